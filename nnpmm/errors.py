@@ -1,0 +1,60 @@
+"""Exceptions of nnpmm.
+
+Every message is one line that says what was found, what is allowed and what to do. The command line
+prints it as it is and exits with status 2.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConfigError",
+    "ForceFieldError",
+    "InputFileError",
+    "ModelError",
+    "NnpmmError",
+    "OptionalDependencyError",
+    "RegionError",
+    "SelectionError",
+    "SimulationError",
+    "WeightsError",
+]
+
+
+class NnpmmError(Exception):
+    """Base of all errors that a user of nnpmm can cause and mend."""
+
+
+class ConfigError(NnpmmError, ValueError):
+    """A setting is unknown, has the wrong type or unit, or contradicts another one."""
+
+
+class InputFileError(NnpmmError, ValueError):
+    """A structure, topology or coordinate file is missing, unreadable or disagrees with another."""
+
+
+class SelectionError(NnpmmError, ValueError):
+    """An atom selection cannot be parsed, matches nothing, or matches everything."""
+
+
+class RegionError(NnpmmError, ValueError):
+    """The selected region cannot be described by the model: cut bonds, elements, charge."""
+
+
+class ModelError(NnpmmError, ValueError):
+    """A model name, backend, device or set of ensemble members that does not exist."""
+
+
+class WeightsError(NnpmmError):
+    """Network weights are missing, truncated, or do not match their checksum."""
+
+
+class ForceFieldError(NnpmmError, ValueError):
+    """The MM system has a force that cannot be coupled, or lacks parameters on the region."""
+
+
+class SimulationError(NnpmmError, RuntimeError):
+    """A simulation cannot go on: non-finite positions or energies, an unusable checkpoint."""
+
+
+class OptionalDependencyError(NnpmmError, ImportError):
+    """An optional package is not installed; the message gives the line that installs it."""

@@ -1,0 +1,91 @@
+"""One conversion at the public boundary: Quantities in, bare floats in OpenMM's MD units inside.
+
+MD units are nm, ps, amu, K, kJ/mol, elementary charge and, for pressure, bar.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+from openmm import unit
+
+from nnpmm.errors import ConfigError
+
+__all__ = ["HARTREE_TO_KJ_PER_MOL", "in_md_units", "parse_quantity"]
+
+#: CODATA 2018: hartree (J) times Avogadro's number, in kJ/mol.
+HARTREE_TO_KJ_PER_MOL = 4.3597447222071e-18 * 6.02214076e23 / 1000.0
+
+_NUMBER = re.compile(r"^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$")
+
+# Unit names that a YAML file may use, in the spellings of the field.
+_UNITS: dict[str, unit.Unit] = {
+    "fs": unit.femtosecond,
+    "ps": unit.picosecond,
+    "ns": unit.nanosecond,
+    "us": unit.microsecond,
+    "nm": unit.nanometer,
+    "angstrom": unit.angstrom,
+    "A": unit.angstrom,
+    "K": unit.kelvin,
+    "kelvin": unit.kelvin,
+    "bar": unit.bar,
+    "atm": unit.atmosphere,
+    "amu": unit.dalton,
+    "dalton": unit.dalton,
+    "1/ps": unit.picosecond**-1,
+    "/ps": unit.picosecond**-1,
+    "ps^-1": unit.picosecond**-1,
+    "kJ/mol": unit.kilojoule_per_mole,
+    "kcal/mol": unit.kilocalorie_per_mole,
+    "kJ/mol/nm": unit.kilojoule_per_mole / unit.nanometer,
+    "kcal/mol/A": unit.kilocalorie_per_mole / unit.angstrom,
+    "kJ/mol/nm^2": unit.kilojoule_per_mole / unit.nanometer**2,
+    "kcal/mol/A^2": unit.kilocalorie_per_mole / unit.angstrom**2,
+    "M": unit.molar,
+    "mM": unit.millimolar,
+}
+
+
+def in_md_units(value: Any, md_unit: unit.Unit) -> Any:
+    """Return a Quantity, float or array as a bare float or float64 array in ``md_unit``.
+
+    Args:
+        value: an ``openmm.unit.Quantity``, or numbers taken to be in ``md_unit`` already.
+        md_unit: the unit of the result.
+
+    Raises:
+        ConfigError: the Quantity has another dimension.
+    """
+    if unit.is_quantity(value):
+        if not value.unit.is_compatible(md_unit):
+            raise ConfigError(
+                f"found a quantity in {value.unit}, expected a unit compatible with {md_unit}"
+            )
+        value = value.value_in_unit(md_unit)
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return np.asarray(value, dtype=np.float64)
+    return float(value)
+
+
+def parse_quantity(text: str | float | int, md_unit: unit.Unit) -> float:
+    """Parse ``"2 fs"``, ``"310 K"`` or a bare number in ``md_unit`` and return it in ``md_unit``.
+
+    Raises:
+        ConfigError: not a number, an unknown unit, or a unit of another dimension.
+    """
+    if isinstance(text, (int, float)) and not isinstance(text, bool):
+        return float(text)
+    match = _NUMBER.match(text) if isinstance(text, str) else None
+    if match is None:
+        raise ConfigError(
+            f"found {text!r}, expected a number with a unit such as '1 {md_unit.get_symbol()}'"
+        )
+    number, name = float(match.group(1)), match.group(2)
+    if not name:
+        return number
+    if name not in _UNITS:
+        raise ConfigError(f"found the unit {name!r} in {text!r}, known units: {', '.join(_UNITS)}")
+    return float(in_md_units(number * _UNITS[name], md_unit))
