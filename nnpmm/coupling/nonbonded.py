@@ -1,0 +1,109 @@
+"""The region's own pairs taken out of a NonbondedForce; its pairs with the rest stay."""
+
+from __future__ import annotations
+
+import numpy as np
+import openmm
+from numpy.typing import NDArray
+from openmm import unit
+
+from nnpmm.errors import ForceFieldError, RegionError
+
+__all__ = ["EWALD_METHODS", "check_parameters", "exclude_region_pairs"]
+
+EWALD_METHODS = (
+    openmm.NonbondedForce.Ewald,
+    openmm.NonbondedForce.PME,
+    openmm.NonbondedForce.LJPME,
+)
+# Largest total charge, in e, that rounding of published charges leaves on a neutral molecule.
+_CHARGE_ROUNDING = 0.05
+
+
+def exclude_region_pairs(force: openmm.NonbondedForce, region: NDArray[np.int64]) -> None:
+    """Make an exception of every pair inside the region, in place, with no charge and no LJ.
+
+    Under Ewald methods OpenMM subtracts an excluded pair from the reciprocal sum exactly; what is left
+    of the region with itself is its interaction with its own periodic images. The subtraction uses the
+    pair's nearest image, so that a region split by the boundary is treated like a whole one.
+
+    Raises:
+        RegionError: an exception with its own parameters (a 1-4 pair) joins the region to the rest.
+        ForceFieldError: a parameter offset acts on the region.
+    """
+    _refuse_offsets(force, region)
+    members = set(region.tolist())
+    for index in range(force.getNumExceptions()):
+        i, j = force.getExceptionParameters(index)[:2]
+        if (i in members) != (j in members):
+            raise RegionError(
+                f"the region cuts the 1-2, 1-3 or 1-4 pair of atoms {i} and {j}; select whole molecules"
+            )
+    for row, i in enumerate(region.tolist()):
+        for j in region[:row].tolist():
+            force.addException(i, j, 0.0, 1.0, 0.0, True)
+    if force.usesPeriodicBoundaryConditions():
+        force.setExceptionsUsePeriodicBoundaryConditions(True)
+
+
+def check_parameters(
+    force: openmm.NonbondedForce, region: NDArray[np.int64], symbols: list[str], *, neutral: bool
+) -> None:
+    """Check that the region's atoms have the charges and LJ parameters that the coupling needs.
+
+    Args:
+        force: the system's NonbondedForce.
+        region: atom indices.
+        symbols: chemical symbol of each of them.
+        neutral: the potential describes neutral molecules only.
+
+    Raises:
+        ForceFieldError: a heavy atom without LJ, or polar atoms all without charge.
+        RegionError: the charges do not add up to zero though they must, or not to an integer.
+    """
+    parameters = [force.getParticleParameters(int(atom)) for atom in region]
+    charges = np.array([q.value_in_unit(unit.elementary_charge) for q, _, _ in parameters])
+    for atom, symbol, (_, sigma, epsilon) in zip(region, symbols, parameters, strict=True):
+        # Hydrogens of hydroxyl groups carry no LJ in most force fields; heavy atoms always do.
+        if symbol != "H" and not (sigma._value > 0 and epsilon._value > 0):
+            raise ForceFieldError(
+                f"region atom {atom} ({symbol}) has no Lennard-Jones parameters (sigma {sigma}, epsilon "
+                f"{epsilon}); the coupling needs them: parameterise the ligand first"
+            )
+    # Some force fields give pure hydrocarbons no charges at all.
+    if not charges.any() and set(symbols) - {"C", "H"}:
+        raise ForceFieldError(
+            f"all {len(charges)} region atoms have zero charge; the coupling needs force-field charges: "
+            "parameterise the ligand first"
+        )
+    total = float(charges.sum())
+    nearest = round(total)
+    if abs(total - nearest) > _CHARGE_ROUNDING:
+        raise RegionError(
+            f"the region's charges add up to {total:+.3f} e, not to an integer; "
+            "select whole molecules or mend the charges"
+        )
+    if neutral and nearest != 0:
+        raise RegionError(
+            f"the region has charge {nearest:+d} e, the model describes neutral molecules only; "
+            "select a neutral molecule or take a model that knows charges"
+        )
+
+
+def _refuse_offsets(force: openmm.NonbondedForce, region: NDArray[np.int64]) -> None:
+    members = set(region.tolist())
+    for index in range(force.getNumParticleParameterOffsets()):
+        name, atom = force.getParticleParameterOffset(index)[:2]
+        if atom in members:
+            raise ForceFieldError(
+                f"found a parameter offset {name!r} on region atom {atom}; offsets are allowed outside "
+                "the region only"
+            )
+    for index in range(force.getNumExceptionParameterOffsets()):
+        name, exception = force.getExceptionParameterOffset(index)[:2]
+        pair = force.getExceptionParameters(exception)[:2]
+        if members & set(pair):
+            raise ForceFieldError(
+                f"found an exception offset {name!r} on region atoms {pair}; offsets are allowed outside "
+                "the region only"
+            )

@@ -1,0 +1,17 @@
+"""Potentials: the protocol they share, ANI, and loading by name or file."""
+
+from nnpmm.models.model_file import ModelFile, read_model_file
+from nnpmm.models.protocol import Evaluation, Evaluator, Potential
+from nnpmm.models.registry import canonical_name, load_model
+from nnpmm.models.torchscript import TorchScriptModel
+
+__all__ = [
+    "Evaluation",
+    "Evaluator",
+    "ModelFile",
+    "Potential",
+    "TorchScriptModel",
+    "canonical_name",
+    "load_model",
+    "read_model_file",
+]

@@ -1,0 +1,155 @@
+"""ANI as a potential: a model that is bound to a composition and then evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from openmm import unit
+from openmm.app import Element
+
+from nnpmm.errors import ModelError, RegionError
+from nnpmm.models.ani.backends import BACKENDS, Kernel, choose_backend, choose_device
+from nnpmm.models.ani.parameters import AniParameters
+from nnpmm.models.protocol import Evaluation, checked_positions
+from nnpmm.units import HARTREE_TO_KJ_PER_MOL, in_md_units
+
+__all__ = ["AniEvaluator", "AniModel"]
+
+_PRECISIONS = ("single", "double")
+
+
+@dataclass(frozen=True)
+class AniModel:
+    """An ANI ensemble with a chosen backend, device and precision.
+
+    Usually made by :func:`nnpmm.load_model`. Energies leave out the atomic self energies.
+
+    Args:
+        parameters: constants, networks and self energies.
+        backend: ``"auto"`` or a name in :data:`nnpmm.models.ani.backends.BACKENDS`.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:<index>"``.
+        precision: ``"single"``, or ``"double"`` for checks.
+        source: where the weights came from.
+        rebuild: a picklable function and its arguments that make this model again; without it the
+            model cannot be pickled, and so neither a System that holds it.
+
+    Raises:
+        ModelError: no such backend, device or precision.
+        OptionalDependencyError: the backend's package is missing.
+    """
+
+    parameters: AniParameters = field(repr=False)
+    backend: str = "auto"
+    device: str = "auto"
+    precision: str = "single"
+    source: str = "parameters given in Python"
+    rebuild: tuple[Callable[..., Any], tuple[Any, ...]] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "backend", choose_backend(self.backend))
+        object.__setattr__(self, "device", choose_device(self.device))
+        if self.precision not in _PRECISIONS:
+            raise ModelError(f"found the precision {self.precision!r}, allowed: {_PRECISIONS}")
+
+    @property
+    def name(self) -> str:
+        """The published name, for example ``"ANI-2x"``."""
+        return self.parameters.name
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Chemical symbols that the networks know."""
+        return self.parameters.elements
+
+    @property
+    def neutral_only(self) -> bool:
+        """True: ANI was trained on neutral molecules and sees no charge."""
+        return True
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What to write down to make this model again."""
+        return {
+            "model": self.name,
+            "members": list(self.parameters.member_indices),
+            "backend": self.backend,
+            "device": self.device,
+            "precision": self.precision,
+            "weights": self.source,
+            "digest": self.parameters.digest(),
+        }
+
+    def bind(self, atomic_numbers: Sequence[int] | NDArray[np.int64]) -> AniEvaluator:
+        """Fix the composition and precompute all that depends on it alone.
+
+        Args:
+            atomic_numbers: shape (n,).
+
+        Raises:
+            RegionError: no atoms, or an element that the model does not know.
+        """
+        return AniEvaluator(self, np.asarray(atomic_numbers, dtype=np.int64))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.rebuild is None:
+            raise TypeError("this AniModel was made from parameters in memory and cannot be pickled")
+        return self.rebuild
+
+
+class AniEvaluator:
+    """An ANI model bound to a composition; see :class:`nnpmm.models.protocol.Evaluator`."""
+
+    def __init__(self, model: AniModel, atomic_numbers: NDArray[np.int64]) -> None:
+        symbols = _known_symbols(atomic_numbers, model)
+        self.model = model
+        self.atomic_numbers = atomic_numbers
+        self.energy_offset = HARTREE_TO_KJ_PER_MOL * sum(
+            model.parameters.self_energies[symbol] for symbol in symbols
+        )
+        self._kernel: Kernel = BACKENDS[model.backend].factory(
+            model.parameters, symbols, model.device, model.precision
+        )
+
+    def __call__(self, positions: Any) -> tuple[float, NDArray[np.float64]]:
+        """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm.
+
+        Args:
+            positions: (n, 3) in nm or as a Quantity; the region must be whole.
+
+        Raises:
+            SimulationError: another shape, or a position that is not finite.
+        """
+        return self.evaluate(positions)[:2]
+
+    def evaluate(self, positions: Any) -> Evaluation:
+        """Return energy, forces and the energy of every member at no further cost."""
+        return self._kernel.evaluate(self._checked(positions))
+
+    def member_energies(self, positions: Any) -> NDArray[np.float64]:
+        """Return the energy of every member, (m,), kJ/mol; their spread is the model's uncertainty."""
+        return self._kernel.member_energies(self._checked(positions))
+
+    def _checked(self, positions: Any) -> NDArray[np.float64]:
+        return checked_positions(in_md_units(positions, unit.nanometer), len(self.atomic_numbers))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (AniEvaluator, (self.model, self.atomic_numbers))
+
+
+def _known_symbols(atomic_numbers: NDArray[np.int64], model: AniModel) -> list[str]:
+    if atomic_numbers.ndim != 1 or atomic_numbers.size == 0:
+        raise RegionError(f"found atomic numbers of shape {atomic_numbers.shape}, expected (n,), n > 0")
+    if not ((atomic_numbers > 0) & (atomic_numbers < 119)).all():
+        raise RegionError("found an atomic number outside 1 to 118")
+    symbols = [Element.getByAtomicNumber(int(z)).symbol for z in atomic_numbers]
+    unknown = sorted(set(symbols) - set(model.elements))
+    if unknown:
+        raise RegionError(
+            f"found the elements {', '.join(unknown)}, {model.name} knows "
+            f"{', '.join(model.elements)}; leave these atoms to the force field or take another model"
+        )
+    return symbols

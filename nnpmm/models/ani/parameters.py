@@ -1,0 +1,167 @@
+"""What an ANI model consists of: symmetry-function constants, networks and self energies."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnpmm.errors import ModelError
+
+__all__ = ["CELU_ALPHA", "AniParameters", "Layer", "SymmetryFunctions"]
+
+#: Scale of the CELU activation of every ANI network (Devereux et al., JCTC 2020, 16, 4192).
+CELU_ALPHA = 0.1
+
+
+@dataclass(frozen=True)
+class SymmetryFunctions:
+    """Constants of the atomic environment vector (AEV), in angstrom and radian.
+
+    Equations 3 and 4 of Smith, Isayev and Roitberg, Chem. Sci. 2017, 8, 3192, with the factor 1/4 of
+    NeuroChem in the radial part and the cosine of the angle scaled by 0.95.
+
+    Args:
+        elements: chemical symbols in the order of the AEV's columns.
+        radial_cutoff, angular_cutoff: cutoff radii.
+        radial_eta, radial_shifts: widths and centres of the radial functions.
+        angular_eta, angular_shifts: widths and centres of the radial factor of the angular part.
+        angular_zeta, angle_shifts: widths and centres of the angle factor of the angular part.
+    """
+
+    elements: tuple[str, ...]
+    radial_cutoff: float
+    angular_cutoff: float
+    radial_eta: float
+    radial_shifts: tuple[float, ...]
+    angular_eta: float
+    angular_shifts: tuple[float, ...]
+    angular_zeta: float
+    angle_shifts: tuple[float, ...]
+
+    @property
+    def radial_length(self) -> int:
+        """Number of radial columns: one block of shifts for each element."""
+        return len(self.elements) * len(self.radial_shifts)
+
+    @property
+    def functions_per_pair(self) -> int:
+        """Number of angular columns for each unordered pair of neighbour elements."""
+        return len(self.angular_shifts) * len(self.angle_shifts)
+
+    @property
+    def aev_length(self) -> int:
+        """Number of columns of the AEV."""
+        n = len(self.elements)
+        return self.radial_length + n * (n + 1) // 2 * self.functions_per_pair
+
+    def pair_index(self) -> NDArray[np.int64]:
+        """Block number of each pair of neighbour elements, a symmetric (n, n) matrix.
+
+        The upper triangle is counted row by row, the diagonal included.
+        """
+        n = len(self.elements)
+        index = np.zeros((n, n), dtype=np.int64)
+        upper = np.triu_indices(n)
+        index[upper] = np.arange(len(upper[0]))
+        return np.maximum(index, index.T)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One dense layer: ``weight`` (outputs, inputs) and ``bias`` (outputs,), both float32."""
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class AniParameters:
+    """A whole ANI ensemble.
+
+    Args:
+        name: the published name, for example ``"ANI-2x"``.
+        symmetry_functions: constants of the AEV.
+        members: one mapping for each network of the ensemble, from chemical symbol to the layers of
+            that element's network; CELU follows every layer but the last.
+        self_energies: energy of each isolated atom in hartree; kept apart from the networks, since
+            added to them in float32 it would cost 0.1 kJ/mol of rounding.
+        member_indices: which networks of the published ensemble these are.
+    """
+
+    name: str
+    symmetry_functions: SymmetryFunctions
+    members: tuple[Mapping[str, tuple[Layer, ...]], ...]
+    self_energies: Mapping[str, float]
+    member_indices: tuple[int, ...]
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Chemical symbols that the networks know."""
+        return self.symmetry_functions.elements
+
+    def subset(self, members: int | Sequence[int] | None) -> AniParameters:
+        """Return the parameters of some of the networks.
+
+        Args:
+            members: indices in the published ensemble; None keeps all.
+
+        Raises:
+            ModelError: an index that this ensemble does not hold, none, or one given twice.
+        """
+        if members is None:
+            return self
+        wanted = (members,) if isinstance(members, int) else tuple(members)
+        known = self.member_indices
+        if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(known):
+            raise ModelError(
+                f"found members {list(wanted)}, {self.name} here holds {list(known)}; "
+                "give each index once and at least one"
+            )
+        return replace(
+            self, members=tuple(self.members[known.index(i)] for i in wanted), member_indices=wanted
+        )
+
+    def digest(self) -> str:
+        """Return the sha256 of constants, networks and self energies, whatever file they came from."""
+        checksum = hashlib.sha256(self.constants_json().encode())
+        for member in self.members:
+            for element in self.elements:
+                for layer in member[element]:
+                    checksum.update(np.ascontiguousarray(layer.weight, dtype="<f4").tobytes())
+                    checksum.update(np.ascontiguousarray(layer.bias, dtype="<f4").tobytes())
+        return checksum.hexdigest()
+
+    def constants_json(self) -> str:
+        """Return all that is not a network as JSON; floats are written so that they read back equal."""
+        constants = {f.name: getattr(self.symmetry_functions, f.name) for f in fields(SymmetryFunctions)}
+        return json.dumps(
+            {
+                "name": self.name,
+                "symmetry_functions": constants,
+                "self_energies": {e: self.self_energies[e] for e in self.elements},
+                "member_indices": self.member_indices,
+            }
+        )
+
+    @classmethod
+    def from_json(
+        cls, text: str, members: tuple[Mapping[str, tuple[Layer, ...]], ...]
+    ) -> AniParameters:
+        """Join constants written by :meth:`constants_json` with their networks."""
+        data = json.loads(text)
+        constants = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in data["symmetry_functions"].items()
+        }
+        return cls(
+            name=data["name"],
+            symmetry_functions=SymmetryFunctions(**constants),
+            members=members,
+            self_energies=data["self_energies"],
+            member_indices=tuple(data["member_indices"]),
+        )

@@ -1,0 +1,70 @@
+"""ANI parameters in one safetensors file: the form that nnpmm caches and ships beside model.json."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from nnpmm.errors import WeightsError
+from nnpmm.models.ani.parameters import AniParameters, Layer
+
+__all__ = ["load_parameters", "save_parameters"]
+
+_METADATA_KEY = "ani"
+
+
+def save_parameters(parameters: AniParameters, path: Path) -> None:
+    """Write the parameters to ``path`` at once: another process sees the whole file or none."""
+    tensors = {}
+    for index, member in zip(parameters.member_indices, parameters.members, strict=True):
+        for element, layers in member.items():
+            for depth, layer in enumerate(layers):
+                tensors[f"{index}.{element}.{depth}.weight"] = np.ascontiguousarray(layer.weight)
+                tensors[f"{index}.{element}.{depth}.bias"] = np.ascontiguousarray(layer.bias)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        save_file(tensors, temporary, metadata={_METADATA_KEY: parameters.constants_json()})
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load_parameters(path: Path) -> AniParameters:
+    """Read parameters written by :func:`save_parameters`.
+
+    Raises:
+        WeightsError: the file is missing, truncated, or not one of nnpmm's.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            text = (file.metadata() or {})[_METADATA_KEY]
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        shell = AniParameters.from_json(text, members=())
+        members = tuple(
+            {element: _layers(tensors, f"{index}.{element}") for element in shell.elements}
+            for index in shell.member_indices
+        )
+        return AniParameters.from_json(text, members)
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise WeightsError(
+            f"{path}: not a readable ANI weights file ({error}); prepare or fetch it again"
+        ) from error
+
+
+def _layers(tensors: dict[str, np.ndarray], prefix: str) -> tuple[Layer, ...]:
+    depths: Sequence[int] = range(sum(key.startswith(f"{prefix}.") for key in tensors) // 2)
+    if not depths:
+        raise KeyError(f"no layers for {prefix}")
+    return tuple(
+        Layer(tensors[f"{prefix}.{d}.weight"], tensors[f"{prefix}.{d}.bias"]) for d in depths
+    )

@@ -1,0 +1,56 @@
+"""ANI as a TorchScript file that needs torch alone, in the form that openmm-torch's TorchForce takes."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nnpmm.models.ani.parameters import AniParameters
+from nnpmm.models.ani.reference import AniModule
+
+__all__ = ["export_torchscript"]
+
+
+class _RegionEnergy(nn.Module):
+    """Mean energy of the ensemble from the region's positions, or from those of the whole system."""
+
+    def __init__(self, ani: AniModule, atoms: Sequence[int] | NDArray[np.int64]) -> None:
+        super().__init__()
+        self.ani = ani
+        self.register_buffer("atoms", torch.as_tensor(np.asarray(atoms, dtype=np.int64)))
+        self.n_region = len(atoms)
+
+    def forward(self, positions: Tensor) -> Tensor:
+        # TorchForce hands over every particle of the system, a caller of his own the region alone.
+        if positions.shape[0] != self.n_region:
+            positions = positions.index_select(0, self.atoms)
+        return self.ani(positions).mean()
+
+
+def export_torchscript(
+    parameters: AniParameters, symbols: Sequence[str], atoms: Sequence[int] | NDArray[np.int64]
+) -> bytes:
+    """Return a TorchScript module as the bytes of a ``.pt`` file.
+
+    Its ``forward`` takes positions in nm, shape (n, 3) of the region or (N, 3) of the system that the
+    region belongs to, and returns the potential energy in kJ/mol without self energies, a float64
+    scalar with a gradient. The region must be whole.
+
+    Args:
+        parameters: the ensemble.
+        symbols: chemical symbol of each atom of the region.
+        atoms: 0-based indices of these atoms in the system.
+    """
+    module = _RegionEnergy(AniModule(parameters, list(symbols), torch.float32), atoms).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the format that TorchForce reads
+        scripted = torch.jit.script(module)
+        buffer = io.BytesIO()
+        torch.jit.save(scripted, buffer)
+    return buffer.getvalue()

@@ -1,0 +1,229 @@
+"""Where ANI weights come from; the first source that has them wins.
+
+1. a NeuroChem folder given by the caller or by ``NNPMM_MODEL_DIR``;
+2. nnpmm's cache (``NNPMM_CACHE_DIR``, else ``$XDG_CACHE_HOME/nnpmm``, else ``~/.cache/nnpmm``);
+3. what the installed torchani carries (the 2.2.4 wheel holds ANI-1x whole, the others empty);
+4. the official model zoo, downloaded once into the cache unless ``NNPMM_OFFLINE`` is set.
+
+Whatever the source, the parameters read are compared with the digest of the published ones.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import tempfile
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+from nnpmm.errors import ModelError, WeightsError
+from nnpmm.models.ani.neurochem import read_neurochem
+from nnpmm.models.ani.parameters import AniParameters
+from nnpmm.models.ani.storage import load_parameters, save_parameters
+
+__all__ = ["PUBLISHED", "FoundWeights", "WeightsSource", "download_weights", "find_weights", "sources"]
+
+MODEL_ZOO_URL = (
+    "https://github.com/aiqm/ani-model-zoo/archive/3a3368bb1b6d3ae707235f7f1dedcbb7b8b8cbc2.zip"
+)
+_TIMEOUT_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A published ensemble: its folder in the model zoo, the digest of its parameters, its paper."""
+
+    folder: str
+    digest: str
+    reference: str
+
+
+PUBLISHED: dict[str, PublishedModel] = {
+    "ANI-2x": PublishedModel(
+        "ani-2x_8x",
+        "0eea3a24e893c55eee3f19497a0e765231f5b3d660d3e6400454967749d1565a",
+        "Devereux et al., J. Chem. Theory Comput. 2020, 16, 4192",
+    ),
+    "ANI-1x": PublishedModel(
+        "ani-1x_8x",
+        "4c65c4a6d067a51fd7ade6df7ec408d4e59b73827f943d91ee8af93d5e2c86b5",
+        "Smith et al., J. Chem. Phys. 2018, 148, 241733",
+    ),
+    "ANI-1ccx": PublishedModel(
+        "ani-1ccx_8x",
+        "334f20c44e55b5a2082d30040aa8f797d116154cd2b5dcdbea6d9b844e2b7428",
+        "Smith et al., Nat. Commun. 2019, 10, 2903",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class WeightsSource:
+    """One place where a model's weights may lie: what it is, its path, and whether they are there."""
+
+    kind: str
+    path: Path | None
+    available: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class FoundWeights:
+    """Parameters of a whole published ensemble and a line that says where they were found."""
+
+    parameters: AniParameters
+    source: str
+
+
+def find_weights(name: str, weights: str | os.PathLike[str] | None = None) -> FoundWeights:
+    """Return the parameters of a published ANI model from the first source that has them.
+
+    Args:
+        name: ``"ANI-2x"``, ``"ANI-1x"`` or ``"ANI-1ccx"``.
+        weights: a NeuroChem folder of one model or of several, before all other sources.
+
+    Raises:
+        ModelError: the name is not a published model.
+        WeightsError: no source has the weights, or what was found is not the published model.
+    """
+    if name not in PUBLISHED:
+        raise ModelError(f"found the ANI model {name!r}, known models: {', '.join(PUBLISHED)}")
+    for source in sources(name, weights):
+        if source.available and source.path is not None:
+            return FoundWeights(_read(source, name), f"{source.kind}: {source.path}")
+    if _offline():
+        raise WeightsError(_remedies(name, "NNPMM_OFFLINE is set"))
+    try:
+        path = download_weights(name)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise WeightsError(_remedies(name, f"the download failed: {error}")) from error
+    return FoundWeights(load_parameters(path), f"downloaded: {MODEL_ZOO_URL}")
+
+
+def sources(
+    name: str, weights: str | os.PathLike[str] | None = None
+) -> Iterator[WeightsSource]:
+    """Yield every place where the weights may lie, in the order in which they are tried.
+
+    Raises:
+        WeightsError: a folder that the caller or ``NNPMM_MODEL_DIR`` names does not exist, or the
+            folder that the caller names does not hold the model.
+    """
+    folder = PUBLISHED[name].folder
+    for kind, given in (("--weights", weights), ("NNPMM_MODEL_DIR", os.environ.get("NNPMM_MODEL_DIR"))):
+        if given:
+            yield _neurochem_source(kind, Path(given), folder, required=kind == "--weights")
+    cached = _cache_path(name)
+    yield WeightsSource("cache", cached, cached.is_file(), "" if cached.is_file() else "not there")
+    yield _torchani_source(folder)
+    detail = "NNPMM_OFFLINE is set" if _offline() else MODEL_ZOO_URL
+    yield WeightsSource("download", None, not _offline(), detail)
+
+
+def download_weights(name: str, url: str = MODEL_ZOO_URL) -> Path:
+    """Download the model zoo's archive and keep one model in the cache; return the cached file.
+
+    The archive goes to a temporary folder; only parameters whose digest is the published one are
+    renamed into the cache, so that an interrupted download leaves nothing behind.
+
+    Raises:
+        OSError: the download failed.
+        WeightsError: the archive does not hold the published parameters.
+    """
+    cached = _cache_path(name)
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    folder = PUBLISHED[name].folder
+    with tempfile.TemporaryDirectory(dir=cached.parent) as temporary:
+        archive = Path(temporary) / "model-zoo.zip"
+        _fetch(url, archive, f"Downloading {name}")
+        with zipfile.ZipFile(archive) as zipped:
+            wanted = [entry for entry in zipped.namelist() if f"/{folder}/" in f"/{entry}"]
+            if not wanted:
+                raise WeightsError(f"{url}: the archive holds no folder {folder}")
+            zipped.extractall(temporary, members=wanted)
+            root = Path(temporary) / wanted[0].split(f"{folder}/")[0] / folder
+        save_parameters(_verified(read_neurochem(root, name), name, url), cached)
+    return cached
+
+
+def _fetch(url: str, path: Path, label: str) -> None:
+    columns = ("[progress.description]{task.description}", BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response, Progress(*columns) as bar:
+        length = response.headers.get("Content-Length")
+        task = bar.add_task(label, total=int(length) if length else None)
+        with path.open("wb") as file:
+            while chunk := response.read(1 << 18):
+                file.write(chunk)
+                bar.advance(task, len(chunk))
+    if length and path.stat().st_size != int(length):
+        raise OSError(f"received {path.stat().st_size} of {length} bytes")
+
+
+def _read(source: WeightsSource, name: str) -> AniParameters:
+    path = source.path
+    if path is None:  # the download, which find_weights handles itself
+        raise WeightsError(f"{source.kind} has no file to read")
+    if source.kind == "cache":
+        parameters = load_parameters(path)
+        remedy = f"{path} (delete it and try again)"
+        return _verified(parameters, name, remedy)
+    return _verified(read_neurochem(path, name), name, str(path))
+
+
+def _verified(parameters: AniParameters, name: str, origin: str) -> AniParameters:
+    found, published = parameters.digest(), PUBLISHED[name].digest
+    if found != published:
+        raise WeightsError(
+            f"{origin}: the parameters are not those of the published {name} "
+            f"(digest {found[:12]}, expected {published[:12]}); fetch them again"
+        )
+    return parameters
+
+
+def _neurochem_source(kind: str, given: Path, folder: str, *, required: bool) -> WeightsSource:
+    if not given.is_dir():
+        raise WeightsError(
+            f"{kind}: found no folder {given}, expected one that holds {folder} in NeuroChem layout"
+        )
+    for path in (given / folder, given):
+        if path.name == folder and any(path.glob("train[0-9]*")):
+            return WeightsSource(kind, path, True, "")
+    if required:
+        raise WeightsError(f"{kind}: {given} holds no folder {folder}; give its parent folder")
+    return WeightsSource(kind, given / folder, False, "not there")
+
+
+def _torchani_source(folder: str) -> WeightsSource:
+    spec = importlib.util.find_spec("torchani")  # finds the package without importing it
+    if spec is None or spec.origin is None:
+        return WeightsSource("torchani", None, False, "torchani is not installed")
+    path = Path(spec.origin).parent / "resources" / folder
+    # The wheel holds zero-byte placeholders for the models that it leaves out.
+    available = any(file.stat().st_size > 0 for file in path.glob("*.params"))
+    return WeightsSource("torchani", path, available, "" if available else "left out of the wheel")
+
+
+def _cache_path(name: str) -> Path:
+    configured = os.environ.get("NNPMM_CACHE_DIR")
+    if configured:
+        root = Path(configured)
+    else:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nnpmm"
+    return root / "models" / f"{name.lower()}-{PUBLISHED[name].digest[:12]}.safetensors"
+
+
+def _offline() -> bool:
+    return os.environ.get("NNPMM_OFFLINE", "") not in ("", "0")
+
+
+def _remedies(name: str, reason: str) -> str:
+    return (
+        f"found no weights of {name} ({reason}); set NNPMM_MODEL_DIR or --weights to a folder that "
+        f"holds {PUBLISHED[name].folder} in NeuroChem layout, or connect to fetch {MODEL_ZOO_URL}, "
+        "or use ANI-1x, which the torchani wheel carries"
+    )

@@ -1,0 +1,123 @@
+"""model.json: a prepared region and its network on disk, written by prepare-nnp."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from openmm.app import Topology
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nnpmm.errors import InputFileError, WeightsError
+
+__all__ = ["SCHEMA_VERSION", "ModelFile", "StoredFile", "fingerprint", "read_model_file"]
+
+SCHEMA_VERSION = 1
+
+
+class StoredFile(BaseModel):
+    """A file beside model.json and the checksum of its content."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str = Field(description="name, relative to model.json")
+    sha256: str = Field(description="checksum of the content")
+
+    @classmethod
+    def of(cls, name: str, content: bytes) -> StoredFile:
+        """Describe a file with this content."""
+        return cls(file=name, sha256=hashlib.sha256(content).hexdigest())
+
+    def verified(self, folder: Path) -> Path:
+        """Return the path of the file after its checksum was compared.
+
+        Raises:
+            WeightsError: the file is missing or its content is another.
+        """
+        path = folder / self.file
+        try:
+            found = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise WeightsError(f"{path}: cannot be read ({error.strerror}); run prepare-nnp again") from error
+        if found != self.sha256:
+            raise WeightsError(
+                f"{path}: sha256 {found[:12]}... differs from {self.sha256[:12]}... in model.json; "
+                "the file is truncated or was changed: run prepare-nnp again"
+            )
+        return path
+
+
+class ModelFile(BaseModel):
+    """Content of model.json; see ``docs/files.md``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: int = Field(description="version of this format")
+    model: str = Field(description="published name, for example ANI-2x")
+    members: tuple[int, ...] = Field(description="which networks of the ensemble, 0-based")
+    atoms: tuple[int, ...] = Field(description="0-based indices of the region's atoms, ascending")
+    elements: tuple[str, ...] = Field(description="chemical symbol of each region atom")
+    selection: str = Field(description="the selection that gave the atoms")
+    formal_charge: int | None = Field(description="formal charge of the region; null if not known")
+    structure_file: str = Field(description="name of the structure that the region was selected in")
+    n_structure_atoms: int = Field(description="number of atoms of that structure")
+    fingerprint: str = Field(description="checksum of atom count, region atoms and their elements")
+    weights: StoredFile = Field(description="the networks, safetensors")
+    torchscript: StoredFile = Field(description="the same model as a TorchScript module")
+    nnpmm_version: str = Field(description="version that wrote this file")
+
+    def check_topology(self, topology: Topology) -> None:
+        """Check that a topology has the atoms that the region was selected in.
+
+        Raises:
+            InputFileError: another number of atoms, or another element at a region atom.
+        """
+        remedy = "give the structure that the region was prepared from, or run prepare-nnp again"
+        atoms = list(topology.atoms())
+        if len(atoms) != self.n_structure_atoms:
+            raise InputFileError(
+                f"model.json was prepared for {self.n_structure_atoms} atoms ({self.structure_file}), "
+                f"the topology has {len(atoms)}; {remedy}"
+            )
+        for index, expected in zip(self.atoms, self.elements, strict=True):
+            element = atoms[index].element
+            if element is None or element.symbol != expected:
+                found = "no element" if element is None else element.symbol
+                raise InputFileError(
+                    f"atom {index} is {found} in the topology but {expected} in model.json; {remedy}"
+                )
+
+
+def fingerprint(n_structure_atoms: int, atoms: Sequence[int], elements: Sequence[str]) -> str:
+    """Return the checksum of a structure's size, the region's atom indices and their elements."""
+    text = f"{n_structure_atoms};{','.join(map(str, atoms))};{','.join(elements)}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
+    """Read model.json.
+
+    Raises:
+        InputFileError: the file is missing, not of this format, or contradicts itself.
+    """
+    try:
+        content = ModelFile.model_validate_json(Path(path).read_text())
+    except OSError as error:
+        raise InputFileError(f"{path}: cannot be read ({error.strerror}); run prepare-nnp") from error
+    except (ValidationError, UnicodeDecodeError) as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else None
+        where = ".".join(map(str, first["loc"])) + ": " + first["msg"] if first else "not text"
+        raise InputFileError(f"{path}: not a model.json of nnpmm ({where}); run prepare-nnp") from error
+    if content.schema_version != SCHEMA_VERSION:
+        raise InputFileError(
+            f"{path}: schema version {content.schema_version}, this nnpmm reads {SCHEMA_VERSION}; "
+            "run prepare-nnp again"
+        )
+    if content.fingerprint != fingerprint(content.n_structure_atoms, content.atoms, content.elements):
+        raise InputFileError(
+            f"{path}: the fingerprint does not fit atoms and elements; the file was edited: "
+            "run prepare-nnp again"
+        )
+    return content

@@ -1,0 +1,105 @@
+"""From a name or a file to a model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnpmm.errors import ModelError, WeightsError
+from nnpmm.models.ani import PUBLISHED, AniModel, AniParameters, find_weights, load_parameters
+from nnpmm.models.model_file import read_model_file
+from nnpmm.models.torchscript import TorchScriptModel
+
+__all__ = ["canonical_name", "load_model"]
+
+
+def load_model(
+    name: str | os.PathLike[str],
+    members: int | Sequence[int] | None = None,
+    backend: str = "auto",
+    device: str = "auto",
+    *,
+    precision: str = "single",
+    weights: str | os.PathLike[str] | None = None,
+) -> AniModel | TorchScriptModel:
+    """Load a potential.
+
+    Args:
+        name: ``"ANI-2x"``, ``"ANI-1x"`` or ``"ANI-1ccx"``; the path of a model.json written by
+            prepare-nnp; or the path of a TorchScript file ``*.pt``.
+        members: which networks of the ensemble to use, by 0-based index; None uses all.
+        backend: ``"auto"`` (the fastest that is there), ``"reference"`` or ``"torchani"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:<index>"``.
+        precision: ``"single"``, or ``"double"`` for checks.
+        weights: a folder with the model in NeuroChem layout; by default the sources listed in
+            :mod:`nnpmm.models.ani.weights` are tried in turn.
+
+    Raises:
+        ModelError: unknown model, backend, device or member.
+        WeightsError: the weights are nowhere to be had, or not those published.
+        InputFileError: a model.json that cannot be read.
+        OptionalDependencyError: the backend's package is not installed.
+    """
+    text = os.fspath(name)
+    if text.endswith(".pt"):
+        if members is not None or weights is not None or backend not in ("auto", "torchscript"):
+            raise ModelError(f"{text}: members, weights and backend are fixed in a TorchScript file")
+        return TorchScriptModel(os.path.abspath(text), device)
+    weights = None if weights is None else os.path.abspath(weights)
+    if text.endswith(".json"):
+        text = os.path.abspath(text)
+        parameters, source = _prepared_parameters(text, weights)
+    else:
+        text = canonical_name(text)
+        found = find_weights(text, weights)
+        parameters, source = found.parameters, found.source
+    arguments = (text, members, backend, device, precision, weights)
+    return AniModel(
+        parameters.subset(members),
+        backend=backend,
+        device=device,
+        precision=precision,
+        source=source,
+        rebuild=(_load_again, arguments),
+    )
+
+
+def canonical_name(name: str) -> str:
+    """Return the published spelling of a model's name, whatever its case and hyphens.
+
+    Raises:
+        ModelError: no such model.
+    """
+    spellings = {key.lower().replace("-", ""): key for key in PUBLISHED}
+    try:
+        return spellings[name.lower().replace("-", "").replace("_", "")]
+    except KeyError:
+        raise ModelError(
+            f"found the model {name!r}, known: {', '.join(PUBLISHED)}, a model.json, a TorchScript .pt"
+        ) from None
+
+
+def _prepared_parameters(path: str, weights: str | None) -> tuple[AniParameters, str]:
+    if weights is not None:
+        raise ModelError(f"{path}: a model.json brings its own weights; leave out the weights folder")
+    content = read_model_file(path)
+    file = content.weights.verified(Path(path).parent)
+    parameters = load_parameters(file)
+    if parameters.name != content.model or parameters.member_indices != content.members:
+        raise WeightsError(
+            f"{file}: holds {parameters.name} members {list(parameters.member_indices)}, model.json says "
+            f"{content.model} {list(content.members)}; run prepare-nnp again"
+        )
+    return parameters, f"model file: {path}"
+
+
+def _load_again(
+    name: str,
+    members: int | Sequence[int] | None,
+    backend: str,
+    device: str,
+    precision: str,
+    weights: str | None,
+) -> AniModel | TorchScriptModel:
+    return load_model(name, members, backend, device, precision=precision, weights=weights)

@@ -1,0 +1,89 @@
+"""A potential that comes as a TorchScript file: positions in, energy out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from openmm import unit
+
+from nnpmm.errors import ModelError
+from nnpmm.models.ani.backends import choose_device
+from nnpmm.models.protocol import Evaluation, checked_positions
+from nnpmm.units import in_md_units
+
+__all__ = ["TorchScriptEvaluator", "TorchScriptModel"]
+
+
+@dataclass(frozen=True)
+class TorchScriptModel:
+    """A TorchScript module from positions (n, 3) in nm to the potential energy in kJ/mol.
+
+    The composition is part of the module; elements and charge are not checked. A TorchScript file is
+    a program: load only files that you trust.
+    """
+
+    path: str
+    device: str = "auto"
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return os.path.basename(self.path)
+
+    elements = None
+    neutral_only = False
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What to write down to make this model again."""
+        return {"model": self.name, "backend": "torchscript", "weights": self.path}
+
+    def bind(self, atomic_numbers: Sequence[int] | NDArray[np.int64]) -> TorchScriptEvaluator:
+        """Load the module for a region of this many atoms.
+
+        Raises:
+            ModelError: the file is missing or not a TorchScript module.
+        """
+        return TorchScriptEvaluator(self, np.asarray(atomic_numbers, dtype=np.int64))
+
+
+class TorchScriptEvaluator:
+    """A loaded TorchScript module; see :class:`nnpmm.models.protocol.Evaluator`."""
+
+    energy_offset = 0.0
+
+    def __init__(self, model: TorchScriptModel, atomic_numbers: NDArray[np.int64]) -> None:
+        self.model = model
+        self.atomic_numbers = atomic_numbers
+        self._device = choose_device(model.device)
+        try:
+            self._module = torch.jit.load(model.path, map_location=self._device).eval()
+        except (RuntimeError, ValueError, OSError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ModelError(f"{model.path}: not a TorchScript module ({reason})") from error
+
+    def __call__(self, positions: Any) -> tuple[float, NDArray[np.float64]]:
+        """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm at positions (n, 3) in nm."""
+        return self.evaluate(positions)[:2]
+
+    def evaluate(self, positions: Any) -> Evaluation:
+        """Return energy, forces, and the energy once more as that of the only member."""
+        array = checked_positions(in_md_units(positions, unit.nanometer), len(self.atomic_numbers))
+        tensor = torch.tensor(array, device=self._device, requires_grad=True)
+        energy = self._module(tensor).sum()
+        (gradient,) = torch.autograd.grad(energy, tensor)
+        value = float(energy)
+        return Evaluation(value, -gradient.double().cpu().numpy(), np.array([value]))
+
+    def member_energies(self, positions: Any) -> NDArray[np.float64]:
+        """Return the energy as that of the only member, shape (1,), kJ/mol."""
+        return self.evaluate(positions).member_energies
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (TorchScriptEvaluator, (self.model, self.atomic_numbers))
