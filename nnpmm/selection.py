@@ -1,4 +1,4 @@
-"""Atom selections in mdtraj's language."""
+"""Atom selections in mdtraj's language, and how messages name an atom."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import mdtraj
 import numpy as np
 from numpy.typing import NDArray
 from openmm.app import Topology
+from openmm.app.topology import Atom
 
 from nnpmm.errors import SelectionError
 
-__all__ = ["select_atoms"]
+__all__ = ["atom_label", "select_atoms"]
 
 
 def select_atoms(topology: Topology | mdtraj.Topology, selection: str) -> NDArray[np.int64]:
@@ -17,7 +18,8 @@ def select_atoms(topology: Topology | mdtraj.Topology, selection: str) -> NDArra
 
     Args:
         topology: an OpenMM or mdtraj topology.
-        selection: mdtraj's language, for example ``"resname MOL"`` or ``"chainid 1 and not water"``.
+        selection: mdtraj's language, for example ``"resname MOL"`` or ``"chainid 1 and not
+        water"``.
             To take the whole system write ``"all"``.
 
     Raises:
@@ -32,14 +34,14 @@ def select_atoms(topology: Topology | mdtraj.Topology, selection: str) -> NDArra
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise SelectionError(
             f"cannot read the selection {selection!r} ({reason}); expected mdtraj's language, "
-            "for example \"resname MOL\""
+            'for example "resname MOL"'
         ) from error
     if atoms.size == 0:
         raise SelectionError(f"the selection {selection!r} matches nothing; {_residues(topology)}")
     if atoms.size == topology.n_atoms and selection.strip() != "all":
         raise SelectionError(
             f"the selection {selection!r} matches all {atoms.size} atoms; narrow it, "
-            "or write \"all\" if the whole system is meant"
+            'or write "all" if the whole system is meant'
         )
     return atoms
 
@@ -48,3 +50,8 @@ def _residues(topology: mdtraj.Topology) -> str:
     names = sorted({residue.name for residue in topology.residues})
     listed = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
     return f"residue names here: {listed}"
+
+
+def atom_label(atom: Atom) -> str:
+    """Return residue name, residue number and atom name, for example ``"LIG1:C7"``."""
+    return f"{atom.residue.name}{atom.residue.id}:{atom.name}"

@@ -44,7 +44,9 @@ def _zero_rb_torsion(force: Any, index: int, term: list[Any]) -> None:
 # A CMAP term has no strength of its own to set to zero, so one inside the region is refused.
 BONDED: dict[type[openmm.Force], _Terms] = {
     openmm.HarmonicBondForce: _Terms("getNumBonds", "getBondParameters", slice(0, 2), _zero_bond),
-    openmm.HarmonicAngleForce: _Terms("getNumAngles", "getAngleParameters", slice(0, 3), _zero_angle),
+    openmm.HarmonicAngleForce: _Terms(
+        "getNumAngles", "getAngleParameters", slice(0, 3), _zero_angle
+    ),
     openmm.PeriodicTorsionForce: _Terms(
         "getNumTorsions", "getTorsionParameters", slice(0, 4), _zero_torsion
     ),
@@ -58,8 +60,8 @@ BONDED: dict[type[openmm.Force], _Terms] = {
 def silence_terms(force: openmm.Force, region: NDArray[np.int64]) -> None:
     """Set the strength of every term that lies inside the region to zero, in place.
 
-    The terms stay in the force: OpenMM finds molecules from bonds, and a ligand without bonds would be
-    torn apart by barostats and trajectory writers.
+    The terms stay in the force: OpenMM finds molecules from bonds, and a ligand without bonds
+    would be torn apart by barostats and trajectory writers.
 
     Raises:
         RegionError: a term joins the region to the rest; the covalent bonds cut are named.
@@ -79,7 +81,8 @@ def silence_terms(force: openmm.Force, region: NDArray[np.int64]) -> None:
             )
         if terms.silence is None:
             raise ForceFieldError(
-                f"found a {type(force).__name__} term inside the region (atoms {term[terms.atoms]}), "
+                f"found a {type(force).__name__} term inside the region (atoms "
+                f"{term[terms.atoms]}), "
                 "which cannot be taken out; allowed outside the region only"
             )
         terms.silence(force, index, term)
@@ -93,7 +96,8 @@ def connect_region(
     Args:
         system: the system to change.
         region: sorted atom indices.
-        bonds: pairs of atom indices that are bonded; pairs that the system's bond forces hold already
+        bonds: pairs of atom indices that are bonded; pairs that the system's bond forces hold
+        already
             are left out.
     """
     forces = [f for f in system.getForces() if type(f) is openmm.HarmonicBondForce]

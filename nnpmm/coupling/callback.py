@@ -26,7 +26,8 @@ class RegionCallback:
         evaluator: the potential bound to the region's atoms.
         bonds: pairs of row numbers within the region, (m, 2).
         periodic: the system has a periodic box.
-        exact_to_half_box: excluded pairs are taken out of an Ewald sum at their nearest image, which
+        exact_to_half_box: excluded pairs are taken out of an Ewald sum at their nearest image,
+        which
             is the pair itself only while the region spans less than half the box.
     """
 
@@ -62,7 +63,9 @@ class RegionCallback:
                 self._check_span(positions, box)
         energy, forces = self.evaluator(positions)
         if not np.isfinite(energy):
-            raise SimulationError("the network returned a non-finite energy; take a smaller time step")
+            raise SimulationError(
+                "the network returned a non-finite energy; take a smaller time step"
+            )
         return energy, forces
 
     def _check_span(self, positions: NDArray[np.float64], box: NDArray[np.float64]) -> None:
@@ -86,7 +89,7 @@ def _rebuild(
 def add_region_force(
     system: openmm.System, region: NDArray[np.int64], callback: RegionCallback
 ) -> int:
-    """Add the region's potential to a system, in place, in a force group of its own; return the group.
+    """Add the region's potential in a force group of its own, in place; return the group.
 
     Raises:
         ForceFieldError: all 32 force groups are taken.

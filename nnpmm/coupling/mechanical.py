@@ -16,6 +16,7 @@ from nnpmm.coupling.callback import RegionCallback, add_region_force
 from nnpmm.coupling.nonbonded import EWALD_METHODS, check_parameters, exclude_region_pairs
 from nnpmm.errors import ForceFieldError, InputFileError, RegionError
 from nnpmm.models.protocol import Potential
+from nnpmm.selection import atom_label
 
 __all__ = ["Mechanical", "create_hybrid_system"]
 
@@ -50,7 +51,9 @@ class Mechanical:
         atoms = list(topology.atoms())
         elements = [atoms[i].element for i in region]
         if any(element is None for element in elements):
-            raise RegionError("the region holds virtual sites or unknown elements; select atoms only")
+            raise RegionError(
+                "the region holds virtual sites or unknown elements; select atoms only"
+            )
         _refuse_unknown_forces(system)
         bonds = _region_bonds(system, topology, region)
         _release_constraints(system, region)
@@ -86,7 +89,8 @@ def create_hybrid_system(
     changed. Atomic self energies are not part of the energy.
 
     Args:
-        mm_system: a complete MM system from any source, with charges and Lennard-Jones parameters on
+        mm_system: a complete MM system from any source, with charges and Lennard-Jones parameters
+        on
             the region's atoms.
         topology: the topology that it was made from, with elements.
         region: 0-based indices of the region's atoms.
@@ -101,12 +105,14 @@ def create_hybrid_system(
     if topology.getNumAtoms() != mm_system.getNumParticles():
         raise InputFileError(
             f"the topology has {topology.getNumAtoms()} atoms, the system "
-            f"{mm_system.getNumParticles()} particles; give the topology that the system was made from"
+            f"{mm_system.getNumParticles()} particles; give the topology that the system was "
+            "made from"
         )
     atoms = np.unique(np.asarray(region, dtype=np.int64))
     if atoms.size == 0 or atoms[0] < 0 or atoms[-1] >= mm_system.getNumParticles():
         raise RegionError(
-            f"the region's indices must lie in 0..{mm_system.getNumParticles() - 1} and be at least one"
+            f"the region's indices must lie in 0..{mm_system.getNumParticles() - 1} and be at "
+            "least one"
         )
     system = copy.deepcopy(mm_system)
     (coupling or Mechanical()).couple(system, topology, atoms, model)
@@ -118,7 +124,8 @@ def _refuse_unknown_forces(system: openmm.System) -> None:
     for force in system.getForces():
         if type(force) not in known:
             raise ForceFieldError(
-                f"found a {type(force).__name__} named {force.getName()!r}, which mechanical embedding "
+                f"found a {type(force).__name__} named {force.getName()!r}, which mechanical "
+                "embedding "
                 f"does not support; supported: {', '.join(kind.__name__ for kind in known)}"
             )
 
@@ -136,26 +143,24 @@ def _nonbonded_force(system: openmm.System) -> openmm.NonbondedForce:
 def _region_bonds(
     system: openmm.System, topology: Topology, region: NDArray[np.int64]
 ) -> set[tuple[int, int]]:
-    """Bonded pairs inside the region, from topology, bond forces and constraints; none may be cut."""
+    """Bonded pairs inside the region, from topology, bonds and constraints; none may be cut."""
     pairs = [(bond.atom1.index, bond.atom2.index) for bond in topology.bonds()]
     for force in system.getForces():
         if type(force) is openmm.HarmonicBondForce:
             pairs += [tuple(force.getBondParameters(i)[:2]) for i in range(force.getNumBonds())]
-    pairs += [tuple(system.getConstraintParameters(i)[:2]) for i in range(system.getNumConstraints())]
+    pairs += [
+        tuple(system.getConstraintParameters(i)[:2]) for i in range(system.getNumConstraints())
+    ]
     members = set(region.tolist())
     cut = sorted({tuple(sorted(p)) for p in pairs if (p[0] in members) != (p[1] in members)})
     if cut:
-        names = [_atom_label(atom) for atom in topology.atoms()]
+        names = [atom_label(atom) for atom in topology.atoms()]
         listed = ", ".join(f"{names[i]}-{names[j]}" for i, j in cut[:5])
         raise RegionError(
             f"the region cuts {len(cut)} covalent bond{'s' if len(cut) > 1 else ''} ({listed}"
             f"{', ...' if len(cut) > 5 else ''}); select whole molecules"
         )
     return {(min(p), max(p)) for p in pairs if p[0] in members}
-
-
-def _atom_label(atom: object) -> str:
-    return f"{atom.residue.name}{atom.residue.id}:{atom.name}"  # type: ignore[attr-defined]
 
 
 def _release_constraints(system: openmm.System, region: NDArray[np.int64]) -> None:

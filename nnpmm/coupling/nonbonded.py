@@ -23,9 +23,10 @@ _CHARGE_ROUNDING = 0.05
 def exclude_region_pairs(force: openmm.NonbondedForce, region: NDArray[np.int64]) -> None:
     """Make an exception of every pair inside the region, in place, with no charge and no LJ.
 
-    Under Ewald methods OpenMM subtracts an excluded pair from the reciprocal sum exactly; what is left
-    of the region with itself is its interaction with its own periodic images. The subtraction uses the
-    pair's nearest image, so that a region split by the boundary is treated like a whole one.
+    Under Ewald methods OpenMM subtracts an excluded pair from the reciprocal sum exactly; what is
+    left
+    of the region with itself is its interaction with its own periodic images. The subtraction uses
+    the pair's nearest image, so that a region split by the boundary is treated like a whole one.
 
     Raises:
         RegionError: an exception with its own parameters (a 1-4 pair) joins the region to the rest.
@@ -37,7 +38,8 @@ def exclude_region_pairs(force: openmm.NonbondedForce, region: NDArray[np.int64]
         i, j = force.getExceptionParameters(index)[:2]
         if (i in members) != (j in members):
             raise RegionError(
-                f"the region cuts the 1-2, 1-3 or 1-4 pair of atoms {i} and {j}; select whole molecules"
+                f"the region cuts the 1-2, 1-3 or 1-4 pair of atoms {i} and {j}; select whole "
+                "molecules"
             )
     for row, i in enumerate(region.tolist()):
         for j in region[:row].tolist():
@@ -67,14 +69,14 @@ def check_parameters(
         # Hydrogens of hydroxyl groups carry no LJ in most force fields; heavy atoms always do.
         if symbol != "H" and not (sigma._value > 0 and epsilon._value > 0):
             raise ForceFieldError(
-                f"region atom {atom} ({symbol}) has no Lennard-Jones parameters (sigma {sigma}, epsilon "
-                f"{epsilon}); the coupling needs them: parameterise the ligand first"
+                f"region atom {atom} ({symbol}) has no Lennard-Jones parameters (sigma {sigma}, "
+                f"epsilon {epsilon}); the coupling needs them: parameterise the ligand first"
             )
     # Some force fields give pure hydrocarbons no charges at all.
     if not charges.any() and set(symbols) - {"C", "H"}:
         raise ForceFieldError(
-            f"all {len(charges)} region atoms have zero charge; the coupling needs force-field charges: "
-            "parameterise the ligand first"
+            f"all {len(charges)} region atoms have zero charge; the coupling needs force-field "
+            "charges: parameterise the ligand first"
         )
     total = float(charges.sum())
     nearest = round(total)
@@ -96,14 +98,14 @@ def _refuse_offsets(force: openmm.NonbondedForce, region: NDArray[np.int64]) -> 
         name, atom = force.getParticleParameterOffset(index)[:2]
         if atom in members:
             raise ForceFieldError(
-                f"found a parameter offset {name!r} on region atom {atom}; offsets are allowed outside "
-                "the region only"
+                f"found a parameter offset {name!r} on region atom {atom}; offsets are allowed "
+                "outside the region only"
             )
     for index in range(force.getNumExceptionParameterOffsets()):
         name, exception = force.getExceptionParameterOffset(index)[:2]
         pair = force.getExceptionParameters(exception)[:2]
         if members & set(pair):
             raise ForceFieldError(
-                f"found an exception offset {name!r} on region atoms {pair}; offsets are allowed outside "
-                "the region only"
+                f"found an exception offset {name!r} on region atoms {pair}; offsets are "
+                "allowed outside the region only"
             )

@@ -26,7 +26,7 @@ class WholeRegion:
     def __call__(
         self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
     ) -> NDArray[np.float64]:
-        """Return positions (n, 3) in which every bond is the shortest image and fragments are close.
+        """Return positions (n, 3) with every bond at its nearest image and fragments close.
 
         Args:
             positions: (n, 3), nm.
@@ -67,7 +67,9 @@ def make_whole(
     return np.array(WholeRegion(len(positions), bonds)(np.asarray(positions, dtype=float), box))
 
 
-def topology_bonds(topology: Topology, atoms: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
+def topology_bonds(
+    topology: Topology, atoms: Sequence[int] | NDArray[np.int64]
+) -> NDArray[np.int64]:
     """Return the topology's bonds inside a region as pairs of row numbers of ``atoms``, (m, 2)."""
     local = {int(atom): row for row, atom in enumerate(atoms)}
     pairs = [
@@ -103,7 +105,7 @@ def _spanning_trees(
 
 
 def _lattice_shift(vector: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Lattice vector that brings a difference vector to its nearest image (OpenMM's reduced box)."""
+    """Lattice vector from a difference vector's nearest image to itself (reduced box)."""
     shift = np.round(vector[2] / box[2, 2]) * box[2]
     shift = shift + np.round((vector[1] - shift[1]) / box[1, 1]) * box[1]
     return shift + np.round((vector[0] - shift[0]) / box[0, 0]) * box[0]

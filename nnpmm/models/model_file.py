@@ -40,7 +40,9 @@ class StoredFile(BaseModel):
         try:
             found = hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError as error:
-            raise WeightsError(f"{path}: cannot be read ({error.strerror}); run prepare-nnp again") from error
+            raise WeightsError(
+                f"{path}: cannot be read ({error.strerror}); run prepare-nnp again"
+            ) from error
         if found != self.sha256:
             raise WeightsError(
                 f"{path}: sha256 {found[:12]}... differs from {self.sha256[:12]}... in model.json; "
@@ -78,15 +80,16 @@ class ModelFile(BaseModel):
         atoms = list(topology.atoms())
         if len(atoms) != self.n_structure_atoms:
             raise InputFileError(
-                f"model.json was prepared for {self.n_structure_atoms} atoms ({self.structure_file}), "
-                f"the topology has {len(atoms)}; {remedy}"
+                f"model.json was prepared for {self.n_structure_atoms} atoms "
+                f"({self.structure_file}), the topology has {len(atoms)}; {remedy}"
             )
         for index, expected in zip(self.atoms, self.elements, strict=True):
             element = atoms[index].element
             if element is None or element.symbol != expected:
                 found = "no element" if element is None else element.symbol
                 raise InputFileError(
-                    f"atom {index} is {found} in the topology but {expected} in model.json; {remedy}"
+                    f"atom {index} is {found} in the topology but {expected} in model.json; "
+                    f"{remedy}"
                 )
 
 
@@ -105,17 +108,23 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
     try:
         content = ModelFile.model_validate_json(Path(path).read_text())
     except OSError as error:
-        raise InputFileError(f"{path}: cannot be read ({error.strerror}); run prepare-nnp") from error
+        raise InputFileError(
+            f"{path}: cannot be read ({error.strerror}); run prepare-nnp"
+        ) from error
     except (ValidationError, UnicodeDecodeError) as error:
         first = error.errors()[0] if isinstance(error, ValidationError) else None
         where = ".".join(map(str, first["loc"])) + ": " + first["msg"] if first else "not text"
-        raise InputFileError(f"{path}: not a model.json of nnpmm ({where}); run prepare-nnp") from error
+        raise InputFileError(
+            f"{path}: not a model.json of nnpmm ({where}); run prepare-nnp"
+        ) from error
     if content.schema_version != SCHEMA_VERSION:
         raise InputFileError(
             f"{path}: schema version {content.schema_version}, this nnpmm reads {SCHEMA_VERSION}; "
             "run prepare-nnp again"
         )
-    if content.fingerprint != fingerprint(content.n_structure_atoms, content.atoms, content.elements):
+    if content.fingerprint != fingerprint(
+        content.n_structure_atoms, content.atoms, content.elements
+    ):
         raise InputFileError(
             f"{path}: the fingerprint does not fit atoms and elements; the file was edited: "
             "run prepare-nnp again"

@@ -14,7 +14,7 @@ __all__ = ["Evaluation", "Evaluator", "Potential", "checked_positions"]
 
 
 class Evaluation(NamedTuple):
-    """One evaluation: energy (kJ/mol), forces (n, 3) in kJ/mol/nm, member energies (m,) in kJ/mol."""
+    """Energy (kJ/mol), forces (n, 3) in kJ/mol/nm, and member energies (m,) in kJ/mol."""
 
     energy: float
     forces: NDArray[np.float64]

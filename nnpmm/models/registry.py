@@ -44,7 +44,9 @@ def load_model(
     text = os.fspath(name)
     if text.endswith(".pt"):
         if members is not None or weights is not None or backend not in ("auto", "torchscript"):
-            raise ModelError(f"{text}: members, weights and backend are fixed in a TorchScript file")
+            raise ModelError(
+                f"{text}: members, weights and backend are fixed in a TorchScript file"
+            )
         return TorchScriptModel(os.path.abspath(text), device)
     weights = None if weights is None else os.path.abspath(weights)
     if text.endswith(".json"):
@@ -76,20 +78,23 @@ def canonical_name(name: str) -> str:
         return spellings[name.lower().replace("-", "").replace("_", "")]
     except KeyError:
         raise ModelError(
-            f"found the model {name!r}, known: {', '.join(PUBLISHED)}, a model.json, a TorchScript .pt"
+            f"found the model {name!r}, known: {', '.join(PUBLISHED)}, a model.json, a "
+            "TorchScript .pt"
         ) from None
 
 
 def _prepared_parameters(path: str, weights: str | None) -> tuple[AniParameters, str]:
     if weights is not None:
-        raise ModelError(f"{path}: a model.json brings its own weights; leave out the weights folder")
+        raise ModelError(
+            f"{path}: a model.json brings its own weights; leave out the weights folder"
+        )
     content = read_model_file(path)
     file = content.weights.verified(Path(path).parent)
     parameters = load_parameters(file)
     if parameters.name != content.model or parameters.member_indices != content.members:
         raise WeightsError(
-            f"{file}: holds {parameters.name} members {list(parameters.member_indices)}, model.json says "
-            f"{content.model} {list(content.members)}; run prepare-nnp again"
+            f"{file}: holds {parameters.name} members {list(parameters.member_indices)}, "
+            f"model.json says {content.model} {list(content.members)}; run prepare-nnp again"
         )
     return parameters, f"model file: {path}"
 

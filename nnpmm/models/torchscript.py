@@ -24,8 +24,8 @@ __all__ = ["TorchScriptEvaluator", "TorchScriptModel"]
 class TorchScriptModel:
     """A TorchScript module from positions (n, 3) in nm to the potential energy in kJ/mol.
 
-    The composition is part of the module; elements and charge are not checked. A TorchScript file is
-    a program: load only files that you trust.
+    The composition is part of the module; elements and charge are not checked. A TorchScript file
+    is a program: load only files that you trust.
     """
 
     path: str

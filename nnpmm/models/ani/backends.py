@@ -46,7 +46,9 @@ class Backend:
     missing: Callable[[], str | None]
 
 
-def _reference(parameters: AniParameters, symbols: list[str], device: str, precision: str) -> Kernel:
+def _reference(
+    parameters: AniParameters, symbols: list[str], device: str, precision: str
+) -> Kernel:
     from nnpmm.models.ani.reference import ReferenceKernel
 
     return ReferenceKernel(parameters, symbols, device, precision)
@@ -91,7 +93,7 @@ def choose_backend(name: str) -> str:
 
 
 def choose_device(name: str) -> str:
-    """Return a torch device name; ``"auto"`` gives ``"cuda"`` where torch sees a GPU, else ``"cpu"``.
+    """Return a torch device name; ``"auto"`` is ``"cuda"`` if torch sees a GPU, else ``"cpu"``.
 
     Raises:
         ModelError: not a device name, or a GPU that torch does not see.

@@ -96,7 +96,9 @@ class AniModel:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.rebuild is None:
-            raise TypeError("this AniModel was made from parameters in memory and cannot be pickled")
+            raise TypeError(
+                "this AniModel was made from parameters in memory and cannot be pickled"
+            )
         return self.rebuild
 
 
@@ -130,7 +132,7 @@ class AniEvaluator:
         return self._kernel.evaluate(self._checked(positions))
 
     def member_energies(self, positions: Any) -> NDArray[np.float64]:
-        """Return the energy of every member, (m,), kJ/mol; their spread is the model's uncertainty."""
+        """Return every member's energy, (m,), kJ/mol; their spread is the model's uncertainty."""
         return self._kernel.member_energies(self._checked(positions))
 
     def _checked(self, positions: Any) -> NDArray[np.float64]:
@@ -142,7 +144,9 @@ class AniEvaluator:
 
 def _known_symbols(atomic_numbers: NDArray[np.int64], model: AniModel) -> list[str]:
     if atomic_numbers.ndim != 1 or atomic_numbers.size == 0:
-        raise RegionError(f"found atomic numbers of shape {atomic_numbers.shape}, expected (n,), n > 0")
+        raise RegionError(
+            f"found atomic numbers of shape {atomic_numbers.shape}, expected (n,), n > 0"
+        )
     if not ((atomic_numbers > 0) & (atomic_numbers < 119)).all():
         raise RegionError("found an atomic number outside 1 to 118")
     symbols = [Element.getByAtomicNumber(int(z)).symbol for z in atomic_numbers]
@@ -150,6 +154,7 @@ def _known_symbols(atomic_numbers: NDArray[np.int64], model: AniModel) -> list[s
     if unknown:
         raise RegionError(
             f"found the elements {', '.join(unknown)}, {model.name} knows "
-            f"{', '.join(model.elements)}; leave these atoms to the force field or take another model"
+            f"{', '.join(model.elements)}; leave these atoms to the force field or take another "
+            "model"
         )
     return symbols

@@ -2,7 +2,8 @@
 
 A model folder holds one ``*.params`` file with the symmetry-function constants, ``sae_linfit.dat``
 with the self energies, and for each network a folder ``train<i>/networks`` with, for every element,
-``ANN-<element>.nnf`` (a bzip2-compressed description) and the layers' raw float32 weights and biases.
+``ANN-<element>.nnf`` (a bzip2-compressed description) and the layers' raw float32 weights and
+biases.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def read_neurochem(folder: Path, name: str) -> AniParameters:
     trained = sorted(folder.glob("train[0-9]*"), key=lambda path: int(path.name[5:]))
     if not constants or not trained:
         raise WeightsError(
-            f"{folder}: found no NeuroChem model, expected a *.params file and folders train0, train1, ..."
+            f"{folder}: found no NeuroChem model, expected a *.params file and folders train0, "
+            "train1, ..."
         )
     try:
         symmetry_functions = _read_constants(constants[0])
@@ -107,7 +109,9 @@ def _read_network(folder: Path, element: str) -> tuple[Layer, ...]:
         activation = int(_field(block, r"activation=(\d+)"))
         expected = _LINEAR if i == len(blocks) - 1 else _CELU
         if activation != expected:
-            raise ValueError(f"{path.name} has activation {activation} in layer {i}, not {expected}")
+            raise ValueError(
+                f"{path.name} has activation {activation} in layer {i}, not {expected}"
+            )
         weight = _read_floats(folder / _field(block, r"weights=FILE:([^\[]+)"), outputs * inputs)
         bias = _read_floats(folder / _field(block, r"biases=FILE:([^\[]+)"), outputs)
         layers.append(Layer(weight.reshape(outputs, inputs), bias))

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,8 @@ CELU_ALPHA = 0.1
 class SymmetryFunctions:
     """Constants of the atomic environment vector (AEV), in angstrom and radian.
 
-    Equations 3 and 4 of Smith, Isayev and Roitberg, Chem. Sci. 2017, 8, 3192, with the factor 1/4 of
-    NeuroChem in the radial part and the cosine of the angle scaled by 0.95.
+    Equations 3 and 4 of Smith, Isayev and Roitberg, Chem. Sci. 2017, 8, 3192, with the factor 1/4
+    of NeuroChem in the radial part and the cosine of the angle scaled by 0.95.
 
     Args:
         elements: chemical symbols in the order of the AEV's columns.
@@ -127,7 +128,7 @@ class AniParameters:
         )
 
     def digest(self) -> str:
-        """Return the sha256 of constants, networks and self energies, whatever file they came from."""
+        """Return the sha256 of constants, networks and self energies, whatever their file."""
         checksum = hashlib.sha256(self.constants_json().encode())
         for member in self.members:
             for element in self.elements:
@@ -137,8 +138,10 @@ class AniParameters:
         return checksum.hexdigest()
 
     def constants_json(self) -> str:
-        """Return all that is not a network as JSON; floats are written so that they read back equal."""
-        constants = {f.name: getattr(self.symmetry_functions, f.name) for f in fields(SymmetryFunctions)}
+        """Return all that is not a network as JSON whose floats read back equal."""
+        constants: dict[str, Any] = {
+            f.name: getattr(self.symmetry_functions, f.name) for f in fields(SymmetryFunctions)
+        }
         return json.dumps(
             {
                 "name": self.name,
@@ -154,7 +157,7 @@ class AniParameters:
     ) -> AniParameters:
         """Join constants written by :meth:`constants_json` with their networks."""
         data = json.loads(text)
-        constants = {
+        constants: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value
             for key, value in data["symmetry_functions"].items()
         }

@@ -1,8 +1,8 @@
 """ANI written to be read: one torch module from positions to the energy of every network.
 
 Equations 3 to 5 of Smith, Isayev and Roitberg, Chem. Sci. 2017, 8, 3192. The module is plain enough
-for ``torch.jit.script``, so the exported TorchScript model is this same code. Faster backends are held
-against it.
+for ``torch.jit.script``, so the exported TorchScript model is this same code. Faster backends are
+held against it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ _NM_TO_ANGSTROM = 10.0
 class _EnsembleLinear(nn.Module):
     """A dense layer of all members at once: (m, atoms, inputs) to (m, atoms, outputs)."""
 
+    weight: Tensor
+    bias: Tensor
+
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__()
         self.register_buffer("weight", weight)  # (m, inputs, outputs)
@@ -38,6 +41,8 @@ class _EnsembleLinear(nn.Module):
 class _ElementNetwork(nn.Module):
     """The networks of one element, all members side by side."""
 
+    atoms: Tensor
+
     def __init__(self, parameters: AniParameters, element: str, atoms: list[int]) -> None:
         super().__init__()
         self.register_buffer("atoms", torch.tensor(atoms))
@@ -48,16 +53,14 @@ class _ElementNetwork(nn.Module):
             weight = torch.from_numpy(np.stack([layer.weight.T for layer in layers]))
             bias = torch.from_numpy(np.stack([layer.bias[None, :] for layer in layers]))
             self.layers.append(_EnsembleLinear(weight.contiguous(), bias))
+        self.n_members = len(parameters.members)
         self.last = depth - 1
         self.alpha = CELU_ALPHA
 
     def forward(self, aev: Tensor) -> Tensor:
         """Return the energy of this element's atoms for every member, (m,), float64, hartree."""
-        first = aev.index_select(0, self.atoms)
-        x = first
+        x = aev.index_select(0, self.atoms).unsqueeze(0).expand(self.n_members, -1, -1)
         for d, layer in enumerate(self.layers):
-            if d == 0:
-                x = first.unsqueeze(0).expand(layer.bias.shape[0], -1, -1)
             x = layer(x)
             if d < self.last:
                 x = torch.celu(x, self.alpha)
@@ -72,6 +75,13 @@ class AniModule(nn.Module):
         symbols: chemical symbol of each atom, in order.
         dtype: float32, or float64 for checks.
     """
+
+    species: Tensor
+    pair_index: Tensor
+    radial_shifts: Tensor
+    angular_shifts: Tensor
+    angle_shifts: Tensor
+    pairs: Tensor
 
     def __init__(self, parameters: AniParameters, symbols: list[str], dtype: torch.dtype) -> None:
         super().__init__()
@@ -89,7 +99,9 @@ class AniModule(nn.Module):
         self.n_pair_types = self.n_elements * (self.n_elements + 1) // 2
         self.register_buffer("species", torch.tensor(species))
         self.register_buffer("pair_index", torch.from_numpy(functions.pair_index()))
-        self.register_buffer("radial_shifts", torch.tensor(functions.radial_shifts, dtype=torch.float64))
+        self.register_buffer(
+            "radial_shifts", torch.tensor(functions.radial_shifts, dtype=torch.float64)
+        )
         # Column = radial shift * number of angle shifts + angle shift.
         grid = torch.cartesian_prod(
             torch.tensor(functions.angular_shifts, dtype=torch.float64),
@@ -162,7 +174,10 @@ class AniModule(nn.Module):
         a = starts.index_select(0, centre) + first.index_select(0, pair)
         b = starts.index_select(0, centre) + second.index_select(0, pair)
 
-        r_a, r_b = distances.index_select(0, a).unsqueeze(1), distances.index_select(0, b).unsqueeze(1)
+        r_a, r_b = (
+            distances.index_select(0, a).unsqueeze(1),
+            distances.index_select(0, b).unsqueeze(1),
+        )
         dot = (vectors.index_select(0, a) * vectors.index_select(0, b)).sum(1, keepdim=True)
         # The factor keeps the arc cosine's derivative finite at 0 and 180 degrees.
         angle = torch.acos(0.95 * dot / (r_a * r_b))
@@ -196,9 +211,7 @@ class ReferenceKernel:
         members = self._module(tensor)
         energy = members.mean()
         (gradient,) = torch.autograd.grad(energy, tensor)
-        return Evaluation(
-            float(energy), -gradient.cpu().numpy(), members.detach().cpu().numpy()
-        )
+        return Evaluation(float(energy), -gradient.cpu().numpy(), members.detach().cpu().numpy())
 
     def member_energies(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the energy of every member, (m,), kJ/mol, without forces."""

@@ -1,4 +1,4 @@
-"""ANI parameters in one safetensors file: the form that nnpmm caches and ships beside model.json."""
+"""ANI parameters in one safetensors file, as in nnpmm's cache and beside model.json."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def load_parameters(path: Path) -> AniParameters:
     try:
         with safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {})[_METADATA_KEY]
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
         shell = AniParameters.from_json(text, members=())
         members = tuple(
             {element: _layers(tensors, f"{index}.{element}") for element in shell.elements}

@@ -1,4 +1,4 @@
-"""ANI as a TorchScript file that needs torch alone, in the form that openmm-torch's TorchForce takes."""
+"""ANI as a TorchScript file for openmm-torch's TorchForce; it needs torch alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ __all__ = ["export_torchscript"]
 
 
 class _RegionEnergy(nn.Module):
-    """Mean energy of the ensemble from the region's positions, or from those of the whole system."""
+    """Mean energy of the ensemble from positions of the region or of the whole system."""
+
+    atoms: Tensor
 
     def __init__(self, ani: AniModule, atoms: Sequence[int] | NDArray[np.int64]) -> None:
         super().__init__()
@@ -38,7 +40,8 @@ def export_torchscript(
 ) -> bytes:
     """Return a TorchScript module as the bytes of a ``.pt`` file.
 
-    Its ``forward`` takes positions in nm, shape (n, 3) of the region or (N, 3) of the system that the
+    Its ``forward`` takes positions in nm, shape (n, 3) of the region or (N, 3) of the system that
+    the
     region belongs to, and returns the potential energy in kJ/mol without self energies, a float64
     scalar with a gradient. The region must be whole.
 

@@ -26,7 +26,14 @@ from nnpmm.models.ani.neurochem import read_neurochem
 from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.ani.storage import load_parameters, save_parameters
 
-__all__ = ["PUBLISHED", "FoundWeights", "WeightsSource", "download_weights", "find_weights", "sources"]
+__all__ = [
+    "PUBLISHED",
+    "FoundWeights",
+    "WeightsSource",
+    "download_weights",
+    "find_weights",
+    "sources",
+]
 
 MODEL_ZOO_URL = (
     "https://github.com/aiqm/ani-model-zoo/archive/3a3368bb1b6d3ae707235f7f1dedcbb7b8b8cbc2.zip"
@@ -36,7 +43,7 @@ _TIMEOUT_SECONDS = 20
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """A published ensemble: its folder in the model zoo, the digest of its parameters, its paper."""
+    """A published ensemble: folder in the model zoo, digest of the parameters, paper."""
 
     folder: str
     digest: str
@@ -64,7 +71,7 @@ PUBLISHED: dict[str, PublishedModel] = {
 
 @dataclass(frozen=True)
 class WeightsSource:
-    """One place where a model's weights may lie: what it is, its path, and whether they are there."""
+    """One place where weights may lie: what it is, its path, and whether they are there."""
 
     kind: str
     path: Path | None
@@ -105,9 +112,7 @@ def find_weights(name: str, weights: str | os.PathLike[str] | None = None) -> Fo
     return FoundWeights(load_parameters(path), f"downloaded: {MODEL_ZOO_URL}")
 
 
-def sources(
-    name: str, weights: str | os.PathLike[str] | None = None
-) -> Iterator[WeightsSource]:
+def sources(name: str, weights: str | os.PathLike[str] | None = None) -> Iterator[WeightsSource]:
     """Yield every place where the weights may lie, in the order in which they are tried.
 
     Raises:
@@ -115,7 +120,10 @@ def sources(
             folder that the caller names does not hold the model.
     """
     folder = PUBLISHED[name].folder
-    for kind, given in (("--weights", weights), ("NNPMM_MODEL_DIR", os.environ.get("NNPMM_MODEL_DIR"))):
+    for kind, given in (
+        ("--weights", weights),
+        ("NNPMM_MODEL_DIR", os.environ.get("NNPMM_MODEL_DIR")),
+    ):
         if given:
             yield _neurochem_source(kind, Path(given), folder, required=kind == "--weights")
     cached = _cache_path(name)
@@ -152,8 +160,16 @@ def download_weights(name: str, url: str = MODEL_ZOO_URL) -> Path:
 
 
 def _fetch(url: str, path: Path, label: str) -> None:
-    columns = ("[progress.description]{task.description}", BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response, Progress(*columns) as bar:
+    columns = (
+        "[progress.description]{task.description}",
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
+    with (
+        urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response,
+        Progress(*columns) as bar,
+    ):
         length = response.headers.get("Content-Length")
         task = bar.add_task(label, total=int(length) if length else None)
         with path.open("wb") as file:

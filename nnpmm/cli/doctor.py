@@ -1,0 +1,37 @@
+"""``nnpmm doctor``: a table of what works here."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+__all__ = ["doctor"]
+
+_MARKS = {True: "[green]ok[/green]", None: "[yellow]-[/yellow]", False: "[red]FAIL[/red]"}
+
+
+def doctor(
+    debug: Annotated[bool, typer.Option(help="show the traceback of an error")] = False,
+) -> None:
+    """Show versions, OpenMM platforms, ANI backends and where each model's weights come from.
+
+    Exit status 0 if the main job can run here, else 1.
+    """
+    from nnpmm.diagnosis import diagnose
+
+    findings = diagnose()
+    table = Table(title="nnpmm doctor")
+    for column in ("", "what", "", "detail"):
+        table.add_column(column, overflow="fold")
+    last = ""
+    for finding in findings:
+        group = "" if finding.group == last else finding.group
+        table.add_row(group, finding.subject, _MARKS[finding.ok], escape(finding.detail))
+        last = finding.group
+    Console().print(table)
+    if any(finding.ok is False for finding in findings):
+        raise typer.Exit(1)

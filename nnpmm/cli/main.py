@@ -1,0 +1,44 @@
+"""``nnpmm``: the commands in one application."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nnpmm import __version__
+from nnpmm.cli.doctor import doctor
+from nnpmm.cli.errors import run_app
+from nnpmm.cli.run import run
+
+__all__ = ["main"]
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Hybrid neural-network-potential / molecular-mechanics simulation on OpenMM.",
+)
+app.command()(run)
+app.command()(doctor)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"nnpmm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="print the version"),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of ``nnpmm``."""
+    run_app(app)

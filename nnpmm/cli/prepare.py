@@ -1,0 +1,94 @@
+"""``prepare-nnp``: select a region and write the network that describes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from nnpmm.cli.errors import run_app
+from nnpmm.errors import ConfigError
+from nnpmm.preparation import Prepared, prepare_nnp
+
+__all__ = ["main"]
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def prepare(
+    structure: Annotated[
+        Path, typer.Argument(help="PDB, mmCIF, GRO, Amber prmtop, SDF or MOL2 structure")
+    ],
+    selection: Annotated[
+        str, typer.Option(help='region in mdtraj\'s language, for example "resname MOL"')
+    ],
+    model: Annotated[str, typer.Option(help="ANI-2x, ANI-1x or ANI-1ccx")] = "ANI-2x",
+    members: Annotated[
+        str | None, typer.Option(help="networks of the ensemble, for example 0 or 0,3; default all")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="folder with the model in NeuroChem layout")
+    ] = None,
+    coordinates: Annotated[
+        Path | None, typer.Option(help="inpcrd or rst7 that belongs to an Amber topology")
+    ] = None,
+    charge: Annotated[
+        int | None, typer.Option(help="formal charge of the region, if the file does not tell")
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder for the files")] = Path(
+        "."
+    ),
+    overwrite: Annotated[bool, typer.Option(help="replace files that are there")] = False,
+    debug: Annotated[bool, typer.Option(help="show the traceback of an error")] = False,
+) -> None:
+    """Select a region of a structure, check it, and write model.json, its weights and model.pt."""
+    prepared = prepare_nnp(
+        structure,
+        selection,
+        model,
+        members=_members(members),
+        weights=weights,
+        coordinates=coordinates,
+        charge=charge,
+        output=output,
+        overwrite=overwrite,
+    )
+    _report(prepared)
+
+
+def _members(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(
+            f"found --members {text!r}, expected 0-based indices such as 0 or 0,3"
+        ) from None
+
+
+def _report(prepared: Prepared) -> None:
+    region, model = prepared.region, prepared.model
+    charge = "unknown" if region.formal_charge is None else f"{region.formal_charge:+d}"
+    residues = ", ".join(region.residues[:10]) + (" ..." if len(region.residues) > 10 else "")
+    table = Table(show_header=False, box=None)
+    for key, value in (
+        ("atoms", str(len(region.atoms))),
+        ("formula", region.formula),
+        ("formal charge", f"{charge if charge != '+0' else '0'} ({region.charge_source})"),
+        ("residues", residues),
+        ("model", f"{model.name}, {len(model.parameters.members)} networks"),
+        ("weights", model.source),
+        ("written", f"{prepared.model_file} and model.safetensors, model.pt beside it"),
+    ):
+        table.add_row(key, value)
+    Console(soft_wrap=True).print(table)
+
+
+def main() -> None:
+    """Entry point of ``prepare-nnp``."""
+    run_app(app)

@@ -1,0 +1,165 @@
+"""What works on this machine, and why the rest does not."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from dataclasses import dataclass
+
+import openmm
+import torch
+
+from nnpmm._version import __version__
+from nnpmm.errors import NnpmmError
+from nnpmm.models.ani import BACKENDS, PUBLISHED, choose_backend, choose_device
+from nnpmm.models.ani.weights import sources
+
+__all__ = ["Finding", "diagnose"]
+
+_PACKAGES = ("torchani", "numpy", "mdtraj", "rdkit", "pydantic", "safetensors")
+_OPTIONAL = {
+    "openff-toolkit": "ligand parameters: conda install -c conda-forge openff-toolkit",
+    "openmmml": "other models and cross-checks: pip install openmmml",
+    "openmmtorch": "TorchForce transport: conda install -c conda-forge openmm-torch",
+    "nnpops": "NNPOps kernels: conda install -c conda-forge nnpops",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the diagnosis: its group, subject, verdict (None: optional) and explanation."""
+
+    group: str
+    subject: str
+    ok: bool | None
+    detail: str
+
+
+def diagnose() -> list[Finding]:
+    """Return versions, OpenMM platforms, backends and the source of each model's weights.
+
+    A finding with ``ok`` False stops the main job from working here.
+    """
+    return [*_versions(), *_platforms(), *_backends(), *_weights()]
+
+
+def _versions() -> list[Finding]:
+    findings = [
+        Finding("version", "nnpmm", True, __version__),
+        Finding("version", "python", True, platform.python_version()),
+        Finding("version", "openmm", _at_least_8_6(), openmm.version.full_version),
+        Finding("version", "torch", True, torch.__version__),
+    ]
+    for name in _PACKAGES:
+        version = _installed(name)
+        findings.append(Finding("version", name, version is not None, version or "not installed"))
+    for name, purpose in _OPTIONAL.items():
+        version = _installed(name)
+        findings.append(
+            Finding(
+                "version", name, True if version else None, version or f"not installed ({purpose})"
+            )
+        )
+    return findings
+
+
+def _at_least_8_6() -> bool:
+    numbers = openmm.version.short_version.split(".")
+    return tuple(int(x) for x in numbers[:2]) >= (8, 6) and hasattr(openmm, "PythonForce")
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _platforms() -> list[Finding]:
+    """Every platform: tried on two particles, or the reason why its plug-in did not load."""
+    loaded = {
+        openmm.Platform.getPlatform(i).getName(): openmm.Platform.getPlatform(i)
+        for i in range(openmm.Platform.getNumPlatforms())
+    }
+    failures = " ".join(openmm.Platform.getPluginLoadFailures())
+    findings = []
+    for name in ("CUDA", "HIP", "OpenCL", "CPU", "Reference"):
+        required = name in ("CPU", "Reference")
+        if name not in loaded:
+            reason = next(
+                (line for line in failures.split("Error loading library") if name in line), ""
+            )
+            detail = " ".join(reason.split())[:160] or f"no plug-in installed{_install_hint(name)}"
+            findings.append(Finding("platform", name, False if required else None, detail))
+            continue
+        problem = _try_platform(loaded[name])
+        verdict = True if problem is None else (False if required else None)
+        findings.append(Finding("platform", name, verdict, problem or "works"))
+    return findings
+
+
+def _install_hint(name: str) -> str:
+    hints = {
+        "CUDA": ": pip install 'nnpmm[cuda12]' or 'nnpmm[cuda13]'",
+        "HIP": ": pip install openmm-hip-6",
+    }
+    return hints.get(name, "")
+
+
+def _try_platform(chosen: openmm.Platform) -> str | None:
+    system = openmm.System()
+    bond = openmm.HarmonicBondForce()
+    for _ in range(2):
+        system.addParticle(1.0)
+    bond.addBond(0, 1, 0.1, 1.0)
+    system.addForce(bond)
+    try:
+        context = openmm.Context(system, openmm.VerletIntegrator(0.001), chosen)
+        context.setPositions([[0, 0, 0], [0.1, 0, 0]])
+        context.getState(energy=True)
+    except openmm.OpenMMException as error:
+        return " ".join(str(error).split())
+    return None
+
+
+def _backends() -> list[Finding]:
+    findings = []
+    for name, backend in BACKENDS.items():
+        remedy = backend.missing()
+        chosen = " (chosen by auto)" if name == choose_backend("auto") else ""
+        detail = f"{backend.summary}{chosen}" if remedy is None else remedy
+        findings.append(Finding("ANI backend", name, True if remedy is None else None, detail))
+    device = choose_device("auto")
+    findings.append(Finding("ANI backend", "device", True, f"auto takes {device}"))
+    return findings
+
+
+def _weights() -> list[Finding]:
+    """Where each model's weights would come from. One usable model is enough for the main job."""
+    findings, usable = [], False
+    for name in PUBLISHED:
+        try:
+            tried = list(sources(name))
+        except NnpmmError as error:
+            findings.append(Finding("weights", name, False, str(error)))
+            continue
+        first = next((source for source in tried if source.available), None)
+        here = first is not None and first.path is not None
+        usable = usable or here
+        if first is None:
+            missing = "; ".join(f"{source.kind}: {source.detail}" for source in tried)
+            findings.append(Finding("weights", name, None, f"nowhere ({missing})"))
+        else:
+            findings.append(
+                Finding(
+                    "weights",
+                    name,
+                    True if here else None,
+                    f"{first.kind}: {first.path or first.detail}",
+                )
+            )
+    if not usable:
+        findings.append(
+            Finding("weights", "any model", False, "no model's weights are on this machine")
+        )
+    return findings

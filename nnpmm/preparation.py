@@ -1,0 +1,141 @@
+"""From a structure and a selection to model.json, weights and TorchScript."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnpmm._version import __version__
+from nnpmm.errors import ConfigError, ModelError
+from nnpmm.models.ani import AniModel, save_parameters
+from nnpmm.models.ani.torchscript import export_torchscript
+from nnpmm.models.model_file import SCHEMA_VERSION, ModelFile, StoredFile, fingerprint
+from nnpmm.models.registry import load_model
+from nnpmm.region import RegionSummary, check_region, describe_region
+from nnpmm.selection import select_atoms
+from nnpmm.structures import read_structure
+
+__all__ = ["Prepared", "prepare_nnp", "write_model_files"]
+
+_MODEL_JSON, _WEIGHTS, _TORCHSCRIPT = "model.json", "model.safetensors", "model.pt"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What was selected and written.
+
+    Args:
+        region: the region's atoms, formula, charge and residues.
+        model: the model that was exported.
+        model_file: path of model.json; weights and TorchScript lie beside it.
+    """
+
+    region: RegionSummary
+    model: AniModel
+    model_file: Path
+
+
+def prepare_nnp(
+    structure: str | os.PathLike[str],
+    selection: str,
+    model: str = "ANI-2x",
+    *,
+    members: int | Sequence[int] | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    coordinates: str | os.PathLike[str] | None = None,
+    charge: int | None = None,
+    output: str | os.PathLike[str] = ".",
+    overwrite: bool = False,
+) -> Prepared:
+    """Select a region, check it, and write model.json, model.safetensors and model.pt.
+
+    Args:
+        structure: PDB, mmCIF, GRO, Amber, SDF or MOL2 file.
+        selection: the region in mdtraj's language.
+        model: ``"ANI-2x"``, ``"ANI-1x"`` or ``"ANI-1ccx"``.
+        members: which networks of the ensemble; None keeps all eight.
+        weights: folder with the model in NeuroChem layout.
+        coordinates: inpcrd or rst7 of an Amber topology.
+        charge: formal charge of the region in e, where the structure does not tell.
+        output: folder for the files; made if missing.
+        overwrite: replace files that are there.
+
+    Raises:
+        NnpmmError: see :func:`nnpmm.structures.read_structure`, :func:`nnpmm.select_atoms`,
+            :func:`nnpmm.region.check_region` and :func:`nnpmm.load_model`; nothing is written then.
+    """
+    output = Path(output)
+    present = [name for name in (_MODEL_JSON, _WEIGHTS, _TORCHSCRIPT) if (output / name).exists()]
+    if present and not overwrite:
+        raise ConfigError(
+            f"{output}: {', '.join(present)} is there already; choose another --output or "
+            "--overwrite"
+        )
+    found = read_structure(structure, coordinates)
+    atoms = select_atoms(found.topology, selection)
+    potential = load_model(model, members, weights=weights)
+    if not isinstance(potential, AniModel):
+        raise ModelError(f"found the model {model!r}, prepare-nnp exports ANI models only")
+    region = describe_region(found, atoms, charge)
+    check_region(region, potential)
+    path = write_model_files(
+        output,
+        potential,
+        region,
+        selection=selection,
+        structure_file=Path(structure).name,
+        n_structure_atoms=found.topology.getNumAtoms(),
+    )
+    return Prepared(region, potential, path)
+
+
+def write_model_files(
+    output: Path,
+    model: AniModel,
+    region: RegionSummary,
+    *,
+    selection: str,
+    structure_file: str,
+    n_structure_atoms: int,
+) -> Path:
+    """Write model.json, model.safetensors and model.pt; return the path of model.json.
+
+    All three are complete before the first is renamed into place, and model.json comes last.
+
+    Args:
+        output: folder, made if missing.
+        model: the ANI model.
+        region: a checked region.
+        selection: the text that gave it.
+        structure_file: name of the structure, for messages.
+        n_structure_atoms: number of atoms of the structure.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output, prefix=".prepare-nnp-") as temporary:
+        folder = Path(temporary)
+        save_parameters(model.parameters, folder / _WEIGHTS)
+        script = export_torchscript(model.parameters, region.symbols, region.atoms)
+        (folder / _TORCHSCRIPT).write_bytes(script)
+        atoms = tuple(region.atoms.tolist())
+        content = ModelFile(
+            schema_version=SCHEMA_VERSION,
+            model=model.name,
+            members=model.parameters.member_indices,
+            atoms=atoms,
+            elements=region.symbols,
+            selection=selection,
+            formal_charge=region.formal_charge,
+            structure_file=structure_file,
+            n_structure_atoms=n_structure_atoms,
+            fingerprint=fingerprint(n_structure_atoms, atoms, region.symbols),
+            weights=StoredFile.of(_WEIGHTS, (folder / _WEIGHTS).read_bytes()),
+            torchscript=StoredFile.of(_TORCHSCRIPT, script),
+            nnpmm_version=__version__,
+        )
+        (folder / _MODEL_JSON).write_text(content.model_dump_json(indent=2) + "\n")
+        for name in (_WEIGHTS, _TORCHSCRIPT, _MODEL_JSON):
+            os.replace(folder / name, output / name)
+    return output / _MODEL_JSON
