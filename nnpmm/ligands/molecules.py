@@ -1,0 +1,179 @@
+"""Molecules with all hydrogens and one 3D conformer, from SMILES or from a structure file."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rdkit import Chem, rdBase
+from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
+
+from nnpmm.errors import InputFileError
+from nnpmm.ligands.mol2 import read_mol2
+
+__all__ = ["check_molecule", "molecule_from_file", "molecule_from_smiles"]
+
+logger = logging.getLogger(__name__)
+
+
+def molecule_from_smiles(smiles: str, *, seed: int = 0) -> Chem.Mol:
+    """Build a molecule with explicit hydrogens and one relaxed 3D conformer.
+
+    The conformer comes from ETKDGv3 distance geometry and is relaxed with MMFF94 (with UFF where
+    MMFF94 lacks an atom type).
+
+    Args:
+        smiles: one molecule, protonated and charged as it is to be simulated.
+        seed: seed of the distance geometry; the same seed gives the same conformer.
+
+    Returns:
+        The molecule, atoms in SMILES order followed by the hydrogens, coordinates in angstrom.
+
+    Raises:
+        InputFileError: the SMILES cannot be parsed, holds several molecules or unpaired electrons,
+            or no conformer can be built.
+
+    References:
+        S. Wang et al., J. Chem. Inf. Model. 2020, 60, 2044 (ETKDGv3).
+    """
+    with rdBase.BlockLogs():
+        parsed = Chem.MolFromSmiles(smiles) if smiles.strip() else None
+    if parsed is None or parsed.GetNumAtoms() == 0:
+        raise InputFileError(
+            f"found {smiles!r}, which is not a valid SMILES string; check its brackets, ring "
+            "closures and valences"
+        )
+    molecule = Chem.AddHs(parsed)
+    origin = f"the SMILES {smiles!r}"
+    check_molecule(molecule, origin, needs_conformer=False)
+    _warn_about_open_stereo(molecule, origin)
+    _embed(molecule, seed, origin)
+    return molecule
+
+
+def molecule_from_file(path: str | Path) -> Chem.Mol:
+    """Read one molecule with all hydrogens and 3D coordinates from an SDF or MOL2 file.
+
+    MOL2 files may carry Tripos or GAFF atom types; see ``nnpmm.ligands.mol2``.
+
+    Args:
+        path: a file that ends in ``.sdf``, ``.mol`` or ``.mol2`` and holds one molecule.
+
+    Returns:
+        The molecule in the file's atom order, coordinates in angstrom.
+
+    Raises:
+        InputFileError: the file is missing, of another format, unreadable, holds several molecules,
+            lacks hydrogens or 3D coordinates, or its charges disagree with its bonds.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in (".sdf", ".mol", ".mol2"):
+        raise InputFileError(
+            f"found the file type {suffix!r} of {path.name}, allowed are .sdf, .mol and .mol2; "
+            "convert the file, keeping hydrogens and bond orders"
+        )
+    if not path.is_file():
+        raise InputFileError(f"found no file {path}; check the path")
+    molecule = read_mol2(path) if suffix == ".mol2" else _read_sdf(path)
+    check_molecule(molecule, path.name, needs_conformer=True)
+    Chem.AssignStereochemistryFrom3D(molecule)
+    return molecule
+
+
+def check_molecule(molecule: Chem.Mol, origin: str, *, needs_conformer: bool) -> None:
+    """Refuse what cannot be a ligand: fragments, missing hydrogens, radicals, flat coordinates.
+
+    Args:
+        molecule: a sanitised molecule.
+        origin: what the messages call it.
+        needs_conformer: also demand one conformer with finite 3D coordinates.
+
+    Raises:
+        InputFileError: one of these was found.
+    """
+    fragments = Chem.GetMolFrags(molecule)
+    if len(fragments) != 1:
+        raise InputFileError(
+            f"found {len(fragments)} separate molecules in {origin}, allowed is one; remove "
+            "counter-ions and solvent"
+        )
+    missing = sum(atom.GetTotalNumHs() for atom in molecule.GetAtoms())
+    if missing:
+        raise InputFileError(
+            f"found {missing} hydrogens missing in {origin}; add all hydrogens with coordinates "
+            "(for an rdkit molecule: Chem.AddHs(molecule, addCoords=True))"
+        )
+    radicals = [a.GetIdx() for a in molecule.GetAtoms() if a.GetNumRadicalElectrons()]
+    if radicals:
+        raise InputFileError(
+            f"found unpaired electrons on atoms {radicals} of {origin}, allowed are closed-shell "
+            "molecules; add the missing hydrogens or formal charges"
+        )
+    if needs_conformer:
+        _check_conformer(molecule, origin)
+
+
+def _check_conformer(molecule: Chem.Mol, origin: str) -> None:
+    if molecule.GetNumConformers() == 0 or not molecule.GetConformer().Is3D():
+        raise InputFileError(
+            f"found no 3D coordinates in {origin}; generate a conformer first, or give the SMILES "
+            "to molecule_from_smiles"
+        )
+    positions = molecule.GetConformer().GetPositions()
+    if not np.all(np.isfinite(positions)):
+        raise InputFileError(f"found coordinates that are not numbers in {origin}; mend the file")
+    distances = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
+    first, second = np.where(np.triu(distances < 0.4, k=1))
+    if len(first):
+        raise InputFileError(
+            f"found atoms {first[0]} and {second[0]} of {origin} closer than 0.4 angstrom; mend "
+            "the coordinates"
+        )
+
+
+def _read_sdf(path: Path) -> Chem.Mol:
+    with rdBase.BlockLogs():
+        records = list(Chem.SDMolSupplier(str(path), removeHs=False))
+    if len(records) != 1:
+        raise InputFileError(
+            f"found {len(records)} molecules in {path.name}, allowed is one; split the file"
+        )
+    if records[0] is None:
+        raise InputFileError(
+            f"found a record in {path.name} that rdkit cannot read; check valences, charges and "
+            "the format of the file"
+        )
+    return records[0]
+
+
+def _warn_about_open_stereo(molecule: Chem.Mol, origin: str) -> None:
+    specified = Chem.StereoSpecified.Unspecified
+    found = [s for s in Chem.FindPotentialStereo(molecule) if s.specified == specified]
+    if found:
+        logger.warning(
+            "%s leaves %d stereocentres open; the conformer's seed chooses them", origin, len(found)
+        )
+
+
+def _embed(molecule: Chem.Mol, seed: int, origin: str) -> None:
+    settings: Any = rdDistGeom.ETKDGv3()
+    settings.randomSeed = seed
+    with rdBase.BlockLogs():
+        failed = rdDistGeom.EmbedMolecule(molecule, settings) < 0
+        if failed:
+            settings.useRandomCoords = True
+            failed = rdDistGeom.EmbedMolecule(molecule, settings) < 0
+        if failed:
+            raise InputFileError(
+                f"found no 3D conformer for {origin}; check its stereochemistry and ring strain, "
+                "or give a file with coordinates"
+            )
+        if rdForceFieldHelpers.MMFFHasAllMoleculeParams(molecule):
+            rdForceFieldHelpers.MMFFOptimizeMolecule(molecule, maxIters=5000)
+        elif rdForceFieldHelpers.UFFHasAllMoleculeParams(molecule):
+            rdForceFieldHelpers.UFFOptimizeMolecule(molecule, maxIters=5000)
+        else:
+            logger.warning("neither MMFF94 nor UFF knows all atoms of %s; not relaxed", origin)

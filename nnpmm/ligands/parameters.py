@@ -1,0 +1,114 @@
+"""Force-field parameters of one ligand, from the OpenFF toolkit or the rdkit-based fallback."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from rdkit import Chem
+
+from nnpmm.errors import ConfigError, ForceFieldError
+from nnpmm.ligands import mmff, openff
+from nnpmm.ligands.gaff_lj import lennard_jones
+from nnpmm.ligands.molecules import check_molecule
+
+__all__ = ["LigandParameters", "parameterize"]
+
+logger = logging.getLogger(__name__)
+
+FALLBACK_PROVIDER = (
+    "fallback: MMFF94 bond-charge-increment charges, GAFF 1.x Lennard-Jones, harmonic MMFF94 bonds "
+    "and angles, MMFF94 torsions"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class LigandParameters:
+    """Parameters of a ligand of n atoms in OpenMM's MD units, in the molecule's atom order.
+
+    Attributes:
+        provider: one line that says where the parameters come from.
+        charges: (n,) partial charges in e; they add up to the formal charge.
+        sigma: (n,) Lennard-Jones sigma in nm.
+        epsilon: (n,) Lennard-Jones well depth in kJ/mol.
+        lj_types: n names of Lennard-Jones types.
+        bonds: (i, j, r0 in nm, k in kJ/mol/nm^2), energy k/2 (r - r0)^2.
+        angles: (i, j, k, t0 in rad, k in kJ/mol/rad^2), energy k/2 (t - t0)^2.
+        torsions: (i, j, k, l, periodicity, phase in rad, k in kJ/mol) along bonds i-j-k-l, energy
+            k (1 + cos(periodicity w - phase)).
+        impropers: as torsions, the centre first (all three terms of a SMIRNOFF trefoil) or third
+            (Amber).
+    """
+
+    provider: str
+    charges: np.ndarray
+    sigma: np.ndarray
+    epsilon: np.ndarray
+    lj_types: tuple[str, ...]
+    bonds: tuple[mmff.Bond, ...]
+    angles: tuple[mmff.Angle, ...]
+    torsions: tuple[mmff.Torsion, ...]
+    impropers: tuple[mmff.Torsion, ...] = ()
+
+
+def parameterize(
+    molecule: Chem.Mol, *, provider: Literal["auto", "openff", "fallback"] = "auto"
+) -> LigandParameters:
+    """Assign charges, Lennard-Jones and valence parameters to a ligand.
+
+    Args:
+        molecule: one molecule of n atoms, hydrogens explicit; a conformer is not needed.
+        provider: ``"openff"`` takes OpenFF 2.2 with AM1-BCC charges from the OpenFF toolkit,
+            ``"fallback"`` what rdkit knows (fit for an NNP region, not for MM production; see the
+            page on ligand parameters), ``"auto"`` the first where it is installed.
+
+    Returns:
+        The parameters in the molecule's atom order.
+
+    Raises:
+        ConfigError: an unknown provider.
+        InputFileError: several molecules, missing hydrogens or unpaired electrons.
+        ForceFieldError: an atom without parameters (atom and element are named), or MMFF94 charges
+            that miss the formal charge.
+        OptionalDependencyError: ``provider="openff"`` without the OpenFF toolkit.
+    """
+    if provider not in ("auto", "openff", "fallback"):
+        raise ConfigError(
+            f"found the provider {provider!r}, allowed are 'auto', 'openff' and 'fallback'"
+        )
+    check_molecule(molecule, "the molecule", needs_conformer=False)
+    if provider == "openff" or (provider == "auto" and openff.is_installed()):
+        return LigandParameters(**openff.openff_terms(molecule))
+    return _fallback(molecule)
+
+
+def _fallback(molecule: Chem.Mol) -> LigandParameters:
+    lj_types, sigma, epsilon = lennard_jones(molecule)
+    properties = mmff.mmff_properties(molecule)
+    charges = mmff.bond_charges(molecule, properties)
+    formal_charge = Chem.GetFormalCharge(molecule)
+    if abs(charges.sum() - formal_charge) > 1e-3:
+        raise ForceFieldError(
+            f"found MMFF94 charges that add up to {charges.sum():.3f} for a molecule of charge "
+            f"{formal_charge}: rdkit's MMFF94 mistypes one of its atoms; check the formal charges, "
+            "or use provider='openff'"
+        )
+    charges += (formal_charge - charges.sum()) / len(charges)
+    logger.warning(
+        "ligand parameters are the %s. They are meant for a region that a neural network potential "
+        "describes; for MM production use AM1-BCC or RESP charges with GAFF or OpenFF",
+        FALLBACK_PROVIDER,
+    )
+    return LigandParameters(
+        provider=FALLBACK_PROVIDER,
+        charges=charges,
+        sigma=sigma,
+        epsilon=epsilon,
+        lj_types=lj_types,
+        bonds=mmff.bond_terms(molecule, properties),
+        angles=mmff.angle_terms(molecule, properties),
+        torsions=mmff.torsion_terms(molecule, properties),
+        impropers=mmff.improper_terms(molecule, properties),
+    )

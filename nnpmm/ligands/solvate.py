@@ -1,0 +1,244 @@
+"""The solvated box: ligand, optionally a protein, water and ions as an ordinary OpenMM System."""
+
+from __future__ import annotations
+
+import io
+import math
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import openmm
+from openmm import app, unit
+from rdkit import Chem
+
+from nnpmm.errors import ConfigError, ForceFieldError, InputFileError
+from nnpmm.ligands.openmm_system import forcefield_xml, to_openmm_topology
+from nnpmm.ligands.parameters import LigandParameters
+from nnpmm.units import in_md_units
+
+__all__ = ["SolvatedSystem", "solvate"]
+
+WaterModel = Literal["tip3p", "tip3pfb", "spce", "opc3", "opc", "tip4pew", "tip4pfb"]
+BoxShape = Literal["cube", "dodecahedron", "octahedron"]
+
+# Force-field file, and the pre-equilibrated box with the same number of sites.
+_WATER_MODELS = {
+    "tip3p": ("amber14/tip3p.xml", "tip3p"),
+    "tip3pfb": ("amber14/tip3pfb.xml", "tip3p"),
+    "spce": ("amber14/spce.xml", "spce"),
+    "opc3": ("amber14/opc3.xml", "tip3p"),
+    "opc": ("amber14/opc.xml", "tip4pew"),
+    "tip4pew": ("amber14/tip4pew.xml", "tip4pew"),
+    "tip4pfb": ("amber14/tip4pfb.xml", "tip4pew"),
+}
+# Box vectors of unit width, in OpenMM's reduced form.
+_BOX_SHAPES = {
+    "cube": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    "dodecahedron": ((1, 0, 0), (0, 1, 0), (0.5, 0.5, math.sqrt(0.5))),
+    "octahedron": (
+        (1, 0, 0),
+        (1 / 3, 2 * math.sqrt(2) / 3, 0),
+        (-1 / 3, math.sqrt(2) / 3, math.sqrt(6) / 3),
+    ),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class SolvatedSystem:
+    """A box of N atoms, ready for a Simulation or for ``create_hybrid_system``.
+
+    Attributes:
+        topology: protein (if any), ligand, water and ions, with box vectors.
+        positions: (N, 3) in nm; protein and ligand keep the coordinates they came with.
+        box_vectors: (3, 3) in nm, one vector per row.
+        system: PME, rigid water.
+        ligand_atoms: sorted indices of the ligand's atoms.
+    """
+
+    topology: app.Topology
+    positions: np.ndarray
+    box_vectors: np.ndarray
+    system: openmm.System
+    ligand_atoms: np.ndarray
+
+
+def solvate(
+    molecule: Chem.Mol,
+    parameters: LigandParameters,
+    *,
+    protein: tuple[app.Topology, Any] | None = None,
+    padding: float | unit.Quantity = 1.0,
+    water_model: WaterModel = "tip3p",
+    box_shape: BoxShape = "cube",
+    ionic_strength: float | unit.Quantity = 0.0,
+    neutralize: bool = True,
+    nonbonded_cutoff: float | unit.Quantity = 0.9,
+    constrain_hydrogens: bool = True,
+    hydrogen_mass: float | unit.Quantity | None = None,
+    residue_name: str = "MOL",
+    seed: int = 0,
+) -> SolvatedSystem:
+    """Put a ligand, optionally bound to a protein, into a periodic box of water.
+
+    Args:
+        molecule: the ligand, with a conformer (in the protein's frame if there is one).
+        parameters: of the same atoms in the same order.
+        protein: Topology with all hydrogens and positions (n, 3) in nm; Amber14 describes it.
+        padding: least distance between the solute's enclosing sphere and the box faces, nm.
+        water_model: one of tip3p, tip3pfb, spce, opc3, opc, tip4pew, tip4pfb.
+        box_shape: cube, dodecahedron or octahedron.
+        ionic_strength: of NaCl beside neutralising ions, mol/l.
+        neutralize: add Na+ or Cl- until the box is neutral.
+        nonbonded_cutoff: of PME's real-space part and of Lennard-Jones, nm.
+        constrain_hydrogens: constrain bonds to hydrogen (water is rigid in any case).
+        hydrogen_mass: repartition masses so that solute hydrogens weigh this many amu.
+        residue_name: of the ligand.
+        seed: of the choice which waters ions replace.
+
+    Returns:
+        The box; nothing is minimised.
+
+    Raises:
+        ConfigError: an unknown water model or shape, a number out of range, or a box whose width
+            is less than twice the cutoff.
+        ForceFieldError: a residue of the protein that Amber14 has no template for.
+    """
+    _check_choice("water model", water_model, _WATER_MODELS)
+    _check_choice("box shape", box_shape, _BOX_SHAPES)
+    cutoff = _positive("nonbonded_cutoff", nonbonded_cutoff, unit.nanometer)
+    margin = _positive("padding", padding, unit.nanometer)
+    molar = _positive("ionic_strength", ionic_strength, unit.molar, allow_zero=True)
+    mass = None if hydrogen_mass is None else _hydrogen_mass(hydrogen_mass)
+    modeller = _solute(molecule, protein, residue_name)
+    box = _box_vectors(_in_nm(modeller.positions), margin, cutoff, box_shape)
+    water_file, water_box = _WATER_MODELS[water_model]
+    files: list[Any] = ["amber14-all.xml"] if protein is not None else []
+    xml = io.StringIO(forcefield_xml(molecule, parameters, residue_name))
+    force_field = app.ForceField(*files, water_file, xml)
+    number = 0 if protein is None else protein[0].getNumResidues()
+    with _as_force_field_error(), _seeded(seed):
+        modeller.addSolvent(
+            force_field,
+            model=water_box,
+            boxVectors=tuple(openmm.Vec3(*row) for row in box) * unit.nanometer,
+            ionicStrength=molar * unit.molar,
+            neutralize=neutralize,
+            residueTemplates={list(modeller.topology.residues())[number]: residue_name},
+        )
+    ligand = list(modeller.topology.residues())[number]
+    system = _periodic_system(
+        force_field, modeller.topology, {ligand: residue_name}, cutoff, constrain_hydrogens, mass
+    )
+    ligand_atoms = np.array([atom.index for atom in ligand.atoms()], dtype=np.int64)
+    return SolvatedSystem(modeller.topology, _in_nm(modeller.positions), box, system, ligand_atoms)
+
+
+def _periodic_system(
+    force_field: app.ForceField,
+    topology: app.Topology,
+    templates: dict[Any, str],
+    cutoff: float,
+    constrain_hydrogens: bool,
+    hydrogen_mass: float | None,
+) -> openmm.System:
+    settings = {} if hydrogen_mass is None else {"hydrogenMass": hydrogen_mass}
+    with _as_force_field_error():
+        return force_field.createSystem(
+            topology,
+            nonbondedMethod=app.PME,
+            nonbondedCutoff=cutoff,
+            constraints=app.HBonds if constrain_hydrogens else None,
+            rigidWater=True,
+            residueTemplates=templates,
+            **settings,
+        )
+
+
+def _solute(
+    molecule: Chem.Mol, protein: tuple[app.Topology, Any] | None, residue_name: str
+) -> app.Modeller:
+    topology, positions = to_openmm_topology(molecule, residue_name)
+    if protein is None:
+        return app.Modeller(topology, positions * unit.nanometer)
+    protein_topology, protein_positions = protein
+    coordinates = in_md_units(protein_positions, unit.nanometer)
+    if coordinates.shape != (protein_topology.getNumAtoms(), 3):
+        raise InputFileError(
+            f"found protein positions of shape {coordinates.shape} for "
+            f"{protein_topology.getNumAtoms()} atoms; give one (x, y, z) per atom in nm"
+        )
+    modeller = app.Modeller(protein_topology, coordinates * unit.nanometer)
+    modeller.add(topology, positions * unit.nanometer)
+    return modeller
+
+
+def _box_vectors(
+    positions: np.ndarray, padding: float, cutoff: float, box_shape: str
+) -> np.ndarray:
+    # The centre is that of the bounding box, as Modeller takes it when it adds water.
+    centre = 0.5 * (positions.min(axis=0) + positions.max(axis=0))
+    radius = float(np.linalg.norm(positions - centre, axis=1).max())
+    shape = np.array(_BOX_SHAPES[box_shape], dtype=np.float64)
+    box = 2.0 * (radius + padding) * shape
+    width = float(np.diag(box).min())
+    if width < 2.0 * cutoff:
+        needed = cutoff / float(np.diag(shape).min()) - radius
+        raise ConfigError(
+            f"found a box {width:.3f} nm wide, which is less than twice the cutoff of {cutoff} nm; "
+            f"use a padding of at least {math.ceil(needed * 1000) / 1000:.3f} nm or a shorter "
+            "nonbonded_cutoff"
+        )
+    return box
+
+
+def _check_choice(what: str, found: str, allowed: dict[str, Any]) -> None:
+    if found not in allowed:
+        raise ConfigError(f"found the {what} {found!r}, allowed are {', '.join(allowed)}")
+
+
+def _positive(name: str, value: Any, md_unit: unit.Unit, *, allow_zero: bool = False) -> float:
+    number = in_md_units(value, md_unit)
+    if not (math.isfinite(number) and (number > 0 or (allow_zero and number == 0))):
+        bound = "zero or more" if allow_zero else "more than zero"
+        raise ConfigError(f"found {name} {number}, allowed is {bound} {md_unit.get_name()}")
+    return float(number)
+
+
+def _hydrogen_mass(value: Any) -> float:
+    mass = _positive("hydrogen_mass", value, unit.dalton)
+    if not 1.0 <= mass <= 4.1:
+        raise ConfigError(
+            f"found hydrogen_mass {mass}, allowed is 1 to 4.1 amu: more leaves a methyl carbon "
+            "without mass"
+        )
+    return mass
+
+
+def _in_nm(positions: Any) -> np.ndarray:
+    return np.array(positions.value_in_unit(unit.nanometer), dtype=np.float64)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    # Modeller draws from Python's global generator; leave that as it was found.
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+@contextmanager
+def _as_force_field_error() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # OpenMM raises bare Exceptions where several templates match
+        text = " ".join(str(error).split())
+        raise ForceFieldError(
+            f"found a structure that the force field does not describe: {text}"
+        ) from error

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import shared_data
+from rdkit import Chem
+
+from nnpmm.errors import InputFileError
+from nnpmm.ligands import molecule_from_file, molecule_from_smiles
+from nnpmm.ligands.mol2 import element_of
+
+PARACETAMOL = "CC(=O)Nc1ccc(O)cc1"
+
+
+def test_smiles_gives_hydrogens_and_the_same_conformer_for_the_same_seed():
+    first, again, other = (molecule_from_smiles(PARACETAMOL, seed=s) for s in (4, 4, 5))
+    assert first.GetNumAtoms() == 20
+    positions = [m.GetConformer().GetPositions() for m in (first, again, other)]
+    np.testing.assert_array_equal(positions[0], positions[1])
+    assert np.abs(positions[0] - positions[2]).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("smiles", "message"),
+    [
+        ("C1CC", "not a valid SMILES"),
+        ("", "not a valid SMILES"),
+        ("CC(=O)[O-].[Na+]", "found 2 separate molecules"),
+        ("[CH3]", "unpaired electrons on atoms \\[0\\]"),
+        ("C1#CC1", "found no 3D conformer"),
+    ],
+)
+def test_bad_smiles_are_named(smiles, message):
+    with pytest.raises(InputFileError, match=message) as caught:
+        molecule_from_smiles(smiles)
+    assert "\n" not in str(caught.value)
+
+
+def test_open_stereocentres_are_warned_about(caplog):
+    molecule_from_smiles("CC(F)Cl")
+    assert "1 stereocentres open" in caplog.text
+    caplog.clear()
+    molecule_from_smiles("C[C@H](F)Cl")
+    assert not caplog.records
+
+
+def test_sdf_round_trip(tmp_path):
+    molecule = molecule_from_smiles("C[NH2+]CC(=O)[O-]")
+    path = tmp_path / "sarcosine.sdf"
+    path.write_text(Chem.MolToMolBlock(molecule) + "$$$$\n")
+    read = molecule_from_file(path)
+    assert Chem.MolToSmiles(read) == Chem.MolToSmiles(molecule)
+    np.testing.assert_allclose(
+        read.GetConformer().GetPositions(), molecule.GetConformer().GetPositions(), atol=1e-4
+    )
+
+
+def _sdf(tmp_path, *blocks):
+    path = tmp_path / "ligand.sdf"
+    path.write_text("".join(block + "$$$$\n" for block in blocks))
+    return path
+
+
+def test_bad_sdf_files_are_named(tmp_path):
+    molecule = molecule_from_smiles("CCO")
+    block = Chem.MolToMolBlock(molecule)
+    flat = Chem.Mol(molecule)
+    flat.RemoveAllConformers()
+    without_h = Chem.MolToMolBlock(Chem.RemoveHs(molecule))
+    clash = Chem.Mol(molecule)
+    clash.GetConformer().SetAtomPosition(0, clash.GetConformer().GetAtomPosition(1))
+    for blocks, message in (
+        ((block, block), "found 2 molecules in ligand.sdf"),
+        ((Chem.MolToMolBlock(flat),), "found no 3D coordinates"),
+        ((without_h,), "found 6 hydrogens missing"),
+        ((Chem.MolToMolBlock(clash),), "closer than 0.4 angstrom"),
+        (("nonsense\n\n\nnot a molecule\n",), "rdkit cannot read"),
+    ):
+        with pytest.raises(InputFileError, match=message):
+            molecule_from_file(_sdf(tmp_path, *blocks))
+
+
+def test_missing_file_and_unknown_suffix_are_named(tmp_path):
+    with pytest.raises(InputFileError, match="found no file"):
+        molecule_from_file(tmp_path / "none.sdf")
+    with pytest.raises(InputFileError, match=r"'\.pdb' of x.pdb, allowed are .sdf, .mol and .mol2"):
+        molecule_from_file(tmp_path / "x.pdb")
+
+
+@pytest.mark.parametrize(
+    ("name", "atom_type", "element"),
+    [
+        ("C1", "C.ar", "C"),
+        ("X1", "cl", "Cl"),
+        ("X1", "ca", "C"),
+        ("X1", "S.o2", "S"),
+        ("CL3", "zw", "Cl"),
+        ("C3", "zw", "C"),
+        ("Br1", "z|", "Br"),
+        ("HO1", "z}", "H"),
+        ("2HB", "??", "H"),
+        ("X", "??", None),
+    ],
+)
+def test_element_comes_from_the_type_or_else_the_name(name, atom_type, element):
+    assert element_of(name, atom_type) == element
+
+
+@pytest.mark.parametrize(
+    ("file", "smiles"),
+    [
+        (
+            "nnpops-ligands/3lka_ligand.mol2",
+            "COc1ccc(S(N)(=O)=O)cc1",
+        ),
+        (
+            "nnpops-ligands/1hvj_ligand.mol2",
+            "CC(C)C(NC(=O)N(C)Cc1ccccn1)C(=O)NC(Cc1ccccc1)CC(O)C(Cc1ccccc1)NC(=O)"
+            "C(NC(=O)N(C)Cc1ccccn1)C(C)C",
+        ),
+        (
+            "nnpops-ligands/3hkw_ligand.mol2",
+            "C=C(C)COc1ccc(C2C3=C(CC(C)(C)CS3(=O)=O)Nc3c(O)cccc3N2C(=O)c2nc(C)oc2C)c(F)c1",
+        ),
+        (
+            "nnpops-ligands/3o99_ligand.mol2",
+            "CCC(C)CN(CC(O)C(Cc1ccccc1)NC(=O)OC1COC2OCCC21)S(=O)(=O)c1ccc(N)cc1",
+        ),
+        ("cb7-b2/b2_am1-bcc.mol2", "OCC12CCC(CO)(CC1)CC2"),
+        ("cb7-b2/b2_tripos.mol2", "OCC12CCC(CO)(CC1)CC2"),
+    ],
+)
+def test_mol2_files_with_gaff_and_unknown_types(file, smiles):
+    molecule = molecule_from_file(shared_data(file))
+    heavy = Chem.RemoveHs(molecule)
+    Chem.RemoveStereochemistry(heavy)
+    assert Chem.MolToSmiles(heavy) == Chem.CanonSmiles(smiles)
+    assert Chem.GetFormalCharge(molecule) == 0
+
+
+def _write_mol2(path, molecule, charges, order_of, type_of):
+    positions = molecule.GetConformer().GetPositions()
+    lines = ["@<TRIPOS>MOLECULE", "LIG", "", "SMALL", "USER_CHARGES", "", "@<TRIPOS>ATOM"]
+    for i, atom in enumerate(molecule.GetAtoms()):
+        x, y, z = positions[i]
+        name = f"{atom.GetSymbol()}{i + 1}"
+        lines.append(
+            f"{i + 1} {name} {x:.4f} {y:.4f} {z:.4f} {type_of(atom)} 1 LIG {charges[i]:.6f}"
+        )
+    lines.append("@<TRIPOS>BOND")
+    for i, bond in enumerate(molecule.GetBonds()):
+        ends = f"{bond.GetBeginAtomIdx() + 1} {bond.GetEndAtomIdx() + 1}"
+        lines.append(f"{i + 1} {ends} {order_of(bond)}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def _kekule(smiles):
+    molecule = molecule_from_smiles(smiles)
+    Chem.Kekulize(molecule, clearAromaticFlags=True)
+    charges = np.full(molecule.GetNumAtoms(), Chem.GetFormalCharge(molecule), dtype=float)
+    charges /= molecule.GetNumAtoms()
+    charges[:2] += (0.1, -0.1)
+    return molecule, charges
+
+
+@pytest.mark.parametrize(
+    "smiles",
+    ["CC(=O)[O-]", "C[NH3+]", "C[N+](=O)[O-]", "C[S-]", "Clc1cc[nH+]cc1", "NCC(=O)Nc1ccc(Br)cc1"],
+)
+@pytest.mark.parametrize("single_bonds_only", [False, True])
+def test_formal_charges_follow_from_bonds_or_from_the_charge_sum(
+    tmp_path, smiles, single_bonds_only
+):
+    molecule, charges = _kekule(smiles)
+    path = _write_mol2(
+        tmp_path / "x.mol2",
+        molecule,
+        charges,
+        order_of=lambda bond: 1 if single_bonds_only else int(bond.GetBondTypeAsDouble()),
+        type_of=lambda atom: "zz",
+    )
+    read = molecule_from_file(path)
+    assert Chem.GetFormalCharge(read) == Chem.GetFormalCharge(molecule)
+    assert Chem.CanonSmiles(Chem.MolToSmiles(Chem.RemoveHs(read))) == Chem.CanonSmiles(smiles)
+
+
+def test_carboxylate_with_aromatic_bonds(tmp_path):
+    molecule, charges = _kekule("CC(=O)[O-]")
+    path = _write_mol2(
+        tmp_path / "x.mol2",
+        molecule,
+        charges,
+        order_of=lambda b: (
+            "ar" if "O" in (b.GetBeginAtom().GetSymbol(), b.GetEndAtom().GetSymbol()) else 1
+        ),
+        type_of=lambda atom: "O.co2" if atom.GetSymbol() == "O" else atom.GetSymbol(),
+    )
+    assert Chem.GetFormalCharge(molecule_from_file(path)) == -1
+
+
+def test_bad_mol2_files_are_named(tmp_path):
+    molecule, charges = _kekule("CCO")
+
+    def broken(old, new, q=charges):
+        path = _write_mol2(tmp_path / "x.mol2", molecule, q, lambda bond: 1, lambda atom: "zz")
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+        return path
+
+    n_atoms = molecule.GetNumAtoms()
+    cases = (
+        ((" C1 ", " X1 "), "atom X1 of type zz", charges),
+        (("1 1 2 1", "1 1 99 1"), "bond line '1 1 99 1'", charges),
+        (("1 1 2 1", "1 1 2 du"), "bond line '1 1 2 du'", charges),
+        (("@<TRIPOS>BOND", "@<TRIPOS>OTHER"), "9 atoms and 0 bonds", charges),
+        ((" C1 ", " C1 "), "add up to 0.4500", charges + 0.45 / n_atoms),
+        ((" C1 ", " C1 "), "add up to 1, its bond orders give 0", charges + 1 / n_atoms),
+        (("SMALL", "SMALL\n@<TRIPOS>MOLECULE"), "several MOLECULE sections", charges),
+    )
+    for (old, new), message, q in cases:
+        with pytest.raises(InputFileError, match=message):
+            molecule_from_file(broken(old, new, q))
+
+
+def test_mol2_without_partial_charges_is_read_with_a_warning(tmp_path, caplog):
+    molecule, charges = _kekule("C[NH3+]")
+    path = _write_mol2(tmp_path / "x.mol2", molecule, 0 * charges, lambda b: 1, lambda a: "zz")
+    assert Chem.GetFormalCharge(molecule_from_file(path)) == 1
+    assert "no partial charges; its bond orders give the formal charge +1" in caplog.text
