@@ -78,7 +78,7 @@ class TorchScriptEvaluator:
         tensor = torch.tensor(array, device=self._device, requires_grad=True)
         energy = self._module(tensor).sum()
         (gradient,) = torch.autograd.grad(energy, tensor)
-        value = float(energy)
+        value = float(energy.detach())
         return Evaluation(value, -gradient.double().cpu().numpy(), np.array([value]))
 
     def member_energies(self, positions: Any) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ for ``torch.jit.script``, so the exported TorchScript model is this same code. F
 held against it.
 """
 
-from __future__ import annotations
+# No postponed annotations here: torch.jit.script reads the classes' annotations as types.
 
 import math
 
@@ -211,7 +211,7 @@ class ReferenceKernel:
         members = self._module(tensor)
         energy = members.mean()
         (gradient,) = torch.autograd.grad(energy, tensor)
-        return Evaluation(float(energy), -gradient.cpu().numpy(), members.detach().cpu().numpy())
+        return Evaluation(float(energy.detach()), -gradient.cpu().numpy(), members.detach().cpu().numpy())
 
     def member_energies(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the energy of every member, (m,), kJ/mol, without forces."""

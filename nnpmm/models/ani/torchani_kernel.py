@@ -63,7 +63,7 @@ class TorchaniKernel:
         energy = members.mean()
         (gradient,) = torch.autograd.grad(energy, tensor, allow_unused=True)
         forces = np.zeros_like(positions) if gradient is None else -gradient.cpu().numpy()
-        return Evaluation(float(energy), forces, members.detach().cpu().numpy())
+        return Evaluation(float(energy.detach()), forces, members.detach().cpu().numpy())
 
     def member_energies(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the energy of every member, (m,), kJ/mol, without forces."""

@@ -1,6 +1,6 @@
 """ANI as a TorchScript file for openmm-torch's TorchForce; it needs torch alone."""
 
-from __future__ import annotations
+# No postponed annotations here: torch.jit.script reads the classes' annotations as types.
 
 import io
 import warnings

@@ -106,7 +106,7 @@ def find_weights(name: str, weights: str | os.PathLike[str] | None = None) -> Fo
     if _offline():
         raise WeightsError(_remedies(name, "NNPMM_OFFLINE is set"))
     try:
-        path = download_weights(name)
+        path = download_weights(name, MODEL_ZOO_URL)
     except (OSError, zipfile.BadZipFile) as error:
         raise WeightsError(_remedies(name, f"the download failed: {error}")) from error
     return FoundWeights(load_parameters(path), f"downloaded: {MODEL_ZOO_URL}")

@@ -1,0 +1,178 @@
+"""The hybrid energy is what its definition says, on systems made here, with ANI-1x."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import openmm
+import pytest
+from cases import Case, energy_and_forces, solvated_ligand
+from contracts import assert_forces_match_energy
+from mm_reference import internal_energy
+from openmm import XmlSerializer
+
+from nnpmm import create_hybrid_system, load_model
+from nnpmm.coupling import NNP_FORCE_NAME, Mechanical
+
+METHODS = {
+    name: getattr(openmm.NonbondedForce, name)
+    for name in ("NoCutoff", "CutoffNonPeriodic", "CutoffPeriodic", "Ewald", "PME")
+}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model("ANI-1x", precision="double")
+
+
+@pytest.fixture(scope="module")
+def case() -> Case:
+    return solvated_ligand("CC(=O)N")
+
+
+def nnp_group(system: openmm.System) -> int:
+    """Force group of the network's force."""
+    (force,) = [f for f in system.getForces() if f.getName() == NNP_FORCE_NAME]
+    return force.getForceGroup()
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_energy_is_mm_minus_internal_plus_network(model, method):
+    case = solvated_ligand("CCO", method)
+    hybrid = create_hybrid_system(case.system, case.topology, case.region, model)
+    network = model.bind(case.numbers)(case.whole_region)[0]
+    internal = internal_energy(case.system, case.region, case.positions)
+    expected = case.state(case.system)[0] - internal + network
+    np.testing.assert_allclose(case.state(hybrid)[0], expected, rtol=0, atol=0.01)
+
+
+def test_network_has_its_own_group(model, case):
+    hybrid = create_hybrid_system(case.system, case.topology, case.region, model)
+    group = nnp_group(hybrid)
+    others = [f.getForceGroup() for f in hybrid.getForces() if f.getName() != NNP_FORCE_NAME]
+    assert group not in others
+    energy, forces = case.state(hybrid, groups={group})
+    expected = model.bind(case.numbers)(case.whole_region)
+    np.testing.assert_allclose(energy, expected[0], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(forces[case.region], expected[1], rtol=0, atol=1e-6)
+    outside = np.delete(forces, case.region, axis=0)
+    np.testing.assert_array_equal(outside, 0)
+
+
+def test_forces_are_the_gradient(model, case):
+    smooth = copy.deepcopy(case.system)
+    (nonbonded,) = [f for f in smooth.getForces() if isinstance(f, openmm.NonbondedForce)]
+    nonbonded.setEwaldErrorTolerance(1e-6)  # pairs that cross the cutoff spoil the differences
+    nonbonded.setUseSwitchingFunction(True)
+    nonbonded.setSwitchingDistance(0.6)
+    hybrid = create_hybrid_system(smooth, case.topology, case.region, model)
+    context = case.context(hybrid)
+
+    def compute(positions):
+        context.setPositions(positions)
+        return energy_and_forces(context)
+
+    nearest_water = int(case.region[-1]) + 1
+    atoms = np.array([*case.region[:3], nearest_water, nearest_water + 1])
+    assert_forces_match_energy(compute, case.positions, atoms=atoms, step=5e-5, atol=0.1)
+
+
+def test_mm_system_is_untouched(model, case):
+    before = XmlSerializer.serialize(case.system)
+    create_hybrid_system(case.system, case.topology, case.region, model)
+    assert XmlSerializer.serialize(case.system) == before
+
+
+def test_molecules_stay_together(model, case):
+    """Barostats and trajectory writers move what OpenMM takes for a molecule."""
+    hybrid = create_hybrid_system(case.system, case.topology, case.region, model)
+    found = openmm.Context(hybrid, openmm.VerletIntegrator(0.001)).getMolecules()
+    expected = openmm.Context(case.system, openmm.VerletIntegrator(0.001)).getMolecules()
+    assert sorted(map(sorted, found)) == sorted(map(sorted, expected))
+
+
+def test_region_is_free_of_constraints(model, case):
+    hybrid = create_hybrid_system(case.system, case.topology, case.region, model)
+    members = set(case.region.tolist())
+
+    def pairs(system):
+        return [
+            tuple(system.getConstraintParameters(i)[:2]) for i in range(system.getNumConstraints())
+        ]
+
+    assert any(i in members for i, _ in pairs(case.system))
+    assert pairs(hybrid) == [p for p in pairs(case.system) if p[0] not in members]
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_region_split_by_the_boundary(model, case, axis):
+    """Wrapping single atoms of the region changes neither energy nor forces."""
+    hybrid = create_hybrid_system(case.system, case.topology, case.region, model)
+    energy, forces = case.state(hybrid)
+    split = case.positions.copy()
+    split[case.region[::2]] += case.box[axis]
+    found = case.state(hybrid, split)
+    np.testing.assert_allclose(found[0], energy, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(found[1], forces, rtol=0, atol=0.05)
+
+
+def test_region_meets_its_own_images(model):
+    """A lone polar region in a box feels its periodic images, as the MM system does."""
+    case = solvated_ligand("CO")
+    hybrid = create_hybrid_system(case.system, case.topology, case.region, model)
+    bare = copy.deepcopy(hybrid)
+    (nonbonded,) = [f for f in bare.getForces() if isinstance(f, openmm.NonbondedForce)]
+    for atom in range(case.region[-1] + 1, bare.getNumParticles()):
+        nonbonded.setParticleParameters(atom, 0.0, 1.0, 0.0)
+    for i in range(nonbonded.getNumExceptions()):
+        a, b = nonbonded.getExceptionParameters(i)[:2]
+        nonbonded.setExceptionParameters(i, a, b, 0.0, 1.0, 0.0)
+    nonbonded.setUseDispersionCorrection(False)
+    charges = np.array([nonbonded.getParticleParameters(int(i))[0]._value for i in case.region])
+    dipole = charges @ case.whole_region
+    group = nonbonded.getForceGroup()
+    nonbonded.setForceGroup(31)
+    energy = case.state(bare, groups={31})[0]
+    # Ewald sum of a point dipole in a cubic box with conducting boundary: -2 pi p^2 / (3 V).
+    expected = -138.935 * 2 * np.pi * dipole @ dipole / (3 * np.linalg.det(case.box))
+    np.testing.assert_allclose(energy, expected, rtol=0.2)
+    assert group != 31
+
+
+def test_system_round_trips_through_xml(model, case):
+    single = load_model("ANI-1x")
+    hybrid = create_hybrid_system(case.system, case.topology, case.region, single)
+    text = XmlSerializer.serialize(hybrid)
+    assert len(text) < 5_000_000  # the weights are not in it
+    again = XmlSerializer.deserialize(text)
+    np.testing.assert_allclose(case.state(again)[0], case.state(hybrid)[0], rtol=0, atol=1e-6)
+
+
+def test_coupling_argument_is_the_default(model, case):
+    default = create_hybrid_system(case.system, case.topology, case.region, model)
+    explicit = create_hybrid_system(
+        case.system, case.topology, case.region, model, coupling=Mechanical()
+    )
+    np.testing.assert_allclose(case.state(default)[0], case.state(explicit)[0], rtol=0, atol=1e-9)
+
+
+@pytest.mark.slow
+def test_barostat_keeps_the_ligand_whole(case):
+    model = load_model("ANI-1x", members=0)
+    mm_system = copy.deepcopy(case.system)
+    mm_system.addForce(openmm.MonteCarloBarostat(1.0, 300.0, 5))
+    hybrid = create_hybrid_system(mm_system, case.topology, case.region, model)
+    integrator = openmm.LangevinMiddleIntegrator(300.0, 1.0, 0.0005)
+    context = openmm.Context(hybrid, integrator, openmm.Platform.getPlatformByName("CPU"))
+    context.setPeriodicBoxVectors(*case.box)
+    context.setPositions(case.positions)
+    openmm.LocalEnergyMinimizer.minimize(context, 10, 50)
+    before = context.getState().getPeriodicBoxVolume()._value
+    integrator.step(200)
+    state = context.getState(getPositions=True)
+    assert state.getPeriodicBoxVolume()._value != before
+    positions = state.getPositions(asNumpy=True)._value
+    bonds = [b for b in case.topology.bonds() if b.atom1.index in set(case.region.tolist())]
+    lengths = [np.linalg.norm(positions[b.atom1.index] - positions[b.atom2.index]) for b in bonds]
+    assert 0.09 < min(lengths) and max(lengths) < 0.17
