@@ -64,8 +64,8 @@ def prepare_nnp(
         overwrite: replace files that are there.
 
     Raises:
-        NnpmmError: see :func:`nnpmm.structures.read_structure`, :func:`nnpmm.select_atoms`,
-            :func:`nnpmm.region.check_region` and :func:`nnpmm.load_model`; nothing is written then.
+        NnpmmError: see `nnpmm.structures.read_structure`, `nnpmm.select_atoms`,
+            `nnpmm.region.check_region` and `nnpmm.load_model`; nothing is written then.
     """
     output = Path(output)
     present = [name for name in (_MODEL_JSON, _WEIGHTS, _TORCHSCRIPT) if (output / name).exists()]
@@ -112,8 +112,27 @@ def write_model_files(
         selection: the text that gave it.
         structure_file: name of the structure, for messages.
         n_structure_atoms: number of atoms of the structure.
+
+    Raises:
+        ConfigError: the folder cannot be made or written to.
     """
-    output.mkdir(parents=True, exist_ok=True)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        return _write(output, model, region, selection, structure_file, n_structure_atoms)
+    except OSError as error:
+        raise ConfigError(
+            f"{output}: cannot write there ({error.strerror}); choose another --output"
+        ) from error
+
+
+def _write(
+    output: Path,
+    model: AniModel,
+    region: RegionSummary,
+    selection: str,
+    structure_file: str,
+    n_structure_atoms: int,
+) -> Path:
     with tempfile.TemporaryDirectory(dir=output, prefix=".prepare-nnp-") as temporary:
         folder = Path(temporary)
         save_parameters(model.parameters, folder / _WEIGHTS)

@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDetermineBonds
-from rdkit.Geometry import Point3D
 
-from nnpmm.coupling.whole import make_whole
 from nnpmm.errors import RegionError
 from nnpmm.models.protocol import Potential
 from nnpmm.selection import atom_label
@@ -122,9 +120,7 @@ def check_region(summary: RegionSummary, model: Potential) -> None:
         )
 
 
-def perceive_charge(
-    symbols: tuple[str, ...], positions: NDArray[np.float64], bonds: NDArray[np.int64]
-) -> int | None:
+def perceive_charge(symbols: tuple[str, ...], bonds: NDArray[np.int64]) -> int | None:
     """Return the smallest formal charge for which every atom has a normal valence, or None.
 
     rdkit's assignment of bond orders (Kim and Kim, Bull. Korean Chem. Soc. 2015, 36, 1769) is tried
@@ -132,8 +128,7 @@ def perceive_charge(
 
     Args:
         symbols: chemical symbols.
-        positions: (n, 3) nm, whole.
-        bonds: (m, 2) row numbers.
+        bonds: (m, 2) row numbers, all hydrogens among them.
     """
     if len(symbols) > _LARGEST_PERCEIVED:
         return None
@@ -144,10 +139,6 @@ def perceive_charge(
         skeleton.AddAtom(atom)
     for i, j in bonds.tolist():
         skeleton.AddBond(i, j, Chem.BondType.SINGLE)
-    conformer = Chem.Conformer(len(symbols))
-    for row, position in enumerate(positions * 10.0):
-        conformer.SetAtomPosition(row, Point3D(*map(float, position)))
-    skeleton.AddConformer(conformer)
     electrons = sum(atom.GetAtomicNum() for atom in skeleton.GetAtoms())
     with rdBase.BlockLogs():
         for charge in (0, 1, -1, 2, -2):
@@ -185,11 +176,8 @@ def _formal_charge(
         return int(structure.formal_charges[atoms].sum()), "stated in the file"
     if structure.partial_charges is not None:
         return round(float(structure.partial_charges[atoms].sum())), "sum of force-field charges"
-    if structure.positions is None:
-        return None, "unknown"
-    positions = make_whole(structure.positions[atoms], structure.box, bonds)
-    charge = perceive_charge(symbols, positions, bonds)
-    return charge, "unknown" if charge is None else "perceived from the geometry"
+    charge = perceive_charge(symbols, bonds)
+    return charge, "unknown" if charge is None else "perceived from bonds and elements"
 
 
 def _bonds(
@@ -197,20 +185,22 @@ def _bonds(
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Bonds inside the region, and labels of those that leave it.
 
-    A residue without any bond in the topology (a ligand in a PDB file without CONECT records, or
-    in a GRO file) gets its bonds from distances.
+    A residue without any bond in the topology (a ligand in a PDB file without CONECT records, or in
+    a GRO file) gets its bonds from distances. Bonds out of the region are looked for by distance in
+    any case, since a file need not list the one between a ligand and its protein.
     """
     topology, members = structure.topology, set(atoms.tolist())
     pairs = {tuple(sorted((b.atom1.index, b.atom2.index))) for b in topology.bonds()}
     bonded = {atom for pair in pairs for atom in pair}
     all_atoms = list(topology.atoms())
-    bare = [
+    bare = {
         atom
-        for atom in atoms.tolist()
+        for atom in members
         if not any(other.index in bonded for other in all_atoms[atom].residue.atoms())
-    ]
-    if bare and structure.positions is not None:
-        pairs |= _close_pairs(structure, all_atoms, bare)
+    }
+    if structure.positions is not None:
+        close = _close_pairs(structure, all_atoms, atoms.tolist())
+        pairs |= {p for p in close if not members.issuperset(p) or not bare.isdisjoint(p)}
     inside = sorted(pair for pair in pairs if members.issuperset(pair))
     cut = sorted(pair for pair in pairs if len(members.intersection(pair)) == 1)
     labels = tuple(f"{atom_label(all_atoms[i])}-{atom_label(all_atoms[j])}" for i, j in cut)

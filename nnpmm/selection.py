@@ -18,9 +18,8 @@ def select_atoms(topology: Topology | mdtraj.Topology, selection: str) -> NDArra
 
     Args:
         topology: an OpenMM or mdtraj topology.
-        selection: mdtraj's language, for example ``"resname MOL"`` or ``"chainid 1 and not
-        water"``.
-            To take the whole system write ``"all"``.
+        selection: mdtraj's language, for example ``"resname MOL"`` or
+            ``"chainid 1 and not water"``. To take the whole system write ``"all"``.
 
     Raises:
         SelectionError: the text cannot be parsed, matches nothing, or matches every atom without

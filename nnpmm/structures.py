@@ -16,6 +16,10 @@ from openmm import unit
 from nnpmm.errors import InputFileError
 from nnpmm.ligands import molecule_from_file, to_openmm_topology
 
+# Names of ions in CHARMM that do not begin with their symbol.
+_CHARMM_IONS = {"SOD": "Na", "POT": "K", "CES": "Cs", "CAL": "Ca", "CLA": "Cl", "LIT": "Li"}
+_TWO_LETTERS = ("CL", "BR", "FE", "SE", "SI", "ZN")
+
 __all__ = ["READERS", "Structure", "guess_element", "read_structure"]
 
 
@@ -78,7 +82,8 @@ def read_structure(
 def guess_element(atom_name: str, residue_name: str) -> app.Element | None:
     """Return the element of an atom known only by its name, as in a GRO file.
 
-    An atom named like its residue is an ion; otherwise ``CL...`` and ``BR...`` are halogens, and
+    An atom named like its residue is an ion; otherwise ``CL``, ``BR``, ``FE``, ``SE``, ``SI`` and
+    ``ZN`` begin the names of those elements, and
     the first letter decides for the rest. Virtual sites (``M...``, ``EP...``, ``LP...``) have none.
     """
     letters = re.sub(r"[^A-Za-z]", "", atom_name)
@@ -86,8 +91,10 @@ def guess_element(atom_name: str, residue_name: str) -> app.Element | None:
     if not letters or letters.upper().startswith(("EP", "LP", "MW", "MC")):
         return None
     if letters.upper() == ion.upper():
+        if letters.upper() in _CHARMM_IONS:
+            return app.Element.getBySymbol(_CHARMM_IONS[letters.upper()])
         candidates = [letters, letters[:2], letters[:1]]
-    elif letters.upper()[:2] in ("CL", "BR"):
+    elif letters.upper()[:2] in _TWO_LETTERS:
         candidates = [letters[:2]]
     else:
         candidates = [letters[:1]]

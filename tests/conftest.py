@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -29,3 +34,109 @@ def model_directory() -> Path:
     if not (path / "ani-2x_8x").is_dir():
         pytest.skip("ANI-2x weights not found (set NNPMM_MODEL_DIR to a NeuroChem model folder)")
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_network_and_an_empty_cache(tmp_path_factory):
+    """No test downloads anything or sees what the user has cached."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NNPMM_OFFLINE", "1")
+        patch.setenv("NNPMM_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def torchani_folder() -> Path:
+    """Return the ANI-1x networks in NeuroChem layout that the torchani wheel carries."""
+    import importlib.util
+
+    origin = importlib.util.find_spec("torchani").origin
+    return Path(origin).parent / "resources" / "ani-1x_8x"
+
+
+@pytest.fixture(scope="session")
+def ani1x():
+    """Return the whole ANI-1x ensemble."""
+    from nnpmm import load_model
+
+    return load_model("ANI-1x")
+
+
+@pytest.fixture(scope="session")
+def paracetamol():
+    """Return paracetamol, twenty atoms of C, H, N and O, as an rdkit molecule."""
+    from nnpmm.ligands import molecule_from_smiles
+
+    return molecule_from_smiles("CC(=O)Nc1ccc(O)cc1", seed=1)
+
+
+@pytest.fixture
+def clean_sources(monkeypatch, tmp_path) -> Path:
+    """No settings but an empty cache of this test's own, which is returned."""
+    monkeypatch.delenv("NNPMM_MODEL_DIR", raising=False)
+    monkeypatch.setenv("NNPMM_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("NNPMM_OFFLINE", "1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def tampered(torchani_folder, tmp_path) -> Path:
+    """A copy of the ANI-1x folder with one bit of one weight flipped."""
+    target = shutil.copytree(torchani_folder, tmp_path / "tampered" / "ani-1x_8x")
+    path = target / "train3" / "networks" / "ANN-N.nnf-l2.wparam"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    return target
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """What a command gave: exit status, stdout and stderr."""
+
+    status: int
+    out: str
+    err: str
+
+    def assert_one_line_error(self, *words: str) -> None:
+        """Check the convention for bad input: status 2, one line that holds the words."""
+        lines = self.err.splitlines()
+        assert self.status == 2, self
+        assert len(lines) == 1, self.err
+        assert lines[0].startswith("error: "), self.err
+        assert "Traceback" not in self.err
+        for word in words:
+            assert word in lines[0], f"{word!r} not in {lines[0]!r}"
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Return a function that runs a command's ``main`` in this process."""
+
+    def run(main, *arguments, columns: int = 300) -> CommandResult:
+        monkeypatch.setattr(sys, "argv", ["command", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", str(columns))
+        status = 0
+        capsys.readouterr()
+        level = logging.getLogger("py.warnings").level
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code or 0
+        finally:
+            logging.captureWarnings(False)
+            logging.getLogger("py.warnings").setLevel(level)
+        captured = capsys.readouterr()
+        return CommandResult(status, captured.out, captured.err)
+
+    return run
+
+
+def call_script(name: str, *arguments, cwd: Path) -> CommandResult:
+    """Run an installed console script in a process of its own."""
+    script = Path(sys.executable).with_name(name)
+    done = subprocess.run(
+        [script, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=300
+    )
+    return CommandResult(done.returncode, done.stdout, done.stderr)

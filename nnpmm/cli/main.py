@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nnpmm import __version__
+from nnpmm.cli.demo import demo
 from nnpmm.cli.doctor import doctor
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.run import run
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(doctor)
+app.command()(demo)
 
 
 def _print_version(asked: bool) -> None:

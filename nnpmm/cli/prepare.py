@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from nnpmm.cli.errors import run_app
 from nnpmm.errors import ConfigError
@@ -73,20 +71,18 @@ def _members(text: str | None) -> list[int] | None:
 
 def _report(prepared: Prepared) -> None:
     region, model = prepared.region, prepared.model
-    charge = "unknown" if region.formal_charge is None else f"{region.formal_charge:+d}"
+    charge = {None: "unknown", 0: "0"}.get(region.formal_charge, f"{region.formal_charge or 0:+d}")
     residues = ", ".join(region.residues[:10]) + (" ..." if len(region.residues) > 10 else "")
-    table = Table(show_header=False, box=None)
     for key, value in (
         ("atoms", str(len(region.atoms))),
         ("formula", region.formula),
-        ("formal charge", f"{charge if charge != '+0' else '0'} ({region.charge_source})"),
+        ("formal charge", f"{charge} ({region.charge_source})"),
         ("residues", residues),
         ("model", f"{model.name}, {len(model.parameters.members)} networks"),
         ("weights", model.source),
-        ("written", f"{prepared.model_file} and model.safetensors, model.pt beside it"),
+        ("written", f"{prepared.model_file}, with model.safetensors and model.pt beside it"),
     ):
-        table.add_row(key, value)
-    Console(soft_wrap=True).print(table)
+        typer.echo(f"{key:<14} {value}")
 
 
 def main() -> None:

@@ -96,9 +96,8 @@ def connect_region(
     Args:
         system: the system to change.
         region: sorted atom indices.
-        bonds: pairs of atom indices that are bonded; pairs that the system's bond forces hold
-        already
-            are left out.
+        bonds: pairs of atom indices that are bonded; pairs that the system's bond forces
+            hold already are left out.
     """
     forces = [f for f in system.getForces() if type(f) is openmm.HarmonicBondForce]
     present = {

@@ -47,7 +47,7 @@ class Mechanical:
         region: NDArray[np.int64],
         potential: Potential,
     ) -> None:
-        """Turn an MM system into a hybrid one, in place. See :func:`create_hybrid_system`."""
+        """Turn an MM system into a hybrid one, in place. See `create_hybrid_system`."""
         atoms = list(topology.atoms())
         elements = [atoms[i].element for i in region]
         if any(element is None for element in elements):
@@ -89,12 +89,11 @@ def create_hybrid_system(
     changed. Atomic self energies are not part of the energy.
 
     Args:
-        mm_system: a complete MM system from any source, with charges and Lennard-Jones parameters
-        on
-            the region's atoms.
+        mm_system: a complete MM system from any source, with charges and Lennard-Jones
+            parameters on the region's atoms.
         topology: the topology that it was made from, with elements.
         region: 0-based indices of the region's atoms.
-        model: the potential, for example from :func:`nnpmm.load_model`.
+        model: the potential, for example from `nnpmm.load_model`.
         coupling: how region and rest interact; mechanical embedding by default.
 
     Raises:

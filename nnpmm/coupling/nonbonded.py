@@ -24,9 +24,9 @@ def exclude_region_pairs(force: openmm.NonbondedForce, region: NDArray[np.int64]
     """Make an exception of every pair inside the region, in place, with no charge and no LJ.
 
     Under Ewald methods OpenMM subtracts an excluded pair from the reciprocal sum exactly; what is
-    left
-    of the region with itself is its interaction with its own periodic images. The subtraction uses
-    the pair's nearest image, so that a region split by the boundary is treated like a whole one.
+    left of the region with itself is its interaction with its own periodic images. The subtraction
+    uses the pair's nearest image, so that a region split by the boundary is treated like a whole
+    one.
 
     Raises:
         RegionError: an exception with its own parameters (a 1-4 pair) joins the region to the rest.

@@ -7,7 +7,7 @@ The usual order is ``molecule_from_smiles`` or ``molecule_from_file``, then ``pa
 from nnpmm.ligands.molecules import molecule_from_file, molecule_from_smiles
 from nnpmm.ligands.openmm_system import create_ligand_system, forcefield_xml, to_openmm_topology
 from nnpmm.ligands.parameters import LigandParameters, parameterize
-from nnpmm.ligands.solvate import SolvatedSystem, solvate
+from nnpmm.ligands.solvation import SolvatedSystem, solvate
 
 __all__ = [
     "LigandParameters",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,7 +60,9 @@ class ModelFile(BaseModel):
     schema_version: int = Field(description="version of this format")
     model: str = Field(description="published name, for example ANI-2x")
     members: tuple[int, ...] = Field(description="which networks of the ensemble, 0-based")
-    atoms: tuple[int, ...] = Field(description="0-based indices of the region's atoms, ascending")
+    atoms: tuple[int, ...] = Field(
+        min_length=1, description="0-based indices of the region's atoms, ascending"
+    )
     elements: tuple[str, ...] = Field(description="chemical symbol of each region atom")
     selection: str = Field(description="the selection that gave the atoms")
     formal_charge: int | None = Field(description="formal charge of the region; null if not known")
@@ -106,7 +109,9 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
         InputFileError: the file is missing, not of this format, or contradicts itself.
     """
     try:
-        content = ModelFile.model_validate_json(Path(path).read_text())
+        text = Path(path).read_text()
+        _check_version(text, path)
+        content = ModelFile.model_validate_json(text)
     except OSError as error:
         raise InputFileError(
             f"{path}: cannot be read ({error.strerror}); run prepare-nnp"
@@ -117,10 +122,12 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
         raise InputFileError(
             f"{path}: not a model.json of nnpmm ({where}); run prepare-nnp"
         ) from error
-    if content.schema_version != SCHEMA_VERSION:
+    if list(content.atoms) != sorted(set(content.atoms)) or not (
+        0 <= content.atoms[0] and content.atoms[-1] < content.n_structure_atoms
+    ):
         raise InputFileError(
-            f"{path}: schema version {content.schema_version}, this nnpmm reads {SCHEMA_VERSION}; "
-            "run prepare-nnp again"
+            f"{path}: the atoms are not ascending indices of the structure's "
+            f"{content.n_structure_atoms} atoms; run prepare-nnp again"
         )
     if content.fingerprint != fingerprint(
         content.n_structure_atoms, content.atoms, content.elements
@@ -130,3 +137,16 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
             "run prepare-nnp again"
         )
     return content
+
+
+def _check_version(text: str, path: str | os.PathLike[str]) -> None:
+    """Refuse another version first: its keys may be others, and their errors would mislead."""
+    try:
+        version = json.loads(text)["schema_version"]
+    except (ValueError, KeyError, TypeError):
+        return  # not a model.json at all, as the validation will say
+    if version != SCHEMA_VERSION:
+        raise InputFileError(
+            f"{path}: schema version {version!r}, this nnpmm reads {SCHEMA_VERSION}; "
+            "run prepare-nnp again"
+        )

@@ -33,7 +33,7 @@ def load_model(
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:<index>"``.
         precision: ``"single"``, or ``"double"`` for checks.
         weights: a folder with the model in NeuroChem layout; by default the sources listed in
-            :mod:`nnpmm.models.ani.weights` are tried in turn.
+            `nnpmm.models.ani.weights` are tried in turn.
 
     Raises:
         ModelError: unknown model, backend, device or member.
@@ -43,9 +43,10 @@ def load_model(
     """
     text = os.fspath(name)
     if text.endswith(".pt"):
-        if members is not None or weights is not None or backend not in ("auto", "torchscript"):
+        fixed = (members, weights, precision) == (None, None, "single")
+        if not fixed or backend not in ("auto", "torchscript"):
             raise ModelError(
-                f"{text}: members, weights and backend are fixed in a TorchScript file"
+                f"{text}: members, weights, backend and precision are fixed in a TorchScript file"
             )
         return TorchScriptModel(os.path.abspath(text), device)
     weights = None if weights is None else os.path.abspath(weights)

@@ -54,7 +54,7 @@ class TorchScriptModel:
 
 
 class TorchScriptEvaluator:
-    """A loaded TorchScript module; see :class:`nnpmm.models.protocol.Evaluator`."""
+    """A loaded TorchScript module; see `nnpmm.models.protocol.Evaluator`."""
 
     energy_offset = 0.0
 

@@ -26,11 +26,11 @@ _PRECISIONS = ("single", "double")
 class AniModel:
     """An ANI ensemble with a chosen backend, device and precision.
 
-    Usually made by :func:`nnpmm.load_model`. Energies leave out the atomic self energies.
+    Usually made by `nnpmm.load_model`. Energies leave out the atomic self energies.
 
     Args:
         parameters: constants, networks and self energies.
-        backend: ``"auto"`` or a name in :data:`nnpmm.models.ani.backends.BACKENDS`.
+        backend: ``"auto"`` or a name in `nnpmm.models.ani.backends.BACKENDS`.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:<index>"``.
         precision: ``"single"``, or ``"double"`` for checks.
         source: where the weights came from.
@@ -103,7 +103,7 @@ class AniModel:
 
 
 class AniEvaluator:
-    """An ANI model bound to a composition; see :class:`nnpmm.models.protocol.Evaluator`."""
+    """An ANI model bound to a composition; see `nnpmm.models.protocol.Evaluator`."""
 
     def __init__(self, model: AniModel, atomic_numbers: NDArray[np.int64]) -> None:
         symbols = _known_symbols(atomic_numbers, model)

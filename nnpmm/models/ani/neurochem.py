@@ -34,7 +34,10 @@ def read_neurochem(folder: Path, name: str) -> AniParameters:
         WeightsError: a file is missing, truncated or not understood.
     """
     constants = sorted(folder.glob("*.params"))
-    trained = sorted(folder.glob("train[0-9]*"), key=lambda path: int(path.name[5:]))
+    trained = sorted(
+        (path for path in folder.glob("train*") if path.name[5:].isdecimal()),
+        key=lambda path: int(path.name[5:]),
+    )
     if not constants or not trained:
         raise WeightsError(
             f"{folder}: found no NeuroChem model, expected a *.params file and folders train0, "
@@ -42,7 +45,8 @@ def read_neurochem(folder: Path, name: str) -> AniParameters:
         )
     try:
         symmetry_functions = _read_constants(constants[0])
-        self_energies = _read_self_energies(folder / "sae_linfit.dat")
+        energies = _read_self_energies(folder / "sae_linfit.dat")
+        self_energies = {e: energies[e] for e in symmetry_functions.elements}
         members = tuple(
             {e: _read_network(path / "networks", e) for e in symmetry_functions.elements}
             for path in trained
@@ -53,7 +57,7 @@ def read_neurochem(folder: Path, name: str) -> AniParameters:
         name=name,
         symmetry_functions=symmetry_functions,
         members=members,
-        self_energies={e: self_energies[e] for e in symmetry_functions.elements},
+        self_energies=self_energies,
         member_indices=tuple(int(path.name[5:]) for path in trained),
     )
 

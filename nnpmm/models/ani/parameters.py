@@ -116,7 +116,8 @@ class AniParameters:
         """
         if members is None:
             return self
-        wanted = (members,) if isinstance(members, int) else tuple(members)
+        given = (members,) if isinstance(members, (int, np.integer)) else members
+        wanted = tuple(int(i) for i in given)
         known = self.member_indices
         if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(known):
             raise ModelError(
@@ -155,7 +156,7 @@ class AniParameters:
     def from_json(
         cls, text: str, members: tuple[Mapping[str, tuple[Layer, ...]], ...]
     ) -> AniParameters:
-        """Join constants written by :meth:`constants_json` with their networks."""
+        """Join constants written by `constants_json` with their networks."""
         data = json.loads(text)
         constants: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value

@@ -196,7 +196,7 @@ class AniModule(nn.Module):
 
 
 class ReferenceKernel:
-    """The ``reference`` backend: :class:`AniModule` and torch's autograd."""
+    """The ``reference`` backend: `AniModule` and torch's autograd."""
 
     def __init__(
         self, parameters: AniParameters, symbols: list[str], device: str, precision: str
@@ -211,7 +211,9 @@ class ReferenceKernel:
         members = self._module(tensor)
         energy = members.mean()
         (gradient,) = torch.autograd.grad(energy, tensor)
-        return Evaluation(float(energy.detach()), -gradient.cpu().numpy(), members.detach().cpu().numpy())
+        return Evaluation(
+            float(energy.detach()), -gradient.cpu().numpy(), members.detach().cpu().numpy()
+        )
 
     def member_energies(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the energy of every member, (m,), kJ/mol, without forces."""

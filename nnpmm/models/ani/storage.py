@@ -40,7 +40,7 @@ def save_parameters(parameters: AniParameters, path: Path) -> None:
 
 
 def load_parameters(path: Path) -> AniParameters:
-    """Read parameters written by :func:`save_parameters`.
+    """Read parameters written by `save_parameters`.
 
     Raises:
         WeightsError: the file is missing, truncated, or not one of nnpmm's.
@@ -55,7 +55,7 @@ def load_parameters(path: Path) -> AniParameters:
             for index in shell.member_indices
         )
         return AniParameters.from_json(text, members)
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(
             f"{path}: not a readable ANI weights file ({error}); prepare or fetch it again"
         ) from error

@@ -105,7 +105,9 @@ def parameters_from_torchani(model: Any, name: str) -> AniParameters:
         )
     except (AttributeError, TypeError, RuntimeError) as error:
         raise ModelError(f"found no torchani 2.2 model: {error}") from error
-    ensemble: list[Any] = list(networks) if isinstance(networks, torch.nn.ModuleList) else [networks]
+    ensemble: list[Any] = (
+        list(networks) if isinstance(networks, torch.nn.ModuleList) else [networks]
+    )
     members = tuple(
         {e: _layers(network) for e, network in zip(elements, member.values(), strict=True)}
         for member in ensemble

@@ -41,9 +41,8 @@ def export_torchscript(
     """Return a TorchScript module as the bytes of a ``.pt`` file.
 
     Its ``forward`` takes positions in nm, shape (n, 3) of the region or (N, 3) of the system that
-    the
-    region belongs to, and returns the potential energy in kJ/mol without self energies, a float64
-    scalar with a gradient. The region must be whole.
+    the region belongs to, and returns the potential energy in kJ/mol without self energies, a
+    float64 scalar with a gradient. The region must be whole.
 
     Args:
         parameters: the ensemble.

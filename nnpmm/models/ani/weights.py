@@ -15,8 +15,10 @@ import os
 import tempfile
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
@@ -107,7 +109,7 @@ def find_weights(name: str, weights: str | os.PathLike[str] | None = None) -> Fo
         raise WeightsError(_remedies(name, "NNPMM_OFFLINE is set"))
     try:
         path = download_weights(name, MODEL_ZOO_URL)
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, HTTPException, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(_remedies(name, f"the download failed: {error}")) from error
     return FoundWeights(load_parameters(path), f"downloaded: {MODEL_ZOO_URL}")
 

@@ -1,0 +1,32 @@
+"""``nnpmm demo``: the main job on a ligand given by its SMILES."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nnpmm.cli.run import report_result
+
+__all__ = ["demo"]
+
+
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder of the output")] = Path(
+        "nnpmm-demo"
+    ),
+    smiles: Annotated[str, typer.Option(help="the ligand; default paracetamol")] = "",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an earlier run")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
+) -> None:
+    """Simulate a drug-like ligand in water with NNP/MM: built, minimised, heated, run, plotted."""
+    from nnpmm import simulation
+    from nnpmm.simulation.demo import PARACETAMOL, choose_demo_model, demo_config
+
+    ligand = smiles or PARACETAMOL
+    model, reason = choose_demo_model()
+    typer.echo(f"ligand {ligand}" + ("" if smiles else " (paracetamol)"))
+    typer.echo(f"model  {reason}")
+    result = simulation.run(demo_config(output, model, ligand), overwrite=overwrite)
+    report_result(result, resume_hint="nnpmm demo --overwrite")

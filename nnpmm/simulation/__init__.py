@@ -1,0 +1,60 @@
+"""Simulations: settings, stages from minimisation to production, checkpoints, and the report."""
+
+from nnpmm.simulation.config import (
+    EnsembleConfig,
+    MinimizeConfig,
+    OutputConfig,
+    PlatformConfig,
+    ProtocolConfig,
+    RegionConfig,
+    RunConfig,
+    StageConfig,
+    StagesConfig,
+    WarmupConfig,
+    load_config,
+    parse_config,
+)
+from nnpmm.simulation.inputs import MMSystem, load_system
+from nnpmm.simulation.protocol import RunResult, run_protocol
+from nnpmm.simulation.report import write_report
+from nnpmm.simulation.runner import prepare_system, run
+from nnpmm.simulation.settings_template import template
+from nnpmm.simulation.stages import PreparedSystem
+from nnpmm.simulation.system_config import (
+    AmberSystem,
+    BuildSystem,
+    CharmmSystem,
+    GromacsSystem,
+    OpenmmSystem,
+)
+from nnpmm.simulation.timestep import check_timestep
+
+__all__ = [
+    "AmberSystem",
+    "BuildSystem",
+    "CharmmSystem",
+    "EnsembleConfig",
+    "GromacsSystem",
+    "MMSystem",
+    "MinimizeConfig",
+    "OpenmmSystem",
+    "OutputConfig",
+    "PlatformConfig",
+    "PreparedSystem",
+    "ProtocolConfig",
+    "RegionConfig",
+    "RunConfig",
+    "RunResult",
+    "StageConfig",
+    "StagesConfig",
+    "WarmupConfig",
+    "check_timestep",
+    "load_config",
+    "load_system",
+    "parse_config",
+    "prepare_system",
+    "run",
+    "run_protocol",
+    "template",
+    "write_report",
+]

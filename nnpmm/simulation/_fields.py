@@ -1,0 +1,96 @@
+"""Field types of the settings: quantities with units, and paths relative to the settings file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from openmm import unit
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializationInfo,
+    ValidationInfo,
+)
+
+from nnpmm.units import in_md_units, parse_quantity
+
+__all__ = [
+    "Concentration",
+    "ForceConstant",
+    "Friction",
+    "Length",
+    "Mass",
+    "Pressure",
+    "Rms",
+    "Section",
+    "SettingsPath",
+    "Temperature",
+    "Time",
+]
+
+
+class Section(BaseModel):
+    """Base of every settings model: unknown keys are refused and values cannot be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+def _quantity(md_unit: unit.Unit, symbol: str) -> tuple[BeforeValidator, PlainSerializer]:
+    """Return the validator and the serializer of a float held in ``md_unit``."""
+
+    def parse(value: Any) -> float:
+        if unit.is_quantity(value):
+            return float(in_md_units(value, md_unit))
+        return parse_quantity(value, md_unit)
+
+    def write(value: float) -> str:
+        return f"{value!r} {symbol}"
+
+    return BeforeValidator(parse), PlainSerializer(write, return_type=str, when_used="json")
+
+
+_finite = Field(allow_inf_nan=False)
+_time = _quantity(unit.picosecond, "ps")
+_temperature = _quantity(unit.kelvin, "K")
+_pressure = _quantity(unit.bar, "bar")
+_length = _quantity(unit.nanometer, "nm")
+_mass = _quantity(unit.dalton, "amu")
+_friction = _quantity(unit.picosecond**-1, "1/ps")
+_force_constant = _quantity(unit.kilojoule_per_mole / unit.nanometer**2, "kJ/mol/nm^2")
+_rms = _quantity(unit.kilojoule_per_mole / unit.nanometer, "kJ/mol/nm")
+_concentration = _quantity(unit.molar, "M")
+
+Time = Annotated[float, _time[0], _time[1], _finite]
+Temperature = Annotated[float, _temperature[0], _temperature[1], _finite]
+Pressure = Annotated[float, _pressure[0], _pressure[1], _finite]
+Length = Annotated[float, _length[0], _length[1], _finite]
+Mass = Annotated[float, _mass[0], _mass[1], _finite]
+Friction = Annotated[float, _friction[0], _friction[1], _finite]
+ForceConstant = Annotated[float, _force_constant[0], _force_constant[1], _finite]
+Rms = Annotated[float, _rms[0], _rms[1], _finite]
+Concentration = Annotated[float, _concentration[0], _concentration[1], _finite]
+
+
+def _resolve(path: Path, info: ValidationInfo) -> Path:
+    """Make a path absolute; relative ones are relative to the folder of the settings file."""
+    base = (info.context or {}).get("base", Path())
+    return Path(os.path.abspath(Path(base) / path.expanduser()))
+
+
+def _write_path(path: Path, info: SerializationInfo) -> str:
+    """Write a path relative to ``base`` of the context, so that a moved run still finds it."""
+    base = (info.context or {}).get("base")
+    return str(path) if base is None else os.path.relpath(path, base)
+
+
+SettingsPath = Annotated[
+    Path,
+    AfterValidator(_resolve),
+    PlainSerializer(_write_path, return_type=str, when_used="json"),
+]

@@ -1,0 +1,332 @@
+"""The loops of a run: minimisation, and dynamics with frames, log and checkpoints."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import openmm
+from numpy.typing import NDArray
+from openmm import unit
+
+from nnpmm.errors import SimulationError
+from nnpmm.simulation.checkpoint import write_checkpoint
+from nnpmm.simulation.config import MinimizeConfig, ProtocolConfig, count_steps
+from nnpmm.simulation.energy_log import (
+    EnergyLog,
+    LogRow,
+    NetworkReading,
+    RegionMonitor,
+    Thermometer,
+)
+from nnpmm.simulation.interrupts import StopFlag
+from nnpmm.simulation.progress import ProgressDisplay, Status
+from nnpmm.simulation.stages import Stage, ramp_interval, ramp_temperature
+from nnpmm.simulation.trajectory import TrajectoryWriter
+
+__all__ = ["Recorder", "Snapshot", "StageLoop", "minimize", "snapshot"]
+
+_LOGGER = logging.getLogger(__name__)
+_SECONDS_PER_CHUNK = 0.5
+_REMEDY = "minimise further (stages.minimize.max_iterations) or take a smaller timestep"
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Positions (n, 3) nm, velocities (n, 3) nm/ps and box rows (3, 3) nm or None."""
+
+    positions: NDArray[np.float64]
+    velocities: NDArray[np.float64] | None
+    box: NDArray[np.float64] | None
+
+
+def snapshot(context: openmm.Context, *, wrapped: bool = False) -> Snapshot:
+    """Return positions, velocities and box of a context.
+
+    Args:
+        context: where from.
+        wrapped: put every molecule, as a whole, into the box.
+    """
+    periodic = context.getSystem().usesPeriodicBoundaryConditions()
+    state = context.getState(
+        positions=True, velocities=True, enforcePeriodicBox=wrapped and periodic
+    )
+    positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+    velocities = state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond)
+    return Snapshot(np.array(positions), np.array(velocities), _box(state, periodic))
+
+
+def _box(state: openmm.State, periodic: bool) -> NDArray[np.float64] | None:
+    if not periodic:
+        return None
+    return np.array(state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer))
+
+
+class _MinimizationMonitor(openmm.MinimizationReporter):
+    """Shows progress, and ends a minimisation on a signal.
+
+    It must not end one for any other reason: OpenMM answers by going back to the positions it began
+    with wherever constraints are not yet satisfied, so that all the work is lost.
+    """
+
+    def __init__(self, bound: int, display: ProgressDisplay, stop: StopFlag):
+        super().__init__()
+        self.count = 0
+        self._bound, self._display, self._stop = bound, display, stop
+        self._last = 0.0
+
+    def report(self, iteration: int, x: object, grad: object, args: object) -> bool:
+        self.count += 1
+        now = time.monotonic()
+        if now - self._last > 0.2:
+            self._last = now
+            done = min(iteration + 1, self._bound - 1)
+            self._display.update(Status("minimize", done, self._bound, "steps"))
+        return bool(self._stop)
+
+
+def minimize(
+    context: openmm.Context, settings: MinimizeConfig, display: ProgressDisplay, stop: StopFlag
+) -> None:
+    """Minimise the energy of a context, within a bounded number of iterations.
+
+    OpenMM replaces constraints by springs, minimises, and where they are not satisfied begins again
+    with stiffer ones; ``settings.max_iterations`` bounds each of these few passes.
+
+    Raises:
+        SimulationError: the energy is not a finite number before or after.
+    """
+    before = _potential_energy(context, "minimize")
+    monitor = _MinimizationMonitor(settings.max_iterations, display, stop)
+    try:
+        openmm.LocalEnergyMinimizer.minimize(
+            context, settings.tolerance, settings.max_iterations, monitor
+        )
+    except openmm.OpenMMException as error:
+        raise SimulationError(
+            f"minimize: stopped after {monitor.count} iterations: {error}"
+        ) from error
+    after = _potential_energy(context, "minimize")
+    _LOGGER.info(
+        "minimised from %.1f to %.1f kJ/mol in %d iterations", before, after, monitor.count
+    )
+    if not stop:
+        bound = settings.max_iterations
+        display.update(Status("minimize", bound, bound, "steps"))
+
+
+def _potential_energy(context: openmm.Context, stage: str) -> float:
+    try:
+        state = context.getState(energy=True)
+    except openmm.OpenMMException as error:
+        raise SimulationError(f"{stage}: the energy cannot be computed: {error}") from error
+    energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+    if not np.isfinite(energy):
+        raise SimulationError(
+            f"{stage}: the potential energy is {energy}: atoms overlap in the input; give better "
+            "starting coordinates"
+        )
+    return energy
+
+
+@dataclass
+class Recorder:
+    """Where the output of a run goes."""
+
+    directory: Path
+    settings: ProtocolConfig
+    settings_sha256: str
+    model_digest: str | None
+    log: EnergyLog
+    monitor: RegionMonitor | None
+    thermometer: Thermometer
+    display: ProgressDisplay
+    stop: StopFlag
+    trajectory: TrajectoryWriter | None = None
+    serial: int = 0
+    frames: int = 0
+    remaining_ps_after: float = 0.0
+    last_row: LogRow | None = field(default=None)
+
+    def checkpoint(self, context: openmm.Context, stage: str, step: int) -> None:
+        """Write a checkpoint, unless the state is not finite: then the last one stays."""
+        now = snapshot(context)
+        _require_finite(stage, step, positions=now.positions, velocities=now.velocities)
+        files = [self.log.path]
+        self.log.flush()
+        if self.trajectory is not None:
+            self.trajectory.flush()
+            files.append(self.trajectory.path)
+            self.frames = self.trajectory.frames
+        self.serial += 1
+        write_checkpoint(
+            self.directory,
+            context,
+            stage=stage,
+            step=step,
+            frames=self.frames,
+            files=files,
+            serial=self.serial,
+            settings_sha256=self.settings_sha256,
+            model_digest=self.model_digest,
+        )
+
+
+def _require_finite(stage: str, step: int, **arrays: NDArray[np.float64] | float | None) -> None:
+    for name, values in arrays.items():
+        if values is not None and not np.isfinite(values).all():
+            raise SimulationError(
+                f"{stage}, step {step}: found {name.replace('_', ' ')} that are not finite: "
+                f"{_REMEDY}; the last checkpoint is kept"
+            )
+
+
+class StageLoop:
+    """Steps a context through a stage and writes what is due.
+
+    Args:
+        context: of the stage.
+        stage: which.
+        recorder: where output goes.
+        step: steps of the stage that are done already.
+    """
+
+    def __init__(self, context: openmm.Context, stage: Stage, recorder: Recorder, step: int = 0):
+        self.context, self.stage, self.recorder, self.step = context, stage, recorder, step
+        settings = recorder.settings
+        dt, output = settings.timestep, settings.output
+        self._dt = dt
+        self._log_every = count_steps(output.log_interval, dt)
+        self._frame_every = count_steps(output.trajectory_interval, dt)
+        self._checkpoint_every = count_steps(output.checkpoint_interval, dt)
+        self._ramp_every = ramp_interval(stage)
+        self._chunk = 1
+        self._clock = 0.0  # seconds spent stepping and writing in this process
+        self._first_step = step
+
+    def run(self) -> bool:
+        """Go to the end of the stage; False if a signal ended it before, checkpoint written.
+
+        Raises:
+            SimulationError: the state is no longer finite, or OpenMM stopped.
+        """
+        self._show()
+        while self.step < self.stage.n_steps and not self.recorder.stop:
+            started = time.perf_counter()
+            n_steps = self._advance()
+            elapsed = time.perf_counter() - started
+            self._clock += elapsed
+            # At most twice the last chunk: a fast start must not lead to a long wait.
+            target = n_steps * _SECONDS_PER_CHUNK / max(elapsed, 1e-6)
+            self._chunk = int(min(max(1.0, target), 2 * self._chunk + 1))
+            started = time.perf_counter()
+            self._write_due()
+            self._clock += time.perf_counter() - started
+            self._show()
+        finished = self.step >= self.stage.n_steps
+        if not finished:
+            self.recorder.checkpoint(self.context, self.stage.name, self.step)
+        return finished
+
+    def _next_event(self) -> int:
+        """Return the step at which something is due next."""
+        intervals = [self._log_every, self._checkpoint_every, self._ramp_every]
+        if self.stage.writes_frames:
+            intervals.append(self._frame_every)
+        return min(self.stage.n_steps, *((self.step // n + 1) * n for n in intervals))
+
+    def _advance(self) -> int:
+        """Make some steps, not past the next event, and return how many."""
+        integrator = self.context.getIntegrator()
+        n_steps = min(self._next_event() - self.step, self._chunk)
+        final = self.recorder.settings.ensemble.temperature
+        if self.stage.start_temperature is not None:
+            integrator.setTemperature(ramp_temperature(self.stage, self.step, final))
+        try:
+            integrator.step(n_steps)
+        except openmm.OpenMMException as error:
+            text = " ".join(str(error).split())
+            hint = f": {_REMEDY}" if "nan" in text.lower() or "finite" in text else ""
+            raise SimulationError(
+                f"{self.stage.name}, after step {self.step}: OpenMM stopped: {text}{hint}; "
+                "the last checkpoint is kept"
+            ) from error
+        self.step += n_steps
+        return n_steps
+
+    def _write_due(self) -> None:
+        """Write the frame, the row and the checkpoint that are due, in this order."""
+        writer = self.recorder.trajectory if self.stage.writes_frames else None
+        frame_due = writer is not None and self.step % self._frame_every == 0
+        log_due = self.step % self._log_every == 0
+        if frame_due or log_due:
+            periodic = self.context.getSystem().usesPeriodicBoundaryConditions()
+            state = self.context.getState(
+                positions=True, energy=log_due, enforcePeriodicBox=periodic
+            )
+            positions = np.array(
+                state.getPositions(asNumpy=True).value_in_unit(unit.nanometer), dtype=np.float64
+            )
+            _require_finite(self.stage.name, self.step, positions=positions)
+            box = _box(state, periodic)
+            if log_due:  # before the frame: a state that is refused leaves no frame behind
+                self._log(state, positions, box)
+            if frame_due and writer is not None:
+                writer.write(positions, box)
+        if self.step % self._checkpoint_every == 0 and self.step < self.stage.n_steps:
+            self.recorder.checkpoint(self.context, self.stage.name, self.step)
+
+    def _log(
+        self,
+        state: openmm.State,
+        positions: NDArray[np.float64],
+        box: NDArray[np.float64] | None,
+    ) -> None:
+        recorder = self.recorder
+        potential = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+        kinetic = state.getKineticEnergy().value_in_unit(unit.kilojoule_per_mole)
+        _require_finite(self.stage.name, self.step, energies=np.array([potential, kinetic]))
+        reading: NetworkReading | None = None
+        if recorder.monitor is not None:
+            reading = recorder.monitor.read(positions, box)
+        volume = None if box is None else float(abs(np.linalg.det(box)))
+        row = LogRow(
+            stage=self.stage.name,
+            step=self.step,
+            time_ps=self.step * self._dt,
+            potential_energy_kj_mol=potential,
+            kinetic_energy_kj_mol=kinetic,
+            total_energy_kj_mol=potential + kinetic,
+            temperature_k=recorder.thermometer.temperature(kinetic),
+            volume_nm3=volume,
+            density_g_ml=None if volume is None else recorder.thermometer.density(volume),
+            nnp_energy_kj_mol=None if reading is None else reading.energy,
+            nnp_std_kj_mol=None if reading is None else reading.deviation,
+            speed_ns_day=self._speed() or 0.0,
+        )
+        recorder.log.write(row)
+        recorder.last_row = row
+
+    def _speed(self) -> float | None:
+        """Return the speed of this stage in this process in ns/day."""
+        done = (self.step - self._first_step) * self._dt
+        return done / self._clock * 86.4 if self._clock > 0 and done > 0 else None
+
+    def _show(self) -> None:
+        speed, row = self._speed(), self.recorder.last_row
+        left = (self.stage.n_steps - self.step) * self._dt + self.recorder.remaining_ps_after
+        self.recorder.display.update(
+            Status(
+                self.stage.name,
+                self.step * self._dt,
+                self.stage.n_steps * self._dt,
+                ns_per_day=speed,
+                remaining_s=None if speed is None else left / speed * 86.4,
+                temperature=None if row is None else row.temperature_k,
+                nnp_energy=None if row is None else row.nnp_energy_kj_mol,
+                nnp_deviation=None if row is None else row.nnp_std_kj_mol,
+            )
+        )

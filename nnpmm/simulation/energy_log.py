@@ -1,0 +1,140 @@
+"""The CSV log of a run: energies, temperature, volume, and the network's own uncertainty."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import openmm
+from numpy.typing import ArrayLike, NDArray
+from openmm import app, unit
+
+from nnpmm.models.protocol import Evaluator
+
+__all__ = ["EnergyLog", "LogRow", "NetworkReading", "RegionMonitor", "Thermometer", "read_log"]
+
+_DALTON_PER_NM3_IN_G_PER_ML = 1.66053906660e-3
+
+
+@dataclass(frozen=True)
+class LogRow:
+    """One row; energies in kJ/mol, None where a quantity does not exist."""
+
+    stage: str
+    step: int
+    time_ps: float
+    potential_energy_kj_mol: float
+    kinetic_energy_kj_mol: float
+    total_energy_kj_mol: float
+    temperature_k: float
+    volume_nm3: float | None
+    density_g_ml: float | None
+    nnp_energy_kj_mol: float | None
+    nnp_std_kj_mol: float | None
+    speed_ns_day: float
+
+
+class EnergyLog:
+    """Appends rows to ``log.csv``."""
+
+    def __init__(self, path: Path, *, append: bool):
+        self.path = path
+        self._handle = open(path, "a" if append else "w", encoding="utf-8", newline="")
+        self._writer = csv.writer(self._handle, lineterminator="\n")
+        if not append:
+            self._writer.writerow([field.name for field in fields(LogRow)])
+
+    def write(self, row: LogRow) -> None:
+        """Append a row, with 10 significant digits."""
+        self._writer.writerow([_text(value) for value in astuple(row)])
+        self._handle.flush()
+
+    def flush(self) -> None:
+        """Hand everything to the operating system."""
+        self._handle.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._handle.close()
+
+
+def _text(value: str | int | float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def read_log(path: Path) -> tuple[list[str], dict[str, NDArray[np.float64]]]:
+    """Read a log: the stage of every row, and a column of numbers (nan where empty) by name."""
+    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+    names = [field.name for field in fields(LogRow) if field.name != "stage"]
+    columns = {name: np.array([float(r[name] or "nan") for r in rows]) for name in names}
+    return [r["stage"] for r in rows], columns
+
+
+class Thermometer:
+    """Temperature from kinetic energy: T = 2 K / (f R), f degrees of freedom."""
+
+    def __init__(self, system: openmm.System):
+        masses = [
+            system.getParticleMass(i).value_in_unit(unit.dalton)
+            for i in range(system.getNumParticles())
+        ]
+        freedom = 3 * sum(mass > 0 for mass in masses)
+        for k in range(system.getNumConstraints()):
+            i, j, _ = system.getConstraintParameters(k)
+            freedom -= masses[i] > 0 or masses[j] > 0
+        if any(isinstance(force, openmm.CMMotionRemover) for force in system.getForces()):
+            freedom -= 3
+        self.total_mass = float(sum(masses))
+        gas_constant = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(
+            unit.kilojoule_per_mole / unit.kelvin
+        )
+        self._kelvin_per_kj = 2.0 / (max(freedom, 1) * gas_constant)
+
+    def temperature(self, kinetic_energy: float) -> float:
+        """Return the temperature in K of a kinetic energy in kJ/mol."""
+        return kinetic_energy * self._kelvin_per_kj
+
+    def density(self, volume: float) -> float:
+        """Return the density in g/mL of the system in a volume in nm^3."""
+        return self.total_mass / volume * _DALTON_PER_NM3_IN_G_PER_ML
+
+
+@dataclass(frozen=True)
+class NetworkReading:
+    """The network's energy and the standard deviation of its members, in kJ/mol."""
+
+    energy: float
+    deviation: float | None
+
+
+class RegionMonitor:
+    """Evaluates the network on the region of a state, once per report."""
+
+    def __init__(self, topology: app.Topology, region: ArrayLike, evaluator: Evaluator):
+        from nnpmm.coupling import topology_bonds
+
+        self._region = np.asarray(region, dtype=np.int64)
+        self._evaluator = evaluator
+        self.bonds = topology_bonds(topology, self._region)
+
+    def whole(
+        self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
+        """Return the region's positions (n, 3) in nm, joined over the periodic boundary."""
+        from nnpmm.coupling import make_whole
+
+        return np.asarray(make_whole(positions[self._region], box, self.bonds))
+
+    def read(
+        self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
+    ) -> NetworkReading:
+        """Return the network's energy and spread (sample standard deviation of the members)."""
+        evaluation = self._evaluator.evaluate(self.whole(positions, box))
+        members = np.asarray(evaluation.member_energies, dtype=np.float64).ravel()
+        deviation = float(np.std(members, ddof=1)) if len(members) > 1 else None
+        return NetworkReading(float(evaluation.energy), deviation)

@@ -1,0 +1,104 @@
+"""From a settings file to a finished simulation in one call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnpmm.errors import ConfigError
+from nnpmm.simulation import storage
+from nnpmm.simulation.config import RunConfig, load_config
+from nnpmm.simulation.inputs import MMSystem, load_system
+from nnpmm.simulation.protocol import RunResult, run_protocol
+from nnpmm.simulation.stages import PreparedSystem
+from nnpmm.simulation.timestep import check_timestep
+
+__all__ = ["prepare_system", "run"]
+
+
+def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSystem:
+    """Load the network, couple it to the MM system, and bind it to the region for the log.
+
+    Args:
+        config: settings of the run.
+        mm: the MM system; read or built as the settings say if None.
+
+    Raises:
+        NnpmmError: an input, the selection, the model or the coupling is not usable.
+    """
+    from nnpmm.coupling import create_hybrid_system
+    from nnpmm.models import load_model
+
+    mm = load_system(config) if mm is None else mm
+    region, name = _region(config, mm)
+    check_timestep(mm.system, config.timestep, region)
+    settings = config.region
+    model = load_model(
+        name,
+        members=settings.members,
+        backend=settings.backend,
+        device=settings.device,
+        precision=settings.precision,
+        weights=settings.weights,
+    )
+    system = create_hybrid_system(mm.system, mm.topology, region, model)
+    atoms = list(mm.topology.atoms())
+    evaluator = model.bind([atoms[i].element.atomic_number for i in region.tolist()])
+    provenance = {**model.provenance, "region_atoms": region.tolist()}
+    return PreparedSystem(
+        topology=mm.topology,
+        positions=mm.positions,
+        box_vectors=mm.box_vectors,
+        system=system,
+        region=region,
+        evaluator=evaluator,
+        mm_system=mm,
+        model_provenance=provenance,
+    )
+
+
+def _region(config: RunConfig, mm: MMSystem) -> tuple[NDArray[np.int64], str]:
+    """Return the region's atoms and the name or file of its network."""
+    from nnpmm.models import read_model_file
+    from nnpmm.selection import select_atoms
+
+    settings = config.region
+    if settings.nnpfile is not None:
+        model_file = read_model_file(settings.nnpfile)
+        model_file.check_topology(mm.topology)
+        return np.asarray(model_file.atoms, dtype=np.int64), str(settings.nnpfile)
+    if settings.model is None:
+        raise ConfigError("region: give either 'nnpfile', or 'selection' and 'model'")
+    if settings.selection is not None:
+        return select_atoms(mm.topology, settings.selection), settings.model
+    if mm.ligand_atoms is None:
+        raise ConfigError("region.selection: is missing, and the system holds no built ligand")
+    return mm.ligand_atoms, settings.model
+
+
+def run(
+    config: RunConfig | str | Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> RunResult:
+    """Run a hybrid NNP/MM simulation, or go on with one.
+
+    Args:
+        config: settings, or the YAML file that holds them.
+        resume: go on with the run in ``output.directory``. It is taken from its last checkpoint, or
+            from the beginning if it has none; the MM system is the one saved there.
+        overwrite: replace the run in that folder.
+        progress: show progress on stderr.
+
+    Raises:
+        NnpmmError: wrong settings or input, or a simulation that cannot go on.
+    """
+    settings = config if isinstance(config, RunConfig) else load_config(config)
+    resuming = storage.check_directory(settings, resume=resume, overwrite=overwrite)
+    mm = storage.load_mm_system(settings.output.directory) if resuming else None
+    prepared = prepare_system(settings, mm)
+    return run_protocol(prepared, settings, resume=resume, overwrite=overwrite, progress=progress)

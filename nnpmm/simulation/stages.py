@@ -1,0 +1,219 @@
+"""The stages of a run, and the forces, integrator and context of each."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import openmm
+from numpy.typing import NDArray
+from openmm import app, unit
+
+from nnpmm.models.protocol import Evaluator
+from nnpmm.selection import select_atoms
+from nnpmm.simulation.config import EnsembleConfig, ProtocolConfig, count_steps
+from nnpmm.simulation.inputs import MMSystem
+
+__all__ = [
+    "PreparedSystem",
+    "Stage",
+    "barostat",
+    "create_stage_context",
+    "plan_stages",
+    "ramp_interval",
+    "ramp_temperature",
+    "restrained_atoms",
+    "restraint_force",
+    "stage_seed",
+]
+
+_WATER_NAMES = frozenset("HOH WAT SOL H2O TIP TIP2 TIP3 TIP3P TP3 TIP4 TIP4P TIP5 SPC SPCE".split())
+_RAMP_SEGMENTS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedSystem:
+    """A hybrid system that is ready to be simulated.
+
+    Attributes:
+        topology: atoms, residues and bonds.
+        positions: (n_atoms, 3) in nm.
+        box_vectors: (3, 3) rows in nm, or None without periodic boundaries.
+        system: the hybrid System; a stage adds its own forces for as long as it lasts.
+        region: 0-based indices of the atoms that the network describes.
+        evaluator: the network bound to the region, for the log; None leaves those columns empty.
+        mm_system: the MM system before coupling, kept beside the output for continuations.
+        model_provenance: name, members and origin of the network, for the record.
+    """
+
+    topology: app.Topology
+    positions: NDArray[np.float64]
+    box_vectors: NDArray[np.float64] | None
+    system: openmm.System
+    region: NDArray[np.int64]
+    evaluator: Evaluator | None = None
+    mm_system: MMSystem | None = None
+    model_provenance: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of dynamics.
+
+    Attributes:
+        name: warmup, equilibrate or production.
+        index: position in the protocol, for seeds.
+        n_steps: its length.
+        start_temperature: where a heating begins (K); None at constant temperature.
+        restrained: position restraints act.
+        constant_pressure: the barostat acts.
+        writes_frames: the trajectory is written.
+    """
+
+    name: str
+    index: int
+    n_steps: int
+    start_temperature: float | None = None
+    restrained: bool = False
+    constant_pressure: bool = False
+    writes_frames: bool = False
+
+
+def plan_stages(settings: ProtocolConfig) -> list[Stage]:
+    """Return the stages of dynamics in their order."""
+    plan, dt = [], settings.timestep
+    npt = settings.ensemble.type == "NPT"
+    warmup = settings.stages.warmup
+    if warmup is not None:
+        steps = count_steps(warmup.length, dt)
+        plan.append(Stage("warmup", 0, steps, warmup.start_temperature, restrained=True))
+    if settings.stages.equilibrate is not None:
+        steps = count_steps(settings.stages.equilibrate.length, dt)
+        plan.append(Stage("equilibrate", 1, steps, constant_pressure=npt))
+    if settings.stages.production is not None:
+        steps = count_steps(settings.stages.production.length, dt)
+        plan.append(Stage("production", 2, steps, constant_pressure=npt, writes_frames=True))
+    return plan
+
+
+def stage_seed(seed: int, stage: Stage, purpose: int) -> int:
+    """Return a seed of its own for each stage and purpose; 0 would mean a random one to OpenMM."""
+    state = np.random.SeedSequence([seed, stage.index, purpose]).generate_state(1)[0]
+    return int(state) % (2**31 - 2) + 1
+
+
+def ramp_temperature(stage: Stage, step: int, final: float) -> float:
+    """Return the thermostat's temperature (K) at a step of a stage: 100 equal stairs of heating."""
+    if stage.start_temperature is None or step >= stage.n_steps:
+        return final
+    segments = min(_RAMP_SEGMENTS, stage.n_steps)
+    stair = step * segments // stage.n_steps
+    fraction = stair / (segments - 1) if segments > 1 else 1.0
+    return stage.start_temperature + (final - stage.start_temperature) * fraction
+
+
+def ramp_interval(stage: Stage) -> int:
+    """Return after how many steps the thermostat's temperature is looked at again."""
+    if stage.start_temperature is None:
+        return stage.n_steps
+    return max(1, stage.n_steps // _RAMP_SEGMENTS)
+
+
+def restrained_atoms(topology: app.Topology, selection: str | None) -> NDArray[np.int64]:
+    """Return the atoms that the warm-up restrains.
+
+    Without a selection: all heavy atoms except those of water and of ions, which are residues of
+    one atom.
+    """
+    if selection is not None:
+        return np.asarray(select_atoms(topology, selection), dtype=np.int64)
+    chosen = []
+    for residue in topology.residues():
+        atoms = list(residue.atoms())
+        symbols = sorted(a.element.symbol for a in atoms if a.element is not None)
+        is_water = residue.name in _WATER_NAMES or symbols == ["H", "H", "O"]
+        if not is_water and len(atoms) > 1:
+            chosen += [a.index for a in atoms if a.element is not None and a.element.symbol != "H"]
+    return np.array(chosen, dtype=np.int64)
+
+
+def restraint_force(
+    atoms: NDArray[np.int64],
+    reference: NDArray[np.float64],
+    force_constant: float,
+    *,
+    periodic: bool,
+) -> openmm.CustomExternalForce:
+    r"""Restrain atoms to reference positions: V = k/2 |r - r0|^2, to the nearest image.
+
+    Args:
+        atoms: 0-based indices.
+        reference: (n_atoms_of_the_system, 3) in nm.
+        force_constant: k in kJ/mol/nm^2.
+        periodic: the system has periodic boundaries.
+    """
+    distance = "periodicdistance(x, y, z, x0, y0, z0)^2"
+    if not periodic:
+        distance = "((x-x0)^2 + (y-y0)^2 + (z-z0)^2)"
+    force = openmm.CustomExternalForce(f"0.5*restraint_k*{distance}")
+    force.setName("PositionRestraint")
+    force.addGlobalParameter("restraint_k", force_constant)
+    for name in ("x0", "y0", "z0"):
+        force.addPerParticleParameter(name)
+    for atom in atoms.tolist():
+        force.addParticle(atom, reference[atom].tolist())
+    return force
+
+
+def barostat(ensemble: EnsembleConfig, seed: int) -> openmm.MonteCarloBarostat:
+    """Return the Monte Carlo barostat of an NPT ensemble."""
+    force = openmm.MonteCarloBarostat(
+        ensemble.pressure * unit.bar,
+        ensemble.temperature * unit.kelvin,
+        ensemble.barostat_interval,
+    )
+    force.setRandomNumberSeed(seed)
+    return force
+
+
+def create_stage_context(
+    prepared: PreparedSystem,
+    stage: Stage,
+    settings: ProtocolConfig,
+    platform: tuple[openmm.Platform, dict[str, str]],
+    reference: NDArray[np.float64] | None = None,
+) -> openmm.Context:
+    """Return a context with the forces and the integrator of a stage.
+
+    Args:
+        prepared: stays as it is; a stage with forces of its own gets a copy of the system.
+        stage: which stage.
+        settings: of the run.
+        platform: platform and its properties.
+        reference: (n_atoms, 3) in nm, where restraints hold their atoms.
+    """
+    extra: list[openmm.Force] = []
+    warmup = settings.stages.warmup
+    if stage.restrained and warmup is not None and reference is not None:
+        atoms = restrained_atoms(prepared.topology, warmup.restraint)
+        constant, periodic = warmup.restraint_force_constant, prepared.box_vectors is not None
+        if len(atoms) and constant > 0:
+            extra.append(restraint_force(atoms, reference, constant, periodic=periodic))
+    if stage.constant_pressure:
+        extra.append(barostat(settings.ensemble, stage_seed(settings.seed, stage, 1)))
+    system = copy.deepcopy(prepared.system) if extra else prepared.system
+    for force in extra:
+        system.addForce(force)
+    ensemble = settings.ensemble
+    integrator = openmm.LangevinMiddleIntegrator(
+        ramp_temperature(stage, 0, ensemble.temperature) * unit.kelvin,
+        ensemble.friction / unit.picosecond,
+        settings.timestep * unit.picosecond,
+    )
+    integrator.setRandomNumberSeed(stage_seed(settings.seed, stage, 0))
+    context = openmm.Context(system, integrator, *platform)
+    if prepared.box_vectors is not None:
+        context.setPeriodicBoxVectors(*prepared.box_vectors)
+    return context

@@ -1,0 +1,160 @@
+"""Settings of the MM system: which files it comes from, or what it is built from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+from typing_extensions import Self
+
+from nnpmm.simulation._fields import Concentration, Length, Mass, Section, SettingsPath
+
+__all__ = [
+    "AmberSystem",
+    "BuildSystem",
+    "CharmmSystem",
+    "GromacsSystem",
+    "OpenmmSystem",
+    "SystemConfig",
+]
+
+
+class _ForceFieldOptions(Section):
+    """Options of ``createSystem`` that Amber, GROMACS and CHARMM input share."""
+
+    nonbonded_method: Literal[
+        "PME", "LJPME", "Ewald", "CutoffPeriodic", "CutoffNonPeriodic", "NoCutoff"
+    ] = Field("PME", description="long-range method; use NoCutoff in vacuum")
+    cutoff: Length = Field(
+        1.0, gt=0, description="cutoff of the direct-space interactions, in nm", examples=["1.0 nm"]
+    )
+    ewald_error_tolerance: float = Field(
+        5e-4, gt=0, lt=0.1, description="error tolerance of PME, LJPME and Ewald"
+    )
+    constraints: Literal["None", "HBonds", "AllBonds"] = Field(
+        "HBonds",
+        description="constrained bonds of the MM part; inside the region none are constrained",
+    )
+    rigid_water: bool = Field(True, description="keep water molecules rigid")
+    hydrogen_mass: Mass | None = Field(
+        None,
+        ge=1.0,
+        le=4.1,
+        description="repartitioned mass of hydrogens (amu), taken from their heavy atom; "
+        "3 amu allow a time step of 2 fs; null: the masses of the topology",
+        examples=["3 amu"],
+    )
+
+
+class AmberSystem(_ForceFieldOptions):
+    """Amber prmtop with coordinates."""
+
+    type: Literal["amber"] = Field(description="Amber files")
+    topology: SettingsPath = Field(
+        description="topology file (.prmtop, .parm7, .prm7, .top)", examples=["complex.prmtop"]
+    )
+    coordinates: SettingsPath = Field(
+        description="coordinates (.inpcrd, .rst7, .crd, .pdb)", examples=["complex.inpcrd"]
+    )
+
+
+class GromacsSystem(_ForceFieldOptions):
+    """GROMACS topology with coordinates."""
+
+    type: Literal["gromacs"] = Field(description="GROMACS files")
+    topology: SettingsPath = Field(description="topology file (.top)", examples=["complex.top"])
+    coordinates: SettingsPath = Field(
+        description="coordinates with box (.gro)", examples=["complex.gro"]
+    )
+    include_directories: tuple[SettingsPath, ...] = Field(
+        (),
+        description="folders searched for #include files, first hit wins",
+        examples=["[/usr/share/gromacs/top]"],
+    )
+    defines: dict[str, str] = Field(
+        {}, description="preprocessor macros and their values", examples=["{HEAVY_H: ''}"]
+    )
+
+
+class CharmmSystem(_ForceFieldOptions):
+    """CHARMM PSF with coordinates and parameters."""
+
+    type: Literal["charmm"] = Field(description="CHARMM files")
+    psf: SettingsPath = Field(description="structure file (.psf)", examples=["complex.psf"])
+    coordinates: SettingsPath = Field(
+        description="coordinates (.crd, .cor, .pdb)", examples=["complex.crd"]
+    )
+    parameters: tuple[SettingsPath, ...] = Field(
+        description="parameter files (.prm, .par, .rtf, .top, .str, .inp)",
+        examples=["[par_all36m_prot.prm, toppar_water_ions.str]"],
+        min_length=1,
+    )
+    box: tuple[Length, Length, Length] | None = Field(
+        None,
+        description="edges of a rectangular box (nm); null: from the PDB file",
+        examples=["[5 nm, 5 nm, 5 nm]"],
+    )
+    switch_distance: Length | None = Field(
+        None, gt=0, description="distance (nm) where LJ begins to switch off", examples=["1.0 nm"]
+    )
+
+
+class OpenmmSystem(Section):
+    """A serialized OpenMM System with a structure."""
+
+    type: Literal["openmm"] = Field(description="serialized OpenMM System")
+    system: SettingsPath = Field(description="System (.xml)", examples=["system.xml"])
+    structure: SettingsPath = Field(
+        description="atoms, bonds, coordinates, box (.pdb, .cif)", examples=["complex.pdb"]
+    )
+
+
+class BuildSystem(Section):
+    """A ligand, and perhaps a protein, put in a box of water."""
+
+    type: Literal["build"] = Field(description="build a ligand in water")
+    smiles: str | None = Field(
+        None, description="ligand as SMILES", examples=["CC(=O)Nc1ccc(O)cc1"]
+    )
+    ligand: SettingsPath | None = Field(
+        None, description="ligand as a file (.sdf, .mol2), in place of smiles", examples=["lig.sdf"]
+    )
+    protein: SettingsPath | None = Field(
+        None,
+        description="protein with hydrogens (.pdb, .cif); the ligand file's coordinates must fit",
+        examples=["protein.pdb"],
+    )
+    padding: Length = Field(1.0, gt=0, description="water around the solute, in nm")
+    water_model: Literal["tip3p", "tip3pfb", "spce", "opc3", "opc", "tip4pew", "tip4pfb"] = Field(
+        "tip3p", description="water model"
+    )
+    box_shape: Literal["cube", "dodecahedron", "octahedron"] = Field(
+        "cube", description="shape of the periodic box"
+    )
+    ionic_strength: Concentration = Field(0.0, ge=0, description="salt added, in M")
+    parameters: Literal["auto", "openff", "fallback"] = Field(
+        "auto", description="provider of the ligand's charges and Lennard-Jones parameters"
+    )
+    residue_name: str = Field("MOL", description="residue name that the ligand gets")
+    cutoff: Length = Field(0.9, gt=0, description="cutoff of the direct-space interactions, in nm")
+    hydrogen_mass: Mass | None = Field(
+        None,
+        ge=1.0,
+        le=4.1,
+        description="repartitioned mass of solute hydrogens (amu); null: their own",
+        examples=["3 amu"],
+    )
+
+    @model_validator(mode="after")
+    def _one_ligand(self) -> Self:
+        if (self.smiles is None) == (self.ligand is None):
+            raise ValueError("exactly one of 'smiles' and 'ligand' must be given")
+        if self.protein is not None and self.ligand is None:
+            raise ValueError("'protein' needs 'ligand' as a file, whose coordinates place it")
+        return self
+
+
+SystemConfig = Annotated[
+    AmberSystem | GromacsSystem | CharmmSystem | OpenmmSystem | BuildSystem,
+    Field(discriminator="type"),
+]

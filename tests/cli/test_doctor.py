@@ -1,0 +1,92 @@
+"""nnpmm doctor: its table, and its exit status."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import call_script
+
+from nnpmm import __version__
+from nnpmm.cli.main import main
+from nnpmm.diagnosis import diagnose
+from nnpmm.models.ani import BACKENDS, PUBLISHED, weights
+from nnpmm.models.ani.weights import WeightsSource
+
+
+@pytest.fixture(autouse=True)
+def no_model_directory(monkeypatch):
+    monkeypatch.delenv("NNPMM_MODEL_DIR", raising=False)
+
+
+@pytest.fixture
+def no_weights(monkeypatch):
+    nowhere = WeightsSource("torchani", None, False, "torchani is not installed")
+    monkeypatch.setattr(weights, "_torchani_source", lambda folder: nowhere)
+
+
+def test_the_installed_script(tmp_path, torchani_folder):
+    result = call_script("nnpmm", "doctor", cwd=tmp_path)
+    assert result.status == 0, result
+    assert result.err == ""
+    squeezed = "".join(result.out.replace("│", "").split())  # long cells are folded
+    for word in ("Reference", "CPU", "CUDA", "OpenCL", "openmm", "torch", __version__, *BACKENDS):
+        assert word in squeezed
+    for name in PUBLISHED:
+        assert name in squeezed
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_table(call, torchani_folder):
+    result = call(main, "doctor")
+    assert result.status == 0
+    assert f"torchani: {torchani_folder}" in result.out
+    assert "chosen by auto" in result.out
+    assert "FAIL" not in result.out
+    assert "NNPMM_OFFLINE is set" in result.out  # why ANI-2x is nowhere
+
+
+def test_no_weights_at_all(call, no_weights):
+    result = call(main, "doctor")
+    assert result.status == 1
+    assert "FAIL" in result.out
+    assert "no model's weights are on this machine" in result.out
+
+
+def test_weights_that_could_be_downloaded_do_not_count(call, no_weights, monkeypatch):
+    monkeypatch.setenv("NNPMM_OFFLINE", "0")
+    result = call(main, "doctor")
+    assert result.status == 1
+    assert f"download: {weights.MODEL_ZOO_URL}" in result.out
+
+
+def test_a_model_directory_that_is_not_there(call, tmp_path, monkeypatch):
+    monkeypatch.setenv("NNPMM_MODEL_DIR", str(tmp_path / "none"))
+    result = call(main, "doctor")
+    assert result.status == 1
+    assert "NNPMM_MODEL_DIR: found no folder" in result.out
+    assert "Traceback" not in result.err
+
+
+def test_a_model_directory(monkeypatch, torchani_folder):
+    monkeypatch.setenv("NNPMM_MODEL_DIR", str(torchani_folder.parent))
+    (found,) = [f for f in diagnose() if f.group == "weights" and f.subject == "ANI-1x"]
+    assert found.ok is True
+    assert found.detail == f"NNPMM_MODEL_DIR: {torchani_folder}"
+
+
+def test_a_platform_that_does_not_work_is_explained(monkeypatch):
+    monkeypatch.setattr("nnpmm.diagnosis._try_platform", lambda chosen: "it broke")
+    found = {f.subject: f for f in diagnose() if f.group == "platform"}
+    assert (found["CPU"].ok, found["CPU"].detail) == (False, "it broke")
+    assert found["CUDA"].ok is None or found["CUDA"].detail == "it broke"
+
+
+def test_a_missing_package_is_explained(monkeypatch):
+    monkeypatch.setattr("nnpmm.diagnosis._installed", lambda name: None)
+    found = {f.subject: f for f in diagnose() if f.group == "version"}
+    assert found["rdkit"].ok is False
+    assert found["nnpops"].ok is None
+    assert "conda install" in found["nnpops"].detail
+
+
+def test_version(call):
+    assert call(main, "--version").out.strip() == f"nnpmm {__version__}"

@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import numpy as np
+import openmm
+import pytest
+from conftest import shared_data
+from openmm import app, unit
+from toys import prepared_water, water_box
+
+from nnpmm.errors import ConfigError, InputFileError
+from nnpmm.simulation import load_system, parse_config
+
+PSF = """PSF
+
+       1 !NTITLE
+ REMARKS two waters
+
+       6 !NATOM
+       1 WAT  1    TIP3 OH2  OT    -0.834000       15.9994           0
+       2 WAT  1    TIP3 H1   HT     0.417000        1.0080           0
+       3 WAT  1    TIP3 H2   HT     0.417000        1.0080           0
+       4 WAT  2    TIP3 OH2  OT    -0.834000       15.9994           0
+       5 WAT  2    TIP3 H1   HT     0.417000        1.0080           0
+       6 WAT  2    TIP3 H2   HT     0.417000        1.0080           0
+
+       4 !NBOND: bonds
+       1       2       1       3       4       5       4       6
+
+       2 !NTHETA: angles
+       2       1       3       5       4       6
+
+       0 !NPHI: dihedrals
+
+
+       0 !NIMPHI: impropers
+
+
+       0 !NDON: donors
+
+
+       0 !NACC: acceptors
+
+
+       0 !NNB
+
+       0       0       0       0       0       0
+
+       1       0 !NGRP
+       0       0       0
+
+"""
+PARAMETERS = """* water
+*
+ATOMS
+MASS  1  OT  15.9994
+MASS  2  HT   1.0080
+
+BONDS
+HT  OT   450.000  0.9572
+
+ANGLES
+HT  OT  HT   55.000  104.5200
+
+DIHEDRALS
+
+NONBONDED nbxmod  5 atom cdiel shift vatom vdistance vswitch -
+cutnb 14.0 ctofnb 12.0 ctonnb 10.0 eps 1.0 e14fac 1.0 wmin 1.5
+OT     0.000000  -0.152100     1.768200
+HT     0.000000  -0.046000     0.224500
+
+END
+"""
+
+
+def load(system, selection="resname LIG"):
+    return load_system(
+        parse_config({"system": system, "region": {"selection": selection, "model": "ANI-2x"}})
+    )
+
+
+def bond_lengths(mm):
+    pairs = np.array([(a.index, b.index) for a, b in mm.topology.bonds()])
+    return np.linalg.norm(mm.positions[pairs[:, 1]] - mm.positions[pairs[:, 0]], axis=1)
+
+
+def energy(mm):
+    context = openmm.Context(
+        mm.system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("CPU")
+    )
+    context.setPositions(mm.positions)
+    return context.getState(energy=True).getPotentialEnergy()._value
+
+
+def write_water(folder, periodic=True):
+    mm = water_box(per_edge=3, periodic=periodic)
+    (folder / "system.xml").write_text(openmm.XmlSerializer.serialize(mm.system))
+    with open(folder / "water.pdb", "w") as handle:
+        app.PDBFile.writeFile(mm.topology, mm.positions * unit.nanometer, handle)
+    return mm
+
+
+def test_amber():
+    folder = shared_data("toluene")
+    files = {
+        "type": "amber",
+        "topology": str(folder / "toluene-explicit.prm7"),
+        "coordinates": str(folder / "toluene-explicit.rst7"),
+    }
+    mm = load(files)
+    assert mm.positions.shape == (6495, 3)
+    np.testing.assert_allclose(np.diag(mm.box_vectors), 4.0, atol=1e-6)
+    assert mm.system.getNumConstraints() > 0
+    heavy = load({**files, "hydrogen_mass": "3 amu", "constraints": "None", "rigid_water": False})
+    assert heavy.system.getNumConstraints() == 0
+    masses = [heavy.system.getParticleMass(i)._value for i in range(15)]
+    assert min(masses) == pytest.approx(3.0)
+    with pytest.raises(ConfigError, match=r"system\.nonbonded_method: found PME, but the files"):
+        vacuum = shared_data("cb7-b2")
+        load(
+            {
+                "type": "amber",
+                "topology": str(vacuum / "ligand.prmtop"),
+                "coordinates": str(vacuum / "ligand.inpcrd"),
+            }
+        )
+
+
+def test_gromacs_with_include_directories_and_defines(tmp_path):
+    folder = shared_data("hsp90/ligand-3/ligand")
+    files = {
+        "type": "gromacs",
+        "topology": str(folder / "ligand.top"),
+        "coordinates": str(folder / "ligand.gro"),
+        "defines": {"HEAVY_H": ""},
+    }
+    with pytest.raises(InputFileError, match=r"ligand\.top: cannot read the GROMACS topology: "):
+        load(files)
+    (tmp_path / "amber99sb-ildn.ff").mkdir()  # an empty folder of the same name is merged
+    includes = [str(tmp_path), str(shared_data("amber99sb-ildn"))]
+    mm = load({**files, "include_directories": includes})
+    assert mm.positions.shape == (3705, 3)
+    assert bond_lengths(mm).max() < 0.2
+    assert np.isfinite(energy(mm))
+    with pytest.raises(InputFileError, match=r"no such folder; see system\.include_directories"):
+        load({**files, "include_directories": [str(tmp_path / "none")]})
+
+
+def test_charmm(tmp_path):
+    (tmp_path / "w.psf").write_text(PSF)
+    (tmp_path / "w.prm").write_text(PARAMETERS)
+    lattice = water_box(per_edge=2)
+    with open(tmp_path / "w.pdb", "w") as handle:
+        modeller = app.Modeller(lattice.topology, lattice.positions * unit.nanometer)
+        residues = list(modeller.topology.residues())
+        modeller.delete(residues[2:])
+        app.PDBFile.writeFile(modeller.topology, modeller.positions, handle)
+    files = {
+        "type": "charmm",
+        "psf": str(tmp_path / "w.psf"),
+        "coordinates": str(tmp_path / "w.pdb"),
+        "parameters": [str(tmp_path / "w.prm")],
+    }
+    vacuum = load({**files, "nonbonded_method": "NoCutoff"})
+    assert vacuum.box_vectors is None
+    assert vacuum.system.getNumConstraints() == 6
+    boxed = load({**files, "box": ["3 nm", "3 nm", "3 nm"], "switch_distance": "0.8 nm"})
+    np.testing.assert_allclose(boxed.box_vectors, 3 * np.eye(3))
+    with pytest.raises(ConfigError, match=r"switch_distance: found 1\.2 nm, must be less than"):
+        load({**files, "box": ["3 nm", "3 nm", "3 nm"], "switch_distance": "1.2 nm"})
+    with pytest.raises(ConfigError, match="the files hold no periodic box"):
+        load(files)
+    (tmp_path / "bad.prm").write_text(PARAMETERS.replace("HT  OT   450", "HT  XX   450"))
+    with pytest.raises(InputFileError, match="cannot read the CHARMM"):
+        load({**files, "parameters": [str(tmp_path / "bad.prm")], "nonbonded_method": "NoCutoff"})
+
+
+def test_openmm_xml_and_wrapped_coordinates(tmp_path):
+    mm = write_water(tmp_path)
+    shifted = mm.positions + 0.4
+    wrapped = shifted - np.floor(shifted / np.diag(mm.box_vectors)) * np.diag(mm.box_vectors)
+    with open(tmp_path / "water.pdb", "w") as handle:
+        app.PDBFile.writeFile(mm.topology, wrapped * unit.nanometer, handle)
+    files = {
+        "type": "openmm",
+        "system": str(tmp_path / "system.xml"),
+        "structure": str(tmp_path / "water.pdb"),
+    }
+    assert np.linalg.norm(np.diff(wrapped.reshape(-1, 3, 3), axis=1), axis=2).max() > 0.5
+    loaded = load(files)
+    assert bond_lengths(loaded).max() < 0.1
+    assert energy(loaded) == pytest.approx(energy(mm), abs=2.0)  # PDB rounds to 1e-4 nm
+
+
+def test_openmm_xml_that_carries_code_is_refused_unread(tmp_path):
+    write_water(tmp_path)
+    hybrid = prepared_water(periodic=True, per_edge=3).system
+    files = {
+        "type": "openmm",
+        "system": str(tmp_path / "system.xml"),
+        "structure": str(tmp_path / "water.pdb"),
+    }
+    text = openmm.XmlSerializer.serialize(hybrid)
+    assert "PythonForce" in text
+    for content in (text, text.replace("PythonForce", "&#80;ythonForce")):
+        (tmp_path / "system.xml").write_text(content)
+        with pytest.raises(InputFileError, match=r"PythonForce, which would run code|not a plain"):
+            load(files)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"structure": "none.pdb"}, "none.pdb: no such file; give the structure"),
+        ({"structure": "system.xml"}, "found '.xml' for the structure, allowed: .pdb, .cif"),
+        ({"system": "state.xml"}, "state.xml: holds a State, expected a System"),
+        ({"system": "broken.xml"}, "broken.xml: cannot read the OpenMM System"),
+        ({"system": "other.xml"}, "water.pdb has 81 atoms and other.xml has 24 particles"),
+        ({"structure": "bad.pdb"}, "the coordinates of atom 3 are not finite"),
+    ],
+)
+def test_unusable_files_are_named(tmp_path, changes, message):
+    mm = write_water(tmp_path)
+    context = openmm.Context(mm.system, openmm.VerletIntegrator(0.001))
+    context.setPositions(mm.positions)
+    (tmp_path / "state.xml").write_text(
+        openmm.XmlSerializer.serialize(context.getState(positions=True))
+    )
+    (tmp_path / "broken.xml").write_text("<System")
+    (tmp_path / "other.xml").write_text(openmm.XmlSerializer.serialize(water_box().system))
+    lines = (tmp_path / "water.pdb").read_text().splitlines()
+    atoms = [k for k, line in enumerate(lines) if line.startswith(("ATOM", "HETATM"))]
+    bad = lines[atoms[3]]
+    lines[atoms[3]] = bad[:30] + "     nan" + bad[38:]
+    (tmp_path / "bad.pdb").write_text("\n".join(lines))
+    files = {"type": "openmm", "system": "system.xml", "structure": "water.pdb", **changes}
+    files = {k: v if k == "type" else str(tmp_path / v) for k, v in files.items()}
+    with pytest.raises(InputFileError) as raised:
+        load(files)
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_barostat_of_the_file_does_not_stay(tmp_path):
+    mm = write_water(tmp_path)
+    mm.system.addForce(openmm.MonteCarloBarostat(1, 300))
+    (tmp_path / "system.xml").write_text(openmm.XmlSerializer.serialize(mm.system))
+    files = {"system": str(tmp_path / "system.xml"), "structure": str(tmp_path / "water.pdb")}
+    loaded = load({"type": "openmm", **files})
+    assert not any("Barostat" in force.getName() for force in loaded.system.getForces())
+
+
+def test_building_a_ligand_in_water():
+    config = parse_config(
+        {
+            "system": {
+                "type": "build",
+                "smiles": "CO",
+                "padding": "0.9 nm",
+                "parameters": "fallback",
+            },
+            "region": {"model": "ANI-2x"},
+        }
+    )
+    mm = load_system(config)
+    atoms = list(mm.topology.atoms())
+    assert sorted(atoms[i].element.symbol for i in mm.ligand_atoms) == [
+        "C",
+        "H",
+        "H",
+        "H",
+        "H",
+        "O",
+    ]
+    assert mm.box_vectors is not None
+    assert np.isfinite(energy(mm))

@@ -1,0 +1,287 @@
+"""A run that was killed, at whatever instant, goes on as if it had never stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mdtraj
+import numpy as np
+import pytest
+from toys import prepared_water, protocol
+
+from nnpmm.errors import ConfigError, SimulationError
+from nnpmm.simulation import _files, run_protocol
+from nnpmm.simulation.energy_log import read_log
+
+SCRIPT = Path(__file__).with_name("toys.py")
+
+
+def go(folder, *, resume=False, prepared=None, **changes):
+    settings = protocol(folder, **changes)
+    return run_protocol(prepared or prepared_water(), settings, resume=resume, progress=False)
+
+
+def frames(folder, fmt="dcd"):
+    return mdtraj.load(str(folder / f"trajectory.{fmt}"), top=str(folder / "topology.pdb"))
+
+
+def log_without_speed(folder):
+    lines = (folder / "log.csv").read_text().splitlines()
+    return [line.rsplit(",", 1)[0] for line in lines]
+
+
+def require_equal_runs(folder, reference, fmt="dcd"):
+    """Same frames, bit by bit, at consecutive times; same log."""
+    found, expected = frames(folder, fmt), frames(reference, fmt)
+    assert found.n_frames == expected.n_frames
+    np.testing.assert_array_equal(found.xyz, expected.xyz)
+    np.testing.assert_array_equal(found.time, expected.time)
+    if fmt == "xtc":
+        np.testing.assert_allclose(np.diff(found.time), 0.002, atol=1e-6)
+    assert log_without_speed(folder) == log_without_speed(reference)
+    data = (folder / f"trajectory.{fmt}").read_bytes()
+    other = (reference / f"trajectory.{fmt}").read_bytes()
+    assert len(data) == len(other)
+    if fmt == "dcd":  # header: frames, first step, interval, ..., last step
+        assert data[8:24] == other[8:24]
+        assert data[276:] == other[276:]  # behind the date
+    else:
+        assert data == other
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    """An uninterrupted run: its folder by format."""
+    folders = {}
+    for fmt in ("dcd", "xtc"):
+        folders[fmt] = tmp_path_factory.mktemp(f"reference-{fmt}")
+        go(folders[fmt], fmt=fmt)
+    return folders
+
+
+class Crash(BaseException):
+    """Stands for the end of the process."""
+
+
+def crash_at(monkeypatch, count):
+    """Let the process 'die' at the count-th write, rename or sync of a checkpoint."""
+    left = [count]
+
+    def dying(function):
+        def call(*args, **kwargs):
+            left[0] -= 1
+            if left[0] == 0:
+                raise Crash
+            if left[0] < 0:  # nothing happens after death
+                return None
+            return function(*args, **kwargs)
+
+        return call
+
+    for name in ("replace", "fsync"):
+        monkeypatch.setattr(_files.os, name, dying(getattr(os, name)))
+    monkeypatch.setattr(Path, "unlink", dying(Path.unlink))
+    return left
+
+
+@pytest.mark.parametrize("fmt", ["dcd", "xtc"])
+def test_a_crash_at_any_step_of_a_checkpoint_loses_and_doubles_nothing(
+    tmp_path, monkeypatch, reference, fmt
+):
+    rng = random.Random(3)
+    # A checkpoint makes eight such calls: each of them once, and a few anywhere.
+    counts = range(60, 68) if fmt == "dcd" else sorted(rng.sample(range(1, 200), 5))
+    for count in counts:
+        folder = tmp_path / str(count)
+        with monkeypatch.context() as patch:
+            crash_at(patch, count)
+            with pytest.raises(Crash):
+                go(folder, fmt=fmt)
+        go(folder, fmt=fmt, resume=True)
+        require_equal_runs(folder, reference[fmt], fmt)
+        assert len(list(folder.glob("checkpoint-*.chk"))) == 1
+
+
+def start(folder, fmt, length, *options):
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[2])}
+    command = [sys.executable, str(SCRIPT), str(folder), fmt, length, *options]
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def wait_for_production(folder, process):
+    for _ in range(600):
+        record = folder / "checkpoint.json"
+        if record.exists() and json.loads(record.read_text())["stage"] == "production":
+            return
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.05)
+    raise TimeoutError("the run did not reach production")
+
+
+@pytest.mark.parametrize("fmt", ["dcd", "xtc"])
+def test_a_killed_process_can_be_continued(tmp_path, fmt):
+    length = "2 ps"
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    process = start(killed, fmt, length)
+    wait_for_production(killed, process)
+    time.sleep(random.Random(fmt).uniform(0.0, 0.6))
+    process.kill()
+    process.wait()
+    assert process.returncode == -signal.SIGKILL
+    assert not (killed / "final.pdb").exists()
+    go(killed, fmt=fmt, production=length, resume=True)
+    go(whole, fmt=fmt, production=length)
+    require_equal_runs(killed, whole, fmt)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_with_a_checkpoint(tmp_path, number):
+    length = "2 ps"
+    stopped, whole = tmp_path / "stopped", tmp_path / "whole"
+    process = start(stopped, "dcd", length)
+    wait_for_production(stopped, process)
+    process.send_signal(number)
+    output = process.communicate(timeout=20)[0]
+    assert process.returncode == 128 + number, output
+    assert "Traceback" not in output
+    record = json.loads((stopped / "checkpoint.json").read_text())
+    trajectory = stopped / "trajectory.dcd"
+    assert record["sizes"]["trajectory.dcd"] == trajectory.stat().st_size  # nothing to cut
+    # The state is that of the moment of the signal, so frames and steps agree.
+    assert record["frames"] == record["step"] // 2 < 1000
+    go(stopped, production=length, resume=True)
+    go(whole, production=length)
+    require_equal_runs(stopped, whole)
+
+
+def interrupted(folder, monkeypatch, fmt="dcd", count=150):
+    with monkeypatch.context() as patch:
+        crash_at(patch, count)
+        with pytest.raises(Crash):
+            go(folder, fmt=fmt)
+    record = json.loads((folder / "checkpoint.json").read_text())
+    assert record["stage"] == "production"
+    return record
+
+
+@pytest.mark.parametrize("fmt", ["dcd", "xtc"])
+def test_a_half_written_frame_is_cut_off(tmp_path, monkeypatch, reference, fmt):
+    interrupted(tmp_path, monkeypatch, fmt)
+    with open(tmp_path / f"trajectory.{fmt}", "ab") as handle:
+        handle.write(b"\x54half a frame")
+    with open(tmp_path / "log.csv", "a") as handle:
+        handle.write("production,12")
+    go(tmp_path, fmt=fmt, resume=True)
+    require_equal_runs(tmp_path, reference[fmt], fmt)
+
+
+def test_a_longer_production_continues_a_finished_one(tmp_path, reference):
+    go(tmp_path, production="0.05 ps")
+    first = (tmp_path / "final.pdb").read_text()
+    result = go(tmp_path, production="0.1 ps", resume=True)
+    assert not result.already_complete
+    require_equal_runs(tmp_path, reference["dcd"])
+    assert (tmp_path / "final.pdb").read_text() != first
+
+
+def test_a_finished_run_says_so_and_stays(tmp_path):
+    go(tmp_path)
+    names = ("trajectory.dcd", "log.csv", "final.pdb", "report.png", "checkpoint.json")
+    before = {name: (tmp_path / name).stat().st_mtime_ns for name in names}
+    result = go(tmp_path, resume=True)
+    assert result.already_complete
+    assert result.signal_number is None
+    assert {name: (tmp_path / name).stat().st_mtime_ns for name in names} == before
+
+
+def test_resume_refuses_other_settings_and_names_them(tmp_path, monkeypatch):
+    interrupted(tmp_path, monkeypatch)
+    with pytest.raises(ConfigError, match=r"cannot resume: timestep is '0\.0005 ps' here and was"):
+        go(tmp_path, resume=True, timestep="0.5 fs")
+    with pytest.raises(ConfigError, match=r"output\.log_interval is '0\.01 ps' here"):
+        go(tmp_path, resume=True, output={"log_interval": "10 fs"})
+    with pytest.raises(ConfigError, match=r"stages\.production\.length: the run has \d+ steps"):
+        go(tmp_path, resume=True, production="2 fs")
+    with pytest.raises(ConfigError, match="the network is another one than in the run"):
+        go(tmp_path, resume=True, prepared=prepared_water(digest="springs-2"))
+    go(tmp_path, resume=True, output={"checkpoint_interval": "20 fs"})
+
+
+def test_a_second_run_in_the_folder_is_refused(tmp_path):
+    go(tmp_path, production=None)
+    with pytest.raises(ConfigError, match=r"holds a run already: .*--resume.*--overwrite"):
+        go(tmp_path, production=None)
+    stranger = tmp_path / "notes.txt"
+    stranger.write_text("mine")
+    run_protocol(
+        prepared_water(), protocol(tmp_path, production=None), overwrite=True, progress=False
+    )
+    assert stranger.read_text() == "mine"
+
+
+def test_resume_without_a_run_starts_one(tmp_path, reference):
+    go(tmp_path, resume=True)
+    require_equal_runs(tmp_path, reference["dcd"])
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda d, r: (d / "checkpoint.json").write_text("{"), "checkpoint record is damaged"),
+        (lambda d, r: (d / r["state_file"]).write_bytes(b"x"), "does not match its sha256"),
+        (lambda d, r: (d / r["state_file"]).unlink(), "the checkpoint's state is missing"),
+        (lambda d, r: (d / "log.csv").write_text(""), "log.csv: has 0 bytes, the checkpoint says"),
+        (
+            lambda d, r: (d / "trajectory.dcd").unlink(),
+            "trajectory.dcd: is missing, the checkpoint",
+        ),
+    ],
+)
+def test_damaged_files_are_named(tmp_path, monkeypatch, damage, message):
+    record = interrupted(tmp_path, monkeypatch)
+    damage(tmp_path, record)
+    with pytest.raises(SimulationError, match=message) as raised:
+        go(tmp_path, resume=True)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_record_that_names_a_foreign_file_is_refused(tmp_path, monkeypatch):
+    record = interrupted(tmp_path, monkeypatch)
+    outside = tmp_path.parent / "outside.txt"
+    outside.write_text("precious")
+    record["sizes"] = {"../outside.txt": 0}
+    (tmp_path / "checkpoint.json").write_text(json.dumps(record))
+    with pytest.raises(SimulationError, match="names an unknown file"):
+        go(tmp_path, resume=True)
+    assert outside.read_text() == "precious"
+
+
+def test_constant_pressure_goes_on_with_the_volume_of_the_checkpoint(tmp_path, monkeypatch):
+    changes = {"ensemble": {"type": "NPT", "barostat_interval": 2}}
+
+    def npt(folder, resume=False):
+        data = protocol(folder).model_dump()
+        settings = type(protocol(folder)).model_validate({**data, **changes})
+        prepared = prepared_water(periodic=True, per_edge=3)
+        return run_protocol(prepared, settings, resume=resume, progress=False)
+
+    with monkeypatch.context() as patch:
+        crash_at(patch, 150)
+        with pytest.raises(Crash):
+            npt(tmp_path)
+    npt(tmp_path, resume=True)
+    stages, columns = read_log(tmp_path / "log.csv")
+    volume = columns["volume_nm3"][[s == "production" for s in stages]]
+    assert len(volume) == 20
+    assert np.unique(volume).size > 3
+    assert np.abs(np.diff(volume)).max() < 0.1 * volume.mean()
+    assert frames(tmp_path).n_frames == 50

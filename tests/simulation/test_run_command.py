@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+import typer
+import yaml
+from typer.testing import CliRunner
+
+from nnpmm import simulation
+from nnpmm.cli.run import run
+from nnpmm.errors import ConfigError
+from nnpmm.simulation import RunResult, parse_config
+
+app = typer.Typer()
+app.command()(run)
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def test_template_is_printed():
+    outcome = invoke("--template")
+    assert outcome.exit_code == 0
+    assert parse_config(yaml.safe_load(outcome.stdout)).system.type == "amber"
+
+
+def test_without_a_file_or_with_a_wrong_one_the_error_is_one_of_ours(tmp_path):
+    assert isinstance(invoke().exception, ConfigError)
+    path = tmp_path / "md.yaml"
+    path.write_text("timestp: 2")
+    outcome = invoke(path)
+    assert isinstance(outcome.exception, ConfigError)
+    assert "unknown key 'timestp'" in str(outcome.exception)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "text"),
+    [
+        ({}, 0, "production reached 5 ps; results in"),
+        ({"already_complete": True}, 0, "this run is complete"),
+        ({"signal_number": 2}, 130, "go on with: nnpmm run md.yaml --resume"),
+        ({"signal_number": 15}, 143, "go on with: nnpmm run md.yaml --resume"),
+    ],
+)
+def test_the_end_of_a_run_decides_message_and_exit_status(
+    tmp_path, monkeypatch, changes, code, text
+):
+    result = RunResult(
+        **{
+            "directory": tmp_path,
+            "trajectory": None,
+            "log": tmp_path / "log.csv",
+            "final_structure": None,
+            "report": None,
+            "stage": "production",
+            "time_ps": 5.0,
+            **changes,
+        }
+    )
+    monkeypatch.setattr(simulation, "run", lambda *args, **options: result)
+    outcome = invoke("md.yaml")
+    assert outcome.exit_code == code
+    assert text in outcome.output

@@ -1,0 +1,136 @@
+"""The documentation holds: its code runs, its settings are valid, its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from conftest import ROOT
+
+from nnpmm import load_model, simulation
+from nnpmm.errors import WeightsError
+from nnpmm.models import ModelFile
+from nnpmm.models.ani import PUBLISHED
+
+DOCS = ROOT / "docs"
+PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+# Code to be read only is fenced as "py"; a block fenced as "python" is run.
+RUN = [ROOT / "README.md", DOCS / "index.md", DOCS / "files.md", DOCS / "models.md"]
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    """The fenced code blocks of a page in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(), flags=re.M | re.S)
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.fixture(scope="module")
+def ligand_box():
+    """A small ligand in a small box: what the pages call topology, mm_system and positions."""
+    from nnpmm import ligands
+
+    molecule = ligands.molecule_from_smiles("CO", seed=1)
+    return ligands.solvate(
+        molecule, ligands.parameterize(molecule), padding=0.6, nonbonded_cutoff=0.7, seed=1
+    )
+
+
+@pytest.fixture(scope="module")
+def model_name() -> str:
+    """ANI-2x as written in the pages, or ANI-1x where ANI-2x's weights are not at hand."""
+    try:
+        return load_model("ANI-2x").name
+    except WeightsError:
+        return "ANI-1x"
+
+
+@pytest.fixture(scope="module")
+def prepared(ligand_box, tmp_path_factory) -> Path:
+    """A folder with model.json, model.safetensors and model.pt for the box."""
+    from openmm import Vec3, app, unit
+
+    from nnpmm.preparation import prepare_nnp
+
+    folder = tmp_path_factory.mktemp("prepared")
+    positions = [Vec3(*row) for row in np.asarray(ligand_box.positions)] * unit.nanometer
+    with open(folder / "structure.pdb", "w", encoding="utf-8") as handle:
+        app.PDBFile.writeFile(ligand_box.topology, positions, handle, keepIds=True)
+    prepare_nnp(folder / "structure.pdb", "resname MOL", "ANI-1x", members=0, output=folder)
+    return folder
+
+
+@pytest.mark.parametrize("path", RUN, ids=name_of)
+def test_python_blocks_run(path, ligand_box, model_name, prepared, monkeypatch):
+    monkeypatch.chdir(prepared)
+    code = blocks(path, "python")
+    assert code
+    namespace = {
+        "topology": ligand_box.topology,
+        "mm_system": ligand_box.system,
+        "positions": ligand_box.positions,
+        "region_positions": np.asarray(ligand_box.positions)[ligand_box.ligand_atoms],
+    }
+    for block in code:
+        exec(compile(block.replace("ANI-2x", model_name), str(path), "exec"), namespace)
+    if "forces" in namespace:
+        n_atoms = len(ligand_box.ligand_atoms)
+        assert tuple(namespace["forces"].shape) == (n_atoms, 3)
+    if "simulation" in namespace:
+        assert namespace["simulation"].currentStep > 0
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_python_that_is_not_run_can_be_parsed(path):
+    for block in blocks(path, "py"):
+        compile(block, str(path), "exec")
+
+
+@pytest.mark.parametrize(
+    "block", blocks(DOCS / "run.md", "yaml"), ids=lambda text: " ".join(text.split()[:4])
+)
+def test_settings_are_valid(block, tmp_path):
+    simulation.parse_config(yaml.safe_load(block), base=tmp_path)
+
+
+def test_each_input_type_has_an_example():
+    types = {yaml.safe_load(block)["system"]["type"] for block in blocks(DOCS / "run.md", "yaml")}
+    assert types == {"amber", "gromacs", "charmm", "openmm", "build"}
+
+
+def test_template_is_the_one_printed():
+    assert blocks(DOCS / "run.md", "yaml")[-1] == simulation.template().rstrip("\n") + "\n"
+
+
+@pytest.mark.parametrize("key", ModelFile.model_fields)
+def test_every_key_of_model_json_is_described(key):
+    assert f"| `{key}` |" in (DOCS / "files.md").read_text()
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_digests_are_the_published_ones(name):
+    assert f"| `{name}` | `{PUBLISHED[name].digest}` |" in (DOCS / "models.md").read_text()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_links_lead_somewhere(path):
+    text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        file, _, anchor = target.partition("#")
+        page = path if not file else (path.parent / file).resolve()
+        assert page.is_file(), f"{target} in {name_of(path)}"
+        if anchor and page.suffix == ".md":
+            assert anchor in anchors(page), f"{target} in {name_of(path)}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The ids that mkdocs and code hosts give to a page's headings."""
+    headings = re.findall(r"^#+ +(.+)$", page.read_text(), flags=re.M)
+    return {re.sub(r"[^\w\s-]", "", h).strip().lower().replace(" ", "-") for h in headings}
