@@ -122,19 +122,19 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
         raise InputFileError(
             f"{path}: not a model.json of nnpmm ({where}); run prepare-nnp"
         ) from error
-    if list(content.atoms) != sorted(set(content.atoms)) or not (
-        0 <= content.atoms[0] and content.atoms[-1] < content.n_structure_atoms
-    ):
-        raise InputFileError(
-            f"{path}: the atoms are not ascending indices of the structure's "
-            f"{content.n_structure_atoms} atoms; run prepare-nnp again"
-        )
     if content.fingerprint != fingerprint(
         content.n_structure_atoms, content.atoms, content.elements
     ):
         raise InputFileError(
             f"{path}: the fingerprint does not fit atoms and elements; the file was edited: "
             "run prepare-nnp again"
+        )
+    if list(content.atoms) != sorted(set(content.atoms)) or not (
+        0 <= content.atoms[0] and content.atoms[-1] < content.n_structure_atoms
+    ):
+        raise InputFileError(
+            f"{path}: the atoms are not ascending indices of the structure's "
+            f"{content.n_structure_atoms} atoms; run prepare-nnp again"
         )
     return content
 

@@ -1,4 +1,4 @@
-"""The loops of a run: minimisation, and dynamics with frames, log and checkpoints."""
+"""The loop of a stage: dynamics with frames, log and checkpoints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from openmm import unit
 
 from nnpmm.errors import SimulationError
 from nnpmm.simulation.checkpoint import write_checkpoint
-from nnpmm.simulation.config import MinimizeConfig, ProtocolConfig, count_steps
+from nnpmm.simulation.config import ProtocolConfig, count_steps
 from nnpmm.simulation.energy_log import (
     EnergyLog,
     LogRow,
@@ -27,7 +27,7 @@ from nnpmm.simulation.progress import ProgressDisplay, Status
 from nnpmm.simulation.stages import Stage, ramp_interval, ramp_temperature
 from nnpmm.simulation.trajectory import TrajectoryWriter
 
-__all__ = ["Recorder", "Snapshot", "StageLoop", "minimize", "snapshot"]
+__all__ = ["Recorder", "Snapshot", "StageLoop", "snapshot"]
 
 _LOGGER = logging.getLogger(__name__)
 _SECONDS_PER_CHUNK = 0.5
@@ -63,73 +63,6 @@ def _box(state: openmm.State, periodic: bool) -> NDArray[np.float64] | None:
     if not periodic:
         return None
     return np.array(state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer))
-
-
-class _MinimizationMonitor(openmm.MinimizationReporter):
-    """Shows progress, and ends a minimisation on a signal.
-
-    It must not end one for any other reason: OpenMM answers by going back to the positions it began
-    with wherever constraints are not yet satisfied, so that all the work is lost.
-    """
-
-    def __init__(self, bound: int, display: ProgressDisplay, stop: StopFlag):
-        super().__init__()
-        self.count = 0
-        self._bound, self._display, self._stop = bound, display, stop
-        self._last = 0.0
-
-    def report(self, iteration: int, x: object, grad: object, args: object) -> bool:
-        self.count += 1
-        now = time.monotonic()
-        if now - self._last > 0.2:
-            self._last = now
-            done = min(iteration + 1, self._bound - 1)
-            self._display.update(Status("minimize", done, self._bound, "steps"))
-        return bool(self._stop)
-
-
-def minimize(
-    context: openmm.Context, settings: MinimizeConfig, display: ProgressDisplay, stop: StopFlag
-) -> None:
-    """Minimise the energy of a context, within a bounded number of iterations.
-
-    OpenMM replaces constraints by springs, minimises, and where they are not satisfied begins again
-    with stiffer ones; ``settings.max_iterations`` bounds each of these few passes.
-
-    Raises:
-        SimulationError: the energy is not a finite number before or after.
-    """
-    before = _potential_energy(context, "minimize")
-    monitor = _MinimizationMonitor(settings.max_iterations, display, stop)
-    try:
-        openmm.LocalEnergyMinimizer.minimize(
-            context, settings.tolerance, settings.max_iterations, monitor
-        )
-    except openmm.OpenMMException as error:
-        raise SimulationError(
-            f"minimize: stopped after {monitor.count} iterations: {error}"
-        ) from error
-    after = _potential_energy(context, "minimize")
-    _LOGGER.info(
-        "minimised from %.1f to %.1f kJ/mol in %d iterations", before, after, monitor.count
-    )
-    if not stop:
-        bound = settings.max_iterations
-        display.update(Status("minimize", bound, bound, "steps"))
-
-
-def _potential_energy(context: openmm.Context, stage: str) -> float:
-    try:
-        state = context.getState(energy=True)
-    except openmm.OpenMMException as error:
-        raise SimulationError(f"{stage}: the energy cannot be computed: {error}") from error
-    energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
-    if not np.isfinite(energy):
-        raise SimulationError(
-            f"{stage}: the potential energy is {energy}: atoms overlap in the input; give better "
-            "starting coordinates"
-        )
-    return energy
 
 
 @dataclass

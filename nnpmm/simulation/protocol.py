@@ -16,9 +16,10 @@ from nnpmm.simulation import storage
 from nnpmm.simulation._files import sync_directory
 from nnpmm.simulation.checkpoint import CheckpointRecord, load_state, read_record
 from nnpmm.simulation.config import ProtocolConfig, count_steps
-from nnpmm.simulation.dynamics import Recorder, Snapshot, StageLoop, minimize, snapshot
+from nnpmm.simulation.dynamics import Recorder, Snapshot, StageLoop, snapshot
 from nnpmm.simulation.energy_log import EnergyLog, RegionMonitor, Thermometer
 from nnpmm.simulation.interrupts import StopFlag, stop_on_signals
+from nnpmm.simulation.minimization import minimize
 from nnpmm.simulation.platforms import choose_platform
 from nnpmm.simulation.progress import ProgressDisplay, progress_display
 from nnpmm.simulation.report import write_report

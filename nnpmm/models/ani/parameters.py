@@ -116,8 +116,7 @@ class AniParameters:
         """
         if members is None:
             return self
-        given = (members,) if isinstance(members, (int, np.integer)) else members
-        wanted = tuple(int(i) for i in given)
+        wanted = (members,) if isinstance(members, (int, np.integer)) else tuple(members)
         known = self.member_indices
         if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(known):
             raise ModelError(
@@ -125,7 +124,9 @@ class AniParameters:
                 "give each index once and at least one"
             )
         return replace(
-            self, members=tuple(self.members[known.index(i)] for i in wanted), member_indices=wanted
+            self,
+            members=tuple(self.members[known.index(i)] for i in wanted),
+            member_indices=tuple(int(i) for i in wanted),
         )
 
     def digest(self) -> str:
