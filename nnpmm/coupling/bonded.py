@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +42,25 @@ def _zero_rb_torsion(force: Any, index: int, term: list[Any]) -> None:
     force.setTorsionParameters(index, *term[:4], 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
+def _zero_custom_torsion(force: Any, index: int, term: list[Any]) -> None:
+    names = [force.getPerTorsionParameterName(i) for i in range(force.getNumPerTorsionParameters())]
+    if "k" not in names or not _is_multiple_of_k(force.getEnergyFunction()):
+        raise ForceFieldError(
+            f"found a CustomTorsionForce with the energy {force.getEnergyFunction()!r} inside the "
+            "region; allowed there: k times a function of theta, as in CHARMM's impropers"
+        )
+    parameters = [0.0 if name == "k" else value for name, value in zip(names, term[4], strict=True)]
+    force.setTorsionParameters(index, *term[:4], parameters)
+
+
+def _is_multiple_of_k(energy: str) -> bool:
+    """True if the energy is ``k*...`` or ``0.5*k*...`` without further terms added to it."""
+    outer = energy.split(";")[0].replace(" ", "")
+    while (bare := re.sub(r"\([^()]*\)", "", outer)) != outer:
+        outer = bare
+    return re.fullmatch(r"(0\.5\*)?k\*[^+-]*", outer) is not None
+
+
 # A CMAP term has no strength of its own to set to zero, so one inside the region is refused.
 BONDED: dict[type[openmm.Force], _Terms] = {
     openmm.HarmonicBondForce: _Terms("getNumBonds", "getBondParameters", slice(0, 2), _zero_bond),
@@ -52,6 +72,9 @@ BONDED: dict[type[openmm.Force], _Terms] = {
     ),
     openmm.RBTorsionForce: _Terms(
         "getNumTorsions", "getTorsionParameters", slice(0, 4), _zero_rb_torsion
+    ),
+    openmm.CustomTorsionForce: _Terms(
+        "getNumTorsions", "getTorsionParameters", slice(0, 4), _zero_custom_torsion
     ),
     openmm.CMAPTorsionForce: _Terms("getNumTorsions", "getTorsionParameters", slice(1, 9), None),
 }

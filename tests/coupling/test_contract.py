@@ -176,3 +176,31 @@ def test_barostat_keeps_the_ligand_whole(case):
     bonds = [b for b in case.topology.bonds() if b.atom1.index in set(case.region.tolist())]
     lengths = [np.linalg.norm(positions[b.atom1.index] - positions[b.atom2.index]) for b in bonds]
     assert 0.09 < min(lengths) and max(lengths) < 0.17
+
+
+@pytest.mark.parametrize(
+    ("kind", "energy", "arguments"),
+    [
+        (openmm.CustomTorsionForce, "k*min(d, 6.2832-d)^2; d = abs(theta-theta0)", ([90.0, 0.3],)),
+        (openmm.RBTorsionForce, None, (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)),
+    ],
+    ids=["CHARMM improper", "Ryckaert-Bellemans"],
+)
+def test_further_torsions_of_the_region_fall_silent(model, case, kind, energy, arguments):
+    """Their energy goes from the region and stays outside."""
+    system = copy.deepcopy(case.system)
+    force = kind() if energy is None else kind(energy)
+    if energy is not None:
+        force.addPerTorsionParameter("k")
+        force.addPerTorsionParameter("theta0")
+    force.setForceGroup(30)
+    inside = [int(i) for i in case.region[:4]]
+    outside = [len(case.region) + i for i in range(4)]
+    force.addTorsion(*inside, *arguments)
+    system.addForce(force)
+    hybrid = create_hybrid_system(system, case.topology, case.region, model)
+    assert case.state(system, groups={30})[0] != 0
+    assert case.state(hybrid, groups={30})[0] == 0
+    system.getForce(system.getNumForces() - 1).addTorsion(*outside, *arguments)
+    hybrid = create_hybrid_system(system, case.topology, case.region, model)
+    assert case.state(hybrid, groups={30})[0] != 0

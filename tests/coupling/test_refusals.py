@@ -59,6 +59,19 @@ def test_unsupported_force_is_named(model, case):
         create_hybrid_system(changed(case, add), case.topology, case.region, model)
 
 
+@pytest.mark.parametrize("energy", ["k*theta + 1", "theta", "c*theta", "k + theta", "-k*theta"])
+def test_custom_torsion_that_k_does_not_silence(model, case, energy):
+    def add(system, nonbonded):
+        force = openmm.CustomTorsionForce(energy)
+        force.addPerTorsionParameter("k")
+        force.addPerTorsionParameter("c")
+        force.addTorsion(*[int(i) for i in case.region[:4]], [1.0, 1.0])
+        system.addForce(force)
+
+    with pytest.raises(ForceFieldError, match="CustomTorsionForce with the energy"):
+        create_hybrid_system(changed(case, add), case.topology, case.region, model)
+
+
 def test_no_nonbonded_force(model, case):
     def remove(system, nonbonded):
         kinds = [type(f) for f in system.getForces()]

@@ -7,6 +7,7 @@ from conftest import shared_data
 from openmm import app, unit
 from toys import prepared_water, water_box
 
+from nnpmm import create_hybrid_system, load_model
 from nnpmm.errors import ConfigError, InputFileError
 from nnpmm.simulation import load_system, parse_config
 
@@ -163,6 +164,10 @@ def test_charmm(tmp_path):
     vacuum = load({**files, "nonbonded_method": "NoCutoff"})
     assert vacuum.box_vectors is None
     assert vacuum.system.getNumConstraints() == 6
+    # OpenMM's CHARMM reader adds forces for impropers and CMAP even where there are none.
+    model = load_model("ANI-1x", members=0)
+    hybrid = create_hybrid_system(vacuum.system, vacuum.topology, [0, 1, 2], model)
+    assert hybrid.getNumConstraints() == 3
     boxed = load({**files, "box": ["3 nm", "3 nm", "3 nm"], "switch_distance": "0.8 nm"})
     np.testing.assert_allclose(boxed.box_vectors, 3 * np.eye(3))
     with pytest.raises(ConfigError, match=r"switch_distance: found 1\.2 nm, must be less than"):
