@@ -242,7 +242,19 @@ class RunConfig(ProtocolConfig):
     """Settings of ``nnpmm run``: the MM system, the region, and the protocol."""
 
     system: SystemConfig = Field(description="where the MM system comes from")
-    region: RegionConfig = Field(description="what the network describes")
+    region: RegionConfig = Field(
+        description="what the network describes; its keys may stand at the top level instead"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lift_region(cls, data: Any) -> Any:
+        """Take ``nnpfile: model.json`` at the top level, as published, for the region's."""
+        if not isinstance(data, dict) or "region" in data:
+            return data
+        region = {key: data[key] for key in RegionConfig.model_fields if key in data}
+        rest = {key: value for key, value in data.items() if key not in region}
+        return {**rest, "region": region} if region else data
 
     @model_validator(mode="after")
     def _selection_given(self) -> Self:

@@ -169,3 +169,14 @@ def test_every_field_is_described():
                 visit(type(default))
 
     visit(RunConfig)
+
+
+def test_region_at_the_top_level():
+    """``nnpfile: model.json`` as published, without a section of its own."""
+    system = {"type": "openmm", "system": "s.xml", "structure": "s.pdb"}
+    flat = parse_config({"system": system, "nnpfile": "model.json"})
+    assert flat == parse_config({"system": system, "region": {"nnpfile": "model.json"}})
+    flat = parse_config({"system": system, "selection": "resname LIG", "model": "ANI-2x"})
+    assert flat.region.selection == "resname LIG"
+    with pytest.raises(ConfigError, match="unknown key 'nnpfile' in the top level"):
+        parse_config({"system": system, "region": {"model": "ANI-2x"}, "nnpfile": "model.json"})
