@@ -18,7 +18,7 @@ from nnpmm.region import RegionSummary, check_region, describe_region
 from nnpmm.selection import select_atoms
 from nnpmm.structures import read_structure
 
-__all__ = ["Prepared", "prepare_nnp", "write_model_files"]
+__all__ = ["Prepared", "prepare_nnp"]
 
 _MODEL_JSON, _WEIGHTS, _TORCHSCRIPT = "model.json", "model.safetensors", "model.pt"
 
@@ -64,6 +64,7 @@ def prepare_nnp(
         overwrite: replace files that are there.
 
     Raises:
+        ConfigError: files are there already, or the folder cannot be written to.
         NnpmmError: see `nnpmm.structures.read_structure`, `nnpmm.select_atoms`,
             `nnpmm.region.check_region` and `nnpmm.load_model`; nothing is written then.
     """
@@ -81,18 +82,23 @@ def prepare_nnp(
         raise ModelError(f"found the model {model!r}, prepare-nnp exports ANI models only")
     region = describe_region(found, atoms, charge)
     check_region(region, potential)
-    path = write_model_files(
-        output,
-        potential,
-        region,
-        selection=selection,
-        structure_file=Path(structure).name,
-        n_structure_atoms=found.topology.getNumAtoms(),
-    )
+    try:
+        path = _write(
+            output,
+            potential,
+            region,
+            selection=selection,
+            structure_file=Path(structure).name,
+            n_structure_atoms=found.topology.getNumAtoms(),
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"{output}: cannot write there ({error.strerror}); choose another --output"
+        ) from error
     return Prepared(region, potential, path)
 
 
-def write_model_files(
+def _write(
     output: Path,
     model: AniModel,
     region: RegionSummary,
@@ -101,38 +107,8 @@ def write_model_files(
     structure_file: str,
     n_structure_atoms: int,
 ) -> Path:
-    """Write model.json, model.safetensors and model.pt; return the path of model.json.
-
-    All three are complete before the first is renamed into place, and model.json comes last.
-
-    Args:
-        output: folder, made if missing.
-        model: the ANI model.
-        region: a checked region.
-        selection: the text that gave it.
-        structure_file: name of the structure, for messages.
-        n_structure_atoms: number of atoms of the structure.
-
-    Raises:
-        ConfigError: the folder cannot be made or written to.
-    """
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        return _write(output, model, region, selection, structure_file, n_structure_atoms)
-    except OSError as error:
-        raise ConfigError(
-            f"{output}: cannot write there ({error.strerror}); choose another --output"
-        ) from error
-
-
-def _write(
-    output: Path,
-    model: AniModel,
-    region: RegionSummary,
-    selection: str,
-    structure_file: str,
-    n_structure_atoms: int,
-) -> Path:
+    """Write all three files before the first is renamed into place; model.json comes last."""
+    output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output, prefix=".prepare-nnp-") as temporary:
         folder = Path(temporary)
         save_parameters(model.parameters, folder / _WEIGHTS)
