@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from contracts import assert_forces_match_energy, assert_invariant, assert_no_net_force_or_torque
@@ -109,6 +111,21 @@ def test_smooth_through_the_cutoffs(double_model, distance):
     (low, f_low), (high, f_high) = at(distance - step), at(distance + step)
     np.testing.assert_allclose(high, low, rtol=0, atol=1e-3)
     np.testing.assert_allclose(f_high, f_low, rtol=0, atol=0.1)
+
+
+@pytest.mark.parametrize("symbols", ["H", "CH", "NO", "HCNO", "O"])
+def test_leaving_out_absent_elements_changes_nothing(double_model, symbols):
+    """The cut first layers see what the whole ones see: checked in both orders of leaving out."""
+    numbers = [Element.getBySymbol(symbol).atomic_number for symbol in symbols * 2]
+    positions = np.random.default_rng(4).uniform(0, 0.3, size=(len(numbers), 3))
+    expected = double_model.bind(numbers).evaluate(positions)
+    cut = dataclasses.replace(
+        double_model, parameters=double_model.parameters.restricted_to(set(symbols))
+    )
+    assert cut.elements == tuple(e for e in "HCNO" if e in symbols)
+    found = cut.bind(numbers).evaluate(positions)
+    np.testing.assert_allclose(found.member_energies, expected.member_energies, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("smiles", ["C#C", "O=C=O", "c1ccccc1", "N", "[H][H]"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -127,6 +127,41 @@ class AniParameters:
             self,
             members=tuple(self.members[known.index(i)] for i in wanted),
             member_indices=tuple(int(i) for i in wanted),
+        )
+
+    def restricted_to(self, symbols: Collection[str]) -> AniParameters:
+        """Return the same model for molecules of these elements alone; nothing is approximated.
+
+        A column of the AEV that belongs to an absent element is zero for every atom, so that column
+        and the weights of the first layers that it meets can be left out: of ANI-2x's 1008 columns
+        384 remain for C, H, N and O.
+
+        Args:
+            symbols: chemical symbols of the elements that occur.
+        """
+        functions = self.symmetry_functions
+        kept = [i for i, element in enumerate(self.elements) if element in symbols]
+        n_shifts, n_angular = len(functions.radial_shifts), functions.functions_per_pair
+        pairs = functions.pair_index()[np.ix_(kept, kept)][np.triu_indices(len(kept))]
+        radial = np.add.outer(np.array(kept) * n_shifts, np.arange(n_shifts)).ravel()
+        angular = np.add.outer(pairs * n_angular, np.arange(n_angular)).ravel()
+        columns = np.concatenate([radial, functions.radial_length + angular])
+        elements = tuple(self.elements[i] for i in kept)
+        members = tuple(
+            {
+                element: (
+                    Layer(member[element][0].weight[:, columns], member[element][0].bias),
+                    *member[element][1:],
+                )
+                for element in elements
+            }
+            for member in self.members
+        )
+        return replace(
+            self,
+            symmetry_functions=replace(functions, elements=elements),
+            members=members,
+            self_energies={element: self.self_energies[element] for element in elements},
         )
 
     def digest(self) -> str:

@@ -85,6 +85,7 @@ class AniModule(nn.Module):
 
     def __init__(self, parameters: AniParameters, symbols: list[str], dtype: torch.dtype) -> None:
         super().__init__()
+        parameters = parameters.restricted_to(symbols)
         functions = parameters.symmetry_functions
         species = [functions.elements.index(symbol) for symbol in symbols]
         self.n_atoms = len(species)
@@ -113,7 +114,6 @@ class AniModule(nn.Module):
         self.networks = nn.ModuleList(
             _ElementNetwork(parameters, e, [i for i, s in enumerate(symbols) if s == e])
             for e in functions.elements
-            if e in symbols
         )
         self.hartree = HARTREE_TO_KJ_PER_MOL
         self.to_angstrom = _NM_TO_ANGSTROM
