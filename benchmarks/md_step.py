@@ -134,7 +134,9 @@ def report(row: dict) -> None:
     print(f"{row['system']}, {row['atoms']} atoms")
     for key, value in row["ms_per_step"].items():
         spread, ratio = row["spread_ms"][key], row["ratio_to_mm"][key]
-        print(f"  {key:20s} {value:8.2f} ms/step (spread {spread:.2f})  {ratio:5.2f} x MM", flush=True)
+        print(
+            f"  {key:20s} {value:8.2f} ms/step (spread {spread:.2f})  {ratio:5.2f} x MM", flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -29,4 +29,4 @@ def demo(
     typer.echo(f"ligand {ligand}" + ("" if smiles else " (paracetamol)"))
     typer.echo(f"model  {reason}")
     result = simulation.run(demo_config(output, model, ligand), overwrite=overwrite)
-    report_result(result, resume_hint="nnpmm demo --overwrite")
+    report_result(result, remedy="start again with: nnpmm demo --overwrite")

@@ -48,19 +48,19 @@ def run(
     except KeyboardInterrupt:
         typer.echo("stopped before the simulation began", err=True)
         raise typer.Exit(130) from None
-    report_result(result, resume_hint=f"nnpmm run {config} --resume")
+    report_result(result, remedy=f"go on with: nnpmm run {config} --resume")
 
 
-def report_result(result: RunResult, *, resume_hint: str) -> None:
+def report_result(result: RunResult, *, remedy: str) -> None:
     """Say where the run got to and what it left; exit like a shell after a signal.
 
     Args:
         result: of the run.
-        resume_hint: the command that goes on with it.
+        remedy: what to do after a signal.
     """
     if result.signal_number is not None:
         typer.echo(
-            f"stopped in {result.stage} at {result.time_ps:g} ps; go on with: {resume_hint}",
+            f"stopped in {result.stage} at {result.time_ps:g} ps; {remedy}",
             err=True,
         )
         raise typer.Exit(128 + result.signal_number)

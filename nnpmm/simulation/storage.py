@@ -120,7 +120,7 @@ def require_same_settings(settings: ProtocolConfig, directory: Path) -> None:
             raise ConfigError(
                 f"cannot resume: {key} is {now.get(key, 'not set')!r} here and was "
                 f"{before.get(key, 'not set')!r} in the run in {directory}; "
-                "only production.length, output.checkpoint_interval and platform.threads may "
+                "only stages.production, output.checkpoint_interval and platform.threads may "
                 "change: set it back, or take another output.directory"
             )
 

@@ -54,7 +54,7 @@ class AmberSystem(_ForceFieldOptions):
         description="topology file (.prmtop, .parm7, .prm7, .top)", examples=["complex.prmtop"]
     )
     coordinates: SettingsPath = Field(
-        description="coordinates (.inpcrd, .rst7, .crd, .pdb)", examples=["complex.inpcrd"]
+        description="coordinates (.inpcrd, .rst7, .rst, .crd, .pdb)", examples=["complex.inpcrd"]
     )
 
 
@@ -64,7 +64,7 @@ class GromacsSystem(_ForceFieldOptions):
     type: Literal["gromacs"] = Field(description="GROMACS files")
     topology: SettingsPath = Field(description="topology file (.top)", examples=["complex.top"])
     coordinates: SettingsPath = Field(
-        description="coordinates with box (.gro)", examples=["complex.gro"]
+        description="coordinates with box (.gro, .pdb)", examples=["complex.gro"]
     )
     include_directories: tuple[SettingsPath, ...] = Field(
         (),
