@@ -1,4 +1,4 @@
-"""What every benchmark shares: where results go, and the machine, versions and commit beside them."""
+"""What every benchmark shares: where results go, with machine, versions and commit."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Cost of a hybrid step: ms per step of plain MM, NNP/MM, and openmm-ml, in turn on one machine.
 
-Systems: toluene in water, HSP90's ligand 3 in water, and its complex. Every round steps each variant
-for a while, so that a slow spell of the machine hits all of them; medians over rounds are printed.
+Systems: toluene in water, HSP90's ligand 3 in water, and its complex. Every round steps each
+variant for a while, so that a slow spell of the machine hits all of them; medians over rounds are
+printed.
 Prints a table, writes results/md_step.json. Usage: python benchmarks/md_step.py [--rounds 7]
 """
 
