@@ -16,9 +16,9 @@ IMAGES = ROOT / "docs" / "images"
 PACKAGES = ("nnpmm", "openmm", "torch", "torchani", "openmmml", "rdkit", "numpy")
 
 
-def data_folder(given: str | None = None) -> Path:
-    """Return the folder of the real systems: given, ``NNPMM_TEST_DATA``, or beside the project."""
-    return Path(given or os.environ.get("NNPMM_TEST_DATA") or ROOT.parent / "shared") / "data"
+def data_folder() -> Path:
+    """Return the folder of the real systems: in ``NNPMM_TEST_DATA``, or beside the project."""
+    return Path(os.environ.get("NNPMM_TEST_DATA") or ROOT.parent / "shared") / "data"
 
 
 def write_results(name: str, results: Any) -> Path:

@@ -10,23 +10,17 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
-import platform
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
 import numpy as np
-import openmm
-import rdkit
+from common import IMAGES, data_folder, write_results
 from openmm import app, unit
 from rdkit import Chem
 
-import nnpmm
 from nnpmm.ligands import molecule_from_file, molecule_from_smiles, parameterize
 
-ROOT = Path(__file__).resolve().parents[1]
 DEBYE_PER_E_ANGSTROM = 4.80320
 GAFF_HYDROGENS = {"h1", "h2", "h3", "h4", "h5", "ha", "hc", "hn", "ho", "hp", "hs", "hx"}
 
@@ -164,21 +158,6 @@ def plot(comparisons: list[Comparison], path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
-def environment() -> dict[str, str]:
-    """Machine, versions and commit."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
-    ).stdout.strip()
-    return {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "python": platform.python_version(),
-        "rdkit": rdkit.__version__,
-        "openmm": openmm.__version__,
-        "nnpmm": nnpmm.__version__,
-        "commit": commit or "unknown",
-    }
-
-
 def print_table(rows: list[dict[str, object]]) -> None:
     header = ("set", "molecules", "atoms", "MAD/e", "RMS/e", "max/e", "r", "dipole MAD/D", "LJ")
     print("| " + " | ".join(header) + " |\n" + "|---" * len(header) + "|")
@@ -194,8 +173,7 @@ def print_table(rows: list[dict[str, object]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    shared = Path(os.environ.get("NNPMM_TEST_DATA", ROOT.parent / "shared"))
-    parser.add_argument("--data", type=Path, default=shared / "data")
+    parser.add_argument("--data", type=Path, default=data_folder())
     data = parser.parse_args().data
     if not (data / "freesolv").is_dir():
         raise SystemExit(f"found no folder freesolv in {data}; give the data folder with --data")
@@ -213,10 +191,8 @@ def main() -> None:
         found = compare_with_mol2(path)
         rows.append(summary(f"{path.stem} (file's charges)", [found]))
     print_table(rows)
-    results = ROOT / "benchmarks/results/ligand_parameters.json"
-    results.parent.mkdir(parents=True, exist_ok=True)
-    results.write_text(json.dumps({**environment(), "rows": rows}, indent=2) + "\n")
-    plot(freesolv, ROOT / "docs/images/ligand_charges.png")
+    print(write_results("ligand_parameters", rows))
+    plot(freesolv, IMAGES / "ligand_charges.png")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def demo_config(directory: Path, model: str, smiles: str = PARACETAMOL) -> RunCo
         {
             "system": {"type": "build", "smiles": smiles, "padding": "0.9 nm"},
             "region": {"model": model},
-            "ensemble": {"type": "NPT", "temperature": "300 K", "pressure": "1 bar"},
+            "ensemble": {"type": "NPT", "temperature": "300 K", "friction": "5 1/ps"},
             "timestep": "1 fs",
             "stages": {
                 "minimize": {"max_iterations": 200},
