@@ -15,6 +15,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+import openmm
 from common import IMAGES, data_folder, write_results
 from openmm import app, unit
 from rdkit import Chem
