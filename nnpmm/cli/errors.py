@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import typer
 
@@ -14,12 +15,21 @@ from nnpmm.errors import NnpmmError
 __all__ = ["run_app"]
 
 
-def run_app(app: Callable[..., object]) -> None:
-    """Run a typer application with nnpmm's error convention.
+# click's, or in newer versions typer's own copy of it; typer exports only what derives from it.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+def run_app(app: Callable[..., object], arguments: Sequence[str] | None = None) -> None:
+    """Run a typer application with nnpmm's error convention, and end the process.
 
     ``--debug`` anywhere on the command line shows the traceback and debug messages instead.
+
+    Args:
+        app: the application.
+        arguments: in place of those of the process.
     """
-    debug = "--debug" in sys.argv
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s"
     )
@@ -27,12 +37,24 @@ def run_app(app: Callable[..., object]) -> None:
     # Libraries speak up at import time about options that nnpmm does not use.
     logging.getLogger("py.warnings").setLevel(logging.DEBUG if debug else logging.ERROR)
     try:
-        app()
-    except NnpmmError as error:
+        status = app(arguments, standalone_mode=False)
+    except (NnpmmError, _UsageError) as error:
         if debug:
             raise
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+        typer.echo(f"error: {_one_line(error)}", err=True)
         raise SystemExit(2) from None
+    except typer.Abort:
+        raise SystemExit(130) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
+    raise SystemExit(status if isinstance(status, int) else 0)
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, NnpmmError):
+        return " ".join(str(error).split())
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else Path(sys.argv[0]).name
+    message = error.format_message()  # type: ignore[attr-defined]
+    return f"{' '.join(message.split())} (see {command} --help)"

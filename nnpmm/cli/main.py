@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -16,7 +17,6 @@ __all__ = ["main"]
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Hybrid neural-network-potential / molecular-mechanics simulation on OpenMM.",
 )
@@ -43,4 +43,4 @@ def _options(
 
 def main() -> None:
     """Entry point of ``nnpmm``."""
-    run_app(app)
+    run_app(app, sys.argv[1:] or ["--help"])

@@ -5,10 +5,12 @@ import openmm
 import pytest
 from conftest import shared_data
 from openmm import app, unit
+from rdkit import Chem
 from toys import prepared_water, water_box
 
 from nnpmm import create_hybrid_system, load_model
 from nnpmm.errors import ConfigError, InputFileError
+from nnpmm.ligands import molecule_from_smiles
 from nnpmm.simulation import load_system, parse_config
 
 PSF = """PSF
@@ -278,3 +280,40 @@ def test_building_a_ligand_in_water():
     ]
     assert mm.box_vectors is not None
     assert np.isfinite(energy(mm))
+
+
+def test_build_with_a_protein(tmp_path):
+    """A ligand file beside a peptide: both in one box, the ligand where its file puts it."""
+    source = app.PDBFile(str(shared_data("toluene/alanine-dipeptide-explicit.pdb")))
+    peptide = app.Modeller(source.topology, source.positions)
+    peptide.deleteWater()
+    with open(tmp_path / "peptide.pdb", "w") as handle:
+        app.PDBFile.writeFile(peptide.topology, peptide.positions, handle)
+    ligand = molecule_from_smiles("CO", seed=1)
+    centre = np.mean(peptide.positions.value_in_unit(unit.angstrom), axis=0)
+    conformer = ligand.GetConformer()
+    placed = conformer.GetPositions() + centre + [0, 0, 9.0]
+    for i, position in enumerate(placed.tolist()):
+        conformer.SetAtomPosition(i, position)
+    Chem.MolToMolFile(ligand, str(tmp_path / "ligand.sdf"))
+    mm = load(
+        {
+            "type": "build",
+            "ligand": str(tmp_path / "ligand.sdf"),
+            "protein": str(tmp_path / "peptide.pdb"),
+            "padding": "0.8 nm",
+            "cutoff": "0.8 nm",
+        }
+    )
+    assert len(mm.ligand_atoms) == 6
+    names = [residue.name for residue in mm.topology.residues()]
+    assert names[:4] == ["ACE", "ALA", "NME", "MOL"] and set(names[4:]) == {"HOH"}
+    found = mm.positions[mm.ligand_atoms]
+    peptide_now = mm.positions[: peptide.topology.getNumAtoms()]
+    separation = found.mean(axis=0) - peptide_now.mean(axis=0)
+    expected = (placed.mean(axis=0) - centre) / 10
+    np.testing.assert_allclose(separation, expected, atol=1e-3)
+    hybrid = create_hybrid_system(mm.system, mm.topology, mm.ligand_atoms, load_model("ANI-1x"))
+    context = openmm.Context(hybrid, openmm.VerletIntegrator(0.001))
+    context.setPositions(mm.positions)
+    assert np.isfinite(context.getState(energy=True).getPotentialEnergy()._value)
