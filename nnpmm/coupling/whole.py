@@ -18,10 +18,14 @@ class WholeRegion:
     Args:
         n_atoms: number of atoms in the region.
         bonds: pairs of 0-based indices within the region, shape (m, 2).
+        gather: also move fragments that no bond joins to the image nearest to the first one.
     """
 
-    def __init__(self, n_atoms: int, bonds: Iterable[Sequence[int]]) -> None:
-        self._steps, self._fragments = _spanning_trees(n_atoms, bonds)
+    def __init__(
+        self, n_atoms: int, bonds: Iterable[Sequence[int]], *, gather: bool = True
+    ) -> None:
+        self._steps, fragments = _spanning_trees(n_atoms, bonds)
+        self._fragments = fragments if gather else []
 
     def __call__(
         self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
@@ -54,17 +58,21 @@ def make_whole(
     positions: NDArray[np.float64],
     box: NDArray[np.float64] | None,
     bonds: Iterable[Sequence[int]],
+    *,
+    gather: bool = True,
 ) -> NDArray[np.float64]:
     """Return a copy of the positions with bonded atoms joined across the periodic boundary.
 
-    Fragments that no bond joins are moved, whole, to the image nearest to the first one.
+    The first atom of each fragment stays where it is, unless fragments are gathered.
 
     Args:
         positions: (n, 3), nm.
         box: periodic box vectors as rows of a lower-triangular (3, 3) matrix in nm, or None.
         bonds: pairs of 0-based row numbers, shape (m, 2).
+        gather: also move fragments that no bond joins, whole, to the image nearest to the first.
     """
-    return np.array(WholeRegion(len(positions), bonds)(np.asarray(positions, dtype=float), box))
+    join = WholeRegion(len(positions), bonds, gather=gather)
+    return np.array(join(np.asarray(positions, dtype=float), box))
 
 
 def topology_bonds(

@@ -15,9 +15,9 @@ import openmm
 from numpy.typing import NDArray
 from openmm import app, unit
 
+from nnpmm.coupling import make_whole
 from nnpmm.errors import ConfigError, InputFileError, NnpmmError
 from nnpmm.simulation.config import RunConfig
-from nnpmm.simulation.molecules import bonded_pairs, join_molecules
 from nnpmm.simulation.system_config import (
     AmberSystem,
     BuildSystem,
@@ -99,8 +99,12 @@ def _finish(loaded: MMSystem) -> MMSystem:
         name = loaded.system.getForce(k).getName()
         if "Barostat" in name or "Thermostat" in name:
             loaded.system.removeForce(k)
-    pairs = bonded_pairs(loaded.topology, loaded.system)
-    positions = join_molecules(loaded.positions, box, pairs)
+    # Constraints hold rigid water together where a topology has no bonds.
+    pairs = [(a.index, b.index) for a, b in loaded.topology.bonds()] + [
+        loaded.system.getConstraintParameters(k)[:2]
+        for k in range(loaded.system.getNumConstraints())
+    ]
+    positions = make_whole(loaded.positions, box, pairs, gather=False)
     vectors = None if box is None else [openmm.Vec3(*row) for row in box] * unit.nanometer
     loaded.topology.setPeriodicBoxVectors(vectors)
     if vectors is not None:

@@ -10,7 +10,6 @@ import pytest
 from cases import solvated_ligand
 
 from nnpmm import create_hybrid_system, load_model
-from nnpmm.coupling import make_whole
 from nnpmm.errors import ForceFieldError, InputFileError, RegionError, SimulationError
 
 
@@ -142,23 +141,3 @@ def test_blown_up_positions_reach_the_user(model, case):
     broken[case.region[0]] = np.nan
     with pytest.raises((openmm.OpenMMException, SimulationError), match=r"non-finite|NaN|nan"):
         case.state(hybrid, broken, groups=group)
-
-
-def test_make_whole_moves_fragments_together():
-    box = np.diag([2.0, 2.0, 2.0])
-    positions = np.array([[0.05, 0, 0], [1.95, 0, 0], [1.0, 1.9, 0.1], [1.0, 0.05, 0.1]])
-    whole = make_whole(positions, box, [(0, 1), (2, 3)])
-    np.testing.assert_allclose(whole[1], [-0.05, 0, 0], atol=1e-12)
-    np.testing.assert_allclose(np.linalg.norm(whole[3] - whole[2]), 0.15, atol=1e-12)
-    assert np.abs(whole[2:].mean(axis=0) - whole[:2].mean(axis=0)).max() <= 1.0
-    np.testing.assert_array_equal(make_whole(positions, None, [(0, 1)]), positions)
-
-
-def test_make_whole_in_a_triclinic_box():
-    box = np.array([[3.0, 0, 0], [1.0, 2.8, 0], [-1.0, 0.9, 2.6]])
-    generator = np.random.default_rng(0)
-    chain = np.cumsum(generator.uniform(-0.1, 0.1, size=(8, 3)), axis=0)
-    shifts = generator.integers(-2, 3, size=(8, 3)) @ box
-    bonds = [(i, i + 1) for i in range(7)]
-    whole = make_whole(chain + shifts, box, bonds)
-    np.testing.assert_allclose(whole - whole[0], chain - chain[0], atol=1e-12)
