@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nnpmm.models.ani.parameters import CELU_ALPHA, AniParameters
+from nnpmm.models.ani.threads import threads_for
 from nnpmm.models.protocol import Evaluation
 from nnpmm.units import HARTREE_TO_KJ_PER_MOL
 
@@ -208,14 +209,15 @@ class ReferenceKernel:
     def evaluate(self, positions: NDArray[np.float64]) -> Evaluation:
         """Return energy, forces and member energies at positions (n, 3) in nm."""
         tensor = torch.tensor(positions, device=self._device, requires_grad=True)
-        members = self._module(tensor)
-        energy = members.mean()
-        (gradient,) = torch.autograd.grad(energy, tensor)
+        with threads_for(len(positions)):
+            members = self._module(tensor)
+            energy = members.mean()
+            (gradient,) = torch.autograd.grad(energy, tensor)
         return Evaluation(
             float(energy.detach()), -gradient.cpu().numpy(), members.detach().cpu().numpy()
         )
 
     def member_energies(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the energy of every member, (m,), kJ/mol, without forces."""
-        with torch.no_grad():
+        with torch.no_grad(), threads_for(len(positions)):
             return self._module(torch.tensor(positions, device=self._device)).cpu().numpy()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nnpmm.errors import ModelError, OptionalDependencyError
 from nnpmm.models.ani.parameters import CELU_ALPHA, AniParameters, Layer, SymmetryFunctions
+from nnpmm.models.ani.threads import threads_for
 from nnpmm.models.protocol import Evaluation
 from nnpmm.units import HARTREE_TO_KJ_PER_MOL
 
@@ -59,15 +60,16 @@ class TorchaniKernel:
     def evaluate(self, positions: NDArray[np.float64]) -> Evaluation:
         """Return energy, forces and member energies at positions (n, 3) in nm."""
         tensor = torch.tensor(positions, device=self._device, requires_grad=True)
-        members = self._energies(tensor)
-        energy = members.mean()
-        (gradient,) = torch.autograd.grad(energy, tensor, allow_unused=True)
+        with threads_for(len(positions)):
+            members = self._energies(tensor)
+            energy = members.mean()
+            (gradient,) = torch.autograd.grad(energy, tensor, allow_unused=True)
         forces = np.zeros_like(positions) if gradient is None else -gradient.cpu().numpy()
         return Evaluation(float(energy.detach()), forces, members.detach().cpu().numpy())
 
     def member_energies(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the energy of every member, (m,), kJ/mol, without forces."""
-        with torch.no_grad():
+        with torch.no_grad(), threads_for(len(positions)):
             return self._energies(torch.tensor(positions, device=self._device)).cpu().numpy()
 
     def _energies(self, positions: torch.Tensor) -> torch.Tensor:
