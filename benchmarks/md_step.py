@@ -102,7 +102,7 @@ def openmm_ml(
 
 
 def context(system: openmm.System, positions: object, box: object) -> openmm.Context:
-    """A minimised context on the CPU platform with a 1 fs Langevin integrator."""
+    """A minimised context on the CPU platform with a 0.5 fs Langevin integrator."""
     integrator = openmm.LangevinMiddleIntegrator(300.0, 1.0, 0.0005)
     made = openmm.Context(system, integrator, openmm.Platform.getPlatformByName("CPU"))
     made.setPeriodicBoxVectors(*box)
