@@ -10,13 +10,30 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnpmm.errors import SimulationError
 
-__all__ = ["Evaluation", "Evaluator", "Potential", "checked_positions"]
+__all__ = [
+    "BatchEvaluation",
+    "Evaluation",
+    "Evaluator",
+    "Potential",
+    "checked_batch",
+    "checked_box",
+    "checked_positions",
+    "one_by_one",
+]
 
 
 class Evaluation(NamedTuple):
     """Energy (kJ/mol), forces (n, 3) in kJ/mol/nm, and member energies (m,) in kJ/mol."""
 
     energy: float
+    forces: NDArray[np.float64]
+    member_energies: NDArray[np.float64]
+
+
+class BatchEvaluation(NamedTuple):
+    """Of k geometries: energies (k,), forces (k, n, 3), member energies (k, m); kJ/mol and nm."""
+
+    energies: NDArray[np.float64]
     forces: NDArray[np.float64]
     member_energies: NDArray[np.float64]
 
@@ -33,14 +50,23 @@ class Evaluator(Protocol):
     def energy_offset(self) -> float:
         """Sum of the atomic self energies in kJ/mol; not part of the energies returned."""
 
-    def __call__(self, positions: Any) -> tuple[float, NDArray[np.float64]]:
-        """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm at positions (n, 3) in nm."""
+    def __call__(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
+        """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm.
 
-    def evaluate(self, positions: Any) -> Evaluation:
+        Args:
+            positions: (n, 3) in nm.
+            box: periodic box vectors as rows, (3, 3), in nm, if the atoms meet their own images;
+                without it the positions are those of a whole molecule in vacuum.
+        """
+
+    def evaluate(self, positions: Any, box: Any = None) -> Evaluation:
         """Like a call, with the energy of every member of the ensemble."""
 
-    def member_energies(self, positions: Any) -> NDArray[np.float64]:
+    def member_energies(self, positions: Any, box: Any = None) -> NDArray[np.float64]:
         """Return the energy of every member of the ensemble, shape (m,), kJ/mol."""
+
+    def batch(self, positions: Any) -> BatchEvaluation:
+        """Evaluate many geometries of the same molecule, positions (k, n, 3) in nm, in one go."""
 
 
 @runtime_checkable
@@ -76,10 +102,75 @@ def checked_positions(positions: ArrayLike, n_atoms: int) -> NDArray[np.float64]
     array = np.ascontiguousarray(positions, dtype=np.float64)
     if array.shape != (n_atoms, 3):
         raise SimulationError(f"found positions of shape {array.shape}, expected ({n_atoms}, 3)")
-    if not np.isfinite(array).all():
-        atom = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
+    _refuse_non_finite(array)
+    return array
+
+
+def checked_batch(positions: ArrayLike, n_atoms: int) -> NDArray[np.float64]:
+    """Return the positions of k geometries as a float64 array (k, n_atoms, 3).
+
+    Raises:
+        SimulationError: the shape differs, there is no geometry, or a coordinate is not finite.
+    """
+    array = np.ascontiguousarray(positions, dtype=np.float64)
+    if array.ndim != 3 or array.shape[1:] != (n_atoms, 3) or len(array) == 0:
         raise SimulationError(
-            f"found a non-finite position of region atom {atom}; the simulation has blown up: "
-            "minimise further or take a smaller time step"
+            f"found positions of shape {array.shape}, expected (k, {n_atoms}, 3), k > 0"
+        )
+    _refuse_non_finite(array)
+    return array
+
+
+def checked_box(box: ArrayLike, cutoff: float) -> NDArray[np.float64]:
+    """Return box vectors as a float64 array (3, 3) in OpenMM's reduced form.
+
+    Args:
+        box: rows are the vectors, nm.
+        cutoff: range of the potential, nm.
+
+    Raises:
+        SimulationError: another shape, not reduced, or so small that an atom would meet two images
+            of another.
+    """
+    array = np.ascontiguousarray(box, dtype=np.float64)
+    if array.shape != (3, 3) or not np.isfinite(array).all():
+        raise SimulationError(f"found a box of shape {array.shape}, expected finite numbers (3, 3)")
+    widths = np.diag(array)
+    lower = np.abs(array[[1, 2, 2], [0, 0, 1]])
+    reduced = not np.triu(array, 1).any() and (lower <= 0.5000001 * widths[[0, 0, 1]]).all()
+    if not reduced:
+        raise SimulationError(
+            f"found the box vectors {array.tolist()}, expected OpenMM's reduced form: lower "
+            "triangular, with off-diagonal lengths of at most half the diagonal ones"
+        )
+    if (widths < 2 * cutoff).any():
+        raise SimulationError(
+            f"found a periodic box {widths.min():.3f} nm wide, allowed: twice the range of "
+            f"the network, {2 * cutoff:.3f} nm, or more; use a larger box"
         )
     return array
+
+
+class _EvaluatesOne(Protocol):
+    def evaluate(
+        self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
+    ) -> Evaluation: ...
+
+
+def one_by_one(kernel: _EvaluatesOne, positions: NDArray[np.float64]) -> BatchEvaluation:
+    """Evaluate geometries (k, n, 3) in turn, for an implementation that has nothing faster."""
+    energies, forces, members = zip(
+        *(kernel.evaluate(geometry, None) for geometry in positions), strict=True
+    )
+    return BatchEvaluation(np.array(energies), np.array(forces), np.array(members))
+
+
+def _refuse_non_finite(array: NDArray[np.float64]) -> None:
+    # Adding up is several times faster than asking every coordinate, and this runs at every step.
+    if np.isfinite(array.sum()) or np.isfinite(array).all():
+        return
+    atom = int(np.argwhere(~np.isfinite(array).all(axis=-1))[0][-1])
+    raise SimulationError(
+        f"found a non-finite position of region atom {atom}; the simulation has blown up: "
+        "minimise further or take a smaller time step"
+    )

@@ -12,9 +12,15 @@ import torch
 from numpy.typing import NDArray
 from openmm import unit
 
-from nnpmm.errors import ModelError
+from nnpmm.errors import ModelError, SimulationError
 from nnpmm.models.ani.backends import choose_device
-from nnpmm.models.protocol import Evaluation, checked_positions
+from nnpmm.models.protocol import (
+    BatchEvaluation,
+    Evaluation,
+    checked_batch,
+    checked_positions,
+    one_by_one,
+)
 from nnpmm.units import in_md_units
 
 __all__ = ["TorchScriptEvaluator", "TorchScriptModel"]
@@ -68,12 +74,20 @@ class TorchScriptEvaluator:
             reason = str(error).strip().splitlines()[0]
             raise ModelError(f"{model.path}: not a TorchScript module ({reason})") from error
 
-    def __call__(self, positions: Any) -> tuple[float, NDArray[np.float64]]:
+    def __call__(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
         """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm at positions (n, 3) in nm."""
-        return self.evaluate(positions)[:2]
+        return self.evaluate(positions, box)[:2]
 
-    def evaluate(self, positions: Any) -> Evaluation:
-        """Return energy, forces, and the energy once more as that of the only member."""
+    def evaluate(self, positions: Any, box: Any = None) -> Evaluation:
+        """Return energy, forces, and the energy once more as that of the only member.
+
+        Raises:
+            SimulationError: positions of another shape or not finite, or a periodic box.
+        """
+        if box is not None:
+            raise SimulationError(
+                f"{self.model.name}: a TorchScript model takes no periodic box; use a model by name"
+            )
         array = checked_positions(in_md_units(positions, unit.nanometer), len(self.atomic_numbers))
         tensor = torch.tensor(array, device=self._device, requires_grad=True)
         energy = self._module(tensor).sum()
@@ -81,9 +95,14 @@ class TorchScriptEvaluator:
         value = float(energy.detach())
         return Evaluation(value, -gradient.double().cpu().numpy(), np.array([value]))
 
-    def member_energies(self, positions: Any) -> NDArray[np.float64]:
+    def member_energies(self, positions: Any, box: Any = None) -> NDArray[np.float64]:
         """Return the energy as that of the only member, shape (1,), kJ/mol."""
-        return self.evaluate(positions).member_energies
+        return self.evaluate(positions, box).member_energies
+
+    def batch(self, positions: Any) -> BatchEvaluation:
+        """Return energies, forces and member energies of geometries (k, n, 3), one by one."""
+        array = in_md_units(positions, unit.nanometer)
+        return one_by_one(self, checked_batch(array, len(self.atomic_numbers)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (TorchScriptEvaluator, (self.model, self.atomic_numbers))

@@ -6,7 +6,12 @@ import dataclasses
 
 import numpy as np
 import pytest
-from contracts import assert_forces_match_energy, assert_invariant, assert_no_net_force_or_torque
+from contracts import (
+    assert_forces_match_energy,
+    assert_invariant,
+    assert_no_net_force_or_torque,
+    random_rotation,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openmm import unit
@@ -192,6 +197,99 @@ def test_members_average_to_the_ensemble(model):
     np.testing.assert_allclose(
         model.bind(numbers).member_energies(positions), whole.member_energies, rtol=0, atol=1e-3
     )
+
+
+def water_box(n_side: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Atomic numbers, positions and a sheared box (nm) of water molecules on a jittered grid."""
+    generator = np.random.default_rng(11)
+    water = np.array([[0, 0, 0], [0.096, 0, 0], [-0.024, 0.093, 0]])
+    edge = 0.36 * n_side
+    box = np.array([[edge, 0, 0], [0.2 * edge, edge, 0], [-0.3 * edge, 0.1 * edge, edge]])
+    grid = np.stack(np.meshgrid(*[np.arange(n_side)] * 3), axis=-1).reshape(-1, 3) / n_side
+    positions = [
+        centre @ box + water @ random_rotation(generator).T + generator.normal(scale=0.01, size=3)
+        for centre in grid
+    ]
+    return np.tile([8, 1, 1], len(grid)), np.concatenate(positions), box
+
+
+def test_periodic_box_equals_the_reference(model, double_model, reference):
+    numbers, positions, box = water_box()
+    expected = reference.bind(numbers).evaluate(positions, box)
+    vacuum = reference.bind(numbers)(positions)
+    assert abs(expected.energy - vacuum[0]) > 10.0  # the images are felt
+    found = model.bind(numbers).evaluate(positions, box)
+    # The bound of one ligand, carried over to a system with as many atoms as two of them.
+    np.testing.assert_allclose(found.energy, expected.energy, rtol=0, atol=2 * ENERGY_TOLERANCE)
+    np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=FORCE_TOLERANCE)
+    found = double_model.bind(numbers).evaluate(positions, box)
+    np.testing.assert_allclose(found.energy, expected.energy, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=1e-6)
+    members = double_model.bind(numbers).member_energies(positions, box)
+    np.testing.assert_allclose(members, expected.member_energies, rtol=0, atol=1e-6)
+
+
+def test_lattice_translations_of_atoms_change_nothing(double_model):
+    numbers, positions, box = water_box()
+    evaluator = double_model.bind(numbers)
+    energy, forces = evaluator(positions, box)
+    images = np.random.default_rng(6).integers(-2, 3, size=(len(numbers), 3))
+    moved = evaluator(positions + images @ box, box)
+    np.testing.assert_allclose(moved[0], energy, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(moved[1], forces, rtol=0, atol=1e-6)
+
+
+def test_periodic_forces_are_the_gradient(double_model):
+    numbers, positions, box = water_box()
+    evaluator = double_model.bind(numbers)
+    atoms = np.random.default_rng(8).choice(len(numbers), size=4, replace=False)
+    assert_forces_match_energy(
+        lambda x: evaluator(x, box), positions, step=3e-6, atol=0.01, atoms=atoms
+    )
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        (np.eye(3), "1.000 nm wide, allowed: twice the range of the network, 1.040"),
+        (np.eye(3)[:2] * 2, r"box of shape \(2, 3\)"),
+        (2 * np.eye(3) + 0.1 * np.eye(3, k=1), "reduced form"),
+        (2 * np.eye(3) + 1.5 * np.eye(3, k=-1), "reduced form"),
+        (np.full((3, 3), np.nan), "finite"),
+    ],
+)
+def test_unfit_boxes_are_an_error(model, box, message):
+    with pytest.raises(SimulationError, match=message):
+        model.bind([1, 1])([[0, 0, 0], [0.1, 0, 0]], box)
+
+
+@pytest.mark.parametrize("n_geometries", [1, 5])
+def test_batch_equals_single_evaluations(model, n_geometries):
+    numbers, positions = molecule("CC(=O)NO")
+    noise = np.random.default_rng(9).normal(scale=0.003, size=(n_geometries, *positions.shape))
+    geometries = positions + noise
+    geometries[-1] += 2.0
+    evaluator = model.bind(numbers)
+    found = evaluator.batch(geometries)
+    expected = [evaluator.evaluate(geometry) for geometry in geometries]
+    np.testing.assert_allclose(found.energies, [e.energy for e in expected], rtol=0, atol=1e-2)
+    np.testing.assert_allclose(found.forces, [e.forces for e in expected], rtol=0, atol=0.1)
+    np.testing.assert_allclose(
+        found.member_energies, [e.member_energies for e in expected], rtol=0, atol=1e-2
+    )
+    as_quantity = evaluator.batch(unit.Quantity(geometries * 10, unit.angstrom))
+    np.testing.assert_allclose(as_quantity.energies, found.energies, rtol=0, atol=1e-2)
+
+
+def test_unfit_batches_are_an_error(model):
+    evaluator = model.bind([1, 1])
+    for shape in ((2, 3), (0, 2, 3), (4, 3, 3)):
+        with pytest.raises(SimulationError, match=r"expected \(k, 2, 3\)"):
+            evaluator.batch(np.zeros(shape))
+    geometries = np.zeros((3, 2, 3))
+    geometries[2, 1, 0] = np.nan
+    with pytest.raises(SimulationError, match="non-finite position of region atom 1"):
+        evaluator.batch(geometries)
 
 
 def test_quantities_are_accepted(model):

@@ -12,19 +12,26 @@ from numpy.typing import NDArray
 
 from nnpmm.errors import ModelError, OptionalDependencyError
 from nnpmm.models.ani.parameters import AniParameters
-from nnpmm.models.protocol import Evaluation
+from nnpmm.models.protocol import BatchEvaluation, Evaluation
 
 __all__ = ["BACKENDS", "Backend", "Kernel", "choose_backend", "choose_device"]
 
 
 class Kernel(Protocol):
-    """ANI for a fixed composition, on checked float64 positions in nm."""
+    """ANI for a fixed composition, on checked float64 positions and box vectors in nm."""
 
-    def evaluate(self, positions: NDArray[np.float64]) -> Evaluation:
+    def evaluate(
+        self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
+    ) -> Evaluation:
         """Return energy, forces and member energies."""
 
-    def member_energies(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    def member_energies(
+        self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
         """Return the energy of every member without forces."""
+
+    def batch(self, positions: NDArray[np.float64]) -> BatchEvaluation:
+        """Return the same for many geometries, (k, n, 3)."""
 
 
 KernelFactory = Callable[[AniParameters, list[str], str, str], Kernel]

@@ -14,7 +14,13 @@ from openmm.app import Element
 from nnpmm.errors import ModelError, RegionError
 from nnpmm.models.ani.backends import BACKENDS, Kernel, choose_backend, choose_device
 from nnpmm.models.ani.parameters import AniParameters
-from nnpmm.models.protocol import Evaluation, checked_positions
+from nnpmm.models.protocol import (
+    BatchEvaluation,
+    Evaluation,
+    checked_batch,
+    checked_box,
+    checked_positions,
+)
 from nnpmm.units import HARTREE_TO_KJ_PER_MOL, in_md_units
 
 __all__ = ["AniEvaluator", "AniModel"]
@@ -116,27 +122,48 @@ class AniEvaluator:
             model.parameters, symbols, model.device, model.precision
         )
 
-    def __call__(self, positions: Any) -> tuple[float, NDArray[np.float64]]:
+    def __call__(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
         """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm.
 
         Args:
-            positions: (n, 3) in nm or as a Quantity; the region must be whole.
+            positions: (n, 3) in nm or as a Quantity.
+            box: periodic box vectors as rows, (3, 3), in nm or as a Quantity, if the atoms are to
+                meet their own images; without it the region must be whole.
+
+        Raises:
+            SimulationError: another shape, a position that is not finite, or a box narrower than
+                twice the radial cutoff.
+        """
+        return self.evaluate(positions, box)[:2]
+
+    def evaluate(self, positions: Any, box: Any = None) -> Evaluation:
+        """Return energy, forces and the energy of every member at no further cost."""
+        return self._kernel.evaluate(self._positions(positions), self._box(box))
+
+    def member_energies(self, positions: Any, box: Any = None) -> NDArray[np.float64]:
+        """Return every member's energy, (m,), kJ/mol; their spread is the model's uncertainty."""
+        return self._kernel.member_energies(self._positions(positions), self._box(box))
+
+    def batch(self, positions: Any) -> BatchEvaluation:
+        """Evaluate many geometries of the region in one go: scans, reweighting.
+
+        Args:
+            positions: (k, n, 3) in nm or as a Quantity; the region must be whole in each.
 
         Raises:
             SimulationError: another shape, or a position that is not finite.
         """
-        return self.evaluate(positions)[:2]
+        array = in_md_units(positions, unit.nanometer)
+        return self._kernel.batch(checked_batch(array, len(self.atomic_numbers)))
 
-    def evaluate(self, positions: Any) -> Evaluation:
-        """Return energy, forces and the energy of every member at no further cost."""
-        return self._kernel.evaluate(self._checked(positions))
-
-    def member_energies(self, positions: Any) -> NDArray[np.float64]:
-        """Return every member's energy, (m,), kJ/mol; their spread is the model's uncertainty."""
-        return self._kernel.member_energies(self._checked(positions))
-
-    def _checked(self, positions: Any) -> NDArray[np.float64]:
+    def _positions(self, positions: Any) -> NDArray[np.float64]:
         return checked_positions(in_md_units(positions, unit.nanometer), len(self.atomic_numbers))
+
+    def _box(self, box: Any) -> NDArray[np.float64] | None:
+        if box is None:
+            return None
+        cutoff = self.model.parameters.symmetry_functions.radial_cutoff / 10
+        return checked_box(in_md_units(box, unit.nanometer), cutoff)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (AniEvaluator, (self.model, self.atomic_numbers))

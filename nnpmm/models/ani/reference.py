@@ -8,6 +8,7 @@ held against it.
 # No postponed annotations here: torch.jit.script reads the classes' annotations as types.
 
 import math
+from typing import Optional
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from nnpmm.models.ani.parameters import CELU_ALPHA, AniParameters
 from nnpmm.models.ani.threads import threads_for
-from nnpmm.models.protocol import Evaluation
+from nnpmm.models.protocol import BatchEvaluation, Evaluation, one_by_one
 from nnpmm.units import HARTREE_TO_KJ_PER_MOL
 
 __all__ = ["AniModule", "ReferenceKernel"]
@@ -120,24 +121,38 @@ class AniModule(nn.Module):
         self.to_angstrom = _NM_TO_ANGSTROM
         self.to(dtype)
 
-    def forward(self, positions: Tensor) -> Tensor:
+    def forward(self, positions: Tensor, box: Optional[Tensor] = None) -> Tensor:  # noqa: UP045
         """Return the energy of every member, shape (m,), kJ/mol, float64.
 
         Args:
-            positions: (n, 3) in nm, of any floating type; the region must be whole.
+            positions: (n, 3) in nm, of any floating type.
+            box: reduced periodic box vectors as rows, (3, 3), in nm, if the atoms meet their own
+                images; without it the region must be whole.
         """
         # A float32 position far from the origin has few digits left: shift before rounding.
         shifted = (positions - positions[0].detach()) * self.to_angstrom
-        aev = self.environment(shifted.to(self.radial_shifts.dtype))
+        dtype = self.radial_shifts.dtype
+        scaled_box: Optional[Tensor] = None  # noqa: UP045
+        if box is not None:
+            scaled_box = (box * self.to_angstrom).to(dtype)
+        aev = self.environment(shifted.to(dtype), scaled_box)
         energies = torch.zeros(1, dtype=torch.float64, device=positions.device)
         for network in self.networks:
             energies = energies + network(aev)
         return energies * self.hartree
 
-    def environment(self, positions: Tensor) -> Tensor:
+    def environment(
+        self,
+        positions: Tensor,
+        box: Optional[Tensor] = None,  # noqa: UP045
+    ) -> Tensor:
         """Return the AEV of every atom, (n, aev_length), from positions (n, 3) in angstrom."""
         i, j = self.pairs[0], self.pairs[1]
         vectors = positions.index_select(0, j) - positions.index_select(0, i)
+        if box is not None:
+            for axis in (2, 1, 0):  # nearest image in a reduced box
+                images = torch.round(vectors[:, axis] / box[axis, axis]).detach()
+                vectors = vectors - images.unsqueeze(1) * box[axis]
         distances = (vectors * vectors).sum(1).sqrt()
         near = (distances < self.radial_cutoff).nonzero().squeeze(1)
         i, j = i.index_select(0, near), j.index_select(0, near)
@@ -206,18 +221,29 @@ class ReferenceKernel:
         self._module = AniModule(parameters, symbols, dtype).to(device)
         self._device = device
 
-    def evaluate(self, positions: NDArray[np.float64]) -> Evaluation:
+    def evaluate(
+        self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
+    ) -> Evaluation:
         """Return energy, forces and member energies at positions (n, 3) in nm."""
         tensor = torch.tensor(positions, device=self._device, requires_grad=True)
         with threads_for(len(positions)):
-            members = self._module(tensor)
+            members = self._module(tensor, self._tensor(box))
             energy = members.mean()
             (gradient,) = torch.autograd.grad(energy, tensor)
         return Evaluation(
             float(energy.detach()), -gradient.cpu().numpy(), members.detach().cpu().numpy()
         )
 
-    def member_energies(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    def member_energies(
+        self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
         """Return the energy of every member, (m,), kJ/mol, without forces."""
         with torch.no_grad(), threads_for(len(positions)):
-            return self._module(torch.tensor(positions, device=self._device)).cpu().numpy()
+            return self._module(self._tensor(positions), self._tensor(box)).cpu().numpy()
+
+    def batch(self, positions: NDArray[np.float64]) -> BatchEvaluation:
+        """Return energies, forces and member energies of geometries (k, n, 3), one by one."""
+        return one_by_one(self, positions)
+
+    def _tensor(self, array: NDArray[np.float64] | None) -> Tensor | None:
+        return None if array is None else torch.tensor(array, device=self._device)

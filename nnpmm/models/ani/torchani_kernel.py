@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nnpmm.errors import ModelError, OptionalDependencyError
 from nnpmm.models.ani.parameters import CELU_ALPHA, AniParameters, Layer, SymmetryFunctions
 from nnpmm.models.ani.threads import threads_for
-from nnpmm.models.protocol import Evaluation
+from nnpmm.models.protocol import BatchEvaluation, Evaluation, one_by_one
 from nnpmm.units import HARTREE_TO_KJ_PER_MOL
 
 __all__ = ["TorchaniKernel", "import_torchani", "parameters_from_torchani"]
@@ -57,24 +57,40 @@ class TorchaniKernel:
         self._species = torch.tensor([[elements.index(s) for s in symbols]], device=device)
         self._device, self._dtype = device, dtype
 
-    def evaluate(self, positions: NDArray[np.float64]) -> Evaluation:
+    def evaluate(
+        self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
+    ) -> Evaluation:
         """Return energy, forces and member energies at positions (n, 3) in nm."""
         tensor = torch.tensor(positions, device=self._device, requires_grad=True)
         with threads_for(len(positions)):
-            members = self._energies(tensor)
+            members = self._energies(tensor, box)
             energy = members.mean()
             (gradient,) = torch.autograd.grad(energy, tensor, allow_unused=True)
         forces = np.zeros_like(positions) if gradient is None else -gradient.cpu().numpy()
         return Evaluation(float(energy.detach()), forces, members.detach().cpu().numpy())
 
-    def member_energies(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    def member_energies(
+        self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
         """Return the energy of every member, (m,), kJ/mol, without forces."""
         with torch.no_grad(), threads_for(len(positions)):
-            return self._energies(torch.tensor(positions, device=self._device)).cpu().numpy()
+            tensor = torch.tensor(positions, device=self._device)
+            return self._energies(tensor, box).cpu().numpy()
 
-    def _energies(self, positions: torch.Tensor) -> torch.Tensor:
+    def batch(self, positions: NDArray[np.float64]) -> BatchEvaluation:
+        """Return energies, forces and member energies of geometries (k, n, 3), one by one."""
+        return one_by_one(self, positions)
+
+    def _energies(self, positions: torch.Tensor, box: NDArray[np.float64] | None) -> torch.Tensor:
         angstrom = (10.0 * (positions - positions[0].detach())).to(self._dtype).unsqueeze(0)
-        species, aevs = self._aev((self._species, angstrom))
+        cell, periodic = None, None
+        if box is not None:
+            cell = torch.tensor(10.0 * box, device=self._device, dtype=self._dtype)
+            periodic = torch.ones(3, dtype=torch.bool, device=self._device)
+            # torchani's cell list wants every atom inside the cell.
+            images = torch.linalg.solve(cell.T, angstrom[0].detach().T).T.floor()
+            angstrom = angstrom - images @ cell
+        species, aevs = self._aev((self._species, angstrom), cell=cell, pbc=periodic)
         energies = torch.cat([member((species, aevs)).energies for member in self._members])
         return energies.to(torch.float64) * HARTREE_TO_KJ_PER_MOL
 
