@@ -11,7 +11,7 @@ import torch
 
 from nnpmm._version import __version__
 from nnpmm.errors import NnpmmError
-from nnpmm.models.ani import BACKENDS, PUBLISHED, choose_backend, choose_device
+from nnpmm.models.ani import BACKENDS, PUBLISHED, choose_backend
 from nnpmm.models.ani.weights import sources
 
 __all__ = ["Finding", "diagnose"]
@@ -124,12 +124,12 @@ def _try_platform(chosen: openmm.Platform) -> str | None:
 
 def _backends() -> list[Finding]:
     findings = []
+    fastest, device = choose_backend("auto")
     for name, backend in BACKENDS.items():
         remedy = backend.missing()
-        chosen = " (chosen by auto)" if name == choose_backend("auto") else ""
+        chosen = " (chosen by auto)" if name == fastest else ""
         detail = f"{backend.summary}{chosen}" if remedy is None else remedy
         findings.append(Finding("ANI backend", name, True if remedy is None else None, detail))
-    device = choose_device("auto")
     findings.append(Finding("ANI backend", "device", True, f"auto takes {device}"))
     return findings
 

@@ -36,6 +36,30 @@ def model_directory() -> Path:
     return path
 
 
+def load_with(name: str, backend: str, precision: str = "single", **choices):
+    """Load a model with one backend, or skip the test where the backend cannot be had."""
+    from nnpmm import load_model
+    from nnpmm.models.ani import BACKENDS
+
+    if (remedy := BACKENDS[backend].missing()) is not None:
+        pytest.skip(f"{backend} is not installed: {remedy}")
+    if precision not in BACKENDS[backend].precisions:
+        pytest.skip(f"{backend} has no {precision} precision")
+    return load_model(name, backend=backend, precision=precision, **choices)
+
+
+def usable_backends() -> list[tuple[str, str]]:
+    """Backends that are installed, each with every precision that it has."""
+    from nnpmm.models.ani import BACKENDS
+
+    return [
+        (name, precision)
+        for name, backend in sorted(BACKENDS.items())
+        for precision in backend.precisions
+        if backend.missing() is None
+    ]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_network_and_an_empty_cache(tmp_path_factory):
     """No test downloads anything or sees what the user has cached."""

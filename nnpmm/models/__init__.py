@@ -1,6 +1,7 @@
 """Potentials: the protocol they share, ANI, and loading by name or file."""
 
 from nnpmm.models.model_file import ModelFile, read_model_file
+from nnpmm.models.openmm_ml import OpenmmMlModel
 from nnpmm.models.protocol import Evaluation, Evaluator, Potential
 from nnpmm.models.registry import canonical_name, load_model
 from nnpmm.models.torchscript import TorchScriptModel
@@ -9,6 +10,7 @@ __all__ = [
     "Evaluation",
     "Evaluator",
     "ModelFile",
+    "OpenmmMlModel",
     "Potential",
     "TorchScriptModel",
     "canonical_name",

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnpmm.errors import SimulationError
 
+if TYPE_CHECKING:
+    import torch
+
 __all__ = [
     "BatchEvaluation",
     "Evaluation",
     "Evaluator",
     "Potential",
+    "ScriptableEvaluator",
+    "TensorEvaluator",
     "checked_batch",
     "checked_box",
     "checked_positions",
@@ -67,6 +72,26 @@ class Evaluator(Protocol):
 
     def batch(self, positions: Any) -> BatchEvaluation:
         """Evaluate many geometries of the same molecule, positions (k, n, 3) in nm, in one go."""
+
+
+@runtime_checkable
+class ScriptableEvaluator(Evaluator, Protocol):
+    """An evaluator that also exists as a torch module, which TorchScript can compile."""
+
+    def torch_module(self) -> torch.nn.Module:
+        """Return a module from positions (n, 3) in nm, float64, to the energy, a kJ/mol scalar."""
+
+
+@runtime_checkable
+class TensorEvaluator(Evaluator, Protocol):
+    """An evaluator that also takes and returns torch tensors, which may stay on a GPU."""
+
+    def evaluate_tensors(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return energy (kJ/mol, a scalar) and forces (n, 3) in kJ/mol/nm.
+
+        Args:
+            positions: (n, 3) in nm, of any floating type and device, of whole molecules.
+        """
 
 
 @runtime_checkable

@@ -9,6 +9,7 @@ from pathlib import Path
 from nnpmm.errors import ModelError, WeightsError
 from nnpmm.models.ani import PUBLISHED, AniModel, AniParameters, find_weights, load_parameters
 from nnpmm.models.model_file import read_model_file
+from nnpmm.models.openmm_ml import OpenmmMlModel, openmm_ml_names
 from nnpmm.models.torchscript import TorchScriptModel
 
 __all__ = ["canonical_name", "load_model"]
@@ -21,17 +22,22 @@ def load_model(
     device: str = "auto",
     *,
     precision: str = "single",
+    threads: int | None = None,
     weights: str | os.PathLike[str] | None = None,
-) -> AniModel | TorchScriptModel:
+) -> AniModel | TorchScriptModel | OpenmmMlModel:
     """Load a potential.
 
     Args:
         name: ``"ANI-2x"``, ``"ANI-1x"`` or ``"ANI-1ccx"``; the path of a model.json written by
-            prepare-nnp; or the path of a TorchScript file ``*.pt``.
+            prepare-nnp; the path of a TorchScript file ``*.pt``; or a name that openmm-ml knows,
+            such as ``"mace-off23-small"``.
         members: which networks of the ensemble to use, by 0-based index; None uses all.
-        backend: ``"auto"`` (the fastest that is there), ``"reference"`` or ``"torchani"``.
+        backend: ``"auto"`` (the fastest that is there for the device), or a name in
+            `nnpmm.models.ani.BACKENDS`: ``"cpu"``, ``"reference"``, ``"torchani"``, ``"nnpops"``.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:<index>"``.
         precision: ``"single"``, or ``"double"`` for checks.
+        threads: of the CPU. By default the cpu backend uses as many as OpenMM does: those of the
+            environment variable ``OPENMM_CPU_THREADS``, or all.
         weights: a folder with the model in NeuroChem layout; by default the sources listed in
             `nnpmm.models.ani.weights` are tried in turn.
 
@@ -49,6 +55,13 @@ def load_model(
                 f"{text}: members, weights, backend and precision are fixed in a TorchScript file"
             )
         return TorchScriptModel(os.path.abspath(text), device)
+    if not text.endswith(".json") and _spelling(text) is None and text in (openmm_ml_names() or ()):
+        if (members, weights, threads, precision, backend) != (None, None, None, "single", "auto"):
+            raise ModelError(
+                f"{text}: members, weights, backend, precision and threads are openmm-ml's choice; "
+                "leave them out"
+            )
+        return OpenmmMlModel(text, device)
     weights = None if weights is None else os.path.abspath(weights)
     if text.endswith(".json"):
         text = os.path.abspath(text)
@@ -57,12 +70,13 @@ def load_model(
         text = canonical_name(text)
         found = find_weights(text, weights)
         parameters, source = found.parameters, found.source
-    arguments = (text, members, backend, device, precision, weights)
+    arguments = (text, members, backend, device, precision, threads, weights)
     return AniModel(
         parameters.subset(members),
         backend=backend,
         device=device,
         precision=precision,
+        threads=threads,
         source=source,
         rebuild=(_load_again, arguments),
     )
@@ -74,14 +88,21 @@ def canonical_name(name: str) -> str:
     Raises:
         ModelError: no such model.
     """
-    spellings = {key.lower().replace("-", ""): key for key in PUBLISHED}
-    try:
-        return spellings[name.lower().replace("-", "").replace("_", "")]
-    except KeyError:
+    found = _spelling(name)
+    if found is None:
+        others = "pip install openmmml for more"
+        if openmm_ml_names() is not None:
+            others = "a name that openmm-ml knows"
         raise ModelError(
             f"found the model {name!r}, known: {', '.join(PUBLISHED)}, a model.json, a "
-            "TorchScript .pt"
-        ) from None
+            f"TorchScript .pt, {others}"
+        )
+    return found
+
+
+def _spelling(name: str) -> str | None:
+    spellings = {key.lower().replace("-", ""): key for key in PUBLISHED}
+    return spellings.get(name.lower().replace("-", "").replace("_", ""))
 
 
 def _prepared_parameters(path: str, weights: str | None) -> tuple[AniParameters, str]:
@@ -106,6 +127,9 @@ def _load_again(
     backend: str,
     device: str,
     precision: str,
+    threads: int | None,
     weights: str | None,
-) -> AniModel | TorchScriptModel:
-    return load_model(name, members, backend, device, precision=precision, weights=weights)
+) -> AniModel | TorchScriptModel | OpenmmMlModel:
+    return load_model(
+        name, members, backend, device, precision=precision, threads=threads, weights=weights
+    )

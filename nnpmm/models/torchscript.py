@@ -104,5 +104,20 @@ class TorchScriptEvaluator:
         array = in_md_units(positions, unit.nanometer)
         return one_by_one(self, checked_batch(array, len(self.atomic_numbers)))
 
+    def torch_module(self) -> torch.nn.Module:
+        """Return a module from whole positions (n, 3) in nm to the energy, kJ/mol, a scalar."""
+        return _Scalar(self._module)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return (TorchScriptEvaluator, (self.model, self.atomic_numbers))
+
+
+class _Scalar(torch.nn.Module):
+    """A module whose energy may come as an array of one element."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, positions: torch.Tensor) -> torch.Tensor:
+        return self.module(positions).sum()

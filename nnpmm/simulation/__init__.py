@@ -17,7 +17,7 @@ from nnpmm.simulation.config import (
 from nnpmm.simulation.inputs import MMSystem, load_system
 from nnpmm.simulation.protocol import RunResult, run_protocol
 from nnpmm.simulation.report import write_report
-from nnpmm.simulation.runner import prepare_system, run
+from nnpmm.simulation.runner import load_region, prepare_system, run
 from nnpmm.simulation.settings_template import template
 from nnpmm.simulation.stages import PreparedSystem
 from nnpmm.simulation.system_config import (
@@ -50,6 +50,7 @@ __all__ = [
     "WarmupConfig",
     "check_timestep",
     "load_config",
+    "load_region",
     "load_system",
     "parse_config",
     "prepare_system",

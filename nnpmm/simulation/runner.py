@@ -15,7 +15,7 @@ from nnpmm.simulation.protocol import RunResult, run_protocol
 from nnpmm.simulation.stages import PreparedSystem
 from nnpmm.simulation.timestep import check_timestep
 
-__all__ = ["prepare_system", "run"]
+__all__ = ["load_region", "prepare_system", "run"]
 
 
 def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSystem:
@@ -41,6 +41,7 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         backend=settings.backend,
         device=settings.device,
         precision=settings.precision,
+        threads=config.platform.threads,
         weights=settings.weights,
     )
     system = create_hybrid_system(mm.system, mm.topology, region, model)
@@ -57,6 +58,16 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         mm_system=mm,
         model_provenance=provenance,
     )
+
+
+def load_region(config: RunConfig) -> tuple[MMSystem, NDArray[np.int64], str]:
+    """Load the MM system; return it with the region's atoms and the name or file of its network.
+
+    Raises:
+        NnpmmError: an input or the selection is not usable.
+    """
+    mm = load_system(config)
+    return mm, *_region(config, mm)
 
 
 def _region(config: RunConfig, mm: MMSystem) -> tuple[NDArray[np.int64], str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
-from conftest import model_directory, shared_data
+from conftest import load_with, model_directory, shared_data, usable_backends
 
 from nnpmm.models import load_model
 from nnpmm.models.ani import BACKENDS
@@ -34,7 +36,7 @@ BOHR_IN_ANGSTROM = 0.529177210903
 
 @pytest.mark.parametrize("backend", sorted(BACKENDS))
 def test_methane_ani2x(backend):
-    model = load_model("ANI-2x", backend=backend, weights=model_directory())
+    model = load_with("ANI-2x", backend, weights=model_directory())
     evaluator = model.bind([6, 1, 1, 1, 1])
     energy, forces = evaluator(METHANE)
     total = (energy + evaluator.energy_offset) / HARTREE_TO_KJ_PER_MOL
@@ -55,8 +57,7 @@ def test_backends_agree_on_a_real_ligand(name):
         load_model(name, backend=backend, precision=precision, weights=model_directory())
         .bind(numbers)
         .evaluate(structure.positions)
-        for backend in sorted(BACKENDS)
-        for precision in ("double", "single")
+        for backend, precision in sorted(usable_backends(), key=lambda choice: choice[1])
     ]
     for other in results[1:]:
         np.testing.assert_allclose(other.energy, results[0].energy, rtol=0, atol=0.01)
@@ -81,12 +82,14 @@ def test_all_seven_elements_together():
 def _assert_single_equals_torchani_double(numbers, positions, force_tolerance=0.5):
     weights = model_directory()
     exact = load_model("ANI-2x", backend="torchani", precision="double", weights=weights)
-    fast = load_model("ANI-2x", backend="reference", weights=weights)
-    double = load_model("ANI-2x", backend="reference", precision="double", weights=weights)
     expected = exact.bind(numbers).evaluate(positions)
-    found = fast.bind(numbers).evaluate(positions)
-    np.testing.assert_allclose(found.energy, expected.energy, rtol=0, atol=0.01)
-    np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=force_tolerance)
-    found = double.bind(numbers).evaluate(positions)
-    np.testing.assert_allclose(found.energy, expected.energy, rtol=0, atol=1e-6)
-    np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=1e-5)
+    for backend in ("cpu", "reference"):
+        fast = load_model("ANI-2x", backend=backend, weights=weights)
+        found = fast.bind(numbers).evaluate(positions)
+        np.testing.assert_allclose(found.energy, expected.energy, rtol=0, atol=0.01)
+        np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=force_tolerance)
+        double = dataclasses.replace(fast, precision="double")
+        found = double.bind(numbers).evaluate(positions)
+        np.testing.assert_allclose(found.energy, expected.energy, rtol=0, atol=1e-6)
+        # torchani's forces carry the 1 / alpha of torch.celu in single precision.
+        np.testing.assert_allclose(found.forces, expected.forces, rtol=3e-8, atol=1e-4)

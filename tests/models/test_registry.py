@@ -11,7 +11,7 @@ import torch
 import nnpmm
 from nnpmm.errors import InputFileError, ModelError
 from nnpmm.models import TorchScriptModel, canonical_name, load_model
-from nnpmm.models.ani import AniModel
+from nnpmm.models.ani import BACKENDS, AniModel, choose_backend
 from nnpmm.preparation import prepare_nnp
 
 
@@ -46,7 +46,7 @@ def test_names_in_any_spelling(name, published):
     assert canonical_name(name) == published
 
 
-@pytest.mark.parametrize("name", ["ANI-3x", "", "mace", "ANI"])
+@pytest.mark.parametrize("name", ["ANI-3x", "", "mace-99", "ANI"])
 def test_an_unknown_model_lists_those_known(name):
     with pytest.raises(ModelError, match=r"known: ANI-2x, ANI-1x, ANI-1ccx, a model\.json") as info:
         load_model(name)
@@ -140,7 +140,7 @@ def test_torchscript_file_equals_the_model(prepared, molecule):
     model = load_model(prepared.with_name("model.pt"))
     assert isinstance(model, TorchScriptModel)
     assert model.provenance["backend"] == "torchscript"
-    evaluator, direct = model.bind(numbers), load_model(prepared).bind(numbers)
+    evaluator, direct = model.bind(numbers), load_model(prepared, backend="reference").bind(numbers)
     for _ in range(3):  # TorchScript optimises itself in the first calls
         energy, forces = evaluator(positions)
         np.testing.assert_allclose(energy, direct(positions)[0], rtol=0, atol=1e-3)
@@ -209,3 +209,30 @@ def test_parameters_in_memory_cannot_be_pickled(ani1x):
         pickle.dumps(model)
     with pytest.raises(TypeError, match="cannot be pickled"):
         pickle.dumps(model.bind([6, 1, 1, 1, 1]))
+
+
+def test_backend_and_device_are_chosen_together(monkeypatch):
+    """On a machine with a GPU: "auto" skips what does not run there, a CPU backend stays off it."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    assert choose_backend("cpu") == ("cpu", "cpu")
+    assert choose_backend("reference") == ("reference", "cuda")
+    assert choose_backend("reference", "cpu") == ("reference", "cpu")
+    assert choose_backend("auto", "cpu") == ("cpu", "cpu")
+    name, device = choose_backend("auto")
+    assert device == "cuda"
+    assert "cuda" in BACKENDS[name].devices
+    with pytest.raises(ModelError, match="found the device 'cuda', the backend 'cpu' allows: cpu"):
+        choose_backend("cpu", "cuda")
+
+
+def test_auto_on_a_machine_without_gpu_is_the_cpu_backend():
+    model = load_model("ANI-1x", device="cpu")
+    assert (model.backend, model.device) == ("cpu", "cpu")
+
+
+def test_threads_are_checked_and_kept():
+    model = load_model("ANI-1x", threads=1)
+    assert pickle.loads(pickle.dumps(model)).threads == 1
+    with pytest.raises(ModelError, match="found threads = 0, allowed: a whole number"):
+        load_model("ANI-1x", threads=0)

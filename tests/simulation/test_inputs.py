@@ -128,7 +128,9 @@ def test_amber():
         )
 
 
-def test_gromacs_with_include_directories_and_defines(tmp_path):
+def test_gromacs_with_include_directories_and_defines(tmp_path, monkeypatch):
+    # An installed GROMACS has a folder of the same name, which OpenMM would find.
+    monkeypatch.setenv("GMXDATA", str(tmp_path / "no-gromacs"))
     folder = shared_data("hsp90/ligand-3/ligand")
     files = {
         "type": "gromacs",

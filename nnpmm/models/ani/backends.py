@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,10 @@ from nnpmm.errors import ModelError, OptionalDependencyError
 from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.protocol import BatchEvaluation, Evaluation
 
-__all__ = ["BACKENDS", "Backend", "Kernel", "choose_backend", "choose_device"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["BACKENDS", "Backend", "Kernel", "TensorKernel", "choose_backend", "choose_device"]
 
 
 class Kernel(Protocol):
@@ -34,7 +37,15 @@ class Kernel(Protocol):
         """Return the same for many geometries, (k, n, 3)."""
 
 
-KernelFactory = Callable[[AniParameters, list[str], str, str], Kernel]
+@runtime_checkable
+class TensorKernel(Kernel, Protocol):
+    """A kernel that also takes and returns tensors, so that they can stay on a GPU."""
+
+    def evaluate_tensors(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return energy and forces from positions (n, 3) in nm of any floating type and device."""
+
+
+KernelFactory = Callable[[AniParameters, list[str], str, str, int | None], Kernel]
 
 
 @dataclass(frozen=True)
@@ -43,28 +54,42 @@ class Backend:
 
     Args:
         summary: what it is, for ``nnpmm doctor``.
-        factory: builds a kernel from parameters, chemical symbols, device and precision; imports
-            what it needs only then.
+        factory: builds a kernel from parameters, chemical symbols, device, precision and number of
+            threads; imports what it needs only then.
         missing: the remedy if a package is missing, else None.
+        precisions: what it can compute in.
+        devices: where it can compute.
     """
 
     summary: str
     factory: KernelFactory
     missing: Callable[[], str | None]
+    precisions: tuple[str, ...] = ("single", "double")
+    devices: tuple[str, ...] = ("cpu", "cuda")
+
+
+def _cpu(
+    parameters: AniParameters, symbols: list[str], device: str, precision: str, threads: int | None
+) -> Kernel:
+    from nnpmm.models.ani.cpu.kernel import CpuKernel
+
+    return CpuKernel(parameters, symbols, precision, threads)
 
 
 def _reference(
-    parameters: AniParameters, symbols: list[str], device: str, precision: str
+    parameters: AniParameters, symbols: list[str], device: str, precision: str, threads: int | None
 ) -> Kernel:
     from nnpmm.models.ani.reference import ReferenceKernel
 
-    return ReferenceKernel(parameters, symbols, device, precision)
+    return ReferenceKernel(parameters, symbols, device, precision, threads)
 
 
-def _torchani(parameters: AniParameters, symbols: list[str], device: str, precision: str) -> Kernel:
+def _torchani(
+    parameters: AniParameters, symbols: list[str], device: str, precision: str, threads: int | None
+) -> Kernel:
     from nnpmm.models.ani.torchani_kernel import TorchaniKernel
 
-    return TorchaniKernel(parameters, symbols, device, precision)
+    return TorchaniKernel(parameters, symbols, device, precision, threads)
 
 
 def _torchani_missing() -> str | None:
@@ -75,28 +100,67 @@ def _torchani_missing() -> str | None:
     return None
 
 
-# Fastest first: "auto" takes the first that is not missing.
+def _nnpops(
+    parameters: AniParameters, symbols: list[str], device: str, precision: str, threads: int | None
+) -> Kernel:
+    from nnpmm.models.ani.nnpops_kernel import NnpopsKernel
+
+    return NnpopsKernel(parameters, symbols, device, precision)  # on torch's own threads
+
+
+def _nnpops_missing() -> str | None:
+    if importlib.util.find_spec("NNPOps") is None:
+        return "conda install -c conda-forge nnpops"
+    return _torchani_missing()
+
+
+# Fastest first: "auto" takes the first that is not missing and runs on the device.
 BACKENDS: dict[str, Backend] = {
+    "cpu": Backend("numba loops and packed matrix products", _cpu, lambda: None, devices=("cpu",)),
     "reference": Backend("torch, members batched, autograd forces", _reference, lambda: None),
     "torchani": Backend("torchani's own classes, autograd forces", _torchani, _torchani_missing),
+    "nnpops": Backend(
+        "NNPOps' symmetry functions and batched networks", _nnpops, _nnpops_missing, ("single",)
+    ),
 }
 
 
-def choose_backend(name: str) -> str:
-    """Return the name of a backend that can be used; ``"auto"`` gives the fastest.
+def choose_backend(name: str, device: str = "auto") -> tuple[str, str]:
+    """Return the names of a backend and of a device that it can use.
+
+    Args:
+        name: of a backend; ``"auto"`` gives the fastest that is there for the device.
+        device: ``"auto"`` is ``"cuda"`` if torch sees a GPU and the backend can use it, else
+            ``"cpu"``; or a device by name.
 
     Raises:
-        ModelError: no backend of that name.
+        ModelError: no backend or device of that name, or a backend that does not run on the device.
         OptionalDependencyError: its package is missing; the message gives the install line.
     """
     if name == "auto":
-        return next(key for key, backend in BACKENDS.items() if backend.missing() is None)
+        device = choose_device(device)
+        for key, backend in BACKENDS.items():
+            if _kind(device) in backend.devices and backend.missing() is None:
+                return key, device
     if name not in BACKENDS:
         raise ModelError(f"found the backend {name!r}, available: auto, {', '.join(BACKENDS)}")
-    remedy = BACKENDS[name].missing()
+    backend = BACKENDS[name]
+    remedy = backend.missing()
     if remedy is not None:
         raise OptionalDependencyError(f"the backend {name!r} cannot be used here; {remedy}")
-    return name
+    if device == "auto" and len(backend.devices) == 1:
+        device = backend.devices[0]
+    device = choose_device(device)
+    if _kind(device) not in backend.devices:
+        raise ModelError(
+            f"found the device {device!r}, the backend {name!r} allows: "
+            f"{', '.join(backend.devices)}; choose another device or backend"
+        )
+    return name, device
+
+
+def _kind(device: str) -> str:
+    return device.partition(":")[0]
 
 
 def choose_device(name: str) -> str:
@@ -105,6 +169,8 @@ def choose_device(name: str) -> str:
     Raises:
         ModelError: not a device name, or a GPU that torch does not see.
     """
+    if name == "cpu":  # torch takes a second to import
+        return name
     import torch
 
     if name == "auto":

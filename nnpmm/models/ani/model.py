@@ -7,13 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from openmm import unit
 from openmm.app import Element
 
 from nnpmm.errors import ModelError, RegionError
-from nnpmm.models.ani.backends import BACKENDS, Kernel, choose_backend, choose_device
+from nnpmm.models.ani.backends import (
+    BACKENDS,
+    Kernel,
+    TensorKernel,
+    choose_backend,
+)
 from nnpmm.models.ani.parameters import AniParameters
+from nnpmm.models.ani.threads import thread_count
+from nnpmm.models.ani.torchscript import energy_module
 from nnpmm.models.protocol import (
     BatchEvaluation,
     Evaluation,
@@ -24,8 +32,6 @@ from nnpmm.models.protocol import (
 from nnpmm.units import HARTREE_TO_KJ_PER_MOL, in_md_units
 
 __all__ = ["AniEvaluator", "AniModel"]
-
-_PRECISIONS = ("single", "double")
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,7 @@ class AniModel:
         backend: ``"auto"`` or a name in `nnpmm.models.ani.backends.BACKENDS`.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:<index>"``.
         precision: ``"single"``, or ``"double"`` for checks.
+        threads: of the CPU; None leaves it to the backend (see `nnpmm.models.ani.threads`).
         source: where the weights came from.
         rebuild: a picklable function and its arguments that make this model again; without it the
             model cannot be pickled, and so neither a System that holds it.
@@ -52,14 +59,22 @@ class AniModel:
     backend: str = "auto"
     device: str = "auto"
     precision: str = "single"
+    threads: int | None = None
     source: str = "parameters given in Python"
     rebuild: tuple[Callable[..., Any], tuple[Any, ...]] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "backend", choose_backend(self.backend))
-        object.__setattr__(self, "device", choose_device(self.device))
-        if self.precision not in _PRECISIONS:
-            raise ModelError(f"found the precision {self.precision!r}, allowed: {_PRECISIONS}")
+        backend, device = choose_backend(self.backend, self.device)
+        object.__setattr__(self, "backend", backend)
+        object.__setattr__(self, "device", device)
+        if self.threads is not None:
+            thread_count(self.threads)
+        allowed = BACKENDS[self.backend].precisions
+        if self.precision not in allowed:
+            raise ModelError(
+                f"found the precision {self.precision!r}, the backend {self.backend!r} allows: "
+                f"{', '.join(allowed)}; take one of these or another backend"
+            )
 
     @property
     def name(self) -> str:
@@ -119,7 +134,7 @@ class AniEvaluator:
             model.parameters.self_energies[symbol] for symbol in symbols
         )
         self._kernel: Kernel = BACKENDS[model.backend].factory(
-            model.parameters, symbols, model.device, model.precision
+            model.parameters, symbols, model.device, model.precision, model.threads
         )
 
     def __call__(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
@@ -155,6 +170,27 @@ class AniEvaluator:
         """
         array = in_md_units(positions, unit.nanometer)
         return self._kernel.batch(checked_batch(array, len(self.atomic_numbers)))
+
+    def evaluate_tensors(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return energy, a scalar, and forces (n, 3) as tensors, in kJ/mol and nm.
+
+        Args:
+            positions: (n, 3) in nm, whole, of any floating type and device. They stay there if the
+                backend can read them; else it is given a copy in host memory.
+        """
+        if isinstance(self._kernel, TensorKernel):
+            return self._kernel.evaluate_tensors(positions)
+        energy, forces = self(positions.detach().cpu().numpy())
+        device = positions.device
+        return torch.tensor(energy, dtype=torch.float64), torch.from_numpy(forces).to(device)
+
+    def torch_module(self) -> torch.nn.Module:
+        """Return a module from whole positions (n, 3) in nm to the energy, for TorchScript.
+
+        Its code is that of the ``reference`` backend, whatever the backend of the evaluator.
+        """
+        symbols = _known_symbols(self.atomic_numbers, self.model)
+        return energy_module(self.model.parameters, symbols, self.model.precision)
 
     def _positions(self, positions: Any) -> NDArray[np.float64]:
         return checked_positions(in_md_units(positions, unit.nanometer), len(self.atomic_numbers))

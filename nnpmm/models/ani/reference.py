@@ -65,7 +65,8 @@ class _ElementNetwork(nn.Module):
         for d, layer in enumerate(self.layers):
             x = layer(x)
             if d < self.last:
-                x = torch.celu(x, self.alpha)
+                # CELU. torch.celu takes 1 / alpha in single precision on its way back.
+                x = self.alpha * nn.functional.elu(x / self.alpha)
         return x.squeeze(2).to(torch.float64).sum(1)
 
 
@@ -215,18 +216,23 @@ class ReferenceKernel:
     """The ``reference`` backend: `AniModule` and torch's autograd."""
 
     def __init__(
-        self, parameters: AniParameters, symbols: list[str], device: str, precision: str
+        self,
+        parameters: AniParameters,
+        symbols: list[str],
+        device: str,
+        precision: str,
+        threads: int | None = None,
     ) -> None:
         dtype = torch.float64 if precision == "double" else torch.float32
         self._module = AniModule(parameters, symbols, dtype).to(device)
-        self._device = device
+        self._device, self._threads = device, threads
 
     def evaluate(
         self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
     ) -> Evaluation:
         """Return energy, forces and member energies at positions (n, 3) in nm."""
         tensor = torch.tensor(positions, device=self._device, requires_grad=True)
-        with threads_for(len(positions)):
+        with threads_for(len(positions), self._threads):
             members = self._module(tensor, self._tensor(box))
             energy = members.mean()
             (gradient,) = torch.autograd.grad(energy, tensor)
@@ -238,8 +244,16 @@ class ReferenceKernel:
         self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
     ) -> NDArray[np.float64]:
         """Return the energy of every member, (m,), kJ/mol, without forces."""
-        with torch.no_grad(), threads_for(len(positions)):
+        with torch.no_grad(), threads_for(len(positions), self._threads):
             return self._module(self._tensor(positions), self._tensor(box)).cpu().numpy()
+
+    def evaluate_tensors(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Return energy and forces from positions (n, 3) in nm; nothing leaves the device."""
+        tensor = positions.detach().to(self._device, torch.float64).requires_grad_(True)
+        with threads_for(len(positions), self._threads):
+            energy = self._module(tensor).mean()
+            (gradient,) = torch.autograd.grad(energy, tensor)
+        return energy.detach(), -gradient
 
     def batch(self, positions: NDArray[np.float64]) -> BatchEvaluation:
         """Return energies, forces and member energies of geometries (k, n, 3), one by one."""

@@ -19,7 +19,14 @@ from nnpmm.models.ani.threads import threads_for
 from nnpmm.models.protocol import BatchEvaluation, Evaluation, one_by_one
 from nnpmm.units import HARTREE_TO_KJ_PER_MOL
 
-__all__ = ["TorchaniKernel", "import_torchani", "parameters_from_torchani"]
+__all__ = [
+    "TorchaniKernel",
+    "aev_computer",
+    "import_torchani",
+    "parameters_from_torchani",
+    "sequential",
+    "torchani_coordinates",
+]
 
 
 def import_torchani() -> Any:
@@ -44,25 +51,30 @@ class TorchaniKernel:
     """The ``torchani`` backend: torchani's AEV computer and network classes."""
 
     def __init__(
-        self, parameters: AniParameters, symbols: list[str], device: str, precision: str
+        self,
+        parameters: AniParameters,
+        symbols: list[str],
+        device: str,
+        precision: str,
+        threads: int | None = None,
     ) -> None:
         torchani = import_torchani()
         dtype = torch.float64 if precision == "double" else torch.float32
         elements = parameters.elements
-        self._aev = _aev_computer(torchani, parameters.symmetry_functions).to(device, dtype)
+        self._aev = aev_computer(torchani, parameters.symmetry_functions).to(device, dtype)
         self._members = [
-            torchani.ANIModel([_sequential(member[e]) for e in elements]).to(device, dtype)
+            torchani.ANIModel([sequential(member[e]) for e in elements]).to(device, dtype)
             for member in parameters.members
         ]
         self._species = torch.tensor([[elements.index(s) for s in symbols]], device=device)
-        self._device, self._dtype = device, dtype
+        self._device, self._dtype, self._threads = device, dtype, threads
 
     def evaluate(
         self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
     ) -> Evaluation:
         """Return energy, forces and member energies at positions (n, 3) in nm."""
         tensor = torch.tensor(positions, device=self._device, requires_grad=True)
-        with threads_for(len(positions)):
+        with threads_for(len(positions), self._threads):
             members = self._energies(tensor, box)
             energy = members.mean()
             (gradient,) = torch.autograd.grad(energy, tensor, allow_unused=True)
@@ -73,7 +85,7 @@ class TorchaniKernel:
         self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
     ) -> NDArray[np.float64]:
         """Return the energy of every member, (m,), kJ/mol, without forces."""
-        with torch.no_grad(), threads_for(len(positions)):
+        with torch.no_grad(), threads_for(len(positions), self._threads):
             tensor = torch.tensor(positions, device=self._device)
             return self._energies(tensor, box).cpu().numpy()
 
@@ -82,17 +94,29 @@ class TorchaniKernel:
         return one_by_one(self, positions)
 
     def _energies(self, positions: torch.Tensor, box: NDArray[np.float64] | None) -> torch.Tensor:
-        angstrom = (10.0 * (positions - positions[0].detach())).to(self._dtype).unsqueeze(0)
-        cell, periodic = None, None
-        if box is not None:
-            cell = torch.tensor(10.0 * box, device=self._device, dtype=self._dtype)
-            periodic = torch.ones(3, dtype=torch.bool, device=self._device)
-            # torchani's cell list wants every atom inside the cell.
-            images = torch.linalg.solve(cell.T, angstrom[0].detach().T).T.floor()
-            angstrom = angstrom - images @ cell
+        angstrom, cell, periodic = torchani_coordinates(positions, box, self._dtype)
         species, aevs = self._aev((self._species, angstrom), cell=cell, pbc=periodic)
         energies = torch.cat([member((species, aevs)).energies for member in self._members])
         return energies.to(torch.float64) * HARTREE_TO_KJ_PER_MOL
+
+
+def torchani_coordinates(
+    positions: torch.Tensor, box: NDArray[np.float64] | None, dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+    """Return coordinates (1, n, 3), cell (3, 3) and periodic flags (3,) as torchani takes them.
+
+    Args:
+        positions: (n, 3) in nm; the coordinates keep their gradient.
+        box: box vectors as rows, (3, 3), in nm, or None; then cell and flags are None too.
+        dtype: of coordinates and cell, in angstrom.
+    """
+    angstrom = (10.0 * (positions - positions[0].detach())).to(dtype).unsqueeze(0)
+    if box is None:
+        return angstrom, None, None
+    cell = torch.tensor(10.0 * box, device=positions.device, dtype=dtype)
+    # torchani's cell list wants every atom inside the cell.
+    images = torch.linalg.solve(cell.T, angstrom[0].detach().T).T.floor()
+    return angstrom - images @ cell, cell, torch.ones(3, dtype=torch.bool, device=cell.device)
 
 
 def parameters_from_torchani(model: Any, name: str) -> AniParameters:
@@ -147,7 +171,8 @@ def _layers(network: torch.nn.Module) -> tuple[Layer, ...]:
     )
 
 
-def _aev_computer(torchani: Any, functions: SymmetryFunctions) -> torch.nn.Module:
+def aev_computer(torchani: Any, functions: SymmetryFunctions) -> torch.nn.Module:
+    """Return torchani's AEV computer with these constants, in float64."""
     return torchani.AEVComputer(
         Rcr=functions.radial_cutoff,
         Rca=functions.angular_cutoff,
@@ -161,7 +186,8 @@ def _aev_computer(torchani: Any, functions: SymmetryFunctions) -> torch.nn.Modul
     )
 
 
-def _sequential(layers: tuple[Layer, ...]) -> torch.nn.Sequential:
+def sequential(layers: tuple[Layer, ...]) -> torch.nn.Sequential:
+    """Return one element's network as torchani's classes take it."""
     modules: list[torch.nn.Module] = []
     for depth, layer in enumerate(layers):
         linear = torch.nn.Linear(layer.weight.shape[1], layer.weight.shape[0])

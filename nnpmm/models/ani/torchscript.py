@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.ani.reference import AniModule
 
-__all__ = ["export_torchscript"]
+__all__ = ["energy_module", "export_torchscript"]
 
 
 class _RegionEnergy(nn.Module):
@@ -33,6 +33,18 @@ class _RegionEnergy(nn.Module):
         if positions.shape[0] != self.n_region:
             positions = positions.index_select(0, self.atoms)
         return self.ani(positions).mean()
+
+
+def energy_module(parameters: AniParameters, symbols: Sequence[str], precision: str) -> nn.Module:
+    """Return a module from positions (n, 3) in nm to the energy in kJ/mol, a float64 scalar.
+
+    Args:
+        parameters: the ensemble.
+        symbols: chemical symbol of each atom.
+        precision: ``"single"`` or ``"double"``.
+    """
+    dtype = torch.float64 if precision == "double" else torch.float32
+    return _RegionEnergy(AniModule(parameters, list(symbols), dtype), range(len(symbols))).eval()
 
 
 def export_torchscript(

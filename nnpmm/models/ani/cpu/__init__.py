@@ -1,0 +1,1 @@
+"""ANI on the CPU: numba loops and products of packed matrices."""

@@ -1,0 +1,89 @@
+"""The one compiled function that Python calls, kept on disk between processes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+
+from nnpmm.models.ani.cpu.neighbours import find_neighbours
+from nnpmm.models.ani.cpu.networks import apply_networks
+from nnpmm.models.ani.cpu.symmetry import add_atom_forces, describe_atom, find_pattern
+
+__all__ = ["evaluate_share"]
+
+
+def _compile(source: str) -> Callable[..., Any]:
+    @numba.njit(nogil=True, error_model="numpy", cache=True)
+    def evaluate_share(
+        blocks,
+        order,
+        positions,
+        cells,
+        constants,
+        layout,
+        networks,
+        atom_scratch,
+        network_scratch,
+        with_forces,
+        energies,
+        forces,
+    ):
+        """Evaluate some of the atoms, all the way from neighbours to forces.
+
+        Args:
+            blocks: (b, 3): element, and first and last place in ``order`` of its atoms.
+            order: atoms, counted through all geometries, sorted by element.
+            positions: (k n, 3), angstrom, float64.
+            cells, constants, layout, networks: see their classes.
+            atom_scratch, network_scratch: room of this thread.
+            with_forces: whether to compute forces.
+            energies: (members, k), hartree, added to.
+            forces: (k n, 3), hartree/angstrom, summed over members, added to.
+        """
+        source  # noqa: B018  # numba's cache looks at closures, not at what other modules hold
+        rows, gradient = network_scratch.rows, network_scratch.gradient
+        frame, unsorted = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
+        species, cutoff = constants.species, constants.radial_cutoff
+        index, neighbours = atom_scratch.cell_index, atom_scratch.neighbours
+        for block in range(len(blocks)):
+            element, first, last = blocks[block]
+            count = last - first
+            for row in range(count):
+                i = order[first + row]
+                n = find_neighbours(i, positions, species, cells, cutoff, index, neighbours)
+                unsorted[row] = find_pattern(n, constants, atom_scratch)
+            # Atoms that see the same pairs of elements share a tile.
+            by_pattern = np.argsort(unsorted[:count], kind="mergesort")
+            rows[:count] = 0
+            for row in range(count):
+                i = order[first + by_pattern[row]]
+                frame[row] = i // cells.n_atoms
+                network_scratch.pattern[row] = unsorted[by_pattern[row]]
+                n = find_neighbours(i, positions, species, cells, cutoff, index, neighbours)
+                describe_atom(rows[row], n, constants, atom_scratch)
+            apply_networks(
+                element, count, frame, energies, with_forces, layout, networks, network_scratch
+            )
+            if with_forces:
+                for row in range(count):
+                    i = order[first + by_pattern[row]]
+                    n = find_neighbours(i, positions, species, cells, cutoff, index, neighbours)
+                    add_atom_forces(forces, i, gradient[row], n, constants, atom_scratch)
+
+    return evaluate_share
+
+
+def _source_digest() -> str:
+    """Return a digest of this folder's modules: a change of any one makes the cache stale."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+evaluate_share = _compile(_source_digest())

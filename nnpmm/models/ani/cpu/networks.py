@@ -1,0 +1,236 @@
+"""The element networks: forward, and back to the symmetry functions, one member at a time.
+
+A member's weights of one element fit the second-level cache. Many columns of the symmetry functions
+are zero for whole groups of atoms: those of pairs of elements that none of them has nearby. A tile
+of rows takes the others alone, which changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from nnpmm.models.ani.cpu.functions import exponential, like
+from nnpmm.models.ani.cpu.packing import ColumnLayout, Networks, aligned
+from nnpmm.models.ani.cpu.simd import MAX_ROWS, multiply_tile
+from nnpmm.models.ani.parameters import CELU_ALPHA
+
+__all__ = ["NetworkScratch", "apply_networks"]
+
+_FAST = {"contract", "reassoc", "nsz"}  # NaN must survive
+
+
+class NetworkScratch(NamedTuple):
+    """Room for a block of atoms of one element."""
+
+    rows: NDArray[np.floating]  # (block, width): symmetry functions
+    gradient: NDArray[np.floating]  # (block, width)
+    pattern: NDArray[np.int64]  # (block,): one bit for each pair of elements that a row has
+    active: NDArray[np.bool_]  # (tiles, panels): columns that are not zero
+    runs: NDArray[np.int64]  # (tiles, runs, 2): first and last of neighbouring active columns
+    n_runs: NDArray[np.int64]  # (tiles,)
+    hidden: NDArray[np.floating]  # (layers - 1, block * widest)
+    product: NDArray[np.floating]  # (block * widest,)
+
+    @classmethod
+    def allocate(
+        cls, block: int, layout: ColumnLayout, networks: Networks, dtype: np.dtype
+    ) -> NetworkScratch:
+        """Return room for ``block`` atoms."""
+        n_layers = networks.widths.shape[1]
+        widest = int(networks.widths[:, 1:].max())
+        tiles, panels = -(-block // MAX_ROWS), layout.width // layout.panel
+        return cls(
+            rows=aligned((block, layout.width), dtype),
+            gradient=aligned((block, layout.width), dtype),
+            pattern=np.zeros(block, np.int64),
+            active=np.zeros((tiles, panels), np.bool_),
+            runs=np.empty((tiles, panels, 2), np.int64),
+            n_runs=np.empty(tiles, np.int64),
+            hidden=aligned((n_layers - 1, block * widest), dtype),
+            product=aligned((block * widest,), dtype),
+        )
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def apply_networks(e, rows, frame, energies, with_gradient, layout, networks, scratch):
+    """Evaluate every member for a block of atoms of element e.
+
+    Args:
+        e: the element.
+        rows: number of atoms in the block; their symmetry functions are in the scratch space.
+        frame: geometry that each atom belongs to.
+        energies: (members, geometries), float64, hartree; added to.
+        with_gradient: whether to leave the sum over members of dE/d(symmetry functions) in the
+            scratch space. Columns that a tile lacks get none.
+    """
+    _find_active(rows, layout, scratch)
+    top = networks.widths.shape[1] - 2
+    width = networks.widths[e, top + 1]
+    for m in range(networks.last_bias.shape[1]):
+        _forward(e, m, rows, networks, scratch)
+        _read_out(
+            scratch.hidden[top], networks.last, networks.bias_start[e, m, top], rows, width,
+            networks.last_bias[e, m], energies[m], frame,
+        )  # fmt: skip
+        if with_gradient:
+            _backward(e, m, rows, networks, scratch)
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _tile_edge(tile, rows):
+    """Return the first row of a tile: rows are cut evenly into the fewest tiles that hold them."""
+    return rows * tile // -(-rows // MAX_ROWS)
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _find_active(rows, layout, scratch):
+    """Mark each tile's panels that are not zero and join them into runs."""
+    panel, n_groups = layout.panel, len(layout.group_start) - 1
+    for tile in range(-(-rows // MAX_ROWS)):
+        pattern = 0
+        for row in range(_tile_edge(tile, rows), _tile_edge(tile + 1, rows)):
+            pattern |= scratch.pattern[row]
+        active, runs = scratch.active[tile], scratch.runs[tile]
+        active[: layout.group_start[0] // panel] = True
+        for group in range(n_groups):
+            first, last = layout.group_start[group], layout.group_start[group + 1]
+            active[first // panel : last // panel] = pattern >> group & 1
+        n = 0
+        for index in range(len(active)):
+            if active[index]:
+                if n == 0 or runs[n - 1, 1] != index * panel:
+                    runs[n, 0] = index * panel
+                    n += 1
+                runs[n - 1, 1] = (index + 1) * panel
+        scratch.n_runs[tile] = n
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _forward(e, m, rows, networks, scratch):
+    """Fill the hidden layers of one member."""
+    widths = networks.widths[e]
+    for layer in range(len(widths) - 1):
+        depth, width = widths[layer], widths[layer + 1]
+        start, hidden = networks.weight_start[e, m, layer], scratch.hidden[layer]
+        if layer == 0:
+            _multiply_in(hidden, networks.forward, start, depth, width, rows, networks, scratch)
+        else:
+            below = scratch.hidden[layer - 1]
+            _multiply(hidden, below, networks.forward, start, depth, width, rows, networks)
+        _activate(hidden, networks.bias, networks.bias_start[e, m, layer], rows, width)
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _backward(e, m, rows, networks, scratch):
+    """Add one member's dE/d(symmetry functions) to the gradient."""
+    widths = networks.widths[e]
+    top = len(widths) - 2
+    start = networks.bias_start[e, m, top]
+    _begin_backward(scratch.hidden[top], networks.last, start, rows, widths[top + 1])
+    for layer in range(top, -1, -1):
+        depth, width = widths[layer], widths[layer + 1]
+        start, hidden = networks.weight_start[e, m, layer], scratch.hidden[layer]
+        if layer > 0:
+            product = scratch.product
+            _multiply(product, hidden, networks.backward, start, width, depth, rows, networks)
+            _chain(scratch.hidden[layer - 1], product, rows * depth)
+        else:
+            _multiply_out(m > 0, hidden, start, depth, width, rows, networks, scratch)
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _multiply(c, a, packed, start, depth, width, rows, networks):
+    """Multiply a block of rows with a packed matrix (depth, width): C = A W."""
+    for column in range(0, width, networks.panel):
+        weights = start + column * depth
+        for tile in range(-(-rows // MAX_ROWS)):
+            first = _tile_edge(tile, rows)
+            count = _tile_edge(tile + 1, rows) - first
+            multiply_tile(
+                c, first * width + column, width, a, first * depth, depth, packed, weights, depth,
+                count, False,
+            )  # fmt: skip
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _multiply_in(c, packed, start, depth, width, rows, networks, scratch):
+    """Multiply the active columns of the symmetry functions with the first layer's weights."""
+    a = scratch.rows.reshape(scratch.rows.size)
+    for column in range(0, width, networks.panel):
+        weights = start + column * depth
+        for tile in range(-(-rows // MAX_ROWS)):
+            first = _tile_edge(tile, rows)
+            count = _tile_edge(tile + 1, rows) - first
+            for run in range(scratch.n_runs[tile]):
+                begin, end = scratch.runs[tile, run]
+                multiply_tile(
+                    c, first * width + column, width, a, first * depth + begin, depth, packed,
+                    weights + begin * networks.panel, end - begin, count, run > 0,
+                )  # fmt: skip
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _multiply_out(add, a, start, depth, width, rows, networks, scratch):
+    """Multiply the first layer's gradient with its weights, into the active columns."""
+    c, panel = scratch.gradient.reshape(scratch.gradient.size), networks.panel
+    for column in range(0, depth, panel):
+        weights = start + column * width
+        for tile in range(-(-rows // MAX_ROWS)):
+            if not scratch.active[tile, column // panel]:
+                continue
+            first = _tile_edge(tile, rows)
+            count = _tile_edge(tile + 1, rows) - first
+            multiply_tile(
+                c, first * depth + column, depth, a, first * width, width, networks.backward,
+                weights, width, count, add,
+            )  # fmt: skip
+
+
+@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+def _activate(x, bias, start, rows, width):
+    """Add the biases and apply CELU, in place."""
+    zero, one = like(0, x[0]), like(1, x[0])
+    alpha, inverse = like(CELU_ALPHA, x[0]), like(1 / CELU_ALPHA, x[0])
+    for row in range(rows):
+        for j in range(width):
+            value = x[row * width + j] + bias[start + j]
+            low = value if value < zero else zero
+            curved = alpha * (exponential(low * inverse) - one)
+            # Written so that NaN stays NaN.
+            x[row * width + j] = curved if value < zero else value
+
+
+@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+def _slope(y):
+    """Return the derivative of CELU from its value."""
+    one = like(1, y)
+    return one + y * like(1 / CELU_ALPHA, y) if y < like(0, y) else one
+
+
+@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+def _read_out(x, last, start, rows, width, bias, energies, frame):
+    """Add the last layer's output for every row to its geometry's energy, in float64."""
+    for row in range(rows):
+        total = like(0, x[0])
+        for j in range(width):
+            total += x[row * width + j] * last[start + j]
+        energies[frame[row]] += bias + np.float64(total)
+
+
+@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+def _begin_backward(x, last, start, rows, width):
+    """Replace the last hidden layer's values by dE/d(its sums)."""
+    for row in range(rows):
+        for j in range(width):
+            x[row * width + j] = last[start + j] * _slope(x[row * width + j])
+
+
+@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+def _chain(x, product, size):
+    """Replace a layer's values by dE/d(its sums), given dE/d(its values)."""
+    for j in range(size):
+        x[j] = product[j] * _slope(x[j])

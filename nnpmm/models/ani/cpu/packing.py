@@ -1,0 +1,155 @@
+"""The networks' weights in the order in which the compiled loops read them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnpmm.models.ani.cpu.simd import panel_width
+from nnpmm.models.ani.parameters import AniParameters
+
+__all__ = ["ColumnLayout", "Networks", "aligned", "pack_networks"]
+
+
+class ColumnLayout(NamedTuple):
+    """Where the symmetry functions stand in a row padded to whole panels.
+
+    Attributes:
+        panel: number of columns of a panel.
+        width: columns of a row.
+        columns: place of each column of the parameters, (aev_length,).
+        pair_index: number of each pair of elements, (elements, elements).
+        group_start: first column of each pair of elements by its number, with a last entry for the
+            end. These groups can be empty; the radial columns before them count as one that is not.
+    """
+
+    panel: int
+    width: int
+    columns: NDArray[np.int64]
+    pair_index: NDArray[np.int64]
+    group_start: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, parameters: AniParameters, dtype: np.dtype) -> ColumnLayout:
+        """Lay out the columns: the radial ones, then each pair of elements, each padded."""
+        functions = parameters.symmetry_functions
+        panel = panel_width(dtype)
+        n_pairs = int(functions.pair_index().max()) + 1
+        radial_width = _padded(functions.radial_length, panel)
+        group_width = _padded(functions.functions_per_pair, panel)
+        starts = radial_width + group_width * np.arange(n_pairs + 1)
+        angular = np.add.outer(starts[:-1], np.arange(functions.functions_per_pair)).ravel()
+        return cls(
+            panel,
+            int(starts[-1]),
+            np.concatenate([np.arange(functions.radial_length), angular]),
+            functions.pair_index(),
+            starts,
+        )
+
+
+class Networks(NamedTuple):
+    """All members' networks, packed.
+
+    Attributes:
+        panel: number of columns of a panel.
+        widths: padded number of inputs of each layer, (elements, layers).
+        forward, backward: weights in panels, one after the other.
+        weight_start: where a layer's weights begin in either, (elements, members, layers).
+        bias: biases of the hidden layers, one after the other.
+        bias_start: where a layer's begin, (elements, members, layers - 1).
+        last: weights of the last layer, which has one output, at ``bias_start`` too: it meets as
+            many columns as the last hidden layer has biases.
+        last_bias: (elements, members).
+    """
+
+    panel: int
+    widths: NDArray[np.int64]
+    forward: NDArray[np.floating]
+    backward: NDArray[np.floating]
+    weight_start: NDArray[np.int64]
+    bias: NDArray[np.floating]
+    bias_start: NDArray[np.int64]
+    last: NDArray[np.floating]
+    last_bias: NDArray[np.float64]
+
+
+def pack_networks(parameters: AniParameters, layout: ColumnLayout, dtype: np.dtype) -> Networks:
+    """Store all networks in the order in which they are read.
+
+    Raises:
+        ValueError: the networks of different elements or members differ in depth.
+    """
+    elements, members = parameters.elements, parameters.members
+    depths = {len(layers) for member in members for layers in member.values()}
+    if len(depths) != 1:
+        raise ValueError(f"found networks of depths {sorted(depths)}, expected one depth")
+    hidden = depths.pop() - 1
+    widths = np.zeros((len(elements), hidden + 1), np.int64)
+    weight_start = np.zeros((len(elements), len(members), hidden), np.int64)
+    bias_start = np.zeros((len(elements), len(members), hidden), np.int64)
+    last_bias = np.zeros((len(elements), len(members)))
+    forward: list[Any] = []
+    backward: list[Any] = []
+    bias: list[Any] = []
+    last: list[Any] = []
+    n_weights = n_biases = 0
+    for e, element in enumerate(elements):
+        for m, member in enumerate(members):
+            columns, width = layout.columns, layout.width
+            for depth, layer in enumerate(member[element][:-1]):
+                n_outputs = len(layer.bias)
+                padded = np.zeros((width, _padded(n_outputs, layout.panel)), dtype)
+                padded[columns, :n_outputs] = layer.weight.T
+                widths[e, depth], widths[e, depth + 1] = padded.shape
+                weight_start[e, m, depth], bias_start[e, m, depth] = n_weights, n_biases
+                forward.append(_panels(padded, layout.panel))
+                backward.append(_panels(padded.T, layout.panel))
+                bias.append(_fill(layer.bias, padded.shape[1], dtype))
+                final = member[element][-1]
+                is_last = depth == hidden - 1
+                last.append(_fill(final.weight[0] if is_last else [], padded.shape[1], dtype))
+                n_weights, n_biases = n_weights + padded.size, n_biases + padded.shape[1]
+                columns, width = np.arange(n_outputs), padded.shape[1]
+            last_bias[e, m] = member[element][-1].bias[0]
+    return Networks(
+        layout.panel,
+        widths,
+        _joined(forward, dtype),
+        _joined(backward, dtype),
+        weight_start,
+        np.concatenate(bias),
+        bias_start,
+        np.concatenate(last),
+        last_bias,
+    )
+
+
+def _padded(length: int, panel: int) -> int:
+    return -(-length // panel) * panel
+
+
+def _fill(values: Any, length: int, dtype: np.dtype) -> NDArray[np.floating]:
+    row = np.zeros(length, dtype)
+    row[: len(values)] = values
+    return row
+
+
+def _panels(matrix: NDArray[np.floating], panel: int) -> NDArray[np.floating]:
+    depth, columns = matrix.shape
+    return matrix.reshape(depth, columns // panel, panel).transpose(1, 0, 2).ravel()
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype) -> NDArray[np.floating]:
+    """Return zeros that begin at a cache line."""
+    size = int(np.prod(shape)) * dtype.itemsize
+    raw = np.zeros(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size].view(dtype).reshape(shape)
+
+
+def _joined(parts: list[NDArray[np.floating]], dtype: np.dtype) -> NDArray[np.floating]:
+    whole = aligned((sum(part.size for part in parts),), dtype)
+    return np.concatenate(parts, out=whole)
