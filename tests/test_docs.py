@@ -18,7 +18,10 @@ from nnpmm.models.ani import PUBLISHED
 DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
 # Code to be read only is fenced as "py"; a block fenced as "python" is run.
-RUN = [ROOT / "README.md", DOCS / "index.md", DOCS / "files.md", DOCS / "models.md"]
+RUN = [
+    *(ROOT / "README.md", DOCS / "index.md", DOCS / "files.md", DOCS / "models.md"),
+    *(DOCS / "openmm-ml.md", DOCS / "transports.md"),
+]
 
 
 def blocks(path: Path, language: str) -> list[str]:
@@ -76,8 +79,10 @@ def test_python_blocks_run(path, ligand_box, model_name, prepared, monkeypatch):
         "positions": ligand_box.positions,
         "region_positions": np.asarray(ligand_box.positions)[ligand_box.ligand_atoms],
     }
+    in_openmm_ml = f"nnpmm-{model_name.lower().replace('-', '')}"
     for block in code:
-        exec(compile(block.replace("ANI-2x", model_name), str(path), "exec"), namespace)
+        block = block.replace("ANI-2x", model_name).replace("nnpmm-ani2x", in_openmm_ml)
+        exec(compile(block, str(path), "exec"), namespace)
     if "forces" in namespace:
         n_atoms = len(ligand_box.ligand_atoms)
         assert tuple(namespace["forces"].shape) == (n_atoms, 3)

@@ -1,7 +1,7 @@
 """How a region described by a network and its force-field surroundings are joined."""
 
-from nnpmm.coupling.callback import NNP_FORCE_NAME
 from nnpmm.coupling.mechanical import Mechanical, create_hybrid_system
+from nnpmm.coupling.transports import NNP_FORCE_NAME
 from nnpmm.coupling.whole import make_whole, topology_bonds
 
 __all__ = [

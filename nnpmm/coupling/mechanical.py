@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from openmm.app import Topology
 
 from nnpmm.coupling.bonded import BONDED, connect_region, silence_terms
-from nnpmm.coupling.callback import RegionCallback, add_region_force
 from nnpmm.coupling.nonbonded import EWALD_METHODS, check_parameters, exclude_region_pairs
+from nnpmm.coupling.transports import add_in_own_group, check_transport, create_region_force
 from nnpmm.errors import ForceFieldError, InputFileError, RegionError
 from nnpmm.models.protocol import Potential
 from nnpmm.selection import atom_label
@@ -38,7 +38,19 @@ class Mechanical:
     V = V_NNP(region) + V_MM(rest) + sum over region atoms i and other atoms j of the force field's
     Coulomb and Lennard-Jones terms. Every bonded term and every pair inside the region is the
     network's; the region's bonds and angles are no longer constrained.
+
+    Args:
+        transport: the force that calls the network: ``"python"`` (OpenMM's PythonForce),
+            ``"torchscript"`` (openmm-torch's TorchForce) or ``"torch"`` (its PythonTorchForce).
+
+    Raises:
+        ConfigError: no such transport.
     """
+
+    transport: str = "python"
+
+    def __post_init__(self) -> None:
+        check_transport(self.transport)
 
     def couple(
         self,
@@ -65,14 +77,15 @@ class Mechanical:
                 silence_terms(force, region)
         exclude_region_pairs(nonbonded, region)
         connect_region(system, region, bonds)
-        periodic = system.usesPeriodicBoundaryConditions()
-        callback = RegionCallback(
+        force = create_region_force(
             potential.bind(np.array([element.atomic_number for element in elements])),
+            region,
             np.searchsorted(region, np.array(sorted(bonds), dtype=np.int64).reshape(-1, 2)),
-            periodic=periodic,
+            periodic=system.usesPeriodicBoundaryConditions(),
             exact_to_half_box=nonbonded.getNonbondedMethod() in EWALD_METHODS,
+            transport=self.transport,
         )
-        add_region_force(system, region, callback)
+        add_in_own_group(system, force)
 
 
 def create_hybrid_system(
@@ -100,6 +113,8 @@ def create_hybrid_system(
         InputFileError: topology and system differ in their number of atoms.
         RegionError: the region is empty, cuts a bond, or the model cannot describe it.
         ForceFieldError: the system holds a force that cannot be coupled, or lacks parameters.
+        ModelError: the model does not exist in the form that the coupling's transport needs.
+        OptionalDependencyError: that transport's package is not installed.
     """
     if topology.getNumAtoms() != mm_system.getNumParticles():
         raise InputFileError(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from openmm.app import Topology
 
-__all__ = ["WholeRegion", "make_whole", "topology_bonds"]
+__all__ = ["WholeRegion", "make_whole", "spanning_trees", "topology_bonds"]
 
 
 class WholeRegion:
@@ -24,7 +24,7 @@ class WholeRegion:
     def __init__(
         self, n_atoms: int, bonds: Iterable[Sequence[int]], *, gather: bool = True
     ) -> None:
-        self._steps, fragments = _spanning_trees(n_atoms, bonds)
+        self._steps, fragments = spanning_trees(n_atoms, bonds)
         self._fragments = fragments if gather else []
 
     def __call__(
@@ -88,9 +88,15 @@ def topology_bonds(
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
-def _spanning_trees(
+def spanning_trees(
     n_atoms: int, bonds: Iterable[Sequence[int]]
 ) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
+    """Return bonds (parent, child) that reach every atom, parents first, and each fragment's atoms.
+
+    Args:
+        n_atoms: number of atoms in the region.
+        bonds: pairs of 0-based indices within the region, shape (m, 2).
+    """
     neighbours: list[list[int]] = [[] for _ in range(n_atoms)]
     for i, j in bonds:
         neighbours[int(i)].append(int(j))
