@@ -3,7 +3,8 @@
 Systems: toluene in water, HSP90's ligand 3 in water, and its complex. Every round steps each
 variant for a while, so that a slow spell of the machine hits all of them; medians over rounds are
 printed.
-Prints a table, writes results/md_step.json. Usage: python benchmarks/md_step.py [--rounds 7]
+Prints a table, writes results/md_step.json and docs/images/md_step.png.
+Usage: python benchmarks/md_step.py [--rounds 7]
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-import time
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import openmm
-from common import data_folder, write_results
+from common import IMAGES, data_folder, write_results
 from openmm import app, unit
 
 import nnpmm
+from nnpmm.benchmarking import measure_steps, step_contexts
 
 SYSTEMS = {
     "toluene in water": ("amber", "toluene/toluene-explicit", "resname MBN", 200),
@@ -32,13 +34,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--model", default="ANI-2x")
+    parser.add_argument("--backends", nargs="+", default=["cpu", "reference", "torchani"])
     arguments = parser.parse_args()
     rows = []
     for name, (kind, stem, selection, steps) in SYSTEMS.items():
         topology, mm_system, positions, box = read(kind, stem)
         region = nnpmm.select_atoms(topology, selection)
         variants = {"MM": mm_system}
-        for backend in ("reference", "torchani"):
+        for backend in arguments.backends:
             model = nnpmm.load_model(arguments.model, backend=backend)
             variants[f"NNP/MM {backend}"] = nnpmm.create_hybrid_system(
                 mm_system, topology, region, model
@@ -46,11 +49,13 @@ def main() -> None:
         peer = openmm_ml(topology, mm_system, region)
         if peer is not None:
             variants["openmm-ml"] = peer
-        contexts = {key: context(system, positions, box) for key, system in variants.items()}
-        row = measure(contexts, steps, arguments.rounds)
-        rows.append({"system": name, "atoms": mm_system.getNumParticles(), **row})
+        contexts = step_contexts(variants, positions, box, platform="CPU")
+        timings = measure_steps(contexts, steps=steps, rounds=arguments.rounds)
+        rows.append({"system": name, "atoms": mm_system.getNumParticles(), "region": len(region)})
+        rows[-1]["ms_per_step"] = {key: t._asdict() for key, t in timings.items()}
         report(rows[-1])
     print(write_results("md_step", {"model": arguments.model, "rows": rows}))
+    draw(rows)
 
 
 def read(kind: str, stem: str) -> tuple[app.Topology, openmm.System, object, object]:
@@ -101,43 +106,36 @@ def openmm_ml(
         os.environ["HOME"] = old
 
 
-def context(system: openmm.System, positions: object, box: object) -> openmm.Context:
-    """A minimised context on the CPU platform with a 0.5 fs Langevin integrator."""
-    integrator = openmm.LangevinMiddleIntegrator(300.0, 1.0, 0.0005)
-    made = openmm.Context(system, integrator, openmm.Platform.getPlatformByName("CPU"))
-    made.setPeriodicBoxVectors(*box)
-    made.setPositions(positions)
-    openmm.LocalEnergyMinimizer.minimize(made, 100.0, 20)
-    made.setVelocitiesToTemperature(300.0, 1)
-    integrator.step(5)
-    return made
-
-
-def measure(contexts: dict[str, openmm.Context], steps: int, rounds: int) -> dict[str, object]:
-    """Median ms per step of every variant, its spread, and its ratio to MM."""
-    times: dict[str, list[float]] = {key: [] for key in contexts}
-    for _ in range(rounds):
-        for key, made in contexts.items():
-            start = time.perf_counter()
-            made.getIntegrator().step(steps)
-            made.getState(getEnergy=False)
-            times[key].append(1000 * (time.perf_counter() - start) / steps)
-    median = {key: float(np.median(values)) for key, values in times.items()}
-    return {
-        "ms_per_step": median,
-        "spread_ms": {key: float(np.ptp(values)) for key, values in times.items()},
-        "ratio_to_mm": {key: value / median["MM"] for key, value in median.items()},
-    }
-
-
 def report(row: dict) -> None:
-    """Print one system's rows."""
-    print(f"{row['system']}, {row['atoms']} atoms")
-    for key, value in row["ms_per_step"].items():
-        spread, ratio = row["spread_ms"][key], row["ratio_to_mm"][key]
+    """Print one system's rows and note the ratio to MM."""
+    print(f"{row['system']}, {row['atoms']} atoms, region of {row['region']}")
+    times = row["ms_per_step"]
+    row["ratio_to_mm"] = {key: t["median"] / times["MM"]["median"] for key, t in times.items()}
+    for key, t in times.items():
         print(
-            f"  {key:20s} {value:8.2f} ms/step (spread {spread:.2f})  {ratio:5.2f} x MM", flush=True
+            f"  {key:20s} {t['median']:8.2f} ms/step ({t['low']:.2f}-{t['high']:.2f})  "
+            f"{row['ratio_to_mm'][key]:5.2f} x MM",
+            flush=True,
         )
+
+
+def draw(rows: list[dict]) -> None:
+    """Bars: the step's cost as a multiple of the force field's."""
+    variants = [key for key in rows[0]["ratio_to_mm"] if key != "MM"]
+    figure, axes = plt.subplots(figsize=(8, 3.5), layout="constrained")
+    width = 0.8 / len(variants)
+    for k, variant in enumerate(variants):
+        places = np.arange(len(rows)) + (k - (len(variants) - 1) / 2) * width
+        bars = axes.bar(places, [row["ratio_to_mm"][variant] for row in rows], width, label=variant)
+        axes.bar_label(bars, fmt="%.2f", fontsize=7)
+    axes.axhline(1, color="black", linewidth=0.8)
+    axes.text(len(rows) - 0.55, 1.02, "MM", ha="right", va="bottom", fontsize=8)
+    labels = [f"{r['system']}\n{r['atoms']:,} atoms, region of {r['region']}" for r in rows]
+    axes.set_xticks(range(len(rows)), labels, fontsize=8)
+    axes.set_ylabel("cost of a step / MM")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    figure.savefig(IMAGES / "md_step.png", dpi=150)
 
 
 if __name__ == "__main__":

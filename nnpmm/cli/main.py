@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nnpmm import __version__
+from nnpmm.cli.benchmark import benchmark
 from nnpmm.cli.demo import demo
 from nnpmm.cli.doctor import doctor
 from nnpmm.cli.errors import run_app
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(doctor)
 app.command()(demo)
+app.add_typer(benchmark, name="benchmark")
 
 
 def _print_version(asked: bool) -> None:

@@ -1,0 +1,175 @@
+"""Cost of ANI-2x energy and forces: every backend, TorchANI with all threads, batches, large boxes.
+
+Molecules: the ligand of HSP90 (33 atoms, where the test data are) and three drugs of 33, 59 and 75
+atoms. Every backend is held against the float64 reference before it is timed. Prints tables, writes
+results/ani.json and docs/images/ani_cost.png.
+Usage: python benchmarks/ani.py [--rounds 20] [--model ANI-2x] [--name ani]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from functools import partial
+
+import matplotlib.pyplot as plt
+import numpy as np
+import psutil
+from common import IMAGES, data_folder, write_results
+
+from nnpmm.benchmarking import (
+    Molecule,
+    measure_networks,
+    molecule_from_structure,
+    sample_molecules,
+    time_in_turn,
+)
+from nnpmm.models import load_model
+from nnpmm.models.ani import BACKENDS
+
+SMALL = {"water": "O", "methanol": "CO", "toluene": "Cc1ccccc1"}
+BATCH = 64  # geometries
+WATERS = (100, 333, 1000, 3333)  # molecules of a periodic box
+EVALUATIONS = 100_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--model", default="ANI-2x")
+    parser.add_argument("--name", default="ani", help="of the results file and the picture")
+    arguments = parser.parse_args()
+    molecules = test_ligand() + sample_molecules()
+    rows = [row for m in molecules for row in molecule_rows(arguments.model, m, arguments.rounds)]
+    batches = [
+        batch_row(arguments.model, m, arguments.rounds) for m in sample_molecules(SMALL) + molecules
+    ]
+    boxes = [box_row(arguments.model, n) for n in WATERS]
+    memory = memory_row(arguments.model, molecules[0])
+    results = {"model": arguments.model, "molecules": rows, "batches": batches, "boxes": boxes}
+    print(write_results(arguments.name, results | {"memory": memory}))
+    draw(rows, arguments.name)
+
+
+def test_ligand() -> list[Molecule]:
+    """HSP90's ligand 3, if the test data are there."""
+    path = data_folder() / "hsp90/ligand-3/ligand/ligand.gro"
+    if not path.exists():
+        return []
+    return [molecule_from_structure(str(path), "resname LIG")._replace(name="HSP90 ligand 3")]
+
+
+def molecule_rows(name: str, molecule: Molecule, rounds: int) -> list[dict]:
+    models = [load_model(name, backend=key) for key, b in BACKENDS.items() if b.missing() is None]
+    reference = load_model(name, backend="reference", device="cpu", precision="double")
+    torchani = load_model(name, backend="torchani", threads=os.cpu_count())
+    peers = {"torchani, all threads": torchani.bind(molecule.numbers)}
+    rows = measure_networks(molecule, models, reference, rounds=rounds, peers=peers)
+    fastest_peer = min(row.timing.median for row in rows if row.backend.startswith("torchani"))
+    print(f"{molecule.name}, {len(molecule.numbers)} atoms")
+    found = []
+    for row in rows:
+        times = fastest_peer / row.timing.median
+        print(
+            f"  {row.backend:24s} {row.timing.median:8.2f} ms ({row.timing.low:.2f}-"
+            f"{row.timing.high:.2f})  {times:5.2f} x TorchANI's speed  {row.times_bound:5.2f} x "
+            f"bound  dE {row.energy_error:.1e}  dF {row.force_error:.1e}",
+            flush=True,
+        )
+        found.append(row._asdict() | {"timing": row.timing._asdict(), "speed_of_torchani": times})
+    return found
+
+
+def batch_row(name: str, molecule: Molecule, rounds: int) -> dict:
+    """Throughput of a batch beside single calls, both with the cpu backend."""
+    evaluator = load_model(name, backend="cpu").bind(molecule.numbers)
+    noise = np.random.default_rng(1).normal(scale=0.002, size=(BATCH, *molecule.positions.shape))
+    geometries = molecule.positions + noise
+
+    def one_by_one() -> None:
+        for geometry in geometries:
+            evaluator(geometry)
+
+    calls = {"single": one_by_one, "batch": partial(evaluator.batch, geometries)}
+    timings = time_in_turn(calls, rounds=max(5, rounds // 2))
+    gain = timings["single"].median / timings["batch"].median
+    per = {key: timing.median / BATCH for key, timing in timings.items()}
+    print(
+        f"batch of {BATCH}: {molecule.name}, {len(molecule.numbers)} atoms: single "
+        f"{per['single']:.3f} ms, in a batch {per['batch']:.3f} ms each, {gain:.2f} x",
+        flush=True,
+    )
+    return {"molecule": molecule.name, "atoms": len(molecule.numbers), "gain": gain, "ms": per}
+
+
+def box_row(name: str, n_molecules: int) -> dict:
+    """A periodic box of water: time and how far it is from the float64 reference."""
+    numbers, positions, box = water_box(n_molecules)
+    evaluator = load_model(name, backend="cpu").bind(numbers)
+    timing = time_in_turn({"": partial(evaluator, positions, box)}, rounds=5)[""]
+    row = {"atoms": len(numbers), "ms": timing.median, "us_per_atom": 1000 * timing.median}
+    row["us_per_atom"] /= len(numbers)
+    if n_molecules <= 1000:  # the reference's memory goes with the square
+        reference = load_model(name, backend="reference", precision="double").bind(numbers)
+        expected, found = reference.evaluate(positions, box), evaluator.evaluate(positions, box)
+        row["energy_error_per_atom"] = abs(found.energy - expected.energy) / len(numbers)
+        row["force_error"] = float(np.abs(found.forces - expected.forces).max())
+    print("periodic water:", {k: float(f"{v:.3g}") for k, v in row.items()}, flush=True)
+    return row
+
+
+def memory_row(name: str, molecule: Molecule) -> dict:
+    """Resident memory before and after many evaluations."""
+    evaluator = load_model(name, backend="cpu").bind(molecule.numbers)
+    evaluator(molecule.positions)
+    process = psutil.Process()
+    before = process.memory_info().rss / 2**20
+    for _ in range(EVALUATIONS):
+        evaluator(molecule.positions)
+    after = process.memory_info().rss / 2**20
+    print(f"resident memory: {before:.1f} MiB, after {EVALUATIONS} more: {after:.1f} MiB")
+    return {"evaluations": EVALUATIONS, "before_mib": before, "after_mib": after}
+
+
+def water_box(n_molecules: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Atomic numbers, positions and box (nm) of randomly turned molecules at 1 g/ml."""
+    generator = np.random.default_rng(0)
+    side = int(np.ceil(n_molecules ** (1 / 3)))
+    grid = np.stack(np.meshgrid(*[np.arange(side)] * 3), axis=-1).reshape(-1, 3)[:n_molecules]
+    water = np.array([[0, 0, 0], [0.0957, 0, 0], [-0.024, 0.0927, 0]])
+    positions = []
+    for centre in 0.3105 * grid:
+        rotation, _ = np.linalg.qr(generator.normal(size=(3, 3)))
+        positions.append(centre + water @ rotation.T)
+    return np.tile([8, 1, 1], n_molecules), np.concatenate(positions), 0.3105 * side * np.eye(3)
+
+
+def draw(rows: list[dict], name: str) -> None:
+    """Bars: milliseconds by molecule and backend."""
+    molecules = list(dict.fromkeys((row["molecule"], row["atoms"]) for row in rows))
+    backends = list(dict.fromkeys(row["backend"] for row in rows))
+    figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
+    width = 0.8 / len(backends)
+    for k, backend in enumerate(backends):
+        chosen = [row for row in rows if row["backend"] == backend]
+        places = np.arange(len(molecules)) + (k - (len(backends) - 1) / 2) * width
+        heights = [row["timing"]["median"] for row in chosen]
+        spread = [
+            [row["timing"]["median"] - row["timing"]["low"] for row in chosen],
+            [row["timing"]["high"] - row["timing"]["median"] for row in chosen],
+        ]
+        bars = axes.bar(places, heights, width, label=backend, yerr=spread)
+        axes.bar_label(bars, fmt="%.1f", fontsize=7)
+    axes.set_xticks(
+        range(len(molecules)),
+        [f"{molecule}\n{atoms} atoms" for molecule, atoms in molecules],
+    )
+    axes.set_ylabel("energy and forces, ms")
+    axes.set_title("ANI-2x, eight networks, on the CPU")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    figure.savefig(IMAGES / f"{name}_cost.png", dpi=150)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""Where and with what a figure was measured, kept with the figure."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+__all__ = ["machine", "versions", "write_record"]
+
+_PACKAGES = (
+    *("nnpmm", "openmm", "torch", "numba", "triton", "torchani", "openmmml", "openmmtorch"),
+    *("nnpops", "rdkit", "numpy"),
+)
+
+
+def machine() -> dict[str, Any]:
+    """Return processor, number of cores, GPU (None without one) and operating system."""
+    import torch
+
+    model = platform.processor()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        model = lines[0].partition(":")[2].strip() if lines else model
+    return {
+        "processor": model,
+        "cores": os.cpu_count(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "system": platform.system(),
+    }
+
+
+def versions(packages: tuple[str, ...] = _PACKAGES) -> dict[str, str]:
+    """Return versions of Python and of those of the packages that are installed."""
+    found = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def write_record(path: Path, results: Any, **more: Any) -> None:
+    """Write results with machine and versions as JSON."""
+    record = {"machine": machine(), "versions": versions(), **more, "results": results}
+    path.write_text(json.dumps(record, indent=2) + "\n")

@@ -1,0 +1,65 @@
+"""Times several things in turn, so that a slow spell of the machine hits all of them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ["Timing", "time_in_turn"]
+
+# The threads of BLAS and OpenMP wait by spinning for up to a tenth of a second: without a
+# pause they would slow down whatever comes next.
+_PAUSE = 0.15  # s
+_TURN = 0.05  # s that a turn should take at least
+
+
+class Timing(NamedTuple):
+    """Milliseconds of one call: the median over rounds, and the quartiles."""
+
+    median: float
+    low: float
+    high: float
+
+
+def time_in_turn(
+    calls: Mapping[str, Callable[[], Any]],
+    *,
+    rounds: int,
+    progress: Callable[[], None] = lambda: None,
+) -> dict[str, Timing]:
+    """Return what each call costs.
+
+    In every round each call has its turn: a pause, one call that is not counted, and then as many
+    as fill a twentieth of a second; their mean is one sample.
+
+    Args:
+        calls: what to time, by name.
+        rounds: number of rounds.
+        progress: called after every turn.
+    """
+    samples: dict[str, list[float]] = {name: [] for name in calls}
+    repeats = {}
+    for name, call in calls.items():
+        call()
+        repeats[name] = max(1, math.ceil(_TURN / _seconds(call, 1)))
+    for _ in range(rounds):
+        for name, call in calls.items():
+            time.sleep(_PAUSE)
+            call()
+            samples[name].append(1000 * _seconds(call, repeats[name]))
+            progress()
+    return {
+        name: Timing(*(float(np.percentile(values, p)) for p in (50, 25, 75)))
+        for name, values in samples.items()
+    }
+
+
+def _seconds(call: Callable[[], Any], repeats: int) -> float:
+    start = time.perf_counter()
+    for _ in range(repeats):
+        call()
+    return (time.perf_counter() - start) / repeats

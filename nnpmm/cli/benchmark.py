@@ -1,0 +1,161 @@
+"""``nnpmm benchmark``: what the network costs on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.table import Table
+
+    from nnpmm.models.ani import AniModel
+
+__all__ = ["benchmark"]
+
+benchmark = typer.Typer(
+    help="Time the network alone (ani), or a step of NNP/MM beside one of MM (md).",
+    no_args_is_help=True,
+)
+
+Model = Annotated[str, typer.Option(help="Name of the ANI model.")]
+Backends = Annotated[
+    str, typer.Option(help="Backends, separated by commas; all that work here if left out.")
+]
+Rounds = Annotated[int, typer.Option(min=1, help="Rounds; the median over them is printed.")]
+Output = Annotated[Path | None, typer.Option(help="Write the results to this JSON file too.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@benchmark.command()
+def ani(
+    structure: Annotated[
+        Path | None, typer.Argument(help="Structure file; three drugs if left out.")
+    ] = None,
+    selection: Annotated[str, typer.Option(help="Atoms of the structure to evaluate.")] = "all",
+    model: Model = "ANI-2x",
+    backends: Backends = "",
+    rounds: Rounds = 20,
+    output: Output = None,
+    debug: Debug = False,
+) -> None:
+    """Time energy and forces of a molecule with every backend, once each has been found right."""
+    from rich.console import Console
+
+    from nnpmm.benchmarking import (
+        measure_networks,
+        molecule_from_structure,
+        sample_molecules,
+        write_record,
+    )
+
+    molecules = (
+        sample_molecules()
+        if structure is None
+        else [molecule_from_structure(str(structure), selection)]
+    )
+    models = _models(model, backends)
+    reference = replace(models[0], backend="reference", device="cpu", precision="double")
+    rows = []
+    table = _table("molecule", "atoms", "backend", "ms", "quartiles", "x bound", "dE", "dF")
+    with _progress(len(molecules) * rounds * (len(models) + 1)) as advance:
+        for molecule in molecules:
+            rows += measure_networks(molecule, models, reference, rounds=rounds, progress=advance)
+    for row in rows:
+        table.add_row(
+            row.molecule, str(row.atoms), row.backend, f"{row.timing.median:.2f}",
+            f"{row.timing.low:.2f}-{row.timing.high:.2f}", f"{row.times_bound:.1f}",
+            f"{row.energy_error:.1e}", f"{row.force_error:.1e}",
+        )  # fmt: skip
+    Console().print(table)
+    typer.echo(
+        "x bound: times the bare matrix products at the rate of a large one here; dE in kJ/mol and "
+        "dF in kJ/mol/nm from the float64 reference"
+    )
+    if output is not None:
+        named = [row._asdict() | {"timing": row.timing._asdict()} for row in rows]
+        write_record(output, {"model": model, "rows": named})
+
+
+@benchmark.command()
+def md(
+    config: Annotated[
+        Path | None,
+        typer.Argument(help="Settings as for nnpmm run; paracetamol in water if left out."),
+    ] = None,
+    model: Model = "ANI-2x",
+    backends: Backends = "",
+    rounds: Rounds = 7,
+    steps: Annotated[int, typer.Option(min=1, help="Steps in each round.")] = 100,
+    output: Output = None,
+    debug: Debug = False,
+) -> None:
+    """Time a step of NNP/MM with every backend beside a step of the force field alone."""
+    from rich.console import Console
+
+    from nnpmm import simulation
+    from nnpmm.benchmarking import measure_steps, step_contexts, write_record
+    from nnpmm.coupling import create_hybrid_system
+    from nnpmm.simulation.demo import demo_config
+
+    settings = demo_config(Path("."), model) if config is None else simulation.load_config(config)
+    mm, region, name = simulation.load_region(settings)
+    systems = {"MM": mm.system}
+    for potential in _models(name, backends):
+        systems[potential.backend] = create_hybrid_system(mm.system, mm.topology, region, potential)
+    platform = None if settings.platform.name == "auto" else settings.platform.name
+    contexts = step_contexts(systems, mm.positions, mm.box_vectors, platform=platform)
+    with _progress(rounds * len(contexts)) as advance:
+        timings = measure_steps(contexts, steps=steps, rounds=rounds, progress=advance)
+    used = contexts["MM"].getPlatform().getName()
+    table = _table("system", "ms/step", "quartiles", "x MM")
+    table.title = f"{mm.system.getNumParticles()} atoms, region of {len(region)}, {name}, {used}"
+    for variant, timing in timings.items():
+        table.add_row(
+            variant if variant == "MM" else f"NNP/MM {variant}", f"{timing.median:.2f}",
+            f"{timing.low:.2f}-{timing.high:.2f}", f"{timing.median / timings['MM'].median:.2f}",
+        )  # fmt: skip
+    Console().print(table)
+    if output is not None:
+        rows = {variant: timing._asdict() for variant, timing in timings.items()}
+        write_record(output, {"model": name, "platform": used, "ms_per_step": rows})
+
+
+def _models(name: str, backends: str) -> list[AniModel]:
+    """Return the model with each backend asked for, or with each that works here."""
+    from nnpmm.errors import ModelError
+    from nnpmm.models import load_model
+    from nnpmm.models.ani import BACKENDS, AniModel
+
+    chosen = [part.strip() for part in backends.split(",") if part.strip()]
+    usable = [key for key, backend in BACKENDS.items() if backend.missing() is None]
+    models = [load_model(name, backend=key) for key in chosen or usable]
+    if not all(isinstance(model, AniModel) for model in models):
+        raise ModelError(f"{name}: a TorchScript file has no backends to compare")
+    return [model for model in models if isinstance(model, AniModel)]
+
+
+def _table(*columns: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE, padding=(0, 0, 0, 1))
+    for column in columns:
+        table.add_column(column, justify="right" if columns.index(column) else "left", no_wrap=True)
+    return table
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("measuring", total=total)
+        yield lambda: progress.advance(task)

@@ -1,0 +1,41 @@
+"""``nnpmm benchmark`` as a user calls it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from rdkit import Chem
+
+from nnpmm.cli.main import main
+
+
+def test_ani_prints_a_table_and_writes_json(call, paracetamol, tmp_path):
+    output, path = tmp_path / "ani.json", tmp_path / "paracetamol.pdb"
+    Chem.MolToPDBFile(paracetamol, str(path))
+    result = call(
+        main, "benchmark", "ani", path, "--model", "ANI-1x", "--backends", "cpu,reference",
+        "--rounds", "2", "--output", output,
+    )  # fmt: skip
+    assert result.status == 0, result.err
+    assert "cpu" in result.out
+    assert "x bound" in result.out
+    rows = json.loads(output.read_text())["results"]["rows"]
+    assert [row["backend"] for row in rows] == ["cpu", "reference"]
+    assert rows[0]["energy_error"] < 0.01
+    assert rows[0]["atoms"] == 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ani", "--backends", "gpu"], "found the backend 'gpu', available: auto, cpu"),
+        (["ani", "--model", "ANI-9"], "found the model 'ANI-9', known: ANI-2x"),
+        (["ani", "missing.pdb"], "missing.pdb"),
+        (["md", "missing.yaml"], "missing.yaml"),
+        (["ani", "--rounds", "0"], "--rounds"),
+        (["ani", "--model", "model.pt"], "model.pt"),
+    ],
+)
+def test_bad_input_is_one_line(call, arguments, message):
+    call(main, "benchmark", *arguments).assert_one_line_error(message)
