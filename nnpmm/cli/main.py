@@ -12,6 +12,7 @@ from nnpmm.cli.benchmark import benchmark
 from nnpmm.cli.demo import demo
 from nnpmm.cli.doctor import doctor
 from nnpmm.cli.errors import run_app
+from nnpmm.cli.permeation import permeation
 from nnpmm.cli.run import run
 
 __all__ = ["main"]
@@ -25,6 +26,7 @@ app.command()(run)
 app.command()(doctor)
 app.command()(demo)
 app.add_typer(benchmark, name="benchmark")
+app.add_typer(permeation, name="permeation")
 
 
 def _print_version(asked: bool) -> None:

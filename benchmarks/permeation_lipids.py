@@ -1,0 +1,93 @@
+"""Area per lipid and thickness of each coarse-grained bilayer, beside published values.
+
+Run: python benchmarks/permeation_lipids.py [--length 20] [--lipids DOPC,DPPC] [--engine auto]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from common import write_results
+from rich.console import Console
+from rich.table import Table
+
+from nnpmm.permeation.martini.engines import Stage, create_engine, read_frames
+from nnpmm.permeation.martini.geometry import periodic_center
+from nnpmm.permeation.martini.tables import LIPID_TAILS
+from nnpmm.permeation.protocol import preset
+from nnpmm.permeation.runs import equilibrated_bilayer, run_stages
+
+#: Experimental areas, nm^2, of fluid bilayers: Kucerka, Nieh, Katsaras, Biochim. Biophys. Acta
+#: 2011, 1808, 2761 (DLPC, POPC 30 C; DPPC 50 C); Kucerka et al., Biophys. J. 2008, 95, 2356 (DOPC).
+EXPERIMENT = {"DLPC": 0.608, "POPC": 0.643, "DPPC": 0.631, "DOPC": 0.674}
+BLOCKS = 5
+
+
+def mean_and_error(values):
+    """Mean, and its standard error from blocks."""
+    blocks = [block.mean() for block in np.array_split(np.asarray(values), BLOCKS)]
+    return float(np.mean(values)), float(np.std(blocks, ddof=1) / np.sqrt(BLOCKS))
+
+
+def measure(system, trajectory, start_ps):
+    """Area per lipid, nm^2, and distance of the phosphates of both leaflets, nm, by frame."""
+    phosphates = np.array([n for n, bead in enumerate(system.beads) if bead.name == "PO4"])
+    lipids = system.select("lipid")
+    areas, distances = [], []
+    for frame in read_frames(trajectory):
+        if frame.time <= start_ps:
+            continue
+        edge = frame.box[2]
+        heights = frame.positions[phosphates, 2] - periodic_center(frame.positions[lipids, 2], edge)
+        heights -= edge * np.round(heights / edge)
+        areas.append(2 * frame.box[0] * frame.box[1] / system.count("lipid"))
+        distances.append(heights[heights > 0].mean() - heights[heights < 0].mean())
+    return mean_and_error(areas), mean_and_error(distances)
+
+
+def run_lipid(name, options):
+    """Relax and run one bilayer; return its measures."""
+    settings = preset("short", lipids_per_leaflet=options.lipids_per_leaflet)
+    engine = create_engine(options.engine, threads=options.threads)
+    lipids = {name: options.lipids_per_leaflet}
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        system, start = equilibrated_bilayer(lipids, settings, engine, work / "relax")
+        stage = Stage(
+            name="measure",
+            length=1000.0 * options.length,
+            timestep=settings.equilibration_timestep,
+            ensemble="NPT",
+            temperature=options.temperature,
+            frame_interval=100.0,
+        )
+        result = run_stages(system, start, [stage], engine, work)
+        skipped = 0.0 if options.temperature == settings.temperature else 2000.0
+        return measure(system, result.trajectory, skipped)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lipids", default=",".join(LIPID_TAILS))
+    parser.add_argument("--length", type=float, default=20.0, help="ns for each lipid")
+    parser.add_argument("--temperature", type=float, default=300.0)
+    parser.add_argument("--lipids-per-leaflet", type=int, default=64)
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--threads", type=int, default=None)
+    options = parser.parse_args()
+    table = Table("lipid", "area / nm^2", "experiment", "P-P / nm", title="Bilayers")
+    results = {}
+    for name in options.lipids.split(","):
+        area, distance = run_lipid(name, options)
+        results[name] = {"area_nm2": area, "phosphate_distance_nm": distance}
+        shown = [f"{mean:.3f} +- {error:.3f}" for mean, error in (area, distance)]
+        table.add_row(name, shown[0], str(EXPERIMENT.get(name, "")), shown[1])
+    Console().print(table)
+    print(write_results("permeation_lipids", {"options": vars(options), "lipids": results}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""``nnpmm permeation``: coarse-grained simulations, their features and data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from nnpmm.permeation.jobs import JobReport
+
+__all__ = ["permeation"]
+
+permeation = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    help="Free energies of membrane permeation from short coarse-grained simulations.",
+)
+dataset = typer.Typer(no_args_is_help=True, help="Make and inspect data sets of features.")
+permeation.add_typer(dataset, name="dataset")
+
+_Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder of the data set.")]
+_DEFAULT_FOLDER = Path("permeation-data")
+
+
+@dataset.command()
+def build(
+    lipids: Annotated[str, typer.Option(help="Lipids, divided by commas.")] = "DOPC",
+    solutes: Annotated[
+        str, typer.Option(help="dimers, trimers:N, a .csv file, or graphs such as C1-P4,C3-N0.")
+    ] = "dimers",
+    preset: Annotated[str, typer.Option(help="Protocol: paper (21 ns) or short (6 ns).")] = "short",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a setting, as in --set lipids_per_leaflet=32."),
+    ] = None,
+    engine: Annotated[str, typer.Option(help="auto, gromacs or openmm.")] = "auto",
+    output: _Folder = _DEFAULT_FOLDER,
+    scratch: Annotated[Path | None, typer.Option(help="Folder for trajectories.")] = None,
+    cluster: Annotated[str, typer.Option(help="local, serial, or a YAML file.")] = "local",
+    workers: Annotated[int, typer.Option(help="Jobs at a time.")] = 1,
+    threads: Annotated[int, typer.Option(help="Threads of the engine in each job.")] = 1,
+    seed: Annotated[int, typer.Option(help="All seeds are derived from it.")] = 1,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try jobs again that were given up.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Run all simulations of a data set that are not done yet; call it again to go on."""
+    from nnpmm.permeation.campaign import build_dataset, require_some
+    from nnpmm.permeation.clusters import read_cluster
+    from nnpmm.permeation.dataset import DatasetSettings
+    from nnpmm.permeation.protocol import parse_changes
+    from nnpmm.permeation.protocol import preset as choose
+    from nnpmm.permeation.solutes import list_solutes
+
+    wanted = DatasetSettings(
+        protocol=choose(preset, **parse_changes(set_ or [])),
+        engine=engine,
+        seed=seed,
+        lipids=tuple(name.strip() for name in lipids.split(",")),
+        solutes=tuple(list_solutes(solutes)),
+    )
+    result = build_dataset(
+        wanted,
+        output,
+        cluster=read_cluster(cluster, workers=workers, threads=threads),
+        scratch=scratch,
+        retry_failed=retry_failed,
+        report=_print_report,
+    )
+    typer.echo(
+        f"{result.done} jobs done now, {result.already} were there, {len(result.failed)} failed"
+    )
+    require_some(result)
+
+
+def _print_report(report: JobReport, n: int, total: int) -> None:
+    from datetime import datetime
+
+    state = "done" if report.done else "FAILED"
+    reasons = "".join(f"; {reason}" for reason in report.reasons)
+    clock = datetime.now().strftime("%H:%M:%S")
+    typer.echo(f"{clock} [{n}/{total}] {report.job.name} {state} {report.seconds:.0f} s{reasons}")
+
+
+@dataset.command()
+def status(output: _Folder = _DEFAULT_FOLDER) -> None:
+    """Show how much of a data set is there, and what failed."""
+    from nnpmm.permeation.status import print_status
+
+    print_status(output)
+
+
+@dataset.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="File to write, .safetensors.")],
+    output: _Folder = _DEFAULT_FOLDER,
+) -> None:
+    """Write the features of all finished samples to one file: (samples, frames, 8) float32."""
+    from nnpmm.permeation.dataset import export_features
+
+    count = export_features(output, file)
+    typer.echo(f"{count} samples in {file}")
+
+
+label = typer.Typer(no_args_is_help=True, help="Free energies of the solutes of a data set.")
+permeation.add_typer(label, name="label")
+
+
+@label.command()
+def decouple(
+    lipid: Annotated[str, typer.Option(help="Lipid of the bilayer.")] = "DOPC",
+    solutes: Annotated[str, typer.Option(help="As for dataset build.")] = "N0-N0",
+    output: _Folder = _DEFAULT_FOLDER,
+    scratch: Annotated[Path | None, typer.Option(help="Folder for trajectories.")] = None,
+    threads: Annotated[int, typer.Option(help="Threads of GROMACS.")] = 1,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Compute dG of single solutes directly; they anchor the table of a lipid and check it."""
+    from nnpmm.permeation.dataset import WATER, Job, read_settings
+    from nnpmm.permeation.labels.store import read_anchors, run_direct
+    from nnpmm.permeation.solutes import list_solutes
+
+    settings, work = read_settings(output), (scratch or output / "scratch").resolve()
+    for solute in list_solutes(solutes):
+        for place in (WATER, lipid):
+            record = run_direct(Job(place, solute), settings, output, work, threads=threads)
+            typer.echo(
+                f"{place}/{solute}: decoupling {record['decoupling_kj']:.2f} +- "
+                f"{record['error_kj']:.2f} kJ/mol, overlap {record['overlap']:.2f}"
+            )
+        found = read_anchors(output, lipid, solute)[solute]
+        typer.echo(f"{lipid} {solute}: dG {found.free_energy:.2f} +- {found.error:.2f} kcal/mol")
+
+
+@label.command()
+def linear(
+    lipid: Annotated[str, typer.Option(help="Lipid of the bilayer.")] = "DOPC",
+    solutes: Annotated[str, typer.Option(help="As for dataset build.")] = "dimers",
+    output: _Folder = _DEFAULT_FOLDER,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Compute dG of all solutes of a shape from the runs of some, anchored at direct values."""
+    import json
+
+    from nnpmm.permeation.labels.store import label_linear
+    from nnpmm.permeation.solutes import list_solutes
+
+    labels = label_linear(output, lipid, list_solutes(solutes))
+    record = json.loads((output / "labels" / f"{lipid}.json").read_text(encoding="utf-8"))
+    for solute, (difference, error) in record["residuals"].items():
+        typer.echo(f"anchor {solute}: direct - predicted {difference:.2f} +- {error:.2f} kcal/mol")
+    worst = max(found.error for found in labels)
+    typer.echo(
+        f"{len(labels)} labels in {output / 'labels' / f'{lipid}.csv'}, largest error "
+        f"{worst:.2f} kcal/mol; overlap {record['overlap']['membrane']:.2f} in the membrane, "
+        f"{record['overlap']['water']:.2f} in water"
+    )

@@ -1,0 +1,1 @@
+"""Free energies of membrane permeation from short coarse-grained simulations."""

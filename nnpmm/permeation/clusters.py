@@ -1,0 +1,91 @@
+"""Where the jobs of a campaign run: this process, dask's processes on this machine, or SLURM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from nnpmm.errors import ConfigError, OptionalDependencyError
+from nnpmm.permeation.settings import Section
+
+__all__ = ["ClusterSettings", "create_cluster", "read_cluster"]
+
+
+class ClusterSettings(Section):
+    """Where jobs run."""
+
+    kind: Literal["serial", "local", "slurm"] = Field(
+        "local",
+        description="serial: one after the other in this process; local: dask's processes "
+        "on this machine; slurm: dask-jobqueue",
+    )
+    workers: int = Field(1, ge=1, description="jobs at a time")
+    threads: int = Field(1, ge=1, description="threads of the engine in each job")
+    queue: str | None = Field(None, description="slurm: partition")
+    account: str | None = Field(None, description="slurm: account")
+    memory: str = Field("2GB", description="slurm: memory of a worker")
+    walltime: str = Field("24:00:00", description="slurm: longest life of a worker")
+    directives: tuple[str, ...] = Field((), description="slurm: further #SBATCH lines")
+
+
+def read_cluster(request: str, *, workers: int, threads: int) -> ClusterSettings:
+    """Return where jobs run: ``local``, ``serial``, or as a YAML file of ``ClusterSettings`` says.
+
+    Args:
+        request: one of the two words, or the file.
+        workers: jobs at a time, where the file does not say.
+        threads: of the engine in each job, where the file does not say.
+
+    Raises:
+        ConfigError: the file cannot be read or holds an unknown or impossible setting.
+    """
+    data: dict[str, Any] = {"workers": workers, "threads": threads}
+    if request in ("local", "serial"):
+        data["kind"] = request
+    else:
+        try:
+            data |= dict(yaml.safe_load(Path(request).read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError, TypeError, ValueError, yaml.YAMLError) as error:
+            raise ConfigError(
+                f"cluster {request!r}: expected local, serial, or a YAML file with keys such as "
+                f"kind: slurm ({' '.join(str(error).split())})"
+            ) from None
+    try:
+        return ClusterSettings.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(
+            f"cluster {request!r}: {'.'.join(map(str, first['loc']))}: {first['msg']}; known "
+            f"settings: {', '.join(ClusterSettings.model_fields)}"
+        ) from None
+
+
+def create_cluster(cluster: ClusterSettings) -> Any:
+    """Return a dask cluster of processes here, or of SLURM jobs."""
+    if cluster.kind == "local":
+        from distributed import LocalCluster
+
+        return LocalCluster(
+            n_workers=cluster.workers, threads_per_worker=1, processes=True, dashboard_address=":0"
+        )
+    try:
+        from dask_jobqueue import SLURMCluster
+    except ImportError as error:
+        raise OptionalDependencyError(
+            "dask-jobqueue is not installed: pip install dask-jobqueue"
+        ) from error
+    made = SLURMCluster(
+        queue=cluster.queue,
+        account=cluster.account,
+        cores=1,
+        processes=1,
+        job_cpu=cluster.threads,
+        memory=cluster.memory,
+        walltime=cluster.walltime,
+        job_extra_directives=list(cluster.directives),
+    )
+    made.scale(jobs=cluster.workers)
+    return made

@@ -1,0 +1,71 @@
+"""Files that survive a crash: the old content or the new one, never a half; and the cache."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from nnpmm.errors import InputFileError
+
+__all__ = ["cache_directory", "load_arrays", "save_arrays", "write_atomically"]
+
+_METADATA = "nnpmm"
+
+
+def cache_directory() -> Path:
+    """Return ``NNPMM_CACHE_DIR``, else ``$XDG_CACHE_HOME/nnpmm``, else ``~/.cache/nnpmm``."""
+    configured = os.environ.get("NNPMM_CACHE_DIR")
+    if configured:
+        return Path(configured)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nnpmm"
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Replace a file by new content in one step; its folder is made if need be.
+
+    The temporary name holds the process's id, so that two processes may write the same file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_arrays(
+    path: Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
+) -> None:
+    """Write named arrays and a JSON record of what they are to a safetensors file, atomically."""
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    record = json.dumps(dict(metadata), sort_keys=True)
+    write_atomically(path, save(contiguous, metadata={_METADATA: record}))
+
+
+def load_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Read what ``save_arrays`` wrote: the arrays and the record.
+
+    Raises:
+        InputFileError: the file is missing, truncated, or not one of nnpmm's.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            record = json.loads((file.metadata() or {})[_METADATA])
+            return {name: file.get_tensor(name) for name in file.keys()}, record
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise InputFileError(
+            f"{path}: cannot be read ({error}); delete it and make it again"
+        ) from error

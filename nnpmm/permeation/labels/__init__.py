@@ -1,0 +1,1 @@
+"""Free energies of moving a solute from water to the midplane of a bilayer."""

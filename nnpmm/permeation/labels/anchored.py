@@ -1,0 +1,119 @@
+"""Absolute free energies: relative ones of all solutes, tied to direct ones of a few.
+
+With relative free energies r of every solute in membrane minus water, and direct dG of anchors a,
+
+    dG(k) = sum over a of w_a [ dG(a) + r(k) - r(a) ],   w_a = s_a^-2 / sum s^-2.
+
+The error adds those of the anchors and an upper bound of those of the differences,
+sum w_a^2 s_a^2 + sum w_a var(r(k) - r(a)). An anchor that disagrees shows in its residual, its
+direct value minus what the other anchors predict for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnpmm.errors import ConfigError
+from nnpmm.permeation.labels.estimates import KJ_PER_KCAL
+from nnpmm.permeation.labels.linear import LinearEstimate
+
+__all__ = ["Anchor", "Label", "Residual", "anchor_residuals", "anchored_labels"]
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A direct dG = G(midplane) - G(water) and its standard deviation, kcal/mol."""
+
+    free_energy: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Label:
+    """dG = G(midplane) - G(water) of a solute, kcal/mol.
+
+    Attributes:
+        solute: its graph.
+        free_energy: dG.
+        error: one standard deviation.
+        effective_samples: of MBAR, the smaller of those in membrane and water.
+    """
+
+    solute: str
+    free_energy: float
+    error: float
+    effective_samples: float
+
+
+@dataclass(frozen=True)
+class Residual:
+    """Direct value of an anchor minus what the others predict, kcal/mol, and its error."""
+
+    solute: str
+    difference: float
+    error: float
+
+
+def anchored_labels(
+    membrane: LinearEstimate, water: LinearEstimate, anchors: Mapping[str, Anchor]
+) -> list[Label]:
+    """Return dG of every solute that both estimates know, in the order of the first.
+
+    Args:
+        membrane: relative free energies at the midplane.
+        water: relative free energies in water.
+        anchors: direct values of some of these solutes; one is enough.
+
+    Raises:
+        ConfigError: there is no anchor, or one is not among the solutes.
+    """
+    names = [name for name in membrane.solutes if name in water.solutes]
+    if not anchors or not set(anchors) <= set(names):
+        raise ConfigError(
+            f"found the anchors {', '.join(anchors) or 'none'}, need at least one of the solutes "
+            "with relative free energies; run nnpmm permeation label decouple"
+        )
+    labels = []
+    for name in names:
+        value, variance = _predict(membrane, water, anchors, name)
+        samples = min(
+            float(estimate.effective[estimate.solutes.index(name)])
+            for estimate in (membrane, water)
+        )
+        labels.append(Label(name, value, float(np.sqrt(variance)), samples))
+    return labels
+
+
+def anchor_residuals(
+    membrane: LinearEstimate, water: LinearEstimate, anchors: Mapping[str, Anchor]
+) -> list[Residual]:
+    """Return for each of two or more anchors how far it is from what the others predict."""
+    residuals = []
+    for name, anchor in anchors.items():
+        others = {other: value for other, value in anchors.items() if other != name}
+        if others:
+            value, variance = _predict(membrane, water, others, name)
+            error = float(np.sqrt(variance + anchor.error**2))
+            residuals.append(Residual(name, anchor.free_energy - value, error))
+    return residuals
+
+
+def _predict(
+    membrane: LinearEstimate, water: LinearEstimate, anchors: Mapping[str, Anchor], name: str
+) -> tuple[float, float]:
+    """Return dG of one solute, kcal/mol, and its variance."""
+    weights = np.array([anchor.error**-2 for anchor in anchors.values()])
+    weights /= weights.sum()
+    value = variance = 0.0
+    for weight, (other, anchor) in zip(weights, anchors.items(), strict=True):
+        step, step_variance = 0.0, 0.0
+        for sign, estimate in ((1.0, membrane), (-1.0, water)):
+            pair = estimate.solutes.index(other), estimate.solutes.index(name)
+            step += sign * estimate.differences[pair] / KJ_PER_KCAL
+            step_variance += (estimate.errors[pair] / KJ_PER_KCAL) ** 2
+        value += weight * (anchor.free_energy + step)
+        variance += weight**2 * anchor.error**2 + weight * step_variance
+    return float(value), float(variance)

@@ -1,0 +1,81 @@
+"""What pymbar is asked, in one place: free energies, their errors, and the overlap of states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnpmm.errors import OptionalDependencyError, SimulationError
+
+__all__ = ["GAS_CONSTANT", "KJ_PER_KCAL", "MbarEstimate", "decorrelated", "estimate"]
+
+GAS_CONSTANT = 0.00831446261815324  # kJ/mol/K
+KJ_PER_KCAL = 4.184
+
+
+@dataclass(frozen=True)
+class MbarEstimate:
+    """Free energies by MBAR (Shirts and Chodera 2008), in units of kT.
+
+    Attributes:
+        differences: (states, states), row to column: f[column] - f[row].
+        errors: (states, states), one standard deviation.
+        effective: (states,) effective number of samples of each state.
+        overlap: second eigenvalue of the overlap matrix of the sampled states subtracted from 1;
+            0 where they fall apart into two groups (Klimovich, Shirts, Mobley 2015).
+    """
+
+    differences: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    effective: NDArray[np.float64]
+    overlap: float
+
+
+def decorrelated(series: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the indices of samples of a time series that are nearly independent."""
+    timeseries = _pymbar().timeseries
+    if np.ptp(series) == 0.0:
+        return np.array([0])
+    inefficiency = timeseries.statistical_inefficiency(series)
+    return np.asarray(timeseries.subsample_correlated_data(series, g=inefficiency))
+
+
+def estimate(reduced: NDArray[np.float64], counts: NDArray[np.int64]) -> MbarEstimate:
+    """Return free energies of states from reduced potentials of pooled samples.
+
+    Args:
+        reduced: (states, samples), u/kT of every sample in every state; samples in the order of
+            the states that they come from.
+        counts: (states,) samples drawn from each state; 0 for states that were not simulated.
+
+    Raises:
+        SimulationError: the equations have no solution, for lack of samples or overlap.
+    """
+    pymbar = _pymbar()
+    try:
+        mbar = pymbar.MBAR(reduced, counts, initialize="BAR" if np.all(counts > 0) else "zeros")
+        found: dict[str, Any] = mbar.compute_free_energy_differences()
+        effective = mbar.compute_effective_sample_number()
+        overlap = mbar.compute_overlap()["scalar"]
+    except (pymbar.utils.ParameterError, np.linalg.LinAlgError, ValueError) as error:
+        raise SimulationError(f"MBAR found no free energies: {error}") from error
+    return MbarEstimate(
+        np.asarray(found["Delta_f"]), np.asarray(found["dDelta_f"]), effective, float(overlap)
+    )
+
+
+def _pymbar() -> Any:
+    try:
+        import logging
+
+        # It announces at import that JAX is not there.
+        logging.getLogger("pymbar").setLevel(logging.ERROR)
+        import pymbar
+        import pymbar.timeseries
+        import pymbar.utils
+    except ImportError as error:
+        raise OptionalDependencyError("pymbar is not installed: pip install pymbar") from error
+    return pymbar

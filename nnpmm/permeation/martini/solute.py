@@ -1,0 +1,116 @@
+"""Solutes as graphs of neutral beads, written in one line.
+
+The notation:
+
+* ``C1-C3-N0`` is a chain: a dash bonds a bead to the one before it.
+* ``C1-C1-C1+1-3`` is a ring: after ``+`` stand further bonds between beads, counted from 1.
+* ``C1-C1-C1.P4+2-4`` is branched: a dot begins a new chain that a further bond ties in.
+
+All bonds are standard Martini bonds (0.47 nm, 1250 kJ/mol/nm^2), without angle terms.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import combinations_with_replacement
+
+from nnpmm.errors import ForceFieldError
+from nnpmm.permeation.martini import tables
+from nnpmm.permeation.martini.force_field import Bead, Bond, MoleculeType
+
+__all__ = ["canonical_chain", "dimers", "parse_solute"]
+
+_CLOSURE = re.compile(r"^(\d+)-(\d+)$")
+_EXAMPLES = "for example C1-P4, C1-C3-N0, or the ring C1-C1-C1+1-3"
+
+
+def parse_solute(text: str) -> MoleculeType:
+    """Return the molecule that a line of the notation describes.
+
+    Raises:
+        ForceFieldError: a bead is unknown or charged, a bond is impossible, or the beads are not
+            all connected.
+    """
+    chains, *closures = text.strip().split("+")
+    if len(closures) > 1:
+        raise ForceFieldError(
+            f"solute {text!r}: found more than one '+', write further bonds as +1-3,2-4"
+        )
+    beads: list[Bead] = []
+    bonds: list[tuple[int, int]] = []
+    for chain in chains.split("."):
+        names = chain.split("-")
+        bonds += [(len(beads) + n, len(beads) + n + 1) for n in range(len(names) - 1)]
+        beads += [_bead(text, name, len(beads) + n + 1) for n, name in enumerate(names)]
+    for closure in closures[0].split(",") if closures else ():
+        bonds.append(_closure(text, closure, len(beads), bonds))
+    _check_connected(text, len(beads), bonds)
+    return MoleculeType(
+        text.strip(), "solute", tuple(beads), tuple(Bond(i, j) for i, j in sorted(bonds))
+    )
+
+
+def _bead(text: str, name: str, number: int) -> Bead:
+    if name in tables.NEUTRAL_BEADS:
+        return Bead(f"{name}", name)
+    allowed = ", ".join(tables.NEUTRAL_BEADS)
+    if name in tables.BEAD_TYPES:
+        raise ForceFieldError(
+            f"solute {text!r}: bead {number} is the charged {name}; solutes are built of the "
+            f"neutral beads {allowed}"
+        )
+    raise ForceFieldError(
+        f"solute {text!r}: found the bead {name!r}, known beads: {allowed}; {_EXAMPLES}"
+    )
+
+
+def _closure(
+    text: str, closure: str, n_beads: int, bonds: list[tuple[int, int]]
+) -> tuple[int, int]:
+    match = _CLOSURE.match(closure)
+    if match is None:
+        raise ForceFieldError(
+            f"solute {text!r}: found {closure!r} after '+', expected pairs of bead numbers such as "
+            "1-3"
+        )
+    i, j = sorted(int(number) - 1 for number in match.groups())
+    if i == j or i < 0 or j >= n_beads:
+        raise ForceFieldError(
+            f"solute {text!r}: found the bond {closure}, expected two different beads of 1 to "
+            f"{n_beads}"
+        )
+    if (i, j) in bonds:
+        raise ForceFieldError(f"solute {text!r}: the bond {closure} is there already; remove it")
+    return i, j
+
+
+def _check_connected(text: str, n_beads: int, bonds: Sequence[tuple[int, int]]) -> None:
+    reached, new = {0}, {0}
+    while new:
+        new = {b for i, j in bonds for a, b in ((i, j), (j, i)) if a in new} - reached
+        reached |= new
+    lost = sorted(set(range(n_beads)) - reached)
+    if lost:
+        raise ForceFieldError(
+            f"solute {text!r}: bead {lost[0] + 1} is not bonded to the rest; tie it in with a bond "
+            f"such as +1-{lost[0] + 1}"
+        )
+
+
+def canonical_chain(beads: Sequence[str]) -> str:
+    """Return the name of a linear chain that does not depend on the end it is read from.
+
+    The end that comes first is the more polar one, in the order of ``tables.BEAD_TYPES``, reversed:
+    apolar beads first, as in ``C1-P4``.
+    """
+    ranks = [-tables.BEAD_TYPES.index(bead) for bead in beads]
+    return "-".join(beads if ranks <= ranks[::-1] else list(reversed(beads)))
+
+
+def dimers() -> list[str]:
+    """Return all 105 dimers of the 14 neutral beads, apolar ones first."""
+    return [
+        canonical_chain(pair)
+        for pair in combinations_with_replacement(reversed(tables.NEUTRAL_BEADS), 2)
+    ]

@@ -1,0 +1,84 @@
+"""The published protocol: equilibrate, then a short production with the solute at the midplane.
+
+Two runs per solute: in the membrane, its centre held at the bilayer's midplane by a harmonic
+restraint on the height above the lipids' centre of mass, and free in a small cube of water.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import Field, ValidationError
+
+from nnpmm.errors import ConfigError
+from nnpmm.permeation.martini.engines import Restraint
+from nnpmm.permeation.settings import Length, Pressure, Section, Temperature, Time
+
+__all__ = ["PRESETS", "ProtocolSettings", "parse_changes", "preset"]
+
+
+class ProtocolSettings(Section):
+    """Lengths and conditions of the runs of one solute."""
+
+    lipids_per_leaflet: int = Field(64, ge=9, description="lipids in each leaflet")
+    waters_per_lipid: float = Field(15.0, ge=4, description="beads of water for each lipid")
+    water_box: Length = Field(3.0, description="edge of the cube of water, in nm")
+    temperature: Temperature = Field(300.0, gt=0, description="in K")
+    pressure: Pressure = Field(1.0, description="in bar")
+    bilayer_relaxation: Time = Field(
+        20_000.0, gt=0, description="NPT of a bilayer without solute, once per lipid, in ps"
+    )
+    nvt: Time = Field(2_000.0, gt=0, description="NVT with the solute, in ps")
+    npt: Time = Field(5_000.0, gt=0, description="NPT with the solute, in ps")
+    production: Time = Field(21_000.0, gt=0, description="in ps")
+    frame_interval: Time = Field(60.0, gt=0, description="between frames of the production, in ps")
+    equilibration_timestep: Time = Field(0.02, gt=0, le=0.04, description="in ps")
+    production_timestep: Time = Field(0.03, gt=0, le=0.04, description="in ps")
+    restraint: Restraint = Field(Restraint(), description="of the solute's height")
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames of a production."""
+        return round(self.production / self.frame_interval)
+
+
+PRESETS: dict[str, ProtocolSettings] = {
+    # 350 frames, as published.
+    "paper": ProtocolSettings(),
+    # 100 frames; a start from an equilibrated bilayer needs less time to settle.
+    "short": ProtocolSettings(nvt=200.0, npt=1_000.0, production=6_000.0),
+}
+
+
+def preset(name: str, **changes: object) -> ProtocolSettings:
+    """Return a preset, with some fields changed; unknown fields are refused.
+
+    Raises:
+        ConfigError: an unknown preset or field, or a value out of range.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"found the preset {name!r}, known presets: {', '.join(PRESETS)}")
+    try:
+        return ProtocolSettings.model_validate({**PRESETS[name].model_dump(), **changes})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ConfigError(
+            f"protocol settings: {key}: {first['msg']} (found {first['input']!r}); known settings: "
+            f"{', '.join(ProtocolSettings.model_fields)}"
+        ) from None
+
+
+def parse_changes(texts: Sequence[str]) -> dict[str, str]:
+    """Return the fields that lines such as ``production=6 ns`` change.
+
+    Raises:
+        ConfigError: a line is not of that form.
+    """
+    changes = {}
+    for text in texts:
+        key, found, value = text.partition("=")
+        if not found or not key.strip():
+            raise ConfigError(f"found {text!r}, expected a setting such as production='6 ns'")
+        changes[key.strip()] = value.strip()
+    return changes

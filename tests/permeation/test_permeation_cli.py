@@ -1,0 +1,78 @@
+"""The commands: what they print, and one line for every mistake."""
+
+import sys
+
+import pytest
+from martini_cases import needs_gmx
+
+from nnpmm.cli.errors import run_app
+from nnpmm.cli.permeation import permeation
+
+TINY = [
+    *("--set", "lipids_per_leaflet=16", "--set", "waters_per_lipid=6"),
+    *("--set", "bilayer_relaxation=20", "--set", "nvt=10", "--set", "npt=20"),
+    *("--set", "production=60 ps", "--set", "frame_interval=30 ps", "--engine", "gromacs"),
+]
+
+
+def main():
+    run_app(permeation, sys.argv[1:])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--lipids", "DSPC"], ["'DSPC'", "known lipids: DPPC, DOPC"]),
+        (["--solutes", "C1-X"], ["'X'", "known beads", "trimers:N"]),
+        (["--solutes", "C1-Qa"], ["charged Qa", "neutral beads"]),
+        (["--solutes", "C1.C1"], ["not bonded to the rest"]),
+        (["--preset", "long"], ["'long'", "known presets: paper, short"]),
+        (["--engine", "charmm"], ["'charmm'", "known engines: auto, gromacs, openmm"]),
+        (["--set", "lipid=3"], ["lipid: Extra inputs", "lipids_per_leaflet"]),
+        (["--set", "production=-1 ns"], ["production", "greater than 0"]),
+        (["--cluster", "pbs"], ["'pbs'", "local, serial, or a YAML file"]),
+        (["--workers", "0"], ["workers", "greater than or equal to 1"]),
+    ],
+)
+def test_bad_requests_leave_nothing(call, tmp_path, arguments, words):
+    folder = tmp_path / "set"
+    call(main, "dataset", "build", "-o", folder, *arguments).assert_one_line_error(*words)
+    assert not folder.exists()
+
+
+def test_a_bilayer_too_small_for_the_cutoff(call, tmp_path):
+    arguments = ["--cluster", "serial", "--set", "lipids_per_leaflet=9", "--solutes", "C1"]
+    found = call(main, "dataset", "build", "-o", tmp_path / "set", *arguments)
+    found.assert_one_line_error("at least 2.75 nm for the cutoff", "more lipids")
+
+
+def test_without_gmx(call, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    arguments = ["--engine", "gromacs", "--cluster", "serial", "-o", tmp_path / "set"]
+    found = call(main, "dataset", "build", *arguments)
+    found.assert_one_line_error("found no gmx on the PATH", "apt install gromacs")
+
+
+def test_no_data_set(call, tmp_path):
+    for command in (["dataset", "status"], ["dataset", "export", tmp_path / "x.safetensors"]):
+        found = call(main, *command, "-o", tmp_path / "none")
+        found.assert_one_line_error("found no dataset.json", "dataset build")
+    found = call(main, "label", "linear", "-o", tmp_path / "none")
+    found.assert_one_line_error("found no dataset.json")
+
+
+@needs_gmx
+def test_build_status_export_and_label(call, tmp_path):
+    folder = tmp_path / "set"
+    build = ["dataset", "build", "--solutes", "C1,P4", "--cluster", "serial", *TINY, "-o", folder]
+    found = call(main, *build)
+    assert found.status == 0 and "4 jobs done now, 0 were there, 0 failed" in found.out
+    assert "0 jobs done now, 4 were there" in call(main, *build).out
+    found = call(main, "dataset", "status", "-o", folder)
+    assert [line.split("│")[1:5] for line in found.out.splitlines() if "DOPC" in line] == [
+        [" DOPC  ", "    2 ", "      0 ", "       0 "]
+    ]
+    file = tmp_path / "all.safetensors"
+    assert "2 samples" in call(main, "dataset", "export", file, "-o", folder).out
+    found = call(main, "label", "linear", "--solutes", "C1,P4", "-o", folder)
+    found.assert_one_line_error("anchors none", "label decouple")

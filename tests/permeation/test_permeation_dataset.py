@@ -1,0 +1,218 @@
+"""Campaigns: resumable, locked, honest about failures. Most run a toy in place of an engine."""
+
+import json
+
+import numpy as np
+import pytest
+from martini_cases import needs_gmx
+
+from nnpmm.errors import ConfigError, ForceFieldError, InputFileError, SimulationError
+from nnpmm.permeation import campaign, jobs
+from nnpmm.permeation.checks import check_membrane_run, check_temperature
+from nnpmm.permeation.clusters import ClusterSettings, read_cluster
+from nnpmm.permeation.dataset import (
+    DatasetSettings,
+    Job,
+    export_features,
+    load_features,
+    open_dataset,
+    read_settings,
+)
+from nnpmm.permeation.features import FeatureTable
+from nnpmm.permeation.files import load_arrays
+from nnpmm.permeation.martini.engines import StageResult
+from nnpmm.permeation.protocol import preset
+from nnpmm.permeation.solutes import list_solutes, trimers
+from nnpmm.permeation.status import dataset_status
+
+SERIAL = ClusterSettings(kind="serial")
+TINY = preset(
+    "short",
+    lipids_per_leaflet=16,
+    waters_per_lipid=6,
+    bilayer_relaxation="20 ps",
+    nvt="10 ps",
+    npt="20 ps",
+    production="60 ps",
+    frame_interval="30 ps",
+)
+
+
+def _settings(**changes):
+    fields = {"protocol": TINY, "engine": "gromacs", "lipids": ["DOPC"], "solutes": ["C1", "P4"]}
+    return DatasetSettings(**(fields | changes))
+
+
+@pytest.fixture
+def toy_runs(monkeypatch):
+    """Replace simulations by one that fails for the (job, attempt) in the returned list."""
+    monkeypatch.setattr(campaign, "prepare_bilayer", lambda *_: None)
+    monkeypatch.setattr(jobs, "create_engine", lambda *_, **__: None)
+    monkeypatch.setattr(campaign, "create_engine", lambda *_, **__: None)
+    monkeypatch.setattr(jobs, "_provenance", lambda job, *_: {"simulated_ns": 1.5})
+    failing, seen = [], []
+
+    def simulate(job, settings, engine, work, seed):
+        attempt = sum(name == job.name for name, _ in seen)
+        seen.append((job.name, seed))
+        if (job.name, attempt) in failing:
+            raise SimulationError("the solute leaked: 1.2 nm")
+        values = np.full((settings.protocol.n_frames, 4), float(len(seen)), dtype=np.float32)
+        empty = np.zeros((2, 1, 1), dtype=np.float32)
+        return None, FeatureTable(values, empty, empty, values[:, 0])
+
+    monkeypatch.setattr(jobs, "_simulate", simulate)
+    return failing, seen
+
+
+def test_a_campaign_goes_on_where_it_was(toy_runs, tmp_path):
+    _, seen = toy_runs
+    settings = open_dataset(tmp_path, _settings())
+
+    def stop(report, n, total):
+        if n == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        campaign.build_dataset(settings, tmp_path, cluster=SERIAL, report=stop)
+    result = campaign.build_dataset(settings, tmp_path, cluster=SERIAL)
+    assert (result.already, result.done, result.failed) == (3, 1, ())
+    names = ["water/C1", "DOPC/C1", "water/P4", "DOPC/P4"]
+    assert [name for name, _ in seen] == names
+    assert len({seed for _, seed in seen}) == 4
+    assert campaign.build_dataset(settings, tmp_path, cluster=SERIAL).already == 4
+    features = load_features(tmp_path)
+    assert features.features.shape == (2, 2, 8) and features.features.dtype == np.float32
+    assert features.solutes == ("C1", "P4") and features.lipids == ("DOPC", "DOPC")
+    np.testing.assert_array_equal(features.features[1, 0], [3, 3, 3, 3, 4, 4, 4, 4])
+    assert export_features(tmp_path, tmp_path / "all.safetensors") == 2
+    arrays, record = load_arrays(tmp_path / "all.safetensors")
+    np.testing.assert_array_equal(arrays["features"], features.features)
+    assert record["features"][0]["name"] == "bondener"
+
+
+def test_failures_are_retried_once_and_listed(toy_runs, tmp_path):
+    failing, seen = toy_runs
+    failing += [("DOPC/C1", 0), ("DOPC/P4", 0), ("DOPC/P4", 1)]
+    settings = open_dataset(tmp_path, _settings())
+    result = campaign.build_dataset(settings, tmp_path, cluster=SERIAL)
+    assert result.done == 3
+    (failed,) = result.failed
+    assert failed.job == Job("DOPC", "P4") and len(failed.reasons) == 2
+    seeds = [seed for name, seed in seen if name == "DOPC/P4"]
+    assert len(set(seeds)) == 2
+    assert load_arrays(Job("DOPC", "C1").result(tmp_path))[1]["attempts"] == [
+        f"seed {dict(seen[:2])['DOPC/C1']}: the solute leaked: 1.2 nm"
+    ]
+    places, failures = dataset_status(tmp_path)
+    assert [(p.place, p.done, p.failed, p.retried) for p in places] == [
+        ("water", 2, 0, 0),
+        ("DOPC", 1, 1, 1),
+    ]
+    assert "leaked" in failures["DOPC/P4"]
+    assert load_features(tmp_path).solutes == ("C1",)
+    # It is not tried again unless asked for.
+    assert campaign.build_dataset(settings, tmp_path, cluster=SERIAL).done == 0
+    again = campaign.build_dataset(settings, tmp_path, cluster=SERIAL, retry_failed=True)
+    assert again.done == 1 and not dataset_status(tmp_path)[1]
+
+
+def test_lipids_and_solutes_may_be_added_but_nothing_changed(tmp_path):
+    open_dataset(tmp_path, _settings())
+    grown = open_dataset(tmp_path, _settings(lipids=["DPPC"], solutes=["N0"]))
+    assert grown.lipids == ("DOPC", "DPPC") and grown.solutes == ("C1", "P4", "N0")
+    assert read_settings(tmp_path) == grown
+    other = TINY.model_copy(update={"temperature": 310.0})
+    with pytest.raises(ConfigError, match=r"another protocol \(temperature: 300.0 there, 310.0\)"):
+        open_dataset(tmp_path, _settings(protocol=other))
+    with pytest.raises(ForceFieldError, match="known lipids"):
+        open_dataset(tmp_path, _settings(lipids=["XXXX"]))
+
+
+def test_two_campaigns_do_not_share_a_folder(toy_runs, tmp_path):
+    settings = open_dataset(tmp_path, _settings())
+
+    def second(report, n, total):
+        with pytest.raises(ConfigError, match="another build works on this data set"):
+            campaign.build_dataset(settings, tmp_path, cluster=SERIAL)
+
+    campaign.build_dataset(settings, tmp_path, cluster=SERIAL, report=second)
+
+
+def test_leaks_and_blow_ups_are_seen():
+    def table(height=0.0, area=0.65):
+        values = np.full((3, 4), area, dtype=np.float32)
+        heights = np.array([0.0, height, 0.01], dtype=np.float32)
+        return FeatureTable(values, values, values, heights)
+
+    check_membrane_run(table(), TINY)
+    with pytest.raises(SimulationError, match=r"leaked: 0.90 nm .* in frame 2"):
+        check_membrane_run(table(height=0.9), TINY)
+    with pytest.raises(SimulationError, match="leaked"):
+        check_membrane_run(table(height=np.nan), TINY)
+    with pytest.raises(SimulationError, match=r"fell apart: 1.40 nm\^2"):
+        check_membrane_run(table(area=1.4), TINY)
+    hot = StageResult(None, None, {"temperature": np.array([300.0, 350.0, 340.0])})
+    with pytest.raises(SimulationError, match="mean temperature 345 K, asked for 300 K"):
+        check_temperature(hot, TINY)
+
+
+def test_damaged_results_are_named(toy_runs, tmp_path):
+    settings = open_dataset(tmp_path, _settings())
+    campaign.build_dataset(settings, tmp_path, cluster=SERIAL)
+    path = Job("DOPC", "C1").result(tmp_path)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputFileError, match=r"C1\.safetensors: cannot be read .* delete it"):
+        load_features(tmp_path)
+
+
+def test_lists_of_solutes(tmp_path):
+    assert len(list_solutes("dimers")) == 105
+    assert list_solutes("trimers:50") == trimers(50) != trimers(50, seed=2)
+    assert len(set(trimers(1470))) == 1470
+    (tmp_path / "s.csv").write_text("name,solute\na,C1-P4\nb,C1-C1-C1+1-3\n")
+    assert list_solutes(str(tmp_path / "s.csv")) == ["C1-P4", "C1-C1-C1+1-3"]
+    assert list_solutes("C1-P4, N0,C1-P4") == ["C1-P4", "N0"]
+    with pytest.raises(ConfigError, match="1 to 1470"):
+        list_solutes("trimers:9999")
+    with pytest.raises(ForceFieldError, match=r"'dimer'.*allowed: dimers, trimers:N"):
+        list_solutes("dimer")
+    with pytest.raises(InputFileError, match="cannot read the list"):
+        list_solutes(str(tmp_path / "none.csv"))
+
+
+def test_clusters(tmp_path):
+    assert read_cluster("local", workers=2, threads=3).workers == 2
+    (tmp_path / "c.yaml").write_text("kind: slurm\nqueue: gpu\nworkers: 8\n")
+    found = read_cluster(str(tmp_path / "c.yaml"), workers=1, threads=4)
+    assert (found.kind, found.queue, found.workers, found.threads) == ("slurm", "gpu", 8, 4)
+    (tmp_path / "c.yaml").write_text("kind: slurm\nqueu: gpu\n")
+    with pytest.raises(ConfigError, match=r"queu: Extra inputs .* known settings: kind"):
+        read_cluster(str(tmp_path / "c.yaml"), workers=1, threads=4)
+    with pytest.raises(ConfigError, match="expected local, serial, or a YAML file"):
+        read_cluster("lokal", workers=1, threads=1)
+
+
+@needs_gmx
+def test_a_real_campaign_through_dask(tmp_path):
+    """Two jobs in processes of their own, from the grid to features."""
+    folder = tmp_path / "set"
+    settings = open_dataset(folder, _settings(solutes=["C1-P4"]))
+    ended = []
+    result = campaign.build_dataset(
+        settings, folder, scratch=tmp_path / "scratch", report=lambda *a: ended.append(a)
+    )
+    assert result.done == 2 and len(ended) == 2, result
+    arrays, record = load_arrays(Job("DOPC", "C1-P4").result(folder))
+    assert arrays["features"].shape == (2, 4) and arrays["features"].dtype == np.float32
+    assert [c["name"] for c in record["features"]] == [
+        "lj-mol-lip",
+        "apl",
+        "rmsd-lip",
+        "rmsd-mollip",
+    ]
+    assert arrays["phi"].shape == (2, 2, len(record["channels"]))
+    assert record["engine"].startswith("gromacs ") and record["beads"] == ["C1", "P4"]
+    assert record["protocol"] == json.loads(json.dumps(TINY.model_dump(mode="json")))
+    assert load_features(folder).features.shape == (1, 2, 8)
+    assert not list((tmp_path / "scratch").iterdir())

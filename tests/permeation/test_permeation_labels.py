@@ -1,0 +1,174 @@
+"""Labels: on Gaussian models whose free energies are known exactly."""
+
+import numpy as np
+import pytest
+from martini_cases import needs_gmx
+
+from nnpmm.errors import ConfigError
+from nnpmm.permeation.labels.anchored import Anchor, anchor_residuals, anchored_labels
+from nnpmm.permeation.labels.decoupling import (
+    DecouplingSettings,
+    decouple,
+    join_states,
+    read_dhdl,
+)
+from nnpmm.permeation.labels.estimates import GAS_CONSTANT, KJ_PER_KCAL, decorrelated, estimate
+from nnpmm.permeation.labels.linear import LinearEstimate, Samples, relative_free_energies
+from nnpmm.permeation.martini import interaction, parse_solute
+from nnpmm.permeation.martini.builder import build_water_box
+from nnpmm.permeation.martini.gromacs import GromacsEngine
+from nnpmm.permeation.martini.pair_energy import Channel
+
+KT = GAS_CONSTANT * 300.0
+CHANNELS = (Channel("water", "P4", 0.47), Channel("lipid", "C1", 0.47))
+
+
+def _epsilons(name):
+    return np.array(
+        [[interaction(b.type, c.type)[0] for c in CHANNELS] for b in parse_solute(name).beads]
+    )
+
+
+class GaussianSurroundings:
+    """phi of an ideal solute is normal; then F(eps) = eps.mu - eps.S.eps / 2kT exactly."""
+
+    def __init__(self, rng):
+        self.rng = rng
+        self.mu = np.array([-5.0, -3.0, -4.0, -2.0])
+        root = rng.normal(size=(4, 4)) * 0.25
+        self.covariance = root @ root.T
+
+    def free_energy(self, name):
+        e = _epsilons(name).ravel()
+        return e @ self.mu - e @ self.covariance @ e / (2 * KT)
+
+    def samples(self, name, n=400):
+        e = _epsilons(name).ravel()
+        mean = self.mu - self.covariance @ e / KT
+        phi = self.rng.multivariate_normal(mean, self.covariance, size=n).reshape(n, 2, 2)
+        return Samples(name, CHANNELS, phi, (), np.zeros((n, 0)))
+
+
+def test_linear_free_energies_are_exact_for_gaussian_surroundings():
+    model = GaussianSurroundings(np.random.default_rng(11))
+    simulated = ["C1-C1", "C5-N0", "C1-P4", "N0-P3", "P4-P5"]
+    targets = ["C3-P1", "Nda-P2", "P5-P5"]
+    recorded = [model.samples(name) for name in simulated]
+    found = relative_free_energies(recorded, targets, 300.0)
+    assert found.solutes == (*simulated, *targets)
+    exact = np.array([model.free_energy(name) for name in found.solutes])
+    errors = found.differences[0] - (exact - exact[0])
+    sigmas = np.maximum(found.errors[0], 1e-9)
+    assert np.all(np.abs(errors[1:]) < 4 * sigmas[1:]), (errors, sigmas)
+    assert np.ptp(exact) > 5.0 and sigmas[1:].max() < 1.0
+    assert 0.0 < found.overlap <= 1.0 and np.all(found.effective > 1)
+
+
+def test_inner_pairs_count():
+    rng = np.random.default_rng(3)
+    phi = np.zeros((200, 3, 2))
+    inner = rng.normal(-0.5, 0.1, size=(200, 1))
+    recorded = [Samples("C1-C1-C1", CHANNELS, phi, ((0, 2),), inner)]
+    found = relative_free_energies(recorded, ["P5-C1-P5"], 300.0)
+    gap = interaction("P5", "P5")[0] - interaction("C1", "C1")[0]
+    exact = -KT * np.log(np.mean(np.exp(-gap * inner / KT)))
+    assert found.differences[0, 1] == pytest.approx(exact, rel=0.05)
+
+
+def test_other_shapes_are_refused():
+    model = GaussianSurroundings(np.random.default_rng(1))
+    with pytest.raises(ConfigError, match="C1-C1-C1 has not the shape of C1-P4"):
+        relative_free_energies([model.samples("C1-P4")], ["C1-C1-C1"], 300.0)
+    with pytest.raises(ConfigError, match="found no finished simulations"):
+        relative_free_energies([], ["C1-P4"], 300.0)
+
+
+def test_harmonic_states():
+    """f = ln sqrt(k / k0) for oscillators; a state without samples follows by reweighting."""
+    rng = np.random.default_rng(5)
+    constants = np.array([1.0, 2.0, 4.0, 3.0])
+    counts = np.array([3000, 3000, 3000, 0])
+    x = np.concatenate([rng.normal(0, k**-0.5, n) for k, n in zip(constants, counts, strict=True)])
+    found = estimate(0.5 * constants[:, None] * x**2, counts)
+    exact = 0.5 * np.log(constants / constants[0])
+    assert np.all(np.abs(found.differences[0] - exact)[1:] < 4 * found.errors[0, 1:])
+    assert found.errors[0, 1:].max() < 0.03
+
+
+def test_correlated_series_are_thinned():
+    rng = np.random.default_rng(6)
+    white = rng.normal(size=2000)
+    slow = np.convolve(white, np.ones(20), mode="valid")
+    assert len(decorrelated(white)) > 1500
+    assert 30 < len(decorrelated(slow)) < 250
+    assert len(decorrelated(np.ones(10))) == 1
+
+
+def _linear(values, error):
+    values = np.array(values)
+    n = len(values)
+    names = ("C1-C1", "C1-P4", "P4-P5")
+    return LinearEstimate(
+        names, values[None] - values[:, None], np.full((n, n), error), np.ones(n), 1
+    )
+
+
+def test_anchors_tie_down_relative_values():
+    membrane, water = _linear([0.0, 5.0, 20.0], 0.3), _linear([0.0, -4.0, -3.0], 0.4)
+    anchors = {"C1-C1": Anchor(-4.0, 0.1)}
+    labels = {label.solute: label for label in anchored_labels(membrane, water, anchors)}
+    assert labels["C1-P4"].free_energy == pytest.approx(-4.0 + 9.0 / KJ_PER_KCAL)
+    expected = np.sqrt(0.1**2 + (0.3**2 + 0.4**2) / KJ_PER_KCAL**2)
+    assert labels["P4-P5"].error == pytest.approx(expected)
+    anchors["P4-P5"] = Anchor(-4.0 + 23.0 / KJ_PER_KCAL + 0.5, 0.2)
+    first, second = anchor_residuals(membrane, water, anchors)
+    assert second.difference == pytest.approx(0.5) and first.difference == pytest.approx(-0.5)
+    both = {label.solute: label for label in anchored_labels(membrane, water, anchors)}
+    assert both["C1-C1"].free_energy == pytest.approx(-4.0 + 0.5 * 0.2)  # weights 4 to 1
+    with pytest.raises(ConfigError, match="need at least one"):
+        anchored_labels(membrane, water, {})
+    with pytest.raises(ConfigError, match="found the anchors N0-N0"):
+        anchored_labels(membrane, water, {"N0-N0": Anchor(0.0, 1.0)})
+
+
+def test_dhdl_files(tmp_path):
+    lines = [
+        "# comment",
+        '@ s0 legend "dH/d\\xl\\f{} vdw-lambda = 0.0000"',
+        '@ s1 legend "\\xD\\f{}H \\xl\\f{} to 0.0000"',
+        '@ s2 legend "\\xD\\f{}H \\xl\\f{} to 1.0000"',
+        '@ s3 legend "pV (kJ/mol)"',
+        "0.0 -3.5 0.0 7.5 1.6",
+        "2.0 -3.6 0.0 7.4 1.6",
+        "2.0 -3.6 0.0 7.4 1.6",
+    ]
+    (tmp_path / "dhdl.xvg").write_text("\n".join(lines) + "\n")
+    times, energies = read_dhdl(tmp_path / "dhdl.xvg")
+    assert times.tolist() == [0.0, 2.0] and energies.tolist() == [[0.0, 7.5], [0.0, 7.4]]
+
+
+@needs_gmx
+def test_decoupling_runs_and_goes_on(tmp_path):
+    """Rough and short: a C1 bead does not like water."""
+    system, start = build_water_box(parse_solute("C1"))
+    engine = GromacsEngine(threads=1)
+    relaxed = engine.minimize(system, start, tmp_path)
+    settings = DecouplingSettings(
+        states=5, equilibration=10.0, production=40.0, sample_interval=0.2
+    )
+    told = []
+    found = decouple(
+        system, relaxed, engine, tmp_path, settings, progress=lambda *a: told.append(a)
+    )
+    assert len(told) == 5 and -25.0 < found.free_energy < 15.0 and 0 < found.overlap <= 1
+    assert decouple(system, relaxed, engine, tmp_path, settings) == found
+
+
+def test_a_row_of_states_joined():
+    """Oscillators, stiffer from state to state; the sign runs from the first to the last."""
+    rng = np.random.default_rng(8)
+    constants = np.linspace(1.0, 4.0, 5)
+    energies = [0.5 * constants * rng.normal(0, (KT / k) ** 0.5, (1500, 1)) ** 2 for k in constants]
+    found = join_states(energies, 300.0)
+    assert found.free_energy == pytest.approx(0.5 * KT * np.log(4.0), abs=4 * found.error)
+    assert found.error < 0.1 and found.samples > 5000
