@@ -9,7 +9,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from nnpmm.errors import ConfigError, OptionalDependencyError
-from nnpmm.permeation.settings import Section
+from nnpmm.fields import Section
 
 __all__ = ["ClusterSettings", "create_cluster", "read_cluster"]
 

@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from nnpmm.errors import ConfigError, InputFileError
+from nnpmm.fields import Section
 from nnpmm.permeation.features import FEATURES
 from nnpmm.permeation.files import load_arrays, save_arrays, write_atomically
 from nnpmm.permeation.martini.builder import build_bilayer, build_water_box
 from nnpmm.permeation.protocol import ProtocolSettings
-from nnpmm.permeation.settings import Section
 
 __all__ = [
     "WATER",

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pydantic import Field, ValidationError
 
 from nnpmm.errors import ConfigError
+from nnpmm.fields import Length, Pressure, Section, Temperature, Time
 from nnpmm.permeation.martini.engines import Restraint
-from nnpmm.permeation.settings import Length, Pressure, Section, Temperature, Time
 
 __all__ = ["PRESETS", "ProtocolSettings", "parse_changes", "preset"]
 

@@ -13,7 +13,7 @@ import openmm
 from pydantic import Field, ValidationError
 
 from nnpmm.errors import SimulationError
-from nnpmm.simulation._fields import Section
+from nnpmm.fields import Section
 from nnpmm.simulation._files import sha256_of, sync_file, write_atomically
 
 __all__ = ["CHECKPOINT", "CheckpointRecord", "load_state", "read_record", "write_checkpoint"]

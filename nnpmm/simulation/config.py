@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from typing_extensions import Self
 
 from nnpmm.errors import ConfigError, InputFileError
-from nnpmm.simulation._fields import (
+from nnpmm.fields import (
     ForceConstant,
     Friction,
     Pressure,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from nnpmm.simulation._fields import Concentration, Length, Mass, Section, SettingsPath
+from nnpmm.fields import Concentration, Length, Mass, Section, SettingsPath
 
 __all__ = [
     "AmberSystem",

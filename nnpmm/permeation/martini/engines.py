@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from nnpmm.errors import ConfigError, SimulationError
+from nnpmm.fields import ForceConstant, Length, Pressure, Section, Temperature, Time
 from nnpmm.permeation.martini.system import Configuration, MartiniSystem
-from nnpmm.permeation.settings import ForceConstant, Length, Pressure, Section, Temperature, Time
 
 __all__ = [
     "CUTOFF",

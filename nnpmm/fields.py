@@ -1,4 +1,4 @@
-"""Field types of the settings: quantities with units, and paths relative to the settings file."""
+"""Field types of settings: quantities with units, and paths relative to the settings file."""
 
 from __future__ import annotations
 
