@@ -135,6 +135,8 @@ def test_blown_up_positions_reach_the_user(model, case, transport):
 def test_systems_round_trip_through_xml(case, transport):
     if isinstance(sys.modules["openmmtorch"], SimpleNamespace):
         pytest.skip("a stand-in cannot be written as XML")
+    if not hasattr(sys.modules["openmmtorch"], "PythonTorchForce"):
+        pytest.skip("openmmtorch 1.5 crashes on reading any TorchForce from XML")
     hybrid = coupled(case, load_model("ANI-1x", 0, backend="reference"), transport)
     again = openmm.XmlSerializer.deserialize(openmm.XmlSerializer.serialize(hybrid))
     assert_same(case.state(again), case.state(hybrid), scale=1e4)  # single precision

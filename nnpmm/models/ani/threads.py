@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,7 +14,6 @@ from nnpmm.errors import ModelError
 __all__ = ["run_together", "thread_count", "threads_for"]
 
 _LARGEST_ON_ONE_THREAD = 100  # atoms
-_pools: dict[int, ThreadPoolExecutor] = {}
 
 
 @contextmanager
@@ -64,7 +65,9 @@ def run_together(work: Callable[[int], None], count: int) -> None:
     if count == 1:
         work(0)
         return
-    futures = [_pool(count - 1).submit(work, i) for i in range(1, count)]
+    workers = _workers(count - 1)
+    workers.leave_this_processor()
+    futures = [workers.pool.submit(work, i) for i in range(1, count)]
     try:
         work(0)
     finally:
@@ -72,11 +75,54 @@ def run_together(work: Callable[[int], None], count: int) -> None:
             future.result()
 
 
-def _pool(n_workers: int) -> ThreadPoolExecutor:
-    """Return this process's pool; threads do not live on in a forked process."""
-    pool = _pools.get(os.getpid())
-    if pool is None or pool._max_workers < n_workers:
-        pool = ThreadPoolExecutor(n_workers, thread_name_prefix="nnpmm")
-        _pools.clear()
-        _pools[os.getpid()] = pool
-    return pool
+class _Workers:
+    """Threads of this process that wait for work."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._ids: list[int] = []
+        self._avoided: tuple[int, int] | None = None
+        self.pool = ThreadPoolExecutor(
+            count, "nnpmm", initializer=lambda: self._ids.append(threading.get_native_id())
+        )
+
+    def leave_this_processor(self) -> None:
+        """Keep the workers off the processor that the caller is on, where the system can do that.
+
+        Linux tends to wake a thread where the one runs that woke it. Both would then take turns
+        there, for a few milliseconds each time, with another processor idle.
+        """
+        if _current_processor is None:
+            return
+        # A thread that has begun since the last call has not been told yet.
+        here = (_current_processor(), len(self._ids))
+        if here != self._avoided:
+            others = os.sched_getaffinity(0) - {here[0]}
+            for thread in self._ids if others else []:
+                os.sched_setaffinity(thread, others)
+            self._avoided = here
+
+
+def _workers(count: int) -> _Workers:
+    """Return this process's workers; threads do not live on in a forked process."""
+    workers = _of_process.get(os.getpid())
+    if workers is None or workers.count < count:
+        workers = _Workers(count)
+        _of_process.clear()
+        _of_process[os.getpid()] = workers
+    return workers
+
+
+def _find_current_processor() -> Callable[[], int] | None:
+    """Return the C library's function that says on which processor a thread runs, or None."""
+    if not hasattr(os, "sched_setaffinity"):
+        return None
+    try:
+        function: Callable[[], int] = ctypes.CDLL(None).sched_getcpu
+    except (OSError, AttributeError):
+        return None
+    return function
+
+
+_of_process: dict[int, _Workers] = {}
+_current_processor = _find_current_processor()
