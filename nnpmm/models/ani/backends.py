@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nnpmm.errors import ModelError, OptionalDependencyError
 from nnpmm.models.ani.parameters import AniParameters
+from nnpmm.models.ani.triton import missing as _triton_missing
 from nnpmm.models.protocol import BatchEvaluation, Evaluation
 
 if TYPE_CHECKING:
@@ -84,6 +85,14 @@ def _reference(
     return ReferenceKernel(parameters, symbols, device, precision, threads)
 
 
+def _triton(
+    parameters: AniParameters, symbols: list[str], device: str, precision: str, threads: int | None
+) -> Kernel:
+    from nnpmm.models.ani.triton.kernel import TritonKernel
+
+    return TritonKernel(parameters, symbols, device, precision)
+
+
 def _torchani(
     parameters: AniParameters, symbols: list[str], device: str, precision: str, threads: int | None
 ) -> Kernel:
@@ -114,9 +123,10 @@ def _nnpops_missing() -> str | None:
     return _torchani_missing()
 
 
-# Fastest first: "auto" takes the first that is not missing and runs on the device.
+# Fastest first for each device: "auto" takes the first that is not missing and runs on the device.
 BACKENDS: dict[str, Backend] = {
     "cpu": Backend("numba loops and packed matrix products", _cpu, lambda: None, devices=("cpu",)),
+    "triton": Backend("fused CUDA kernels", _triton, _triton_missing, devices=("cuda",)),
     "reference": Backend("torch, members batched, autograd forces", _reference, lambda: None),
     "torchani": Backend("torchani's own classes, autograd forces", _torchani, _torchani_missing),
     "nnpops": Backend(

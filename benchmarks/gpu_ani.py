@@ -1,0 +1,265 @@
+"""ANI on one GPU with the triton backend: right first, then latency, launches, memory, large boxes.
+
+Every result is held against the float64 reference before it is timed. Ligands of 33, 59 and 75
+atoms: energy and forces from positions on the host, from positions on the device, and without a
+CUDA graph; microseconds of each kernel. Periodic boxes of water up to 108,000 atoms are replicas of
+one of 3,000 atoms, so that its reference serves them all.
+
+A machine without rdkit and without the network files takes its input from a folder written before:
+
+    python benchmarks/gpu_ani.py --write-inputs FOLDER
+    python benchmarks/gpu_ani.py --inputs FOLDER --output gpu_ani.json
+
+The weights written are cut to the ligands' elements, exactly: 40 MB for ANI-2x. With `--elements`
+they are cut further (H, C, N, O: 19 MB), and molecules of other elements are not measured.
+Prints tables, writes results/gpu_ani.json or the file named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ani import water_box
+from common import commit, write_results
+
+from nnpmm.benchmarking import LIGANDS, Molecule, sample_molecules, write_record
+from nnpmm.models import load_model
+from nnpmm.models.ani import AniParameters, load_parameters, save_parameters
+from nnpmm.models.ani.reference import ReferenceKernel
+from nnpmm.models.ani.triton import missing
+from nnpmm.models.protocol import Evaluation
+
+ENERGY_TOLERANCE, FORCE_TOLERANCE = 0.01, 0.5  # of a ligand, kJ/mol and kJ/mol/nm; targets.md
+WATERS = 1000  # of the box that the reference evaluates
+REPLICAS = ((1, 1, 1), (2, 1, 1), (2, 2, 1), (2, 2, 2), (3, 3, 2), (4, 3, 3))
+NOT_MEASURED = "not measured"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="ANI-2x")
+    parser.add_argument("--elements", nargs="+", help="cut the weights to these")
+    parser.add_argument("--write-inputs", type=Path, metavar="FOLDER")
+    parser.add_argument("--inputs", type=Path, metavar="FOLDER")
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--rounds", type=int, default=300)
+    arguments = parser.parse_args()
+    if arguments.write_inputs:
+        write_inputs(arguments.model, arguments.elements, arguments.write_inputs)
+        return
+    parameters, molecules = read_inputs(arguments.model, arguments.inputs)
+    results = {
+        "model": parameters.name,
+        "members": len(parameters.members),
+        "molecules": [molecule_row(parameters, m, arguments.rounds) for m in molecules],
+        "boxes": box_rows(parameters),
+    }
+    report(results)
+    if arguments.output:
+        write_record(arguments.output, results, commit=commit())
+        print(arguments.output)
+    else:
+        print(write_results("gpu_ani", results))
+
+
+def write_inputs(model: str, elements: list[str] | None, folder: Path) -> None:
+    """Write weights.safetensors and a geometry file for each ligand."""
+    parameters = load_model(model, backend="reference").parameters
+    molecules = sample_molecules()
+    present = {symbol for molecule in molecules for symbol in molecule.symbols}
+    cut = parameters.restricted_to(elements or present)
+    save_parameters(cut, folder / "weights.safetensors")
+    for m in molecules:
+        np.savez(folder / f"{m.name}.npz", numbers=m.numbers, symbols=m.symbols, nm=m.positions)
+
+
+def read_inputs(model: str, folder: Path | None) -> tuple[AniParameters, list[Molecule]]:
+    """Return parameters and ligands, from a folder or from the installed sources."""
+    if folder is None:
+        return load_model(model, backend="reference").parameters, sample_molecules()
+    molecules = []
+    for name in LIGANDS:
+        with np.load(folder / f"{name}.npz") as file:
+            symbols = [str(symbol) for symbol in file["symbols"]]
+            molecules.append(Molecule(name, symbols, file["numbers"], file["nm"]))
+    return load_parameters(folder / "weights.safetensors"), molecules
+
+
+def molecule_row(parameters: AniParameters, molecule: Molecule, rounds: int) -> dict[str, Any]:
+    """Errors and times of one ligand."""
+    row: dict[str, Any] = {"molecule": molecule.name, "atoms": len(molecule.symbols)}
+    reason = missing()
+    if absent := set(molecule.symbols) - set(parameters.elements):
+        reason = f"no weights for {', '.join(sorted(absent))}"
+    if reason is not None:
+        return row | {"result": NOT_MEASURED, "reason": reason}
+    before = torch.cuda.memory_allocated() if torch.cuda.is_available() else 0
+    kernel = make_kernel(parameters, molecule.symbols)
+    reference = ReferenceKernel(parameters, molecule.symbols, "cpu", "double")
+    expected = reference.evaluate(molecule.positions, None)
+    row |= errors(kernel, molecule.positions, None, expected.energy, expected.forces, 1)
+    if not torch.cuda.is_available():
+        return row | {"result": NOT_MEASURED, "reason": "interpreted: no CUDA device"}
+    row["mib"] = (torch.cuda.memory_allocated() - before) / 2**20
+    positions = torch.tensor(molecule.positions, device="cuda")
+    steps = kernel._engine.steps(periodic=False)
+
+    def each_step() -> None:
+        for step in steps:
+            step()
+
+    row["us_from_host"] = wall_us(lambda: kernel.evaluate(molecule.positions, None), rounds)
+    row["us_on_device"] = device_us(lambda: kernel.evaluate_tensors(positions), rounds)
+    row["us_without_graph"] = device_us(each_step, rounds)
+    row["us_of_kernels"] = profile_us(each_step)
+    row["launches"] = sum(count for count, _ in row["us_of_kernels"].values()) or NOT_MEASURED
+    return row
+
+
+def box_rows(parameters: AniParameters) -> list[dict[str, Any]]:
+    """Errors, times and memory of periodic boxes of water."""
+    atoms = [3 * WATERS * int(np.prod(replicas)) for replicas in REPLICAS]
+    if not torch.cuda.is_available() or not {"H", "O"} <= set(parameters.elements):
+        return [{"atoms": n, "result": NOT_MEASURED} for n in atoms]
+    numbers, positions, box = water_box(WATERS)
+    symbols = ["O" if number == 8 else "H" for number in numbers]
+    expected = ReferenceKernel(parameters, symbols, "cpu", "double").evaluate(positions, box)
+    return [
+        box_row(parameters, symbols, positions, box, expected, replicas) for replicas in REPLICAS
+    ]
+
+
+def box_row(
+    parameters: AniParameters,
+    symbols: list[str],
+    positions: np.ndarray,
+    box: np.ndarray,
+    expected: Evaluation,
+    replicas: tuple[int, int, int],
+) -> dict[str, Any]:
+    """One box made of replicas of a smaller one whose energy and forces are known."""
+    cells = np.stack(np.meshgrid(*map(np.arange, replicas), indexing="ij"), axis=-1)
+    shifts = cells.reshape(-1, 3) @ box
+    copies, n = len(shifts), len(shifts) * len(symbols)
+    positions = (positions + shifts[:, None]).reshape(-1, 3)
+    box = np.diag(replicas) @ box
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    kernel = make_kernel(parameters, symbols * copies)
+    row: dict[str, Any] = {"atoms": n}
+    forces = np.tile(expected.forces, (copies, 1))
+    # The energy's bound is that of a ligand of 30 atoms, for each of as many.
+    row |= errors(kernel, positions, box, copies * expected.energy, forces, n / 30)
+    row["ms"] = wall_us(lambda: kernel.evaluate(positions, box), 10) / 1000
+    row["peak_gib"] = torch.cuda.max_memory_allocated() / 2**30
+    return row
+
+
+def make_kernel(parameters: AniParameters, symbols: list[str]) -> Any:
+    """Return the kernel on the GPU, or on Triton's interpreter where there is none."""
+    from nnpmm.models.ani.triton.kernel import TritonKernel
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return TritonKernel(parameters, symbols, device, "single")
+
+
+def errors(
+    kernel: Any,
+    positions: np.ndarray,
+    box: np.ndarray | None,
+    energy: float,
+    forces: np.ndarray,
+    ligands: float,
+) -> dict[str, float]:
+    """Return the errors of energy and forces; refuse to go on if they are too large."""
+    found, again = kernel.evaluate(positions, box), kernel.evaluate(positions, box)
+    energy_error = abs(found.energy - energy)
+    force_error = float(np.abs(found.forces - forces).max())
+    # Written so that NaN fails too.
+    if not (energy_error <= ENERGY_TOLERANCE * ligands and force_error <= FORCE_TOLERANCE):
+        raise SystemExit(
+            f"wrong: {len(positions)} atoms differ from the float64 reference by {energy_error:.3g}"
+            f" kJ/mol and {force_error:.3g} kJ/mol/nm; a wrong kernel is not timed"
+        )
+    if not np.array_equal(found.forces, again.forces):
+        raise SystemExit("wrong: two evaluations of the same positions differ; look for a race")
+    return {"energy_error": energy_error, "force_error": force_error}
+
+
+def wall_us(call: Callable[[], Any], rounds: int) -> float:
+    """Median microseconds of a call that waits for the device."""
+    for _ in range(3):
+        call()
+    samples = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        call()
+        samples.append(1e6 * (time.perf_counter() - start))
+    return statistics.median(samples)
+
+
+def device_us(call: Callable[[], Any], rounds: int, repeats: int = 20) -> float:
+    """Median microseconds on the device of one of several calls in a row, by CUDA events."""
+    call()
+    samples = []
+    for _ in range(rounds):
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        for _ in range(repeats):
+            call()
+        end.record()
+        end.synchronize()
+        samples.append(1000 * start.elapsed_time(end) / repeats)
+    return statistics.median(samples)
+
+
+def profile_us(call: Callable[[], Any], repeats: int = 50) -> dict[str, tuple[int, float]]:
+    """Launches of each kernel in one call, and their mean microseconds; empty if none were seen."""
+    activities = [torch.profiler.ProfilerActivity.CUDA]
+    with torch.profiler.profile(activities=activities) as profile:
+        for _ in range(repeats):
+            call()
+        torch.cuda.synchronize()
+    counts: Counter[str] = Counter()
+    times: Counter[str] = Counter()
+    for event in profile.events():
+        if event.device_type == torch.autograd.DeviceType.CUDA:
+            counts[event.name] += 1
+            times[event.name] += event.time_range.elapsed_us()
+    return {name: (round(counts[name] / repeats), times[name] / counts[name]) for name in counts}
+
+
+def report(results: dict[str, Any]) -> None:
+    """Print the tables."""
+    keys = ("us_from_host", "us_on_device", "us_without_graph", "launches", "mib")
+    head = f"{'ligand':12s}{'atoms':>6s}{'dE':>14s}{'dF':>14s}"
+    print(head + "".join(f"{key:>18s}" for key in keys))
+    for row in results["molecules"]:
+        cells = [f"{row['molecule']:12s}", f"{row['atoms']:6d}"]
+        cells += [number(row.get(key), 14) for key in ("energy_error", "force_error")]
+        print("".join(cells + [number(row.get(key), 18) for key in keys]), row.get("reason", ""))
+    for row in results["molecules"]:
+        for name, (count, us) in row.get("us_of_kernels", {}).items():
+            print(f"  {row['molecule']:12s}{name:28s}{count:3d} x {us:7.1f} us")
+    print(f"{'water':>12s}{'ms':>14s}{'GiB':>14s}{'dE':>14s}{'dF':>14s}")
+    for row in results["boxes"]:
+        keys = ("ms", "peak_gib", "energy_error", "force_error")
+        print(f"{row['atoms']:12d}" + "".join(number(row.get(key), 14) for key in keys))
+
+
+def number(value: Any, width: int) -> str:
+    """Three digits, or that it was not measured."""
+    text = f"{value:.3g}" if isinstance(value, (int, float)) else NOT_MEASURED
+    return f"{text:>{width}s}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""Launches for some geometries of one molecule, or for one large region, in static memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nnpmm.models.ani.triton.availability import interpreted
+from nnpmm.models.ani.triton.constants import choose_blocks, compile_constants
+from nnpmm.models.ani.triton.launch import Launch, Replay
+from nnpmm.models.ani.triton.memory import (
+    Model,
+    allocate_cells,
+    allocate_ends,
+    allocate_rows,
+    build_tables,
+)
+from nnpmm.models.ani.triton.neighbours import assign_cells
+from nnpmm.models.ani.triton.networks import first_backward, first_forward, hidden_layers
+from nnpmm.models.ani.triton.reduction import gather_results
+from nnpmm.models.ani.triton.symmetry import environment_backward, environment_forward
+
+__all__ = ["LARGEST_WITHOUT_CELLS", "Engine"]
+
+#: Regions of up to this many atoms are searched without cells: testing every pair of 4,096 atoms
+#: is a small part of what their networks cost.
+LARGEST_WITHOUT_CELLS = 4096
+
+_OPTIONS = {"num_warps": 4}  # of the kernels that are not matrix products
+_HIDDEN_REGISTERS = 224
+
+
+class Engine:
+    """Evaluates a fixed number of geometries of one molecule.
+
+    A run reads ``ends.inputs`` and writes ``ends.outputs``; these tensors stay the same.
+
+    Args:
+        model: the model.
+        species: index of each atom's element among those of the model, (n,).
+        geometries: how many geometries are evaluated together.
+    """
+
+    def __init__(self, model: Model, species: list[int], geometries: int = 1) -> None:
+        self.n_atoms, self.geometries = len(species), geometries
+        self.n_rows = self.n_atoms * geometries
+        members = len(model.parameters.members)
+        self.blocks = choose_blocks(self.n_rows, model.double, interpreted())
+        self.constants = compile_constants(
+            model.parameters, model.networks, self.n_atoms, self.blocks, model.double
+        )
+        self.ends = allocate_ends(self.n_rows, geometries, members, model.device)
+        self.tables = build_tables(model, species, geometries, self.blocks)
+        self.rows = allocate_rows(self.constants, self.n_rows, model)
+        self.searches_cells = self.n_atoms > LARGEST_WITHOUT_CELLS
+        self._n_cells, self._cells = (
+            allocate_cells(self.n_atoms, model.device) if self.searches_cells else (0, {})
+        )
+        self._on_gpu = on_gpu = model.device.startswith("cuda")
+        inputs, outputs = self._host = [
+            torch.zeros(len(end), dtype=torch.float64, pin_memory=on_gpu)
+            for end in (self.ends.inputs, self.ends.outputs)
+        ]
+        # Steps that do not hold this object: its memory is free as soon as nobody needs it.
+        upload = partial(self.ends.inputs.copy_, inputs, non_blocking=True)
+        download = partial(outputs.copy_, self.ends.outputs, non_blocking=True)
+        # The launches of a large region cost nothing beside its arithmetic: no graph for them.
+        capture = on_gpu and not self.searches_cells
+        steps = {periodic: self.steps(periodic=periodic) for periodic in (False, True)}
+        self._on_device = {p: Replay(steps[p], capture=capture) for p in steps}
+        self._from_host = {p: Replay([upload, *steps[p], download], capture=capture) for p in steps}
+
+    def run(self, *, periodic: bool) -> None:
+        """Evaluate what the device's input holds, without waiting for the device."""
+        self._on_device[periodic]()
+
+    def run_from_host(
+        self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Copy positions and box up, evaluate, copy down and wait: the only synchronisation.
+
+        Args:
+            positions: (k n, 3) or (k, n, 3), nm.
+            box: (3, 3), nm, or None.
+
+        Returns:
+            forces (k n, 3) and results (k, 3 + m) as numpy arrays that the next run overwrites.
+        """
+        inputs, outputs = (end.numpy() for end in self._host)
+        inputs[:-9] = positions.ravel()
+        if box is not None:
+            inputs[-9:] = box.ravel()
+        self._from_host[box is not None]()
+        if self._on_gpu:
+            torch.cuda.current_stream().synchronize()
+        n = 3 * self.n_rows
+        return outputs[:n].reshape(-1, 3), outputs[n:].reshape(self.geometries, -1)
+
+    def steps(self, *, periodic: bool) -> list[Callable[[], object]]:
+        """Return the launches of one evaluation, in order."""
+        n, c = self.n_rows, self.constants
+        tiles, members = len(self.tables["tiles"]), c.members.value
+        columns = -(-c.aev_padded.value // c.first_columns.value)
+        first = {"num_warps": self.blocks.first_warps}
+        # Without a bound the assembler may take 128 registers, and a few bytes of the stack.
+        hidden = {"num_warps": self.blocks.warps, "maxnreg": _HIDDEN_REGISTERS}
+        steps: list[Callable[[], object]] = [
+            self._launch(environment_forward, (n,), PERIODIC=periodic, CELLS=self.searches_cells),
+            self._launch(first_forward, (len(self.tables["blocks"]), members), first),
+            self._launch(hidden_layers, (tiles, members), hidden),
+            self._launch(first_backward, (tiles, columns, c.groups.value), first),
+            self._launch(environment_backward, (n,)),
+            self._launch(gather_results, (n + self.geometries,)),
+        ]
+        if self.searches_cells:
+            grid = (-(-n // c.search.value),)
+            assign = self._launch(assign_cells, grid, PERIODIC=periodic)
+            steps = [assign, partial(_sort_cells, self._cells), *steps]
+        return steps
+
+    def _launch(
+        self,
+        kernel: Any,
+        grid: tuple[int, ...],
+        options: Mapping[str, int] = _OPTIONS,
+        **flags: bool,
+    ) -> Launch:
+        known: dict[str, Tensor | int] = {
+            **self.tables,
+            **self.rows,
+            **self._cells,
+            "positions": self.ends.positions,
+            "box": self.ends.box,
+            "forces": self.ends.forces,
+            "results": self.ends.results,
+            "n_rows": self.n_rows,
+            "n_atoms": self.n_atoms,
+            "cells": self._n_cells,
+        }
+        if not self.searches_cells:  # never read then
+            known |= {"sorted_atoms": self.tables["rows"], "cell_starts": self.tables["rows"]}
+        arguments = {name: known[name] for name in kernel.arg_names if name in known}
+        return Launch(kernel, grid, arguments, {"M": self.constants, **flags}, options)
+
+
+def _sort_cells(cells: Mapping[str, Tensor]) -> None:
+    """List the atoms cell by cell, in the caller's order within each."""
+    keys, atoms = torch.sort(cells["keys"], stable=True)
+    cells["sorted_atoms"].copy_(atoms)
+    torch.searchsorted(keys, cells["cell_numbers"], out_int32=True, out=cells["cell_starts"])

@@ -1,0 +1,162 @@
+"""The ``triton`` backend: ANI on a GPU, from arrays on the host or tensors on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nnpmm.errors import ModelError, SimulationError
+from nnpmm.models.ani.parameters import AniParameters
+from nnpmm.models.ani.triton.availability import interpreted
+from nnpmm.models.ani.triton.engine import Engine
+from nnpmm.models.ani.triton.memory import Model
+from nnpmm.models.protocol import BatchEvaluation, Evaluation
+
+__all__ = ["TritonKernel"]
+
+#: Atoms of a batch that are evaluated together: 2 GB.
+_ROWS_OF_A_BATCH = 65536
+
+
+class TritonKernel:
+    """The ``triton`` backend; see `nnpmm.models.ani.triton`.
+
+    Evaluations are deterministic: equal input gives equal bits. Member energies cost nothing, so
+    `member_energies` is a whole evaluation. Not to be used by two threads at once: the memory of an
+    evaluation is that of the next.
+
+    Args:
+        parameters: the ensemble.
+        symbols: chemical symbol of each atom, in order.
+        device: ``"cuda"`` or ``"cuda:<index>"``; ``"cpu"`` under Triton's interpreter.
+        precision: ``"single"``, or ``"double"`` for checks.
+
+    Raises:
+        ModelError: another device, or a network without a hidden layer.
+        SimulationError: the GPU has not enough memory.
+    """
+
+    def __init__(
+        self, parameters: AniParameters, symbols: list[str], device: str, precision: str
+    ) -> None:
+        if device.startswith("cuda") == interpreted():
+            needed = "'cpu' under TRITON_INTERPRET=1" if interpreted() else "'cuda'"
+            raise ModelError(
+                f"found the device {device!r}, the backend 'triton' needs {needed}; "
+                "choose that or another backend"
+            )
+        self._device = device
+        self._batch: Engine | None = None
+        with self._on_device(len(symbols)):
+            self._model = Model.pack(parameters, symbols, device, precision == "double")
+            elements = self._model.parameters.elements
+            self._species = [elements.index(symbol) for symbol in symbols]
+            self._engine = Engine(self._model, self._species)
+
+    def evaluate(
+        self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
+    ) -> Evaluation:
+        """Return energy, forces and member energies at positions (n, 3) in nm.
+
+        Raises:
+            SimulationError: an atom has too many neighbours, or the GPU has not enough memory.
+        """
+        with self._on_device(len(positions)):
+            forces, results = self._engine.run_from_host(positions, box)
+        self._refuse_overflow(results)
+        return Evaluation(float(results[0, 0]), forces.copy(), results[0, 3:].copy())
+
+    def member_energies(
+        self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
+        """Return the energy of every member, (m,), kJ/mol."""
+        return self.evaluate(positions, box).member_energies
+
+    def evaluate_tensors(
+        self, positions: Tensor, box: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Evaluate on the current stream, without the host.
+
+        Nothing waits for the device, so an overflow of the neighbour bounds is no error here: it
+        makes the energy and the forces of the crowded atoms NaN.
+
+        Args:
+            positions: (n, 3) in nm, of any floating type and device; best the kernel's own.
+            box: reduced periodic box vectors as rows, (3, 3), in nm, if the atoms meet their own
+                images; without it the region must be whole.
+
+        Returns:
+            energy in kJ/mol, a scalar, and forces (n, 3) in kJ/mol/nm, both float64; the next
+            evaluation overwrites them.
+        """
+        ends = self._engine.ends
+        with self._on_device(self._engine.n_atoms):
+            ends.positions.copy_(positions.detach())
+            if box is not None:
+                ends.box.copy_(box.detach())
+            self._engine.run(periodic=box is not None)
+        return ends.results[0, 0], ends.forces
+
+    def batch(self, positions: NDArray[np.float64]) -> BatchEvaluation:
+        """Return energies, forces and member energies of geometries (k, n, 3).
+
+        Raises:
+            SimulationError: an atom has too many neighbours, or the GPU has not enough memory.
+        """
+        k, n = positions.shape[:2]
+        together = 1 if self._engine.searches_cells else min(k, max(1, _ROWS_OF_A_BATCH // n))
+        forces = np.empty_like(positions)
+        results = np.empty((k, self._engine.ends.results.shape[1]))
+        with self._on_device(together * n):
+            engine = self._engine_for(together)
+            for begin in range(0, k, together):
+                # The last group reaches back, so that it is as long as the others.
+                start = min(begin, k - together)
+                group = slice(start, start + together)
+                found = engine.run_from_host(positions[group], None)
+                forces[group], results[group] = found[0].reshape(together, n, 3), found[1]
+        self._refuse_overflow(results)
+        return BatchEvaluation(results[:, 0].copy(), forces, results[:, 3:].copy())
+
+    def _engine_for(self, geometries: int) -> Engine:
+        """Return the engine for some geometries; beside that for one, the latest is kept."""
+        if geometries == 1:
+            return self._engine
+        if self._batch is None or self._batch.geometries != geometries:
+            self._batch = None  # gives its memory back first
+            self._batch = Engine(self._model, self._species, geometries)
+        return self._batch
+
+    def _refuse_overflow(self, results: NDArray[np.float64]) -> None:
+        found = results[:, 1:3].max(axis=0).astype(int)
+        c = self._engine.constants
+        allowed = c.radial_bound.value, c.angular_bound.value
+        if (found > allowed).any():
+            radii = c.radial_cutoff.value / 10, c.angular_cutoff.value / 10
+            raise SimulationError(
+                f"found an atom with {found[0]} neighbours within {radii[0]:.2f} nm and {found[1]} "
+                f"within {radii[1]:.2f} nm, allowed {allowed[0]} and {allowed[1]}: atoms overlap; "
+                "check the box and minimise, or take another backend"
+            )
+
+    @contextmanager
+    def _on_device(self, n_atoms: int) -> Iterator[None]:
+        """Use this kernel's GPU, and say so if its memory does not suffice."""
+        if self._device == "cpu":
+            yield
+            return
+        try:
+            with torch.cuda.device(self._device):
+                yield
+        except torch.cuda.OutOfMemoryError as error:
+            free, total = torch.cuda.mem_get_info(self._device)
+            raise SimulationError(
+                f"found {free / 2**30:.1f} of {total / 2**30:.1f} GiB free on {self._device}, too "
+                f"little for ANI of {n_atoms} atoms; evaluate fewer atoms or members, free the "
+                "GPU, or use device='cpu' with another backend"
+            ) from error
