@@ -127,9 +127,8 @@ def draw(rows: list[dict]) -> None:
     for k, variant in enumerate(variants):
         places = np.arange(len(rows)) + (k - (len(variants) - 1) / 2) * width
         bars = axes.bar(places, [row["ratio_to_mm"][variant] for row in rows], width, label=variant)
-        axes.bar_label(bars, fmt="%.2f", fontsize=7)
-    axes.axhline(1, color="black", linewidth=0.8)
-    axes.text(len(rows) - 0.55, 1.02, "MM", ha="right", va="bottom", fontsize=8)
+        axes.bar_label(bars, fmt="%.2f", fontsize=7, padding=3)
+    axes.axhline(1, color="black", linewidth=0.8, label="MM")
     labels = [f"{r['system']}\n{r['atoms']:,} atoms, region of {r['region']}" for r in rows]
     axes.set_xticks(range(len(rows)), labels, fontsize=8)
     axes.set_ylabel("cost of a step / MM")

@@ -84,8 +84,8 @@ def test_python_blocks_run(path, ligand_box, model_name, prepared, monkeypatch):
         block = block.replace("ANI-2x", model_name).replace("nnpmm-ani2x", in_openmm_ml)
         exec(compile(block, str(path), "exec"), namespace)
     if "forces" in namespace:
-        n_atoms = len(ligand_box.ligand_atoms)
-        assert tuple(namespace["forces"].shape) == (n_atoms, 3)
+        assert namespace["forces"].shape[-1] == 3
+        assert np.isfinite(np.asarray(namespace["forces"])).all()
     if "simulation" in namespace:
         assert namespace["simulation"].currentStep > 0
 

@@ -26,6 +26,25 @@ def test_ani_prints_a_table_and_writes_json(call, paracetamol, tmp_path):
     assert rows[0]["atoms"] == 20
 
 
+def test_md_compares_with_the_force_field(call, tmp_path):
+    output, settings = tmp_path / "md.json", tmp_path / "md.yaml"
+    settings.write_text(
+        "system: {type: build, smiles: CO, padding: 0.6 nm, cutoff: 0.7 nm}\n"
+        "region: {model: ANI-1x}\n"
+        "platform: {name: Reference}\n"
+        "stages: {production: {length: 1 ps}}\n"
+    )
+    result = call(
+        main, "benchmark", "md", settings, "--model", "ANI-1x", "--backends", "cpu",
+        "--rounds", "1", "--steps", "2", "--output", output,
+    )  # fmt: skip
+    assert result.status == 0, result.err
+    assert "NNP/MM cpu" in result.out
+    results = json.loads(output.read_text())["results"]
+    assert results["platform"] == "Reference"
+    assert set(results["ms_per_step"]) == {"MM", "cpu"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -7,7 +7,6 @@ molecules are small here, and most tests take two of the eight networks.
 from __future__ import annotations
 
 import dataclasses
-import sys
 import weakref
 from contextlib import nullcontext
 
