@@ -48,7 +48,10 @@ def test_md_compares_with_the_force_field(call, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["ani", "--backends", "gpu"], "found the backend 'gpu', available: auto, cpu"),
+        (
+            ["ani", "--model", "ANI-1x", "--backends", "gpu"],
+            "found the backend 'gpu', available: auto, cpu",
+        ),
         (["ani", "--model", "ANI-9"], "found the model 'ANI-9', known: ANI-2x"),
         (["ani", "missing.pdb"], "missing.pdb"),
         (["md", "missing.yaml"], "missing.yaml"),
