@@ -121,6 +121,8 @@ class Mechanical:
             system, set(region.tolist()), hydrogens, keep=self.constraints == "keep"
         )
         terms = take_out_terms(system, region)
+        if self.interpolate:
+            refuse_bare_bonds(released, terms)
         for force in system.getForces():
             if type(force) is openmm.NonbondedForce:
                 if self.interpolate:
@@ -130,10 +132,8 @@ class Mechanical:
                 inner = region_custom_pairs(force, region) if self.interpolate else None
                 terms += [inner] if inner is not None else []
                 exclude_custom_pairs(force, region)
-        if self.interpolate:
-            refuse_bare_bonds(released, terms)
-            if terms:
-                add_in_own_group(system, create_region_mm_force(terms))
+        if self.interpolate and terms:
+            add_in_own_group(system, create_region_mm_force(terms))
 
 
 def create_hybrid_system(

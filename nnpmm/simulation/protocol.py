@@ -91,7 +91,7 @@ def run_protocol(
     """
     if not np.isfinite(prepared.positions).all():
         raise InputFileError("the starting positions are not all finite numbers")
-    check_timestep(prepared.system, settings.timestep, prepared.region)
+    check_timestep(prepared.system, settings.timestep)
     if settings.ensemble.type == "NPT" and prepared.box_vectors is None:
         raise ConfigError("ensemble.type: found NPT, but the system has no periodic box: set NVT")
     resuming = storage.check_directory(settings, resume=resume, overwrite=overwrite)

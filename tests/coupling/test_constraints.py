@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 
 import numpy as np
@@ -13,6 +14,8 @@ from toy import TOY
 from nnpmm import create_hybrid_system
 from nnpmm.coupling import Mechanical
 from nnpmm.errors import ConfigError
+from nnpmm.integrators import apply_hydrogen_mass
+from nnpmm.simulation import check_timestep
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +82,22 @@ def test_constrained_dynamics_holds_the_lengths(case):
     x = context.getState(positions=True).getPositions(asNumpy=True)._value
     for (i, j), length in constraints(system, case.region).items():
         np.testing.assert_allclose(np.linalg.norm(x[i] - x[j]), length, rtol=0, atol=1e-5)
+
+
+def test_longest_time_step_follows_constraints_and_masses(case):
+    limits = {}
+    for choice in ("none", "keep"):
+        hybrid = coupled(case, case.system, choice)
+        limits[choice, 1] = longest_step(hybrid)
+        apply_hydrogen_mass(hybrid, case.topology, 3.0)
+        limits[choice, 3] = longest_step(hybrid)
+    assert limits == {("none", 1): 1, ("none", 3): 2, ("keep", 1): 2, ("keep", 3): 4}
+
+
+def longest_step(system):
+    """Longest of 1...5 fs that the check lets pass."""
+    for femtoseconds in range(5, 0, -1):
+        with contextlib.suppress(ConfigError):
+            check_timestep(system, femtoseconds / 1000)
+            return femtoseconds
+    return 0
