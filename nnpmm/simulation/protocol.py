@@ -268,7 +268,8 @@ class _Run:
         context = openmm.Context(prepared.system, openmm.VerletIntegrator(0.001), *self.platform)
         self._save_provenance(context)
         self._set(context, start)
-        minimize(context, self.settings.stages.minimize, recorder.display, recorder.stop)
+        settings, region = self.settings.stages.minimize, prepared.region
+        minimize(context, settings, recorder.display, recorder.stop, region)
         minimized = snapshot(context)
         # Without velocities, which a minimisation leaves at zero: the first stage draws them.
         return Snapshot(minimized.positions, None, minimized.box)

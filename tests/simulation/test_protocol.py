@@ -7,6 +7,7 @@ import mdtraj
 import numpy as np
 import openmm
 import pytest
+import toys
 import yaml
 from openmm import unit
 from toys import SpringModel, prepared_water, protocol, water_box
@@ -173,6 +174,32 @@ def test_a_minimisation_reaches_what_openmm_reaches():
     # Two minima of a rough landscape: equal to a percent of what was gained.
     gained = energy_of(turned_water()) - energy_of(expected)
     assert energy_of(found) < energy_of(expected) + 0.05 * gained
+
+
+def test_the_surroundings_are_relaxed_without_the_network(monkeypatch):
+    """A water in the region's face moves first: half of the iterations call no network."""
+    prepared = prepared_water(periodic=True, per_edge=3)
+    positions = np.array(prepared.positions)
+    positions[3:6] += positions[0] + (0.0, 0.0, 0.15) - positions[3]
+    calls, energies, call = [], [], toys.SpringEvaluator.__call__
+
+    def counted(self, x, box=None):
+        calls.append(x)
+        return call(self, x)
+
+    monkeypatch.setattr(toys.SpringEvaluator, "__call__", counted)
+    counts = []
+    for region in (prepared.region, ()):
+        context = openmm.Context(prepared.system, openmm.VerletIntegrator(0.001))
+        context.setPositions(positions)
+        calls.clear()
+        with progress_display(False) as display:
+            settings = MinimizeConfig(max_iterations=60, tolerance=1e-6)
+            minimize(context, settings, display, StopFlag(), region)
+        counts.append(len(calls))
+        energies.append(energy_of(context))
+    assert counts[0] < 0.7 * counts[1]
+    assert max(energies) < -500 and abs(np.diff(energies)) < 0.2 * abs(energies[1])
 
 
 def test_a_signal_ends_a_minimisation():
