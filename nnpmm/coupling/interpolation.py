@@ -12,7 +12,13 @@ from nnpmm.coupling.forces import REGION_MM_FORCE_NAME
 from nnpmm.coupling.transports import NNP_FORCE_NAME
 from nnpmm.errors import ForceFieldError
 
-__all__ = ["LAMBDA_NNP", "create_region_mm_force", "nnp_derivative", "refuse_bare_bonds"]
+__all__ = [
+    "LAMBDA_NNP",
+    "check_interpolated",
+    "create_region_mm_force",
+    "nnp_derivative",
+    "refuse_bare_bonds",
+]
 
 #: Global parameter of an interpolated system: 0 is the force field, 1 (its default) NNP/MM.
 LAMBDA_NNP = "lambda_nnp"
@@ -60,6 +66,15 @@ def refuse_bare_bonds(released: list[tuple[int, int]], forces: list[openmm.Force
         )
 
 
+def check_interpolated(context: openmm.Context) -> None:
+    """Raise a ForceFieldError if a context's system is not interpolated."""
+    if LAMBDA_NNP not in context.getParameters():
+        raise ForceFieldError(
+            f"the system has no parameter {LAMBDA_NNP!r}; make it with "
+            "coupling=Mechanical(interpolate=True)"
+        )
+
+
 def nnp_derivative(context: openmm.Context) -> float:
     """Return dV/dlambda_nnp = V_NNP(region) - V_MM(region) at a context's positions, kJ/mol.
 
@@ -73,12 +88,8 @@ def nnp_derivative(context: openmm.Context) -> float:
     Raises:
         ForceFieldError: the system is not interpolated.
     """
-    present = context.getParameter(LAMBDA_NNP) if LAMBDA_NNP in context.getParameters() else None
-    if present is None:
-        raise ForceFieldError(
-            f"the system has no parameter {LAMBDA_NNP!r}; make it with "
-            "coupling=Mechanical(interpolate=True)"
-        )
+    check_interpolated(context)
+    present = context.getParameter(LAMBDA_NNP)
     groups = {
         force.getForceGroup()
         for force in context.getSystem().getForces()
