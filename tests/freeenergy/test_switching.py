@@ -107,7 +107,7 @@ def test_protocols():
 
 @pytest.mark.parametrize("protocol", [[], [0.5], [0, 1.5], [-0.1, 1.0], [[0, 1]]])
 def test_what_is_no_protocol(system, protocol):
-    with pytest.raises(ConfigError, match="found the protocol .*allowed: two or more values"):
+    with pytest.raises(ConfigError, match=r"found the protocol .*allowed: two or more values"):
         switch(context_of(system, 1, 0.0), protocol)
 
 
