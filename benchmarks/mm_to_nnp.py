@@ -1,7 +1,8 @@
 """From the force field's ensemble to NNP/MM: BAR on works of switching against direct MBAR.
 
-Methanol in water. Works: equilibrium at each end, switches from every snapshot. MBAR: equilibrium at
-five values of lambda_nnp, whose energies differ by lambda_nnp (V_NNP - V_MM) alone. Both must agree.
+Methanol in water. Works: equilibrium at each end, switches from every snapshot. MBAR: equilibrium
+at five values of lambda_nnp, whose energies differ by lambda_nnp (V_NNP - V_MM) alone. Both must
+agree.
 Prints a table, writes results/mm_to_nnp.json and docs/images/mm_to_nnp.png.
 Usage: python benchmarks/mm_to_nnp.py [--smiles CO] [--switches 60] [--mbar-ps 40]
 """
