@@ -11,6 +11,7 @@ from nnpmm.errors import ForceFieldError, RegionError
 from nnpmm.selection import atom_label
 
 __all__ = [
+    "bond_labels",
     "parted_bonds",
     "refuse_cut_bonds",
     "refuse_dependent_sites",
@@ -39,19 +40,34 @@ def parted_bonds(
 ) -> tuple[set[Pair], list[Pair]]:
     """Return the bonds inside a region, and those it cuts as (atom in, atom out), both sorted.
 
-    Bonds are those of the topology, of the system's HarmonicBondForces and its constraints.
+    Bonds are those of the topology and, for what it does not list, the pairs of the system's
+    HarmonicBondForces and constraints; of these, two neighbours of one atom are no bond but the
+    ends of an angle, as in Urey-Bradley terms and constrained angles.
     """
-    pairs = {(bond.atom1.index, bond.atom2.index) for bond in topology.bonds()}
-    for force in system.getForces():
-        if type(force) is openmm.HarmonicBondForce:
-            pairs.update(tuple(force.getBondParameters(i)[:2]) for i in range(force.getNumBonds()))
-    pairs.update(
-        tuple(system.getConstraintParameters(i)[:2]) for i in range(system.getNumConstraints())
-    )
+    pairs = {_sorted(bond.atom1.index, bond.atom2.index) for bond in topology.bonds()}
+    neighbours: dict[int, set[int]] = {}
+    for i, j in pairs:
+        neighbours.setdefault(i, set()).add(j)
+        neighbours.setdefault(j, set()).add(i)
+    further = {
+        _sorted(*force.getBondParameters(index)[:2])
+        for force in system.getForces()
+        if type(force) is openmm.HarmonicBondForce
+        for index in range(force.getNumBonds())
+    }
+    further |= {
+        _sorted(*system.getConstraintParameters(index)[:2])
+        for index in range(system.getNumConstraints())
+    }
+    pairs |= {
+        (i, j)
+        for i, j in further - pairs
+        if neighbours.get(i, set()).isdisjoint(neighbours.get(j, set()))
+    }
     inside, cut = set(), set()
     for i, j in pairs:
         if i in members and j in members:
-            inside.add((min(i, j), max(i, j)))
+            inside.add((i, j))
         elif i in members:
             cut.add((i, j))
         elif j in members:
@@ -59,12 +75,17 @@ def parted_bonds(
     return inside, sorted(cut)
 
 
+def _sorted(i: int, j: int) -> Pair:
+    return (i, j) if i < j else (j, i)
+
+
 def refuse_cut_bonds(topology: Topology, cut: list[Pair]) -> None:
     """Raise a RegionError that names the covalent bonds which a region cuts, if it cuts any."""
     if cut:
         raise RegionError(
             f"the region cuts {len(cut)} covalent bond{'s' if len(cut) > 1 else ''} "
-            f"({bond_labels(topology, cut)}); select whole molecules"
+            f"({bond_labels(topology, cut)}); select whole molecules, or cap C-C bonds with "
+            "link_atoms=True"
         )
 
 

@@ -22,6 +22,7 @@ from nnpmm.coupling.boundary import (
 from nnpmm.coupling.custom_pairs import exclude_custom_pairs, region_custom_pairs
 from nnpmm.coupling.forces import check_forces, find_nonbonded_force
 from nnpmm.coupling.interpolation import LAMBDA_NNP, create_region_mm_force, refuse_bare_bonds
+from nnpmm.coupling.link_atoms import CappedEvaluator, check_cut_bonds
 from nnpmm.coupling.nonbonded import (
     EWALD_METHODS,
     check_parameters,
@@ -32,7 +33,7 @@ from nnpmm.coupling.pairs import region_pairs
 from nnpmm.coupling.terms import connect_region, take_out_terms
 from nnpmm.coupling.transports import add_in_own_group, check_transport, create_region_force
 from nnpmm.errors import ConfigError, InputFileError, RegionError
-from nnpmm.models.protocol import Potential
+from nnpmm.models.protocol import Evaluator, Potential
 
 __all__ = ["Mechanical", "create_hybrid_system"]
 
@@ -54,6 +55,9 @@ class Mechanical:
         interpolate: keep the force field's terms inside the region, weighted with 1 - lambda_nnp,
             and weight the network with lambda_nnp, a global parameter from 0 (MM) to 1 (NNP/MM,
             the default). See `nnpmm.coupling.nnp_derivative`. Needs the python transport.
+        link_atoms: cap the region with hydrogens where it cuts single bonds between carbons, see
+            `nnpmm.coupling.link_atoms`. Force-field terms with an atom outside the region stay,
+            charges too. Needs the python transport. Otherwise a cut bond is an error.
 
     Raises:
         ConfigError: no such transport or choice of constraints, or two that do not go together.
@@ -62,14 +66,16 @@ class Mechanical:
     transport: str = "python"
     constraints: Literal["none", "keep"] = "none"
     interpolate: bool = False
+    link_atoms: bool = False
 
     def __post_init__(self) -> None:
         check_transport(self.transport)
         if self.constraints not in ("none", "keep"):
             raise ConfigError(f"found constraints={self.constraints!r}, allowed: 'none', 'keep'")
-        if self.interpolate and self.transport != "python":
+        if (self.interpolate or self.link_atoms) and self.transport != "python":
             raise ConfigError(
-                f"found transport={self.transport!r} for an interpolated region, allowed: 'python'"
+                f"found transport={self.transport!r} with interpolate or link_atoms, allowed: "
+                "'python'"
             )
 
     def couple(
@@ -85,22 +91,32 @@ class Mechanical:
         check_forces(system, members)
         refuse_dependent_sites(system, members)
         bonds, cut = parted_bonds(system, topology, members)
-        refuse_cut_bonds(topology, cut)
+        if self.link_atoms:
+            check_cut_bonds(topology, cut)
+        else:
+            refuse_cut_bonds(topology, cut)
         nonbonded = find_nonbonded_force(system)
         charge = check_parameters(
             nonbonded,
             region,
             [element.symbol for element in elements],
             neutral=potential.neutral_only,
+            may_cut=bool(cut),
             lennard_jones=not has_lennard_jones_elsewhere(system, nonbonded),
         )
-        evaluator = potential.bind([element.atomic_number for element in elements], charge=charge)
-        self._take_out_region(system, region, elements)
+        numbers = [element.atomic_number for element in elements]
+        evaluator: Evaluator = potential.bind([*numbers, *(1 for _ in cut)], charge=charge)
+        atoms = region
+        if cut:
+            atoms = np.concatenate([region, np.unique([outside for _, outside in cut])])
+            anchors, hosts = _rows(atoms, cut).T
+            evaluator = CappedEvaluator(evaluator, anchors, hosts)
+        self._take_out_region(system, region, elements, may_cut=bool(cut))
         connect_region(system, bonds)
         force = create_region_force(
             evaluator,
-            region,
-            np.searchsorted(region, np.array(sorted(bonds), dtype=np.int64).reshape(-1, 2)),
+            atoms,
+            _rows(atoms, [*sorted(bonds), *cut]),
             periodic=system.usesPeriodicBoundaryConditions(),
             exact_to_half_box=nonbonded.getNonbondedMethod() in EWALD_METHODS,
             transport=self.transport,
@@ -109,7 +125,12 @@ class Mechanical:
         add_in_own_group(system, force)
 
     def _take_out_region(
-        self, system: openmm.System, region: NDArray[np.int64], elements: list[Element]
+        self,
+        system: openmm.System,
+        region: NDArray[np.int64],
+        elements: list[Element],
+        *,
+        may_cut: bool,
     ) -> None:
         """Take constraints, bonded terms and pairs inside the region out of the force field."""
         hydrogens = {
@@ -127,11 +148,11 @@ class Mechanical:
             if type(force) is openmm.NonbondedForce:
                 if self.interpolate:
                     terms += region_pairs(force, region)
-                exclude_region_pairs(force, region)
+                exclude_region_pairs(force, region, may_cut=may_cut)
             elif type(force) is openmm.CustomNonbondedForce:
                 inner = region_custom_pairs(force, region) if self.interpolate else None
                 terms += [inner] if inner is not None else []
-                exclude_custom_pairs(force, region)
+                exclude_custom_pairs(force, region, may_cut=may_cut)
         if self.interpolate and terms:
             add_in_own_group(system, create_region_mm_force(terms))
 
@@ -180,3 +201,9 @@ def create_hybrid_system(
     system = copy.deepcopy(mm_system)
     (coupling or Mechanical()).couple(system, topology, atoms, model)
     return system
+
+
+def _rows(atoms: NDArray[np.int64], pairs: list[tuple[int, int]]) -> NDArray[np.int64]:
+    """Pairs of atom indices as pairs of row numbers of ``atoms``, (m, 2)."""
+    row = {atom: number for number, atom in enumerate(atoms.tolist())}
+    return np.array([(row[i], row[j]) for i, j in pairs], dtype=np.int64).reshape(-1, 2)
