@@ -11,10 +11,11 @@ import pytest
 from cases import energy_and_forces, solvated_ligand
 from toy import TOY
 
-from nnpmm import create_hybrid_system
-from nnpmm.coupling import Mechanical
-from nnpmm.errors import ConfigError
+from nnpmm import create_hybrid_system, load_model
+from nnpmm.coupling import Mechanical, apply_constraint_lengths
+from nnpmm.errors import ConfigError, SimulationError
 from nnpmm.integrators import apply_hydrogen_mass
+from nnpmm.models import FunctionModel
 from nnpmm.simulation import check_timestep
 
 
@@ -101,3 +102,51 @@ def longest_step(system):
             check_timestep(system, femtoseconds / 1000)
             return femtoseconds
     return 0
+
+
+def test_lengths_of_the_network(case):
+    """Where the toy's pairs balance; the MM lengths stay outside and in the system it came from."""
+    system = copy.deepcopy(case.system)
+    before = constraints(case.system, case.region)
+    apply_constraint_lengths(system, case.topology, case.region, TOY, case.positions)
+    after = constraints(coupled(case, system, "keep"), case.region)
+    assert before.keys() == after.keys()
+    x = network_minimum(case)
+    row = {int(atom): number for number, atom in enumerate(case.region)}
+    for (i, j), length in after.items():
+        np.testing.assert_allclose(length, np.linalg.norm(x[row[i]] - x[row[j]]), rtol=0, atol=1e-3)
+    assert max(abs(after[pair] - before[pair]) for pair in after) > 1e-3
+    outside = np.setdiff1d(np.arange(system.getNumParticles()), case.region)
+    assert constraints(system, outside) == constraints(case.system, outside)
+
+
+def network_minimum(case):
+    """Positions (n, 3) at the network's minimum, by plain steepest descent with momentum."""
+    evaluator, x = TOY.bind(case.numbers), case.whole_region.copy()
+    velocity = np.zeros_like(x)
+    for _ in range(20_000):
+        velocity = 0.95 * velocity + 1e-7 * evaluator(x)[1]
+        x += velocity
+    assert np.abs(evaluator(x)[1]).max() < 5
+    return x
+
+
+def test_lengths_of_ani():
+    """ANI's C-H and O-H bonds in methanol, between the accepted 0.094 and 0.111 nm."""
+    case = solvated_ligand("CO")
+    system = copy.deepcopy(case.system)
+    model = load_model("ANI-1x", 0, backend="reference", precision="double")
+    apply_constraint_lengths(system, case.topology, case.region, model, case.positions)
+    lengths = np.array(list(constraints(system, case.region).values()))
+    assert len(lengths) == 4
+    assert 0.094 < lengths.min() < 0.099 < 0.108 < lengths.max() < 0.111
+
+
+def test_lengths_that_cannot_be_found(case):
+    def endless(positions, numbers, charge):
+        return -1e3 * positions.sum(), np.full_like(positions, 1e3)
+
+    with pytest.raises(SimulationError, match=r"ended at a force of 1000\.0 kJ/mol/nm"):
+        apply_constraint_lengths(
+            case.system, case.topology, case.region, FunctionModel(endless), case.positions
+        )
