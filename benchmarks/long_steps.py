@@ -1,11 +1,11 @@
 """NNP/MM at 4 fs (hydrogens of 3 amu, kept constraints) against 0.5 fs without constraints.
 
-Toluene in water, ANI-2x. Averages with errors from the statistical inefficiency: temperature of
+Toluene in a small box of water, one ANI-2x network. Averages with errors from the statistical inefficiency: temperature of
 region and water, network energy, C-C bond lengths. Both runs sample the same configurations but for
 the constrained bonds, whose vibrations leave the network's energy: that energy is compared at the
 same constraints, with a third run at 1 fs.
 Prints a table and writes results/long_steps.json.
-Usage: python benchmarks/long_steps.py [--ps 60] [--members 0]
+Usage: python benchmarks/long_steps.py [--ps 60]
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import numpy as np
 import openmm
 import pymbar
 from common import write_results
-from md_step import SYSTEMS, read
 from openmm import unit
 
 import nnpmm
 from nnpmm.coupling import NNP_FORCE_NAME, Mechanical
 from nnpmm.integrators import apply_hydrogen_mass
+from nnpmm.ligands import molecule_from_smiles, parameterize, solvate
 from nnpmm.simulation import check_timestep
 
 TEMPERATURE, FRICTION, SAMPLE_PS = 300.0, 1.0, 0.04
@@ -41,9 +41,11 @@ def main() -> None:
     parser.add_argument("--ps", type=float, default=60.0)
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
-    kind, stem, selection, _ = SYSTEMS["toluene in water"]
-    topology, mm_system, positions, box = read(kind, stem)
-    region = nnpmm.select_atoms(topology, selection)
+    molecule = molecule_from_smiles("Cc1ccccc1", seed=1)
+    solvated = solvate(molecule, parameterize(molecule), padding=0.55, nonbonded_cutoff=0.7, seed=1)
+    topology, mm_system = solvated.topology, solvated.system
+    positions, box = np.array(solvated.positions), np.array(solvated.box_vectors, dtype=float)
+    region = np.array(solvated.ligand_atoms)
     model = nnpmm.load_model("ANI-2x", members=0)
     rows = {}
     for name, (dt, constraints, mass) in RUNS.items():
@@ -72,7 +74,7 @@ def run(system, topology, region, positions, box, dt_fs: float, length_ps: float
     context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName("CPU"))
     context.setPeriodicBoxVectors(*box)
     context.setPositions(positions)
-    openmm.LocalEnergyMinimizer.minimize(context, 100.0, 50)
+    openmm.LocalEnergyMinimizer.minimize(context, 10.0, 200)
     context.setVelocitiesToTemperature(TEMPERATURE, 5)
     integrator.step(round(10_000 / dt_fs))
     group = {f.getForceGroup() for f in system.getForces() if f.getName() == NNP_FORCE_NAME}

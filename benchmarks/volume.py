@@ -1,4 +1,4 @@
-"""Volume under a Monte Carlo barostat: NNP/MM against the force field, and whether the region holds.
+"""Volume under a Monte Carlo barostat: NNP/MM against the force field, and the region whole.
 
 Methanol in water, 2 fs with kept constraints. Prints a table and writes results/volume.json.
 Usage: python benchmarks/volume.py [--ps 100]
