@@ -1,9 +1,9 @@
 """NNP/MM at 4 fs (hydrogens of 3 amu, kept constraints) against 0.5 fs without constraints.
 
-Toluene in a small box of water, one ANI-2x network. Averages with errors from the statistical inefficiency: temperature of
-region and water, network energy, C-C bond lengths. Both runs sample the same configurations but for
-the constrained bonds, whose vibrations leave the network's energy: that energy is compared at the
-same constraints, with a third run at 1 fs.
+Toluene in a small box of water, one ANI-2x network. Averages with errors from the statistical
+inefficiency: temperature of region and water, network energy, C-C bond lengths. Both runs sample
+the same configurations but for the constrained bonds, whose vibrations leave the network's energy:
+that energy is compared at the same constraints, with a third run at 1 fs.
 Prints a table and writes results/long_steps.json.
 Usage: python benchmarks/long_steps.py [--ps 60]
 """

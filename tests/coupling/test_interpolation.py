@@ -37,8 +37,8 @@ def coupled(case, model=TOY, coupling=COUPLING):
 @pytest.mark.parametrize("switched", [False, True], ids=["cut", "switched"])
 @pytest.mark.parametrize("method", METHODS)
 def test_lambda_zero_is_the_force_field(method, switched):
-    """Hexanol is longer than the cutoff, so pairs inside the region lie on both sides of it."""
-    case = solvated_ligand("CCCCCCO", getattr(openmm.NonbondedForce, method))
+    """Aminobutanol is longer than the cutoff: charged pairs inside lie on both sides of it."""
+    case = solvated_ligand("NCCCCO", getattr(openmm.NonbondedForce, method))
     (nonbonded,) = [f for f in case.system.getForces() if isinstance(f, openmm.NonbondedForce)]
     nonbonded.setUseSwitchingFunction(switched)
     nonbonded.setCutoffDistance(0.5)
@@ -50,6 +50,18 @@ def test_lambda_zero_is_the_force_field(method, switched):
     found, expected = energy_and_forces(context), case.state(case.system)
     np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=0.01)
     np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=0.3)
+
+
+def test_pairs_beyond_the_cutoff_of_an_ewald_sum():
+    """A small alpha on a fine grid: erfc(alpha r)/r of a pair beyond the cutoff is large."""
+    case = solvated_ligand("NCCCCO")
+    (nonbonded,) = [f for f in case.system.getForces() if isinstance(f, openmm.NonbondedForce)]
+    nonbonded.setCutoffDistance(0.5)
+    nonbonded.setPMEParameters(2.5, 48, 48, 48)
+    context = case.context(coupled(case))
+    context.setParameter(LAMBDA_NNP, 0.0)
+    expected = case.state(case.system)[0]
+    np.testing.assert_allclose(energy_and_forces(context)[0], expected, rtol=0, atol=0.01)
 
 
 def test_network_is_not_called_at_zero_weight(case):
