@@ -107,6 +107,24 @@ def test_a_region_split_by_the_boundary(case, cut):
     np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-6)
 
 
+def test_neighbours_are_joined_along_the_cut_bonds(case, cut):
+    """With a cutoff a region may be wider than half the box: the nearest image would be wrong."""
+    region, _ = cut
+    mm = copy.deepcopy(case.system)
+    (nonbonded,) = [f for f in mm.getForces() if isinstance(f, openmm.NonbondedForce)]
+    nonbonded.setNonbondedMethod(openmm.NonbondedForce.CutoffPeriodic)
+    nonbonded.setUseSwitchingFunction(False)
+    nonbonded.setCutoffDistance(0.15)
+    system = create_hybrid_system(mm, case.topology, region, TOY, coupling=COUPLING)
+    groups = {f.getForceGroup() for f in system.getForces() if f.getName() == NNP_FORCE_NAME}
+    context = case.context(system)
+    expected = energy_and_forces(context, groups)
+    context.setPeriodicBoxVectors(*np.diag([0.33, 0.33, 0.33]))
+    found = energy_and_forces(context, groups)
+    np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-6)
+
+
 def test_charges_and_crossing_terms_stay(case, cut):
     region, _ = cut
     system, members = coupled(case, region), set(region.tolist())
