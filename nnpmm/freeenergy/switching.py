@@ -63,7 +63,6 @@ def switch(
     if steps_per_change < 1:
         raise ConfigError(f"found {steps_per_change} steps per change, allowed: 1 or more")
     check_interpolated(context)
-    context.setParameter(LAMBDA_NNP, float(values[0]))
     work = np.zeros(len(values))
     for index, change in enumerate(np.diff(values), start=1):
         work[index] = work[index - 1] + change * nnp_derivative(context)
