@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from nnpmm.coupling.boundary import region_elements
 from nnpmm.coupling.whole import make_whole, topology_bonds
 from nnpmm.errors import SimulationError
-from nnpmm.models.protocol import Potential
+from nnpmm.models.protocol import Evaluator, Potential
 from nnpmm.units import in_md_units
 
 __all__ = ["apply_constraint_lengths"]
@@ -60,13 +60,25 @@ def apply_constraint_lengths(
     start = in_md_units(positions, unit.nanometer)[atoms]
     whole = make_whole(start, box, topology_bonds(topology, atoms))
 
+    x = _minimum(evaluator, whole, model.name)
+    row = {int(atom): number for number, atom in enumerate(atoms)}
+    for index in range(mm_system.getNumConstraints()):
+        i, j, _ = mm_system.getConstraintParameters(index)
+        if i in row and j in row and (numbers[row[i]] == 1) != (numbers[row[j]] == 1):
+            length = float(np.linalg.norm(x[row[i]] - x[row[j]]))
+            mm_system.setConstraintParameters(index, i, j, length)
+
+
+def _minimum(evaluator: Evaluator, start: NDArray[np.float64], name: str) -> NDArray[np.float64]:
+    """Return the minimum next to some positions (n, 3), nm."""
+
     def energy_and_gradient(x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         energy, forces = evaluator(x.reshape(-1, 3))
         return energy, -forces.ravel()
 
     found = minimize(
         energy_and_gradient,
-        whole.ravel(),
+        start.ravel(),
         jac=True,
         method="L-BFGS-B",
         options={"gtol": _LARGEST_FORCE, "ftol": 0.0, "maxfun": _MOST_EVALUATIONS},
@@ -74,14 +86,8 @@ def apply_constraint_lengths(
     largest = float(np.abs(found.jac).max())
     if largest > _LARGEST_FORCE:
         raise SimulationError(
-            f"the region's minimisation with {model.name} ended at a force of {largest:.1f} "
+            f"the region's minimisation with {name} ended at a force of {largest:.1f} "
             f"kJ/mol/nm, expected less than {_LARGEST_FORCE:g}; begin from a better geometry or "
             "take precision='double'"
         )
-    x = found.x.reshape(-1, 3)
-    row = {int(atom): number for number, atom in enumerate(atoms)}
-    for index in range(mm_system.getNumConstraints()):
-        i, j, _ = mm_system.getConstraintParameters(index)
-        if i in row and j in row and (numbers[row[i]] == 1) != (numbers[row[j]] == 1):
-            length = float(np.linalg.norm(x[row[i]] - x[row[j]]))
-            mm_system.setConstraintParameters(index, i, j, length)
+    return np.asarray(found.x).reshape(-1, 3)

@@ -74,7 +74,7 @@ def minimize(
         settings: bound and tolerance.
         display: shows the iterations.
         stop: ends the minimisation early.
-        region: atoms of the region, held still at first; with none the minimisation is one.
+        region: atoms that are held still at first.
 
     Raises:
         SimulationError: the energy at the start is not a finite number, or no pass succeeded.
