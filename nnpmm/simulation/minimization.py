@@ -66,8 +66,8 @@ def minimize(
     that costs several times the iterations asked for, or all that was reached. Here every stiffness
     goes on from the lowest state so far that satisfies the constraints.
 
-    The surroundings come first, by the force field alone and around the region as it stands: a
-    clash would otherwise be relieved by bending the region out of what the network was trained on.
+    The surroundings come first, by the force field around the region as it stands: a clash would
+    else be relieved by bending the region out of what the network was trained on.
 
     Args:
         context: holds the starting positions; afterwards the lowest ones found.
@@ -77,7 +77,7 @@ def minimize(
         region: atoms that are held still at first.
 
     Raises:
-        SimulationError: the energy at the start is not a finite number, or no pass succeeded.
+        SimulationError: the energy at the start is not finite, or no pass succeeded.
     """
     lowest = start = potential_energy(context)
     best = context.getState(positions=True)
