@@ -1,13 +1,20 @@
 """How a region described by a network and its force-field surroundings are joined."""
 
+from nnpmm.coupling.constraint_lengths import apply_constraint_lengths
+from nnpmm.coupling.forces import REGION_MM_FORCE_NAME
+from nnpmm.coupling.interpolation import LAMBDA_NNP, nnp_derivative
 from nnpmm.coupling.mechanical import Mechanical, create_hybrid_system
 from nnpmm.coupling.transports import NNP_FORCE_NAME
 from nnpmm.coupling.whole import make_whole, topology_bonds
 
 __all__ = [
+    "LAMBDA_NNP",
     "NNP_FORCE_NAME",
+    "REGION_MM_FORCE_NAME",
     "Mechanical",
+    "apply_constraint_lengths",
     "create_hybrid_system",
     "make_whole",
+    "nnp_derivative",
     "topology_bonds",
 ]

@@ -46,6 +46,8 @@ class RegionCallback:
         periodic: the system has a periodic box.
         exact_to_half_box: excluded pairs are taken out of an Ewald sum at their nearest
             image, which is the pair itself only while the region spans less than half the box.
+        weight: name of a global parameter that multiplies energy and forces; at zero the network
+            is not called.
     """
 
     def __init__(
@@ -55,26 +57,33 @@ class RegionCallback:
         *,
         periodic: bool,
         exact_to_half_box: bool,
+        weight: str | None = None,
     ) -> None:
         self.evaluator = evaluator
         self.bonds = bonds
         self.periodic = periodic
         self.exact_to_half_box = exact_to_half_box
+        self.weight = weight
         self._whole = WholeRegion(len(evaluator.atomic_numbers), bonds)
 
     @_log_failures
     def __call__(self, state: openmm.State) -> EnergyAndForces:
         """Return the energy (kJ/mol) and forces (n, 3) in kJ/mol/nm on the region's atoms."""
         positions = state.getPositions(asNumpy=True)._value
+        weight = 1.0 if self.weight is None else state.getParameters()[self.weight]
+        if weight == 0:
+            return 0.0, np.zeros_like(positions)
         if self.periodic:
             box = state.getPeriodicBoxVectors(asNumpy=True)._value
             positions = self._whole(positions, box)
             if self.exact_to_half_box:
                 _check_span(positions, box)
-        return _finite(*self.evaluator(positions))
+        energy, forces = _finite(*self.evaluator(positions))
+        return weight * energy, weight * forces
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (self.evaluator, self.bonds, self.periodic, self.exact_to_half_box))
+        settings = (self.periodic, self.exact_to_half_box, self.weight)
+        return (_rebuild, (self.evaluator, self.bonds, *settings))
 
 
 class BoxCallback:
@@ -114,6 +123,12 @@ def _check_span(positions: NDArray[np.float64], box: NDArray[np.float64]) -> Non
 
 
 def _rebuild(
-    evaluator: Evaluator, bonds: NDArray[np.int64], periodic: bool, exact_to_half_box: bool
+    evaluator: Evaluator,
+    bonds: NDArray[np.int64],
+    periodic: bool,
+    exact_to_half_box: bool,
+    weight: str | None,
 ) -> RegionCallback:
-    return RegionCallback(evaluator, bonds, periodic=periodic, exact_to_half_box=exact_to_half_box)
+    return RegionCallback(
+        evaluator, bonds, periodic=periodic, exact_to_half_box=exact_to_half_box, weight=weight
+    )

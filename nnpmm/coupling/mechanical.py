@@ -5,30 +5,37 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import openmm
 from numpy.typing import NDArray
-from openmm.app import Topology
+from openmm.app import Element, Topology
 
-from nnpmm.coupling.bonded import BONDED, connect_region, silence_terms
-from nnpmm.coupling.nonbonded import EWALD_METHODS, check_parameters, exclude_region_pairs
+from nnpmm.coupling.boundary import (
+    parted_bonds,
+    refuse_cut_bonds,
+    refuse_dependent_sites,
+    region_elements,
+    release_constraints,
+)
+from nnpmm.coupling.custom_pairs import exclude_custom_pairs, region_custom_pairs
+from nnpmm.coupling.forces import check_forces, find_nonbonded_force
+from nnpmm.coupling.interpolation import LAMBDA_NNP, create_region_mm_force, refuse_bare_bonds
+from nnpmm.coupling.link_atoms import CappedEvaluator, check_cut_bonds
+from nnpmm.coupling.nonbonded import (
+    EWALD_METHODS,
+    check_parameters,
+    exclude_region_pairs,
+    has_lennard_jones_elsewhere,
+)
+from nnpmm.coupling.pairs import region_pairs
+from nnpmm.coupling.terms import connect_region, take_out_terms
 from nnpmm.coupling.transports import add_in_own_group, check_transport, create_region_force
-from nnpmm.errors import ForceFieldError, InputFileError, RegionError
-from nnpmm.models.protocol import Potential
-from nnpmm.selection import atom_label
+from nnpmm.errors import ConfigError, InputFileError, RegionError
+from nnpmm.models.protocol import Evaluator, Potential
 
 __all__ = ["Mechanical", "create_hybrid_system"]
-
-# Forces that act on no bonded or non-bonded terms and pass through as they are.
-_UNTOUCHED = (
-    openmm.CMMotionRemover,
-    openmm.AndersenThermostat,
-    openmm.MonteCarloBarostat,
-    openmm.MonteCarloAnisotropicBarostat,
-    openmm.MonteCarloMembraneBarostat,
-    openmm.MonteCarloFlexibleBarostat,
-)
 
 
 @dataclass(frozen=True)
@@ -37,20 +44,39 @@ class Mechanical:
 
     V = V_NNP(region) + V_MM(rest) + sum over region atoms i and other atoms j of the force field's
     Coulomb and Lennard-Jones terms. Every bonded term and every pair inside the region is the
-    network's; the region's bonds and angles are no longer constrained.
+    network's.
 
     Args:
         transport: the force that calls the network: ``"python"`` (OpenMM's PythonForce),
             ``"torchscript"`` (openmm-torch's TorchForce) or ``"torch"`` (its PythonTorchForce).
+        constraints: what happens to the MM system's constraints inside the region: ``"none"``
+            releases all; ``"keep"`` leaves bonds to hydrogen at their lengths, for longer time
+            steps, and releases the others.
+        interpolate: keep the force field's terms inside the region, weighted with 1 - lambda_nnp,
+            and weight the network with lambda_nnp, a global parameter from 0 (MM) to 1 (NNP/MM,
+            the default). See `nnpmm.coupling.nnp_derivative`. Needs the python transport.
+        link_atoms: cap the region with hydrogens where it cuts single bonds between carbons, see
+            `nnpmm.coupling.link_atoms`. Force-field terms with an atom outside the region stay,
+            charges too. Needs the python transport. Otherwise a cut bond is an error.
 
     Raises:
-        ConfigError: no such transport.
+        ConfigError: no such transport or choice of constraints, or two that do not go together.
     """
 
     transport: str = "python"
+    constraints: Literal["none", "keep"] = "none"
+    interpolate: bool = False
+    link_atoms: bool = False
 
     def __post_init__(self) -> None:
         check_transport(self.transport)
+        if self.constraints not in ("none", "keep"):
+            raise ConfigError(f"found constraints={self.constraints!r}, allowed: 'none', 'keep'")
+        if (self.interpolate or self.link_atoms) and self.transport != "python":
+            raise ConfigError(
+                f"found transport={self.transport!r} with interpolate or link_atoms, allowed: "
+                "'python'"
+            )
 
     def couple(
         self,
@@ -60,32 +86,75 @@ class Mechanical:
         potential: Potential,
     ) -> None:
         """Turn an MM system into a hybrid one, in place. See `create_hybrid_system`."""
-        atoms = list(topology.atoms())
-        elements = [atoms[i].element for i in region]
-        if any(element is None for element in elements):
-            raise RegionError(
-                "the region holds virtual sites or unknown elements; select atoms only"
-            )
-        _refuse_unknown_forces(system)
-        bonds = _region_bonds(system, topology, region)
-        _release_constraints(system, region)
-        nonbonded = _nonbonded_force(system)
-        symbols = [element.symbol for element in elements]
-        check_parameters(nonbonded, region, symbols, neutral=potential.neutral_only)
-        for force in system.getForces():
-            if type(force) in BONDED:
-                silence_terms(force, region)
-        exclude_region_pairs(nonbonded, region)
-        connect_region(system, region, bonds)
-        force = create_region_force(
-            potential.bind(np.array([element.atomic_number for element in elements])),
+        elements = region_elements(topology, region)
+        members = set(region.tolist())
+        check_forces(system, members)
+        refuse_dependent_sites(system, members)
+        bonds, cut = parted_bonds(system, topology, members)
+        if self.link_atoms:
+            check_cut_bonds(topology, cut)
+        else:
+            refuse_cut_bonds(topology, cut)
+        nonbonded = find_nonbonded_force(system)
+        charge = check_parameters(
+            nonbonded,
             region,
-            np.searchsorted(region, np.array(sorted(bonds), dtype=np.int64).reshape(-1, 2)),
+            [element.symbol for element in elements],
+            neutral=potential.neutral_only,
+            may_cut=bool(cut),
+            lennard_jones=not has_lennard_jones_elsewhere(system, nonbonded),
+        )
+        numbers = [element.atomic_number for element in elements]
+        evaluator: Evaluator = potential.bind([*numbers, *(1 for _ in cut)], charge=charge)
+        atoms = region
+        if cut:
+            atoms = np.concatenate([region, np.unique([outside for _, outside in cut])])
+            anchors, hosts = _rows(atoms, cut).T
+            evaluator = CappedEvaluator(evaluator, anchors, hosts)
+        self._take_out_region(system, region, elements, may_cut=bool(cut))
+        connect_region(system, bonds)
+        force = create_region_force(
+            evaluator,
+            atoms,
+            _rows(atoms, [*sorted(bonds), *cut]),
             periodic=system.usesPeriodicBoundaryConditions(),
             exact_to_half_box=nonbonded.getNonbondedMethod() in EWALD_METHODS,
             transport=self.transport,
+            weight=LAMBDA_NNP if self.interpolate else None,
         )
         add_in_own_group(system, force)
+
+    def _take_out_region(
+        self,
+        system: openmm.System,
+        region: NDArray[np.int64],
+        elements: list[Element],
+        *,
+        may_cut: bool,
+    ) -> None:
+        """Take constraints, bonded terms and pairs inside the region out of the force field."""
+        hydrogens = {
+            atom
+            for atom, element in zip(region.tolist(), elements, strict=True)
+            if element.atomic_number == 1
+        }
+        released = release_constraints(
+            system, set(region.tolist()), hydrogens, keep=self.constraints == "keep"
+        )
+        terms = take_out_terms(system, region)
+        if self.interpolate:
+            refuse_bare_bonds(released, terms)
+        for force in system.getForces():
+            if type(force) is openmm.NonbondedForce:
+                if self.interpolate:
+                    terms += region_pairs(force, region)
+                exclude_region_pairs(force, region, may_cut=may_cut)
+            elif type(force) is openmm.CustomNonbondedForce:
+                inner = region_custom_pairs(force, region) if self.interpolate else None
+                terms += [inner] if inner is not None else []
+                exclude_custom_pairs(force, region, may_cut=may_cut)
+        if self.interpolate and terms:
+            add_in_own_group(system, create_region_mm_force(terms))
 
 
 def create_hybrid_system(
@@ -99,11 +168,12 @@ def create_hybrid_system(
     """Return a new system in which a region is described by a network potential.
 
     The network's force is named ``"NNP"`` and has a force group of its own. The MM system is not
-    changed. Atomic self energies are not part of the energy.
+    changed. Atomic self energies are not part of the energy. For several regions, each with its own
+    model, call this again with the system that it returned.
 
     Args:
         mm_system: a complete MM system from any source, with charges and Lennard-Jones
-            parameters on the region's atoms.
+            parameters on the region's atoms; or a hybrid system with other regions.
         topology: the topology that it was made from, with elements.
         region: 0-based indices of the region's atoms.
         model: the potential, for example from `nnpmm.load_model`.
@@ -133,52 +203,7 @@ def create_hybrid_system(
     return system
 
 
-def _refuse_unknown_forces(system: openmm.System) -> None:
-    known = (*BONDED, *_UNTOUCHED, openmm.NonbondedForce)
-    for force in system.getForces():
-        if type(force) not in known:
-            raise ForceFieldError(
-                f"found a {type(force).__name__} named {force.getName()!r}, which mechanical "
-                "embedding "
-                f"does not support; supported: {', '.join(kind.__name__ for kind in known)}"
-            )
-
-
-def _nonbonded_force(system: openmm.System) -> openmm.NonbondedForce:
-    found = [f for f in system.getForces() if type(f) is openmm.NonbondedForce]
-    if len(found) != 1:
-        raise ForceFieldError(
-            f"found {len(found)} NonbondedForces, expected one with charges and Lennard-Jones "
-            "parameters for every atom"
-        )
-    return found[0]
-
-
-def _region_bonds(
-    system: openmm.System, topology: Topology, region: NDArray[np.int64]
-) -> set[tuple[int, int]]:
-    """Bonded pairs inside the region, from topology, bonds and constraints; none may be cut."""
-    pairs = [(bond.atom1.index, bond.atom2.index) for bond in topology.bonds()]
-    for force in system.getForces():
-        if type(force) is openmm.HarmonicBondForce:
-            pairs += [tuple(force.getBondParameters(i)[:2]) for i in range(force.getNumBonds())]
-    pairs += [
-        tuple(system.getConstraintParameters(i)[:2]) for i in range(system.getNumConstraints())
-    ]
-    members = set(region.tolist())
-    cut = sorted({tuple(sorted(p)) for p in pairs if (p[0] in members) != (p[1] in members)})
-    if cut:
-        names = [atom_label(atom) for atom in topology.atoms()]
-        listed = ", ".join(f"{names[i]}-{names[j]}" for i, j in cut[:5])
-        raise RegionError(
-            f"the region cuts {len(cut)} covalent bond{'s' if len(cut) > 1 else ''} ({listed}"
-            f"{', ...' if len(cut) > 5 else ''}); select whole molecules"
-        )
-    return {(min(p), max(p)) for p in pairs if p[0] in members}
-
-
-def _release_constraints(system: openmm.System, region: NDArray[np.int64]) -> None:
-    members = set(region.tolist())
-    for index in reversed(range(system.getNumConstraints())):
-        if system.getConstraintParameters(index)[0] in members:
-            system.removeConstraint(index)
+def _rows(atoms: NDArray[np.int64], pairs: list[tuple[int, int]]) -> NDArray[np.int64]:
+    """Pairs of atom indices as pairs of row numbers of ``atoms``, (m, 2)."""
+    row = {atom: number for number, atom in enumerate(atoms.tolist())}
+    return np.array([(row[i], row[j]) for i, j in pairs], dtype=np.int64).reshape(-1, 2)

@@ -9,7 +9,12 @@ from openmm import unit
 
 from nnpmm.errors import ForceFieldError, RegionError
 
-__all__ = ["EWALD_METHODS", "check_parameters", "exclude_region_pairs"]
+__all__ = [
+    "EWALD_METHODS",
+    "check_parameters",
+    "exclude_region_pairs",
+    "has_lennard_jones_elsewhere",
+]
 
 EWALD_METHODS = (
     openmm.NonbondedForce.Ewald,
@@ -18,9 +23,14 @@ EWALD_METHODS = (
 )
 # Largest total charge, in e, that rounding of published charges leaves on a neutral molecule.
 _CHARGE_ROUNDING = 0.05
+# The same where the region ends at bonds: force fields make residues neutral, not their parts. An
+# Amber residue's backbone carries up to 0.14 e (aspartate), which its side chain balances.
+_CUT_ROUNDING = 0.2
 
 
-def exclude_region_pairs(force: openmm.NonbondedForce, region: NDArray[np.int64]) -> None:
+def exclude_region_pairs(
+    force: openmm.NonbondedForce, region: NDArray[np.int64], *, may_cut: bool = False
+) -> None:
     """Make an exception of every pair inside the region, in place, with no charge and no LJ.
 
     Under Ewald methods OpenMM subtracts an excluded pair from the reciprocal sum exactly; what is
@@ -28,15 +38,21 @@ def exclude_region_pairs(force: openmm.NonbondedForce, region: NDArray[np.int64]
     uses the pair's nearest image, so that a region split by the boundary is treated like a whole
     one.
 
+    Args:
+        force: the force to change.
+        region: sorted atom indices.
+        may_cut: exceptions between region and rest are those around a cut bond, and stay.
+
     Raises:
-        RegionError: an exception with its own parameters (a 1-4 pair) joins the region to the rest.
+        RegionError: an exception (a 1-2, 1-3 or 1-4 pair) joins the region to the rest, and must
+            not.
         ForceFieldError: a parameter offset acts on the region.
     """
     _refuse_offsets(force, region)
     members = set(region.tolist())
     for index in range(force.getNumExceptions()):
         i, j = force.getExceptionParameters(index)[:2]
-        if (i in members) != (j in members):
+        if (i in members) != (j in members) and not may_cut:
             raise RegionError(
                 f"the region cuts the 1-2, 1-3 or 1-4 pair of atoms {i} and {j}; select whole "
                 "molecules"
@@ -49,8 +65,14 @@ def exclude_region_pairs(force: openmm.NonbondedForce, region: NDArray[np.int64]
 
 
 def check_parameters(
-    force: openmm.NonbondedForce, region: NDArray[np.int64], symbols: list[str], *, neutral: bool
-) -> None:
+    force: openmm.NonbondedForce,
+    region: NDArray[np.int64],
+    symbols: list[str],
+    *,
+    neutral: bool,
+    may_cut: bool = False,
+    lennard_jones: bool = True,
+) -> int:
     """Check that the region's atoms have the charges and LJ parameters that the coupling needs.
 
     Args:
@@ -58,6 +80,11 @@ def check_parameters(
         region: atom indices.
         symbols: chemical symbol of each of them.
         neutral: the potential describes neutral molecules only.
+        may_cut: the region ends at covalent bonds.
+        lennard_jones: the NonbondedForce holds the Lennard-Jones parameters.
+
+    Returns:
+        The region's total charge, e.
 
     Raises:
         ForceFieldError: a heavy atom without LJ, or polar atoms all without charge.
@@ -67,7 +94,8 @@ def check_parameters(
     charges = np.array([q.value_in_unit(unit.elementary_charge) for q, _, _ in parameters])
     for atom, symbol, (_, sigma, epsilon) in zip(region, symbols, parameters, strict=True):
         # Hydrogens of hydroxyl groups carry no LJ in most force fields; heavy atoms always do.
-        if symbol != "H" and not (sigma._value > 0 and epsilon._value > 0):
+        missing = not (sigma._value > 0 and epsilon._value > 0)
+        if lennard_jones and symbol != "H" and missing:
             raise ForceFieldError(
                 f"region atom {atom} ({symbol}) has no Lennard-Jones parameters (sigma {sigma}, "
                 f"epsilon {epsilon}); the coupling needs them: parameterise the ligand first"
@@ -78,18 +106,34 @@ def check_parameters(
             f"all {len(charges)} region atoms have zero charge; the coupling needs force-field "
             "charges: parameterise the ligand first"
         )
+    return _total_charge(charges, neutral, _CUT_ROUNDING if may_cut else _CHARGE_ROUNDING)
+
+
+def has_lennard_jones_elsewhere(system: openmm.System, force: openmm.NonbondedForce) -> bool:
+    """True if a CustomNonbondedForce describes all Lennard-Jones pairs, as with NBFIX.
+
+    OpenMM's readers then leave the NonbondedForce without any well depth.
+    """
+    kinds = {type(other) for other in system.getForces()}
+    return openmm.CustomNonbondedForce in kinds and not any(
+        force.getParticleParameters(i)[2]._value for i in range(force.getNumParticles())
+    )
+
+
+def _total_charge(charges: NDArray[np.float64], neutral: bool, tolerance: float) -> int:
     total = float(charges.sum())
     nearest = round(total)
-    if abs(total - nearest) > _CHARGE_ROUNDING:
+    if abs(total - nearest) > tolerance:
         raise RegionError(
-            f"the region's charges add up to {total:+.3f} e, not to an integer; "
-            "select whole molecules or mend the charges"
+            f"the region's charges add up to {total:+.3f} e, not to an integer within "
+            f"{tolerance} e; select whole molecules or mend the charges"
         )
     if neutral and nearest != 0:
         raise RegionError(
             f"the region has charge {nearest:+d} e, the model describes neutral molecules only; "
             "select a neutral molecule or take a model that knows charges"
         )
+    return nearest
 
 
 def _refuse_offsets(force: openmm.NonbondedForce, region: NDArray[np.int64]) -> None:

@@ -57,6 +57,7 @@ def create_region_force(
     periodic: bool,
     exact_to_half_box: bool,
     transport: str = "python",
+    weight: str | None = None,
 ) -> openmm.Force:
     """Return a force that applies a potential to some atoms, as whole molecules without images.
 
@@ -68,6 +69,8 @@ def create_region_force(
         exact_to_half_box: refuse a region that spans half the box or more, since its pairs are
             taken out of an Ewald sum at their nearest image.
         transport: a name in `TRANSPORTS`.
+        weight: name of a global parameter, 1 by default, that multiplies energy and forces, for
+            ``transport="python"``.
 
     Raises:
         ConfigError: no such transport.
@@ -75,7 +78,9 @@ def create_region_force(
         OptionalDependencyError: openmm-torch is missing, or has no such force.
     """
     create = TRANSPORTS[check_transport(transport)]
-    settings = {"periodic": periodic, "exact_to_half_box": exact_to_half_box}
+    settings: Settings = {"periodic": periodic, "exact_to_half_box": exact_to_half_box}
+    if weight is not None:
+        settings["weight"] = weight
     force = create(evaluator, [int(atom) for atom in atoms], bonds, settings)
     force.setName(NNP_FORCE_NAME)
     # A non-periodic force in a periodic system is handed corrupted positions (openmm issue 5421).
@@ -110,13 +115,15 @@ def add_in_own_group(system: openmm.System, force: openmm.Force) -> int:
     raise ForceFieldError("all 32 force groups are taken; free one for the network")
 
 
-Settings = dict[str, bool]
+Settings = dict[str, Any]
 
 
 def _python(
     evaluator: Evaluator, atoms: list[int], bonds: NDArray[np.int64], settings: Settings
 ) -> openmm.Force:
-    force = openmm.PythonForce(RegionCallback(evaluator, bonds, **settings))
+    weight = settings.get("weight")
+    callback = RegionCallback(evaluator, bonds, **settings)
+    force = openmm.PythonForce(callback, {} if weight is None else {weight: 1.0})
     force.setParticles(atoms)
     return force
 

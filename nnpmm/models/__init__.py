@@ -1,5 +1,6 @@
 """Potentials: the protocol they share, ANI, and loading by name or file."""
 
+from nnpmm.models.function import FunctionModel
 from nnpmm.models.model_file import ModelFile, read_model_file
 from nnpmm.models.openmm_ml import OpenmmMlModel
 from nnpmm.models.protocol import Evaluation, Evaluator, Potential
@@ -9,6 +10,7 @@ from nnpmm.models.torchscript import TorchScriptModel
 __all__ = [
     "Evaluation",
     "Evaluator",
+    "FunctionModel",
     "ModelFile",
     "OpenmmMlModel",
     "Potential",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import openmm
 from numpy.typing import NDArray
 from openmm import Vec3, app, unit
 
-from nnpmm.errors import ModelError, OptionalDependencyError, SimulationError
+from nnpmm.errors import ModelError, OptionalDependencyError, RegionError, SimulationError
 from nnpmm.models.protocol import (
     BatchEvaluation,
     Evaluation,
@@ -23,6 +23,9 @@ from nnpmm.models.protocol import (
 from nnpmm.units import in_md_units
 
 __all__ = ["OpenmmMlEvaluator", "OpenmmMlModel", "openmm_ml_names"]
+
+# Kinds of potentials that read an argument "charge", as seen in the source of openmm-ml 1.8.
+_READ_CHARGES = ("AIMNet2", "FeNNix", "MACE", "Orb", "TorchMDNet")
 
 
 def openmm_ml_names() -> list[str] | None:
@@ -39,15 +42,18 @@ class OpenmmMlModel:
     """A potential of openmm-ml, such as ``"mace-off23-small"``.
 
     Its energy is what openmm-ml returns: whether self energies are part of it is the potential's
-    choice. Elements and charges are not checked here.
+    choice. Elements are not checked here.
 
     Args:
         name: as for openmm-ml's ``MLPotential``.
         device: handed to the potential; ``"auto"`` leaves the choice to it.
+        arguments: further ones for openmm-ml's ``createSystem``, by name, such as ``calculator``
+            for the potential ``"ase"``.
     """
 
     name: str
     device: str = "auto"
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
     elements = None
     neutral_only = False
@@ -55,16 +61,27 @@ class OpenmmMlModel:
     @property
     def provenance(self) -> dict[str, Any]:
         """What to write down to make this model again."""
-        return {"model": self.name, "backend": "openmm-ml", "device": self.device}
+        record = {"model": self.name, "backend": "openmm-ml", "device": self.device}
+        return record | {name: str(value) for name, value in self.arguments.items()}
 
-    def bind(self, atomic_numbers: Sequence[int] | NDArray[np.int64]) -> OpenmmMlEvaluator:
+    def bind(
+        self, atomic_numbers: Sequence[int] | NDArray[np.int64], charge: int = 0
+    ) -> OpenmmMlEvaluator:
         """Make openmm-ml's system for these atoms.
+
+        A charge is handed to the potentials of openmm-ml 1.8 that read one; what the network makes
+        of it is the network's. With ``"ase"`` the charge has to stand in ``arguments["info"]``.
+
+        Args:
+            atomic_numbers: shape (n,).
+            charge: total charge, e.
 
         Raises:
             OptionalDependencyError: openmm-ml or the potential's package is missing.
             ModelError: openmm-ml cannot make the system.
+            RegionError: a charge, and a potential that reads none.
         """
-        return OpenmmMlEvaluator(self, np.asarray(atomic_numbers, dtype=np.int64))
+        return OpenmmMlEvaluator(self, np.asarray(atomic_numbers, dtype=np.int64), charge)
 
 
 class OpenmmMlEvaluator:
@@ -72,9 +89,12 @@ class OpenmmMlEvaluator:
 
     energy_offset = 0.0
 
-    def __init__(self, model: OpenmmMlModel, atomic_numbers: NDArray[np.int64]) -> None:
+    def __init__(
+        self, model: OpenmmMlModel, atomic_numbers: NDArray[np.int64], charge: int = 0
+    ) -> None:
         self.model = model
         self.atomic_numbers = atomic_numbers
+        self.charge = charge
         self._topology = app.Topology()
         residue = self._topology.addResidue("NNP", self._topology.addChain())
         for number in atomic_numbers:
@@ -130,11 +150,15 @@ class OpenmmMlEvaluator:
 
     def _system(self) -> openmm.System:
         name, device = self.model.name, self.model.device
-        choices = {} if device == "auto" else {"device": device}
+        choices = dict(self.model.arguments) | ({} if device == "auto" else {"device": device})
         try:
             from openmmml import MLPotential
 
-            return MLPotential(name).createSystem(self._topology, removeCMMotion=False, **choices)
+            potential = MLPotential(name)
+            choices |= _charge_argument(potential, self.charge, choices)
+            return potential.createSystem(self._topology, removeCMMotion=False, **choices)
+        except RegionError:
+            raise
         except ImportError as error:
             raise OptionalDependencyError(
                 f"openmm-ml's {name}: {error}; install openmmml and the potential's own package"
@@ -145,4 +169,19 @@ class OpenmmMlEvaluator:
             ) from error
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (OpenmmMlEvaluator, (self.model, self.atomic_numbers))
+        return (OpenmmMlEvaluator, (self.model, self.atomic_numbers, self.charge))
+
+
+def _charge_argument(potential: Any, charge: int, choices: Mapping[str, Any]) -> dict[str, int]:
+    """Return what tells a potential of openmm-ml the charge; refuse where it would be ignored."""
+    stated = choices.get("charge", choices.get("info", {}).get("charge", 0))
+    if stated == charge:
+        return {}
+    kind = type(potential._impl).__name__.removesuffix("PotentialImpl")
+    if kind not in _READ_CHARGES or "charge" in choices:
+        raise RegionError(
+            f"the region has charge {charge:+d} e, and openmm-ml's {kind} potential was told "
+            f"{stated:+d}; allowed: the same charge (arguments={{'info': {{'charge': ...}}}} with "
+            f"'ase'), or one of {', '.join(_READ_CHARGES)}, which are told"
+        )
+    return {"charge": charge}

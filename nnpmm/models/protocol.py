@@ -114,8 +114,13 @@ class Potential(Protocol):
     def provenance(self) -> dict[str, Any]:
         """Name, members, backend and origin of the weights, for the record of a run."""
 
-    def bind(self, atomic_numbers: Sequence[int] | NDArray[np.int64]) -> Evaluator:
-        """Fix the composition and precompute what depends on it alone."""
+    def bind(self, atomic_numbers: Sequence[int] | NDArray[np.int64], charge: int = 0) -> Evaluator:
+        """Fix the composition and precompute what depends on it alone.
+
+        Args:
+            atomic_numbers: shape (n,).
+            charge: total charge, e; a potential for neutral molecules only refuses any but 0.
+        """
 
 
 def checked_positions(positions: ArrayLike, n_atoms: int) -> NDArray[np.float64]:

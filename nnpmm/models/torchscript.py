@@ -30,7 +30,7 @@ __all__ = ["TorchScriptEvaluator", "TorchScriptModel"]
 class TorchScriptModel:
     """A TorchScript module from positions (n, 3) in nm to the potential energy in kJ/mol.
 
-    The composition is part of the module; elements and charge are not checked. A TorchScript file
+    Composition and charge are part of the module and are not checked. A TorchScript file
     is a program: load only files that you trust.
     """
 
@@ -50,8 +50,10 @@ class TorchScriptModel:
         """What to write down to make this model again."""
         return {"model": self.name, "backend": "torchscript", "weights": self.path}
 
-    def bind(self, atomic_numbers: Sequence[int] | NDArray[np.int64]) -> TorchScriptEvaluator:
-        """Load the module for a region of this many atoms.
+    def bind(
+        self, atomic_numbers: Sequence[int] | NDArray[np.int64], charge: int = 0
+    ) -> TorchScriptEvaluator:
+        """Load the module for a region of this many atoms, whose charge is part of the module.
 
         Raises:
             ModelError: the file is missing or not a TorchScript module.

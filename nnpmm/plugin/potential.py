@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from openmm.app import Topology
 from openmmml.mlpotential import MLPotentialImpl
 
-from nnpmm.coupling.bonded import connect_region
 from nnpmm.coupling.nonbonded import EWALD_METHODS, check_parameters
+from nnpmm.coupling.terms import connect_region
 from nnpmm.coupling.transports import create_box_force, create_region_force
 from nnpmm.coupling.whole import topology_bonds
 from nnpmm.errors import ModelError, RegionError
@@ -77,7 +77,7 @@ class AniPotential(MLPotentialImpl):
         periodic = periodic or system.usesPeriodicBoundaryConditions()
         if system.getNumParticles() == number:
             _check_region(topology, system, region, model)
-            connect_region(system, region, {(min(p), max(p)) for p in region[bonds].tolist()})
+            connect_region(system, {(min(p), max(p)) for p in region[bonds].tolist()})
         evaluator = model.bind(numbers)
         if atoms is None and periodic:
             force = create_box_force(evaluator)

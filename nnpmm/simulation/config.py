@@ -71,6 +71,11 @@ class RegionConfig(Section):
     weights: SettingsPath | None = Field(
         None, description="folder with network weights; null: see nnpmm doctor", examples=["models"]
     )
+    constraints: Literal["none", "keep"] = Field(
+        "none",
+        description="constrained bonds to hydrogen inside the region: none, or keep those of the "
+        "MM system, which allow 2 fs, with hydrogens of 3 amu 4 fs",
+    )
 
     @field_validator("members", mode="before")
     @classmethod
@@ -202,8 +207,8 @@ class ProtocolConfig(Section):
     timestep: Time = Field(
         0.001,
         gt=0,
-        description="time step, in ps; 1 fs at most while the region's hydrogens have 1 amu, "
-        "2 fs with hydrogens of 3 amu",
+        description="time step, in ps; at most 1 fs with free hydrogens of 1 amu, 2 fs with free "
+        "ones of 3 amu or constrained ones, 4 fs with constrained ones of 3 amu",
         examples=["1 fs"],
     )
     stages: StagesConfig = Field(StagesConfig(), description="stages; null leaves one out")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import copy
 import logging
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import openmm
+from numpy.typing import NDArray
 from openmm import unit
 
+from nnpmm.coupling import NNP_FORCE_NAME
 from nnpmm.errors import SimulationError
 from nnpmm.simulation.config import MinimizeConfig
 from nnpmm.simulation.interrupts import StopFlag
@@ -31,6 +34,7 @@ class _Monitor(openmm.MinimizationReporter):
     def __init__(self, bound: int, display: ProgressDisplay, stop: StopFlag):
         super().__init__()
         self.count = 0
+        self.pass_bound: int | None = None
         self._bound, self._display, self._stop = bound, display, stop
         self._last = 0.0
 
@@ -41,7 +45,7 @@ class _Monitor(openmm.MinimizationReporter):
             self._last = now
             done = min(self.count, self._bound)
             self._display.update(Status("minimize", done, self._bound, "iterations"))
-        return self.over()
+        return self.over() or self.count == self.pass_bound
 
     def over(self) -> bool:
         """True if a signal came or the bound is reached."""
@@ -49,7 +53,11 @@ class _Monitor(openmm.MinimizationReporter):
 
 
 def minimize(
-    context: openmm.Context, settings: MinimizeConfig, display: ProgressDisplay, stop: StopFlag
+    context: openmm.Context,
+    settings: MinimizeConfig,
+    display: ProgressDisplay,
+    stop: StopFlag,
+    region: Sequence[int] | NDArray[np.int64] = (),
 ) -> None:
     """Minimise the energy of a context, in place, within a bounded number of iterations.
 
@@ -58,25 +66,29 @@ def minimize(
     that costs several times the iterations asked for, or all that was reached. Here every stiffness
     goes on from the lowest state so far that satisfies the constraints.
 
+    The surroundings come first, by the force field around the region as it stands: a clash would
+    else be relieved by bending the region out of what the network was trained on.
+
     Args:
         context: holds the starting positions; afterwards the lowest ones found.
         settings: bound and tolerance.
         display: shows the iterations.
         stop: ends the minimisation early.
+        region: atoms that are held still at first.
 
     Raises:
-        SimulationError: the energy at the start is not a finite number, or no pass succeeded.
+        SimulationError: the energy at the start is not finite, or no pass succeeded.
     """
     lowest = start = potential_energy(context)
     best = context.getState(positions=True)
-    relaxed, springs = _with_springs(context)
     monitor = _Monitor(settings.max_iterations, display, stop)
     failure: openmm.OpenMMException | None = None
-    for constant in _SPRING_CONSTANTS:
+    for constant, frozen in _passes(context.getSystem(), region):
         if monitor.over():
             break
-        _stiffen(springs, constant, relaxed)
+        relaxed = _with_springs(context, constant, frozen)
         relaxed.setPositions(best.getPositions())
+        monitor.pass_bound = settings.max_iterations // 2 if frozen else None
         try:
             openmm.LocalEnergyMinimizer.minimize(relaxed, settings.tolerance, 0, monitor)
             energy = _satisfy_constraints(context, relaxed)
@@ -85,8 +97,6 @@ def minimize(
             continue
         if energy < lowest:
             lowest, best = energy, context.getState(positions=True)
-        if not context.getSystem().getNumConstraints():
-            break
     if lowest == start and failure is not None:
         raise SimulationError(f"minimize: stopped after {monitor.count} iterations: {failure}")
     context.setPositions(best.getPositions())
@@ -96,30 +106,47 @@ def minimize(
     display.update(Status("minimize", monitor.count, monitor.count, "iterations"))
 
 
-def _with_springs(context: openmm.Context) -> tuple[openmm.Context, openmm.HarmonicBondForce]:
-    """Return a context in which harmonic springs stand for the constraints, and the springs."""
+def _passes(
+    system: openmm.System, region: Sequence[int] | NDArray[np.int64]
+) -> list[tuple[float, frozenset[int]]]:
+    """Return spring constant and frozen atoms of each pass."""
+    held = frozenset(int(atom) for atom in region)
+    softest, *stiffer = _SPRING_CONSTANTS
+    first = [(softest, held)] if held and len(held) < system.getNumParticles() else []
+    rest = stiffer if system.getNumConstraints() else []
+    return [*first, (softest, frozenset()), *((constant, frozenset()) for constant in rest)]
+
+
+def _with_springs(
+    context: openmm.Context, constant: float, frozen: frozenset[int]
+) -> openmm.Context:
+    """Return a context in which harmonic springs stand for the constraints.
+
+    Args:
+        context: which system, platform and box.
+        constant: of the springs, kJ/mol/nm^2.
+        frozen: atoms that do not move, the network's; then it is left out.
+    """
     system = copy.deepcopy(context.getSystem())
     springs = openmm.HarmonicBondForce()
     springs.setUsesPeriodicBoundaryConditions(system.usesPeriodicBoundaryConditions())
     for index in reversed(range(system.getNumConstraints())):
         i, j, length = system.getConstraintParameters(index)
-        springs.addBond(i, j, length, _SPRING_CONSTANTS[0])
+        springs.addBond(i, j, length, constant)
         system.removeConstraint(index)
     system.addForce(springs)
+    for atom in frozen:
+        system.setParticleMass(atom, 0.0)
+    for index in reversed(range(system.getNumForces())):
+        if frozen and system.getForce(index).getName() == NNP_FORCE_NAME:
+            system.removeForce(index)
     platform = context.getPlatform()
     properties = {
         name: platform.getPropertyValue(context, name) for name in platform.getPropertyNames()
     }
     relaxed = openmm.Context(system, openmm.VerletIntegrator(0.001), platform, properties)
     relaxed.setPeriodicBoxVectors(*context.getState().getPeriodicBoxVectors())
-    return relaxed, springs
-
-
-def _stiffen(springs: openmm.HarmonicBondForce, constant: float, context: openmm.Context) -> None:
-    for index in range(springs.getNumBonds()):
-        i, j, length, _ = springs.getBondParameters(index)
-        springs.setBondParameters(index, i, j, length, constant)
-    springs.updateParametersInContext(context)
+    return relaxed
 
 
 def _satisfy_constraints(context: openmm.Context, relaxed: openmm.Context) -> float:

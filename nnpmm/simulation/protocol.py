@@ -91,7 +91,7 @@ def run_protocol(
     """
     if not np.isfinite(prepared.positions).all():
         raise InputFileError("the starting positions are not all finite numbers")
-    check_timestep(prepared.system, settings.timestep, prepared.region)
+    check_timestep(prepared.system, settings.timestep)
     if settings.ensemble.type == "NPT" and prepared.box_vectors is None:
         raise ConfigError("ensemble.type: found NPT, but the system has no periodic box: set NVT")
     resuming = storage.check_directory(settings, resume=resume, overwrite=overwrite)
@@ -268,7 +268,8 @@ class _Run:
         context = openmm.Context(prepared.system, openmm.VerletIntegrator(0.001), *self.platform)
         self._save_provenance(context)
         self._set(context, start)
-        minimize(context, self.settings.stages.minimize, recorder.display, recorder.stop)
+        settings, region = self.settings.stages.minimize, prepared.region
+        minimize(context, settings, recorder.display, recorder.stop, region)
         minimized = snapshot(context)
         # Without velocities, which a minimisation leaves at zero: the first stage draws them.
         return Snapshot(minimized.positions, None, minimized.box)

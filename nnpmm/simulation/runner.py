@@ -28,13 +28,15 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     Raises:
         NnpmmError: an input, the selection, the model or the coupling is not usable.
     """
-    from nnpmm.coupling import create_hybrid_system
+    from nnpmm.coupling import Mechanical, create_hybrid_system
     from nnpmm.models import load_model
 
     mm = load_system(config) if mm is None else mm
     region, name = _region(config, mm)
-    check_timestep(mm.system, config.timestep, region)
     settings = config.region
+    coupling = Mechanical(constraints=settings.constraints)
+    released = region if settings.constraints == "none" else ()
+    check_timestep(mm.system, config.timestep, released)
     model = load_model(
         name,
         members=settings.members,
@@ -44,7 +46,7 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         threads=config.platform.threads,
         weights=settings.weights,
     )
-    system = create_hybrid_system(mm.system, mm.topology, region, model)
+    system = create_hybrid_system(mm.system, mm.topology, region, model, coupling=coupling)
     atoms = list(mm.topology.atoms())
     evaluator = model.bind([atoms[i].element.atomic_number for i in region.tolist()])
     provenance = {**model.provenance, "region_atoms": region.tolist()}

@@ -33,7 +33,7 @@ class _ForceFieldOptions(Section):
     )
     constraints: Literal["None", "HBonds", "AllBonds"] = Field(
         "HBonds",
-        description="constrained bonds of the MM part; inside the region none are constrained",
+        description="constrained bonds of the MM part; inside the region see region.constraints",
     )
     rigid_water: bool = Field(True, description="keep water molecules rigid")
     hydrogen_mass: Mass | None = Field(
@@ -41,7 +41,7 @@ class _ForceFieldOptions(Section):
         ge=1.0,
         le=4.1,
         description="repartitioned mass of hydrogens (amu), taken from their heavy atom; "
-        "3 amu allow a time step of 2 fs; null: the masses of the topology",
+        "3 amu allow twice the time step; null: the masses of the topology",
         examples=["3 amu"],
     )
 

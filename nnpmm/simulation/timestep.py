@@ -24,13 +24,13 @@ def check_timestep(system: openmm.System, dt: Any, region: ArrayLike = ()) -> No
 
     Limits: 1 fs with free hydrogens, 2 fs with free hydrogens of 2.9 amu or more, 2 fs with every
     bond to hydrogen constrained, 4 fs with constrained hydrogens of 2.9 amu or more (rigid water
-    may keep its masses). The network moves the region's hydrogens freely, so constraints
-    within the region do not count.
+    may keep its masses).
 
     Args:
-        system: the MM system or the hybrid system made from it.
+        system: the hybrid system, or the MM system that it will be made from.
         dt: time step in ps, or a Quantity.
-        region: 0-based indices of the atoms that the network describes.
+        region: 0-based indices of the atoms whose constraints the coupling will release; none
+            where it keeps them, or has released them already.
 
     Raises:
         ConfigError: the time step is over the limit.

@@ -10,6 +10,7 @@ import pytest
 from cases import solvated_ligand
 
 from nnpmm import create_hybrid_system, load_model
+from nnpmm.coupling.forces import check_forces
 from nnpmm.errors import ForceFieldError, InputFileError, RegionError, SimulationError
 
 
@@ -48,26 +49,83 @@ def test_cut_bond_is_named(model, case):
         create_hybrid_system(case.system, case.topology, case.region[:1], model)
 
 
-def test_unsupported_force_is_named(model, case):
+REFUSED = {
+    "ATMForce": lambda: openmm.ATMForce(0, 0, 0, 0, 0, 0, 0, 0, 1),
+    "AmoebaGeneralizedKirkwoodForce": openmm.AmoebaGeneralizedKirkwoodForce,
+    "AmoebaMultipoleForce": openmm.AmoebaMultipoleForce,
+    "AmoebaTorsionTorsionForce": openmm.AmoebaTorsionTorsionForce,
+    "AmoebaVdwForce": openmm.AmoebaVdwForce,
+    "AmoebaWcaDispersionForce": openmm.AmoebaWcaDispersionForce,
+    "ConstantPotentialForce": openmm.ConstantPotentialForce,
+    "CustomCVForce": lambda: openmm.CustomCVForce("1"),
+    "CustomHbondForce": lambda: openmm.CustomHbondForce("1"),
+    "CustomManyParticleForce": lambda: openmm.CustomManyParticleForce(3, "1"),
+    "DrudeForce": openmm.DrudeForce,
+    "GayBerneForce": openmm.GayBerneForce,
+    "HippoNonbondedForce": openmm.HippoNonbondedForce,
+    "PythonForce": lambda: openmm.PythonForce(print),
+    "RPMDMonteCarloBarostat": lambda: openmm.RPMDMonteCarloBarostat(1.0, 300.0),
+}
+
+
+def test_every_force_class_of_openmm_is_handled_or_refused():
+    """A class that a new OpenMM brings has to be looked at."""
+    from nnpmm.coupling.forces import UNTOUCHED
+    from nnpmm.coupling.terms import BONDED
+
+    handled = {kind.__name__ for kind in (*BONDED, *UNTOUCHED)}
+    handled |= {"NonbondedForce", "CustomNonbondedForce"}
+    known = {
+        name
+        for name in dir(openmm)
+        if name != "Force" and isinstance(getattr(openmm, name), type)
+        if issubclass(getattr(openmm, name), openmm.Force)
+    }
+    assert not handled & set(REFUSED)
+    assert known - {"TorchForce", "PythonTorchForce"} == handled | set(REFUSED)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_unsupported_force_is_named(model, case, name):
     def add(system, nonbonded):
-        force = openmm.CustomBondForce("k*r")
-        force.setName("my restraint")
+        force = REFUSED[name]()
+        force.setName("mine")
         system.addForce(force)
 
-    with pytest.raises(ForceFieldError, match="CustomBondForce named 'my restraint'"):
-        create_hybrid_system(changed(case, add), case.topology, case.region, model)
+    system = changed(case, lambda *_: None)
+    add(system, None)
+    with pytest.raises(ForceFieldError, match=f"found a {name} named 'mine', which mechanical"):
+        check_forces(system, set())
 
 
-@pytest.mark.parametrize("energy", ["k*theta + 1", "theta", "c*theta", "k + theta", "-k*theta"])
-def test_custom_torsion_that_k_does_not_silence(model, case, energy):
+def test_unsupported_force_reaches_the_user(model, case):
+    system = changed(case, lambda system, _: system.addForce(openmm.GayBerneForce()))
+    with pytest.raises(ForceFieldError, match="found a GayBerneForce named"):
+        create_hybrid_system(system, case.topology, case.region, model)
+
+
+def test_virtual_site_on_the_region(model, case):
+    system = changed(case, lambda *_: None)
+    water = int(case.region[-1]) + 1
+    site = openmm.TwoParticleAverageSite(int(case.region[0]), int(case.region[1]), 0.5, 0.5)
+    system.setParticleMass(water, 0.0)
+    for index in reversed(range(system.getNumConstraints())):
+        if water in system.getConstraintParameters(index)[:2]:
+            system.removeConstraint(index)
+    system.setVirtualSite(water, site)
+    with pytest.raises(ForceFieldError, match=f"virtual site {water} on the region's atoms"):
+        create_hybrid_system(system, case.topology, case.region, model)
+
+
+def test_exclusion_across_the_boundary(model, case):
     def add(system, nonbonded):
-        force = openmm.CustomTorsionForce(energy)
-        force.addPerTorsionParameter("k")
-        force.addPerTorsionParameter("c")
-        force.addTorsion(*[int(i) for i in case.region[:4]], [1.0, 1.0])
+        force = openmm.CustomNonbondedForce("r")
+        for _ in range(system.getNumParticles()):
+            force.addParticle([])
+        force.addExclusion(int(case.region[0]), int(case.region[-1]) + 1)
         system.addForce(force)
 
-    with pytest.raises(ForceFieldError, match="CustomTorsionForce with the energy"):
+    with pytest.raises(RegionError, match="cuts the excluded pair of atoms"):
         create_hybrid_system(changed(case, add), case.topology, case.region, model)
 
 
@@ -118,6 +176,23 @@ def test_parameter_offset_on_the_region(model, case):
 
     with pytest.raises(ForceFieldError, match="parameter offset 'lambda'"):
         create_hybrid_system(changed(case, offset), case.topology, case.region, model)
+
+
+def test_exception_offset_on_the_region(model, case):
+    def offset(system, nonbonded):
+        nonbonded.addGlobalParameter("lambda", 0.0)
+        pairs = [nonbonded.getExceptionParameters(i) for i in range(nonbonded.getNumExceptions())]
+        inside = next(k for k, pair in enumerate(pairs) if pair[0] in case.region)
+        nonbonded.addExceptionParameterOffset("lambda", inside, 0.1, 0.0, 0.0)
+
+    with pytest.raises(ForceFieldError, match="exception offset 'lambda'"):
+        create_hybrid_system(changed(case, offset), case.topology, case.region, model)
+
+
+def test_two_nonbonded_forces(model, case):
+    system = changed(case, lambda system, force: system.addForce(copy.deepcopy(force)))
+    with pytest.raises(ForceFieldError, match="found 2 NonbondedForces"):
+        create_hybrid_system(system, case.topology, case.region, model)
 
 
 def test_element_unknown_to_the_model(model):

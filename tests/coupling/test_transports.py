@@ -167,7 +167,7 @@ class OnlyNumbers:
     def __init__(self, model):
         self.model = model
 
-    def bind(self, numbers):
+    def bind(self, numbers, charge=0):
         evaluator = self.model.bind(numbers)
         names = ("atomic_numbers", "energy_offset", "evaluate", "member_energies", "batch")
         kind = type("Plain", (), {"__call__": lambda self, *a: evaluator(*a)})

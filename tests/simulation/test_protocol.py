@@ -13,13 +13,10 @@ from toys import SpringModel, prepared_water, protocol, water_box
 
 import nnpmm.simulation.runner as runner
 from nnpmm.errors import ConfigError, InputFileError, SimulationError
-from nnpmm.simulation import MinimizeConfig, PreparedSystem, parse_config, run, run_protocol
+from nnpmm.simulation import PreparedSystem, parse_config, run, run_protocol
 from nnpmm.simulation.dynamics import snapshot
 from nnpmm.simulation.energy_log import Thermometer, read_log
-from nnpmm.simulation.interrupts import StopFlag
-from nnpmm.simulation.minimization import minimize
 from nnpmm.simulation.platforms import choose_platform
-from nnpmm.simulation.progress import progress_display
 from nnpmm.simulation.stages import (
     Stage,
     create_stage_context,
@@ -120,74 +117,6 @@ def test_molecules_are_whole_in_trajectory_and_final_structure(tmp_path, fmt):
     for xyz in (*frames.xyz, *final.xyz):
         molecules = xyz.reshape(-1, 3, 3)
         assert np.linalg.norm(molecules[:, 1:] - molecules[:, :1], axis=2).max() < 0.13
-
-
-def turned_water():
-    """Water on a grid, every other molecule turned by 90 degrees: far from a minimum."""
-    prepared = prepared_water(periodic=True, per_edge=3)
-    molecules = prepared.positions.reshape(-1, 3, 3).copy()
-    turn = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
-    molecules[::2] = (molecules[::2] - molecules[::2, :1]) @ turn + molecules[::2, :1]
-    context = openmm.Context(
-        prepared.system,
-        openmm.VerletIntegrator(0.001),
-        openmm.Platform.getPlatformByName("Reference"),
-    )
-    context.setPositions(molecules.reshape(-1, 3))
-    return context
-
-
-def energy_of(context):
-    return context.getState(energy=True).getPotentialEnergy()._value
-
-
-def test_a_minimisation_goes_down_within_its_bound():
-    """Each bound reaches lower than the one before, constraints satisfied, none is overrun."""
-    energies = [energy_of(turned_water())]
-    for bound in (5, 20, 100, 400):
-        context, seen = turned_water(), []
-
-        class Display:
-            def update(self, status, seen=seen):
-                seen.append(status.done)
-
-        minimize(
-            context, MinimizeConfig(max_iterations=bound, tolerance=1.0), Display(), StopFlag()
-        )
-        energies.append(energy_of(context))
-        assert seen[-1] <= bound
-        positions = context.getState(positions=True).getPositions(asNumpy=True)._value
-        for k in range(context.getSystem().getNumConstraints()):
-            i, j, length = context.getSystem().getConstraintParameters(k)
-            found = np.linalg.norm(positions[i] - positions[j])
-            assert found == pytest.approx(length._value, rel=1e-5)
-    assert (np.diff(energies) < 0).all()
-
-
-def test_a_minimisation_reaches_what_openmm_reaches():
-    found, expected = turned_water(), turned_water()
-    settings = MinimizeConfig(max_iterations=2000, tolerance=1.0)
-    with progress_display(False) as display:
-        minimize(found, settings, display, StopFlag())
-    openmm.LocalEnergyMinimizer.minimize(expected, 1.0, 2000)
-    # Two minima of a rough landscape: equal to a percent of what was gained.
-    gained = energy_of(turned_water()) - energy_of(expected)
-    assert energy_of(found) < energy_of(expected) + 0.05 * gained
-
-
-def test_a_signal_ends_a_minimisation():
-    prepared = prepared_water(periodic=True, per_edge=3)
-    context = openmm.Context(prepared.system, openmm.VerletIntegrator(0.001))
-    context.setPositions(prepared.positions)
-    stop, seen = StopFlag(), []
-
-    class Display:
-        def update(self, status):
-            seen.append(status)
-            stop.signal_number = 15
-
-    minimize(context, MinimizeConfig(max_iterations=10_000, tolerance=1e-9), Display(), stop)
-    assert seen[-1].done == 1
 
 
 def test_first_stage_begins_at_its_temperature_after_minimisation(tmp_path):

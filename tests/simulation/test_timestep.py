@@ -5,7 +5,8 @@ import pytest
 from openmm import unit
 
 from nnpmm.errors import ConfigError
-from nnpmm.simulation import check_timestep
+from nnpmm.simulation import check_timestep, parse_config
+from nnpmm.simulation.runner import prepare_system
 
 
 def make(hydrogen=1.008, constrained=True, water=False):
@@ -41,3 +42,28 @@ def test_limit_follows_the_hydrogens(system, region, limit_fs):
     check_timestep(system, limit_fs * unit.femtosecond, region)
     with pytest.raises(ConfigError, match=rf"the limit is {limit_fs} fs: .*; set timestep to"):
         check_timestep(system, (limit_fs + 0.5) * 1e-3, region)
+
+
+@pytest.mark.parametrize(("choice", "limit_fs"), [("none", 1), ("keep", 2)])
+def test_a_run_heeds_the_constraints_that_its_region_keeps(choice, limit_fs, tmp_path):
+    """nnpmm run checks the step before it loads the network, and couples as the settings say."""
+
+    def prepare(step):
+        settings = {
+            "system": {"type": "build", "smiles": "CO", "padding": "0.6 nm", "cutoff": "0.7 nm"},
+            "region": {"model": "ANI-1x", "members": 0, "constraints": choice},
+            "timestep": f"{step} fs",
+            "output": {"directory": str(tmp_path)},
+        }
+        return prepare_system(parse_config(settings))
+
+    with pytest.raises(ConfigError, match=f"the limit is {limit_fs} fs"):
+        prepare(4)
+    prepared = prepare(limit_fs)
+    region = set(prepared.region.tolist())
+    pairs = [
+        prepared.system.getConstraintParameters(k)[:2]
+        for k in range(prepared.system.getNumConstraints())
+    ]
+    inside = [pair for pair in pairs if region.issuperset(pair)]
+    assert len(inside) == (4 if choice == "keep" else 0)

@@ -56,7 +56,7 @@ class SpringModel:
     def __init__(self, digest="springs-1"):
         self.provenance = {"model": "springs", "digest": digest}
 
-    def bind(self, atomic_numbers):
+    def bind(self, atomic_numbers, charge=0):
         return SpringEvaluator(atomic_numbers)
 
 

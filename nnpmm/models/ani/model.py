@@ -104,15 +104,23 @@ class AniModel:
             "digest": self.parameters.digest(),
         }
 
-    def bind(self, atomic_numbers: Sequence[int] | NDArray[np.int64]) -> AniEvaluator:
+    def bind(
+        self, atomic_numbers: Sequence[int] | NDArray[np.int64], charge: int = 0
+    ) -> AniEvaluator:
         """Fix the composition and precompute all that depends on it alone.
 
         Args:
             atomic_numbers: shape (n,).
+            charge: total charge, e; zero is all that ANI describes.
 
         Raises:
-            RegionError: no atoms, or an element that the model does not know.
+            RegionError: no atoms, an element that the model does not know, or a charge.
         """
+        if charge != 0:
+            raise RegionError(
+                f"found a charge of {charge:+d} e, {self.name} describes neutral molecules only; "
+                "take a model that knows charges"
+            )
         return AniEvaluator(self, np.asarray(atomic_numbers, dtype=np.int64))
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -1,0 +1,156 @@
+"""From the force field's ensemble to NNP/MM: BAR on works of switching against direct MBAR.
+
+Methanol in water. Works: equilibrium at each end, switches from every snapshot. MBAR: equilibrium
+at five values of lambda_nnp, whose energies differ by lambda_nnp (V_NNP - V_MM) alone. Both must
+agree.
+Prints a table, writes results/mm_to_nnp.json and docs/images/mm_to_nnp.png.
+Usage: python benchmarks/mm_to_nnp.py [--smiles CO] [--switches 60] [--mbar-ps 40]
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+
+import numpy as np
+import openmm
+import pymbar
+from common import IMAGES, write_results
+from matplotlib.figure import Figure
+
+import nnpmm
+from nnpmm.coupling import LAMBDA_NNP, Mechanical, nnp_derivative
+from nnpmm.freeenergy import forward_protocol, reverse_protocol, switch
+from nnpmm.ligands import molecule_from_smiles, parameterize, solvate
+
+TEMPERATURE, TIMESTEP = 300.0, 0.002  # K, ps; bonds to hydrogen are constrained
+KT = 8.31446261815324e-3 * TEMPERATURE
+CHANGES, STEPS_PER_CHANGE, STEPS_BETWEEN = 50, 5, 250
+LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--smiles", default="CO")
+    parser.add_argument("--switches", type=int, default=60)
+    parser.add_argument("--mbar-ps", type=float, default=40.0)
+    arguments = parser.parse_args()
+    logging.disable(logging.WARNING)
+    system, start = interpolated_ligand(arguments.smiles)
+    forward = works(system, start, forward_protocol(CHANGES), arguments.switches, seed=1)
+    reverse = works(system, start, reverse_protocol(CHANGES), arguments.switches, seed=2)
+    bar = pymbar.bar(forward / KT, reverse / KT)
+    mbar = direct(system, start, round(arguments.mbar_ps / TIMESTEP))
+    estimates = {
+        "BAR on works": (KT * bar["Delta_f"], KT * bar["dDelta_f"]),
+        "MBAR": mbar,
+    }
+    print(f"{'estimator':<16} {'dG(MM -> NNP/MM), kJ/mol':>28}")
+    for name, (value, error) in estimates.items():
+        print(f"{name:<16} {value:18.2f} +- {error:.2f}")
+    sigma = np.hypot(estimates["BAR on works"][1], mbar[1])
+    distance = abs(estimates["BAR on works"][0] - mbar[0]) / sigma
+    print(f"apart by {distance:.2f} standard errors")
+    results = {
+        "settings": vars(arguments) | {"switch_ps": CHANGES * STEPS_PER_CHANGE * TIMESTEP},
+        "estimates_kj_mol": {k: {"value": v, "error": e} for k, (v, e) in estimates.items()},
+        "standard_errors_apart": distance,
+        "works_forward_kj_mol": forward.tolist(),
+        "works_reverse_kj_mol": reverse.tolist(),
+    }
+    print(write_results("mm_to_nnp", results))
+    plot(forward, reverse, estimates)
+
+
+def interpolated_ligand(smiles: str) -> tuple[openmm.System, openmm.State]:
+    """The interpolated system, and a state relaxed under the force field."""
+    molecule = molecule_from_smiles(smiles, seed=1)
+    box = solvate(molecule, parameterize(molecule), padding=0.6, nonbonded_cutoff=0.7, seed=1)
+    coupling = Mechanical(interpolate=True, constraints="keep")
+    model = nnpmm.load_model("ANI-2x", members=0)
+    system = nnpmm.create_hybrid_system(
+        box.system, box.topology, box.ligand_atoms, model, coupling=coupling
+    )
+    context = context_of(system, seed=7)
+    context.setPeriodicBoxVectors(*np.array(box.box_vectors, dtype=float))
+    context.setPositions(np.array(box.positions))
+    context.setParameter(LAMBDA_NNP, 0.0)
+    openmm.LocalEnergyMinimizer.minimize(context, 10.0, 200)
+    context.setVelocitiesToTemperature(TEMPERATURE, 7)
+    context.getIntegrator().step(10_000)
+    return system, context.getState(positions=True, velocities=True)
+
+
+def context_of(system: openmm.System, seed: int) -> openmm.Context:
+    integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, 2.0, TIMESTEP)
+    integrator.setRandomNumberSeed(seed)
+    return openmm.Context(system, integrator, openmm.Platform.getPlatformByName("CPU"))
+
+
+def equilibrated(
+    system: openmm.System, start: openmm.State, value: float, seed: int
+) -> openmm.Context:
+    """A context at a value of lambda_nnp, 10 ps after it was set."""
+    context = context_of(system, seed)
+    context.setPeriodicBoxVectors(*start.getPeriodicBoxVectors())
+    context.setPositions(start.getPositions())
+    context.setVelocities(start.getVelocities())
+    context.setParameter(LAMBDA_NNP, value)
+    context.getIntegrator().step(5000)
+    return context
+
+
+def works(
+    system: openmm.System, start: openmm.State, protocol: np.ndarray, number: int, *, seed: int
+) -> np.ndarray:
+    """Works of switches from snapshots 0.5 ps apart, kJ/mol."""
+    context, found = equilibrated(system, start, protocol[0], seed), []
+    for index in range(number):
+        context.setParameter(LAMBDA_NNP, protocol[0])
+        context.getIntegrator().step(STEPS_BETWEEN)
+        snapshot = context.getState(positions=True, velocities=True)
+        found.append(switch(context, protocol, steps_per_change=STEPS_PER_CHANGE)[-1])
+        context.setPositions(snapshot.getPositions())
+        context.setVelocities(snapshot.getVelocities())
+        if index % 20 == 0:
+            print(f"switch {index} from {protocol[0]:g}: {found[-1]:.2f} kJ/mol", flush=True)
+    return np.array(found)
+
+
+def direct(system: openmm.System, start: openmm.State, n_steps: int) -> tuple[float, float]:
+    """MBAR over equilibrium runs at each of LAMBDAS: difference and error, kJ/mol."""
+    samples = []
+    for seed, value in enumerate(LAMBDAS, start=11):
+        context = equilibrated(system, start, value, seed)
+        slopes = []
+        for _ in range(n_steps // 50):
+            context.getIntegrator().step(50)
+            slopes.append(nnp_derivative(context))
+        kept = pymbar.timeseries.subsample_correlated_data(np.array(slopes))
+        samples.append(np.array(slopes)[kept])
+        print(f"lambda {value:g}: {len(kept)} independent samples", flush=True)
+    reduced = np.outer(LAMBDAS, np.concatenate(samples)) / KT
+    mbar = pymbar.MBAR(reduced, [len(s) for s in samples])
+    result = mbar.compute_free_energy_differences()
+    return KT * result["Delta_f"][0, -1], KT * result["dDelta_f"][0, -1]
+
+
+def plot(forward: np.ndarray, reverse: np.ndarray, estimates: dict) -> None:
+    """Both distributions of the work, with the free energies that they give."""
+    figure = Figure(figsize=(6, 3.2), layout="constrained")
+    axes = figure.subplots()
+    bins = np.histogram_bin_edges(np.concatenate([forward, -reverse]), 25)
+    axes.hist(forward, bins, alpha=0.6, label="W, MM to NNP/MM")
+    axes.hist(-reverse, bins, alpha=0.6, label="-W, NNP/MM to MM")
+    for color, (name, (value, error)) in zip(("k", "tab:red"), estimates.items(), strict=True):
+        axes.axvline(value, color=color, lw=1, label=f"{name}: {value:.2f} $\\pm$ {error:.2f}")
+        axes.axvspan(value - error, value + error, color=color, alpha=0.15)
+    axes.set_xlabel("work / kJ mol$^{-1}$")
+    axes.set_ylabel("switches")
+    axes.legend(frameon=False, fontsize=8)
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    figure.savefig(IMAGES / "mm_to_nnp.png", dpi=150)
+
+
+if __name__ == "__main__":
+    main()

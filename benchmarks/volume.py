@@ -1,0 +1,75 @@
+"""Volume under a Monte Carlo barostat: NNP/MM against the force field, and the region whole.
+
+Methanol in water, 2 fs with kept constraints. Prints a table and writes results/volume.json.
+Usage: python benchmarks/volume.py [--ps 100]
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import logging
+
+import numpy as np
+import openmm
+import pymbar
+from common import write_results
+
+import nnpmm
+from nnpmm.coupling import Mechanical, topology_bonds
+from nnpmm.ligands import molecule_from_smiles, parameterize, solvate
+
+TEMPERATURE, TIMESTEP = 300.0, 0.002
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ps", type=float, default=100.0)
+    arguments = parser.parse_args()
+    logging.disable(logging.WARNING)
+    molecule = molecule_from_smiles("CO", seed=1)
+    box = solvate(molecule, parameterize(molecule), padding=0.75, nonbonded_cutoff=0.7, seed=1)
+    mm_system = copy.deepcopy(box.system)
+    mm_system.addForce(openmm.MonteCarloBarostat(1.0, TEMPERATURE, 25))
+    model = nnpmm.load_model("ANI-2x", members=0)
+    coupling = Mechanical(constraints="keep")
+    hybrid = nnpmm.create_hybrid_system(
+        mm_system, box.topology, box.ligand_atoms, model, coupling=coupling
+    )
+    rows = {}
+    for name, system in (("force field", mm_system), ("NNP/MM", hybrid)):
+        volumes, longest = run(system, box, arguments.ps)
+        inefficiency = pymbar.timeseries.statistical_inefficiency(volumes)
+        error = float(volumes.std(ddof=1) * np.sqrt(inefficiency / len(volumes)))
+        rows[name] = {"mean_nm3": float(volumes.mean()), "error": error, "longest_bond_nm": longest}
+        print(f"{name:<12} {volumes.mean():.4f} +- {error:.4f} nm^3, longest bond {longest:.4f} nm")
+    difference = rows["NNP/MM"]["mean_nm3"] - rows["force field"]["mean_nm3"]
+    sigma = float(np.hypot(*(row["error"] for row in rows.values())))
+    print(f"difference {difference:+.4f} nm^3, {difference / sigma:+.2f} standard errors")
+    print(write_results("volume", {"length_ps": arguments.ps, "rows": rows}))
+
+
+def run(system: openmm.System, box: object, length_ps: float) -> tuple[np.ndarray, float]:
+    """Volumes (nm^3) every 0.1 ps after 20 ps, and the longest bond of the ligand seen, nm."""
+    integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, 2.0, TIMESTEP)
+    integrator.setRandomNumberSeed(3)
+    context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName("CPU"))
+    context.setPeriodicBoxVectors(*np.array(box.box_vectors, dtype=float))
+    context.setPositions(np.array(box.positions))
+    openmm.LocalEnergyMinimizer.minimize(context, 10.0, 100)
+    context.setVelocitiesToTemperature(TEMPERATURE, 3)
+    integrator.step(round(20 / TIMESTEP))
+    bonds = topology_bonds(box.topology, box.ligand_atoms)
+    volumes, longest = [], 0.0
+    for _ in range(round(length_ps / 0.1)):
+        integrator.step(round(0.1 / TIMESTEP))
+        state = context.getState(positions=True)
+        volumes.append(state.getPeriodicBoxVolume()._value)
+        x = state.getPositions(asNumpy=True)._value[box.ligand_atoms]
+        lengths = np.linalg.norm(x[bonds[:, 0]] - x[bonds[:, 1]], axis=1)
+        longest = max(longest, float(lengths.max()))
+    return np.array(volumes), longest
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Where a region ends: its bonds, the bonds it cuts, constraints and virtual sites."""
+
+from __future__ import annotations
+
+import numpy as np
+import openmm
+from numpy.typing import NDArray
+from openmm.app import Element, Topology
+
+from nnpmm.errors import ForceFieldError, RegionError
+from nnpmm.selection import atom_label
+
+__all__ = [
+    "bond_labels",
+    "parted_bonds",
+    "refuse_cut_bonds",
+    "refuse_dependent_sites",
+    "region_elements",
+    "release_constraints",
+]
+
+Pair = tuple[int, int]
+
+
+def region_elements(topology: Topology, region: NDArray[np.int64]) -> list[Element]:
+    """Return the element of every region atom.
+
+    Raises:
+        RegionError: an atom has none, as a virtual site.
+    """
+    elements = [atom.element for atom in topology.atoms()]
+    found = [elements[i] for i in region]
+    if any(element is None for element in found):
+        raise RegionError("the region holds virtual sites or unknown elements; select atoms only")
+    return found
+
+
+def parted_bonds(
+    system: openmm.System, topology: Topology, members: set[int]
+) -> tuple[set[Pair], list[Pair]]:
+    """Return the bonds inside a region, and those it cuts as (atom in, atom out), both sorted.
+
+    Bonds are those of the topology and, for what it does not list, the pairs of the system's
+    HarmonicBondForces and constraints; of these, two neighbours of one atom are no bond but the
+    ends of an angle, as in Urey-Bradley terms and constrained angles.
+    """
+    pairs = {_sorted(bond.atom1.index, bond.atom2.index) for bond in topology.bonds()}
+    neighbours: dict[int, set[int]] = {}
+    for i, j in pairs:
+        neighbours.setdefault(i, set()).add(j)
+        neighbours.setdefault(j, set()).add(i)
+    further = {
+        _sorted(*force.getBondParameters(index)[:2])
+        for force in system.getForces()
+        if type(force) is openmm.HarmonicBondForce
+        for index in range(force.getNumBonds())
+    }
+    further |= {
+        _sorted(*system.getConstraintParameters(index)[:2])
+        for index in range(system.getNumConstraints())
+    }
+    pairs |= {
+        (i, j)
+        for i, j in further - pairs
+        if neighbours.get(i, set()).isdisjoint(neighbours.get(j, set()))
+    }
+    inside, cut = set(), set()
+    for i, j in pairs:
+        if i in members and j in members:
+            inside.add((i, j))
+        elif i in members:
+            cut.add((i, j))
+        elif j in members:
+            cut.add((j, i))
+    return inside, sorted(cut)
+
+
+def _sorted(i: int, j: int) -> Pair:
+    return (i, j) if i < j else (j, i)
+
+
+def refuse_cut_bonds(topology: Topology, cut: list[Pair]) -> None:
+    """Raise a RegionError that names the covalent bonds which a region cuts, if it cuts any."""
+    if cut:
+        raise RegionError(
+            f"the region cuts {len(cut)} covalent bond{'s' if len(cut) > 1 else ''} "
+            f"({bond_labels(topology, cut)}); select whole molecules, or cap C-C bonds with "
+            "link_atoms=True"
+        )
+
+
+def bond_labels(topology: Topology, bonds: list[Pair]) -> str:
+    """Return the first five bonds by their atoms' labels, for messages."""
+    atoms = list(topology.atoms())
+    listed = ", ".join(f"{atom_label(atoms[i])}-{atom_label(atoms[j])}" for i, j in bonds[:5])
+    return listed + (", ..." if len(bonds) > 5 else "")
+
+
+def refuse_dependent_sites(system: openmm.System, members: set[int]) -> None:
+    """Refuse virtual sites that take their position from atoms of the region.
+
+    Their charges would stay behind as part of the rest, bound to nothing that describes them.
+
+    Raises:
+        ForceFieldError: there is one.
+    """
+    for index in range(system.getNumParticles()):
+        if not system.isVirtualSite(index):
+            continue
+        site = system.getVirtualSite(index)
+        parents = {site.getParticle(i) for i in range(site.getNumParticles())}
+        if parents & members:
+            raise ForceFieldError(
+                f"found the virtual site {index} on the region's atoms {sorted(parents & members)};"
+                " allowed outside the region only: take a force field without sites there"
+            )
+
+
+def release_constraints(
+    system: openmm.System, members: set[int], hydrogens: set[int], *, keep: bool
+) -> list[Pair]:
+    """Remove constraints inside a region, in place; return the pairs that are free now.
+
+    Args:
+        system: the system to change.
+        members: atoms of the region.
+        hydrogens: those of them that are hydrogen.
+        keep: leave bonds between hydrogen and another element constrained.
+    """
+    released = []
+    for index in reversed(range(system.getNumConstraints())):
+        i, j, _ = system.getConstraintParameters(index)
+        if i not in members or j not in members:
+            continue
+        if keep and (i in hydrogens) != (j in hydrogens):
+            continue
+        system.removeConstraint(index)
+        released.append((min(i, j), max(i, j)))
+    return sorted(released)

@@ -1,0 +1,91 @@
+"""What happens to each force class of an MM system under mechanical embedding."""
+
+from __future__ import annotations
+
+import openmm
+
+from nnpmm.coupling.terms import BONDED
+from nnpmm.coupling.transports import NNP_FORCE_NAME
+from nnpmm.errors import ForceFieldError, RegionError
+
+__all__ = ["REGION_MM_FORCE_NAME", "UNTOUCHED", "check_forces", "find_nonbonded_force"]
+
+#: Name of the force that holds the force field's terms inside an interpolated region.
+REGION_MM_FORCE_NAME = "region MM"
+
+#: Forces that pass through as they are: they are neither bonded terms nor pairs of the vacuum.
+UNTOUCHED = (
+    openmm.CMMotionRemover,
+    openmm.AndersenThermostat,
+    openmm.MonteCarloBarostat,
+    openmm.MonteCarloAnisotropicBarostat,
+    openmm.MonteCarloMembraneBarostat,
+    openmm.MonteCarloFlexibleBarostat,
+    # Implicit solvent: the region stays in the Born sum and in the surface.
+    openmm.GBSAOBCForce,
+    openmm.CustomGBForce,
+    openmm.LCPOForce,
+    # Restraints and biases on positions, groups of atoms, or the box.
+    openmm.CustomExternalForce,
+    openmm.CustomCentroidBondForce,
+    openmm.CustomVolumeForce,
+    openmm.OrientationRestraintForce,
+    openmm.RGForce,
+    openmm.RMSDForce,
+)
+_COUPLED = (*BONDED, openmm.NonbondedForce, openmm.CustomNonbondedForce)
+
+
+def check_forces(system: openmm.System, members: set[int]) -> None:
+    """Check that every force of a system can be coupled, by its class.
+
+    Forces of an earlier coupling are let through: a system may have several regions.
+
+    Raises:
+        ForceFieldError: a class that is not supported; it is named.
+        RegionError: an atom of the region is part of an earlier region already.
+    """
+    known = (*_COUPLED, *UNTOUCHED)
+    for force in system.getForces():
+        if type(force) in known or _is_region_mm(force):
+            continue
+        if _is_network(force):
+            _refuse_overlap(force, members)
+            continue
+        raise ForceFieldError(
+            f"found a {type(force).__name__} named {force.getName()!r}, which mechanical embedding "
+            f"does not support; supported: {', '.join(kind.__name__ for kind in known)}"
+        )
+
+
+def find_nonbonded_force(system: openmm.System) -> openmm.NonbondedForce:
+    """Return the system's only NonbondedForce.
+
+    Raises:
+        ForceFieldError: there is none, or more than one.
+    """
+    found = [f for f in system.getForces() if type(f) is openmm.NonbondedForce]
+    if len(found) != 1:
+        raise ForceFieldError(
+            f"found {len(found)} NonbondedForces, expected one with charges and Lennard-Jones "
+            "parameters for every atom"
+        )
+    return found[0]
+
+
+def _is_region_mm(force: openmm.Force) -> bool:
+    return type(force) is openmm.CustomCVForce and force.getName() == REGION_MM_FORCE_NAME
+
+
+def _is_network(force: openmm.Force) -> bool:
+    return type(force) is openmm.PythonForce and force.getName() == NNP_FORCE_NAME
+
+
+def _refuse_overlap(force: openmm.PythonForce, members: set[int]) -> None:
+    taken = set(force.getParticles())
+    shared = sorted(members & taken) if taken else sorted(members)
+    if shared:
+        raise RegionError(
+            f"{len(shared)} atoms of the region (the first is {shared[0]}) belong to an earlier "
+            "region of this system, or end a bond that it cuts; regions must not share atoms"
+        )

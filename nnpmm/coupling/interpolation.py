@@ -1,0 +1,106 @@
+"""Linear interpolation of a region between force field and network.
+
+V(lambda) = V_MM(rest) + V_MM(region-rest) + (1 - lambda) V_MM(region) + lambda V_NNP(region)
+"""
+
+from __future__ import annotations
+
+import openmm
+from openmm import unit
+
+from nnpmm.coupling.forces import REGION_MM_FORCE_NAME
+from nnpmm.coupling.transports import NNP_FORCE_NAME
+from nnpmm.errors import ForceFieldError
+
+__all__ = [
+    "LAMBDA_NNP",
+    "check_interpolated",
+    "create_region_mm_force",
+    "nnp_derivative",
+    "refuse_bare_bonds",
+]
+
+#: Global parameter of an interpolated system: 0 is the force field, 1 (its default) NNP/MM.
+LAMBDA_NNP = "lambda_nnp"
+
+
+def create_region_mm_force(forces: list[openmm.Force]) -> openmm.CustomCVForce:
+    """Return one force with (1 - lambda_nnp) times the energy of forces of any class.
+
+    A CustomCVForce holds them, since not every class can be written as another with a factor
+    (a CMAP cannot). It holds the force field's terms alone, never the network.
+
+    Args:
+        forces: the terms inside the region, which the new force takes over.
+    """
+    names = [f"region{index}" for index in range(len(forces))]
+    weighted = openmm.CustomCVForce(f"(1-{LAMBDA_NNP})*({'+'.join(names)})")
+    weighted.addGlobalParameter(LAMBDA_NNP, 1.0)
+    for name, force in zip(names, forces, strict=True):
+        weighted.addCollectiveVariable(name, force)
+    weighted.setName(REGION_MM_FORCE_NAME)
+    return weighted
+
+
+def refuse_bare_bonds(released: list[tuple[int, int]], forces: list[openmm.Force]) -> None:
+    """Refuse bonds whose constraint was their only description: nothing holds them at lambda 0.
+
+    Args:
+        released: pairs inside the region whose constraints were removed.
+        forces: the bonded terms inside the region.
+
+    Raises:
+        ForceFieldError: there are such bonds.
+    """
+    held: set[tuple[int, int]] = set()
+    for force in forces:
+        if isinstance(force, (openmm.HarmonicBondForce, openmm.CustomBondForce)):
+            pairs = (force.getBondParameters(i)[:2] for i in range(force.getNumBonds()))
+            held.update((min(pair), max(pair)) for pair in pairs)
+    bare = [pair for pair in released if pair not in held]
+    if bare:
+        raise ForceFieldError(
+            f"{len(bare)} constrained bonds of the region (the first joins atoms {bare[0]}) have "
+            "no bond term, so nothing would hold them at lambda_nnp = 0; make the MM system with "
+            "flexibleConstraints=True or without constraints, or take constraints='keep'"
+        )
+
+
+def check_interpolated(context: openmm.Context) -> None:
+    """Raise a ForceFieldError if a context's system is not interpolated."""
+    if LAMBDA_NNP not in context.getParameters():
+        raise ForceFieldError(
+            f"the system has no parameter {LAMBDA_NNP!r}; make it with "
+            "coupling=Mechanical(interpolate=True)"
+        )
+
+
+def nnp_derivative(context: openmm.Context) -> float:
+    """Return dV/dlambda_nnp = V_NNP(region) - V_MM(region) at a context's positions, kJ/mol.
+
+    The energy is linear in lambda_nnp, so this is the difference between its two ends, exactly;
+    the context's own value stays as it is. One evaluation of the network.
+
+    Args:
+        context: of a system made with ``Mechanical(interpolate=True)``; with several interpolated
+            regions it is the sum over them, as they share the parameter.
+
+    Raises:
+        ForceFieldError: the system is not interpolated.
+    """
+    check_interpolated(context)
+    present = context.getParameter(LAMBDA_NNP)
+    groups = {
+        force.getForceGroup()
+        for force in context.getSystem().getForces()
+        if force.getName() in (NNP_FORCE_NAME, REGION_MM_FORCE_NAME)
+    }
+    ends = []
+    try:
+        for value in (0.0, 1.0):
+            context.setParameter(LAMBDA_NNP, value)
+            energy = context.getState(energy=True, groups=groups).getPotentialEnergy()
+            ends.append(float(energy.value_in_unit(unit.kilojoule_per_mole)))
+    finally:
+        context.setParameter(LAMBDA_NNP, present)
+    return ends[1] - ends[0]

@@ -1,0 +1,83 @@
+"""Hydrogen mass repartitioning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import openmm
+from openmm import unit
+from openmm.app import Topology
+
+from nnpmm.errors import ForceFieldError, InputFileError
+from nnpmm.selection import atom_label
+from nnpmm.units import in_md_units
+
+__all__ = ["apply_hydrogen_mass"]
+
+
+def apply_hydrogen_mass(system: openmm.System, topology: Topology, mass: Any = 3.0) -> None:
+    """Give hydrogens another mass, in place, taken from the atom that each is bonded to.
+
+    Configurational averages do not depend on masses; the fastest motions get slower (Feenstra,
+    Hess, Berendsen, J. Comput. Chem. 1999, 20, 786). Hydrogens of water, which is rigid, keep their
+    mass. The total mass stays the same. Applying it twice changes nothing more.
+
+    Args:
+        system: MM or hybrid system.
+        topology: with elements and bonds.
+        mass: of every hydrogen, in amu, or a Quantity.
+
+    Raises:
+        InputFileError: topology and system differ in their number of atoms.
+        ForceFieldError: a hydrogen without or with several bonds, or a heavy atom that would end up
+            lighter than its hydrogens; nothing is changed then.
+    """
+    if topology.getNumAtoms() != system.getNumParticles():
+        raise InputFileError(
+            f"the topology has {topology.getNumAtoms()} atoms, the system "
+            f"{system.getNumParticles()} particles; give the topology that the system was made from"
+        )
+    target = in_md_units(mass, unit.dalton)
+    atoms = list(topology.atoms())
+    masses = [system.getParticleMass(i).value_in_unit(unit.dalton) for i in range(len(atoms))]
+    changed: dict[int, float] = {}
+    for hydrogen, heavy in _bonded_hydrogens(topology).items():
+        taken = target - masses[hydrogen]
+        changed[hydrogen] = target
+        changed[heavy] = changed.get(heavy, masses[heavy]) - taken
+    for index, value in changed.items():
+        if value < target:
+            raise ForceFieldError(
+                f"{atom_label(atoms[index])} would be left with {value:.3f} amu, less than its "
+                f"hydrogens of {target:g} amu; take a smaller hydrogen mass"
+            )
+    for index, value in changed.items():
+        system.setParticleMass(index, value)
+
+
+def _bonded_hydrogens(topology: Topology) -> dict[int, int]:
+    """Return the atom that each hydrogen outside water is bonded to."""
+    partners: dict[int, list[int]] = {
+        atom.index: []
+        for residue in topology.residues()
+        if not _is_water(residue)
+        for atom in residue.atoms()
+        if atom.element is not None and atom.element.atomic_number == 1
+    }
+    for first, second in topology.bonds():
+        for hydrogen, other in ((first.index, second.index), (second.index, first.index)):
+            if hydrogen in partners:
+                partners[hydrogen].append(other)
+    atoms = list(topology.atoms())
+    for index, found in partners.items():
+        if len(found) != 1:
+            raise ForceFieldError(
+                f"{atom_label(atoms[index])} has {len(found)} bonds in the topology, expected one; "
+                "give a topology with all bonds"
+            )
+    return {index: found[0] for index, found in partners.items()}
+
+
+def _is_water(residue: Any) -> bool:
+    symbols = sorted(atom.element.symbol for atom in residue.atoms() if atom.element is not None)
+    return symbols == ["H", "H", "O"]

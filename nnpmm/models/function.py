@@ -1,0 +1,120 @@
+"""A potential that is a Python function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from openmm import unit
+
+from nnpmm.errors import RegionError, SimulationError
+from nnpmm.models.protocol import (
+    BatchEvaluation,
+    Evaluation,
+    checked_batch,
+    checked_positions,
+    one_by_one,
+)
+from nnpmm.units import in_md_units
+
+__all__ = ["FunctionEvaluator", "FunctionModel"]
+
+#: (positions (n, 3) nm, atomic numbers (n,), charge e) -> (energy kJ/mol, forces (n, 3) kJ/mol/nm)
+PotentialFunction = Callable[
+    [NDArray[np.float64], NDArray[np.int64], int], tuple[float, NDArray[np.float64]]
+]
+
+
+@dataclass(frozen=True)
+class FunctionModel:
+    """A potential of your own for a molecule in vacuum.
+
+    Args:
+        function: from positions (n, 3) in nm, atomic numbers (n,) and total charge in e to the
+            energy in kJ/mol and the forces (n, 3) in kJ/mol/nm. A system with it can be copied and
+            written to XML if pickle finds the function again, at the top level of a module.
+        name: for messages and logs.
+        elements: chemical symbols that it knows; None if any.
+        neutral_only: it describes neutral molecules only.
+    """
+
+    function: PotentialFunction
+    name: str = "function"
+    elements: tuple[str, ...] | None = None
+    neutral_only: bool = False
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """The function's module and name: all that can be said about it."""
+        where = f"{self.function.__module__}.{getattr(self.function, '__qualname__', '?')}"
+        return {"model": self.name, "backend": "function", "weights": where}
+
+    def bind(
+        self, atomic_numbers: Sequence[int] | NDArray[np.int64], charge: int = 0
+    ) -> FunctionEvaluator:
+        """Fix composition and charge.
+
+        Raises:
+            RegionError: an element that the function does not know, or a charge it does not take.
+        """
+        from rdkit import Chem
+
+        numbers = np.asarray(atomic_numbers, dtype=np.int64)
+        symbol = Chem.GetPeriodicTable().GetElementSymbol
+        found = {symbol(int(number)) for number in numbers}
+        if self.elements is not None and not found.issubset(self.elements):
+            raise RegionError(
+                f"found the elements {', '.join(sorted(found - set(self.elements)))}, {self.name} "
+                f"knows {', '.join(self.elements)}; select other atoms or take another model"
+            )
+        if self.neutral_only and charge != 0:
+            raise RegionError(
+                f"found a charge of {charge:+d} e, {self.name} describes neutral molecules only; "
+                "take a model that knows charges"
+            )
+        return FunctionEvaluator(self, numbers, charge)
+
+
+class FunctionEvaluator:
+    """A function bound to a composition; see `nnpmm.models.protocol.Evaluator`."""
+
+    energy_offset = 0.0
+
+    def __init__(self, model: FunctionModel, atomic_numbers: NDArray[np.int64], charge: int):
+        self.model = model
+        self.atomic_numbers = atomic_numbers
+        self.charge = charge
+
+    def __call__(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
+        """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm at positions (n, 3) in nm."""
+        return self.evaluate(positions, box)[:2]
+
+    def evaluate(self, positions: Any, box: Any = None) -> Evaluation:
+        """Return energy, forces, and the energy once more as that of the only member.
+
+        Raises:
+            SimulationError: a periodic box, positions of another shape or not finite, or forces
+                of another shape.
+        """
+        if box is not None:
+            raise SimulationError(f"{self.model.name}: a function model takes no periodic box")
+        array = checked_positions(in_md_units(positions, unit.nanometer), len(self.atomic_numbers))
+        energy, forces = self.model.function(array, self.atomic_numbers, self.charge)
+        forces = np.asarray(forces, dtype=np.float64)
+        if forces.shape != array.shape:
+            raise SimulationError(
+                f"{self.model.name} returned forces of shape {forces.shape}, expected {array.shape}"
+            )
+        return Evaluation(float(energy), forces, np.array([float(energy)]))
+
+    def member_energies(self, positions: Any, box: Any = None) -> NDArray[np.float64]:
+        """Return the energy as that of the only member, shape (1,), kJ/mol."""
+        return self.evaluate(positions, box).member_energies
+
+    def batch(self, positions: Any) -> BatchEvaluation:
+        """Return energies, forces and member energies of geometries (k, n, 3), one by one."""
+        array = in_md_units(positions, unit.nanometer)
+        return one_by_one(self, checked_batch(array, len(self.atomic_numbers)))

@@ -1,0 +1,118 @@
+"""The coupling's contract over force fields and input formats, with a toy potential.
+
+V_hybrid(all) - [V_MM(all) - V_MM(region, internal) + V_NNP(region)] = 0, where the force field's
+inside of the region is measured on the region alone, a system that the coupling never saw.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import openmm
+import pytest
+from cases import energy_and_forces
+from contracts import assert_forces_match_energy, assert_invariant
+from force_fields import FORCE_FIELD_CASES, ForceFieldCase
+from reader_cases import READER_CASES
+from toy import TOY
+
+from nnpmm import create_hybrid_system
+from nnpmm.coupling import LAMBDA_NNP, Mechanical, nnp_derivative
+
+ENERGY_TOLERANCE = 0.01
+# The region's own LJ and charges meet the cutoff of 1 nm in none of the cases but the Ewald sum's
+# error, which the tests lower.
+EWALD_TOLERANCE = 1e-6
+
+
+@pytest.fixture(scope="module", params=[*FORCE_FIELD_CASES, *READER_CASES])
+def case(request, tmp_path_factory) -> ForceFieldCase:
+    if request.param in FORCE_FIELD_CASES:
+        found = FORCE_FIELD_CASES[request.param]()
+    else:
+        found = READER_CASES[request.param](tmp_path_factory.mktemp("files"))
+    for force in found.system.getForces():
+        if isinstance(force, openmm.NonbondedForce):
+            force.setEwaldErrorTolerance(EWALD_TOLERANCE)
+    return found
+
+
+@pytest.fixture(scope="module")
+def network(case) -> float:
+    return TOY.bind(case.numbers)(case.positions[case.region])[0]
+
+
+@pytest.fixture(scope="module")
+def mm(case):
+    return case.state(case.system)
+
+
+@pytest.fixture(scope="module")
+def hybrid(case) -> openmm.System:
+    return create_hybrid_system(case.system, case.topology, case.region, TOY)
+
+
+@pytest.fixture(scope="module")
+def interpolated(case) -> openmm.Context:
+    coupling = Mechanical(interpolate=True)
+    system = create_hybrid_system(case.system, case.topology, case.region, TOY, coupling=coupling)
+    return case.context(system)
+
+
+def test_energy_is_mm_minus_internal_plus_network(case, hybrid, mm, network):
+    expected = mm[0] - case.internal()[0] + network
+    np.testing.assert_allclose(case.state(hybrid)[0], expected, rtol=0, atol=ENERGY_TOLERANCE)
+
+
+def test_forces_are_mm_minus_internal_plus_network(case, hybrid, mm):
+    expected = mm[1].copy()
+    inside = TOY.bind(case.numbers)(case.positions[case.region])[1]
+    expected[case.region] += inside - case.internal()[1]
+    np.testing.assert_allclose(case.state(hybrid)[1], expected, rtol=0, atol=0.05)
+
+
+def test_forces_are_the_gradient(case, interpolated):
+    def compute(positions):
+        interpolated.setPositions(positions)
+        interpolated.computeVirtualSites()
+        return energy_and_forces(interpolated)
+
+    interpolated.setParameter(LAMBDA_NNP, 0.4)
+    outside = np.setdiff1d(np.arange(len(case.positions)), case.region)
+    atoms = np.array([*case.region[:2], outside[0]])
+    assert_forces_match_energy(compute, case.positions, atoms=atoms, step=2e-5, atol=0.5)
+
+
+def test_molecules_stay_whole(case, hybrid):
+    found = openmm.Context(hybrid, openmm.VerletIntegrator(0.001)).getMolecules()
+    expected = openmm.Context(case.system, openmm.VerletIntegrator(0.001)).getMolecules()
+    assert sorted(map(sorted, found)) == sorted(map(sorted, expected))
+
+
+def test_invariance(case, hybrid):
+    if case.box is not None:
+        pytest.skip("a periodic box is not invariant to rotation")
+    context = case.context(hybrid)
+
+    def compute(positions):
+        context.setPositions(positions)
+        return energy_and_forces(context)
+
+    assert_invariant(compute, case.positions, atol=1e-3)
+
+
+def test_interpolation_ends_at_mm_and_at_the_hybrid(case, interpolated, hybrid, mm):
+    interpolated.setPositions(case.positions)
+    ends = {0.0: mm, 1.0: case.state(hybrid)}
+    for value, (energy, forces) in ends.items():
+        interpolated.setParameter(LAMBDA_NNP, value)
+        found = energy_and_forces(interpolated)
+        np.testing.assert_allclose(found[0], energy, rtol=0, atol=ENERGY_TOLERANCE)
+        np.testing.assert_allclose(found[1], forces, rtol=0, atol=0.1)
+    for value in (0.25, 0.7):
+        interpolated.setParameter(LAMBDA_NNP, value)
+        linear = (1 - value) * ends[0.0][0] + value * ends[1.0][0]
+        found = energy_and_forces(interpolated)[0]
+        np.testing.assert_allclose(found, linear, rtol=0, atol=ENERGY_TOLERANCE)
+        slope = ends[1.0][0] - ends[0.0][0]
+        np.testing.assert_allclose(nnp_derivative(interpolated), slope, rtol=0, atol=0.02)
+        assert interpolated.getParameter(LAMBDA_NNP) == value

@@ -1,0 +1,285 @@
+"""Regions that end at covalent bonds: energy, forces on the caps' neighbours, refusals."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import openmm
+import pytest
+from cases import energy_and_forces, hsp90_complex
+from contracts import assert_forces_match_energy, assert_no_net_force_or_torque
+from force_fields import amber14, charmm36_vacuum
+from mm_reference import internal_energy
+from openmm import app
+from toy import TOY
+
+from nnpmm import create_hybrid_system, load_model, select_atoms
+from nnpmm.coupling import LAMBDA_NNP, NNP_FORCE_NAME, Mechanical
+from nnpmm.coupling.link_atoms import CappedEvaluator
+from nnpmm.errors import ConfigError, RegionError
+
+COUPLING = Mechanical(link_atoms=True)
+SCALE = 0.109 / 0.1526
+# Names of region atoms of alanine dipeptide by residue, and the neighbours that are cut off.
+REGIONS = {
+    "side chain": ({"ALA": "CB HB1 HB2 HB3"}, [("ALA", "CB", "ALA", "CA")]),
+    "residue": (
+        {"ACE": "C O", "ALA": "N H CA HA CB HB1 HB2 HB3"},
+        [("ACE", "C", "ACE", "CH3"), ("ALA", "CA", "ALA", "C")],
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def case():
+    return amber14()
+
+
+@pytest.fixture(scope="module", params=REGIONS)
+def cut(request, case):
+    """Region atoms, and the cut bonds as (inside, outside)."""
+    names, bonds = REGIONS[request.param]
+    index = {(a.residue.name, a.name): a.index for a in case.topology.atoms()}
+    region = sorted(index[key, name] for key, text in names.items() for name in text.split())
+    return np.array(region), [(index[a, b], index[c, d]) for a, b, c, d in bonds]
+
+
+def coupled(case, region, model=TOY, **choices):
+    coupling = Mechanical(link_atoms=True, **choices)
+    return create_hybrid_system(case.system, case.topology, region, model, coupling=coupling)
+
+
+def capped(case, region, bonds):
+    """The network's molecule: atomic numbers and positions with hydrogens on the cut bonds."""
+    atoms = list(case.topology.atoms())
+    links = [case.positions[i] + SCALE * (case.positions[j] - case.positions[i]) for i, j in bonds]
+    numbers = [atoms[i].element.atomic_number for i in region] + [1] * len(bonds)
+    return np.array(numbers), np.concatenate([case.positions[region], links])
+
+
+def test_energy_is_mm_minus_internal_plus_capped_network(case, cut):
+    region, bonds = cut
+    numbers, positions = capped(case, region, bonds)
+    expected = case.state(case.system)[0]
+    expected += TOY.bind(numbers)(positions)[0]
+    expected -= internal_energy(case.system, region, case.positions)
+    found = case.state(coupled(case, region))[0]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=0.01)
+
+
+def test_forces_are_the_gradient(case, cut):
+    """Of the region, of the neighbours that were cut off, and of one atom further on."""
+    region, bonds = cut
+    context = case.context(coupled(case, region))
+
+    def compute(positions):
+        context.setPositions(positions)
+        return energy_and_forces(context)
+
+    atoms = np.array([*[i for i, _ in bonds], *[j for _, j in bonds], 0, region[-1]])
+    assert_forces_match_energy(compute, case.positions, atoms=atoms, step=2e-5, atol=0.5)
+
+
+def test_the_network_pulls_at_the_neighbours_without_net_force(case, cut):
+    region, bonds = cut
+    system = coupled(case, region)
+    (force,) = [f for f in system.getForces() if f.getName() == NNP_FORCE_NAME]
+    forces = case.state(system, groups={force.getForceGroup()})[1]
+    outside = [j for _, j in bonds]
+    assert (np.linalg.norm(forces[outside], axis=1) > 1).all()
+    assert_no_net_force_or_torque(forces, case.positions, atol=1e-6)
+    everything_else = np.setdiff1d(np.arange(len(forces)), [*region, *outside])
+    np.testing.assert_array_equal(forces[everything_else], 0)
+
+
+def test_a_region_split_by_the_boundary(case, cut):
+    region, bonds = cut
+    system = coupled(case, region)
+    split = case.positions.copy()
+    split[region[::2]] += case.box[0]
+    split[[j for _, j in bonds]] -= case.box[1]
+    # The force field's own terms across the boundary know no images; the network's force does.
+    groups = {f.getForceGroup() for f in system.getForces() if f.getName() == NNP_FORCE_NAME}
+    found, expected = (case.state(system, x, groups=groups) for x in (split, case.positions))
+    np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-6)
+
+
+def test_neighbours_are_joined_along_the_cut_bonds(case, cut):
+    """With a cutoff a region may be wider than half the box: the nearest image would be wrong."""
+    region, _ = cut
+    mm = copy.deepcopy(case.system)
+    (nonbonded,) = [f for f in mm.getForces() if isinstance(f, openmm.NonbondedForce)]
+    nonbonded.setNonbondedMethod(openmm.NonbondedForce.CutoffPeriodic)
+    nonbonded.setUseSwitchingFunction(False)
+    nonbonded.setCutoffDistance(0.15)
+    system = create_hybrid_system(mm, case.topology, region, TOY, coupling=COUPLING)
+    groups = {f.getForceGroup() for f in system.getForces() if f.getName() == NNP_FORCE_NAME}
+    context = case.context(system)
+    expected = energy_and_forces(context, groups)
+    context.setPeriodicBoxVectors(*np.diag([0.33, 0.33, 0.33]))
+    found = energy_and_forces(context, groups)
+    np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-6)
+
+
+def test_charges_and_crossing_terms_stay(case, cut):
+    region, _ = cut
+    system, members = coupled(case, region), set(region.tolist())
+
+    def nonbonded(system):
+        (force,) = [f for f in system.getForces() if isinstance(f, openmm.NonbondedForce)]
+        return force
+
+    for i in range(system.getNumParticles()):
+        found, expected = (nonbonded(s).getParticleParameters(i) for s in (system, case.system))
+        assert found == expected
+
+    def crossing(system):
+        forces = [f for f in system.getForces() if isinstance(f, openmm.HarmonicAngleForce)]
+        terms = [f.getAngleParameters(k) for f in forces for k in range(f.getNumAngles())]
+        return [t for t in terms if not members.issuperset(t[:3])]
+
+    assert len(crossing(system)) == len(crossing(case.system)) > 0
+
+
+def test_interpolation_ends_at_the_force_field(case, cut):
+    region, _ = cut
+    context = case.context(coupled(case, region, interpolate=True))
+    context.setParameter(LAMBDA_NNP, 0.0)
+    found, expected = energy_and_forces(context), case.state(case.system)
+    np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=0.01)
+    np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=0.3)
+
+
+def test_charmm36_with_its_custom_forces():
+    """At lambda 0 nothing is lost or doubled where CMAP and custom 1-4 terms cross the boundary."""
+    case = charmm36_vacuum()
+    methyl = [a.index for a in case.topology.atoms() if a.name[:2] in ("CB", "HB")][:4]
+    context = case.context(coupled(case, np.array(methyl), interpolate=True))
+    context.setParameter(LAMBDA_NNP, 0.0)
+    expected = case.state(case.system)[0]
+    np.testing.assert_allclose(energy_and_forces(context)[0], expected, rtol=0, atol=0.01)
+
+
+def test_ani_sees_methane(case):
+    """The side chain with ANI: capped, it is methane."""
+    _, bonds = REGIONS["side chain"]
+    region = select_atoms(case.topology, "resname ALA and name CB HB1 HB2 HB3")
+    index = {(a.residue.name, a.name): a.index for a in case.topology.atoms()}
+    pairs = [(index[a, b], index[c, d]) for a, b, c, d in bonds]
+    model = load_model("ANI-1x", 0, backend="reference", precision="double")
+    system = coupled(case, region, model)
+    (force,) = [f for f in system.getForces() if f.getName() == NNP_FORCE_NAME]
+    numbers, positions = capped(case, region, pairs)
+    assert sorted(numbers) == [1, 1, 1, 1, 6]
+    expected = model.bind(numbers)(positions)[0]
+    found = case.state(system, groups={force.getForceGroup()})[0]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3)
+
+
+def test_capped_evaluator_keeps_the_protocol():
+    """Evaluation, batch and pickle; two caps on one neighbour."""
+    numbers = np.array([6, 6, 1, 1])
+    evaluator = CappedEvaluator(TOY.bind(numbers), np.array([0, 1]), np.array([2, 2]))
+    np.testing.assert_array_equal(evaluator.atomic_numbers, [6, 6, 6])
+    positions = np.array([[0, 0, 0], [0.25, 0, 0], [0.12, 0.09, 0.02]])
+    assert_forces_match_energy(evaluator, positions, atol=1e-3)
+    energy, forces = evaluator(positions)
+    whole = evaluator.evaluate(positions)
+    assert whole.energy == energy == evaluator.member_energies(positions)[0]
+    batch = evaluator.batch(np.stack([positions, 1.1 * positions]))
+    np.testing.assert_allclose(batch.forces[0], forces, rtol=0, atol=1e-9)
+    assert pickle.loads(pickle.dumps(evaluator))(positions)[0] == energy
+
+
+@pytest.mark.parametrize(
+    ("selection", "bond"),
+    [
+        ("resname ACE", "ACE1:C-ALA2:N"),
+        ("resname NME", "NME3:N-ALA2:C"),
+        ("resname ALA and name HB1", "ALA2:HB1-ALA2:CB"),
+    ],
+)
+def test_other_bonds_than_between_carbons_are_named(case, selection, bond):
+    region = select_atoms(case.topology, selection)
+    with pytest.raises(RegionError, match=rf"link atoms cannot cap 1 .*\({bond}\); allowed"):
+        coupled(case, region)
+
+
+def test_a_bond_of_unknown_order_between_flat_carbons():
+    """Butadiene's middle bond is single, but nothing but its order says so."""
+    topology, system = app.Topology(), openmm.System()
+    residue = topology.addResidue("BUT", topology.addChain())
+    carbon = app.Element.getBySymbol("C")
+    nonbonded = openmm.NonbondedForce()
+    atoms = [topology.addAtom(f"C{i}", carbon, residue) for i in range(4)]
+    for _ in atoms:
+        system.addParticle(12.0)
+        nonbonded.addParticle(0.0, 0.3, 0.4)
+    for i in range(3):
+        topology.addBond(atoms[i], atoms[i + 1])
+    system.addForce(nonbonded)
+    with pytest.raises(RegionError, match=r"cannot cap 1 .*BUT1:C1-BUT1:C2"):
+        create_hybrid_system(system, topology, [0, 1], TOY, coupling=COUPLING)
+    ordered = app.Topology()
+    residue = ordered.addResidue("BUT", ordered.addChain())
+    atoms = [ordered.addAtom(f"C{i}", carbon, residue) for i in range(4)]
+    for i, order in enumerate((app.Double, app.Single, app.Double)):
+        ordered.addBond(atoms[i], atoms[i + 1], order)
+    create_hybrid_system(system, ordered, [0, 1], TOY, coupling=COUPLING)
+    with pytest.raises(RegionError, match=r"cannot cap 1 .*BUT1:C0-BUT1:C1"):
+        create_hybrid_system(system, ordered, [0], TOY, coupling=COUPLING)
+
+
+def test_without_link_atoms_the_cut_bonds_are_named(case, cut):
+    region, bonds = cut
+    with pytest.raises(RegionError, match=rf"cuts {len(bonds)} covalent bonds? .*link_atoms=True"):
+        create_hybrid_system(case.system, case.topology, region, TOY)
+
+
+def test_charges_far_from_an_integer(case):
+    region = select_atoms(case.topology, "resname ALA and name CB HB1 HB2 HB3")
+    system = copy.deepcopy(case.system)
+    (force,) = [f for f in system.getForces() if isinstance(f, openmm.NonbondedForce)]
+    q, sigma, epsilon = force.getParticleParameters(int(region[0]))
+    force.setParticleParameters(int(region[0]), q._value + 0.4, sigma, epsilon)
+    with pytest.raises(RegionError, match=r"not to an integer within 0\.2 e"):
+        create_hybrid_system(system, case.topology, region, TOY, coupling=COUPLING)
+
+
+def test_python_transport_alone():
+    with pytest.raises(ConfigError, match=r"with interpolate or link_atoms, allowed: 'python'"):
+        Mechanical(transport="torch", link_atoms=True)
+
+
+def test_a_region_may_not_touch_another_ones_boundary(case):
+    side_chain = select_atoms(case.topology, "resname ALA and name CB HB1 HB2 HB3")
+    first = coupled(case, side_chain)
+    with pytest.raises(RegionError, match="or end a bond that it cuts"):
+        create_hybrid_system(first, case.topology, [8, 9], TOY, coupling=COUPLING)
+
+
+@pytest.mark.slow
+def test_a_side_chain_of_hsp90():
+    """Leucine from CB on: ANI's isobutane-like end pulls at CA as finite differences say."""
+    case = hsp90_complex()
+    leucine = next(r for r in case.topology.residues() if r.name == "LEU")
+    backbone = {"N", "H", "CA", "HA", "C", "O"}
+    region = np.array([a.index for a in leucine.atoms() if a.name not in backbone])
+    alpha = next(a.index for a in leucine.atoms() if a.name == "CA")
+    model = load_model("ANI-1x", 0, backend="reference", precision="double")
+    system = coupled(case, region, model)
+    (force,) = [f for f in system.getForces() if f.getName() == NNP_FORCE_NAME]
+    assert sorted(force.getParticles()) == sorted([*region, alpha])
+    context, groups = case.context(system), {force.getForceGroup()}
+
+    def compute(positions):
+        context.setPositions(positions)
+        return energy_and_forces(context, groups)
+
+    assert_forces_match_energy(
+        compute, case.positions, atoms=np.array([alpha]), step=1e-4, atol=0.5
+    )

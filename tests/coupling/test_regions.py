@@ -1,0 +1,193 @@
+"""Several regions, charged regions, and potentials of any kind."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import numpy as np
+import openmm
+import pytest
+import torch
+from cases import energy_and_forces, solvated_ligand
+from force_fields import implicit_gbn2
+from toy import TOY, morse_pairs
+
+from nnpmm import create_hybrid_system, load_model
+from nnpmm.coupling import LAMBDA_NNP, NNP_FORCE_NAME, Mechanical, nnp_derivative
+from nnpmm.errors import ForceFieldError, ModelError, RegionError
+from nnpmm.models import FunctionModel, OpenmmMlModel
+
+
+def stiffer(positions, numbers, charge):
+    """Another potential than the toy."""
+    energy, forces = morse_pairs(positions, numbers, charge)
+    return 1.7 * energy, 1.7 * forces
+
+
+OTHER = FunctionModel(stiffer, "other")
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Two dipeptides; the second one is the same molecule as the first."""
+    return implicit_gbn2()
+
+
+@pytest.fixture(scope="module")
+def second(pair):
+    return np.arange(len(pair.region), pair.system.getNumParticles())
+
+
+@pytest.fixture(scope="module")
+def two_regions(pair, second):
+    first = create_hybrid_system(pair.system, pair.topology, pair.region, TOY)
+    return create_hybrid_system(first, pair.topology, second, OTHER)
+
+
+def test_two_regions_have_their_own_models(pair, second, two_regions):
+    """V_MM - both insides + both networks; the solvent between and around them stays."""
+    insides = pair.internal()[0] + inside_of_second(pair, second)
+    networks = TOY.bind(pair.numbers)(pair.positions[pair.region])[0]
+    networks += OTHER.bind(pair.numbers)(pair.positions[second])[0]
+    expected = pair.state(pair.system)[0] - insides + networks
+    np.testing.assert_allclose(pair.state(two_regions)[0], expected, rtol=0, atol=0.01)
+
+
+def inside_of_second(pair, second):
+    context = openmm.Context(
+        pair.alone, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference")
+    )
+    context.setPositions(pair.positions[second])
+    return energy_and_forces(context)[0]
+
+
+def test_order_of_regions_does_not_matter(pair, second, two_regions):
+    other = create_hybrid_system(pair.system, pair.topology, second, OTHER)
+    other = create_hybrid_system(other, pair.topology, pair.region, TOY)
+    found, expected = pair.state(other), pair.state(two_regions)
+    np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-6)
+
+
+def test_each_region_has_a_group(two_regions):
+    networks = [f for f in two_regions.getForces() if f.getName() == NNP_FORCE_NAME]
+    assert len({f.getForceGroup() for f in networks}) == 2
+
+
+def test_interpolated_regions_share_lambda(pair, second):
+    coupling, system = Mechanical(interpolate=True), pair.system
+    for region, model in ((pair.region, TOY), (second, OTHER)):
+        system = create_hybrid_system(system, pair.topology, region, model, coupling=coupling)
+    context = pair.context(system)
+    energies = []
+    for value in (0.0, 1.0):
+        context.setParameter(LAMBDA_NNP, value)
+        energies.append(energy_and_forces(context)[0])
+    np.testing.assert_allclose(energies[0], pair.state(pair.system)[0], rtol=0, atol=0.01)
+    np.testing.assert_allclose(nnp_derivative(context), np.diff(energies)[0], rtol=0, atol=1e-6)
+
+
+def test_regions_do_not_overlap(pair):
+    hybrid = create_hybrid_system(pair.system, pair.topology, pair.region, TOY)
+    with pytest.raises(RegionError, match=r"22 atoms of the region .the first is 0. belong to an"):
+        create_hybrid_system(hybrid, pair.topology, pair.region, TOY)
+
+
+@pytest.fixture(scope="module")
+def charged():
+    """Methanol's oxygen with a charge of one more, as for a protonated ligand."""
+    case = solvated_ligand("CO", openmm.NonbondedForce.NoCutoff)
+    (nonbonded,) = [f for f in case.system.getForces() if isinstance(f, openmm.NonbondedForce)]
+    q, sigma, epsilon = nonbonded.getParticleParameters(1)
+    nonbonded.setParticleParameters(1, q._value + 1, sigma, epsilon)
+    return case
+
+
+def test_charged_region_reaches_a_model_that_takes_it(charged):
+    hybrid = create_hybrid_system(charged.system, charged.topology, charged.region, TOY)
+    group = {f.getForceGroup() for f in hybrid.getForces() if f.getName() == NNP_FORCE_NAME}
+    neutral = TOY.bind(charged.numbers)(charged.whole_region)[0]
+    found = charged.state(hybrid, groups=group)[0]
+    np.testing.assert_allclose(found, neutral + 3.0, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("model", ["ANI-1x", FunctionModel(morse_pairs, neutral_only=True)])
+def test_charged_region_and_a_model_for_neutral_ones(charged, model):
+    model = load_model(model, 0) if isinstance(model, str) else model
+    with pytest.raises(RegionError, match=r"charge \+1 e, the model describes neutral"):
+        create_hybrid_system(charged.system, charged.topology, charged.region, model)
+    with pytest.raises(RegionError, match=r"charge of \+1 e, .* describes neutral"):
+        model.bind([6, 8, 1, 1, 1, 1], charge=1)
+
+
+def test_elements_of_a_function_model():
+    model = FunctionModel(morse_pairs, "mine", elements=("C", "H"))
+    model.bind([6, 1])
+    with pytest.raises(RegionError, match="found the elements O, mine knows C, H"):
+        model.bind([6, 8])
+
+
+def test_a_torchscript_file(tmp_path):
+    """Positions in, energy out; forces by differentiation."""
+
+    class Quartic(torch.nn.Module):
+        def forward(self, positions):
+            return 30.0 * torch.cdist(positions, positions).pow(4).sum()
+
+    path = tmp_path / "quartic.pt"
+    torch.jit.script(Quartic()).save(str(path))
+    case = solvated_ligand("CO", openmm.NonbondedForce.NoCutoff)
+    hybrid = create_hybrid_system(case.system, case.topology, case.region, load_model(path))
+    group = {f.getForceGroup() for f in hybrid.getForces() if f.getName() == NNP_FORCE_NAME}
+    x = case.whole_region
+    r4 = ((x[:, None] - x) ** 2).sum(axis=2) ** 2
+    np.testing.assert_allclose(
+        case.state(hybrid, groups=group)[0], 30 * r4.sum(), rtol=0, atol=1e-9
+    )
+
+
+@pytest.fixture(scope="module")
+def emt():
+    """ASE's effective medium theory through openmm-ml; it knows H, C, N and O."""
+    pytest.importorskip("openmmml")
+    calculators = pytest.importorskip("ase.calculators.emt")
+    return OpenmmMlModel("ase", arguments={"calculator": calculators.EMT()})
+
+
+def test_an_ase_calculator_through_openmm_ml(emt):
+    import ase.units
+
+    case = solvated_ligand("CO", openmm.NonbondedForce.PME)
+    hybrid = create_hybrid_system(case.system, case.topology, case.region, emt)
+    group = {f.getForceGroup() for f in hybrid.getForces() if f.getName() == NNP_FORCE_NAME}
+    energy, forces = case.state(hybrid, groups=group)
+    atoms = ase.Atoms(case.numbers, 10 * case.whole_region, calculator=emt.arguments["calculator"])
+    kj = ase.units.kJ / ase.units.mol
+    np.testing.assert_allclose(energy, atoms.get_potential_energy() / kj, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(forces[case.region], 10 * atoms.get_forces() / kj, rtol=0, atol=1e-4)
+    assert math.isfinite(case.state(copy.deepcopy(hybrid))[0])
+
+
+def test_charge_for_openmm_ml(emt):
+    """Where a potential would ignore the charge it is refused, unless the caller has stated it."""
+    with pytest.raises(RegionError, match=r"charge \+1 e, and openmm-ml's ASE potential was told"):
+        emt.bind([8, 1, 1, 1], charge=1)
+    stated = OpenmmMlModel("ase", arguments=dict(emt.arguments) | {"info": {"charge": 1}})
+    stated.bind([8, 1, 1, 1], charge=1)
+    with pytest.raises(RegionError, match=r"charge \+0 e, and .* was told \+1"):
+        stated.bind([8, 1, 1, 1])
+
+
+def test_missing_ase_argument(emt):
+    with pytest.raises(ModelError, match="Either an Atoms or a Calculator must be provided"):
+        OpenmmMlModel("ase").bind([8, 1, 1])
+
+
+def test_somebody_elses_network_is_refused(pair):
+    system = copy.deepcopy(pair.system)
+    force = openmm.PythonForce(morse_pairs)
+    force.setName("somebody's network")
+    system.addForce(force)
+    with pytest.raises(ForceFieldError, match='PythonForce named "somebody\'s network"'):
+        create_hybrid_system(system, pair.topology, pair.region, TOY)

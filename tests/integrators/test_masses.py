@@ -1,0 +1,93 @@
+"""Hydrogen mass repartitioning: what it conserves, what it leaves alone, what it refuses."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import openmm
+import pytest
+from openmm import app, unit
+
+from nnpmm.errors import ForceFieldError, InputFileError
+from nnpmm.integrators import apply_hydrogen_mass
+from nnpmm.ligands import molecule_from_smiles, parameterize, solvate
+
+
+@pytest.fixture(scope="module")
+def box():
+    molecule = molecule_from_smiles("CC(=O)Nc1ccc(O)cc1", seed=1)
+    return solvate(molecule, parameterize(molecule), padding=0.5, nonbonded_cutoff=0.6, seed=1)
+
+
+def masses(system):
+    return np.array(
+        [
+            system.getParticleMass(i).value_in_unit(unit.dalton)
+            for i in range(system.getNumParticles())
+        ]
+    )
+
+
+@pytest.mark.parametrize("mass", [3.0, 2.5 * unit.dalton])
+def test_total_mass_is_conserved_and_hydrogens_have_the_mass(box, mass):
+    system = copy.deepcopy(box.system)
+    before = masses(system)
+    apply_hydrogen_mass(system, box.topology, mass)
+    after = masses(system)
+    np.testing.assert_allclose(after.sum(), before.sum(), rtol=1e-12)
+    ligand = set(box.ligand_atoms)
+    value = mass if isinstance(mass, float) else mass._value
+    for atom in box.topology.atoms():
+        if atom.index in ligand and atom.element.symbol == "H":
+            assert after[atom.index] == value
+        if atom.index not in ligand:
+            assert after[atom.index] == before[atom.index]
+    for residue in box.topology.residues():  # each molecule keeps its mass, not the sum alone
+        rows = [atom.index for atom in residue.atoms()]
+        np.testing.assert_allclose(after[rows].sum(), before[rows].sum(), rtol=1e-12)
+
+
+def test_twice_is_once(box):
+    system = copy.deepcopy(box.system)
+    apply_hydrogen_mass(system, box.topology, 3.0)
+    once = masses(system)
+    apply_hydrogen_mass(system, box.topology, 3.0)
+    np.testing.assert_allclose(masses(system), once, rtol=1e-12)
+
+
+def molecule(symbol, n_hydrogens, bonds=1):
+    topology, system = app.Topology(), openmm.System()
+    residue = topology.addResidue("MOL", topology.addChain())
+    heavy = topology.addAtom(symbol, app.Element.getBySymbol(symbol), residue)
+    system.addParticle(heavy.element.mass)
+    for i in range(n_hydrogens):
+        atom = topology.addAtom(f"H{i}", app.Element.getBySymbol("H"), residue)
+        system.addParticle(atom.element.mass)
+        for _ in range(bonds):
+            topology.addBond(heavy, atom)
+    return topology, system
+
+
+def test_heavy_atom_lighter_than_its_hydrogens():
+    topology, system = molecule("C", 4)
+    apply_hydrogen_mass(system, topology, 3.2)
+    topology, system = molecule("C", 4)
+    before = masses(system)
+    with pytest.raises(ForceFieldError, match=r"MOL1:C would be left with 2\.\d+ amu, less than"):
+        apply_hydrogen_mass(system, topology, 3.5)
+    np.testing.assert_array_equal(masses(system), before)
+
+
+@pytest.mark.parametrize("bonds", [0, 2])
+def test_hydrogen_without_a_single_bond(bonds):
+    topology, system = molecule("C", 3, bonds)
+    with pytest.raises(ForceFieldError, match=f"MOL1:H0 has {bonds} bonds in the topology"):
+        apply_hydrogen_mass(system, topology, 3.0)
+
+
+def test_another_topology():
+    topology, system = molecule("C", 4)
+    system.addParticle(1.0)
+    with pytest.raises(InputFileError, match="the topology has 5 atoms, the system 6"):
+        apply_hydrogen_mass(system, topology, 3.0)

@@ -1,0 +1,108 @@
+"""Minimisation: down within its bound, what was reached is kept, surroundings come first."""
+
+from __future__ import annotations
+
+import numpy as np
+import openmm
+import pytest
+import toys
+from toys import prepared_water
+
+from nnpmm.simulation import MinimizeConfig
+from nnpmm.simulation.interrupts import StopFlag
+from nnpmm.simulation.minimization import minimize
+from nnpmm.simulation.progress import progress_display
+
+
+def turned_water():
+    """Water on a grid, every other molecule turned by 90 degrees: far from a minimum."""
+    prepared = prepared_water(periodic=True, per_edge=3)
+    molecules = prepared.positions.reshape(-1, 3, 3).copy()
+    turn = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    molecules[::2] = (molecules[::2] - molecules[::2, :1]) @ turn + molecules[::2, :1]
+    context = openmm.Context(
+        prepared.system,
+        openmm.VerletIntegrator(0.001),
+        openmm.Platform.getPlatformByName("Reference"),
+    )
+    context.setPositions(molecules.reshape(-1, 3))
+    return context
+
+
+def energy_of(context):
+    return context.getState(energy=True).getPotentialEnergy()._value
+
+
+def test_a_minimisation_goes_down_within_its_bound():
+    """Each bound reaches lower than the one before, constraints satisfied, none is overrun."""
+    energies = [energy_of(turned_water())]
+    for bound in (5, 20, 100, 400):
+        context, seen = turned_water(), []
+
+        class Display:
+            def update(self, status, seen=seen):
+                seen.append(status.done)
+
+        minimize(
+            context, MinimizeConfig(max_iterations=bound, tolerance=1.0), Display(), StopFlag()
+        )
+        energies.append(energy_of(context))
+        assert seen[-1] <= bound
+        positions = context.getState(positions=True).getPositions(asNumpy=True)._value
+        for k in range(context.getSystem().getNumConstraints()):
+            i, j, length = context.getSystem().getConstraintParameters(k)
+            found = np.linalg.norm(positions[i] - positions[j])
+            assert found == pytest.approx(length._value, rel=1e-5)
+    assert (np.diff(energies) < 0).all()
+
+
+def test_a_minimisation_reaches_what_openmm_reaches():
+    found, expected = turned_water(), turned_water()
+    settings = MinimizeConfig(max_iterations=2000, tolerance=1.0)
+    with progress_display(False) as display:
+        minimize(found, settings, display, StopFlag())
+    openmm.LocalEnergyMinimizer.minimize(expected, 1.0, 2000)
+    # Two minima of a rough landscape: equal to a percent of what was gained.
+    gained = energy_of(turned_water()) - energy_of(expected)
+    assert energy_of(found) < energy_of(expected) + 0.05 * gained
+
+
+def test_the_surroundings_are_relaxed_without_the_network(monkeypatch):
+    """A water in the region's face moves first: half of the iterations call no network."""
+    prepared = prepared_water(periodic=True, per_edge=3)
+    positions = np.array(prepared.positions)
+    positions[3:6] += positions[0] + (0.0, 0.0, 0.15) - positions[3]
+    calls, energies, call = [], [], toys.SpringEvaluator.__call__
+
+    def counted(self, x, box=None):
+        calls.append(x)
+        return call(self, x)
+
+    monkeypatch.setattr(toys.SpringEvaluator, "__call__", counted)
+    counts = []
+    for region in (prepared.region, ()):
+        context = openmm.Context(prepared.system, openmm.VerletIntegrator(0.001))
+        context.setPositions(positions)
+        calls.clear()
+        with progress_display(False) as display:
+            settings = MinimizeConfig(max_iterations=60, tolerance=1e-6)
+            minimize(context, settings, display, StopFlag(), region)
+        counts.append(len(calls))
+        energies.append(energy_of(context))
+    assert counts[0] < 0.7 * counts[1]
+    assert max(energies) < -250  # they end in different minima; the start is far above zero
+
+
+def test_a_signal_ends_a_minimisation():
+    prepared = prepared_water(periodic=True, per_edge=3)
+    context = openmm.Context(prepared.system, openmm.VerletIntegrator(0.001))
+    context.setPositions(prepared.positions)
+    stop, seen = StopFlag(), []
+
+    class Display:
+        def update(self, status):
+            seen.append(status)
+            stop.signal_number = 15
+
+    minimize(context, MinimizeConfig(max_iterations=10_000, tolerance=1e-9), Display(), stop)
+    assert seen[-1].done == 1
