@@ -108,9 +108,8 @@ def _linear(values, error):
     values = np.array(values)
     n = len(values)
     names = ("C1-C1", "C1-P4", "P4-P5")
-    return LinearEstimate(
-        names, values[None] - values[:, None], np.full((n, n), error), np.ones(n), 1
-    )
+    errors = error * (1.0 - np.eye(n))
+    return LinearEstimate(names, values[None] - values[:, None], errors, np.ones(n), 1)
 
 
 def test_anchors_tie_down_relative_values():

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from nnpmm.errors import OptionalDependencyError, SimulationError
 
-__all__ = ["GAS_CONSTANT", "KJ_PER_KCAL", "MbarEstimate", "decorrelated", "estimate"]
+__all__ = [
+    "GAS_CONSTANT",
+    "KJ_PER_KCAL",
+    "MbarEstimate",
+    "contrast_error",
+    "decorrelated",
+    "estimate",
+]
 
 GAS_CONSTANT = 0.00831446261815324  # kJ/mol/K
 KJ_PER_KCAL = 4.184
@@ -65,6 +72,23 @@ def estimate(reduced: NDArray[np.float64], counts: NDArray[np.int64]) -> MbarEst
     return MbarEstimate(
         np.asarray(found["Delta_f"]), np.asarray(found["dDelta_f"]), effective, float(overlap)
     )
+
+
+def contrast_error(errors: NDArray[np.float64], state: int, weights: NDArray[np.float64]) -> float:
+    """Return the standard deviation of f[state] - sum of weights f.
+
+    From D_ij, the variances of all differences of two states, it is exactly
+
+        var = sum_j w_j D_kj - 1/2 sum_ij w_i w_j D_ij,   sum_j w_j = 1.
+
+    Args:
+        errors: (states, states) standard deviations of differences.
+        state: k.
+        weights: (states,) w.
+    """
+    variances = errors**2
+    variance = weights @ variances[state] - 0.5 * weights @ variances @ weights
+    return float(np.sqrt(max(variance, 0.0)))
 
 
 def _pymbar() -> Any:
