@@ -64,6 +64,19 @@ def test_linear_free_energies_are_exact_for_gaussian_surroundings():
     assert 0.0 < found.overlap <= 1.0 and np.all(found.effective > 1)
 
 
+def test_solutes_that_nothing_tells_apart_are_one_state():
+    """Na, Nd and Nda meet P4 and C1 alike: one free energy, and twice the samples."""
+    model = GaussianSurroundings(np.random.default_rng(12))
+    recorded = [model.samples(name) for name in ("C1-C1", "Na-P2", "Nd-P2", "C5-N0")]
+    found = relative_free_energies(recorded, ["Nda-P2"], 300.0)
+    same = [found.solutes.index(name) for name in ("Na-P2", "Nd-P2", "Nda-P2")]
+    assert not found.differences[np.ix_(same, same)].any()
+    assert not found.errors[np.ix_(same, same)].any()
+    exact = model.free_energy("Na-P2") - model.free_energy("C1-C1")
+    assert abs(found.differences[0, same[2]] - exact) < 4 * found.errors[0, same[2]]
+    assert 0.0 < found.overlap <= 1.0
+
+
 def test_inner_pairs_count():
     rng = np.random.default_rng(3)
     phi = np.zeros((200, 3, 2))
