@@ -74,10 +74,15 @@ def main():
     parser.add_argument("--lipid", default="DOPC")
     parser.add_argument("--solute", default="C1-P4")
     parser.add_argument("--lipids-per-leaflet", type=int, default=64)
+    parser.add_argument("--waters-per-lipid", type=float, default=15.0)
     parser.add_argument("--all-lipids", action="store_true", help="energies of every lipid")
     parser.add_argument("--threads", type=int, default=None)
     options = parser.parse_args()
-    settings = preset("short", lipids_per_leaflet=options.lipids_per_leaflet)
+    settings = preset(
+        "short",
+        lipids_per_leaflet=options.lipids_per_leaflet,
+        waters_per_lipid=options.waters_per_lipid,
+    )
     engines = {name: create_engine(name, threads=options.threads) for name in ("gromacs", "openmm")}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)

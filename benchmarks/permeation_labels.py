@@ -119,7 +119,8 @@ def draw(folder, found):
                 label=name,
             )
         row[2].set(xlabel="height / nm", ylabel="free energy / kcal/mol", title="profiles")
-        row[2].legend()
+        if results["umbrella"]:
+            row[2].legend()
     path = IMAGES / "permeation_labels.png"
     figure.savefig(path, dpi=110)
     return path

@@ -55,7 +55,7 @@ def test_linear_free_energies_are_exact_for_gaussian_surroundings():
     targets = ["C3-P1", "Nda-P2", "P5-P5"]
     recorded = [model.samples(name) for name in simulated]
     found = relative_free_energies(recorded, targets, 300.0)
-    assert found.solutes == (*simulated, *targets)
+    assert found.solutes == (*simulated, *targets) and found.simulated == len(simulated)
     exact = np.array([model.free_energy(name) for name in found.solutes])
     errors = found.differences[0] - (exact - exact[0])
     sigmas = np.maximum(found.errors[0], 1e-9)
@@ -122,7 +122,7 @@ def _linear(values, error):
     n = len(values)
     names = ("C1-C1", "C1-P4", "P4-P5")
     errors = error * (1.0 - np.eye(n))
-    return LinearEstimate(names, values[None] - values[:, None], errors, np.ones(n), 1)
+    return LinearEstimate(names, n, values[None] - values[:, None], errors, np.ones(n), 1)
 
 
 def test_anchors_tie_down_relative_values():

@@ -54,7 +54,8 @@ class LinearEstimate:
     """Relative free energies of solutes in one place, kJ/mol.
 
     Attributes:
-        solutes: their graphs.
+        solutes: their graphs, the simulated ones first.
+        simulated: how many were.
         differences: (solutes, solutes), row to column.
         errors: (solutes, solutes), one standard deviation.
         effective: (solutes,) effective number of samples.
@@ -62,6 +63,7 @@ class LinearEstimate:
     """
 
     solutes: tuple[str, ...]
+    simulated: int
     differences: NDArray[np.float64]
     errors: NDArray[np.float64]
     effective: NDArray[np.float64]
@@ -143,6 +145,7 @@ def relative_free_energies(
     pairs = np.ix_(states, states)
     return LinearEstimate(
         names,
+        len(recorded),
         found.differences[pairs] * kt,
         found.errors[pairs] * kt,
         found.effective[states],

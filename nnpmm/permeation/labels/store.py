@@ -55,7 +55,7 @@ def label_linear(folder: Path, lipid: str, targets: Sequence[str]) -> list[Label
     record = {
         "quantity": "G(midplane) - G(water), kcal/mol",
         "temperature_k": temperature,
-        "simulated": {"membrane": len(membrane.solutes), "water": len(water.solutes)},
+        "simulated": {"membrane": membrane.simulated, "water": water.simulated},
         "overlap": {"membrane": membrane.overlap, "water": water.overlap},
         "anchors": {name: [a.free_energy, a.error] for name, a in anchors.items()},
         "residuals": {
