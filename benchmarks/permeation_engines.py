@@ -10,7 +10,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 from common import write_results
 from permeation_lipids import mean_and_error, measure
 from rich.console import Console
@@ -64,8 +63,7 @@ def run_dynamics(engine, options, settings, bilayer, work):
         "P-P / nm": distance,
         "temperature / K": temperature,
         "density / kg m^-3": density,
-        "speed / ns a day": (speed, np.nan),
-    }
+    }, speed
 
 
 def main():
@@ -89,18 +87,26 @@ def main():
         energies = compare_energies(options, engines, settings, work)
         lipids = {options.lipid: settings.lipids_per_leaflet}
         bilayer = equilibrated_bilayer(lipids, settings, engines["gromacs"], work)
-        averages = {
+        runs = {
             name: run_dynamics(engine, options, settings, bilayer, work / name)
             for name, engine in engines.items()
         }
+    averages = {name: run[0] for name, run in runs.items()}
+    speeds = {name: run[1] for name, run in runs.items()}
     table = Table("quantity", *engines, title=f"{options.solute} in {options.lipid}")
     for name, value in energies.items():
         table.add_row(f"energy terms differ, {name}", f"{value:.1e}", "(relative)")
     for quantity in averages["gromacs"]:
         cells = [averages[name][quantity] for name in engines]
         table.add_row(quantity, *(f"{mean:.4g} +- {error:.2g}" for mean, error in cells))
+    table.add_row("speed / ns a day", *(f"{speed:.0f}" for speed in speeds.values()))
     Console().print(table)
-    results = {"options": vars(options), "energies": energies, "averages": averages}
+    results = {
+        "options": vars(options),
+        "energies": energies,
+        "averages": averages,
+        "ns_a_day": speeds,
+    }
     print(write_results("permeation_engines", results))
 
 

@@ -4,16 +4,19 @@ import json
 
 import numpy as np
 import pytest
-from martini_cases import needs_gmx
+from martini_cases import membrane, needs_gmx
 
 from nnpmm.errors import ConfigError, SimulationError
 from nnpmm.permeation.dataset import DatasetSettings, Job
 from nnpmm.permeation.labels import direct
+from nnpmm.permeation.labels import umbrella as module
 from nnpmm.permeation.labels.direct import read_umbrella, run_umbrella
 from nnpmm.permeation.labels.estimates import GAS_CONSTANT, KJ_PER_KCAL, contrast_error
 from nnpmm.permeation.labels.umbrella import UmbrellaSettings, join_windows, run_windows
-from nnpmm.permeation.martini.engines import Restraint, create_engine
+from nnpmm.permeation.martini.engines import Frame, Restraint, StageResult, create_engine
+from nnpmm.permeation.martini.geometry import periodic_center
 from nnpmm.permeation.protocol import preset
+from nnpmm.permeation.runs import RunOutcome
 
 KT = GAS_CONSTANT * 300.0
 TINY = preset("short", lipids_per_leaflet=16, waters_per_lipid=6, bilayer_relaxation="20 ps")
@@ -74,6 +77,25 @@ def test_failures_are_tried_with_another_seed_and_told(tmp_path, monkeypatch):
     assert len(seen) == 2
     with pytest.raises(SimulationError, match=r"DOPC/N0 failed with 2 seeds: .*leaked.*; seed"):
         run_umbrella(Job("DOPC", "N0"), SETTINGS, tmp_path, tmp_path / "scratch")
+
+
+def test_a_solute_that_leaves_its_window_is_refused(tmp_path, monkeypatch):
+    """Windows at 0 and 1 nm, and a run that puts the solute at the midplane in both."""
+    system, start = membrane()
+    middle = periodic_center(start.positions[system.select("lipid"), 2], start.box[2])
+    start.positions[system.select("solute"), 2] = middle
+    frames = [Frame(float(n), start.positions, start.box) for n in range(3)]
+    production = StageResult(start, tmp_path, {})
+    monkeypatch.setattr(module, "equilibrated_bilayer", lambda *_: (system, start))
+    monkeypatch.setattr(module, "read_frames", lambda _: frames)
+    monkeypatch.setattr(module, "run_membrane", lambda *_, **__: RunOutcome(system, production))
+    for n in range(2):
+        (tmp_path / f"window-{n:02d}").mkdir()
+    umbrella = UmbrellaSettings(top=1.0, spacing=1.0)
+    with pytest.raises(SimulationError, match=r"leaked: -?0.00 nm .* allowed 1 \+- 0.5 nm"):
+        run_windows("C1", {"DPPC": 16}, TINY, umbrella, None, tmp_path, seed=1)
+    assert (tmp_path / "window-00.safetensors").exists()
+    assert not (tmp_path / "window-01.safetensors").exists()
 
 
 @needs_gmx
