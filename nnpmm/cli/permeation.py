@@ -53,15 +53,14 @@ def build(
 ) -> None:
     """Run all simulations of a data set that are not done yet; call it again to go on."""
     from nnpmm.cli.progress import count_bar
+    from nnpmm.permeation import protocol
     from nnpmm.permeation.campaign import build_dataset, require_some
     from nnpmm.permeation.clusters import read_cluster
     from nnpmm.permeation.dataset import DatasetSettings
-    from nnpmm.permeation.protocol import parse_changes
-    from nnpmm.permeation.protocol import preset as choose
     from nnpmm.permeation.solutes import list_solutes
 
     wanted = DatasetSettings(
-        protocol=choose(preset, **parse_changes(set_ or [])),
+        protocol=protocol.preset(preset, **protocol.parse_changes(set_ or [])),
         engine=engine,
         seed=seed,
         lipids=tuple(name.strip() for name in lipids.split(",")),
@@ -77,9 +76,8 @@ def build(
         result = build_dataset(
             wanted, output, cluster=where, scratch=scratch, retry_failed=retry_failed, report=report
         )
-    typer.echo(
-        f"{result.done} jobs done now, {result.already} were there, {len(result.failed)} failed"
-    )
+    counts = f"{result.already} were there, {len(result.failed)} failed"
+    typer.echo(f"{result.done} jobs done now, {counts}")
     require_some(result)
 
 

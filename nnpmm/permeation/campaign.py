@@ -66,14 +66,9 @@ def build_dataset(
     settings = open_dataset(folder, wanted)
     folder = folder.resolve()  # workers may stand elsewhere
     with _locked(folder):
-        jobs = _shuffled_jobs(settings)
-        todo = [
-            job
-            for job in jobs
-            if not job.result(folder).exists()
-            and (retry_failed or not job.failure(folder).exists())
-        ]
-        already = sum(job.result(folder).exists() for job in jobs)
+        jobs = [job for job in _shuffled_jobs(settings) if not job.result(folder).exists()]
+        already = sum(1 for _ in settings.jobs()) - len(jobs)
+        todo = [job for job in jobs if retry_failed or not job.failure(folder).exists()]
         work = _scratch(folder, scratch)
         # What a killed campaign left is worthless: its jobs begin anew.
         shutil.rmtree(work, ignore_errors=True)

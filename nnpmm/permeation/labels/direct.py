@@ -20,13 +20,14 @@ from typing import Any, TypeVar
 
 from nnpmm._version import __version__
 from nnpmm.errors import InputFileError, SimulationError
+from nnpmm.fields import Section
 from nnpmm.permeation.dataset import WATER, DatasetSettings, Job
 from nnpmm.permeation.files import write_atomically
 from nnpmm.permeation.labels.anchored import Anchor
 from nnpmm.permeation.labels.decoupling import Decoupling, DecouplingSettings, decouple
 from nnpmm.permeation.labels.estimates import KJ_PER_KCAL
 from nnpmm.permeation.labels.plots import plot_profile
-from nnpmm.permeation.labels.umbrella import UmbrellaSettings, join_windows, run_windows
+from nnpmm.permeation.labels.umbrella import Profile, UmbrellaSettings, join_windows, run_windows
 from nnpmm.permeation.martini.engines import Engine, create_engine
 from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.martini.solute import parse_solute
@@ -95,19 +96,9 @@ def run_direct(
 
     work = scratch / "direct" / job.place / job.solute
     found, common = _with_seeds(simulate, job, settings, work, _DECOUPLING_SEEDS)
-    record = {
-        "decoupling_kj": found.free_energy,
-        "error_kj": found.error,
-        "overlap": found.overlap,
-        "samples": found.samples,
-        "settings": lengths.model_dump(mode="json"),
-        **common,
-        "engine": f"{engine.name} {engine.version()}",
-        "threads": threads,
-    }
-    write_atomically(path, json.dumps(record, indent=1) + "\n")
-    shutil.rmtree(work, ignore_errors=True)
-    return record
+    record = {"decoupling_kj": found.free_energy, "error_kj": found.error}
+    record |= {"overlap": found.overlap, "samples": found.samples}
+    return _keep(path, record | common, lengths, engine, threads, work)
 
 
 def run_umbrella(
@@ -155,7 +146,12 @@ def run_umbrella(
     work = scratch / "umbrella" / job.place / job.solute
     heights, common = _with_seeds(simulate, job, settings, work, _UMBRELLA_SEEDS)
     found = join_windows(heights, windows, protocol.temperature)
-    record = {
+    plot_profile(found, f"{job.solute} in {job.place}", path.with_suffix(".png"))
+    return _keep(path, _profile_record(found) | common, windows, program, threads, work)
+
+
+def _profile_record(found: Profile) -> dict[str, Any]:
+    return {
         "heights_nm": found.heights.tolist(),
         "profile_kj": found.free_energies.tolist(),
         "errors_kj": found.errors.tolist(),
@@ -163,12 +159,18 @@ def run_umbrella(
         "error_kcal": float(found.errors[0]) / KJ_PER_KCAL,
         "overlap": found.overlap,
         "samples": found.samples,
-        "settings": windows.model_dump(mode="json"),
-        **common,
-        "engine": f"{program.name} {program.version()}",
+    }
+
+
+def _keep(
+    path: Path, record: dict[str, Any], settings: Section, engine: Engine, threads: int, work: Path
+) -> dict[str, Any]:
+    """Write a record with its provenance, delete the engine's files, and return it."""
+    record |= {
+        "settings": settings.model_dump(mode="json"),
+        "engine": f"{engine.name} {engine.version()}",
         "threads": threads,
     }
-    plot_profile(found, f"{job.solute} in {job.place}", path.with_suffix(".png"))
     write_atomically(path, json.dumps(record, indent=1) + "\n")
     shutil.rmtree(work, ignore_errors=True)
     return record

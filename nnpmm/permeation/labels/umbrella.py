@@ -12,6 +12,7 @@ bulk water.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ from nnpmm.permeation.labels.estimates import (
 from nnpmm.permeation.martini.engines import Engine, Restraint, read_frames
 from nnpmm.permeation.martini.geometry import solute_height
 from nnpmm.permeation.protocol import ProtocolSettings
-from nnpmm.permeation.runs import StageProgress, equilibrated_bilayer, run_membrane
+from nnpmm.permeation.runs import RunOutcome, StageProgress, equilibrated_bilayer, run_membrane
 
 __all__ = ["Profile", "UmbrellaSettings", "join_windows", "run_windows"]
 
@@ -106,13 +107,7 @@ def run_windows(
         SimulationError: the engine failed, or the solute left its window.
     """
     _, relaxed = equilibrated_bilayer(lipids, protocol, engine, directory / "bilayer", progress)
-    height = float(relaxed.box[2])
-    if umbrella.top > _REACH * height:
-        raise ConfigError(
-            f"the last window at {umbrella.top:g} nm lies beyond {_REACH:g} of the box's height of "
-            f"{height:.2f} nm: set top to {_REACH * height - 0.05:.1f} nm or less, or take more "
-            "waters_per_lipid"
-        )
+    _require_height(float(relaxed.box[2]), umbrella)
     found = []
     for n, center in enumerate(umbrella.centers):
         done = directory / f"window-{n:02d}.safetensors"
@@ -123,18 +118,31 @@ def run_windows(
             outcome = run_membrane(
                 solute, lipids, settings, engine, work, seed=seed + n, progress=progress
             )
-            if outcome.production.trajectory is None:
-                raise SimulationError("the production left no trajectory")
-            frames = read_frames(outcome.production.trajectory)
-            heights = np.array([solute_height(outcome.system, f.positions, f.box) for f in frames])
+            heights = _heights(outcome)
             check_heights(heights, restraint)
             save_arrays(done, {"heights": heights}, {"center": float(center)})
-            for path in work.iterdir():  # hundreds of MB in all windows together
-                path.unlink()
+            shutil.rmtree(work)  # hundreds of MB in all windows together
         found.append(load_arrays(done)[0]["heights"])
         if progress is not None:
             progress("windows", n + 1, len(umbrella.centers))
     return found
+
+
+def _require_height(height: float, umbrella: UmbrellaSettings) -> None:
+    if umbrella.top > _REACH * height:
+        raise ConfigError(
+            f"the last window at {umbrella.top:g} nm lies beyond {_REACH:g} of the box's height of "
+            f"{height:.2f} nm: set top to {_REACH * height - 0.05:.1f} nm or less, or take more "
+            "waters_per_lipid"
+        )
+
+
+def _heights(outcome: RunOutcome) -> NDArray[np.float64]:
+    """Return the (frames,) heights of the solute in a production, nm."""
+    if outcome.production.trajectory is None:
+        raise SimulationError("the production left no trajectory")
+    frames = read_frames(outcome.production.trajectory)
+    return np.array([solute_height(outcome.system, f.positions, f.box) for f in frames])
 
 
 def _window_protocol(
