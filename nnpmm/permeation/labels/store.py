@@ -31,7 +31,7 @@ def label_linear(folder: Path, lipid: str, targets: Sequence[str]) -> list[Label
     Args:
         folder: of the data set.
         lipid: of the bilayer.
-        targets: solutes of one shape.
+        targets: solutes of one shape; the simulated ones and the anchors are added.
 
     Raises:
         ConfigError: nothing was simulated, or there is no anchor.
@@ -39,11 +39,12 @@ def label_linear(folder: Path, lipid: str, targets: Sequence[str]) -> list[Label
     """
     settings = read_settings(folder)
     temperature = settings.protocol.temperature
+    anchors = read_anchors(folder, lipid, targets[0])
+    names = list(dict.fromkeys([*targets, *anchors]))
     membrane, water = (
-        relative_free_energies(read_samples(folder, place, targets[0]), targets, temperature)
+        relative_free_energies(read_samples(folder, place, targets[0]), names, temperature)
         for place in (lipid, WATER)
     )
-    anchors = read_anchors(folder, lipid, targets[0])
     labels = anchored_labels(membrane, water, anchors)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
