@@ -34,6 +34,11 @@ def direct_cost(folder):
     return {"calculations": len(records), "core_hours": hours}
 
 
+def spread(values):
+    """Lowest, median and highest value."""
+    return [float(values.min()), float(np.median(values)), float(values.max())]
+
+
 def draw_labels(labels):
     """Box plots of dG and of the errors of labels."""
     figure = Figure(figsize=(8.0, 3.4), layout="constrained")
@@ -86,12 +91,8 @@ def main():
         values, errors = np.array(list(rows.values())).T
         summary[lipid] = {
             "count": len(rows),
-            "dg_kcal": {
-                "lowest": values.min(),
-                "median": np.median(values),
-                "highest": values.max(),
-            },
-            "error_kcal": {"median": np.median(errors), "largest": errors.max()},
+            "dg_kcal": dict(zip(("lowest", "median", "highest"), spread(values), strict=True)),
+            "error_kcal": dict(zip(("lowest", "median", "highest"), spread(errors), strict=True)),
         }
         print(lipid, summary[lipid])
     direct = direct_cost(options.folder)
