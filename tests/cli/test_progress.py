@@ -31,6 +31,13 @@ def test_jobs_are_counted(terminal):
     assert "jobs" in terminal.getvalue() and "25%" in terminal.getvalue()
 
 
+def test_what_is_printed_to_a_file_goes_there(terminal, capsys):
+    with progress.count_bar("jobs") as tell:
+        tell(1, 4)
+        print("a line")
+    assert capsys.readouterr().out == "a line\n" and "a line" not in terminal.getvalue()
+
+
 def test_silence_in_a_file(capsys):
     with progress.stage_bar("DOPC/C1") as tell, progress.count_bar("jobs") as count:
         tell("nvt", 5.0, 10.0)
