@@ -10,7 +10,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 from common import write_results
 from permeation_lipids import mean_and_error, measure
 from rich.console import Console
@@ -64,8 +63,7 @@ def run_dynamics(engine, options, settings, bilayer, work):
         "P-P / nm": distance,
         "temperature / K": temperature,
         "density / kg m^-3": density,
-        "speed / ns a day": (speed, np.nan),
-    }
+    }, speed
 
 
 def main():
@@ -74,28 +72,41 @@ def main():
     parser.add_argument("--lipid", default="DOPC")
     parser.add_argument("--solute", default="C1-P4")
     parser.add_argument("--lipids-per-leaflet", type=int, default=64)
+    parser.add_argument("--waters-per-lipid", type=float, default=15.0)
     parser.add_argument("--all-lipids", action="store_true", help="energies of every lipid")
     parser.add_argument("--threads", type=int, default=None)
     options = parser.parse_args()
-    settings = preset("short", lipids_per_leaflet=options.lipids_per_leaflet)
+    settings = preset(
+        "short",
+        lipids_per_leaflet=options.lipids_per_leaflet,
+        waters_per_lipid=options.waters_per_lipid,
+    )
     engines = {name: create_engine(name, threads=options.threads) for name in ("gromacs", "openmm")}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         energies = compare_energies(options, engines, settings, work)
         lipids = {options.lipid: settings.lipids_per_leaflet}
         bilayer = equilibrated_bilayer(lipids, settings, engines["gromacs"], work)
-        averages = {
+        runs = {
             name: run_dynamics(engine, options, settings, bilayer, work / name)
             for name, engine in engines.items()
         }
+    averages = {name: run[0] for name, run in runs.items()}
+    speeds = {name: run[1] for name, run in runs.items()}
     table = Table("quantity", *engines, title=f"{options.solute} in {options.lipid}")
     for name, value in energies.items():
         table.add_row(f"energy terms differ, {name}", f"{value:.1e}", "(relative)")
     for quantity in averages["gromacs"]:
         cells = [averages[name][quantity] for name in engines]
         table.add_row(quantity, *(f"{mean:.4g} +- {error:.2g}" for mean, error in cells))
+    table.add_row("speed / ns a day", *(f"{speed:.0f}" for speed in speeds.values()))
     Console().print(table)
-    results = {"options": vars(options), "energies": energies, "averages": averages}
+    results = {
+        "options": vars(options),
+        "energies": energies,
+        "averages": averages,
+        "ns_a_day": speeds,
+    }
     print(write_results("permeation_engines", results))
 
 

@@ -50,7 +50,12 @@ def measure(system, trajectory, start_ps):
 
 def run_lipid(name, options):
     """Relax and run one bilayer; return its measures."""
-    settings = preset("short", lipids_per_leaflet=options.lipids_per_leaflet)
+    settings = preset(
+        "short",
+        lipids_per_leaflet=options.lipids_per_leaflet,
+        waters_per_lipid=options.waters_per_lipid,
+        bilayer_relaxation=1000.0 * options.relaxation,
+    )
     engine = create_engine(options.engine, threads=options.threads)
     lipids = {name: options.lipids_per_leaflet}
     with tempfile.TemporaryDirectory() as folder:
@@ -75,6 +80,8 @@ def main():
     parser.add_argument("--length", type=float, default=20.0, help="ns for each lipid")
     parser.add_argument("--temperature", type=float, default=300.0)
     parser.add_argument("--lipids-per-leaflet", type=int, default=64)
+    parser.add_argument("--waters-per-lipid", type=float, default=15.0)
+    parser.add_argument("--relaxation", type=float, default=20.0, help="ns for each lipid")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--threads", type=int, default=None)
     options = parser.parse_args()

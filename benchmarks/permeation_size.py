@@ -1,4 +1,4 @@
-"""Are the features of a small bilayer those of a large one? Compares two data sets.
+"""Are features and labels of a small bilayer those of a large one? Compares two data sets.
 
 Build both first, with the same solutes, for example ten dimers from apolar to polar:
 
@@ -6,12 +6,15 @@ Build both first, with the same solutes, for example ten dimers from apolar to p
     nnpmm permeation dataset build --solutes C1-C1,...  --set lipids_per_leaflet=64 -o large
     python benchmarks/permeation_size.py small large
 
-RMSDs depend on the time that a bilayer of a size takes to undulate, so that they may differ.
+Labels are compared as free energies at the midplane relative to the first solute, by MBAR over the
+common solutes of each set: water has no size. RMSDs grow with time and depend on the undulations
+that a size allows, so that they may differ.
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 from common import write_results
@@ -19,39 +22,78 @@ from permeation_lipids import mean_and_error
 from rich.console import Console
 from rich.table import Table
 
-from nnpmm.permeation.dataset import load_features
+from nnpmm.permeation.dataset import load_features, read_settings
 from nnpmm.permeation.features import FEATURES, WATER_FEATURES
+from nnpmm.permeation.labels.estimates import KJ_PER_KCAL
+from nnpmm.permeation.labels.linear import read_samples, relative_free_energies
+
+
+def compare_features(folders, columns):
+    """Large minus small in sigmas, by lipid/solute and feature, over equally many frames."""
+    tables = []
+    for found in map(load_features, folders):
+        keys = zip(found.lipids, found.solutes, strict=True)
+        tables.append(dict(zip(keys, found.features, strict=True)))
+    frames = min(len(next(iter(table.values()))) for table in tables)
+    sigmas = {}
+    for key in tables[0].keys() & tables[1].keys():
+        row = {}
+        for n, feature in columns:
+            (a, da), (b, db) = (mean_and_error(table[key][:frames, n]) for table in tables)
+            row[feature.name] = (b - a) / np.hypot(da, db)
+        sigmas[key] = row
+    return dict(sorted(sigmas.items()))
+
+
+def compare_labels(folders, lipid, solutes):
+    """Relative free energies at the midplane of both, their difference and its error, kcal/mol."""
+    temperature = read_settings(folders[0]).protocol.temperature
+    values, errors = [], []
+    for folder in folders:
+        recorded = [s for s in read_samples(folder, lipid, solutes[0]) if s.solute in solutes]
+        found = relative_free_energies(recorded, solutes, temperature)
+        chosen = [found.solutes.index(name) for name in solutes]
+        values.append(found.differences[chosen[0], chosen] / KJ_PER_KCAL)
+        errors.append(found.errors[chosen[0], chosen] / KJ_PER_KCAL)
+    error = np.hypot(*errors)
+    return {
+        name: {"small": a, "large": b, "difference": b - a, "error": e}
+        for name, a, b, e in zip(solutes, *values, error, strict=True)
+    }
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("small")
-    parser.add_argument("large")
+    parser.add_argument("small", type=Path)
+    parser.add_argument("large", type=Path)
     options = parser.parse_args()
-    sets = [load_features(folder) for folder in (options.small, options.large)]
-    by_key = [
-        dict(zip(zip(s.lipids, s.solutes, strict=True), s.features, strict=True)) for s in sets
-    ]
-    keys = [key for key in by_key[0] if key in by_key[1]]
+    folders = (options.small, options.large)
     columns = [(n, f) for n, f in enumerate(FEATURES) if f not in WATER_FEATURES]
-    table = Table(
-        "lipid", "solute", *(f.name for _, f in columns), title="large - small, in sigmas"
-    )
-    sigmas = {}
-    for key in keys:
-        row = []
-        for n, _ in columns:
-            (a, da), (b, db) = (mean_and_error(data[key][:, n]) for data in by_key)
-            row.append((b - a) / np.hypot(da, db))
-        sigmas["/".join(key)] = dict(zip((f.name for _, f in columns), row, strict=True))
-        table.add_row(*key, *(f"{value:+.1f}" for value in row))
+    sigmas = compare_features(folders, columns)
+    names = [f.name for _, f in columns]
+    table = Table("lipid", "solute", *names, title="large - small, in sigmas")
+    for key, row in sigmas.items():
+        table.add_row(*key, *(f"{row[name]:+.1f}" for name in names))
     Console().print(table)
-    rms = {
-        f.name: float(np.sqrt(np.mean([row[f.name] ** 2 for row in sigmas.values()])))
-        for _, f in columns
-    }
+    rms = {name: float(np.sqrt(np.mean([r[name] ** 2 for r in sigmas.values()]))) for name in names}
     print("root mean square of each column (1 if equal within errors):", rms)
-    print(write_results("permeation_size", {"sigmas": sigmas, "rms": rms}))
+    labels = {}
+    for lipid in dict.fromkeys(lipid for lipid, _ in sigmas):
+        solutes = [solute for name, solute in sigmas if name == lipid]
+        labels[lipid] = compare_labels(folders, lipid, solutes)
+        table = Table("solute", "small", "large", "difference", title=f"{lipid}, kcal/mol")
+        for solute, row in labels[lipid].items():
+            difference = f"{row['difference']:+.2f} +- {row['error']:.2f}"
+            table.add_row(solute, f"{row['small']:.2f}", f"{row['large']:.2f}", difference)
+        Console().print(table)
+    protocols = [read_settings(f).protocol.model_dump(mode="json") for f in folders]
+    results = {
+        "protocols": protocols,
+        "sigmas": {"/".join(key): row for key, row in sigmas.items()},
+        "rms": rms,
+        "labels": labels,
+    }
+    print(write_results("permeation_size", results))
 
 
 if __name__ == "__main__":

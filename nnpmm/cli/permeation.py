@@ -1,4 +1,4 @@
-"""``nnpmm permeation``: coarse-grained simulations, their features and data sets."""
+"""``nnpmm permeation dataset``: coarse-grained simulations and their features."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from nnpmm.cli.permeation_labels import label
 
 if TYPE_CHECKING:
     from nnpmm.permeation.jobs import JobReport
@@ -20,6 +22,7 @@ permeation = typer.Typer(
 )
 dataset = typer.Typer(no_args_is_help=True, help="Make and inspect data sets of features.")
 permeation.add_typer(dataset, name="dataset")
+permeation.add_typer(label, name="label")
 
 _Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder of the data set.")]
 _DEFAULT_FOLDER = Path("permeation-data")
@@ -49,31 +52,32 @@ def build(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Run all simulations of a data set that are not done yet; call it again to go on."""
+    from nnpmm.cli.progress import count_bar
+    from nnpmm.permeation import protocol
     from nnpmm.permeation.campaign import build_dataset, require_some
     from nnpmm.permeation.clusters import read_cluster
     from nnpmm.permeation.dataset import DatasetSettings
-    from nnpmm.permeation.protocol import parse_changes
-    from nnpmm.permeation.protocol import preset as choose
     from nnpmm.permeation.solutes import list_solutes
 
     wanted = DatasetSettings(
-        protocol=choose(preset, **parse_changes(set_ or [])),
+        protocol=protocol.preset(preset, **protocol.parse_changes(set_ or [])),
         engine=engine,
         seed=seed,
         lipids=tuple(name.strip() for name in lipids.split(",")),
         solutes=tuple(list_solutes(solutes)),
     )
-    result = build_dataset(
-        wanted,
-        output,
-        cluster=read_cluster(cluster, workers=workers, threads=threads),
-        scratch=scratch,
-        retry_failed=retry_failed,
-        report=_print_report,
-    )
-    typer.echo(
-        f"{result.done} jobs done now, {result.already} were there, {len(result.failed)} failed"
-    )
+    where = read_cluster(cluster, workers=workers, threads=threads)
+    with count_bar("jobs") as tell:
+
+        def report(job: JobReport, done: int, total: int) -> None:
+            _print_report(job, done, total)
+            tell(done, total)
+
+        result = build_dataset(
+            wanted, output, cluster=where, scratch=scratch, retry_failed=retry_failed, report=report
+        )
+    counts = f"{result.already} were there, {len(result.failed)} failed"
+    typer.echo(f"{result.done} jobs done now, {counts}")
     require_some(result)
 
 
@@ -104,58 +108,3 @@ def export(
 
     count = export_features(output, file)
     typer.echo(f"{count} samples in {file}")
-
-
-label = typer.Typer(no_args_is_help=True, help="Free energies of the solutes of a data set.")
-permeation.add_typer(label, name="label")
-
-
-@label.command()
-def decouple(
-    lipid: Annotated[str, typer.Option(help="Lipid of the bilayer.")] = "DOPC",
-    solutes: Annotated[str, typer.Option(help="As for dataset build.")] = "N0-N0",
-    output: _Folder = _DEFAULT_FOLDER,
-    scratch: Annotated[Path | None, typer.Option(help="Folder for trajectories.")] = None,
-    threads: Annotated[int, typer.Option(help="Threads of GROMACS.")] = 1,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-) -> None:
-    """Compute dG of single solutes directly; they anchor the table of a lipid and check it."""
-    from nnpmm.permeation.dataset import WATER, Job, read_settings
-    from nnpmm.permeation.labels.store import read_anchors, run_direct
-    from nnpmm.permeation.solutes import list_solutes
-
-    settings, work = read_settings(output), (scratch or output / "scratch").resolve()
-    for solute in list_solutes(solutes):
-        for place in (WATER, lipid):
-            record = run_direct(Job(place, solute), settings, output, work, threads=threads)
-            typer.echo(
-                f"{place}/{solute}: decoupling {record['decoupling_kj']:.2f} +- "
-                f"{record['error_kj']:.2f} kJ/mol, overlap {record['overlap']:.2f}"
-            )
-        found = read_anchors(output, lipid, solute)[solute]
-        typer.echo(f"{lipid} {solute}: dG {found.free_energy:.2f} +- {found.error:.2f} kcal/mol")
-
-
-@label.command()
-def linear(
-    lipid: Annotated[str, typer.Option(help="Lipid of the bilayer.")] = "DOPC",
-    solutes: Annotated[str, typer.Option(help="As for dataset build.")] = "dimers",
-    output: _Folder = _DEFAULT_FOLDER,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-) -> None:
-    """Compute dG of all solutes of a shape from the runs of some, anchored at direct values."""
-    import json
-
-    from nnpmm.permeation.labels.store import label_linear
-    from nnpmm.permeation.solutes import list_solutes
-
-    labels = label_linear(output, lipid, list_solutes(solutes))
-    record = json.loads((output / "labels" / f"{lipid}.json").read_text(encoding="utf-8"))
-    for solute, (difference, error) in record["residuals"].items():
-        typer.echo(f"anchor {solute}: direct - predicted {difference:.2f} +- {error:.2f} kcal/mol")
-    worst = max(found.error for found in labels)
-    typer.echo(
-        f"{len(labels)} labels in {output / 'labels' / f'{lipid}.csv'}, largest error "
-        f"{worst:.2f} kcal/mol; overlap {record['overlap']['membrane']:.2f} in the membrane, "
-        f"{record['overlap']['water']:.2f} in water"
-    )

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from nnpmm.errors import ConfigError, OptionalDependencyError, SimulationError
 from nnpmm.permeation.clusters import ClusterSettings, create_cluster
 from nnpmm.permeation.dataset import WATER, DatasetSettings, Job, open_dataset
@@ -64,14 +66,9 @@ def build_dataset(
     settings = open_dataset(folder, wanted)
     folder = folder.resolve()  # workers may stand elsewhere
     with _locked(folder):
-        jobs = list(settings.jobs())
-        todo = [
-            job
-            for job in jobs
-            if not job.result(folder).exists()
-            and (retry_failed or not job.failure(folder).exists())
-        ]
-        already = sum(job.result(folder).exists() for job in jobs)
+        jobs = [job for job in _shuffled_jobs(settings) if not job.result(folder).exists()]
+        already = sum(1 for _ in settings.jobs()) - len(jobs)
+        todo = [job for job in jobs if retry_failed or not job.failure(folder).exists()]
         work = _scratch(folder, scratch)
         # What a killed campaign left is worthless: its jobs begin anew.
         shutil.rmtree(work, ignore_errors=True)
@@ -86,6 +83,12 @@ def build_dataset(
             shutil.rmtree(work, ignore_errors=True)
     failed = tuple(r for r in reports if not r.done)
     return CampaignResult(already, len(reports) - len(failed), failed)
+
+
+def _shuffled_jobs(settings: DatasetSettings) -> list[Job]:
+    """Return all jobs, solutes in random order: half a data set is then a fair sample."""
+    solutes = np.random.default_rng(settings.seed).permutation(settings.solutes)
+    return list(settings.model_copy(update={"solutes": tuple(solutes.tolist())}).jobs())
 
 
 def _scratch(folder: Path, scratch: Path | None) -> Path:
@@ -157,12 +160,13 @@ def _run_on_cluster(
             for n, job in enumerate(todo)
         }
         for future in as_completed(futures):
+            job = futures.pop(future)  # or dask would run it again if its worker is lost
             failure = future.exception()
             if failure is None:
                 yield future.result()
             else:  # a worker that died, or a bilayer that could not be made
                 reason = f"{type(failure).__name__}: {failure}"
-                yield JobReport(futures[future], False, 0.0, (reason,))
+                yield JobReport(job, False, 0.0, (reason,))
 
 
 def _run_after(

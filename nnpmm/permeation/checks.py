@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from nnpmm.errors import SimulationError
 from nnpmm.permeation.features import FeatureTable
-from nnpmm.permeation.martini.engines import StageResult
+from nnpmm.permeation.martini.engines import Restraint, StageResult
 from nnpmm.permeation.protocol import ProtocolSettings
 
-__all__ = ["check_membrane_run", "check_temperature"]
+__all__ = ["check_heights", "check_membrane_run", "check_temperature"]
 
 _FARTHEST = 0.5  # nm from where the restraint holds the solute: ten of its standard deviations
 _AREAS = (0.40, 1.00)  # nm^2 per lipid; fluid Martini bilayers have 0.58 to 0.80
 _TEMPERATURE_TOLERANCE = 0.05
+
+
+def check_heights(heights: NDArray[Any], restraint: Restraint) -> None:
+    """Check that the solute stayed where it was held.
+
+    Args:
+        heights: (frames,) nm above the centre of the lipids.
+        restraint: that held it.
+
+    Raises:
+        SimulationError: it leaked.
+    """
+    inside = np.abs(heights - restraint.z) < _FARTHEST
+    if not np.all(inside):
+        frame = int(np.argmin(inside))
+        raise SimulationError(
+            f"the solute leaked: {heights[frame]:.2f} nm from the bilayer's centre in frame "
+            f"{frame + 1}, allowed {restraint.z:g} +- {_FARTHEST} nm"
+        )
 
 
 def check_membrane_run(table: FeatureTable, settings: ProtocolSettings) -> None:
@@ -22,13 +44,7 @@ def check_membrane_run(table: FeatureTable, settings: ProtocolSettings) -> None:
     Raises:
         SimulationError: it leaked, or the area per lipid is none of a bilayer's.
     """
-    away = np.abs(table.heights - settings.restraint.z)
-    if not np.all(away < _FARTHEST):
-        frame = int(np.argmax(~(away < _FARTHEST)))
-        raise SimulationError(
-            f"the solute leaked: {table.heights[frame]:.2f} nm from the bilayer's centre in frame "
-            f"{frame + 1}, allowed {settings.restraint.z:g} +- {_FARTHEST} nm"
-        )
+    check_heights(table.heights, settings.restraint)
     area = float(table.values[:, 1].mean())
     if not _AREAS[0] < area < _AREAS[1]:
         raise SimulationError(

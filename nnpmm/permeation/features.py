@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nnpmm.errors import SimulationError
 from nnpmm.permeation.martini.engines import Frame
-from nnpmm.permeation.martini.geometry import make_whole, minimum_image, periodic_center
+from nnpmm.permeation.martini.geometry import make_whole, minimum_image, solute_height
 from nnpmm.permeation.martini.pair_energy import (
     channels,
     solute_epsilons,
@@ -185,15 +185,8 @@ def membrane_features(system: MartiniSystem, frames: Iterable[Frame]) -> Feature
                 superposed_rmsd(last[both], first[both]),
             )
         )
-        heights.append(_height(frame, lipids, solute))
+        heights.append(solute_height(system, frame.positions, frame.box))
     return rows.table(np.array(values), np.array(heights))
-
-
-def _height(frame: Frame, lipids: NDArray[np.int64], solute: NDArray[np.int64]) -> float:
-    edge = float(frame.box[2])
-    middle = periodic_center(frame.positions[lipids, 2], edge)
-    offset = periodic_center(frame.positions[solute, 2], edge) - middle
-    return offset - edge * round(offset / edge)
 
 
 class _Rows:

@@ -64,7 +64,9 @@ def run_job(
 ) -> JobReport:
     """Run a job with up to two seeds and write its result, or why it failed, atomically.
 
-    Trajectories live in the scratch folder until the features are made.
+    A job whose result is there is not run again: dask repeats all that a lost worker had done, as
+    its reports are lost with it. Trajectories live in the scratch folder until the features are
+    made.
 
     Args:
         job: what to run.
@@ -73,6 +75,8 @@ def run_job(
         scratch: for the engine's files.
         threads: of the engine.
     """
+    if job.result(folder).exists():
+        return JobReport(job, True, 0.0)
     begin, reasons = time.monotonic(), []
     engine = create_engine(settings.engine, threads=threads)
     for attempt in range(ATTEMPTS):

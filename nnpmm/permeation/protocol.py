@@ -7,6 +7,7 @@ restraint on the height above the lipids' centre of mass, and free in a small cu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -14,7 +15,9 @@ from nnpmm.errors import ConfigError
 from nnpmm.fields import Length, Pressure, Section, Temperature, Time
 from nnpmm.permeation.martini.engines import Restraint
 
-__all__ = ["PRESETS", "ProtocolSettings", "parse_changes", "preset"]
+__all__ = ["PRESETS", "ProtocolSettings", "changed_settings", "parse_changes", "preset"]
+
+_Settings = TypeVar("_Settings", bound=Section)
 
 
 class ProtocolSettings(Section):
@@ -58,14 +61,23 @@ def preset(name: str, **changes: object) -> ProtocolSettings:
     """
     if name not in PRESETS:
         raise ConfigError(f"found the preset {name!r}, known presets: {', '.join(PRESETS)}")
+    return changed_settings(PRESETS[name], **changes)
+
+
+def changed_settings(settings: _Settings, **changes: object) -> _Settings:
+    """Return settings with some fields changed; unknown fields are refused.
+
+    Raises:
+        ConfigError: an unknown field, or a value out of range.
+    """
     try:
-        return ProtocolSettings.model_validate({**PRESETS[name].model_dump(), **changes})
+        return type(settings).model_validate({**settings.model_dump(), **changes})
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         raise ConfigError(
-            f"protocol settings: {key}: {first['msg']} (found {first['input']!r}); known settings: "
-            f"{', '.join(ProtocolSettings.model_fields)}"
+            f"settings: {key}: {first['msg']} (found {first['input']!r}); known settings: "
+            f"{', '.join(type(settings).model_fields)}"
         ) from None
 
 

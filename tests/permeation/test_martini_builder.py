@@ -6,7 +6,12 @@ import pytest
 from nnpmm.errors import ConfigError, ForceFieldError
 from nnpmm.permeation.martini import parse_solute, tables
 from nnpmm.permeation.martini.builder import build_bilayer, build_water_box, insert_solute
-from nnpmm.permeation.martini.geometry import make_whole, minimum_image, periodic_center
+from nnpmm.permeation.martini.geometry import (
+    make_whole,
+    minimum_image,
+    periodic_center,
+    solute_height,
+)
 
 
 def _closest(positions, box):
@@ -70,6 +75,14 @@ def test_water_box():
 def test_center_of_a_slab_across_the_boundary():
     z = np.array([9.5, 9.9, 0.1, 0.5, 0.5])
     assert periodic_center(z, 10.0) == pytest.approx((-0.5 - 0.1 + 0.1 + 0.5 + 0.5) / 5)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3, 0.5, 0.8])
+def test_height_of_a_solute_does_not_depend_on_the_cell(shift):
+    """A bilayer that lies across the periodic boundary, its solute on the other side of it."""
+    system, start = insert_solute(*build_bilayer({"DOPC": 16}), parse_solute("C1"), z=1.2)
+    moved = (start.positions + shift * start.box) % start.box
+    assert solute_height(system, moved, start.box) == pytest.approx(1.2, abs=1e-6)
 
 
 def test_bad_requests():

@@ -7,6 +7,8 @@ from martini_cases import needs_gmx
 
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.permeation import permeation
+from nnpmm.permeation.dataset import DatasetSettings, open_dataset
+from nnpmm.permeation.protocol import preset
 
 TINY = [
     *("--set", "lipids_per_leaflet=16", "--set", "waters_per_lipid=6"),
@@ -59,6 +61,43 @@ def test_no_data_set(call, tmp_path):
         found.assert_one_line_error("found no dataset.json", "dataset build")
     found = call(main, "label", "linear", "-o", tmp_path / "none")
     found.assert_one_line_error("found no dataset.json")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["decouple", "--lipid", "DSPC"], ["'DSPC'", "known lipids: DPPC, DOPC"]),
+        (["umbrella", "--lipid", "DSPC"], ["'DSPC'", "known lipids: DPPC, DOPC"]),
+        (["decouple", "--solutes", "C1-Qd"], ["charged Qd", "neutral beads"]),
+        (["umbrella", "--solutes", "C1.P4"], ["not bonded to the rest"]),
+        (["umbrella", "--set", "height=3"], ["height: Extra inputs", "known settings: top"]),
+        (["decouple", "--set", "states=1"], ["states", "greater than or equal to 3"]),
+        (["umbrella", "--engine", "charmm"], ["'charmm'", "known engines: auto"]),
+        (["decouple", "--threads", "0"], ["'--threads'", "1"]),
+        (["linear", "--lipid", "POPC"], ["found no finished simulations"]),
+    ],
+)
+def test_bad_requests_for_labels(call, data_set, arguments, words):
+    call(main, "label", *arguments, "-o", data_set).assert_one_line_error(*words)
+    assert [path.name for path in data_set.iterdir()] == ["dataset.json"]
+
+
+@pytest.mark.parametrize("command", ["decouple", "umbrella"])
+def test_labels_without_gmx(call, data_set, monkeypatch, command):
+    monkeypatch.setenv("PATH", str(data_set))
+    engine = ["--engine", "gromacs"] if command == "umbrella" else []
+    found = call(main, "label", command, *engine, "-o", data_set)
+    found.assert_one_line_error("found no gmx on the PATH", "apt install gromacs")
+
+
+@pytest.fixture
+def data_set(tmp_path):
+    """Return the folder of a data set that is only begun."""
+    settings = DatasetSettings(
+        protocol=preset("short"), engine="gromacs", lipids=["DOPC"], solutes=["C1"]
+    )
+    open_dataset(tmp_path / "begun", settings)
+    return tmp_path / "begun"
 
 
 @needs_gmx

@@ -77,18 +77,40 @@ def test_a_campaign_goes_on_where_it_was(toy_runs, tmp_path):
         campaign.build_dataset(settings, tmp_path, cluster=SERIAL, report=stop)
     result = campaign.build_dataset(settings, tmp_path, cluster=SERIAL)
     assert (result.already, result.done, result.failed) == (3, 1, ())
-    names = ["water/C1", "DOPC/C1", "water/P4", "DOPC/P4"]
-    assert [name for name, _ in seen] == names
+    names = [name for name, _ in seen]
+    assert sorted(names) == ["DOPC/C1", "DOPC/P4", "water/C1", "water/P4"]
     assert len({seed for _, seed in seen}) == 4
     assert campaign.build_dataset(settings, tmp_path, cluster=SERIAL).already == 4
     features = load_features(tmp_path)
     assert features.features.shape == (2, 2, 8) and features.features.dtype == np.float32
     assert features.solutes == ("C1", "P4") and features.lipids == ("DOPC", "DOPC")
-    np.testing.assert_array_equal(features.features[1, 0], [3, 3, 3, 3, 4, 4, 4, 4])
+    order = [names.index(f"{place}/P4") + 1 for place in ("water", "DOPC")]
+    np.testing.assert_array_equal(features.features[1, 0], np.repeat(order, 4))
     assert export_features(tmp_path, tmp_path / "all.safetensors") == 2
     arrays, record = load_arrays(tmp_path / "all.safetensors")
     np.testing.assert_array_equal(arrays["features"], features.features)
     assert record["features"][0]["name"] == "bondener"
+
+
+def test_what_a_lost_worker_did_is_not_done_again(toy_runs, tmp_path):
+    """Dask repeats the tasks whose results were in the memory of a worker that is gone."""
+    _, seen = toy_runs
+    settings = open_dataset(tmp_path, _settings())
+    job = Job("water", "C1")
+    for _ in range(2):
+        assert jobs.run_job(job, settings, tmp_path, tmp_path / "scratch", 1).done
+    assert [name for name, _ in seen] == ["water/C1"]
+
+
+def test_half_a_data_set_is_a_fair_sample(toy_runs, tmp_path):
+    """Solutes come in an order of chance, water and membrane of one after the other."""
+    _, seen = toy_runs
+    names = list_solutes("dimers")
+    settings = open_dataset(tmp_path, _settings(solutes=names))
+    campaign.build_dataset(settings, tmp_path, cluster=SERIAL)
+    order = [name.partition("/")[2] for name, _ in seen]
+    assert order[::2] == order[1::2] and sorted(order[::2]) == sorted(names)
+    assert len([name for name in order[:60] if name.startswith("C1-")]) < 15
 
 
 def test_failures_are_retried_once_and_listed(toy_runs, tmp_path):

@@ -1,10 +1,14 @@
 """Labels: on Gaussian models whose free energies are known exactly."""
 
+import json
+
 import numpy as np
 import pytest
 from martini_cases import needs_gmx
 
-from nnpmm.errors import ConfigError
+from nnpmm.errors import ConfigError, InputFileError
+from nnpmm.permeation.dataset import DatasetSettings, Job, open_dataset
+from nnpmm.permeation.files import save_arrays
 from nnpmm.permeation.labels.anchored import Anchor, anchor_residuals, anchored_labels
 from nnpmm.permeation.labels.decoupling import (
     DecouplingSettings,
@@ -14,10 +18,12 @@ from nnpmm.permeation.labels.decoupling import (
 )
 from nnpmm.permeation.labels.estimates import GAS_CONSTANT, KJ_PER_KCAL, decorrelated, estimate
 from nnpmm.permeation.labels.linear import LinearEstimate, Samples, relative_free_energies
+from nnpmm.permeation.labels.store import label_linear, read_labels
 from nnpmm.permeation.martini import interaction, parse_solute
 from nnpmm.permeation.martini.builder import build_water_box
 from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.martini.pair_energy import Channel
+from nnpmm.permeation.protocol import preset
 
 KT = GAS_CONSTANT * 300.0
 CHANNELS = (Channel("water", "P4", 0.47), Channel("lipid", "C1", 0.47))
@@ -55,13 +61,26 @@ def test_linear_free_energies_are_exact_for_gaussian_surroundings():
     targets = ["C3-P1", "Nda-P2", "P5-P5"]
     recorded = [model.samples(name) for name in simulated]
     found = relative_free_energies(recorded, targets, 300.0)
-    assert found.solutes == (*simulated, *targets)
+    assert found.solutes == (*simulated, *targets) and found.simulated == len(simulated)
     exact = np.array([model.free_energy(name) for name in found.solutes])
     errors = found.differences[0] - (exact - exact[0])
     sigmas = np.maximum(found.errors[0], 1e-9)
     assert np.all(np.abs(errors[1:]) < 4 * sigmas[1:]), (errors, sigmas)
     assert np.ptp(exact) > 5.0 and sigmas[1:].max() < 1.0
     assert 0.0 < found.overlap <= 1.0 and np.all(found.effective > 1)
+
+
+def test_solutes_that_nothing_tells_apart_are_one_state():
+    """Na, Nd and Nda meet P4 and C1 alike: one free energy, and twice the samples."""
+    model = GaussianSurroundings(np.random.default_rng(12))
+    recorded = [model.samples(name) for name in ("C1-C1", "Na-P2", "Nd-P2", "C5-N0")]
+    found = relative_free_energies(recorded, ["Nda-P2"], 300.0)
+    same = [found.solutes.index(name) for name in ("Na-P2", "Nd-P2", "Nda-P2")]
+    assert not found.differences[np.ix_(same, same)].any()
+    assert not found.errors[np.ix_(same, same)].any()
+    exact = model.free_energy("Na-P2") - model.free_energy("C1-C1")
+    assert abs(found.differences[0, same[2]] - exact) < 4 * found.errors[0, same[2]]
+    assert 0.0 < found.overlap <= 1.0
 
 
 def test_inner_pairs_count():
@@ -108,9 +127,8 @@ def _linear(values, error):
     values = np.array(values)
     n = len(values)
     names = ("C1-C1", "C1-P4", "P4-P5")
-    return LinearEstimate(
-        names, values[None] - values[:, None], np.full((n, n), error), np.ones(n), 1
-    )
+    errors = error * (1.0 - np.eye(n))
+    return LinearEstimate(names, n, values[None] - values[:, None], errors, np.ones(n), 1)
 
 
 def test_anchors_tie_down_relative_values():
@@ -129,6 +147,45 @@ def test_anchors_tie_down_relative_values():
         anchored_labels(membrane, water, {})
     with pytest.raises(ConfigError, match="found the anchors N0-N0"):
         anchored_labels(membrane, water, {"N0-N0": Anchor(0.0, 1.0)})
+
+
+def test_the_table_of_a_lipid(tmp_path):
+    """From files of runs and direct values to labels that are known exactly."""
+    inside = GaussianSurroundings(np.random.default_rng(21))
+    outside = GaussianSurroundings(np.random.default_rng(22))
+    simulated = ["C1-C1", "C5-N0", "C1-P4", "P4-P5"]
+    settings = DatasetSettings(
+        protocol=preset("short"), engine="gromacs", lipids=["DOPC"], solutes=simulated
+    )
+    open_dataset(tmp_path, settings)
+
+    def exact(name):
+        return (inside.free_energy(name) - outside.free_energy(name)) / KJ_PER_KCAL
+
+    for place, model in (("DOPC", inside), ("water", outside)):
+        for name in simulated:
+            found = model.samples(name)
+            arrays = {"phi": found.phi.astype(np.float32), "inner": found.inner}
+            record = {"channels": [list(c) for c in CHANNELS], "inner_pairs": []}
+            save_arrays(Job(place, name).result(tmp_path), arrays, record)
+        for name in ("C1-C1", "P3-P5"):  # the second one has no runs of its own
+            value = -model.free_energy(name) + 3.0 * (place == "DOPC")
+            record = {"decoupling_kj": value, "error_kj": 0.1}
+            path = tmp_path / "labels" / "direct" / place / f"{name}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(record))
+    label_linear(tmp_path, "DOPC", ["N0-N0", "C1-P4"])
+    labels = read_labels(tmp_path, "DOPC")
+    assert list(labels) == [*simulated, "N0-N0", "P3-P5"]
+    for name, (value, error) in labels.items():
+        assert abs(value - exact(name) + 3.0 / KJ_PER_KCAL) < 4 * error, name
+        assert error < 0.5
+    record = json.loads((tmp_path / "labels" / "DOPC.json").read_text())
+    assert record["simulated"] == {"membrane": 4, "water": 4}
+    difference, error = record["residuals"]["P3-P5"]
+    assert abs(difference) < 4 * error
+    with pytest.raises(InputFileError, match="label linear"):
+        read_labels(tmp_path, "POPC")
 
 
 def test_dhdl_files(tmp_path):

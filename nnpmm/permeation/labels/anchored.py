@@ -4,9 +4,8 @@ With relative free energies r of every solute in membrane minus water, and direc
 
     dG(k) = sum over a of w_a [ dG(a) + r(k) - r(a) ],   w_a = s_a^-2 / sum s^-2.
 
-The error adds those of the anchors and an upper bound of those of the differences,
-sum w_a^2 s_a^2 + sum w_a var(r(k) - r(a)). An anchor that disagrees shows in its residual, its
-direct value minus what the other anchors predict for it.
+The error adds those of the anchors, sum w_a^2 s_a^2, and the one of r(k) - sum w_a r(a). An anchor
+that disagrees shows in its residual, its direct value minus what the other anchors predict for it.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnpmm.errors import ConfigError
-from nnpmm.permeation.labels.estimates import KJ_PER_KCAL
+from nnpmm.permeation.labels.estimates import KJ_PER_KCAL, contrast_error
 from nnpmm.permeation.labels.linear import LinearEstimate
 
 __all__ = ["Anchor", "Label", "Residual", "anchor_residuals", "anchored_labels"]
@@ -105,15 +104,14 @@ def _predict(
     membrane: LinearEstimate, water: LinearEstimate, anchors: Mapping[str, Anchor], name: str
 ) -> tuple[float, float]:
     """Return dG of one solute, kcal/mol, and its variance."""
-    weights = np.array([anchor.error**-2 for anchor in anchors.values()])
-    weights /= weights.sum()
-    value = variance = 0.0
-    for weight, (other, anchor) in zip(weights, anchors.items(), strict=True):
-        step, step_variance = 0.0, 0.0
-        for sign, estimate in ((1.0, membrane), (-1.0, water)):
-            pair = estimate.solutes.index(other), estimate.solutes.index(name)
-            step += sign * estimate.differences[pair] / KJ_PER_KCAL
-            step_variance += (estimate.errors[pair] / KJ_PER_KCAL) ** 2
-        value += weight * (anchor.free_energy + step)
-        variance += weight**2 * anchor.error**2 + weight * step_variance
-    return float(value), float(variance)
+    direct = np.array([anchor.free_energy for anchor in anchors.values()])
+    errors = np.array([anchor.error for anchor in anchors.values()])
+    weights = errors**-2 / np.sum(errors**-2)
+    value, variance = float(weights @ direct), float(weights**2 @ errors**2)
+    for sign, estimate in ((1.0, membrane), (-1.0, water)):
+        state = estimate.solutes.index(name)
+        spread = np.zeros(len(estimate.solutes))
+        spread[[estimate.solutes.index(anchor) for anchor in anchors]] = weights
+        value -= sign * float(spread @ estimate.differences[state]) / KJ_PER_KCAL
+        variance += (contrast_error(estimate.errors, state, spread) / KJ_PER_KCAL) ** 2
+    return value, variance

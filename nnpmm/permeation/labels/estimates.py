@@ -7,10 +7,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from nnpmm.errors import OptionalDependencyError, SimulationError
 
-__all__ = ["GAS_CONSTANT", "KJ_PER_KCAL", "MbarEstimate", "decorrelated", "estimate"]
+__all__ = [
+    "GAS_CONSTANT",
+    "KJ_PER_KCAL",
+    "MbarEstimate",
+    "contrast_error",
+    "decorrelated",
+    "estimate",
+]
 
 GAS_CONSTANT = 0.00831446261815324  # kJ/mol/K
 KJ_PER_KCAL = 4.184
@@ -48,7 +56,7 @@ def estimate(reduced: NDArray[np.float64], counts: NDArray[np.int64]) -> MbarEst
 
     Args:
         reduced: (states, samples), u/kT of every sample in every state; samples in the order of
-            the states that they come from.
+            the states that they come from. States must differ.
         counts: (states,) samples drawn from each state; 0 for states that were not simulated.
 
     Raises:
@@ -56,7 +64,7 @@ def estimate(reduced: NDArray[np.float64], counts: NDArray[np.int64]) -> MbarEst
     """
     pymbar = _pymbar()
     try:
-        mbar = pymbar.MBAR(reduced, counts, initialize="BAR" if np.all(counts > 0) else "zeros")
+        mbar = pymbar.MBAR(reduced, counts, initial_f_k=_first_guess(reduced, counts))
         found: dict[str, Any] = mbar.compute_free_energy_differences()
         effective = mbar.compute_effective_sample_number()
         overlap = mbar.compute_overlap()["scalar"]
@@ -65,6 +73,33 @@ def estimate(reduced: NDArray[np.float64], counts: NDArray[np.int64]) -> MbarEst
     return MbarEstimate(
         np.asarray(found["Delta_f"]), np.asarray(found["dDelta_f"]), effective, float(overlap)
     )
+
+
+def _first_guess(reduced: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return f of all states from the solution for those with samples, which is found faster."""
+    sampled = counts > 0
+    mbar = _pymbar().MBAR(reduced[sampled], counts[sampled], initialize="BAR")
+    weights = np.log(counts[sampled]) + mbar.f_k
+    mixture = logsumexp(weights[:, None] - reduced[sampled], axis=0)
+    found = -logsumexp(-reduced - mixture, axis=1)
+    return np.asarray(found - found[0])
+
+
+def contrast_error(errors: NDArray[np.float64], state: int, weights: NDArray[np.float64]) -> float:
+    """Return the standard deviation of f[state] - sum of weights f.
+
+    From D_ij, the variances of all differences of two states, it is exactly
+
+        var = sum_j w_j D_kj - 1/2 sum_ij w_i w_j D_ij,   sum_j w_j = 1.
+
+    Args:
+        errors: (states, states) standard deviations of differences.
+        state: k.
+        weights: (states,) w.
+    """
+    variances = errors**2
+    variance = weights @ variances[state] - 0.5 * weights @ variances @ weights
+    return float(np.sqrt(max(variance, 0.0)))
 
 
 def _pymbar() -> Any:

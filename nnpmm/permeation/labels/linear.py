@@ -54,7 +54,8 @@ class LinearEstimate:
     """Relative free energies of solutes in one place, kJ/mol.
 
     Attributes:
-        solutes: their graphs.
+        solutes: their graphs, the simulated ones first.
+        simulated: how many were.
         differences: (solutes, solutes), row to column.
         errors: (solutes, solutes), one standard deviation.
         effective: (solutes,) effective number of samples.
@@ -62,6 +63,7 @@ class LinearEstimate:
     """
 
     solutes: tuple[str, ...]
+    simulated: int
     differences: NDArray[np.float64]
     errors: NDArray[np.float64]
     effective: NDArray[np.float64]
@@ -131,13 +133,36 @@ def relative_free_energies(
         if solute.bonds != solutes[0].bonds:
             raise ConfigError(f"{solute.name} has not the shape of {names[0]}, which was simulated")
     kt = GAS_CONSTANT * temperature
-    columns, counts = [], np.zeros(len(names), dtype=np.int64)
-    for n, samples in enumerate(recorded):
-        energies = np.array([solute_energies(samples, solute) for solute in solutes]) / kt
-        kept = decorrelated(energies[n])
+    states = _states(recorded[0], solutes)
+    first = [states.index(state) for state in range(max(states) + 1)]
+    columns, counts = [], np.zeros(len(first), dtype=np.int64)
+    for samples, state in sorted(zip(recorded, states, strict=False), key=lambda pair: pair[1]):
+        energies = np.array([solute_energies(samples, solutes[n]) for n in first]) / kt
+        kept = decorrelated(energies[state])
         columns.append(energies[:, kept])
-        counts[n] = len(kept)
+        counts[state] += len(kept)
     found: MbarEstimate = estimate(np.concatenate(columns, axis=1), counts)
+    pairs = np.ix_(states, states)
     return LinearEstimate(
-        names, found.differences * kt, found.errors * kt, found.effective, found.overlap
+        names,
+        len(recorded),
+        found.differences[pairs] * kt,
+        found.errors[pairs] * kt,
+        found.effective[states],
+        found.overlap,
     )
+
+
+def _states(samples: Samples, solutes: Sequence[MoleculeType]) -> list[int]:
+    """Return a number for each solute, the same for those that the surroundings cannot tell apart.
+
+    In water, which is of one type, many beads are the same.
+    """
+    numbers: dict[bytes, int] = {}
+    found = []
+    for solute in solutes:
+        types = tuple(bead.type for bead in solute.beads)
+        pairs = [interaction(types[i], types[j])[0] for i, j in samples.inner_pairs]
+        key = solute_epsilons(types, samples.channels).tobytes() + np.array(pairs).tobytes()
+        found.append(numbers.setdefault(key, len(numbers)))
+    return found

@@ -35,8 +35,8 @@ MINIMUM_EDGE = 2.75
 
 _AREA_PER_LIPID = 0.75  # nm^2; the barostat brings it down
 _TAIL_OFFSET = 0.185  # nm; half the bond between the glycerol beads
-_BEAD_SPACING = 0.40  # nm; along the lipid
-_MIDPLANE_GAP = 0.30  # nm; of the last tail bead
+_BEAD_SPACING = 0.30  # nm; along the lipid: its liquid volume at this area, lest a void opens
+_MIDPLANE_GAP = 0.20  # nm; of the last tail bead
 _WATER_SPACING = 0.50  # nm; 8 beads/nm^3, the liquid has 8.3
 _CLEARANCE = 0.43  # nm; least distance of lattice water from a solute
 _TRIALS = 400

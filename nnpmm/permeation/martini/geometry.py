@@ -10,7 +10,14 @@ from scipy.spatial.transform import Rotation
 from nnpmm.permeation.martini.force_field import MoleculeType
 from nnpmm.permeation.martini.system import MartiniSystem
 
-__all__ = ["make_whole", "minimum_image", "periodic_center", "random_rotation", "solute_shape"]
+__all__ = [
+    "make_whole",
+    "minimum_image",
+    "periodic_center",
+    "random_rotation",
+    "solute_height",
+    "solute_shape",
+]
 
 
 def minimum_image(difference: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -47,6 +54,23 @@ def make_whole(
             whole[child] = whole[parent] + minimum_image(whole[child] - whole[parent], box)
             placed[child] = True
     return whole
+
+
+def solute_height(
+    system: MartiniSystem, positions: NDArray[np.float64], box: NDArray[np.float64]
+) -> float:
+    """Return the height of the solute's centre above that of the lipids, nm, at its nearest image.
+
+    Args:
+        system: lipids and a solute.
+        positions: (n, 3), nm.
+        box: (3,) edges, nm.
+    """
+    edge = float(box[2])
+    middle, center = (
+        periodic_center(positions[system.select(role), 2], edge) for role in ("lipid", "solute")
+    )
+    return center - middle - edge * round((center - middle) / edge)
 
 
 def random_rotation(rng: np.random.Generator) -> NDArray[np.float64]:

@@ -1,0 +1,109 @@
+"""Describes a data set: dG by lipid, traces of features, errors of labels, and what it cost.
+
+Run: python benchmarks/permeation_dataset.py data/permeation [--polar P4-P5] [--apolar C1-C1]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from common import IMAGES, write_results
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from nnpmm.permeation.dataset import load_features, read_settings
+from nnpmm.permeation.features import FEATURES
+from nnpmm.permeation.labels.store import read_labels
+from nnpmm.permeation.status import dataset_status
+
+
+def labels_by_lipid(folder):
+    """Labels of every lipid that has a table."""
+    tables = [path.stem for path in sorted((folder / "labels").glob("*.csv"))]
+    return {lipid: read_labels(folder, lipid) for lipid in tables}
+
+
+def direct_cost(folder):
+    """Core hours and number of the direct calculations."""
+    records = [json.loads(path.read_text()) for path in (folder / "labels").glob("*/*/*.json")]
+    hours = sum(r["seconds"] * r["threads"] for r in records) / 3600.0
+    return {"calculations": len(records), "core_hours": hours}
+
+
+def spread(values):
+    """Lowest, median and highest value."""
+    return [float(values.min()), float(np.median(values)), float(values.max())]
+
+
+def draw_labels(labels):
+    """Box plots of dG and of the errors of labels."""
+    figure = Figure(figsize=(8.0, 3.4), layout="constrained")
+    values, errors = figure.subplots(1, 2)
+    columns = [np.array(list(table.values())).T for table in labels.values()]
+    values.boxplot([c[0] for c in columns], tick_labels=list(labels))
+    errors.boxplot([c[1] for c in columns], tick_labels=list(labels))
+    values.axhline(0.0, color="0.7", linewidth=0.8, zorder=0)
+    values.set(ylabel="water to midplane / kcal/mol", title="dG of all dimers")
+    errors.set(ylabel="standard deviation / kcal/mol", title="errors of the labels")
+    errors.set_ylim(bottom=0.0)
+    path = IMAGES / "permeation_labels_by_lipid.png"
+    figure.savefig(path, dpi=110)
+    return path
+
+
+def draw_traces(features, settings, chosen, lipid):
+    """The eight features of a polar and an apolar solute in one lipid."""
+    figure = Figure(figsize=(11.0, 5.0), layout="constrained")
+    panels = figure.subplots(2, 4).ravel()
+    time = settings.protocol.frame_interval / 1000.0 * np.arange(1, settings.protocol.n_frames + 1)
+    for solute in chosen:
+        keys = list(zip(features.lipids, features.solutes, strict=True))
+        table = features.features[keys.index((lipid, solute))]
+        for panel, feature, column in zip(panels, FEATURES, table.T, strict=True):
+            panel.plot(time, column, linewidth=0.8, label=solute)
+            panel.set(title=feature.name, xlabel="ns", ylabel=feature.unit)
+    panels[0].legend()
+    path = IMAGES / "permeation_traces.png"
+    figure.savefig(path, dpi=110)
+    return path
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--polar", default="P4-P5")
+    parser.add_argument("--apolar", default="C1-C1")
+    parser.add_argument("--lipid", default="DOPC")
+    options = parser.parse_args()
+    places, _ = dataset_status(options.folder)
+    table = Table("place", "done", "failed", "retried", "ns", "core hours", title="Runs")
+    for p in places:
+        counts = map(str, (p.done, p.failed, p.retried))
+        table.add_row(p.place, *counts, f"{p.simulated_ns:.0f}", f"{p.core_hours:.2f}")
+    Console().print(table)
+    labels = labels_by_lipid(options.folder)
+    summary = {}
+    for lipid, rows in labels.items():
+        values, errors = np.array(list(rows.values())).T
+        summary[lipid] = {
+            "count": len(rows),
+            "dg_kcal": dict(zip(("lowest", "median", "highest"), spread(values), strict=True)),
+            "error_kcal": dict(zip(("lowest", "median", "highest"), spread(errors), strict=True)),
+        }
+        print(lipid, summary[lipid])
+    direct = direct_cost(options.folder)
+    print("direct calculations:", direct)
+    if labels:
+        print(draw_labels(labels))
+    features, settings = load_features(options.folder), read_settings(options.folder)
+    print(draw_traces(features, settings, (options.apolar, options.polar), options.lipid))
+    results = {"runs": [vars(p) for p in places], "labels": summary, "direct": direct}
+    print(write_results("permeation_dataset", results))
+
+
+if __name__ == "__main__":
+    main()

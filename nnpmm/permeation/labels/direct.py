@@ -1,0 +1,260 @@
+"""Direct free energies of single solutes, kept in the folder of a data set.
+
+Layout::
+
+    labels/direct/DOPC/C1-P4.json      free energy of decoupling in this place
+    labels/direct/water/C1-P4.json
+    labels/umbrella/DOPC/C1-P4.json    profile across the bilayer
+    labels/umbrella/DOPC/C1-P4.png
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nnpmm._version import __version__
+from nnpmm.errors import InputFileError, SimulationError
+from nnpmm.fields import Section
+from nnpmm.permeation.dataset import WATER, DatasetSettings, Job
+from nnpmm.permeation.files import write_atomically
+from nnpmm.permeation.labels.anchored import Anchor
+from nnpmm.permeation.labels.decoupling import Decoupling, DecouplingSettings, decouple
+from nnpmm.permeation.labels.estimates import KJ_PER_KCAL
+from nnpmm.permeation.labels.plots import plot_profile
+from nnpmm.permeation.labels.umbrella import Profile, UmbrellaSettings, join_windows, run_windows
+from nnpmm.permeation.martini.engines import Engine, create_engine
+from nnpmm.permeation.martini.gromacs import GromacsEngine
+from nnpmm.permeation.martini.solute import parse_solute
+from nnpmm.permeation.runs import RunOutcome, StageProgress, run_membrane, run_water
+
+__all__ = ["read_anchors", "read_umbrella", "run_direct", "run_umbrella"]
+
+_ATTEMPTS = 2
+#: Seeds of direct calculations are not those of the runs of the data set, whose attempts count
+#: from 0.
+_DECOUPLING_SEEDS, _UMBRELLA_SEEDS = 100, 200
+
+_T = TypeVar("_T")
+
+
+def _direct_path(folder: Path, place: str, solute: str) -> Path:
+    return folder / "labels" / "direct" / place / f"{solute}.json"
+
+
+def _umbrella_path(folder: Path, lipid: str, solute: str) -> Path:
+    return folder / "labels" / "umbrella" / lipid / f"{solute}.json"
+
+
+def run_direct(
+    job: Job,
+    settings: DatasetSettings,
+    folder: Path,
+    scratch: Path,
+    *,
+    decoupling: DecouplingSettings | None = None,
+    threads: int = 1,
+    progress: StageProgress | None = None,
+) -> dict[str, Any]:
+    """Decouple a solute in one place, unless that is done; return and keep the record.
+
+    Args:
+        job: place and solute.
+        settings: of the data set, whose protocol equilibrates the system.
+        folder: of the data set.
+        scratch: for GROMACS' files; an interrupted calculation goes on there.
+        decoupling: lengths; the defaults if None.
+        threads: of GROMACS.
+        progress: is told of every stage.
+
+    Raises:
+        SimulationError: it failed with two seeds, or the states do not overlap.
+    """
+    path = _direct_path(folder, job.place, job.solute)
+    if path.exists():
+        return _read_record(path)
+    engine = GromacsEngine(threads=threads)
+    lengths = decoupling or DecouplingSettings(temperature=settings.protocol.temperature)
+
+    def simulate(work: Path, seed: int) -> Decoupling:
+        outcome = _equilibrate(job, settings, engine, work, seed, progress)
+        return decouple(
+            outcome.system,
+            outcome.production.configuration,
+            engine,
+            work,
+            lengths,
+            restraint=None if job.place == WATER else settings.protocol.restraint,
+            seed=seed,
+            progress=progress,
+        )
+
+    work = scratch / "direct" / job.place / job.solute
+    found, common = _with_seeds(simulate, job, settings, work, _DECOUPLING_SEEDS)
+    record = {"decoupling_kj": found.free_energy, "error_kj": found.error}
+    record |= {"overlap": found.overlap, "samples": found.samples}
+    return _keep(path, record | common, lengths, engine, threads, work)
+
+
+def run_umbrella(
+    job: Job,
+    settings: DatasetSettings,
+    folder: Path,
+    scratch: Path,
+    *,
+    umbrella: UmbrellaSettings | None = None,
+    engine: str = "auto",
+    threads: int = 1,
+    progress: StageProgress | None = None,
+) -> dict[str, Any]:
+    """Compute the profile of a solute across a bilayer, unless that is done; keep it with a plot.
+
+    Args:
+        job: lipid and solute.
+        settings: of the data set, whose protocol sets size and conditions.
+        folder: of the data set.
+        scratch: for the engine's files; an interrupted calculation goes on there.
+        umbrella: windows and lengths; the defaults if None.
+        engine: ``auto``, ``gromacs`` or ``openmm``.
+        threads: of the engine.
+        progress: is told of every stage.
+
+    Returns:
+        The record: heights, nm, the profile and its errors, kJ/mol, dG and its error, kcal/mol.
+
+    Raises:
+        ConfigError: the box is too low for the last window.
+        SimulationError: it failed with two seeds, or the windows do not overlap.
+    """
+    path = _umbrella_path(folder, job.place, job.solute)
+    if path.exists():
+        return _read_record(path)
+    program: Engine = create_engine(engine, threads=threads)
+    windows = umbrella or UmbrellaSettings()
+    protocol, lipids = settings.protocol, {job.place: settings.protocol.lipids_per_leaflet}
+
+    def simulate(work: Path, seed: int) -> list[Any]:
+        return run_windows(
+            job.solute, lipids, protocol, windows, program, work, seed=seed, progress=progress
+        )
+
+    work = scratch / "umbrella" / job.place / job.solute
+    heights, common = _with_seeds(simulate, job, settings, work, _UMBRELLA_SEEDS)
+    found = join_windows(heights, windows, protocol.temperature)
+    plot_profile(found, f"{job.solute} in {job.place}", path.with_suffix(".png"))
+    return _keep(path, _profile_record(found) | common, windows, program, threads, work)
+
+
+def _profile_record(found: Profile) -> dict[str, Any]:
+    return {
+        "heights_nm": found.heights.tolist(),
+        "profile_kj": found.free_energies.tolist(),
+        "errors_kj": found.errors.tolist(),
+        "dg_kcal": float(found.free_energies[0]) / KJ_PER_KCAL,
+        "error_kcal": float(found.errors[0]) / KJ_PER_KCAL,
+        "overlap": found.overlap,
+        "samples": found.samples,
+    }
+
+
+def _keep(
+    path: Path, record: dict[str, Any], settings: Section, engine: Engine, threads: int, work: Path
+) -> dict[str, Any]:
+    """Write a record with its provenance, delete the engine's files, and return it."""
+    record |= {
+        "settings": settings.model_dump(mode="json"),
+        "engine": f"{engine.name} {engine.version()}",
+        "threads": threads,
+    }
+    write_atomically(path, json.dumps(record, indent=1) + "\n")
+    shutil.rmtree(work, ignore_errors=True)
+    return record
+
+
+def _with_seeds(
+    simulate: Callable[[Path, int], _T],
+    job: Job,
+    settings: DatasetSettings,
+    work: Path,
+    first: int,
+) -> tuple[_T, dict[str, Any]]:
+    """Return what a calculation gives, tried with two seeds, and what to record of it.
+
+    Raises:
+        SimulationError: it failed both times.
+    """
+    begin, reasons = time.monotonic(), []
+    for attempt in range(_ATTEMPTS):
+        seed = job.seed(settings.seed, first + attempt)
+        try:
+            found = simulate(work / str(attempt), seed)
+        except SimulationError as error:
+            reasons.append(f"seed {seed}: {error}")
+            continue
+        seconds = time.monotonic() - begin
+        common = {"seed": seed, "attempts": reasons, "seconds": seconds, "nnpmm": __version__}
+        return found, common
+    raise SimulationError(f"{job.name} failed with {_ATTEMPTS} seeds: {'; '.join(reasons)}")
+
+
+def _equilibrate(
+    job: Job,
+    settings: DatasetSettings,
+    engine: GromacsEngine,
+    work: Path,
+    seed: int,
+    progress: StageProgress | None,
+) -> RunOutcome:
+    protocol = settings.protocol
+    if job.place == WATER:
+        return run_water(
+            job.solute, protocol, engine, work, seed=seed, production=False, progress=progress
+        )
+    lipids = {job.place: protocol.lipids_per_leaflet}
+    return run_membrane(
+        job.solute, lipids, protocol, engine, work, seed=seed, production=False, progress=progress
+    )
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise InputFileError(
+            f"{path}: cannot be read ({error}); delete it and make it again"
+        ) from error
+
+
+def read_anchors(folder: Path, lipid: str, like: str) -> dict[str, Anchor]:
+    """Return the direct dG of solutes of one shape that are decoupled in water and in a lipid.
+
+    Raises:
+        InputFileError: a record is damaged.
+    """
+    anchors = {}
+    shape = parse_solute(like).bonds
+    for path in sorted(_direct_path(folder, lipid, like).parent.glob("*.json")):
+        water = _direct_path(folder, WATER, path.stem)
+        if not water.exists() or parse_solute(path.stem).bonds != shape:
+            continue
+        inside, outside = _read_record(path), _read_record(water)
+        anchors[path.stem] = Anchor(
+            (outside["decoupling_kj"] - inside["decoupling_kj"]) / KJ_PER_KCAL,
+            math.hypot(outside["error_kj"], inside["error_kj"]) / KJ_PER_KCAL,
+        )
+    return anchors
+
+
+def read_umbrella(folder: Path, lipid: str) -> dict[str, dict[str, Any]]:
+    """Return the records of umbrella sampling in a lipid, by solute, as ``run_umbrella`` does.
+
+    Raises:
+        InputFileError: a record is damaged.
+    """
+    paths = sorted(_umbrella_path(folder, lipid, "x").parent.glob("*.json"))
+    return {path.stem: _read_record(path) for path in paths}

@@ -1,0 +1,125 @@
+"""Umbrella sampling: on harmonic surroundings whose profile is known, and end to end, tiny."""
+
+import json
+
+import numpy as np
+import pytest
+from martini_cases import membrane, needs_gmx
+
+from nnpmm.errors import ConfigError, SimulationError
+from nnpmm.permeation.dataset import DatasetSettings, Job
+from nnpmm.permeation.labels import direct
+from nnpmm.permeation.labels import umbrella as module
+from nnpmm.permeation.labels.direct import read_umbrella, run_umbrella
+from nnpmm.permeation.labels.estimates import GAS_CONSTANT, KJ_PER_KCAL, contrast_error
+from nnpmm.permeation.labels.umbrella import UmbrellaSettings, join_windows, run_windows
+from nnpmm.permeation.martini.engines import Frame, Restraint, StageResult, create_engine
+from nnpmm.permeation.martini.geometry import periodic_center
+from nnpmm.permeation.protocol import preset
+from nnpmm.permeation.runs import RunOutcome
+
+KT = GAS_CONSTANT * 300.0
+TINY = preset("short", lipids_per_leaflet=16, waters_per_lipid=6, bilayer_relaxation="20 ps")
+SETTINGS = DatasetSettings(protocol=TINY, engine="gromacs", lipids=["DOPC"], solutes=["C1-P4"])
+
+
+def test_a_known_profile():
+    """G = a z^2 / 2: windows are Gaussian, and F_k = a K z_k^2 / 2 (a + K) but for a constant."""
+    rng = np.random.default_rng(4)
+    umbrella = UmbrellaSettings(top=1.2, spacing=0.1, bulk=0.15, force_constant=800.0)
+    a, k = 40.0, umbrella.force_constant
+    centers = umbrella.centers
+    assert centers[0] == 0.0 and centers[-1] == pytest.approx(1.2) and len(centers) == 13
+    heights = [rng.normal(k * z / (a + k), np.sqrt(KT / (a + k)), 1500) for z in centers]
+    found = join_windows(heights, umbrella, 300.0)
+    exact = a * k / (a + k) / 2.0 * centers**2
+    exact -= exact[-2:].mean()  # water: the last two windows
+    assert np.all(np.abs(found.free_energies - exact) < 4 * found.errors)
+    assert found.free_energies[-2:].mean() == pytest.approx(0.0, abs=1e-9)
+    assert 0.0 < found.errors[0] < 0.5 and 0.0 < found.overlap <= 1.0
+    assert found.samples > 15000
+
+
+def test_error_of_a_difference_from_a_mean():
+    """Against the covariance matrix that the differences come from."""
+    rng = np.random.default_rng(2)
+    root = rng.normal(size=(5, 5))
+    covariance = root @ root.T
+    variances = np.diag(covariance)
+    differences = variances[:, None] + variances[None] - 2 * covariance
+    weights = np.array([0.0, 0.5, 0.0, 0.3, 0.2])
+    vector = np.array([1.0, 0, 0, 0, 0]) - weights
+    found = contrast_error(np.sqrt(differences), 0, weights)
+    assert found == pytest.approx(np.sqrt(vector @ covariance @ vector))
+
+
+def test_failures_are_tried_with_another_seed_and_told(tmp_path, monkeypatch):
+    seen = []
+
+    def windows(*_, seed, **__):
+        seen.append(seed)
+        if len(seen) in (1, 3, 4):
+            raise SimulationError("the solute leaked")
+        rng = np.random.default_rng(0)
+        return [rng.normal(z, 0.05, 100) for z in UmbrellaSettings().centers]
+
+    monkeypatch.setattr(direct, "run_windows", windows)
+    monkeypatch.setattr(direct, "create_engine", lambda *_, **__: create_engine("openmm"))
+    job = Job("DOPC", "C1-P4")
+    record = run_umbrella(job, SETTINGS, tmp_path, tmp_path / "scratch")
+    assert record["attempts"] == [f"seed {seen[0]}: the solute leaked"]
+    assert record["seed"] == seen[1] != seen[0]
+    assert abs(record["dg_kcal"]) < 4 * record["error_kcal"]  # a flat profile
+    assert record["dg_kcal"] == pytest.approx(record["profile_kj"][0] / KJ_PER_KCAL)
+    assert read_umbrella(tmp_path, "DOPC") == {"C1-P4": json.loads(json.dumps(record))}
+    assert (tmp_path / "labels/umbrella/DOPC/C1-P4.png").stat().st_size > 1000
+    assert run_umbrella(job, SETTINGS, tmp_path, tmp_path / "scratch") == record
+    assert len(seen) == 2
+    with pytest.raises(SimulationError, match=r"DOPC/N0 failed with 2 seeds: .*leaked.*; seed"):
+        run_umbrella(Job("DOPC", "N0"), SETTINGS, tmp_path, tmp_path / "scratch")
+
+
+def test_a_solute_that_leaves_its_window_is_refused(tmp_path, monkeypatch):
+    """Windows at 0 and 1 nm, and a run that puts the solute at the midplane in both."""
+    system, start = membrane()
+    middle = periodic_center(start.positions[system.select("lipid"), 2], start.box[2])
+    start.positions[system.select("solute"), 2] = middle
+    frames = [Frame(float(n), start.positions, start.box) for n in range(3)]
+    production = StageResult(start, tmp_path, {})
+    monkeypatch.setattr(module, "equilibrated_bilayer", lambda *_: (system, start))
+    monkeypatch.setattr(module, "read_frames", lambda _: frames)
+    monkeypatch.setattr(module, "run_membrane", lambda *_, **__: RunOutcome(system, production))
+    for n in range(2):
+        (tmp_path / f"window-{n:02d}").mkdir()
+    umbrella = UmbrellaSettings(top=1.0, spacing=1.0)
+    with pytest.raises(SimulationError, match=r"leaked: -?0.00 nm .* allowed 1 \+- 0.5 nm"):
+        run_windows("C1", {"DPPC": 16}, TINY, umbrella, None, tmp_path, seed=1)
+    assert (tmp_path / "window-00.safetensors").exists()
+    assert not (tmp_path / "window-01.safetensors").exists()
+
+
+@needs_gmx
+def test_windows_hold_the_solute_and_are_not_run_again(tmp_path):
+    umbrella = UmbrellaSettings(
+        top=1.5, spacing=1.5, equilibration="8 ps", production="20 ps", sample_interval="1 ps"
+    )
+    engine = create_engine("gromacs", threads=1)
+    told = []
+
+    def run():
+        return run_windows(
+            *("C1-P4", {"DOPC": 16}, TINY, umbrella, engine, tmp_path),
+            seed=3,
+            progress=lambda *a: told.append(a),
+        )
+
+    inner, outer = run()
+    assert inner.shape == outer.shape == (21,)
+    assert abs(inner.mean()) < 0.15 and outer.mean() == pytest.approx(1.5, abs=0.15)
+    assert ("windows", 2, 2) in told
+    assert not list(tmp_path.glob("window-*/*.trr"))
+    np.testing.assert_array_equal(run(), [inner, outer])
+    too_high = umbrella.model_copy(update={"top": 9.0})
+    with pytest.raises(ConfigError, match=r"window at 9 nm lies beyond .* waters_per_lipid"):
+        run_windows("C1", {"DOPC": 16}, TINY, too_high, engine, tmp_path, seed=1)
+    assert Restraint().force_constant == umbrella.force_constant
