@@ -1,5 +1,7 @@
-"""Time integration: masses that allow longer steps."""
+"""Time integration: several time steps at once, and masses that allow longer ones."""
 
 from nnpmm.integrators.masses import apply_hydrogen_mass
+from nnpmm.integrators.respa import RespaIntegrator, create_respa_integrator
+from nnpmm.integrators.splitting import Level
 
-__all__ = ["apply_hydrogen_mass"]
+__all__ = ["Level", "RespaIntegrator", "apply_hydrogen_mass", "create_respa_integrator"]
