@@ -8,10 +8,18 @@ from nnpmm.coupling.terms import BONDED
 from nnpmm.coupling.transports import NNP_FORCE_NAME
 from nnpmm.errors import ForceFieldError, RegionError
 
-__all__ = ["REGION_MM_FORCE_NAME", "UNTOUCHED", "check_forces", "find_nonbonded_force"]
+__all__ = [
+    "NEGATED_MM_FORCE_NAME",
+    "REGION_MM_FORCE_NAME",
+    "UNTOUCHED",
+    "check_forces",
+    "find_nonbonded_force",
+]
 
 #: Name of the force that holds the force field's terms inside an interpolated region.
 REGION_MM_FORCE_NAME = "region MM"
+#: Name of the force that takes off again what fast forces add inside a region.
+NEGATED_MM_FORCE_NAME = "region MM, negated"
 
 #: Forces that pass through as they are: they are neither bonded terms nor pairs of the vacuum.
 UNTOUCHED = (
@@ -74,7 +82,8 @@ def find_nonbonded_force(system: openmm.System) -> openmm.NonbondedForce:
 
 
 def _is_region_mm(force: openmm.Force) -> bool:
-    return type(force) is openmm.CustomCVForce and force.getName() == REGION_MM_FORCE_NAME
+    names = (REGION_MM_FORCE_NAME, NEGATED_MM_FORCE_NAME)
+    return type(force) is openmm.CustomCVForce and force.getName() in names
 
 
 def _is_network(force: openmm.Force) -> bool:

@@ -17,7 +17,6 @@ __all__ = [
     "check_interpolated",
     "create_region_mm_force",
     "nnp_derivative",
-    "refuse_bare_bonds",
 ]
 
 #: Global parameter of an interpolated system: 0 is the force field, 1 (its default) NNP/MM.
@@ -40,30 +39,6 @@ def create_region_mm_force(forces: list[openmm.Force]) -> openmm.CustomCVForce:
         weighted.addCollectiveVariable(name, force)
     weighted.setName(REGION_MM_FORCE_NAME)
     return weighted
-
-
-def refuse_bare_bonds(released: list[tuple[int, int]], forces: list[openmm.Force]) -> None:
-    """Refuse bonds whose constraint was their only description: nothing holds them at lambda 0.
-
-    Args:
-        released: pairs inside the region whose constraints were removed.
-        forces: the bonded terms inside the region.
-
-    Raises:
-        ForceFieldError: there are such bonds.
-    """
-    held: set[tuple[int, int]] = set()
-    for force in forces:
-        if isinstance(force, (openmm.HarmonicBondForce, openmm.CustomBondForce)):
-            pairs = (force.getBondParameters(i)[:2] for i in range(force.getNumBonds()))
-            held.update((min(pair), max(pair)) for pair in pairs)
-    bare = [pair for pair in released if pair not in held]
-    if bare:
-        raise ForceFieldError(
-            f"{len(bare)} constrained bonds of the region (the first joins atoms {bare[0]}) have "
-            "no bond term, so nothing would hold them at lambda_nnp = 0; make the MM system with "
-            "flexibleConstraints=True or without constraints, or take constraints='keep'"
-        )
 
 
 def check_interpolated(context: openmm.Context) -> None:

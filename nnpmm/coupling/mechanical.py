@@ -21,7 +21,7 @@ from nnpmm.coupling.boundary import (
 )
 from nnpmm.coupling.custom_pairs import exclude_custom_pairs, region_custom_pairs
 from nnpmm.coupling.forces import check_forces, find_nonbonded_force
-from nnpmm.coupling.interpolation import LAMBDA_NNP, create_region_mm_force, refuse_bare_bonds
+from nnpmm.coupling.interpolation import LAMBDA_NNP, create_region_mm_force
 from nnpmm.coupling.link_atoms import CappedEvaluator, check_cut_bonds
 from nnpmm.coupling.nonbonded import (
     EWALD_METHODS,
@@ -30,7 +30,8 @@ from nnpmm.coupling.nonbonded import (
     has_lennard_jones_elsewhere,
 )
 from nnpmm.coupling.pairs import region_pairs
-from nnpmm.coupling.terms import connect_region, take_out_terms
+from nnpmm.coupling.terms import connect_region, refuse_bare_bonds, take_out_terms
+from nnpmm.coupling.time_scales import create_negated_force
 from nnpmm.coupling.transports import add_in_own_group, check_transport, create_region_force
 from nnpmm.errors import ConfigError, InputFileError, RegionError
 from nnpmm.models.protocol import Evaluator, Potential
@@ -58,6 +59,9 @@ class Mechanical:
         link_atoms: cap the region with hydrogens where it cuts single bonds between carbons, see
             `nnpmm.coupling.link_atoms`. Force-field terms with an atom outside the region stay,
             charges too. Needs the python transport. Otherwise a cut bond is an error.
+        time_scales: ``"respa"`` keeps the force field's bonded terms inside the region as they are,
+            and takes them off again in a force beside the network, so that the two can have
+            different time steps (`nnpmm.integrators.split_time_scales`); ``"single"`` does not.
 
     Raises:
         ConfigError: no such transport or choice of constraints, or two that do not go together.
@@ -67,11 +71,19 @@ class Mechanical:
     constraints: Literal["none", "keep"] = "none"
     interpolate: bool = False
     link_atoms: bool = False
+    time_scales: Literal["single", "respa"] = "single"
 
     def __post_init__(self) -> None:
         check_transport(self.transport)
         if self.constraints not in ("none", "keep"):
             raise ConfigError(f"found constraints={self.constraints!r}, allowed: 'none', 'keep'")
+        if self.time_scales not in ("single", "respa"):
+            raise ConfigError(f"found time_scales={self.time_scales!r}, allowed: 'single', 'respa'")
+        if self.interpolate and self.time_scales == "respa":
+            raise ConfigError(
+                "found interpolate=True and time_scales='respa'; allowed: one of them, as the fast "
+                "terms would have no weight"
+            )
         if (self.interpolate or self.link_atoms) and self.transport != "python":
             raise ConfigError(
                 f"found transport={self.transport!r} with interpolate or link_atoms, allowed: "
@@ -142,7 +154,7 @@ class Mechanical:
             system, set(region.tolist()), hydrogens, keep=self.constraints == "keep"
         )
         terms = take_out_terms(system, region)
-        if self.interpolate:
+        if self.interpolate or self.time_scales == "respa":
             refuse_bare_bonds(released, terms)
         for force in system.getForces():
             if type(force) is openmm.NonbondedForce:
@@ -155,6 +167,10 @@ class Mechanical:
                 exclude_custom_pairs(force, region, may_cut=may_cut)
         if self.interpolate and terms:
             add_in_own_group(system, create_region_mm_force(terms))
+        if self.time_scales == "respa" and terms:
+            add_in_own_group(system, create_negated_force(terms))
+            for term in terms:
+                system.addForce(term)
 
 
 def create_hybrid_system(

@@ -9,7 +9,9 @@ import numpy as np
 import openmm
 from numpy.typing import NDArray
 
-__all__ = ["BONDED", "connect_region", "take_out_terms"]
+from nnpmm.errors import ForceFieldError
+
+__all__ = ["BONDED", "connect_region", "refuse_bare_bonds", "take_out_terms"]
 
 #: Force classes made of terms over a few atoms each, and the XML element that lists the terms.
 BONDED: dict[type[openmm.Force], str] = {
@@ -92,3 +94,27 @@ def connect_region(system: openmm.System, bonds: set[tuple[int, int]]) -> None:
     for i, j in sorted(bonds):
         force.addBond(i, j, 0.1, 0.0)
     system.addForce(force)
+
+
+def refuse_bare_bonds(released: list[tuple[int, int]], forces: list[openmm.Force]) -> None:
+    """Refuse bonds whose constraint was their only description: the force field has no term.
+
+    Args:
+        released: pairs inside the region whose constraints were removed.
+        forces: the bonded terms inside the region.
+
+    Raises:
+        ForceFieldError: there are such bonds.
+    """
+    held: set[tuple[int, int]] = set()
+    for force in forces:
+        if isinstance(force, (openmm.HarmonicBondForce, openmm.CustomBondForce)):
+            pairs = (force.getBondParameters(i)[:2] for i in range(force.getNumBonds()))
+            held.update((min(pair), max(pair)) for pair in pairs)
+    bare = [pair for pair in released if pair not in held]
+    if bare:
+        raise ForceFieldError(
+            f"{len(bare)} constrained bonds of the region (the first joins atoms {bare[0]}) have "
+            "no bond term, so nothing but the network holds them; make the MM system with "
+            "flexibleConstraints=True or without constraints, or take constraints='keep'"
+        )

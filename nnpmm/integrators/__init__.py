@@ -3,5 +3,12 @@
 from nnpmm.integrators.masses import apply_hydrogen_mass
 from nnpmm.integrators.respa import RespaIntegrator, create_respa_integrator
 from nnpmm.integrators.splitting import Level
+from nnpmm.integrators.time_scales import split_time_scales
 
-__all__ = ["Level", "RespaIntegrator", "apply_hydrogen_mass", "create_respa_integrator"]
+__all__ = [
+    "Level",
+    "RespaIntegrator",
+    "apply_hydrogen_mass",
+    "create_respa_integrator",
+    "split_time_scales",
+]

@@ -12,12 +12,13 @@ from openmm import unit
 from nnpmm.errors import ConfigError
 from nnpmm.units import in_md_units
 
-__all__ = ["Level", "parse_splitting"]
+__all__ = ["EWALD_METHODS", "FORCELESS", "Level", "parse_splitting"]
 
 _LARGEST_GROUP = 31  # OpenMM's
 # Ratios of time steps given in fs or ps are integers within this.
 _ROUNDING = 1e-6
-_FORCELESS = (
+#: Forces of OpenMM that exert none: they act on velocities or on the box.
+FORCELESS = (
     openmm.CMMotionRemover,
     openmm.AndersenThermostat,
     openmm.MonteCarloBarostat,
@@ -25,7 +26,11 @@ _FORCELESS = (
     openmm.MonteCarloMembraneBarostat,
     openmm.MonteCarloFlexibleBarostat,
 )
-_EWALD = (openmm.NonbondedForce.Ewald, openmm.NonbondedForce.PME, openmm.NonbondedForce.LJPME)
+EWALD_METHODS = (
+    openmm.NonbondedForce.Ewald,
+    openmm.NonbondedForce.PME,
+    openmm.NonbondedForce.LJPME,
+)
 
 
 @dataclass(frozen=True)
@@ -109,10 +114,10 @@ def _force_names(system: openmm.System) -> dict[int, list[str]]:
     """Return the names of the forces in each group, without those that exert none."""
     names: dict[int, list[str]] = {}
     for force in system.getForces():
-        if isinstance(force, _FORCELESS):
+        if isinstance(force, FORCELESS):
             continue
         names.setdefault(force.getForceGroup(), []).append(force.getName())
-        if isinstance(force, openmm.NonbondedForce) and force.getNonbondedMethod() in _EWALD:
+        if isinstance(force, openmm.NonbondedForce) and force.getNonbondedMethod() in EWALD_METHODS:
             group = force.getReciprocalSpaceForceGroup()
             if group >= 0:
                 names.setdefault(group, []).append(f"{force.getName()}, reciprocal space")
