@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from openmm.app import Topology
 from openmmml.mlpotential import MLPotentialImpl
 
-from nnpmm.coupling.nonbonded import EWALD_METHODS, check_parameters
+from nnpmm.coupling.nonbonded import (
+    EWALD_METHODS,
+    check_parameters,
+    has_lennard_jones_elsewhere,
+)
 from nnpmm.coupling.terms import connect_region
 from nnpmm.coupling.transports import create_box_force, create_region_force
 from nnpmm.coupling.whole import topology_bonds
@@ -142,7 +146,13 @@ def _check_region(
     symbols = [atom.element.symbol for atom in topology.atoms() if atom.index in members]
     for force in system.getForces():
         if type(force) is openmm.NonbondedForce:
-            check_parameters(force, np.sort(region), symbols, neutral=model.neutral_only)
+            check_parameters(
+                force,
+                np.sort(region),
+                symbols,
+                neutral=model.neutral_only,
+                lennard_jones=not has_lennard_jones_elsewhere(system, force),
+            )
 
 
 def _subtracts_pairs(system: openmm.System) -> bool:

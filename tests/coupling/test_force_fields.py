@@ -15,7 +15,7 @@ from force_fields import FORCE_FIELD_CASES, ForceFieldCase
 from reader_cases import READER_CASES
 from toy import TOY
 
-from nnpmm import create_hybrid_system
+from nnpmm import create_hybrid_system, load_model
 from nnpmm.coupling import LAMBDA_NNP, Mechanical, nnp_derivative
 
 ENERGY_TOLERANCE = 0.01
@@ -116,3 +116,20 @@ def test_interpolation_ends_at_mm_and_at_the_hybrid(case, interpolated, hybrid, 
         slope = ends[1.0][0] - ends[0.0][0]
         np.testing.assert_allclose(nnp_derivative(interpolated), slope, rtol=0, atol=0.02)
         assert interpolated.getParameter(LAMBDA_NNP) == value
+
+
+def test_energy_equals_that_of_openmm_ml(case):
+    """openmm-ml's own mixing, with the same network."""
+    openmmml = pytest.importorskip("openmmml")
+    elements = [atom.element for atom in case.topology.atoms()]
+    if None in elements:
+        pytest.skip("openmm-ml 1.8 cannot read a topology with virtual sites")
+    choices = {"members": [0], "precision": "double"}
+    model = load_model("ANI-1x", **choices)
+    if {elements[i].symbol for i in case.region} - set(model.elements):
+        pytest.skip("the region holds elements that ANI-1x does not know")
+    potential = openmmml.MLPotential("nnpmm-ani1x", **choices)
+    mixed = potential.createMixedSystem(case.topology, case.system, case.region.tolist())
+    own = create_hybrid_system(case.system, case.topology, case.region, model)
+    found, expected = case.state(own)[0], case.state(mixed)[0]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=ENERGY_TOLERANCE)
