@@ -41,5 +41,5 @@ def test_the_log_reads_the_capped_network():
 
 
 def test_a_cut_bond_is_an_error_without_them():
-    with pytest.raises(RegionError, match="cuts 1 covalent bond .*link_atoms=True"):
+    with pytest.raises(RegionError, match=r"cuts 1 covalent bond .*link_atoms=True"):
         prepare_system(settings())
