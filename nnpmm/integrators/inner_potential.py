@@ -95,7 +95,12 @@ class InnerPotential:
 
 
 def fit_inner_potential(
-    model: Potential, topology: Topology, region: Sequence[int], positions: Any, *, charge: int = 0
+    model: Potential,
+    topology: Topology,
+    region: Sequence[int] | NDArray[np.int64],
+    positions: Any,
+    *,
+    charge: int = 0,
 ) -> InnerPotential:
     """Fit bonds, angles, distances of atoms two bonds apart, and planes to a network's Hessian.
 
