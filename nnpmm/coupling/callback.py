@@ -74,12 +74,22 @@ class RegionCallback:
         if weight == 0:
             return 0.0, np.zeros_like(positions)
         if self.periodic:
-            box = state.getPeriodicBoxVectors(asNumpy=True)._value
-            positions = self._whole(positions, box)
-            if self.exact_to_half_box:
-                _check_span(positions, box)
+            positions = self.whole(positions, state.getPeriodicBoxVectors(asNumpy=True)._value)
         energy, forces = _finite(*self.evaluator(positions))
         return weight * energy, weight * forces
+
+    def whole(
+        self, positions: NDArray[np.float64], box: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the region as the network sees it, from positions (n, 3) and box rows in nm.
+
+        Raises:
+            SimulationError: the region spans half the box or more, where that is not allowed.
+        """
+        positions = self._whole(positions, box)
+        if self.exact_to_half_box:
+            _check_span(positions, box)
+        return positions
 
     def __reduce__(self) -> tuple[Any, ...]:
         settings = (self.periodic, self.exact_to_half_box, self.weight)

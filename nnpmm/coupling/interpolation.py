@@ -14,6 +14,7 @@ from nnpmm.errors import ForceFieldError
 
 __all__ = [
     "LAMBDA_NNP",
+    "NOT_INTERPOLATED",
     "check_interpolated",
     "create_region_mm_force",
     "nnp_derivative",
@@ -21,6 +22,11 @@ __all__ = [
 
 #: Global parameter of an interpolated system: 0 is the force field, 1 (its default) NNP/MM.
 LAMBDA_NNP = "lambda_nnp"
+
+NOT_INTERPOLATED = (
+    f"the system has no parameter {LAMBDA_NNP!r}; make it with "
+    "coupling=Mechanical(interpolate=True)"
+)
 
 
 def create_region_mm_force(forces: list[openmm.Force]) -> openmm.CustomCVForce:
@@ -44,10 +50,7 @@ def create_region_mm_force(forces: list[openmm.Force]) -> openmm.CustomCVForce:
 def check_interpolated(context: openmm.Context) -> None:
     """Raise a ForceFieldError if a context's system is not interpolated."""
     if LAMBDA_NNP not in context.getParameters():
-        raise ForceFieldError(
-            f"the system has no parameter {LAMBDA_NNP!r}; make it with "
-            "coupling=Mechanical(interpolate=True)"
-        )
+        raise ForceFieldError(NOT_INTERPOLATED)
 
 
 def nnp_derivative(context: openmm.Context) -> float:

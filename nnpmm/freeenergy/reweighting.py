@@ -1,0 +1,188 @@
+"""Free energy of going from a force field to a network, from saved frames.
+
+With d = V_NNP(region) - V_MM(region) and kT, frames sampled with the force field alone give
+
+    G(NNP/MM) - G(MM) = -kT ln <exp(-d/kT)>_MM
+
+(Zwanzig, J. Chem. Phys. 1954, 22, 1420). With frames of both ensembles Bennett's acceptance ratio
+(J. Comput. Phys. 1976, 22, 245) has the smallest error. Both fail without a sign where the
+ensembles hardly overlap, so overlap is measured and too little of it is an error.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from openmm import unit
+from scipy.special import expit, logsumexp
+
+from nnpmm.errors import ConfigError, SimulationError
+from nnpmm.units import in_md_units
+
+__all__ = [
+    "MIN_BAR_OVERLAP",
+    "MIN_BAR_SAMPLES",
+    "MIN_ZWANZIG_OVERLAP",
+    "MIN_ZWANZIG_SAMPLES",
+    "Reweighting",
+    "reweight",
+]
+
+# Where the four stand: benchmarks/reweighting.py draws from ensembles of known difference. Below
+# the first two, samples that chance to miss the tail are reported with errors far too small.
+#: Least effective number of samples, and its least share of all samples, of one ensemble alone.
+MIN_ZWANZIG_SAMPLES, MIN_ZWANZIG_OVERLAP = 50.0, 0.1
+#: The same for two ensembles. An off-diagonal element of the overlap matrix of 0.03, the least that
+#: Klimovich, Shirts and Mobley advise (J. Comput. Aided Mol. Des. 2015, 29, 397), is 0.06 of it.
+MIN_BAR_SAMPLES, MIN_BAR_OVERLAP = 5.0, 0.06
+
+_GAS_CONSTANT = 8.31446261815324e-3  # kJ/mol/K
+
+
+@dataclass(frozen=True)
+class Reweighting:
+    """A free energy difference that passed the tests of overlap.
+
+    Attributes:
+        difference: G(NNP/MM) - G(MM), kJ/mol.
+        error: its standard error, kJ/mol. It knows only of what the frames have visited.
+        overlap: from 0 to 1, for identical ensembles. From one ensemble, the effective share of
+            the samples; from two, 1 minus the second eigenvalue of MBAR's overlap matrix.
+        effective_samples: from one ensemble, (sum w)^2 / sum w^2 of the weights w = exp(-d/kT)
+            (Kish); from two, the sum over all samples of p (1 - p), p the probability that a
+            sample of this d is from NNP/MM.
+        independent_samples: number of decorrelated samples of each ensemble, MM first.
+    """
+
+    difference: float
+    error: float
+    overlap: float
+    effective_samples: float
+    independent_samples: tuple[int, ...]
+
+
+def reweight(
+    mm_differences: ArrayLike, nnp_differences: ArrayLike | None = None, *, temperature: Any
+) -> Reweighting:
+    """Return the free energy difference between the force field's ensemble and that of NNP/MM.
+
+    From the first alone by exponential averaging, from both by Bennett's acceptance ratio. Each
+    series is thinned out by its statistical inefficiency (Chodera et al., J. Chem. Theory Comput.
+    2007, 3, 26). A conformation that no frame shows cannot be noticed from one ensemble; from two
+    it shows as missing overlap.
+
+    Args:
+        mm_differences: V_NNP - V_MM of frames sampled with the force field (lambda_nnp = 0), (k,),
+            kJ/mol or Quantity, in their order in time; see `nnpmm.freeenergy.region_differences`.
+        nnp_differences: the same of frames sampled with NNP/MM (lambda_nnp = 1), (m,).
+        temperature: of both ensembles, K or Quantity.
+
+    Raises:
+        ConfigError: a temperature that is not positive, or differences of another shape.
+        SimulationError: a difference is not finite, or the ensembles overlap too little for an
+            answer.
+    """
+    kelvin = in_md_units(temperature, unit.kelvin)
+    if not (np.isfinite(kelvin) and kelvin > 0):
+        raise ConfigError(f"found a temperature of {kelvin:g} K, allowed: more than 0 K")
+    kt = _GAS_CONSTANT * kelvin
+    forward = _decorrelated(_reduced(mm_differences, "mm_differences", kt))
+    if nnp_differences is None:
+        return _zwanzig(forward, kt)
+    return _bennett(forward, _decorrelated(_reduced(nnp_differences, "nnp_differences", kt)), kt)
+
+
+def _zwanzig(forward: NDArray[np.float64], kt: float) -> Reweighting:
+    """Return the estimate from d/kT (k,) of independent frames of the force field."""
+    count = len(forward)
+    effective = float(np.exp(2 * logsumexp(-forward) - logsumexp(-2 * forward)))
+    overlap = effective / count
+    _refuse_small(effective, MIN_ZWANZIG_SAMPLES, overlap, MIN_ZWANZIG_OVERLAP, (count,))
+    # The mean weight's variance over its square, by the delta method.
+    variance = max(1 / effective - 1 / count, 0.0)
+    reduced = np.log(count) - logsumexp(-forward)
+    return Reweighting(
+        kt * float(reduced), kt * float(np.sqrt(variance)), overlap, effective, (count,)
+    )
+
+
+def _bennett(forward: NDArray[np.float64], backward: NDArray[np.float64], kt: float) -> Reweighting:
+    """Return the estimate from d/kT of independent frames of the force field and of NNP/MM.
+
+    With p the probability that a sample is from NNP/MM and S the sum of p (1 - p), the variance is
+    1/S - 1/n0 - 1/n1 (Shirts and Chodera, J. Chem. Phys. 2008, 129, 124105, eq. E9), and the second
+    eigenvalue of the overlap matrix is 1 - S (1/n0 + 1/n1), as that has two states.
+    """
+    counts = (len(forward), len(backward))
+    pymbar = _pymbar()
+    try:
+        reduced = pymbar.bar(forward, -backward, compute_uncertainty=False)["Delta_f"]
+    except (pymbar.utils.BoundsError, pymbar.utils.ConvergenceError) as error:
+        raise SimulationError(
+            f"Bennett's equation has no solution for these differences ({error}); {_REMEDY}"
+        ) from error
+    shift = np.log(counts[1] / counts[0]) + reduced
+    p = expit(shift - np.concatenate([forward, backward]))
+    effective = float((p * (1 - p)).sum())
+    inverse = 1 / counts[0] + 1 / counts[1]
+    overlap = effective * inverse
+    _refuse_small(effective, MIN_BAR_SAMPLES, overlap, MIN_BAR_OVERLAP, counts)
+    error_kt = float(np.sqrt(max(1 / effective - inverse, 0.0)))
+    return Reweighting(kt * float(reduced), kt * error_kt, overlap, effective, counts)
+
+
+_REMEDY = (
+    "sample more frames, or go by way of intermediate states: nnpmm.freeenergy.switch, or MBAR "
+    "over values of lambda_nnp"
+)
+
+
+def _refuse_small(
+    effective: float, least: float, overlap: float, least_overlap: float, counts: tuple[int, ...]
+) -> None:
+    if effective >= least and overlap >= least_overlap:
+        return
+    raise SimulationError(
+        f"the ensembles overlap too little: found {effective:.3g} effective samples and an overlap "
+        f"of {overlap:.2g} from {' + '.join(map(str, counts))} independent frames, allowed: at "
+        f"least {least:g} and {least_overlap:g}; {_REMEDY}"
+    )
+
+
+def _reduced(differences: ArrayLike, name: str, kt: float) -> NDArray[np.float64]:
+    """Return differences as d/kT (k,), checked."""
+    array = np.asarray(in_md_units(differences, unit.kilojoule_per_mole), dtype=np.float64)
+    if array.ndim != 1 or array.size == 0:
+        raise ConfigError(
+            f"found {name} of shape {array.shape}, expected one energy for each frame, (k,)"
+        )
+    if not np.isfinite(array).all():
+        raise SimulationError(
+            f"found a non-finite energy in {name} (frame {int(np.argmin(np.isfinite(array)))}); "
+            "leave that frame out, or look into why it blew up"
+        )
+    return array / kt
+
+
+def _decorrelated(series: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return nearly independent samples of a time series."""
+    if np.ptp(series) == 0:  # a trajectory that stands still
+        return series[:1]
+    timeseries = _pymbar().timeseries
+    inefficiency = timeseries.statistical_inefficiency(series)
+    kept = timeseries.subsample_correlated_data(series, g=inefficiency)
+    return np.asarray(series[np.asarray(kept)])
+
+
+def _pymbar() -> Any:
+    # It takes a second to import, and announces then that JAX is not there.
+    logging.getLogger("pymbar").setLevel(logging.ERROR)
+    import pymbar
+    import pymbar.timeseries
+    import pymbar.utils
+
+    return pymbar
