@@ -14,7 +14,6 @@ from nnpmm.errors import ForceFieldError
 
 __all__ = [
     "LAMBDA_NNP",
-    "NOT_INTERPOLATED",
     "check_interpolated",
     "create_region_mm_force",
     "nnp_derivative",
@@ -22,11 +21,6 @@ __all__ = [
 
 #: Global parameter of an interpolated system: 0 is the force field, 1 (its default) NNP/MM.
 LAMBDA_NNP = "lambda_nnp"
-
-NOT_INTERPOLATED = (
-    f"the system has no parameter {LAMBDA_NNP!r}; make it with "
-    "coupling=Mechanical(interpolate=True)"
-)
 
 
 def create_region_mm_force(forces: list[openmm.Force]) -> openmm.CustomCVForce:
@@ -50,7 +44,10 @@ def create_region_mm_force(forces: list[openmm.Force]) -> openmm.CustomCVForce:
 def check_interpolated(context: openmm.Context) -> None:
     """Raise a ForceFieldError if a context's system is not interpolated."""
     if LAMBDA_NNP not in context.getParameters():
-        raise ForceFieldError(NOT_INTERPOLATED)
+        raise ForceFieldError(
+            f"the system has no parameter {LAMBDA_NNP!r}; make it with "
+            "coupling=Mechanical(interpolate=True)"
+        )
 
 
 def nnp_derivative(context: openmm.Context) -> float:

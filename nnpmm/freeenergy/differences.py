@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
-import pickle
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import openmm
 from numpy.typing import NDArray
 from openmm import unit
+from openmm.app import Topology
 
-from nnpmm.coupling import LAMBDA_NNP, NNP_FORCE_NAME, REGION_MM_FORCE_NAME
-from nnpmm.coupling.callback import NON_FINITE_ENERGY, RegionCallback
-from nnpmm.coupling.interpolation import NOT_INTERPOLATED
-from nnpmm.errors import ConfigError, ForceFieldError, ModelError, SimulationError
+from nnpmm.coupling import (
+    NNP_FORCE_NAME,
+    REGION_MM_FORCE_NAME,
+    BoundRegion,
+    Mechanical,
+    bind_region,
+    create_hybrid_system,
+)
+from nnpmm.coupling.callback import NON_FINITE_ENERGY, check_span
+from nnpmm.coupling.whole import WholeRegion
+from nnpmm.errors import ConfigError, ForceFieldError, SimulationError
+from nnpmm.models.protocol import Potential
 from nnpmm.units import in_md_units
 
 __all__ = ["region_differences"]
@@ -27,98 +34,98 @@ _Frame = tuple[NDArray[np.float64], NDArray[np.float64] | None]
 
 
 def region_differences(
-    system: openmm.System, positions: Iterable[Any], boxes: Iterable[Any] | None = None
+    mm_system: openmm.System,
+    topology: Topology,
+    region: Sequence[int] | NDArray[np.int64],
+    model: Potential,
+    *,
+    positions: Iterable[Any],
+    boxes: Iterable[Any] | None = None,
+    link_atoms: bool = False,
 ) -> NDArray[np.float64]:
     """Return V_NNP(region) - V_MM(region) of frames, the network evaluated in batches.
 
-    What `nnpmm.coupling.nnp_derivative` returns for one context, for a trajectory: in double
-    precision but for the network, whose precision is its own. Regions are made whole first.
+    What `nnpmm.coupling.nnp_derivative` returns for one context, for a trajectory: the force
+    field's part in double precision, the network's in its own. The region is made whole first, so
+    that frames may be wrapped into the box in any way. With several regions, each with its model,
+    add up what this returns for each.
+
+    Constrained bonds to hydrogen are taken as constrained under both potentials, as by
+    ``Mechanical(constraints="keep")``.
 
     Args:
-        system: made with ``Mechanical(interpolate=True)``; several interpolated regions add up.
-            Global parameters of the force field's terms have their default values.
+        mm_system: the force field's system, before any coupling.
+        topology: that it was made from, with elements.
+        region: 0-based indices of the region's atoms.
+        model: the network.
         positions: the frames, each (n_atoms, 3) with all atoms of the system, nm or Quantity; an
             array (k, n_atoms, 3), or anything that yields one after the other.
-        boxes: periodic box vectors of each frame as rows (3, 3) in OpenMM's reduced form, nm or
-            Quantity; needed for a periodic system and refused for another.
+        boxes: periodic box vectors of each frame as rows of a lower triangular matrix (3, 3), nm
+            or Quantity; needed for a periodic system and refused for another.
+        link_atoms: cap the region where it cuts C-C bonds, as ``Mechanical(link_atoms=True)``.
 
     Returns:
         The differences (k,) in kJ/mol, without the network's atomic self energies.
 
     Raises:
-        ForceFieldError: the system is not interpolated.
-        ModelError: the network cannot be pickled, so it cannot be taken out of the system.
+        ForceFieldError: the system is a hybrid one, or holds a force that cannot be coupled.
+        RegionError: the region is empty, cuts a bond, or the model cannot describe it.
         ConfigError: no frames, boxes missing, too many or too few, or arrays of another shape.
         SimulationError: an energy or position is not finite, or the region spans half the box.
     """
-    networks = _networks(system)
-    force_field = _region_mm_context(system)
-    periodic = any(callback.periodic for _, callback in networks)
-    mm_energies: list[float] = []
-    regions: list[list[NDArray[np.float64]]] = [[] for _ in networks]
-    for frame, box in _frames(positions, boxes, system.getNumParticles(), periodic=periodic):
+    bound, force_field = _both_descriptions(mm_system, topology, region, model, link_atoms)
+    join = WholeRegion(len(bound.atoms), bound.bonded_rows)
+    mm_energies, geometries = [], []
+    periodic = mm_system.usesPeriodicBoundaryConditions()
+    for frame, box in _frames(positions, boxes, mm_system.getNumParticles(), periodic=periodic):
+        if box is not None:
+            frame[bound.atoms] = join(frame[bound.atoms], box)
+            check_span(frame[bound.atoms], box)
         mm_energies.append(_energy(force_field, frame, box))
-        for geometries, (atoms, callback) in zip(regions, networks, strict=True):
-            region = frame[atoms]
-            geometries.append(region if box is None else callback.whole(region, box))
-    if not mm_energies:
+        geometries.append(frame[bound.atoms])
+    if not geometries:
         raise ConfigError("found no frames, expected at least one")
-    found = -np.array(mm_energies)
-    for geometries, (_, callback) in zip(regions, networks, strict=True):
-        for start in range(0, len(found), _BATCH):
-            batch = np.array(geometries[start : start + _BATCH])
-            found[start : start + _BATCH] += callback.evaluator.batch(batch).energies
+    starts = range(0, len(geometries), _BATCH)
+    batches = (np.array(geometries[start : start + _BATCH]) for start in starts)
+    found = np.concatenate([bound.evaluator.batch(batch).energies for batch in batches])
+    found = found - mm_energies
     if not np.isfinite(found).all():
         frame_index = int(np.argmin(np.isfinite(found)))
         raise SimulationError(f"frame {frame_index}: {NON_FINITE_ENERGY}, or leave the frame out")
-    return found
+    return np.asarray(found)
 
 
-def _networks(system: openmm.System) -> list[tuple[list[int], RegionCallback]]:
-    """Return atoms and callback of each region whose network lambda_nnp weights."""
-    found = []
-    for force in system.getForces():
-        if type(force) is not openmm.PythonForce or force.getName() != NNP_FORCE_NAME:
-            continue
-        if LAMBDA_NNP not in force.getGlobalParameters():
-            continue
-        # OpenMM hands out the function of a force in this form alone, as when it copies a system.
-        pickled = bytes(force.getPickledFunction())
-        if not pickled:
-            raise ModelError(
-                "the network cannot be pickled, as reweighting needs; define its function at the "
-                "top level of a module"
-            )
-        found.append((list(force.getParticles()), pickle.loads(pickled)))
-    if not found:
-        raise ForceFieldError(NOT_INTERPOLATED)
-    return found
-
-
-def _region_mm_context(system: openmm.System) -> openmm.Context | None:
-    """Return a context with the force field's terms inside regions alone, None without any."""
-    bare = openmm.System()
-    for _ in range(system.getNumParticles()):
-        bare.addParticle(1.0)
-    for force in system.getForces():
+def _both_descriptions(
+    mm_system: openmm.System,
+    topology: Topology,
+    region: Sequence[int] | NDArray[np.int64],
+    model: Potential,
+    link_atoms: bool,
+) -> tuple[BoundRegion, openmm.Context]:
+    """Return the network bound to a region, and a context of the force field's terms inside it."""
+    if any(force.getName() == NNP_FORCE_NAME for force in mm_system.getForces()):
+        raise ForceFieldError(
+            "found a network in the system, expected the MM system before coupling; with several "
+            "regions add up the differences of each"
+        )
+    coupling = Mechanical(interpolate=True, constraints="keep", link_atoms=link_atoms)
+    hybrid = create_hybrid_system(mm_system, topology, region, model, coupling=coupling)
+    atoms = np.unique(np.asarray(region, dtype=np.int64))
+    bound = bind_region(mm_system, topology, atoms, model, link_atoms=link_atoms)
+    for index in reversed(range(hybrid.getNumForces())):
+        force = hybrid.getForce(index)
         if force.getName() == REGION_MM_FORCE_NAME:
-            bare.addForce(copy.deepcopy(force))
-    if bare.getNumForces() == 0:
-        return None
+            force.setGlobalParameterDefaultValue(0, 0.0)  # lambda_nnp: all of the force field
+        else:
+            hybrid.removeForce(index)
     # Double precision, and fast enough for the few terms of a region.
     platform = openmm.Platform.getPlatformByName("Reference")
-    context = openmm.Context(bare, openmm.VerletIntegrator(0.001), platform)
-    context.setParameter(LAMBDA_NNP, 0.0)
-    return context
+    return bound, openmm.Context(hybrid, openmm.VerletIntegrator(0.001), platform)
 
 
 def _energy(
-    context: openmm.Context | None,
-    positions: NDArray[np.float64],
-    box: NDArray[np.float64] | None,
+    context: openmm.Context, positions: NDArray[np.float64], box: NDArray[np.float64] | None
 ) -> float:
-    if context is None:
-        return 0.0
     if box is not None:
         context.setPeriodicBoxVectors(*box)
     context.setPositions(positions)
@@ -129,7 +136,7 @@ def _energy(
 def _frames(
     positions: Iterable[Any], boxes: Iterable[Any] | None, n_atoms: int, *, periodic: bool
 ) -> Iterator[_Frame]:
-    """Yield each frame's positions (n_atoms, 3) and box (3, 3) in nm, checked."""
+    """Yield each frame's positions (n_atoms, 3), a copy, and reduced box (3, 3) in nm, checked."""
     if periodic != (boxes is not None):
         raise ConfigError(
             "found no boxes, a periodic system needs the box vectors of every frame"
@@ -139,12 +146,7 @@ def _frames(
     pairs = zip(positions, itertools.repeat(None)) if boxes is None else _paired(positions, boxes)
     for index, (raw, raw_box) in enumerate(pairs):
         frame = _array(raw, (n_atoms, 3), f"frame {index}: found positions")
-        box = None if raw_box is None else _array(raw_box, (3, 3), f"frame {index}: found a box")
-        if box is not None and not _is_reduced(box):
-            raise ConfigError(
-                f"frame {index}: found a box that is not in OpenMM's reduced form; give its "
-                "vectors as rows, through openmm.app.internal.unitcell.reducePeriodicBoxVectors"
-            )
+        box = None if raw_box is None else _reduced_box(raw_box, f"frame {index}")
         yield frame, box
 
 
@@ -160,14 +162,21 @@ def _paired(positions: Iterable[Any], boxes: Iterable[Any]) -> Iterator[tuple[An
 
 
 def _array(raw: Any, shape: tuple[int, int], found: str) -> NDArray[np.float64]:
-    array = np.asarray(in_md_units(raw, unit.nanometer), dtype=np.float64)
+    array = np.array(in_md_units(raw, unit.nanometer), dtype=np.float64)
     if array.shape != shape:
         raise ConfigError(f"{found} of shape {array.shape}, expected {shape}")
     return array
 
 
-def _is_reduced(box: NDArray[np.float64]) -> bool:
-    lengths = np.diag(box)
-    slant = np.abs([box[1, 0], box[2, 0], box[2, 1]])
-    halves = 0.5 * lengths[[0, 0, 1]]
-    return bool((np.triu(box, 1) == 0).all() and (lengths > 0).all() and (slant <= halves).all())
+def _reduced_box(raw: Any, where: str) -> NDArray[np.float64]:
+    """Return box vectors in OpenMM's reduced form, which rounding in files may just miss."""
+    a, b, c = box = _array(raw, (3, 3), f"{where}: found a box")
+    if np.triu(box, 1).any() or not (np.diag(box) > 0).all():
+        raise ConfigError(
+            f"{where}: found the box vectors {box.tolist()}, allowed: rows of a lower triangular "
+            "matrix with lengths above 0 on its diagonal; turn box and positions, as mdtraj does"
+        )
+    b -= np.round(b[0] / a[0]) * a
+    c -= np.round(c[1] / b[1]) * b
+    c -= np.round(c[0] / a[0]) * a
+    return box

@@ -40,7 +40,7 @@ MIN_ZWANZIG_SAMPLES, MIN_ZWANZIG_OVERLAP = 50.0, 0.1
 #: Klimovich, Shirts and Mobley advise (J. Comput. Aided Mol. Des. 2015, 29, 397), is 0.06 of it.
 MIN_BAR_SAMPLES, MIN_BAR_OVERLAP = 5.0, 0.06
 
-_GAS_CONSTANT = 8.31446261815324e-3  # kJ/mol/K
+_GAS_CONSTANT = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(unit.kilojoule_per_mole / unit.kelvin)
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ def test_quantities_and_plain_numbers_agree():
 
 @pytest.mark.parametrize("temperature", [0, -300, np.nan, np.inf])
 def test_temperature_must_be_positive(temperature):
-    with pytest.raises(ConfigError, match="found a temperature of .* allowed: more than 0 K"):
+    with pytest.raises(ConfigError, match=r"found a temperature of .* allowed: more than 0 K"):
         reweight([1.0, 2.0], temperature=temperature)
 
 
