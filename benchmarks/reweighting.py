@@ -1,6 +1,6 @@
 """Reweighting: where the least overlaps come from, and methanol in water against switching.
 
-Known ensembles: normal differences and harmonic oscillators of another stiffness, 30 to 3000 frames,
+Known ensembles: normal differences and harmonic oscillators of other stiffness, 30 to 3000 samples,
 with every result reported, also those that `reweight` refuses. How often is the error larger than
 three times what is reported? Methanol: frames of the force field, alone and with frames of NNP/MM,
 against the BAR of results/mm_to_nnp.json, which took works of switching.

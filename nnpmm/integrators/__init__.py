@@ -4,10 +4,14 @@ from nnpmm.integrators.masses import apply_hydrogen_mass
 from nnpmm.integrators.respa import RespaIntegrator, create_respa_integrator
 from nnpmm.integrators.splitting import Level
 from nnpmm.integrators.time_scales import split_time_scales
+from nnpmm.integrators.watchdog import Reading, RespaWatchdog, WatchdogRanges
 
 __all__ = [
     "Level",
+    "Reading",
     "RespaIntegrator",
+    "RespaWatchdog",
+    "WatchdogRanges",
     "apply_hydrogen_mass",
     "create_respa_integrator",
     "split_time_scales",
