@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mdtraj
 import numpy as np
 import openmm
 import pytest
@@ -87,6 +88,17 @@ def test_frames_one_at_a_time_and_in_other_units(methanol, frames, boxes):
         boxes=(10 * box * unit.angstrom for box in boxes),
     )
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+def test_frames_of_a_file(methanol, frames, boxes, tmp_path):
+    """Single precision, and the box as lengths and angles."""
+    expected = region_differences(*methanol, positions=frames, boxes=boxes)
+    written = mdtraj.Trajectory(frames, mdtraj.Topology.from_openmm(methanol[1]))
+    written.unitcell_vectors = boxes
+    written.save_dcd(tmp_path / "mm.dcd")
+    read = mdtraj.load_dcd(tmp_path / "mm.dcd", top=written.topology)
+    found = region_differences(*methanol, positions=read.xyz, boxes=read.unitcell_vectors)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=0.02)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

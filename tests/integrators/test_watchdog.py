@@ -199,7 +199,7 @@ def test_vibration_is_normal(kept, network, caplog):
 
 
 def moved_proton(box, positions):
-    """Positions with the hydroxyl's proton behind carbon, a little off the axis (no straight angle)."""
+    """Positions with the hydroxyl's proton behind carbon, off the axis: angles stay defined."""
     atoms = list(box.topology.atoms())
     bonds = {frozenset((b.atom1.index, b.atom2.index)) for b in box.topology.bonds()}
     region = [int(i) for i in box.ligand_atoms]
