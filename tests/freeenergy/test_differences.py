@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import mdtraj
 import numpy as np
 import openmm
@@ -122,6 +124,15 @@ def test_box_vectors_that_are_not_reduced(methanol, frames, boxes):
     skewed[:, 2] += skewed[:, 1]
     expected = region_differences(*methanol, positions=frames, boxes=boxes)
     found = region_differences(*methanol, positions=frames, boxes=skewed)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+def test_the_box_of_the_frames_counts(methanol, frames, boxes):
+    """Not the one that the system was made with, here smaller than the molecule."""
+    expected = region_differences(*methanol, positions=frames, boxes=boxes)
+    system = copy.deepcopy(methanol[0])
+    system.setDefaultPeriodicBoxVectors(*(0.15 * np.eye(3)))
+    found = region_differences(system, *methanol[1:], positions=frames, boxes=boxes)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
