@@ -36,8 +36,8 @@ __all__ = [
 # results below these limits are off by more than three times their error, 2.8 % of those above.
 #: Least effective number of samples, and its least share of all samples, of one ensemble alone.
 MIN_ZWANZIG_SAMPLES, MIN_ZWANZIG_OVERLAP = 100.0, 0.1
-#: The same for two ensembles, whose errors hold further down if both have one basin: the limits are
-#: there for others. An off-diagonal element of the overlap matrix of 0.03, the least that Klimovich,
+#: The same for two ensembles, whose errors hold further down where both have one basin: the limits
+#: are for others. An off-diagonal element of the overlap matrix of 0.03, the least that Klimovich,
 #: Shirts and Mobley advise (J. Comput. Aided Mol. Des. 2015, 29, 397), is an overlap of 0.06.
 MIN_BAR_SAMPLES, MIN_BAR_OVERLAP = 5.0, 0.06
 
