@@ -8,7 +8,6 @@ import numpy as np
 import openmm
 from numpy.typing import NDArray
 from openmm.app import Topology
-from rdkit import Chem
 
 from nnpmm.coupling.boundary import parted_bonds, region_elements
 from nnpmm.coupling.whole import WholeRegion
@@ -58,6 +57,8 @@ class BondGraph:
         broken: float,
         formed: float,
     ) -> None:
+        from rdkit import Chem
+
         rows = {atom: row for row, atom in enumerate(region.tolist())}
         inside, _ = parted_bonds(system, topology, set(rows))
         bonds = np.array([(rows[i], rows[j]) for i, j in sorted(inside)], dtype=np.int64)

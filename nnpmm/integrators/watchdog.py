@@ -34,9 +34,9 @@ _LOGGER = logging.getLogger(__name__)
 class WatchdogRanges:
     """What counts as normal.
 
-    The defaults are from benchmarks/respa_watchdog.py: runs of three molecules that went well had
-    kicks up to 0.63, bonds up to 1.13 and other distances from 1.50; where dynamics blew up the kick
-    passed 1 within 0.1 ps.
+    The defaults are from benchmarks/respa_watchdog.py: in runs of three molecules that went well
+    the kick was at most 0.63, bonds were up to 1.13 and other atoms from 1.50 times the covalent
+    radii; dynamics that blew up passed a kick of 1 on the way.
 
     Args:
         kick: largest root mean square change of momentum by network minus stand-in in one outer
