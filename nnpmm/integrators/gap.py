@@ -24,7 +24,7 @@ from openmm import unit
 
 from nnpmm.coupling import NNP_FORCE_NAME
 from nnpmm.coupling.forces import NEGATED_MM_FORCE_NAME
-from nnpmm.errors import ConfigError, ModelError
+from nnpmm.errors import ConfigError, ModelError, RegionError, SimulationError
 
 __all__ = ["Gap", "GapMeter"]
 
@@ -66,6 +66,7 @@ class GapMeter:
     Raises:
         ConfigError: the system has no such forces.
         ModelError: the network cannot be copied.
+        RegionError: the region is empty, or not the network's.
     """
 
     def __init__(
@@ -79,17 +80,26 @@ class GapMeter:
         self._region, self._timestep = region, timestep
         self._kt = _GAS_CONSTANT * temperature
         self._context = _slow_context(system)
+        _check_region(system, region)
         masses = np.array([system.getParticleMass(int(i))._value for i in region])
         self._inverse_masses = np.divide(1, masses, out=np.zeros_like(masses), where=masses > 0)
         self._constraints = _inner_constraints(system, region)
         self._freedom = max(3 * int((masses > 0).sum()) - len(self._constraints), 1)
 
     def measure(self, positions: NDArray[np.float64], box: NDArray[np.float64] | None) -> Gap:
-        """Return the gap at positions (n_atoms, 3) of the whole system and box (3, 3), nm."""
+        """Return the gap at positions (n_atoms, 3) of the whole system and box (3, 3), nm.
+
+        Raises:
+            SimulationError: the network cannot be evaluated there.
+        """
         if box is not None:
             self._context.setPeriodicBoxVectors(*box)
         self._context.setPositions(positions)
-        state = self._context.getState(energy=True, forces=True)
+        try:
+            state = self._context.getState(energy=True, forces=True)
+        except openmm.OpenMMException as error:  # the text of what the network raised
+            reason = " ".join(str(error).split())
+            raise SimulationError(f"cannot watch the network: {reason}") from error
         forces = state.getForces(asNumpy=True)._value[self._region]
         forces = self._unconstrained(forces, self._bond_vectors(positions, box))
         squares = (forces**2).sum(axis=1)
@@ -147,6 +157,22 @@ def _slow_context(system: openmm.System) -> openmm.Context:
         slow.addForce(_copy(force))
     platform = openmm.Platform.getPlatformByName("Reference")
     return openmm.Context(slow, openmm.VerletIntegrator(0.001), platform)
+
+
+def _check_region(system: openmm.System, region: NDArray[np.int64]) -> None:
+    described = {
+        atom
+        for force in system.getForces()
+        if type(force) is openmm.PythonForce and force.getName() == NNP_FORCE_NAME
+        for atom in force.getParticles()
+    }
+    strangers = set(region.tolist()) - described
+    # The other transports do not tell their atoms.
+    if region.size == 0 or (described and strangers):
+        raise RegionError(
+            f"found {region.size} atoms to watch, {len(strangers)} of them outside the network's "
+            "regions; give the atoms that create_hybrid_system was given"
+        )
 
 
 def _copy(force: openmm.Force) -> openmm.Force:

@@ -108,6 +108,7 @@ class RespaWatchdog:
         ConfigError: interval, time step or temperature not positive, or a system without time
             scales.
         ModelError: the network cannot be copied.
+        RegionError: the region is empty, or not the network's.
     """
 
     def __init__(
@@ -162,7 +163,8 @@ class RespaWatchdog:
         """Look at positions (n_atoms, 3) and box rows (3, 3) or None, nm; warn where needed.
 
         Raises:
-            SimulationError: something is out of range, and the watchdog is to stop.
+            SimulationError: something is out of range, and the watchdog is to stop; or the network
+                cannot be evaluated.
         """
         gap = self._meter.measure(positions, box)
         changes = self._bonds.update(positions[self.region], box)

@@ -11,7 +11,7 @@ from openmm import app, unit
 
 from nnpmm import create_hybrid_system, ligands
 from nnpmm.coupling import Mechanical, make_whole, topology_bonds
-from nnpmm.errors import ConfigError, ModelError, SimulationError
+from nnpmm.errors import ConfigError, ModelError, RegionError, SimulationError
 from nnpmm.integrators import (
     RespaWatchdog,
     WatchdogRanges,
@@ -178,7 +178,6 @@ def simulate(box, system, temperature=KELVIN):
     return simulation
 
 
-@pytest.mark.slow
 def test_vibration_is_normal(kept, network, caplog):
     """A picosecond at 300 K with kept constraints, 2/4 fs: forty looks without a warning."""
     system = respa_system(kept, network, constraints="keep")
@@ -302,6 +301,20 @@ def test_a_system_of_one_time_scale(free, network):
     for system in (single, free.system):
         with pytest.raises(ConfigError, match=r'expected one made with .*time_scales="respa"'):
             watchdog(free, system)
+
+
+@pytest.mark.parametrize("region", [[], [0, 1, 50], [10_000]])
+def test_atoms_that_are_not_the_network_s(free, region):
+    system = respa_system(free, FunctionModel(springs))
+    with pytest.raises(RegionError, match=r"outside the network's regions; give the atoms that"):
+        RespaWatchdog(system, free.topology, region, timestep=STEP, temperature=KELVIN)
+
+
+def test_a_network_that_fails(free, network):
+    positions, vectors = positions_of(free)
+    dog = watchdog(free, respa_system(free, network))
+    with pytest.raises(SimulationError, match=r"cannot watch the network: .* less than 50%"):
+        dog.check(positions, 0.2 * vectors, step=0)
 
 
 def test_a_network_that_cannot_be_copied(free):
