@@ -1,7 +1,7 @@
 """How far the network is from its fast stand-in, inside a region.
 
-With multiple time steps the slow force on the region is F_NNP - F_MM(bonded), and one slow kick
-lasts a whole outer step dt. Its size against thermal momentum,
+With multiple time steps the slow force on the region is F_NNP - F_in, of the network less its
+stand-in, and one slow kick lasts a whole outer step dt. Its size against thermal momentum,
 
     kick^2 = 1/f sum_i dt^2 |F_i|^2 / (m_i kT),    f degrees of freedom,
 
@@ -22,8 +22,7 @@ import openmm
 from numpy.typing import NDArray
 from openmm import unit
 
-from nnpmm.coupling import NNP_FORCE_NAME
-from nnpmm.coupling.forces import NEGATED_MM_FORCE_NAME
+from nnpmm.coupling import INNER_NNP_FORCE_NAME, NEGATED_MM_FORCE_NAME, NNP_FORCE_NAME
 from nnpmm.errors import ConfigError, ModelError, RegionError, SimulationError
 
 __all__ = ["Gap", "GapMeter"]
@@ -36,7 +35,7 @@ class Gap:
     """Network minus stand-in at one geometry.
 
     Attributes:
-        energy: V_NNP - V_MM(bonded), kJ/mol; its changes mean something, itself it does not.
+        energy: V_NNP - V_in, kJ/mol; its changes mean something, itself it does not.
         forces: on the region's atoms, what constraints take up left out, (n, 3), kJ/mol/nm.
         rms_force: root mean square of their lengths, kJ/mol/nm.
         kick: root mean square change of momentum in one outer step, for each degree of freedom, in
@@ -54,8 +53,8 @@ class Gap:
 class GapMeter:
     """Measures the gap of a hybrid system, with one evaluation of the network each time.
 
-    It holds copies of the network and of the force beside it, in a context of their own, so that it
-    disturbs no simulation and no other slow force comes in.
+    It holds copies of the network and of what is taken off beside it, in a context of their own, so
+    that it disturbs no simulation and no other slow force comes in.
 
     Args:
         system: made with ``Mechanical(time_scales="respa")``.
@@ -143,9 +142,8 @@ class GapMeter:
 
 def _slow_context(system: openmm.System) -> openmm.Context:
     """Return a context of the networks and of what is taken off beside them, in double."""
-    wanted = (NNP_FORCE_NAME, NEGATED_MM_FORCE_NAME)
-    forces = [force for force in system.getForces() if force.getName() in wanted]
-    if {force.getName() for force in forces} != set(wanted):
+    names = {force.getName() for force in system.getForces()}
+    if NNP_FORCE_NAME not in names or not names & {NEGATED_MM_FORCE_NAME, INNER_NNP_FORCE_NAME}:
         raise ConfigError(
             "found a system without a stand-in for the network, expected one made with "
             'coupling=Mechanical(time_scales="respa")'
@@ -153,8 +151,10 @@ def _slow_context(system: openmm.System) -> openmm.Context:
     slow = openmm.System()
     for _ in range(system.getNumParticles()):
         slow.addParticle(1.0)
-    for force in forces:
-        slow.addForce(_copy(force))
+    for force in system.getForces():
+        # A network that stands in for another is taken off inside the other's force already.
+        if force.getName() in (NNP_FORCE_NAME, NEGATED_MM_FORCE_NAME):
+            slow.addForce(_copy(force))
     platform = openmm.Platform.getPlatformByName("Reference")
     return openmm.Context(slow, openmm.VerletIntegrator(0.001), platform)
 

@@ -1,8 +1,9 @@
 """Watches where multiple time steps stop being valid: poor stand-ins, and bonds that change.
 
-The scheme needs the force field's bonded terms to be close to the network. They are not where the
-network is strained far from them, and never where a bond has broken or a proton moved: then they
-pull at atoms that the network lets go (Jaffrelot Inizan et al., Chem. Sci. 2023, 14, 5438).
+The scheme needs a stand-in that is close to the network. The force field's bonded terms are not
+where the network is strained far from them, and never where a bond has broken or a proton moved:
+then they pull at atoms that the network lets go (Jaffrelot Inizan et al., Chem. Sci. 2023, 14,
+5438).
 """
 
 from __future__ import annotations
@@ -198,7 +199,7 @@ class RespaWatchdog:
     def _complain_gap(self, gap: Gap) -> str:
         force = float(np.linalg.norm(gap.forces[gap.worst]))
         return (
-            f"the network is far from the fast force field terms: kick {gap.kick:.2f}, allowed up "
+            f"the network is far from its stand-in: kick {gap.kick:.2f}, allowed up "
             f"to {self.ranges.kick:g} (RMS force difference {gap.rms_force:.0f} kJ/mol/nm; most on "
             f"{self._labels[gap.worst]}, {force:.0f} kJ/mol/nm)"
         )

@@ -121,6 +121,24 @@ def test_gap_by_hand(free, network):
     assert found.rms_force > 100
 
 
+def test_gap_to_another_network(kept, network):
+    """The soft springs stand in for the network: nothing of the force field comes in."""
+    stand_in, positions = FunctionModel(springs, "springs"), positions_of(kept)
+    coupling = Mechanical(time_scales="respa", inner_potential=stand_in)
+    system = create_hybrid_system(
+        kept.system, kept.topology, kept.ligand_atoms, network, coupling=coupling
+    )
+    meter = GapMeter(system, kept.ligand_atoms, timestep=STEP, temperature=KELVIN)
+    found = meter.measure(*positions)
+    region, atoms = kept.ligand_atoms, list(kept.topology.atoms())
+    numbers = [atoms[i].element.atomic_number for i in region]
+    (energy, forces), (taken_energy, taken_forces) = (
+        model.bind(numbers)(positions[0][region]) for model in (network, stand_in)
+    )
+    np.testing.assert_allclose(found.energy, energy - taken_energy, rtol=0, atol=1e-2)
+    np.testing.assert_allclose(found.forces, forces - taken_forces, rtol=0, atol=0.05)
+
+
 def test_constraints_take_up_the_forces_along_them(kept, network):
     """The forces as velocities, which OpenMM then makes fit the constraints."""
     system = respa_system(kept, network, constraints="keep")
