@@ -26,7 +26,7 @@ from nnpmm.integrators.gap import Gap, GapMeter
 from nnpmm.selection import atom_label
 from nnpmm.units import in_md_units
 
-__all__ = ["Reading", "RespaWatchdog", "WatchdogRanges"]
+__all__ = ["RespaWatchdog", "WatchdogRanges", "WatchdogReading"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class WatchdogRanges:
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class WatchdogReading:
     """What the watchdog saw at one step.
 
     Attributes:
@@ -133,7 +133,7 @@ class RespaWatchdog:
         self.region = np.unique(np.asarray(region, dtype=np.int64))
         self.interval, self.stop = interval, stop
         self.ranges = ranges or WatchdogRanges()
-        self.last: Reading | None = None
+        self.last: WatchdogReading | None = None
         self._meter = GapMeter(system, self.region, timestep=step, temperature=kelvin)
         self._bonds = BondGraph(
             system, topology, self.region, broken=self.ranges.broken, formed=self.ranges.formed
@@ -160,7 +160,7 @@ class RespaWatchdog:
 
     def check(
         self, positions: NDArray[np.float64], box: NDArray[np.float64] | None, *, step: int
-    ) -> Reading:
+    ) -> WatchdogReading:
         """Look at positions (n_atoms, 3) and box rows (3, 3) or None, nm; warn where needed.
 
         Raises:
@@ -173,14 +173,14 @@ class RespaWatchdog:
         if gap.kick > self.ranges.kick:
             complaints += (self._complain_gap(gap),)
         known = self._matters(self.last)
-        self.last = Reading(step, gap, changes, complaints)
+        self.last = WatchdogReading(step, gap, changes, complaints)
         if complaints and self.stop:
             raise SimulationError(f"step {step}: {'; '.join(complaints)}; {_REMEDY}")
         if self._matters(self.last) - known:
             _LOGGER.warning("step %d: %s; %s", step, "; ".join(complaints), _REMEDY)
         return self.last
 
-    def _matters(self, reading: Reading | None) -> set[Any]:
+    def _matters(self, reading: WatchdogReading | None) -> set[Any]:
         """What is out of range, without the numbers, to tell news from what is known."""
         if reading is None:
             return set()

@@ -152,9 +152,10 @@ def test_a_conformation_of_one_ensemble_alone_shows_as_missing_overlap():
         reweight(forward, backward, temperature=TEMPERATURE)
 
 
-def test_frames_that_stand_still_count_once():
+@pytest.mark.parametrize("difference", [0.0, 3.0])
+def test_frames_that_stand_still_count_once(difference):
     with pytest.raises(SimulationError, match="from 1 independent frames"):
-        reweight(np.full(1000, 3.0), temperature=TEMPERATURE)
+        reweight(np.full(1000, difference), temperature=TEMPERATURE)
 
 
 def test_quantities_and_plain_numbers_agree():
