@@ -5,8 +5,8 @@ With d = V_NNP(region) - V_MM(region) and kT, frames sampled with the force fiel
     G(NNP/MM) - G(MM) = -kT ln <exp(-d/kT)>_MM
 
 (Zwanzig, J. Chem. Phys. 1954, 22, 1420). With frames of both ensembles Bennett's acceptance ratio
-(J. Comput. Phys. 1976, 22, 245) has the smallest error. Both fail without a sign where the
-ensembles hardly overlap, so overlap is measured and too little of it is an error.
+(J. Comput. Phys. 1976, 22, 245) has the smallest error. Where the ensembles hardly overlap the
+first fails without a sign, so overlap is measured and too little of it is an error.
 """
 
 from __future__ import annotations
