@@ -5,20 +5,22 @@ With d = V_NNP(region) - V_MM(region) and kT, frames sampled with the force fiel
     G(NNP/MM) - G(MM) = -kT ln <exp(-d/kT)>_MM
 
 (Zwanzig, J. Chem. Phys. 1954, 22, 1420). With frames of both ensembles Bennett's acceptance ratio
-(J. Comput. Phys. 1976, 22, 245) has the smallest error. Where the ensembles hardly overlap the
-first fails without a sign, so overlap is measured and too little of it is an error.
+(J. Comput. Phys. 1976, 22, 245) has the smallest error, and with frames between them as well its
+extension MBAR (Shirts and Chodera, J. Chem. Phys. 2008, 129, 124105). Where the ensembles hardly
+overlap the first fails without a sign, so overlap is measured and too little of it is an error.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from openmm import unit
-from scipy.special import expit, logsumexp
+from scipy.special import logsumexp
 
 from nnpmm.errors import ConfigError, SimulationError
 from nnpmm.units import in_md_units
@@ -52,11 +54,12 @@ class Reweighting:
         difference: G(NNP/MM) - G(MM), kJ/mol.
         error: its standard error, kJ/mol. It knows only of what the frames have visited.
         overlap: from 0 to 1, for identical ensembles. From one ensemble, the effective share of
-            the samples; from two, 1 minus the second eigenvalue of MBAR's overlap matrix.
+            the samples; from two, 1 minus the second eigenvalue of MBAR's overlap matrix O, which
+            is O_01 + O_10; from more, the least such sum of neighbours.
         effective_samples: from one ensemble, (sum w)^2 / sum w^2 of the weights w = exp(-d/kT)
             (Kish); from two, the sum over all samples of p (1 - p), p the probability that a
-            sample of this d is from NNP/MM.
-        independent_samples: number of decorrelated samples of each ensemble, MM first.
+            sample of this d is from NNP/MM; from more, the same of the weakest pair of neighbours.
+        independent_samples: number of decorrelated samples of each ensemble, from MM to NNP/MM.
     """
 
     difference: float
@@ -67,23 +70,29 @@ class Reweighting:
 
 
 def reweight(
-    mm_differences: ArrayLike, nnp_differences: ArrayLike | None = None, *, temperature: Any
+    mm_differences: ArrayLike,
+    nnp_differences: ArrayLike | None = None,
+    *,
+    temperature: Any,
+    between: Mapping[float, ArrayLike] | None = None,
 ) -> Reweighting:
     """Return the free energy difference between the force field's ensemble and that of NNP/MM.
 
-    From the first alone by exponential averaging, from both by Bennett's acceptance ratio. Each
-    series is thinned out by its statistical inefficiency (Chodera et al., J. Chem. Theory Comput.
-    2007, 3, 26). A conformation that no frame shows cannot be noticed from one ensemble; from two
-    it shows as missing overlap.
+    From the first alone by exponential averaging, from more by MBAR, which for two is Bennett's
+    acceptance ratio. Each series is thinned out by its statistical inefficiency (Chodera et al., J.
+    Chem. Theory Comput. 2007, 3, 26). A conformation that no frame shows cannot be noticed from one
+    ensemble; from two it shows as missing overlap.
 
     Args:
         mm_differences: V_NNP - V_MM of frames sampled with the force field (lambda_nnp = 0), (k,),
             kJ/mol or Quantity, in their order in time; see `nnpmm.freeenergy.region_differences`.
         nnp_differences: the same of frames sampled with NNP/MM (lambda_nnp = 1), (m,).
-        temperature: of both ensembles, K or Quantity.
+        temperature: of all ensembles, K or Quantity.
+        between: the same of frames sampled at values of lambda_nnp between 0 and 1, by the value.
 
     Raises:
-        ConfigError: a temperature that is not positive, or differences of another shape.
+        ConfigError: a temperature that is not positive, differences of another shape, values of
+            lambda_nnp out of bounds or without the end at 1.
         SimulationError: a difference is not finite, or the ensembles overlap too little for an
             answer.
     """
@@ -91,10 +100,20 @@ def reweight(
     if not (np.isfinite(kelvin) and kelvin > 0):
         raise ConfigError(f"found a temperature of {kelvin:g} K, allowed: more than 0 K")
     kt = _GAS_CONSTANT * kelvin
-    forward = _decorrelated(_reduced(mm_differences, "mm_differences", kt))
-    if nnp_differences is None:
-        return _zwanzig(forward, kt)
-    return _bennett(forward, _decorrelated(_reduced(nnp_differences, "nnp_differences", kt)), kt)
+    series = {0.0: mm_differences} | dict(between or {})
+    if between and (nnp_differences is None or not all(0 < value < 1 for value in between)):
+        end = "without" if nnp_differences is None else "with"
+        raise ConfigError(
+            f"found frames at lambda_nnp {sorted(between)} {end} frames at 1; allowed: values "
+            "between 0 and 1, with frames at both ends"
+        )
+    if nnp_differences is not None:
+        series[1.0] = nnp_differences
+    samples = {
+        value: _decorrelated(_reduced(series[value], f"differences at lambda_nnp = {value:g}", kt))
+        for value in sorted(series)
+    }
+    return _mbar(samples, kt) if len(samples) > 1 else _zwanzig(samples[0.0], kt)
 
 
 def _zwanzig(forward: NDArray[np.float64], kt: float) -> Reweighting:
@@ -111,34 +130,29 @@ def _zwanzig(forward: NDArray[np.float64], kt: float) -> Reweighting:
     )
 
 
-def _bennett(forward: NDArray[np.float64], backward: NDArray[np.float64], kt: float) -> Reweighting:
-    """Return the estimate from d/kT of independent frames of the force field and of NNP/MM.
+def _mbar(samples: Mapping[float, NDArray[np.float64]], kt: float) -> Reweighting:
+    """Return the estimate from d/kT of independent frames by their lambda_nnp, in its order.
 
-    With p the probability that a sample is from NNP/MM and S the sum of p (1 - p), the variance is
-    1/S - 1/n0 - 1/n1 (Shirts and Chodera, J. Chem. Phys. 2008, 129, 124105, eq. E9), and the second
-    eigenvalue of the overlap matrix is 1 - S (1/n0 + 1/n1), as that has two states.
+    The reduced energies that matter are lambda_nnp d/kT, as the energy is linear in lambda_nnp. Of
+    two states i and j the sum of p (1 - p) is (O_ij + O_ji) / (1/n_i + 1/n_j).
     """
-    counts = (len(forward), len(backward))
-    pymbar = _pymbar()
-    try:
-        reduced = pymbar.bar(forward, -backward, compute_uncertainty=False)["Delta_f"]
-    except (pymbar.utils.BoundsError, pymbar.utils.ConvergenceError) as error:
-        raise SimulationError(
-            f"Bennett's equation has no solution for these differences ({error}); {_REMEDY}"
-        ) from error
-    shift = np.log(counts[1] / counts[0]) + reduced
-    p = expit(shift - np.concatenate([forward, backward]))
-    effective = float((p * (1 - p)).sum())
-    inverse = 1 / counts[0] + 1 / counts[1]
-    overlap = effective * inverse
+    counts = tuple(len(each) for each in samples.values())
+    energies = np.outer(list(samples), np.concatenate(list(samples.values())))
+    mbar = _pymbar().MBAR(energies, counts)
+    matrix = mbar.compute_overlap()["matrix"]
+    overlaps = np.diag(matrix, 1) + np.diag(matrix, -1)
+    inverse = 1 / np.array(counts)
+    effective = float((overlaps / (inverse[1:] + inverse[:-1])).min())
+    overlap = float(overlaps.min())
     _refuse_small(effective, MIN_BAR_SAMPLES, overlap, MIN_BAR_OVERLAP, counts)
-    error_kt = float(np.sqrt(max(1 / effective - inverse, 0.0)))
-    return Reweighting(kt * float(reduced), kt * error_kt, overlap, effective, counts)
+    found = mbar.compute_free_energy_differences()
+    difference, error = (float(found[name][0, -1]) for name in ("Delta_f", "dDelta_f"))
+    return Reweighting(kt * difference, kt * error, overlap, effective, counts)
 
 
 _REMEDY = (
-    "sample more frames, or go by way of intermediate states: nnpmm.freeenergy.switch, or MBAR "
-    "over values of lambda_nnp"
+    "sample more frames, sample at values of lambda_nnp between 0 and 1 too, or take "
+    "nnpmm.freeenergy.switch"
 )
 
 
@@ -184,6 +198,5 @@ def _pymbar() -> Any:
     logging.getLogger("pymbar").setLevel(logging.ERROR)
     import pymbar
     import pymbar.timeseries
-    import pymbar.utils
 
     return pymbar

@@ -105,6 +105,47 @@ def test_two_ensembles_of_unequal_size_as_pymbar():
     np.testing.assert_allclose(found.overlap, bar_overlap(*works), rtol=0, atol=1e-6)
 
 
+def steps_between(rng, sigma, n, values):
+    """d of the normal ensembles at values of lambda_nnp, kJ/mol; the difference is 0."""
+    return {value: KT * rng.normal((0.5 - value) * sigma**2, sigma, n) for value in values}
+
+
+def test_frames_between_bridge_a_gap():
+    """At 7 kT the ends alone are refused; five steps lead across, and know their error."""
+    rng, found = np.random.default_rng(13), []
+    for _ in range(30):
+        steps = steps_between(rng, 7.0, 300, np.linspace(0, 1, 7))
+        ends = steps.pop(0.0), steps.pop(1.0)
+        found.append(reweight(*ends, temperature=TEMPERATURE, between=steps))
+        with pytest.raises(SimulationError, match="overlap too little"):
+            reweight(*ends, temperature=TEMPERATURE)
+    values = np.array([each.difference for each in found])
+    errors = np.array([each.error for each in found])
+    assert (errors < 1.0).all()
+    assert 0.6 < np.sqrt(np.mean((values / errors) ** 2)) < 1.4
+    assert len(found[0].independent_samples) == 7
+
+
+def test_one_gap_among_many_states_is_refused():
+    """Nine of ten steps overlap well: the weakest link counts."""
+    steps = steps_between(np.random.default_rng(14), 12.0, 300, [0, *np.linspace(0.5, 1, 9)])
+    ends = steps.pop(0), steps.pop(1.0)
+    with pytest.raises(SimulationError, match="overlap too little"):
+        reweight(*ends, temperature=TEMPERATURE, between=steps)
+
+
+@pytest.mark.parametrize("values", [(0.0, 0.5), (0.5, 1.0), (-0.1,), (np.nan,)])
+def test_values_between_that_are_not_between(values):
+    between = {value: [1.0, 2.0] for value in values}
+    with pytest.raises(ConfigError, match=r"with frames at 1; allowed: values between 0 and 1"):
+        reweight([1.0, 2.0], [1.0, 2.0], temperature=TEMPERATURE, between=between)
+
+
+def test_frames_between_need_both_ends():
+    with pytest.raises(ConfigError, match=r"lambda_nnp \[0.5\] without frames at 1"):
+        reweight([1.0, 2.0], temperature=TEMPERATURE, between={0.5: [1.0, 2.0]})
+
+
 def test_overlap_of_identical_ensembles_is_nearly_one():
     forward, backward = gaussian(np.random.default_rng(7), 1e-3, 200)
     for found in (reweight(forward, temperature=300), reweight(forward, backward, temperature=300)):
@@ -174,12 +215,14 @@ def test_temperature_must_be_positive(temperature):
 
 @pytest.mark.parametrize("differences", [[], [[1.0, 2.0]], 3.0])
 def test_differences_of_another_shape(differences):
-    with pytest.raises(ConfigError, match="found mm_differences of shape"):
+    with pytest.raises(ConfigError, match="found differences at lambda_nnp = 0 of shape"):
         reweight(differences, temperature=TEMPERATURE)
-    with pytest.raises(ConfigError, match="found nnp_differences of shape"):
+    with pytest.raises(ConfigError, match="found differences at lambda_nnp = 1 of shape"):
         reweight([1.0, 2.0], differences, temperature=TEMPERATURE)
 
 
 def test_a_difference_that_is_not_finite():
-    with pytest.raises(SimulationError, match=r"non-finite energy in mm_differences \(frame 1\)"):
+    with pytest.raises(
+        SimulationError, match=r"non-finite energy in differences at lambda_nnp = 0 \(frame 1\)"
+    ):
         reweight([1.0, np.nan, 2.0], temperature=TEMPERATURE)
