@@ -127,11 +127,21 @@ def test_frames_between_bridge_a_gap():
 
 
 def test_one_gap_among_many_states_is_refused():
-    """Nine of ten steps overlap well: the weakest link counts."""
-    steps = steps_between(np.random.default_rng(14), 12.0, 300, [0, *np.linspace(0.5, 1, 9)])
+    """Nine of ten steps overlap well, and no step lacks samples: the weakest link counts."""
+    steps = steps_between(np.random.default_rng(14), 10.0, 3000, [0, *np.linspace(0.5, 1, 9)])
     ends = steps.pop(0), steps.pop(1.0)
-    with pytest.raises(SimulationError, match="overlap too little"):
+    with pytest.raises(SimulationError, match=r"found [1-9]\d.* effective .* overlap of 0\.0\d"):
         reweight(*ends, temperature=TEMPERATURE, between=steps)
+
+
+def test_the_order_between_does_not_matter():
+    steps = steps_between(np.random.default_rng(15), 4.0, 200, [0.0, 0.25, 0.5, 0.75, 1.0])
+    ends = steps.pop(0.0), steps.pop(1.0)
+    found, turned = (
+        reweight(*ends, temperature=TEMPERATURE, between=dict(order))
+        for order in (steps.items(), reversed(steps.items()))
+    )
+    assert found == turned
 
 
 @pytest.mark.parametrize("values", [(0.0, 0.5), (0.5, 1.0), (-0.1,), (np.nan,)])
