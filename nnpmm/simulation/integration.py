@@ -20,7 +20,7 @@ from nnpmm.simulation.timestep import check_timestep, hydrogen_limit
 
 __all__ = ["check_integrator", "create_integrator", "create_watchdog"]
 
-# Longest outer step (ps) by what stands in for the network and by the step that the hydrogens allow:
+# Longest outer step (ps) by what stands in for the network and by the step that hydrogens allow:
 # free, free and heavy (or constrained and light), constrained and heavy. At or below what
 # benchmarks/respa_stability.py finds for benzene.
 _LONGEST_OUTER = {
