@@ -1,5 +1,6 @@
 """How a region described by a network and its force-field surroundings are joined."""
 
+from nnpmm.coupling.binding import BoundRegion, bind_region
 from nnpmm.coupling.constraint_lengths import apply_constraint_lengths
 from nnpmm.coupling.forces import REGION_MM_FORCE_NAME
 from nnpmm.coupling.interpolation import LAMBDA_NNP, nnp_derivative
@@ -11,8 +12,10 @@ __all__ = [
     "LAMBDA_NNP",
     "NNP_FORCE_NAME",
     "REGION_MM_FORCE_NAME",
+    "BoundRegion",
     "Mechanical",
     "apply_constraint_lengths",
+    "bind_region",
     "create_hybrid_system",
     "make_whole",
     "nnp_derivative",

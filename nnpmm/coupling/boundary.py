@@ -11,6 +11,7 @@ from nnpmm.errors import ForceFieldError, RegionError
 from nnpmm.selection import atom_label
 
 __all__ = [
+    "Pair",
     "bond_labels",
     "parted_bonds",
     "refuse_cut_bonds",

@@ -10,11 +10,10 @@ from typing import Literal
 import numpy as np
 import openmm
 from numpy.typing import NDArray
-from openmm.app import Element, Topology
+from openmm.app import Topology
 
+from nnpmm.coupling.binding import bind_region
 from nnpmm.coupling.boundary import (
-    parted_bonds,
-    refuse_cut_bonds,
     refuse_dependent_sites,
     region_elements,
     release_constraints,
@@ -22,19 +21,16 @@ from nnpmm.coupling.boundary import (
 from nnpmm.coupling.custom_pairs import exclude_custom_pairs, region_custom_pairs
 from nnpmm.coupling.forces import check_forces, find_nonbonded_force
 from nnpmm.coupling.interpolation import LAMBDA_NNP, create_region_mm_force
-from nnpmm.coupling.link_atoms import CappedEvaluator, check_cut_bonds
 from nnpmm.coupling.nonbonded import (
     EWALD_METHODS,
-    check_parameters,
     exclude_region_pairs,
-    has_lennard_jones_elsewhere,
 )
 from nnpmm.coupling.pairs import region_pairs
 from nnpmm.coupling.terms import connect_region, refuse_bare_bonds, take_out_terms
 from nnpmm.coupling.time_scales import create_negated_force
 from nnpmm.coupling.transports import add_in_own_group, check_transport, create_region_force
 from nnpmm.errors import ConfigError, InputFileError, RegionError
-from nnpmm.models.protocol import Evaluator, Potential
+from nnpmm.models.protocol import Potential
 
 __all__ = ["Mechanical", "create_hybrid_system"]
 
@@ -98,39 +94,19 @@ class Mechanical:
         potential: Potential,
     ) -> None:
         """Turn an MM system into a hybrid one, in place. See `create_hybrid_system`."""
-        elements = region_elements(topology, region)
         members = set(region.tolist())
         check_forces(system, members)
         refuse_dependent_sites(system, members)
-        bonds, cut = parted_bonds(system, topology, members)
-        if self.link_atoms:
-            check_cut_bonds(topology, cut)
-        else:
-            refuse_cut_bonds(topology, cut)
-        nonbonded = find_nonbonded_force(system)
-        charge = check_parameters(
-            nonbonded,
-            region,
-            [element.symbol for element in elements],
-            neutral=potential.neutral_only,
-            may_cut=bool(cut),
-            lennard_jones=not has_lennard_jones_elsewhere(system, nonbonded),
-        )
-        numbers = [element.atomic_number for element in elements]
-        evaluator: Evaluator = potential.bind([*numbers, *(1 for _ in cut)], charge=charge)
-        atoms = region
-        if cut:
-            atoms = np.concatenate([region, np.unique([outside for _, outside in cut])])
-            anchors, hosts = _rows(atoms, cut).T
-            evaluator = CappedEvaluator(evaluator, anchors, hosts)
-        self._take_out_region(system, region, elements, may_cut=bool(cut))
-        connect_region(system, bonds)
+        bound = bind_region(system, topology, region, potential, link_atoms=self.link_atoms)
+        self._take_out_region(system, topology, region, may_cut=bool(bound.cut_bonds))
+        connect_region(system, set(bound.inner_bonds))
+        method = find_nonbonded_force(system).getNonbondedMethod()
         force = create_region_force(
-            evaluator,
-            atoms,
-            _rows(atoms, [*sorted(bonds), *cut]),
+            bound.evaluator,
+            bound.atoms,
+            bound.bonded_rows,
             periodic=system.usesPeriodicBoundaryConditions(),
-            exact_to_half_box=nonbonded.getNonbondedMethod() in EWALD_METHODS,
+            exact_to_half_box=method in EWALD_METHODS,
             transport=self.transport,
             weight=LAMBDA_NNP if self.interpolate else None,
         )
@@ -139,15 +115,17 @@ class Mechanical:
     def _take_out_region(
         self,
         system: openmm.System,
+        topology: Topology,
         region: NDArray[np.int64],
-        elements: list[Element],
         *,
         may_cut: bool,
     ) -> None:
         """Take constraints, bonded terms and pairs inside the region out of the force field."""
         hydrogens = {
             atom
-            for atom, element in zip(region.tolist(), elements, strict=True)
+            for atom, element in zip(
+                region.tolist(), region_elements(topology, region), strict=True
+            )
             if element.atomic_number == 1
         }
         released = release_constraints(
@@ -217,9 +195,3 @@ def create_hybrid_system(
     system = copy.deepcopy(mm_system)
     (coupling or Mechanical()).couple(system, topology, atoms, model)
     return system
-
-
-def _rows(atoms: NDArray[np.int64], pairs: list[tuple[int, int]]) -> NDArray[np.int64]:
-    """Pairs of atom indices as pairs of row numbers of ``atoms``, (m, 2)."""
-    row = {atom: number for number, atom in enumerate(atoms.tolist())}
-    return np.array([(row[i], row[j]) for i, j in pairs], dtype=np.int64).reshape(-1, 2)

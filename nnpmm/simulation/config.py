@@ -76,6 +76,11 @@ class RegionConfig(Section):
         description="constrained bonds to hydrogen inside the region: none, or keep those of the "
         "MM system, which allow 2 fs, with hydrogens of 3 amu 4 fs",
     )
+    link_atoms: bool = Field(
+        False,
+        description="cap the region with hydrogens where the selection cuts C-C single bonds; "
+        "otherwise that is an error",
+    )
 
     @field_validator("members", mode="before")
     @classmethod

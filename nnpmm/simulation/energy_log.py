@@ -113,22 +113,22 @@ class NetworkReading:
 
 
 class RegionMonitor:
-    """Evaluates the network on the region of a state, once per report."""
+    """Evaluates the network on the atoms that it takes, once per report."""
 
-    def __init__(self, topology: app.Topology, region: ArrayLike, evaluator: Evaluator):
+    def __init__(self, topology: app.Topology, atoms: ArrayLike, evaluator: Evaluator):
         from nnpmm.coupling import topology_bonds
 
-        self._region = np.asarray(region, dtype=np.int64)
+        self.atoms = np.asarray(atoms, dtype=np.int64)
         self._evaluator = evaluator
-        self.bonds = topology_bonds(topology, self._region)
+        self.bonds = topology_bonds(topology, self.atoms)
 
     def whole(
         self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
     ) -> NDArray[np.float64]:
-        """Return the region's positions (n, 3) in nm, joined over the periodic boundary."""
+        """Return their positions (n, 3) in nm, joined over the periodic boundary."""
         from nnpmm.coupling import make_whole
 
-        return np.asarray(make_whole(positions[self._region], box, self.bonds))
+        return np.asarray(make_whole(positions[self.atoms], box, self.bonds))
 
     def read(
         self, positions: NDArray[np.float64], box: NDArray[np.float64] | None

@@ -236,7 +236,8 @@ class _Run:
         prepared = self.prepared
         monitor = None
         if prepared.evaluator is not None:
-            monitor = RegionMonitor(prepared.topology, prepared.region, prepared.evaluator)
+            atoms = prepared.region if prepared.network_atoms is None else prepared.network_atoms
+            monitor = RegionMonitor(prepared.topology, atoms, prepared.evaluator)
         with ExitStack() as stack:
             log = EnergyLog(self.log, append=record is not None)
             stack.callback(log.close)
@@ -341,10 +342,12 @@ class _Run:
         prepared, monitor = self.prepared, recorder.monitor
         if monitor is not None:
             positions, bonds = monitor.whole(state.positions, state.box), monitor.bonds
+            drawn = monitor.atoms
         else:
             positions, bonds = state.positions[prepared.region], np.zeros((0, 2), dtype=int)
+            drawn = prepared.region
         atoms = list(prepared.topology.atoms())
-        elements = [atoms[i].element.symbol for i in prepared.region.tolist()]
+        elements = [atoms[i].element.symbol for i in drawn.tolist()]
         write_report(self.directory / "report.png", self.log, positions, elements, bonds)
         return self._result(stage, step)
 

@@ -28,13 +28,13 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     Raises:
         NnpmmError: an input, the selection, the model or the coupling is not usable.
     """
-    from nnpmm.coupling import Mechanical, create_hybrid_system
+    from nnpmm.coupling import Mechanical, bind_region, create_hybrid_system
     from nnpmm.models import load_model
 
     mm = load_system(config) if mm is None else mm
     region, name = _region(config, mm)
     settings = config.region
-    coupling = Mechanical(constraints=settings.constraints)
+    coupling = Mechanical(constraints=settings.constraints, link_atoms=settings.link_atoms)
     released = region if settings.constraints == "none" else ()
     check_timestep(mm.system, config.timestep, released)
     model = load_model(
@@ -47,8 +47,7 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         weights=settings.weights,
     )
     system = create_hybrid_system(mm.system, mm.topology, region, model, coupling=coupling)
-    atoms = list(mm.topology.atoms())
-    evaluator = model.bind([atoms[i].element.atomic_number for i in region.tolist()])
+    bound = bind_region(mm.system, mm.topology, region, model, link_atoms=settings.link_atoms)
     provenance = {**model.provenance, "region_atoms": region.tolist()}
     return PreparedSystem(
         topology=mm.topology,
@@ -56,7 +55,8 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         box_vectors=mm.box_vectors,
         system=system,
         region=region,
-        evaluator=evaluator,
+        evaluator=bound.evaluator,
+        network_atoms=bound.atoms,
         mm_system=mm,
         model_provenance=provenance,
     )

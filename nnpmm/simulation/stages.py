@@ -43,7 +43,10 @@ class PreparedSystem:
         box_vectors: (3, 3) rows in nm, or None without periodic boundaries.
         system: the hybrid System; a stage adds its own forces for as long as it lasts.
         region: 0-based indices of the atoms that the network describes.
-        evaluator: the network bound to the region, for the log; None leaves those columns empty.
+        evaluator: the network bound to ``network_atoms``, for the log; None leaves those columns
+            empty.
+        network_atoms: atoms whose positions it takes: the region and, where link atoms cap it, the
+            neighbours that it was cut from; None: the region.
         mm_system: the MM system before coupling, kept beside the output for continuations.
         model_provenance: name, members and origin of the network, for the record.
     """
@@ -54,6 +57,7 @@ class PreparedSystem:
     system: openmm.System
     region: NDArray[np.int64]
     evaluator: Evaluator | None = None
+    network_atoms: NDArray[np.int64] | None = None
     mm_system: MMSystem | None = None
     model_provenance: dict[str, Any] | None = None
 

@@ -1,0 +1,92 @@
+"""A potential bound to a region of an MM system: atoms, charge, bonds, and caps where it is cut."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import openmm
+from numpy.typing import NDArray
+from openmm.app import Topology
+
+from nnpmm.coupling.boundary import Pair, parted_bonds, refuse_cut_bonds, region_elements
+from nnpmm.coupling.forces import find_nonbonded_force
+from nnpmm.coupling.link_atoms import CappedEvaluator, check_cut_bonds
+from nnpmm.coupling.nonbonded import check_parameters, has_lennard_jones_elsewhere
+from nnpmm.models.protocol import Evaluator, Potential
+
+__all__ = ["BoundRegion", "bind_region"]
+
+
+class BoundRegion(NamedTuple):
+    """What the network sees of a system.
+
+    Attributes:
+        evaluator: bound to ``atoms``, in their order.
+        atoms: the region's, sorted, and after them the neighbours that it was cut from, (n,).
+        inner_bonds: bonds inside the region as pairs of atom indices, sorted.
+        cut_bonds: bonds that it cuts, as (atom in, atom out), sorted.
+    """
+
+    evaluator: Evaluator
+    atoms: NDArray[np.int64]
+    inner_bonds: list[Pair]
+    cut_bonds: list[Pair]
+
+    @property
+    def bonded_rows(self) -> NDArray[np.int64]:
+        """All these bonds as pairs of row numbers of ``atoms``, (m, 2)."""
+        return _rows(self.atoms, [*self.inner_bonds, *self.cut_bonds])
+
+
+def bind_region(
+    system: openmm.System,
+    topology: Topology,
+    region: NDArray[np.int64],
+    potential: Potential,
+    *,
+    link_atoms: bool = False,
+) -> BoundRegion:
+    """Bind a potential to a region, with the charge that the force field gives to it.
+
+    Args:
+        system: the MM system, complete.
+        topology: that it was made from.
+        region: sorted atom indices.
+        potential: the network.
+        link_atoms: cap bonds that the region cuts; otherwise they are an error.
+
+    Raises:
+        RegionError: the region cuts a bond that is not to be capped, or the potential cannot
+            describe it.
+        ForceFieldError: the region's atoms lack parameters.
+    """
+    elements = region_elements(topology, region)
+    inner, cut = parted_bonds(system, topology, set(region.tolist()))
+    if link_atoms:
+        check_cut_bonds(topology, cut)
+    else:
+        refuse_cut_bonds(topology, cut)
+    nonbonded = find_nonbonded_force(system)
+    charge = check_parameters(
+        nonbonded,
+        region,
+        [element.symbol for element in elements],
+        neutral=potential.neutral_only,
+        may_cut=bool(cut),
+        lennard_jones=not has_lennard_jones_elsewhere(system, nonbonded),
+    )
+    numbers = [element.atomic_number for element in elements]
+    evaluator: Evaluator = potential.bind([*numbers, *(1 for _ in cut)], charge=charge)
+    atoms = region
+    if cut:
+        atoms = np.concatenate([region, np.unique([outside for _, outside in cut])])
+        anchors, hosts = _rows(atoms, cut).T
+        evaluator = CappedEvaluator(evaluator, anchors, hosts)
+    return BoundRegion(evaluator, atoms, sorted(inner), cut)
+
+
+def _rows(atoms: NDArray[np.int64], pairs: list[Pair]) -> NDArray[np.int64]:
+    """Pairs of atom indices as pairs of row numbers of ``atoms``, (m, 2)."""
+    row = {atom: number for number, atom in enumerate(atoms.tolist())}
+    return np.array([(row[i], row[j]) for i, j in pairs], dtype=np.int64).reshape(-1, 2)

@@ -1,0 +1,45 @@
+"""A region that cuts a bond, through the settings of ``nnpmm run``."""
+
+from __future__ import annotations
+
+import numpy as np
+import openmm
+import pytest
+
+from nnpmm.coupling import NNP_FORCE_NAME
+from nnpmm.errors import RegionError
+from nnpmm.simulation import parse_config
+from nnpmm.simulation.energy_log import RegionMonitor
+from nnpmm.simulation.runner import prepare_system
+
+# Half of ethanol: CH2OH, with CH3 outside.
+HALF = "resname MOL and index 1 2 6 7 8"
+
+
+def settings(**region):
+    return parse_config(
+        {
+            "system": {"type": "build", "smiles": "CCO", "padding": "0.6 nm", "cutoff": "0.7 nm"},
+            "region": {"selection": HALF, "model": "ANI-1x", "members": 0, **region},
+            "stages": {"production": {"length": "1 ps"}},
+        }
+    )
+
+
+def test_the_log_reads_the_capped_network():
+    prepared = prepare_system(settings(link_atoms=True))
+    assert prepared.region.tolist() == [1, 2, 6, 7, 8]
+    assert prepared.network_atoms.tolist() == [1, 2, 6, 7, 8, 0]
+    platform = openmm.Platform.getPlatformByName("Reference")
+    context = openmm.Context(prepared.system, openmm.VerletIntegrator(0.001), platform)
+    context.setPositions(prepared.positions)
+    (force,) = [f for f in prepared.system.getForces() if f.getName() == NNP_FORCE_NAME]
+    state = context.getState(energy=True, groups={force.getForceGroup()})
+    monitor = RegionMonitor(prepared.topology, prepared.network_atoms, prepared.evaluator)
+    found = monitor.read(np.asarray(prepared.positions), np.asarray(prepared.box_vectors))
+    assert found.energy == pytest.approx(state.getPotentialEnergy()._value, abs=1e-3)
+
+
+def test_a_cut_bond_is_an_error_without_them():
+    with pytest.raises(RegionError, match=r"cuts 1 covalent bond .*link_atoms=True"):
+        prepare_system(settings())
