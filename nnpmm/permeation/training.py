@@ -1,7 +1,8 @@
 """Training of a network by the published protocol (Dutta et al., Digital Discovery 2023).
 
 Adam on the mean absolute error of batches; after every epoch the validation samples are predicted,
-and the weights of the best epoch are kept.
+and the weights of the best epoch are kept. With ``anneal`` the steps become ever smaller instead,
+and the last epoch is kept: few validation samples are a poor judge of epochs that differ by noise.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class TrainingResult:
     """A trained model and how it came about.
 
     Attributes:
-        model: with the weights of the best epochs.
+        model: with the weights of the epochs that were kept.
         curves: (members, epochs, 2) MAE in kcal/mol: of the training samples while they were
             learned from, with dropout, and of the validation samples after the epoch.
     """
@@ -106,7 +107,7 @@ def train(
             maximum=tuple(scaler.maximum.tolist()),
             training=settings,
             data=_summary(data, split),
-            best_epochs=tuple(int(curve[:, 1].argmin()) + 1 for curve in curves),
+            kept_epochs=tuple(_kept_epoch(curve, settings) for curve in curves),
             error_scale=1.0,
             metrics={},
         ),
@@ -152,12 +153,13 @@ def _fit(
     settings: TrainingSettings,
     progress: Callable[[int], None],
 ) -> NDArray[np.float64]:
-    """Train a module in place, leave it with the best weights, and return the learning curve."""
+    """Train a module in place, leave it with the kept weights, and return the learning curve."""
     optimizer = torch.optim.AdamW(  # which is Adam at a weight decay of zero
         module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs)
     curve = np.empty((settings.epochs, 2))
-    best, best_weights = np.inf, copy.deepcopy(module.state_dict())
+    kept = copy.deepcopy(module.state_dict())
     for epoch in range(settings.epochs):
         learned = _run_epoch(module, optimizer, training, settings.batch_size)
         module.eval()
@@ -169,11 +171,18 @@ def _fit(
                 f"{settings.learning_rate:g}: take a smaller one"
             )
         curve[epoch] = learned, error
-        if error < best:
-            best, best_weights = error, copy.deepcopy(module.state_dict())
+        if settings.anneal:
+            schedule.step()
+        if _kept_epoch(curve[: epoch + 1], settings) == epoch + 1:
+            kept = copy.deepcopy(module.state_dict())
         progress(epoch + 1)
-    module.load_state_dict(best_weights)
+    module.load_state_dict(kept)
     return curve
+
+
+def _kept_epoch(curve: NDArray[np.float64], settings: TrainingSettings) -> int:
+    """Return the epoch, from 1, whose weights are kept if the learning curve ends here."""
+    return len(curve) if settings.anneal else int(curve[:, 1].argmin()) + 1
 
 
 def _run_epoch(

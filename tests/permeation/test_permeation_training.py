@@ -82,6 +82,7 @@ def test_published_protocol_is_the_default():
         "learning_rate": 3e-4,
         "weight_decay": 0.0,
         "epochs": 1000,
+        "anneal": False,
         "members": 1,
         "seed": 1,
     }
@@ -99,7 +100,7 @@ def test_nothing_of_the_test_samples_leaks(kind):
     spoiled = replace(data, features=features, labels=labels)
     one, other = (train(d, _small(kind), _quick(epochs=5)).model for d in (data, spoiled))
     assert (one.card.minimum, one.card.maximum) == (other.card.minimum, other.card.maximum)
-    assert one.card.best_epochs == other.card.best_epochs
+    assert one.card.kept_epochs == other.card.kept_epochs
     assert np.array_equal(*(m.predict(data.features) for m in (one, other)))
     assert one.card.metrics["test"] != other.card.metrics["test"]
 
@@ -121,7 +122,7 @@ def test_the_best_epoch_is_kept():
     result = train(_samples(), _small("dnn"), settings, progress=lambda *now: told.append(now))
     card, validation = result.model.card, result.curves[0, :, 1]
     assert told == [(n, 30) for n in range(1, 31)] and result.curves.shape == (1, 30, 2)
-    assert card.best_epochs[0] == validation.argmin() + 1 != 30
+    assert card.kept_epochs[0] == validation.argmin() + 1 != 30
     assert card.metrics["validation"].mae == pytest.approx(validation.min(), abs=1e-5)
     assert validation[-1] > validation.min() + 1e-3
 
@@ -260,5 +261,5 @@ def test_training_that_cannot_be():
         train(replace(data, labels=labels), _small("dnn"), _quick())
     with pytest.raises(ConfigError, match="do not belong together"):
         replace(data, lipids=data.lipids[1:])
-    with pytest.raises(ConfigError, match="label that is not finite"):
+    with pytest.raises(ConfigError, match="label or its error that is not finite"):
         replace(data, labels=data.labels * np.nan)
