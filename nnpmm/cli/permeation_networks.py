@@ -155,7 +155,10 @@ def _draw(regressor: Regressor, found: Evaluation, data: Path, output: Path) -> 
         "errors": figures.errors_figure(found),
         "frames": figures.frames_figure(
             {
-                part: frames_study(regressor, of_part.data, counts)
+                part: {
+                    count: metrics.mae
+                    for count, metrics in frames_study(regressor, of_part.data, counts).items()
+                }
                 for part, of_part in found.by_part().items()
             },
             interval,

@@ -1,4 +1,4 @@
-"""Samples that lack something, to see what it was good for."""
+"""Samples changed in one thing, to see what it is good for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from nnpmm.errors import ConfigError
 from nnpmm.permeation.training_data import TrainingData
 
-__all__ = ["PER_BEAD_FEATURES", "first_frames", "without_bead_normalisation", "without_feature"]
+__all__ = ["PER_BEAD_FEATURES", "first_frames", "without_bead_normalisation"]
 
 #: Features that are divided by the number of beads.
 PER_BEAD_FEATURES = ("lj-mol-wat", "sasa", "lj-mol-lip")
@@ -20,21 +20,6 @@ def without_bead_normalisation(data: TrainingData) -> TrainingData:
     scaled = np.isin(data.feature_names, PER_BEAD_FEATURES)
     factors = np.where(scaled, data.beads[:, None, None], 1).astype(np.float32)
     return replace(data, features=data.features * factors)
-
-
-def without_feature(data: TrainingData, name: str) -> TrainingData:
-    """Return samples without one feature.
-
-    Raises:
-        ConfigError: there is no such feature.
-    """
-    if name not in data.feature_names:
-        raise ConfigError(
-            f"found the feature {name!r}, known features: {', '.join(data.feature_names)}"
-        )
-    column = data.feature_names.index(name)
-    kept = tuple(other for other in data.feature_names if other != name)
-    return replace(data, features=np.delete(data.features, column, axis=2), feature_names=kept)
 
 
 def first_frames(data: TrainingData, count: int) -> TrainingData:

@@ -68,6 +68,10 @@ class Evaluation:
             calibration=compare_errors(self.differences[chosen], self.errors[chosen], label_errors),
         )
 
+    def report_all(self) -> Report:
+        """Return the metrics of all samples."""
+        return self.report(np.ones(len(self.parts), dtype=np.bool_))
+
     def reports(self, groups: Iterable[str]) -> dict[str, Report]:
         """Return the metrics of each group, given the group of each sample."""
         of_sample = np.array(list(groups))

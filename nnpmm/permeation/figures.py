@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.permeation.evaluation import PARTS, Evaluation, polarity
-from nnpmm.permeation.metrics import Metrics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -123,18 +122,18 @@ def attention_figure(weights: NDArray[np.float64], interval: float) -> Figure:
     return figure
 
 
-def frames_figure(found: Mapping[str, Mapping[int, Metrics]], interval: float) -> Figure:
+def frames_figure(found: Mapping[str, Mapping[int, float]], interval: float) -> Figure:
     """Return the mean absolute error by length of the trajectories.
 
     Args:
-        found: of each curve's name, the metrics by number of frames.
+        found: of each curve's name, the error in kcal/mol by number of frames.
         interval: time from frame to frame, ps.
     """
     figure = _figure(5.5, 3.4)
     axes = figure.subplots()
-    for name, metrics in found.items():
-        time = [interval / 1000.0 * count for count in metrics]
-        axes.plot(time, [m.mae for m in metrics.values()], "o-", markersize=3, label=name)
+    for name, errors in found.items():
+        time = [interval / 1000.0 * count for count in errors]
+        axes.plot(time, list(errors.values()), "o-", markersize=3, label=name)
     axes.set(xlabel="length of the trajectory / ns", ylabel="mean absolute error / kcal/mol")
     axes.set_ylim(bottom=0.0)
     axes.legend()

@@ -49,7 +49,6 @@ class ModelCard(Section):
     schema_version: Literal[1] = 1
     nnpmm: str = Field(__version__, description="version that trained it")
     network: NetworkSettings
-    features: tuple[str, ...] = Field(description="names, in order")
     minimum: _Bounds = Field(description="of each feature in the training samples")
     maximum: _Bounds = Field(description="of each feature in the training samples")
     training: TrainingSettings
@@ -62,11 +61,11 @@ class ModelCard(Section):
 
     @model_validator(mode="after")
     def _check_lengths(self) -> Self:
-        counts = [len(names) for names in (self.features, self.minimum, self.maximum)]
-        if counts != [self.network.n_features] * 3:
+        counts = [len(bounds) for bounds in (self.minimum, self.maximum)]
+        if counts != [self.network.n_features] * 2:
             raise ValueError(
-                f"found {counts[0]} features, {counts[1]} minima and {counts[2]} maxima for a "
-                f"network of {self.network.n_features} features"
+                f"found {counts[0]} minima and {counts[1]} maxima for a network of "
+                f"{self.network.n_features} features"
             )
         if any(low >= high for low, high in zip(self.minimum, self.maximum, strict=True)):
             raise ValueError("found a minimum that is not below its maximum")

@@ -14,20 +14,21 @@ __all__ = ["recipe"]
 def recipe(kind: str) -> tuple[NetworkSettings, TrainingSettings]:
     """Return the architecture and the protocol of a kind of network.
 
-    The published protocol for the published networks. ``response`` is small enough for short
-    batches, large steps and five members, and predicts free energies per bead: what it learns from
-    dimers then holds for longer molecules.
+    The published protocol for the published networks. ``response`` sees the two interaction
+    energies alone and predicts free energies per bead. What it learns from dimers then holds for
+    longer molecules, whose surface per bead, for one, is one that no dimer has.
 
     Raises:
         ConfigError: there is no such kind.
     """
-    for known in get_args(NetworkKind):
-        if kind == known:
-            response = known == "response"
-            network = NetworkSettings(kind=known, per_bead=response)
-            if not response:
-                return network, TrainingSettings()
-            return network, TrainingSettings(batch_size=8, learning_rate=1e-2, members=5)
-    raise ConfigError(
-        f"found the network {kind!r}, known networks: {', '.join(get_args(NetworkKind))}"
-    )
+    if kind not in get_args(NetworkKind):
+        raise ConfigError(
+            f"found the network {kind!r}, known networks: {', '.join(get_args(NetworkKind))}"
+        )
+    if kind == "response":
+        energies = ("lj-mol-wat", "lj-mol-lip")
+        return (
+            NetworkSettings(kind="response", features=energies, per_bead=True),
+            TrainingSettings(batch_size=8, learning_rate=1e-2, epochs=500, anneal=True, members=5),
+        )
+    return NetworkSettings.model_validate({"kind": kind}), TrainingSettings()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from nnpmm.errors import ConfigError
 from nnpmm.permeation.metrics import compare
 from nnpmm.permeation.model_card import DataSummary, ModelCard, TrainingSettings
 from nnpmm.permeation.networks import NetworkSettings, create_network
-from nnpmm.permeation.regressor import Regressor, bead_factors
+from nnpmm.permeation.regressor import Regressor, bead_factors, feature_columns
 from nnpmm.permeation.scaling import MinMaxScaler, fit_scaler
 from nnpmm.permeation.splits import Split, make_split
 from nnpmm.permeation.training_data import TrainingData
@@ -82,15 +82,15 @@ def train(
         ConfigError: the data do not fit the network or the split, a feature cannot be scaled, or
             the training diverged; or a single frame.
     """
-    if network.n_features != len(data.feature_names):
-        raise ConfigError(
-            f"found data of {len(data.feature_names)} features for a network of "
-            f"{network.n_features}: set n_features"
-        )
+    seen = replace(
+        data,
+        features=data.features[:, :, feature_columns(network, data.feature_names)],
+        feature_names=network.features,
+    )
     split = make_split(settings.split, data.lipids, data.solutes, seed=settings.seed)
-    scaler = _scaler_of(data.features[split.train], data.feature_names, network)
+    scaler = _scaler_of(seen.features[split.train], seen.feature_names, network)
     training, validation = (
-        _samples(data.take(part), scaler, network) for part in (split.train, split.validation)
+        _samples(seen.take(part), scaler, network) for part in (split.train, split.validation)
     )
     modules, curves = [], []
     with torch.random.fork_rng(devices=[]):
@@ -102,7 +102,6 @@ def train(
     model = Regressor(
         ModelCard(
             network=network,
-            features=data.feature_names,
             minimum=tuple(scaler.minimum.tolist()),
             maximum=tuple(scaler.maximum.tolist()),
             training=settings,
@@ -215,10 +214,12 @@ def _measured(model: Regressor, data: TrainingData, split: Split) -> Regressor:
     metrics = {}
     for part, indices in split._asdict().items():
         samples = data.take(indices)
-        predicted = model.predict(samples.features, beads=samples.beads)
+        predicted = model.predict(samples.features, data.feature_names, beads=samples.beads)
         metrics[part] = compare(predicted, samples.labels)
     held = data.take(split.validation)
-    predicted, errors = model.predict_with_error(held.features, beads=held.beads)
+    predicted, errors = model.predict_with_error(
+        held.features, held.feature_names, beads=held.beads
+    )
     scale = calibrate(predicted - held.labels, errors, held.label_errors)
     changes = {"metrics": metrics, "error_scale": scale}
     return Regressor(model.card.model_copy(update=changes), model.networks)
