@@ -117,29 +117,30 @@ def _print_and_collect(found: Evaluation) -> dict[str, object]:
     from rich.console import Console
     from rich.table import Table
 
-    from nnpmm.permeation.evaluation import PARTS, polarity
+    from nnpmm.permeation.evaluation import polarity
 
-    unseen = [part if part in PARTS[:2] else "unseen" for part in found.parts]
-    groups = {
-        "part": found.parts,
-        "lipid": [f"{a} {b}" for a, b in zip(found.data.lipids, unseen, strict=True)],
-        "polarity": [f"{polarity(a)} {b}" for a, b in zip(found.data.solutes, unseen, strict=True)],
-    }
+    parts = found.by_part()
+    groups = {"part": {part: of_part.report_all() for part, of_part in parts.items()}}
+    for part in ("new", "test"):  # by lipid and polarity only what the training never saw
+        if part in parts:
+            data = parts[part].data
+            groups["lipid"] = parts[part].reports(data.lipids)
+            groups["polarity"] = parts[part].reports(map(polarity, data.solutes))
     table = Table(title="kcal/mol; errors in units of their prediction, 1 if right")
     table.add_column("samples")
     for name in ("n", "MAE", "RMSE", "largest", "R2", "Pearson", "Spearman", "errors"):
         table.add_column(name, justify="right")
-    record: dict[str, object] = {}
-    for by, names in groups.items():
-        reports = found.reports(names)
+    for reports in groups.values():
         for group, report in reports.items():
             m = report.metrics
             numbers = (m.mae, m.rmse, m.largest, m.r2, m.pearson, m.spearman)
             cells = ["-" if x is None else f"{x:.3f}" for x in (*numbers, report.calibration.rms)]
             table.add_row(group, str(m.samples), *cells, end_section=group == list(reports)[-1])
-        record[by] = {group: report.model_dump() for group, report in reports.items()}
     Console().print(table)
-    return record
+    return {
+        by: {group: report.model_dump() for group, report in reports.items()}
+        for by, reports in groups.items()
+    }
 
 
 def _draw(regressor: Regressor, found: Evaluation, data: Path, output: Path) -> None:

@@ -211,7 +211,7 @@ def feature_columns(network: NetworkSettings, names: tuple[str, ...]) -> list[in
     missing = [name for name in network.features if name not in names]
     if missing:
         raise ConfigError(
-            f"found the features {', '.join(names)}, the model needs {', '.join(missing)} too"
+            f"found the features {', '.join(names)}, the network needs {', '.join(missing)} too"
         )
     return [names.index(name) for name in network.features]
 

@@ -172,7 +172,7 @@ def test_attention_of_a_trained_model(trained):
         ((2, 6, 4), NAMES, "expected .samples, frames, 3"),
         ((2, 0, 3), NAMES, "at least one of each"),
         ((6, 3), NAMES, "expected .samples, frames, 3"),
-        ((2, 6, 3), ("a", "c", "d"), "features a, c, d, the model needs b too"),
+        ((2, 6, 3), ("a", "c", "d"), "features a, c, d, the network needs b too"),
     ],
 )
 def test_features_of_another_kind(trained, shape, names, words):
@@ -261,7 +261,7 @@ def test_weights_that_lack_a_layer(trained, tmp_path):
 
 def test_training_that_cannot_be():
     data = _samples()
-    with pytest.raises(ConfigError, match="features a, b, c, the model needs bondener, lj-mol-wat"):
+    with pytest.raises(ConfigError, match="a, b, c, the network needs bondener, lj-mol-wat"):
         train(data, NetworkSettings(), _quick())
     with pytest.raises(ConfigError, match="diverged in epoch 1"):
         labels = np.where(np.arange(40) >= 0, 1e39, 0.0)  # beyond single precision
