@@ -190,6 +190,7 @@ def test_predictions_as_a_table(evaluation):
 
 def test_more_frames_are_better(response):
     data = response_samples(dimers(105), seed=8, noise=3.0)
+    np.testing.assert_array_equal(first_frames(data, 5).features, data.features[:, :5])
     found = frames_study(response.model, data, [1, 5, 20])
     errors = [found[count].mae for count in (1, 5, 20)]
     assert errors[0] > 1.5 * errors[1] > 2.0 * errors[2]
