@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from network_cases import dimers, response_samples
 
 from nnpmm.errors import ConfigError
@@ -235,6 +236,15 @@ def test_figures(response, evaluation, tmp_path):
     assert all(axes.get_xlabel() for figure in figures for axes in figure.axes)
     drawn = figures[4].axes[0].lines[0]
     np.testing.assert_allclose(drawn.get_xdata(), [0.3, 1.2])
+
+
+def test_the_page_of_the_model_is_that_of_the_model():
+    """If this fails after a new training: python benchmarks/permeation_model_card.py."""
+    card = load_default_regressor().card
+    page = (ROOT / "docs" / "permeation-model.md").read_text()
+    assert f"`{card.data.sha256[:16]}`" in page
+    for part, metrics in card.metrics.items():
+        assert f"| {part} | {metrics.samples} | {metrics.mae:.3f} | {metrics.rmse:.3f} |" in page
 
 
 def test_the_model_that_comes_with_nnpmm():
