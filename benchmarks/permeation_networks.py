@@ -129,7 +129,7 @@ def measure(variant, folder, data, trimers, split):
     """What one trained network gets right and wrong."""
     model = load_regressor(folder)
     found = evaluate(model, variant.samples(data)).by_part()
-    record = {part: scores(of_part.report_all()) for part, of_part in found.items()}
+    record = {part: scores(of_part.report()) for part, of_part in found.items()}
     record["cpu_seconds"] = json.loads((folder / "training.json").read_text())["cpu_seconds"]
     if split == "random":
         counts = [n for n in (5, 10, 20, 35, 50, 75) if n < data.features.shape[1]]
@@ -137,7 +137,7 @@ def measure(variant, folder, data, trimers, split):
         by_count = frames_study(model, found["test"].data, counts)
         record["mae_by_frames"] = {count: m.mae for count, m in by_count.items()}
         if trimers is not None:
-            record["trimers"] = scores(evaluate(model, variant.samples(trimers)).report_all())
+            record["trimers"] = scores(evaluate(model, variant.samples(trimers)).report())
     return record
 
 

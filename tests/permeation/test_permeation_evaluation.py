@@ -16,8 +16,8 @@ from nnpmm.permeation.evaluation import (
     frames_study,
     part_of_samples,
     polarity,
-    predictions_table,
 )
+from nnpmm.permeation.evaluation_report import predictions_table, reports_by_group
 from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.figures import (
     attention_figure,
@@ -166,13 +166,18 @@ def test_parts_of_the_samples(response, evaluation, chains):
 
 
 def test_reports_are_those_of_the_card(response, evaluation):
-    reports = evaluation.reports(evaluation.parts)
+    reports = reports_by_group(evaluation)["part"]
     for part, metrics in response.model.card.metrics.items():
         assert reports[part].metrics == metrics
-    assert evaluation.report_all().metrics.samples == 105
+    assert evaluation.report().metrics.samples == 105
     by_part = evaluation.by_part()
     assert list(by_part) == ["train", "validation", "test"]
-    assert by_part["test"].report_all() == reports["test"]
+    assert by_part["test"].report() == reports["test"]
+
+
+def test_reports_where_nothing_is_unseen(evaluation):
+    reports = reports_by_group(evaluation.by_part()["train"])
+    assert list(reports["part"]) == ["train"] and reports["lipid"] == reports["polarity"] == {}
 
 
 @pytest.mark.parametrize(
