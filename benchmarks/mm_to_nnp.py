@@ -20,8 +20,8 @@ from matplotlib.figure import Figure
 
 import nnpmm
 from nnpmm.coupling import LAMBDA_NNP, Mechanical, nnp_derivative
-from nnpmm.freeenergy import forward_protocol, reverse_protocol, switch
-from nnpmm.ligands import molecule_from_smiles, parameterize, solvate
+from nnpmm.freeenergy import forward_protocol, reverse_protocol, reweight, switch
+from nnpmm.ligands import SolvatedSystem, molecule_from_smiles, parameterize, solvate
 
 TEMPERATURE, TIMESTEP = 300.0, 0.002  # K, ps; bonds to hydrogen are constrained
 KT = 8.31446261815324e-3 * TEMPERATURE
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--mbar-ps", type=float, default=40.0)
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
-    system, start = interpolated_ligand(arguments.smiles)
+    system, start = interpolated_ligand(ligand_in_water(arguments.smiles))
     forward = works(system, start, forward_protocol(CHANGES), arguments.switches, seed=1)
     reverse = works(system, start, reverse_protocol(CHANGES), arguments.switches, seed=2)
     bar = pymbar.bar(forward / KT, reverse / KT)
@@ -62,10 +62,14 @@ def main() -> None:
     plot(forward, reverse, estimates)
 
 
-def interpolated_ligand(smiles: str) -> tuple[openmm.System, openmm.State]:
-    """The interpolated system, and a state relaxed under the force field."""
+def ligand_in_water(smiles: str) -> SolvatedSystem:
+    """A small box under the force field."""
     molecule = molecule_from_smiles(smiles, seed=1)
-    box = solvate(molecule, parameterize(molecule), padding=0.6, nonbonded_cutoff=0.7, seed=1)
+    return solvate(molecule, parameterize(molecule), padding=0.6, nonbonded_cutoff=0.7, seed=1)
+
+
+def interpolated_ligand(box: SolvatedSystem) -> tuple[openmm.System, openmm.State]:
+    """The interpolated system, and a state relaxed under the force field."""
     coupling = Mechanical(interpolate=True, constraints="keep")
     model = nnpmm.load_model("ANI-2x", members=0)
     system = nnpmm.create_hybrid_system(
@@ -119,20 +123,15 @@ def works(
 
 def direct(system: openmm.System, start: openmm.State, n_steps: int) -> tuple[float, float]:
     """MBAR over equilibrium runs at each of LAMBDAS: difference and error, kJ/mol."""
-    samples = []
-    for seed, value in enumerate(LAMBDAS, start=11):
+    slopes: dict[float, list[float]] = {value: [] for value in LAMBDAS}
+    for seed, (value, found) in enumerate(slopes.items(), start=11):
         context = equilibrated(system, start, value, seed)
-        slopes = []
         for _ in range(n_steps // 50):
             context.getIntegrator().step(50)
-            slopes.append(nnp_derivative(context))
-        kept = pymbar.timeseries.subsample_correlated_data(np.array(slopes))
-        samples.append(np.array(slopes)[kept])
-        print(f"lambda {value:g}: {len(kept)} independent samples", flush=True)
-    reduced = np.outer(LAMBDAS, np.concatenate(samples)) / KT
-    mbar = pymbar.MBAR(reduced, [len(s) for s in samples])
-    result = mbar.compute_free_energy_differences()
-    return KT * result["Delta_f"][0, -1], KT * result["dDelta_f"][0, -1]
+            found.append(nnp_derivative(context))
+    result = reweight(slopes.pop(0.0), slopes.pop(1.0), temperature=TEMPERATURE, between=slopes)
+    print(f"independent samples: {result.independent_samples}", flush=True)
+    return result.difference, result.error
 
 
 def plot(forward: np.ndarray, reverse: np.ndarray, estimates: dict) -> None:

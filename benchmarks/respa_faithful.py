@@ -7,6 +7,7 @@ is given in its standard errors, which come from the scatter of replicas, pooled
 Settings: see respa.py. Every replica is written when it is done, so the run goes on after a kill.
 Prints a table; writes results/respa_faithful.json and docs/images/respa-faithful.png.
 Usage: python benchmarks/respa_faithful.py [--replicas 4] [--ps 12] [--scratch respa-replicas]
+    [--only kept]
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("--replicas", type=int, default=4)
     parser.add_argument("--ps", type=float, default=12.0)
     parser.add_argument("--scratch", type=Path, default=Path("respa-replicas"))
+    parser.add_argument("--only", choices=("free", "kept"), help="run these, report what is there")
     arguments = parser.parse_args()
     arguments.scratch.mkdir(parents=True, exist_ok=True)
     box = benzene_box(padding=0.6, cutoff=0.7)
@@ -60,15 +62,17 @@ def main() -> None:
     found: dict[str, list[list[float] | None]] = {name: [] for name in TESTED}
     for replica in range(arguments.replicas):
         for name, setting in TESTED.items():
+            wanted = arguments.only in (None, "kept" if setting.kept else "free")
             path = arguments.scratch / f"{name.replace('/', '_').replace(' ', '_')}-{replica}.json"
-            if not path.exists():
+            if wanted and not path.exists():
                 begin = time.monotonic()
                 row = run(box, networks, setting, arguments.ps, seed=replica + 1)
                 path.write_text(json.dumps(row))
                 print(
                     f"{name:26s}{replica:3d} {time.monotonic() - begin:7.0f} s  {row}", flush=True
                 )
-            found[name].append(json.loads(path.read_text()))
+            if path.exists():
+                found[name].append(json.loads(path.read_text()))
     table = compare(found)
     report(table)
     settings = {"atoms": box.topology.getNumAtoms(), "ps": arguments.ps, "units": UNITS}

@@ -86,8 +86,9 @@ def benzene_box(padding: float = 1.0, cutoff: float = 0.9) -> Box:
         )
         for constrain in (False, True)
     )
+    positions = relaxed(free.system, kept.positions, kept.box_vectors)
     return Box(
-        kept.topology, kept.positions, kept.box_vectors, kept.ligand_atoms, free.system, kept.system
+        kept.topology, positions, kept.box_vectors, kept.ligand_atoms, free.system, kept.system
     )
 
 
@@ -97,7 +98,19 @@ def hsp90_box() -> Box:
     topology, flexible, positions, box = read(kind, stem, constraints=None)
     constrained = read(kind, stem)[1]
     region = nnpmm.select_atoms(topology, selection)
-    return Box(topology, positions, box, region, flexible, constrained)
+    return Box(topology, relaxed(flexible, positions, box), box, region, flexible, constrained)
+
+
+def relaxed(system: openmm.System, positions: Any, box: Any) -> Any:
+    """Return positions minimised with the force field alone."""
+    context = openmm.Context(
+        system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("CPU")
+    )
+    if box is not None:
+        context.setPeriodicBoxVectors(*box)
+    context.setPositions(positions)
+    openmm.LocalEnergyMinimizer.minimize(context, 10, 500)
+    return context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer)
 
 
 class Networks:
@@ -145,7 +158,7 @@ def create_context(
     if box.box is not None:
         context.setPeriodicBoxVectors(*box.box)
     context.setPositions(box.positions)
-    openmm.LocalEnergyMinimizer.minimize(context, 100, 50)
+    context.applyConstraints(1e-6)
     context.setVelocitiesToTemperature(TEMPERATURE, seed)
     return context
 

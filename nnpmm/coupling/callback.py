@@ -15,7 +15,7 @@ from nnpmm.coupling.whole import WholeRegion
 from nnpmm.errors import SimulationError
 from nnpmm.models.protocol import Evaluator
 
-__all__ = ["NON_FINITE_ENERGY", "BoxCallback", "RegionCallback"]
+__all__ = ["NON_FINITE_ENERGY", "BoxCallback", "RegionCallback", "check_span"]
 
 NON_FINITE_ENERGY = "the network returned a non-finite energy; take a smaller time step"
 _log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class RegionCallback:
             box = state.getPeriodicBoxVectors(asNumpy=True)._value
             positions = self._whole(positions, box)
             if self.exact_to_half_box:
-                _check_span(positions, box)
+                check_span(positions, box)
         energy, forces = _finite(*self.evaluator(positions))
         return weight * energy, weight * forces
 
@@ -113,7 +113,12 @@ def _finite(energy: float, forces: NDArray[np.float64]) -> EnergyAndForces:
     return energy, forces
 
 
-def _check_span(positions: NDArray[np.float64], box: NDArray[np.float64]) -> None:
+def check_span(positions: NDArray[np.float64], box: NDArray[np.float64]) -> None:
+    """Check that a region (n, 3) is less than half as wide as its box (3, 3), both in nm.
+
+    Raises:
+        SimulationError: it is not.
+    """
     span = np.ptp(positions, axis=0) / np.diag(box)
     if (span >= 0.5).any():
         raise SimulationError(

@@ -5,11 +5,15 @@ from nnpmm.integrators.masses import apply_hydrogen_mass, scale_masses
 from nnpmm.integrators.respa import RespaIntegrator, create_respa_integrator
 from nnpmm.integrators.splitting import Level
 from nnpmm.integrators.time_scales import split_time_scales
+from nnpmm.integrators.watchdog import RespaWatchdog, WatchdogRanges, WatchdogReading
 
 __all__ = [
     "InnerPotential",
     "Level",
     "RespaIntegrator",
+    "RespaWatchdog",
+    "WatchdogRanges",
+    "WatchdogReading",
     "apply_hydrogen_mass",
     "create_respa_integrator",
     "fit_inner_potential",

@@ -37,6 +37,7 @@ __all__ = [
     "StageConfig",
     "StagesConfig",
     "WarmupConfig",
+    "WatchdogConfig",
     "count_steps",
     "load_config",
     "parse_config",
@@ -115,6 +116,15 @@ class EnsembleConfig(Section):
     barostat_interval: int = Field(25, ge=1, description="steps between volume moves under NPT")
 
 
+class WatchdogConfig(Section):
+    """Looks at the gap between the network and what stands in for it, and at the region's bonds."""
+
+    interval: Time = Field(0.5, gt=0, description="time between looks, in ps")
+    stop: bool = Field(
+        False, description="end the run where several time steps are not valid; otherwise warn"
+    )
+
+
 class IntegratorConfig(Section):
     """Time integration: one time step, or several."""
 
@@ -150,6 +160,10 @@ class IntegratorConfig(Section):
         "force-field",
         description="respa: what stands in for the network in the inner steps: the force field's "
         "bonded terms, terms fitted to its Hessian, or the first network of the ensemble",
+    )
+    watchdog: WatchdogConfig | None = Field(
+        WatchdogConfig(),
+        description="respa: looks whether several time steps are valid; null: does not look",
     )
 
     @model_validator(mode="after")
@@ -287,6 +301,8 @@ class ProtocolConfig(Section):
                 yield f"stages.{name}.length", stage.length
         for name in ("trajectory_interval", "log_interval", "checkpoint_interval"):
             yield f"output.{name}", getattr(self.output, name)
+        if self.integrator.type == "respa" and self.integrator.watchdog is not None:
+            yield "integrator.watchdog.interval", self.integrator.watchdog.interval
 
     @model_validator(mode="before")
     @classmethod

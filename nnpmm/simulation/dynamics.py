@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from openmm import unit
 
 from nnpmm.errors import SimulationError
+from nnpmm.integrators import RespaWatchdog
 from nnpmm.simulation.checkpoint import write_checkpoint
 from nnpmm.simulation.config import ProtocolConfig, count_steps
 from nnpmm.simulation.energy_log import (
@@ -78,6 +79,7 @@ class Recorder:
     thermometer: Thermometer
     display: ProgressDisplay
     stop: StopFlag
+    watchdog: RespaWatchdog | None = None
     trajectory: TrajectoryWriter | None = None
     serial: int = 0
     frames: int = 0
@@ -136,6 +138,8 @@ class StageLoop:
         self._frame_every = count_steps(output.trajectory_interval, dt)
         self._checkpoint_every = count_steps(output.checkpoint_interval, dt)
         self._ramp_every = ramp_interval(stage)
+        watched = settings.integrator.watchdog if recorder.watchdog is not None else None
+        self._watch_every = None if watched is None else count_steps(watched.interval, dt)
         self._chunk = 1
         self._clock = 0.0  # seconds spent stepping and writing in this process
         self._first_step = step
@@ -169,6 +173,8 @@ class StageLoop:
         intervals = [self._log_every, self._checkpoint_every, self._ramp_every]
         if self.stage.writes_frames:
             intervals.append(self._frame_every)
+        if self._watch_every is not None:
+            intervals.append(self._watch_every)
         return min(self.stage.n_steps, *((self.step // n + 1) * n for n in intervals))
 
     def _advance(self) -> int:
@@ -191,11 +197,12 @@ class StageLoop:
         return n_steps
 
     def _write_due(self) -> None:
-        """Write the frame, the row and the checkpoint that are due, in this order."""
+        """Look, and write the frame, the row and the checkpoint that are due, in this order."""
         writer = self.recorder.trajectory if self.stage.writes_frames else None
         frame_due = writer is not None and self.step % self._frame_every == 0
         log_due = self.step % self._log_every == 0
-        if frame_due or log_due:
+        watch_due = self._watch_every is not None and self.step % self._watch_every == 0
+        if frame_due or log_due or watch_due:
             periodic = self.context.getSystem().usesPeriodicBoundaryConditions()
             state = self.context.getState(
                 positions=True, energy=log_due, enforcePeriodicBox=periodic
@@ -205,6 +212,8 @@ class StageLoop:
             )
             _require_finite(self.stage.name, self.step, positions=positions)
             box = _box(state, periodic)
+            if watch_due and self.recorder.watchdog is not None:
+                self.recorder.watchdog.check(positions, box, step=self.step)
             if log_due:  # before the frame: a state that is refused leaves no frame behind
                 self._log(state, positions, box)
             if frame_due and writer is not None:

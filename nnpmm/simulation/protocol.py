@@ -18,7 +18,7 @@ from nnpmm.simulation.checkpoint import CheckpointRecord, load_state, read_recor
 from nnpmm.simulation.config import ProtocolConfig, count_steps
 from nnpmm.simulation.dynamics import Recorder, Snapshot, StageLoop, snapshot
 from nnpmm.simulation.energy_log import EnergyLog, RegionMonitor, Thermometer
-from nnpmm.simulation.integration import check_integrator
+from nnpmm.simulation.integration import check_integrator, create_watchdog
 from nnpmm.simulation.interrupts import StopFlag, stop_on_signals
 from nnpmm.simulation.minimization import minimize
 from nnpmm.simulation.platforms import choose_platform
@@ -251,6 +251,9 @@ class _Run:
                 thermometer=Thermometer(prepared.system),
                 display=display,
                 stop=stop,
+                watchdog=create_watchdog(
+                    prepared.system, prepared.topology, prepared.region, self.settings
+                ),
                 serial=0 if record is None else record.serial,
                 frames=0 if record is None else record.frames,
             )

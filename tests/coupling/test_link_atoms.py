@@ -251,7 +251,7 @@ def test_charges_far_from_an_integer(case):
 
 
 def test_python_transport_alone():
-    with pytest.raises(ConfigError, match=r"with interpolate or link_atoms, allowed: 'python'"):
+    with pytest.raises(ConfigError, match=r"link_atoms or a network .*allowed: 'python'"):
         Mechanical(transport="torch", link_atoms=True)
 
 

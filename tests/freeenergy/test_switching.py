@@ -6,45 +6,16 @@ import numpy as np
 import openmm
 import pymbar
 import pytest
-from openmm import app
+from stiff_bond import K_MM, K_NNP, KT, LENGTH, exact_difference, interpolated_bond
 
-from nnpmm import create_hybrid_system
-from nnpmm.coupling import LAMBDA_NNP, Mechanical
+from nnpmm.coupling import LAMBDA_NNP
 from nnpmm.errors import ConfigError, ForceFieldError
 from nnpmm.freeenergy import forward_protocol, reverse_protocol, switch
-from nnpmm.models import FunctionModel
-
-KT = 2.4943387854  # kJ/mol at 300 K
-K_MM, K_NNP, LENGTH = 4e4, 1.6e5, 0.11
-
-
-def stiff_bond(positions, numbers, charge):
-    """k/2 (r - r0)^2 of the only bond, with the network's force constant."""
-    bond = positions[1] - positions[0]
-    r = np.linalg.norm(bond)
-    pull = K_NNP * (r - LENGTH) / r * bond
-    return 0.5 * K_NNP * (r - LENGTH) ** 2, np.array([pull, -pull])
 
 
 @pytest.fixture(scope="module")
 def system():
-    """Carbon monoxide without charges whose bond the network makes four times as stiff."""
-    topology, mm = app.Topology(), openmm.System()
-    residue = topology.addResidue("MOL", topology.addChain())
-    nonbonded, bonds = openmm.NonbondedForce(), openmm.HarmonicBondForce()
-    atoms = []
-    for symbol, charge in (("C", 0.1), ("O", -0.1)):
-        atoms.append(topology.addAtom(symbol, app.Element.getBySymbol(symbol), residue))
-        mm.addParticle(12.0)
-        nonbonded.addParticle(charge, 0.3, 0.4)
-    topology.addBond(*atoms)
-    nonbonded.addException(0, 1, 0.0, 1.0, 0.0)
-    bonds.addBond(0, 1, LENGTH, K_MM)
-    mm.addForce(nonbonded)
-    mm.addForce(bonds)
-    coupling = Mechanical(interpolate=True)
-    model = FunctionModel(stiff_bond, "stiff bond")
-    return create_hybrid_system(mm, topology, [0, 1], model, coupling=coupling)
+    return interpolated_bond()
 
 
 def context_of(system, seed, value):
@@ -56,13 +27,6 @@ def context_of(system, seed, value):
     context.setParameter(LAMBDA_NNP, value)
     context.setVelocitiesToTemperature(300, seed)
     return context
-
-
-def exact_difference():
-    """-kT ln of the ratio of the integrals of r^2 exp(-V/kT), kJ/mol."""
-    r = np.linspace(0.05, 0.17, 20001)
-    integrals = [np.sum(r**2 * np.exp(-0.5 * k * (r - LENGTH) ** 2 / KT)) for k in (K_MM, K_NNP)]
-    return -KT * np.log(integrals[1] / integrals[0])
 
 
 def works(system, protocol, seed, n_switches):

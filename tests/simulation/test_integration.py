@@ -7,11 +7,11 @@ import openmm
 import pytest
 
 from nnpmm.coupling import INNER_NNP_FORCE_NAME, NEGATED_MM_FORCE_NAME, NNP_FORCE_NAME
-from nnpmm.errors import ConfigError
-from nnpmm.integrators import RespaIntegrator
+from nnpmm.errors import ConfigError, SimulationError
+from nnpmm.integrators import RespaIntegrator, WatchdogRanges
 from nnpmm.simulation import parse_config, run
 from nnpmm.simulation.energy_log import read_log
-from nnpmm.simulation.integration import check_integrator
+from nnpmm.simulation.integration import check_integrator, create_watchdog
 from nnpmm.simulation.platforms import choose_platform
 from nnpmm.simulation.runner import prepare_system
 from nnpmm.simulation.stages import create_stage_context, plan_stages
@@ -25,7 +25,7 @@ def settings(integrator=RESPA, *, region=None, system=None, **changes):
         {
             "system": built | (system or {}),
             "region": {"model": "ANI-1x", "members": [0, 1]} | (region or {}),
-            "integrator": integrator,
+            "integrator": {"watchdog": {"interval": "0.02 ps"}} | integrator,
             "stages": {
                 "minimize": {"max_iterations": 20},
                 "warmup": {"length": "0.02 ps"},
@@ -43,16 +43,39 @@ def settings(integrator=RESPA, *, region=None, system=None, **changes):
 
 
 def test_a_run_goes_from_start_to_report(tmp_path):
-    config = settings(ensemble={"type": "NPT"})
-    config = config.model_copy(
-        update={"output": config.output.model_copy(update={"directory": tmp_path / "run"})}
-    )
+    config = in_folder(settings(ensemble={"type": "NPT"}), tmp_path / "run")
     assert config.timestep == pytest.approx(0.002)
     result = run(config, progress=False)
     _, log = read_log(result.log)
     assert np.isfinite(log["nnp_energy_kj_mol"]).all()
     assert len(log["step"]) == 4
     assert result.report.is_file()
+
+
+def in_folder(config, folder):
+    output = config.output.model_copy(update={"directory": folder})
+    return config.model_copy(update={"output": output})
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_a_run_is_watched(tmp_path, monkeypatch, caplog, stop):
+    """With a range that no molecule stays in: a warning, or the end."""
+    monkeypatch.setattr(WatchdogRanges.__init__, "__defaults__", (1e-6, 1.5, 1.2))
+    watched = RESPA | {"watchdog": {"interval": "0.02 ps", "stop": stop}}
+    config = in_folder(settings(watched), tmp_path / "run")
+    if stop:
+        with pytest.raises(SimulationError, match="step 10: the network is far from its stand-in"):
+            run(config, progress=False)
+        return
+    run(config, progress=False)
+    assert "the network is far from its stand-in" in caplog.text
+
+
+def test_nobody_watches_single_steps_or_where_it_is_not_wanted():
+    for integrator in ({"type": "langevin"}, RESPA | {"watchdog": None}):
+        config = settings(integrator)
+        prepared = prepare_system(config)
+        assert create_watchdog(prepared.system, prepared.topology, prepared.region, config) is None
 
 
 @pytest.mark.parametrize(

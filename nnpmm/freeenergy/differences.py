@@ -1,0 +1,182 @@
+"""Energies of the network and of the force field on saved frames of a trajectory."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import openmm
+from numpy.typing import NDArray
+from openmm import unit
+from openmm.app import Topology
+
+from nnpmm.coupling import (
+    NNP_FORCE_NAME,
+    REGION_MM_FORCE_NAME,
+    BoundRegion,
+    Mechanical,
+    bind_region,
+    create_hybrid_system,
+)
+from nnpmm.coupling.callback import NON_FINITE_ENERGY, check_span
+from nnpmm.coupling.whole import WholeRegion
+from nnpmm.errors import ConfigError, ForceFieldError, SimulationError
+from nnpmm.models.protocol import Potential
+from nnpmm.units import in_md_units
+
+__all__ = ["region_differences"]
+
+_BATCH = 256  # geometries that the network is handed at once, to bound its memory
+
+_Frame = tuple[NDArray[np.float64], NDArray[np.float64] | None]
+
+
+def region_differences(
+    mm_system: openmm.System,
+    topology: Topology,
+    region: Sequence[int] | NDArray[np.int64],
+    model: Potential,
+    *,
+    positions: Iterable[Any],
+    boxes: Iterable[Any] | None = None,
+    link_atoms: bool = False,
+) -> NDArray[np.float64]:
+    """Return V_NNP(region) - V_MM(region) of frames, the network evaluated in batches.
+
+    What `nnpmm.coupling.nnp_derivative` returns for one context, for a trajectory: the force
+    field's part in double precision, the network's in its own. The region is made whole first, so
+    that frames may be wrapped into the box in any way. With several regions, each with its model,
+    add up what this returns for each.
+
+    Constrained bonds to hydrogen are taken as constrained under both potentials, as by
+    ``Mechanical(constraints="keep")``.
+
+    Args:
+        mm_system: the force field's system, before any coupling.
+        topology: that it was made from, with elements.
+        region: 0-based indices of the region's atoms.
+        model: the network.
+        positions: the frames, each (n_atoms, 3) with all atoms of the system, nm or Quantity; an
+            array (k, n_atoms, 3), or anything that yields one after the other.
+        boxes: periodic box vectors of each frame as rows of a lower triangular matrix (3, 3), nm
+            or Quantity; needed for a periodic system and refused for another.
+        link_atoms: cap the region where it cuts C-C bonds, as ``Mechanical(link_atoms=True)``.
+
+    Returns:
+        The differences (k,) in kJ/mol, without the network's atomic self energies.
+
+    Raises:
+        ForceFieldError: the system is a hybrid one, or holds a force that cannot be coupled.
+        RegionError: the region is empty, cuts a bond, or the model cannot describe it.
+        ConfigError: no frames, boxes missing, too many or too few, or arrays of another shape.
+        SimulationError: an energy or position is not finite, or the region spans half the box.
+    """
+    bound, force_field = _both_descriptions(mm_system, topology, region, model, link_atoms)
+    join = WholeRegion(len(bound.atoms), bound.bonded_rows)
+    mm_energies, geometries = [], []
+    periodic = mm_system.usesPeriodicBoundaryConditions()
+    for frame, box in _frames(positions, boxes, mm_system.getNumParticles(), periodic=periodic):
+        if box is not None:
+            frame[bound.atoms] = join(frame[bound.atoms], box)
+            check_span(frame[bound.atoms], box)
+        mm_energies.append(_energy(force_field, frame, box))
+        geometries.append(frame[bound.atoms])
+    if not geometries:
+        raise ConfigError("found no frames, expected at least one")
+    starts = range(0, len(geometries), _BATCH)
+    batches = (np.array(geometries[start : start + _BATCH]) for start in starts)
+    found = np.concatenate([bound.evaluator.batch(batch).energies for batch in batches])
+    found = found - mm_energies
+    if not np.isfinite(found).all():
+        frame_index = int(np.argmin(np.isfinite(found)))
+        raise SimulationError(f"frame {frame_index}: {NON_FINITE_ENERGY}, or leave the frame out")
+    return np.asarray(found)
+
+
+def _both_descriptions(
+    mm_system: openmm.System,
+    topology: Topology,
+    region: Sequence[int] | NDArray[np.int64],
+    model: Potential,
+    link_atoms: bool,
+) -> tuple[BoundRegion, openmm.Context]:
+    """Return the network bound to a region, and a context of the force field's terms inside it."""
+    if any(force.getName() == NNP_FORCE_NAME for force in mm_system.getForces()):
+        raise ForceFieldError(
+            "found a network in the system, expected the MM system before coupling; with several "
+            "regions add up the differences of each"
+        )
+    coupling = Mechanical(interpolate=True, constraints="keep", link_atoms=link_atoms)
+    hybrid = create_hybrid_system(mm_system, topology, region, model, coupling=coupling)
+    atoms = np.unique(np.asarray(region, dtype=np.int64))
+    bound = bind_region(mm_system, topology, atoms, model, link_atoms=link_atoms)
+    for index in reversed(range(hybrid.getNumForces())):
+        force = hybrid.getForce(index)
+        if force.getName() == REGION_MM_FORCE_NAME:
+            force.setGlobalParameterDefaultValue(0, 0.0)  # lambda_nnp: all of the force field
+        else:
+            hybrid.removeForce(index)
+    # Double precision, and fast enough for the few terms of a region.
+    platform = openmm.Platform.getPlatformByName("Reference")
+    return bound, openmm.Context(hybrid, openmm.VerletIntegrator(0.001), platform)
+
+
+def _energy(
+    context: openmm.Context, positions: NDArray[np.float64], box: NDArray[np.float64] | None
+) -> float:
+    if box is not None:
+        context.setPeriodicBoxVectors(*box)
+    context.setPositions(positions)
+    energy = context.getState(energy=True).getPotentialEnergy()
+    return float(energy.value_in_unit(unit.kilojoule_per_mole))
+
+
+def _frames(
+    positions: Iterable[Any], boxes: Iterable[Any] | None, n_atoms: int, *, periodic: bool
+) -> Iterator[_Frame]:
+    """Yield each frame's positions (n_atoms, 3), a copy, and reduced box (3, 3) in nm, checked."""
+    if periodic != (boxes is not None):
+        raise ConfigError(
+            "found no boxes, a periodic system needs the box vectors of every frame"
+            if periodic
+            else "found boxes for a system without a periodic box; leave them out"
+        )
+    pairs = zip(positions, itertools.repeat(None)) if boxes is None else _paired(positions, boxes)
+    for index, (raw, raw_box) in enumerate(pairs):
+        frame = _array(raw, (n_atoms, 3), f"frame {index}: found positions")
+        box = None if raw_box is None else _reduced_box(raw_box, f"frame {index}")
+        yield frame, box
+
+
+def _paired(positions: Iterable[Any], boxes: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    missing = object()
+    for index, (frame, box) in enumerate(
+        itertools.zip_longest(positions, boxes, fillvalue=missing)
+    ):
+        if frame is missing or box is missing:
+            absent = "positions" if frame is missing else "boxes"
+            raise ConfigError(f"found no {absent} of frame {index}, expected as many as the others")
+        yield frame, box
+
+
+def _array(raw: Any, shape: tuple[int, int], found: str) -> NDArray[np.float64]:
+    array = np.array(in_md_units(raw, unit.nanometer), dtype=np.float64)
+    if array.shape != shape:
+        raise ConfigError(f"{found} of shape {array.shape}, expected {shape}")
+    return array
+
+
+def _reduced_box(raw: Any, where: str) -> NDArray[np.float64]:
+    """Return box vectors in OpenMM's reduced form, which rounding in files may just miss."""
+    a, b, c = box = _array(raw, (3, 3), f"{where}: found a box")
+    if np.triu(box, 1).any() or not (np.diag(box) > 0).all():
+        raise ConfigError(
+            f"{where}: found the box vectors {box.tolist()}, allowed: rows of a lower triangular "
+            "matrix with lengths above 0 on its diagonal; turn box and positions, as mdtraj does"
+        )
+    b -= np.round(b[0] / a[0]) * a
+    c -= np.round(c[1] / b[1]) * b
+    c -= np.round(c[0] / a[0]) * a
+    return box

@@ -1,0 +1,195 @@
+"""How far the network is from its fast stand-in, inside a region.
+
+With multiple time steps the slow force on the region is F_NNP - F_in, of the network less its
+stand-in, and one slow kick lasts a whole outer step dt. Its size against thermal momentum,
+
+    kick^2 = 1/f sum_i dt^2 |F_i|^2 / (m_i kT),    f degrees of freedom,
+
+is what the scheme lives on: for an oscillator of frequency w, w_s of it slow (w_s^2 + w_fast^2 =
+w^2), it is (w_s dt) (w_s / w) in the mean, and the impulse method needs w_s dt < 2 (Tuckerman,
+Berne, Martyna, J. Chem. Phys. 1992, 97, 1990). A constraint takes up the forces along it, so they
+do not count.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import openmm
+from numpy.typing import NDArray
+from openmm import unit
+
+from nnpmm.coupling import INNER_NNP_FORCE_NAME, NEGATED_MM_FORCE_NAME, NNP_FORCE_NAME
+from nnpmm.errors import ConfigError, ModelError, RegionError, SimulationError
+
+__all__ = ["Gap", "GapMeter"]
+
+_GAS_CONSTANT = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(unit.kilojoule_per_mole / unit.kelvin)
+
+
+@dataclass(frozen=True, eq=False)
+class Gap:
+    """Network minus stand-in at one geometry.
+
+    Attributes:
+        energy: V_NNP - V_in, kJ/mol; its changes mean something, itself it does not.
+        forces: on the region's atoms, what constraints take up left out, (n, 3), kJ/mol/nm.
+        rms_force: root mean square of their lengths, kJ/mol/nm.
+        kick: root mean square change of momentum in one outer step, for each degree of freedom, in
+            units of the thermal momentum sqrt(m kT).
+        worst: row of the atom with the largest share in it.
+    """
+
+    energy: float
+    forces: NDArray[np.float64]
+    rms_force: float
+    kick: float
+    worst: int
+
+
+class GapMeter:
+    """Measures the gap of a hybrid system, with one evaluation of the network each time.
+
+    It holds copies of the network and of what is taken off beside it, in a context of their own, so
+    that it disturbs no simulation and no other slow force comes in.
+
+    Args:
+        system: made with ``Mechanical(time_scales="respa")``.
+        region: indices of its atoms (several regions count as one), (n,).
+        timestep: the outer one, ps.
+        temperature: K.
+
+    Raises:
+        ConfigError: the system has no such forces.
+        ModelError: the network cannot be copied.
+        RegionError: the region is empty, or not the network's.
+    """
+
+    def __init__(
+        self,
+        system: openmm.System,
+        region: NDArray[np.int64],
+        *,
+        timestep: float,
+        temperature: float,
+    ) -> None:
+        self._region, self._timestep = region, timestep
+        self._kt = _GAS_CONSTANT * temperature
+        self._context = _slow_context(system)
+        _check_region(system, region)
+        masses = np.array([system.getParticleMass(int(i))._value for i in region])
+        self._inverse_masses = np.divide(1, masses, out=np.zeros_like(masses), where=masses > 0)
+        self._constraints = _inner_constraints(system, region)
+        self._freedom = max(3 * int((masses > 0).sum()) - len(self._constraints), 1)
+
+    def measure(self, positions: NDArray[np.float64], box: NDArray[np.float64] | None) -> Gap:
+        """Return the gap at positions (n_atoms, 3) of the whole system and box (3, 3), nm.
+
+        Raises:
+            SimulationError: the network cannot be evaluated there.
+        """
+        if box is not None:
+            self._context.setPeriodicBoxVectors(*box)
+        self._context.setPositions(positions)
+        try:
+            state = self._context.getState(energy=True, forces=True)
+        except openmm.OpenMMException as error:  # the text of what the network raised
+            reason = " ".join(str(error).split())
+            raise SimulationError(f"cannot watch the network: {reason}") from error
+        forces = state.getForces(asNumpy=True)._value[self._region]
+        forces = self._unconstrained(forces, self._bond_vectors(positions, box))
+        squares = (forces**2).sum(axis=1)
+        shares = squares * self._inverse_masses
+        return Gap(
+            energy=float(state.getPotentialEnergy()._value),
+            forces=forces,
+            rms_force=float(np.sqrt(squares.mean())),
+            kick=self._timestep * float(np.sqrt(shares.sum() / (self._freedom * self._kt))),
+            worst=int(shares.argmax()),
+        )
+
+    def _bond_vectors(
+        self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
+        """Return unit vectors along the region's constraints, (m, 3)."""
+        region = positions[self._region]
+        vectors = region[self._constraints[:, 0]] - region[self._constraints[:, 1]]
+        if box is not None:
+            for axis in (2, 1, 0):  # nearest image in OpenMM's lower triangular box
+                vectors -= np.round(vectors[:, axis] / box[axis, axis])[:, None] * box[axis]
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1)[:, None])
+
+    def _unconstrained(
+        self, forces: NDArray[np.float64], directions: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the forces (n, 3) less those that would change a constrained length.
+
+        F - J^T (J M^-1 J^T)^-1 J M^-1 F, J the gradients of the constrained lengths.
+        """
+        n_constraints = len(directions)
+        rows = np.arange(n_constraints)
+        gradients = np.zeros((n_constraints, len(forces), 3))
+        gradients[rows, self._constraints[:, 0]] = directions
+        gradients[rows, self._constraints[:, 1]] = -directions
+        weighted = gradients * self._inverse_masses[:, None]
+        matrix = np.einsum("kia,lia->kl", weighted, gradients)
+        multipliers = np.linalg.solve(matrix, np.einsum("kia,ia->k", weighted, forces))
+        return np.asarray(forces - np.einsum("k,kia->ia", multipliers, gradients))
+
+
+def _slow_context(system: openmm.System) -> openmm.Context:
+    """Return a context of the networks and of what is taken off beside them, in double."""
+    names = {force.getName() for force in system.getForces()}
+    if NNP_FORCE_NAME not in names or not names & {NEGATED_MM_FORCE_NAME, INNER_NNP_FORCE_NAME}:
+        raise ConfigError(
+            "found a system without a stand-in for the network, expected one made with "
+            'coupling=Mechanical(time_scales="respa")'
+        )
+    slow = openmm.System()
+    for _ in range(system.getNumParticles()):
+        slow.addParticle(1.0)
+    for force in system.getForces():
+        # A network that stands in for another is taken off inside the other's force already.
+        if force.getName() in (NNP_FORCE_NAME, NEGATED_MM_FORCE_NAME):
+            slow.addForce(_copy(force))
+    platform = openmm.Platform.getPlatformByName("Reference")
+    return openmm.Context(slow, openmm.VerletIntegrator(0.001), platform)
+
+
+def _check_region(system: openmm.System, region: NDArray[np.int64]) -> None:
+    described = {
+        atom
+        for force in system.getForces()
+        if type(force) is openmm.PythonForce and force.getName() == NNP_FORCE_NAME
+        for atom in force.getParticles()
+    }
+    strangers = set(region.tolist()) - described
+    # The other transports do not tell their atoms.
+    if region.size == 0 or (described and strangers):
+        raise RegionError(
+            f"found {region.size} atoms to watch, {len(strangers)} of them outside the network's "
+            "regions; give the atoms that create_hybrid_system was given"
+        )
+
+
+def _copy(force: openmm.Force) -> openmm.Force:
+    try:
+        return copy.deepcopy(force)
+    except openmm.OpenMMException as error:
+        raise ModelError(
+            "the network cannot be copied, as watching it needs; define its function at the top "
+            "level of a module"
+        ) from error
+
+
+def _inner_constraints(system: openmm.System, region: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return constraints inside the region as pairs of its rows, (m, 2)."""
+    rows: dict[Any, int] = {atom: row for row, atom in enumerate(region.tolist())}
+    pairs = (
+        system.getConstraintParameters(index)[:2] for index in range(system.getNumConstraints())
+    )
+    found = [(rows[i], rows[j]) for i, j in pairs if i in rows and j in rows]
+    return np.array(found, dtype=np.int64).reshape(-1, 2)
