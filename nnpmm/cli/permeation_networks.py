@@ -1,0 +1,114 @@
+"""``nnpmm permeation train`` and ``evaluate``: networks from features to free energies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from nnpmm.permeation.training_data import TrainingData
+
+__all__ = ["evaluate", "train"]
+
+_Data = Annotated[Path, typer.Option("--data", "-d", help="Folder of the data set.")]
+_Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+_DATA = Path("permeation-data")
+
+
+def train(
+    data: _Data = _DATA,
+    network: Annotated[
+        str, typer.Option(help="model-l, model-la, dnn (as published) or response.")
+    ] = "response",
+    split: Annotated[
+        str, typer.Option(help="random, solute, lipid:NAME,... or beads:TYPE,... (left out).")
+    ] = "random",
+    seed: Annotated[int, typer.Option(help="Of the split, the weights and the batches.")] = 1,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a setting of the training, as in --set epochs=200."),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the model.")] = Path(
+        "permeation-model"
+    ),
+    overwrite: _Overwrite = False,
+    debug: _Debug = False,
+) -> None:
+    """Train a network on a data set; the published protocol is the default of those published."""
+    import torch
+
+    from nnpmm.cli.progress import count_bar
+    from nnpmm.permeation import training
+    from nnpmm.permeation.figures import learning_figure
+    from nnpmm.permeation.protocol import changed_settings, parse_changes
+    from nnpmm.permeation.recipes import recipe
+    from nnpmm.permeation.regressor import MODEL_FILE, save_regressor
+
+    architecture, protocol = recipe(network)
+    wanted = {**parse_changes(set_ or []), "split": split, "seed": seed}
+    settings = changed_settings(protocol, **wanted)
+    _refuse_existing(output / MODEL_FILE, overwrite)
+    samples = _read_samples(data)
+    torch.set_num_threads(1)  # small networks: more threads are slower, and change the sums
+    with count_bar("epochs") as tell:
+        result = training.train(samples, architecture, settings, progress=tell)
+    save_regressor(result.model, output)
+    learning_figure(result.curves, result.model.card.kept_epochs).savefig(output / "learning.png")
+    for part, metrics in result.model.card.metrics.items():
+        r2 = "-" if metrics.r2 is None else f"{metrics.r2:.4f}"
+        typer.echo(
+            f"{part}: {metrics.samples} samples, MAE {metrics.mae:.3f}, RMSE {metrics.rmse:.3f}, "
+            f"largest {metrics.largest:.2f} kcal/mol, R2 {r2}"
+        )
+    typer.echo(f"model and learning curve in {output}")
+
+
+def evaluate(
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", "-m", help="Folder of a model; that of nnpmm if left out."),
+    ] = None,
+    data: _Data = _DATA,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the report.")] = Path(
+        "permeation-evaluation"
+    ),
+    overwrite: _Overwrite = False,
+    debug: _Debug = False,
+) -> None:
+    """Compare the predictions of a model with the labels of a data set; tables and plots."""
+    from nnpmm.permeation import evaluation
+    from nnpmm.permeation.dataset import read_settings
+    from nnpmm.permeation.evaluation_report import (
+        REPORT_FILE,
+        print_reports,
+        reports_by_group,
+        write_report,
+    )
+    from nnpmm.permeation.regressor import DEFAULT_MODEL, load_regressor
+
+    _refuse_existing(output / REPORT_FILE, overwrite)
+    regressor = load_regressor(model or DEFAULT_MODEL)
+    found = evaluation.evaluate(regressor, _read_samples(data))
+    print_reports(reports_by_group(found))
+    write_report(regressor, found, output, read_settings(data).protocol.frame_interval)
+    typer.echo(f"tables and plots in {output}")
+
+
+def _read_samples(data: Path) -> TrainingData:
+    """Return the samples of a data set, and say if some have no label."""
+    from nnpmm.permeation.training_data import load_training_data
+
+    samples, missing = load_training_data(data)
+    if missing:
+        typer.echo(f"{len(missing)} samples without a label are left out: {missing[0]}, ...")
+    return samples
+
+
+def _refuse_existing(path: Path, overwrite: bool) -> None:
+    from nnpmm.errors import ConfigError
+
+    if path.exists() and not overwrite:
+        raise ConfigError(f"{path}: is there already; take another folder, or --overwrite")

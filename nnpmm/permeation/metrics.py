@@ -1,0 +1,92 @@
+"""How well predictions agree with labels."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from nnpmm.errors import ConfigError
+from nnpmm.fields import Section
+
+__all__ = ["Calibration", "Metrics", "compare", "compare_errors"]
+
+
+class Metrics(Section):
+    """Agreement of predictions with labels; None where the samples do not define it."""
+
+    samples: int = Field(ge=1, description="number of samples")
+    mae: float = Field(allow_inf_nan=False, description="mean absolute error, kcal/mol")
+    rmse: float = Field(allow_inf_nan=False, description="root of the mean square, kcal/mol")
+    largest: float = Field(allow_inf_nan=False, description="largest absolute error, kcal/mol")
+    r2: float | None = Field(
+        allow_inf_nan=False, description="1 - sum of squared errors / that of the labels' mean"
+    )
+    pearson: float | None = Field(allow_inf_nan=False, description="linear correlation")
+    spearman: float | None = Field(allow_inf_nan=False, description="correlation of the ranks")
+
+
+class Calibration(Section):
+    """Agreement of predicted errors with what the errors turn out to be.
+
+    For errors that are right and normally distributed, ``rms`` is 1, and a share of 0.68 and 0.95
+    of the samples lies within one and two of them.
+    """
+
+    mean: float = Field(allow_inf_nan=False, description="mean predicted error, kcal/mol")
+    rms: float = Field(allow_inf_nan=False, description="of differences in units of their error")
+    within_one: float = Field(ge=0, le=1, description="share of samples within one error")
+    within_two: float = Field(ge=0, le=1, description="share of samples within two errors")
+
+
+def compare(predicted: NDArray[np.floating], labels: NDArray[np.floating]) -> Metrics:
+    """Return the metrics of predictions, (samples,) kcal/mol, against labels of the same shape.
+
+    Raises:
+        ConfigError: no samples, shapes that differ, or a value that is not finite.
+    """
+    from scipy.stats import rankdata
+
+    y, x = np.asarray(predicted, dtype=np.float64), np.asarray(labels, dtype=np.float64)
+    if y.shape != x.shape or y.ndim != 1 or len(y) == 0:
+        raise ConfigError(f"found predictions {y.shape} and labels {x.shape}, expected (samples,)")
+    if not (np.isfinite(y).all() and np.isfinite(x).all()):
+        raise ConfigError("found a prediction or label that is not finite")
+    errors = y - x
+    spread = float(((x - x.mean()) ** 2).sum())
+    return Metrics(
+        samples=len(y),
+        mae=float(np.abs(errors).mean()),
+        rmse=float(np.sqrt((errors**2).mean())),
+        largest=float(np.abs(errors).max()),
+        r2=1.0 - float((errors**2).sum()) / spread if spread > 0.0 else None,
+        pearson=_correlation(y, x),
+        spearman=_correlation(rankdata(y), rankdata(x)),
+    )
+
+
+def compare_errors(
+    differences: NDArray[np.floating],
+    errors: NDArray[np.floating],
+    label_errors: NDArray[np.floating],
+) -> Calibration:
+    """Return how well errors describe differences; those of the labels are joined in squares.
+
+    Args:
+        differences: (samples,) kcal/mol, predictions minus labels.
+        errors: (samples,) kcal/mol, positive, standard deviations of the predictions.
+        label_errors: (samples,) kcal/mol, of the labels.
+    """
+    ratios = np.abs(differences) / np.hypot(errors, label_errors)
+    return Calibration(
+        mean=float(np.mean(errors)),
+        rms=float(np.sqrt((ratios**2).mean())),
+        within_one=float((ratios < 1.0).mean()),
+        within_two=float((ratios < 2.0).mean()),
+    )
+
+
+def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
+    if np.ptp(a) == 0.0 or np.ptp(b) == 0.0:
+        return None
+    return float(np.corrcoef(a, b)[0, 1])
