@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nnpmm.cli.permeation_labels import label
+from nnpmm.cli.permeation_permeability import permeability
 
 if TYPE_CHECKING:
     from nnpmm.permeation.jobs import JobReport
@@ -23,6 +24,7 @@ permeation = typer.Typer(
 dataset = typer.Typer(no_args_is_help=True, help="Make and inspect data sets of features.")
 permeation.add_typer(dataset, name="dataset")
 permeation.add_typer(label, name="label")
+permeation.command()(permeability)
 
 _Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder of the data set.")]
 _DEFAULT_FOLDER = Path("permeation-data")
