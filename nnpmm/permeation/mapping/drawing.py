@@ -49,6 +49,7 @@ def mapping_png(mapping: Mapping, size: tuple[int, int] = (600, 400)) -> bytes:
     options: Any = canvas.drawOptions()
     options.maxFontSize = _FONT_SIZE
     options.padding = 0.15
+    options.fixedBondLength = 60.0  # pixels, of small molecules
     options.fillHighlights = True
     options.highlightRadius = 0.35
     options.highlightBondWidthMultiplier = 16
