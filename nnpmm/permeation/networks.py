@@ -1,8 +1,8 @@
 """Networks from the features of a run, frame by frame, to a free energy of permeation.
 
 Model-L, Model-LA and the network on time averages of Dutta, Jain, Gupta and Rai (Digital Discovery
-2023). All take scaled features (samples, frames, features) with any number of frames, and return
-(samples,) free energies in kcal/mol.
+2023), and one of our own. All take scaled features (samples, frames, features) with any number of
+frames, and return (samples,) free energies in kcal/mol: of the molecule, or of one bead of it.
 """
 
 from __future__ import annotations
@@ -23,22 +23,25 @@ __all__ = [
     "ModelLA",
     "NetworkKind",
     "NetworkSettings",
+    "ResponseNetwork",
     "create_network",
 ]
 
-NetworkKind = Literal["model-l", "model-la", "dnn"]
+NetworkKind = Literal["model-l", "model-la", "dnn", "response"]
 
 
 class NetworkSettings(Section):
     """Architecture of a network; the defaults are the published ones."""
 
-    kind: NetworkKind = Field("model-la", description="model-l, model-la or dnn")
+    kind: NetworkKind = Field("model-la", description="model-l, model-la, dnn or response")
+    per_bead: bool = Field(False, description="the output is multiplied by the number of beads")
     n_features: int = Field(8, ge=1, description="features of a frame")
     lstm_width: int = Field(100, ge=1, description="of every LSTM, and of the attention")
     dense_width: int = Field(100, ge=1, description="of the dense layer after the LSTMs")
     lstm_dropout: float = Field(0.5, ge=0, lt=1, description="after the first LSTM of model-l")
     dnn_width: int = Field(128, ge=1, description="of both hidden layers of dnn")
     dnn_dropout: float = Field(0.3, ge=0, lt=1, description="after each hidden layer of dnn")
+    response_width: int = Field(32, ge=1, description="of the correction in response")
 
     @property
     def averages_frames(self) -> bool:
@@ -136,13 +139,45 @@ class AverageNetwork(nn.Module):
         return energies.squeeze(-1)
 
 
-def create_network(settings: NetworkSettings) -> ModelL | ModelLA | AverageNetwork:
+class ResponseNetwork(nn.Module):
+    """The mean over the frames of an estimate from each: linear, with a bounded correction.
+
+    dG = < w . x_t + b + v . tanh(W x_t + c) >
+
+    To first order, what surroundings do to the free energy of a solute is linear in its mean
+    interaction energy with them (Aqvist, Medina and Samuelsson 1994). The linear part goes on
+    outside of the range that was trained on; the correction levels off there.
+    """
+
+    def __init__(self, settings: NetworkSettings):
+        super().__init__()
+        self.linear = nn.Linear(settings.n_features, 1)
+        self.correction = nn.Sequential(
+            nn.Linear(settings.n_features, settings.response_width),
+            nn.Tanh(),
+            nn.Linear(settings.response_width, 1, bias=False),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (samples,) kcal/mol from (samples, frames, features)."""
+        frames = _require_frames(features)
+        estimates: Tensor = self.linear(frames) + self.correction(frames)
+        return estimates.squeeze(-1).mean(dim=1)
+
+
+_NETWORKS: dict[NetworkKind, type[ModelL | ModelLA | AverageNetwork | ResponseNetwork]] = {
+    "model-l": ModelL,
+    "model-la": ModelLA,
+    "dnn": AverageNetwork,
+    "response": ResponseNetwork,
+}
+
+
+def create_network(
+    settings: NetworkSettings,
+) -> ModelL | ModelLA | AverageNetwork | ResponseNetwork:
     """Return a network with random weights from torch's current generator."""
-    if settings.kind == "model-l":
-        return ModelL(settings)
-    if settings.kind == "model-la":
-        return ModelLA(settings)
-    return AverageNetwork(settings)
+    return _NETWORKS[settings.kind](settings)
 
 
 def _dense_head(n_in: int, width: int) -> nn.Sequential:

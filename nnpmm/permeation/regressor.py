@@ -12,113 +12,95 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from typing_extensions import Self
 
-from nnpmm._version import __version__
 from nnpmm.errors import ConfigError, InputFileError, WeightsError
-from nnpmm.fields import Section
 from nnpmm.permeation.files import write_atomically
-from nnpmm.permeation.metrics import Metrics
+from nnpmm.permeation.model_card import ModelCard
 from nnpmm.permeation.networks import NetworkSettings, create_network
 from nnpmm.permeation.scaling import MinMaxScaler
+from nnpmm.permeation.uncertainty import raw_errors, split_frames
 
 __all__ = [
+    "DEFAULT_MODEL",
     "MODEL_FILE",
-    "DataSummary",
-    "ModelCard",
     "Regressor",
-    "TrainingSettings",
+    "bead_factors",
+    "load_default_regressor",
     "load_regressor",
     "save_regressor",
 ]
 
 MODEL_FILE = "model.json"
+#: The trained model that comes with nnpmm.
+DEFAULT_MODEL = Path(__file__).parent / "models" / "martini2-neutral"
 _WEIGHTS_FILE = "model.safetensors"
 _SAMPLES_AT_A_TIME = 256  # bounds the memory of a prediction
-
-_Bounds = tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
-
-
-class TrainingSettings(Section):
-    """How a network is trained; the defaults are the published protocol."""
-
-    split: str = Field("random", description="random, solute, lipid:NAME,... or beads:TYPE,...")
-    batch_size: int = Field(32, ge=1, description="samples in a batch")
-    learning_rate: float = Field(3e-4, gt=0, allow_inf_nan=False, description="of Adam")
-    epochs: int = Field(1000, ge=1, description="the best of which by validation is kept")
-    seed: int = Field(1, ge=0, description="of the split, weights, order of samples and dropout")
-
-
-class DataSummary(Section):
-    """What a network was trained on."""
-
-    sha256: str = Field(description="of the samples, features and labels")
-    frames: int = Field(ge=1, description="of each sample")
-    lipids: tuple[str, ...] = Field(description="that occur")
-    train: tuple[str, ...] = Field(description="lipid/solute of the training samples")
-    validation: tuple[str, ...] = Field(description="of those that chose the best epoch")
-    test: tuple[str, ...] = Field(description="of those that the training never saw")
-
-
-class ModelCard(Section):
-    """All about a trained network except its weights."""
-
-    schema_version: Literal[1] = 1
-    nnpmm: str = Field(__version__, description="version that trained it")
-    network: NetworkSettings
-    features: tuple[str, ...] = Field(description="names, in order")
-    minimum: _Bounds = Field(description="of each feature in the training samples")
-    maximum: _Bounds = Field(description="of each feature in the training samples")
-    training: TrainingSettings
-    data: DataSummary
-    best_epoch: int = Field(ge=1, description="the first is 1")
-    metrics: dict[Literal["train", "validation", "test"], Metrics]
-
-    @model_validator(mode="after")
-    def _check_lengths(self) -> Self:
-        counts = [len(names) for names in (self.features, self.minimum, self.maximum)]
-        if counts != [self.network.n_features] * 3:
-            raise ValueError(
-                f"found {counts[0]} features, {counts[1]} minima and {counts[2]} maxima for a "
-                f"network of {self.network.n_features} features"
-            )
-        if any(low >= high for low, high in zip(self.minimum, self.maximum, strict=True)):
-            raise ValueError("found a minimum that is not below its maximum")
-        return self
 
 
 @dataclass(frozen=True)
 class Regressor:
-    """A trained network: from features in their units to kcal/mol."""
+    """A trained network, or several that are averaged: from features in their units to kcal/mol.
+
+    Attributes:
+        card: all that is known of it.
+        networks: the members; one or more.
+    """
 
     card: ModelCard
-    network: torch.nn.Module
+    networks: tuple[torch.nn.Module, ...]
 
     def predict(
-        self, features: NDArray[np.floating], names: tuple[str, ...] | None = None
+        self,
+        features: NDArray[np.floating],
+        names: tuple[str, ...] | None = None,
+        *,
+        beads: NDArray[np.integer] | None = None,
     ) -> NDArray[np.float64]:
         """Return dG, (samples,) kcal/mol.
 
         Args:
             features: (samples, frames, features), not scaled; any number of frames.
             names: of the features, to be sure that they are those of the training.
+            beads: (samples,) numbers of beads, which a network of free energies per bead needs.
 
         Raises:
-            ConfigError: the features do not match those of the training, or are not finite.
+            ConfigError: the features do not match those of the training, are not finite, or lack
+                the numbers of beads.
         """
-        scaled = self._scaled(features, names)
-        self.network.eval()
-        with torch.inference_mode():
-            parts = [self.network(part) for part in scaled.split(_SAMPLES_AT_A_TIME)]
-        return torch.cat(parts).double().numpy()
+        return self._members(features, names, beads).mean(axis=0)
+
+    def predict_with_error(
+        self,
+        features: NDArray[np.floating],
+        names: tuple[str, ...] | None = None,
+        *,
+        beads: NDArray[np.integer] | None = None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return dG and its standard deviation, both (samples,) kcal/mol.
+
+        The error joins the spread of the members with the standard error over blocks of frames,
+        times a factor from the validation samples.
+
+        Args:
+            features: as in ``predict``, but at least two frames.
+            names: as in ``predict``.
+            beads: as in ``predict``.
+
+        Raises:
+            ConfigError: as ``predict``; or a single frame, which tells nothing of its error.
+        """
+        members = self._members(features, names, beads)
+        blocks = np.array(
+            [self.predict(part, names, beads=beads) for part in split_frames(features)]
+        )
+        return members.mean(axis=0), self.card.error_scale * raw_errors(members, blocks)
 
     def attention(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the weight of every frame, (samples, frames), of features as in ``predict``.
@@ -131,10 +113,28 @@ class Regressor:
                 f"found a {self.card.network.kind} network, only model-la has attention"
             )
         scaled = self._scaled(features, None)
-        self.network.eval()
         with torch.inference_mode():
-            _, weights = self.network.forward_with_weights(scaled)  # type: ignore[operator]
-        return np.asarray(weights.double().numpy())
+            weights = [
+                network.forward_with_weights(scaled)[1]  # type: ignore[operator]
+                for network in self.networks
+            ]
+        return np.asarray(torch.stack(weights).double().mean(dim=0).numpy())
+
+    def _members(
+        self,
+        features: NDArray[np.floating],
+        names: tuple[str, ...] | None,
+        beads: NDArray[np.integer] | None,
+    ) -> NDArray[np.float64]:
+        """Return what each network predicts, (members, samples) kcal/mol."""
+        factors = bead_factors(self.card.network, beads, len(features))
+        scaled = self._scaled(features, names)
+        with torch.inference_mode():
+            found = [
+                torch.cat([network(part) for part in scaled.split(_SAMPLES_AT_A_TIME)])
+                for network in self.networks
+            ]
+        return np.asarray(torch.stack(found).double().numpy()) * factors
 
     def _scaled(
         self, features: NDArray[np.floating], names: tuple[str, ...] | None
@@ -158,7 +158,8 @@ class Regressor:
 
 def save_regressor(model: Regressor, folder: Path) -> None:
     """Write the two files of a model; model.json, which vouches for the other, comes last."""
-    tensors = {name: tensor.contiguous() for name, tensor in model.network.state_dict().items()}
+    networks = torch.nn.ModuleList(model.networks)
+    tensors = {name: tensor.contiguous() for name, tensor in networks.state_dict().items()}
     weights = save(tensors)
     record = model.card.model_dump(mode="json")
     record["weights"] = {"file": _WEIGHTS_FILE, "sha256": hashlib.sha256(weights).hexdigest()}
@@ -185,14 +186,51 @@ def load_regressor(folder: Path) -> Regressor:
             "copy both files again, or train again"
         )
     with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced at once
-        network = create_network(card.network)
+        networks = [create_network(card.network) for _ in range(card.training.members)]
     try:
-        network.load_state_dict(load(weights))
+        torch.nn.ModuleList(networks).load_state_dict(load(weights))
     except (SafetensorError, RuntimeError) as error:
         raise WeightsError(
             f"{path}: does not fit the {card.network.kind} network of {MODEL_FILE}: {error}"
         ) from error
-    return Regressor(card, network.eval())
+    return Regressor(card, tuple(network.eval() for network in networks))
+
+
+def load_default_regressor() -> Regressor:
+    """Return the trained model that comes with nnpmm; docs/permeation-model.md describes it.
+
+    Raises:
+        InputFileError, WeightsError: the installation is damaged.
+    """
+    return load_regressor(DEFAULT_MODEL)
+
+
+def bead_factors(
+    network: NetworkSettings, beads: NDArray[np.integer] | None, samples: int
+) -> NDArray[np.float64]:
+    """Return what each output of a network is to be multiplied by, (samples,).
+
+    Args:
+        network: architecture.
+        beads: (samples,) numbers of beads; None will do unless the network's output is per bead.
+        samples: number of them.
+
+    Raises:
+        ConfigError: the numbers of beads are missing, too many or too few, or less than 1.
+    """
+    if not network.per_bead:
+        return np.ones(samples)
+    if beads is None:
+        raise ConfigError(
+            "found no numbers of beads, which this model of free energies per bead needs: give "
+            "beads, one number for each sample"
+        )
+    if np.shape(beads) != (samples,) or np.min(beads, initial=1) < 1:
+        raise ConfigError(
+            f"found numbers of beads {np.asarray(beads).tolist()} for {samples} samples: give one "
+            "positive number for each"
+        )
+    return np.asarray(beads, dtype=np.float64)
 
 
 def _read_card(path: Path) -> tuple[ModelCard, str]:

@@ -7,7 +7,7 @@ leave lipids out; ``beads:C1,P4``, leave out every solute with one of these bead
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,7 @@ _PUBLISHED = (510, 57, 63)
 _ALLOWED = "random, solute, lipid:NAME,... or beads:TYPE,..."
 
 
-@dataclass(frozen=True)
-class Split:
+class Split(NamedTuple):
     """Indices of samples, each in exactly one of three sorted arrays, none of which is empty."""
 
     train: NDArray[np.int64]

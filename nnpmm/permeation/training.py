@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,15 +18,17 @@ from torch import Tensor, nn
 
 from nnpmm.errors import ConfigError
 from nnpmm.permeation.metrics import compare
+from nnpmm.permeation.model_card import DataSummary, ModelCard, TrainingSettings
 from nnpmm.permeation.networks import NetworkSettings, create_network
-from nnpmm.permeation.regressor import DataSummary, ModelCard, Regressor, TrainingSettings
+from nnpmm.permeation.regressor import Regressor, bead_factors
 from nnpmm.permeation.scaling import MinMaxScaler, fit_scaler
 from nnpmm.permeation.splits import Split, make_split
 from nnpmm.permeation.training_data import TrainingData
+from nnpmm.permeation.uncertainty import calibrate
 
 __all__ = ["Progress", "TrainingResult", "train"]
 
-#: Called after each epoch with its number, from 1, and the number of epochs.
+#: Called after each epoch with its number, from 1, and the number of epochs, of all members.
 Progress = Callable[[int, int], None]
 
 
@@ -34,13 +37,26 @@ class TrainingResult:
     """A trained model and how it came about.
 
     Attributes:
-        model: with the weights of the best epoch.
-        curve: (epochs, 2) MAE in kcal/mol: of the training samples while they were learned from,
-            with dropout, and of the validation samples after the epoch.
+        model: with the weights of the best epochs.
+        curves: (members, epochs, 2) MAE in kcal/mol: of the training samples while they were
+            learned from, with dropout, and of the validation samples after the epoch.
     """
 
     model: Regressor
-    curve: NDArray[np.float64]
+    curves: NDArray[np.float64]
+
+
+class _Samples(NamedTuple):
+    """What a network learns from: scaled features, labels, and factors on its output."""
+
+    features: Tensor
+    labels: Tensor
+    factors: Tensor
+
+    def error(self, module: nn.Module, batch: Tensor | slice = slice(None)) -> Tensor:
+        """Return the mean absolute error of a network, kcal/mol."""
+        predicted = module(self.features[batch]) * self.factors[batch]
+        return (predicted - self.labels[batch]).abs().mean()
 
 
 def train(
@@ -63,7 +79,7 @@ def train(
 
     Raises:
         ConfigError: the data do not fit the network or the split, a feature cannot be scaled, or
-            the training diverged.
+            the training diverged; or a single frame.
     """
     if network.n_features != len(data.feature_names):
         raise ConfigError(
@@ -72,20 +88,43 @@ def train(
         )
     split = make_split(settings.split, data.lipids, data.solutes, seed=settings.seed)
     scaler = _scaler_of(data.features[split.train], data.feature_names, network)
+    training, validation = (
+        _samples(data.take(part), scaler, network) for part in (split.train, split.validation)
+    )
+    modules, curves = [], []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        module = create_network(network)
-        curve = _fit(
-            module,
-            _tensors(data, split.train, scaler),
-            _tensors(data, split.validation, scaler),
-            settings,
-            progress,
-        )
-    best_epoch = int(curve[:, 1].argmin()) + 1
-    return TrainingResult(
-        _measured(data, split, scaler, network, settings, module, best_epoch), curve
+        for member in range(settings.members):
+            tell = _shifted(progress, member, settings)
+            modules.append(create_network(network))
+            curves.append(_fit(modules[-1], training, validation, settings, tell))
+    model = Regressor(
+        ModelCard(
+            network=network,
+            features=data.feature_names,
+            minimum=tuple(scaler.minimum.tolist()),
+            maximum=tuple(scaler.maximum.tolist()),
+            training=settings,
+            data=_summary(data, split),
+            best_epochs=tuple(int(curve[:, 1].argmin()) + 1 for curve in curves),
+            error_scale=1.0,
+            metrics={},
+        ),
+        tuple(module.eval() for module in modules),
     )
+    return TrainingResult(_measured(model, data, split), np.array(curves))
+
+
+def _shifted(
+    progress: Progress | None, member: int, settings: TrainingSettings
+) -> Callable[[int], None]:
+    """Return what a member tells its epochs to."""
+
+    def tell(epoch: int) -> None:
+        if progress is not None:
+            progress(member * settings.epochs + epoch, settings.members * settings.epochs)
+
+    return tell
 
 
 def _scaler_of(
@@ -97,29 +136,33 @@ def _scaler_of(
     return fit_scaler(features, names)
 
 
-def _tensors(
-    data: TrainingData, part: NDArray[np.int64], scaler: MinMaxScaler
-) -> tuple[Tensor, Tensor]:
-    features = torch.from_numpy(scaler(data.features[part]))
-    return features, torch.from_numpy(data.labels[part]).float()
+def _samples(data: TrainingData, scaler: MinMaxScaler, network: NetworkSettings) -> _Samples:
+    factors = bead_factors(network, data.beads, len(data.labels))
+    return _Samples(
+        torch.from_numpy(scaler(data.features)),
+        torch.from_numpy(data.labels).float(),
+        torch.from_numpy(factors).float(),
+    )
 
 
 def _fit(
     module: nn.Module,
-    training: tuple[Tensor, Tensor],
-    validation: tuple[Tensor, Tensor],
+    training: _Samples,
+    validation: _Samples,
     settings: TrainingSettings,
-    progress: Progress | None,
+    progress: Callable[[int], None],
 ) -> NDArray[np.float64]:
     """Train a module in place, leave it with the best weights, and return the learning curve."""
-    optimizer = torch.optim.Adam(module.parameters(), lr=settings.learning_rate)
+    optimizer = torch.optim.AdamW(  # which is Adam at a weight decay of zero
+        module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
     curve = np.empty((settings.epochs, 2))
     best, best_weights = np.inf, copy.deepcopy(module.state_dict())
     for epoch in range(settings.epochs):
-        learned = _run_epoch(module, optimizer, *training, settings.batch_size)
+        learned = _run_epoch(module, optimizer, training, settings.batch_size)
         module.eval()
         with torch.no_grad():
-            error = (module(validation[0]) - validation[1]).abs().mean().item()
+            error = validation.error(module).item()
         if not (np.isfinite(learned) and np.isfinite(error)):
             raise ConfigError(
                 f"training diverged in epoch {epoch + 1} at a learning_rate of "
@@ -128,64 +171,45 @@ def _fit(
         curve[epoch] = learned, error
         if error < best:
             best, best_weights = error, copy.deepcopy(module.state_dict())
-        if progress is not None:
-            progress(epoch + 1, settings.epochs)
+        progress(epoch + 1)
     module.load_state_dict(best_weights)
     return curve
 
 
 def _run_epoch(
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    features: Tensor,
-    labels: Tensor,
-    batch_size: int,
+    module: nn.Module, optimizer: torch.optim.Optimizer, training: _Samples, batch_size: int
 ) -> float:
     """Take one step for every batch, in random order, and return the MAE met on the way."""
     module.train()
     total = 0.0
-    for batch in torch.randperm(len(labels)).split(batch_size):
+    for batch in torch.randperm(len(training.labels)).split(batch_size):
         optimizer.zero_grad()
-        loss = (module(features[batch]) - labels[batch]).abs().mean()
+        loss = training.error(module, batch)
         loss.backward()
         optimizer.step()
         total += loss.item() * len(batch)
-    return total / len(labels)
+    return total / len(training.labels)
 
 
-def _measured(
-    data: TrainingData,
-    split: Split,
-    scaler: MinMaxScaler,
-    network: NetworkSettings,
-    settings: TrainingSettings,
-    module: nn.Module,
-    best_epoch: int,
-) -> Regressor:
-    """Return the model with its card, whose metrics are those of the model itself."""
-    parts = {"train": split.train, "validation": split.validation, "test": split.test}
-    names = {
-        part: tuple(f"{data.lipids[n]}/{data.solutes[n]}" for n in indices)
-        for part, indices in parts.items()
-    }
-    card = ModelCard(
-        network=network,
-        features=data.feature_names,
-        minimum=tuple(scaler.minimum.tolist()),
-        maximum=tuple(scaler.maximum.tolist()),
-        training=settings,
-        data=DataSummary(
-            sha256=data.digest(),
-            frames=data.features.shape[1],
-            lipids=tuple(sorted(set(data.lipids))),
-            **names,
-        ),
-        best_epoch=best_epoch,
-        metrics={},
+def _summary(data: TrainingData, split: Split) -> DataSummary:
+    names = {part: data.take(indices).names for part, indices in split._asdict().items()}
+    return DataSummary(
+        sha256=data.digest(),
+        frames=data.features.shape[1],
+        lipids=tuple(sorted(set(data.lipids))),
+        **names,
     )
-    model = Regressor(card, module.eval())
-    metrics = {
-        part: compare(model.predict(data.features[indices]), data.labels[indices])
-        for part, indices in parts.items()
-    }
-    return Regressor(card.model_copy(update={"metrics": metrics}), model.network)
+
+
+def _measured(model: Regressor, data: TrainingData, split: Split) -> Regressor:
+    """Return the model with its metrics, and errors calibrated on the validation samples."""
+    metrics = {}
+    for part, indices in split._asdict().items():
+        samples = data.take(indices)
+        predicted = model.predict(samples.features, beads=samples.beads)
+        metrics[part] = compare(predicted, samples.labels)
+    held = data.take(split.validation)
+    predicted, errors = model.predict_with_error(held.features, beads=held.beads)
+    scale = calibrate(predicted - held.labels, errors, held.label_errors)
+    changes = {"metrics": metrics, "error_scale": scale}
+    return Regressor(model.card.model_copy(update=changes), model.networks)

@@ -13,6 +13,7 @@ from nnpmm.errors import ConfigError, InputFileError
 from nnpmm.permeation.dataset import load_features
 from nnpmm.permeation.features import FEATURES
 from nnpmm.permeation.labels.store import read_labels
+from nnpmm.permeation.martini.solute import parse_solute
 
 __all__ = ["TrainingData", "load_training_data"]
 
@@ -26,6 +27,7 @@ class TrainingData:
         solutes: (samples,) graphs.
         features: (samples, frames, features) float32, not scaled.
         labels: (samples,) float64, dG in kcal/mol.
+        label_errors: (samples,) float64, their standard deviations in kcal/mol.
         feature_names: (features,) of the columns.
     """
 
@@ -33,26 +35,51 @@ class TrainingData:
     solutes: tuple[str, ...]
     features: NDArray[np.float32]
     labels: NDArray[np.float64]
+    label_errors: NDArray[np.float64]
     feature_names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        counts = {len(self.lipids), len(self.solutes), len(self.features), len(self.labels)}
+        parts = (self.lipids, self.solutes, self.features, self.labels, self.label_errors)
+        counts = {len(part) for part in parts}
         width = self.features.shape[-1]
         if len(counts) > 1 or self.features.ndim != 3 or width != len(self.feature_names):
             raise ConfigError(
                 f"found {len(self.lipids)} lipids, {len(self.solutes)} solutes, features "
-                f"{self.features.shape}, {len(self.feature_names)} names of features and labels "
-                f"{self.labels.shape}: they do not belong together"
+                f"{self.features.shape}, {len(self.feature_names)} names of features, labels "
+                f"{self.labels.shape} and errors {self.label_errors.shape}: they do not belong "
+                "together"
             )
-        if not np.isfinite(self.labels).all():
-            raise ConfigError("found a label that is not finite: make the labels again")
+        if not np.isfinite([self.labels, self.label_errors]).all():
+            raise ConfigError("found a label or its error that is not finite: make labels again")
+
+    @property
+    def beads(self) -> NDArray[np.int64]:
+        """Return the number of beads of each solute, (samples,)."""
+        return np.array([len(parse_solute(graph).beads) for graph in self.solutes])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return ``lipid/solute`` of each sample."""
+        return tuple(map("/".join, zip(self.lipids, self.solutes, strict=True)))
+
+    def take(self, samples: NDArray[np.integer]) -> TrainingData:
+        """Return a part of the samples, by index."""
+        return TrainingData(
+            tuple(self.lipids[n] for n in samples),
+            tuple(self.solutes[n] for n in samples),
+            self.features[samples],
+            self.labels[samples],
+            self.label_errors[samples],
+            self.feature_names,
+        )
 
     def digest(self) -> str:
         """Return the sha256 of everything that the samples are, as hex digits."""
         found = hashlib.sha256(repr((self.lipids, self.solutes, self.feature_names)).encode())
         found.update(repr(self.features.shape).encode())
         found.update(np.ascontiguousarray(self.features, dtype="<f4").tobytes())
-        found.update(np.ascontiguousarray(self.labels, dtype="<f8").tobytes())
+        for numbers in (self.labels, self.label_errors):
+            found.update(np.ascontiguousarray(numbers, dtype="<f8").tobytes())
         return found.hexdigest()
 
 
@@ -71,18 +98,21 @@ def load_training_data(folder: Path) -> tuple[TrainingData, list[str]]:
         for lipid in dict.fromkeys(found.lipids)
     }
     samples = list(zip(found.lipids, found.solutes, strict=True))
-    kept = [n for n, (lipid, solute) in enumerate(samples) if solute in labelled[lipid]]
-    missing = [f"{lipid}/{solute}" for lipid, solute in samples if solute not in labelled[lipid]]
+    rows = [labelled[lipid].get(solute) for lipid, solute in samples]
+    kept = [n for n, row in enumerate(rows) if row is not None]
+    missing = ["/".join(samples[n]) for n, row in enumerate(rows) if row is None]
     if not kept:
         raise InputFileError(
             f"{folder}: found {len(samples)} samples with features, none of them with a label; "
             "make labels with nnpmm permeation label linear"
         )
+    labels, errors = np.array([row for row in rows if row is not None]).T
     data = TrainingData(
         tuple(found.lipids[n] for n in kept),
         tuple(found.solutes[n] for n in kept),
         found.features[kept],
-        np.array([labelled[found.lipids[n]][found.solutes[n]][0] for n in kept]),
+        labels,
+        errors,
         tuple(feature.name for feature in FEATURES),
     )
     return data, missing

@@ -1,0 +1,69 @@
+"""How far a prediction may be off: from its frames, from the members of an ensemble, calibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnpmm.errors import ConfigError
+
+__all__ = ["calibrate", "raw_errors", "split_frames"]
+
+#: Blocks long against the correlation of interaction energies, and enough of them for a spread.
+_BLOCKS = 10
+_SMALLEST = 1e-12  # kcal^2/mol^2; networks that agree in everything have no logarithm
+
+
+def split_frames(features: NDArray[np.floating]) -> Iterator[NDArray[np.floating]]:
+    """Yield blocks of consecutive frames, ten if there are so many.
+
+    Args:
+        features: (samples, frames, features).
+
+    Raises:
+        ConfigError: fewer than two frames.
+    """
+    frames = features.shape[1] if features.ndim == 3 else 0
+    if frames < 2:
+        raise ConfigError(
+            f"found features of shape {features.shape}: an error needs (samples, frames, features) "
+            "with at least two frames"
+        )
+    yield from np.array_split(features, min(_BLOCKS, frames), axis=1)
+
+
+def raw_errors(members: NDArray[np.floating], blocks: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return standard deviations, (samples,) kcal/mol, that are yet to be calibrated.
+
+    sqrt(var over members + var over blocks / number of blocks); the first is that of the networks,
+    the second that of a trajectory of finite length (Flyvbjerg and Petersen 1989).
+
+    Args:
+        members: (members, samples) kcal/mol, what each network predicts from all frames.
+        blocks: (blocks, samples) kcal/mol, what all predict from each block of frames; two or more.
+    """
+    networks = members.var(axis=0, ddof=1) if len(members) > 1 else np.zeros(members.shape[1])
+    frames = blocks.var(axis=0, ddof=1) / len(blocks)
+    return np.sqrt(networks + frames)
+
+
+def calibrate(
+    differences: NDArray[np.floating],
+    errors: NDArray[np.floating],
+    label_errors: NDArray[np.floating],
+) -> float:
+    """Return the factor on errors that makes differences from labels most likely.
+
+    The maximum of the likelihood of differences ~ N(0, (factor * error)^2 + label error^2).
+
+    Args:
+        differences: (samples,) kcal/mol, predictions minus labels, of samples not trained on.
+        errors: (samples,) kcal/mol, raw errors of the predictions.
+        label_errors: (samples,) kcal/mol, standard deviations of the labels.
+    """
+    factors = np.geomspace(0.05, 50.0, 1000)
+    variances = np.maximum((factors[:, None] * errors) ** 2 + label_errors**2, _SMALLEST)
+    cost = (np.log(variances) + differences**2 / variances).sum(axis=1)
+    return float(factors[cost.argmin()])
