@@ -9,6 +9,8 @@ import typer
 
 from nnpmm.cli.permeation_labels import label
 from nnpmm.cli.permeation_permeability import permeability
+from nnpmm.cli.permeation_predict import predict
+from nnpmm.cli.progress import print_report
 
 if TYPE_CHECKING:
     from nnpmm.permeation.jobs import JobReport
@@ -24,6 +26,7 @@ permeation = typer.Typer(
 dataset = typer.Typer(no_args_is_help=True, help="Make and inspect data sets of features.")
 permeation.add_typer(dataset, name="dataset")
 permeation.add_typer(label, name="label")
+permeation.command()(predict)
 permeation.command()(permeability)
 
 _Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder of the data set.")]
@@ -72,7 +75,7 @@ def build(
     with count_bar("jobs") as tell:
 
         def report(job: JobReport, done: int, total: int) -> None:
-            _print_report(job, done, total)
+            print_report(job, done, total)
             tell(done, total)
 
         result = build_dataset(
@@ -81,15 +84,6 @@ def build(
     counts = f"{result.already} were there, {len(result.failed)} failed"
     typer.echo(f"{result.done} jobs done now, {counts}")
     require_some(result)
-
-
-def _print_report(report: JobReport, n: int, total: int) -> None:
-    from datetime import datetime
-
-    state = "done" if report.done else "FAILED"
-    reasons = "".join(f"; {reason}" for reason in report.reasons)
-    clock = datetime.now().strftime("%H:%M:%S")
-    typer.echo(f"{clock} [{n}/{total}] {report.job.name} {state} {report.seconds:.0f} s{reasons}")
 
 
 @dataset.command()
