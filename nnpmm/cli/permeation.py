@@ -1,4 +1,4 @@
-"""``nnpmm permeation dataset``: coarse-grained simulations and their features."""
+"""``nnpmm permeation``: its commands, and ``dataset``, coarse-grained simulations."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nnpmm.cli.permeation_labels import label
+from nnpmm.cli.permeation_networks import evaluate, train
 from nnpmm.cli.permeation_permeability import permeability
 from nnpmm.cli.permeation_predict import predict
 from nnpmm.cli.progress import print_report
@@ -26,6 +27,8 @@ permeation = typer.Typer(
 dataset = typer.Typer(no_args_is_help=True, help="Make and inspect data sets of features.")
 permeation.add_typer(dataset, name="dataset")
 permeation.add_typer(label, name="label")
+permeation.command()(train)
+permeation.command()(evaluate)
 permeation.command()(predict)
 permeation.command()(permeability)
 

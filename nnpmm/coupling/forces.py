@@ -5,7 +5,7 @@ from __future__ import annotations
 import openmm
 
 from nnpmm.coupling.terms import BONDED
-from nnpmm.coupling.transports import NNP_FORCE_NAME
+from nnpmm.coupling.transports import INNER_NNP_FORCE_NAME, NNP_FORCE_NAME
 from nnpmm.errors import ForceFieldError, RegionError
 
 __all__ = [
@@ -87,7 +87,8 @@ def _is_region_mm(force: openmm.Force) -> bool:
 
 
 def _is_network(force: openmm.Force) -> bool:
-    return type(force) is openmm.PythonForce and force.getName() == NNP_FORCE_NAME
+    names = (NNP_FORCE_NAME, INNER_NNP_FORCE_NAME)
+    return type(force) is openmm.PythonForce and force.getName() in names
 
 
 def _refuse_overlap(force: openmm.PythonForce, members: set[int]) -> None:

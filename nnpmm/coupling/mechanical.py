@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -27,8 +28,13 @@ from nnpmm.coupling.nonbonded import (
 )
 from nnpmm.coupling.pairs import region_pairs
 from nnpmm.coupling.terms import connect_region, refuse_bare_bonds, take_out_terms
-from nnpmm.coupling.time_scales import create_negated_force
-from nnpmm.coupling.transports import add_in_own_group, check_transport, create_region_force
+from nnpmm.coupling.time_scales import DifferenceEvaluator, InnerTerms, create_negated_force
+from nnpmm.coupling.transports import (
+    INNER_NNP_FORCE_NAME,
+    add_in_own_group,
+    check_transport,
+    create_region_force,
+)
 from nnpmm.errors import ConfigError, InputFileError, RegionError
 from nnpmm.models.protocol import Potential
 
@@ -55,9 +61,12 @@ class Mechanical:
         link_atoms: cap the region with hydrogens where it cuts single bonds between carbons, see
             `nnpmm.coupling.link_atoms`. Force-field terms with an atom outside the region stay,
             charges too. Needs the python transport. Otherwise a cut bond is an error.
-        time_scales: ``"respa"`` keeps the force field's bonded terms inside the region as they are,
-            and takes them off again in a force beside the network, so that the two can have
-            different time steps (`nnpmm.integrators.split_time_scales`); ``"single"`` does not.
+        time_scales: ``"respa"`` lets a stand-in for the network act inside the region, and takes it
+            off again beside the network, so that the two can have different time steps
+            (`nnpmm.integrators.split_time_scales`); ``"single"`` does not.
+        inner_potential: that stand-in: None for the force field's bonded terms inside the region,
+            the result of `nnpmm.integrators.fit_inner_potential`, or another network, such as one
+            member of an ensemble (needs the python transport).
 
     Raises:
         ConfigError: no such transport or choice of constraints, or two that do not go together.
@@ -68,6 +77,7 @@ class Mechanical:
     interpolate: bool = False
     link_atoms: bool = False
     time_scales: Literal["single", "respa"] = "single"
+    inner_potential: InnerTerms | Potential | None = None
 
     def __post_init__(self) -> None:
         check_transport(self.transport)
@@ -80,11 +90,18 @@ class Mechanical:
                 "found interpolate=True and time_scales='respa'; allowed: one of them, as the fast "
                 "terms would have no weight"
             )
-        if (self.interpolate or self.link_atoms) and self.transport != "python":
+        if self.inner_potential is not None and self.time_scales != "respa":
+            raise ConfigError("found an inner_potential without time_scales='respa'; give both")
+        with_python = (self.interpolate, self.link_atoms, self._inner_network)
+        if any(with_python) and self.transport != "python":
             raise ConfigError(
-                f"found transport={self.transport!r} with interpolate or link_atoms, allowed: "
-                "'python'"
+                f"found transport={self.transport!r} with interpolate, link_atoms or a network as "
+                "inner_potential, allowed: 'python'"
             )
+
+    @property
+    def _inner_network(self) -> Potential | None:
+        return self.inner_potential if isinstance(self.inner_potential, Potential) else None
 
     def couple(
         self,
@@ -97,20 +114,26 @@ class Mechanical:
         members = set(region.tolist())
         check_forces(system, members)
         refuse_dependent_sites(system, members)
-        bound = bind_region(system, topology, region, potential, link_atoms=self.link_atoms)
+        bind = functools.partial(bind_region, system, topology, region, link_atoms=self.link_atoms)
+        bound = bind(potential)
+        inner = None if self._inner_network is None else bind(self._inner_network).evaluator
         self._take_out_region(system, topology, region, may_cut=bool(bound.cut_bonds))
         connect_region(system, set(bound.inner_bonds))
         method = find_nonbonded_force(system).getNonbondedMethod()
-        force = create_region_force(
-            bound.evaluator,
-            bound.atoms,
-            bound.bonded_rows,
+        create_force = functools.partial(
+            create_region_force,
+            atoms=bound.atoms,
+            bonds=bound.bonded_rows,
             periodic=system.usesPeriodicBoundaryConditions(),
             exact_to_half_box=method in EWALD_METHODS,
             transport=self.transport,
             weight=LAMBDA_NNP if self.interpolate else None,
         )
-        add_in_own_group(system, force)
+        if inner is None:
+            add_in_own_group(system, create_force(bound.evaluator))
+        else:
+            add_in_own_group(system, create_force(DifferenceEvaluator(bound.evaluator, inner)))
+            add_in_own_group(system, create_force(inner, name=INNER_NNP_FORCE_NAME))
 
     def _take_out_region(
         self,
@@ -132,7 +155,11 @@ class Mechanical:
             system, set(region.tolist()), hydrogens, keep=self.constraints == "keep"
         )
         terms = take_out_terms(system, region)
-        if self.interpolate or self.time_scales == "respa":
+        if isinstance(self.inner_potential, InnerTerms):
+            terms = self.inner_potential.create_forces(region)
+        elif self._inner_network is not None:
+            terms = []
+        elif self.interpolate or self.time_scales == "respa":
             refuse_bare_bonds(released, terms)
         for force in system.getForces():
             if type(force) is openmm.NonbondedForce:

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from nnpmm.errors import ForceFieldError
 
-__all__ = ["region_pairs"]
+__all__ = ["COULOMB", "LENNARD_JONES", "pair_force", "region_pairs"]
 
-_COULOMB = 138.93545764438198  # kJ/mol nm / e^2, OpenMM's constant
-_LENNARD_JONES = "4*epsilon*((sigma/r)^12-(sigma/r)^6)"
+#: kJ/mol nm / e^2, OpenMM's constant.
+COULOMB = 138.93545764438198
+#: Energy of a pair in OpenMM's expressions.
+LENNARD_JONES = "4*epsilon*((sigma/r)^12-(sigma/r)^6)"
 
 
 def region_pairs(force: openmm.NonbondedForce, region: NDArray[np.int64]) -> list[openmm.Force]:
@@ -43,10 +45,11 @@ def region_pairs(force: openmm.NonbondedForce, region: NDArray[np.int64]) -> lis
         i, j, charges, sigma, epsilon = force.getExceptionParameters(index)
         if i in members and j in members:
             special[min(i, j), max(i, j)] = (charges._value, sigma._value, epsilon._value)
-    exceptions = _pair_force(f"{_COULOMB}*qq/r + {_LENNARD_JONES}", force)
+    periodic = force.usesPeriodicBoundaryConditions()
+    exceptions = pair_force(f"{COULOMB}*qq/r + {LENNARD_JONES}", periodic=periodic)
     for (i, j), parameters in special.items():
         exceptions.addBond(i, j, parameters)
-    plain = _pair_force(_energy(force), force)
+    plain = pair_force(_energy(force), periodic=periodic)
     atoms = {
         i: tuple(value._value for value in force.getParticleParameters(i)) for i in region.tolist()
     }
@@ -57,9 +60,10 @@ def region_pairs(force: openmm.NonbondedForce, region: NDArray[np.int64]) -> lis
     return [pairs for pairs in (exceptions, plain) if pairs.getNumBonds()]
 
 
-def _pair_force(energy: str, force: openmm.NonbondedForce) -> openmm.CustomBondForce:
+def pair_force(energy: str, *, periodic: bool) -> openmm.CustomBondForce:
+    """Return a force without pairs yet, each of which has the parameters qq, sigma and epsilon."""
     pairs = openmm.CustomBondForce(energy)
-    pairs.setUsesPeriodicBoundaryConditions(force.usesPeriodicBoundaryConditions())
+    pairs.setUsesPeriodicBoundaryConditions(periodic)
     for name in ("qq", "sigma", "epsilon"):
         pairs.addPerBondParameter(name)
     return pairs
@@ -68,18 +72,18 @@ def _pair_force(energy: str, force: openmm.NonbondedForce) -> openmm.CustomBondF
 def _energy(force: openmm.NonbondedForce) -> str:
     method, cutoff = force.getNonbondedMethod(), force.getCutoffDistance()._value
     if method == openmm.NonbondedForce.NoCutoff:
-        return f"{_COULOMB}*qq/r + {_LENNARD_JONES}"
+        return f"{COULOMB}*qq/r + {LENNARD_JONES}"
     near = f"step({cutoff}-r)"
-    dispersion = f"{near}*{_switch(force, cutoff)}{_LENNARD_JONES}"
+    dispersion = f"{near}*{_switch(force, cutoff)}{LENNARD_JONES}"
     if method in (openmm.NonbondedForce.CutoffPeriodic, openmm.NonbondedForce.CutoffNonPeriodic):
         dielectric = force.getReactionFieldDielectric()
         k_rf = (dielectric - 1) / (2 * dielectric + 1) / cutoff**3
         c_rf = 3 * dielectric / (2 * dielectric + 1) / cutoff
-        return f"{near}*{_COULOMB}*qq*(1/r + {k_rf}*r^2 - {c_rf}) + {dispersion}"
+        return f"{near}*{COULOMB}*qq*(1/r + {k_rf}*r^2 - {c_rf}) + {dispersion}"
     alpha = force.getPMEParameters()[0]._value
     if alpha == 0:  # OpenMM chooses it from the tolerance (user guide, section on Ewald summation)
         alpha = math.sqrt(-math.log(2 * force.getEwaldErrorTolerance())) / cutoff
-    return f"{_COULOMB}*qq/r*select({near}, 1, erf({alpha}*r)) + {dispersion}"
+    return f"{COULOMB}*qq/r*select({near}, 1, erf({alpha}*r)) + {dispersion}"
 
 
 def _switch(force: openmm.NonbondedForce, cutoff: float) -> str:

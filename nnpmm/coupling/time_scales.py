@@ -1,19 +1,86 @@
-"""The difference between network and force field inside a region, for multiple time steps.
+"""What moves fast inside a region, and what is left for the network, for multiple time steps.
 
-V = V_MM(bonded, region) + [V_NNP(region) - V_MM(bonded, region)] + all else: the first term changes
-fast and is cheap, the bracket changes slowly and is costly (Jaffrelot Inizan et al., Chem. Sci.
-2023, 14, 5438). Their sum is the network, exactly.
+V = V_in(region) + [V_NNP(region) - V_in(region)] + all else: the first term changes fast and is
+cheap, the bracket changes slowly and is costly (Jaffrelot Inizan et al., Chem. Sci. 2023, 14,
+5438). Their sum is the network, exactly. V_in is the force field's bonded terms, terms of one's
+own, or another network.
 """
 
 from __future__ import annotations
 
 import copy
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import openmm
+from numpy.typing import NDArray
 
 from nnpmm.coupling.forces import NEGATED_MM_FORCE_NAME
+from nnpmm.models.protocol import BatchEvaluation, Evaluation, Evaluator
 
-__all__ = ["create_negated_force"]
+__all__ = ["DifferenceEvaluator", "InnerTerms", "create_negated_force"]
+
+
+@runtime_checkable
+class InnerTerms(Protocol):
+    """A stand-in for the network that is made of OpenMM's forces."""
+
+    def create_forces(self, atoms: NDArray[np.int64]) -> list[openmm.Force]:
+        """Return forces of the classes in `nnpmm.coupling.terms.BONDED`.
+
+        Args:
+            atoms: the region's sorted indices in the system, (n,).
+        """
+
+
+class DifferenceEvaluator:
+    """One network minus another, both bound to the same atoms.
+
+    Args:
+        minuend: the network that is meant.
+        subtrahend: the one that stands in for it.
+    """
+
+    def __init__(self, minuend: Evaluator, subtrahend: Evaluator) -> None:
+        self.minuend = minuend
+        self.subtrahend = subtrahend
+
+    @property
+    def atomic_numbers(self) -> NDArray[np.int64]:
+        """Atomic numbers, shape (n,)."""
+        return self.minuend.atomic_numbers
+
+    @property
+    def energy_offset(self) -> float:
+        """Difference of the sums of self energies, kJ/mol."""
+        return self.minuend.energy_offset - self.subtrahend.energy_offset
+
+    def __call__(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
+        """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm."""
+        energy, forces = self.minuend(positions, box)
+        taken_energy, taken_forces = self.subtrahend(positions, box)
+        return energy - taken_energy, forces - taken_forces
+
+    def evaluate(self, positions: Any, box: Any = None) -> Evaluation:
+        """Like a call, with the energy of every member of the minuend less the subtrahend."""
+        found = self.minuend.evaluate(positions, box)
+        energy, forces = self.subtrahend(positions, box)
+        return Evaluation(
+            found.energy - energy, found.forces - forces, found.member_energies - energy
+        )
+
+    def member_energies(self, positions: Any, box: Any = None) -> NDArray[np.float64]:
+        """Return the energy of every member of the minuend less the subtrahend, (m,), kJ/mol."""
+        return self.evaluate(positions, box).member_energies
+
+    def batch(self, positions: Any) -> BatchEvaluation:
+        """Evaluate geometries (k, n, 3) in nm."""
+        found, taken = self.minuend.batch(positions), self.subtrahend.batch(positions)
+        return BatchEvaluation(
+            found.energies - taken.energies,
+            found.forces - taken.forces,
+            found.member_energies - taken.energies[:, np.newaxis],
+        )
 
 
 def create_negated_force(forces: list[openmm.Force]) -> openmm.CustomCVForce:

@@ -25,6 +25,7 @@ from nnpmm.errors import ConfigError, ForceFieldError, ModelError, OptionalDepen
 from nnpmm.models.protocol import Evaluator, ScriptableEvaluator, TensorEvaluator
 
 __all__ = [
+    "INNER_NNP_FORCE_NAME",
     "NNP_FORCE_NAME",
     "TRANSPORTS",
     "add_in_own_group",
@@ -34,6 +35,8 @@ __all__ = [
 ]
 
 NNP_FORCE_NAME = "NNP"
+#: Name of the force of a network that stands in for another one between its evaluations.
+INNER_NNP_FORCE_NAME = "NNP, inner"
 _OPENMM_TORCH = "conda install -c conda-forge openmm-torch"
 _log = logging.getLogger(__name__)
 
@@ -58,6 +61,7 @@ def create_region_force(
     exact_to_half_box: bool,
     transport: str = "python",
     weight: str | None = None,
+    name: str = NNP_FORCE_NAME,
 ) -> openmm.Force:
     """Return a force that applies a potential to some atoms, as whole molecules without images.
 
@@ -71,6 +75,7 @@ def create_region_force(
         transport: a name in `TRANSPORTS`.
         weight: name of a global parameter, 1 by default, that multiplies energy and forces, for
             ``transport="python"``.
+        name: of the force.
 
     Raises:
         ConfigError: no such transport.
@@ -82,7 +87,7 @@ def create_region_force(
     if weight is not None:
         settings["weight"] = weight
     force = create(evaluator, [int(atom) for atom in atoms], bonds, settings)
-    force.setName(NNP_FORCE_NAME)
+    force.setName(name)
     # A non-periodic force in a periodic system is handed corrupted positions (openmm issue 5421).
     force.setUsesPeriodicBoundaryConditions(periodic)
     return force

@@ -8,16 +8,28 @@ import openmm
 
 from nnpmm.coupling.forces import NEGATED_MM_FORCE_NAME
 from nnpmm.coupling.terms import BONDED
-from nnpmm.coupling.transports import NNP_FORCE_NAME
+from nnpmm.coupling.transports import INNER_NNP_FORCE_NAME, NNP_FORCE_NAME
+from nnpmm.errors import ConfigError
+from nnpmm.integrators.direct_space import (
+    NEGATED_SHORT_RANGE_NAME,
+    split_direct_space,
+)
 from nnpmm.integrators.splitting import EWALD_METHODS, FORCELESS
 
 __all__ = ["split_time_scales"]
 
 _FAST, _MIDDLE, _SLOW = 0, 1, 2
+#: Names of forces that take off what faster ones add, or add what they leave.
+_SLOW_NAMES = (NNP_FORCE_NAME, NEGATED_MM_FORCE_NAME, NEGATED_SHORT_RANGE_NAME)
 
 
 def split_time_scales(
-    system: openmm.System, *, inner: Any, outer: Any, middle: Any = None
+    system: openmm.System,
+    *,
+    inner: Any,
+    outer: Any,
+    middle: Any = None,
+    short_range: tuple[Any, Any] | None = None,
 ) -> list[tuple[Any, int]]:
     """Put a system's forces into force groups by how fast they change, in place.
 
@@ -26,27 +38,43 @@ def split_time_scales(
     nothing between. One group for each time step: OpenMM evaluates a group at once.
 
     For a region in a system made with ``Mechanical(time_scales="respa")`` the fast forces hold the
-    force field's bonded terms inside the region too, and the slow ones take them off again.
+    network's stand-in inside the region too, and the slow ones take it off again.
 
     Args:
         system: MM or hybrid system.
         inner: time step of the fast forces, ps or a Quantity.
         outer: time step of the slow forces.
         middle: time step of all others; without it that of the slow ones.
+        short_range: with a middle time step, the two distances (nm or Quantities) between which
+            pairs are switched over from it to the slow one, see
+            `nnpmm.integrators.direct_space.split_direct_space`; otherwise the whole direct space
+            has the middle one.
 
     Returns:
         the splitting for `create_respa_integrator`.
+
+    Raises:
+        ConfigError: a short range without a middle time step, or out of bounds.
+        ForceFieldError: the non-bonded force has no short range.
     """
+    if short_range is not None:
+        if middle is None:
+            raise ConfigError("found a short range without a middle time step; give both")
+        split_direct_space(system, *short_range)
     between = _SLOW if middle is None else _MIDDLE
     steps = {_FAST: inner, _SLOW: outer} | ({} if middle is None else {_MIDDLE: middle})
     found = set()
     for force in system.getForces():
         if isinstance(force, FORCELESS):
             continue
-        if force.getName() in (NNP_FORCE_NAME, NEGATED_MM_FORCE_NAME):
+        if force.getName() in _SLOW_NAMES:
             group = _SLOW
+        elif short_range is not None and isinstance(force, openmm.NonbondedForce):
+            group = _SLOW
+        elif type(force) in BONDED or force.getName() == INNER_NNP_FORCE_NAME:
+            group = _FAST
         else:
-            group = _FAST if type(force) in BONDED else between
+            group = between
         force.setForceGroup(group)
         found.add(group)
         if isinstance(force, openmm.NonbondedForce) and force.getNonbondedMethod() in EWALD_METHODS:

@@ -28,6 +28,7 @@ from nnpmm.permeation.martini.system import MartiniSystem
 
 __all__ = [
     "FEATURES",
+    "FEATURE_NAMES",
     "MEMBRANE_FEATURES",
     "WATER_FEATURES",
     "Feature",
@@ -60,6 +61,7 @@ MEMBRANE_FEATURES = (
     Feature("rmsd-mollip", "nm", "the same of molecule and lipids"),
 )
 FEATURES = (*WATER_FEATURES, *MEMBRANE_FEATURES)
+FEATURE_NAMES = tuple(feature.name for feature in FEATURES)
 
 #: Half the distance of the potential's minimum at sigma = 0.47 nm; the probe is a bead of water.
 BEAD_RADIUS = 2.0 ** (1.0 / 6.0) * 0.47 / 2.0

@@ -9,7 +9,7 @@ from pydantic import Field
 from nnpmm.errors import ConfigError
 from nnpmm.fields import Section
 
-__all__ = ["Metrics", "compare"]
+__all__ = ["Calibration", "Metrics", "compare", "compare_errors"]
 
 
 class Metrics(Section):
@@ -24,6 +24,19 @@ class Metrics(Section):
     )
     pearson: float | None = Field(allow_inf_nan=False, description="linear correlation")
     spearman: float | None = Field(allow_inf_nan=False, description="correlation of the ranks")
+
+
+class Calibration(Section):
+    """Agreement of predicted errors with what the errors turn out to be.
+
+    For errors that are right and normally distributed, ``rms`` is 1, and a share of 0.68 and 0.95
+    of the samples lies within one and two of them.
+    """
+
+    mean: float = Field(allow_inf_nan=False, description="mean predicted error, kcal/mol")
+    rms: float = Field(allow_inf_nan=False, description="of differences in units of their error")
+    within_one: float = Field(ge=0, le=1, description="share of samples within one error")
+    within_two: float = Field(ge=0, le=1, description="share of samples within two errors")
 
 
 def compare(predicted: NDArray[np.floating], labels: NDArray[np.floating]) -> Metrics:
@@ -49,6 +62,27 @@ def compare(predicted: NDArray[np.floating], labels: NDArray[np.floating]) -> Me
         r2=1.0 - float((errors**2).sum()) / spread if spread > 0.0 else None,
         pearson=_correlation(y, x),
         spearman=_correlation(rankdata(y), rankdata(x)),
+    )
+
+
+def compare_errors(
+    differences: NDArray[np.floating],
+    errors: NDArray[np.floating],
+    label_errors: NDArray[np.floating],
+) -> Calibration:
+    """Return how well errors describe differences; those of the labels are joined in squares.
+
+    Args:
+        differences: (samples,) kcal/mol, predictions minus labels.
+        errors: (samples,) kcal/mol, positive, standard deviations of the predictions.
+        label_errors: (samples,) kcal/mol, of the labels.
+    """
+    ratios = np.abs(differences) / np.hypot(errors, label_errors)
+    return Calibration(
+        mean=float(np.mean(errors)),
+        rms=float(np.sqrt((ratios**2).mean())),
+        within_one=float((ratios < 1.0).mean()),
+        within_two=float((ratios < 2.0).mean()),
     )
 
 

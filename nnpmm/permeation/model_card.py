@@ -26,6 +26,9 @@ class TrainingSettings(Section):
     learning_rate: float = Field(3e-4, gt=0, allow_inf_nan=False, description="of Adam")
     weight_decay: float = Field(0.0, ge=0, allow_inf_nan=False, description="decoupled (AdamW)")
     epochs: int = Field(1000, ge=1, description="the best of which by validation is kept")
+    anneal: bool = Field(
+        False, description="the step falls to zero along a cosine, and the last epoch is kept"
+    )
     members: int = Field(1, ge=1, description="networks of other random weights that are averaged")
     seed: int = Field(1, ge=0, description="of the split, weights, order of samples and dropout")
 
@@ -50,12 +53,11 @@ class ModelCard(Section):
     schema_version: Literal[1] = 1
     nnpmm: str = Field(__version__, description="version that trained it")
     network: NetworkSettings
-    features: tuple[str, ...] = Field(description="names, in order")
     minimum: _Bounds = Field(description="of each feature in the training samples")
     maximum: _Bounds = Field(description="of each feature in the training samples")
     training: TrainingSettings
     data: DataSummary
-    best_epochs: tuple[int, ...] = Field(description="of each member; the first is 1")
+    kept_epochs: tuple[int, ...] = Field(description="of each member; the first is 1")
     error_scale: float = Field(
         gt=0, allow_inf_nan=False, description="factor on raw errors, from the validation samples"
     )
@@ -63,16 +65,16 @@ class ModelCard(Section):
 
     @model_validator(mode="after")
     def _check_lengths(self) -> Self:
-        counts = [len(names) for names in (self.features, self.minimum, self.maximum)]
-        if counts != [self.network.n_features] * 3:
+        counts = [len(bounds) for bounds in (self.minimum, self.maximum)]
+        if counts != [self.network.n_features] * 2:
             raise ValueError(
-                f"found {counts[0]} features, {counts[1]} minima and {counts[2]} maxima for a "
-                f"network of {self.network.n_features} features"
+                f"found {counts[0]} minima and {counts[1]} maxima for a network of "
+                f"{self.network.n_features} features"
             )
         if any(low >= high for low, high in zip(self.minimum, self.maximum, strict=True)):
             raise ValueError("found a minimum that is not below its maximum")
-        if len(self.best_epochs) != self.training.members:
+        if len(self.kept_epochs) != self.training.members:
             raise ValueError(
-                f"found {len(self.best_epochs)} best epochs of {self.training.members} members"
+                f"found {len(self.kept_epochs)} kept epochs of {self.training.members} members"
             )
         return self

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nnpmm.errors import ConfigError
 from nnpmm.fields import Section
+from nnpmm.permeation.features import FEATURE_NAMES
 
 __all__ = [
     "AdditiveAttention",
@@ -35,13 +36,20 @@ class NetworkSettings(Section):
 
     kind: NetworkKind = Field("model-la", description="model-l, model-la, dnn or response")
     per_bead: bool = Field(False, description="the output is multiplied by the number of beads")
-    n_features: int = Field(8, ge=1, description="features of a frame")
+    features: tuple[str, ...] = Field(
+        FEATURE_NAMES, min_length=1, description="of a frame that the network sees, in order"
+    )
     lstm_width: int = Field(100, ge=1, description="of every LSTM, and of the attention")
     dense_width: int = Field(100, ge=1, description="of the dense layer after the LSTMs")
     lstm_dropout: float = Field(0.5, ge=0, lt=1, description="after the first LSTM of model-l")
     dnn_width: int = Field(128, ge=1, description="of both hidden layers of dnn")
     dnn_dropout: float = Field(0.3, ge=0, lt=1, description="after each hidden layer of dnn")
     response_width: int = Field(32, ge=1, description="of the correction in response")
+
+    @property
+    def n_features(self) -> int:
+        """Number of features that the network sees."""
+        return len(self.features)
 
     @property
     def averages_frames(self) -> bool:

@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from nnpmm.errors import ConfigError, InputFileError, WeightsError
+from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.files import write_atomically
 from nnpmm.permeation.model_card import ModelCard
 from nnpmm.permeation.networks import NetworkSettings, create_network
@@ -32,6 +33,7 @@ __all__ = [
     "MODEL_FILE",
     "Regressor",
     "bead_factors",
+    "feature_columns",
     "load_default_regressor",
     "load_regressor",
     "save_regressor",
@@ -59,7 +61,7 @@ class Regressor:
     def predict(
         self,
         features: NDArray[np.floating],
-        names: tuple[str, ...] | None = None,
+        names: tuple[str, ...] = FEATURE_NAMES,
         *,
         beads: NDArray[np.integer] | None = None,
     ) -> NDArray[np.float64]:
@@ -67,19 +69,19 @@ class Regressor:
 
         Args:
             features: (samples, frames, features), not scaled; any number of frames.
-            names: of the features, to be sure that they are those of the training.
+            names: (features,) of the columns; those that the model does not use are ignored.
             beads: (samples,) numbers of beads, which a network of free energies per bead needs.
 
         Raises:
-            ConfigError: the features do not match those of the training, are not finite, or lack
-                the numbers of beads.
+            ConfigError: a feature that the model uses is missing or not finite, or the numbers of
+                beads are.
         """
         return self._members(features, names, beads).mean(axis=0)
 
     def predict_with_error(
         self,
         features: NDArray[np.floating],
-        names: tuple[str, ...] | None = None,
+        names: tuple[str, ...] = FEATURE_NAMES,
         *,
         beads: NDArray[np.integer] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -102,7 +104,9 @@ class Regressor:
         )
         return members.mean(axis=0), self.card.error_scale * raw_errors(members, blocks)
 
-    def attention(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
+    def attention(
+        self, features: NDArray[np.floating], names: tuple[str, ...] = FEATURE_NAMES
+    ) -> NDArray[np.float64]:
         """Return the weight of every frame, (samples, frames), of features as in ``predict``.
 
         Raises:
@@ -112,7 +116,7 @@ class Regressor:
             raise ConfigError(
                 f"found a {self.card.network.kind} network, only model-la has attention"
             )
-        scaled = self._scaled(features, None)
+        scaled = self._scaled(features, names)
         with torch.inference_mode():
             weights = [
                 network.forward_with_weights(scaled)[1]  # type: ignore[operator]
@@ -123,7 +127,7 @@ class Regressor:
     def _members(
         self,
         features: NDArray[np.floating],
-        names: tuple[str, ...] | None,
+        names: tuple[str, ...],
         beads: NDArray[np.integer] | None,
     ) -> NDArray[np.float64]:
         """Return what each network predicts, (members, samples) kcal/mol."""
@@ -136,24 +140,17 @@ class Regressor:
             ]
         return np.asarray(torch.stack(found).double().numpy()) * factors
 
-    def _scaled(
-        self, features: NDArray[np.floating], names: tuple[str, ...] | None
-    ) -> torch.Tensor:
-        known = self.card.features
-        if names is not None and tuple(names) != known:
+    def _scaled(self, features: NDArray[np.floating], names: tuple[str, ...]) -> torch.Tensor:
+        if features.ndim != 3 or features.shape[2] != len(names) or 0 in features.shape[:2]:
             raise ConfigError(
-                f"found the features {', '.join(names)}, the model was trained on "
-                f"{', '.join(known)}: give these, in this order"
+                f"found features of shape {features.shape}, expected (samples, frames, "
+                f"{len(names)}), at least one of each"
             )
-        if features.ndim != 3 or features.shape[2] != len(known) or 0 in features.shape[:2]:
-            raise ConfigError(
-                f"found features of shape {features.shape}, the model takes (samples, frames, "
-                f"{len(known)}), at least one of each"
-            )
-        if not np.isfinite(features).all():
+        chosen = features[:, :, feature_columns(self.card.network, names)]
+        if not np.isfinite(chosen).all():
             raise ConfigError("found features that are not finite: make them again")
         scaler = MinMaxScaler(np.array(self.card.minimum), np.array(self.card.maximum))
-        return torch.from_numpy(scaler(features))
+        return torch.from_numpy(scaler(chosen))
 
 
 def save_regressor(model: Regressor, folder: Path) -> None:
@@ -203,6 +200,20 @@ def load_default_regressor() -> Regressor:
         InputFileError, WeightsError: the installation is damaged.
     """
     return load_regressor(DEFAULT_MODEL)
+
+
+def feature_columns(network: NetworkSettings, names: tuple[str, ...]) -> list[int]:
+    """Return the columns of features, given all their names, that a network sees.
+
+    Raises:
+        ConfigError: one is missing.
+    """
+    missing = [name for name in network.features if name not in names]
+    if missing:
+        raise ConfigError(
+            f"found the features {', '.join(names)}, the network needs {', '.join(missing)} too"
+        )
+    return [names.index(name) for name in network.features]
 
 
 def bead_factors(

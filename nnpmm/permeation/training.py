@@ -1,14 +1,15 @@
 """Training of a network by the published protocol (Dutta et al., Digital Discovery 2023).
 
 Adam on the mean absolute error of batches; after every epoch the validation samples are predicted,
-and the weights of the best epoch are kept.
+and the weights of the best epoch are kept. With ``anneal`` the steps become ever smaller instead,
+and the last epoch is kept: few validation samples are a poor judge of epochs that differ by noise.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from nnpmm.errors import ConfigError
 from nnpmm.permeation.metrics import compare
 from nnpmm.permeation.model_card import DataSummary, ModelCard, TrainingSettings
 from nnpmm.permeation.networks import NetworkSettings, create_network
-from nnpmm.permeation.regressor import Regressor, bead_factors
+from nnpmm.permeation.regressor import Regressor, bead_factors, feature_columns
 from nnpmm.permeation.scaling import MinMaxScaler, fit_scaler
 from nnpmm.permeation.splits import Split, make_split
 from nnpmm.permeation.training_data import TrainingData
@@ -37,7 +38,7 @@ class TrainingResult:
     """A trained model and how it came about.
 
     Attributes:
-        model: with the weights of the best epochs.
+        model: with the weights of the epochs that were kept.
         curves: (members, epochs, 2) MAE in kcal/mol: of the training samples while they were
             learned from, with dropout, and of the validation samples after the epoch.
     """
@@ -81,15 +82,15 @@ def train(
         ConfigError: the data do not fit the network or the split, a feature cannot be scaled, or
             the training diverged; or a single frame.
     """
-    if network.n_features != len(data.feature_names):
-        raise ConfigError(
-            f"found data of {len(data.feature_names)} features for a network of "
-            f"{network.n_features}: set n_features"
-        )
+    seen = replace(
+        data,
+        features=data.features[:, :, feature_columns(network, data.feature_names)],
+        feature_names=network.features,
+    )
     split = make_split(settings.split, data.lipids, data.solutes, seed=settings.seed)
-    scaler = _scaler_of(data.features[split.train], data.feature_names, network)
+    scaler = _scaler_of(seen.features[split.train], seen.feature_names, network)
     training, validation = (
-        _samples(data.take(part), scaler, network) for part in (split.train, split.validation)
+        _samples(seen.take(part), scaler, network) for part in (split.train, split.validation)
     )
     modules, curves = [], []
     with torch.random.fork_rng(devices=[]):
@@ -101,12 +102,11 @@ def train(
     model = Regressor(
         ModelCard(
             network=network,
-            features=data.feature_names,
             minimum=tuple(scaler.minimum.tolist()),
             maximum=tuple(scaler.maximum.tolist()),
             training=settings,
             data=_summary(data, split),
-            best_epochs=tuple(int(curve[:, 1].argmin()) + 1 for curve in curves),
+            kept_epochs=tuple(_kept_epoch(curve, settings) for curve in curves),
             error_scale=1.0,
             metrics={},
         ),
@@ -152,12 +152,13 @@ def _fit(
     settings: TrainingSettings,
     progress: Callable[[int], None],
 ) -> NDArray[np.float64]:
-    """Train a module in place, leave it with the best weights, and return the learning curve."""
+    """Train a module in place, leave it with the kept weights, and return the learning curve."""
     optimizer = torch.optim.AdamW(  # which is Adam at a weight decay of zero
         module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs)
     curve = np.empty((settings.epochs, 2))
-    best, best_weights = np.inf, copy.deepcopy(module.state_dict())
+    kept = copy.deepcopy(module.state_dict())
     for epoch in range(settings.epochs):
         learned = _run_epoch(module, optimizer, training, settings.batch_size)
         module.eval()
@@ -169,11 +170,18 @@ def _fit(
                 f"{settings.learning_rate:g}: take a smaller one"
             )
         curve[epoch] = learned, error
-        if error < best:
-            best, best_weights = error, copy.deepcopy(module.state_dict())
+        if settings.anneal:
+            schedule.step()
+        if _kept_epoch(curve[: epoch + 1], settings) == epoch + 1:
+            kept = copy.deepcopy(module.state_dict())
         progress(epoch + 1)
-    module.load_state_dict(best_weights)
+    module.load_state_dict(kept)
     return curve
+
+
+def _kept_epoch(curve: NDArray[np.float64], settings: TrainingSettings) -> int:
+    """Return the epoch, from 1, whose weights are kept if the learning curve ends here."""
+    return len(curve) if settings.anneal else int(curve[:, 1].argmin()) + 1
 
 
 def _run_epoch(
@@ -207,10 +215,12 @@ def _measured(model: Regressor, data: TrainingData, split: Split) -> Regressor:
     metrics = {}
     for part, indices in split._asdict().items():
         samples = data.take(indices)
-        predicted = model.predict(samples.features, beads=samples.beads)
+        predicted = model.predict(samples.features, data.feature_names, beads=samples.beads)
         metrics[part] = compare(predicted, samples.labels)
     held = data.take(split.validation)
-    predicted, errors = model.predict_with_error(held.features, beads=held.beads)
+    predicted, errors = model.predict_with_error(
+        held.features, held.feature_names, beads=held.beads
+    )
     scale = calibrate(predicted - held.labels, errors, held.label_errors)
     changes = {"metrics": metrics, "error_scale": scale}
     return Regressor(model.card.model_copy(update=changes), model.networks)

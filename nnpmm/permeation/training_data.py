@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nnpmm.errors import ConfigError, InputFileError
 from nnpmm.permeation.dataset import load_features, read_settings
-from nnpmm.permeation.features import FEATURES
+from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.labels.store import read_labels
 from nnpmm.permeation.martini.solute import parse_solute
 from nnpmm.permeation.protocol import ProtocolSettings
@@ -117,7 +117,7 @@ def load_training_data(folder: Path) -> tuple[TrainingData, list[str]]:
         found.features[kept],
         labels,
         errors,
-        tuple(feature.name for feature in FEATURES),
+        FEATURE_NAMES,
         read_settings(folder).protocol,
     )
     return data, missing

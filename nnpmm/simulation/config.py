@@ -14,6 +14,7 @@ from nnpmm.errors import ConfigError, InputFileError
 from nnpmm.fields import (
     ForceConstant,
     Friction,
+    Length,
     Pressure,
     Rms,
     Section,
@@ -26,6 +27,7 @@ from nnpmm.simulation.system_config import BuildSystem, SystemConfig
 
 __all__ = [
     "EnsembleConfig",
+    "IntegratorConfig",
     "MinimizeConfig",
     "OutputConfig",
     "PlatformConfig",
@@ -111,6 +113,58 @@ class EnsembleConfig(Section):
     pressure: Pressure = Field(1.0, description="pressure under NPT, in bar")
     friction: Friction = Field(1.0, ge=0, description="Langevin collision rate, in 1/ps")
     barostat_interval: int = Field(25, ge=1, description="steps between volume moves under NPT")
+
+
+class IntegratorConfig(Section):
+    """Time integration: one time step, or several."""
+
+    type: Literal["langevin", "respa"] = Field(
+        "langevin",
+        description="langevin: one time step (LangevinMiddle); respa: several time steps (BAOAB)",
+    )
+    inner: Time | None = Field(
+        None,
+        gt=0,
+        description="respa: step of bonded terms and of what stands in for the network, in ps",
+        examples=["0.5 fs"],
+    )
+    middle: Time | None = Field(
+        None,
+        gt=0,
+        description="respa: step of the direct space, in ps; null: the outer one",
+        examples=["2 fs"],
+    )
+    outer: Time | None = Field(
+        None,
+        gt=0,
+        description="respa: step of the network and of the reciprocal space, in ps",
+        examples=["4 fs"],
+    )
+    short_range: tuple[Length, Length] | None = Field(
+        None,
+        description="respa: only pairs within this distance have the middle step, switched off "
+        "from the first to the second, in nm; null: the whole direct space",
+        examples=["[0.5 nm, 0.7 nm]"],
+    )
+    stand_in: Literal["force-field", "fit", "network"] = Field(
+        "force-field",
+        description="respa: what stands in for the network in the inner steps: the force field's "
+        "bonded terms, terms fitted to its Hessian, or the first network of the ensemble",
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        several = ("inner", "middle", "outer", "short_range")
+        if self.type == "langevin":
+            given = [name for name in several if getattr(self, name) is not None]
+            if given:
+                raise ValueError(f"found '{given[0]}' with type langevin; set type to respa")
+            return self
+        if self.inner is None or self.outer is None:
+            raise ValueError("respa needs 'inner' and 'outer'")
+        if self.short_range is not None and self.middle is None:
+            raise ValueError("found 'short_range' without 'middle'; give both")
+        return self
 
 
 class MinimizeConfig(Section):
@@ -213,9 +267,11 @@ class ProtocolConfig(Section):
         0.001,
         gt=0,
         description="time step, in ps; at most 1 fs with free hydrogens of 1 amu, 2 fs with free "
-        "ones of 3 amu or constrained ones, 4 fs with constrained ones of 3 amu",
+        "ones of 3 amu or constrained ones, 4 fs with constrained ones of 3 amu; with respa it is "
+        "the outer one and need not be given",
         examples=["1 fs"],
     )
+    integrator: IntegratorConfig = Field(IntegratorConfig(), description="time integration")
     stages: StagesConfig = Field(StagesConfig(), description="stages; null leaves one out")
     platform: PlatformConfig = Field(PlatformConfig(), description="where the MM part runs")
     output: OutputConfig = Field(default_factory=OutputConfig, description="files and intervals")
@@ -231,6 +287,24 @@ class ProtocolConfig(Section):
                 yield f"stages.{name}.length", stage.length
         for name in ("trajectory_interval", "log_interval", "checkpoint_interval"):
             yield f"output.{name}", getattr(self.output, name)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_outer_timestep(cls, data: Any) -> Any:
+        """Let the outer step of respa be the time step that everything else is counted in."""
+        integrator = data.get("integrator") if isinstance(data, dict) else None
+        outer = integrator.get("outer") if isinstance(integrator, dict) else None
+        return data if outer is None or "timestep" in data else {**data, "timestep": outer}
+
+    @model_validator(mode="after")
+    def _one_outer_timestep(self) -> Self:
+        outer = self.integrator.outer
+        if outer is not None and abs(self.timestep - outer) > 1e-9:
+            raise ValueError(
+                f"found a timestep of {self.timestep * 1000:g} fs and integrator.outer of "
+                f"{outer * 1000:g} fs; leave out timestep"
+            )
+        return self
 
     @model_validator(mode="after")
     def _whole_steps(self) -> Self:

@@ -74,7 +74,10 @@ def load_system(config: RunConfig) -> MMSystem:
     elif isinstance(source, OpenmmSystem):
         loaded = _load_openmm(source)
     else:
-        loaded = _build(source, config.seed)
+        # Terms of constrained bonds are left out, and the force field's stand in for the network.
+        bare = config.region.constraints == "none" and config.integrator.type == "respa"
+        flexible = bare and config.integrator.stand_in == "force-field"
+        loaded = _build(source, config.seed, constrain_hydrogens=not flexible)
     return _finish(loaded)
 
 
@@ -352,7 +355,7 @@ def _load_openmm(source: OpenmmSystem) -> MMSystem:
     return MMSystem(structure.topology, positions, box, system)
 
 
-def _build(source: BuildSystem, seed: int) -> MMSystem:
+def _build(source: BuildSystem, seed: int, *, constrain_hydrogens: bool) -> MMSystem:
     """Build a ligand, and perhaps a protein, in water."""
     from nnpmm import ligands  # rdkit takes a second to load and only this input needs it
 
@@ -380,6 +383,7 @@ def _build(source: BuildSystem, seed: int) -> MMSystem:
         nonbonded_cutoff=source.cutoff,
         box_shape=source.box_shape,
         hydrogen_mass=source.hydrogen_mass,
+        constrain_hydrogens=constrain_hydrogens,
         residue_name=source.residue_name,
         seed=seed,
     )

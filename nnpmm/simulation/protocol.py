@@ -18,6 +18,7 @@ from nnpmm.simulation.checkpoint import CheckpointRecord, load_state, read_recor
 from nnpmm.simulation.config import ProtocolConfig, count_steps
 from nnpmm.simulation.dynamics import Recorder, Snapshot, StageLoop, snapshot
 from nnpmm.simulation.energy_log import EnergyLog, RegionMonitor, Thermometer
+from nnpmm.simulation.integration import check_integrator
 from nnpmm.simulation.interrupts import StopFlag, stop_on_signals
 from nnpmm.simulation.minimization import minimize
 from nnpmm.simulation.platforms import choose_platform
@@ -30,7 +31,6 @@ from nnpmm.simulation.stages import (
     plan_stages,
     stage_seed,
 )
-from nnpmm.simulation.timestep import check_timestep
 from nnpmm.simulation.trajectory import cut_back, open_trajectory
 
 __all__ = ["RunResult", "run_protocol"]
@@ -91,7 +91,7 @@ def run_protocol(
     """
     if not np.isfinite(prepared.positions).all():
         raise InputFileError("the starting positions are not all finite numbers")
-    check_timestep(prepared.system, settings.timestep)
+    check_integrator(prepared.system, settings)
     if settings.ensemble.type == "NPT" and prepared.box_vectors is None:
         raise ConfigError("ensemble.type: found NPT, but the system has no periodic box: set NVT")
     resuming = storage.check_directory(settings, resume=resume, overwrite=overwrite)

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nnpmm.coupling import InnerTerms
 from nnpmm.errors import ConfigError
+from nnpmm.models.protocol import Potential
 from nnpmm.simulation import storage
 from nnpmm.simulation.config import RunConfig, load_config
 from nnpmm.simulation.inputs import MMSystem, load_system
@@ -29,22 +31,19 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         NnpmmError: an input, the selection, the model or the coupling is not usable.
     """
     from nnpmm.coupling import Mechanical, bind_region, create_hybrid_system
-    from nnpmm.models import load_model
 
     mm = load_system(config) if mm is None else mm
     region, name = _region(config, mm)
     settings = config.region
-    coupling = Mechanical(constraints=settings.constraints, link_atoms=settings.link_atoms)
     released = region if settings.constraints == "none" else ()
-    check_timestep(mm.system, config.timestep, released)
-    model = load_model(
-        name,
-        members=settings.members,
-        backend=settings.backend,
-        device=settings.device,
-        precision=settings.precision,
-        threads=config.platform.threads,
-        weights=settings.weights,
+    fastest = config.integrator.inner or config.timestep
+    check_timestep(mm.system, fastest, released)
+    model = _load(config, name)
+    coupling = Mechanical(
+        constraints=settings.constraints,
+        link_atoms=settings.link_atoms,
+        time_scales="respa" if config.integrator.type == "respa" else "single",
+        inner_potential=_inner_potential(config, mm, region, name, model),
     )
     system = create_hybrid_system(mm.system, mm.topology, region, model, coupling=coupling)
     bound = bind_region(mm.system, mm.topology, region, model, link_atoms=settings.link_atoms)
@@ -60,6 +59,41 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         mm_system=mm,
         model_provenance=provenance,
     )
+
+
+def _load(config: RunConfig, name: str, members: tuple[int, ...] | None = None) -> Potential:
+    """Load the settings' network, or some of its members."""
+    from nnpmm.models import load_model
+
+    settings = config.region
+    return load_model(
+        name,
+        members=settings.members if members is None else members,
+        backend=settings.backend,
+        device=settings.device,
+        precision=settings.precision,
+        threads=config.platform.threads,
+        weights=settings.weights,
+    )
+
+
+def _inner_potential(
+    config: RunConfig, mm: MMSystem, region: NDArray[np.int64], name: str, model: Potential
+) -> InnerTerms | Potential | None:
+    """Return what stands in for the network between its evaluations; None: the force field."""
+    from nnpmm.integrators import fit_inner_potential
+
+    if config.integrator.type != "respa" or config.integrator.stand_in == "force-field":
+        return None
+    if config.integrator.stand_in == "fit":
+        return fit_inner_potential(model, mm.topology, region, mm.positions)
+    members = config.region.members
+    if config.region.nnpfile is not None or (members is not None and len(members) < 2):
+        raise ConfigError(
+            "integrator.stand_in: found network, which needs region.model with two members or "
+            "more; take force-field or fit"
+        )
+    return _load(config, name, (0,) if members is None else members[:1])
 
 
 def load_region(config: RunConfig) -> tuple[MMSystem, NDArray[np.int64], str]:

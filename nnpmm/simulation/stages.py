@@ -15,6 +15,7 @@ from nnpmm.models.protocol import Evaluator
 from nnpmm.selection import select_atoms
 from nnpmm.simulation.config import EnsembleConfig, ProtocolConfig, count_steps
 from nnpmm.simulation.inputs import MMSystem
+from nnpmm.simulation.integration import create_integrator
 
 __all__ = [
     "PreparedSystem",
@@ -192,7 +193,8 @@ def create_stage_context(
     """Return a context with the forces and the integrator of a stage.
 
     Args:
-        prepared: stays as it is; a stage with forces of its own gets a copy of the system.
+        prepared: stays as it is; a stage with forces or force groups of its own gets a copy of the
+            system.
         stage: which stage.
         settings: of the run.
         platform: platform and its properties.
@@ -207,16 +209,13 @@ def create_stage_context(
             extra.append(restraint_force(atoms, reference, constant, periodic=periodic))
     if stage.constant_pressure:
         extra.append(barostat(settings.ensemble, stage_seed(settings.seed, stage, 1)))
-    system = copy.deepcopy(prepared.system) if extra else prepared.system
+    several = settings.integrator.type == "respa"  # which sets force groups
+    system = copy.deepcopy(prepared.system) if extra or several else prepared.system
     for force in extra:
         system.addForce(force)
-    ensemble = settings.ensemble
-    integrator = openmm.LangevinMiddleIntegrator(
-        ramp_temperature(stage, 0, ensemble.temperature) * unit.kelvin,
-        ensemble.friction / unit.picosecond,
-        settings.timestep * unit.picosecond,
-    )
-    integrator.setRandomNumberSeed(stage_seed(settings.seed, stage, 0))
+    temperature = ramp_temperature(stage, 0, settings.ensemble.temperature)
+    seed = stage_seed(settings.seed, stage, 0)
+    integrator = create_integrator(system, settings, temperature, seed)
     context = openmm.Context(system, integrator, *platform)
     if prepared.box_vectors is not None:
         context.setPeriodicBoxVectors(*prepared.box_vectors)

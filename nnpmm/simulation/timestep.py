@@ -12,7 +12,7 @@ from openmm import unit
 from nnpmm.errors import ConfigError
 from nnpmm.units import in_md_units
 
-__all__ = ["check_timestep"]
+__all__ = ["check_timestep", "hydrogen_limit"]
 
 # Below: hydrogen. Repartitioned hydrogens reach 4.1 amu, the lightest heavy atom in use is lithium.
 _HYDROGEN_BELOW = 5.0
@@ -36,7 +36,7 @@ def check_timestep(system: openmm.System, dt: Any, region: ArrayLike = ()) -> No
         ConfigError: the time step is over the limit.
     """
     timestep = in_md_units(dt, unit.picosecond)
-    limit, reason, remedy = _limit(system, {int(i) for i in np.asarray(region).ravel()})
+    limit, reason, remedy = hydrogen_limit(system, {int(i) for i in np.asarray(region).ravel()})
     if timestep > limit * (1 + 1e-9):
         raise ConfigError(
             f"found a time step of {timestep * 1000:g} fs, the limit is {limit * 1000:g} fs: "
@@ -44,8 +44,8 @@ def check_timestep(system: openmm.System, dt: Any, region: ArrayLike = ()) -> No
         )
 
 
-def _limit(system: openmm.System, region: set[int]) -> tuple[float, str, str]:
-    """Return the limit in ps, what sets it, and what to do."""
+def hydrogen_limit(system: openmm.System, region: set[int]) -> tuple[float, str, str]:
+    """Return the longest time step in ps that hydrogens allow, what sets it, and what to do."""
     masses = np.array(
         [
             system.getParticleMass(i).value_in_unit(unit.dalton)

@@ -12,7 +12,7 @@ from nnpmm.permeation.networks import (
     create_network,
 )
 
-KINDS = ["model-l", "model-la", "dnn"]
+KINDS = ["model-l", "model-la", "dnn", "response"]
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +42,7 @@ HEAD = 100 * 100 + 100 + 100 + 1
         ("model-l", _lstm(8, 100) + _lstm(100, 100) + HEAD),
         ("model-la", _lstm(8, 100) + (100 * 100 + 100) + 100 * 100 + 100 + HEAD),
         ("dnn", 8 * 128 + 128 + 128 * 128 + 128 + 128 + 1),
+        ("response", 8 + 1 + 8 * 32 + 32 + 32),
     ],
 )
 def test_published_sizes(kind, parameters):
@@ -90,10 +91,28 @@ def test_samples_do_not_meet(kind):
 
 def test_order_of_frames():
     features = torch.rand(3, 20, 8)
-    for kind, sees_order in [("model-l", True), ("model-la", True), ("dnn", False)]:
+    for kind, sees_order in zip(KINDS, (True, True, False, False), strict=True):
         network = create_network(NetworkSettings(kind=kind)).eval()
         difference = (network(features) - network(features.flip(1))).abs().max().item()
         assert (difference > 1e-5) is sees_order
+
+
+def test_response_is_linear_far_outside():
+    """There the correction is a constant: equal steps make equal differences."""
+    network = create_network(NetworkSettings(kind="response")).double()
+    start, step = torch.rand(1, 5, 8).double(), 1e3 * torch.randn(8).double()
+    energies = torch.cat([network(start + n * step) for n in (1, 2, 3)])
+    torch.testing.assert_close(
+        energies.diff()[0], (network.linear.weight @ step)[0], rtol=1e-9, atol=0
+    )
+    torch.testing.assert_close(energies.diff()[0], energies.diff()[1], rtol=1e-9, atol=0)
+
+
+def test_response_is_a_mean_over_frames():
+    network = create_network(NetworkSettings(kind="response")).double()
+    features = torch.rand(2, 30, 8).double()
+    parts = torch.stack([network(part) for part in features.split(10, dim=1)])
+    torch.testing.assert_close(parts.mean(dim=0), network(features), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", KINDS)

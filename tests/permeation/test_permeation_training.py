@@ -40,7 +40,7 @@ def _samples(count=40, frames=6, seed=1):
 
 def _small(kind):
     return NetworkSettings(
-        kind=kind, n_features=3, lstm_width=8, dense_width=8, dnn_width=16, lstm_dropout=0.1
+        kind=kind, features=NAMES, lstm_width=8, dense_width=8, dnn_width=16, lstm_dropout=0.1
     )
 
 
@@ -72,7 +72,7 @@ def test_a_seed_settles_everything(kind):
     assert np.array_equal(first.curves, again.curves)
     assert not np.array_equal(first.curves, other.curves)
     assert first.model.card == again.model.card
-    assert np.array_equal(*(r.model.predict(data.features) for r in (first, again)))
+    assert np.array_equal(*(r.model.predict(data.features, NAMES) for r in (first, again)))
 
 
 def test_published_protocol_is_the_default():
@@ -82,6 +82,7 @@ def test_published_protocol_is_the_default():
         "learning_rate": 3e-4,
         "weight_decay": 0.0,
         "epochs": 1000,
+        "anneal": False,
         "members": 1,
         "seed": 1,
     }
@@ -99,8 +100,8 @@ def test_nothing_of_the_test_samples_leaks(kind):
     spoiled = replace(data, features=features, labels=labels)
     one, other = (train(d, _small(kind), _quick(epochs=5)).model for d in (data, spoiled))
     assert (one.card.minimum, one.card.maximum) == (other.card.minimum, other.card.maximum)
-    assert one.card.best_epochs == other.card.best_epochs
-    assert np.array_equal(*(m.predict(data.features) for m in (one, other)))
+    assert one.card.kept_epochs == other.card.kept_epochs
+    assert np.array_equal(*(m.predict(data.features, NAMES) for m in (one, other)))
     assert one.card.metrics["test"] != other.card.metrics["test"]
 
 
@@ -121,7 +122,7 @@ def test_the_best_epoch_is_kept():
     result = train(_samples(), _small("dnn"), settings, progress=lambda *now: told.append(now))
     card, validation = result.model.card, result.curves[0, :, 1]
     assert told == [(n, 30) for n in range(1, 31)] and result.curves.shape == (1, 30, 2)
-    assert card.best_epochs[0] == validation.argmin() + 1 != 30
+    assert card.kept_epochs[0] == validation.argmin() + 1 != 30
     assert card.metrics["validation"].mae == pytest.approx(validation.min(), abs=1e-5)
     assert validation[-1] > validation.min() + 1e-3
 
@@ -129,7 +130,7 @@ def test_the_best_epoch_is_kept():
 def test_the_card_says_what_was_done(trained):
     data, card = _samples(), trained.card
     split = make_split("random", data.lipids, data.solutes, seed=1)
-    assert card.data.sha256 == data.digest() and card.features == NAMES
+    assert card.data.sha256 == data.digest() and card.network.features == NAMES
     assert card.data.test == tuple(f"DOPC/{data.solutes[n]}" for n in split.test)
     changed = data.labels.copy()
     changed[0] += 1e-9
@@ -153,32 +154,39 @@ def test_save_and_load(tmp_path, kind):
     for features in (data.features, data.features[:2, :1], np.repeat(data.features, 3, axis=1)):
         predicted = found.predict(features, NAMES)
         assert predicted.shape == (len(features),)
-        assert np.array_equal(predicted, model.predict(features))
+        assert np.array_equal(predicted, model.predict(features, NAMES))
 
 
 def test_attention_of_a_trained_model(trained):
-    weights = trained.attention(_samples().features[:4])
+    weights = trained.attention(_samples().features[:4], NAMES)
     assert weights.shape == (4, 6)
     np.testing.assert_allclose(weights.sum(axis=1), 1.0, rtol=0, atol=1e-6)
     dnn = train(_samples(), _small("dnn"), _quick(epochs=1)).model
     with pytest.raises(ConfigError, match="only model-la has attention"):
-        dnn.attention(_samples().features)
+        dnn.attention(_samples().features, NAMES)
 
 
 @pytest.mark.parametrize(
     ("shape", "names", "words"),
     [
-        ((2, 6, 4), None, "takes .samples, frames, 3"),
-        ((2, 0, 3), None, "at least one of each"),
-        ((6, 3), None, "takes .samples, frames, 3"),
-        ((2, 6, 3), ("a", "c", "b"), "trained on a, b, c"),
+        ((2, 6, 4), NAMES, "expected .samples, frames, 3"),
+        ((2, 0, 3), NAMES, "at least one of each"),
+        ((6, 3), NAMES, "expected .samples, frames, 3"),
+        ((2, 6, 3), ("a", "c", "d"), "features a, c, d, the network needs b too"),
     ],
 )
 def test_features_of_another_kind(trained, shape, names, words):
     with pytest.raises(ConfigError, match=words):
         trained.predict(np.zeros(shape), names)
     with pytest.raises(ConfigError, match="not finite"):
-        trained.predict(np.full((2, 6, 3), np.nan))
+        trained.predict(np.full((2, 6, 3), np.nan), NAMES)
+
+
+def test_features_are_found_by_name(trained):
+    features = _samples().features
+    other = np.concatenate([features[:, :, [1]], np.full_like(features, np.nan), features], axis=2)
+    names = ("b", "x", "y", "z", "a", "other", "c")
+    np.testing.assert_array_equal(trained.predict(other, names), trained.predict(features, NAMES))
 
 
 def _change_json(folder, change):
@@ -191,7 +199,7 @@ def _change_json(folder, change):
     ("change", "words"),
     [
         (lambda r: r.update(schema_version=2), "schema_version"),
-        (lambda r: r.update(features=["a", "b"]), "found 2 features, 3 minima"),
+        (lambda r: r["network"].update(features=["a", "b"]), "3 maxima for a network of 2"),
         (lambda r: r.update(minimum=[1.0]), "1 minima"),
         (lambda r: r.update(minimum=r["maximum"]), "minimum that is not below"),
         (lambda r: r.update(maximum=[float("nan")] * 3), "maximum.0"),
@@ -253,12 +261,12 @@ def test_weights_that_lack_a_layer(trained, tmp_path):
 
 def test_training_that_cannot_be():
     data = _samples()
-    with pytest.raises(ConfigError, match="3 features for a network of 8"):
+    with pytest.raises(ConfigError, match="a, b, c, the network needs bondener, lj-mol-wat"):
         train(data, NetworkSettings(), _quick())
     with pytest.raises(ConfigError, match="diverged in epoch 1"):
         labels = np.where(np.arange(40) >= 0, 1e39, 0.0)  # beyond single precision
         train(replace(data, labels=labels), _small("dnn"), _quick())
     with pytest.raises(ConfigError, match="do not belong together"):
         replace(data, lipids=data.lipids[1:])
-    with pytest.raises(ConfigError, match="label that is not finite"):
+    with pytest.raises(ConfigError, match="label or its error that is not finite"):
         replace(data, labels=data.labels * np.nan)

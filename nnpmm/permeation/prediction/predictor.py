@@ -14,7 +14,7 @@ from nnpmm.errors import ConfigError
 from nnpmm.permeation.campaign import ReportCallback, build_dataset
 from nnpmm.permeation.clusters import ClusterSettings
 from nnpmm.permeation.dataset import WATER, DatasetSettings, Job, load_features
-from nnpmm.permeation.features import FEATURES
+from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.martini import lipid as known_lipid
 from nnpmm.permeation.martini.solute import parse_solute
 from nnpmm.permeation.prediction.applicability import Verdict, check_features, check_solute
@@ -143,9 +143,8 @@ def predict_features(
     """
     if features is None:
         return Prediction(molecule, lipid, None, None, verdict, None)
-    names = tuple(feature.name for feature in FEATURES)
     beads = np.array([len(parse_solute(molecule.graph).beads)])
-    energies, errors = model.predict_with_error(features[None], names, beads=beads)
+    energies, errors = model.predict_with_error(features[None], FEATURE_NAMES, beads=beads)
     verdict += check_features(model.card, features)
     if verdict.refusals:
         return Prediction(molecule, lipid, None, None, verdict, features)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nnpmm._version import __version__
-from nnpmm.permeation.features import FEATURES
+from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.files import write_atomically
 from nnpmm.permeation.mapping.drawing import draw_mapping
 from nnpmm.permeation.prediction.figures import draw_prediction
@@ -80,7 +80,7 @@ def _record(found: Prediction) -> dict[str, Any]:
     }
     if found.features is not None:
         means = found.features.mean(axis=0, dtype=float).tolist()
-        record["mean_features"] = dict(zip((f.name for f in FEATURES), means, strict=True))
+        record["mean_features"] = dict(zip(FEATURE_NAMES, means, strict=True))
         record["frames"] = len(found.features)
     mapping = found.molecule.mapping
     if mapping is not None:

@@ -1,0 +1,270 @@
+"""Every kind of network on the same data: five seeds, ablations, other splits, and trimers.
+
+Run: python benchmarks/permeation_networks.py data/permeation --trimers data/permeation-trimers
+     python benchmarks/permeation_networks.py data/permeation --only dnn,response --report
+
+May be stopped at any moment and called again: finished trainings are kept below --work, by the data
+that they were trained on. --report trains nothing and sums up what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from common import IMAGES, ROOT, write_results
+from rich.console import Console
+from rich.table import Table
+
+from nnpmm.cli.progress import count_bar
+from nnpmm.permeation.ablations import without_bead_normalisation
+from nnpmm.permeation.dataset import read_settings
+from nnpmm.permeation.evaluation import evaluate, frames_study
+from nnpmm.permeation.features import FEATURE_NAMES
+from nnpmm.permeation.figures import (
+    attention_figure,
+    errors_figure,
+    frames_figure,
+    learning_figure,
+    parity_figure,
+)
+from nnpmm.permeation.files import write_atomically
+from nnpmm.permeation.recipes import recipe
+from nnpmm.permeation.regressor import MODEL_FILE, load_regressor, save_regressor
+from nnpmm.permeation.training import train
+from nnpmm.permeation.training_data import load_training_data
+
+KINDS = ("dnn", "response", "model-la", "model-l")
+#: Dutta et al., Digital Discovery 2023; MAE and largest error in kcal/mol.
+PUBLISHED = {
+    "model-l": {"test": {"r2": 0.99, "largest": "1.5-1.7"}},
+    "model-la": {
+        "test": {"r2": 0.99, "largest": "1.5-1.7"},
+        "trimers": {"r2": 0.82, "pearson": 0.969, "spearman": 0.967},
+    },
+    "dnn": {"test": {"mae": 0.95}},
+}
+PUBLISHED_6NS = {"model-la": {"trimers": {"r2": 0.76, "mae": 1.68}}}
+SCORES = ("mae", "rmse", "largest", "r2", "pearson", "spearman")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A network with something changed: its settings, its training, or what it is trained on."""
+
+    kind: str
+    network: tuple = ()
+    training: tuple = ()
+    per_molecule: bool = False
+
+    def settings(self, split, seed):
+        """Architecture and protocol."""
+        network, training = recipe(self.kind)
+        changes = {**dict(self.training), "split": split, "seed": seed}
+        return network.model_copy(update=dict(self.network)), training.model_copy(update=changes)
+
+    def samples(self, data):
+        """What it is trained and tested on."""
+        return without_bead_normalisation(data) if self.per_molecule else data
+
+
+def without(name):
+    """The setting of a network that does not see one feature."""
+    return (("features", tuple(other for other in FEATURE_NAMES if other != name)),)
+
+
+def variants():
+    """All networks of the study by name; the ablations are of those that train quickly."""
+    found = {kind: Variant(kind) for kind in KINDS}
+    total, every = (("per_bead", False),), (("features", FEATURE_NAMES),)
+    found["response, all features"] = Variant("response", every)
+    found["response, dG of the molecule"] = Variant("response", total)
+    found["response, without per-bead normalisation"] = Variant("response", total, (), True)
+    found["model-la, dG per bead"] = Variant("model-la", (("per_bead", True),))
+    found["model-la, without per-bead normalisation"] = Variant("model-la", (), (), True)
+    found["dnn, without dropout"] = Variant("dnn", (("dnn_dropout", 0.0),))
+    for name in FEATURE_NAMES:
+        found[f"dnn, without {name}"] = Variant("dnn", without(name))
+    return found
+
+
+def splits(data):
+    """The random split, and those that leave out solutes, each lipid, or kinds of beads."""
+    lipids = sorted(set(data.lipids))
+    by_lipid = [f"lipid:{name}" for name in lipids] if len(lipids) > 1 else []
+    return ["random", "solute", *by_lipid, "beads:C1", "beads:P5"]
+
+
+def run_folder(work, data, name, split, seed):
+    """Where a training is kept."""
+    plain = "".join(c if c.isalnum() or c in "-." else "_" for c in f"{name}-{split}-{seed}")
+    return work / data.digest()[:12] / plain
+
+
+def train_once(variant, data, split, seed, folder):
+    """Train unless it is done already."""
+    if (folder / MODEL_FILE).exists():
+        return
+    network, training = variant.settings(split, seed)
+    began = time.process_time()
+    with count_bar(folder.name) as tell:
+        result = train(variant.samples(data), network, training, progress=tell)
+    record = {"cpu_seconds": time.process_time() - began, "curves": result.curves.tolist()}
+    write_atomically(folder / "training.json", json.dumps(record))
+    save_regressor(result.model, folder)  # last: it says that the training is done
+
+
+def scores(report):
+    """Metrics and calibration of a report in one flat record."""
+    return {**report.metrics.model_dump(), "errors_rms": report.calibration.rms} | {
+        f"errors_{name}": value
+        for name, value in report.calibration.model_dump().items()
+        if name != "rms"
+    }
+
+
+def measure(variant, folder, data, trimers, split):
+    """What one trained network gets right and wrong."""
+    model = load_regressor(folder)
+    found = evaluate(model, variant.samples(data)).by_part()
+    record = {part: scores(of_part.report_all()) for part, of_part in found.items()}
+    record["cpu_seconds"] = json.loads((folder / "training.json").read_text())["cpu_seconds"]
+    if split == "random":
+        counts = [n for n in (5, 10, 20, 35, 50, 75) if n < data.features.shape[1]]
+        counts.append(data.features.shape[1])
+        by_count = frames_study(model, found["test"].data, counts)
+        record["mae_by_frames"] = {count: m.mae for count, m in by_count.items()}
+        if trimers is not None:
+            record["trimers"] = scores(evaluate(model, variant.samples(trimers)).report_all())
+    return record
+
+
+def summary(records):
+    """Mean and spread (standard deviation) of every score over the seeds."""
+    found = {}
+    for part in ("train", "validation", "test", "trimers"):
+        of_part = [record[part] for record in records if part in record]
+        rows = {
+            score: [float(one[score]) for one in of_part if one[score] is not None]
+            for score in (of_part[0] if of_part else ())
+        }
+        found[part] = {
+            score: {"mean": np.mean(row), "spread": np.std(row, ddof=min(1, len(row) - 1))}
+            for score, row in rows.items()
+            if row
+        }
+    return {part: table for part, table in found.items() if table}
+
+
+def print_table(title, part, summaries):
+    """One row a network, with published figures below."""
+    table = Table("network", "seeds", title=f"{title}: {part}; mean +- spread over the seeds")
+    for name in (*SCORES, "errors_rms", "errors_within_one", "errors_within_two"):
+        table.add_column(name, justify="right")
+    for name, (count, found) in summaries.items():
+        if part in found:
+            cells = [
+                f"{found[part][s]['mean']:.3f} +- {found[part][s]['spread']:.3f}"
+                if s in found[part]
+                else "-"
+                for s in [column.header for column in table.columns[2:]]
+            ]
+            table.add_row(name, str(count), *cells)
+        for label, published in (("published", PUBLISHED), ("published, 6 ns", PUBLISHED_6NS)):
+            row = published.get(name, {}).get(part)
+            if row and title == "random":
+                table.add_row(f"  {label}", "", *[str(row.get(s, "-")) for s in SCORES])
+    Console(width=190).print(table)
+
+
+def draw(work, data, trimers, interval, seed):
+    """Pictures of the main networks with one seed, and of the error by length with all."""
+    pictures = {}
+    for kind in KINDS:
+        folder = run_folder(work, data, kind, "random", seed)
+        if not (folder / MODEL_FILE).exists():
+            continue
+        model = load_regressor(folder)
+        found = evaluate(model, data)
+        curves = np.array(json.loads((folder / "training.json").read_text())["curves"])
+        pictures[f"learning_{kind}"] = learning_figure(curves)
+        pictures[f"parity_{kind}"] = parity_figure(found)
+        pictures[f"errors_{kind}"] = errors_figure(found)
+        if kind == "model-la":
+            pictures["attention"] = attention_figure(model.attention(data.features), interval)
+        if trimers is not None:
+            pictures[f"trimers_{kind}"] = parity_figure(evaluate(model, trimers))
+    for name, figure in pictures.items():
+        figure.savefig(IMAGES / f"permeation_networks_{name}.png")
+
+
+def draw_lengths(results, interval):
+    """The error of the test samples by length of their trajectories, mean over the seeds."""
+    curves = {}
+    for kind in KINDS:
+        rows = [r["mae_by_frames"] for r in results.get(kind, {}).get("seeds", {}).values()]
+        if rows:
+            curves[kind] = {count: float(np.mean([r[count] for r in rows])) for count in rows[0]}
+    if curves:
+        frames_figure(curves, interval).savefig(IMAGES / "permeation_networks_frames.png")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--trimers", type=Path, default=ROOT / "data" / "permeation-trimers")
+    parser.add_argument("--work", type=Path, default=ROOT / "permeation-study")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only", help="names divided by semicolons, such as 'dnn; response'")
+    parser.add_argument("--splits", help="divided by semicolons, such as 'random; lipid:DOPC'")
+    parser.add_argument("--report", action="store_true", help="train nothing")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    data, _ = load_training_data(options.folder)
+    has_trimers = (options.trimers / "labels").exists()
+    trimers = load_training_data(options.trimers)[0] if has_trimers else None
+    chosen = variants()
+    if options.only:
+        chosen = {name.strip(): chosen[name.strip()] for name in options.only.split(";")}
+    wanted = [s.strip() for s in options.splits.split(";")] if options.splits else splits(data)
+    results = {}
+    for split in wanted:
+        of_split = {}
+        for name, variant in chosen.items():
+            if split != "random" and name not in KINDS:
+                continue
+            records = {}
+            for seed in range(1, options.seeds + 1):
+                folder = run_folder(options.work, data, name, split, seed)
+                if not options.report:
+                    train_once(variant, data, split, seed, folder)
+                if (folder / MODEL_FILE).exists():
+                    records[seed] = measure(variant, folder, data, trimers, split)
+            if records:
+                of_split[name] = {"seeds": records, "summary": summary(list(records.values()))}
+        results[split] = of_split
+        for part in ("test", "trimers"):
+            rows = {n: (len(r["seeds"]), r["summary"]) for n, r in of_split.items()}
+            if any(part in found for _, found in rows.values()):
+                print_table(split, part, rows)
+    interval = read_settings(options.folder).protocol.frame_interval
+    draw(options.work, data, trimers, interval, seed=1)
+    draw_lengths(results.get("random", {}), interval)
+    record = {
+        "samples": len(data.labels),
+        "by_lipid": {lipid: data.lipids.count(lipid) for lipid in sorted(set(data.lipids))},
+        "trimers": 0 if trimers is None else len(trimers.labels),
+        "data_sha256": data.digest(),
+        "published": {"21 ns": PUBLISHED, "6 ns": PUBLISHED_6NS},
+        "splits": results,
+    }
+    print(write_results("permeation_networks", record))
+
+
+if __name__ == "__main__":
+    main()

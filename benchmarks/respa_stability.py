@@ -1,0 +1,215 @@
+"""How long the outer time step may be: energy conservation of one molecule in vacuum.
+
+ANI-2x (eight networks) on benzene or another molecule, 300 K, NVE, inner steps of 0.5 fs, hydrogens
+of 3 amu or 1, bonds to hydrogen free or kept. What stands in for the network between its
+evaluations: nothing (single steps), the force field's bonded terms, terms fitted to the network's
+Hessian, or one network of the eight. A setting counts as stable while the total energy stays within
+a twentieth of the kinetic energy for 5 ps. Lines mark outer steps of a half, third and fourth of
+the period of the fastest vibration, where impulses come into resonance with it; of higher orders
+only anharmonic forces take notice. Prints a table; writes results/respa_stability.json and
+docs/images/respa-stability.png.
+Usage: python benchmarks/respa_stability.py [--smiles c1ccccc1] [--name benzene]
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from typing import Any
+
+import numpy as np
+import openmm
+from common import IMAGES, RESULTS, write_results
+
+import nnpmm
+from nnpmm import ligands
+from nnpmm.coupling import Mechanical
+from nnpmm.integrators import (
+    apply_hydrogen_mass,
+    create_respa_integrator,
+    fit_inner_potential,
+    split_time_scales,
+)
+from nnpmm.integrators.inner_potential import network_hessian
+
+FEMTOSECOND = 0.001
+INNER = 0.5
+OUTER = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 7.0, 8.0)
+LENGTH = 5.0  # ps
+TEMPERATURE = 300.0
+KT = 8.31446e-3 * TEMPERATURE
+LARGEST_ERROR = 0.05
+SPEED_OF_LIGHT = 2.99792458e-5  # cm/fs
+STAND_INS = ("single steps", "force field", "fit", "one network")
+HYDROGENS = {"free, 1 amu": (1, False), "free, 3 amu": (3, False), "kept, 3 amu": (3, True)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--smiles", default="c1ccccc1")
+    parser.add_argument("--name", default="benzene")
+    arguments = parser.parse_args()
+    molecule = ligands.molecule_from_smiles(arguments.smiles, seed=1)
+    bench = Bench(molecule)
+    rows: dict[str, Any] = {}
+    for hydrogens, (mass, kept) in HYDROGENS.items():
+        wavenumber = bench.fastest(mass, kept)
+        rows[hydrogens] = {"fastest_cm-1": wavenumber, "errors": {}}
+        print(f"{hydrogens}: fastest vibration {wavenumber:.0f} /cm", flush=True)
+        for stand_in in STAND_INS:
+            errors = bench.errors(stand_in, mass, kept)
+            longest = longest_stable(errors)
+            rows[hydrogens]["errors"][stand_in] = errors
+            listed = " ".join(f"{step:g}: {error:.4f}" for step, error in errors.items())
+            print(f"  {stand_in:14s} up to {longest:g} fs   {listed}", flush=True)
+    path = RESULTS / "respa_stability.json"
+    results = json.loads(path.read_text())["results"] if path.exists() else {}
+    print(write_results("respa_stability", {**results, arguments.name: rows}))
+    plot(rows, arguments.name)
+
+
+class Bench:
+    """A molecule with its networks and its stand-ins."""
+
+    def __init__(self, molecule: Any) -> None:
+        self.parameters = ligands.parameterize(molecule)
+        self.molecule = molecule
+        self.topology, self.positions = ligands.to_openmm_topology(molecule)
+        self.atoms = list(range(molecule.GetNumAtoms()))
+        self.network = nnpmm.load_model("ANI-2x", backend="cpu")
+        self.one = nnpmm.load_model("ANI-2x", backend="cpu", members=[0])
+        self.fit = fit_inner_potential(self.network, self.topology, self.atoms, self.positions)
+        print(f"fit leaves {self.fit.residual:.1%} of the Hessian")
+
+    def system(self, stand_in: str, mass: float, kept: bool) -> openmm.System:
+        """Return the hybrid system of the molecule alone."""
+        mm = ligands.create_ligand_system(self.molecule, self.parameters)
+        if kept:
+            for bond in self.topology.bonds():
+                i, j = bond[0].index, bond[1].index
+                if "H" in (bond[0].element.symbol, bond[1].element.symbol):
+                    length = float(np.linalg.norm(self.positions[i] - self.positions[j]))
+                    mm.addConstraint(i, j, length)
+        inner = {"fit": self.fit, "one network": self.one}.get(stand_in)
+        coupling = Mechanical(
+            constraints="keep" if kept else "none",
+            time_scales="single" if stand_in == "single steps" else "respa",
+            inner_potential=inner,
+        )
+        system = nnpmm.create_hybrid_system(
+            mm, self.topology, self.atoms, self.network, coupling=coupling
+        )
+        if mass != 1:
+            apply_hydrogen_mass(system, self.topology, mass)
+        return system
+
+    def errors(self, stand_in: str, mass: float, kept: bool) -> dict[float, float]:
+        """Return the error of the energy over the kinetic energy for each outer step."""
+        return {step: self.error(stand_in, mass, kept, step) for step in OUTER}
+
+    def error(self, stand_in: str, mass: float, kept: bool, step: float) -> float:
+        """Return how far the energy strays over the mean kinetic energy, inf if it blows up.
+
+        The larger of its standard deviation and the range of its means over a fifth of the run.
+        """
+        system = self.system(stand_in, mass, kept)
+        if stand_in == "single steps":
+            integrator: Any = openmm.VerletIntegrator(step * FEMTOSECOND)
+        else:
+            splitting = split_time_scales(
+                system, inner=INNER * FEMTOSECOND, outer=step * FEMTOSECOND
+            )
+            integrator = create_respa_integrator(system, splitting)
+        platform = openmm.Platform.getPlatformByName("Reference")
+        context = openmm.Context(system, integrator, platform)
+        context.setPositions(self.positions)
+        openmm.LocalEnergyMinimizer.minimize(context, 1, 1000)
+        context.setVelocitiesToTemperature(2 * TEMPERATURE, 5)  # half of it goes into stretches
+        expected = 0.5 * (3 * len(self.atoms) - system.getNumConstraints()) * KT
+        energies = [total_energy(context)]
+        for _ in range(round(LENGTH / (step * FEMTOSECOND) / 10)):
+            try:
+                integrator.step(10)
+            except openmm.OpenMMException:
+                return np.inf
+            energies.append(total_energy(context))
+            if not abs(energies[-1] - energies[0]) < 10 * expected:  # nan too
+                return np.inf
+        blocks = [np.mean(block) for block in np.array_split(energies, 5)]
+        return float(max(np.ptp(blocks), np.std(energies)) / expected)
+
+    def fastest(self, mass: float, kept: bool) -> float:
+        """Return the wavenumber of the fastest vibration of the network, 1/cm."""
+        system = self.system("single steps", mass, kept)
+        masses = [system.getParticleMass(i)._value for i in self.atoms]
+        numbers = [atom.element.atomic_number for atom in self.topology.atoms()]
+        evaluator = self.network.bind(numbers)
+        context = openmm.Context(
+            system,
+            openmm.VerletIntegrator(0.001),
+            openmm.Platform.getPlatformByName("Reference"),
+        )
+        context.setPositions(self.positions)
+        openmm.LocalEnergyMinimizer.minimize(context, 0.1, 2000)
+        positions = context.getState(positions=True).getPositions(asNumpy=True)._value
+        weight = np.repeat(1 / np.sqrt(masses), 3)
+        hessian = network_hessian(evaluator, positions) * np.outer(weight, weight)
+        basis = free_directions(system, positions, weight)
+        omega = np.sqrt(np.linalg.eigvalsh(basis.T @ hessian @ basis)[-1]) * 0.001  # rad/fs
+        return float(omega / (2 * np.pi * SPEED_OF_LIGHT))
+
+
+def total_energy(context: openmm.Context) -> float:
+    """Return potential and kinetic energy, kJ/mol."""
+    state = context.getState(energy=True)
+    return float((state.getPotentialEnergy() + state.getKineticEnergy())._value)
+
+
+def longest_stable(errors: dict[float, float]) -> float:
+    """Return the step before the first that is not stable, 0 if there is none."""
+    stable = itertools.takewhile(lambda step: errors[step] < LARGEST_ERROR, sorted(errors))
+    return max(stable, default=0.0)
+
+
+def free_directions(system: openmm.System, positions: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return an orthonormal basis of the mass-weighted motions that constraints allow."""
+    rows = np.zeros((system.getNumConstraints(), positions.size))
+    for k in range(system.getNumConstraints()):
+        i, j, _ = system.getConstraintParameters(k)
+        apart = positions[i] - positions[j]
+        rows[k, 3 * i : 3 * i + 3], rows[k, 3 * j : 3 * j + 3] = apart, -apart
+    if not len(rows):
+        return np.eye(positions.size)
+    return np.linalg.svd(rows * weight)[2][len(rows) :].T
+
+
+def plot(rows: dict[str, Any], name: str) -> None:
+    """Draw the error against the outer step, one panel for each treatment of the hydrogens."""
+    import matplotlib.pyplot as plt
+
+    figure, panels = plt.subplots(
+        1, len(rows), figsize=(4 * len(rows), 3.6), sharey=True, layout="constrained"
+    )
+    for panel, (hydrogens, row) in zip(panels, rows.items(), strict=True):
+        for stand_in, errors in row["errors"].items():
+            steps = [s for s, e in errors.items() if np.isfinite(e)]
+            panel.semilogy(steps, [min(errors[s], 10) for s in steps], "o-", ms=4, label=stand_in)
+        period = 1 / (row["fastest_cm-1"] * SPEED_OF_LIGHT)
+        for part in (2, 3, 4):
+            panel.axvline(period / part, color="0.8", lw=1, zorder=0)
+            panel.text(period / part, 6e-5, f"T/{part}", color="0.5", ha="center", fontsize=8)
+        panel.axhline(LARGEST_ERROR, color="0.4", ls=":", lw=1)
+        panel.set(title=f"hydrogens {hydrogens}", xlabel="outer time step, fs", xlim=(0.5, 8.5))
+        panel.set_ylim(5e-5, 10)
+    panels[0].set_ylabel("energy error / kinetic energy")
+    panels[0].legend(frameon=False, fontsize=8)
+    figure.suptitle(f"{name} in vacuum, ANI-2x, inner steps {INNER:g} fs", fontsize=10)
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    path = IMAGES / "respa-stability.png"
+    figure.savefig(path, dpi=150)
+    print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,256 @@
+"""A stand-in for a network between its evaluations: harmonic terms fitted to its Hessian.
+
+For regions whose force field is poor or has no bonded terms. At a minimum of the network, where
+every term is at rest, a term k/2 (q - q0)^2 adds k grad q grad q^T to the Hessian. The force
+constants that come closest to the network's Hessian, mass-weighted, are found by non-negative
+least squares, so that the stand-in is bounded from below and stable by itself. (Force fields
+from Hessians: Seminario, Int. J. Quantum Chem. 1996, 60, 1271; here all terms at once.)
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import openmm
+import scipy.optimize
+from numpy.typing import NDArray
+from openmm import unit
+from openmm.app import Topology
+
+from nnpmm.coupling.boundary import region_elements
+from nnpmm.coupling.whole import WholeRegion
+from nnpmm.errors import RegionError, SimulationError
+from nnpmm.models.protocol import Evaluator, Potential
+from nnpmm.units import in_md_units
+
+__all__ = ["FittedTerm", "InnerPotential", "fit_inner_potential", "network_hessian"]
+
+_LARGEST_FORCE = 5.0  # kJ/mol/nm on any atom of what counts as a minimum
+_LARGEST_ANGLE = 3.0  # rad; beyond, the direction in which an angle bends is not defined
+_STEP = 2e-4  # nm; float32 forces still have four digits in their differences
+_SMALLEST = 1e-6  # force constants below are zeros of the fit
+_HEIGHT = (
+    "0.5*k*(height-rest)^2;"
+    "height=((x1-x2)*nx+(y1-y2)*ny+(z1-z2)*nz)/sqrt(nx^2+ny^2+nz^2);"
+    "nx=ay*bz-az*by; ny=az*bx-ax*bz; nz=ax*by-ay*bx;"
+    "ax=x3-x2; ay=y3-y2; az=z3-z2; bx=x4-x2; by=y4-y2; bz=z4-z2"
+)
+
+
+@dataclass(frozen=True)
+class FittedTerm:
+    """k/2 (q - q0)^2 of an internal coordinate q.
+
+    Attributes:
+        kind: ``"distance"``, ``"angle"``, or ``"height"`` of the first atom over the plane of the
+            three others.
+        rows: of the atoms in the region.
+        rest: q0, nm or rad.
+        constant: k, kJ/mol/nm^2 or kJ/mol/rad^2.
+    """
+
+    kind: str
+    rows: tuple[int, ...]
+    rest: float
+    constant: float
+
+
+@dataclass(frozen=True)
+class InnerPotential:
+    """Terms fitted to a network; the ``inner_potential`` of `nnpmm.coupling.Mechanical`.
+
+    Attributes:
+        terms: with positive force constants.
+        residual: what the terms leave of the mass-weighted Hessian, by Frobenius' norm, relative.
+    """
+
+    terms: tuple[FittedTerm, ...]
+    residual: float
+
+    def create_forces(self, atoms: NDArray[np.int64]) -> list[openmm.Force]:
+        """Return OpenMM's forces.
+
+        Args:
+            atoms: the region's sorted indices in the system, (n,).
+        """
+        distances, angles = openmm.HarmonicBondForce(), openmm.HarmonicAngleForce()
+        heights = openmm.CustomCompoundBondForce(4, _HEIGHT)
+        heights.addPerBondParameter("rest")
+        heights.addPerBondParameter("k")
+        for term in self.terms:
+            indices = [int(atoms[row]) for row in term.rows]
+            if term.kind == "distance":
+                distances.addBond(*indices, term.rest, term.constant)
+            elif term.kind == "angle":
+                angles.addAngle(*indices, term.rest, term.constant)
+            else:
+                heights.addBond(indices, [term.rest, term.constant])
+        filled = [distances.getNumBonds(), angles.getNumAngles(), heights.getNumBonds()]
+        forces = zip((distances, angles, heights), filled, strict=True)
+        return [force for force, count in forces if count]
+
+
+def fit_inner_potential(
+    model: Potential,
+    topology: Topology,
+    region: Sequence[int] | NDArray[np.int64],
+    positions: Any,
+    *,
+    charge: int = 0,
+) -> InnerPotential:
+    """Fit bonds, angles, distances of atoms two bonds apart, and planes to a network's Hessian.
+
+    No term depends on a torsion, so all conformers share the stand-in; what it lacks is left to the
+    network. The region is minimised in vacuum, from the positions given, first.
+
+    Args:
+        model: the network.
+        topology: with elements and bonds.
+        region: 0-based indices of its atoms; the bonds that it cuts have no terms.
+        positions: of all atoms, (n, 3), nm or a Quantity.
+        charge: of the region, e.
+
+    Raises:
+        RegionError: no bonds in the region, or the model cannot describe it.
+        SimulationError: no minimum was found.
+    """
+    atoms = np.unique(np.asarray(region, dtype=np.int64))
+    numbers = [element.atomic_number for element in region_elements(topology, atoms)]
+    rows = {atom: row for row, atom in enumerate(atoms.tolist())}
+    pairs = [
+        (rows[a.index], rows[b.index])
+        for a, b in topology.bonds()
+        if a.index in rows and b.index in rows
+    ]
+    if not pairs:
+        raise RegionError("the topology has no bonds in the region; give one with all bonds")
+    start = np.asarray(in_md_units(positions, unit.nanometer), dtype=np.float64)[atoms]
+    box = topology.getPeriodicBoxVectors()
+    if box is not None:
+        vectors = np.array(box.value_in_unit(unit.nanometer))
+        start = WholeRegion(len(atoms), np.array(pairs))(start, vectors)
+    evaluator = model.bind(numbers, charge=charge)
+    minimum = _minimum(evaluator, start)
+    masses = np.array([element.mass._value for element in region_elements(topology, atoms)])
+    return _fit(pairs, minimum, network_hessian(evaluator, minimum), masses)
+
+
+def network_hessian(evaluator: Evaluator, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the second derivatives (3n, 3n) of a network in kJ/mol/nm^2, by central differences.
+
+    Args:
+        evaluator: the network bound to n atoms.
+        positions: (n, 3), nm.
+    """
+    size = positions.size
+    shifts = _STEP * np.eye(size).reshape(size, *positions.shape)
+    forces = evaluator.batch(np.concatenate([positions + shifts, positions - shifts])).forces
+    rising, falling = forces.reshape(2, size, size)
+    hessian = (falling - rising) / (2 * _STEP)
+    return 0.5 * (hessian + hessian.T)
+
+
+def _minimum(evaluator: Evaluator, start: NDArray[np.float64]) -> NDArray[np.float64]:
+    def energy_and_gradient(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        energy, forces = evaluator(flat.reshape(-1, 3))
+        return energy, -forces.ravel()
+
+    found = scipy.optimize.minimize(
+        energy_and_gradient, start.ravel(), jac=True, method="L-BFGS-B",
+        options={"maxiter": 5000, "ftol": 0.0, "gtol": 0.1},
+    )  # fmt: skip
+    positions: NDArray[np.float64] = found.x.reshape(-1, 3)
+    largest = float(np.linalg.norm(evaluator(positions)[1], axis=1).max())
+    if not largest < _LARGEST_FORCE:
+        raise SimulationError(
+            f"found no minimum of the network: a force of {largest:.3g} kJ/mol/nm is left after "
+            f"{found.nit} steps, allowed: less than {_LARGEST_FORCE:g}; start from a better "
+            "structure"
+        )
+    return positions
+
+
+def _fit(
+    bonds: list[tuple[int, int]],
+    minimum: NDArray[np.float64],
+    hessian: NDArray[np.float64],
+    masses: NDArray[np.float64],
+) -> InnerPotential:
+    """Return the terms along the bonds of a molecule at its minimum, with their constants."""
+    weight = np.repeat(1 / np.sqrt(masses), 3)
+    upper = np.triu_indices(len(weight))
+    target = (hessian * np.outer(weight, weight))[upper]
+    coordinates = _coordinates(bonds, minimum)
+    columns = []
+    for kind, rows in coordinates:
+        gradient = weight * _gradient(_VALUES[kind], rows, minimum)
+        columns.append(np.outer(gradient, gradient)[upper])
+    constants, residual = scipy.optimize.nnls(np.array(columns).T, target)
+    terms = []
+    for (kind, rows), constant in zip(coordinates, constants, strict=True):
+        if constant > _SMALLEST:
+            rest = _VALUES[kind](minimum[list(rows)])
+            terms.append(FittedTerm(kind, rows, rest, float(constant)))
+    return InnerPotential(tuple(terms), float(residual / np.linalg.norm(target)))
+
+
+def _coordinates(
+    bonds: list[tuple[int, int]], positions: NDArray[np.float64]
+) -> list[tuple[str, tuple[int, ...]]]:
+    """Return kind and rows of all bonds, angles with their 1-3 distances, and heights."""
+    neighbours: dict[int, list[int]] = {}
+    for i, j in bonds:
+        neighbours.setdefault(i, []).append(j)
+        neighbours.setdefault(j, []).append(i)
+    found: dict[tuple[str, tuple[int, ...]], None] = {}  # ordered, and a 1-3 pair counts once
+    for i, j in bonds:
+        found["distance", (min(i, j), max(i, j))] = None
+    for centre, around in sorted(neighbours.items()):
+        for i, j in itertools.combinations(sorted(around), 2):
+            found["distance", (i, j)] = None
+            if _angle(positions[[i, centre, j]]) < _LARGEST_ANGLE:
+                found["angle", (i, centre, j)] = None
+        if len(around) == 3:
+            found["height", (centre, *sorted(around))] = None
+    return list(found)
+
+
+def _distance(x: NDArray[np.float64]) -> float:
+    return float(np.linalg.norm(x[0] - x[1]))
+
+
+def _angle(x: NDArray[np.float64]) -> float:
+    u, v = x[0] - x[1], x[2] - x[1]
+    return float(np.arctan2(np.linalg.norm(np.cross(u, v)), u @ v))
+
+
+def _height(x: NDArray[np.float64]) -> float:
+    normal = np.cross(x[2] - x[1], x[3] - x[1])
+    return float((x[0] - x[1]) @ normal / np.linalg.norm(normal))
+
+
+_VALUES: dict[str, Callable[[NDArray[np.float64]], float]] = {
+    "distance": _distance,
+    "angle": _angle,
+    "height": _height,
+}
+
+
+def _gradient(
+    value: Callable[[NDArray[np.float64]], float],
+    rows: tuple[int, ...],
+    positions: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the gradient (3n,) of an internal coordinate, by central differences."""
+    gradient = np.zeros_like(positions)
+    local = positions[list(rows)]
+    for place, row in enumerate(rows):
+        for axis in range(3):
+            shift = np.zeros_like(local)
+            shift[place, axis] = 1e-6
+            gradient[row, axis] = (value(local + shift) - value(local - shift)) / 2e-6
+    return gradient.ravel()

@@ -1,0 +1,147 @@
+"""What a trained model gets right and wrong on the samples of a data set."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnpmm.fields import Section
+from nnpmm.permeation.ablations import first_frames
+from nnpmm.permeation.martini.solute import parse_solute
+from nnpmm.permeation.metrics import Calibration, Metrics, compare, compare_errors
+from nnpmm.permeation.regressor import Regressor
+from nnpmm.permeation.training_data import TrainingData
+
+__all__ = [
+    "PARTS",
+    "Evaluation",
+    "Report",
+    "evaluate",
+    "frames_study",
+    "part_of_samples",
+    "polarity",
+    "predictions_table",
+]
+
+#: What the samples were to the training; ``new`` are those that its data set did not hold.
+PARTS = ("train", "validation", "test", "new")
+
+
+class Report(Section):
+    """Metrics of a group of samples, and the calibration of the errors."""
+
+    metrics: Metrics
+    calibration: Calibration
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Predictions of a model for samples.
+
+    Attributes:
+        data: the samples.
+        parts: (samples,) of ``PARTS``.
+        predicted: (samples,) kcal/mol.
+        errors: (samples,) kcal/mol, predicted standard deviations.
+    """
+
+    data: TrainingData
+    parts: tuple[str, ...]
+    predicted: NDArray[np.float64]
+    errors: NDArray[np.float64]
+
+    @property
+    def differences(self) -> NDArray[np.float64]:
+        """Return predictions minus labels, (samples,) kcal/mol."""
+        return self.predicted - self.data.labels
+
+    def report(self, chosen: NDArray[np.bool_]) -> Report:
+        """Return the metrics of the samples that a mask chooses; at least one."""
+        labels, label_errors = self.data.labels[chosen], self.data.label_errors[chosen]
+        return Report(
+            metrics=compare(self.predicted[chosen], labels),
+            calibration=compare_errors(self.differences[chosen], self.errors[chosen], label_errors),
+        )
+
+    def report_all(self) -> Report:
+        """Return the metrics of all samples."""
+        return self.report(np.ones(len(self.parts), dtype=np.bool_))
+
+    def reports(self, groups: Iterable[str]) -> dict[str, Report]:
+        """Return the metrics of each group, given the group of each sample."""
+        of_sample = np.array(list(groups))
+        return {str(group): self.report(of_sample == group) for group in np.unique(of_sample)}
+
+    def by_part(self) -> dict[str, Evaluation]:
+        """Return the samples of each part that there is, in the order of ``PARTS``."""
+        of_sample = np.array(self.parts)
+        found = {}
+        for part in PARTS:
+            chosen = np.flatnonzero(of_sample == part)
+            if len(chosen):
+                values = (self.predicted[chosen], self.errors[chosen])
+                found[part] = Evaluation(self.data.take(chosen), (part,) * len(chosen), *values)
+        return found
+
+
+def evaluate(model: Regressor, data: TrainingData) -> Evaluation:
+    """Predict the samples of a data set, which is not changed.
+
+    Raises:
+        ConfigError: the features are not those of the model, or there is a single frame.
+    """
+    predicted, errors = model.predict_with_error(
+        data.features, data.feature_names, beads=data.beads
+    )
+    return Evaluation(data, part_of_samples(model, data), predicted, errors)
+
+
+def part_of_samples(model: Regressor, data: TrainingData) -> tuple[str, ...]:
+    """Return what each sample was to the training of a model, by its lipid and solute."""
+    record = model.card.data
+    known = {name: "train" for name in record.train}
+    known |= {name: "validation" for name in record.validation}
+    known |= {name: "test" for name in record.test}
+    return tuple(known.get(name, "new") for name in data.names)
+
+
+def polarity(solute: str) -> str:
+    """Return the families of beads that a solute is made of, such as C, CP or CNP.
+
+    C are the apolar beads, N the intermediate ones and P the polar ones (Marrink et al. 2007).
+    """
+    return "".join(sorted({bead.type[0] for bead in parse_solute(solute).beads}))
+
+
+def frames_study(model: Regressor, data: TrainingData, counts: Iterable[int]) -> dict[int, Metrics]:
+    """Return the metrics of predictions from the first frames of each trajectory.
+
+    The model is the one trained on whole trajectories.
+
+    Raises:
+        ConfigError: there are not so many frames.
+    """
+    found = {}
+    for count in counts:
+        shorter = first_frames(data, count)
+        predicted = model.predict(shorter.features, shorter.feature_names, beads=shorter.beads)
+        found[count] = compare(predicted, shorter.labels)
+    return found
+
+
+def predictions_table(evaluation: Evaluation) -> str:
+    """Return predictions beside labels as CSV, all in kcal/mol."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["lipid", "solute", "part", "label", "label_error", "predicted", "error"])
+    data = evaluation.data
+    numbers = (data.labels, data.label_errors, evaluation.predicted, evaluation.errors)
+    for n, part in enumerate(evaluation.parts):
+        row = [f"{column[n]:.4f}" for column in numbers]
+        writer.writerow([data.lipids[n], data.solutes[n], part, *row])
+    return text.getvalue()

@@ -1,0 +1,102 @@
+"""The integrator that the settings of a run ask for, and whether it can be stable."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import openmm
+from openmm import unit
+
+from nnpmm.coupling import INNER_NNP_FORCE_NAME, NEGATED_MM_FORCE_NAME
+from nnpmm.errors import ConfigError
+from nnpmm.integrators import create_respa_integrator, split_time_scales
+from nnpmm.integrators.splitting import parse_splitting
+from nnpmm.simulation.config import IntegratorConfig, ProtocolConfig
+from nnpmm.simulation.timestep import check_timestep, hydrogen_limit
+
+__all__ = ["check_integrator", "create_integrator"]
+
+# Longest outer step (ps) at which the energy was conserved for benzene and paracetamol in vacuum,
+# by what stands in for the network and by the step that the hydrogens allow: free, free and heavy
+# (or constrained and light), constrained and heavy. benchmarks/respa_stability.py.
+_LONGEST_OUTER = {
+    "force-field": {0.001: 0.002, 0.002: 0.003, 0.004: 0.004},
+    "fit": {0.001: 0.002, 0.002: 0.003, 0.004: 0.005},
+    "network": {0.001: 0.004, 0.002: 0.004, 0.004: 0.006},
+}
+
+
+def check_integrator(system: openmm.System, settings: ProtocolConfig) -> None:
+    """Check that the time steps of a run resolve the motions of a hybrid system.
+
+    Args:
+        system: the hybrid system, coupled as the integrator needs it.
+        settings: of the run.
+
+    Raises:
+        ConfigError: a time step over its limit, time steps that are not multiples of each other, or
+            a system that was not coupled for several time steps.
+    """
+    integrator = settings.integrator
+    if integrator.inner is None or integrator.outer is None:
+        check_timestep(system, settings.timestep)
+        return
+    if settings.ensemble.friction == 0:
+        raise ConfigError("ensemble.friction: found 0, respa needs a heat bath: more than 0 1/ps")
+    names = {force.getName() for force in system.getForces()}
+    if not names & {NEGATED_MM_FORCE_NAME, INNER_NNP_FORCE_NAME}:
+        raise ConfigError(
+            "integrator.type: found respa, but nothing stands in for the network between its "
+            "evaluations; couple the region with Mechanical(time_scales='respa')"
+        )
+    check_timestep(system, integrator.inner)
+    allowed, reason, _ = hydrogen_limit(system, set())
+    longest = _LONGEST_OUTER[integrator.stand_in][allowed]
+    if integrator.outer > longest * (1 + 1e-9):
+        raise ConfigError(
+            f"integrator.outer: found {integrator.outer * 1000:g} fs, allowed with the stand-in "
+            f"{integrator.stand_in!r}: {longest * 1000:g} fs, since impulses of what it lacks "
+            f"excite the network's vibrations beyond ({reason})"
+        )
+    tried = copy.deepcopy(system)
+    parse_splitting(tried, _split(tried, integrator))
+
+
+def create_integrator(
+    system: openmm.System, settings: ProtocolConfig, temperature: float, seed: int
+) -> Any:
+    """Return the integrator of a stage; with respa the system's force groups are set, in place.
+
+    Args:
+        system: with all forces of the stage.
+        settings: of the run.
+        temperature: at the beginning of the stage, K.
+        seed: of its random numbers.
+    """
+    friction = settings.ensemble.friction
+    if settings.integrator.type == "respa":
+        return create_respa_integrator(
+            system,
+            _split(system, settings.integrator),
+            temperature=temperature,
+            friction=friction,
+            seed=seed,
+        )
+    integrator = openmm.LangevinMiddleIntegrator(
+        temperature * unit.kelvin,
+        friction / unit.picosecond,
+        settings.timestep * unit.picosecond,
+    )
+    integrator.setRandomNumberSeed(seed)
+    return integrator
+
+
+def _split(system: openmm.System, integrator: IntegratorConfig) -> list[tuple[Any, int]]:
+    return split_time_scales(
+        system,
+        inner=integrator.inner,
+        middle=integrator.middle,
+        outer=integrator.outer,
+        short_range=integrator.short_range,
+    )

@@ -1,0 +1,152 @@
+"""The short range of the non-bonded forces: nothing lost, nothing beyond its end."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import openmm
+import pytest
+
+from nnpmm import ligands
+from nnpmm.errors import ConfigError, ForceFieldError
+from nnpmm.integrators import create_respa_integrator, split_time_scales
+from nnpmm.integrators.direct_space import (
+    NEGATED_SHORT_RANGE_NAME,
+    SHORT_RANGE_NAME,
+    split_direct_space,
+)
+
+METHODS = {
+    "PME": openmm.NonbondedForce.PME,
+    "Ewald": openmm.NonbondedForce.Ewald,
+    "LJPME": openmm.NonbondedForce.LJPME,
+    "reaction field": openmm.NonbondedForce.CutoffPeriodic,
+    "cutoff": openmm.NonbondedForce.CutoffNonPeriodic,
+}
+
+
+@pytest.fixture(scope="module")
+def box():
+    """Butane in water: it has 1-4 pairs."""
+    molecule = ligands.molecule_from_smiles("CCCC", seed=1)
+    return ligands.solvate(
+        molecule, ligands.parameterize(molecule), padding=0.6, nonbonded_cutoff=0.8, seed=1
+    )
+
+
+def with_method(box, method):
+    system = copy.deepcopy(box.system)
+    nonbonded(system).setNonbondedMethod(method)
+    return system
+
+
+def nonbonded(system):
+    return next(f for f in system.getForces() if isinstance(f, openmm.NonbondedForce))
+
+
+def state_of(system, positions, groups=-1):
+    platform = openmm.Platform.getPlatformByName("Reference")
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+    context.setPositions(positions)
+    state = context.getState(energy=True, forces=True, groups=groups)
+    return state.getPotentialEnergy()._value, state.getForces(asNumpy=True)._value
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_sum_is_unchanged(box, method):
+    system = with_method(box, METHODS[method])
+    energy, forces = state_of(system, box.positions)
+    split_direct_space(system, 0.45, 0.6)
+    found = state_of(system, box.positions)
+    assert found[0] == pytest.approx(energy, abs=1e-3)
+    np.testing.assert_allclose(found[1], forces, rtol=0, atol=1e-3)
+
+
+def test_time_scales_add_up(box):
+    system = with_method(box, openmm.NonbondedForce.PME)
+    energy, forces = state_of(system, box.positions)
+    splitting = split_time_scales(
+        system, inner=0.0005, middle=0.002, outer=0.004, short_range=(0.45, 0.6)
+    )
+    parts = [state_of(system, box.positions, {group}) for _, group in splitting]
+    assert len(parts) == 3
+    assert sum(part for part, _ in parts) == pytest.approx(energy, abs=1e-3)
+    np.testing.assert_allclose(sum(part for _, part in parts), forces, rtol=0, atol=1e-3)
+
+
+def test_the_short_range_is_that_of_its_pairs():
+    """Two ions: as they are below the start, nothing beyond the end, smooth between."""
+    system = openmm.System()
+    force = openmm.NonbondedForce()
+    force.setNonbondedMethod(openmm.NonbondedForce.CutoffNonPeriodic)
+    force.setCutoffDistance(1.0)
+    for charge, sigma in ((0.5, 0.2), (-0.4, 0.3)):
+        system.addParticle(1.0)
+        force.addParticle(charge, sigma, 0.6)
+    system.addForce(force)
+    split_direct_space(system, 0.5, 0.7)
+    for each in system.getForces():
+        each.setForceGroup(int(each.getName() == SHORT_RANGE_NAME))
+
+    def plain(r):
+        lennard_jones = 4 * 0.6 * ((0.25 / r) ** 12 - (0.25 / r) ** 6)
+        return 138.93545764438198 * 0.5 * -0.4 / r + lennard_jones
+
+    def short(r):
+        return state_of(system, [[0, 0, 0], [r, 0, 0]], {1})[0]
+
+    assert short(0.45) == pytest.approx(plain(0.45), rel=1e-6)
+    assert short(0.6) == pytest.approx(0.5 * plain(0.6), rel=1e-6)  # half way
+    assert short(0.71) == 0
+
+
+def test_a_short_range_that_nobody_takes_off_is_noticed(box):
+    system = with_method(box, openmm.NonbondedForce.PME)
+    energy, _ = state_of(system, box.positions)
+    split_direct_space(system, 0.45, 0.6)
+    names = [force.getName() for force in system.getForces()]
+    system.removeForce(names.index(NEGATED_SHORT_RANGE_NAME))
+    assert abs(state_of(system, box.positions)[0] - energy) > 100
+
+
+def test_energy_is_kept_with_three_levels(box):
+    system = with_method(box, openmm.NonbondedForce.PME)
+    nonbonded(system).setUseSwitchingFunction(True)
+    nonbonded(system).setSwitchingDistance(0.7)
+    splitting = split_time_scales(
+        system, inner=0.0005, middle=0.001, outer=0.002, short_range=(0.4, 0.55)
+    )
+    context = openmm.Context(system, create_respa_integrator(system, splitting))
+    context.setPositions(box.positions)
+    openmm.LocalEnergyMinimizer.minimize(context, 10, 50)
+    context.setVelocitiesToTemperature(200, 3)
+    context.getIntegrator().step(50)
+    energies = []
+    for _ in range(40):
+        context.getIntegrator().step(2)
+        state = context.getState(energy=True)
+        energies.append((state.getPotentialEnergy() + state.getKineticEnergy())._value)
+    kinetic = state.getKineticEnergy()._value
+    assert np.std(energies) < 0.01 * kinetic
+
+
+@pytest.mark.parametrize(("start", "end"), [(0.0, 0.5), (0.6, 0.5), (0.5, 0.9)])
+def test_distances_out_of_bounds(box, start, end):
+    system = copy.deepcopy(box.system)
+    with pytest.raises(ConfigError, match=r"allowed: 0 < start < end <= 0.8 nm"):
+        split_direct_space(system, start, end)
+
+
+def test_what_has_no_short_range(box):
+    with pytest.raises(ForceFieldError, match="needs one, with a cutoff"):
+        split_direct_space(with_method(box, openmm.NonbondedForce.NoCutoff), 0.4, 0.5)
+    system = copy.deepcopy(box.system)
+    nonbonded(system).addGlobalParameter("scale", 1.0)
+    nonbonded(system).addParticleParameterOffset("scale", 0, 0.1, 0, 0)
+    with pytest.raises(ForceFieldError, match="offsets"):
+        split_direct_space(system, 0.4, 0.5)
+    with pytest.raises(ConfigError, match="without a middle time step"):
+        split_time_scales(
+            copy.deepcopy(box.system), inner=0.001, outer=0.002, short_range=(0.4, 0.5)
+        )

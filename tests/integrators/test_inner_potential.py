@@ -1,0 +1,215 @@
+"""Stand-ins for a network inside its region: fitted terms, and one network of the ensemble."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import openmm
+import pytest
+from openmm.app import Topology, element
+
+from nnpmm import create_hybrid_system, ligands
+from nnpmm.coupling import Mechanical
+from nnpmm.errors import ConfigError, RegionError, SimulationError
+from nnpmm.integrators import fit_inner_potential, split_time_scales
+from nnpmm.integrators.inner_potential import network_hessian
+from nnpmm.models import load_model
+from nnpmm.models.function import FunctionModel
+
+BENT = np.array([[0.0, 0.0, 0.0], [0.1, 0.0, 0.0], [0.13, 0.09, 0.0]])
+CONSTANTS = {"bonds": (3.0e5, 2.0e5), "angle": 400.0}
+
+
+def spring_model(positions, numbers, charge):
+    """Two bonds and an angle, at rest in BENT."""
+    u, v = positions[0] - positions[1], positions[2] - positions[1]
+    forces, energy = np.zeros((3, 3)), 0.0
+    for row, vector, constant, rest in (
+        (0, u, CONSTANTS["bonds"][0], 0.1),
+        (2, v, CONSTANTS["bonds"][1], np.hypot(0.03, 0.09)),
+    ):
+        length = np.linalg.norm(vector)
+        energy += 0.5 * constant * (length - rest) ** 2
+        pull = -constant * (length - rest) * vector / length
+        forces[row] += pull
+        forces[1] -= pull
+    a, b = np.linalg.norm(u), np.linalg.norm(v)
+    cosine = u @ v / (a * b)
+    angle, rest = (
+        np.arccos(cosine),
+        np.arccos((BENT[0] - BENT[1]) @ (BENT[2] - BENT[1]) / (0.1 * np.hypot(0.03, 0.09))),
+    )
+    energy += 0.5 * CONSTANTS["angle"] * (angle - rest) ** 2
+    slope = CONSTANTS["angle"] * (angle - rest) / np.sin(angle)
+    on_u = slope * (v / (a * b) - cosine * u / a**2)
+    on_v = slope * (u / (a * b) - cosine * v / b**2)
+    forces += np.array([on_u, -on_u - on_v, on_v])
+    return energy, forces
+
+
+def chain(n: int) -> Topology:
+    topology = Topology()
+    residue = topology.addResidue("MOL", topology.addChain())
+    atoms = [topology.addAtom(f"C{k}", element.carbon, residue) for k in range(n)]
+    for first, second in itertools.pairwise(atoms):
+        topology.addBond(first, second)
+    return topology
+
+
+def test_springs_are_found_again():
+    """A network of bonds and an angle: the fit leaves nothing, from a start that is not at rest."""
+    start = BENT + np.random.default_rng(1).normal(0, 0.003, (3, 3))
+    fit = fit_inner_potential(FunctionModel(spring_model), chain(3), [0, 1, 2], start)
+    assert fit.residual < 1e-3
+    constants = {(term.kind, term.rows): term.constant for term in fit.terms}
+    rests = {(term.kind, term.rows): term.rest for term in fit.terms}
+    assert constants["distance", (0, 1)] == pytest.approx(CONSTANTS["bonds"][0], rel=1e-2)
+    assert constants["distance", (1, 2)] == pytest.approx(CONSTANTS["bonds"][1], rel=1e-2)
+    assert constants["angle", (0, 1, 2)] == pytest.approx(CONSTANTS["angle"], rel=1e-2)
+    assert rests["distance", (0, 1)] == pytest.approx(0.1, abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return load_model("ANI-1x", members=[0, 1])
+
+
+@pytest.fixture(scope="module")
+def one_network():
+    return load_model("ANI-1x", members=[0])
+
+
+@pytest.fixture(scope="module")
+def box():
+    """Formamide in water: a flat nitrogen, bonds to hydrogen without constraints."""
+    molecule = ligands.molecule_from_smiles("NC=O", seed=1)
+    return ligands.solvate(
+        molecule,
+        ligands.parameterize(molecule),
+        padding=0.6,
+        nonbonded_cutoff=0.7,
+        seed=1,
+        constrain_hydrogens=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def fit(box, network):
+    return fit_inner_potential(network, box.topology, box.ligand_atoms, box.positions)
+
+
+def test_forces_have_the_hessian_that_was_fitted(box, network, fit):
+    """By finite differences of OpenMM's forces at the minimum, where they vanish."""
+    system = openmm.System()
+    atoms = np.arange(len(box.ligand_atoms))
+    for _ in atoms:
+        system.addParticle(1.0)
+    for force in fit.create_forces(atoms):
+        system.addForce(force)
+    platform = openmm.Platform.getPlatformByName("Reference")
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+    symbols = [atom.element for atom in box.topology.atoms()][: len(atoms)]
+    evaluator = network.bind([each.atomic_number for each in symbols])
+    minimum = relaxed(evaluator, box.positions[box.ligand_atoms])
+
+    def forces_at(x):
+        context.setPositions(x.reshape(-1, 3))
+        return context.getState(forces=True).getForces(asNumpy=True)._value.ravel()
+
+    assert np.abs(forces_at(minimum)).max() < 20  # of thousands for a bond 0.01 nm too long
+    shifts = 1e-5 * np.eye(minimum.size)
+    fitted = -np.array(
+        [(forces_at(minimum.ravel() + s) - forces_at(minimum.ravel() - s)) / 2e-5 for s in shifts]
+    )
+    weight = 1 / np.sqrt(np.repeat([each.mass._value for each in symbols], 3))
+    target = network_hessian(evaluator, minimum) * np.outer(weight, weight)
+    left = fitted * np.outer(weight, weight) - target
+    upper = np.triu_indices(len(weight))
+    found = np.linalg.norm(left[upper]) / np.linalg.norm(target[upper])
+    assert found == pytest.approx(fit.residual, rel=0.05)
+    assert fit.residual < 0.15
+
+
+def relaxed(evaluator, positions):
+    """The minimum next to positions, by steepest descent in the Hessian's eigenvectors."""
+    for _ in range(30):
+        _, forces = evaluator(positions)
+        values, vectors = np.linalg.eigh(network_hessian(evaluator, positions))
+        step = vectors.T @ forces.ravel() / np.maximum(np.abs(values), 3e3)
+        positions = positions + (vectors @ np.clip(step, -0.01, 0.01)).reshape(-1, 3)
+    return positions
+
+
+def state_of(system, box, groups=-1):
+    platform = openmm.Platform.getPlatformByName("Reference")
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+    context.setPositions(box.positions)
+    state = context.getState(energy=True, forces=True, groups=groups)
+    return state.getPotentialEnergy()._value, state.getForces(asNumpy=True)._value
+
+
+@pytest.mark.parametrize("kind", ["fit", "one network"])
+def test_the_sum_is_the_hybrid_system(box, network, one_network, fit, kind):
+    inner = fit if kind == "fit" else one_network
+    coupling = Mechanical(time_scales="respa", inner_potential=inner)
+    system = hybrid(box, network, coupling)
+    splitting = split_time_scales(system, inner=0.0005, outer=0.002)
+    energy, forces = state_of(hybrid(box, network, Mechanical()), box)
+    parts = [state_of(system, box, {group}) for _, group in splitting]
+    assert sum(part for part, _ in parts) == pytest.approx(energy, abs=1e-3)
+    np.testing.assert_allclose(sum(part for _, part in parts), forces, rtol=0, atol=0.02)
+    fast = parts[0][1][box.ligand_atoms]
+    assert np.linalg.norm(fast) > 0.5 * np.linalg.norm(forces[box.ligand_atoms])
+
+
+def test_the_slow_forces_are_smallest_beside_one_network(box, network, one_network, fit):
+    """What is left for the outer step, on a vibrating molecule: force field, fit, one network."""
+    shaken = box.positions.copy()
+    shaken[box.ligand_atoms] += np.random.default_rng(2).normal(
+        0, 0.003, (len(box.ligand_atoms), 3)
+    )
+    left = {}
+    for name, inner in (("mm", None), ("fit", fit), ("one", one_network)):
+        system = hybrid(box, network, Mechanical(time_scales="respa", inner_potential=inner))
+        for index in reversed(range(system.getNumForces())):
+            if "Nonbonded" in type(system.getForce(index)).__name__:
+                system.removeForce(index)
+        splitting = split_time_scales(system, inner=0.0005, outer=0.002)
+        platform = openmm.Platform.getPlatformByName("Reference")
+        context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+        context.setPositions(shaken)
+        slow = context.getState(forces=True, groups={splitting[-1][1]})
+        left[name] = np.linalg.norm(slow.getForces(asNumpy=True)._value[box.ligand_atoms])
+    assert left["one"] < left["fit"] < left["mm"]
+
+
+def hybrid(box, network, coupling):
+    return create_hybrid_system(
+        box.system, box.topology, box.ligand_atoms, network, coupling=coupling
+    )
+
+
+def test_a_stand_in_needs_time_scales(one_network):
+    with pytest.raises(ConfigError, match="inner_potential without time_scales='respa'"):
+        Mechanical(inner_potential=one_network)
+    with pytest.raises(ConfigError, match="network as inner_potential, allowed: 'python'"):
+        Mechanical(time_scales="respa", inner_potential=one_network, transport="torch")
+
+
+def test_a_region_without_bonds_is_refused():
+    topology = chain(1)
+    with pytest.raises(RegionError, match="no bonds in the region"):
+        fit_inner_potential(FunctionModel(spring_model), topology, [0], np.zeros((1, 3)))
+
+
+def falling(positions, numbers, charge):
+    """No minimum: a constant force pulls the first atom."""
+    forces = np.zeros_like(positions)
+    forces[0, 0] = 100.0
+    return -100.0 * positions[0, 0], forces
+
+
+def test_a_potential_without_minimum_is_refused():
+    with pytest.raises(SimulationError, match="found no minimum of the network"):
+        fit_inner_potential(FunctionModel(falling), chain(3), [0, 1, 2], BENT)

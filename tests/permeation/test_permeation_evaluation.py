@@ -1,0 +1,234 @@
+"""Errors of predictions, ablations, and what an evaluation finds, on synthetic samples."""
+
+import csv
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from network_cases import dimers, response_samples
+
+from nnpmm.errors import ConfigError
+from nnpmm.permeation.ablations import first_frames, without_bead_normalisation
+from nnpmm.permeation.evaluation import (
+    evaluate,
+    frames_study,
+    part_of_samples,
+    polarity,
+    predictions_table,
+)
+from nnpmm.permeation.features import FEATURE_NAMES
+from nnpmm.permeation.figures import (
+    attention_figure,
+    errors_figure,
+    frames_figure,
+    learning_figure,
+    parity_figure,
+)
+from nnpmm.permeation.metrics import compare, compare_errors
+from nnpmm.permeation.model_card import TrainingSettings
+from nnpmm.permeation.networks import NetworkSettings
+from nnpmm.permeation.recipes import recipe
+from nnpmm.permeation.regressor import bead_factors, load_default_regressor
+from nnpmm.permeation.solutes import list_solutes
+from nnpmm.permeation.splits import make_split
+from nnpmm.permeation.training import train
+from nnpmm.permeation.uncertainty import calibrate, raw_errors, split_frames
+
+
+@pytest.fixture(scope="module")
+def response():
+    """A response network of two members, trained on dimers."""
+    network, protocol = recipe("response")
+    quick = protocol.model_copy(update={"members": 2, "epochs": 60, "learning_rate": 3e-2})
+    return train(response_samples(dimers(105)), network, quick)
+
+
+@pytest.fixture(scope="module")
+def evaluation(response):
+    return evaluate(response.model, response_samples(dimers(105)))
+
+
+@pytest.fixture(scope="module")
+def chains():
+    return response_samples(list_solutes("trimers:40"), frames=100, seed=2)
+
+
+def test_dimers_teach_trimers(response, chains):
+    """Interactions per bead go out of the range of the dimers, and dG grows with the beads."""
+    expected = compare(evaluate(response.model, chains).predicted, chains.labels)
+    assert response.model.card.metrics["test"].mae < 0.3
+    assert expected.mae < 0.4 and expected.r2 > 0.98 and expected.spearman > 0.98
+
+
+def test_free_energies_of_the_molecule_do_not(chains):
+    network, protocol = recipe("response")
+    whole = network.model_copy(update={"per_bead": False})
+    quick = protocol.model_copy(update={"members": 1, "epochs": 60, "learning_rate": 3e-2})
+    model = train(response_samples(dimers(105)), whole, quick).model
+    assert model.card.metrics["test"].mae < 0.3  # dimers are no harder
+    found = compare(model.predict(chains.features), chains.labels)
+    assert found.mae > 0.6 and found.spearman > 0.95  # the order is right, the size is not
+
+
+def test_predictions_need_the_beads(response, chains):
+    with pytest.raises(ConfigError, match="no numbers of beads"):
+        response.model.predict(chains.features)
+    with pytest.raises(ConfigError, match="for 40 samples: give one"):
+        response.model.predict(chains.features, beads=np.array([3]))
+    with pytest.raises(ConfigError, match="positive number"):
+        bead_factors(NetworkSettings(per_bead=True), np.array([2, 0]), 2)
+    assert bead_factors(NetworkSettings(), None, 3).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_errors_are_those_that_occur(response):
+    fresh = response_samples(dimers(105), seed=7)
+    predicted, errors = response.model.predict_with_error(fresh.features, beads=fresh.beads)
+    assert predicted.shape == errors.shape == (105,) and np.all(errors > 0)
+    np.testing.assert_array_equal(
+        predicted, response.model.predict(fresh.features, beads=fresh.beads)
+    )
+    found = compare_errors(predicted - fresh.labels, errors, np.zeros(105))
+    assert 0.6 < found.rms < 1.7 and found.within_two > 0.75
+
+
+def test_errors_fall_with_the_length_of_the_run(response):
+    long = response_samples(dimers(60), frames=200, seed=3)
+    means = [
+        response.model.predict_with_error(part.features, beads=part.beads)[1].mean()
+        for part in (first_frames(long, 20), long)
+    ]
+    assert 2.2 < means[0] / means[1] < 4.5  # sqrt(10) were all of it noise of the frames
+
+
+def test_a_single_frame_has_no_error(response):
+    short = first_frames(response_samples(dimers(4)), 1)
+    assert response.model.predict(short.features, beads=short.beads).shape == (4,)
+    with pytest.raises(ConfigError, match="at least two frames"):
+        response.model.predict_with_error(short.features, beads=short.beads)
+
+
+def test_raw_errors():
+    members = np.array([[1.0, 2.0], [3.0, 2.0]])
+    blocks = np.array([[0.0, 1.0], [0.0, 3.0], [0.0, 2.0]])
+    np.testing.assert_allclose(
+        raw_errors(members, blocks), [np.sqrt(2.0), np.sqrt(1.0 / 3.0)], rtol=1e-12
+    )
+    np.testing.assert_allclose(raw_errors(members[:1], blocks)[1], np.sqrt(1.0 / 3.0), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("frames", "sizes"), [(2, [1, 1]), (25, [3] * 5 + [2] * 5)])
+def test_blocks_of_frames(frames, sizes):
+    features = np.arange(frames)[None, :, None]
+    blocks = list(split_frames(features))
+    assert [block.shape[1] for block in blocks] == sizes
+    np.testing.assert_array_equal(np.concatenate(blocks, axis=1), features)
+
+
+@pytest.mark.parametrize("label_error", [0.0, 0.3])
+def test_calibration_finds_the_scale(label_error):
+    rng = np.random.default_rng(4)
+    errors = rng.uniform(0.1, 0.5, 4000)
+    differences = rng.normal(size=4000) * np.hypot(2.5 * errors, label_error)
+    assert calibrate(differences, errors, np.full(4000, label_error)) == pytest.approx(2.5, rel=0.1)
+
+
+def test_calibration_of_metrics():
+    rng = np.random.default_rng(5)
+    errors, label_errors = rng.uniform(0.1, 0.5, (2, 20000))
+    differences = rng.normal(size=20000) * np.hypot(errors, label_errors)
+    found = compare_errors(differences, errors, label_errors)
+    assert found.rms == pytest.approx(1.0, abs=0.02)
+    assert found.within_one == pytest.approx(0.683, abs=0.01)
+    assert found.within_two == pytest.approx(0.954, abs=0.01)
+    assert found.mean == pytest.approx(errors.mean())
+
+
+def test_parts_of_the_samples(response, evaluation, chains):
+    data = evaluation.data
+    split = make_split("random", data.lipids, data.solutes, seed=1)
+    for part, indices in split._asdict().items():
+        assert {evaluation.parts[n] for n in indices} == {part}
+    assert set(part_of_samples(response.model, chains)) == {"new"}
+    elsewhere = replace(data, lipids=("DPPC",) * 105)
+    assert set(part_of_samples(response.model, elsewhere)) == {"new"}
+
+
+def test_reports_are_those_of_the_card(response, evaluation):
+    reports = evaluation.reports(evaluation.parts)
+    for part, metrics in response.model.card.metrics.items():
+        assert reports[part].metrics == metrics
+    assert evaluation.report_all().metrics.samples == 105
+    by_part = evaluation.by_part()
+    assert list(by_part) == ["train", "validation", "test"]
+    assert by_part["test"].report_all() == reports["test"]
+
+
+@pytest.mark.parametrize(
+    ("solute", "families"), [("C1-C5", "C"), ("P4-Nda", "NP"), ("P1-N0-C3", "CNP"), ("C1", "C")]
+)
+def test_polarity(solute, families):
+    assert polarity(solute) == families
+
+
+def test_predictions_as_a_table(evaluation):
+    rows = list(csv.DictReader(io.StringIO(predictions_table(evaluation))))
+    assert len(rows) == 105 and rows[3]["solute"] == evaluation.data.solutes[3]
+    assert float(rows[3]["predicted"]) == pytest.approx(evaluation.predicted[3], abs=1e-4)
+    assert rows[3]["part"] == evaluation.parts[3] and rows[3]["label_error"] == "0.0500"
+
+
+def test_more_frames_are_better(response):
+    data = response_samples(dimers(105), seed=8, noise=3.0)
+    found = frames_study(response.model, data, [1, 5, 20])
+    errors = [found[count].mae for count in (1, 5, 20)]
+    assert errors[0] > 1.5 * errors[1] > 2.0 * errors[2]
+    with pytest.raises(ConfigError, match="21 frames asked for, there are 1 to 20"):
+        frames_study(response.model, data, [21])
+
+
+def test_features_of_whole_molecules(chains):
+    both = replace(
+        chains, solutes=("C1-C1", *chains.solutes[1:]), features=np.ones_like(chains.features)
+    )
+    features = without_bead_normalisation(both).features
+    expected = [1, 2, 1, 2, 2, 1, 1, 1]
+    np.testing.assert_array_equal(features[0], np.tile(expected, (100, 1)))
+    np.testing.assert_array_equal(features[1], np.tile([1, 3, 1, 3, 3, 1, 1, 1], (100, 1)))
+    np.testing.assert_array_equal(both.features, 1)
+
+
+@pytest.mark.parametrize("kind", ["model-l", "model-la", "dnn"])
+def test_published_recipes(kind):
+    network, protocol = recipe(kind)
+    assert protocol == TrainingSettings() and not network.per_bead
+    assert network == NetworkSettings(kind=kind) and network.features == FEATURE_NAMES
+
+
+def test_no_such_recipe():
+    with pytest.raises(ConfigError, match="'gru', known networks: model-l, model-la, dnn, resp"):
+        recipe("gru")
+
+
+def test_figures(response, evaluation, tmp_path):
+    weights = np.full((3, 20), 1 / 20)
+    figures = [
+        learning_figure(response.curves),
+        parity_figure(evaluation),
+        errors_figure(evaluation),
+        attention_figure(weights, 60.0),
+        frames_figure({"test": {5: 0.4, 20: 0.2}}, 60.0),
+    ]
+    for n, figure in enumerate(figures):
+        figure.savefig(tmp_path / f"{n}.png")
+    assert all(axes.get_xlabel() for figure in figures for axes in figure.axes)
+    drawn = figures[4].axes[0].lines[0]
+    np.testing.assert_allclose(drawn.get_xdata(), [0.3, 1.2])
+
+
+def test_the_model_that_comes_with_nnpmm():
+    model = load_default_regressor()
+    assert model.card.metrics["test"].r2 > 0.98
+    data = response_samples(["C1-P4", "C1-C1-P4"])
+    predicted, errors = model.predict_with_error(data.features, beads=data.beads)
+    assert np.isfinite(predicted).all() and np.all((errors > 0) & (errors < 3))

@@ -1,0 +1,159 @@
+"""Several time steps through the settings of ``nnpmm run``: what runs, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import openmm
+import pytest
+
+from nnpmm.coupling import INNER_NNP_FORCE_NAME, NEGATED_MM_FORCE_NAME, NNP_FORCE_NAME
+from nnpmm.errors import ConfigError
+from nnpmm.integrators import RespaIntegrator
+from nnpmm.simulation import parse_config, run
+from nnpmm.simulation.energy_log import read_log
+from nnpmm.simulation.integration import check_integrator
+from nnpmm.simulation.platforms import choose_platform
+from nnpmm.simulation.runner import prepare_system
+from nnpmm.simulation.stages import create_stage_context, plan_stages
+
+RESPA = {"type": "respa", "inner": "0.5 fs", "outer": "2 fs"}
+
+
+def settings(integrator=RESPA, *, region=None, system=None, **changes):
+    built = {"type": "build", "smiles": "CO", "padding": "0.6 nm", "cutoff": "0.7 nm"}
+    return parse_config(
+        {
+            "system": built | (system or {}),
+            "region": {"model": "ANI-1x", "members": [0, 1]} | (region or {}),
+            "integrator": integrator,
+            "stages": {
+                "minimize": {"max_iterations": 20},
+                "warmup": {"length": "0.02 ps"},
+                "equilibrate": None,
+                "production": {"length": "0.06 ps"},
+            },
+            "output": {
+                "trajectory_interval": "0.02 ps",
+                "log_interval": "0.02 ps",
+                "checkpoint_interval": "0.02 ps",
+            },
+        }
+        | changes
+    )
+
+
+def test_a_run_goes_from_start_to_report(tmp_path):
+    config = settings(ensemble={"type": "NPT"})
+    config = config.model_copy(
+        update={"output": config.output.model_copy(update={"directory": tmp_path / "run"})}
+    )
+    assert config.timestep == pytest.approx(0.002)
+    result = run(config, progress=False)
+    _, log = read_log(result.log)
+    assert np.isfinite(log["nnp_energy_kj_mol"]).all()
+    assert len(log["step"]) == 4
+    assert result.report.is_file()
+
+
+@pytest.mark.parametrize(
+    ("stand_in", "name"),
+    [
+        ("force-field", NEGATED_MM_FORCE_NAME),
+        ("fit", NEGATED_MM_FORCE_NAME),
+        ("network", INNER_NNP_FORCE_NAME),
+    ],
+)
+def test_every_stand_in_leaves_the_energy_alone(stand_in, name):
+    config = settings(RESPA | {"stand_in": stand_in})
+    prepared = prepare_system(config)
+    assert name in {force.getName() for force in prepared.system.getForces()}
+    platform = choose_platform(config.platform)
+    context = create_stage_context(prepared, plan_stages(config)[-1], config, platform)
+    assert isinstance(context.getIntegrator(), RespaIntegrator)
+    plain = prepare_system(settings({"type": "langevin"}))
+    context.setPositions(prepared.positions)
+    reference = openmm.Context(plain.system, openmm.VerletIntegrator(0.001), platform[0])
+    reference.setPositions(prepared.positions)
+    energies = [
+        each.getState(energy=True).getPotentialEnergy()._value for each in (context, reference)
+    ]
+    assert energies[0] == pytest.approx(energies[1], abs=0.05)
+
+
+def test_the_network_is_in_the_slow_group():
+    config = settings(RESPA | {"middle": "1 fs", "short_range": ["0.45 nm", "0.6 nm"]})
+    prepared = prepare_system(config)
+    before = [force.getForceGroup() for force in prepared.system.getForces()]
+    context = create_stage_context(
+        prepared, plan_stages(config)[-1], config, choose_platform(config.platform)
+    )
+    groups = {force.getName(): force.getForceGroup() for force in context.getSystem().getForces()}
+    levels = context.getIntegrator().levels
+    assert [level.timestep for level in levels] == pytest.approx([0.002, 0.001, 0.0005])
+    assert groups[NNP_FORCE_NAME] == groups[NEGATED_MM_FORCE_NAME] == levels[0].groups[0]
+    assert groups["short range"] == levels[1].groups[0]
+    assert [force.getForceGroup() for force in prepared.system.getForces()] == before
+
+
+@pytest.mark.parametrize(
+    ("integrator", "message"),
+    [
+        ({"type": "respa", "inner": "0.5 fs"}, "respa needs 'inner' and 'outer'"),
+        ({"type": "langevin", "inner": "1 fs"}, "found 'inner' with type langevin"),
+        (RESPA | {"short_range": [0.5, 0.6]}, "'short_range' without 'middle'"),
+        ({"type": "verlet"}, "integrator.type"),
+    ],
+)
+def test_settings_that_do_not_fit_together(integrator, message):
+    with pytest.raises(ConfigError, match=message):
+        settings(integrator)
+
+
+def test_the_timestep_is_the_outer_one():
+    with pytest.raises(ConfigError, match="leave out timestep"):
+        settings(timestep="1 fs")
+
+
+@pytest.mark.parametrize(
+    ("integrator", "message"),
+    [
+        (RESPA | {"outer": "4 fs"}, r"outer: found 4 fs, allowed with .*'force-field': 2 fs"),
+        (RESPA | {"inner": "2 fs", "outer": "4 fs"}, "found a time step of 2 fs"),
+        (RESPA | {"inner": "0.8 fs"}, "2.5 times the other"),
+    ],
+)
+def test_unstable_steps_are_refused(integrator, message):
+    config = settings(integrator)
+    with pytest.raises(ConfigError, match=message):
+        check_integrator(prepare_system(config).system, config)
+
+
+def test_heavy_kept_hydrogens_allow_longer_steps():
+    config = settings(
+        {"type": "respa", "inner": "2 fs", "outer": "4 fs"},
+        region={"constraints": "keep"},
+        system={"hydrogen_mass": "3 amu"},
+        output={
+            "trajectory_interval": "0.02 ps",
+            "log_interval": "0.02 ps",
+            "checkpoint_interval": "0.02 ps",
+        },
+    )
+    check_integrator(prepare_system(config).system, config)
+
+
+def test_a_system_without_stand_in_is_refused():
+    plain = prepare_system(settings({"type": "langevin"}))
+    with pytest.raises(ConfigError, match="nothing stands in for the network"):
+        check_integrator(plain.system, settings())
+
+
+def test_a_heat_bath_is_needed():
+    config = settings(ensemble={"friction": 0})
+    with pytest.raises(ConfigError, match=r"ensemble.friction: found 0"):
+        check_integrator(prepare_system(config).system, config)
+
+
+def test_one_member_has_no_other_one():
+    with pytest.raises(ConfigError, match="two members or more"):
+        prepare_system(settings(RESPA | {"stand_in": "network"}, region={"members": 0}))
