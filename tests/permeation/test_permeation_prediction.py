@@ -15,6 +15,7 @@ from nnpmm.cli.permeation import permeation
 from nnpmm.errors import ConfigError, InputFileError
 from nnpmm.permeation.campaign import CampaignResult
 from nnpmm.permeation.dataset import WATER, Job, open_dataset
+from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.files import load_arrays
 from nnpmm.permeation.martini.engines import create_engine
 from nnpmm.permeation.prediction import molecule_from_beads, molecule_from_smiles, predictor
@@ -145,17 +146,22 @@ def test_branched_graphs_are_no_chains(dimers_only):
 
 
 def test_ranges_of_features(model):
-    low, high = np.array(model.card.minimum), np.array(model.card.maximum)
-    middle = np.tile((low + high) / 2.0, (10, 1))
-    assert check_features(model.card, middle).level == "inside"
-    middle[::2, 3] = high[3] + 1.0  # single frames may leave the range
-    middle[1::2, 3] = low[3] - 1.0
-    assert check_features(model.card, middle).level == "inside"
-    near, far = middle.copy(), middle.copy()
-    near[:, 4] = low[4] - 0.2 * (high - low)[4]
-    far[:, 4] = low[4] - 0.7 * (high - low)[4]
-    warned, refused = (check_features(model.card, table) for table in (near, far))
-    assert warned.level == "warning" and "lj-mol-lip is " in warned.warnings[0]
+    """Of a model that sees two of the eight."""
+    card = model.card
+    assert card.network.features == ("lj-mol-wat", "lj-mol-lip")
+    (low, _), (high, _) = card.minimum, card.maximum
+    inside = np.full((10, 8), np.inf)  # what the model does not see does not matter
+    inside[:, 1] = (low + high) / 2.0
+    inside[:, 4] = (card.minimum[1] + card.maximum[1]) / 2.0
+    assert check_features(card, inside).level == "inside"
+    inside[::2, 1] = high + 1.0  # single frames may leave the range
+    inside[1::2, 1] = low - 1.0
+    assert check_features(card, inside).level == "inside"
+    near, far = inside.copy(), inside.copy()
+    near[:, 1] = low - 0.2 * (high - low)
+    far[:, 1] = low - 0.7 * (high - low)
+    warned, refused = (check_features(card, table) for table in (near, far))
+    assert warned.level == "warning" and "lj-mol-wat is " in warned.warnings[0]
     assert refused.level == "refused" and "in the training" in refused.refusals[0]
     both = refused + Verdict(warnings=("size",))
     assert both.reasons == (*refused.refusals, "size") and both.level == "refused"
@@ -220,7 +226,7 @@ def test_command_writes_reports(call, campaign, tmp_path):
     assert octane["fragments"][0] == {"bead": "C1", "atoms": [0, 1, 2, 3], "published": True}
     assert long["dg_kcal"] is None and long["applicability"] == "refused"
     assert "long refused: 7 beads: the model was trained on" in found.out
-    assert set(octane["mean_features"]) == {*load_default_regressor().card.features}
+    assert list(octane["mean_features"]) == list(FEATURE_NAMES)
     for picture in ("DOPC/octane.png", "DOPC/long.png", "octane-mapping.png"):
         assert imread(out / picture).std() > 0.01
     assert not (out / "long-mapping.png").exists()
@@ -263,9 +269,9 @@ def test_damaged_models(call, tmp_path):
 
 
 def test_a_model_of_other_features(model, campaign, tmp_path):
-    names = (*model.card.features[:-1], "gyration")
-    other = replace(model, card=model.card.model_copy(update={"features": names}))
-    with pytest.raises(ConfigError, match=r"found the features .* trained on .*gyration"):
+    seen = model.card.network.model_copy(update={"features": ("lj-mol-wat", "gyration")})
+    other = replace(model, card=model.card.model_copy(update={"network": seen}))
+    with pytest.raises(ConfigError, match=r"found the features bondener.* needs gyration too"):
         predict_molecules([molecule_from_beads("C1-C1")], "DOPC", other, tmp_path / "p")
 
 

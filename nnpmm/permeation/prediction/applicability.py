@@ -11,9 +11,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.martini.force_field import MoleculeType
 from nnpmm.permeation.martini.solute import parse_solute
 from nnpmm.permeation.model_card import ModelCard
+from nnpmm.permeation.regressor import feature_columns
 
 __all__ = ["Verdict", "check_features", "check_solute"]
 
@@ -88,18 +90,23 @@ def _shape(kind: MoleculeType) -> str:
 
 
 def check_features(card: ModelCard, features: NDArray[np.floating]) -> Verdict:
-    """Compare the means of features, (frames, features), with the ranges of the training.
+    """Compare the means of the features that a model sees with the ranges of the training.
 
     Warned of is a mean beyond the range, refused one farther than half of the range beyond it.
+
+    Args:
+        card: of the model.
+        features: (frames, 8), columns as in ``features.FEATURES``.
     """
     low, high = np.array(card.minimum), np.array(card.maximum)
-    means = features.astype(np.float64).mean(axis=0)
+    seen = features[:, feature_columns(card.network, FEATURE_NAMES)]
+    means = seen.astype(np.float64).mean(axis=0)
     beyond = np.maximum(low - means, means - high) / (high - low)
     warnings: list[str] = []
     refusals: list[str] = []
     for n in np.flatnonzero(beyond > _NEAR):
         text = (
-            f"{card.features[n]} is {means[n]:.4g} on average, {low[n]:.4g} to {high[n]:.4g} in "
+            f"{card.network.features[n]} is {means[n]:.4g} on average, {low[n]:.4g} to {high[n]:.4g} in "
             "the training"
         )
         (refusals if beyond[n] > _FAR else warnings).append(text)

@@ -38,15 +38,21 @@ def draw_prediction(found: Prediction, card: ModelCard, path: Path) -> None:
     _draw_molecule(molecule, found.molecule)
     _draw_result(result, found)
     panels = below.subplots(2, 4, sharex=True)
+    ranges = dict(
+        zip(card.network.features, zip(card.minimum, card.maximum, strict=True), strict=True)
+    )
     for n, axes in enumerate(panels.flat):
-        axes.axhspan(card.minimum[n], card.maximum[n], color="0.9")
+        if FEATURES[n].name in ranges:
+            axes.axhspan(*ranges[FEATURES[n].name], color="0.9")
         if found.features is not None:
             axes.plot(np.arange(1, len(found.features) + 1), found.features[:, n], linewidth=0.8)
         axes.set_title(f"{FEATURES[n].name} / {FEATURES[n].unit}", fontsize=9)
         axes.tick_params(labelsize=8)
     for axes in panels[-1]:
         axes.set_xlabel("frame", fontsize=9)
-    below.suptitle("features; grey: range of the training", fontsize=10)
+    below.suptitle(
+        "features; grey: range in the training of those that the model sees", fontsize=10
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 
