@@ -106,8 +106,8 @@ def check_features(card: ModelCard, features: NDArray[np.floating]) -> Verdict:
     refusals: list[str] = []
     for n in np.flatnonzero(beyond > _NEAR):
         text = (
-            f"{card.network.features[n]} is {means[n]:.4g} on average, {low[n]:.4g} to {high[n]:.4g} in "
-            "the training"
+            f"{card.network.features[n]} is {means[n]:.4g} on average, {low[n]:.4g} to "
+            f"{high[n]:.4g} in the training"
         )
         (refusals if beyond[n] > _FAR else warnings).append(text)
     return Verdict(tuple(warnings), tuple(refusals))

@@ -50,9 +50,7 @@ def draw_prediction(found: Prediction, card: ModelCard, path: Path) -> None:
         axes.tick_params(labelsize=8)
     for axes in panels[-1]:
         axes.set_xlabel("frame", fontsize=9)
-    below.suptitle(
-        "features; grey: range in the training of those that the model sees", fontsize=10
-    )
+    below.suptitle("features; grey: the training's range of those that the model sees", fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 
