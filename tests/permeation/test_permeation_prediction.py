@@ -333,3 +333,8 @@ def test_from_smiles_to_free_energy(call, model, tmp_path):
     assert not (tmp_path / "out" / "scratch").exists()
     again = call(main, *arguments, "--seed", "2")
     again.assert_one_line_error("another seed", "take another folder")
+
+
+def test_the_example_file():
+    found = read_molecules(ROOT / "examples" / "molecules.csv")
+    assert [m.graph for m in found] == ["C1-Nda", "C5-C5", "Nda-C5-P5", "C1-P4"]
