@@ -58,13 +58,15 @@ def main() -> None:
     draw(rows)
 
 
-def read(kind: str, stem: str) -> tuple[app.Topology, openmm.System, object, object]:
-    """Topology, MM system (PME, 0.9 nm, X-H constraints), positions and box of a test system."""
+def read(
+    kind: str, stem: str, constraints: object = app.HBonds
+) -> tuple[app.Topology, openmm.System, object, object]:
+    """Topology, MM system (PME, 0.9 nm), positions and box of a test system."""
     folder = data_folder()
     settings = {
         "nonbondedMethod": app.PME,
         "nonbondedCutoff": 0.9 * unit.nanometer,
-        "constraints": app.HBonds,
+        "constraints": constraints,
     }
     if kind == "amber":
         prmtop = app.AmberPrmtopFile(str(folder / f"{stem}.prm7"))

@@ -192,7 +192,7 @@ def draw(work, data, trimers, interval, seed):
         model = load_regressor(folder)
         found = evaluate(model, data)
         curves = np.array(json.loads((folder / "training.json").read_text())["curves"])
-        pictures[f"learning_{kind}"] = learning_figure(curves)
+        pictures[f"learning_{kind}"] = learning_figure(curves, model.card.kept_epochs)
         pictures[f"parity_{kind}"] = parity_figure(found)
         pictures[f"errors_{kind}"] = errors_figure(found)
         if kind == "model-la":

@@ -61,7 +61,7 @@ def train(
     with count_bar("epochs") as tell:
         result = training.train(samples, architecture, settings, progress=tell)
     save_regressor(result.model, output)
-    learning_figure(result.curves).savefig(output / "learning.png")
+    learning_figure(result.curves, result.model.card.kept_epochs).savefig(output / "learning.png")
     for part, metrics in result.model.card.metrics.items():
         r2 = "-" if metrics.r2 is None else f"{metrics.r2:.4f}"
         typer.echo(

@@ -29,7 +29,7 @@ from nnpmm.units import in_md_units
 
 __all__ = ["FittedTerm", "InnerPotential", "fit_inner_potential", "network_hessian"]
 
-_LARGEST_FORCE = 5.0  # kJ/mol/nm on any atom of what counts as a minimum
+_LARGEST_FORCE = 30.0  # kJ/mol/nm on any atom of a minimum; a bond is 1e-4 nm off then
 _LARGEST_ANGLE = 3.0  # rad; beyond, the direction in which an angle bends is not defined
 _STEP = 2e-4  # nm; float32 forces still have four digits in their differences
 _SMALLEST = 1e-6  # force constants below are zeros of the fit
@@ -161,7 +161,7 @@ def _minimum(evaluator: Evaluator, start: NDArray[np.float64]) -> NDArray[np.flo
 
     found = scipy.optimize.minimize(
         energy_and_gradient, start.ravel(), jac=True, method="L-BFGS-B",
-        options={"maxiter": 5000, "ftol": 0.0, "gtol": 0.1},
+        options={"maxiter": 5000, "ftol": 0.0, "gtol": 1.0},
     )  # fmt: skip
     positions: NDArray[np.float64] = found.x.reshape(-1, 3)
     largest = float(np.linalg.norm(evaluator(positions)[1], axis=1).max())

@@ -1,18 +1,19 @@
-"""Hydrogen mass repartitioning."""
+"""Masses that allow longer time steps: repartitioned hydrogens, and whole molecules scaled."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import openmm
 from openmm import unit
 from openmm.app import Topology
 
-from nnpmm.errors import ForceFieldError, InputFileError
+from nnpmm.errors import ConfigError, ForceFieldError, InputFileError
 from nnpmm.selection import atom_label
 from nnpmm.units import in_md_units
 
-__all__ = ["apply_hydrogen_mass"]
+__all__ = ["apply_hydrogen_mass", "scale_masses"]
 
 
 def apply_hydrogen_mass(system: openmm.System, topology: Topology, mass: Any = 3.0) -> None:
@@ -53,6 +54,36 @@ def apply_hydrogen_mass(system: openmm.System, topology: Topology, mass: Any = 3
             )
     for index, value in changed.items():
         system.setParticleMass(index, value)
+
+
+def scale_masses(system: openmm.System, atoms: Iterable[int], factor: float) -> None:
+    """Multiply the masses of whole molecules, in place.
+
+    Their vibrations get slower by the square root of the factor, and configurational averages stay
+    what they are; their translation, rotation and inner motions get slower too, so nothing may be
+    read off the time that they take.
+
+    Args:
+        system: MM or hybrid system.
+        atoms: 0-based indices.
+        factor: 1 or more.
+
+    Raises:
+        ConfigError: a factor below 1, which would make the fastest motions faster.
+        ForceFieldError: a constraint joins these atoms and others, as inside a molecule.
+    """
+    if not 1 <= factor < float("inf"):
+        raise ConfigError(f"found a factor of {factor:g} for masses, allowed: 1 or more")
+    chosen = set(atoms)
+    for index in range(system.getNumConstraints()):
+        i, j, _ = system.getConstraintParameters(index)
+        if (i in chosen) != (j in chosen):
+            raise ForceFieldError(
+                f"the constraint between atoms {i} and {j} leaves the atoms whose masses are to be "
+                "scaled; give whole molecules"
+            )
+    for atom in chosen:
+        system.setParticleMass(atom, factor * system.getParticleMass(atom))
 
 
 def _bonded_hydrogens(topology: Topology) -> dict[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,8 +31,13 @@ def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), dpi=110, layout="constrained")
 
 
-def learning_figure(curves: NDArray[np.float64]) -> Figure:
-    """Return the errors by epoch of every member, from ``TrainingResult.curves``."""
+def learning_figure(curves: NDArray[np.float64], kept_epochs: Sequence[int]) -> Figure:
+    """Return the errors by epoch of every member.
+
+    Args:
+        curves: (members, epochs, 2) kcal/mol, as in ``TrainingResult``.
+        kept_epochs: of each member, from 1, as in its card.
+    """
     figure = _figure(5.5, 3.6)
     axes = figure.subplots()
     epochs = np.arange(1, curves.shape[1] + 1)
@@ -40,10 +45,8 @@ def learning_figure(curves: NDArray[np.float64]) -> Figure:
         for n, curve in enumerate(curves[:, :, part]):
             label = name if n == 0 else None
             axes.plot(epochs, curve, color=colour, linewidth=0.8, label=label)
-    best = curves[:, :, 1].argmin(axis=1)
-    axes.plot(
-        best + 1, curves[np.arange(len(curves)), best, 1], "kx", label="kept", linestyle="none"
-    )
+    kept = [curve[epoch - 1, 1] for curve, epoch in zip(curves, kept_epochs, strict=True)]
+    axes.plot(kept_epochs, kept, "kx", label="kept")
     axes.set(xlabel="epoch", ylabel="mean absolute error / kcal/mol", yscale="log")
     axes.legend()
     return figure

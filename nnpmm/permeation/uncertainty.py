@@ -13,6 +13,7 @@ __all__ = ["calibrate", "raw_errors", "split_frames"]
 
 #: Blocks long against the correlation of interaction energies, and enough of them for a spread.
 _BLOCKS = 10
+_PRIOR_SAMPLES = 10
 _SMALLEST = 1e-12  # kcal^2/mol^2; networks that agree in everything have no logarithm
 
 
@@ -56,7 +57,9 @@ def calibrate(
 ) -> float:
     """Return the factor on errors that makes differences from labels most likely.
 
-    The maximum of the likelihood of differences ~ N(0, (factor * error)^2 + label error^2).
+    The maximum over f of prod N(difference; 0, (f error)^2 + label error^2) exp(-n / 2 f^2) / f^n.
+    The last two terms stand for n samples whose errors are just right, since those errors do have
+    a physical meaning: few samples cannot pull the factor far from 1, and many can.
 
     Args:
         differences: (samples,) kcal/mol, predictions minus labels, of samples not trained on.
@@ -64,6 +67,7 @@ def calibrate(
         label_errors: (samples,) kcal/mol, standard deviations of the labels.
     """
     factors = np.geomspace(0.05, 50.0, 1000)
+    prior = _PRIOR_SAMPLES * (2.0 * np.log(factors) + factors**-2)
     variances = np.maximum((factors[:, None] * errors) ** 2 + label_errors**2, _SMALLEST)
-    cost = (np.log(variances) + differences**2 / variances).sum(axis=1)
+    cost = prior + (np.log(variances) + differences**2 / variances).sum(axis=1)
     return float(factors[cost.argmin()])

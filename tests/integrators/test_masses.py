@@ -9,8 +9,8 @@ import openmm
 import pytest
 from openmm import app, unit
 
-from nnpmm.errors import ForceFieldError, InputFileError
-from nnpmm.integrators import apply_hydrogen_mass
+from nnpmm.errors import ConfigError, ForceFieldError, InputFileError
+from nnpmm.integrators import apply_hydrogen_mass, scale_masses
 from nnpmm.ligands import molecule_from_smiles, parameterize, solvate
 
 
@@ -91,3 +91,39 @@ def test_another_topology():
     system.addParticle(1.0)
     with pytest.raises(InputFileError, match="the topology has 5 atoms, the system 6"):
         apply_hydrogen_mass(system, topology, 3.0)
+
+
+def test_scaled_masses():
+    system = openmm.System()
+    for mass in (1.0, 12.0, 16.0):
+        system.addParticle(mass)
+    scale_masses(system, [0, 1], 2)
+    assert [system.getParticleMass(i)._value for i in range(3)] == [2.0, 24.0, 16.0]
+    with pytest.raises(ConfigError, match="allowed: 1 or more"):
+        scale_masses(system, [0], 0.5)
+    system.addConstraint(1, 2, 0.1)
+    with pytest.raises(ForceFieldError, match="give whole molecules"):
+        scale_masses(system, [0, 1], 2)
+
+
+def test_scaled_masses_leave_configurations_alone():
+    """A particle in a well, with a heat bath: its variance is kT/k for any mass."""
+    variances = []
+    for factor in (1, 4):
+        system = openmm.System()
+        system.addParticle(1.0)
+        well = openmm.CustomExternalForce("50*x^2")
+        well.addParticle(0)
+        system.addForce(well)
+        scale_masses(system, [0], factor)
+        integrator = openmm.LangevinMiddleIntegrator(300, 5, 0.05)
+        integrator.setRandomNumberSeed(4)
+        platform = openmm.Platform.getPlatformByName("Reference")
+        context = openmm.Context(system, integrator, platform)
+        context.setPositions([[0, 0, 0]])
+        places = []
+        for _ in range(6000):
+            integrator.step(10)
+            places.append(context.getState(positions=True).getPositions(asNumpy=True)._value[0, 0])
+        variances.append(np.var(places))
+    assert variances == pytest.approx([2.494 / 100] * 2, rel=0.08)

@@ -130,7 +130,17 @@ def test_calibration_finds_the_scale(label_error):
     rng = np.random.default_rng(4)
     errors = rng.uniform(0.1, 0.5, 4000)
     differences = rng.normal(size=4000) * np.hypot(2.5 * errors, label_error)
-    assert calibrate(differences, errors, np.full(4000, label_error)) == pytest.approx(2.5, rel=0.1)
+    found = calibrate(differences, errors, np.full(4000, label_error))
+    assert found == pytest.approx(2.5, rel=0.1)
+
+
+def test_few_samples_leave_the_scale_near_one():
+    few = calibrate(np.zeros(3), np.ones(3), np.zeros(3))
+    assert 0.8 < few < 0.95  # sqrt(10 / 13)
+    assert few == pytest.approx(np.sqrt(10.0 / 13.0), rel=0.01)
+    assert calibrate(np.full(3, 4.0), np.ones(3), np.zeros(3)) == pytest.approx(
+        np.sqrt((10.0 + 3 * 16.0) / 13.0), rel=0.01
+    )
 
 
 def test_calibration_of_metrics():
@@ -213,7 +223,7 @@ def test_no_such_recipe():
 def test_figures(response, evaluation, tmp_path):
     weights = np.full((3, 20), 1 / 20)
     figures = [
-        learning_figure(response.curves),
+        learning_figure(response.curves, response.model.card.kept_epochs),
         parity_figure(evaluation),
         errors_figure(evaluation),
         attention_figure(weights, 60.0),
