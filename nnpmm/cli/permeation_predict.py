@@ -15,35 +15,44 @@ if TYPE_CHECKING:
 __all__ = ["predict"]
 
 
+_Smiles = Annotated[str | None, typer.Option(help="The molecule, such as CCCCO.")]
+_Beads = Annotated[str | None, typer.Option(help="The molecule as Martini beads, such as P2-C1.")]
+_File = Annotated[Path | None, typer.Option(help="CSV file with columns name and smiles or beads.")]
+_Lipid = Annotated[str, typer.Option(help="Lipid of the bilayer.")]
+_Trajectory = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option(help="Folders of runs in water and in the membrane, instead of simulating."),
+]
+_Model = Annotated[
+    Path | None, typer.Option("--model", "-m", help="Folder of a model; else nnpmm's own.")
+]
+_Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of results.")]
+_Engine = Annotated[str, typer.Option(help="auto, gromacs or openmm.")]
+_Scratch = Annotated[Path | None, typer.Option(help="Folder for trajectories.")]
+_Cluster = Annotated[str, typer.Option(help="local, serial, or a YAML file.")]
+_Workers = Annotated[int, typer.Option(help="Runs at a time.")]
+_Threads = Annotated[int, typer.Option(help="Threads of the engine in each run.")]
+_Seed = Annotated[int, typer.Option(help="All seeds are derived from it.")]
+_Retry = Annotated[bool, typer.Option("--retry-failed", help="Try runs again that were given up.")]
+_Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
 def predict(
-    smiles: Annotated[str | None, typer.Option(help="The molecule, such as CCCCO.")] = None,
-    beads: Annotated[
-        str | None, typer.Option(help="The molecule as Martini beads, such as P2-C1.")
-    ] = None,
-    file: Annotated[
-        Path | None, typer.Option(help="CSV file with columns name and smiles or beads.")
-    ] = None,
-    lipid: Annotated[str, typer.Option(help="Lipid of the bilayer.")] = "DOPC",
-    trajectory: Annotated[
-        tuple[Path, Path] | None,
-        typer.Option(help="Folders of runs in water and in the membrane, instead of simulating."),
-    ] = None,
-    model: Annotated[
-        Path | None, typer.Option("--model", "-m", help="Folder of a model; else nnpmm's own.")
-    ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of results.")] = Path(
-        "permeation-prediction"
-    ),
-    engine: Annotated[str, typer.Option(help="auto, gromacs or openmm.")] = "auto",
-    scratch: Annotated[Path | None, typer.Option(help="Folder for trajectories.")] = None,
-    cluster: Annotated[str, typer.Option(help="local, serial, or a YAML file.")] = "local",
-    workers: Annotated[int, typer.Option(help="Runs at a time.")] = 1,
-    threads: Annotated[int, typer.Option(help="Threads of the engine in each run.")] = 1,
-    seed: Annotated[int, typer.Option(help="All seeds are derived from it.")] = 1,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try runs again that were given up.")
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    smiles: _Smiles = None,
+    beads: _Beads = None,
+    file: _File = None,
+    lipid: _Lipid = "DOPC",
+    trajectory: _Trajectory = None,
+    model: _Model = None,
+    output: _Output = Path("permeation-prediction"),
+    engine: _Engine = "auto",
+    scratch: _Scratch = None,
+    cluster: _Cluster = "local",
+    workers: _Workers = 1,
+    threads: _Threads = 1,
+    seed: _Seed = 1,
+    retry_failed: _Retry = False,
+    debug: _Debug = False,
 ) -> None:
     """Predict dG from water to the midplane; simulates briefly. Call it again to go on."""
     from nnpmm.cli.progress import count_bar, print_report
@@ -65,10 +74,7 @@ def predict(
                 tell(done, total)
 
             found = predict_molecules(
-                molecules,
-                lipid,
-                regressor,
-                output,
+                *(molecules, lipid, regressor, output),
                 engine=engine,
                 seed=seed,
                 cluster=where,

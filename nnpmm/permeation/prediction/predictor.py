@@ -94,32 +94,40 @@ def predict_molecules(
         ConfigError: the model does not say how to simulate, or the folder holds a data set that
             was made with other settings.
     """
-    known_lipid(lipid)
-    protocol = model_protocol(model)
-    verdicts = {m.graph: check_solute(model.card, m.graph, lipid) for m in molecules}
-    wanted = tuple(graph for graph, verdict in verdicts.items() if not verdict.refusals)
-    tables: dict[str, NDArray[np.float32]] = {}
-    if wanted:
-        settings = DatasetSettings(
-            protocol=protocol, engine=engine, seed=seed, lipids=(lipid,), solutes=wanted
-        )
+    wanted = _plan(molecules, lipid, model, engine, seed)
+    if wanted is not None:
         build_dataset(
-            settings,
+            wanted,
             folder,
             cluster=cluster,
             scratch=scratch,
             retry_failed=retry_failed,
             report=report,
         )
-        tables = _features(folder, lipid)
+    tables = {} if wanted is None else _features(folder, lipid)
     found = []
     for molecule in molecules:
-        verdict = verdicts[molecule.graph]
-        if molecule.graph in wanted and molecule.graph not in tables:
+        verdict = check_solute(model.card, molecule.graph, lipid)
+        if not verdict.refusals and molecule.graph not in tables:
             verdict += Verdict(refusals=(_why_missing(folder, lipid, molecule.graph),))
         features = None if verdict.refusals else tables[molecule.graph]
         found.append(predict_features(molecule, lipid, model, features, verdict))
     return found
+
+
+def _plan(
+    molecules: Sequence[Molecule], lipid: str, model: Regressor, engine: str, seed: int
+) -> DatasetSettings | None:
+    """Return what has to be simulated, or None if the model is not fit for any molecule."""
+    known_lipid(lipid)
+    protocol = model_protocol(model)
+    graphs = dict.fromkeys(molecule.graph for molecule in molecules)
+    fit = [g for g in graphs if not check_solute(model.card, g, lipid).refusals]
+    if not fit:
+        return None
+    return DatasetSettings(
+        protocol=protocol, engine=engine, seed=seed, lipids=(lipid,), solutes=tuple(fit)
+    )
 
 
 def predict_features(
