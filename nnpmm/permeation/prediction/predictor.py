@@ -91,8 +91,7 @@ def predict_molecules(
 
     Raises:
         ForceFieldError: an unknown lipid.
-        ConfigError: the model does not say how to simulate, or the folder holds a data set that
-            was made with other settings.
+        ConfigError: the model does not say how to simulate, or the folder holds another data set.
     """
     wanted = _plan(molecules, lipid, model, engine, seed)
     if wanted is not None:
