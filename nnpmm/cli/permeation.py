@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nnpmm.cli.permeation_labels import label
+from nnpmm.cli.permeation_map import map_
 from nnpmm.cli.permeation_networks import evaluate, train
 from nnpmm.cli.permeation_permeability import permeability
 from nnpmm.cli.permeation_predict import predict
@@ -29,6 +30,7 @@ permeation.add_typer(dataset, name="dataset")
 permeation.add_typer(label, name="label")
 permeation.command()(train)
 permeation.command()(evaluate)
+permeation.command("map")(map_)
 permeation.command()(predict)
 permeation.command()(permeability)
 

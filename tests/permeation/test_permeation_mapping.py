@@ -1,6 +1,7 @@
 """From SMILES to beads: against published types, against measured logP, and bad input."""
 
 import csv
+import sys
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from conftest import ROOT
 from rdkit import Chem
 from rdkit.Chem import Crippen
 
+from nnpmm.cli.errors import run_app
+from nnpmm.cli.permeation import permeation
 from nnpmm.errors import InputFileError
 from nnpmm.permeation.mapping import bead_types, map_smiles, octanol
 from nnpmm.permeation.mapping.bead_types import PUBLISHED, HydrogenBonds, nearest_type
@@ -264,3 +267,23 @@ def test_picture(tmp_path):
     pixels = imread(tmp_path / "map.png")
     assert pixels.shape[:2] == (400, 600)
     assert len(np.unique(pixels[..., :3].reshape(-1, 3).round(1), axis=0)) > 8
+
+
+def main():
+    run_app(permeation, sys.argv[1:])
+
+
+def test_command(call, tmp_path):
+    picture = tmp_path / "new" / "map.png"
+    found = call(main, "map", "--smiles", "CC(=O)Nc1ccc(O)cc1", "-o", picture)
+    assert found.status == 0, found.err
+    assert "Nda-C5-P5" in found.out and "published" in found.out and "CC(N)=O" in found.out
+    assert "logP: 1.00 estimated, 0.09 as beads" in found.out
+    assert picture.stat().st_size > 1000
+
+
+def test_command_with_bad_molecules(call, tmp_path):
+    picture = tmp_path / "map.png"
+    found = call(main, "map", "--smiles", "CC(=O)[O-]", "-o", picture)
+    found.assert_one_line_error("charge of -1", "neutral form")
+    assert not picture.exists()
