@@ -74,7 +74,7 @@ def predict(
                 tell(done, total)
 
             found = predict_molecules(
-                *(molecules, lipid, regressor, output),
+                *(molecules, lipid, regressor, output / lipid),
                 engine=engine,
                 seed=seed,
                 cluster=where,

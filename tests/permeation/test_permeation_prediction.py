@@ -227,7 +227,7 @@ def test_command_writes_reports(call, campaign, tmp_path):
     assert long["dg_kcal"] is None and long["applicability"] == "refused"
     assert "long refused: 7 beads: the model was trained on" in found.out
     assert list(octane["mean_features"]) == list(FEATURE_NAMES)
-    for picture in ("DOPC/octane.png", "DOPC/long.png", "octane-mapping.png"):
+    for picture in ("octane-DOPC.png", "long-DOPC.png", "octane-mapping.png"):
         assert imread(out / picture).std() > 0.01
     assert not (out / "long-mapping.png").exists()
 
@@ -330,7 +330,7 @@ def test_from_smiles_to_free_energy(call, model, tmp_path):
     again = call(main, *arguments)
     assert "[1/" not in again.out
     assert (tmp_path / "out" / "predictions.json").read_text() == before
-    assert not (tmp_path / "out" / "scratch").exists()
+    assert not (tmp_path / "out" / "DOPC" / "scratch").exists()
     again = call(main, *arguments, "--seed", "2")
     again.assert_one_line_error("another seed", "take another folder")
 

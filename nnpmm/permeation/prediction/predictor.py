@@ -81,7 +81,8 @@ def predict_molecules(
         molecules: whose dG is wanted; those that the model is not fit for are not simulated.
         lipid: of the bilayer.
         model: trained network.
-        folder: of a data set that keeps the features; an interrupted prediction goes on there.
+        folder: of a data set of this lipid, which keeps the features; an interrupted prediction
+            goes on there.
         engine: ``auto``, ``gromacs`` or ``openmm``.
         seed: that the seeds of all runs are derived from.
         cluster: where runs go; one local worker if None.

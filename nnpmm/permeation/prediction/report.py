@@ -46,13 +46,13 @@ def _print_plainly(console: Console, line: str) -> None:
 def write_reports(predictions: Sequence[Prediction], model: Regressor, folder: Path) -> Path:
     """Write all predictions to predictions.json and a picture of each; return the JSON file.
 
-    Pictures are LIPID/NAME.png, and NAME-mapping.png where atoms were mapped to beads.
+    Pictures are NAME-LIPID.png, and NAME-mapping.png where atoms were mapped to beads.
     """
     for found in predictions:
         name = found.molecule.file_name
         if found.molecule.mapping is not None:
             draw_mapping(found.molecule.mapping, folder / f"{name}-mapping.png")
-        draw_prediction(found, model.card, folder / found.lipid / f"{name}.png")
+        draw_prediction(found, model.card, folder / f"{name}-{found.lipid}.png")
     path = folder / "predictions.json"
     record = {
         "quantity": "G(midplane) - G(water), kcal/mol",
