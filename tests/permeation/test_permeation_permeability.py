@@ -234,8 +234,8 @@ def test_command_with_umbrella_sampling(call, tmp_path, umbrella):
     call(main, *arguments[:2], "P4", *arguments[3:]).assert_one_line_error(
         "no profile of P4 in DOPC (there are: C1)", "label umbrella"
     )
-    path.write_text(json.dumps(record | {"settings": {"sample_interval": "4.0 ps"}}))
-    call(main, *arguments).assert_one_line_error("every 4 ps", "sample_interval='0.5 ps'")
+    path.write_text(json.dumps(record | {"settings": {"sample_interval": "1.1 ps"}}))
+    call(main, *arguments).assert_one_line_error("every 1.1 ps", "sample_interval='0.5 ps'")
     del record["diffusivities_nm2_ps"]
     path.write_text(json.dumps(record))
     call(main, *arguments).assert_one_line_error("without diffusivities", "--diffusivity")

@@ -53,7 +53,7 @@ class UmbrellaSettings(Section):
     force_constant: ForceConstant = Field(1000.0, gt=0, description="in kJ/mol/nm^2")
     equilibration: Time = Field(200.0, gt=0, description="of each window, in ps")
     production: Time = Field(2_000.0, gt=0, description="of each window, in ps")
-    sample_interval: Time = Field(2.0, gt=0, description="between heights, in ps")
+    sample_interval: Time = Field(0.5, gt=0, description="between heights, in ps")
 
     @model_validator(mode="after")
     def _check_samples(self) -> Self:

@@ -22,6 +22,9 @@ COLUMNS = (
     *("diffusivity_cm2_s", "diffusivity_error_cm2_s"),
 )
 
+#: In each correlation time: with fewer the integral of the correlation is too large.
+_READINGS = 2.0
+
 
 def umbrella_profile(
     folder: Path, lipid: str, solute: str, *, diffusivity: float | None = None
@@ -72,11 +75,11 @@ def _diffusivities(
         )
     interval = float(record["settings"]["sample_interval"].split()[0])
     shortest = min(record["correlation_times_ps"])
-    if shortest < interval:
+    if shortest < _READINGS * interval:
         raise ConfigError(
             f"{name}: heights every {interval:g} ps are too far apart for a correlation time of "
             f"{shortest:.2g} ps; repeat label umbrella with --set sample_interval="
-            f"'{shortest / 4.0:.1g} ps', or give --diffusivity"
+            f"'{shortest / (2.0 * _READINGS):.1g} ps', or give --diffusivity"
         )
     return (
         np.array(record["diffusivities_nm2_ps"]),

@@ -71,7 +71,9 @@ def check_solute(card: ModelCard, graph: str, lipid: str) -> Verdict:
         warnings.append(f"{size} beads: {trained}")
     shapes = {_shape(kind) for kind in known}
     if _shape(solute) not in shapes:
-        warnings.append(f"a {_shape(solute)}: the model was trained on {'s and '.join(sorted(shapes))}s")
+        warnings.append(
+            f"a {_shape(solute)}: the model was trained on {'s and '.join(sorted(shapes))}s"
+        )
     types = {bead.type for kind in known for bead in kind.beads}
     strange = sorted({bead.type for bead in solute.beads} - types)
     if strange:
