@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -121,18 +121,15 @@ def train_once(variant, data, split, seed, folder):
 
 def scores(report):
     """Metrics and calibration of a report in one flat record."""
-    return {**report.metrics.model_dump(), "errors_rms": report.calibration.rms} | {
-        f"errors_{name}": value
-        for name, value in report.calibration.model_dump().items()
-        if name != "rms"
-    }
+    errors = report.calibration.model_dump().items()
+    return report.metrics.model_dump() | {f"errors_{name}": value for name, value in errors}
 
 
 def measure(variant, folder, data, trimers, split):
     """What one trained network gets right and wrong."""
     model = load_regressor(folder)
     found = evaluate(model, variant.samples(data)).by_part()
-    record = {part: scores(of_part.report_all()) for part, of_part in found.items()}
+    record = {part: scores(of_part.report()) for part, of_part in found.items()}
     record["cpu_seconds"] = json.loads((folder / "training.json").read_text())["cpu_seconds"]
     if split == "random":
         counts = [n for n in (5, 10, 20, 35, 50, 75) if n < data.features.shape[1]]
@@ -140,7 +137,7 @@ def measure(variant, folder, data, trimers, split):
         by_count = frames_study(model, found["test"].data, counts)
         record["mae_by_frames"] = {count: m.mae for count, m in by_count.items()}
         if trimers is not None:
-            record["trimers"] = scores(evaluate(model, variant.samples(trimers)).report_all())
+            record["trimers"] = scores(evaluate(model, variant.samples(trimers)).report())
     return record
 
 
@@ -194,7 +191,8 @@ def draw(work, data, trimers, interval, seed):
         curves = np.array(json.loads((folder / "training.json").read_text())["curves"])
         pictures[f"learning_{kind}"] = learning_figure(curves, model.card.kept_epochs)
         pictures[f"parity_{kind}"] = parity_figure(found)
-        pictures[f"errors_{kind}"] = errors_figure(found)
+        if kind == "response":
+            pictures["errors"] = errors_figure(found)
         if kind == "model-la":
             pictures["attention"] = attention_figure(model.attention(data.features), interval)
         if trimers is not None:
@@ -214,44 +212,59 @@ def draw_lengths(results, interval):
         frames_figure(curves, interval).savefig(IMAGES / "permeation_networks_frames.png")
 
 
-def main():
+def study(options, data, trimers, split):
+    """Train and measure every network that was asked for on one split."""
+    found = {}
+    for name, variant in chosen_variants(options.only).items():
+        if split != "random" and name not in KINDS:
+            continue
+        if options.epochs:
+            variant = replace(variant, training=(("epochs", options.epochs),))
+        records = {}
+        for seed in range(1, options.seeds + 1):
+            folder = run_folder(options.work, data, name, split, seed)
+            if not options.report:
+                train_once(variant, data, split, seed, folder)
+            if (folder / MODEL_FILE).exists():
+                records[seed] = measure(variant, folder, data, trimers, split)
+        if records:
+            found[name] = {"seeds": records, "summary": summary(list(records.values()))}
+    for part in ("test", "trimers"):
+        rows = {name: (len(r["seeds"]), r["summary"]) for name, r in found.items()}
+        if any(part in summaries for _, summaries in rows.values()):
+            print_table(split, part, rows)
+    return found
+
+
+def chosen_variants(names):
+    """All variants, or those with the given names."""
+    known = variants()
+    return {n.strip(): known[n.strip()] for n in names.split(";")} if names else known
+
+
+def parse_options():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--trimers", type=Path, default=ROOT / "data" / "permeation-trimers")
     parser.add_argument("--work", type=Path, default=ROOT / "permeation-study")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, help="a few, to try the script in another --work")
     parser.add_argument("--only", help="names divided by semicolons, such as 'dnn; response'")
     parser.add_argument("--splits", help="divided by semicolons, such as 'random; lipid:DOPC'")
     parser.add_argument("--report", action="store_true", help="train nothing")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main():
+    options = parse_options()
     torch.set_num_threads(1)
     data, _ = load_training_data(options.folder)
     has_trimers = (options.trimers / "labels").exists()
     trimers = load_training_data(options.trimers)[0] if has_trimers else None
-    chosen = variants()
-    if options.only:
-        chosen = {name.strip(): chosen[name.strip()] for name in options.only.split(";")}
     wanted = [s.strip() for s in options.splits.split(";")] if options.splits else splits(data)
-    results = {}
-    for split in wanted:
-        of_split = {}
-        for name, variant in chosen.items():
-            if split != "random" and name not in KINDS:
-                continue
-            records = {}
-            for seed in range(1, options.seeds + 1):
-                folder = run_folder(options.work, data, name, split, seed)
-                if not options.report:
-                    train_once(variant, data, split, seed, folder)
-                if (folder / MODEL_FILE).exists():
-                    records[seed] = measure(variant, folder, data, trimers, split)
-            if records:
-                of_split[name] = {"seeds": records, "summary": summary(list(records.values()))}
-        results[split] = of_split
-        for part in ("test", "trimers"):
-            rows = {n: (len(r["seeds"]), r["summary"]) for n, r in of_split.items()}
-            if any(part in found for _, found in rows.values()):
-                print_table(split, part, rows)
+    results = {split: study(options, data, trimers, split) for split in wanted}
+    if options.epochs:
+        return
     interval = read_settings(options.folder).protocol.frame_interval
     draw(options.work, data, trimers, interval, seed=1)
     draw_lengths(results.get("random", {}), interval)
@@ -261,7 +274,7 @@ def main():
         "trimers": 0 if trimers is None else len(trimers.labels),
         "data_sha256": data.digest(),
         "published": {"21 ns": PUBLISHED, "6 ns": PUBLISHED_6NS},
-        "splits": results,
+        "splits": {split: found for split, found in results.items() if found},
     }
     print(write_results("permeation_networks", record))
 

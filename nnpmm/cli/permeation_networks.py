@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from nnpmm.permeation.evaluation import Evaluation
-    from nnpmm.permeation.regressor import Regressor
+    from nnpmm.permeation.training_data import TrainingData
 
 __all__ = ["evaluate", "train"]
 
@@ -17,7 +16,6 @@ _Data = Annotated[Path, typer.Option("--data", "-d", help="Folder of the data se
 _Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 _Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 _DATA = Path("permeation-data")
-_FRAME_COUNTS = (5, 10, 20, 35, 50, 75, 100, 150, 200, 250, 300, 350)
 
 
 def train(
@@ -48,15 +46,12 @@ def train(
     from nnpmm.permeation.protocol import changed_settings, parse_changes
     from nnpmm.permeation.recipes import recipe
     from nnpmm.permeation.regressor import MODEL_FILE, save_regressor
-    from nnpmm.permeation.training_data import load_training_data
 
     architecture, protocol = recipe(network)
     wanted = {**parse_changes(set_ or []), "split": split, "seed": seed}
     settings = changed_settings(protocol, **wanted)
     _refuse_existing(output / MODEL_FILE, overwrite)
-    samples, missing = load_training_data(data)
-    if missing:
-        typer.echo(f"{len(missing)} samples without a label are left out: {missing[0]}, ...")
+    samples = _read_samples(data)
     torch.set_num_threads(1)  # small networks: more threads are slower, and change the sums
     with count_bar("epochs") as tell:
         result = training.train(samples, architecture, settings, progress=tell)
@@ -84,25 +79,32 @@ def evaluate(
     debug: _Debug = False,
 ) -> None:
     """Compare the predictions of a model with the labels of a data set; tables and plots."""
-    import json
-
     from nnpmm.permeation import evaluation
-    from nnpmm.permeation.files import write_atomically
+    from nnpmm.permeation.dataset import read_settings
+    from nnpmm.permeation.evaluation_report import (
+        REPORT_FILE,
+        print_reports,
+        reports_by_group,
+        write_report,
+    )
     from nnpmm.permeation.regressor import DEFAULT_MODEL, load_regressor
+
+    _refuse_existing(output / REPORT_FILE, overwrite)
+    regressor = load_regressor(model or DEFAULT_MODEL)
+    found = evaluation.evaluate(regressor, _read_samples(data))
+    print_reports(reports_by_group(found))
+    write_report(regressor, found, output, read_settings(data).protocol.frame_interval)
+    typer.echo(f"tables and plots in {output}")
+
+
+def _read_samples(data: Path) -> TrainingData:
+    """Return the samples of a data set, and say if some have no label."""
     from nnpmm.permeation.training_data import load_training_data
 
-    _refuse_existing(output / "evaluation.json", overwrite)
-    regressor = load_regressor(model or DEFAULT_MODEL)
     samples, missing = load_training_data(data)
     if missing:
         typer.echo(f"{len(missing)} samples without a label are left out: {missing[0]}, ...")
-    found = evaluation.evaluate(regressor, samples)
-    record = _print_and_collect(found)
-    output.mkdir(parents=True, exist_ok=True)
-    _draw(regressor, found, data, output)
-    write_atomically(output / "predictions.csv", evaluation.predictions_table(found))
-    write_atomically(output / "evaluation.json", json.dumps(record, indent=1) + "\n")
-    typer.echo(f"tables and plots in {output}")
+    return samples
 
 
 def _refuse_existing(path: Path, overwrite: bool) -> None:
@@ -110,63 +112,3 @@ def _refuse_existing(path: Path, overwrite: bool) -> None:
 
     if path.exists() and not overwrite:
         raise ConfigError(f"{path}: is there already; take another folder, or --overwrite")
-
-
-def _print_and_collect(found: Evaluation) -> dict[str, object]:
-    """Print the metrics of each group of samples and return them for JSON."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from nnpmm.permeation.evaluation import polarity
-
-    parts = found.by_part()
-    groups = {"part": {part: of_part.report_all() for part, of_part in parts.items()}}
-    for part in ("new", "test"):  # by lipid and polarity only what the training never saw
-        if part in parts:
-            data = parts[part].data
-            groups["lipid"] = parts[part].reports(data.lipids)
-            groups["polarity"] = parts[part].reports(map(polarity, data.solutes))
-    table = Table(title="kcal/mol; errors in units of their prediction, 1 if right")
-    table.add_column("samples")
-    for name in ("n", "MAE", "RMSE", "largest", "R2", "Pearson", "Spearman", "errors"):
-        table.add_column(name, justify="right")
-    for reports in groups.values():
-        for group, report in reports.items():
-            m = report.metrics
-            numbers = (m.mae, m.rmse, m.largest, m.r2, m.pearson, m.spearman)
-            cells = ["-" if x is None else f"{x:.3f}" for x in (*numbers, report.calibration.rms)]
-            table.add_row(group, str(m.samples), *cells, end_section=group == list(reports)[-1])
-    Console().print(table)
-    return {
-        by: {group: report.model_dump() for group, report in reports.items()}
-        for by, reports in groups.items()
-    }
-
-
-def _draw(regressor: Regressor, found: Evaluation, data: Path, output: Path) -> None:
-    from nnpmm.permeation import figures
-    from nnpmm.permeation.dataset import read_settings
-    from nnpmm.permeation.evaluation import frames_study
-
-    interval = read_settings(data).protocol.frame_interval
-    frames = found.data.features.shape[1]
-    counts = sorted({count for count in _FRAME_COUNTS if count < frames} | {frames})
-    drawn = {
-        "parity": figures.parity_figure(found),
-        "errors": figures.errors_figure(found),
-        "frames": figures.frames_figure(
-            {
-                part: {
-                    count: metrics.mae
-                    for count, metrics in frames_study(regressor, of_part.data, counts).items()
-                }
-                for part, of_part in found.by_part().items()
-            },
-            interval,
-        ),
-    }
-    if regressor.card.network.kind == "model-la":
-        weights = regressor.attention(found.data.features)
-        drawn["attention"] = figures.attention_figure(weights, interval)
-    for name, figure in drawn.items():
-        figure.savefig(output / f"{name}.png")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +23,6 @@ __all__ = [
     "frames_study",
     "part_of_samples",
     "polarity",
-    "predictions_table",
 ]
 
 #: What the samples were to the training; ``new`` are those that its data set did not hold.
@@ -60,33 +57,33 @@ class Evaluation:
         """Return predictions minus labels, (samples,) kcal/mol."""
         return self.predicted - self.data.labels
 
-    def report(self, chosen: NDArray[np.bool_]) -> Report:
-        """Return the metrics of the samples that a mask chooses; at least one."""
-        labels, label_errors = self.data.labels[chosen], self.data.label_errors[chosen]
+    def report(self) -> Report:
+        """Return the metrics of the samples."""
         return Report(
-            metrics=compare(self.predicted[chosen], labels),
-            calibration=compare_errors(self.differences[chosen], self.errors[chosen], label_errors),
+            metrics=compare(self.predicted, self.data.labels),
+            calibration=compare_errors(self.differences, self.errors, self.data.label_errors),
         )
 
-    def report_all(self) -> Report:
-        """Return the metrics of all samples."""
-        return self.report(np.ones(len(self.parts), dtype=np.bool_))
+    def take(self, samples: NDArray[np.integer]) -> Evaluation:
+        """Return a part of the samples, by index."""
+        parts = tuple(self.parts[n] for n in samples)
+        return Evaluation(
+            self.data.take(samples), parts, self.predicted[samples], self.errors[samples]
+        )
 
-    def reports(self, groups: Iterable[str]) -> dict[str, Report]:
-        """Return the metrics of each group, given the group of each sample."""
-        of_sample = np.array(list(groups))
-        return {str(group): self.report(of_sample == group) for group in np.unique(of_sample)}
+    def grouped(self, names: Sequence[str]) -> dict[str, Evaluation]:
+        """Return the samples of each group, given the name of each sample's group."""
+        of_sample = np.array(names)
+        return {name: self.take(np.flatnonzero(of_sample == name)) for name in sorted(set(names))}
 
     def by_part(self) -> dict[str, Evaluation]:
         """Return the samples of each part that there is, in the order of ``PARTS``."""
-        of_sample = np.array(self.parts)
-        found = {}
-        for part in PARTS:
-            chosen = np.flatnonzero(of_sample == part)
-            if len(chosen):
-                values = (self.predicted[chosen], self.errors[chosen])
-                found[part] = Evaluation(self.data.take(chosen), (part,) * len(chosen), *values)
-        return found
+        groups = self.grouped(self.parts)
+        return {part: groups[part] for part in PARTS if part in groups}
+
+    def unseen(self) -> Evaluation:
+        """Return the samples that the training never saw; there may be none."""
+        return self.take(np.flatnonzero(np.isin(self.parts, ("test", "new"))))
 
 
 def evaluate(model: Regressor, data: TrainingData) -> Evaluation:
@@ -132,16 +129,3 @@ def frames_study(model: Regressor, data: TrainingData, counts: Iterable[int]) ->
         predicted = model.predict(shorter.features, shorter.feature_names, beads=shorter.beads)
         found[count] = compare(predicted, shorter.labels)
     return found
-
-
-def predictions_table(evaluation: Evaluation) -> str:
-    """Return predictions beside labels as CSV, all in kcal/mol."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["lipid", "solute", "part", "label", "label_error", "predicted", "error"])
-    data = evaluation.data
-    numbers = (data.labels, data.label_errors, evaluation.predicted, evaluation.errors)
-    for n, part in enumerate(evaluation.parts):
-        row = [f"{column[n]:.4f}" for column in numbers]
-        writer.writerow([data.lipids[n], data.solutes[n], part, *row])
-    return text.getvalue()

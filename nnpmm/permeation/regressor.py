@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -63,7 +63,7 @@ class Regressor:
         features: NDArray[np.floating],
         names: tuple[str, ...] = FEATURE_NAMES,
         *,
-        beads: NDArray[np.integer] | None = None,
+        beads: ArrayLike | None = None,
     ) -> NDArray[np.float64]:
         """Return dG, (samples,) kcal/mol.
 
@@ -83,7 +83,7 @@ class Regressor:
         features: NDArray[np.floating],
         names: tuple[str, ...] = FEATURE_NAMES,
         *,
-        beads: NDArray[np.integer] | None = None,
+        beads: ArrayLike | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return dG and its standard deviation, both (samples,) kcal/mol.
 
@@ -128,7 +128,7 @@ class Regressor:
         self,
         features: NDArray[np.floating],
         names: tuple[str, ...],
-        beads: NDArray[np.integer] | None,
+        beads: ArrayLike | None,
     ) -> NDArray[np.float64]:
         """Return what each network predicts, (members, samples) kcal/mol."""
         factors = bead_factors(self.card.network, beads, len(features))
@@ -217,7 +217,7 @@ def feature_columns(network: NetworkSettings, names: tuple[str, ...]) -> list[in
 
 
 def bead_factors(
-    network: NetworkSettings, beads: NDArray[np.integer] | None, samples: int
+    network: NetworkSettings, beads: ArrayLike | None, samples: int
 ) -> NDArray[np.float64]:
     """Return what each output of a network is to be multiplied by, (samples,).
 

@@ -54,6 +54,10 @@ class TrainingData:
             )
         if not np.isfinite([self.labels, self.label_errors]).all():
             raise ConfigError("found a label or its error that is not finite: make labels again")
+        finite = np.isfinite(self.features).all(axis=(1, 2))
+        if not finite.all():
+            worst = self.names[int(finite.argmin())]
+            raise ConfigError(f"found features of {worst} that are not finite: make them again")
 
     @property
     def beads(self) -> NDArray[np.int64]:

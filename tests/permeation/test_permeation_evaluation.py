@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from network_cases import dimers, response_samples
 
 from nnpmm.errors import ConfigError
@@ -15,8 +16,8 @@ from nnpmm.permeation.evaluation import (
     frames_study,
     part_of_samples,
     polarity,
-    predictions_table,
 )
+from nnpmm.permeation.evaluation_report import predictions_table, reports_by_group
 from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.figures import (
     attention_figure,
@@ -165,13 +166,18 @@ def test_parts_of_the_samples(response, evaluation, chains):
 
 
 def test_reports_are_those_of_the_card(response, evaluation):
-    reports = evaluation.reports(evaluation.parts)
+    reports = reports_by_group(evaluation)["part"]
     for part, metrics in response.model.card.metrics.items():
         assert reports[part].metrics == metrics
-    assert evaluation.report_all().metrics.samples == 105
+    assert evaluation.report().metrics.samples == 105
     by_part = evaluation.by_part()
     assert list(by_part) == ["train", "validation", "test"]
-    assert by_part["test"].report_all() == reports["test"]
+    assert by_part["test"].report() == reports["test"]
+
+
+def test_reports_where_nothing_is_unseen(evaluation):
+    reports = reports_by_group(evaluation.by_part()["train"])
+    assert list(reports["part"]) == ["train"] and reports["lipid"] == reports["polarity"] == {}
 
 
 @pytest.mark.parametrize(
@@ -190,6 +196,7 @@ def test_predictions_as_a_table(evaluation):
 
 def test_more_frames_are_better(response):
     data = response_samples(dimers(105), seed=8, noise=3.0)
+    np.testing.assert_array_equal(first_frames(data, 5).features, data.features[:, :5])
     found = frames_study(response.model, data, [1, 5, 20])
     errors = [found[count].mae for count in (1, 5, 20)]
     assert errors[0] > 1.5 * errors[1] > 2.0 * errors[2]
@@ -234,6 +241,15 @@ def test_figures(response, evaluation, tmp_path):
     assert all(axes.get_xlabel() for figure in figures for axes in figure.axes)
     drawn = figures[4].axes[0].lines[0]
     np.testing.assert_allclose(drawn.get_xdata(), [0.3, 1.2])
+
+
+def test_the_page_of_the_model_is_that_of_the_model():
+    """If this fails after a new training: python benchmarks/permeation_model_card.py."""
+    card = load_default_regressor().card
+    page = (ROOT / "docs" / "permeation-model.md").read_text()
+    assert f"`{card.data.sha256[:16]}`" in page
+    for part, metrics in card.metrics.items():
+        assert f"| {part} | {metrics.samples} | {metrics.mae:.3f} | {metrics.rmse:.3f} |" in page
 
 
 def test_the_model_that_comes_with_nnpmm():

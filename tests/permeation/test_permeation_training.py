@@ -270,3 +270,7 @@ def test_training_that_cannot_be():
         replace(data, lipids=data.lipids[1:])
     with pytest.raises(ConfigError, match="label or its error that is not finite"):
         replace(data, labels=data.labels * np.nan)
+    spoiled = data.features.copy()
+    spoiled[3, 2, 1] = np.inf
+    with pytest.raises(ConfigError, match=f"features of DOPC/{data.solutes[3]} that are not fin"):
+        replace(data, features=spoiled)
