@@ -12,6 +12,7 @@ import argparse
 import math
 from pathlib import Path
 
+import numpy as np
 from common import IMAGES, ROOT, write_results
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -24,8 +25,9 @@ from nnpmm.permeation.labels.decoupling import DecouplingSettings
 from nnpmm.permeation.labels.direct import read_anchors, read_umbrella, run_direct
 from nnpmm.permeation.labels.store import read_labels
 from nnpmm.permeation.labels.umbrella import UmbrellaSettings
+from nnpmm.permeation.martini import lipid
 from nnpmm.permeation.prediction import molecule_from_smiles, predict_molecules
-from nnpmm.permeation.protocol import changed_settings, parse_changes
+from nnpmm.permeation.protocol import ProtocolSettings, changed_settings, parse_changes
 from nnpmm.permeation.regressor import load_default_regressor
 
 LIPID = "DOPC"
@@ -80,32 +82,54 @@ def reference(graph, data, folder, scratch, changes):
     }
 
 
+def beads_in(record):
+    """Number of beads of a run, from the molecules in its record."""
+    sizes = {"W": 1, "WF": 1, LIPID: len(lipid(LIPID).beads)}
+    counts = record["molecules"].items()
+    return sum(n * sizes.get(name, len(record["beads"])) for name, n in counts)
+
+
 def prediction_cost(folder, graph):
-    """Seconds of one thread and nanoseconds of the two runs of a molecule."""
-    records = [load_arrays(Job(place, graph).result(folder))[1] for place in (WATER, LIPID)]
-    return {
-        "seconds": sum(record["seconds"] * record["threads"] for record in records),
-        "nanoseconds": sum(record["simulated_ns"] for record in records),
-    }
+    """Seconds of one thread, and steps times beads, of the two runs of a molecule."""
+    seconds, bead_steps = 0.0, 0.0
+    for place in (WATER, LIPID):
+        record = load_arrays(Job(place, graph).result(folder))[1]
+        protocol = ProtocolSettings.model_validate(record["protocol"])
+        steps = (protocol.nvt + protocol.npt) / protocol.equilibration_timestep
+        steps += protocol.production / protocol.production_timestep
+        seconds += record["seconds"] * record["threads"]
+        bead_steps += steps * beads_in(record)
+    return {"seconds": seconds, "bead_steps": bead_steps}
+
+
+def usual_cost(data):
+    """The same of the runs of a data set, medians: many, and at other times of a busy machine."""
+    solutes = [p.stem for p in (data / LIPID).glob("*.safetensors")]
+    both = [s for s in solutes if Job(WATER, s).result(data).exists()]
+    costs = [prediction_cost(data, solute) for solute in both]
+    return {key: float(np.median([cost[key] for cost in costs])) for key in costs[0]}
 
 
 def umbrella_cost(data):
-    """The same of the measured profiles, and scaled to the default windows."""
-    usual = UmbrellaSettings()
+    """The same of measured profiles, and of all of the default windows."""
+    timestep = read_settings(data).protocol.equilibration_timestep
     costs = {}
     for name, record in read_umbrella(data, LIPID).items():
-        made = UmbrellaSettings.model_validate(record["settings"])
-        simulated, full = (
-            len(w.centers) * (1.25 * w.equilibration + w.production) / 1000.0 for w in (made, usual)
+        membrane = beads_in(load_arrays(Job(LIPID, name).result(data))[1])
+        windows = UmbrellaSettings.model_validate(record["settings"])
+        steps, full = (
+            len(w.centers)
+            * (1.25 * w.equilibration + w.production)
+            / protocol.equilibration_timestep
+            for w in (windows, UmbrellaSettings())
         )
         seconds = record["seconds"] * record["threads"]
         costs[name] = {
-            "seconds": seconds,
-            "nanoseconds": simulated,
             "error_kcal": record["error_kcal"],
+            "as_run": {"seconds": seconds, "bead_steps": steps * membrane},
             "default_windows": {
-                "seconds": seconds * full / simulated,
-                "nanoseconds": full,
+                "seconds": seconds * full / steps,
+                "bead_steps": full * membrane,
             },
         }
     return costs
@@ -141,7 +165,7 @@ def written(value):
     return f"{value['dg_kcal']:.2f} +- {value['error_kcal']:.2f}"
 
 
-def print_results(rows, umbrella):
+def print_results(rows, umbrella, usual):
     table = Table("molecule", "beads", "predicted", "direct", "difference", "seconds", "range")
     for row in rows:
         cells = [
@@ -153,16 +177,11 @@ def print_results(rows, umbrella):
         difference = f"{row['difference_kcal']:+.2f}" if "difference_kcal" in row else "-"
         seconds = f"{row['cost']['seconds']:.0f}" if "cost" in row else "-"
         table.add_row(row["name"], row["beads"], *cells, difference, seconds, row["applicability"])
-    console = Console()
-    console.print(table)
-    own = [row["cost"] for row in rows if "cost" in row]
+    Console(width=110).print(table)
     for name, cost in umbrella.items():
-        for unit in ("seconds", "nanoseconds"):
-            mean = sum(c[unit] for c in own) / len(own)
-            console.print(
-                f"umbrella sampling of {name}, {unit}: {cost[unit] / mean:.1f} times a prediction; "
-                f"{cost['default_windows'][unit] / mean:.1f} times with default windows"
-            )
+        for kind in ("as_run", "default_windows"):
+            ratios = ", ".join(f"{cost[kind][u] / usual[u]:.1f} in {u}" for u in usual)
+            print(f"umbrella sampling of {name} {kind} / median prediction: {ratios}")
 
 
 def draw(rows):
@@ -216,10 +235,15 @@ def main():
         reference(m.graph, options.data, options.folder, scratch, options.set) for m in molecules
     ]
     rows = compare(found, references, options.folder)
-    umbrella = umbrella_cost(options.data)
-    print_results(rows, umbrella)
+    umbrella, usual = umbrella_cost(options.data), usual_cost(options.data)
+    print_results(rows, umbrella, usual)
     print(draw(rows))
-    results = {"molecules": rows, "umbrella": umbrella, "model": model.card.data.sha256}
+    results = {
+        "molecules": rows,
+        "umbrella": umbrella,
+        "median_prediction": usual,
+        "model": model.card.data.sha256,
+    }
     print(write_results("permeation_predict", results))
 
 
