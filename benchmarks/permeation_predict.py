@@ -118,9 +118,7 @@ def umbrella_cost(data):
         membrane = beads_in(load_arrays(Job(LIPID, name).result(data))[1])
         windows = UmbrellaSettings.model_validate(record["settings"])
         steps, full = (
-            len(w.centers)
-            * (1.25 * w.equilibration + w.production)
-            / protocol.equilibration_timestep
+            len(w.centers) * (1.25 * w.equilibration + w.production) / timestep
             for w in (windows, UmbrellaSettings())
         )
         seconds = record["seconds"] * record["threads"]
