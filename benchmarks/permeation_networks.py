@@ -180,9 +180,9 @@ def print_table(title, part, summaries):
 
 
 def draw(work, data, trimers, interval, seed):
-    """Pictures of the main networks with one seed, and of the error by length with all."""
+    """Pictures of the best network and the best published one, trained with one seed."""
     pictures = {}
-    for kind in KINDS:
+    for kind in ("response", "model-la"):
         folder = run_folder(work, data, kind, "random", seed)
         if not (folder / MODEL_FILE).exists():
             continue
@@ -191,8 +191,7 @@ def draw(work, data, trimers, interval, seed):
         curves = np.array(json.loads((folder / "training.json").read_text())["curves"])
         pictures[f"learning_{kind}"] = learning_figure(curves, model.card.kept_epochs)
         pictures[f"parity_{kind}"] = parity_figure(found)
-        if kind == "response":
-            pictures["errors"] = errors_figure(found)
+        pictures[f"errors_{kind}"] = errors_figure(found)
         if kind == "model-la":
             pictures["attention"] = attention_figure(model.attention(data.features), interval)
         if trimers is not None:
