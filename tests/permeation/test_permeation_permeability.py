@@ -72,7 +72,7 @@ def test_series_without_a_diffusivity(heights):
 
 def test_windows_long_enough_for_a_diffusivity():
     with pytest.raises(ConfigError, match=r"fewer than 20 samples"):
-        changed_settings(UmbrellaSettings(), production="30 ps")
+        changed_settings(UmbrellaSettings(), production="9 ps")
 
 
 def test_flat_profile():

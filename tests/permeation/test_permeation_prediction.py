@@ -21,7 +21,7 @@ from nnpmm.permeation.martini.engines import create_engine
 from nnpmm.permeation.prediction import molecule_from_beads, molecule_from_smiles, predictor
 from nnpmm.permeation.prediction.applicability import Verdict, check_features, check_solute
 from nnpmm.permeation.prediction.molecules import read_molecules
-from nnpmm.permeation.prediction.predictor import predict_molecules
+from nnpmm.permeation.prediction.predictor import predict_features, predict_molecules
 from nnpmm.permeation.prediction.trajectories import trajectory_features
 from nnpmm.permeation.protocol import preset
 from nnpmm.permeation.regressor import DEFAULT_MODEL, load_default_regressor, save_regressor
@@ -338,3 +338,17 @@ def test_from_smiles_to_free_energy(call, model, tmp_path):
 def test_the_example_file():
     found = read_molecules(ROOT / "examples" / "molecules.csv")
     assert [m.graph for m in found] == ["C1-Nda", "C5-C5", "Nda-C5-P5", "C1-P4"]
+
+
+def test_features_far_outside_have_no_prediction(model):
+    """The reason is kept with the features, and there is no number to be misused."""
+    low, high = np.array(model.card.minimum), np.array(model.card.maximum)
+    features = np.zeros((20, 8), dtype=np.float32)
+    features[:, [1, 4]] = low - 0.8 * (high - low)
+    found = predict_features(molecule_from_beads("C1-C1"), "DOPC", model, features, Verdict())
+    assert found.free_energy is None and found.error is None
+    assert len(found.verdict.refusals) == 2 and found.features is features
+    near = features.copy()
+    near[:, [1, 4]] = low - 0.2 * (high - low)
+    warned = predict_features(molecule_from_beads("C1-C1"), "DOPC", model, near, Verdict())
+    assert np.isfinite(warned.free_energy) and warned.verdict.level == "warning"
