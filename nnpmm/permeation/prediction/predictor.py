@@ -94,17 +94,16 @@ def predict_molecules(
         ForceFieldError: an unknown lipid.
         ConfigError: the model does not say how to simulate, or the folder holds another data set.
     """
-    wanted = _plan(molecules, lipid, model, engine, seed)
+    wanted, tables = _plan(molecules, lipid, model, engine, seed), {}
     if wanted is not None:
         build_dataset(
-            wanted,
-            folder,
+            *(wanted, folder),
             cluster=cluster,
             scratch=scratch,
             retry_failed=retry_failed,
             report=report,
         )
-    tables = {} if wanted is None else _features(folder, lipid)
+        tables = _features(folder, lipid)
     found = []
     for molecule in molecules:
         verdict = check_solute(model.card, molecule.graph, lipid)
