@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nnpmm.cli.permeation_labels import label
+from nnpmm.cli.permeation_map import map_
 from nnpmm.cli.permeation_networks import evaluate, train
+from nnpmm.cli.permeation_permeability import permeability
+from nnpmm.cli.permeation_predict import predict
+from nnpmm.cli.progress import print_report
 
 if TYPE_CHECKING:
     from nnpmm.permeation.jobs import JobReport
@@ -26,6 +30,9 @@ permeation.add_typer(dataset, name="dataset")
 permeation.add_typer(label, name="label")
 permeation.command()(train)
 permeation.command()(evaluate)
+permeation.command("map")(map_)
+permeation.command()(predict)
+permeation.command()(permeability)
 
 _Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder of the data set.")]
 _DEFAULT_FOLDER = Path("permeation-data")
@@ -73,7 +80,7 @@ def build(
     with count_bar("jobs") as tell:
 
         def report(job: JobReport, done: int, total: int) -> None:
-            _print_report(job, done, total)
+            print_report(job, done, total)
             tell(done, total)
 
         result = build_dataset(
@@ -82,15 +89,6 @@ def build(
     counts = f"{result.already} were there, {len(result.failed)} failed"
     typer.echo(f"{result.done} jobs done now, {counts}")
     require_some(result)
-
-
-def _print_report(report: JobReport, n: int, total: int) -> None:
-    from datetime import datetime
-
-    state = "done" if report.done else "FAILED"
-    reasons = "".join(f"; {reason}" for reason in report.reasons)
-    clock = datetime.now().strftime("%H:%M:%S")
-    typer.echo(f"{clock} [{n}/{total}] {report.job.name} {state} {report.seconds:.0f} s{reasons}")
 
 
 @dataset.command()

@@ -1,15 +1,21 @@
-"""Progress bars on stderr, which vanish when their work is done."""
+"""Progress: bars on stderr, which vanish when their work is done, and lines that stay."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-__all__ = ["count_bar", "stage_bar"]
+if TYPE_CHECKING:
+    from nnpmm.permeation.jobs import JobReport
+
+__all__ = ["count_bar", "print_report", "stage_bar"]
 
 
 def _bars() -> Progress:
@@ -45,3 +51,11 @@ def stage_bar(label: str) -> Iterator[Callable[[str, float, float], None]]:
             progress.update(tasks[stage], completed=done, total=length, visible=True)
 
         yield tell
+
+
+def print_report(report: JobReport, n: int, total: int) -> None:
+    """Print how a job of a campaign ended, the n-th of all."""
+    state = "done" if report.done else "FAILED"
+    reasons = "".join(f"; {reason}" for reason in report.reasons)
+    clock = datetime.now().strftime("%H:%M:%S")
+    typer.echo(f"{clock} [{n}/{total}] {report.job.name} {state} {report.seconds:.0f} s{reasons}")

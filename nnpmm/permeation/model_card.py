@@ -11,6 +11,7 @@ from nnpmm._version import __version__
 from nnpmm.fields import Section
 from nnpmm.permeation.metrics import Metrics
 from nnpmm.permeation.networks import NetworkSettings
+from nnpmm.permeation.protocol import ProtocolSettings
 
 __all__ = ["DataSummary", "ModelCard", "TrainingSettings"]
 
@@ -41,6 +42,9 @@ class DataSummary(Section):
     train: tuple[str, ...] = Field(description="lipid/solute of the training samples")
     validation: tuple[str, ...] = Field(description="of those that chose the best epoch")
     test: tuple[str, ...] = Field(description="of those that the training never saw")
+    protocol: ProtocolSettings | None = Field(
+        None, description="of the simulations, which predictions have to repeat"
+    )
 
 
 class ModelCard(Section):

@@ -76,7 +76,10 @@ def run_stages(
             }
             if final.velocities is not None:
                 arrays["velocities"] = final.velocities
-            record = {"trajectory": made.trajectory.name if made.trajectory else None}
+            record = {
+                "trajectory": made.trajectory.name if made.trajectory else None,
+                "molecules": [[kind.name, count] for kind, count in system.molecules],
+            }
             save_arrays(done, arrays, record)
         result = _load_result(done)
         if progress is not None:

@@ -205,6 +205,7 @@ def _summary(data: TrainingData, split: Split) -> DataSummary:
         sha256=data.digest(),
         frames=data.features.shape[1],
         lipids=tuple(sorted(set(data.lipids))),
+        protocol=data.protocol,
         **names,
     )
 

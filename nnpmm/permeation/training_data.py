@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.errors import ConfigError, InputFileError
-from nnpmm.permeation.dataset import load_features
+from nnpmm.permeation.dataset import load_features, read_settings
 from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.labels.store import read_labels
 from nnpmm.permeation.martini.solute import parse_solute
+from nnpmm.permeation.protocol import ProtocolSettings
 
 __all__ = ["TrainingData", "load_training_data"]
 
@@ -29,6 +30,7 @@ class TrainingData:
         labels: (samples,) float64, dG in kcal/mol.
         label_errors: (samples,) float64, their standard deviations in kcal/mol.
         feature_names: (features,) of the columns.
+        protocol: of the simulations, where it is known.
     """
 
     lipids: tuple[str, ...]
@@ -37,6 +39,7 @@ class TrainingData:
     labels: NDArray[np.float64]
     label_errors: NDArray[np.float64]
     feature_names: tuple[str, ...]
+    protocol: ProtocolSettings | None = None
 
     def __post_init__(self) -> None:
         parts = (self.lipids, self.solutes, self.features, self.labels, self.label_errors)
@@ -75,6 +78,7 @@ class TrainingData:
             self.labels[samples],
             self.label_errors[samples],
             self.feature_names,
+            self.protocol,
         )
 
     def digest(self) -> str:
@@ -118,5 +122,6 @@ def load_training_data(folder: Path) -> tuple[TrainingData, list[str]]:
         labels,
         errors,
         FEATURE_NAMES,
+        read_settings(folder).protocol,
     )
     return data, missing

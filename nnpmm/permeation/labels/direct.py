@@ -14,7 +14,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ from nnpmm.permeation.dataset import WATER, DatasetSettings, Job
 from nnpmm.permeation.files import write_atomically
 from nnpmm.permeation.labels.anchored import Anchor
 from nnpmm.permeation.labels.decoupling import Decoupling, DecouplingSettings, decouple
+from nnpmm.permeation.labels.diffusivity import Diffusivity, window_diffusivity
 from nnpmm.permeation.labels.estimates import KJ_PER_KCAL
 from nnpmm.permeation.labels.plots import plot_profile
 from nnpmm.permeation.labels.umbrella import Profile, UmbrellaSettings, join_windows, run_windows
@@ -125,7 +126,8 @@ def run_umbrella(
         progress: is told of every stage.
 
     Returns:
-        The record: heights, nm, the profile and its errors, kJ/mol, dG and its error, kcal/mol.
+        The record: heights, nm, the profile and its errors, kJ/mol, dG and its error, kcal/mol,
+        and the diffusivity in each window.
 
     Raises:
         ConfigError: the box is too low for the last window.
@@ -147,10 +149,12 @@ def run_umbrella(
     heights, common = _with_seeds(simulate, job, settings, work, _UMBRELLA_SEEDS)
     found = join_windows(heights, windows, protocol.temperature)
     plot_profile(found, f"{job.solute} in {job.place}", path.with_suffix(".png"))
-    return _keep(path, _profile_record(found) | common, windows, program, threads, work)
+    local = [window_diffusivity(series, windows.sample_interval) for series in heights]
+    record = _profile_record(found, local) | common
+    return _keep(path, record, windows, program, threads, work)
 
 
-def _profile_record(found: Profile) -> dict[str, Any]:
+def _profile_record(found: Profile, local: Sequence[Diffusivity]) -> dict[str, Any]:
     return {
         "heights_nm": found.heights.tolist(),
         "profile_kj": found.free_energies.tolist(),
@@ -159,6 +163,9 @@ def _profile_record(found: Profile) -> dict[str, Any]:
         "error_kcal": float(found.errors[0]) / KJ_PER_KCAL,
         "overlap": found.overlap,
         "samples": found.samples,
+        "diffusivities_nm2_ps": [d.value for d in local],
+        "diffusivity_errors_nm2_ps": [d.error for d in local],
+        "correlation_times_ps": [d.correlation_time for d in local],
     }
 
 

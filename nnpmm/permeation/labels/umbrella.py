@@ -19,12 +19,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
+from typing_extensions import Self
 
 from nnpmm.errors import ConfigError, SimulationError
 from nnpmm.fields import ForceConstant, Length, Section, Time
 from nnpmm.permeation.checks import check_heights
 from nnpmm.permeation.files import load_arrays, save_arrays
+from nnpmm.permeation.labels.diffusivity import FEWEST_SAMPLES
 from nnpmm.permeation.labels.estimates import (
     GAS_CONSTANT,
     contrast_error,
@@ -51,7 +53,16 @@ class UmbrellaSettings(Section):
     force_constant: ForceConstant = Field(1000.0, gt=0, description="in kJ/mol/nm^2")
     equilibration: Time = Field(200.0, gt=0, description="of each window, in ps")
     production: Time = Field(2_000.0, gt=0, description="of each window, in ps")
-    sample_interval: Time = Field(2.0, gt=0, description="between heights, in ps")
+    sample_interval: Time = Field(0.5, gt=0, description="between heights, in ps")
+
+    @model_validator(mode="after")
+    def _check_samples(self) -> Self:
+        if self.production < FEWEST_SAMPLES * self.sample_interval:
+            raise ValueError(
+                f"windows of {self.production:g} ps hold fewer than {FEWEST_SAMPLES} samples, one "
+                f"every {self.sample_interval:g} ps"
+            )
+        return self
 
     @property
     def centers(self) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ from nnpmm.errors import ForceFieldError
 from nnpmm.permeation.martini import tables
 from nnpmm.permeation.martini.force_field import Bead, Bond, MoleculeType
 
-__all__ = ["canonical_chain", "dimers", "parse_solute"]
+__all__ = ["canonical_chain", "dimers", "parse_solute", "solute_graph"]
 
 _CLOSURE = re.compile(r"^(\d+)-(\d+)$")
 _EXAMPLES = "for example C1-P4, C1-C3-N0, or the ring C1-C1-C1+1-3"
@@ -106,6 +106,41 @@ def canonical_chain(beads: Sequence[str]) -> str:
     """
     ranks = [-tables.BEAD_TYPES.index(bead) for bead in beads]
     return "-".join(beads if ranks <= ranks[::-1] else list(reversed(beads)))
+
+
+def solute_graph(types: Sequence[str], bonds: Sequence[tuple[int, int]]) -> tuple[list[int], str]:
+    """Return the line of the notation for connected beads, and their order in it.
+
+    A chain is written as ``canonical_chain`` does.
+
+    Args:
+        types: of the beads.
+        bonds: pairs of different beads, counted from 0, each once.
+    """
+    near = {n: sorted({a + b - n for a, b in bonds if n in (a, b)}) for n in range(len(types))}
+    order = _walk(near)
+    if len(bonds) == len(types) - 1 and all(len(others) <= 2 for others in near.values()):
+        if canonical_chain([types[n] for n in order]) != "-".join(types[n] for n in order):
+            order.reverse()
+        return order, "-".join(types[n] for n in order)
+    place = {bead: n for n, bead in enumerate(order)}
+    pairs = {(min(place[i], place[j]), max(place[i], place[j])) for i, j in bonds}
+    text = types[order[0]]
+    for n, bead in enumerate(order[1:]):
+        text += ("-" if (n, n + 1) in pairs else ".") + types[bead]
+        pairs.discard((n, n + 1))
+    return order, text + "+" + ",".join(f"{i + 1}-{j + 1}" for i, j in sorted(pairs))
+
+
+def _walk(near: dict[int, list[int]]) -> list[int]:
+    """Return all beads, depth first, from one with the fewest neighbours."""
+    waiting, order = [min(near, key=lambda n: (len(near[n]), n))], []
+    while waiting:
+        bead = waiting.pop()
+        if bead not in order:
+            order.append(bead)
+            waiting += reversed(near[bead])
+    return order
 
 
 def dimers() -> list[str]:

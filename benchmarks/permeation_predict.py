@@ -1,0 +1,249 @@
+"""Molecules that the model never saw, from SMILES: predictions, direct free energies, and cost.
+
+Direct values are decoupling (nnpmm permeation label decouple); where the data set has a label of
+the same beads, from well depths and anchors, that is taken. An interrupted call goes on.
+
+Run: python benchmarks/permeation_predict.py --data data/permeation --folder permeation-data/unseen
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+import numpy as np
+from common import IMAGES, ROOT, write_results
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from nnpmm.permeation.clusters import ClusterSettings
+from nnpmm.permeation.dataset import WATER, Job, read_settings
+from nnpmm.permeation.files import load_arrays
+from nnpmm.permeation.labels.decoupling import DecouplingSettings
+from nnpmm.permeation.labels.direct import read_anchors, read_umbrella, run_direct
+from nnpmm.permeation.labels.store import read_labels
+from nnpmm.permeation.labels.umbrella import UmbrellaSettings
+from nnpmm.permeation.martini import lipid
+from nnpmm.permeation.prediction import molecule_from_smiles, predict_molecules
+from nnpmm.permeation.protocol import ProtocolSettings, changed_settings, parse_changes
+from nnpmm.permeation.regressor import load_default_regressor
+
+LIPID = "DOPC"
+#: Of each group the first is taken whose beads the model neither learned from nor was chosen by.
+GROUPS = {
+    "hydrophobic": [
+        *(("octane", "CCCCCCCC"), ("hexane", "CCCCCC"), ("cyclohexane", "C1CCCCC1")),
+        *(("benzene", "c1ccccc1"), ("1-chlorohexane", "CCCCCCCl"), ("1-octene", "CCCCCCC=C")),
+        *(("diethyl disulfide", "CCSSCC"), ("dipropyl ether", "CCCOCCC")),
+    ],
+    "polar": [
+        *(("1,6-hexanediol", "OCCCCCCO"), ("succinic acid", "OC(=O)CCC(=O)O")),
+        *(("adipic acid", "OC(=O)CCCCC(=O)O"), ("diglycine amide", "NCC(=O)NCC(N)=O")),
+        *(("triethylene glycol", "OCCOCCOCCO"), ("hexanamide", "CCCCCC(N)=O")),
+        *(("hexanol", "CCCCCCO"), ("octanol", "CCCCCCCCO")),
+    ],
+    "three beads": [("paracetamol", "CC(=O)Nc1ccc(O)cc1"), ("dodecanol", "CCCCCCCCCCCCO")],
+}
+
+
+def choose(card):
+    """The first molecule of each group that is new to the model."""
+    known = {name.partition("/")[2] for name in (*card.data.train, *card.data.validation)}
+    chosen = []
+    for group, candidates in GROUPS.items():
+        molecules = [molecule_from_smiles(smiles, name) for name, smiles in candidates]
+        new = [molecule for molecule in molecules if molecule.graph not in known]
+        if new:
+            chosen.append(new[0])
+        else:
+            print(f"{group}: all of {', '.join(m.graph for m in molecules)} were trained on")
+    return chosen
+
+
+def reference(graph, data, folder, scratch, changes):
+    """DG and its error, kcal/mol, how it was found, and the seconds of decoupling if it was."""
+    labels = read_labels(data, LIPID)
+    if graph in labels:
+        return {"dg_kcal": labels[graph][0], "error_kcal": labels[graph][1], "by": "well depths"}
+    settings = read_settings(folder)
+    lengths = changed_settings(DecouplingSettings(), **parse_changes(changes))
+    seconds = 0.0
+    for place in (WATER, LIPID):
+        record = run_direct(Job(place, graph), settings, folder, scratch, decoupling=lengths)
+        seconds += record["seconds"]
+    found = read_anchors(folder, LIPID, graph)[graph]
+    return {
+        "dg_kcal": found.free_energy,
+        "error_kcal": found.error,
+        "by": "decoupling",
+        "seconds": seconds,
+    }
+
+
+def beads_in(record):
+    """Number of beads of a run, from the molecules in its record."""
+    sizes = {"W": 1, "WF": 1, LIPID: len(lipid(LIPID).beads)}
+    counts = record["molecules"].items()
+    return sum(n * sizes.get(name, len(record["beads"])) for name, n in counts)
+
+
+def prediction_cost(folder, graph):
+    """Seconds of one thread, and steps times beads, of the two runs of a molecule."""
+    seconds, bead_steps = 0.0, 0.0
+    for place in (WATER, LIPID):
+        record = load_arrays(Job(place, graph).result(folder))[1]
+        protocol = ProtocolSettings.model_validate(record["protocol"])
+        steps = (protocol.nvt + protocol.npt) / protocol.equilibration_timestep
+        steps += protocol.production / protocol.production_timestep
+        seconds += record["seconds"] * record["threads"]
+        bead_steps += steps * beads_in(record)
+    return {"seconds": seconds, "bead_steps": bead_steps}
+
+
+def usual_cost(data):
+    """The same of the runs of a data set, medians: many, and at other times of a busy machine."""
+    solutes = [p.stem for p in (data / LIPID).glob("*.safetensors")]
+    both = [s for s in solutes if Job(WATER, s).result(data).exists()]
+    costs = [prediction_cost(data, solute) for solute in both]
+    return {key: float(np.median([cost[key] for cost in costs])) for key in costs[0]}
+
+
+def umbrella_cost(data):
+    """The same of measured profiles, and of all of the default windows."""
+    timestep = read_settings(data).protocol.equilibration_timestep
+    costs = {}
+    for name, record in read_umbrella(data, LIPID).items():
+        membrane = beads_in(load_arrays(Job(LIPID, name).result(data))[1])
+        windows = UmbrellaSettings.model_validate(record["settings"])
+        steps, full = (
+            len(w.centers) * (1.25 * w.equilibration + w.production) / timestep
+            for w in (windows, UmbrellaSettings())
+        )
+        seconds = record["seconds"] * record["threads"]
+        costs[name] = {
+            "error_kcal": record["error_kcal"],
+            "as_run": {"seconds": seconds, "bead_steps": steps * membrane},
+            "default_windows": {
+                "seconds": seconds * full / steps,
+                "bead_steps": full * membrane,
+            },
+        }
+    return costs
+
+
+def compare(found, references, folder):
+    rows = []
+    for prediction, direct in zip(found, references, strict=True):
+        molecule = prediction.molecule
+        row = {
+            "name": molecule.name,
+            "smiles": molecule.mapping.smiles,
+            "beads": molecule.graph,
+            "predicted": {"dg_kcal": prediction.free_energy, "error_kcal": prediction.error},
+            "direct": direct,
+            "applicability": prediction.verdict.level,
+            "reasons": list(prediction.verdict.reasons),
+        }
+        if prediction.features is not None:
+            row["cost"] = prediction_cost(folder, molecule.graph)
+        if prediction.free_energy is not None:
+            row["difference_kcal"] = prediction.free_energy - direct["dg_kcal"]
+            row["sigmas"] = row["difference_kcal"] / math.hypot(
+                prediction.error, direct["error_kcal"]
+            )
+        rows.append(row)
+    return rows
+
+
+def written(value):
+    if value["dg_kcal"] is None:
+        return "-"
+    return f"{value['dg_kcal']:.2f} +- {value['error_kcal']:.2f}"
+
+
+def print_results(rows, umbrella, usual):
+    table = Table("molecule", "beads", "predicted", "direct", "difference", "seconds", "range")
+    for row in rows:
+        cells = [
+            "-"
+            if value["dg_kcal"] is None
+            else f"{value['dg_kcal']:.2f} +- {value['error_kcal']:.2f}"
+            for value in (row["predicted"], row["direct"])
+        ]
+        difference = f"{row['difference_kcal']:+.2f}" if "difference_kcal" in row else "-"
+        seconds = f"{row['cost']['seconds']:.0f}" if "cost" in row else "-"
+        table.add_row(row["name"], row["beads"], *cells, difference, seconds, row["applicability"])
+    Console(width=110).print(table)
+    for name, cost in umbrella.items():
+        for kind in ("as_run", "default_windows"):
+            ratios = ", ".join(f"{cost[kind][u] / usual[u]:.1f} in {u}" for u in usual)
+            print(f"umbrella sampling of {name} {kind} / median prediction: {ratios}")
+
+
+def draw(rows):
+    """Predicted against direct values, two standard deviations each."""
+    figure = Figure(figsize=(4.6, 4.2), layout="constrained")
+    axes = figure.subplots()
+    shown = [row for row in rows if row["predicted"]["dg_kcal"] is not None]
+    for row in shown:
+        x, y = row["direct"], row["predicted"]
+        axes.errorbar(
+            x["dg_kcal"],
+            y["dg_kcal"],
+            2 * y["error_kcal"],
+            2 * x["error_kcal"],
+            fmt="o",
+            capsize=3,
+            label=f"{row['name']} ({row['beads']}), by {x['by']}",
+        )
+    values = [row[key]["dg_kcal"] for row in shown for key in ("direct", "predicted")]
+    ends = [min(values) - 1.0, max(values) + 1.0]
+    axes.plot(ends, ends, color="0.7", linewidth=0.8, zorder=0)
+    axes.set(xlabel="direct dG / kcal mol$^{-1}$", ylabel="predicted", title=f"unseen, {LIPID}")
+    axes.legend(fontsize=7)
+    path = IMAGES / "permeation_predict.png"
+    figure.savefig(path, dpi=120)
+    return path
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=ROOT / "data" / "permeation")
+    parser.add_argument("--folder", type=Path, default=Path("permeation-data") / "unseen")
+    parser.add_argument("--scratch", type=Path)
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--set", action="append", default=[], help="of decoupling: production=1 ns")
+    options = parser.parse_args()
+    model = load_default_regressor()
+    molecules = choose(model.card)
+    found = predict_molecules(
+        molecules,
+        LIPID,
+        model,
+        options.folder,
+        engine=options.engine,
+        cluster=ClusterSettings(kind="serial"),
+        scratch=options.scratch,
+        report=lambda job, n, total: print(f"[{n}/{total}] {job.job.name} {job.seconds:.0f} s"),
+    )
+    scratch = options.scratch or options.folder / "scratch-direct"
+    references = [
+        reference(m.graph, options.data, options.folder, scratch, options.set) for m in molecules
+    ]
+    rows = compare(found, references, options.folder)
+    umbrella, usual = umbrella_cost(options.data), usual_cost(options.data)
+    print_results(rows, umbrella, usual)
+    print(draw(rows))
+    results = {
+        "molecules": rows,
+        "umbrella": umbrella,
+        "median_prediction": usual,
+        "model": model.card.data.sha256,
+    }
+    print(write_results("permeation_predict", results))
+
+
+if __name__ == "__main__":
+    main()

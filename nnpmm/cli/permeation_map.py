@@ -1,0 +1,37 @@
+"""``nnpmm permeation map``: a molecule as Martini beads, without simulating it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["map_"]
+
+
+def map_(
+    smiles: Annotated[str, typer.Option(help="The molecule, such as CCCCO.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="PNG file to write.")] = Path(
+        "mapping.png"
+    ),
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Map a molecule to beads: their types, where they come from, and a picture."""
+    from rdkit import Chem
+    from rich.console import Console
+    from rich.table import Table
+
+    from nnpmm.permeation.mapping import map_smiles
+    from nnpmm.permeation.mapping.drawing import draw_mapping
+
+    found = map_smiles(smiles)
+    draw_mapping(found, output)
+    table = Table("bead", "fragment", "kJ/mol", "type", title=f"{found.smiles}: {found.graph}")
+    for bead in found.beads:
+        fragment = Chem.MolFragmentToSmiles(found.molecule, atomsToUse=bead.atoms)
+        source = "published" if bead.published else "estimated"
+        table.add_row(bead.type, fragment, f"{bead.free_energy:.1f}", source)
+    Console().print(table)
+    typer.echo(f"octanol/water logP: {found.log_p:.2f} estimated, {found.bead_log_p:.2f} as beads")
+    typer.echo(f"{output}")

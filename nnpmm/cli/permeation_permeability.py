@@ -1,0 +1,59 @@
+"""``nnpmm permeation permeability``: the solubility-diffusion integral."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["permeability"]
+
+
+def permeability(
+    profile: Annotated[
+        Path | None,
+        typer.Option(help="CSV file with height_nm, free_energy_kj, diffusivity_cm2_s, ..."),
+    ] = None,
+    solute: Annotated[
+        str | None, typer.Option(help="Take the profile of label umbrella of this solute.")
+    ] = None,
+    lipid: Annotated[str, typer.Option(help="Lipid of that profile.")] = "DOPC",
+    dataset: Annotated[
+        Path, typer.Option("--dataset", "-d", help="Folder of that profile's data set.")
+    ] = Path("permeation-data"),
+    diffusivity: Annotated[
+        float | None, typer.Option(help="cm^2/s at all heights, in place of the profile's.")
+    ] = None,
+    speed_up: Annotated[
+        float, typer.Option(help="Divide diffusivities by this; about 4 for Martini.")
+    ] = 1.0,
+    temperature: Annotated[float, typer.Option(help="K, of a CSV file.")] = 300.0,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="JSON file to write; a PNG beside it.")
+    ] = Path("permeability.json"),
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Compute a permeability, cm/s, from a free-energy profile and diffusivities."""
+    from nnpmm.errors import ConfigError
+    from nnpmm.permeation.permeability import integral, profiles, report
+
+    if (profile is None) == (solute is None):
+        raise ConfigError("give either --profile, a CSV file, or --solute, of label umbrella")
+    constant = None if diffusivity is None else diffusivity / integral.CM2_PER_S
+    if profile is not None:
+        title = profile.stem
+        found = profiles.read_profile_table(profile, temperature=temperature, diffusivity=constant)
+    else:
+        title = f"{solute} in {lipid}"
+        found = profiles.umbrella_profile(dataset, lipid, str(solute), diffusivity=constant)
+    result = integral.permeability(found, speed_up=speed_up)
+    report.print_permeability(title, result, speed_up)
+    report.write_permeability(output, found, result, speed_up)
+    report.plot_permeability(output.with_suffix(".png"), title, found)
+    if speed_up == 1.0 and profile is None:
+        typer.echo(
+            "Martini diffuses about 4 times faster than nature, which is not taken out here: "
+            "--speed-up 4 divides P by 4"
+        )
+    typer.echo(f"{output} and {output.with_suffix('.png')}")

@@ -1,0 +1,133 @@
+"""``nnpmm permeation predict``: from a SMILES and a lipid to a free energy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from nnpmm.permeation.jobs import JobReport
+    from nnpmm.permeation.prediction import Molecule, Prediction
+    from nnpmm.permeation.regressor import Regressor
+
+__all__ = ["predict"]
+
+
+_Smiles = Annotated[str | None, typer.Option(help="The molecule, such as CCCCO.")]
+_Beads = Annotated[str | None, typer.Option(help="The molecule as Martini beads, such as P2-C1.")]
+_File = Annotated[Path | None, typer.Option(help="CSV file with columns name and smiles or beads.")]
+_Lipid = Annotated[str, typer.Option(help="Lipid of the bilayer.")]
+_Trajectory = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option(help="Folders of runs in water and in the membrane, instead of simulating."),
+]
+_Model = Annotated[
+    Path | None, typer.Option("--model", "-m", help="Folder of a model; else nnpmm's own.")
+]
+_Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of results.")]
+_Engine = Annotated[str, typer.Option(help="auto, gromacs or openmm.")]
+_Scratch = Annotated[Path | None, typer.Option(help="Folder for trajectories.")]
+_Cluster = Annotated[str, typer.Option(help="local, serial, or a YAML file.")]
+_Workers = Annotated[int, typer.Option(help="Runs at a time.")]
+_Threads = Annotated[int, typer.Option(help="Threads of the engine in each run.")]
+_Seed = Annotated[int, typer.Option(help="All seeds are derived from it.")]
+_Retry = Annotated[bool, typer.Option("--retry-failed", help="Try runs again that were given up.")]
+_Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def predict(
+    smiles: _Smiles = None,
+    beads: _Beads = None,
+    file: _File = None,
+    lipid: _Lipid = "DOPC",
+    trajectory: _Trajectory = None,
+    model: _Model = None,
+    output: _Output = Path("permeation-prediction"),
+    engine: _Engine = "auto",
+    scratch: _Scratch = None,
+    cluster: _Cluster = "local",
+    workers: _Workers = 1,
+    threads: _Threads = 1,
+    seed: _Seed = 1,
+    retry_failed: _Retry = False,
+    debug: _Debug = False,
+) -> None:
+    """Predict dG from water to the midplane; simulates briefly. Call it again to go on."""
+    from nnpmm.cli.progress import count_bar, print_report
+    from nnpmm.permeation.clusters import read_cluster
+    from nnpmm.permeation.prediction import predict_molecules
+    from nnpmm.permeation.prediction.report import print_predictions, write_reports
+    from nnpmm.permeation.regressor import DEFAULT_MODEL, load_regressor
+
+    molecules = _molecules(smiles, beads, file)
+    regressor = load_regressor(model or DEFAULT_MODEL)
+    if trajectory is not None:
+        found = [_from_runs(molecules, lipid, regressor, trajectory)]
+    else:
+        where = read_cluster(cluster, workers=workers, threads=threads)
+        with count_bar("runs") as tell:
+
+            def report(job: JobReport, done: int, total: int) -> None:
+                print_report(job, done, total)
+                tell(done, total)
+
+            found = predict_molecules(
+                *(molecules, lipid, regressor, output / lipid),
+                engine=engine,
+                seed=seed,
+                cluster=where,
+                scratch=scratch,
+                retry_failed=retry_failed,
+                report=report,
+            )
+    _refuse_if_nothing_is_left(found)
+    print_predictions(found)
+    typer.echo(f"{write_reports(found, regressor, output)}, and pictures beside it")
+
+
+def _molecules(smiles: str | None, beads: str | None, file: Path | None) -> list[Molecule]:
+    from nnpmm.errors import ConfigError
+    from nnpmm.permeation.prediction import molecule_from_beads, molecule_from_smiles
+    from nnpmm.permeation.prediction.molecules import read_molecules
+
+    if sum(given is not None for given in (smiles, beads, file)) != 1:
+        raise ConfigError("give one of --smiles, --beads and --file")
+    if smiles is not None:
+        return [molecule_from_smiles(smiles)]
+    if beads is not None:
+        return [molecule_from_beads(beads)]
+    return read_molecules(Path(str(file)))
+
+
+def _from_runs(
+    molecules: list[Molecule], lipid: str, model: Regressor, folders: tuple[Path, Path]
+) -> Prediction:
+    """Predict the one molecule whose runs lie in two folders."""
+    from nnpmm.errors import ConfigError
+    from nnpmm.permeation.martini import lipid as known_lipid
+    from nnpmm.permeation.prediction.applicability import check_solute
+    from nnpmm.permeation.prediction.predictor import predict_features
+    from nnpmm.permeation.prediction.trajectories import trajectory_features
+
+    if len(molecules) > 1:
+        raise ConfigError(f"found {len(molecules)} molecules for the two runs of --trajectory")
+    known_lipid(lipid)
+    verdict = check_solute(model.card, molecules[0].graph, lipid)
+    features = None
+    if not verdict.refusals:
+        features = trajectory_features(molecules[0].graph, lipid, *folders)
+    return predict_features(molecules[0], lipid, model, features, verdict)
+
+
+def _refuse_if_nothing_is_left(found: list[Prediction]) -> None:
+    """Raise the reason where no molecule has a prediction, and nothing was simulated."""
+    from nnpmm.errors import ConfigError
+
+    if all(p.free_energy is None and p.features is None for p in found):
+        first = found[0]
+        raise ConfigError(
+            f"{first.molecule.name} ({first.molecule.graph}) in {first.lipid}: "
+            f"{'; '.join(first.verdict.refusals)}"
+        )

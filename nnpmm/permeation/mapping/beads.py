@@ -1,0 +1,125 @@
+"""A molecule's beads: fragments, their types, and the graph they make.
+
+Beads are the normal ones of Martini 2 at a distance of 0.47 nm, all that ``martini.solute`` knows.
+Rings are therefore made of three heavy atoms a bead, and not of the published ring beads, which are
+smaller, closer and more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem
+
+from nnpmm.permeation.mapping.bead_types import count_hydrogen_bonds, nearest_type, published_type
+from nnpmm.permeation.mapping.fragments import Division, divisions
+from nnpmm.permeation.mapping.molecules import read_molecule
+from nnpmm.permeation.mapping.octanol import BEAD_FREE_ENERGIES, KJ_PER_LOGP, atomic_log_p
+from nnpmm.permeation.martini.solute import solute_graph
+
+__all__ = ["MappedBead", "Mapping", "map_molecule", "map_smiles"]
+
+
+@dataclass(frozen=True)
+class MappedBead:
+    """A bead and what it stands for.
+
+    Attributes:
+        type: of Martini 2.
+        atoms: sorted indices of heavy atoms.
+        free_energy: the atoms' share of the molecule's, octanol/water, kJ/mol.
+        published: whether the type is that of a published building block.
+    """
+
+    type: str
+    atoms: tuple[int, ...]
+    free_energy: float
+    published: bool
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A molecule as beads.
+
+    Attributes:
+        molecule: hydrogens implicit, atoms in canonical order.
+        beads: in the order of the graph.
+        graph: of the beads, as ``martini.parse_solute`` reads it.
+    """
+
+    molecule: Chem.Mol
+    beads: tuple[MappedBead, ...]
+    graph: str
+
+    @property
+    def smiles(self) -> str:
+        """Canonical SMILES."""
+        return str(Chem.MolToSmiles(self.molecule))
+
+    @property
+    def log_p(self) -> float:
+        """Estimate of the molecule's octanol/water logP."""
+        return sum(bead.free_energy for bead in self.beads) / KJ_PER_LOGP
+
+    @property
+    def bead_log_p(self) -> float:
+        """The same of the beads, if their free energies add up."""
+        return sum(BEAD_FREE_ENERGIES[bead.type] for bead in self.beads) / KJ_PER_LOGP
+
+
+def map_smiles(smiles: str, *, published: bool = True) -> Mapping:
+    """Return the beads of a molecule.
+
+    Args:
+        smiles: of one neutral molecule.
+        published: give building blocks of the Martini 2 paper their published types; if False,
+            every type is estimated.
+
+    Raises:
+        InputFileError: not a SMILES, or a molecule that beads cannot stand for.
+    """
+    return map_molecule(read_molecule(smiles), published=published)
+
+
+def map_molecule(molecule: Chem.Mol, *, published: bool = True) -> Mapping:
+    """Return the beads of a molecule as ``molecules.read_molecule`` returns it.
+
+    Of divisions that are equally good, that one is taken whose beads together come nearest to the
+    octanol/water free energy of the molecule.
+    """
+    shares = atomic_log_p(molecule) * KJ_PER_LOGP
+    candidates = [_beads(molecule, d, shares, published) for d in divisions(molecule)]
+    total = float(shares.sum())
+    beads = min(candidates, key=lambda found: abs(_sum_of_types(found) - total))
+    order, graph = solute_graph([bead.type for bead in beads], _bonds(molecule, beads))
+    return Mapping(molecule, tuple(beads[n] for n in order), graph)
+
+
+def _beads(
+    molecule: Chem.Mol, division: Division, shares: NDArray[np.float64], published: bool
+) -> list[MappedBead]:
+    found = []
+    for fragment in division:
+        atoms = tuple(sorted(fragment))
+        share = float(shares[list(atoms)].sum())
+        known = published_type(molecule, fragment) if published else None
+        estimated = nearest_type(share, count_hydrogen_bonds(molecule, fragment))
+        found.append(MappedBead(known or estimated, atoms, share, known is not None))
+    return found
+
+
+def _sum_of_types(beads: Sequence[MappedBead]) -> float:
+    return sum(BEAD_FREE_ENERGIES[bead.type] for bead in beads)
+
+
+def _bonds(molecule: Chem.Mol, beads: Sequence[MappedBead]) -> list[tuple[int, int]]:
+    """Return the pairs of beads whose atoms are bonded, each once."""
+    bead_of_atom = {atom: n for n, bead in enumerate(beads) for atom in bead.atoms}
+    pairs = {
+        tuple(sorted((bead_of_atom[b.GetBeginAtomIdx()], bead_of_atom[b.GetEndAtomIdx()])))
+        for b in molecule.GetBonds()
+    }
+    return sorted((i, j) for i, j in pairs if i != j)

@@ -1,0 +1,84 @@
+"""Which molecules can be mapped to neutral beads, and their atoms in an order of their own."""
+
+from __future__ import annotations
+
+from rdkit import Chem, RDLogger
+
+from nnpmm.errors import InputFileError
+
+__all__ = ["MAX_ATOMS", "read_molecule"]
+
+#: Bounds the search for fragments; networks have learned much smaller molecules.
+MAX_ATOMS = 30
+_ELEMENTS = ("H", "C", "N", "O", "F", "P", "S", "Cl", "Br", "I")
+
+
+def read_molecule(smiles: str) -> Chem.Mol:
+    """Return a molecule with implicit hydrogens, its atoms in canonical order.
+
+    Two SMILES of one molecule give the same result. Stereochemistry, which beads do not have, is
+    dropped.
+
+    Raises:
+        InputFileError: not a SMILES, several fragments, a charge, an element that beads do not
+            stand for, or too few or too many atoms.
+    """
+    molecule = _parse(smiles)
+    fragments = Chem.GetMolFrags(molecule)
+    if len(fragments) > 1:
+        raise InputFileError(
+            f"SMILES {smiles!r}: found {len(fragments)} fragments, expected one molecule: remove "
+            "salts and solvents"
+        )
+    _check_charges(molecule, smiles)
+    for atom in molecule.GetAtoms():
+        if atom.GetSymbol() not in _ELEMENTS:
+            raise InputFileError(
+                f"SMILES {smiles!r}: found the element {atom.GetSymbol()}, allowed: "
+                f"{', '.join(_ELEMENTS)}"
+            )
+    if not 2 <= molecule.GetNumAtoms() <= MAX_ATOMS:
+        raise InputFileError(
+            f"SMILES {smiles!r}: found {molecule.GetNumAtoms()} heavy atoms, allowed 2 to "
+            f"{MAX_ATOMS}: a bead stands for about four"
+        )
+    Chem.RemoveStereochemistry(molecule)
+    return Chem.MolFromSmiles(Chem.MolToSmiles(molecule))
+
+
+def _parse(smiles: str) -> Chem.Mol:
+    """Return what rdkit reads, its complaints kept quiet."""
+    with _Silence():
+        molecule = Chem.MolFromSmiles(smiles) if smiles.strip() else None
+    if molecule is None:
+        raise InputFileError(
+            f"SMILES {smiles!r}: rdkit cannot read it; expected a molecule such as CCO"
+        )
+    return molecule
+
+
+def _check_charges(molecule: Chem.Mol, smiles: str) -> None:
+    """Refuse ions and zwitterions; charges that neighbours cancel, as in nitro, are a notation."""
+    total = Chem.GetFormalCharge(molecule)
+    if total != 0:
+        raise InputFileError(
+            f"SMILES {smiles!r}: found a charge of {total:+d}, beads are neutral: give the neutral "
+            "form"
+        )
+    for atom in molecule.GetAtoms():
+        near = sum(other.GetFormalCharge() for other in atom.GetNeighbors())
+        if atom.GetFormalCharge() * near >= 0 and atom.GetFormalCharge() != 0:
+            raise InputFileError(
+                f"SMILES {smiles!r}: found a charge of {atom.GetFormalCharge():+d} on "
+                f"{atom.GetSymbol()}, beads are neutral: give the neutral form of the zwitterion"
+            )
+
+
+class _Silence:
+    """Keeps rdkit from writing its own lines to stderr."""
+
+    def __enter__(self) -> None:
+        RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]
+
+    def __exit__(self, *_: object) -> None:
+        RDLogger.EnableLog("rdApp.*")  # type: ignore[attr-defined]

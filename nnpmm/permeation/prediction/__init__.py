@@ -1,0 +1,16 @@
+"""From a molecule and a lipid to the free energy of permeation."""
+
+from nnpmm.permeation.prediction.molecules import (
+    Molecule,
+    molecule_from_beads,
+    molecule_from_smiles,
+)
+from nnpmm.permeation.prediction.predictor import Prediction, predict_molecules
+
+__all__ = [
+    "Molecule",
+    "Prediction",
+    "molecule_from_beads",
+    "molecule_from_smiles",
+    "predict_molecules",
+]

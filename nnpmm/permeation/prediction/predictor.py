@@ -1,0 +1,174 @@
+"""Simulates molecules as a model's training data were simulated, and asks the model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnpmm.errors import ConfigError
+from nnpmm.permeation.campaign import ReportCallback, build_dataset
+from nnpmm.permeation.clusters import ClusterSettings
+from nnpmm.permeation.dataset import WATER, DatasetSettings, Job, load_features
+from nnpmm.permeation.features import FEATURE_NAMES
+from nnpmm.permeation.martini import lipid as known_lipid
+from nnpmm.permeation.martini.solute import parse_solute
+from nnpmm.permeation.prediction.applicability import Verdict, check_features, check_solute
+from nnpmm.permeation.prediction.molecules import Molecule
+from nnpmm.permeation.protocol import ProtocolSettings
+from nnpmm.permeation.regressor import Regressor
+
+__all__ = ["Prediction", "model_protocol", "predict_features", "predict_molecules"]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of a molecule in a lipid.
+
+    Attributes:
+        molecule: with its beads.
+        lipid: of the bilayer.
+        free_energy: dG = G(midplane) - G(water), kcal/mol; None where it is refused.
+        error: one standard deviation, kcal/mol, of the network and of its finite trajectories; the
+            error of the beads, as a picture of the molecule, is not in it.
+        verdict: on the model's applicability.
+        features: (frames, 8), or None where nothing was simulated.
+    """
+
+    molecule: Molecule
+    lipid: str
+    free_energy: float | None
+    error: float | None
+    verdict: Verdict
+    features: NDArray[np.float32] | None
+
+
+def model_protocol(model: Regressor) -> ProtocolSettings:
+    """Return the protocol of the simulations that a model was trained on.
+
+    Raises:
+        ConfigError: the model does not say.
+    """
+    protocol = model.card.data.protocol
+    if protocol is None:
+        raise ConfigError(
+            "the model does not say how its training data were simulated: train it again with "
+            "nnpmm permeation train"
+        )
+    return protocol
+
+
+def predict_molecules(
+    molecules: Sequence[Molecule],
+    lipid: str,
+    model: Regressor,
+    folder: Path,
+    *,
+    engine: str = "auto",
+    seed: int = 1,
+    cluster: ClusterSettings | None = None,
+    scratch: Path | None = None,
+    retry_failed: bool = False,
+    report: ReportCallback | None = None,
+) -> list[Prediction]:
+    """Run what is missing in water and in a membrane, and predict dG of each molecule.
+
+    Args:
+        molecules: whose dG is wanted; those that the model is not fit for are not simulated.
+        lipid: of the bilayer.
+        model: trained network.
+        folder: of a data set of this lipid, which keeps the features; an interrupted prediction
+            goes on there.
+        engine: ``auto``, ``gromacs`` or ``openmm``.
+        seed: that the seeds of all runs are derived from.
+        cluster: where runs go; one local worker if None.
+        scratch: for trajectories, which are deleted; inside ``folder`` if None.
+        retry_failed: try runs again that were given up.
+        report: is told of every run that ends.
+
+    Raises:
+        ForceFieldError: an unknown lipid.
+        ConfigError: the model does not say how to simulate, or the folder holds another data set.
+    """
+    wanted, tables = _plan(molecules, lipid, model, engine, seed), {}
+    if wanted is not None:
+        build_dataset(
+            *(wanted, folder),
+            cluster=cluster,
+            scratch=scratch,
+            retry_failed=retry_failed,
+            report=report,
+        )
+        tables = _features(folder, lipid)
+    found = []
+    for molecule in molecules:
+        verdict = check_solute(model.card, molecule.graph, lipid)
+        if not verdict.refusals and molecule.graph not in tables:
+            verdict += Verdict(refusals=(_why_missing(folder, lipid, molecule.graph),))
+        features = None if verdict.refusals else tables[molecule.graph]
+        found.append(predict_features(molecule, lipid, model, features, verdict))
+    return found
+
+
+def _plan(
+    molecules: Sequence[Molecule], lipid: str, model: Regressor, engine: str, seed: int
+) -> DatasetSettings | None:
+    """Return what has to be simulated, or None if the model is not fit for any molecule."""
+    known_lipid(lipid)
+    protocol = model_protocol(model)
+    graphs = dict.fromkeys(molecule.graph for molecule in molecules)
+    fit = [g for g in graphs if not check_solute(model.card, g, lipid).refusals]
+    if not fit:
+        return None
+    return DatasetSettings(
+        protocol=protocol, engine=engine, seed=seed, lipids=(lipid,), solutes=tuple(fit)
+    )
+
+
+def predict_features(
+    molecule: Molecule,
+    lipid: str,
+    model: Regressor,
+    features: NDArray[np.float32] | None,
+    verdict: Verdict,
+) -> Prediction:
+    """Return the prediction from features, (frames, 8), unless these or the verdict forbid it.
+
+    Args:
+        molecule: with its beads.
+        lipid: of the bilayer.
+        model: trained network.
+        features: of the two runs side by side, or None where there are none.
+        verdict: on the solute.
+
+    Raises:
+        ConfigError: the model was trained on other features.
+    """
+    if features is None:
+        return Prediction(molecule, lipid, None, None, verdict, None)
+    beads = np.array([len(parse_solute(molecule.graph).beads)])
+    energies, errors = model.predict_with_error(features[None], FEATURE_NAMES, beads=beads)
+    verdict += check_features(model.card, features)
+    if verdict.refusals:
+        return Prediction(molecule, lipid, None, None, verdict, features)
+    return Prediction(molecule, lipid, float(energies[0]), float(errors[0]), verdict, features)
+
+
+def _features(folder: Path, lipid: str) -> dict[str, NDArray[np.float32]]:
+    found = load_features(folder)
+    samples = zip(found.lipids, found.solutes, found.features, strict=True)
+    return {solute: table for name, solute, table in samples if name == lipid}
+
+
+def _why_missing(folder: Path, lipid: str, solute: str) -> str:
+    """Return the last reason why one of the two runs of a solute failed."""
+    for job in (Job(WATER, solute), Job(lipid, solute)):
+        path = job.failure(folder)
+        if not job.result(folder).exists() and path.exists():
+            reason = json.loads(path.read_text(encoding="utf-8"))["attempts"][-1]
+            return f"the run {job.name} failed: {reason}; try again with --retry-failed"
+    return "its runs did not end; call again to go on"

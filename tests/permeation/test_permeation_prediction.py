@@ -1,0 +1,354 @@
+"""Prediction: molecules asked for, what the model is fit for, runs, reports, and bad input."""
+
+import json
+import shutil
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from martini_cases import needs_gmx
+
+from nnpmm.cli.errors import run_app
+from nnpmm.cli.permeation import permeation
+from nnpmm.errors import ConfigError, InputFileError
+from nnpmm.permeation.campaign import CampaignResult
+from nnpmm.permeation.dataset import WATER, Job, open_dataset
+from nnpmm.permeation.features import FEATURE_NAMES
+from nnpmm.permeation.files import load_arrays
+from nnpmm.permeation.martini.engines import create_engine
+from nnpmm.permeation.prediction import molecule_from_beads, molecule_from_smiles, predictor
+from nnpmm.permeation.prediction.applicability import Verdict, check_features, check_solute
+from nnpmm.permeation.prediction.molecules import read_molecules
+from nnpmm.permeation.prediction.predictor import predict_features, predict_molecules
+from nnpmm.permeation.prediction.trajectories import trajectory_features
+from nnpmm.permeation.protocol import preset
+from nnpmm.permeation.regressor import DEFAULT_MODEL, load_default_regressor, save_regressor
+from nnpmm.permeation.runs import run_membrane, run_water
+
+DATA = ROOT / "data" / "permeation"
+TINY = preset(
+    "short",
+    **{"lipids_per_leaflet": 16, "waters_per_lipid": 6, "bilayer_relaxation": 20},
+    **{"nvt": 10, "npt": 20, "production": 90, "frame_interval": 30},
+)
+
+
+def main():
+    run_app(permeation, sys.argv[1:])
+
+
+@pytest.fixture(scope="module")
+def model():
+    """The shipped model."""
+    return load_default_regressor()
+
+
+def changed(model, **changes):
+    """A model whose card has another summary of its data."""
+    data = model.card.data.model_copy(update=changes)
+    return replace(model, card=model.card.model_copy(update={"data": data}))
+
+
+@pytest.fixture
+def dimers_only(model):
+    """A model that says that it was trained on a few dimers in DOPC."""
+    return changed(model, train=("DOPC/C1-P4", "DOPC/C1-C5", "DOPC/Nda-P2"), lipids=("DOPC",))
+
+
+@pytest.fixture
+def campaign(monkeypatch):
+    """Simulations that take their results from the data set of the repository."""
+    asked = []
+
+    def build(settings, folder, **options):
+        settings = open_dataset(folder, settings)
+        asked.append((settings, options))
+        for job in settings.jobs():
+            if job.result(DATA).exists():
+                job.result(folder).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(job.result(DATA), job.result(folder))
+        return CampaignResult(0, 1, ())
+
+    monkeypatch.setattr(predictor, "build_dataset", build)
+    return asked
+
+
+def test_molecules():
+    octanol = molecule_from_smiles("OCCCCCCCC")
+    assert (octanol.name, octanol.graph) == ("OCCCCCCCC", "C1-Nda")
+    assert octanol.mapping.smiles == "CCCCCCCCO"
+    assert molecule_from_beads("P2-C1").graph == "C1-P2"
+    assert molecule_from_beads("P4.C1-C2+1-2", "x").graph == "C2-C1-P4"
+    assert molecule_from_smiles("CC(=O)O", "a/b c").file_name == "a_b_c"
+    assert molecule_from_beads("C1-C2-C3+1-3").file_name == "C1-C2-C3+1-3"
+
+
+def test_file_of_molecules(tmp_path):
+    path = tmp_path / "molecules.csv"
+    path.write_text("name,smiles,beads\noctanol,CCCCCCCCO,\nmine,,P4-C1\n")
+    assert [(m.name, m.graph) for m in read_molecules(path)] == [
+        ("octanol", "C1-Nda"),
+        ("mine", "C1-P4"),
+    ]
+    path.write_text("name,beads\na,C1\n")
+    assert [m.graph for m in read_molecules(path)] == ["C1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "columns none, expected name and smiles"),
+        ("molecule,smiles\na,CC\n", "expected name and smiles"),
+        ("name\na\n", "expected name and smiles"),
+        ("name,smiles\na,CCO\nb,CC(\n", r"line 3: SMILES 'CC\(': rdkit cannot read"),
+        ("name,smiles\na,C[NH3+]\n", r"line 2: .* charge of \+1"),
+        ("name,beads\na,C1-Qa\n", "line 2: .* charged Qa"),
+        ("name,smiles,beads\na,CCO,P2\n", "line 2: .* give a name and one of the others"),
+        ("name,smiles\n,CCO\n", "line 2: found name ''"),
+        ("name,smiles\na b,CCO\na/b,CCC\n", "line 3: found the name 'a/b' again"),
+    ],
+)
+def test_bad_files_of_molecules(tmp_path, text, message):
+    path = tmp_path / "molecules.csv"
+    path.write_text(text)
+    with pytest.raises(InputFileError, match=message) as caught:
+        read_molecules(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("graph", "lipid", "warnings", "refusals"),
+    [
+        ("C1-P2", "DOPC", [], []),
+        ("P2", "DOPC", ["1 beads: the model was trained on 2"], []),
+        ("C1-P4-C1", "DOPC", ["3 beads: the model was trained on 2"], []),
+        ("C1-P4-C1-P4", "DOPC", [], ["4 beads: the model was trained on 2, allowed 1 to 3"]),
+        ("C1-C1-C1+1-3", "DOPC", ["3 beads", "a ring: the model was trained on chains"], []),
+        ("C1-P3", "DOPC", ["beads P3: the model was not trained on them"], []),
+        ("C1-P2", "DPPC", [], ["DPPC: the model was trained on DOPC"]),
+    ],
+)
+def test_what_the_model_is_fit_for(dimers_only, graph, lipid, warnings, refusals):
+    found = check_solute(dimers_only.card, graph, lipid)
+    for reasons, words in ((found.warnings, warnings), (found.refusals, refusals)):
+        assert len(reasons) == len(words)
+        assert all(word in reason for word, reason in zip(words, reasons, strict=True))
+    assert found.level == ("refused" if refusals else "warning" if warnings else "inside")
+
+
+def test_branched_graphs_are_no_chains(dimers_only):
+    card = dimers_only.card
+    wide = card.data.model_copy(update={"train": ("DOPC/C1-C1-C1", "DOPC/P4-P4")})
+    found = check_solute(card.model_copy(update={"data": wide}), "C1-C1-C1.C1+2-4", "DOPC")
+    assert "a branched graph: the model was trained on chains" in found.warnings
+
+
+def test_ranges_of_features(model):
+    """Of a model that sees two of the eight."""
+    card = model.card
+    assert card.network.features == ("lj-mol-wat", "lj-mol-lip")
+    (low, _), (high, _) = card.minimum, card.maximum
+    inside = np.full((10, 8), np.inf)  # what the model does not see does not matter
+    inside[:, 1] = (low + high) / 2.0
+    inside[:, 4] = (card.minimum[1] + card.maximum[1]) / 2.0
+    assert check_features(card, inside).level == "inside"
+    inside[::2, 1] = high + 1.0  # single frames may leave the range
+    inside[1::2, 1] = low - 1.0
+    assert check_features(card, inside).level == "inside"
+    near, far = inside.copy(), inside.copy()
+    near[:, 1] = low - 0.2 * (high - low)
+    far[:, 1] = low - 0.7 * (high - low)
+    warned, refused = (check_features(card, table) for table in (near, far))
+    assert warned.level == "warning" and "lj-mol-wat is " in warned.warnings[0]
+    assert refused.level == "refused" and "in the training" in refused.refusals[0]
+    both = refused + Verdict(warnings=("size",))
+    assert both.reasons == (*refused.refusals, "size") and both.level == "refused"
+
+
+def test_predictions_are_the_models(model, campaign, tmp_path):
+    """Runs as in the training, features in their order, and nothing of what is refused."""
+    asked = [molecule_from_beads(graph) for graph in ("P4-C1", "C1-C1-C1-C1-C1-C1", "C1-C1")]
+    found = predict_molecules(asked, "DOPC", model, tmp_path / "p", engine="gromacs", seed=7)
+    settings, options = campaign[0]
+    assert settings.protocol == model.card.data.protocol and settings.seed == 7
+    assert settings.solutes == ("C1-P4", "C1-C1") and options["retry_failed"] is False
+    assert [p.verdict.level == "refused" for p in found] == [False, True, False]
+    assert found[1].free_energy is None and found[1].features is None
+    for prediction in (found[0], found[2]):
+        name = prediction.molecule.graph
+        halves = [load_arrays(DATA / place / f"{name}.safetensors")[0] for place in (WATER, "DOPC")]
+        table = np.concatenate([half["features"] for half in halves], axis=1)
+        np.testing.assert_array_equal(prediction.features, table)
+        energy, error = model.predict_with_error(table[None], beads=np.array([2]))
+        assert prediction.free_energy == pytest.approx(energy[0])
+        assert prediction.error == pytest.approx(error[0]) and error[0] > 0
+    assert found[2].free_energy < -5.0 < found[0].free_energy
+
+
+def test_runs_that_failed_are_told(model, campaign, tmp_path):
+    molecule = molecule_from_beads("C1-C1-C1")  # of which the data set has no runs
+    folder = tmp_path / "p"
+    failure = Job("DOPC", "C1-C1-C1").failure(folder)
+    failure.parent.mkdir(parents=True)
+    failure.write_text(json.dumps({"attempts": ["seed 1: the solute leaked"]}))
+    found = predict_molecules([molecule], "DOPC", model, folder)[0]
+    assert found.free_energy is None
+    assert "DOPC/C1-C1-C1 failed: seed 1: the solute leaked" in found.verdict.refusals[0]
+    failure.unlink()
+    found = predict_molecules([molecule], "DOPC", model, folder)[0]
+    assert found.verdict.refusals == ("its runs did not end; call again to go on",)
+
+
+def test_a_model_that_does_not_say_how_to_simulate(model, tmp_path):
+    silent = changed(model, protocol=None)
+    with pytest.raises(ConfigError, match="does not say how its training data were simulated"):
+        predict_molecules([molecule_from_beads("C1-C1")], "DOPC", silent, tmp_path)
+
+
+def test_the_shipped_model_says_how_to_simulate(model):
+    settings = json.loads((DATA / "dataset.json").read_text())
+    assert model.card.data.protocol.model_dump(mode="json") == settings["protocol"]
+
+
+def test_command_writes_reports(call, campaign, tmp_path):
+    from matplotlib.image import imread
+
+    file, out = tmp_path / "molecules.csv", tmp_path / "out"
+    file.write_text("name,smiles,beads\noctane,CCCCCCCC,\nlong,,C1-C1-C1-C1-C1-C1-C1\n")
+    found = call(main, "predict", "--file", file, "-o", out)
+    assert found.status == 0, found.err
+    record = json.loads((out / "predictions.json").read_text())
+    octane, long = record["predictions"]
+    assert octane["beads"] == "C1-C1" and octane["smiles"] == "CCCCCCCC"
+    assert f"{octane['dg_kcal']:.2f} +- {octane['error_kcal']:.2f}" in found.out
+    assert octane["fragments"][0] == {"bead": "C1", "atoms": [0, 1, 2, 3], "published": True}
+    assert long["dg_kcal"] is None and long["applicability"] == "refused"
+    assert "long refused: 7 beads: the model was trained on" in found.out
+    assert list(octane["mean_features"]) == list(FEATURE_NAMES)
+    for picture in ("octane-DOPC.png", "long-DOPC.png", "octane-mapping.png"):
+        assert imread(out / picture).std() > 0.01
+    assert not (out / "long-mapping.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["give one of --smiles, --beads and --file"]),
+        (["--smiles", "CCO", "--beads", "P2"], ["give one of"]),
+        (["--smiles", "CC("], ["'CC('", "rdkit cannot read it"]),
+        (["--smiles", "C[NH3+]"], ["charge of +1", "neutral form"]),
+        (["--smiles", "CCO.CCO"], ["2 fragments", "expected one molecule"]),
+        (["--smiles", "C" * 29], ["C1-C1-C1", "7 beads: the model was trained on", "allowed"]),
+        (["--beads", "C1-X"], ["'X'", "known beads"]),
+        (["--beads", "C1-Q0"], ["charged Q0", "neutral beads"]),
+        (["--beads", "C1-C1", "--lipid", "DSPC"], ["'DSPC'", "known lipids: DPPC, DOPC"]),
+        (["--beads", "C1-C1", "--engine", "charmm"], ["'charmm'", "known engines"]),
+        (["--file", "none.csv"], ["none.csv", "cannot read the molecules"]),
+        (["--beads", "C1-C1", "--model", "none"], ["none", "no model.json"]),
+        (["--beads", "C1-C1", "--workers", "0"], ["workers", "greater than or equal to 1"]),
+        (["--beads", "C1-C1", "--trajectory", "a", "b"], ["neither production.safetensors nor"]),
+    ],
+)
+def test_bad_requests_leave_nothing(call, tmp_path, arguments, words):
+    found = call(main, "predict", *arguments, "-o", tmp_path / "out", "--cluster", "serial")
+    found.assert_one_line_error(*words)
+    assert not (tmp_path / "out").exists()
+
+
+def test_damaged_models(call, tmp_path):
+    folder = shutil.copytree(DEFAULT_MODEL, tmp_path / "model")
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    weights[-3] ^= 1
+    (folder / "model.safetensors").write_bytes(weights)
+    arguments = ["predict", "--beads", "C1-C1", "--model", folder]
+    call(main, *arguments).assert_one_line_error("sha256", "damaged")
+    (folder / "model.json").write_text('{"schema_version": 1')
+    call(main, *arguments).assert_one_line_error("not a readable model")
+
+
+def test_a_model_of_other_features(model, campaign, tmp_path):
+    seen = model.card.network.model_copy(update={"features": ("lj-mol-wat", "gyration")})
+    other = replace(model, card=model.card.model_copy(update={"network": seen}))
+    with pytest.raises(ConfigError, match=r"found the features bondener.* needs gyration too"):
+        predict_molecules([molecule_from_beads("C1-C1")], "DOPC", other, tmp_path / "p")
+
+
+@pytest.fixture(scope="module")
+def tiny_runs(tmp_path_factory):
+    """Folders of a run in water and one in a small membrane, and the features of both."""
+    folder = tmp_path_factory.mktemp("runs")
+    engine = create_engine("gromacs", threads=1)
+    run_water("C1-P4", TINY, engine, folder / "water", seed=5)
+    run_membrane("C1-P4", {"DOPC": 16}, TINY, engine, folder / "membrane", seed=5)
+    return folder
+
+
+@pytest.mark.slow
+@needs_gmx
+def test_ready_trajectories(call, model, tiny_runs, tmp_path):
+    """With nnpmm's record of the run, and with GROMACS' own files in its place."""
+    runs = (tiny_runs / "water", tiny_runs / "membrane")
+    found = trajectory_features("C1-P4", "DOPC", *runs)
+    assert found.shape == (3, 8) and np.isfinite(found).all()
+    assert np.all(found[:, 1] < 0) and np.all((found[:, 5] > 0.4) & (found[:, 5] < 1.0))
+    plain = [shutil.copytree(run, tmp_path / run.name) for run in runs]
+    for run in plain:
+        (run / "production.safetensors").unlink()
+    np.testing.assert_allclose(
+        trajectory_features("C1-P4", "DOPC", *plain), found, rtol=1e-6, atol=1e-6
+    )
+    arguments = ["predict", "--beads", "P4-C1", "-o", tmp_path / "out", "--trajectory"]
+    done = call(main, *arguments, *runs)
+    assert done.status == 0, done.err
+    record = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert record["predictions"][0]["frames"] == 3
+    call(main, *arguments, *runs[::-1]).assert_one_line_error("run in water first")
+    wrong = call(main, "predict", "--beads", "P4-C1-C1", *arguments[3:], *runs)
+    wrong.assert_one_line_error("beads in a frame", "the solute asked for")
+    (plain[0] / "production.edr").unlink()
+    call(main, *arguments, *plain).assert_one_line_error("found no production.edr")
+    (plain[1] / "production.top").write_text("[ molecules ]\nDOPC many\n")
+    call(main, *arguments, runs[0], plain[1]).assert_one_line_error("cannot read its [ molecules ]")
+    (runs[1] / "production.trr").rename(runs[1] / "away.trr")
+    call(main, *arguments, *runs).assert_one_line_error("found no production.trr")
+
+
+@pytest.mark.slow
+@needs_gmx
+def test_from_smiles_to_free_energy(call, model, tmp_path):
+    """With simulations, tiny ones, through the command; the second call simulates nothing."""
+    tiny = changed(model, protocol=TINY)
+    save_regressor(tiny, tmp_path / "model")
+    arguments = ["predict", "--smiles", "CCCCCCCCO", "--model", tmp_path / "model"]
+    arguments += ["-o", tmp_path / "out", "--cluster", "serial", "--engine", "gromacs"]
+    found = call(main, *arguments)
+    assert found.status == 0, found.err
+    assert "[2/2]" in found.out and "C1-Nda" in found.out
+    before = (tmp_path / "out" / "predictions.json").read_text()
+    again = call(main, *arguments)
+    assert "[1/" not in again.out
+    assert (tmp_path / "out" / "predictions.json").read_text() == before
+    assert not (tmp_path / "out" / "DOPC" / "scratch").exists()
+    again = call(main, *arguments, "--seed", "2")
+    again.assert_one_line_error("another seed", "take another folder")
+
+
+def test_the_example_file():
+    found = read_molecules(ROOT / "examples" / "molecules.csv")
+    assert [m.graph for m in found] == ["C1-Nda", "C5-C5", "Nda-C5-P5", "C1-P4"]
+
+
+def test_features_far_outside_have_no_prediction(model):
+    """The reason is kept with the features, and there is no number to be misused."""
+    low, high = np.array(model.card.minimum), np.array(model.card.maximum)
+    features = np.zeros((20, 8), dtype=np.float32)
+    features[:, [1, 4]] = low - 0.8 * (high - low)
+    found = predict_features(molecule_from_beads("C1-C1"), "DOPC", model, features, Verdict())
+    assert found.free_energy is None and found.error is None
+    assert len(found.verdict.refusals) == 2 and found.features is features
+    near = features.copy()
+    near[:, [1, 4]] = low - 0.2 * (high - low)
+    warned = predict_features(molecule_from_beads("C1-C1"), "DOPC", model, near, Verdict())
+    assert np.isfinite(warned.free_energy) and warned.verdict.level == "warning"
