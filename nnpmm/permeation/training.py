@@ -92,13 +92,7 @@ def train(
     training, validation = (
         _samples(seen.take(part), scaler, network) for part in (split.train, split.validation)
     )
-    modules, curves = [], []
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        for member in range(settings.members):
-            tell = _shifted(progress, member, settings)
-            modules.append(create_network(network))
-            curves.append(_fit(modules[-1], training, validation, settings, tell))
+    modules, curves = _train_members(network, training, validation, settings, progress)
     model = Regressor(
         ModelCard(
             network=network,
@@ -110,9 +104,28 @@ def train(
             error_scale=1.0,
             metrics={},
         ),
-        tuple(module.eval() for module in modules),
+        modules,
     )
     return TrainingResult(_measured(model, data, split), np.array(curves))
+
+
+def _train_members(
+    network: NetworkSettings,
+    training: _Samples,
+    validation: _Samples,
+    settings: TrainingSettings,
+    progress: Progress | None,
+) -> tuple[tuple[nn.Module, ...], list[NDArray[np.float64]]]:
+    """Return the networks of an ensemble, ready to predict, and the curve of each."""
+    modules, curves = [], []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        for member in range(settings.members):
+            module = create_network(network)
+            tell = _shifted(progress, member, settings)
+            curves.append(_fit(module, training, validation, settings, tell))
+            modules.append(module.eval())
+    return tuple(modules), curves
 
 
 def _shifted(

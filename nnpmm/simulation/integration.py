@@ -15,7 +15,8 @@ from nnpmm.coupling import INNER_NNP_FORCE_NAME, NEGATED_MM_FORCE_NAME
 from nnpmm.errors import ConfigError
 from nnpmm.integrators import RespaWatchdog, create_respa_integrator, split_time_scales
 from nnpmm.integrators.splitting import parse_splitting
-from nnpmm.simulation.config import IntegratorConfig, ProtocolConfig
+from nnpmm.simulation.config import ProtocolConfig
+from nnpmm.simulation.integrator_config import IntegratorConfig
 from nnpmm.simulation.timestep import check_timestep, hydrogen_limit
 
 __all__ = ["check_integrator", "create_integrator", "create_watchdog"]
