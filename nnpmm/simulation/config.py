@@ -77,6 +77,13 @@ class RegionConfig(Section):
         description="constrained bonds to hydrogen inside the region: none, or keep those of the "
         "MM system, which allow 2 fs, with hydrogens of 3 amu 4 fs",
     )
+    mass_factor: float = Field(
+        1.0,
+        ge=1,
+        le=10,
+        description="factor of the region's masses: slower vibrations, the same averages; 2 allows "
+        "5 fs in rigid water with hydrogens of 3 amu and kept constraints",
+    )
     link_atoms: bool = Field(
         False,
         description="cap the region with hydrogens where the selection cuts C-C single bonds; "

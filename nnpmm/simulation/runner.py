@@ -31,13 +31,14 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         NnpmmError: an input, the selection, the model or the coupling is not usable.
     """
     from nnpmm.coupling import Mechanical, bind_region, create_hybrid_system
+    from nnpmm.integrators import scale_masses
 
     mm = load_system(config) if mm is None else mm
     region, name = _region(config, mm)
     settings = config.region
-    released = region if settings.constraints == "none" else ()
-    fastest = config.integrator.inner or config.timestep
-    check_timestep(mm.system, fastest, released)
+    if settings.mass_factor == 1:  # with other masses the hybrid system is looked at, below
+        released = region if settings.constraints == "none" else ()
+        check_timestep(mm.system, config.integrator.inner or config.timestep, released)
     model = _load(config, name)
     coupling = Mechanical(
         constraints=settings.constraints,
@@ -46,6 +47,8 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         inner_potential=_inner_potential(config, mm, region, name, model),
     )
     system = create_hybrid_system(mm.system, mm.topology, region, model, coupling=coupling)
+    scale_masses(system, region.tolist(), settings.mass_factor)
+    check_timestep(system, config.integrator.inner or config.timestep)
     bound = bind_region(mm.system, mm.topology, region, model, link_atoms=settings.link_atoms)
     provenance = {**model.provenance, "region_atoms": region.tolist()}
     return PreparedSystem(

@@ -9,6 +9,7 @@ import openmm
 from numpy.typing import ArrayLike
 from openmm import unit
 
+from nnpmm.coupling.terms import CONNECTIVITY
 from nnpmm.errors import ConfigError
 from nnpmm.units import in_md_units
 
@@ -24,7 +25,8 @@ def check_timestep(system: openmm.System, dt: Any, region: ArrayLike = ()) -> No
 
     Limits: 1 fs with free hydrogens, 2 fs with free hydrogens of 2.9 amu or more, 2 fs with every
     bond to hydrogen constrained, 4 fs with constrained hydrogens of 2.9 amu or more (rigid water
-    may keep its masses).
+    may keep its masses), 5 fs with no atom below 5 amu in a region whose surroundings are rigid
+    (benchmarks/respa_faithful.py).
 
     Args:
         system: the hybrid system, or the MM system that it will be made from.
@@ -74,4 +76,19 @@ def hydrogen_limit(system: openmm.System, region: set[int]) -> tuple[float, str,
         atom = int(held[np.argmin(masses[held])])
         reason = f"atom {atom} of {masses[atom]:.3f} amu is a hydrogen at the end of a constraint"
         return 0.002, reason, "set timestep to 2 fs, or hydrogen masses of 3 amu and at most 4 fs"
-    return 0.004, "no longer time step has been validated", "set timestep to 4 fs"
+    if len(held) == 0 and _has_no_bonded_terms(system):
+        return 0.005, "no longer time step has been validated", "set timestep to 5 fs"
+    return (
+        0.004,
+        "bonds of the force field, or hydrogens at the end of a constraint, set it",
+        "set timestep to 4 fs, or, in rigid water, region.mass_factor to 2 and at most 5 fs",
+    )
+
+
+def _has_no_bonded_terms(system: openmm.System) -> bool:
+    """Whether the force field moves nothing but rigid molecules; the network's region has none."""
+    return not any(
+        force.getNumBonds()
+        for force in system.getForces()
+        if type(force) is openmm.HarmonicBondForce and force.getName() != CONNECTIVITY
+    )

@@ -36,6 +36,7 @@ def make(hydrogen=1.008, constrained=True, water=False):
         (make(), (0, 1), 1),
         (make(3.0), (0, 1), 2),
         (make(3.0), (0,), 4),
+        (make(6.0, water=True), (), 5),
     ],
 )
 def test_limit_follows_the_hydrogens(system, region, limit_fs):
@@ -67,3 +68,46 @@ def test_a_run_heeds_the_constraints_that_its_region_keeps(choice, limit_fs, tmp
     ]
     inside = [pair for pair in pairs if region.issuperset(pair)]
     assert len(inside) == (4 if choice == "keep" else 0)
+
+
+def test_bonds_of_the_force_field_keep_the_limit():
+    def bonded(name):
+        system = make(6.0, water=True)
+        bonds = openmm.HarmonicBondForce()
+        bonds.addBond(0, 1, 0.1, 0.0)
+        bonds.setName(name)
+        system.addForce(bonds)
+        return system
+
+    check_timestep(bonded("region connectivity"), 0.005)
+    with pytest.raises(ConfigError, match="the limit is 4 fs: bonds of the force field"):
+        check_timestep(bonded("bonds"), 0.005)
+
+
+def test_heavier_regions_run_with_longer_steps():
+    """Benzene as in benchmarks/respa_faithful.py; without the factor 5 fs are refused."""
+
+    def prepare(factor):
+        settings = {
+            "system": {
+                "type": "build",
+                "smiles": "c1ccccc1",
+                "padding": "0.6 nm",
+                "cutoff": "0.7 nm",
+                "hydrogen_mass": "3 amu",
+            },
+            "region": {
+                "model": "ANI-1x",
+                "members": 0,
+                "constraints": "keep",
+                "mass_factor": factor,
+            },
+            "timestep": "5 fs",
+        }
+        return prepare_system(parse_config(settings))
+
+    prepared = prepare(2)
+    masses = [prepared.system.getParticleMass(int(i))._value for i in prepared.region]
+    assert sorted(masses) == pytest.approx([6.0] * 6 + [20.05] * 6, abs=0.1)
+    with pytest.raises(ConfigError, match=r"the limit is 4 fs: .*region\.mass_factor to 2"):
+        prepare(1)
