@@ -7,8 +7,8 @@ import copy
 import numpy as np
 import openmm
 import pytest
+from boxes import solvated, state_of, total_energies
 
-from nnpmm import ligands
 from nnpmm.errors import ConfigError, ForceFieldError
 from nnpmm.integrators import create_respa_integrator, split_time_scales
 from nnpmm.integrators.direct_space import (
@@ -29,10 +29,7 @@ METHODS = {
 @pytest.fixture(scope="module")
 def box():
     """Butane in water: it has 1-4 pairs."""
-    molecule = ligands.molecule_from_smiles("CCCC", seed=1)
-    return ligands.solvate(
-        molecule, ligands.parameterize(molecule), padding=0.6, nonbonded_cutoff=0.8, seed=1
-    )
+    return solvated("CCCC", cutoff=0.8, constrained=True)
 
 
 def with_method(box, method):
@@ -43,14 +40,6 @@ def with_method(box, method):
 
 def nonbonded(system):
     return next(f for f in system.getForces() if isinstance(f, openmm.NonbondedForce))
-
-
-def state_of(system, positions, groups=-1):
-    platform = openmm.Platform.getPlatformByName("Reference")
-    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
-    context.setPositions(positions)
-    state = context.getState(energy=True, forces=True, groups=groups)
-    return state.getPotentialEnergy()._value, state.getForces(asNumpy=True)._value
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -117,18 +106,9 @@ def test_energy_is_kept_with_three_levels(box):
     splitting = split_time_scales(
         system, inner=0.0005, middle=0.001, outer=0.002, short_range=(0.4, 0.55)
     )
-    context = openmm.Context(system, create_respa_integrator(system, splitting))
-    context.setPositions(box.positions)
-    openmm.LocalEnergyMinimizer.minimize(context, 10, 50)
-    context.setVelocitiesToTemperature(200, 3)
-    context.getIntegrator().step(50)
-    energies = []
-    for _ in range(40):
-        context.getIntegrator().step(2)
-        state = context.getState(energy=True)
-        energies.append((state.getPotentialEnergy() + state.getKineticEnergy())._value)
-    kinetic = state.getKineticEnergy()._value
-    assert np.std(energies) < 0.01 * kinetic
+    integrator = create_respa_integrator(system, splitting)
+    energies, kinetic = total_energies(system, integrator, box.positions, 40)
+    assert energies.std() < 0.01 * kinetic
 
 
 @pytest.mark.parametrize(("start", "end"), [(0.0, 0.5), (0.6, 0.5), (0.5, 0.9)])

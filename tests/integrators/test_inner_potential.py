@@ -7,9 +7,10 @@ import itertools
 import numpy as np
 import openmm
 import pytest
+from boxes import solvated, state_of
 from openmm.app import Topology, element
 
-from nnpmm import create_hybrid_system, ligands
+from nnpmm import create_hybrid_system
 from nnpmm.coupling import Mechanical
 from nnpmm.errors import ConfigError, RegionError, SimulationError
 from nnpmm.integrators import fit_inner_potential, split_time_scales
@@ -83,15 +84,7 @@ def one_network():
 @pytest.fixture(scope="module")
 def box():
     """Formamide in water: a flat nitrogen, bonds to hydrogen without constraints."""
-    molecule = ligands.molecule_from_smiles("NC=O", seed=1)
-    return ligands.solvate(
-        molecule,
-        ligands.parameterize(molecule),
-        padding=0.6,
-        nonbonded_cutoff=0.7,
-        seed=1,
-        constrain_hydrogens=False,
-    )
+    return solvated("NC=O")
 
 
 @pytest.fixture(scope="module")
@@ -141,22 +134,14 @@ def relaxed(evaluator, positions):
     return positions
 
 
-def state_of(system, box, groups=-1):
-    platform = openmm.Platform.getPlatformByName("Reference")
-    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
-    context.setPositions(box.positions)
-    state = context.getState(energy=True, forces=True, groups=groups)
-    return state.getPotentialEnergy()._value, state.getForces(asNumpy=True)._value
-
-
 @pytest.mark.parametrize("kind", ["fit", "one network"])
 def test_the_sum_is_the_hybrid_system(box, network, one_network, fit, kind):
     inner = fit if kind == "fit" else one_network
     coupling = Mechanical(time_scales="respa", inner_potential=inner)
     system = hybrid(box, network, coupling)
     splitting = split_time_scales(system, inner=0.0005, outer=0.002)
-    energy, forces = state_of(hybrid(box, network, Mechanical()), box)
-    parts = [state_of(system, box, {group}) for _, group in splitting]
+    energy, forces = state_of(hybrid(box, network, Mechanical()), box.positions)
+    parts = [state_of(system, box.positions, {group}) for _, group in splitting]
     assert sum(part for part, _ in parts) == pytest.approx(energy, abs=1e-3)
     np.testing.assert_allclose(sum(part for _, part in parts), forces, rtol=0, atol=0.02)
     fast = parts[0][1][box.ligand_atoms]

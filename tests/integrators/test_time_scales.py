@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import openmm
 import pytest
+from boxes import solvated, state_of, total_energies
 
-from nnpmm import create_hybrid_system, ligands
+from nnpmm import create_hybrid_system
 from nnpmm.coupling import Mechanical
 from nnpmm.coupling.forces import NEGATED_MM_FORCE_NAME
 from nnpmm.errors import ConfigError, ForceFieldError
@@ -19,15 +20,7 @@ RESPA = Mechanical(time_scales="respa")
 @pytest.fixture(scope="module")
 def box():
     """Methanol in water, without constraints inside methanol, and its network."""
-    molecule = ligands.molecule_from_smiles("CO", seed=1)
-    return ligands.solvate(
-        molecule,
-        ligands.parameterize(molecule),
-        padding=0.6,
-        nonbonded_cutoff=0.7,
-        seed=1,
-        constrain_hydrogens=False,
-    )
+    return solvated("CO")
 
 
 @pytest.fixture(scope="module")
@@ -41,24 +34,16 @@ def hybrid(box, network, coupling=RESPA):
     )
 
 
-def state_of(system, box, groups=-1):
-    platform = openmm.Platform.getPlatformByName("Reference")
-    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
-    context.setPositions(box.positions)
-    state = context.getState(energy=True, forces=True, groups=groups)
-    return state.getPotentialEnergy()._value, state.getForces(asNumpy=True)._value
-
-
 def assert_sum_is(system, splitting, expected, box):
     """The groups of a splitting add up to an energy and forces."""
-    parts = [state_of(system, box, {group}) for _, group in splitting]
+    parts = [state_of(system, box.positions, {group}) for _, group in splitting]
     assert sum(energy for energy, _ in parts) == pytest.approx(expected[0], abs=1e-3)
     np.testing.assert_allclose(sum(forces for _, forces in parts), expected[1], atol=0.02)
 
 
 @pytest.mark.parametrize("middle", [None, 0.001])
 def test_the_sum_over_time_scales_is_the_hybrid_system(box, network, middle):
-    single = state_of(hybrid(box, network, Mechanical()), box)
+    single = state_of(hybrid(box, network, Mechanical()), box.positions)
     system = hybrid(box, network)
     splitting = split_time_scales(system, inner=0.0005, middle=middle, outer=0.002)
     assert [group for _, group in splitting] == ([0, 2] if middle is None else [0, 1, 2])
@@ -67,7 +52,7 @@ def test_the_sum_over_time_scales_is_the_hybrid_system(box, network, middle):
 
 def test_a_wrong_splitting_is_noticed(box, network):
     """Fast terms that nobody takes off again."""
-    single = state_of(hybrid(box, network, Mechanical()), box)
+    single = state_of(hybrid(box, network, Mechanical()), box.positions)
     system = hybrid(box, network)
     names = [force.getName() for force in system.getForces()]
     system.removeForce(names.index(NEGATED_MM_FORCE_NAME))
@@ -81,9 +66,9 @@ def test_fast_forces_hold_the_ligand_together(box, network):
     fast = hybrid(box, network)
     split_time_scales(fast, inner=0.0005, outer=0.002)
     alone = ligands_bonded(box)
-    expected = state_of(alone, box)[1][box.ligand_atoms]
+    expected = state_of(alone, box.positions)[1][box.ligand_atoms]
     np.testing.assert_allclose(
-        state_of(fast, box, {0})[1][box.ligand_atoms], expected, rtol=0, atol=1e-6
+        state_of(fast, box.positions, {0})[1][box.ligand_atoms], expected, rtol=0, atol=1e-6
     )
     assert np.abs(expected).max() > 100
 
@@ -106,19 +91,10 @@ def test_energy_is_kept(box, network):
     """Four inner steps to one outer step, without a thermostat."""
     system = hybrid(box, network)
     splitting = split_time_scales(system, inner=0.0005, outer=0.002)
-    context = openmm.Context(system, create_respa_integrator(system, splitting))
-    context.setPositions(box.positions)
-    openmm.LocalEnergyMinimizer.minimize(context, 10, 50)
-    context.setVelocitiesToTemperature(200, 3)
-    context.getIntegrator().step(50)
-    energies = []
-    for _ in range(50):
-        context.getIntegrator().step(2)
-        state = context.getState(energy=True)
-        energies.append((state.getPotentialEnergy() + state.getKineticEnergy())._value)
-    kinetic = state.getKineticEnergy()._value
-    assert np.std(energies) < 0.01 * kinetic
-    assert abs(np.mean(energies[25:]) - np.mean(energies[:25])) < 0.01 * kinetic
+    integrator = create_respa_integrator(system, splitting)
+    energies, kinetic = total_energies(system, integrator, box.positions, 50)
+    assert energies.std() < 0.01 * kinetic
+    assert abs(energies[25:].mean() - energies[:25].mean()) < 0.01 * kinetic
 
 
 def test_interpolation_has_no_time_scales():
@@ -129,10 +105,7 @@ def test_interpolation_has_no_time_scales():
 
 
 def test_bonds_without_a_term_are_refused(network):
-    molecule = ligands.molecule_from_smiles("CO", seed=1)
-    box = ligands.solvate(
-        molecule, ligands.parameterize(molecule), padding=0.6, nonbonded_cutoff=0.7, seed=1
-    )
+    box = solvated("CO", constrained=True)
     with pytest.raises(ForceFieldError, match="no bond term, so nothing but the network"):
         hybrid(box, network)
     kept = hybrid(box, network, Mechanical(time_scales="respa", constraints="keep"))

@@ -7,9 +7,10 @@ import logging
 import numpy as np
 import openmm
 import pytest
+from boxes import solvated
 from openmm import app, unit
 
-from nnpmm import create_hybrid_system, ligands
+from nnpmm import create_hybrid_system
 from nnpmm.coupling import Mechanical, make_whole, topology_bonds
 from nnpmm.errors import ConfigError, ModelError, RegionError, SimulationError
 from nnpmm.integrators import (
@@ -35,18 +36,6 @@ def springs(positions, numbers, charge):
     return 5.0 * float((away**2).sum()), -10.0 * away
 
 
-def solvated(*, constrained):
-    molecule = ligands.molecule_from_smiles("CO", seed=1)
-    return ligands.solvate(
-        molecule,
-        ligands.parameterize(molecule),
-        padding=0.6,
-        nonbonded_cutoff=0.7,
-        seed=1,
-        constrain_hydrogens=constrained,
-    )
-
-
 @pytest.fixture(scope="module")
 def network():
     return load_model("ANI-1x", members=[0])
@@ -55,13 +44,13 @@ def network():
 @pytest.fixture(scope="module")
 def free():
     """Methanol in water without constraints inside methanol."""
-    return solvated(constrained=False)
+    return solvated("CO", constrained=False)
 
 
 @pytest.fixture(scope="module")
 def kept():
     """The same with constrained bonds to hydrogen."""
-    return solvated(constrained=True)
+    return solvated("CO", constrained=True)
 
 
 def respa_system(box, model, constraints="none"):
