@@ -20,7 +20,7 @@ from rich.table import Table
 from scipy.spatial import cKDTree
 
 from nnpmm.permeation.labels.decoupling import DecouplingSettings, decouple
-from nnpmm.permeation.labels.estimates import GAS_CONSTANT
+from nnpmm.units import GAS_CONSTANT
 from nnpmm.permeation.martini import MartiniSystem, interaction, parse_solute, water
 from nnpmm.permeation.martini.builder import build_water_box
 from nnpmm.permeation.martini.engines import Stage, read_frames

@@ -12,12 +12,10 @@ import argparse
 from typing import NamedTuple
 
 import numpy as np
-import openmm
 from common import write_results
-from respa_stability import FEMTOSECOND, TEMPERATURE, Bench, total_energy
+from respa_stability import FEMTOSECOND, Bench, integrator_of, total_energy
 
 from nnpmm import ligands
-from nnpmm.integrators import create_respa_integrator, split_time_scales
 
 
 class Case(NamedTuple):
@@ -62,18 +60,8 @@ def main() -> None:
 def drift(bench: Bench, case: Case, length: float, seed: int) -> float:
     """Return the slope of the total energy in kJ/mol/ns per degree of freedom."""
     system = bench.system(case.stand_in, case.mass, case.kept)
-    if case.inner == case.outer:
-        integrator: openmm.Integrator = openmm.VerletIntegrator(case.inner * FEMTOSECOND)
-    else:
-        splitting = split_time_scales(
-            system, inner=case.inner * FEMTOSECOND, outer=case.outer * FEMTOSECOND
-        )
-        integrator = create_respa_integrator(system, splitting)
-    platform = openmm.Platform.getPlatformByName("Reference")
-    context = openmm.Context(system, integrator, platform)
-    context.setPositions(bench.positions)
-    openmm.LocalEnergyMinimizer.minimize(context, 1, 1000)
-    context.setVelocitiesToTemperature(2 * TEMPERATURE, seed)  # half of it goes into stretches
+    integrator = integrator_of(system, case.stand_in, case.inner, case.outer)
+    context = bench.start(system, integrator, seed)
     every = round(SAMPLE / (case.outer * FEMTOSECOND))
     energies = []
     for _ in range(round(length / SAMPLE)):

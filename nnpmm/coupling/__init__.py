@@ -2,7 +2,7 @@
 
 from nnpmm.coupling.binding import BoundRegion, bind_region
 from nnpmm.coupling.constraint_lengths import apply_constraint_lengths
-from nnpmm.coupling.forces import NEGATED_MM_FORCE_NAME, REGION_MM_FORCE_NAME
+from nnpmm.coupling.forces import NEGATED_MM_FORCE_NAME, REGION_MM_FORCE_NAME, has_stand_in
 from nnpmm.coupling.interpolation import LAMBDA_NNP, nnp_derivative
 from nnpmm.coupling.mechanical import Mechanical, create_hybrid_system
 from nnpmm.coupling.time_scales import InnerTerms
@@ -21,6 +21,7 @@ __all__ = [
     "apply_constraint_lengths",
     "bind_region",
     "create_hybrid_system",
+    "has_stand_in",
     "make_whole",
     "nnp_derivative",
     "topology_bonds",

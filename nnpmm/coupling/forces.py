@@ -14,6 +14,7 @@ __all__ = [
     "UNTOUCHED",
     "check_forces",
     "find_nonbonded_force",
+    "has_stand_in",
 ]
 
 #: Name of the force that holds the force field's terms inside an interpolated region.
@@ -79,6 +80,12 @@ def find_nonbonded_force(system: openmm.System) -> openmm.NonbondedForce:
             "parameters for every atom"
         )
     return found[0]
+
+
+def has_stand_in(system: openmm.System) -> bool:
+    """Whether something stands in for a network, as with ``Mechanical(time_scales="respa")``."""
+    names = {force.getName() for force in system.getForces()}
+    return NNP_FORCE_NAME in names and bool(names & {NEGATED_MM_FORCE_NAME, INNER_NNP_FORCE_NAME})
 
 
 def _is_region_mm(force: openmm.Force) -> bool:

@@ -92,6 +92,11 @@ class Mechanical:
             )
         if self.inner_potential is not None and self.time_scales != "respa":
             raise ConfigError("found an inner_potential without time_scales='respa'; give both")
+        if not isinstance(self.inner_potential, (InnerTerms, Potential, type(None))):
+            raise ConfigError(
+                f"found a {type(self.inner_potential).__name__} as inner_potential, allowed: None, "
+                "the result of fit_inner_potential, or a model"
+            )
         with_python = (self.interpolate, self.link_atoms, self._inner_network)
         if any(with_python) and self.transport != "python":
             raise ConfigError(

@@ -23,7 +23,7 @@ from openmm import unit
 from scipy.special import logsumexp
 
 from nnpmm.errors import ConfigError, SimulationError
-from nnpmm.units import in_md_units
+from nnpmm.units import GAS_CONSTANT, in_md_units
 
 __all__ = [
     "MIN_BAR_OVERLAP",
@@ -42,8 +42,6 @@ MIN_ZWANZIG_SAMPLES, MIN_ZWANZIG_OVERLAP = 100.0, 0.1
 #: are for others. An off-diagonal element of the overlap matrix of 0.03, the least that Klimovich,
 #: Shirts and Mobley advise (J. Comput. Aided Mol. Des. 2015, 29, 397), is an overlap of 0.06.
 MIN_BAR_SAMPLES, MIN_BAR_OVERLAP = 5.0, 0.06
-
-_GAS_CONSTANT = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(unit.kilojoule_per_mole / unit.kelvin)
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def reweight(
     kelvin = in_md_units(temperature, unit.kelvin)
     if not (np.isfinite(kelvin) and kelvin > 0):
         raise ConfigError(f"found a temperature of {kelvin:g} K, allowed: more than 0 K")
-    kt = _GAS_CONSTANT * kelvin
+    kt = GAS_CONSTANT * kelvin
     series = {0.0: mm_differences} | dict(between or {})
     if between and (nnp_differences is None or not all(0 < value < 1 for value in between)):
         end = "without" if nnp_differences is None else "with"

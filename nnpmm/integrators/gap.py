@@ -20,14 +20,12 @@ from typing import Any
 import numpy as np
 import openmm
 from numpy.typing import NDArray
-from openmm import unit
 
-from nnpmm.coupling import INNER_NNP_FORCE_NAME, NEGATED_MM_FORCE_NAME, NNP_FORCE_NAME
+from nnpmm.coupling import NEGATED_MM_FORCE_NAME, NNP_FORCE_NAME, has_stand_in
 from nnpmm.errors import ConfigError, ModelError, RegionError, SimulationError
+from nnpmm.units import GAS_CONSTANT
 
 __all__ = ["Gap", "GapMeter"]
-
-_GAS_CONSTANT = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(unit.kilojoule_per_mole / unit.kelvin)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +75,7 @@ class GapMeter:
         temperature: float,
     ) -> None:
         self._region, self._timestep = region, timestep
-        self._kt = _GAS_CONSTANT * temperature
+        self._kt = GAS_CONSTANT * temperature
         self._context = _slow_context(system)
         _check_region(system, region)
         masses = np.array([system.getParticleMass(int(i))._value for i in region])
@@ -142,8 +140,7 @@ class GapMeter:
 
 def _slow_context(system: openmm.System) -> openmm.Context:
     """Return a context of the networks and of what is taken off beside them, in double."""
-    names = {force.getName() for force in system.getForces()}
-    if NNP_FORCE_NAME not in names or not names & {NEGATED_MM_FORCE_NAME, INNER_NNP_FORCE_NAME}:
+    if not has_stand_in(system):
         raise ConfigError(
             "found a system without a stand-in for the network, expected one made with "
             'coupling=Mechanical(time_scales="respa")'

@@ -119,7 +119,7 @@ def fit_inner_potential(
         SimulationError: no minimum was found.
     """
     atoms = np.unique(np.asarray(region, dtype=np.int64))
-    numbers = [element.atomic_number for element in region_elements(topology, atoms)]
+    elements = region_elements(topology, atoms)
     rows = {atom: row for row, atom in enumerate(atoms.tolist())}
     pairs = [
         (rows[a.index], rows[b.index])
@@ -133,9 +133,9 @@ def fit_inner_potential(
     if box is not None:
         vectors = np.array(box.value_in_unit(unit.nanometer))
         start = WholeRegion(len(atoms), np.array(pairs))(start, vectors)
-    evaluator = model.bind(numbers, charge=charge)
+    evaluator = model.bind([element.atomic_number for element in elements], charge=charge)
     minimum = _minimum(evaluator, start)
-    masses = np.array([element.mass._value for element in region_elements(topology, atoms)])
+    masses = np.array([element.mass._value for element in elements])
     return _fit(pairs, minimum, network_hessian(evaluator, minimum), masses)
 
 

@@ -20,11 +20,9 @@ from openmm import unit
 
 from nnpmm.errors import ConfigError
 from nnpmm.integrators.splitting import Level, parse_splitting
-from nnpmm.units import in_md_units
+from nnpmm.units import GAS_CONSTANT, in_md_units
 
 __all__ = ["RespaIntegrator", "create_respa_integrator"]
-
-_GAS_CONSTANT = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(unit.kilojoule_per_mole / unit.kelvin)
 
 
 class RespaIntegrator(openmm.CustomIntegrator):
@@ -49,7 +47,7 @@ class RespaIntegrator(openmm.CustomIntegrator):
         self.addPerDofVariable("x1", 0)
         if temperature is not None and friction is not None:
             move = levels[-1].timestep
-            self.addGlobalVariable("kT", _GAS_CONSTANT * temperature)
+            self.addGlobalVariable("kT", GAS_CONSTANT * temperature)
             self.addGlobalVariable("kept", math.exp(-friction * move))
             self.addGlobalVariable("drawn", math.sqrt(-math.expm1(-2 * friction * move)))
         self.addUpdateContextState()
@@ -59,13 +57,13 @@ class RespaIntegrator(openmm.CustomIntegrator):
     def getTemperature(self) -> unit.Quantity:
         """Return the temperature of the heat bath."""
         self._refuse_without_bath()
-        return self.getGlobalVariableByName("kT") / _GAS_CONSTANT * unit.kelvin
+        return self.getGlobalVariableByName("kT") / GAS_CONSTANT * unit.kelvin
 
     def setTemperature(self, temperature: Any) -> None:
         """Set the temperature of the heat bath, K or a Quantity."""
         self._refuse_without_bath()
         kelvin = _positive("temperature", temperature, unit.kelvin)
-        self.setGlobalVariableByName("kT", _GAS_CONSTANT * kelvin)
+        self.setGlobalVariableByName("kT", GAS_CONSTANT * kelvin)
 
     def setStepSize(self, size: Any) -> None:
         """Refuse: what the heat bath draws in a step was computed for the time steps given."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from openmm import unit
 from openmm.app import Topology
 
-from nnpmm.coupling import INNER_NNP_FORCE_NAME, NEGATED_MM_FORCE_NAME
+from nnpmm.coupling import has_stand_in
 from nnpmm.errors import ConfigError
 from nnpmm.integrators import RespaWatchdog, create_respa_integrator, split_time_scales
 from nnpmm.integrators.splitting import parse_splitting
@@ -48,15 +48,14 @@ def check_integrator(system: openmm.System, settings: ProtocolConfig) -> None:
         return
     if settings.ensemble.friction == 0:
         raise ConfigError("ensemble.friction: found 0, respa needs a heat bath: more than 0 1/ps")
-    names = {force.getName() for force in system.getForces()}
-    if not names & {NEGATED_MM_FORCE_NAME, INNER_NNP_FORCE_NAME}:
+    if not has_stand_in(system):
         raise ConfigError(
             "integrator.type: found respa, but nothing stands in for the network between its "
             "evaluations; couple the region with Mechanical(time_scales='respa')"
         )
     check_timestep(system, integrator.inner)
     allowed, reason, _ = hydrogen_limit(system, set())
-    longest = _LONGEST_OUTER[integrator.stand_in][allowed]
+    longest = _LONGEST_OUTER[integrator.stand_in][min(allowed, 0.004)]
     if integrator.outer > longest * (1 + 1e-9):
         raise ConfigError(
             f"integrator.outer: found {integrator.outer * 1000:g} fs, allowed with the stand-in "

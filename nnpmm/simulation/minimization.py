@@ -12,7 +12,7 @@ import openmm
 from numpy.typing import NDArray
 from openmm import unit
 
-from nnpmm.coupling import NNP_FORCE_NAME
+from nnpmm.coupling import INNER_NNP_FORCE_NAME, NNP_FORCE_NAME
 from nnpmm.errors import SimulationError
 from nnpmm.simulation.config import MinimizeConfig
 from nnpmm.simulation.interrupts import StopFlag
@@ -138,7 +138,7 @@ def _with_springs(
     for atom in frozen:
         system.setParticleMass(atom, 0.0)
     for index in reversed(range(system.getNumForces())):
-        if frozen and system.getForce(index).getName() == NNP_FORCE_NAME:
+        if frozen and system.getForce(index).getName() in (NNP_FORCE_NAME, INNER_NNP_FORCE_NAME):
             system.removeForce(index)
     platform = context.getPlatform()
     properties = {

@@ -9,7 +9,7 @@ import openmm
 from numpy.typing import ArrayLike
 from openmm import unit
 
-from nnpmm.coupling.terms import CONNECTIVITY
+from nnpmm.coupling.terms import BONDED, CONNECTIVITY
 from nnpmm.errors import ConfigError
 from nnpmm.units import in_md_units
 
@@ -18,6 +18,9 @@ __all__ = ["check_timestep", "hydrogen_limit"]
 # Below: hydrogen. Repartitioned hydrogens reach 4.1 amu, the lightest heavy atom in use is lithium.
 _HYDROGEN_BELOW = 5.0
 _REPARTITIONED_FROM = 2.9
+# A free hydrogen of 3 amu takes single steps of 2.5 fs (benchmarks/respa_stability.py), so one of
+# four times that mass takes 5 fs.
+_FREE_FROM = 12.0
 
 
 def check_timestep(system: openmm.System, dt: Any, region: ArrayLike = ()) -> None:
@@ -25,8 +28,9 @@ def check_timestep(system: openmm.System, dt: Any, region: ArrayLike = ()) -> No
 
     Limits: 1 fs with free hydrogens, 2 fs with free hydrogens of 2.9 amu or more, 2 fs with every
     bond to hydrogen constrained, 4 fs with constrained hydrogens of 2.9 amu or more (rigid water
-    may keep its masses), 5 fs with no atom below 5 amu in a region whose surroundings are rigid
-    (benchmarks/respa_faithful.py).
+    may keep its masses). 5 fs (benchmarks/respa_faithful.py) where the region's masses are at least
+    so much larger that constrained hydrogens have 5 amu and free atoms 12, and nothing but rigid
+    molecules is around it.
 
     Args:
         system: the hybrid system, or the MM system that it will be made from.
@@ -76,7 +80,8 @@ def hydrogen_limit(system: openmm.System, region: set[int]) -> tuple[float, str,
         atom = int(held[np.argmin(masses[held])])
         reason = f"atom {atom} of {masses[atom]:.3f} amu is a hydrogen at the end of a constraint"
         return 0.002, reason, "set timestep to 2 fs, or hydrogen masses of 3 amu and at most 4 fs"
-    if len(held) == 0 and _has_no_bonded_terms(system):
+    light = (masses > 0) & (masses < _FREE_FROM) & (count == 0)
+    if len(held) == 0 and not light.any() and not _has_bonded_terms(system):
         return 0.005, "no longer time step has been validated", "set timestep to 5 fs"
     return (
         0.004,
@@ -85,10 +90,10 @@ def hydrogen_limit(system: openmm.System, region: set[int]) -> tuple[float, str,
     )
 
 
-def _has_no_bonded_terms(system: openmm.System) -> bool:
-    """Whether the force field moves nothing but rigid molecules; the network's region has none."""
-    return not any(
-        force.getNumBonds()
+def _has_bonded_terms(system: openmm.System) -> bool:
+    """Whether the force field bends or stretches anything; a network's region has no terms."""
+    return any(
+        getattr(force, f"getNum{BONDED[type(force)]}")()
         for force in system.getForces()
-        if type(force) is openmm.HarmonicBondForce and force.getName() != CONNECTIVITY
+        if type(force) in BONDED and force.getName() != CONNECTIVITY
     )

@@ -180,6 +180,8 @@ def test_a_stand_in_needs_time_scales(one_network):
         Mechanical(inner_potential=one_network)
     with pytest.raises(ConfigError, match="network as inner_potential, allowed: 'python'"):
         Mechanical(time_scales="respa", inner_potential=one_network, transport="torch")
+    with pytest.raises(ConfigError, match="found a str as inner_potential, allowed: None"):
+        Mechanical(time_scales="respa", inner_potential="fit")
 
 
 def test_a_region_without_bonds_is_refused():

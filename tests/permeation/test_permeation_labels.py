@@ -16,7 +16,7 @@ from nnpmm.permeation.labels.decoupling import (
     join_states,
     read_dhdl,
 )
-from nnpmm.permeation.labels.estimates import GAS_CONSTANT, KJ_PER_KCAL, decorrelated, estimate
+from nnpmm.permeation.labels.estimates import KJ_PER_KCAL, decorrelated, estimate
 from nnpmm.permeation.labels.linear import LinearEstimate, Samples, relative_free_energies
 from nnpmm.permeation.labels.store import label_linear, read_labels
 from nnpmm.permeation.martini import interaction, parse_solute

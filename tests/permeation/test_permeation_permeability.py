@@ -12,7 +12,7 @@ from nnpmm.cli.permeation import permeation
 from nnpmm.errors import ConfigError, SimulationError
 from nnpmm.permeation.dataset import DatasetSettings, open_dataset
 from nnpmm.permeation.labels.diffusivity import window_diffusivity
-from nnpmm.permeation.labels.estimates import GAS_CONSTANT
+from nnpmm.units import GAS_CONSTANT
 from nnpmm.permeation.labels.umbrella import UmbrellaSettings
 from nnpmm.permeation.permeability import PermeationProfile, permeability
 from nnpmm.permeation.protocol import changed_settings, preset

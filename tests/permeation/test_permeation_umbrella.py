@@ -11,7 +11,7 @@ from nnpmm.permeation.dataset import DatasetSettings, Job
 from nnpmm.permeation.labels import direct
 from nnpmm.permeation.labels import umbrella as module
 from nnpmm.permeation.labels.direct import read_umbrella, run_umbrella
-from nnpmm.permeation.labels.estimates import GAS_CONSTANT, KJ_PER_KCAL, contrast_error
+from nnpmm.permeation.labels.estimates import KJ_PER_KCAL, contrast_error
 from nnpmm.permeation.labels.umbrella import UmbrellaSettings, join_windows, run_windows
 from nnpmm.permeation.martini.engines import Frame, Restraint, StageResult, create_engine
 from nnpmm.permeation.martini.geometry import periodic_center

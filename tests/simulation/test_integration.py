@@ -165,6 +165,32 @@ def test_heavy_kept_hydrogens_allow_longer_steps():
     check_integrator(prepare_system(config).system, config)
 
 
+def test_heavier_regions_do_not_take_longer_outer_steps():
+    config = settings(
+        {"type": "respa", "inner": "2 fs", "outer": "4 fs", "stand_in": "network"},
+        region={"constraints": "keep", "mass_factor": 2},
+        system={"hydrogen_mass": "3 amu"},
+        output={
+            "trajectory_interval": "0.02 ps",
+            "log_interval": "0.02 ps",
+            "checkpoint_interval": "0.02 ps",
+        },
+    )
+    check_integrator(prepare_system(config).system, config)
+
+
+def test_a_run_goes_on(tmp_path):
+    """The log of a run in two parts has the rows of both."""
+    longer = {"minimize": None, "warmup": None, "equilibrate": None}
+    for length, resume in (("0.04 ps", False), ("0.08 ps", True)):
+        stages = longer | {"production": {"length": length}}
+        config = in_folder(settings(stages=stages), tmp_path / "run")
+        result = run(config, progress=False, resume=resume)
+    _, log = read_log(result.log)
+    assert log["time_ps"].tolist() == pytest.approx([0.02, 0.04, 0.06, 0.08])
+    assert np.isfinite(log["potential_energy_kj_mol"]).all()
+
+
 def test_a_system_without_stand_in_is_refused():
     plain = prepare_system(settings({"type": "langevin"}))
     with pytest.raises(ConfigError, match="nothing stands in for the network"):

@@ -37,6 +37,8 @@ def make(hydrogen=1.008, constrained=True, water=False):
         (make(3.0), (0, 1), 2),
         (make(3.0), (0,), 4),
         (make(6.0, water=True), (), 5),
+        (make(6.0, constrained=False, water=True), (), 4),
+        (make(12.1, constrained=False, water=True), (), 5),
     ],
 )
 def test_limit_follows_the_hydrogens(system, region, limit_fs):
@@ -70,18 +72,23 @@ def test_a_run_heeds_the_constraints_that_its_region_keeps(choice, limit_fs, tmp
     assert len(inside) == (4 if choice == "keep" else 0)
 
 
-def test_bonds_of_the_force_field_keep_the_limit():
-    def bonded(name):
+def test_bonded_terms_of_the_force_field_keep_the_limit():
+    def bonded(name, force, add, *parameters):
         system = make(6.0, water=True)
-        bonds = openmm.HarmonicBondForce()
-        bonds.addBond(0, 1, 0.1, 0.0)
-        bonds.setName(name)
-        system.addForce(bonds)
+        getattr(force, add)(*parameters)
+        force.setName(name)
+        system.addForce(force)
         return system
 
-    check_timestep(bonded("region connectivity"), 0.005)
-    with pytest.raises(ConfigError, match="the limit is 4 fs: bonds of the force field"):
-        check_timestep(bonded("bonds"), 0.005)
+    bond = ("addBond", 0, 1, 0.1, 0.0)
+    check_timestep(bonded("region connectivity", openmm.HarmonicBondForce(), *bond), 0.005)
+    angle = ("addAngle", 0, 1, 2, 2.0, 100.0)
+    for system in (
+        bonded("bonds", openmm.HarmonicBondForce(), *bond),
+        bonded("angles", openmm.HarmonicAngleForce(), *angle),
+    ):
+        with pytest.raises(ConfigError, match="the limit is 4 fs: bonds of the force field"):
+            check_timestep(system, 0.005)
 
 
 def test_heavier_regions_run_with_longer_steps():

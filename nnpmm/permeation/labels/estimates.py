@@ -12,7 +12,6 @@ from scipy.special import logsumexp
 from nnpmm.errors import OptionalDependencyError, SimulationError
 
 __all__ = [
-    "GAS_CONSTANT",
     "KJ_PER_KCAL",
     "MbarEstimate",
     "contrast_error",
@@ -20,7 +19,6 @@ __all__ = [
     "estimate",
 ]
 
-GAS_CONSTANT = 0.00831446261815324  # kJ/mol/K
 KJ_PER_KCAL = 4.184
 
 

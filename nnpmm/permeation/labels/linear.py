@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from nnpmm.errors import ConfigError
 from nnpmm.permeation.dataset import Job, read_settings
 from nnpmm.permeation.files import load_arrays
-from nnpmm.permeation.labels.estimates import GAS_CONSTANT, MbarEstimate, decorrelated, estimate
+from nnpmm.permeation.labels.estimates import MbarEstimate, decorrelated, estimate
 from nnpmm.permeation.martini.force_field import MoleculeType, interaction
 from nnpmm.permeation.martini.pair_energy import Channel, solute_epsilons
 from nnpmm.permeation.martini.solute import parse_solute
+from nnpmm.units import GAS_CONSTANT
 
 __all__ = ["LinearEstimate", "Samples", "read_samples", "relative_free_energies"]
 

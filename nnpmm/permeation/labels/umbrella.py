@@ -28,7 +28,6 @@ from nnpmm.permeation.checks import check_heights
 from nnpmm.permeation.files import load_arrays, save_arrays
 from nnpmm.permeation.labels.diffusivity import FEWEST_SAMPLES
 from nnpmm.permeation.labels.estimates import (
-    GAS_CONSTANT,
     contrast_error,
     decorrelated,
     estimate,
@@ -37,6 +36,7 @@ from nnpmm.permeation.martini.engines import Engine, Restraint, read_frames
 from nnpmm.permeation.martini.geometry import solute_height
 from nnpmm.permeation.protocol import ProtocolSettings
 from nnpmm.permeation.runs import RunOutcome, StageProgress, equilibrated_bilayer, run_membrane
+from nnpmm.units import GAS_CONSTANT
 
 __all__ = ["Profile", "UmbrellaSettings", "join_windows", "run_windows"]
 

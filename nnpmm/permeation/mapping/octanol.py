@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 
+from nnpmm.units import GAS_CONSTANT
+
 __all__ = ["BEAD_FREE_ENERGIES", "KJ_PER_LOGP", "atomic_log_p"]
 
 #: RT ln(10) at 298.15 K, kJ/mol.
-KJ_PER_LOGP = 0.00831446261815324 * 298.15 * math.log(10.0)
+KJ_PER_LOGP = GAS_CONSTANT * 298.15 * math.log(10.0)
 
 #: kJ/mol, by thermodynamic integration in the Martini force field: Bereau and Kremer, J. Chem.
 #: Theory Comput. 2015, 11, 2783, as tabulated in their program auto_martini.

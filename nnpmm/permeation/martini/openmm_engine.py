@@ -25,6 +25,7 @@ from nnpmm.permeation.martini.engines import (
 from nnpmm.permeation.martini.geometry import make_whole, periodic_center
 from nnpmm.permeation.martini.openmm_system import FORCE_GROUPS, create_openmm_system
 from nnpmm.permeation.martini.system import Configuration, MartiniSystem
+from nnpmm.units import GAS_CONSTANT
 
 __all__ = ["OpenMMEngine"]
 
@@ -35,7 +36,6 @@ _SECONDS_BETWEEN_SAVES = 60.0
 _MINIMIZER_TOLERANCE = 50.0  # kJ/mol/nm
 _MINIMIZER_STEPS = 1000
 _BAR_NM3 = 0.0602214076  # kJ/mol
-_GAS_CONSTANT = 0.00831446262  # kJ/mol/K
 _PLATFORMS = ("CUDA", "HIP", "OpenCL", "CPU", "Reference")
 
 
@@ -177,7 +177,7 @@ class OpenMMEngine:
         volume = float(np.prod(box))
         enthalpy = potential + kinetic + stage.pressure * volume * _BAR_NM3
         freedoms = 3 * len(positions) - 3
-        temperature = 2.0 * kinetic / (freedoms * _GAS_CONSTANT)
+        temperature = 2.0 * kinetic / (freedoms * GAS_CONSTANT)
         now = record.steps * stage.timestep
         record.frames.append(positions.astype(np.float32))
         record.boxes.append(box)

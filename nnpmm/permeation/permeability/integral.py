@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.errors import ConfigError
+from nnpmm.units import GAS_CONSTANT
 
 __all__ = ["CM2_PER_S", "CM_PER_S", "Permeability", "PermeationProfile", "permeability"]
 
 #: In one nm/ps, and in one nm^2/ps.
 CM_PER_S, CM2_PER_S = 1e5, 1e-2
-_GAS_CONSTANT = 0.00831446261815324  # kJ/mol/K
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class PermeationProfile:
     @property
     def log_resistances(self) -> NDArray[np.float64]:
         """(points,) ln[exp(dG / RT) / D], D in nm^2/ps."""
-        return self.free_energies / (_GAS_CONSTANT * self.temperature) - np.log(self.diffusivities)
+        return self.free_energies / (GAS_CONSTANT * self.temperature) - np.log(self.diffusivities)
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def permeability(profile: PermeationProfile, *, speed_up: float = 1.0) -> Permea
     weights[:-1] += steps * left / total
     weights[1:] += steps * right / total
     log_resistance = np.log(total * (2.0 if profile.is_half else 1.0)) + largest + np.log(speed_up)
-    from_energies = weights @ profile.free_energy_errors / (_GAS_CONSTANT * profile.temperature)
+    from_energies = weights @ profile.free_energy_errors / (GAS_CONSTANT * profile.temperature)
     from_diffusion = np.linalg.norm(weights * profile.diffusivity_errors / profile.diffusivities)
     log_p = np.log(CM_PER_S) - log_resistance
     return Permeability(
