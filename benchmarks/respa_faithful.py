@@ -31,11 +31,12 @@ from respa_settings import (
     create_context,
 )
 
+from nnpmm.units import GAS_CONSTANT
+
 REFERENCES = {"0.25": Setting((0.25,)), "0.5 kept": Setting((0.5,), kept=True)}
 TESTED = {**REFERENCES, **{n: s for n, s in SETTINGS.items() if n != "Verlet 0.2"}}
 EQUILIBRATION = 3.0  # ps
 INTERVAL = 0.03  # ps between frames, about
-GAS_CONSTANT = 8.31446e-3
 UNITS = {
     "temperature of water": "K",
     "temperature of benzene": "K",

@@ -32,6 +32,7 @@ from nnpmm.integrators import (
     split_time_scales,
 )
 from nnpmm.integrators.inner_potential import network_hessian
+from nnpmm.units import GAS_CONSTANT
 
 FEMTOSECOND = 0.001
 INNER = 0.5
@@ -39,7 +40,7 @@ OUTER = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 7.0, 8.0)
 LENGTH = 5.0  # ps
 TEMPERATURE = 300.0
 SEEDS = (5, 6, 7)
-KT = 8.31446e-3 * TEMPERATURE
+KT = GAS_CONSTANT * TEMPERATURE
 LARGEST_ERROR = 0.05
 SPEED_OF_LIGHT = 2.99792458e-5  # cm/fs
 STAND_INS = ("single steps", "force field", "fit", "one network")

@@ -24,6 +24,7 @@ from nnpmm.permeation.martini.builder import build_water_box
 from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.martini.pair_energy import Channel
 from nnpmm.permeation.protocol import preset
+from nnpmm.units import GAS_CONSTANT
 
 KT = GAS_CONSTANT * 300.0
 CHANNELS = (Channel("water", "P4", 0.47), Channel("lipid", "C1", 0.47))

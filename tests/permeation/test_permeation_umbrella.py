@@ -17,6 +17,7 @@ from nnpmm.permeation.martini.engines import Frame, Restraint, StageResult, crea
 from nnpmm.permeation.martini.geometry import periodic_center
 from nnpmm.permeation.protocol import preset
 from nnpmm.permeation.runs import RunOutcome
+from nnpmm.units import GAS_CONSTANT
 
 KT = GAS_CONSTANT * 300.0
 TINY = preset("short", lipids_per_leaflet=16, waters_per_lipid=6, bilayer_relaxation="20 ps")
