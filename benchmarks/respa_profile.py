@@ -1,10 +1,10 @@
 """Where the time of a step with several time steps goes, on OpenMM's CPU platform.
 
-Benzene in water, 2 fs inside and 4 fs outside, constrained bonds kept (the setting "2/4 HMR kept" of
-respa.py): forces of the fast and of the slow force groups, constraints, the operations of a
+Benzene in water, 2 fs inside and 4 fs outside, constrained bonds kept (the setting "2/4 HMR kept"
+of respa.py): forces of the fast and of the slow force groups, constraints, the operations of a
 `CustomIntegrator` on all degrees of freedom, and the whole step; beside it the same box with single
-steps of OpenMM's own Langevin integrator. Operations are timed as the difference between integrators
-with twelve of them and with none. All in turn, medians.
+steps of OpenMM's own Langevin integrator. Operations are timed as the difference between
+integrators with twelve of them and with none. All in turn, medians.
 Prints a table, writes results/respa_profile.json.
 Usage: python benchmarks/respa_profile.py [--rounds 7]
 """

@@ -22,8 +22,8 @@ from nnpmm.simulation.timestep import check_timestep, hydrogen_limit
 __all__ = ["check_integrator", "create_integrator", "create_watchdog"]
 
 # Longest outer step (ps) by what stands in for the network and by the step that hydrogens allow:
-# free, free and heavy (or constrained and light), constrained and heavy. With each of them the energy
-# of benzene stays within 5 % in benchmarks/respa_stability.py.
+# free, free and heavy (or constrained and light), constrained and heavy. With each of them the
+# energy of benzene stays within 5 % in benchmarks/respa_stability.py.
 _LONGEST_OUTER = {
     "force-field": {0.001: 0.002, 0.002: 0.003, 0.004: 0.004},
     "fit": {0.001: 0.002, 0.002: 0.003, 0.004: 0.004},
