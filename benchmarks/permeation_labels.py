@@ -22,7 +22,7 @@ from scipy import stats
 
 from nnpmm.permeation.labels.direct import read_umbrella
 from nnpmm.permeation.labels.estimates import KJ_PER_KCAL
-from nnpmm.permeation.labels.store import read_labels
+from nnpmm.permeation.labels.store import read_label_record, read_labels
 
 
 def octanol(solutes):
@@ -38,7 +38,7 @@ def octanol(solutes):
 def compare(folder, lipid):
     """Figures of one lipid: every direct value beside what the others say, and correlations."""
     labels = read_labels(folder, lipid)
-    record = json.loads((folder / "labels" / f"{lipid}.json").read_text())
+    record = read_label_record(folder, lipid, next(iter(labels)))
     decoupling = {
         name: {
             "direct": record["anchors"][name],

@@ -42,7 +42,7 @@ _DEFAULT_FOLDER = Path("permeation-data")
 def build(
     lipids: Annotated[str, typer.Option(help="Lipids, divided by commas.")] = "DOPC",
     solutes: Annotated[
-        str, typer.Option(help="dimers, trimers:N, a .csv file, or graphs such as C1-P4,C3-N0.")
+        str, typer.Option(help="monomers, dimers, trimers:N, a .csv file, or graphs such as C1-P4.")
     ] = "dimers",
     preset: Annotated[str, typer.Option(help="Protocol: paper (21 ns) or short (6 ns).")] = "short",
     set_: Annotated[

@@ -119,13 +119,10 @@ def linear(
     debug: _Debug = False,
 ) -> None:
     """Compute dG of all solutes of a shape from the runs of some, anchored at direct values."""
-    import json
-
     from nnpmm.permeation.labels.store import label_linear
     from nnpmm.permeation.solutes import list_solutes
 
-    labels = label_linear(output, lipid, list_solutes(solutes))
-    record = json.loads((output / "labels" / f"{lipid}.json").read_text(encoding="utf-8"))
+    labels, record = label_linear(output, lipid, list_solutes(solutes))
     for solute, (difference, error) in record["residuals"].items():
         typer.echo(f"anchor {solute}: direct - predicted {difference:.2f} +- {error:.2f} kcal/mol")
     worst = max(found.error for found in labels)

@@ -19,7 +19,10 @@ _DATA = Path("permeation-data")
 
 
 def train(
-    data: _Data = _DATA,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option("--data", "-d", help="Folder of a data set; may be given more than once."),
+    ] = None,
     network: Annotated[
         str, typer.Option(help="model-l, model-la, dnn (as published) or response.")
     ] = "response",
@@ -51,7 +54,7 @@ def train(
     wanted = {**parse_changes(set_ or []), "split": split, "seed": seed}
     settings = changed_settings(protocol, **wanted)
     _refuse_existing(output / MODEL_FILE, overwrite)
-    samples = _read_samples(data)
+    samples = _read_samples(*(data or [_DATA]))
     torch.set_num_threads(1)  # small networks: more threads are slower, and change the sums
     with count_bar("epochs") as tell:
         result = training.train(samples, architecture, settings, progress=tell)
@@ -97,11 +100,11 @@ def evaluate(
     typer.echo(f"tables and plots in {output}")
 
 
-def _read_samples(data: Path) -> TrainingData:
-    """Return the samples of a data set, and say if some have no label."""
+def _read_samples(*data: Path) -> TrainingData:
+    """Return the samples of data sets, and say if some have no label."""
     from nnpmm.permeation.training_data import load_training_data
 
-    samples, missing = load_training_data(data)
+    samples, missing = load_training_data(*data)
     if missing:
         typer.echo(f"{len(missing)} samples without a label are left out: {missing[0]}, ...")
     return samples

@@ -1,4 +1,4 @@
-"""Lists of solutes: all dimers, random trimers, or the lines of a file."""
+"""Lists of solutes: all monomers or dimers, random trimers, or the lines of a file."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from nnpmm.permeation.martini.tables import NEUTRAL_BEADS
 
 __all__ = ["list_solutes", "trimers"]
 
+_ALLOWED = "monomers, dimers, trimers:N, a .csv file, or graphs"
 _TRIMERS = re.compile(r"^trimers:(\d+)$")
 
 
@@ -41,12 +42,15 @@ def list_solutes(request: str) -> list[str]:
     """Return the solutes that a request names.
 
     Args:
-        request: ``dimers``, ``trimers:50``, a CSV file whose first column (or column ``solute``)
-            holds graphs, or graphs divided by commas, such as ``C1-P4,C3-N0``.
+        request: ``monomers`` or ``dimers`` (all of them), ``trimers:50``, a CSV file whose first
+            column (or column ``solute``) holds graphs, or graphs divided by commas, such as
+            ``C1-P4,C3-N0``.
 
     Raises:
         NnpmmError: the request, a graph or the file is not usable.
     """
+    if request == "monomers":
+        return list(reversed(NEUTRAL_BEADS))
     if request == "dimers":
         return dimers()
     match = _TRIMERS.match(request)
@@ -58,11 +62,9 @@ def list_solutes(request: str) -> list[str]:
         for graph in graphs:
             parse_solute(graph)
     except ForceFieldError as error:
-        raise type(error)(
-            f"solutes {request!r}: {error} (allowed: dimers, trimers:N, a .csv file, or graphs)"
-        ) from None
+        raise type(error)(f"solutes {request!r}: {error} (allowed: {_ALLOWED})") from None
     if not graphs:
-        raise ConfigError(f"found no solutes in {request!r}: dimers, trimers:N, a .csv, or graphs")
+        raise ConfigError(f"found no solutes in {request!r}, allowed: {_ALLOWED}")
     return list(dict.fromkeys(graphs))
 
 

@@ -91,15 +91,41 @@ class TrainingData:
         return found.hexdigest()
 
 
-def load_training_data(folder: Path) -> tuple[TrainingData, list[str]]:
-    """Read the samples of a data set with features and a label.
+def load_training_data(*folders: Path) -> tuple[TrainingData, list[str]]:
+    """Read the samples with features and a label of one or more data sets.
 
     Returns:
         The samples, and ``lipid/solute`` of those with features but no label.
 
     Raises:
         InputFileError: no data set, a damaged file, or no sample with both.
+        ConfigError: data sets of different protocols, or with the same sample.
     """
+    read = [_load_one(folder) for folder in folders]
+    parts = [part for part, _ in read]
+    first = parts[0]
+    for folder, part in zip(folders[1:], parts[1:], strict=True):
+        if part.protocol != first.protocol:
+            raise ConfigError(
+                f"{folders[0]} and {folder} were made by different protocols: train on one of them"
+            )
+    names = [name for part in parts for name in part.names]
+    double = {name for name in names if names.count(name) > 1}
+    if double:
+        raise ConfigError(f"found {min(double)} in two data sets: leave one of them out")
+    data = TrainingData(
+        tuple(lipid for part in parts for lipid in part.lipids),
+        tuple(solute for part in parts for solute in part.solutes),
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.label_errors for part in parts]),
+        first.feature_names,
+        first.protocol,
+    )
+    return data, [name for _, missing in read for name in missing]
+
+
+def _load_one(folder: Path) -> tuple[TrainingData, list[str]]:
     found = load_features(folder)
     labelled = {
         lipid: read_labels(folder, lipid) if (folder / "labels" / f"{lipid}.csv").exists() else {}

@@ -190,6 +190,7 @@ def test_damaged_results_are_named(toy_runs, tmp_path):
 
 def test_lists_of_solutes(tmp_path):
     assert len(list_solutes("dimers")) == 105
+    assert list_solutes("monomers")[::13] == ["C1", "P5"]
     assert list_solutes("trimers:50") == trimers(50) != trimers(50, seed=2)
     assert len(set(trimers(1470))) == 1470
     (tmp_path / "s.csv").write_text("name,solute\na,C1-P4\nb,C1-C1-C1+1-3\n")
@@ -197,7 +198,7 @@ def test_lists_of_solutes(tmp_path):
     assert list_solutes("C1-P4, N0,C1-P4") == ["C1-P4", "N0"]
     with pytest.raises(ConfigError, match="1 to 1470"):
         list_solutes("trimers:9999")
-    with pytest.raises(ForceFieldError, match=r"'dimer'.*allowed: dimers, trimers:N"):
+    with pytest.raises(ForceFieldError, match=r"'dimer'.*allowed: monomers, dimers, trimers:N"):
         list_solutes("dimer")
     with pytest.raises(InputFileError, match="cannot read the list"):
         list_solutes(str(tmp_path / "none.csv"))

@@ -18,7 +18,7 @@ from nnpmm.permeation.labels.decoupling import (
 )
 from nnpmm.permeation.labels.estimates import KJ_PER_KCAL, decorrelated, estimate
 from nnpmm.permeation.labels.linear import LinearEstimate, Samples, relative_free_energies
-from nnpmm.permeation.labels.store import label_linear, read_labels
+from nnpmm.permeation.labels.store import label_linear, read_label_record, read_labels
 from nnpmm.permeation.martini import interaction, parse_solute
 from nnpmm.permeation.martini.builder import build_water_box
 from nnpmm.permeation.martini.gromacs import GromacsEngine
@@ -150,43 +150,70 @@ def test_anchors_tie_down_relative_values():
         anchored_labels(membrane, water, {"N0-N0": Anchor(0.0, 1.0)})
 
 
+def _write_runs(folder, models, simulated, anchors, beads=2):
+    """Write files of runs and direct values of solutes of one shape."""
+    settings = DatasetSettings(
+        protocol=preset("short"), engine="gromacs", lipids=["DOPC"], solutes=simulated
+    )
+    open_dataset(folder, settings)
+    for place, model in models.items():
+        for name in simulated:
+            found = model.samples(name if beads == 2 else f"{name}-{name}")
+            arrays = {"phi": found.phi[:, :beads].astype(np.float32), "inner": found.inner}
+            record = {"channels": [list(c) for c in CHANNELS], "inner_pairs": []}
+            save_arrays(Job(place, name).result(folder), arrays, record)
+        for name in anchors:
+            value = -model.free_energy(name) + 3.0 * (place == "DOPC")
+            path = folder / "labels" / "direct" / place / f"{name}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({"decoupling_kj": value, "error_kj": 0.1}))
+
+
 def test_the_table_of_a_lipid(tmp_path):
     """From files of runs and direct values to labels that are known exactly."""
     inside = GaussianSurroundings(np.random.default_rng(21))
     outside = GaussianSurroundings(np.random.default_rng(22))
     simulated = ["C1-C1", "C5-N0", "C1-P4", "P4-P5"]
-    settings = DatasetSettings(
-        protocol=preset("short"), engine="gromacs", lipids=["DOPC"], solutes=simulated
-    )
-    open_dataset(tmp_path, settings)
 
     def exact(name):
         return (inside.free_energy(name) - outside.free_energy(name)) / KJ_PER_KCAL
 
-    for place, model in (("DOPC", inside), ("water", outside)):
-        for name in simulated:
-            found = model.samples(name)
-            arrays = {"phi": found.phi.astype(np.float32), "inner": found.inner}
-            record = {"channels": [list(c) for c in CHANNELS], "inner_pairs": []}
-            save_arrays(Job(place, name).result(tmp_path), arrays, record)
-        for name in ("C1-C1", "P3-P5"):  # the second one has no runs of its own
-            value = -model.free_energy(name) + 3.0 * (place == "DOPC")
-            record = {"decoupling_kj": value, "error_kj": 0.1}
-            path = tmp_path / "labels" / "direct" / place / f"{name}.json"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(record))
+    # The second anchor has no runs of its own.
+    _write_runs(tmp_path, {"DOPC": inside, "water": outside}, simulated, ["C1-C1", "P3-P5"])
     label_linear(tmp_path, "DOPC", ["N0-N0", "C1-P4"])
     labels = read_labels(tmp_path, "DOPC")
     assert list(labels) == [*simulated, "N0-N0", "P3-P5"]
     for name, (value, error) in labels.items():
         assert abs(value - exact(name) + 3.0 / KJ_PER_KCAL) < 4 * error, name
         assert error < 0.5
-    record = json.loads((tmp_path / "labels" / "DOPC.json").read_text())
+    record = read_label_record(tmp_path, "DOPC", "P1-P1")
     assert record["simulated"] == {"membrane": 4, "water": 4}
     difference, error = record["residuals"]["P3-P5"]
     assert abs(difference) < 4 * error
-    with pytest.raises(InputFileError, match="label linear"):
-        read_labels(tmp_path, "POPC")
+    for read in (read_labels, lambda *where: read_label_record(*where, "C1-C1")):
+        with pytest.raises(InputFileError, match="label linear"):
+            read(tmp_path, "POPC")
+
+
+def test_labels_of_another_shape_stay(tmp_path):
+    models = {place: GaussianSurroundings(np.random.default_rng(23)) for place in ("DOPC", "water")}
+    _write_runs(tmp_path, models, ["C1-C1", "C1-P4"], ["C1-C1"])
+    label_linear(tmp_path, "DOPC", ["C1-C1"])
+    dimers = read_labels(tmp_path, "DOPC")
+    for model in models.values():
+        model.free_energy = lambda name: 1.0
+    _write_runs(tmp_path, models, ["C1", "P4"], ["P4"], beads=1)
+    label_linear(tmp_path, "DOPC", ["N0"])
+    both = read_labels(tmp_path, "DOPC")
+    assert set(both) == {*dimers, "C1", "P4", "N0"}
+    assert {name: both[name] for name in dimers} == dimers
+    assert set(read_label_record(tmp_path, "DOPC", "C3")["anchors"]) == {"P4"}
+    label_linear(tmp_path, "DOPC", ["C1-C1"])
+    again = read_labels(tmp_path, "DOPC")
+    assert again == both
+    (tmp_path / "labels" / "DOPC.json").write_text("[]")
+    with pytest.raises(InputFileError, match="remove what is damaged"):
+        label_linear(tmp_path, "DOPC", ["C1-C1"])
 
 
 def test_dhdl_files(tmp_path):

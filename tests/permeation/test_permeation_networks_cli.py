@@ -1,6 +1,7 @@
 """``nnpmm permeation train`` and ``evaluate``: their files, and one line for every mistake."""
 
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -9,6 +10,7 @@ from network_cases import dimers, response_samples, write_data_set
 
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.permeation import permeation
+from nnpmm.errors import ConfigError
 from nnpmm.permeation.regressor import load_regressor
 from nnpmm.permeation.training_data import load_training_data
 
@@ -35,6 +37,20 @@ def test_samples_with_features_and_a_label(folder):
     np.testing.assert_array_equal(data.features, made.features[2:])
     np.testing.assert_allclose(data.labels, made.labels[2:], rtol=0, atol=1e-4)
     np.testing.assert_array_equal(data.label_errors, 0.05)
+
+
+def test_samples_of_several_data_sets(folder, tmp_path, call):
+    write_data_set(tmp_path / "trimers", response_samples(["C1-C1-P4", "P1-N0-C3"]))
+    both, missing = load_training_data(folder, tmp_path / "trimers")
+    assert both.solutes[-2:] == ("C1-C1-P4", "P1-N0-C3") and len(both.labels) == 40
+    assert list(both.beads[-3:]) == [2, 3, 3] and len(missing) == 2
+    with pytest.raises(ConfigError, match="DOPC/C1-C3 in two data sets"):
+        load_training_data(folder, folder)
+    shutil.copytree(tmp_path / "trimers", tmp_path / "other")
+    settings = tmp_path / "other" / "dataset.json"
+    settings.write_text(settings.read_text().replace('"300.0 K"', '"310.0 K"'))
+    found = call(main, "train", "-d", folder, "-d", tmp_path / "other", "-o", tmp_path / "model")
+    found.assert_one_line_error("different protocols", str(tmp_path / "other"))
 
 
 @pytest.mark.parametrize("network", ["response", "model-la"])
