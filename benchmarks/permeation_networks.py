@@ -34,22 +34,14 @@ from nnpmm.permeation.figures import (
     parity_figure,
 )
 from nnpmm.permeation.files import write_atomically
+from nnpmm.permeation.published import PUBLISHED
 from nnpmm.permeation.recipes import recipe
 from nnpmm.permeation.regressor import MODEL_FILE, load_regressor, save_regressor
 from nnpmm.permeation.training import train
 from nnpmm.permeation.training_data import load_training_data
 
 KINDS = ("dnn", "response", "model-la", "model-l")
-#: Dutta et al., Digital Discovery 2023; MAE and largest error in kcal/mol.
-PUBLISHED = {
-    "model-l": {"test": {"r2": 0.99, "largest": "1.5-1.7"}},
-    "model-la": {
-        "test": {"r2": 0.99, "largest": "1.5-1.7"},
-        "trimers": {"r2": 0.82, "pearson": 0.969, "spearman": 0.967},
-    },
-    "dnn": {"test": {"mae": 0.95}},
-}
-PUBLISHED_6NS = {"model-la": {"trimers": {"r2": 0.76, "mae": 1.68}}}
+PARTS = {"test": 2, "trimers": 3}  # and the number of their beads
 SCORES = ("mae", "rmse", "largest", "r2", "pearson", "spearman")
 
 
@@ -160,7 +152,9 @@ def summary(records):
 
 def print_table(title, part, summaries):
     """One row a network, with published figures below."""
-    table = Table("network", "seeds", title=f"{title}: {part}; mean +- spread over the seeds")
+    table = Table(title=f"{title}: {part}; mean +- spread over the seeds")
+    table.add_column("network", no_wrap=True)
+    table.add_column("seeds")
     for name in (*SCORES, "errors_rms", "errors_within_one", "errors_within_two"):
         table.add_column(name, justify="right")
     for name, (count, found) in summaries.items():
@@ -172,10 +166,10 @@ def print_table(title, part, summaries):
                 for s in [column.header for column in table.columns[2:]]
             ]
             table.add_row(name, str(count), *cells)
-        for label, published in (("published", PUBLISHED), ("published, 6 ns", PUBLISHED_6NS)):
-            row = published.get(name, {}).get(part)
-            if row and title == "random":
-                table.add_row(f"  {label}", "", *[str(row.get(s, "-")) for s in SCORES])
+        for row in PUBLISHED if title == "random" else ():
+            if name in row.networks and row.beads == PARTS[part]:
+                cells = [row.scores.get(score, "-") for score in SCORES]
+                table.add_row(f"  published, {row.nanoseconds} ns", "", *cells)
     Console(width=190).print(table)
 
 
@@ -228,7 +222,7 @@ def study(options, data, trimers, split):
                 records[seed] = measure(variant, folder, data, trimers, split)
         if records:
             found[name] = {"seeds": records, "summary": summary(list(records.values()))}
-    for part in ("test", "trimers"):
+    for part in PARTS:
         rows = {name: (len(r["seeds"]), r["summary"]) for name, r in found.items()}
         if any(part in summaries for _, summaries in rows.values()):
             print_table(split, part, rows)
@@ -246,6 +240,7 @@ def parse_options():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--trimers", type=Path, default=ROOT / "data" / "permeation-trimers")
     parser.add_argument("--work", type=Path, default=ROOT / "permeation-study")
+    parser.add_argument("--lipids", help="divided by commas; of all lipids without it")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, help="a few, to try the script in another --work")
     parser.add_argument("--only", help="names divided by semicolons, such as 'dnn; response'")
@@ -258,6 +253,8 @@ def main():
     options = parse_options()
     torch.set_num_threads(1)
     data, _ = load_training_data(options.folder)
+    if options.lipids:
+        data = data.take(np.flatnonzero(np.isin(data.lipids, options.lipids.split(","))))
     has_trimers = (options.trimers / "labels").exists()
     trimers = load_training_data(options.trimers)[0] if has_trimers else None
     wanted = [s.strip() for s in options.splits.split(";")] if options.splits else splits(data)
@@ -272,7 +269,7 @@ def main():
         "by_lipid": {lipid: data.lipids.count(lipid) for lipid in sorted(set(data.lipids))},
         "trimers": 0 if trimers is None else len(trimers.labels),
         "data_sha256": data.digest(),
-        "published": {"21 ns": PUBLISHED, "6 ns": PUBLISHED_6NS},
+        "published": [row._asdict() for row in PUBLISHED],
         "splits": {split: found for split, found in results.items() if found},
     }
     print(write_results("permeation_networks", record))

@@ -95,7 +95,7 @@ def evaluate(
     _refuse_existing(output / REPORT_FILE, overwrite)
     regressor = load_regressor(model or DEFAULT_MODEL)
     found = evaluation.evaluate(regressor, _read_samples(data))
-    print_reports(reports_by_group(found))
+    print_reports(reports_by_group(found), set(found.data.beads.tolist()))
     write_report(regressor, found, output, read_settings(data).protocol.frame_interval)
     typer.echo(f"tables and plots in {output}")
 

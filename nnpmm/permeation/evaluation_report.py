@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -14,11 +14,14 @@ from rich.table import Table
 from nnpmm.permeation import figures
 from nnpmm.permeation.evaluation import Evaluation, Report, frames_study, polarity
 from nnpmm.permeation.files import write_atomically
+from nnpmm.permeation.published import PUBLISHED
 from nnpmm.permeation.regressor import Regressor
 
 __all__ = ["REPORT_FILE", "predictions_table", "print_reports", "reports_by_group", "write_report"]
 
 REPORT_FILE = "evaluation.json"
+_SCORES = ("mae", "rmse", "largest", "r2", "pearson", "spearman")
+_HEADERS = ("MAE", "RMSE", "largest", "R2", "Pearson", "Spearman")
 _FRAME_COUNTS = (5, 10, 20, 35, 50, 75, 100, 150, 200, 250, 300, 350)
 
 #: Of what samples are grouped by, such as ``lipid``, the report of each group.
@@ -37,19 +40,34 @@ def reports_by_group(found: Evaluation) -> Reports:
     }
 
 
-def print_reports(reports: Reports) -> None:
-    """Print the metrics of all groups as a table."""
+def print_reports(reports: Reports, beads: Collection[int] = ()) -> None:
+    """Print the metrics of all groups, and below what was published of solutes of that size.
+
+    Args:
+        reports: of the groups.
+        beads: numbers of beads of the solutes.
+    """
     table = Table(title="kcal/mol; errors in units of their prediction, 1 if right")
     table.add_column("samples")
-    for name in ("n", "MAE", "RMSE", "largest", "R2", "Pearson", "Spearman", "errors"):
+    for name in ("n", *_HEADERS, "errors"):
         table.add_column(name, justify="right")
     for groups in reports.values():
         for name, report in groups.items():
             m = report.metrics
-            numbers = (m.mae, m.rmse, m.largest, m.r2, m.pearson, m.spearman)
-            cells = ["-" if x is None else f"{x:.3f}" for x in (*numbers, report.calibration.rms)]
+            numbers = (*(getattr(m, score) for score in _SCORES), report.calibration.rms)
+            cells = ["-" if number is None else f"{number:.3f}" for number in numbers]
             table.add_row(name, str(m.samples), *cells)
         table.add_section()
+    Console().print(table)
+    published = [row for row in PUBLISHED if row.beads in beads]
+    if not published:
+        return
+    table = Table(title="published: Dutta et al., Digital Discovery 2023")
+    for name in ("network", "beads", "ns", *_HEADERS):
+        table.add_column(name, justify="left" if name == "network" else "right")
+    for row in published:
+        cells = [row.scores.get(score, "-") for score in _SCORES]
+        table.add_row(", ".join(row.networks), str(row.beads), str(row.nanoseconds), *cells)
     Console().print(table)
 
 

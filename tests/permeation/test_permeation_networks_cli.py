@@ -86,6 +86,7 @@ def test_evaluate_trimers_with_the_default_model(call, tmp_path):
     write_data_set(tmp_path / "set", response_samples(["C1-C1-P4", "P1-N0-C3", "P4-P4-P4"]))
     found = call(main, "evaluate", "-d", tmp_path / "set", "-o", tmp_path / "report")
     assert found.status == 0, found.err
+    assert "0.969" in found.out and "0.95 " not in found.out  # published of trimers, not of dimers
     record = json.loads((tmp_path / "report" / "evaluation.json").read_text())
     assert set(record["part"]) == {"new"} and set(record["polarity"]) == {"CP", "CNP", "P"}
 
