@@ -34,6 +34,7 @@ from nnpmm.permeation.figures import (
     parity_figure,
 )
 from nnpmm.permeation.files import write_atomically
+from nnpmm.permeation.martini.tables import NEUTRAL_BEADS
 from nnpmm.permeation.published import PUBLISHED
 from nnpmm.permeation.recipes import recipe
 from nnpmm.permeation.regressor import MODEL_FILE, load_regressor, save_regressor
@@ -117,11 +118,25 @@ def scores(report):
     return report.metrics.model_dump() | {f"errors_{name}": value for name, value in errors}
 
 
+def bias_by_bead(found):
+    """Mean difference of prediction and label of the dimers with each bead, kcal/mol."""
+    differences = found.predicted - found.data.labels
+    solutes = [solute.split("-") for solute in found.data.solutes]
+    return {
+        bead: float(
+            np.mean([d for d, beads in zip(differences, solutes, strict=True) if bead in beads])
+        )
+        for bead in sorted({bead for beads in solutes for bead in beads})
+    }
+
+
 def measure(variant, folder, data, trimers, split):
     """What one trained network gets right and wrong."""
     model = load_regressor(folder)
-    found = evaluate(model, variant.samples(data)).by_part()
+    everything = evaluate(model, variant.samples(data))
+    found = everything.by_part()
     record = {part: scores(of_part.report()) for part, of_part in found.items()}
+    record["bias_by_bead"] = bias_by_bead(everything)
     record["cpu_seconds"] = json.loads((folder / "training.json").read_text())["cpu_seconds"]
     if split == "random":
         counts = [n for n in (5, 10, 20, 35, 50, 75) if n < data.features.shape[1]]
@@ -170,6 +185,18 @@ def print_table(title, part, summaries):
             if name in row.networks and row.beads == PARTS[part]:
                 cells = [row.scores.get(score, "-") for score in SCORES]
                 table.add_row(f"  published, {row.nanoseconds} ns", "", *cells)
+    Console(width=190).print(table)
+
+
+def print_biases(found):
+    """One row a network: differences by bead, mean over the seeds."""
+    table = Table(title="mean difference of the dimers with a bead, kcal/mol")
+    for name in ("network", *NEUTRAL_BEADS):
+        table.add_column(name, no_wrap=True)
+    for name in [name for name in KINDS if name in found]:
+        rows = [record["bias_by_bead"] for record in found[name]["seeds"].values()]
+        means = [np.mean([row[bead] for row in rows]) for bead in NEUTRAL_BEADS]
+        table.add_row(name, *[f"{mean:+.2f}" for mean in means])
     Console(width=190).print(table)
 
 
@@ -222,6 +249,8 @@ def study(options, data, trimers, split):
                 records[seed] = measure(variant, folder, data, trimers, split)
         if records:
             found[name] = {"seeds": records, "summary": summary(list(records.values()))}
+    if split == "random":
+        print_biases(found)
     for part in PARTS:
         rows = {name: (len(r["seeds"]), r["summary"]) for name, r in found.items()}
         if any(part in summaries for _, summaries in rows.values()):
