@@ -1,6 +1,7 @@
-"""Describes a data set: dG by lipid, traces of features, errors of labels, and what it cost.
+"""Describes data sets: dG by lipid, traces of features, errors of labels, and what they cost.
 
-Run: python benchmarks/permeation_dataset.py data/permeation [--polar P4-P5] [--apolar C1-C1]
+Run: python benchmarks/permeation_dataset.py data/permeation data/permeation-trimers
+Traces are of two solutes of the first one: --polar P4-P5 --apolar C1-C1.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def draw_labels(labels):
     values.boxplot([c[0] for c in columns], tick_labels=list(labels))
     errors.boxplot([c[1] for c in columns], tick_labels=list(labels))
     values.axhline(0.0, color="0.7", linewidth=0.8, zorder=0)
-    values.set(ylabel="water to midplane / kcal/mol", title="dG of all dimers")
+    values.set(ylabel="water to midplane / kcal/mol", title="dG of all solutes")
     errors.set(ylabel="standard deviation / kcal/mol", title="errors of the labels")
     errors.set_ylim(bottom=0.0)
     path = IMAGES / "permeation_labels_by_lipid.png"
@@ -72,22 +73,16 @@ def draw_traces(features, settings, chosen, lipid):
     return path
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--polar", default="P4-P5")
-    parser.add_argument("--apolar", default="C1-C1")
-    parser.add_argument("--lipid", default="DOPC")
-    options = parser.parse_args()
-    places, _ = dataset_status(options.folder)
-    table = Table("place", "done", "failed", "retried", "ns", "core hours", title="Runs")
+def describe(folder):
+    """Print and return runs, labels and cost of a data set."""
+    places, _ = dataset_status(folder)
+    table = Table("place", "done", "failed", "retried", "ns", "core hours", title=folder.name)
     for p in places:
         counts = map(str, (p.done, p.failed, p.retried))
         table.add_row(p.place, *counts, f"{p.simulated_ns:.0f}", f"{p.core_hours:.2f}")
     Console().print(table)
-    labels = labels_by_lipid(options.folder)
     summary = {}
-    for lipid, rows in labels.items():
+    for lipid, rows in labels_by_lipid(folder).items():
         values, errors = np.array(list(rows.values())).T
         summary[lipid] = {
             "count": len(rows),
@@ -95,13 +90,29 @@ def main():
             "error_kcal": dict(zip(("lowest", "median", "highest"), spread(errors), strict=True)),
         }
         print(lipid, summary[lipid])
-    direct = direct_cost(options.folder)
+    direct = direct_cost(folder)
     print("direct calculations:", direct)
+    return {"runs": [vars(p) for p in places], "labels": summary, "direct": direct}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--polar", default="P4-P5")
+    parser.add_argument("--apolar", default="C1-C1")
+    parser.add_argument("--lipid", default="DOPC")
+    options = parser.parse_args()
+    first = options.folders[0]
+    results = {folder.name: describe(folder) for folder in options.folders}
+    labels = {
+        lipid if folder == first else f"{lipid},\n{folder.name.rpartition('-')[2]}": rows
+        for folder in options.folders
+        for lipid, rows in labels_by_lipid(folder).items()
+    }
     if labels:
         print(draw_labels(labels))
-    features, settings = load_features(options.folder), read_settings(options.folder)
+    features, settings = load_features(first), read_settings(first)
     print(draw_traces(features, settings, (options.apolar, options.polar), options.lipid))
-    results = {"runs": [vars(p) for p in places], "labels": summary, "direct": direct}
     print(write_results("permeation_dataset", results))
 
 

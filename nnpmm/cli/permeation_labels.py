@@ -125,6 +125,8 @@ def linear(
     labels, record = label_linear(output, lipid, list_solutes(solutes))
     for solute, (difference, error) in record["residuals"].items():
         typer.echo(f"anchor {solute}: direct - predicted {difference:.2f} +- {error:.2f} kcal/mol")
+    if record["error_scale"] > 1:
+        typer.echo(f"anchors scatter: their errors are taken {record['error_scale']:.2f} times")
     worst = max(found.error for found in labels)
     typer.echo(
         f"{len(labels)} labels in {output / 'labels' / f'{lipid}.csv'}, largest error "

@@ -9,7 +9,12 @@ from martini_cases import needs_gmx
 from nnpmm.errors import ConfigError, InputFileError
 from nnpmm.permeation.dataset import DatasetSettings, Job, open_dataset
 from nnpmm.permeation.files import save_arrays
-from nnpmm.permeation.labels.anchored import Anchor, anchor_residuals, anchored_labels
+from nnpmm.permeation.labels.anchored import (
+    Anchor,
+    anchor_residuals,
+    anchored_labels,
+    error_scale,
+)
 from nnpmm.permeation.labels.decoupling import (
     DecouplingSettings,
     decouple,
@@ -115,6 +120,16 @@ def test_harmonic_states():
     assert found.errors[0, 1:].max() < 0.03
 
 
+def test_states_in_any_order():
+    """The first and the second do not overlap, except through the others."""
+    rng = np.random.default_rng(7)
+    centers = np.array([0.0, 12.0, 3.0, 6.0, 9.0])
+    x = np.concatenate([rng.normal(center, 1.0, 300) for center in centers])
+    found = estimate(0.5 * (x - centers[:, None]) ** 2 + centers[:, None], np.full(5, 300))
+    assert np.all(np.abs(found.differences[0] - centers)[1:] < 4 * found.errors[0, 1:])
+    assert found.errors[0, 1] < 0.5
+
+
 def test_correlated_series_are_thinned():
     rng = np.random.default_rng(6)
     white = rng.normal(size=2000)
@@ -144,6 +159,12 @@ def test_anchors_tie_down_relative_values():
     assert second.difference == pytest.approx(0.5) and first.difference == pytest.approx(-0.5)
     both = {label.solute: label for label in anchored_labels(membrane, water, anchors)}
     assert both["C1-C1"].free_energy == pytest.approx(-4.0 + 0.5 * 0.2)  # weights 4 to 1
+    # Half a kcal/mol apart with errors of 0.1 and 0.2: chi^2 = 1 + 4.
+    assert error_scale(membrane, water, anchors) == pytest.approx(np.sqrt(5.0))
+    wide = {name: Anchor(a.free_energy, a.error * np.sqrt(5.0)) for name, a in anchors.items()}
+    assert error_scale(membrane, water, wide) == pytest.approx(1.0)
+    for label in anchored_labels(membrane, water, wide):
+        assert label.error == pytest.approx(both[label.solute].error)
     with pytest.raises(ConfigError, match="need at least one"):
         anchored_labels(membrane, water, {})
     with pytest.raises(ConfigError, match="found the anchors N0-N0"):

@@ -6,6 +6,8 @@ With relative free energies r of every solute in membrane minus water, and direc
 
 The error adds those of the anchors, sum w_a^2 s_a^2, and the one of r(k) - sum w_a r(a). An anchor
 that disagrees shows in its residual, its direct value minus what the other anchors predict for it.
+Where anchors disagree by more than their errors say, these are multiplied by the scale factor of
+the Particle Data Group, S = sqrt(chi^2 / (n - 1)) if above 1 (Workman et al., PTEP 2022, 083C01).
 """
 
 from __future__ import annotations
@@ -19,7 +21,14 @@ from nnpmm.errors import ConfigError
 from nnpmm.permeation.labels.estimates import KJ_PER_KCAL, contrast_error
 from nnpmm.permeation.labels.linear import LinearEstimate
 
-__all__ = ["Anchor", "Label", "Residual", "anchor_residuals", "anchored_labels"]
+__all__ = [
+    "Anchor",
+    "Label",
+    "Residual",
+    "anchor_residuals",
+    "anchored_labels",
+    "error_scale",
+]
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,8 @@ def anchored_labels(
             f"found the anchors {', '.join(anchors) or 'none'}, need at least one of the solutes "
             "with relative free energies; run nnpmm permeation label decouple"
         )
+    scale = error_scale(membrane, water, anchors)
+    anchors = {name: Anchor(a.free_energy, scale * a.error) for name, a in anchors.items()}
     labels = []
     for name in names:
         value, variance = _predict(membrane, water, anchors, name)
@@ -84,6 +95,23 @@ def anchored_labels(
         )
         labels.append(Label(name, value, float(np.sqrt(variance)), samples))
     return labels
+
+
+def error_scale(
+    membrane: LinearEstimate, water: LinearEstimate, anchors: Mapping[str, Anchor]
+) -> float:
+    """Return the factor, at least 1, by which errors of anchors are too small for their scatter."""
+    if len(anchors) < 2:
+        return 1.0
+    direct = np.array([anchor.free_energy for anchor in anchors.values()])
+    errors = np.array([anchor.error for anchor in anchors.values()])
+    relative = np.zeros(len(anchors))
+    for sign, estimate in ((1.0, membrane), (-1.0, water)):
+        states = [estimate.solutes.index(name) for name in anchors]
+        relative += sign * estimate.differences[states[0], states] / KJ_PER_KCAL
+    offsets = direct - relative
+    mean = np.average(offsets, weights=errors**-2)
+    return max(1.0, float(np.sqrt(np.sum(((offsets - mean) / errors) ** 2) / (len(anchors) - 1))))
 
 
 def anchor_residuals(

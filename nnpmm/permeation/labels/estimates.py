@@ -69,14 +69,18 @@ def estimate(reduced: NDArray[np.float64], counts: NDArray[np.int64]) -> MbarEst
     except (pymbar.utils.ParameterError, np.linalg.LinAlgError, ValueError) as error:
         raise SimulationError(f"MBAR found no free energies: {error}") from error
     return MbarEstimate(
-        np.asarray(found["Delta_f"]), np.asarray(found["dDelta_f"]), effective, float(overlap)
+        np.asarray(found["Delta_f"]),
+        np.asarray(found["dDelta_f"]),
+        effective,
+        float(np.real(overlap)),
     )
 
 
 def _first_guess(reduced: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return f of all states from the solution for those with samples, which is found faster."""
     sampled = counts > 0
-    mbar = _pymbar().MBAR(reduced[sampled], counts[sampled], initialize="BAR")
+    # Not from BAR of one state and the next: in a list of solutes these need not overlap.
+    mbar = _pymbar().MBAR(reduced[sampled], counts[sampled])
     weights = np.log(counts[sampled]) + mbar.f_k
     mixture = logsumexp(weights[:, None] - reduced[sampled], axis=0)
     found = -logsumexp(-reduced - mixture, axis=1)

@@ -21,7 +21,12 @@ from nnpmm._version import __version__
 from nnpmm.errors import InputFileError
 from nnpmm.permeation.dataset import WATER, read_settings
 from nnpmm.permeation.files import write_atomically
-from nnpmm.permeation.labels.anchored import Label, anchor_residuals, anchored_labels
+from nnpmm.permeation.labels.anchored import (
+    Label,
+    anchor_residuals,
+    anchored_labels,
+    error_scale,
+)
 from nnpmm.permeation.labels.direct import read_anchors
 from nnpmm.permeation.labels.linear import read_samples, relative_free_energies
 from nnpmm.permeation.martini.solute import parse_solute
@@ -60,6 +65,7 @@ def label_linear(
     record = {
         "simulated": {"membrane": membrane.simulated, "water": water.simulated},
         "overlap": {"membrane": membrane.overlap, "water": water.overlap},
+        "error_scale": error_scale(membrane, water, anchors),
         "anchors": {name: [a.free_energy, a.error] for name, a in anchors.items()},
         "residuals": {
             r.solute: [r.difference, r.error] for r in anchor_residuals(membrane, water, anchors)
