@@ -121,6 +121,8 @@ def draw(folder, found):
         row[2].set(xlabel="height / nm", ylabel="free energy / kcal/mol", title="profiles")
         if results["umbrella"]:
             row[2].legend()
+        else:
+            row[2].set_axis_off()
     path = IMAGES / "permeation_labels.png"
     figure.savefig(path, dpi=110)
     return path
