@@ -233,8 +233,12 @@ def test_labels_of_another_shape_stay(tmp_path):
     again = read_labels(tmp_path, "DOPC")
     assert again == both
     (tmp_path / "labels" / "DOPC.json").write_text("[]")
+    (tmp_path / "labels" / "direct" / "DOPC" / "C1-C1.json").write_text(
+        json.dumps({"decoupling_kj": 9.0, "error_kj": 0.1})
+    )
     with pytest.raises(InputFileError, match="remove what is damaged"):
         label_linear(tmp_path, "DOPC", ["C1-C1"])
+    assert read_labels(tmp_path, "DOPC") == both  # neither of the two files is written
 
 
 def test_dhdl_files(tmp_path):

@@ -71,8 +71,8 @@ def label_linear(
             r.solute: [r.difference, r.error] for r in anchor_residuals(membrane, water, anchors)
         },
     }
-    _write_table(folder, lipid, labels)
     shapes = _read_shapes(folder, lipid) | {_shape(targets[0]): record}
+    _write_table(folder, lipid, labels)
     text = {
         "quantity": "G(midplane) - G(water), kcal/mol",
         "temperature_k": temperature,
