@@ -53,9 +53,9 @@ def build(
     output: _Folder = _DEFAULT_FOLDER,
     scratch: Annotated[Path | None, typer.Option(help="Folder for trajectories.")] = None,
     cluster: Annotated[str, typer.Option(help="local, serial, or a YAML file.")] = "local",
-    workers: Annotated[int, typer.Option(help="Jobs at a time.")] = 1,
-    threads: Annotated[int, typer.Option(help="Threads of the engine in each job.")] = 1,
-    seed: Annotated[int, typer.Option(help="All seeds are derived from it.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Jobs at a time.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the engine in each job.")] = 1,
+    seed: Annotated[int, typer.Option(min=1, help="All seeds are derived from it.")] = 1,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try jobs again that were given up.")
     ] = False,
@@ -88,6 +88,8 @@ def build(
         )
     counts = f"{result.already} were there, {len(result.failed)} failed"
     typer.echo(f"{result.done} jobs done now, {counts}")
+    if result.given_up:
+        typer.echo(f"{result.given_up} were given up before; see dataset status and --retry-failed")
     require_some(result)
 
 

@@ -38,12 +38,12 @@ def decouple(
     from nnpmm.cli.progress import stage_bar
     from nnpmm.permeation.dataset import WATER, Job, read_settings
     from nnpmm.permeation.labels.decoupling import DecouplingSettings
-    from nnpmm.permeation.labels.direct import read_anchors, run_direct
+    from nnpmm.permeation.labels.direct import kept_from_before, read_anchors, run_direct
     from nnpmm.permeation.martini import lipid as known_lipid
     from nnpmm.permeation.protocol import changed_settings, parse_changes
     from nnpmm.permeation.solutes import list_solutes
 
-    settings, work = read_settings(output), (scratch or output / "scratch").resolve()
+    settings, work = read_settings(output), (scratch or output / "scratch-labels").resolve()
     base = DecouplingSettings(temperature=settings.protocol.temperature)
     lengths = changed_settings(base, **parse_changes(set_ or []))
     known_lipid(lipid)
@@ -64,6 +64,8 @@ def decouple(
                 f"{job.name}: decoupling {record['decoupling_kj']:.2f} +- "
                 f"{record['error_kj']:.2f} kJ/mol, overlap {record['overlap']:.2f}"
             )
+            path = output / "labels" / "direct" / place / f"{solute}.json"
+            _tell_kept(kept_from_before(record, lengths), path)
         found = read_anchors(output, lipid, solute)[solute]
         typer.echo(f"{lipid} {solute}: dG {found.free_energy:.2f} +- {found.error:.2f} kcal/mol")
 
@@ -82,13 +84,13 @@ def umbrella(
     """Compute the free-energy profile of single solutes across a bilayer, with a plot."""
     from nnpmm.cli.progress import stage_bar
     from nnpmm.permeation.dataset import Job, read_settings
-    from nnpmm.permeation.labels.direct import run_umbrella
+    from nnpmm.permeation.labels.direct import kept_from_before, run_umbrella
     from nnpmm.permeation.labels.umbrella import UmbrellaSettings
     from nnpmm.permeation.martini import lipid as known_lipid
     from nnpmm.permeation.protocol import changed_settings, parse_changes
     from nnpmm.permeation.solutes import list_solutes
 
-    settings, work = read_settings(output), (scratch or output / "scratch").resolve()
+    settings, work = read_settings(output), (scratch or output / "scratch-labels").resolve()
     windows = changed_settings(UmbrellaSettings(), **parse_changes(set_ or []))
     known_lipid(lipid)
     for solute in list_solutes(solutes):
@@ -104,11 +106,18 @@ def umbrella(
                 threads=threads,
                 progress=tell,
             )
+        results = output / "labels" / "umbrella" / lipid
         typer.echo(
             f"{lipid} {solute}: dG {record['dg_kcal']:.2f} +- {record['error_kcal']:.2f} kcal/mol, "
-            f"overlap {record['overlap']:.2f}; profile and plot in "
-            f"{output / 'labels' / 'umbrella' / lipid}"
+            f"overlap {record['overlap']:.2f}; profile and plot in {results}"
         )
+        _tell_kept(kept_from_before(record, windows), results / f"{solute}.json")
+
+
+def _tell_kept(other: str, path: Path) -> None:
+    """Say that a result was there before, if it was made with other settings."""
+    if other:
+        typer.echo(f"  it was there already, with {other}; delete {path} to make it again")
 
 
 @label.command()

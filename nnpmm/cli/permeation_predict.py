@@ -30,9 +30,9 @@ _Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of results
 _Engine = Annotated[str, typer.Option(help="auto, gromacs or openmm.")]
 _Scratch = Annotated[Path | None, typer.Option(help="Folder for trajectories.")]
 _Cluster = Annotated[str, typer.Option(help="local, serial, or a YAML file.")]
-_Workers = Annotated[int, typer.Option(help="Runs at a time.")]
-_Threads = Annotated[int, typer.Option(help="Threads of the engine in each run.")]
-_Seed = Annotated[int, typer.Option(help="All seeds are derived from it.")]
+_Workers = Annotated[int, typer.Option(min=1, help="Runs at a time.")]
+_Threads = Annotated[int, typer.Option(min=1, help="Threads of the engine in each run.")]
+_Seed = Annotated[int, typer.Option(min=1, help="All seeds are derived from it.")]
 _Retry = Annotated[bool, typer.Option("--retry-failed", help="Try runs again that were given up.")]
 _Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -108,7 +108,7 @@ def _from_runs(
     from nnpmm.errors import ConfigError
     from nnpmm.permeation.martini import lipid as known_lipid
     from nnpmm.permeation.prediction.applicability import check_solute
-    from nnpmm.permeation.prediction.predictor import predict_features
+    from nnpmm.permeation.prediction.predictor import model_protocol, predict_features
     from nnpmm.permeation.prediction.trajectories import trajectory_features
 
     if len(molecules) > 1:
@@ -117,7 +117,8 @@ def _from_runs(
     verdict = check_solute(model.card, molecules[0].graph, lipid)
     features = None
     if not verdict.refusals:
-        features = trajectory_features(molecules[0].graph, lipid, *folders)
+        protocol = model_protocol(model)
+        features = trajectory_features(molecules[0].graph, lipid, *folders, protocol)
     return predict_features(molecules[0], lipid, model, features, verdict)
 
 

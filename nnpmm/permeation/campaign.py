@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import logging
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from nnpmm.errors import ConfigError, OptionalDependencyError, SimulationError
+from nnpmm.errors import OptionalDependencyError, SimulationError
 from nnpmm.permeation.clusters import ClusterSettings, create_cluster
-from nnpmm.permeation.dataset import WATER, DatasetSettings, Job, open_dataset
+from nnpmm.permeation.dataset import WATER, DatasetSettings, Job, open_dataset, require_buildable
+from nnpmm.permeation.files import locked
 from nnpmm.permeation.jobs import JobReport, prepare_bilayer, run_job
 from nnpmm.permeation.martini.engines import create_engine
 
@@ -27,9 +26,10 @@ ReportCallback = Callable[[JobReport, int, int], None]
 
 @dataclass(frozen=True)
 class CampaignResult:
-    """How many jobs were there already, were done now, and failed (their reports)."""
+    """How many jobs were there already, were given up before, were done now, and failed."""
 
     already: int
+    given_up: int
     done: int
     failed: tuple[JobReport, ...]
 
@@ -56,19 +56,22 @@ def build_dataset(
         report: is told of every job that ends.
 
     Raises:
-        ConfigError: another campaign works on this folder, or the data set there was made with
-            other settings.
+        ConfigError: another campaign works on this folder, the data set there was made with
+            other settings, or its boxes are too small.
+        ForceFieldError: an unknown lipid.
         OptionalDependencyError: dask, or the engine asked for, is not installed.
     """
     cluster = cluster or ClusterSettings()
     if cluster.kind != "slurm":  # whose nodes may have what this machine lacks
         create_engine(wanted.engine)
-    settings = open_dataset(folder, wanted)
+    require_buildable(wanted)
     folder = folder.resolve()  # workers may stand elsewhere
-    with _locked(folder):
+    with locked(folder / ".lock", f"{folder}: another build works on this data set"):
+        settings = open_dataset(folder, wanted)
         jobs = [job for job in _shuffled_jobs(settings) if not job.result(folder).exists()]
         already = sum(1 for _ in settings.jobs()) - len(jobs)
         todo = [job for job in jobs if retry_failed or not job.failure(folder).exists()]
+        given_up = len(jobs) - len(todo)
         work = _scratch(folder, scratch)
         # What a killed campaign left is worthless: its jobs begin anew.
         shutil.rmtree(work, ignore_errors=True)
@@ -82,7 +85,7 @@ def build_dataset(
         finally:
             shutil.rmtree(work, ignore_errors=True)
     failed = tuple(r for r in reports if not r.done)
-    return CampaignResult(already, len(reports) - len(failed), failed)
+    return CampaignResult(already, given_up, len(reports) - len(failed), failed)
 
 
 def _shuffled_jobs(settings: DatasetSettings) -> list[Job]:
@@ -96,20 +99,6 @@ def _scratch(folder: Path, scratch: Path | None) -> Path:
         return folder / "scratch"
     digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]
     return scratch.resolve() / f"dataset-{digest}"
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the data set's lock, which the system frees even if the process is killed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigError(
-                f"{folder}: another build works on this data set; wait for it or stop it"
-            ) from None
-        yield
 
 
 def _run_serially(

@@ -1,4 +1,4 @@
-"""Tells a good run from one that leaked, froze out of the membrane's range, or blew up."""
+"""Tells a good run from one that leaked, fell apart, or blew up."""
 
 from __future__ import annotations
 

@@ -39,6 +39,7 @@ __all__ = [
     "load_features",
     "open_dataset",
     "read_settings",
+    "require_buildable",
 ]
 
 #: The place of jobs in a box of water, beside the lipids.
@@ -66,6 +67,18 @@ class Job:
         """Return the file that says why the job was given up."""
         return folder / "failed" / self.place / f"{self.solute}.json"
 
+    def reason(self, folder: Path) -> str:
+        """Return why the job was given up, in the last attempt.
+
+        Raises:
+            InputFileError: the file that says so is damaged.
+        """
+        path = self.failure(folder)
+        try:
+            return str(json.loads(path.read_text(encoding="utf-8"))["attempts"][-1])
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise InputFileError(f"{path}: cannot be read ({error}); delete it") from error
+
     def seed(self, campaign_seed: int, attempt: int) -> int:
         """Return a seed of its own for every job and attempt, 1 to 2^31 - 1."""
         digest = hashlib.sha256(f"{campaign_seed} {self.name} {attempt}".encode()).digest()
@@ -90,6 +103,21 @@ class DatasetSettings(Section):
                 yield Job(lipid, solute)
 
 
+def require_buildable(wanted: DatasetSettings) -> None:
+    """Refuse now what no job could build.
+
+    Raises:
+        ConfigError: the protocol's boxes are too small.
+        ForceFieldError: an unknown lipid.
+    """
+    protocol = wanted.protocol
+    build_water_box(None, edge=protocol.water_box)
+    for name in wanted.lipids:
+        build_bilayer(
+            {name: protocol.lipids_per_leaflet}, waters_per_lipid=protocol.waters_per_lipid
+        )
+
+
 def open_dataset(folder: Path, wanted: DatasetSettings) -> DatasetSettings:
     """Begin a data set, or add lipids and solutes to the one that is there.
 
@@ -97,16 +125,8 @@ def open_dataset(folder: Path, wanted: DatasetSettings) -> DatasetSettings:
         The settings of the whole data set, which are written to its folder.
 
     Raises:
-        ConfigError: the data set there has another protocol, engine or seed, or the protocol's
-            boxes are too small.
-        ForceFieldError: an unknown lipid.
+        ConfigError: the data set there has another protocol, engine or seed.
     """
-    protocol = wanted.protocol
-    build_water_box(None, edge=protocol.water_box)
-    for name in wanted.lipids:  # to refuse now what no job could build
-        build_bilayer(
-            {name: protocol.lipids_per_leaflet}, waters_per_lipid=protocol.waters_per_lipid
-        )
     if (folder / _SETTINGS).exists():
         there = read_settings(folder)
         for key in ("protocol", "engine", "seed"):

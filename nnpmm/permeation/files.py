@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +16,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from nnpmm.errors import InputFileError
+from nnpmm.errors import ConfigError, InputFileError
 
-__all__ = ["cache_directory", "load_arrays", "save_arrays", "write_atomically"]
+__all__ = ["cache_directory", "load_arrays", "locked", "save_arrays", "write_atomically"]
 
 _METADATA = "nnpmm"
 
@@ -28,14 +31,35 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nnpmm"
 
 
+@contextmanager
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Hold a lock file, which the system frees even if the process is killed.
+
+    Args:
+        path: of the lock file; its folder is made if need be.
+        what: is going on, to be said to another process that asks for it.
+
+    Raises:
+        ConfigError: another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="utf-8") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigError(f"{what} already; wait for it or stop it") from None
+        yield
+
+
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Replace a file by new content in one step; its folder is made if need be.
 
-    The temporary name holds the process's id, so that two processes may write the same file.
+    The temporary name is a random one, so that processes on several machines may write the same
+    file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode("utf-8") if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with open(temporary, "wb") as handle:
             handle.write(data)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nnpmm._version import __version__
-from nnpmm.errors import NnpmmError, SimulationError
+from nnpmm.errors import SimulationError
 from nnpmm.permeation.checks import check_membrane_run, check_temperature
 from nnpmm.permeation.dataset import WATER, DatasetSettings, Job
 from nnpmm.permeation.features import (
@@ -85,7 +85,7 @@ def run_job(
         seed = job.seed(settings.seed, attempt)
         try:
             outcome, table = _simulate(job, settings, engine, work, seed)
-        except (NnpmmError, ArithmeticError, OSError) as error:
+        except Exception as error:  # whatever it is, the other jobs go on
             reasons.append(f"seed {seed}: {' '.join(str(error).split())}")
             detail = traceback.format_exc()
             continue

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
+from typing_extensions import Self
 
 from nnpmm.errors import ConfigError
 from nnpmm.fields import Length, Pressure, Section, Temperature, Time
-from nnpmm.permeation.martini.engines import Restraint
+from nnpmm.permeation.martini.engines import Restraint, whole_steps
 
 __all__ = ["PRESETS", "ProtocolSettings", "changed_settings", "parse_changes", "preset"]
 
@@ -41,8 +42,18 @@ class ProtocolSettings(Section):
 
     @property
     def n_frames(self) -> int:
-        """Number of frames of a production."""
-        return round(self.production / self.frame_interval)
+        """Number of frames of a production, not counting its start, as the engines write them."""
+        steps = whole_steps(self.production, self.production_timestep)
+        return steps // whole_steps(self.frame_interval, self.production_timestep)
+
+    @model_validator(mode="after")
+    def _check_frames(self) -> Self:
+        if self.n_frames < 2:
+            raise ValueError(
+                f"a production of {self.production:g} ps with a frame every "
+                f"{self.frame_interval:g} ps has {self.n_frames} frames, expected 2 or more"
+            )
+        return self
 
 
 PRESETS: dict[str, ProtocolSettings] = {

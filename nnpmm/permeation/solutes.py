@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nnpmm.errors import ConfigError, ForceFieldError, InputFileError
-from nnpmm.permeation.martini.solute import canonical_chain, dimers, parse_solute
+from nnpmm.permeation.martini.solute import canonical_chain, canonical_graph, dimers
 from nnpmm.permeation.martini.tables import NEUTRAL_BEADS
 
 __all__ = ["list_solutes", "trimers"]
@@ -39,7 +39,7 @@ def trimers(count: int, *, seed: int = 1) -> list[str]:
 
 
 def list_solutes(request: str) -> list[str]:
-    """Return the solutes that a request names.
+    """Return the solutes that a request names, each once, written in the usual order of beads.
 
     Args:
         request: ``monomers`` or ``dimers`` (all of them), ``trimers:50``, a CSV file whose first
@@ -57,10 +57,8 @@ def list_solutes(request: str) -> list[str]:
     if match is not None:
         return trimers(int(match.group(1)))
     graphs = _read_column(Path(request)) if request.endswith(".csv") else request.split(",")
-    graphs = [graph.strip() for graph in graphs if graph.strip()]
     try:
-        for graph in graphs:
-            parse_solute(graph)
+        graphs = [canonical_graph(graph) for graph in graphs if graph.strip()]
     except ForceFieldError as error:
         raise type(error)(f"solutes {request!r}: {error} (allowed: {_ALLOWED})") from None
     if not graphs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,8 +45,7 @@ def dataset_status(folder: Path) -> tuple[list[PlaceStatus], dict[str, str]]:
             place.core_hours += record["seconds"] * record["threads"] / 3600.0
         elif job.failure(folder).exists():
             place.failed += 1
-            attempts = json.loads(job.failure(folder).read_text(encoding="utf-8"))["attempts"]
-            failures[job.name] = attempts[-1]
+            failures[job.name] = job.reason(folder)
         else:
             place.missing += 1
     return list(places.values()), failures

@@ -33,7 +33,8 @@ def main():
         (["--set", "lipid=3"], ["lipid: Extra inputs", "lipids_per_leaflet"]),
         (["--set", "production=-1 ns"], ["production", "greater than 0"]),
         (["--cluster", "pbs"], ["'pbs'", "local, serial, or a YAML file"]),
-        (["--workers", "0"], ["workers", "greater than or equal to 1"]),
+        (["--workers", "0"], ["'--workers'", "1"]),
+        (["--seed", "0"], ["'--seed'", "1"]),
     ],
 )
 def test_bad_requests_leave_nothing(call, tmp_path, arguments, words):

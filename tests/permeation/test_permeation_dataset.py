@@ -17,6 +17,7 @@ from nnpmm.permeation.dataset import (
     load_features,
     open_dataset,
     read_settings,
+    require_buildable,
 )
 from nnpmm.permeation.features import FeatureTable
 from nnpmm.permeation.files import load_arrays
@@ -134,9 +135,14 @@ def test_failures_are_retried_once_and_listed(toy_runs, tmp_path):
     assert "leaked" in failures["DOPC/P4"]
     assert load_features(tmp_path).solutes == ("C1",)
     # It is not tried again unless asked for.
-    assert campaign.build_dataset(settings, tmp_path, cluster=SERIAL).done == 0
+    second = campaign.build_dataset(settings, tmp_path, cluster=SERIAL)
+    assert (second.already, second.given_up, second.done, second.failed) == (3, 1, 0, ())
     again = campaign.build_dataset(settings, tmp_path, cluster=SERIAL, retry_failed=True)
     assert again.done == 1 and not dataset_status(tmp_path)[1]
+    (tmp_path / "DOPC" / "P4.safetensors").unlink()
+    Job("DOPC", "P4").failure(tmp_path).write_text("{}")
+    with pytest.raises(InputFileError, match=r"P4\.json: cannot be read .* delete it"):
+        dataset_status(tmp_path)
 
 
 def test_lipids_and_solutes_may_be_added_but_nothing_changed(tmp_path):
@@ -148,17 +154,50 @@ def test_lipids_and_solutes_may_be_added_but_nothing_changed(tmp_path):
     with pytest.raises(ConfigError, match=r"another protocol \(temperature: 300.0 there, 310.0\)"):
         open_dataset(tmp_path, _settings(protocol=other))
     with pytest.raises(ForceFieldError, match="known lipids"):
-        open_dataset(tmp_path, _settings(lipids=["XXXX"]))
+        require_buildable(_settings(lipids=["XXXX"]))
 
 
 def test_two_campaigns_do_not_share_a_folder(toy_runs, tmp_path):
+    """The second one changes nothing, not even the list of what is wanted."""
     settings = open_dataset(tmp_path, _settings())
+    refused = []
 
     def second(report, n, total):
         with pytest.raises(ConfigError, match="another build works on this data set"):
-            campaign.build_dataset(settings, tmp_path, cluster=SERIAL)
+            campaign.build_dataset(_settings(lipids=["DPPC"]), tmp_path, cluster=SERIAL)
+        refused.append(read_settings(tmp_path).lipids)
 
     campaign.build_dataset(settings, tmp_path, cluster=SERIAL, report=second)
+    assert refused == [("DOPC",)] * 4
+
+
+def test_what_cannot_be_built_leaves_no_folder(toy_runs, tmp_path):
+    with pytest.raises(ForceFieldError, match="known lipids"):
+        campaign.build_dataset(_settings(lipids=["XXXX"]), tmp_path / "new", cluster=SERIAL)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_campaign_leaves_the_files_of_labels_alone(toy_runs, tmp_path):
+    other = tmp_path / "scratch-labels" / "direct" / "state-05.safetensors"
+    other.parent.mkdir(parents=True)
+    other.write_text("hours of work")
+    campaign.build_dataset(_settings(), tmp_path, cluster=SERIAL)
+    assert other.exists()
+
+
+def test_whatever_a_job_dies_of_the_others_go_on(toy_runs, tmp_path, monkeypatch):
+    simulate = jobs._simulate
+
+    def sometimes(job, *rest):
+        if job.solute == "P4":
+            raise ValueError("all the input array dimensions must match")
+        return simulate(job, *rest)
+
+    monkeypatch.setattr(jobs, "_simulate", sometimes)
+    result = campaign.build_dataset(_settings(), tmp_path, cluster=SERIAL)
+    assert result.done == 2 and {report.job.solute for report in result.failed} == {"P4"}
+    record = json.loads(Job("water", "P4").failure(tmp_path).read_text())
+    assert "Traceback" in record["traceback"] and "array dimensions" in record["attempts"][1]
 
 
 def test_leaks_and_blow_ups_are_seen():
@@ -195,7 +234,7 @@ def test_lists_of_solutes(tmp_path):
     assert len(set(trimers(1470))) == 1470
     (tmp_path / "s.csv").write_text("name,solute\na,C1-P4\nb,C1-C1-C1+1-3\n")
     assert list_solutes(str(tmp_path / "s.csv")) == ["C1-P4", "C1-C1-C1+1-3"]
-    assert list_solutes("C1-P4, N0,C1-P4") == ["C1-P4", "N0"]
+    assert list_solutes("C1-P4, N0,P4-C1") == ["C1-P4", "N0"]  # one molecule, read from both ends
     with pytest.raises(ConfigError, match="1 to 1470"):
         list_solutes("trimers:9999")
     with pytest.raises(ForceFieldError, match=r"'dimer'.*allowed: monomers, dimers, trimers:N"):
@@ -218,9 +257,10 @@ def test_clusters(tmp_path):
 
 @needs_gmx
 def test_a_real_campaign_through_dask(tmp_path):
-    """Two jobs in processes of their own, from the grid to features."""
+    """Two jobs in processes of their own, to features; the last part of a run fills no frame."""
     folder = tmp_path / "set"
-    settings = open_dataset(folder, _settings(solutes=["C1-P4"]))
+    odd = TINY.model_copy(update={"production": 75.0})
+    settings = _settings(solutes=["C1-P4"], protocol=odd)
     ended = []
     result = campaign.build_dataset(
         settings, folder, scratch=tmp_path / "scratch", report=lambda *a: ended.append(a)
@@ -236,6 +276,6 @@ def test_a_real_campaign_through_dask(tmp_path):
     ]
     assert arrays["phi"].shape == (2, 2, len(record["channels"]))
     assert record["engine"].startswith("gromacs ") and record["beads"] == ["C1", "P4"]
-    assert record["protocol"] == json.loads(json.dumps(TINY.model_dump(mode="json")))
+    assert record["protocol"] == json.loads(json.dumps(odd.model_dump(mode="json")))
     assert load_features(folder).features.shape == (1, 2, 8)
     assert not list((tmp_path / "scratch").iterdir())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from martini_cases import needs_gmx
 
-from nnpmm.errors import ConfigError, InputFileError
+from nnpmm.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.permeation.dataset import DatasetSettings, Job, open_dataset
 from nnpmm.permeation.files import save_arrays
 from nnpmm.permeation.labels.anchored import (
@@ -128,6 +128,16 @@ def test_states_in_any_order():
     found = estimate(0.5 * (x - centers[:, None]) ** 2 + centers[:, None], np.full(5, 300))
     assert np.all(np.abs(found.differences[0] - centers)[1:] < 4 * found.errors[0, 1:])
     assert found.errors[0, 1] < 0.5
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_states_that_fall_apart_are_refused(seed):
+    """MBAR itself joins two groups 30 standard deviations apart, with small errors."""
+    rng = np.random.default_rng(seed)
+    centers = np.array([0.0, 2.0, 32.0, 34.0, 36.0])
+    x = np.concatenate([rng.normal(center, 1.0, 300) for center in centers])
+    with pytest.raises(SimulationError, match=r"the states overlap by .* put them closer"):
+        estimate(0.5 * (x - centers[:, None]) ** 2, np.full(5, 300))
 
 
 def test_correlated_series_are_thinned():

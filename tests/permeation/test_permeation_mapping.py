@@ -246,6 +246,7 @@ def test_graphs_are_written_as_they_are_read(types, bonds, graph):
         ("[NH3+]CC(=O)[O-]", r"a charge of \+1 on N, .* zwitterion"),
         ("C[Si](C)(C)C", "element Si, allowed: H, C, N"),
         ("C", "1 heavy atoms, allowed 2 to 30"),
+        ("[H][H]", "0 heavy atoms, allowed 2 to 30"),
         ("C" * 31, "31 heavy atoms, allowed 2 to 30"),
     ],
 )

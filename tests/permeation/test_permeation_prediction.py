@@ -12,12 +12,12 @@ from martini_cases import needs_gmx
 
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.permeation import permeation
-from nnpmm.errors import ConfigError, InputFileError
+from nnpmm.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.permeation.campaign import CampaignResult
 from nnpmm.permeation.dataset import WATER, Job, open_dataset
 from nnpmm.permeation.features import FEATURE_NAMES
-from nnpmm.permeation.files import load_arrays
-from nnpmm.permeation.martini.engines import create_engine
+from nnpmm.permeation.files import load_arrays, save_arrays
+from nnpmm.permeation.martini.engines import Restraint, create_engine
 from nnpmm.permeation.prediction import molecule_from_beads, molecule_from_smiles, predictor
 from nnpmm.permeation.prediction.applicability import Verdict, check_features, check_solute
 from nnpmm.permeation.prediction.molecules import read_molecules
@@ -69,7 +69,7 @@ def campaign(monkeypatch):
             if job.result(DATA).exists():
                 job.result(folder).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(job.result(DATA), job.result(folder))
-        return CampaignResult(0, 1, ())
+        return CampaignResult(0, 0, 1, ())
 
     monkeypatch.setattr(predictor, "build_dataset", build)
     return asked
@@ -136,6 +136,13 @@ def test_what_the_model_is_fit_for(dimers_only, graph, lipid, warnings, refusals
         assert len(reasons) == len(words)
         assert all(word in reason for word, reason in zip(words, reasons, strict=True))
     assert found.level == ("refused" if refusals else "warning" if warnings else "inside")
+
+
+def test_a_lipid_that_was_left_out_of_the_training(dimers_only):
+    """The card names all lipids of the data set; samples of one may all be on the test side."""
+    data = dimers_only.card.data.model_copy(update={"lipids": ("DAPC", "DOPC")})
+    card = dimers_only.card.model_copy(update={"data": data})
+    assert check_solute(card, "C1-P4", "DAPC").refusals == ("DAPC: the model was trained on DOPC",)
 
 
 def test_branched_graphs_are_no_chains(dimers_only):
@@ -290,15 +297,18 @@ def tiny_runs(tmp_path_factory):
 def test_ready_trajectories(call, model, tiny_runs, tmp_path):
     """With nnpmm's record of the run, and with GROMACS' own files in its place."""
     runs = (tiny_runs / "water", tiny_runs / "membrane")
-    found = trajectory_features("C1-P4", "DOPC", *runs)
+    found = trajectory_features("C1-P4", "DOPC", *runs, TINY)
     assert found.shape == (3, 8) and np.isfinite(found).all()
     assert np.all(found[:, 1] < 0) and np.all((found[:, 5] > 0.4) & (found[:, 5] < 1.0))
     plain = [shutil.copytree(run, tmp_path / run.name) for run in runs]
     for run in plain:
         (run / "production.safetensors").unlink()
     np.testing.assert_allclose(
-        trajectory_features("C1-P4", "DOPC", *plain), found, rtol=1e-6, atol=1e-6
+        trajectory_features("C1-P4", "DOPC", *plain, TINY), found, rtol=1e-6, atol=1e-6
     )
+    high = TINY.model_copy(update={"restraint": Restraint(z=1.5)})
+    with pytest.raises(SimulationError, match=r"leaked: .* allowed 1.5 \+- 0.5 nm"):
+        trajectory_features("C1-P4", "DOPC", *runs, high)
     arguments = ["predict", "--beads", "P4-C1", "-o", tmp_path / "out", "--trajectory"]
     done = call(main, *arguments, *runs)
     assert done.status == 0, done.err
@@ -306,13 +316,30 @@ def test_ready_trajectories(call, model, tiny_runs, tmp_path):
     assert record["predictions"][0]["frames"] == 3
     call(main, *arguments, *runs[::-1]).assert_one_line_error("run in water first")
     wrong = call(main, "predict", "--beads", "P4-C1-C1", *arguments[3:], *runs)
+    wrong.assert_one_line_error("found a run of C1-P4, expected one of C1-C1-P4")
+    wrong = call(main, "predict", "--beads", "P4-C1-C1", *arguments[3:], *plain)
     wrong.assert_one_line_error("beads in a frame", "the solute asked for")
     (plain[0] / "production.edr").unlink()
     call(main, *arguments, *plain).assert_one_line_error("found no production.edr")
     (plain[1] / "production.top").write_text("[ molecules ]\nDOPC many\n")
     call(main, *arguments, runs[0], plain[1]).assert_one_line_error("cannot read its [ molecules ]")
-    (runs[1] / "production.trr").rename(runs[1] / "away.trr")
-    call(main, *arguments, *runs).assert_one_line_error("found no production.trr")
+    gone = shutil.copytree(runs[1], tmp_path / "gone")
+    (gone / "production.trr").unlink()
+    call(main, *arguments, runs[0], gone).assert_one_line_error("found no production.trr")
+
+
+@needs_gmx
+def test_beads_in_the_order_of_the_run(tiny_runs, tmp_path):
+    """A run of P4-C1 has its polar bead first, whichever way its beads are asked for."""
+    runs = [shutil.copytree(tiny_runs / name, tmp_path / name) for name in ("water", "membrane")]
+    found = trajectory_features("C1-P4", "DOPC", *runs, TINY)
+    for run in runs:
+        arrays, record = load_arrays(run / "production.safetensors")
+        names = {"C1-P4": "P4-C1"}
+        record["molecules"] = [[names.get(name, name), n] for name, n in record["molecules"]]
+        save_arrays(run / "production.safetensors", arrays, record)
+    turned = trajectory_features("C1-P4", "DOPC", *runs, TINY)
+    assert np.all(np.abs(turned - found)[:, [1, 4]] > 0.01)
 
 
 @pytest.mark.slow

@@ -19,6 +19,13 @@ def test_published_lengths():
     assert paper.lipids_per_leaflet == 64 and paper.temperature == 300.0
 
 
+def test_frames_are_those_that_the_engines_write():
+    """A last stretch shorter than the interval gives no frame; intervals are whole steps."""
+    assert preset("short", production="10 ns").n_frames == 166
+    assert preset("short", production="1 ns").n_frames == 16
+    assert preset("short", frame_interval="70 ps").n_frames == 85  # of 2333 steps of 0.03 ps
+
+
 def test_changes_with_units():
     changed = preset("short", **parse_changes(["production=9 ns", "temperature=310"]))
     assert changed.production == 9000.0 and changed.temperature == 310.0
@@ -33,6 +40,7 @@ def test_changes_with_units():
         (["production=9 K"], "production"),
         (["temperature=-3"], "temperature: Input should be greater than 0"),
         (["lipids_per_leaflet=4"], "greater than or equal to 9"),
+        (["production=100 ps"], "a frame every 60 ps has 1 frames, expected 2 or more"),
         (["production"], "expected a setting such as"),
     ],
 )

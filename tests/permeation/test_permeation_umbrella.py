@@ -10,7 +10,7 @@ from nnpmm.errors import ConfigError, SimulationError
 from nnpmm.permeation.dataset import DatasetSettings, Job
 from nnpmm.permeation.labels import direct
 from nnpmm.permeation.labels import umbrella as module
-from nnpmm.permeation.labels.direct import read_umbrella, run_umbrella
+from nnpmm.permeation.labels.direct import kept_from_before, read_umbrella, run_umbrella
 from nnpmm.permeation.labels.estimates import KJ_PER_KCAL, contrast_error
 from nnpmm.permeation.labels.umbrella import UmbrellaSettings, join_windows, run_windows
 from nnpmm.permeation.martini.engines import Frame, Restraint, StageResult, create_engine
@@ -76,8 +76,59 @@ def test_failures_are_tried_with_another_seed_and_told(tmp_path, monkeypatch):
     assert (tmp_path / "labels/umbrella/DOPC/C1-P4.png").stat().st_size > 1000
     assert run_umbrella(job, SETTINGS, tmp_path, tmp_path / "scratch") == record
     assert len(seen) == 2
+    assert kept_from_before(record, UmbrellaSettings()) == ""
+    assert kept_from_before(record, UmbrellaSettings(top=3.4)) == "top 4.1 nm"
     with pytest.raises(SimulationError, match=r"DOPC/N0 failed with 2 seeds: .*leaked.*; seed"):
         run_umbrella(Job("DOPC", "N0"), SETTINGS, tmp_path, tmp_path / "scratch")
+
+
+def test_an_interrupted_calculation_goes_on_with_its_own_settings_only(tmp_path, monkeypatch):
+    """Other settings and other data sets work elsewhere; the same one is held by a lock."""
+    folders = []
+
+    def windows(*arguments, **_):
+        folders.append(arguments[5])
+        if len(folders) == 5:
+            with pytest.raises(ConfigError, match="umbrella sampling of DOPC/C1 is run already"):
+                run_umbrella(Job("DOPC", "C1"), SETTINGS, tmp_path, tmp_path / "scratch")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(direct, "run_windows", windows)
+    monkeypatch.setattr(direct, "create_engine", lambda *_, **__: None)
+    other = SETTINGS.model_copy(update={"seed": 2})
+    for settings, folder, force_constant in (
+        (SETTINGS, "a", 1000.0),
+        (SETTINGS, "a", 500.0),
+        (SETTINGS, "b", 1000.0),
+        (other, "a", 1000.0),
+    ):
+        umbrella = UmbrellaSettings(force_constant=force_constant)
+        with pytest.raises(KeyboardInterrupt):
+            run_umbrella(
+                Job("DOPC", "C1"), settings, tmp_path / folder, tmp_path, umbrella=umbrella
+            )
+    assert len(set(folders)) == 4
+    with pytest.raises(KeyboardInterrupt):
+        run_umbrella(Job("DOPC", "C1"), SETTINGS, tmp_path, tmp_path / "scratch")
+
+
+def test_diffusivities_know_the_interval_that_was_simulated(tmp_path, monkeypatch):
+    """A height every 0.03 ps is one every 0.04 ps in steps of 0.02 ps."""
+    rng = np.random.default_rng(1)
+
+    def windows(*_, **__):
+        return [rng.normal(z, 0.05, 200) for z in UmbrellaSettings().centers]
+
+    monkeypatch.setattr(direct, "run_windows", windows)
+    monkeypatch.setattr(direct, "create_engine", lambda *_, **__: create_engine("openmm"))
+    intervals = []
+    found = direct.window_diffusivity
+    monkeypatch.setattr(
+        direct, "window_diffusivity", lambda z, t: intervals.append(t) or found(z, t)
+    )
+    umbrella = UmbrellaSettings(sample_interval="0.03 ps")
+    record = run_umbrella(Job("DOPC", "C1"), SETTINGS, tmp_path, tmp_path, umbrella=umbrella)
+    assert set(intervals) == {0.04} and record["interval_ps"] == 0.04
 
 
 def test_a_solute_that_leaves_its_window_is_refused(tmp_path, monkeypatch):

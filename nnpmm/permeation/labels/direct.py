@@ -10,6 +10,7 @@ Layout::
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import shutil
@@ -22,19 +23,19 @@ from nnpmm._version import __version__
 from nnpmm.errors import InputFileError, SimulationError
 from nnpmm.fields import Section
 from nnpmm.permeation.dataset import WATER, DatasetSettings, Job
-from nnpmm.permeation.files import write_atomically
+from nnpmm.permeation.files import locked, write_atomically
 from nnpmm.permeation.labels.anchored import Anchor
 from nnpmm.permeation.labels.decoupling import Decoupling, DecouplingSettings, decouple
 from nnpmm.permeation.labels.diffusivity import Diffusivity, window_diffusivity
 from nnpmm.permeation.labels.estimates import KJ_PER_KCAL
 from nnpmm.permeation.labels.plots import plot_profile
 from nnpmm.permeation.labels.umbrella import Profile, UmbrellaSettings, join_windows, run_windows
-from nnpmm.permeation.martini.engines import Engine, create_engine
+from nnpmm.permeation.martini.engines import Engine, create_engine, whole_steps
 from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.martini.solute import parse_solute
 from nnpmm.permeation.runs import RunOutcome, StageProgress, run_membrane, run_water
 
-__all__ = ["read_anchors", "read_umbrella", "run_direct", "run_umbrella"]
+__all__ = ["kept_from_before", "read_anchors", "read_umbrella", "run_direct", "run_umbrella"]
 
 _ATTEMPTS = 2
 #: Seeds of direct calculations are not those of the runs of the data set, whose attempts count
@@ -64,16 +65,20 @@ def run_direct(
 ) -> dict[str, Any]:
     """Decouple a solute in one place, unless that is done; return and keep the record.
 
+    A record that is there is returned whatever lengths it was made with, which it holds as
+    ``settings``.
+
     Args:
         job: place and solute.
         settings: of the data set, whose protocol equilibrates the system.
         folder: of the data set.
-        scratch: for GROMACS' files; an interrupted calculation goes on there.
+        scratch: for GROMACS' files; an interrupted calculation of the same settings goes on there.
         decoupling: lengths; the defaults if None.
         threads: of GROMACS.
         progress: is told of every stage.
 
     Raises:
+        ConfigError: another process does the same.
         SimulationError: it failed with two seeds, or the states do not overlap.
     """
     path = _direct_path(folder, job.place, job.solute)
@@ -95,11 +100,12 @@ def run_direct(
             progress=progress,
         )
 
-    work = scratch / "direct" / job.place / job.solute
-    found, common = _with_seeds(simulate, job, settings, work, _DECOUPLING_SEEDS)
-    record = {"decoupling_kj": found.free_energy, "error_kj": found.error}
-    record |= {"overlap": found.overlap, "samples": found.samples}
-    return _keep(path, record | common, lengths, engine, threads, work)
+    work = _work_folder(scratch / "direct", job, settings, folder, lengths)
+    with locked(work.with_name(f"{work.name}.lock"), f"{job.name} is being decoupled"):
+        found, common = _with_seeds(simulate, job, settings, work, _DECOUPLING_SEEDS)
+        record = {"decoupling_kj": found.free_energy, "error_kj": found.error}
+        record |= {"overlap": found.overlap, "samples": found.samples}
+        return _keep(path, record | common, lengths, engine, threads, work)
 
 
 def run_umbrella(
@@ -119,7 +125,8 @@ def run_umbrella(
         job: lipid and solute.
         settings: of the data set, whose protocol sets size and conditions.
         folder: of the data set.
-        scratch: for the engine's files; an interrupted calculation goes on there.
+        scratch: for the engine's files; an interrupted calculation of the same settings goes on
+            there.
         umbrella: windows and lengths; the defaults if None.
         engine: ``auto``, ``gromacs`` or ``openmm``.
         threads: of the engine.
@@ -130,7 +137,7 @@ def run_umbrella(
         and the diffusivity in each window.
 
     Raises:
-        ConfigError: the box is too low for the last window.
+        ConfigError: the box is too low for the last window, or another process does the same.
         SimulationError: it failed with two seeds, or the windows do not overlap.
     """
     path = _umbrella_path(folder, job.place, job.solute)
@@ -145,13 +152,33 @@ def run_umbrella(
             job.solute, lipids, protocol, windows, program, work, seed=seed, progress=progress
         )
 
-    work = scratch / "umbrella" / job.place / job.solute
-    heights, common = _with_seeds(simulate, job, settings, work, _UMBRELLA_SEEDS)
-    found = join_windows(heights, windows, protocol.temperature)
-    plot_profile(found, f"{job.solute} in {job.place}", path.with_suffix(".png"))
-    local = [window_diffusivity(series, windows.sample_interval) for series in heights]
-    record = _profile_record(found, local) | common
-    return _keep(path, record, windows, program, threads, work)
+    timestep = protocol.equilibration_timestep
+    interval = whole_steps(windows.sample_interval, timestep) * timestep
+    work = _work_folder(scratch / "umbrella", job, settings, folder, windows)
+    with locked(work.with_name(f"{work.name}.lock"), f"umbrella sampling of {job.name} is run"):
+        heights, common = _with_seeds(simulate, job, settings, work, _UMBRELLA_SEEDS)
+        found = join_windows(heights, windows, protocol.temperature)
+        plot_profile(found, f"{job.solute} in {job.place}", path.with_suffix(".png"))
+        local = [window_diffusivity(series, interval) for series in heights]
+        record = _profile_record(found, local) | {"interval_ps": interval} | common
+        return _keep(path, record, windows, program, threads, work)
+
+
+def _work_folder(
+    scratch: Path, job: Job, settings: DatasetSettings, folder: Path, lengths: Section
+) -> Path:
+    """Return where the files of a calculation go: other settings or data sets go elsewhere."""
+    parts = [settings.protocol.model_dump(mode="json"), lengths.model_dump(mode="json")]
+    identity = json.dumps([str(folder.resolve()), settings.seed, *parts])
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
+    return scratch / job.place / f"{job.solute}-{digest}"
+
+
+def kept_from_before(record: dict[str, Any], settings: Section) -> str:
+    """Return what a record was made with in place of the settings asked for; "" if nothing."""
+    wanted = settings.model_dump(mode="json")
+    other = {k: v for k, v in record["settings"].items() if v != wanted.get(k)}
+    return ", ".join(f"{name} {value}" for name, value in other.items())
 
 
 def _profile_record(found: Profile, local: Sequence[Diffusivity]) -> dict[str, Any]:

@@ -20,6 +20,8 @@ __all__ = [
 ]
 
 KJ_PER_KCAL = 4.184
+#: MBAR joins states that do not overlap without a word, and gives small errors to nonsense.
+_LEAST_OVERLAP = 1e-6
 
 
 @dataclass(frozen=True)
@@ -58,22 +60,24 @@ def estimate(reduced: NDArray[np.float64], counts: NDArray[np.int64]) -> MbarEst
         counts: (states,) samples drawn from each state; 0 for states that were not simulated.
 
     Raises:
-        SimulationError: the equations have no solution, for lack of samples or overlap.
+        SimulationError: the equations have no solution, or the states fall apart into groups
+            that do not overlap.
     """
     pymbar = _pymbar()
     try:
         mbar = pymbar.MBAR(reduced, counts, initial_f_k=_first_guess(reduced, counts))
         found: dict[str, Any] = mbar.compute_free_energy_differences()
         effective = mbar.compute_effective_sample_number()
-        overlap = mbar.compute_overlap()["scalar"]
+        overlap = float(np.real(mbar.compute_overlap()["scalar"]))
     except (pymbar.utils.ParameterError, np.linalg.LinAlgError, ValueError) as error:
         raise SimulationError(f"MBAR found no free energies: {error}") from error
-    return MbarEstimate(
-        np.asarray(found["Delta_f"]),
-        np.asarray(found["dDelta_f"]),
-        effective,
-        float(np.real(overlap)),
-    )
+    differences, errors = np.asarray(found["Delta_f"]), np.asarray(found["dDelta_f"])
+    if not overlap > _LEAST_OVERLAP or not np.isfinite([differences, errors]).all():
+        raise SimulationError(
+            f"the states overlap by {overlap:.1e}, allowed {_LEAST_OVERLAP:g} or more (to 1): put "
+            "them closer together, or run them longer"
+        )
+    return MbarEstimate(differences, errors, effective, overlap)
 
 
 def _first_guess(reduced: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from typing import Any
 from nnpmm._version import __version__
 from nnpmm.errors import InputFileError
 from nnpmm.permeation.dataset import WATER, read_settings
-from nnpmm.permeation.files import write_atomically
+from nnpmm.permeation.files import locked, write_atomically
 from nnpmm.permeation.labels.anchored import (
     Label,
     anchor_residuals,
@@ -50,7 +50,8 @@ def label_linear(
         The labels, and what the JSON file tells of them.
 
     Raises:
-        ConfigError: nothing was simulated, or there is no anchor.
+        ConfigError: nothing was simulated, there is no anchor, or another process writes labels
+            at the same moment.
         SimulationError: MBAR has no solution.
         InputFileError: labels of other shapes are there and cannot be read.
     """
@@ -71,15 +72,16 @@ def label_linear(
             r.solute: [r.difference, r.error] for r in anchor_residuals(membrane, water, anchors)
         },
     }
-    shapes = _read_shapes(folder, lipid) | {_shape(targets[0]): record}
-    _write_table(folder, lipid, labels)
-    text = {
-        "quantity": "G(midplane) - G(water), kcal/mol",
-        "temperature_k": temperature,
-        "shapes": shapes,
-        "nnpmm": __version__,
-    }
-    write_atomically(_record_path(folder, lipid), json.dumps(text, indent=1) + "\n")
+    with locked(folder / "labels" / ".lock", f"{folder}: labels are written"):
+        shapes = _read_shapes(folder, lipid) | {_shape(targets[0]): record}
+        _write_table(folder, lipid, labels)
+        text = {
+            "quantity": "G(midplane) - G(water), kcal/mol",
+            "temperature_k": temperature,
+            "shapes": shapes,
+            "nnpmm": __version__,
+        }
+        write_atomically(_record_path(folder, lipid), json.dumps(text, indent=1) + "\n")
     return labels, record
 
 

@@ -37,9 +37,9 @@ def read_molecule(smiles: str) -> Chem.Mol:
                 f"SMILES {smiles!r}: found the element {atom.GetSymbol()}, allowed: "
                 f"{', '.join(_ELEMENTS)}"
             )
-    if not 2 <= molecule.GetNumAtoms() <= MAX_ATOMS:
+    if not 2 <= molecule.GetNumHeavyAtoms() <= MAX_ATOMS:
         raise InputFileError(
-            f"SMILES {smiles!r}: found {molecule.GetNumAtoms()} heavy atoms, allowed 2 to "
+            f"SMILES {smiles!r}: found {molecule.GetNumHeavyAtoms()} heavy atoms, allowed 2 to "
             f"{MAX_ATOMS}: a bead stands for about four"
         )
     Chem.RemoveStereochemistry(molecule)

@@ -24,6 +24,7 @@ from nnpmm.permeation.martini.engines import (
     Stage,
     StageResult,
     require_finite,
+    whole_steps,
 )
 from nnpmm.permeation.martini.system import Configuration, MartiniSystem
 
@@ -132,6 +133,10 @@ class GromacsEngine:
     def _observables(self, directory: Path, stage: Stage) -> dict[str, NDArray[np.float64]]:
         terms = _TERMS if stage.ensemble == "NPT" else _TERMS[:3]
         read = self.read_energies(directory, stage.name, terms)
+        steps = np.rint(read["time"] / stage.timestep)
+        every = whole_steps(stage.frame_interval or stage.length, stage.timestep)
+        # Energies are also written at the last step, where there need be no frame.
+        read = {name: column[steps % every == 0] for name, column in read.items()}
         found = {
             "time": read["time"],
             "potential": read["Potential"],

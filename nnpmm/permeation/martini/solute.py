@@ -19,7 +19,7 @@ from nnpmm.errors import ForceFieldError
 from nnpmm.permeation.martini import tables
 from nnpmm.permeation.martini.force_field import Bead, Bond, MoleculeType
 
-__all__ = ["canonical_chain", "dimers", "parse_solute", "solute_graph"]
+__all__ = ["canonical_chain", "canonical_graph", "dimers", "parse_solute", "solute_graph"]
 
 _CLOSURE = re.compile(r"^(\d+)-(\d+)$")
 _EXAMPLES = "for example C1-P4, C1-C3-N0, or the ring C1-C1-C1+1-3"
@@ -130,6 +130,16 @@ def solute_graph(types: Sequence[str], bonds: Sequence[tuple[int, int]]) -> tupl
         text += ("-" if (n, n + 1) in pairs else ".") + types[bead]
         pairs.discard((n, n + 1))
     return order, text + "+" + ",".join(f"{i + 1}-{j + 1}" for i, j in sorted(pairs))
+
+
+def canonical_graph(text: str) -> str:
+    """Return a line of the notation as ``solute_graph`` writes it: ``C1-P4`` for ``P4-C1``.
+
+    Raises:
+        ForceFieldError: as ``parse_solute``.
+    """
+    kind = parse_solute(text)
+    return solute_graph([bead.type for bead in kind.beads], [(b.i, b.j) for b in kind.bonds])[1]
 
 
 def _walk(near: dict[int, list[int]]) -> list[int]:

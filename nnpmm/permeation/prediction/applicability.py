@@ -57,11 +57,13 @@ def check_solute(card: ModelCard, graph: str, lipid: str) -> Verdict:
     Refused are a lipid that does not occur there, and sizes more than a bead away; warned of are
     other sizes, shapes and types of beads.
     """
-    known = [parse_solute(name.partition("/")[2]) for name in card.data.train]
+    samples = [name.partition("/") for name in card.data.train]  # such as DOPC/C1-P4
+    known = [parse_solute(graph) for _, _, graph in samples]
+    lipids = sorted({name for name, _, _ in samples})
     solute = parse_solute(graph)
     warnings, refusals = [], []
-    if lipid not in card.data.lipids:
-        refusals.append(f"{lipid}: the model was trained on {', '.join(card.data.lipids)}")
+    if lipid not in lipids:
+        refusals.append(f"{lipid}: the model was trained on {', '.join(lipids)}")
     sizes = sorted({len(kind.beads) for kind in known})
     size, allowed = len(solute.beads), (max(1, sizes[0] - _BEADS_BEYOND), sizes[-1] + _BEADS_BEYOND)
     trained = f"the model was trained on {', '.join(map(str, sizes))}"

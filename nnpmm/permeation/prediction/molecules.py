@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nnpmm.errors import InputFileError, NnpmmError
 from nnpmm.permeation.mapping import Mapping, map_smiles
-from nnpmm.permeation.martini.solute import parse_solute, solute_graph
+from nnpmm.permeation.martini.solute import canonical_graph
 
 __all__ = ["Molecule", "molecule_from_beads", "molecule_from_smiles", "read_molecules"]
 
@@ -51,9 +51,7 @@ def molecule_from_beads(graph: str, name: str | None = None) -> Molecule:
     Raises:
         ForceFieldError: an unknown or charged bead, or an impossible graph.
     """
-    kind = parse_solute(graph)
-    bonds = [(bond.i, bond.j) for bond in kind.bonds]
-    _, usual = solute_graph([bead.type for bead in kind.beads], bonds)
+    usual = canonical_graph(graph)
     return Molecule(name or usual, usual)
 
 

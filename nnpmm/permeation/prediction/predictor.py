@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,8 +166,6 @@ def _features(folder: Path, lipid: str) -> dict[str, NDArray[np.float32]]:
 def _why_missing(folder: Path, lipid: str, solute: str) -> str:
     """Return the last reason why one of the two runs of a solute failed."""
     for job in (Job(WATER, solute), Job(lipid, solute)):
-        path = job.failure(folder)
-        if not job.result(folder).exists() and path.exists():
-            reason = json.loads(path.read_text(encoding="utf-8"))["attempts"][-1]
-            return f"the run {job.name} failed: {reason}; try again with --retry-failed"
+        if not job.result(folder).exists() and job.failure(folder).exists():
+            return f"the run {job.name} failed: {job.reason(folder)}; try again with --retry-failed"
     return "its runs did not end; call again to go on"

@@ -8,7 +8,7 @@ A folder holds what ``runs.run_water`` or ``runs.run_membrane`` leave of their p
 In place of the second, a run of GROMACS may have its own files, with energies as often as frames:
 
     production.top            whose [ molecules ] are lipids, W, WF and the solute, in this order or
-                              another
+                              another; the solute's beads in the usual order, C1-P4 and not P4-C1
     production.edr            read by ``gmx energy``
 """
 
@@ -21,14 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.errors import InputFileError
+from nnpmm.permeation.checks import check_membrane_run
 from nnpmm.permeation.features import membrane_features, water_features
 from nnpmm.permeation.files import load_arrays
 from nnpmm.permeation.martini.engines import Frame, read_frames
 from nnpmm.permeation.martini.force_field import MoleculeType, lipid, water
 from nnpmm.permeation.martini.gromacs import GromacsEngine
-from nnpmm.permeation.martini.solute import parse_solute
+from nnpmm.permeation.martini.solute import canonical_graph, parse_solute
 from nnpmm.permeation.martini.system import MartiniSystem
 from nnpmm.permeation.martini.tables import LIPID_TAILS
+from nnpmm.permeation.protocol import ProtocolSettings
 
 __all__ = ["trajectory_features"]
 
@@ -36,7 +38,11 @@ _STAGE = "production"
 
 
 def trajectory_features(
-    solute: str, lipid_name: str, water_run: Path, membrane_run: Path
+    solute: str,
+    lipid_name: str,
+    water_run: Path,
+    membrane_run: Path,
+    protocol: ProtocolSettings,
 ) -> NDArray[np.float32]:
     """Return the features, (frames, 8), of two runs; the longer one is cut to the shorter.
 
@@ -45,10 +51,11 @@ def trajectory_features(
         lipid_name: of the bilayer.
         water_run: folder of the run in water.
         membrane_run: folder of the run in the membrane, with the solute held at its midplane.
+        protocol: of the model, which says where the solute must have been held.
 
     Raises:
         InputFileError: a file is missing or damaged, or holds other molecules.
-        SimulationError: a run blew up.
+        SimulationError: a run blew up, or the solute was elsewhere in the membrane.
     """
     in_water = _read_system(water_run, solute, lipids=())
     in_membrane = _read_system(membrane_run, solute, lipids=(lipid_name,))
@@ -60,7 +67,9 @@ def trajectory_features(
             "as many of each, three or more: write energies as often as frames"
         )
     outside = water_features(in_water, frames, enthalpies[1:]).values
-    inside = membrane_features(in_membrane, _frames(membrane_run, in_membrane)).values
+    table = membrane_features(in_membrane, _frames(membrane_run, in_membrane))
+    check_membrane_run(table, protocol)
+    inside = table.values
     rows = min(len(outside), len(inside))
     return np.concatenate([outside[:rows], inside[:rows]], axis=1)
 
@@ -78,8 +87,11 @@ def _read_system(folder: Path, solute: str, lipids: tuple[str, ...]) -> MartiniS
     molecules: list[tuple[MoleculeType, int]] = []
     solutes = 0
     for name, count in counts:
-        solutes += count if name not in kinds else 0
-        molecules.append((kinds.get(name) or parse_solute(solute), count))
+        if name not in kinds:
+            solutes += count
+            own = record.exists()
+            kinds[name] = _solute(folder, name, solute) if own else parse_solute(solute)
+        molecules.append((kinds[name], count))
     found = {name for name, _ in counts if name in LIPID_TAILS}
     if found != set(lipids) or solutes != 1:
         raise InputFileError(
@@ -88,6 +100,17 @@ def _read_system(folder: Path, solute: str, lipids: tuple[str, ...]) -> MartiniS
             "in water first, then that in the membrane"
         )
     return MartiniSystem(tuple(molecules))
+
+
+def _solute(folder: Path, name: str, wanted: str) -> MoleculeType:
+    """Return the solute of a run by nnpmm, its beads in the order of the run.
+
+    Raises:
+        InputFileError: it is another one.
+    """
+    if canonical_graph(name) != canonical_graph(wanted):
+        raise InputFileError(f"{folder}: found a run of {name}, expected one of {wanted}")
+    return parse_solute(name)
 
 
 def _read_molecules(topology: Path) -> list[tuple[str, int]]:
