@@ -29,6 +29,32 @@ def blocks(path: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(), flags=re.M | re.S)
 
 
+def test_settings_of_permeation_are_all_listed():
+    """Every name that --set and --cluster know, and no other."""
+    from nnpmm.permeation.clusters import ClusterSettings
+    from nnpmm.permeation.labels.decoupling import DecouplingSettings
+    from nnpmm.permeation.labels.umbrella import UmbrellaSettings
+    from nnpmm.permeation.protocol import ProtocolSettings
+
+    page = DOCS / "permeation.md"
+    tables = page.read_text().partition("## Settings")[2].split("| `")[1:]
+    found: dict[str, set[str]] = {}
+    for row in tables:
+        names, _, rest = row.partition(" |")
+        if rest.startswith(" default"):
+            current = found.setdefault(names.strip("`"), set())
+        else:
+            current |= set(re.findall(r"\w+", names))
+    assert found == {
+        "dataset build": set(ProtocolSettings.model_fields) - {"restraint"},
+        "label decouple": set(DecouplingSettings.model_fields),
+        "label umbrella": set(UmbrellaSettings.model_fields),
+    }
+    (cluster,) = blocks(page, "yaml")
+    assert set(yaml.safe_load(cluster)) == set(ClusterSettings.model_fields)
+    ClusterSettings.model_validate(yaml.safe_load(cluster))
+
+
 def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
