@@ -1,15 +1,19 @@
-"""Energy conservation with link atoms: NVE runs of alanine dipeptide with a capped region.
+"""Link atoms: stiffness of a cut bond, and energy conservation of capped regions.
 
-The region is its side chain or its residue. Prints a table and writes results/link_atoms.json:
-drift per degree of freedom and fluctuation of the total energy, beside those of the force field
-alone.
+First butane in vacuum, cut between its first and second carbon, each description at its own
+minimum: the stretch of that bond and the tilt of the methyl group about its carbon, beside the
+force field and the network on all atoms. Then NVE runs of alanine dipeptide, whose region is its
+side chain or its residue: drift per degree of freedom and fluctuation of the total energy, beside
+those of the force field alone. Prints two tables and writes results/link_atoms.json.
 Usage: python benchmarks/link_atoms.py [--ps 20] [--seeds 0 1 2]
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
+from collections.abc import Callable
 
 import numpy as np
 import openmm
@@ -17,9 +21,11 @@ from common import data_folder, write_results
 from openmm import app
 
 import nnpmm
+from nnpmm import ligands
 from nnpmm.coupling import Mechanical
 
 TIMESTEP_FS, TEMPERATURE = 0.5, 300.0
+BUTANE, METHYL = "CCCC", [0, 4, 5, 6]
 REGIONS = {
     "side chain": "resname ALA and name CB HB1 HB2 HB3",
     "residue": "(resname ACE and name C O) or (resname ALA and not name C O)",
@@ -32,6 +38,70 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
+    results = {
+        "stiffness": {"settings": {"model": "ANI-2x, double precision"}, "rows": stiffness()},
+        "conservation": conservation(arguments.ps, arguments.seeds),
+    }
+    print(write_results("link_atoms", results))
+
+
+def stiffness() -> dict[str, dict[str, float]]:
+    """Force constants of butane's first C-C bond by description, from second differences."""
+    molecule = ligands.molecule_from_smiles(BUTANE, seed=1)
+    mm_system = ligands.create_ligand_system(molecule, ligands.parameterize(molecule))
+    topology, positions = ligands.to_openmm_topology(molecule)
+    model = nnpmm.load_model("ANI-2x", precision="double")
+    systems = {"force field": mm_system}
+    for name, region in {"network": range(topology.getNumAtoms()), "cut": METHYL}.items():
+        systems[name] = nnpmm.create_hybrid_system(
+            mm_system, topology, region, model, coupling=Mechanical(link_atoms=True)
+        )
+    rows = {}
+    print(f"{'butane':<14} {'stretch, kJ/mol/nm^2':>26} {'methyl tilt, kJ/mol/rad^2':>26}")
+    for name, system in systems.items():
+        stretch, tilt = stretch_and_tilt(system, positions)
+        rows[name] = {"stretch": stretch, "tilt": tilt}
+        print(f"{name:<14} {stretch:26.0f} {tilt:26.0f}", flush=True)
+    return rows
+
+
+def stretch_and_tilt(system: openmm.System, positions: object) -> tuple[float, float]:
+    """Of the methyl group at the system's minimum, kJ/mol/nm^2 and kJ/mol/rad^2.
+
+    It is moved along its bond, and turned about its carbon: the mean of two axes across the bond.
+    """
+    reference = openmm.Platform.getPlatformByName("Reference")
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), reference)
+    context.setPositions(positions)
+    openmm.LocalEnergyMinimizer.minimize(context, 0.01)
+    x = context.getState(positions=True).getPositions(asNumpy=True)._value
+    along = (x[0] - x[1]) / np.linalg.norm(x[0] - x[1])
+    across = np.cross(along, x[2] - x[1])
+    across /= np.linalg.norm(across)
+    arms = x[METHYL] - x[0]
+
+    def second_difference(moved: Callable[[float], np.ndarray], step: float) -> float:
+        energies = []
+        for shift in (-step, 0.0, step):
+            y = x.copy()
+            y[METHYL] = x[0] + moved(shift)
+            context.setPositions(y)
+            energies.append(context.getState(energy=True).getPotentialEnergy()._value)
+        return (energies[0] - 2 * energies[1] + energies[2]) / step**2
+
+    def turned(angle: float, axis: np.ndarray) -> np.ndarray:  # Rodrigues' formula
+        flat = np.cos(angle) * arms + np.sin(angle) * np.cross(axis, arms)
+        return flat + (1 - np.cos(angle)) * np.outer(arms @ axis, axis)
+
+    tilts = [
+        second_difference(functools.partial(turned, axis=axis), 0.01)
+        for axis in (across, np.cross(along, across))
+    ]
+    return second_difference(lambda s: arms + s * along, 5e-4), float(np.mean(tilts))
+
+
+def conservation(length_ps: float, seeds: list[int]) -> dict[str, dict]:
+    """Drift and fluctuation of the total energy of alanine dipeptide by region."""
     pdb = app.PDBFile(str(data_folder() / "toluene" / "alanine-dipeptide-explicit.pdb"))
     solute = app.Modeller(pdb.topology, pdb.positions)
     solute.deleteWater()
@@ -41,22 +111,21 @@ def main() -> None:
     model = nnpmm.load_model("ANI-2x", members=0)
     for name, selection in REGIONS.items():
         region = nnpmm.select_atoms(solute.topology, selection)
-        coupling = Mechanical(link_atoms=True)
         systems[name] = nnpmm.create_hybrid_system(
-            mm_system, solute.topology, region, model, coupling=coupling
+            mm_system, solute.topology, region, model, coupling=Mechanical(link_atoms=True)
         )
     freedom = 3 * mm_system.getNumParticles() - 6
     rows = {}
-    print(f"{'region':<14} {'drift, kJ/mol/ns/dof':>26} {'fluctuation, kJ/mol':>22}")
+    print(f"{'region':<14} {'drift, kJ/mol/ns/dof':>26} {'fluctuation, kJ/mol':>26}")
     for name, system in systems.items():
-        runs = [trace(system, solute.positions, arguments.ps, seed) for seed in arguments.seeds]
+        runs = [trace(system, solute.positions, length_ps, seed) for seed in seeds]
         drifts = np.array([1000 * np.polyfit(*run, 1)[0] / freedom for run in runs])
         noise = np.mean([np.std(e - np.polyval(np.polyfit(t, e, 1), t)) for t, e in runs])
         error = drifts.std(ddof=1) / np.sqrt(len(drifts))
         rows[name] = {"drifts": drifts.tolist(), "standard_error": error, "fluctuation": noise}
-        print(f"{name:<14} {drifts.mean():18.4f} +- {error:.4f} {noise:18.4f}", flush=True)
-    settings = {"timestep_fs": TIMESTEP_FS, "length_ps": arguments.ps, "model": "ANI-2x, member 0"}
-    print(write_results("link_atoms", {"settings": settings, "rows": rows}))
+        print(f"{name:<14} {drifts.mean():16.4f} +- {error:.4f} {noise:26.4f}", flush=True)
+    settings = {"timestep_fs": TIMESTEP_FS, "length_ps": length_ps, "model": "ANI-2x, member 0"}
+    return {"settings": settings, "rows": rows}
 
 
 def trace(

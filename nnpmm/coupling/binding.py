@@ -26,12 +26,14 @@ class BoundRegion(NamedTuple):
         atoms: the region's, sorted, and after them the neighbours that it was cut from, (n,).
         inner_bonds: bonds inside the region as pairs of atom indices, sorted.
         cut_bonds: bonds that it cuts, as (atom in, atom out), sorted.
+        charge: of the region in the force field, rounded, e.
     """
 
     evaluator: Evaluator
     atoms: NDArray[np.int64]
     inner_bonds: list[Pair]
     cut_bonds: list[Pair]
+    charge: int
 
     @property
     def bonded_rows(self) -> NDArray[np.int64]:
@@ -83,7 +85,7 @@ def bind_region(
         atoms = np.concatenate([region, np.unique([outside for _, outside in cut])])
         anchors, hosts = _rows(atoms, cut).T
         evaluator = CappedEvaluator(evaluator, anchors, hosts)
-    return BoundRegion(evaluator, atoms, sorted(inner), cut)
+    return BoundRegion(evaluator, atoms, sorted(inner), cut, charge)
 
 
 def _rows(atoms: NDArray[np.int64], pairs: list[Pair]) -> NDArray[np.int64]:

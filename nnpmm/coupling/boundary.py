@@ -13,6 +13,7 @@ from nnpmm.selection import atom_label
 __all__ = [
     "Pair",
     "bond_labels",
+    "covalent_bonds",
     "parted_bonds",
     "refuse_cut_bonds",
     "refuse_dependent_sites",
@@ -36,12 +37,10 @@ def region_elements(topology: Topology, region: NDArray[np.int64]) -> list[Eleme
     return found
 
 
-def parted_bonds(
-    system: openmm.System, topology: Topology, members: set[int]
-) -> tuple[set[Pair], list[Pair]]:
-    """Return the bonds inside a region, and those it cuts as (atom in, atom out), both sorted.
+def covalent_bonds(system: openmm.System, topology: Topology) -> set[Pair]:
+    """Return the bonds of a system, each as two atom indices in rising order.
 
-    Bonds are those of the topology and, for what it does not list, the pairs of the system's
+    They are those of the topology and, for what it does not list, the pairs of the system's
     HarmonicBondForces and constraints; of these, two neighbours of one atom are no bond but the
     ends of an angle, as in Urey-Bradley terms and constrained angles.
     """
@@ -60,13 +59,22 @@ def parted_bonds(
         _sorted(*system.getConstraintParameters(index)[:2])
         for index in range(system.getNumConstraints())
     }
-    pairs |= {
+    return pairs | {
         (i, j)
         for i, j in further - pairs
         if neighbours.get(i, set()).isdisjoint(neighbours.get(j, set()))
     }
+
+
+def parted_bonds(
+    system: openmm.System, topology: Topology, members: set[int]
+) -> tuple[set[Pair], list[Pair]]:
+    """Return the bonds inside a region, and those it cuts as (atom in, atom out), both sorted.
+
+    What counts as a bond is said in `covalent_bonds`.
+    """
     inside, cut = set(), set()
-    for i, j in pairs:
+    for i, j in covalent_bonds(system, topology):
         if i in members and j in members:
             inside.add((i, j))
         elif i in members:

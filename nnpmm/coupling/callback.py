@@ -44,8 +44,8 @@ class RegionCallback:
         evaluator: the potential bound to the region's atoms.
         bonds: pairs of row numbers within the region, (m, 2).
         periodic: the system has a periodic box.
-        exact_to_half_box: excluded pairs are taken out of an Ewald sum at their nearest
-            image, which is the pair itself only while the region spans less than half the box.
+        exact_to_half_box: refuse a region that spans half the box or more: pairs taken out of an
+            Ewald sum, or several molecules joined at their nearest images, would be others then.
         weight: name of a global parameter that multiplies energy and forces; at zero the network
             is not called.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import openmm
 
-from nnpmm.coupling.terms import BONDED
+from nnpmm.coupling.terms import BONDED, CONNECTIVITY
 from nnpmm.coupling.transports import INNER_NNP_FORCE_NAME, NNP_FORCE_NAME
 from nnpmm.errors import ForceFieldError, RegionError
 
@@ -42,6 +42,8 @@ UNTOUCHED = (
     openmm.RGForce,
     openmm.RMSDForce,
 )
+# What carries a network. OpenMM returns a force of openmm-torch from a system as a plain Force.
+_CARRIERS = ("PythonForce", "TorchForce", "PythonTorchForce", "Force")
 _COUPLED = (*BONDED, openmm.NonbondedForce, openmm.CustomNonbondedForce)
 
 
@@ -55,11 +57,9 @@ def check_forces(system: openmm.System, members: set[int]) -> None:
         RegionError: an atom of the region is part of an earlier region already.
     """
     known = (*_COUPLED, *UNTOUCHED)
+    _refuse_shared(_earlier_regions(system), members)
     for force in system.getForces():
-        if type(force) in known or _is_region_mm(force):
-            continue
-        if _is_network(force):
-            _refuse_overlap(force, members)
+        if type(force) in known or _is_region_mm(force) or _is_network(force):
             continue
         raise ForceFieldError(
             f"found a {type(force).__name__} named {force.getName()!r}, which mechanical embedding "
@@ -95,12 +95,26 @@ def _is_region_mm(force: openmm.Force) -> bool:
 
 def _is_network(force: openmm.Force) -> bool:
     names = (NNP_FORCE_NAME, INNER_NNP_FORCE_NAME)
-    return type(force) is openmm.PythonForce and force.getName() in names
+    return type(force).__name__ in _CARRIERS and force.getName() in names
 
 
-def _refuse_overlap(force: openmm.PythonForce, members: set[int]) -> None:
-    taken = set(force.getParticles())
-    shared = sorted(members & taken) if taken else sorted(members)
+def _earlier_regions(system: openmm.System) -> set[int]:
+    """Return the atoms of earlier regions, with the neighbours that link atoms cut off.
+
+    A TorchForce does not tell its atoms, but the bonds that hold its region together do.
+    """
+    taken: set[int] = set()
+    for force in system.getForces():
+        if _is_network(force) and hasattr(force, "getParticles"):
+            taken |= set(force.getParticles()) or set(range(system.getNumParticles()))
+        elif force.getName() == CONNECTIVITY:
+            pairs = (force.getBondParameters(index)[:2] for index in range(force.getNumBonds()))
+            taken.update(*pairs)
+    return taken
+
+
+def _refuse_shared(taken: set[int], members: set[int]) -> None:
+    shared = sorted(members & taken)
     if shared:
         raise RegionError(
             f"{len(shared)} atoms of the region (the first is {shared[0]}) belong to an earlier "

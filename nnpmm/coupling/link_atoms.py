@@ -1,12 +1,17 @@
 """Link atoms: hydrogens that cap a region where it cuts single carbon-carbon bonds.
 
-A link atom L stands on the cut bond between the region's atom Q and its neighbour M outside,
+A link atom L stands on the cut bond between the region's atom Q and its neighbour M outside, at the
+length of a C-H bond,
 
-    r_L = r_Q + g (r_M - r_Q),  g = 0.109 nm / 0.1526 nm,
+    r_L = r_Q + d u,  u = (r_M - r_Q) / |r_M - r_Q|,  d = 0.109 nm,
 
-as in the scaled-position link atoms of ONIOM (Dapprich, Komaromi, Byun, Morokuma, Frisch, J. Mol.
-Struct. THEOCHEM 1999, 461-462, 1): no new degree of freedom, and its force goes to Q and M by the
-chain rule, F_Q += (1 - g) F_L, F_M += g F_L.
+as by default in AMBER's sander (Walker, Crowley, Case, J. Comput. Chem. 2008, 29, 1019): no new
+degree of freedom, and its force goes to Q and M by the chain rule,
+
+    F_M += d / |r_M - r_Q| (F_L - u (u . F_L)),  F_Q += F_L - that.
+
+Nothing of it pulls along the bond, so the stretch of Q-M is the force field's alone. What else the
+two descriptions share is said in `nnpmm.coupling.capped_terms`.
 """
 
 from __future__ import annotations
@@ -29,10 +34,10 @@ from nnpmm.models.protocol import (
 )
 from nnpmm.units import in_md_units
 
-__all__ = ["LINK_SCALE", "CappedEvaluator", "check_cut_bonds"]
+__all__ = ["LINK_DISTANCE", "CappedEvaluator", "check_cut_bonds"]
 
-#: Ratio of a C-H to a C-C single bond, 0.109 nm / 0.1526 nm (the Amber force field's lengths).
-LINK_SCALE = 0.109 / 0.1526
+#: From the region's atom to its link atom, nm: a C-H bond of the Amber force field.
+LINK_DISTANCE = 0.109
 
 
 def check_cut_bonds(topology: Topology, cut: list[tuple[int, int]]) -> None:
@@ -55,13 +60,17 @@ def check_cut_bonds(topology: Topology, cut: list[tuple[int, int]]) -> None:
         (i, j)
         for i, j in cut
         if any(atoms[k].element is None or atoms[k].element.symbol != "C" for k in (i, j))
-        or not (orders.get(frozenset((i, j))) in (Single, 1) or 4 in (neighbours[i], neighbours[j]))
+        or not (
+            orders.get(frozenset((i, j))) in (Single, 1)
+            or 4 in (neighbours.get(i), neighbours.get(j))
+        )
     ]
     if refused:
         raise RegionError(
             f"link atoms cannot cap {len(refused)} of the cut bonds "
             f"({bond_labels(topology, refused)}); allowed: single bonds between carbons, one of "
-            "which has four neighbours or whose order the topology gives; move the boundary"
+            "which has four neighbours or whose order the topology gives; move the boundary, or "
+            "give a topology with all bonds"
         )
 
 
@@ -73,7 +82,7 @@ class CappedEvaluator:
         anchors: row of Q for each cut bond, within the region.
         hosts: row of M for each cut bond, in the region's atoms followed by the distinct
             neighbours; several bonds may end at one neighbour.
-        scale: g, where the link atoms stand.
+        distance: d, from Q to its link atom, nm.
     """
 
     def __init__(
@@ -81,12 +90,12 @@ class CappedEvaluator:
         evaluator: Evaluator,
         anchors: NDArray[np.int64],
         hosts: NDArray[np.int64],
-        scale: float = LINK_SCALE,
+        distance: float = LINK_DISTANCE,
     ) -> None:
         self.evaluator = evaluator
         self.anchors = anchors
         self.hosts = hosts
-        self.scale = scale
+        self.distance = distance
         self._n_region = len(evaluator.atomic_numbers) - len(anchors)
         carbons = np.full(len(np.unique(hosts)), 6, dtype=np.int64)
         self.atomic_numbers = np.concatenate([evaluator.atomic_numbers[: self._n_region], carbons])
@@ -98,37 +107,60 @@ class CappedEvaluator:
 
     def __call__(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
         """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm, those on link atoms passed on."""
-        energy, forces = self.evaluator(self.capped(positions), box)
-        return energy, self.spread(forces)
+        array = self._checked(positions)
+        energy, forces = self.evaluator(self.capped(array), box)
+        return energy, self.spread(forces, array)
 
     def evaluate(self, positions: Any, box: Any = None) -> Evaluation:
         """Like a call, with the energy of every member of the ensemble."""
-        found = self.evaluator.evaluate(self.capped(positions), box)
-        return Evaluation(found.energy, self.spread(found.forces), found.member_energies)
+        array = self._checked(positions)
+        found = self.evaluator.evaluate(self.capped(array), box)
+        return Evaluation(found.energy, self.spread(found.forces, array), found.member_energies)
 
     def member_energies(self, positions: Any, box: Any = None) -> NDArray[np.float64]:
         """Return the energy of every member of the ensemble, (m,), kJ/mol."""
-        return self.evaluator.member_energies(self.capped(positions), box)
+        return self.evaluator.member_energies(self.capped(self._checked(positions)), box)
 
     def batch(self, positions: Any) -> BatchEvaluation:
         """Evaluate geometries (k, n, 3) in nm."""
         array = checked_batch(in_md_units(positions, unit.nanometer), len(self.atomic_numbers))
         found = self.evaluator.batch(np.array([self.capped(geometry) for geometry in array]))
-        forces = np.array([self.spread(each) for each in found.forces])
+        pairs = zip(found.forces, array, strict=True)
+        forces = np.array([self.spread(each, geometry) for each, geometry in pairs])
         return BatchEvaluation(found.energies, forces, found.member_energies)
 
-    def capped(self, positions: Any) -> NDArray[np.float64]:
+    def capped(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the region with its link atoms from the region with its neighbours, nm."""
-        array = checked_positions(in_md_units(positions, unit.nanometer), len(self.atomic_numbers))
-        anchors = array[self.anchors]
-        links = anchors + self.scale * (array[self.hosts] - anchors)
-        return np.concatenate([array[: self._n_region], links])
+        directions, _ = self._bonds(positions)
+        links = positions[self.anchors] + self.distance * directions
+        return np.concatenate([positions[: self._n_region], links])
 
-    def spread(self, forces: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return forces on the region and its neighbours from those with link atoms."""
+    def spread(
+        self, forces: NDArray[np.float64], positions: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return forces on the region and its neighbours from those with link atoms.
+
+        Args:
+            forces: on the region and its link atoms, kJ/mol/nm.
+            positions: of the region and its neighbours, nm.
+        """
         spread = np.zeros((len(self.atomic_numbers), 3))
         spread[: self._n_region] = forces[: self._n_region]
         links = forces[self._n_region :]
-        np.add.at(spread, self.anchors, (1 - self.scale) * links)
-        np.add.at(spread, self.hosts, self.scale * links)
+        directions, lengths = self._bonds(positions)
+        along = (links * directions).sum(axis=1, keepdims=True) * directions
+        on_hosts = self.distance / lengths * (links - along)
+        np.add.at(spread, self.anchors, links - on_hosts)
+        np.add.at(spread, self.hosts, on_hosts)
         return spread
+
+    def _bonds(
+        self, positions: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return unit vectors (m, 3) from Q to M and lengths (m, 1) of the cut bonds."""
+        vectors = positions[self.hosts] - positions[self.anchors]
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors / lengths, lengths
+
+    def _checked(self, positions: Any) -> NDArray[np.float64]:
+        return checked_positions(in_md_units(positions, unit.nanometer), len(self.atomic_numbers))

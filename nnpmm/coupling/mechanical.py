@@ -13,13 +13,16 @@ import openmm
 from numpy.typing import NDArray
 from openmm.app import Topology
 
-from nnpmm.coupling.binding import bind_region
+from nnpmm.coupling.binding import BoundRegion, bind_region
 from nnpmm.coupling.boundary import (
+    covalent_bonds,
     refuse_dependent_sites,
     region_elements,
     release_constraints,
 )
+from nnpmm.coupling.capped_terms import CappedTerms
 from nnpmm.coupling.custom_pairs import exclude_custom_pairs, region_custom_pairs
+from nnpmm.coupling.elements import check_masses
 from nnpmm.coupling.forces import check_forces, find_nonbonded_force
 from nnpmm.coupling.interpolation import LAMBDA_NNP, create_region_mm_force
 from nnpmm.coupling.nonbonded import (
@@ -59,8 +62,9 @@ class Mechanical:
             and weight the network with lambda_nnp, a global parameter from 0 (MM) to 1 (NNP/MM,
             the default). See `nnpmm.coupling.nnp_derivative`. Needs the python transport.
         link_atoms: cap the region with hydrogens where it cuts single bonds between carbons, see
-            `nnpmm.coupling.link_atoms`. Force-field terms with an atom outside the region stay,
-            charges too. Needs the python transport. Otherwise a cut bond is an error.
+            `nnpmm.coupling.link_atoms`. Force-field terms with an atom outside the region stay, but
+            for angles and torsions that the capped network has as well; charges stay too. Needs
+            the python transport. Otherwise a cut bond is an error.
         time_scales: ``"respa"`` lets a stand-in for the network act inside the region, and takes it
             off again beside the network, so that the two can have different time steps
             (`nnpmm.integrators.split_time_scales`); ``"single"`` does not.
@@ -122,7 +126,7 @@ class Mechanical:
         bind = functools.partial(bind_region, system, topology, region, link_atoms=self.link_atoms)
         bound = bind(potential)
         inner = None if self._inner_network is None else bind(self._inner_network).evaluator
-        self._take_out_region(system, topology, region, may_cut=bool(bound.cut_bonds))
+        self._take_out_region(system, topology, region, bound)
         connect_region(system, set(bound.inner_bonds))
         method = find_nonbonded_force(system).getNonbondedMethod()
         create_force = functools.partial(
@@ -145,10 +149,11 @@ class Mechanical:
         system: openmm.System,
         topology: Topology,
         region: NDArray[np.int64],
-        *,
-        may_cut: bool,
+        bound: BoundRegion,
     ) -> None:
-        """Take constraints, bonded terms and pairs inside the region out of the force field."""
+        """Take the constraints, bonded terms and pairs that are the network's out of the rest."""
+        may_cut = bool(bound.cut_bonds)
+        bonds = covalent_bonds(system, topology) if may_cut else ()
         hydrogens = {
             atom
             for atom, element in zip(
@@ -159,13 +164,14 @@ class Mechanical:
         released = release_constraints(
             system, set(region.tolist()), hydrogens, keep=self.constraints == "keep"
         )
-        terms = take_out_terms(system, region)
+        terms = take_out_terms(system, CappedTerms(region.tolist(), bonds))
         if isinstance(self.inner_potential, InnerTerms):
             terms = self.inner_potential.create_forces(region)
         elif self._inner_network is not None:
             terms = []
         elif self.interpolate or self.time_scales == "respa":
-            refuse_bare_bonds(released, terms)
+            inner_bonds = set(bound.inner_bonds)
+            refuse_bare_bonds(released, terms, bonds=inner_bonds, hydrogens=hydrogens)
         for force in system.getForces():
             if type(force) is openmm.NonbondedForce:
                 if self.interpolate:
@@ -206,7 +212,8 @@ def create_hybrid_system(
         coupling: how region and rest interact; mechanical embedding by default.
 
     Raises:
-        InputFileError: topology and system differ in their number of atoms.
+        InputFileError: topology and system differ in their number of atoms, or a mass is not that
+            of its element.
         RegionError: the region is empty, cuts a bond, or the model cannot describe it.
         ForceFieldError: the system holds a force that cannot be coupled, or lacks parameters.
         ModelError: the model does not exist in the form that the coupling's transport needs.
@@ -218,6 +225,7 @@ def create_hybrid_system(
             f"{mm_system.getNumParticles()} particles; give the topology that the system was "
             "made from"
         )
+    check_masses(mm_system, topology)
     atoms = np.unique(np.asarray(region, dtype=np.int64))
     if atoms.size == 0 or atoms[0] < 0 or atoms[-1] >= mm_system.getNumParticles():
         raise RegionError(

@@ -1,14 +1,14 @@
-"""Bonded terms of any force class, parted into those inside a region and all others."""
+"""Bonded terms of any force class, parted into those of a region's network and all others."""
 
 from __future__ import annotations
 
 import re
 from xml.etree import ElementTree
 
-import numpy as np
 import openmm
-from numpy.typing import NDArray
 
+from nnpmm.coupling.boundary import Pair
+from nnpmm.coupling.capped_terms import CappedTerms
 from nnpmm.errors import ForceFieldError
 
 __all__ = ["BONDED", "CONNECTIVITY", "connect_region", "refuse_bare_bonds", "take_out_terms"]
@@ -31,21 +31,19 @@ CONNECTIVITY = "region connectivity"
 _ATOM = re.compile(r"[pab]\d+")
 
 
-def take_out_terms(system: openmm.System, region: NDArray[np.int64]) -> list[openmm.Force]:
-    """Remove every term whose atoms all lie in the region, in place; return forces that hold them.
-
-    Terms over atoms of the region and of the rest stay as they are.
+def take_out_terms(system: openmm.System, terms: CappedTerms) -> list[openmm.Force]:
+    """Remove every term that is the network's, in place; return forces that hold them.
 
     Args:
         system: the system to change. A force that loses terms moves to the end of its list.
-        region: sorted atom indices.
+        terms: says which those are.
     """
     taken = []
     for index in reversed(range(system.getNumForces())):
         force = system.getForce(index)
         if type(force) not in BONDED:
             continue
-        rest, inside = _part(force, {str(atom) for atom in region.tolist()})
+        rest, inside = _part(force, terms)
         if inside is not None:
             system.removeForce(index)
             system.addForce(rest)
@@ -53,26 +51,28 @@ def take_out_terms(system: openmm.System, region: NDArray[np.int64]) -> list[ope
     return taken[::-1]
 
 
-def _part(force: openmm.Force, region: set[str]) -> tuple[openmm.Force, openmm.Force | None]:
-    """Return a force with the terms that leave the region, and one with those inside, or None.
+def _part(force: openmm.Force, terms: CappedTerms) -> tuple[openmm.Force, openmm.Force | None]:
+    """Return a force with the terms that stay, and one with the network's, or None.
 
     OpenMM cannot remove a term, and what a term needs differs from class to class (energy
     expression, parameters, tables); its XML holds all of that in one form.
     """
-    text = openmm.XmlSerializer.serialize(force)
-    rest, inside = ElementTree.fromstring(text), ElementTree.fromstring(text)
-    for root, wanted in ((rest, False), (inside, True)):
-        terms = root.find(BONDED[type(force)])
-        if terms is None:
-            raise RuntimeError(f"OpenMM's XML of a {type(force).__name__} has changed")
-        terms[:] = [term for term in terms if _is_inside(term, region) == wanted]
-        if wanted and len(terms) == 0:
-            return force, None
+    rest, inside = (
+        ElementTree.fromstring(text) for text in 2 * [openmm.XmlSerializer.serialize(force)]
+    )
+    listed, wanted = (root.find(BONDED[type(force)]) for root in (rest, inside))
+    if listed is None or wanted is None:
+        raise RuntimeError(f"OpenMM's XML of a {type(force).__name__} has changed")
+    held = [terms.hold(_atoms(term)) for term in listed]
+    if not any(held):
+        return force, None
+    listed[:] = [term for term, taken in zip(listed, held, strict=True) if not taken]
+    wanted[:] = [term for term, taken in zip(wanted, held, strict=True) if taken]
     return _read(rest), _read(inside)
 
 
-def _is_inside(term: ElementTree.Element, region: set[str]) -> bool:
-    return all(value in region for name, value in term.attrib.items() if _ATOM.fullmatch(name))
+def _atoms(term: ElementTree.Element) -> set[int]:
+    return {int(value) for name, value in term.attrib.items() if _ATOM.fullmatch(name)}
 
 
 def _read(root: ElementTree.Element) -> openmm.Force:
@@ -98,25 +98,41 @@ def connect_region(system: openmm.System, bonds: set[tuple[int, int]]) -> None:
     system.addForce(force)
 
 
-def refuse_bare_bonds(released: list[tuple[int, int]], forces: list[openmm.Force]) -> None:
-    """Refuse bonds whose constraint was their only description: the force field has no term.
+def refuse_bare_bonds(
+    released: list[Pair], forces: list[openmm.Force], *, bonds: set[Pair], hydrogens: set[int]
+) -> None:
+    """Refuse constraints that were the only description of a bond or an angle.
 
     Args:
         released: pairs inside the region whose constraints were removed.
         forces: the bonded terms inside the region.
+        bonds: inside the region; other released pairs are the ends of constrained angles.
+        hydrogens: of the region.
 
     Raises:
-        ForceFieldError: there are such bonds.
+        ForceFieldError: the force field has no term for some of them.
     """
-    held: set[tuple[int, int]] = set()
+    held: set[Pair] = set()
+    bent: set[Pair] = set()
     for force in forces:
         if isinstance(force, (openmm.HarmonicBondForce, openmm.CustomBondForce)):
-            pairs = (force.getBondParameters(i)[:2] for i in range(force.getNumBonds()))
-            held.update((min(pair), max(pair)) for pair in pairs)
-    bare = [pair for pair in released if pair not in held]
+            held |= {_pair(*force.getBondParameters(i)[:2]) for i in range(force.getNumBonds())}
+        elif isinstance(force, (openmm.HarmonicAngleForce, openmm.CustomAngleForce)):
+            ends = (force.getAngleParameters(i)[:3:2] for i in range(force.getNumAngles()))
+            bent |= {_pair(*pair) for pair in ends}
+    # A topology without bonds leaves only the elements to tell that two hydrogens are an angle.
+    angles = {pair for pair in released if pair not in bonds or hydrogens.issuperset(pair)}
+    bare = [pair for pair in released if pair not in held | (bent & angles)]
     if bare:
+        kind = "angle with its ends at" if bare[0] in angles else "bond between"
+        to_hydrogen = all(len(hydrogens.intersection(pair)) == 1 for pair in bare)
         raise ForceFieldError(
-            f"{len(bare)} constrained bonds of the region (the first joins atoms {bare[0]}) have "
-            "no bond term, so nothing but the network holds them; make the MM system with "
-            "flexibleConstraints=True or without constraints, or take constraints='keep'"
+            f"found {len(bare)} constraints of the region (the first is of the {kind} atoms "
+            f"{bare[0]}) with neither bond nor angle term, so nothing but the network holds them; "
+            "make the MM system with flexibleConstraints=True, or with neither constraints "
+            "nor rigid water" + (", or take constraints='keep'" if to_hydrogen else "")
         )
+
+
+def _pair(i: int, j: int) -> Pair:
+    return (i, j) if i < j else (j, i)

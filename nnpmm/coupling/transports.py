@@ -21,6 +21,7 @@ import openmm
 from numpy.typing import NDArray
 
 from nnpmm.coupling.callback import BoxCallback, RegionCallback
+from nnpmm.coupling.whole import spanning_trees
 from nnpmm.errors import ConfigError, ForceFieldError, ModelError, OptionalDependencyError
 from nnpmm.models.protocol import Evaluator, ScriptableEvaluator, TensorEvaluator
 
@@ -71,7 +72,9 @@ def create_region_force(
         bonds: pairs of row numbers of ``atoms``, (m, 2), along which the region is made whole.
         periodic: the system has a periodic box.
         exact_to_half_box: refuse a region that spans half the box or more, since its pairs are
-            taken out of an Ewald sum at their nearest image.
+            taken out of an Ewald sum at their nearest image. A region of several molecules is
+            refused then in any case: each goes to the image nearest to the first one, and from
+            half the box on that is another one than before.
         transport: a name in `TRANSPORTS`.
         weight: name of a global parameter, 1 by default, that multiplies energy and forces, for
             ``transport="python"``.
@@ -83,7 +86,11 @@ def create_region_force(
         OptionalDependencyError: openmm-torch is missing, or has no such force.
     """
     create = TRANSPORTS[check_transport(transport)]
-    settings: Settings = {"periodic": periodic, "exact_to_half_box": exact_to_half_box}
+    fragments = spanning_trees(len(atoms), bonds)[1]
+    settings: Settings = {
+        "periodic": periodic,
+        "exact_to_half_box": exact_to_half_box or len(fragments) > 1,
+    }
     if weight is not None:
         settings["weight"] = weight
     force = create(evaluator, [int(atom) for atom in atoms], bonds, settings)

@@ -51,7 +51,9 @@ def region_differences(
     add up what this returns for each.
 
     Constrained bonds to hydrogen are taken as constrained under both potentials, as by
-    ``Mechanical(constraints="keep")``.
+    ``Mechanical(constraints="keep")``; all others, such as the angle of rigid water, as free under
+    both, so that frames sampled with them say nothing of what they held. These need a term of the
+    force field.
 
     Args:
         mm_system: the force field's system, before any coupling.
@@ -68,7 +70,8 @@ def region_differences(
         The differences (k,) in kJ/mol, without the network's atomic self energies.
 
     Raises:
-        ForceFieldError: the system is a hybrid one, or holds a force that cannot be coupled.
+        ForceFieldError: the system is a hybrid one, holds a force that cannot be coupled, or has
+            constraints inside the region without a term, other than of bonds to hydrogen.
         RegionError: the region is empty, cuts a bond, or the model cannot describe it.
         ConfigError: no frames, boxes missing, too many or too few, or arrays of another shape.
         SimulationError: an energy or position is not finite, or the region spans half the box.

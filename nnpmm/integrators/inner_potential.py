@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from openmm import unit
 from openmm.app import Topology
 
-from nnpmm.coupling.boundary import region_elements
-from nnpmm.coupling.whole import WholeRegion
+from nnpmm.coupling.boundary import bond_labels, region_elements
+from nnpmm.coupling.whole import WholeRegion, topology_bonds
 from nnpmm.errors import RegionError, SimulationError
 from nnpmm.models.protocol import Evaluator, Potential
 from nnpmm.units import in_md_units
@@ -110,22 +110,18 @@ def fit_inner_potential(
     Args:
         model: the network.
         topology: with elements and bonds.
-        region: 0-based indices of its atoms; the bonds that it cuts have no terms.
+        region: 0-based indices of its atoms, whole molecules.
         positions: of all atoms, (n, 3), nm or a Quantity.
         charge: of the region, e.
 
     Raises:
-        RegionError: no bonds in the region, or the model cannot describe it.
+        RegionError: no bonds in the region, bonds that it cuts, or the model cannot describe it.
         SimulationError: no minimum was found.
     """
     atoms = np.unique(np.asarray(region, dtype=np.int64))
     elements = region_elements(topology, atoms)
-    rows = {atom: row for row, atom in enumerate(atoms.tolist())}
-    pairs = [
-        (rows[a.index], rows[b.index])
-        for a, b in topology.bonds()
-        if a.index in rows and b.index in rows
-    ]
+    _refuse_fragments(topology, set(atoms.tolist()))
+    pairs = [(int(i), int(j)) for i, j in topology_bonds(topology, atoms)]
     if not pairs:
         raise RegionError("the topology has no bonds in the region; give one with all bonds")
     start = np.asarray(in_md_units(positions, unit.nanometer), dtype=np.float64)[atoms]
@@ -137,6 +133,21 @@ def fit_inner_potential(
     minimum = _minimum(evaluator, start)
     masses = np.array([element.mass._value for element in elements])
     return _fit(pairs, minimum, network_hessian(evaluator, minimum), masses)
+
+
+def _refuse_fragments(topology: Topology, members: set[int]) -> None:
+    """Refuse cut bonds: without its link atoms the fragment is a radical, of another shape."""
+    cut = [
+        (a.index, b.index)
+        for a, b in topology.bonds()
+        if (a.index in members) != (b.index in members)
+    ]
+    if cut:
+        raise RegionError(
+            f"the region cuts {len(cut)} covalent bond{'s' if len(cut) > 1 else ''} "
+            f"({bond_labels(topology, cut)}), a stand-in can be fitted to whole molecules only; "
+            "take the force field or one network as stand-in, or whole molecules"
+        )
 
 
 def network_hessian(evaluator: Evaluator, positions: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -29,6 +29,7 @@ def apply_hydrogen_mass(system: openmm.System, topology: Topology, mass: Any = 3
         mass: of every hydrogen, in amu, or a Quantity.
 
     Raises:
+        ConfigError: a mass that is not positive and finite.
         InputFileError: topology and system differ in their number of atoms.
         ForceFieldError: a hydrogen without or with several bonds, or a heavy atom that would end up
             lighter than its hydrogens; nothing is changed then.
@@ -39,6 +40,8 @@ def apply_hydrogen_mass(system: openmm.System, topology: Topology, mass: Any = 3
             f"{system.getNumParticles()} particles; give the topology that the system was made from"
         )
     target = in_md_units(mass, unit.dalton)
+    if not 0 < target < float("inf"):
+        raise ConfigError(f"found a hydrogen mass of {target:g} amu, allowed: more than 0")
     atoms = list(topology.atoms())
     masses = [system.getParticleMass(i).value_in_unit(unit.dalton) for i in range(len(atoms))]
     changed: dict[int, float] = {}

@@ -29,8 +29,10 @@ class RespaIntegrator(openmm.CustomIntegrator):
     """An OpenMM integrator made by `create_respa_integrator`.
 
     One step is one step of the slowest level, whose forces are evaluated once in it. Those of a
-    faster level with r steps in it are evaluated r + 1 times, since OpenMM keeps the forces of the
-    group last evaluated only.
+    faster level with r steps in it are evaluated r + 1 times on the CPU and Reference platforms,
+    which keep the forces of the group last evaluated only.
+
+    Not for systems with virtual sites: those platforms place them at the end of a step only.
 
     Args:
         levels: from slow to fast.
@@ -123,7 +125,9 @@ def create_respa_integrator(
     """Return an integrator with a time step for each force group.
 
     Args:
-        system: whose force groups are split; every one of them needs a time step.
+        system: whose force groups are split; every one of them needs a time step. It must have no
+            virtual sites, as four-site water has: OpenMM's CPU and Reference platforms move them at
+            the end of a step only, so that forces within it would heat the system.
         splitting: pairs of a time step (ps or a Quantity) and the force groups that are integrated
             with it, in any order; each time step is a multiple of the next shorter one. One pair
             gives velocity Verlet or BAOAB.
@@ -132,9 +136,9 @@ def create_respa_integrator(
         seed: of the random numbers.
 
     Raises:
-        ConfigError: the splitting leaves out a force group, gives it twice or names one without
-            forces; time steps that are not whole multiples; temperature or friction not positive,
-            or one without the other.
+        ConfigError: the system has virtual sites; the splitting leaves out a force group, gives it
+            twice or names one without forces; time steps that are not whole multiples; temperature
+            or friction not positive, or one without the other.
     """
     levels = parse_splitting(system, splitting)
     if (temperature is None) != (friction is None):

@@ -59,8 +59,9 @@ def parse_splitting(
 
     Raises:
         ConfigError: a force group without a time step or with two, one that has no force, time
-            steps that are not positive or not multiples of each other.
+            steps that are not positive or not multiples of each other, or virtual sites.
     """
+    _refuse_virtual_sites(system)
     given = sorted(
         ((_timestep(step), _groups(groups)) for step, groups in splitting), key=lambda x: -x[0]
     )
@@ -80,6 +81,21 @@ def parse_splitting(
         # From the slowest down, so that the levels' steps add up exactly.
         levels.append(Level(levels[-1].timestep / substeps, substeps, groups))
     return tuple(levels)
+
+
+def _refuse_virtual_sites(system: openmm.System) -> None:
+    """Refuse sites that OpenMM would leave behind.
+
+    Its CPU and Reference platforms place them at the end of a CustomIntegrator's step only, and
+    offer no operation that does so within one, so every force would act on where they were before.
+    """
+    sites = sum(system.isVirtualSite(index) for index in range(system.getNumParticles()))
+    if sites:
+        raise ConfigError(
+            f"found {sites} virtual site(s), as in four-site water; allowed with RESPA: none, as "
+            "OpenMM's CPU and Reference platforms move them only at the end of a step; take a "
+            "water model without them, or an integrator with a single time step"
+        )
 
 
 def _timestep(value: Any) -> float:

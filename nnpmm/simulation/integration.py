@@ -40,7 +40,8 @@ def check_integrator(system: openmm.System, settings: ProtocolConfig) -> None:
 
     Raises:
         ConfigError: a time step over its limit, time steps that are not multiples of each other, or
-            a system that was not coupled for several time steps.
+            a system that was not coupled for several time steps or has virtual sites, which these
+            cannot move.
     """
     integrator = settings.integrator
     if integrator.inner is None or integrator.outer is None:

@@ -40,16 +40,16 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         released = region if settings.constraints == "none" else ()
         check_timestep(mm.system, config.integrator.inner or config.timestep, released)
     model = _load(config, name)
+    bound = bind_region(mm.system, mm.topology, region, model, link_atoms=settings.link_atoms)
     coupling = Mechanical(
         constraints=settings.constraints,
         link_atoms=settings.link_atoms,
         time_scales="respa" if config.integrator.type == "respa" else "single",
-        inner_potential=_inner_potential(config, mm, region, name, model),
+        inner_potential=_inner_potential(config, mm, region, name, model, bound.charge),
     )
     system = create_hybrid_system(mm.system, mm.topology, region, model, coupling=coupling)
     scale_masses(system, region.tolist(), settings.mass_factor)
     check_timestep(system, config.integrator.inner or config.timestep)
-    bound = bind_region(mm.system, mm.topology, region, model, link_atoms=settings.link_atoms)
     provenance = {**model.provenance, "region_atoms": region.tolist()}
     return PreparedSystem(
         topology=mm.topology,
@@ -66,7 +66,7 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
 
 def _load(config: RunConfig, name: str, members: tuple[int, ...] | None = None) -> Potential:
     """Load the settings' network, or some of its members."""
-    from nnpmm.models import load_model
+    from nnpmm.models import is_ani, load_model
 
     settings = config.region
     return load_model(
@@ -75,13 +75,19 @@ def _load(config: RunConfig, name: str, members: tuple[int, ...] | None = None) 
         backend=settings.backend,
         device=settings.device,
         precision=settings.precision,
-        threads=config.platform.threads,
+        # Threads of OpenMM's CPU platform, which ANI shares; no other network takes a number.
+        threads=config.platform.threads if is_ani(name) else None,
         weights=settings.weights,
     )
 
 
 def _inner_potential(
-    config: RunConfig, mm: MMSystem, region: NDArray[np.int64], name: str, model: Potential
+    config: RunConfig,
+    mm: MMSystem,
+    region: NDArray[np.int64],
+    name: str,
+    model: Potential,
+    charge: int,
 ) -> InnerTerms | Potential | None:
     """Return what stands in for the network between its evaluations; None: the force field."""
     from nnpmm.integrators import fit_inner_potential
@@ -89,7 +95,7 @@ def _inner_potential(
     if config.integrator.type != "respa" or config.integrator.stand_in == "force-field":
         return None
     if config.integrator.stand_in == "fit":
-        return fit_inner_potential(model, mm.topology, region, mm.positions)
+        return fit_inner_potential(model, mm.topology, region, mm.positions, charge=charge)
     members = config.region.members
     if config.region.nnpfile is not None or (members is not None and len(members) < 2):
         raise ConfigError(

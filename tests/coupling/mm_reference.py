@@ -9,15 +9,18 @@ from openmm import unit
 COULOMB = 138.93545764438198  # kJ/mol nm / e^2, as in OpenMM
 
 
-def internal_energy(system: openmm.System, region, positions: np.ndarray) -> float:
+def internal_energy(system: openmm.System, region, positions: np.ndarray, hosts=()) -> float:
     """Bonded terms, pairs and 1-4 exceptions inside the region, kJ/mol.
 
     Args:
         system: an MM system with the plain force set.
         region: atom indices; the region must be whole in ``positions``.
         positions: (n, 3) nm of the whole system.
+        hosts: atoms outside whose place link atoms take; angles and torsions around atoms of the
+            region that end there count as inside.
     """
     members = {int(i) for i in region}
+    capped = members | {int(i) for i in hosts}
     energy = 0.0
     for force in system.getForces():
         if isinstance(force, openmm.HarmonicBondForce):
@@ -28,16 +31,27 @@ def internal_energy(system: openmm.System, region, positions: np.ndarray) -> flo
         elif isinstance(force, openmm.HarmonicAngleForce):
             for i in range(force.getNumAngles()):
                 a, b, c, theta0, k = _plain(force.getAngleParameters(i))
-                if members >= {a, b, c}:
+                if b in members and capped >= {a, c}:
                     energy += 0.5 * k * (_angle(positions, a, b, c) - theta0) ** 2
         elif isinstance(force, openmm.PeriodicTorsionForce):
             for i in range(force.getNumTorsions()):
                 a, b, c, d, n, phase, k = _plain(force.getTorsionParameters(i))
-                if members >= {a, b, c, d}:
+                # Amber's impropers have their centre, and proper torsions an inner atom, as third.
+                improper = not bonded(system, a, b)
+                if capped >= {a, b, c, d} and c in members and (improper or b in members):
                     energy += k * (1 + np.cos(n * _dihedral(positions, a, b, c, d) - phase))
         elif isinstance(force, openmm.NonbondedForce):
             energy += _pairs(force, sorted(members), positions)
     return energy
+
+
+def bonded(system: openmm.System, a: int, b: int) -> bool:
+    """Whether a HarmonicBondForce or a constraint joins two atoms."""
+    pairs = [system.getConstraintParameters(i)[:2] for i in range(system.getNumConstraints())]
+    for force in system.getForces():
+        if isinstance(force, openmm.HarmonicBondForce):
+            pairs += [force.getBondParameters(i)[:2] for i in range(force.getNumBonds())]
+    return {a, b} in map(set, pairs)
 
 
 def _pairs(force: openmm.NonbondedForce, members: list[int], positions: np.ndarray) -> float:

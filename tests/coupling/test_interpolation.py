@@ -8,6 +8,7 @@ import numpy as np
 import openmm
 import pytest
 from cases import energy_and_forces, solvated_ligand
+from openmm import app
 from toy import TOY, morse_pairs
 
 from nnpmm import create_hybrid_system
@@ -116,9 +117,62 @@ def test_derivative_needs_an_interpolated_system(case):
 
 def test_bonds_that_only_constraints_describe(case):
     """OpenMM's builders leave out the bond terms of constrained bonds."""
-    with pytest.raises(ForceFieldError, match="nothing but the network holds them"):
+    with pytest.raises(ForceFieldError, match=r"4 constraints .*or take constraints='keep'$"):
         coupled(case, coupling=Mechanical(interpolate=True))
     coupled(case, coupling=COUPLING)
+
+
+def rigid_waters(flexible):
+    """Two rigid waters, with or without terms beside their constraints."""
+    topology = app.Topology()
+    chain = topology.addChain()
+    for _ in range(2):
+        residue = topology.addResidue("HOH", chain)
+        oxygen, *hydrogens = (
+            topology.addAtom(name, app.Element.getBySymbol(name[0]), residue)
+            for name in ("O", "H1", "H2")
+        )
+        for hydrogen in hydrogens:
+            topology.addBond(oxygen, hydrogen)
+    field = app.ForceField("tip3p.xml")
+    return topology, field.createSystem(topology, flexibleConstraints=flexible)
+
+
+@pytest.mark.parametrize("constraints", ["none", "keep"])
+def test_rigid_water_with_terms_of_its_own(constraints):
+    """The angle's term holds what the constraint between the hydrogens held."""
+    topology, mm = rigid_waters(flexible=True)
+    coupling = Mechanical(interpolate=True, constraints=constraints)
+    system = create_hybrid_system(mm, topology, range(3), TOY, coupling=coupling)
+    x = np.array([[0, 0, 0], [0.1, 0, 0], [-0.02, 0.1, 0]])
+    energies = []
+    for each in (mm, system):
+        context = openmm.Context(
+            each, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference")
+        )
+        if each is system:
+            context.setParameter(LAMBDA_NNP, 0.0)
+        context.setPositions(np.concatenate([x, x + 0.4]))
+        energies.append(energy_and_forces(context)[0])
+    np.testing.assert_allclose(*energies, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("constraints", "found"),
+    [
+        (
+            "none",
+            r"3 constraints .*\(the first is of the bond between atoms \(0, 1\)\)",
+        ),
+        ("keep", r"1 constraints .*\(the first is of the angle with its ends at atoms \(1, 2\)\)"),
+    ],
+)
+def test_rigid_water_without_terms(constraints, found):
+    """To keep its bonds would not hold its angle, so that is not what the message advises."""
+    topology, mm = rigid_waters(flexible=False)
+    coupling = Mechanical(interpolate=True, constraints=constraints)
+    with pytest.raises(ForceFieldError, match=rf"{found} .*nor rigid water$"):
+        create_hybrid_system(mm, topology, range(3), TOY, coupling=coupling)
 
 
 def test_no_ljpme():

@@ -8,20 +8,27 @@ import pickle
 import numpy as np
 import openmm
 import pytest
-from cases import energy_and_forces, hsp90_complex
+from cases import Case, energy_and_forces, hsp90_complex
 from contracts import assert_forces_match_energy, assert_no_net_force_or_torque
 from force_fields import amber14, charmm36_vacuum
 from mm_reference import internal_energy
-from openmm import app
+from openmm import app, unit
 from toy import TOY
 
 from nnpmm import create_hybrid_system, load_model, select_atoms
 from nnpmm.coupling import LAMBDA_NNP, NNP_FORCE_NAME, Mechanical
+from nnpmm.coupling.capped_terms import CappedTerms
 from nnpmm.coupling.link_atoms import CappedEvaluator
 from nnpmm.errors import ConfigError, RegionError
+from nnpmm.ligands import (
+    create_ligand_system,
+    molecule_from_smiles,
+    parameterize,
+    to_openmm_topology,
+)
 
 COUPLING = Mechanical(link_atoms=True)
-SCALE = 0.109 / 0.1526
+DISTANCE = 0.109  # nm
 # Names of region atoms of alanine dipeptide by residue, and the neighbours that are cut off.
 REGIONS = {
     "side chain": ({"ALA": "CB HB1 HB2 HB3"}, [("ALA", "CB", "ALA", "CA")]),
@@ -54,7 +61,9 @@ def coupled(case, region, model=TOY, **choices):
 def capped(case, region, bonds):
     """The network's molecule: atomic numbers and positions with hydrogens on the cut bonds."""
     atoms = list(case.topology.atoms())
-    links = [case.positions[i] + SCALE * (case.positions[j] - case.positions[i]) for i, j in bonds]
+    cut = np.array([case.positions[j] - case.positions[i] for i, j in bonds])
+    links = case.positions[[i for i, _ in bonds]]
+    links = links + DISTANCE * cut / np.linalg.norm(cut, axis=1)[:, None]
     numbers = [atoms[i].element.atomic_number for i in region] + [1] * len(bonds)
     return np.array(numbers), np.concatenate([case.positions[region], links])
 
@@ -64,7 +73,7 @@ def test_energy_is_mm_minus_internal_plus_capped_network(case, cut):
     numbers, positions = capped(case, region, bonds)
     expected = case.state(case.system)[0]
     expected += TOY.bind(numbers)(positions)[0]
-    expected -= internal_energy(case.system, region, case.positions)
+    expected -= internal_energy(case.system, region, case.positions, [j for _, j in bonds])
     found = case.state(coupled(case, region))[0]
     np.testing.assert_allclose(found, expected, rtol=0, atol=0.01)
 
@@ -86,10 +95,11 @@ def test_the_network_pulls_at_the_neighbours_without_net_force(case, cut):
     region, bonds = cut
     system = coupled(case, region)
     (force,) = [f for f in system.getForces() if f.getName() == NNP_FORCE_NAME]
-    forces = case.state(system, groups={force.getForceGroup()})[1]
+    shaken = case.positions + np.random.default_rng(1).normal(0, 0.005, case.positions.shape)
+    forces = case.state(system, shaken, groups={force.getForceGroup()})[1]
     outside = [j for _, j in bonds]
     assert (np.linalg.norm(forces[outside], axis=1) > 1).all()
-    assert_no_net_force_or_torque(forces, case.positions, atol=1e-6)
+    assert_no_net_force_or_torque(forces, shaken, atol=1e-6)
     everything_else = np.setdiff1d(np.arange(len(forces)), [*region, *outside])
     np.testing.assert_array_equal(forces[everything_else], 0)
 
@@ -125,9 +135,28 @@ def test_neighbours_are_joined_along_the_cut_bonds(case, cut):
     np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-6)
 
 
-def test_charges_and_crossing_terms_stay(case, cut):
-    region, _ = cut
-    system, members = coupled(case, region), set(region.tolist())
+def test_energy_equals_that_of_openmm_ml(case, cut):
+    """Its mechanical embedding leaves the same terms to the network, with its caps put there."""
+    openmmml = pytest.importorskip("openmmml")
+    region, bonds = cut
+    choices = {"members": [0], "precision": "double"}
+    mixed = openmmml.MLPotential("nnpmm-ani1x", **choices).createMixedSystem(
+        case.topology,
+        case.system,
+        region.tolist(),
+        linkAtomDistances=[(i, j, DISTANCE * unit.nanometer) for i, j in bonds],
+    )
+    positions = np.concatenate([case.positions, np.zeros((len(bonds), 3))])
+    context = case.context(mixed, positions)
+    context.computeVirtualSites()
+    found = case.state(coupled(case, region, load_model("ANI-1x", **choices)))
+    energy, forces = energy_and_forces(context)
+    np.testing.assert_allclose(found[0], energy, rtol=0, atol=0.01)
+    np.testing.assert_allclose(found[1], forces[: len(case.positions)], rtol=0, atol=0.05)
+
+
+def test_charges_stay(case, cut):
+    system = coupled(case, cut[0])
 
     def nonbonded(system):
         (force,) = [f for f in system.getForces() if isinstance(f, openmm.NonbondedForce)]
@@ -137,12 +166,142 @@ def test_charges_and_crossing_terms_stay(case, cut):
         found, expected = (nonbonded(s).getParticleParameters(i) for s in (system, case.system))
         assert found == expected
 
-    def crossing(system):
-        forces = [f for f in system.getForces() if isinstance(f, openmm.HarmonicAngleForce)]
-        terms = [f.getAngleParameters(k) for f in forces for k in range(f.getNumAngles())]
-        return [t for t in terms if not members.issuperset(t[:3])]
 
-    assert len(crossing(system)) == len(crossing(case.system)) > 0
+def terms_of(system, kind):
+    """Atoms of the terms of a force class, for bonds those of some strength, with repetitions."""
+    found = []
+    for force in system.getForces():
+        if isinstance(force, kind) and kind is openmm.HarmonicBondForce:
+            bonds = [force.getBondParameters(k) for k in range(force.getNumBonds())]
+            found += [(i, j) for i, j, _, k in bonds if k._value]
+        elif isinstance(force, kind) and kind is openmm.HarmonicAngleForce:
+            found += [tuple(force.getAngleParameters(k)[:3]) for k in range(force.getNumAngles())]
+        elif isinstance(force, kind):
+            count = force.getNumTorsions()
+            found += [tuple(force.getTorsionParameters(k)[:4]) for k in range(count)]
+    return sorted(found)
+
+
+@pytest.mark.parametrize(
+    "kind", [openmm.HarmonicBondForce, openmm.HarmonicAngleForce, openmm.PeriodicTorsionForce]
+)
+def test_terms_over_one_neighbour_go_but_for_the_bond(case, cut, kind):
+    """What has a link atom in its neighbour's place is the network's; the stretch is not."""
+    region, bonds = cut
+    stay = set(region.tolist()) | (
+        set() if kind is openmm.HarmonicBondForce else {j for _, j in bonds}
+    )
+    expected = [term for term in terms_of(case.system, kind) if not stay.issuperset(term)]
+    assert terms_of(coupled(case, region), kind) == expected
+    members = set(region.tolist())
+    assert any(members.intersection(term) for term in expected)  # some of them cross the boundary
+
+
+def test_nothing_of_the_network_pulls_along_the_cut_bond(case, cut):
+    region, bonds = cut
+    system = coupled(case, region)
+    groups = {f.getForceGroup() for f in system.getForces() if f.getName() == NNP_FORCE_NAME}
+    forces = case.state(system, groups=groups)[1]
+    stretched = case.positions.copy()
+    for i, j in bonds:
+        bond = case.positions[j] - case.positions[i]
+        assert abs(forces[j] @ bond) < 1e-9
+        stretched[j] += 0.1 * bond
+    found, expected = (case.state(system, x, groups=groups)[0] for x in (stretched, case.positions))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def butane():
+    molecule = molecule_from_smiles("CCCC", seed=1)
+    topology, positions = to_openmm_topology(molecule)
+    return Case(
+        topology=topology,
+        system=create_ligand_system(molecule, parameterize(molecule)),
+        positions=np.array(positions),
+        box=None,
+        region=np.array([0, 4, 5, 6]),
+    )
+
+
+def test_the_cut_bond_is_as_stiff_as_any(butane):
+    """Of the force field, the network on all atoms, and the cut between first and second carbon.
+
+    With the terms counted twice the last was 440,000 kJ/mol/nm^2 and 1,130 kJ/mol/rad^2.
+    """
+    model = load_model("ANI-1x", 0, backend="reference", precision="double")
+    whole = create_hybrid_system(butane.system, butane.topology, range(14), model)
+    systems = (butane.system, whole, coupled(butane, butane.region, model))
+    stretches, tilts = zip(*(stiffness(butane, system) for system in systems), strict=True)
+    assert 0.97 * min(stretches[:2]) < stretches[2] < 1.03 * max(stretches[:2])
+    assert 0.85 * min(tilts[:2]) < tilts[2] < 1.1 * max(tilts[:2])
+
+
+def stiffness(butane, system):
+    """Of the first C-C bond, and of the methyl's tilt about its carbon, at the system's minimum."""
+    context = butane.context(system)
+    openmm.LocalEnergyMinimizer.minimize(context, 0.01)
+    x = context.getState(positions=True).getPositions(asNumpy=True)._value
+    along = (x[0] - x[1]) / np.linalg.norm(x[0] - x[1])
+    axis = np.cross(along, x[2] - x[1])
+    axis /= np.linalg.norm(axis)
+    arms = x[butane.region] - x[0]
+
+    def second_derivative(moved, step):
+        energies = []
+        for shift in (-step, 0.0, step):
+            y = x.copy()
+            y[butane.region] = x[0] + moved(shift)
+            context.setPositions(y)
+            energies.append(energy_and_forces(context)[0])
+        return (energies[0] - 2 * energies[1] + energies[2]) / step**2
+
+    def tilted(angle):  # Rodrigues' formula
+        turned = np.cos(angle) * arms + np.sin(angle) * np.cross(axis, arms)
+        return turned + (1 - np.cos(angle)) * np.outer(arms @ axis, axis)
+
+    return second_derivative(lambda s: arms + s * along, 5e-4), second_derivative(tilted, 0.01)
+
+
+# Region atoms 0 to 4: a chain 2-1-0 to the cut bond 0-10 and one back, 2-3-11; 10-12 outside.
+BONDS = [(2, 1), (1, 0), (0, 10), (2, 3), (3, 11), (10, 12), (1, 4)]
+
+
+@pytest.mark.parametrize(
+    ("atoms", "further", "networks"),
+    [
+        ({0, 1}, [], True),
+        ({0, 10}, [], False),  # the stretch
+        ({1, 10}, [], True),  # Urey-Bradley
+        ({2, 10}, [], False),  # a 1-4 pair
+        ({0, 12}, [], False),
+        ({1, 0, 10}, [], True),
+        ({0, 10, 12}, [], False),
+        ({2, 1, 0, 10}, [], True),
+        ({1, 0, 10, 12}, [], False),
+        ({11, 3, 2, 1}, [], True),
+        ({4, 1, 0, 10}, [], True),
+        ({10, 0, 13}, [(0, 13)], True),  # two caps on one atom
+        ({10, 13}, [(0, 13)], True),
+        ({10, 0, 1, 13}, [(1, 13)], True),  # a cap at each end
+        ({0, 10, 3}, [(3, 10)], False),  # two cut bonds at one neighbour
+        ({1, 0, 10, 3}, [(3, 10)], False),
+        ({0, 10, 11, 3}, [(10, 11)], False),  # two neighbours bonded to each other
+        ({4, 2, 1, 0, 10}, [], True),  # a CMAP
+    ],
+)
+def test_which_terms_the_capped_network_has(atoms, further, networks):
+    assert CappedTerms(range(5), BONDS + further).hold(atoms) is networks
+    assert CappedTerms(range(5)).hold(atoms) is (max(atoms) < 5)  # without link atoms
+
+
+def test_a_stand_in_for_a_capped_network_leaves_the_energy_alone(case, cut):
+    region, _ = cut
+    found, expected = (
+        case.state(coupled(case, region, time_scales=scales)) for scales in ("respa", "single")
+    )
+    np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=0.01)
+    np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=0.05)
 
 
 def test_interpolation_ends_at_the_force_field(case, cut):
@@ -162,6 +321,14 @@ def test_charmm36_with_its_custom_forces():
     context.setParameter(LAMBDA_NNP, 0.0)
     expected = case.state(case.system)[0]
     np.testing.assert_allclose(energy_and_forces(context)[0], expected, rtol=0, atol=0.01)
+    context.setParameter(LAMBDA_NNP, 1.0)
+    alpha = next(a.index for a in case.topology.atoms() if a.name == "CA8")
+    left, before = (
+        [set(bond) for bond in terms_of(s, openmm.HarmonicBondForce) if set(methyl) & set(bond)]
+        for s in (context.getSystem(), case.system)
+    )
+    assert {methyl[1], alpha} in before  # Urey-Bradley
+    assert [bond for bond in left if alpha in bond] == [{methyl[0], alpha}]
 
 
 def test_ani_sees_methane(case):
@@ -232,6 +399,19 @@ def test_a_bond_of_unknown_order_between_flat_carbons():
     create_hybrid_system(system, ordered, [0, 1], TOY, coupling=COUPLING)
     with pytest.raises(RegionError, match=r"cannot cap 1 .*BUT1:C0-BUT1:C1"):
         create_hybrid_system(system, ordered, [0], TOY, coupling=COUPLING)
+
+
+def test_a_cut_bond_that_the_system_alone_knows(case, cut):
+    region, bonds = cut
+    bare = app.Topology()
+    chain = bare.addChain()
+    for residue in case.topology.residues():
+        copied = bare.addResidue(residue.name, chain)
+        for atom in residue.atoms():
+            bare.addAtom(atom.name, atom.element, copied)
+    message = rf"cannot cap {len(bonds)} of the cut bonds .*or give a topology with all bonds"
+    with pytest.raises(RegionError, match=message):
+        create_hybrid_system(case.system, bare, region, TOY, coupling=COUPLING)
 
 
 def test_without_link_atoms_the_cut_bonds_are_named(case, cut):

@@ -8,10 +8,12 @@ import numpy as np
 import openmm
 import pytest
 from cases import solvated_ligand
+from openmm import app
 
 from nnpmm import create_hybrid_system, load_model
 from nnpmm.coupling.forces import check_forces
 from nnpmm.errors import ForceFieldError, InputFileError, RegionError, SimulationError
+from nnpmm.integrators import apply_hydrogen_mass, scale_masses
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,57 @@ def test_wrong_topology(model, case):
         create_hybrid_system(system, case.topology, case.region, model)
 
 
+def reordered(topology, order):
+    """A topology with atoms in another order."""
+    other, atoms = app.Topology(), list(topology.atoms())
+    chain = other.addChain()
+    residues = {r: other.addResidue(r.name, chain) for r in topology.residues()}
+    made = {
+        i: other.addAtom(atoms[i].name, atoms[i].element, residues[atoms[i].residue]) for i in order
+    }
+    for first, second in topology.bonds():
+        other.addBond(made[first.index], made[second.index])
+    other.setPeriodicBoxVectors(topology.getPeriodicBoxVectors())
+    return other
+
+
+@pytest.mark.parametrize("repartitioned", [False, True])
+@pytest.mark.parametrize("pair", [(0, 1), (0, 2), (1, 2)], ids=["C and O", "C and H", "O and H"])
+def test_atoms_in_another_order(model, case, pair, repartitioned):
+    """Methanol's carbon, oxygen and a hydrogen of the methyl group."""
+    system, order = copy.deepcopy(case.system), list(range(case.system.getNumParticles()))
+    if repartitioned:
+        apply_hydrogen_mass(system, case.topology, 3.0)
+    first, second = pair
+    order[first], order[second] = order[second], order[first]
+    with pytest.raises(InputFileError, match=r"the topology has .* at MOL1:.*, the system a mass"):
+        create_hybrid_system(system, reordered(case.topology, order), case.region, model)
+
+
+@pytest.mark.parametrize("mass", [1.5, 3.0, 4.0])
+@pytest.mark.parametrize("factor", [1, 5])
+def test_masses_that_were_changed_on_purpose(model, case, mass, factor):
+    """Repartitioned as OpenMM does it, which may leave a carbon lighter than its hydrogens."""
+    system = copy.deepcopy(case.system)
+    for heavy, hydrogen in case.topology.bonds():
+        if heavy.index in case.region and hydrogen.element.symbol == "H":
+            taken = mass - system.getParticleMass(hydrogen.index)._value
+            system.setParticleMass(hydrogen.index, mass)
+            left = system.getParticleMass(heavy.index)._value - taken
+            system.setParticleMass(heavy.index, left)
+    scale_masses(system, case.region.tolist(), factor)
+    system.setParticleMass(int(case.region[-1]) + 1, 0.0)  # a frozen atom
+    create_hybrid_system(system, case.topology, case.region, model)
+
+
+def test_isotopes_and_rounded_masses(model, case):
+    system = copy.deepcopy(case.system)
+    masses = {"C": 13.003, "O": 15.99, "H": 2.014}
+    for atom in case.topology.atoms():
+        system.setParticleMass(atom.index, masses[atom.element.symbol])
+    create_hybrid_system(system, case.topology, case.region, model)
+
+
 @pytest.mark.parametrize("region", [[], [-1], [10**6]])
 def test_empty_or_outside(model, case, region):
     with pytest.raises(RegionError, match="indices must lie in"):
@@ -45,8 +98,12 @@ def test_empty_or_outside(model, case, region):
 
 
 def test_cut_bond_is_named(model, case):
-    with pytest.raises(RegionError, match=r"cuts 1 covalent bond \(MOL1:C1-MOL1:O1\)|cuts"):
-        create_hybrid_system(case.system, case.topology, case.region[:1], model)
+    """All but the hydroxyl hydrogen, which hangs on one bond."""
+    hydroxyl = next(b.atom2.index for b in case.topology.bonds() if b.atom1.name == "O1")
+    region = np.setdiff1d(case.region, [hydroxyl])
+    name = list(case.topology.atoms())[hydroxyl].name
+    with pytest.raises(RegionError, match=rf"cuts 1 covalent bond \(MOL1:O1-MOL1:{name}\);"):
+        create_hybrid_system(case.system, case.topology, region, model)
 
 
 REFUSED = {

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import copy
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import openmm
 import pytest
 import torch
-from cases import energy_and_forces, solvated_ligand
+from cases import Case, energy_and_forces, solvated_ligand
 from force_fields import implicit_gbn2
+from openmm import app
 from toy import TOY, morse_pairs
 
 from nnpmm import create_hybrid_system, load_model
 from nnpmm.coupling import LAMBDA_NNP, NNP_FORCE_NAME, Mechanical, nnp_derivative
+from nnpmm.coupling.forces import check_forces
+from nnpmm.coupling.terms import connect_region
 from nnpmm.errors import ForceFieldError, ModelError, RegionError
 from nnpmm.models import FunctionModel, OpenmmMlModel
 
@@ -92,6 +96,77 @@ def test_regions_do_not_overlap(pair):
     hybrid = create_hybrid_system(pair.system, pair.topology, pair.region, TOY)
     with pytest.raises(RegionError, match=r"22 atoms of the region .the first is 0. belong to an"):
         create_hybrid_system(hybrid, pair.topology, pair.region, TOY)
+
+
+def three_waters(n_regions=3):
+    """Waters at 0, 0.72 and -0.9 nm in a box of 2 nm, cut off; the region are the first ones."""
+    waters, places = app.Topology(), []
+    chain = waters.addChain()
+    shape = np.array([[0, 0, 0], [0.09572, 0, 0], [-0.02399, 0.09266, 0]])
+    for x in (0.0, 0.72, -0.9):
+        residue = waters.addResidue("HOH", chain)
+        oxygen, *hydrogens = (
+            waters.addAtom(name, app.Element.getBySymbol(name[0]), residue)
+            for name in ("O", "H1", "H2")
+        )
+        for hydrogen in hydrogens:
+            waters.addBond(oxygen, hydrogen)
+        places.append(shape + np.array([x, 0, 0]))
+    waters.setUnitCellDimensions(openmm.Vec3(2, 2, 2))
+    system = app.ForceField("tip3p.xml").createSystem(
+        waters, nonbondedMethod=app.CutoffPeriodic, nonbondedCutoff=0.9
+    )
+    region = np.arange(3 * n_regions)
+    return Case(waters, system, np.concatenate(places), 2 * np.eye(3), region)
+
+
+@pytest.mark.parametrize("place", [-0.9, -0.99, -1.01])
+def test_molecules_half_a_box_apart_end_the_run(place):
+    """Past -1 nm the third water would turn up beyond the second one, and the energy jump."""
+    case = three_waters()
+    hybrid = create_hybrid_system(case.system, case.topology, case.region, TOY)
+    moved = case.positions.copy()
+    moved[case.region[6:], 0] += place + 0.9
+    with pytest.raises(openmm.OpenMMException, match="of the periodic box, allowed: less than 50%"):
+        case.state(hybrid, moved)
+
+
+def test_molecules_close_to_each_other_go_on():
+    """Also where the boundary has parted them."""
+    case = three_waters(n_regions=2)
+    hybrid = create_hybrid_system(case.system, case.topology, case.region, TOY)
+    expected = case.state(hybrid)
+    parted = (case.positions + np.array([1.5, 0, 0])) % 2.0
+    assert np.ptp(parted[case.region, 0]) > 1.2
+    found = case.state(hybrid, parted)
+    np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-6)
+
+
+class CarriedByTorch:
+    """A network's force as openmm-torch hands it back: a class without atoms."""
+
+    def __init__(self, name, **members):
+        self.__dict__.update(members)
+        self.getName = lambda: name
+
+
+@pytest.mark.parametrize("kind", ["TorchForce", "PythonTorchForce", "Force"])
+@pytest.mark.parametrize("tells", [True, False])
+def test_an_earlier_region_of_another_transport(pair, second, kind, tells):
+    """The second region is let through, the first one is known by its bonds or by its force."""
+    bonds = [(i, i + 1) for i in pair.region[:-1].tolist()]
+    system = openmm.System()
+    connect_region(system, set(bonds))
+    members = {"getParticles": lambda: tuple(pair.region.tolist())} if tells else {}
+    force = type(kind, (CarriedByTorch,), {})(NNP_FORCE_NAME, **members)
+    stand_in = SimpleNamespace(
+        getForces=lambda: [force, *([] if tells else system.getForces())],
+        getNumParticles=pair.system.getNumParticles,
+    )
+    check_forces(stand_in, set(second.tolist()))
+    with pytest.raises(RegionError, match=r"22 atoms of the region .the first is 0. belong to an"):
+        check_forces(stand_in, set(pair.region.tolist()))
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import openmm
 import pytest
 import torch
 from cases import Case, solvated_ligand
+from test_regions import three_waters
 from test_whole import BOXES
 
 from nnpmm import create_hybrid_system, load_model
@@ -122,6 +123,15 @@ def test_region_wider_than_half_the_box(model, case, transport):
     stretched[case.region, 0] += np.linspace(0, 0.55, len(case.region)) * case.box[0, 0]
     with pytest.raises(openmm.OpenMMException, match="of the periodic box"):
         case.state(coupled(case, model, transport), stretched)
+
+
+def test_molecules_half_a_box_apart(model, transport):
+    """Under a cutoff one molecule may be wider than half the box, several may not."""
+    case = three_waters()
+    hybrid = coupled(case, model, transport)
+    case.state(coupled(three_waters(1), model, transport))
+    with pytest.raises(openmm.OpenMMException, match="of the periodic box"):
+        case.state(hybrid)
 
 
 def test_blown_up_positions_reach_the_user(model, case, transport):

@@ -32,8 +32,9 @@ def mm_bond() -> tuple[openmm.System, app.Topology]:
     nonbonded, bonds = openmm.NonbondedForce(), openmm.HarmonicBondForce()
     atoms = []
     for symbol, charge in (("C", 0.1), ("O", -0.1)):
-        atoms.append(topology.addAtom(symbol, app.Element.getBySymbol(symbol), residue))
-        system.addParticle(12.0)
+        element = app.Element.getBySymbol(symbol)
+        atoms.append(topology.addAtom(symbol, element, residue))
+        system.addParticle(element.mass)
         nonbonded.addParticle(charge, 0.3, 0.4)
     topology.addBond(*atoms)
     nonbonded.addException(0, 1, 0.0, 1.0, 0.0)

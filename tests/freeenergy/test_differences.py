@@ -7,7 +7,7 @@ import numpy as np
 import openmm
 import pytest
 from complexes import methanol_system, side_by_side
-from openmm import unit
+from openmm import app, unit
 from stiff_bond import K_MM, K_NNP, STIFF, exact_difference, mm_bond, samples
 
 from nnpmm import create_hybrid_system, ligands, load_model
@@ -159,16 +159,32 @@ def test_several_regions_add_up(network):
 
 
 def test_a_capped_region(network):
-    """Half of butane: the network sees a link atom, whose place follows an atom outside."""
-    topology, positions = side_by_side([("MOL", "CCCC")])
-    setup = methanol_system(topology), topology, [0, 1, 4, 5, 6, 7, 8], network
-    frames = vacuum_frames(positions)
+    """Half of butane: a link atom in the place of an atom outside, in angles and torsions too."""
+    molecule = ligands.molecule_from_smiles("CCCC", seed=3)
+    system = ligands.create_ligand_system(molecule, ligands.parameterize(molecule))
+    topology, positions = ligands.to_openmm_topology(molecule)
+    setup = system, topology, [0, 1, 4, 5, 6, 7, 8], network
+    frames = vacuum_frames(positions * unit.nanometer)
     found = region_differences(*setup, positions=frames, link_atoms=True)
     expected = one_by_one(setup, Mechanical(interpolate=True, link_atoms=True), frames)
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-3)
-    frames[:, 2] += 0.005  # the carbon behind the cut bond
+    frames[:, 2, 0] += 0.02  # the carbon behind the cut bond
     moved = region_differences(*setup, positions=frames, link_atoms=True)
     assert (np.abs(moved - found) > 0.1).all()
+
+
+def test_rigid_water_in_the_region(network):
+    """With an angle term beside its constraints; its bonds to hydrogen stay, as in a context."""
+    topology, positions = side_by_side([("HOH", "O"), ("HOH", "O")], 0.5)
+    field = app.ForceField("tip3p.xml")
+    setup = field.createSystem(topology, flexibleConstraints=True), topology, range(3), network
+    frames = vacuum_frames(positions)
+    found = region_differences(*setup, positions=frames)
+    expected = one_by_one(setup, Mechanical(interpolate=True, constraints="keep"), frames)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-3)
+    bare = field.createSystem(topology), *setup[1:]
+    with pytest.raises(ForceFieldError, match="of the angle with its ends at atoms"):
+        region_differences(*bare, positions=frames)
 
 
 @pytest.mark.parametrize("sides", [1, 2])

@@ -13,10 +13,12 @@ from openmm.app import Topology, element
 from nnpmm import create_hybrid_system
 from nnpmm.coupling import Mechanical
 from nnpmm.errors import ConfigError, RegionError, SimulationError
-from nnpmm.integrators import fit_inner_potential, split_time_scales
+from nnpmm.integrators import InnerPotential, fit_inner_potential, split_time_scales
 from nnpmm.integrators.inner_potential import network_hessian
 from nnpmm.models import load_model
 from nnpmm.models.function import FunctionModel
+from nnpmm.simulation import parse_config
+from nnpmm.simulation.runner import prepare_system
 
 BENT = np.array([[0.0, 0.0, 0.0], [0.1, 0.0, 0.0], [0.13, 0.09, 0.0]])
 CONSTANTS = {"bonds": (3.0e5, 2.0e5), "angle": 400.0}
@@ -188,6 +190,46 @@ def test_a_region_without_bonds_is_refused():
     topology = chain(1)
     with pytest.raises(RegionError, match="no bonds in the region"):
         fit_inner_potential(FunctionModel(spring_model), topology, [0], np.zeros((1, 3)))
+
+
+def test_a_region_that_cuts_a_bond_is_refused():
+    """A fragment without its link atoms is a radical: its shape is not that of the capped one."""
+    with pytest.raises(RegionError, match=r"cuts 1 covalent bond \(MOL1:C1-MOL1:C2\), a stand-in"):
+        fit_inner_potential(FunctionModel(spring_model), chain(4), [0, 1], np.zeros((4, 3)))
+
+
+RUN = {
+    "system": {"type": "build", "smiles": "CCO", "padding": "0.6 nm", "cutoff": "0.7 nm"},
+    "region": {"model": "ANI-1x", "members": 0},
+    "integrator": {"type": "respa", "inner": "0.5 fs", "outer": "2 fs", "stand_in": "fit"},
+    "stages": {"production": {"length": "1 ps"}},
+}
+
+
+def test_a_run_with_link_atoms_is_fitted_nothing():
+    half = {"selection": "resname MOL and index 1 2 6 7 8", "link_atoms": True}
+    with pytest.raises(RegionError, match=r"a stand-in can be fitted to whole molecules only"):
+        prepare_system(parse_config(RUN | {"region": RUN["region"] | half}))
+
+
+def test_a_run_fits_with_the_charge_of_the_region(monkeypatch):
+    """That of the force field, as the network itself is bound with it."""
+    charges = {}
+
+    def record(model, topology, region, positions, *, charge=0):
+        charges["fit"] = charge
+        return InnerPotential((), 0.0)
+
+    def energy(positions, numbers, charge):
+        charges["network"] = charge
+        return 0.0, np.zeros_like(positions)
+
+    monkeypatch.setattr("nnpmm.integrators.fit_inner_potential", record)
+    monkeypatch.setattr("nnpmm.models.load_model", lambda *_, **__: FunctionModel(energy))
+    system = RUN["system"] | {"smiles": "C[NH3+]"}
+    prepared = prepare_system(parse_config(RUN | {"system": system}))
+    prepared.evaluator(np.zeros((len(prepared.region), 3)))
+    assert charges == {"fit": 1, "network": 1}
 
 
 def falling(positions, numbers, charge):

@@ -86,6 +86,15 @@ def test_hydrogen_without_a_single_bond(bonds):
         apply_hydrogen_mass(system, topology, 3.0)
 
 
+@pytest.mark.parametrize("mass", [-1.0, 0.0, float("nan"), float("inf")])
+def test_a_mass_that_is_none(mass):
+    topology, system = molecule("C", 4)
+    before = masses(system)
+    with pytest.raises(ConfigError, match=f"found a hydrogen mass of {mass:g} amu, allowed: more"):
+        apply_hydrogen_mass(system, topology, mass)
+    np.testing.assert_array_equal(masses(system), before)
+
+
 def test_another_topology():
     topology, system = molecule("C", 4)
     system.addParticle(1.0)

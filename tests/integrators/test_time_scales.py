@@ -106,7 +106,7 @@ def test_interpolation_has_no_time_scales():
 
 def test_bonds_without_a_term_are_refused(network):
     box = solvated("CO", constrained=True)
-    with pytest.raises(ForceFieldError, match="no bond term, so nothing but the network"):
+    with pytest.raises(ForceFieldError, match="with neither bond nor angle term, so nothing"):
         hybrid(box, network)
     kept = hybrid(box, network, Mechanical(time_scales="respa", constraints="keep"))
     assert any(force.getName() == NEGATED_MM_FORCE_NAME for force in kept.getForces())
