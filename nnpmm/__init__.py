@@ -6,7 +6,12 @@
 >>> system = nnpmm.create_hybrid_system(mm_system, topology, region, model)
 """
 
-from nnpmm import coupling
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from nnpmm import coupling, freeenergy, integrators
 from nnpmm._version import __version__
 from nnpmm.coupling import create_hybrid_system
 from nnpmm.errors import NnpmmError
@@ -18,7 +23,16 @@ __all__ = [
     "__version__",
     "coupling",
     "create_hybrid_system",
+    "freeenergy",
+    "integrators",
     "load_model",
     "read_model_file",
     "select_atoms",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import ``nnpmm.simulation`` when it is asked for: its plots take a fifth of the start-up."""
+    if name == "simulation":
+        return importlib.import_module("nnpmm.simulation")
+    raise AttributeError(f"module 'nnpmm' has no attribute {name!r}")

@@ -10,7 +10,7 @@ import openmm
 import torch
 
 from nnpmm._version import __version__
-from nnpmm.errors import NnpmmError
+from nnpmm.errors import NnpmmError, OptionalDependencyError
 from nnpmm.models.ani import BACKENDS, PUBLISHED, choose_backend
 from nnpmm.models.ani.weights import sources
 
@@ -60,7 +60,17 @@ def _versions() -> list[Finding]:
                 "version", name, True if version else None, version or f"not installed ({purpose})"
             )
         )
-    return findings
+    return [*findings, _gromacs()]
+
+
+def _gromacs() -> Finding:
+    from nnpmm.permeation.martini.gromacs import GromacsEngine
+
+    try:
+        return Finding("version", "gromacs", True, GromacsEngine().version())
+    except OptionalDependencyError:
+        purpose = "needed for nnpmm permeation on a CPU: apt install gromacs"
+        return Finding("version", "gromacs", None, f"not found ({purpose})")
 
 
 def _at_least_8_6() -> bool:

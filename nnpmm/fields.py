@@ -26,6 +26,7 @@ __all__ = [
     "Friction",
     "Length",
     "Mass",
+    "ModelName",
     "Pressure",
     "Rms",
     "Section",
@@ -93,4 +94,23 @@ SettingsPath = Annotated[
     Path,
     AfterValidator(_resolve),
     PlainSerializer(_write_path, return_type=str, when_used="json"),
+]
+
+
+_MODEL_FILES = (".json", ".pt")  # how `nnpmm.models.load_model` tells a file from a name
+
+
+def _resolve_model(name: str, info: ValidationInfo) -> str:
+    return str(_resolve(Path(name), info)) if name.endswith(_MODEL_FILES) else name
+
+
+def _write_model(name: str, info: SerializationInfo) -> str:
+    return _write_path(Path(name), info) if name.endswith(_MODEL_FILES) else name
+
+
+#: The name of a network, or the path of its file, which is treated like any other path.
+ModelName = Annotated[
+    str,
+    AfterValidator(_resolve_model),
+    PlainSerializer(_write_model, return_type=str, when_used="json"),
 ]

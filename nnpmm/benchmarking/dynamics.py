@@ -21,6 +21,7 @@ def step_contexts(
     box_vectors: Any = None,
     *,
     platform: str | None = None,
+    properties: Mapping[str, str] | None = None,
 ) -> dict[str, openmm.Context]:
     """Return a context for each system, on the same platform, a little relaxed and warm.
 
@@ -29,9 +30,13 @@ def step_contexts(
         positions: of all particles.
         box_vectors: periodic box vectors, or None.
         platform: OpenMM's name of it; the fastest if None.
+        properties: of the platform, such as its number of threads.
     """
+    chosen: tuple[Any, ...] = ()
+    if platform is not None:
+        chosen = (openmm.Platform.getPlatformByName(platform), dict(properties or {}))
     return {
-        name: _context(system, positions, box_vectors, platform) for name, system in systems.items()
+        name: _context(system, positions, box_vectors, chosen) for name, system in systems.items()
     }
 
 
@@ -67,11 +72,10 @@ def measure_steps(
 
 
 def _context(
-    system: openmm.System, positions: Any, box_vectors: Any, platform: str | None
+    system: openmm.System, positions: Any, box_vectors: Any, platform: tuple[Any, ...]
 ) -> openmm.Context:
     integrator = openmm.LangevinMiddleIntegrator(300.0, 1.0, _TIMESTEP)
-    chosen = () if platform is None else (openmm.Platform.getPlatformByName(platform),)
-    context = openmm.Context(system, integrator, *chosen)
+    context = openmm.Context(system, integrator, *platform)
     if box_vectors is not None:
         context.setPeriodicBoxVectors(*box_vectors)
     context.setPositions(positions)

@@ -13,9 +13,11 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import openmm
     from rich.table import Table
 
     from nnpmm.models.ani import AniModel
+    from nnpmm.simulation import MMSystem, RunConfig
 
 __all__ = ["benchmark"]
 
@@ -89,7 +91,9 @@ def md(
         Path | None,
         typer.Argument(help="Settings as for nnpmm run; paracetamol in water if left out."),
     ] = None,
-    model: Model = "ANI-2x",
+    model: Annotated[
+        str | None, typer.Option(help="ANI model without settings; ANI-2x if left out.")
+    ] = None,
     backends: Backends = "",
     rounds: Rounds = 7,
     steps: Annotated[int, typer.Option(min=1, help="Steps in each round.")] = 100,
@@ -101,19 +105,18 @@ def md(
 
     from nnpmm import simulation
     from nnpmm.benchmarking import measure_steps, step_contexts, write_record
-    from nnpmm.coupling import create_hybrid_system
-    from nnpmm.simulation.demo import demo_config
+    from nnpmm.simulation.platforms import choose_platform
 
-    settings = demo_config(Path("."), model) if config is None else simulation.load_config(config)
+    settings = _md_settings(config, model)
     mm, region, name = simulation.load_region(settings)
-    systems = {"MM": mm.system}
-    for potential in _models(name, backends):
-        systems[potential.backend] = create_hybrid_system(mm.system, mm.topology, region, potential)
-    platform = None if settings.platform.name == "auto" else settings.platform.name
-    contexts = step_contexts(systems, mm.positions, mm.box_vectors, platform=platform)
+    systems = {"MM": mm.system, **_hybrid_systems(settings, mm, name, _listed(backends))}
+    platform, properties = choose_platform(settings.platform)
+    used = platform.getName()
+    contexts = step_contexts(
+        systems, mm.positions, mm.box_vectors, platform=used, properties=properties
+    )
     with _progress(rounds * len(contexts)) as advance:
         timings = measure_steps(contexts, steps=steps, rounds=rounds, progress=advance)
-    used = contexts["MM"].getPlatform().getName()
     table = _table("system", "ms/step", "quartiles", "x MM")
     table.title = f"{mm.system.getNumParticles()} atoms, region of {len(region)}, {name}, {used}"
     for variant, timing in timings.items():
@@ -133,12 +136,68 @@ def _models(name: str, backends: str) -> list[AniModel]:
     from nnpmm.models import load_model
     from nnpmm.models.ani import BACKENDS, AniModel
 
-    chosen = [part.strip() for part in backends.split(",") if part.strip()]
     usable = [key for key, backend in BACKENDS.items() if backend.missing() is None]
-    models = [load_model(name, backend=key) for key in chosen or usable]
+    models = [load_model(name, backend=key) for key in _listed(backends) or usable]
     if not all(isinstance(model, AniModel) for model in models):
         raise ModelError(f"{name}: a TorchScript file has no backends to compare")
     return [model for model in models if isinstance(model, AniModel)]
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _md_settings(config: Path | None, model: str | None) -> RunConfig:
+    """Return the settings to time a step with; those of the demo without a file.
+
+    Raises:
+        ConfigError: a file, which names its network, and another network beside it.
+    """
+    from nnpmm import simulation
+    from nnpmm.errors import ConfigError
+    from nnpmm.simulation.demo import demo_config
+
+    if config is None:
+        return demo_config(Path("."), model or "ANI-2x")
+    if model is not None:
+        raise ConfigError(
+            f"found --model {model} beside {config}, which names its network under 'region': leave "
+            "out --model, or the file"
+        )
+    settings = simulation.load_config(config)
+    if settings.integrator.type == "langevin":
+        return settings
+    # What is timed is a step of the network and everything else, not the splitting of respa.
+    single = type(settings.integrator)()
+    inner = settings.integrator.inner
+    return settings.model_copy(update={"integrator": single, "timestep": inner})
+
+
+def _hybrid_systems(
+    settings: RunConfig, mm: MMSystem, name: str, backends: list[str]
+) -> dict[str, openmm.System]:
+    """Return the hybrid system of the settings with each backend asked for, or that can be used."""
+    from nnpmm import simulation
+    from nnpmm.models import is_ani
+    from nnpmm.models.ani import BACKENDS
+
+    region = settings.region
+    if not backends and not is_ani(name):
+        backends = [region.backend]
+    kind = region.device.partition(":")[0]
+    usable = [
+        key
+        for key, backend in BACKENDS.items()
+        if backend.missing() is None
+        and region.precision in backend.precisions
+        and (kind == "auto" or kind in backend.devices)
+    ]
+    systems = {}
+    for key in backends or usable:
+        varied = region.model_copy(update={"backend": key})
+        prepared = simulation.prepare_system(settings.model_copy(update={"region": varied}), mm)
+        systems[(prepared.model_provenance or {}).get("backend", key)] = prepared.system
+    return systems
 
 
 def _table(*columns: str) -> Table:

@@ -10,9 +10,6 @@ import typer
 if TYPE_CHECKING:
     from nnpmm.simulation import RunResult
 
-if TYPE_CHECKING:
-    from nnpmm.simulation import RunResult
-
 __all__ = ["report_result", "run"]
 
 

@@ -4,7 +4,7 @@ from nnpmm.models.function import FunctionModel
 from nnpmm.models.model_file import ModelFile, read_model_file
 from nnpmm.models.openmm_ml import OpenmmMlModel
 from nnpmm.models.protocol import Evaluation, Evaluator, Potential
-from nnpmm.models.registry import canonical_name, load_model
+from nnpmm.models.registry import canonical_name, is_ani, load_model
 from nnpmm.models.torchscript import TorchScriptModel
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Potential",
     "TorchScriptModel",
     "canonical_name",
+    "is_ani",
     "load_model",
     "read_model_file",
 ]

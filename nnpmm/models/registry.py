@@ -12,7 +12,7 @@ from nnpmm.models.model_file import read_model_file
 from nnpmm.models.openmm_ml import OpenmmMlModel, openmm_ml_names
 from nnpmm.models.torchscript import TorchScriptModel
 
-__all__ = ["canonical_name", "load_model"]
+__all__ = ["canonical_name", "is_ani", "load_model"]
 
 
 def load_model(
@@ -55,7 +55,7 @@ def load_model(
                 f"{text}: members, weights, backend and precision are fixed in a TorchScript file"
             )
         return TorchScriptModel(os.path.abspath(text), device)
-    if not text.endswith(".json") and _spelling(text) is None and text in (openmm_ml_names() or ()):
+    if not is_ani(text) and text in (openmm_ml_names() or ()):
         if (members, weights, threads, precision, backend) != (None, None, None, "single", "auto"):
             raise ModelError(
                 f"{text}: members, weights, backend, precision and threads are openmm-ml's choice; "
@@ -98,6 +98,11 @@ def canonical_name(name: str) -> str:
             f"TorchScript .pt, {others}"
         )
     return found
+
+
+def is_ani(name: str) -> bool:
+    """Whether a name is that of a published ANI model, in any spelling, or of a model.json."""
+    return name.endswith(".json") or _spelling(name) is not None
 
 
 def _spelling(name: str) -> str | None:

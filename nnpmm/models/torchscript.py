@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,8 +49,21 @@ class TorchScriptModel:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What to write down to make this model again."""
-        return {"model": self.name, "backend": "torchscript", "weights": self.path}
+        """What to write down to make this model again, with the SHA-256 of the file as digest.
+
+        Raises:
+            ModelError: the file cannot be read.
+        """
+        try:
+            digest = hashlib.sha256(Path(self.path).read_bytes()).hexdigest()
+        except OSError as error:
+            raise ModelError(f"{self.path}: cannot be read ({error.strerror})") from error
+        return {
+            "model": self.name,
+            "backend": "torchscript",
+            "weights": self.path,
+            "digest": digest,
+        }
 
     def bind(
         self, atomic_numbers: Sequence[int] | NDArray[np.int64], charge: int = 0

@@ -33,6 +33,9 @@ class CheckpointRecord(Section):
     state_sha256: str = Field(description="its SHA-256")
     settings_sha256: str = Field(description="SHA-256 of the settings that must not change")
     model_digest: str | None = Field(description="checksum of the network, if it tells one")
+    region: tuple[int, ...] | None = Field(
+        None, description="the region's atoms, 0-based; null: written before they were recorded"
+    )
     platform: str = Field(description="OpenMM platform, which the binary state is bound to")
     openmm: str = Field(description="version of OpenMM, which the binary state is bound to")
 
@@ -69,6 +72,7 @@ def write_checkpoint(
     serial: int,
     settings_sha256: str,
     model_digest: str | None,
+    region: tuple[int, ...],
 ) -> CheckpointRecord:
     """Write a checkpoint of a context and of the files as they are now.
 
@@ -82,6 +86,7 @@ def write_checkpoint(
         serial: number of this checkpoint, larger than that of the one before.
         settings_sha256: hash of the settings.
         model_digest: checksum of the network.
+        region: 0-based indices of its atoms.
     """
     sizes = {path.name: sync_file(path) for path in files}
     state = context.createCheckpoint()
@@ -97,6 +102,7 @@ def write_checkpoint(
         state_sha256=sha256_of(state),
         settings_sha256=settings_sha256,
         model_digest=model_digest,
+        region=region,
         platform=context.getPlatform().getName(),
         openmm=openmm.version.version,
     )

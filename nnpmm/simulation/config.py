@@ -14,6 +14,7 @@ from nnpmm.errors import ConfigError, InputFileError
 from nnpmm.fields import (
     ForceConstant,
     Friction,
+    ModelName,
     Pressure,
     Rms,
     Section,
@@ -56,7 +57,7 @@ class RegionConfig(Section):
         "may be left out and means the ligand",
         examples=['"resname LIG"'],
     )
-    model: str | None = Field(
+    model: ModelName | None = Field(
         None, description="network: ANI-2x, ANI-1x, ANI-1ccx, or a model file", examples=["ANI-2x"]
     )
     members: tuple[int, ...] | None = Field(
@@ -221,8 +222,8 @@ class ProtocolConfig(Section):
         0.001,
         gt=0,
         description="time step, in ps; at most 1 fs with free hydrogens of 1 amu, 2 fs with free "
-        "ones of 3 amu or constrained ones, 4 fs with constrained ones of 3 amu; with respa it is "
-        "the outer one and need not be given",
+        "ones of 3 amu or constrained ones, 4 fs with constrained ones of 3 amu, 5 fs where "
+        "region.mass_factor allows it; with respa it is the outer one and need not be given",
         examples=["1 fs"],
     )
     integrator: IntegratorConfig = Field(IntegratorConfig(), description="time integration")

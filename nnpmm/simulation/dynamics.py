@@ -74,6 +74,7 @@ class Recorder:
     settings: ProtocolConfig
     settings_sha256: str
     model_digest: str | None
+    region: tuple[int, ...]
     log: EnergyLog
     monitor: RegionMonitor | None
     thermometer: Thermometer
@@ -107,6 +108,7 @@ class Recorder:
             serial=self.serial,
             settings_sha256=self.settings_sha256,
             model_digest=self.model_digest,
+            region=self.region,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,8 @@ from openmm import app, unit
 
 from nnpmm.coupling import make_whole
 from nnpmm.errors import ConfigError, InputFileError, NnpmmError
-from nnpmm.simulation.config import RunConfig
+from nnpmm.simulation.config import EnsembleConfig, RunConfig
+from nnpmm.simulation.ensemble_forces import remove_ensemble_forces
 from nnpmm.simulation.system_config import (
     AmberSystem,
     BuildSystem,
@@ -36,6 +38,9 @@ _CHARMM_PARAMETERS = (".prm", ".par", ".rtf", ".top", ".str", ".inp")
 # An OpenMM XML file holds these only if its author wants code of his own to run here: PythonForce
 # is stored as a pickle, TorchForce as a TorchScript module.
 _CODE_IN_XML = (b"PythonForce", b"TorchForce")
+# Character references could spell such a name unseen ("&#80;ythonForce"), but not those that OpenMM
+# itself writes: of control characters, such as the newlines of energy expressions.
+_FOREIGN_REFERENCE = re.compile(rb"&#(?!x(?:0[1-9A-F]|1[0-9A-F]);)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +83,10 @@ def load_system(config: RunConfig) -> MMSystem:
         bare = config.region.constraints == "none" and config.integrator.type == "respa"
         flexible = bare and config.integrator.stand_in == "force-field"
         loaded = _build(source, config.seed, constrain_hydrogens=not flexible)
-    return _finish(loaded)
+    return _finish(loaded, config.ensemble)
 
 
-def _finish(loaded: MMSystem) -> MMSystem:
+def _finish(loaded: MMSystem, ensemble: EnsembleConfig) -> MMSystem:
     """Check the counts and values, drop barostats, and join split molecules."""
     n_atoms, n_particles = loaded.topology.getNumAtoms(), loaded.system.getNumParticles()
     if not n_atoms == n_particles == len(loaded.positions):
@@ -97,11 +102,7 @@ def _finish(loaded: MMSystem) -> MMSystem:
         box = np.array(
             [v.value_in_unit(unit.nanometer) for v in loaded.system.getDefaultPeriodicBoxVectors()]
         )
-    # A barostat or thermostat of the file would act beside the one of the ensemble.
-    for k in reversed(range(loaded.system.getNumForces())):
-        name = loaded.system.getForce(k).getName()
-        if "Barostat" in name or "Thermostat" in name:
-            loaded.system.removeForce(k)
+    remove_ensemble_forces(loaded.system, ensemble)
     # Constraints hold rigid water together where a topology has no bonds.
     pairs = [(a.index, b.index) for a, b in loaded.topology.bonds()] + [
         loaded.system.getConstraintParameters(k)[:2]
@@ -313,7 +314,7 @@ def read_system_xml(path: Path) -> openmm.System:
     """Read a serialized System, but none that carries code.
 
     OpenMM stores a PythonForce as a pickle, which runs what its author wished when it is read.
-    Character references and document types, which could hide the name, are refused with it.
+    Document types and character references that could hide the name are refused with it.
 
     Raises:
         InputFileError: not a serialized System, or one that carries code.
@@ -325,10 +326,11 @@ def read_system_xml(path: Path) -> openmm.System:
                 f"{path}: holds a {name.decode()}, which would run code when it is read: give the "
                 "MM system alone and name the network under 'region'"
             )
-    if b"&#" in data or b"<!DOCTYPE" in data or b"<!ENTITY" in data or b"\0" in data:
+    hidden = any(word in data for word in (b"<!DOCTYPE", b"<!ENTITY", b"\0"))
+    if hidden or _FOREIGN_REFERENCE.search(data):
         raise InputFileError(
-            f"{path}: not a plain OpenMM XML file (character references, a document type or zero "
-            "bytes): write it with openmm.XmlSerializer"
+            f"{path}: not a plain OpenMM XML file (a document type, zero bytes, or character "
+            "references other than of control characters): write it with openmm.XmlSerializer"
         )
     system = _read(
         path, "OpenMM System", lambda: openmm.XmlSerializer.deserialize(data.decode("utf-8"))

@@ -107,7 +107,7 @@ def run_protocol(
             _begin(prepared, directory)
         settings_sha256 = storage.save_settings(settings, directory)
         if record is not None:
-            _check_record(record, settings_sha256, _model_digest(prepared), directory)
+            _check_record(record, settings_sha256, prepared, directory)
         return _Run(prepared, settings, platform, settings_sha256, progress, resuming).go(record)
 
 
@@ -126,19 +126,32 @@ def _model_digest(prepared: PreparedSystem) -> str | None:
     return None if digest is None else str(digest)
 
 
+def _atoms(prepared: PreparedSystem) -> tuple[int, ...]:
+    return tuple(sorted(prepared.region.tolist()))
+
+
 def _check_record(
-    record: CheckpointRecord, settings_sha256: str, digest: str | None, directory: Path
+    record: CheckpointRecord, settings_sha256: str, prepared: PreparedSystem, directory: Path
 ) -> None:
-    """Check that a checkpoint belongs to these settings and this network."""
+    """Check that a checkpoint belongs to these settings, this network and this region."""
     again = "restore the files, or start again with --overwrite"
     if record.settings_sha256 != settings_sha256:
         raise ConfigError(
             f"{directory}: checkpoint.json belongs to other settings than settings.yaml: {again}"
         )
+    digest, atoms = _model_digest(prepared), _atoms(prepared)
     if record.model_digest != digest:
         raise ConfigError(
             f"cannot resume: the network is another one than in the run in {directory} "
             f"(checksum {digest}, before {record.model_digest}): {again}"
+        )
+    if record.region is None:
+        # An older nnpmm wrote it. A region from a selection is the same, so the run is kept.
+        _LOGGER.warning("%s: its checkpoint does not name the region: not checked", directory)
+    elif record.region != atoms:
+        raise ConfigError(
+            f"cannot resume: the region has other atoms than in the run in {directory} "
+            f"({len(atoms)} atoms, before {len(record.region)}): {again}"
         )
 
 
@@ -246,6 +259,7 @@ class _Run:
                 settings=self.settings,
                 settings_sha256=self.settings_sha256,
                 model_digest=_model_digest(prepared),
+                region=_atoms(prepared),
                 log=log,
                 monitor=monitor,
                 thermometer=Thermometer(prepared.system),

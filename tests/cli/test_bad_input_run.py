@@ -9,7 +9,7 @@ import numpy as np
 import openmm
 import openmm.app as app
 import pytest
-from complexes import Inputs, methanol_system
+from complexes import Inputs, methanol_system, side_by_side
 from conftest import call_script
 from openmm import unit
 from rdkit import Chem
@@ -193,6 +193,11 @@ def test_structure_and_system_disagree(inputs, refused):
     modeller.delete([list(inputs.topology.residues())[-1]])
     inputs.write_structure(modeller.topology, modeller.positions)
     refused("complex.pdb has 15 atoms and system.xml has 18 particles", "same structure")
+
+
+def test_structure_and_system_disagree_in_the_order_of_atoms(inputs, refused):
+    inputs.write_structure(*side_by_side([("MOL", "OC"), *(4 * [("HOH", "O")])], 0.6))
+    refused("atom 0", "mass of 12.0", "give the topology that the system was made from")
 
 
 def test_positions_that_are_not_numbers(inputs, refused):

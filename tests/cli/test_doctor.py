@@ -88,5 +88,18 @@ def test_a_missing_package_is_explained(monkeypatch):
     assert "conda install" in found["nnpops"].detail
 
 
+def test_gromacs(monkeypatch, tmp_path):
+    def found():
+        return next(f for f in diagnose() if f.subject == "gromacs")
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert found().ok is None
+    assert found().detail.startswith("not found (needed for nnpmm permeation on a CPU: apt install")
+    gmx = tmp_path / "gmx"
+    gmx.write_text("#!/bin/sh\necho 'GROMACS version:    2099.1'\n")
+    gmx.chmod(0o755)
+    assert (found().ok, found().detail) == (True, "2099.1")
+
+
 def test_version(call):
     assert call(main, "--version").out.strip() == f"nnpmm {__version__}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 
 import numpy as np
@@ -146,6 +147,19 @@ def test_torchscript_file_equals_the_model(prepared, molecule):
         np.testing.assert_allclose(energy, direct(positions)[0], rtol=0, atol=1e-3)
         np.testing.assert_allclose(forces, direct(positions)[1], rtol=0, atol=1e-2)
     np.testing.assert_array_equal(evaluator.member_energies(positions), [energy])
+
+
+def test_the_digest_of_a_torchscript_file_is_that_of_its_content(prepared, tmp_path):
+    content = prepared.with_name("model.pt").read_bytes()
+    paths = [tmp_path / name for name in ("a.pt", "b.pt", "c.pt")]
+    for path, data in zip(paths, (content, content, content + b" "), strict=True):
+        path.write_bytes(data)
+    first, same, other = (load_model(path).provenance["digest"] for path in paths)
+    assert first == same == hashlib.sha256(content).hexdigest()
+    assert other != first
+    paths[0].unlink()
+    with pytest.raises(ModelError, match=r"a\.pt: cannot be read \(No such file"):
+        _ = load_model(paths[0]).provenance
 
 
 def test_what_a_torchscript_file_fixes(prepared):

@@ -109,6 +109,22 @@ def test_paths_are_relative_to_the_settings_file(tmp_path):
     assert config.output.directory == tmp_path / "output"
 
 
+@pytest.mark.parametrize("name", ["nets/m.pt", "model.json"])
+def test_a_model_file_is_relative_to_the_settings_file(tmp_path, name):
+    config = parse_config(changed(region__model=name), base=tmp_path)
+    assert config.region.model == str(tmp_path / name)
+    dumped = config.model_dump(mode="json", context={"base": tmp_path / "deep"})
+    assert dumped["region"]["model"] == f"../{name}"
+    assert parse_config(dumped, base=tmp_path / "deep") == config
+
+
+def test_the_name_of_a_model_is_no_path(tmp_path):
+    config = parse_config(changed(region__model="mace-off23-small"), base=tmp_path)
+    assert config.region.model == "mace-off23-small"
+    dumped = config.model_dump(mode="json", context={"base": tmp_path / "deep"})
+    assert dumped["region"]["model"] == "mace-off23-small"
+
+
 def test_settings_come_back_unchanged_from_their_own_dump(tmp_path):
     config = parse_config(changed(ensemble__pressure="1.01325 bar", timestep="1.5 fs",
                                   output__log_interval="3 fs", output__trajectory_interval="3 fs",

@@ -75,10 +75,10 @@ END
 """
 
 
-def load(system, selection="resname LIG"):
-    return load_system(
-        parse_config({"system": system, "region": {"selection": selection, "model": "ANI-2x"}})
-    )
+def load(system, selection="resname LIG", ensemble="NVT"):
+    region = {"selection": selection, "model": "ANI-2x"}
+    settings = {"system": system, "region": region, "ensemble": {"type": ensemble}}
+    return load_system(parse_config(settings))
 
 
 def bond_lengths(mm):
@@ -210,10 +210,27 @@ def test_openmm_xml_that_carries_code_is_refused_unread(tmp_path):
     }
     text = openmm.XmlSerializer.serialize(hybrid)
     assert "PythonForce" in text
-    for content in (text, text.replace("PythonForce", "&#80;ythonForce")):
+    entity = '<!DOCTYPE System [<!ENTITY p "P">]>' + text.partition("?>")[2]
+    hidden = [text.replace("PythonForce", f"{p}ythonForce") for p in ("&#80;", "&#x50;", "&#x050;")]
+    for content in (text, *hidden, entity.replace("PythonForce", "&p;ythonForce")):
         (tmp_path / "system.xml").write_text(content)
         with pytest.raises(InputFileError, match=r"PythonForce, which would run code|not a plain"):
             load(files)
+
+
+def test_control_characters_as_openmm_writes_them(tmp_path):
+    """A newline in an expression, a tab in a name: OpenMM writes them as &#x0A; and &#x09;."""
+    mm = write_water(tmp_path)
+    wall = openmm.CustomExternalForce("0.5*k*z^2;\nk=10")
+    wall.setName("a\twall\r")
+    mm.system.addForce(wall)
+    text = openmm.XmlSerializer.serialize(mm.system)
+    assert "&#x0A;" in text
+    (tmp_path / "system.xml").write_text(text)
+    files = {"system": str(tmp_path / "system.xml"), "structure": str(tmp_path / "water.pdb")}
+    loaded = load({"type": "openmm", **files}).system
+    found = loaded.getForce(loaded.getNumForces() - 1)
+    assert (found.getEnergyFunction(), found.getName()) == ("0.5*k*z^2;\nk=10", "a\twall\r")
 
 
 @pytest.mark.parametrize(
@@ -249,13 +266,52 @@ def test_unusable_files_are_named(tmp_path, changes, message):
     assert "\n" not in str(raised.value)
 
 
-def test_a_barostat_of_the_file_does_not_stay(tmp_path):
-    mm = write_water(tmp_path)
-    mm.system.addForce(openmm.MonteCarloBarostat(1, 300))
-    (tmp_path / "system.xml").write_text(openmm.XmlSerializer.serialize(mm.system))
-    files = {"system": str(tmp_path / "system.xml"), "structure": str(tmp_path / "water.pdb")}
-    loaded = load({"type": "openmm", **files})
-    assert not any("Barostat" in force.getName() for force in loaded.system.getForces())
+def load_with_forces(folder, forces, ensemble):
+    mm = write_water(folder)
+    for name, force in forces.items():
+        force.setName(name)
+        mm.system.addForce(force)
+    (folder / "system.xml").write_text(openmm.XmlSerializer.serialize(mm.system))
+    files = {"system": str(folder / "system.xml"), "structure": str(folder / "water.pdb")}
+    return load({"type": "openmm", **files}, ensemble=ensemble).system
+
+
+def membrane_barostat():
+    kind = openmm.MonteCarloMembraneBarostat
+    return kind(1, 0, 300, kind.XYIsotropic, kind.ZFree)
+
+
+@pytest.mark.parametrize("ensemble", ["NVT", "NPT"])
+def test_barostats_and_thermostats_are_told_by_their_type(tmp_path, caplog, ensemble):
+    forces = {
+        "pressure": openmm.MonteCarloBarostat(1, 300),
+        "heat": openmm.AndersenThermostat(300, 1),
+        "anti-Barostat wall": openmm.CustomExternalForce("z^2"),
+    }
+    system = load_with_forces(tmp_path, forces, ensemble)
+    names = [force.getName() for force in system.getForces()]
+    assert "anti-Barostat wall" in names
+    assert not {"pressure", "heat"} & set(names)
+    (message,) = caplog.messages
+    assert "the MM system's AndersenThermostat, MonteCarloBarostat is left out" in message
+    assert f"({ensemble})" in message
+
+
+@pytest.mark.parametrize(
+    "barostat",
+    [
+        membrane_barostat,
+        lambda: openmm.MonteCarloAnisotropicBarostat([1, 1, 1], 300),
+        lambda: openmm.MonteCarloFlexibleBarostat(1, 300),
+    ],
+)
+def test_the_isotropic_barostat_replaces_no_other_kind(tmp_path, caplog, barostat):
+    kind = type(barostat()).__name__
+    with pytest.raises(ConfigError, match=f"found NPT, and a {kind} .*: set NVT, or take it out"):
+        load_with_forces(tmp_path, {"pressure": barostat()}, "NPT")
+    system = load_with_forces(tmp_path, {"pressure": barostat()}, "NVT")
+    assert "pressure" not in [force.getName() for force in system.getForces()]
+    assert f"the MM system's {kind} is left out" in caplog.text
 
 
 def test_building_a_ligand_in_water():

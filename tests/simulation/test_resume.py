@@ -17,8 +17,12 @@ import pytest
 from toys import prepared_water, protocol
 
 from nnpmm.errors import ConfigError, SimulationError
-from nnpmm.simulation import _files, run_protocol
+from nnpmm.simulation import PreparedSystem, _files, run_protocol
+from nnpmm.simulation.checkpoint import load_state, read_record
+from nnpmm.simulation.dynamics import StageLoop
 from nnpmm.simulation.energy_log import read_log
+from nnpmm.simulation.platforms import choose_platform
+from nnpmm.simulation.stages import create_stage_context, plan_stages
 
 SCRIPT = Path(__file__).with_name("toys.py")
 
@@ -216,6 +220,26 @@ def test_resume_refuses_other_settings_and_names_them(tmp_path, monkeypatch):
     go(tmp_path, resume=True, output={"checkpoint_interval": "20 fs"})
 
 
+def test_resume_refuses_another_region(tmp_path, monkeypatch):
+    record = interrupted(tmp_path, monkeypatch)
+    assert record["region"] == [0, 1, 2]
+    other = PreparedSystem(**{**vars(prepared_water()), "region": np.arange(3, 6)})
+    with pytest.raises(ConfigError, match=r"other atoms than in the run.*\(3 atoms, before 3\)"):
+        go(tmp_path, resume=True, prepared=other)
+
+
+def test_a_record_of_before_the_region_was_recorded_goes_on(
+    tmp_path, monkeypatch, reference, caplog
+):
+    record = interrupted(tmp_path, monkeypatch)
+    del record["region"]
+    (tmp_path / "checkpoint.json").write_text(json.dumps(record))
+    go(tmp_path, resume=True)
+    assert "its checkpoint does not name the region: not checked" in caplog.text
+    require_equal_runs(tmp_path, reference["dcd"])
+    assert json.loads((tmp_path / "checkpoint.json").read_text())["region"] == [0, 1, 2]
+
+
 def test_a_second_run_in_the_folder_is_refused(tmp_path):
     go(tmp_path, production=None)
     with pytest.raises(ConfigError, match=r"holds a run already: .*--resume.*--overwrite"):
@@ -266,22 +290,37 @@ def test_a_record_that_names_a_foreign_file_is_refused(tmp_path, monkeypatch):
 
 
 def test_constant_pressure_goes_on_with_the_volume_of_the_checkpoint(tmp_path, monkeypatch):
-    changes = {"ensemble": {"type": "NPT", "barostat_interval": 2}}
+    data = protocol(tmp_path).model_dump()
+    data["ensemble"] = {"type": "NPT", "barostat_interval": 2}
+    settings = type(protocol(tmp_path)).model_validate(data)
+    prepared = prepared_water(periodic=True, per_edge=3)
+    starts = []
 
-    def npt(folder, resume=False):
-        data = protocol(folder).model_dump()
-        settings = type(protocol(folder)).model_validate({**data, **changes})
-        prepared = prepared_water(periodic=True, per_edge=3)
-        return run_protocol(prepared, settings, resume=resume, progress=False)
+    def volume_of(context):
+        return context.getState().getPeriodicBoxVolume()._value
+
+    class Watched(StageLoop):
+        def run(self):
+            starts.append(volume_of(self.context))
+            return super().run()
 
     with monkeypatch.context() as patch:
         crash_at(patch, 150)
         with pytest.raises(Crash):
-            npt(tmp_path)
-    npt(tmp_path, resume=True)
+            run_protocol(prepared, settings, progress=False)
+    record = read_record(tmp_path)
+    assert record.stage == "production" and record.step > 0
+    context = create_stage_context(
+        prepared, plan_stages(settings)[-1], settings, choose_platform(settings.platform)
+    )
+    initial = volume_of(context)
+    load_state(tmp_path, record, context)
+    assert abs(volume_of(context) - initial) > 1e-4 * initial
+    monkeypatch.setattr("nnpmm.simulation.protocol.StageLoop", Watched)
+    run_protocol(prepared, settings, resume=True, progress=False)
+    assert starts == [volume_of(context)]
     stages, columns = read_log(tmp_path / "log.csv")
     volume = columns["volume_nm3"][[s == "production" for s in stages]]
     assert len(volume) == 20
     assert np.unique(volume).size > 3
-    assert np.abs(np.diff(volume)).max() < 0.1 * volume.mean()
     assert frames(tmp_path).n_frames == 50

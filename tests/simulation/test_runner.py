@@ -1,0 +1,55 @@
+"""From settings to a prepared system: which choices reach which kind of network."""
+
+from __future__ import annotations
+
+import openmm
+import pytest
+from complexes import Inputs
+
+import nnpmm.models
+from nnpmm.simulation import load_config, prepare_system
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    made = Inputs(tmp_path)
+    made.set("platform", {"name": "CPU", "threads": 1})
+    return made
+
+
+def test_threads_of_the_platform_do_not_stop_a_network_of_openmm_ml(inputs):
+    pytest.importorskip("openmmml")
+    from openmmml.mlpotential import MLPotential, MLPotentialImpl, MLPotentialImplFactory
+
+    class Flat(MLPotentialImpl):
+        def addForces(self, topology, system, atoms, forceGroup, **arguments):
+            system.addForce(openmm.HarmonicBondForce())
+
+    class Factory(MLPotentialImplFactory):
+        def createImpl(self, name, **arguments):
+            return Flat()
+
+    MLPotential.registerImplFactory("flat", Factory())
+    try:
+        inputs.settings["region"] = {"selection": "resname MOL", "model": "flat"}
+        prepared = prepare_system(load_config(inputs.write_settings()))
+    finally:
+        del MLPotential._implFactories["flat"]
+    assert prepared.model_provenance["backend"] == "openmm-ml"
+
+
+@pytest.mark.parametrize(
+    ("model", "threads"), [("ani1x", 1), ("model.json", 1), ("model.pt", None), ("flat", None)]
+)
+def test_threads_reach_ani(inputs, monkeypatch, model, threads):
+    class Asked(Exception):
+        pass
+
+    def load_model(name, **options):
+        raise Asked(options["threads"])
+
+    monkeypatch.setattr(nnpmm.models, "load_model", load_model)
+    inputs.settings["region"] = {"selection": "resname MOL", "model": model}
+    with pytest.raises(Asked) as asked:
+        prepare_system(load_config(inputs.write_settings()))
+    assert asked.value.args == (threads,)
