@@ -21,6 +21,7 @@ def internal_energy(system: openmm.System, region, positions: np.ndarray, hosts=
     """
     members = {int(i) for i in region}
     capped = members | {int(i) for i in hosts}
+    bonds = bonded_pairs(system)
     energy = 0.0
     for force in system.getForces():
         if isinstance(force, openmm.HarmonicBondForce):
@@ -37,7 +38,7 @@ def internal_energy(system: openmm.System, region, positions: np.ndarray, hosts=
             for i in range(force.getNumTorsions()):
                 a, b, c, d, n, phase, k = _plain(force.getTorsionParameters(i))
                 # Amber's impropers have their centre, and proper torsions an inner atom, as third.
-                improper = not bonded(system, a, b)
+                improper = frozenset((a, b)) not in bonds
                 if capped >= {a, b, c, d} and c in members and (improper or b in members):
                     energy += k * (1 + np.cos(n * _dihedral(positions, a, b, c, d) - phase))
         elif isinstance(force, openmm.NonbondedForce):
@@ -45,13 +46,13 @@ def internal_energy(system: openmm.System, region, positions: np.ndarray, hosts=
     return energy
 
 
-def bonded(system: openmm.System, a: int, b: int) -> bool:
-    """Whether a HarmonicBondForce or a constraint joins two atoms."""
+def bonded_pairs(system: openmm.System) -> set[frozenset[int]]:
+    """Return the pairs of atoms that a HarmonicBondForce or a constraint joins."""
     pairs = [system.getConstraintParameters(i)[:2] for i in range(system.getNumConstraints())]
     for force in system.getForces():
         if isinstance(force, openmm.HarmonicBondForce):
             pairs += [force.getBondParameters(i)[:2] for i in range(force.getNumBonds())]
-    return {a, b} in map(set, pairs)
+    return set(map(frozenset, pairs))
 
 
 def _pairs(force: openmm.NonbondedForce, members: list[int], positions: np.ndarray) -> float:
