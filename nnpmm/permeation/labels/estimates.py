@@ -22,6 +22,12 @@ __all__ = [
 KJ_PER_KCAL = 4.184
 #: MBAR joins states that do not overlap without a word, and gives small errors to nonsense.
 _LEAST_OVERLAP = 1e-6
+#: pymbar's default tolerance of 1e-12 kT lies below the noise of sums over many samples, where its
+#: solvers go round in circles for an hour.
+_SOLVERS = (
+    {"method": "adaptive", "tol": 1e-10, "options": {"maxiter": 500, "min_sc_iter": 0}},
+    {"method": "lm", "tol": 1e-10},
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,8 @@ def estimate(reduced: NDArray[np.float64], counts: NDArray[np.int64]) -> MbarEst
     """
     pymbar = _pymbar()
     try:
-        mbar = pymbar.MBAR(reduced, counts, initial_f_k=_first_guess(reduced, counts))
+        guess = _first_guess(reduced, counts)
+        mbar = pymbar.MBAR(reduced, counts, initial_f_k=guess, solver_protocol=_SOLVERS)
         found: dict[str, Any] = mbar.compute_free_energy_differences()
         effective = mbar.compute_effective_sample_number()
         overlap = float(np.real(mbar.compute_overlap()["scalar"]))
@@ -84,7 +91,7 @@ def _first_guess(reduced: NDArray[np.float64], counts: NDArray[np.int64]) -> NDA
     """Return f of all states from the solution for those with samples, which is found faster."""
     sampled = counts > 0
     # Not from BAR of one state and the next: in a list of solutes these need not overlap.
-    mbar = _pymbar().MBAR(reduced[sampled], counts[sampled])
+    mbar = _pymbar().MBAR(reduced[sampled], counts[sampled], solver_protocol=_SOLVERS)
     weights = np.log(counts[sampled]) + mbar.f_k
     mixture = logsumexp(weights[:, None] - reduced[sampled], axis=0)
     found = -logsumexp(-reduced - mixture, axis=1)
