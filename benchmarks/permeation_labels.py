@@ -118,8 +118,8 @@ def draw(folder, found):
                 fmt=".-",
                 label=name,
             )
-        row[2].set(xlabel="height / nm", ylabel="free energy / kcal/mol", title="profiles")
         if results["umbrella"]:
+            row[2].set(xlabel="height / nm", ylabel="free energy / kcal/mol", title="profiles")
             row[2].legend()
         else:
             row[2].set_axis_off()

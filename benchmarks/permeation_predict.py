@@ -166,12 +166,7 @@ def written(value):
 def print_results(rows, umbrella, usual):
     table = Table("molecule", "beads", "predicted", "direct", "difference", "seconds", "range")
     for row in rows:
-        cells = [
-            "-"
-            if value["dg_kcal"] is None
-            else f"{value['dg_kcal']:.2f} +- {value['error_kcal']:.2f}"
-            for value in (row["predicted"], row["direct"])
-        ]
+        cells = [written(row["predicted"]), written(row["direct"])]
         difference = f"{row['difference_kcal']:+.2f}" if "difference_kcal" in row else "-"
         seconds = f"{row['cost']['seconds']:.0f}" if "cost" in row else "-"
         table.add_row(row["name"], row["beads"], *cells, difference, seconds, row["applicability"])
