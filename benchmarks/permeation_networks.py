@@ -269,7 +269,7 @@ def parse_options():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--trimers", type=Path, default=ROOT / "data" / "permeation-trimers")
     parser.add_argument("--work", type=Path, default=ROOT / "permeation-study")
-    parser.add_argument("--lipids", help="divided by commas; of all lipids without it")
+    parser.add_argument("--lipids", help="divided by commas; of all, and with pictures, without it")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, help="a few, to try the script in another --work")
     parser.add_argument("--only", help="names divided by semicolons, such as 'dnn; response'")
@@ -291,8 +291,9 @@ def main():
     if options.epochs:
         return
     interval = read_settings(options.folder).protocol.frame_interval
-    draw(options.work, data, trimers, interval, seed=1)
-    draw_lengths(results.get("random", {}), interval)
+    if not options.lipids:
+        draw(options.work, data, trimers, interval, seed=1)
+        draw_lengths(results.get("random", {}), interval)
     record = {
         "samples": len(data.labels),
         "by_lipid": {lipid: data.lipids.count(lipid) for lipid in sorted(set(data.lipids))},
@@ -301,7 +302,8 @@ def main():
         "published": [row._asdict() for row in PUBLISHED],
         "splits": {split: found for split, found in results.items() if found},
     }
-    print(write_results("permeation_networks", record))
+    part = options.lipids.lower().replace(",", "_") if options.lipids else ""
+    print(write_results("_".join(filter(None, ["permeation_networks", part])), record))
 
 
 if __name__ == "__main__":

@@ -37,12 +37,14 @@ GROUPS = {
         *(("octane", "CCCCCCCC"), ("hexane", "CCCCCC"), ("cyclohexane", "C1CCCCC1")),
         *(("benzene", "c1ccccc1"), ("1-chlorohexane", "CCCCCCCl"), ("1-octene", "CCCCCCC=C")),
         *(("diethyl disulfide", "CCSSCC"), ("dipropyl ether", "CCCOCCC")),
+        ("1-chloroheptane", "CCCCCCCCl"),
     ],
     "polar": [
         *(("1,6-hexanediol", "OCCCCCCO"), ("succinic acid", "OC(=O)CCC(=O)O")),
         *(("adipic acid", "OC(=O)CCCCC(=O)O"), ("diglycine amide", "NCC(=O)NCC(N)=O")),
         *(("triethylene glycol", "OCCOCCOCCO"), ("hexanamide", "CCCCCC(N)=O")),
         *(("hexanol", "CCCCCCO"), ("octanol", "CCCCCCCCO")),
+        *(("4-methoxybutanol", "COCCCCO"), ("dimethyl succinate", "COC(=O)CCC(=O)OC")),
     ],
     "three beads": [("paracetamol", "CC(=O)Nc1ccc(O)cc1"), ("dodecanol", "CCCCCCCCCCCCO")],
 }
