@@ -88,12 +88,12 @@ def ligands_bonded(box) -> openmm.System:
 
 
 def test_energy_is_kept(box, network):
-    """Four inner steps to one outer step, without a thermostat."""
+    """Without a thermostat; with outer steps of 2 fs some starts meet a resonance."""
     system = hybrid(box, network)
-    splitting = split_time_scales(system, inner=0.0005, outer=0.002)
+    splitting = split_time_scales(system, inner=0.00025, outer=0.001)
     integrator = create_respa_integrator(system, splitting)
     energies, kinetic = total_energies(system, integrator, box.positions, 50)
-    assert energies.std() < 0.01 * kinetic
+    assert energies.std() < 0.002 * kinetic
     assert abs(energies[25:].mean() - energies[:25].mean()) < 0.01 * kinetic
 
 
