@@ -87,9 +87,8 @@ def build(
             wanted, output, cluster=where, scratch=scratch, retry_failed=retry_failed, report=report
         )
     counts = f"{result.already} were there, {len(result.failed)} failed"
-    typer.echo(f"{result.done} jobs done now, {counts}")
-    if result.given_up:
-        typer.echo(f"{result.given_up} were given up before; see dataset status and --retry-failed")
+    before = f", {result.given_up} given up before (--retry-failed)" if result.given_up else ""
+    typer.echo(f"{result.done} jobs done now, {counts}{before}")
     require_some(result)
 
 

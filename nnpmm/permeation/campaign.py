@@ -71,7 +71,6 @@ def build_dataset(
         jobs = [job for job in _shuffled_jobs(settings) if not job.result(folder).exists()]
         already = sum(1 for _ in settings.jobs()) - len(jobs)
         todo = [job for job in jobs if retry_failed or not job.failure(folder).exists()]
-        given_up = len(jobs) - len(todo)
         work = _scratch(folder, scratch)
         # What a killed campaign left is worthless: its jobs begin anew.
         shutil.rmtree(work, ignore_errors=True)
@@ -85,7 +84,7 @@ def build_dataset(
         finally:
             shutil.rmtree(work, ignore_errors=True)
     failed = tuple(r for r in reports if not r.done)
-    return CampaignResult(already, given_up, len(reports) - len(failed), failed)
+    return CampaignResult(already, len(jobs) - len(todo), len(reports) - len(failed), failed)
 
 
 def _shuffled_jobs(settings: DatasetSettings) -> list[Job]:

@@ -58,6 +58,21 @@ def energy_and_forces(context: openmm.Context, groups=None) -> tuple[float, np.n
     return state.getPotentialEnergy()._value, state.getForces(asNumpy=True)._value
 
 
+def waters_topology(count: int) -> app.Topology:
+    """Waters with their bonds, as TIP3P needs them."""
+    topology = app.Topology()
+    chain = topology.addChain()
+    for _ in range(count):
+        residue = topology.addResidue("HOH", chain)
+        oxygen, *hydrogens = (
+            topology.addAtom(name, app.Element.getBySymbol(name[0]), residue)
+            for name in ("O", "H1", "H2")
+        )
+        for hydrogen in hydrogens:
+            topology.addBond(oxygen, hydrogen)
+    return topology
+
+
 def solvated_ligand(smiles="CO", method=openmm.NonbondedForce.PME) -> Case:
     """A small ligand in a small box of water, with one of the non-bonded methods."""
     molecule = molecule_from_smiles(smiles, seed=1)

@@ -7,7 +7,7 @@ import copy
 import numpy as np
 import openmm
 import pytest
-from cases import energy_and_forces, solvated_ligand
+from cases import energy_and_forces, solvated_ligand, waters_topology
 from openmm import app
 from toy import TOY, morse_pairs
 
@@ -124,16 +124,7 @@ def test_bonds_that_only_constraints_describe(case):
 
 def rigid_waters(flexible):
     """Two rigid waters, with or without terms beside their constraints."""
-    topology = app.Topology()
-    chain = topology.addChain()
-    for _ in range(2):
-        residue = topology.addResidue("HOH", chain)
-        oxygen, *hydrogens = (
-            topology.addAtom(name, app.Element.getBySymbol(name[0]), residue)
-            for name in ("O", "H1", "H2")
-        )
-        for hydrogen in hydrogens:
-            topology.addBond(oxygen, hydrogen)
+    topology = waters_topology(2)
     field = app.ForceField("tip3p.xml")
     return topology, field.createSystem(topology, flexibleConstraints=flexible)
 

@@ -10,7 +10,7 @@ import numpy as np
 import openmm
 import pytest
 import torch
-from cases import Case, energy_and_forces, solvated_ligand
+from cases import Case, energy_and_forces, solvated_ligand, waters_topology
 from force_fields import implicit_gbn2
 from openmm import app
 from toy import TOY, morse_pairs
@@ -100,18 +100,9 @@ def test_regions_do_not_overlap(pair):
 
 def three_waters(n_regions=3):
     """Waters at 0, 0.72 and -0.9 nm in a box of 2 nm, cut off; the region are the first ones."""
-    waters, places = app.Topology(), []
-    chain = waters.addChain()
+    waters = waters_topology(3)
     shape = np.array([[0, 0, 0], [0.09572, 0, 0], [-0.02399, 0.09266, 0]])
-    for x in (0.0, 0.72, -0.9):
-        residue = waters.addResidue("HOH", chain)
-        oxygen, *hydrogens = (
-            waters.addAtom(name, app.Element.getBySymbol(name[0]), residue)
-            for name in ("O", "H1", "H2")
-        )
-        for hydrogen in hydrogens:
-            waters.addBond(oxygen, hydrogen)
-        places.append(shape + np.array([x, 0, 0]))
+    places = [shape + np.array([x, 0, 0]) for x in (0.0, 0.72, -0.9)]
     waters.setUnitCellDimensions(openmm.Vec3(2, 2, 2))
     system = app.ForceField("tip3p.xml").createSystem(
         waters, nonbondedMethod=app.CutoffPeriodic, nonbondedCutoff=0.9

@@ -103,9 +103,7 @@ def run_direct(
     work = _work_folder(scratch / "direct", job, settings, folder, lengths)
     with locked(work.with_name(f"{work.name}.lock"), f"{job.name} is being decoupled"):
         found, common = _with_seeds(simulate, job, settings, work, _DECOUPLING_SEEDS)
-        record = {"decoupling_kj": found.free_energy, "error_kj": found.error}
-        record |= {"overlap": found.overlap, "samples": found.samples}
-        return _keep(path, record | common, lengths, engine, threads, work)
+        return _keep(path, _decoupling_record(found) | common, lengths, engine, threads, work)
 
 
 def run_umbrella(
@@ -152,16 +150,21 @@ def run_umbrella(
             job.solute, lipids, protocol, windows, program, work, seed=seed, progress=progress
         )
 
-    timestep = protocol.equilibration_timestep
-    interval = whole_steps(windows.sample_interval, timestep) * timestep
     work = _work_folder(scratch / "umbrella", job, settings, folder, windows)
     with locked(work.with_name(f"{work.name}.lock"), f"umbrella sampling of {job.name} is run"):
         heights, common = _with_seeds(simulate, job, settings, work, _UMBRELLA_SEEDS)
         found = join_windows(heights, windows, protocol.temperature)
         plot_profile(found, f"{job.solute} in {job.place}", path.with_suffix(".png"))
+        interval = _simulated_interval(windows, settings)
         local = [window_diffusivity(series, interval) for series in heights]
         record = _profile_record(found, local) | {"interval_ps": interval} | common
         return _keep(path, record, windows, program, threads, work)
+
+
+def _simulated_interval(windows: UmbrellaSettings, settings: DatasetSettings) -> float:
+    """Return the time between heights, ps, in whole time steps."""
+    timestep = settings.protocol.equilibration_timestep
+    return whole_steps(windows.sample_interval, timestep) * timestep
 
 
 def _work_folder(
@@ -179,6 +182,15 @@ def kept_from_before(record: dict[str, Any], settings: Section) -> str:
     wanted = settings.model_dump(mode="json")
     other = {k: v for k, v in record["settings"].items() if v != wanted.get(k)}
     return ", ".join(f"{name} {value}" for name, value in other.items())
+
+
+def _decoupling_record(found: Decoupling) -> dict[str, Any]:
+    return {
+        "decoupling_kj": found.free_energy,
+        "error_kj": found.error,
+        "overlap": found.overlap,
+        "samples": found.samples,
+    }
 
 
 def _profile_record(found: Profile, local: Sequence[Diffusivity]) -> dict[str, Any]:
