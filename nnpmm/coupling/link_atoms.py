@@ -16,6 +16,7 @@ two descriptions share is said in `nnpmm.coupling.capped_terms`.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -41,12 +42,14 @@ LINK_DISTANCE = 0.109
 
 
 def check_cut_bonds(topology: Topology, cut: list[tuple[int, int]]) -> None:
-    """Check that every cut bond is a single bond between carbons.
+    """Check that every cut bond is a single bond between carbons, and has its neighbour alone.
 
-    A bond is single if the topology says so, or if one of its carbons has four neighbours.
+    A bond is single if the topology says so, or if one of its carbons has four neighbours. Two cut
+    bonds at one neighbour would have their link atoms 0.07 nm apart.
 
     Raises:
-        RegionError: another bond is cut, or its order cannot be told; the bonds are named.
+        RegionError: another bond is cut, its order cannot be told, or two end at one neighbour;
+            the bonds are named.
     """
     neighbours: dict[int, int] = {}
     orders: dict[frozenset[int], Any] = {}
@@ -71,6 +74,15 @@ def check_cut_bonds(topology: Topology, cut: list[tuple[int, int]]) -> None:
             f"({bond_labels(topology, refused)}); allowed: single bonds between carbons, one of "
             "which has four neighbours or whose order the topology gives; move the boundary, or "
             "give a topology with all bonds"
+        )
+    ends = Counter(j for _, j in cut)
+    crowded = [(i, j) for i, j in cut if ends[j] > 1]
+    if crowded:
+        raise RegionError(
+            f"{len(crowded)} of the cut bonds ({bond_labels(topology, crowded)}) end at a "
+            "neighbour that they share, where their link atoms would overlap; allowed: one cut "
+            "bond for each atom outside; take the neighbour into the region, or keep only one of "
+            "its sides"
         )
 
 

@@ -7,7 +7,9 @@ import io
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -22,6 +24,7 @@ __all__ = ["REPORT_FILE", "predictions_table", "print_reports", "reports_by_grou
 REPORT_FILE = "evaluation.json"
 _SCORES = ("mae", "rmse", "largest", "r2", "pearson", "spearman")
 _HEADERS = ("MAE", "RMSE", "largest", "R2", "Pearson", "Spearman")
+_NARROW: dict[str, Any] = {"box": box.HORIZONTALS, "padding": (0, 1, 0, 0)}  # for 80 columns
 _FRAME_COUNTS = (5, 10, 20, 35, 50, 75, 100, 150, 200, 250, 300, 350)
 
 #: Of what samples are grouped by, such as ``lipid``, the report of each group.
@@ -47,7 +50,7 @@ def print_reports(reports: Reports, beads: Collection[int] = ()) -> None:
         reports: of the groups.
         beads: numbers of beads of the solutes.
     """
-    table = Table(title="kcal/mol; errors in units of their prediction, 1 if right")
+    table = Table(title="kcal/mol; errors in units of their prediction, 1 if right", **_NARROW)
     table.add_column("samples")
     for name in ("n", *_HEADERS, "errors"):
         table.add_column(name, justify="right")
@@ -62,7 +65,7 @@ def print_reports(reports: Reports, beads: Collection[int] = ()) -> None:
     published = [row for row in PUBLISHED if row.beads in beads]
     if not published:
         return
-    table = Table(title="published: Dutta et al., Digital Discovery 2023")
+    table = Table(title="published: Dutta et al., Digital Discovery 2023", **_NARROW)
     for name in ("network", "beads", "ns", *_HEADERS):
         table.add_column(name, justify="left" if name == "network" else "right")
     for row in published:

@@ -98,8 +98,6 @@ BONDS = [(2, 1), (1, 0), (0, 10), (2, 3), (3, 11), (10, 12), (1, 4)]
         ({10, 0, 13}, [(0, 13)], True),  # two caps on one atom
         ({10, 13}, [(0, 13)], True),
         ({10, 0, 1, 13}, [(1, 13)], True),  # a cap at each end
-        ({0, 10, 3}, [(3, 10)], False),  # two cut bonds at one neighbour
-        ({1, 0, 10, 3}, [(3, 10)], False),
         ({0, 10, 11, 3}, [(10, 11)], False),  # two neighbours bonded to each other
         ({4, 2, 1, 0, 10}, [], True),  # a CMAP
     ],

@@ -310,6 +310,25 @@ def test_a_bond_of_unknown_order_between_flat_carbons():
         create_hybrid_system(system, ordered, [0], TOY, coupling=COUPLING)
 
 
+def test_two_cut_bonds_at_one_neighbour_are_named():
+    """A chain without its second carbon: the two link atoms would overlap."""
+    topology, system = app.Topology(), openmm.System()
+    residue = topology.addResidue("BUT", topology.addChain())
+    carbon = app.Element.getBySymbol("C")
+    nonbonded = openmm.NonbondedForce()
+    atoms = [topology.addAtom(f"C{i}", carbon, residue) for i in range(4)]
+    for _ in atoms:
+        system.addParticle(12.0)
+        nonbonded.addParticle(0.0, 0.3, 0.4)
+    for i, j in ((0, 1), (1, 2), (2, 3)):
+        topology.addBond(atoms[i], atoms[j], app.Single)
+    system.addForce(nonbonded)
+    message = r"2 of the cut bonds \(BUT1:C0-BUT1:C1, BUT1:C2-BUT1:C1\) end at a neighbour"
+    with pytest.raises(RegionError, match=message):
+        create_hybrid_system(system, topology, [0, 2, 3], TOY, coupling=COUPLING)
+    create_hybrid_system(system, topology, [2, 3], TOY, coupling=COUPLING)
+
+
 def test_a_cut_bond_that_the_system_alone_knows(case, cut):
     region, bonds = cut
     bare = app.Topology()
