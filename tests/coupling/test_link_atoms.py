@@ -285,48 +285,39 @@ def test_other_bonds_than_between_carbons_are_named(case, selection, bond):
         coupled(case, region)
 
 
-def test_a_bond_of_unknown_order_between_flat_carbons():
-    """Butadiene's middle bond is single, but nothing but its order says so."""
-    topology, system = app.Topology(), openmm.System()
+def four_carbons(*orders):
+    """Topology and system of a chain C0 to C3, its bonds of the given orders."""
+    topology, system, nonbonded = app.Topology(), openmm.System(), openmm.NonbondedForce()
     residue = topology.addResidue("BUT", topology.addChain())
     carbon = app.Element.getBySymbol("C")
-    nonbonded = openmm.NonbondedForce()
     atoms = [topology.addAtom(f"C{i}", carbon, residue) for i in range(4)]
     for _ in atoms:
         system.addParticle(12.0)
         nonbonded.addParticle(0.0, 0.3, 0.4)
-    for i in range(3):
-        topology.addBond(atoms[i], atoms[i + 1])
+    for i, order in enumerate(orders):
+        topology.addBond(atoms[i], atoms[i + 1], order)
     system.addForce(nonbonded)
+    return system, topology
+
+
+def test_a_bond_of_unknown_order_between_flat_carbons():
+    """Butadiene's middle bond is single, but nothing but its order says so."""
+    unknown = four_carbons(None, None, None)
     with pytest.raises(RegionError, match=r"cannot cap 1 .*BUT1:C1-BUT1:C2"):
-        create_hybrid_system(system, topology, [0, 1], TOY, coupling=COUPLING)
-    ordered = app.Topology()
-    residue = ordered.addResidue("BUT", ordered.addChain())
-    atoms = [ordered.addAtom(f"C{i}", carbon, residue) for i in range(4)]
-    for i, order in enumerate((app.Double, app.Single, app.Double)):
-        ordered.addBond(atoms[i], atoms[i + 1], order)
-    create_hybrid_system(system, ordered, [0, 1], TOY, coupling=COUPLING)
+        create_hybrid_system(*unknown, [0, 1], TOY, coupling=COUPLING)
+    ordered = four_carbons(app.Double, app.Single, app.Double)
+    create_hybrid_system(*ordered, [0, 1], TOY, coupling=COUPLING)
     with pytest.raises(RegionError, match=r"cannot cap 1 .*BUT1:C0-BUT1:C1"):
-        create_hybrid_system(system, ordered, [0], TOY, coupling=COUPLING)
+        create_hybrid_system(*ordered, [0], TOY, coupling=COUPLING)
 
 
 def test_two_cut_bonds_at_one_neighbour_are_named():
     """A chain without its second carbon: the two link atoms would overlap."""
-    topology, system = app.Topology(), openmm.System()
-    residue = topology.addResidue("BUT", topology.addChain())
-    carbon = app.Element.getBySymbol("C")
-    nonbonded = openmm.NonbondedForce()
-    atoms = [topology.addAtom(f"C{i}", carbon, residue) for i in range(4)]
-    for _ in atoms:
-        system.addParticle(12.0)
-        nonbonded.addParticle(0.0, 0.3, 0.4)
-    for i, j in ((0, 1), (1, 2), (2, 3)):
-        topology.addBond(atoms[i], atoms[j], app.Single)
-    system.addForce(nonbonded)
+    chain = four_carbons(app.Single, app.Single, app.Single)
     message = r"2 of the cut bonds \(BUT1:C0-BUT1:C1, BUT1:C2-BUT1:C1\) end at a neighbour"
     with pytest.raises(RegionError, match=message):
-        create_hybrid_system(system, topology, [0, 2, 3], TOY, coupling=COUPLING)
-    create_hybrid_system(system, topology, [2, 3], TOY, coupling=COUPLING)
+        create_hybrid_system(*chain, [0, 2, 3], TOY, coupling=COUPLING)
+    create_hybrid_system(*chain, [2, 3], TOY, coupling=COUPLING)
 
 
 def test_a_cut_bond_that_the_system_alone_knows(case, cut):
