@@ -1,6 +1,6 @@
 """Describes data sets: dG by lipid, traces of features, errors of labels, and what they cost.
 
-Run: python benchmarks/permeation_dataset.py data/permeation data/permeation-trimers
+Run: python benchmarks/permeation_dataset.py data/permeation*
 Traces are of two solutes of the first one: --polar P4-P5 --apolar C1-C1.
 """
 

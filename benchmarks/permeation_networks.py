@@ -1,6 +1,6 @@
-"""Every kind of network on the same data: five seeds, ablations, other splits, and trimers.
+"""Every kind of network on the same data: five seeds, ablations, other splits, and other lengths.
 
-Run: python benchmarks/permeation_networks.py data/permeation --trimers data/permeation-trimers
+Run: python benchmarks/permeation_networks.py data/permeation
      python benchmarks/permeation_networks.py data/permeation --only dnn,response --report
 
 May be stopped at any moment and called again: finished trainings are kept below --work, by the data
@@ -42,7 +42,7 @@ from nnpmm.permeation.training import train
 from nnpmm.permeation.training_data import load_training_data
 
 KINDS = ("dnn", "response", "model-la", "model-l")
-PARTS = {"test": 2, "trimers": 3}  # and the number of their beads
+PARTS = {"test": 2, "trimers": 3, "monomers": 1}  # and the number of their beads
 SCORES = ("mae", "rmse", "largest", "r2", "pearson", "spearman")
 
 
@@ -130,8 +130,8 @@ def bias_by_bead(found):
     }
 
 
-def measure(variant, folder, data, trimers, split):
-    """What one trained network gets right and wrong."""
+def measure(variant, folder, data, others, split):
+    """What one trained network gets right and wrong; others are solutes of other lengths."""
     model = load_regressor(folder)
     everything = evaluate(model, variant.samples(data))
     found = everything.by_part()
@@ -143,15 +143,15 @@ def measure(variant, folder, data, trimers, split):
         counts.append(data.features.shape[1])
         by_count = frames_study(model, found["test"].data, counts)
         record["mae_by_frames"] = {count: m.mae for count, m in by_count.items()}
-        if trimers is not None:
-            record["trimers"] = scores(evaluate(model, variant.samples(trimers)).report())
+        for name, other in others.items():
+            record[name] = scores(evaluate(model, variant.samples(other)).report())
     return record
 
 
 def summary(records):
     """Mean and spread (standard deviation) of every score over the seeds."""
     found = {}
-    for part in ("train", "validation", "test", "trimers"):
+    for part in ("train", "validation", *PARTS):
         of_part = [record[part] for record in records if part in record]
         rows = {
             score: [float(one[score]) for one in of_part if one[score] is not None]
@@ -200,7 +200,7 @@ def print_biases(found):
     Console(width=190).print(table)
 
 
-def draw(work, data, trimers, interval, seed):
+def draw(work, data, others, interval, seed):
     """Pictures of the best network and the best published one, trained with one seed."""
     pictures = {}
     for kind in ("response", "model-la"):
@@ -215,8 +215,8 @@ def draw(work, data, trimers, interval, seed):
         pictures[f"errors_{kind}"] = errors_figure(found)
         if kind == "model-la":
             pictures["attention"] = attention_figure(model.attention(data.features), interval)
-        if trimers is not None:
-            pictures[f"trimers_{kind}"] = parity_figure(evaluate(model, trimers))
+        if "trimers" in others:
+            pictures[f"trimers_{kind}"] = parity_figure(evaluate(model, others["trimers"]))
     for name, figure in pictures.items():
         figure.savefig(IMAGES / f"permeation_networks_{name}.png")
 
@@ -232,7 +232,7 @@ def draw_lengths(results, interval):
         frames_figure(curves, interval).savefig(IMAGES / "permeation_networks_frames.png")
 
 
-def study(options, data, trimers, split):
+def study(options, data, others, split):
     """Train and measure every network that was asked for on one split."""
     found = {}
     for name, variant in chosen_variants(options.only).items():
@@ -246,7 +246,7 @@ def study(options, data, trimers, split):
             if not options.report:
                 train_once(variant, data, split, seed, folder)
             if (folder / MODEL_FILE).exists():
-                records[seed] = measure(variant, folder, data, trimers, split)
+                records[seed] = measure(variant, folder, data, others, split)
         if records:
             found[name] = {"seeds": records, "summary": summary(list(records.values()))}
     if split == "random":
@@ -268,8 +268,8 @@ def parse_options():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--trimers", type=Path, default=ROOT / "data" / "permeation-trimers")
+    parser.add_argument("--monomers", type=Path, default=ROOT / "data" / "permeation-monomers")
     parser.add_argument("--work", type=Path, default=ROOT / "permeation-study")
-    parser.add_argument("--lipids", help="divided by commas; of all, and with pictures, without it")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, help="a few, to try the script in another --work")
     parser.add_argument("--only", help="names divided by semicolons, such as 'dnn; response'")
@@ -282,28 +282,28 @@ def main():
     options = parse_options()
     torch.set_num_threads(1)
     data, _ = load_training_data(options.folder)
-    if options.lipids:
-        data = data.take(np.flatnonzero(np.isin(data.lipids, options.lipids.split(","))))
-    has_trimers = (options.trimers / "labels").exists()
-    trimers = load_training_data(options.trimers)[0] if has_trimers else None
+    folders = {"trimers": options.trimers, "monomers": options.monomers}
+    others = {
+        name: load_training_data(folder)[0]
+        for name, folder in folders.items()
+        if (folder / "labels").exists()
+    }
     wanted = [s.strip() for s in options.splits.split(";")] if options.splits else splits(data)
-    results = {split: study(options, data, trimers, split) for split in wanted}
+    results = {split: study(options, data, others, split) for split in wanted}
     if options.epochs:
         return
     interval = read_settings(options.folder).protocol.frame_interval
-    if not options.lipids:
-        draw(options.work, data, trimers, interval, seed=1)
-        draw_lengths(results.get("random", {}), interval)
+    draw(options.work, data, others, interval, seed=1)
+    draw_lengths(results.get("random", {}), interval)
     record = {
         "samples": len(data.labels),
         "by_lipid": {lipid: data.lipids.count(lipid) for lipid in sorted(set(data.lipids))},
-        "trimers": 0 if trimers is None else len(trimers.labels),
+        **{name: len(other.labels) for name, other in others.items()},
         "data_sha256": data.digest(),
         "published": [row._asdict() for row in PUBLISHED],
         "splits": {split: found for split, found in results.items() if found},
     }
-    part = options.lipids.lower().replace(",", "_") if options.lipids else ""
-    print(write_results("_".join(filter(None, ["permeation_networks", part])), record))
+    print(write_results("permeation_networks", record))
 
 
 if __name__ == "__main__":
