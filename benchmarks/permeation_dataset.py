@@ -42,7 +42,7 @@ def spread(values):
 
 def draw_labels(labels):
     """Box plots of dG and of the errors of labels."""
-    figure = Figure(figsize=(8.0, 3.4), layout="constrained")
+    figure = Figure(figsize=(9.5, 3.4), layout="constrained")
     values, errors = figure.subplots(1, 2)
     columns = [np.array(list(table.values())).T for table in labels.values()]
     values.boxplot([c[0] for c in columns], tick_labels=list(labels))
