@@ -1,7 +1,7 @@
 """Every kind of network on the same data: five seeds, ablations, other splits, and other lengths.
 
 Run: python benchmarks/permeation_networks.py data/permeation
-     python benchmarks/permeation_networks.py data/permeation --only dnn,response --report
+     python benchmarks/permeation_networks.py data/permeation --only "dnn; response" --report
 
 May be stopped at any moment and called again: finished trainings are kept below --work, by the data
 that they were trained on. --report trains nothing and sums up what is there.

@@ -82,7 +82,7 @@ def bind_region(
     evaluator: Evaluator = potential.bind([*numbers, *(1 for _ in cut)], charge=charge)
     atoms = region
     if cut:
-        atoms = np.concatenate([region, np.unique([outside for _, outside in cut])])
+        atoms = np.concatenate([region, [outside for _, outside in cut]])
         anchors, hosts = _rows(atoms, cut).T
         evaluator = CappedEvaluator(evaluator, anchors, hosts)
     return BoundRegion(evaluator, atoms, sorted(inner), cut, charge)

@@ -92,8 +92,8 @@ class CappedEvaluator:
     Args:
         evaluator: bound to the region's atoms followed by one hydrogen for each cut bond.
         anchors: row of Q for each cut bond, within the region.
-        hosts: row of M for each cut bond, in the region's atoms followed by the distinct
-            neighbours; several bonds may end at one neighbour.
+        hosts: row of M for each cut bond, all different, in the region's atoms followed by the
+            neighbours.
         distance: d, from Q to its link atom, nm.
     """
 
@@ -109,7 +109,7 @@ class CappedEvaluator:
         self.hosts = hosts
         self.distance = distance
         self._n_region = len(evaluator.atomic_numbers) - len(anchors)
-        carbons = np.full(len(np.unique(hosts)), 6, dtype=np.int64)
+        carbons = np.full(len(hosts), 6, dtype=np.int64)
         self.atomic_numbers = np.concatenate([evaluator.atomic_numbers[: self._n_region], carbons])
 
     @property
@@ -162,8 +162,8 @@ class CappedEvaluator:
         directions, lengths = self._bonds(positions)
         along = (links * directions).sum(axis=1, keepdims=True) * directions
         on_hosts = self.distance / lengths * (links - along)
-        np.add.at(spread, self.anchors, links - on_hosts)
-        np.add.at(spread, self.hosts, on_hosts)
+        np.add.at(spread, self.anchors, links - on_hosts)  # several bonds may begin at one Q
+        spread[self.hosts] += on_hosts
         return spread
 
     def _bonds(

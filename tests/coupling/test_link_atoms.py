@@ -257,11 +257,11 @@ def test_ani_sees_methane(case):
 
 
 def test_capped_evaluator_keeps_the_protocol():
-    """Evaluation, batch and pickle; two caps on one neighbour."""
+    """Evaluation, batch and pickle; two caps on one atom of the region."""
     numbers = np.array([6, 6, 1, 1])
-    evaluator = CappedEvaluator(TOY.bind(numbers), np.array([0, 1]), np.array([2, 2]))
-    np.testing.assert_array_equal(evaluator.atomic_numbers, [6, 6, 6])
-    positions = np.array([[0, 0, 0], [0.25, 0, 0], [0.12, 0.09, 0.02]])
+    evaluator = CappedEvaluator(TOY.bind(numbers), np.array([0, 0]), np.array([2, 3]))
+    np.testing.assert_array_equal(evaluator.atomic_numbers, [6, 6, 6, 6])
+    positions = np.array([[0, 0, 0], [0.15, 0, 0], [-0.06, 0.14, 0.02], [-0.05, -0.08, 0.12]])
     assert_forces_match_energy(evaluator, positions, atol=1e-3)
     energy, forces = evaluator(positions)
     whole = evaluator.evaluate(positions)

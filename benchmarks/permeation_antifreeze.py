@@ -1,0 +1,80 @@
+"""Mean energy with water against free energy in water of each bead: why P4 stands apart.
+
+Antifreeze has wider beads towards P4 alone, so that P4 is off the curve of the other types, and a
+network that sees its energies cannot know.
+
+Run: python benchmarks/permeation_antifreeze.py data/permeation-monomers
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from common import IMAGES, write_results
+from matplotlib.figure import Figure
+
+from nnpmm.permeation.dataset import WATER, load_features, read_settings
+from nnpmm.permeation.features import FEATURE_NAMES
+from nnpmm.permeation.labels.linear import read_samples, relative_free_energies
+
+STRANGER, NEIGHBOURS = "P4", ("P3", "P5")
+
+
+def mean_energies(folder):
+    """Energy with water of each bead, mean over its frames, kJ/mol."""
+    found = load_features(folder)
+    columns = found.features[:, :, FEATURE_NAMES.index("lj-mol-wat")].mean(axis=1)
+    return dict(zip(found.solutes, columns.tolist(), strict=True))
+
+
+def free_energies(folder, like):
+    """Free energy in water of each bead relative to one of them, and its error, kJ/mol."""
+    temperature = read_settings(folder).protocol.temperature
+    found = relative_free_energies(read_samples(folder, WATER, like), [], temperature)
+    origin = found.solutes.index(like)
+    rows = zip(found.differences[origin], found.errors[origin], strict=True)
+    return {bead: (float(g), float(s)) for bead, (g, s) in zip(found.solutes, rows, strict=True)}
+
+
+def draw(energies, free):
+    """One point a bead; those that water cannot tell apart share a label."""
+    figure = Figure(figsize=(5.5, 4.2), layout="constrained")
+    axes = figure.subplots()
+    levels = {}
+    for bead, (value, error) in free.items():
+        colour = "C3" if bead == STRANGER else "C0"
+        axes.errorbar(energies[bead], value, 2.0 * error, fmt="o", color=colour, ms=4)
+        levels.setdefault(value, []).append(bead)
+    for value, beads in levels.items():
+        place = max(energies[bead] for bead in beads), value
+        axes.annotate(", ".join(beads), place, (6, -12), textcoords="offset points")
+    axes.margins(x=0.08)
+    axes.set(xlabel="mean energy with water / kJ/mol", ylabel="free energy in water / kJ/mol")
+    figure.savefig(IMAGES / "permeation_antifreeze.png")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    energies, free = mean_energies(folder), free_energies(folder, "C1")
+    for bead in sorted(free, key=lambda name: free[name][0]):
+        value, error = free[bead]
+        print(f"{bead:4s} energy {energies[bead]:7.2f}, free energy {value:7.2f} +- {error:.2f}")
+    ends = sorted((energies[bead], free[bead][0]) for bead in NEIGHBOURS)
+    line = float(np.interp(energies[STRANGER], *zip(*ends, strict=True)))
+    print(f"{STRANGER}: {free[STRANGER][0] - line:+.2f} from the line between {NEIGHBOURS}")
+    draw(energies, free)
+    record = {
+        "unit": "kJ/mol, free energies relative to C1, with errors",
+        "mean_energy_with_water": energies,
+        "free_energy_in_water": free,
+        "p4_minus_line_from_p3_to_p5": free[STRANGER][0] - line,
+    }
+    print(write_results("permeation_antifreeze", record))
+
+
+if __name__ == "__main__":
+    main()
