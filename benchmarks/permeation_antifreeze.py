@@ -49,7 +49,8 @@ def draw(energies, free):
         levels.setdefault(value, []).append(bead)
     for value, beads in levels.items():
         place = max(energies[bead] for bead in beads), value
-        axes.annotate(", ".join(beads), place, (6, -12), textcoords="offset points")
+        offset = (-6, 8) if STRANGER in beads else (6, -12)
+        axes.annotate(", ".join(beads), place, offset, textcoords="offset points")
     axes.margins(x=0.08)
     axes.set(xlabel="mean energy with water / kJ/mol", ylabel="free energy in water / kJ/mol")
     figure.savefig(IMAGES / "permeation_antifreeze.png")
