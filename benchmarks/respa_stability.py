@@ -31,7 +31,7 @@ from nnpmm.integrators import (
     fit_inner_potential,
     split_time_scales,
 )
-from nnpmm.integrators.inner_potential import network_hessian
+from nnpmm.integrators.vibrations import network_hessian
 from nnpmm.units import GAS_CONSTANT
 
 FEMTOSECOND = 0.001

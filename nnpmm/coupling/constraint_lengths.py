@@ -10,18 +10,16 @@ import openmm
 from numpy.typing import NDArray
 from openmm import unit
 from openmm.app import Topology
-from scipy.optimize import minimize
 
 from nnpmm.coupling.boundary import region_elements
 from nnpmm.coupling.whole import make_whole, topology_bonds
-from nnpmm.errors import SimulationError
-from nnpmm.models.protocol import Evaluator, Potential
+from nnpmm.models.minimum import find_minimum
+from nnpmm.models.protocol import Potential
 from nnpmm.units import in_md_units
 
 __all__ = ["apply_constraint_lengths"]
 
 _LARGEST_FORCE = 5.0  # kJ/mol/nm, at which a bond to hydrogen is within 2e-5 nm of its minimum
-_MOST_EVALUATIONS = 2000
 
 
 def apply_constraint_lengths(
@@ -60,34 +58,10 @@ def apply_constraint_lengths(
     start = in_md_units(positions, unit.nanometer)[atoms]
     whole = make_whole(start, box, topology_bonds(topology, atoms))
 
-    x = _minimum(evaluator, whole, model.name)
+    x = find_minimum(evaluator, whole, largest_force=_LARGEST_FORCE)
     row = {int(atom): number for number, atom in enumerate(atoms)}
     for index in range(mm_system.getNumConstraints()):
         i, j, _ = mm_system.getConstraintParameters(index)
         if i in row and j in row and (numbers[row[i]] == 1) != (numbers[row[j]] == 1):
             length = float(np.linalg.norm(x[row[i]] - x[row[j]]))
             mm_system.setConstraintParameters(index, i, j, length)
-
-
-def _minimum(evaluator: Evaluator, start: NDArray[np.float64], name: str) -> NDArray[np.float64]:
-    """Return the minimum next to some positions (n, 3), nm."""
-
-    def energy_and_gradient(x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        energy, forces = evaluator(x.reshape(-1, 3))
-        return energy, -forces.ravel()
-
-    found = minimize(
-        energy_and_gradient,
-        start.ravel(),
-        jac=True,
-        method="L-BFGS-B",
-        options={"gtol": _LARGEST_FORCE, "ftol": 0.0, "maxfun": _MOST_EVALUATIONS},
-    )
-    largest = float(np.abs(found.jac).max())
-    if largest > _LARGEST_FORCE:
-        raise SimulationError(
-            f"the region's minimisation with {name} ended at a force of {largest:.1f} "
-            f"kJ/mol/nm, expected less than {_LARGEST_FORCE:g}; begin from a better geometry or "
-            "take precision='double'"
-        )
-    return np.asarray(found.x).reshape(-1, 3)

@@ -5,18 +5,37 @@ from nnpmm.integrators.masses import apply_hydrogen_mass, scale_masses
 from nnpmm.integrators.respa import RespaIntegrator, create_respa_integrator
 from nnpmm.integrators.splitting import Level
 from nnpmm.integrators.time_scales import split_time_scales
+from nnpmm.integrators.timestep_limits import (
+    RegionMotion,
+    TimestepLimit,
+    bound_region_motion,
+    longest_timestep,
+    region_limit,
+    region_motion,
+    surroundings_limit,
+)
+from nnpmm.integrators.vibrations import Vibration, fastest_vibration
 from nnpmm.integrators.watchdog import RespaWatchdog, WatchdogRanges, WatchdogReading
 
 __all__ = [
     "InnerPotential",
     "Level",
+    "RegionMotion",
     "RespaIntegrator",
     "RespaWatchdog",
+    "TimestepLimit",
+    "Vibration",
     "WatchdogRanges",
     "WatchdogReading",
     "apply_hydrogen_mass",
+    "bound_region_motion",
     "create_respa_integrator",
+    "fastest_vibration",
     "fit_inner_potential",
+    "longest_timestep",
+    "region_limit",
+    "region_motion",
     "scale_masses",
     "split_time_scales",
+    "surroundings_limit",
 ]

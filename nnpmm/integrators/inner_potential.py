@@ -23,15 +23,15 @@ from openmm.app import Topology
 
 from nnpmm.coupling.boundary import bond_labels, region_elements
 from nnpmm.coupling.whole import WholeRegion, topology_bonds
-from nnpmm.errors import RegionError, SimulationError
-from nnpmm.models.protocol import Evaluator, Potential
+from nnpmm.errors import RegionError
+from nnpmm.integrators.vibrations import network_hessian
+from nnpmm.models.minimum import find_minimum
+from nnpmm.models.protocol import Potential
 from nnpmm.units import in_md_units
 
-__all__ = ["FittedTerm", "InnerPotential", "fit_inner_potential", "network_hessian"]
+__all__ = ["FittedTerm", "InnerPotential", "fit_inner_potential"]
 
-_LARGEST_FORCE = 30.0  # kJ/mol/nm on any atom of a minimum; a bond is 1e-4 nm off then
 _LARGEST_ANGLE = 3.0  # rad; beyond, the direction in which an angle bends is not defined
-_STEP = 2e-4  # nm; float32 forces still have four digits in their differences
 _SMALLEST = 1e-6  # force constants below are zeros of the fit
 _HEIGHT = (
     "0.5*k*(height-rest)^2;"
@@ -130,7 +130,7 @@ def fit_inner_potential(
         vectors = np.array(box.value_in_unit(unit.nanometer))
         start = WholeRegion(len(atoms), np.array(pairs))(start, vectors)
     evaluator = model.bind([element.atomic_number for element in elements], charge=charge)
-    minimum = _minimum(evaluator, start)
+    minimum = find_minimum(evaluator, start)
     masses = np.array([element.mass._value for element in elements])
     return _fit(pairs, minimum, network_hessian(evaluator, minimum), masses)
 
@@ -148,41 +148,6 @@ def _refuse_fragments(topology: Topology, members: set[int]) -> None:
             f"({bond_labels(topology, cut)}), a stand-in can be fitted to whole molecules only; "
             "take the force field or one network as stand-in, or whole molecules"
         )
-
-
-def network_hessian(evaluator: Evaluator, positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the second derivatives (3n, 3n) of a network in kJ/mol/nm^2, by central differences.
-
-    Args:
-        evaluator: the network bound to n atoms.
-        positions: (n, 3), nm.
-    """
-    size = positions.size
-    shifts = _STEP * np.eye(size).reshape(size, *positions.shape)
-    forces = evaluator.batch(np.concatenate([positions + shifts, positions - shifts])).forces
-    rising, falling = forces.reshape(2, size, size)
-    hessian = (falling - rising) / (2 * _STEP)
-    return 0.5 * (hessian + hessian.T)
-
-
-def _minimum(evaluator: Evaluator, start: NDArray[np.float64]) -> NDArray[np.float64]:
-    def energy_and_gradient(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        energy, forces = evaluator(flat.reshape(-1, 3))
-        return energy, -forces.ravel()
-
-    found = scipy.optimize.minimize(
-        energy_and_gradient, start.ravel(), jac=True, method="L-BFGS-B",
-        options={"maxiter": 5000, "ftol": 0.0, "gtol": 1.0},
-    )  # fmt: skip
-    positions: NDArray[np.float64] = found.x.reshape(-1, 3)
-    largest = float(np.linalg.norm(evaluator(positions)[1], axis=1).max())
-    if not largest < _LARGEST_FORCE:
-        raise SimulationError(
-            f"found no minimum of the network: a force of {largest:.3g} kJ/mol/nm is left after "
-            f"{found.nit} steps, allowed: less than {_LARGEST_FORCE:g}; start from a better "
-            "structure"
-        )
-    return positions
 
 
 def _fit(

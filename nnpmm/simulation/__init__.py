@@ -15,11 +15,11 @@ from nnpmm.simulation.config import (
     parse_config,
 )
 from nnpmm.simulation.inputs import MMSystem, load_system
+from nnpmm.simulation.prepared import PreparedSystem
 from nnpmm.simulation.protocol import RunResult, run_protocol
 from nnpmm.simulation.report import write_report
 from nnpmm.simulation.runner import load_region, prepare_system, run
 from nnpmm.simulation.settings_template import template
-from nnpmm.simulation.stages import PreparedSystem
 from nnpmm.simulation.system_config import (
     AmberSystem,
     BuildSystem,
@@ -27,7 +27,6 @@ from nnpmm.simulation.system_config import (
     GromacsSystem,
     OpenmmSystem,
 )
-from nnpmm.simulation.timestep import check_timestep
 
 __all__ = [
     "AmberSystem",
@@ -48,7 +47,6 @@ __all__ = [
     "StageConfig",
     "StagesConfig",
     "WarmupConfig",
-    "check_timestep",
     "load_config",
     "load_region",
     "load_system",

@@ -76,14 +76,13 @@ class RegionConfig(Section):
     constraints: Literal["none", "keep"] = Field(
         "none",
         description="constrained bonds to hydrogen inside the region: none, or keep those of the "
-        "MM system, which allow 2 fs, with hydrogens of 3 amu 4 fs",
+        "MM system, for time steps of 2 to 5 fs",
     )
-    mass_factor: float = Field(
-        1.0,
-        ge=1,
-        le=10,
-        description="factor of the region's masses: slower vibrations, the same averages; 2 allows "
-        "5 fs in rigid water with hydrogens of 3 amu and kept constraints",
+    mass_factor: Literal["auto"] | float = Field(
+        "auto",
+        description="factor of the region's masses: slower vibrations, the same averages; auto: as "
+        "much as the time step needs where the region's bonds to hydrogen are constrained, else 1",
+        examples=["1.5"],
     )
     link_atoms: bool = Field(
         False,
@@ -95,6 +94,14 @@ class RegionConfig(Section):
     @classmethod
     def _list_members(cls, value: Any) -> Any:
         return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("mass_factor", mode="before")
+    @classmethod
+    def _auto_or_a_factor(cls, value: Any) -> Any:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if value == "auto" or (number and 1 <= value <= 10):
+            return value
+        raise ValueError(f"found {value!r}, allowed: auto, or a number from 1 to 10")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -221,9 +228,11 @@ class ProtocolConfig(Section):
     timestep: Time = Field(
         0.001,
         gt=0,
-        description="time step, in ps; at most 1 fs with free hydrogens of 1 amu, 2 fs with free "
-        "ones of 3 amu or constrained ones, 4 fs with constrained ones of 3 amu, 5 fs where "
-        "region.mass_factor allows it; with respa it is the outer one and need not be given",
+        description="time step, in ps; around the region at most 1 fs with free hydrogens of "
+        "1 amu, 2 fs with free ones of 3 amu or constrained ones, 4 fs with constrained ones of "
+        "3 amu, 5 fs in rigid water; inside it at most a seventh of the period of the network's "
+        "fastest vibration, or a fifth with constrained bonds to hydrogen; with respa it is the "
+        "outer step and need not be given",
         examples=["1 fs"],
     )
     integrator: IntegratorConfig = Field(IntegratorConfig(), description="time integration")

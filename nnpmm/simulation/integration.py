@@ -13,29 +13,27 @@ from openmm.app import Topology
 
 from nnpmm.coupling import has_stand_in
 from nnpmm.errors import ConfigError
-from nnpmm.integrators import RespaWatchdog, create_respa_integrator, split_time_scales
+from nnpmm.integrators import (
+    RespaWatchdog,
+    create_respa_integrator,
+    region_limit,
+    split_time_scales,
+    surroundings_limit,
+)
 from nnpmm.integrators.splitting import parse_splitting
 from nnpmm.simulation.config import ProtocolConfig
 from nnpmm.simulation.integrator_config import IntegratorConfig
-from nnpmm.simulation.timestep import check_timestep, hydrogen_limit
+from nnpmm.simulation.prepared import PreparedSystem
+from nnpmm.simulation.timestep import check_timestep
 
 __all__ = ["check_integrator", "create_integrator", "create_watchdog"]
 
-# Longest outer step (ps) by what stands in for the network and by the step that hydrogens allow:
-# free, free and heavy (or constrained and light), constrained and heavy. With each of them the
-# energy of benzene stays within 5 % in benchmarks/respa_stability.py.
-_LONGEST_OUTER = {
-    "force-field": {0.001: 0.002, 0.002: 0.003, 0.004: 0.004},
-    "fit": {0.001: 0.002, 0.002: 0.003, 0.004: 0.004},
-    "network": {0.001: 0.004, 0.002: 0.004, 0.004: 0.005},
-}
 
-
-def check_integrator(system: openmm.System, settings: ProtocolConfig) -> None:
+def check_integrator(prepared: PreparedSystem, settings: ProtocolConfig) -> None:
     """Check that the time steps of a run resolve the motions of a hybrid system.
 
     Args:
-        system: the hybrid system, coupled as the integrator needs it.
+        prepared: the hybrid system, coupled as the integrator needs it.
         settings: of the run.
 
     Raises:
@@ -43,9 +41,9 @@ def check_integrator(system: openmm.System, settings: ProtocolConfig) -> None:
             a system that was not coupled for several time steps or has virtual sites, which these
             cannot move.
     """
-    integrator = settings.integrator
+    system, integrator = prepared.system, settings.integrator
     if integrator.inner is None or integrator.outer is None:
-        check_timestep(system, settings.timestep)
+        _check(prepared, settings.timestep, "timestep")
         return
     if settings.ensemble.friction == 0:
         raise ConfigError("ensemble.friction: found 0, respa needs a heat bath: more than 0 1/ps")
@@ -54,17 +52,23 @@ def check_integrator(system: openmm.System, settings: ProtocolConfig) -> None:
             "integrator.type: found respa, but nothing stands in for the network between its "
             "evaluations; couple the region with Mechanical(time_scales='respa')"
         )
-    check_timestep(system, integrator.inner)
-    allowed, reason, _ = hydrogen_limit(system, set())
-    longest = _LONGEST_OUTER[integrator.stand_in][min(allowed, 0.004)]
-    if integrator.outer > longest * (1 + 1e-9):
-        raise ConfigError(
-            f"integrator.outer: found {integrator.outer * 1000:g} fs, allowed with the stand-in "
-            f"{integrator.stand_in!r}: {longest * 1000:g} fs, since impulses of what it lacks "
-            f"excite the network's vibrations beyond ({reason})"
-        )
+    _check(prepared, integrator.inner, "integrator.inner")
+    _check(prepared, integrator.outer, "integrator.outer", impulse=True)
     tried = copy.deepcopy(system)
     parse_splitting(tried, _split(tried, integrator))
+
+
+def _check(
+    prepared: PreparedSystem, timestep: float, setting: str, *, impulse: bool = False
+) -> None:
+    """Check a time step (ps) against the limits of the surroundings and of the region."""
+    limits = [
+        surroundings_limit(prepared.system, prepared.topology, prepared.region, impulse=impulse)
+    ]
+    if prepared.motion is not None:
+        limits.append(region_limit(prepared.motion, impulse=impulse))
+    for limit in limits:
+        check_timestep(limit, timestep, setting=setting)
 
 
 def create_integrator(

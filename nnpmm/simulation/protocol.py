@@ -22,10 +22,10 @@ from nnpmm.simulation.integration import check_integrator, create_watchdog
 from nnpmm.simulation.interrupts import StopFlag, stop_on_signals
 from nnpmm.simulation.minimization import minimize
 from nnpmm.simulation.platforms import choose_platform
+from nnpmm.simulation.prepared import PreparedSystem
 from nnpmm.simulation.progress import ProgressDisplay, progress_display
 from nnpmm.simulation.report import write_report
 from nnpmm.simulation.stages import (
-    PreparedSystem,
     Stage,
     create_stage_context,
     plan_stages,
@@ -91,7 +91,7 @@ def run_protocol(
     """
     if not np.isfinite(prepared.positions).all():
         raise InputFileError("the starting positions are not all finite numbers")
-    check_integrator(prepared.system, settings)
+    check_integrator(prepared, settings)
     if settings.ensemble.type == "NPT" and prepared.box_vectors is None:
         raise ConfigError("ensemble.type: found NPT, but the system has no periodic box: set NVT")
     resuming = storage.check_directory(settings, resume=resume, overwrite=overwrite)

@@ -13,9 +13,9 @@ from nnpmm.models.protocol import Potential
 from nnpmm.simulation import storage
 from nnpmm.simulation.config import RunConfig, load_config
 from nnpmm.simulation.inputs import MMSystem, load_system
+from nnpmm.simulation.prepared import PreparedSystem
 from nnpmm.simulation.protocol import RunResult, run_protocol
-from nnpmm.simulation.stages import PreparedSystem
-from nnpmm.simulation.timestep import check_timestep
+from nnpmm.simulation.timestep import check_timestep, choose_mass_factor
 
 __all__ = ["load_region", "prepare_system", "run"]
 
@@ -31,14 +31,17 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         NnpmmError: an input, the selection, the model or the coupling is not usable.
     """
     from nnpmm.coupling import Mechanical, bind_region, create_hybrid_system
-    from nnpmm.integrators import scale_masses
+    from nnpmm.integrators import bound_region_motion, scale_masses, surroundings_limit
 
     mm = load_system(config) if mm is None else mm
     region, name = _region(config, mm)
     settings = config.region
-    if settings.mass_factor == 1:  # with other masses the hybrid system is looked at, below
-        released = region if settings.constraints == "none" else ()
-        check_timestep(mm.system, config.integrator.inner or config.timestep, released)
+    surroundings = surroundings_limit(mm.system, mm.topology, region)
+    # Hydrogens around the region can refuse a time step before the network is loaded. Bonded terms
+    # cannot yet: they may be the region's own.
+    if surroundings.cause != "bonded terms":
+        setting = "timestep" if config.integrator.inner is None else "integrator.inner"
+        check_timestep(surroundings, config.integrator.inner or config.timestep, setting=setting)
     model = _load(config, name)
     bound = bind_region(mm.system, mm.topology, region, model, link_atoms=settings.link_atoms)
     coupling = Mechanical(
@@ -48,9 +51,17 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         inner_potential=_inner_potential(config, mm, region, name, model, bound.charge),
     )
     system = create_hybrid_system(mm.system, mm.topology, region, model, coupling=coupling)
-    scale_masses(system, region.tolist(), settings.mass_factor)
-    check_timestep(system, config.integrator.inner or config.timestep)
-    provenance = {**model.provenance, "region_atoms": region.tolist()}
+    motion = bound_region_motion(system, mm.topology, bound, mm.positions)
+    factor = choose_mass_factor(
+        motion, settings.mass_factor, config.timestep, respa=config.integrator.type == "respa"
+    )
+    scale_masses(system, region.tolist(), factor)
+    provenance = {
+        **model.provenance,
+        "region_atoms": region.tolist(),
+        "mass_factor": factor,
+        "fastest_vibration_fs": 1000 * motion.vibration.period,
+    }
     return PreparedSystem(
         topology=mm.topology,
         positions=mm.positions,
@@ -61,6 +72,7 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         network_atoms=bound.atoms,
         mm_system=mm,
         model_provenance=provenance,
+        motion=motion.scaled(factor),
     )
 
 

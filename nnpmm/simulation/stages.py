@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import openmm
 from numpy.typing import NDArray
 from openmm import app, unit
 
-from nnpmm.models.protocol import Evaluator
 from nnpmm.selection import select_atoms
 from nnpmm.simulation.config import EnsembleConfig, ProtocolConfig, count_steps
-from nnpmm.simulation.inputs import MMSystem
 from nnpmm.simulation.integration import create_integrator
+from nnpmm.simulation.prepared import PreparedSystem
 
 __all__ = [
-    "PreparedSystem",
     "Stage",
     "barostat",
     "create_stage_context",
@@ -32,35 +29,6 @@ __all__ = [
 
 _WATER_NAMES = frozenset("HOH WAT SOL H2O TIP TIP2 TIP3 TIP3P TP3 TIP4 TIP4P TIP5 SPC SPCE".split())
 _RAMP_SEGMENTS = 100
-
-
-@dataclass(frozen=True, eq=False)
-class PreparedSystem:
-    """A hybrid system that is ready to be simulated.
-
-    Attributes:
-        topology: atoms, residues and bonds.
-        positions: (n_atoms, 3) in nm.
-        box_vectors: (3, 3) rows in nm, or None without periodic boundaries.
-        system: the hybrid System; a stage adds its own forces for as long as it lasts.
-        region: 0-based indices of the atoms that the network describes.
-        evaluator: the network bound to ``network_atoms``, for the log; None leaves those columns
-            empty.
-        network_atoms: atoms whose positions it takes: the region and, where link atoms cap it, the
-            neighbours that it was cut from; None: the region.
-        mm_system: the MM system before coupling, kept beside the output for continuations.
-        model_provenance: name, members and origin of the network, for the record.
-    """
-
-    topology: app.Topology
-    positions: NDArray[np.float64]
-    box_vectors: NDArray[np.float64] | None
-    system: openmm.System
-    region: NDArray[np.int64]
-    evaluator: Evaluator | None = None
-    network_atoms: NDArray[np.int64] | None = None
-    mm_system: MMSystem | None = None
-    model_provenance: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,99 +1,97 @@
-"""The longest time step that a system's hydrogens allow."""
+"""Whether the settings' time step is short enough, and what to do if it is not."""
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+import math
+from typing import Literal
 
-import numpy as np
-import openmm
-from numpy.typing import ArrayLike
-from openmm import unit
-
-from nnpmm.coupling.terms import BONDED, CONNECTIVITY
 from nnpmm.errors import ConfigError
-from nnpmm.units import in_md_units
+from nnpmm.integrators import RegionMotion, TimestepLimit
 
-__all__ = ["check_timestep", "hydrogen_limit"]
+__all__ = ["check_timestep", "choose_mass_factor"]
 
-# Below: hydrogen. Repartitioned hydrogens reach 4.1 amu, the lightest heavy atom in use is lithium.
-_HYDROGEN_BELOW = 5.0
-_REPARTITIONED_FROM = 2.9
-# A free hydrogen of 3 amu takes single steps of 2.5 fs (benchmarks/respa_stability.py), so one of
-# four times that mass takes 5 fs.
-_FREE_FROM = 12.0
+_LOGGER = logging.getLogger(__name__)
+# Atoms four times as heavy move half as fast. C#N, the fastest bond between heavy atoms, needs a
+# factor of 3.4 for 5 fs.
+_LARGEST_FACTOR = 4.0
 
 
-def check_timestep(system: openmm.System, dt: Any, region: ArrayLike = ()) -> None:
-    """Check that a time step resolves the fastest motion of a system.
-
-    Limits: 1 fs with free hydrogens, 2 fs with free hydrogens of 2.9 amu or more, 2 fs with every
-    bond to hydrogen constrained, 4 fs with constrained hydrogens of 2.9 amu or more (rigid water
-    may keep its masses). 5 fs (benchmarks/respa_faithful.py) where the region's masses are at least
-    so much larger that constrained hydrogens have 5 amu and free atoms 12, and nothing but rigid
-    molecules is around it.
+def check_timestep(limit: TimestepLimit, timestep: float, *, setting: str = "timestep") -> None:
+    """Check a time step against a limit.
 
     Args:
-        system: the hybrid system, or the MM system that it will be made from.
-        dt: time step in ps, or a Quantity.
-        region: 0-based indices of the atoms whose constraints the coupling will release; none
-            where it keeps them, or has released them already.
+        limit: see `nnpmm.integrators.surroundings_limit` and `nnpmm.integrators.region_limit`.
+        timestep: ps.
+        setting: name of the time step in the settings, for the message.
 
     Raises:
-        ConfigError: the time step is over the limit.
+        ConfigError: the time step is over the limit; the message says why and what to change.
     """
-    timestep = in_md_units(dt, unit.picosecond)
-    limit, reason, remedy = hydrogen_limit(system, {int(i) for i in np.asarray(region).ravel()})
-    if timestep > limit * (1 + 1e-9):
+    if timestep > limit.longest * (1 + 1e-6):
+        allowed = math.floor(limit.longest * 1e4 + 1e-6) / 10
         raise ConfigError(
-            f"found a time step of {timestep * 1000:g} fs, the limit is {limit * 1000:g} fs: "
-            f"{reason}; {remedy}"
+            f"{setting}: found {timestep * 1000:g} fs, the limit is {allowed:g} fs: "
+            f"{limit.reason}; set {setting} to at most {allowed:g} fs{_alternative(limit)}"
         )
 
 
-def hydrogen_limit(system: openmm.System, region: set[int]) -> tuple[float, str, str]:
-    """Return the longest time step in ps that hydrogens allow, what sets it, and what to do."""
-    masses = np.array(
-        [
-            system.getParticleMass(i).value_in_unit(unit.dalton)
-            for i in range(system.getNumParticles())
-        ]
-    )
-    count = np.zeros(len(masses), dtype=int)
-    for k in range(system.getNumConstraints()):
-        i, j, _ = system.getConstraintParameters(k)
-        if not (i in region and j in region):
-            count[[i, j]] += 1
-    hydrogens = np.flatnonzero((masses > 0) & (masses < _HYDROGEN_BELOW))
-    free = hydrogens[count[hydrogens] == 0]
-    # A hydrogen held by two constraints belongs to a rigid water, whose mass does not matter.
-    held = hydrogens[count[hydrogens] == 1]
-    if len(free):
-        atom = int(free[np.argmin(masses[free])])
-        reason = f"atom {atom} of {masses[atom]:.3f} amu moves without a constraint"
-        if atom in region:
-            reason += ", as the network moves the region's hydrogens"
-        if masses[atom] < _REPARTITIONED_FROM:
-            remedy = "set timestep to 1 fs, or hydrogen masses of 3 amu and at most 2 fs"
-            return 0.001, reason, remedy
-        return 0.002, reason, "set timestep to 2 fs"
-    if len(held) and masses[held].min() < _REPARTITIONED_FROM:
-        atom = int(held[np.argmin(masses[held])])
-        reason = f"atom {atom} of {masses[atom]:.3f} amu is a hydrogen at the end of a constraint"
-        return 0.002, reason, "set timestep to 2 fs, or hydrogen masses of 3 amu and at most 4 fs"
-    light = (masses > 0) & (masses < _FREE_FROM) & (count == 0)
-    if len(held) == 0 and not light.any() and not _has_bonded_terms(system):
-        return 0.005, "no longer time step has been validated", "set timestep to 5 fs"
-    return (
-        0.004,
-        "bonds of the force field, or hydrogens at the end of a constraint, set it",
-        "set timestep to 4 fs, or, in rigid water, region.mass_factor to 2 and at most 5 fs",
-    )
+def _alternative(limit: TimestepLimit) -> str:
+    """Return what else the user can do, in terms of the settings."""
+    return {
+        "free hydrogen": ", or constrain bonds to hydrogen where the MM system is made "
+        "(system.constraints: HBonds, system.rigid_water: true)",
+        "light hydrogen": ", or system.hydrogen_mass to 3 amu and at most 4 fs",
+        "free vibration": ", or region.constraints to keep, with the bonds to hydrogen constrained "
+        "in the MM system, and region.mass_factor to auto",
+        "vibration": ", or region.mass_factor to auto",
+        "bonded terms": "",
+        "not validated": "",
+    }[limit.cause]
 
 
-def _has_bonded_terms(system: openmm.System) -> bool:
-    """Whether the force field bends or stretches anything; a network's region has no terms."""
-    return any(
-        getattr(force, f"getNum{BONDED[type(force)]}")()
-        for force in system.getForces()
-        if type(force) in BONDED and force.getName() != CONNECTIVITY
+def choose_mass_factor(
+    motion: RegionMotion, wanted: float | Literal["auto"], timestep: float, *, respa: bool = False
+) -> float:
+    """Return the factor by which the masses of a region are multiplied.
+
+    Averages over configurations do not depend on masses. With ``auto`` the factor is the smallest
+    one that gives the region's fastest vibration the number of steps per period that it needs.
+    With single time steps a region whose bonds to hydrogen are free keeps its masses: there,
+    constraints are the remedy.
+
+    Args:
+        motion: of the region, with its own masses.
+        wanted: the setting.
+        timestep: ps; with RESPA the outer one.
+        respa: the region is integrated with RESPA.
+
+    Raises:
+        ConfigError: the time step would need masses more than four times as large.
+    """
+    if wanted != "auto":
+        return wanted
+    if motion.free_hydrogens and not respa:
+        return 1.0
+    factor, steps = (
+        motion.mass_factor(timestep, impulse=respa),
+        motion.steps_per_period(impulse=respa),
     )
+    if factor > _LARGEST_FACTOR:
+        longest = motion.vibration.period * math.sqrt(_LARGEST_FACTOR) / steps
+        raise ConfigError(
+            f"timestep: found {timestep * 1000:g} fs, for which the region's masses would have to "
+            f"be {factor:g} times as large, allowed: {_LARGEST_FACTOR:g} times; set timestep to at "
+            f"most {math.floor(longest * 1e4) / 10:g} fs"
+        )
+    if factor > 1:
+        _LOGGER.info(
+            "the region's masses are multiplied by %g: its fastest vibration (%s, %.1f fs) needs "
+            "%g steps of %g fs per period",
+            factor,
+            "-".join(motion.atoms),
+            1000 * motion.vibration.period,
+            steps,
+            1000 * timestep,
+        )
+    return factor

@@ -14,7 +14,7 @@ from nnpmm import create_hybrid_system
 from nnpmm.coupling import Mechanical
 from nnpmm.errors import ConfigError, RegionError, SimulationError
 from nnpmm.integrators import InnerPotential, fit_inner_potential, split_time_scales
-from nnpmm.integrators.inner_potential import network_hessian
+from nnpmm.integrators.vibrations import network_hessian
 from nnpmm.models import load_model
 from nnpmm.models.function import FunctionModel
 from nnpmm.simulation import parse_config

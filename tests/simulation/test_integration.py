@@ -140,15 +140,30 @@ def test_the_timestep_is_the_outer_one():
 @pytest.mark.parametrize(
     ("integrator", "message"),
     [
-        (RESPA | {"outer": "4 fs"}, r"outer: found 4 fs, allowed with .*'force-field': 2 fs"),
-        (RESPA | {"inner": "2 fs", "outer": "4 fs"}, "found a time step of 2 fs"),
+        (RESPA | {"outer": "4 fs"}, r"found 4 fs, for which .* 5\.\d+ times as large"),
+        (
+            RESPA | {"inner": "2 fs"},
+            r"integrator.inner: found 2 fs, the limit is .*O1-.*H4.* 7 steps per period",
+        ),
         (RESPA | {"inner": "0.8 fs"}, "2.5 times the other"),
     ],
 )
 def test_unstable_steps_are_refused(integrator, message):
     config = settings(integrator)
     with pytest.raises(ConfigError, match=message):
-        check_integrator(prepare_system(config).system, config)
+        check_integrator(prepare_system(config), config)
+
+
+def test_slow_forces_get_five_steps_per_period():
+    """Heavier masses make 3 fs possible with free hydrogens; their own masses do not."""
+    output = dict.fromkeys(("trajectory_interval", "log_interval", "checkpoint_interval"), "3 ps")
+    stages = {"production": {"length": "3 ps"}, "warmup": None, "equilibrate": None}
+    respa = RESPA | {"outer": "3 fs", "watchdog": None}
+    prepared = prepare_system(settings(respa, output=output, stages=stages))
+    assert prepared.motion.vibration.period == pytest.approx(0.015, abs=2e-4)
+    config = settings(region={"mass_factor": 1})
+    with pytest.raises(ConfigError, match=r"outer: found 2 fs, .* 1\.[678] fs: .* 5 steps"):
+        check_integrator(prepare_system(config), config)
 
 
 @pytest.mark.parametrize(("stand_in", "mass_factor"), [("force-field", 1), ("network", 2)])
@@ -163,7 +178,7 @@ def test_heavy_kept_hydrogens_allow_longer_steps(stand_in, mass_factor):
             "checkpoint_interval": "0.02 ps",
         },
     )
-    check_integrator(prepare_system(config).system, config)
+    check_integrator(prepare_system(config), config)
 
 
 def test_a_run_goes_on(tmp_path):
@@ -181,13 +196,13 @@ def test_a_run_goes_on(tmp_path):
 def test_a_system_without_stand_in_is_refused():
     plain = prepare_system(settings({"type": "langevin"}))
     with pytest.raises(ConfigError, match="nothing stands in for the network"):
-        check_integrator(plain.system, settings())
+        check_integrator(plain, settings())
 
 
 def test_a_heat_bath_is_needed():
     config = settings(ensemble={"friction": 0})
     with pytest.raises(ConfigError, match=r"ensemble.friction: found 0"):
-        check_integrator(prepare_system(config).system, config)
+        check_integrator(prepare_system(config), config)
 
 
 def test_one_member_has_no_other_one():

@@ -1,120 +1,128 @@
+"""Time steps that nnpmm run refuses, and the masses that it chooses."""
+
 from __future__ import annotations
 
-import openmm
+import logging
+
 import pytest
-from openmm import unit
+from toys import water_box
 
 from nnpmm.errors import ConfigError
-from nnpmm.simulation import check_timestep, parse_config
+from nnpmm.integrators import RegionMotion, TimestepLimit, Vibration
+from nnpmm.simulation import parse_config
+from nnpmm.simulation.integration import check_integrator
 from nnpmm.simulation.runner import prepare_system
+from nnpmm.simulation.timestep import check_timestep, choose_mass_factor
 
 
-def make(hydrogen=1.008, constrained=True, water=False):
-    """A C-H pair, and perhaps a rigid water, whose hydrogens keep 1 amu."""
-    system = openmm.System()
-    system.addParticle(12.0)
-    system.addParticle(hydrogen)
-    if constrained:
-        system.addConstraint(0, 1, 0.11)
-    if water:
-        for mass in (16.0, 1.008, 1.008):
-            system.addParticle(mass)
-        for pair in ((2, 3), (2, 4), (3, 4)):
-            system.addConstraint(*pair, 0.1)
-    return system
+def settings(smiles, step, *, hydrogen_mass=None, **region):
+    built = {"type": "build", "smiles": smiles, "padding": "0.6 nm", "cutoff": "0.7 nm"}
+    return parse_config(
+        {
+            "system": built | {"hydrogen_mass": hydrogen_mass},
+            "region": {"model": "ANI-1x", "members": 0, **region},
+            "timestep": step,
+            "stages": dict.fromkeys(("warmup", "equilibrate", "production")),
+            "output": dict.fromkeys(
+                ("trajectory_interval", "log_interval", "checkpoint_interval"), "60 ps"
+            ),
+        }
+    )
+
+
+def checked(config):
+    prepared = prepare_system(config)
+    check_integrator(prepared, config)
+    return prepared
+
+
+def masses(prepared):
+    return sorted(prepared.system.getParticleMass(int(i))._value for i in prepared.region)
+
+
+def test_free_hydrogens_are_limited_by_their_vibration():
+    checked(settings("CO", "1 fs"))
+    with pytest.raises(ConfigError, match=r"timestep: found 2 fs, the limit is 1\.2 fs: .*O1-.*H4"):
+        checked(settings("CO", "2 fs"))
+
+
+def test_refused_4_fs_names_the_way_to_4_fs():
+    with pytest.raises(ConfigError, match=r"region\.constraints to keep, .*mass_factor to auto"):
+        checked(settings("CC#N", "4 fs", hydrogen_mass="3 amu"))
+
+
+def test_hydrogens_of_6_amu_are_still_hydrogens():
+    """Free hydrogens count as such, whatever mass they have."""
+    with pytest.raises(ConfigError, match=r"found 4 fs, the limit is .* 7 steps per period"):
+        checked(settings("CO", "4 fs", hydrogen_mass="3 amu", mass_factor=2))
 
 
 @pytest.mark.parametrize(
-    ("system", "region", "limit_fs"),
+    ("smiles", "step", "least", "most"),
     [
-        (make(constrained=False), (), 1),
-        (make(2.0, constrained=False), (), 1),
-        (make(3.0, constrained=False), (), 2),
-        (make(), (), 2),
-        (make(3.0), (), 4),
-        (make(3.0, water=True), (), 4),
-        (make(), (0, 1), 1),
-        (make(3.0), (0, 1), 2),
-        (make(3.0), (0,), 4),
-        (make(6.0, water=True), (), 5),
-        (make(6.0, constrained=False, water=True), (), 4),
-        (make(12.1, constrained=False, water=True), (), 5),
+        ("CC#N", "4 fs", 1.9, 2.3),
+        ("CC#N", "5 fs", 3.0, 3.6),
+        ("CC(C)=O", "4 fs", 1.1, 1.6),
+        ("CO", "4 fs", 1.0, 1.0),
     ],
 )
-def test_limit_follows_the_hydrogens(system, region, limit_fs):
-    check_timestep(system, limit_fs * unit.femtosecond, region)
-    with pytest.raises(ConfigError, match=rf"the limit is {limit_fs} fs: .*; set timestep to"):
-        check_timestep(system, (limit_fs + 0.5) * 1e-3, region)
+def test_auto_scales_masses_by_what_the_step_needs(smiles, step, least, most, caplog):
+    """Every ligand runs at 4 fs, and in rigid water at 5 fs."""
+    with caplog.at_level(logging.INFO, logger="nnpmm"):
+        prepared = checked(settings(smiles, step, hydrogen_mass="3 amu", constraints="keep"))
+    factor = prepared.model_provenance["mass_factor"]
+    assert least <= factor <= most
+    assert ("masses are multiplied" in caplog.text) == (factor > 1)
+    plain = checked(settings(smiles, "2 fs", hydrogen_mass="3 amu", constraints="keep"))
+    assert plain.model_provenance["mass_factor"] == 1
+    assert masses(prepared) == pytest.approx([factor * mass for mass in masses(plain)])
 
 
-@pytest.mark.parametrize(("choice", "limit_fs"), [("none", 1), ("keep", 2)])
-def test_a_run_heeds_the_constraints_that_its_region_keeps(choice, limit_fs, tmp_path):
-    """nnpmm run checks the step before it loads the network, and couples as the settings say."""
-
-    def prepare(step):
-        settings = {
-            "system": {"type": "build", "smiles": "CO", "padding": "0.6 nm", "cutoff": "0.7 nm"},
-            "region": {"model": "ANI-1x", "members": 0, "constraints": choice},
-            "timestep": f"{step} fs",
-            "output": {"directory": str(tmp_path)},
-        }
-        return prepare_system(parse_config(settings))
-
-    with pytest.raises(ConfigError, match=f"the limit is {limit_fs} fs"):
-        prepare(4)
-    prepared = prepare(limit_fs)
-    region = set(prepared.region.tolist())
-    pairs = [
-        prepared.system.getConstraintParameters(k)[:2]
-        for k in range(prepared.system.getNumConstraints())
-    ]
-    inside = [pair for pair in pairs if region.issuperset(pair)]
-    assert len(inside) == (4 if choice == "keep" else 0)
+def test_a_factor_of_ones_own_is_checked():
+    config = settings("CC#N", "4 fs", hydrogen_mass="3 amu", constraints="keep", mass_factor=1.2)
+    with pytest.raises(ConfigError, match=r"limit is (2\.9|3) fs: .* region.mass_factor to auto"):
+        checked(config)
 
 
-def test_bonded_terms_of_the_force_field_keep_the_limit():
-    def bonded(name, force, add, *parameters):
-        system = make(6.0, water=True)
-        getattr(force, add)(*parameters)
-        force.setName(name)
-        system.addForce(force)
-        return system
-
-    bond = ("addBond", 0, 1, 0.1, 0.0)
-    check_timestep(bonded("region connectivity", openmm.HarmonicBondForce(), *bond), 0.005)
-    angle = ("addAngle", 0, 1, 2, 2.0, 100.0)
-    for system in (
-        bonded("bonds", openmm.HarmonicBondForce(), *bond),
-        bonded("angles", openmm.HarmonicAngleForce(), *angle),
-    ):
-        with pytest.raises(ConfigError, match="the limit is 4 fs: bonds of the force field"):
-            check_timestep(system, 0.005)
+@pytest.mark.parametrize("value", [0.5, 11, "twice", True, None])
+def test_other_factors_are_refused(value):
+    with pytest.raises(ConfigError, match=r"mass_factor: found .*allowed: auto, or a number"):
+        settings("CO", "1 fs", mass_factor=value)
 
 
-def test_heavier_regions_run_with_longer_steps():
-    """Benzene as in benchmarks/respa_faithful.py; without the factor 5 fs are refused."""
+def test_masses_more_than_four_times_as_large_are_refused():
+    motion = RegionMotion(Vibration(0.010, (0, 1)), ("A:C1", "A:N1"), False)
+    with pytest.raises(ConfigError, match=r"6\.25 times as large, .* set timestep to at most 4 fs"):
+        choose_mass_factor(motion, "auto", 0.005)
+    assert choose_mass_factor(motion, 1.0, 0.005) == 1
 
-    def prepare(factor):
-        settings = {
-            "system": {
-                "type": "build",
-                "smiles": "c1ccccc1",
-                "padding": "0.6 nm",
-                "cutoff": "0.7 nm",
-                "hydrogen_mass": "3 amu",
-            },
-            "region": {
-                "model": "ANI-1x",
-                "members": 0,
-                "constraints": "keep",
-                "mass_factor": factor,
-            },
-            "timestep": "5 fs",
-        }
-        return prepare_system(parse_config(settings))
 
-    prepared = prepare(2)
-    masses = [prepared.system.getParticleMass(int(i))._value for i in prepared.region]
-    assert sorted(masses) == pytest.approx([6.0] * 6 + [20.05] * 6, abs=0.1)
-    with pytest.raises(ConfigError, match=r"the limit is 4 fs: .*region\.mass_factor to 2"):
-        prepare(1)
+def test_surroundings_are_checked_before_the_network_is_loaded(monkeypatch):
+    def fail(*_, **__):
+        raise AssertionError("the network was loaded")
+
+    monkeypatch.setattr("nnpmm.models.load_model", fail)
+    flexible = water_box()
+    for index in reversed(range(flexible.system.getNumConstraints())):
+        flexible.system.removeConstraint(index)
+    config = settings("CO", "2 fs", selection="resid 0")
+    with pytest.raises(ConfigError, match=r"limit is 1 fs: the hydrogen HOH2:H1 of .*rigid_water"):
+        prepare_system(config, flexible)
+
+
+@pytest.mark.parametrize(
+    ("cause", "remedy"),
+    [
+        ("free hydrogen", "system.constraints"),
+        ("light hydrogen", "system.hydrogen_mass to 3 amu"),
+        ("free vibration", "region.constraints to keep"),
+        ("vibration", "region.mass_factor to auto"),
+        ("bonded terms", "at most 2.3 fs$"),
+        ("not validated", "at most 2.3 fs$"),
+    ],
+)
+def test_each_cause_has_its_remedy(cause, remedy):
+    limit = TimestepLimit(0.00237, cause, "this and that")
+    check_timestep(limit, 0.00237)
+    with pytest.raises(ConfigError, match=f"the limit is 2.3 fs: this and that; .*{remedy}"):
+        check_timestep(limit, 0.0025)

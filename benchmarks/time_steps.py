@@ -1,0 +1,337 @@
+"""Which time steps are stable: steps per period of the region's fastest vibration.
+
+Part "periods": molecules in vacuum, one ANI-2x network, Langevin middle at 300 K and 1/ps. Bonds to
+hydrogen are free or constrained, hydrogens have 1 or 3 amu, and the time step is the period of the
+fastest vibration divided by 4 to 7. A run blows up when OpenMM stops it or when a bond becomes
+longer than 1.5 times its length at the minimum. The energy error is that of a second run without a
+thermostat, over the mean kinetic energy.
+
+Part "molecules": the same molecules, all eight networks, in vacuum and in water, with hydrogens of
+3 amu, constrained X-H bonds and masses scaled as `mass_factor: auto` scales them, at 4 fs and, in
+water, at 5 fs. In vacuum the means are compared with those at 1 fs.
+
+Runs that are done are not repeated. Part "summary" writes results/time_steps.json from them.
+Usage: python benchmarks/time_steps.py periods|molecules|summary [--ps 100]
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import logging
+from typing import Any
+
+import numpy as np
+import openmm
+import pymbar
+from common import ROOT, write_results
+
+import nnpmm
+from nnpmm import ligands
+from nnpmm.coupling import NNP_FORCE_NAME, Mechanical
+from nnpmm.integrators import RegionMotion, apply_hydrogen_mass, scale_masses
+from nnpmm.integrators.vibrations import Vibration, fastest_vibration
+from nnpmm.units import GAS_CONSTANT
+
+TEMPERATURE, FRICTION = 300.0, 1.0
+STEPS_PER_PERIOD = (4.0, 4.5, 5.0, 6.0, 7.0)
+HYDROGENS = {
+    "free, 1 amu": (None, False),
+    "free, 3 amu": (3.0, False),
+    "constrained, 1 amu": (None, True),
+    "constrained, 3 amu": (3.0, True),
+}
+MOLECULES = {
+    "acetonitrile": "CC#N",
+    "acetone": "CC(C)=O",
+    "acetamide": "CC(N)=O",
+    "acetic acid": "CC(=O)O",
+    "propene": "CC=C",
+    "propyne": "CC#C",
+    "methyl azide": "CN=[N+]=[N-]",
+    "dimethyl sulfoxide": "CS(C)=O",
+    "dimethyl sulfone": "CS(C)(=O)=O",
+    "nitrobenzene": "O=[N+]([O-])c1ccccc1",
+    "fluorobenzene": "Fc1ccccc1",
+    "chloroform": "ClC(Cl)Cl",
+    "benzene": "c1ccccc1",
+    "methanol": "CO",
+    "4-cyanobenzaldehyde": "N#Cc1ccc(C=O)cc1",
+    "paracetamol": "CC(=O)Nc1ccc(O)cc1",
+}
+BROKEN = 1.5
+# Name of a row, in water or not, time step (fs), and whether masses are scaled.
+ROWS = (
+    ("vacuum, 4 fs, own masses", False, 4.0, False),
+    ("vacuum, 4 fs", False, 4.0, True),
+    ("vacuum, 1 fs", False, 1.0, True),
+    ("water, 4 fs", True, 4.0, True),
+    ("water, 5 fs", True, 5.0, True),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=("periods", "molecules", "summary"))
+    parser.add_argument("--ps", type=float, help="length of a run; default 20 and 100")
+    parser.add_argument("--names", nargs="*", default=list(MOLECULES))
+    parser.add_argument("--seeds", type=int, default=2)
+    arguments = parser.parse_args()
+    logging.disable(logging.WARNING)
+    if arguments.part == "summary":
+        print(write_results("time_steps", summary()))
+        return
+    results = Results(arguments.part)
+    for name in arguments.names:
+        if arguments.part == "periods":
+            measure_periods(results, name, arguments.ps or 20.0, arguments.seeds)
+        else:
+            measure_molecule(results, name, arguments.ps or 100.0)
+
+
+class Results:
+    """Rows by their keys, written after each run to a file that git ignores."""
+
+    def __init__(self, part: str) -> None:
+        self.path = ROOT / "time-step-runs" / f"{part}.json"
+        self.rows: dict[str, Any] = json.loads(self.path.read_text()) if self.path.exists() else {}
+
+    def add(self, key: str, measure: Any) -> None:
+        """Measure a row unless it is there, and print it."""
+        if key not in self.rows:
+            self.rows[key] = measure()
+            self.path.parent.mkdir(exist_ok=True)
+            self.path.write_text(json.dumps(self.rows, indent=1))
+        print(f"{key}: {self.rows[key]}", flush=True)
+
+
+class Bench:
+    """A molecule, in vacuum or in water, as a hybrid system."""
+
+    def __init__(self, smiles: str, members: int | None, *, water: bool = False) -> None:
+        molecule = ligands.molecule_from_smiles(smiles, seed=1)
+        parameters = ligands.parameterize(molecule)
+        if water:
+            box = ligands.solvate(molecule, parameters, padding=0.6, nonbonded_cutoff=0.7, seed=1)
+            self.mm, self.topology, self.positions = box.system, box.topology, box.positions
+            self.region, self.box = box.ligand_atoms, box.box_vectors
+        else:
+            self.mm = ligands.create_ligand_system(molecule, parameters)
+            self.topology, self.positions = ligands.to_openmm_topology(molecule)
+            self.region, self.box = np.arange(molecule.GetNumAtoms()), None
+        self.model = nnpmm.load_model("ANI-2x", backend="cpu", members=members, threads=1)
+        self.atoms = list(self.topology.atoms())
+        numbers = [self.atoms[i].element.atomic_number for i in self.region]
+        self.evaluator = self.model.bind(numbers)
+        members_of_region = set(self.region.tolist())
+        self.bonds = [
+            (a.index, b.index) for a, b in self.topology.bonds() if a.index in members_of_region
+        ]
+
+    def system(self, mass: float | None, constrained: bool) -> openmm.System:
+        """Return the hybrid system with hydrogens of a mass, their bonds free or constrained."""
+        mm = copy.deepcopy(self.mm)
+        has = {mm.getConstraintParameters(k)[:2][0] for k in range(mm.getNumConstraints())}
+        if constrained and not has & set(self.region.tolist()):
+            for i, j in self.bonds:
+                if 1 in (self.number(i), self.number(j)):
+                    length = float(np.linalg.norm(self.positions[i] - self.positions[j]))
+                    mm.addConstraint(i, j, length)
+        coupling = Mechanical(constraints="keep" if constrained else "none")
+        system = nnpmm.create_hybrid_system(
+            mm, self.topology, self.region, self.model, coupling=coupling
+        )
+        if mass is not None:
+            apply_hydrogen_mass(system, self.topology, mass)
+        return system
+
+    def number(self, atom: int) -> int:
+        """Return an atomic number."""
+        return int(self.atoms[atom].element.atomic_number)
+
+    def vibration(self, system: openmm.System) -> Vibration:
+        """Return the fastest vibration of the region."""
+        rows = {int(atom): row for row, atom in enumerate(self.region)}
+        pairs = (system.getConstraintParameters(k)[:2] for k in range(system.getNumConstraints()))
+        constraints = [(rows[i], rows[j]) for i, j in pairs if i in rows and j in rows]
+        masses = np.array([system.getParticleMass(int(i))._value for i in self.region])
+        return fastest_vibration(
+            self.evaluator, np.asarray(self.positions)[self.region], masses, constraints
+        )
+
+    def context(self, system: openmm.System, integrator: Any, seed: int) -> openmm.Context:
+        """Return a context at the minimum with velocities at 300 K."""
+        name = "Reference" if self.box is None else "CPU"
+        platform = openmm.Platform.getPlatformByName(name)
+        properties = {"Threads": "1"} if name == "CPU" else {}
+        context = openmm.Context(system, integrator, platform, properties)
+        if self.box is not None:
+            context.setPeriodicBoxVectors(*self.box)
+        context.setPositions(self.positions)
+        openmm.LocalEnergyMinimizer.minimize(context, 10, 500)
+        context.applyConstraints(1e-6)
+        context.setVelocitiesToTemperature(TEMPERATURE, seed)
+        return context
+
+
+def summary() -> dict[str, Any]:
+    """Return the runs by steps per period, and those of each molecule."""
+    periods: dict[str, dict[str, Any]] = {}
+    fastest: dict[str, dict[str, float]] = {}
+    for key, row in Results("periods").rows.items():
+        name, hydrogens, steps, _ = key.split(" | ")
+        fastest.setdefault(name, {})[hydrogens] = round(row["period_fs"], 2)
+        periods.setdefault(hydrogens, {}).setdefault(steps, []).append((name, row))
+    molecules: dict[str, dict[str, Any]] = {}
+    for key, row in Results("molecules").rows.items():
+        name, setting = key.split(" | ")
+        molecules.setdefault(name, {})[setting] = row
+    return {
+        "fastest_vibration_fs": fastest,
+        "by_steps_per_period": {
+            hydrogens: {steps: count(rows) for steps, rows in sorted(found.items())}
+            for hydrogens, found in periods.items()
+        },
+        "molecules": molecules,
+    }
+
+
+def count(rows: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    """Return how many runs blew up, and the energy errors without a thermostat."""
+    blew_up = [name for name, row in rows if row["blew_up_at_ps"] is not None]
+    errors = [row["energy_error"] for _, row in rows if row["energy_error"] is not None]
+    return {
+        "runs": len(rows),
+        "blew_up": len(blew_up),
+        "molecules_that_blew_up": sorted(set(blew_up)),
+        "blew_up_without_thermostat": len(rows) - len(errors),
+        "median_energy_error": float(np.median(errors)) if errors else None,
+        "largest_energy_error": max(errors, default=None),
+    }
+
+
+def measure_periods(results: Results, name: str, length: float, seeds: int) -> None:
+    """Run a molecule in vacuum at steps that are fractions of the period."""
+    bench = Bench(MOLECULES[name], 0)
+    for hydrogens, (mass, constrained) in HYDROGENS.items():
+        system = bench.system(mass, constrained)
+        period = bench.vibration(system).period
+        for per_period in STEPS_PER_PERIOD:
+            for seed in range(1, seeds + 1):
+                key = f"{name} | {hydrogens} | {per_period:g} | {seed}"
+                results.add(
+                    key,
+                    lambda s=seed, n=per_period, sy=system, p=period: {
+                        "period_fs": 1000 * p,
+                        **run(bench, sy, p / n, length, s),
+                        "energy_error": energy_error(bench, sy, p / n, s),
+                    },
+                )
+
+
+def measure_molecule(results: Results, name: str, length: float) -> None:
+    """Run a molecule in vacuum and in water with the masses that its time step needs."""
+    benches = {water: Bench(MOLECULES[name], None, water=water) for water in (False, True)}
+    for row, water, step, scaled in ROWS:
+        results.add(
+            f"{name} | {row}",
+            lambda b=benches[water], step=step, scaled=scaled: long_run(b, step, scaled, length),
+        )
+
+
+def long_run(bench: Bench, step: float, scaled: bool, length: float) -> dict[str, Any]:
+    """Run with hydrogens of 3 amu, constrained bonds to hydrogen, and masses scaled or not."""
+    system = bench.system(3.0, True)
+    period = bench.vibration(system).period
+    factor = RegionMotion(Vibration(period, (0, 1)), ("", ""), False).mass_factor(step / 1000)
+    if scaled:
+        scale_masses(system, bench.region.tolist(), factor)
+    period *= np.sqrt(factor if scaled else 1)
+    return {
+        "mass_factor": factor if scaled else 1.0,
+        "steps_per_period": float(1000 * period / step),
+        **run(bench, system, step / 1000, length, 1, warmup=length / 10),
+    }
+
+
+def run(
+    bench: Bench, system: openmm.System, dt: float, length: float, seed: int, warmup: float = 2.0
+) -> dict[str, Any]:
+    """Return how long a run went on, and its mean temperature and network energy with errors."""
+    integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, FRICTION, dt)
+    integrator.setRandomNumberSeed(seed)
+    integrator.setConstraintTolerance(1e-6)
+    context = bench.context(system, integrator, seed)
+    pairs = np.array(bench.bonds)
+    start = lengths(context, pairs)
+    group = {f.getForceGroup() for f in system.getForces() if f.getName() == NNP_FORCE_NAME}
+    inside = set(bench.region.tolist())
+    held = sum(
+        system.getConstraintParameters(k)[0] in inside for k in range(system.getNumConstraints())
+    )
+    masses = np.array([system.getParticleMass(int(i))._value for i in bench.region])
+    freedom = 3 * len(bench.region) - held
+    every = max(1, round(0.04 / dt))
+    temperatures, energies = [], []
+    for sample in range(round(length / dt / every)):
+        try:
+            integrator.step(every)
+        except openmm.OpenMMException:
+            return {"blew_up_at_ps": sample * every * dt}
+        if not (lengths(context, pairs) < BROKEN * start).all():
+            return {"blew_up_at_ps": (sample + 1) * every * dt}
+        if sample * every * dt < warmup:
+            continue
+        state = context.getState(velocities=True, energy=True, groups=group)
+        velocities = state.getVelocities(asNumpy=True)._value[bench.region]
+        temperatures.append((masses[:, None] * velocities**2).sum() / freedom / GAS_CONSTANT)
+        energies.append(state.getPotentialEnergy()._value)
+    return {
+        "blew_up_at_ps": None,
+        "temperature_K": mean_and_error(temperatures),
+        "network_energy_kj_mol": mean_and_error(energies),
+    }
+
+
+def lengths(context: openmm.Context, pairs: np.ndarray) -> np.ndarray:
+    """Return distances of pairs of atoms, nm."""
+    x = context.getState(positions=True).getPositions(asNumpy=True)._value
+    return np.linalg.norm(x[pairs[:, 0]] - x[pairs[:, 1]], axis=1)
+
+
+def mean_and_error(values: list[float]) -> tuple[float, float]:
+    """Return a mean and its standard error from the statistical inefficiency."""
+    array = np.array(values)
+    inefficiency = pymbar.timeseries.statistical_inefficiency(array)
+    return float(array.mean()), float(array.std(ddof=1) * np.sqrt(inefficiency / len(array)))
+
+
+def energy_error(
+    bench: Bench, system: openmm.System, dt: float, seed: int, length: float = 5.0
+) -> float | None:
+    """Return how far the total energy strays without a thermostat; None if it blows up.
+
+    The larger of its standard deviation and the range of its means over a fifth of the run, over
+    the mean kinetic energy.
+    """
+    context = bench.context(system, openmm.VerletIntegrator(dt), seed)
+    context.setVelocitiesToTemperature(2 * TEMPERATURE, seed)  # half goes into vibrations
+    freedom = 3 * system.getNumParticles() - system.getNumConstraints()
+    expected = 0.5 * freedom * GAS_CONSTANT * TEMPERATURE
+    energies = []
+    for _ in range(round(length / dt / 10)):
+        state = context.getState(energy=True)
+        energies.append((state.getPotentialEnergy() + state.getKineticEnergy())._value)
+        if not abs(energies[-1] - energies[0]) < 10 * expected:
+            return None
+        try:
+            context.getIntegrator().step(10)
+        except openmm.OpenMMException:
+            return None
+    blocks = [np.mean(block) for block in np.array_split(energies, 5)]
+    return float(max(np.ptp(blocks), np.std(energies)) / expected)
+
+
+if __name__ == "__main__":
+    main()
