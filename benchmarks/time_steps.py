@@ -6,11 +6,12 @@ fastest vibration divided by 4 to 7. A run blows up when OpenMM stops it or when
 longer than 1.5 times its length at the minimum. The energy error is that of a second run without a
 thermostat, over the mean kinetic energy.
 
-Part "molecules": the same molecules, all eight networks, in vacuum and in water, with hydrogens of
-3 amu, constrained X-H bonds and masses scaled as `mass_factor: auto` scales them, at 4 fs and, in
-water, at 5 fs. In vacuum the means are compared with those at 1 fs.
+Part "molecules": the same molecules, in vacuum with one network and in water with all eight, with
+hydrogens of 3 amu, constrained X-H bonds and masses scaled as `mass_factor: auto` scales them, at
+4 fs and, in water, at 5 fs. In vacuum the means are compared with those at 1 fs.
 
-Runs that are done are not repeated. Part "summary" writes results/time_steps.json from them.
+Runs that are done are not repeated. Part "summary" writes results/time_steps.json from them, and
+the tables of docs/time-steps.md.
 Usage: python benchmarks/time_steps.py periods|molecules|summary [--ps 100]
 """
 
@@ -20,6 +21,7 @@ import argparse
 import copy
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,6 +63,7 @@ MOLECULES = {
     "paracetamol": "CC(=O)Nc1ccc(O)cc1",
 }
 BROKEN = 1.5
+PAGE = ROOT / "docs" / "time-steps.md"
 # Name of a row, in water or not, time step (fs), and whether masses are scaled.
 ROWS = (
     ("vacuum, 4 fs, own masses", False, 4.0, False),
@@ -80,7 +83,9 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     if arguments.part == "summary":
-        print(write_results("time_steps", summary()))
+        results = summary()
+        print(write_results("time_steps", results))
+        write_tables(PAGE, results)
         return
     results = Results(arguments.part)
     for name in arguments.names:
@@ -91,19 +96,29 @@ def main() -> None:
 
 
 class Results:
-    """Rows by their keys, written after each run to a file that git ignores."""
+    """Rows by their keys, a file for each in a folder that git ignores.
+
+    Several processes can share the work: a row that is there is not measured again.
+    """
 
     def __init__(self, part: str) -> None:
-        self.path = ROOT / "time-step-runs" / f"{part}.json"
-        self.rows: dict[str, Any] = json.loads(self.path.read_text()) if self.path.exists() else {}
+        self.folder = ROOT / "time-step-runs" / part
+
+    @property
+    def rows(self) -> dict[str, Any]:
+        """All rows, in the order of the molecules."""
+        found = [json.loads(path.read_text()) for path in self.folder.glob("*.json")]
+        order = list(MOLECULES)
+        found.sort(key=lambda entry: (order.index(entry["key"].split(" | ")[0]), entry["key"]))
+        return {entry["key"]: entry["row"] for entry in found}
 
     def add(self, key: str, measure: Any) -> None:
         """Measure a row unless it is there, and print it."""
-        if key not in self.rows:
-            self.rows[key] = measure()
-            self.path.parent.mkdir(exist_ok=True)
-            self.path.write_text(json.dumps(self.rows, indent=1))
-        print(f"{key}: {self.rows[key]}", flush=True)
+        path = self.folder / f"{key.replace(' | ', '_').replace(' ', '-')}.json"
+        if not path.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({"key": key, "row": measure()}))
+        print(path.read_text(), flush=True)
 
 
 class Bench:
@@ -211,6 +226,78 @@ def count(rows: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     }
 
 
+def write_tables(page: Path, results: dict[str, Any]) -> None:
+    """Replace what stands between the marks of each table in a page of the documentation."""
+    text = page.read_text()
+    for name, lines in tables(results).items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        before, rest = text.split(begin)
+        text = before + begin + "\n".join(lines) + "\n" + end + rest.split(end, 1)[1]
+    page.write_text(text)
+
+
+def tables(results: dict[str, Any]) -> dict[str, list[str]]:
+    """Return the lines of each table of the documentation."""
+    return {
+        "runs by steps per period": steps_table(results["by_steps_per_period"]),
+        "runs by molecule": molecules_table(results["molecules"], results["fastest_vibration_fs"]),
+    }
+
+
+def steps_table(by_steps: dict[str, Any]) -> list[str]:
+    """Return the table of runs that blew up, and of energy errors without a thermostat."""
+    steps = list(next(iter(by_steps.values())))
+    lines = [
+        "| X-H bonds, hydrogens | " + " | ".join(f"{step} steps" for step in steps) + " |",
+        "| --- |" + " --- |" * len(steps),
+    ]
+    for hydrogens, found in by_steps.items():
+        cells = []
+        for step in steps:
+            row = found[step]
+            error = row["median_energy_error"]
+            cells.append(
+                f"{row['blew_up']} of {row['runs']}; {row['blew_up_without_thermostat']}"
+                + ("" if error is None else f", {error:.1%}")
+            )
+        lines.append(f"| {hydrogens} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def molecules_table(molecules: dict[str, Any], fastest: dict[str, Any]) -> list[str]:
+    """Return the table of 100 ps of each molecule."""
+    lines = [
+        "| molecule | fastest vibration, fs | vacuum, 4 fs, own masses | factor for 4 fs | vacuum, "
+        "4 fs | network energy, 4 fs - 1 fs, kJ/mol | water, 4 fs | factor for 5 fs | water, 5 fs "
+        "|",
+        "| --- |" + " --- |" * 8,
+    ]
+    for name, rows in molecules.items():
+        short, long = rows["vacuum, 1 fs"], rows["vacuum, 4 fs"]
+        (a, error), (b, other) = short["network_energy_kj_mol"], long["network_energy_kj_mol"]
+        cells = [
+            name,
+            f"{fastest[name]['constrained, 3 amu']:.1f}",
+            outcome(rows["vacuum, 4 fs, own masses"]),
+            f"{long['mass_factor']:g}",
+            outcome(long),
+            f"{b - a:+.1f} +- {np.hypot(error, other):.1f}",
+            outcome(rows["water, 4 fs"]),
+            f"{rows['water, 5 fs']['mass_factor']:g}",
+            outcome(rows["water, 5 fs"]),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def outcome(row: dict[str, Any]) -> str:
+    """Return the mean temperature of the region, or when the run blew up."""
+    if row["blew_up_at_ps"] is not None:
+        return f"blew up after {row['blew_up_at_ps']:.1f} ps"
+    mean, error = row["temperature_K"]
+    return f"{mean:.0f} +- {error:.0f} K"
+
+
 def measure_periods(results: Results, name: str, length: float, seeds: int) -> None:
     """Run a molecule in vacuum at steps that are fractions of the period."""
     bench = Bench(MOLECULES[name], 0)
@@ -232,7 +319,9 @@ def measure_periods(results: Results, name: str, length: float, seeds: int) -> N
 
 def measure_molecule(results: Results, name: str, length: float) -> None:
     """Run a molecule in vacuum and in water with the masses that its time step needs."""
-    benches = {water: Bench(MOLECULES[name], None, water=water) for water in (False, True)}
+    benches = {
+        water: Bench(MOLECULES[name], None if water else 0, water=water) for water in (False, True)
+    }
     for row, water, step, scaled in ROWS:
         results.add(
             f"{name} | {row}",
