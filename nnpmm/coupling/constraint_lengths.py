@@ -12,6 +12,7 @@ from openmm import unit
 from openmm.app import Topology
 from scipy.optimize import minimize
 
+from nnpmm.atom_indices import atom_indices
 from nnpmm.coupling.boundary import region_elements
 from nnpmm.coupling.whole import make_whole, topology_bonds
 from nnpmm.errors import SimulationError
@@ -50,7 +51,7 @@ def apply_constraint_lengths(
     Raises:
         SimulationError: the minimisation does not converge.
     """
-    atoms = np.unique(np.asarray(region, dtype=np.int64))
+    atoms = atom_indices(region, mm_system.getNumParticles())
     numbers = [element.atomic_number for element in region_elements(topology, atoms)]
     evaluator = model.bind(numbers, charge=charge)
     box = None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from openmm.app import Topology
 from openmmml.mlpotential import MLPotentialImpl
 
+from nnpmm.atom_indices import atom_indices
 from nnpmm.coupling.nonbonded import (
     EWALD_METHODS,
     check_parameters,
@@ -74,7 +75,7 @@ class AniPotential(MLPotentialImpl):
         chosen = self._arguments | _checked(self.name, arguments)
         model = load_model(self.name.removeprefix("nnpmm-"), **chosen)
         number = topology.getNumAtoms()
-        region = np.arange(number) if atoms is None else np.array(list(atoms), dtype=np.int64)
+        region = np.arange(number) if atoms is None else atom_indices(atoms, number)
         numbers = _atomic_numbers(topology, region)
         bonds = _bonds(topology, system, region)
         periodic = topology.getPeriodicBoxVectors() is not None
