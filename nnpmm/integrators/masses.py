@@ -114,5 +114,5 @@ def _bonded_hydrogens(topology: Topology) -> dict[int, int]:
 
 
 def _is_water(residue: Any) -> bool:
-    symbols = sorted(atom.element.symbol for atom in residue.atoms() if atom.element is not None)
-    return symbols == ["H", "H", "O"]
+    numbers = [atom.element.atomic_number for atom in residue.atoms() if atom.element is not None]
+    return sorted(numbers) == [1, 1, 8]

@@ -12,6 +12,7 @@ from openmm.app import Topology
 from openmmml.mlpotential import MLPotentialImpl
 
 from nnpmm.atom_indices import atom_indices
+from nnpmm.coupling.boundary import region_elements
 from nnpmm.coupling.nonbonded import (
     EWALD_METHODS,
     check_parameters,
@@ -144,7 +145,7 @@ def _check_region(
     members = set(region.tolist())
     if any((b.atom1.index in members) != (b.atom2.index in members) for b in topology.bonds()):
         return  # openmm-ml caps it; what is left of the charges need not add up to anything
-    symbols = [atom.element.symbol for atom in topology.atoms() if atom.index in members]
+    symbols = [element.symbol for element in region_elements(topology, region)]
     for force in system.getForces():
         if type(force) is openmm.NonbondedForce:
             check_parameters(
