@@ -66,6 +66,6 @@ def atom_indices(
         return indices
     if indices.size == 0 or indices[0] < 0 or indices[-1] >= n_atoms:
         raise RegionError(
-            f"the indices of the {what} must lie in 0..{n_atoms - 1} and be at least one"
+            f"{what}: the 0-based indices must lie in 0..{n_atoms - 1} and be at least one"
         )
     return indices
