@@ -87,6 +87,9 @@ def test_missing_file_and_unknown_suffix_are_named(tmp_path):
         molecule_from_file(tmp_path / "x.pdb")
 
 
+SYMBOLS = [Chem.GetPeriodicTable().GetElementSymbol(z) for z in range(1, 119)]
+
+
 @pytest.mark.parametrize(
     ("name", "atom_type", "element"),
     [
@@ -97,9 +100,25 @@ def test_missing_file_and_unknown_suffix_are_named(tmp_path):
         ("CL3", "zw", "Cl"),
         ("C3", "zw", "C"),
         ("Br1", "z|", "Br"),
-        ("HO1", "z}", "H"),
+        ("HB1", "z}", "H"),
         ("2HB", "??", "H"),
         ("X", "??", None),
+        # Any type whose part before the dot is a symbol is that element.
+        ("SN1", "Sn", "Sn"),
+        ("S1", "Sn.x", "Sn"),
+        *((f"X{z}", s, s) for z, s in enumerate(SYMBOLS, start=1)),
+        ("X1", "Cr.oh", "Cr"),
+        ("X1", "Co.oh", "Co"),
+        ("H1", "D", "H"),
+        # Names with two readings.
+        ("SN1", "zz", None),
+        ("NA1", "zz", None),
+        ("CA", "CT", None),
+        ("HO1", "zz", None),
+        ("K1", "zz", None),
+        ("Sn1", "zz", "Sn"),
+        ("BR1", "BRGR1", "Br"),
+        ("C1", "CG2R61", "C"),
     ],
 )
 def test_element_comes_from_the_type_or_else_the_name(name, atom_type, element):
@@ -222,6 +241,61 @@ def test_bad_mol2_files_are_named(tmp_path):
     for (old, new), message, q in cases:
         with pytest.raises(InputFileError, match=message):
             molecule_from_file(broken(old, new, q))
+
+
+def test_a_metal_in_a_mol2_file(tmp_path):
+    """Tetramethyltin, its atoms named and typed in the ways that are seen."""
+    molecule = molecule_from_smiles("C[Sn](C)(C)C")
+    charges = np.linspace(-0.1, 0.1, molecule.GetNumAtoms())
+    for name, atom_type in (("Sn2", "Sn"), ("SN1", "Sn"), ("M1", "Sn"), ("Sn2", "zz")):
+        path = _write_mol2(
+            tmp_path / "tin.mol2",
+            molecule,
+            charges,
+            lambda bond: 1,
+            lambda atom, t=atom_type: (
+                t if atom.GetSymbol() == "Sn" else "C.3"[: atom.GetAtomicNum()]
+            ),
+        )
+        text = path.read_text().replace(" C 1", " H 1")
+        path.write_text(text.replace(" Sn2 ", f" {name} "))
+        read = molecule_from_file(path)
+        assert [a.GetSymbol() for a in read.GetAtoms()] == [
+            a.GetSymbol() for a in molecule.GetAtoms()
+        ]
+    path.write_text(path.read_text().replace(" Sn2 ", " SN1 "))
+    with pytest.raises(InputFileError, match=r"atom SN1 of type zz in tin\.mol2"):
+        molecule_from_file(path)
+
+
+@pytest.mark.parametrize("atom_type", ["Du", "Du.C", "LP", "Any", "Hal", "Het", "Hev"])
+def test_dummy_atoms_and_lone_pairs_in_a_mol2_file(tmp_path, atom_type):
+    molecule, charges = _kekule("CCO")
+    types = {"C": "C.3", "H": "H", "O": atom_type}
+    path = _write_mol2(
+        tmp_path / "x.mol2", molecule, charges, lambda bond: 1, lambda atom: types[atom.GetSymbol()]
+    )
+    with pytest.raises(InputFileError, match=f"atom O3 of type {atom_type} in x.mol2.*dummy"):
+        molecule_from_file(path)
+
+
+def test_deuterium_in_a_mol2_file_and_in_smiles(tmp_path):
+    molecule, charges = _kekule("CO")
+    types = {"C": "C.3", "H": "D", "O": "O.3"}
+    path = _write_mol2(
+        tmp_path / "x.mol2", molecule, charges, lambda bond: 1, lambda atom: types[atom.GetSymbol()]
+    )
+    for found in (molecule_from_file(path), molecule_from_smiles("[2H]C([2H])([2H])O[2H]")):
+        topology, _ = to_openmm_topology(found)
+        assert sorted(atom.element.symbol for atom in topology.atoms()) == list("CHHHHO")
+
+
+def test_elements_from_names_are_said(tmp_path, caplog):
+    molecule, charges = _kekule("CCO")
+    path = _write_mol2(tmp_path / "x.mol2", molecule, charges, lambda b: 1, lambda a: "zz")
+    molecule_from_file(path)
+    assert "x.mol2: 9 atoms have types that are neither Tripos nor GAFF" in caplog.text
+    assert "C1 is C" in caplog.text
 
 
 def test_mol2_without_partial_charges_is_read_with_a_warning(tmp_path, caplog):
