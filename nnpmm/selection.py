@@ -243,5 +243,6 @@ def _residue_names(topology: mdtraj.Topology) -> str:
 
 
 def atom_label(atom: Atom) -> str:
-    """Return residue name, residue number and atom name, for example ``"LIG1:C7"``."""
-    return f"{atom.residue.name}{atom.residue.id}:{atom.name}"
+    """Return residue name, number with insertion code, and atom name, such as ``"ALA60A:CB"``."""
+    residue = atom.residue
+    return f"{residue.name}{residue.id}{residue.insertionCode.strip()}:{atom.name}"

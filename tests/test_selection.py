@@ -319,3 +319,7 @@ def test_many_residue_names_are_not_all_listed():
 def test_atom_label(topology):
     atoms = list(topology.atoms())
     assert atom_label(atoms[4]) == "MOL2:O1"
+
+
+def test_atom_label_with_an_insertion_code(complex_):
+    assert [atom_label(a) for a in complex_.atoms()][22] == "ALA60A:CB"
