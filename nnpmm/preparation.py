@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnpmm._version import __version__
-from nnpmm.errors import ConfigError, ModelError
+from nnpmm.errors import ConfigError, ModelError, RegionError
 from nnpmm.models.ani import AniModel, save_parameters
 from nnpmm.models.ani.torchscript import export_torchscript
 from nnpmm.models.model_file import SCHEMA_VERSION, ModelFile, StoredFile, fingerprint
@@ -80,8 +80,13 @@ def prepare_nnp(
     potential = load_model(model, members, weights=weights)
     if not isinstance(potential, AniModel):
         raise ModelError(f"found the model {model!r}, prepare-nnp exports ANI models only")
-    region = describe_region(found, atoms, charge)
-    check_region(region, potential)
+    try:
+        region = describe_region(found, atoms, charge)
+        check_region(region, potential)
+    except RegionError as error:
+        if found.guesses is None:
+            raise
+        raise RegionError(f"{error} ({Path(structure).name}: {found.guesses})") from error
     try:
         path = _write(
             output,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import itertools
+import logging
+import math
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +18,14 @@ from openmm import unit
 
 from nnpmm.errors import InputFileError
 from nnpmm.ligands import molecule_from_file, to_openmm_topology
+from nnpmm.structure_elements import fill_pdb_elements, guess_element
+from nnpmm.structure_files import read_gro, usable_box
 
-# Names of ions in CHARMM that do not begin with their symbol.
-_CHARMM_IONS = {"SOD": "Na", "POT": "K", "CES": "Cs", "CAL": "Ca", "CLA": "Cl", "LIT": "Li"}
-_TWO_LETTERS = ("CL", "BR", "FE", "SE", "SI", "ZN")
+__all__ = ["READERS", "Structure", "read_structure"]
 
-__all__ = ["READERS", "Structure", "guess_element", "read_structure"]
+logger = logging.getLogger(__name__)
+
+_WIDEST_PDB = 1e5  # angstrom; what is larger has run over from the next column
 
 
 @dataclass(frozen=True)
@@ -29,11 +34,12 @@ class Structure:
 
     Args:
         topology: atoms with elements, residues, and bonds as far as the file or its residue names
-            give them.
+            give them. Deuterium is hydrogen here.
         positions: (n, 3) nm, or None (an Amber topology without coordinates).
         box: periodic box vectors as rows (3, 3) nm, or None.
         formal_charges: (n,) e where the format states them (SDF, MOL2), else None.
         partial_charges: (n,) e where the format states them (Amber), else None.
+        guesses: what the reader guessed since the file does not say it, in words, or None.
     """
 
     topology: app.Topology
@@ -41,6 +47,7 @@ class Structure:
     box: NDArray[np.float64] | None
     formal_charges: NDArray[np.int64] | None = None
     partial_charges: NDArray[np.float64] | None = None
+    guesses: str | None = None
 
 
 def read_structure(
@@ -79,61 +86,82 @@ def read_structure(
     return _checked(structure, path)
 
 
-def guess_element(atom_name: str, residue_name: str) -> app.Element | None:
-    """Return the element of an atom known only by its name, as in a GRO file.
-
-    An atom named like its residue is an ion; otherwise ``CL``, ``BR``, ``FE``, ``SE``, ``SI`` and
-    ``ZN`` begin the names of those elements, and
-    the first letter decides for the rest. Virtual sites (``M...``, ``EP...``, ``LP...``) have none.
-    """
-    letters = re.sub(r"[^A-Za-z]", "", atom_name)
-    ion = re.sub(r"[^A-Za-z]", "", residue_name)
-    if not letters or letters.upper().startswith(("EP", "LP", "MW", "MC")):
-        return None
-    if letters.upper() == ion.upper():
-        if letters.upper() in _CHARMM_IONS:
-            return app.Element.getBySymbol(_CHARMM_IONS[letters.upper()])
-        candidates = [letters, letters[:2], letters[:1]]
-    elif letters.upper()[:2] in _TWO_LETTERS:
-        candidates = [letters[:2]]
-    else:
-        candidates = [letters[:1]]
-    for symbol in candidates:
-        try:
-            return app.Element.getBySymbol(symbol.capitalize())
-        except KeyError:
-            continue
-    return None
-
-
 def _read_pdb(path: Path) -> Structure:
-    return _from_openmm(app.PDBFile(str(path)))
+    lines = path.read_text().splitlines()
+    _check_pdb_columns(lines, path)
+    lines, guessed = fill_pdb_elements(lines)
+    note = _note_on_guesses(path, guessed) if guessed else None
+    if note is not None:
+        logger.warning("%s: %s", path, note)
+    return _from_openmm(app.PDBFile(io.StringIO("\n".join(lines))), path, note)
+
+
+def _check_pdb_columns(lines: list[str], path: Path) -> None:
+    """Refuse coordinates that are not numbers, or that shift the columns as they have too many."""
+    for number, line in enumerate(lines, start=1):
+        if not line.startswith(("ATOM  ", "HETATM")):
+            continue
+        values = []
+        for column in (line[30:38], line[38:46], line[46:54], line[54:60].strip() or "0"):
+            try:
+                values.append(float(column))
+            except ValueError:
+                values.append(math.nan)
+        if not all(abs(value) < _WIDEST_PDB for value in values):
+            raise InputFileError(
+                f"{path}, line {number}: found {line[30:60]!r} in columns 31 to 60, expected x, y "
+                "and z in 8 columns each and the occupancy in 6; larger coordinates fit in mmCIF"
+            )
+
+
+def _note_on_guesses(path: Path, guessed: list[tuple[str, str]]) -> str:
+    # One example of each kind, and those with a second reading first: NAA could be Na.
+    kinds = {(name[:2].rstrip("0123456789"), symbol): name for name, symbol in reversed(guessed)}
+    listed = sorted(kinds.items(), key=lambda item: len(item[0][0]), reverse=True)
+    examples = ", ".join(f"{name} is {symbol}" for (_, symbol), name in listed[:6])
+    return (
+        f"{len(guessed)} atoms have no element in columns 77-78; elements were guessed from the "
+        f"names ({examples})"
+    )
 
 
 def _read_cif(path: Path) -> Structure:
-    return _from_openmm(app.PDBxFile(str(path)))
+    if "_atom_site.type_symbol" not in path.read_text():
+        raise InputFileError(
+            f"{path}: holds no elements (_atom_site.type_symbol); write the structure with them"
+        )
+    return _from_openmm(app.PDBxFile(str(path)), path)
 
 
-def _from_openmm(file: app.PDBFile | app.PDBxFile) -> Structure:
-    positions = file.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
-    return Structure(file.topology, np.array(positions, dtype=float), _box(file.topology))
+def _from_openmm(
+    file: app.PDBFile | app.PDBxFile, path: Path, guesses: str | None = None
+) -> Structure:
+    topology = file.topology
+    positions = np.array(file.getPositions(asNumpy=True).value_in_unit(unit.nanometer), dtype=float)
+    vectors = topology.getPeriodicBoxVectors()
+    if vectors is not None:
+        vectors = [list(v) for v in vectors.value_in_unit(unit.nanometer)]
+    box = usable_box(vectors, topology.getNumAtoms(), origin=path)
+    if box is None:
+        topology.setPeriodicBoxVectors(None)
+    return Structure(topology, positions, box, guesses=guesses)
 
 
 def _read_gro(path: Path) -> Structure:
-    file = app.GromacsGroFile(str(path))
+    file = read_gro(path)
     topology = app.Topology()
-    chain, residue, last = topology.addChain(), None, None
-    for name, residue_id, residue_name in zip(
-        file.atomNames, file.residueIds, file.residueNames, strict=True
-    ):
-        if (residue_id, residue_name) != last:
-            residue = topology.addResidue(residue_name, chain, id=str(residue_id))
-            last = (residue_id, residue_name)
-        topology.addAtom(name, guess_element(name, residue_name), residue)
-    topology.setPeriodicBoxVectors(file.getPeriodicBoxVectors())
+    chain = topology.addChain()
+    keys = list(zip(file.residue_ids, file.residue_names, strict=True))
+    for (residue_id, residue_name), group in itertools.groupby(range(len(keys)), keys.__getitem__):
+        members = list(group)
+        residue = topology.addResidue(residue_name, chain, id=str(residue_id))
+        for i in members:
+            element = guess_element(file.names[i], residue_name, alone=len(members) == 1)
+            topology.addAtom(file.names[i], element, residue)
+    topology.setPeriodicBoxVectors(file.box)
     topology.createStandardBonds()
-    positions = file.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
-    return Structure(topology, np.array(positions, dtype=float), _box(topology))
+    guesses = "a GRO file holds no elements; they were guessed from the names"
+    return Structure(topology, file.positions, file.box, guesses=guesses)
 
 
 def _read_amber(path: Path, coordinates: Path | None = None) -> Structure:
@@ -146,7 +174,8 @@ def _read_amber(path: Path, coordinates: Path | None = None) -> Structure:
         inpcrd = app.AmberInpcrdFile(str(coordinates))
         positions = np.array(inpcrd.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
         if inpcrd.boxVectors is not None:
-            box = np.array([list(v) for v in inpcrd.boxVectors.value_in_unit(unit.nanometer)])
+            vectors = [list(v) for v in inpcrd.boxVectors.value_in_unit(unit.nanometer)]
+            box = usable_box(vectors, len(positions), origin=coordinates)
     return Structure(prmtop.topology, positions, box, partial_charges=charges)
 
 
@@ -172,13 +201,6 @@ READERS: dict[str, Callable[..., Structure]] = {
 }
 
 
-def _box(topology: app.Topology) -> NDArray[np.float64] | None:
-    vectors = topology.getPeriodicBoxVectors()
-    if vectors is None:
-        return None
-    return np.array([list(v) for v in vectors.value_in_unit(unit.nanometer)])
-
-
 def _checked(structure: Structure, path: Path) -> Structure:
     n_atoms = structure.topology.getNumAtoms()
     if n_atoms == 0:
@@ -191,4 +213,7 @@ def _checked(structure: Structure, path: Path) -> Structure:
             )
         if not np.isfinite(structure.positions).all():
             raise InputFileError(f"{path}: holds non-finite coordinates")
+    for atom in structure.topology.atoms():
+        if atom.element is not None and atom.element.atomic_number == 1:
+            atom.element = app.element.hydrogen  # the chemistry of deuterium, named D, is the same
     return structure

@@ -11,7 +11,8 @@ from rdkit import Chem
 
 from nnpmm.errors import InputFileError
 from nnpmm.ligands import to_openmm_topology
-from nnpmm.structures import READERS, guess_element, read_structure
+from nnpmm.structure_elements import guess_element
+from nnpmm.structures import READERS, read_structure
 
 BOX = np.array([[3.0, 0, 0], [0.5, 3.1, 0], [0.2, 0.4, 3.2]])
 
@@ -233,3 +234,158 @@ def test_coordinates_beside_a_pdb(files):
     prmtop.write_text("x")
     with pytest.raises(InputFileError, match=r"none\.inpcrd: no such file"):
         read_structure(prmtop, missing)
+
+
+def _pdb(*atoms, cell=None):
+    """PDB text of (four columns of name, residue name, number, x in angstrom[, element])."""
+    lines = [] if cell is None else [f"CRYST1{cell:9.3f}{cell:9.3f}{cell:9.3f}" + 3 * "  90.00"]
+    for i, (name, residue, number, x, *element) in enumerate(atoms):
+        symbol = element[0] if element else ""
+        lines.append(
+            f"HETATM{i + 1:5d} {name:<4s} {residue:>3s} A{number:4d}    {x:8.3f}{0:8.3f}{0:8.3f}"
+            f"{1:6.2f}{0:6.2f}{'':10s}{symbol:>2s}"
+        )
+    return "\n".join([*lines, "END"]) + "\n"
+
+
+def _symbols(structure):
+    return ["-" if a.element is None else a.element.symbol for a in structure.topology.atoms()]
+
+
+@pytest.mark.parametrize(
+    ("names", "residue", "expected"),
+    [
+        # PRODRG: flush with column 14, and the same names one column to the left.
+        ([" CAA", " NAA", " OAA", " HAA"], "LIG", "C N O H"),
+        (["CAA ", "NAA ", "OAA ", "HAA "], "LIG", "C N O H"),
+        # Carbon NA, CA, CD of a ligand; sodium, calcium, cadmium where the columns say so.
+        ([" NA ", " CA ", " CD ", " C1 "], "LIG", "N C C C"),
+        (["NA  ", "CA  ", "CD  ", " C1 "], "LIG", "Na Ca Cd C"),
+        (["NA  ", "CA  ", "CD  ", "C1  "], "LIG", "N C C C"),  # a file that is flush left
+        # Halogens in either column.
+        (["CL1 ", "BR1 ", " C1 "], "LIG", "Cl Br C"),
+        ([" CL1", " BR1", " C1 "], "LIG", "Cl Br C"),
+        (["CL12", "BR10", " C1 "], "LIG", "Cl Br C"),
+        (["CLAA", "BRAA", "CAA "], "LIG", "Cl Br C"),
+        # An alpha carbon and the hydrogens of four columns, whatever the alignment.
+        ([" N  ", " CA ", " CD1", "HG11", "1HB "], "VAL", "N C C H H"),
+        (["N   ", "CA  ", "CE  ", "HE2 ", "HG  "], "LYS", "N C C H H"),
+        (["FE  ", " NA ", " CHA", " C1A"], "HEM", "Fe N C C"),
+        (["MG  ", " NA ", " CHA"], "CLA", "Mg N C"),
+        (["SE  ", " CA ", " CE "], "MSE", "Se C C"),
+        ([" D1 ", " C1 ", " O1 "], "LIG", "H C O"),  # deuterium
+        ([" C1 ", " DC1", " LP1"], "LIG", "C - -"),  # a Drude particle and a lone pair
+    ],
+)
+def test_pdb_without_elements(tmp_path, caplog, names, residue, expected):
+    path = tmp_path / "x.pdb"
+    path.write_text(_pdb(*((name, residue, 1, 2.0 * i) for i, name in enumerate(names))))
+    structure = read_structure(path)
+    assert _symbols(structure) == expected.split()
+    (record,) = caplog.records
+    assert f"{len(names)} atoms have no element in columns 77-78" in record.getMessage()
+    assert structure.guesses in record.getMessage()
+
+
+def test_ions_of_a_pdb_without_elements(tmp_path):
+    ions = ["NA", "NA+", "CL-", "K", "MG", "CA", "ZN", "SOD", "CLA", "POT", "CAL"]
+    path = tmp_path / "x.pdb"
+    atoms = [(f" {name}"[-4:], name, i + 1, 3.0 * i) for i, name in enumerate(ions)]
+    atoms += [("SOD ", "ION", 90, -5), ("CAL ", "ION", 91, -9), (" CA ", "ALA", 92, 50)]
+    path.write_text(_pdb(*atoms))
+    expected = "Na Na Cl K Mg Ca Zn Na Cl K Ca Na Ca C"
+    assert _symbols(read_structure(path)) == expected.split()
+
+
+def test_elements_that_a_pdb_gives_are_kept(tmp_path, caplog):
+    path = tmp_path / "x.pdb"
+    path.write_text(
+        _pdb((" NA1", "LIG", 1, 0, "N"), ("CA  ", "LIG", 1, 2, "CA"), (" X1 ", "LIG", 1, 4, "EP"))
+    )
+    structure = read_structure(path)
+    assert _symbols(structure) == ["N", "Ca", "-"]
+    assert structure.guesses is None
+    assert not caplog.records
+    path.write_text(_pdb((" NA1", "LIG", 1, 0, "N"), (" NB1", "LIG", 1, 2)))
+    assert _symbols(read_structure(path)) == ["N", "N"]
+    assert "1 atoms have no element" in caplog.text
+    assert "NB1 is N" in caplog.text
+
+
+@pytest.mark.parametrize("cell", [1.0, 0.5, 1.9])
+def test_a_cell_that_is_none(tmp_path, cell, caplog):
+    path = tmp_path / "em.pdb"
+    path.write_text(_pdb((" C1 ", "LIG", 1, 0, "C"), (" C1 ", "LIG", 2, 9, "C"), cell=cell))
+    structure = read_structure(path)
+    assert structure.box is None
+    assert structure.topology.getPeriodicBoxVectors() is None
+    assert "is read as no box" in caplog.text
+    path.write_text(path.read_text().replace("CRYST1", "REMARK"))
+    assert read_structure(path).box is None
+
+
+def test_a_real_cell_and_zeros(tmp_path, caplog):
+    path = tmp_path / "x.pdb"
+    path.write_text(_pdb((" C1 ", "LIG", 1, 0, "C"), cell=30.0))
+    np.testing.assert_allclose(read_structure(path).box, 3 * np.eye(3), rtol=0, atol=1e-6)
+    path.write_text(_pdb((" C1 ", "LIG", 1, 0, "C"), cell=0.0))
+    assert read_structure(path).box is None
+    assert not caplog.records
+
+
+def test_gro_of_six_decimals_and_without_a_box(files, tmp_path):
+    plain = read_structure(files[".gro"])
+    lines = files[".gro"].read_text().splitlines()
+    wide = [
+        line[:20] + "".join(f"{float(line[20 + 8 * k : 28 + 8 * k]):11.6f}" for k in range(3))
+        for line in lines[2:-1]
+    ]
+    path = tmp_path / "x.gro"
+    path.write_text("\n".join([*lines[:2], *wide, "0 0 0"]) + "\n")
+    structure = read_structure(path)
+    np.testing.assert_allclose(structure.positions, plain.positions, rtol=0, atol=1e-9)
+    assert structure.box is None
+    assert "names" in structure.guesses
+
+
+@pytest.mark.parametrize("suffix", [".pdb", ".cif", ".sdf"])
+def test_deuterium_is_hydrogen(files, paracetamol, tmp_path, suffix):
+    lines = files[suffix].read_text().splitlines()
+    for i, line in enumerate(lines):
+        fields = line.split()
+        if suffix == ".pdb" and line.startswith("HETATM") and line[76:78] == " H":
+            lines[i] = line[:76] + " D" + line[78:]
+        elif suffix == ".cif" and line.startswith("HETATM") and fields[2] == "H":
+            lines[i] = line.replace(" H ", " D ", 1)
+        elif suffix == ".sdf" and len(fields) > 10 and fields[3] == "H":
+            lines[i] = line.replace(" H ", " D ", 1)
+    path = tmp_path / f"d{suffix}"
+    path.write_text("\n".join(lines) + "\n")
+    assert path.read_text() != files[suffix].read_text()
+    expected = [atom.GetSymbol() for atom in paracetamol.GetAtoms()]
+    assert _symbols(read_structure(path)) == expected
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "-1000.123-1000.123   0.000  1.00",
+        "10000.12320000.123   0.000  1.00",
+        "10000.12310000.12310000.123  1.00",
+        "   0.000   0.00010000.123  1.00",
+        "     nan   0.000   0.000  1.00",
+    ],
+)
+def test_pdb_coordinates_that_do_not_fit(tmp_path, fields):
+    path = tmp_path / "x.pdb"
+    good = _pdb((" C1 ", "LIG", 1, 0, "C"), (" C2 ", "LIG", 1, 1.5, "C")).splitlines()
+    good[1] = good[1][:30] + fields + "  0.00           C"
+    path.write_text("\n".join(good) + "\n")
+    _refused(path, "line 2", "8 columns", "mmCIF")
+
+
+def test_cif_without_elements(files, tmp_path):
+    path = tmp_path / "x.cif"
+    text = files[".cif"].read_text().replace("_atom_site.type_symbol", "_atom_site.some_symbol")
+    path.write_text(text)
+    _refused(path, "no elements", "_atom_site.type_symbol")

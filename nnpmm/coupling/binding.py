@@ -9,6 +9,7 @@ import openmm
 from numpy.typing import NDArray
 from openmm.app import Topology
 
+from nnpmm.atom_indices import atom_indices
 from nnpmm.coupling.boundary import Pair, parted_bonds, refuse_cut_bonds, region_elements
 from nnpmm.coupling.forces import find_nonbonded_force
 from nnpmm.coupling.link_atoms import CappedEvaluator, check_cut_bonds
@@ -63,6 +64,7 @@ def bind_region(
             describe it.
         ForceFieldError: the region's atoms lack parameters.
     """
+    region = atom_indices(region, topology.getNumAtoms())
     elements = region_elements(topology, region)
     inner, cut = parted_bonds(system, topology, set(region.tolist()))
     if link_atoms:

@@ -6,6 +6,7 @@ import numpy as np
 import openmm
 from numpy.typing import NDArray
 from openmm.app import Element, Topology
+from openmm.app.element import hydrogen
 
 from nnpmm.errors import ForceFieldError, RegionError
 from nnpmm.selection import atom_label
@@ -25,7 +26,7 @@ Pair = tuple[int, int]
 
 
 def region_elements(topology: Topology, region: NDArray[np.int64]) -> list[Element]:
-    """Return the element of every region atom.
+    """Return the element of every region atom, deuterium as hydrogen.
 
     Raises:
         RegionError: an atom has none, as a virtual site.
@@ -34,7 +35,7 @@ def region_elements(topology: Topology, region: NDArray[np.int64]) -> list[Eleme
     found = [elements[i] for i in region]
     if any(element is None for element in found):
         raise RegionError("the region holds virtual sites or unknown elements; select atoms only")
-    return found
+    return [hydrogen if element.atomic_number == 1 else element for element in found]
 
 
 def covalent_bonds(system: openmm.System, topology: Topology) -> set[Pair]:

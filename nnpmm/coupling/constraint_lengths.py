@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from openmm import unit
 from openmm.app import Topology
 
+from nnpmm.atom_indices import atom_indices
 from nnpmm.coupling.boundary import region_elements
 from nnpmm.coupling.whole import make_whole, topology_bonds
 from nnpmm.models.minimum import find_minimum
@@ -48,7 +49,7 @@ def apply_constraint_lengths(
     Raises:
         SimulationError: the minimisation does not converge.
     """
-    atoms = np.unique(np.asarray(region, dtype=np.int64))
+    atoms = atom_indices(region, mm_system.getNumParticles())
     numbers = [element.atomic_number for element in region_elements(topology, atoms)]
     evaluator = model.bind(numbers, charge=charge)
     box = None

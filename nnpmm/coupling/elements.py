@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import openmm
 from openmm.app import Topology
+from openmm.app.element import hydrogen
 from openmm.app.topology import Atom
 
 from nnpmm.coupling.boundary import Pair, covalent_bonds
@@ -36,7 +37,11 @@ def check_masses(system: openmm.System, topology: Topology) -> None:
     atoms = list(topology.atoms())
     masses = [system.getParticleMass(index)._value for index in range(len(atoms))]
     for group in _heavy_atoms_with_hydrogens(atoms, covalent_bonds(system, topology)):
-        natural = [atoms[index].element.mass._value for index in group]
+        # A topology with D may belong to a force field of hydrogen, and the other way round.
+        natural = [
+            hydrogen.mass._value if _is_hydrogen(atoms[index]) else atoms[index].element.mass._value
+            for index in group
+        ]
         found = [masses[index] for index in group]
         if 0 in found:
             continue

@@ -13,6 +13,7 @@ import openmm
 from numpy.typing import NDArray
 from openmm.app import Topology
 
+from nnpmm.atom_indices import atom_indices
 from nnpmm.coupling.binding import BoundRegion, bind_region
 from nnpmm.coupling.boundary import (
     covalent_bonds,
@@ -38,7 +39,7 @@ from nnpmm.coupling.transports import (
     check_transport,
     create_region_force,
 )
-from nnpmm.errors import ConfigError, InputFileError, RegionError
+from nnpmm.errors import ConfigError, InputFileError
 from nnpmm.models.protocol import Potential
 
 __all__ = ["Mechanical", "create_hybrid_system"]
@@ -207,7 +208,7 @@ def create_hybrid_system(
         mm_system: a complete MM system from any source, with charges and Lennard-Jones
             parameters on the region's atoms; or a hybrid system with other regions.
         topology: the topology that it was made from, with elements.
-        region: 0-based indices of the region's atoms.
+        region: 0-based indices of the region's atoms, or a boolean mask over all atoms.
         model: the potential, for example from `nnpmm.load_model`.
         coupling: how region and rest interact; mechanical embedding by default.
 
@@ -226,12 +227,7 @@ def create_hybrid_system(
             "made from"
         )
     check_masses(mm_system, topology)
-    atoms = np.unique(np.asarray(region, dtype=np.int64))
-    if atoms.size == 0 or atoms[0] < 0 or atoms[-1] >= mm_system.getNumParticles():
-        raise RegionError(
-            f"the region's indices must lie in 0..{mm_system.getNumParticles() - 1} and be at "
-            "least one"
-        )
+    atoms = atom_indices(region, mm_system.getNumParticles())
     system = copy.deepcopy(mm_system)
     (coupling or Mechanical()).couple(system, topology, atoms, model)
     return system

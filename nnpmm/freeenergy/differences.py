@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from openmm import unit
 from openmm.app import Topology
 
+from nnpmm.atom_indices import atom_indices
 from nnpmm.coupling import (
     NNP_FORCE_NAME,
     REGION_MM_FORCE_NAME,
@@ -113,7 +114,7 @@ def _both_descriptions(
         )
     coupling = Mechanical(interpolate=True, constraints="keep", link_atoms=link_atoms)
     hybrid = create_hybrid_system(mm_system, topology, region, model, coupling=coupling)
-    atoms = np.unique(np.asarray(region, dtype=np.int64))
+    atoms = atom_indices(region, mm_system.getNumParticles())
     bound = bind_region(mm_system, topology, atoms, model, link_atoms=link_atoms)
     for index in reversed(range(hybrid.getNumForces())):
         force = hybrid.getForce(index)

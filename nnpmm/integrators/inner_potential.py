@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from openmm import unit
 from openmm.app import Topology
 
+from nnpmm.atom_indices import atom_indices
 from nnpmm.coupling.boundary import bond_labels, region_elements
 from nnpmm.coupling.whole import WholeRegion, topology_bonds
 from nnpmm.errors import RegionError
@@ -118,7 +119,7 @@ def fit_inner_potential(
         RegionError: no bonds in the region, bonds that it cuts, or the model cannot describe it.
         SimulationError: no minimum was found.
     """
-    atoms = np.unique(np.asarray(region, dtype=np.int64))
+    atoms = atom_indices(region, topology.getNumAtoms())
     elements = region_elements(topology, atoms)
     _refuse_fragments(topology, set(atoms.tolist()))
     pairs = [(int(i), int(j)) for i, j in topology_bonds(topology, atoms)]

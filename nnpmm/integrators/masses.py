@@ -9,6 +9,7 @@ import openmm
 from openmm import unit
 from openmm.app import Topology
 
+from nnpmm.atom_indices import atom_indices
 from nnpmm.errors import ConfigError, ForceFieldError, InputFileError
 from nnpmm.selection import atom_label
 from nnpmm.units import in_md_units
@@ -77,7 +78,7 @@ def scale_masses(system: openmm.System, atoms: Iterable[int], factor: float) -> 
     """
     if not 1 <= factor < float("inf"):
         raise ConfigError(f"found a factor of {factor:g} for masses, allowed: 1 or more")
-    chosen = set(atoms)
+    chosen = set(atom_indices(atoms, system.getNumParticles(), "atoms", may_be_empty=True).tolist())
     for index in range(system.getNumConstraints()):
         i, j, _ = system.getConstraintParameters(index)
         if (i in chosen) != (j in chosen):
@@ -113,5 +114,5 @@ def _bonded_hydrogens(topology: Topology) -> dict[int, int]:
 
 
 def _is_water(residue: Any) -> bool:
-    symbols = sorted(atom.element.symbol for atom in residue.atoms() if atom.element is not None)
-    return symbols == ["H", "H", "O"]
+    numbers = [atom.element.atomic_number for atom in residue.atoms() if atom.element is not None]
+    return sorted(numbers) == [1, 1, 8]

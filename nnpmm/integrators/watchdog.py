@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from openmm import unit
 from openmm.app import Topology
 
+from nnpmm.atom_indices import atom_indices
 from nnpmm.errors import ConfigError, SimulationError
 from nnpmm.integrators.bond_graph import BondChange, BondGraph
 from nnpmm.integrators.gap import Gap, GapMeter
@@ -130,7 +131,7 @@ class RespaWatchdog:
         for name, value in (("timestep", step), ("temperature", kelvin)):
             if not 0 < value < math.inf:
                 raise ConfigError(f"found a {name} of {value:g}, allowed: more than 0")
-        self.region = np.unique(np.asarray(region, dtype=np.int64))
+        self.region = atom_indices(region, system.getNumParticles(), may_be_empty=True)
         self.interval, self.stop = interval, stop
         self.ranges = ranges or WatchdogRanges()
         self.last: WatchdogReading | None = None

@@ -2,9 +2,9 @@
 
 rdkit reads Tripos atom types only. Files that antechamber and its relatives write carry GAFF types
 (``ca``, ``hn``, or machine-made ones such as ``zw``), Kekulé or ``ar`` bonds, and no formal
-charges. Here the element comes from the type where the type is Tripos or GAFF and from the atom
-name otherwise; formal charges come from valences and have to add up to the sum of the partial
-charges.
+charges. Here the element comes from the type where the type is Tripos or GAFF, and otherwise from
+an atom name that can be read in one way only; formal charges come from valences and have to add up
+to the sum of the partial charges.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ logger = logging.getLogger(__name__)
 #: How far the sum of rounded partial charges may lie from a whole number, in e.
 CHARGE_SUM_TOLERANCE = 0.1
 
-_ELEMENTS = frozenset({"H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Se", "Br", "I"})
+_ELEMENTS = frozenset(Chem.GetPeriodicTable().GetElementSymbol(z) for z in range(1, 119))
+# One-letter symbols that begin the names of atoms, other than rare metals (K, V, W, Y, U).
+_ONE_LETTER = frozenset("HBCNOFPSI")
+_DUMMIES = frozenset({"Du", "LP", "Lp", "lp", "EP", "Any", "Hal", "Het", "Hev", "X", "*"})
 _GAFF_TYPES = frozenset(
     "h1 h2 h3 h4 h5 ha hc hn ho hp hs hw hx o oh os op oq ow f cl br i "
     "c c1 c2 c3 c5 c6 ca cc cd ce cf cg ch cp cq cs cu cv cx cy cz "
@@ -58,6 +61,7 @@ _CHARGE_OF_VALENCE = {
 @dataclass(frozen=True)
 class _Mol2Atom:
     name: str
+    atom_type: str
     element: str
     position: tuple[float, float, float]
     charge: float
@@ -86,6 +90,7 @@ def read_mol2(path: Path) -> Chem.Mol:
             f"found {len(atoms)} atoms and {len(bonds)} bonds in {path.name}; a MOL2 file needs an "
             "ATOM and a BOND section"
         )
+    _warn_about_types(atoms, path)
     charge = _total_charge(atoms, path)
     with rdBase.BlockLogs():
         molecule = _with_bonds_of_file(atoms, bonds)
@@ -112,22 +117,33 @@ def read_mol2(path: Path) -> Chem.Mol:
 def element_of(name: str, atom_type: str) -> str | None:
     """Return the element symbol of a MOL2 atom, or None where neither type nor name tells it.
 
+    A name tells it if its letters have one reading only: ``C12``, ``CL3`` and ``Sn1``, but not
+    ``SN1``, which is tin or sulfur.
+
     Args:
-        name: atom name such as ``C12`` or ``CL3``.
+        name: atom name.
         atom_type: Tripos (``C.ar``, ``Cl``), GAFF (``ca``, ``cl``) or anything else.
     """
+    if (symbol := _element_of_type(atom_type)) is not None:
+        return symbol
+    letters = re.match(r"[A-Za-z]*", name.lstrip("0123456789"))
+    prefix = letters.group(0) if letters else ""
+    one, two = prefix[:1].upper(), prefix[:2].capitalize()
+    if two in ("Cl", "Br") or (two in _ELEMENTS and prefix[1:2].islower()):
+        return two
+    ambiguous = len(two) == 2 and two in _ELEMENTS
+    return one if one in _ONE_LETTER and not ambiguous else None
+
+
+def _element_of_type(atom_type: str) -> str | None:
     base = atom_type.split(".")[0]
+    if base == "D":
+        return "H"  # deuterium has the chemistry of hydrogen
     if base in _ELEMENTS:
         return base
     if atom_type in _GAFF_TYPES:
         return {"cl": "Cl", "br": "Br"}.get(atom_type, atom_type[0].upper())
-    letters = re.match(r"[A-Za-z]*", name.lstrip("0123456789"))
-    prefix = letters.group(0) if letters else ""
-    two = prefix[:2].capitalize()
-    if two in ("Cl", "Br") or (two in _ELEMENTS and prefix[1:2].islower()):
-        return two
-    one = prefix[:1].upper()
-    return one if one in _ELEMENTS else None
+    return None
 
 
 def _sections(path: Path) -> dict[str, list[str]]:
@@ -162,13 +178,30 @@ def _parse_atom(line: str, path: Path) -> _Mol2Atom:
             f"found the atom line {line.strip()!r} in {path.name}, expected "
             "'id name x y z type residue-id residue charge'"
         ) from error
+    if atom_type.split(".")[0] in _DUMMIES:
+        raise InputFileError(
+            f"found atom {name} of type {atom_type} in {path.name}, which is a dummy atom or a "
+            "lone pair and no element; remove it, or put the atom that is meant in its place"
+        )
     element = element_of(name, atom_type)
     if element is None:
         raise InputFileError(
-            f"found atom {name} of type {atom_type} in {path.name}, whose element is not known; "
-            "use Tripos or GAFF types, or begin the atom name with the element"
+            f"found atom {name} of type {atom_type} in {path.name}, whose element neither tells; "
+            "use Tripos types such as C.3 or Sn, or GAFF types"
         )
-    return _Mol2Atom(name, element, (x, y, z), charge)
+    return _Mol2Atom(name, atom_type, element, (x, y, z), charge)
+
+
+def _warn_about_types(atoms: list[_Mol2Atom], path: Path) -> None:
+    unknown = [atom for atom in atoms if _element_of_type(atom.atom_type) is None]
+    if unknown:
+        logger.warning(
+            "%s: %d atoms have types that are neither Tripos nor GAFF; their elements were taken "
+            "from the names (%s)",
+            path.name,
+            len(unknown),
+            ", ".join(f"{atom.name} is {atom.element}" for atom in unknown[:5]),
+        )
 
 
 def _parse_bond(line: str, n_atoms: int, path: Path) -> tuple[int, int, Chem.BondType]:

@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
 from nnpmm.errors import InputFileError
 from nnpmm.ligands.mol2 import read_mol2
+from nnpmm.ligands.sdf import read_sdf
 
 __all__ = ["check_molecule", "molecule_from_file", "molecule_from_smiles"]
 
 logger = logging.getLogger(__name__)
+
+# Lengths of bonds in units of the sum of the covalent radii: N2 has 0.77, H2 1.19.
+_SHORTEST_BOND, _LONGEST_BOND = 0.72, 1.25
 
 
 def molecule_from_smiles(smiles: str, *, seed: int = 0) -> Chem.Mol:
@@ -77,14 +82,15 @@ def molecule_from_file(path: str | Path) -> Chem.Mol:
         )
     if not path.is_file():
         raise InputFileError(f"found no file {path}; check the path")
-    molecule = read_mol2(path) if suffix == ".mol2" else _read_sdf(path)
+    molecule = read_mol2(path) if suffix == ".mol2" else read_sdf(path)
     check_molecule(molecule, path.name, needs_conformer=True)
+    molecule.GetConformer().Set3D(True)  # flat ones of planar molecules too
     Chem.AssignStereochemistryFrom3D(molecule)
     return molecule
 
 
 def check_molecule(molecule: Chem.Mol, origin: str, *, needs_conformer: bool) -> None:
-    """Refuse what cannot be a ligand: fragments, missing hydrogens, radicals, flat coordinates.
+    """Refuse what cannot be a ligand: fragments, missing hydrogens, radicals, drawings.
 
     Args:
         molecule: a sanitised molecule.
@@ -94,6 +100,7 @@ def check_molecule(molecule: Chem.Mol, origin: str, *, needs_conformer: bool) ->
     Raises:
         InputFileError: one of these was found.
     """
+    _refuse_placeholders(molecule, origin)
     fragments = Chem.GetMolFrags(molecule)
     if len(fragments) != 1:
         raise InputFileError(
@@ -116,8 +123,23 @@ def check_molecule(molecule: Chem.Mol, origin: str, *, needs_conformer: bool) ->
         _check_conformer(molecule, origin)
 
 
+def _refuse_placeholders(molecule: Chem.Mol, origin: str) -> None:
+    for atom in molecule.GetAtoms():
+        if atom.GetAtomicNum() == 0 or atom.HasQuery():
+            raise InputFileError(
+                f"found {atom.GetSymbol()!r} for atom {atom.GetIdx() + 1} of {origin}, which is no "
+                "element; put an atom in its place"
+            )
+    for bond in molecule.GetBonds():
+        if bond.HasQuery() or bond.GetBondType() == Chem.BondType.UNSPECIFIED:
+            raise InputFileError(
+                f"found a bond without an order between atoms {bond.GetBeginAtomIdx() + 1} and "
+                f"{bond.GetEndAtomIdx() + 1} of {origin}; state its order"
+            )
+
+
 def _check_conformer(molecule: Chem.Mol, origin: str) -> None:
-    if molecule.GetNumConformers() == 0 or not molecule.GetConformer().Is3D():
+    if molecule.GetNumConformers() == 0:
         raise InputFileError(
             f"found no 3D coordinates in {origin}; generate a conformer first, or give the SMILES "
             "to molecule_from_smiles"
@@ -125,6 +147,12 @@ def _check_conformer(molecule: Chem.Mol, origin: str) -> None:
     positions = molecule.GetConformer().GetPositions()
     if not np.all(np.isfinite(positions)):
         raise InputFileError(f"found coordinates that are not numbers in {origin}; mend the file")
+    if not positions[:, 2].any() and not _may_be_planar(molecule, positions):
+        raise InputFileError(
+            f"found z = 0 for all atoms of {origin}, and bond lengths or angles that no planar "
+            "molecule has: a drawing, no 3D coordinates; generate a conformer first, or give the "
+            "SMILES to molecule_from_smiles"
+        )
     distances = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
     first, second = np.where(np.triu(distances < 0.4, k=1))
     if len(first):
@@ -134,19 +162,19 @@ def _check_conformer(molecule: Chem.Mol, origin: str) -> None:
         )
 
 
-def _read_sdf(path: Path) -> Chem.Mol:
-    with rdBase.BlockLogs():
-        records = list(Chem.SDMolSupplier(str(path), removeHs=False))
-    if len(records) != 1:
-        raise InputFileError(
-            f"found {len(records)} molecules in {path.name}, allowed is one; split the file"
-        )
-    if records[0] is None:
-        raise InputFileError(
-            f"found a record in {path.name} that rdkit cannot read; check valences, charges and "
-            "the format of the file"
-        )
-    return records[0]
+def _may_be_planar(molecule: Chem.Mol, positions: NDArray[np.float64]) -> bool:
+    """Return whether flat coordinates are those of a planar molecule and not of a drawing.
+
+    Drawings give bonds to hydrogen the length of all others, and put four neighbours in the plane.
+    """
+    table = Chem.GetPeriodicTable()
+    for bond in molecule.GetBonds():
+        ends = bond.GetBeginAtom(), bond.GetEndAtom()
+        radii = sum(table.GetRcovalent(atom.GetAtomicNum()) for atom in ends)
+        length = np.linalg.norm(np.subtract(*(positions[atom.GetIdx()] for atom in ends)))
+        if not _SHORTEST_BOND < length / radii < _LONGEST_BOND:
+            return False
+    return all(atom.GetDegree() < 4 for atom in molecule.GetAtoms())
 
 
 def _warn_about_open_stereo(molecule: Chem.Mol, origin: str) -> None:

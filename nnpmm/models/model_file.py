@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from openmm.app import Topology
+from openmm.app.element import hydrogen
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nnpmm.errors import InputFileError, WeightsError
@@ -88,6 +89,8 @@ class ModelFile(BaseModel):
             )
         for index, expected in zip(self.atoms, self.elements, strict=True):
             element = atoms[index].element
+            if element is not None and element.atomic_number == 1:
+                element = hydrogen  # deuterium too
             if element is None or element.symbol != expected:
                 found = "no element" if element is None else element.symbol
                 raise InputFileError(

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from openmm.app import Topology
 from openmmml.mlpotential import MLPotentialImpl
 
+from nnpmm.atom_indices import atom_indices
+from nnpmm.coupling.boundary import region_elements
 from nnpmm.coupling.nonbonded import (
     EWALD_METHODS,
     check_parameters,
@@ -74,7 +76,7 @@ class AniPotential(MLPotentialImpl):
         chosen = self._arguments | _checked(self.name, arguments)
         model = load_model(self.name.removeprefix("nnpmm-"), **chosen)
         number = topology.getNumAtoms()
-        region = np.arange(number) if atoms is None else np.array(list(atoms), dtype=np.int64)
+        region = np.arange(number) if atoms is None else atom_indices(atoms, number)
         numbers = _atomic_numbers(topology, region)
         bonds = _bonds(topology, system, region)
         periodic = topology.getPeriodicBoxVectors() is not None
@@ -143,7 +145,7 @@ def _check_region(
     members = set(region.tolist())
     if any((b.atom1.index in members) != (b.atom2.index in members) for b in topology.bonds()):
         return  # openmm-ml caps it; what is left of the charges need not add up to anything
-    symbols = [atom.element.symbol for atom in topology.atoms() if atom.index in members]
+    symbols = [element.symbol for element in region_elements(topology, region)]
     for force in system.getForces():
         if type(force) is openmm.NonbondedForce:
             check_parameters(

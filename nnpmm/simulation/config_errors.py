@@ -17,6 +17,7 @@ _BOUNDS = {
     "less_than": ("lt", "must be <"),
     "less_than_equal": ("le", "must be <="),
 }
+_QUOTES = " in quotes (YAML reads 017 as 15, NO as false)"
 # The most telling mistake first: a misspelt key also makes its right spelling "missing".
 _ORDER = ("extra_forbidden", "union_tag_invalid", "union_tag_not_found", "missing")
 
@@ -59,7 +60,8 @@ def _describe(item: dict[str, Any], model: type[BaseModel], data: Any) -> str:
     if kind == "value_error":
         return prefix + str(ctx["error"])
     if kind in ("path_type", "string_type"):
-        return f"{prefix}found {raw!r}, must be a text"
+        hint = "" if isinstance(raw, (dict, list)) else _QUOTES
+        return f"{prefix}found {raw!r}, must be a text{hint}"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return f"{prefix}found {raw!r}, must hold keys of its own (see nnpmm run --template)"
     return f"{prefix}found {raw!r}, {item['msg'][0].lower()}{item['msg'][1:]}"

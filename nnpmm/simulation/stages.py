@@ -105,10 +105,10 @@ def restrained_atoms(topology: app.Topology, selection: str | None) -> NDArray[n
     chosen = []
     for residue in topology.residues():
         atoms = list(residue.atoms())
-        symbols = sorted(a.element.symbol for a in atoms if a.element is not None)
-        is_water = residue.name in _WATER_NAMES or symbols == ["H", "H", "O"]
+        numbers = {a.index: a.element.atomic_number for a in atoms if a.element is not None}
+        is_water = residue.name in _WATER_NAMES or sorted(numbers.values()) == [1, 1, 8]
         if not is_water and len(atoms) > 1:
-            chosen += [a.index for a in atoms if a.element is not None and a.element.symbol != "H"]
+            chosen += [index for index, number in numbers.items() if number > 1]
     return np.array(chosen, dtype=np.int64)
 
 

@@ -52,7 +52,7 @@ def refused(call, structure, tmp_path):
 SCRIPT_ROWS = {
     "selection that matches nothing": (
         ("--selection", "resname LIG", "--model", "ANI-1x"),
-        ("'resname LIG' matches nothing", "residue names here: ACE, CLB, DRG, HOH"),
+        ("resname LIG matches nothing", "residue names here: ACE, CLB, DRG, HOH"),
     ),
     "element the model does not know": (
         ("--selection", "resname CLB", "--model", "ANI-1x"),

@@ -87,7 +87,7 @@ def test_debug_shows_the_traceback(inputs):
         ("stages.production.length", "2.2 fs", ("stages.production.length", "whole multiple")),
         ("seed", 0, ("seed", "0")),
         ("system.type", "lammps", ("'lammps'", "amber", "openmm", "build")),
-        ("region.selection", "resname LIG", ("'resname LIG' matches nothing", "HOH, MOL")),
+        ("region.selection", "resname LIG", ("resname LIG matches nothing", "HOH, MOL")),
         ("region.selection", "mass > 0", ("matches all", "narrow it")),
         ("region.selection", "name O1 C1 and resname MOL", ("cuts", "select whole molecules")),
         ("region.model", "ANI-9x", ("'ANI-9x'", "ANI-2x, ANI-1x, ANI-1ccx")),

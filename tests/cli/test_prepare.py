@@ -13,7 +13,8 @@ from rdkit import Chem
 
 import nnpmm
 from nnpmm.cli.prepare import main
-from nnpmm.errors import WeightsError
+from nnpmm.errors import RegionError, WeightsError
+from nnpmm.preparation import prepare_nnp
 from nnpmm.structures import read_structure
 
 WRITTEN = ["model.json", "model.pt", "model.safetensors"]
@@ -168,3 +169,40 @@ def test_a_stated_charge(tmp_path, call):
     assert result.status == 0, result.err
     assert "stated" in result.out
     assert nnpmm.read_model_file(out / "model.json").formal_charge == 0
+
+
+def test_deuterium(complex_pdb, tmp_path):
+    """A neutron structure: the region's hydrogens are D, and rdkit does not know the name."""
+    path = tmp_path / "neutron.pdb"
+    lines = complex_pdb.read_text().splitlines(keepends=True)
+    path.write_text("".join(line[:76] + line[76:].replace(" H", " D") for line in lines))
+    assert path.read_text() != complex_pdb.read_text()
+    prepare_nnp(path, "resname LIG", "ANI-1x", members=[0], output=tmp_path)
+    content = nnpmm.read_model_file(tmp_path / "model.json")
+    assert set(content.elements) == {"C", "H", "N", "O"}
+    assert content.formal_charge == 0
+
+
+def test_a_refused_element_that_was_guessed(tmp_path):
+    """Elements are missing in columns 77-78: the error and the warning say so."""
+    path = tmp_path / "old.pdb"
+    path.write_text(
+        "HETATM    1 BR1  LIG A   1       0.000   0.000   0.000  1.00  0.00\n"
+        "HETATM    2  H1  LIG A   1       1.410   0.000   0.000  1.00  0.00\n"
+    )
+    with pytest.raises(RegionError) as caught:
+        prepare_nnp(path, "all", "ANI-1x", members=[0], output=tmp_path)
+    message = str(caught.value)
+    for word in ("holds Br", "old.pdb", "2 atoms have no element in columns 77-78", "BR1 is Br"):
+        assert word in message, message
+    assert names(tmp_path) == ["old.pdb"]
+
+
+def test_a_gro_file_says_that_elements_were_guessed(tmp_path):
+    path = tmp_path / "x.gro"
+    path.write_text(
+        "guessed\n2\n    1LIG    BR1    1   0.000   0.000   0.000\n"
+        "    1LIG     H1    2   0.141   0.000   0.000\n   0 0 0\n"
+    )
+    with pytest.raises(RegionError, match=r"x\.gro: a GRO file holds no elements"):
+        prepare_nnp(path, "all", "ANI-1x", members=[0], output=tmp_path)

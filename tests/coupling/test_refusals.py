@@ -91,6 +91,29 @@ def test_isotopes_and_rounded_masses(model, case):
     create_hybrid_system(system, case.topology, case.region, model)
 
 
+@pytest.mark.parametrize("deuterium_masses", [False, True])
+def test_deuterium_in_the_topology(model, case, deuterium_masses):
+    """The network takes it for hydrogen; the masses of the system stay."""
+    topology, system = copy.deepcopy(case.topology), copy.deepcopy(case.system)
+    for atom in topology.atoms():
+        if atom.element.symbol == "H":
+            atom.element = app.element.deuterium
+            if deuterium_masses:
+                system.setParticleMass(atom.index, atom.element.mass)
+    hybrid = create_hybrid_system(system, topology, case.region, model)
+    expected = create_hybrid_system(system, case.topology, case.region, model)
+    assert [hybrid.getParticleMass(i) for i in range(hybrid.getNumParticles())] == [
+        system.getParticleMass(i) for i in range(system.getNumParticles())
+    ]
+    energies = []
+    for made in (hybrid, expected):
+        platform = openmm.Platform.getPlatformByName("Reference")
+        context = openmm.Context(made, openmm.VerletIntegrator(0.001), platform)
+        context.setPositions(case.positions)
+        energies.append(context.getState(energy=True).getPotentialEnergy()._value)
+    np.testing.assert_allclose(*energies, rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize("region", [[], [-1], [10**6]])
 def test_empty_or_outside(model, case, region):
     with pytest.raises(RegionError, match="indices must lie in"):

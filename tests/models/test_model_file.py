@@ -146,6 +146,11 @@ def test_topology_that_fits(original):
     content.check_topology(_topology(content.elements))
 
 
+def test_deuterium_in_the_topology_of_a_run(original):
+    content = read_model_file(original / "model.json")
+    content.check_topology(_topology(["D" if s == "H" else s for s in content.elements]))
+
+
 def test_topologies_that_do_not_fit(original):
     content = read_model_file(original / "model.json")
     symbols = list(content.elements)

@@ -153,6 +153,19 @@ def test_a_file_that_is_not_a_mapping_gives_one_line(tmp_path, text, message):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("written", "read"), [("017", "15"), ("000", "0"), ("0x1", "1"), ("NO", "False"), ("12", "12")]
+)
+def test_names_that_yaml_does_not_read_as_text(tmp_path, written, read):
+    path = tmp_path / "md.yaml"
+    text = "system: {{type: build, smiles: CCO, residue_name: {}}}\nregion: {{model: ANI-2x}}\n"
+    path.write_text(text.format(f'"{written}"'))
+    assert load_config(path).system.residue_name == written
+    path.write_text(text.format(written))
+    with pytest.raises(ConfigError, match=f"residue_name: found {read}, must be a text in quotes"):
+        load_config(path)
+
+
 def test_a_missing_settings_file_is_named(tmp_path):
     with pytest.raises(InputFileError, match=r"none\.yaml: cannot read the settings: No such file"):
         load_config(tmp_path / "none.yaml")

@@ -1,0 +1,71 @@
+"""One reading of the atom indices that a caller gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnpmm.errors import RegionError
+
+__all__ = ["atom_indices"]
+
+
+def atom_indices(
+    atoms: Iterable[int] | NDArray[Any],
+    n_atoms: int,
+    what: str = "region",
+    *,
+    may_be_empty: bool = False,
+) -> NDArray[np.int64]:
+    """Return atom indices sorted and each once.
+
+    Args:
+        atoms: 0-based indices in any order, as a sequence, set or array; or a boolean mask with one
+            value for every atom, (n_atoms,).
+        n_atoms: number of atoms of the whole system.
+        what: what the messages call the atoms.
+        may_be_empty: whether no atom at all is allowed.
+
+    Raises:
+        RegionError: no index, an index out of range, a mask of another length, or values that are
+            not whole numbers.
+    """
+    if isinstance(atoms, (str, bytes)) or not isinstance(atoms, Iterable):
+        raise RegionError(
+            f"found the {what} {atoms!r}, expected 0-based atom indices; "
+            'for a selection give nnpmm.select_atoms(topology, "resname MOL")'
+        )
+    if not isinstance(atoms, np.ndarray):
+        atoms = list(atoms)
+    try:
+        found = np.asarray(atoms)
+    except ValueError:  # lists of different lengths
+        found = np.empty((0, 0))
+    if found.ndim != 1:
+        raise RegionError(
+            f"found an array of {found.ndim} dimensions for the {what}, expected one list of "
+            "0-based atom indices; couple several regions one after the other"
+        )
+    if found.dtype == bool:
+        if len(found) != n_atoms:
+            raise RegionError(
+                f"found a mask of {len(found)} values for the {what} of a system of {n_atoms} "
+                "atoms; give one value for every atom, or 0-based indices (np.flatnonzero(mask))"
+            )
+        found = np.flatnonzero(found)
+    elif found.size and not np.issubdtype(found.dtype, np.integer):
+        raise RegionError(
+            f"found values of type {found.dtype} for the {what}, expected 0-based atom indices as "
+            "whole numbers"
+        )
+    indices = np.unique(found.astype(np.int64))
+    if indices.size == 0 and may_be_empty:
+        return indices
+    if indices.size == 0 or indices[0] < 0 or indices[-1] >= n_atoms:
+        raise RegionError(
+            f"{what}: the 0-based indices must lie in 0..{n_atoms - 1} and be at least one"
+        )
+    return indices
