@@ -7,21 +7,40 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from rdkit import Chem, rdBase
-from rdkit.Chem import rdDetermineBonds
+from openmm.app.topology import Atom
 
+from nnpmm.coupling.boundary import region_elements
+from nnpmm.coupling.whole import make_whole, spanning_trees
 from nnpmm.errors import RegionError
+from nnpmm.formal_charge import bond_multiplicities, perceive_charge
 from nnpmm.models.protocol import Potential
+from nnpmm.region_bonds import find_bonds
 from nnpmm.selection import atom_label
 from nnpmm.structures import Structure
 
-__all__ = ["RegionSummary", "check_region", "describe_region", "perceive_charge"]
+__all__ = ["Molecule", "RegionSummary", "check_region", "describe_region"]
 
-# Two atoms are bonded when closer than this times the sum of their covalent radii.
-_BOND_TOLERANCE = 1.25
-# Assigning bond orders is a combinatorial search: beyond these sizes it is not tried.
-_LARGEST_PERCEIVED = 150
-_PERCEPTION_ITERATIONS = 20_000
+# Finding the charge of a larger molecule, such as a whole protein, would take minutes.
+_LARGEST_PERCEIVED = 500
+# By how much the bonds of a carbon with one, two or three neighbours may fall short of four.
+_LARGEST_DEFICITS = {1: 0.8, 2: 0.35, 3: 0.8}
+_TRIPLE = 1.8
+_NEED_NEIGHBOURS = frozenset("BCNOPS")
+
+
+@dataclass(frozen=True)
+class Molecule:
+    """A molecule, or a part that no bond of the region joins to the rest.
+
+    Args:
+        residue: name and number of the residue of its first atom, for example ``"LIG1"``.
+        formal_charge: e, or None where it cannot be told.
+        possible_charges: those that the structure allows, where it cannot be told.
+    """
+
+    residue: str
+    formal_charge: int | None
+    possible_charges: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,8 +53,10 @@ class RegionSummary:
         residues: names with numbers, for example ``"LIG1"``.
         bonds: pairs of row numbers within the region, (m, 2).
         cut_bonds: labels of covalent bonds between region and rest.
-        formal_charge: e, or None where it cannot be told.
+        formal_charge: of all molecules together, e, or None where it cannot be told.
         charge_source: how the charge was found.
+        molecules: the region's molecules.
+        without_hydrogens: labels of atoms that seem to lack hydrogens.
     """
 
     atoms: NDArray[np.int64]
@@ -45,6 +66,8 @@ class RegionSummary:
     cut_bonds: tuple[str, ...]
     formal_charge: int | None
     charge_source: str
+    molecules: tuple[Molecule, ...]
+    without_hydrogens: tuple[str, ...] = ()
 
     @property
     def formula(self) -> str:
@@ -70,32 +93,42 @@ def describe_region(
     """
     all_atoms = list(structure.topology.atoms())
     chosen = [all_atoms[i] for i in atoms]
-    unknown = [atom.name for atom in chosen if atom.element is None]
-    if unknown:
-        raise RegionError(
-            f"the region holds atoms without an element ({', '.join(unknown[:5])}); "
-            "leave virtual sites out and name elements in the structure"
-        )
-    symbols = tuple(atom.element.symbol for atom in chosen)
-    bonds, cut = _bonds(structure, atoms)
-    if charge is None:
-        charge, source = _formal_charge(structure, atoms, symbols, bonds)
+    symbols = tuple(element.symbol for element in region_elements(structure.topology, atoms))
+    found = find_bonds(structure, atoms)
+    bonds = np.searchsorted(atoms, np.array(found.inside, dtype=np.int64).reshape(-1, 2))
+    cut = tuple(f"{atom_label(all_atoms[i])}-{atom_label(all_atoms[j])}" for i, j in found.cut)
+    positions = None
+    if structure.positions is not None:
+        positions = make_whole(structure.positions[atoms], structure.box, bonds)
+    molecules, source = _molecules(structure, chosen, symbols, bonds, positions)
+    total: int | None = None
+    if charge is not None:
+        total, source = charge, "stated"
+    elif all(molecule.formal_charge is not None for molecule in molecules):
+        total = sum(molecule.formal_charge or 0 for molecule in molecules)
     else:
-        source = "stated"
-    residues = dict.fromkeys(f"{atom.residue.name}{atom.residue.id}" for atom in chosen)
-    return RegionSummary(atoms, symbols, tuple(residues), bonds, cut, charge, source)
+        source = "unknown"
+    bare: tuple[str, ...] = ()
+    if positions is not None and structure.formal_charges is structure.partial_charges is None:
+        bare = tuple(atom_label(chosen[row]) for row in _lacking(symbols, bonds, positions))
+    residues = dict.fromkeys(_residue_label(atom) for atom in chosen)
+    return RegionSummary(
+        atoms, symbols, tuple(residues), bonds, cut, total, source, molecules, bare
+    )
 
 
 def check_region(summary: RegionSummary, model: Potential) -> None:
     """Check that a model can describe a region.
 
     Raises:
-        RegionError: a covalent bond is cut, an element is unknown to the model, or the region is
-            charged, or of unknown charge, and the model describes neutral molecules only.
+        RegionError: a covalent bond is cut, an element is unknown to the model, hydrogens are
+            missing, or a molecule of the region is charged, or of unknown charge, and the model
+            describes neutral molecules only.
     """
     if summary.cut_bonds:
+        plural = "s" if len(summary.cut_bonds) > 1 else ""
         raise RegionError(
-            f"the region cuts {len(summary.cut_bonds)} covalent bonds "
+            f"the region cuts {len(summary.cut_bonds)} covalent bond{plural} "
             f"({', '.join(summary.cut_bonds[:5])}); select whole molecules"
         )
     if model.elements is not None:
@@ -105,12 +138,35 @@ def check_region(summary: RegionSummary, model: Potential) -> None:
                 f"the region holds {', '.join(unknown)}, {model.name} knows "
                 f"{', '.join(model.elements)}; select other atoms or take another model"
             )
-    if not model.neutral_only:
-        return
-    if summary.formal_charge is None:
+    if summary.without_hydrogens:
         raise RegionError(
-            f"the formal charge of the region ({summary.formula}) cannot be told from this "
-            f"structure, {model.name} describes neutral molecules only; state it with --charge"
+            f"the region ({summary.formula}) seems to lack hydrogens: "
+            f"{len(summary.without_hydrogens)} atoms have too few bonds "
+            f"({', '.join(summary.without_hydrogens[:5])}); add all hydrogens to the structure"
+        )
+    if model.neutral_only:
+        _check_neutral(summary, model)
+
+
+def _check_neutral(summary: RegionSummary, model: Potential) -> None:
+    charged = [m for m in summary.molecules if m.formal_charge]
+    if len(summary.molecules) > 1 and charged:
+        listed = ", ".join(f"{m.residue} {m.formal_charge:+d}" for m in charged[:5])
+        raise RegionError(
+            f"the region holds charged molecules ({listed} e), {model.name} describes neutral "
+            "molecules only, each by itself; select neutral molecules"
+        )
+    if summary.formal_charge is None:
+        possible = [m.possible_charges for m in summary.molecules if m.possible_charges]
+        reason = "cannot be told from this structure"
+        if possible:
+            reason = (
+                "is ambiguous: its bonds allow "
+                f"{' or '.join(f'{charge:+d}' if charge else '0' for charge in possible[0])}"
+            )
+        raise RegionError(
+            f"the formal charge of the region ({summary.formula}) {reason}, {model.name} "
+            "describes neutral molecules only; state it with --charge"
         )
     if summary.formal_charge != 0:
         raise RegionError(
@@ -120,110 +176,63 @@ def check_region(summary: RegionSummary, model: Potential) -> None:
         )
 
 
-def perceive_charge(symbols: tuple[str, ...], bonds: NDArray[np.int64]) -> int | None:
-    """Return the smallest formal charge for which every atom has a normal valence, or None.
-
-    rdkit's assignment of bond orders (Kim and Kim, Bull. Korean Chem. Soc. 2015, 36, 1769) is tried
-    for charges 0, +1, -1, +2, -2; an answer with radicals or charged carbons does not count.
-
-    Args:
-        symbols: chemical symbols.
-        bonds: (m, 2) row numbers, all hydrogens among them.
-    """
-    if len(symbols) > _LARGEST_PERCEIVED:
-        return None
-    skeleton = Chem.RWMol()
-    for symbol in symbols:
-        atom = Chem.Atom(symbol)
-        atom.SetNoImplicit(True)
-        skeleton.AddAtom(atom)
-    for i, j in bonds.tolist():
-        skeleton.AddBond(i, j, Chem.BondType.SINGLE)
-    electrons = sum(atom.GetAtomicNum() for atom in skeleton.GetAtoms())
-    with rdBase.BlockLogs():
-        for charge in (0, 1, -1, 2, -2):
-            if (electrons - charge) % 2 == 0 and _has_normal_valences(skeleton, charge):
-                return charge
-    return None
-
-
-def _has_normal_valences(skeleton: Chem.RWMol, charge: int) -> bool:
-    molecule = Chem.RWMol(skeleton)
-    try:
-        rdDetermineBonds.DetermineBondOrders(
-            molecule, charge=charge, maxIterations=_PERCEPTION_ITERATIONS, embedChiral=False
-        )
-        Chem.SanitizeMol(molecule)
-    except (
-        ValueError,
-        RuntimeError,
-    ):  # no bond orders give this charge, or none were found in time
-        return False
-    return all(
-        atom.GetNumRadicalElectrons() == 0
-        and not (atom.GetSymbol() in ("C", "H") and atom.GetFormalCharge())
-        for atom in molecule.GetAtoms()
-    )
-
-
-def _formal_charge(
+def _molecules(
     structure: Structure,
-    atoms: NDArray[np.int64],
+    chosen: list[Atom],
     symbols: tuple[str, ...],
     bonds: NDArray[np.int64],
-) -> tuple[int | None, str]:
-    if structure.formal_charges is not None:
-        return int(structure.formal_charges[atoms].sum()), "stated in the file"
-    if structure.partial_charges is not None:
-        return round(float(structure.partial_charges[atoms].sum())), "sum of force-field charges"
-    charge = perceive_charge(symbols, bonds)
-    return charge, "unknown" if charge is None else "perceived from bonds and elements"
+    positions: NDArray[np.float64] | None,
+) -> tuple[tuple[Molecule, ...], str]:
+    """Return the region's molecules with their charges, and how these were found."""
+    indices = np.array([atom.index for atom in chosen])
+    found = []
+    for fragment in spanning_trees(len(chosen), bonds)[1]:
+        rows = np.sort(fragment)
+        residue = _residue_label(chosen[rows[0]])
+        if structure.formal_charges is not None:
+            source = "stated in the file"
+            found.append(Molecule(residue, int(structure.formal_charges[indices[rows]].sum())))
+            continue
+        if structure.partial_charges is not None:
+            source = "sum of force-field charges"
+            total = float(structure.partial_charges[indices[rows]].sum())
+            found.append(Molecule(residue, round(total)))
+            continue
+        source = "perceived from bonds and elements"
+        if len(rows) > _LARGEST_PERCEIVED:
+            found.append(Molecule(residue, None))
+            continue
+        local = np.searchsorted(rows, bonds[np.isin(bonds[:, 0], rows)])
+        whole = None if positions is None else positions[rows]
+        charge = perceive_charge([symbols[row] for row in rows], local, whole)
+        found.append(Molecule(residue, charge.charge, charge.possible))
+    return tuple(found), source
 
 
-def _bonds(
-    structure: Structure, atoms: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Bonds inside the region, and labels of those that leave it.
+def _lacking(
+    symbols: tuple[str, ...], bonds: NDArray[np.int64], positions: NDArray[np.float64]
+) -> list[int]:
+    """Return the rows of atoms that seem to lack hydrogens.
 
-    A residue without any bond in the topology (a ligand in a PDB file without CONECT records, or in
-    a GRO file) gets its bonds from distances. Bonds out of the region are looked for by distance in
-    any case, since a file need not list the one between a ligand and its protein.
+    A carbon whose bonds, counted by their lengths, do not add up to four, and an atom without any
+    neighbour that is no ion. Carbon monoxide and isonitriles keep their terminal carbon.
     """
-    topology, members = structure.topology, set(atoms.tolist())
-    pairs = {tuple(sorted((b.atom1.index, b.atom2.index))) for b in topology.bonds()}
-    bonded = {atom for pair in pairs for atom in pair}
-    all_atoms = list(topology.atoms())
-    bare = {
-        atom
-        for atom in members
-        if not any(other.index in bonded for other in all_atoms[atom].residue.atoms())
-    }
-    if structure.positions is not None:
-        close = _close_pairs(structure, all_atoms, atoms.tolist())
-        pairs |= {p for p in close if not members.issuperset(p) or not bare.isdisjoint(p)}
-    inside = sorted(pair for pair in pairs if members.issuperset(pair))
-    cut = sorted(pair for pair in pairs if len(members.intersection(pair)) == 1)
-    labels = tuple(f"{atom_label(all_atoms[i])}-{atom_label(all_atoms[j])}" for i, j in cut)
-    local = np.searchsorted(atoms, np.array(inside, dtype=np.int64).reshape(-1, 2))
-    return local, labels
-
-
-def _close_pairs(structure: Structure, all_atoms: list, atoms: list[int]) -> set[tuple[int, int]]:
-    positions, box = structure.positions, structure.box
-    if positions is None:
-        return set()
-    table = Chem.GetPeriodicTable()
-    radii = np.array(
-        [0.1 * table.GetRcovalent(a.element.atomic_number) if a.element else 0.0 for a in all_atoms]
-    )
-    found = set()
-    for i in atoms:
-        vectors = positions - positions[i]
-        if box is not None:
-            for axis in (2, 1, 0):  # nearest image in OpenMM's lower-triangular box
-                vectors -= np.round(vectors[:, axis] / box[axis, axis])[:, None] * box[axis]
-        distances = np.linalg.norm(vectors, axis=1)
-        near = (distances < _BOND_TOLERANCE * (radii + radii[i])) & (radii > 0)
-        near[i] = False
-        found |= {(min(i, j), max(i, j)) for j in np.flatnonzero(near).tolist()}
+    orders = np.nan_to_num(bond_multiplicities(symbols, bonds, positions))
+    degrees, extra = np.zeros(len(symbols), dtype=int), np.zeros(len(symbols))
+    for pair, order in zip(bonds.tolist(), orders, strict=True):
+        degrees[pair] += 1
+        extra[pair] += order
+    found = []
+    for row, (symbol, degree) in enumerate(zip(symbols, degrees.tolist(), strict=True)):
+        if degree == 0:
+            if symbol in _NEED_NEIGHBOURS:
+                found.append(row)
+        elif symbol == "C" and degree in _LARGEST_DEFICITS:
+            terminal = degree == 1 and extra[row] > _TRIPLE
+            if not terminal and 4 - degree - extra[row] > _LARGEST_DEFICITS[degree]:
+                found.append(row)
     return found
+
+
+def _residue_label(atom: Atom) -> str:
+    return f"{atom.residue.name}{atom.residue.id}"

@@ -11,10 +11,12 @@ from complexes import side_by_side, write_pdb
 from conftest import shared_data
 from openmm import Vec3, unit
 from rdkit import Chem
+from rdkit.Chem import AllChem
 
 from nnpmm.errors import RegionError
-from nnpmm.ligands import molecule_from_smiles
-from nnpmm.region import check_region, describe_region, perceive_charge
+from nnpmm.formal_charge import perceive_charge
+from nnpmm.ligands import molecule_from_smiles, to_openmm_topology
+from nnpmm.region import check_region, describe_region
 from nnpmm.selection import select_atoms
 from nnpmm.structures import Structure, read_structure
 
@@ -108,7 +110,7 @@ def test_charge_that_cannot_be_told(tmp_path):
 def test_a_radical_has_no_charge_that_fits():
     """Methyl: every even-electron charge would put it on carbon."""
     bonds = np.array([[0, 1], [0, 2], [0, 3]])
-    assert perceive_charge(("C", "H", "H", "H"), bonds) is None
+    assert perceive_charge(("C", "H", "H", "H"), bonds).charge is None
 
 
 def test_amber_charges():
@@ -225,3 +227,116 @@ def test_what_a_neutral_model_refuses(tmp_path, smiles, message):
 @pytest.mark.parametrize("smiles", ["CC(=O)Nc1ccc(O)cc1", "[NH3+]CC(=O)[O-]", "O"])
 def test_what_a_neutral_model_takes(tmp_path, smiles):
     check_region(_describe(write_molecules(tmp_path / "x.pdb", smiles)), Model())
+
+
+def test_hydrogens_without_conect_records_are_bonded_by_distance(tmp_path):
+    """CONECT records of a crystal structure, and hydrogens that were added afterwards."""
+    path = write_molecules(tmp_path / "x.pdb", "CC(=O)Nc1ccc(O)cc1")
+    structure = read_structure(path)
+    hydrogens = {a.index + 1 for a in structure.topology.atoms() if a.element.symbol == "H"}
+    lines = []
+    for line in path.read_text().splitlines():
+        if line.startswith("CONECT"):
+            first, *others = (int(line[k : k + 5]) for k in range(6, len(line.rstrip()), 5))
+            others = [other for other in others if other not in hydrogens]
+            if first in hydrogens or not others:
+                continue
+            line = f"CONECT{first:5d}" + "".join(f"{other:5d}" for other in others)
+        lines.append(line)
+    path.write_text("\n".join(lines) + "\n")
+    summary = _describe(path)
+    assert (len(summary.bonds), summary.formal_charge) == (20, 0)
+    check_region(summary, Model())
+
+
+@pytest.mark.parametrize("charge", [None, 0])
+@pytest.mark.parametrize("smiles", ["OCC(O)CO", "c1ccccc1", "CC(=O)Nc1ccc(O)cc1", "O", "C1CCCCC1"])
+def test_missing_hydrogens_are_noticed(tmp_path, smiles, charge):
+    path = write_molecules(tmp_path / "x.pdb", smiles)
+    structure = read_structure(path)
+    heavy = [a.index for a in structure.topology.atoms() if a.element.symbol != "H"]
+    bare = app.Modeller(structure.topology, structure.positions * unit.nanometer)
+    bare.delete([a for a in bare.topology.atoms() if a.index not in heavy])
+    write_pdb(path, bare.topology, bare.positions)
+    summary = _describe(path, charge=charge)
+    with pytest.raises(RegionError, match=r"seems to lack hydrogens: \d+ atoms .* add all hydro"):
+        check_region(summary, Model())
+
+
+def test_one_missing_hydrogen_is_noticed(tmp_path):
+    path = write_molecules(tmp_path / "x.pdb", "c1ccccc1")
+    structure = read_structure(path)
+    partly = app.Modeller(structure.topology, structure.positions * unit.nanometer)
+    partly.delete([list(partly.topology.atoms())[-1]])
+    write_pdb(path, partly.topology, partly.positions)
+    with pytest.raises(RegionError, match=r"seems to lack hydrogens: 1 atoms"):
+        check_region(_describe(path, charge=0), Model())
+
+
+@pytest.mark.parametrize(
+    "smiles",
+    ["ClC(Cl)(Cl)Cl", "O=C=O", "S=C=S", "Fc1c(F)c(F)c(F)c(F)c1F", "ClC(Cl)=C(Cl)Cl", "N#CC#N"],
+)
+def test_molecules_without_hydrogens_are_accepted(smiles):
+    molecule = molecule_from_smiles(smiles)
+    assert AllChem.UFFOptimizeMolecule(molecule, maxIters=2000) == 0
+    topology, positions = to_openmm_topology(molecule)
+    structure = Structure(topology, positions, None)
+    summary = describe_region(structure, np.arange(topology.getNumAtoms()))
+    assert summary.without_hydrogens == ()
+    check_region(summary, Model(elements=None))
+
+
+@pytest.mark.parametrize(("symbol", "distance"), [("K", 0.27), ("Na", 0.23), ("Ca", 0.24)])
+def test_ions_in_contact_are_not_bonded(tmp_path, symbol, distance):
+    summary = _describe(_with_ion(tmp_path, symbol, distance), "resname L00")
+    assert summary.cut_bonds == ()
+    assert summary.formal_charge == 0
+
+
+def test_a_coordinated_metal_is_warned_of(tmp_path, caplog):
+    summary = _describe(_with_ion(tmp_path, "Zn", 0.21), "resname L00")
+    assert summary.cut_bonds == ()
+    assert "1 contacts with metal ions leave the region (L001:O1-ION1:ZN)" in caplog.text
+
+
+def test_a_region_of_ions_names_its_element(tmp_path):
+    """Distances to the water around sodium ions are not bonds that the region cuts."""
+    summary = _describe(_with_ion(tmp_path, "Na", 0.23), "resname ION")
+    with pytest.raises(RegionError, match="the region holds Na, ANI-1x knows"):
+        check_region(summary, Model())
+
+
+def _with_ion(folder, symbol, distance):
+    """Acetone and an ion on the far side of its oxygen."""
+    path = write_molecules(folder / "x.pdb", "CC(C)=O")
+    structure = read_structure(path)
+    names = [atom.name for atom in structure.topology.atoms()]
+    oxygen, carbon = (structure.positions[names.index(name)] for name in ("O1", "C2"))
+    topology = app.Topology()
+    residue = topology.addResidue("ION", topology.addChain(), "2")
+    topology.addAtom(symbol.upper(), app.Element.getBySymbol(symbol), residue)
+    place = oxygen + distance * (oxygen - carbon) / np.linalg.norm(oxygen - carbon)
+    modeller = app.Modeller(structure.topology, structure.positions * unit.nanometer)
+    modeller.add(topology, place[None] * unit.nanometer)
+    return write_pdb(path, modeller.topology, modeller.positions)
+
+
+def test_charged_molecules_do_not_cancel(tmp_path):
+    path = write_molecules(tmp_path / "x.pdb", "C[NH3+]", "CC(=O)[O-]", "O", "CO")
+    summary = _describe(path, "resname L00 L01 HOH")
+    assert summary.formal_charge == 0
+    message = r"charged molecules \(L00\d \+1, L01\d -1 e\), ANI-1x .* each by itself"
+    for stated in (summary, _describe(path, "resname L00 L01", charge=0)):
+        with pytest.raises(RegionError, match=message):
+            check_region(stated, Model())
+    check_region(summary, Model(neutral_only=False))
+
+
+def test_an_ambiguous_charge_lists_what_is_possible(tmp_path):
+    path = write_molecules(tmp_path / "x.pdb", "C[n+]1ccc(-c2cc[n+](C)cc2)cc1")
+    summary = _describe(path)
+    assert summary.formal_charge is None
+    with pytest.raises(RegionError, match=r"is ambiguous: its bonds allow 0 or \+2, .* --charge"):
+        check_region(summary, Model())
+    check_region(_describe(path, charge=0), Model())

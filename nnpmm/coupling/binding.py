@@ -14,6 +14,7 @@ from nnpmm.coupling.boundary import Pair, parted_bonds, refuse_cut_bonds, region
 from nnpmm.coupling.forces import find_nonbonded_force
 from nnpmm.coupling.link_atoms import CappedEvaluator, check_cut_bonds
 from nnpmm.coupling.nonbonded import check_parameters, has_lennard_jones_elsewhere
+from nnpmm.coupling.whole import spanning_trees
 from nnpmm.models.protocol import Evaluator, Potential
 
 __all__ = ["BoundRegion", "bind_region"]
@@ -76,6 +77,7 @@ def bind_region(
         nonbonded,
         region,
         [element.symbol for element in elements],
+        spanning_trees(len(region), _rows(region, sorted(inner)))[1],
         neutral=potential.neutral_only,
         may_cut=bool(cut),
         lennard_jones=not has_lennard_jones_elsewhere(system, nonbonded),

@@ -31,10 +31,14 @@ def region_elements(topology: Topology, region: NDArray[np.int64]) -> list[Eleme
     Raises:
         RegionError: an atom has none, as a virtual site.
     """
-    elements = [atom.element for atom in topology.atoms()]
-    found = [elements[i] for i in region]
-    if any(element is None for element in found):
-        raise RegionError("the region holds virtual sites or unknown elements; select atoms only")
+    atoms = list(topology.atoms())
+    found = [atoms[i].element for i in region]
+    unknown = [atoms[i].name for i in region if atoms[i].element is None]
+    if unknown:
+        raise RegionError(
+            f"the region holds atoms without an element ({', '.join(unknown[:5])}); leave virtual "
+            "sites out and name elements in the structure"
+        )
     return [hydrogen if element.atomic_number == 1 else element for element in found]
 
 

@@ -77,7 +77,7 @@ class RegionCallback:
             box = state.getPeriodicBoxVectors(asNumpy=True)._value
             positions = self._whole(positions, box)
             if self.exact_to_half_box:
-                check_span(positions, box)
+                check_span(positions, box, self._whole.n_molecules)
         energy, forces = _finite(*self.evaluator(positions))
         return weight * energy, weight * forces
 
@@ -113,8 +113,15 @@ def _finite(energy: float, forces: NDArray[np.float64]) -> EnergyAndForces:
     return energy, forces
 
 
-def check_span(positions: NDArray[np.float64], box: NDArray[np.float64]) -> None:
+def check_span(
+    positions: NDArray[np.float64], box: NDArray[np.float64], n_molecules: int = 1
+) -> None:
     """Check that a region (n, 3) is less than half as wide as its box (3, 3), both in nm.
+
+    Args:
+        positions: of the region's atoms.
+        box: rows.
+        n_molecules: how many molecules the region consists of, for the message.
 
     Raises:
         SimulationError: it is not.
@@ -123,7 +130,12 @@ def check_span(positions: NDArray[np.float64], box: NDArray[np.float64]) -> None
     if (span >= 0.5).any():
         raise SimulationError(
             f"the region spans {span.max():.0%} of the periodic box, allowed: less than 50%; "
-            "use a larger box"
+            + (
+                "use a larger box"
+                if n_molecules == 1
+                else f"it consists of {n_molecules} molecules, which move apart in a larger box as "
+                "well: select one of them (resid), or couple each as a region of its own in Python"
+            )
         )
 
 

@@ -68,6 +68,7 @@ def check_parameters(
     force: openmm.NonbondedForce,
     region: NDArray[np.int64],
     symbols: list[str],
+    molecules: list[NDArray[np.int64]],
     *,
     neutral: bool,
     may_cut: bool = False,
@@ -79,6 +80,7 @@ def check_parameters(
         force: the system's NonbondedForce.
         region: atom indices.
         symbols: chemical symbol of each of them.
+        molecules: rows of the atoms of each molecule.
         neutral: the potential describes neutral molecules only.
         may_cut: the region ends at covalent bonds.
         lennard_jones: the NonbondedForce holds the Lennard-Jones parameters.
@@ -88,7 +90,8 @@ def check_parameters(
 
     Raises:
         ForceFieldError: a heavy atom without LJ, or polar atoms all without charge.
-        RegionError: the charges do not add up to zero though they must, or not to an integer.
+        RegionError: the charges of a molecule do not add up to zero though they must, or those of
+            the region not to an integer.
     """
     parameters = [force.getParticleParameters(int(atom)) for atom in region]
     charges = np.array([q.value_in_unit(unit.elementary_charge) for q, _, _ in parameters])
@@ -106,6 +109,8 @@ def check_parameters(
             f"all {len(charges)} region atoms have zero charge; the coupling needs force-field "
             "charges: parameterise the ligand first"
         )
+    if neutral and len(molecules) > 1:
+        _refuse_charged_molecules(region, charges, molecules)
     return _total_charge(charges, neutral, _CUT_ROUNDING if may_cut else _CHARGE_ROUNDING)
 
 
@@ -134,6 +139,24 @@ def _total_charge(charges: NDArray[np.float64], neutral: bool, tolerance: float)
             "select a neutral molecule or take a model that knows charges"
         )
     return nearest
+
+
+def _refuse_charged_molecules(
+    region: NDArray[np.int64], charges: NDArray[np.float64], molecules: list[NDArray[np.int64]]
+) -> None:
+    """Refuse ions whose charges cancel: apart, a network without charges does not join them."""
+    totals = [round(float(charges[rows].sum())) for rows in molecules]
+    charged = [
+        f"{total:+d} (from atom {int(region[rows.min()])} on)"
+        for rows, total in zip(molecules, totals, strict=True)
+        if total
+    ]
+    if charged and sum(totals) == 0:
+        raise RegionError(
+            f"the region holds {len(charged)} charged molecules with {', '.join(charged[:5])} e, "
+            "the model describes neutral molecules only, each by itself; select neutral molecules "
+            "or take a model that knows charges"
+        )
 
 
 def _refuse_offsets(force: openmm.NonbondedForce, region: NDArray[np.int64]) -> None:

@@ -25,6 +25,7 @@ class WholeRegion:
         self, n_atoms: int, bonds: Iterable[Sequence[int]], *, gather: bool = True
     ) -> None:
         self._steps, fragments = spanning_trees(n_atoms, bonds)
+        self.n_molecules = len(fragments)
         self._fragments = fragments if gather else []
 
     def __call__(

@@ -20,7 +20,7 @@ from nnpmm.coupling.nonbonded import (
 )
 from nnpmm.coupling.terms import connect_region
 from nnpmm.coupling.transports import create_box_force, create_region_force
-from nnpmm.coupling.whole import topology_bonds
+from nnpmm.coupling.whole import spanning_trees, topology_bonds
 from nnpmm.errors import ModelError, RegionError
 from nnpmm.models import load_model
 from nnpmm.models.protocol import Potential
@@ -152,6 +152,7 @@ def _check_region(
                 force,
                 np.sort(region),
                 symbols,
+                spanning_trees(len(region), topology_bonds(topology, np.sort(region)))[1],
                 neutral=model.neutral_only,
                 lennard_jones=not has_lennard_jones_elsewhere(system, force),
             )

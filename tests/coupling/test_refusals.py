@@ -249,6 +249,23 @@ def test_charged_region(model, case, extra, message):
         create_hybrid_system(changed(case, charge), case.topology, case.region, model)
 
 
+def test_charged_molecules_do_not_cancel(model, case):
+    """Beyond the network's cutoff two ions would not see each other."""
+    oxygen = next(
+        next(residue.atoms()).index for residue in case.topology.residues() if residue.name == "HOH"
+    )
+    region = [*case.region.tolist(), oxygen, oxygen + 1, oxygen + 2]
+
+    def move_a_charge(system, nonbonded):
+        for atom, extra in ((int(case.region[0]), 1.0), (oxygen, -1.0)):
+            q, sigma, epsilon = nonbonded.getParticleParameters(atom)
+            nonbonded.setParticleParameters(atom, q._value + extra, sigma, epsilon)
+
+    create_hybrid_system(case.system, case.topology, region, model)
+    with pytest.raises(RegionError, match=r"2 charged molecules with \+1 .*, -1 .* each by itself"):
+        create_hybrid_system(changed(case, move_a_charge), case.topology, region, model)
+
+
 def test_parameter_offset_on_the_region(model, case):
     def offset(system, nonbonded):
         nonbonded.addGlobalParameter("lambda", 0.0)
