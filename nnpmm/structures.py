@@ -19,7 +19,7 @@ from openmm import unit
 from nnpmm.errors import InputFileError
 from nnpmm.ligands import molecule_from_file, to_openmm_topology
 from nnpmm.structure_elements import fill_pdb_elements, guess_element
-from nnpmm.structure_files import read_gro, usable_box
+from nnpmm.structure_files import read_gro, usable_box, without_unset_cell
 
 __all__ = ["READERS", "Structure", "read_structure"]
 
@@ -136,11 +136,12 @@ def _note_on_guesses(path: Path, guessed: list[tuple[str, str]]) -> str:
 
 
 def _read_cif(path: Path) -> Structure:
-    if "_atom_site.type_symbol" not in path.read_text():
+    text = path.read_text()
+    if "_atom_site.type_symbol" not in text:
         raise InputFileError(
             f"{path}: holds no elements (_atom_site.type_symbol); write the structure with them"
         )
-    return _from_openmm(app.PDBxFile(str(path)), path)
+    return _from_openmm(app.PDBxFile(io.StringIO(without_unset_cell(text))), path)
 
 
 def _from_openmm(

@@ -324,6 +324,23 @@ def test_a_cell_that_is_none(tmp_path, cell, caplog):
     assert read_structure(path).box is None
 
 
+@pytest.mark.parametrize("value", ["?", ".", "0", "0.000", "1.000", "30.0"])
+def test_a_cif_cell_that_is_none(files, tmp_path, value):
+    lines = files[".cif"].read_text().splitlines(keepends=True)
+    angle = value if value in "?." else "90.0"
+    cell = [f"_cell.length_{axis}  {value}\n" for axis in "abc"]
+    cell += [f"_cell.angle_{name}  {angle}\n" for name in ("alpha", "beta", "gamma")]
+    rest = [line for line in lines[1:] if not line.startswith("_cell.")]
+    path = tmp_path / "em.cif"
+    path.write_text("".join([lines[0], *cell, "_cell.entry_id  X\n", "#\n", *rest]))
+    structure = read_structure(path)
+    assert structure.topology.getNumAtoms() == 20
+    if value == "30.0":
+        np.testing.assert_allclose(structure.box, 3 * np.eye(3), rtol=0, atol=1e-6)
+    else:
+        assert structure.box is None
+
+
 def test_a_real_cell_and_zeros(tmp_path, caplog):
     path = tmp_path / "x.pdb"
     path.write_text(_pdb((" C1 ", "LIG", 1, 0, "C"), cell=30.0))
