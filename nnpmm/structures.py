@@ -21,7 +21,7 @@ from nnpmm.ligands import molecule_from_file, to_openmm_topology
 from nnpmm.structure_elements import fill_pdb_elements, guess_element
 from nnpmm.structure_files import read_gro, usable_box, without_unset_cell
 
-__all__ = ["READERS", "Structure", "read_structure"]
+__all__ = ["READERS", "Structure", "guess_element", "read_structure"]
 
 logger = logging.getLogger(__name__)
 
