@@ -47,7 +47,7 @@ _KEYWORDS = _FLAGS | TEXTS | RESIDUE_NUMBERS | _INTEGERS | {"mass"}
 _OPERATORS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 _COMPARISONS = {*_OPERATORS.values(), "=~"}
 _LOGIC = {"&&": "and", "||": "or", "!": "not"}
-_EXAMPLE = 'write for example "resname MOL and not element H"'
+_EXAMPLE = 'use mdtraj\'s language, for example "resname MOL and not element H"'
 _DEEPEST = 50
 
 _TOKEN = re.compile(

@@ -1,10 +1,11 @@
-"""GRO files of any precision, and boxes that are none: what every reader of coordinates shares."""
+"""GRO files of any precision, and boxes that are none: shared by all readers of coordinates."""
 
 from __future__ import annotations
 
 import logging
 import math
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnpmm.errors import InputFileError
 
-__all__ = ["GroFile", "read_gro", "usable_box"]
+__all__ = ["GroFile", "read_gro", "usable_box", "without_unset_cell"]
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +117,18 @@ def usable_box(
         )
         return None
     return box
+
+
+def without_unset_cell(text: str) -> str:
+    """Return the text of an mmCIF file without its cell if that has no lengths.
+
+    Entries from NMR, cryo-EM and predictions have ``?``, ``.`` or 0 there, which OpenMM's reader
+    takes for numbers.
+    """
+    lengths = re.findall(r"^_cell\.length_[abc]\s+(\S+)", text, flags=re.MULTILINE)
+    if any(value in "?." or re.fullmatch(r"0*\.?0*", value) for value in lengths):
+        return re.sub(r"^_cell\..*\n?", "", text, flags=re.MULTILINE)
+    return text
 
 
 def _width(line: str, path: Path) -> int:

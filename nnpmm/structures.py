@@ -19,12 +19,13 @@ from openmm import unit
 from nnpmm.errors import InputFileError
 from nnpmm.ligands import molecule_from_file, to_openmm_topology
 from nnpmm.structure_elements import fill_pdb_elements, guess_element
-from nnpmm.structure_files import read_gro, usable_box
+from nnpmm.structure_files import read_gro, usable_box, without_unset_cell
 
-__all__ = ["READERS", "Structure", "read_structure"]
+__all__ = ["READERS", "Structure", "guess_element", "read_structure"]
 
 logger = logging.getLogger(__name__)
 
+_PDB_ATOMS = ("ATOM  ", "HETATM")
 _WIDEST_PDB = 1e5  # angstrom; what is larger has run over from the next column
 
 
@@ -81,13 +82,17 @@ def read_structure(
     except InputFileError:
         raise
     except Exception as error:  # the readers raise many kinds
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split())[:200]
+        if not reason or isinstance(error, (AttributeError, LookupError, TypeError)):
+            reason = f"truncated, or not of the format that {path.suffix} stands for"
         raise InputFileError(f"{path}: cannot be read ({reason})") from error
     return _checked(structure, path)
 
 
 def _read_pdb(path: Path) -> Structure:
-    lines = path.read_text().splitlines()
+    lines = path.read_text(errors="replace").splitlines()
+    if not any(line.startswith(_PDB_ATOMS) for line in lines):
+        raise InputFileError(f"{path}: holds no atoms (no ATOM or HETATM records of a PDB file)")
     _check_pdb_columns(lines, path)
     lines, guessed = fill_pdb_elements(lines)
     note = _note_on_guesses(path, guessed) if guessed else None
@@ -99,19 +104,24 @@ def _read_pdb(path: Path) -> Structure:
 def _check_pdb_columns(lines: list[str], path: Path) -> None:
     """Refuse coordinates that are not numbers, or that shift the columns as they have too many."""
     for number, line in enumerate(lines, start=1):
-        if not line.startswith(("ATOM  ", "HETATM")):
+        if not line.startswith(_PDB_ATOMS):
             continue
-        values = []
-        for column in (line[30:38], line[38:46], line[46:54], line[54:60].strip() or "0"):
-            try:
-                values.append(float(column))
-            except ValueError:
-                values.append(math.nan)
-        if not all(abs(value) < _WIDEST_PDB for value in values):
+        columns = [line[30:38], line[38:46], line[46:54]]
+        if line[53:55].isdigit():  # digits of z run on into the occupancy
+            columns.append(line[54:60])
+        if not all(abs(_number(column)) < _WIDEST_PDB for column in columns):
             raise InputFileError(
                 f"{path}, line {number}: found {line[30:60]!r} in columns 31 to 60, expected x, y "
-                "and z in 8 columns each and the occupancy in 6; larger coordinates fit in mmCIF"
+                "and z as finite numbers of 8 columns each and the occupancy in 6; write larger "
+                "coordinates as mmCIF"
             )
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _note_on_guesses(path: Path, guessed: list[tuple[str, str]]) -> str:
@@ -126,11 +136,12 @@ def _note_on_guesses(path: Path, guessed: list[tuple[str, str]]) -> str:
 
 
 def _read_cif(path: Path) -> Structure:
-    if "_atom_site.type_symbol" not in path.read_text():
+    text = path.read_text()
+    if "_atom_site.type_symbol" not in text:
         raise InputFileError(
             f"{path}: holds no elements (_atom_site.type_symbol); write the structure with them"
         )
-    return _from_openmm(app.PDBxFile(str(path)), path)
+    return _from_openmm(app.PDBxFile(io.StringIO(without_unset_cell(text))), path)
 
 
 def _from_openmm(

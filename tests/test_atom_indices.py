@@ -12,7 +12,7 @@ from openmm import unit
 
 from nnpmm import create_hybrid_system, load_model
 from nnpmm.atom_indices import atom_indices
-from nnpmm.coupling import Mechanical, apply_constraint_lengths, bind_region
+from nnpmm.coupling import Mechanical, apply_constraint_lengths, bind_region, topology_bonds
 from nnpmm.errors import RegionError
 from nnpmm.freeenergy import region_differences
 from nnpmm.integrators import RespaWatchdog, fit_inner_potential, scale_masses
@@ -128,6 +128,12 @@ def _plugged_in(region, system, topology, positions, model):
     system = copy.deepcopy(system)
     AniPotential("nnpmm-ani1x", {"members": 0}).addForces(topology, system, region, 0)
     return _network_atoms(system)
+
+
+def test_masks_for_bonds(box):
+    topology = box[1]
+    mask = np.arange(topology.getNumAtoms()) < N_METHANOL
+    np.testing.assert_array_equal(topology_bonds(topology, mask), topology_bonds(topology, REGION))
 
 
 @pytest.mark.parametrize(

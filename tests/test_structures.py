@@ -324,6 +324,23 @@ def test_a_cell_that_is_none(tmp_path, cell, caplog):
     assert read_structure(path).box is None
 
 
+@pytest.mark.parametrize("value", ["?", ".", "0", "0.000", "1.000", "30.0"])
+def test_a_cif_cell_that_is_none(files, tmp_path, value):
+    lines = files[".cif"].read_text().splitlines(keepends=True)
+    angle = value if value in "?." else "90.0"
+    cell = [f"_cell.length_{axis}  {value}\n" for axis in "abc"]
+    cell += [f"_cell.angle_{name}  {angle}\n" for name in ("alpha", "beta", "gamma")]
+    rest = [line for line in lines[1:] if not line.startswith("_cell.")]
+    path = tmp_path / "em.cif"
+    path.write_text("".join([lines[0], *cell, "_cell.entry_id  X\n", "#\n", *rest]))
+    structure = read_structure(path)
+    assert structure.topology.getNumAtoms() == 20
+    if value == "30.0":
+        np.testing.assert_allclose(structure.box, 3 * np.eye(3), rtol=0, atol=1e-6)
+    else:
+        assert structure.box is None
+
+
 def test_a_real_cell_and_zeros(tmp_path, caplog):
     path = tmp_path / "x.pdb"
     path.write_text(_pdb((" C1 ", "LIG", 1, 0, "C"), cell=30.0))
@@ -384,8 +401,28 @@ def test_pdb_coordinates_that_do_not_fit(tmp_path, fields):
     _refused(path, "line 2", "8 columns", "mmCIF")
 
 
+def test_a_pdb_without_atoms_and_one_with_an_odd_occupancy(tmp_path):
+    path = tmp_path / "x.pdb"
+    path.write_text("HEADER    NOTHING\nEND\n")
+    _refused(path, "no ATOM or HETATM records")
+    text = _pdb((" C1 ", "LIG", 1, 1.5, "C"))
+    path.write_text(text.replace("  1.00  0.00", "******  0.00"))
+    np.testing.assert_allclose(read_structure(path).positions, [[0.15, 0, 0]], rtol=0, atol=1e-9)
+
+
 def test_cif_without_elements(files, tmp_path):
     path = tmp_path / "x.cif"
     text = files[".cif"].read_text().replace("_atom_site.type_symbol", "_atom_site.some_symbol")
     path.write_text(text)
     _refused(path, "no elements", "_atom_site.type_symbol")
+
+
+@pytest.mark.parametrize("column", ["id", "Cartn_z", "label_alt_id"])
+def test_a_cif_that_lacks_a_column(files, tmp_path, column):
+    """Values then belong to other columns; OpenMM's reader ends with an IndexError and more."""
+    lines = files[".cif"].read_text().splitlines(keepends=True)
+    path = tmp_path / "x.cif"
+    path.write_text("".join(x for x in lines if x.strip() != f"_atom_site.{column}"))
+    with pytest.raises(InputFileError) as caught:
+        read_structure(path)
+    assert "index" not in str(caught.value)

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from openmm.app import Topology
 
+from nnpmm.atom_indices import atom_indices
+
 __all__ = ["WholeRegion", "make_whole", "spanning_trees", "topology_bonds"]
 
 
@@ -80,6 +82,8 @@ def topology_bonds(
     topology: Topology, atoms: Sequence[int] | NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Return the topology's bonds inside a region as pairs of row numbers of ``atoms``, (m, 2)."""
+    if np.asarray(atoms).dtype == bool:
+        atoms = atom_indices(atoms, topology.getNumAtoms())
     local = {int(atom): row for row, atom in enumerate(atoms)}
     pairs = [
         (local[bond.atom1.index], local[bond.atom2.index])

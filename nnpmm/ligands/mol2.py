@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,11 +86,7 @@ def read_mol2(path: Path) -> Chem.Mol:
     sections = _sections(path)
     atoms = [_parse_atom(line, path) for line in sections.get("ATOM", [])]
     bonds = [_parse_bond(line, len(atoms), path) for line in sections.get("BOND", [])]
-    if not atoms or (len(atoms) > 1 and not bonds):
-        raise InputFileError(
-            f"found {len(atoms)} atoms and {len(bonds)} bonds in {path.name}; a MOL2 file needs an "
-            "ATOM and a BOND section"
-        )
+    _check_sections(atoms, bonds, path)
     _warn_about_types(atoms, path)
     charge = _total_charge(atoms, path)
     with rdBase.BlockLogs():
@@ -190,6 +187,23 @@ def _parse_atom(line: str, path: Path) -> _Mol2Atom:
             "use Tripos types such as C.3 or Sn, or GAFF types"
         )
     return _Mol2Atom(name, atom_type, element, (x, y, z), charge)
+
+
+def _check_sections(
+    atoms: list[_Mol2Atom], bonds: list[tuple[int, int, Chem.BondType]], path: Path
+) -> None:
+    if not atoms or (len(atoms) > 1 and not bonds):
+        raise InputFileError(
+            f"found {len(atoms)} atoms and {len(bonds)} bonds in {path.name}; a MOL2 file needs an "
+            "ATOM and a BOND section"
+        )
+    twice = [pair for pair, n in Counter(frozenset(bond[:2]) for bond in bonds).items() if n > 1]
+    if twice:
+        first, second = sorted(twice[0])
+        raise InputFileError(
+            f"found several bonds between atoms {first + 1} and {second + 1} of {path.name}; list "
+            "each bond once"
+        )
 
 
 def _warn_about_types(atoms: list[_Mol2Atom], path: Path) -> None:

@@ -123,21 +123,6 @@ def check_molecule(molecule: Chem.Mol, origin: str, *, needs_conformer: bool) ->
         _check_conformer(molecule, origin)
 
 
-def _refuse_placeholders(molecule: Chem.Mol, origin: str) -> None:
-    for atom in molecule.GetAtoms():
-        if atom.GetAtomicNum() == 0 or atom.HasQuery():
-            raise InputFileError(
-                f"found {atom.GetSymbol()!r} for atom {atom.GetIdx() + 1} of {origin}, which is no "
-                "element; put an atom in its place"
-            )
-    for bond in molecule.GetBonds():
-        if bond.HasQuery() or bond.GetBondType() == Chem.BondType.UNSPECIFIED:
-            raise InputFileError(
-                f"found a bond without an order between atoms {bond.GetBeginAtomIdx() + 1} and "
-                f"{bond.GetEndAtomIdx() + 1} of {origin}; state its order"
-            )
-
-
 def _check_conformer(molecule: Chem.Mol, origin: str) -> None:
     if molecule.GetNumConformers() == 0:
         raise InputFileError(
@@ -175,6 +160,21 @@ def _may_be_planar(molecule: Chem.Mol, positions: NDArray[np.float64]) -> bool:
         if not _SHORTEST_BOND < length / radii < _LONGEST_BOND:
             return False
     return all(atom.GetDegree() < 4 for atom in molecule.GetAtoms())
+
+
+def _refuse_placeholders(molecule: Chem.Mol, origin: str) -> None:
+    for atom in molecule.GetAtoms():
+        if atom.GetAtomicNum() == 0 or atom.HasQuery():
+            raise InputFileError(
+                f"found {atom.GetSymbol()!r} for atom {atom.GetIdx() + 1} of {origin}, which is no "
+                "element; put an atom in its place"
+            )
+    for bond in molecule.GetBonds():
+        if bond.HasQuery() or bond.GetBondType() == Chem.BondType.UNSPECIFIED:
+            raise InputFileError(
+                f"found a bond without an order between atoms {bond.GetBeginAtomIdx() + 1} and "
+                f"{bond.GetEndAtomIdx() + 1} of {origin}; state its order"
+            )
 
 
 def _warn_about_open_stereo(molecule: Chem.Mol, origin: str) -> None:

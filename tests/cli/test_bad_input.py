@@ -151,7 +151,7 @@ def test_positions_that_are_not_numbers(refused, structure, tmp_path):
     lines[row] = lines[row][:30] + "     nan" + lines[row][38:]
     path = tmp_path / "nan.pdb"
     path.write_text("\n".join(lines) + "\n")
-    refused("nan.pdb", "non-finite", path=path)
+    refused("nan.pdb, line", "finite numbers", path=path)
 
 
 def test_topology_and_coordinates_that_disagree(refused):

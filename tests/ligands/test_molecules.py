@@ -313,6 +313,7 @@ def test_bad_mol2_files_are_named(tmp_path):
         ((" C1 ", " X1 "), "atom X1 of type zz", charges),
         (("1 1 2 1", "1 1 99 1"), "bond line '1 1 99 1'", charges),
         (("1 1 2 1", "1 1 2 du"), "bond line '1 1 2 du'", charges),
+        (("1 1 2 1", "1 1 2 1\n1 2 1 1"), "several bonds between atoms 1 and 2", charges),
         (("@<TRIPOS>BOND", "@<TRIPOS>OTHER"), "9 atoms and 0 bonds", charges),
         ((" C1 ", " C1 "), "add up to 0.4500", charges + 0.45 / n_atoms),
         ((" C1 ", " C1 "), "add up to 1, its bond orders give 0", charges + 1 / n_atoms),
