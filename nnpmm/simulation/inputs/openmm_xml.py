@@ -1,0 +1,76 @@
+"""Serialized OpenMM Systems with a structure."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import openmm
+from openmm import app, unit
+
+from nnpmm.errors import InputFileError
+from nnpmm.simulation.inputs.files import check_file, in_nm, read_file
+from nnpmm.simulation.inputs.mm_system import MMSystem
+from nnpmm.simulation.system_config import OpenmmSystem
+
+__all__ = ["load_openmm", "read_system_xml"]
+
+# An OpenMM XML file holds these only if its author wants code of his own to run here: PythonForce
+# is stored as a pickle, TorchForce as a TorchScript module.
+_CODE_IN_XML = (b"PythonForce", b"TorchForce")
+# Character references could spell such a name unseen ("&#80;ythonForce"), but not those that OpenMM
+# itself writes: of control characters, such as the newlines of energy expressions.
+_FOREIGN_REFERENCE = re.compile(rb"&#(?!x(?:0[1-9A-F]|1[0-9A-F]);)")
+
+
+def read_system_xml(path: Path) -> openmm.System:
+    """Read a serialized System, but none that carries code.
+
+    OpenMM stores a PythonForce as a pickle, which runs what its author wished when it is read.
+    Document types and character references that could hide the name are refused with it.
+
+    Raises:
+        InputFileError: not a serialized System, or one that carries code.
+    """
+    data = path.read_bytes()
+    for name in _CODE_IN_XML:
+        if name in data:
+            raise InputFileError(
+                f"{path}: holds a {name.decode()}, which would run code when it is read: give the "
+                "MM system alone and name the network under 'region'"
+            )
+    hidden = any(word in data for word in (b"<!DOCTYPE", b"<!ENTITY", b"\0"))
+    if hidden or _FOREIGN_REFERENCE.search(data):
+        raise InputFileError(
+            f"{path}: not a plain OpenMM XML file (a document type, zero bytes, or character "
+            "references other than of control characters): write it with openmm.XmlSerializer"
+        )
+    system = read_file(
+        path, "OpenMM System", lambda: openmm.XmlSerializer.deserialize(data.decode("utf-8"))
+    )
+    if not isinstance(system, openmm.System):
+        raise InputFileError(f"{path}: holds a {type(system).__name__}, expected a System")
+    return system
+
+
+def load_openmm(source: OpenmmSystem) -> MMSystem:
+    """Read a serialized System and the structure that it was made from.
+
+    Raises:
+        InputFileError: a file cannot be read, or the two disagree.
+    """
+    system_file = check_file(source.system, (".xml",), "OpenMM System")
+    structure_file = check_file(source.structure, (".pdb", ".cif"), "structure")
+    system = read_system_xml(Path(system_file))
+    reader = app.PDBFile if source.structure.suffix.lower() == ".pdb" else app.PDBxFile
+    structure = read_file(structure_file, "structure", lambda: reader(structure_file))
+    if structure.topology.getNumAtoms() != system.getNumParticles():
+        raise InputFileError(
+            f"{source.structure.name} has {structure.topology.getNumAtoms()} atoms and "
+            f"{source.system.name} has {system.getNumParticles()} particles: "
+            "give files of the same structure"
+        )
+    positions = np.array(structure.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
+    box = in_nm(structure.topology.getPeriodicBoxVectors())
+    return MMSystem(structure.topology, positions, box, system)
