@@ -1,0 +1,169 @@
+"""GRO files of any precision, and boxes that are none: what every reader of coordinates shares."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nnpmm.errors import InputFileError
+
+__all__ = ["GroFile", "read_gro", "usable_box"]
+
+logger = logging.getLogger(__name__)
+
+# No crystal of molecules repeats over less than this (nm): diamond, the densest, has 0.25 nm.
+_SHORTEST_EDGE = 0.2
+# Nor does it hold an atom in less than this (nm^3): diamond has 0.0057, water 0.010.
+_SMALLEST_VOLUME_PER_ATOM = 0.004
+_FIRST_COORDINATE = 20  # column; residue number, residue name, atom name and number stand before it
+
+
+class GroFile(NamedTuple):
+    """Content of the first frame of a GRO file.
+
+    Args:
+        names: atom names.
+        residue_ids: residue number of each atom.
+        residue_names: residue name of each atom.
+        positions: (n, 3) nm.
+        box: periodic box vectors as rows (3, 3) nm in OpenMM's reduced form, or None.
+    """
+
+    names: list[str]
+    residue_ids: list[int]
+    residue_names: list[str]
+    positions: NDArray[np.float64]
+    box: NDArray[np.float64] | None
+
+
+def read_gro(path: str | os.PathLike[str]) -> GroFile:
+    """Read the first frame of a GRO file with any number of decimals.
+
+    The distance between decimal points tells the width of the coordinate columns, as in GROMACS.
+    A box of three zeros means no box.
+
+    Args:
+        path: the file.
+
+    Raises:
+        InputFileError: the file cannot be read; the message names the line.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputFileError(f"{path}: cannot be read as a text file ({error})") from error
+    try:
+        n_atoms = int(lines[1])
+    except (IndexError, ValueError):
+        found = repr(lines[1][:60]) if len(lines) > 1 else "the end of the file"
+        raise InputFileError(
+            f"{path}, line 2: found {found}, expected the number of atoms of a GRO file"
+        ) from None
+    if n_atoms < 1:
+        raise InputFileError(f"{path}: holds no atoms")
+    if len(lines) < n_atoms + 3:
+        raise InputFileError(
+            f"{path}: ends at line {len(lines)}, expected {n_atoms} atoms (its second line) and a "
+            "box; the file is truncated"
+        )
+    width = _width(lines[2], path)
+    atoms = [_atom(lines[2 + i], 3 + i, width, path) for i in range(n_atoms)]
+    residue_ids, residue_names, names, positions = map(list, zip(*atoms, strict=True))
+    box = usable_box(_box(lines[n_atoms + 2], n_atoms + 3, path), n_atoms, origin=path)
+    return GroFile(names, residue_ids, residue_names, np.array(positions), box)
+
+
+def usable_box(
+    vectors: ArrayLike | None,
+    n_atoms: int = 1,
+    *,
+    origin: str | os.PathLike[str] = "the structure",
+) -> NDArray[np.float64] | None:
+    """Return periodic box vectors, or None where a file writes a box that means none.
+
+    Such are zeros (GROMACS), the cell of 1 angstrom that NMR and cryo-EM entries of the PDB carry,
+    and cells in which the atoms have no room. All but the zeros are reported by a warning.
+
+    Args:
+        vectors: rows (3, 3) in nm, or None.
+        n_atoms: number of atoms in the box.
+        origin: what the messages call the source of the vectors.
+
+    Raises:
+        InputFileError: the vectors are not finite numbers.
+    """
+    if vectors is None:
+        return None
+    box = np.array(vectors, dtype=np.float64)
+    if not np.isfinite(box).all():
+        raise InputFileError(f"{origin}: the box holds values that are not finite numbers")
+    if not box.any():
+        return None
+    edges, volume = np.linalg.norm(box, axis=1), abs(np.linalg.det(box))
+    if (edges < _SHORTEST_EDGE).any() or volume < _SMALLEST_VOLUME_PER_ATOM * n_atoms:
+        logger.warning(
+            "%s: the box of %s nm cannot hold %d atoms and is read as no box",
+            origin,
+            " x ".join(f"{edge:.4g}" for edge in edges),
+            n_atoms,
+        )
+        return None
+    return box
+
+
+def _width(line: str, path: Path) -> int:
+    first = line.find(".", _FIRST_COORDINATE)
+    second = line.find(".", first + 1)
+    if first < 0 or second < 0:
+        raise InputFileError(
+            f"{path}, line 3: found {line.strip()[:80]!r}, expected an atom of a GRO file: "
+            "residue, atom name, number, and coordinates with decimal points from column 21 on"
+        )
+    return second - first
+
+
+def _atom(
+    line: str, number: int, width: int, path: Path
+) -> tuple[int, str, str, tuple[float, float, float]]:
+    start = _FIRST_COORDINATE
+    try:
+        x, y, z = (float(line[start + i * width : start + (i + 1) * width]) for i in range(3))
+        if not all(map(math.isfinite, (x, y, z))):
+            raise ValueError
+        return int(line[:5]), line[5:10].strip(), line[10:15].strip(), (x, y, z)
+    except ValueError:
+        raise InputFileError(
+            f"{path}, line {number}: found {line.strip()[:80]!r}, expected residue, atom name, "
+            f"number and coordinates in columns of {width} characters; GRO files have fixed columns"
+        ) from None
+
+
+def _box(line: str, number: int, path: Path) -> NDArray[np.float64]:
+    try:
+        values = [float(word) for word in line.split()]
+    except ValueError:
+        values = []
+    if len(values) not in (3, 9):
+        raise InputFileError(
+            f"{path}, line {number}: found {line.strip()[:80]!r}, expected the box: 3 or 9 numbers "
+            "(0 0 0 for none) after the atoms that the second line counts"
+        )
+    ax, by, cz, ay, az, bx, bz, cx, cy = values + [0.0] * (9 - len(values))
+    if ay or az or bz:
+        raise InputFileError(
+            f"{path}, line {number}: the first box vector must lie along x and the second in the "
+            "xy plane; rotate the system (gmx editconf -align)"
+        )
+    box = np.array([[ax, 0, 0], [bx, by, 0], [cx, cy, cz]])
+    if (box.diagonal() > 0).all():  # OpenMM asks for the reduced form
+        box[2] -= box[1] * np.round(box[2, 1] / by)
+        box[2] -= box[0] * np.round(box[2, 0] / ax)
+        box[1] -= box[0] * np.round(box[1, 0] / ax)
+    return box
