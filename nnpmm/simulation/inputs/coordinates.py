@@ -11,6 +11,7 @@ from openmm import app
 
 from nnpmm.errors import InputFileError
 from nnpmm.simulation.inputs.files import in_nm, read_file
+from nnpmm.structure_files import read_gro, usable_box
 
 __all__ = ["Coordinates", "read_coordinates"]
 
@@ -58,10 +59,9 @@ def _read(path: Path) -> Coordinates:
     if suffix in (".pdb", ".cif"):
         return _read_structure(path)
     if suffix == ".gro":
-        gro = app.GromacsGroFile(str(path))
-        names, residues = tuple(gro.atomNames), tuple(gro.residueNames)
-        positions, box = _array(gro.positions), in_nm(gro.getPeriodicBoxVectors())
-        return Coordinates(path, positions, box, names, residues)
+        gro = read_gro(path)
+        names, residues = tuple(gro.names), tuple(gro.residue_names)
+        return Coordinates(path, gro.positions, gro.box, names, residues)
     if suffix == ".cor" or (suffix == ".crd" and _first_line(path).startswith("*")):
         crd = app.CharmmCrdFile(str(path))
         return Coordinates(path, _array(crd.positions), None, tuple(crd.attype), tuple(crd.resname))
@@ -70,7 +70,8 @@ def _read(path: Path) -> Coordinates:
             f"{path}: is an Amber topology, expected coordinates: give the inpcrd or rst7 file"
         )
     inpcrd = app.AmberInpcrdFile(str(path))
-    return Coordinates(path, _array(inpcrd.positions), in_nm(inpcrd.boxVectors))
+    positions, box = _array(inpcrd.positions), in_nm(inpcrd.boxVectors)
+    return Coordinates(path, positions, usable_box(box, len(positions), origin=path))
 
 
 def _read_structure(path: Path) -> Coordinates:
@@ -81,10 +82,11 @@ def _read_structure(path: Path) -> Coordinates:
     symbols = None
     if not is_pdb or _names_elements(path):
         symbols = tuple(None if a.element is None else a.element.symbol for a in atoms)
+    box = in_nm(structure.topology.getPeriodicBoxVectors())
     return Coordinates(
         path,
         _array(structure.getPositions(asNumpy=True)),
-        in_nm(structure.topology.getPeriodicBoxVectors()),
+        usable_box(box, len(atoms), origin=path),
         tuple(atom.name for atom in atoms),
         tuple(atom.residue.name for atom in atoms),
         symbols,

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from openmm import app, unit
+from openmm import unit
 
 from nnpmm.errors import InputFileError
 from nnpmm.simulation.inputs.agreement import check_same_atoms
 from nnpmm.simulation.inputs.coordinates import read_coordinates
+from nnpmm.simulation.inputs.elements import element_by_mass
 from nnpmm.simulation.inputs.files import check_file, read_file, system_options
+from nnpmm.simulation.inputs.gromacs_directives import TopologyFile, check_directives
 from nnpmm.simulation.inputs.mm_system import MMSystem
 from nnpmm.simulation.system_config import GromacsSystem
 
@@ -36,17 +38,35 @@ def load_gromacs(source: GromacsSystem) -> MMSystem:
         top = read_file(
             topology_file,
             "GROMACS topology",
-            lambda: app.GromacsTopFile(
+            lambda: TopologyFile(
                 topology_file,
                 periodicBoxVectors=vectors,
                 includeDir=include,
                 defines=dict(source.defines),
             ),
         )
+    _set_elements_by_mass(top)
+    check_directives(top, source.topology)
     check_same_atoms(top.topology, source.topology, coordinates)
     options = system_options(source, box is not None)
     system = read_file(topology_file, "GROMACS topology", lambda: top.createSystem(**options))
     return MMSystem(top.topology, coordinates.positions, box, system)
+
+
+def _set_elements_by_mass(top: TopologyFile) -> None:
+    """Replace elements that OpenMM guessed from an atom name and that the mass contradicts.
+
+    It takes the first letter where the atom type has no atomic number: BR for boron.
+    """
+    atoms = top.topology.atoms()
+    for name, count in top._molecules:
+        for _ in range(count):
+            for fields, atom in zip(top._moleculeTypes[name].atoms, atoms, strict=False):
+                kind = top._atomTypes[fields[1]]
+                mass = float(fields[7] if len(fields) >= 8 else kind[3])
+                other = element_by_mass(atom.element, mass) if kind[2] is None else None
+                if other is not None:
+                    atom.element = other
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from nnpmm.simulation.ensemble_forces import remove_ensemble_forces
 from nnpmm.simulation.inputs.amber import load_amber
 from nnpmm.simulation.inputs.build import build_system
 from nnpmm.simulation.inputs.charmm import load_charmm
+from nnpmm.simulation.inputs.elements import check_masses
 from nnpmm.simulation.inputs.gromacs import load_gromacs
 from nnpmm.simulation.inputs.mm_system import MMSystem
 from nnpmm.simulation.inputs.openmm_xml import load_openmm
@@ -47,10 +48,10 @@ def load_system(config: RunConfig) -> MMSystem:
         bare = config.region.constraints == "none" and config.integrator.type == "respa"
         flexible = bare and config.integrator.stand_in == "force-field"
         loaded = build_system(source, config.seed, constrain_hydrogens=not flexible)
-    return _finish(loaded, config.ensemble)
+    return _finish(loaded, config.ensemble, source.type)
 
 
-def _finish(loaded: MMSystem, ensemble: EnsembleConfig) -> MMSystem:
+def _finish(loaded: MMSystem, ensemble: EnsembleConfig, kind: str) -> MMSystem:
     """Check the counts and values, drop barostats, and join split molecules."""
     n_atoms, n_particles = loaded.topology.getNumAtoms(), loaded.system.getNumParticles()
     if not n_atoms == n_particles == len(loaded.positions):
@@ -61,6 +62,7 @@ def _finish(loaded: MMSystem, ensemble: EnsembleConfig) -> MMSystem:
     if not np.isfinite(loaded.positions).all():
         atom = int(np.flatnonzero(~np.isfinite(loaded.positions).all(axis=1))[0])
         raise InputFileError(f"the coordinates of atom {atom} are not finite numbers")
+    check_masses(loaded.topology, loaded.system, f"system ({kind})")
     box = loaded.box_vectors if loaded.system.usesPeriodicBoundaryConditions() else None
     if box is None and loaded.system.usesPeriodicBoundaryConditions():
         box = np.array(

@@ -13,6 +13,7 @@ from nnpmm.errors import InputFileError
 from nnpmm.simulation.inputs.files import check_file, in_nm, read_file
 from nnpmm.simulation.inputs.mm_system import MMSystem
 from nnpmm.simulation.system_config import OpenmmSystem
+from nnpmm.structure_files import usable_box
 
 __all__ = ["load_openmm", "read_system_xml"]
 
@@ -73,4 +74,5 @@ def load_openmm(source: OpenmmSystem) -> MMSystem:
         )
     positions = np.array(structure.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
     box = in_nm(structure.topology.getPeriodicBoxVectors())
+    box = usable_box(box, len(positions), origin=source.structure)
     return MMSystem(structure.topology, positions, box, system)
