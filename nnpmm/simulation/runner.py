@@ -15,6 +15,7 @@ from nnpmm.simulation.config import RunConfig, load_config
 from nnpmm.simulation.inputs import MMSystem, load_system
 from nnpmm.simulation.protocol import RunResult, run_protocol
 from nnpmm.simulation.stages import PreparedSystem
+from nnpmm.simulation.start_checks import check_restraint
 from nnpmm.simulation.timestep import check_timestep
 
 __all__ = ["load_region", "prepare_system", "run"]
@@ -35,6 +36,7 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
 
     mm = load_system(config) if mm is None else mm
     region, name = _region(config, mm)
+    check_restraint(mm.topology, config)
     settings = config.region
     if settings.mass_factor == 1:  # with other masses the hybrid system is looked at, below
         released = region if settings.constraints == "none" else ()

@@ -16,7 +16,9 @@ def load(folder, addition, **system):
     """Load methanol with text added to its molecule type."""
     top = TOP.replace("[ system ]", f"{addition}\n[ system ]")
     settings = {"system": write(folder, top, **system)}
-    return load_system(parse_config({**settings, "region": {"selection": "all", "model": "ANI-2x"}}))
+    return load_system(
+        parse_config({**settings, "region": {"selection": "all", "model": "ANI-2x"}})
+    )
 
 
 def test_position_restraints_are_named_with_the_remedy(tmp_path, caplog):

@@ -13,6 +13,7 @@ from nnpmm.simulation.ensemble_forces import remove_ensemble_forces
 from nnpmm.simulation.inputs.amber import load_amber
 from nnpmm.simulation.inputs.build import build_system
 from nnpmm.simulation.inputs.charmm import load_charmm
+from nnpmm.simulation.inputs.checks import check_accepted, check_contacts, check_cutoffs
 from nnpmm.simulation.inputs.elements import check_masses
 from nnpmm.simulation.inputs.gromacs import load_gromacs
 from nnpmm.simulation.inputs.mm_system import MMSystem
@@ -25,6 +26,9 @@ from nnpmm.simulation.system_config import (
 )
 
 __all__ = ["load_system"]
+
+# What a message calls the cutoff; a serialized System brings its own.
+_CUTOFF = {"openmm": "system.system: the cutoff in the serialized System"}
 
 
 def load_system(config: RunConfig) -> MMSystem:
@@ -69,14 +73,17 @@ def _finish(loaded: MMSystem, ensemble: EnsembleConfig, kind: str) -> MMSystem:
             [v.value_in_unit(unit.nanometer) for v in loaded.system.getDefaultPeriodicBoxVectors()]
         )
     remove_ensemble_forces(loaded.system, ensemble)
+    vectors = None if box is None else [openmm.Vec3(*row) for row in box] * unit.nanometer
+    loaded.topology.setPeriodicBoxVectors(vectors)
+    if vectors is not None and box is not None:
+        loaded.system.setDefaultPeriodicBoxVectors(*vectors)
+        check_cutoffs(loaded.system, box, ensemble, _CUTOFF.get(kind, "system.cutoff"))
+    check_accepted(loaded.system)
+    check_contacts(loaded.topology, loaded.system, loaded.positions, box)
     # Constraints hold rigid water together where a topology has no bonds.
     pairs = [(a.index, b.index) for a, b in loaded.topology.bonds()] + [
         loaded.system.getConstraintParameters(k)[:2]
         for k in range(loaded.system.getNumConstraints())
     ]
     positions = make_whole(loaded.positions, box, pairs, gather=False)
-    vectors = None if box is None else [openmm.Vec3(*row) for row in box] * unit.nanometer
-    loaded.topology.setPeriodicBoxVectors(vectors)
-    if vectors is not None:
-        loaded.system.setDefaultPeriodicBoxVectors(*vectors)
     return MMSystem(loaded.topology, positions, box, loaded.system, loaded.ligand_atoms)

@@ -12,6 +12,7 @@ from openmm import app, unit
 from nnpmm.errors import InputFileError
 from nnpmm.simulation.inputs.files import check_file, in_nm, read_file
 from nnpmm.simulation.inputs.mm_system import MMSystem
+from nnpmm.simulation.inputs.xml_check import check_xml
 from nnpmm.simulation.system_config import OpenmmSystem
 from nnpmm.structure_files import usable_box
 
@@ -32,9 +33,10 @@ def read_system_xml(path: Path) -> openmm.System:
     Document types and character references that could hide the name are refused with it.
 
     Raises:
-        InputFileError: not a serialized System, or one that carries code.
+        InputFileError: not a serialized System, one that carries code, or one with values that are
+            not finite numbers.
     """
-    data = path.read_bytes()
+    data = read_file(path, "OpenMM System", path.read_bytes)
     for name in _CODE_IN_XML:
         if name in data:
             raise InputFileError(
@@ -47,6 +49,7 @@ def read_system_xml(path: Path) -> openmm.System:
             f"{path}: not a plain OpenMM XML file (a document type, zero bytes, or character "
             "references other than of control characters): write it with openmm.XmlSerializer"
         )
+    check_xml(data, path)
     system = read_file(
         path, "OpenMM System", lambda: openmm.XmlSerializer.deserialize(data.decode("utf-8"))
     )
