@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import openmm
+import parmed
 import pytest
 from gromacs_files import ATOMS, TOP, gro, write
 from openmm import app, unit
 from toys import water_box
 
-from nnpmm.errors import InputFileError
+from nnpmm.errors import ConfigError, InputFileError
 from nnpmm.simulation import load_system, parse_config
 from nnpmm.simulation.inputs.elements import element_by_mass
 
@@ -136,23 +136,6 @@ def test_charmm_coordinates_in_another_order(tmp_path):
         load(files)
 
 
-def test_a_serialized_system_in_another_order(tmp_path):
-    """A System has no names; its masses tell."""
-    mm = water_box(per_edge=2)
-    (tmp_path / "system.xml").write_text(openmm.XmlSerializer.serialize(mm.system))
-    topology = app.Topology()
-    chain = topology.addChain()
-    for _ in range(8):
-        residue = topology.addResidue("HOH", chain)
-        for name in ("H1", "H2", "O"):
-            topology.addAtom(name, ELEMENT(name[0]), residue)
-    with open(tmp_path / "x.pdb", "w") as handle:
-        app.PDBFile.writeFile(topology, mm.positions * unit.nanometer, handle)
-    files = {"system": str(tmp_path / "system.xml"), "structure": str(tmp_path / "x.pdb")}
-    with pytest.raises(InputFileError, match=r"atom 1 \(H1 of HOH\) is H .* has the mass of O"):
-        load({"type": "openmm", **files})
-
-
 @pytest.mark.parametrize(
     ("symbol", "mass", "expected"),
     [
@@ -187,12 +170,53 @@ def test_atom_types_without_an_atomic_number(tmp_path):
     assert symbols == ["C", "O", "H", "H", "Br", "H"]
 
 
+@pytest.fixture
+def amber(tmp_path):
+    """Methanol as Amber files in a box; the section ``system`` of the settings."""
+    mm = load(write(tmp_path, constraints="None"))
+    structure = parmed.openmm.load_topology(mm.topology, mm.system, mm.positions * unit.nanometer)
+    structure.box = [30, 30, 30, 90, 90, 90]
+    structure.save(str(tmp_path / "x.prmtop"))
+    structure.save(str(tmp_path / "x.rst7"))
+    files = {"topology": str(tmp_path / "x.prmtop"), "coordinates": str(tmp_path / "x.rst7")}
+    return {"type": "amber", **files}
+
+
+def test_an_amber_topology_in_the_place_of_coordinates(tmp_path, amber):
+    (tmp_path / "top.inpcrd").write_text((tmp_path / "x.prmtop").read_text())
+    with pytest.raises(InputFileError, match="is an Amber topology, expected coordinates"):
+        load({**amber, "coordinates": str(tmp_path / "top.inpcrd")})
+    (tmp_path / "crd.prmtop").write_text((tmp_path / "x.rst7").read_text())
+    with pytest.raises(InputFileError, match=r"crd\.prmtop: cannot read the Amber topology"):
+        load({**amber, "topology": str(tmp_path / "crd.prmtop")})
+
+
+def test_boxes_of_amber_coordinates(tmp_path, amber):
+    """The box comes from the coordinates, with its angles; the one of the topology is older."""
+    np.testing.assert_allclose(load(amber).box_vectors, 3 * np.eye(3), atol=1e-6)
+    lines = (tmp_path / "x.rst7").read_text().splitlines()
+    octahedron = "".join(f"{x:12.7f}" for x in (35, 35, 35, *[109.4712190] * 3))
+    (tmp_path / "x.rst7").write_text("\n".join([*lines[:-1], octahedron]) + "\n")
+    box = load(amber).box_vectors
+    np.testing.assert_allclose(np.linalg.norm(box, axis=1), 3.5, atol=1e-6)
+    cosine = box[0] @ box[1] / 3.5**2
+    assert abs(cosine) == pytest.approx(1 / 3, abs=1e-6)
+    (tmp_path / "x.rst7").write_text("\n".join(lines[:-1]) + "\n")
+    with pytest.raises(ConfigError, match="the files hold no periodic box"):
+        load(amber)
+    for numbers in ((0, 0, 0, 90, 90, 90), (30, 30, 30, 0, 0, 0)):
+        zeros = "".join(f"{x:12.7f}" for x in numbers)
+        (tmp_path / "x.rst7").write_text("\n".join([*lines[:-1], zeros]) + "\n")
+        with pytest.raises(InputFileError, match="edges or angles of its periodic box are 0"):
+            load(amber)
+
+
 def test_gro_files_without_a_box_and_of_high_precision(tmp_path):
     precise = gro(box="0.0 0.0 0.0", decimals=6)
     mm = load(write(tmp_path, coordinates=precise, nonbonded_method="NoCutoff"))
     assert mm.box_vectors is None
     np.testing.assert_allclose(mm.positions[1], ATOMS[1][1], atol=1e-9)
-    with pytest.raises(Exception, match="the files hold no periodic box"):
+    with pytest.raises(ConfigError, match="the files hold no periodic box"):
         load(write(tmp_path, coordinates=precise))
 
 

@@ -48,7 +48,15 @@ def read_coordinates(path: Path) -> Coordinates:
     Raises:
         InputFileError: the file cannot be read or holds no coordinates.
     """
-    found = read_file(path, "coordinates", lambda: _read(path))
+    try:
+        found = read_file(path, "coordinates", lambda: _read(path))
+    except InputFileError as error:
+        if isinstance(error.__cause__, ZeroDivisionError):
+            raise InputFileError(
+                f"{path}: edges or angles of its periodic box are 0: take the box out of the file "
+                "if there is none, or write its edges and angles (in degrees)"
+            ) from error
+        raise
     if found.positions.size == 0:
         raise InputFileError(f"{path}: holds no coordinates")
     return found

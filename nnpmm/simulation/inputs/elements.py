@@ -1,13 +1,10 @@
-"""Whether the masses of a System fit the elements of its topology."""
+"""Elements of atoms that only a name and a mass describe."""
 
 from __future__ import annotations
 
-import openmm
 from openmm import app, unit
 
-from nnpmm.errors import InputFileError
-
-__all__ = ["check_masses", "element_by_mass"]
+__all__ = ["element_by_mass"]
 
 # amu. Repartitioning makes hydrogens heavier, up to this, and other atoms lighter.
 _HEAVIEST_HYDROGEN = 4.2
@@ -35,30 +32,3 @@ def element_by_mass(element: app.Element | None, mass: float) -> app.Element | N
     found = app.Element.getByMass(mass)
     difference = 1.0 if found is None else abs(found.mass.value_in_unit(unit.dalton) - mass)
     return found if difference < tolerance and found is not element else None
-
-
-def check_masses(topology: app.Topology, system: openmm.System, what: str) -> None:
-    """Check that no atom has the mass of another element, as where files are in another order.
-
-    Args:
-        topology: atoms with elements; an atom without one is a virtual site and is not checked.
-        system: particles in the same order.
-        what: the files, for the message.
-
-    Raises:
-        InputFileError: an atom has the mass of another element.
-    """
-    wrong = []
-    for atom in topology.atoms():
-        mass = system.getParticleMass(atom.index).value_in_unit(unit.dalton)
-        other = None if atom.element is None else element_by_mass(atom.element, mass)
-        if other is not None:
-            wrong.append((atom, mass, other))
-    if wrong:
-        atom, mass, other = wrong[0]
-        raise InputFileError(
-            f"{what}: atom {atom.index + 1} ({atom.name} of {atom.residue.name}) is "
-            f"{atom.element.symbol} in the topology and has the mass of {other.symbol}, "
-            f"{mass:.4g} amu ({len(wrong)} atoms like it): give files of the same structure in the "
-            "same atom order"
-        )

@@ -14,7 +14,6 @@ from nnpmm.simulation.inputs.amber import load_amber
 from nnpmm.simulation.inputs.build import build_system
 from nnpmm.simulation.inputs.charmm import load_charmm
 from nnpmm.simulation.inputs.checks import check_accepted, check_contacts, check_cutoffs
-from nnpmm.simulation.inputs.elements import check_masses
 from nnpmm.simulation.inputs.gromacs import load_gromacs
 from nnpmm.simulation.inputs.mm_system import MMSystem
 from nnpmm.simulation.inputs.openmm_xml import load_openmm
@@ -66,7 +65,6 @@ def _finish(loaded: MMSystem, ensemble: EnsembleConfig, kind: str) -> MMSystem:
     if not np.isfinite(loaded.positions).all():
         atom = int(np.flatnonzero(~np.isfinite(loaded.positions).all(axis=1))[0])
         raise InputFileError(f"the coordinates of atom {atom} are not finite numbers")
-    check_masses(loaded.topology, loaded.system, f"system ({kind})")
     box = loaded.box_vectors if loaded.system.usesPeriodicBoundaryConditions() else None
     if box is None and loaded.system.usesPeriodicBoundaryConditions():
         box = np.array(
