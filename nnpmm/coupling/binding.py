@@ -9,7 +9,13 @@ import openmm
 from numpy.typing import NDArray
 from openmm.app import Topology
 
-from nnpmm.coupling.boundary import Pair, parted_bonds, refuse_cut_bonds, region_elements
+from nnpmm.coupling.boundary import (
+    Pair,
+    attached_sites,
+    parted_bonds,
+    refuse_cut_bonds,
+    region_elements,
+)
 from nnpmm.coupling.forces import find_nonbonded_force
 from nnpmm.coupling.link_atoms import CappedEvaluator, check_cut_bonds
 from nnpmm.coupling.nonbonded import check_parameters, has_lennard_jones_elsewhere
@@ -26,7 +32,7 @@ class BoundRegion(NamedTuple):
         atoms: the region's, sorted, and after them the neighbours that it was cut from, (n,).
         inner_bonds: bonds inside the region as pairs of atom indices, sorted.
         cut_bonds: bonds that it cuts, as (atom in, atom out), sorted.
-        charge: of the region in the force field, rounded, e.
+        charge: of the region and the virtual sites on it in the force field, rounded, e.
     """
 
     evaluator: Evaluator
@@ -74,6 +80,7 @@ def bind_region(
         nonbonded,
         region,
         [element.symbol for element in elements],
+        sites=attached_sites(system, set(region.tolist())),
         neutral=potential.neutral_only,
         may_cut=bool(cut),
         lennard_jones=not has_lennard_jones_elsewhere(system, nonbonded),

@@ -69,6 +69,7 @@ def check_parameters(
     region: NDArray[np.int64],
     symbols: list[str],
     *,
+    sites: NDArray[np.int64],
     neutral: bool,
     may_cut: bool = False,
     lennard_jones: bool = True,
@@ -79,6 +80,7 @@ def check_parameters(
         force: the system's NonbondedForce.
         region: atom indices.
         symbols: chemical symbol of each of them.
+        sites: virtual sites on them, whose charges count with theirs.
         neutral: the potential describes neutral molecules only.
         may_cut: the region ends at covalent bonds.
         lennard_jones: the NonbondedForce holds the Lennard-Jones parameters.
@@ -91,7 +93,12 @@ def check_parameters(
         RegionError: the charges do not add up to zero though they must, or not to an integer.
     """
     parameters = [force.getParticleParameters(int(atom)) for atom in region]
-    charges = np.array([q.value_in_unit(unit.elementary_charge) for q, _, _ in parameters])
+    charges = np.array(
+        [
+            force.getParticleParameters(atom)[0].value_in_unit(unit.elementary_charge)
+            for atom in [*region.tolist(), *sites.tolist()]
+        ]
+    )
     for atom, symbol, (_, sigma, epsilon) in zip(region, symbols, parameters, strict=True):
         # Hydrogens of hydroxyl groups carry no LJ in most force fields; heavy atoms always do.
         missing = not (sigma._value > 0 and epsilon._value > 0)
@@ -103,7 +110,7 @@ def check_parameters(
     # Some force fields give pure hydrocarbons no charges at all.
     if not charges.any() and set(symbols) - {"C", "H"}:
         raise ForceFieldError(
-            f"all {len(charges)} region atoms have zero charge; the coupling needs force-field "
+            f"all {len(region)} region atoms have zero charge; the coupling needs force-field "
             "charges: parameterise the ligand first"
         )
     return _total_charge(charges, neutral, _CUT_ROUNDING if may_cut else _CHARGE_ROUNDING)

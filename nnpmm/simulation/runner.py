@@ -130,7 +130,11 @@ def _region(config: RunConfig, mm: MMSystem) -> tuple[NDArray[np.int64], str]:
     if settings.model is None:
         raise ConfigError("region: give either 'nnpfile', or 'selection' and 'model'")
     if settings.selection is not None:
-        return select_atoms(mm.topology, settings.selection), settings.model
+        atoms = select_atoms(mm.topology, settings.selection)
+        # A selection by residue holds the lone pairs of its atoms, which the network does not see.
+        return np.array(
+            [k for k in atoms.tolist() if not mm.system.isVirtualSite(k)]
+        ), settings.model
     if mm.ligand_atoms is None:
         raise ConfigError("region.selection: is missing, and the system holds no built ligand")
     return mm.ligand_atoms, settings.model

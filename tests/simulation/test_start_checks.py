@@ -112,6 +112,25 @@ def test_the_restraint_is_read_before_the_network(tmp_path):
         prepare_system(parse_config(settings))
 
 
+def test_a_selection_by_residue_leaves_out_lone_pairs(tmp_path):
+    """They are massless sites on the region's atoms, which the network does not see."""
+    top = TOP.replace("[ moleculetype ]", "lp  0  0.0  0.0  V  0.0  0.0\n\n[ moleculetype ]")
+    top = top.replace("\n\n[ bonds ]", "\n7  lp  1  MOL  LP1  1  0.1  0.0\n\n[ bonds ]")
+    top = top.replace("-0.68", "-0.78")
+    top = top.replace("[ system ]", "[ virtual_sites2 ]\n7 2 1 1 -0.5\n\n[ system ]")
+    second = [(name, tuple(np.add(xyz, 0.5))) for name, xyz in ATOMS]
+    site = ("LP1", (0.153, -0.077, -0.035))
+    coordinates = gro([*ATOMS, site, *second, ("LP1", tuple(np.add(site[1], 0.5)))])
+    system = write(tmp_path, top.replace("MOL 1\n", "MOL 2\n"), coordinates)
+    settings = {
+        "system": {**system, "nonbonded_method": "NoCutoff"},
+        "region": {"selection": "resid 0", "model": "ANI-1x", "members": [0]},
+    }
+    prepared = prepare_system(parse_config(settings))
+    assert prepared.region.tolist() == [0, 1, 2, 3, 4, 5]
+    assert prepared.system.isVirtualSite(6)
+
+
 def test_a_restraint_that_holds_water_is_reported(tmp_path, caplog):
     from nnpmm.simulation.start_checks import check_restraint
 
