@@ -80,7 +80,7 @@ def bind_region(
         nonbonded,
         region,
         [element.symbol for element in elements],
-        sites=attached_sites(system, set(region.tolist())),
+        sites=attached_sites(system, set(region.tolist())).tolist(),
         neutral=potential.neutral_only,
         may_cut=bool(cut),
         lennard_jones=not has_lennard_jones_elsewhere(system, nonbonded),

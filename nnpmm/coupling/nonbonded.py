@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import openmm
 from numpy.typing import NDArray
@@ -69,8 +71,8 @@ def check_parameters(
     region: NDArray[np.int64],
     symbols: list[str],
     *,
-    sites: NDArray[np.int64],
     neutral: bool,
+    sites: Sequence[int] = (),
     may_cut: bool = False,
     lennard_jones: bool = True,
 ) -> int:
@@ -80,8 +82,8 @@ def check_parameters(
         force: the system's NonbondedForce.
         region: atom indices.
         symbols: chemical symbol of each of them.
-        sites: virtual sites on them, whose charges count with theirs.
         neutral: the potential describes neutral molecules only.
+        sites: virtual sites on them, whose charges count with theirs.
         may_cut: the region ends at covalent bonds.
         lennard_jones: the NonbondedForce holds the Lennard-Jones parameters.
 
@@ -96,7 +98,7 @@ def check_parameters(
     charges = np.array(
         [
             force.getParticleParameters(atom)[0].value_in_unit(unit.elementary_charge)
-            for atom in [*region.tolist(), *sites.tolist()]
+            for atom in [*region.tolist(), *sites]
         ]
     )
     for atom, symbol, (_, sigma, epsilon) in zip(region, symbols, parameters, strict=True):

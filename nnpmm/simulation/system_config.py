@@ -138,8 +138,7 @@ class BuildSystem(Section):
     )
     residue_name: str = Field(
         "MOL",
-        description="residue name that the ligand gets: one to three letters and digits, as the "
-        "files of a run hold no more",
+        description="residue name that the ligand gets, one to three letters and digits",
     )
     cutoff: Length = Field(0.9, gt=0, description="cutoff of the direct-space interactions, in nm")
     hydrogen_mass: Mass | None = Field(
