@@ -24,7 +24,7 @@ def load(folder, addition, **system):
 def test_position_restraints_are_named_with_the_remedy(tmp_path, caplog):
     load(tmp_path, POSITION)
     (message,) = caplog.messages
-    assert "x.top: [ position_restraints ] (2 lines): left out" in message
+    assert "x.top: [ position_restraints ] (lines: 2): left out" in message
     assert "stages.warmup.restraint" in message
 
 
@@ -40,7 +40,7 @@ def test_included_files_and_unused_molecules(tmp_path, caplog):
     load(tmp_path, f'{other}\n#include "posre.itp"')  # of LIG, which the system does not hold
     assert caplog.messages == []
     load(tmp_path, '#include "posre.itp"')
-    assert "[ position_restraints ] (2 lines)" in caplog.text
+    assert "[ position_restraints ] (lines: 2)" in caplog.text
 
 
 def test_an_empty_section_is_no_matter(tmp_path, caplog):
@@ -51,7 +51,7 @@ def test_an_empty_section_is_no_matter(tmp_path, caplog):
 @pytest.mark.parametrize("section", sorted(gromacs_directives._RESTRAINTS))
 def test_every_kind_of_restraint_is_named(tmp_path, caplog, section):
     load(tmp_path, f"[ {section} ]\n1 2 1 1 1\n")
-    assert f"[ {section} ] (1 lines)" in caplog.text
+    assert f"[ {section} ] (lines: 1)" in caplog.text
 
 
 @pytest.mark.parametrize("section", sorted(gromacs_directives._FORCE_FIELD))

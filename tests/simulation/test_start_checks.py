@@ -187,7 +187,9 @@ def two_molecules(shift):
 
 def test_overlapping_atoms_are_named(tmp_path):
     top, coordinates = two_molecules((0.0, 0.0, 0.01))
-    with pytest.raises(InputFileError, match=r"overlapping atoms: .* 0\.010 nm apart \(2 such"):
+    with pytest.raises(
+        InputFileError, match=r"overlapping atoms: .* 0\.010 nm apart \(pairs like this: 2\)"
+    ):
         load(write(tmp_path, top, coordinates))
     top, coordinates = two_molecules((0.0, 0.0, 0.5))
     assert len(load(write(tmp_path, top, coordinates)).positions) == 12

@@ -93,27 +93,35 @@ def check_contacts(
         raise InputFileError(
             f"{most} atoms lie at the same point: give coordinates for all of them"
         )
-    if len(atoms) < 2:
-        return
-    distances, rows = cKDTree(points).query(
-        points, k=min(_NEIGHBOURS, len(atoms)), distance_upper_bound=_CLOSEST
-    )
-    excluded = _excluded(system)
-    close = []
-    for first, column in zip(*np.nonzero(np.isfinite(distances)), strict=True):
-        i, j = int(atoms[first]), int(atoms[rows[first, column]])
-        if i < j and (i, j) not in excluded:
-            close.append((float(distances[first, column]), i, j))
+    close = _close_pairs(points, atoms, system)
     if close:
         distance, *pair = min(close)
-        first_name, second_name = (
+        first, second = (
             f"{names[k].name} of {names[k].residue.name} {names[k].residue.id} (atom {k + 1})"
             for k in pair
         )
         raise InputFileError(
-            f"overlapping atoms: {first_name} and {second_name} are {distance:.3f} nm apart "
-            f"({len(close)} such pairs): give better starting coordinates"
+            f"overlapping atoms: {first} and {second} are {distance:.3f} nm apart (pairs like "
+            f"this: {len(close)}): give better starting coordinates"
         )
+
+
+def _close_pairs(
+    points: NDArray[np.float64], atoms: NDArray[np.int64], system: openmm.System
+) -> set[tuple[float, int, int]]:
+    """Return distance (nm) and indices of the pairs that overlap and are not excluded."""
+    if len(atoms) < 2:
+        return set()
+    distances, rows = cKDTree(points).query(
+        points, k=min(_NEIGHBOURS, len(atoms)), distance_upper_bound=_CLOSEST
+    )
+    found = set()
+    for row, column in zip(*np.nonzero(np.isfinite(distances)), strict=True):
+        i, j = sorted((int(atoms[row]), int(atoms[rows[row, column]])))
+        if i < j:
+            found.add((float(distances[row, column]), i, j))
+    excluded = _excluded(system) if found else set()
+    return {pair for pair in found if pair[1:] not in excluded}
 
 
 def _is_heavy(atom: Atom) -> bool:

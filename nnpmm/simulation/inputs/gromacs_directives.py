@@ -89,7 +89,7 @@ def check_directives(top: TopologyFile, path: Path) -> None:
             raise InputFileError(f"{path}: {_reason(section)}")
     _check_constraints(top, used, path)
     if dropped:
-        listed = ", ".join(f"[ {name} ] ({lines} lines)" for name, lines in dropped.items())
+        listed = ", ".join(f"[ {name} ] (lines: {lines})" for name, lines in dropped.items())
         _LOGGER.warning(
             "%s: %s: left out, for a run does not read restraints from the topology; to hold "
             "atoms while the system heats up, name them under stages.warmup.restraint",

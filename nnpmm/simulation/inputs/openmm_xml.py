@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import numpy as np
 import openmm
-from openmm import app, unit
 
 from nnpmm.errors import InputFileError
-from nnpmm.simulation.inputs.files import check_file, in_nm, read_file
+from nnpmm.simulation.inputs.files import check_file, read_file
 from nnpmm.simulation.inputs.mm_system import MMSystem
 from nnpmm.simulation.inputs.xml_check import check_xml
 from nnpmm.simulation.system_config import OpenmmSystem
 from nnpmm.structure_files import usable_box
+from nnpmm.structures import read_structure
 
 __all__ = ["load_openmm", "read_system_xml"]
 
@@ -67,15 +66,12 @@ def load_openmm(source: OpenmmSystem) -> MMSystem:
     system_file = check_file(source.system, (".xml",), "OpenMM System")
     structure_file = check_file(source.structure, (".pdb", ".cif"), "structure")
     system = read_system_xml(Path(system_file))
-    reader = app.PDBFile if source.structure.suffix.lower() == ".pdb" else app.PDBxFile
-    structure = read_file(structure_file, "structure", lambda: reader(structure_file))
-    if structure.topology.getNumAtoms() != system.getNumParticles():
+    structure = read_structure(structure_file)
+    n_atoms, positions = structure.topology.getNumAtoms(), structure.positions
+    if positions is None or n_atoms != system.getNumParticles():
         raise InputFileError(
-            f"{source.structure.name} has {structure.topology.getNumAtoms()} atoms and "
-            f"{source.system.name} has {system.getNumParticles()} particles: "
-            "give files of the same structure"
+            f"{source.structure.name} has {n_atoms} atoms and {source.system.name} has "
+            f"{system.getNumParticles()} particles: give files of the same structure"
         )
-    positions = np.array(structure.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
-    box = in_nm(structure.topology.getPeriodicBoxVectors())
-    box = usable_box(box, len(positions), origin=source.structure)
+    box = usable_box(structure.box, n_atoms, origin=source.structure)
     return MMSystem(structure.topology, positions, box, system)
