@@ -78,10 +78,38 @@ Rms = Annotated[float, _rms[0], _rms[1], _finite]
 Concentration = Annotated[float, _concentration[0], _concentration[1], _finite]
 
 
+# Bytes: the limits of the common file systems, less what nnpmm's own file names add.
+_LONGEST_NAME, _LONGEST_PATH = 255, 4000
+
+
 def _resolve(path: Path, info: ValidationInfo) -> Path:
     """Make a path absolute; relative ones are relative to the folder of the settings file."""
     base = (info.context or {}).get("base", Path())
-    return Path(os.path.abspath(Path(base) / path.expanduser()))
+    if any(ord(character) < 32 or ord(character) == 127 for character in str(path)):
+        raise ValueError(f"found {str(path)[:60]!r}, allowed: a path without control characters")
+    try:
+        expanded = path.expanduser()
+    except RuntimeError:
+        raise ValueError(
+            f"found {str(path)[:60]!r}, but there is no such user: write the folder, or './~' if "
+            "its name begins with that sign"
+        ) from None
+    absolute = os.path.abspath(Path(base) / expanded)
+    length = len(os.fsencode(absolute))
+    longest = max(len(os.fsencode(name)) for name in absolute.split(os.sep))
+    if longest > _LONGEST_NAME or length > _LONGEST_PATH:
+        raise ValueError(
+            f"found a path with {length} bytes and a name in it with {longest}, "
+            f"allowed: at most {_LONGEST_PATH} and {_LONGEST_NAME}"
+        )
+    return Path(absolute)
+
+
+def _not_empty(path: Any) -> Any:
+    """Refuse an empty text, which would mean the folder of the settings file."""
+    if path == "":
+        raise ValueError("found an empty text, expected a path")
+    return path
 
 
 def _write_path(path: Path, info: SerializationInfo) -> str:
@@ -92,6 +120,7 @@ def _write_path(path: Path, info: SerializationInfo) -> str:
 
 SettingsPath = Annotated[
     Path,
+    BeforeValidator(_not_empty),
     AfterValidator(_resolve),
     PlainSerializer(_write_path, return_type=str, when_used="json"),
 ]

@@ -6,6 +6,7 @@ MD units are nm, ps, amu, K, kJ/mol, elementary charge and, for pressure, bar.
 from __future__ import annotations
 
 import re
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,8 @@ _UNITS: dict[str, unit.Unit] = {
     "mM": unit.millimolar,
 }
 
+_LONGEST_SHOWN = 60  # characters
+
 
 def in_md_units(value: Any, md_unit: unit.Unit) -> Any:
     """Return a Quantity, float or array as a bare float or float64 array in ``md_unit``.
@@ -72,6 +75,12 @@ def in_md_units(value: Any, md_unit: unit.Unit) -> Any:
     return float(value)
 
 
+def _shown(value: Any) -> str:
+    """Return a value as a message shows it: whole if it is short, without following references."""
+    short = isinstance(value, str) and len(value) <= _LONGEST_SHOWN
+    return repr(value) if short else reprlib.repr(value)
+
+
 def parse_quantity(text: str | float | int, md_unit: unit.Unit) -> float:
     """Parse ``"2 fs"``, ``"310 K"`` or a bare number in ``md_unit`` and return it in ``md_unit``.
 
@@ -79,15 +88,21 @@ def parse_quantity(text: str | float | int, md_unit: unit.Unit) -> float:
         ConfigError: not a number, an unknown unit, or a unit of another dimension.
     """
     if isinstance(text, (int, float)) and not isinstance(text, bool):
-        return float(text)
+        try:
+            return float(text)
+        except OverflowError:
+            raise ConfigError("found a number beyond 1e308, expected a smaller one") from None
     match = _NUMBER.match(text) if isinstance(text, str) else None
     if match is None:
         raise ConfigError(
-            f"found {text!r}, expected a number with a unit such as '1 {md_unit.get_symbol()}'"
+            f"found {_shown(text)}, expected a number with a unit such as "
+            f"'1 {md_unit.get_symbol()}'"
         )
     number, name = float(match.group(1)), match.group(2)
     if not name:
         return number
     if name not in _UNITS:
-        raise ConfigError(f"found the unit {name!r} in {text!r}, known units: {', '.join(_UNITS)}")
+        raise ConfigError(
+            f"found the unit {_shown(name)} in {_shown(text)}, known units: {', '.join(_UNITS)}"
+        )
     return float(in_md_units(number * _UNITS[name], md_unit))

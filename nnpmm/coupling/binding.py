@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from openmm.app import Topology
 
 from nnpmm.atom_indices import atom_indices
-from nnpmm.coupling.boundary import Pair, parted_bonds, refuse_cut_bonds, region_elements
+from nnpmm.coupling.boundary import (
+    Pair,
+    attached_sites,
+    parted_bonds,
+    refuse_cut_bonds,
+    region_elements,
+)
 from nnpmm.coupling.forces import find_nonbonded_force
 from nnpmm.coupling.link_atoms import CappedEvaluator, check_cut_bonds
 from nnpmm.coupling.nonbonded import check_parameters, has_lennard_jones_elsewhere
@@ -28,7 +34,7 @@ class BoundRegion(NamedTuple):
         atoms: the region's, sorted, and after them the neighbours that it was cut from, (n,).
         inner_bonds: bonds inside the region as pairs of atom indices, sorted.
         cut_bonds: bonds that it cuts, as (atom in, atom out), sorted.
-        charge: of the region in the force field, rounded, e.
+        charge: of the region and the virtual sites on it in the force field, rounded, e.
     """
 
     evaluator: Evaluator
@@ -73,11 +79,13 @@ def bind_region(
     else:
         refuse_cut_bonds(topology, cut)
     nonbonded = find_nonbonded_force(system)
+    sites = attached_sites(system, set(region.tolist())).tolist()
     charge = check_parameters(
         nonbonded,
         region,
         [element.symbol for element in elements],
-        spanning_trees(len(region), _rows(region, sorted(inner)))[1],
+        _molecules(system, region, sorted(inner), sites),
+        sites=sites,
         neutral=potential.neutral_only,
         may_cut=bool(cut),
         lennard_jones=not has_lennard_jones_elsewhere(system, nonbonded),
@@ -90,6 +98,17 @@ def bind_region(
         anchors, hosts = _rows(atoms, cut).T
         evaluator = CappedEvaluator(evaluator, anchors, hosts)
     return BoundRegion(evaluator, atoms, sorted(inner), cut, charge)
+
+
+def _molecules(
+    system: openmm.System, region: NDArray[np.int64], bonds: list[Pair], sites: list[int]
+) -> list[NDArray[np.int64]]:
+    """Return for each molecule the rows of its atoms, and of the sites on it, which follow them."""
+    found = [rows.tolist() for rows in spanning_trees(len(region), _rows(region, bonds))[1]]
+    for number, site in enumerate(sites, start=len(region)):
+        parent = int(np.searchsorted(region, system.getVirtualSite(site).getParticle(0)))
+        next(rows for rows in found if parent in rows).append(number)
+    return [np.array(rows, dtype=np.int64) for rows in found]
 
 
 def _rows(atoms: NDArray[np.int64], pairs: list[Pair]) -> NDArray[np.int64]:

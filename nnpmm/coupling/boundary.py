@@ -13,11 +13,11 @@ from nnpmm.selection import atom_label
 
 __all__ = [
     "Pair",
+    "attached_sites",
     "bond_labels",
     "covalent_bonds",
     "parted_bonds",
     "refuse_cut_bonds",
-    "refuse_dependent_sites",
     "region_elements",
     "release_constraints",
 ]
@@ -110,24 +110,30 @@ def bond_labels(topology: Topology, bonds: list[Pair]) -> str:
     return listed + (", ..." if len(bonds) > 5 else "")
 
 
-def refuse_dependent_sites(system: openmm.System, members: set[int]) -> None:
-    """Refuse virtual sites that take their position from atoms of the region.
+def attached_sites(system: openmm.System, members: set[int]) -> NDArray[np.int64]:
+    """Return the virtual sites whose positions follow from atoms of the region alone.
 
-    Their charges would stay behind as part of the rest, bound to nothing that describes them.
+    The network does not see them. Their charges and Lennard-Jones parameters belong to the region:
+    they act on the rest, and not within the region.
 
     Raises:
-        ForceFieldError: there is one.
+        ForceFieldError: a site depends on atoms of the region and on others.
     """
+    found = []
     for index in range(system.getNumParticles()):
         if not system.isVirtualSite(index):
             continue
         site = system.getVirtualSite(index)
         parents = {site.getParticle(i) for i in range(site.getNumParticles())}
-        if parents & members:
+        if parents <= members:
+            found.append(index)
+        elif parents & members:
             raise ForceFieldError(
-                f"found the virtual site {index} on the region's atoms {sorted(parents & members)};"
-                " allowed outside the region only: take a force field without sites there"
+                f"found the virtual site {index} on atoms {sorted(parents)}, of which the region "
+                f"holds {sorted(parents & members)}; allowed: sites on atoms of the region alone: "
+                "select whole molecules"
             )
+    return np.array(found, dtype=np.int64)
 
 
 def release_constraints(

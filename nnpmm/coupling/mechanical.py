@@ -16,8 +16,8 @@ from openmm.app import Topology
 from nnpmm.atom_indices import atom_indices
 from nnpmm.coupling.binding import BoundRegion, bind_region
 from nnpmm.coupling.boundary import (
+    attached_sites,
     covalent_bonds,
-    refuse_dependent_sites,
     region_elements,
     release_constraints,
 )
@@ -123,7 +123,6 @@ class Mechanical:
         """Turn an MM system into a hybrid one, in place. See `create_hybrid_system`."""
         members = set(region.tolist())
         check_forces(system, members)
-        refuse_dependent_sites(system, members)
         bind = functools.partial(bind_region, system, topology, region, link_atoms=self.link_atoms)
         bound = bind(potential)
         inner = None if self._inner_network is None else bind(self._inner_network).evaluator
@@ -165,7 +164,10 @@ class Mechanical:
         released = release_constraints(
             system, set(region.tolist()), hydrogens, keep=self.constraints == "keep"
         )
-        terms = take_out_terms(system, CappedTerms(region.tolist(), bonds))
+        # The charge of a virtual site on the region acts on the rest only, as its atoms' do.
+        sites = attached_sites(system, set(region.tolist()))
+        own = np.sort(np.concatenate([region, sites]))
+        terms = take_out_terms(system, CappedTerms(own.tolist(), bonds))
         if isinstance(self.inner_potential, InnerTerms):
             terms = self.inner_potential.create_forces(region)
         elif self._inner_network is not None:
@@ -176,12 +178,12 @@ class Mechanical:
         for force in system.getForces():
             if type(force) is openmm.NonbondedForce:
                 if self.interpolate:
-                    terms += region_pairs(force, region)
-                exclude_region_pairs(force, region, may_cut=may_cut)
+                    terms += region_pairs(force, own)
+                exclude_region_pairs(force, own, may_cut=may_cut)
             elif type(force) is openmm.CustomNonbondedForce:
-                inner = region_custom_pairs(force, region) if self.interpolate else None
+                inner = region_custom_pairs(force, own) if self.interpolate else None
                 terms += [inner] if inner is not None else []
-                exclude_custom_pairs(force, region, may_cut=may_cut)
+                exclude_custom_pairs(force, own, may_cut=may_cut)
         if self.interpolate and terms:
             add_in_own_group(system, create_region_mm_force(terms))
         if self.time_scales == "respa" and terms:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import openmm
 from numpy.typing import NDArray
@@ -71,6 +73,7 @@ def check_parameters(
     molecules: list[NDArray[np.int64]],
     *,
     neutral: bool,
+    sites: Sequence[int] = (),
     may_cut: bool = False,
     lennard_jones: bool = True,
 ) -> int:
@@ -80,8 +83,9 @@ def check_parameters(
         force: the system's NonbondedForce.
         region: atom indices.
         symbols: chemical symbol of each of them.
-        molecules: rows of the atoms of each molecule.
+        molecules: rows of each molecule's atoms, and of its sites, which follow the atoms.
         neutral: the potential describes neutral molecules only.
+        sites: virtual sites on them, whose charges count with theirs.
         may_cut: the region ends at covalent bonds.
         lennard_jones: the NonbondedForce holds the Lennard-Jones parameters.
 
@@ -94,7 +98,12 @@ def check_parameters(
             the region not to an integer.
     """
     parameters = [force.getParticleParameters(int(atom)) for atom in region]
-    charges = np.array([q.value_in_unit(unit.elementary_charge) for q, _, _ in parameters])
+    charges = np.array(
+        [
+            force.getParticleParameters(atom)[0].value_in_unit(unit.elementary_charge)
+            for atom in [*region.tolist(), *sites]
+        ]
+    )
     for atom, symbol, (_, sigma, epsilon) in zip(region, symbols, parameters, strict=True):
         # Hydrogens of hydroxyl groups carry no LJ in most force fields; heavy atoms always do.
         missing = not (sigma._value > 0 and epsilon._value > 0)
@@ -106,7 +115,7 @@ def check_parameters(
     # Some force fields give pure hydrocarbons no charges at all.
     if not charges.any() and set(symbols) - {"C", "H"}:
         raise ForceFieldError(
-            f"all {len(charges)} region atoms have zero charge; the coupling needs force-field "
+            f"all {len(region)} region atoms have zero charge; the coupling needs force-field "
             "charges: parameterise the ligand first"
         )
     if neutral and len(molecules) > 1:

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 from typing_extensions import Self
 
-from nnpmm.errors import ConfigError, InputFileError
+from nnpmm.errors import ConfigError
 from nnpmm.fields import (
     ForceConstant,
     Friction,
@@ -24,6 +23,7 @@ from nnpmm.fields import (
 )
 from nnpmm.simulation.config_errors import describe_validation_error
 from nnpmm.simulation.integrator_config import IntegratorConfig
+from nnpmm.simulation.settings_yaml import read_yaml
 from nnpmm.simulation.system_config import BuildSystem, SystemConfig
 
 __all__ = [
@@ -205,12 +205,22 @@ class OutputConfig(Section):
     checkpoint_interval: Time = Field(10.0, gt=0, description="time between checkpoints, in ps")
 
 
+# A year at 30,000 steps per second. Beyond 2^53 a double would no longer count single steps.
+_MOST_STEPS = 10**12
+_MOST_FRAMES = 2**31 - 1  # what the header of a DCD file can count
+
+
 def count_steps(time: float, timestep: float) -> int:
     """Return how many time steps (ps) make up ``time`` (ps).
 
     Raises:
-        ConfigError: ``time`` is not a whole multiple of the time step.
+        ConfigError: ``time`` is not a whole multiple of the time step, or holds too many of them.
     """
+    if time > _MOST_STEPS * timestep:
+        raise ConfigError(
+            f"found {time:g} ps, allowed: at most {_MOST_STEPS * timestep:g} ps, which are "
+            f"{_MOST_STEPS:g} steps"
+        )
     steps = round(time / timestep)
     if steps < 1 or abs(steps * timestep - time) > 1e-6 * timestep * max(1.0, steps * 1e-3):
         nearest = max(1, steps) * timestep
@@ -282,6 +292,17 @@ class ProtocolConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _countable_frames(self) -> Self:
+        production, interval = self.stages.production, self.output.trajectory_interval
+        if production is not None and production.length / interval > _MOST_FRAMES:
+            raise ValueError(
+                f"output.trajectory_interval: found {interval:g} ps, which makes "
+                f"{production.length / interval:.3g} frames in a production of "
+                f"{production.length:g} ps; allowed: at most {_MOST_FRAMES} frames"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _something_to_do(self) -> Self:
         if all(getattr(self.stages, name) is None for name in type(self.stages).model_fields):
             raise ValueError("stages: every stage is null, so there is nothing to run")
@@ -315,22 +336,6 @@ class RunConfig(ProtocolConfig):
         return self
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice, of which YAML would silently take the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key}' is given twice", key_node.start_mark
-                )
-            if isinstance(key, str):
-                seen.add(key)
-        return super().construct_mapping(node, deep=deep)
-
-
 def parse_config(data: Any, *, source: str = "settings", base: str | Path = ".") -> RunConfig:
     """Turn nested dictionaries into a ``RunConfig``.
 
@@ -362,16 +367,5 @@ def load_config(path: str | Path) -> RunConfig:
         ConfigError: it is not YAML, or a setting is wrong.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is not a text file"
-        raise InputFileError(f"{path}: cannot read the settings: {reason}") from error
-    try:
-        data = yaml.load(text, Loader=_UniqueKeyLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None) or "cannot be parsed"
-        raise ConfigError(f"{path.name}: not valid YAML{where}: {problem}") from error
+    data = read_yaml(path)
     return parse_config(data, source=path.name, base=path.absolute().parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 import types
 import typing
 from typing import Any
@@ -18,6 +19,7 @@ _BOUNDS = {
     "less_than_equal": ("le", "must be <="),
 }
 _QUOTES = " in quotes (YAML reads 017 as 15, NO as false)"
+_LONGEST_SHOWN = 60  # characters of a value in a message
 # The most telling mistake first: a misspelt key also makes its right spelling "missing".
 _ORDER = ("extra_forbidden", "union_tag_invalid", "union_tag_not_found", "missing")
 
@@ -42,6 +44,8 @@ def _describe(item: dict[str, Any], model: type[BaseModel], data: Any) -> str:
     if kind == "extra_forbidden":
         return _unknown_key(item["loc"], model)
     path, raw = _in_users_words(item["loc"], model, data)
+    shown = _shown(raw)
+    plain = raw if isinstance(raw, str) and len(raw) <= _LONGEST_SHOWN else shown
     name = ".".join(path)
     prefix = f"{name}: " if name else ""
     if kind == "missing":
@@ -51,24 +55,31 @@ def _describe(item: dict[str, Any], model: type[BaseModel], data: Any) -> str:
         allowed = ", ".join(_tags(model, item["loc"]))
         return f"{prefix}the key 'type' is missing; allowed: {allowed}"
     if kind == "union_tag_invalid":
-        return f"{prefix}found type '{ctx['tag']}', allowed: {', '.join(_tags(model, item['loc']))}"
+        allowed = ", ".join(_tags(model, item["loc"]))
+        return f"{prefix}found type {_shown(ctx['tag'])}, allowed: {allowed}"
     if kind in _BOUNDS:
         bound, words = _BOUNDS[kind]
-        return f"{prefix}found {raw}, {words} {ctx[bound]:g}"
+        return f"{prefix}found {plain}, {words} {ctx[bound]:g}"
     if kind == "literal_error":
-        return f"{prefix}found {raw!r}, allowed: {ctx['expected'].replace(' or ', ', ')}"
+        return f"{prefix}found {shown}, allowed: {ctx['expected'].replace(' or ', ', ')}"
     if kind == "value_error":
         return prefix + str(ctx["error"])
     if kind in ("path_type", "string_type"):
         hint = "" if isinstance(raw, (dict, list)) else _QUOTES
-        return f"{prefix}found {raw!r}, must be a text{hint}"
+        return f"{prefix}found {shown}, must be a text{hint}"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
-        return f"{prefix}found {raw!r}, must hold keys of its own (see nnpmm run --template)"
-    return f"{prefix}found {raw!r}, {item['msg'][0].lower()}{item['msg'][1:]}"
+        return f"{prefix}found {shown}, must hold keys of its own (see nnpmm run --template)"
+    return f"{prefix}found {shown}, {item['msg'][0].lower()}{item['msg'][1:]}"
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a message shows it: whole if it is short."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else reprlib.repr(value)
 
 
 def _unknown_key(loc: tuple[Any, ...], model: type[BaseModel]) -> str:
-    key, owner = str(loc[-1]), _model_at(model, loc[:-1])
+    key, owner = str(loc[-1])[:_LONGEST_SHOWN], _model_at(model, loc[:-1])
     allowed = list(owner.model_fields) if owner is not None else []
     path = ".".join(_without_tags(loc[:-1], model))
     close = difflib.get_close_matches(key, allowed, n=1)

@@ -31,6 +31,7 @@ from nnpmm.simulation.stages import (
     plan_stages,
     stage_seed,
 )
+from nnpmm.simulation.start_checks import check_start
 from nnpmm.simulation.trajectory import cut_back, open_trajectory
 
 __all__ = ["RunResult", "run_protocol"]
@@ -98,6 +99,8 @@ def run_protocol(
     directory = settings.output.directory
     record = read_record(directory) if resuming else None
     platform = choose_platform(settings.platform, None if record is None else record.platform)
+    if record is None:
+        check_start(prepared, settings, platform)
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -108,7 +111,12 @@ def run_protocol(
         settings_sha256 = storage.save_settings(settings, directory)
         if record is not None:
             _check_record(record, settings_sha256, prepared, directory)
-        return _Run(prepared, settings, platform, settings_sha256, progress, resuming).go(record)
+        try:
+            run = _Run(prepared, settings, platform, settings_sha256, progress, resuming)
+            return run.go(record)
+        except openmm.OpenMMException as error:
+            text = " ".join(str(error).split())
+            raise SimulationError(f"OpenMM stopped: {text}") from error
 
 
 def _begin(prepared: PreparedSystem, directory: Path) -> None:

@@ -15,6 +15,7 @@ from nnpmm.simulation.config import RunConfig, load_config
 from nnpmm.simulation.inputs import MMSystem, load_system
 from nnpmm.simulation.prepared import PreparedSystem
 from nnpmm.simulation.protocol import RunResult, run_protocol
+from nnpmm.simulation.start_checks import check_restraint
 from nnpmm.simulation.timestep import check_timestep, choose_mass_factor
 
 __all__ = ["load_region", "prepare_system", "run"]
@@ -35,6 +36,7 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
 
     mm = load_system(config) if mm is None else mm
     region, name = _region(config, mm)
+    check_restraint(mm.topology, config)
     settings = config.region
     surroundings = surroundings_limit(mm.system, mm.topology, region)
     # Hydrogens around the region can refuse a time step before the network is loaded. Bonded terms
@@ -140,7 +142,11 @@ def _region(config: RunConfig, mm: MMSystem) -> tuple[NDArray[np.int64], str]:
     if settings.model is None:
         raise ConfigError("region: give either 'nnpfile', or 'selection' and 'model'")
     if settings.selection is not None:
-        return select_atoms(mm.topology, settings.selection), settings.model
+        atoms = select_atoms(mm.topology, settings.selection)
+        # A selection by residue holds the lone pairs of its atoms, which the network does not see.
+        return np.array(
+            [k for k in atoms.tolist() if not mm.system.isVirtualSite(k)]
+        ), settings.model
     if mm.ligand_atoms is None:
         raise ConfigError("region.selection: is missing, and the system holds no built ligand")
     return mm.ligand_atoms, settings.model

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
 from nnpmm.fields import Concentration, Length, Mass, Section, SettingsPath
@@ -135,7 +136,10 @@ class BuildSystem(Section):
     parameters: Literal["auto", "openff", "fallback"] = Field(
         "auto", description="provider of the ligand's charges and Lennard-Jones parameters"
     )
-    residue_name: str = Field("MOL", description="residue name that the ligand gets")
+    residue_name: str = Field(
+        "MOL",
+        description="residue name that the ligand gets, one to three letters and digits",
+    )
     cutoff: Length = Field(0.9, gt=0, description="cutoff of the direct-space interactions, in nm")
     hydrogen_mass: Mass | None = Field(
         None,
@@ -144,6 +148,13 @@ class BuildSystem(Section):
         description="repartitioned mass of solute hydrogens (amu); null: their own",
         examples=["3 amu"],
     )
+
+    @field_validator("residue_name")
+    @classmethod
+    def _fits_the_columns(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9]{1,3}", name):
+            raise ValueError(f"found {name[:60]!r}, allowed: one to three letters and digits")
+        return name
 
     @model_validator(mode="after")
     def _one_ligand(self) -> Self:

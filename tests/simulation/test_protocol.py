@@ -252,7 +252,7 @@ def test_a_blow_up_names_stage_and_step_and_keeps_the_last_checkpoint(tmp_path):
 def test_overlapping_atoms_are_found_before_the_minimisation(tmp_path):
     prepared = prepared_water()
     prepared.positions[3] = prepared.positions[6]
-    with pytest.raises(SimulationError, match=r"minimize: the potential energy is .*overlap"):
+    with pytest.raises(SimulationError, match=r"cannot start: the potential energy is .*overlap"):
         go(tmp_path, prepared)
 
 

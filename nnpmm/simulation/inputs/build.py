@@ -1,0 +1,61 @@
+"""A ligand, and perhaps a protein, built into a box of water."""
+
+from __future__ import annotations
+
+import numpy as np
+from openmm import app
+
+from nnpmm.errors import ConfigError, InputFileError
+from nnpmm.simulation.inputs.files import check_file, in_nm, read_file
+from nnpmm.simulation.inputs.mm_system import MMSystem
+from nnpmm.simulation.system_config import BuildSystem
+
+__all__ = ["build_system"]
+
+
+def build_system(source: BuildSystem, seed: int, *, constrain_hydrogens: bool) -> MMSystem:
+    """Build a ligand, and perhaps a protein, in water.
+
+    Args:
+        source: settings of the MM system.
+        seed: of the conformer and of the ions' places.
+        constrain_hydrogens: constrain the solute's bonds to hydrogen.
+
+    Raises:
+        NnpmmError: a file cannot be read, or the system cannot be built.
+    """
+    from nnpmm import ligands  # rdkit takes a second to load and only this input needs it
+
+    if source.ligand is not None:
+        check_file(source.ligand, (".sdf", ".mol", ".mol2"), "ligand")
+        molecule = ligands.molecule_from_file(source.ligand)
+    elif source.smiles is not None:
+        molecule = ligands.molecule_from_smiles(source.smiles, seed=seed)
+    else:
+        raise ConfigError("system: exactly one of 'smiles' and 'ligand' must be given")
+    parameters = ligands.parameterize(molecule, provider=source.parameters)
+    protein = None
+    if source.protein is not None:
+        check_file(source.protein, (".pdb", ".cif"), "protein")
+        reader = app.PDBFile if source.protein.suffix.lower() == ".pdb" else app.PDBxFile
+        structure = read_file(source.protein, "protein", lambda: reader(str(source.protein)))
+        protein = (structure.topology, structure.positions)
+    solvated = ligands.solvate(
+        molecule,
+        parameters,
+        protein=protein,
+        padding=source.padding,
+        water_model=source.water_model,
+        ionic_strength=source.ionic_strength,
+        nonbonded_cutoff=source.cutoff,
+        box_shape=source.box_shape,
+        hydrogen_mass=source.hydrogen_mass,
+        constrain_hydrogens=constrain_hydrogens,
+        residue_name=source.residue_name,
+        seed=seed,
+    )
+    positions, box = in_nm(solvated.positions), in_nm(solvated.box_vectors)
+    if positions is None:
+        raise InputFileError("the built system holds no coordinates")
+    ligand_atoms = np.asarray(solvated.ligand_atoms, dtype=np.int64)
+    return MMSystem(solvated.topology, positions, box, solvated.system, ligand_atoms)

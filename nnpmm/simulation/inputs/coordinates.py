@@ -1,0 +1,119 @@
+"""Coordinate files: positions, box, and what the file says about its atoms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from openmm import app
+
+from nnpmm.errors import InputFileError
+from nnpmm.simulation.inputs.files import in_nm, read_file
+from nnpmm.structure_files import read_gro, usable_box
+
+__all__ = ["Coordinates", "read_coordinates"]
+
+_AMBER_TOPOLOGY_START = "%VERSION"
+
+
+@dataclass(frozen=True, eq=False)
+class Coordinates:
+    """What a coordinate file holds.
+
+    Attributes:
+        path: the file.
+        positions: (n_atoms, 3) in nm.
+        box: (3, 3) rows in nm, or None.
+        atom_names: one per atom, or None where the format has none.
+        residue_names: of the residue of each atom, or None.
+        symbols: of the element of each atom, None for one that the file gives no element; or None
+            where the file names no elements.
+    """
+
+    path: Path
+    positions: NDArray[np.float64]
+    box: NDArray[np.float64] | None
+    atom_names: tuple[str, ...] | None = None
+    residue_names: tuple[str, ...] | None = None
+    symbols: tuple[str | None, ...] | None = None
+
+
+def read_coordinates(path: Path) -> Coordinates:
+    """Read a coordinate file of Amber, GROMACS, CHARMM, PDB or mmCIF; the suffix tells which.
+
+    ``.crd`` is either Amber's or CHARMM's format: CHARMM's begins with a title line of asterisks.
+
+    Raises:
+        InputFileError: the file cannot be read or holds no coordinates.
+    """
+    try:
+        found = read_file(path, "coordinates", lambda: _read(path))
+    except InputFileError as error:
+        if isinstance(error.__cause__, ZeroDivisionError):
+            raise InputFileError(
+                f"{path}: edges or angles of its periodic box are 0: take the box out of the file "
+                "if there is none, or write its edges and angles (in degrees)"
+            ) from error
+        raise
+    if found.positions.size == 0:
+        raise InputFileError(f"{path}: holds no coordinates")
+    return found
+
+
+def _read(path: Path) -> Coordinates:
+    suffix = path.suffix.lower()
+    if suffix in (".pdb", ".cif"):
+        return _read_structure(path)
+    if suffix == ".gro":
+        gro = read_gro(path)
+        names, residues = tuple(gro.names), tuple(gro.residue_names)
+        return Coordinates(path, gro.positions, gro.box, names, residues)
+    if suffix == ".cor" or (suffix == ".crd" and _first_line(path).startswith("*")):
+        crd = app.CharmmCrdFile(str(path))
+        return Coordinates(path, _array(crd.positions), None, tuple(crd.attype), tuple(crd.resname))
+    if _first_line(path).startswith(_AMBER_TOPOLOGY_START):
+        raise InputFileError(
+            f"{path}: is an Amber topology, expected coordinates: give the inpcrd or rst7 file"
+        )
+    inpcrd = app.AmberInpcrdFile(str(path))
+    positions, box = _array(inpcrd.positions), in_nm(inpcrd.boxVectors)
+    return Coordinates(path, positions, usable_box(box, len(positions), origin=path))
+
+
+def _read_structure(path: Path) -> Coordinates:
+    """Read a PDB or mmCIF file."""
+    is_pdb = path.suffix.lower() == ".pdb"
+    structure = app.PDBFile(str(path)) if is_pdb else app.PDBxFile(str(path))
+    atoms = list(structure.topology.atoms())
+    symbols = None
+    if not is_pdb or _names_elements(path):
+        symbols = tuple(None if a.element is None else a.element.symbol for a in atoms)
+    box = in_nm(structure.topology.getPeriodicBoxVectors())
+    return Coordinates(
+        path,
+        _array(structure.getPositions(asNumpy=True)),
+        usable_box(box, len(atoms), origin=path),
+        tuple(atom.name for atom in atoms),
+        tuple(atom.residue.name for atom in atoms),
+        symbols,
+    )
+
+
+def _names_elements(path: Path) -> bool:
+    """Tell whether every atom of a PDB file has an element; OpenMM guesses those left blank."""
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        return all(line[76:78].strip() for line in lines if line.startswith(("ATOM", "HETATM")))
+
+
+def _first_line(path: Path) -> str:
+    """Return the first line with text of a file, of which some formats are binary."""
+    with open(path, "rb") as handle:
+        lines = handle.read(1000).decode("latin-1").splitlines()
+    return next((line.strip() for line in lines if line.strip()), "")
+
+
+def _array(positions: object) -> NDArray[np.float64]:
+    found = in_nm(positions)
+    return np.zeros((0, 3)) if found is None else found

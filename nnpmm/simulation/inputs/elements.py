@@ -1,0 +1,34 @@
+"""Elements of atoms that only a name and a mass describe."""
+
+from __future__ import annotations
+
+from openmm import app, unit
+
+__all__ = ["element_by_mass"]
+
+# amu. Repartitioning makes hydrogens heavier, up to this, and other atoms lighter.
+_HEAVIEST_HYDROGEN = 4.2
+# amu. CH2 of united-atom force fields weighs 0.02 more than nitrogen; the masses of heavy elements
+# are rounded to one decimal in some force fields.
+_TOLERANCE_LIGHT, _TOLERANCE_HEAVY, _HEAVY = 0.01, 0.1, 20.0
+
+
+def element_by_mass(element: app.Element | None, mass: float) -> app.Element | None:
+    """Return the element that a mass belongs to, where it is another than the one given.
+
+    None means that the mass does not contradict the element: it may be lighter by repartitioning,
+    and heavier where the force field counts hydrogens to their carbon.
+
+    Args:
+        element: of the atom, or None.
+        mass: in amu.
+    """
+    if mass <= _HEAVIEST_HYDROGEN:
+        return None
+    own = 0.0 if element is None else element.mass.value_in_unit(unit.dalton)
+    tolerance = _TOLERANCE_LIGHT if mass < _HEAVY else _TOLERANCE_HEAVY
+    if mass <= own + tolerance:
+        return None
+    found = app.Element.getByMass(mass)
+    difference = 1.0 if found is None else abs(found.mass.value_in_unit(unit.dalton) - mass)
+    return found if difference < tolerance and found is not element else None

@@ -1,0 +1,92 @@
+"""GROMACS topologies with coordinates."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from openmm import unit
+
+from nnpmm.errors import InputFileError
+from nnpmm.simulation.inputs.agreement import check_same_atoms
+from nnpmm.simulation.inputs.coordinates import read_coordinates
+from nnpmm.simulation.inputs.elements import element_by_mass
+from nnpmm.simulation.inputs.files import check_file, read_file, system_options
+from nnpmm.simulation.inputs.gromacs_directives import TopologyFile, check_directives
+from nnpmm.simulation.inputs.mm_system import MMSystem
+from nnpmm.simulation.system_config import GromacsSystem
+
+__all__ = ["load_gromacs"]
+
+
+def load_gromacs(source: GromacsSystem) -> MMSystem:
+    """Read a GROMACS topology and its coordinates.
+
+    Raises:
+        InputFileError: a file cannot be read, or the two disagree.
+        ConfigError: the nonbonded method needs a box and there is none.
+    """
+    topology_file = check_file(source.topology, (".top",), "GROMACS topology")
+    check_file(source.coordinates, (".gro", ".pdb"), "GROMACS coordinates")
+    coordinates = read_coordinates(source.coordinates)
+    box = coordinates.box
+    vectors = None if box is None else box * unit.nanometer
+    with _merged_directories(source.include_directories) as include:
+        top = read_file(
+            topology_file,
+            "GROMACS topology",
+            lambda: TopologyFile(
+                topology_file,
+                periodicBoxVectors=vectors,
+                includeDir=include,
+                defines=dict(source.defines),
+            ),
+        )
+    _set_elements_by_mass(top)
+    check_directives(top, source.topology)
+    check_same_atoms(top.topology, source.topology, coordinates)
+    options = system_options(source, box is not None)
+    system = read_file(topology_file, "GROMACS topology", lambda: top.createSystem(**options))
+    return MMSystem(top.topology, coordinates.positions, box, system)
+
+
+def _set_elements_by_mass(top: TopologyFile) -> None:
+    """Replace elements that OpenMM guessed from an atom name and that the mass contradicts.
+
+    It takes the first letter where the atom type has no atomic number: BR for boron.
+    """
+    atoms = top.topology.atoms()
+    for name, count in top._molecules:
+        for _ in range(count):
+            for fields, atom in zip(top._moleculeTypes[name].atoms, atoms, strict=False):
+                kind = top._atomTypes[fields[1]]
+                mass = float(fields[7] if len(fields) >= 8 else kind[3])
+                other = element_by_mass(atom.element, mass) if kind[2] is None else None
+                if other is not None:
+                    atom.element = other
+
+
+@contextmanager
+def _merged_directories(directories: tuple[Path, ...]) -> Iterator[str | None]:
+    """Yield one folder that shows the content of several, for OpenMM takes a single one.
+
+    Of entries with the same name the first folder's wins; folders of the same name are merged.
+    """
+    for directory in directories:
+        if not directory.is_dir():
+            raise InputFileError(f"{directory}: no such folder; see system.include_directories")
+    if len(directories) < 2:
+        yield str(directories[0]) if directories else None
+        return
+    with tempfile.TemporaryDirectory(prefix="nnpmm-include-") as merged:
+        for directory in directories:
+            for folder, _, files in os.walk(directory, followlinks=True):
+                target = Path(merged) / Path(folder).relative_to(directory)
+                target.mkdir(parents=True, exist_ok=True)
+                for name in files:
+                    if not (target / name).exists():
+                        (target / name).symlink_to(Path(folder) / name)
+        yield merged

@@ -1,0 +1,87 @@
+"""Read or build the MM system of a run and check it."""
+
+from __future__ import annotations
+
+import numpy as np
+import openmm
+from openmm import unit
+
+from nnpmm.coupling import make_whole
+from nnpmm.errors import InputFileError
+from nnpmm.simulation.config import EnsembleConfig, RunConfig
+from nnpmm.simulation.ensemble_forces import remove_ensemble_forces
+from nnpmm.simulation.inputs.amber import load_amber
+from nnpmm.simulation.inputs.build import build_system
+from nnpmm.simulation.inputs.charmm import load_charmm
+from nnpmm.simulation.inputs.checks import check_accepted, check_contacts, check_cutoffs
+from nnpmm.simulation.inputs.gromacs import load_gromacs
+from nnpmm.simulation.inputs.mm_system import MMSystem
+from nnpmm.simulation.inputs.openmm_xml import load_openmm
+from nnpmm.simulation.system_config import (
+    AmberSystem,
+    CharmmSystem,
+    GromacsSystem,
+    OpenmmSystem,
+)
+
+__all__ = ["load_system"]
+
+# What a message calls the cutoff; a serialized System brings its own.
+_CUTOFF = {"openmm": "system.system: the cutoff in the serialized System"}
+
+
+def load_system(config: RunConfig) -> MMSystem:
+    """Read or build the MM system of a run and join molecules split over the boundary.
+
+    Raises:
+        InputFileError: a file is missing, has the wrong type, or disagrees with another.
+        ConfigError: an option does not fit the input.
+    """
+    source = config.system
+    if isinstance(source, AmberSystem):
+        loaded = load_amber(source)
+    elif isinstance(source, GromacsSystem):
+        loaded = load_gromacs(source)
+    elif isinstance(source, CharmmSystem):
+        loaded = load_charmm(source)
+    elif isinstance(source, OpenmmSystem):
+        loaded = load_openmm(source)
+    else:
+        # Terms of constrained bonds are left out, and the force field's stand in for the network.
+        bare = config.region.constraints == "none" and config.integrator.type == "respa"
+        flexible = bare and config.integrator.stand_in == "force-field"
+        loaded = build_system(source, config.seed, constrain_hydrogens=not flexible)
+    return _finish(loaded, config.ensemble, source.type)
+
+
+def _finish(loaded: MMSystem, ensemble: EnsembleConfig, kind: str) -> MMSystem:
+    """Check the counts and values, drop barostats, and join split molecules."""
+    n_atoms, n_particles = loaded.topology.getNumAtoms(), loaded.system.getNumParticles()
+    if not n_atoms == n_particles == len(loaded.positions):
+        raise InputFileError(
+            f"the topology has {n_atoms} atoms, the system {n_particles} and the coordinates "
+            f"{len(loaded.positions)}: give files of the same structure"
+        )
+    if not np.isfinite(loaded.positions).all():
+        atom = int(np.flatnonzero(~np.isfinite(loaded.positions).all(axis=1))[0])
+        raise InputFileError(f"the coordinates of atom {atom} are not finite numbers")
+    box = loaded.box_vectors if loaded.system.usesPeriodicBoundaryConditions() else None
+    if box is None and loaded.system.usesPeriodicBoundaryConditions():
+        box = np.array(
+            [v.value_in_unit(unit.nanometer) for v in loaded.system.getDefaultPeriodicBoxVectors()]
+        )
+    remove_ensemble_forces(loaded.system, ensemble)
+    vectors = None if box is None else [openmm.Vec3(*row) for row in box] * unit.nanometer
+    loaded.topology.setPeriodicBoxVectors(vectors)
+    if vectors is not None and box is not None:
+        loaded.system.setDefaultPeriodicBoxVectors(*vectors)
+        check_cutoffs(loaded.system, box, ensemble, _CUTOFF.get(kind, "system.cutoff"))
+    check_accepted(loaded.system)
+    check_contacts(loaded.topology, loaded.system, loaded.positions, box)
+    # Constraints hold rigid water together where a topology has no bonds.
+    pairs = [(a.index, b.index) for a, b in loaded.topology.bonds()] + [
+        loaded.system.getConstraintParameters(k)[:2]
+        for k in range(loaded.system.getNumConstraints())
+    ]
+    positions = make_whole(loaded.positions, box, pairs, gather=False)
+    return MMSystem(loaded.topology, positions, box, loaded.system, loaded.ligand_atoms)

@@ -1,0 +1,144 @@
+"""Settings files that are hostile, huge or damaged are one short line."""
+
+from __future__ import annotations
+
+import pytest
+
+from nnpmm.errors import ConfigError, InputFileError, NnpmmError
+from nnpmm.simulation import load_config, parse_config
+
+HEAD = """system: {type: build, smiles: CO}
+region: {model: ANI-2x}
+"""
+BUILD = {"system": {"type": "build", "smiles": "CO"}, "region": {"model": "ANI-2x"}}
+
+
+def refused(tmp_path, text, error=ConfigError):
+    """Return the message that a settings file gets."""
+    path = tmp_path / "md.yaml"
+    path.write_text(text)
+    with pytest.raises(error) as raised:
+        load_config(path)
+    message = str(raised.value)
+    assert "\n" not in message and len(message) < 500
+    return message
+
+
+def bomb(levels):
+    """Return lists of ten aliases each, nested: 10^levels values."""
+    lines = ["a0: &a0 [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]"]
+    for k in range(1, levels):
+        lines.append(f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 10)}]")
+    return lines
+
+
+@pytest.mark.parametrize("levels", [5, 12])
+def test_aliases_that_stand_for_many_values(tmp_path, levels):
+    *earlier, last = bomb(levels)
+    text = "\n".join([*earlier, last.replace(f"a{levels - 1}:", "timestep:", 1)])
+    assert "values, most of them by aliases" in refused(tmp_path, text)
+
+
+def test_an_alias_within_itself(tmp_path):
+    message = refused(tmp_path, HEAD + "timestep: &a [*a, *a]\n")
+    assert "an alias within what it stands for" in message
+
+
+@pytest.mark.parametrize(
+    "value", ["[" * 3000 + "]" * 3000, "{a: " * 3000 + "1" + "}" * 3000, "[" * 100_000]
+)
+def test_deep_nesting(tmp_path, value):
+    assert "in line 3: nested deeper than 20" in refused(tmp_path, f"{HEAD}timestep: {value}\n")
+
+
+def test_deep_nesting_by_indents(tmp_path):
+    lines = [" " * k + "a:" for k in range(900)]
+    assert "in line 20: nested deeper than 20" in refused(tmp_path, "\n".join(lines))
+
+
+def test_files_that_are_too_large(tmp_path):
+    message = refused(tmp_path, HEAD + "# " + "x" * 1_000_000, InputFileError)
+    assert "larger than 1000 kB" in message
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "timestep: " + "9" * 5000,
+        "timestep: " + "9" * 400,
+        "timestep: 2001-99-99",
+        "timestep: " + "x" * 100_000,
+        "timestep: [" + "1, " * 5000 + "1]",
+        "seed: " + "9" * 400,
+        "x" * 100_000 + ": 1",
+        "output: {directory: " + "x" * 100_000 + "}",
+        "ensemble: {type: " + "x" * 100_000 + "}",
+        "ensemble: " + "x" * 100_000,
+        "ensemble: {temperature: 5 " + "x" * 100_000 + "}",
+    ],
+)
+def test_values_that_python_or_a_message_cannot_hold(tmp_path, line):
+    refused(tmp_path, HEAD + line + "\n")
+
+
+def test_an_alias_still_works(tmp_path):
+    path = tmp_path / "md.yaml"
+    path.write_text(HEAD + "stages: {equilibrate: &e {length: 2 ps}, production: *e}\n")
+    assert load_config(path).stages.production.length == 2.0
+
+
+@pytest.mark.parametrize("name", ["", "\n", "LIG\n", "L G", "LIGA", "Ä", "L-1"])
+def test_residue_names_that_files_cannot_hold(name):
+    with pytest.raises(ConfigError, match=r"system\.residue_name: found .*, allowed: one to three"):
+        parse_config({**BUILD, "system": {**BUILD["system"], "residue_name": name}})
+
+
+@pytest.mark.parametrize(
+    ("directory", "message"),
+    [
+        ("a\0b", "without control characters"),
+        ("a\nb", "without control characters"),
+        ("x" * 256, "a name in it with 256, allowed: at most 4000 and 255"),
+        ("ä" * 130, "a name in it with 260"),
+        ("/".join(["a" * 200] * 30), "found a path with 6"),
+        ("~no-such-user/x", "there is no such user"),
+        ("", "found an empty text"),
+    ],
+)
+def test_paths_that_no_file_system_takes(directory, message):
+    settings = [{"output": {"directory": directory}}, {"system": {"type": "build"}}]
+    settings[1]["system"]["ligand"] = directory
+    for change in settings:
+        with pytest.raises(ConfigError, match=message):
+            parse_config({**BUILD, **change})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"output": {"trajectory_interval": "1e30 ps"}},
+        {"output": {"log_interval": 1e300}},
+        {"output": {"checkpoint_interval": "1e12 ns"}},
+        {"stages": {"production": {"length": "1e40 ps"}}},
+    ],
+)
+def test_times_of_more_steps_than_can_be_counted(change):
+    with pytest.raises(ConfigError, match=r"allowed: at most 1e\+09 ps, which are 1e\+12 steps"):
+        parse_config({**BUILD, **change})
+
+
+def test_more_frames_than_a_trajectory_counts():
+    stages = {"production": {"length": "10 us"}}
+    with pytest.raises(ConfigError, match=r"makes 1e\+10 frames .* at most 2147483647"):
+        parse_config({**BUILD, "stages": stages, "output": {"trajectory_interval": "1 fs"}})
+
+
+def test_productions_of_more_than_2_to_the_31_steps():
+    stages = {"production": {"length": "10 us"}}
+    assert parse_config({**BUILD, "stages": stages}).stages.production.length == 1e7
+
+
+def test_no_message_of_a_bad_setting_is_longer_than_the_setting_helps():
+    with pytest.raises(NnpmmError) as raised:
+        parse_config({**BUILD, "region": {"model": "ANI-2x", "members": ["x" * 10_000]}})
+    assert len(str(raised.value)) < 300

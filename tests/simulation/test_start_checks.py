@@ -1,0 +1,230 @@
+"""What cannot start is one line, before the output folder is made."""
+
+from __future__ import annotations
+
+import numpy as np
+import openmm
+import pytest
+from gromacs_files import ATOMS, TOP, gro, write
+from openmm import unit
+from toys import SpringEvaluator, SpringModel, prepared_water, protocol, water_box
+
+from nnpmm import create_hybrid_system
+from nnpmm.errors import ConfigError, InputFileError, SelectionError, SimulationError
+from nnpmm.models import Evaluation
+from nnpmm.simulation import PreparedSystem, load_system, parse_config, run_protocol
+from nnpmm.simulation.inputs import checks
+from nnpmm.simulation.runner import prepare_system
+from nnpmm.simulation.start_checks import describe_atoms
+
+NO_STAGES = {"minimize": None, "warmup": None, "equilibrate": None}
+
+
+def load(system, ensemble="NVT"):
+    region = {"selection": "all", "model": "ANI-2x"}
+    return load_system(
+        parse_config({"system": system, "region": region, "ensemble": {"type": ensemble}})
+    )
+
+
+def run_without_trace(tmp_path, prepared, **changes):
+    """Run, expect an error, and check that nothing was written; return the error's text."""
+    settings = protocol(tmp_path / "out", **changes)
+    with pytest.raises(SimulationError) as raised:
+        run_protocol(prepared, settings, progress=False)
+    assert not (tmp_path / "out").exists()
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def with_evaluator(evaluator) -> PreparedSystem:
+    """Return the lattice of waters, the first described by an evaluator."""
+    model = SpringModel()
+    model.bind = lambda atomic_numbers, charge=0: evaluator
+    mm = water_box(3, periodic=True)
+    system = create_hybrid_system(mm.system, mm.topology, np.arange(3), model)
+    return PreparedSystem(mm.topology, mm.positions, mm.box_vectors, system, np.arange(3))
+
+
+class Refusing(SpringEvaluator):
+    """A network that raises."""
+
+    def evaluate(self, positions):
+        raise ValueError("no such\nmolecule")
+
+
+class Infinite(SpringEvaluator):
+    """A network whose forces are not finite."""
+
+    def evaluate(self, positions):
+        forces = np.zeros_like(positions)
+        forces[1] = np.nan
+        return Evaluation(1.0, forces, np.array([1.0]))
+
+
+@pytest.mark.parametrize("stages", [{}, NO_STAGES, {"minimize": None}])
+@pytest.mark.parametrize("evaluator", [Refusing, Infinite])
+def test_a_network_that_fails_at_the_first_force(tmp_path, stages, evaluator):
+    text = run_without_trace(tmp_path, with_evaluator(evaluator([8, 1, 1])), stages=stages)
+    assert text.startswith("the simulation cannot start: ")
+
+
+def test_forces_that_are_not_finite_name_the_atom(tmp_path):
+    """The energy alone may be finite."""
+    text = run_without_trace(tmp_path, with_evaluator(Infinite([8, 1, 1])))
+    assert "the region's forces" in text or "not finite" in text
+
+
+def test_an_energy_that_is_not_finite(tmp_path):
+    prepared = prepared_water()
+    force = openmm.CustomExternalForce("sqrt(x-100)")
+    force.addParticle(3, [])
+    prepared.system.addForce(force)
+    text = run_without_trace(tmp_path, prepared)
+    assert "the potential energy is nan kJ/mol" in text
+    assert "first on O of HOH 2" in text
+
+
+def test_openmm_refuses_the_context(tmp_path):
+    prepared = prepared_water(periodic=True, per_edge=3)
+    for force in prepared.system.getForces():
+        if isinstance(force, openmm.NonbondedForce):
+            force.setCutoffDistance(0.9)
+    text = run_without_trace(tmp_path, prepared)
+    assert "cutoff distance cannot be greater than half the periodic box size" in text
+
+
+def test_the_restraint_is_read_before_anything_is_written(tmp_path):
+    for restraint in ("resname XYZ", "resname ("):
+        stages = {"warmup": {"length": "0.01 ps", "restraint": restraint}}
+        with pytest.raises(SelectionError):
+            run_protocol(prepared_water(), protocol(tmp_path / "out", stages=stages))
+        assert not (tmp_path / "out").exists()
+
+
+def test_the_restraint_is_read_before_the_network(tmp_path):
+    settings = {
+        "system": write(tmp_path, nonbonded_method="NoCutoff"),
+        "region": {"selection": "all", "model": "no-such-model.json"},
+        "stages": {"warmup": {"restraint": "resname XYZ"}},
+    }
+    with pytest.raises(SelectionError, match="XYZ"):
+        prepare_system(parse_config(settings))
+
+
+def test_a_selection_by_residue_leaves_out_lone_pairs(tmp_path):
+    """They are massless sites on the region's atoms, which the network does not see."""
+    top = TOP.replace("[ moleculetype ]", "lp  0  0.0  0.0  V  0.0  0.0\n\n[ moleculetype ]")
+    top = top.replace("\n\n[ bonds ]", "\n7  lp  1  MOL  LP1  1  0.1  0.0\n\n[ bonds ]")
+    top = top.replace("-0.68", "-0.78")
+    top = top.replace("[ system ]", "[ virtual_sites2 ]\n7 2 1 1 -0.5\n\n[ system ]")
+    second = [(name, tuple(np.add(xyz, 0.5))) for name, xyz in ATOMS]
+    site = ("LP1", (0.153, -0.077, -0.035))
+    coordinates = gro([*ATOMS, site, *second, ("LP1", tuple(np.add(site[1], 0.5)))])
+    system = write(tmp_path, top.replace("MOL 1\n", "MOL 2\n"), coordinates)
+    settings = {
+        "system": {**system, "nonbonded_method": "NoCutoff"},
+        "region": {"selection": "resid 0", "model": "ANI-1x", "members": [0]},
+    }
+    prepared = prepare_system(parse_config(settings))
+    assert prepared.region.tolist() == [0, 1, 2, 3, 4, 5]
+    assert prepared.system.isVirtualSite(6)
+
+
+def test_a_restraint_that_holds_water_is_reported(tmp_path, caplog):
+    from nnpmm.simulation.start_checks import check_restraint
+
+    topology = water_box(3).topology
+    check_restraint(topology, protocol(tmp_path / "out"))
+    assert caplog.messages == []
+    stages = {"warmup": {"length": "0.01 ps", "restraint": "name O"}}
+    check_restraint(topology, protocol(tmp_path / "out", stages=stages))
+    assert "'name O' holds water too (27 of HOH)" in caplog.text
+    assert describe_atoms(topology, np.zeros(0, dtype=np.int64)) == "no atoms"
+
+
+@pytest.mark.parametrize("method", ["PME", "CutoffPeriodic", "LJPME"])
+def test_cutoffs_over_half_the_box(tmp_path, method):
+    system = write(tmp_path, coordinates=gro(box="1.8 2.5 2.5"), nonbonded_method=method)
+    with pytest.raises(
+        ConfigError, match=r"system\.cutoff: found 1 nm, allowed: at most 0\.9 nm, half the width"
+    ):
+        load(system)
+    assert load({**system, "cutoff": "0.9 nm"}).box_vectors is not None
+
+
+def test_a_triclinic_box_counts_by_its_width(tmp_path):
+    """The third vector is 2.2 nm long, the box is 1.8 nm high."""
+    box = "2.2 2.2 1.8 0 0 0 0 1.0 0.8"
+    with pytest.raises(ConfigError, match=r"at most 0\.9 nm"):
+        load(write(tmp_path, coordinates=gro(box=box)))
+
+
+def test_a_serialized_system_names_its_own_cutoff(tmp_path):
+    mm = load(write(tmp_path))
+    (tmp_path / "system.xml").write_text(openmm.XmlSerializer.serialize(mm.system))
+    mm.topology.setPeriodicBoxVectors(np.eye(3) * 1.8 * unit.nanometer)
+    with open(tmp_path / "x.pdb", "w") as handle:
+        openmm.app.PDBFile.writeFile(mm.topology, mm.positions * unit.nanometer, handle)
+    files = {"system": str(tmp_path / "system.xml"), "structure": str(tmp_path / "x.pdb")}
+    with pytest.raises(ConfigError, match=r"the cutoff in the serialized System: found 1 nm"):
+        load({"type": "openmm", **files})
+
+
+def test_a_box_that_will_shrink_below_the_cutoff_is_reported(tmp_path, caplog):
+    system = write(tmp_path, coordinates=gro(box="2.05 2.05 2.05"))
+    load(system, "NVT")
+    assert caplog.messages == []
+    load(system, "NPT")
+    assert "is nearly half the width of the box" in caplog.text
+
+
+def two_molecules(shift):
+    """Return a topology and coordinates of two methanols, the second shifted (nm)."""
+    second = [(name, tuple(np.add(xyz, shift))) for name, xyz in ATOMS]
+    return TOP.replace("MOL 1\n", "MOL 2\n"), gro([*ATOMS, *second])
+
+
+def test_overlapping_atoms_are_named(tmp_path):
+    top, coordinates = two_molecules((0.0, 0.0, 0.01))
+    with pytest.raises(
+        InputFileError, match=r"overlapping atoms: .* 0\.010 nm apart \(pairs like this: 2\)"
+    ):
+        load(write(tmp_path, top, coordinates))
+    top, coordinates = two_molecules((0.0, 0.0, 0.5))
+    assert len(load(write(tmp_path, top, coordinates)).positions) == 12
+
+
+def test_overlaps_are_found_in_other_images_too(tmp_path):
+    top, coordinates = two_molecules((3.0, -6.0, 3.0))  # whole edges of the box
+    with pytest.raises(InputFileError, match="overlapping atoms"):
+        load(write(tmp_path, top, coordinates))
+
+
+def test_hydrogens_may_lie_close(tmp_path):
+    """The water that OpenMM builds has such contacts; a minimisation parts them."""
+    mm = water_box(3)
+    positions = mm.positions.copy()
+    positions[4] = positions[1] + 0.01
+    checks.check_contacts(mm.topology, mm.system, positions, None)
+
+
+def test_coordinates_that_were_never_set(tmp_path):
+    mm = water_box(3)
+    with pytest.raises(InputFileError, match="27 atoms lie at the same point"):
+        checks.check_contacts(mm.topology, mm.system, np.zeros((81, 3)), None)
+
+
+def test_excluded_pairs_and_virtual_sites_may_lie_close():
+    mm = water_box(3)
+    positions = mm.positions.copy()
+    excluded = next(f for f in mm.system.getForces() if isinstance(f, openmm.NonbondedForce))
+    excluded.addException(0, 6, 0, 1, 0)
+    positions[6] = positions[0] + 0.01
+    checks.check_contacts(mm.topology, mm.system, positions, None)
+    positions[3] = positions[0]
+    with pytest.raises(InputFileError, match="overlapping atoms: O of HOH"):
+        checks.check_contacts(mm.topology, mm.system, positions, None)
+    mm.system.setParticleMass(3, 0.0)
+    mm.system.setVirtualSite(3, openmm.TwoParticleAverageSite(4, 5, 0.5, 0.5))
+    checks.check_contacts(mm.topology, mm.system, positions, None)
