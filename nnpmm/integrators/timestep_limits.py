@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 from openmm import unit
 from openmm.app import Topology
 
+from nnpmm.atom_indices import atom_indices
 from nnpmm.coupling.binding import BoundRegion, bind_region
 from nnpmm.coupling.terms import BONDED, CONNECTIVITY
 from nnpmm.coupling.whole import WholeRegion
@@ -151,7 +152,7 @@ def region_motion(
     Raises:
         RegionError: the model cannot describe the region.
     """
-    atoms = np.unique(np.asarray(region, dtype=np.int64))
+    atoms = atom_indices(region, topology.getNumAtoms())
     bound = bind_region(system, topology, atoms, model, link_atoms=True)
     return bound_region_motion(system, topology, bound, in_md_units(positions, unit.nanometer))
 
@@ -219,7 +220,7 @@ def surroundings_limit(
         region: 0-based indices of the atoms that the network describes.
         impulse: the step is that of RESPA's slow forces, whose inner forces have shorter steps.
     """
-    inside = {int(atom) for atom in np.asarray(region).ravel()}
+    inside = set(atom_indices(region, topology.getNumAtoms(), may_be_empty=True).tolist())
     constraints = dict.fromkeys(range(system.getNumParticles()), 0)
     for pair in _constraints(system):
         for atom in pair:

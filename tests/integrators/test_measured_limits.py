@@ -1,4 +1,4 @@
-"""The limits of time steps in the code are those that were measured, and the documentation says so."""
+"""The limits of time steps are those that were measured, and the documentation says so."""
 
 from __future__ import annotations
 
