@@ -47,8 +47,9 @@ def protein_modeller(
         _refuse(modeller, others, waters, force_field)
     dry = [residue for residue in waters if _count_hydrogens(residue) < 2]
     if dry:
+        count = _count(dry, "crystal water")
         raise InputFileError(
-            f"found {_count(dry, 'crystal water')} without all hydrogens in the protein's file, first "
+            f"found {count} without all hydrogens in the protein's file, first "
             f"{residue_label(dry[0])}: add hydrogens, {_COMPLETE}, or take them out"
         )
     if waters:
