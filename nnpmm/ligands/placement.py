@@ -21,6 +21,7 @@ _NONMETALS = frozenset(
     app.Element.getBySymbol(symbol).atomic_number
     for symbol in ("H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Se", "Br", "I")
 )
+_BOND_RANGE = (0.5, 1.5)  # multiples of the sum of the covalent radii
 _COINCIDENT = 0.05  # nm; the shortest bond, of H2, has 0.074
 _LARGEST_CONTACT = 0.5  # nm, above all sums of covalent radii
 _LARGEST_DISTANCE = 1.0  # nm, beyond any first shell of a binding site
@@ -38,9 +39,10 @@ def check_placement(
         ligand: residue of the ligand.
 
     Raises:
-        InputFileError: two atoms coincide; an atom of the ligand is nearer to another molecule's
-            than 1.2 times their covalent radii (0.85 times with a metal), as if bonded; or the
-            whole ligand is more than 1 nm from the protein.
+        InputFileError: two atoms coincide; a bond is less than half or more than 1.5 times as long
+            as the sum of the covalent radii, as over a gap in the protein; an atom of the ligand
+            is nearer to another molecule's than 1.2 times that sum (0.85 times with a metal), as
+            if bonded; or the whole ligand is more than 1 nm from the protein.
     """
     atoms = [atom for atom in topology.atoms() if atom.element is not None]
     own = [atom for atom in atoms if atom.residue is ligand]
@@ -48,6 +50,7 @@ def check_placement(
     if others:
         _check_contacts(own, others, positions)
     _check_coincidence(atoms, positions)
+    _check_bonds(topology, positions)
     if others:
         _check_distance(own, others, positions)
 
@@ -92,9 +95,31 @@ def _check_contacts(own: list[Any], others: list[Any], positions: NDArray[np.flo
 
 def _least_distance(first: Any, second: Any) -> float:
     numbers = (first.element.atomic_number, second.element.atomic_number)
+    factor = _CONTACT if _NONMETALS.issuperset(numbers) else _METAL_CONTACT
+    return factor * _covalent_distance(first, second)
+
+
+def _covalent_distance(first: Any, second: Any) -> float:
+    """Return the sum of two atoms' covalent radii in nm."""
     table = Chem.GetPeriodicTable()
-    bond = sum(table.GetRcovalent(number) for number in numbers) * _NM_PER_ANGSTROM
-    return bond * (_CONTACT if _NONMETALS.issuperset(numbers) else _METAL_CONTACT)
+    numbers = (first.element.atomic_number, second.element.atomic_number)
+    return float(sum(table.GetRcovalent(number) for number in numbers)) * _NM_PER_ANGSTROM
+
+
+def _check_bonds(topology: app.Topology, positions: NDArray[np.float64]) -> None:
+    for first, second in topology.bonds():
+        if first.element is None or second.element is None:
+            continue
+        length = float(np.linalg.norm(positions[first.index] - positions[second.index]))
+        usual = _covalent_distance(first, second)
+        if not _BOND_RANGE[0] * usual <= length <= _BOND_RANGE[1] * usual:
+            reason = "correct the coordinates, which must be in the unit of their file format"
+            if first.residue is not second.residue:
+                reason = "add the residues that are missing there, or begin a new chain with caps"
+            raise InputFileError(
+                f"found a bond of {length:.3f} nm between {_label(first)} and {_label(second)}, "
+                f"expected is about {usual:.3f} nm: {reason}"
+            )
 
 
 def _check_distance(own: list[Any], others: list[Any], positions: NDArray[np.float64]) -> None:

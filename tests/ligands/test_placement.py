@@ -212,6 +212,30 @@ def test_coincident_atoms_of_the_protein_are_refused(parameters):
         )
 
 
+def test_a_gap_in_the_chain_is_refused(parameters):
+    modeller = peptide()
+    positions = nm(modeller)
+    last = [atom.index for atom in modeller.topology.atoms() if atom.residue.index == 2]
+    outwards = positions[last].mean(axis=0) - positions.mean(axis=0)
+    positions[last] += 0.5 * outwards / np.linalg.norm(outwards)
+    broken = app.Modeller(modeller.topology, positions * unit.nanometer)
+    words = (
+        r"found a bond of 0\.\d+ nm between C8 of ALA 8 .* N10 of ALA 9 .* residues that are mis"
+    )
+    with pytest.raises(InputFileError, match=words):
+        build(broken, above(broken), parameters)
+
+
+@pytest.mark.parametrize("factor", [0.45, 1.8, 10.0])
+def test_coordinates_in_another_unit_are_refused(parameters, factor):
+    molecule = methanol_at([0, 0, 0])
+    conformer = molecule.GetConformer()
+    for i, position in enumerate(conformer.GetPositions() * factor):
+        conformer.SetAtomPosition(i, Point3D(*position))
+    with pytest.raises(InputFileError, match=r"found (a bond|overlapping atoms).* correct the"):
+        solvate(molecule, parameters)
+
+
 def test_a_ligand_on_a_crystal_water_is_told_so(parameters):
     modeller = with_waters(peptide())
     oxygen = nm(modeller)[-3]
