@@ -47,6 +47,9 @@ _OTHER_TAKEN_NAMES = frozenset(
 )
 _WATER_MOLARITY = 55.4  # mol/l, as in OpenMM's Modeller
 _IONIC_STRENGTH_TOLERANCE = 0.3
+# OpenMM ends a run whose box shrinks to less than twice the cutoff. A new box loses 2 to 3 % of its
+# width until it has the density of the liquid.
+_SHRINKAGE = 1.05
 # Box vectors of unit width, in OpenMM's reduced form.
 _BOX_SHAPES = {
     "cube": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
@@ -117,7 +120,7 @@ def solvate(
 
     Raises:
         ConfigError: an unknown water model or shape, a number out of range, a residue name that
-            the force field has, or a box whose width is less than twice the cutoff.
+            the force field has, or a box whose width is less than 2.1 times the cutoff.
         InputFileError: hydrogens of the protein are missing, atoms overlap, or the ligand is more
             than 1 nm from the protein.
         ForceFieldError: a residue of the protein that Amber14 has no template for.
@@ -244,11 +247,13 @@ def _box_vectors(
     shape = np.array(_BOX_SHAPES[box_shape], dtype=np.float64)
     box = 2.0 * (radius + padding) * shape
     width = float(np.diag(box).min())
-    if width < 2.0 * cutoff:
-        needed = cutoff / float(np.diag(shape).min()) - radius
+    least = 2.0 * _SHRINKAGE * cutoff
+    if width < least:
+        needed = 0.5 * least / float(np.diag(shape).min()) - radius
         raise ConfigError(
-            f"found a box {width:.3f} nm wide, which is less than twice the cutoff of {cutoff} nm; "
-            f"use a padding of at least {math.ceil(needed * 1000) / 1000:.3f} nm or a shorter "
+            f"found a box {width:.3f} nm wide, which is or becomes less than twice the cutoff of "
+            f"{cutoff} nm, since a new box shrinks by some per cent under pressure control; use "
+            f"a padding of at least {math.ceil(needed * 1000) / 1000:.3f} nm or a shorter "
             "nonbonded_cutoff"
         )
     return box

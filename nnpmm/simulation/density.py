@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import openmm
-from numpy.typing import ArrayLike
 from openmm import app, unit
 
 from nnpmm.simulation.config import EnsembleConfig
@@ -105,11 +104,10 @@ def _is_water(residue: app.topology.Residue) -> bool:
     return sorted(numbers) == [1, 1, 8]
 
 
-def warn_of_constant_volume(
-    system: openmm.System, box_vectors: ArrayLike, water_model: str
-) -> None:
+def warn_of_constant_volume(system: openmm.System, water_model: str) -> None:
     """Warn that a built box keeps the density at which it was built."""
-    volume = abs(np.linalg.det(np.asarray(box_vectors)))
+    vectors = system.getDefaultPeriodicBoxVectors()
+    volume = abs(np.linalg.det([vector.value_in_unit(unit.nanometer) for vector in vectors]))
     density = sum(particle_masses(system)) / volume * DALTON_PER_NM3_IN_G_PER_ML
     _LOGGER.warning(
         "ensemble.type: NVT keeps the built box at its density of %.3f g/ml, pure %s water has "

@@ -42,7 +42,7 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     if mm is None:
         mm = load_system(config)
         if isinstance(config.system, BuildSystem) and config.ensemble.type == "NVT":
-            warn_of_constant_volume(mm.system, mm.box_vectors, config.system.water_model)
+            warn_of_constant_volume(mm.system, config.system.water_model)
     region, name = _region(config, mm)
     settings = config.region
     if settings.mass_factor == 1:  # with other masses the hybrid system is looked at, below
