@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 import random
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,12 +17,16 @@ import openmm
 from openmm import app, unit
 from rdkit import Chem
 
-from nnpmm.errors import ConfigError, ForceFieldError, InputFileError
+from nnpmm.errors import ConfigError, ForceFieldError, NnpmmError
 from nnpmm.ligands.openmm_system import forcefield_xml, to_openmm_topology
 from nnpmm.ligands.parameters import LigandParameters
+from nnpmm.ligands.placement import check_placement, is_water
+from nnpmm.ligands.protein import protein_modeller
 from nnpmm.units import in_md_units
 
 __all__ = ["SolvatedSystem", "solvate"]
+
+_LOGGER = logging.getLogger(__name__)
 
 WaterModel = Literal["tip3p", "tip3pfb", "spce", "opc3", "opc", "tip4pew", "tip4pfb"]
 BoxShape = Literal["cube", "dodecahedron", "octahedron"]
@@ -35,6 +41,15 @@ _WATER_MODELS = {
     "tip4pew": ("amber14/tip4pew.xml", "tip4pew"),
     "tip4pfb": ("amber14/tip4pfb.xml", "tip4pew"),
 }
+# What OpenMM and mdtraj take for water whatever the atoms are, and HIS: not names of Amber14.
+_OTHER_TAKEN_NAMES = frozenset(
+    "WAT SOL H2O HHO OHH OH2 TIP TIP2 TIP3 TIP3P TP3 TIP4 TIP4P TIP5 SPC SPCE HIS".split()
+)
+_WATER_MOLARITY = 55.4  # mol/l, as in OpenMM's Modeller
+_IONIC_STRENGTH_TOLERANCE = 0.3
+# OpenMM ends a run whose box shrinks to less than twice the cutoff. A new box loses 2 to 3 % of its
+# width until it has the density of the liquid.
+_SHRINKAGE = 1.05
 # Box vectors of unit width, in OpenMM's reduced form.
 _BOX_SHAPES = {
     "cube": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
@@ -88,6 +103,7 @@ def solvate(
         molecule: the ligand, with a conformer (in the protein's frame if there is one).
         parameters: of the same atoms in the same order.
         protein: Topology with all hydrogens and positions (n, 3) in nm; Amber14 describes it.
+            Crystal waters and ions may be among its residues.
         padding: least distance between the solute's enclosing sphere and the box faces, nm.
         water_model: one of tip3p, tip3pfb, spce, opc3, opc, tip4pew, tip4pfb.
         box_shape: cube, dodecahedron or octahedron.
@@ -96,15 +112,17 @@ def solvate(
         nonbonded_cutoff: of PME's real-space part and of Lennard-Jones, nm.
         constrain_hydrogens: constrain bonds to hydrogen (water is rigid in any case).
         hydrogen_mass: repartition masses so that solute hydrogens weigh this many amu.
-        residue_name: of the ligand.
+        residue_name: of the ligand; none that the force field has.
         seed: of the choice which waters ions replace.
 
     Returns:
         The box; nothing is minimised.
 
     Raises:
-        ConfigError: an unknown water model or shape, a number out of range, or a box whose width
-            is less than twice the cutoff.
+        ConfigError: an unknown water model or shape, a number out of range, a residue name that
+            the force field has, or a box whose width is less than 2.1 times the cutoff.
+        InputFileError: hydrogens of the protein are missing, atoms overlap, or the ligand is more
+            than 1 nm from the protein.
         ForceFieldError: a residue of the protein that Amber14 has no template for.
     """
     _check_choice("water model", water_model, _WATER_MODELS)
@@ -113,22 +131,22 @@ def solvate(
     margin = _positive("padding", padding, unit.nanometer)
     molar = _positive("ionic_strength", ionic_strength, unit.molar, allow_zero=True)
     mass = None if hydrogen_mass is None else _hydrogen_mass(hydrogen_mass)
-    modeller = _solute(molecule, protein, residue_name)
+    force_field = _force_field(molecule, parameters, residue_name, water_model)
+    modeller, ligand = _solute(molecule, protein, residue_name, force_field)
+    check_placement(modeller.topology, _in_nm(modeller.positions), ligand)
+    number = ligand.index
     box = _box_vectors(_in_nm(modeller.positions), margin, cutoff, box_shape)
-    water_file, water_box = _WATER_MODELS[water_model]
-    files: list[Any] = ["amber14-all.xml"] if protein is not None else []
-    xml = io.StringIO(forcefield_xml(molecule, parameters, residue_name))
-    force_field = app.ForceField(*files, water_file, xml)
-    number = 0 if protein is None else protein[0].getNumResidues()
+    before = _count_ions(modeller.topology)
     with _as_force_field_error(), _seeded(seed):
         modeller.addSolvent(
             force_field,
-            model=water_box,
+            model=_WATER_MODELS[water_model][1],
             boxVectors=tuple(openmm.Vec3(*row) for row in box) * unit.nanometer,
             ionicStrength=molar * unit.molar,
             neutralize=neutralize,
-            residueTemplates={list(modeller.topology.residues())[number]: residue_name},
+            residueTemplates={ligand: residue_name},
         )
+    _tell_ions(before, modeller.topology, molar)
     ligand = list(modeller.topology.residues())[number]
     system = _periodic_system(
         force_field, modeller.topology, {ligand: residue_name}, cutoff, constrain_hydrogens, mass
@@ -159,21 +177,65 @@ def _periodic_system(
 
 
 def _solute(
-    molecule: Chem.Mol, protein: tuple[app.Topology, Any] | None, residue_name: str
-) -> app.Modeller:
+    molecule: Chem.Mol,
+    protein: tuple[app.Topology, Any] | None,
+    residue_name: str,
+    force_field: app.ForceField,
+) -> tuple[app.Modeller, app.topology.Residue]:
+    """Return the protein, if any, with the ligand as its last residue."""
     topology, positions = to_openmm_topology(molecule, residue_name)
     if protein is None:
-        return app.Modeller(topology, positions * unit.nanometer)
-    protein_topology, protein_positions = protein
-    coordinates = in_md_units(protein_positions, unit.nanometer)
-    if coordinates.shape != (protein_topology.getNumAtoms(), 3):
-        raise InputFileError(
-            f"found protein positions of shape {coordinates.shape} for "
-            f"{protein_topology.getNumAtoms()} atoms; give one (x, y, z) per atom in nm"
+        modeller = app.Modeller(topology, positions * unit.nanometer)
+    else:
+        with _as_force_field_error():
+            modeller = protein_modeller(*protein, force_field)
+        modeller.add(topology, positions * unit.nanometer)
+    return modeller, list(modeller.topology.residues())[-1]
+
+
+def _force_field(
+    molecule: Chem.Mol, parameters: LigandParameters, residue_name: str, water_model: str
+) -> app.ForceField:
+    """Return Amber14, the water model with its ions, and the ligand."""
+    force_field = app.ForceField("amber14-all.xml", _WATER_MODELS[water_model][0])
+    taken = residue_name in _OTHER_TAKEN_NAMES
+    try:
+        force_field.loadFile(io.StringIO(forcefield_xml(molecule, parameters, residue_name)))
+    except ValueError as error:
+        if "already exists" not in str(error):
+            raise
+        taken = True
+    if taken:
+        raise ConfigError(
+            f"found residue_name {residue_name!r}, which stands for water, an ion, or a residue of "
+            "Amber14; choose another for the ligand, such as MOL or LIG"
         )
-    modeller = app.Modeller(protein_topology, coordinates * unit.nanometer)
-    modeller.add(topology, positions * unit.nanometer)
-    return modeller
+    return force_field
+
+
+def _count_ions(topology: app.Topology) -> Counter[str]:
+    """Count sodium and chloride ions."""
+    names = (residue.name for residue in topology.residues() if len(list(residue.atoms())) == 1)
+    return Counter(name for name in names if name in ("NA", "CL"))
+
+
+def _tell_ions(before: Counter[str], topology: app.Topology, molar: float) -> None:
+    """Log which ions were added, and warn where their number cannot match the ionic strength."""
+    added = _count_ions(topology) - before
+    if added:
+        _LOGGER.info("added %d Na+ and %d Cl-", added["NA"], added["CL"])
+    waters = sum(is_water(residue) for residue in topology.residues())
+    found = _WATER_MOLARITY * min(added["NA"], added["CL"]) / max(waters, 1)
+    if abs(found - molar) > _IONIC_STRENGTH_TOLERANCE * molar:
+        _LOGGER.warning(
+            "the box of %d waters holds %d pairs of Na+ and Cl-, %.3f M where ionic_strength asks "
+            "for %.3f M: a whole number of pairs cannot come closer; take a larger padding, or "
+            "leave out ionic_strength",
+            waters,
+            min(added["NA"], added["CL"]),
+            found,
+            molar,
+        )
 
 
 def _box_vectors(
@@ -185,11 +247,13 @@ def _box_vectors(
     shape = np.array(_BOX_SHAPES[box_shape], dtype=np.float64)
     box = 2.0 * (radius + padding) * shape
     width = float(np.diag(box).min())
-    if width < 2.0 * cutoff:
-        needed = cutoff / float(np.diag(shape).min()) - radius
+    least = 2.0 * _SHRINKAGE * cutoff
+    if width < least:
+        needed = 0.5 * least / float(np.diag(shape).min()) - radius
         raise ConfigError(
-            f"found a box {width:.3f} nm wide, which is less than twice the cutoff of {cutoff} nm; "
-            f"use a padding of at least {math.ceil(needed * 1000) / 1000:.3f} nm or a shorter "
+            f"found a box {width:.3f} nm wide, which is or becomes less than twice the cutoff of "
+            f"{cutoff} nm, since a new box shrinks by some per cent under pressure control; use "
+            f"a padding of at least {math.ceil(needed * 1000) / 1000:.3f} nm or a shorter "
             "nonbonded_cutoff"
         )
     return box
@@ -237,6 +301,8 @@ def _seeded(seed: int) -> Iterator[None]:
 def _as_force_field_error() -> Iterator[None]:
     try:
         yield
+    except NnpmmError:
+        raise
     except Exception as error:  # OpenMM raises bare Exceptions where several templates match
         text = " ".join(str(error).split())
         raise ForceFieldError(

@@ -120,12 +120,17 @@ class RegionConfig(Section):
 class EnsembleConfig(Section):
     """Thermodynamic ensemble of equilibration and production."""
 
-    type: Literal["NVT", "NPT"] = Field(
-        "NVT", description="NVT, or NPT with a Monte Carlo barostat"
+    type: Literal["NVT", "NPT"] | None = Field(
+        None,
+        description="NVT, or NPT with a Monte Carlo barostat; null: NPT for a system of type "
+        "build, whose box starts below the density of liquid water, NVT for all others",
+        examples=["NPT"],
     )
     temperature: Temperature = Field(300.0, gt=0, description="temperature, in K")
     pressure: Pressure = Field(1.0, description="pressure under NPT, in bar")
-    friction: Friction = Field(1.0, ge=0, description="Langevin collision rate, in 1/ps")
+    friction: Friction = Field(
+        1.0, ge=0, description="Langevin collision rate of equilibration and production, in 1/ps"
+    )
     barostat_interval: int = Field(25, ge=1, description="steps between volume moves under NPT")
 
 
@@ -145,9 +150,19 @@ class MinimizeConfig(Section):
 class WarmupConfig(Section):
     """Heating at constant volume with position restraints."""
 
-    length: Time = Field(5.0, gt=0, description="length of the heating, in ps")
+    length: Time = Field(
+        5.0,
+        gt=0,
+        description="length, in ps; the thermostat reaches its final temperature after 80 % of it",
+    )
     start_temperature: Temperature = Field(
         10.0, gt=0, description="temperature that the heating starts from, in K"
+    )
+    friction: Friction = Field(
+        10.0,
+        gt=0,
+        description="Langevin collision rate, in 1/ps; the system follows the thermostat with a "
+        "delay of about its inverse",
     )
     restraint: str | None = Field(
         None,
@@ -172,7 +187,7 @@ class StagesConfig(Section):
     minimize: MinimizeConfig | None = Field(MinimizeConfig(), description="energy minimisation")
     warmup: WarmupConfig | None = Field(WarmupConfig(), description="restrained heating under NVT")
     equilibrate: StageConfig | None = Field(
-        StageConfig(length=20.0), description="dynamics without trajectory"
+        StageConfig(length=50.0), description="dynamics without trajectory"
     )
     production: StageConfig | None = Field(
         StageConfig(length=100.0), description="dynamics with trajectory"
@@ -300,6 +315,15 @@ class ProtocolConfig(Section):
                 f"{production.length / interval:.3g} frames in a production of "
                 f"{production.length:g} ps; allowed: at most {_MOST_FRAMES} frames"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _choose_ensemble(self) -> Self:
+        """Put in the ensemble that null stands for, so that saved settings name it."""
+        if self.ensemble.type is None:
+            built = isinstance(getattr(self, "system", None), BuildSystem)
+            chosen = self.ensemble.model_copy(update={"type": "NPT" if built else "NVT"})
+            object.__setattr__(self, "ensemble", chosen)
         return self
 
     @model_validator(mode="after")

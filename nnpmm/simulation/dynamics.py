@@ -16,6 +16,7 @@ from nnpmm.errors import SimulationError
 from nnpmm.integrators import RespaWatchdog
 from nnpmm.simulation.checkpoint import write_checkpoint
 from nnpmm.simulation.config import ProtocolConfig, count_steps
+from nnpmm.simulation.density import ExpectedDensity
 from nnpmm.simulation.energy_log import (
     EnergyLog,
     LogRow,
@@ -23,6 +24,7 @@ from nnpmm.simulation.energy_log import (
     RegionMonitor,
     Thermometer,
 )
+from nnpmm.simulation.equilibration import warn_unless_equilibrated
 from nnpmm.simulation.interrupts import StopFlag
 from nnpmm.simulation.progress import ProgressDisplay, Status
 from nnpmm.simulation.stages import Stage, ramp_interval, ramp_temperature
@@ -81,6 +83,7 @@ class Recorder:
     display: ProgressDisplay
     stop: StopFlag
     watchdog: RespaWatchdog | None = None
+    expected_density: ExpectedDensity | None = None
     trajectory: TrajectoryWriter | None = None
     serial: int = 0
     frames: int = 0
@@ -153,6 +156,15 @@ class StageLoop:
             SimulationError: the state is no longer finite, or OpenMM stopped.
         """
         self._show()
+        if self.stage.writes_frames and self.step == 0:
+            recorder = self.recorder
+            warn_unless_equilibrated(
+                recorder.log.path,
+                self.context,
+                recorder.settings,
+                recorder.thermometer,
+                recorder.expected_density,
+            )
         while self.step < self.stage.n_steps and not self.recorder.stop:
             started = time.perf_counter()
             n_steps = self._advance()

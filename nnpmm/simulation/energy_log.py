@@ -14,9 +14,18 @@ from openmm import app, unit
 
 from nnpmm.models.protocol import Evaluator
 
-__all__ = ["EnergyLog", "LogRow", "NetworkReading", "RegionMonitor", "Thermometer", "read_log"]
+__all__ = [
+    "DALTON_PER_NM3_IN_G_PER_ML",
+    "EnergyLog",
+    "LogRow",
+    "NetworkReading",
+    "RegionMonitor",
+    "Thermometer",
+    "particle_masses",
+    "read_log",
+]
 
-_DALTON_PER_NM3_IN_G_PER_ML = 1.66053906660e-3
+DALTON_PER_NM3_IN_G_PER_ML = 1.66053906660e-3
 
 
 @dataclass(frozen=True)
@@ -75,25 +84,37 @@ def read_log(path: Path) -> tuple[list[str], dict[str, NDArray[np.float64]]]:
     return [r["stage"] for r in rows], columns
 
 
-class Thermometer:
-    """Temperature from kinetic energy: T = 2 K / (f R), f degrees of freedom."""
+def particle_masses(system: openmm.System) -> list[float]:
+    """Return the masses of a system's particles in amu."""
+    return [
+        float(system.getParticleMass(i).value_in_unit(unit.dalton))
+        for i in range(system.getNumParticles())
+    ]
 
-    def __init__(self, system: openmm.System):
-        masses = [
-            system.getParticleMass(i).value_in_unit(unit.dalton)
-            for i in range(system.getNumParticles())
-        ]
+
+class Thermometer:
+    """Temperature from kinetic energy: T = 2 K / (f R), f degrees of freedom.
+
+    Args:
+        system: that is simulated.
+        unscaled: the same particles with the masses that the density is to be computed from; None:
+            those of ``system``.
+    """
+
+    def __init__(self, system: openmm.System, unscaled: openmm.System | None = None):
+        masses = particle_masses(system)
         freedom = 3 * sum(mass > 0 for mass in masses)
         for k in range(system.getNumConstraints()):
             i, j, _ = system.getConstraintParameters(k)
             freedom -= masses[i] > 0 or masses[j] > 0
         if any(isinstance(force, openmm.CMMotionRemover) for force in system.getForces()):
             freedom -= 3
-        self.total_mass = float(sum(masses))
+        self.total_mass = sum(masses if unscaled is None else particle_masses(unscaled))
         gas_constant = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(
             unit.kilojoule_per_mole / unit.kelvin
         )
-        self._kelvin_per_kj = 2.0 / (max(freedom, 1) * gas_constant)
+        self.degrees_of_freedom = max(freedom, 1)
+        self._kelvin_per_kj = 2.0 / (self.degrees_of_freedom * gas_constant)
 
     def temperature(self, kinetic_energy: float) -> float:
         """Return the temperature in K of a kinetic energy in kJ/mol."""
@@ -101,7 +122,7 @@ class Thermometer:
 
     def density(self, volume: float) -> float:
         """Return the density in g/mL of the system in a volume in nm^3."""
-        return self.total_mass / volume * _DALTON_PER_NM3_IN_G_PER_ML
+        return self.total_mass / volume * DALTON_PER_NM3_IN_G_PER_ML
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,12 @@ def _check(
 
 
 def create_integrator(
-    system: openmm.System, settings: ProtocolConfig, temperature: float, seed: int
+    system: openmm.System,
+    settings: ProtocolConfig,
+    *,
+    temperature: float,
+    friction: float,
+    seed: int,
 ) -> Any:
     """Return the integrator of a stage; with respa the system's force groups are set, in place.
 
@@ -80,9 +85,9 @@ def create_integrator(
         system: with all forces of the stage.
         settings: of the run.
         temperature: at the beginning of the stage, K.
+        friction: Langevin collision rate, 1/ps.
         seed: of its random numbers.
     """
-    friction = settings.ensemble.friction
     if settings.integrator.type == "respa":
         return create_respa_integrator(
             system,

@@ -12,6 +12,7 @@ from openmm import app
 
 from nnpmm.integrators import RegionMotion
 from nnpmm.models.protocol import Evaluator
+from nnpmm.simulation.density import ExpectedDensity
 from nnpmm.simulation.inputs import MMSystem
 
 __all__ = ["PreparedSystem"]
@@ -34,6 +35,7 @@ class PreparedSystem:
         mm_system: the MM system before coupling, kept beside the output for continuations.
         model_provenance: name, members and origin of the network, for the record.
         motion: what decides how long a time step the region allows; None: it is not checked.
+        expected_density: what a built box should have under pressure control; None: not known.
     """
 
     topology: app.Topology
@@ -46,3 +48,4 @@ class PreparedSystem:
     mm_system: MMSystem | None = None
     model_provenance: dict[str, Any] | None = None
     motion: RegionMotion | None = None
+    expected_density: ExpectedDensity | None = None

@@ -270,7 +270,10 @@ class _Run:
                 region=_atoms(prepared),
                 log=log,
                 monitor=monitor,
-                thermometer=Thermometer(prepared.system),
+                thermometer=Thermometer(
+                    prepared.system, prepared.mm_system and prepared.mm_system.system
+                ),
+                expected_density=prepared.expected_density,
                 display=display,
                 stop=stop,
                 watchdog=create_watchdog(

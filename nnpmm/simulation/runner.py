@@ -12,10 +12,16 @@ from nnpmm.errors import ConfigError
 from nnpmm.models.protocol import Potential
 from nnpmm.simulation import storage
 from nnpmm.simulation.config import RunConfig, load_config
+from nnpmm.simulation.density import (
+    ExpectedDensity,
+    expected_density,
+    warn_of_constant_volume,
+)
 from nnpmm.simulation.inputs import MMSystem, load_system
 from nnpmm.simulation.prepared import PreparedSystem
 from nnpmm.simulation.protocol import RunResult, run_protocol
 from nnpmm.simulation.start_checks import check_restraint
+from nnpmm.simulation.system_config import BuildSystem
 from nnpmm.simulation.timestep import check_timestep, choose_mass_factor
 
 __all__ = ["load_region", "prepare_system", "run"]
@@ -34,7 +40,10 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     from nnpmm.coupling import Mechanical, bind_region, create_hybrid_system
     from nnpmm.integrators import bound_region_motion, scale_masses, surroundings_limit
 
-    mm = load_system(config) if mm is None else mm
+    if mm is None:
+        mm = load_system(config)
+        if isinstance(config.system, BuildSystem) and config.ensemble.type == "NVT":
+            warn_of_constant_volume(mm.system, config.system.water_model)
     region, name = _region(config, mm)
     check_restraint(mm.topology, config)
     settings = config.region
@@ -75,7 +84,16 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         mm_system=mm,
         model_provenance=provenance,
         motion=motion.scaled(factor),
+        expected_density=_expected_density(config, mm),
     )
+
+
+def _expected_density(config: RunConfig, mm: MMSystem) -> ExpectedDensity | None:
+    """Return the density that a built box should have; None where that is not known."""
+    source = config.system
+    if not isinstance(source, BuildSystem):
+        return None
+    return expected_density(mm.topology, mm.system, source.water_model, config.ensemble)
 
 
 def _load(config: RunConfig, name: str, members: tuple[int, ...] | None = None) -> Potential:

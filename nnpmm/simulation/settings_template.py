@@ -32,6 +32,7 @@ _SHOWN = {
 def template() -> str:
     """Return a commented YAML file with every setting, its default and its meaning."""
     values: dict[str, Any] = ProtocolConfig().model_dump(mode="json")
+    values["ensemble"]["type"] = None  # which depends on the system
     values["region"] = RegionConfig(nnpfile="model.json").model_dump(mode="json")
     values["region"]["nnpfile"] = None
     blocks = [_HEADER, "\n".join(_systems())]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from nnpmm.simulation.prepared import PreparedSystem
 __all__ = [
     "Stage",
     "barostat",
+    "constant_from",
     "create_stage_context",
     "plan_stages",
     "ramp_interval",
@@ -27,8 +29,9 @@ __all__ = [
     "stage_seed",
 ]
 
-_WATER_NAMES = frozenset("HOH WAT SOL H2O TIP TIP2 TIP3 TIP3P TP3 TIP4 TIP4P TIP5 SPC SPCE".split())
 _RAMP_SEGMENTS = 100
+# The system lags behind the thermostat, so the end of a heating has constant temperature.
+_RAMP_FRACTION = 0.8
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Stage:
         name: warmup, equilibrate or production.
         index: position in the protocol, for seeds.
         n_steps: its length.
+        friction: Langevin collision rate (1/ps).
         start_temperature: where a heating begins (K); None at constant temperature.
         restrained: position restraints act.
         constant_pressure: the barostat acts.
@@ -48,6 +52,7 @@ class Stage:
     name: str
     index: int
     n_steps: int
+    friction: float = 1.0
     start_temperature: float | None = None
     restrained: bool = False
     constant_pressure: bool = False
@@ -61,13 +66,18 @@ def plan_stages(settings: ProtocolConfig) -> list[Stage]:
     warmup = settings.stages.warmup
     if warmup is not None:
         steps = count_steps(warmup.length, dt)
-        plan.append(Stage("warmup", 0, steps, warmup.start_temperature, restrained=True))
+        plan.append(
+            Stage("warmup", 0, steps, warmup.friction, warmup.start_temperature, restrained=True)
+        )
+    friction = settings.ensemble.friction
     if settings.stages.equilibrate is not None:
         steps = count_steps(settings.stages.equilibrate.length, dt)
-        plan.append(Stage("equilibrate", 1, steps, constant_pressure=npt))
+        plan.append(Stage("equilibrate", 1, steps, friction, constant_pressure=npt))
     if settings.stages.production is not None:
         steps = count_steps(settings.stages.production.length, dt)
-        plan.append(Stage("production", 2, steps, constant_pressure=npt, writes_frames=True))
+        plan.append(
+            Stage("production", 2, steps, friction, constant_pressure=npt, writes_frames=True)
+        )
     return plan
 
 
@@ -79,19 +89,25 @@ def stage_seed(seed: int, stage: Stage, purpose: int) -> int:
 
 def ramp_temperature(stage: Stage, step: int, final: float) -> float:
     """Return the thermostat's temperature (K) at a step of a stage: 100 equal stairs of heating."""
-    if stage.start_temperature is None or step >= stage.n_steps:
+    ramp_steps = constant_from(stage)
+    if stage.start_temperature is None or step >= ramp_steps:
         return final
-    segments = min(_RAMP_SEGMENTS, stage.n_steps)
-    stair = step * segments // stage.n_steps
+    segments = min(_RAMP_SEGMENTS, ramp_steps)
+    stair = step * segments // ramp_steps
     fraction = stair / (segments - 1) if segments > 1 else 1.0
     return stage.start_temperature + (final - stage.start_temperature) * fraction
+
+
+def constant_from(stage: Stage) -> int:
+    """Return the step of a stage from which on the thermostat's temperature is the final one."""
+    return 0 if stage.start_temperature is None else math.ceil(_RAMP_FRACTION * stage.n_steps)
 
 
 def ramp_interval(stage: Stage) -> int:
     """Return after how many steps the thermostat's temperature is looked at again."""
     if stage.start_temperature is None:
         return stage.n_steps
-    return max(1, stage.n_steps // _RAMP_SEGMENTS)
+    return max(1, constant_from(stage) // _RAMP_SEGMENTS)
 
 
 def restrained_atoms(topology: app.Topology, selection: str | None) -> NDArray[np.int64]:
@@ -106,7 +122,7 @@ def restrained_atoms(topology: app.Topology, selection: str | None) -> NDArray[n
     for residue in topology.residues():
         atoms = list(residue.atoms())
         numbers = {a.index: a.element.atomic_number for a in atoms if a.element is not None}
-        is_water = residue.name in _WATER_NAMES or sorted(numbers.values()) == [1, 1, 8]
+        is_water = sorted(numbers.values()) == [1, 1, 8]
         if not is_water and len(atoms) > 1:
             chosen += [index for index, number in numbers.items() if number > 1]
     return np.array(chosen, dtype=np.int64)
@@ -183,7 +199,9 @@ def create_stage_context(
         system.addForce(force)
     temperature = ramp_temperature(stage, 0, settings.ensemble.temperature)
     seed = stage_seed(settings.seed, stage, 0)
-    integrator = create_integrator(system, settings, temperature, seed)
+    integrator = create_integrator(
+        system, settings, temperature=temperature, friction=stage.friction, seed=seed
+    )
     context = openmm.Context(system, integrator, *platform)
     if prepared.box_vectors is not None:
         context.setPeriodicBoxVectors(*prepared.box_vectors)
