@@ -62,9 +62,9 @@ def _check(
     prepared: PreparedSystem, timestep: float, setting: str, *, impulse: bool = False
 ) -> None:
     """Check a time step (ps) against the limits of the surroundings and of the region."""
-    limits = [
-        surroundings_limit(prepared.system, prepared.topology, prepared.region, impulse=impulse)
-    ]
+    # Without the network's vibrations the rules for force fields hold for the region as well.
+    region = () if prepared.motion is None else prepared.region
+    limits = [surroundings_limit(prepared.system, prepared.topology, region, impulse=impulse)]
     if prepared.motion is not None:
         limits.append(region_limit(prepared.motion, impulse=impulse))
     for limit in limits:

@@ -34,7 +34,8 @@ class PreparedSystem:
             neighbours that it was cut from; None: the region.
         mm_system: the MM system before coupling, kept beside the output for continuations.
         model_provenance: name, members and origin of the network, for the record.
-        motion: what decides how long a time step the region allows; None: it is not checked.
+        motion: what decides how long a time step the region allows; None: the rules for force
+            fields do.
         expected_density: what a built box should have under pressure control; None: not known.
     """
 

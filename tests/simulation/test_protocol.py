@@ -262,7 +262,7 @@ def test_contradictions_are_refused_before_anything_is_written(tmp_path):
     npt = base.model_copy(update={"ensemble": base.ensemble.model_copy(update={"type": "NPT"})})
     with pytest.raises(ConfigError, match=r"ensemble\.type: found NPT, but .* no periodic box"):
         run_protocol(prepared_water(), npt, progress=False)
-    with pytest.raises(ConfigError, match="found a time step of 2 fs, the limit is 1 fs"):
+    with pytest.raises(ConfigError, match="timestep: found 2 fs, the limit is 1 fs"):
         run_protocol(
             prepared_water(),
             protocol(
