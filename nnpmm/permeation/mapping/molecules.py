@@ -5,6 +5,7 @@ from __future__ import annotations
 from rdkit import Chem, RDLogger
 
 from nnpmm.errors import InputFileError
+from nnpmm.ligands.molecules import refuse_radicals
 
 __all__ = ["MAX_ATOMS", "read_molecule"]
 
@@ -20,8 +21,8 @@ def read_molecule(smiles: str) -> Chem.Mol:
     dropped.
 
     Raises:
-        InputFileError: not a SMILES, several fragments, a charge, an element that beads do not
-            stand for, or too few or too many atoms.
+        InputFileError: not a SMILES, several fragments, a charge, an unpaired electron, an element
+            that beads do not stand for, or too few or too many atoms.
     """
     molecule = _parse(smiles)
     fragments = Chem.GetMolFrags(molecule)
@@ -31,6 +32,7 @@ def read_molecule(smiles: str) -> Chem.Mol:
             "salts and solvents"
         )
     _check_charges(molecule, smiles)
+    refuse_radicals(molecule, f"SMILES {smiles!r}")
     for atom in molecule.GetAtoms():
         if atom.GetSymbol() not in _ELEMENTS:
             raise InputFileError(
