@@ -84,7 +84,7 @@ def predict(
             )
     _refuse_if_nothing_is_left(found)
     print_predictions(found)
-    typer.echo(f"{write_reports(found, regressor, output)}, and pictures beside it")
+    typer.echo(f"{write_reports(found, regressor, output)}, a CSV file and pictures beside it")
 
 
 def _molecules(smiles: str | None, beads: str | None, file: Path | None) -> list[Molecule]:

@@ -1,5 +1,6 @@
 """Prediction: molecules asked for, what the model is fit for, runs, reports, and bad input."""
 
+import csv
 import json
 import shutil
 import sys
@@ -190,7 +191,8 @@ def test_predictions_are_the_models(model, campaign, tmp_path):
         np.testing.assert_array_equal(prediction.features, table)
         energy, error = model.predict_with_error(table[None], beads=np.array([2]))
         assert prediction.free_energy == pytest.approx(energy[0])
-        assert prediction.error == pytest.approx(error[0]) and error[0] > 0
+        assert prediction.model_error == pytest.approx(error[0]) and error[0] > 0
+        assert prediction.error == prediction.model_error  # the beads were given
     assert found[2].free_energy < -5.0 < found[0].free_energy
 
 
@@ -217,6 +219,56 @@ def test_a_model_that_does_not_say_how_to_simulate(model, tmp_path):
 def test_the_shipped_model_says_how_to_simulate(model):
     settings = json.loads((DATA / "dataset.json").read_text())
     assert model.card.data.protocol.model_dump(mode="json") == settings["protocol"]
+
+
+def test_errors_of_molecules_hold_that_of_the_mapping(model, campaign, tmp_path):
+    """0.52 units of logP, that is, 0.71 kcal/mol, and nothing where beads are given."""
+    asked = [molecule_from_smiles("CCCCCCCC"), molecule_from_beads("C1-C1")]
+    mapped, beads = predict_molecules(asked, "DOPC", model, tmp_path / "p")
+    assert mapped.free_energy == beads.free_energy and mapped.model_error == beads.model_error
+    assert mapped.error == pytest.approx(np.hypot(beads.error, 0.52 * 5.708 / 4.184), abs=1e-3)
+    assert mapped.error > 0.7 > beads.error == beads.model_error
+
+
+def test_table_csv_json_and_picture_tell_one_error(call, campaign, tmp_path, monkeypatch):
+    from matplotlib.axes import Axes
+
+    titles, labels = [], []
+    set_title, set_xlabel = Axes.set_title, Axes.set_xlabel
+    monkeypatch.setattr(
+        Axes, "set_title", lambda axes, text, **k: [titles.append(text), set_title(axes, text, **k)]
+    )
+    monkeypatch.setattr(
+        Axes,
+        "set_xlabel",
+        lambda axes, text, **k: [labels.append(text), set_xlabel(axes, text, **k)],
+    )
+    file, out = tmp_path / "molecules.csv", tmp_path / "out"
+    file.write_text("name,smiles,beads\noctane,CCCCCCCC,\nmine,,C1-C1\nlong,,C1-C1-C1-C1-C1-C1\n")
+    found = call(main, "predict", "--file", file, "-o", out)
+    assert found.status == 0, found.err
+    records = json.loads((out / "predictions.json").read_text())["predictions"]
+    with open(out / "predictions.csv", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert [row["name"] for row in rows] == ["octane", "mine", "long"]
+    for record, row, text in zip(records[:2], rows[:2], ("0.71", "-"), strict=True):
+        assert float(row["error_kcal"]) == record["error_kcal"]
+        parts = [float(row[f"{kind}_error_kcal"]) for kind in ("model", "mapping")]
+        assert np.hypot(*parts) == pytest.approx(record["error_kcal"])
+        value = f"{record['dg_kcal']:.2f} +- {record['error_kcal']:.2f}"
+        (line,) = [line for line in found.out.splitlines() if record["name"] in line][:1]
+        cells = [cell.strip() for cell in line.split("│")]
+        assert cells[4:7] == [value, f"{parts[0]:.2f}", text]
+        assert f"DOPC: dG = {value} kcal/mol" in titles
+    assert [record["mapping_error_kcal"] for record in records] == [
+        pytest.approx(0.709, abs=1e-3),
+        0.0,
+        None,
+    ]
+    assert rows[2]["dg_kcal"] == rows[2]["error_kcal"] == "" and "6 beads" in rows[2]["reasons"]
+    assert "(model^2 + mapping^2)^(1/2)" in found.out and "0.71 kcal/mol" in found.out
+    told = [label for label in labels if "sigma: model" in label]
+    assert len(told) == 2 and "mapping to beads 0.71" in told[0] and "mapping" not in told[1]
 
 
 def test_command_writes_reports(call, campaign, tmp_path):

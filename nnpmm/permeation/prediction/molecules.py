@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnpmm.errors import InputFileError, NnpmmError
+from nnpmm.permeation.labels.estimates import KJ_PER_KCAL
 from nnpmm.permeation.mapping import Mapping, map_smiles
+from nnpmm.permeation.mapping.octanol import BEAD_LOG_P_ERROR, KJ_PER_LOGP
 from nnpmm.permeation.martini.solute import canonical_graph
 
-__all__ = ["Molecule", "molecule_from_beads", "molecule_from_smiles", "read_molecules"]
+__all__ = ["MAPPING_ERROR", "Molecule", "molecule_from_beads", "molecule_from_smiles", "read_molecules"]
+
+#: One standard deviation of a free energy of transfer of beads in place of a molecule, kcal/mol.
+MAPPING_ERROR = BEAD_LOG_P_ERROR * KJ_PER_LOGP / KJ_PER_KCAL
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,11 @@ class Molecule:
     name: str
     graph: str
     mapping: Mapping | None = None
+
+    @property
+    def mapping_error(self) -> float:
+        """Standard deviation of dG, kcal/mol, by the mapping to beads; 0 if these were given."""
+        return 0.0 if self.mapping is None else MAPPING_ERROR
 
     @property
     def file_name(self) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,18 +33,27 @@ class Prediction:
         molecule: with its beads.
         lipid: of the bilayer.
         free_energy: dG = G(midplane) - G(water), kcal/mol; None where it is refused.
-        error: one standard deviation, kcal/mol, of the network and of its finite trajectories; the
-            error of the beads, as a picture of the molecule, is not in it.
+        model_error: one standard deviation, kcal/mol, of the network and of its finite
+            trajectories; None where the free energy is None.
         verdict: on the model's applicability.
         features: (frames, 8), or None where nothing was simulated.
+        failed: whether a run that the prediction needs failed or did not end.
     """
 
     molecule: Molecule
     lipid: str
     free_energy: float | None
-    error: float | None
+    model_error: float | None
     verdict: Verdict
     features: NDArray[np.float32] | None
+    failed: bool = False
+
+    @property
+    def error(self) -> float | None:
+        """One standard deviation, kcal/mol: (model_error^2 + molecule.mapping_error^2)^(1/2)."""
+        if self.model_error is None:
+            return None
+        return math.hypot(self.model_error, self.molecule.mapping_error)
 
 
 def model_protocol(model: Regressor) -> ProtocolSettings:
@@ -106,10 +116,12 @@ def predict_molecules(
     found = []
     for molecule in molecules:
         verdict = check_solute(model.card, molecule.graph, lipid)
-        if not verdict.refusals and molecule.graph not in tables:
+        failed = not verdict.refusals and molecule.graph not in tables
+        if failed:
             verdict += Verdict(refusals=(_why_missing(folder, lipid, molecule.graph),))
         features = None if verdict.refusals else tables[molecule.graph]
-        found.append(predict_features(molecule, lipid, model, features, verdict))
+        prediction = predict_features(molecule, lipid, model, features, verdict)
+        found.append(replace(prediction, failed=failed))
     return found
 
 
