@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError
 
-from nnpmm.errors import ConfigError, OptionalDependencyError
+from nnpmm.errors import ConfigError, OptionalDependencyError, SimulationError
 from nnpmm.fields import Section
 
 __all__ = ["ClusterSettings", "create_cluster", "read_cluster"]
@@ -64,13 +66,14 @@ def read_cluster(request: str, *, workers: int, threads: int) -> ClusterSettings
 
 
 def create_cluster(cluster: ClusterSettings) -> Any:
-    """Return a dask cluster of processes here, or of SLURM jobs."""
-    if cluster.kind == "local":
-        from distributed import LocalCluster
+    """Return a dask cluster of processes here, or of SLURM jobs.
 
-        return LocalCluster(
-            n_workers=cluster.workers, threads_per_worker=1, processes=True, dashboard_address=":0"
-        )
+    Raises:
+        OptionalDependencyError: dask-jobqueue is not installed.
+        SimulationError: the processes did not start, twice.
+    """
+    if cluster.kind == "local":
+        return _create_local(cluster)
     try:
         from dask_jobqueue import SLURMCluster
     except ImportError as error:
@@ -89,3 +92,26 @@ def create_cluster(cluster: ClusterSettings) -> Any:
     )
     made.scale(jobs=cluster.workers)
     return made
+
+
+def _create_local(cluster: ClusterSettings) -> Any:
+    """Return a dask cluster of processes; start it twice, as one of them may have been killed."""
+    from distributed import LocalCluster
+
+    start = partial(
+        LocalCluster,
+        n_workers=cluster.workers,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=":0",
+    )
+    with contextlib.suppress(RuntimeError):  # "Nanny failed to start"
+        return start()
+    try:
+        return start()
+    except (RuntimeError, OSError) as error:
+        raise SimulationError(
+            f"dask's {cluster.workers} worker processes did not start "
+            f"({' '.join(str(error).split())}); they may have been killed or have run out of "
+            "memory: take fewer --workers, or --cluster serial"
+        ) from error

@@ -38,8 +38,8 @@ BEAD_FREE_ENERGIES: dict[str, float] = {
     "C1": 14.20,
 }
 
-#: Root mean square difference between the logP of a molecule's beads and the measured one, over the
-#: 154 molecules of benchmarks/data/octanol_water.csv. It is what is known of the error of a mapping.
+#: Root mean square difference between the logP of a molecule's beads and the measured one, over
+#: the 154 molecules of benchmarks/data/octanol_water.csv: what is known of a mapping's error.
 BEAD_LOG_P_ERROR = 0.52
 
 # Least squares over benchmarks/data/octanol_water.csv, in units of logP: Crippen's contributions,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnpmm.permeation.features import FEATURES
+from nnpmm.permeation.files import save_figure
 from nnpmm.permeation.mapping.drawing import FRAGMENT_COLORS, mapping_png
 from nnpmm.permeation.martini.solute import parse_solute
 from nnpmm.permeation.model_card import ModelCard
@@ -51,8 +52,7 @@ def draw_prediction(found: Prediction, card: ModelCard, path: Path) -> None:
     for axes in panels[-1]:
         axes.set_xlabel("frame", fontsize=9)
     below.suptitle("features; grey: the training's range of those that the model sees", fontsize=10)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    save_figure(figure, path, dpi=110)
 
 
 def _draw_molecule(axes: Any, molecule: Molecule) -> None:

@@ -14,7 +14,13 @@ from nnpmm.permeation.mapping import Mapping, map_smiles
 from nnpmm.permeation.mapping.octanol import BEAD_LOG_P_ERROR, KJ_PER_LOGP
 from nnpmm.permeation.martini.solute import canonical_graph
 
-__all__ = ["MAPPING_ERROR", "Molecule", "molecule_from_beads", "molecule_from_smiles", "read_molecules"]
+__all__ = [
+    "MAPPING_ERROR",
+    "Molecule",
+    "molecule_from_beads",
+    "molecule_from_smiles",
+    "read_molecules",
+]
 
 #: One standard deviation of a free energy of transfer of beads in place of a molecule, kcal/mol.
 MAPPING_ERROR = BEAD_LOG_P_ERROR * KJ_PER_LOGP / KJ_PER_KCAL

@@ -15,6 +15,7 @@ from nnpmm.permeation.campaign import ReportCallback, build_dataset
 from nnpmm.permeation.clusters import ClusterSettings
 from nnpmm.permeation.dataset import WATER, DatasetSettings, Job, load_features
 from nnpmm.permeation.features import FEATURE_NAMES
+from nnpmm.permeation.jobs import RelaxationCallback
 from nnpmm.permeation.martini import lipid as known_lipid
 from nnpmm.permeation.martini.solute import parse_solute
 from nnpmm.permeation.prediction.applicability import Verdict, check_features, check_solute
@@ -83,6 +84,7 @@ def predict_molecules(
     scratch: Path | None = None,
     retry_failed: bool = False,
     report: ReportCallback | None = None,
+    relaxation: RelaxationCallback | None = None,
 ) -> list[Prediction]:
     """Run what is missing in water and in a membrane, and predict dG of each molecule.
 
@@ -98,6 +100,7 @@ def predict_molecules(
         scratch: for trajectories, which are deleted; inside ``folder`` if None.
         retry_failed: try runs again that were given up.
         report: is told of every run that ends.
+        relaxation: is told how far the bilayer is, if it has to be relaxed first.
 
     Raises:
         ForceFieldError: an unknown lipid.
@@ -111,6 +114,7 @@ def predict_molecules(
             scratch=scratch,
             retry_failed=retry_failed,
             report=report,
+            relaxation=relaxation,
         )
         tables = _features(folder, lipid)
     found = []
