@@ -114,6 +114,8 @@ def export(
 ) -> None:
     """Write the features of all finished samples to one file: (samples, frames, 8) float32."""
     from nnpmm.permeation.dataset import export_features
+    from nnpmm.permeation.files import require_suffix
 
+    require_suffix(file, ".safetensors")
     count = export_features(output, file)
     typer.echo(f"{count} samples in {file}")

@@ -23,9 +23,11 @@ def map_(
     from rich.markup import escape
     from rich.table import Table
 
+    from nnpmm.permeation.files import require_suffix
     from nnpmm.permeation.mapping import map_smiles
     from nnpmm.permeation.mapping.drawing import draw_mapping
 
+    require_suffix(output, ".png")
     found = map_smiles(smiles)
     draw_mapping(found, output)
     title = escape(f"{found.smiles}: {found.graph}")  # [nH] is no markup

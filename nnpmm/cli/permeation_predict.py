@@ -131,10 +131,12 @@ def _from_runs(
 def _refuse_if_nothing_is_left(found: list[Prediction]) -> None:
     """Raise the reason where no molecule has a prediction, and nothing was simulated."""
     from nnpmm.errors import ConfigError
+    from nnpmm.permeation.tables import shortened
 
     if all(p.free_energy is None and p.features is None for p in found):
         first = found[0]
         raise ConfigError(
-            f"{first.molecule.name} ({first.molecule.graph}) in {first.lipid}: "
+            f"{shortened(first.molecule.name)} ({shortened(first.molecule.graph)}) in "
+            f"{first.lipid}: "
             f"{'; '.join(first.verdict.refusals)}"
         )

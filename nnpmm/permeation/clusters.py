@@ -12,6 +12,8 @@ from pydantic import Field, ValidationError
 
 from nnpmm.errors import ConfigError, OptionalDependencyError, SimulationError
 from nnpmm.fields import Section
+from nnpmm.permeation.protocol import first_problem
+from nnpmm.permeation.tables import shortened
 
 __all__ = ["ClusterSettings", "create_cluster", "read_cluster"]
 
@@ -49,19 +51,24 @@ def read_cluster(request: str, *, workers: int, threads: int) -> ClusterSettings
         data["kind"] = request
     else:
         try:
-            data |= dict(yaml.safe_load(Path(request).read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, TypeError, ValueError, yaml.YAMLError) as error:
+            found = yaml.safe_load(Path(request).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             raise ConfigError(
                 f"cluster {request!r}: expected local, serial, or a YAML file with keys such as "
-                f"kind: slurm ({' '.join(str(error).split())})"
+                f"kind: slurm ({shortened(' '.join(str(error).split()))})"
             ) from None
+        if not isinstance(found, dict):
+            raise ConfigError(
+                f"cluster {request!r}: found no settings in this file, expected lines such as "
+                "kind: slurm"
+            )
+        data |= found
     try:
         return ClusterSettings.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
         raise ConfigError(
-            f"cluster {request!r}: {'.'.join(map(str, first['loc']))}: {first['msg']}; known "
-            f"settings: {', '.join(ClusterSettings.model_fields)}"
+            f"cluster {request!r}: {first_problem(error)}; known settings: "
+            f"{', '.join(ClusterSettings.model_fields)}"
         ) from None
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "load_arrays",
     "locked",
     "require_folder",
+    "require_suffix",
     "save_arrays",
     "save_figure",
     "write_atomically",
@@ -93,6 +94,16 @@ def require_folder(path: Path) -> None:
         probe = path / f".{uuid.uuid4().hex}.tmp"
         probe.touch()
         probe.unlink()
+
+
+def require_suffix(path: Path, suffix: str) -> None:
+    """Check that a file to be written is named for what it will hold.
+
+    Raises:
+        ConfigError: it ends in something else.
+    """
+    if path.suffix != suffix:
+        raise ConfigError(f"{path}: found a file that ends in {path.suffix!r}, expected {suffix}")
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
