@@ -251,6 +251,10 @@ def test_graphs_are_written_as_they_are_read(types, bonds, graph):
         ("C[C]C", "unpaired electrons"),
         ("CC[N]C", "unpaired electrons"),
         ("   ", "rdkit cannot read it"),
+        ("CCO ethanol", "found a blank within"),
+        ("CC\nO", "found a blank within"),
+        ("C" * 5000, r"C{60}\.\.\. \(5000 characters\)': found 5000 heavy atoms"),
+        ("(" * 5000, r"\({60}\.\.\. \(5000 characters\)': rdkit cannot read it"),
         ("CCO.Cl", "2 fragments, expected one molecule: remove salts"),
         ("C.*", "2 fragments"),
         ("CC*", r"element \*, allowed"),
@@ -304,3 +308,13 @@ def test_command_with_bad_molecules(call, tmp_path):
     found = call(main, "map", "--smiles", "CC(=O)[O-]", "-o", picture)
     found.assert_one_line_error("charge of -1", "neutral form")
     assert not picture.exists()
+    folder = tmp_path / "folder.png"
+    folder.mkdir()
+    (tmp_path / "file").touch()
+    for path, words in (
+        (folder, "cannot be written (Is a directory)"),
+        (tmp_path / "file" / "map.png", "cannot be written"),
+        (tmp_path / "map.pdf", "ends in '.pdf', expected .png"),
+    ):
+        call(main, "map", "--smiles", "CCO", "-o", path).assert_one_line_error(words)
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "file", folder]

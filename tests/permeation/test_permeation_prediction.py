@@ -93,7 +93,7 @@ def test_file_of_molecules(tmp_path):
         ("octanol", "C1-Nda"),
         ("mine", "C1-P4"),
     ]
-    path.write_text("name,beads\na,C1\n")
+    path.write_text("\ufeff# mine\n\n name , beads\n\na, C1 \n", encoding="utf-8")
     assert [m.graph for m in read_molecules(path)] == ["C1"]
 
 
@@ -108,6 +108,16 @@ def test_file_of_molecules(tmp_path):
         ("name,beads\na,C1-Qa\n", "line 2: .* charged Qa"),
         ("name,smiles,beads\na,CCO,P2\n", "line 2: .* give a name and one of the others"),
         ("name,smiles\n,CCO\n", "line 2: found name ''"),
+        ("name;smiles\na;CCO\n", "found the columns name;smiles .* divided by commas"),
+        ("Name,SMILES\na,CCO\n", "found the columns Name, SMILES .* expected name and smiles"),
+        ("name,smiles\n", "and 0 lines below"),
+        ("name,smiles\na,CCO,1\n", "line 2: found 3 cells, expected 2"),
+        ("name,smiles\na,CCO\nb\n", "line 3: found 1 cells, expected 2"),
+        ("name,smiles,name\na,CCO,b\n", "found a column twice"),
+        ('name,smiles\n"a,CCO\n', "found no CSV"),
+        ("name,smiles\na,CCO\n\n,\n# c\nb,CC(\n", "line 6: SMILES"),
+        ("name,smiles\na," + "C" * 500 + "\n", r"line 2: SMILES 'C{60}\.\.\. \(500 characters"),
+        ("name,beads\na," + "C1-" * 500 + "X\n", r"line 2: solute .*\.\.\. \(1501 characters"),
         ("name,smiles\na b,CCO\na/b,CCC\n", "line 3: found the name 'a/b' again"),
     ],
 )
@@ -117,6 +127,16 @@ def test_bad_files_of_molecules(tmp_path, text, message):
     with pytest.raises(InputFileError, match=message) as caught:
         read_molecules(path)
     assert "\n" not in str(caught.value)
+
+
+def test_names_that_files_cannot_have(tmp_path):
+    path = tmp_path / "molecules.csv"
+    path.write_text("name,beads\n" + "n" * 300 + ",C1\n" + "n" * 299 + "m,C2\n")
+    names = [molecule.file_name for molecule in read_molecules(path)]
+    assert len(set(names)) == 2 and all(len(name) < 60 for name in names)
+    path.write_bytes("name,beads\na,C1\n".encode("utf-16"))
+    with pytest.raises(InputFileError, match="found no UTF-8 text; save the table as CSV"):
+        read_molecules(path)
 
 
 @pytest.mark.parametrize(
@@ -304,7 +324,12 @@ def test_command_writes_reports(call, campaign, tmp_path):
         (["--beads", "C1-Q0"], ["charged Q0", "neutral beads"]),
         (["--beads", "C1-C1", "--lipid", "DSPC"], ["'DSPC'", "known lipids: DPPC, DOPC"]),
         (["--beads", "C1-C1", "--engine", "charmm"], ["'charmm'", "known engines"]),
-        (["--file", "none.csv"], ["none.csv", "cannot read the molecules"]),
+        (["--file", "none.csv"], ["none.csv", "cannot be read (No such file"]),
+        (["--file", "."], ["cannot be read (Is a directory)"]),
+        (
+            ["--beads", "-".join(["C1"] * 99)],
+            ["99 beads: the model was trained on", "(296 characters)"],
+        ),
         (["--beads", "C1-C1", "--model", "none"], ["none", "no model.json"]),
         (["--beads", "C1-C1", "--workers", "0"], ["workers", "greater than or equal to 1"]),
         (["--beads", "C1-C1", "--trajectory", "a", "b"], ["neither production.safetensors nor"]),
@@ -314,6 +339,28 @@ def test_bad_requests_leave_nothing(call, tmp_path, arguments, words):
     found = call(main, "predict", *arguments, "-o", tmp_path / "out", "--cluster", "serial")
     found.assert_one_line_error(*words)
     assert not (tmp_path / "out").exists()
+
+
+def test_folders_that_cannot_be_written(call, tmp_path):
+    """Before anything is simulated."""
+    file = tmp_path / "file"
+    file.touch()
+    arguments = ["predict", "--beads", "C1-C1", "--cluster", "serial", "-o"]
+    call(main, *arguments, file).assert_one_line_error("cannot be written (Not a directory)")
+    call(main, *arguments, tmp_path / "out", "--scratch", file).assert_one_line_error(
+        "cannot be written (Not a directory)", "take another place"
+    )
+
+
+def test_failed_runs_are_told_by_the_exit_status(call, campaign, tmp_path):
+    """The data set has runs of the first molecule and none of the second."""
+    file, out = tmp_path / "molecules.csv", tmp_path / "out"
+    file.write_text("name,beads\ndimer,C1-C1\ntrimer,C1-C1-C1\n")
+    found = call(main, "predict", "--file", file, "-o", out)
+    assert found.status == 1 and (out / "predictions.json").exists()
+    assert found.err.strip() == (
+        "1 of 2 molecules have no prediction, as their runs failed: trimer"
+    )
 
 
 def test_damaged_models(call, tmp_path):
