@@ -1,7 +1,8 @@
 """Molecules that the model never saw, from SMILES: predictions, direct free energies, and cost.
 
 Direct values are decoupling (nnpmm permeation label decouple); where the data set has a label of
-the same beads, from well depths and anchors, that is taken. An interrupted call goes on.
+the same beads, from well depths and anchors, that is taken. Both are of the same beads, so that the
+error of the mapping is left out of the comparison. An interrupted call goes on.
 
 Run: python benchmarks/permeation_predict.py --data data/permeation --folder permeation-data/unseen
 """
@@ -143,7 +144,7 @@ def compare(found, references, folder):
             "name": molecule.name,
             "smiles": molecule.mapping.smiles,
             "beads": molecule.graph,
-            "predicted": {"dg_kcal": prediction.free_energy, "error_kcal": prediction.error},
+            "predicted": {"dg_kcal": prediction.free_energy, "error_kcal": prediction.model_error},
             "direct": direct,
             "applicability": prediction.verdict.level,
             "reasons": list(prediction.verdict.reasons),
@@ -153,7 +154,7 @@ def compare(found, references, folder):
         if prediction.free_energy is not None:
             row["difference_kcal"] = prediction.free_energy - direct["dg_kcal"]
             row["sigmas"] = row["difference_kcal"] / math.hypot(
-                prediction.error, direct["error_kcal"]
+                prediction.model_error, direct["error_kcal"]
             )
         rows.append(row)
     return rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,10 +12,6 @@ from nnpmm.cli.permeation_map import map_
 from nnpmm.cli.permeation_networks import evaluate, train
 from nnpmm.cli.permeation_permeability import permeability
 from nnpmm.cli.permeation_predict import predict
-from nnpmm.cli.progress import print_report
-
-if TYPE_CHECKING:
-    from nnpmm.permeation.jobs import JobReport
 
 __all__ = ["permeation"]
 
@@ -61,8 +57,11 @@ def build(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Run all simulations of a data set that are not done yet; call it again to go on."""
-    from nnpmm.cli.progress import count_bar
+    """Run all simulations of a data set that are not done yet; call it again to go on.
+
+    The exit status is 0 if all are done, 1 if some failed, 2 if nothing could be run.
+    """
+    from nnpmm.cli.progress import campaign_bar
     from nnpmm.permeation import protocol
     from nnpmm.permeation.campaign import build_dataset, require_some
     from nnpmm.permeation.clusters import read_cluster
@@ -77,19 +76,27 @@ def build(
         solutes=tuple(list_solutes(solutes)),
     )
     where = read_cluster(cluster, workers=workers, threads=threads)
-    with count_bar("jobs") as tell:
-
-        def report(job: JobReport, done: int, total: int) -> None:
-            print_report(job, done, total)
-            tell(done, total)
-
+    with campaign_bar("jobs") as (report, relaxation):
         result = build_dataset(
-            wanted, output, cluster=where, scratch=scratch, retry_failed=retry_failed, report=report
+            *(wanted, output),
+            cluster=where,
+            scratch=scratch,
+            retry_failed=retry_failed,
+            report=report,
+            relaxation=relaxation,
         )
     counts = f"{result.already} were there, {len(result.failed)} failed"
     before = f", {result.given_up} given up before (--retry-failed)" if result.given_up else ""
     typer.echo(f"{result.done} jobs done now, {counts}{before}")
     require_some(result)
+    if result.failed or result.given_up:
+        typer.echo(
+            f"{len(result.failed) + result.given_up} jobs are not done: nnpmm permeation dataset "
+            f"status -o {output} shows why; call again to go on, with --retry-failed for those "
+            "given up",
+            err=True,
+        )
+        raise typer.Exit(1)
 
 
 @dataset.command()
@@ -107,6 +114,8 @@ def export(
 ) -> None:
     """Write the features of all finished samples to one file: (samples, frames, 8) float32."""
     from nnpmm.permeation.dataset import export_features
+    from nnpmm.permeation.files import require_suffix
 
+    require_suffix(file, ".safetensors")
     count = export_features(output, file)
     typer.echo(f"{count} samples in {file}")

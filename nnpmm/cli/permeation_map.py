@@ -20,18 +20,22 @@ def map_(
     """Map a molecule to beads: their types, where they come from, and a picture."""
     from rdkit import Chem
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
+    from nnpmm.permeation.files import require_suffix
     from nnpmm.permeation.mapping import map_smiles
     from nnpmm.permeation.mapping.drawing import draw_mapping
 
+    require_suffix(output, ".png")
     found = map_smiles(smiles)
     draw_mapping(found, output)
-    table = Table("bead", "fragment", "kJ/mol", "type", title=f"{found.smiles}: {found.graph}")
+    title = escape(f"{found.smiles}: {found.graph}")  # [nH] is no markup
+    table = Table("bead", "fragment", "kJ/mol", "type", title=title)
     for bead in found.beads:
         fragment = Chem.MolFragmentToSmiles(found.molecule, atomsToUse=bead.atoms)
         source = "published" if bead.published else "estimated"
-        table.add_row(bead.type, fragment, f"{bead.free_energy:.1f}", source)
+        table.add_row(bead.type, escape(fragment), f"{bead.free_energy:.1f}", source)
     Console().print(table)
     typer.echo(f"octanol/water logP: {found.log_p:.2f} estimated, {found.bead_log_p:.2f} as beads")
     typer.echo(f"{output}")

@@ -46,6 +46,7 @@ def train(
     from nnpmm.cli.progress import count_bar
     from nnpmm.permeation import training
     from nnpmm.permeation.figures import learning_figure
+    from nnpmm.permeation.files import require_folder, save_figure
     from nnpmm.permeation.protocol import changed_settings, parse_changes
     from nnpmm.permeation.recipes import recipe
     from nnpmm.permeation.regressor import MODEL_FILE, save_regressor
@@ -55,11 +56,13 @@ def train(
     settings = changed_settings(protocol, **wanted)
     _refuse_existing(output / MODEL_FILE, overwrite)
     samples = _read_samples(*(data or [_DATA]))
+    require_folder(output)  # before hours of training
     torch.set_num_threads(1)  # small networks: more threads are slower, and change the sums
     with count_bar("epochs") as tell:
         result = training.train(samples, architecture, settings, progress=tell)
     save_regressor(result.model, output)
-    learning_figure(result.curves, result.model.card.kept_epochs).savefig(output / "learning.png")
+    curves = learning_figure(result.curves, result.model.card.kept_epochs)
+    save_figure(curves, output / "learning.png")
     for part, metrics in result.model.card.metrics.items():
         r2 = "-" if metrics.r2 is None else f"{metrics.r2:.4f}"
         typer.echo(

@@ -28,7 +28,9 @@ def permeability(
     speed_up: Annotated[
         float, typer.Option(help="Divide diffusivities by this; about 4 for Martini.")
     ] = 1.0,
-    temperature: Annotated[float, typer.Option(help="K, of a CSV file.")] = 300.0,
+    temperature: Annotated[
+        float | None, typer.Option(help="K, of a CSV file; 300 if left out.")
+    ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="JSON file to write; a PNG beside it.")
     ] = Path("permeability.json"),
@@ -36,21 +38,29 @@ def permeability(
 ) -> None:
     """Compute a permeability, cm/s, from a free-energy profile and diffusivities."""
     from nnpmm.errors import ConfigError
+    from nnpmm.permeation.files import require_suffix
     from nnpmm.permeation.permeability import integral, profiles, report
 
     if (profile is None) == (solute is None):
         raise ConfigError("give either --profile, a CSV file, or --solute, of label umbrella")
+    if solute is not None and temperature is not None:
+        raise ConfigError(
+            "--temperature goes with --profile; a profile of label umbrella has its data set's"
+        )
+    require_suffix(output, ".json")
     constant = None if diffusivity is None else diffusivity / integral.CM2_PER_S
     if profile is not None:
         title = profile.stem
-        found = profiles.read_profile_table(profile, temperature=temperature, diffusivity=constant)
+        found = profiles.read_profile_table(
+            profile, temperature=300.0 if temperature is None else temperature, diffusivity=constant
+        )
     else:
         title = f"{solute} in {lipid}"
         found = profiles.umbrella_profile(dataset, lipid, str(solute), diffusivity=constant)
     result = integral.permeability(found, speed_up=speed_up)
-    report.print_permeability(title, result, speed_up)
     report.write_permeability(output, found, result, speed_up)
     report.plot_permeability(output.with_suffix(".png"), title, found)
+    report.print_permeability(title, result, speed_up)
     if speed_up == 1.0 and profile is None:
         typer.echo(
             "Martini diffuses about 4 times faster than nature, which is not taken out here: "

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from nnpmm.permeation.jobs import JobReport
     from nnpmm.permeation.prediction import Molecule, Prediction
     from nnpmm.permeation.regressor import Regressor
 
@@ -54,8 +53,11 @@ def predict(
     retry_failed: _Retry = False,
     debug: _Debug = False,
 ) -> None:
-    """Predict dG from water to the midplane; simulates briefly. Call it again to go on."""
-    from nnpmm.cli.progress import count_bar, print_report
+    """Predict dG from water to the midplane; simulates briefly. Call it again to go on.
+
+    The exit status is 0 if all runs are done, 1 if some failed, 2 if there is no result at all.
+    """
+    from nnpmm.cli.progress import campaign_bar
     from nnpmm.permeation.clusters import read_cluster
     from nnpmm.permeation.prediction import predict_molecules
     from nnpmm.permeation.prediction.report import print_predictions, write_reports
@@ -67,12 +69,7 @@ def predict(
         found = [_from_runs(molecules, lipid, regressor, trajectory)]
     else:
         where = read_cluster(cluster, workers=workers, threads=threads)
-        with count_bar("runs") as tell:
-
-            def report(job: JobReport, done: int, total: int) -> None:
-                print_report(job, done, total)
-                tell(done, total)
-
+        with campaign_bar("runs") as (report, relaxation):
             found = predict_molecules(
                 *(molecules, lipid, regressor, output / lipid),
                 engine=engine,
@@ -81,10 +78,19 @@ def predict(
                 scratch=scratch,
                 retry_failed=retry_failed,
                 report=report,
+                relaxation=relaxation,
             )
     _refuse_if_nothing_is_left(found)
     print_predictions(found)
-    typer.echo(f"{write_reports(found, regressor, output)}, and pictures beside it")
+    typer.echo(f"{write_reports(found, regressor, output)}, a CSV file and pictures beside it")
+    failed = [prediction.molecule.name for prediction in found if prediction.failed]
+    if failed:
+        typer.echo(
+            f"{len(failed)} of {len(found)} molecules have no prediction, as their runs failed: "
+            f"{', '.join(failed)}",
+            err=True,
+        )
+        raise typer.Exit(1)
 
 
 def _molecules(smiles: str | None, beads: str | None, file: Path | None) -> list[Molecule]:
@@ -125,10 +131,12 @@ def _from_runs(
 def _refuse_if_nothing_is_left(found: list[Prediction]) -> None:
     """Raise the reason where no molecule has a prediction, and nothing was simulated."""
     from nnpmm.errors import ConfigError
+    from nnpmm.permeation.tables import shortened
 
     if all(p.free_energy is None and p.features is None for p in found):
         first = found[0]
         raise ConfigError(
-            f"{first.molecule.name} ({first.molecule.graph}) in {first.lipid}: "
+            f"{shortened(first.molecule.name)} ({shortened(first.molecule.graph)}) in "
+            f"{first.lipid}: "
             f"{'; '.join(first.verdict.refusals)}"
         )

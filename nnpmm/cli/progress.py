@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 if TYPE_CHECKING:
-    from nnpmm.permeation.jobs import JobReport
+    from nnpmm.permeation.campaign import ReportCallback
+    from nnpmm.permeation.jobs import JobReport, RelaxationCallback
 
-__all__ = ["count_bar", "print_report", "stage_bar"]
+__all__ = ["campaign_bar", "count_bar", "print_report", "stage_bar"]
 
 
 def _bars() -> Progress:
@@ -38,6 +39,38 @@ def count_bar(label: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
+def campaign_bar(label: str) -> Iterator[tuple[ReportCallback, RelaxationCallback]]:
+    """Show the jobs of a campaign, and above them how far its bilayers are.
+
+    Yields:
+        Two functions for ``build_dataset``: what prints a line for every job that ended and moves
+        the bar of all jobs, and what says that a bilayer is relaxed and moves its bar.
+    """
+    with _bars() as progress:
+        jobs = progress.add_task(label, total=None)
+        bilayers: dict[str, TaskID] = {}
+
+        def report(job: JobReport, done: int, total: int) -> None:
+            print_report(job, done, total)
+            progress.update(jobs, completed=done, total=total)
+
+        def relaxation(lipid: str, stage: str, done: float, length: float) -> None:
+            if lipid not in bilayers:
+                typer.echo(f"{_clock()} relaxing a bilayer of {lipid}, which is kept for later")
+                bilayers[lipid] = progress.add_task("")
+            words = f"bilayer of {lipid}, {stage}"
+            progress.update(
+                bilayers[lipid],
+                description=words,
+                completed=done,
+                total=length,
+                visible=done < length,
+            )
+
+        yield report, relaxation
+
+
+@contextmanager
 def stage_bar(label: str) -> Iterator[Callable[[str, float, float], None]]:
     """Yield a function that takes the name of a stage, how much of it is done, and its length."""
     with _bars() as progress:
@@ -57,5 +90,10 @@ def print_report(report: JobReport, n: int, total: int) -> None:
     """Print how a job of a campaign ended, the n-th of all."""
     state = "done" if report.done else "FAILED"
     reasons = "".join(f"; {reason}" for reason in report.reasons)
-    clock = datetime.now().strftime("%H:%M:%S")
-    typer.echo(f"{clock} [{n}/{total}] {report.job.name} {state} {report.seconds:.0f} s{reasons}")
+    typer.echo(
+        f"{_clock()} [{n}/{total}] {report.job.name} {state} {report.seconds:.0f} s{reasons}"
+    )
+
+
+def _clock() -> str:
+    return datetime.now().strftime("%H:%M:%S")

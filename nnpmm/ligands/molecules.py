@@ -14,8 +14,9 @@ from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 from nnpmm.errors import InputFileError
 from nnpmm.ligands.mol2 import read_mol2
 from nnpmm.ligands.sdf import read_sdf
+from nnpmm.ligands.stereo import count_open_stereocenters
 
-__all__ = ["check_molecule", "molecule_from_file", "molecule_from_smiles"]
+__all__ = ["check_molecule", "molecule_from_file", "molecule_from_smiles", "refuse_radicals"]
 
 logger = logging.getLogger(__name__)
 
@@ -113,14 +114,27 @@ def check_molecule(molecule: Chem.Mol, origin: str, *, needs_conformer: bool) ->
             f"found {missing} hydrogens missing in {origin}; add all hydrogens with coordinates "
             "(for an rdkit molecule: Chem.AddHs(molecule, addCoords=True))"
         )
+    refuse_radicals(molecule, origin)
+    if needs_conformer:
+        _check_conformer(molecule, origin)
+
+
+def refuse_radicals(molecule: Chem.Mol, origin: str) -> None:
+    """Refuse unpaired electrons.
+
+    Args:
+        molecule: a sanitised molecule.
+        origin: what the message calls it.
+
+    Raises:
+        InputFileError: an atom has one.
+    """
     radicals = [a.GetIdx() for a in molecule.GetAtoms() if a.GetNumRadicalElectrons()]
     if radicals:
         raise InputFileError(
             f"found unpaired electrons on atoms {radicals} of {origin}, allowed are closed-shell "
             "molecules; add the missing hydrogens or formal charges"
         )
-    if needs_conformer:
-        _check_conformer(molecule, origin)
 
 
 def _check_conformer(molecule: Chem.Mol, origin: str) -> None:
@@ -178,11 +192,10 @@ def _refuse_placeholders(molecule: Chem.Mol, origin: str) -> None:
 
 
 def _warn_about_open_stereo(molecule: Chem.Mol, origin: str) -> None:
-    specified = Chem.StereoSpecified.Unspecified
-    found = [s for s in Chem.FindPotentialStereo(molecule) if s.specified == specified]
-    if found:
+    count = count_open_stereocenters(molecule)
+    if count:
         logger.warning(
-            "%s leaves %d stereocentres open; the conformer's seed chooses them", origin, len(found)
+            "%s leaves %d stereocentres open; the conformer's seed chooses them", origin, count
         )
 
 

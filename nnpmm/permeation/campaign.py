@@ -1,21 +1,22 @@
-"""Runs the jobs of a data set that are not done yet, many at once through dask.distributed."""
+"""Runs the jobs of a data set that are not done yet, one after the other or many at once."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from nnpmm.errors import OptionalDependencyError, SimulationError
-from nnpmm.permeation.clusters import ClusterSettings, create_cluster
+from nnpmm.errors import SimulationError
+from nnpmm.permeation.clusters import ClusterSettings
 from nnpmm.permeation.dataset import WATER, DatasetSettings, Job, open_dataset, require_buildable
-from nnpmm.permeation.files import locked
-from nnpmm.permeation.jobs import JobReport, prepare_bilayer, run_job
+from nnpmm.permeation.distributed_jobs import run_on_cluster
+from nnpmm.permeation.files import locked, require_folder
+from nnpmm.permeation.jobs import JobReport, RelaxationCallback, prepare_bilayer, run_job
 from nnpmm.permeation.martini.engines import create_engine
 
 __all__ = ["CampaignResult", "build_dataset", "require_some"]
@@ -42,6 +43,7 @@ def build_dataset(
     scratch: Path | None = None,
     retry_failed: bool = False,
     report: ReportCallback | None = None,
+    relaxation: RelaxationCallback | None = None,
 ) -> CampaignResult:
     """Begin a data set, or go on with it: run every job whose result is not there.
 
@@ -54,10 +56,11 @@ def build_dataset(
         scratch: for trajectories, which are deleted; inside ``folder`` if None.
         retry_failed: try jobs again that were given up.
         report: is told of every job that ends.
+        relaxation: is told how far the bilayers are that are relaxed first.
 
     Raises:
         ConfigError: another campaign works on this folder, the data set there was made with
-            other settings, or its boxes are too small.
+            other settings, its boxes are too small, or a folder cannot be written to.
         ForceFieldError: an unknown lipid.
         OptionalDependencyError: dask, or the engine asked for, is not installed.
     """
@@ -74,10 +77,13 @@ def build_dataset(
         work = _scratch(folder, scratch)
         # What a killed campaign left is worthless: its jobs begin anew.
         shutil.rmtree(work, ignore_errors=True)
-        run = _run_serially if cluster.kind == "serial" else _run_on_cluster
+        run = _run_serially if cluster.kind == "serial" else run_on_cluster
         reports = []
         try:
-            for n, ended in enumerate(run(todo, settings, folder, work, cluster), start=1):
+            if todo:
+                require_folder(work)
+            ends = run(todo, settings, folder, work, cluster, relaxation)
+            for n, ended in enumerate(ends, start=1):
                 reports.append(ended)
                 if report is not None:
                     report(ended, n, len(todo))
@@ -106,62 +112,23 @@ def _run_serially(
     folder: Path,
     scratch: Path,
     cluster: ClusterSettings,
+    relaxation: RelaxationCallback | None,
 ) -> Iterator[JobReport]:
+    """Yield reports as jobs end; those of a lipid whose bilayer cannot be made fail with it."""
+    ready: dict[str, str | None] = {WATER: None}  # why a place is not; None if it is
     for job in todo:
-        if job.place != WATER:
-            prepare_bilayer(job.place, settings, scratch, cluster.threads)
-        yield run_job(job, settings, folder, scratch, cluster.threads)
-
-
-def _run_on_cluster(
-    todo: list[Job],
-    settings: DatasetSettings,
-    folder: Path,
-    scratch: Path,
-    cluster: ClusterSettings,
-) -> Iterator[JobReport]:
-    """Yield reports as jobs end; jobs in a membrane wait for its relaxed bilayer."""
-    try:
-        from distributed import Client, as_completed
-    except ImportError as error:
-        raise OptionalDependencyError(
-            "dask.distributed is not installed: pip install dask distributed (or --cluster serial)"
-        ) from error
-    logging.getLogger("distributed").setLevel(logging.ERROR)
-    with create_cluster(cluster) as workers, Client(workers) as client:
-        lipids = dict.fromkeys(job.place for job in todo if job.place != WATER)
-        bilayers = {
-            lipid: client.submit(
-                prepare_bilayer, lipid, settings, scratch, cluster.threads, pure=False
-            )
-            for lipid in lipids
-        }
-        futures = {
-            client.submit(
-                _run_after,
-                bilayers.get(job.place),
-                *(job, settings, folder, scratch, cluster.threads),
-                pure=False,
-                priority=-n,
-                retries=1,
-            ): job
-            for n, job in enumerate(todo)
-        }
-        for future in as_completed(futures):
-            job = futures.pop(future)  # or dask would run it again if its worker is lost
-            failure = future.exception()
-            if failure is None:
-                yield future.result()
-            else:  # a worker that died, or a bilayer that could not be made
-                reason = f"{type(failure).__name__}: {failure}"
-                yield JobReport(job, False, 0.0, (reason,))
-
-
-def _run_after(
-    bilayer: None, job: Job, settings: DatasetSettings, folder: Path, scratch: Path, threads: int
-) -> JobReport:
-    """Run a job once its bilayer is there; dask waits for the first argument."""
-    return run_job(job, settings, folder, scratch, threads)
+        if job.place not in ready:
+            tell = None if relaxation is None else partial(relaxation, job.place)
+            try:
+                prepare_bilayer(job.place, settings, scratch, cluster.threads, tell)
+                ready[job.place] = None
+            except SimulationError as error:
+                ready[job.place] = str(error)
+        reason = ready[job.place]
+        if reason is None:
+            yield run_job(job, settings, folder, scratch, cluster.threads)
+        else:
+            yield JobReport(job, False, 0.0, (reason,))
 
 
 def require_some(result: CampaignResult) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError
 
-from nnpmm.errors import ConfigError, OptionalDependencyError
+from nnpmm.errors import ConfigError, OptionalDependencyError, SimulationError
 from nnpmm.fields import Section
+from nnpmm.permeation.protocol import first_problem
+from nnpmm.permeation.tables import shortened
 
 __all__ = ["ClusterSettings", "create_cluster", "read_cluster"]
 
@@ -47,30 +51,36 @@ def read_cluster(request: str, *, workers: int, threads: int) -> ClusterSettings
         data["kind"] = request
     else:
         try:
-            data |= dict(yaml.safe_load(Path(request).read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, TypeError, ValueError, yaml.YAMLError) as error:
+            found = yaml.safe_load(Path(request).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             raise ConfigError(
                 f"cluster {request!r}: expected local, serial, or a YAML file with keys such as "
-                f"kind: slurm ({' '.join(str(error).split())})"
+                f"kind: slurm ({shortened(' '.join(str(error).split()))})"
             ) from None
+        if not isinstance(found, dict):
+            raise ConfigError(
+                f"cluster {request!r}: found no settings in this file, expected lines such as "
+                "kind: slurm"
+            )
+        data |= found
     try:
         return ClusterSettings.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
         raise ConfigError(
-            f"cluster {request!r}: {'.'.join(map(str, first['loc']))}: {first['msg']}; known "
-            f"settings: {', '.join(ClusterSettings.model_fields)}"
+            f"cluster {request!r}: {first_problem(error)}; known settings: "
+            f"{', '.join(ClusterSettings.model_fields)}"
         ) from None
 
 
 def create_cluster(cluster: ClusterSettings) -> Any:
-    """Return a dask cluster of processes here, or of SLURM jobs."""
-    if cluster.kind == "local":
-        from distributed import LocalCluster
+    """Return a dask cluster of processes here, or of SLURM jobs.
 
-        return LocalCluster(
-            n_workers=cluster.workers, threads_per_worker=1, processes=True, dashboard_address=":0"
-        )
+    Raises:
+        OptionalDependencyError: dask-jobqueue is not installed.
+        SimulationError: the processes did not start, twice.
+    """
+    if cluster.kind == "local":
+        return _create_local(cluster)
     try:
         from dask_jobqueue import SLURMCluster
     except ImportError as error:
@@ -89,3 +99,26 @@ def create_cluster(cluster: ClusterSettings) -> Any:
     )
     made.scale(jobs=cluster.workers)
     return made
+
+
+def _create_local(cluster: ClusterSettings) -> Any:
+    """Return a dask cluster of processes; start it twice, as one of them may have been killed."""
+    from distributed import LocalCluster
+
+    start = partial(
+        LocalCluster,
+        n_workers=cluster.workers,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=":0",
+    )
+    with contextlib.suppress(RuntimeError):  # "Nanny failed to start"
+        return start()
+    try:
+        return start()
+    except (RuntimeError, OSError) as error:
+        raise SimulationError(
+            f"dask's {cluster.workers} worker processes did not start "
+            f"({' '.join(str(error).split())}); they may have been killed or have run out of "
+            "memory: take fewer --workers, or --cluster serial"
+        ) from error

@@ -28,7 +28,7 @@ from nnpmm.fields import Section
 from nnpmm.permeation.features import FEATURES
 from nnpmm.permeation.files import load_arrays, save_arrays, write_atomically
 from nnpmm.permeation.martini.builder import build_bilayer, build_water_box
-from nnpmm.permeation.protocol import ProtocolSettings
+from nnpmm.permeation.protocol import ProtocolSettings, first_problem
 
 __all__ = [
     "WATER",
@@ -167,7 +167,11 @@ def read_settings(folder: Path) -> DatasetSettings:
         raise InputFileError(
             f"{folder}: found no {_SETTINGS}; make a data set with nnpmm permeation dataset build"
         ) from None
-    except (OSError, ValueError, ValidationError) as error:
+    except ValidationError as error:
+        raise InputFileError(
+            f"{path}: no settings of a data set: {first_problem(error)}; take the folder of another"
+        ) from error
+    except (OSError, ValueError) as error:
         raise InputFileError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
 
 

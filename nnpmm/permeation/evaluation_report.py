@@ -15,7 +15,7 @@ from rich.table import Table
 
 from nnpmm.permeation import figures
 from nnpmm.permeation.evaluation import Evaluation, Report, frames_study, polarity
-from nnpmm.permeation.files import write_atomically
+from nnpmm.permeation.files import save_figure, write_atomically
 from nnpmm.permeation.published import PUBLISHED
 from nnpmm.permeation.regressor import Regressor
 
@@ -83,7 +83,6 @@ def write_report(model: Regressor, found: Evaluation, folder: Path, interval: fl
         folder: is made if need be.
         interval: time from frame to frame, ps.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     drawn = {
         "parity": figures.parity_figure(found),
         "errors": figures.errors_figure(found),
@@ -93,7 +92,7 @@ def write_report(model: Regressor, found: Evaluation, folder: Path, interval: fl
         weights = model.attention(found.data.features, found.data.feature_names)
         drawn["attention"] = figures.attention_figure(weights, interval)
     for name, figure in drawn.items():
-        figure.savefig(folder / f"{name}.png")
+        save_figure(figure, folder / f"{name}.png")
     write_atomically(folder / "predictions.csv", predictions_table(found))
     record = {
         by: {name: report.model_dump() for name, report in groups.items()}

@@ -1,4 +1,4 @@
-"""Figures of trainings and evaluations; each is saved with ``figure.savefig``."""
+"""Figures of trainings and evaluations; ``files.save_figure`` saves them."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import uuid
@@ -16,11 +17,39 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from nnpmm.errors import ConfigError, InputFileError
+from nnpmm.errors import ConfigError, InputFileError, NnpmmError
 
-__all__ = ["cache_directory", "load_arrays", "locked", "save_arrays", "write_atomically"]
+__all__ = [
+    "UnwritableError",
+    "cache_directory",
+    "load_arrays",
+    "locked",
+    "require_folder",
+    "require_suffix",
+    "save_arrays",
+    "save_figure",
+    "write_atomically",
+]
 
 _METADATA = "nnpmm"
+
+
+class UnwritableError(NnpmmError, OSError):
+    """A file cannot be written: no permission, no space, or something else in its place."""
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn the system's refusals to write a file into an UnwritableError."""
+    try:
+        yield
+    except UnwritableError:
+        raise
+    except OSError as error:
+        raise UnwritableError(
+            f"{path}: cannot be written ({error.strerror or error}); take another place, or make "
+            "room and permission for it"
+        ) from error
 
 
 def cache_directory() -> Path:
@@ -41,9 +70,12 @@ def locked(path: Path, what: str) -> Iterator[None]:
 
     Raises:
         ConfigError: another process holds it.
+        UnwritableError: the file or its folder cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="utf-8") as handle:
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened = open(path, "w", encoding="utf-8")
+    with opened as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -51,23 +83,61 @@ def locked(path: Path, what: str) -> Iterator[None]:
         yield
 
 
+def require_folder(path: Path) -> None:
+    """Make a folder unless it is there, and check that files can be written to it.
+
+    Raises:
+        UnwritableError: they cannot.
+    """
+    with _writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".{uuid.uuid4().hex}.tmp"
+        probe.touch()
+        probe.unlink()
+
+
+def require_suffix(path: Path, suffix: str) -> None:
+    """Check that a file to be written is named for what it will hold.
+
+    Raises:
+        ConfigError: it ends in something else.
+    """
+    if path.suffix != suffix:
+        raise ConfigError(f"{path}: found a file that ends in {path.suffix!r}, expected {suffix}")
+
+
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Replace a file by new content in one step; its folder is made if need be.
 
     The temporary name is a random one, so that processes on several machines may write the same
     file.
+
+    Raises:
+        UnwritableError: the file cannot be written; what was there before still is.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode("utf-8") if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with open(temporary, "wb") as handle:
-            handle.write(data)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
+        try:
+            with open(temporary, "wb") as handle:
+                handle.write(data)
+                handle.flush()
+                os.fsync(handle.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def save_figure(figure: Any, path: Path, *, dpi: float | None = None) -> None:
+    """Write a figure of matplotlib to a PNG file, atomically; its folder is made if need be.
+
+    Raises:
+        UnwritableError: the file cannot be written.
+    """
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=dpi or figure.dpi)
+    write_atomically(path, picture.getvalue())
 
 
 def save_arrays(

@@ -6,8 +6,10 @@ import json
 import shutil
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +28,27 @@ from nnpmm.permeation.features import (
     water_features,
 )
 from nnpmm.permeation.files import save_arrays, write_atomically
-from nnpmm.permeation.martini.engines import Engine, create_engine, read_frames
+from nnpmm.permeation.martini.engines import (
+    Engine,
+    EngineKilledError,
+    create_engine,
+    read_frames,
+)
 from nnpmm.permeation.martini.pair_energy import channels
-from nnpmm.permeation.runs import RunOutcome, equilibrated_bilayer, run_membrane, run_water
+from nnpmm.permeation.runs import (
+    RunOutcome,
+    StageProgress,
+    equilibrated_bilayer,
+    go_on_if_killed,
+    run_membrane,
+    run_water,
+)
 
-__all__ = ["JobReport", "prepare_bilayer", "run_job"]
+__all__ = ["JobReport", "RelaxationCallback", "prepare_bilayer", "run_job"]
+
+#: Called with a lipid, the name of a stage of its relaxation, the picoseconds that are done, and
+#: the length of the stage.
+RelaxationCallback = Callable[[str, str, float, float], None]
 
 #: A failed job is tried once more, with another seed.
 ATTEMPTS = 2
@@ -46,8 +64,14 @@ class JobReport:
     reasons: tuple[str, ...] = ()
 
 
-def prepare_bilayer(lipid: str, settings: DatasetSettings, scratch: Path, threads: int) -> None:
-    """Make sure that the relaxed bilayer of a lipid is in the cache.
+def prepare_bilayer(
+    lipid: str,
+    settings: DatasetSettings,
+    scratch: Path,
+    threads: int,
+    progress: StageProgress | None = None,
+) -> None:
+    """Make sure that the relaxed bilayer of a lipid is in the cache; a failure is tried again.
 
     Raises:
         SimulationError: it could not be made.
@@ -55,7 +79,14 @@ def prepare_bilayer(lipid: str, settings: DatasetSettings, scratch: Path, thread
     engine = create_engine(settings.engine, threads=threads)
     lipids = {lipid: settings.protocol.lipids_per_leaflet}
     work = scratch / f"bilayer-{lipid}"
-    equilibrated_bilayer(lipids, settings.protocol, engine, work)
+    relax = partial(equilibrated_bilayer, lipids, settings.protocol, engine, work, progress)
+    for attempt in range(ATTEMPTS):
+        try:
+            go_on_if_killed(relax)
+            break
+        except SimulationError as error:
+            if attempt == ATTEMPTS - 1 or isinstance(error, EngineKilledError):
+                raise type(error)(f"the bilayer of {lipid} was not relaxed: {error}") from error
     shutil.rmtree(work, ignore_errors=True)
 
 
@@ -63,6 +94,9 @@ def run_job(
     job: Job, settings: DatasetSettings, folder: Path, scratch: Path, threads: int
 ) -> JobReport:
     """Run a job with up to two seeds and write its result, or why it failed, atomically.
+
+    A job that ended through no fault of its own (the engine was killed, the disk is full) is not
+    given up: no failure is written, and the next campaign tries it again.
 
     A job whose result is there is not run again: dask repeats all that a lost worker had done, as
     its reports are lost with it. Trajectories live in the scratch folder until the features are
@@ -77,14 +111,20 @@ def run_job(
     """
     if job.result(folder).exists():
         return JobReport(job, True, 0.0)
-    begin, reasons = time.monotonic(), []
+    begin = time.monotonic()
+    reasons: list[str] = []
     engine = create_engine(settings.engine, threads=threads)
     for attempt in range(ATTEMPTS):
         work = scratch / job.place / f"{job.solute}.{attempt}"
         shutil.rmtree(work, ignore_errors=True)
         seed = job.seed(settings.seed, attempt)
         try:
-            outcome, table = _simulate(job, settings, engine, work, seed)
+            outcome, table = go_on_if_killed(
+                partial(_simulate, job, settings, engine, work, seed), reasons.append
+            )
+        except (EngineKilledError, OSError) as error:
+            reasons.append(" ".join(str(error).split()))
+            return JobReport(job, False, time.monotonic() - begin, tuple(reasons))
         except Exception as error:  # whatever it is, the other jobs go on
             reasons.append(f"seed {seed}: {' '.join(str(error).split())}")
             detail = traceback.format_exc()

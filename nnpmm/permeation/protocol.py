@@ -15,8 +15,20 @@ from typing_extensions import Self
 from nnpmm.errors import ConfigError
 from nnpmm.fields import Length, Pressure, Section, Temperature, Time
 from nnpmm.permeation.martini.engines import Restraint, whole_steps
+from nnpmm.permeation.tables import shortened
 
-__all__ = ["PRESETS", "ProtocolSettings", "changed_settings", "parse_changes", "preset"]
+__all__ = [
+    "PRESETS",
+    "ProtocolSettings",
+    "changed_settings",
+    "first_problem",
+    "parse_changes",
+    "preset",
+]
+
+#: Between them, in K, a temperature is one of a fluid membrane in water; 27 is degrees Celsius.
+COLDEST, HOTTEST = 200.0, 500.0
+_LONGEST = 1e8  # ps
 
 _Settings = TypeVar("_Settings", bound=Section)
 
@@ -24,17 +36,24 @@ _Settings = TypeVar("_Settings", bound=Section)
 class ProtocolSettings(Section):
     """Lengths and conditions of the runs of one solute."""
 
-    lipids_per_leaflet: int = Field(64, ge=9, description="lipids in each leaflet")
-    waters_per_lipid: float = Field(15.0, ge=4, description="beads of water for each lipid")
-    water_box: Length = Field(3.0, description="edge of the cube of water, in nm")
-    temperature: Temperature = Field(300.0, gt=0, description="in K")
+    lipids_per_leaflet: int = Field(64, ge=9, le=10_000, description="lipids in each leaflet")
+    waters_per_lipid: float = Field(
+        15.0, ge=4, le=1_000, description="beads of water for each lipid"
+    )
+    water_box: Length = Field(3.0, gt=0, le=50, description="edge of the cube of water, in nm")
+    temperature: Temperature = Field(
+        300.0, ge=COLDEST, le=HOTTEST, description="in K; water and membranes are fluid"
+    )
     pressure: Pressure = Field(1.0, description="in bar")
     bilayer_relaxation: Time = Field(
-        20_000.0, gt=0, description="NPT of a bilayer without solute, once per lipid, in ps"
+        20_000.0,
+        gt=0,
+        le=_LONGEST,
+        description="NPT of a bilayer without solute, once per lipid, in ps",
     )
-    nvt: Time = Field(2_000.0, gt=0, description="NVT with the solute, in ps")
-    npt: Time = Field(5_000.0, gt=0, description="NPT with the solute, in ps")
-    production: Time = Field(21_000.0, gt=0, description="in ps")
+    nvt: Time = Field(2_000.0, gt=0, le=_LONGEST, description="NVT with the solute, in ps")
+    npt: Time = Field(5_000.0, gt=0, le=_LONGEST, description="NPT with the solute, in ps")
+    production: Time = Field(21_000.0, gt=0, le=_LONGEST, description="in ps")
     frame_interval: Time = Field(60.0, gt=0, description="between frames of the production, in ps")
     equilibration_timestep: Time = Field(0.02, gt=0, le=0.04, description="in ps")
     production_timestep: Time = Field(0.03, gt=0, le=0.04, description="in ps")
@@ -85,11 +104,20 @@ def changed_settings(settings: _Settings, **changes: object) -> _Settings:
         return type(settings).model_validate({**settings.model_dump(), **changes})
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise ConfigError(
-            f"settings: {key}: {first['msg']} (found {first['input']!r}); known settings: "
-            f"{', '.join(type(settings).model_fields)}"
-        ) from None
+        known = ""
+        if first["type"] == "extra_forbidden":
+            known = f"; known settings: {', '.join(type(settings).model_fields)}"
+        raise ConfigError(f"settings: {first_problem(error)}{known}") from None
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return in one line what is wrong with the first setting that is, and what was found."""
+    first = error.errors()[0]
+    text = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:  # of several settings together
+        return text
+    found = "" if first["type"] == "missing" else f" (found {shortened(str(first['input']))!r})"
+    return f"{'.'.join(map(str, first['loc']))}: {text}{found}"
 
 
 def parse_changes(texts: Sequence[str]) -> dict[str, str]:

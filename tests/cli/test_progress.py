@@ -1,11 +1,14 @@
 """Progress bars: on a terminal only, and gone at the end."""
 
 import io
+import time
 
 import pytest
 from rich.console import Console
 
 from nnpmm.cli import progress
+from nnpmm.permeation.dataset import Job
+from nnpmm.permeation.jobs import JobReport
 
 
 @pytest.fixture
@@ -29,6 +32,29 @@ def test_jobs_are_counted(terminal):
     with progress.count_bar("jobs") as tell:
         tell(1, 4)
     assert "jobs" in terminal.getvalue() and "25%" in terminal.getvalue()
+
+
+def test_the_relaxing_bilayer_moves_a_bar(terminal, capsys):
+    report = JobReport(Job("DOPC", "C1"), True, 3.0)
+    with progress.campaign_bar("runs") as (tell, relaxation):
+        relaxation("DOPC", "settle", 500.0, 500.0)
+        relaxation("DOPC", "relax", 5_000.0, 20_000.0)
+        assert "bilayer of DOPC, relax" in _drawn(terminal, "25%")
+        relaxation("DOPC", "relax", 15_000.0, 20_000.0)
+        assert "bilayer of DOPC, relax" in _drawn(terminal, "75%")
+        tell(report, 1, 8)
+        assert "runs" in _drawn(terminal, "12%")
+    out = capsys.readouterr().out
+    assert out.count("relaxing a bilayer of DOPC") == 1 and "[1/8] DOPC/C1 done 3 s" in out
+
+
+def _drawn(terminal, words, seconds=10.0):
+    """Wait for words on the screen, which is drawn ten times a second; return what it holds."""
+    end = time.monotonic() + seconds
+    while words not in terminal.getvalue() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert words in terminal.getvalue()
+    return terminal.getvalue()
 
 
 def test_what_is_printed_to_a_file_goes_there(terminal, capsys):

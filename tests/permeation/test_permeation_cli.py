@@ -32,6 +32,13 @@ def main():
         (["--engine", "charmm"], ["'charmm'", "known engines: auto, gromacs, openmm"]),
         (["--set", "lipid=3"], ["lipid: Extra inputs", "lipids_per_leaflet"]),
         (["--set", "production=-1 ns"], ["production", "greater than 0"]),
+        (["--set", "production=1e300"], ["production", "less than or equal to"]),
+        (["--set", "production=5"], ["settings: a production of 5 ps with a frame every 60 ps"]),
+        (["--set", "temperature=-10"], ["temperature", "greater than or equal to 200"]),
+        (["--set", "temperature=27"], ["temperature", "greater than or equal to 200"]),
+        (["--set", "temperature=27 C"], ["settings: temperature: found the unit 'C'"]),
+        (["--set", "lipids_per_leaflet=1000000000"], ["lipids_per_leaflet", "10000"]),
+        (["--set", "water_box=-3"], ["water_box", "greater than 0"]),
         (["--cluster", "pbs"], ["'pbs'", "local, serial, or a YAML file"]),
         (["--workers", "0"], ["'--workers'", "1"]),
         (["--seed", "0"], ["'--seed'", "1"]),
@@ -54,6 +61,22 @@ def test_without_gmx(call, tmp_path, monkeypatch):
     arguments = ["--engine", "gromacs", "--cluster", "serial", "-o", tmp_path / "set"]
     found = call(main, "dataset", "build", *arguments)
     found.assert_one_line_error("found no gmx on the PATH", "apt install gromacs")
+
+
+def test_what_is_no_data_set(call, tmp_path):
+    path = tmp_path / "dataset.json"
+    for text, words in (
+        ("{}", ("no settings of a data set: protocol: Field required",)),
+        ("[1,", ("cannot be read",)),
+        ("[]", ("no settings of a data set",)),
+    ):
+        path.write_text(text)
+        found = call(main, "dataset", "status", "-o", tmp_path)
+        found.assert_one_line_error("dataset.json", *words)
+        assert "pydantic" not in found.err
+    call(main, "dataset", "status", "-o", path).assert_one_line_error("Not a directory")
+    export = ["dataset", "export", "x.csv", "-o", tmp_path]
+    call(main, *export).assert_one_line_error("ends in '.csv', expected .safetensors")
 
 
 def test_no_data_set(call, tmp_path):

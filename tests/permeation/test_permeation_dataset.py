@@ -256,16 +256,26 @@ def test_clusters(tmp_path):
 
 
 @needs_gmx
-def test_a_real_campaign_through_dask(tmp_path):
+def test_a_real_campaign_through_dask(tmp_path, monkeypatch):
     """Two jobs in processes of their own, to features; the last part of a run fills no frame."""
+    monkeypatch.setenv("NNPMM_CACHE_DIR", str(tmp_path / "cache"))
     folder = tmp_path / "set"
     odd = TINY.model_copy(update={"production": 75.0})
     settings = _settings(solutes=["C1-P4"], protocol=odd)
-    ended = []
+    ended, relaxed = [], []
     result = campaign.build_dataset(
-        settings, folder, scratch=tmp_path / "scratch", report=lambda *a: ended.append(a)
+        *(settings, folder),
+        scratch=tmp_path / "scratch",
+        report=lambda *a: ended.append(a),
+        relaxation=lambda *a: relaxed.append((len(ended), *a)),
     )
     assert result.done == 2 and len(ended) == 2, result
+    # Word of the bilayer comes from the worker while it is relaxed, and not at the end only.
+    assert {lipid for _, lipid, *_ in relaxed} == {"DOPC"}
+    stages = [stage for _, _, stage, *_ in relaxed]
+    assert list(dict.fromkeys(stages)) == ["settle", "relax"]
+    assert any(0.0 < done < length for *_, done, length in relaxed)
+    assert relaxed[-1][1:] == ("DOPC", "relax", 20.0, 20.0) and relaxed[-1][0] < 2
     arrays, record = load_arrays(Job("DOPC", "C1-P4").result(folder))
     assert arrays["features"].shape == (2, 4) and arrays["features"].dtype == np.float32
     assert [c["name"] for c in record["features"]] == [

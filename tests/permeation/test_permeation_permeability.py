@@ -1,11 +1,13 @@
 """Diffusivities on a particle whose own is known, and the integral on profiles solved by hand."""
 
 import json
+import shlex
 import sys
 from math import erf, exp, pi, sqrt
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.permeation import permeation
@@ -232,7 +234,7 @@ def test_command_with_umbrella_sampling(call, tmp_path, umbrella):
     assert "25 cm/s" in found.out and "--speed-up 4 divides P by 4" in found.out
     assert "about 4" not in call(main, *arguments, "--speed-up", "4").out
     call(main, *arguments[:2], "P4", *arguments[3:]).assert_one_line_error(
-        "no profile of P4 in DOPC (there are: C1)", "label umbrella"
+        "no profile of 'P4' in DOPC (there are: C1 in DOPC)", "label umbrella"
     )
     path.write_text(json.dumps(record | {"settings": {"sample_interval": "1.1 ps"}}))
     call(main, *arguments).assert_one_line_error("every 1.1 ps", "sample_interval='0.5 ps'")
@@ -245,11 +247,19 @@ def test_command_with_umbrella_sampling(call, tmp_path, umbrella):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", ["found no rows", "height_nm"]),
+        ("", ["no column height_nm among none"]),
+        ("height_nm,free_energy_kj,diffusivity_cm2_s\n", ["found 0 lines of numbers"]),
+        ("height_nm,free_energy_kj,diffusivity_cm2_s\n0,0,1e-5\n", ["found 1 lines of numbers"]),
+        (TABLE.replace(",", ";"), ["found no column height_nm among height_nm;free", "commas"]),
+        (TABLE.replace("1,0,0,1e-5", "1,0,0"), ["line 4: found 3 cells, expected 4"]),
+        (TABLE.replace("0,10,1", "0,10,-1"), ["negative value of free_energy_errors"]),
+        (TABLE.replace("0,10,1", "0,nan,1"), ["free_energies that is not finite"]),
+        (TABLE.replace("2,0,0", "2,30,1"), ["at 2 nm", "is 30 kJ/mol, expected 0", "of water"]),
+        (TABLE.replace("\n0,10", "\n-1,10"), ["at -1 nm", "is 10 kJ/mol", "extend the profile"]),
         ("height_nm,diffusivity_cm2_s\n0,1\n", ["no column free_energy_kj"]),
         ("height_nm,free_energy_kj\n0,1\n", ["no column diffusivity_cm2_s", "--diffusivity"]),
-        (TABLE.replace("0,10,1", "0,ten,1"), ["column free_energy_kj", "'ten'"]),
-        (TABLE.replace("1e-5\n2", "0\n2"), ["diffusivity of 0", "positive"]),
+        (TABLE.replace("0,10,1", "0,ten,1"), ["line 3: column free_energy_kj: found 'ten'"]),
+        (TABLE.replace("1e-5\n2", "0\n2"), ["diffusivity of 0 cm^2/s", "positive"]),
     ],
 )
 def test_bad_tables(call, tmp_path, text, words):
@@ -259,7 +269,63 @@ def test_bad_tables(call, tmp_path, text, words):
     assert not (tmp_path / "p.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--temperature", "-300"], ["temperature of -300 K, allowed: 200 to 500 K"]),
+        (["--temperature", "27"], ["temperature of 27 K, allowed"]),
+        (["--temperature", "nan"], ["temperature of nan K, allowed"]),
+        (["--diffusivity", "-1"], ["diffusivity of -1 cm^2/s, allowed: positive"]),
+        (["--speed-up", "-4"], ["speed-up of -4"]),
+        (["-o", "p.png"], ["p.png", "ends in '.png', expected .json"]),
+        (["-o", "."], ["expected .json"]),
+        (["-o", "profile.csv/p.json"], ["profile.csv/p.json: cannot be written"]),
+    ],
+)
+def test_bad_requests(call, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "profile.csv").write_text(TABLE)
+    found = call(main, "permeability", "--profile", "profile.csv", *arguments)
+    found.assert_one_line_error(*words)
+    assert [path.name for path in tmp_path.iterdir()] == ["profile.csv"]
+
+
+def test_the_documented_command_works_on_the_shipped_data(call, tmp_path, monkeypatch):
+    """The line of docs/prediction.md that names data/permeation, as it stands there."""
+    text = (ROOT / "docs" / "prediction.md").read_text()
+    (line,) = [
+        line
+        for line in text.replace("\\\n", " ").splitlines()
+        if line.startswith("nnpmm permeation permeability") and "data/permeation" in line
+    ]
+    monkeypatch.chdir(ROOT)
+    command = shlex.split(line.partition("#")[0])[2:]
+    found = call(main, *command, "-o", tmp_path / "p.json")
+    assert found.status == 0, found.err
+    record = json.loads((tmp_path / "p.json").read_text())
+    assert f"P = {record['permeability_cm_s']:.2g} cm/s" in text
+
+
+def test_profiles_that_are_not_there(call, tmp_path):
+    arguments = ["permeability", "-d", ROOT / "data" / "permeation", "--solute"]
+    for solute in ("P4-C1", "C1-P4"):
+        call(main, *arguments, solute).assert_one_line_error(
+            "DOPC/", "the profile is there, but was made without diffusivities", "--diffusivity"
+        )
+    for request in (
+        ["octanol"],
+        ["C1-C1"],
+        ["C1-P4", "--lipid", "DPPC"],
+        ["C1-P4", "--lipid", "x"],
+    ):
+        call(main, *arguments, *request).assert_one_line_error(
+            "found no profile of", "there are: C1-P4 in DOPC", "label umbrella"
+        )
+    warm = call(main, *arguments, "C1-P4", "--temperature", "310")
+    warm.assert_one_line_error("--temperature goes with --profile")
+
+
 def test_which_profile(call, tmp_path):
     call(main, "permeability").assert_one_line_error("either --profile", "or --solute")
     missing = call(main, "permeability", "--profile", tmp_path / "none.csv")
-    missing.assert_one_line_error("none.csv", "cannot read the profile")
+    missing.assert_one_line_error("none.csv", "cannot be read (No such file")

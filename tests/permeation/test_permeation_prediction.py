@@ -1,5 +1,6 @@
 """Prediction: molecules asked for, what the model is fit for, runs, reports, and bad input."""
 
+import csv
 import json
 import shutil
 import sys
@@ -92,7 +93,7 @@ def test_file_of_molecules(tmp_path):
         ("octanol", "C1-Nda"),
         ("mine", "C1-P4"),
     ]
-    path.write_text("name,beads\na,C1\n")
+    path.write_text("\ufeff# mine\n\n name , beads\n\na, C1 \n", encoding="utf-8")
     assert [m.graph for m in read_molecules(path)] == ["C1"]
 
 
@@ -107,6 +108,16 @@ def test_file_of_molecules(tmp_path):
         ("name,beads\na,C1-Qa\n", "line 2: .* charged Qa"),
         ("name,smiles,beads\na,CCO,P2\n", "line 2: .* give a name and one of the others"),
         ("name,smiles\n,CCO\n", "line 2: found name ''"),
+        ("name;smiles\na;CCO\n", "found the columns name;smiles .* divided by commas"),
+        ("Name,SMILES\na,CCO\n", "found the columns Name, SMILES .* expected name and smiles"),
+        ("name,smiles\n", "and 0 lines below"),
+        ("name,smiles\na,CCO,1\n", "line 2: found 3 cells, expected 2"),
+        ("name,smiles\na,CCO\nb\n", "line 3: found 1 cells, expected 2"),
+        ("name,smiles,name\na,CCO,b\n", "found a column twice"),
+        ('name,smiles\n"a,CCO\n', "found no CSV"),
+        ("name,smiles\na,CCO\n\n,\n# c\nb,CC(\n", "line 6: SMILES"),
+        ("name,smiles\na," + "C" * 500 + "\n", r"line 2: SMILES 'C{60}\.\.\. \(500 characters"),
+        ("name,beads\na," + "C1-" * 500 + "X\n", r"line 2: solute .*\.\.\. \(1501 characters"),
         ("name,smiles\na b,CCO\na/b,CCC\n", "line 3: found the name 'a/b' again"),
     ],
 )
@@ -116,6 +127,16 @@ def test_bad_files_of_molecules(tmp_path, text, message):
     with pytest.raises(InputFileError, match=message) as caught:
         read_molecules(path)
     assert "\n" not in str(caught.value)
+
+
+def test_names_that_files_cannot_have(tmp_path):
+    path = tmp_path / "molecules.csv"
+    path.write_text("name,beads\n" + "n" * 300 + ",C1\n" + "n" * 299 + "m,C2\n")
+    names = [molecule.file_name for molecule in read_molecules(path)]
+    assert len(set(names)) == 2 and all(len(name) < 60 for name in names)
+    path.write_bytes("name,beads\na,C1\n".encode("utf-16"))
+    with pytest.raises(InputFileError, match="found no UTF-8 text; save the table as CSV"):
+        read_molecules(path)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +211,8 @@ def test_predictions_are_the_models(model, campaign, tmp_path):
         np.testing.assert_array_equal(prediction.features, table)
         energy, error = model.predict_with_error(table[None], beads=np.array([2]))
         assert prediction.free_energy == pytest.approx(energy[0])
-        assert prediction.error == pytest.approx(error[0]) and error[0] > 0
+        assert prediction.model_error == pytest.approx(error[0]) and error[0] > 0
+        assert prediction.error == prediction.model_error  # the beads were given
     assert found[2].free_energy < -5.0 < found[0].free_energy
 
 
@@ -217,6 +239,56 @@ def test_a_model_that_does_not_say_how_to_simulate(model, tmp_path):
 def test_the_shipped_model_says_how_to_simulate(model):
     settings = json.loads((DATA / "dataset.json").read_text())
     assert model.card.data.protocol.model_dump(mode="json") == settings["protocol"]
+
+
+def test_errors_of_molecules_hold_that_of_the_mapping(model, campaign, tmp_path):
+    """0.52 units of logP, that is, 0.71 kcal/mol, and nothing where beads are given."""
+    asked = [molecule_from_smiles("CCCCCCCC"), molecule_from_beads("C1-C1")]
+    mapped, beads = predict_molecules(asked, "DOPC", model, tmp_path / "p")
+    assert mapped.free_energy == beads.free_energy and mapped.model_error == beads.model_error
+    assert mapped.error == pytest.approx(np.hypot(beads.error, 0.52 * 5.708 / 4.184), abs=1e-3)
+    assert mapped.error > 0.7 > beads.error == beads.model_error
+
+
+def test_table_csv_json_and_picture_tell_one_error(call, campaign, tmp_path, monkeypatch):
+    from matplotlib.axes import Axes
+
+    titles, labels = [], []
+    set_title, set_xlabel = Axes.set_title, Axes.set_xlabel
+    monkeypatch.setattr(
+        Axes, "set_title", lambda axes, text, **k: [titles.append(text), set_title(axes, text, **k)]
+    )
+    monkeypatch.setattr(
+        Axes,
+        "set_xlabel",
+        lambda axes, text, **k: [labels.append(text), set_xlabel(axes, text, **k)],
+    )
+    file, out = tmp_path / "molecules.csv", tmp_path / "out"
+    file.write_text("name,smiles,beads\noctane,CCCCCCCC,\nmine,,C1-C1\nlong,,C1-C1-C1-C1-C1-C1\n")
+    found = call(main, "predict", "--file", file, "-o", out)
+    assert found.status == 0, found.err
+    records = json.loads((out / "predictions.json").read_text())["predictions"]
+    with open(out / "predictions.csv", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert [row["name"] for row in rows] == ["octane", "mine", "long"]
+    for record, row, text in zip(records[:2], rows[:2], ("0.71", "-"), strict=True):
+        assert float(row["error_kcal"]) == record["error_kcal"]
+        parts = [float(row[f"{kind}_error_kcal"]) for kind in ("model", "mapping")]
+        assert np.hypot(*parts) == pytest.approx(record["error_kcal"])
+        value = f"{record['dg_kcal']:.2f} +- {record['error_kcal']:.2f}"
+        (line,) = [line for line in found.out.splitlines() if record["name"] in line][:1]
+        cells = [cell.strip() for cell in line.split("│")]
+        assert cells[4:7] == [value, f"{parts[0]:.2f}", text]
+        assert f"DOPC: dG = {value} kcal/mol" in titles
+    assert [record["mapping_error_kcal"] for record in records] == [
+        pytest.approx(0.709, abs=1e-3),
+        0.0,
+        None,
+    ]
+    assert rows[2]["dg_kcal"] == rows[2]["error_kcal"] == "" and "6 beads" in rows[2]["reasons"]
+    assert "(model^2 + mapping^2)^(1/2)" in found.out and "0.71 kcal/mol" in found.out
+    told = [label for label in labels if "sigma: model" in label]
+    assert len(told) == 2 and "mapping to beads 0.71" in told[0] and "mapping" not in told[1]
 
 
 def test_command_writes_reports(call, campaign, tmp_path):
@@ -252,7 +324,12 @@ def test_command_writes_reports(call, campaign, tmp_path):
         (["--beads", "C1-Q0"], ["charged Q0", "neutral beads"]),
         (["--beads", "C1-C1", "--lipid", "DSPC"], ["'DSPC'", "known lipids: DPPC, DOPC"]),
         (["--beads", "C1-C1", "--engine", "charmm"], ["'charmm'", "known engines"]),
-        (["--file", "none.csv"], ["none.csv", "cannot read the molecules"]),
+        (["--file", "none.csv"], ["none.csv", "cannot be read (No such file"]),
+        (["--file", "."], ["cannot be read (Is a directory)"]),
+        (
+            ["--beads", "-".join(["C1"] * 99)],
+            ["99 beads: the model was trained on", "(296 characters)"],
+        ),
         (["--beads", "C1-C1", "--model", "none"], ["none", "no model.json"]),
         (["--beads", "C1-C1", "--workers", "0"], ["workers", "greater than or equal to 1"]),
         (["--beads", "C1-C1", "--trajectory", "a", "b"], ["neither production.safetensors nor"]),
@@ -262,6 +339,28 @@ def test_bad_requests_leave_nothing(call, tmp_path, arguments, words):
     found = call(main, "predict", *arguments, "-o", tmp_path / "out", "--cluster", "serial")
     found.assert_one_line_error(*words)
     assert not (tmp_path / "out").exists()
+
+
+def test_folders_that_cannot_be_written(call, tmp_path):
+    """Before anything is simulated."""
+    file = tmp_path / "file"
+    file.touch()
+    arguments = ["predict", "--beads", "C1-C1", "--cluster", "serial", "-o"]
+    call(main, *arguments, file).assert_one_line_error("cannot be written (Not a directory)")
+    call(main, *arguments, tmp_path / "out", "--scratch", file).assert_one_line_error(
+        "cannot be written (Not a directory)", "take another place"
+    )
+
+
+def test_failed_runs_are_told_by_the_exit_status(call, campaign, tmp_path):
+    """The data set has runs of the first molecule and none of the second."""
+    file, out = tmp_path / "molecules.csv", tmp_path / "out"
+    file.write_text("name,beads\ndimer,C1-C1\ntrimer,C1-C1-C1\n")
+    found = call(main, "predict", "--file", file, "-o", out)
+    assert found.status == 1 and (out / "predictions.json").exists()
+    assert found.err.strip() == (
+        "1 of 2 molecules have no prediction, as their runs failed: trimer"
+    )
 
 
 def test_damaged_models(call, tmp_path):

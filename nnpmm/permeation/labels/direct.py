@@ -16,6 +16,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,10 +31,21 @@ from nnpmm.permeation.labels.diffusivity import Diffusivity, window_diffusivity
 from nnpmm.permeation.labels.estimates import KJ_PER_KCAL
 from nnpmm.permeation.labels.plots import plot_profile
 from nnpmm.permeation.labels.umbrella import Profile, UmbrellaSettings, join_windows, run_windows
-from nnpmm.permeation.martini.engines import Engine, create_engine, whole_steps
+from nnpmm.permeation.martini.engines import (
+    Engine,
+    EngineKilledError,
+    create_engine,
+    whole_steps,
+)
 from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.martini.solute import parse_solute
-from nnpmm.permeation.runs import RunOutcome, StageProgress, run_membrane, run_water
+from nnpmm.permeation.runs import (
+    RunOutcome,
+    StageProgress,
+    go_on_if_killed,
+    run_membrane,
+    run_water,
+)
 
 __all__ = ["kept_from_before", "read_anchors", "read_umbrella", "run_direct", "run_umbrella"]
 
@@ -232,13 +244,17 @@ def _with_seeds(
     """Return what a calculation gives, tried with two seeds, and what to record of it.
 
     Raises:
+        EngineKilledError: the engine was killed again and again; called again, it goes on.
         SimulationError: it failed both times.
     """
-    begin, reasons = time.monotonic(), []
+    begin = time.monotonic()
+    reasons: list[str] = []
     for attempt in range(_ATTEMPTS):
         seed = job.seed(settings.seed, first + attempt)
         try:
-            found = simulate(work / str(attempt), seed)
+            found = go_on_if_killed(partial(simulate, work / str(attempt), seed), reasons.append)
+        except EngineKilledError as error:
+            raise EngineKilledError(f"{job.name}: {error}; call again to go on") from error
         except SimulationError as error:
             reasons.append(f"seed {seed}: {error}")
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nnpmm.permeation.files import save_figure
 from nnpmm.permeation.labels.umbrella import Profile
 
 __all__ = ["plot_profile"]
@@ -20,5 +21,4 @@ def plot_profile(profile: Profile, title: str, path: Path) -> None:
     axes.errorbar(profile.heights, profile.free_energies, 2.0 * profile.errors, fmt=".-", capsize=2)
     axes.set(xlabel="height above the midplane / nm", ylabel="free energy / kJ mol$^{-1}$")
     axes.set_title(title)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    save_figure(figure, path, dpi=120)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from rdkit import Chem, RDLogger
 
 from nnpmm.errors import InputFileError
+from nnpmm.ligands.molecules import refuse_radicals
+from nnpmm.permeation.tables import shortened
 
 __all__ = ["MAX_ATOMS", "read_molecule"]
 
@@ -20,26 +22,27 @@ def read_molecule(smiles: str) -> Chem.Mol:
     dropped.
 
     Raises:
-        InputFileError: not a SMILES, several fragments, a charge, an element that beads do not
-            stand for, or too few or too many atoms.
+        InputFileError: not a SMILES, several fragments, a charge, an unpaired electron, an element
+            that beads do not stand for, or too few or too many atoms.
     """
-    molecule = _parse(smiles)
+    molecule = _parse(smiles.strip())
+    origin = f"SMILES {shortened(smiles)!r}"
     fragments = Chem.GetMolFrags(molecule)
     if len(fragments) > 1:
         raise InputFileError(
-            f"SMILES {smiles!r}: found {len(fragments)} fragments, expected one molecule: remove "
+            f"{origin}: found {len(fragments)} fragments, expected one molecule: remove "
             "salts and solvents"
         )
-    _check_charges(molecule, smiles)
+    _check_charges(molecule, origin)
+    refuse_radicals(molecule, origin)
     for atom in molecule.GetAtoms():
         if atom.GetSymbol() not in _ELEMENTS:
             raise InputFileError(
-                f"SMILES {smiles!r}: found the element {atom.GetSymbol()}, allowed: "
-                f"{', '.join(_ELEMENTS)}"
+                f"{origin}: found the element {atom.GetSymbol()}, allowed: {', '.join(_ELEMENTS)}"
             )
     if not 2 <= molecule.GetNumHeavyAtoms() <= MAX_ATOMS:
         raise InputFileError(
-            f"SMILES {smiles!r}: found {molecule.GetNumHeavyAtoms()} heavy atoms, allowed 2 to "
+            f"{origin}: found {molecule.GetNumHeavyAtoms()} heavy atoms, allowed 2 to "
             f"{MAX_ATOMS}: a bead stands for about four"
         )
     Chem.RemoveStereochemistry(molecule)
@@ -48,28 +51,28 @@ def read_molecule(smiles: str) -> Chem.Mol:
 
 def _parse(smiles: str) -> Chem.Mol:
     """Return what rdkit reads, its complaints kept quiet."""
+    origin = f"SMILES {shortened(smiles)!r}"
+    if len(smiles.split()) > 1:  # rdkit takes the rest for a name
+        raise InputFileError(f"{origin}: found a blank within; give the SMILES alone, such as CCO")
     with _Silence():
-        molecule = Chem.MolFromSmiles(smiles) if smiles.strip() else None
+        molecule = Chem.MolFromSmiles(smiles) if smiles else None
     if molecule is None:
-        raise InputFileError(
-            f"SMILES {smiles!r}: rdkit cannot read it; expected a molecule such as CCO"
-        )
+        raise InputFileError(f"{origin}: rdkit cannot read it; expected a molecule such as CCO")
     return molecule
 
 
-def _check_charges(molecule: Chem.Mol, smiles: str) -> None:
+def _check_charges(molecule: Chem.Mol, origin: str) -> None:
     """Refuse ions and zwitterions; charges that neighbours cancel, as in nitro, are a notation."""
     total = Chem.GetFormalCharge(molecule)
     if total != 0:
         raise InputFileError(
-            f"SMILES {smiles!r}: found a charge of {total:+d}, beads are neutral: give the neutral "
-            "form"
+            f"{origin}: found a charge of {total:+d}, beads are neutral: give the neutral form"
         )
     for atom in molecule.GetAtoms():
         near = sum(other.GetFormalCharge() for other in atom.GetNeighbors())
         if atom.GetFormalCharge() * near >= 0 and atom.GetFormalCharge() != 0:
             raise InputFileError(
-                f"SMILES {smiles!r}: found a charge of {atom.GetFormalCharge():+d} on "
+                f"{origin}: found a charge of {atom.GetFormalCharge():+d} on "
                 f"{atom.GetSymbol()}, beads are neutral: give the neutral form of the zwitterion"
             )
 

@@ -23,6 +23,7 @@ __all__ = [
     "SWITCH_DISTANCE",
     "EnergyTerms",
     "Engine",
+    "EngineKilledError",
     "Frame",
     "ProgressCallback",
     "Restraint",
@@ -43,6 +44,10 @@ ENGINES = ("auto", "gromacs", "openmm")
 
 #: Called with the picoseconds that are done.
 ProgressCallback = Callable[[float], None]
+
+
+class EngineKilledError(SimulationError):
+    """The engine was ended from outside, by a signal; called again, it goes on where it was."""
 
 
 class EnergyTerms(NamedTuple):

@@ -20,12 +20,14 @@ from nnpmm.permeation.martini import gromacs_files as gf
 from nnpmm.permeation.martini.builder import require_room
 from nnpmm.permeation.martini.engines import (
     EnergyTerms,
+    EngineKilledError,
     ProgressCallback,
     Stage,
     StageResult,
     require_finite,
     whole_steps,
 )
+from nnpmm.permeation.martini.processes import end_with_parent, ending_signal, is_crash
 from nnpmm.permeation.martini.system import Configuration, MartiniSystem
 
 __all__ = ["GromacsEngine"]
@@ -114,7 +116,8 @@ class GromacsEngine:
             extra: further run options of GROMACS, which overrule those of the stage.
 
         Raises:
-            SimulationError: GROMACS failed or was stopped, or the system blew up.
+            EngineKilledError: GROMACS was stopped or killed by a signal.
+            SimulationError: GROMACS failed, or the system blew up.
         """
         name = stage.name
         if not (directory / f"{name}.tpr").exists():
@@ -123,7 +126,10 @@ class GromacsEngine:
         self._mdrun(directory, name, stage=stage, progress=progress)
         reached = self.read_energies(directory, name, ("Potential",))["time"][-1]
         if abs(reached - stage.length) > stage.timestep:
-            raise SimulationError(f"stage {name}: gmx was stopped at {reached:g} ps; run it again")
+            raise EngineKilledError(
+                f"stage {name}: gmx mdrun was stopped by a signal at {reached:g} of "
+                f"{stage.length:g} ps; run it again to go on"
+            )
         final = gf.read_g96(directory / f"{name}.g96")
         require_finite(final, f"stage {name}")
         if stage.frame_interval is None:
@@ -218,6 +224,7 @@ class GromacsEngine:
         """Run a program of GROMACS in a folder; its output goes to a log there.
 
         Raises:
+            EngineKilledError: a signal from outside ended it.
             SimulationError: it failed; the message holds GROMACS' own reason.
         """
         log = directory / f"gmx-{arguments[0]}.log"
@@ -232,6 +239,7 @@ class GromacsEngine:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 text=True,
+                preexec_fn=end_with_parent(),
             )
             try:
                 _feed(process, answer)
@@ -244,7 +252,7 @@ class GromacsEngine:
                     process.terminate()
                     process.wait()
         if status != 0:
-            raise SimulationError(f"gmx {arguments[0]} failed in {directory}: {_reason(log)}")
+            raise _failure(arguments[0], directory, status, log)
 
 
 def _step_reader(timestep: float, progress: ProgressCallback) -> Callable[[str], None]:
@@ -270,10 +278,24 @@ def _tail(path: Path, size: int = 400) -> str:
         return file.read().decode("utf-8", errors="replace")
 
 
+def _failure(program: str, directory: Path, status: int, log: Path) -> SimulationError:
+    """Return why a program of GROMACS ended with a status that is not 0."""
+    name = ending_signal(status)
+    if name is None:
+        return SimulationError(
+            f"gmx {program} failed in {directory} with status {status}: {_reason(log)}"
+        )
+    if is_crash(name):
+        return SimulationError(f"gmx {program} crashed in {directory}, killed by {name}")
+    hint = " (it may have run out of memory)" if name == "SIGKILL" else ""
+    return EngineKilledError(f"gmx {program} was killed by {name} in {directory}{hint}")
+
+
 def _reason(log: Path) -> str:
-    """Return GROMACS' error message in one line."""
+    """Return GROMACS' error message in one line; mdrun's lines of progress are none."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = [line for line in lines if not line.startswith(("step ", "imb F", "vol "))]
     starts = [n for n, line in enumerate(lines) if line.startswith(("Fatal error", "Error in"))]
     chosen = lines[starts[-1] + 1 : starts[-1] + 6] if starts else lines[-3:]
     text = " ".join(" ".join(chosen).split()).split("For more information")[0]
-    return text.strip() or "no message, the process was killed"
+    return text.strip() or "no message"

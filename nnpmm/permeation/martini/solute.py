@@ -18,6 +18,7 @@ from itertools import combinations_with_replacement
 from nnpmm.errors import ForceFieldError
 from nnpmm.permeation.martini import tables
 from nnpmm.permeation.martini.force_field import Bead, Bond, MoleculeType
+from nnpmm.permeation.tables import shortened
 
 __all__ = ["canonical_chain", "canonical_graph", "dimers", "parse_solute", "solute_graph"]
 
@@ -32,20 +33,21 @@ def parse_solute(text: str) -> MoleculeType:
         ForceFieldError: a bead is unknown or charged, a bond is impossible, or the beads are not
             all connected.
     """
+    shown = shortened(text)
     chains, *closures = text.strip().split("+")
     if len(closures) > 1:
         raise ForceFieldError(
-            f"solute {text!r}: found more than one '+', write further bonds as +1-3,2-4"
+            f"solute {shown!r}: found more than one '+', write further bonds as +1-3,2-4"
         )
     beads: list[Bead] = []
     bonds: list[tuple[int, int]] = []
     for chain in chains.split("."):
         names = chain.split("-")
         bonds += [(len(beads) + n, len(beads) + n + 1) for n in range(len(names) - 1)]
-        beads += [_bead(text, name, len(beads) + n + 1) for n, name in enumerate(names)]
+        beads += [_bead(shown, name, len(beads) + n + 1) for n, name in enumerate(names)]
     for closure in closures[0].split(",") if closures else ():
-        bonds.append(_closure(text, closure, len(beads), bonds))
-    _check_connected(text, len(beads), bonds)
+        bonds.append(_closure(shown, closure, len(beads), bonds))
+    _check_connected(shown, len(beads), bonds)
     return MoleculeType(
         text.strip(), "solute", tuple(beads), tuple(Bond(i, j) for i, j in sorted(bonds))
     )
@@ -61,7 +63,7 @@ def _bead(text: str, name: str, number: int) -> Bead:
             f"neutral beads {allowed}"
         )
     raise ForceFieldError(
-        f"solute {text!r}: found the bead {name!r}, known beads: {allowed}; {_EXAMPLES}"
+        f"solute {text!r}: found the bead {shortened(name)!r}, known beads: {allowed}; {_EXAMPLES}"
     )
 
 
@@ -71,14 +73,14 @@ def _closure(
     match = _CLOSURE.match(closure)
     if match is None:
         raise ForceFieldError(
-            f"solute {text!r}: found {closure!r} after '+', expected pairs of bead numbers such as "
-            "1-3"
+            f"solute {text!r}: found {shortened(closure)!r} after '+', expected pairs of bead "
+            "numbers such as 1-3"
         )
     i, j = sorted(int(number) - 1 for number in match.groups())
     if i == j or i < 0 or j >= n_beads:
         raise ForceFieldError(
-            f"solute {text!r}: found the bond {closure}, expected two different beads of 1 to "
-            f"{n_beads}"
+            f"solute {text!r}: found the bond {shortened(closure)}, expected two different beads "
+            f"of 1 to {n_beads}"
         )
     if (i, j) in bonds:
         raise ForceFieldError(f"solute {text!r}: the bond {closure} is there already; remove it")

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.errors import ConfigError
+from nnpmm.permeation.protocol import COLDEST, HOTTEST
 from nnpmm.units import GAS_CONSTANT
 
 __all__ = ["CM2_PER_S", "CM_PER_S", "Permeability", "PermeationProfile", "permeability"]
@@ -71,10 +72,20 @@ class PermeationProfile:
             )
         if np.any(self.diffusivities <= 0):
             raise ConfigError(
-                f"profile: found a diffusivity of {self.diffusivities.min():g}, allowed: positive"
+                f"profile: found a diffusivity of {self.diffusivities.min() * CM2_PER_S:g} cm^2/s, "
+                "allowed: positive"
             )
-        if not self.temperature > 0:
-            raise ConfigError(f"found a temperature of {self.temperature:g} K, allowed: positive")
+        for name in ("free_energy_errors", "diffusivity_errors"):
+            if np.any(columns[name] < 0):
+                raise ConfigError(
+                    f"profile: found a negative value of {name}, allowed: 0 or more, one standard "
+                    "deviation"
+                )
+        if not COLDEST <= self.temperature <= HOTTEST:
+            raise ConfigError(
+                f"found a temperature of {self.temperature:g} K, allowed: {COLDEST:g} to "
+                f"{HOTTEST:g} K, as water and membranes are fluid"
+            )
 
     @property
     def is_half(self) -> bool:

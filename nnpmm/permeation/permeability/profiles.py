@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.errors import ConfigError, InputFileError
+from nnpmm.errors import ConfigError, ForceFieldError, InputFileError
 from nnpmm.permeation.dataset import read_settings
 from nnpmm.permeation.labels.direct import read_umbrella
+from nnpmm.permeation.martini.solute import canonical_graph
+from nnpmm.permeation.martini.tables import LIPID_TAILS
 from nnpmm.permeation.permeability.integral import CM2_PER_S, PermeationProfile
+from nnpmm.permeation.tables import Row, Table, read_table, shortened
 
 __all__ = ["COLUMNS", "read_profile_table", "umbrella_profile"]
 
@@ -21,6 +23,8 @@ COLUMNS = (
     *("height_nm", "free_energy_kj", "free_energy_error_kj"),
     *("diffusivity_cm2_s", "diffusivity_error_cm2_s"),
 )
+
+_ZERO = 1.0  # kJ/mol, how far from zero the free energy in water may be
 
 #: In each correlation time: with fewer the integral of the correlation is too large.
 _READINGS = 2.0
@@ -43,15 +47,8 @@ def umbrella_profile(
             is given.
     """
     temperature = read_settings(folder).protocol.temperature
-    records = read_umbrella(folder, lipid)
-    if solute not in records:
-        there = ", ".join(records) or "none"
-        raise InputFileError(
-            f"{folder}: found no profile of {solute} in {lipid} (there are: {there}); make it with "
-            f"nnpmm permeation label umbrella --lipid {lipid} --solutes {solute}"
-        )
-    record = records[solute]
-    values, errors = _diffusivities(record, f"{lipid}/{solute}", diffusivity)
+    record = _find_record(folder, lipid, solute)
+    values, errors = _diffusivities(record, f"{folder}: {lipid}/{solute}", diffusivity)
     return PermeationProfile(
         heights=np.array(record["heights_nm"]),
         free_energies=np.array(record["profile_kj"]),
@@ -59,6 +56,23 @@ def umbrella_profile(
         diffusivities=values,
         diffusivity_errors=errors,
         temperature=temperature,
+    )
+
+
+def _find_record(folder: Path, lipid: str, solute: str) -> dict[str, Any]:
+    """Return the record of a profile; the solute may be written from either end."""
+    try:
+        usual = canonical_graph(solute)
+    except ForceFieldError:
+        usual = solute
+    records = read_umbrella(folder, lipid)
+    if usual in records:
+        return records[usual]
+    there = [f"{name} in {place}" for place in LIPID_TAILS for name in read_umbrella(folder, place)]
+    raise InputFileError(
+        f"{folder}: found no profile of {shortened(usual)!r} in {lipid} (there are: "
+        f"{', '.join(there) or 'none'}); make it with nnpmm permeation label umbrella --lipid "
+        "LIPID --solutes BEADS"
     )
 
 
@@ -70,8 +84,9 @@ def _diffusivities(
         return _constant(constant, len(record["heights_nm"]))
     if "diffusivities_nm2_ps" not in record:
         raise ConfigError(
-            f"{name}: the profile was made without diffusivities; make it again with label "
-            "umbrella, or give --diffusivity"
+            f"{name}: the profile is there, but was made without diffusivities: give one for all "
+            "heights with --diffusivity, in cm^2/s, or delete the profile and make it again with "
+            "nnpmm permeation label umbrella"
         )
     interval = float(record["settings"]["sample_interval"].split()[0])
     shortest = min(record["correlation_times_ps"])
@@ -99,24 +114,28 @@ def read_profile_table(
 
     Raises:
         InputFileError: the file cannot be read, lacks a column, or has a cell that is no number.
-        ConfigError: the values make no sense.
+        ConfigError: the values make no sense, or the profile does not end in water.
     """
-    columns = _read_columns(path)
+    table = read_table(path)
     needed = COLUMNS[:2] if diffusivity is not None else (*COLUMNS[:2], COLUMNS[3])
-    missing = [name for name in needed if name not in columns]
+    missing = [name for name in needed if name not in table.columns]
     if missing:
         raise InputFileError(
-            f"{path}: found no column {missing[0]}; columns are {', '.join(COLUMNS)}, in which "
-            "errors may be left out, and the diffusivity if --diffusivity is given"
+            f"{path}: found no column {missing[0]} among {', '.join(table.columns) or 'none'}; "
+            f"columns are {', '.join(COLUMNS)}, divided by commas, in which errors may be left "
+            "out, and the diffusivity if --diffusivity is given"
         )
-    points = len(columns["height_nm"])
+    points = len(table.rows)
+    if points < 2:
+        raise InputFileError(f"{path}: found {points} lines of numbers, expected two or more")
+    columns = _numbers(path, table)
     zeros = np.zeros(points)
     if diffusivity is not None:
         values, errors = _constant(diffusivity, points)
     else:
         values = columns["diffusivity_cm2_s"] / CM2_PER_S
         errors = columns.get("diffusivity_error_cm2_s", zeros) / CM2_PER_S
-    return PermeationProfile(
+    profile = PermeationProfile(
         heights=columns["height_nm"],
         free_energies=columns["free_energy_kj"],
         free_energy_errors=columns.get("free_energy_error_kj", zeros),
@@ -124,26 +143,39 @@ def read_profile_table(
         diffusivity_errors=errors,
         temperature=temperature,
     )
+    _require_zero_in_water(path, profile)
+    return profile
 
 
 def _constant(value: float, points: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return np.full(points, value), np.zeros(points)
 
 
-def _read_columns(path: Path) -> dict[str, NDArray[np.float64]]:
+def _numbers(path: Path, table: Table) -> dict[str, NDArray[np.float64]]:
+    return {
+        name: np.array([_number(path, row, name) for row in table.rows])
+        for name in COLUMNS
+        if name in table.columns
+    }
+
+
+def _number(path: Path, row: Row, column: str) -> float:
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputFileError(f"{path}: cannot read the profile: {error}") from error
-    if not rows:
+        return float(row.cells[column])
+    except ValueError:
         raise InputFileError(
-            f"{path}: found no rows; expected a line of names, {', '.join(COLUMNS)}, and numbers"
-        )
-    columns = {}
-    for name in (name for name in COLUMNS if name in rows[0]):
-        try:
-            columns[name] = np.array([float(row[name]) for row in rows])
-        except (TypeError, ValueError) as error:
-            raise InputFileError(f"{path}: column {name}: {error}") from error
-    return columns
+            f"{path}, line {row.line}: column {column}: found {shortened(row.cells[column])!r}, "
+            "expected a number"
+        ) from None
+
+
+def _require_zero_in_water(path: Path, profile: PermeationProfile) -> None:
+    """Refuse a profile that does not begin and end in water, where its free energy is zero."""
+    for n in (-1,) if profile.is_half else (0, -1):
+        energy = float(profile.free_energies[n])
+        if abs(energy) > max(_ZERO, 3.0 * float(profile.free_energy_errors[n])):
+            raise ConfigError(
+                f"{path}: the free energy at {profile.heights[n]:g} nm, the end of the profile, is "
+                f"{energy:g} kJ/mol, expected 0, that of water: subtract what it is in water, or "
+                "extend the profile into it"
+            )

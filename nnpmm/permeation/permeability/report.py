@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nnpmm._version import __version__
-from nnpmm.permeation.files import write_atomically
+from nnpmm.permeation.files import save_figure, write_atomically
 from nnpmm.permeation.permeability.integral import CM2_PER_S, Permeability, PermeationProfile
 
 __all__ = ["plot_permeability", "print_permeability", "write_permeability"]
@@ -68,5 +68,4 @@ def plot_permeability(path: Path, title: str, profile: PermeationProfile) -> Non
     energy.set(ylabel="free energy / kJ mol$^{-1}$", title=title)
     diffusion.set(ylabel="diffusivity / $10^{-5}$ cm$^2$ s$^{-1}$")
     resistance.set(ylabel="part of the resistance / nm$^{-1}$", xlabel="height / nm")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    save_figure(figure, path, dpi=120)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnpmm.permeation.features import FEATURES
+from nnpmm.permeation.files import save_figure
 from nnpmm.permeation.mapping.drawing import FRAGMENT_COLORS, mapping_png
 from nnpmm.permeation.martini.solute import parse_solute
 from nnpmm.permeation.model_card import ModelCard
@@ -51,8 +52,7 @@ def draw_prediction(found: Prediction, card: ModelCard, path: Path) -> None:
     for axes in panels[-1]:
         axes.set_xlabel("frame", fontsize=9)
     below.suptitle("features; grey: the training's range of those that the model sees", fontsize=10)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    save_figure(figure, path, dpi=110)
 
 
 def _draw_molecule(axes: Any, molecule: Molecule) -> None:
@@ -87,20 +87,26 @@ def _draw_beads(axes: Any, graph: str) -> None:
 
 
 def _draw_result(axes: Any, found: Prediction) -> None:
-    """Draw dG with two standard deviations, and why it may be doubted."""
+    """Draw dG with two standard deviations, those of the model within, and why to doubt it."""
     color = _COLORS[found.verdict.level]
     title = f"{found.lipid}: refused"
     axes.set_yticks([])
     axes.set_ylim(-1.0, 1.0)
     axes.axvline(0.0, color="0.7", linewidth=0.8)
-    if found.free_energy is not None and found.error is not None:
+    label = "midplane - water / kcal mol$^{-1}$ (bar: two sigma)"
+    if found.free_energy is not None and found.error is not None and found.model_error is not None:
         title = f"{found.lipid}: dG = {found.free_energy:.2f} +- {found.error:.2f} kcal/mol"
         bar = 2.0 * found.error
         axes.errorbar(found.free_energy, 0.4, xerr=bar, fmt="o", color=color, capsize=4)
+        inner = 2.0 * found.model_error
+        axes.errorbar(found.free_energy, 0.4, xerr=inner, fmt="none", color=color, elinewidth=4)
+        label += f"\nsigma: model {found.model_error:.2f} (thick)"
+        if found.molecule.mapping is not None:
+            label += f", mapping to beads {found.molecule.mapping_error:.2f}"
         reach = max(abs(found.free_energy) + bar, 1.0) * 1.2
         axes.set_xlim(-reach, reach)
     axes.set_title(title, color=color)
-    axes.set_xlabel("midplane - water / kcal mol$^{-1}$ (bar: two sigma)")
+    axes.set_xlabel(label)
     reasons = [textwrap.fill(reason, 52) for reason in found.verdict.reasons]
     text = "\n".join(reasons) or "within the range of the training"
     axes.text(0.03, 0.04, text, transform=axes.transAxes, fontsize=9, va="bottom")

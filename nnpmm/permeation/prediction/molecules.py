@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-import csv
+import hashlib
 import re
-from collections.abc import Mapping as Row
 from dataclasses import dataclass
 from pathlib import Path
 
 from nnpmm.errors import InputFileError, NnpmmError
+from nnpmm.permeation.labels.estimates import KJ_PER_KCAL
 from nnpmm.permeation.mapping import Mapping, map_smiles
+from nnpmm.permeation.mapping.octanol import BEAD_LOG_P_ERROR, KJ_PER_LOGP
 from nnpmm.permeation.martini.solute import canonical_graph
+from nnpmm.permeation.tables import read_table, shortened
 
-__all__ = ["Molecule", "molecule_from_beads", "molecule_from_smiles", "read_molecules"]
+__all__ = [
+    "MAPPING_ERROR",
+    "Molecule",
+    "molecule_from_beads",
+    "molecule_from_smiles",
+    "read_molecules",
+]
+
+_LONGEST_NAME = 160  # bytes; file systems allow 255, with what is added to it
+
+#: One standard deviation of a free energy of transfer of beads in place of a molecule, kcal/mol.
+MAPPING_ERROR = BEAD_LOG_P_ERROR * KJ_PER_LOGP / KJ_PER_KCAL
 
 
 @dataclass(frozen=True)
@@ -30,9 +43,18 @@ class Molecule:
     mapping: Mapping | None = None
 
     @property
+    def mapping_error(self) -> float:
+        """Standard deviation of dG, kcal/mol, by the mapping to beads; 0 if these were given."""
+        return 0.0 if self.mapping is None else MAPPING_ERROR
+
+    @property
     def file_name(self) -> str:
-        """The name without what a file's name cannot have."""
-        return re.sub(r"[^\w.+=-]+", "_", self.name).lstrip(".-") or "molecule"
+        """The name without what a file's name cannot have; a long one ends in a digest."""
+        plain = re.sub(r"[^\w.+=-]+", "_", self.name).lstrip(".-") or "molecule"
+        if len(plain.encode()) <= _LONGEST_NAME:
+            return plain
+        digest = hashlib.sha256(self.name.encode()).hexdigest()[:8]
+        return f"{plain[: _LONGEST_NAME // 4]}-{digest}"
 
 
 def molecule_from_smiles(smiles: str, name: str | None = None) -> Molecule:
@@ -61,36 +83,37 @@ def read_molecules(path: Path) -> list[Molecule]:
     Raises:
         InputFileError: the file cannot be read, lacks a column, or a line is not usable.
     """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputFileError(f"{path}: cannot read the molecules: {error}") from error
-    columns = set(rows[0]) if rows else set()
-    if "name" not in columns or not columns & {"smiles", "beads"}:
+    table = read_table(path)
+    if (
+        "name" not in table.columns
+        or not {"smiles", "beads"} & set(table.columns)
+        or not table.rows
+    ):
         raise InputFileError(
-            f"{path}: found the columns {', '.join(map(str, columns)) or 'none'}, expected name "
-            "and smiles, or name and beads, and a molecule in each line below"
+            f"{path}: found the columns {', '.join(table.columns) or 'none'} and {len(table.rows)} "
+            "lines below, expected name and smiles, or name and beads, divided by commas, and a "
+            "molecule in each line below"
         )
     found: dict[str, Molecule] = {}
-    for number, row in enumerate(rows, start=2):
+    for number, cells in table.rows:
         try:
-            molecule = _molecule(row)
+            molecule = _molecule(cells)
         except NnpmmError as error:
             raise InputFileError(f"{path}, line {number}: {error}") from None
         if molecule.file_name in found:
             raise InputFileError(
-                f"{path}, line {number}: found the name {molecule.name!r} again: names must differ"
+                f"{path}, line {number}: found the name {shortened(molecule.name)!r} again: names "
+                "must differ"
             )
         found[molecule.file_name] = molecule
     return list(found.values())
 
 
-def _molecule(row: Row[str, str | None]) -> Molecule:
-    name, smiles, beads = ((row.get(key) or "").strip() for key in ("name", "smiles", "beads"))
+def _molecule(cells: dict[str, str]) -> Molecule:
+    name, smiles, beads = (cells.get(key, "") for key in ("name", "smiles", "beads"))
     if not name or bool(smiles) == bool(beads):
         raise InputFileError(
-            f"found name {name!r}, smiles {smiles!r} and beads {beads!r}: give a name and one of "
-            "the others"
+            f"found name {shortened(name)!r}, smiles {shortened(smiles)!r} and beads "
+            f"{shortened(beads)!r}: give a name and one of the others"
         )
     return molecule_from_smiles(smiles, name) if smiles else molecule_from_beads(beads, name)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from nnpmm.permeation.campaign import ReportCallback, build_dataset
 from nnpmm.permeation.clusters import ClusterSettings
 from nnpmm.permeation.dataset import WATER, DatasetSettings, Job, load_features
 from nnpmm.permeation.features import FEATURE_NAMES
+from nnpmm.permeation.jobs import RelaxationCallback
 from nnpmm.permeation.martini import lipid as known_lipid
 from nnpmm.permeation.martini.solute import parse_solute
 from nnpmm.permeation.prediction.applicability import Verdict, check_features, check_solute
@@ -32,18 +34,27 @@ class Prediction:
         molecule: with its beads.
         lipid: of the bilayer.
         free_energy: dG = G(midplane) - G(water), kcal/mol; None where it is refused.
-        error: one standard deviation, kcal/mol, of the network and of its finite trajectories; the
-            error of the beads, as a picture of the molecule, is not in it.
+        model_error: one standard deviation, kcal/mol, of the network and of its finite
+            trajectories; None where the free energy is None.
         verdict: on the model's applicability.
         features: (frames, 8), or None where nothing was simulated.
+        failed: whether a run that the prediction needs failed or did not end.
     """
 
     molecule: Molecule
     lipid: str
     free_energy: float | None
-    error: float | None
+    model_error: float | None
     verdict: Verdict
     features: NDArray[np.float32] | None
+    failed: bool = False
+
+    @property
+    def error(self) -> float | None:
+        """One standard deviation, kcal/mol: (model_error^2 + molecule.mapping_error^2)^(1/2)."""
+        if self.model_error is None:
+            return None
+        return math.hypot(self.model_error, self.molecule.mapping_error)
 
 
 def model_protocol(model: Regressor) -> ProtocolSettings:
@@ -73,6 +84,7 @@ def predict_molecules(
     scratch: Path | None = None,
     retry_failed: bool = False,
     report: ReportCallback | None = None,
+    relaxation: RelaxationCallback | None = None,
 ) -> list[Prediction]:
     """Run what is missing in water and in a membrane, and predict dG of each molecule.
 
@@ -88,6 +100,7 @@ def predict_molecules(
         scratch: for trajectories, which are deleted; inside ``folder`` if None.
         retry_failed: try runs again that were given up.
         report: is told of every run that ends.
+        relaxation: is told how far the bilayer is, if it has to be relaxed first.
 
     Raises:
         ForceFieldError: an unknown lipid.
@@ -101,15 +114,18 @@ def predict_molecules(
             scratch=scratch,
             retry_failed=retry_failed,
             report=report,
+            relaxation=relaxation,
         )
         tables = _features(folder, lipid)
     found = []
     for molecule in molecules:
         verdict = check_solute(model.card, molecule.graph, lipid)
-        if not verdict.refusals and molecule.graph not in tables:
+        failed = not verdict.refusals and molecule.graph not in tables
+        if failed:
             verdict += Verdict(refusals=(_why_missing(folder, lipid, molecule.graph),))
         features = None if verdict.refusals else tables[molecule.graph]
-        found.append(predict_features(molecule, lipid, model, features, verdict))
+        prediction = predict_features(molecule, lipid, model, features, verdict)
+        found.append(replace(prediction, failed=failed))
     return found
 
 

@@ -1,13 +1,16 @@
-"""Predictions as a table on the screen, as JSON, and with a picture for each molecule."""
+"""Predictions as a table on the screen, as CSV and JSON, and with a picture for each molecule."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from nnpmm._version import __version__
@@ -15,23 +18,35 @@ from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.files import write_atomically
 from nnpmm.permeation.mapping.drawing import draw_mapping
 from nnpmm.permeation.prediction.figures import draw_prediction
+from nnpmm.permeation.prediction.molecules import MAPPING_ERROR
 from nnpmm.permeation.prediction.predictor import Prediction
 from nnpmm.permeation.regressor import Regressor
 
 __all__ = ["print_predictions", "write_reports"]
 
+_ERRORS = (
+    "errors: one standard deviation, (model^2 + mapping^2)^(1/2); model: of the network and the "
+    f"finite trajectories; mapping: of beads in place of a molecule, {MAPPING_ERROR:.2f} kcal/mol "
+    "(rms in octanol/water), none where beads were given"
+)
+
 
 def print_predictions(predictions: Sequence[Prediction]) -> None:
     """Print a row for each prediction, and below the table every reason for doubt."""
-    table = Table("molecule", "beads", "lipid", "dG, kcal/mol", "model's range")
+    table = Table(
+        *("molecule", "beads", "lipid", "dG, kcal/mol", "model", "mapping", "model's range")
+    )
     for found in predictions:
-        value = "-"
+        value, model, mapping = "-", "-", "-"
         if found.free_energy is not None:
             value = f"{found.free_energy:.2f} +- {found.error:.2f}"
-        row = (found.molecule.name, found.molecule.graph, found.lipid, value, found.verdict.level)
-        table.add_row(*row)
+            model, mapping = f"{found.model_error:.2f}", _mapping_error(found)
+        row = (escape(found.molecule.name), escape(found.molecule.graph), found.lipid)
+        table.add_row(*row, value, model, mapping, found.verdict.level)
     console = Console()
     console.print(table)
+    if any(found.free_energy is not None for found in predictions):
+        _print_plainly(console, _ERRORS)
     for found in predictions:
         for reason in found.verdict.refusals:
             _print_plainly(console, f"{found.molecule.name} refused: {reason}")
@@ -39,12 +54,17 @@ def print_predictions(predictions: Sequence[Prediction]) -> None:
             _print_plainly(console, f"{found.molecule.name} warning: {reason}")
 
 
+def _mapping_error(found: Prediction) -> str:
+    """Return the error of the mapping as text; "-" where the beads were given."""
+    return "-" if found.molecule.mapping is None else f"{found.molecule.mapping_error:.2f}"
+
+
 def _print_plainly(console: Console, line: str) -> None:
     console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def write_reports(predictions: Sequence[Prediction], model: Regressor, folder: Path) -> Path:
-    """Write all predictions to predictions.json and a picture of each; return the JSON file.
+    """Write predictions.json, predictions.csv and a picture of each; return the JSON file.
 
     Pictures are NAME-LIPID.png, and NAME-mapping.png where atoms were mapped to beads.
     """
@@ -56,6 +76,7 @@ def write_reports(predictions: Sequence[Prediction], model: Regressor, folder: P
     path = folder / "predictions.json"
     record = {
         "quantity": "G(midplane) - G(water), kcal/mol",
+        "errors": _ERRORS,
         "predictions": [_record(found) for found in predictions],
         "model": {
             "network": model.card.network.kind,
@@ -65,7 +86,20 @@ def write_reports(predictions: Sequence[Prediction], model: Regressor, folder: P
         "nnpmm": __version__,
     }
     write_atomically(path, json.dumps(record, indent=1) + "\n")
+    write_atomically(path.with_suffix(".csv"), _csv(record["predictions"]))
     return path
+
+
+def _csv(records: Sequence[dict[str, Any]]) -> str:
+    """Return a table with a line for each prediction; what is None is left empty."""
+    columns = ("name", "smiles", "beads", "lipid", "dg_kcal", "error_kcal")
+    columns += ("model_error_kcal", "mapping_error_kcal", "applicability", "reasons")
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for record in records:
+        writer.writerow(record | {"reasons": "; ".join(record["reasons"])})
+    return text.getvalue()
 
 
 def _record(found: Prediction) -> dict[str, Any]:
@@ -75,6 +109,8 @@ def _record(found: Prediction) -> dict[str, Any]:
         "lipid": found.lipid,
         "dg_kcal": found.free_energy,
         "error_kcal": found.error,
+        "model_error_kcal": found.model_error,
+        "mapping_error_kcal": None if found.error is None else found.molecule.mapping_error,
         "applicability": found.verdict.level,
         "reasons": list(found.verdict.reasons),
     }

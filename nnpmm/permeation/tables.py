@@ -1,0 +1,68 @@
+"""CSV files that people write, and long words in messages."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+from nnpmm.errors import InputFileError
+
+__all__ = ["Row", "Table", "read_table", "shortened"]
+
+_LONGEST = 60
+
+
+class Row(NamedTuple):
+    """A line of a table: its number in the file, and its cells by column, without blanks."""
+
+    line: int
+    cells: dict[str, str]
+
+
+class Table(NamedTuple):
+    """The columns of a table in their order, and the lines that are not empty."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def read_table(path: Path) -> Table:
+    """Read a CSV file whose first line names the columns.
+
+    Blanks around names and cells, a byte order mark, empty lines and lines that begin with ``#``
+    are skipped.
+
+    Raises:
+        InputFileError: the file cannot be read, names a column twice, or a line has more or fewer
+            cells than there are columns.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, skipinitialspace=True, strict=True)
+            lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+    except UnicodeDecodeError:
+        raise InputFileError(f"{path}: found no UTF-8 text; save the table as CSV, UTF-8") from None
+    except OSError as error:
+        raise InputFileError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except csv.Error as error:
+        raise InputFileError(f"{path}: found no CSV: {error}") from error
+    filled = [(n, cells) for n, cells in lines if any(cells) and not cells[0].startswith("#")]
+    if not filled:
+        return Table((), ())
+    columns = tuple(filled[0][1])
+    if len(set(columns)) < len(columns):
+        raise InputFileError(f"{path}: found a column twice in {', '.join(columns)}; leave one")
+    for number, cells in filled[1:]:
+        if len(cells) != len(columns):
+            raise InputFileError(
+                f"{path}, line {number}: found {len(cells)} cells, expected {len(columns)}, one "
+                "for each column and divided by commas"
+            )
+    rows = (Row(number, dict(zip(columns, cells, strict=True))) for number, cells in filled[1:])
+    return Table(columns, tuple(rows))
+
+
+def shortened(text: str) -> str:
+    """Return a text for a message: the beginning, if it is long."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text)} characters)"

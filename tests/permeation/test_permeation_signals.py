@@ -1,0 +1,322 @@
+"""Processes that are killed: named, tried again, not given up, and never left behind."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from martini_cases import needs_gmx
+
+from nnpmm.cli.errors import run_app
+from nnpmm.cli.permeation import permeation
+from nnpmm.errors import SimulationError
+from nnpmm.permeation import campaign, jobs
+from nnpmm.permeation.clusters import ClusterSettings, create_cluster
+from nnpmm.permeation.dataset import DatasetSettings, Job
+from nnpmm.permeation.features import FeatureTable
+from nnpmm.permeation.labels import direct
+from nnpmm.permeation.martini import parse_solute
+from nnpmm.permeation.martini.builder import build_water_box
+from nnpmm.permeation.martini.engines import EngineKilledError
+from nnpmm.permeation.martini.gromacs import GromacsEngine
+from nnpmm.permeation.protocol import preset
+from nnpmm.permeation.runs import go_on_if_killed
+
+SERIAL = ClusterSettings(kind="serial")
+TINY = {
+    **{"lipids_per_leaflet": 16, "waters_per_lipid": 6, "bilayer_relaxation": 20},
+    **{"nvt": 10, "npt": 20, "production": 60, "frame_interval": 30},
+}
+LINUX = sys.platform.startswith("linux")
+
+
+def main():
+    run_app(permeation, sys.argv[1:])
+
+
+@pytest.fixture
+def fake_gmx(tmp_path, monkeypatch):
+    """Return a function that puts a shell script in place of gmx; REAL stands for the real one."""
+    real = shutil.which("gmx")
+
+    def write(script):
+        folder = tmp_path / "bin"
+        folder.mkdir(exist_ok=True)
+        text = script.replace("REAL", str(real)).replace("HERE", str(tmp_path))
+        (folder / "gmx").write_text(f"#!/bin/sh\n{text}\n")
+        (folder / "gmx").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+    return write
+
+
+def minimize(folder):
+    system, start = build_water_box(parse_solute("C1"))
+    GromacsEngine(threads=1).minimize(system, start, folder)
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("kill -KILL $$", "gmx grompp was killed by SIGKILL .*out of memory"),
+        ("kill -TERM $$", "gmx grompp was killed by SIGTERM"),
+        ("kill -HUP $$", "gmx grompp was killed by SIGHUP"),
+        ("exit 137", "gmx grompp was killed by SIGKILL"),  # a script around gmx
+    ],
+)
+def test_signals_from_outside_are_named(fake_gmx, tmp_path, script, words):
+    fake_gmx(f"echo step 2000, remaining wall clock time: 55 s; {script}")
+    with pytest.raises(EngineKilledError, match=words) as caught:
+        minimize(tmp_path / "run")
+    assert "remaining" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("kill -SEGV $$", r"gmx grompp crashed in .*killed by SIGSEGV"),
+        ("kill -ABRT $$", r"crashed in .*killed by SIGABRT"),
+        ("exit 3", r"failed in .* with status 3: no message"),
+        ("echo Fatal error:; echo the cat sat on it; exit 1", "status 1: the cat sat on it"),
+    ],
+)
+def test_failures_of_its_own_are_no_kills(fake_gmx, tmp_path, script, words):
+    fake_gmx(f"printf 'step 100\\rstep 2000, remaining wall clock time: 55 s\\n'; {script}")
+    with pytest.raises(SimulationError, match=words) as caught:
+        minimize(tmp_path / "run")
+    assert not isinstance(caught.value, EngineKilledError) and "remaining" not in str(caught.value)
+
+
+def test_a_killed_run_is_called_again():
+    ends = [EngineKilledError("one"), EngineKilledError("two"), 7]
+
+    def run():
+        end = ends.pop(0)
+        if isinstance(end, Exception):
+            raise end
+        return end
+
+    told = []
+    assert go_on_if_killed(run, told.append) == 7 and told == ["one", "two"]
+    ends += [EngineKilledError(str(n)) for n in range(3)]
+    with pytest.raises(EngineKilledError, match="2"):
+        go_on_if_killed(run)
+    ends.append(SimulationError("leaked"))
+    with pytest.raises(SimulationError, match="leaked"):
+        go_on_if_killed(run)
+
+
+@pytest.mark.slow
+@needs_gmx
+def test_a_campaign_survives_kills(call, fake_gmx, tmp_path, monkeypatch):
+    """Twice while the bilayer relaxes, and in the middle of a production."""
+    monkeypatch.setenv("NNPMM_CACHE_DIR", str(tmp_path / "cache"))
+    fake_gmx(
+        'for stage in relax production; do case "$*" in *"-deffnm $stage "*)\n'
+        "n=$(cat HERE/$stage 2>/dev/null || echo 0)\n"
+        "if [ $n -lt 2 ]; then echo $((n+1)) > HERE/$stage; kill -KILL $$; fi;; esac; done\n"
+        'exec REAL "$@"'
+    )
+    changes = [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
+    arguments = ["--engine", "gromacs", "--solutes", "C1", "--cluster", "serial", *changes]
+    found = call(main, "dataset", "build", "-o", tmp_path / "set", *arguments)
+    assert found.status == 0, found.err
+    assert "2 jobs done now, 0 were there, 0 failed" in found.out
+    assert "gmx mdrun was killed by SIGKILL" in found.out
+    assert [(tmp_path / name).read_text() for name in ("relax", "production")] == ["2\n", "2\n"]
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    """Jobs without simulations: a function of the job takes their place."""
+    monkeypatch.setattr(campaign, "prepare_bilayer", lambda *_: None)
+    monkeypatch.setattr(jobs, "create_engine", lambda *_, **__: None)
+    monkeypatch.setattr(campaign, "create_engine", lambda *_, **__: None)
+    monkeypatch.setattr(jobs, "_provenance", lambda job, *_: {"simulated_ns": 1.5})
+
+    def use(fail):
+        def simulate(job, settings, engine, work, seed):
+            fail(job)
+            values = np.zeros((settings.protocol.n_frames, 4), dtype=np.float32)
+            empty = np.zeros((2, 1, 1), dtype=np.float32)
+            return None, FeatureTable(values, empty, empty, values[:, 0])
+
+        monkeypatch.setattr(jobs, "_simulate", simulate)
+
+    return use
+
+
+def settings():
+    return DatasetSettings(
+        protocol=preset("short", **TINY), engine="gromacs", lipids=["DOPC"], solutes=["C1", "P4"]
+    )
+
+
+@pytest.mark.parametrize(
+    "reason", [EngineKilledError("killed by SIGKILL"), OSError(28, "No space left on device")]
+)
+def test_jobs_that_were_killed_are_not_given_up(toy, tmp_path, reason):
+    calls = []
+
+    def fail(job):
+        calls.append(job.name)
+        if job.name == "DOPC/P4":
+            raise reason
+
+    toy(fail)
+    first = campaign.build_dataset(settings(), tmp_path, cluster=SERIAL)
+    (failed,) = first.failed
+    assert failed.job == Job("DOPC", "P4") and first.done == 3
+    assert ("SIGKILL" in failed.reasons[-1]) or ("No space left" in failed.reasons[-1])
+    assert not failed.job.failure(tmp_path).exists()
+    toy(lambda job: None)
+    second = campaign.build_dataset(settings(), tmp_path, cluster=SERIAL)
+    assert (second.already, second.given_up, second.done) == (3, 0, 1)
+
+
+def test_a_kill_does_not_use_up_a_seed(toy, tmp_path):
+    ends = [EngineKilledError("killed"), SimulationError("leaked"), EngineKilledError("killed")]
+
+    def fail(job):
+        if job.name == "water/C1" and ends:
+            raise ends.pop(0)
+
+    toy(fail)
+    result = campaign.build_dataset(settings(), tmp_path, cluster=SERIAL)
+    assert result.done == 4 and not ends
+
+
+def test_a_bilayer_that_fails_takes_its_own_jobs_only(toy, tmp_path, monkeypatch):
+    tries = []
+
+    def prepare(lipid, *_):
+        tries.append(lipid)
+        raise SimulationError(f"the bilayer of {lipid} was not relaxed: killed by SIGKILL")
+
+    toy(lambda job: None)
+    monkeypatch.setattr(campaign, "prepare_bilayer", prepare)
+    result = campaign.build_dataset(settings(), tmp_path, cluster=SERIAL)
+    assert result.done == 2 and tries == ["DOPC"]
+    assert {report.job.place for report in result.failed} == {"DOPC"}
+    assert all("killed by SIGKILL" in report.reasons[0] for report in result.failed)
+
+
+def test_a_bilayer_is_tried_again(monkeypatch, tmp_path):
+    ends = [SimulationError("crashed"), EngineKilledError("killed"), None]
+
+    def relax(*_):
+        if (end := ends.pop(0)) is not None:
+            raise end
+
+    monkeypatch.setattr(jobs, "create_engine", lambda *_, **__: None)
+    monkeypatch.setattr(jobs, "equilibrated_bilayer", relax)
+    jobs.prepare_bilayer("DOPC", settings(), tmp_path, 1)
+    assert not ends
+    ends += [EngineKilledError("killed by SIGTERM")] * 3
+    with pytest.raises(EngineKilledError, match="bilayer of DOPC was not relaxed: killed by SIGT"):
+        jobs.prepare_bilayer("DOPC", settings(), tmp_path, 1)
+
+
+def test_labels_go_on_after_a_kill(tmp_path):
+    ends = [EngineKilledError("killed by SIGKILL"), 3.0]
+    seeds = []
+
+    def simulate(work, seed):
+        seeds.append((work, seed))
+        end = ends.pop(0)
+        if isinstance(end, Exception):
+            raise end
+        return end
+
+    job = Job("DOPC", "C1")
+    found, common = direct._with_seeds(simulate, job, settings(), tmp_path, 100)
+    assert found == 3.0 and common["attempts"] == ["killed by SIGKILL"] and seeds[0] == seeds[1]
+    ends += [EngineKilledError("killed by SIGKILL")] * 3
+    with pytest.raises(EngineKilledError, match=r"DOPC/C1: killed by SIGKILL; call again to go on"):
+        direct._with_seeds(simulate, job, settings(), tmp_path, 100)
+
+
+@pytest.mark.parametrize(
+    ("given_up", "failed", "status"), [(0, 0, 0), (0, 4, 1), (2, 0, 1), (0, 8, 2)]
+)
+def test_exit_status_of_a_build(call, tmp_path, monkeypatch, given_up, failed, status):
+    report = jobs.JobReport(Job("DOPC", "C1"), False, 0.0, ("killed by SIGKILL",))
+    result = campaign.CampaignResult(0, given_up, 8 - given_up - failed, (report,) * failed)
+    monkeypatch.setattr(campaign, "build_dataset", lambda *_, **__: result)
+    found = call(main, "dataset", "build", "-o", tmp_path / "set")
+    assert found.status == status
+    assert ("are not done" in found.err) == (status == 1)
+    assert found.err.count("\n") == (status != 0)
+
+
+@pytest.mark.skipif(not LINUX, reason="only Linux tells a child that its parent was killed")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_gmx_ends_with_its_master(fake_gmx, tmp_path, number):
+    fake_gmx("echo $$ > HERE/new; mv HERE/new HERE/pid; exec sleep 120")
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
+    code += "from test_permeation_signals import minimize; minimize(Path(sys.argv[2]))"
+    arguments = [sys.executable, "-c", code, Path(__file__).parent, tmp_path / "run"]
+    with subprocess.Popen([str(word) for word in arguments]) as master:
+        child = int(_wait_for(lambda: (tmp_path / "pid").read_text()))
+        os.kill(master.pid, number)
+    _wait_for(lambda: _is_gone(child))
+
+
+def _wait_for(ask):
+    for _ in range(1200):
+        try:
+            if found := ask():
+                return found
+        except FileNotFoundError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError("waited in vain")
+
+
+def _is_gone(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@pytest.fixture
+def killed_workers(tmp_path):
+    """Return a function: of the worker processes that start, so many are killed at once."""
+    import dask
+    import distributed  # noqa: F401  (adds its defaults to the configuration)
+
+    def kill(count):
+        script = tmp_path / "preload.py"
+        script.write_text(
+            "import os, signal\nfrom pathlib import Path\n"
+            f"marks = Path({str(tmp_path)!r})\n"
+            "def dask_setup(worker):\n"
+            f"    if len(list(marks.glob('*.mark'))) < {count}:\n"
+            "        (marks / f'{os.getpid()}.mark').touch()\n"
+            "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
+        config.append(dask.config.set({"distributed.worker.preload": [str(script)]}))
+
+    config = []
+    yield kill
+    for change in config:
+        change.__exit__(None, None, None)
+
+
+def test_workers_killed_while_they_start(killed_workers, tmp_path):
+    killed_workers(1)
+    with create_cluster(ClusterSettings(kind="local")) as cluster:
+        assert len(cluster.workers) == 1
+    assert len(list(tmp_path.glob("*.mark"))) == 1
+
+
+def test_workers_that_never_start_are_one_line(killed_workers, toy, call, tmp_path):
+    killed_workers(100)
+    found = call(main, "dataset", "build", "-o", tmp_path / "set", "--solutes", "C1")
+    found.assert_one_line_error("dask's 1 worker processes did not start", "--cluster serial")
