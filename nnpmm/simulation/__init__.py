@@ -14,6 +14,7 @@ from nnpmm.simulation.config import (
     load_config,
     parse_config,
 )
+from nnpmm.simulation.dry_run import Forecast, StageForecast, dry_run
 from nnpmm.simulation.inputs import MMSystem, load_system
 from nnpmm.simulation.protocol import RunResult, run_protocol
 from nnpmm.simulation.report import write_report
@@ -34,6 +35,7 @@ __all__ = [
     "BuildSystem",
     "CharmmSystem",
     "EnsembleConfig",
+    "Forecast",
     "GromacsSystem",
     "MMSystem",
     "MinimizeConfig",
@@ -46,9 +48,11 @@ __all__ = [
     "RunConfig",
     "RunResult",
     "StageConfig",
+    "StageForecast",
     "StagesConfig",
     "WarmupConfig",
     "check_timestep",
+    "dry_run",
     "load_config",
     "load_region",
     "load_system",

@@ -12,7 +12,7 @@ import numpy as np
 import openmm
 
 from nnpmm.errors import ConfigError, InputFileError, SimulationError
-from nnpmm.simulation import storage
+from nnpmm.simulation import narration, storage
 from nnpmm.simulation._files import sync_directory
 from nnpmm.simulation.checkpoint import CheckpointRecord, load_state, read_record
 from nnpmm.simulation.config import ProtocolConfig, count_steps
@@ -33,7 +33,7 @@ from nnpmm.simulation.stages import (
 )
 from nnpmm.simulation.trajectory import cut_back, open_trajectory
 
-__all__ = ["RunResult", "run_protocol"]
+__all__ = ["RunResult", "check_prepared", "run_protocol"]
 
 _LOGGER = logging.getLogger(__name__)
 _RESTRAINTS = "restraints.npz"
@@ -89,15 +89,13 @@ def run_protocol(
         ConfigError: settings that contradict the system or the run in the folder.
         SimulationError: the simulation cannot go on.
     """
-    if not np.isfinite(prepared.positions).all():
-        raise InputFileError("the starting positions are not all finite numbers")
-    check_integrator(prepared.system, settings)
-    if settings.ensemble.type == "NPT" and prepared.box_vectors is None:
-        raise ConfigError("ensemble.type: found NPT, but the system has no periodic box: set NVT")
+    check_prepared(prepared, settings)
     resuming = storage.check_directory(settings, resume=resume, overwrite=overwrite)
     directory = settings.output.directory
     record = read_record(directory) if resuming else None
     platform = choose_platform(settings.platform, None if record is None else record.platform)
+    narration.tell_platform(*platform)
+    narration.working("first forces (the network is compiled at its first use on a machine)")
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -109,6 +107,20 @@ def run_protocol(
         if record is not None:
             _check_record(record, settings_sha256, prepared, directory)
         return _Run(prepared, settings, platform, settings_sha256, progress, resuming).go(record)
+
+
+def check_prepared(prepared: PreparedSystem, settings: ProtocolConfig) -> None:
+    """Check that a system can be simulated with these settings.
+
+    Raises:
+        InputFileError: positions that are not finite.
+        ConfigError: time steps over their limits, or NPT without a box.
+    """
+    if not np.isfinite(prepared.positions).all():
+        raise InputFileError("the starting positions are not all finite numbers")
+    check_integrator(prepared.system, settings)
+    if settings.ensemble.type == "NPT" and prepared.box_vectors is None:
+        raise ConfigError("ensemble.type: found NPT, but the system has no periodic box: set NVT")
 
 
 def _begin(prepared: PreparedSystem, directory: Path) -> None:

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from nnpmm.coupling import InnerTerms
 from nnpmm.errors import ConfigError
 from nnpmm.models.protocol import Potential
-from nnpmm.simulation import storage
+from nnpmm.simulation import narration, storage
 from nnpmm.simulation.config import RunConfig, load_config
 from nnpmm.simulation.inputs import MMSystem, load_system
 from nnpmm.simulation.protocol import RunResult, run_protocol
 from nnpmm.simulation.stages import PreparedSystem
-from nnpmm.simulation.timestep import check_timestep
+from nnpmm.simulation.timestep import check_timestep, hydrogen_limit
 
 __all__ = ["load_region", "prepare_system", "run"]
 
@@ -33,14 +33,20 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     from nnpmm.coupling import Mechanical, bind_region, create_hybrid_system
     from nnpmm.integrators import scale_masses
 
-    mm = load_system(config) if mm is None else mm
+    mm = _load_system(config) if mm is None else mm
+    narration.tell_system(mm)
     region, name = _region(config, mm)
+    narration.tell_region(mm.topology, region)
     settings = config.region
     if settings.mass_factor == 1:  # with other masses the hybrid system is looked at, below
         released = region if settings.constraints == "none" else ()
         check_timestep(mm.system, config.integrator.inner or config.timestep, released)
+    narration.working(f"loading the network {name}")
     model = _load(config, name)
+    narration.tell_model(model)
+    narration.working("coupling the network to the force field")
     bound = bind_region(mm.system, mm.topology, region, model, link_atoms=settings.link_atoms)
+    narration.fact("charge", f"{bound.charge:+d} e in the force field" if bound.charge else "0 e")
     coupling = Mechanical(
         constraints=settings.constraints,
         link_atoms=settings.link_atoms,
@@ -50,6 +56,7 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     system = create_hybrid_system(mm.system, mm.topology, region, model, coupling=coupling)
     scale_masses(system, region.tolist(), settings.mass_factor)
     check_timestep(system, config.integrator.inner or config.timestep)
+    narration.tell_time_step(config, *hydrogen_limit(system, set())[:2])
     provenance = {**model.provenance, "region_atoms": region.tolist()}
     return PreparedSystem(
         topology=mm.topology,
@@ -111,8 +118,13 @@ def load_region(config: RunConfig) -> tuple[MMSystem, NDArray[np.int64], str]:
     Raises:
         NnpmmError: an input or the selection is not usable.
     """
-    mm = load_system(config)
+    mm = _load_system(config)
     return mm, *_region(config, mm)
+
+
+def _load_system(config: RunConfig) -> MMSystem:
+    narration.working(narration.describe_system_source(config.system))
+    return load_system(config)
 
 
 def _region(config: RunConfig, mm: MMSystem) -> tuple[NDArray[np.int64], str]:
@@ -155,6 +167,7 @@ def run(
     """
     settings = config if isinstance(config, RunConfig) else load_config(config)
     resuming = storage.check_directory(settings, resume=resume, overwrite=overwrite)
+    narration.tell_settings(settings, None if isinstance(config, RunConfig) else Path(config))
     mm = storage.load_mm_system(settings.output.directory) if resuming else None
     prepared = prepare_system(settings, mm)
     return run_protocol(prepared, settings, resume=resume, overwrite=overwrite, progress=progress)
