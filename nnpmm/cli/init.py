@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nnpmm.cli.narration import narrated, starting
+
 __all__ = ["init"]
 
 
@@ -42,16 +44,19 @@ def init(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Write a short settings file for nnpmm run: 4 fs, hydrogens of 3 amu, NPT at 300 K."""
-    from nnpmm.simulation.starter import write_settings
+    with starting():
+        from nnpmm.simulation.starter import write_settings
 
-    for line in write_settings(
-        files,
-        output,
-        ligand=ligand,
-        selection=selection,
-        model=model,
-        box=box,
-        include=include or [],
-        overwrite=overwrite,
-    ):
+    with narrated():
+        lines = write_settings(
+            files,
+            output,
+            ligand=ligand,
+            selection=selection,
+            model=model,
+            box=box,
+            include=include or [],
+            overwrite=overwrite,
+        )
+    for line in lines:
         typer.echo(line)
