@@ -52,4 +52,12 @@ def _options(
 
 def main() -> None:
     """Entry point of ``nnpmm``."""
-    run_app(app, sys.argv[1:] or ["--help"])
+    arguments = sys.argv[1:] or ["--help"]
+    if arguments[0].lower().endswith((".yaml", ".yml")):
+        typer.echo(
+            f"error: found the settings file {arguments[0]} and no command: nnpmm run "
+            f"{arguments[0]}",
+            err=True,
+        )
+        raise SystemExit(2)
+    run_app(app, {"help": ["--help"], "version": ["--version"]}.get(arguments[0], arguments))

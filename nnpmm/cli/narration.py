@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import typer
 
@@ -13,11 +13,12 @@ __all__ = ["narrated", "starting"]
 
 
 class _Echo(logging.Handler):
-    """Prints messages as they are; a closed pipe ends the command as anywhere else."""
+    """Prints messages as they are."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print the message of a record."""
-        typer.echo(record.getMessage())
+        """Print the message of a record; a run goes on where nobody can read it."""
+        with suppress(OSError):
+            typer.echo(record.getMessage())
 
 
 @contextmanager

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 __all__ = ["report_result", "run"]
 
+_INPUT_FILES = (
+    ".pdb", ".cif", ".gro", ".top", ".prmtop", ".parm7", ".prm7", ".inpcrd", ".rst7", ".psf",
+    ".crd", ".sdf", ".mol", ".mol2", ".xml", ".mdp", ".tpr", ".json",
+)  # fmt: skip
+
 
 def run(
     config: Annotated[
@@ -48,7 +53,15 @@ def run(
         typer.echo(simulation.template(), nl=False)
         return
     if config is None:
-        raise ConfigError("found no settings file: nnpmm run md.yaml (nnpmm run --template)")
+        raise ConfigError(
+            "found no settings file: nnpmm run md.yaml; write one with nnpmm init, or from "
+            "nnpmm run --template"
+        )
+    if config.suffix.lower() in _INPUT_FILES:
+        raise ConfigError(
+            f"found {config}, which is no settings file: write one for it with nnpmm init "
+            f"{config} ..., then nnpmm run md.yaml"
+        )
     if dry_run and resume:
         raise ConfigError("found --dry-run and --resume: give one of them")
     try:

@@ -265,3 +265,14 @@ def test_what_is_neither_a_file_nor_smiles(call, tmp_path, text):
 def test_an_output_folder_that_is_not_there(call, tmp_path):
     result = call(main, "init", "CO", "-o", tmp_path / "none" / "md.yaml")
     result.assert_one_line_error("cannot write there", "--output")
+
+
+def test_the_model_is_one_that_there_is(call, tmp_path):
+    path = tmp_path / "md.yaml"
+    result = call(main, "init", "CO", "-o", path, "--model", "ani2")
+    result.assert_one_line_error("'ani2'", "ANI-2x")
+    assert call(main, "init", "CO", "-o", path, "--model", "ani1x").status == 0
+    assert load_config(path).region.model == "ANI-1x"
+    model = tmp_path / "model.pt"
+    assert call(main, "init", "CO", "-o", path, "--model", model, "--overwrite").status == 0
+    assert load_config(path).region.model == str(model)

@@ -78,6 +78,7 @@ def write_settings(
     if output.exists() and not overwrite:
         raise ConfigError(f"{output}: is there already; choose another --output or --overwrite")
     section = recognize(files, box=box, include=include)
+    model = _known_model(model, output.absolute().parent)
     if section["type"] == "build":
         if ligand or selection:
             raise ConfigError(
@@ -95,6 +96,20 @@ def write_settings(
         f"try it: nnpmm run {output} --dry-run",
         f"run it: nnpmm run {output}",
     ]
+
+
+def _known_model(name: str, folder: Path) -> str:
+    """Return the published spelling of a name, or the path of a model's file from a folder.
+
+    Raises:
+        ModelError: no such model.
+    """
+    from nnpmm.models import canonical_name
+    from nnpmm.models.openmm_ml import openmm_ml_names
+
+    if name.endswith((".json", ".pt")):
+        return os.path.relpath(name, folder)
+    return name if name in (openmm_ml_names() or ()) else canonical_name(name)
 
 
 def _write(output: Path, text: str) -> None:
