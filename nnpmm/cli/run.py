@@ -110,6 +110,8 @@ def report_result(result: RunResult, *, remedy: str) -> None:
         typer.echo(f"this run is complete: {result.directory}")
         return
     typer.echo(f"{result.stage} reached {result.time_ps:g} ps; results in {result.directory}")
-    for path in (result.trajectory, result.log, result.final_structure, result.report):
-        if path is not None:
+    ligand = result.directory / "ligand.sdf"
+    written = (result.trajectory, result.log, result.final_structure, ligand, result.report)
+    for path in written:
+        if path is not None and path.is_file():
             typer.echo(f"  {path}")

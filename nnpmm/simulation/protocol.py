@@ -31,7 +31,8 @@ from nnpmm.simulation.stages import (
     plan_stages,
     stage_seed,
 )
-from nnpmm.simulation.trajectory import cut_back, open_trajectory
+from nnpmm.simulation.trajectory import TrajectoryWriter, cut_back, open_trajectory
+from nnpmm.simulation.trajectory_atoms import PartialWriter, part_of, trajectory_atoms
 
 __all__ = ["RunResult", "check_prepared", "run_protocol"]
 
@@ -102,7 +103,7 @@ def run_protocol(
         raise ConfigError(f"output.directory: cannot make {directory}: {error.strerror}") from error
     with storage.locked(directory):
         if not resuming:
-            _begin(prepared, directory)
+            _begin(prepared, settings)
         settings_sha256 = storage.save_settings(settings, directory)
         if record is not None:
             _check_record(record, settings_sha256, prepared, directory)
@@ -119,16 +120,22 @@ def check_prepared(prepared: PreparedSystem, settings: ProtocolConfig) -> None:
     if not np.isfinite(prepared.positions).all():
         raise InputFileError("the starting positions are not all finite numbers")
     check_integrator(prepared.system, settings)
+    trajectory_atoms(prepared.topology, settings.output.trajectory_atoms)
     if settings.ensemble.type == "NPT" and prepared.box_vectors is None:
         raise ConfigError("ensemble.type: found NPT, but the system has no periodic box: set NVT")
 
 
-def _begin(prepared: PreparedSystem, directory: Path) -> None:
+def _begin(prepared: PreparedSystem, settings: ProtocolConfig) -> None:
     """Write what a run starts from; the settings, which make the folder a run, come last."""
+    directory = settings.output.directory
     storage.remove_run(directory)
     if prepared.mm_system is not None:
         storage.save_mm_system(prepared.mm_system, directory)
     storage.write_structure(directory, "topology", prepared.topology, prepared.positions)
+    atoms = trajectory_atoms(prepared.topology, settings.output.trajectory_atoms)
+    if atoms is not None:
+        part = part_of(prepared.topology, atoms)
+        storage.write_structure(directory, "trajectory", part, prepared.positions[atoms])
     sync_directory(directory)
 
 
@@ -333,13 +340,7 @@ class _Run:
         )
         self._save_provenance(context)
         if stage.writes_frames:
-            recorder.trajectory = open_trajectory(
-                self.trajectory,
-                self.prepared.topology,
-                self.settings.timestep,
-                self.frame_interval,
-                recorder.frames,
-            )
+            recorder.trajectory = self._open_trajectory(recorder.frames)
         if record is not None:
             load_state(self.directory, record, context)
             return context, record.step
@@ -353,6 +354,17 @@ class _Run:
             context.setVelocitiesToTemperature(temperature, seed)
         recorder.checkpoint(context, stage.name, 0)
         return context, 0
+
+    def _open_trajectory(self, frames: int) -> TrajectoryWriter:
+        """Return the writer of the atoms that the settings want."""
+        topology = self.prepared.topology
+        atoms = trajectory_atoms(topology, self.settings.output.trajectory_atoms)
+        if atoms is not None:
+            topology = part_of(topology, atoms)
+        writer = open_trajectory(
+            self.trajectory, topology, self.settings.timestep, self.frame_interval, frames
+        )
+        return writer if atoms is None else PartialWriter(writer, atoms)
 
     def _save_provenance(self, context: openmm.Context) -> None:
         if not self._provenance_saved:

@@ -13,8 +13,10 @@ from nnpmm.models.protocol import Potential
 from nnpmm.simulation import narration, storage
 from nnpmm.simulation.config import RunConfig, load_config
 from nnpmm.simulation.inputs import MMSystem, load_system
+from nnpmm.simulation.ligand_file import LIGAND_FILE, write_ligand
 from nnpmm.simulation.protocol import RunResult, run_protocol
 from nnpmm.simulation.stages import PreparedSystem
+from nnpmm.simulation.system_config import BuildSystem
 from nnpmm.simulation.timestep import check_timestep, hydrogen_limit
 
 __all__ = ["load_region", "prepare_system", "run"]
@@ -170,4 +172,10 @@ def run(
     narration.tell_settings(settings, None if isinstance(config, RunConfig) else Path(config))
     mm = storage.load_mm_system(settings.output.directory) if resuming else None
     prepared = prepare_system(settings, mm)
-    return run_protocol(prepared, settings, resume=resume, overwrite=overwrite, progress=progress)
+    result = run_protocol(prepared, settings, resume=resume, overwrite=overwrite, progress=progress)
+    source, ligand = settings.system, prepared.mm_system and prepared.mm_system.ligand_atoms
+    wanted = settings.output.ligand_sdf and result.final_structure is not None
+    if wanted and isinstance(source, BuildSystem) and ligand is not None:
+        path = settings.output.directory / LIGAND_FILE
+        write_ligand(path, source, settings.seed, result.final_structure, ligand)
+    return result

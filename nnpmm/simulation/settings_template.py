@@ -15,7 +15,8 @@ from nnpmm.simulation.system_config import SystemConfig
 __all__ = ["template"]
 
 _HEADER = """\
-# Settings of one hybrid NNP/MM simulation: nnpmm run md.yaml
+# Every setting of a hybrid NNP/MM simulation with its default. Two sections are enough, system and
+# region; nnpmm init writes a short file for the files at hand. Run it: nnpmm run md.yaml
 # Quantities are written with a unit ("2 fs", "310 K") or as bare numbers in the unit named.
 # Relative paths start at the folder of this file. Keys behind a # are optional."""
 _WIDTH = 98

@@ -22,6 +22,7 @@ __all__ = [
     "Stage",
     "barostat",
     "create_stage_context",
+    "is_water",
     "plan_stages",
     "ramp_interval",
     "ramp_temperature",
@@ -137,11 +138,15 @@ def restrained_atoms(topology: app.Topology, selection: str | None) -> NDArray[n
     chosen = []
     for residue in topology.residues():
         atoms = list(residue.atoms())
-        symbols = sorted(a.element.symbol for a in atoms if a.element is not None)
-        is_water = residue.name in _WATER_NAMES or symbols == ["H", "H", "O"]
-        if not is_water and len(atoms) > 1:
+        if not is_water(residue) and len(atoms) > 1:
             chosen += [a.index for a in atoms if a.element is not None and a.element.symbol != "H"]
     return np.array(chosen, dtype=np.int64)
+
+
+def is_water(residue: Any) -> bool:
+    """Tell whether a residue of a topology is water, with or without virtual sites."""
+    symbols = sorted(a.element.symbol for a in residue.atoms() if a.element is not None)
+    return residue.name in _WATER_NAMES or symbols == ["H", "H", "O"]
 
 
 def restraint_force(
