@@ -173,9 +173,15 @@ def run(
     mm = storage.load_mm_system(settings.output.directory) if resuming else None
     prepared = prepare_system(settings, mm)
     result = run_protocol(prepared, settings, resume=resume, overwrite=overwrite, progress=progress)
-    source, ligand = settings.system, prepared.mm_system and prepared.mm_system.ligand_atoms
-    wanted = settings.output.ligand_sdf and result.final_structure is not None
-    if wanted and isinstance(source, BuildSystem) and ligand is not None:
-        path = settings.output.directory / LIGAND_FILE
-        write_ligand(path, source, settings.seed, result.final_structure, ligand)
+    _write_ligand(settings, prepared, result)
     return result
+
+
+def _write_ligand(settings: RunConfig, prepared: PreparedSystem, result: RunResult) -> None:
+    """Write the ligand's last structure, if the settings ask for it and the run is complete."""
+    source, mm, final = settings.system, prepared.mm_system, result.final_structure
+    if not settings.output.ligand_sdf or not isinstance(source, BuildSystem) or final is None:
+        return
+    if mm is not None and mm.ligand_atoms is not None:
+        path = settings.output.directory / LIGAND_FILE
+        write_ligand(path, source, settings.seed, final, mm.ligand_atoms)
