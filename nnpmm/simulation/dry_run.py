@@ -133,7 +133,7 @@ def _energy(context: openmm.Context) -> float:
 def _seconds_per_step(context: openmm.Context) -> float:
     """Return the seconds that a step takes, from twice as many steps until they take a second."""
     integrator = context.getIntegrator()
-    n_steps = 1
+    n_steps = 4
     try:
         integrator.step(1)
         context.getState(energy=True)

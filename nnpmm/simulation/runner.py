@@ -46,9 +46,10 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     narration.working(f"loading the network {name}")
     model = _load(config, name)
     narration.tell_model(model)
-    narration.working("coupling the network to the force field")
+    narration.working("setting up the network for the region")
     bound = bind_region(mm.system, mm.topology, region, model, link_atoms=settings.link_atoms)
     narration.fact("charge", f"{bound.charge:+d} e in the force field" if bound.charge else "0 e")
+    narration.working("coupling the network to the force field")
     coupling = Mechanical(
         constraints=settings.constraints,
         link_atoms=settings.link_atoms,
