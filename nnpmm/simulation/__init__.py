@@ -14,7 +14,7 @@ from nnpmm.simulation.config import (
     load_config,
     parse_config,
 )
-from nnpmm.simulation.dry_run import Forecast, StageForecast, dry_run
+from nnpmm.simulation.forecast import Forecast, StageForecast, dry_run
 from nnpmm.simulation.inputs import MMSystem, load_system
 from nnpmm.simulation.protocol import RunResult, run_protocol
 from nnpmm.simulation.report import write_report

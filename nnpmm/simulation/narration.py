@@ -7,7 +7,6 @@ Nothing is printed here. ``nnpmm run`` shows the messages on stdout; a script se
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +14,12 @@ import openmm
 from numpy.typing import ArrayLike
 from openmm import app
 
+from nnpmm.formula import hill_formula
 from nnpmm.models.protocol import Potential
 from nnpmm.simulation.config import ProtocolConfig, RunConfig, StagesConfig
 from nnpmm.simulation.inputs import MMSystem
 from nnpmm.simulation.system_config import (
     AmberSystem,
-    BuildSystem,
     CharmmSystem,
     GromacsSystem,
     OpenmmSystem,
@@ -92,7 +91,6 @@ def describe_system_source(source: SystemConfig) -> str:
         return f"reading {source.psf.name} and {source.coordinates.name}"
     if isinstance(source, OpenmmSystem):
         return f"reading {source.system.name} and {source.structure.name}"
-    assert isinstance(source, BuildSystem)
     ligand = source.smiles if source.ligand is None else source.ligand.name
     protein = "" if source.protein is None else f" and {source.protein.name}"
     return f"building {ligand}{protein} in water"
@@ -111,17 +109,11 @@ def tell_region(topology: app.Topology, region: ArrayLike) -> None:
     """Say what the network describes."""
     chosen = set(np.asarray(region).tolist())
     atoms = [atom for atom in topology.atoms() if atom.index in chosen]
-    counts = Counter("?" if atom.element is None else atom.element.symbol for atom in atoms)
+    formula = hill_formula("?" if a.element is None else a.element.symbol for a in atoms)
     residues = list(dict.fromkeys(f"{atom.residue.name} {atom.residue.id}" for atom in atoms))
     more = f" and {len(residues) - _MOST_RESIDUES} more" if len(residues) > _MOST_RESIDUES else ""
     names = ", ".join(residues[:_MOST_RESIDUES]) + more
-    fact("region", f"{_hill_formula(counts)}, {len(atoms)} atoms, residue {names}")
-
-
-def _hill_formula(counts: Counter[str]) -> str:
-    first = [symbol for symbol in ("C", "H") if "C" in counts and symbol in counts]
-    rest = sorted(set(counts) - set(first))
-    return "".join(f"{s}{counts[s] if counts[s] > 1 else ''}" for s in (*first, *rest))
+    fact("region", f"{formula}, {len(atoms)} atoms, residue {names}")
 
 
 def tell_model(model: Potential) -> None:
