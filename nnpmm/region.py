@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +12,7 @@ from nnpmm.coupling.boundary import region_elements
 from nnpmm.coupling.whole import make_whole, spanning_trees
 from nnpmm.errors import RegionError
 from nnpmm.formal_charge import bond_multiplicities, perceive_charge
+from nnpmm.formula import hill_formula
 from nnpmm.models.protocol import Potential
 from nnpmm.region_bonds import find_bonds
 from nnpmm.selection import atom_label
@@ -72,10 +72,7 @@ class RegionSummary:
     @property
     def formula(self) -> str:
         """Hill formula: carbon, hydrogen, then the rest by the alphabet."""
-        counts = Counter(self.symbols)
-        first = [symbol for symbol in ("C", "H") if "C" in counts and symbol in counts]
-        rest = sorted(set(counts) - set(first))
-        return "".join(f"{s}{counts[s] if counts[s] > 1 else ''}" for s in (*first, *rest))
+        return hill_formula(self.symbols)
 
 
 def describe_region(

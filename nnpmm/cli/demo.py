@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from nnpmm.cli.narration import narrated, starting
 from nnpmm.cli.run import report_result
 
 __all__ = ["demo"]
@@ -21,12 +22,14 @@ def demo(
     debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
 ) -> None:
     """Simulate a drug-like ligand in water with NNP/MM: built, minimised, heated, run, plotted."""
-    from nnpmm import simulation
-    from nnpmm.simulation.demo import PARACETAMOL, choose_demo_model, demo_config
+    with starting():
+        from nnpmm import simulation
+        from nnpmm.simulation.demo import PARACETAMOL, choose_demo_model, demo_config
 
     ligand = smiles or PARACETAMOL
     model, reason = choose_demo_model()
     typer.echo(f"ligand {ligand}" + ("" if smiles else " (paracetamol)"))
     typer.echo(f"model  {reason}")
-    result = simulation.run(demo_config(output, model, ligand), overwrite=overwrite)
+    with narrated():
+        result = simulation.run(demo_config(output, model, ligand), overwrite=overwrite)
     report_result(result, remedy="start again with: nnpmm demo --overwrite")

@@ -15,7 +15,7 @@ _MARKS = {True: "[green]ok[/green]", None: "[yellow]-[/yellow]", False: "[red]FA
 
 
 def doctor(
-    debug: Annotated[bool, typer.Option(help="show the traceback of an error")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Show versions, OpenMM platforms, ANI backends and where each model's weights come from.
 

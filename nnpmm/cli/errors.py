@@ -41,6 +41,8 @@ def run_app(app: Callable[..., object], arguments: Sequence[str] | None = None) 
     except (NnpmmError, _UsageError) as error:
         if debug:
             raise
+        if _has_shown_help(error):
+            raise SystemExit(2) from None
         typer.echo(f"error: {_one_line(error)}", err=True)
         raise SystemExit(2) from None
     except typer.Abort:
@@ -49,6 +51,11 @@ def run_app(app: Callable[..., object], arguments: Sequence[str] | None = None) 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     raise SystemExit(status if isinstance(status, int) else 0)
+
+
+def _has_shown_help(error: Exception) -> bool:
+    """Whether a group of commands was called without one: its help has been printed."""
+    return isinstance(error, _UsageError) and not error.format_message()  # type: ignore[attr-defined]
 
 
 def _one_line(error: Exception) -> str:

@@ -12,7 +12,9 @@ from nnpmm.cli.benchmark import benchmark
 from nnpmm.cli.demo import demo
 from nnpmm.cli.doctor import doctor
 from nnpmm.cli.errors import run_app
+from nnpmm.cli.init import init
 from nnpmm.cli.permeation import permeation
+from nnpmm.cli.prepare import prepare
 from nnpmm.cli.run import run
 
 __all__ = ["main"]
@@ -20,8 +22,11 @@ __all__ = ["main"]
 app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Hybrid neural-network-potential / molecular-mechanics simulation on OpenMM.",
 )
+app.command()(init)
+app.command()(prepare)
 app.command()(run)
 app.command()(doctor)
 app.command()(demo)
@@ -47,4 +52,12 @@ def _options(
 
 def main() -> None:
     """Entry point of ``nnpmm``."""
-    run_app(app, sys.argv[1:] or ["--help"])
+    arguments = sys.argv[1:] or ["--help"]
+    if arguments[0].lower().endswith((".yaml", ".yml")):
+        typer.echo(
+            f"error: found the settings file {arguments[0]} and no command: nnpmm run "
+            f"{arguments[0]}",
+            err=True,
+        )
+        raise SystemExit(2)
+    run_app(app, {"help": ["--help"], "version": ["--version"]}.get(arguments[0], arguments))

@@ -1,22 +1,21 @@
-"""``prepare-nnp``: select a region and write the network that describes it."""
+"""``nnpmm prepare`` and ``prepare-nnp``: select a region, write the network that describes it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nnpmm.cli.errors import run_app
 from nnpmm.errors import ConfigError
-from nnpmm.preparation import Prepared, prepare_nnp
 
-__all__ = ["main"]
+if TYPE_CHECKING:
+    from nnpmm.preparation import Prepared
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+__all__ = ["main", "prepare"]
 
 
-@app.command()
 def prepare(
     structure: Annotated[
         Path, typer.Argument(help="PDB, mmCIF, GRO, Amber prmtop, SDF or MOL2 structure")
@@ -40,10 +39,14 @@ def prepare(
     output: Annotated[Path, typer.Option("--output", "-o", help="folder for the files")] = Path(
         "."
     ),
-    overwrite: Annotated[bool, typer.Option(help="replace files that are there")] = False,
-    debug: Annotated[bool, typer.Option(help="show the traceback of an error")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="replace files that are there")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
 ) -> None:
     """Select a region of a structure, check it, and write model.json, its weights and model.pt."""
+    from nnpmm.preparation import prepare_nnp
+
     prepared = prepare_nnp(
         structure,
         selection,
@@ -83,6 +86,14 @@ def _report(prepared: Prepared) -> None:
         ("written", f"{prepared.model_file}, with model.safetensors and model.pt beside it"),
     ):
         typer.echo(f"{key:<14} {value}")
+
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(prepare)
 
 
 def main() -> None:

@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nnpmm.cli.narration import narrated, starting
+from nnpmm.errors import ConfigError
+
 if TYPE_CHECKING:
-    from nnpmm.simulation import RunResult
+    from nnpmm.simulation import Forecast, RunResult
 
 __all__ = ["report_result", "run"]
+
+_INPUT_FILES = (
+    ".pdb", ".cif", ".gro", ".top", ".prmtop", ".parm7", ".prm7", ".inpcrd", ".rst7", ".psf",
+    ".crd", ".sdf", ".mol", ".mol2", ".xml", ".mdp", ".tpr", ".json",
+)  # fmt: skip
 
 
 def run(
@@ -23,6 +31,12 @@ def run(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the run in the output folder.")
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Prepare everything, time some steps, say how long it takes, and end."
+        ),
+    ] = False,
     template: Annotated[
         bool, typer.Option("--template", help="Print a commented settings file and end.")
     ] = False,
@@ -32,20 +46,51 @@ def run(
 
     Ctrl-C and SIGTERM end it with a checkpoint; --resume goes on, also after a crash.
     """
-    from nnpmm import simulation
-    from nnpmm.errors import ConfigError
+    with starting():
+        from nnpmm import simulation
 
     if template:
         typer.echo(simulation.template(), nl=False)
         return
     if config is None:
-        raise ConfigError("found no settings file: nnpmm run md.yaml (nnpmm run --template)")
+        raise ConfigError(
+            "found no settings file: nnpmm run md.yaml; write one with nnpmm init, or from "
+            "nnpmm run --template"
+        )
+    if config.suffix.lower() in _INPUT_FILES:
+        raise ConfigError(
+            f"found {config}, which is no settings file: write one for it with nnpmm init "
+            f"{config} ..., then nnpmm run md.yaml"
+        )
+    if dry_run and resume:
+        raise ConfigError("found --dry-run and --resume: give one of them")
     try:
-        result = simulation.run(config, resume=resume, overwrite=overwrite)
+        if dry_run:
+            with narrated():
+                forecast = simulation.dry_run(config)
+            _report_forecast(forecast, config, overwrite)
+            return
+        with narrated():
+            result = simulation.run(config, resume=resume, overwrite=overwrite)
     except KeyboardInterrupt:
         typer.echo("stopped before the simulation began", err=True)
         raise typer.Exit(130) from None
     report_result(result, remedy=f"go on with: nnpmm run {config} --resume")
+
+
+def _report_forecast(forecast: Forecast, config: Path, overwrite: bool) -> None:
+    """Print what a run would cost, and how to start it."""
+    from nnpmm.simulation.progress import clock
+
+    typer.echo(f"energy      {forecast.potential_energy:.1f} kJ/mol (starting structure)")
+    milliseconds = forecast.seconds_per_step * 1000
+    typer.echo(f"speed       {forecast.ns_per_day:.3g} ns/day ({milliseconds:.3g} ms per step)")
+    for stage in forecast.stages:
+        typer.echo(f"{stage.name:<11} {stage.length_ps:g} ps take about {clock(stage.seconds)}")
+    start = f"nnpmm run {config}" + (" --overwrite" if forecast.holds_run else "")
+    typer.echo(f"nothing was written; start with: {start}")
+    if forecast.holds_run and not overwrite:
+        typer.echo("the output folder holds a run: --overwrite replaces it, --resume goes on")
 
 
 def report_result(result: RunResult, *, remedy: str) -> None:
@@ -65,6 +110,8 @@ def report_result(result: RunResult, *, remedy: str) -> None:
         typer.echo(f"this run is complete: {result.directory}")
         return
     typer.echo(f"{result.stage} reached {result.time_ps:g} ps; results in {result.directory}")
-    for path in (result.trajectory, result.log, result.final_structure, result.report):
-        if path is not None:
+    ligand = result.directory / "ligand.sdf"
+    written = (result.trajectory, result.log, result.final_structure, ligand, result.report)
+    for path in written:
+        if path is not None and path.is_file():
             typer.echo(f"  {path}")

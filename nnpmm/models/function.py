@@ -46,6 +46,10 @@ class FunctionModel:
     elements: tuple[str, ...] | None = None
     neutral_only: bool = False
 
+    def __repr__(self) -> str:
+        known = "any element" if self.elements is None else " ".join(self.elements)
+        return f"FunctionModel({self.name!r}, {known})"
+
     @property
     def provenance(self) -> dict[str, Any]:
         """The function's module and name: all that can be said about it."""
@@ -87,6 +91,9 @@ class FunctionEvaluator:
         self.model = model
         self.atomic_numbers = atomic_numbers
         self.charge = charge
+
+    def __repr__(self) -> str:
+        return f"FunctionEvaluator({self.model!r}, {len(self.atomic_numbers)} atoms)"
 
     def __call__(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
         """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm at positions (n, 3) in nm."""

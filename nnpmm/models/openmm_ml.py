@@ -58,6 +58,10 @@ class OpenmmMlModel:
     elements = None
     neutral_only = False
 
+    def __repr__(self) -> str:
+        arguments = "".join(f", {name}=..." for name in self.arguments)  # whole calculators
+        return f"OpenmmMlModel({self.name!r}, device={self.device!r}{arguments})"
+
     @property
     def provenance(self) -> dict[str, Any]:
         """What to write down to make this model again."""
@@ -102,6 +106,9 @@ class OpenmmMlEvaluator:
             self._topology.addAtom(element.symbol, element, residue)
         self._contexts: dict[bool, openmm.Context] = {}
         self._context_for(None)  # so that what cannot work fails now
+
+    def __repr__(self) -> str:
+        return f"OpenmmMlEvaluator({self.model!r}, {len(self.atomic_numbers)} atoms)"
 
     def __call__(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
         """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm at positions (n, 3) in nm."""

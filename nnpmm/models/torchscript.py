@@ -91,6 +91,9 @@ class TorchScriptEvaluator:
             reason = str(error).strip().splitlines()[0]
             raise ModelError(f"{model.path}: not a TorchScript module ({reason})") from error
 
+    def __repr__(self) -> str:
+        return f"TorchScriptEvaluator({self.model!r}, {len(self.atomic_numbers)} atoms)"
+
     def __call__(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
         """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm at positions (n, 3) in nm."""
         return self.evaluate(positions, box)[:2]

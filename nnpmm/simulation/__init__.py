@@ -14,6 +14,7 @@ from nnpmm.simulation.config import (
     load_config,
     parse_config,
 )
+from nnpmm.simulation.forecast import Forecast, StageForecast, dry_run
 from nnpmm.simulation.inputs import MMSystem, load_system
 from nnpmm.simulation.prepared import PreparedSystem
 from nnpmm.simulation.protocol import RunResult, run_protocol
@@ -33,6 +34,7 @@ __all__ = [
     "BuildSystem",
     "CharmmSystem",
     "EnsembleConfig",
+    "Forecast",
     "GromacsSystem",
     "MMSystem",
     "MinimizeConfig",
@@ -45,8 +47,10 @@ __all__ = [
     "RunConfig",
     "RunResult",
     "StageConfig",
+    "StageForecast",
     "StagesConfig",
     "WarmupConfig",
+    "dry_run",
     "load_config",
     "load_region",
     "load_system",

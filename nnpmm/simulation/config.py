@@ -216,6 +216,15 @@ class OutputConfig(Section):
     trajectory_interval: Time = Field(
         1.0, gt=0, description="time between frames of the production, in ps"
     )
+    trajectory_atoms: str = Field(
+        "all",
+        description="atoms of the trajectory: all, solute (all but water and ions), or a selection "
+        "in mdtraj's language",
+    )
+    ligand_sdf: bool = Field(
+        False,
+        description="write the last structure of a built ligand with its bond orders, ligand.sdf",
+    )
     log_interval: Time = Field(0.5, gt=0, description="time between rows of log.csv, in ps")
     checkpoint_interval: Time = Field(10.0, gt=0, description="time between checkpoints, in ps")
 
@@ -357,6 +366,15 @@ class RunConfig(ProtocolConfig):
         unselected = region.nnpfile is None and region.selection is None
         if unselected and not isinstance(self.system, BuildSystem):
             raise ValueError("region: give either 'nnpfile', or 'selection' and 'model'")
+        return self
+
+    @model_validator(mode="after")
+    def _known_chemistry(self) -> Self:
+        if self.output.ligand_sdf and not isinstance(self.system, BuildSystem):
+            raise ValueError(
+                f"output.ligand_sdf: found true with a system of type {self.system.type}, whose "
+                "files hold no bond orders: leave it out; it needs the type build"
+            )
         return self
 
 

@@ -1,29 +1,24 @@
-"""Live progress of a run: a bar in a terminal, a line every few seconds elsewhere."""
+"""Live progress of a run: a bar in a terminal, a few lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TextIO
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    ProgressColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
+from rich.text import Text
 
-__all__ = ["ProgressDisplay", "Status", "progress_display"]
+__all__ = ["ProgressDisplay", "Status", "clock", "progress_display"]
 
-_SECONDS_BETWEEN_LINES = 5.0
-_WIDE = 110  # columns of a terminal that has room for bars
+_TENTHS = 10  # lines of a stage where there is no terminal
+_SECONDS_BETWEEN_LINES = 10.0  # at least
+_SECONDS_OF_SILENCE = 3600.0  # at most, between two updates of a long stage
 
 
 @dataclass(frozen=True)
@@ -52,22 +47,35 @@ class Status:
     nnp_energy: float | None = None
     nnp_deviation: float | None = None
 
-    def details(self) -> str:
-        """Return speed, remaining time and the last readings in one line."""
+    def amount(self) -> str:
+        """Return how much is done of how much, long times in ns."""
+        if self.unit == "ps" and self.total >= 1000:
+            return f"{self.done / 1000:.4g} / {self.total / 1000:.6g} ns"
+        return f"{self.done:.5g} / {self.total:.6g} {self.unit}"
+
+    def pace(self) -> str:
+        """Return speed and remaining time."""
         parts = []
         if self.ns_per_day is not None:
             parts.append(f"{self.ns_per_day:.3g} ns/day")
         if self.remaining_s is not None:
-            parts.append(f"{_clock(self.remaining_s)} left")
+            parts.append(f"{clock(self.remaining_s)} left")
+        return ", ".join(parts)
+
+    def readings(self) -> str:
+        """Return the last logged quantities, each with its name and unit."""
+        parts = []
         if self.temperature is not None:
             parts.append(f"{self.temperature:.0f} K")
         if self.nnp_energy is not None:
-            spread = "" if self.nnp_deviation is None else f"±{self.nnp_deviation:.1f}"
-            parts.append(f"NNP {self.nnp_energy:.1f}{spread} kJ/mol")
-        return " ".join(parts)
+            parts.append(f"network energy of the region {self.nnp_energy:.1f} kJ/mol")
+        if self.nnp_deviation is not None:
+            parts.append(f"spread of members {self.nnp_deviation:.1f} kJ/mol")
+        return ", ".join(parts)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Return a time in days, hours, minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
@@ -88,66 +96,79 @@ class _Silent:
 
 
 class _Lines:
-    """A plain line every few seconds, and at the end of every stage."""
+    """A plain line at the beginning, at every tenth and at the end of a stage."""
 
     def __init__(self, stream: TextIO):
         self._stream = stream
-        self._last_time = -float("inf")
-        self._last: tuple[str, float] | None = None
+        self._stage: str | None = None
+        self._tenth = 0
+        self._shown: float | None = None
+        self._time = -float("inf")
 
     def update(self, status: Status) -> None:
         now = time.monotonic()
-        finished = status.done >= status.total
-        changed = self._last is None or self._last[0] != status.stage
-        if not (finished or changed or now - self._last_time > _SECONDS_BETWEEN_LINES):
+        tenth = int(_TENTHS * status.done / status.total + 1e-9)
+        changed, finished = status.stage != self._stage, status.done >= status.total
+        since = now - self._time
+        reached = not changed and tenth > self._tenth and since >= _SECONDS_BETWEEN_LINES
+        if not (changed or finished or reached or since >= _SECONDS_OF_SILENCE):
             return
-        if self._last == (status.stage, status.done):
+        if not changed and status.done == self._shown:
             return
-        self._last, self._last_time = (status.stage, status.done), now
-        done = f"{status.done:.6g} / {status.total:.6g} {status.unit}"
-        self._stream.write(f"{status.stage:<12} {done:<24} {status.details()}".rstrip() + "\n")
+        self._stage, self._tenth, self._time, self._shown = status.stage, tenth, now, status.done
+        parts = (part for part in (status.pace(), status.readings()) if part)
+        line = f"{status.stage:<11} {status.amount():<18} {', '.join(parts)}"
+        self._stream.write(line.rstrip() + "\n")
         self._stream.flush()
+
+
+class _StageBars(Progress):
+    """Bars of the stages, and below them the last readings."""
+
+    readings = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Return what is shown, from top to bottom."""
+        yield from super().get_renderables()
+        if self.readings:
+            yield Text(self.readings, no_wrap=True, overflow="ellipsis")
 
 
 class _Bars:
     """One live bar for each stage."""
 
-    def __init__(self, progress: Progress):
+    def __init__(self, progress: _StageBars):
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
 
     def update(self, status: Status) -> None:
-        text = f"{status.done:.6g} / {status.total:.6g} {status.unit}"
+        text = status.amount()
         if status.stage not in self._tasks:
             for task in self._tasks.values():
                 self._progress.stop_task(task)
-                self._progress.update(task, details="")
+                self._progress.update(task, pace="")
             self._tasks[status.stage] = self._progress.add_task(
-                status.stage, total=status.total, amount=text, details=""
+                status.stage, total=status.total, amount=text, pace=""
             )
+        self._progress.readings = status.readings()
         self._progress.update(
-            self._tasks[status.stage],
-            completed=status.done,
-            amount=text,
-            details=status.details(),
+            self._tasks[status.stage], completed=status.done, amount=text, pace=status.pace()
         )
 
 
-def _columns(width: int) -> list[ProgressColumn]:
-    """Return the columns; of a narrow terminal the readings get all the room there is."""
-
-    def fixed(least: int) -> Column:
-        return Column(no_wrap=True, min_width=least)
-
-    columns: list[ProgressColumn] = [
-        TextColumn("{task.description}", table_column=fixed(11)),
-        TextColumn("{task.fields[amount]}", table_column=fixed(14)),
-        TextColumn("{task.fields[details]}", table_column=Column(no_wrap=True)),
-    ]
-    if width >= _WIDE:
-        columns.insert(1, BarColumn(bar_width=16))
-        columns.insert(3, TimeElapsedColumn(table_column=fixed(7)))
-    return columns
+def _bars(console: Console) -> _StageBars:
+    """Return the display: name, bar, amount and pace, which fit into 80 columns."""
+    # The other columns take 11 + 17 + 29 characters, with a space before each but the first.
+    width = min(40, max(8, console.width - 61))
+    return _StageBars(
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=11)),
+        BarColumn(bar_width=width),
+        TextColumn("{task.fields[amount]}", table_column=Column(no_wrap=True, min_width=14)),
+        TextColumn("{task.fields[pace]}", table_column=Column(no_wrap=True)),
+        console=console,
+        refresh_per_second=4,
+        redirect_stdout=sys.stdout.isatty(),  # what goes to a file is to stay there
+    )
 
 
 @contextmanager
@@ -164,6 +185,5 @@ def progress_display(show: bool, stream: TextIO | None = None) -> Iterator[Progr
     elif not target.isatty():
         yield _Lines(target)
     else:
-        console = Console(file=target)
-        with Progress(*_columns(console.width), console=console, refresh_per_second=4) as progress:
+        with _bars(Console(file=target)) as progress:
             yield _Bars(progress)

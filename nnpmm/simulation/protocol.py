@@ -12,7 +12,7 @@ import numpy as np
 import openmm
 
 from nnpmm.errors import ConfigError, InputFileError, SimulationError
-from nnpmm.simulation import storage
+from nnpmm.simulation import narration, storage
 from nnpmm.simulation._files import sync_directory
 from nnpmm.simulation.checkpoint import CheckpointRecord, load_state, read_record
 from nnpmm.simulation.config import ProtocolConfig, count_steps
@@ -32,9 +32,10 @@ from nnpmm.simulation.stages import (
     stage_seed,
 )
 from nnpmm.simulation.start_checks import check_start
-from nnpmm.simulation.trajectory import cut_back, open_trajectory
+from nnpmm.simulation.trajectory import TrajectoryWriter, cut_back, open_trajectory
+from nnpmm.simulation.trajectory_atoms import PartialWriter, part_of, trajectory_atoms
 
-__all__ = ["RunResult", "run_protocol"]
+__all__ = ["RunResult", "check_prepared", "run_protocol"]
 
 _LOGGER = logging.getLogger(__name__)
 _RESTRAINTS = "restraints.npz"
@@ -90,15 +91,13 @@ def run_protocol(
         ConfigError: settings that contradict the system or the run in the folder.
         SimulationError: the simulation cannot go on.
     """
-    if not np.isfinite(prepared.positions).all():
-        raise InputFileError("the starting positions are not all finite numbers")
-    check_integrator(prepared, settings)
-    if settings.ensemble.type == "NPT" and prepared.box_vectors is None:
-        raise ConfigError("ensemble.type: found NPT, but the system has no periodic box: set NVT")
+    check_prepared(prepared, settings)
     resuming = storage.check_directory(settings, resume=resume, overwrite=overwrite)
     directory = settings.output.directory
     record = read_record(directory) if resuming else None
     platform = choose_platform(settings.platform, None if record is None else record.platform)
+    narration.tell_platform(*platform)
+    narration.working("first forces (the network is compiled at its first use on a machine)")
     if record is None:
         check_start(prepared, settings, platform)
     try:
@@ -107,7 +106,7 @@ def run_protocol(
         raise ConfigError(f"output.directory: cannot make {directory}: {error.strerror}") from error
     with storage.locked(directory):
         if not resuming:
-            _begin(prepared, directory)
+            _begin(prepared, settings)
         settings_sha256 = storage.save_settings(settings, directory)
         if record is not None:
             _check_record(record, settings_sha256, prepared, directory)
@@ -119,12 +118,32 @@ def run_protocol(
             raise SimulationError(f"OpenMM stopped: {text}") from error
 
 
-def _begin(prepared: PreparedSystem, directory: Path) -> None:
+def check_prepared(prepared: PreparedSystem, settings: ProtocolConfig) -> None:
+    """Check that a system can be simulated with these settings.
+
+    Raises:
+        InputFileError: positions that are not finite.
+        ConfigError: time steps over their limits, or NPT without a box.
+    """
+    if not np.isfinite(prepared.positions).all():
+        raise InputFileError("the starting positions are not all finite numbers")
+    check_integrator(prepared, settings)
+    trajectory_atoms(prepared.topology, settings.output.trajectory_atoms)
+    if settings.ensemble.type == "NPT" and prepared.box_vectors is None:
+        raise ConfigError("ensemble.type: found NPT, but the system has no periodic box: set NVT")
+
+
+def _begin(prepared: PreparedSystem, settings: ProtocolConfig) -> None:
     """Write what a run starts from; the settings, which make the folder a run, come last."""
+    directory = settings.output.directory
     storage.remove_run(directory)
     if prepared.mm_system is not None:
         storage.save_mm_system(prepared.mm_system, directory)
     storage.write_structure(directory, "topology", prepared.topology, prepared.positions)
+    atoms = trajectory_atoms(prepared.topology, settings.output.trajectory_atoms)
+    if atoms is not None:
+        part = part_of(prepared.topology, atoms)
+        storage.write_structure(directory, "trajectory", part, prepared.positions[atoms])
     sync_directory(directory)
 
 
@@ -332,13 +351,7 @@ class _Run:
         )
         self._save_provenance(context)
         if stage.writes_frames:
-            recorder.trajectory = open_trajectory(
-                self.trajectory,
-                self.prepared.topology,
-                self.settings.timestep,
-                self.frame_interval,
-                recorder.frames,
-            )
+            recorder.trajectory = self._open_trajectory(recorder.frames)
         if record is not None:
             load_state(self.directory, record, context)
             return context, record.step
@@ -352,6 +365,17 @@ class _Run:
             context.setVelocitiesToTemperature(temperature, seed)
         recorder.checkpoint(context, stage.name, 0)
         return context, 0
+
+    def _open_trajectory(self, frames: int) -> TrajectoryWriter:
+        """Return the writer of the atoms that the settings want."""
+        topology = self.prepared.topology
+        atoms = trajectory_atoms(topology, self.settings.output.trajectory_atoms)
+        if atoms is not None:
+            topology = part_of(topology, atoms)
+        writer = open_trajectory(
+            self.trajectory, topology, self.settings.timestep, self.frame_interval, frames
+        )
+        return writer if atoms is None else PartialWriter(writer, atoms)
 
     def _save_provenance(self, context: openmm.Context) -> None:
         if not self._provenance_saved:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nnpmm.coupling import InnerTerms
 from nnpmm.errors import ConfigError
 from nnpmm.models.protocol import Potential
-from nnpmm.simulation import storage
+from nnpmm.simulation import narration, storage
 from nnpmm.simulation.config import RunConfig, load_config
 from nnpmm.simulation.density import (
     ExpectedDensity,
@@ -18,6 +18,7 @@ from nnpmm.simulation.density import (
     warn_of_constant_volume,
 )
 from nnpmm.simulation.inputs import MMSystem, load_system
+from nnpmm.simulation.ligand_file import LIGAND_FILE, write_ligand
 from nnpmm.simulation.prepared import PreparedSystem
 from nnpmm.simulation.protocol import RunResult, run_protocol
 from nnpmm.simulation.start_checks import check_restraint
@@ -38,13 +39,20 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         NnpmmError: an input, the selection, the model or the coupling is not usable.
     """
     from nnpmm.coupling import Mechanical, bind_region, create_hybrid_system
-    from nnpmm.integrators import bound_region_motion, scale_masses, surroundings_limit
+    from nnpmm.integrators import (
+        bound_region_motion,
+        region_limit,
+        scale_masses,
+        surroundings_limit,
+    )
 
     if mm is None:
-        mm = load_system(config)
+        mm = _load_system(config)
         if isinstance(config.system, BuildSystem) and config.ensemble.type == "NVT":
             warn_of_constant_volume(mm.system, config.system.water_model)
+    narration.tell_system(mm)
     region, name = _region(config, mm)
+    narration.tell_region(mm.topology, region)
     check_restraint(mm.topology, config)
     settings = config.region
     surroundings = surroundings_limit(mm.system, mm.topology, region)
@@ -53,8 +61,13 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     if surroundings.cause != "bonded terms":
         setting = "timestep" if config.integrator.inner is None else "integrator.inner"
         check_timestep(surroundings, config.integrator.inner or config.timestep, setting=setting)
+    narration.working(f"loading the network {name}")
     model = _load(config, name)
+    narration.tell_model(model)
+    narration.working("setting up the network for the region")
     bound = bind_region(mm.system, mm.topology, region, model, link_atoms=settings.link_atoms)
+    narration.fact("charge", f"{bound.charge:+d} e in the force field" if bound.charge else "0 e")
+    narration.working("coupling the network to the force field")
     coupling = Mechanical(
         constraints=settings.constraints,
         link_atoms=settings.link_atoms,
@@ -62,11 +75,16 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         inner_potential=_inner_potential(config, mm, region, name, model, bound.charge),
     )
     system = create_hybrid_system(mm.system, mm.topology, region, model, coupling=coupling)
+    respa = config.integrator.type == "respa"
     motion = bound_region_motion(system, mm.topology, bound, mm.positions)
-    factor = choose_mass_factor(
-        motion, settings.mass_factor, config.timestep, respa=config.integrator.type == "respa"
-    )
+    factor = choose_mass_factor(motion, settings.mass_factor, config.timestep, respa=respa)
     scale_masses(system, region.tolist(), factor)
+    motion = motion.scaled(factor)
+    limits = (
+        region_limit(motion, impulse=respa),
+        surroundings_limit(system, mm.topology, region, impulse=respa),
+    )
+    narration.tell_time_step(config, min(limits, key=lambda limit: limit.longest), factor)
     provenance = {
         **model.provenance,
         "region_atoms": region.tolist(),
@@ -83,7 +101,7 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         network_atoms=bound.atoms,
         mm_system=mm,
         model_provenance=provenance,
-        motion=motion.scaled(factor),
+        motion=motion,
         expected_density=_expected_density(config, mm),
     )
 
@@ -143,8 +161,13 @@ def load_region(config: RunConfig) -> tuple[MMSystem, NDArray[np.int64], str]:
     Raises:
         NnpmmError: an input or the selection is not usable.
     """
-    mm = load_system(config)
+    mm = _load_system(config)
     return mm, *_region(config, mm)
+
+
+def _load_system(config: RunConfig) -> MMSystem:
+    narration.working(narration.describe_system_source(config.system))
+    return load_system(config)
 
 
 def _region(config: RunConfig, mm: MMSystem) -> tuple[NDArray[np.int64], str]:
@@ -191,6 +214,19 @@ def run(
     """
     settings = config if isinstance(config, RunConfig) else load_config(config)
     resuming = storage.check_directory(settings, resume=resume, overwrite=overwrite)
+    narration.tell_settings(settings, None if isinstance(config, RunConfig) else Path(config))
     mm = storage.load_mm_system(settings.output.directory) if resuming else None
     prepared = prepare_system(settings, mm)
-    return run_protocol(prepared, settings, resume=resume, overwrite=overwrite, progress=progress)
+    result = run_protocol(prepared, settings, resume=resume, overwrite=overwrite, progress=progress)
+    _write_ligand(settings, prepared, result)
+    return result
+
+
+def _write_ligand(settings: RunConfig, prepared: PreparedSystem, result: RunResult) -> None:
+    """Write the ligand's last structure, if the settings ask for it and the run is complete."""
+    source, mm, final = settings.system, prepared.mm_system, result.final_structure
+    if not settings.output.ligand_sdf or not isinstance(source, BuildSystem) or final is None:
+        return
+    if mm is not None and mm.ligand_atoms is not None:
+        path = settings.output.directory / LIGAND_FILE
+        write_ligand(path, source, settings.seed, final, mm.ligand_atoms)

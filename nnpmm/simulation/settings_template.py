@@ -15,7 +15,8 @@ from nnpmm.simulation.system_config import SystemConfig
 __all__ = ["template"]
 
 _HEADER = """\
-# Settings of one hybrid NNP/MM simulation: nnpmm run md.yaml
+# Every setting of a hybrid NNP/MM simulation with its default. Two sections are enough, system and
+# region; nnpmm init writes a short file for the files at hand. Run it: nnpmm run md.yaml
 # Quantities are written with a unit ("2 fs", "310 K") or as bare numbers in the unit named.
 # Relative paths start at the folder of this file. Keys behind a # are optional."""
 _WIDTH = 98
@@ -35,25 +36,33 @@ def template() -> str:
     values["ensemble"]["type"] = None  # which depends on the system
     values["region"] = RegionConfig(nnpfile="model.json").model_dump(mode="json")
     values["region"]["nnpfile"] = None
-    blocks = [_HEADER, "\n".join(_systems())]
+    system, *others = _systems()
+    blocks = [_HEADER, "\n".join(system)]
     for name in ("region", *(n for n in RunConfig.model_fields if n not in ("system", "region"))):
         blocks.append("\n".join(_entry(RunConfig, name, values[name], name, "")))
+    for block in others:
+        blocks.append("\n".join(["# or, in place of the system above:", *_out_commented(block)]))
     return "\n\n".join(blocks) + "\n"
 
 
-def _systems() -> list[str]:
-    """Return the section of the MM system: the first type active, the others as comments."""
+def _systems() -> list[list[str]]:
+    """Return a section for each kind of MM system, as lines."""
     kinds = typing.get_args(typing.get_args(SystemConfig)[0])
-    lines = _comment(f"{RunConfig.model_fields['system'].description}; one of these:", "")
+    blocks = []
     for i, kind in enumerate(kinds):
         values = kind.model_construct().model_dump(mode="json", warnings=False)
         block = ["system:"]
+        if i == 0:
+            what = RunConfig.model_fields["system"].description
+            block = [*_comment(f"{what}; other kinds: at the end", ""), *block]
         for name in sorted(kind.model_fields, key=lambda n, k=kind: _rank(k, n)):  # type: ignore[misc]
             block += _entry(kind, name, values.get(name), f"system.{name}", "  ")
-        if i > 0:
-            block = ["", *(f"# {line}" for line in block)]
-        lines += block
-    return lines
+        blocks.append(block)
+    return blocks
+
+
+def _out_commented(lines: list[str]) -> list[str]:
+    return [f"# {line}" for line in lines]
 
 
 def _rank(model: type[BaseModel], name: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import openmm
@@ -21,6 +22,7 @@ __all__ = [
     "barostat",
     "constant_from",
     "create_stage_context",
+    "is_water",
     "plan_stages",
     "ramp_interval",
     "ramp_temperature",
@@ -121,11 +123,17 @@ def restrained_atoms(topology: app.Topology, selection: str | None) -> NDArray[n
     chosen = []
     for residue in topology.residues():
         atoms = list(residue.atoms())
-        numbers = {a.index: a.element.atomic_number for a in atoms if a.element is not None}
-        is_water = sorted(numbers.values()) == [1, 1, 8]
-        if not is_water and len(atoms) > 1:
-            chosen += [index for index, number in numbers.items() if number > 1]
+        if not is_water(residue) and len(atoms) > 1:
+            chosen += [
+                a.index for a in atoms if a.element is not None and a.element.atomic_number > 1
+            ]
     return np.array(chosen, dtype=np.int64)
+
+
+def is_water(residue: Any) -> bool:
+    """Tell whether a residue of a topology is water, with or without virtual sites."""
+    numbers = sorted(a.element.atomic_number for a in residue.atoms() if a.element is not None)
+    return numbers == [1, 1, 8]
 
 
 def restraint_force(

@@ -21,8 +21,13 @@ _DCD_FRAMES, _DCD_LAST_STEP = 8, 20  # byte offsets of the header's fields
 class TrajectoryWriter(Protocol):
     """Writes frames one after the other."""
 
-    path: Path
-    frames: int
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def frames(self) -> int:
+        """Frames that the file holds."""
 
     def write(self, positions: NDArray[np.float64], box: NDArray[np.float64] | None) -> None:
         """Append a frame: positions (n_atoms, 3) and box rows (3, 3) in nm."""

@@ -12,6 +12,7 @@ from conftest import call_script, model_directory, shared_data
 from rdkit import Chem
 
 import nnpmm
+from nnpmm.cli.main import main as nnpmm_main
 from nnpmm.cli.prepare import main
 from nnpmm.errors import RegionError, WeightsError
 from nnpmm.preparation import prepare_nnp
@@ -206,3 +207,13 @@ def test_a_gro_file_says_that_elements_were_guessed(tmp_path):
     )
     with pytest.raises(RegionError, match=r"x\.gro: a GRO file holds no elements"):
         prepare_nnp(path, "all", "ANI-1x", members=[0], output=tmp_path)
+
+
+def test_nnpmm_prepare_is_the_same_command(call, complex_pdb, tmp_path):
+    arguments = (complex_pdb, "--selection", "resname LIG", "--model", "ANI-1x", "--members", 0)
+    first = call(main, *arguments, "-o", tmp_path / "a")
+    second = call(nnpmm_main, "prepare", *arguments, "-o", tmp_path / "b")
+    assert (first.status, second.status) == (0, 0)
+    assert second.out == first.out.replace(str(tmp_path / "a"), str(tmp_path / "b"))
+    for name in WRITTEN:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()

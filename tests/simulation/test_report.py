@@ -6,8 +6,9 @@ import matplotlib.image
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from rich.console import Console
 
-from nnpmm.simulation import write_report
+from nnpmm.simulation import progress, write_report
 from nnpmm.simulation.drawing import draw_molecule
 from nnpmm.simulation.energy_log import EnergyLog, LogRow
 from nnpmm.simulation.progress import Status, progress_display
@@ -60,29 +61,94 @@ def test_drawing_without_bonds_guesses_them_and_keeps_handedness():
     assert np.ptp(seen[:, 0]) >= np.ptp(seen[:, 2])
 
 
-def test_plain_lines_where_there_is_no_terminal():
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def running(done, total=10.0, **changes):
+    readings = {"ns_per_day": 2.0, "remaining_s": 3661.0, "temperature": 300.4} | changes
+    return Status("production", done, total, nnp_energy=-250.0, nnp_deviation=2.5, **readings)
+
+
+def lines_of(statuses, monkeypatch, seconds_apart):
+    """What is written outside a terminal if the statuses come at such intervals."""
+    clock = iter(np.arange(1, 10**6) * seconds_apart)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
     stream = io.StringIO()
     with progress_display(True, stream) as display:
-        for done in range(11):
-            display.update(
-                Status("production", done, 10, ns_per_day=2.0, remaining_s=3661, temperature=300.4,
-                       nnp_energy=-250.0, nnp_deviation=2.5)
-            )  # fmt: skip
-    lines = stream.getvalue().splitlines()
-    assert len(lines) == 2  # the first, and the end
-    assert "10 / 10 ps" in lines[-1]
-    assert "2 ns/day 1:01:01 left 300 K NNP -250.0±2.5 kJ/mol" in lines[-1]
+        for status in statuses:
+            display.update(status)
+    return stream.getvalue().splitlines()
+
+
+def test_lines_say_what_each_number_is(monkeypatch):
+    first, last = lines_of([running(0), running(10)], monkeypatch, 1)
+    assert "0 / 10 ps" in first and "10 / 10 ps" in last
+    assert last.split("ps ", 1)[1].strip() == (
+        "2 ns/day, 1:01:01 left, 300 K, network energy of the region -250.0 kJ/mol, "
+        "spread of members 2.5 kJ/mol"
+    )
+
+
+@pytest.mark.parametrize("seconds_apart", [0.5, 60])
+def test_a_stage_has_few_lines_however_long_it_takes(monkeypatch, seconds_apart):
+    statuses = [running(0.01 * i) for i in range(1001)]
+    lines = lines_of(statuses, monkeypatch, seconds_apart)
+    # The first, every tenth and the end, or where that would be silence, once an hour.
+    assert len(lines) == {0.5: 11, 60: 21}[seconds_apart]
+
+
+def test_a_quick_stage_has_two_lines(monkeypatch):
+    assert len(lines_of([running(i) for i in range(11)], monkeypatch, 0.1)) == 2
+
+
+def test_a_resumed_stage_counts_its_tenths_from_where_it_is(monkeypatch):
+    statuses = [running(5.5 + 0.01 * i) for i in range(451)]
+    assert len(lines_of(statuses, monkeypatch, 60)) == 1 + 5 + 4
+
+
+def shown(status, width=80):
+    """The last picture of the bars, as lines of text."""
+    screen = io.StringIO()
+    console = Console(file=screen, width=width, force_terminal=True, color_system=None)
+    with progress._bars(console) as bars:
+        display = progress._Bars(bars)
+        display.update(Status("minimize", 500, 500, "steps"))
+        display.update(Status("equilibrate", 20, 20, ns_per_day=2.0))
+        display.update(status)
+    with console.capture() as captured:
+        console.print(*bars.get_renderables(), sep="\n")
+    return captured.get().splitlines()
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        running(5),
+        running(123.4567, 999.996, ns_per_day=0.01234, remaining_s=1e6),
+        running(98765.4, 1e5, ns_per_day=123.4, remaining_s=86400 * 12),
+        running(1234567.0, 1e7, ns_per_day=12.34, remaining_s=86400 * 99),
+    ],
+)
+def test_the_bar_fits_into_80_columns(status):
+    lines = shown(status)
+    (row,) = [line for line in lines if line.startswith("production")]
+    assert "━" in row and status.amount() in row and status.pace() in row
+    assert lines[-1].strip() == status.readings()
+    assert all(len(line.rstrip()) <= 80 for line in lines)
+    assert len(lines) == 4
 
 
 def test_a_bar_in_a_terminal():
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
     stream = Terminal()
     with progress_display(True, stream) as display:
         display.update(Status("minimize", 3, 20, "steps"))
         display.update(Status("production", 5, 10, ns_per_day=2.0))
-    assert "production" in stream.getvalue()  # 80 columns shorten no name of a stage
-    assert "minimize" in stream.getvalue()
+    assert "production" in stream.getvalue() and "minimize" in stream.getvalue()
     assert "5 / 10 ps" in stream.getvalue()
+
+
+def test_long_times_are_in_ns():
+    assert running(12345.6, 100_000.0).amount() == "12.35 / 100 ns"
+    assert running(500.0, 999.0).amount() == "500 / 999 ps"

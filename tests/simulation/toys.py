@@ -11,6 +11,7 @@ from openmm import app, unit
 
 from nnpmm.coupling import create_hybrid_system
 from nnpmm.models import Evaluation
+from nnpmm.models.protocol import one_by_one
 from nnpmm.simulation import MMSystem, PreparedSystem, ProtocolConfig, run_protocol
 
 O_H, ANGLE = 0.09572, 1.82421813
@@ -25,11 +26,11 @@ class SpringEvaluator:
         self.constants = np.array(member_constants)
         self.reference = water_geometry()
 
-    def __call__(self, positions):
+    def __call__(self, positions, box=None):
         energy, forces, _ = self.evaluate(positions)
         return energy, forces
 
-    def evaluate(self, positions):
+    def evaluate(self, positions, box=None):
         positions = np.asarray(positions, dtype=np.float64)
         i, j = np.triu_indices(3, 1)
         bond = positions[j] - positions[i]
@@ -42,8 +43,11 @@ class SpringEvaluator:
         np.add.at(forces, j, -pull)
         return Evaluation(float(members.mean()), forces, members)
 
-    def member_energies(self, positions):
+    def member_energies(self, positions, box=None):
         return self.evaluate(positions).member_energies
+
+    def batch(self, positions):
+        return one_by_one(self, np.asarray(positions))
 
 
 class SpringModel:

@@ -76,6 +76,14 @@ class AniModel:
                 f"{', '.join(allowed)}; take one of these or another backend"
             )
 
+    def __repr__(self) -> str:
+        count = len(self.parameters.members)
+        networks = "1 network" if count == 1 else f"{count} networks"
+        return (
+            f"AniModel({self.name!r}, {networks}, backend={self.backend!r}, "
+            f"device={self.device!r}, precision={self.precision!r})"
+        )
+
     @property
     def name(self) -> str:
         """The published name, for example ``"ANI-2x"``."""
@@ -144,6 +152,9 @@ class AniEvaluator:
         self._kernel: Kernel = BACKENDS[model.backend].factory(
             model.parameters, symbols, model.device, model.precision, model.threads
         )
+
+    def __repr__(self) -> str:
+        return f"AniEvaluator({self.model!r}, {len(self.atomic_numbers)} atoms)"
 
     def __call__(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
         """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm.

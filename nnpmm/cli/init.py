@@ -1,0 +1,62 @@
+"""``nnpmm init``: a first settings file for the files at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nnpmm.cli.narration import narrated, starting
+
+__all__ = ["init"]
+
+
+def init(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            help="The system: prmtop + inpcrd, top + gro, psf + crd + parameters, System XML + "
+            "pdb, protein pdb + ligand sdf, a ligand file, or SMILES.",
+            show_default=False,
+        ),
+    ],
+    ligand: Annotated[
+        str | None, typer.Option(help="Residue name of the ligand, which the network describes.")
+    ] = None,
+    selection: Annotated[
+        str | None, typer.Option(help="The region in mdtraj's language, in place of --ligand.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="Network, as for nnpmm prepare.")] = "ANI-2x",
+    box: Annotated[
+        str | None, typer.Option(help="Edges of the box in nm, such as 6,6,6, for CHARMM files.")
+    ] = None,
+    include: Annotated[
+        list[Path] | None,
+        typer.Option("--include", "-I", help="Folder of #include files of a GROMACS topology."),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Settings file to write.")] = Path(
+        "md.yaml"
+    ),
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the settings file.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Write a short settings file for nnpmm run: 4 fs, hydrogens of 3 amu, NPT at 300 K."""
+    with starting():
+        from nnpmm.simulation.starter import write_settings
+
+    with narrated():
+        lines = write_settings(
+            files,
+            output,
+            ligand=ligand,
+            selection=selection,
+            model=model,
+            box=box,
+            include=include or [],
+            overwrite=overwrite,
+        )
+    for line in lines:
+        typer.echo(line)

@@ -1,0 +1,258 @@
+"""A short settings file, written and checked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from openmm import unit
+
+from nnpmm.errors import ConfigError, InputFileError, NnpmmError
+from nnpmm.simulation import narration
+from nnpmm.simulation.config import parse_config
+from nnpmm.simulation.inputs import MMSystem, load_system
+from nnpmm.simulation.starter.files import recognize
+from nnpmm.simulation.starter.ligand import find_region
+
+__all__ = ["write_settings"]
+
+_HEADER = """\
+# {title}
+# All settings and what they mean: nnpmm run --template"""
+_PROTOCOL = """\
+ensemble:
+  type: {ensemble}
+  temperature: 300 K
+timestep: {timestep}
+stages:
+  minimize: {{}}
+  warmup: {{length: 20 ps}}  # heavy atoms of the solute are restrained
+  equilibrate: {{length: 100 ps}}
+  production: {{length: 1 ns}}
+output:
+  directory: {directory}
+  trajectory_interval: 10 ps
+  log_interval: 1 ps
+  checkpoint_interval: 20 ps
+"""
+_HYDROGEN_MASS = "3 amu"
+_REPARTITIONED_FROM = 2.9  # amu
+
+
+def write_settings(
+    files: Sequence[str],
+    output: str | os.PathLike[str] = "md.yaml",
+    *,
+    ligand: str | None = None,
+    selection: str | None = None,
+    model: str = "ANI-2x",
+    box: str | None = None,
+    include: Sequence[Path] = (),
+    overwrite: bool = False,
+) -> list[str]:
+    """Write settings for a system: 4 fs, hydrogens of 3 amu, constrained X-H bonds, NPT, 300 K.
+
+    The system is read as a run would read it, so that what cannot be simulated is refused here.
+
+    Args:
+        files: the system's files in any order, or one SMILES.
+        output: YAML file to write; paths in it are relative to its folder.
+        ligand: residue name of the region; found if it is the only one possible.
+        selection: the region in mdtraj's language, in place of ``ligand``.
+        model: name of the network.
+        box: edges of a CHARMM system's box in nm, separated by commas.
+        include: folders of ``#include`` files of a GROMACS topology.
+        overwrite: replace the file.
+
+    Returns:
+        What was decided, and what to do next, as lines of text.
+
+    Raises:
+        ConfigError: the file is there already, or the input files are not a system.
+        NnpmmError: an input file cannot be read, or the ligand is not clear.
+    """
+    output = Path(output)
+    if output.exists() and not overwrite:
+        raise ConfigError(f"{output}: is there already; choose another --output or --overwrite")
+    section = recognize(files, box=box, include=include)
+    model = _known_model(model, output.absolute().parent)
+    if section["type"] == "build":
+        if ligand or selection:
+            raise ConfigError(
+                "found --ligand or --selection with a system that is built: its region is the "
+                "ligand, leave them out"
+            )
+        text, said = _built(section, model, output)
+    else:
+        text, said = _read(section, model, output, ligand, selection)
+    parse_config(yaml.safe_load(text), source=output.name, base=output.absolute().parent)
+    _write(output, text)
+    return [
+        *said,
+        f"written: {output}",
+        f"try it: nnpmm run {output} --dry-run",
+        f"run it: nnpmm run {output}",
+    ]
+
+
+def _known_model(name: str, folder: Path) -> str:
+    """Return the published spelling of a name, or the path of a model's file from a folder.
+
+    Raises:
+        ModelError: no such model.
+    """
+    from nnpmm.models import canonical_name
+    from nnpmm.models.openmm_ml import openmm_ml_names
+
+    if name.endswith((".json", ".pt")):
+        return os.path.relpath(name, folder)
+    return name if name in (openmm_ml_names() or ()) else canonical_name(name)
+
+
+def _write(output: Path, text: str) -> None:
+    temporary = output.with_name(f".{output.name}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, output)
+    except OSError as error:
+        raise ConfigError(
+            f"{output}: cannot write there ({error.strerror}); choose another --output"
+        ) from error
+
+
+def _built(section: dict[str, Any], model: str, output: Path) -> tuple[str, list[str]]:
+    """Return the settings of a ligand that is built into water, and what to say."""
+    from nnpmm import ligands
+
+    if "smiles" in section:
+        try:
+            molecule = ligands.molecule_from_smiles(section["smiles"], seed=1)
+        except InputFileError as error:
+            raise InputFileError(f"{error}, and there is no file of that name") from error
+    else:
+        molecule = ligands.molecule_from_file(section["ligand"])
+    section = {**section, "padding": "1.2 nm", "hydrogen_mass": _HYDROGEN_MASS}
+    title = f"{section.get('smiles') or section['ligand'].name} in water"
+    if "protein" in section:
+        section |= {"padding": "1.0 nm", "ionic_strength": "0.15 M", "box_shape": "dodecahedron"}
+        title = f"{section['ligand'].name} and {section['protein'].name} in water"
+    region = {"model": model, "constraints": "keep"}
+    said = [f"region: the ligand, {molecule.GetNumAtoms()} atoms"]
+    return _text(title, section, region, "NPT", 4, output), said
+
+
+def _read(
+    section: dict[str, Any], model: str, output: Path, ligand: str | None, selection: str | None
+) -> tuple[str, list[str]]:
+    """Return the settings of a system that is read from files, and what to say."""
+    if section["type"] != "openmm":
+        section = {**section, "hydrogen_mass": _HYDROGEN_MASS}
+    mm, section = _load(section)
+    found = find_region(mm.topology, ligand=ligand, selection=selection)
+    region = {"selection": found.selection, "model": model, "constraints": "keep"}
+    said = [f"region: {found.selection} ({found.reason})"]
+    ensemble = "NVT" if mm.box_vectors is None else "NPT"
+    if ensemble == "NVT":
+        said.append("the files hold no periodic box and no water: vacuum, NVT")
+    timestep = 4
+    if section["type"] == "openmm":
+        timestep = _longest_step(mm)
+        if timestep < 4:
+            said.append(
+                f"time step {timestep} fs: the System's hydrogens are not both constrained and of "
+                "3 amu; make it with constraints=HBonds and hydrogenMass=3*amu for 4 fs"
+            )
+    title = next(value.name for key, value in section.items() if key != "type")
+    return _text(title, section, region, ensemble, timestep, output), said
+
+
+def _load(section: dict[str, Any]) -> tuple[MMSystem, dict[str, Any]]:
+    """Read the system; without a box and without water as a molecule in vacuum."""
+
+    def read(candidate: dict[str, Any]) -> MMSystem:
+        region = {"selection": "all", "model": "ANI-2x"}
+        config = parse_config({"system": candidate, "region": region}, source="nnpmm init")
+        narration.working(narration.describe_system_source(config.system))
+        return load_system(config)
+
+    try:
+        return read(section), section
+    except ConfigError as error:
+        if section["type"] == "openmm":
+            raise
+        in_vacuum = {**section, "nonbonded_method": "NoCutoff"}
+        try:
+            mm = read(in_vacuum)
+        except NnpmmError:
+            raise error from None
+        if any(_is_water(residue) for residue in mm.topology.residues()):
+            remedy = "with --box" if section["type"] == "charmm" else "in the coordinates file"
+            raise ConfigError(
+                f"found water and no periodic box: give the box {remedy} ({error})"
+            ) from error
+        return mm, in_vacuum
+
+
+def _is_water(residue: Any) -> bool:
+    return sorted(a.element.symbol for a in residue.atoms() if a.element) == ["H", "H", "O"]
+
+
+def _longest_step(mm: MMSystem) -> int:
+    """Return the time step in fs that the hydrogens of a finished System allow; water apart."""
+    constrained = set()
+    for k in range(mm.system.getNumConstraints()):
+        constrained |= set(mm.system.getConstraintParameters(k)[:2])
+    allowed = 4
+    for residue in mm.topology.residues():
+        rigid = all(atom.index in constrained for atom in residue.atoms())
+        if _is_water(residue) and rigid:
+            continue
+        for atom in residue.atoms():
+            if atom.element is not None and atom.element.symbol == "H":
+                mass = mm.system.getParticleMass(atom.index).value_in_unit(unit.dalton)
+                light = mass < _REPARTITIONED_FROM
+                free = atom.index not in constrained
+                allowed = min(allowed, 1 if free and light else 2 if free or light else 4)
+    return allowed
+
+
+def _text(
+    title: str,
+    section: dict[str, Any],
+    region: dict[str, str],
+    ensemble: str,
+    timestep: int,
+    output: Path,
+) -> str:
+    """Return the settings file."""
+    folder = output.absolute().parent
+    system = {key: _relative(value, folder) for key, value in section.items()}
+    return "\n".join(
+        [
+            _HEADER.format(title=title),
+            _section("system", system),
+            _section("region", region),
+            _PROTOCOL.format(
+                ensemble=ensemble,
+                timestep=f"{timestep} fs",
+                directory=_scalar(f"{output.stem}-output"),
+            ),
+        ]
+    )
+
+
+def _relative(value: Any, folder: Path) -> Any:
+    if isinstance(value, list):
+        return [_relative(item, folder) for item in value]
+    return os.path.relpath(value, folder) if isinstance(value, Path) else value
+
+
+def _section(name: str, values: dict[str, Any]) -> str:
+    return "\n".join([f"{name}:", *(f"  {key}: {_scalar(value)}" for key, value in values.items())])
+
+
+def _scalar(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, width=10_000).splitlines()[0]

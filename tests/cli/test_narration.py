@@ -1,0 +1,169 @@
+"""A run says what it is before its first step; a dry run says what it will cost."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import pytest
+from complexes import Inputs, methanol_system
+from openmm import unit
+
+from nnpmm import simulation
+from nnpmm.cli.main import main
+from nnpmm.simulation import narration
+
+
+@pytest.fixture
+def inputs(tmp_path, monkeypatch):
+    monkeypatch.delenv("NNPMM_MODEL_DIR", raising=False)
+    (tmp_path / "in").mkdir()
+    return Inputs(tmp_path / "in")
+
+
+def facts(text):
+    """The facts by name; a name stands at the beginning of its line."""
+    return dict(re.findall(r"^([a-z]+(?: step)?) {2,}(.+)$", text, flags=re.M))
+
+
+def test_a_run_says_what_it_is(inputs, call):
+    path = inputs.write_settings()
+    result = call(main, "run", path)
+    assert result.status == 0, result.err
+    found = facts(result.out)
+    assert found["settings"] == str(path)
+    assert found["stages"] == "production 0.002 ps (NVT, 300 K)"
+    assert found["results"] == str(inputs.folder / "out")
+    assert found["system"] == "18 atoms, no periodic box"
+    assert found["region"] == "CH4O, 6 atoms, residue MOL 1"
+    assert found["charge"] == "0 e"
+    assert found["model"].startswith("ANI-1x, 1 network; backend cpu, device cpu")
+    assert "torchani" in found["weights"]
+    assert re.match(r"0\.5 fs; limit \S+ fs \(.+\)", found["time step"])
+    assert found["platform"] == "Reference"
+
+
+def test_a_word_precedes_what_takes_long(inputs, call):
+    out = call(main, "run", inputs.write_settings()).out
+    in_order = [
+        *("settings", "stages", "results", "reading system.xml and complex.pdb ...", "system"),
+        *("region", "loading the network ANI-1x ...", "model", "coupling", "time step"),
+        *("platform", "first forces", "production reached"),
+    ]
+    places = [re.search(rf"^{re.escape(word)}", out, flags=re.M).start() for word in in_order]
+    assert places == sorted(places)
+
+
+def test_what_is_known_is_said_before_an_error(inputs, call):
+    inputs.set("region.selection", "resname LIG")
+    result = call(main, "run", inputs.write_settings())
+    result.assert_one_line_error("resname LIG")  # stderr holds the error alone
+    assert facts(result.out)["system"] == "18 atoms, no periodic box"
+    assert "region" not in facts(result.out)
+
+
+def test_settings_that_are_refused_leave_nothing_to_say(inputs, call):
+    inputs.set("seed", 0)
+    assert call(main, "run", inputs.write_settings()).out == ""
+
+
+def test_a_script_prints_nothing(inputs, capsys):
+    simulation.run(inputs.write_settings(), progress=False)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_script_can_listen(inputs, caplog):
+    caplog.set_level(logging.INFO, narration.LOGGER.name)
+    simulation.run(inputs.write_settings(), progress=False)
+    assert any(message.startswith("region ") for message in caplog.messages)
+
+
+def test_the_handler_goes_with_the_command(inputs, call, capsys):
+    call(main, "run", inputs.write_settings())
+    assert narration.LOGGER.handlers == [] and narration.LOGGER.propagate
+    narration.fact("region", "another run")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_charge_of_the_region_is_said(inputs, call):
+    inputs.set("region.model", "neutral.pt")
+    inputs.settings["region"].pop("members")
+    import torch
+
+    class Flat(torch.nn.Module):
+        def forward(self, positions: torch.Tensor) -> torch.Tensor:
+            return (positions * 0.0).sum()
+
+    torch.jit.script(Flat()).save(inputs.folder / "neutral.pt")
+    system = methanol_system(inputs.topology)
+    (nonbonded,) = [f for f in system.getForces() if f.getName() == "NonbondedForce"]
+    q, sigma, epsilon = nonbonded.getParticleParameters(0)
+    nonbonded.setParticleParameters(0, q - 1 * unit.elementary_charge, sigma, epsilon)
+    inputs.write_system(system)
+    result = call(main, "run", inputs.write_settings())
+    assert result.status == 0, result.err
+    assert facts(result.out)["charge"] == "-1 e in the force field"
+
+
+@pytest.mark.parametrize("kind", ["dynamics", "minimisation", "respa"])
+def test_a_dry_run_writes_nothing_and_forecasts(inputs, call, kind):
+    stages = {"minimize": {"max_iterations": 5}, "warmup": None, "equilibrate": None}
+    stages["production"] = None if kind == "minimisation" else {"length": "2 ps"}
+    inputs.set("stages", stages)
+    if kind == "respa":
+        del inputs.settings["timestep"]
+        inputs.set("integrator", {"type": "respa", "inner": "0.25 fs", "outer": "0.5 fs"})
+        inputs.set("integrator.watchdog", None)
+    path = inputs.write_settings()
+    before = sorted(inputs.folder.rglob("*"))
+    result = call(main, "run", path, "--dry-run")
+    assert result.status == 0, result.err
+    assert result.err == ""
+    assert sorted(inputs.folder.rglob("*")) == before
+    found = facts(result.out)
+    assert found["region"] == "CH4O, 6 atoms, residue MOL 1"
+    assert "kJ/mol" in found["energy"] and "ns/day" in found["speed"]
+    assert ("production" in found) == (kind != "minimisation")
+    assert result.out.splitlines()[-1] == f"nothing was written; start with: nnpmm run {path}"
+
+
+def test_the_forecast_adds_up(inputs):
+    inputs.set("stages.equilibrate", {"length": "1 ps"})
+    inputs.set("stages.production", {"length": "4 ps"})
+    forecast = simulation.dry_run(inputs.write_settings())
+    equilibrate, production = forecast.stages
+    assert (equilibrate.name, production.name) == ("equilibrate", "production")
+    assert production.seconds == pytest.approx(4 * equilibrate.seconds)
+    assert production.seconds == pytest.approx(8000 * forecast.seconds_per_step)
+    per_day = 86400 / production.seconds * 0.004
+    assert forecast.ns_per_day == pytest.approx(per_day)
+
+
+def test_a_dry_run_finds_what_a_run_would_find(inputs, call):
+    inputs.set("ensemble", {"type": "NPT"})
+    call(main, "run", inputs.write_settings(), "--dry-run").assert_one_line_error("NPT", "NVT")
+
+
+def test_a_dry_run_beside_a_run_that_is_there(inputs, call):
+    path = inputs.write_settings()
+    call(main, "run", path)
+    before = {p: p.stat().st_mtime_ns for p in inputs.folder.rglob("*")}
+    result = call(main, "run", path, "--dry-run")
+    assert result.status == 0
+    assert "--overwrite" in result.out and "--resume" in result.out
+    assert {p: p.stat().st_mtime_ns for p in inputs.folder.rglob("*")} == before
+
+
+def test_dry_run_and_resume_exclude_each_other(inputs, call):
+    result = call(main, "run", inputs.write_settings(), "--dry-run", "--resume")
+    result.assert_one_line_error("--dry-run and --resume", "one of them")
+
+
+def test_atoms_on_top_of_each_other_are_said(inputs, call):
+    path = inputs.folder / "complex.pdb"
+    lines = path.read_text().splitlines()
+    rows = [i for i, line in enumerate(lines) if line.startswith("HETATM")]
+    lines[rows[-1]] = lines[rows[-1]][:30] + lines[rows[-4]][30:54] + lines[rows[-1]][54:]
+    path.write_text("\n".join(lines) + "\n")
+    result = call(main, "run", inputs.write_settings(), "--dry-run")
+    result.assert_one_line_error("starting structure")

@@ -1,0 +1,76 @@
+"""Mistakes on the command line: each gets a line that names what works."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from nnpmm.cli.main import main
+
+ROWS = [
+    (["rnu", "md.yaml"], ("'rnu'", "Did you mean 'run'")),
+    (["md.yaml"], ("md.yaml", "nnpmm run md.yaml")),
+    (["MD.YML"], ("MD.YML", "nnpmm run MD.YML")),
+    (["run"], ("no settings file", "nnpmm init", "--template")),
+    (["run", "--resume"], ("no settings file", "nnpmm init")),
+    (["run", "none.yaml"], ("none.yaml", "No such file")),
+    (["run", "complex.pdb"], ("complex.pdb", "no settings file", "nnpmm init complex.pdb")),
+    (["run", "model.json"], ("model.json", "no settings file")),
+    (["run", "md.yaml", "--dryrun"], ("--dryrun", "--dry-run")),
+    (["run", "md.yaml", "more.yaml"], ("more.yaml", "run --help")),
+    (["run", "md.yaml", "--overwite"], ("--overwite", "--overwrite")),
+    (["prepare"], ("structure", "prepare --help")),
+    (["prepare", "x.pdb"], ("--selection",)),
+    (["prepare", "x.pdb", "--select", "all"], ("--select", "--selection")),
+    (["init"], ("files", "init --help")),
+    (["init", "CO", "--ligand", "LIG"], ("--ligand", "leave them out")),
+    (["init", "complex.top"], ("complex.top", "no such file", "top + gro")),
+    (["demo", "--smiles", "C1CC"], ("C1CC", "SMILES")),
+    (["benchmark", "anni"], ("'anni'", "Did you mean 'ani'")),
+    (["benchmark", "ani", "--backends", "fast"], ("'fast'", "cpu")),
+    (["doctor", "md.yaml"], ("md.yaml", "doctor --help")),
+    (["--versoin"], ("--versoin", "--version")),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), ROWS, ids=lambda row: " ".join(row)[:40])
+def test_one_line_that_helps(call, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    call(main, *arguments).assert_one_line_error(*words)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("group", [["benchmark"], ["permeation"], ["permeation", "dataset"]])
+def test_a_group_alone_shows_its_help_and_nothing_else(call, group):
+    result = call(main, *group)
+    assert (result.status, result.err) == (2, "")
+    assert "Usage:" in result.out and "Commands" in result.out
+
+
+@pytest.mark.parametrize(("word", "text"), [("help", "Usage:"), ("version", "nnpmm 0.")])
+def test_words_in_place_of_options(call, word, text):
+    result = call(main, word)
+    assert result.status == 0 and text in result.out
+
+
+def test_options_in_error_messages_exist(call):
+    """Every --option that the sources of the package name is one of some command."""
+    from conftest import ROOT
+
+    commands = [
+        *([], ["init"], ["prepare"], ["run"], ["doctor"], ["demo"], ["benchmark", "ani"]),
+        *(["benchmark", "md"], ["permeation", "map"], ["permeation", "predict"]),
+        *(["permeation", "train"], ["permeation", "evaluate"], ["permeation", "permeability"]),
+        *(["permeation", "dataset", "build"], ["permeation", "dataset", "status"]),
+        *(["permeation", "label", "decouple"], ["permeation", "label", "umbrella"]),
+    ]
+    known = set()
+    for command in commands:
+        known |= set(re.findall(r"--[a-z][a-z-]+", call(main, *command, "--help").out))
+    # Of other programs that messages name.
+    known |= {"--force-reinstall", "--no-deps"}
+    for path in (ROOT / "nnpmm").rglob("*.py"):
+        strings = re.findall(r"\"[^\"\n]*\"", path.read_text())
+        named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", " ".join(strings)))
+        assert named <= known, f"{path}: {named - known}"
