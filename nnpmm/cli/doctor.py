@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from nnpmm.cli.narration import starting
+
 __all__ = ["doctor"]
 
 _MARKS = {True: "[green]ok[/green]", None: "[yellow]-[/yellow]", False: "[red]FAIL[/red]"}
@@ -21,9 +23,10 @@ def doctor(
 
     Exit status 0 if the main job can run here, else 1.
     """
-    from nnpmm.diagnosis import diagnose
+    with starting():
+        from nnpmm.diagnosis import diagnose
 
-    findings = diagnose()
+        findings = diagnose()
     table = Table(title="nnpmm doctor")
     for column in ("", "what", "", "detail"):
         table.add_column(column, overflow="fold")

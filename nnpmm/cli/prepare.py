@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nnpmm.cli.errors import run_app
+from nnpmm.cli.narration import starting
 from nnpmm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def prepare(
     debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
 ) -> None:
     """Select a region of a structure, check it, and write model.json, its weights and model.pt."""
-    from nnpmm.preparation import prepare_nnp
+    with starting():
+        from nnpmm.preparation import prepare_nnp
 
     prepared = prepare_nnp(
         structure,

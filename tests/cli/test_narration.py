@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 
@@ -11,6 +12,7 @@ from openmm import unit
 
 from nnpmm import simulation
 from nnpmm.cli.main import main
+from nnpmm.cli.narration import starting
 from nnpmm.simulation import narration
 
 
@@ -167,3 +169,15 @@ def test_atoms_on_top_of_each_other_are_said(inputs, call):
     path.write_text("\n".join(lines) + "\n")
     result = call(main, "run", inputs.write_settings(), "--dry-run")
     result.assert_one_line_error("starting structure")
+
+
+def test_a_terminal_shows_a_word_while_libraries_load(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr("sys.stderr", screen)
+    with starting():
+        assert screen.getvalue() == "starting nnpmm ..."
+    assert screen.getvalue().endswith("\r\033[K")  # nothing of it is left
