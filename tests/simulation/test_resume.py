@@ -316,7 +316,7 @@ def test_constant_pressure_goes_on_with_the_volume_of_the_checkpoint(tmp_path, m
     initial = volume_of(context)
     load_state(tmp_path, record, context)
     assert abs(volume_of(context) - initial) > 1e-4 * initial
-    monkeypatch.setattr("nnpmm.simulation.protocol.StageLoop", Watched)
+    monkeypatch.setattr("nnpmm.simulation.staged_run.StageLoop", Watched)
     run_protocol(prepared, settings, resume=True, progress=False)
     assert starts == [volume_of(context)]
     stages, columns = read_log(tmp_path / "log.csv")
