@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import uuid
@@ -16,7 +15,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from nnpmm.errors import ConfigError, InputFileError
+from nnpmm import locks
+from nnpmm.errors import InputFileError
 
 __all__ = ["cache_directory", "load_arrays", "locked", "save_arrays", "write_atomically"]
 
@@ -43,11 +43,7 @@ def locked(path: Path, what: str) -> Iterator[None]:
         ConfigError: another process holds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="utf-8") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigError(f"{what} already; wait for it or stop it") from None
+    with locks.locked(path, f"{what} already; wait for it or stop it"):
         yield
 
 

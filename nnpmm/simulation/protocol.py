@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import numpy as np
 
 from nnpmm.errors import ConfigError, InputFileError
 from nnpmm.simulation import storage
-from nnpmm.simulation._files import sync_directory
+from nnpmm.simulation._files import sync_directory, writing
 from nnpmm.simulation.checkpoint import CheckpointRecord, read_record
 from nnpmm.simulation.config import ProtocolConfig
 from nnpmm.simulation.integration import check_integrator
@@ -18,8 +17,6 @@ from nnpmm.simulation.staged_run import RunResult, StagedRun, model_digest, regi
 from nnpmm.simulation.stages import PreparedSystem
 
 __all__ = ["RunResult", "run_protocol"]
-
-_LOGGER = logging.getLogger(__name__)
 
 
 def run_protocol(
@@ -42,7 +39,7 @@ def run_protocol(
 
     Raises:
         ConfigError: settings that contradict the system or the run in the folder.
-        SimulationError: the simulation cannot go on.
+        SimulationError: the simulation cannot go on, or its files cannot be written.
     """
     if not np.isfinite(prepared.positions).all():
         raise InputFileError("the starting positions are not all finite numbers")
@@ -57,7 +54,7 @@ def run_protocol(
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"output.directory: cannot make {directory}: {error.strerror}") from error
-    with storage.locked(directory):
+    with writing(directory), storage.locked(directory):
         if not resuming:
             _begin(prepared, directory)
         settings_sha256 = storage.save_settings(settings, directory)
@@ -92,10 +89,7 @@ def _check_record(
             f"cannot resume: the network is another one than in the run in {directory} "
             f"(checksum {digest}, before {record.model_digest}): {again}"
         )
-    if record.region is None:
-        # An older nnpmm wrote it. A region from a selection is the same, so the run is kept.
-        _LOGGER.warning("%s: its checkpoint does not name the region: not checked", directory)
-    elif record.region != atoms:
+    if record.region != atoms:
         raise ConfigError(
             f"cannot resume: the region has other atoms than in the run in {directory} "
             f"({len(atoms)} atoms, before {len(record.region)}): {again}"

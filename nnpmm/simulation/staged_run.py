@@ -14,9 +14,9 @@ import openmm
 from nnpmm.errors import ConfigError, SimulationError
 from nnpmm.simulation import storage
 from nnpmm.simulation.checkpoint import CheckpointRecord, load_state, read_record
-from nnpmm.simulation.config import ProtocolConfig, count_steps
+from nnpmm.simulation.config import ProtocolConfig
 from nnpmm.simulation.dynamics import Recorder, Snapshot, StageLoop, snapshot
-from nnpmm.simulation.energy_log import EnergyLog, RegionMonitor, Thermometer
+from nnpmm.simulation.energy_log import EnergyLog, RegionMonitor, Thermometer, read_log
 from nnpmm.simulation.integration import create_watchdog
 from nnpmm.simulation.interrupts import StopFlag, stop_on_signals
 from nnpmm.simulation.minimization import minimize
@@ -94,7 +94,6 @@ class StagedRun:
         self.trajectory = self.directory / f"trajectory.{settings.output.trajectory_format}"
         self.log = self.directory / "log.csv"
         self.plan = plan_stages(settings)
-        self.frame_interval = count_steps(settings.output.trajectory_interval, settings.timestep)
         self._provenance_saved = False
 
     def go(self, record: CheckpointRecord | None) -> RunResult:
@@ -116,6 +115,8 @@ class StagedRun:
                     return self._end("minimize", 0, recorder, state)
             step = 0
             for stage in self.plan[first:]:
+                before = [s.n_steps for s in self.plan if s.index < stage.index]
+                recorder.steps_before = sum(before)
                 recorder.remaining_ps_after = self._remaining_after(stage)
                 context, step = self._start(stage, recorder, record, state)
                 finished = StageLoop(context, stage, recorder, step).run()
@@ -162,11 +163,13 @@ class StagedRun:
     ) -> Iterator[Recorder]:
         """Cut the output back to the checkpoint and yield where new output goes."""
         if record is not None:
+            n_atoms = self.prepared.topology.getNumAtoms()
             for name, size in record.sizes.items():
                 if name not in (self.trajectory.name, self.log.name):
                     raise SimulationError(f"checkpoint.json: names an unknown file {name!r}")
                 frames = record.frames if name == self.trajectory.name else None
-                cut_back(self.directory / name, size, frames, self.frame_interval)
+                cut_back(self.directory / name, size, frames, n_atoms)
+            read_log(self.log)  # a damaged one would spoil the report, hours later
         prepared = self.prepared
         monitor = None
         if prepared.evaluator is not None:
@@ -245,8 +248,7 @@ class StagedRun:
             recorder.trajectory = open_trajectory(
                 self.trajectory,
                 self.prepared.topology,
-                self.settings.timestep,
-                self.frame_interval,
+                self.settings.output.trajectory_interval,
                 recorder.frames,
             )
         if record is not None:

@@ -11,9 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-import mdtraj
 import numpy as np
 import pytest
+from runs import frames, go, require_equal_runs
 from toys import prepared_water, protocol
 
 from nnpmm.errors import ConfigError, SimulationError
@@ -25,39 +25,6 @@ from nnpmm.simulation.platforms import choose_platform
 from nnpmm.simulation.stages import create_stage_context, plan_stages
 
 SCRIPT = Path(__file__).with_name("toys.py")
-
-
-def go(folder, *, resume=False, prepared=None, **changes):
-    settings = protocol(folder, **changes)
-    return run_protocol(prepared or prepared_water(), settings, resume=resume, progress=False)
-
-
-def frames(folder, fmt="dcd"):
-    return mdtraj.load(str(folder / f"trajectory.{fmt}"), top=str(folder / "topology.pdb"))
-
-
-def log_without_speed(folder):
-    lines = (folder / "log.csv").read_text().splitlines()
-    return [line.rsplit(",", 1)[0] for line in lines]
-
-
-def require_equal_runs(folder, reference, fmt="dcd"):
-    """Same frames, bit by bit, at consecutive times; same log."""
-    found, expected = frames(folder, fmt), frames(reference, fmt)
-    assert found.n_frames == expected.n_frames
-    np.testing.assert_array_equal(found.xyz, expected.xyz)
-    np.testing.assert_array_equal(found.time, expected.time)
-    if fmt == "xtc":
-        np.testing.assert_allclose(np.diff(found.time), 0.002, atol=1e-6)
-    assert log_without_speed(folder) == log_without_speed(reference)
-    data = (folder / f"trajectory.{fmt}").read_bytes()
-    other = (reference / f"trajectory.{fmt}").read_bytes()
-    assert len(data) == len(other)
-    if fmt == "dcd":  # header: frames, first step, interval, ..., last step
-        assert data[8:24] == other[8:24]
-        assert data[276:] == other[276:]  # behind the date
-    else:
-        assert data == other
 
 
 @pytest.fixture(scope="module")
@@ -113,11 +80,20 @@ def test_a_crash_at_any_step_of_a_checkpoint_loses_and_doubles_nothing(
         assert len(list(folder.glob("checkpoint-*.chk"))) == 1
 
 
-def start(folder, fmt, length, *options):
+_OFTEN_IGNORED = (signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
+
+
+def start(folder, fmt, length, *options, action=signal.SIG_DFL):
+    """Start a run in a process of its own, which does not inherit what nohup or a shell ignores."""
     environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[2])}
     command = [sys.executable, str(SCRIPT), str(folder), fmt, length, *options]
     return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: [signal.signal(number, action) for number in _OFTEN_IGNORED],
     )
 
 
@@ -147,7 +123,9 @@ def test_a_killed_process_can_be_continued(tmp_path, fmt):
     require_equal_runs(killed, whole, fmt)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT], ids=lambda n: n.name
+)
 def test_a_signal_ends_a_run_with_a_checkpoint(tmp_path, number):
     length = "2 ps"
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"
@@ -165,6 +143,16 @@ def test_a_signal_ends_a_run_with_a_checkpoint(tmp_path, number):
     go(stopped, production=length, resume=True)
     go(whole, production=length)
     require_equal_runs(stopped, whole)
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored(tmp_path):
+    process = start(tmp_path, "dcd", "1 ps", action=signal.SIG_IGN)
+    wait_for_production(tmp_path, process)
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGQUIT)
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, output
+    assert (tmp_path / "report.png").is_file()
 
 
 def interrupted(folder, monkeypatch, fmt="dcd", count=150):
@@ -228,18 +216,6 @@ def test_resume_refuses_another_region(tmp_path, monkeypatch):
         go(tmp_path, resume=True, prepared=other)
 
 
-def test_a_record_of_before_the_region_was_recorded_goes_on(
-    tmp_path, monkeypatch, reference, caplog
-):
-    record = interrupted(tmp_path, monkeypatch)
-    del record["region"]
-    (tmp_path / "checkpoint.json").write_text(json.dumps(record))
-    go(tmp_path, resume=True)
-    assert "its checkpoint does not name the region: not checked" in caplog.text
-    require_equal_runs(tmp_path, reference["dcd"])
-    assert json.loads((tmp_path / "checkpoint.json").read_text())["region"] == [0, 1, 2]
-
-
 def test_a_second_run_in_the_folder_is_refused(tmp_path):
     go(tmp_path, production=None)
     with pytest.raises(ConfigError, match=r"holds a run already: .*--resume.*--overwrite"):
@@ -279,11 +255,11 @@ def test_damaged_files_are_named(tmp_path, monkeypatch, damage, message):
 
 
 def test_a_record_that_names_a_foreign_file_is_refused(tmp_path, monkeypatch):
-    record = interrupted(tmp_path, monkeypatch)
+    interrupted(tmp_path, monkeypatch)
     outside = tmp_path.parent / "outside.txt"
     outside.write_text("precious")
-    record["sizes"] = {"../outside.txt": 0}
-    (tmp_path / "checkpoint.json").write_text(json.dumps(record))
+    foreign = read_record(tmp_path).model_copy(update={"sizes": {"../outside.txt": 0}})
+    (tmp_path / "checkpoint.json").write_text(foreign.to_json())
     with pytest.raises(SimulationError, match="names an unknown file"):
         go(tmp_path, resume=True)
     assert outside.read_text() == "precious"
