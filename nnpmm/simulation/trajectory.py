@@ -131,7 +131,12 @@ def open_trajectory(
         SimulationError: the file cannot be opened.
     """
     writer = _DcdWriter if path.suffix == ".dcd" else _XtcWriter
-    return writer(path, topology, interval, frames)
+    try:
+        return writer(path, topology, interval, frames)
+    except SimulationError:
+        raise
+    except (RuntimeError, ValueError) as error:  # what OpenMM cannot append to
+        raise SimulationError(f"{path}: cannot be continued ({error}): {_AGAIN}") from error
 
 
 def cut_back(path: Path, size: int, frames: int | None = None, n_atoms: int = 0) -> None:
@@ -187,10 +192,10 @@ def _xtc_problem(handle: IO[bytes], size: int, frames: int, n_atoms: int) -> str
     """Return what is wrong with the headers of an XTC file's frames."""
     offset = count = 0
     while offset < size:
-        handle.seek(offset)
-        magic, found = struct.unpack(">2i", handle.read(8))
         length = _xtc_frame_size(handle, offset)
-        if magic != 1995 or found != n_atoms or length < 0:
+        handle.seek(offset)
+        magic, found, *_, again = struct.unpack(">14i", handle.read(56).ljust(56))
+        if (magic, found, again) != (1995, n_atoms, n_atoms) or length < 0:
             return f"the header of frame {count} is damaged"
         offset, count = offset + length, count + 1
     if offset != size or count != frames:
