@@ -12,7 +12,7 @@ from openmm import unit
 from toys import SpringModel, prepared_water, protocol, water_box
 
 import nnpmm.simulation.runner as runner
-from nnpmm.errors import ConfigError, InputFileError, SimulationError
+from nnpmm.errors import ConfigError, InputFileError, ModelError, SimulationError
 from nnpmm.simulation import PreparedSystem, parse_config, run, run_protocol
 from nnpmm.simulation.dynamics import snapshot
 from nnpmm.simulation.energy_log import Thermometer, read_log
@@ -280,6 +280,17 @@ def test_contradictions_are_refused_before_anything_is_written(tmp_path):
     with pytest.raises(ConfigError, match=r"platform\.name: (found )?HIP"):
         run_protocol(prepared_water(), missing, progress=False)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("name", ["CPU", "auto"])
+def test_more_threads_than_make_sense_are_refused_before_they_start(tmp_path, monkeypatch, name):
+    settings = protocol(tmp_path / "out", platform={"name": name, "threads": 10**9})
+    with pytest.raises(ModelError, match="found threads = '1000000000', allowed: 1 to"):
+        run_protocol(prepared_water(), settings, progress=False)
+    monkeypatch.setenv("OPENMM_CPU_THREADS", "1000000")
+    with pytest.raises(ModelError, match="found OPENMM_CPU_THREADS = '1000000', allowed: 1 to"):
+        go(tmp_path / "out", platform={"name": name})
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_in_use_is_refused(tmp_path):
