@@ -9,14 +9,16 @@
 from __future__ import annotations
 
 import importlib
-from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from nnpmm import coupling, freeenergy, integrators
 from nnpmm._version import __version__
-from nnpmm.coupling import create_hybrid_system
 from nnpmm.errors import NnpmmError
-from nnpmm.models import load_model, read_model_file
-from nnpmm.selection import select_atoms
+
+if TYPE_CHECKING:
+    from nnpmm import coupling, freeenergy, integrators, ligands, models, simulation
+    from nnpmm.coupling import create_hybrid_system
+    from nnpmm.models import load_model, read_model_file
+    from nnpmm.selection import select_atoms
 
 __all__ = [
     "NnpmmError",
@@ -25,14 +27,39 @@ __all__ = [
     "create_hybrid_system",
     "freeenergy",
     "integrators",
+    "ligands",
     "load_model",
+    "models",
     "read_model_file",
     "select_atoms",
+    "simulation",
 ]
 
+# Name -> module that is, or holds, it. Imported on demand: torch, OpenMM, rdkit and matplotlib
+# together take seconds.
+_LAZY = {
+    "coupling": "nnpmm.coupling",
+    "create_hybrid_system": "nnpmm.coupling",
+    "freeenergy": "nnpmm.freeenergy",
+    "integrators": "nnpmm.integrators",
+    "ligands": "nnpmm.ligands",
+    "load_model": "nnpmm.models",
+    "models": "nnpmm.models",
+    "read_model_file": "nnpmm.models",
+    "select_atoms": "nnpmm.selection",
+    "simulation": "nnpmm.simulation",
+}
 
-def __getattr__(name: str) -> ModuleType:
-    """Import ``nnpmm.simulation`` when it is asked for: its plots take a fifth of the start-up."""
-    if name == "simulation":
-        return importlib.import_module("nnpmm.simulation")
-    raise AttributeError(f"module 'nnpmm' has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for (PEP 562)."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'nnpmm' has no attribute {name!r}")
+    module = importlib.import_module(_LAZY[name])
+    value = module if _LAZY[name] == f"nnpmm.{name}" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

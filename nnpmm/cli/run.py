@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nnpmm.cli.errors import print_result
+
 if TYPE_CHECKING:
     from nnpmm.simulation import RunResult
 
@@ -30,7 +32,8 @@ def run(
 ) -> None:
     """Run a hybrid NNP/MM simulation: minimise, warm up, equilibrate, produce.
 
-    Ctrl-C and SIGTERM end it with a checkpoint; --resume goes on, also after a crash.
+    Ctrl-C, SIGTERM, SIGHUP and SIGQUIT end it with a checkpoint; --resume goes on, also after a
+    crash.
     """
     from nnpmm import simulation
     from nnpmm.errors import ConfigError
@@ -62,9 +65,9 @@ def report_result(result: RunResult, *, remedy: str) -> None:
         )
         raise typer.Exit(128 + result.signal_number)
     if result.already_complete:
-        typer.echo(f"this run is complete: {result.directory}")
+        print_result(f"this run is complete: {result.directory}")
         return
-    typer.echo(f"{result.stage} reached {result.time_ps:g} ps; results in {result.directory}")
+    print_result(f"{result.stage} reached {result.time_ps:g} ps; results in {result.directory}")
     for path in (result.trajectory, result.log, result.final_structure, result.report):
         if path is not None:
-            typer.echo(f"  {path}")
+            print_result(f"  {path}")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol, TextIO, cast
+from typing import Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from nnpmm.simulation.quiet_stream import QuietStream
+from nnpmm.streams import quiet
 
 __all__ = ["ProgressDisplay", "Status", "progress_display"]
 
@@ -92,7 +92,7 @@ class _Silent:
 class _Lines:
     """A plain line every few seconds, and at the end of every stage."""
 
-    def __init__(self, stream: QuietStream):
+    def __init__(self, stream: TextIO):
         self._stream = stream
         self._last_time = -float("inf")
         self._last: tuple[str, float] | None = None
@@ -160,12 +160,12 @@ def progress_display(show: bool, stream: TextIO | None = None) -> Iterator[Progr
         show: False for none at all.
         stream: where to; ``sys.stderr`` if None.
     """
-    target = QuietStream(sys.stderr if stream is None else stream)
+    target = quiet(sys.stderr if stream is None else stream)
     if not show:
         yield _Silent()
     elif not target.isatty():
         yield _Lines(target)
     else:
-        console = Console(file=cast(TextIO, target))
+        console = Console(file=target)
         with Progress(*_columns(console.width), console=console, refresh_per_second=4) as progress:
             yield _Bars(progress)
