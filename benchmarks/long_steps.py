@@ -22,9 +22,8 @@ from openmm import unit
 
 import nnpmm
 from nnpmm.coupling import NNP_FORCE_NAME, Mechanical
-from nnpmm.integrators import apply_hydrogen_mass
+from nnpmm.integrators import apply_hydrogen_mass, longest_timestep
 from nnpmm.ligands import molecule_from_smiles, parameterize, solvate
-from nnpmm.simulation import check_timestep
 
 TEMPERATURE, FRICTION, SAMPLE_PS = 300.0, 1.0, 0.04
 KB = 8.31446261815324e-3
@@ -53,7 +52,8 @@ def main() -> None:
         system = nnpmm.create_hybrid_system(mm_system, topology, region, model, coupling=coupling)
         if mass is not None:
             apply_hydrogen_mass(system, topology, mass)
-        check_timestep(system, dt / 1000)
+        limit = longest_timestep(system, topology, region, model, positions)
+        print(f"{name}: at most {1000 * limit.longest:.2g} fs, {limit.reason}")
         rows[name] = run(system, topology, region, positions, box, dt, arguments.ps)
         print(f"{name}: ", end="")
         print(", ".join(f"{k} {v:.4g} +- {e:.2g}" for k, (v, e) in rows[name].items()), flush=True)

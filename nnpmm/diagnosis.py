@@ -10,8 +10,9 @@ import openmm
 import torch
 
 from nnpmm._version import __version__
-from nnpmm.errors import NnpmmError, OptionalDependencyError
+from nnpmm.errors import ModelError, NnpmmError, OptionalDependencyError
 from nnpmm.models.ani import BACKENDS, PUBLISHED, choose_backend
+from nnpmm.models.ani.threads import thread_count
 from nnpmm.models.ani.weights import sources
 
 __all__ = ["Finding", "diagnose"]
@@ -124,10 +125,12 @@ def _try_platform(chosen: openmm.Platform) -> str | None:
     bond.addBond(0, 1, 0.1, 1.0)
     system.addForce(bond)
     try:
+        if chosen.getName() == "CPU":
+            thread_count()  # before the platform starts what OPENMM_CPU_THREADS asks for
         context = openmm.Context(system, openmm.VerletIntegrator(0.001), chosen)
         context.setPositions([[0, 0, 0], [0.1, 0, 0]])
         context.getState(energy=True)
-    except openmm.OpenMMException as error:
+    except (openmm.OpenMMException, ModelError) as error:
         return " ".join(str(error).split())
     return None
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import typer
 
 from nnpmm.errors import NnpmmError
+from nnpmm.streams import drop_unwritable
 
-__all__ = ["run_app"]
+__all__ = ["print_result", "run_app"]
 
 
 # click's, or in newer versions typer's own copy of it; typer exports only what derives from it.
@@ -45,17 +46,34 @@ def run_app(app: Callable[..., object], arguments: Sequence[str] | None = None) 
             raise SystemExit(2) from None
         typer.echo(f"error: {_one_line(error)}", err=True)
         raise SystemExit(2) from None
+    except BrokenPipeError:
+        drop_unwritable(sys.stdout)
+        raise SystemExit(1) from None
+    except OSError as error:  # no traceback for a disk, a folder or a file
+        if debug:
+            raise
+        drop_unwritable(sys.stdout)
+        name = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        typer.echo(
+            f"error: {name}{error.strerror or error}: remove the cause and try again", err=True
+        )
+        raise SystemExit(2) from None
     except typer.Abort:
         raise SystemExit(130) from None
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(1) from None
     raise SystemExit(status if isinstance(status, int) else 0)
 
 
 def _has_shown_help(error: Exception) -> bool:
     """Whether a group of commands was called without one: its help has been printed."""
     return isinstance(error, _UsageError) and not error.format_message()  # type: ignore[attr-defined]
+
+
+def print_result(text: str) -> None:
+    """Print the outcome of finished work, which is no failure because nobody can read it."""
+    try:
+        typer.echo(text)
+    except OSError:
+        drop_unwritable(sys.stdout)
 
 
 def _one_line(error: Exception) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nnpmm.cli.errors import print_result
 from nnpmm.cli.narration import narrated, starting
 from nnpmm.errors import ConfigError
 
@@ -44,7 +45,8 @@ def run(
 ) -> None:
     """Run a hybrid NNP/MM simulation: minimise, warm up, equilibrate, produce.
 
-    Ctrl-C and SIGTERM end it with a checkpoint; --resume goes on, also after a crash.
+    Ctrl-C, SIGTERM, SIGHUP and SIGQUIT end it with a checkpoint; --resume goes on, also after a
+    crash.
     """
     with starting():
         from nnpmm import simulation
@@ -107,11 +109,11 @@ def report_result(result: RunResult, *, remedy: str) -> None:
         )
         raise typer.Exit(128 + result.signal_number)
     if result.already_complete:
-        typer.echo(f"this run is complete: {result.directory}")
+        print_result(f"this run is complete: {result.directory}")
         return
-    typer.echo(f"{result.stage} reached {result.time_ps:g} ps; results in {result.directory}")
+    print_result(f"{result.stage} reached {result.time_ps:g} ps; results in {result.directory}")
     ligand = result.directory / "ligand.sdf"
     written = (result.trajectory, result.log, result.final_structure, ligand, result.report)
     for path in written:
         if path is not None and path.is_file():
-            typer.echo(f"  {path}")
+            print_result(f"  {path}")

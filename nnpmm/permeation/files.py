@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import json
 import os
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from nnpmm import locks
 from nnpmm.errors import ConfigError, InputFileError, NnpmmError
 
 __all__ = [
@@ -74,12 +74,7 @@ def locked(path: Path, what: str) -> Iterator[None]:
     """
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        opened = open(path, "w", encoding="utf-8")
-    with opened as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigError(f"{what} already; wait for it or stop it") from None
+    with locks.locked(path, f"{what} already; wait for it or stop it"):
         yield
 
 

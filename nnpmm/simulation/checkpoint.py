@@ -3,22 +3,26 @@
 A checkpoint is the binary state that OpenMM writes and a small JSON record: where the run stood,
 and how long every output file was at that moment. The record is replaced in one step, after
 everything that it speaks of is on the disk, and the binary state before it is deleted only then.
+It carries a checksum of itself, since a changed step or number of frames would tear the output.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import openmm
 from pydantic import Field, ValidationError
 
 from nnpmm.errors import SimulationError
 from nnpmm.fields import Section
-from nnpmm.simulation._files import sha256_of, sync_file, write_atomically
+from nnpmm.simulation._files import sha256_of, sync_file, write_atomically, writing
 
 __all__ = ["CHECKPOINT", "CheckpointRecord", "load_state", "read_record", "write_checkpoint"]
 
 CHECKPOINT = "checkpoint.json"
+_CHECKSUM = "record_sha256"
 
 
 class CheckpointRecord(Section):
@@ -33,11 +37,35 @@ class CheckpointRecord(Section):
     state_sha256: str = Field(description="its SHA-256")
     settings_sha256: str = Field(description="SHA-256 of the settings that must not change")
     model_digest: str | None = Field(description="checksum of the network, if it tells one")
-    region: tuple[int, ...] | None = Field(
-        None, description="the region's atoms, 0-based; null: written before they were recorded"
-    )
+    region: tuple[int, ...] = Field(description="the region's atoms, 0-based")
     platform: str = Field(description="OpenMM platform, which the binary state is bound to")
     openmm: str = Field(description="version of OpenMM, which the binary state is bound to")
+
+    def to_json(self) -> str:
+        """Return the record as text, with its checksum."""
+        data = self.model_dump(mode="json")
+        return json.dumps({**data, _CHECKSUM: _checksum(data)}, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: bytes) -> CheckpointRecord:
+        """Return the record that ``to_json`` gave.
+
+        Raises:
+            ValueError: it is not one, or not as it was.
+        """
+        data = json.loads(text)
+        if not isinstance(data, dict) or _CHECKSUM not in data:
+            raise ValueError(f"has no {_CHECKSUM}")
+        if data.pop(_CHECKSUM) != _checksum(data):
+            raise ValueError(f"does not match its {_CHECKSUM}, so it was changed or cut")
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise ValueError(f"has {error.error_count()} wrong or missing entries") from error
+
+
+def _checksum(data: dict[str, Any]) -> str:
+    return sha256_of(json.dumps(data, sort_keys=True).encode())
 
 
 def read_record(directory: Path) -> CheckpointRecord | None:
@@ -47,14 +75,17 @@ def read_record(directory: Path) -> CheckpointRecord | None:
         SimulationError: the record is damaged.
     """
     path = directory / CHECKPOINT
-    if not path.exists():
-        return None
+    again = "restore it from a copy, or start again with --overwrite"
     try:
-        record = CheckpointRecord.model_validate_json(path.read_bytes())
-    except ValidationError as error:
+        record = CheckpointRecord.from_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SimulationError(f"{path}: cannot be read ({error.strerror}): {again}") from error
+    except (ValueError, RecursionError) as error:
+        reason = str(error) if type(error) is ValueError else "is not JSON"
         raise SimulationError(
-            f"{path}: the checkpoint record is damaged ({error.error_count()} errors): restore it "
-            "from a copy, or start again with --overwrite"
+            f"{path}: the checkpoint record is damaged (it {reason}): {again}"
         ) from error
     if Path(record.state_file).name != record.state_file:
         raise SimulationError(f"{path}: found the file name {record.state_file!r}, a path")
@@ -88,7 +119,10 @@ def write_checkpoint(
         model_digest: checksum of the network.
         region: 0-based indices of its atoms.
     """
-    sizes = {path.name: sync_file(path) for path in files}
+    sizes = {}
+    for path in files:
+        with writing(path):
+            sizes[path.name] = sync_file(path)
     state = context.createCheckpoint()
     state_file = directory / f"checkpoint-{serial}.chk"
     write_atomically(state_file, state)
@@ -106,7 +140,7 @@ def write_checkpoint(
         platform=context.getPlatform().getName(),
         openmm=openmm.version.version,
     )
-    write_atomically(directory / CHECKPOINT, record.model_dump_json(indent=1) + "\n")
+    write_atomically(directory / CHECKPOINT, record.to_json())
     for old in directory.glob("checkpoint-*.chk*"):
         if old != state_file:
             old.unlink(missing_ok=True)
@@ -123,7 +157,10 @@ def load_state(directory: Path, record: CheckpointRecord, context: openmm.Contex
     again = "restore it from a copy, or start again with --overwrite"
     if not path.is_file():
         raise SimulationError(f"{path}: the checkpoint's state is missing: {again}")
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SimulationError(f"{path}: cannot be read ({error.strerror}): {again}") from error
     if sha256_of(data) != record.state_sha256:
         raise SimulationError(f"{path}: does not match its sha256 in {CHECKPOINT}: {again}")
     try:

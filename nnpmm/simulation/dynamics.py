@@ -34,7 +34,7 @@ __all__ = ["Recorder", "Snapshot", "StageLoop", "snapshot"]
 
 _LOGGER = logging.getLogger(__name__)
 _SECONDS_PER_CHUNK = 0.5
-_REMEDY = "minimise further (stages.minimize.max_iterations) or take a smaller timestep"
+_EARLY_STEPS = 100  # overlapping atoms fly apart within so many
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,11 @@ def _box(state: openmm.State, periodic: bool) -> NDArray[np.float64] | None:
 
 @dataclass
 class Recorder:
-    """Where the output of a run goes."""
+    """Where the output of a run goes, and how far it is.
+
+    ``steps_before`` counts the steps of earlier stages, ``remaining_ps_after`` is the time of later
+    ones.
+    """
 
     directory: Path
     settings: ProtocolConfig
@@ -87,17 +91,16 @@ class Recorder:
     trajectory: TrajectoryWriter | None = None
     serial: int = 0
     frames: int = 0
+    steps_before: int = 0
     remaining_ps_after: float = 0.0
     last_row: LogRow | None = field(default=None)
 
     def checkpoint(self, context: openmm.Context, stage: str, step: int) -> None:
         """Write a checkpoint, unless the state is not finite: then the last one stays."""
         now = snapshot(context)
-        _require_finite(stage, step, positions=now.positions, velocities=now.velocities)
+        self.require_finite(stage, step, positions=now.positions, velocities=now.velocities)
         files = [self.log.path]
-        self.log.flush()
         if self.trajectory is not None:
-            self.trajectory.flush()
             files.append(self.trajectory.path)
             self.frames = self.trajectory.frames
         self.serial += 1
@@ -114,14 +117,27 @@ class Recorder:
             region=self.region,
         )
 
+    def require_finite(self, stage: str, step: int, **arrays: NDArray[np.float64] | None) -> None:
+        """Raise a SimulationError that names the first array with a value that is not finite."""
+        for name, values in arrays.items():
+            if values is not None and not np.isfinite(values).all():
+                raise SimulationError(
+                    f"{stage}, step {step}: found {name} that are not finite: "
+                    f"{self.remedy(step)}; the last checkpoint is kept"
+                )
 
-def _require_finite(stage: str, step: int, **arrays: NDArray[np.float64] | float | None) -> None:
-    for name, values in arrays.items():
-        if values is not None and not np.isfinite(values).all():
-            raise SimulationError(
-                f"{stage}, step {step}: found {name.replace('_', ' ')} that are not finite: "
-                f"{_REMEDY}; the last checkpoint is kept"
+    def remedy(self, step: int) -> str:
+        """Return what to do about a simulation that has blown up at a step of the stage."""
+        timestep = f"{self.settings.timestep * 1000:g} fs"
+        if self.steps_before + step <= _EARLY_STEPS:
+            return (
+                "minimise further (stages.minimize.max_iterations) or take a smaller timestep than "
+                f"{timestep}"
             )
+        return (
+            f"the time step of {timestep} is the likely cause: take a smaller timestep and start "
+            "again, with --overwrite or in another output.directory"
+        )
 
 
 class StageLoop:
@@ -155,6 +171,18 @@ class StageLoop:
         Raises:
             SimulationError: the state is no longer finite, or OpenMM stopped.
         """
+        try:
+            return self._loop()
+        except openmm.OpenMMException as error:
+            text = " ".join(str(error).split())
+            blown_up = "nan" in text.lower() or "finite" in text
+            hint = f": {self.recorder.remedy(self.step)}" if blown_up else ""
+            raise SimulationError(
+                f"{self.stage.name}, after step {self.step}: OpenMM stopped: {text}{hint}; "
+                "the last checkpoint is kept"
+            ) from error
+
+    def _loop(self) -> bool:
         self._show()
         if self.stage.writes_frames and self.step == 0:
             recorder = self.recorder
@@ -198,15 +226,7 @@ class StageLoop:
         final = self.recorder.settings.ensemble.temperature
         if self.stage.start_temperature is not None:
             integrator.setTemperature(ramp_temperature(self.stage, self.step, final))
-        try:
-            integrator.step(n_steps)
-        except openmm.OpenMMException as error:
-            text = " ".join(str(error).split())
-            hint = f": {_REMEDY}" if "nan" in text.lower() or "finite" in text else ""
-            raise SimulationError(
-                f"{self.stage.name}, after step {self.step}: OpenMM stopped: {text}{hint}; "
-                "the last checkpoint is kept"
-            ) from error
+        integrator.step(n_steps)
         self.step += n_steps
         return n_steps
 
@@ -224,7 +244,7 @@ class StageLoop:
             positions = np.array(
                 state.getPositions(asNumpy=True).value_in_unit(unit.nanometer), dtype=np.float64
             )
-            _require_finite(self.stage.name, self.step, positions=positions)
+            self.recorder.require_finite(self.stage.name, self.step, positions=positions)
             box = _box(state, periodic)
             if watch_due and self.recorder.watchdog is not None:
                 self.recorder.watchdog.check(positions, box, step=self.step)
@@ -244,7 +264,8 @@ class StageLoop:
         recorder = self.recorder
         potential = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
         kinetic = state.getKineticEnergy().value_in_unit(unit.kilojoule_per_mole)
-        _require_finite(self.stage.name, self.step, energies=np.array([potential, kinetic]))
+        energies = np.array([potential, kinetic])
+        recorder.require_finite(self.stage.name, self.step, energies=energies)
         reading: NetworkReading | None = None
         if recorder.monitor is not None:
             reading = recorder.monitor.read(positions, box)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import openmm
 from numpy.typing import ArrayLike, NDArray
 from openmm import app, unit
 
+from nnpmm.errors import SimulationError
 from nnpmm.models.protocol import Evaluator
+from nnpmm.simulation._files import create, writing
 
 __all__ = [
     "DALTON_PER_NM3_IN_G_PER_ML",
@@ -51,23 +56,27 @@ class EnergyLog:
 
     def __init__(self, path: Path, *, append: bool):
         self.path = path
-        self._handle = open(path, "a" if append else "w", encoding="utf-8", newline="")
-        self._writer = csv.writer(self._handle, lineterminator="\n")
+        with writing(path):
+            self._handle: IO[bytes] = open(path, "ab") if append else create(path)
         if not append:
-            self._writer.writerow([field.name for field in fields(LogRow)])
+            self._append(field.name for field in fields(LogRow))
 
     def write(self, row: LogRow) -> None:
         """Append a row, with 10 significant digits."""
-        self._writer.writerow([_text(value) for value in astuple(row)])
-        self._handle.flush()
+        self._append(_text(value) for value in astuple(row))
 
-    def flush(self) -> None:
-        """Hand everything to the operating system."""
-        self._handle.flush()
+    def _append(self, values: Iterable[str]) -> None:
+        """Write a row and hand it to the operating system."""
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\n").writerow(values)
+        with writing(self.path):
+            self._handle.write(line.getvalue().encode("utf-8"))
+            self._handle.flush()
 
     def close(self) -> None:
-        """Close the file."""
-        self._handle.close()
+        """Close the file; what could not be written has been reported before."""
+        with suppress(OSError):
+            self._handle.close()
 
 
 def _text(value: str | int | float | None) -> str:
@@ -77,11 +86,33 @@ def _text(value: str | int | float | None) -> str:
 
 
 def read_log(path: Path) -> tuple[list[str], dict[str, NDArray[np.float64]]]:
-    """Read a log: the stage of every row, and a column of numbers (nan where empty) by name."""
-    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
-    names = [field.name for field in fields(LogRow) if field.name != "stage"]
-    columns = {name: np.array([float(r[name] or "nan") for r in rows]) for name in names}
-    return [r["stage"] for r in rows], columns
+    """Read a log: the stage of every row, and a column of numbers (nan where empty) by name.
+
+    Raises:
+        SimulationError: names the line that is damaged.
+    """
+    names = [field.name for field in fields(LogRow)]
+    stages: list[str] = []
+    values: list[list[float]] = []
+    line = 0
+    try:
+        with open(path, encoding="utf-8", errors="replace", newline="\n") as handle:
+            for line, text in enumerate(handle, 1):
+                row = text.rstrip("\n").split(",")
+                if (row != names) if line == 1 else (len(row) != len(names)):
+                    raise ValueError(f"found {text[:60]!r}")
+                if line > 1:
+                    stages.append(row[0])
+                    values.append([float(value or "nan") for value in row[1:]])
+        if line == 0:
+            raise ValueError("the file is empty")
+    except ValueError as error:
+        raise SimulationError(
+            f"{path}: line {max(line, 1)} is damaged ({error}): restore the file, or start again "
+            "with --overwrite"
+        ) from error
+    columns = np.array(values, dtype=np.float64).reshape(-1, len(names) - 1)
+    return stages, dict(zip(names[1:], columns.T, strict=True))
 
 
 def particle_masses(system: openmm.System) -> list[float]:

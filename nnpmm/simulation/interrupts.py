@@ -1,4 +1,4 @@
-"""End a run cleanly on Ctrl-C and SIGTERM."""
+"""End a run cleanly on a signal: Ctrl-C, SIGTERM, SIGHUP, SIGQUIT."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from types import FrameType
 
 __all__ = ["StopFlag", "stop_on_signals"]
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+    if hasattr(signal, name)  # Windows has the first two
+)
+_OFTEN_IGNORED = {"SIGHUP", "SIGQUIT"}
 
 
 class StopFlag:
@@ -24,10 +29,11 @@ class StopFlag:
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopFlag]:
-    """Yield a flag that SIGINT and SIGTERM set; the old handlers come back afterwards.
+    """Yield a flag that the signals set; the old handlers come back afterwards.
 
-    The handlers do nothing else, so they are safe at any instant. Python allows handlers in the
-    main thread only; elsewhere the flag stays unset.
+    What ``nohup`` or a shell has told this process to ignore stays ignored. The handlers do nothing
+    else, so they are safe at any instant. Python allows handlers in the main thread only; elsewhere
+    the flag stays unset.
     """
     flag = StopFlag()
     if threading.current_thread() is not threading.main_thread():
@@ -38,7 +44,11 @@ def stop_on_signals() -> Iterator[StopFlag]:
         if flag.signal_number is None:
             flag.signal_number = number
 
-    previous = {number: signal.signal(number, handle) for number in _SIGNALS}
+    previous = {
+        number: signal.signal(number, handle)
+        for number in _SIGNALS
+        if not (number.name in _OFTEN_IGNORED and signal.getsignal(number) is signal.SIG_IGN)
+    }
     try:
         yield flag
     finally:

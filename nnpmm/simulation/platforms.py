@@ -5,6 +5,7 @@ from __future__ import annotations
 import openmm
 
 from nnpmm.errors import ConfigError
+from nnpmm.models.ani.threads import thread_count
 from nnpmm.simulation.config import PlatformConfig
 
 __all__ = ["choose_platform"]
@@ -23,11 +24,14 @@ def choose_platform(
 
     Raises:
         ConfigError: the platform is not there or does not work.
+        ModelError: more threads than make sense here.
     """
     wanted = required or settings.name
     loaded = [
         openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())
     ]
+    if wanted in ("auto", "CPU"):
+        thread_count(settings.threads)  # before a context starts so many
     for name in _FASTEST_FIRST if wanted == "auto" else (wanted,):
         if name not in loaded:
             continue

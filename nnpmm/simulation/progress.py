@@ -14,6 +14,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
+from nnpmm.streams import quiet
+
 __all__ = ["ProgressDisplay", "Status", "clock", "progress_display"]
 
 _TENTHS = 10  # lines of a stage where there is no terminal
@@ -179,7 +181,7 @@ def progress_display(show: bool, stream: TextIO | None = None) -> Iterator[Progr
         show: False for none at all.
         stream: where to; ``sys.stderr`` if None.
     """
-    target = sys.stderr if stream is None else stream
+    target = quiet(sys.stderr if stream is None else stream)
     if not show:
         yield _Silent()
     elif not target.isatty():

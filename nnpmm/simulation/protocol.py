@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,60 +9,17 @@ import openmm
 
 from nnpmm.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.simulation import narration, storage
-from nnpmm.simulation._files import sync_directory
-from nnpmm.simulation.checkpoint import CheckpointRecord, load_state, read_record
-from nnpmm.simulation.config import ProtocolConfig, count_steps
-from nnpmm.simulation.dynamics import Recorder, Snapshot, StageLoop, snapshot
-from nnpmm.simulation.energy_log import EnergyLog, RegionMonitor, Thermometer
-from nnpmm.simulation.integration import check_integrator, create_watchdog
-from nnpmm.simulation.interrupts import StopFlag, stop_on_signals
-from nnpmm.simulation.minimization import minimize
+from nnpmm.simulation._files import sync_directory, writing
+from nnpmm.simulation.checkpoint import CheckpointRecord, read_record
+from nnpmm.simulation.config import ProtocolConfig
+from nnpmm.simulation.integration import check_integrator
 from nnpmm.simulation.platforms import choose_platform
 from nnpmm.simulation.prepared import PreparedSystem
-from nnpmm.simulation.progress import ProgressDisplay, progress_display
-from nnpmm.simulation.report import write_report
-from nnpmm.simulation.stages import (
-    Stage,
-    create_stage_context,
-    plan_stages,
-    stage_seed,
-)
+from nnpmm.simulation.staged_run import RunResult, StagedRun, model_digest, region_atoms
 from nnpmm.simulation.start_checks import check_start
-from nnpmm.simulation.trajectory import TrajectoryWriter, cut_back, open_trajectory
-from nnpmm.simulation.trajectory_atoms import PartialWriter, part_of, trajectory_atoms
+from nnpmm.simulation.trajectory_atoms import part_of, trajectory_atoms
 
 __all__ = ["RunResult", "check_prepared", "run_protocol"]
-
-_LOGGER = logging.getLogger(__name__)
-_RESTRAINTS = "restraints.npz"
-_Platform = tuple[openmm.Platform, dict[str, str]]
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a run left behind.
-
-    Attributes:
-        directory: folder of all files.
-        trajectory: production trajectory, if there is one.
-        log: CSV log.
-        final_structure: last structure; None if the run was interrupted.
-        report: figure; None if the run was interrupted.
-        stage: stage that was reached.
-        time_ps: time reached within it.
-        signal_number: signal that interrupted the run; None if it is complete.
-        already_complete: there was nothing left to do.
-    """
-
-    directory: Path
-    trajectory: Path | None
-    log: Path
-    final_structure: Path | None
-    report: Path | None
-    stage: str
-    time_ps: float
-    signal_number: int | None = None
-    already_complete: bool = False
 
 
 def run_protocol(
@@ -89,7 +42,7 @@ def run_protocol(
 
     Raises:
         ConfigError: settings that contradict the system or the run in the folder.
-        SimulationError: the simulation cannot go on.
+        SimulationError: the simulation cannot go on, or its files cannot be written.
     """
     check_prepared(prepared, settings)
     resuming = storage.check_directory(settings, resume=resume, overwrite=overwrite)
@@ -104,14 +57,14 @@ def run_protocol(
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"output.directory: cannot make {directory}: {error.strerror}") from error
-    with storage.locked(directory):
+    with writing(directory), storage.locked(directory):
         if not resuming:
             _begin(prepared, settings)
         settings_sha256 = storage.save_settings(settings, directory)
         if record is not None:
             _check_record(record, settings_sha256, prepared, directory)
+        run = StagedRun(prepared, settings, platform, settings_sha256, progress, resuming)
         try:
-            run = _Run(prepared, settings, platform, settings_sha256, progress, resuming)
             return run.go(record)
         except openmm.OpenMMException as error:
             text = " ".join(str(error).split())
@@ -147,16 +100,6 @@ def _begin(prepared: PreparedSystem, settings: ProtocolConfig) -> None:
     sync_directory(directory)
 
 
-def _model_digest(prepared: PreparedSystem) -> str | None:
-    """Return the checksum of the network, if it tells one."""
-    digest = (prepared.model_provenance or {}).get("digest")
-    return None if digest is None else str(digest)
-
-
-def _atoms(prepared: PreparedSystem) -> tuple[int, ...]:
-    return tuple(sorted(prepared.region.tolist()))
-
-
 def _check_record(
     record: CheckpointRecord, settings_sha256: str, prepared: PreparedSystem, directory: Path
 ) -> None:
@@ -166,270 +109,14 @@ def _check_record(
         raise ConfigError(
             f"{directory}: checkpoint.json belongs to other settings than settings.yaml: {again}"
         )
-    digest, atoms = _model_digest(prepared), _atoms(prepared)
+    digest, atoms = model_digest(prepared), region_atoms(prepared)
     if record.model_digest != digest:
         raise ConfigError(
             f"cannot resume: the network is another one than in the run in {directory} "
             f"(checksum {digest}, before {record.model_digest}): {again}"
         )
-    if record.region is None:
-        # An older nnpmm wrote it. A region from a selection is the same, so the run is kept.
-        _LOGGER.warning("%s: its checkpoint does not name the region: not checked", directory)
-    elif record.region != atoms:
+    if record.region != atoms:
         raise ConfigError(
             f"cannot resume: the region has other atoms than in the run in {directory} "
             f"({len(atoms)} atoms, before {len(record.region)}): {again}"
-        )
-
-
-class _Run:
-    """One call of ``run_protocol``: the stages from the first or from a checkpoint on."""
-
-    def __init__(
-        self,
-        prepared: PreparedSystem,
-        settings: ProtocolConfig,
-        platform: _Platform,
-        settings_sha256: str,
-        progress: bool,
-        resuming: bool,
-    ):
-        self.prepared, self.settings, self.platform = prepared, settings, platform
-        self.settings_sha256, self.progress, self.resuming = settings_sha256, progress, resuming
-        self.directory = settings.output.directory
-        self.trajectory = self.directory / f"trajectory.{settings.output.trajectory_format}"
-        self.log = self.directory / "log.csv"
-        self.plan = plan_stages(settings)
-        self.frame_interval = count_steps(settings.output.trajectory_interval, settings.timestep)
-        self._provenance_saved = False
-
-    def go(self, record: CheckpointRecord | None) -> RunResult:
-        """Go through the stages and return what there is in the end."""
-        first = self._first_stage(record)
-        if record is not None and self._complete(first, record):
-            _LOGGER.info("the run in %s is complete", self.directory)
-            return self._result(self.plan[first].name, record.step, already_complete=True)
-        with ExitStack() as stack:
-            stop = stack.enter_context(stop_on_signals())
-            display = stack.enter_context(progress_display(self.progress))
-            recorder = stack.enter_context(self._recorder(record, display, stop))
-            for name in ("final.pdb", "final.cif", "report.png"):
-                (self.directory / name).unlink(missing_ok=True)  # of a shorter production
-            state: Snapshot | None = None
-            if record is None:
-                state = self._minimize(recorder)
-                if stop or not self.plan:
-                    return self._end("minimize", 0, recorder, state)
-            step = 0
-            for stage in self.plan[first:]:
-                recorder.remaining_ps_after = self._remaining_after(stage)
-                context, step = self._start(stage, recorder, record, state)
-                finished = StageLoop(context, stage, recorder, step).run()
-                step = stage.n_steps
-                if not finished:
-                    reached = read_record(self.directory)
-                    step = 0 if reached is None else reached.step
-                    return self._end(stage.name, step, recorder, None)
-                record, state = None, snapshot(context)
-                if stage is self.plan[-1]:
-                    recorder.checkpoint(context, stage.name, stage.n_steps)
-                    state = snapshot(context, wrapped=True)
-                del context
-            return self._end(self.plan[-1].name, step, recorder, state)
-
-    def _first_stage(self, record: CheckpointRecord | None) -> int:
-        """Return the index in the plan of the stage to go on with."""
-        if record is None:
-            return 0
-        for index, stage in enumerate(self.plan):
-            if stage.name == record.stage:
-                if record.step > stage.n_steps:
-                    raise ConfigError(
-                        f"stages.{stage.name}.length: the run has {record.step} steps already, "
-                        f"more than the {stage.n_steps} asked for: set it back, or make it longer"
-                    )
-                return index
-        raise ConfigError(
-            f"cannot resume: the run has reached the stage {record.stage}, set it back"
-        )
-
-    def _complete(self, index: int, record: CheckpointRecord) -> bool:
-        last = index == len(self.plan) - 1 and record.step == self.plan[index].n_steps
-        files = ("final.pdb", "report.png")
-        written = all((self.directory / name).is_file() for name in files)
-        return last and written
-
-    def _remaining_after(self, stage: Stage) -> float:
-        return sum(s.n_steps for s in self.plan if s.index > stage.index) * self.settings.timestep
-
-    @contextmanager
-    def _recorder(
-        self, record: CheckpointRecord | None, display: ProgressDisplay, stop: StopFlag
-    ) -> Iterator[Recorder]:
-        """Cut the output back to the checkpoint and yield where new output goes."""
-        if record is not None:
-            for name, size in record.sizes.items():
-                if name not in (self.trajectory.name, self.log.name):
-                    raise SimulationError(f"checkpoint.json: names an unknown file {name!r}")
-                frames = record.frames if name == self.trajectory.name else None
-                cut_back(self.directory / name, size, frames, self.frame_interval)
-        prepared = self.prepared
-        monitor = None
-        if prepared.evaluator is not None:
-            atoms = prepared.region if prepared.network_atoms is None else prepared.network_atoms
-            monitor = RegionMonitor(prepared.topology, atoms, prepared.evaluator)
-        with ExitStack() as stack:
-            log = EnergyLog(self.log, append=record is not None)
-            stack.callback(log.close)
-            recorder = Recorder(
-                directory=self.directory,
-                settings=self.settings,
-                settings_sha256=self.settings_sha256,
-                model_digest=_model_digest(prepared),
-                region=_atoms(prepared),
-                log=log,
-                monitor=monitor,
-                thermometer=Thermometer(
-                    prepared.system, prepared.mm_system and prepared.mm_system.system
-                ),
-                expected_density=prepared.expected_density,
-                display=display,
-                stop=stop,
-                watchdog=create_watchdog(
-                    prepared.system, prepared.topology, prepared.region, self.settings
-                ),
-                serial=0 if record is None else record.serial,
-                frames=0 if record is None else record.frames,
-            )
-            try:
-                yield recorder
-            finally:
-                if recorder.trajectory is not None:
-                    recorder.trajectory.close()
-
-    def _minimize(self, recorder: Recorder) -> Snapshot:
-        """Return the starting positions, minimised if the settings say so."""
-        prepared = self.prepared
-        start = Snapshot(prepared.positions, None, prepared.box_vectors)
-        if self.settings.stages.minimize is None:
-            return start
-        context = openmm.Context(prepared.system, openmm.VerletIntegrator(0.001), *self.platform)
-        self._save_provenance(context)
-        self._set(context, start)
-        settings, region = self.settings.stages.minimize, prepared.region
-        minimize(context, settings, recorder.display, recorder.stop, region)
-        minimized = snapshot(context)
-        # Without velocities, which a minimisation leaves at zero: the first stage draws them.
-        return Snapshot(minimized.positions, None, minimized.box)
-
-    @staticmethod
-    def _set(context: openmm.Context, state: Snapshot) -> None:
-        if state.box is not None:
-            context.setPeriodicBoxVectors(*state.box)
-        context.setPositions(state.positions)
-        context.computeVirtualSites()
-        if state.velocities is not None:
-            context.setVelocities(state.velocities)
-
-    def _start(
-        self,
-        stage: Stage,
-        recorder: Recorder,
-        record: CheckpointRecord | None,
-        state: Snapshot | None,
-    ) -> tuple[openmm.Context, int]:
-        """Return a stage's context, at its beginning or at the checkpoint, and the steps done."""
-        reference = None
-        restraints = self.directory / _RESTRAINTS
-        if stage.restrained and state is not None:
-            reference = state.positions
-            storage.save_arrays(restraints, {"reference": reference})
-        elif stage.restrained:
-            reference = storage.load_arrays(restraints)["reference"]
-        context = create_stage_context(
-            self.prepared, stage, self.settings, self.platform, reference
-        )
-        self._save_provenance(context)
-        if stage.writes_frames:
-            recorder.trajectory = self._open_trajectory(recorder.frames)
-        if record is not None:
-            load_state(self.directory, record, context)
-            return context, record.step
-        if state is None:
-            raise SimulationError(f"{stage.name}: found neither a state nor a checkpoint")
-        self._set(context, state)
-        if state.velocities is None:
-            context.applyConstraints(context.getIntegrator().getConstraintTolerance())
-            temperature = stage.start_temperature or self.settings.ensemble.temperature
-            seed = stage_seed(self.settings.seed, stage, 2)
-            context.setVelocitiesToTemperature(temperature, seed)
-        recorder.checkpoint(context, stage.name, 0)
-        return context, 0
-
-    def _open_trajectory(self, frames: int) -> TrajectoryWriter:
-        """Return the writer of the atoms that the settings want."""
-        topology = self.prepared.topology
-        atoms = trajectory_atoms(topology, self.settings.output.trajectory_atoms)
-        if atoms is not None:
-            topology = part_of(topology, atoms)
-        writer = open_trajectory(
-            self.trajectory, topology, self.settings.timestep, self.frame_interval, frames
-        )
-        return writer if atoms is None else PartialWriter(writer, atoms)
-
-    def _save_provenance(self, context: openmm.Context) -> None:
-        if not self._provenance_saved:
-            model = self.prepared.model_provenance or {}
-            storage.save_provenance(self.directory, context, model, resumed=self.resuming)
-            self._provenance_saved = True
-
-    def _end(self, stage: str, step: int, recorder: Recorder, state: Snapshot | None) -> RunResult:
-        """Write the final structure and the report if the run is complete; return what there is."""
-        if recorder.stop and (state is None or stage == "minimize"):
-            number = recorder.stop.signal_number
-            return self._result(stage, step, signal_number=number)
-        if state is None:
-            raise SimulationError(f"{stage}: ended without a state")
-        storage.write_structure(self.directory, "final", self._topology_in(state), state.positions)
-        prepared, monitor = self.prepared, recorder.monitor
-        if monitor is not None:
-            positions, bonds = monitor.whole(state.positions, state.box), monitor.bonds
-            drawn = monitor.atoms
-        else:
-            positions, bonds = state.positions[prepared.region], np.zeros((0, 2), dtype=int)
-            drawn = prepared.region
-        atoms = list(prepared.topology.atoms())
-        elements = [atoms[i].element.symbol for i in drawn.tolist()]
-        write_report(self.directory / "report.png", self.log, positions, elements, bonds)
-        return self._result(stage, step)
-
-    def _topology_in(self, state: Snapshot) -> openmm.app.Topology:
-        """Return the topology with the box of a state, without changing the caller's."""
-        if state.box is None:
-            return self.prepared.topology
-        topology = openmm.app.Modeller(self.prepared.topology, state.positions).topology
-        topology.setPeriodicBoxVectors(
-            [openmm.Vec3(*row) for row in state.box] * openmm.unit.nanometer
-        )
-        return topology
-
-    def _result(
-        self,
-        stage: str,
-        step: int,
-        *,
-        signal_number: int | None = None,
-        already_complete: bool = False,
-    ) -> RunResult:
-        done = signal_number is None
-        return RunResult(
-            directory=self.directory,
-            trajectory=self.trajectory if self.trajectory.is_file() else None,
-            log=self.log,
-            final_structure=self.directory / "final.pdb" if done else None,
-            report=self.directory / "report.png" if done else None,
-            stage=stage,
-            time_ps=step * self.settings.timestep,
-            signal_number=signal_number,
-            already_complete=already_complete,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from nnpmm.simulation._files import replacing
 from nnpmm.simulation.drawing import draw_molecule
 from nnpmm.simulation.energy_log import read_log
 
@@ -61,9 +61,8 @@ def write_report(
     )
     if title:
         figure.suptitle(title, fontsize=10)
-    temporary = path.with_name(f"{path.name}.tmp")
-    figure.savefig(temporary, format="png")
-    os.replace(temporary, path)
+    with replacing(path) as handle:
+        figure.savefig(handle, format="png")
     return path
 
 

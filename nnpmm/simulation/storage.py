@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import platform as platform_module
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -19,9 +20,10 @@ import yaml
 from numpy.typing import NDArray
 from openmm import app, unit
 
+from nnpmm import locks
 from nnpmm._version import __version__
-from nnpmm.errors import ConfigError, InputFileError
-from nnpmm.simulation._files import sha256_of, write_atomically
+from nnpmm.errors import ConfigError, InputFileError, SimulationError
+from nnpmm.simulation._files import replacing, sha256_of, write_atomically
 from nnpmm.simulation.checkpoint import CHECKPOINT
 from nnpmm.simulation.config import ProtocolConfig
 from nnpmm.simulation.inputs import MMSystem, read_system_xml
@@ -140,6 +142,13 @@ def check_directory(settings: ProtocolConfig, *, resume: bool, overwrite: bool) 
         raise ConfigError("found both resume and overwrite: give one of them")
     if directory.exists() and not directory.is_dir():
         raise ConfigError(f"output.directory: {directory} is a file: take another name")
+    for path in (directory / name for name in (*_OWN_FILES, _LOCK)):
+        if path.exists() and not path.is_file():
+            kind = "a folder" if path.is_dir() else "no regular file"
+            raise ConfigError(
+                f"{path}: is {kind}, where a run keeps a file: move it away, or take another "
+                "output.directory"
+            )
     if not has_run(directory):
         return False
     if resume:
@@ -169,27 +178,13 @@ def remove_run(directory: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-@contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Hold the folder of a run against a second process; a killed process lets go of it.
-
-    Raises:
-        ConfigError: another process holds it.
-    """
-    try:
-        import fcntl
-    except ImportError:  # no such lock on Windows
-        yield
-        return
-    with open(directory / _LOCK, "w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigError(
-                f"{directory}: another process is running in this folder: wait for it, or take "
-                "another output.directory"
-            ) from error
-        yield
+def locked(directory: Path) -> AbstractContextManager[None]:
+    """Hold the folder of a run against a second process; a killed process lets go of it."""
+    return locks.locked(
+        directory / _LOCK,
+        f"{directory}: another process is running in this folder: wait for it, or take another "
+        "output.directory",
+    )
 
 
 def save_mm_system(mm: MMSystem, directory: Path) -> None:
@@ -224,12 +219,8 @@ def load_mm_system(directory: Path) -> MMSystem:
 
 def save_arrays(path: Path, arrays: dict[str, NDArray]) -> None:
     """Write arrays to an npz file in one step."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    with open(temporary, "wb") as handle:
+    with replacing(path) as handle:
         np.savez(handle, allow_pickle=False, **arrays)
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(temporary, path)
 
 
 def load_arrays(path: Path) -> dict[str, NDArray]:
@@ -306,15 +297,15 @@ def write_structure(
 ) -> Path:
     """Write a structure as PDB, and as mmCIF too where it has more atoms than PDB can number."""
     in_nm = positions * unit.nanometer
-    path = directory / f"{stem}.pdb"
-    temporary = directory / f"{stem}.pdb.tmp"
-    with open(temporary, "w", encoding="utf-8") as handle:
-        app.PDBFile.writeFile(topology, in_nm, handle, keepIds=True)
-    os.replace(temporary, path)
+    files = [(directory / f"{stem}.pdb", app.PDBFile)]
     if topology.getNumAtoms() > _MOST_PDB_ATOMS:
-        with open(directory / f"{stem}.cif", "w", encoding="utf-8") as handle:
-            app.PDBxFile.writeFile(topology, in_nm, handle, keepIds=True)
-    return path
+        files.append((directory / f"{stem}.cif", app.PDBxFile))
+    for path, writer in files:
+        with replacing(path) as handle:
+            text = io.TextIOWrapper(handle, encoding="utf-8", write_through=True)
+            writer.writeFile(topology, in_nm, text, keepIds=True)
+            text.detach()
+    return files[0][0]
 
 
 def save_provenance(
@@ -325,9 +316,12 @@ def save_provenance(
     sessions: list[Any] = []
     if resumed and path.is_file():
         try:
-            sessions = json.loads(path.read_text(encoding="utf-8"))["sessions"]
-        except (ValueError, KeyError, TypeError):
-            sessions = []
+            sessions = [*json.loads(path.read_text(encoding="utf-8"))["sessions"]]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise SimulationError(
+                f"{path}: is damaged ({type(error).__name__}): restore it, or delete it to go on "
+                "without the record of earlier sessions"
+            ) from error
     platform = context.getPlatform()
     properties = {n: platform.getPropertyValue(context, n) for n in platform.getPropertyNames()}
     sessions.append(

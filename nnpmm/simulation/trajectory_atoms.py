@@ -77,10 +77,6 @@ class PartialWriter:
         """Append a frame from positions of all atoms (n, 3) and box rows (3, 3) in nm."""
         self._writer.write(positions[self._atoms], box)
 
-    def flush(self) -> None:
-        """Hand everything to the operating system."""
-        self._writer.flush()
-
     def close(self) -> None:
         """Close the file."""
         self._writer.close()

@@ -99,6 +99,12 @@ def test_debug_shows_the_traceback(inputs):
         ("region.weights", "none", ("found no folder", "none")),
         ("region.nnpfile", "model.json", ("nnpfile", "selection")),
         ("platform.name", "GPU", ("platform.name", "'GPU'", "CUDA")),
+        (
+            "platform",
+            {"name": "CPU", "threads": 10**9},
+            ("found threads", "allowed: 1 to", "4 for"),
+        ),
+        ("platform", {"name": "CPU", "threads": 10**40}, ("found threads", "allowed: 1 to")),
         ("system.system", "none.xml", ("none.xml", "no such file")),
         ("system.structure", "none.pdb", ("none.pdb", "no such file")),
         ("system.structure", "system.xml", ("system.xml", ".pdb, .cif")),
@@ -115,6 +121,13 @@ def test_a_time_step_over_the_safe_limit(inputs, refused):
     for name in ("trajectory", "log", "checkpoint"):
         inputs.set(f"output.{name}_interval", "4 fs")
     refused("time step of 4 fs", "the limit is 1 fs", "set timestep")
+
+
+@pytest.mark.parametrize("value", ["1000000", "0", "many"])
+def test_too_many_threads_by_the_environment(inputs, refused, monkeypatch, value):
+    monkeypatch.setenv("OPENMM_CPU_THREADS", value)
+    inputs.set("platform.name", "CPU")
+    refused(f"found OPENMM_CPU_THREADS = '{value}'", "allowed: 1 to", "processors of this machine")
 
 
 def test_a_missing_key(inputs, refused):

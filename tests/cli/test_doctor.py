@@ -44,6 +44,13 @@ def test_the_table(call, torchani_folder):
     assert "NNPMM_OFFLINE is set" in result.out  # why ANI-2x is nowhere
 
 
+def test_absurd_threads_are_not_started(call, torchani_folder, monkeypatch):
+    monkeypatch.setenv("OPENMM_CPU_THREADS", "1000000")
+    result = call(main, "doctor")
+    assert result.status == 1
+    assert "found OPENMM_CPU_THREADS = '1000000', allowed: 1 to" in result.out
+
+
 def test_no_weights_at_all(call, no_weights):
     result = call(main, "doctor")
     assert result.status == 1

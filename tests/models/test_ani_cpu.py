@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -170,7 +171,7 @@ def cluster(ani1x):
     return symbols, positions, kernel.evaluate(positions)
 
 
-@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("threads", [1, 2, 3])
 def test_threads_and_full_blocks_change_nothing(ani1x, cluster, threads):
     symbols, positions, expected = cluster
     kernel = CpuKernel(ani1x.parameters, symbols, "double", threads)
@@ -245,12 +246,17 @@ def test_thread_count(monkeypatch):
     assert thread_count(2) == 2
     monkeypatch.delenv("OPENMM_CPU_THREADS")
     assert thread_count() >= 1
-    for bad in ("0", "many", "-1"):
+    most = 4 * os.cpu_count()
+    assert thread_count(most) == most
+    for bad in ("0", "many", "-1", "1.5", "\u00b2", str(most + 1), "1000000", "9" * 5000):
         monkeypatch.setenv("OPENMM_CPU_THREADS", bad)
-        with pytest.raises(ModelError, match="found OPENMM_CPU_THREADS = "):
+        with pytest.raises(ModelError, match="found OPENMM_CPU_THREADS = ") as raised:
             thread_count()
-    with pytest.raises(ModelError, match="found threads = 0"):
-        thread_count(0)
+        assert f"allowed: 1 to {most}, 4 for each of the {os.cpu_count()}" in str(raised.value)
+        assert len(str(raised.value)) < 150
+    for number in (0, most + 1, 10**9, 10**100):
+        with pytest.raises(ModelError, match=f"found threads = '{str(number)[:20]}'"):
+            thread_count(number)
 
 
 def test_errors_in_other_threads_are_raised():

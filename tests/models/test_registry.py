@@ -248,5 +248,5 @@ def test_auto_on_a_machine_without_gpu_is_the_cpu_backend():
 def test_threads_are_checked_and_kept():
     model = load_model("ANI-1x", threads=1)
     assert pickle.loads(pickle.dumps(model)).threads == 1
-    with pytest.raises(ModelError, match="found threads = 0, allowed: a whole number"):
+    with pytest.raises(ModelError, match="found threads = '0', allowed: 1 to"):
         load_model("ANI-1x", threads=0)

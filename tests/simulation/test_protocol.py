@@ -12,9 +12,9 @@ from openmm import unit
 from toys import SpringModel, prepared_water, protocol, water_box
 
 import nnpmm.simulation.runner as runner
-from nnpmm.errors import ConfigError, InputFileError, SimulationError
+from nnpmm.errors import ConfigError, InputFileError, ModelError, SimulationError
 from nnpmm.simulation import PreparedSystem, parse_config, run, run_protocol
-from nnpmm.simulation.dynamics import snapshot
+from nnpmm.simulation.dynamics import StageLoop, snapshot
 from nnpmm.simulation.energy_log import Thermometer, read_log
 from nnpmm.simulation.platforms import choose_platform
 from nnpmm.simulation.stages import (
@@ -244,9 +244,44 @@ def test_a_blow_up_names_stage_and_step_and_keeps_the_last_checkpoint(tmp_path):
     prepared.positions[3:6] = prepared.positions[6:9] + 1e-4  # two molecules in one place
     with pytest.raises(SimulationError, match=r"production, .*(step|after step) \d+") as raised:
         go(tmp_path, prepared, stages=stages)
-    assert "take a smaller timestep" in str(raised.value)
+    assert "minimise further (stages.minimize.max_iterations)" in str(raised.value)
+    assert "take a smaller timestep than 1 fs" in str(raised.value)
     assert "\n" not in str(raised.value)
     assert json.loads((tmp_path / "checkpoint.json").read_text())["step"] >= 0
+
+
+def blow_up(loop, how):
+    """Make the state of a running stage one that OpenMM or nnpmm cannot go on with."""
+    if how == "OpenMMException":
+        raise openmm.OpenMMException("Particle coordinate\nis NaN")
+    positions = loop.context.getState(positions=True).getPositions(asNumpy=True)._value
+    positions[4, 1] = np.nan
+    loop.context.setPositions(positions)
+
+
+@pytest.mark.parametrize("how", ["OpenMMException", "NaN"])
+@pytest.mark.parametrize("when", ["_advance", "_write_due"])
+def test_a_late_blow_up_names_the_time_step_and_keeps_the_run(tmp_path, monkeypatch, how, when):
+    original = getattr(StageLoop, when)
+
+    def failing(self):
+        if self.stage.name == "production" and self.step >= 150:
+            blow_up(self, how)
+        return original(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StageLoop, when, failing)
+        with pytest.raises(SimulationError, match=r"production, (after )?step 1[56]\d") as raised:
+            go(tmp_path, production="0.2 ps")
+    text = str(raised.value)
+    assert "the time step of 1 fs is the likely cause: take a smaller timestep" in text
+    assert "--overwrite" in text and "the last checkpoint is kept" in text
+    assert "\n" not in text
+    assert json.loads((tmp_path / "checkpoint.json").read_text())["step"] == 147
+    run_protocol(
+        prepared_water(), protocol(tmp_path, production="0.2 ps"), resume=True, progress=False
+    )
+    assert len(read_log(tmp_path / "log.csv")[0]) == 44
 
 
 def test_overlapping_atoms_are_found_before_the_minimisation(tmp_path):
@@ -280,6 +315,17 @@ def test_contradictions_are_refused_before_anything_is_written(tmp_path):
     with pytest.raises(ConfigError, match=r"platform\.name: (found )?HIP"):
         run_protocol(prepared_water(), missing, progress=False)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("name", ["CPU", "auto"])
+def test_more_threads_than_make_sense_are_refused_before_they_start(tmp_path, monkeypatch, name):
+    settings = protocol(tmp_path / "out", platform={"name": name, "threads": 10**9})
+    with pytest.raises(ModelError, match="found threads = '1000000000', allowed: 1 to"):
+        run_protocol(prepared_water(), settings, progress=False)
+    monkeypatch.setenv("OPENMM_CPU_THREADS", "1000000")
+    with pytest.raises(ModelError, match="found OPENMM_CPU_THREADS = '1000000', allowed: 1 to"):
+        go(tmp_path / "out", platform={"name": name})
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_in_use_is_refused(tmp_path):

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -14,6 +15,8 @@ from pathlib import Path
 import mdtraj
 import numpy as np
 import pytest
+from openmm import app, unit
+from runs import frames, go, require_equal_runs
 from toys import prepared_water, protocol
 
 from nnpmm.errors import ConfigError, SimulationError
@@ -23,41 +26,9 @@ from nnpmm.simulation.dynamics import StageLoop
 from nnpmm.simulation.energy_log import read_log
 from nnpmm.simulation.platforms import choose_platform
 from nnpmm.simulation.stages import create_stage_context, plan_stages
+from nnpmm.simulation.trajectory import cut_back, open_trajectory
 
 SCRIPT = Path(__file__).with_name("toys.py")
-
-
-def go(folder, *, resume=False, prepared=None, **changes):
-    settings = protocol(folder, **changes)
-    return run_protocol(prepared or prepared_water(), settings, resume=resume, progress=False)
-
-
-def frames(folder, fmt="dcd"):
-    return mdtraj.load(str(folder / f"trajectory.{fmt}"), top=str(folder / "topology.pdb"))
-
-
-def log_without_speed(folder):
-    lines = (folder / "log.csv").read_text().splitlines()
-    return [line.rsplit(",", 1)[0] for line in lines]
-
-
-def require_equal_runs(folder, reference, fmt="dcd"):
-    """Same frames, bit by bit, at consecutive times; same log."""
-    found, expected = frames(folder, fmt), frames(reference, fmt)
-    assert found.n_frames == expected.n_frames
-    np.testing.assert_array_equal(found.xyz, expected.xyz)
-    np.testing.assert_array_equal(found.time, expected.time)
-    if fmt == "xtc":
-        np.testing.assert_allclose(np.diff(found.time), 0.002, atol=1e-6)
-    assert log_without_speed(folder) == log_without_speed(reference)
-    data = (folder / f"trajectory.{fmt}").read_bytes()
-    other = (reference / f"trajectory.{fmt}").read_bytes()
-    assert len(data) == len(other)
-    if fmt == "dcd":  # header: frames, first step, interval, ..., last step
-        assert data[8:24] == other[8:24]
-        assert data[276:] == other[276:]  # behind the date
-    else:
-        assert data == other
 
 
 @pytest.fixture(scope="module")
@@ -113,11 +84,20 @@ def test_a_crash_at_any_step_of_a_checkpoint_loses_and_doubles_nothing(
         assert len(list(folder.glob("checkpoint-*.chk"))) == 1
 
 
-def start(folder, fmt, length, *options):
+_OFTEN_IGNORED = (signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
+
+
+def start(folder, fmt, length, *options, action=signal.SIG_DFL):
+    """Start a run in a process of its own, which does not inherit what nohup or a shell ignores."""
     environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[2])}
     command = [sys.executable, str(SCRIPT), str(folder), fmt, length, *options]
     return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: [signal.signal(number, action) for number in _OFTEN_IGNORED],
     )
 
 
@@ -147,7 +127,9 @@ def test_a_killed_process_can_be_continued(tmp_path, fmt):
     require_equal_runs(killed, whole, fmt)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT], ids=lambda n: n.name
+)
 def test_a_signal_ends_a_run_with_a_checkpoint(tmp_path, number):
     length = "2 ps"
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"
@@ -165,6 +147,16 @@ def test_a_signal_ends_a_run_with_a_checkpoint(tmp_path, number):
     go(stopped, production=length, resume=True)
     go(whole, production=length)
     require_equal_runs(stopped, whole)
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored(tmp_path):
+    process = start(tmp_path, "dcd", "1 ps", action=signal.SIG_IGN)
+    wait_for_production(tmp_path, process)
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGQUIT)
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, output
+    assert (tmp_path / "report.png").is_file()
 
 
 def interrupted(folder, monkeypatch, fmt="dcd", count=150):
@@ -228,18 +220,6 @@ def test_resume_refuses_another_region(tmp_path, monkeypatch):
         go(tmp_path, resume=True, prepared=other)
 
 
-def test_a_record_of_before_the_region_was_recorded_goes_on(
-    tmp_path, monkeypatch, reference, caplog
-):
-    record = interrupted(tmp_path, monkeypatch)
-    del record["region"]
-    (tmp_path / "checkpoint.json").write_text(json.dumps(record))
-    go(tmp_path, resume=True)
-    assert "its checkpoint does not name the region: not checked" in caplog.text
-    require_equal_runs(tmp_path, reference["dcd"])
-    assert json.loads((tmp_path / "checkpoint.json").read_text())["region"] == [0, 1, 2]
-
-
 def test_a_second_run_in_the_folder_is_refused(tmp_path):
     go(tmp_path, production=None)
     with pytest.raises(ConfigError, match=r"holds a run already: .*--resume.*--overwrite"):
@@ -278,12 +258,161 @@ def test_damaged_files_are_named(tmp_path, monkeypatch, damage, message):
     assert "\n" not in str(raised.value)
 
 
-def test_a_record_that_names_a_foreign_file_is_refused(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"frames": 1},
+        {"step": 0},
+        {"sizes": {"trajectory.dcd": 276, "log.csv": 0}},
+        {"stage": "equilibrate"},
+        {"record_sha256": "0" * 64},
+        {"record_sha256": None},
+    ],
+    ids=str,
+)
+def test_a_record_that_was_edited_is_refused(tmp_path, monkeypatch, change):
     record = interrupted(tmp_path, monkeypatch)
+    (tmp_path / "checkpoint.json").write_text(json.dumps({**record, **change}))
+    before = (tmp_path / "trajectory.dcd").read_bytes()
+    with pytest.raises(SimulationError, match=r"record is damaged .*does not match its record_sha"):
+        go(tmp_path, resume=True)
+    assert (tmp_path / "trajectory.dcd").read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "[" * 10**5, "{}", "\0", "null"])
+def test_what_is_no_record_is_refused(tmp_path, monkeypatch, text):
+    interrupted(tmp_path, monkeypatch)
+    (tmp_path / "checkpoint.json").write_text(text)
+    with pytest.raises(
+        SimulationError, match=r"checkpoint\.json: the checkpoint record is damaged"
+    ):
+        go(tmp_path, resume=True)
+
+
+def overwrite(path, offset, content):
+    with open(path, "r+b") as handle:
+        handle.seek(offset)
+        handle.write(content)
+
+
+@pytest.mark.parametrize("fmt", ["dcd", "xtc"])
+@pytest.mark.parametrize("content", [bytes(4), b"nons"], ids=repr)
+def test_a_damaged_header_of_the_trajectory_is_named(
+    tmp_path, monkeypatch, reference, fmt, content
+):
+    interrupted(tmp_path, monkeypatch, fmt)
+    path = tmp_path / f"trajectory.{fmt}"
+    whole = path.read_bytes()
+    # DCD: mark, name, sizes of the blocks, atoms. XTC: mark, atoms, length of the first frame.
+    for offset in (0, 4, 88, 92, 260, 264, 268, 272) if fmt == "dcd" else (0, 4, 52, 88):
+        path.write_bytes(whole)
+        overwrite(path, offset, content)
+        with pytest.raises(SimulationError, match=rf"trajectory\.{fmt}: .*restore the file"):
+            go(tmp_path, fmt=fmt, resume=True)
+    path.write_bytes(whole)
+    go(tmp_path, fmt=fmt, resume=True)
+    require_equal_runs(tmp_path, reference[fmt], fmt)
+
+
+def test_a_damaged_row_of_the_log_is_named(tmp_path, monkeypatch, reference):
+    interrupted(tmp_path, monkeypatch)
+    path = tmp_path / "log.csv"
+    whole = path.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    rows = {
+        "letters": lines[2].replace(b".", b"x"),
+        "cut": lines[2][:20] + b"\n",
+        "joined": lines[2].rstrip() + lines[2],
+        "binary": bytes(len(lines[2])) + b"\n",
+        "not UTF-8": b"\xff\xfe" * 9 + b"\n",
+    }
+    for row in rows.values():
+        text = b"".join([*lines[:2], row, *lines[3:]])
+        path.write_bytes(text + b"\n" * (len(whole) - len(text)))
+        with pytest.raises(
+            SimulationError, match=r"log\.csv: line 3 is damaged .*restore"
+        ) as raised:
+            go(tmp_path, resume=True)
+        assert "\n" not in str(raised.value)
+    path.write_bytes(whole)
+    go(tmp_path, resume=True)
+    require_equal_runs(tmp_path, reference["dcd"])
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"sessions": 3}', "[" * 10**5])
+def test_a_damaged_provenance_is_named(tmp_path, content):
+    go(tmp_path, production="0.01 ps")
+    (tmp_path / "provenance.json").write_text(content)
+    with pytest.raises(
+        SimulationError, match=r"provenance\.json: is damaged .*restore it, or delete"
+    ):
+        go(tmp_path, production="0.02 ps", resume=True)
+    (tmp_path / "provenance.json").unlink()
+    go(tmp_path, production="0.02 ps", resume=True)
+
+
+@pytest.mark.parametrize("fmt", ["dcd", "xtc"])
+def test_a_run_of_more_than_two_to_the_31_steps_goes_on(tmp_path, fmt):
+    """A run of 0.5 fs has so many after a microsecond; headers of trajectories have 32 bits."""
+    done = 2**31 + 6
+    length = f"{(done + 10) // 1000 + 1} ps"
+    go(tmp_path, fmt=fmt, production="0.05 ps")
+    data = protocol(tmp_path, fmt=fmt, production=length)
+    record = read_record(tmp_path)
+    frame = frames(tmp_path, fmt)
+    assert record.frames == frame.n_frames == 25
+    at = record.model_copy(update={"step": done})
+    (tmp_path / "checkpoint.json").write_text(at.to_json())
+
+    class Stopping(StageLoop):
+        def _show(self):
+            super()._show()
+            if self.step >= done + 10:
+                self.recorder.stop.signal_number = signal.SIGTERM
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nnpmm.simulation.staged_run.StageLoop", Stopping)
+        for _ in range(2):
+            result = run_protocol(prepared_water(), data, resume=True, progress=False)
+            assert result.signal_number == signal.SIGTERM
+    longer = frames(tmp_path, fmt)
+    assert longer.n_frames > 25
+    np.testing.assert_array_equal(longer.xyz[:25], frame.xyz)
+
+
+@pytest.mark.parametrize("fmt", ["dcd", "xtc"])
+def test_frames_that_are_far_apart(tmp_path, fmt):
+    """More than 2^31 steps between the first frame and the fourth."""
+    topology = prepared_water().topology
+    path = tmp_path / f"long.{fmt}"
+    positions = prepared_water().positions
+    interval = 1e9 * 0.001  # 10^9 steps of 1 fs, in ps
+    for begun in range(4):
+        if begun:
+            cut_back(path, path.stat().st_size, begun, topology.getNumAtoms())
+        writer = open_trajectory(path, topology, interval, begun)
+        writer.write(positions + begun, None)
+        writer.close()
+    with open(tmp_path / "top.pdb", "w") as handle:
+        app.PDBFile.writeFile(topology, positions * unit.nanometer, handle)
+    loaded = mdtraj.load(str(path), top=str(tmp_path / "top.pdb"))
+    assert loaded.n_frames == 4
+    np.testing.assert_allclose(loaded.xyz[3], positions + 3, atol=2e-3)
+    if fmt == "xtc":
+        np.testing.assert_allclose(loaded.time, interval * np.arange(1, 5), rtol=1e-6)
+    else:
+        step, spacing = struct.unpack_from("<i", path.read_bytes(), 12)[0], 0.04888821
+        assert step == 1
+        (akma,) = struct.unpack_from("<f", path.read_bytes(), 44)
+        assert akma * spacing == pytest.approx(interval, rel=1e-6)
+
+
+def test_a_record_that_names_a_foreign_file_is_refused(tmp_path, monkeypatch):
+    interrupted(tmp_path, monkeypatch)
     outside = tmp_path.parent / "outside.txt"
     outside.write_text("precious")
-    record["sizes"] = {"../outside.txt": 0}
-    (tmp_path / "checkpoint.json").write_text(json.dumps(record))
+    foreign = read_record(tmp_path).model_copy(update={"sizes": {"../outside.txt": 0}})
+    (tmp_path / "checkpoint.json").write_text(foreign.to_json())
     with pytest.raises(SimulationError, match="names an unknown file"):
         go(tmp_path, resume=True)
     assert outside.read_text() == "precious"
@@ -316,7 +445,7 @@ def test_constant_pressure_goes_on_with_the_volume_of_the_checkpoint(tmp_path, m
     initial = volume_of(context)
     load_state(tmp_path, record, context)
     assert abs(volume_of(context) - initial) > 1e-4 * initial
-    monkeypatch.setattr("nnpmm.simulation.protocol.StageLoop", Watched)
+    monkeypatch.setattr("nnpmm.simulation.staged_run.StageLoop", Watched)
     run_protocol(prepared, settings, resume=True, progress=False)
     assert starts == [volume_of(context)]
     stages, columns = read_log(tmp_path / "log.csv")

@@ -14,6 +14,7 @@ from nnpmm.errors import ModelError
 __all__ = ["run_together", "thread_count", "threads_for"]
 
 _LARGEST_ON_ONE_THREAD = 100  # atoms
+_MOST_PER_PROCESSOR = 4  # threads; every one takes memory, and more of them only wait
 
 
 @contextmanager
@@ -42,7 +43,7 @@ def thread_count(setting: int | None = None) -> int:
             platform follows, or else one for each processor that this process may use.
 
     Raises:
-        ModelError: not a positive whole number.
+        ModelError: not a whole number from 1 to four times the processors of this machine.
     """
     source: int | str | None = setting
     if source is None:
@@ -50,10 +51,17 @@ def thread_count(setting: int | None = None) -> int:
     if source is None:
         affinity = getattr(os, "sched_getaffinity", None)
         return len(affinity(0)) if affinity else os.cpu_count() or 1
-    if not str(source).isdigit() or int(source) < 1:
+    processors = os.cpu_count() or 1
+    most = _MOST_PER_PROCESSOR * processors
+    text = str(source)
+    # Python refuses to convert a text of thousands of digits.
+    if not text.isdecimal() or len(text) > 9 or not 1 <= int(text) <= most:
         where = "OPENMM_CPU_THREADS" if setting is None else "threads"
-        raise ModelError(f"found {where} = {source!r}, allowed: a whole number of at least 1")
-    return int(source)
+        raise ModelError(
+            f"found {where} = {text[:20]!r}, allowed: 1 to {most}, {_MOST_PER_PROCESSOR} for each "
+            f"of the {processors} processors of this machine"
+        )
+    return int(text)
 
 
 def run_together(work: Callable[[int], None], count: int) -> None:

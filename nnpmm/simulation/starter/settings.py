@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from openmm import unit
 
 from nnpmm.errors import ConfigError, InputFileError, NnpmmError
+from nnpmm.integrators import surroundings_limit
 from nnpmm.simulation import narration
 from nnpmm.simulation.config import parse_config
 from nnpmm.simulation.inputs import MMSystem, load_system
+from nnpmm.simulation.stages import is_water
 from nnpmm.simulation.starter.files import recognize
 from nnpmm.simulation.starter.ligand import find_region
 
@@ -39,7 +40,6 @@ output:
   checkpoint_interval: 20 ps
 """
 _HYDROGEN_MASS = "3 amu"
-_REPARTITIONED_FROM = 2.9  # amu
 
 
 def write_settings(
@@ -188,7 +188,7 @@ def _load(section: dict[str, Any]) -> tuple[MMSystem, dict[str, Any]]:
             mm = read(in_vacuum)
         except NnpmmError:
             raise error from None
-        if any(_is_water(residue) for residue in mm.topology.residues()):
+        if any(is_water(residue) for residue in mm.topology.residues()):
             remedy = "with --box" if section["type"] == "charmm" else "in the coordinates file"
             raise ConfigError(
                 f"found water and no periodic box: give the box {remedy} ({error})"
@@ -196,27 +196,9 @@ def _load(section: dict[str, Any]) -> tuple[MMSystem, dict[str, Any]]:
         return mm, in_vacuum
 
 
-def _is_water(residue: Any) -> bool:
-    return sorted(a.element.symbol for a in residue.atoms() if a.element) == ["H", "H", "O"]
-
-
 def _longest_step(mm: MMSystem) -> int:
-    """Return the time step in fs that the hydrogens of a finished System allow; water apart."""
-    constrained = set()
-    for k in range(mm.system.getNumConstraints()):
-        constrained |= set(mm.system.getConstraintParameters(k)[:2])
-    allowed = 4
-    for residue in mm.topology.residues():
-        rigid = all(atom.index in constrained for atom in residue.atoms())
-        if _is_water(residue) and rigid:
-            continue
-        for atom in residue.atoms():
-            if atom.element is not None and atom.element.symbol == "H":
-                mass = mm.system.getParticleMass(atom.index).value_in_unit(unit.dalton)
-                light = mass < _REPARTITIONED_FROM
-                free = atom.index not in constrained
-                allowed = min(allowed, 1 if free and light else 2 if free or light else 4)
-    return allowed
+    """Return the time step in fs, at most 4, that the hydrogens of a finished System allow."""
+    return min(4, round(1000 * surroundings_limit(mm.system, mm.topology).longest))
 
 
 def _text(

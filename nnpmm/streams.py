@@ -1,0 +1,56 @@
+"""Streams that go silent when they can no longer be written."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import Any, TextIO, cast
+
+__all__ = ["drop_unwritable", "quiet"]
+
+
+class _QuietStream:
+    """Passes text on for as long as the other end takes it."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+        self._broken = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        if not self._broken:
+            try:
+                return self._stream.write(text)
+            except (OSError, ValueError):  # ValueError: it was closed
+                self._broken = True
+        return len(text)
+
+    def flush(self) -> None:
+        if not self._broken:
+            try:
+                self._stream.flush()
+            except (OSError, ValueError):
+                self._broken = True
+
+
+def quiet(stream: TextIO) -> TextIO:
+    """Return a stream for news about work that must not end because nobody can read them.
+
+    The reader of a pipe may end, a terminal may be closed, a disk may be full: from then on all
+    text is dropped.
+    """
+    return cast(TextIO, stream if isinstance(stream, _QuietStream) else _QuietStream(stream))
+
+
+def drop_unwritable(stream: TextIO) -> None:
+    """Drop what a stream still holds if it cannot be written.
+
+    Python would complain about it at its end and exit with status 120.
+    """
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
