@@ -219,7 +219,7 @@ def test_positions_that_are_not_numbers(inputs, refused):
     row = next(i for i, line in enumerate(lines) if line.startswith("HETATM"))
     lines[row] = lines[row][:30] + "     nan" + lines[row][38:]
     path.write_text("\n".join(lines) + "\n")
-    refused("atom 0", "not finite")
+    refused("complex.pdb", "finite")
 
 
 @pytest.mark.parametrize("content", ["", "nonsense", "cut", "<Integrator/>", "&#80;"])
