@@ -46,7 +46,7 @@ def train(
     from nnpmm.cli.progress import count_bar
     from nnpmm.permeation import training
     from nnpmm.permeation.figures import learning_figure
-    from nnpmm.permeation.files import require_folder, save_figure
+    from nnpmm.permeation.files import require_writable, save_figure
     from nnpmm.permeation.protocol import changed_settings, parse_changes
     from nnpmm.permeation.recipes import recipe
     from nnpmm.permeation.regressor import MODEL_FILE, save_regressor
@@ -56,7 +56,7 @@ def train(
     settings = changed_settings(protocol, **wanted)
     _refuse_existing(output / MODEL_FILE, overwrite)
     samples = _read_samples(*(data or [_DATA]))
-    require_folder(output)  # before hours of training
+    require_writable(output)  # before hours of training
     torch.set_num_threads(1)  # small networks: more threads are slower, and change the sums
     with count_bar("epochs") as tell:
         result = training.train(samples, architecture, settings, progress=tell)
@@ -93,9 +93,11 @@ def evaluate(
         reports_by_group,
         write_report,
     )
+    from nnpmm.permeation.files import require_writable
     from nnpmm.permeation.regressor import DEFAULT_MODEL, load_regressor
 
     _refuse_existing(output / REPORT_FILE, overwrite)
+    require_writable(output)
     regressor = load_regressor(model or DEFAULT_MODEL)
     found = evaluation.evaluate(regressor, _read_samples(data))
     print_reports(reports_by_group(found), set(found.data.beads.tolist()))

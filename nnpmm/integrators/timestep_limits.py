@@ -11,6 +11,7 @@ few per cent of the kinetic energy there.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -110,7 +111,7 @@ class RegionMotion:
 def longest_timestep(
     system: openmm.System,
     topology: Topology,
-    region: ArrayLike,
+    region: Iterable[int],
     model: Potential,
     positions: Any,
 ) -> TimestepLimit:
@@ -136,7 +137,7 @@ def longest_timestep(
 def region_motion(
     system: openmm.System,
     topology: Topology,
-    region: ArrayLike,
+    region: Iterable[int],
     model: Potential,
     positions: Any,
 ) -> RegionMotion:
@@ -205,7 +206,7 @@ def region_limit(motion: RegionMotion, *, impulse: bool = False) -> TimestepLimi
 
 
 def surroundings_limit(
-    system: openmm.System, topology: Topology, region: ArrayLike = (), *, impulse: bool = False
+    system: openmm.System, topology: Topology, region: Iterable[int] = (), *, impulse: bool = False
 ) -> TimestepLimit:
     """Return the longest time step that the atoms outside a region allow.
 

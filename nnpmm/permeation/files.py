@@ -26,6 +26,7 @@ __all__ = [
     "locked",
     "require_folder",
     "require_suffix",
+    "require_writable",
     "save_arrays",
     "save_figure",
     "write_atomically",
@@ -86,7 +87,20 @@ def require_folder(path: Path) -> None:
     """
     with _writing(path):
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".{uuid.uuid4().hex}.tmp"
+    require_writable(path)
+
+
+def require_writable(path: Path) -> None:
+    """Check that files can be written to a folder, which is not made if it is not there yet.
+
+    Raises:
+        UnwritableError: they cannot.
+    """
+    there = path.absolute()
+    while not there.exists():
+        there = there.parent
+    with _writing(path):
+        probe = there / f".{uuid.uuid4().hex}.tmp"
         probe.touch()
         probe.unlink()
 

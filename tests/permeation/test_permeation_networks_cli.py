@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from network_cases import dimers, response_samples, write_data_set
 
 from nnpmm.cli.errors import run_app
@@ -126,3 +127,11 @@ def test_nothing_to_train_on(call, folder, tmp_path):
     found = call(main, "evaluate", "-m", tmp_path / "set", "-d", folder, "-o", tmp_path / "report")
     found.assert_one_line_error("found no model.json", "permeation train")
     assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_a_file_in_place_of_the_folder(call, tmp_path, command):
+    file = tmp_path / "file"
+    file.touch()
+    arguments = [command, "-d", ROOT / "data" / "permeation-monomers", "-o", file]
+    call(main, *arguments).assert_one_line_error("cannot be written (Not a directory)")

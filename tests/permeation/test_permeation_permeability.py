@@ -165,7 +165,7 @@ def test_huge_barriers_do_not_overflow():
     [
         ({"heights": [0, 2, 1]}, "heights must increase"),
         ({"heights": [1, 2, 3]}, "first height is 1 nm: begin at 0"),
-        ({"diffusivities": -1.0}, "diffusivity of -1, allowed: positive"),
+        ({"diffusivities": -1.0}, "diffusivity of -0.01 cm.2/s, allowed: positive"),
         ({"energies": [0, np.nan, 0]}, "free_energies that is not finite"),
         ({"heights": [0.0, 1.0]}, "columns of shapes"),
     ],

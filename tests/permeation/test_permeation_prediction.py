@@ -100,7 +100,7 @@ def test_file_of_molecules(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "columns none, expected name and smiles"),
+        ("", "columns none and 0 lines below, expected name and smiles"),
         ("molecule,smiles\na,CC\n", "expected name and smiles"),
         ("name\na\n", "expected name and smiles"),
         ("name,smiles\na,CCO\nb,CC(\n", r"line 3: SMILES 'CC\(': rdkit cannot read"),

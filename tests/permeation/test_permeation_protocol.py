@@ -38,7 +38,7 @@ def test_changes_with_units():
     [
         (["prodution=9 ns"], "prodution: Extra inputs .* known settings: lipids_per_leaflet"),
         (["production=9 K"], "production"),
-        (["temperature=-3"], "temperature: Input should be greater than 0"),
+        (["temperature=-3"], "temperature: Input should be greater than or equal to 200"),
         (["lipids_per_leaflet=4"], "greater than or equal to 9"),
         (["production=100 ps"], "a frame every 60 ps has 1 frames, expected 2 or more"),
         (["production"], "expected a setting such as"),

@@ -74,10 +74,11 @@ def write_reports(predictions: Sequence[Prediction], model: Regressor, folder: P
             draw_mapping(found.molecule.mapping, folder / f"{name}-mapping.png")
         draw_prediction(found, model.card, folder / f"{name}-{found.lipid}.png")
     path = folder / "predictions.json"
+    records = [_record(found) for found in predictions]
     record = {
         "quantity": "G(midplane) - G(water), kcal/mol",
         "errors": _ERRORS,
-        "predictions": [_record(found) for found in predictions],
+        "predictions": records,
         "model": {
             "network": model.card.network.kind,
             "trained_on": model.card.data.sha256,
@@ -86,14 +87,16 @@ def write_reports(predictions: Sequence[Prediction], model: Regressor, folder: P
         "nnpmm": __version__,
     }
     write_atomically(path, json.dumps(record, indent=1) + "\n")
-    write_atomically(path.with_suffix(".csv"), _csv(record["predictions"]))
+    write_atomically(path.with_suffix(".csv"), _csv(records))
     return path
 
 
 def _csv(records: Sequence[dict[str, Any]]) -> str:
     """Return a table with a line for each prediction; what is None is left empty."""
-    columns = ("name", "smiles", "beads", "lipid", "dg_kcal", "error_kcal")
-    columns += ("model_error_kcal", "mapping_error_kcal", "applicability", "reasons")
+    columns = [
+        *("name", "smiles", "beads", "lipid", "dg_kcal", "error_kcal"),
+        *("model_error_kcal", "mapping_error_kcal", "applicability", "reasons"),
+    ]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
