@@ -74,7 +74,7 @@ def write_reports(predictions: Sequence[Prediction], model: Regressor, folder: P
             draw_mapping(found.molecule.mapping, folder / f"{name}-mapping.png")
         draw_prediction(found, model.card, folder / f"{name}-{found.lipid}.png")
     path = folder / "predictions.json"
-    records = [_record(found) for found in predictions]
+    records: list[dict[str, Any]] = [_record(found) for found in predictions]
     record = {
         "quantity": "G(midplane) - G(water), kcal/mol",
         "errors": _ERRORS,
