@@ -217,14 +217,6 @@ def test_pickles_survive_a_change_of_folder(prepared, molecule, tmp_path, monkey
         assert again(positions)[0] == pytest.approx(evaluator(positions)[0], rel=0, abs=1e-3)
 
 
-def test_parameters_in_memory_cannot_be_pickled(ani1x):
-    model = AniModel(ani1x.parameters.subset(0))
-    with pytest.raises(TypeError, match="cannot be pickled"):
-        pickle.dumps(model)
-    with pytest.raises(TypeError, match="cannot be pickled"):
-        pickle.dumps(model.bind([6, 1, 1, 1, 1]))
-
-
 def test_backend_and_device_are_chosen_together(monkeypatch):
     """On a machine with a GPU: "auto" skips what does not run there, a CPU backend stays off it."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
