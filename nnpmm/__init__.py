@@ -16,6 +16,7 @@ from nnpmm._version import __version__
 from nnpmm.coupling import create_hybrid_system
 from nnpmm.errors import NnpmmError
 from nnpmm.models import load_model, read_model_file
+from nnpmm.platforms import fastest_platform
 from nnpmm.selection import select_atoms
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "__version__",
     "coupling",
     "create_hybrid_system",
+    "fastest_platform",
     "freeenergy",
     "integrators",
     "load_model",

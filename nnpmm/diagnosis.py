@@ -13,6 +13,7 @@ from nnpmm._version import __version__
 from nnpmm.errors import NnpmmError, OptionalDependencyError
 from nnpmm.models.ani import BACKENDS, PUBLISHED, choose_backend
 from nnpmm.models.ani.weights import sources
+from nnpmm.platforms import loaded_platforms, try_platform
 
 __all__ = ["Finding", "diagnose"]
 
@@ -87,10 +88,7 @@ def _installed(name: str) -> str | None:
 
 def _platforms() -> list[Finding]:
     """Every platform: tried on two particles, or the reason why its plug-in did not load."""
-    loaded = {
-        openmm.Platform.getPlatform(i).getName(): openmm.Platform.getPlatform(i)
-        for i in range(openmm.Platform.getNumPlatforms())
-    }
+    loaded = loaded_platforms()
     failures = " ".join(openmm.Platform.getPluginLoadFailures())
     findings = []
     for name in ("CUDA", "HIP", "OpenCL", "CPU", "Reference"):
@@ -102,7 +100,7 @@ def _platforms() -> list[Finding]:
             detail = " ".join(reason.split())[:160] or f"no plug-in installed{_install_hint(name)}"
             findings.append(Finding("platform", name, False if required else None, detail))
             continue
-        problem = _try_platform(loaded[name])
+        problem = try_platform(loaded[name])
         verdict = True if problem is None else (False if required else None)
         findings.append(Finding("platform", name, verdict, problem or "works"))
     return findings
@@ -114,22 +112,6 @@ def _install_hint(name: str) -> str:
         "HIP": ": pip install openmm-hip-6",
     }
     return hints.get(name, "")
-
-
-def _try_platform(chosen: openmm.Platform) -> str | None:
-    system = openmm.System()
-    bond = openmm.HarmonicBondForce()
-    for _ in range(2):
-        system.addParticle(1.0)
-    bond.addBond(0, 1, 0.1, 1.0)
-    system.addForce(bond)
-    try:
-        context = openmm.Context(system, openmm.VerletIntegrator(0.001), chosen)
-        context.setPositions([[0, 0, 0], [0.1, 0, 0]])
-        context.getState(energy=True)
-    except openmm.OpenMMException as error:
-        return " ".join(str(error).split())
-    return None
 
 
 def _backends() -> list[Finding]:
