@@ -174,7 +174,7 @@ def test_not_a_torchscript_file(tmp_path, content):
     path = tmp_path / "x.pt"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ModelError, match="not a TorchScript module") as caught:
+    with pytest.raises(ModelError, match="not a TorchScript module|cannot be read") as caught:
         load_model(path).bind([6])
     assert "\n" not in str(caught.value)
 
