@@ -97,7 +97,10 @@ class FunctionEvaluator:
             pickle.dumps(self.model)
         except (pickle.PicklingError, AttributeError, TypeError):  # a function within a function
             return (_restore, (self._key, self.model.name))
-        return (_restore, (self._key, self.model.name, self.model, self.atomic_numbers, self.charge))
+        return (
+            _restore,
+            (self._key, self.model.name, self.model, self.atomic_numbers, self.charge),
+        )
 
     def __call__(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
         """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm at positions (n, 3) in nm."""

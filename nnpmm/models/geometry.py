@@ -1,5 +1,4 @@
-"""Whether positions can be those of a molecule: asked where people hand them in, not at each step.
-"""
+"""Whether positions can be those of a molecule; not asked at each step of a simulation."""
 
 from __future__ import annotations
 

@@ -153,6 +153,6 @@ def _check_version(text: str, path: str | os.PathLike[str]) -> None:
         return  # not a model.json at all, as the validation will say
     if version != SCHEMA_VERSION:
         raise InputFileError(
-            f"{path}: schema version {shortened(repr(version))}, this nnpmm reads {SCHEMA_VERSION}; "
-            "run prepare-nnp again"
+            f"{path}: schema version {shortened(repr(version))}, "
+            f"this nnpmm reads {SCHEMA_VERSION}; run prepare-nnp again"
         )

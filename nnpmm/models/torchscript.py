@@ -143,7 +143,9 @@ class TorchScriptEvaluator:
                 f"{self.model.path}: fails for {len(line)} atoms ({_line(error)}); {needed}"
             ) from error
         if not isinstance(found, torch.Tensor):
-            raise ModelError(f"{self.model.path}: returns {type(found).__name__}; {needed}, a tensor")
+            raise ModelError(
+                f"{self.model.path}: returns {type(found).__name__}; {needed}, a tensor"
+            )
         if found.numel() != 1 or not found.is_floating_point():
             raise ModelError(
                 f"{self.model.path}: returns a tensor of shape {tuple(found.shape)} and type "

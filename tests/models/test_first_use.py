@@ -24,9 +24,7 @@ class _Faulty:
     def __init__(self, parameters, symbols, device, precision, threads, *, fault):
         if fault == "start":
             raise RuntimeError("no kernel image is available\nfor execution on the device")
-        self.kernel = BACKENDS["reference"].factory(
-            parameters, symbols, device, "double", threads
-        )
+        self.kernel = BACKENDS["reference"].factory(parameters, symbols, device, "double", threads)
         self.fault = fault
         self.evaluations = 0
 

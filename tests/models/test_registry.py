@@ -12,7 +12,7 @@ import torch
 import nnpmm
 from nnpmm.errors import InputFileError, ModelError
 from nnpmm.models import TorchScriptModel, canonical_name, load_model
-from nnpmm.models.ani import BACKENDS, AniModel, choose_backend
+from nnpmm.models.ani import BACKENDS, choose_backend
 from nnpmm.preparation import prepare_nnp
 
 
@@ -174,7 +174,7 @@ def test_not_a_torchscript_file(tmp_path, content):
     path = tmp_path / "x.pt"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ModelError, match="not a TorchScript module|cannot be read") as caught:
+    with pytest.raises(ModelError, match=r"not a TorchScript module|cannot be read") as caught:
         load_model(path).bind([6])
     assert "\n" not in str(caught.value)
 

@@ -1,8 +1,8 @@
 """A fast kernel is compared with the float64 reference before its results are used.
 
 What a GPU's compiler makes of a kernel depends on device, driver and versions, so no test done
-elsewhere covers it. The ``cpu`` backend is not compared: numba's code is that of the tests for every
-processor, and the reference would import torch at every start.
+elsewhere covers it. The ``cpu`` backend is not compared: the tests run it on usual processors,
+and the reference would import torch at every start.
 """
 
 from __future__ import annotations
@@ -79,9 +79,9 @@ def trusted_kernel(
             return choice
         if expected is None:
             reference = BACKENDS["reference"].factory
-            expected = reference(model.parameters, symbols, "cpu", "double", model.threads).evaluate(
-                positions, box
-            )
+            expected = reference(
+                model.parameters, symbols, "cpu", "double", model.threads
+            ).evaluate(positions, box)
         problem = _problem(choice[1], expected, positions, box, catch=model.automatic)
         if problem is None:
             return choice

@@ -257,9 +257,7 @@ class AniEvaluator:
         with self._lock:
             return self._compared(positions, box).evaluate(positions, box)
 
-    def _compared(
-        self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
-    ) -> Kernel:
+    def _compared(self, positions: NDArray[np.float64], box: NDArray[np.float64] | None) -> Kernel:
         """Return the kernel; the first positions show whether it can be used."""
         if self._to_compare:
             with self._lock:
