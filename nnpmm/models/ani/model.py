@@ -163,7 +163,8 @@ def _restore_model(
                 f"{name}: the weights have changed since the system was written (digest "
                 f"{parameters.digest()[:12]}, expected {digest[:12]}); couple the system again"
             )
-    return AniModel(parameters, *choices, rebuild)
+    backend, device, precision, threads, source = choices
+    return AniModel(parameters, backend, device, precision, threads, source, rebuild)
 
 
 class AniEvaluator:
