@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nnpmm import coupling, freeenergy, integrators, ligands, models, simulation
     from nnpmm.coupling import create_hybrid_system
     from nnpmm.models import load_model, read_model_file
+    from nnpmm.platforms import fastest_platform
     from nnpmm.selection import select_atoms
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "__version__",
     "coupling",
     "create_hybrid_system",
+    "fastest_platform",
     "freeenergy",
     "integrators",
     "ligands",
@@ -40,6 +42,7 @@ __all__ = [
 _LAZY = {
     "coupling": "nnpmm.coupling",
     "create_hybrid_system": "nnpmm.coupling",
+    "fastest_platform": "nnpmm.platforms",
     "freeenergy": "nnpmm.freeenergy",
     "integrators": "nnpmm.integrators",
     "ligands": "nnpmm.ligands",

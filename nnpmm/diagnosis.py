@@ -14,6 +14,7 @@ from nnpmm.errors import ModelError, NnpmmError, OptionalDependencyError
 from nnpmm.models.ani import BACKENDS, PUBLISHED, choose_backend
 from nnpmm.models.ani.threads import thread_count
 from nnpmm.models.ani.weights import sources
+from nnpmm.platforms import loaded_platforms, try_platform
 
 __all__ = ["Finding", "diagnose"]
 
@@ -88,10 +89,7 @@ def _installed(name: str) -> str | None:
 
 def _platforms() -> list[Finding]:
     """Every platform: tried on two particles, or the reason why its plug-in did not load."""
-    loaded = {
-        openmm.Platform.getPlatform(i).getName(): openmm.Platform.getPlatform(i)
-        for i in range(openmm.Platform.getNumPlatforms())
-    }
+    loaded = loaded_platforms()
     failures = " ".join(openmm.Platform.getPluginLoadFailures())
     findings = []
     for name in ("CUDA", "HIP", "OpenCL", "CPU", "Reference"):
@@ -103,10 +101,20 @@ def _platforms() -> list[Finding]:
             detail = " ".join(reason.split())[:160] or f"no plug-in installed{_install_hint(name)}"
             findings.append(Finding("platform", name, False if required else None, detail))
             continue
-        problem = _try_platform(loaded[name])
+        problem = _platform_problem(name, loaded[name])
         verdict = True if problem is None else (False if required else None)
         findings.append(Finding("platform", name, verdict, problem or "works"))
     return findings
+
+
+def _platform_problem(name: str, chosen: openmm.Platform) -> str | None:
+    """Return why a platform cannot be used; the number of threads is checked before they start."""
+    if name == "CPU":
+        try:
+            thread_count()
+        except ModelError as error:
+            return str(error)
+    return try_platform(chosen)
 
 
 def _install_hint(name: str) -> str:
@@ -115,24 +123,6 @@ def _install_hint(name: str) -> str:
         "HIP": ": pip install openmm-hip-6",
     }
     return hints.get(name, "")
-
-
-def _try_platform(chosen: openmm.Platform) -> str | None:
-    system = openmm.System()
-    bond = openmm.HarmonicBondForce()
-    for _ in range(2):
-        system.addParticle(1.0)
-    bond.addBond(0, 1, 0.1, 1.0)
-    system.addForce(bond)
-    try:
-        if chosen.getName() == "CPU":
-            thread_count()  # before the platform starts what OPENMM_CPU_THREADS asks for
-        context = openmm.Context(system, openmm.VerletIntegrator(0.001), chosen)
-        context.setPositions([[0, 0, 0], [0.1, 0, 0]])
-        context.getState(energy=True)
-    except (openmm.OpenMMException, ModelError) as error:
-        return " ".join(str(error).split())
-    return None
 
 
 def _backends() -> list[Finding]:

@@ -17,7 +17,10 @@ __all__ = [
     "SelectionError",
     "SimulationError",
     "WeightsError",
+    "shortened",
 ]
+
+_LONGEST = 200
 
 
 class NnpmmError(Exception):
@@ -58,3 +61,9 @@ class SimulationError(NnpmmError, RuntimeError):
 
 class OptionalDependencyError(NnpmmError, ImportError):
     """An optional package is not installed; the message gives the line that installs it."""
+
+
+def shortened(text: object) -> str:
+    """Return what a file or another program says as one line of at most 200 characters."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nnpmm.coupling.whole import WholeRegion
 from nnpmm.errors import SimulationError
-from nnpmm.models.protocol import Evaluator
+from nnpmm.models.protocol import Evaluator, at_each_step
 
 __all__ = ["NON_FINITE_ENERGY", "BoxCallback", "RegionCallback", "check_span"]
 
@@ -64,6 +64,7 @@ class RegionCallback:
         self.periodic = periodic
         self.exact_to_half_box = exact_to_half_box
         self.weight = weight
+        self._evaluate = at_each_step(evaluator)
         self._whole = WholeRegion(len(evaluator.atomic_numbers), bonds)
 
     @_log_failures
@@ -78,7 +79,7 @@ class RegionCallback:
             positions = self._whole(positions, box)
             if self.exact_to_half_box:
                 check_span(positions, box, self._whole.n_molecules)
-        energy, forces = _finite(*self.evaluator(positions))
+        energy, forces = _finite(*self._evaluate(positions))
         return weight * energy, weight * forces
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -98,13 +99,17 @@ class BoxCallback:
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
+        self._evaluate = at_each_step(evaluator)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (BoxCallback, (self.evaluator,))
 
     @_log_failures
     def __call__(self, state: openmm.State) -> EnergyAndForces:
         """Return the energy (kJ/mol) and forces (n, 3) in kJ/mol/nm on all atoms."""
         positions = state.getPositions(asNumpy=True)._value
         box = state.getPeriodicBoxVectors(asNumpy=True)._value
-        return _finite(*self.evaluator(positions, box))
+        return _finite(*self._evaluate(positions, box))
 
 
 def _finite(energy: float, forces: NDArray[np.float64]) -> EnergyAndForces:

@@ -30,6 +30,7 @@ from nnpmm.models.protocol import (
     BatchEvaluation,
     Evaluation,
     Evaluator,
+    at_each_step,
     checked_batch,
     checked_positions,
 )
@@ -121,6 +122,12 @@ class CappedEvaluator:
         """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm, those on link atoms passed on."""
         array = self._checked(positions)
         energy, forces = self.evaluator(self.capped(array), box)
+        return energy, self.spread(forces, array)
+
+    def at_each_step(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
+        """Like a call, without the checks that molecular dynamics does not need."""
+        array = self._checked(positions)
+        energy, forces = at_each_step(self.evaluator)(self.capped(array), box)
         return energy, self.spread(forces, array)
 
     def evaluate(self, positions: Any, box: Any = None) -> Evaluation:

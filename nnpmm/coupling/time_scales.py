@@ -16,7 +16,7 @@ import openmm
 from numpy.typing import NDArray
 
 from nnpmm.coupling.forces import NEGATED_MM_FORCE_NAME
-from nnpmm.models.protocol import BatchEvaluation, Evaluation, Evaluator
+from nnpmm.models.protocol import BatchEvaluation, Evaluation, Evaluator, at_each_step
 
 __all__ = ["DifferenceEvaluator", "InnerTerms", "create_negated_force"]
 
@@ -59,6 +59,12 @@ class DifferenceEvaluator:
         """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm."""
         energy, forces = self.minuend(positions, box)
         taken_energy, taken_forces = self.subtrahend(positions, box)
+        return energy - taken_energy, forces - taken_forces
+
+    def at_each_step(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
+        """Like a call, without the checks that molecular dynamics does not need."""
+        energy, forces = at_each_step(self.minuend)(positions, box)
+        taken_energy, taken_forces = at_each_step(self.subtrahend)(positions, box)
         return energy - taken_energy, forces - taken_forces
 
     def evaluate(self, positions: Any, box: Any = None) -> Evaluation:

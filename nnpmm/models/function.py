@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from openmm import unit
 
-from nnpmm.errors import RegionError, SimulationError
+from nnpmm.errors import ModelError, RegionError, SimulationError
+from nnpmm.models.in_process import new_key, recall, remember
 from nnpmm.models.protocol import (
     BatchEvaluation,
     Evaluation,
@@ -34,8 +36,8 @@ class FunctionModel:
 
     Args:
         function: from positions (n, 3) in nm, atomic numbers (n,) and total charge in e to the
-            energy in kJ/mol and the forces (n, 3) in kJ/mol/nm. A system with it can be copied and
-            written to XML if pickle finds the function again, at the top level of a module.
+            energy in kJ/mol and the forces (n, 3) in kJ/mol/nm. Another process can read a system
+            with it if pickle finds the function there, at the top level of a module.
         name: for messages and logs.
         elements: chemical symbols that it knows; None if any.
         neutral_only: it describes neutral molecules only.
@@ -91,6 +93,18 @@ class FunctionEvaluator:
         self.model = model
         self.atomic_numbers = atomic_numbers
         self.charge = charge
+        self._key = new_key()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        remember(self._key, self)
+        try:
+            pickle.dumps(self.model)
+        except (pickle.PicklingError, AttributeError, TypeError):  # a function within a function
+            return (_restore, (self._key, self.model.name))
+        return (
+            _restore,
+            (self._key, self.model.name, self.model, self.atomic_numbers, self.charge),
+        )
 
     def __repr__(self) -> str:
         return f"FunctionEvaluator({self.model!r}, {len(self.atomic_numbers)} atoms)"
@@ -125,3 +139,20 @@ class FunctionEvaluator:
         """Return energies, forces and member energies of geometries (k, n, 3), one by one."""
         array = in_md_units(positions, unit.nanometer)
         return one_by_one(self, checked_batch(array, len(self.atomic_numbers)))
+
+
+def _restore(key: str, name: str, *arguments: Any) -> FunctionEvaluator:
+    """Return the evaluator of this process, or make it again from the arguments.
+
+    Raises:
+        ModelError: it was made in another process and its function cannot be imported.
+    """
+    found = recall(key)
+    if found is not None:
+        return found
+    if not arguments:
+        raise ModelError(
+            f"the function of {name} is not in the memory of this process; define it at the top "
+            "level of a module, or couple the system again"
+        )
+    return FunctionEvaluator(*arguments)

@@ -12,7 +12,7 @@ from openmm.app import Topology
 from openmm.app.element import hydrogen
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nnpmm.errors import InputFileError, WeightsError
+from nnpmm.errors import InputFileError, WeightsError, shortened
 
 __all__ = ["SCHEMA_VERSION", "ModelFile", "StoredFile", "fingerprint", "read_model_file"]
 
@@ -122,9 +122,15 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
     except (ValidationError, UnicodeDecodeError) as error:
         first = error.errors()[0] if isinstance(error, ValidationError) else None
         where = ".".join(map(str, first["loc"])) + ": " + first["msg"] if first else "not text"
+        where = shortened(where)
         raise InputFileError(
             f"{path}: not a model.json of nnpmm ({where}); run prepare-nnp"
         ) from error
+    if len(content.atoms) != len(content.elements):
+        raise InputFileError(
+            f"{path}: found {len(content.atoms)} atoms and {len(content.elements)} elements, "
+            "expected one element for each atom; the file was edited: run prepare-nnp again"
+        )
     if content.fingerprint != fingerprint(
         content.n_structure_atoms, content.atoms, content.elements
     ):
@@ -146,10 +152,10 @@ def _check_version(text: str, path: str | os.PathLike[str]) -> None:
     """Refuse another version first: its keys may be others, and their errors would mislead."""
     try:
         version = json.loads(text)["schema_version"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return  # not a model.json at all, as the validation will say
     if version != SCHEMA_VERSION:
         raise InputFileError(
-            f"{path}: schema version {version!r}, this nnpmm reads {SCHEMA_VERSION}; "
-            "run prepare-nnp again"
+            f"{path}: schema version {shortened(repr(version))}, "
+            f"this nnpmm reads {SCHEMA_VERSION}; run prepare-nnp again"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -20,6 +20,7 @@ __all__ = [
     "Potential",
     "ScriptableEvaluator",
     "TensorEvaluator",
+    "at_each_step",
     "checked_batch",
     "checked_box",
     "checked_positions",
@@ -121,6 +122,16 @@ class Potential(Protocol):
             atomic_numbers: shape (n,).
             charge: total charge, e; a potential for neutral molecules only refuses any but 0.
         """
+
+
+def at_each_step(evaluator: Evaluator) -> Callable[..., tuple[float, NDArray[np.float64]]]:
+    """Return the evaluator's ``at_each_step`` if it has one, else the evaluator.
+
+    It is a call without checks that cost time and that positions of molecular dynamics do not need.
+    """
+    found: Callable[..., tuple[float, NDArray[np.float64]]]
+    found = getattr(evaluator, "at_each_step", evaluator)
+    return found
 
 
 def checked_positions(positions: ArrayLike, n_atoms: int) -> NDArray[np.float64]:

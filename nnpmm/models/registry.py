@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from nnpmm.errors import ModelError, WeightsError
+from nnpmm.errors import ModelError, WeightsError, shortened
 from nnpmm.models.ani import PUBLISHED, AniModel, AniParameters, find_weights, load_parameters
 from nnpmm.models.model_file import read_model_file
 from nnpmm.models.openmm_ml import OpenmmMlModel, openmm_ml_names
@@ -120,8 +120,9 @@ def _prepared_parameters(path: str, weights: str | None) -> tuple[AniParameters,
     parameters = load_parameters(file)
     if parameters.name != content.model or parameters.member_indices != content.members:
         raise WeightsError(
-            f"{file}: holds {parameters.name} members {list(parameters.member_indices)}, "
-            f"model.json says {content.model} {list(content.members)}; run prepare-nnp again"
+            f"{file}: holds {shortened(parameters.name)} members "
+            f"{shortened(list(parameters.member_indices))}, model.json says "
+            f"{shortened(content.model)} {shortened(list(content.members))}; run prepare-nnp again"
         )
     return parameters, f"model file: {path}"
 

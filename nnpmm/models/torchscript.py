@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from openmm import unit
 
 from nnpmm.errors import ModelError, SimulationError
 from nnpmm.models.ani.backends import choose_device
+from nnpmm.models.in_process import recall, remember
 from nnpmm.models.protocol import (
     BatchEvaluation,
     Evaluation,
@@ -54,10 +56,7 @@ class TorchScriptModel:
         Raises:
             ModelError: the file cannot be read.
         """
-        try:
-            digest = hashlib.sha256(Path(self.path).read_bytes()).hexdigest()
-        except OSError as error:
-            raise ModelError(f"{self.path}: cannot be read ({error.strerror})") from error
+        digest = hashlib.sha256(_content(self.path)).hexdigest()
         return {
             "model": self.name,
             "backend": "torchscript",
@@ -85,11 +84,13 @@ class TorchScriptEvaluator:
         self.model = model
         self.atomic_numbers = atomic_numbers
         self._device = choose_device(model.device)
+        content = _content(model.path)
+        self._digest = hashlib.sha256(content).hexdigest()
         try:
-            self._module = torch.jit.load(model.path, map_location=self._device).eval()
+            self._module = torch.jit.load(io.BytesIO(content), map_location=self._device).eval()
         except (RuntimeError, ValueError, OSError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ModelError(f"{model.path}: not a TorchScript module ({reason})") from error
+            raise ModelError(f"{model.path}: not a TorchScript module ({_line(error)})") from error
+        self._check_result()
 
     def __repr__(self) -> str:
         return f"TorchScriptEvaluator({self.model!r}, {len(self.atomic_numbers)} atoms)"
@@ -128,8 +129,77 @@ class TorchScriptEvaluator:
         """Return a module from whole positions (n, 3) in nm to the energy, kJ/mol, a scalar."""
         return _Scalar(self._module)
 
+    def _check_result(self) -> None:
+        """Evaluate atoms on a line, 0.15 nm apart: what the module returns must be an energy.
+
+        Raises:
+            ModelError: it fails, or returns anything but one number that depends on the positions.
+        """
+        line = torch.zeros(len(self.atomic_numbers), 3, dtype=torch.float64, device=self._device)
+        line[:, 0] = 0.15 * torch.arange(len(line))
+        line.requires_grad_(True)
+        needed = "expected a module from positions (n, 3) in nm to the energy in kJ/mol"
+        try:
+            found = self._module(line)
+        except Exception as error:  # whatever the program raises
+            raise ModelError(
+                f"{self.model.path}: fails for {len(line)} atoms ({_line(error)}); {needed}"
+            ) from error
+        if not isinstance(found, torch.Tensor):
+            raise ModelError(
+                f"{self.model.path}: returns {type(found).__name__}; {needed}, a tensor"
+            )
+        if found.numel() != 1 or not found.is_floating_point():
+            raise ModelError(
+                f"{self.model.path}: returns a tensor of shape {tuple(found.shape)} and type "
+                f"{found.dtype}; {needed}, one floating-point number"
+            )
+        try:
+            torch.autograd.grad(found.sum(), line)
+        except RuntimeError as error:
+            raise ModelError(
+                f"{self.model.path}: its result has no gradient ({_line(error)}); {needed}, from "
+                "which torch derives the forces"
+            ) from error
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return (TorchScriptEvaluator, (self.model, self.atomic_numbers))
+        content = (self._digest, self._device, self.model, self.atomic_numbers.tolist())
+        key = hashlib.sha256(repr(content).encode()).hexdigest()
+        remember(key, self)
+        return (_restore, (key, self._digest, self.model, self.atomic_numbers))
+
+
+def _restore(
+    key: str, digest: str, model: TorchScriptModel, atomic_numbers: NDArray[np.int64]
+) -> TorchScriptEvaluator:
+    """Return the evaluator of this process, or load the file again.
+
+    Raises:
+        ModelError: the file is another one now.
+    """
+    found = recall(key)
+    if found is not None:
+        return found
+    evaluator = TorchScriptEvaluator(model, atomic_numbers)
+    if evaluator._digest != digest:
+        raise ModelError(
+            f"{model.path}: the file has changed since the system was written (sha256 "
+            f"{evaluator._digest[:12]}, expected {digest[:12]}); couple the system again"
+        )
+    return evaluator
+
+
+def _content(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _line(error: Exception) -> str:
+    """Return what an error says, in one line: TorchScript's says it last, after its call stack."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:200]
 
 
 class _Scalar(torch.nn.Module):

@@ -6,17 +6,18 @@ import openmm
 
 from nnpmm.errors import ConfigError
 from nnpmm.models.ani.threads import thread_count
+from nnpmm.platforms import device_properties, loaded_platforms, try_platform
 from nnpmm.simulation.config import PlatformConfig
 
 __all__ = ["choose_platform"]
-
-_FASTEST_FIRST = ("CUDA", "HIP", "OpenCL", "CPU", "Reference")
 
 
 def choose_platform(
     settings: PlatformConfig, required: str | None = None
 ) -> tuple[openmm.Platform, dict[str, str]]:
     """Return a platform that works on this machine, and its properties.
+
+    An OpenCL device that is a CPU counts as one that does not work (see `nnpmm.platforms`).
 
     Args:
         settings: name, precision and threads.
@@ -27,18 +28,15 @@ def choose_platform(
         ModelError: more threads than make sense here.
     """
     wanted = required or settings.name
-    loaded = [
-        openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())
-    ]
+    loaded = loaded_platforms()
     if wanted in ("auto", "CPU"):
         thread_count(settings.threads)  # before a context starts so many
-    for name in _FASTEST_FIRST if wanted == "auto" else (wanted,):
+    for name in loaded if wanted == "auto" else (wanted,):
         if name not in loaded:
             continue
-        platform = openmm.Platform.getPlatformByName(name)
-        problem = _problem(platform)
+        problem = try_platform(loaded[name])
         if problem is None:
-            return platform, _properties(name, settings)
+            return loaded[name], _properties(name, settings)
         if wanted != "auto":
             raise ConfigError(f"platform.name: {name} does not work on this machine: {problem}")
     needed = " (the checkpoint is bound to it)" if required else ""
@@ -50,19 +48,7 @@ def choose_platform(
 
 def _properties(name: str, settings: PlatformConfig) -> dict[str, str]:
     if name in ("CUDA", "HIP", "OpenCL"):
-        return {"Precision": settings.precision}
+        return {"Precision": settings.precision, **device_properties(name)}
     if name == "CPU" and settings.threads is not None:
         return {"Threads": str(settings.threads)}
     return {}
-
-
-def _problem(platform: openmm.Platform) -> str | None:
-    """Return why a platform cannot run one particle here, e.g. for want of a device."""
-    system = openmm.System()
-    system.addParticle(1.0)
-    try:
-        context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
-    except openmm.OpenMMException as error:
-        return str(error)
-    del context
-    return None

@@ -81,7 +81,7 @@ def test_a_model_directory(monkeypatch, torchani_folder):
 
 
 def test_a_platform_that_does_not_work_is_explained(monkeypatch):
-    monkeypatch.setattr("nnpmm.diagnosis._try_platform", lambda chosen: "it broke")
+    monkeypatch.setattr("nnpmm.diagnosis.try_platform", lambda chosen: "it broke")
     found = {f.subject: f for f in diagnose() if f.group == "platform"}
     assert (found["CPU"].ok, found["CPU"].detail) == (False, "it broke")
     assert found["CUDA"].ok is None or found["CUDA"].detail == "it broke"

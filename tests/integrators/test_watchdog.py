@@ -324,7 +324,16 @@ def test_a_network_that_fails(free, network):
         dog.check(positions, 0.2 * vectors, step=0)
 
 
-def test_a_network_that_cannot_be_copied(free):
+def test_a_function_within_a_function_is_watched(free):
     model = FunctionModel(lambda positions, numbers, charge: springs(positions, numbers, charge))
+    watchdog(free, respa_system(free, model))
+
+
+def test_a_network_that_cannot_be_copied(free, monkeypatch):
+    def refuse(evaluator):
+        raise TypeError("cannot be pickled")
+
+    model = FunctionModel(springs)
+    monkeypatch.setattr("nnpmm.models.function.FunctionEvaluator.__reduce__", refuse)
     with pytest.raises(ModelError, match="cannot be copied"):
         watchdog(free, respa_system(free, model))

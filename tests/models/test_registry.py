@@ -12,7 +12,7 @@ import torch
 import nnpmm
 from nnpmm.errors import InputFileError, ModelError
 from nnpmm.models import TorchScriptModel, canonical_name, load_model
-from nnpmm.models.ani import BACKENDS, AniModel, choose_backend
+from nnpmm.models.ani import BACKENDS, choose_backend
 from nnpmm.preparation import prepare_nnp
 
 
@@ -174,7 +174,7 @@ def test_not_a_torchscript_file(tmp_path, content):
     path = tmp_path / "x.pt"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ModelError, match="not a TorchScript module") as caught:
+    with pytest.raises(ModelError, match=r"not a TorchScript module|cannot be read") as caught:
         load_model(path).bind([6])
     assert "\n" not in str(caught.value)
 
@@ -215,14 +215,6 @@ def test_pickles_survive_a_change_of_folder(prepared, molecule, tmp_path, monkey
             patch.chdir(tmp_path)
             again = pickle.loads(stored)
         assert again(positions)[0] == pytest.approx(evaluator(positions)[0], rel=0, abs=1e-3)
-
-
-def test_parameters_in_memory_cannot_be_pickled(ani1x):
-    model = AniModel(ani1x.parameters.subset(0))
-    with pytest.raises(TypeError, match="cannot be pickled"):
-        pickle.dumps(model)
-    with pytest.raises(TypeError, match="cannot be pickled"):
-        pickle.dumps(model.bind([6, 1, 1, 1, 1]))
 
 
 def test_backend_and_device_are_chosen_together(monkeypatch):

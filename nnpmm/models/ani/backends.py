@@ -18,7 +18,15 @@ from nnpmm.models.protocol import BatchEvaluation, Evaluation
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["BACKENDS", "Backend", "Kernel", "TensorKernel", "choose_backend", "choose_device"]
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "Kernel",
+    "TensorKernel",
+    "choose_backend",
+    "choose_device",
+    "usable_backends",
+]
 
 
 class Kernel(Protocol):
@@ -60,6 +68,8 @@ class Backend:
         missing: the remedy if a package is missing, else None.
         precisions: what it can compute in.
         devices: where it can compute.
+        compared: what it computes depends on the machine, so that it is compared with the reference
+            on first use; see `nnpmm.models.ani.first_use`.
     """
 
     summary: str
@@ -67,6 +77,7 @@ class Backend:
     missing: Callable[[], str | None]
     precisions: tuple[str, ...] = ("single", "double")
     devices: tuple[str, ...] = ("cpu", "cuda")
+    compared: bool = False
 
 
 def _cpu(
@@ -126,11 +137,17 @@ def _nnpops_missing() -> str | None:
 # Fastest first for each device: "auto" takes the first that is not missing and runs on the device.
 BACKENDS: dict[str, Backend] = {
     "cpu": Backend("numba loops and packed matrix products", _cpu, lambda: None, devices=("cpu",)),
-    "triton": Backend("fused CUDA kernels", _triton, _triton_missing, devices=("cuda",)),
+    "triton": Backend(
+        "fused CUDA kernels", _triton, _triton_missing, devices=("cuda",), compared=True
+    ),
     "reference": Backend("torch, members batched, autograd forces", _reference, lambda: None),
     "torchani": Backend("torchani's own classes, autograd forces", _torchani, _torchani_missing),
     "nnpops": Backend(
-        "NNPOps' symmetry functions and batched networks", _nnpops, _nnpops_missing, ("single",)
+        "NNPOps' symmetry functions and batched networks",
+        _nnpops,
+        _nnpops_missing,
+        ("single",),
+        compared=True,
     ),
 }
 
@@ -167,6 +184,17 @@ def choose_backend(name: str, device: str = "auto") -> tuple[str, str]:
             f"{', '.join(backend.devices)}; choose another device or backend"
         )
     return name, device
+
+
+def usable_backends(device: str, precision: str) -> list[str]:
+    """Return the backends that are there for a device and a precision, fastest first."""
+    return [
+        name
+        for name, backend in BACKENDS.items()
+        if _kind(device) in backend.devices
+        and precision in backend.precisions
+        and backend.missing() is None
+    ]
 
 
 def _kind(device: str) -> str:

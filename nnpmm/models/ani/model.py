@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,16 +14,14 @@ from numpy.typing import NDArray
 from openmm import unit
 from openmm.app import Element
 
-from nnpmm.errors import ModelError, RegionError
-from nnpmm.models.ani.backends import (
-    BACKENDS,
-    Kernel,
-    TensorKernel,
-    choose_backend,
-)
+from nnpmm.errors import ModelError, RegionError, WeightsError
+from nnpmm.models.ani.backends import BACKENDS, Kernel, TensorKernel, choose_backend
+from nnpmm.models.ani.first_use import first_kernel, trusted_kernel
 from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.ani.threads import thread_count
 from nnpmm.models.ani.torchscript import energy_module
+from nnpmm.models.geometry import check_geometry
+from nnpmm.models.in_process import recall, remember
 from nnpmm.models.protocol import (
     BatchEvaluation,
     Evaluation,
@@ -47,8 +47,8 @@ class AniModel:
         precision: ``"single"``, or ``"double"`` for checks.
         threads: of the CPU; None leaves it to the backend (see `nnpmm.models.ani.threads`).
         source: where the weights came from.
-        rebuild: a picklable function and its arguments that make this model again; without it the
-            model cannot be pickled, and so neither a System that holds it.
+        rebuild: a picklable function and its arguments that make this model again in another
+            process; without it, a System that holds the model can be copied in this process only.
 
     Raises:
         ModelError: no such backend, device or precision.
@@ -62,8 +62,10 @@ class AniModel:
     threads: int | None = None
     source: str = "parameters given in Python"
     rebuild: tuple[Callable[..., Any], tuple[Any, ...]] | None = field(default=None, repr=False)
+    requested: tuple[str, str] = field(default=("auto", "auto"), init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "requested", (self.backend, self.device))
         backend, device = choose_backend(self.backend, self.device)
         object.__setattr__(self, "backend", backend)
         object.__setattr__(self, "device", device)
@@ -83,6 +85,11 @@ class AniModel:
             f"AniModel({self.name!r}, {networks}, backend={self.backend!r}, "
             f"device={self.device!r}, precision={self.precision!r})"
         )
+
+    @property
+    def automatic(self) -> bool:
+        """Whether ``"auto"`` chose the backend, so that another one may take its place."""
+        return self.requested[0] == "auto"
 
     @property
     def name(self) -> str:
@@ -132,11 +139,40 @@ class AniModel:
         return AniEvaluator(self, np.asarray(atomic_numbers, dtype=np.int64))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self.rebuild is None:
-            raise TypeError(
-                "this AniModel was made from parameters in memory and cannot be pickled"
+        digest = self.parameters.digest()
+        remember(digest, self.parameters)
+        choices = (*self.requested, self.precision, self.threads, self.source)
+        return (_restore_model, (self.name, digest, choices, self.rebuild))
+
+
+def _restore_model(
+    name: str,
+    digest: str,
+    choices: tuple[Any, ...],
+    rebuild: tuple[Callable[..., Any], tuple[Any, ...]] | None,
+) -> AniModel:
+    """Return a model with the parameters of this digest: those in memory, or else read again.
+
+    Raises:
+        ModelError: they were made in another process, or are gone from this one.
+        WeightsError: what is read now has another digest.
+    """
+    parameters = recall(digest)
+    if parameters is None:
+        if rebuild is None:
+            raise ModelError(
+                f"the parameters of this {name} were given in Python and are not in the memory of "
+                "this process; make the model again and couple it again, or prepare a model.json"
             )
-        return self.rebuild
+        function, arguments = rebuild
+        parameters = function(*arguments).parameters
+        if parameters.digest() != digest:
+            raise WeightsError(
+                f"{name}: the weights have changed since the system was written (digest "
+                f"{parameters.digest()[:12]}, expected {digest[:12]}); couple the system again"
+            )
+    backend, device, precision, threads, source = choices
+    return AniModel(parameters, backend, device, precision, threads, source, rebuild)
 
 
 class AniEvaluator:
@@ -149,9 +185,11 @@ class AniEvaluator:
         self.energy_offset = HARTREE_TO_KJ_PER_MOL * sum(
             model.parameters.self_energies[symbol] for symbol in symbols
         )
-        self._kernel: Kernel = BACKENDS[model.backend].factory(
-            model.parameters, symbols, model.device, model.precision, model.threads
-        )
+        self._symbols = symbols
+        self._lock = threading.RLock()  # copies of a System share this evaluator
+        self._kernel: Kernel
+        self.backend, self._kernel = first_kernel(model, symbols)
+        self._to_compare = BACKENDS[self.backend].compared
 
     def __repr__(self) -> str:
         return f"AniEvaluator({self.model!r}, {len(self.atomic_numbers)} atoms)"
@@ -165,18 +203,27 @@ class AniEvaluator:
                 meet their own images; without it the region must be whole.
 
         Raises:
-            SimulationError: another shape, a position that is not finite, or a box narrower than
-                twice the radial cutoff.
+            SimulationError: another shape, a position that is not finite, coincident atoms, or a
+                box narrower than twice the radial cutoff.
         """
         return self.evaluate(positions, box)[:2]
 
     def evaluate(self, positions: Any, box: Any = None) -> Evaluation:
         """Return energy, forces and the energy of every member at no further cost."""
-        return self._kernel.evaluate(self._positions(positions), self._box(box))
+        array = self._positions(positions)
+        check_geometry(array)
+        return self._evaluate(array, self._box(box))
+
+    def at_each_step(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
+        """Like a call, without looking for coincident atoms; for molecular dynamics."""
+        return self._evaluate(self._positions(positions), self._box(box))[:2]
 
     def member_energies(self, positions: Any, box: Any = None) -> NDArray[np.float64]:
         """Return every member's energy, (m,), kJ/mol; their spread is the model's uncertainty."""
-        return self._kernel.member_energies(self._positions(positions), self._box(box))
+        array, vectors = self._positions(positions), self._box(box)
+        check_geometry(array)
+        with self._lock:
+            return self._compared(array, vectors).member_energies(array, vectors)
 
     def batch(self, positions: Any) -> BatchEvaluation:
         """Evaluate many geometries of the region in one go: scans, reweighting.
@@ -187,8 +234,11 @@ class AniEvaluator:
         Raises:
             SimulationError: another shape, or a position that is not finite.
         """
-        array = in_md_units(positions, unit.nanometer)
-        return self._kernel.batch(checked_batch(array, len(self.atomic_numbers)))
+        array = checked_batch(in_md_units(positions, unit.nanometer), len(self.atomic_numbers))
+        for geometry in array:
+            check_geometry(geometry)
+        with self._lock:
+            return self._compared(array[0], None).batch(array)
 
     def evaluate_tensors(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return energy, a scalar, and forces (n, 3) as tensors, in kJ/mol and nm.
@@ -197,9 +247,12 @@ class AniEvaluator:
             positions: (n, 3) in nm, whole, of any floating type and device. They stay there if the
                 backend can read them; else it is given a copy in host memory.
         """
+        if self._to_compare:
+            self._compared(self._positions(positions.detach().cpu().numpy()), None)
         if isinstance(self._kernel, TensorKernel):
-            return self._kernel.evaluate_tensors(positions)
-        energy, forces = self(positions.detach().cpu().numpy())
+            with self._lock:
+                return self._kernel.evaluate_tensors(positions)
+        energy, forces = self.at_each_step(positions.detach().cpu().numpy())
         device = positions.device
         return torch.tensor(energy, dtype=torch.float64), torch.from_numpy(forces).to(device)
 
@@ -208,8 +261,23 @@ class AniEvaluator:
 
         Its code is that of the ``reference`` backend, whatever the backend of the evaluator.
         """
-        symbols = _known_symbols(self.atomic_numbers, self.model)
-        return energy_module(self.model.parameters, symbols, self.model.precision)
+        return energy_module(self.model.parameters, self._symbols, self.model.precision)
+
+    def _evaluate(
+        self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
+    ) -> Evaluation:
+        with self._lock:
+            return self._compared(positions, box).evaluate(positions, box)
+
+    def _compared(self, positions: NDArray[np.float64], box: NDArray[np.float64] | None) -> Kernel:
+        """Return the kernel; the first positions show whether it can be used."""
+        if self._to_compare:
+            with self._lock:
+                choice = (self.backend, self._kernel)
+                choice = trusted_kernel(self.model, self._symbols, choice, positions, box)
+                self.backend, self._kernel = choice
+                self._to_compare = False
+        return self._kernel
 
     def _positions(self, positions: Any) -> NDArray[np.float64]:
         return checked_positions(in_md_units(positions, unit.nanometer), len(self.atomic_numbers))
@@ -221,7 +289,19 @@ class AniEvaluator:
         return checked_box(in_md_units(box, unit.nanometer), cutoff)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (AniEvaluator, (self.model, self.atomic_numbers))
+        model = self.model
+        choices = (model.requested, model.device, model.precision, model.threads)
+        content = (model.parameters.digest(), self.atomic_numbers.tolist(), choices, model.source)
+        key = hashlib.sha256(repr(content).encode()).hexdigest()
+        remember(key, self)
+        return (_restore_evaluator, (key, model, self.atomic_numbers))
+
+
+def _restore_evaluator(
+    key: str, model: AniModel, atomic_numbers: NDArray[np.int64]
+) -> AniEvaluator:
+    found = recall(key)
+    return AniEvaluator(model, atomic_numbers) if found is None else found
 
 
 def _known_symbols(atomic_numbers: NDArray[np.int64], model: AniModel) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -166,6 +167,10 @@ class AniParameters:
 
     def digest(self) -> str:
         """Return the sha256 of constants, networks and self energies, whatever their file."""
+        return self._digest
+
+    @functools.cached_property
+    def _digest(self) -> str:
         checksum = hashlib.sha256(self.constants_json().encode())
         for member in self.members:
             for element in self.elements:

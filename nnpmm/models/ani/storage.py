@@ -11,12 +11,17 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from nnpmm.errors import WeightsError
+from nnpmm.errors import WeightsError, shortened
+from nnpmm.models.ani.content import check_parameters
 from nnpmm.models.ani.parameters import AniParameters, Layer
 
 __all__ = ["load_parameters", "save_parameters"]
 
 _METADATA_KEY = "ani"
+_UNREADABLE = (
+    *(OSError, SafetensorError, KeyError, IndexError, ValueError, TypeError, AttributeError),
+    RecursionError,
+)
 
 
 def save_parameters(parameters: AniParameters, path: Path) -> None:
@@ -54,10 +59,13 @@ def load_parameters(path: Path) -> AniParameters:
             {element: _layers(tensors, f"{index}.{element}") for element in shell.elements}
             for index in shell.member_indices
         )
-        return AniParameters.from_json(text, members)
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
+        parameters = AniParameters.from_json(text, members)
+        check_parameters(parameters)
+        return parameters
+    except _UNREADABLE as error:
         raise WeightsError(
-            f"{path}: not a readable ANI weights file ({error}); prepare or fetch it again"
+            f"{path}: not a readable ANI weights file ({shortened(error)}); prepare or fetch it "
+            "again"
         ) from error
 
 

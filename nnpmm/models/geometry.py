@@ -1,0 +1,61 @@
+"""Whether positions can be those of a molecule; not asked at each step of a simulation."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnpmm.errors import SimulationError
+
+__all__ = ["check_geometry"]
+
+#: nm. The shortest bond, that of H2, is 0.074 nm long.
+_COINCIDENT = 0.02
+#: nm. Bonded atoms are closer; no atom of an ANI model reaches a neighbour's beyond 0.52 nm.
+_ISOLATED = 0.5
+_ALL_PAIRS = 500  # atoms; beyond, a tree is faster
+
+
+def check_geometry(positions: NDArray[np.float64]) -> None:
+    """Refuse coincident atoms; warn if every atom is alone, as with positions in angstrom.
+
+    Atoms that are all far apart are a legitimate geometry, so they are no error.
+
+    Args:
+        positions: (n, 3), finite, nm.
+
+    Raises:
+        SimulationError: two atoms are closer than 0.02 nm.
+    """
+    if len(positions) < 2:
+        return
+    i, j, distance = _closest_pair(positions)
+    if distance < _COINCIDENT:
+        raise SimulationError(
+            f"found atoms {i} and {j} of the region {distance:.4f} nm apart, allowed: "
+            f"{_COINCIDENT} nm or more; give other positions, in nm"
+        )
+    if distance > _ISOLATED:
+        warnings.warn(
+            f"every atom is {distance:.2f} nm or more from all others, so that the network sees no "
+            "bonds; positions are in nm: divide by 10 if these are in angstrom",
+            stacklevel=4,
+        )
+
+
+def _closest_pair(positions: NDArray[np.float64]) -> tuple[int, int, float]:
+    """Return the two atoms that are closest to each other, and their distance, nm."""
+    from scipy.spatial import KDTree
+    from scipy.spatial.distance import pdist
+
+    if len(positions) <= _ALL_PAIRS:
+        distances = pdist(positions)
+        pair = int(distances.argmin())
+        upper = np.triu_indices(len(positions), 1)
+        return int(upper[0][pair]), int(upper[1][pair]), float(distances[pair])
+    distances, partners = KDTree(positions).query(positions, k=2)
+    i = int(distances[:, 1].argmin())
+    j = next(int(k) for k in partners[i] if k != i)
+    return min(i, j), max(i, j), float(distances[i, 1])

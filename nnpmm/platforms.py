@@ -1,0 +1,147 @@
+"""Which OpenMM platforms work here. An OpenCL device that is a CPU is never used.
+
+OpenMM takes OpenCL before its own CPU platform. With pocl installed that is the CPU through another
+compiler: slower, and its kernels have ended interpreters that had loaded torch or numba. So nothing
+is run there even to try it; OpenCL itself is asked what its devices are.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+from dataclasses import dataclass
+
+import openmm
+
+from nnpmm.errors import ConfigError
+
+__all__ = [
+    "OpenclDevice",
+    "device_properties",
+    "fastest_platform",
+    "loaded_platforms",
+    "opencl_devices",
+    "try_platform",
+]
+
+_FASTEST_FIRST = ("CUDA", "HIP", "OpenCL", "CPU", "Reference")
+_DEVICE_TYPE, _DEVICE_NAME, _ALL_DEVICES, _CPU = 0x1000, 0x102B, 0xFFFFFFFF, 1 << 1  # CL/cl.h
+_MOST = 64  # platforms, and devices of each
+
+
+@dataclass(frozen=True)
+class OpenclDevice:
+    """A device as OpenMM counts it: index of its OpenCL platform, index there, name, and kind."""
+
+    platform: int
+    index: int
+    name: str
+    is_cpu: bool
+
+
+def fastest_platform() -> openmm.Platform:
+    """Return the fastest platform that works here, for ``openmm.app.Simulation`` and contexts.
+
+    Unlike OpenMM's own choice it leaves out OpenCL devices that are CPUs: such as pocl's, on which
+    a process that has loaded a network can crash. Where OpenCL also knows a GPU, that one becomes
+    the platform's default device.
+
+    Raises:
+        ConfigError: no platform works.
+    """
+    loaded = loaded_platforms()
+    for name in _FASTEST_FIRST:
+        if name in loaded and try_platform(loaded[name]) is None:
+            for key, value in device_properties(name).items():
+                loaded[name].setPropertyDefaultValue(key, value)
+            return loaded[name]
+    raise ConfigError(f"found no platform that works among {', '.join(loaded)}: see nnpmm doctor")
+
+
+def loaded_platforms() -> dict[str, openmm.Platform]:
+    """Return OpenMM's platforms by name, the fastest first."""
+    found = [openmm.Platform.getPlatform(i) for i in range(openmm.Platform.getNumPlatforms())]
+    by_name = {platform.getName(): platform for platform in found}
+    known = [name for name in _FASTEST_FIRST if name in by_name]
+    return {name: by_name[name] for name in [*known, *(set(by_name) - set(known))]}
+
+
+def try_platform(platform: openmm.Platform) -> str | None:
+    """Return in one line why a platform cannot run two particles here, or None if it can."""
+    name = platform.getName()
+    devices = opencl_devices() if name == "OpenCL" else []
+    if devices and all(device.is_cpu for device in devices):
+        return (
+            f"its only device is a CPU ({devices[0].name}): not used, it is slower than the CPU "
+            "platform and crashes beside torch or numba"
+        )
+    system = openmm.System()
+    bond = openmm.HarmonicBondForce()
+    for _ in range(2):
+        system.addParticle(1.0)
+    bond.addBond(0, 1, 0.1, 1.0)
+    system.addForce(bond)
+    try:
+        integrator = openmm.VerletIntegrator(0.001)
+        context = openmm.Context(system, integrator, platform, device_properties(name))
+        context.setPositions([[0, 0, 0], [0.1, 0, 0]])
+        context.getState(energy=True)
+    except openmm.OpenMMException as error:
+        return " ".join(str(error).split())
+    return None
+
+
+def device_properties(name: str) -> dict[str, str]:
+    """Return the properties that keep OpenCL off a CPU where it also knows another device."""
+    devices = opencl_devices() if name == "OpenCL" else []
+    others = [device for device in devices if not device.is_cpu]
+    if not others or len(others) == len(devices):
+        return {}
+    return {"OpenCLPlatformIndex": str(others[0].platform), "DeviceIndex": str(others[0].index)}
+
+
+def opencl_devices() -> list[OpenclDevice]:
+    """Return OpenCL's devices, without running anything on them; none if there is no OpenCL."""
+    library = _opencl_library()
+    if library is None:
+        return []
+    platforms = (ctypes.c_void_p * _MOST)()
+    found = ctypes.c_uint(0)
+    if library.clGetPlatformIDs(_MOST, platforms, ctypes.byref(found)) != 0:
+        return []
+    return [
+        device
+        for number in range(min(found.value, _MOST))
+        for device in _devices_of(library, number, ctypes.c_void_p(platforms[number]))
+    ]
+
+
+def _devices_of(library: ctypes.CDLL, number: int, platform: ctypes.c_void_p) -> list[OpenclDevice]:
+    devices = (ctypes.c_void_p * _MOST)()
+    found = ctypes.c_uint(0)
+    kinds = ctypes.c_uint64(_ALL_DEVICES)
+    if library.clGetDeviceIDs(platform, kinds, _MOST, devices, ctypes.byref(found)) != 0:
+        return []
+    result = []
+    for index in range(min(found.value, _MOST)):
+        device = ctypes.c_void_p(devices[index])
+        kind, name = ctypes.c_uint64(0), ctypes.create_string_buffer(256)
+        library.clGetDeviceInfo(
+            device, _DEVICE_TYPE, ctypes.c_size_t(8), ctypes.byref(kind), ctypes.c_void_p(None)
+        )
+        library.clGetDeviceInfo(
+            device, _DEVICE_NAME, ctypes.c_size_t(256), name, ctypes.c_void_p(None)
+        )
+        text = name.value.decode(errors="replace").strip() or "without a name"
+        result.append(OpenclDevice(number, index, text, bool(kind.value & _CPU)))
+    return result
+
+
+def _opencl_library() -> ctypes.CDLL | None:
+    for name in ("libOpenCL.so.1", ctypes.util.find_library("OpenCL")):
+        if name is not None:
+            try:
+                return ctypes.CDLL(name)
+            except OSError:
+                continue
+    return None
