@@ -11,7 +11,7 @@ from openmm.app.topology import Atom
 from nnpmm.coupling.boundary import region_elements
 from nnpmm.coupling.whole import make_whole, spanning_trees
 from nnpmm.errors import RegionError
-from nnpmm.formal_charge import bond_multiplicities, perceive_charge
+from nnpmm.formal_charge import perceive_charge
 from nnpmm.formula import hill_formula
 from nnpmm.models.protocol import Potential
 from nnpmm.region_bonds import find_bonds
@@ -22,9 +22,9 @@ __all__ = ["Molecule", "RegionSummary", "check_region", "describe_region"]
 
 # Finding the charge of a larger molecule, such as a whole protein, would take minutes.
 _LARGEST_PERCEIVED = 500
-# By how much the bonds of a carbon with one, two or three neighbours may fall short of four.
-_LARGEST_DEFICITS = {1: 0.8, 2: 0.35, 3: 0.8}
-_TRIPLE = 1.8
+# Degrees: the angle at a carbon with two neighbours, and the sum of those at one with three.
+_SMALLEST_LINEAR, _SMALLEST_PLANAR = 145.0, 341.0
+_LONGEST_TRIPLE_BOND = 0.123  # nm
 _NEED_NEIGHBOURS = frozenset("BCNOPS")
 
 
@@ -209,26 +209,36 @@ def _molecules(
 def _lacking(
     symbols: tuple[str, ...], bonds: NDArray[np.int64], positions: NDArray[np.float64]
 ) -> list[int]:
-    """Return the rows of atoms that seem to lack hydrogens.
+    """Return the rows of atoms that seem to lack hydrogens."""
+    neighbours: list[list[int]] = [[] for _ in symbols]
+    for i, j in bonds.tolist():
+        neighbours[i].append(j)
+        neighbours[j].append(i)
+    return [
+        row
+        for row, symbol in enumerate(symbols)
+        if _lacks_hydrogens(symbol, positions[neighbours[row]] - positions[row])
+    ]
 
-    A carbon whose bonds, counted by their lengths, do not add up to four, and an atom without any
-    neighbour that is no ion. Carbon monoxide and isonitriles keep their terminal carbon.
+
+def _lacks_hydrogens(symbol: str, vectors: NDArray[np.float64]) -> bool:
+    """Whether an atom seems to lack hydrogens, from the vectors (k, 3) to its neighbours, nm.
+
+    A carbon is linear with two neighbours, planar with three, and has a triple bond to a single
+    one; angles tell this also where bonds are stretched. An atom without any neighbour that is no
+    ion lacks all its hydrogens.
     """
-    orders = np.nan_to_num(bond_multiplicities(symbols, bonds, positions))
-    degrees, extra = np.zeros(len(symbols), dtype=int), np.zeros(len(symbols))
-    for pair, order in zip(bonds.tolist(), orders, strict=True):
-        degrees[pair] += 1
-        extra[pair] += order
-    found = []
-    for row, (symbol, degree) in enumerate(zip(symbols, degrees.tolist(), strict=True)):
-        if degree == 0:
-            if symbol in _NEED_NEIGHBOURS:
-                found.append(row)
-        elif symbol == "C" and degree in _LARGEST_DEFICITS:
-            terminal = degree == 1 and extra[row] > _TRIPLE
-            if not terminal and 4 - degree - extra[row] > _LARGEST_DEFICITS[degree]:
-                found.append(row)
-    return found
+    if len(vectors) == 0:
+        return symbol in _NEED_NEIGHBOURS
+    if symbol != "C" or len(vectors) > 3:
+        return False
+    lengths = np.linalg.norm(vectors, axis=1)
+    if len(vectors) == 1:
+        return bool(lengths[0] > _LONGEST_TRIPLE_BOND)
+    units = vectors / lengths[:, np.newaxis]
+    pairs = np.triu_indices(len(units), 1)
+    angles = np.degrees(np.arccos(np.clip((units @ units.T)[pairs], -1.0, 1.0)))
+    return bool(angles.sum() < (_SMALLEST_LINEAR if len(vectors) == 2 else _SMALLEST_PLANAR))
 
 
 def _residue_label(atom: Atom) -> str:

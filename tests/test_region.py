@@ -11,11 +11,10 @@ from complexes import side_by_side, write_pdb
 from conftest import shared_data
 from openmm import Vec3, unit
 from rdkit import Chem
-from rdkit.Chem import AllChem
 
 from nnpmm.errors import RegionError
 from nnpmm.formal_charge import perceive_charge
-from nnpmm.ligands import molecule_from_smiles, to_openmm_topology
+from nnpmm.ligands import molecule_from_smiles
 from nnpmm.region import check_region, describe_region
 from nnpmm.selection import select_atoms
 from nnpmm.structures import Structure, read_structure
@@ -277,12 +276,8 @@ def test_one_missing_hydrogen_is_noticed(tmp_path):
     "smiles",
     ["ClC(Cl)(Cl)Cl", "O=C=O", "S=C=S", "Fc1c(F)c(F)c(F)c(F)c1F", "ClC(Cl)=C(Cl)Cl", "N#CC#N"],
 )
-def test_molecules_without_hydrogens_are_accepted(smiles):
-    molecule = molecule_from_smiles(smiles)
-    assert AllChem.UFFOptimizeMolecule(molecule, maxIters=2000) == 0
-    topology, positions = to_openmm_topology(molecule)
-    structure = Structure(topology, positions, None)
-    summary = describe_region(structure, np.arange(topology.getNumAtoms()))
+def test_molecules_without_hydrogens_are_accepted(tmp_path, smiles):
+    summary = _describe(write_molecules(tmp_path / "x.pdb", smiles))
     assert summary.without_hydrogens == ()
     check_region(summary, Model(elements=None))
 
