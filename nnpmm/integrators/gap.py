@@ -177,8 +177,8 @@ def _copy(force: openmm.Force) -> openmm.Force:
         return copy.deepcopy(force)
     except openmm.OpenMMException as error:
         raise ModelError(
-            "the network cannot be copied, as watching it needs: pickle refuses its evaluator; give "
-            "the evaluator a __reduce__"
+            "the network cannot be copied, as watching it needs: pickle refuses its evaluator; "
+            "give the evaluator a __reduce__"
         ) from error
 
 
