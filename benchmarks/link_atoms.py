@@ -22,7 +22,7 @@ from openmm import app
 
 import nnpmm
 from nnpmm import ligands
-from nnpmm.coupling import Mechanical
+from nnpmm.coupling import LinkAtoms, Mechanical
 
 TIMESTEP_FS, TEMPERATURE = 0.5, 300.0
 BUTANE, METHYL = "CCCC", [0, 4, 5, 6]
@@ -54,7 +54,7 @@ def stiffness() -> dict[str, dict[str, float]]:
     systems = {"force field": mm_system}
     for name, region in {"network": range(topology.getNumAtoms()), "cut": METHYL}.items():
         systems[name] = nnpmm.create_hybrid_system(
-            mm_system, topology, region, model, coupling=Mechanical(link_atoms=True)
+            mm_system, topology, region, model, coupling=Mechanical(boundary=LinkAtoms())
         )
     rows = {}
     print(f"{'butane':<14} {'stretch, kJ/mol/nm^2':>26} {'methyl tilt, kJ/mol/rad^2':>26}")
@@ -112,7 +112,7 @@ def conservation(length_ps: float, seeds: list[int]) -> dict[str, dict]:
     for name, selection in REGIONS.items():
         region = nnpmm.select_atoms(solute.topology, selection)
         systems[name] = nnpmm.create_hybrid_system(
-            mm_system, solute.topology, region, model, coupling=Mechanical(link_atoms=True)
+            mm_system, solute.topology, region, model, coupling=Mechanical(boundary=LinkAtoms())
         )
     freedom = 3 * mm_system.getNumParticles() - 6
     rows = {}

@@ -21,7 +21,7 @@ from common import write_results
 from openmm import unit
 
 import nnpmm
-from nnpmm.coupling import NNP_FORCE_NAME, Mechanical
+from nnpmm.coupling import Mechanical, Role, role_of
 from nnpmm.integrators import apply_hydrogen_mass, longest_timestep
 from nnpmm.ligands import molecule_from_smiles, parameterize, solvate
 
@@ -77,7 +77,7 @@ def run(system, topology, region, positions, box, dt_fs: float, length_ps: float
     openmm.LocalEnergyMinimizer.minimize(context, 10.0, 200)
     context.setVelocitiesToTemperature(TEMPERATURE, 5)
     integrator.step(round(10_000 / dt_fs))
-    group = {f.getForceGroup() for f in system.getForces() if f.getName() == NNP_FORCE_NAME}
+    group = {f.getForceGroup() for f in system.getForces() if role_of(f) is Role.NETWORK}
     elements = [atom.element.symbol for atom in topology.atoms()]
     members = set(region.tolist())
     pairs = [(a.index, b.index) for a, b in topology.bonds() if a.index in members]

@@ -19,7 +19,7 @@ from common import IMAGES, write_results
 from matplotlib.figure import Figure
 
 import nnpmm
-from nnpmm.coupling import LAMBDA_NNP, Mechanical, nnp_derivative
+from nnpmm.coupling import LAMBDA_NNP, Interpolated, Mechanical, nnp_derivative
 from nnpmm.freeenergy import forward_protocol, reverse_protocol, reweight, switch
 from nnpmm.ligands import SolvatedSystem, molecule_from_smiles, parameterize, solvate
 
@@ -70,7 +70,7 @@ def ligand_in_water(smiles: str) -> SolvatedSystem:
 
 def interpolated_ligand(box: SolvatedSystem) -> tuple[openmm.System, openmm.State]:
     """The interpolated system, and a state relaxed under the force field."""
-    coupling = Mechanical(interpolate=True, constraints="keep")
+    coupling = Mechanical(inside=Interpolated(), constraints="keep")
     model = nnpmm.load_model("ANI-2x", members=0)
     system = nnpmm.create_hybrid_system(
         box.system, box.topology, box.ligand_atoms, model, coupling=coupling

@@ -10,7 +10,7 @@ from openmm import app, unit
 
 import nnpmm
 from nnpmm import ligands
-from nnpmm.coupling import Mechanical
+from nnpmm.coupling import Mechanical, MultipleTimeSteps, Replaced
 from nnpmm.integrators import (
     apply_hydrogen_mass,
     create_respa_integrator,
@@ -141,8 +141,7 @@ def create_context(
     several = len(setting.steps) > 1
     coupling = Mechanical(
         constraints="keep" if setting.kept else "none",
-        time_scales="respa" if several else "single",
-        inner_potential=networks.inner(setting.stand_in) if several else None,
+        inside=MultipleTimeSteps(networks.inner(setting.stand_in)) if several else Replaced(),
     )
     mm_system = box.constrained if setting.kept else box.flexible
     system = nnpmm.create_hybrid_system(

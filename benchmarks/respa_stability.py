@@ -24,7 +24,7 @@ from common import IMAGES, RESULTS, write_results
 
 import nnpmm
 from nnpmm import ligands
-from nnpmm.coupling import Mechanical
+from nnpmm.coupling import Mechanical, MultipleTimeSteps, Replaced
 from nnpmm.integrators import (
     apply_hydrogen_mass,
     create_respa_integrator,
@@ -100,8 +100,7 @@ class Bench:
         inner = {"fit": self.fit, "one network": self.one}.get(stand_in)
         coupling = Mechanical(
             constraints="keep" if kept else "none",
-            time_scales="single" if stand_in == "single steps" else "respa",
-            inner_potential=inner,
+            inside=Replaced() if stand_in == "single steps" else MultipleTimeSteps(inner),
         )
         system = nnpmm.create_hybrid_system(
             mm, self.topology, self.atoms, self.network, coupling=coupling

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 import nnpmm
 from nnpmm import ligands
-from nnpmm.coupling import Mechanical
+from nnpmm.coupling import Mechanical, MultipleTimeSteps
 from nnpmm.errors import SimulationError
 from nnpmm.integrators import (
     RespaWatchdog,
@@ -96,7 +96,9 @@ def prepared(smiles: str, model: object, setting: Setting) -> Run:
         seed=1,
         constrain_hydrogens=setting.kept,
     )
-    coupling = Mechanical(constraints="keep" if setting.kept else "none", time_scales="respa")
+    coupling = Mechanical(
+        constraints="keep" if setting.kept else "none", inside=MultipleTimeSteps()
+    )
     system = nnpmm.create_hybrid_system(
         box.system, box.topology, box.ligand_atoms, model, coupling=coupling
     )

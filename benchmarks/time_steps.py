@@ -31,7 +31,7 @@ from common import ROOT, write_results
 
 import nnpmm
 from nnpmm import ligands
-from nnpmm.coupling import NNP_FORCE_NAME, Mechanical
+from nnpmm.coupling import Mechanical, Role, role_of
 from nnpmm.integrators import RegionMotion, apply_hydrogen_mass, scale_masses
 from nnpmm.integrators.vibrations import Vibration, fastest_vibration
 from nnpmm.units import GAS_CONSTANT
@@ -354,7 +354,7 @@ def run(
     context = bench.context(system, integrator, seed)
     pairs = np.array(bench.bonds)
     start = lengths(context, pairs)
-    group = {f.getForceGroup() for f in system.getForces() if f.getName() == NNP_FORCE_NAME}
+    group = {f.getForceGroup() for f in system.getForces() if role_of(f) is Role.NETWORK}
     inside = set(bench.region.tolist())
     held = sum(
         system.getConstraintParameters(k)[0] in inside for k in range(system.getNumConstraints())

@@ -16,14 +16,16 @@ from nnpmm.errors import NnpmmError
 
 if TYPE_CHECKING:
     from nnpmm import coupling, freeenergy, integrators, ligands, models, simulation
-    from nnpmm.coupling import create_hybrid_system
+    from nnpmm.coupling import HybridSystem, couple, create_hybrid_system
     from nnpmm.models import load_model, read_model_file
     from nnpmm.platforms import fastest_platform
     from nnpmm.selection import select_atoms
 
 __all__ = [
+    "HybridSystem",
     "NnpmmError",
     "__version__",
+    "couple",
     "coupling",
     "create_hybrid_system",
     "fastest_platform",
@@ -40,6 +42,8 @@ __all__ = [
 # Name -> module that is, or holds, it. Imported on demand: torch, OpenMM, rdkit and matplotlib
 # together take seconds.
 _LAZY = {
+    "HybridSystem": "nnpmm.coupling",
+    "couple": "nnpmm.coupling",
     "coupling": "nnpmm.coupling",
     "create_hybrid_system": "nnpmm.coupling",
     "fastest_platform": "nnpmm.platforms",

@@ -12,7 +12,13 @@ from openmm import unit
 
 from nnpmm import create_hybrid_system, load_model
 from nnpmm.atom_indices import atom_indices
-from nnpmm.coupling import Mechanical, apply_constraint_lengths, bind_region, topology_bonds
+from nnpmm.coupling import (
+    Mechanical,
+    MultipleTimeSteps,
+    apply_constraint_lengths,
+    bind_region,
+    topology_bonds,
+)
 from nnpmm.errors import RegionError
 from nnpmm.freeenergy import region_differences
 from nnpmm.integrators import RespaWatchdog, fit_inner_potential, scale_masses
@@ -95,7 +101,7 @@ def _network_atoms(system):
 
 
 def _bound(region, system, topology, positions, model):
-    return list(bind_region(system, topology, region, model).atoms)
+    return list(bind_region(system, topology, region, model).region.atoms)
 
 
 def _differences(region, system, topology, positions, model):
@@ -119,7 +125,7 @@ def _masses(region, system, topology, positions, model):
 
 
 def _watched(region, system, topology, positions, model):
-    coupling = Mechanical(time_scales="respa")
+    coupling = Mechanical(inside=MultipleTimeSteps())
     hybrid = create_hybrid_system(system, topology, REGION, model, coupling=coupling)
     return list(RespaWatchdog(hybrid, topology, region, timestep=0.002, temperature=300).region)
 

@@ -1,28 +1,39 @@
 """How a region described by a network and its force-field surroundings are joined."""
 
-from nnpmm.coupling.binding import BoundRegion, bind_region
+from nnpmm.coupling.binding import BoundRegion, Region, bind_region
 from nnpmm.coupling.constraint_lengths import apply_constraint_lengths
-from nnpmm.coupling.forces import NEGATED_MM_FORCE_NAME, REGION_MM_FORCE_NAME, has_stand_in
+from nnpmm.coupling.forces import has_inner_potential
+from nnpmm.coupling.hybrid import Coupling, HybridSystem, couple, create_hybrid_system
 from nnpmm.coupling.interpolation import LAMBDA_NNP, nnp_derivative
-from nnpmm.coupling.mechanical import Mechanical, create_hybrid_system
+from nnpmm.coupling.link_atoms import LinkAtoms
+from nnpmm.coupling.mechanical import Mechanical
+from nnpmm.coupling.roles import Role, forces_by_role, groups_by_role, role_of
+from nnpmm.coupling.schemes import Interpolated, MultipleTimeSteps, Replaced
 from nnpmm.coupling.time_scales import InnerTerms
-from nnpmm.coupling.transports import INNER_NNP_FORCE_NAME, NNP_FORCE_NAME
 from nnpmm.coupling.whole import make_whole, topology_bonds
 
 __all__ = [
-    "INNER_NNP_FORCE_NAME",
     "LAMBDA_NNP",
-    "NEGATED_MM_FORCE_NAME",
-    "NNP_FORCE_NAME",
-    "REGION_MM_FORCE_NAME",
     "BoundRegion",
+    "Coupling",
+    "HybridSystem",
     "InnerTerms",
+    "Interpolated",
+    "LinkAtoms",
     "Mechanical",
+    "MultipleTimeSteps",
+    "Region",
+    "Replaced",
+    "Role",
     "apply_constraint_lengths",
     "bind_region",
+    "couple",
     "create_hybrid_system",
-    "has_stand_in",
+    "forces_by_role",
+    "groups_by_role",
+    "has_inner_potential",
     "make_whole",
     "nnp_derivative",
+    "role_of",
     "topology_bonds",
 ]

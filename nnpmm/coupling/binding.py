@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import openmm
 from numpy.typing import NDArray
-from openmm.app import Topology
+from openmm.app import Element, Topology
 
 from nnpmm.atom_indices import atom_indices
 from nnpmm.coupling.boundary import (
@@ -23,30 +24,44 @@ from nnpmm.coupling.nonbonded import check_parameters, has_lennard_jones_elsewhe
 from nnpmm.coupling.whole import spanning_trees
 from nnpmm.models.protocol import Evaluator, Potential
 
-__all__ = ["BoundRegion", "bind_region"]
+__all__ = ["BoundRegion", "Region", "bind_region"]
 
 
-class BoundRegion(NamedTuple):
-    """What the network sees of a system.
+@dataclass(frozen=True, eq=False)
+class Region:
+    """The atoms that a network describes, as the force field knows them.
 
     Attributes:
-        evaluator: bound to ``atoms``, in their order.
-        atoms: the region's, sorted, and after them the neighbours that it was cut from, (n,).
-        inner_bonds: bonds inside the region as pairs of atom indices, sorted.
+        atoms: 0-based indices, sorted, (n,).
+        elements: of these atoms; deuterium is hydrogen.
+        bonds: inside the region as pairs of atom indices, sorted.
         cut_bonds: bonds that it cuts, as (atom in, atom out), sorted.
         charge: of the region and the virtual sites on it in the force field, rounded, e.
     """
 
-    evaluator: Evaluator
     atoms: NDArray[np.int64]
-    inner_bonds: list[Pair]
-    cut_bonds: list[Pair]
+    elements: tuple[Element, ...]
+    bonds: tuple[Pair, ...]
+    cut_bonds: tuple[Pair, ...]
     charge: int
 
     @property
+    def network_atoms(self) -> NDArray[np.int64]:
+        """Atoms whose positions the network takes: the region, and the neighbours at its cuts."""
+        hosts = np.array([outside for _, outside in self.cut_bonds], dtype=np.int64)
+        return np.concatenate([self.atoms, hosts])
+
+    @property
     def bonded_rows(self) -> NDArray[np.int64]:
-        """All these bonds as pairs of row numbers of ``atoms``, (m, 2)."""
-        return _rows(self.atoms, [*self.inner_bonds, *self.cut_bonds])
+        """All bonds as pairs of row numbers of ``network_atoms``, (m, 2)."""
+        return _rows(self.network_atoms, [*self.bonds, *self.cut_bonds])
+
+
+class BoundRegion(NamedTuple):
+    """A region, and the network bound to its ``network_atoms``."""
+
+    region: Region
+    evaluator: Evaluator
 
 
 def bind_region(
@@ -90,14 +105,13 @@ def bind_region(
         may_cut=bool(cut),
         lennard_jones=not has_lennard_jones_elsewhere(system, nonbonded),
     )
+    found = Region(region, tuple(elements), tuple(sorted(inner)), tuple(cut), charge)
     numbers = [element.atomic_number for element in elements]
     evaluator: Evaluator = potential.bind([*numbers, *(1 for _ in cut)], charge=charge)
-    atoms = region
     if cut:
-        atoms = np.concatenate([region, [outside for _, outside in cut]])
-        anchors, hosts = _rows(atoms, cut).T
+        anchors, hosts = _rows(found.network_atoms, cut).T
         evaluator = CappedEvaluator(evaluator, anchors, hosts)
-    return BoundRegion(evaluator, atoms, sorted(inner), cut, charge)
+    return BoundRegion(found, evaluator)
 
 
 def _molecules(

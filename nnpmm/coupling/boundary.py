@@ -99,7 +99,7 @@ def refuse_cut_bonds(topology: Topology, cut: list[Pair]) -> None:
         raise RegionError(
             f"the region cuts {len(cut)} covalent bond{'s' if len(cut) > 1 else ''} "
             f"({bond_labels(topology, cut)}); select whole molecules, or cap C-C bonds with "
-            "link_atoms=True"
+            "link atoms (LinkAtoms, region.link_atoms)"
         )
 
 

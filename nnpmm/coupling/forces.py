@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import openmm
 
-from nnpmm.coupling.terms import BONDED, CONNECTIVITY
-from nnpmm.coupling.transports import INNER_NNP_FORCE_NAME, NNP_FORCE_NAME
+from nnpmm.coupling.roles import Role, forces_by_role, role_of
+from nnpmm.coupling.terms import BONDED
 from nnpmm.errors import ForceFieldError, RegionError
 
 __all__ = [
-    "NEGATED_MM_FORCE_NAME",
-    "REGION_MM_FORCE_NAME",
     "UNTOUCHED",
     "check_forces",
     "find_nonbonded_force",
-    "has_stand_in",
+    "has_inner_potential",
 ]
-
-#: Name of the force that holds the force field's terms inside an interpolated region.
-REGION_MM_FORCE_NAME = "region MM"
-#: Name of the force that takes off again what fast forces add inside a region.
-NEGATED_MM_FORCE_NAME = "region MM, negated"
 
 #: Forces that pass through as they are: they are neither bonded terms nor pairs of the vacuum.
 UNTOUCHED = (
@@ -42,8 +35,6 @@ UNTOUCHED = (
     openmm.RGForce,
     openmm.RMSDForce,
 )
-# What carries a network. OpenMM returns a force of openmm-torch from a system as a plain Force.
-_CARRIERS = ("PythonForce", "TorchForce", "PythonTorchForce", "Force")
 _COUPLED = (*BONDED, openmm.NonbondedForce, openmm.CustomNonbondedForce)
 
 
@@ -59,7 +50,7 @@ def check_forces(system: openmm.System, members: set[int]) -> None:
     known = (*_COUPLED, *UNTOUCHED)
     _refuse_shared(_earlier_regions(system), members)
     for force in system.getForces():
-        if type(force) in known or _is_region_mm(force) or _is_network(force):
+        if type(force) in known or role_of(force) is not None:
             continue
         raise ForceFieldError(
             f"found a {type(force).__name__} named {force.getName()!r}, which mechanical embedding "
@@ -82,20 +73,11 @@ def find_nonbonded_force(system: openmm.System) -> openmm.NonbondedForce:
     return found[0]
 
 
-def has_stand_in(system: openmm.System) -> bool:
-    """Whether something stands in for a network, as with ``Mechanical(time_scales="respa")``."""
-    names = {force.getName() for force in system.getForces()}
-    return NNP_FORCE_NAME in names and bool(names & {NEGATED_MM_FORCE_NAME, INNER_NNP_FORCE_NAME})
-
-
-def _is_region_mm(force: openmm.Force) -> bool:
-    names = (REGION_MM_FORCE_NAME, NEGATED_MM_FORCE_NAME)
-    return type(force) is openmm.CustomCVForce and force.getName() in names
-
-
-def _is_network(force: openmm.Force) -> bool:
-    names = (NNP_FORCE_NAME, INNER_NNP_FORCE_NAME)
-    return type(force).__name__ in _CARRIERS and force.getName() in names
+def has_inner_potential(system: openmm.System) -> bool:
+    """Whether a region has an inner potential, as multiple time steps need it."""
+    roles = forces_by_role(system)
+    inner = {Role.NEGATED_INNER_POTENTIAL, Role.INNER_NETWORK}
+    return Role.NETWORK in roles and not inner.isdisjoint(roles)
 
 
 def _earlier_regions(system: openmm.System) -> set[int]:
@@ -105,9 +87,10 @@ def _earlier_regions(system: openmm.System) -> set[int]:
     """
     taken: set[int] = set()
     for force in system.getForces():
-        if _is_network(force) and hasattr(force, "getParticles"):
+        role = role_of(force)
+        if role in (Role.NETWORK, Role.INNER_NETWORK) and hasattr(force, "getParticles"):
             taken |= set(force.getParticles()) or set(range(system.getNumParticles()))
-        elif force.getName() == CONNECTIVITY:
+        elif role is Role.CONNECTIVITY:
             pairs = (force.getBondParameters(index)[:2] for index in range(force.getNumBonds()))
             taken.update(*pairs)
     return taken

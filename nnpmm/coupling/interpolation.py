@@ -8,8 +8,7 @@ from __future__ import annotations
 import openmm
 from openmm import unit
 
-from nnpmm.coupling.forces import REGION_MM_FORCE_NAME
-from nnpmm.coupling.transports import NNP_FORCE_NAME
+from nnpmm.coupling.roles import Role, groups_by_role
 from nnpmm.errors import ForceFieldError
 
 __all__ = [
@@ -37,7 +36,7 @@ def create_region_mm_force(forces: list[openmm.Force]) -> openmm.CustomCVForce:
     weighted.addGlobalParameter(LAMBDA_NNP, 1.0)
     for name, force in zip(names, forces, strict=True):
         weighted.addCollectiveVariable(name, force)
-    weighted.setName(REGION_MM_FORCE_NAME)
+    weighted.setName(Role.REGION_FORCE_FIELD.value)
     return weighted
 
 
@@ -46,7 +45,7 @@ def check_interpolated(context: openmm.Context) -> None:
     if LAMBDA_NNP not in context.getParameters():
         raise ForceFieldError(
             f"the system has no parameter {LAMBDA_NNP!r}; make it with "
-            "coupling=Mechanical(interpolate=True)"
+            "coupling=Mechanical(inside=Interpolated())"
         )
 
 
@@ -57,19 +56,16 @@ def nnp_derivative(context: openmm.Context) -> float:
     the context's own value stays as it is. One evaluation of the network.
 
     Args:
-        context: of a system made with ``Mechanical(interpolate=True)``; with several interpolated
-            regions it is the sum over them, as they share the parameter.
+        context: of a system made with ``Mechanical(inside=Interpolated())``; with several
+            interpolated regions it is the sum over them, as they share the parameter.
 
     Raises:
         ForceFieldError: the system is not interpolated.
     """
     check_interpolated(context)
     present = context.getParameter(LAMBDA_NNP)
-    groups = {
-        force.getForceGroup()
-        for force in context.getSystem().getForces()
-        if force.getName() in (NNP_FORCE_NAME, REGION_MM_FORCE_NAME)
-    }
+    by_role = groups_by_role(context.getSystem())
+    groups = by_role[Role.NETWORK] | by_role.get(Role.REGION_FORCE_FIELD, set())
     ends = []
     try:
         for value in (0.0, 1.0):

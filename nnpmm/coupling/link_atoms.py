@@ -17,6 +17,7 @@ two descriptions share is said in `nnpmm.coupling.capped_terms`.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,10 +37,19 @@ from nnpmm.models.protocol import (
 )
 from nnpmm.units import in_md_units
 
-__all__ = ["LINK_DISTANCE", "CappedEvaluator", "check_cut_bonds"]
+__all__ = ["LINK_DISTANCE", "CappedEvaluator", "LinkAtoms", "check_cut_bonds"]
 
 #: From the region's atom to its link atom, nm: a C-H bond of the Amber force field.
 LINK_DISTANCE = 0.109
+
+
+@dataclass(frozen=True)
+class LinkAtoms:
+    """The boundary of a region that hydrogens cap where it cuts single bonds between carbons.
+
+    Force-field terms with an atom outside the region stay, but for angles and torsions that the
+    capped network has as well; charges stay too.
+    """
 
 
 def check_cut_bonds(topology: Topology, cut: list[tuple[int, int]]) -> None:

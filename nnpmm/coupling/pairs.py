@@ -37,7 +37,7 @@ def region_pairs(force: openmm.NonbondedForce, region: NDArray[np.int64]) -> lis
     if force.getNonbondedMethod() == openmm.NonbondedForce.LJPME:
         raise ForceFieldError(
             "found a NonbondedForce with LJPME, which cannot be interpolated; take PME, or "
-            "interpolate=False"
+            "Replaced()"
         )
     members = set(region.tolist())
     special = {}

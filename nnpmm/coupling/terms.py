@@ -9,9 +9,10 @@ import openmm
 
 from nnpmm.coupling.boundary import Pair
 from nnpmm.coupling.capped_terms import CappedTerms
+from nnpmm.coupling.roles import Role
 from nnpmm.errors import ForceFieldError
 
-__all__ = ["BONDED", "CONNECTIVITY", "connect_region", "refuse_bare_bonds", "take_out_terms"]
+__all__ = ["BONDED", "connect_region", "refuse_bare_bonds", "take_out_terms"]
 
 #: Force classes made of terms over a few atoms each, and the XML element that lists the terms.
 BONDED: dict[type[openmm.Force], str] = {
@@ -25,8 +26,6 @@ BONDED: dict[type[openmm.Force], str] = {
     openmm.CustomTorsionForce: "Torsions",
     openmm.CustomCompoundBondForce: "Bonds",
 }
-#: Name of the force that holds bonds of no strength.
-CONNECTIVITY = "region connectivity"
 # p1, p2, ... in all of them, but a1...a4 and b1...b4 for the two torsions of a CMAP.
 _ATOM = re.compile(r"[pab]\d+")
 
@@ -92,7 +91,7 @@ def connect_region(system: openmm.System, bonds: set[tuple[int, int]]) -> None:
     if not bonds:
         return
     force = openmm.HarmonicBondForce()
-    force.setName(CONNECTIVITY)
+    force.setName(Role.CONNECTIVITY.value)
     for i, j in sorted(bonds):
         force.addBond(i, j, 0.1, 0.0)
     system.addForce(force)

@@ -15,7 +15,7 @@ import numpy as np
 import openmm
 from numpy.typing import NDArray
 
-from nnpmm.coupling.forces import NEGATED_MM_FORCE_NAME
+from nnpmm.coupling.roles import Role
 from nnpmm.models.protocol import BatchEvaluation, Evaluation, Evaluator, at_each_step
 
 __all__ = ["DifferenceEvaluator", "InnerTerms", "create_negated_force"]
@@ -99,5 +99,5 @@ def create_negated_force(forces: list[openmm.Force]) -> openmm.CustomCVForce:
     negated = openmm.CustomCVForce(f"-({'+'.join(names)})")
     for name, force in zip(names, forces, strict=True):
         negated.addCollectiveVariable(name, copy.deepcopy(force))
-    negated.setName(NEGATED_MM_FORCE_NAME)
+    negated.setName(Role.NEGATED_INNER_POTENTIAL.value)
     return negated

@@ -21,13 +21,12 @@ import openmm
 from numpy.typing import NDArray
 
 from nnpmm.coupling.callback import BoxCallback, RegionCallback
+from nnpmm.coupling.roles import Role
 from nnpmm.coupling.whole import spanning_trees
 from nnpmm.errors import ConfigError, ForceFieldError, ModelError, OptionalDependencyError
 from nnpmm.models.protocol import Evaluator, ScriptableEvaluator, TensorEvaluator
 
 __all__ = [
-    "INNER_NNP_FORCE_NAME",
-    "NNP_FORCE_NAME",
     "TRANSPORTS",
     "add_in_own_group",
     "check_transport",
@@ -35,9 +34,6 @@ __all__ = [
     "create_region_force",
 ]
 
-NNP_FORCE_NAME = "NNP"
-#: Name of the force of a network that stands in for another one between its evaluations.
-INNER_NNP_FORCE_NAME = "NNP, inner"
 _OPENMM_TORCH = "conda install -c conda-forge openmm-torch"
 _log = logging.getLogger(__name__)
 
@@ -62,7 +58,7 @@ def create_region_force(
     exact_to_half_box: bool,
     transport: str = "python",
     weight: str | None = None,
-    name: str = NNP_FORCE_NAME,
+    role: Role = Role.NETWORK,
 ) -> openmm.Force:
     """Return a force that applies a potential to some atoms, as whole molecules without images.
 
@@ -78,7 +74,7 @@ def create_region_force(
         transport: a name in `TRANSPORTS`.
         weight: name of a global parameter, 1 by default, that multiplies energy and forces, for
             ``transport="python"``.
-        name: of the force.
+        role: of the force, which its name says.
 
     Raises:
         ConfigError: no such transport.
@@ -86,6 +82,11 @@ def create_region_force(
         OptionalDependencyError: openmm-torch is missing, or has no such force.
     """
     create = TRANSPORTS[check_transport(transport)]
+    if weight is not None and transport != "python":
+        raise ConfigError(
+            f"found transport={transport!r} for a network with a weight, as Interpolated() gives "
+            "it, allowed: 'python'"
+        )
     fragments = spanning_trees(len(atoms), bonds)[1]
     settings: Settings = {
         "periodic": periodic,
@@ -94,7 +95,7 @@ def create_region_force(
     if weight is not None:
         settings["weight"] = weight
     force = create(evaluator, [int(atom) for atom in atoms], bonds, settings)
-    force.setName(name)
+    force.setName(role.value)
     # A non-periodic force in a periodic system is handed corrupted positions (openmm issue 5421).
     force.setUsesPeriodicBoundaryConditions(periodic)
     return force
@@ -107,7 +108,7 @@ def create_box_force(evaluator: Evaluator) -> openmm.Force:
         evaluator: the potential bound to all particles of the system.
     """
     force = openmm.PythonForce(BoxCallback(evaluator))
-    force.setName(NNP_FORCE_NAME)
+    force.setName(Role.NETWORK.value)
     force.setUsesPeriodicBoundaryConditions(True)
     return force
 

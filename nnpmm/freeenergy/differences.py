@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from openmm import unit
 from openmm.app import Topology
 
-from nnpmm.atom_indices import atom_indices
 from nnpmm.coupling import (
-    NNP_FORCE_NAME,
-    REGION_MM_FORCE_NAME,
-    BoundRegion,
+    HybridSystem,
+    Interpolated,
+    LinkAtoms,
     Mechanical,
-    bind_region,
-    create_hybrid_system,
+    Role,
+    couple,
+    forces_by_role,
+    role_of,
 )
 from nnpmm.coupling.callback import NON_FINITE_ENERGY, check_span
 from nnpmm.coupling.whole import WholeRegion
@@ -65,7 +66,7 @@ def region_differences(
             array (k, n_atoms, 3), or anything that yields one after the other.
         boxes: periodic box vectors of each frame as rows of a lower triangular matrix (3, 3), nm
             or Quantity; needed for a periodic system and refused for another.
-        link_atoms: cap the region where it cuts C-C bonds, as ``Mechanical(link_atoms=True)``.
+        link_atoms: cap the region where it cuts C-C bonds, as ``Mechanical(boundary=LinkAtoms())``.
 
     Returns:
         The differences (k,) in kJ/mol, without the network's atomic self energies.
@@ -77,21 +78,22 @@ def region_differences(
         ConfigError: no frames, boxes missing, too many or too few, or arrays of another shape.
         SimulationError: an energy or position is not finite, or the region spans half the box.
     """
-    bound, force_field = _both_descriptions(mm_system, topology, region, model, link_atoms)
-    join = WholeRegion(len(bound.atoms), bound.bonded_rows)
+    hybrid, force_field = _both_descriptions(mm_system, topology, region, model, link_atoms)
+    atoms = hybrid.region.network_atoms
+    join = WholeRegion(len(atoms), hybrid.region.bonded_rows)
     mm_energies, geometries = [], []
     periodic = mm_system.usesPeriodicBoundaryConditions()
     for frame, box in _frames(positions, boxes, mm_system.getNumParticles(), periodic=periodic):
         if box is not None:
-            frame[bound.atoms] = join(frame[bound.atoms], box)
-            check_span(frame[bound.atoms], box)
+            frame[atoms] = join(frame[atoms], box)
+            check_span(frame[atoms], box)
         mm_energies.append(_energy(force_field, frame, box))
-        geometries.append(frame[bound.atoms])
+        geometries.append(frame[atoms])
     if not geometries:
         raise ConfigError("found no frames, expected at least one")
     starts = range(0, len(geometries), _BATCH)
     batches = (np.array(geometries[start : start + _BATCH]) for start in starts)
-    found = np.concatenate([bound.evaluator.batch(batch).energies for batch in batches])
+    found = np.concatenate([hybrid.evaluator.batch(batch).energies for batch in batches])
     found = found - mm_energies
     if not np.isfinite(found).all():
         frame_index = int(np.argmin(np.isfinite(found)))
@@ -105,26 +107,29 @@ def _both_descriptions(
     region: Sequence[int] | NDArray[np.int64],
     model: Potential,
     link_atoms: bool,
-) -> tuple[BoundRegion, openmm.Context]:
-    """Return the network bound to a region, and a context of the force field's terms inside it."""
-    if any(force.getName() == NNP_FORCE_NAME for force in mm_system.getForces()):
+) -> tuple[HybridSystem, openmm.Context]:
+    """Return the region with its network, and a context of the force field's terms inside it."""
+    if Role.NETWORK in forces_by_role(mm_system):
         raise ForceFieldError(
             "found a network in the system, expected the MM system before coupling; with several "
             "regions add up the differences of each"
         )
-    coupling = Mechanical(interpolate=True, constraints="keep", link_atoms=link_atoms)
-    hybrid = create_hybrid_system(mm_system, topology, region, model, coupling=coupling)
-    atoms = atom_indices(region, mm_system.getNumParticles())
-    bound = bind_region(mm_system, topology, atoms, model, link_atoms=link_atoms)
-    for index in reversed(range(hybrid.getNumForces())):
-        force = hybrid.getForce(index)
-        if force.getName() == REGION_MM_FORCE_NAME:
+    coupling = Mechanical(
+        constraints="keep",
+        boundary=LinkAtoms() if link_atoms else None,
+        inside=Interpolated(),
+    )
+    hybrid = couple(mm_system, topology, region, model, coupling=coupling)
+    system = hybrid.system
+    for index in reversed(range(system.getNumForces())):
+        force = system.getForce(index)
+        if role_of(force) is Role.REGION_FORCE_FIELD:
             force.setGlobalParameterDefaultValue(0, 0.0)  # lambda_nnp: all of the force field
         else:
-            hybrid.removeForce(index)
+            system.removeForce(index)
     # Double precision, and fast enough for the few terms of a region.
     platform = openmm.Platform.getPlatformByName("Reference")
-    return bound, openmm.Context(hybrid, openmm.VerletIntegrator(0.001), platform)
+    return hybrid, openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
 
 
 def _energy(

@@ -41,8 +41,8 @@ def switch(
     constant temperature, and starting points must come from equilibrium at ``protocol[0]``.
 
     Args:
-        context: of a system made with ``Mechanical(interpolate=True)``, positions and velocities
-            set; afterwards it is at the end of the protocol.
+        context: of a system made with ``Mechanical(inside=Interpolated())``, positions and
+            velocities set; afterwards it is at the end of the protocol.
         protocol: values of lambda_nnp in their order, (m,), each from 0 to 1.
         steps_per_change: integration steps after each change.
 

@@ -13,15 +13,14 @@ from typing import Any
 import openmm
 from openmm import unit
 
+from nnpmm.coupling import Role
 from nnpmm.coupling.pairs import COULOMB, LENNARD_JONES, pair_force
 from nnpmm.errors import ConfigError, ForceFieldError
 from nnpmm.integrators.splitting import EWALD_METHODS
 from nnpmm.units import in_md_units
 
-__all__ = ["NEGATED_SHORT_RANGE_NAME", "SHORT_RANGE_NAME", "split_direct_space"]
+__all__ = ["split_direct_space"]
 
-SHORT_RANGE_NAME = "short range"
-NEGATED_SHORT_RANGE_NAME = "short range, negated"
 _PAIR = f"{COULOMB}*charge1*charge2/r + {LENNARD_JONES}"
 _MIXED = "sigma=0.5*(sigma1+sigma2); epsilon=sqrt(epsilon1*epsilon2)"
 
@@ -53,9 +52,9 @@ def split_direct_space(system: openmm.System, start: Any, end: Any) -> None:
     exceptions = _take_out_exceptions(force)
     if exceptions.getNumBonds():
         system.addForce(exceptions)
-    for name, sign in ((SHORT_RANGE_NAME, "1"), (NEGATED_SHORT_RANGE_NAME, "-1")):
+    for role, sign in ((Role.SHORT_RANGE, "1"), (Role.NEGATED_SHORT_RANGE, "-1")):
         short = _short_range(force, sign, begin, stop)
-        short.setName(name)
+        short.setName(role.value)
         system.addForce(short)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import openmm
 from numpy.typing import NDArray
 
-from nnpmm.coupling import NEGATED_MM_FORCE_NAME, NNP_FORCE_NAME, has_stand_in
+from nnpmm.coupling import Role, forces_by_role, has_inner_potential
 from nnpmm.errors import ConfigError, ModelError, RegionError, SimulationError
 from nnpmm.units import GAS_CONSTANT
 
@@ -55,7 +55,7 @@ class GapMeter:
     that it disturbs no simulation and no other slow force comes in.
 
     Args:
-        system: made with ``Mechanical(time_scales="respa")``.
+        system: made with ``Mechanical(inside=MultipleTimeSteps())``.
         region: indices of its atoms (several regions count as one), (n,).
         timestep: the outer one, ps.
         temperature: K.
@@ -140,17 +140,18 @@ class GapMeter:
 
 def _slow_context(system: openmm.System) -> openmm.Context:
     """Return a context of the networks and of what is taken off beside them, in double."""
-    if not has_stand_in(system):
+    if not has_inner_potential(system):
         raise ConfigError(
             "found a system without a stand-in for the network, expected one made with "
-            'coupling=Mechanical(time_scales="respa")'
+            "coupling=Mechanical(inside=MultipleTimeSteps())"
         )
     slow = openmm.System()
     for _ in range(system.getNumParticles()):
         slow.addParticle(1.0)
-    for force in system.getForces():
-        # A network that stands in for another is taken off inside the other's force already.
-        if force.getName() in (NNP_FORCE_NAME, NEGATED_MM_FORCE_NAME):
+    by_role = forces_by_role(system)
+    # An inner network is taken off inside the other network's force already.
+    for role in (Role.NETWORK, Role.NEGATED_INNER_POTENTIAL):
+        for force in by_role.get(role, []):
             slow.addForce(_copy(force))
     platform = openmm.Platform.getPlatformByName("Reference")
     return openmm.Context(slow, openmm.VerletIntegrator(0.001), platform)
@@ -159,8 +160,8 @@ def _slow_context(system: openmm.System) -> openmm.Context:
 def _check_region(system: openmm.System, region: NDArray[np.int64]) -> None:
     described = {
         atom
-        for force in system.getForces()
-        if type(force) is openmm.PythonForce and force.getName() == NNP_FORCE_NAME
+        for force in forces_by_role(system).get(Role.NETWORK, [])
+        if type(force) is openmm.PythonForce
         for atom in force.getParticles()
     }
     strangers = set(region.tolist()) - described

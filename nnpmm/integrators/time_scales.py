@@ -6,21 +6,17 @@ from typing import Any
 
 import openmm
 
-from nnpmm.coupling.forces import NEGATED_MM_FORCE_NAME
+from nnpmm.coupling import Role, role_of
 from nnpmm.coupling.terms import BONDED
-from nnpmm.coupling.transports import INNER_NNP_FORCE_NAME, NNP_FORCE_NAME
 from nnpmm.errors import ConfigError
-from nnpmm.integrators.direct_space import (
-    NEGATED_SHORT_RANGE_NAME,
-    split_direct_space,
-)
+from nnpmm.integrators.direct_space import split_direct_space
 from nnpmm.integrators.splitting import EWALD_METHODS, FORCELESS
 
 __all__ = ["split_time_scales"]
 
 _FAST, _MIDDLE, _SLOW = 0, 1, 2
-#: Names of forces that take off what faster ones add, or add what they leave.
-_SLOW_NAMES = (NNP_FORCE_NAME, NEGATED_MM_FORCE_NAME, NEGATED_SHORT_RANGE_NAME)
+# Forces that take off what faster ones add, or add what they leave.
+_SLOW_ROLES = (Role.NETWORK, Role.NEGATED_INNER_POTENTIAL, Role.NEGATED_SHORT_RANGE)
 
 
 def split_time_scales(
@@ -37,8 +33,8 @@ def split_time_scales(
     of Ewald sums. All others, direct space above all, are between the two, and slow if there is
     nothing between. One group for each time step: OpenMM evaluates a group at once.
 
-    For a region in a system made with ``Mechanical(time_scales="respa")`` the fast forces hold the
-    network's stand-in inside the region too, and the slow ones take it off again.
+    For a region in a system made with ``Mechanical(inside=MultipleTimeSteps())`` the fast forces
+    hold the inner potential of the region too, and the slow ones take it off again.
 
     Args:
         system: MM or hybrid system.
@@ -67,11 +63,12 @@ def split_time_scales(
     for force in system.getForces():
         if isinstance(force, FORCELESS):
             continue
-        if force.getName() in _SLOW_NAMES:
+        role = role_of(force)
+        if role in _SLOW_ROLES:
             group = _SLOW
         elif short_range is not None and isinstance(force, openmm.NonbondedForce):
             group = _SLOW
-        elif type(force) in BONDED or force.getName() == INNER_NNP_FORCE_NAME:
+        elif type(force) in BONDED or role is Role.INNER_NETWORK:
             group = _FAST
         else:
             group = between

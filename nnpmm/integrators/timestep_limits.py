@@ -22,11 +22,12 @@ from openmm import unit
 from openmm.app import Topology
 
 from nnpmm.atom_indices import atom_indices
-from nnpmm.coupling.binding import BoundRegion, bind_region
-from nnpmm.coupling.terms import BONDED, CONNECTIVITY
+from nnpmm.coupling.binding import Region, bind_region
+from nnpmm.coupling.roles import Role, role_of
+from nnpmm.coupling.terms import BONDED
 from nnpmm.coupling.whole import WholeRegion
 from nnpmm.integrators.vibrations import Vibration, fastest_vibration
-from nnpmm.models.protocol import Potential
+from nnpmm.models.protocol import Evaluator, Potential
 from nnpmm.selection import atom_label
 from nnpmm.units import in_md_units
 
@@ -155,37 +156,44 @@ def region_motion(
     """
     atoms = atom_indices(region, topology.getNumAtoms())
     bound = bind_region(system, topology, atoms, model, link_atoms=True)
-    return bound_region_motion(system, topology, bound, in_md_units(positions, unit.nanometer))
+    coordinates = in_md_units(positions, unit.nanometer)
+    return bound_region_motion(system, topology, bound.region, bound.evaluator, coordinates)
 
 
 def bound_region_motion(
-    system: openmm.System, topology: Topology, bound: BoundRegion, positions: ArrayLike
+    system: openmm.System,
+    topology: Topology,
+    region: Region,
+    evaluator: Evaluator,
+    positions: ArrayLike,
 ) -> RegionMotion:
     """Return the fastest vibration of a region to which a network is bound already.
 
     Args:
         system: the hybrid system, with the masses and constraints of the simulation.
         topology: with elements.
-        bound: the region and its network.
+        region: of the hybrid system.
+        evaluator: the network bound to it.
         positions: of all atoms, (n, 3), nm.
     """
-    rows = {atom: row for row, atom in enumerate(bound.atoms.tolist())}
+    atoms = region.network_atoms
+    rows = {atom: row for row, atom in enumerate(atoms.tolist())}
     pairs = [(rows[i], rows[j]) for i, j in _constraints(system) if i in rows and j in rows]
     masses = np.array([system.getParticleMass(atom)._value for atom in rows])
     masses[masses <= 0] = np.inf  # atoms that do not move
-    whole = np.asarray(positions, dtype=np.float64)[bound.atoms]
+    whole = np.asarray(positions, dtype=np.float64)[atoms]
     box = topology.getPeriodicBoxVectors()
     if box is not None:
         vectors = np.array(box.value_in_unit(unit.nanometer))
-        whole = WholeRegion(len(rows), bound.bonded_rows)(whole, vectors)
-    vibration = fastest_vibration(bound.evaluator, whole, masses, pairs)
+        whole = WholeRegion(len(rows), region.bonded_rows)(whole, vectors)
+    vibration = fastest_vibration(evaluator, whole, masses, pairs)
     all_atoms = list(topology.atoms())
     constrained = {row for pair in pairs for row in pair}
     free = any(
         all_atoms[atom].element.atomic_number == 1 and row not in constrained
         for atom, row in rows.items()
     )
-    first, second = (atom_label(all_atoms[int(bound.atoms[row])]) for row in vibration.pair)
+    first, second = (atom_label(all_atoms[int(atoms[row])]) for row in vibration.pair)
     return RegionMotion(vibration, (first, second), free)
 
 
@@ -256,7 +264,7 @@ def _rest_limit(system: openmm.System) -> TimestepLimit:
     bonded = any(
         getattr(force, f"getNum{BONDED[type(force)]}")()
         for force in system.getForces()
-        if type(force) in BONDED and force.getName() != CONNECTIVITY
+        if type(force) in BONDED and role_of(force) is not Role.CONNECTIVITY
     )
     if bonded:
         reason = "flexible molecules surround the region"

@@ -97,7 +97,7 @@ class RespaWatchdog:
     again only after it was back.
 
     Args:
-        system: made with ``Mechanical(time_scales="respa")``; hydrogen masses as simulated.
+        system: made with ``Mechanical(inside=MultipleTimeSteps())``; hydrogen masses as simulated.
         topology: with elements.
         region: 0-based indices of the region's atoms; of all of them if there are several regions.
         timestep: that of the slow forces, ps or a Quantity.
@@ -206,7 +206,4 @@ class RespaWatchdog:
         )
 
 
-_REMEDY = (
-    "multiple time steps are not valid here, take single ones (time_scales='single') or shorter "
-    "outer ones"
-)
+_REMEDY = "multiple time steps are not valid here, take single ones or shorter outer ones"

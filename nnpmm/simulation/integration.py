@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from openmm import unit
 from openmm.app import Topology
 
-from nnpmm.coupling import has_stand_in
+from nnpmm.coupling import has_inner_potential
 from nnpmm.errors import ConfigError
 from nnpmm.integrators import (
     RespaWatchdog,
@@ -47,10 +47,10 @@ def check_integrator(prepared: PreparedSystem, settings: ProtocolConfig) -> None
         return
     if settings.ensemble.friction == 0:
         raise ConfigError("ensemble.friction: found 0, respa needs a heat bath: more than 0 1/ps")
-    if not has_stand_in(system):
+    if not has_inner_potential(system):
         raise ConfigError(
             "integrator.type: found respa, but nothing stands in for the network between its "
-            "evaluations; couple the region with Mechanical(time_scales='respa')"
+            "evaluations; couple the region with Mechanical(inside=MultipleTimeSteps())"
         )
     _check(prepared, integrator.inner, "integrator.inner")
     _check(prepared, integrator.outer, "integrator.outer", impulse=True)

@@ -12,7 +12,7 @@ import openmm
 from numpy.typing import NDArray
 from openmm import unit
 
-from nnpmm.coupling import INNER_NNP_FORCE_NAME, NNP_FORCE_NAME
+from nnpmm.coupling import Role, role_of
 from nnpmm.errors import SimulationError
 from nnpmm.simulation.config import MinimizeConfig
 from nnpmm.simulation.interrupts import StopFlag
@@ -26,6 +26,7 @@ _LOGGER = logging.getLogger(__name__)
 # hydrogens of rigid water, which carry no repulsion of their own, fall into a neighbour's charge.
 _SPRING_CONSTANTS = (1e6, 1e7, 1e8)
 _CONSTRAINT_TOLERANCE = 1e-6
+_NETWORKS = (Role.NETWORK, Role.INNER_NETWORK)
 
 
 class _Monitor(openmm.MinimizationReporter):
@@ -138,7 +139,7 @@ def _with_springs(
     for atom in frozen:
         system.setParticleMass(atom, 0.0)
     for index in reversed(range(system.getNumForces())):
-        if frozen and system.getForce(index).getName() in (NNP_FORCE_NAME, INNER_NNP_FORCE_NAME):
+        if frozen and role_of(system.getForce(index)) in _NETWORKS:
             system.removeForce(index)
     platform = context.getPlatform()
     properties = {

@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.coupling import InnerTerms
+from nnpmm.coupling import (
+    InnerTerms,
+    LinkAtoms,
+    Mechanical,
+    MultipleTimeSteps,
+    Replaced,
+    bind_region,
+    couple,
+)
 from nnpmm.errors import ConfigError
 from nnpmm.models.protocol import Potential
 from nnpmm.simulation import narration, storage
@@ -38,7 +46,6 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     Raises:
         NnpmmError: an input, the selection, the model or the coupling is not usable.
     """
-    from nnpmm.coupling import Mechanical, bind_region, create_hybrid_system
     from nnpmm.integrators import (
         bound_region_motion,
         region_limit,
@@ -64,19 +71,13 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     narration.working(f"loading the network {name}")
     model = _load(config, name)
     narration.tell_model(model)
-    narration.working("setting up the network for the region")
-    bound = bind_region(mm.system, mm.topology, region, model, link_atoms=settings.link_atoms)
-    narration.fact("charge", f"{bound.charge:+d} e in the force field" if bound.charge else "0 e")
     narration.working("coupling the network to the force field")
-    coupling = Mechanical(
-        constraints=settings.constraints,
-        link_atoms=settings.link_atoms,
-        time_scales="respa" if config.integrator.type == "respa" else "single",
-        inner_potential=_inner_potential(config, mm, region, name, model, bound.charge),
-    )
-    system = create_hybrid_system(mm.system, mm.topology, region, model, coupling=coupling)
+    coupling = _coupling(config, mm, region, name, model)
+    hybrid = couple(mm.system, mm.topology, region, model, coupling=coupling)
+    system, charge = hybrid.system, hybrid.region.charge
+    narration.fact("charge", f"{charge:+d} e in the force field" if charge else "0 e")
     respa = config.integrator.type == "respa"
-    motion = bound_region_motion(system, mm.topology, bound, mm.positions)
+    motion = bound_region_motion(system, mm.topology, hybrid.region, hybrid.evaluator, mm.positions)
     factor = choose_mass_factor(motion, settings.mass_factor, config.timestep, respa=respa)
     scale_masses(system, region.tolist(), factor)
     motion = motion.scaled(factor)
@@ -97,12 +98,27 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         box_vectors=mm.box_vectors,
         system=system,
         region=region,
-        evaluator=bound.evaluator,
-        network_atoms=bound.atoms,
+        evaluator=hybrid.evaluator,
+        network_atoms=hybrid.region.network_atoms,
         mm_system=mm,
         model_provenance=provenance,
         motion=motion,
         expected_density=_expected_density(config, mm),
+    )
+
+
+def _coupling(
+    config: RunConfig, mm: MMSystem, region: NDArray[np.int64], name: str, model: Potential
+) -> Mechanical:
+    """Return the coupling that the settings ask for."""
+    settings = config.region
+    inside: Replaced | MultipleTimeSteps = Replaced()
+    if config.integrator.type == "respa":
+        inside = MultipleTimeSteps(_inner_potential(config, mm, region, name, model))
+    return Mechanical(
+        constraints=settings.constraints,
+        boundary=LinkAtoms() if settings.link_atoms else None,
+        inside=inside,
     )
 
 
@@ -137,14 +153,16 @@ def _inner_potential(
     region: NDArray[np.int64],
     name: str,
     model: Potential,
-    charge: int,
 ) -> InnerTerms | Potential | None:
-    """Return what stands in for the network between its evaluations; None: the force field."""
+    """Return the inner potential of multiple time steps; None: the force field's bonded terms."""
     from nnpmm.integrators import fit_inner_potential
 
-    if config.integrator.type != "respa" or config.integrator.stand_in == "force-field":
+    if config.integrator.stand_in == "force-field":
         return None
     if config.integrator.stand_in == "fit":
+        capped = config.region.link_atoms
+        bound = bind_region(mm.system, mm.topology, region, model, link_atoms=capped)
+        charge = bound.region.charge
         return fit_inner_potential(model, mm.topology, region, mm.positions, charge=charge)
     members = config.region.members
     if config.region.nnpfile is not None or (members is not None and len(members) < 2):

@@ -12,7 +12,7 @@ from rdkit import Chem
 
 from nnpmm import benchmarking
 from nnpmm.cli.main import main
-from nnpmm.coupling import NNP_FORCE_NAME, has_stand_in
+from nnpmm.coupling import Role, has_inner_potential, role_of
 from nnpmm.preparation import prepare_nnp
 from nnpmm.simulation import load_config, load_system, prepare_system
 
@@ -93,7 +93,7 @@ def network_energy(system, mm):
     platform = openmm.Platform.getPlatformByName("Reference")
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
     context.setPositions(mm.positions)
-    (force,) = [f for f in system.getForces() if f.getName() == NNP_FORCE_NAME]
+    (force,) = [f for f in system.getForces() if role_of(f) is Role.NETWORK]
     state = context.getState(energy=True, groups={force.getForceGroup()})
     return state.getPotentialEnergy()._value
 
@@ -117,7 +117,7 @@ def test_md_times_single_steps_of_settings_with_several(timed):
     respa = {"type": "respa", "inner": "0.5 fs", "outer": "1 fs"}
     settings = {**ETHANOL, "integrator": respa, "region": {"model": "ANI-1x", "members": [0]}}
     _, seen = timed(settings, "--backends", "cpu")
-    assert not has_stand_in(seen["systems"]["cpu"])
+    assert not has_inner_potential(seen["systems"]["cpu"])
 
 
 def test_md_times_a_torchscript_file_as_it_is(timed, tmp_path):

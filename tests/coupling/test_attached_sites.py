@@ -8,7 +8,7 @@ import pytest
 from openmm import app, unit
 
 from nnpmm import create_hybrid_system, load_model
-from nnpmm.coupling import LAMBDA_NNP, Mechanical
+from nnpmm.coupling import LAMBDA_NNP, Interpolated, Mechanical
 from nnpmm.errors import RegionError
 from nnpmm.ligands import molecule_from_smiles, to_openmm_topology
 
@@ -117,7 +117,7 @@ def test_forces_are_the_gradient(model):
 def test_interpolation_ends_at_the_force_field(model):
     topology, system, positions = molecules(2)
     hybrid = create_hybrid_system(
-        system, topology, np.arange(6), model, coupling=Mechanical(interpolate=True)
+        system, topology, np.arange(6), model, coupling=Mechanical(inside=Interpolated())
     )
     np.testing.assert_allclose(
         energy(hybrid, positions, **{LAMBDA_NNP: 0.0}), energy(system, positions), rtol=0, atol=1e-6

@@ -8,7 +8,7 @@ import pytest
 from cases import Case, energy_and_forces
 
 from nnpmm import create_hybrid_system, load_model
-from nnpmm.coupling import Mechanical
+from nnpmm.coupling import LinkAtoms, Mechanical
 from nnpmm.coupling.capped_terms import CappedTerms
 from nnpmm.ligands import (
     create_ligand_system,
@@ -43,7 +43,7 @@ def test_the_cut_bond_is_as_stiff_as_any(butane):
         butane.topology,
         butane.region,
         model,
-        coupling=Mechanical(link_atoms=True),
+        coupling=Mechanical(boundary=LinkAtoms()),
     )
     systems = (butane.system, whole, capped)
     stretches, tilts = zip(*(stiffness(butane, system) for system in systems), strict=True)

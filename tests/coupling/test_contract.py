@@ -13,7 +13,7 @@ from mm_reference import internal_energy
 from openmm import XmlSerializer
 
 from nnpmm import create_hybrid_system, load_model
-from nnpmm.coupling import NNP_FORCE_NAME, Mechanical
+from nnpmm.coupling import Mechanical, Role, role_of
 
 METHODS = {
     name: getattr(openmm.NonbondedForce, name)
@@ -33,7 +33,7 @@ def case() -> Case:
 
 def nnp_group(system: openmm.System) -> int:
     """Force group of the network's force."""
-    (force,) = [f for f in system.getForces() if f.getName() == NNP_FORCE_NAME]
+    (force,) = [f for f in system.getForces() if role_of(f) is Role.NETWORK]
     return force.getForceGroup()
 
 
@@ -50,7 +50,7 @@ def test_energy_is_mm_minus_internal_plus_network(model, method):
 def test_network_has_its_own_group(model, case):
     hybrid = create_hybrid_system(case.system, case.topology, case.region, model)
     group = nnp_group(hybrid)
-    others = [f.getForceGroup() for f in hybrid.getForces() if f.getName() != NNP_FORCE_NAME]
+    others = [f.getForceGroup() for f in hybrid.getForces() if role_of(f) is not Role.NETWORK]
     assert group not in others
     energy, forces = case.state(hybrid, groups={group})
     expected = model.bind(case.numbers)(case.whole_region)

@@ -16,7 +16,7 @@ from reader_cases import READER_CASES
 from toy import TOY
 
 from nnpmm import create_hybrid_system, load_model
-from nnpmm.coupling import LAMBDA_NNP, Mechanical, nnp_derivative
+from nnpmm.coupling import LAMBDA_NNP, Interpolated, Mechanical, nnp_derivative
 
 ENERGY_TOLERANCE = 0.01
 # The region's own LJ and charges meet the cutoff of 1 nm in none of the cases but the Ewald sum's
@@ -53,7 +53,7 @@ def hybrid(case) -> openmm.System:
 
 @pytest.fixture(scope="module")
 def interpolated(case) -> openmm.Context:
-    coupling = Mechanical(interpolate=True)
+    coupling = Mechanical(inside=Interpolated())
     system = create_hybrid_system(case.system, case.topology, case.region, TOY, coupling=coupling)
     return case.context(system)
 

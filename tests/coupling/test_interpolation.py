@@ -14,16 +14,16 @@ from toy import TOY, morse_pairs
 from nnpmm import create_hybrid_system
 from nnpmm.coupling import (
     LAMBDA_NNP,
-    NNP_FORCE_NAME,
-    REGION_MM_FORCE_NAME,
+    Interpolated,
     Mechanical,
+    Role,
     nnp_derivative,
 )
 from nnpmm.errors import ConfigError, ForceFieldError
 from nnpmm.models import FunctionModel
 
 METHODS = ("NoCutoff", "CutoffNonPeriodic", "CutoffPeriodic", "Ewald", "PME")
-COUPLING = Mechanical(interpolate=True, constraints="keep")
+COUPLING = Mechanical(inside=Interpolated(), constraints="keep")
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_network_is_not_called_at_zero_weight(case):
 def test_both_ends_have_groups_of_their_own(case):
     system = coupled(case)
     groups = {force.getName(): force.getForceGroup() for force in system.getForces()}
-    special = [groups.pop(NNP_FORCE_NAME), groups.pop(REGION_MM_FORCE_NAME)]
+    special = [groups.pop(Role.NETWORK.value), groups.pop(Role.REGION_FORCE_FIELD.value)]
     assert len({*special}) == 2
     assert not {*special} & {*groups.values()}
 
@@ -118,7 +118,7 @@ def test_derivative_needs_an_interpolated_system(case):
 def test_bonds_that_only_constraints_describe(case):
     """OpenMM's builders leave out the bond terms of constrained bonds."""
     with pytest.raises(ForceFieldError, match=r"4 constraints .*or take constraints='keep'$"):
-        coupled(case, coupling=Mechanical(interpolate=True))
+        coupled(case, coupling=Mechanical(inside=Interpolated()))
     coupled(case, coupling=COUPLING)
 
 
@@ -133,7 +133,7 @@ def rigid_waters(flexible):
 def test_rigid_water_with_terms_of_its_own(constraints):
     """The angle's term holds what the constraint between the hydrogens held."""
     topology, mm = rigid_waters(flexible=True)
-    coupling = Mechanical(interpolate=True, constraints=constraints)
+    coupling = Mechanical(inside=Interpolated(), constraints=constraints)
     system = create_hybrid_system(mm, topology, range(3), TOY, coupling=coupling)
     x = np.array([[0, 0, 0], [0.1, 0, 0], [-0.02, 0.1, 0]])
     energies = []
@@ -161,7 +161,7 @@ def test_rigid_water_with_terms_of_its_own(constraints):
 def test_rigid_water_without_terms(constraints, found):
     """To keep its bonds would not hold its angle, so that is not what the message advises."""
     topology, mm = rigid_waters(flexible=False)
-    coupling = Mechanical(interpolate=True, constraints=constraints)
+    coupling = Mechanical(inside=Interpolated(), constraints=constraints)
     with pytest.raises(ForceFieldError, match=rf"{found} .*nor rigid water$"):
         create_hybrid_system(mm, topology, range(3), TOY, coupling=coupling)
 
@@ -173,9 +173,10 @@ def test_no_ljpme():
 
 
 @pytest.mark.parametrize("transport", ["torchscript", "torch"])
-def test_python_transport_alone(transport):
+def test_python_transport_alone(transport, case):
+    coupling = Mechanical(transport=transport, constraints="keep", inside=Interpolated())
     with pytest.raises(ConfigError, match=r"found transport='torch.*allowed: 'python'"):
-        Mechanical(transport=transport, interpolate=True)
+        coupled(case, coupling=coupling)
 
 
 def test_round_trip_through_xml(case):
@@ -193,7 +194,7 @@ def test_force_field_part_round_trips_without_the_network(case):
     """All that is no Python callback survives XML as it is."""
     system = coupled(case)
     names = [force.getName() for force in system.getForces()]
-    system.removeForce(names.index(NNP_FORCE_NAME))
+    system.removeForce(names.index(Role.NETWORK.value))
     again = openmm.XmlSerializer.deserialize(openmm.XmlSerializer.serialize(system))
     np.testing.assert_allclose(case.state(again)[0], case.state(system)[0], rtol=0, atol=1e-9)
     assert "PythonForce" not in openmm.XmlSerializer.serialize(copy.deepcopy(again))

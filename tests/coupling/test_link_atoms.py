@@ -16,11 +16,20 @@ from openmm import app, unit
 from toy import TOY
 
 from nnpmm import create_hybrid_system, load_model, select_atoms
-from nnpmm.coupling import LAMBDA_NNP, NNP_FORCE_NAME, Mechanical
+from nnpmm.coupling import (
+    LAMBDA_NNP,
+    Interpolated,
+    LinkAtoms,
+    Mechanical,
+    MultipleTimeSteps,
+    Replaced,
+    Role,
+    role_of,
+)
 from nnpmm.coupling.link_atoms import CappedEvaluator
-from nnpmm.errors import ConfigError, RegionError
+from nnpmm.errors import ModelError, RegionError
 
-COUPLING = Mechanical(link_atoms=True)
+COUPLING = Mechanical(boundary=LinkAtoms())
 DISTANCE = 0.109  # nm
 # Names of region atoms of alanine dipeptide by residue, and the neighbours that are cut off.
 REGIONS = {
@@ -47,7 +56,7 @@ def cut(request, case):
 
 
 def coupled(case, region, model=TOY, **choices):
-    coupling = Mechanical(link_atoms=True, **choices)
+    coupling = Mechanical(boundary=LinkAtoms(), **choices)
     return create_hybrid_system(case.system, case.topology, region, model, coupling=coupling)
 
 
@@ -87,7 +96,7 @@ def test_forces_are_the_gradient(case, cut):
 def test_the_network_pulls_at_the_neighbours_without_net_force(case, cut):
     region, bonds = cut
     system = coupled(case, region)
-    (force,) = [f for f in system.getForces() if f.getName() == NNP_FORCE_NAME]
+    (force,) = [f for f in system.getForces() if role_of(f) is Role.NETWORK]
     shaken = case.positions + np.random.default_rng(1).normal(0, 0.005, case.positions.shape)
     forces = case.state(system, shaken, groups={force.getForceGroup()})[1]
     outside = [j for _, j in bonds]
@@ -104,7 +113,7 @@ def test_a_region_split_by_the_boundary(case, cut):
     split[region[::2]] += case.box[0]
     split[[j for _, j in bonds]] -= case.box[1]
     # The force field's own terms across the boundary know no images; the network's force does.
-    groups = {f.getForceGroup() for f in system.getForces() if f.getName() == NNP_FORCE_NAME}
+    groups = {f.getForceGroup() for f in system.getForces() if role_of(f) is Role.NETWORK}
     found, expected = (case.state(system, x, groups=groups) for x in (split, case.positions))
     np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=1e-6)
     np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-6)
@@ -119,7 +128,7 @@ def test_neighbours_are_joined_along_the_cut_bonds(case, cut):
     nonbonded.setUseSwitchingFunction(False)
     nonbonded.setCutoffDistance(0.15)
     system = create_hybrid_system(mm, case.topology, region, TOY, coupling=COUPLING)
-    groups = {f.getForceGroup() for f in system.getForces() if f.getName() == NNP_FORCE_NAME}
+    groups = {f.getForceGroup() for f in system.getForces() if role_of(f) is Role.NETWORK}
     context = case.context(system)
     expected = energy_and_forces(context, groups)
     context.setPeriodicBoxVectors(*np.diag([0.33, 0.33, 0.33]))
@@ -193,7 +202,7 @@ def test_terms_over_one_neighbour_go_but_for_the_bond(case, cut, kind):
 def test_nothing_of_the_network_pulls_along_the_cut_bond(case, cut):
     region, bonds = cut
     system = coupled(case, region)
-    groups = {f.getForceGroup() for f in system.getForces() if f.getName() == NNP_FORCE_NAME}
+    groups = {f.getForceGroup() for f in system.getForces() if role_of(f) is Role.NETWORK}
     forces = case.state(system, groups=groups)[1]
     stretched = case.positions.copy()
     for i, j in bonds:
@@ -207,7 +216,8 @@ def test_nothing_of_the_network_pulls_along_the_cut_bond(case, cut):
 def test_a_stand_in_for_a_capped_network_leaves_the_energy_alone(case, cut):
     region, _ = cut
     found, expected = (
-        case.state(coupled(case, region, time_scales=scales)) for scales in ("respa", "single")
+        case.state(coupled(case, region, inside=inside))
+        for inside in (MultipleTimeSteps(), Replaced())
     )
     np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=0.01)
     np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=0.05)
@@ -215,7 +225,7 @@ def test_a_stand_in_for_a_capped_network_leaves_the_energy_alone(case, cut):
 
 def test_interpolation_ends_at_the_force_field(case, cut):
     region, _ = cut
-    context = case.context(coupled(case, region, interpolate=True))
+    context = case.context(coupled(case, region, inside=Interpolated()))
     context.setParameter(LAMBDA_NNP, 0.0)
     found, expected = energy_and_forces(context), case.state(case.system)
     np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=0.01)
@@ -226,7 +236,7 @@ def test_charmm36_with_its_custom_forces():
     """At lambda 0 nothing is lost or doubled where CMAP and custom 1-4 terms cross the boundary."""
     case = charmm36_vacuum()
     methyl = [a.index for a in case.topology.atoms() if a.name[:2] in ("CB", "HB")][:4]
-    context = case.context(coupled(case, np.array(methyl), interpolate=True))
+    context = case.context(coupled(case, np.array(methyl), inside=Interpolated()))
     context.setParameter(LAMBDA_NNP, 0.0)
     expected = case.state(case.system)[0]
     np.testing.assert_allclose(energy_and_forces(context)[0], expected, rtol=0, atol=0.01)
@@ -248,7 +258,7 @@ def test_ani_sees_methane(case):
     pairs = [(index[a, b], index[c, d]) for a, b, c, d in bonds]
     model = load_model("ANI-1x", 0, backend="reference", precision="double")
     system = coupled(case, region, model)
-    (force,) = [f for f in system.getForces() if f.getName() == NNP_FORCE_NAME]
+    (force,) = [f for f in system.getForces() if role_of(f) is Role.NETWORK]
     numbers, positions = capped(case, region, pairs)
     assert sorted(numbers) == [1, 1, 1, 1, 6]
     expected = model.bind(numbers)(positions)[0]
@@ -335,7 +345,7 @@ def test_a_cut_bond_that_the_system_alone_knows(case, cut):
 
 def test_without_link_atoms_the_cut_bonds_are_named(case, cut):
     region, bonds = cut
-    with pytest.raises(RegionError, match=rf"cuts {len(bonds)} covalent bonds? .*link_atoms=True"):
+    with pytest.raises(RegionError, match=rf"cuts {len(bonds)} covalent bonds? .*LinkAtoms"):
         create_hybrid_system(case.system, case.topology, region, TOY)
 
 
@@ -349,9 +359,10 @@ def test_charges_far_from_an_integer(case):
         create_hybrid_system(system, case.topology, region, TOY, coupling=COUPLING)
 
 
-def test_python_transport_alone():
-    with pytest.raises(ConfigError, match=r"link_atoms or a network .*allowed: 'python'"):
-        Mechanical(transport="torch", link_atoms=True)
+def test_python_transport_alone(case, cut):
+    coupling = Mechanical(transport="torch", boundary=LinkAtoms())
+    with pytest.raises(ModelError, match=r"found a CappedEvaluator, transport='torch' needs"):
+        create_hybrid_system(case.system, case.topology, cut[0], TOY, coupling=coupling)
 
 
 def test_a_region_may_not_touch_another_ones_boundary(case):
@@ -371,7 +382,7 @@ def test_a_side_chain_of_hsp90():
     alpha = next(a.index for a in leucine.atoms() if a.name == "CA")
     model = load_model("ANI-1x", 0, backend="reference", precision="double")
     system = coupled(case, region, model)
-    (force,) = [f for f in system.getForces() if f.getName() == NNP_FORCE_NAME]
+    (force,) = [f for f in system.getForces() if role_of(f) is Role.NETWORK]
     assert sorted(force.getParticles()) == sorted([*region, alpha])
     context, groups = case.context(system), {force.getForceGroup()}
 

@@ -8,7 +8,7 @@ import pytest
 from cases import solvated_ligand
 
 from nnpmm import create_hybrid_system, load_model
-from nnpmm.coupling import NNP_FORCE_NAME
+from nnpmm.coupling import Role, role_of
 
 METHODS = ("NoCutoff", "CutoffNonPeriodic", "CutoffPeriodic", "Ewald", "PME", "LJPME")
 
@@ -43,7 +43,7 @@ def test_mm_part_equals_openmmml(openmmml, method):
     hybrid = create_hybrid_system(
         case.system, case.topology, case.region, load_model("ANI-1x", members=0)
     )
-    groups = {f.getForceGroup() for f in hybrid.getForces() if f.getName() != NNP_FORCE_NAME}
+    groups = {f.getForceGroup() for f in hybrid.getForces() if role_of(f) is not Role.NETWORK}
     found, expected = case.state(hybrid, groups=groups), case.state(peer)
     np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=1e-6)
     np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-6)

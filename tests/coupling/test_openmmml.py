@@ -17,7 +17,7 @@ from contracts import assert_forces_match_energy
 from mm_reference import internal_energy
 
 from nnpmm import create_hybrid_system, load_model
-from nnpmm.coupling import NNP_FORCE_NAME
+from nnpmm.coupling import Role, role_of
 from nnpmm.models.ani.torchani_kernel import import_torchani
 
 ENERGY_TOLERANCE, FORCE_TOLERANCE = 0.01, 0.5
@@ -132,7 +132,7 @@ def test_forces_by_finite_differences(weights):
     case = REAL_CASES["toluene in water"]()
     model = load_model("ANI-2x", precision="double", weights=weights)
     hybrid = create_hybrid_system(case.system, case.topology, case.region, model)
-    group = {f.getForceGroup() for f in hybrid.getForces() if f.getName() == NNP_FORCE_NAME}
+    group = {f.getForceGroup() for f in hybrid.getForces() if role_of(f) is Role.NETWORK}
     context = case.context(hybrid)
 
     def compute(positions):

@@ -14,7 +14,7 @@ from contracts import assert_forces_match_energy
 from openmm import Vec3, XmlSerializer, app, unit
 
 from nnpmm import create_hybrid_system, load_model
-from nnpmm.coupling import NNP_FORCE_NAME
+from nnpmm.coupling import Role, role_of
 from nnpmm.errors import ForceFieldError, ModelError, RegionError
 
 openmmml = pytest.importorskip("openmmml")
@@ -44,7 +44,7 @@ def mixed(case: Case, potential, **arguments) -> openmm.System:
 
 
 def network_force(system: openmm.System) -> openmm.Force:
-    (force,) = [f for f in system.getForces() if f.getName() == NNP_FORCE_NAME]
+    (force,) = [f for f in system.getForces() if role_of(f) is Role.NETWORK]
     return force
 
 

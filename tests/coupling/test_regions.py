@@ -16,7 +16,7 @@ from openmm import app
 from toy import TOY, morse_pairs
 
 from nnpmm import create_hybrid_system, load_model
-from nnpmm.coupling import LAMBDA_NNP, NNP_FORCE_NAME, Mechanical, nnp_derivative
+from nnpmm.coupling import LAMBDA_NNP, Interpolated, Mechanical, Role, nnp_derivative, role_of
 from nnpmm.coupling.forces import check_forces
 from nnpmm.coupling.terms import connect_region
 from nnpmm.errors import ForceFieldError, ModelError, RegionError
@@ -75,12 +75,12 @@ def test_order_of_regions_does_not_matter(pair, second, two_regions):
 
 
 def test_each_region_has_a_group(two_regions):
-    networks = [f for f in two_regions.getForces() if f.getName() == NNP_FORCE_NAME]
+    networks = [f for f in two_regions.getForces() if role_of(f) is Role.NETWORK]
     assert len({f.getForceGroup() for f in networks}) == 2
 
 
 def test_interpolated_regions_share_lambda(pair, second):
-    coupling, system = Mechanical(interpolate=True), pair.system
+    coupling, system = Mechanical(inside=Interpolated()), pair.system
     for region, model in ((pair.region, TOY), (second, OTHER)):
         system = create_hybrid_system(system, pair.topology, region, model, coupling=coupling)
     context = pair.context(system)
@@ -151,7 +151,7 @@ def test_an_earlier_region_of_another_transport(pair, second, kind, tells):
     system = openmm.System()
     connect_region(system, set(bonds))
     members = {"getParticles": lambda: tuple(pair.region.tolist())} if tells else {}
-    force = type(kind, (CarriedByTorch,), {})(NNP_FORCE_NAME, **members)
+    force = type(kind, (CarriedByTorch,), {})(Role.NETWORK.value, **members)
     stand_in = SimpleNamespace(
         getForces=lambda: [force, *([] if tells else system.getForces())],
         getNumParticles=pair.system.getNumParticles,
@@ -173,7 +173,7 @@ def charged():
 
 def test_charged_region_reaches_a_model_that_takes_it(charged):
     hybrid = create_hybrid_system(charged.system, charged.topology, charged.region, TOY)
-    group = {f.getForceGroup() for f in hybrid.getForces() if f.getName() == NNP_FORCE_NAME}
+    group = {f.getForceGroup() for f in hybrid.getForces() if role_of(f) is Role.NETWORK}
     neutral = TOY.bind(charged.numbers)(charged.whole_region)[0]
     found = charged.state(hybrid, groups=group)[0]
     np.testing.assert_allclose(found, neutral + 3.0, rtol=0, atol=1e-9)
@@ -206,7 +206,7 @@ def test_a_torchscript_file(tmp_path):
     torch.jit.script(Quartic()).save(str(path))
     case = solvated_ligand("CO", openmm.NonbondedForce.NoCutoff)
     hybrid = create_hybrid_system(case.system, case.topology, case.region, load_model(path))
-    group = {f.getForceGroup() for f in hybrid.getForces() if f.getName() == NNP_FORCE_NAME}
+    group = {f.getForceGroup() for f in hybrid.getForces() if role_of(f) is Role.NETWORK}
     x = case.whole_region
     r4 = ((x[:, None] - x) ** 2).sum(axis=2) ** 2
     np.testing.assert_allclose(
@@ -227,7 +227,7 @@ def test_an_ase_calculator_through_openmm_ml(emt):
 
     case = solvated_ligand("CO", openmm.NonbondedForce.PME)
     hybrid = create_hybrid_system(case.system, case.topology, case.region, emt)
-    group = {f.getForceGroup() for f in hybrid.getForces() if f.getName() == NNP_FORCE_NAME}
+    group = {f.getForceGroup() for f in hybrid.getForces() if role_of(f) is Role.NETWORK}
     energy, forces = case.state(hybrid, groups=group)
     atoms = ase.Atoms(case.numbers, 10 * case.whole_region, calculator=emt.arguments["calculator"])
     kj = ase.units.kJ / ase.units.mol

@@ -14,7 +14,7 @@ from test_regions import three_waters
 from test_whole import BOXES
 
 from nnpmm import create_hybrid_system, load_model
-from nnpmm.coupling import NNP_FORCE_NAME, Mechanical
+from nnpmm.coupling import Mechanical, Role, role_of
 from nnpmm.coupling.torch_region import RegionEnergy, TensorCallback, WholeRegionModule
 from nnpmm.coupling.whole import WholeRegion
 from nnpmm.errors import ConfigError, ModelError, OptionalDependencyError
@@ -89,7 +89,7 @@ def coupled(case, model, transport="python") -> openmm.System:
 
 
 def network_group(system) -> set[int]:
-    (group,) = [f.getForceGroup() for f in system.getForces() if f.getName() == NNP_FORCE_NAME]
+    (group,) = [f.getForceGroup() for f in system.getForces() if role_of(f) is Role.NETWORK]
     return {group}
 
 

@@ -7,7 +7,7 @@ import openmm
 from openmm import app
 
 from nnpmm import create_hybrid_system
-from nnpmm.coupling import Mechanical
+from nnpmm.coupling import Interpolated, Mechanical
 from nnpmm.models import FunctionModel
 
 KT = 2.4943387854  # kJ/mol at 300 K
@@ -46,7 +46,7 @@ def mm_bond() -> tuple[openmm.System, app.Topology]:
 
 def interpolated_bond() -> openmm.System:
     """The same, interpolated between the two force constants."""
-    coupling = Mechanical(interpolate=True)
+    coupling = Mechanical(inside=Interpolated())
     return create_hybrid_system(*mm_bond(), [0, 1], STIFF, coupling=coupling)
 
 

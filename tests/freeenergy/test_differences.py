@@ -11,7 +11,7 @@ from openmm import app, unit
 from stiff_bond import K_MM, K_NNP, STIFF, exact_difference, mm_bond, samples
 
 from nnpmm import create_hybrid_system, ligands, load_model
-from nnpmm.coupling import Mechanical, nnp_derivative
+from nnpmm.coupling import Interpolated, LinkAtoms, Mechanical, nnp_derivative
 from nnpmm.errors import ConfigError, ForceFieldError, RegionError, SimulationError
 from nnpmm.freeenergy import differences, region_differences, reweight
 
@@ -74,7 +74,7 @@ def one_by_one(setup, coupling, frames, boxes=None):
 def test_frames_give_what_a_context_gives(methanol, frames, boxes, monkeypatch):
     monkeypatch.setattr(differences, "_BATCH", 3)  # two full batches and one of a single frame
     found = region_differences(*methanol, positions=frames, boxes=boxes)
-    coupling = Mechanical(interpolate=True, constraints="keep")
+    coupling = Mechanical(inside=Interpolated(), constraints="keep")
     expected = one_by_one(methanol, coupling, frames, boxes)
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-3)
     assert np.ptp(found) > 3  # the frames differ, so their order counts
@@ -148,7 +148,7 @@ def test_several_regions_add_up(network):
     """Methanol and propane, each with a network, beside a water without."""
     topology, positions = side_by_side([("MOL", "CO"), ("PRO", "CCC"), ("HOH", "O")], 0.6)
     mm, frames = methanol_system(topology), vacuum_frames(positions)
-    coupling, regions = Mechanical(interpolate=True), [range(6), range(6, 17)]
+    coupling, regions = Mechanical(inside=Interpolated()), [range(6), range(6, 17)]
     each = [
         region_differences(mm, topology, region, network, positions=frames) for region in regions
     ]
@@ -166,7 +166,7 @@ def test_a_capped_region(network):
     setup = system, topology, [0, 1, 4, 5, 6, 7, 8], network
     frames = vacuum_frames(positions * unit.nanometer)
     found = region_differences(*setup, positions=frames, link_atoms=True)
-    expected = one_by_one(setup, Mechanical(interpolate=True, link_atoms=True), frames)
+    expected = one_by_one(setup, Mechanical(inside=Interpolated(), boundary=LinkAtoms()), frames)
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-3)
     frames[:, 2, 0] += 0.02  # the carbon behind the cut bond
     moved = region_differences(*setup, positions=frames, link_atoms=True)
@@ -180,7 +180,7 @@ def test_rigid_water_in_the_region(network):
     setup = field.createSystem(topology, flexibleConstraints=True), topology, range(3), network
     frames = vacuum_frames(positions)
     found = region_differences(*setup, positions=frames)
-    expected = one_by_one(setup, Mechanical(interpolate=True, constraints="keep"), frames)
+    expected = one_by_one(setup, Mechanical(inside=Interpolated(), constraints="keep"), frames)
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-3)
     bare = field.createSystem(topology), *setup[1:]
     with pytest.raises(ForceFieldError, match="of the angle with its ends at atoms"):

@@ -9,11 +9,10 @@ import openmm
 import pytest
 from boxes import solvated, state_of, total_energies
 
+from nnpmm.coupling import Role, role_of
 from nnpmm.errors import ConfigError, ForceFieldError
 from nnpmm.integrators import create_respa_integrator, split_time_scales
 from nnpmm.integrators.direct_space import (
-    NEGATED_SHORT_RANGE_NAME,
-    SHORT_RANGE_NAME,
     split_direct_space,
 )
 
@@ -76,7 +75,7 @@ def test_the_short_range_is_that_of_its_pairs():
     system.addForce(force)
     split_direct_space(system, 0.5, 0.7)
     for each in system.getForces():
-        each.setForceGroup(int(each.getName() == SHORT_RANGE_NAME))
+        each.setForceGroup(int(role_of(each) is Role.SHORT_RANGE))
 
     def plain(r):
         lennard_jones = 4 * 0.6 * ((0.25 / r) ** 12 - (0.25 / r) ** 6)
@@ -95,7 +94,7 @@ def test_a_short_range_that_nobody_takes_off_is_noticed(box):
     energy, _ = state_of(system, box.positions)
     split_direct_space(system, 0.45, 0.6)
     names = [force.getName() for force in system.getForces()]
-    system.removeForce(names.index(NEGATED_SHORT_RANGE_NAME))
+    system.removeForce(names.index(Role.NEGATED_SHORT_RANGE.value))
     assert abs(state_of(system, box.positions)[0] - energy) > 100
 
 

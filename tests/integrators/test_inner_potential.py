@@ -11,8 +11,8 @@ from boxes import solvated, state_of
 from openmm.app import Topology, element
 
 from nnpmm import create_hybrid_system
-from nnpmm.coupling import Mechanical
-from nnpmm.errors import ConfigError, RegionError, SimulationError
+from nnpmm.coupling import Mechanical, MultipleTimeSteps
+from nnpmm.errors import ConfigError, ModelError, RegionError, SimulationError
 from nnpmm.integrators import InnerPotential, fit_inner_potential, split_time_scales
 from nnpmm.integrators.vibrations import network_hessian
 from nnpmm.models import load_model
@@ -139,7 +139,7 @@ def relaxed(evaluator, positions):
 @pytest.mark.parametrize("kind", ["fit", "one network"])
 def test_the_sum_is_the_hybrid_system(box, network, one_network, fit, kind):
     inner = fit if kind == "fit" else one_network
-    coupling = Mechanical(time_scales="respa", inner_potential=inner)
+    coupling = Mechanical(inside=MultipleTimeSteps(inner))
     system = hybrid(box, network, coupling)
     splitting = split_time_scales(system, inner=0.0005, outer=0.002)
     energy, forces = state_of(hybrid(box, network, Mechanical()), box.positions)
@@ -158,7 +158,7 @@ def test_the_slow_forces_are_smallest_beside_one_network(box, network, one_netwo
     )
     left = {}
     for name, inner in (("mm", None), ("fit", fit), ("one", one_network)):
-        system = hybrid(box, network, Mechanical(time_scales="respa", inner_potential=inner))
+        system = hybrid(box, network, Mechanical(inside=MultipleTimeSteps(inner)))
         for index in reversed(range(system.getNumForces())):
             if "Nonbonded" in type(system.getForce(index)).__name__:
                 system.removeForce(index)
@@ -177,13 +177,12 @@ def hybrid(box, network, coupling):
     )
 
 
-def test_a_stand_in_needs_time_scales(one_network):
-    with pytest.raises(ConfigError, match="inner_potential without time_scales='respa'"):
-        Mechanical(inner_potential=one_network)
-    with pytest.raises(ConfigError, match="network as inner_potential, allowed: 'python'"):
-        Mechanical(time_scales="respa", inner_potential=one_network, transport="torch")
+def test_other_inner_potentials_are_refused(box, network, one_network):
     with pytest.raises(ConfigError, match="found a str as inner_potential, allowed: None"):
-        Mechanical(time_scales="respa", inner_potential="fit")
+        MultipleTimeSteps("fit")
+    coupling = Mechanical(inside=MultipleTimeSteps(one_network), transport="torch")
+    with pytest.raises(ModelError, match="found a DifferenceEvaluator, transport='torch' needs"):
+        hybrid(box, network, coupling)
 
 
 def test_a_region_without_bonds_is_refused():

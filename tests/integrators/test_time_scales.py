@@ -8,13 +8,12 @@ import pytest
 from boxes import solvated, state_of, total_energies
 
 from nnpmm import create_hybrid_system
-from nnpmm.coupling import Mechanical
-from nnpmm.coupling.forces import NEGATED_MM_FORCE_NAME
+from nnpmm.coupling import Mechanical, MultipleTimeSteps, Role, role_of
 from nnpmm.errors import ConfigError, ForceFieldError
 from nnpmm.integrators import create_respa_integrator, split_time_scales
 from nnpmm.models import load_model
 
-RESPA = Mechanical(time_scales="respa")
+RESPA = Mechanical(inside=MultipleTimeSteps())
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +54,7 @@ def test_a_wrong_splitting_is_noticed(box, network):
     single = state_of(hybrid(box, network, Mechanical()), box.positions)
     system = hybrid(box, network)
     names = [force.getName() for force in system.getForces()]
-    system.removeForce(names.index(NEGATED_MM_FORCE_NAME))
+    system.removeForce(names.index(Role.NEGATED_INNER_POTENTIAL.value))
     splitting = split_time_scales(system, inner=0.0005, outer=0.002)
     with pytest.raises(AssertionError):
         assert_sum_is(system, splitting, single, box)
@@ -97,16 +96,16 @@ def test_energy_is_kept(box, network):
     assert abs(energies[25:].mean() - energies[:25].mean()) < 0.01 * kinetic
 
 
-def test_interpolation_has_no_time_scales():
-    with pytest.raises(ConfigError, match="allowed: one of them"):
-        Mechanical(interpolate=True, time_scales="respa")
-    with pytest.raises(ConfigError, match="allowed: 'single', 'respa'"):
-        Mechanical(time_scales="both")
+def test_what_describes_the_inside_is_an_object_of_its_own():
+    with pytest.raises(ConfigError, match=r"found inside='respa', allowed: Replaced\(\)"):
+        Mechanical(inside="respa")
+    with pytest.raises(ConfigError, match=r"found boundary=True, allowed: None, LinkAtoms\(\)"):
+        Mechanical(boundary=True)
 
 
 def test_bonds_without_a_term_are_refused(network):
     box = solvated("CO", constrained=True)
     with pytest.raises(ForceFieldError, match="with neither bond nor angle term, so nothing"):
         hybrid(box, network)
-    kept = hybrid(box, network, Mechanical(time_scales="respa", constraints="keep"))
-    assert any(force.getName() == NEGATED_MM_FORCE_NAME for force in kept.getForces())
+    kept = hybrid(box, network, Mechanical(inside=MultipleTimeSteps(), constraints="keep"))
+    assert any(role_of(force) is Role.NEGATED_INNER_POTENTIAL for force in kept.getForces())

@@ -11,7 +11,7 @@ from boxes import solvated
 from openmm import app, unit
 
 from nnpmm import create_hybrid_system
-from nnpmm.coupling import Mechanical, make_whole, topology_bonds
+from nnpmm.coupling import Mechanical, MultipleTimeSteps, make_whole, topology_bonds
 from nnpmm.errors import ConfigError, ModelError, RegionError, SimulationError
 from nnpmm.integrators import (
     RespaWatchdog,
@@ -54,7 +54,7 @@ def kept():
 
 
 def respa_system(box, model, constraints="none"):
-    coupling = Mechanical(time_scales="respa", constraints=constraints)
+    coupling = Mechanical(inside=MultipleTimeSteps(), constraints=constraints)
     return create_hybrid_system(
         box.system, box.topology, box.ligand_atoms, model, coupling=coupling
     )
@@ -113,7 +113,7 @@ def test_gap_by_hand(free, network):
 def test_gap_to_another_network(kept, network):
     """The soft springs stand in for the network: nothing of the force field comes in."""
     stand_in, positions = FunctionModel(springs, "springs"), positions_of(kept)
-    coupling = Mechanical(time_scales="respa", inner_potential=stand_in)
+    coupling = Mechanical(inside=MultipleTimeSteps(stand_in))
     system = create_hybrid_system(
         kept.system, kept.topology, kept.ligand_atoms, network, coupling=coupling
     )
@@ -306,7 +306,7 @@ def test_wrong_ranges(ranges, found):
 def test_a_system_of_one_time_scale(free, network):
     single = create_hybrid_system(free.system, free.topology, free.ligand_atoms, network)
     for system in (single, free.system):
-        with pytest.raises(ConfigError, match=r'expected one made with .*time_scales="respa"'):
+        with pytest.raises(ConfigError, match=r"expected one made with .*MultipleTimeSteps"):
             watchdog(free, system)
 
 

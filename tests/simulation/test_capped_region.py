@@ -6,7 +6,7 @@ import numpy as np
 import openmm
 import pytest
 
-from nnpmm.coupling import NNP_FORCE_NAME
+from nnpmm.coupling import Role, role_of
 from nnpmm.errors import RegionError
 from nnpmm.simulation import parse_config
 from nnpmm.simulation.energy_log import RegionMonitor
@@ -33,7 +33,7 @@ def test_the_log_reads_the_capped_network():
     platform = openmm.Platform.getPlatformByName("Reference")
     context = openmm.Context(prepared.system, openmm.VerletIntegrator(0.001), platform)
     context.setPositions(prepared.positions)
-    (force,) = [f for f in prepared.system.getForces() if f.getName() == NNP_FORCE_NAME]
+    (force,) = [f for f in prepared.system.getForces() if role_of(f) is Role.NETWORK]
     state = context.getState(energy=True, groups={force.getForceGroup()})
     monitor = RegionMonitor(prepared.topology, prepared.network_atoms, prepared.evaluator)
     found = monitor.read(np.asarray(prepared.positions), np.asarray(prepared.box_vectors))
@@ -41,5 +41,5 @@ def test_the_log_reads_the_capped_network():
 
 
 def test_a_cut_bond_is_an_error_without_them():
-    with pytest.raises(RegionError, match=r"cuts 1 covalent bond .*link_atoms=True"):
+    with pytest.raises(RegionError, match=r"cuts 1 covalent bond .*region.link_atoms"):
         prepare_system(settings())

@@ -6,7 +6,7 @@ import numpy as np
 import openmm
 import pytest
 
-from nnpmm.coupling import INNER_NNP_FORCE_NAME, NEGATED_MM_FORCE_NAME, NNP_FORCE_NAME
+from nnpmm.coupling import Role
 from nnpmm.errors import ConfigError, SimulationError
 from nnpmm.integrators import RespaIntegrator, WatchdogRanges
 from nnpmm.simulation import parse_config, run
@@ -81,9 +81,9 @@ def test_nobody_watches_single_steps_or_where_it_is_not_wanted():
 @pytest.mark.parametrize(
     ("stand_in", "name"),
     [
-        ("force-field", NEGATED_MM_FORCE_NAME),
-        ("fit", NEGATED_MM_FORCE_NAME),
-        ("network", INNER_NNP_FORCE_NAME),
+        ("force-field", Role.NEGATED_INNER_POTENTIAL.value),
+        ("fit", Role.NEGATED_INNER_POTENTIAL.value),
+        ("network", Role.INNER_NETWORK.value),
     ],
 )
 def test_every_stand_in_leaves_the_energy_alone(stand_in, name):
@@ -113,7 +113,11 @@ def test_the_network_is_in_the_slow_group():
     groups = {force.getName(): force.getForceGroup() for force in context.getSystem().getForces()}
     levels = context.getIntegrator().levels
     assert [level.timestep for level in levels] == pytest.approx([0.002, 0.001, 0.0005])
-    assert groups[NNP_FORCE_NAME] == groups[NEGATED_MM_FORCE_NAME] == levels[0].groups[0]
+    assert (
+        groups[Role.NETWORK.value]
+        == groups[Role.NEGATED_INNER_POTENTIAL.value]
+        == levels[0].groups[0]
+    )
     assert groups["short range"] == levels[1].groups[0]
     assert [force.getForceGroup() for force in prepared.system.getForces()] == before
 

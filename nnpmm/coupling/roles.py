@@ -1,0 +1,70 @@
+"""The roles of forces in a hybrid system, which their names carry through copies and XML files.
+
+This is the only place that compares names: everything else asks for a role.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import openmm
+
+__all__ = ["Role", "forces_by_role", "groups_by_role", "role_of"]
+
+
+class Role(Enum):
+    """What a force of a hybrid system is for; the value is the name of the force."""
+
+    #: The network on its region, or what is left of it beside an inner network.
+    NETWORK = "NNP"
+    #: A network that is integrated between evaluations of another one.
+    INNER_NETWORK = "NNP, inner"
+    #: The force field's terms inside an interpolated region.
+    REGION_FORCE_FIELD = "region MM"
+    #: What takes the inner potential off again beside the network.
+    NEGATED_INNER_POTENTIAL = "region MM, negated"
+    #: Bonds without strength, which keep the region's molecules together.
+    CONNECTIVITY = "region connectivity"
+    #: Non-bonded pairs within a short range, for a time step of their own.
+    SHORT_RANGE = "short range"
+    #: What takes these pairs off again beside the rest.
+    NEGATED_SHORT_RANGE = "short range, negated"
+
+
+# The classes that a role's force may have. OpenMM returns a force of openmm-torch from a system as
+# a plain Force.
+_NETWORKS = ("PythonForce", "TorchForce", "PythonTorchForce", "Force")
+_CLASSES: dict[Role, tuple[str, ...]] = {
+    Role.NETWORK: _NETWORKS,
+    Role.INNER_NETWORK: _NETWORKS,
+    Role.REGION_FORCE_FIELD: ("CustomCVForce",),
+    Role.NEGATED_INNER_POTENTIAL: ("CustomCVForce",),
+    Role.CONNECTIVITY: ("HarmonicBondForce",),
+    Role.SHORT_RANGE: ("CustomNonbondedForce",),
+    Role.NEGATED_SHORT_RANGE: ("CustomNonbondedForce",),
+}
+_BY_NAME = {role.value: role for role in Role}
+
+
+def role_of(force: openmm.Force) -> Role | None:
+    """Return the role of a force, None if it is the force field's."""
+    role = _BY_NAME.get(force.getName())
+    return role if role is not None and type(force).__name__ in _CLASSES[role] else None
+
+
+def forces_by_role(system: openmm.System) -> dict[Role, list[openmm.Force]]:
+    """Return the forces of a system that have a role; with several regions several of each."""
+    found: dict[Role, list[openmm.Force]] = {}
+    for force in system.getForces():
+        role = role_of(force)
+        if role is not None:
+            found.setdefault(role, []).append(force)
+    return found
+
+
+def groups_by_role(system: openmm.System) -> dict[Role, set[int]]:
+    """Return the force groups of each role that occurs in a system."""
+    return {
+        role: {force.getForceGroup() for force in forces}
+        for role, forces in forces_by_role(system).items()
+    }
