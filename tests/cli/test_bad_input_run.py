@@ -120,7 +120,7 @@ def test_a_time_step_over_the_safe_limit(inputs, refused):
     inputs.set("stages.production.length", "8 fs")
     for name in ("trajectory", "log", "checkpoint"):
         inputs.set(f"output.{name}_interval", "4 fs")
-    refused("time step of 4 fs", "the limit is 1 fs", "set timestep")
+    refused("timestep: found 4 fs", "the limit is 1 fs", "set timestep")
 
 
 @pytest.mark.parametrize("value", ["1000000", "0", "many"])

@@ -69,7 +69,7 @@ def test_options_in_error_messages_exist(call):
     for command in commands:
         known |= set(re.findall(r"--[a-z][a-z-]+", call(main, *command, "--help").out))
     # Of other programs that messages name.
-    known |= {"--force-reinstall", "--no-deps"}
+    known |= {"--force-reinstall", "--no-deps", "--ph"}
     for path in (ROOT / "nnpmm").rglob("*.py"):
         strings = re.findall(r"\"[^\"\n]*\"", path.read_text())
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", " ".join(strings)))

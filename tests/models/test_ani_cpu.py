@@ -11,7 +11,7 @@ import numba
 import numpy as np
 import pytest
 
-from nnpmm.errors import ModelError
+from nnpmm.errors import ModelError, SimulationError
 from nnpmm.models import load_model
 from nnpmm.models.ani.cpu.functions import cosine_and_sine, exponential, logarithm
 from nnpmm.models.ani.cpu.kernel import CpuKernel
@@ -19,6 +19,7 @@ from nnpmm.models.ani.cpu.neighbours import Neighbours, build_cells, find_neighb
 from nnpmm.models.ani.cpu.shares import BLOCK, divide
 from nnpmm.models.ani.cpu.simd import MAX_ROWS, multiply_tile, panel_width
 from nnpmm.models.ani.threads import run_together, thread_count
+from nnpmm.models.protocol import at_each_step
 
 
 @numba.njit
@@ -202,7 +203,8 @@ def test_many_callers_of_one_evaluator(ani1x):
     """The scratch space is shared: callers wait for each other."""
     generator = np.random.default_rng(3)
     evaluator = load_model("ANI-1x", backend="cpu").bind([6, 1, 1, 1, 1])
-    geometries = generator.uniform(0, 0.3, size=(200, 5, 3))
+    methane = 0.063 * np.array([[0, 0, 0], [1, 1, 1], [-1, -1, 1], [-1, 1, -1], [1, -1, -1]])
+    geometries = methane + generator.normal(0, 0.01, size=(200, 5, 3))
     expected = [evaluator(geometry)[0] for geometry in geometries]
     found = [0.0] * len(geometries)
 
@@ -219,10 +221,12 @@ def test_many_callers_of_one_evaluator(ani1x):
 
 
 def test_atoms_on_top_of_each_other_give_no_number(ani1x):
-    energy, _ = load_model("ANI-1x", backend="cpu").bind([6, 1, 1])(
-        [[0, 0, 0], [0, 0, 0], [0.1, 0, 0]]
-    )
-    assert not np.isfinite(energy)
+    """Dynamics get a number that is not finite and stop; a person gets an error."""
+    evaluator = load_model("ANI-1x", backend="cpu").bind([6, 1, 1])
+    positions = np.array([[0, 0, 0], [0, 0, 0], [0.1, 0, 0]])
+    assert not np.isfinite(at_each_step(evaluator)(positions)[0])
+    with pytest.raises(SimulationError, match="atoms 0 and 1 of the region"):
+        evaluator(positions)
 
 
 def test_compiled_code_is_kept_on_disk():

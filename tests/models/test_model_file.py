@@ -79,11 +79,14 @@ def test_the_folder_can_be_moved(folder):
         {"elements": ["N"] + 19 * ["C"]},
         {"n_structure_atoms": 21},
         {"fingerprint": "0" * 64},
-        {"atoms": list(range(19))},
     ],
 )
 def test_edited_atoms(folder, changes):
     _refused(_edit(folder, **changes), "fingerprint", "edited")
+
+
+def test_fewer_atoms_than_elements(folder):
+    _refused(_edit(folder, atoms=list(range(19))), "19 atoms and 20 elements", "edited")
 
 
 def test_another_schema(folder):
