@@ -24,12 +24,12 @@ def test_ligand_in_water_runs(tmp_path):
     settings = yaml.safe_load((EXAMPLES / "ligand_in_water.yaml").read_text())
     settings["stages"] = {
         "minimize": {"max_iterations": 50},
-        "warmup": {"length": "20 fs"},
+        "warmup": {"length": "16 fs"},
         "equilibrate": None,
-        "production": {"length": "20 fs"},
+        "production": {"length": "16 fs"},
     }
     for interval in ("trajectory_interval", "log_interval", "checkpoint_interval"):
-        settings["output"][interval] = "10 fs"
+        settings["output"][interval] = "8 fs"
     result = run(parse_config(settings, base=tmp_path), progress=False)
     assert result.directory == tmp_path / "ligand_in_water"
     frames = mdtraj.load(result.trajectory, top=result.directory / "topology.pdb")
