@@ -19,11 +19,11 @@ from nnpmm import ligands
 
 
 class Case(NamedTuple):
-    """Inner and outer step in fs (equal: velocity Verlet), stand-in, hydrogens."""
+    """Inner and outer step in fs (equal: velocity Verlet), inner potential, hydrogens."""
 
     inner: float
     outer: float
-    stand_in: str
+    inner_potential: str
     mass: float = 1.0
     kept: bool = False
 
@@ -59,8 +59,8 @@ def main() -> None:
 
 def drift(bench: Bench, case: Case, length: float, seed: int) -> float:
     """Return the slope of the total energy in kJ/mol/ns per degree of freedom."""
-    system = bench.system(case.stand_in, case.mass, case.kept)
-    integrator = integrator_of(system, case.stand_in, case.inner, case.outer)
+    system = bench.system(case.inner_potential, case.mass, case.kept)
+    integrator = integrator_of(system, case.inner_potential, case.inner, case.outer)
     context = bench.start(system, integrator, seed)
     every = round(SAMPLE / (case.outer * FEMTOSECOND))
     energies = []

@@ -30,7 +30,7 @@ class Setting(NamedTuple):
         steps: one, inner and outer, or inner, middle and outer.
         heavy: hydrogens of 3 amu.
         kept: bonds to hydrogen inside the region stay constrained.
-        stand_in: for the network in the inner steps: force field, fit, or one network.
+        inner_potential: for the network in the inner steps: force field, fit, or one network.
         scale: factor of the region's masses.
         published: speed over Verlet at 0.2 fs that Jaffrelot Inizan et al. give for benzene.
     """
@@ -38,7 +38,7 @@ class Setting(NamedTuple):
     steps: tuple[float, ...]
     heavy: bool = False
     kept: bool = False
-    stand_in: str = "force field"
+    inner_potential: str = "force field"
     scale: float = 1.0
     published: float | None = None
 
@@ -51,9 +51,9 @@ SETTINGS = {
     "0.25/2/6 HMR": Setting((0.25, 2, 6), heavy=True, published=18.17),
     "0.5/4 HMR kept": Setting((0.5, 4), heavy=True, kept=True),
     "2/4 HMR kept": Setting((2, 4), heavy=True, kept=True),
-    "2/4 fit HMR kept": Setting((2, 4), heavy=True, kept=True, stand_in="fit"),
+    "2/4 fit HMR kept": Setting((2, 4), heavy=True, kept=True, inner_potential="fit"),
     "2/6 HMR kept": Setting((2, 6), heavy=True, kept=True),
-    "2/6 network HMR kept": Setting((2, 6), heavy=True, kept=True, stand_in="network"),
+    "2/6 network HMR kept": Setting((2, 6), heavy=True, kept=True, inner_potential="network"),
     "Langevin 4 HMR kept": Setting((4,), heavy=True, kept=True),
     "Langevin 5 HMR kept x 2": Setting((5,), heavy=True, kept=True, scale=2),
     "Langevin 6 HMR kept x 2.5": Setting((6,), heavy=True, kept=True, scale=2.5),
@@ -126,9 +126,9 @@ class Networks:
         self._one = nnpmm.load_model("ANI-2x", members=[0])
         self._fit = fit_inner_potential(self.all, box.topology, box.region, box.positions)
 
-    def inner(self, stand_in: str) -> Any:
-        """Return what `Mechanical` takes for a stand-in."""
-        return {"force field": None, "fit": self._fit, "network": self._one}[stand_in]
+    def inner(self, inner_potential: str) -> Any:
+        """Return what `Mechanical` takes for an inner potential."""
+        return {"force field": None, "fit": self._fit, "network": self._one}[inner_potential]
 
 
 def create_context(
@@ -141,7 +141,9 @@ def create_context(
     several = len(setting.steps) > 1
     coupling = Mechanical(
         constraints="keep" if setting.kept else "none",
-        inside=MultipleTimeSteps(networks.inner(setting.stand_in)) if several else Replaced(),
+        inside=MultipleTimeSteps(networks.inner(setting.inner_potential))
+        if several
+        else Replaced(),
     )
     mm_system = box.constrained if setting.kept else box.flexible
     system = nnpmm.create_hybrid_system(

@@ -1,7 +1,7 @@
 """How long the outer time step may be: energy conservation of one molecule in vacuum.
 
 ANI-2x (eight networks) on benzene or another molecule, 300 K, NVE, inner steps of 0.5 fs, hydrogens
-of 3 amu or 1, bonds to hydrogen free or kept. What stands in for the network between its
+of 3 amu or 1, bonds to hydrogen free or kept. The inner potential of the network between its
 evaluations: nothing (single steps), the force field's bonded terms, terms fitted to the network's
 Hessian, or one network of the eight. A setting counts as stable while the total energy stays within
 a twentieth of the kinetic energy for 5 ps from each of three starts; crosses at the top blew up.
@@ -43,7 +43,7 @@ SEEDS = (5, 6, 7)
 KT = GAS_CONSTANT * TEMPERATURE
 LARGEST_ERROR = 0.05
 SPEED_OF_LIGHT = 2.99792458e-5  # cm/fs
-STAND_INS = ("single steps", "force field", "fit", "one network")
+INNER_POTENTIALS = ("single steps", "force field", "fit", "one network")
 HYDROGENS = {"free, 1 amu": (1, False), "free, 3 amu": (3, False), "kept, 3 amu": (3, True)}
 
 
@@ -65,18 +65,18 @@ def main() -> None:
         wavenumber = bench.fastest(mass, kept)
         rows[hydrogens] = {"fastest_cm-1": wavenumber, "errors": {}}
         print(f"{hydrogens}: fastest vibration {wavenumber:.0f} /cm", flush=True)
-        for stand_in in STAND_INS:
-            errors = bench.errors(stand_in, mass, kept)
+        for inner_potential in INNER_POTENTIALS:
+            errors = bench.errors(inner_potential, mass, kept)
             longest = longest_stable(errors)
-            rows[hydrogens]["errors"][stand_in] = errors
+            rows[hydrogens]["errors"][inner_potential] = errors
             listed = " ".join(f"{step:g}: {error:.4f}" for step, error in errors.items())
-            print(f"  {stand_in:14s} up to {longest:g} fs   {listed}", flush=True)
+            print(f"  {inner_potential:14s} up to {longest:g} fs   {listed}", flush=True)
     print(write_results("respa_stability", {**results, arguments.name: rows}))
     plot(rows, arguments.name)
 
 
 class Bench:
-    """A molecule with its networks and its stand-ins."""
+    """A molecule with its networks and the inner potentials."""
 
     def __init__(self, molecule: Any) -> None:
         self.parameters = ligands.parameterize(molecule)
@@ -88,7 +88,7 @@ class Bench:
         self.fit = fit_inner_potential(self.network, self.topology, self.atoms, self.positions)
         print(f"fit leaves {self.fit.residual:.1%} of the Hessian")
 
-    def system(self, stand_in: str, mass: float, kept: bool) -> openmm.System:
+    def system(self, inner_potential: str, mass: float, kept: bool) -> openmm.System:
         """Return the hybrid system of the molecule alone."""
         mm = ligands.create_ligand_system(self.molecule, self.parameters)
         if kept:
@@ -97,10 +97,10 @@ class Bench:
                 if "H" in (bond[0].element.symbol, bond[1].element.symbol):
                     length = float(np.linalg.norm(self.positions[i] - self.positions[j]))
                     mm.addConstraint(i, j, length)
-        inner = {"fit": self.fit, "one network": self.one}.get(stand_in)
+        inner = {"fit": self.fit, "one network": self.one}.get(inner_potential)
         coupling = Mechanical(
             constraints="keep" if kept else "none",
-            inside=Replaced() if stand_in == "single steps" else MultipleTimeSteps(inner),
+            inside=Replaced() if inner_potential == "single steps" else MultipleTimeSteps(inner),
         )
         system = nnpmm.create_hybrid_system(
             mm, self.topology, self.atoms, self.network, coupling=coupling
@@ -109,20 +109,20 @@ class Bench:
             apply_hydrogen_mass(system, self.topology, mass)
         return system
 
-    def errors(self, stand_in: str, mass: float, kept: bool) -> dict[float, float]:
+    def errors(self, inner_potential: str, mass: float, kept: bool) -> dict[float, float]:
         """Return the largest error of the energy of all starts for each outer step."""
         return {
-            step: max(self.error(stand_in, mass, kept, step, seed) for seed in SEEDS)
+            step: max(self.error(inner_potential, mass, kept, step, seed) for seed in SEEDS)
             for step in OUTER
         }
 
-    def error(self, stand_in: str, mass: float, kept: bool, step: float, seed: int) -> float:
+    def error(self, inner_potential: str, mass: float, kept: bool, step: float, seed: int) -> float:
         """Return how far the energy strays over the mean kinetic energy, inf if it blows up.
 
         The larger of its standard deviation and the range of its means over a fifth of the run.
         """
-        system = self.system(stand_in, mass, kept)
-        context = self.start(system, integrator_of(system, stand_in, INNER, step), seed)
+        system = self.system(inner_potential, mass, kept)
+        context = self.start(system, integrator_of(system, inner_potential, INNER, step), seed)
         expected = 0.5 * (3 * len(self.atoms) - system.getNumConstraints()) * KT
         energies = [total_energy(context)]
         for _ in range(round(LENGTH / (step * FEMTOSECOND) / 10)):
@@ -160,9 +160,9 @@ class Bench:
         return float(omega / (2 * np.pi * SPEED_OF_LIGHT))
 
 
-def integrator_of(system: openmm.System, stand_in: str, inner: float, outer: float) -> Any:
-    """Return velocity Verlet, or RESPA where something stands in; steps in fs."""
-    if stand_in == "single steps":
+def integrator_of(system: openmm.System, inner_potential: str, inner: float, outer: float) -> Any:
+    """Return velocity Verlet, or RESPA where there is an inner potential; steps in fs."""
+    if inner_potential == "single steps":
         return openmm.VerletIntegrator(outer * FEMTOSECOND)
     splitting = split_time_scales(system, inner=inner * FEMTOSECOND, outer=outer * FEMTOSECOND)
     return create_respa_integrator(system, splitting)
@@ -200,12 +200,14 @@ def plot(rows: dict[str, Any], name: str) -> None:
         1, len(rows), figsize=(4 * len(rows), 3.6), sharey=True, layout="constrained"
     )
     for panel, (hydrogens, row) in zip(panels, rows.items(), strict=True):
-        for stand_in, errors in row["errors"].items():
+        for inner_potential, errors in row["errors"].items():
             errors = {float(step): error for step, error in errors.items()}
             steps = [s for s, e in errors.items() if np.isfinite(e)]
-            (line,) = panel.semilogy(steps, [errors[s] for s in steps], "o-", ms=4, label=stand_in)
+            (line,) = panel.semilogy(
+                steps, [errors[s] for s in steps], "o-", ms=4, label=inner_potential
+            )
             blown = [s for s, e in errors.items() if not np.isfinite(e)]
-            place = 6 / 1.35 ** STAND_INS.index(stand_in)
+            place = 6 / 1.35 ** INNER_POTENTIALS.index(inner_potential)
             panel.plot(blown, [place] * len(blown), "x", ms=4, color=line.get_color())
         period = 1 / (row["fastest_cm-1"] * SPEED_OF_LIGHT)
         for part in (part for part in (2, 3, 4) if period / part < OUTER[-1]):

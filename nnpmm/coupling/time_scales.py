@@ -23,7 +23,7 @@ __all__ = ["DifferenceEvaluator", "InnerTerms", "create_negated_force"]
 
 @runtime_checkable
 class InnerTerms(Protocol):
-    """A stand-in for the network that is made of OpenMM's forces."""
+    """An inner potential for the network that is made of OpenMM's forces."""
 
     def create_forces(self, atoms: NDArray[np.int64]) -> list[openmm.Force]:
         """Return forces of the classes in `nnpmm.coupling.terms.BONDED`.
@@ -38,7 +38,7 @@ class DifferenceEvaluator:
 
     Args:
         minuend: the network that is meant.
-        subtrahend: the one that stands in for it.
+        subtrahend: the inner potential.
     """
 
     def __init__(self, minuend: Evaluator, subtrahend: Evaluator) -> None:

@@ -1,7 +1,7 @@
-"""How far the network is from its fast stand-in, inside a region.
+"""How far the network is from the inner potential, inside a region.
 
 With multiple time steps the slow force on the region is F_NNP - F_in, of the network less its
-stand-in, and one slow kick lasts a whole outer step dt. Its size against thermal momentum,
+inner potential, and one slow kick lasts a whole outer step dt. Its size against thermal momentum,
 
     kick^2 = 1/f sum_i dt^2 |F_i|^2 / (m_i kT),    f degrees of freedom,
 
@@ -30,7 +30,7 @@ __all__ = ["Gap", "GapMeter"]
 
 @dataclass(frozen=True, eq=False)
 class Gap:
-    """Network minus stand-in at one geometry.
+    """Network minus inner potential at one geometry.
 
     Attributes:
         energy: V_NNP - V_in, kJ/mol; its changes mean something, itself it does not.
@@ -142,7 +142,7 @@ def _slow_context(system: openmm.System) -> openmm.Context:
     """Return a context of the networks and of what is taken off beside them, in double."""
     if not has_inner_potential(system):
         raise ConfigError(
-            "found a system without a stand-in for the network, expected one made with "
+            "found a system without an inner potential for the network, expected one made with "
             "coupling=Mechanical(inside=MultipleTimeSteps())"
         )
     slow = openmm.System()

@@ -1,9 +1,9 @@
-"""A stand-in for a network between its evaluations: harmonic terms fitted to its Hessian.
+"""An inner potential made of harmonic terms that are fitted to the Hessian of a network.
 
 For regions whose force field is poor or has no bonded terms. At a minimum of the network, where
 every term is at rest, a term k/2 (q - q0)^2 adds k grad q grad q^T to the Hessian. The force
 constants that come closest to the network's Hessian, mass-weighted, are found by non-negative
-least squares, so that the stand-in is bounded from below and stable by itself. (Force fields
+least squares, so that the inner potential is bounded from below and stable by itself. (Force fields
 from Hessians: Seminario, Int. J. Quantum Chem. 1996, 60, 1271; here all terms at once.)
 """
 
@@ -105,8 +105,8 @@ def fit_inner_potential(
 ) -> InnerPotential:
     """Fit bonds, angles, distances of atoms two bonds apart, and planes to a network's Hessian.
 
-    No term depends on a torsion, so all conformers share the stand-in; what it lacks is left to the
-    network. The region is minimised in vacuum, from the positions given, first.
+    No term depends on a torsion, so all conformers share the inner potential; what it lacks is left
+    to the network. The region is minimised in vacuum, from the positions given, first.
 
     Args:
         model: the network.
@@ -146,8 +146,8 @@ def _refuse_fragments(topology: Topology, members: set[int]) -> None:
     if cut:
         raise RegionError(
             f"the region cuts {len(cut)} covalent bond{'s' if len(cut) > 1 else ''} "
-            f"({bond_labels(topology, cut)}), a stand-in can be fitted to whole molecules only; "
-            "take the force field or one network as stand-in, or whole molecules"
+            f"({bond_labels(topology, cut)}), an inner potential can be fitted to whole molecules "
+            "only; take the force field or one network as inner potential, or whole molecules"
         )
 
 

@@ -1,7 +1,7 @@
-"""Watches where multiple time steps stop being valid: poor stand-ins, and bonds that change.
+"""Watches where multiple time steps stop being valid: poor inner potentials, and bonds that change.
 
-The scheme needs a stand-in that is close to the network. The force field's bonded terms are not
-where the network is strained far from them, and never where a bond has broken or a proton moved:
+The scheme needs an inner potential that is close to the network. The force field's bonded terms are
+not where the network is strained far from them, and never where a bond has broken or a proton moved:
 then they pull at atoms that the network lets go (Jaffrelot Inizan et al., Chem. Sci. 2023, 14,
 5438).
 """
@@ -41,8 +41,8 @@ class WatchdogRanges:
     radii; dynamics that blew up passed a kick of 1 on the way.
 
     Args:
-        kick: largest root mean square change of momentum by network minus stand-in in one outer
-            step, in units of the thermal momentum, see `nnpmm.integrators.gap`.
+        kick: largest root mean square change of momentum by network minus inner potential in one
+            outer step, in units of the thermal momentum, see `nnpmm.integrators.gap`.
         broken: a bond is broken where it is longer than this times the sum of the covalent radii.
         formed: atoms are bonded where they are closer than this times the sum.
 
@@ -78,7 +78,7 @@ class WatchdogReading:
 
     Attributes:
         step: of the simulation.
-        gap: network minus stand-in.
+        gap: network minus inner potential.
         changes: bonds that differ from the topology's.
         complaints: what is out of range, a line each; empty if all is well.
     """
@@ -200,7 +200,7 @@ class RespaWatchdog:
     def _complain_gap(self, gap: Gap) -> str:
         force = float(np.linalg.norm(gap.forces[gap.worst]))
         return (
-            f"the network is far from its stand-in: kick {gap.kick:.2f}, allowed up "
+            f"the network is far from the inner potential: kick {gap.kick:.2f}, allowed up "
             f"to {self.ranges.kick:g} (RMS force difference {gap.rms_force:.0f} kJ/mol/nm; most on "
             f"{self._labels[gap.worst]}, {force:.0f} kJ/mol/nm)"
         )

@@ -49,8 +49,8 @@ def check_integrator(prepared: PreparedSystem, settings: ProtocolConfig) -> None
         raise ConfigError("ensemble.friction: found 0, respa needs a heat bath: more than 0 1/ps")
     if not has_inner_potential(system):
         raise ConfigError(
-            "integrator.type: found respa, but nothing stands in for the network between its "
-            "evaluations; couple the region with Mechanical(inside=MultipleTimeSteps())"
+            "integrator.type: found respa, but the region has no inner "
+            "potential; couple the region with Mechanical(inside=MultipleTimeSteps())"
         )
     _check(prepared, integrator.inner, "integrator.inner")
     _check(prepared, integrator.outer, "integrator.outer", impulse=True)

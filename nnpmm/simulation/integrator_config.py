@@ -13,7 +13,7 @@ __all__ = ["IntegratorConfig", "WatchdogConfig"]
 
 
 class WatchdogConfig(Section):
-    """Looks at the gap between the network and what stands in for it, and at the region's bonds."""
+    """Looks at the gap between the network and the inner potential, and at the region's bonds."""
 
     interval: Time = Field(0.5, gt=0, description="time between looks, in ps")
     stop: bool = Field(
@@ -31,7 +31,7 @@ class IntegratorConfig(Section):
     inner: Time | None = Field(
         None,
         gt=0,
-        description="respa: step of bonded terms and of what stands in for the network, in ps",
+        description="respa: step of bonded terms and of the inner potential, in ps",
         examples=["0.5 fs"],
     )
     middle: Time | None = Field(
@@ -52,10 +52,10 @@ class IntegratorConfig(Section):
         "from the first to the second, in nm; null: the whole direct space",
         examples=["[0.5 nm, 0.7 nm]"],
     )
-    stand_in: Literal["force-field", "fit", "network"] = Field(
+    inner_potential: Literal["force-field", "fit", "network"] = Field(
         "force-field",
-        description="respa: what stands in for the network in the inner steps: the force field's "
-        "bonded terms, terms fitted to its Hessian, or the first network of the ensemble",
+        description="respa: inner potential, which acts between evaluations of the network: the "
+        "force field's bonded terms, terms fitted to its Hessian, or the first network of the ensemble",
     )
     watchdog: WatchdogConfig | None = Field(
         WatchdogConfig(),

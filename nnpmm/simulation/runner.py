@@ -157,9 +157,9 @@ def _inner_potential(
     """Return the inner potential of multiple time steps; None: the force field's bonded terms."""
     from nnpmm.integrators import fit_inner_potential
 
-    if config.integrator.stand_in == "force-field":
+    if config.integrator.inner_potential == "force-field":
         return None
-    if config.integrator.stand_in == "fit":
+    if config.integrator.inner_potential == "fit":
         capped = config.region.link_atoms
         bound = bind_region(mm.system, mm.topology, region, model, link_atoms=capped)
         charge = bound.region.charge
@@ -167,8 +167,8 @@ def _inner_potential(
     members = config.region.members
     if config.region.nnpfile is not None or (members is not None and len(members) < 2):
         raise ConfigError(
-            "integrator.stand_in: found network, which needs region.model with two members or "
-            "more; take force-field or fit"
+            "integrator.inner_potential: found network, which needs region.model with two members "
+            "or more; take force-field or fit"
         )
     return _load(config, name, (0,) if members is None else members[:1])
 

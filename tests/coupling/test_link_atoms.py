@@ -213,7 +213,7 @@ def test_nothing_of_the_network_pulls_along_the_cut_bond(case, cut):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
-def test_a_stand_in_for_a_capped_network_leaves_the_energy_alone(case, cut):
+def test_an_inner_potential_for_a_capped_network_leaves_the_energy_alone(case, cut):
     region, _ = cut
     found, expected = (
         case.state(coupled(case, region, inside=inside))

@@ -1,4 +1,4 @@
-"""Stand-ins for a network inside its region: fitted terms, and one network of the ensemble."""
+"""Inner potentials: fitted terms, and one network of the ensemble."""
 
 from __future__ import annotations
 
@@ -193,21 +193,25 @@ def test_a_region_without_bonds_is_refused():
 
 def test_a_region_that_cuts_a_bond_is_refused():
     """A fragment without its link atoms is a radical: its shape is not that of the capped one."""
-    with pytest.raises(RegionError, match=r"cuts 1 covalent bond \(MOL1:C1-MOL1:C2\), a stand-in"):
+    with pytest.raises(
+        RegionError, match=r"cuts 1 covalent bond \(MOL1:C1-MOL1:C2\), an inner potential"
+    ):
         fit_inner_potential(FunctionModel(spring_model), chain(4), [0, 1], np.zeros((4, 3)))
 
 
 RUN = {
     "system": {"type": "build", "smiles": "CCO", "padding": "0.6 nm", "cutoff": "0.7 nm"},
     "region": {"model": "ANI-1x", "members": 0},
-    "integrator": {"type": "respa", "inner": "0.5 fs", "outer": "2 fs", "stand_in": "fit"},
+    "integrator": {"type": "respa", "inner": "0.5 fs", "outer": "2 fs", "inner_potential": "fit"},
     "stages": {"production": {"length": "1 ps"}},
 }
 
 
 def test_a_run_with_link_atoms_is_fitted_nothing():
     half = {"selection": "resname MOL and index 1 2 6 7 8", "link_atoms": True}
-    with pytest.raises(RegionError, match=r"a stand-in can be fitted to whole molecules only"):
+    with pytest.raises(
+        RegionError, match=r"an inner potential can be fitted to whole molecules only"
+    ):
         prepare_system(parse_config(RUN | {"region": RUN["region"] | half}))
 
 

@@ -111,9 +111,9 @@ def test_gap_by_hand(free, network):
 
 
 def test_gap_to_another_network(kept, network):
-    """The soft springs stand in for the network: nothing of the force field comes in."""
-    stand_in, positions = FunctionModel(springs, "springs"), positions_of(kept)
-    coupling = Mechanical(inside=MultipleTimeSteps(stand_in))
+    """The soft springs are the inner potential: nothing of the force field comes in."""
+    inner_potential, positions = FunctionModel(springs, "springs"), positions_of(kept)
+    coupling = Mechanical(inside=MultipleTimeSteps(inner_potential))
     system = create_hybrid_system(
         kept.system, kept.topology, kept.ligand_atoms, network, coupling=coupling
     )
@@ -122,7 +122,7 @@ def test_gap_to_another_network(kept, network):
     region, atoms = kept.ligand_atoms, list(kept.topology.atoms())
     numbers = [atoms[i].element.atomic_number for i in region]
     (energy, forces), (taken_energy, taken_forces) = (
-        model.bind(numbers)(positions[0][region]) for model in (network, stand_in)
+        model.bind(numbers)(positions[0][region]) for model in (network, inner_potential)
     )
     np.testing.assert_allclose(found.energy, energy - taken_energy, rtol=0, atol=1e-2)
     np.testing.assert_allclose(found.forces, forces - taken_forces, rtol=0, atol=0.05)

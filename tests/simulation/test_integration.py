@@ -64,11 +64,13 @@ def test_a_run_is_watched(tmp_path, monkeypatch, caplog, stop):
     watched = RESPA | {"watchdog": {"interval": "0.02 ps", "stop": stop}}
     config = in_folder(settings(watched), tmp_path / "run")
     if stop:
-        with pytest.raises(SimulationError, match="step 10: the network is far from its stand-in"):
+        with pytest.raises(
+            SimulationError, match="step 10: the network is far from the inner potential"
+        ):
             run(config, progress=False)
         return
     run(config, progress=False)
-    assert "the network is far from its stand-in" in caplog.text
+    assert "the network is far from the inner potential" in caplog.text
 
 
 def test_nobody_watches_single_steps_or_where_it_is_not_wanted():
@@ -79,15 +81,15 @@ def test_nobody_watches_single_steps_or_where_it_is_not_wanted():
 
 
 @pytest.mark.parametrize(
-    ("stand_in", "name"),
+    ("inner_potential", "name"),
     [
         ("force-field", Role.NEGATED_INNER_POTENTIAL.value),
         ("fit", Role.NEGATED_INNER_POTENTIAL.value),
         ("network", Role.INNER_NETWORK.value),
     ],
 )
-def test_every_stand_in_leaves_the_energy_alone(stand_in, name):
-    config = settings(RESPA | {"stand_in": stand_in})
+def test_every_inner_potential_leaves_the_energy_alone(inner_potential, name):
+    config = settings(RESPA | {"inner_potential": inner_potential})
     prepared = prepare_system(config)
     assert name in {force.getName() for force in prepared.system.getForces()}
     platform = choose_platform(config.platform)
@@ -170,10 +172,10 @@ def test_slow_forces_get_five_steps_per_period():
         check_integrator(prepare_system(config), config)
 
 
-@pytest.mark.parametrize(("stand_in", "mass_factor"), [("force-field", 1), ("network", 2)])
-def test_heavy_kept_hydrogens_allow_longer_steps(stand_in, mass_factor):
+@pytest.mark.parametrize(("inner_potential", "mass_factor"), [("force-field", 1), ("network", 2)])
+def test_heavy_kept_hydrogens_allow_longer_steps(inner_potential, mass_factor):
     config = settings(
-        {"type": "respa", "inner": "2 fs", "outer": "4 fs", "stand_in": stand_in},
+        {"type": "respa", "inner": "2 fs", "outer": "4 fs", "inner_potential": inner_potential},
         region={"constraints": "keep", "mass_factor": mass_factor},
         system={"hydrogen_mass": "3 amu"},
         output={
@@ -197,9 +199,9 @@ def test_a_run_goes_on(tmp_path):
     assert np.isfinite(log["potential_energy_kj_mol"]).all()
 
 
-def test_a_system_without_stand_in_is_refused():
+def test_a_system_without_inner_potential_is_refused():
     plain = prepare_system(settings({"type": "langevin"}))
-    with pytest.raises(ConfigError, match="nothing stands in for the network"):
+    with pytest.raises(ConfigError, match="the region has no inner potential"):
         check_integrator(plain, settings())
 
 
@@ -211,4 +213,4 @@ def test_a_heat_bath_is_needed():
 
 def test_one_member_has_no_other_one():
     with pytest.raises(ConfigError, match="two members or more"):
-        prepare_system(settings(RESPA | {"stand_in": "network"}, region={"members": 0}))
+        prepare_system(settings(RESPA | {"inner_potential": "network"}, region={"members": 0}))

@@ -47,9 +47,9 @@ def load_system(config: RunConfig) -> MMSystem:
     elif isinstance(source, OpenmmSystem):
         loaded = load_openmm(source)
     else:
-        # Terms of constrained bonds are left out, and the force field's stand in for the network.
+        # Terms of constrained bonds are left out, and the force field's are the inner potential.
         bare = config.region.constraints == "none" and config.integrator.type == "respa"
-        flexible = bare and config.integrator.stand_in == "force-field"
+        flexible = bare and config.integrator.inner_potential == "force-field"
         loaded = build_system(source, config.seed, constrain_hydrogens=not flexible)
     return _finish(loaded, config.ensemble, source.type)
 

@@ -1,0 +1,86 @@
+"""Settings of the region."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+from typing_extensions import Self
+
+from nnpmm.fields import ModelName, Section, SettingsPath
+
+__all__ = ["RegionConfig"]
+
+
+class RegionConfig(Section):
+    """The atoms that the network describes: a prepared file, or a selection and a model."""
+
+    nnpfile: SettingsPath | None = Field(
+        None,
+        description="model.json written by prepare-nnp, in place of selection and model",
+        examples=["model.json"],
+    )
+    selection: str | None = Field(
+        None,
+        description="atoms of the region in mdtraj's selection language; with a built system it "
+        "may be left out and means the ligand",
+        examples=['"resname LIG"'],
+    )
+    model: ModelName | None = Field(
+        None, description="network: ANI-2x, ANI-1x, ANI-1ccx, or a model file", examples=["ANI-2x"]
+    )
+    members: tuple[int, ...] | None = Field(
+        None,
+        description="networks of the ensemble to use (a number or a list); null: all",
+        examples=["[0]"],
+    )
+    backend: str = Field("auto", description="implementation; auto: the fastest there is")
+    device: str = Field("auto", description="where the network runs: auto, cpu, cuda, cuda:1 ...")
+    precision: Literal["single", "double"] = Field(
+        "single", description="arithmetic of the network"
+    )
+    weights: SettingsPath | None = Field(
+        None, description="folder with network weights; null: see nnpmm doctor", examples=["models"]
+    )
+    constraints: Literal["none", "keep"] = Field(
+        "none",
+        description="constrained bonds to hydrogen inside the region: none, or keep those of the "
+        "MM system, for time steps of 2 to 5 fs",
+    )
+    mass_factor: Literal["auto"] | float = Field(
+        "auto",
+        description="factor of the region's masses: slower vibrations, the same averages; auto: as "
+        "much as the time step needs where the region's bonds to hydrogen are constrained, else 1",
+        examples=["1.5"],
+    )
+    link_atoms: bool = Field(
+        False,
+        description="cap the region with hydrogens where the selection cuts C-C single bonds; "
+        "otherwise that is an error",
+    )
+
+    @field_validator("members", mode="before")
+    @classmethod
+    def _list_members(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("mass_factor", mode="before")
+    @classmethod
+    def _auto_or_a_factor(cls, value: Any) -> Any:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if value == "auto" or (number and 1 <= value <= 10):
+            return value
+        raise ValueError(f"found {value!r}, allowed: auto, or a number from 1 to 10")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.nnpfile is not None:
+            extra = [n for n in ("selection", "model", "members", "weights") if getattr(self, n)]
+            if extra:
+                raise ValueError(
+                    f"'nnpfile' already holds '{extra[0]}': give either nnpfile, or selection and "
+                    "model"
+                )
+        elif self.model is None:
+            raise ValueError("give either 'nnpfile', or 'selection' and 'model'")
+        return self
