@@ -1,8 +1,8 @@
 """Watches where multiple time steps stop being valid: poor inner potentials, and bonds that change.
 
 The scheme needs an inner potential that is close to the network. The force field's bonded terms are
-not where the network is strained far from them, and never where a bond has broken or a proton moved:
-then they pull at atoms that the network lets go (Jaffrelot Inizan et al., Chem. Sci. 2023, 14,
+not close where the network is strained far from them, and never where a bond has broken or a proton
+moved: then they pull at atoms that the network lets go (Jaffrelot Inizan et al., Chem. Sci. 2023, 14,
 5438).
 """
 

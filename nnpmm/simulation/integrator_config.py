@@ -55,7 +55,8 @@ class IntegratorConfig(Section):
     inner_potential: Literal["force-field", "fit", "network"] = Field(
         "force-field",
         description="respa: inner potential, which acts between evaluations of the network: the "
-        "force field's bonded terms, terms fitted to its Hessian, or the first network of the ensemble",
+        "force field's bonded terms, terms fitted to its Hessian, or the first network of the "
+        "ensemble",
     )
     watchdog: WatchdogConfig | None = Field(
         WatchdogConfig(),
