@@ -4,7 +4,8 @@ ANI-2x, eight networks: benzene in water, and HSP90's ligand 3 in water where th
 there. Settings are inner / outer or inner / middle / outer time steps in fs; "HMR" has hydrogens of
 3 amu, "kept" keeps the bonds to hydrogen inside the region constrained, "fit" and "network" name
 the inner potential (otherwise the force field), "x 2" doubles the region's masses. Jaffrelot Inizan
-et al., Chem. Sci. 2023, 14, 5438, publish speeds for benzene on a GPU. Which settings are faithful: respa_faithful.py.
+et al., Chem. Sci. 2023, 14, 5438, publish speeds for benzene on a GPU. Which settings are faithful:
+respa_faithful.py.
 Prints a table, writes results/respa.json.
 Usage: python benchmarks/respa.py [--rounds 7]
 """

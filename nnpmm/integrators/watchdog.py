@@ -2,8 +2,8 @@
 
 The scheme needs an inner potential that is close to the network. The force field's bonded terms are
 not close where the network is strained far from them, and never where a bond has broken or a proton
-moved: then they pull at atoms that the network lets go (Jaffrelot Inizan et al., Chem. Sci. 2023, 14,
-5438).
+moved: then they pull at atoms that the network lets go (Jaffrelot Inizan et al., Chem. Sci. 2023,
+14, 5438).
 """
 
 from __future__ import annotations
