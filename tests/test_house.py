@@ -1,0 +1,130 @@
+"""Imports point down, without cycles; modules stay small; packages name what they offer."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+PACKAGE = ROOT / "nnpmm"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+# From the top down. A module may import from its own room and from those below it.
+ROOMS = (
+    ("cli",),
+    ("permeation", "simulation", "benchmarking", "diagnosis", "plugin", "preparation"),
+    ("freeenergy",),
+    ("integrators",),
+    ("region", "region_bonds", "structures", "structure_files", "structure_elements"),
+    ("coupling",),
+    ("ligands",),
+    ("platforms",),
+    ("models",),
+    ("campaigns", "learning"),
+    ("selection", "selection_language", "formal_charge", "formula", "atom_indices"),
+    ("core", "fields", "units", "locks", "streams", "process"),
+    ("errors", "_version"),
+)
+RANK = {name: rank for rank, names in enumerate(ROOMS) for name in names}
+# Benchmarks, the diagnosis and the command line look into every room; `nnpmm` itself is lazy.
+ABOVE_ALL = {"cli", "diagnosis", "benchmarking"}
+# Rooms that must not know each other.
+INDEPENDENT = ({"permeation", "simulation"},)
+LONGEST = 400
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_of(path: Path, *, inside_functions: bool) -> set[str]:
+    """Modules of the package that a module imports; those for type checkers alone do not count."""
+    tree = ast.parse(path.read_text())
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            return
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not inside_functions:
+            return
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(tree)
+    names = {name_of(module) for module in MODULES}
+    return {name for name in found if name in names} - {name_of(path), "nnpmm"}
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[1]
+
+
+def test_every_module_has_a_room():
+    assert {room_of(name_of(path)) for path in MODULES if path.parent != PACKAGE} <= set(RANK)
+    top = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    assert top <= set(RANK), top - set(RANK)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_point_down(path):
+    module = name_of(path)
+    if module == "nnpmm" or room_of(module) in ABOVE_ALL:
+        return
+    here = room_of(module)
+    for other in imports_of(path, inside_functions=True):
+        there = room_of(other)
+        assert RANK[there] >= RANK[here], f"{module} imports {other}"
+        assert {here, there} not in INDEPENDENT, f"{module} imports {other}"
+
+
+def test_there_are_no_import_cycles():
+    graph = {name_of(path): imports_of(path, inside_functions=False) for path in MODULES}
+    done: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, " -> ".join([*trail[trail.index(module) :], module])
+        if module not in done:
+            for other in graph[module]:
+                # A package's __init__ imports its modules: only they can close a cycle.
+                if not module.startswith(f"{other}."):
+                    visit(other, (*trail, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_fits_in_one_sitting(path):
+    assert len(path.read_text().splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if path.name == "__init__.py"], ids=name_of
+)
+def test_packages_name_what_they_offer(path):
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree)
+    imports = any(
+        isinstance(node, ast.ImportFrom) and node.module != "__future__" for node in tree.body
+    )
+    assert not imports or "__all__" in path.read_text()
+
+
+def test_import_nnpmm_is_light():
+    code = "import sys, nnpmm; print(sum(m.startswith('nnpmm') for m in sys.modules), *sys.modules)"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    count, *modules = answer.stdout.split()
+    assert int(count) <= 5
+    assert not {"torch", "openmm", "matplotlib", "numba", "rdkit", "numpy"} & set(modules)
