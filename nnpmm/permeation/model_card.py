@@ -9,8 +9,8 @@ from typing_extensions import Self
 
 from nnpmm._version import __version__
 from nnpmm.fields import Section
-from nnpmm.permeation.metrics import Metrics
-from nnpmm.permeation.networks import NetworkSettings
+from nnpmm.learning.metrics import Metrics
+from nnpmm.learning.networks import NetworkSettings
 from nnpmm.permeation.protocol import ProtocolSettings
 
 __all__ = ["DataSummary", "ModelCard", "TrainingSettings"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import get_args
 
 from nnpmm.errors import ConfigError
+from nnpmm.learning.networks import NetworkKind, NetworkSettings
 from nnpmm.permeation.model_card import TrainingSettings
-from nnpmm.permeation.networks import NetworkKind, NetworkSettings
 
 __all__ = ["recipe"]
 

@@ -21,12 +21,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from nnpmm.errors import ConfigError, InputFileError, WeightsError
+from nnpmm.learning.networks import NetworkSettings, create_network
+from nnpmm.learning.scaling import MinMaxScaler
+from nnpmm.learning.uncertainty import raw_errors, split_frames
 from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.files import write_atomically
 from nnpmm.permeation.model_card import ModelCard
-from nnpmm.permeation.networks import NetworkSettings, create_network
-from nnpmm.permeation.scaling import MinMaxScaler
-from nnpmm.permeation.uncertainty import raw_errors, split_frames
 
 __all__ = [
     "DEFAULT_MODEL",

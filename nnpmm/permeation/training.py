@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nnpmm.errors import ConfigError
-from nnpmm.permeation.metrics import compare
+from nnpmm.learning.metrics import compare
+from nnpmm.learning.networks import NetworkSettings, create_network
+from nnpmm.learning.scaling import MinMaxScaler, fit_scaler
+from nnpmm.learning.uncertainty import calibrate
 from nnpmm.permeation.model_card import DataSummary, ModelCard, TrainingSettings
-from nnpmm.permeation.networks import NetworkSettings, create_network
 from nnpmm.permeation.regressor import Regressor, bead_factors, feature_columns
-from nnpmm.permeation.scaling import MinMaxScaler, fit_scaler
 from nnpmm.permeation.splits import Split, make_split
 from nnpmm.permeation.training_data import TrainingData
-from nnpmm.permeation.uncertainty import calibrate
 
 __all__ = ["Progress", "TrainingResult", "train"]
 

@@ -10,6 +10,9 @@ from conftest import ROOT
 from network_cases import dimers, response_samples
 
 from nnpmm.errors import ConfigError
+from nnpmm.learning.metrics import compare, compare_errors
+from nnpmm.learning.networks import NetworkSettings
+from nnpmm.learning.uncertainty import calibrate, raw_errors, split_frames
 from nnpmm.permeation.ablations import first_frames, without_bead_normalisation
 from nnpmm.permeation.evaluation import (
     evaluate,
@@ -26,15 +29,12 @@ from nnpmm.permeation.figures import (
     learning_figure,
     parity_figure,
 )
-from nnpmm.permeation.metrics import compare, compare_errors
 from nnpmm.permeation.model_card import TrainingSettings
-from nnpmm.permeation.networks import NetworkSettings
 from nnpmm.permeation.recipes import recipe
 from nnpmm.permeation.regressor import bead_factors, load_default_regressor
 from nnpmm.permeation.solutes import list_solutes
 from nnpmm.permeation.splits import make_split
 from nnpmm.permeation.training import train
-from nnpmm.permeation.uncertainty import calibrate, raw_errors, split_frames
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import pearsonr, spearmanr
 
 from nnpmm.errors import ConfigError
-from nnpmm.permeation.metrics import compare
-from nnpmm.permeation.scaling import fit_scaler
+from nnpmm.learning.metrics import compare
+from nnpmm.learning.scaling import fit_scaler
 from nnpmm.permeation.solutes import list_solutes
 from nnpmm.permeation.splits import make_split
 

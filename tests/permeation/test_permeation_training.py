@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nnpmm.errors import ConfigError, InputFileError, WeightsError
+from nnpmm.learning.networks import NetworkSettings
 from nnpmm.permeation.model_card import TrainingSettings
-from nnpmm.permeation.networks import NetworkSettings
 from nnpmm.permeation.regressor import load_regressor, save_regressor
 from nnpmm.permeation.solutes import list_solutes
 from nnpmm.permeation.splits import make_split

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nnpmm.errors import ConfigError
-from nnpmm.permeation.networks import (
+from nnpmm.learning.networks import (
     AdditiveAttention,
     ModelLA,
     NetworkSettings,

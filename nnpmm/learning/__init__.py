@@ -1,0 +1,1 @@
+"""Regression on sequences of named features: data, splits, networks, training and errors."""
