@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.fields import Section
-from nnpmm.learning.metrics import Calibration, Metrics, compare, compare_errors
+from nnpmm.learning import Calibration, Metrics, compare, compare_errors
 from nnpmm.permeation.ablations import first_frames
 from nnpmm.permeation.martini.solute import parse_solute
 from nnpmm.permeation.regressor import Regressor
