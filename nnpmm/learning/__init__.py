@@ -4,10 +4,10 @@ Nothing here knows what the features or the labels mean: labels, predictions and
 one unit, whatever it is.
 """
 
-from nnpmm.learning.cards import DataSummary, ModelCard, TrainingSettings
+from nnpmm.learning.cards import PARTS, DataSummary, ModelCard, TrainingSettings
 from nnpmm.learning.data import Samples, checksum
 from nnpmm.learning.ensembles import MODEL_FILE, Ensemble, load_ensemble, model_files
-from nnpmm.learning.metrics import Calibration, Metrics, compare, compare_errors
+from nnpmm.learning.metrics import Calibration, Metrics, Report, compare, compare_errors, report
 from nnpmm.learning.networks import (
     NetworkKind,
     NetworkSettings,
@@ -22,6 +22,7 @@ from nnpmm.learning.uncertainty import calibrate, raw_errors, split_frames
 
 __all__ = [
     "MODEL_FILE",
+    "PARTS",
     "Calibration",
     "DataSummary",
     "Ensemble",
@@ -31,6 +32,7 @@ __all__ = [
     "NetworkKind",
     "NetworkSettings",
     "Progress",
+    "Report",
     "Samples",
     "Split",
     "TrainingResult",
@@ -46,6 +48,7 @@ __all__ = [
     "make_split",
     "model_files",
     "raw_errors",
+    "report",
     "size_factors",
     "split_frames",
     "train",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -12,7 +13,10 @@ from nnpmm.fields import Section
 from nnpmm.learning.metrics import Metrics
 from nnpmm.learning.networks import NetworkSettings
 
-__all__ = ["DataSummary", "ModelCard", "TrainingSettings"]
+__all__ = ["PARTS", "DataSummary", "ModelCard", "TrainingSettings"]
+
+#: What samples are to a training; ``new`` are those that its data did not hold.
+PARTS = ("train", "validation", "test", "new")
 
 _Bounds = tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
 
@@ -40,6 +44,15 @@ class DataSummary(Section):
     train: tuple[str, ...] = Field(description="names of the training samples")
     validation: tuple[str, ...] = Field(description="of those that chose the best epoch")
     test: tuple[str, ...] = Field(description="of those that the training never saw")
+
+    def parts(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return which of ``PARTS`` each sample was to the training, (samples,).
+
+        Args:
+            names: (samples,) of any samples.
+        """
+        known = {name: part for part in PARTS[:-1] for name in getattr(self, part)}
+        return tuple(known.get(name, "new") for name in names)
 
 
 class ModelCard(Section):

@@ -9,7 +9,7 @@ from pydantic import Field
 from nnpmm.errors import ConfigError
 from nnpmm.fields import Section
 
-__all__ = ["Calibration", "Metrics", "compare", "compare_errors"]
+__all__ = ["Calibration", "Metrics", "Report", "compare", "compare_errors", "report"]
 
 
 class Metrics(Section):
@@ -37,6 +37,13 @@ class Calibration(Section):
     rms: float = Field(allow_inf_nan=False, description="of differences in units of their error")
     within_one: float = Field(ge=0, le=1, description="share of samples within one error")
     within_two: float = Field(ge=0, le=1, description="share of samples within two errors")
+
+
+class Report(Section):
+    """Metrics of a group of samples, and the calibration of their predicted errors."""
+
+    metrics: Metrics
+    calibration: Calibration
 
 
 def compare(predicted: NDArray[np.floating], labels: NDArray[np.floating]) -> Metrics:
@@ -83,6 +90,29 @@ def compare_errors(
         rms=float(np.sqrt((ratios**2).mean())),
         within_one=float((ratios < 1.0).mean()),
         within_two=float((ratios < 2.0).mean()),
+    )
+
+
+def report(
+    predicted: NDArray[np.floating],
+    errors: NDArray[np.floating],
+    labels: NDArray[np.floating],
+    label_errors: NDArray[np.floating],
+) -> Report:
+    """Return the metrics of predictions and the calibration of their errors.
+
+    Args:
+        predicted: (samples,) in the unit of the labels.
+        errors: (samples,) positive, standard deviations of the predictions.
+        labels: (samples,).
+        label_errors: (samples,) standard deviations of the labels.
+
+    Raises:
+        ConfigError: as ``compare``.
+    """
+    return Report(
+        metrics=compare(predicted, labels),
+        calibration=compare_errors(predicted - labels, errors, label_errors),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,15 +51,21 @@ class TrainingData:
                 f"found {len(self.lipids)} lipids and {len(self.solutes)} solutes: they do not "
                 "belong together"
             )
-        Samples(*self._arrays())  # which checks them
-
-    def _arrays(self) -> tuple[Any, ...]:
-        return (self.names, self.features, self.labels, self.label_errors, self.feature_names)
+        Samples(  # which checks the arrays
+            self.names, self.features, self.labels, self.label_errors, self.feature_names
+        )
 
     def samples(self) -> Samples:
-        """Return what a network learns from: sizes are numbers of beads, labels kcal/mol."""
-        groups = split_groups(self.lipids, self.solutes)
-        return Samples(*self._arrays(), sizes=self.beads, groups=groups)
+        """Return what a network learns from: labels in kcal/mol, numbers of beads as sizes."""
+        return Samples(
+            self.names,
+            self.features,
+            self.labels,
+            self.label_errors,
+            self.feature_names,
+            sizes=self.beads,
+            groups=split_groups(self.lipids, self.solutes),
+        )
 
     @property
     def beads(self) -> NDArray[np.int64]:

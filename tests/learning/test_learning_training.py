@@ -122,6 +122,8 @@ def test_the_card_says_what_was_done(trained):
     split = make_split("random", {}, len(data), seed=1)
     assert card.data.sha256 == data.digest() and card.network.features == NAMES
     assert card.data.test == tuple(data.names[n] for n in split.test)
+    parts = card.data.parts((data.names[split.train[0]], data.names[split.test[0]], "other"))
+    assert parts == ("train", "test", "new")
     changed = data.labels.copy()
     changed[0] += 1e-9
     assert replace(data, labels=changed).digest() != data.digest()

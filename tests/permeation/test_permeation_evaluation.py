@@ -15,7 +15,6 @@ from nnpmm.permeation.ablations import first_frames, without_bead_normalisation
 from nnpmm.permeation.evaluation import (
     evaluate,
     frames_study,
-    part_of_samples,
     polarity,
 )
 from nnpmm.permeation.evaluation_report import predictions_table, reports_by_group
@@ -111,9 +110,9 @@ def test_parts_of_the_samples(response, evaluation, chains):
     split = make_split("random", groups, 105, seed=1, shares=PUBLISHED_SHARES)
     for part, indices in split._asdict().items():
         assert {evaluation.parts[n] for n in indices} == {part}
-    assert set(part_of_samples(response.model, chains)) == {"new"}
+    assert set(response.model.card.data.parts(chains.names)) == {"new"}
     elsewhere = replace(data, lipids=("DPPC",) * 105)
-    assert set(part_of_samples(response.model, elsewhere)) == {"new"}
+    assert set(response.model.card.data.parts(elsewhere.names)) == {"new"}
 
 
 def test_reports_are_those_of_the_card(response, evaluation):
