@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nnpmm.cli.progress import count_bar
+from nnpmm.learning import MODEL_FILE
 from nnpmm.permeation.ablations import without_bead_normalisation
 from nnpmm.permeation.dataset import read_settings
 from nnpmm.permeation.evaluation import evaluate, frames_study
@@ -37,7 +38,7 @@ from nnpmm.permeation.files import write_atomically
 from nnpmm.permeation.martini.tables import NEUTRAL_BEADS
 from nnpmm.permeation.published import PUBLISHED
 from nnpmm.permeation.recipes import recipe
-from nnpmm.permeation.regressor import MODEL_FILE, load_regressor, save_regressor
+from nnpmm.permeation.regressor import load_regressor, save_regressor
 from nnpmm.permeation.training import train
 from nnpmm.permeation.training_data import load_training_data
 
@@ -74,11 +75,11 @@ def without(name):
 def variants():
     """All networks of the study by name; the ablations are of those that train quickly."""
     found = {kind: Variant(kind) for kind in KINDS}
-    total, every = (("per_bead", False),), (("features", FEATURE_NAMES),)
+    total, every = (("extensive", False),), (("features", FEATURE_NAMES),)
     found["response, all features"] = Variant("response", every)
     found["response, dG of the molecule"] = Variant("response", total)
     found["response, without per-bead normalisation"] = Variant("response", total, (), True)
-    found["model-la, dG per bead"] = Variant("model-la", (("per_bead", True),))
+    found["model-la, dG per bead"] = Variant("model-la", (("extensive", True),))
     found["model-la, without per-bead normalisation"] = Variant("model-la", (), (), True)
     found["dnn, without dropout"] = Variant("dnn", (("dnn_dropout", 0.0),))
     for name in FEATURE_NAMES:

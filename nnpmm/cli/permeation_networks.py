@@ -44,12 +44,13 @@ def train(
     import torch
 
     from nnpmm.cli.progress import count_bar
+    from nnpmm.learning import MODEL_FILE
     from nnpmm.permeation import training
     from nnpmm.permeation.figures import learning_figure
     from nnpmm.permeation.files import require_writable, save_figure
     from nnpmm.permeation.protocol import changed_settings, parse_changes
     from nnpmm.permeation.recipes import recipe
-    from nnpmm.permeation.regressor import MODEL_FILE, save_regressor
+    from nnpmm.permeation.regressor import save_regressor
 
     architecture, protocol = recipe(network)
     wanted = {**parse_changes(set_ or []), "split": split, "seed": seed}

@@ -8,32 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.fields import Section
+from nnpmm.learning import PARTS, Metrics, Report, compare, report
 from nnpmm.permeation.ablations import first_frames
 from nnpmm.permeation.martini.solute import parse_solute
-from nnpmm.permeation.metrics import Calibration, Metrics, compare, compare_errors
 from nnpmm.permeation.regressor import Regressor
 from nnpmm.permeation.training_data import TrainingData
 
 __all__ = [
     "PARTS",
     "Evaluation",
-    "Report",
     "evaluate",
     "frames_study",
-    "part_of_samples",
     "polarity",
 ]
-
-#: What the samples were to the training; ``new`` are those that its data set did not hold.
-PARTS = ("train", "validation", "test", "new")
-
-
-class Report(Section):
-    """Metrics of a group of samples, and the calibration of the errors."""
-
-    metrics: Metrics
-    calibration: Calibration
 
 
 @dataclass(frozen=True)
@@ -59,10 +46,7 @@ class Evaluation:
 
     def report(self) -> Report:
         """Return the metrics of the samples."""
-        return Report(
-            metrics=compare(self.predicted, self.data.labels),
-            calibration=compare_errors(self.differences, self.errors, self.data.label_errors),
-        )
+        return report(self.predicted, self.errors, self.data.labels, self.data.label_errors)
 
     def take(self, samples: NDArray[np.integer]) -> Evaluation:
         """Return a part of the samples, by index."""
@@ -95,16 +79,7 @@ def evaluate(model: Regressor, data: TrainingData) -> Evaluation:
     predicted, errors = model.predict_with_error(
         data.features, data.feature_names, beads=data.beads
     )
-    return Evaluation(data, part_of_samples(model, data), predicted, errors)
-
-
-def part_of_samples(model: Regressor, data: TrainingData) -> tuple[str, ...]:
-    """Return what each sample was to the training of a model, by its lipid and solute."""
-    record = model.card.data
-    known = {name: "train" for name in record.train}
-    known |= {name: "validation" for name in record.validation}
-    known |= {name: "test" for name in record.test}
-    return tuple(known.get(name, "new") for name in data.names)
+    return Evaluation(data, model.card.data.parts(data.names), predicted, errors)
 
 
 def polarity(solute: str) -> str:

@@ -1,80 +1,37 @@
-"""What is known of a trained network besides its weights."""
+"""The card of a permeation model: which lipids and simulations it was trained on."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Any
 
 from pydantic import Field, model_validator
-from typing_extensions import Self
 
-from nnpmm._version import __version__
-from nnpmm.fields import Section
-from nnpmm.permeation.metrics import Metrics
-from nnpmm.permeation.networks import NetworkSettings
+from nnpmm.learning import DataSummary, ModelCard
 from nnpmm.permeation.protocol import ProtocolSettings
 
-__all__ = ["DataSummary", "ModelCard", "TrainingSettings"]
-
-_Bounds = tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
+__all__ = ["PermeationCard", "PermeationData"]
 
 
-class TrainingSettings(Section):
-    """How a network is trained; the defaults are the published protocol."""
+class PermeationData(DataSummary):
+    """What a permeation model was trained on; samples are named ``lipid/solute``."""
 
-    split: str = Field("random", description="random, solute, lipid:NAME,... or beads:TYPE,...")
-    batch_size: int = Field(32, ge=1, description="samples in a batch")
-    learning_rate: float = Field(3e-4, gt=0, allow_inf_nan=False, description="of Adam")
-    weight_decay: float = Field(0.0, ge=0, allow_inf_nan=False, description="decoupled (AdamW)")
-    epochs: int = Field(1000, ge=1, description="the best of which by validation is kept")
-    anneal: bool = Field(
-        False, description="the step falls to zero along a cosine, and the last epoch is kept"
-    )
-    members: int = Field(1, ge=1, description="networks of other random weights that are averaged")
-    seed: int = Field(1, ge=0, description="of the split, weights, order of samples and dropout")
-
-
-class DataSummary(Section):
-    """What a network was trained on."""
-
-    sha256: str = Field(description="of the samples, features and labels")
-    frames: int = Field(ge=1, description="of each sample")
     lipids: tuple[str, ...] = Field(description="that occur")
-    train: tuple[str, ...] = Field(description="lipid/solute of the training samples")
-    validation: tuple[str, ...] = Field(description="of those that chose the best epoch")
-    test: tuple[str, ...] = Field(description="of those that the training never saw")
     protocol: ProtocolSettings | None = Field(
         None, description="of the simulations, which predictions have to repeat"
     )
 
 
-class ModelCard(Section):
-    """All about a trained network except its weights."""
+class PermeationCard(ModelCard):
+    """All about a permeation model except its weights; its errors are in kcal/mol."""
 
-    schema_version: Literal[1] = 1
-    nnpmm: str = Field(__version__, description="version that trained it")
-    network: NetworkSettings
-    minimum: _Bounds = Field(description="of each feature in the training samples")
-    maximum: _Bounds = Field(description="of each feature in the training samples")
-    training: TrainingSettings
-    data: DataSummary
-    kept_epochs: tuple[int, ...] = Field(description="of each member; the first is 1")
-    error_scale: float = Field(
-        gt=0, allow_inf_nan=False, description="factor on raw errors, from the validation samples"
-    )
-    metrics: dict[Literal["train", "validation", "test"], Metrics]
+    data: PermeationData
 
-    @model_validator(mode="after")
-    def _check_lengths(self) -> Self:
-        counts = [len(bounds) for bounds in (self.minimum, self.maximum)]
-        if counts != [self.network.n_features] * 2:
-            raise ValueError(
-                f"found {counts[0]} minima and {counts[1]} maxima for a network of "
-                f"{self.network.n_features} features"
-            )
-        if any(low >= high for low, high in zip(self.minimum, self.maximum, strict=True)):
-            raise ValueError("found a minimum that is not below its maximum")
-        if len(self.kept_epochs) != self.training.members:
-            raise ValueError(
-                f"found {len(self.kept_epochs)} kept epochs of {self.training.members} members"
-            )
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _rename_per_bead(cls, record: Any) -> Any:
+        """Accept ``per_bead``, the name of ``extensive`` in models of older versions."""
+        network = record.get("network") if isinstance(record, dict) else None
+        if not isinstance(network, dict) or "per_bead" not in network or "extensive" in network:
+            return record
+        renamed = {("extensive" if key == "per_bead" else key): network[key] for key in network}
+        return {**record, "network": renamed}

@@ -19,7 +19,7 @@ class Published(NamedTuple):
         networks: our names of the networks that it holds for.
         beads: of the solutes.
         nanoseconds: of each trajectory.
-        scores: by the names of `nnpmm.permeation.metrics.Metrics`, kcal/mol, as printed there.
+        scores: by the names of `nnpmm.learning.Metrics`, kcal/mol, as printed there.
     """
 
     networks: tuple[str, ...]

@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import get_args
 
 from nnpmm.errors import ConfigError
-from nnpmm.permeation.model_card import TrainingSettings
-from nnpmm.permeation.networks import NetworkKind, NetworkSettings
+from nnpmm.learning import NetworkKind, NetworkSettings, TrainingSettings
+from nnpmm.permeation.features import FEATURE_NAMES
 
-__all__ = ["recipe"]
+__all__ = ["PUBLISHED_TRAINING", "recipe"]
+
+#: The protocol of Dutta et al. (Digital Discovery 2023).
+PUBLISHED_TRAINING = TrainingSettings(
+    split="random", batch_size=32, learning_rate=3e-4, epochs=1000, members=1
+)
 
 
 def recipe(kind: str) -> tuple[NetworkSettings, TrainingSettings]:
@@ -28,7 +33,8 @@ def recipe(kind: str) -> tuple[NetworkSettings, TrainingSettings]:
     if kind == "response":
         energies = ("lj-mol-wat", "lj-mol-lip")
         return (
-            NetworkSettings(kind="response", features=energies, per_bead=True),
+            NetworkSettings(kind="response", features=energies, extensive=True),
             TrainingSettings(batch_size=8, learning_rate=1e-2, epochs=500, anneal=True, members=5),
         )
-    return NetworkSettings.model_validate({"kind": kind}), TrainingSettings()
+    architecture = NetworkSettings.model_validate({"kind": kind, "features": FEATURE_NAMES})
+    return architecture, PUBLISHED_TRAINING

@@ -1,62 +1,48 @@
-"""A trained network with all that is needed to use it, and its two files.
+"""A trained permeation model: from features of simulations to free energies in kcal/mol.
 
-Layout of its folder::
-
-    model.json           architecture, scaler, feature names, data, training, metrics
-    model.safetensors    weights, whose sha256 model.json holds
+``nnpmm.learning.ensembles`` has the layout of its two files.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
-from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 
-from nnpmm.errors import ConfigError, InputFileError, WeightsError
+from nnpmm.errors import ConfigError, InputFileError
+from nnpmm.learning import MODEL_FILE, Ensemble, load_ensemble, model_files
 from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.files import write_atomically
-from nnpmm.permeation.model_card import ModelCard
-from nnpmm.permeation.networks import NetworkSettings, create_network
-from nnpmm.permeation.scaling import MinMaxScaler
-from nnpmm.permeation.uncertainty import raw_errors, split_frames
+from nnpmm.permeation.model_card import PermeationCard
 
 __all__ = [
     "DEFAULT_MODEL",
-    "MODEL_FILE",
     "Regressor",
-    "bead_factors",
-    "feature_columns",
     "load_default_regressor",
     "load_regressor",
     "save_regressor",
 ]
 
-MODEL_FILE = "model.json"
 #: The trained model that comes with nnpmm.
 DEFAULT_MODEL = Path(__file__).parent / "models" / "martini2-neutral"
-_WEIGHTS_FILE = "model.safetensors"
-_SAMPLES_AT_A_TIME = 256  # bounds the memory of a prediction
 
 
 @dataclass(frozen=True)
 class Regressor:
-    """A trained network, or several that are averaged: from features in their units to kcal/mol.
+    """Trained networks that predict free energies of permeation.
 
     Attributes:
-        card: all that is known of it.
-        networks: the members; one or more.
+        ensemble: the networks; the sizes of samples are numbers of beads.
     """
 
-    card: ModelCard
-    networks: tuple[torch.nn.Module, ...]
+    ensemble: Ensemble[PermeationCard]
+
+    @property
+    def card(self) -> PermeationCard:
+        """All that is known of the model."""
+        return self.ensemble.card
 
     def predict(
         self,
@@ -70,13 +56,14 @@ class Regressor:
         Args:
             features: (samples, frames, features), not scaled; any number of frames.
             names: (features,) of the columns; those that the model does not use are ignored.
-            beads: (samples,) numbers of beads, which a network of free energies per bead needs.
+            beads: (samples,) numbers of beads, which a model of free energies per bead needs.
 
         Raises:
             ConfigError: a feature that the model uses is missing or not finite, or the numbers of
                 beads are.
         """
-        return self._members(features, names, beads).mean(axis=0)
+        self._require_beads(beads)
+        return self.ensemble.predict(features, names, sizes=beads)
 
     def predict_with_error(
         self,
@@ -87,22 +74,16 @@ class Regressor:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return dG and its standard deviation, both (samples,) kcal/mol.
 
-        The error joins the spread of the members with the standard error over blocks of frames,
-        times a factor from the validation samples.
-
         Args:
             features: as in ``predict``, but at least two frames.
             names: as in ``predict``.
             beads: as in ``predict``.
 
         Raises:
-            ConfigError: as ``predict``; or a single frame, which tells nothing of its error.
+            ConfigError: as ``predict``; or a single frame, which has no error.
         """
-        members = self._members(features, names, beads)
-        blocks = np.array(
-            [self.predict(part, names, beads=beads) for part in split_frames(features)]
-        )
-        return members.mean(axis=0), self.card.error_scale * raw_errors(members, blocks)
+        self._require_beads(beads)
+        return self.ensemble.predict_with_error(features, names, sizes=beads)
 
     def attention(
         self, features: NDArray[np.floating], names: tuple[str, ...] = FEATURE_NAMES
@@ -112,56 +93,24 @@ class Regressor:
         Raises:
             ConfigError: as ``predict``; or the network has no attention.
         """
-        if self.card.network.kind != "model-la":
-            raise ConfigError(
-                f"found a {self.card.network.kind} network, only model-la has attention"
-            )
-        scaled = self._scaled(features, names)
-        with torch.inference_mode():
-            weights = [
-                network.forward_with_weights(scaled)[1]  # type: ignore[operator]
-                for network in self.networks
-            ]
-        return np.asarray(torch.stack(weights).double().mean(dim=0).numpy())
+        return self.ensemble.attention(features, names)
 
-    def _members(
-        self,
-        features: NDArray[np.floating],
-        names: tuple[str, ...],
-        beads: ArrayLike | None,
-    ) -> NDArray[np.float64]:
-        """Return what each network predicts, (members, samples) kcal/mol."""
-        factors = bead_factors(self.card.network, beads, len(features))
-        scaled = self._scaled(features, names)
-        with torch.inference_mode():
-            found = [
-                torch.cat([network(part) for part in scaled.split(_SAMPLES_AT_A_TIME)])
-                for network in self.networks
-            ]
-        return np.asarray(torch.stack(found).double().numpy()) * factors
-
-    def _scaled(self, features: NDArray[np.floating], names: tuple[str, ...]) -> torch.Tensor:
-        if features.ndim != 3 or features.shape[2] != len(names) or 0 in features.shape[:2]:
+    def _require_beads(self, beads: ArrayLike | None) -> None:
+        if self.card.network.extensive and beads is None:
             raise ConfigError(
-                f"found features of shape {features.shape}, expected (samples, frames, "
-                f"{len(names)}), at least one of each"
+                "found no numbers of beads, which this model of free energies per bead needs: "
+                "give beads, one number for each sample"
             )
-        chosen = features[:, :, feature_columns(self.card.network, names)]
-        if not np.isfinite(chosen).all():
-            raise ConfigError("found features that are not finite: make them again")
-        scaler = MinMaxScaler(np.array(self.card.minimum), np.array(self.card.maximum))
-        return torch.from_numpy(scaler(chosen))
 
 
 def save_regressor(model: Regressor, folder: Path) -> None:
-    """Write the two files of a model; model.json, which vouches for the other, comes last."""
-    networks = torch.nn.ModuleList(model.networks)
-    tensors = {name: tensor.contiguous() for name, tensor in networks.state_dict().items()}
-    weights = save(tensors)
-    record = model.card.model_dump(mode="json")
-    record["weights"] = {"file": _WEIGHTS_FILE, "sha256": hashlib.sha256(weights).hexdigest()}
-    write_atomically(folder / _WEIGHTS_FILE, weights)
-    write_atomically(folder / MODEL_FILE, json.dumps(record, indent=1) + "\n")
+    """Write the two files of a model; model.json, which holds the weights' checksum, comes last.
+
+    Raises:
+        UnwritableError: a file cannot be written.
+    """
+    for name, content in model_files(model.ensemble).items():
+        write_atomically(folder / name, content)
 
 
 def load_regressor(folder: Path) -> Regressor:
@@ -171,26 +120,11 @@ def load_regressor(folder: Path) -> Regressor:
         InputFileError: model.json is missing, damaged, or of another version.
         WeightsError: the weights are missing, damaged, or not those of model.json.
     """
-    card, expected = _read_card(folder / MODEL_FILE)
-    path = folder / _WEIGHTS_FILE
-    try:
-        weights = path.read_bytes()
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read ({error.strerror}); train again") from error
-    if hashlib.sha256(weights).hexdigest() != expected:
-        raise WeightsError(
-            f"{path}: its sha256 is not the one in {MODEL_FILE}: damaged, or of another model; "
-            "copy both files again, or train again"
+    if not (folder / MODEL_FILE).exists():
+        raise InputFileError(
+            f"{folder}: found no {MODEL_FILE}; make a model with nnpmm permeation train"
         )
-    with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced at once
-        networks = [create_network(card.network) for _ in range(card.training.members)]
-    try:
-        torch.nn.ModuleList(networks).load_state_dict(load(weights))
-    except (SafetensorError, RuntimeError) as error:
-        raise WeightsError(
-            f"{path}: does not fit the {card.network.kind} network of {MODEL_FILE}: {error}"
-        ) from error
-    return Regressor(card, tuple(network.eval() for network in networks))
+    return Regressor(load_ensemble(folder, PermeationCard))
 
 
 def load_default_regressor() -> Regressor:
@@ -200,66 +134,3 @@ def load_default_regressor() -> Regressor:
         InputFileError, WeightsError: the installation is damaged.
     """
     return load_regressor(DEFAULT_MODEL)
-
-
-def feature_columns(network: NetworkSettings, names: tuple[str, ...]) -> list[int]:
-    """Return the columns of features, given all their names, that a network sees.
-
-    Raises:
-        ConfigError: one is missing.
-    """
-    missing = [name for name in network.features if name not in names]
-    if missing:
-        raise ConfigError(
-            f"found the features {', '.join(names)}, the network needs {', '.join(missing)} too"
-        )
-    return [names.index(name) for name in network.features]
-
-
-def bead_factors(
-    network: NetworkSettings, beads: ArrayLike | None, samples: int
-) -> NDArray[np.float64]:
-    """Return what each output of a network is to be multiplied by, (samples,).
-
-    Args:
-        network: architecture.
-        beads: (samples,) numbers of beads; None will do unless the network's output is per bead.
-        samples: number of them.
-
-    Raises:
-        ConfigError: the numbers of beads are missing, too many or too few, or less than 1.
-    """
-    if not network.per_bead:
-        return np.ones(samples)
-    if beads is None:
-        raise ConfigError(
-            "found no numbers of beads, which this model of free energies per bead needs: give "
-            "beads, one number for each sample"
-        )
-    if np.shape(beads) != (samples,) or np.min(beads, initial=1) < 1:
-        raise ConfigError(
-            f"found numbers of beads {np.asarray(beads).tolist()} for {samples} samples: give one "
-            "positive number for each"
-        )
-    return np.asarray(beads, dtype=np.float64)
-
-
-def _read_card(path: Path) -> tuple[ModelCard, str]:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        expected = record.pop("weights")["sha256"]
-        return ModelCard.model_validate(record), str(expected)
-    except FileNotFoundError:
-        raise InputFileError(
-            f"{path.parent}: found no {path.name}; make a model with nnpmm permeation train"
-        ) from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "model"
-        raise InputFileError(
-            f"{path}: {where}: {first['msg']}; not a model of this version, train again"
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputFileError(
-            f"{path}: not a readable model ({' '.join(str(error).split())}); train again"
-        ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.errors import ConfigError, InputFileError
+from nnpmm.learning import Samples, checksum
 from nnpmm.permeation.dataset import load_features, read_settings
 from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.labels.store import read_labels
 from nnpmm.permeation.martini.solute import parse_solute
 from nnpmm.permeation.protocol import ProtocolSettings
+from nnpmm.permeation.splits import split_groups
 
 __all__ = ["TrainingData", "load_training_data"]
 
@@ -31,6 +32,9 @@ class TrainingData:
         label_errors: (samples,) float64, their standard deviations in kcal/mol.
         feature_names: (features,) of the columns.
         protocol: of the simulations, where it is known.
+
+    Raises:
+        ConfigError: the arrays do not belong together, or a number is not finite.
     """
 
     lipids: tuple[str, ...]
@@ -42,22 +46,26 @@ class TrainingData:
     protocol: ProtocolSettings | None = None
 
     def __post_init__(self) -> None:
-        parts = (self.lipids, self.solutes, self.features, self.labels, self.label_errors)
-        counts = {len(part) for part in parts}
-        width = self.features.shape[-1]
-        if len(counts) > 1 or self.features.ndim != 3 or width != len(self.feature_names):
+        if len(self.lipids) != len(self.solutes):
             raise ConfigError(
-                f"found {len(self.lipids)} lipids, {len(self.solutes)} solutes, features "
-                f"{self.features.shape}, {len(self.feature_names)} names of features, labels "
-                f"{self.labels.shape} and errors {self.label_errors.shape}: they do not belong "
-                "together"
+                f"found {len(self.lipids)} lipids and {len(self.solutes)} solutes: they do not "
+                "belong together"
             )
-        if not np.isfinite([self.labels, self.label_errors]).all():
-            raise ConfigError("found a label or its error that is not finite: make labels again")
-        finite = np.isfinite(self.features).all(axis=(1, 2))
-        if not finite.all():
-            worst = self.names[int(finite.argmin())]
-            raise ConfigError(f"found features of {worst} that are not finite: make them again")
+        Samples(  # which checks the arrays
+            self.names, self.features, self.labels, self.label_errors, self.feature_names
+        )
+
+    def samples(self) -> Samples:
+        """Return what a network learns from: labels in kcal/mol, numbers of beads as sizes."""
+        return Samples(
+            self.names,
+            self.features,
+            self.labels,
+            self.label_errors,
+            self.feature_names,
+            sizes=self.beads,
+            groups=split_groups(self.lipids, self.solutes),
+        )
 
     @property
     def beads(self) -> NDArray[np.int64]:
@@ -83,12 +91,8 @@ class TrainingData:
 
     def digest(self) -> str:
         """Return the sha256 of everything that the samples are, as hex digits."""
-        found = hashlib.sha256(repr((self.lipids, self.solutes, self.feature_names)).encode())
-        found.update(repr(self.features.shape).encode())
-        found.update(np.ascontiguousarray(self.features, dtype="<f4").tobytes())
-        for numbers in (self.labels, self.label_errors):
-            found.update(np.ascontiguousarray(numbers, dtype="<f8").tobytes())
-        return found.hexdigest()
+        description = (self.lipids, self.solutes, self.feature_names)
+        return checksum(description, self.features, self.labels, self.label_errors)
 
 
 def load_training_data(*folders: Path) -> tuple[TrainingData, list[str]]:

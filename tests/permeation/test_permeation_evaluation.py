@@ -10,11 +10,11 @@ from conftest import ROOT
 from network_cases import dimers, response_samples
 
 from nnpmm.errors import ConfigError
+from nnpmm.learning import NetworkSettings, compare, compare_errors, make_split
 from nnpmm.permeation.ablations import first_frames, without_bead_normalisation
 from nnpmm.permeation.evaluation import (
     evaluate,
     frames_study,
-    part_of_samples,
     polarity,
 )
 from nnpmm.permeation.evaluation_report import predictions_table, reports_by_group
@@ -26,15 +26,11 @@ from nnpmm.permeation.figures import (
     learning_figure,
     parity_figure,
 )
-from nnpmm.permeation.metrics import compare, compare_errors
-from nnpmm.permeation.model_card import TrainingSettings
-from nnpmm.permeation.networks import NetworkSettings
-from nnpmm.permeation.recipes import recipe
-from nnpmm.permeation.regressor import bead_factors, load_default_regressor
+from nnpmm.permeation.recipes import PUBLISHED_TRAINING, recipe
+from nnpmm.permeation.regressor import load_default_regressor
 from nnpmm.permeation.solutes import list_solutes
-from nnpmm.permeation.splits import make_split
+from nnpmm.permeation.splits import PUBLISHED_SHARES, split_groups
 from nnpmm.permeation.training import train
-from nnpmm.permeation.uncertainty import calibrate, raw_errors, split_frames
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +60,7 @@ def test_dimers_teach_trimers(response, chains):
 
 def test_free_energies_of_the_molecule_do_not(chains):
     network, protocol = recipe("response")
-    whole = network.model_copy(update={"per_bead": False})
+    whole = network.model_copy(update={"extensive": False})
     quick = protocol.model_copy(update={"members": 1, "epochs": 60, "learning_rate": 3e-2})
     model = train(response_samples(dimers(105)), whole, quick).model
     assert model.card.metrics["test"].mae < 0.3  # dimers are no harder
@@ -78,8 +74,7 @@ def test_predictions_need_the_beads(response, chains):
     with pytest.raises(ConfigError, match="for 40 samples: give one"):
         response.model.predict(chains.features, beads=np.array([3]))
     with pytest.raises(ConfigError, match="positive number"):
-        bead_factors(NetworkSettings(per_bead=True), np.array([2, 0]), 2)
-    assert bead_factors(NetworkSettings(), None, 3).tolist() == [1.0, 1.0, 1.0]
+        response.model.predict(chains.features, beads=np.zeros(40))
 
 
 def test_errors_are_those_that_occur(response):
@@ -109,60 +104,15 @@ def test_a_single_frame_has_no_error(response):
         response.model.predict_with_error(short.features, beads=short.beads)
 
 
-def test_raw_errors():
-    members = np.array([[1.0, 2.0], [3.0, 2.0]])
-    blocks = np.array([[0.0, 1.0], [0.0, 3.0], [0.0, 2.0]])
-    np.testing.assert_allclose(
-        raw_errors(members, blocks), [np.sqrt(2.0), np.sqrt(1.0 / 3.0)], rtol=1e-12
-    )
-    np.testing.assert_allclose(raw_errors(members[:1], blocks)[1], np.sqrt(1.0 / 3.0), rtol=1e-12)
-
-
-@pytest.mark.parametrize(("frames", "sizes"), [(2, [1, 1]), (25, [3] * 5 + [2] * 5)])
-def test_blocks_of_frames(frames, sizes):
-    features = np.arange(frames)[None, :, None]
-    blocks = list(split_frames(features))
-    assert [block.shape[1] for block in blocks] == sizes
-    np.testing.assert_array_equal(np.concatenate(blocks, axis=1), features)
-
-
-@pytest.mark.parametrize("label_error", [0.0, 0.3])
-def test_calibration_finds_the_scale(label_error):
-    rng = np.random.default_rng(4)
-    errors = rng.uniform(0.1, 0.5, 4000)
-    differences = rng.normal(size=4000) * np.hypot(2.5 * errors, label_error)
-    found = calibrate(differences, errors, np.full(4000, label_error))
-    assert found == pytest.approx(2.5, rel=0.1)
-
-
-def test_few_samples_leave_the_scale_near_one():
-    few = calibrate(np.zeros(3), np.ones(3), np.zeros(3))
-    assert 0.8 < few < 0.95  # sqrt(10 / 13)
-    assert few == pytest.approx(np.sqrt(10.0 / 13.0), rel=0.01)
-    assert calibrate(np.full(3, 4.0), np.ones(3), np.zeros(3)) == pytest.approx(
-        np.sqrt((10.0 + 3 * 16.0) / 13.0), rel=0.01
-    )
-
-
-def test_calibration_of_metrics():
-    rng = np.random.default_rng(5)
-    errors, label_errors = rng.uniform(0.1, 0.5, (2, 20000))
-    differences = rng.normal(size=20000) * np.hypot(errors, label_errors)
-    found = compare_errors(differences, errors, label_errors)
-    assert found.rms == pytest.approx(1.0, abs=0.02)
-    assert found.within_one == pytest.approx(0.683, abs=0.01)
-    assert found.within_two == pytest.approx(0.954, abs=0.01)
-    assert found.mean == pytest.approx(errors.mean())
-
-
 def test_parts_of_the_samples(response, evaluation, chains):
     data = evaluation.data
-    split = make_split("random", data.lipids, data.solutes, seed=1)
+    groups = split_groups(data.lipids, data.solutes)
+    split = make_split("random", groups, 105, seed=1, shares=PUBLISHED_SHARES)
     for part, indices in split._asdict().items():
         assert {evaluation.parts[n] for n in indices} == {part}
-    assert set(part_of_samples(response.model, chains)) == {"new"}
+    assert set(response.model.card.data.parts(chains.names)) == {"new"}
     elsewhere = replace(data, lipids=("DPPC",) * 105)
-    assert set(part_of_samples(response.model, elsewhere)) == {"new"}
+    assert set(response.model.card.data.parts(elsewhere.names)) == {"new"}
 
 
 def test_reports_are_those_of_the_card(response, evaluation):
@@ -218,8 +168,22 @@ def test_features_of_whole_molecules(chains):
 @pytest.mark.parametrize("kind", ["model-l", "model-la", "dnn"])
 def test_published_recipes(kind):
     network, protocol = recipe(kind)
-    assert protocol == TrainingSettings() and not network.per_bead
-    assert network == NetworkSettings(kind=kind) and network.features == FEATURE_NAMES
+    assert protocol == PUBLISHED_TRAINING and not network.extensive
+    assert network == NetworkSettings(kind=kind, features=FEATURE_NAMES)
+
+
+def test_published_protocol():
+    expected = {
+        "split": "random",
+        "batch_size": 32,
+        "learning_rate": 3e-4,
+        "weight_decay": 0.0,
+        "epochs": 1000,
+        "anneal": False,
+        "members": 1,
+        "seed": 1,
+    }
+    assert PUBLISHED_TRAINING.model_dump() == expected
 
 
 def test_no_such_recipe():

@@ -25,7 +25,12 @@ from nnpmm.permeation.prediction.molecules import read_molecules
 from nnpmm.permeation.prediction.predictor import predict_features, predict_molecules
 from nnpmm.permeation.prediction.trajectories import trajectory_features
 from nnpmm.permeation.protocol import preset
-from nnpmm.permeation.regressor import DEFAULT_MODEL, load_default_regressor, save_regressor
+from nnpmm.permeation.regressor import (
+    DEFAULT_MODEL,
+    Regressor,
+    load_default_regressor,
+    save_regressor,
+)
 from nnpmm.permeation.runs import run_membrane, run_water
 
 DATA = ROOT / "data" / "permeation"
@@ -48,8 +53,12 @@ def model():
 
 def changed(model, **changes):
     """A model whose card has another summary of its data."""
-    data = model.card.data.model_copy(update=changes)
-    return replace(model, card=model.card.model_copy(update={"data": data}))
+    return _with_card(model, data=model.card.data.model_copy(update=changes))
+
+
+def _with_card(model, **changes):
+    card = model.card.model_copy(update=changes)
+    return Regressor(replace(model.ensemble, card=card))
 
 
 @pytest.fixture
@@ -376,7 +385,7 @@ def test_damaged_models(call, tmp_path):
 
 def test_a_model_of_other_features(model, campaign, tmp_path):
     seen = model.card.network.model_copy(update={"features": ("lj-mol-wat", "gyration")})
-    other = replace(model, card=model.card.model_copy(update={"network": seen}))
+    other = _with_card(model, network=seen)
     with pytest.raises(ConfigError, match=r"found the features bondener.* needs gyration too"):
         predict_molecules([molecule_from_beads("C1-C1")], "DOPC", other, tmp_path / "p")
 

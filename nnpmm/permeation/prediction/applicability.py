@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nnpmm.learning import feature_columns
 from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.martini.force_field import MoleculeType
 from nnpmm.permeation.martini.solute import parse_solute
-from nnpmm.permeation.model_card import ModelCard
-from nnpmm.permeation.regressor import feature_columns
+from nnpmm.permeation.model_card import PermeationCard
 
 __all__ = ["Verdict", "check_features", "check_solute"]
 
@@ -51,7 +51,7 @@ class Verdict:
         return Verdict(self.warnings + other.warnings, self.refusals + other.refusals)
 
 
-def check_solute(card: ModelCard, graph: str, lipid: str) -> Verdict:
+def check_solute(card: PermeationCard, graph: str, lipid: str) -> Verdict:
     """Compare a solute and a lipid with those of the training.
 
     Refused are a lipid that does not occur there, and sizes more than a bead away; warned of are
@@ -93,7 +93,7 @@ def _shape(kind: MoleculeType) -> str:
     return "chain" if neighbours.max() <= 2 else "branched graph"
 
 
-def check_features(card: ModelCard, features: NDArray[np.floating]) -> Verdict:
+def check_features(card: PermeationCard, features: NDArray[np.floating]) -> Verdict:
     """Compare the means of the features that a model sees with the ranges of the training.
 
     Warned of is a mean beyond the range, refused one farther than half of the range beyond it.

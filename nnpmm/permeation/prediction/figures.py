@@ -13,7 +13,7 @@ from nnpmm.permeation.features import FEATURES
 from nnpmm.permeation.files import save_figure
 from nnpmm.permeation.mapping.drawing import FRAGMENT_COLORS, mapping_png
 from nnpmm.permeation.martini.solute import parse_solute
-from nnpmm.permeation.model_card import ModelCard
+from nnpmm.permeation.model_card import PermeationCard
 from nnpmm.permeation.prediction.molecules import Molecule
 from nnpmm.permeation.prediction.predictor import Prediction
 
@@ -22,7 +22,7 @@ __all__ = ["draw_prediction"]
 _COLORS = {"inside": "tab:green", "warning": "tab:orange", "refused": "tab:red"}
 
 
-def draw_prediction(found: Prediction, card: ModelCard, path: Path) -> None:
+def draw_prediction(found: Prediction, card: PermeationCard, path: Path) -> None:
     """Draw a prediction to a PNG file.
 
     Args:

@@ -1,43 +1,48 @@
-"""Networks from the features of a run, frame by frame, to a free energy of permeation.
+"""Networks from a sequence of frames, each with the same named features, to one number.
 
-Model-L, Model-LA and the network on time averages of Dutta, Jain, Gupta and Rai (Digital Discovery
-2023), and one of our own. All take scaled features (samples, frames, features) with any number of
-frames, and return (samples,) free energies in kcal/mol: of the molecule, or of one bead of it.
+Model-L, Model-LA and the network on time averages are those of Dutta, Jain, Gupta and Rai (Digital
+Discovery 2023). All networks take scaled features (samples, frames, features) with any number of
+frames. They return (samples,) numbers in the unit of the labels that they are trained on.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
 from nnpmm.errors import ConfigError
 from nnpmm.fields import Section
-from nnpmm.permeation.features import FEATURE_NAMES
 
 __all__ = [
     "AdditiveAttention",
+    "AttentionLSTM",
     "AverageNetwork",
-    "ModelL",
-    "ModelLA",
     "NetworkKind",
     "NetworkSettings",
     "ResponseNetwork",
+    "StackedLSTM",
     "create_network",
+    "feature_columns",
+    "size_factors",
 ]
 
 NetworkKind = Literal["model-l", "model-la", "dnn", "response"]
 
 
 class NetworkSettings(Section):
-    """Architecture of a network; the defaults are the published ones."""
+    """Architecture of a network; the default widths and dropouts are the published ones."""
 
-    kind: NetworkKind = Field("model-la", description="model-l, model-la, dnn or response")
-    per_bead: bool = Field(False, description="the output is multiplied by the number of beads")
+    kind: NetworkKind = Field(description="model-l, model-la, dnn or response")
     features: tuple[str, ...] = Field(
-        FEATURE_NAMES, min_length=1, description="of a frame that the network sees, in order"
+        min_length=1, description="names of a frame's features that the network sees, in order"
+    )
+    extensive: bool = Field(
+        False, description="the network's output is multiplied by the size of the sample"
     )
     lstm_width: int = Field(100, ge=1, description="of every LSTM, and of the attention")
     dense_width: int = Field(100, ge=1, description="of the dense layer after the LSTMs")
@@ -57,8 +62,8 @@ class NetworkSettings(Section):
         return self.kind == "dnn"
 
 
-class ModelL(nn.Module):
-    """LSTM, dropout, LSTM, dense layer (ReLU), one number, from the last frame's state.
+class StackedLSTM(nn.Module):
+    """Model-L: LSTM, dropout, LSTM, dense layer (ReLU), one number, from the last frame's state.
 
     The dropout of 0.5 falls on what the first LSTM hands to the second.
     """
@@ -72,11 +77,11 @@ class ModelL(nn.Module):
         self.head = _dense_head(width, settings.dense_width)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return (samples,) kcal/mol from (samples, frames, features)."""
+        """Return (samples,) numbers from scaled features, (samples, frames, features)."""
         states, _ = self.first(_require_frames(features))
         states, _ = self.second(self.dropout(states))
-        energies: Tensor = self.head(states[:, -1])
-        return energies.squeeze(-1)
+        numbers: Tensor = self.head(states[:, -1])
+        return numbers.squeeze(-1)
 
 
 class AdditiveAttention(nn.Module):
@@ -104,8 +109,8 @@ class AdditiveAttention(nn.Module):
         return context, weights
 
 
-class ModelLA(nn.Module):
-    """LSTM, attention of its last state to all its states, dense layer (ReLU), one number."""
+class AttentionLSTM(nn.Module):
+    """Model-LA: LSTM, attention of its last state to all its states, dense layer (ReLU), number."""
 
     def __init__(self, settings: NetworkSettings):
         super().__init__()
@@ -115,11 +120,11 @@ class ModelLA(nn.Module):
         self.head = _dense_head(width, settings.dense_width)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return (samples,) kcal/mol from (samples, frames, features)."""
+        """Return (samples,) numbers from scaled features, (samples, frames, features)."""
         return self.forward_with_weights(features)[0]
 
     def forward_with_weights(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (samples,) kcal/mol and the attention to every frame, (samples, frames)."""
+        """Return (samples,) numbers and the attention to every frame, (samples, frames)."""
         states, _ = self.lstm(_require_frames(features))
         context, weights = self.attention(states[:, -1], states)
         return self.head(context).squeeze(-1), weights
@@ -142,15 +147,15 @@ class AverageNetwork(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return (samples,) kcal/mol from (samples, frames, features)."""
-        energies: Tensor = self.layers(_require_frames(features).mean(dim=1))
-        return energies.squeeze(-1)
+        """Return (samples,) numbers from scaled features, (samples, frames, features)."""
+        numbers: Tensor = self.layers(_require_frames(features).mean(dim=1))
+        return numbers.squeeze(-1)
 
 
 class ResponseNetwork(nn.Module):
     """The mean over the frames of an estimate from each: linear, with a bounded correction.
 
-    dG = < w . x_t + b + v . tanh(W x_t + c) >
+    y = < w . x_t + b + v . tanh(W x_t + c) >
 
     To first order, what surroundings do to the free energy of a solute is linear in its mean
     interaction energy with them (Aqvist, Medina and Samuelsson 1994). The linear part goes on
@@ -167,25 +172,73 @@ class ResponseNetwork(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return (samples,) kcal/mol from (samples, frames, features)."""
+        """Return (samples,) numbers from scaled features, (samples, frames, features)."""
         frames = _require_frames(features)
         estimates: Tensor = self.linear(frames) + self.correction(frames)
         return estimates.squeeze(-1).mean(dim=1)
 
 
-_NETWORKS: dict[NetworkKind, type[ModelL | ModelLA | AverageNetwork | ResponseNetwork]] = {
-    "model-l": ModelL,
-    "model-la": ModelLA,
+Network = StackedLSTM | AttentionLSTM | AverageNetwork | ResponseNetwork
+
+_NETWORKS: dict[NetworkKind, type[Network]] = {
+    "model-l": StackedLSTM,
+    "model-la": AttentionLSTM,
     "dnn": AverageNetwork,
     "response": ResponseNetwork,
 }
 
 
-def create_network(
-    settings: NetworkSettings,
-) -> ModelL | ModelLA | AverageNetwork | ResponseNetwork:
+def create_network(settings: NetworkSettings) -> Network:
     """Return a network with random weights from torch's current generator."""
     return _NETWORKS[settings.kind](settings)
+
+
+def feature_columns(network: NetworkSettings, names: tuple[str, ...]) -> list[int]:
+    """Return the columns that a network sees of features whose names are given.
+
+    Args:
+        network: architecture.
+        names: (features,) of all columns.
+
+    Raises:
+        ConfigError: a feature that the network sees is not among them.
+    """
+    missing = [name for name in network.features if name not in names]
+    if missing:
+        raise ConfigError(
+            f"found the features {', '.join(names)}, the network needs {', '.join(missing)} too"
+        )
+    return [names.index(name) for name in network.features]
+
+
+def size_factors(
+    network: NetworkSettings, sizes: ArrayLike | None, samples: int
+) -> NDArray[np.float64]:
+    """Return what each output of a network is multiplied by, (samples,).
+
+    Args:
+        network: architecture.
+        sizes: (samples,) positive, in any one unit; None will do unless the network is extensive.
+        samples: number of them.
+
+    Raises:
+        ConfigError: the network is extensive, and the sizes are missing, too many or too few, not
+            positive, or not finite.
+    """
+    if not network.extensive:
+        return np.ones(samples)
+    if sizes is None:
+        raise ConfigError(
+            "found no sizes, which this model of quantities per unit of size needs: give one "
+            "number for each sample"
+        )
+    found = np.asarray(sizes, dtype=np.float64)
+    if found.shape != (samples,) or not (np.isfinite(found) & (found > 0)).all():
+        raise ConfigError(
+            f"found the sizes {found.tolist()} for {samples} samples: give one positive number "
+            "for each"
+        )
+    return found
 
 
 def _dense_head(n_in: int, width: int) -> nn.Sequential:

@@ -5,14 +5,15 @@ import pytest
 import torch
 
 from nnpmm.errors import ConfigError
-from nnpmm.permeation.networks import (
-    AdditiveAttention,
-    ModelLA,
-    NetworkSettings,
-    create_network,
-)
+from nnpmm.learning import NetworkSettings, create_network, feature_columns, size_factors
+from nnpmm.learning.networks import AdditiveAttention, AttentionLSTM
 
 KINDS = ["model-l", "model-la", "dnn", "response"]
+NAMES = tuple("abcdefgh")
+
+
+def _settings(kind, **changes):
+    return NetworkSettings(kind=kind, features=NAMES, **changes)
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +26,7 @@ def _own_generator():
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("frames", [1, 7, 100])
 def test_any_number_of_frames(kind, frames):
-    network = create_network(NetworkSettings(kind=kind))
+    network = create_network(_settings(kind))
     assert network(torch.rand(5, frames, 8)).shape == (5,)
 
 
@@ -46,7 +47,7 @@ HEAD = 100 * 100 + 100 + 100 + 1
     ],
 )
 def test_published_sizes(kind, parameters):
-    network = create_network(NetworkSettings(kind=kind))
+    network = create_network(_settings(kind))
     assert sum(p.numel() for p in network.parameters()) == parameters
 
 
@@ -54,12 +55,12 @@ def test_published_sizes(kind, parameters):
     ("kind", "rates"), [("model-l", [0.5]), ("model-la", []), ("dnn", [0.3] * 2)]
 )
 def test_published_dropout(kind, rates):
-    network = create_network(NetworkSettings(kind=kind))
+    network = create_network(_settings(kind))
     assert [m.p for m in network.modules() if isinstance(m, torch.nn.Dropout)] == rates
 
 
 def test_attention_is_a_distribution_over_frames():
-    network = ModelLA(NetworkSettings())
+    network = AttentionLSTM(_settings("model-la"))
     features = torch.rand(4, 30, 8)
     energies, weights = network.forward_with_weights(features)
     assert weights.shape == (4, 30) and torch.all(weights > 0)
@@ -83,7 +84,7 @@ def test_attention_is_the_published_formula():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_samples_do_not_meet(kind):
-    network = create_network(NetworkSettings(kind=kind)).eval()
+    network = create_network(_settings(kind)).eval()
     features = torch.rand(6, 20, 8)
     alone = torch.cat([network(sample[None]) for sample in features])
     torch.testing.assert_close(network(features), alone, rtol=0, atol=1e-5)
@@ -92,14 +93,14 @@ def test_samples_do_not_meet(kind):
 def test_order_of_frames():
     features = torch.rand(3, 20, 8)
     for kind, sees_order in zip(KINDS, (True, True, False, False), strict=True):
-        network = create_network(NetworkSettings(kind=kind)).eval()
+        network = create_network(_settings(kind)).eval()
         difference = (network(features) - network(features.flip(1))).abs().max().item()
         assert (difference > 1e-5) is sees_order
 
 
 def test_response_is_linear_far_outside():
     """There the correction is a constant: equal steps make equal differences."""
-    network = create_network(NetworkSettings(kind="response")).double()
+    network = create_network(_settings("response")).double()
     start, step = torch.rand(1, 5, 8).double(), 1e3 * torch.randn(8).double()
     energies = torch.cat([network(start + n * step) for n in (1, 2, 3)])
     torch.testing.assert_close(
@@ -109,7 +110,7 @@ def test_response_is_linear_far_outside():
 
 
 def test_response_is_a_mean_over_frames():
-    network = create_network(NetworkSettings(kind="response")).double()
+    network = create_network(_settings("response")).double()
     features = torch.rand(2, 30, 8).double()
     parts = torch.stack([network(part) for part in features.split(10, dim=1)])
     torch.testing.assert_close(parts.mean(dim=0), network(features), rtol=0, atol=1e-12)
@@ -119,4 +120,33 @@ def test_response_is_a_mean_over_frames():
 @pytest.mark.parametrize("shape", [(3, 0, 8), (20, 8)])
 def test_shapes_that_are_refused(kind, shape):
     with pytest.raises(ConfigError, match="at least one frame"):
-        create_network(NetworkSettings(kind=kind))(torch.zeros(shape))
+        create_network(_settings(kind))(torch.zeros(shape))
+
+
+def test_columns_are_found_by_name():
+    network = NetworkSettings(kind="dnn", features=("c", "a"))
+    assert feature_columns(network, ("a", "b", "c")) == [2, 0]
+    with pytest.raises(ConfigError, match="features a, b, the network needs c too"):
+        feature_columns(network, ("a", "b"))
+
+
+def test_sizes_of_samples():
+    extensive = _settings("response", extensive=True)
+    assert size_factors(extensive, [2, 0.5], 2).tolist() == [2.0, 0.5]
+    assert size_factors(_settings("response"), None, 3).tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        (None, "no sizes"),
+        ([3], "for 2 samples: give one"),
+        ([2, 0], "positive"),
+        ([2, np.nan], "positive"),
+        ([2, np.inf], "positive"),
+        ([[2, 2]], "for 2 samples"),
+    ],
+)
+def test_sizes_that_are_refused(sizes, words):
+    with pytest.raises(ConfigError, match=words):
+        size_factors(_settings("response", extensive=True), sizes, 2)

@@ -1,4 +1,4 @@
-"""How well predictions agree with labels."""
+"""How well predictions agree with labels, in the unit of the labels."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pydantic import Field
 from nnpmm.errors import ConfigError
 from nnpmm.fields import Section
 
-__all__ = ["Calibration", "Metrics", "compare", "compare_errors"]
+__all__ = ["Calibration", "Metrics", "Report", "compare", "compare_errors", "report"]
 
 
 class Metrics(Section):
     """Agreement of predictions with labels; None where the samples do not define it."""
 
     samples: int = Field(ge=1, description="number of samples")
-    mae: float = Field(allow_inf_nan=False, description="mean absolute error, kcal/mol")
-    rmse: float = Field(allow_inf_nan=False, description="root of the mean square, kcal/mol")
-    largest: float = Field(allow_inf_nan=False, description="largest absolute error, kcal/mol")
+    mae: float = Field(allow_inf_nan=False, description="mean absolute error")
+    rmse: float = Field(allow_inf_nan=False, description="root of the mean square")
+    largest: float = Field(allow_inf_nan=False, description="largest absolute error")
     r2: float | None = Field(
         allow_inf_nan=False, description="1 - sum of squared errors / that of the labels' mean"
     )
@@ -33,14 +33,21 @@ class Calibration(Section):
     of the samples lies within one and two of them.
     """
 
-    mean: float = Field(allow_inf_nan=False, description="mean predicted error, kcal/mol")
+    mean: float = Field(allow_inf_nan=False, description="mean predicted error")
     rms: float = Field(allow_inf_nan=False, description="of differences in units of their error")
     within_one: float = Field(ge=0, le=1, description="share of samples within one error")
     within_two: float = Field(ge=0, le=1, description="share of samples within two errors")
 
 
+class Report(Section):
+    """Metrics of a group of samples, and the calibration of their predicted errors."""
+
+    metrics: Metrics
+    calibration: Calibration
+
+
 def compare(predicted: NDArray[np.floating], labels: NDArray[np.floating]) -> Metrics:
-    """Return the metrics of predictions, (samples,) kcal/mol, against labels of the same shape.
+    """Return the metrics of predictions, (samples,), against labels of the same shape and unit.
 
     Raises:
         ConfigError: no samples, shapes that differ, or a value that is not finite.
@@ -73,9 +80,9 @@ def compare_errors(
     """Return how well errors describe differences; those of the labels are joined in squares.
 
     Args:
-        differences: (samples,) kcal/mol, predictions minus labels.
-        errors: (samples,) kcal/mol, positive, standard deviations of the predictions.
-        label_errors: (samples,) kcal/mol, of the labels.
+        differences: (samples,) predictions minus labels.
+        errors: (samples,) positive, standard deviations of the predictions.
+        label_errors: (samples,) standard deviations of the labels.
     """
     ratios = np.abs(differences) / np.hypot(errors, label_errors)
     return Calibration(
@@ -83,6 +90,29 @@ def compare_errors(
         rms=float(np.sqrt((ratios**2).mean())),
         within_one=float((ratios < 1.0).mean()),
         within_two=float((ratios < 2.0).mean()),
+    )
+
+
+def report(
+    predicted: NDArray[np.floating],
+    errors: NDArray[np.floating],
+    labels: NDArray[np.floating],
+    label_errors: NDArray[np.floating],
+) -> Report:
+    """Return the metrics of predictions and the calibration of their errors.
+
+    Args:
+        predicted: (samples,) in the unit of the labels.
+        errors: (samples,) positive, standard deviations of the predictions.
+        labels: (samples,).
+        label_errors: (samples,) standard deviations of the labels.
+
+    Raises:
+        ConfigError: as ``compare``.
+    """
+    return Report(
+        metrics=compare(predicted, labels),
+        calibration=compare_errors(predicted - labels, errors, label_errors),
     )
 
 

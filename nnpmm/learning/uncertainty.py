@@ -1,4 +1,7 @@
-"""How far a prediction may be off: from its frames, from the members of an ensemble, calibrated."""
+"""Errors of predictions: from their frames, from the members of an ensemble, calibrated.
+
+All errors are standard deviations in the unit of the labels.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ from nnpmm.errors import ConfigError
 
 __all__ = ["calibrate", "raw_errors", "split_frames"]
 
-#: Blocks long against the correlation of interaction energies, and enough of them for a spread.
+#: Few blocks are long against the correlation of frames; ten are enough for a spread.
 _BLOCKS = 10
 _PRIOR_SAMPLES = 10
-_SMALLEST = 1e-12  # kcal^2/mol^2; networks that agree in everything have no logarithm
+_SMALLEST = 1e-12  # a variance; networks that agree in everything have no logarithm
 
 
 def split_frames(features: NDArray[np.floating]) -> Iterator[NDArray[np.floating]]:
@@ -36,14 +39,14 @@ def split_frames(features: NDArray[np.floating]) -> Iterator[NDArray[np.floating
 
 
 def raw_errors(members: NDArray[np.floating], blocks: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return standard deviations, (samples,) kcal/mol, that are yet to be calibrated.
+    """Return standard deviations, (samples,), that are yet to be calibrated.
 
     sqrt(var over members + var over blocks / number of blocks); the first is that of the networks,
     the second that of a trajectory of finite length (Flyvbjerg and Petersen 1989).
 
     Args:
-        members: (members, samples) kcal/mol, what each network predicts from all frames.
-        blocks: (blocks, samples) kcal/mol, what all predict from each block of frames; two or more.
+        members: (members, samples) what each network predicts from all frames.
+        blocks: (blocks, samples) what all predict from each block of frames; two or more.
     """
     networks = members.var(axis=0, ddof=1) if len(members) > 1 else np.zeros(members.shape[1])
     frames = blocks.var(axis=0, ddof=1) / len(blocks)
@@ -62,9 +65,9 @@ def calibrate(
     a physical meaning: few samples cannot pull the factor far from 1, and many can.
 
     Args:
-        differences: (samples,) kcal/mol, predictions minus labels, of samples not trained on.
-        errors: (samples,) kcal/mol, raw errors of the predictions.
-        label_errors: (samples,) kcal/mol, standard deviations of the labels.
+        differences: (samples,) predictions minus labels, of samples not trained on.
+        errors: (samples,) raw errors of the predictions.
+        label_errors: (samples,) standard deviations of the labels.
     """
     factors = np.geomspace(0.05, 50.0, 1000)
     prior = _PRIOR_SAMPLES * (2.0 * np.log(factors) + factors**-2)

@@ -1,0 +1,111 @@
+"""Samples to learn from: sequences of named features, with a label for each sample."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnpmm.errors import ConfigError
+
+__all__ = ["Samples", "checksum"]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Features and labels of samples; labels, their errors and predictions have the same unit.
+
+    Attributes:
+        names: (samples,) by which a model's card lists the samples.
+        features: (samples, frames, features) float32, not scaled.
+        labels: (samples,) float64, what a network learns.
+        label_errors: (samples,) float64, standard deviations of the labels.
+        feature_names: (features,) of the columns.
+        sizes: (samples,) positive, which extensive networks need.
+        groups: of each group's name, (samples,) the value of each sample, or several values of
+            each, by which samples can be split.
+
+    Raises:
+        ConfigError: the arrays do not belong together, or a number is not finite.
+    """
+
+    names: tuple[str, ...]
+    features: NDArray[np.float32]
+    labels: NDArray[np.float64]
+    label_errors: NDArray[np.float64]
+    feature_names: tuple[str, ...]
+    sizes: NDArray[np.floating | np.integer] | None = None
+    groups: Mapping[str, Sequence[str | Collection[str]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        count = len(self.names)
+        if (
+            self.features.ndim != 3
+            or self.features.shape[0] != count
+            or self.features.shape[2] != len(self.feature_names)
+            or self.labels.shape != (count,)
+            or self.label_errors.shape != (count,)
+        ):
+            raise ConfigError(
+                f"found {count} names of samples, features {self.features.shape}, "
+                f"{len(self.feature_names)} names of features, labels {self.labels.shape} and "
+                f"errors {self.label_errors.shape}: they do not belong together"
+            )
+        counts = {f"group {name}": len(values) for name, values in self.groups.items()}
+        if self.sizes is not None:
+            counts["sizes"] = len(self.sizes)
+        for what, found in counts.items():
+            if found != count:
+                raise ConfigError(f"{what}: found {found} entries for {count} samples")
+        if not np.isfinite([self.labels, self.label_errors]).all():
+            raise ConfigError("found a label or its error that is not finite: make labels again")
+        finite = np.isfinite(self.features).all(axis=(1, 2))
+        if not finite.all():
+            worst = self.names[int(finite.argmin())]
+            raise ConfigError(f"found features of {worst} that are not finite: make them again")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def take(self, samples: NDArray[np.integer]) -> Samples:
+        """Return some of the samples, by index."""
+        return Samples(
+            tuple(self.names[n] for n in samples),
+            self.features[samples],
+            self.labels[samples],
+            self.label_errors[samples],
+            self.feature_names,
+            None if self.sizes is None else self.sizes[samples],
+            {name: [values[n] for n in samples] for name, values in self.groups.items()},
+        )
+
+    def digest(self) -> str:
+        """Return the sha256 of all that is learned from, as hex digits; groups are left out."""
+        sizes = None if self.sizes is None else tuple(self.sizes.tolist())
+        description = (self.names, self.feature_names, sizes)
+        return checksum(description, self.features, self.labels, self.label_errors)
+
+
+def checksum(
+    description: tuple[object, ...],
+    features: NDArray[np.floating],
+    labels: NDArray[np.floating],
+    label_errors: NDArray[np.floating],
+) -> str:
+    """Return a sha256 of samples, as hex digits, which is the same on every machine.
+
+    Args:
+        description: what else tells samples apart; tuples of text and numbers.
+        features: (samples, frames, features), taken in single precision.
+        labels: (samples,), taken in double precision.
+        label_errors: (samples,), the same.
+    """
+    found = hashlib.sha256(repr(description).encode())
+    found.update(repr(features.shape).encode())
+    found.update(np.ascontiguousarray(features, dtype="<f4").tobytes())
+    for numbers in (labels, label_errors):
+        found.update(np.ascontiguousarray(numbers, dtype="<f8").tobytes())
+    return found.hexdigest()
