@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from nnpmm import locks
+from nnpmm.core import locks
 from nnpmm.errors import ConfigError, InputFileError, NnpmmError
 
 __all__ = [

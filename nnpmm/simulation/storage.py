@@ -20,8 +20,8 @@ import yaml
 from numpy.typing import NDArray
 from openmm import app, unit
 
-from nnpmm import locks
 from nnpmm._version import __version__
+from nnpmm.core import locks
 from nnpmm.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.simulation._files import replacing, sha256_of, write_atomically
 from nnpmm.simulation.checkpoint import CHECKPOINT

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
+from nnpmm.core.locks import locked
 from nnpmm.errors import ConfigError
-from nnpmm.locks import locked
 from nnpmm.permeation import files
 
 pytest.importorskip("fcntl")
