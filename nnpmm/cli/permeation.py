@@ -113,8 +113,8 @@ def export(
     output: _Folder = _DEFAULT_FOLDER,
 ) -> None:
     """Write the features of all finished samples to one file: (samples, frames, 8) float32."""
+    from nnpmm.core.files import require_suffix
     from nnpmm.permeation.dataset import export_features
-    from nnpmm.permeation.files import require_suffix
 
     require_suffix(file, ".safetensors")
     count = export_features(output, file)

@@ -1,5 +1,27 @@
-"""What every part of nnpmm stands on, and which stands on nothing of nnpmm but its errors."""
+"""What every part of nnpmm stands on: files, locks and the cache. It knows nothing of the rest.
 
-from nnpmm.core.locks import locked
+Arrays on disk are in ``nnpmm.core.arrays``, which imports numpy and safetensors.
+"""
 
-__all__ = ["locked"]
+from nnpmm.core.files import (
+    UnwritableError,
+    cache_directory,
+    replacing,
+    require_folder,
+    require_suffix,
+    require_writable,
+    write_atomically,
+)
+from nnpmm.core.locks import is_locked, locked
+
+__all__ = [
+    "UnwritableError",
+    "cache_directory",
+    "is_locked",
+    "locked",
+    "replacing",
+    "require_folder",
+    "require_suffix",
+    "require_writable",
+    "write_atomically",
+]

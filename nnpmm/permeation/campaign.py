@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from nnpmm.core.files import require_folder
+from nnpmm.core.locks import locked
 from nnpmm.errors import SimulationError
 from nnpmm.permeation.clusters import ClusterSettings
 from nnpmm.permeation.dataset import WATER, DatasetSettings, Job, open_dataset, require_buildable
 from nnpmm.permeation.distributed_jobs import run_on_cluster
-from nnpmm.permeation.files import locked, require_folder
 from nnpmm.permeation.jobs import JobReport, RelaxationCallback, prepare_bilayer, run_job
 from nnpmm.permeation.martini.engines import create_engine
 
@@ -69,7 +70,8 @@ def build_dataset(
         create_engine(wanted.engine)
     require_buildable(wanted)
     folder = folder.resolve()  # workers may stand elsewhere
-    with locked(folder / ".lock", f"{folder}: another build works on this data set"):
+    busy = f"{folder}: another build works on this data set already; wait for it or stop it"
+    with locked(folder / ".lock", busy):
         settings = open_dataset(folder, wanted)
         jobs = [job for job in _shuffled_jobs(settings) if not job.result(folder).exists()]
         already = sum(1 for _ in settings.jobs()) - len(jobs)

@@ -23,10 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from nnpmm.core.arrays import load_arrays, save_arrays
+from nnpmm.core.files import write_atomically
 from nnpmm.errors import ConfigError, InputFileError
 from nnpmm.fields import Section
 from nnpmm.permeation.features import FEATURES
-from nnpmm.permeation.files import load_arrays, save_arrays, write_atomically
 from nnpmm.permeation.martini.builder import build_bilayer, build_water_box
 from nnpmm.permeation.protocol import ProtocolSettings, first_problem
 

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from nnpmm._version import __version__
+from nnpmm.core.arrays import save_arrays
+from nnpmm.core.files import write_atomically
 from nnpmm.errors import SimulationError
 from nnpmm.permeation.checks import check_membrane_run, check_temperature
 from nnpmm.permeation.dataset import WATER, DatasetSettings, Job
@@ -27,7 +29,6 @@ from nnpmm.permeation.features import (
     membrane_features,
     water_features,
 )
-from nnpmm.permeation.files import save_arrays, write_atomically
 from nnpmm.permeation.martini.engines import (
     Engine,
     EngineKilledError,

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from nnpmm.permeation.files import cache_directory, load_arrays, require_folder, save_arrays
+from nnpmm.core.arrays import load_arrays, save_arrays
+from nnpmm.core.files import cache_directory, require_folder
 from nnpmm.permeation.martini.builder import build_bilayer, build_water_box, insert_solute
 from nnpmm.permeation.martini.engines import Engine, EngineKilledError, Stage, StageResult
 from nnpmm.permeation.martini.solute import parse_solute

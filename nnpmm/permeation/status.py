@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from nnpmm.core.arrays import load_arrays
 from nnpmm.permeation.dataset import read_settings
-from nnpmm.permeation.files import load_arrays
 
 __all__ = ["PlaceStatus", "dataset_status", "print_status"]
 

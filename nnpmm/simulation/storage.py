@@ -22,8 +22,9 @@ from openmm import app, unit
 
 from nnpmm._version import __version__
 from nnpmm.core import locks
+from nnpmm.core.files import sha256_of
 from nnpmm.errors import ConfigError, InputFileError, SimulationError
-from nnpmm.simulation._files import replacing, sha256_of, write_atomically
+from nnpmm.simulation._files import replacing, write_atomically
 from nnpmm.simulation.checkpoint import CHECKPOINT
 from nnpmm.simulation.config import ProtocolConfig
 from nnpmm.simulation.inputs import MMSystem, read_system_xml

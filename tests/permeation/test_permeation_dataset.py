@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from martini_cases import needs_gmx
 
+from nnpmm.core.arrays import load_arrays
 from nnpmm.errors import ConfigError, ForceFieldError, InputFileError, SimulationError
 from nnpmm.permeation import campaign, jobs
 from nnpmm.permeation.checks import check_membrane_run, check_temperature
@@ -20,7 +21,6 @@ from nnpmm.permeation.dataset import (
     require_buildable,
 )
 from nnpmm.permeation.features import FeatureTable
-from nnpmm.permeation.files import load_arrays
 from nnpmm.permeation.martini.engines import StageResult
 from nnpmm.permeation.protocol import preset
 from nnpmm.permeation.solutes import list_solutes, trimers

@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nnpmm._version import __version__
+from nnpmm.core.files import write_atomically
+from nnpmm.core.locks import locked
 from nnpmm.errors import InputFileError, SimulationError
 from nnpmm.fields import Section
 from nnpmm.permeation.dataset import WATER, DatasetSettings, Job
-from nnpmm.permeation.files import locked, write_atomically
 from nnpmm.permeation.labels.anchored import Anchor
 from nnpmm.permeation.labels.decoupling import Decoupling, DecouplingSettings, decouple
 from nnpmm.permeation.labels.diffusivity import Diffusivity, window_diffusivity
@@ -113,7 +114,8 @@ def run_direct(
         )
 
     work = _work_folder(scratch / "direct", job, settings, folder, lengths)
-    with locked(work.with_name(f"{work.name}.lock"), f"{job.name} is being decoupled"):
+    busy = f"{job.name} is being decoupled already; wait for it or stop it"
+    with locked(work.with_name(f"{work.name}.lock"), busy):
         found, common = _with_seeds(simulate, job, settings, work, _DECOUPLING_SEEDS)
         return _keep(path, _decoupling_record(found) | common, lengths, engine, threads, work)
 
@@ -163,7 +165,8 @@ def run_umbrella(
         )
 
     work = _work_folder(scratch / "umbrella", job, settings, folder, windows)
-    with locked(work.with_name(f"{work.name}.lock"), f"umbrella sampling of {job.name} is run"):
+    busy = f"umbrella sampling of {job.name} is run already; wait for it or stop it"
+    with locked(work.with_name(f"{work.name}.lock"), busy):
         heights, common = _with_seeds(simulate, job, settings, work, _UMBRELLA_SEEDS)
         found = join_windows(heights, windows, protocol.temperature)
         plot_profile(found, f"{job.solute} in {job.place}", path.with_suffix(".png"))

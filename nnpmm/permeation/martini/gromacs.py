@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nnpmm.core.files import write_atomically
 from nnpmm.errors import OptionalDependencyError, SimulationError
-from nnpmm.permeation.files import write_atomically
 from nnpmm.permeation.martini import gromacs_files as gf
 from nnpmm.permeation.martini.builder import require_room
 from nnpmm.permeation.martini.engines import (
