@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from nnpmm.campaigns.clusters import ClusterSettings
 from nnpmm.core.arrays import load_arrays
-from nnpmm.permeation.clusters import ClusterSettings
 from nnpmm.permeation.dataset import WATER, Job, read_settings
 from nnpmm.permeation.labels.decoupling import DecouplingSettings
 from nnpmm.permeation.labels.direct import read_anchors, read_umbrella, run_direct

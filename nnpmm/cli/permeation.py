@@ -61,10 +61,10 @@ def build(
 
     The exit status is 0 if all are done, 1 if some failed, 2 if nothing could be run.
     """
+    from nnpmm.campaigns.clusters import read_cluster
     from nnpmm.cli.progress import campaign_bar
     from nnpmm.permeation import protocol
     from nnpmm.permeation.campaign import build_dataset, require_some
-    from nnpmm.permeation.clusters import read_cluster
     from nnpmm.permeation.dataset import DatasetSettings
     from nnpmm.permeation.solutes import list_solutes
 

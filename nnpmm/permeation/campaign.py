@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from nnpmm.campaigns.clusters import ClusterSettings
 from nnpmm.core.files import require_folder
 from nnpmm.core.locks import locked
 from nnpmm.errors import SimulationError
-from nnpmm.permeation.clusters import ClusterSettings
 from nnpmm.permeation.dataset import WATER, DatasetSettings, Job, open_dataset, require_buildable
 from nnpmm.permeation.distributed_jobs import run_on_cluster
 from nnpmm.permeation.jobs import JobReport, RelaxationCallback, prepare_bilayer, run_job

@@ -26,10 +26,10 @@ from pydantic import Field, ValidationError
 from nnpmm.core.arrays import load_arrays, save_arrays
 from nnpmm.core.files import write_atomically
 from nnpmm.errors import ConfigError, InputFileError
-from nnpmm.fields import Section
+from nnpmm.fields import Section, first_problem
 from nnpmm.permeation.features import FEATURES
 from nnpmm.permeation.martini.builder import build_bilayer, build_water_box
-from nnpmm.permeation.protocol import ProtocolSettings, first_problem
+from nnpmm.permeation.protocol import ProtocolSettings
 
 __all__ = [
     "WATER",

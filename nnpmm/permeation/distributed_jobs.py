@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from nnpmm.campaigns.clusters import ClusterSettings, create_cluster
 from nnpmm.errors import NnpmmError, OptionalDependencyError
-from nnpmm.permeation.clusters import ClusterSettings, create_cluster
 from nnpmm.permeation.dataset import WATER, DatasetSettings, Job
 from nnpmm.permeation.jobs import JobReport, RelaxationCallback, prepare_bilayer, run_job
 

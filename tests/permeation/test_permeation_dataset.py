@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from martini_cases import needs_gmx
 
+from nnpmm.campaigns.clusters import ClusterSettings, read_cluster
 from nnpmm.core.arrays import load_arrays
 from nnpmm.errors import ConfigError, ForceFieldError, InputFileError, SimulationError
 from nnpmm.permeation import campaign, jobs
 from nnpmm.permeation.checks import check_membrane_run, check_temperature
-from nnpmm.permeation.clusters import ClusterSettings, read_cluster
 from nnpmm.permeation.dataset import (
     DatasetSettings,
     Job,

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from martini_cases import needs_gmx
 
+from nnpmm.campaigns.clusters import ClusterSettings, create_cluster
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.permeation import permeation
 from nnpmm.errors import SimulationError
 from nnpmm.permeation import campaign, jobs
-from nnpmm.permeation.clusters import ClusterSettings, create_cluster
 from nnpmm.permeation.dataset import DatasetSettings, Job
 from nnpmm.permeation.features import FeatureTable
 from nnpmm.permeation.labels import direct

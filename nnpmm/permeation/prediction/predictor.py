@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nnpmm.campaigns.clusters import ClusterSettings
 from nnpmm.errors import ConfigError
 from nnpmm.permeation.campaign import ReportCallback, build_dataset
-from nnpmm.permeation.clusters import ClusterSettings
 from nnpmm.permeation.dataset import WATER, DatasetSettings, Job, load_features
 from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.jobs import RelaxationCallback

@@ -10,10 +10,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from nnpmm.errors import ConfigError, OptionalDependencyError, SimulationError
-from nnpmm.fields import Section
-from nnpmm.permeation.protocol import first_problem
-from nnpmm.permeation.tables import shortened
+from nnpmm.errors import ConfigError, OptionalDependencyError, SimulationError, shortened
+from nnpmm.fields import Section, first_problem
 
 __all__ = ["ClusterSettings", "create_cluster", "read_cluster"]
 
@@ -55,7 +53,7 @@ def read_cluster(request: str, *, workers: int, threads: int) -> ClusterSettings
         except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             raise ConfigError(
                 f"cluster {request!r}: expected local, serial, or a YAML file with keys such as "
-                f"kind: slurm ({shortened(' '.join(str(error).split()))})"
+                f"kind: slurm ({shortened(error)})"
             ) from None
         if not isinstance(found, dict):
             raise ConfigError(
