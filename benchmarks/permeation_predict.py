@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from nnpmm.campaigns.clusters import ClusterSettings
+from nnpmm.campaigns import ClusterSettings
 from nnpmm.core.arrays import load_arrays
 from nnpmm.permeation.dataset import WATER, Job, read_settings
 from nnpmm.permeation.labels.decoupling import DecouplingSettings

@@ -57,7 +57,7 @@ def predict(
 
     The exit status is 0 if all runs are done, 1 if some failed, 2 if there is no result at all.
     """
-    from nnpmm.campaigns.clusters import read_cluster
+    from nnpmm.campaigns import read_cluster
     from nnpmm.cli.progress import campaign_bar
     from nnpmm.permeation.prediction import predict_molecules
     from nnpmm.permeation.prediction.report import print_predictions, write_reports

@@ -11,11 +11,11 @@ import pytest
 from conftest import ROOT
 from martini_cases import needs_gmx
 
+from nnpmm.campaigns import CampaignResult
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.permeation import permeation
 from nnpmm.core.arrays import load_arrays, save_arrays
 from nnpmm.errors import ConfigError, InputFileError, SimulationError
-from nnpmm.permeation.campaign import CampaignResult
 from nnpmm.permeation.dataset import WATER, Job, open_dataset
 from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.martini.engines import Restraint, create_engine

@@ -16,11 +16,11 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from nnpmm._version import __version__
+from nnpmm.campaigns import AttemptsError, KilledError, first_success
 from nnpmm.core.files import write_atomically
 from nnpmm.core.locks import locked
 from nnpmm.errors import InputFileError, SimulationError
@@ -34,7 +34,6 @@ from nnpmm.permeation.labels.plots import plot_profile
 from nnpmm.permeation.labels.umbrella import Profile, UmbrellaSettings, join_windows, run_windows
 from nnpmm.permeation.martini.engines import (
     Engine,
-    EngineKilledError,
     create_engine,
     whole_steps,
 )
@@ -43,7 +42,6 @@ from nnpmm.permeation.martini.solute import parse_solute
 from nnpmm.permeation.runs import (
     RunOutcome,
     StageProgress,
-    go_on_if_killed,
     run_membrane,
     run_water,
 )
@@ -247,24 +245,24 @@ def _with_seeds(
     """Return what a calculation gives, tried with two seeds, and what to record of it.
 
     Raises:
-        EngineKilledError: the engine was killed again and again; called again, it goes on.
+        KilledError: the engine was killed again and again; called again, it goes on.
         SimulationError: it failed both times.
     """
     begin = time.monotonic()
     reasons: list[str] = []
-    for attempt in range(_ATTEMPTS):
-        seed = job.seed(settings.seed, first + attempt)
-        try:
-            found = go_on_if_killed(partial(simulate, work / str(attempt), seed), reasons.append)
-        except EngineKilledError as error:
-            raise EngineKilledError(f"{job.name}: {error}; call again to go on") from error
-        except SimulationError as error:
-            reasons.append(f"seed {seed}: {error}")
-            continue
-        seconds = time.monotonic() - begin
-        common = {"seed": seed, "attempts": reasons, "seconds": seconds, "nnpmm": __version__}
-        return found, common
-    raise SimulationError(f"{job.name} failed with {_ATTEMPTS} seeds: {'; '.join(reasons)}")
+    try:
+        found, seed = first_success(
+            lambda attempt, seed: simulate(work / str(attempt), seed),
+            [job.seed(settings.seed, first + attempt) for attempt in range(_ATTEMPTS)],
+            reasons,
+            failures=(SimulationError,),
+        )
+    except KilledError as error:
+        raise KilledError(f"{job.name}: {error}; call again to go on") from error
+    except AttemptsError as error:
+        raise SimulationError(f"{job.name} failed with {_ATTEMPTS} seeds: {error}") from error
+    seconds = time.monotonic() - begin
+    return found, {"seed": seed, "attempts": reasons, "seconds": seconds, "nnpmm": __version__}
 
 
 def _equilibrate(

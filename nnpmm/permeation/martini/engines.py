@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from nnpmm.campaigns import KilledError
 from nnpmm.errors import ConfigError, SimulationError
 from nnpmm.fields import ForceConstant, Length, Pressure, Section, Temperature, Time
 from nnpmm.permeation.martini.system import Configuration, MartiniSystem
@@ -46,7 +47,7 @@ ENGINES = ("auto", "gromacs", "openmm")
 ProgressCallback = Callable[[float], None]
 
 
-class EngineKilledError(SimulationError):
+class EngineKilledError(KilledError):
     """The engine was ended from outside, by a signal; called again, it goes on where it was."""
 
 
