@@ -122,7 +122,8 @@ def _submit(client: Any, plan: Plan) -> dict[Any, str]:
     return {
         client.submit(
             _execute_after,
-            *(ready.get(job.needs), job, plan.store, plan.scratch, threads),
+            *(None if job.needs is None else ready[job.needs], job),
+            *(plan.store, plan.scratch, threads),
             pure=False,
             priority=-n,
             retries=1,
