@@ -57,7 +57,7 @@ class Job:
 
     Attributes:
         name: unique in its campaign; may have several parts, as in ``DOPC/C1-P4``.
-        function: at the top of a module, so that another process can import it; it is called
+        function: at the top of a module or script, so that another process has it; it is called
             with the inputs as keywords and the ``Attempt`` as ``attempt``, and returns an
             ``Output``.
         inputs: all that the output depends on: JSON, settings (pydantic) and paths of files.

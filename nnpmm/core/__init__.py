@@ -1,4 +1,4 @@
-"""What every part of nnpmm stands on: files, locks and the cache. It knows nothing of the rest.
+"""What every part of nnpmm stands on: files, locks, the cache, versions. It knows nothing of them.
 
 Arrays on disk are in ``nnpmm.core.arrays``, which imports numpy and safetensors.
 """
@@ -13,10 +13,12 @@ from nnpmm.core.files import (
     write_atomically,
 )
 from nnpmm.core.locks import is_locked, locked
+from nnpmm.core.versions import installed_version
 
 __all__ = [
     "UnwritableError",
     "cache_directory",
+    "installed_version",
     "is_locked",
     "locked",
     "replacing",
