@@ -151,19 +151,25 @@ def test_a_killed_campaign_goes_on(tmp_path):
     """While it runs it holds the store and says what runs; after a kill, another takes over."""
     store = Store(tmp_path / "store", by_name)
     jobs = [job(1, tmp_path), job(2, tmp_path), job(3, tmp_path)]
+    seen = []
 
     def count():
         c = count_jobs(jobs, store)[""]
         return c.done, c.running, c.missing
 
     with subprocess.Popen([sys.executable, toy_jobs.__file__, str(tmp_path)]) as master:
-        wait_for((tmp_path / "calls-2").exists)
-        assert count() == (1, 1, 1)
-        with pytest.raises(ConfigError, match="store: another campaign works in this folder alre"):
-            run(jobs, store)
-        os.kill(master.pid, signal.SIGKILL)
-    assert count() == (1, 0, 2) and (store.folder / "scratch").exists()
-    result = run(jobs, store)
+        try:
+            wait_for((tmp_path / "calls-2").exists)
+            assert count() == (1, 1, 1)
+            with pytest.raises(ConfigError, match="store: another campaign works in this folder"):
+                run(jobs, store)
+        finally:
+            os.kill(master.pid, signal.SIGKILL)
+    assert count() == (1, 0, 2)
+    left = store.folder / "scratch" / "group-1" / "of a job that is no longer wanted"
+    left.mkdir(parents=True)
+    result = run(jobs, store, report=lambda *_: seen.append(left.exists()))
+    assert seen == [False, False]
     assert (result.already, result.done, result.failed) == (1, 2, ())
     assert [len(calls(tmp_path, n)) for n in (1, 2, 3)] == [1, 2, 1]
     assert not (store.folder / "scratch").exists() and not (store.folder / "running").exists()
@@ -229,6 +235,18 @@ def test_two_workers_of_dask(store, tmp_path):
     assert [store.load(j)[0]["square"][0] for j in jobs[:6]] == [0, 1, 4, 9, 16, 25]
 
 
+def test_the_most_urgent_job_comes_first(tmp_path):
+    jobs = [job(n, tmp_path) for n in range(12)]
+    order = []
+    run(
+        jobs,
+        Store(tmp_path / "store"),
+        cluster=ClusterSettings(kind="local"),
+        report=lambda r, *_: order.append(r.name),
+    )
+    assert order == [j.name for j in jobs]
+
+
 def test_a_job_that_kills_every_worker_is_one_line(tmp_path):
     jobs = [job(1, tmp_path, *["worker dies"] * 99)]
     result = run(jobs, Store(tmp_path / "store"), cluster=ClusterSettings(kind="local"))
@@ -268,3 +286,4 @@ def test_what_a_lost_worker_did_is_not_done_again(store, tmp_path, ends):
     assert reports[0].done == reports[1].done == (not ends)
     assert reports[0].reasons == reports[1].reasons
     assert len(calls(tmp_path, 1)) == (len(ends) or 1)
+    assert not list((tmp_path / "scratch").glob("*/*"))
