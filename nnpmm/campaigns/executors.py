@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from nnpmm.campaigns.clusters import ClusterSettings, create_cluster
-from nnpmm.campaigns.jobs import Job, JobReport, execute_job
+from nnpmm.campaigns.execution import execute_job
+from nnpmm.campaigns.jobs import Job, JobReport
 from nnpmm.campaigns.store import Store
 from nnpmm.errors import NnpmmError, OptionalDependencyError, SimulationError
 
@@ -93,7 +94,8 @@ def run_on_cluster(plan: Plan) -> Iterator[JobReport]:
         from distributed import Client, as_completed
     except ImportError as error:
         raise OptionalDependencyError(
-            "dask.distributed is not installed: pip install dask distributed (or --cluster serial)"
+            "dask.distributed is not installed: pip install dask distributed, or take the serial "
+            "cluster"
         ) from error
     logging.getLogger("distributed").setLevel(logging.ERROR)
     with create_cluster(plan.cluster) as workers, Client(workers) as client:

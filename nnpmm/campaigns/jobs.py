@@ -1,30 +1,20 @@
-"""A job: a function, its inputs, and the file that it ends in. It runs in a worker process."""
+"""A job: a function, its inputs, and what it returns."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from nnpmm.campaigns.attempts import NOT_ITS_FAULT, AttemptsError, derived_seed, first_success
 from nnpmm.core.files import sha256_of
 from nnpmm.errors import ConfigError, InputFileError
 
-if TYPE_CHECKING:
-    from nnpmm.campaigns.store import Store
-
-__all__ = ["ATTEMPTS", "Attempt", "Job", "JobReport", "Output", "execute_job"]
-
-#: A failed job is tried once more, with another seed.
-ATTEMPTS = 2
+__all__ = ["Attempt", "Job", "JobReport", "Output"]
 
 
 @dataclass(frozen=True)
@@ -119,62 +109,3 @@ class JobReport:
     done: bool
     seconds: float
     reasons: tuple[str, ...] = ()
-
-
-def execute_job(job: Job, store: Store, scratch: Path, threads: int = 1) -> JobReport:
-    """Run a job with up to two seeds and store its result, or why it failed, atomically.
-
-    A job that ended through no fault of its own (its program was killed, the disk is full, a
-    package is missing here) is not given up: no failure is stored, and the next campaign tries it
-    again.
-
-    A job that is done or given up already is not run again: dask repeats all that a lost worker
-    had done, as its reports are lost with it.
-
-    Args:
-        job: what to run.
-        store: where the result goes.
-        scratch: for the folders that the function works in.
-        threads: that the function may use.
-
-    Raises:
-        UnwritableError: the result cannot be written.
-        InputFileError: the reason why the job was given up is damaged.
-    """
-    if store.is_done(job):
-        return JobReport(job.name, True, 0.0)
-    if store.is_given_up(job):
-        return JobReport(job.name, False, 0.0, store.reasons(job))
-    begin = time.monotonic()
-    reasons: list[str] = []
-    works = [scratch / f"{job.name}.{attempt}" for attempt in range(ATTEMPTS)]
-
-    def run(attempt: int, seed: int) -> Output:
-        _remove(works[:attempt])
-        works[attempt].mkdir(parents=True, exist_ok=True)
-        return job.function(**job.inputs, attempt=Attempt(works[attempt], seed, threads))
-
-    _remove(works)
-    seeds = [derived_seed(job.seed, job.name, attempt) for attempt in range(ATTEMPTS)]
-    done = False
-    with store.running(job):
-        try:
-            output, seed = first_success(run, seeds, reasons)
-        except NOT_ITS_FAULT as error:
-            reasons.append(" ".join(str(error).split()))
-        except AttemptsError as error:
-            detail = "".join(traceback.format_exception(error.__cause__))
-            store.save_failure(job, reasons, detail)
-        else:
-            seconds = time.monotonic() - begin
-            history = {"seed": seed, "attempts": reasons, "threads": threads, "seconds": seconds}
-            store.save(job, Output(output.arrays, {**output.record, **history}))
-            done = True
-        finally:
-            _remove(works)
-    return JobReport(job.name, done, time.monotonic() - begin, tuple(reasons))
-
-
-def _remove(folders: list[Path]) -> None:
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -17,7 +17,7 @@ from nnpmm.campaigns import (
 )
 from nnpmm.permeation.dataset import DatasetSettings, open_dataset, require_buildable
 from nnpmm.permeation.jobs import dataset_store, prepare_bilayer, production_job
-from nnpmm.permeation.martini.engines import create_engine
+from nnpmm.permeation.martini.engine_choice import create_engine
 
 __all__ = ["build_dataset"]
 

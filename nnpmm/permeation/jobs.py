@@ -24,11 +24,8 @@ from nnpmm.permeation.features import (
     membrane_features,
     water_features,
 )
-from nnpmm.permeation.martini.engines import (
-    Engine,
-    create_engine,
-    read_frames,
-)
+from nnpmm.permeation.martini.engine_choice import create_engine
+from nnpmm.permeation.martini.engines import Engine, read_frames
 from nnpmm.permeation.martini.pair_energy import channels
 from nnpmm.permeation.protocol import ProtocolSettings
 from nnpmm.permeation.runs import (

@@ -29,7 +29,7 @@ from nnpmm.campaigns import (
     run_campaign,
 )
 from nnpmm.campaigns.attempts import AttemptsError
-from nnpmm.campaigns.jobs import execute_job
+from nnpmm.campaigns.execution import execute_job
 from nnpmm.errors import ConfigError, SimulationError
 
 SERIAL = ClusterSettings(kind="serial")

@@ -7,7 +7,7 @@ import pytest
 from martini_cases import needs_gmx
 
 from nnpmm.campaigns import ClusterSettings, read_cluster
-from nnpmm.campaigns.jobs import execute_job
+from nnpmm.campaigns.execution import execute_job
 from nnpmm.core.arrays import load_arrays
 from nnpmm.errors import ConfigError, ForceFieldError, InputFileError, SimulationError
 from nnpmm.permeation import campaign, jobs

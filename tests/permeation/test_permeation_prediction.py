@@ -18,7 +18,8 @@ from nnpmm.core.arrays import load_arrays, save_arrays
 from nnpmm.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.permeation.dataset import WATER, Job, open_dataset
 from nnpmm.permeation.features import FEATURE_NAMES
-from nnpmm.permeation.martini.engines import Restraint, create_engine
+from nnpmm.permeation.martini.engine_choice import create_engine
+from nnpmm.permeation.martini.engines import Restraint
 from nnpmm.permeation.prediction import molecule_from_beads, molecule_from_smiles, predictor
 from nnpmm.permeation.prediction.applicability import Verdict, check_features, check_solute
 from nnpmm.permeation.prediction.molecules import read_molecules

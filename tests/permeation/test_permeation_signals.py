@@ -299,4 +299,4 @@ def test_workers_killed_while_they_start(killed_workers, tmp_path):
 def test_workers_that_never_start_are_one_line(killed_workers, toy, call, tmp_path):
     killed_workers(100)
     found = call(main, "dataset", "build", "-o", tmp_path / "set", "--solutes", "C1")
-    found.assert_one_line_error("dask's 1 worker processes did not start", "--cluster serial")
+    found.assert_one_line_error("dask's 1 worker processes did not start", "serial cluster")

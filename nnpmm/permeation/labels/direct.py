@@ -32,11 +32,8 @@ from nnpmm.permeation.labels.diffusivity import Diffusivity, window_diffusivity
 from nnpmm.permeation.labels.estimates import KJ_PER_KCAL
 from nnpmm.permeation.labels.plots import plot_profile
 from nnpmm.permeation.labels.umbrella import Profile, UmbrellaSettings, join_windows, run_windows
-from nnpmm.permeation.martini.engines import (
-    Engine,
-    create_engine,
-    whole_steps,
-)
+from nnpmm.permeation.martini.engine_choice import create_engine
+from nnpmm.permeation.martini.engines import Engine, whole_steps
 from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.martini.solute import parse_solute
 from nnpmm.permeation.runs import (
