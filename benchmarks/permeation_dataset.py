@@ -78,8 +78,8 @@ def describe(folder):
     places, _ = dataset_status(folder)
     table = Table("place", "done", "failed", "retried", "ns", "core hours", title=folder.name)
     for p in places:
-        counts = map(str, (p.done, p.failed, p.retried))
-        table.add_row(p.place, *counts, f"{p.simulated_ns:.0f}", f"{p.core_hours:.2f}")
+        counts = map(str, (p.counts.done, p.counts.failed, p.counts.retried))
+        table.add_row(p.place, *counts, f"{p.simulated_ns:.0f}", f"{p.counts.core_hours:.2f}")
     Console().print(table)
     summary = {}
     for lipid, rows in labels_by_lipid(folder).items():
@@ -92,7 +92,8 @@ def describe(folder):
         print(lipid, summary[lipid])
     direct = direct_cost(folder)
     print("direct calculations:", direct)
-    return {"runs": [vars(p) for p in places], "labels": summary, "direct": direct}
+    runs = [{"place": p.place, "simulated_ns": p.simulated_ns, **vars(p.counts)} for p in places]
+    return {"runs": runs, "labels": summary, "direct": direct}
 
 
 def main():

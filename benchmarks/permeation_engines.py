@@ -17,7 +17,8 @@ from rich.table import Table
 
 from nnpmm.permeation.martini import parse_solute
 from nnpmm.permeation.martini.builder import insert_solute
-from nnpmm.permeation.martini.engines import Restraint, Stage, create_engine
+from nnpmm.permeation.martini.engine_choice import create_engine
+from nnpmm.permeation.martini.engines import Restraint, Stage
 from nnpmm.permeation.martini.tables import LIPID_TAILS
 from nnpmm.permeation.protocol import preset
 from nnpmm.permeation.runs import equilibrated_bilayer

@@ -14,7 +14,8 @@ from common import write_results
 from rich.console import Console
 from rich.table import Table
 
-from nnpmm.permeation.martini.engines import Stage, create_engine, read_frames
+from nnpmm.permeation.martini.engine_choice import create_engine
+from nnpmm.permeation.martini.engines import Stage, read_frames
 from nnpmm.permeation.martini.geometry import periodic_center
 from nnpmm.permeation.martini.tables import LIPID_TAILS
 from nnpmm.permeation.protocol import preset

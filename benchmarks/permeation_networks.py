@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nnpmm.cli.progress import count_bar
+from nnpmm.core.files import write_atomically
 from nnpmm.learning import MODEL_FILE
 from nnpmm.permeation.ablations import without_bead_normalisation
 from nnpmm.permeation.dataset import read_settings
@@ -34,7 +35,6 @@ from nnpmm.permeation.figures import (
     learning_figure,
     parity_figure,
 )
-from nnpmm.permeation.files import write_atomically
 from nnpmm.permeation.martini.tables import NEUTRAL_BEADS
 from nnpmm.permeation.published import PUBLISHED
 from nnpmm.permeation.recipes import recipe

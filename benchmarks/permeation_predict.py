@@ -19,9 +19,9 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from nnpmm.permeation.clusters import ClusterSettings
+from nnpmm.campaigns import ClusterSettings
+from nnpmm.core.arrays import load_arrays
 from nnpmm.permeation.dataset import WATER, Job, read_settings
-from nnpmm.permeation.files import load_arrays
 from nnpmm.permeation.labels.decoupling import DecouplingSettings
 from nnpmm.permeation.labels.direct import read_anchors, read_umbrella, run_direct
 from nnpmm.permeation.labels.store import read_labels

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import openmm
 import torch
 
 from nnpmm._version import __version__
+from nnpmm.core.versions import installed_version
 from nnpmm.errors import ModelError, NnpmmError, OptionalDependencyError
 from nnpmm.models.ani import BACKENDS, PUBLISHED, choose_backend
 from nnpmm.models.ani.threads import thread_count
@@ -53,10 +53,10 @@ def _versions() -> list[Finding]:
         Finding("version", "torch", True, torch.__version__),
     ]
     for name in _PACKAGES:
-        version = _installed(name)
+        version = installed_version(name)
         findings.append(Finding("version", name, version is not None, version or "not installed"))
     for name, purpose in _OPTIONAL.items():
-        version = _installed(name)
+        version = installed_version(name)
         findings.append(
             Finding(
                 "version", name, True if version else None, version or f"not installed ({purpose})"
@@ -78,13 +78,6 @@ def _gromacs() -> Finding:
 def _at_least_8_6() -> bool:
     numbers = openmm.version.short_version.split(".")
     return tuple(int(x) for x in numbers[:2]) >= (8, 6) and hasattr(openmm, "PythonForce")
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _platforms() -> list[Finding]:

@@ -15,9 +15,11 @@ from pydantic import (
     Field,
     PlainSerializer,
     SerializationInfo,
+    ValidationError,
     ValidationInfo,
 )
 
+from nnpmm.errors import shortened
 from nnpmm.units import in_md_units, parse_quantity
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "SettingsPath",
     "Temperature",
     "Time",
+    "first_problem",
 ]
 
 
@@ -40,6 +43,16 @@ class Section(BaseModel):
     """Base of every settings model: unknown keys are refused and values cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return in one line what is wrong with the first setting that is, and what was found."""
+    first = error.errors()[0]
+    text = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:  # of several settings together
+        return text
+    found = "" if first["type"] == "missing" else f" (found {shortened(first['input'])!r})"
+    return f"{'.'.join(map(str, first['loc']))}: {text}{found}"
 
 
 def _quantity(md_unit: unit.Unit, symbol: str) -> tuple[BeforeValidator, PlainSerializer]:

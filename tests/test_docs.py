@@ -31,7 +31,7 @@ def blocks(path: Path, language: str) -> list[str]:
 
 def test_settings_of_permeation_are_all_listed():
     """Every name that --set and --cluster know, and no other."""
-    from nnpmm.permeation.clusters import ClusterSettings
+    from nnpmm.campaigns import ClusterSettings
     from nnpmm.permeation.labels.decoupling import DecouplingSettings
     from nnpmm.permeation.labels.umbrella import UmbrellaSettings
     from nnpmm.permeation.protocol import ProtocolSettings

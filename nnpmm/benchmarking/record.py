@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import platform
 from pathlib import Path
 from typing import Any
+
+from nnpmm.core.versions import installed_version
 
 __all__ = ["machine", "versions", "write_record"]
 
@@ -36,13 +37,9 @@ def machine() -> dict[str, Any]:
 
 def versions(packages: tuple[str, ...] = _PACKAGES) -> dict[str, str]:
     """Return versions of Python and of those of the packages that are installed."""
-    found = {"python": platform.python_version()}
-    for package in packages:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    installed = {package: installed_version(package) for package in packages}
+    found = {package: version for package, version in installed.items() if version is not None}
+    return {"python": platform.python_version()} | found
 
 
 def write_record(path: Path, results: Any, **more: Any) -> None:

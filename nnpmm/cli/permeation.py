@@ -61,10 +61,10 @@ def build(
 
     The exit status is 0 if all are done, 1 if some failed, 2 if nothing could be run.
     """
+    from nnpmm.campaigns import read_cluster, require_some
     from nnpmm.cli.progress import campaign_bar
     from nnpmm.permeation import protocol
-    from nnpmm.permeation.campaign import build_dataset, require_some
-    from nnpmm.permeation.clusters import read_cluster
+    from nnpmm.permeation.campaign import build_dataset
     from nnpmm.permeation.dataset import DatasetSettings
     from nnpmm.permeation.solutes import list_solutes
 
@@ -102,9 +102,24 @@ def build(
 @dataset.command()
 def status(output: _Folder = _DEFAULT_FOLDER) -> None:
     """Show how much of a data set is there, and what failed."""
-    from nnpmm.permeation.status import print_status
+    from rich.console import Console
+    from rich.table import Table
 
-    print_status(output)
+    from nnpmm.permeation.status import dataset_status
+
+    places, failures = dataset_status(output)
+    table = Table("place", title=str(output))
+    for name in ("done", "failed", "running", "missing", "retried", "simulated ns", "core hours"):
+        table.add_column(name, justify="right")
+    for place in places:
+        c = place.counts
+        numbers = (c.done, c.failed, c.running, c.missing, c.retried)
+        times = (f"{place.simulated_ns:.1f}", f"{c.core_hours:.2f}")
+        table.add_row(place.place, *map(str, numbers), *times)
+    console = Console()
+    console.print(table)
+    for name, reason in failures.items():
+        console.print(f"failed {name}: {reason}", markup=False, highlight=False)
 
 
 @dataset.command()
@@ -113,8 +128,8 @@ def export(
     output: _Folder = _DEFAULT_FOLDER,
 ) -> None:
     """Write the features of all finished samples to one file: (samples, frames, 8) float32."""
+    from nnpmm.core.files import require_suffix
     from nnpmm.permeation.dataset import export_features
-    from nnpmm.permeation.files import require_suffix
 
     require_suffix(file, ".safetensors")
     count = export_features(output, file)

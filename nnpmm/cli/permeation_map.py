@@ -23,7 +23,7 @@ def map_(
     from rich.markup import escape
     from rich.table import Table
 
-    from nnpmm.permeation.files import require_suffix
+    from nnpmm.core.files import require_suffix
     from nnpmm.permeation.mapping import map_smiles
     from nnpmm.permeation.mapping.drawing import draw_mapping
 

@@ -44,10 +44,11 @@ def train(
     import torch
 
     from nnpmm.cli.progress import count_bar
+    from nnpmm.core.files import require_writable
     from nnpmm.learning import MODEL_FILE
     from nnpmm.permeation import training
     from nnpmm.permeation.figures import learning_figure
-    from nnpmm.permeation.files import require_writable, save_figure
+    from nnpmm.permeation.files import save_figure
     from nnpmm.permeation.protocol import changed_settings, parse_changes
     from nnpmm.permeation.recipes import recipe
     from nnpmm.permeation.regressor import save_regressor
@@ -86,6 +87,7 @@ def evaluate(
     debug: _Debug = False,
 ) -> None:
     """Compare the predictions of a model with the labels of a data set; tables and plots."""
+    from nnpmm.core.files import require_writable
     from nnpmm.permeation import evaluation
     from nnpmm.permeation.dataset import read_settings
     from nnpmm.permeation.evaluation_report import (
@@ -94,7 +96,6 @@ def evaluate(
         reports_by_group,
         write_report,
     )
-    from nnpmm.permeation.files import require_writable
     from nnpmm.permeation.regressor import DEFAULT_MODEL, load_regressor
 
     _refuse_existing(output / REPORT_FILE, overwrite)

@@ -57,8 +57,8 @@ def predict(
 
     The exit status is 0 if all runs are done, 1 if some failed, 2 if there is no result at all.
     """
+    from nnpmm.campaigns import read_cluster
     from nnpmm.cli.progress import campaign_bar
-    from nnpmm.permeation.clusters import read_cluster
     from nnpmm.permeation.prediction import predict_molecules
     from nnpmm.permeation.prediction.report import print_predictions, write_reports
     from nnpmm.permeation.regressor import DEFAULT_MODEL, load_regressor

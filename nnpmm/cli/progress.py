@@ -13,8 +13,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 if TYPE_CHECKING:
-    from nnpmm.permeation.campaign import ReportCallback
-    from nnpmm.permeation.jobs import JobReport, RelaxationCallback
+    from nnpmm.campaigns import JobReport, ProgressCallback, ReportCallback
 
 __all__ = ["campaign_bar", "count_bar", "print_report", "stage_bar"]
 
@@ -39,7 +38,7 @@ def count_bar(label: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def campaign_bar(label: str) -> Iterator[tuple[ReportCallback, RelaxationCallback]]:
+def campaign_bar(label: str) -> Iterator[tuple[ReportCallback, ProgressCallback]]:
     """Show the jobs of a campaign, and above them how far its bilayers are.
 
     Yields:
@@ -90,9 +89,7 @@ def print_report(report: JobReport, n: int, total: int) -> None:
     """Print how a job of a campaign ended, the n-th of all."""
     state = "done" if report.done else "FAILED"
     reasons = "".join(f"; {reason}" for reason in report.reasons)
-    typer.echo(
-        f"{_clock()} [{n}/{total}] {report.job.name} {state} {report.seconds:.0f} s{reasons}"
-    )
+    typer.echo(f"{_clock()} [{n}/{total}] {report.name} {state} {report.seconds:.0f} s{reasons}")
 
 
 def _clock() -> str:

@@ -12,7 +12,6 @@ A result that is there is finished: files appear whole or not at all.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,12 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from nnpmm.campaigns import derived_seed
+from nnpmm.campaigns.store import failure_path, read_reasons, result_path
+from nnpmm.core.arrays import load_arrays, save_arrays
+from nnpmm.core.files import write_atomically
 from nnpmm.errors import ConfigError, InputFileError
-from nnpmm.fields import Section
+from nnpmm.fields import Section, first_problem
 from nnpmm.permeation.features import FEATURES
-from nnpmm.permeation.files import load_arrays, save_arrays, write_atomically
 from nnpmm.permeation.martini.builder import build_bilayer, build_water_box
-from nnpmm.permeation.protocol import ProtocolSettings, first_problem
+from nnpmm.permeation.protocol import ProtocolSettings
 
 __all__ = [
     "WATER",
@@ -61,11 +63,11 @@ class Job:
 
     def result(self, folder: Path) -> Path:
         """Return the file of the result."""
-        return folder / self.place / f"{self.solute}.safetensors"
+        return result_path(folder, self.name)
 
     def failure(self, folder: Path) -> Path:
         """Return the file that says why the job was given up."""
-        return folder / "failed" / self.place / f"{self.solute}.json"
+        return failure_path(folder, self.name)
 
     def reason(self, folder: Path) -> str:
         """Return why the job was given up, in the last attempt.
@@ -73,16 +75,11 @@ class Job:
         Raises:
             InputFileError: the file that says so is damaged.
         """
-        path = self.failure(folder)
-        try:
-            return str(json.loads(path.read_text(encoding="utf-8"))["attempts"][-1])
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise InputFileError(f"{path}: cannot be read ({error}); delete it") from error
+        return read_reasons(self.failure(folder))[-1]
 
     def seed(self, campaign_seed: int, attempt: int) -> int:
         """Return a seed of its own for every job and attempt, 1 to 2^31 - 1."""
-        digest = hashlib.sha256(f"{campaign_seed} {self.name} {attempt}".encode()).digest()
-        return int.from_bytes(digest[:4], "big") % (2**31 - 1) + 1
+        return derived_seed(campaign_seed, self.name, attempt)
 
 
 class DatasetSettings(Section):

@@ -13,10 +13,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from nnpmm.core.files import write_atomically
 from nnpmm.learning import Report
 from nnpmm.permeation import figures
 from nnpmm.permeation.evaluation import Evaluation, frames_study, polarity
-from nnpmm.permeation.files import save_figure, write_atomically
+from nnpmm.permeation.files import save_figure
 from nnpmm.permeation.published import PUBLISHED
 from nnpmm.permeation.regressor import Regressor
 

@@ -1,13 +1,8 @@
-"""One job of a campaign, from nothing to a result file; runs in a worker process."""
+"""The jobs of a data set: productions with their features, and the bilayers that they need."""
 
 from __future__ import annotations
 
-import json
 import shutil
-import time
-import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -15,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from nnpmm import campaigns
 from nnpmm._version import __version__
+from nnpmm.campaigns import Attempt, KilledError, Output, Store, by_name, retry_if_killed
 from nnpmm.errors import SimulationError
 from nnpmm.permeation.checks import check_membrane_run, check_temperature
 from nnpmm.permeation.dataset import WATER, DatasetSettings, Job
@@ -27,41 +24,22 @@ from nnpmm.permeation.features import (
     membrane_features,
     water_features,
 )
-from nnpmm.permeation.files import save_arrays, write_atomically
-from nnpmm.permeation.martini.engines import (
-    Engine,
-    EngineKilledError,
-    create_engine,
-    read_frames,
-)
+from nnpmm.permeation.martini.engine_choice import create_engine
+from nnpmm.permeation.martini.engines import Engine, read_frames
 from nnpmm.permeation.martini.pair_energy import channels
+from nnpmm.permeation.protocol import ProtocolSettings
 from nnpmm.permeation.runs import (
     RunOutcome,
     StageProgress,
     equilibrated_bilayer,
-    go_on_if_killed,
     run_membrane,
     run_water,
 )
 
-__all__ = ["JobReport", "RelaxationCallback", "prepare_bilayer", "run_job"]
+__all__ = ["dataset_store", "prepare_bilayer", "production_job"]
 
-#: Called with a lipid, the name of a stage of its relaxation, the picoseconds that are done, and
-#: the length of the stage.
-RelaxationCallback = Callable[[str, str, float, float], None]
-
-#: A failed job is tried once more, with another seed.
-ATTEMPTS = 2
-
-
-@dataclass(frozen=True)
-class JobReport:
-    """How a job ended; ``reasons`` holds a line for each failed attempt."""
-
-    job: Job
-    done: bool
-    seconds: float
-    reasons: tuple[str, ...] = ()
+#: A relaxation that fails is tried once more.
+_ATTEMPTS = 2
 
 
 def prepare_bilayer(
@@ -80,73 +58,47 @@ def prepare_bilayer(
     lipids = {lipid: settings.protocol.lipids_per_leaflet}
     work = scratch / f"bilayer-{lipid}"
     relax = partial(equilibrated_bilayer, lipids, settings.protocol, engine, work, progress)
-    for attempt in range(ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
         try:
-            go_on_if_killed(relax)
+            retry_if_killed(relax)
             break
         except SimulationError as error:
-            if attempt == ATTEMPTS - 1 or isinstance(error, EngineKilledError):
+            if attempt == _ATTEMPTS - 1 or isinstance(error, KilledError):
                 raise type(error)(f"the bilayer of {lipid} was not relaxed: {error}") from error
     shutil.rmtree(work, ignore_errors=True)
 
 
-def run_job(
-    job: Job, settings: DatasetSettings, folder: Path, scratch: Path, threads: int
-) -> JobReport:
-    """Run a job with up to two seeds and write its result, or why it failed, atomically.
+def dataset_store(folder: Path) -> Store:
+    """Return the store of a data set: results are named for place and solute."""
+    return Store(folder, by_name)
 
-    A job that ended through no fault of its own (the engine was killed, the disk is full) is not
-    given up: no failure is written, and the next campaign tries it again.
 
-    A job whose result is there is not run again: dask repeats all that a lost worker had done, as
-    its reports are lost with it. Trajectories live in the scratch folder until the features are
-    made.
+def production_job(job: Job, settings: DatasetSettings) -> campaigns.Job:
+    """Return the production of a solute in one place, with its features, as a job to run."""
+    inputs = {
+        "place": job.place,
+        "solute": job.solute,
+        "protocol": settings.protocol,
+        "engine": settings.engine,
+    }
+    needs = None if job.place == WATER else job.place
+    return campaigns.Job(job.name, _run_production, inputs, settings.seed, needs)
 
-    Args:
-        job: what to run.
-        settings: of the data set.
-        folder: of the data set.
-        scratch: for the engine's files.
-        threads: of the engine.
-    """
-    if job.result(folder).exists():
-        return JobReport(job, True, 0.0)
-    begin = time.monotonic()
-    reasons: list[str] = []
-    engine = create_engine(settings.engine, threads=threads)
-    for attempt in range(ATTEMPTS):
-        work = scratch / job.place / f"{job.solute}.{attempt}"
-        shutil.rmtree(work, ignore_errors=True)
-        seed = job.seed(settings.seed, attempt)
-        try:
-            outcome, table = go_on_if_killed(
-                partial(_simulate, job, settings, engine, work, seed), reasons.append
-            )
-        except (EngineKilledError, OSError) as error:
-            reasons.append(" ".join(str(error).split()))
-            return JobReport(job, False, time.monotonic() - begin, tuple(reasons))
-        except Exception as error:  # whatever it is, the other jobs go on
-            reasons.append(f"seed {seed}: {' '.join(str(error).split())}")
-            detail = traceback.format_exc()
-            continue
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-        seconds = time.monotonic() - begin
-        record = _provenance(job, settings, outcome, engine)
-        record |= {"seed": seed, "attempts": reasons, "threads": threads, "seconds": seconds}
-        save_arrays(job.result(folder), table.arrays(), record)
-        job.failure(folder).unlink(missing_ok=True)
-        return JobReport(job, True, seconds, tuple(reasons))
-    record = {"job": job.name, "attempts": reasons, "traceback": detail}
-    write_atomically(job.failure(folder), json.dumps(record, indent=1) + "\n")
-    return JobReport(job, False, time.monotonic() - begin, tuple(reasons))
+
+def _run_production(
+    place: str, solute: str, protocol: ProtocolSettings, engine: str, *, attempt: Attempt
+) -> Output:
+    """Simulate a solute in one place; the trajectory is deleted when the features are made."""
+    job = Job(place, solute)
+    program = create_engine(engine, threads=attempt.threads)
+    outcome, table = _simulate(job, protocol, program, attempt.work, attempt.seed)
+    return Output(table.arrays(), _provenance(job, protocol, outcome, program))
 
 
 def _simulate(
-    job: Job, settings: DatasetSettings, engine: Engine, work: Path, seed: int
+    job: Job, protocol: ProtocolSettings, engine: Engine, work: Path, seed: int
 ) -> tuple[RunOutcome, FeatureTable]:
     """Run the protocol, make the features, and refuse what cannot be trusted."""
-    protocol = settings.protocol
     if job.place == WATER:
         outcome = run_water(job.solute, protocol, engine, work, seed=seed)
     else:
@@ -169,10 +121,10 @@ def _simulate(
 
 
 def _provenance(
-    job: Job, settings: DatasetSettings, outcome: RunOutcome, engine: Engine
+    job: Job, protocol: ProtocolSettings, outcome: RunOutcome, engine: Engine
 ) -> dict[str, Any]:
     """Return what the arrays of a result are and where they come from."""
-    system, protocol = outcome.system, settings.protocol
+    system = outcome.system
     columns = WATER_FEATURES if job.place == WATER else MEMBRANE_FEATURES
     first = int(system.select("solute")[0])
     observables = outcome.production.observables

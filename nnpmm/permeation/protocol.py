@@ -13,15 +13,13 @@ from pydantic import Field, ValidationError, model_validator
 from typing_extensions import Self
 
 from nnpmm.errors import ConfigError
-from nnpmm.fields import Length, Pressure, Section, Temperature, Time
+from nnpmm.fields import Length, Pressure, Section, Temperature, Time, first_problem
 from nnpmm.permeation.martini.engines import Restraint, whole_steps
-from nnpmm.permeation.tables import shortened
 
 __all__ = [
     "PRESETS",
     "ProtocolSettings",
     "changed_settings",
-    "first_problem",
     "parse_changes",
     "preset",
 ]
@@ -108,16 +106,6 @@ def changed_settings(settings: _Settings, **changes: object) -> _Settings:
         if first["type"] == "extra_forbidden":
             known = f"; known settings: {', '.join(type(settings).model_fields)}"
         raise ConfigError(f"settings: {first_problem(error)}{known}") from None
-
-
-def first_problem(error: ValidationError) -> str:
-    """Return in one line what is wrong with the first setting that is, and what was found."""
-    first = error.errors()[0]
-    text = first["msg"].removeprefix("Value error, ")
-    if not first["loc"]:  # of several settings together
-        return text
-    found = "" if first["type"] == "missing" else f" (found {shortened(str(first['input']))!r})"
-    return f"{'.'.join(map(str, first['loc']))}: {text}{found}"
 
 
 def parse_changes(texts: Sequence[str]) -> dict[str, str]:

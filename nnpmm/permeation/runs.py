@@ -10,11 +10,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-from nnpmm.permeation.files import cache_directory, load_arrays, require_folder, save_arrays
+from nnpmm.core.arrays import load_arrays, save_arrays
+from nnpmm.core.files import cache_directory, require_folder
 from nnpmm.permeation.martini.builder import build_bilayer, build_water_box, insert_solute
-from nnpmm.permeation.martini.engines import Engine, EngineKilledError, Stage, StageResult
+from nnpmm.permeation.martini.engines import Engine, Stage, StageResult
 from nnpmm.permeation.martini.solute import parse_solute
 from nnpmm.permeation.martini.system import Configuration, MartiniSystem
 from nnpmm.permeation.protocol import ProtocolSettings
@@ -24,7 +24,6 @@ __all__ = [
     "StageProgress",
     "bilayer_path",
     "equilibrated_bilayer",
-    "go_on_if_killed",
     "run_membrane",
     "run_stages",
     "run_water",
@@ -32,11 +31,6 @@ __all__ = [
 
 #: Called with the name of a stage, the picoseconds that are done, and its length.
 StageProgress = Callable[[str, float, float], None]
-
-#: How often an engine that is killed from outside is started in all.
-_STARTS = 3
-
-_T = TypeVar("_T")
 
 _SETTLE_LENGTH, _SETTLE_TIMESTEP = 500.0, 0.01  # ps, from the grid to a rough bilayer
 
@@ -47,25 +41,6 @@ class RunOutcome:
 
     system: MartiniSystem
     production: StageResult
-
-
-def go_on_if_killed(run: Callable[[], _T], told: Callable[[str], object] | None = None) -> _T:
-    """Return what a run gives, which is called again where its engine was killed from outside.
-
-    Args:
-        run: goes on where it was when it is called again, as ``run_stages`` does.
-        told: is given the reason whenever the engine was killed and the run goes on.
-
-    Raises:
-        EngineKilledError: it was killed every time.
-    """
-    for _ in range(_STARTS - 1):
-        try:
-            return run()
-        except EngineKilledError as error:
-            if told is not None:
-                told(str(error))
-    return run()
 
 
 def run_stages(

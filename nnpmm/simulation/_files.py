@@ -1,26 +1,18 @@
-"""Writing files so that a crash at any instant leaves the old content or the new one."""
+"""Writing the files of a run: what the system refuses is told with the way to go on."""
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from nnpmm.core import files
 from nnpmm.errors import SimulationError
 
-__all__ = [
-    "create",
-    "replacing",
-    "sha256_of",
-    "sync_directory",
-    "sync_file",
-    "write_atomically",
-    "writing",
-]
+__all__ = ["replacing", "write_atomically", "writing"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -60,15 +52,6 @@ def _explain(path: str | bytes | Path, error: OSError) -> str:
     )
 
 
-def create(path: Path) -> IO[bytes]:
-    """Open a new file for reading and writing in place of what has its name, following no link."""
-    try:
-        return open(path, "x+b")
-    except FileExistsError:
-        os.unlink(path)
-        return open(path, "x+b")
-
-
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Yield a file that takes the place of ``path`` in one step, which survives a crash.
@@ -76,19 +59,9 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         SimulationError: it cannot be written; then ``path`` is as it was.
     """
-    temporary = path.with_name(f"{path.name}.tmp")
-    with writing(path):
-        try:
-            with create(temporary) as handle:
-                yield handle
-                handle.flush()
-                os.fsync(handle.fileno())
-            os.replace(temporary, path)
-        except Exception:
-            with suppress(OSError):
-                os.unlink(temporary)
-            raise
-        sync_directory(path.parent)
+    temporary = path.with_name(f"{path.name}.tmp")  # one process at a time works in a run's folder
+    with writing(path), files.replacing(path, temporary=temporary) as handle:
+        yield handle
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -99,30 +72,3 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """
     with replacing(path) as handle:
         handle.write(content.encode("utf-8") if isinstance(content, str) else content)
-
-
-def sync_file(path: Path) -> int:
-    """Force a file's content to the disk and return its size in bytes."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-        return os.fstat(descriptor).st_size
-    finally:
-        os.close(descriptor)
-
-
-def sync_directory(path: Path) -> None:
-    """Force the names in a folder to the disk, where the system can do that."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:  # Windows cannot open folders
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sha256_of(data: bytes) -> str:
-    """Return the hexadecimal SHA-256 of some bytes."""
-    return hashlib.sha256(data).hexdigest()

@@ -15,9 +15,10 @@ from typing import Any
 import openmm
 from pydantic import Field, ValidationError
 
+from nnpmm.core.files import sha256_of, sync_file
 from nnpmm.errors import SimulationError
 from nnpmm.fields import Section
-from nnpmm.simulation._files import sha256_of, sync_file, write_atomically, writing
+from nnpmm.simulation._files import write_atomically, writing
 
 __all__ = ["CHECKPOINT", "CheckpointRecord", "load_state", "read_record", "write_checkpoint"]
 

@@ -15,9 +15,10 @@ import openmm
 from numpy.typing import ArrayLike, NDArray
 from openmm import app, unit
 
+from nnpmm.core.files import create
 from nnpmm.errors import SimulationError
 from nnpmm.models.protocol import Evaluator
-from nnpmm.simulation._files import create, writing
+from nnpmm.simulation._files import writing
 
 __all__ = [
     "DALTON_PER_NM3_IN_G_PER_ML",

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import openmm
 
+from nnpmm.core.files import sync_directory
 from nnpmm.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.simulation import narration, storage
-from nnpmm.simulation._files import sync_directory, writing
+from nnpmm.simulation._files import writing
 from nnpmm.simulation.checkpoint import CheckpointRecord, read_record
 from nnpmm.simulation.config import ProtocolConfig
 from nnpmm.simulation.integration import check_integrator

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,12 @@ import yaml
 from numpy.typing import NDArray
 from openmm import app, unit
 
-from nnpmm import locks
 from nnpmm._version import __version__
+from nnpmm.core import locks
+from nnpmm.core.files import sha256_of
+from nnpmm.core.versions import installed_version
 from nnpmm.errors import ConfigError, InputFileError, SimulationError
-from nnpmm.simulation._files import replacing, sha256_of, write_atomically
+from nnpmm.simulation._files import replacing, write_atomically
 from nnpmm.simulation.checkpoint import CHECKPOINT
 from nnpmm.simulation.config import ProtocolConfig
 from nnpmm.simulation.inputs import MMSystem, read_system_xml
@@ -343,8 +344,5 @@ def _versions() -> dict[str, str]:
     """Return the versions of what a result may depend on."""
     found = {"nnpmm": __version__, "python": platform_module.python_version()}
     for name in ("openmm", "torch", "torchani", "numpy", "rdkit", "mdtraj"):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
+        found[name] = installed_version(name) or "not installed"
     return found

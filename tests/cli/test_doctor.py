@@ -88,7 +88,7 @@ def test_a_platform_that_does_not_work_is_explained(monkeypatch):
 
 
 def test_a_missing_package_is_explained(monkeypatch):
-    monkeypatch.setattr("nnpmm.diagnosis._installed", lambda name: None)
+    monkeypatch.setattr("nnpmm.diagnosis.installed_version", lambda name: None)
     found = {f.subject: f for f in diagnose() if f.group == "version"}
     assert found["rdkit"].ok is False
     assert found["nnpops"].ok is None

@@ -6,9 +6,8 @@ import time
 import pytest
 from rich.console import Console
 
+from nnpmm.campaigns import JobReport
 from nnpmm.cli import progress
-from nnpmm.permeation.dataset import Job
-from nnpmm.permeation.jobs import JobReport
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def test_jobs_are_counted(terminal):
 
 
 def test_the_relaxing_bilayer_moves_a_bar(terminal, capsys):
-    report = JobReport(Job("DOPC", "C1"), True, 3.0)
+    report = JobReport("DOPC/C1", True, 3.0)
     with progress.campaign_bar("runs") as (tell, relaxation):
         relaxation("DOPC", "settle", 500.0, 500.0)
         relaxation("DOPC", "relax", 5_000.0, 20_000.0)

@@ -28,7 +28,7 @@ ROWS = [
     (["init", "complex.top"], ("complex.top", "no such file", "top + gro")),
     (["demo", "--smiles", "C1CC"], ("C1CC", "SMILES")),
     (["benchmark", "anni"], ("'anni'", "Did you mean 'ani'")),
-    (["benchmark", "ani", "--backends", "fast"], ("'fast'", "cpu")),
+    (["benchmark", "ani", "--model", "ANI-1x", "--backends", "fast"], ("'fast'", "cpu")),
     (["doctor", "md.yaml"], ("md.yaml", "doctor --help")),
     (["--versoin"], ("--versoin", "--version")),
 ]

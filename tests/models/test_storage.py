@@ -73,7 +73,7 @@ def test_a_failed_save_leaves_nothing(pair, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("nnpmm.models.ani.storage.save_file", fail)
+    monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(OSError, match="no space"):
         save_parameters(pair, tmp_path / "x.safetensors")
     assert list(tmp_path.iterdir()) == []

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from nnpmm.core.arrays import save_arrays
+from nnpmm.core.files import write_atomically
 from nnpmm.permeation.dataset import DatasetSettings, Job, open_dataset
 from nnpmm.permeation.features import FEATURE_NAMES
-from nnpmm.permeation.files import save_arrays, write_atomically
 from nnpmm.permeation.protocol import preset
 from nnpmm.permeation.solutes import list_solutes
 from nnpmm.permeation.training_data import TrainingData

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from martini_cases import needs_gmx
 
+from nnpmm.campaigns import ClusterSettings, read_cluster
+from nnpmm.campaigns.execution import execute_job
+from nnpmm.core.arrays import load_arrays
 from nnpmm.errors import ConfigError, ForceFieldError, InputFileError, SimulationError
 from nnpmm.permeation import campaign, jobs
 from nnpmm.permeation.checks import check_membrane_run, check_temperature
-from nnpmm.permeation.clusters import ClusterSettings, read_cluster
 from nnpmm.permeation.dataset import (
     DatasetSettings,
     Job,
@@ -20,7 +22,6 @@ from nnpmm.permeation.dataset import (
     require_buildable,
 )
 from nnpmm.permeation.features import FeatureTable
-from nnpmm.permeation.files import load_arrays
 from nnpmm.permeation.martini.engines import StageResult
 from nnpmm.permeation.protocol import preset
 from nnpmm.permeation.solutes import list_solutes, trimers
@@ -53,12 +54,12 @@ def toy_runs(monkeypatch):
     monkeypatch.setattr(jobs, "_provenance", lambda job, *_: {"simulated_ns": 1.5})
     failing, seen = [], []
 
-    def simulate(job, settings, engine, work, seed):
+    def simulate(job, protocol, engine, work, seed):
         attempt = sum(name == job.name for name, _ in seen)
         seen.append((job.name, seed))
         if (job.name, attempt) in failing:
             raise SimulationError("the solute leaked: 1.2 nm")
-        values = np.full((settings.protocol.n_frames, 4), float(len(seen)), dtype=np.float32)
+        values = np.full((protocol.n_frames, 4), float(len(seen)), dtype=np.float32)
         empty = np.zeros((2, 1, 1), dtype=np.float32)
         return None, FeatureTable(values, empty, empty, values[:, 0])
 
@@ -97,9 +98,9 @@ def test_what_a_lost_worker_did_is_not_done_again(toy_runs, tmp_path):
     """Dask repeats the tasks whose results were in the memory of a worker that is gone."""
     _, seen = toy_runs
     settings = open_dataset(tmp_path, _settings())
-    job = Job("water", "C1")
+    job, store = jobs.production_job(Job("water", "C1"), settings), jobs.dataset_store(tmp_path)
     for _ in range(2):
-        assert jobs.run_job(job, settings, tmp_path, tmp_path / "scratch", 1).done
+        assert execute_job(job, store, tmp_path / "scratch").done
     assert [name for name, _ in seen] == ["water/C1"]
 
 
@@ -121,14 +122,14 @@ def test_failures_are_retried_once_and_listed(toy_runs, tmp_path):
     result = campaign.build_dataset(settings, tmp_path, cluster=SERIAL)
     assert result.done == 3
     (failed,) = result.failed
-    assert failed.job == Job("DOPC", "P4") and len(failed.reasons) == 2
+    assert failed.name == "DOPC/P4" and len(failed.reasons) == 2
     seeds = [seed for name, seed in seen if name == "DOPC/P4"]
     assert len(set(seeds)) == 2
     assert load_arrays(Job("DOPC", "C1").result(tmp_path))[1]["attempts"] == [
         f"seed {dict(seen[:2])['DOPC/C1']}: the solute leaked: 1.2 nm"
     ]
     places, failures = dataset_status(tmp_path)
-    assert [(p.place, p.done, p.failed, p.retried) for p in places] == [
+    assert [(p.place, p.counts.done, p.counts.failed, p.counts.retried) for p in places] == [
         ("water", 2, 0, 0),
         ("DOPC", 1, 1, 1),
     ]
@@ -195,7 +196,7 @@ def test_whatever_a_job_dies_of_the_others_go_on(toy_runs, tmp_path, monkeypatch
 
     monkeypatch.setattr(jobs, "_simulate", sometimes)
     result = campaign.build_dataset(_settings(), tmp_path, cluster=SERIAL)
-    assert result.done == 2 and {report.job.solute for report in result.failed} == {"P4"}
+    assert result.done == 2 and {report.name for report in result.failed} == {"water/P4", "DOPC/P4"}
     record = json.loads(Job("water", "P4").failure(tmp_path).read_text())
     assert "Traceback" in record["traceback"] and "array dimensions" in record["attempts"][1]
 

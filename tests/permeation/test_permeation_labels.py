@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from martini_cases import needs_gmx
 
+from nnpmm.core.arrays import save_arrays
 from nnpmm.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.permeation.dataset import DatasetSettings, Job, open_dataset
-from nnpmm.permeation.files import save_arrays
 from nnpmm.permeation.labels.anchored import (
     Anchor,
     anchor_residuals,

@@ -11,14 +11,15 @@ import pytest
 from conftest import ROOT
 from martini_cases import needs_gmx
 
+from nnpmm.campaigns import CampaignResult
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.permeation import permeation
+from nnpmm.core.arrays import load_arrays, save_arrays
 from nnpmm.errors import ConfigError, InputFileError, SimulationError
-from nnpmm.permeation.campaign import CampaignResult
 from nnpmm.permeation.dataset import WATER, Job, open_dataset
 from nnpmm.permeation.features import FEATURE_NAMES
-from nnpmm.permeation.files import load_arrays, save_arrays
-from nnpmm.permeation.martini.engines import Restraint, create_engine
+from nnpmm.permeation.martini.engine_choice import create_engine
+from nnpmm.permeation.martini.engines import Restraint
 from nnpmm.permeation.prediction import molecule_from_beads, molecule_from_smiles, predictor
 from nnpmm.permeation.prediction.applicability import Verdict, check_features, check_solute
 from nnpmm.permeation.prediction.molecules import read_molecules

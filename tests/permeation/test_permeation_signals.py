@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from martini_cases import needs_gmx
 
+from nnpmm.campaigns import CampaignResult, ClusterSettings, JobReport, KilledError, create_cluster
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.permeation import permeation
 from nnpmm.errors import SimulationError
 from nnpmm.permeation import campaign, jobs
-from nnpmm.permeation.clusters import ClusterSettings, create_cluster
 from nnpmm.permeation.dataset import DatasetSettings, Job
 from nnpmm.permeation.features import FeatureTable
 from nnpmm.permeation.labels import direct
@@ -25,7 +25,6 @@ from nnpmm.permeation.martini.builder import build_water_box
 from nnpmm.permeation.martini.engines import EngineKilledError
 from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.protocol import preset
-from nnpmm.permeation.runs import go_on_if_killed
 
 SERIAL = ClusterSettings(kind="serial")
 TINY = {
@@ -92,25 +91,6 @@ def test_failures_of_its_own_are_no_kills(fake_gmx, tmp_path, script, words):
     assert not isinstance(caught.value, EngineKilledError) and "remaining" not in str(caught.value)
 
 
-def test_a_killed_run_is_called_again():
-    ends = [EngineKilledError("one"), EngineKilledError("two"), 7]
-
-    def run():
-        end = ends.pop(0)
-        if isinstance(end, Exception):
-            raise end
-        return end
-
-    told = []
-    assert go_on_if_killed(run, told.append) == 7 and told == ["one", "two"]
-    ends += [EngineKilledError(str(n)) for n in range(3)]
-    with pytest.raises(EngineKilledError, match="2"):
-        go_on_if_killed(run)
-    ends.append(SimulationError("leaked"))
-    with pytest.raises(SimulationError, match="leaked"):
-        go_on_if_killed(run)
-
-
 @pytest.mark.slow
 @needs_gmx
 def test_a_campaign_survives_kills(call, fake_gmx, tmp_path, monkeypatch):
@@ -140,9 +120,9 @@ def toy(monkeypatch):
     monkeypatch.setattr(jobs, "_provenance", lambda job, *_: {"simulated_ns": 1.5})
 
     def use(fail):
-        def simulate(job, settings, engine, work, seed):
+        def simulate(job, protocol, engine, work, seed):
             fail(job)
-            values = np.zeros((settings.protocol.n_frames, 4), dtype=np.float32)
+            values = np.zeros((protocol.n_frames, 4), dtype=np.float32)
             empty = np.zeros((2, 1, 1), dtype=np.float32)
             return None, FeatureTable(values, empty, empty, values[:, 0])
 
@@ -171,9 +151,9 @@ def test_jobs_that_were_killed_are_not_given_up(toy, tmp_path, reason):
     toy(fail)
     first = campaign.build_dataset(settings(), tmp_path, cluster=SERIAL)
     (failed,) = first.failed
-    assert failed.job == Job("DOPC", "P4") and first.done == 3
+    assert failed.name == "DOPC/P4" and first.done == 3
     assert ("SIGKILL" in failed.reasons[-1]) or ("No space left" in failed.reasons[-1])
-    assert not failed.job.failure(tmp_path).exists()
+    assert not Job("DOPC", "P4").failure(tmp_path).exists()
     toy(lambda job: None)
     second = campaign.build_dataset(settings(), tmp_path, cluster=SERIAL)
     assert (second.already, second.given_up, second.done) == (3, 0, 1)
@@ -202,7 +182,7 @@ def test_a_bilayer_that_fails_takes_its_own_jobs_only(toy, tmp_path, monkeypatch
     monkeypatch.setattr(campaign, "prepare_bilayer", prepare)
     result = campaign.build_dataset(settings(), tmp_path, cluster=SERIAL)
     assert result.done == 2 and tries == ["DOPC"]
-    assert {report.job.place for report in result.failed} == {"DOPC"}
+    assert {report.name for report in result.failed} == {"DOPC/C1", "DOPC/P4"}
     assert all("killed by SIGKILL" in report.reasons[0] for report in result.failed)
 
 
@@ -237,7 +217,7 @@ def test_labels_go_on_after_a_kill(tmp_path):
     found, common = direct._with_seeds(simulate, job, settings(), tmp_path, 100)
     assert found == 3.0 and common["attempts"] == ["killed by SIGKILL"] and seeds[0] == seeds[1]
     ends += [EngineKilledError("killed by SIGKILL")] * 3
-    with pytest.raises(EngineKilledError, match=r"DOPC/C1: killed by SIGKILL; call again to go on"):
+    with pytest.raises(KilledError, match=r"DOPC/C1: killed by SIGKILL; call again to go on"):
         direct._with_seeds(simulate, job, settings(), tmp_path, 100)
 
 
@@ -245,8 +225,8 @@ def test_labels_go_on_after_a_kill(tmp_path):
     ("given_up", "failed", "status"), [(0, 0, 0), (0, 4, 1), (2, 0, 1), (0, 8, 2)]
 )
 def test_exit_status_of_a_build(call, tmp_path, monkeypatch, given_up, failed, status):
-    report = jobs.JobReport(Job("DOPC", "C1"), False, 0.0, ("killed by SIGKILL",))
-    result = campaign.CampaignResult(0, given_up, 8 - given_up - failed, (report,) * failed)
+    report = JobReport("DOPC/C1", False, 0.0, ("killed by SIGKILL",))
+    result = CampaignResult(0, given_up, 8 - given_up - failed, (report,) * failed)
     monkeypatch.setattr(campaign, "build_dataset", lambda *_, **__: result)
     found = call(main, "dataset", "build", "-o", tmp_path / "set")
     assert found.status == status
@@ -319,4 +299,4 @@ def test_workers_killed_while_they_start(killed_workers, tmp_path):
 def test_workers_that_never_start_are_one_line(killed_workers, toy, call, tmp_path):
     killed_workers(100)
     found = call(main, "dataset", "build", "-o", tmp_path / "set", "--solutes", "C1")
-    found.assert_one_line_error("dask's 1 worker processes did not start", "--cluster serial")
+    found.assert_one_line_error("dask's 1 worker processes did not start", "serial cluster")

@@ -13,7 +13,8 @@ from nnpmm.permeation.labels import umbrella as module
 from nnpmm.permeation.labels.direct import kept_from_before, read_umbrella, run_umbrella
 from nnpmm.permeation.labels.estimates import KJ_PER_KCAL, contrast_error
 from nnpmm.permeation.labels.umbrella import UmbrellaSettings, join_windows, run_windows
-from nnpmm.permeation.martini.engines import Frame, Restraint, StageResult, create_engine
+from nnpmm.permeation.martini.engine_choice import create_engine
+from nnpmm.permeation.martini.engines import Frame, Restraint, StageResult
 from nnpmm.permeation.martini.geometry import periodic_center
 from nnpmm.permeation.protocol import preset
 from nnpmm.permeation.runs import RunOutcome

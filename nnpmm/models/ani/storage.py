@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
+from nnpmm.core.files import replacing
 from nnpmm.errors import WeightsError, shortened
 from nnpmm.models.ani.content import check_parameters
 from nnpmm.models.ani.parameters import AniParameters, Layer
@@ -25,7 +24,11 @@ _UNREADABLE = (
 
 
 def save_parameters(parameters: AniParameters, path: Path) -> None:
-    """Write the parameters to ``path`` at once: another process sees the whole file or none."""
+    """Write the parameters to ``path`` at once: another process sees the whole file or none.
+
+    Raises:
+        OSError: the file cannot be written; what was there before still is.
+    """
     tensors = {}
     for index, member in zip(parameters.member_indices, parameters.members, strict=True):
         for element, layers in member.items():
@@ -33,15 +36,8 @@ def save_parameters(parameters: AniParameters, path: Path) -> None:
                 tensors[f"{index}.{element}.{depth}.weight"] = np.ascontiguousarray(layer.weight)
                 tensors[f"{index}.{element}.{depth}.bias"] = np.ascontiguousarray(layer.bias)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        save_file(tensors, temporary, metadata={_METADATA_KEY: parameters.constants_json()})
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as handle:
+        handle.write(save(tensors, metadata={_METADATA_KEY: parameters.constants_json()}))
 
 
 def load_parameters(path: Path) -> AniParameters:

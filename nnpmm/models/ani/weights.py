@@ -23,6 +23,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
+from nnpmm.core.files import cache_directory
 from nnpmm.errors import ModelError, WeightsError
 from nnpmm.models.ani.neurochem import read_neurochem
 from nnpmm.models.ani.parameters import AniParameters
@@ -227,12 +228,8 @@ def _torchani_source(folder: str) -> WeightsSource:
 
 
 def _cache_path(name: str) -> Path:
-    configured = os.environ.get("NNPMM_CACHE_DIR")
-    if configured:
-        root = Path(configured)
-    else:
-        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nnpmm"
-    return root / "models" / f"{name.lower()}-{PUBLISHED[name].digest[:12]}.safetensors"
+    file = f"{name.lower()}-{PUBLISHED[name].digest[:12]}.safetensors"
+    return cache_directory() / "models" / file
 
 
 def _offline() -> bool:

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from nnpmm.core.arrays import load_arrays, save_arrays
 from nnpmm.fields import Pressure, Section, Temperature, Time
-from nnpmm.permeation.files import load_arrays, save_arrays
 from nnpmm.permeation.labels.estimates import decorrelated, estimate
 from nnpmm.permeation.martini.engines import Restraint, Stage, whole_steps
 from nnpmm.permeation.martini.gromacs import GromacsEngine

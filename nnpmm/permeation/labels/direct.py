@@ -16,33 +16,29 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from nnpmm._version import __version__
+from nnpmm.campaigns import AttemptsError, KilledError, first_success
+from nnpmm.core.files import write_atomically
+from nnpmm.core.locks import locked
 from nnpmm.errors import InputFileError, SimulationError
 from nnpmm.fields import Section
 from nnpmm.permeation.dataset import WATER, DatasetSettings, Job
-from nnpmm.permeation.files import locked, write_atomically
 from nnpmm.permeation.labels.anchored import Anchor
 from nnpmm.permeation.labels.decoupling import Decoupling, DecouplingSettings, decouple
 from nnpmm.permeation.labels.diffusivity import Diffusivity, window_diffusivity
 from nnpmm.permeation.labels.estimates import KJ_PER_KCAL
 from nnpmm.permeation.labels.plots import plot_profile
 from nnpmm.permeation.labels.umbrella import Profile, UmbrellaSettings, join_windows, run_windows
-from nnpmm.permeation.martini.engines import (
-    Engine,
-    EngineKilledError,
-    create_engine,
-    whole_steps,
-)
+from nnpmm.permeation.martini.engine_choice import create_engine
+from nnpmm.permeation.martini.engines import Engine, whole_steps
 from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.martini.solute import parse_solute
 from nnpmm.permeation.runs import (
     RunOutcome,
     StageProgress,
-    go_on_if_killed,
     run_membrane,
     run_water,
 )
@@ -113,7 +109,8 @@ def run_direct(
         )
 
     work = _work_folder(scratch / "direct", job, settings, folder, lengths)
-    with locked(work.with_name(f"{work.name}.lock"), f"{job.name} is being decoupled"):
+    busy = f"{job.name} is being decoupled already; wait for it or stop it"
+    with locked(work.with_name(f"{work.name}.lock"), busy):
         found, common = _with_seeds(simulate, job, settings, work, _DECOUPLING_SEEDS)
         return _keep(path, _decoupling_record(found) | common, lengths, engine, threads, work)
 
@@ -163,7 +160,8 @@ def run_umbrella(
         )
 
     work = _work_folder(scratch / "umbrella", job, settings, folder, windows)
-    with locked(work.with_name(f"{work.name}.lock"), f"umbrella sampling of {job.name} is run"):
+    busy = f"umbrella sampling of {job.name} is run already; wait for it or stop it"
+    with locked(work.with_name(f"{work.name}.lock"), busy):
         heights, common = _with_seeds(simulate, job, settings, work, _UMBRELLA_SEEDS)
         found = join_windows(heights, windows, protocol.temperature)
         plot_profile(found, f"{job.solute} in {job.place}", path.with_suffix(".png"))
@@ -244,24 +242,24 @@ def _with_seeds(
     """Return what a calculation gives, tried with two seeds, and what to record of it.
 
     Raises:
-        EngineKilledError: the engine was killed again and again; called again, it goes on.
+        KilledError: the engine was killed again and again; called again, it goes on.
         SimulationError: it failed both times.
     """
     begin = time.monotonic()
     reasons: list[str] = []
-    for attempt in range(_ATTEMPTS):
-        seed = job.seed(settings.seed, first + attempt)
-        try:
-            found = go_on_if_killed(partial(simulate, work / str(attempt), seed), reasons.append)
-        except EngineKilledError as error:
-            raise EngineKilledError(f"{job.name}: {error}; call again to go on") from error
-        except SimulationError as error:
-            reasons.append(f"seed {seed}: {error}")
-            continue
-        seconds = time.monotonic() - begin
-        common = {"seed": seed, "attempts": reasons, "seconds": seconds, "nnpmm": __version__}
-        return found, common
-    raise SimulationError(f"{job.name} failed with {_ATTEMPTS} seeds: {'; '.join(reasons)}")
+    try:
+        found, seed = first_success(
+            lambda attempt, seed: simulate(work / str(attempt), seed),
+            [job.seed(settings.seed, first + attempt) for attempt in range(_ATTEMPTS)],
+            reasons,
+            failures=(SimulationError,),
+        )
+    except KilledError as error:
+        raise KilledError(f"{job.name}: {error}; call again to go on") from error
+    except AttemptsError as error:
+        raise SimulationError(f"{job.name} failed with {_ATTEMPTS} seeds: {error}") from error
+    seconds = time.monotonic() - begin
+    return found, {"seed": seed, "attempts": reasons, "seconds": seconds, "nnpmm": __version__}
 
 
 def _equilibrate(

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nnpmm.core.arrays import load_arrays
 from nnpmm.errors import ConfigError
 from nnpmm.permeation.dataset import Job, read_settings
-from nnpmm.permeation.files import load_arrays
 from nnpmm.permeation.labels.estimates import MbarEstimate, decorrelated, estimate
 from nnpmm.permeation.martini.force_field import MoleculeType, interaction
 from nnpmm.permeation.martini.pair_energy import Channel, solute_epsilons

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from nnpmm._version import __version__
+from nnpmm.core.files import write_atomically
+from nnpmm.core.locks import locked
 from nnpmm.errors import InputFileError
 from nnpmm.permeation.dataset import WATER, read_settings
-from nnpmm.permeation.files import locked, write_atomically
 from nnpmm.permeation.labels.anchored import (
     Label,
     anchor_residuals,
@@ -72,7 +73,8 @@ def label_linear(
             r.solute: [r.difference, r.error] for r in anchor_residuals(membrane, water, anchors)
         },
     }
-    with locked(folder / "labels" / ".lock", f"{folder}: labels are written"):
+    busy = f"{folder}: labels are written already; wait for it or stop it"
+    with locked(folder / "labels" / ".lock", busy):
         shapes = _read_shapes(folder, lipid) | {_shape(targets[0]): record}
         _write_table(folder, lipid, labels)
         text = {

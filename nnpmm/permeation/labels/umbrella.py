@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
+from nnpmm.core.arrays import load_arrays, save_arrays
 from nnpmm.errors import ConfigError, SimulationError
 from nnpmm.fields import ForceConstant, Length, Section, Time
 from nnpmm.permeation.checks import check_heights
-from nnpmm.permeation.files import load_arrays, save_arrays
 from nnpmm.permeation.labels.diffusivity import FEWEST_SAMPLES
 from nnpmm.permeation.labels.estimates import (
     contrast_error,

@@ -10,7 +10,7 @@ from rdkit import Chem
 from rdkit.Chem.Draw import rdMolDraw2D
 from rdkit.Geometry import Point2D
 
-from nnpmm.permeation.files import write_atomically
+from nnpmm.core.files import write_atomically
 from nnpmm.permeation.mapping.beads import Mapping
 
 __all__ = ["FRAGMENT_COLORS", "draw_mapping", "mapping_png"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from nnpmm.errors import ConfigError, SimulationError
+from nnpmm.campaigns import KilledError
+from nnpmm.errors import SimulationError
 from nnpmm.fields import ForceConstant, Length, Pressure, Section, Temperature, Time
 from nnpmm.permeation.martini.system import Configuration, MartiniSystem
 
 __all__ = [
     "CUTOFF",
-    "ENGINES",
     "RELATIVE_PERMITTIVITY",
     "SWITCH_DISTANCE",
     "EnergyTerms",
@@ -29,7 +28,6 @@ __all__ = [
     "Restraint",
     "Stage",
     "StageResult",
-    "create_engine",
     "read_frames",
     "whole_steps",
 ]
@@ -40,13 +38,11 @@ SWITCH_DISTANCE, CUTOFF = 0.9, 1.2
 #: Inside the cutoff; outside it is infinite.
 RELATIVE_PERMITTIVITY = 15.0
 
-ENGINES = ("auto", "gromacs", "openmm")
-
 #: Called with the picoseconds that are done.
 ProgressCallback = Callable[[float], None]
 
 
-class EngineKilledError(SimulationError):
+class EngineKilledError(KilledError):
     """The engine was ended from outside, by a signal; called again, it goes on where it was."""
 
 
@@ -175,37 +171,3 @@ def require_finite(configuration: Configuration, what: str) -> None:
     """
     if not np.all(np.isfinite(configuration.positions)):
         raise SimulationError(f"{what}: the system blew up; try another seed or a shorter timestep")
-
-
-def create_engine(name: str = "auto", *, threads: int | None = None) -> Engine:
-    """Return an engine by name.
-
-    Args:
-        name: ``gromacs``, ``openmm``, or ``auto``: OpenMM where it has a GPU, else GROMACS where
-            ``gmx`` is on the PATH, else OpenMM.
-        threads: of the processor; all cores if None.
-
-    Raises:
-        ConfigError: an unknown name.
-        OptionalDependencyError: GROMACS is asked for and not there.
-    """
-    if name not in ENGINES:
-        raise ConfigError(f"found the engine {name!r}, known engines: {', '.join(ENGINES)}")
-    if name == "auto":
-        name = "gromacs" if shutil.which("gmx") and not _openmm_has_gpu() else "openmm"
-    if name == "gromacs":
-        from nnpmm.permeation.martini.gromacs import GromacsEngine
-
-        return GromacsEngine(threads=threads)
-    from nnpmm.permeation.martini.openmm_engine import OpenMMEngine
-
-    return OpenMMEngine(threads=threads)
-
-
-def _openmm_has_gpu() -> bool:
-    import openmm
-
-    names = {
-        openmm.Platform.getPlatform(n).getName() for n in range(openmm.Platform.getNumPlatforms())
-    }
-    return bool(names & {"CUDA", "HIP"})

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nnpmm.campaigns.processes import end_with_parent, ending_signal, is_crash
+from nnpmm.core.files import write_atomically
 from nnpmm.errors import OptionalDependencyError, SimulationError
-from nnpmm.permeation.files import write_atomically
 from nnpmm.permeation.martini import gromacs_files as gf
 from nnpmm.permeation.martini.builder import require_room
 from nnpmm.permeation.martini.engines import (
@@ -27,7 +28,6 @@ from nnpmm.permeation.martini.engines import (
     require_finite,
     whole_steps,
 )
-from nnpmm.permeation.martini.processes import end_with_parent, ending_signal, is_crash
 from nnpmm.permeation.martini.system import Configuration, MartiniSystem
 
 __all__ = ["GromacsEngine"]

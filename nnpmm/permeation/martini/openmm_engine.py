@@ -11,8 +11,8 @@ import openmm
 from numpy.typing import NDArray
 from openmm import unit
 
+from nnpmm.core.arrays import load_arrays, save_arrays
 from nnpmm.errors import SimulationError
-from nnpmm.permeation.files import load_arrays, save_arrays
 from nnpmm.permeation.martini.builder import require_room
 from nnpmm.permeation.martini.engines import (
     EnergyTerms,

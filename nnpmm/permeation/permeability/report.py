@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from nnpmm._version import __version__
-from nnpmm.permeation.files import save_figure, write_atomically
+from nnpmm.core.files import write_atomically
+from nnpmm.permeation.files import save_figure
 from nnpmm.permeation.permeability.integral import CM2_PER_S, Permeability, PermeationProfile
 
 __all__ = ["plot_permeability", "print_permeability", "write_permeability"]

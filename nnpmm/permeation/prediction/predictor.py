@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nnpmm.campaigns import ClusterSettings, ProgressCallback, ReportCallback
 from nnpmm.errors import ConfigError
-from nnpmm.permeation.campaign import ReportCallback, build_dataset
-from nnpmm.permeation.clusters import ClusterSettings
+from nnpmm.permeation.campaign import build_dataset
 from nnpmm.permeation.dataset import WATER, DatasetSettings, Job, load_features
 from nnpmm.permeation.features import FEATURE_NAMES
-from nnpmm.permeation.jobs import RelaxationCallback
 from nnpmm.permeation.martini import lipid as known_lipid
 from nnpmm.permeation.martini.solute import parse_solute
 from nnpmm.permeation.prediction.applicability import Verdict, check_features, check_solute
@@ -84,7 +83,7 @@ def predict_molecules(
     scratch: Path | None = None,
     retry_failed: bool = False,
     report: ReportCallback | None = None,
-    relaxation: RelaxationCallback | None = None,
+    relaxation: ProgressCallback | None = None,
 ) -> list[Prediction]:
     """Run what is missing in water and in a membrane, and predict dG of each molecule.
 

@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from nnpmm._version import __version__
+from nnpmm.core.files import write_atomically
 from nnpmm.permeation.features import FEATURE_NAMES
-from nnpmm.permeation.files import write_atomically
 from nnpmm.permeation.mapping.drawing import draw_mapping
 from nnpmm.permeation.prediction.figures import draw_prediction
 from nnpmm.permeation.prediction.molecules import MAPPING_ERROR

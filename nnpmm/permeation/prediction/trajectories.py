@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nnpmm.core.arrays import load_arrays
 from nnpmm.errors import InputFileError
 from nnpmm.permeation.checks import check_membrane_run
 from nnpmm.permeation.features import membrane_features, water_features
-from nnpmm.permeation.files import load_arrays
 from nnpmm.permeation.martini.engines import Frame, read_frames
 from nnpmm.permeation.martini.force_field import MoleculeType, lipid, water
 from nnpmm.permeation.martini.gromacs import GromacsEngine

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from nnpmm.core.files import replacing
 from nnpmm.errors import ConfigError, InputFileError, NnpmmError
 from nnpmm.integrators import surroundings_limit
 from nnpmm.simulation import narration
@@ -113,10 +114,9 @@ def _known_model(name: str, folder: Path) -> str:
 
 
 def _write(output: Path, text: str) -> None:
-    temporary = output.with_name(f".{output.name}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, output)
+        with replacing(output) as handle:
+            handle.write(text.encode("utf-8"))
     except OSError as error:
         raise ConfigError(
             f"{output}: cannot write there ({error.strerror}); choose another --output"

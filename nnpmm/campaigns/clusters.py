@@ -10,10 +10,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from nnpmm.errors import ConfigError, OptionalDependencyError, SimulationError
-from nnpmm.fields import Section
-from nnpmm.permeation.protocol import first_problem
-from nnpmm.permeation.tables import shortened
+from nnpmm.errors import ConfigError, OptionalDependencyError, SimulationError, shortened
+from nnpmm.fields import Section, first_problem
 
 __all__ = ["ClusterSettings", "create_cluster", "read_cluster"]
 
@@ -27,7 +25,7 @@ class ClusterSettings(Section):
         "on this machine; slurm: dask-jobqueue",
     )
     workers: int = Field(1, ge=1, description="jobs at a time")
-    threads: int = Field(1, ge=1, description="threads of the engine in each job")
+    threads: int = Field(1, ge=1, description="threads of each job")
     queue: str | None = Field(None, description="slurm: partition")
     account: str | None = Field(None, description="slurm: account")
     memory: str = Field("2GB", description="slurm: memory of a worker")
@@ -41,7 +39,7 @@ def read_cluster(request: str, *, workers: int, threads: int) -> ClusterSettings
     Args:
         request: one of the two words, or the file.
         workers: jobs at a time, where the file does not say.
-        threads: of the engine in each job, where the file does not say.
+        threads: of each job, where the file does not say.
 
     Raises:
         ConfigError: the file cannot be read or holds an unknown or impossible setting.
@@ -55,7 +53,7 @@ def read_cluster(request: str, *, workers: int, threads: int) -> ClusterSettings
         except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             raise ConfigError(
                 f"cluster {request!r}: expected local, serial, or a YAML file with keys such as "
-                f"kind: slurm ({shortened(' '.join(str(error).split()))})"
+                f"kind: slurm ({shortened(error)})"
             ) from None
         if not isinstance(found, dict):
             raise ConfigError(
@@ -120,5 +118,5 @@ def _create_local(cluster: ClusterSettings) -> Any:
         raise SimulationError(
             f"dask's {cluster.workers} worker processes did not start "
             f"({' '.join(str(error).split())}); they may have been killed or have run out of "
-            "memory: take fewer --workers, or --cluster serial"
+            "memory: take fewer workers, or the serial cluster"
         ) from error

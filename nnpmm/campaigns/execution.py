@@ -1,0 +1,76 @@
+"""Runs one job, from its function to a file in the store; this happens in a worker process."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import traceback
+from pathlib import Path
+
+from nnpmm.campaigns.attempts import NOT_ITS_FAULT, AttemptsError, derived_seed, first_success
+from nnpmm.campaigns.jobs import Attempt, Job, JobReport, Output
+from nnpmm.campaigns.store import Store
+
+__all__ = ["ATTEMPTS", "execute_job"]
+
+#: A failed job is tried once more, with another seed.
+ATTEMPTS = 2
+
+
+def execute_job(job: Job, store: Store, scratch: Path, threads: int = 1) -> JobReport:
+    """Run a job with up to two seeds and store its result, or why it failed, atomically.
+
+    A job that ended through no fault of its own (its program was killed, the disk is full, a
+    package is missing here) is not given up: no failure is stored, and the next campaign tries it
+    again.
+
+    A job that is done or given up already is not run again: dask repeats all that a lost worker
+    had done, as its reports are lost with it.
+
+    Args:
+        job: what to run.
+        store: where the result goes.
+        scratch: for the folders that the function works in.
+        threads: that the function may use.
+
+    Raises:
+        UnwritableError: the result cannot be written.
+        InputFileError: the reason why the job was given up is damaged.
+    """
+    if store.is_done(job):
+        return JobReport(job.name, True, 0.0)
+    if store.is_given_up(job):
+        return JobReport(job.name, False, 0.0, store.reasons(job))
+    begin = time.monotonic()
+    reasons: list[str] = []
+    works = [scratch / f"{job.name}.{attempt}" for attempt in range(ATTEMPTS)]
+
+    def run(attempt: int, seed: int) -> Output:
+        _remove(works[:attempt])
+        works[attempt].mkdir(parents=True, exist_ok=True)
+        return job.function(**job.inputs, attempt=Attempt(works[attempt], seed, threads))
+
+    _remove(works)
+    seeds = [derived_seed(job.seed, job.name, attempt) for attempt in range(ATTEMPTS)]
+    done = False
+    with store.running(job):
+        try:
+            output, seed = first_success(run, seeds, reasons)
+        except NOT_ITS_FAULT as error:
+            reasons.append(" ".join(str(error).split()))
+        except AttemptsError as error:
+            detail = "".join(traceback.format_exception(error.__cause__))
+            store.save_failure(job, reasons, detail)
+        else:
+            seconds = time.monotonic() - begin
+            history = {"seed": seed, "attempts": reasons, "threads": threads, "seconds": seconds}
+            store.save(job, Output(output.arrays, {**output.record, **history}))
+            done = True
+        finally:
+            _remove(works)
+    return JobReport(job.name, done, time.monotonic() - begin, tuple(reasons))
+
+
+def _remove(folders: list[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)

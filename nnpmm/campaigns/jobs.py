@@ -1,0 +1,111 @@
+"""A job: a function, its inputs, and what it returns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from nnpmm.core.files import sha256_of
+from nnpmm.errors import ConfigError, InputFileError
+
+__all__ = ["Attempt", "Job", "JobReport", "Output"]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What the function of a job is given for one attempt.
+
+    Attributes:
+        work: folder of its own, which is deleted when the job has ended. It is kept while the
+            function is called again after a kill, which can then go on there.
+        seed: 1 to 2^31 - 1, of its own for each job and attempt.
+        threads: that the function may use.
+    """
+
+    work: Path
+    seed: int
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the function of a job returns: named arrays, and a JSON record of what they are."""
+
+    arrays: Mapping[str, NDArray[Any]]
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A calculation that ends in one file.
+
+    Attributes:
+        name: unique in its campaign; may have several parts, as in ``DOPC/C1-P4``.
+        function: at the top of a module or script, so that another process has it; it is called
+            with the inputs as keywords and the ``Attempt`` as ``attempt``, and returns an
+            ``Output``.
+        inputs: all that the output depends on: JSON, settings (pydantic) and paths of files.
+        seed: of the campaign; the seeds of all attempts are derived from it.
+        needs: name of the preparation that has to end before, or None.
+
+    Raises:
+        ConfigError: the name is no relative path, or leads out of its folder.
+    """
+
+    name: str
+    function: Callable[..., Output]
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 1
+    needs: str | None = None
+
+    def __post_init__(self) -> None:
+        parts = self.name.split("/")
+        if any(part in ("", ".", "..") for part in parts) or set(self.name) & {"\\", "\0"}:
+            raise ConfigError(
+                f"found the job {self.name!r}, allowed: names such as a or a/b, as files have"
+            )
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of the name, the function's name, the seed and the inputs; of files the content.
+
+        Raises:
+            InputFileError: a file that is an input cannot be read.
+            TypeError: an input is neither JSON, nor settings, nor a path.
+        """
+        function = f"{self.function.__module__}.{self.function.__qualname__}"
+        identity = [self.name, function, self.seed, dict(self.inputs)]
+        text = json.dumps(identity, sort_keys=True, default=_as_json)
+        return sha256_of(text.encode())
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Path):
+        try:
+            return {"sha256": sha256_of(value.read_bytes())}
+        except OSError as error:
+            raise InputFileError(
+                f"{value}: cannot be read ({error.strerror or error}): it is the input of a job"
+            ) from error
+    raise TypeError(
+        f"found a {type(value).__name__} among the inputs of a job, allowed: JSON, settings and "
+        "paths of files"
+    )
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """How a job ended; ``reasons`` holds a line for each failed attempt and each kill."""
+
+    name: str
+    done: bool
+    seconds: float
+    reasons: tuple[str, ...] = ()

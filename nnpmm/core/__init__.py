@@ -1,0 +1,29 @@
+"""What every part of nnpmm stands on: files, locks, the cache, versions. It knows nothing of them.
+
+Arrays on disk are in ``nnpmm.core.arrays``, which imports numpy and safetensors.
+"""
+
+from nnpmm.core.files import (
+    UnwritableError,
+    cache_directory,
+    replacing,
+    require_folder,
+    require_suffix,
+    require_writable,
+    write_atomically,
+)
+from nnpmm.core.locks import is_locked, locked
+from nnpmm.core.versions import installed_version
+
+__all__ = [
+    "UnwritableError",
+    "cache_directory",
+    "installed_version",
+    "is_locked",
+    "locked",
+    "replacing",
+    "require_folder",
+    "require_suffix",
+    "require_writable",
+    "write_atomically",
+]

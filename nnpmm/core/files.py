@@ -1,0 +1,182 @@
+"""Files that survive a crash: the old content or the new one, never a half; and the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from nnpmm.errors import ConfigError, NnpmmError
+
+__all__ = [
+    "UnwritableError",
+    "cache_directory",
+    "create",
+    "replacing",
+    "require_folder",
+    "require_suffix",
+    "require_writable",
+    "sha256_of",
+    "sync_directory",
+    "sync_file",
+    "write_atomically",
+    "writing",
+]
+
+
+class UnwritableError(NnpmmError, OSError):
+    """A file cannot be written: no permission, no space, or something else in its place."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the system's refusals to write a file into an error of one line.
+
+    Raises:
+        UnwritableError: says which file, why, and what to do.
+    """
+    try:
+        yield
+    except UnwritableError:
+        raise
+    except OSError as error:
+        raise UnwritableError(
+            f"{path}: cannot be written ({error.strerror or error}); take another place, or make "
+            "room and permission for it"
+        ) from error
+
+
+def cache_directory() -> Path:
+    """Return ``NNPMM_CACHE_DIR``, else ``$XDG_CACHE_HOME/nnpmm``, else ``~/.cache/nnpmm``."""
+    configured = os.environ.get("NNPMM_CACHE_DIR")
+    if configured:
+        return Path(configured)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nnpmm"
+
+
+def require_folder(path: Path) -> None:
+    """Make a folder unless it is there, and check that files can be written to it.
+
+    Raises:
+        UnwritableError: they cannot.
+    """
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+    require_writable(path)
+
+
+def require_writable(path: Path) -> None:
+    """Check that files can be written to a folder, which is not made if it is not there yet.
+
+    Raises:
+        UnwritableError: they cannot.
+    """
+    there = path.absolute()
+    while not there.exists():
+        there = there.parent
+    with writing(path):
+        probe = there / f".{uuid.uuid4().hex}.tmp"
+        probe.touch()
+        probe.unlink()
+
+
+def require_suffix(path: Path, suffix: str) -> None:
+    """Check that the name of a file to be written ends as its format demands.
+
+    Raises:
+        ConfigError: it ends in something else.
+    """
+    if path.suffix != suffix:
+        raise ConfigError(f"{path}: found a file that ends in {path.suffix!r}, expected {suffix}")
+
+
+def create(path: Path) -> IO[bytes]:
+    """Open a new file for reading and writing in place of what has its name, following no link.
+
+    Raises:
+        OSError: the file cannot be created.
+    """
+    try:
+        return open(path, "x+b")
+    except FileExistsError:
+        os.unlink(path)
+        return open(path, "x+b")
+
+
+@contextmanager
+def replacing(path: Path, *, temporary: Path | None = None) -> Iterator[IO[bytes]]:
+    """Yield a file that takes the place of ``path`` in one step, which survives a crash.
+
+    Args:
+        path: is as it was until the new content is on the disk.
+        temporary: the file's name until then. By default no other process has the same name, so
+            that processes on several machines may write the same file. Where a lock keeps the
+            others out, give a fixed name: the next process then replaces what a killed one left.
+
+    Raises:
+        OSError: the file cannot be written; then ``path`` is as it was.
+    """
+    if temporary is None:
+        temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        with create(temporary) as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    sync_directory(path.parent)
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Replace a file by new content in one step; its folder is made if need be.
+
+    Raises:
+        UnwritableError: the file cannot be written; what was there before still is.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as handle:
+            handle.write(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+def sync_file(path: Path) -> int:
+    """Force a file's content to the disk and return its size in bytes.
+
+    Raises:
+        OSError: the file is not there, or the disk refuses.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+        return os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
+
+
+def sync_directory(path: Path) -> None:
+    """Force the names in a folder to the disk, where the system can do that.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:  # Windows cannot open folders
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_of(data: bytes) -> str:
+    """Return the hexadecimal SHA-256 of some bytes."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,77 @@
+"""Lock files, which keep a second process out of a folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nnpmm.core.files import writing
+from nnpmm.errors import ConfigError
+
+__all__ = ["is_locked", "locked"]
+
+# Windows has neither flag, and opens no link unless it is told to.
+_FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+@contextmanager
+def locked(path: Path, message: str) -> Iterator[None]:
+    """Hold a lock file, which the system frees even if the process is killed.
+
+    The file's content is never touched, and a symbolic link is never followed.
+
+    Args:
+        path: of the lock file; it and its folder are made if need be.
+        message: of the error if another process holds it.
+
+    Raises:
+        ConfigError: another process holds it, or it cannot be opened.
+        UnwritableError: its folder cannot be made.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, _FLAGS | os.O_CREAT, 0o666)
+    except OSError as error:
+        reason, remedy = error.strerror, "nnpmm needs a folder with space that it can write to"
+        if error.errno == errno.ELOOP:
+            reason, remedy = "it is a symbolic link", "delete it"
+        raise ConfigError(f"{path}: cannot be opened ({reason}): {remedy}") from error
+    try:
+        try:
+            _lock(descriptor)
+        except OSError as error:
+            raise ConfigError(message) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds a lock file; nothing is made or changed."""
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except OSError:  # not there, or not ours to open
+        return False
+    try:
+        _lock(descriptor)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _lock(descriptor: int) -> None:
+    """Lock an open file until it is closed, or raise OSError at once."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
