@@ -10,6 +10,7 @@ from nnpmm.errors import OptionalDependencyError, SimulationError
 from nnpmm.permeation.martini import (
     Configuration,
     MartiniSystem,
+    engine_choice,
     engines,
     interaction,
     lipid,
@@ -111,7 +112,7 @@ def test_a_charged_pair_alone(tmp_path):
 def test_without_gmx(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(OptionalDependencyError, match="found no gmx on the PATH; install GROMACS"):
-        engines.create_engine("gromacs")
+        engine_choice.create_engine("gromacs")
 
 
 @needs_gmx
