@@ -3,6 +3,7 @@
 from nnpmm.integrators.inner_potential import InnerPotential, fit_inner_potential
 from nnpmm.integrators.masses import apply_hydrogen_mass, scale_masses
 from nnpmm.integrators.respa import RespaIntegrator, create_respa_integrator
+from nnpmm.integrators.respa_of_hybrid import respa
 from nnpmm.integrators.splitting import Level
 from nnpmm.integrators.time_scales import split_time_scales
 from nnpmm.integrators.timestep_limits import (
@@ -35,6 +36,7 @@ __all__ = [
     "longest_timestep",
     "region_limit",
     "region_motion",
+    "respa",
     "scale_masses",
     "split_time_scales",
     "surroundings_limit",

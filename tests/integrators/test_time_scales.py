@@ -7,10 +7,10 @@ import openmm
 import pytest
 from boxes import solvated, state_of, total_energies
 
-from nnpmm import create_hybrid_system
+from nnpmm import couple, create_hybrid_system
 from nnpmm.coupling import Mechanical, MultipleTimeSteps, Role, role_of
 from nnpmm.errors import ConfigError, ForceFieldError
-from nnpmm.integrators import create_respa_integrator, split_time_scales
+from nnpmm.integrators import create_respa_integrator, respa, split_time_scales
 from nnpmm.models import load_model
 
 RESPA = Mechanical(inside=MultipleTimeSteps())
@@ -109,3 +109,25 @@ def test_bonds_without_a_term_are_refused(network):
         hybrid(box, network)
     kept = hybrid(box, network, Mechanical(inside=MultipleTimeSteps(), constraints="keep"))
     assert any(role_of(force) is Role.NEGATED_INNER_POTENTIAL for force in kept.getForces())
+
+
+def test_respa_in_one_call(box, network):
+    """The same levels and force groups as in two calls."""
+    arguments = {"inner": 0.0005, "outer": 0.002}
+    hybrid_system = couple(box.system, box.topology, box.ligand_atoms, network, coupling=RESPA)
+    found = respa(hybrid_system, **arguments, temperature=300, friction=1, seed=3)
+    system = hybrid(box, network)
+    expected = split_time_scales(system, **arguments)
+    assert [level.timestep for level in found.levels] == pytest.approx([0.002, 0.0005])
+    assert {group for level in found.levels for group in level.groups} == {g for _, g in expected}
+    groups = [force.getForceGroup() for force in hybrid_system.system.getForces()]
+    assert groups == [force.getForceGroup() for force in system.getForces()]
+    assert found.getRandomNumberSeed() == 3
+
+
+def test_respa_needs_an_inner_potential(box, network):
+    plain = couple(
+        box.system, box.topology, box.ligand_atoms, network, coupling=Mechanical(constraints="keep")
+    )
+    with pytest.raises(ConfigError, match=r"without an inner potential; couple it with Mechanical"):
+        respa(plain, inner=0.0005, outer=0.002)
