@@ -45,11 +45,13 @@ def molecule_from_smiles(smiles: str, *, seed: int = 0) -> Chem.Mol:
         S. Wang et al., J. Chem. Inf. Model. 2020, 60, 2044 (ETKDGv3).
     """
     with rdBase.BlockLogs():
-        parsed = Chem.MolFromSmiles(smiles) if smiles.strip() else None
+        # rdkit takes what follows a blank for the molecule's name.
+        one_word = len(smiles.split()) == 1
+        parsed = Chem.MolFromSmiles(smiles.strip()) if one_word else None
     if parsed is None or parsed.GetNumAtoms() == 0:
         raise InputFileError(
             f"found {smiles!r}, which is not a valid SMILES string; check its brackets, ring "
-            "closures and valences"
+            "closures, valences and blanks"
         )
     molecule = Chem.AddHs(parsed)
     origin = f"the SMILES {smiles!r}"

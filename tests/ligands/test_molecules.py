@@ -26,6 +26,8 @@ def test_smiles_gives_hydrogens_and_the_same_conformer_for_the_same_seed():
     [
         ("C1CC", "not a valid SMILES"),
         ("", "not a valid SMILES"),
+        ("CC O", "not a valid SMILES .* blanks"),
+        ("CC\nO", "not a valid SMILES .* blanks"),
         ("CC(=O)[O-].[Na+]", "found 2 separate molecules"),
         ("[CH3]", "unpaired electrons on atoms \\[0\\]"),
         ("C1#CC1", "found no 3D conformer"),
