@@ -54,6 +54,14 @@ def fake_gmx(tmp_path, monkeypatch):
     return write
 
 
+@pytest.fixture
+def default_hangup():
+    """SIGHUP as usual: nohup lets the tests ignore it, and children inherit that."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def minimize(folder):
     system, start = build_water_box(parse_solute("C1"))
     GromacsEngine(threads=1).minimize(system, start, folder)
@@ -68,7 +76,7 @@ def minimize(folder):
         ("exit 137", "gmx grompp was killed by SIGKILL"),  # a script around gmx
     ],
 )
-def test_signals_from_outside_are_named(fake_gmx, tmp_path, script, words):
+def test_signals_from_outside_are_named(fake_gmx, tmp_path, script, words, default_hangup):
     fake_gmx(f"echo step 2000, remaining wall clock time: 55 s; {script}")
     with pytest.raises(EngineKilledError, match=words) as caught:
         minimize(tmp_path / "run")
