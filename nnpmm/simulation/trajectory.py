@@ -60,6 +60,7 @@ class _DcdWriter:
             self._file = app.DCDFile(
                 self._handle, topology, interval, firstStep=1, append=frames > 0
             )
+            self._handle.flush()  # OpenMM flushes frames, not the header: checkpoints record sizes
 
     def write(self, positions: NDArray[np.float64], box: NDArray[np.float64] | None) -> None:
         with writing(self.path):

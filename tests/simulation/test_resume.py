@@ -381,6 +381,16 @@ def test_a_run_of_more_than_two_to_the_31_steps_goes_on(tmp_path, fmt):
 
 
 @pytest.mark.parametrize("fmt", ["dcd", "xtc"])
+def test_a_trajectory_has_its_size_before_the_first_frame(tmp_path, fmt):
+    """A checkpoint at the start of production records the size, which closing must not change."""
+    path = tmp_path / f"empty.{fmt}"
+    writer = open_trajectory(path, prepared_water().topology, 0.01)
+    recorded = path.stat().st_size
+    writer.close()
+    assert path.stat().st_size == recorded
+
+
+@pytest.mark.parametrize("fmt", ["dcd", "xtc"])
 def test_frames_that_are_far_apart(tmp_path, fmt):
     """More than 2^31 steps between the first frame and the fourth."""
     topology = prepared_water().topology
