@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from nnpmm.errors import SimulationError
-from nnpmm.models import load_model
 from nnpmm.models.ani import BACKENDS, AniModel
 from nnpmm.models.ani.backends import Backend
 
@@ -177,33 +176,3 @@ def test_replaced_choices_are_no_longer_automatic(parameters):
     model = AniModel(parameters, device="cpu")
     assert model.automatic
     assert not dataclasses.replace(model, backend="reference").automatic
-
-
-def test_coincident_atoms_are_refused():
-    evaluator = load_model("ANI-1x", members=0, device="cpu").bind(NUMBERS)
-    for close in (0.0, 0.019):
-        positions = WATER.copy()
-        positions[2] = positions[1] + [0, 0, close]
-        for call in (evaluator, evaluator.evaluate, evaluator.member_energies):
-            with pytest.raises(SimulationError, match=r"atoms 1 and 2 .* allowed: 0.02 nm"):
-                call(positions)
-        with pytest.raises(SimulationError, match="atoms 1 and 2"):
-            evaluator.batch(np.array([WATER, positions]))
-        assert np.isfinite(evaluator.at_each_step(WATER + close)[0])
-
-
-def test_positions_in_angstrom_are_warned_of():
-    evaluator = load_model("ANI-1x", members=0, device="cpu").bind(NUMBERS)
-    with pytest.warns(UserWarning, match="divide by 10 if these are in angstrom"):
-        evaluator(10 * WATER)
-
-
-def test_legitimate_geometries_are_accepted():
-    """Fragments that part, compressed atoms, one atom: neither refused nor warned of."""
-    model = load_model("ANI-1x", members=0, device="cpu")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        model.bind([8, 1, 1, 8, 1, 1])(np.concatenate([WATER, WATER + 3.0]))
-        model.bind(NUMBERS)(np.array([[0, 0, 0], [0.096, 0, 0], [5.0, 0, 0]]))
-        model.bind(NUMBERS)(0.4 * WATER)
-        model.bind([6])(np.zeros((1, 3)))
