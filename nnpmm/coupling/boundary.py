@@ -15,6 +15,8 @@ __all__ = [
     "Pair",
     "attached_sites",
     "bond_labels",
+    "constrained_pairs",
+    "constrained_rows",
     "covalent_bonds",
     "parted_bonds",
     "refuse_cut_bonds",
@@ -60,10 +62,7 @@ def covalent_bonds(system: openmm.System, topology: Topology) -> set[Pair]:
         if type(force) is openmm.HarmonicBondForce
         for index in range(force.getNumBonds())
     }
-    further |= {
-        _sorted(*system.getConstraintParameters(index)[:2])
-        for index in range(system.getNumConstraints())
-    }
+    further |= {_sorted(*pair) for pair in constrained_pairs(system)}
     return pairs | {
         (i, j)
         for i, j in further - pairs
@@ -134,6 +133,18 @@ def attached_sites(system: openmm.System, members: set[int]) -> NDArray[np.int64
                 "select whole molecules"
             )
     return np.array(found, dtype=np.int64)
+
+
+def constrained_pairs(system: openmm.System) -> list[Pair]:
+    """Return the atoms of each constraint of a system."""
+    return [system.getConstraintParameters(k)[:2] for k in range(system.getNumConstraints())]
+
+
+def constrained_rows(system: openmm.System, atoms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the constraints among some atoms, (n,), as pairs of rows of these, (m, 2)."""
+    rows = {atom: row for row, atom in enumerate(atoms.tolist())}
+    found = [(rows[i], rows[j]) for i, j in constrained_pairs(system) if i in rows and j in rows]
+    return np.array(found, dtype=np.int64).reshape(-1, 2)
 
 
 def release_constraints(
