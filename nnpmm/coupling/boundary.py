@@ -22,6 +22,7 @@ __all__ = [
     "refuse_cut_bonds",
     "region_elements",
     "release_constraints",
+    "sorted_pair",
 ]
 
 Pair = tuple[int, int]
@@ -51,18 +52,18 @@ def covalent_bonds(system: openmm.System, topology: Topology) -> set[Pair]:
     HarmonicBondForces and constraints; of these, two neighbours of one atom are no bond but the
     ends of an angle, as in Urey-Bradley terms and constrained angles.
     """
-    pairs = {_sorted(bond.atom1.index, bond.atom2.index) for bond in topology.bonds()}
+    pairs = {sorted_pair(bond.atom1.index, bond.atom2.index) for bond in topology.bonds()}
     neighbours: dict[int, set[int]] = {}
     for i, j in pairs:
         neighbours.setdefault(i, set()).add(j)
         neighbours.setdefault(j, set()).add(i)
     further = {
-        _sorted(*force.getBondParameters(index)[:2])
+        sorted_pair(*force.getBondParameters(index)[:2])
         for force in system.getForces()
         if type(force) is openmm.HarmonicBondForce
         for index in range(force.getNumBonds())
     }
-    further |= {_sorted(*pair) for pair in constrained_pairs(system)}
+    further |= {sorted_pair(*pair) for pair in constrained_pairs(system)}
     return pairs | {
         (i, j)
         for i, j in further - pairs
@@ -88,7 +89,8 @@ def parted_bonds(
     return inside, sorted(cut)
 
 
-def _sorted(i: int, j: int) -> Pair:
+def sorted_pair(i: int, j: int) -> Pair:
+    """Return two atom indices in rising order."""
     return (i, j) if i < j else (j, i)
 
 
@@ -166,5 +168,5 @@ def release_constraints(
         if keep and (i in hydrogens) != (j in hydrogens):
             continue
         system.removeConstraint(index)
-        released.append((min(i, j), max(i, j)))
+        released.append(sorted_pair(i, j))
     return sorted(released)

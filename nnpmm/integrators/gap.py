@@ -51,7 +51,7 @@ class Gap:
 class GapMeter:
     """Measures the gap of a hybrid system, with one evaluation of the network each time.
 
-    It holds copies of the network and of what is taken off beside it, in a context of their own, so
+    It has copies of the network and of the negated inner potential in a context of their own, so
     that it disturbs no simulation and no other slow force comes in.
 
     Args:
@@ -139,7 +139,7 @@ class GapMeter:
 
 
 def _slow_context(system: openmm.System) -> openmm.Context:
-    """Return a context of the networks and of what is taken off beside them, in double."""
+    """Return a context of the networks and the negated inner potentials, in double precision."""
     if not has_inner_potential(system):
         raise ConfigError(
             "found a system without an inner potential for the network, expected one made with "
@@ -149,7 +149,7 @@ def _slow_context(system: openmm.System) -> openmm.Context:
     for _ in range(system.getNumParticles()):
         slow.addParticle(1.0)
     by_role = forces_by_role(system)
-    # An inner network is taken off inside the other network's force already.
+    # An inner network is subtracted inside the other network's force already.
     for role in (Role.NETWORK, Role.NEGATED_INNER_POTENTIAL):
         for force in by_role.get(role, []):
             slow.addForce(_copy(force))
