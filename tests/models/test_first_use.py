@@ -168,6 +168,16 @@ def test_wrong_input_is_no_fault_of_the_kernel(fast, parameters):
     assert evaluator.backend == "fast"
 
 
+def test_large_regions_are_not_compared(fast, parameters, monkeypatch, caplog):
+    monkeypatch.setattr("nnpmm.models.ani.first_use._LARGEST", 2)
+    fast("energy")
+    evaluator = AniModel(parameters, device="cpu").bind(NUMBERS)
+    for _ in range(2):
+        evaluator(WATER)
+    assert evaluator.backend == "fast"
+    assert caplog.text.count("found 3 atoms, compared are up to 2") == 1
+
+
 def test_gpu_kernels_are_compared_and_the_cpu_backend_is_not():
     assert {name for name, b in BACKENDS.items() if b.compared} == {"triton", "nnpops"}
 
