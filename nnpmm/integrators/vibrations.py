@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
@@ -123,7 +124,8 @@ def _fixed_directions(
         apart = positions[i] - positions[j]
         columns[3 * i : 3 * i + 3, column] = apart
         columns[3 * j : 3 * j + 3, column] = -apart
-    return np.linalg.qr(columns * weight[:, np.newaxis])[0]
+    basis: NDArray[np.float64] = scipy.linalg.orth(columns * weight[:, np.newaxis])
+    return basis
 
 
 def _stretched_pair(
