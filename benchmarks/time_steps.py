@@ -32,8 +32,8 @@ from common import ROOT, write_results
 import nnpmm
 from nnpmm import ligands
 from nnpmm.coupling import Mechanical, Role, role_of
-from nnpmm.integrators import RegionMotion, apply_hydrogen_mass, scale_masses
-from nnpmm.integrators.vibrations import Vibration, fastest_vibration
+from nnpmm.coupling.boundary import constrained_rows
+from nnpmm.integrators import RegionMotion, apply_hydrogen_mass, region_motion, scale_masses
 from nnpmm.units import GAS_CONSTANT
 
 TEMPERATURE, FRICTION = 300.0, 1.0
@@ -137,8 +137,6 @@ class Bench:
             self.region, self.box = np.arange(molecule.GetNumAtoms()), None
         self.model = nnpmm.load_model("ANI-2x", backend="cpu", members=members, threads=1)
         self.atoms = list(self.topology.atoms())
-        numbers = [self.atoms[i].element.atomic_number for i in self.region]
-        self.evaluator = self.model.bind(numbers)
         members_of_region = set(self.region.tolist())
         self.bonds = [
             (a.index, b.index) for a, b in self.topology.bonds() if a.index in members_of_region
@@ -147,8 +145,7 @@ class Bench:
     def system(self, mass: float | None, constrained: bool) -> openmm.System:
         """Return the hybrid system with hydrogens of a mass, their bonds free or constrained."""
         mm = copy.deepcopy(self.mm)
-        has = {mm.getConstraintParameters(k)[:2][0] for k in range(mm.getNumConstraints())}
-        if constrained and not has & set(self.region.tolist()):
+        if constrained and not len(constrained_rows(mm, self.region)):
             for i, j in self.bonds:
                 if 1 in (self.number(i), self.number(j)):
                     length = float(np.linalg.norm(self.positions[i] - self.positions[j]))
@@ -165,15 +162,9 @@ class Bench:
         """Return an atomic number."""
         return int(self.atoms[atom].element.atomic_number)
 
-    def vibration(self, system: openmm.System) -> Vibration:
+    def motion(self, system: openmm.System) -> RegionMotion:
         """Return the fastest vibration of the region."""
-        rows = {int(atom): row for row, atom in enumerate(self.region)}
-        pairs = (system.getConstraintParameters(k)[:2] for k in range(system.getNumConstraints()))
-        constraints = [(rows[i], rows[j]) for i, j in pairs if i in rows and j in rows]
-        masses = np.array([system.getParticleMass(int(i))._value for i in self.region])
-        return fastest_vibration(
-            self.evaluator, np.asarray(self.positions)[self.region], masses, constraints
-        )
+        return region_motion(system, self.topology, self.region, self.model, self.positions)
 
     def context(self, system: openmm.System, integrator: Any, seed: int) -> openmm.Context:
         """Return a context at the minimum with velocities at 300 K."""
@@ -303,7 +294,7 @@ def measure_periods(results: Results, name: str, length: float, seeds: int) -> N
     bench = Bench(MOLECULES[name], 0)
     for hydrogens, (mass, constrained) in HYDROGENS.items():
         system = bench.system(mass, constrained)
-        period = bench.vibration(system).period
+        period = bench.motion(system).vibration.period
         for per_period in STEPS_PER_PERIOD:
             for seed in range(1, seeds + 1):
                 key = f"{name} | {hydrogens} | {per_period:g} | {seed}"
@@ -332,14 +323,12 @@ def measure_molecule(results: Results, name: str, length: float) -> None:
 def long_run(bench: Bench, step: float, scaled: bool, length: float) -> dict[str, Any]:
     """Run with hydrogens of 3 amu, constrained bonds to hydrogen, and masses scaled or not."""
     system = bench.system(3.0, True)
-    period = bench.vibration(system).period
-    factor = RegionMotion(Vibration(period, (0, 1)), ("", ""), False).mass_factor(step / 1000)
-    if scaled:
-        scale_masses(system, bench.region.tolist(), factor)
-    period *= np.sqrt(factor if scaled else 1)
+    motion = bench.motion(system)
+    factor = motion.mass_factor(step / 1000) if scaled else 1.0
+    scale_masses(system, bench.region.tolist(), factor)
     return {
-        "mass_factor": factor if scaled else 1.0,
-        "steps_per_period": float(1000 * period / step),
+        "mass_factor": factor,
+        "steps_per_period": 1000 * motion.scaled(factor).vibration.period / step,
         **run(bench, system, step / 1000, length, 1, warmup=length / 10),
     }
 
@@ -355,12 +344,8 @@ def run(
     pairs = np.array(bench.bonds)
     start = lengths(context, pairs)
     group = {f.getForceGroup() for f in system.getForces() if role_of(f) is Role.NETWORK}
-    inside = set(bench.region.tolist())
-    held = sum(
-        system.getConstraintParameters(k)[0] in inside for k in range(system.getNumConstraints())
-    )
     masses = np.array([system.getParticleMass(int(i))._value for i in bench.region])
-    freedom = 3 * len(bench.region) - held
+    freedom = 3 * len(bench.region) - len(constrained_rows(system, bench.region))
     every = max(1, round(0.04 / dt))
     temperatures, energies = [], []
     for sample in range(round(length / dt / every)):

@@ -15,11 +15,14 @@ __all__ = [
     "Pair",
     "attached_sites",
     "bond_labels",
+    "constrained_pairs",
+    "constrained_rows",
     "covalent_bonds",
     "parted_bonds",
     "refuse_cut_bonds",
     "region_elements",
     "release_constraints",
+    "sorted_pair",
 ]
 
 Pair = tuple[int, int]
@@ -49,21 +52,18 @@ def covalent_bonds(system: openmm.System, topology: Topology) -> set[Pair]:
     HarmonicBondForces and constraints; of these, two neighbours of one atom are no bond but the
     ends of an angle, as in Urey-Bradley terms and constrained angles.
     """
-    pairs = {_sorted(bond.atom1.index, bond.atom2.index) for bond in topology.bonds()}
+    pairs = {sorted_pair(bond.atom1.index, bond.atom2.index) for bond in topology.bonds()}
     neighbours: dict[int, set[int]] = {}
     for i, j in pairs:
         neighbours.setdefault(i, set()).add(j)
         neighbours.setdefault(j, set()).add(i)
     further = {
-        _sorted(*force.getBondParameters(index)[:2])
+        sorted_pair(*force.getBondParameters(index)[:2])
         for force in system.getForces()
         if type(force) is openmm.HarmonicBondForce
         for index in range(force.getNumBonds())
     }
-    further |= {
-        _sorted(*system.getConstraintParameters(index)[:2])
-        for index in range(system.getNumConstraints())
-    }
+    further |= {sorted_pair(*pair) for pair in constrained_pairs(system)}
     return pairs | {
         (i, j)
         for i, j in further - pairs
@@ -89,7 +89,8 @@ def parted_bonds(
     return inside, sorted(cut)
 
 
-def _sorted(i: int, j: int) -> Pair:
+def sorted_pair(i: int, j: int) -> Pair:
+    """Return two atom indices in rising order."""
     return (i, j) if i < j else (j, i)
 
 
@@ -136,6 +137,18 @@ def attached_sites(system: openmm.System, members: set[int]) -> NDArray[np.int64
     return np.array(found, dtype=np.int64)
 
 
+def constrained_pairs(system: openmm.System) -> list[Pair]:
+    """Return the atoms of each constraint of a system."""
+    return [system.getConstraintParameters(k)[:2] for k in range(system.getNumConstraints())]
+
+
+def constrained_rows(system: openmm.System, atoms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the constraints among some atoms, (n,), as pairs of rows of these, (m, 2)."""
+    rows = {atom: row for row, atom in enumerate(atoms.tolist())}
+    found = [(rows[i], rows[j]) for i, j in constrained_pairs(system) if i in rows and j in rows]
+    return np.array(found, dtype=np.int64).reshape(-1, 2)
+
+
 def release_constraints(
     system: openmm.System, members: set[int], hydrogens: set[int], *, keep: bool
 ) -> list[Pair]:
@@ -155,5 +168,5 @@ def release_constraints(
         if keep and (i in hydrogens) != (j in hydrogens):
             continue
         system.removeConstraint(index)
-        released.append((min(i, j), max(i, j)))
+        released.append(sorted_pair(i, j))
     return sorted(released)

@@ -22,7 +22,7 @@ from nnpmm.coupling.nonbonded import EWALD_METHODS, exclude_region_pairs
 from nnpmm.coupling.pairs import region_pairs
 from nnpmm.coupling.roles import Role
 from nnpmm.coupling.schemes import Interpolated, MultipleTimeSteps, Replaced, Scheme
-from nnpmm.coupling.terms import connect_region, refuse_bare_bonds, take_out_terms
+from nnpmm.coupling.terms import connect_region, refuse_missing_terms, take_out_terms
 from nnpmm.coupling.time_scales import DifferenceEvaluator, InnerTerms, create_negated_force
 from nnpmm.coupling.transports import add_in_own_group, check_transport, create_region_force
 from nnpmm.errors import ConfigError
@@ -127,7 +127,7 @@ class Mechanical:
             inner = self.inside.inner_potential
             terms = inner.create_forces(region.atoms) if isinstance(inner, InnerTerms) else []
         else:
-            refuse_bare_bonds(released, terms, bonds=set(region.bonds), hydrogens=hydrogens)
+            refuse_missing_terms(released, terms, bonds=set(region.bonds), hydrogens=hydrogens)
         if isinstance(self.inside, Interpolated):
             if terms + pairs:
                 add_in_own_group(system, create_region_mm_force(terms + pairs))

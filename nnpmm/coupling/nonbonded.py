@@ -140,7 +140,7 @@ def _total_charge(charges: NDArray[np.float64], neutral: bool, tolerance: float)
     if abs(total - nearest) > tolerance:
         raise RegionError(
             f"the region's charges add up to {total:+.3f} e, not to an integer within "
-            f"{tolerance} e; select whole molecules or mend the charges"
+            f"{tolerance} e; select whole molecules or correct the charges"
         )
     if neutral and nearest != 0:
         raise RegionError(

@@ -15,19 +15,19 @@ __all__ = ["Role", "forces_by_role", "groups_by_role", "role_of"]
 class Role(Enum):
     """What a force of a hybrid system is for; the value is the name of the force."""
 
-    #: The network on its region, or what is left of it beside an inner network.
+    #: The network on its region; with an inner network, the difference of the two.
     NETWORK = "NNP"
     #: A network that is integrated between evaluations of another one.
     INNER_NETWORK = "NNP, inner"
     #: The force field's terms inside an interpolated region.
     REGION_FORCE_FIELD = "region MM"
-    #: What takes the inner potential off again beside the network.
+    #: Minus the inner potential, so that the sum is the network.
     NEGATED_INNER_POTENTIAL = "region MM, negated"
     #: Bonds without strength, which keep the region's molecules together.
     CONNECTIVITY = "region connectivity"
     #: Non-bonded pairs within a short range, for a time step of their own.
     SHORT_RANGE = "short range"
-    #: What takes these pairs off again beside the rest.
+    #: Minus these pairs, so that the sum is the whole non-bonded force.
     NEGATED_SHORT_RANGE = "short range, negated"
 
 

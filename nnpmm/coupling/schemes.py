@@ -30,7 +30,7 @@ class Interpolated:
 
 @dataclass(frozen=True)
 class MultipleTimeSteps:
-    """An inner potential acts inside the region, and is taken off again beside the network.
+    """An inner potential acts inside the region, and a negated copy of it next to the network.
 
     The sum is the network. The two can have different time steps, see
     `nnpmm.integrators.split_time_scales`.

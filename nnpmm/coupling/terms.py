@@ -7,12 +7,12 @@ from xml.etree import ElementTree
 
 import openmm
 
-from nnpmm.coupling.boundary import Pair
+from nnpmm.coupling.boundary import Pair, sorted_pair
 from nnpmm.coupling.capped_terms import CappedTerms
 from nnpmm.coupling.roles import Role
 from nnpmm.errors import ForceFieldError
 
-__all__ = ["BONDED", "connect_region", "refuse_bare_bonds", "take_out_terms"]
+__all__ = ["BONDED", "connect_region", "refuse_missing_terms", "take_out_terms"]
 
 #: Force classes made of terms over a few atoms each, and the XML element that lists the terms.
 BONDED: dict[type[openmm.Force], str] = {
@@ -62,11 +62,11 @@ def _part(force: openmm.Force, terms: CappedTerms) -> tuple[openmm.Force, openmm
     listed, wanted = (root.find(BONDED[type(force)]) for root in (rest, inside))
     if listed is None or wanted is None:
         raise RuntimeError(f"OpenMM's XML of a {type(force).__name__} has changed")
-    held = [terms.hold(_atoms(term)) for term in listed]
-    if not any(held):
+    of_network = [terms.hold(_atoms(term)) for term in listed]
+    if not any(of_network):
         return force, None
-    listed[:] = [term for term, taken in zip(listed, held, strict=True) if not taken]
-    wanted[:] = [term for term, taken in zip(wanted, held, strict=True) if taken]
+    listed[:] = [term for term, taken in zip(listed, of_network, strict=True) if not taken]
+    wanted[:] = [term for term, taken in zip(wanted, of_network, strict=True) if taken]
     return _read(rest), _read(inside)
 
 
@@ -97,7 +97,7 @@ def connect_region(system: openmm.System, bonds: set[tuple[int, int]]) -> None:
     system.addForce(force)
 
 
-def refuse_bare_bonds(
+def refuse_missing_terms(
     released: list[Pair], forces: list[openmm.Force], *, bonds: set[Pair], hydrogens: set[int]
 ) -> None:
     """Refuse constraints that were the only description of a bond or an angle.
@@ -111,27 +111,25 @@ def refuse_bare_bonds(
     Raises:
         ForceFieldError: the force field has no term for some of them.
     """
-    held: set[Pair] = set()
+    stretched: set[Pair] = set()
     bent: set[Pair] = set()
     for force in forces:
         if isinstance(force, (openmm.HarmonicBondForce, openmm.CustomBondForce)):
-            held |= {_pair(*force.getBondParameters(i)[:2]) for i in range(force.getNumBonds())}
+            ends = (force.getBondParameters(i)[:2] for i in range(force.getNumBonds()))
+            stretched |= {sorted_pair(*pair) for pair in ends}
         elif isinstance(force, (openmm.HarmonicAngleForce, openmm.CustomAngleForce)):
             ends = (force.getAngleParameters(i)[:3:2] for i in range(force.getNumAngles()))
-            bent |= {_pair(*pair) for pair in ends}
+            bent |= {sorted_pair(*pair) for pair in ends}
     # A topology without bonds leaves only the elements to tell that two hydrogens are an angle.
     angles = {pair for pair in released if pair not in bonds or hydrogens.issuperset(pair)}
-    bare = [pair for pair in released if pair not in held | (bent & angles)]
-    if bare:
-        kind = "angle with its ends at" if bare[0] in angles else "bond between"
-        to_hydrogen = all(len(hydrogens.intersection(pair)) == 1 for pair in bare)
+    missing = [pair for pair in released if pair not in stretched | (bent & angles)]
+    if missing:
+        kind = "angle with its ends at" if missing[0] in angles else "bond between"
+        to_hydrogen = all(len(hydrogens.intersection(pair)) == 1 for pair in missing)
         raise ForceFieldError(
-            f"found {len(bare)} constraints of the region (the first is of the {kind} atoms "
-            f"{bare[0]}) with neither bond nor angle term, so nothing but the network holds them; "
+            f"found {len(missing)} constraints of the region (the first is of the {kind} atoms "
+            f"{missing[0]}) with neither bond nor angle term, so nothing but the network holds "
+            "them; "
             "make the MM system with flexibleConstraints=True, or with neither constraints "
             "nor rigid water" + (", or take constraints='keep'" if to_hydrogen else "")
         )
-
-
-def _pair(i: int, j: int) -> Pair:
-    return (i, j) if i < j else (j, i)

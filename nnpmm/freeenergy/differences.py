@@ -54,8 +54,8 @@ def region_differences(
 
     Constrained bonds to hydrogen are taken as constrained under both potentials, as by
     ``Mechanical(constraints="keep")``; all others, such as the angle of rigid water, as free under
-    both, so that frames sampled with them say nothing of what they held. These need a term of the
-    force field.
+    both, so that frames sampled with them do not show how these distances vary. These need a term
+    of the force field.
 
     Args:
         mm_system: the force field's system, before any coupling.

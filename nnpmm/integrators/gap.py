@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import openmm
 from numpy.typing import NDArray
 
 from nnpmm.coupling import Role, forces_by_role, has_inner_potential
+from nnpmm.coupling.boundary import constrained_rows
 from nnpmm.errors import ConfigError, ModelError, RegionError, SimulationError
 from nnpmm.units import GAS_CONSTANT
 
@@ -51,7 +51,7 @@ class Gap:
 class GapMeter:
     """Measures the gap of a hybrid system, with one evaluation of the network each time.
 
-    It holds copies of the network and of what is taken off beside it, in a context of their own, so
+    It has copies of the network and of the negated inner potential in a context of their own, so
     that it disturbs no simulation and no other slow force comes in.
 
     Args:
@@ -80,7 +80,7 @@ class GapMeter:
         _check_region(system, region)
         masses = np.array([system.getParticleMass(int(i))._value for i in region])
         self._inverse_masses = np.divide(1, masses, out=np.zeros_like(masses), where=masses > 0)
-        self._constraints = _inner_constraints(system, region)
+        self._constraints = constrained_rows(system, region)
         self._freedom = max(3 * int((masses > 0).sum()) - len(self._constraints), 1)
 
     def measure(self, positions: NDArray[np.float64], box: NDArray[np.float64] | None) -> Gap:
@@ -139,7 +139,7 @@ class GapMeter:
 
 
 def _slow_context(system: openmm.System) -> openmm.Context:
-    """Return a context of the networks and of what is taken off beside them, in double."""
+    """Return a context of the networks and the negated inner potentials, in double precision."""
     if not has_inner_potential(system):
         raise ConfigError(
             "found a system without an inner potential for the network, expected one made with "
@@ -149,7 +149,7 @@ def _slow_context(system: openmm.System) -> openmm.Context:
     for _ in range(system.getNumParticles()):
         slow.addParticle(1.0)
     by_role = forces_by_role(system)
-    # An inner network is taken off inside the other network's force already.
+    # An inner network is subtracted inside the other network's force already.
     for role in (Role.NETWORK, Role.NEGATED_INNER_POTENTIAL):
         for force in by_role.get(role, []):
             slow.addForce(_copy(force))
@@ -181,13 +181,3 @@ def _copy(force: openmm.Force) -> openmm.Force:
             "the network cannot be copied, as watching it needs: pickle refuses its evaluator; "
             "give the evaluator a __reduce__"
         ) from error
-
-
-def _inner_constraints(system: openmm.System, region: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return constraints inside the region as pairs of its rows, (m, 2)."""
-    rows: dict[Any, int] = {atom: row for row, atom in enumerate(region.tolist())}
-    pairs = (
-        system.getConstraintParameters(index)[:2] for index in range(system.getNumConstraints())
-    )
-    found = [(rows[i], rows[j]) for i, j in pairs if i in rows and j in rows]
-    return np.array(found, dtype=np.int64).reshape(-1, 2)

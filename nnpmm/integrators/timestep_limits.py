@@ -23,6 +23,7 @@ from openmm.app import Topology
 
 from nnpmm.atom_indices import atom_indices
 from nnpmm.coupling.binding import Region, bind_region
+from nnpmm.coupling.boundary import constrained_pairs, constrained_rows
 from nnpmm.coupling.roles import Role, role_of
 from nnpmm.coupling.terms import BONDED
 from nnpmm.coupling.whole import WholeRegion
@@ -43,7 +44,9 @@ __all__ = [
     "surroundings_limit",
 ]
 
-#: Steps per period of the region's fastest vibration, by whether its bonds to hydrogen are free.
+#: Steps per period of the region's fastest vibration, by whether its bonds to hydrogen are free:
+#: the fewest of 4, 4.5, 5, 6 and 7 with which no run of benchmarks/time_steps.py blew up, 5 and 6;
+#: with free bonds one more, as a margin.
 STEPS_PER_PERIOD = {"constrained": 5.0, "free": 7.0}
 #: amu. Hydrogens below it count as light; repartitioned ones commonly have 3 amu.
 LIGHT_HYDROGEN = 2.9
@@ -119,14 +122,14 @@ def longest_timestep(
     """Return the longest single time step that a hybrid system allows.
 
     Args:
-        system: the hybrid system, with the masses and constraints of the simulation.
+        system: see `region_motion`, as for all others.
         topology: with elements.
-        region: 0-based indices of the atoms that the network describes.
+        region: 0-based indices.
         model: the network.
-        positions: of all atoms, (n, 3), nm or a Quantity.
+        positions: (n, 3), nm or a Quantity.
 
     Raises:
-        RegionError: the model cannot describe the region.
+        NnpmmError: see `region_motion`.
     """
     limits = (
         region_limit(region_motion(system, topology, region, model, positions)),
@@ -153,6 +156,7 @@ def region_motion(
 
     Raises:
         RegionError: the model cannot describe the region.
+        SimulationError: the network's forces are not finite, or not smooth enough.
     """
     atoms = atom_indices(region, topology.getNumAtoms())
     bound = bind_region(system, topology, atoms, model, link_atoms=True)
@@ -175,25 +179,26 @@ def bound_region_motion(
         region: of the hybrid system.
         evaluator: the network bound to it.
         positions: of all atoms, (n, 3), nm.
+
+    Raises:
+        SimulationError: the network's forces are not finite, or not smooth enough.
     """
     atoms = region.network_atoms
-    rows = {atom: row for row, atom in enumerate(atoms.tolist())}
-    pairs = [(rows[i], rows[j]) for i, j in _constraints(system) if i in rows and j in rows]
-    masses = np.array([system.getParticleMass(atom)._value for atom in rows])
+    pairs = constrained_rows(system, atoms)
+    masses = np.array([system.getParticleMass(int(atom))._value for atom in atoms])
     masses[masses <= 0] = np.inf  # atoms that do not move
     whole = np.asarray(positions, dtype=np.float64)[atoms]
     box = topology.getPeriodicBoxVectors()
     if box is not None:
         vectors = np.array(box.value_in_unit(unit.nanometer))
-        whole = WholeRegion(len(rows), region.bonded_rows)(whole, vectors)
+        whole = WholeRegion(len(atoms), region.bonded_rows)(whole, vectors)
     vibration = fastest_vibration(evaluator, whole, masses, pairs)
     all_atoms = list(topology.atoms())
-    constrained = {row for pair in pairs for row in pair}
+    described = [all_atoms[atom] for atom in atoms]
     free = any(
-        all_atoms[atom].element.atomic_number == 1 and row not in constrained
-        for atom, row in rows.items()
+        atom.element.atomic_number == 1 and row not in pairs for row, atom in enumerate(described)
     )
-    first, second = (atom_label(all_atoms[int(atoms[row])]) for row in vibration.pair)
+    first, second = (atom_label(described[row]) for row in vibration.pair)
     return RegionMotion(vibration, (first, second), free)
 
 
@@ -219,9 +224,11 @@ def surroundings_limit(
     """Return the longest time step that the atoms outside a region allow.
 
     1 fs with free hydrogens lighter than 2.9 amu, 2 fs with heavier ones or with every bond to
-    hydrogen constrained, 4 fs with constrained hydrogens of 2.9 amu or more. Rigid water may keep
-    its masses. 5 fs where nothing but rigid molecules and ions surrounds the region. The slow
-    forces of RESPA take 2, 3, 4 and 5 fs.
+    hydrogen constrained, 4 fs with constrained hydrogens of 2.9 amu or more (Feenstra, Hess,
+    Berendsen, J. Comput. Chem. 1999, 20, 786; Hopkins et al., J. Chem. Theory Comput. 2015, 11,
+    1864). Rigid water may keep its masses. 5 fs where nothing but rigid molecules and ions
+    surrounds the region (benchmarks/respa_faithful.py). The slow forces of RESPA take 2, 3, 4 and
+    5 fs.
 
     Args:
         system: the MM or the hybrid system.
@@ -231,7 +238,7 @@ def surroundings_limit(
     """
     inside = set(atom_indices(region, topology.getNumAtoms(), may_be_empty=True).tolist())
     constraints = dict.fromkeys(range(system.getNumParticles()), 0)
-    for pair in _constraints(system):
+    for pair in constrained_pairs(system):
         for atom in pair:
             constraints[atom] += 1
     limits = [_rest_limit(system)]
@@ -271,8 +278,3 @@ def _rest_limit(system: openmm.System) -> TimestepLimit:
         return TimestepLimit(0.004, "bonded terms", reason)
     reason = "no longer time step has been validated"
     return TimestepLimit(_LONGEST, "not validated", reason)
-
-
-def _constraints(system: openmm.System) -> list[tuple[int, int]]:
-    """Return the pairs of atoms that are constrained."""
-    return [system.getConstraintParameters(k)[:2] for k in range(system.getNumConstraints())]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+import scipy.linalg
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
 from nnpmm.errors import SimulationError
@@ -19,7 +19,7 @@ __all__ = ["Vibration", "fastest_vibration", "network_hessian"]
 _STEP = 2e-4  # nm; float32 forces still have four digits in their differences
 # Frequencies of stretches hardly depend on how well the geometry is relaxed.
 _RELAXATION = 200
-_TOLERANCE = 1e-3  # of the largest eigenvalue, relative
+_TOLERANCE = 1e-3  # relative, of the largest eigenvalue: half of it in the period
 _SPEED_OF_LIGHT = 2.99792458e-2  # cm/ps
 
 
@@ -60,7 +60,7 @@ def fastest_vibration(
     evaluator: Evaluator,
     positions: NDArray[np.float64],
     masses: NDArray[np.float64],
-    constraints: Sequence[tuple[int, int]] = (),
+    constraints: ArrayLike = (),
 ) -> Vibration:
     r"""Return the normal mode of the shortest period of a molecule in vacuum.
 
@@ -74,7 +74,7 @@ def fastest_vibration(
         evaluator: the network bound to n atoms.
         positions: (n, 3), nm, whole.
         masses: (n,), amu; all positive.
-        constraints: pairs of rows whose distance is constrained.
+        constraints: pairs of rows whose distance is constrained, (m, 2).
 
     Raises:
         SimulationError: the network returned forces that are not finite, or that are not smooth
@@ -82,7 +82,8 @@ def fastest_vibration(
     """
     relaxed = relax(evaluator, positions, evaluations=_RELAXATION)
     weight = np.repeat(1 / np.sqrt(masses), 3)
-    fixed = _fixed_directions(relaxed, weight, constraints)
+    pairs = np.asarray(constraints, dtype=np.int64).reshape(-1, 2)
+    fixed = _fixed_directions(relaxed, weight, pairs)
 
     def project(vector: NDArray[np.float64]) -> NDArray[np.float64]:
         return vector - fixed @ (fixed.T @ vector)
@@ -115,15 +116,16 @@ def fastest_vibration(
 def _fixed_directions(
     positions: NDArray[np.float64],
     weight: NDArray[np.float64],
-    constraints: Sequence[tuple[int, int]],
+    pairs: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     """Return an orthonormal basis (3n, m) of the mass-weighted motions that constraints forbid."""
-    columns = np.zeros((positions.size, len(constraints)))
-    for column, (i, j) in enumerate(constraints):
+    columns = np.zeros((positions.size, len(pairs)))
+    for column, (i, j) in enumerate(pairs):
         apart = positions[i] - positions[j]
         columns[3 * i : 3 * i + 3, column] = apart
         columns[3 * j : 3 * j + 3, column] = -apart
-    return np.linalg.qr(columns * weight[:, np.newaxis])[0]
+    basis: NDArray[np.float64] = scipy.linalg.orth(columns * weight[:, np.newaxis])
+    return basis
 
 
 def _stretched_pair(

@@ -9,18 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from openmm import unit
 
 from nnpmm.errors import ModelError, RegionError, SimulationError
+from nnpmm.models.bound import BoundPotential
 from nnpmm.models.in_process import new_key, recall, remember
-from nnpmm.models.protocol import (
-    BatchEvaluation,
-    Evaluation,
-    checked_batch,
-    checked_positions,
-    one_by_one,
-)
-from nnpmm.units import in_md_units
+from nnpmm.models.protocol import Evaluation
 
 __all__ = ["FunctionEvaluator", "FunctionModel"]
 
@@ -84,10 +77,11 @@ class FunctionModel:
         return FunctionEvaluator(self, numbers, charge)
 
 
-class FunctionEvaluator:
+class FunctionEvaluator(BoundPotential):
     """A function bound to a composition; see `nnpmm.models.protocol.Evaluator`."""
 
-    energy_offset = 0.0
+    model: FunctionModel
+    needs_molecule = False  # a function may describe anything
 
     def __init__(self, model: FunctionModel, atomic_numbers: NDArray[np.int64], charge: int):
         self.model = model
@@ -106,39 +100,17 @@ class FunctionEvaluator:
             (self._key, self.model.name, self.model, self.atomic_numbers, self.charge),
         )
 
-    def __repr__(self) -> str:
-        return f"FunctionEvaluator({self.model!r}, {len(self.atomic_numbers)} atoms)"
-
-    def __call__(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
-        """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm at positions (n, 3) in nm."""
-        return self.evaluate(positions, box)[:2]
-
-    def evaluate(self, positions: Any, box: Any = None) -> Evaluation:
-        """Return energy, forces, and the energy once more as that of the only member.
-
-        Raises:
-            SimulationError: a periodic box, positions of another shape or not finite, or forces
-                of another shape.
-        """
+    def _evaluate(self, positions: NDArray[np.float64], box: Any) -> Evaluation:
         if box is not None:
             raise SimulationError(f"{self.model.name}: a function model takes no periodic box")
-        array = checked_positions(in_md_units(positions, unit.nanometer), len(self.atomic_numbers))
-        energy, forces = self.model.function(array, self.atomic_numbers, self.charge)
+        energy, forces = self.model.function(positions, self.atomic_numbers, self.charge)
         forces = np.asarray(forces, dtype=np.float64)
-        if forces.shape != array.shape:
+        if forces.shape != positions.shape:
             raise SimulationError(
-                f"{self.model.name} returned forces of shape {forces.shape}, expected {array.shape}"
+                f"{self.model.name} returned forces of shape {forces.shape}, expected "
+                f"{positions.shape}"
             )
         return Evaluation(float(energy), forces, np.array([float(energy)]))
-
-    def member_energies(self, positions: Any, box: Any = None) -> NDArray[np.float64]:
-        """Return the energy as that of the only member, shape (1,), kJ/mol."""
-        return self.evaluate(positions, box).member_energies
-
-    def batch(self, positions: Any) -> BatchEvaluation:
-        """Return energies, forces and member energies of geometries (k, n, 3), one by one."""
-        array = in_md_units(positions, unit.nanometer)
-        return one_by_one(self, checked_batch(array, len(self.atomic_numbers)))
 
 
 def _restore(key: str, name: str, *arguments: Any) -> FunctionEvaluator:

@@ -12,14 +12,8 @@ from numpy.typing import NDArray
 from openmm import Vec3, app, unit
 
 from nnpmm.errors import ModelError, OptionalDependencyError, RegionError, SimulationError
-from nnpmm.models.protocol import (
-    BatchEvaluation,
-    Evaluation,
-    checked_batch,
-    checked_box,
-    checked_positions,
-    one_by_one,
-)
+from nnpmm.models.bound import BoundPotential
+from nnpmm.models.protocol import Evaluation, checked_box
 from nnpmm.units import in_md_units
 
 __all__ = ["OpenmmMlEvaluator", "OpenmmMlModel", "openmm_ml_names"]
@@ -88,10 +82,10 @@ class OpenmmMlModel:
         return OpenmmMlEvaluator(self, np.asarray(atomic_numbers, dtype=np.int64), charge)
 
 
-class OpenmmMlEvaluator:
+class OpenmmMlEvaluator(BoundPotential):
     """A potential of openmm-ml on the Reference platform; see `nnpmm.models.protocol.Evaluator`."""
 
-    energy_offset = 0.0
+    model: OpenmmMlModel
 
     def __init__(
         self, model: OpenmmMlModel, atomic_numbers: NDArray[np.int64], charge: int = 0
@@ -107,42 +101,19 @@ class OpenmmMlEvaluator:
         self._contexts: dict[bool, openmm.Context] = {}
         self._context_for(None)  # so that what cannot work fails now
 
-    def __repr__(self) -> str:
-        return f"OpenmmMlEvaluator({self.model!r}, {len(self.atomic_numbers)} atoms)"
-
-    def __call__(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
-        """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm at positions (n, 3) in nm."""
-        return self.evaluate(positions, box)[:2]
-
-    def evaluate(self, positions: Any, box: Any = None) -> Evaluation:
-        """Return energy, forces, and the energy once more as that of the only member.
-
-        Raises:
-            SimulationError: another shape, positions or an energy that are not finite, or a box
-                that is not in reduced form.
-        """
-        array = checked_positions(in_md_units(positions, unit.nanometer), len(self.atomic_numbers))
+    def _evaluate(self, positions: NDArray[np.float64], box: Any) -> Evaluation:
         if box is not None:
             box = checked_box(in_md_units(box, unit.nanometer), 0.0)  # each potential has a range
         context = self._context_for(box)
         if box is not None:
             context.setPeriodicBoxVectors(*box)
-        context.setPositions(array)
+        context.setPositions(positions)
         state = context.getState(energy=True, forces=True)
         energy = state.getPotentialEnergy()._value
         if not np.isfinite(energy):
             raise SimulationError(f"{self.model.name} returned a non-finite energy")
         forces = np.array(state.getForces(asNumpy=True)._value, dtype=np.float64)
         return Evaluation(energy, forces, np.array([energy]))
-
-    def member_energies(self, positions: Any, box: Any = None) -> NDArray[np.float64]:
-        """Return the energy as that of the only member, shape (1,), kJ/mol."""
-        return self.evaluate(positions, box).member_energies
-
-    def batch(self, positions: Any) -> BatchEvaluation:
-        """Return energies, forces and member energies of geometries (k, n, 3), one by one."""
-        array = in_md_units(positions, unit.nanometer)
-        return one_by_one(self, checked_batch(array, len(self.atomic_numbers)))
 
     def _context_for(self, box: NDArray[np.float64] | None) -> openmm.Context:
         """A periodic system is another system: each kind is made once, when it is asked for."""

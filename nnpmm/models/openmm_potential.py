@@ -12,14 +12,8 @@ from numpy.typing import NDArray
 from openmm import unit
 
 from nnpmm.errors import ConfigError, ForceFieldError, RegionError, SimulationError
-from nnpmm.models.protocol import (
-    BatchEvaluation,
-    Evaluation,
-    checked_batch,
-    checked_positions,
-    one_by_one,
-)
-from nnpmm.units import in_md_units
+from nnpmm.models.bound import BoundPotential
+from nnpmm.models.protocol import Evaluation
 
 __all__ = ["OpenMMEvaluator", "OpenMMPotential"]
 
@@ -47,8 +41,9 @@ class OpenMMPotential:
     system: openmm.System
     name: str = "force field"
     platform: str = "Reference"
-    elements: tuple[str, ...] | None = None
-    neutral_only: bool = False
+
+    elements = None
+    neutral_only = False
 
     def __post_init__(self) -> None:
         if self.system.usesPeriodicBoundaryConditions():
@@ -96,10 +91,10 @@ class OpenMMPotential:
         return OpenMMEvaluator(self, numbers)
 
 
-class OpenMMEvaluator:
+class OpenMMEvaluator(BoundPotential):
     """An `OpenMMPotential` bound to its atoms; see `nnpmm.models.protocol.Evaluator`."""
 
-    energy_offset = 0.0
+    model: OpenMMPotential
 
     def __init__(self, model: OpenMMPotential, atomic_numbers: NDArray[np.int64]) -> None:
         self.model, self.atomic_numbers = model, atomic_numbers
@@ -110,33 +105,14 @@ class OpenMMEvaluator:
         text = openmm.XmlSerializer.serialize(self.model.system)
         return (_restore, (text, self.model.name, self.model.platform, self.atomic_numbers))
 
-    def __call__(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
-        """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm at positions (n, 3) in nm."""
-        return self.evaluate(positions, box)[:2]
-
-    def evaluate(self, positions: Any, box: Any = None) -> Evaluation:
-        """Return energy, forces, and the energy once more as that of the only member.
-
-        Raises:
-            SimulationError: a periodic box, or positions of another shape or not finite.
-        """
+    def _evaluate(self, positions: NDArray[np.float64], box: Any) -> Evaluation:
         if box is not None:
             raise SimulationError(f"{self.model.name}: a molecule in vacuum takes no periodic box")
-        array = checked_positions(in_md_units(positions, unit.nanometer), len(self.atomic_numbers))
-        self._context.setPositions(array)
+        self._context.setPositions(positions)
         state = self._context.getState(energy=True, forces=True)
         energy = float(state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole))
         forces = np.array(state.getForces(asNumpy=True)._value)
         return Evaluation(energy, forces, np.array([energy]))
-
-    def member_energies(self, positions: Any, box: Any = None) -> NDArray[np.float64]:
-        """Return the energy as that of the only member, shape (1,), kJ/mol."""
-        return self.evaluate(positions, box).member_energies
-
-    def batch(self, positions: Any) -> BatchEvaluation:
-        """Return energies, forces and member energies of geometries (k, n, 3), one by one."""
-        array = in_md_units(positions, unit.nanometer)
-        return one_by_one(self, checked_batch(array, len(self.atomic_numbers)))
 
 
 def _charge(system: openmm.System) -> float | None:

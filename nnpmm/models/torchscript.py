@@ -13,19 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from openmm import unit
 
 from nnpmm.errors import ModelError, SimulationError
 from nnpmm.models.ani.backends import choose_device
+from nnpmm.models.bound import BoundPotential
 from nnpmm.models.in_process import recall, remember
-from nnpmm.models.protocol import (
-    BatchEvaluation,
-    Evaluation,
-    checked_batch,
-    checked_positions,
-    one_by_one,
-)
-from nnpmm.units import in_md_units
+from nnpmm.models.protocol import Evaluation
 
 __all__ = ["TorchScriptEvaluator", "TorchScriptModel"]
 
@@ -75,10 +68,10 @@ class TorchScriptModel:
         return TorchScriptEvaluator(self, np.asarray(atomic_numbers, dtype=np.int64))
 
 
-class TorchScriptEvaluator:
+class TorchScriptEvaluator(BoundPotential):
     """A loaded TorchScript module; see `nnpmm.models.protocol.Evaluator`."""
 
-    energy_offset = 0.0
+    model: TorchScriptModel
 
     def __init__(self, model: TorchScriptModel, atomic_numbers: NDArray[np.int64]) -> None:
         self.model = model
@@ -92,38 +85,16 @@ class TorchScriptEvaluator:
             raise ModelError(f"{model.path}: not a TorchScript module ({_line(error)})") from error
         self._check_result()
 
-    def __repr__(self) -> str:
-        return f"TorchScriptEvaluator({self.model!r}, {len(self.atomic_numbers)} atoms)"
-
-    def __call__(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
-        """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm at positions (n, 3) in nm."""
-        return self.evaluate(positions, box)[:2]
-
-    def evaluate(self, positions: Any, box: Any = None) -> Evaluation:
-        """Return energy, forces, and the energy once more as that of the only member.
-
-        Raises:
-            SimulationError: positions of another shape or not finite, or a periodic box.
-        """
+    def _evaluate(self, positions: NDArray[np.float64], box: Any) -> Evaluation:
         if box is not None:
             raise SimulationError(
                 f"{self.model.name}: a TorchScript model takes no periodic box; use a model by name"
             )
-        array = checked_positions(in_md_units(positions, unit.nanometer), len(self.atomic_numbers))
-        tensor = torch.tensor(array, device=self._device, requires_grad=True)
+        tensor = torch.tensor(positions, device=self._device, requires_grad=True)
         energy = self._module(tensor).sum()
         (gradient,) = torch.autograd.grad(energy, tensor)
         value = float(energy.detach())
         return Evaluation(value, -gradient.double().cpu().numpy(), np.array([value]))
-
-    def member_energies(self, positions: Any, box: Any = None) -> NDArray[np.float64]:
-        """Return the energy as that of the only member, shape (1,), kJ/mol."""
-        return self.evaluate(positions, box).member_energies
-
-    def batch(self, positions: Any) -> BatchEvaluation:
-        """Return energies, forces and member energies of geometries (k, n, 3), one by one."""
-        array = in_md_units(positions, unit.nanometer)
-        return one_by_one(self, checked_batch(array, len(self.atomic_numbers)))
 
     def torch_module(self) -> torch.nn.Module:
         """Return a module from whole positions (n, 3) in nm to the energy, kJ/mol, a scalar."""

@@ -111,15 +111,23 @@ def test_bonds_without_a_term_are_refused(network):
     assert any(role_of(force) is Role.NEGATED_INNER_POTENTIAL for force in kept.getForces())
 
 
-def test_respa_in_one_call(box, network):
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"inner": 0.0005, "outer": 0.002},
+        {"inner": 0.0005, "outer": 0.004, "middle": 0.002, "short_range": (0.4, 0.55)},
+    ],
+)
+def test_respa_in_one_call(box, network, arguments):
     """The same levels and force groups as in two calls."""
-    arguments = {"inner": 0.0005, "outer": 0.002}
     hybrid_system = couple(box.system, box.topology, box.ligand_atoms, network, coupling=RESPA)
-    found = respa(hybrid_system, **arguments, temperature=300, friction=1, seed=3)
+    found = respa(hybrid_system, **arguments, temperature=310, friction=2, seed=3)
     system = hybrid(box, network)
-    expected = split_time_scales(system, **arguments)
-    assert [level.timestep for level in found.levels] == pytest.approx([0.002, 0.0005])
-    assert {group for level in found.levels for group in level.groups} == {g for _, g in expected}
+    splitting = split_time_scales(system, **arguments)
+    expected = create_respa_integrator(system, splitting, temperature=310, friction=2)
+    assert found.levels == expected.levels
+    assert found.getTemperature() == expected.getTemperature()
+    assert found.getGlobalVariableByName("kept") == expected.getGlobalVariableByName("kept")
     groups = [force.getForceGroup() for force in hybrid_system.system.getForces()]
     assert groups == [force.getForceGroup() for force in system.getForces()]
     assert found.getRandomNumberSeed() == 3

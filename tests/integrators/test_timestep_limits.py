@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import openmm
 import pytest
 from openmm import app, unit
@@ -157,6 +158,25 @@ def test_free_hydrogens_need_seven_steps_per_period(factor):
     assert region_limit(motion).longest == pytest.approx(motion.vibration.period / 7)
     assert region_limit(motion).longest < 0.003
     assert region_limit(motion, impulse=True).longest == pytest.approx(motion.vibration.period / 5)
+
+
+def test_a_region_that_the_box_splits_is_made_whole():
+    case = Nitrile("keep")
+    period = case.motion().vibration.period
+    box = 3 * np.eye(3)
+    case.topology.setPeriodicBoxVectors(box)
+    case.positions[1] += box[0] - box[2]
+    assert case.motion().vibration.period == pytest.approx(period, rel=1e-3)
+
+
+def test_an_atom_that_does_not_move_has_no_part_in_the_vibration():
+    """OpenMM fixes atoms of no mass: the limit of a very large one."""
+    case = Nitrile("keep")
+    periods = []
+    for mass in (0.0, 1e6):
+        case.system.setParticleMass(2, mass)
+        periods.append(case.motion().vibration.period)
+    assert periods[0] == pytest.approx(periods[1], rel=1e-3)
 
 
 def test_a_short_step_needs_no_factor():

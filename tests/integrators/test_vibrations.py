@@ -76,6 +76,13 @@ def test_with_constrained_hydrogens_the_multiple_bond_is_fastest(smiles, bond):
     assert 0.012 < found.period < 0.019
 
 
+def test_a_constraint_that_follows_from_others_forbids_nothing_more():
+    evaluator, positions, masses, bonds, _ = molecule("CC#N")
+    once = fastest_vibration(evaluator, positions, masses, bonds)
+    again = fastest_vibration(evaluator, positions, masses, 3 * bonds)
+    assert again.period == pytest.approx(once.period, rel=2e-3)
+
+
 def test_relaxation_does_not_break_bonds_that_start_too_long():
     """A conformer from distance bounds has C=O bonds of 0.14 nm in carbon dioxide."""
     _, positions, *_ = molecule("O=C=O")

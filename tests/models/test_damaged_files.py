@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from nnpmm.errors import InputFileError, ModelError, WeightsError
 from nnpmm.models import load_model, read_model_file
 from nnpmm.models.ani import load_parameters, save_parameters
-from nnpmm.models.model_file import fingerprint
+from nnpmm.models.model_file import StoredFile, fingerprint
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +146,6 @@ def test_model_json_that_contradicts_itself(tmp_path, changes):
 
 
 def test_model_json_with_many_members(ani1x, tmp_path):
-    from nnpmm.models.model_file import StoredFile
-
     save_parameters(ani1x.parameters.subset(0), tmp_path / "w")
     weights = StoredFile.of("w", (tmp_path / "w").read_bytes()).model_dump()
     path = _model_json(tmp_path / "model.json", weights=weights, members=list(range(100_000)))
@@ -226,6 +224,7 @@ def test_torchscript_that_gives_no_energy(module, tmp_path):
 
 def test_torchscript_that_fits(tmp_path):
     torch.jit.script(_Good()).save(tmp_path / "good.pt")
-    energy, forces = load_model(tmp_path / "good.pt", device="cpu").bind([6, 1])(np.ones((2, 3)))
-    assert energy == pytest.approx(6.0)
-    np.testing.assert_allclose(forces, -2.0)
+    positions = np.array([[0.1, 0.2, 0.3], [0.1, 0.2, 0.4]])
+    energy, forces = load_model(tmp_path / "good.pt", device="cpu").bind([6, 1])(positions)
+    assert energy == pytest.approx(0.35)
+    np.testing.assert_allclose(forces, -2 * positions)

@@ -20,15 +20,10 @@ from nnpmm.models.ani.first_use import first_kernel, trusted_kernel
 from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.ani.threads import thread_count
 from nnpmm.models.ani.torchscript import energy_module
+from nnpmm.models.bound import BoundPotential
 from nnpmm.models.geometry import check_geometry
 from nnpmm.models.in_process import recall, remember
-from nnpmm.models.protocol import (
-    BatchEvaluation,
-    Evaluation,
-    checked_batch,
-    checked_box,
-    checked_positions,
-)
+from nnpmm.models.protocol import BatchEvaluation, Evaluation, checked_box
 from nnpmm.units import HARTREE_TO_KJ_PER_MOL, in_md_units
 
 __all__ = ["AniEvaluator", "AniModel"]
@@ -175,8 +170,10 @@ def _restore_model(
     return AniModel(parameters, backend, device, precision, threads, source, rebuild)
 
 
-class AniEvaluator:
+class AniEvaluator(BoundPotential):
     """An ANI model bound to a composition; see `nnpmm.models.protocol.Evaluator`."""
+
+    model: AniModel
 
     def __init__(self, model: AniModel, atomic_numbers: NDArray[np.int64]) -> None:
         symbols = _known_symbols(atomic_numbers, model)
@@ -191,33 +188,6 @@ class AniEvaluator:
         self.backend, self._kernel = first_kernel(model, symbols)
         self._to_compare = BACKENDS[self.backend].compared
 
-    def __repr__(self) -> str:
-        return f"AniEvaluator({self.model!r}, {len(self.atomic_numbers)} atoms)"
-
-    def __call__(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
-        """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm.
-
-        Args:
-            positions: (n, 3) in nm or as a Quantity.
-            box: periodic box vectors as rows, (3, 3), in nm or as a Quantity, if the atoms are to
-                meet their own images; without it the region must be whole.
-
-        Raises:
-            SimulationError: another shape, a position that is not finite, coincident atoms, or a
-                box narrower than twice the radial cutoff.
-        """
-        return self.evaluate(positions, box)[:2]
-
-    def evaluate(self, positions: Any, box: Any = None) -> Evaluation:
-        """Return energy, forces and the energy of every member at no further cost."""
-        array = self._positions(positions)
-        check_geometry(array)
-        return self._evaluate(array, self._box(box))
-
-    def at_each_step(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
-        """Like a call, without looking for coincident atoms; for molecular dynamics."""
-        return self._evaluate(self._positions(positions), self._box(box))[:2]
-
     def member_energies(self, positions: Any, box: Any = None) -> NDArray[np.float64]:
         """Return every member's energy, (m,), kJ/mol; their spread is the model's uncertainty."""
         array, vectors = self._positions(positions), self._box(box)
@@ -226,15 +196,8 @@ class AniEvaluator:
             return self._compared(array, vectors).member_energies(array, vectors)
 
     def batch(self, positions: Any) -> BatchEvaluation:
-        """Evaluate many geometries of the region in one go: scans, reweighting.
-
-        Args:
-            positions: (k, n, 3) in nm or as a Quantity; the region must be whole in each.
-
-        Raises:
-            SimulationError: another shape, or a position that is not finite.
-        """
-        array = checked_batch(in_md_units(positions, unit.nanometer), len(self.atomic_numbers))
+        """Evaluate many geometries (k, n, 3) of the region, nm or a Quantity, in one go."""
+        array = self._geometries(positions)
         for geometry in array:
             check_geometry(geometry)
         with self._lock:
@@ -263,11 +226,10 @@ class AniEvaluator:
         """
         return energy_module(self.model.parameters, self._symbols, self.model.precision)
 
-    def _evaluate(
-        self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
-    ) -> Evaluation:
+    def _evaluate(self, positions: NDArray[np.float64], box: Any) -> Evaluation:
+        vectors = self._box(box)
         with self._lock:
-            return self._compared(positions, box).evaluate(positions, box)
+            return self._compared(positions, vectors).evaluate(positions, vectors)
 
     def _compared(self, positions: NDArray[np.float64], box: NDArray[np.float64] | None) -> Kernel:
         """Return the kernel; the first positions show whether it can be used."""
@@ -278,9 +240,6 @@ class AniEvaluator:
                 self.backend, self._kernel = choice
                 self._to_compare = False
         return self._kernel
-
-    def _positions(self, positions: Any) -> NDArray[np.float64]:
-        return checked_positions(in_md_units(positions, unit.nanometer), len(self.atomic_numbers))
 
     def _box(self, box: Any) -> NDArray[np.float64] | None:
         if box is None:

@@ -1,0 +1,91 @@
+"""What the evaluators of all kinds of potentials have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from openmm import unit
+
+from nnpmm.models.geometry import check_geometry
+from nnpmm.models.protocol import (
+    BatchEvaluation,
+    Evaluation,
+    checked_batch,
+    checked_positions,
+    one_by_one,
+)
+from nnpmm.units import in_md_units
+
+__all__ = ["BoundPotential"]
+
+
+class BoundPotential(ABC):
+    """A potential bound to its atoms; see `nnpmm.models.protocol.Evaluator`.
+
+    Attributes:
+        model: the potential.
+        atomic_numbers: shape (n,).
+        energy_offset: sum of the atomic self energies, kJ/mol, if the energies leave it out.
+    """
+
+    model: Any
+    atomic_numbers: NDArray[np.int64]
+    energy_offset: float = 0.0
+    #: Whether atoms may not coincide, as those of molecules do not.
+    needs_molecule = True
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.model!r}, {len(self.atomic_numbers)} atoms)"
+
+    def __call__(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
+        """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm.
+
+        Args:
+            positions: (n, 3) in nm or as a Quantity.
+            box: periodic box vectors as rows, (3, 3), in nm or as a Quantity, if the atoms are to
+                meet their own images; without it the region must be whole.
+
+        Raises:
+            SimulationError: another shape, a position that is not finite, coincident atoms, or a
+                box that the potential does not take.
+        """
+        return self.evaluate(positions, box)[:2]
+
+    def evaluate(self, positions: Any, box: Any = None) -> Evaluation:
+        """Like a call, with the energy of every member of the ensemble at no further cost."""
+        array = self._positions(positions)
+        if self.needs_molecule:
+            check_geometry(array)
+        return self._evaluate(array, box)
+
+    def at_each_step(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
+        """Like a call, without looking for coincident atoms; for molecular dynamics."""
+        return self._evaluate(self._positions(positions), box)[:2]
+
+    def member_energies(self, positions: Any, box: Any = None) -> NDArray[np.float64]:
+        """Return every member's energy, (m,), kJ/mol; their spread is the model's uncertainty."""
+        return self.evaluate(positions, box).member_energies
+
+    def batch(self, positions: Any) -> BatchEvaluation:
+        """Evaluate many geometries of the region, whole in each: scans, reweighting.
+
+        Args:
+            positions: (k, n, 3) in nm or as a Quantity.
+
+        Raises:
+            SimulationError: another shape, a position that is not finite, or coincident atoms.
+        """
+        return one_by_one(self, self._geometries(positions))
+
+    @abstractmethod
+    def _evaluate(self, positions: NDArray[np.float64], box: Any) -> Evaluation:
+        """Evaluate finite positions (n, 3), nm; the box is as the caller gave it."""
+
+    def _positions(self, positions: Any) -> NDArray[np.float64]:
+        return checked_positions(in_md_units(positions, unit.nanometer), len(self.atomic_numbers))
+
+    def _geometries(self, positions: Any) -> NDArray[np.float64]:
+        return checked_batch(in_md_units(positions, unit.nanometer), len(self.atomic_numbers))
