@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from openmm import app
 
 from nnpmm.errors import InputFileError
+from nnpmm.pdb_files import PDB_ATOMS, check_atoms_read, read_pdb_lines
 from nnpmm.simulation.inputs.files import in_nm, read_file
 from nnpmm.structure_files import read_gro, usable_box
 
@@ -41,7 +43,7 @@ class Coordinates:
 
 
 def read_coordinates(path: Path) -> Coordinates:
-    """Read a coordinate file of Amber, GROMACS, CHARMM, PDB or mmCIF; the suffix tells which.
+    """Read a coordinate file of Amber, GROMACS, CHARMM or PDB; the suffix tells which.
 
     ``.crd`` is either Amber's or CHARMM's format: CHARMM's begins with a title line of asterisks.
 
@@ -64,8 +66,8 @@ def read_coordinates(path: Path) -> Coordinates:
 
 def _read(path: Path) -> Coordinates:
     suffix = path.suffix.lower()
-    if suffix in (".pdb", ".cif"):
-        return _read_structure(path)
+    if suffix == ".pdb":
+        return _read_pdb(path)
     if suffix == ".gro":
         gro = read_gro(path)
         names, residues = tuple(gro.names), tuple(gro.residue_names)
@@ -82,29 +84,22 @@ def _read(path: Path) -> Coordinates:
     return Coordinates(path, positions, usable_box(box, len(positions), origin=path))
 
 
-def _read_structure(path: Path) -> Coordinates:
-    """Read a PDB or mmCIF file."""
-    is_pdb = path.suffix.lower() == ".pdb"
-    structure = app.PDBFile(str(path)) if is_pdb else app.PDBxFile(str(path))
-    atoms = list(structure.topology.atoms())
-    symbols = None
-    if not is_pdb or _names_elements(path):
-        symbols = tuple(None if a.element is None else a.element.symbol for a in atoms)
-    box = in_nm(structure.topology.getPeriodicBoxVectors())
+def _read_pdb(path: Path) -> Coordinates:
+    lines = read_pdb_lines(path)
+    pdb = app.PDBFile(io.StringIO("\n".join(lines)))
+    check_atoms_read(pdb, lines, path)
+    atoms = list(pdb.topology.atoms())
+    # OpenMM guesses the elements that are left blank, which says nothing about the file.
+    stated = all(line[76:78].strip() for line in lines if line.startswith(PDB_ATOMS))
+    box = in_nm(pdb.topology.getPeriodicBoxVectors())
     return Coordinates(
         path,
-        _array(structure.getPositions(asNumpy=True)),
+        _array(pdb.getPositions(asNumpy=True)),
         usable_box(box, len(atoms), origin=path),
         tuple(atom.name for atom in atoms),
         tuple(atom.residue.name for atom in atoms),
-        symbols,
+        tuple(a.element and a.element.symbol for a in atoms) if stated else None,
     )
-
-
-def _names_elements(path: Path) -> bool:
-    """Tell whether every atom of a PDB file has an element; OpenMM guesses those left blank."""
-    with open(path, encoding="utf-8", errors="replace") as lines:
-        return all(line[76:78].strip() for line in lines if line.startswith(("ATOM", "HETATM")))
 
 
 def _first_line(path: Path) -> str:
