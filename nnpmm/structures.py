@@ -19,7 +19,8 @@ from nnpmm.errors import InputFileError
 from nnpmm.ligands import molecule_from_file, to_openmm_topology
 from nnpmm.pdb_files import check_atoms_read, read_pdb_lines
 from nnpmm.structure_elements import fill_pdb_elements, guess_element
-from nnpmm.structure_files import read_gro, usable_box, without_unset_cell
+from nnpmm.structure_files import read_gro, read_inpcrd, usable_box, without_unset_cell
+from nnpmm.units import in_md_units
 
 __all__ = ["READERS", "Structure", "guess_element", "read_structure"]
 
@@ -122,11 +123,8 @@ def _from_openmm(
     file: app.PDBFile | app.PDBxFile, path: Path, guesses: str | None = None
 ) -> Structure:
     topology = file.topology
-    positions = np.array(file.getPositions(asNumpy=True).value_in_unit(unit.nanometer), dtype=float)
-    vectors = topology.getPeriodicBoxVectors()
-    if vectors is not None:
-        vectors = [list(v) for v in vectors.value_in_unit(unit.nanometer)]
-    box = usable_box(vectors, topology.getNumAtoms(), origin=path)
+    positions = in_md_units(file.getPositions(asNumpy=True), unit.nanometer)
+    box = usable_box(topology.getPeriodicBoxVectors(), len(positions), origin=path)
     if box is None:
         topology.setPeriodicBoxVectors(None)
     return Structure(topology, positions, box, guesses=guesses)
@@ -156,11 +154,7 @@ def _read_amber(path: Path, coordinates: Path | None = None) -> Structure:
     )
     positions, box = None, None
     if coordinates is not None:
-        inpcrd = app.AmberInpcrdFile(str(coordinates))
-        positions = np.array(inpcrd.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
-        if inpcrd.boxVectors is not None:
-            vectors = [list(v) for v in inpcrd.boxVectors.value_in_unit(unit.nanometer)]
-            box = usable_box(vectors, len(positions), origin=coordinates)
+        positions, box = read_inpcrd(coordinates)
     return Structure(prmtop.topology, positions, box, partial_charges=charges)
 
 

@@ -227,6 +227,15 @@ def test_truncated_amber_files(tmp_path):
         read_structure(source, short)
 
 
+@pytest.mark.parametrize("cell", [(0, 0, 0, 90, 90, 90), (30, 30, 30, 0, 0, 0), 6 * (0,)])
+def test_amber_coordinates_with_a_box_of_zeros(tmp_path, cell):
+    source = shared_data("cb7-b2/ligand.inpcrd")
+    path = tmp_path / "x.rst7"
+    path.write_text(source.read_text().rstrip() + "\n" + "".join(f"{x:12.7f}" for x in cell) + "\n")
+    with pytest.raises(InputFileError, match="edges or angles of its periodic box are 0"):
+        read_structure(shared_data("cb7-b2/ligand.prmtop"), path)
+
+
 def test_coordinates_beside_a_pdb(files):
     _refused(files[".pdb"], "only for an Amber topology", coordinates=files[".gro"])
     missing = files[".gro"].with_name("none.inpcrd")

@@ -133,9 +133,10 @@ def solvate(
     mass = None if hydrogen_mass is None else _hydrogen_mass(hydrogen_mass)
     force_field = _force_field(molecule, parameters, residue_name, water_model)
     modeller, ligand = _solute(molecule, protein, residue_name, force_field)
-    check_placement(modeller.topology, _in_nm(modeller.positions), ligand)
+    solute = in_md_units(modeller.positions, unit.nanometer)
+    check_placement(modeller.topology, solute, ligand)
     number = ligand.index
-    box = _box_vectors(_in_nm(modeller.positions), margin, cutoff, box_shape)
+    box = _box_vectors(solute, margin, cutoff, box_shape)
     before = _count_ions(modeller.topology)
     with _as_force_field_error(), _seeded(seed):
         modeller.addSolvent(
@@ -152,7 +153,8 @@ def solvate(
         force_field, modeller.topology, {ligand: residue_name}, cutoff, constrain_hydrogens, mass
     )
     ligand_atoms = np.array([atom.index for atom in ligand.atoms()], dtype=np.int64)
-    return SolvatedSystem(modeller.topology, _in_nm(modeller.positions), box, system, ligand_atoms)
+    positions = in_md_units(modeller.positions, unit.nanometer)
+    return SolvatedSystem(modeller.topology, positions, box, system, ligand_atoms)
 
 
 def _periodic_system(
@@ -280,10 +282,6 @@ def _hydrogen_mass(value: Any) -> float:
             "without mass"
         )
     return mass
-
-
-def _in_nm(positions: Any) -> np.ndarray:
-    return np.array(positions.value_in_unit(unit.nanometer), dtype=np.float64)
 
 
 @contextmanager

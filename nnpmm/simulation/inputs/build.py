@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from nnpmm import ligands
-from nnpmm.errors import ConfigError, InputFileError
-from nnpmm.simulation.inputs.files import check_file, in_nm
+from nnpmm.errors import ConfigError
+from nnpmm.simulation.inputs.files import check_file
 from nnpmm.simulation.inputs.mm_system import MMSystem
 from nnpmm.simulation.system_config import BuildSystem
 from nnpmm.structures import read_structure
@@ -52,8 +50,10 @@ def build_system(source: BuildSystem, seed: int, *, constrain_hydrogens: bool) -
         residue_name=source.residue_name,
         seed=seed,
     )
-    positions, box = in_nm(solvated.positions), in_nm(solvated.box_vectors)
-    if positions is None:
-        raise InputFileError("the built system holds no coordinates")
-    ligand_atoms = np.asarray(solvated.ligand_atoms, dtype=np.int64)
-    return MMSystem(solvated.topology, positions, box, solvated.system, ligand_atoms)
+    return MMSystem(
+        solvated.topology,
+        solvated.positions,
+        solvated.box_vectors,
+        solvated.system,
+        solvated.ligand_atoms,
+    )

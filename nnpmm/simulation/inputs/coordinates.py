@@ -8,16 +8,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from openmm import app
+from openmm import app, unit
 
 from nnpmm.errors import InputFileError
 from nnpmm.pdb_files import PDB_ATOMS, check_atoms_read, read_pdb_lines
-from nnpmm.simulation.inputs.files import in_nm, read_file
-from nnpmm.structure_files import read_gro, usable_box
+from nnpmm.simulation.inputs.files import read_file
+from nnpmm.structure_files import read_gro, read_inpcrd, usable_box
+from nnpmm.units import in_md_units
 
 __all__ = ["Coordinates", "read_coordinates"]
-
-_AMBER_TOPOLOGY_START = "%VERSION"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,15 +49,7 @@ def read_coordinates(path: Path) -> Coordinates:
     Raises:
         InputFileError: the file cannot be read or holds no coordinates.
     """
-    try:
-        found = read_file(path, "coordinates", lambda: _read(path))
-    except InputFileError as error:
-        if isinstance(error.__cause__, ZeroDivisionError):
-            raise InputFileError(
-                f"{path}: edges or angles of its periodic box are 0: take the box out of the file "
-                "if there is none, or write its edges and angles (in degrees)"
-            ) from error
-        raise
+    found = read_file(path, "coordinates", lambda: _read(path))
     if found.positions.size == 0:
         raise InputFileError(f"{path}: holds no coordinates")
     return found
@@ -74,14 +65,9 @@ def _read(path: Path) -> Coordinates:
         return Coordinates(path, gro.positions, gro.box, names, residues)
     if suffix == ".cor" or (suffix == ".crd" and _first_line(path).startswith("*")):
         crd = app.CharmmCrdFile(str(path))
-        return Coordinates(path, _array(crd.positions), None, tuple(crd.attype), tuple(crd.resname))
-    if _first_line(path).startswith(_AMBER_TOPOLOGY_START):
-        raise InputFileError(
-            f"{path}: is an Amber topology, expected coordinates: give the inpcrd or rst7 file"
-        )
-    inpcrd = app.AmberInpcrdFile(str(path))
-    positions, box = _array(inpcrd.positions), in_nm(inpcrd.boxVectors)
-    return Coordinates(path, positions, usable_box(box, len(positions), origin=path))
+        positions = in_md_units(crd.positions, unit.nanometer)
+        return Coordinates(path, positions, None, tuple(crd.attype), tuple(crd.resname))
+    return Coordinates(path, *read_inpcrd(path))
 
 
 def _read_pdb(path: Path) -> Coordinates:
@@ -91,11 +77,10 @@ def _read_pdb(path: Path) -> Coordinates:
     atoms = list(pdb.topology.atoms())
     # OpenMM guesses the elements that are left blank, which says nothing about the file.
     stated = all(line[76:78].strip() for line in lines if line.startswith(PDB_ATOMS))
-    box = in_nm(pdb.topology.getPeriodicBoxVectors())
     return Coordinates(
         path,
-        _array(pdb.getPositions(asNumpy=True)),
-        usable_box(box, len(atoms), origin=path),
+        in_md_units(pdb.getPositions(asNumpy=True), unit.nanometer),
+        usable_box(pdb.topology.getPeriodicBoxVectors(), len(atoms), origin=path),
         tuple(atom.name for atom in atoms),
         tuple(atom.residue.name for atom in atoms),
         tuple(a.element and a.element.symbol for a in atoms) if stated else None,
@@ -107,8 +92,3 @@ def _first_line(path: Path) -> str:
     with open(path, "rb") as handle:
         lines = handle.read(1000).decode("latin-1").splitlines()
     return next((line.strip() for line in lines if line.strip()), "")
-
-
-def _array(positions: object) -> NDArray[np.float64]:
-    found = in_nm(positions)
-    return np.zeros((0, 3)) if found is None else found
