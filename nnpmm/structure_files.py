@@ -80,6 +80,8 @@ def read_gro(path: str | os.PathLike[str]) -> GroFile:
     width = _width(lines[2], path)
     atoms = [_atom(lines[2 + i], 3 + i, width, path) for i in range(n_atoms)]
     residue_ids, residue_names, names, positions = map(list, zip(*atoms, strict=True))
+    if any(line.strip() for line in lines[n_atoms + 3 :]):
+        logger.warning("%s: holds several frames; the first is taken", path)
     box = usable_box(_box(lines[n_atoms + 2], n_atoms + 3, path), n_atoms, origin=path)
     return GroFile(names, residue_ids, residue_names, np.array(positions), box)
 
