@@ -93,7 +93,7 @@ def forcefield_xml(
     """Write the ligand as an OpenMM ForceField file with a residue template.
 
     Every atom has a type of its own (``<residue name>-<atom name>``), so the file can be loaded
-    beside others: ``ForceField("amber14-all.xml", "amber14/tip3pfb.xml", io.StringIO(xml))``.
+    with others: ``ForceField("amber14-all.xml", "amber14/tip3pfb.xml", io.StringIO(xml))``.
 
     Args:
         molecule: n atoms.
