@@ -22,7 +22,7 @@ from nnpmm.structure_elements import fill_pdb_elements, guess_element
 from nnpmm.structure_files import read_gro, read_inpcrd, usable_box, without_unset_cell
 from nnpmm.units import in_md_units
 
-__all__ = ["READERS", "Structure", "guess_element", "read_structure"]
+__all__ = ["READERS", "Structure", "read_structure"]
 
 logger = logging.getLogger(__name__)
 
