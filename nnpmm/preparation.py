@@ -30,7 +30,7 @@ class Prepared:
     Args:
         region: the region's atoms, formula, charge and residues.
         model: the model that was exported.
-        model_file: path of model.json; weights and TorchScript lie beside it.
+        model_file: path of model.json; weights and TorchScript are in the same folder.
     """
 
     region: RegionSummary

@@ -105,12 +105,13 @@ def describe_region(
         total = sum(molecule.formal_charge or 0 for molecule in molecules)
     else:
         source = "unknown"
-    bare: tuple[str, ...] = ()
-    if positions is not None and structure.formal_charges is structure.partial_charges is None:
-        bare = tuple(atom_label(chosen[row]) for row in _lacking(symbols, bonds, positions))
+    lacking: tuple[str, ...] = ()
+    charged = structure.formal_charges is not None or structure.partial_charges is not None
+    if positions is not None and not charged:  # such files hold molecules with all hydrogens
+        lacking = tuple(atom_label(chosen[row]) for row in _lacking(symbols, bonds, positions))
     residues = dict.fromkeys(_residue_label(atom) for atom in chosen)
     return RegionSummary(
-        atoms, symbols, tuple(residues), bonds, cut, total, source, molecules, bare
+        atoms, symbols, tuple(residues), bonds, cut, total, source, molecules, lacking
     )
 
 

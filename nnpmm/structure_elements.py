@@ -6,6 +6,8 @@ import re
 
 import openmm.app as app
 
+from nnpmm.pdb_files import PDB_ATOMS
+
 __all__ = ["fill_pdb_elements", "guess_element"]
 
 # Names of ions in CHARMM that do not begin with their symbol.
@@ -67,7 +69,7 @@ def fill_pdb_elements(lines: list[str]) -> tuple[list[str], list[tuple[str, str]
     Returns:
         The lines, and name and symbol of each atom whose element was guessed.
     """
-    records = [i for i, line in enumerate(lines) if line.startswith(("ATOM  ", "HETATM"))]
+    records = [i for i, line in enumerate(lines) if line.startswith(PDB_ATOMS)]
     missing = [i for i in records if not _is_symbol(lines[i][76:78].strip())]
     follows_columns = all(_may_be_aligned(lines[i][12:16]) for i in records)
     members: dict[str, set[str]] = {}

@@ -1,4 +1,4 @@
-"""GRO files of any precision, and boxes that are none: shared by all readers of coordinates."""
+"""GRO and Amber coordinates, and boxes that are none: shared by all readers of coordinates."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from openmm import app, unit
 
 from nnpmm.errors import InputFileError
+from nnpmm.units import in_md_units
 
-__all__ = ["GroFile", "read_gro", "usable_box", "without_unset_cell"]
+__all__ = ["GroFile", "read_gro", "read_inpcrd", "usable_box", "without_unset_cell"]
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +24,7 @@ logger = logging.getLogger(__name__)
 _SHORTEST_EDGE = 0.2
 # Nor does it hold an atom in less than this (nm^3): diamond has 0.0057, water 0.010.
 _SMALLEST_VOLUME_PER_ATOM = 0.004
+_AMBER_TOPOLOGY_START = b"%VERSION"
 _FIRST_COORDINATE = 20  # column; residue number, residue name, atom name and number stand before it
 
 
@@ -77,12 +80,42 @@ def read_gro(path: str | os.PathLike[str]) -> GroFile:
     width = _width(lines[2], path)
     atoms = [_atom(lines[2 + i], 3 + i, width, path) for i in range(n_atoms)]
     residue_ids, residue_names, names, positions = map(list, zip(*atoms, strict=True))
+    if any(line.strip() for line in lines[n_atoms + 3 :]):
+        logger.warning("%s: holds several frames; the first is taken", path)
     box = usable_box(_box(lines[n_atoms + 2], n_atoms + 3, path), n_atoms, origin=path)
     return GroFile(names, residue_ids, residue_names, np.array(positions), box)
 
 
+def read_inpcrd(
+    path: str | os.PathLike[str],
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Read the coordinates of Amber (inpcrd, rst7, NetCDF restart) and their box.
+
+    Returns:
+        Positions (n, 3) in nm, and box vectors as rows (3, 3) in nm, or None.
+
+    Raises:
+        InputFileError: the file is a topology, or edges or angles of its box are 0.
+    """
+    with open(path, "rb") as file:
+        is_topology = file.read(1000).lstrip().startswith(_AMBER_TOPOLOGY_START)
+    if is_topology:
+        raise InputFileError(
+            f"{path}: is an Amber topology, expected coordinates: give the inpcrd or rst7 file"
+        )
+    try:
+        inpcrd = app.AmberInpcrdFile(str(path))
+    except ZeroDivisionError as error:
+        raise InputFileError(
+            f"{path}: edges or angles of its periodic box are 0: take the box out of the file "
+            "if there is none, or write its edges and angles (in degrees)"
+        ) from error
+    positions = in_md_units(inpcrd.getPositions(asNumpy=True), unit.nanometer)
+    return positions, usable_box(inpcrd.boxVectors, len(positions), origin=path)
+
+
 def usable_box(
-    vectors: ArrayLike | None,
+    vectors: ArrayLike | unit.Quantity | None,
     n_atoms: int = 1,
     *,
     origin: str | os.PathLike[str] = "the structure",
@@ -93,7 +126,7 @@ def usable_box(
     and cells in which the atoms have no room. All but the zeros are reported by a warning.
 
     Args:
-        vectors: rows (3, 3) in nm, or None.
+        vectors: rows (3, 3), a Quantity or in nm, or None.
         n_atoms: number of atoms in the box.
         origin: what the messages call the source of the vectors.
 
@@ -102,7 +135,7 @@ def usable_box(
     """
     if vectors is None:
         return None
-    box = np.array(vectors, dtype=np.float64)
+    box = np.array(in_md_units(vectors, unit.nanometer))
     if not np.isfinite(box).all():
         raise InputFileError(f"{origin}: the box holds values that are not finite numbers")
     if not box.any():

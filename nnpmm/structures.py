@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import itertools
 import logging
-import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,15 +17,14 @@ from openmm import unit
 
 from nnpmm.errors import InputFileError
 from nnpmm.ligands import molecule_from_file, to_openmm_topology
+from nnpmm.pdb_files import check_atoms_read, read_pdb_lines
 from nnpmm.structure_elements import fill_pdb_elements, guess_element
-from nnpmm.structure_files import read_gro, usable_box, without_unset_cell
+from nnpmm.structure_files import read_gro, read_inpcrd, usable_box, without_unset_cell
+from nnpmm.units import in_md_units
 
-__all__ = ["READERS", "Structure", "guess_element", "read_structure"]
+__all__ = ["READERS", "Structure", "read_structure"]
 
 logger = logging.getLogger(__name__)
-
-_PDB_ATOMS = ("ATOM  ", "HETATM")
-_WIDEST_PDB = 1e5  # angstrom; what is larger has run over from the next column
 
 
 @dataclass(frozen=True)
@@ -90,38 +88,13 @@ def read_structure(
 
 
 def _read_pdb(path: Path) -> Structure:
-    lines = path.read_text(errors="replace").splitlines()
-    if not any(line.startswith(_PDB_ATOMS) for line in lines):
-        raise InputFileError(f"{path}: holds no atoms (no ATOM or HETATM records of a PDB file)")
-    _check_pdb_columns(lines, path)
-    lines, guessed = fill_pdb_elements(lines)
+    lines, guessed = fill_pdb_elements(read_pdb_lines(path))
     note = _note_on_guesses(path, guessed) if guessed else None
     if note is not None:
         logger.warning("%s: %s", path, note)
-    return _from_openmm(app.PDBFile(io.StringIO("\n".join(lines))), path, note)
-
-
-def _check_pdb_columns(lines: list[str], path: Path) -> None:
-    """Refuse coordinates that are not numbers, or that shift the columns as they have too many."""
-    for number, line in enumerate(lines, start=1):
-        if not line.startswith(_PDB_ATOMS):
-            continue
-        columns = [line[30:38], line[38:46], line[46:54]]
-        if line[53:55].isdigit():  # digits of z run on into the occupancy
-            columns.append(line[54:60])
-        if not all(abs(_number(column)) < _WIDEST_PDB for column in columns):
-            raise InputFileError(
-                f"{path}, line {number}: found {line[30:60]!r} in columns 31 to 60, expected x, y "
-                "and z as finite numbers of 8 columns each and the occupancy in 6; write larger "
-                "coordinates as mmCIF"
-            )
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+    file = app.PDBFile(io.StringIO("\n".join(lines)))
+    check_atoms_read(file, lines, path)
+    return _from_openmm(file, path, note)
 
 
 def _note_on_guesses(path: Path, guessed: list[tuple[str, str]]) -> str:
@@ -141,18 +114,17 @@ def _read_cif(path: Path) -> Structure:
         raise InputFileError(
             f"{path}: holds no elements (_atom_site.type_symbol); write the structure with them"
         )
-    return _from_openmm(app.PDBxFile(io.StringIO(without_unset_cell(text))), path)
+    file = app.PDBxFile(io.StringIO(without_unset_cell(text)))
+    check_atoms_read(file, text.splitlines(), path)
+    return _from_openmm(file, path)
 
 
 def _from_openmm(
     file: app.PDBFile | app.PDBxFile, path: Path, guesses: str | None = None
 ) -> Structure:
     topology = file.topology
-    positions = np.array(file.getPositions(asNumpy=True).value_in_unit(unit.nanometer), dtype=float)
-    vectors = topology.getPeriodicBoxVectors()
-    if vectors is not None:
-        vectors = [list(v) for v in vectors.value_in_unit(unit.nanometer)]
-    box = usable_box(vectors, topology.getNumAtoms(), origin=path)
+    positions = in_md_units(file.getPositions(asNumpy=True), unit.nanometer)
+    box = usable_box(topology.getPeriodicBoxVectors(), len(positions), origin=path)
     if box is None:
         topology.setPeriodicBoxVectors(None)
     return Structure(topology, positions, box, guesses=guesses)
@@ -182,11 +154,7 @@ def _read_amber(path: Path, coordinates: Path | None = None) -> Structure:
     )
     positions, box = None, None
     if coordinates is not None:
-        inpcrd = app.AmberInpcrdFile(str(coordinates))
-        positions = np.array(inpcrd.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
-        if inpcrd.boxVectors is not None:
-            vectors = [list(v) for v in inpcrd.boxVectors.value_in_unit(unit.nanometer)]
-            box = usable_box(vectors, len(positions), origin=coordinates)
+        positions, box = read_inpcrd(coordinates)
     return Structure(prmtop.topology, positions, box, partial_charges=charges)
 
 

@@ -18,7 +18,7 @@ ROOMS = (
     ("permeation", "simulation", "benchmarking", "diagnosis", "plugin", "preparation"),
     ("freeenergy",),
     ("integrators",),
-    ("region", "region_bonds", "structures", "structure_files", "structure_elements"),
+    ("region", "region_bonds", "structures", "structure_files", "structure_elements", "pdb_files"),
     ("coupling",),
     ("ligands",),
     ("platforms",),

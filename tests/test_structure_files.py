@@ -37,12 +37,15 @@ def test_gro_of_any_precision(tmp_path, decimals, velocities):
     np.testing.assert_allclose(box, np.diag([3.0, 3.1, 3.2]), rtol=0, atol=1e-12)
 
 
-def test_gro_first_frame_and_blank_lines_at_the_end(tmp_path):
+def test_gro_first_frame_and_blank_lines_at_the_end(tmp_path, caplog):
     path = tmp_path / "x.gro"
     path.write_text(_gro() + _gro().replace("0.090", "9.090"))
     np.testing.assert_allclose(read_gro(path).positions, POSITIONS, rtol=0, atol=5.1e-4)
+    assert caplog.messages == [f"{path}: holds several frames; the first is taken"]
+    caplog.clear()
     path.write_text(_gro(end="\n\n  \n"))
     assert read_gro(path).box is not None
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize("box", ["0 0 0", "0.00000 0.00000 0.00000", " ".join(["0.0"] * 9)])

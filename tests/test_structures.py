@@ -227,6 +227,15 @@ def test_truncated_amber_files(tmp_path):
         read_structure(source, short)
 
 
+@pytest.mark.parametrize("cell", [(0, 0, 0, 90, 90, 90), (30, 30, 30, 0, 0, 0), 6 * (0,)])
+def test_amber_coordinates_with_a_box_of_zeros(tmp_path, cell):
+    source = shared_data("cb7-b2/ligand.inpcrd")
+    path = tmp_path / "x.rst7"
+    path.write_text(source.read_text().rstrip() + "\n" + "".join(f"{x:12.7f}" for x in cell) + "\n")
+    with pytest.raises(InputFileError, match="edges or angles of its periodic box are 0"):
+        read_structure(shared_data("cb7-b2/ligand.prmtop"), path)
+
+
 def test_coordinates_beside_a_pdb(files):
     _refused(files[".pdb"], "only for an Amber topology", coordinates=files[".gro"])
     missing = files[".gro"].with_name("none.inpcrd")
@@ -381,6 +390,49 @@ def test_deuterium_is_hydrogen(files, paracetamol, tmp_path, suffix):
     assert path.read_text() != files[suffix].read_text()
     expected = [atom.GetSymbol() for atom in paracetamol.GetAtoms()]
     assert _symbols(read_structure(path)) == expected
+
+
+def test_models_that_are_not_used(files, tmp_path, caplog):
+    one = files[".pdb"].read_text().splitlines()
+    atoms = [line for line in one if line.startswith("HETATM")]
+    shifted = [f"{line[:30]}{99:8.3f}{line[38:]}" for line in atoms]
+    path = tmp_path / "nmr.pdb"
+    path.write_text("\n".join(["MODEL        1", *atoms, "ENDMDL", "MODEL        2", *shifted]))
+    structure = read_structure(path)
+    (message,) = caplog.messages
+    assert message == f"{path}: holds 2 models; the first is taken"
+    expected = read_structure(files[".pdb"]).positions
+    np.testing.assert_allclose(structure.positions, expected, rtol=0, atol=1e-9)
+
+
+def test_alternate_locations_that_are_not_used(tmp_path, caplog):
+    first = (" C1 ", "LIG", 1, 0, "C"), (" C2 ", "LIG", 1, 1.5, "C")
+    lines = _pdb(*first, (" C2 ", "LIG", 1, 1.8, "C")).splitlines()
+    lines[1:3] = [
+        line[:16] + letter + line[17:] for line, letter in zip(lines[1:3], "BA", strict=True)
+    ]
+    (tmp_path / "x.pdb").write_text("\n".join(lines))
+    expected = [[0, 0, 0], [0.15, 0, 0]]
+    cif = tmp_path / "x.cif"
+    with cif.open("w") as file:
+        topology = read_structure(tmp_path / "x.pdb").topology
+        app.PDBxFile.writeFile(topology, np.array(expected) * unit.nanometer, file)
+    last = cif.read_text().splitlines()[-2].replace(" . ", " A ", 1)
+    cif.write_text(cif.read_text().replace("#\n", "", -1) + last + "\n#\n")
+    caplog.clear()
+    for path in (tmp_path / "x.pdb", cif):
+        np.testing.assert_allclose(read_structure(path).positions, expected, rtol=0, atol=1e-9)
+    assert caplog.messages == [
+        f"{path}: holds alternate locations; the first of each atom is taken (left out: 1)"
+        for path in (tmp_path / "x.pdb", cif)
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:WARNING. duplicate atom")
+def test_atoms_of_the_same_name_are_not_lost(tmp_path):
+    path = tmp_path / "x.pdb"
+    path.write_text(_pdb(*((" C  ", "LIG", 1, 1.5 * k, "C") for k in range(3))))
+    _refused(path, "2 atoms have the name of another atom of their residue")
 
 
 @pytest.mark.parametrize(

@@ -240,7 +240,7 @@ def _total_charge(atoms: list[_Mol2Atom], path: Path) -> int | None:
     if abs(total - round(total)) > CHARGE_SUM_TOLERANCE:
         raise InputFileError(
             f"found partial charges in {path.name} that add up to {total:.4f}, allowed is a whole "
-            f"number within {CHARGE_SUM_TOLERANCE}; mend the charges or set all of them to zero"
+            f"number within {CHARGE_SUM_TOLERANCE}; correct the charges or set all of them to zero"
         )
     return round(total)
 

@@ -147,7 +147,9 @@ def _check_conformer(molecule: Chem.Mol, origin: str) -> None:
         )
     positions = molecule.GetConformer().GetPositions()
     if not np.all(np.isfinite(positions)):
-        raise InputFileError(f"found coordinates that are not numbers in {origin}; mend the file")
+        raise InputFileError(
+            f"found coordinates that are not numbers in {origin}; correct the file"
+        )
     if not positions[:, 2].any() and not _may_be_planar(molecule, positions):
         raise InputFileError(
             f"found z = 0 for all atoms of {origin}, and bond lengths or angles that no planar "
@@ -158,8 +160,8 @@ def _check_conformer(molecule: Chem.Mol, origin: str) -> None:
     first, second = np.where(np.triu(distances < 0.4, k=1))
     if len(first):
         raise InputFileError(
-            f"found atoms {first[0]} and {second[0]} of {origin} closer than 0.4 angstrom; mend "
-            "the coordinates"
+            f"found atoms {first[0]} and {second[0]} of {origin} closer than 0.4 angstrom; "
+            "correct the coordinates"
         )
 
 

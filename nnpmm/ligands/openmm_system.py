@@ -21,6 +21,7 @@ COULOMB_14_SCALE = 0.8333333333333334
 LJ_14_SCALE = 0.5
 
 _NM_PER_ANGSTROM = 0.1
+_PDB_NAME = 4  # characters of an atom name in a PDB file, into which OpenMM cuts longer ones
 
 
 def create_ligand_system(molecule: Chem.Mol, parameters: LigandParameters) -> openmm.System:
@@ -61,7 +62,8 @@ def to_openmm_topology(
 ) -> tuple[app.Topology, np.ndarray]:
     """Return the ligand as a Topology of one residue with bonds and unique atom names.
 
-    Atom names of a MOL2 file are kept where they are unique; otherwise they are element and number.
+    Atom names of a MOL2 file are kept where their first four characters are unique, as a PDB file
+    needs them; otherwise they are element and number.
 
     Args:
         molecule: n atoms with a conformer.
@@ -93,7 +95,7 @@ def forcefield_xml(
     """Write the ligand as an OpenMM ForceField file with a residue template.
 
     Every atom has a type of its own (``<residue name>-<atom name>``), so the file can be loaded
-    beside others: ``ForceField("amber14-all.xml", "amber14/tip3pfb.xml", io.StringIO(xml))``.
+    with others: ``ForceField("amber14-all.xml", "amber14/tip3pfb.xml", io.StringIO(xml))``.
 
     Args:
         molecule: n atoms.
@@ -242,7 +244,7 @@ def _atom_names(molecule: Chem.Mol) -> list[str]:
     atoms = list(molecule.GetAtoms())
     if all(atom.HasProp("_TriposAtomName") for atom in atoms):
         names = [atom.GetProp("_TriposAtomName") for atom in atoms]
-        if len(set(names)) == len(names):
+        if len({name[:_PDB_NAME] for name in names}) == len(names):
             return names
     seen: Counter[str] = Counter()
     names = []

@@ -107,7 +107,7 @@ def solvate(
         padding: least distance between the solute's enclosing sphere and the box faces, nm.
         water_model: one of tip3p, tip3pfb, spce, opc3, opc, tip4pew, tip4pfb.
         box_shape: cube, dodecahedron or octahedron.
-        ionic_strength: of NaCl beside neutralising ions, mol/l.
+        ionic_strength: of NaCl, neutralising ions not counted, mol/l.
         neutralize: add Na+ or Cl- until the box is neutral.
         nonbonded_cutoff: of PME's real-space part and of Lennard-Jones, nm.
         constrain_hydrogens: constrain bonds to hydrogen (water is rigid in any case).
@@ -119,8 +119,9 @@ def solvate(
         The box; nothing is minimised.
 
     Raises:
-        ConfigError: an unknown water model or shape, a number out of range, a residue name that
-            the force field has, or a box whose width is less than 2.1 times the cutoff.
+        ConfigError: an unknown water model or shape, a number out of range, hydrogens heavier than
+            their molecule allows, a residue name that the force field has, or a box whose width is
+            less than 2.1 times the cutoff.
         InputFileError: hydrogens of the protein are missing, atoms overlap, or the ligand is more
             than 1 nm from the protein.
         ForceFieldError: a residue of the protein that Amber14 has no template for.
@@ -133,9 +134,10 @@ def solvate(
     mass = None if hydrogen_mass is None else _hydrogen_mass(hydrogen_mass)
     force_field = _force_field(molecule, parameters, residue_name, water_model)
     modeller, ligand = _solute(molecule, protein, residue_name, force_field)
-    check_placement(modeller.topology, _in_nm(modeller.positions), ligand)
+    solute = in_md_units(modeller.positions, unit.nanometer)
+    check_placement(modeller.topology, solute, ligand)
     number = ligand.index
-    box = _box_vectors(_in_nm(modeller.positions), margin, cutoff, box_shape)
+    box = _box_vectors(solute, margin, cutoff, box_shape)
     before = _count_ions(modeller.topology)
     with _as_force_field_error(), _seeded(seed):
         modeller.addSolvent(
@@ -152,7 +154,8 @@ def solvate(
         force_field, modeller.topology, {ligand: residue_name}, cutoff, constrain_hydrogens, mass
     )
     ligand_atoms = np.array([atom.index for atom in ligand.atoms()], dtype=np.int64)
-    return SolvatedSystem(modeller.topology, _in_nm(modeller.positions), box, system, ligand_atoms)
+    positions = in_md_units(modeller.positions, unit.nanometer)
+    return SolvatedSystem(modeller.topology, positions, box, system, ligand_atoms)
 
 
 def _periodic_system(
@@ -165,7 +168,7 @@ def _periodic_system(
 ) -> openmm.System:
     settings = {} if hydrogen_mass is None else {"hydrogenMass": hydrogen_mass}
     with _as_force_field_error():
-        return force_field.createSystem(
+        system = force_field.createSystem(
             topology,
             nonbondedMethod=app.PME,
             nonbondedCutoff=cutoff,
@@ -174,6 +177,13 @@ def _periodic_system(
             residueTemplates=templates,
             **settings,
         )
+    lightest = min(system.getParticleMass(i)._value for i in range(system.getNumParticles()))
+    if lightest < 0:  # OpenMM accepts them: the carbon of methane has less than 4 * 3.1 amu
+        raise ConfigError(
+            f"found hydrogen_mass {hydrogen_mass}, which leaves an atom a mass of "
+            f"{lightest:.3f} amu: choose a smaller one"
+        )
+    return system
 
 
 def _solute(
@@ -276,14 +286,10 @@ def _hydrogen_mass(value: Any) -> float:
     mass = _positive("hydrogen_mass", value, unit.dalton)
     if not 1.0 <= mass <= 4.1:
         raise ConfigError(
-            f"found hydrogen_mass {mass}, allowed is 1 to 4.1 amu: more leaves a methyl carbon "
-            "without mass"
+            f"found hydrogen_mass {mass}, allowed is 1 to 4.1 amu: more leaves too little "
+            "mass on a methyl carbon"
         )
     return mass
-
-
-def _in_nm(positions: Any) -> np.ndarray:
-    return np.array(positions.value_in_unit(unit.nanometer), dtype=np.float64)
 
 
 @contextmanager

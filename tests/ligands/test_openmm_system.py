@@ -8,7 +8,7 @@ import numpy as np
 import openmm
 import pytest
 from conftest import shared_data
-from openmm import app
+from openmm import app, unit
 
 from nnpmm.errors import ForceFieldError, InputFileError
 from nnpmm.ligands import (
@@ -87,6 +87,20 @@ def test_template_of_a_mol2_file_with_its_own_atom_names():
     topology, _ = to_openmm_topology(molecule, residue_name="M4S")
     assert [atom.name for atom in topology.atoms()][:3] == ["C1", "N1", "O1"]
     assert next(topology.residues()).name == "M4S"
+
+
+def test_names_that_a_pdb_file_would_cut_to_the_same_are_replaced(tmp_path):
+    molecule = molecule_from_smiles("CO")
+    for names, kept in ((["C1234", "O1234"], True), (["HAA11", "HAA12"], False)):
+        for atom in molecule.GetAtoms():
+            atom.SetProp("_TriposAtomName", f"H{atom.GetIdx()}")
+        for index, name in enumerate(names):
+            molecule.GetAtomWithIdx(index).SetProp("_TriposAtomName", name)
+        topology, positions = to_openmm_topology(molecule)
+        assert (next(topology.atoms()).name == names[0]) == kept
+        with open(tmp_path / "x.pdb", "w") as file:
+            app.PDBFile.writeFile(topology, positions * unit.nanometer, file)
+        assert app.PDBFile(str(tmp_path / "x.pdb")).topology.getNumAtoms() == 6
 
 
 def test_amber_scaling_between_atoms_three_bonds_apart():

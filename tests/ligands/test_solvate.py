@@ -84,6 +84,14 @@ def test_constraints_and_hydrogen_mass(paracetamol):
     np.testing.assert_allclose(masses[0][hydrogens], 3.0)
 
 
+def test_hydrogens_too_heavy_for_methane_are_refused():
+    """OpenMM would give its carbon -0.357 amu."""
+    molecule = molecule_from_smiles("C")
+    parameters = parameterize(molecule, provider="fallback")
+    with pytest.raises(ConfigError, match=r"hydrogen_mass 4\.1, which .* of -0\.357 amu"):
+        solvate(molecule, parameters, hydrogen_mass=4.1)
+
+
 def test_ions_follow_the_seed_and_leave_the_global_generator_alone():
     molecule = molecule_from_smiles("CC(=O)[O-]")
     parameters = parameterize(molecule, provider="fallback")

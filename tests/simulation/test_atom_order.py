@@ -106,6 +106,20 @@ def test_amber_with_a_pdb_file_of_another_element(tmp_path):
     assert len(load(system).positions) == 6  # a guess of OpenMM's is not compared
 
 
+def test_pdb_coordinates_that_overflow_their_columns(tmp_path, amber):
+    mm = load(amber)
+    with open(tmp_path / "x.pdb", "w") as handle:
+        app.PDBFile.writeFile(mm.topology, mm.positions * unit.nanometer, handle)
+    files = {**amber, "coordinates": str(tmp_path / "x.pdb")}
+    assert len(load(files).positions) == 6
+    lines = (tmp_path / "x.pdb").read_text().splitlines()
+    first = next(k for k, line in enumerate(lines) if line.startswith(("ATOM", "HETATM")))
+    lines[first] = lines[first][:30] + "10000.12320000.123   0.000" + lines[first][54:]
+    (tmp_path / "x.pdb").write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputFileError, match=rf"line {first + 1}: .* 8 columns each"):
+        load(files)
+
+
 def test_charmm_coordinates_in_another_order(tmp_path):
     from test_inputs import PARAMETERS, PSF
 

@@ -179,6 +179,14 @@ def test_a_box_that_will_shrink_below_the_cutoff_is_reported(tmp_path, caplog):
     assert "is nearly half the width of the box" in caplog.text
 
 
+def test_negative_masses_are_refused():
+    mm = water_box(2)
+    checks.check_positive_masses(mm.topology, mm.system)
+    mm.system.setParticleMass(4, -0.357)
+    with pytest.raises(InputFileError, match=r"\(atom 5\) has a mass of -0\.357 amu: set a sm"):
+        checks.check_positive_masses(mm.topology, mm.system)
+
+
 def two_molecules(shift):
     """Return a topology and coordinates of two methanols, the second shifted (nm)."""
     second = [(name, tuple(np.add(xyz, shift))) for name, xyz in ATOMS]

@@ -10,7 +10,7 @@ from openmm.app.topology import Atom, Residue
 
 from nnpmm.errors import InputFileError
 from nnpmm.simulation.inputs.coordinates import Coordinates
-from nnpmm.structures import guess_element
+from nnpmm.structure_elements import guess_element
 
 __all__ = ["check_same_atoms"]
 

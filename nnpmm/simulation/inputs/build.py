@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-from openmm import app
-
-from nnpmm.errors import ConfigError, InputFileError
-from nnpmm.simulation.inputs.files import check_file, in_nm, read_file
+from nnpmm import ligands
+from nnpmm.errors import ConfigError
+from nnpmm.simulation.inputs.files import check_file
 from nnpmm.simulation.inputs.mm_system import MMSystem
 from nnpmm.simulation.system_config import BuildSystem
+from nnpmm.structures import read_structure
 
 __all__ = ["build_system"]
 
@@ -24,8 +23,6 @@ def build_system(source: BuildSystem, seed: int, *, constrain_hydrogens: bool) -
     Raises:
         NnpmmError: a file cannot be read, or the system cannot be built.
     """
-    from nnpmm import ligands  # rdkit takes a second to load and only this input needs it
-
     if source.ligand is not None:
         check_file(source.ligand, (".sdf", ".mol", ".mol2"), "ligand")
         molecule = ligands.molecule_from_file(source.ligand)
@@ -37,8 +34,7 @@ def build_system(source: BuildSystem, seed: int, *, constrain_hydrogens: bool) -
     protein = None
     if source.protein is not None:
         check_file(source.protein, (".pdb", ".cif"), "protein")
-        reader = app.PDBFile if source.protein.suffix.lower() == ".pdb" else app.PDBxFile
-        structure = read_file(source.protein, "protein", lambda: reader(str(source.protein)))
+        structure = read_structure(source.protein)
         protein = (structure.topology, structure.positions)
     solvated = ligands.solvate(
         molecule,
@@ -54,8 +50,10 @@ def build_system(source: BuildSystem, seed: int, *, constrain_hydrogens: bool) -
         residue_name=source.residue_name,
         seed=seed,
     )
-    positions, box = in_nm(solvated.positions), in_nm(solvated.box_vectors)
-    if positions is None:
-        raise InputFileError("the built system holds no coordinates")
-    ligand_atoms = np.asarray(solvated.ligand_atoms, dtype=np.int64)
-    return MMSystem(solvated.topology, positions, box, solvated.system, ligand_atoms)
+    return MMSystem(
+        solvated.topology,
+        solvated.positions,
+        solvated.box_vectors,
+        solvated.system,
+        solvated.ligand_atoms,
+    )

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from nnpmm.errors import ConfigError, InputFileError
 from nnpmm.simulation.config import EnsembleConfig
 
-__all__ = ["check_accepted", "check_contacts", "check_cutoffs"]
+__all__ = ["check_accepted", "check_contacts", "check_cutoffs", "check_positive_masses"]
 
 _LOGGER = logging.getLogger(__name__)
 # nm: half the shortest bond between heavy atoms. A minimisation parts hydrogens that lie closer, as
@@ -137,6 +137,27 @@ def _excluded(system: openmm.System) -> set[tuple[int, int]]:
                 i, j = force.getExceptionParameters(k)[:2]
                 pairs.add((min(i, j), max(i, j)))
     return pairs
+
+
+def check_positive_masses(topology: app.Topology, system: openmm.System) -> None:
+    """Check that repartitioning has left no atom with less than no mass, which OpenMM accepts.
+
+    Hydrogens of 4.1 amu take more from the carbon of methane than it has.
+
+    Args:
+        topology: names of the atoms.
+        system: the MM system.
+
+    Raises:
+        InputFileError: a mass is negative.
+    """
+    for atom in topology.atoms():
+        mass = system.getParticleMass(atom.index).value_in_unit(unit.dalton)
+        if mass < 0:
+            raise InputFileError(
+                f"{atom.name} of {atom.residue.name} {atom.residue.id} (atom {atom.index + 1}) has "
+                f"a mass of {mass:.3f} amu: set a smaller system.hydrogen_mass"
+            )
 
 
 def check_accepted(system: openmm.System) -> None:

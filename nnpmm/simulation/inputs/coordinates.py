@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from openmm import app
+from openmm import app, unit
 
 from nnpmm.errors import InputFileError
-from nnpmm.simulation.inputs.files import in_nm, read_file
-from nnpmm.structure_files import read_gro, usable_box
+from nnpmm.pdb_files import PDB_ATOMS, check_atoms_read, read_pdb_lines
+from nnpmm.simulation.inputs.files import read_file
+from nnpmm.structure_files import read_gro, read_inpcrd, usable_box
+from nnpmm.units import in_md_units
 
 __all__ = ["Coordinates", "read_coordinates"]
-
-_AMBER_TOPOLOGY_START = "%VERSION"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,22 +42,14 @@ class Coordinates:
 
 
 def read_coordinates(path: Path) -> Coordinates:
-    """Read a coordinate file of Amber, GROMACS, CHARMM, PDB or mmCIF; the suffix tells which.
+    """Read a coordinate file of Amber, GROMACS, CHARMM or PDB; the suffix tells which.
 
     ``.crd`` is either Amber's or CHARMM's format: CHARMM's begins with a title line of asterisks.
 
     Raises:
         InputFileError: the file cannot be read or holds no coordinates.
     """
-    try:
-        found = read_file(path, "coordinates", lambda: _read(path))
-    except InputFileError as error:
-        if isinstance(error.__cause__, ZeroDivisionError):
-            raise InputFileError(
-                f"{path}: edges or angles of its periodic box are 0: take the box out of the file "
-                "if there is none, or write its edges and angles (in degrees)"
-            ) from error
-        raise
+    found = read_file(path, "coordinates", lambda: _read(path))
     if found.positions.size == 0:
         raise InputFileError(f"{path}: holds no coordinates")
     return found
@@ -64,47 +57,34 @@ def read_coordinates(path: Path) -> Coordinates:
 
 def _read(path: Path) -> Coordinates:
     suffix = path.suffix.lower()
-    if suffix in (".pdb", ".cif"):
-        return _read_structure(path)
+    if suffix == ".pdb":
+        return _read_pdb(path)
     if suffix == ".gro":
         gro = read_gro(path)
         names, residues = tuple(gro.names), tuple(gro.residue_names)
         return Coordinates(path, gro.positions, gro.box, names, residues)
     if suffix == ".cor" or (suffix == ".crd" and _first_line(path).startswith("*")):
         crd = app.CharmmCrdFile(str(path))
-        return Coordinates(path, _array(crd.positions), None, tuple(crd.attype), tuple(crd.resname))
-    if _first_line(path).startswith(_AMBER_TOPOLOGY_START):
-        raise InputFileError(
-            f"{path}: is an Amber topology, expected coordinates: give the inpcrd or rst7 file"
-        )
-    inpcrd = app.AmberInpcrdFile(str(path))
-    positions, box = _array(inpcrd.positions), in_nm(inpcrd.boxVectors)
-    return Coordinates(path, positions, usable_box(box, len(positions), origin=path))
+        positions = in_md_units(crd.positions, unit.nanometer)
+        return Coordinates(path, positions, None, tuple(crd.attype), tuple(crd.resname))
+    return Coordinates(path, *read_inpcrd(path))
 
 
-def _read_structure(path: Path) -> Coordinates:
-    """Read a PDB or mmCIF file."""
-    is_pdb = path.suffix.lower() == ".pdb"
-    structure = app.PDBFile(str(path)) if is_pdb else app.PDBxFile(str(path))
-    atoms = list(structure.topology.atoms())
-    symbols = None
-    if not is_pdb or _names_elements(path):
-        symbols = tuple(None if a.element is None else a.element.symbol for a in atoms)
-    box = in_nm(structure.topology.getPeriodicBoxVectors())
+def _read_pdb(path: Path) -> Coordinates:
+    lines = read_pdb_lines(path)
+    pdb = app.PDBFile(io.StringIO("\n".join(lines)))
+    check_atoms_read(pdb, lines, path)
+    atoms = list(pdb.topology.atoms())
+    # OpenMM guesses the elements that are left blank, which says nothing about the file.
+    stated = all(line[76:78].strip() for line in lines if line.startswith(PDB_ATOMS))
     return Coordinates(
         path,
-        _array(structure.getPositions(asNumpy=True)),
-        usable_box(box, len(atoms), origin=path),
+        in_md_units(pdb.getPositions(asNumpy=True), unit.nanometer),
+        usable_box(pdb.topology.getPeriodicBoxVectors(), len(atoms), origin=path),
         tuple(atom.name for atom in atoms),
         tuple(atom.residue.name for atom in atoms),
-        symbols,
+        tuple(a.element and a.element.symbol for a in atoms) if stated else None,
     )
-
-
-def _names_elements(path: Path) -> bool:
-    """Tell whether every atom of a PDB file has an element; OpenMM guesses those left blank."""
-    with open(path, encoding="utf-8", errors="replace") as lines:
-        return all(line[76:78].strip() for line in lines if line.startswith(("ATOM", "HETATM")))
 
 
 def _first_line(path: Path) -> str:
@@ -112,8 +92,3 @@ def _first_line(path: Path) -> str:
     with open(path, "rb") as handle:
         lines = handle.read(1000).decode("latin-1").splitlines()
     return next((line.strip() for line in lines if line.strip()), "")
-
-
-def _array(positions: object) -> NDArray[np.float64]:
-    found = in_nm(positions)
-    return np.zeros((0, 3)) if found is None else found

@@ -6,14 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
 from openmm import app, unit
 
 from nnpmm.errors import ConfigError, InputFileError, NnpmmError
 from nnpmm.simulation.system_config import AmberSystem, CharmmSystem, GromacsSystem
 
-__all__ = ["check_file", "in_nm", "read_file", "system_options"]
+__all__ = ["check_file", "read_file", "system_options"]
 
 T = TypeVar("T")
 
@@ -48,15 +46,6 @@ def read_file(path: Path | str, what: str, reader: Callable[[], T]) -> T:
     except Exception as error:  # OpenMM's readers raise many kinds
         text = " ".join(str(error).split()) or type(error).__name__
         raise InputFileError(f"{path}: cannot read the {what}: {text[:300]}") from error
-
-
-def in_nm(vectors: Any) -> NDArray[np.float64] | None:
-    """Return box vectors or positions as an array in nm, None staying None."""
-    if vectors is None:
-        return None
-    if unit.is_quantity(vectors):
-        vectors = vectors.value_in_unit(unit.nanometer)
-    return np.array([[*row] for row in vectors], dtype=np.float64)
 
 
 def system_options(source: AmberSystem | GromacsSystem | CharmmSystem, periodic: bool) -> dict:

@@ -13,7 +13,12 @@ from nnpmm.simulation.ensemble_forces import remove_ensemble_forces
 from nnpmm.simulation.inputs.amber import load_amber
 from nnpmm.simulation.inputs.build import build_system
 from nnpmm.simulation.inputs.charmm import load_charmm
-from nnpmm.simulation.inputs.checks import check_accepted, check_contacts, check_cutoffs
+from nnpmm.simulation.inputs.checks import (
+    check_accepted,
+    check_contacts,
+    check_cutoffs,
+    check_positive_masses,
+)
 from nnpmm.simulation.inputs.gromacs import load_gromacs
 from nnpmm.simulation.inputs.mm_system import MMSystem
 from nnpmm.simulation.inputs.openmm_xml import load_openmm
@@ -48,8 +53,11 @@ def load_system(config: RunConfig) -> MMSystem:
         loaded = load_openmm(source)
     else:
         # Terms of constrained bonds are left out, and the force field's are the inner potential.
-        bare = config.region.constraints == "none" and config.integrator.type == "respa"
-        flexible = bare and config.integrator.inner_potential == "force-field"
+        flexible = (
+            config.region.constraints == "none"
+            and config.integrator.type == "respa"
+            and config.integrator.inner_potential == "force-field"
+        )
         loaded = build_system(source, config.seed, constrain_hydrogens=not flexible)
     return _finish(loaded, config.ensemble, source.type)
 
@@ -64,7 +72,7 @@ def _finish(loaded: MMSystem, ensemble: EnsembleConfig, kind: str) -> MMSystem:
         )
     if not np.isfinite(loaded.positions).all():
         atom = int(np.flatnonzero(~np.isfinite(loaded.positions).all(axis=1))[0])
-        raise InputFileError(f"the coordinates of atom {atom} are not finite numbers")
+        raise InputFileError(f"the coordinates of atom {atom + 1} are not finite numbers")
     box = loaded.box_vectors if loaded.system.usesPeriodicBoundaryConditions() else None
     if box is None and loaded.system.usesPeriodicBoundaryConditions():
         box = np.array(
@@ -76,6 +84,7 @@ def _finish(loaded: MMSystem, ensemble: EnsembleConfig, kind: str) -> MMSystem:
     if vectors is not None and box is not None:
         loaded.system.setDefaultPeriodicBoxVectors(*vectors)
         check_cutoffs(loaded.system, box, ensemble, _CUTOFF.get(kind, "system.cutoff"))
+    check_positive_masses(loaded.topology, loaded.system)
     check_accepted(loaded.system)
     check_contacts(loaded.topology, loaded.system, loaded.positions, box)
     # Constraints hold rigid water together where a topology has no bonds.

@@ -12,7 +12,6 @@ from nnpmm.simulation.inputs.files import check_file, read_file
 from nnpmm.simulation.inputs.mm_system import MMSystem
 from nnpmm.simulation.inputs.xml_check import check_xml
 from nnpmm.simulation.system_config import OpenmmSystem
-from nnpmm.structure_files import usable_box
 from nnpmm.structures import read_structure
 
 __all__ = ["load_openmm", "read_system_xml"]
@@ -63,15 +62,14 @@ def load_openmm(source: OpenmmSystem) -> MMSystem:
     Raises:
         InputFileError: a file cannot be read, or the two disagree.
     """
-    system_file = check_file(source.system, (".xml",), "OpenMM System")
-    structure_file = check_file(source.structure, (".pdb", ".cif"), "structure")
-    system = read_system_xml(Path(system_file))
-    structure = read_structure(structure_file)
+    check_file(source.system, (".xml",), "OpenMM System")
+    check_file(source.structure, (".pdb", ".cif"), "structure")
+    system = read_system_xml(source.system)
+    structure = read_structure(source.structure)
     n_atoms, positions = structure.topology.getNumAtoms(), structure.positions
     if positions is None or n_atoms != system.getNumParticles():
         raise InputFileError(
             f"{source.structure.name} has {n_atoms} atoms and {source.system.name} has "
             f"{system.getNumParticles()} particles: give files of the same structure"
         )
-    box = usable_box(structure.box, n_atoms, origin=source.structure)
-    return MMSystem(structure.topology, positions, box, system)
+    return MMSystem(structure.topology, positions, structure.box, system)
