@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import openmm
 from numpy.typing import NDArray
 from openmm import app, unit
+from openmm.app.topology import Atom
 
-from nnpmm.selection import select_atoms
+from nnpmm.selection import is_water, select_atoms
 from nnpmm.simulation.config import EnsembleConfig, ProtocolConfig, count_steps
 from nnpmm.simulation.integration import create_integrator
 from nnpmm.simulation.prepared import PreparedSystem
@@ -22,12 +22,12 @@ __all__ = [
     "barostat",
     "constant_from",
     "create_stage_context",
-    "is_water",
     "plan_stages",
     "ramp_interval",
     "ramp_temperature",
     "restrained_atoms",
     "restraint_force",
+    "solute_atoms",
     "stage_seed",
 ]
 
@@ -115,25 +115,26 @@ def ramp_interval(stage: Stage) -> int:
 def restrained_atoms(topology: app.Topology, selection: str | None) -> NDArray[np.int64]:
     """Return the atoms that the warm-up restrains.
 
-    Without a selection: all heavy atoms except those of water and of ions, which are residues of
-    one atom.
+    Without a selection: the heavy atoms of the solute.
     """
     if selection is not None:
         return np.asarray(select_atoms(topology, selection), dtype=np.int64)
-    chosen = []
-    for residue in topology.residues():
-        atoms = list(residue.atoms())
-        if not is_water(residue) and len(atoms) > 1:
-            chosen += [
-                a.index for a in atoms if a.element is not None and a.element.atomic_number > 1
-            ]
-    return np.array(chosen, dtype=np.int64)
+    heavy = [
+        atom.index
+        for atom in solute_atoms(topology)
+        if atom.element is not None and atom.element.atomic_number > 1
+    ]
+    return np.array(heavy, dtype=np.int64)
 
 
-def is_water(residue: Any) -> bool:
-    """Tell whether a residue of a topology is water, with or without virtual sites."""
-    numbers = sorted(a.element.atomic_number for a in residue.atoms() if a.element is not None)
-    return numbers == [1, 1, 8]
+def solute_atoms(topology: app.Topology) -> list[Atom]:
+    """Return all atoms but those of water and of ions, which are residues of one atom."""
+    return [
+        atom
+        for residue in topology.residues()
+        if not is_water(residue) and len(list(residue.atoms())) > 1
+        for atom in residue.atoms()
+    ]
 
 
 def restraint_force(

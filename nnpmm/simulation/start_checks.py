@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from openmm import app, unit
 
 from nnpmm.errors import SimulationError
+from nnpmm.selection import is_water
 from nnpmm.simulation.config import ProtocolConfig
 from nnpmm.simulation.stages import (
     PreparedSystem,
@@ -22,7 +23,6 @@ from nnpmm.simulation.stages import (
 __all__ = ["check_restraint", "check_start", "describe_atoms"]
 
 _LOGGER = logging.getLogger(__name__)
-_WATER = "HOH"  # as OpenMM's readers call it
 
 
 def check_start(
@@ -96,11 +96,13 @@ def check_restraint(topology: app.Topology, settings: ProtocolConfig) -> None:
     if warmup is None:
         return
     atoms = restrained_atoms(topology, warmup.restraint)
-    held = describe_atoms(topology, atoms)
-    _LOGGER.info("the warm-up restrains %s", held)
-    names = [atom.residue.name for atom in topology.atoms()]
-    if warmup.restraint is not None and any(names[k] == _WATER for k in atoms.tolist()):
-        _LOGGER.warning("stages.warmup.restraint: %r holds water too (%s)", warmup.restraint, held)
+    listed = describe_atoms(topology, atoms)
+    _LOGGER.info("the warm-up restrains %s", listed)
+    every = list(topology.atoms())
+    if any(is_water(every[k].residue) for k in atoms.tolist()):
+        _LOGGER.warning(
+            "stages.warmup.restraint: %r holds water too (%s)", warmup.restraint, listed
+        )
 
 
 def describe_atoms(topology: app.Topology, atoms: NDArray[np.int64]) -> str:

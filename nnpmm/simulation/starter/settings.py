@@ -12,10 +12,10 @@ import yaml
 from nnpmm.core.files import replacing
 from nnpmm.errors import ConfigError, InputFileError, NnpmmError
 from nnpmm.integrators import surroundings_limit
+from nnpmm.selection import is_water
 from nnpmm.simulation import narration
 from nnpmm.simulation.config import parse_config
 from nnpmm.simulation.inputs import MMSystem, load_system
-from nnpmm.simulation.stages import is_water
 from nnpmm.simulation.starter.files import recognize
 from nnpmm.simulation.starter.ligand import find_region
 
