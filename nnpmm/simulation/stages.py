@@ -21,6 +21,7 @@ __all__ = [
     "Stage",
     "barostat",
     "constant_from",
+    "create_context",
     "create_stage_context",
     "plan_stages",
     "ramp_interval",
@@ -183,7 +184,7 @@ def create_stage_context(
     platform: tuple[openmm.Platform, dict[str, str]],
     reference: NDArray[np.float64] | None = None,
 ) -> openmm.Context:
-    """Return a context with the forces and the integrator of a stage.
+    """Return a context with the forces and the integrator of a stage, at the start of the run.
 
     Args:
         prepared: stays as it is; a stage with forces or force groups of its own gets a copy of the
@@ -211,7 +212,26 @@ def create_stage_context(
     integrator = create_integrator(
         system, settings, temperature=temperature, friction=stage.friction, seed=seed
     )
+    return create_context(prepared, system, integrator, platform)
+
+
+def create_context(
+    prepared: PreparedSystem,
+    system: openmm.System,
+    integrator: openmm.Integrator,
+    platform: tuple[openmm.Platform, dict[str, str]],
+) -> openmm.Context:
+    """Return a context with the starting positions and box.
+
+    Args:
+        prepared: what a run starts from.
+        system: its system, or a copy with forces of a stage.
+        integrator: of the context.
+        platform: platform and its properties.
+    """
     context = openmm.Context(system, integrator, *platform)
     if prepared.box_vectors is not None:
         context.setPeriodicBoxVectors(*prepared.box_vectors)
+    context.setPositions(prepared.positions)
+    context.computeVirtualSites()
     return context

@@ -146,7 +146,7 @@ def test_a_dry_run_finds_what_a_run_would_find(inputs, call):
     call(main, "run", inputs.write_settings(), "--dry-run").assert_one_line_error("NPT", "NVT")
 
 
-def test_a_dry_run_beside_a_run_that_is_there(inputs, call):
+def test_a_dry_run_where_a_run_is_already(inputs, call):
     path = inputs.write_settings()
     call(main, "run", path)
     before = {p: p.stat().st_mtime_ns for p in inputs.folder.rglob("*")}
@@ -168,7 +168,7 @@ def test_atoms_on_top_of_each_other_are_said(inputs, call):
     lines[rows[-1]] = lines[rows[-1]][:30] + lines[rows[-4]][30:54] + lines[rows[-1]][54:]
     path.write_text("\n".join(lines) + "\n")
     result = call(main, "run", inputs.write_settings(), "--dry-run")
-    result.assert_one_line_error("starting structure")
+    result.assert_one_line_error("the simulation cannot start", "not finite", "atoms overlap")
 
 
 def test_a_terminal_shows_a_word_while_libraries_load(monkeypatch):
