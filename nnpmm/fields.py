@@ -9,17 +9,14 @@ from typing import Annotated, Any
 from openmm import unit
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     SerializationInfo,
-    ValidationError,
     ValidationInfo,
 )
 
-from nnpmm.errors import shortened
+from nnpmm.core.section import Section, first_problem
 from nnpmm.units import in_md_units, parse_quantity
 
 __all__ = [
@@ -39,24 +36,8 @@ __all__ = [
 ]
 
 
-class Section(BaseModel):
-    """Base of every settings model: unknown keys are refused and values cannot be changed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-def first_problem(error: ValidationError) -> str:
-    """Return in one line what is wrong with the first setting that is, and what was found."""
-    first = error.errors()[0]
-    text = first["msg"].removeprefix("Value error, ")
-    if not first["loc"]:  # of several settings together
-        return text
-    found = "" if first["type"] == "missing" else f" (found {shortened(first['input'])!r})"
-    return f"{'.'.join(map(str, first['loc']))}: {text}{found}"
-
-
 def _quantity(md_unit: unit.Unit, symbol: str) -> tuple[BeforeValidator, PlainSerializer]:
-    """Return the validator and the serializer of a float held in ``md_unit``."""
+    """Return the validator and the serializer of a float in ``md_unit``."""
 
     def parse(value: Any) -> float:
         if unit.is_quantity(value):
