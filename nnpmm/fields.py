@@ -20,6 +20,7 @@ from nnpmm.core.section import Section, first_problem
 from nnpmm.units import in_md_units, parse_quantity
 
 __all__ = [
+    "MODEL_FILES",
     "Concentration",
     "ForceConstant",
     "Friction",
@@ -120,15 +121,16 @@ SettingsPath = Annotated[
 ]
 
 
-_MODEL_FILES = (".json", ".pt")  # how `nnpmm.models.load_model` tells a file from a name
+#: Suffixes by which `nnpmm.models.load_model` tells a file from a name.
+MODEL_FILES = (".json", ".pt")
 
 
 def _resolve_model(name: str, info: ValidationInfo) -> str:
-    return str(_resolve(Path(name), info)) if name.endswith(_MODEL_FILES) else name
+    return str(_resolve(Path(name), info)) if name.endswith(MODEL_FILES) else name
 
 
 def _write_model(name: str, info: SerializationInfo) -> str:
-    return _write_path(Path(name), info) if name.endswith(_MODEL_FILES) else name
+    return _write_path(Path(name), info) if name.endswith(MODEL_FILES) else name
 
 
 #: The name of a network, or the path of its file, which is treated like any other path.

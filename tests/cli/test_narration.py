@@ -6,6 +6,7 @@ import io
 import logging
 import re
 
+import openmm
 import pytest
 from complexes import Inputs, methanol_system
 from openmm import unit
@@ -132,13 +133,20 @@ def test_a_dry_run_writes_nothing_and_forecasts(inputs, call, kind):
 def test_the_forecast_adds_up(inputs):
     inputs.set("stages.equilibrate", {"length": "1 ps"})
     inputs.set("stages.production", {"length": "4 ps"})
-    forecast = simulation.dry_run(inputs.write_settings())
+    path = inputs.write_settings()
+    forecast = simulation.dry_run(path)
     equilibrate, production = forecast.stages
     assert (equilibrate.name, production.name) == ("equilibrate", "production")
     assert production.seconds == pytest.approx(4 * equilibrate.seconds)
     assert production.seconds == pytest.approx(8000 * forecast.seconds_per_step)
     per_day = 86400 / production.seconds * 0.004
     assert forecast.ns_per_day == pytest.approx(per_day)
+    prepared = simulation.prepare_system(simulation.load_config(path))
+    reference = openmm.Platform.getPlatformByName("Reference")
+    context = openmm.Context(prepared.system, openmm.VerletIntegrator(0.001), reference)
+    context.setPositions(prepared.positions)
+    energy = context.getState(energy=True).getPotentialEnergy()._value
+    assert forecast.potential_energy == pytest.approx(energy, abs=0.01)
 
 
 def test_a_dry_run_finds_what_a_run_would_find(inputs, call):
