@@ -37,8 +37,8 @@ class Forecast:
     """What a run will cost.
 
     Attributes:
-        potential_energy: of the starting structure, with the constraints of the first stage unless it
-            is minimised, kJ/mol, without self energies.
+        potential_energy: of the starting structure, with the constraints of the first stage unless
+            it is minimised, kJ/mol, without self energies.
         seconds_per_step: measured here; output and neighbour lists come on top.
         ns_per_day: simulated time per day at that rate.
         stages: the stages of dynamics; the minimisation is not measured.
