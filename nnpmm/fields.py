@@ -9,20 +9,18 @@ from typing import Annotated, Any
 from openmm import unit
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     SerializationInfo,
-    ValidationError,
     ValidationInfo,
 )
 
-from nnpmm.errors import shortened
+from nnpmm.core.section import Section, first_problem
 from nnpmm.units import in_md_units, parse_quantity
 
 __all__ = [
+    "MODEL_FILES",
     "Concentration",
     "ForceConstant",
     "Friction",
@@ -39,24 +37,8 @@ __all__ = [
 ]
 
 
-class Section(BaseModel):
-    """Base of every settings model: unknown keys are refused and values cannot be changed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-def first_problem(error: ValidationError) -> str:
-    """Return in one line what is wrong with the first setting that is, and what was found."""
-    first = error.errors()[0]
-    text = first["msg"].removeprefix("Value error, ")
-    if not first["loc"]:  # of several settings together
-        return text
-    found = "" if first["type"] == "missing" else f" (found {shortened(first['input'])!r})"
-    return f"{'.'.join(map(str, first['loc']))}: {text}{found}"
-
-
 def _quantity(md_unit: unit.Unit, symbol: str) -> tuple[BeforeValidator, PlainSerializer]:
-    """Return the validator and the serializer of a float held in ``md_unit``."""
+    """Return the validator and the serializer of a float in ``md_unit``."""
 
     def parse(value: Any) -> float:
         if unit.is_quantity(value):
@@ -139,15 +121,16 @@ SettingsPath = Annotated[
 ]
 
 
-_MODEL_FILES = (".json", ".pt")  # how `nnpmm.models.load_model` tells a file from a name
+#: Suffixes by which `nnpmm.models.load_model` tells a file from a name.
+MODEL_FILES = (".json", ".pt")
 
 
 def _resolve_model(name: str, info: ValidationInfo) -> str:
-    return str(_resolve(Path(name), info)) if name.endswith(_MODEL_FILES) else name
+    return str(_resolve(Path(name), info)) if name.endswith(MODEL_FILES) else name
 
 
 def _write_model(name: str, info: SerializationInfo) -> str:
-    return _write_path(Path(name), info) if name.endswith(_MODEL_FILES) else name
+    return _write_path(Path(name), info) if name.endswith(MODEL_FILES) else name
 
 
 #: The name of a network, or the path of its file, which is treated like any other path.

@@ -73,7 +73,7 @@ def try_platform(platform: openmm.Platform) -> str | None:
     if devices and all(device.is_cpu for device in devices):
         return (
             f"its only device is a CPU ({devices[0].name}): not used, it is slower than the CPU "
-            "platform and crashes beside torch or numba"
+            "platform and crashes where torch or numba is loaded"
         )
     system = openmm.System()
     bond = openmm.HarmonicBondForce()

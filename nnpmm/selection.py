@@ -12,12 +12,12 @@ import mdtraj
 import numpy as np
 from numpy.typing import NDArray
 from openmm.app import Topology
-from openmm.app.topology import Atom
+from openmm.app.topology import Atom, Residue
 
 from nnpmm import selection_language as language
 from nnpmm.errors import SelectionError
 
-__all__ = ["atom_label", "select_atoms"]
+__all__ = ["atom_label", "is_water", "select_atoms"]
 
 Mask = NDArray[np.bool_]
 _Key = tuple[int, str]  # number and insertion code of a residue
@@ -246,3 +246,9 @@ def atom_label(atom: Atom) -> str:
     """Return residue name, number with insertion code, and atom name, such as ``"ALA60A:CB"``."""
     residue = atom.residue
     return f"{residue.name}{residue.id}{residue.insertionCode.strip()}:{atom.name}"
+
+
+def is_water(residue: Residue) -> bool:
+    """Tell whether a residue is a whole water molecule, with or without virtual sites."""
+    numbers = [atom.element.atomic_number for atom in residue.atoms() if atom.element is not None]
+    return sorted(numbers) == [1, 1, 8]

@@ -1,4 +1,4 @@
-"""Turns errors that a user can mend into one line on stderr and exit status 2."""
+"""Turns errors that a user can correct into one line on stderr and exit status 2."""
 
 from __future__ import annotations
 

@@ -54,6 +54,26 @@ def run(
     if template:
         typer.echo(simulation.template(), nl=False)
         return
+    config = _require_settings(config)
+    if dry_run and resume:
+        raise ConfigError("found --dry-run and --resume: give one of them")
+    try:
+        with narrated():
+            if dry_run:
+                forecast = simulation.dry_run(config)
+            else:
+                result = simulation.run(config, resume=resume, overwrite=overwrite)
+    except KeyboardInterrupt:
+        typer.echo("stopped before the simulation began", err=True)
+        raise typer.Exit(130) from None
+    if dry_run:
+        _report_forecast(forecast, config, overwrite)
+    else:
+        report_result(result, remedy=f"go on with: nnpmm run {config} --resume")
+
+
+def _require_settings(config: Path | None) -> Path:
+    """Return the settings file that was given; refuse none, and an input file in its place."""
     if config is None:
         raise ConfigError(
             "found no settings file: nnpmm run md.yaml; write one with nnpmm init, or from "
@@ -64,20 +84,7 @@ def run(
             f"found {config}, which is no settings file: write one for it with nnpmm init "
             f"{config} ..., then nnpmm run md.yaml"
         )
-    if dry_run and resume:
-        raise ConfigError("found --dry-run and --resume: give one of them")
-    try:
-        if dry_run:
-            with narrated():
-                forecast = simulation.dry_run(config)
-            _report_forecast(forecast, config, overwrite)
-            return
-        with narrated():
-            result = simulation.run(config, resume=resume, overwrite=overwrite)
-    except KeyboardInterrupt:
-        typer.echo("stopped before the simulation began", err=True)
-        raise typer.Exit(130) from None
-    report_result(result, remedy=f"go on with: nnpmm run {config} --resume")
+    return config
 
 
 def _report_forecast(forecast: Forecast, config: Path, overwrite: bool) -> None:

@@ -1,6 +1,7 @@
 """What every part of nnpmm stands on: files, locks, the cache, versions. It knows nothing of them.
 
-Arrays on disk are in ``nnpmm.core.arrays``, which imports numpy and safetensors.
+Arrays on disk are in ``nnpmm.core.arrays``, which imports numpy and safetensors, and the base of
+settings in ``nnpmm.core.section``, which imports pydantic.
 """
 
 from nnpmm.core.files import (

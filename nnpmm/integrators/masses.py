@@ -11,7 +11,7 @@ from openmm.app import Topology
 
 from nnpmm.atom_indices import atom_indices
 from nnpmm.errors import ConfigError, ForceFieldError, InputFileError
-from nnpmm.selection import atom_label
+from nnpmm.selection import atom_label, is_water
 from nnpmm.units import in_md_units
 
 __all__ = ["apply_hydrogen_mass", "scale_masses"]
@@ -95,7 +95,7 @@ def _bonded_hydrogens(topology: Topology) -> dict[int, int]:
     partners: dict[int, list[int]] = {
         atom.index: []
         for residue in topology.residues()
-        if not _is_water(residue)
+        if not is_water(residue)
         for atom in residue.atoms()
         if atom.element is not None and atom.element.atomic_number == 1
     }
@@ -111,8 +111,3 @@ def _bonded_hydrogens(topology: Topology) -> dict[int, int]:
                 "give a topology with all bonds"
             )
     return {index: found[0] for index, found in partners.items()}
-
-
-def _is_water(residue: Any) -> bool:
-    numbers = [atom.element.atomic_number for atom in residue.atoms() if atom.element is not None]
-    return sorted(numbers) == [1, 1, 8]

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from nnpmm._version import __version__
-from nnpmm.fields import Section
+from nnpmm.core.section import Section
 from nnpmm.learning.metrics import Metrics
 from nnpmm.learning.networks import NetworkSettings
 

@@ -10,8 +10,10 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
+from nnpmm.selection import is_water
 from nnpmm.simulation.config import EnsembleConfig
-from nnpmm.simulation.energy_log import DALTON_PER_NM3_IN_G_PER_ML, particle_masses
+from nnpmm.simulation.energy_log import DALTON_PER_NM3_IN_G_PER_ML, density_of, particle_masses
+from nnpmm.units import GAS_CONSTANT
 
 __all__ = ["ExpectedDensity", "expected_density", "warn_of_constant_volume"]
 
@@ -36,9 +38,9 @@ _TEMPERATURES, _PRESSURES = (273.0, 333.0), (0.1, 100.0)
 _WATER_TOLERANCE = 0.015
 # g/ml, from small polar molecules to proteins (1.35).
 _SOLUTE_DENSITY, _SOLUTE_TOLERANCE = 1.2, 0.15
-_COMPRESSIBILITY = 4.5e-5  # of water, 1/bar
-_NM3_BAR_IN_KJ = 0.0602214076
-_WATER_MASS = 18.015
+_COMPRESSIBILITY = 4.5e-5  # 1/bar, of water at 298 K: J. Chem. Eng. Data 1975, 20, 97
+_NM3_BAR_IN_KJ = 0.0602214076  # 1 bar nm^3 = 1e-22 J, per mole in kJ
+_WATER_MASS = 18.015  # amu
 
 
 @dataclass(frozen=True)
@@ -49,20 +51,14 @@ class ExpectedDensity:
         density: expected, g/ml.
         tolerance: largest difference (g/ml) that the estimate and the fluctuation of the volume
             explain.
-        mass: of the box, amu.
         water: density of the pure water model at the same temperature, g/ml.
         water_model: its name.
     """
 
     density: float
     tolerance: float
-    mass: float
     water: float
     water_model: str
-
-    def of_volume(self, volume: float) -> float:
-        """Return the density (g/ml) of the box at a volume (nm^3)."""
-        return self.mass / volume * DALTON_PER_NM3_IN_G_PER_ML
 
 
 def expected_density(
@@ -82,7 +78,7 @@ def expected_density(
     """
     known = _TEMPERATURES[0] <= ensemble.temperature <= _TEMPERATURES[1]
     known &= _PRESSURES[0] <= ensemble.pressure <= _PRESSURES[1]
-    n_waters = sum(_is_water(residue) for residue in topology.residues())
+    n_waters = sum(is_water(residue) for residue in topology.residues())
     if not known or n_waters == 0:
         return None
     total = sum(particle_masses(system))
@@ -91,24 +87,18 @@ def expected_density(
     water_volume = n_waters * _WATER_MASS * DALTON_PER_NM3_IN_G_PER_ML / water
     solute_volume = (total - n_waters * _WATER_MASS) * DALTON_PER_NM3_IN_G_PER_ML / _SOLUTE_DENSITY
     volume = water_volume + solute_volume
-    thermal = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(unit.kilojoule_per_mole / unit.kelvin)
-    thermal *= ensemble.temperature / _NM3_BAR_IN_KJ
+    thermal = GAS_CONSTANT * ensemble.temperature / _NM3_BAR_IN_KJ  # nm^3 bar
     fluctuation = math.sqrt(thermal * _COMPRESSIBILITY * volume)
     slack = _WATER_TOLERANCE * water_volume + _SOLUTE_TOLERANCE * solute_volume + 2 * fluctuation
-    density = total / volume * DALTON_PER_NM3_IN_G_PER_ML
-    return ExpectedDensity(density, density * slack / volume, total, water, water_model)
-
-
-def _is_water(residue: app.topology.Residue) -> bool:
-    numbers = [a.element.atomic_number for a in residue.atoms() if a.element is not None]
-    return sorted(numbers) == [1, 1, 8]
+    density = density_of(total, volume)
+    return ExpectedDensity(density, density * slack / volume, water, water_model)
 
 
 def warn_of_constant_volume(system: openmm.System, water_model: str) -> None:
     """Warn that a built box keeps the density at which it was built."""
     vectors = system.getDefaultPeriodicBoxVectors()
     volume = abs(np.linalg.det([vector.value_in_unit(unit.nanometer) for vector in vectors]))
-    density = sum(particle_masses(system)) / volume * DALTON_PER_NM3_IN_G_PER_ML
+    density = density_of(sum(particle_masses(system)), volume)
     _LOGGER.warning(
         "ensemble.type: NVT keeps the built box at its density of %.3f g/ml, pure %s water has "
         "%.3f g/ml at 298 K: leave out type, or set NPT",

@@ -165,8 +165,8 @@ class StageLoop:
         self._clock = 0.0  # seconds spent stepping and writing in this process
         self._first_step = step
 
-    def run(self) -> bool:
-        """Go to the end of the stage; False if a signal ended it before, checkpoint written.
+    def run(self) -> int:
+        """Go to the end of the stage, or to a signal, with a checkpoint; return the steps done.
 
         Raises:
             SimulationError: the state is no longer finite, or OpenMM stopped.
@@ -182,7 +182,7 @@ class StageLoop:
                 "the last checkpoint is kept"
             ) from error
 
-    def _loop(self) -> bool:
+    def _loop(self) -> int:
         self._show()
         if self.stage.writes_frames and self.step == 0:
             recorder = self.recorder
@@ -205,10 +205,9 @@ class StageLoop:
             self._write_due()
             self._clock += time.perf_counter() - started
             self._show()
-        finished = self.step >= self.stage.n_steps
-        if not finished:
+        if self.step < self.stage.n_steps:
             self.recorder.checkpoint(self.context, self.stage.name, self.step)
-        return finished
+        return self.step
 
     def _next_event(self) -> int:
         """Return the step at which something is due next."""

@@ -19,6 +19,7 @@ from nnpmm.core.files import create
 from nnpmm.errors import SimulationError
 from nnpmm.models.protocol import Evaluator
 from nnpmm.simulation._files import writing
+from nnpmm.units import GAS_CONSTANT
 
 __all__ = [
     "DALTON_PER_NM3_IN_G_PER_ML",
@@ -27,11 +28,12 @@ __all__ = [
     "NetworkReading",
     "RegionMonitor",
     "Thermometer",
+    "density_of",
     "particle_masses",
     "read_log",
 ]
 
-DALTON_PER_NM3_IN_G_PER_ML = 1.66053906660e-3
+DALTON_PER_NM3_IN_G_PER_ML = 1.66053906660e-3  # CODATA 2018: the dalton in 1e-24 g
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,13 @@ def particle_masses(system: openmm.System) -> list[float]:
     ]
 
 
+def density_of(mass: float, volume: float) -> float:
+    """Return the density (g/ml) of a mass (amu) in a volume (nm^3)."""
+    return mass / volume * DALTON_PER_NM3_IN_G_PER_ML
+
+
 class Thermometer:
-    """Temperature from kinetic energy: T = 2 K / (f R), f degrees of freedom.
+    """Temperature from kinetic energy, T = 2 K / (f R) with f degrees of freedom, and density.
 
     Args:
         system: that is simulated.
@@ -142,11 +149,8 @@ class Thermometer:
         if any(isinstance(force, openmm.CMMotionRemover) for force in system.getForces()):
             freedom -= 3
         self.total_mass = sum(masses if unscaled is None else particle_masses(unscaled))
-        gas_constant = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(
-            unit.kilojoule_per_mole / unit.kelvin
-        )
         self.degrees_of_freedom = max(freedom, 1)
-        self._kelvin_per_kj = 2.0 / (self.degrees_of_freedom * gas_constant)
+        self._kelvin_per_kj = 2.0 / (self.degrees_of_freedom * GAS_CONSTANT)
 
     def temperature(self, kinetic_energy: float) -> float:
         """Return the temperature in K of a kinetic energy in kJ/mol."""
@@ -154,7 +158,7 @@ class Thermometer:
 
     def density(self, volume: float) -> float:
         """Return the density in g/mL of the system in a volume in nm^3."""
-        return self.total_mass / volume * DALTON_PER_NM3_IN_G_PER_ML
+        return density_of(self.total_mass, volume)
 
 
 @dataclass(frozen=True)

@@ -46,27 +46,35 @@ def warn_unless_equilibrated(
     """
     before = next((s for s in reversed(plan_stages(settings)) if not s.writes_frames), None)
     temperatures, volumes = _readings(log, before, context, thermometer)
-    ensemble = settings.ensemble
     if before is not None:  # else the velocities have just been drawn at that temperature
-        found, interval = float(temperatures.mean()), settings.output.log_interval
-        limit = temperature_limit(
-            ensemble.temperature,
-            thermometer.degrees_of_freedom,
-            len(temperatures),
-            interval * before.friction,
+        _check_temperature(temperatures, before, settings, thermometer.degrees_of_freedom)
+    if expected is not None and settings.ensemble.type == "NPT":
+        _check_density(thermometer.density(float(volumes.mean())), expected)
+
+
+def _check_temperature(
+    temperatures: NDArray[np.float64],
+    before: Stage,
+    settings: ProtocolConfig,
+    degrees_of_freedom: int,
+) -> None:
+    """Warn if the average of temperatures (K) is further off than chance explains."""
+    found, wanted = float(temperatures.mean()), settings.ensemble.temperature
+    interval = before.friction * settings.output.log_interval
+    limit = temperature_limit(wanted, degrees_of_freedom, len(temperatures), interval)
+    if abs(found - wanted) > limit:
+        _LOGGER.warning(
+            "production begins at %.0f K (average over the end of %s, +-%.0f K by chance), the "
+            "ensemble has %.0f K: make stages.warmup and stages.equilibrate longer",
+            found,
+            before.name,
+            limit,
+            wanted,
         )
-        if abs(found - ensemble.temperature) > limit:
-            _LOGGER.warning(
-                "production begins at %.0f K (average over the end of %s, +-%.0f K by chance), the "
-                "ensemble has %.0f K: make stages.warmup and stages.equilibrate longer",
-                found,
-                before.name,
-                limit,
-                ensemble.temperature,
-            )
-    if expected is None or ensemble.type != "NPT":
-        return
-    density = expected.of_volume(float(volumes.mean()))
+
+
+def _check_density(density: float, expected: ExpectedDensity) -> None:
+    """Warn if a density (g/ml) is outside the tolerance of the expected one."""
     if abs(density - expected.density) > expected.tolerance:
         _LOGGER.warning(
             "production begins at a density of %.3f g/ml, expected is %.3f +- %.3f g/ml (pure %s "

@@ -6,17 +6,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import openmm
-from openmm import unit
 
 from nnpmm.errors import SimulationError
 from nnpmm.simulation import narration, storage
 from nnpmm.simulation.config import RunConfig, load_config
-from nnpmm.simulation.platforms import choose_platform
-from nnpmm.simulation.protocol import check_prepared
+from nnpmm.simulation.protocol import check_prepared, open_platform
 from nnpmm.simulation.runner import prepare_system
-from nnpmm.simulation.stages import create_stage_context, plan_stages
+from nnpmm.simulation.stages import create_context, create_stage_context, plan_stages
+from nnpmm.simulation.start_checks import check_start
 
 __all__ = ["Forecast", "StageForecast", "dry_run"]
 
@@ -39,7 +37,8 @@ class Forecast:
     """What a run will cost.
 
     Attributes:
-        potential_energy: of the starting structure, kJ/mol, without self energies.
+        potential_energy: of the starting structure, with the constraints of the first stage unless
+            it is minimised, kJ/mol, without self energies.
         seconds_per_step: measured here; output and neighbour lists come on top.
         ns_per_day: simulated time per day at that rate.
         stages: the stages of dynamics; the minimisation is not measured.
@@ -66,23 +65,15 @@ def dry_run(config: RunConfig | str | Path) -> Forecast:
     narration.tell_settings(settings, None if isinstance(config, RunConfig) else Path(config))
     prepared = prepare_system(settings)
     check_prepared(prepared, settings)
-    platform = choose_platform(settings.platform)
-    narration.tell_platform(*platform)
-    narration.working("first forces (the network is compiled at its first use on a machine)")
-    plan = plan_stages(settings)
-    if plan:
-        context = create_stage_context(
-            prepared, plan[-1], _with_tiny_steps(settings), platform, reference=prepared.positions
-        )
-    else:
-        verlet = openmm.VerletIntegrator(settings.timestep * _SHORTER)
-        context = openmm.Context(prepared.system, verlet, *platform)
-        if prepared.box_vectors is not None:
-            context.setPeriodicBoxVectors(*prepared.box_vectors)
-    context.setPositions(prepared.positions)
-    context.computeVirtualSites()
-    energy = _energy(context)
+    platform = open_platform(settings)
+    energy = check_start(prepared, settings, platform)
     narration.working("timing some steps")
+    plan, tiny = plan_stages(settings), _with_tiny_steps(settings)
+    if plan:
+        context = create_stage_context(prepared, plan[-1], tiny, platform, prepared.positions)
+    else:
+        verlet = openmm.VerletIntegrator(tiny.timestep)
+        context = create_context(prepared, prepared.system, verlet, platform)
     seconds = _seconds_per_step(context)
     dt = settings.timestep
     stages = (StageForecast(s.name, s.n_steps * dt, s.n_steps * seconds) for s in plan)
@@ -97,37 +88,14 @@ def dry_run(config: RunConfig | str | Path) -> Forecast:
 
 def _with_tiny_steps(settings: RunConfig) -> RunConfig:
     """Return the settings with all time steps shortened."""
-    steps = {"timestep": settings.timestep * _SHORTER}
     levels = {
         name: value * _SHORTER
         for name in ("inner", "middle", "outer")
         if (value := getattr(settings.integrator, name)) is not None
     }
     integrator = settings.integrator.model_copy(update=levels)
-    return settings.model_copy(update={**steps, "integrator": integrator})
-
-
-def _energy(context: openmm.Context) -> float:
-    """Return the potential energy in kJ/mol.
-
-    Raises:
-        SimulationError: it is not finite, or a force cannot be computed.
-    """
-    try:
-        state = context.getState(energy=True, forces=True)
-    except openmm.OpenMMException as error:
-        reason = " ".join(str(error).split())
-        raise SimulationError(
-            f"the forces of the starting structure cannot be computed: {reason}"
-        ) from error
-    energy = float(state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole))
-    forces = np.asarray(state.getForces(asNumpy=True)._value)
-    if not (np.isfinite(energy) and np.isfinite(forces).all()):
-        raise SimulationError(
-            "the energy of the starting structure is not finite: look for atoms on top of each "
-            "other in the coordinates"
-        )
-    return energy
+    timestep = settings.timestep * _SHORTER
+    return settings.model_copy(update={"timestep": timestep, "integrator": integrator})
 
 
 def _seconds_per_step(context: openmm.Context) -> float:

@@ -15,6 +15,7 @@ from nnpmm.coupling import has_inner_potential
 from nnpmm.errors import ConfigError
 from nnpmm.integrators import (
     RespaWatchdog,
+    TimestepLimit,
     create_respa_integrator,
     region_limit,
     split_time_scales,
@@ -26,7 +27,7 @@ from nnpmm.simulation.integrator_config import IntegratorConfig
 from nnpmm.simulation.prepared import PreparedSystem
 from nnpmm.simulation.timestep import check_timestep
 
-__all__ = ["check_integrator", "create_integrator", "create_watchdog"]
+__all__ = ["check_integrator", "create_integrator", "create_watchdog", "timestep_limits"]
 
 
 def check_integrator(prepared: PreparedSystem, settings: ProtocolConfig) -> None:
@@ -62,13 +63,23 @@ def _check(
     prepared: PreparedSystem, timestep: float, setting: str, *, impulse: bool = False
 ) -> None:
     """Check a time step (ps) against the limits of the surroundings and of the region."""
+    for limit in timestep_limits(prepared, impulse=impulse):
+        check_timestep(limit, timestep, setting=setting)
+
+
+def timestep_limits(prepared: PreparedSystem, *, impulse: bool = False) -> list[TimestepLimit]:
+    """Return the longest time steps that the surroundings and the region allow.
+
+    Args:
+        prepared: the hybrid system.
+        impulse: the step is that of RESPA's slow forces, whose inner forces have shorter steps.
+    """
     # Without the network's vibrations the rules for force fields hold for the region as well.
     region = () if prepared.motion is None else prepared.region
     limits = [surroundings_limit(prepared.system, prepared.topology, region, impulse=impulse)]
     if prepared.motion is not None:
         limits.append(region_limit(prepared.motion, impulse=impulse))
-    for limit in limits:
-        check_timestep(limit, timestep, setting=setting)
+    return limits
 
 
 def create_integrator(

@@ -32,7 +32,7 @@ class PreparedSystem:
             empty.
         network_atoms: atoms whose positions it takes: the region and, where link atoms cap it, the
             neighbours that it was cut from; None: the region.
-        mm_system: the MM system before coupling, kept beside the output for continuations.
+        mm_system: the MM system before coupling, kept with the output for continuations.
         model_provenance: name, members and origin of the network, for the record.
         motion: what decides how long a time step the region allows; None: the rules for force
             fields do.

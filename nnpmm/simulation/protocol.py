@@ -20,7 +20,7 @@ from nnpmm.simulation.staged_run import RunResult, StagedRun, model_digest, regi
 from nnpmm.simulation.start_checks import check_start
 from nnpmm.simulation.trajectory_atoms import part_of, trajectory_atoms
 
-__all__ = ["RunResult", "check_prepared", "run_protocol"]
+__all__ = ["RunResult", "check_prepared", "open_platform", "run_protocol"]
 
 
 def run_protocol(
@@ -49,9 +49,7 @@ def run_protocol(
     resuming = storage.check_directory(settings, resume=resume, overwrite=overwrite)
     directory = settings.output.directory
     record = read_record(directory) if resuming else None
-    platform = choose_platform(settings.platform, None if record is None else record.platform)
-    narration.tell_platform(*platform)
-    narration.working("first forces (the network is compiled at its first use on a machine)")
+    platform = open_platform(settings, None if record is None else record.platform)
     if record is None:
         check_start(prepared, settings, platform)
     try:
@@ -70,6 +68,25 @@ def run_protocol(
         except openmm.OpenMMException as error:
             text = " ".join(str(error).split())
             raise SimulationError(f"OpenMM stopped: {text}") from error
+
+
+def open_platform(
+    settings: ProtocolConfig, required: str | None = None
+) -> tuple[openmm.Platform, dict[str, str]]:
+    """Return the platform of a run and its properties, and say that first forces come next.
+
+    Args:
+        settings: of the run.
+        required: platform that a checkpoint is bound to.
+
+    Raises:
+        ConfigError: the platform is not there or does not work.
+        ModelError: more threads than make sense here.
+    """
+    platform = choose_platform(settings.platform, required)
+    narration.tell_platform(*platform)
+    narration.working("first forces (the network is compiled at its first use on a machine)")
+    return platform
 
 
 def check_prepared(prepared: PreparedSystem, settings: ProtocolConfig) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.coupling import (
+    HybridSystem,
     InnerTerms,
     LinkAtoms,
     Mechanical,
@@ -17,6 +18,13 @@ from nnpmm.coupling import (
     couple,
 )
 from nnpmm.errors import ConfigError
+from nnpmm.integrators import (
+    RegionMotion,
+    bound_region_motion,
+    fit_inner_potential,
+    scale_masses,
+    surroundings_limit,
+)
 from nnpmm.models.protocol import Potential
 from nnpmm.simulation import narration, storage
 from nnpmm.simulation.config import RunConfig, load_config
@@ -26,6 +34,7 @@ from nnpmm.simulation.density import (
     warn_of_constant_volume,
 )
 from nnpmm.simulation.inputs import MMSystem, load_system
+from nnpmm.simulation.integration import timestep_limits
 from nnpmm.simulation.ligand_file import LIGAND_FILE, write_ligand
 from nnpmm.simulation.prepared import PreparedSystem
 from nnpmm.simulation.protocol import RunResult, run_protocol
@@ -46,13 +55,6 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     Raises:
         NnpmmError: an input, the selection, the model or the coupling is not usable.
     """
-    from nnpmm.integrators import (
-        bound_region_motion,
-        region_limit,
-        scale_masses,
-        surroundings_limit,
-    )
-
     if mm is None:
         mm = _load_system(config)
         if isinstance(config.system, BuildSystem) and config.ensemble.type == "NVT":
@@ -61,42 +63,27 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     region, name = _region(config, mm)
     narration.tell_region(mm.topology, region)
     check_restraint(mm.topology, config)
-    settings = config.region
-    surroundings = surroundings_limit(mm.system, mm.topology, region)
-    # Hydrogens around the region can refuse a time step before the network is loaded. Bonded terms
-    # cannot yet: they may be the region's own.
-    if surroundings.cause != "bonded terms":
-        setting = "timestep" if config.integrator.inner is None else "integrator.inner"
-        check_timestep(surroundings, config.integrator.inner or config.timestep, setting=setting)
+    _check_surroundings(config, mm, region)
     narration.working(f"loading the network {name}")
     model = _load(config, name)
     narration.tell_model(model)
     narration.working("coupling the network to the force field")
     coupling = _coupling(config, mm, region, name, model)
     hybrid = couple(mm.system, mm.topology, region, model, coupling=coupling)
-    system, charge = hybrid.system, hybrid.region.charge
+    charge = hybrid.region.charge
     narration.fact("charge", f"{charge:+d} e in the force field" if charge else "0 e")
-    respa = config.integrator.type == "respa"
-    motion = bound_region_motion(system, mm.topology, hybrid.region, hybrid.evaluator, mm.positions)
-    factor = choose_mass_factor(motion, settings.mass_factor, config.timestep, respa=respa)
-    scale_masses(system, region.tolist(), factor)
-    motion = motion.scaled(factor)
-    limits = (
-        region_limit(motion, impulse=respa),
-        surroundings_limit(system, mm.topology, region, impulse=respa),
-    )
-    narration.tell_time_step(config, min(limits, key=lambda limit: limit.longest), factor)
+    motion, factor = _scale_masses(config, mm, hybrid)
     provenance = {
         **model.provenance,
         "region_atoms": region.tolist(),
         "mass_factor": factor,
         "fastest_vibration_fs": 1000 * motion.vibration.period,
     }
-    return PreparedSystem(
+    prepared = PreparedSystem(
         topology=mm.topology,
         positions=mm.positions,
         box_vectors=mm.box_vectors,
-        system=system,
+        system=hybrid.system,
         region=region,
         evaluator=hybrid.evaluator,
         network_atoms=hybrid.region.network_atoms,
@@ -105,6 +92,33 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         motion=motion,
         expected_density=_expected_density(config, mm),
     )
+    limits = timestep_limits(prepared, impulse=config.integrator.type == "respa")
+    narration.tell_time_step(config, min(limits, key=lambda limit: limit.longest), factor)
+    return prepared
+
+
+def _check_surroundings(config: RunConfig, mm: MMSystem, region: NDArray[np.int64]) -> None:
+    """Check the time step against the atoms around the region, before the network is loaded."""
+    limit = surroundings_limit(mm.system, mm.topology, region)
+    if limit.cause != "bonded terms":  # which may be the region's own, until it is coupled
+        setting = "timestep" if config.integrator.inner is None else "integrator.inner"
+        check_timestep(limit, config.integrator.inner or config.timestep, setting=setting)
+
+
+def _scale_masses(
+    config: RunConfig, mm: MMSystem, hybrid: HybridSystem
+) -> tuple[RegionMotion, float]:
+    """Multiply the region's masses as the settings say; return its motion then, and the factor."""
+    system, region = hybrid.system, hybrid.region
+    motion = bound_region_motion(system, mm.topology, region, hybrid.evaluator, mm.positions)
+    factor = choose_mass_factor(
+        motion,
+        config.region.mass_factor,
+        config.timestep,
+        respa=config.integrator.type == "respa",
+    )
+    scale_masses(system, region.atoms.tolist(), factor)
+    return motion.scaled(factor), factor
 
 
 def _coupling(
@@ -155,8 +169,6 @@ def _inner_potential(
     model: Potential,
 ) -> InnerTerms | Potential | None:
     """Return the inner potential of multiple time steps; None: the force field's bonded terms."""
-    from nnpmm.integrators import fit_inner_potential
-
     if config.integrator.inner_potential == "force-field":
         return None
     if config.integrator.inner_potential == "fit":

@@ -8,23 +8,23 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import openmm
 
 from nnpmm.errors import ConfigError, SimulationError
 from nnpmm.simulation import storage
-from nnpmm.simulation.checkpoint import CheckpointRecord, load_state, read_record
+from nnpmm.simulation.checkpoint import CheckpointRecord, load_state
 from nnpmm.simulation.config import ProtocolConfig
 from nnpmm.simulation.dynamics import Recorder, Snapshot, StageLoop, snapshot
 from nnpmm.simulation.energy_log import EnergyLog, RegionMonitor, Thermometer, read_log
+from nnpmm.simulation.final_state import FINAL, REPORT, remove_final, write_final
 from nnpmm.simulation.integration import create_watchdog
 from nnpmm.simulation.interrupts import StopFlag, stop_on_signals
 from nnpmm.simulation.minimization import minimize
 from nnpmm.simulation.prepared import PreparedSystem
 from nnpmm.simulation.progress import ProgressDisplay, progress_display
-from nnpmm.simulation.report import write_report
 from nnpmm.simulation.stages import (
     Stage,
+    create_context,
     create_stage_context,
     plan_stages,
     stage_seed,
@@ -103,35 +103,32 @@ class StagedRun:
         if record is not None and self._complete(first, record):
             _LOGGER.info("the run in %s is complete", self.directory)
             return self._result(self.plan[first].name, record.step, already_complete=True)
+        name, step = "minimize", 0
         with ExitStack() as stack:
             stop = stack.enter_context(stop_on_signals())
             display = stack.enter_context(progress_display(self.progress))
             recorder = stack.enter_context(self._recorder(record, display, stop))
-            for name in ("final.pdb", "final.cif", "report.png"):
-                (self.directory / name).unlink(missing_ok=True)  # of a shorter production
-            state: Snapshot | None = None
-            if record is None:
-                state = self._minimize(recorder)
-                if stop or not self.plan:
-                    return self._end("minimize", 0, recorder, state)
-            step = 0
+            remove_final(self.directory)  # of a shorter production
+            state = self._minimize(recorder) if record is None else None
+            if record is None and stop:
+                return self._result(name, step, signal_number=stop.signal_number)
             for stage in self.plan[first:]:
                 before = [s.n_steps for s in self.plan if s.index < stage.index]
                 recorder.steps_before = sum(before)
                 recorder.remaining_ps_after = self._remaining_after(stage)
                 context, step = self._start(stage, recorder, record, state)
-                finished = StageLoop(context, stage, recorder, step).run()
-                step = stage.n_steps
-                if not finished:
-                    reached = read_record(self.directory)
-                    step = 0 if reached is None else reached.step
-                    return self._end(stage.name, step, recorder, None)
-                record, state = None, snapshot(context)
-                if stage is self.plan[-1]:
-                    recorder.checkpoint(context, stage.name, stage.n_steps)
-                    state = snapshot(context, wrapped=True)
+                name, step = stage.name, StageLoop(context, stage, recorder, step).run()
+                if step < stage.n_steps:
+                    return self._result(name, step, signal_number=stop.signal_number)
+                last = stage is self.plan[-1]
+                if last:
+                    recorder.checkpoint(context, name, step)
+                record, state = None, snapshot(context, wrapped=last)
                 del context
-            return self._end(self.plan[-1].name, step, recorder, state)
+            if state is None:
+                raise SimulationError(f"{name}: ended without a state")
+            write_final(self.prepared, self.directory, self.log, state, recorder.monitor)
+        return self._result(name, step)
 
     def _first_stage(self, record: CheckpointRecord | None) -> int:
         """Return the index in the plan of the stage to go on with."""
@@ -151,9 +148,7 @@ class StagedRun:
 
     def _complete(self, index: int, record: CheckpointRecord) -> bool:
         last = index == len(self.plan) - 1 and record.step == self.plan[index].n_steps
-        files = ("final.pdb", "report.png")
-        written = all((self.directory / name).is_file() for name in files)
-        return last and written
+        return last and all((self.directory / name).is_file() for name in (FINAL, REPORT))
 
     def _remaining_after(self, stage: Stage) -> float:
         return sum(s.n_steps for s in self.plan if s.index > stage.index) * self.settings.timestep
@@ -208,12 +203,11 @@ class StagedRun:
     def _minimize(self, recorder: Recorder) -> Snapshot:
         """Return the starting positions, minimised if the settings say so."""
         prepared = self.prepared
-        start = Snapshot(prepared.positions, None, prepared.box_vectors)
         if self.settings.stages.minimize is None:
-            return start
-        context = openmm.Context(prepared.system, openmm.VerletIntegrator(0.001), *self.platform)
+            return Snapshot(prepared.positions, None, prepared.box_vectors)
+        verlet = openmm.VerletIntegrator(0.001)  # a context needs an integrator
+        context = create_context(prepared, prepared.system, verlet, self.platform)
         self._save_provenance(context)
-        self._set(context, start)
         settings, region = self.settings.stages.minimize, prepared.region
         minimize(context, settings, recorder.display, recorder.stop, region)
         minimized = snapshot(context)
@@ -285,36 +279,6 @@ class StagedRun:
             storage.save_provenance(self.directory, context, model, resumed=self.resuming)
             self._provenance_saved = True
 
-    def _end(self, stage: str, step: int, recorder: Recorder, state: Snapshot | None) -> RunResult:
-        """Write the final structure and the report if the run is complete; return what there is."""
-        if recorder.stop and (state is None or stage == "minimize"):
-            number = recorder.stop.signal_number
-            return self._result(stage, step, signal_number=number)
-        if state is None:
-            raise SimulationError(f"{stage}: ended without a state")
-        storage.write_structure(self.directory, "final", self._topology_in(state), state.positions)
-        prepared, monitor = self.prepared, recorder.monitor
-        if monitor is not None:
-            positions, bonds = monitor.whole(state.positions, state.box), monitor.bonds
-            drawn = monitor.atoms
-        else:
-            positions, bonds = state.positions[prepared.region], np.zeros((0, 2), dtype=int)
-            drawn = prepared.region
-        atoms = list(prepared.topology.atoms())
-        elements = [atoms[i].element.symbol for i in drawn.tolist()]
-        write_report(self.directory / "report.png", self.log, positions, elements, bonds)
-        return self._result(stage, step)
-
-    def _topology_in(self, state: Snapshot) -> openmm.app.Topology:
-        """Return the topology with the box of a state, without changing the caller's."""
-        if state.box is None:
-            return self.prepared.topology
-        topology = openmm.app.Modeller(self.prepared.topology, state.positions).topology
-        topology.setPeriodicBoxVectors(
-            [openmm.Vec3(*row) for row in state.box] * openmm.unit.nanometer
-        )
-        return topology
-
     def _result(
         self,
         stage: str,
@@ -328,8 +292,8 @@ class StagedRun:
             directory=self.directory,
             trajectory=self.trajectory if self.trajectory.is_file() else None,
             log=self.log,
-            final_structure=self.directory / "final.pdb" if done else None,
-            report=self.directory / "report.png" if done else None,
+            final_structure=self.directory / FINAL if done else None,
+            report=self.directory / REPORT if done else None,
             stage=stage,
             time_ps=step * self.settings.timestep,
             signal_number=signal_number,

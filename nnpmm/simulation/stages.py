@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import openmm
 from numpy.typing import NDArray
 from openmm import app, unit
+from openmm.app.topology import Atom
 
-from nnpmm.selection import select_atoms
+from nnpmm.selection import is_water, select_atoms
 from nnpmm.simulation.config import EnsembleConfig, ProtocolConfig, count_steps
 from nnpmm.simulation.integration import create_integrator
 from nnpmm.simulation.prepared import PreparedSystem
@@ -21,13 +21,14 @@ __all__ = [
     "Stage",
     "barostat",
     "constant_from",
+    "create_context",
     "create_stage_context",
-    "is_water",
     "plan_stages",
     "ramp_interval",
     "ramp_temperature",
     "restrained_atoms",
     "restraint_force",
+    "solute_atoms",
     "stage_seed",
 ]
 
@@ -115,25 +116,26 @@ def ramp_interval(stage: Stage) -> int:
 def restrained_atoms(topology: app.Topology, selection: str | None) -> NDArray[np.int64]:
     """Return the atoms that the warm-up restrains.
 
-    Without a selection: all heavy atoms except those of water and of ions, which are residues of
-    one atom.
+    Without a selection: the heavy atoms of the solute.
     """
     if selection is not None:
         return np.asarray(select_atoms(topology, selection), dtype=np.int64)
-    chosen = []
-    for residue in topology.residues():
-        atoms = list(residue.atoms())
-        if not is_water(residue) and len(atoms) > 1:
-            chosen += [
-                a.index for a in atoms if a.element is not None and a.element.atomic_number > 1
-            ]
-    return np.array(chosen, dtype=np.int64)
+    heavy = [
+        atom.index
+        for atom in solute_atoms(topology)
+        if atom.element is not None and atom.element.atomic_number > 1
+    ]
+    return np.array(heavy, dtype=np.int64)
 
 
-def is_water(residue: Any) -> bool:
-    """Tell whether a residue of a topology is water, with or without virtual sites."""
-    numbers = sorted(a.element.atomic_number for a in residue.atoms() if a.element is not None)
-    return numbers == [1, 1, 8]
+def solute_atoms(topology: app.Topology) -> list[Atom]:
+    """Return all atoms but those of water and of ions, which are residues of one atom."""
+    return [
+        atom
+        for residue in topology.residues()
+        if not is_water(residue) and len(list(residue.atoms())) > 1
+        for atom in residue.atoms()
+    ]
 
 
 def restraint_force(
@@ -182,7 +184,7 @@ def create_stage_context(
     platform: tuple[openmm.Platform, dict[str, str]],
     reference: NDArray[np.float64] | None = None,
 ) -> openmm.Context:
-    """Return a context with the forces and the integrator of a stage.
+    """Return a context with the forces and the integrator of a stage, at the start of the run.
 
     Args:
         prepared: stays as it is; a stage with forces or force groups of its own gets a copy of the
@@ -210,7 +212,26 @@ def create_stage_context(
     integrator = create_integrator(
         system, settings, temperature=temperature, friction=stage.friction, seed=seed
     )
+    return create_context(prepared, system, integrator, platform)
+
+
+def create_context(
+    prepared: PreparedSystem,
+    system: openmm.System,
+    integrator: openmm.Integrator,
+    platform: tuple[openmm.Platform, dict[str, str]],
+) -> openmm.Context:
+    """Return a context with the starting positions and box.
+
+    Args:
+        prepared: what a run starts from.
+        system: its system, or a copy with forces of a stage.
+        integrator: of the context.
+        platform: platform and its properties.
+    """
     context = openmm.Context(system, integrator, *platform)
     if prepared.box_vectors is not None:
         context.setPeriodicBoxVectors(*prepared.box_vectors)
+    context.setPositions(prepared.positions)
+    context.computeVirtualSites()
     return context

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from openmm import app, unit
 
 from nnpmm.errors import SimulationError
+from nnpmm.selection import is_water
 from nnpmm.simulation.config import ProtocolConfig
+from nnpmm.simulation.prepared import PreparedSystem
 from nnpmm.simulation.stages import (
-    PreparedSystem,
+    create_context,
     create_stage_context,
     plan_stages,
     restrained_atoms,
@@ -22,20 +24,22 @@ from nnpmm.simulation.stages import (
 __all__ = ["check_restraint", "check_start", "describe_atoms"]
 
 _LOGGER = logging.getLogger(__name__)
-_WATER = "HOH"  # as OpenMM's readers call it
 
 
 def check_start(
     prepared: PreparedSystem,
     settings: ProtocolConfig,
     platform: tuple[openmm.Platform, dict[str, str]],
-) -> None:
+) -> float:
     """Evaluate the starting positions once, as the first stage will.
 
     Args:
         prepared: the hybrid system; it is not changed.
         settings: of the run.
         platform: platform and its properties.
+
+    Returns:
+        The potential energy in kJ/mol, without self energies.
 
     Raises:
         SelectionError: the warm-up's restraint cannot be read or selects nothing.
@@ -47,15 +51,13 @@ def check_start(
         restrained_atoms(prepared.topology, warmup.restraint)
     try:
         context = _first_context(prepared, settings, platform)
-        context.setPositions(prepared.positions)
-        context.computeVirtualSites()
         if settings.stages.minimize is None:
             context.applyConstraints(context.getIntegrator().getConstraintTolerance())
         state = context.getState(energy=True, forces=True)
     except openmm.OpenMMException as error:
         text = " ".join(str(error).split())
         raise SimulationError(f"the simulation cannot start: {text}") from error
-    energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+    energy = float(state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole))
     forces = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
     bad = np.flatnonzero(~np.isfinite(np.asarray(forces)).all(axis=1))
     if not np.isfinite(energy) or bad.size:
@@ -65,6 +67,7 @@ def check_start(
             f"{bad.size} atoms have forces that are not finite{where}: atoms overlap in the input; "
             "give better starting coordinates"
         )
+    return energy
 
 
 def _first_context(
@@ -76,10 +79,7 @@ def _first_context(
     if settings.stages.minimize is None:
         first = plan_stages(settings)[0]
         return create_stage_context(prepared, first, settings, platform, prepared.positions)
-    context = openmm.Context(prepared.system, openmm.VerletIntegrator(0.001), *platform)
-    if prepared.box_vectors is not None:
-        context.setPeriodicBoxVectors(*prepared.box_vectors)
-    return context
+    return create_context(prepared, prepared.system, openmm.VerletIntegrator(0.001), platform)
 
 
 def check_restraint(topology: app.Topology, settings: ProtocolConfig) -> None:
@@ -96,11 +96,13 @@ def check_restraint(topology: app.Topology, settings: ProtocolConfig) -> None:
     if warmup is None:
         return
     atoms = restrained_atoms(topology, warmup.restraint)
-    held = describe_atoms(topology, atoms)
-    _LOGGER.info("the warm-up restrains %s", held)
-    names = [atom.residue.name for atom in topology.atoms()]
-    if warmup.restraint is not None and any(names[k] == _WATER for k in atoms.tolist()):
-        _LOGGER.warning("stages.warmup.restraint: %r holds water too (%s)", warmup.restraint, held)
+    listed = describe_atoms(topology, atoms)
+    _LOGGER.info("the warm-up restrains %s", listed)
+    every = list(topology.atoms())
+    if any(is_water(every[k].residue) for k in atoms.tolist()):
+        _LOGGER.warning(
+            "stages.warmup.restraint: %r holds water too (%s)", warmup.restraint, listed
+        )
 
 
 def describe_atoms(topology: app.Topology, atoms: NDArray[np.int64]) -> str:

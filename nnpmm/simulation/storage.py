@@ -1,4 +1,4 @@
-"""What a run keeps beside its output: settings, MM system, structure, and where all came from."""
+"""What a run keeps with its output: settings, MM system, structure, and where all came from."""
 
 from __future__ import annotations
 

@@ -73,10 +73,8 @@ def choose_mass_factor(
         return wanted
     if motion.free_hydrogens and not respa:
         return 1.0
-    factor, steps = (
-        motion.mass_factor(timestep, impulse=respa),
-        motion.steps_per_period(impulse=respa),
-    )
+    factor = motion.mass_factor(timestep, impulse=respa)
+    steps = motion.steps_per_period(impulse=respa)
     if factor > _LARGEST_FACTOR:
         longest = motion.vibration.period * math.sqrt(_LARGEST_FACTOR) / steps
         raise ConfigError(

@@ -10,7 +10,7 @@ from openmm import app, unit
 
 from nnpmm.errors import SelectionError
 from nnpmm.selection import select_atoms
-from nnpmm.simulation.stages import is_water
+from nnpmm.simulation.stages import solute_atoms
 from nnpmm.simulation.trajectory import TrajectoryWriter
 
 __all__ = ["PartialWriter", "part_of", "trajectory_atoms"]
@@ -31,11 +31,7 @@ def trajectory_atoms(topology: app.Topology, wanted: str) -> NDArray[np.int64] |
         return None
     if wanted != "solute":
         return np.asarray(select_atoms(topology, wanted), dtype=np.int64)
-    chosen: list[int] = []
-    for residue in topology.residues():
-        atoms = [atom.index for atom in residue.atoms()]
-        if len(atoms) > 1 and not is_water(residue):
-            chosen += atoms
+    chosen = [atom.index for atom in solute_atoms(topology)]
     if not chosen:
         raise SelectionError(
             "output.trajectory_atoms: found solute, but every residue is water or an ion: set all, "

@@ -274,5 +274,8 @@ def test_the_model_is_one_that_there_is(call, tmp_path):
     assert call(main, "init", "CO", "-o", path, "--model", "ani1x").status == 0
     assert load_config(path).region.model == "ANI-1x"
     model = tmp_path / "model.pt"
+    missing = call(main, "init", "CO", "-o", path, "--model", model, "--overwrite")
+    missing.assert_one_line_error("model.pt: no such file", "--model")
+    model.touch()
     assert call(main, "init", "CO", "-o", path, "--model", model, "--overwrite").status == 0
     assert load_config(path).region.model == str(model)

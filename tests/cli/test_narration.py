@@ -6,6 +6,7 @@ import io
 import logging
 import re
 
+import openmm
 import pytest
 from complexes import Inputs, methanol_system
 from openmm import unit
@@ -132,13 +133,20 @@ def test_a_dry_run_writes_nothing_and_forecasts(inputs, call, kind):
 def test_the_forecast_adds_up(inputs):
     inputs.set("stages.equilibrate", {"length": "1 ps"})
     inputs.set("stages.production", {"length": "4 ps"})
-    forecast = simulation.dry_run(inputs.write_settings())
+    path = inputs.write_settings()
+    forecast = simulation.dry_run(path)
     equilibrate, production = forecast.stages
     assert (equilibrate.name, production.name) == ("equilibrate", "production")
     assert production.seconds == pytest.approx(4 * equilibrate.seconds)
     assert production.seconds == pytest.approx(8000 * forecast.seconds_per_step)
     per_day = 86400 / production.seconds * 0.004
     assert forecast.ns_per_day == pytest.approx(per_day)
+    prepared = simulation.prepare_system(simulation.load_config(path))
+    reference = openmm.Platform.getPlatformByName("Reference")
+    context = openmm.Context(prepared.system, openmm.VerletIntegrator(0.001), reference)
+    context.setPositions(prepared.positions)
+    energy = context.getState(energy=True).getPotentialEnergy()._value
+    assert forecast.potential_energy == pytest.approx(energy, abs=0.01)
 
 
 def test_a_dry_run_finds_what_a_run_would_find(inputs, call):
@@ -146,7 +154,7 @@ def test_a_dry_run_finds_what_a_run_would_find(inputs, call):
     call(main, "run", inputs.write_settings(), "--dry-run").assert_one_line_error("NPT", "NVT")
 
 
-def test_a_dry_run_beside_a_run_that_is_there(inputs, call):
+def test_a_dry_run_where_a_run_is_already(inputs, call):
     path = inputs.write_settings()
     call(main, "run", path)
     before = {p: p.stat().st_mtime_ns for p in inputs.folder.rglob("*")}
@@ -168,7 +176,7 @@ def test_atoms_on_top_of_each_other_are_said(inputs, call):
     lines[rows[-1]] = lines[rows[-1]][:30] + lines[rows[-4]][30:54] + lines[rows[-1]][54:]
     path.write_text("\n".join(lines) + "\n")
     result = call(main, "run", inputs.write_settings(), "--dry-run")
-    result.assert_one_line_error("starting structure")
+    result.assert_one_line_error("the simulation cannot start", "not finite", "atoms overlap")
 
 
 def test_a_terminal_shows_a_word_while_libraries_load(monkeypatch):

@@ -67,15 +67,21 @@ def environment():
     return {**os.environ, "PYTHONPATH": str(TESTS.parent), "COLUMNS": "200"}
 
 
-def shell(command, folder):
+def finish(arguments, folder, **options):
+    """Run a process to its end; return its status and what it printed."""
     return subprocess.run(
-        ["bash", "-c", command],
+        arguments,
         cwd=folder,
         env=environment(),
         capture_output=True,
         text=True,
         timeout=300,
+        **options,
     )
+
+
+def shell(command, folder):
+    return finish(["bash", "-c", command], folder)
 
 
 @pytest.mark.parametrize(
@@ -148,14 +154,7 @@ def test_a_terminal_that_is_closed_leaves_a_checkpoint(tmp_path):
 
 def interrupted(folder, command, arguments, target):
     script = _INTERRUPTED.format(target=target, command=command, arguments=arguments)
-    return subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    return finish([sys.executable, "-c", script], folder)
 
 
 @pytest.mark.parametrize(
@@ -181,14 +180,10 @@ def test_ctrl_c_before_the_first_step(tmp_path):
     write_settings(tmp_path, "0.05 ps")
     stopping = "lambda name, **options: os.kill(os.getpid(), signal.SIGINT)"
     script = _SPRINGS.replace("lambda name, **options: SpringModel()", stopping)
-    done = subprocess.run(
+    done = finish(
         [sys.executable, "-c", f"import os, signal\n{script}", "run", "md.yaml"],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
+        tmp_path,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        timeout=300,
     )
     assert done.returncode == 130, done
     assert done.stderr.splitlines()[-1] == "stopped before the simulation began"

@@ -189,6 +189,26 @@ def test_a_longer_production_continues_a_finished_one(tmp_path, reference):
     assert (tmp_path / "final.pdb").read_text() != first
 
 
+def test_a_crash_before_the_last_structure_leaves_none_of_a_shorter_production(
+    tmp_path, monkeypatch, reference
+):
+    """Else the run would count as complete with the structure of the shorter one."""
+
+    def die(*_):
+        raise Crash
+
+    go(tmp_path, production="0.05 ps")
+    with monkeypatch.context() as patch:
+        patch.setattr("nnpmm.simulation.staged_run.write_final", die)
+        with pytest.raises(Crash):
+            go(tmp_path, production="0.1 ps", resume=True)
+    assert not (tmp_path / "final.pdb").exists() and not (tmp_path / "report.png").exists()
+    result = go(tmp_path, production="0.1 ps", resume=True)
+    assert not result.already_complete
+    require_equal_runs(tmp_path, reference["dcd"])
+    assert result.final_structure.read_text() == (reference["dcd"] / "final.pdb").read_text()
+
+
 def test_a_finished_run_says_so_and_stays(tmp_path):
     go(tmp_path)
     names = ("trajectory.dcd", "log.csv", "final.pdb", "report.png", "checkpoint.json")

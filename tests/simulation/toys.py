@@ -1,4 +1,4 @@
-"""Small hybrid systems with a stand-in for the network, and a script that runs one of them."""
+"""Small hybrid systems with springs in place of the network, and a script that runs one of them."""
 
 from __future__ import annotations
 

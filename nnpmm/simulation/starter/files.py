@@ -137,7 +137,7 @@ def _pick(paths: list[Path], parts: dict[str, Callable[[Path], bool]]) -> dict[s
     left = [path for path in paths if path not in chosen.values()]
     if left:
         raise ConfigError(
-            f"found {_names(left)} beside {_names(list(chosen.values()))}: leave it out; "
+            f"found {_names(left)} in addition to {_names(list(chosen.values()))}: leave it out; "
             f"allowed: {_ALLOWED}"
         )
     return chosen

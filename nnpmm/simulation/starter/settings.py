@@ -11,11 +11,12 @@ import yaml
 
 from nnpmm.core.files import replacing
 from nnpmm.errors import ConfigError, InputFileError, NnpmmError
+from nnpmm.fields import MODEL_FILES
 from nnpmm.integrators import surroundings_limit
+from nnpmm.selection import is_water
 from nnpmm.simulation import narration
 from nnpmm.simulation.config import parse_config
 from nnpmm.simulation.inputs import MMSystem, load_system
-from nnpmm.simulation.stages import is_water
 from nnpmm.simulation.starter.files import recognize
 from nnpmm.simulation.starter.ligand import find_region
 
@@ -103,12 +104,15 @@ def _known_model(name: str, folder: Path) -> str:
     """Return the published spelling of a name, or the path of a model's file from a folder.
 
     Raises:
+        InputFileError: no such file.
         ModelError: no such model.
     """
     from nnpmm.models import canonical_name
     from nnpmm.models.openmm_ml import openmm_ml_names
 
-    if name.endswith((".json", ".pt")):
+    if name.endswith(MODEL_FILES):
+        if not Path(name).is_file():
+            raise InputFileError(f"{name}: no such file; give --model a file that is there")
         return os.path.relpath(name, folder)
     return name if name in (openmm_ml_names() or ()) else canonical_name(name)
 
