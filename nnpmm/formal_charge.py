@@ -9,7 +9,7 @@ Then the bond lengths are asked which of them fits better.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +53,9 @@ _RADII = {
     "Se": (1.16, 1.07, 1.07),
 }
 _LARGEST_CHARGE = 4
+# Degrees. Nitrogen with four bonds to two neighbours is sp-hybridised, as in nitronium and diazo
+# groups; the other states of two-coordinate nitrogen bend to 104 (amide ion) to 135 degrees.
+_SMALLEST_LINEAR = 150.0
 # Another charge whose bond orders fit better by this much in sum makes the charge ambiguous.
 _MARGIN = 1.0
 
@@ -79,8 +82,8 @@ def perceive_charge(
     """Return the formal charge of one molecule.
 
     It is the smallest charge for which every atom has a normal valence, unless bond lengths fit
-    another one clearly better; then it cannot be told. Charges on carbon count for isonitriles and
-    cyanide alone.
+    another one clearly better, or fit two opposite ones equally; then it cannot be told. Charges
+    on carbon count for isonitriles and cyanide alone.
 
     Args:
         symbols: chemical symbols, n of them.
@@ -89,7 +92,8 @@ def perceive_charge(
     """
     if not set(symbols) <= set(_STATES):
         return FormalCharge(None)
-    program = _Program(symbols, bonds)
+    bent = set() if positions is None else _bent_atoms(bonds, positions)
+    program = _Program(symbols, bonds, bent)
     possible = [
         charge
         for size in range(_LARGEST_CHARGE + 1)
@@ -104,10 +108,27 @@ def perceive_charge(
     observed = bond_multiplicities(symbols, bonds, positions)
     misfits = {charge: program.misfit(charge, observed) for charge in possible}
     best = min(smallest, key=lambda charge: (misfits[charge], charge))
-    better = [c for c in possible if misfits[c] < misfits[best] - _MARGIN]
-    if better:
-        return FormalCharge(None, tuple(sorted({best, *better})))
+    others = [c for c in possible if misfits[c] < misfits[best] - _MARGIN]
+    others += [c for c in smallest if misfits[c] < misfits[best] + _MARGIN]
+    if set(others) - {best}:
+        return FormalCharge(None, tuple(sorted({best, *others})))
     return FormalCharge(best)
+
+
+def _bent_atoms(bonds: NDArray[np.int64], positions: NDArray[np.float64]) -> set[int]:
+    """Return the atoms with two neighbours at an angle that is not that of sp hybridisation."""
+    neighbours: dict[int, list[int]] = {}
+    for i, j in bonds.tolist():
+        neighbours.setdefault(i, []).append(j)
+        neighbours.setdefault(j, []).append(i)
+    bent = set()
+    for atom, others in neighbours.items():
+        if len(others) == 2:
+            first, second = positions[others] - positions[atom]
+            cosine = first @ second / np.linalg.norm(first) / np.linalg.norm(second)
+            if cosine > np.cos(np.radians(_SMALLEST_LINEAR)):
+                bent.add(atom)
+    return bent
 
 
 def bond_multiplicities(
@@ -141,7 +162,9 @@ class _Program:
     one.
     """
 
-    def __init__(self, symbols: Sequence[str], bonds: NDArray[np.int64]) -> None:
+    def __init__(
+        self, symbols: Sequence[str], bonds: NDArray[np.int64], bent: Collection[int] = ()
+    ) -> None:
         degrees = np.bincount(bonds.ravel(), minlength=len(symbols))
         self.owners: list[int] = []
         self.extras: list[int] = []
@@ -151,6 +174,8 @@ class _Program:
             if symbol == "C" and degrees[atom] == 1 and _beside_nitrogen(atom, symbols, bonds):
                 states = (*states, _TERMINAL_CARBON)
             for total, charge in states:
+                if atom in bent and (symbol, total) == ("N", 4):
+                    continue
                 if total >= degrees[atom]:
                     self.owners.append(atom)
                     self.extras.append(total - int(degrees[atom]))

@@ -63,6 +63,9 @@ CHARGED = {
     "methyl phosphate": ("COP(=O)([O-])[O-]", -2),
     "nitrate": ("O=[N+]([O-])[O-]", -1),
     "sulfate": ("O=S(=O)([O-])[O-]", -2),
+    "nitrite": ("O=N[O-]", -1),
+    "imidazolide": ("c1c[n-]cn1", -1),
+    "tetrazolide": ("c1nnn[n-]1", -1),
     "cyanide": ("[C-]#N", -1),
     "ethylenediammonium": ("[NH3+]CC[NH3+]", 2),
 }
@@ -126,6 +129,22 @@ def test_charges_that_bonds_and_bond_lengths_tell_apart_are_not_guessed(name):
     (with_lengths,), _ = in_random_orders(*geometry(smiles))
     assert with_lengths.charge is None
     assert with_lengths.possible == possible
+
+
+@pytest.mark.parametrize("scale", [0.97, 1.03])
+def test_short_bonds_do_not_turn_an_anion_into_a_cation(scale):
+    """Nitrogen with four bonds to two neighbours would be linear, which no ring has."""
+    symbols, bonds, positions = geometry("c1c[n-]cn1")
+    assert perceive_charge(symbols, bonds, scale * positions).charge == -1
+
+
+def test_opposite_charges_that_bond_lengths_hardly_tell_apart_are_not_guessed():
+    """A linear O-N-O between nitronium, with bonds of 0.115 nm, and nitrite, with 0.124 nm."""
+    bonds = np.array([[0, 1], [0, 2]])
+    positions = np.array([[0, 0, 0], [0.121, 0, 0], [-0.121, 0, 0]])
+    found = perceive_charge("NOO", bonds, positions)
+    assert found.charge is None
+    assert found.possible == (-1, 1)
 
 
 @pytest.mark.parametrize("smiles", ["[CH3]", "[CH3+]", "[CH3-]"])
