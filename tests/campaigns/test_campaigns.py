@@ -24,6 +24,7 @@ from nnpmm.campaigns import (
     count_jobs,
     failure_reasons,
     first_success,
+    read_cluster,
     require_some,
     retry_if_killed,
     run_campaign,
@@ -287,3 +288,15 @@ def test_what_a_lost_worker_did_is_not_done_again(store, tmp_path, ends):
     assert reports[0].reasons == reports[1].reasons
     assert len(calls(tmp_path, 1)) == (len(ends) or 1)
     assert not list((tmp_path / "scratch").glob("*/*"))
+
+
+def test_clusters(tmp_path):
+    assert read_cluster("local", workers=2, threads=3).workers == 2
+    (tmp_path / "c.yaml").write_text("kind: slurm\nqueue: gpu\nworkers: 8\n")
+    found = read_cluster(str(tmp_path / "c.yaml"), workers=1, threads=4)
+    assert (found.kind, found.queue, found.workers, found.threads) == ("slurm", "gpu", 8, 4)
+    (tmp_path / "c.yaml").write_text("kind: slurm\nqueu: gpu\n")
+    with pytest.raises(ConfigError, match=r"queu: Extra inputs .* known settings: kind"):
+        read_cluster(str(tmp_path / "c.yaml"), workers=1, threads=4)
+    with pytest.raises(ConfigError, match="expected local, serial, or a YAML file"):
+        read_cluster("lokal", workers=1, threads=1)
