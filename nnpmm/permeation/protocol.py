@@ -16,13 +16,7 @@ from nnpmm.errors import ConfigError
 from nnpmm.fields import Length, Pressure, Section, Temperature, Time, first_problem
 from nnpmm.permeation.martini.engines import Restraint, whole_steps
 
-__all__ = [
-    "PRESETS",
-    "ProtocolSettings",
-    "changed_settings",
-    "parse_changes",
-    "preset",
-]
+__all__ = ["PRESETS", "ProtocolSettings", "changed_settings", "parse_changes", "preset"]
 
 #: Between them, in K, a temperature is one of a fluid membrane in water; 27 is degrees Celsius.
 COLDEST, HOTTEST = 200.0, 500.0
