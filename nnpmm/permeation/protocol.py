@@ -57,6 +57,11 @@ class ProtocolSettings(Section):
         steps = whole_steps(self.production, self.production_timestep)
         return steps // whole_steps(self.frame_interval, self.production_timestep)
 
+    @property
+    def simulated_ns(self) -> float:
+        """Length of the runs of one solute in one place, ns."""
+        return (self.nvt + self.npt + self.production) / 1000.0
+
     @model_validator(mode="after")
     def _check_frames(self) -> Self:
         if self.n_frames < 2:

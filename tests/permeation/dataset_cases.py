@@ -32,5 +32,5 @@ def replace_simulations(monkeypatch, value):
     monkeypatch.setattr(campaign, "prepare_bilayer", lambda *_: None)
     for module in (campaign, jobs):
         monkeypatch.setattr(module, "create_engine", lambda *_, **__: None)
-    monkeypatch.setattr(jobs, "_provenance", lambda job, *_: {"simulated_ns": 1.5})
+    monkeypatch.setattr(jobs, "_provenance", lambda *_: {})
     monkeypatch.setattr(jobs, "_simulate", simulate)

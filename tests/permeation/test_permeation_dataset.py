@@ -100,6 +100,7 @@ def test_failures_are_retried_once_and_listed(toy_runs, tmp_path):
         ("water", 2, 0, 0),
         ("DOPC", 1, 1, 1),
     ]
+    assert [p.simulated_ns for p in places] == pytest.approx([2 * 0.09, 0.09])
     assert "leaked" in failures["DOPC/P4"]
     assert load_features(tmp_path).solutes == ("C1",)
     # It is not tried again unless asked for.
