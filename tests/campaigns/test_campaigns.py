@@ -17,8 +17,10 @@ from toy_jobs import calls, job
 
 from nnpmm.campaigns import (
     ClusterSettings,
+    Job,
     JobReport,
     KilledError,
+    Output,
     Store,
     by_name,
     count_jobs,
@@ -288,6 +290,27 @@ def test_what_a_lost_worker_did_is_not_done_again(store, tmp_path, ends):
     assert reports[0].reasons == reports[1].reasons
     assert len(calls(tmp_path, 1)) == (len(ends) or 1)
     assert not list((tmp_path / "scratch").glob("*/*"))
+
+
+def leaves_files(*, attempt):
+    """Fail once, leave a file in the folder, and claim a seed."""
+    siblings = [path for path in attempt.work.parent.iterdir() if path != attempt.work]
+    assert not siblings and not list(attempt.work.iterdir())
+    (attempt.work / "left").touch()
+    if attempt.work.name == "a.0":
+        raise SimulationError("first attempt")
+    return Output({}, {"seed": 0})
+
+
+def test_every_attempt_begins_in_an_empty_folder(store, tmp_path):
+    """What a lost worker left is deleted, and so is what the attempt before left."""
+    one = Job("a", leaves_files)
+    (tmp_path / "scratch" / "a.1" / "of a lost worker").mkdir(parents=True)
+    assert execute_job(one, store, tmp_path / "scratch", threads=2).done
+    record = store.record(one)
+    assert record["attempts"][0].endswith("first attempt") and record["seed"] > 0
+    counts = count_jobs([one], store)[""]
+    assert counts.core_hours == pytest.approx(2.0 * record["seconds"] / 3600.0)
 
 
 def test_clusters(tmp_path):
