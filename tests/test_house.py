@@ -33,6 +33,18 @@ RANK = {name: rank for rank, names in enumerate(ROOMS) for name in names}
 ABOVE_ALL = {"cli", "diagnosis", "benchmarking"}
 # Rooms that must not know each other.
 INDEPENDENT = ({"permeation", "simulation"},)
+# Rooms that know nothing of molecules, and all that they may import besides Python's own library.
+KNOWN_TO = {
+    "core": {"nnpmm.core", "nnpmm.errors", "numpy", "pydantic", "safetensors"},
+    "campaigns": {
+        *("nnpmm.campaigns", "nnpmm.core", "nnpmm.errors"),
+        *("numpy", "pydantic", "yaml", "distributed", "dask_jobqueue"),
+    },
+    "learning": {
+        *("nnpmm.learning", "nnpmm.core", "nnpmm.errors", "nnpmm._version"),
+        *("numpy", "pydantic", "safetensors", "scipy", "torch", "typing_extensions"),
+    },
+}
 LONGEST = 400
 
 
@@ -41,27 +53,30 @@ def name_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports_of(path: Path, *, inside_functions: bool) -> set[str]:
-    """Modules of the package that a module imports; those for type checkers alone do not count."""
-    tree = ast.parse(path.read_text())
+def imported_names(path: Path) -> set[str]:
+    """What a module imports, also within functions; what type checkers alone see does not count."""
     found: set[str] = set()
 
     def visit(node: ast.AST) -> None:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             return
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not inside_functions:
-            return
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: relative import"
+            found.add(str(node.module))
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
         for child in ast.iter_child_nodes(node):
             visit(child)
 
-    visit(tree)
+    visit(ast.parse(path.read_text()))
+    return found - {"nnpmm"}
+
+
+def imports_of(path: Path) -> set[str]:
+    """Modules of the package that a module imports."""
     names = {name_of(module) for module in MODULES}
-    return {name for name in found if name in names} - {name_of(path), "nnpmm"}
+    return (imported_names(path) & names) - {name_of(path), "nnpmm"}
 
 
 def room_of(module: str) -> str:
@@ -80,14 +95,23 @@ def test_imports_point_down(path):
     if module == "nnpmm" or room_of(module) in ABOVE_ALL:
         return
     here = room_of(module)
-    for other in imports_of(path, inside_functions=True):
+    for other in imports_of(path):
         there = room_of(other)
         assert RANK[there] >= RANK[here], f"{module} imports {other}"
         assert {here, there} not in INDEPENDENT, f"{module} imports {other}"
 
 
+@pytest.mark.parametrize("room", KNOWN_TO)
+def test_rooms_that_know_nothing_of_molecules(room):
+    for path in (PACKAGE / room).rglob("*.py"):
+        for name in imported_names(path):
+            parts = name.split(".")
+            known = ".".join(parts[: 2 if parts[0] == "nnpmm" else 1])
+            assert known in KNOWN_TO[room] | sys.stdlib_module_names, f"{path} imports {name}"
+
+
 def test_there_are_no_import_cycles():
-    graph = {name_of(path): imports_of(path, inside_functions=False) for path in MODULES}
+    graph = {name_of(path): imports_of(path) for path in MODULES}
     done: set[str] = set()
 
     def visit(module: str, trail: tuple[str, ...]) -> None:

@@ -18,7 +18,6 @@ from nnpmm.campaigns.campaign import (
     ReportCallback,
     require_some,
     run_campaign,
-    run_jobs,
 )
 from nnpmm.campaigns.clusters import ClusterSettings, create_cluster, read_cluster
 from nnpmm.campaigns.executors import Preparation, ProgressCallback, StageCallback
@@ -52,5 +51,4 @@ __all__ = [
     "require_some",
     "retry_if_killed",
     "run_campaign",
-    "run_jobs",
 ]

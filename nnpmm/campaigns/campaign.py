@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from nnpmm.campaigns.store import Store
 from nnpmm.core.files import require_folder
 from nnpmm.errors import ConfigError, SimulationError
 
-__all__ = ["CampaignResult", "ReportCallback", "require_some", "run_campaign", "run_jobs"]
+__all__ = ["CampaignResult", "ReportCallback", "require_some", "run_campaign"]
 
 #: Called after every job with its report, the number of jobs that ended, and of all jobs to run.
 ReportCallback = Callable[[JobReport, int, int], None]
@@ -48,8 +49,9 @@ def run_campaign(
     retry_failed: bool = False,
     report: ReportCallback | None = None,
     progress: ProgressCallback | None = None,
+    locked: bool = False,
 ) -> CampaignResult:
-    """Begin a campaign, or go on with it: hold the store and run every job that has no result.
+    """Begin a campaign, or go on with it: run every job that has no result.
 
     A killed campaign goes on with the next call and loses the jobs that ran.
 
@@ -62,61 +64,45 @@ def run_campaign(
         retry_failed: try jobs again that were given up.
         report: is told of every job that ends.
         progress: is told how far the preparations are.
+        locked: the caller has locked the store by ``Store.locked``.
 
     Raises:
         ConfigError: another campaign works in this store, two jobs have the same result, or a
             preparation is not there.
+        InputFileError: a file that is an input of a job cannot be read.
         UnwritableError: a folder cannot be written to.
         OptionalDependencyError: dask is not installed.
         SimulationError: the workers do not start.
     """
-    with store.locked():
-        return run_jobs(
-            jobs,
-            store,
-            preparations=preparations,
-            cluster=cluster,
-            scratch=scratch,
-            retry_failed=retry_failed,
-            report=report,
-            progress=progress,
-        )
-
-
-def run_jobs(
-    jobs: Sequence[Job],
-    store: Store,
-    *,
-    preparations: Mapping[str, Preparation] | None = None,
-    cluster: ClusterSettings | None = None,
-    scratch: Path | None = None,
-    retry_failed: bool = False,
-    report: ReportCallback | None = None,
-    progress: ProgressCallback | None = None,
-) -> CampaignResult:
-    """Do as ``run_campaign`` in a store that the caller holds with ``Store.locked``."""
     _check(jobs, store, preparations or {})
-    left = [job for job in jobs if not store.is_done(job)]
-    todo = [job for job in left if retry_failed or not store.is_given_up(job)]
-    work = _scratch(store.folder, scratch)
-    reports = []
-    _clear(store, work)  # what a killed campaign left is worthless: its jobs begin anew
-    try:
-        if todo:
-            require_folder(work)
-        for job in todo:
-            store.forget_failure(job)
+    with nullcontext() if locked else store.locked():
+        left = [job for job in jobs if not store.is_done(job)]
+        todo = [job for job in left if retry_failed or not store.is_given_up(job)]
+        work = _scratch(store.folder, scratch)
         where = cluster or ClusterSettings()
-        run = run_serially if where.kind == "serial" else run_on_cluster
-        for ended in run(Plan(todo, store, work, where, preparations or {}, progress)):
-            reports.append(ended)
-            if report is not None:
-                report(ended, len(reports), len(todo))
-    finally:
-        _clear(store, work)
+        reports = _run(Plan(todo, store, work, where, preparations or {}, progress), report)
     failed = tuple(r for r in reports if not r.done)
     already = len(jobs) - len(left)
     return CampaignResult(already, len(left) - len(todo), len(reports) - len(failed), failed)
+
+
+def _run(plan: Plan, report: ReportCallback | None) -> list[JobReport]:
+    """Return how the jobs of a plan ended; the store has to be locked."""
+    reports = []
+    _clear(plan)  # what a killed campaign left is worthless: its jobs begin anew
+    try:
+        if plan.jobs:
+            require_folder(plan.scratch)
+        for job in plan.jobs:
+            plan.store.forget_failure(job)
+        run = run_serially if plan.cluster.kind == "serial" else run_on_cluster
+        for ended in run(plan):
+            reports.append(ended)
+            if report is not None:
+                report(ended, len(reports), len(plan.jobs))
+    finally:
+        _clear(plan)
+    return reports
 
 
 def _check(jobs: Sequence[Job], store: Store, preparations: Mapping[str, Preparation]) -> None:
@@ -139,8 +125,8 @@ def _scratch(folder: Path, scratch: Path | None) -> Path:
     return scratch.resolve() / f"campaign-{digest}"
 
 
-def _clear(store: Store, work: Path) -> None:
-    for folder in (work, store.marks):
+def _clear(plan: Plan) -> None:
+    for folder in (plan.scratch, plan.store.marks):
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from nnpmm.cli.permeation_map import map_
 from nnpmm.cli.permeation_networks import evaluate, train
 from nnpmm.cli.permeation_permeability import permeability
 from nnpmm.cli.permeation_predict import predict
+
+if TYPE_CHECKING:
+    from nnpmm.campaigns import CampaignResult
 
 __all__ = ["permeation"]
 
@@ -61,7 +64,7 @@ def build(
 
     The exit status is 0 if all are done, 1 if some failed, 2 if nothing could be run.
     """
-    from nnpmm.campaigns import read_cluster, require_some
+    from nnpmm.campaigns import read_cluster
     from nnpmm.cli.progress import campaign_bar
     from nnpmm.permeation import protocol
     from nnpmm.permeation.campaign import build_dataset
@@ -85,15 +88,26 @@ def build(
             report=report,
             relaxation=relaxation,
         )
+    _tell_result(result, output)
+
+
+def _tell_result(result: CampaignResult, output: Path) -> None:
+    """Print how a build ended, and exit with status 1 if some of its jobs are not done.
+
+    Raises:
+        SimulationError: every job that ran failed.
+    """
+    from nnpmm.campaigns import require_some
+
     counts = f"{result.already} were there, {len(result.failed)} failed"
     before = f", {result.given_up} given up before (--retry-failed)" if result.given_up else ""
     typer.echo(f"{result.done} jobs done now, {counts}{before}")
     require_some(result)
-    if result.failed or result.given_up:
+    left = len(result.failed) + result.given_up
+    if left:
         typer.echo(
-            f"{len(result.failed) + result.given_up} jobs are not done: nnpmm permeation dataset "
-            f"status -o {output} shows why; call again to go on, with --retry-failed for those "
-            "given up",
+            f"{left} jobs are not done: nnpmm permeation dataset status -o {output} shows why; "
+            "call again to go on, with --retry-failed for those given up",
             err=True,
         )
         raise typer.Exit(1)

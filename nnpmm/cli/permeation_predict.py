@@ -137,6 +137,5 @@ def _refuse_if_nothing_is_left(found: list[Prediction]) -> None:
         first = found[0]
         raise ConfigError(
             f"{shortened(first.molecule.name)} ({shortened(first.molecule.graph)}) in "
-            f"{first.lipid}: "
-            f"{'; '.join(first.verdict.refusals)}"
+            f"{first.lipid}: {'; '.join(first.verdict.refusals)}"
         )

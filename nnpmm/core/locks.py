@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,9 @@ __all__ = ["is_locked", "locked"]
 
 # Windows has neither flag, and opens no link unless it is told to.
 _FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+
+# Who asks whether a file is locked has it for some microseconds, far less than all of these pauses.
+_RETRIES, _PAUSE = 10, 0.005  # s
 
 
 @contextmanager
@@ -42,7 +46,7 @@ def locked(path: Path, message: str) -> Iterator[None]:
         raise ConfigError(f"{path}: cannot be opened ({reason}): {remedy}") from error
     try:
         try:
-            _lock(descriptor)
+            _lock_soon(descriptor)
         except OSError as error:
             raise ConfigError(message) from error
         yield
@@ -57,7 +61,7 @@ def is_locked(path: Path) -> bool:
     except OSError:  # not there, or not ours to open
         return False
     try:
-        _lock(descriptor)
+        _lock(descriptor, shared=True)  # so that processes which ask do not see each other
     except OSError:
         return True
     finally:
@@ -65,13 +69,23 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def _lock(descriptor: int) -> None:
+def _lock_soon(descriptor: int) -> None:
+    """Lock an open file as ``_lock`` does, though ``is_locked`` of others may have it just now."""
+    for _ in range(_RETRIES):
+        try:
+            return _lock(descriptor)
+        except OSError:
+            time.sleep(_PAUSE)
+    return _lock(descriptor)
+
+
+def _lock(descriptor: int, *, shared: bool = False) -> None:
     """Lock an open file until it is closed, or raise OSError at once."""
     try:
         import fcntl
-    except ImportError:  # Windows
+    except ImportError:  # Windows, which has no shared locks of this kind
         import msvcrt
 
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
     else:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

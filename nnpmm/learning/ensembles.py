@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from nnpmm.core.section import first_problem
 from nnpmm.errors import ConfigError, InputFileError, WeightsError
 from nnpmm.learning.cards import ModelCard
 from nnpmm.learning.networks import create_network, feature_columns, size_factors
@@ -201,10 +202,8 @@ def _read(path: Path, kind: type[Card]) -> tuple[Card, str]:
             f"{path.parent}: found no {path.name}; train a model, or name the folder of one"
         ) from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "model"
         raise InputFileError(
-            f"{path}: {where}: {first['msg']}; not a model of this version, train again"
+            f"{path}: {first_problem(error)}; not a model of this version, train again"
         ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputFileError(

@@ -222,7 +222,9 @@ def _run_epoch(
 
 
 def _summary(samples: Samples, split: Split) -> DataSummary:
-    names = {part: samples.take(indices).names for part, indices in split._asdict().items()}
+    names = {
+        part: tuple(samples.names[n] for n in indices) for part, indices in split._asdict().items()
+    }
     return DataSummary(sha256=samples.digest(), frames=samples.features.shape[1], **names)
 
 

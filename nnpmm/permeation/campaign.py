@@ -13,7 +13,7 @@ from nnpmm.campaigns import (
     ClusterSettings,
     ProgressCallback,
     ReportCallback,
-    run_jobs,
+    run_campaign,
 )
 from nnpmm.permeation.dataset import DatasetSettings, open_dataset, require_buildable
 from nnpmm.permeation.jobs import dataset_store, prepare_bilayer, production_job
@@ -59,7 +59,7 @@ def build_dataset(
     store = dataset_store(folder.resolve())  # workers may have another working directory
     with store.locked("another build works on this data set"):
         settings = open_dataset(store.folder, wanted)
-        return run_jobs(
+        return run_campaign(
             _shuffled_jobs(settings),
             store,
             preparations={
@@ -70,6 +70,7 @@ def build_dataset(
             retry_failed=retry_failed,
             report=report,
             progress=relaxation,
+            locked=True,
         )
 
 

@@ -44,7 +44,7 @@ __all__ = [
     "require_buildable",
 ]
 
-#: The place of jobs in a box of water, beside the lipids.
+#: The place of jobs in a box of water; other places are bilayers of lipids.
 WATER = "water"
 _SETTINGS = "dataset.json"
 

@@ -14,13 +14,7 @@ from nnpmm.permeation.martini.solute import parse_solute
 from nnpmm.permeation.regressor import Regressor
 from nnpmm.permeation.training_data import TrainingData
 
-__all__ = [
-    "PARTS",
-    "Evaluation",
-    "evaluate",
-    "frames_study",
-    "polarity",
-]
+__all__ = ["Evaluation", "evaluate", "frames_study", "polarity"]
 
 
 @dataclass(frozen=True)

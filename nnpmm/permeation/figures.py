@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.permeation.evaluation import PARTS, Evaluation, polarity
+from nnpmm.learning import PARTS
+from nnpmm.permeation.evaluation import Evaluation, polarity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -139,7 +139,7 @@ def _provenance(
         "protocol": protocol.model_dump(mode="json"),
         "engine": f"{engine.name} {engine.version()}",
         "nnpmm": __version__,
-        "simulated_ns": (protocol.nvt + protocol.npt + protocol.production) / 1000.0,
+        "simulated_ns": protocol.simulated_ns,
         "mean_temperature_k": float(np.mean(observables["temperature"][1:])),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }

@@ -16,13 +16,7 @@ from nnpmm.errors import ConfigError
 from nnpmm.fields import Length, Pressure, Section, Temperature, Time, first_problem
 from nnpmm.permeation.martini.engines import Restraint, whole_steps
 
-__all__ = [
-    "PRESETS",
-    "ProtocolSettings",
-    "changed_settings",
-    "parse_changes",
-    "preset",
-]
+__all__ = ["PRESETS", "ProtocolSettings", "changed_settings", "parse_changes", "preset"]
 
 #: Between them, in K, a temperature is one of a fluid membrane in water; 27 is degrees Celsius.
 COLDEST, HOTTEST = 200.0, 500.0
@@ -62,6 +56,11 @@ class ProtocolSettings(Section):
         """Number of frames of a production, not counting its start, as the engines write them."""
         steps = whole_steps(self.production, self.production_timestep)
         return steps // whole_steps(self.frame_interval, self.production_timestep)
+
+    @property
+    def simulated_ns(self) -> float:
+        """Length of the runs of one solute in one place, ns."""
+        return (self.nvt + self.npt + self.production) / 1000.0
 
     @model_validator(mode="after")
     def _check_frames(self) -> Self:

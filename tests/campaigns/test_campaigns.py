@@ -17,13 +17,16 @@ from toy_jobs import calls, job
 
 from nnpmm.campaigns import (
     ClusterSettings,
+    Job,
     JobReport,
     KilledError,
+    Output,
     Store,
     by_name,
     count_jobs,
     failure_reasons,
     first_success,
+    read_cluster,
     require_some,
     retry_if_killed,
     run_campaign,
@@ -287,3 +290,36 @@ def test_what_a_lost_worker_did_is_not_done_again(store, tmp_path, ends):
     assert reports[0].reasons == reports[1].reasons
     assert len(calls(tmp_path, 1)) == (len(ends) or 1)
     assert not list((tmp_path / "scratch").glob("*/*"))
+
+
+def leaves_files(*, attempt):
+    """Fail once, leave a file in the folder, and claim a seed."""
+    siblings = [path for path in attempt.work.parent.iterdir() if path != attempt.work]
+    assert not siblings and not list(attempt.work.iterdir())
+    (attempt.work / "left").touch()
+    if attempt.work.name == "a.0":
+        raise SimulationError("first attempt")
+    return Output({}, {"seed": 0})
+
+
+def test_every_attempt_begins_in_an_empty_folder(store, tmp_path):
+    """What a lost worker left is deleted, and so is what the attempt before left."""
+    one = Job("a", leaves_files)
+    (tmp_path / "scratch" / "a.1" / "of a lost worker").mkdir(parents=True)
+    assert execute_job(one, store, tmp_path / "scratch", threads=2).done
+    record = store.record(one)
+    assert record["attempts"][0].endswith("first attempt") and record["seed"] > 0
+    counts = count_jobs([one], store)[""]
+    assert counts.core_hours == pytest.approx(2.0 * record["seconds"] / 3600.0)
+
+
+def test_clusters(tmp_path):
+    assert read_cluster("local", workers=2, threads=3).workers == 2
+    (tmp_path / "c.yaml").write_text("kind: slurm\nqueue: gpu\nworkers: 8\n")
+    found = read_cluster(str(tmp_path / "c.yaml"), workers=1, threads=4)
+    assert (found.kind, found.queue, found.workers, found.threads) == ("slurm", "gpu", 8, 4)
+    (tmp_path / "c.yaml").write_text("kind: slurm\nqueu: gpu\n")
+    with pytest.raises(ConfigError, match=r"queu: Extra inputs .* known settings: kind"):
+        read_cluster(str(tmp_path / "c.yaml"), workers=1, threads=4)
+    with pytest.raises(ConfigError, match="expected local, serial, or a YAML file"):
+        read_cluster("lokal", workers=1, threads=1)

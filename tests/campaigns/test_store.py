@@ -89,6 +89,8 @@ def test_damaged_files_are_named(tmp_path):
     assert store.is_given_up(one) and store.reasons(one) == ("first", "last")
     store.save(one, Output({}))
     assert not store.is_given_up(one) and not (tmp_path / "failed" / "a.json").exists()
+    store.save_failure(one, ["late"], "Traceback")  # of a worker that was taken for lost
+    assert not store.is_given_up(one)
 
 
 def test_seeds():

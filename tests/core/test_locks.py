@@ -65,6 +65,30 @@ def test_asking_for_a_lock_takes_and_makes_nothing(tmp_path):
         pass
 
 
+ASKING = """
+import sys, time
+from pathlib import Path
+from nnpmm.core import is_locked
+path, end = Path(sys.argv[1]), time.monotonic() + 1.0
+print(is_locked(path), flush=True)
+print(any([is_locked(path) for _ in iter(lambda: time.monotonic() < end, False)]))
+"""
+
+
+def test_processes_that_ask_keep_nobody_out_and_do_not_see_each_other(tmp_path):
+    path = tmp_path / "lock"
+    path.touch()
+    arguments = [sys.executable, "-c", ASKING, str(path)]
+    askers = [subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [asker.stdout.readline() for asker in askers] == ["False\n"] * 2
+    assert [asker.communicate()[0] for asker in askers] == ["False\n"] * 2
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as asker:
+        asker.stdout.readline()
+        for _ in range(300):
+            with locked(path, "in use"):
+                pass
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_process_lets_go(tmp_path, number):
     code = "import sys, time; from pathlib import Path; from nnpmm.core import locked\n"

@@ -15,9 +15,12 @@ from nnpmm.learning import (
     NetworkSettings,
     Samples,
     TrainingSettings,
+    calibrate,
     load_ensemble,
     make_split,
     model_files,
+    raw_errors,
+    split_frames,
     train,
 )
 
@@ -293,3 +296,47 @@ def test_splits_by_a_group_of_the_samples():
     assert card.data.test == tuple(data.names[1::4])
     with pytest.raises(ConfigError, match="allowed: random, kind, kind:VALUE"):
         train(data, _small("dnn"), _quick(split="other"))
+
+
+def test_curves_are_errors_of_all_samples_with_dropout_while_learning():
+    """Steps of next to nothing leave the network as it was drawn."""
+    still = _quick(batch_size=5, learning_rate=1e-12)
+    plain = _small("dnn").model_copy(update={"dnn_dropout": 0.0})
+    result = train(_samples(), plain, still)
+    metrics = result.model.card.metrics
+    expected = [[metrics["train"].mae, metrics["validation"].mae]] * 3
+    np.testing.assert_allclose(result.curves[0], expected, rtol=1e-5)
+    training, validation = train(_samples(), _small("dnn"), still).curves[0].T
+    assert np.ptp(training[1:]) > 1e-3 and np.ptp(validation) < 1e-6
+
+
+def test_weights_decay():
+    sizes = []
+    for decay in (0.0, 1.0):
+        settings = _quick(weight_decay=decay, learning_rate=1e-2, epochs=10)
+        (network,) = train(_samples(), _small("response"), settings).model.networks
+        sizes.append(sum((weights**2).sum().item() for weights in network.parameters()))
+    assert sizes[1] < 0.8 * sizes[0]
+
+
+def test_errors_are_calibrated_on_the_validation_samples():
+    data = replace(_samples(), label_errors=np.full(40, 1e-3))
+    model = train(data, _small("dnn"), _quick(members=3)).model
+    some = data.take(make_split("random", {}, len(data), seed=1).validation)
+    members = np.array(
+        [Ensemble(model.card, (n,)).predict(some.features, NAMES) for n in model.networks]
+    )
+    blocks = np.array([model.predict(part, NAMES) for part in split_frames(some.features)])
+    raw = raw_errors(members, blocks)
+    predicted, errors = model.predict_with_error(some.features, NAMES)
+    scale = calibrate(predicted - some.labels, raw, some.label_errors)
+    assert model.card.error_scale == pytest.approx(scale) and scale > 1.5
+    np.testing.assert_allclose(errors, scale * raw, rtol=1e-9)
+
+
+def test_many_samples_at_once(trained):
+    features = np.concatenate([_samples(seed=n).features for n in range(8)])
+    parts = [trained.predict(part, NAMES) for part in np.array_split(features, 8)]
+    np.testing.assert_allclose(
+        trained.predict(features, NAMES), np.concatenate(parts), rtol=0, atol=1e-6
+    )

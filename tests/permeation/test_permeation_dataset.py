@@ -4,16 +4,15 @@ import json
 
 import numpy as np
 import pytest
+from dataset_cases import TINY, replace_simulations, tiny_settings
 from martini_cases import needs_gmx
 
-from nnpmm.campaigns import ClusterSettings, read_cluster
-from nnpmm.campaigns.execution import execute_job
+from nnpmm.campaigns import ClusterSettings
 from nnpmm.core.arrays import load_arrays
 from nnpmm.errors import ConfigError, ForceFieldError, InputFileError, SimulationError
 from nnpmm.permeation import campaign, jobs
 from nnpmm.permeation.checks import check_membrane_run, check_temperature
 from nnpmm.permeation.dataset import (
-    DatasetSettings,
     Job,
     export_features,
     load_features,
@@ -23,53 +22,31 @@ from nnpmm.permeation.dataset import (
 )
 from nnpmm.permeation.features import FeatureTable
 from nnpmm.permeation.martini.engines import StageResult
-from nnpmm.permeation.protocol import preset
 from nnpmm.permeation.solutes import list_solutes, trimers
 from nnpmm.permeation.status import dataset_status
 
 SERIAL = ClusterSettings(kind="serial")
-TINY = preset(
-    "short",
-    lipids_per_leaflet=16,
-    waters_per_lipid=6,
-    bilayer_relaxation="20 ps",
-    nvt="10 ps",
-    npt="20 ps",
-    production="60 ps",
-    frame_interval="30 ps",
-)
-
-
-def _settings(**changes):
-    fields = {"protocol": TINY, "engine": "gromacs", "lipids": ["DOPC"], "solutes": ["C1", "P4"]}
-    return DatasetSettings(**(fields | changes))
 
 
 @pytest.fixture
 def toy_runs(monkeypatch):
-    """Replace simulations by one that fails for the (job, attempt) in the returned list."""
-    monkeypatch.setattr(campaign, "prepare_bilayer", lambda *_: None)
-    monkeypatch.setattr(jobs, "create_engine", lambda *_, **__: None)
-    monkeypatch.setattr(campaign, "create_engine", lambda *_, **__: None)
-    monkeypatch.setattr(jobs, "_provenance", lambda job, *_: {"simulated_ns": 1.5})
+    """Runs without simulations, which fail for the (job, attempt) in the first of two lists."""
     failing, seen = [], []
 
-    def simulate(job, protocol, engine, work, seed):
+    def value(job, seed):
         attempt = sum(name == job.name for name, _ in seen)
         seen.append((job.name, seed))
         if (job.name, attempt) in failing:
             raise SimulationError("the solute leaked: 1.2 nm")
-        values = np.full((protocol.n_frames, 4), float(len(seen)), dtype=np.float32)
-        empty = np.zeros((2, 1, 1), dtype=np.float32)
-        return None, FeatureTable(values, empty, empty, values[:, 0])
+        return float(len(seen))
 
-    monkeypatch.setattr(jobs, "_simulate", simulate)
+    replace_simulations(monkeypatch, value)
     return failing, seen
 
 
 def test_a_campaign_goes_on_where_it_was(toy_runs, tmp_path):
     _, seen = toy_runs
-    settings = open_dataset(tmp_path, _settings())
+    settings = open_dataset(tmp_path, tiny_settings())
 
     def stop(report, n, total):
         if n == 3:
@@ -94,21 +71,11 @@ def test_a_campaign_goes_on_where_it_was(toy_runs, tmp_path):
     assert record["features"][0]["name"] == "bondener"
 
 
-def test_what_a_lost_worker_did_is_not_done_again(toy_runs, tmp_path):
-    """Dask repeats the tasks whose results were in the memory of a worker that is gone."""
-    _, seen = toy_runs
-    settings = open_dataset(tmp_path, _settings())
-    job, store = jobs.production_job(Job("water", "C1"), settings), jobs.dataset_store(tmp_path)
-    for _ in range(2):
-        assert execute_job(job, store, tmp_path / "scratch").done
-    assert [name for name, _ in seen] == ["water/C1"]
-
-
 def test_half_a_data_set_is_a_fair_sample(toy_runs, tmp_path):
     """Solutes come in an order of chance, water and membrane of one after the other."""
     _, seen = toy_runs
     names = list_solutes("dimers")
-    settings = open_dataset(tmp_path, _settings(solutes=names))
+    settings = open_dataset(tmp_path, tiny_settings(solutes=names))
     campaign.build_dataset(settings, tmp_path, cluster=SERIAL)
     order = [name.partition("/")[2] for name, _ in seen]
     assert order[::2] == order[1::2] and sorted(order[::2]) == sorted(names)
@@ -118,7 +85,7 @@ def test_half_a_data_set_is_a_fair_sample(toy_runs, tmp_path):
 def test_failures_are_retried_once_and_listed(toy_runs, tmp_path):
     failing, seen = toy_runs
     failing += [("DOPC/C1", 0), ("DOPC/P4", 0), ("DOPC/P4", 1)]
-    settings = open_dataset(tmp_path, _settings())
+    settings = open_dataset(tmp_path, tiny_settings())
     result = campaign.build_dataset(settings, tmp_path, cluster=SERIAL)
     assert result.done == 3
     (failed,) = result.failed
@@ -133,6 +100,7 @@ def test_failures_are_retried_once_and_listed(toy_runs, tmp_path):
         ("water", 2, 0, 0),
         ("DOPC", 1, 1, 1),
     ]
+    assert [p.simulated_ns for p in places] == pytest.approx([2 * 0.09, 0.09])
     assert "leaked" in failures["DOPC/P4"]
     assert load_features(tmp_path).solutes == ("C1",)
     # It is not tried again unless asked for.
@@ -147,25 +115,25 @@ def test_failures_are_retried_once_and_listed(toy_runs, tmp_path):
 
 
 def test_lipids_and_solutes_may_be_added_but_nothing_changed(tmp_path):
-    open_dataset(tmp_path, _settings())
-    grown = open_dataset(tmp_path, _settings(lipids=["DPPC"], solutes=["N0"]))
+    open_dataset(tmp_path, tiny_settings())
+    grown = open_dataset(tmp_path, tiny_settings(lipids=["DPPC"], solutes=["N0"]))
     assert grown.lipids == ("DOPC", "DPPC") and grown.solutes == ("C1", "P4", "N0")
     assert read_settings(tmp_path) == grown
     other = TINY.model_copy(update={"temperature": 310.0})
     with pytest.raises(ConfigError, match=r"another protocol \(temperature: 300.0 there, 310.0\)"):
-        open_dataset(tmp_path, _settings(protocol=other))
+        open_dataset(tmp_path, tiny_settings(protocol=other))
     with pytest.raises(ForceFieldError, match="known lipids"):
-        require_buildable(_settings(lipids=["XXXX"]))
+        require_buildable(tiny_settings(lipids=["XXXX"]))
 
 
 def test_two_campaigns_do_not_share_a_folder(toy_runs, tmp_path):
     """The second one changes nothing, not even the list of what is wanted."""
-    settings = open_dataset(tmp_path, _settings())
+    settings = open_dataset(tmp_path, tiny_settings())
     refused = []
 
     def second(report, n, total):
         with pytest.raises(ConfigError, match="another build works on this data set"):
-            campaign.build_dataset(_settings(lipids=["DPPC"]), tmp_path, cluster=SERIAL)
+            campaign.build_dataset(tiny_settings(lipids=["DPPC"]), tmp_path, cluster=SERIAL)
         refused.append(read_settings(tmp_path).lipids)
 
     campaign.build_dataset(settings, tmp_path, cluster=SERIAL, report=second)
@@ -174,7 +142,7 @@ def test_two_campaigns_do_not_share_a_folder(toy_runs, tmp_path):
 
 def test_what_cannot_be_built_leaves_no_folder(toy_runs, tmp_path):
     with pytest.raises(ForceFieldError, match="known lipids"):
-        campaign.build_dataset(_settings(lipids=["XXXX"]), tmp_path / "new", cluster=SERIAL)
+        campaign.build_dataset(tiny_settings(lipids=["XXXX"]), tmp_path / "new", cluster=SERIAL)
     assert not (tmp_path / "new").exists()
 
 
@@ -182,7 +150,7 @@ def test_a_campaign_leaves_the_files_of_labels_alone(toy_runs, tmp_path):
     other = tmp_path / "scratch-labels" / "direct" / "state-05.safetensors"
     other.parent.mkdir(parents=True)
     other.write_text("hours of work")
-    campaign.build_dataset(_settings(), tmp_path, cluster=SERIAL)
+    campaign.build_dataset(tiny_settings(), tmp_path, cluster=SERIAL)
     assert other.exists()
 
 
@@ -195,7 +163,7 @@ def test_whatever_a_job_dies_of_the_others_go_on(toy_runs, tmp_path, monkeypatch
         return simulate(job, *rest)
 
     monkeypatch.setattr(jobs, "_simulate", sometimes)
-    result = campaign.build_dataset(_settings(), tmp_path, cluster=SERIAL)
+    result = campaign.build_dataset(tiny_settings(), tmp_path, cluster=SERIAL)
     assert result.done == 2 and {report.name for report in result.failed} == {"water/P4", "DOPC/P4"}
     record = json.loads(Job("water", "P4").failure(tmp_path).read_text())
     assert "Traceback" in record["traceback"] and "array dimensions" in record["attempts"][1]
@@ -220,7 +188,7 @@ def test_leaks_and_blow_ups_are_seen():
 
 
 def test_damaged_results_are_named(toy_runs, tmp_path):
-    settings = open_dataset(tmp_path, _settings())
+    settings = open_dataset(tmp_path, tiny_settings())
     campaign.build_dataset(settings, tmp_path, cluster=SERIAL)
     path = Job("DOPC", "C1").result(tmp_path)
     path.write_bytes(path.read_bytes()[:100])
@@ -244,25 +212,13 @@ def test_lists_of_solutes(tmp_path):
         list_solutes(str(tmp_path / "none.csv"))
 
 
-def test_clusters(tmp_path):
-    assert read_cluster("local", workers=2, threads=3).workers == 2
-    (tmp_path / "c.yaml").write_text("kind: slurm\nqueue: gpu\nworkers: 8\n")
-    found = read_cluster(str(tmp_path / "c.yaml"), workers=1, threads=4)
-    assert (found.kind, found.queue, found.workers, found.threads) == ("slurm", "gpu", 8, 4)
-    (tmp_path / "c.yaml").write_text("kind: slurm\nqueu: gpu\n")
-    with pytest.raises(ConfigError, match=r"queu: Extra inputs .* known settings: kind"):
-        read_cluster(str(tmp_path / "c.yaml"), workers=1, threads=4)
-    with pytest.raises(ConfigError, match="expected local, serial, or a YAML file"):
-        read_cluster("lokal", workers=1, threads=1)
-
-
 @needs_gmx
 def test_a_real_campaign_through_dask(tmp_path, monkeypatch):
     """Two jobs in processes of their own, to features; the last part of a run fills no frame."""
     monkeypatch.setenv("NNPMM_CACHE_DIR", str(tmp_path / "cache"))
     folder = tmp_path / "set"
     odd = TINY.model_copy(update={"production": 75.0})
-    settings = _settings(solutes=["C1-P4"], protocol=odd)
+    settings = tiny_settings(solutes=["C1-P4"], protocol=odd)
     ended, relaxed = [], []
     result = campaign.build_dataset(
         *(settings, folder),

@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
+from dataset_cases import CHANGES, replace_simulations, tiny_settings
 from martini_cases import needs_gmx
 
 from nnpmm.campaigns import CampaignResult, ClusterSettings, JobReport, KilledError, create_cluster
@@ -17,20 +17,13 @@ from nnpmm.cli.errors import run_app
 from nnpmm.cli.permeation import permeation
 from nnpmm.errors import SimulationError
 from nnpmm.permeation import campaign, jobs
-from nnpmm.permeation.dataset import DatasetSettings, Job
-from nnpmm.permeation.features import FeatureTable
+from nnpmm.permeation.dataset import Job
 from nnpmm.permeation.labels import direct
 from nnpmm.permeation.martini import parse_solute
 from nnpmm.permeation.martini.builder import build_water_box
-from nnpmm.permeation.martini.engines import EngineKilledError
 from nnpmm.permeation.martini.gromacs import GromacsEngine
-from nnpmm.permeation.protocol import preset
 
 SERIAL = ClusterSettings(kind="serial")
-TINY = {
-    **{"lipids_per_leaflet": 16, "waters_per_lipid": 6, "bilayer_relaxation": 20},
-    **{"nvt": 10, "npt": 20, "production": 60, "frame_interval": 30},
-}
 LINUX = sys.platform.startswith("linux")
 
 
@@ -78,7 +71,7 @@ def minimize(folder):
 )
 def test_signals_from_outside_are_named(fake_gmx, tmp_path, script, words, default_hangup):
     fake_gmx(f"echo step 2000, remaining wall clock time: 55 s; {script}")
-    with pytest.raises(EngineKilledError, match=words) as caught:
+    with pytest.raises(KilledError, match=words) as caught:
         minimize(tmp_path / "run")
     assert "remaining" not in str(caught.value) and "\n" not in str(caught.value)
 
@@ -96,7 +89,7 @@ def test_failures_of_its_own_are_no_kills(fake_gmx, tmp_path, script, words):
     fake_gmx(f"printf 'step 100\\rstep 2000, remaining wall clock time: 55 s\\n'; {script}")
     with pytest.raises(SimulationError, match=words) as caught:
         minimize(tmp_path / "run")
-    assert not isinstance(caught.value, EngineKilledError) and "remaining" not in str(caught.value)
+    assert not isinstance(caught.value, KilledError) and "remaining" not in str(caught.value)
 
 
 @pytest.mark.slow
@@ -110,7 +103,7 @@ def test_a_campaign_survives_kills(call, fake_gmx, tmp_path, monkeypatch):
         "if [ $n -lt 2 ]; then echo $((n+1)) > HERE/$stage; kill -KILL $$; fi;; esac; done\n"
         'exec REAL "$@"'
     )
-    changes = [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
+    changes = [word for key, value in CHANGES.items() for word in ("--set", f"{key}={value}")]
     arguments = ["--engine", "gromacs", "--solutes", "C1", "--cluster", "serial", *changes]
     found = call(main, "dataset", "build", "-o", tmp_path / "set", *arguments)
     assert found.status == 0, found.err
@@ -120,82 +113,47 @@ def test_a_campaign_survives_kills(call, fake_gmx, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def toy(monkeypatch):
-    """Jobs without simulations: a function of the job takes their place."""
-    monkeypatch.setattr(campaign, "prepare_bilayer", lambda *_: None)
-    monkeypatch.setattr(jobs, "create_engine", lambda *_, **__: None)
-    monkeypatch.setattr(campaign, "create_engine", lambda *_, **__: None)
-    monkeypatch.setattr(jobs, "_provenance", lambda job, *_: {"simulated_ns": 1.5})
-
-    def use(fail):
-        def simulate(job, protocol, engine, work, seed):
-            fail(job)
-            values = np.zeros((protocol.n_frames, 4), dtype=np.float32)
-            empty = np.zeros((2, 1, 1), dtype=np.float32)
-            return None, FeatureTable(values, empty, empty, values[:, 0])
-
-        monkeypatch.setattr(jobs, "_simulate", simulate)
-
-    return use
-
-
-def settings():
-    return DatasetSettings(
-        protocol=preset("short", **TINY), engine="gromacs", lipids=["DOPC"], solutes=["C1", "P4"]
-    )
+def no_simulations(monkeypatch):
+    """Jobs end at once."""
+    replace_simulations(monkeypatch, lambda *_: 0.0)
 
 
 @pytest.mark.parametrize(
-    "reason", [EngineKilledError("killed by SIGKILL"), OSError(28, "No space left on device")]
+    "reason", [KilledError("killed by SIGKILL"), OSError(28, "No space left on device")]
 )
-def test_jobs_that_were_killed_are_not_given_up(toy, tmp_path, reason):
-    calls = []
-
-    def fail(job):
-        calls.append(job.name)
+def test_jobs_that_were_killed_are_not_given_up(tmp_path, monkeypatch, reason):
+    def fail(job, seed):
         if job.name == "DOPC/P4":
             raise reason
+        return 0.0
 
-    toy(fail)
-    first = campaign.build_dataset(settings(), tmp_path, cluster=SERIAL)
+    replace_simulations(monkeypatch, fail)
+    first = campaign.build_dataset(tiny_settings(), tmp_path, cluster=SERIAL)
     (failed,) = first.failed
     assert failed.name == "DOPC/P4" and first.done == 3
     assert ("SIGKILL" in failed.reasons[-1]) or ("No space left" in failed.reasons[-1])
     assert not Job("DOPC", "P4").failure(tmp_path).exists()
-    toy(lambda job: None)
-    second = campaign.build_dataset(settings(), tmp_path, cluster=SERIAL)
+    replace_simulations(monkeypatch, lambda *_: 0.0)
+    second = campaign.build_dataset(tiny_settings(), tmp_path, cluster=SERIAL)
     assert (second.already, second.given_up, second.done) == (3, 0, 1)
 
 
-def test_a_kill_does_not_use_up_a_seed(toy, tmp_path):
-    ends = [EngineKilledError("killed"), SimulationError("leaked"), EngineKilledError("killed")]
-
-    def fail(job):
-        if job.name == "water/C1" and ends:
-            raise ends.pop(0)
-
-    toy(fail)
-    result = campaign.build_dataset(settings(), tmp_path, cluster=SERIAL)
-    assert result.done == 4 and not ends
-
-
-def test_a_bilayer_that_fails_takes_its_own_jobs_only(toy, tmp_path, monkeypatch):
+def test_a_bilayer_that_fails_takes_its_own_jobs_only(no_simulations, tmp_path, monkeypatch):
     tries = []
 
     def prepare(lipid, *_):
         tries.append(lipid)
         raise SimulationError(f"the bilayer of {lipid} was not relaxed: killed by SIGKILL")
 
-    toy(lambda job: None)
     monkeypatch.setattr(campaign, "prepare_bilayer", prepare)
-    result = campaign.build_dataset(settings(), tmp_path, cluster=SERIAL)
+    result = campaign.build_dataset(tiny_settings(), tmp_path, cluster=SERIAL)
     assert result.done == 2 and tries == ["DOPC"]
     assert {report.name for report in result.failed} == {"DOPC/C1", "DOPC/P4"}
     assert all("killed by SIGKILL" in report.reasons[0] for report in result.failed)
 
 
 def test_a_bilayer_is_tried_again(monkeypatch, tmp_path):
-    ends = [SimulationError("crashed"), EngineKilledError("killed"), None]
+    ends = [SimulationError("crashed"), KilledError("killed"), None]
 
     def relax(*_):
         if (end := ends.pop(0)) is not None:
@@ -203,15 +161,15 @@ def test_a_bilayer_is_tried_again(monkeypatch, tmp_path):
 
     monkeypatch.setattr(jobs, "create_engine", lambda *_, **__: None)
     monkeypatch.setattr(jobs, "equilibrated_bilayer", relax)
-    jobs.prepare_bilayer("DOPC", settings(), tmp_path, 1)
+    jobs.prepare_bilayer("DOPC", tiny_settings(), tmp_path, 1)
     assert not ends
-    ends += [EngineKilledError("killed by SIGTERM")] * 3
-    with pytest.raises(EngineKilledError, match="bilayer of DOPC was not relaxed: killed by SIGT"):
-        jobs.prepare_bilayer("DOPC", settings(), tmp_path, 1)
+    ends += [KilledError("killed by SIGTERM")] * 3
+    with pytest.raises(KilledError, match="bilayer of DOPC was not relaxed: killed by SIGT"):
+        jobs.prepare_bilayer("DOPC", tiny_settings(), tmp_path, 1)
 
 
 def test_labels_go_on_after_a_kill(tmp_path):
-    ends = [EngineKilledError("killed by SIGKILL"), 3.0]
+    ends = [KilledError("killed by SIGKILL"), 3.0]
     seeds = []
 
     def simulate(work, seed):
@@ -222,11 +180,11 @@ def test_labels_go_on_after_a_kill(tmp_path):
         return end
 
     job = Job("DOPC", "C1")
-    found, common = direct._with_seeds(simulate, job, settings(), tmp_path, 100)
+    found, common = direct._with_seeds(simulate, job, tiny_settings(), tmp_path, 100)
     assert found == 3.0 and common["attempts"] == ["killed by SIGKILL"] and seeds[0] == seeds[1]
-    ends += [EngineKilledError("killed by SIGKILL")] * 3
+    ends += [KilledError("killed by SIGKILL")] * 3
     with pytest.raises(KilledError, match=r"DOPC/C1: killed by SIGKILL; call again to go on"):
-        direct._with_seeds(simulate, job, settings(), tmp_path, 100)
+        direct._with_seeds(simulate, job, tiny_settings(), tmp_path, 100)
 
 
 @pytest.mark.parametrize(
@@ -304,7 +262,7 @@ def test_workers_killed_while_they_start(killed_workers, tmp_path):
     assert len(list(tmp_path.glob("*.mark"))) == 1
 
 
-def test_workers_that_never_start_are_one_line(killed_workers, toy, call, tmp_path):
+def test_workers_that_never_start_are_one_line(killed_workers, no_simulations, call, tmp_path):
     killed_workers(100)
     found = call(main, "dataset", "build", "-o", tmp_path / "set", "--solutes", "C1")
     found.assert_one_line_error("dask's 1 worker processes did not start", "serial cluster")

@@ -36,10 +36,10 @@ for name in ("SIGKILL", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGALRM", "SIGSTOP"):
 for name in ("O_NOFOLLOW", "O_CLOEXEC", "fork", "killpg", "setsid", "getuid", "statvfs"):
     delattr(os, name)
 
-import nnpmm.campaigns, nnpmm.core, nnpmm.permeation
+import nnpmm.campaigns, nnpmm.core, nnpmm.learning, nnpmm.permeation
 
 count = 0
-for package in (nnpmm.core, nnpmm.campaigns, nnpmm.permeation):
+for package in (nnpmm.core, nnpmm.campaigns, nnpmm.learning, nnpmm.permeation):
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         importlib.import_module(module.name)
         count += 1

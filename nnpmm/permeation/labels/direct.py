@@ -36,12 +36,7 @@ from nnpmm.permeation.martini.engine_choice import create_engine
 from nnpmm.permeation.martini.engines import Engine, whole_steps
 from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.martini.solute import parse_solute
-from nnpmm.permeation.runs import (
-    RunOutcome,
-    StageProgress,
-    run_membrane,
-    run_water,
-)
+from nnpmm.permeation.runs import RunOutcome, StageProgress, run_membrane, run_water
 
 __all__ = ["kept_from_before", "read_anchors", "read_umbrella", "run_direct", "run_umbrella"]
 

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from nnpmm.campaigns import KilledError
 from nnpmm.errors import SimulationError
 from nnpmm.fields import ForceConstant, Length, Pressure, Section, Temperature, Time
 from nnpmm.permeation.martini.system import Configuration, MartiniSystem
@@ -22,7 +21,6 @@ __all__ = [
     "SWITCH_DISTANCE",
     "EnergyTerms",
     "Engine",
-    "EngineKilledError",
     "Frame",
     "ProgressCallback",
     "Restraint",
@@ -40,10 +38,6 @@ RELATIVE_PERMITTIVITY = 15.0
 
 #: Called with the picoseconds that are done.
 ProgressCallback = Callable[[float], None]
-
-
-class EngineKilledError(KilledError):
-    """The engine was ended from outside, by a signal; called again, it goes on where it was."""
 
 
 class EnergyTerms(NamedTuple):

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nnpmm.campaigns.attempts import KilledError
 from nnpmm.campaigns.processes import end_with_parent, ending_signal, is_crash
 from nnpmm.core.files import write_atomically
 from nnpmm.errors import OptionalDependencyError, SimulationError
@@ -21,7 +22,6 @@ from nnpmm.permeation.martini import gromacs_files as gf
 from nnpmm.permeation.martini.builder import require_room
 from nnpmm.permeation.martini.engines import (
     EnergyTerms,
-    EngineKilledError,
     ProgressCallback,
     Stage,
     StageResult,
@@ -116,7 +116,7 @@ class GromacsEngine:
             extra: further run options of GROMACS, which overrule those of the stage.
 
         Raises:
-            EngineKilledError: GROMACS was stopped or killed by a signal.
+            KilledError: GROMACS was stopped or killed by a signal.
             SimulationError: GROMACS failed, or the system blew up.
         """
         name = stage.name
@@ -126,7 +126,7 @@ class GromacsEngine:
         self._mdrun(directory, name, stage=stage, progress=progress)
         reached = self.read_energies(directory, name, ("Potential",))["time"][-1]
         if abs(reached - stage.length) > stage.timestep:
-            raise EngineKilledError(
+            raise KilledError(
                 f"stage {name}: gmx mdrun was stopped by a signal at {reached:g} of "
                 f"{stage.length:g} ps; run it again to go on"
             )
@@ -224,7 +224,7 @@ class GromacsEngine:
         """Run a program of GROMACS in a folder; its output goes to a log there.
 
         Raises:
-            EngineKilledError: a signal from outside ended it.
+            KilledError: a signal from outside ended it.
             SimulationError: it failed; the message holds GROMACS' own reason.
         """
         log = directory / f"gmx-{arguments[0]}.log"
@@ -288,7 +288,7 @@ def _failure(program: str, directory: Path, status: int, log: Path) -> Simulatio
     if is_crash(name):
         return SimulationError(f"gmx {program} crashed in {directory}, killed by {name}")
     hint = " (it may have run out of memory)" if name == "SIGKILL" else ""
-    return EngineKilledError(f"gmx {program} was killed by {name} in {directory}{hint}")
+    return KilledError(f"gmx {program} was killed by {name} in {directory}{hint}")
 
 
 def _reason(log: Path) -> str:
