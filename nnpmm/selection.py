@@ -248,7 +248,14 @@ def atom_label(atom: Atom) -> str:
     return f"{residue.name}{residue.id}{residue.insertionCode.strip()}:{atom.name}"
 
 
-def is_water(residue: Residue) -> bool:
-    """Tell whether a residue is a whole water molecule, with or without virtual sites."""
+def is_water(residue: Residue, *, incomplete: bool = False) -> bool:
+    """Tell whether a residue is a water molecule, with or without virtual sites.
+
+    Args:
+        residue: of a topology.
+        incomplete: an oxygen with less than two hydrogens is water as well, as in crystal
+            structures.
+    """
     numbers = [atom.element.atomic_number for atom in residue.atoms() if atom.element is not None]
-    return sorted(numbers) == [1, 1, 8]
+    numbers.sort()
+    return numbers == [1, 1, 8] or (incomplete and numbers in ([8], [1, 8]))

@@ -55,10 +55,11 @@ _LONGEST_SHOWN = 60  # characters
 
 
 def in_md_units(value: Any, md_unit: unit.Unit) -> Any:
-    """Return a Quantity, float or array as a bare float or float64 array in ``md_unit``.
+    """Return Quantities, a float or an array as a bare float or float64 array in ``md_unit``.
 
     Args:
-        value: an ``openmm.unit.Quantity``, or numbers taken to be in ``md_unit`` already.
+        value: an ``openmm.unit.Quantity``, a list of them, or numbers taken to be in ``md_unit``
+            already.
         md_unit: the unit of the result.
 
     Raises:
@@ -70,6 +71,8 @@ def in_md_units(value: Any, md_unit: unit.Unit) -> Any:
                 f"found a quantity in {value.unit}, expected a unit compatible with {md_unit}"
             )
         value = value.value_in_unit(md_unit)
+    if isinstance(value, (list, tuple)) and any(unit.is_quantity(item) for item in value):
+        value = [in_md_units(item, md_unit) for item in value]  # box vectors of a System
     if isinstance(value, (list, tuple, np.ndarray)):
         return np.asarray(value, dtype=np.float64)
     return float(value)

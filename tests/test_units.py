@@ -38,6 +38,7 @@ def test_scalars(value, md_unit, expected):
     [
         unit.Quantity(np.array([[1.0, 2.0, 3.0]]), unit.angstrom),
         unit.Quantity([Vec3(1, 2, 3)], unit.angstrom),
+        [Vec3(1, 2, 3) * unit.angstrom],  # as a System gives its box
         [(0.1, 0.2, 0.3)],
         np.array([[0.1, 0.2, 0.3]], dtype=np.float32),
     ],

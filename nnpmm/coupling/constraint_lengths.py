@@ -54,8 +54,7 @@ def apply_constraint_lengths(
     evaluator = model.bind(numbers, charge=charge)
     box = None
     if mm_system.usesPeriodicBoundaryConditions():
-        vectors = mm_system.getDefaultPeriodicBoxVectors()
-        box = np.array([[*vector.value_in_unit(unit.nanometer)] for vector in vectors])
+        box = in_md_units(mm_system.getDefaultPeriodicBoxVectors(), unit.nanometer)
     start = in_md_units(positions, unit.nanometer)[atoms]
     whole = make_whole(start, box, topology_bonds(topology, atoms))
 

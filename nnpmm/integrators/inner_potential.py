@@ -128,7 +128,7 @@ def fit_inner_potential(
     start = np.asarray(in_md_units(positions, unit.nanometer), dtype=np.float64)[atoms]
     box = topology.getPeriodicBoxVectors()
     if box is not None:
-        vectors = np.array(box.value_in_unit(unit.nanometer))
+        vectors = in_md_units(box, unit.nanometer)
         start = WholeRegion(len(atoms), np.array(pairs))(start, vectors)
     evaluator = model.bind([element.atomic_number for element in elements], charge=charge)
     minimum = find_minimum(evaluator, start)

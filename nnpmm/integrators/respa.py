@@ -22,7 +22,7 @@ from nnpmm.errors import ConfigError
 from nnpmm.integrators.splitting import Level, parse_splitting
 from nnpmm.units import GAS_CONSTANT, in_md_units
 
-__all__ = ["RespaIntegrator", "create_respa_integrator"]
+__all__ = ["RespaIntegrator", "create_respa_integrator", "heat_bath"]
 
 
 class RespaIntegrator(openmm.CustomIntegrator):
@@ -141,17 +141,26 @@ def create_respa_integrator(
             or friction not positive, or one without the other.
     """
     levels = parse_splitting(system, splitting)
-    if (temperature is None) != (friction is None):
-        raise ConfigError("found one of temperature and friction; give both, or none for NVE")
-    if temperature is None:
-        integrator = RespaIntegrator(levels, None, None)
-    else:
-        kelvin = _positive("temperature", temperature, unit.kelvin)
-        rate = _positive("friction", friction, unit.picosecond**-1)
-        integrator = RespaIntegrator(levels, kelvin, rate)
+    integrator = RespaIntegrator(levels, *heat_bath(temperature, friction))
     if seed is not None:
         integrator.setRandomNumberSeed(seed)
     return integrator
+
+
+def heat_bath(temperature: Any, friction: Any) -> tuple[float, float] | tuple[None, None]:
+    """Return temperature (K) and friction (1/ps), or neither.
+
+    Raises:
+        ConfigError: one without the other, or one that is not positive.
+    """
+    if (temperature is None) != (friction is None):
+        raise ConfigError("found one of temperature and friction; give both, or none for NVE")
+    if temperature is None:
+        return None, None
+    return (
+        _positive("temperature", temperature, unit.kelvin),
+        _positive("friction", friction, unit.picosecond**-1),
+    )
 
 
 def _positive(name: str, value: Any, md_unit: unit.Unit) -> float:

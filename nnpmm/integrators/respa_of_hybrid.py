@@ -6,7 +6,7 @@ from typing import Any
 
 from nnpmm.coupling import HybridSystem, has_inner_potential
 from nnpmm.errors import ConfigError
-from nnpmm.integrators.respa import RespaIntegrator, create_respa_integrator
+from nnpmm.integrators.respa import RespaIntegrator, create_respa_integrator, heat_bath
 from nnpmm.integrators.time_scales import split_time_scales
 
 __all__ = ["respa"]
@@ -50,6 +50,7 @@ def respa(
             "found a region without an inner potential; couple it with "
             "Mechanical(inside=MultipleTimeSteps())"
         )
+    heat_bath(temperature, friction)  # an error leaves the system as it was
     splitting = split_time_scales(
         hybrid.system, inner=inner, outer=outer, middle=middle, short_range=short_range
     )

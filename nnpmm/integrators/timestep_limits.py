@@ -189,8 +189,10 @@ def bound_region_motion(
     masses[masses <= 0] = np.inf  # atoms that do not move
     whole = np.asarray(positions, dtype=np.float64)[atoms]
     box = topology.getPeriodicBoxVectors()
+    if box is None and system.usesPeriodicBoundaryConditions():
+        box = system.getDefaultPeriodicBoxVectors()
     if box is not None:
-        vectors = np.array(box.value_in_unit(unit.nanometer))
+        vectors = in_md_units(box, unit.nanometer)
         whole = WholeRegion(len(atoms), region.bonded_rows)(whole, vectors)
     vibration = fastest_vibration(evaluator, whole, masses, pairs)
     all_atoms = list(topology.atoms())

@@ -11,8 +11,9 @@ from rdkit import Chem
 from scipy.spatial import cKDTree
 
 from nnpmm.errors import InputFileError
+from nnpmm.selection import is_water
 
-__all__ = ["check_placement", "is_water", "residue_label"]
+__all__ = ["check_placement", "residue_label"]
 
 # Atoms of different molecules are never closer than this multiple of a single bond's length. Metals
 # are: their coordination is about as long as the sum of the covalent radii.
@@ -85,7 +86,7 @@ def _check_contacts(own: list[Any], others: list[Any], positions: NDArray[np.flo
         "correct the pose, or take the ligand out of the protein's file if that holds it too; a "
         "ligand bonded to the protein cannot be built here"
     )
-    if is_water(other.residue):
+    if is_water(other.residue, incomplete=True):
         remedy = "take that water out of the protein's file, or correct the pose"
     raise InputFileError(
         f"found overlapping atoms: {atom.name} of the ligand is {distance:.3f} nm from "
@@ -123,7 +124,7 @@ def _check_bonds(topology: app.Topology, positions: NDArray[np.float64]) -> None
 
 
 def _check_distance(own: list[Any], others: list[Any], positions: NDArray[np.float64]) -> None:
-    solid = [atom for atom in others if not is_water(atom.residue)] or others
+    solid = [atom for atom in others if not is_water(atom.residue, incomplete=True)] or others
     tree = cKDTree(positions[[atom.index for atom in solid]])
     distances, nearest = tree.query(positions[[atom.index for atom in own]])
     distance = float(distances.min())
@@ -134,12 +135,6 @@ def _check_distance(own: list[Any], others: list[Any], positions: NDArray[np.flo
             "give both files in one frame of reference, as a docking program or a crystal "
             "structure of the complex has them"
         )
-
-
-def is_water(residue: app.topology.Residue) -> bool:
-    """Tell whether a residue is water: one oxygen, at most two hydrogens, nothing else."""
-    numbers = sorted(a.element.atomic_number for a in residue.atoms() if a.element is not None)
-    return numbers in ([8], [1, 8], [1, 1, 8])
 
 
 def residue_label(residue: app.topology.Residue) -> str:

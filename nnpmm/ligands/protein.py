@@ -8,7 +8,8 @@ import numpy as np
 from openmm import app, unit
 
 from nnpmm.errors import ForceFieldError, InputFileError
-from nnpmm.ligands.placement import is_water, residue_label
+from nnpmm.ligands.placement import residue_label
+from nnpmm.selection import is_water
 from nnpmm.units import in_md_units
 
 __all__ = ["protein_modeller"]
@@ -37,12 +38,13 @@ def protein_modeller(
             f"{topology.getNumAtoms()} atoms; give one (x, y, z) per atom in nm"
         )
     modeller = app.Modeller(topology, np.asarray(coordinates) * unit.nanometer)
-    sites = [a for a in topology.atoms() if a.element is None and is_water(a.residue)]
+    wet = [residue for residue in topology.residues() if is_water(residue, incomplete=True)]
+    sites = [atom for residue in wet for atom in residue.atoms() if atom.element is None]
     if sites:  # of another water model, perhaps
         modeller.delete(sites)
     unmatched = force_field.getUnmatchedResidues(modeller.topology)
-    waters = [residue for residue in unmatched if is_water(residue)]
-    others = [residue for residue in unmatched if not is_water(residue)]
+    waters = [residue for residue in unmatched if is_water(residue, incomplete=True)]
+    others = [residue for residue in unmatched if residue not in waters]
     if others:
         _refuse(modeller, others, waters, force_field)
     dry = [residue for residue in waters if _count_hydrogens(residue) < 2]

@@ -20,8 +20,9 @@ from rdkit import Chem
 from nnpmm.errors import ConfigError, ForceFieldError, NnpmmError
 from nnpmm.ligands.openmm_system import forcefield_xml, to_openmm_topology
 from nnpmm.ligands.parameters import LigandParameters
-from nnpmm.ligands.placement import check_placement, is_water
+from nnpmm.ligands.placement import check_placement
 from nnpmm.ligands.protein import protein_modeller
+from nnpmm.selection import is_water
 from nnpmm.units import in_md_units
 
 __all__ = ["SolvatedSystem", "solvate"]

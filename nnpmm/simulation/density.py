@@ -13,7 +13,7 @@ from openmm import app, unit
 from nnpmm.selection import is_water
 from nnpmm.simulation.config import EnsembleConfig
 from nnpmm.simulation.energy_log import DALTON_PER_NM3_IN_G_PER_ML, density_of, particle_masses
-from nnpmm.units import GAS_CONSTANT
+from nnpmm.units import GAS_CONSTANT, in_md_units
 
 __all__ = ["ExpectedDensity", "expected_density", "warn_of_constant_volume"]
 
@@ -96,8 +96,8 @@ def expected_density(
 
 def warn_of_constant_volume(system: openmm.System, water_model: str) -> None:
     """Warn that a built box keeps the density at which it was built."""
-    vectors = system.getDefaultPeriodicBoxVectors()
-    volume = abs(np.linalg.det([vector.value_in_unit(unit.nanometer) for vector in vectors]))
+    box = in_md_units(system.getDefaultPeriodicBoxVectors(), unit.nanometer)
+    volume = abs(np.linalg.det(box))
     density = density_of(sum(particle_masses(system)), volume)
     _LOGGER.warning(
         "ensemble.type: NVT keeps the built box at its density of %.3f g/ml, pure %s water has "

@@ -227,7 +227,7 @@ def test_a_run_fits_with_the_charge_of_the_region(monkeypatch):
         charges["network"] = charge
         return 0.0, np.zeros_like(positions)
 
-    monkeypatch.setattr("nnpmm.integrators.fit_inner_potential", record)
+    monkeypatch.setattr("nnpmm.simulation.runner.fit_inner_potential", record)
     monkeypatch.setattr("nnpmm.models.load_model", lambda *_, **__: FunctionModel(energy))
     system = RUN["system"] | {"smiles": "C[NH3+]"}
     prepared = prepare_system(parse_config(RUN | {"system": system}))

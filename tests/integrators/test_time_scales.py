@@ -133,6 +133,14 @@ def test_respa_in_one_call(box, network, arguments):
     assert found.getRandomNumberSeed() == 3
 
 
+def test_a_refused_heat_bath_leaves_the_force_groups_as_they_were(box, network):
+    found = couple(box.system, box.topology, box.ligand_atoms, network, coupling=RESPA)
+    groups = [force.getForceGroup() for force in found.system.getForces()]
+    with pytest.raises(ConfigError, match="one of temperature and friction"):
+        respa(found, inner=0.0005, outer=0.002, temperature=310)
+    assert [force.getForceGroup() for force in found.system.getForces()] == groups
+
+
 def test_respa_needs_an_inner_potential(box, network):
     plain = couple(
         box.system, box.topology, box.ligand_atoms, network, coupling=Mechanical(constraints="keep")

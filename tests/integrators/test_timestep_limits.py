@@ -160,11 +160,20 @@ def test_free_hydrogens_need_seven_steps_per_period(factor):
     assert region_limit(motion, impulse=True).longest == pytest.approx(motion.vibration.period / 5)
 
 
-def test_a_region_that_the_box_splits_is_made_whole():
+@pytest.mark.parametrize("in_topology", [True, False])
+def test_a_region_that_the_box_splits_is_made_whole(in_topology):
     case = Nitrile("keep")
     period = case.motion().vibration.period
     box = 3 * np.eye(3)
-    case.topology.setPeriodicBoxVectors(box)
+    if in_topology:
+        case.topology.setPeriodicBoxVectors(box)
+    else:
+        case.system.setDefaultPeriodicBoxVectors(*box)
+        periodic = openmm.CustomNonbondedForce("0")
+        periodic.setNonbondedMethod(openmm.CustomNonbondedForce.CutoffPeriodic)
+        for _ in case.region:
+            periodic.addParticle()
+        case.system.addForce(periodic)
     case.positions[1] += box[0] - box[2]
     assert case.motion().vibration.period == pytest.approx(period, rel=1e-3)
 

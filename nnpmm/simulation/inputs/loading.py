@@ -7,6 +7,7 @@ import openmm
 from openmm import unit
 
 from nnpmm.coupling import make_whole
+from nnpmm.coupling.boundary import constrained_pairs
 from nnpmm.errors import InputFileError
 from nnpmm.simulation.config import EnsembleConfig, RunConfig
 from nnpmm.simulation.ensemble_forces import remove_ensemble_forces
@@ -28,6 +29,7 @@ from nnpmm.simulation.system_config import (
     GromacsSystem,
     OpenmmSystem,
 )
+from nnpmm.units import in_md_units
 
 __all__ = ["load_system"]
 
@@ -75,9 +77,7 @@ def _finish(loaded: MMSystem, ensemble: EnsembleConfig, kind: str) -> MMSystem:
         raise InputFileError(f"the coordinates of atom {atom + 1} are not finite numbers")
     box = loaded.box_vectors if loaded.system.usesPeriodicBoundaryConditions() else None
     if box is None and loaded.system.usesPeriodicBoundaryConditions():
-        box = np.array(
-            [v.value_in_unit(unit.nanometer) for v in loaded.system.getDefaultPeriodicBoxVectors()]
-        )
+        box = in_md_units(loaded.system.getDefaultPeriodicBoxVectors(), unit.nanometer)
     remove_ensemble_forces(loaded.system, ensemble)
     vectors = None if box is None else [openmm.Vec3(*row) for row in box] * unit.nanometer
     loaded.topology.setPeriodicBoxVectors(vectors)
@@ -88,9 +88,7 @@ def _finish(loaded: MMSystem, ensemble: EnsembleConfig, kind: str) -> MMSystem:
     check_accepted(loaded.system)
     check_contacts(loaded.topology, loaded.system, loaded.positions, box)
     # Constraints hold rigid water together where a topology has no bonds.
-    pairs = [(a.index, b.index) for a, b in loaded.topology.bonds()] + [
-        loaded.system.getConstraintParameters(k)[:2]
-        for k in range(loaded.system.getNumConstraints())
-    ]
+    bonds = [(a.index, b.index) for a, b in loaded.topology.bonds()]
+    pairs = bonds + constrained_pairs(loaded.system)
     positions = make_whole(loaded.positions, box, pairs, gather=False)
     return MMSystem(loaded.topology, positions, box, loaded.system, loaded.ligand_atoms)
