@@ -24,7 +24,7 @@ _LONGEST = 200
 
 
 class NnpmmError(Exception):
-    """Base of all errors that a user of nnpmm can cause and mend."""
+    """Base of all errors that a user of nnpmm can cause and correct."""
 
 
 class ConfigError(NnpmmError, ValueError):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["benchmark"]
 
 benchmark = typer.Typer(
-    help="Time the network alone (ani), or a step of NNP/MM beside one of MM (md).",
+    help="Time the network alone (ani), or a step of NNP/MM compared with one of MM (md).",
     no_args_is_help=True,
 )
 
@@ -77,7 +77,7 @@ def ani(
         )  # fmt: skip
     Console().print(table)
     typer.echo(
-        "x bound: times the bare matrix products at the rate of a large one here; dE in kJ/mol and "
+        "x bound: times the matrix products at the rate of a large one here; dE in kJ/mol and "
         "dF in kJ/mol/nm from the float64 reference"
     )
     if output is not None:
@@ -100,7 +100,7 @@ def md(
     output: Output = None,
     debug: Debug = False,
 ) -> None:
-    """Time a step of NNP/MM with every backend beside a step of the force field alone."""
+    """Time a step of NNP/MM with every backend and a step of the force field alone."""
     from rich.console import Console
 
     from nnpmm import simulation
@@ -151,7 +151,7 @@ def _md_settings(config: Path | None, model: str | None) -> RunConfig:
     """Return the settings to time a step with; those of the demo without a file.
 
     Raises:
-        ConfigError: a file, which names its network, and another network beside it.
+        ConfigError: a file, which names its network, and another network as well.
     """
     from nnpmm import simulation
     from nnpmm.errors import ConfigError
@@ -161,7 +161,7 @@ def _md_settings(config: Path | None, model: str | None) -> RunConfig:
         return demo_config(Path("."), model or "ANI-2x")
     if model is not None:
         raise ConfigError(
-            f"found --model {model} beside {config}, which names its network under 'region': leave "
+            f"found --model {model} and {config}, which names its network under 'region': leave "
             "out --model, or the file"
         )
     settings = simulation.load_config(config)

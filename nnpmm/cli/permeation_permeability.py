@@ -32,7 +32,7 @@ def permeability(
         float | None, typer.Option(help="K, of a CSV file; 300 if left out.")
     ] = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="JSON file to write; a PNG beside it.")
+        Path, typer.Option("--output", "-o", help="JSON file to write, with a PNG.")
     ] = Path("permeability.json"),
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:

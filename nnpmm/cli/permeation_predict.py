@@ -82,7 +82,7 @@ def predict(
             )
     _refuse_if_nothing_is_left(found)
     print_predictions(found)
-    typer.echo(f"{write_reports(found, regressor, output)}, a CSV file and pictures beside it")
+    typer.echo(f"{write_reports(found, regressor, output)}, a CSV file and pictures")
     failed = [prediction.molecule.name for prediction in found if prediction.failed]
     if failed:
         typer.echo(

@@ -85,7 +85,7 @@ def _report(prepared: Prepared) -> None:
         ("residues", residues),
         ("model", f"{model.name}, {len(model.parameters.members)} networks"),
         ("weights", model.source),
-        ("written", f"{prepared.model_file}, with model.safetensors and model.pt beside it"),
+        ("written", f"{prepared.model_file}, model.safetensors and model.pt"),
     ):
         typer.echo(f"{key:<14} {value}")
 

@@ -92,7 +92,7 @@ class DatasetSettings(Section):
     solutes: tuple[str, ...] = Field(description="graphs of beads")
 
     def jobs(self) -> Iterator[Job]:
-        """Yield every job: water beside the first lipid, then lipid after lipid."""
+        """Yield every job: water with the first lipid, then lipid after lipid."""
         for n, lipid in enumerate(self.lipids):
             for solute in self.solutes:
                 if n == 0:

@@ -1,4 +1,4 @@
-"""Thermostats and barostats that an MM system brings along, beside those of the settings."""
+"""Thermostats and barostats of an MM system, which the settings of a run replace."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OTHER_SHAPES = (
 def remove_ensemble_forces(system: openmm.System, ensemble: EnsembleConfig) -> None:
     """Take thermostats and barostats out of an MM system, in place, and log which.
 
-    They would act beside those of the ensemble. They are told by their type: a name says nothing.
+    They would act in addition to those of the ensemble. Their type decides, not their name.
 
     Raises:
         ConfigError: the isotropic barostat of the settings would replace one of another kind.
