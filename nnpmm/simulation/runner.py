@@ -109,14 +109,12 @@ def _scale_masses(
     config: RunConfig, mm: MMSystem, hybrid: HybridSystem
 ) -> tuple[RegionMotion, float]:
     """Multiply the region's masses as the settings say; return its motion then, and the factor."""
-    system, region = hybrid.system, hybrid.region
+    system, region, respa = hybrid.system, hybrid.region, config.integrator.type == "respa"
+    # No masses of the region help against a time step that is too long for what surrounds it.
+    around = surroundings_limit(system, mm.topology, region.atoms, impulse=respa)
+    check_timestep(around, config.timestep, setting="integrator.outer" if respa else "timestep")
     motion = bound_region_motion(system, mm.topology, region, hybrid.evaluator, mm.positions)
-    factor = choose_mass_factor(
-        motion,
-        config.region.mass_factor,
-        config.timestep,
-        respa=config.integrator.type == "respa",
-    )
+    factor = choose_mass_factor(motion, config.region.mass_factor, config.timestep, respa=respa)
     scale_masses(system, region.atoms.tolist(), factor)
     return motion.scaled(factor), factor
 

@@ -78,6 +78,13 @@ def test_auto_scales_masses_by_what_the_step_needs(smiles, step, least, most, ca
     assert masses(prepared) == pytest.approx([factor * mass for mass in masses(plain)])
 
 
+def test_steps_too_long_for_the_water_name_what_the_water_allows():
+    """No masses of the region help there, and a second try must not meet a second limit."""
+    config = settings("CO", "8 fs", hydrogen_mass="3 amu", constraints="keep")
+    with pytest.raises(ConfigError, match=r"timestep: found 8 fs, .*at most 5 fs$"):
+        prepare_system(config)
+
+
 def test_a_factor_of_ones_own_is_checked():
     config = settings("CC#N", "4 fs", hydrogen_mass="3 amu", constraints="keep", mass_factor=1.2)
     with pytest.raises(ConfigError, match=r"limit is (2\.9|3) fs: .* region.mass_factor to auto"):
