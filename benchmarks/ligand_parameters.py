@@ -20,7 +20,7 @@ from common import IMAGES, data_folder, write_results
 from openmm import app, unit
 from rdkit import Chem
 
-from nnpmm.ligands import molecule_from_file, molecule_from_smiles, parameterize
+from nnpmm.structures.ligands import molecule_from_file, molecule_from_smiles, parameterize
 
 DEBYE_PER_E_ANGSTROM = 4.80320
 GAFF_HYDROGENS = {"h1", "h2", "h3", "h4", "h5", "ha", "hc", "hn", "ho", "hp", "hs", "hx"}
@@ -178,7 +178,7 @@ def main() -> None:
     data = parser.parse_args().data
     if not (data / "freesolv").is_dir():
         raise SystemExit(f"found no folder freesolv in {data}; give the data folder with --data")
-    logging.getLogger("nnpmm.ligands").setLevel(logging.ERROR)
+    logging.getLogger("nnpmm.structures.ligands").setLevel(logging.ERROR)
     database = json.loads((data / "freesolv/database-subset.json").read_text())
     freesolv = [
         compare_with_amber(name, entry["smiles"], data / f"freesolv/amber/{name}.prmtop")

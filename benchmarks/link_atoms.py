@@ -21,7 +21,7 @@ from common import data_folder, write_results
 from openmm import app
 
 import nnpmm
-from nnpmm import ligands
+from nnpmm import structures
 from nnpmm.coupling import LinkAtoms, Mechanical
 
 TIMESTEP_FS, TEMPERATURE = 0.5, 300.0
@@ -47,9 +47,9 @@ def main() -> None:
 
 def stiffness() -> dict[str, dict[str, float]]:
     """Force constants of butane's first C-C bond by description, from second differences."""
-    molecule = ligands.molecule_from_smiles(BUTANE, seed=1)
-    mm_system = ligands.create_ligand_system(molecule, ligands.parameterize(molecule))
-    topology, positions = ligands.to_openmm_topology(molecule)
+    molecule = structures.molecule_from_smiles(BUTANE, seed=1)
+    mm_system = structures.create_ligand_system(molecule, structures.parameterize(molecule))
+    topology, positions = structures.to_openmm_topology(molecule)
     model = nnpmm.load_model("ANI-2x", precision="double")
     systems = {"force field": mm_system}
     for name, region in {"network": range(topology.getNumAtoms()), "cut": METHYL}.items():

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.spatial import cKDTree
 
+from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.permeation.labels.decoupling import DecouplingSettings, decouple
 from nnpmm.permeation.martini import MartiniSystem, interaction, parse_solute, water
 from nnpmm.permeation.martini.builder import build_water_box
@@ -26,7 +27,6 @@ from nnpmm.permeation.martini.engines import Stage, read_frames
 from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.martini.pair_energy import unit_lennard_jones
 from nnpmm.permeation.runs import run_stages
-from nnpmm.units import GAS_CONSTANT
 
 KT = GAS_CONSTANT * 300.0
 EDGE = 3.5  # nm

@@ -15,7 +15,7 @@ import numpy as np
 from common import write_results
 from respa_stability import FEMTOSECOND, Bench, integrator_of, total_energy
 
-from nnpmm import ligands
+from nnpmm import structures
 
 
 class Case(NamedTuple):
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--ps", type=float, default=20.0)
     parser.add_argument("--starts", type=int, default=4)
     arguments = parser.parse_args()
-    bench = Bench(ligands.molecule_from_smiles("c1ccccc1", seed=1))
+    bench = Bench(structures.molecule_from_smiles("c1ccccc1", seed=1))
     rows = {}
     for name, case in CASES.items():
         drifts = [drift(bench, case, arguments.ps, seed + 1) for seed in range(arguments.starts)]

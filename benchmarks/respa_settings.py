@@ -9,7 +9,7 @@ from md_step import SYSTEMS, read
 from openmm import app, unit
 
 import nnpmm
-from nnpmm import ligands
+from nnpmm import structures
 from nnpmm.coupling import Mechanical, MultipleTimeSteps, Replaced
 from nnpmm.integrators import (
     apply_hydrogen_mass,
@@ -73,10 +73,10 @@ class Box(NamedTuple):
 
 def benzene_box(padding: float = 1.0, cutoff: float = 0.9) -> Box:
     """Return benzene in water."""
-    molecule = ligands.molecule_from_smiles("c1ccccc1", seed=1)
-    parameters = ligands.parameterize(molecule)
+    molecule = structures.molecule_from_smiles("c1ccccc1", seed=1)
+    parameters = structures.parameterize(molecule)
     free, kept = (
-        ligands.solvate(
+        structures.solvate(
             molecule,
             parameters,
             padding=padding,

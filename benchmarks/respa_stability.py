@@ -23,7 +23,8 @@ import openmm
 from common import IMAGES, RESULTS, write_results
 
 import nnpmm
-from nnpmm import ligands
+from nnpmm import structures
+from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.coupling import Mechanical, MultipleTimeSteps, Replaced
 from nnpmm.integrators import (
     apply_hydrogen_mass,
@@ -32,7 +33,6 @@ from nnpmm.integrators import (
     split_time_scales,
 )
 from nnpmm.integrators.vibrations import network_hessian
-from nnpmm.units import GAS_CONSTANT
 
 FEMTOSECOND = 0.001
 INNER = 0.5
@@ -58,7 +58,7 @@ def main() -> None:
     if arguments.plot:
         plot(results[arguments.name], arguments.name)
         return
-    molecule = ligands.molecule_from_smiles(arguments.smiles, seed=1)
+    molecule = structures.molecule_from_smiles(arguments.smiles, seed=1)
     bench = Bench(molecule)
     rows: dict[str, Any] = {}
     for hydrogens, (mass, kept) in HYDROGENS.items():
@@ -79,9 +79,9 @@ class Bench:
     """A molecule with its networks and the inner potentials."""
 
     def __init__(self, molecule: Any) -> None:
-        self.parameters = ligands.parameterize(molecule)
+        self.parameters = structures.parameterize(molecule)
         self.molecule = molecule
-        self.topology, self.positions = ligands.to_openmm_topology(molecule)
+        self.topology, self.positions = structures.to_openmm_topology(molecule)
         self.atoms = list(range(molecule.GetNumAtoms()))
         self.network = nnpmm.load_model("ANI-2x", backend="cpu")
         self.one = nnpmm.load_model("ANI-2x", backend="cpu", members=[0])
@@ -90,7 +90,7 @@ class Bench:
 
     def system(self, inner_potential: str, mass: float, kept: bool) -> openmm.System:
         """Return the hybrid system of the molecule alone."""
-        mm = ligands.create_ligand_system(self.molecule, self.parameters)
+        mm = structures.create_ligand_system(self.molecule, self.parameters)
         if kept:
             for bond in self.topology.bonds():
                 i, j = bond[0].index, bond[1].index

@@ -21,9 +21,9 @@ from common import IMAGES, write_results
 from matplotlib.figure import Figure
 
 import nnpmm
-from nnpmm import ligands
+from nnpmm import structures
+from nnpmm.core.errors import SimulationError
 from nnpmm.coupling import Mechanical, MultipleTimeSteps
-from nnpmm.errors import SimulationError
 from nnpmm.integrators import (
     RespaWatchdog,
     WatchdogRanges,
@@ -59,7 +59,7 @@ class Run(NamedTuple):
     """A system that runs with a setting, and who watches it."""
 
     context: openmm.Context
-    box: ligands.SolvatedSystem
+    box: structures.SolvatedSystem
     dog: RespaWatchdog
     bonds: BondGraph
 
@@ -87,10 +87,10 @@ def main() -> None:
 
 def prepared(smiles: str, model: object, setting: Setting) -> Run:
     """Return a relaxed context with velocities, its box and what looks at it."""
-    molecule = ligands.molecule_from_smiles(smiles, seed=1)
-    box = ligands.solvate(
+    molecule = structures.molecule_from_smiles(smiles, seed=1)
+    box = structures.solvate(
         molecule,
-        ligands.parameterize(molecule),
+        structures.parameterize(molecule),
         padding=0.6,
         nonbonded_cutoff=0.7,
         seed=1,

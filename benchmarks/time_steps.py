@@ -30,11 +30,11 @@ import pymbar
 from common import ROOT, write_results
 
 import nnpmm
-from nnpmm import ligands
+from nnpmm import structures
+from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.coupling import Mechanical, Role, role_of
-from nnpmm.coupling.boundary import constrained_rows
 from nnpmm.integrators import RegionMotion, apply_hydrogen_mass, region_motion, scale_masses
-from nnpmm.units import GAS_CONSTANT
+from nnpmm.structures.bonds import constrained_rows
 
 TEMPERATURE, FRICTION = 300.0, 1.0
 STEPS_PER_PERIOD = (4.0, 4.5, 5.0, 6.0, 7.0)
@@ -125,15 +125,17 @@ class Bench:
     """A molecule, in vacuum or in water, as a hybrid system."""
 
     def __init__(self, smiles: str, members: int | None, *, water: bool = False) -> None:
-        molecule = ligands.molecule_from_smiles(smiles, seed=1)
-        parameters = ligands.parameterize(molecule)
+        molecule = structures.molecule_from_smiles(smiles, seed=1)
+        parameters = structures.parameterize(molecule)
         if water:
-            box = ligands.solvate(molecule, parameters, padding=0.6, nonbonded_cutoff=0.7, seed=1)
+            box = structures.solvate(
+                molecule, parameters, padding=0.6, nonbonded_cutoff=0.7, seed=1
+            )
             self.mm, self.topology, self.positions = box.system, box.topology, box.positions
             self.region, self.box = box.ligand_atoms, box.box_vectors
         else:
-            self.mm = ligands.create_ligand_system(molecule, parameters)
-            self.topology, self.positions = ligands.to_openmm_topology(molecule)
+            self.mm = structures.create_ligand_system(molecule, parameters)
+            self.topology, self.positions = structures.to_openmm_topology(molecule)
             self.region, self.box = np.arange(molecule.GetNumAtoms()), None
         self.model = nnpmm.load_model("ANI-2x", backend="cpu", members=members, threads=1)
         self.atoms = list(self.topology.atoms())

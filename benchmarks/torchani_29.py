@@ -20,8 +20,8 @@ from ani import test_ligand
 from common import write_results
 
 from nnpmm.benchmarking import Molecule, sample_molecules, time_in_turn
+from nnpmm.core.units import HARTREE_TO_KJ_PER_MOL
 from nnpmm.models import load_model
-from nnpmm.units import HARTREE_TO_KJ_PER_MOL
 
 
 def main() -> None:

@@ -8,18 +8,18 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nnpmm._version import __version__
-from nnpmm.errors import NnpmmError
+from nnpmm.core.errors import NnpmmError
+from nnpmm.core.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from nnpmm import coupling, freeenergy, integrators, ligands, models, simulation
+    from nnpmm import coupling, freeenergy, integrators, models, simulation, structures
+    from nnpmm.core.platforms import fastest_platform
     from nnpmm.coupling import HybridSystem, couple, create_hybrid_system
     from nnpmm.models import load_model, read_model_file
-    from nnpmm.platforms import fastest_platform
-    from nnpmm.selection import select_atoms
+    from nnpmm.structures import select_atoms
 
 __all__ = [
     "HybridSystem",
@@ -31,42 +31,29 @@ __all__ = [
     "fastest_platform",
     "freeenergy",
     "integrators",
-    "ligands",
     "load_model",
     "models",
     "read_model_file",
     "select_atoms",
     "simulation",
+    "structures",
 ]
 
-# Name -> module that is, or holds, it. Imported on demand: torch, OpenMM, rdkit and matplotlib
-# together take seconds.
-_LAZY = {
-    "HybridSystem": "nnpmm.coupling",
-    "couple": "nnpmm.coupling",
-    "coupling": "nnpmm.coupling",
-    "create_hybrid_system": "nnpmm.coupling",
-    "fastest_platform": "nnpmm.platforms",
-    "freeenergy": "nnpmm.freeenergy",
-    "integrators": "nnpmm.integrators",
-    "ligands": "nnpmm.ligands",
-    "load_model": "nnpmm.models",
-    "models": "nnpmm.models",
-    "read_model_file": "nnpmm.models",
-    "select_atoms": "nnpmm.selection",
-    "simulation": "nnpmm.simulation",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for (PEP 562)."""
-    if name not in _LAZY:
-        raise AttributeError(f"module 'nnpmm' has no attribute {name!r}")
-    module = importlib.import_module(_LAZY[name])
-    value = module if _LAZY[name] == f"nnpmm.{name}" else getattr(module, name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "HybridSystem": "nnpmm.coupling",
+        "couple": "nnpmm.coupling",
+        "coupling": "nnpmm.coupling",
+        "create_hybrid_system": "nnpmm.coupling",
+        "fastest_platform": "nnpmm.core.platforms",
+        "freeenergy": "nnpmm.freeenergy",
+        "integrators": "nnpmm.integrators",
+        "load_model": "nnpmm.models",
+        "models": "nnpmm.models",
+        "read_model_file": "nnpmm.models",
+        "select_atoms": "nnpmm.structures",
+        "simulation": "nnpmm.simulation",
+        "structures": "nnpmm.structures",
+    },
+)

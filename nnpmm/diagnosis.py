@@ -9,12 +9,12 @@ import openmm
 import torch
 
 from nnpmm._version import __version__
+from nnpmm.core.errors import ModelError, NnpmmError, OptionalDependencyError
+from nnpmm.core.platforms import loaded_platforms, try_platform
 from nnpmm.core.versions import installed_version
-from nnpmm.errors import ModelError, NnpmmError, OptionalDependencyError
 from nnpmm.models.ani import BACKENDS, PUBLISHED, choose_backend
 from nnpmm.models.ani.threads import thread_count
 from nnpmm.models.ani.weights import sources
-from nnpmm.platforms import loaded_platforms, try_platform
 
 __all__ = ["Finding", "diagnose"]
 

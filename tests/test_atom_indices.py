@@ -11,7 +11,8 @@ from complexes import N_METHANOL, methanol_system, side_by_side
 from openmm import unit
 
 from nnpmm import create_hybrid_system, load_model
-from nnpmm.atom_indices import atom_indices
+from nnpmm.core.atom_indices import atom_indices
+from nnpmm.core.errors import RegionError
 from nnpmm.coupling import (
     Mechanical,
     MultipleTimeSteps,
@@ -19,7 +20,6 @@ from nnpmm.coupling import (
     bind_region,
     topology_bonds,
 )
-from nnpmm.errors import RegionError
 from nnpmm.freeenergy import region_differences
 from nnpmm.integrators import RespaWatchdog, fit_inner_potential, scale_masses
 from nnpmm.plugin.potential import AniPotential

@@ -11,7 +11,7 @@ import yaml
 from conftest import ROOT
 
 from nnpmm import load_model, simulation
-from nnpmm.errors import WeightsError
+from nnpmm.core.errors import WeightsError
 from nnpmm.models import ModelFile
 from nnpmm.models.ani import PUBLISHED
 
@@ -62,11 +62,11 @@ def name_of(path: Path) -> str:
 @pytest.fixture(scope="module")
 def ligand_box():
     """A small ligand in a small box: what the pages call topology, mm_system and positions."""
-    from nnpmm import ligands
+    from nnpmm import structures
 
-    molecule = ligands.molecule_from_smiles("CO", seed=1)
-    return ligands.solvate(
-        molecule, ligands.parameterize(molecule), padding=0.6, nonbonded_cutoff=0.7, seed=1
+    molecule = structures.molecule_from_smiles("CO", seed=1)
+    return structures.solvate(
+        molecule, structures.parameterize(molecule), padding=0.6, nonbonded_cutoff=0.7, seed=1
     )
 
 
@@ -84,7 +84,7 @@ def prepared(ligand_box, tmp_path_factory) -> Path:
     """A folder with model.json, model.safetensors and model.pt for the box."""
     from openmm import Vec3, app, unit
 
-    from nnpmm.preparation import prepare_nnp
+    from nnpmm.models.preparation import prepare_nnp
 
     folder = tmp_path_factory.mktemp("prepared")
     positions = [Vec3(*row) for row in np.asarray(ligand_box.positions)] * unit.nanometer

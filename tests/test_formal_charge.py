@@ -8,8 +8,8 @@ from conftest import shared_data
 from rdkit import Chem, rdBase
 from rdkit.Chem import AllChem
 
-from nnpmm.formal_charge import bond_multiplicities, perceive_charge
-from nnpmm.ligands import molecule_from_file
+from nnpmm.structures.formal_charge import bond_multiplicities, perceive_charge
+from nnpmm.structures.ligands import molecule_from_file
 
 NITRO_AND_CHARGE_SEPARATED = {
     "nitrofurantoin": "O=C1CN(N=Cc2ccc([N+](=O)[O-])o2)C(=O)N1",

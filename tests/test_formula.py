@@ -1,6 +1,6 @@
 import pytest
 
-from nnpmm.formula import hill_formula
+from nnpmm.structures.formula import hill_formula
 
 
 @pytest.mark.parametrize(

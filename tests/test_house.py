@@ -35,13 +35,13 @@ ABOVE_ALL = {"cli", "diagnosis", "benchmarking"}
 INDEPENDENT = ({"permeation", "simulation"},)
 # Rooms that know nothing of molecules, and all that they may import besides Python's own library.
 KNOWN_TO = {
-    "core": {"nnpmm.core", "nnpmm.errors", "numpy", "pydantic", "safetensors"},
+    "core": {"nnpmm.core", "nnpmm.core.errors", "numpy", "pydantic", "safetensors"},
     "campaigns": {
-        *("nnpmm.campaigns", "nnpmm.core", "nnpmm.errors"),
+        *("nnpmm.campaigns", "nnpmm.core", "nnpmm.core.errors"),
         *("numpy", "pydantic", "yaml", "distributed", "dask_jobqueue"),
     },
     "learning": {
-        *("nnpmm.learning", "nnpmm.core", "nnpmm.errors", "nnpmm._version"),
+        *("nnpmm.learning", "nnpmm.core", "nnpmm.core.errors", "nnpmm._version"),
         *("numpy", "pydantic", "safetensors", "scipy", "torch", "typing_extensions"),
     },
 }

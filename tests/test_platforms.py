@@ -6,10 +6,10 @@ import openmm
 import pytest
 
 import nnpmm
-from nnpmm import platforms
+from nnpmm.core import platforms
+from nnpmm.core.errors import ConfigError
+from nnpmm.core.platforms import OpenclDevice
 from nnpmm.diagnosis import diagnose
-from nnpmm.errors import ConfigError
-from nnpmm.platforms import OpenclDevice
 from nnpmm.simulation import PlatformConfig
 from nnpmm.simulation.platforms import choose_platform
 
@@ -45,9 +45,9 @@ def opencl(monkeypatch):
 
     def install(*devices):
         loaded = {"OpenCL": platform, **{n: others[n] for n in ("CPU", "Reference")}}
-        for module in ("nnpmm.platforms", "nnpmm.simulation.platforms", "nnpmm.diagnosis"):
+        for module in ("nnpmm.core.platforms", "nnpmm.simulation.platforms", "nnpmm.diagnosis"):
             monkeypatch.setattr(f"{module}.loaded_platforms", lambda: loaded)
-        monkeypatch.setattr("nnpmm.platforms.opencl_devices", lambda: list(devices))
+        monkeypatch.setattr("nnpmm.core.platforms.opencl_devices", lambda: list(devices))
         monkeypatch.setattr("openmm.Context", context)
         return platform, tried
 
@@ -93,7 +93,7 @@ def test_gpus_alone_are_openmms_choice(opencl):
 
 
 def test_devices_are_listed_without_opencl(monkeypatch):
-    monkeypatch.setattr("nnpmm.platforms._opencl_library", lambda: None)
+    monkeypatch.setattr("nnpmm.core.platforms._opencl_library", lambda: None)
     assert platforms.opencl_devices() == []
 
 

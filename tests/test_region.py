@@ -12,12 +12,12 @@ from conftest import shared_data
 from openmm import Vec3, unit
 from rdkit import Chem
 
-from nnpmm.errors import RegionError
-from nnpmm.formal_charge import perceive_charge
-from nnpmm.ligands import molecule_from_smiles
-from nnpmm.region import check_region, describe_region
-from nnpmm.selection import select_atoms
-from nnpmm.structures import Structure, read_structure
+from nnpmm.core.errors import RegionError
+from nnpmm.structures.formal_charge import perceive_charge
+from nnpmm.structures.ligands import molecule_from_smiles
+from nnpmm.structures.readers import Structure, read_structure
+from nnpmm.structures.region import check_region, describe_region
+from nnpmm.structures.selection import select_atoms
 
 
 @dataclass(frozen=True)

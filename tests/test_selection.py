@@ -8,8 +8,8 @@ import pytest
 from openmm.app import Element, Topology
 
 import nnpmm
-from nnpmm.errors import SelectionError
-from nnpmm.selection import atom_label, select_atoms
+from nnpmm.core.errors import SelectionError
+from nnpmm.structures.selection import atom_label, select_atoms
 
 WATER = (("O", "O"), ("H1", "H"), ("H2", "H"))
 METHANOL = (("C1", "C"), ("O1", "O"), *((f"H{i}", "H") for i in range(1, 5)))

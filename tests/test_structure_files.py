@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from openmm.app import Topology
 
-from nnpmm.errors import InputFileError
-from nnpmm.structure_files import read_gro, usable_box
+from nnpmm.core.errors import InputFileError
+from nnpmm.structures.coordinate_files import read_gro, usable_box
 
 POSITIONS = np.array(
     [[0.0901051234, -0.0075012345, 12.5], [-0.0584391234, 100.036785, 0.0056171234]]

@@ -9,10 +9,10 @@ from conftest import shared_data
 from openmm import Vec3, unit
 from rdkit import Chem
 
-from nnpmm.errors import InputFileError
-from nnpmm.ligands import to_openmm_topology
-from nnpmm.structure_elements import guess_element
-from nnpmm.structures import READERS, read_structure
+from nnpmm.core.errors import InputFileError
+from nnpmm.structures.elements import guess_element
+from nnpmm.structures.ligands import to_openmm_topology
+from nnpmm.structures.readers import READERS, read_structure
 
 BOX = np.array([[3.0, 0, 0], [0.5, 3.1, 0], [0.2, 0.4, 3.2]])
 
@@ -79,7 +79,7 @@ def test_upper_case_suffix_and_text_paths(files, tmp_path):
 
 
 def test_formal_charges_of_an_sdf(tmp_path):
-    from nnpmm.ligands import molecule_from_smiles
+    from nnpmm.structures.ligands import molecule_from_smiles
 
     path = tmp_path / "x.sdf"
     path.write_text(Chem.MolToMolBlock(molecule_from_smiles("[NH3+]CC(=O)[O-]")))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from openmm import Vec3, unit
 
-from nnpmm.errors import ConfigError
-from nnpmm.units import HARTREE_TO_KJ_PER_MOL, in_md_units, parse_quantity
+from nnpmm.core.errors import ConfigError
+from nnpmm.core.units import HARTREE_TO_KJ_PER_MOL, in_md_units, parse_quantity
 
 PS, NM, K = unit.picosecond, unit.nanometer, unit.kelvin
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.benchmarking.timing import Timing, time_in_turn
-from nnpmm.errors import SimulationError
+from nnpmm.core.errors import SimulationError
 from nnpmm.models.ani import AniModel, AniParameters
 
 __all__ = [
@@ -71,7 +71,7 @@ def sample_molecules(smiles: Mapping[str, str] = LIGANDS) -> list[Molecule]:
     Args:
         smiles: SMILES by name.
     """
-    from nnpmm.ligands import molecule_from_smiles
+    from nnpmm.structures.ligands import molecule_from_smiles
 
     made = []
     for name, text in smiles.items():
@@ -94,8 +94,8 @@ def molecule_from_structure(path: str, selection: str) -> Molecule:
     Raises:
         NnpmmError: the file or the selection is not usable.
     """
-    from nnpmm.selection import select_atoms
-    from nnpmm.structures import read_structure
+    from nnpmm.structures.readers import read_structure
+    from nnpmm.structures.selection import select_atoms
 
     structure = read_structure(path)
     atoms = list(structure.topology.atoms())

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from nnpmm.errors import SimulationError
+from nnpmm.core.errors import SimulationError
 
 __all__ = [
     "NOT_ITS_FAULT",

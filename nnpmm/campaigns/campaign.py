@@ -20,8 +20,8 @@ from nnpmm.campaigns.executors import (
 )
 from nnpmm.campaigns.jobs import Job, JobReport
 from nnpmm.campaigns.store import Store
+from nnpmm.core.errors import ConfigError, SimulationError
 from nnpmm.core.files import require_folder
-from nnpmm.errors import ConfigError, SimulationError
 
 __all__ = ["CampaignResult", "ReportCallback", "require_some", "run_campaign"]
 

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
+from nnpmm.core.errors import ConfigError, OptionalDependencyError, SimulationError, shortened
 from nnpmm.core.section import Section, first_problem
-from nnpmm.errors import ConfigError, OptionalDependencyError, SimulationError, shortened
 
 __all__ = ["ClusterSettings", "create_cluster", "read_cluster"]
 

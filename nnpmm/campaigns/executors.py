@@ -13,7 +13,7 @@ from nnpmm.campaigns.clusters import ClusterSettings, create_cluster
 from nnpmm.campaigns.execution import execute_job
 from nnpmm.campaigns.jobs import Job, JobReport
 from nnpmm.campaigns.store import Store
-from nnpmm.errors import NnpmmError, OptionalDependencyError, SimulationError
+from nnpmm.core.errors import NnpmmError, OptionalDependencyError, SimulationError
 
 __all__ = [
     "Plan",

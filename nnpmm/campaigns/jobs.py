@@ -11,8 +11,8 @@ from typing import Any
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.core.files import sha256_of
-from nnpmm.errors import ConfigError, InputFileError
 
 __all__ = ["Attempt", "Job", "JobReport", "Output"]
 

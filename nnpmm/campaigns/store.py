@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from nnpmm.campaigns.jobs import Job, Output
 from nnpmm.core.arrays import load_arrays, load_record, save_arrays
+from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.core.files import write_atomically
 from nnpmm.core.locks import is_locked, locked
-from nnpmm.errors import ConfigError, InputFileError
 
 __all__ = ["Store", "by_key", "by_name", "failure_path", "read_reasons", "result_path"]
 

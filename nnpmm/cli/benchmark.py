@@ -132,7 +132,7 @@ def md(
 
 def _models(name: str, backends: str) -> list[AniModel]:
     """Return the model with each backend asked for, or with each that works here."""
-    from nnpmm.errors import ModelError
+    from nnpmm.core.errors import ModelError
     from nnpmm.models import load_model
     from nnpmm.models.ani import BACKENDS, AniModel
 
@@ -154,7 +154,7 @@ def _md_settings(config: Path | None, model: str | None) -> RunConfig:
         ConfigError: a file, which names its network, and another network as well.
     """
     from nnpmm import simulation
-    from nnpmm.errors import ConfigError
+    from nnpmm.core.errors import ConfigError
     from nnpmm.simulation.demo import demo_config
 
     if config is None:

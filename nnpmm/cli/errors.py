@@ -10,8 +10,8 @@ from pathlib import Path
 
 import typer
 
-from nnpmm.errors import NnpmmError
-from nnpmm.streams import drop_unwritable
+from nnpmm.core.errors import NnpmmError
+from nnpmm.core.streams import drop_unwritable
 
 __all__ = ["print_result", "run_app"]
 

@@ -118,7 +118,7 @@ def _read_samples(*data: Path) -> TrainingData:
 
 
 def _refuse_existing(path: Path, overwrite: bool) -> None:
-    from nnpmm.errors import ConfigError
+    from nnpmm.core.errors import ConfigError
 
     if path.exists() and not overwrite:
         raise ConfigError(f"{path}: is there already; take another folder, or --overwrite")

@@ -37,8 +37,8 @@ def permeability(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Compute a permeability, cm/s, from a free-energy profile and diffusivities."""
+    from nnpmm.core.errors import ConfigError
     from nnpmm.core.files import require_suffix
-    from nnpmm.errors import ConfigError
     from nnpmm.permeation.permeability import integral, profiles, report
 
     if (profile is None) == (solute is None):

@@ -94,7 +94,7 @@ def predict(
 
 
 def _molecules(smiles: str | None, beads: str | None, file: Path | None) -> list[Molecule]:
-    from nnpmm.errors import ConfigError
+    from nnpmm.core.errors import ConfigError
     from nnpmm.permeation.prediction import molecule_from_beads, molecule_from_smiles
     from nnpmm.permeation.prediction.molecules import read_molecules
 
@@ -111,7 +111,7 @@ def _from_runs(
     molecules: list[Molecule], lipid: str, model: Regressor, folders: tuple[Path, Path]
 ) -> Prediction:
     """Predict the one molecule whose runs lie in two folders."""
-    from nnpmm.errors import ConfigError
+    from nnpmm.core.errors import ConfigError
     from nnpmm.permeation.martini import lipid as known_lipid
     from nnpmm.permeation.prediction.applicability import check_solute
     from nnpmm.permeation.prediction.predictor import model_protocol, predict_features
@@ -130,7 +130,7 @@ def _from_runs(
 
 def _refuse_if_nothing_is_left(found: list[Prediction]) -> None:
     """Raise the reason where no molecule has a prediction, and nothing was simulated."""
-    from nnpmm.errors import ConfigError
+    from nnpmm.core.errors import ConfigError
     from nnpmm.permeation.tables import shortened
 
     if all(p.free_energy is None and p.features is None for p in found):

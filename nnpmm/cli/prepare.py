@@ -9,10 +9,10 @@ import typer
 
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.narration import starting
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from nnpmm.preparation import Prepared
+    from nnpmm.models.preparation import Prepared
 
 __all__ = ["main", "prepare"]
 
@@ -47,7 +47,7 @@ def prepare(
 ) -> None:
     """Select a region of a structure, check it, and write model.json, its weights and model.pt."""
     with starting():
-        from nnpmm.preparation import prepare_nnp
+        from nnpmm.models.preparation import prepare_nnp
 
     prepared = prepare_nnp(
         structure,

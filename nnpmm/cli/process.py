@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from nnpmm.streams import drop_unwritable, quiet
+from nnpmm.core.streams import drop_unwritable, quiet
 
 __all__ = ["guarded"]
 

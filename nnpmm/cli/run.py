@@ -9,7 +9,7 @@ import typer
 
 from nnpmm.cli.errors import print_result
 from nnpmm.cli.narration import narrated, starting
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from nnpmm.simulation import Forecast, RunResult

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from nnpmm.core.errors import InputFileError
 from nnpmm.core.files import write_atomically
-from nnpmm.errors import InputFileError
 
 __all__ = ["load_arrays", "load_record", "save_arrays"]
 

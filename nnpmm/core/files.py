@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from nnpmm.errors import ConfigError, NnpmmError
+from nnpmm.core.errors import ConfigError, NnpmmError
 
 __all__ = [
     "UnwritableError",

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nnpmm.core.errors import ConfigError
 from nnpmm.core.files import writing
-from nnpmm.errors import ConfigError
 
 __all__ = ["is_locked", "locked"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from nnpmm.errors import shortened
+from nnpmm.core.errors import shortened
 
 __all__ = ["Section", "first_problem"]
 

@@ -1,5 +1,6 @@
 """How a region described by a network and its force-field surroundings are joined."""
 
+from nnpmm.core.geometry import make_whole
 from nnpmm.coupling.binding import BoundRegion, Region, bind_region
 from nnpmm.coupling.constraint_lengths import apply_constraint_lengths
 from nnpmm.coupling.forces import has_inner_potential
@@ -10,7 +11,7 @@ from nnpmm.coupling.mechanical import Mechanical
 from nnpmm.coupling.roles import Role, forces_by_role, groups_by_role, role_of
 from nnpmm.coupling.schemes import Interpolated, MultipleTimeSteps, Replaced
 from nnpmm.coupling.time_scales import InnerTerms
-from nnpmm.coupling.whole import make_whole, topology_bonds
+from nnpmm.structures.bonds import topology_bonds
 
 __all__ = [
     "LAMBDA_NNP",

@@ -10,19 +10,15 @@ import openmm
 from numpy.typing import NDArray
 from openmm.app import Element, Topology
 
-from nnpmm.atom_indices import atom_indices
-from nnpmm.coupling.boundary import (
-    Pair,
-    attached_sites,
-    parted_bonds,
-    refuse_cut_bonds,
-    region_elements,
-)
+from nnpmm.core.atom_indices import atom_indices
+from nnpmm.core.geometry import spanning_trees
+from nnpmm.coupling.boundary import attached_sites, refuse_cut_bonds
 from nnpmm.coupling.forces import find_nonbonded_force
 from nnpmm.coupling.link_atoms import CappedEvaluator, check_cut_bonds
 from nnpmm.coupling.nonbonded import check_parameters, has_lennard_jones_elsewhere
-from nnpmm.coupling.whole import spanning_trees
 from nnpmm.models.protocol import Evaluator, Potential
+from nnpmm.structures.bonds import Pair, parted_bonds
+from nnpmm.structures.elements import region_elements
 
 __all__ = ["BoundRegion", "Region", "bind_region"]
 

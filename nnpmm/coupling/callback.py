@@ -11,8 +11,8 @@ import numpy as np
 import openmm
 from numpy.typing import NDArray
 
-from nnpmm.coupling.whole import WholeRegion
-from nnpmm.errors import SimulationError
+from nnpmm.core.errors import SimulationError
+from nnpmm.core.geometry import WholeRegion
 from nnpmm.models.protocol import Evaluator, at_each_step
 
 __all__ = ["NON_FINITE_ENERGY", "BoxCallback", "RegionCallback", "check_span"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from nnpmm.coupling.boundary import Pair
+from nnpmm.structures.bonds import Pair
 
 __all__ = ["CappedTerms"]
 

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from openmm import unit
 from openmm.app import Topology
 
-from nnpmm.atom_indices import atom_indices
-from nnpmm.coupling.boundary import region_elements
-from nnpmm.coupling.whole import make_whole, topology_bonds
+from nnpmm.core.atom_indices import atom_indices
+from nnpmm.core.geometry import make_whole
+from nnpmm.core.units import in_md_units
 from nnpmm.models.minimum import find_minimum
 from nnpmm.models.protocol import Potential
-from nnpmm.units import in_md_units
+from nnpmm.structures.bonds import topology_bonds
+from nnpmm.structures.elements import region_elements
 
 __all__ = ["apply_constraint_lengths"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import openmm
 from numpy.typing import NDArray
 
-from nnpmm.errors import RegionError
+from nnpmm.core.errors import RegionError
 
 __all__ = ["exclude_custom_pairs", "region_custom_pairs"]
 

@@ -7,9 +7,9 @@ from openmm.app import Topology
 from openmm.app.element import hydrogen
 from openmm.app.topology import Atom
 
-from nnpmm.coupling.boundary import Pair, covalent_bonds
-from nnpmm.errors import InputFileError
-from nnpmm.selection import atom_label
+from nnpmm.core.errors import InputFileError
+from nnpmm.structures.bonds import Pair, covalent_bonds
+from nnpmm.structures.selection import atom_label
 
 __all__ = ["check_masses"]
 

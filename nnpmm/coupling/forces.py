@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import openmm
 
+from nnpmm.core.errors import ForceFieldError, RegionError
 from nnpmm.coupling.roles import Role, forces_by_role, role_of
 from nnpmm.coupling.terms import BONDED
-from nnpmm.errors import ForceFieldError, RegionError
 
 __all__ = [
     "UNTOUCHED",

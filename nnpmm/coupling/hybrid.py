@@ -12,12 +12,12 @@ import openmm
 from numpy.typing import NDArray
 from openmm.app import Topology
 
-from nnpmm.atom_indices import atom_indices
+from nnpmm.core.atom_indices import atom_indices
+from nnpmm.core.errors import InputFileError
 from nnpmm.coupling.binding import BoundRegion, Region
 from nnpmm.coupling.elements import check_masses
 from nnpmm.coupling.mechanical import Mechanical
 from nnpmm.coupling.roles import Role, forces_by_role, groups_by_role
-from nnpmm.errors import InputFileError
 from nnpmm.models.protocol import Evaluator, Potential
 
 __all__ = ["Coupling", "HybridSystem", "couple", "create_hybrid_system"]

@@ -8,8 +8,8 @@ from __future__ import annotations
 import openmm
 from openmm import unit
 
+from nnpmm.core.errors import ForceFieldError
 from nnpmm.coupling.roles import Role, groups_by_role
-from nnpmm.errors import ForceFieldError
 
 __all__ = [
     "LAMBDA_NNP",

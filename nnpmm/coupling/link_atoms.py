@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from openmm import unit
 from openmm.app import Single, Topology
 
+from nnpmm.core.errors import RegionError
+from nnpmm.core.units import in_md_units
 from nnpmm.coupling.boundary import bond_labels
-from nnpmm.errors import RegionError
 from nnpmm.models.protocol import (
     BatchEvaluation,
     Evaluation,
@@ -35,7 +36,6 @@ from nnpmm.models.protocol import (
     checked_batch,
     checked_positions,
 )
-from nnpmm.units import in_md_units
 
 __all__ = ["LINK_DISTANCE", "CappedEvaluator", "LinkAtoms", "check_cut_bonds"]
 

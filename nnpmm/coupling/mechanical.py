@@ -11,8 +11,9 @@ import openmm
 from numpy.typing import NDArray
 from openmm.app import Topology
 
+from nnpmm.core.errors import ConfigError
 from nnpmm.coupling.binding import BoundRegion, Region, bind_region
-from nnpmm.coupling.boundary import attached_sites, covalent_bonds, release_constraints
+from nnpmm.coupling.boundary import attached_sites, release_constraints
 from nnpmm.coupling.capped_terms import CappedTerms
 from nnpmm.coupling.custom_pairs import exclude_custom_pairs, region_custom_pairs
 from nnpmm.coupling.forces import check_forces, find_nonbonded_force
@@ -25,8 +26,8 @@ from nnpmm.coupling.schemes import Interpolated, MultipleTimeSteps, Replaced, Sc
 from nnpmm.coupling.terms import connect_region, refuse_missing_terms, take_out_terms
 from nnpmm.coupling.time_scales import DifferenceEvaluator, InnerTerms, create_negated_force
 from nnpmm.coupling.transports import add_in_own_group, check_transport, create_region_force
-from nnpmm.errors import ConfigError
 from nnpmm.models.protocol import Potential
+from nnpmm.structures.bonds import covalent_bonds
 
 __all__ = ["Mechanical"]
 

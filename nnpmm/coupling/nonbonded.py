@@ -9,7 +9,7 @@ import openmm
 from numpy.typing import NDArray
 from openmm import unit
 
-from nnpmm.errors import ForceFieldError, RegionError
+from nnpmm.core.errors import ForceFieldError, RegionError
 
 __all__ = [
     "EWALD_METHODS",

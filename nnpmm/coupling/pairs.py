@@ -9,7 +9,7 @@ import numpy as np
 import openmm
 from numpy.typing import NDArray
 
-from nnpmm.errors import ForceFieldError
+from nnpmm.core.errors import ForceFieldError
 
 __all__ = ["COULOMB", "LENNARD_JONES", "pair_force", "region_pairs"]
 

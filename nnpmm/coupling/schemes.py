@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nnpmm.core.errors import ConfigError
 from nnpmm.coupling.time_scales import InnerTerms
-from nnpmm.errors import ConfigError
 from nnpmm.models.protocol import Potential
 
 __all__ = ["Interpolated", "MultipleTimeSteps", "Replaced", "Scheme"]

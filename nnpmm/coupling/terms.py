@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 
 import openmm
 
-from nnpmm.coupling.boundary import Pair, sorted_pair
+from nnpmm.core.errors import ForceFieldError
 from nnpmm.coupling.capped_terms import CappedTerms
 from nnpmm.coupling.roles import Role
-from nnpmm.errors import ForceFieldError
+from nnpmm.structures.bonds import Pair, sorted_pair
 
 __all__ = ["BONDED", "connect_region", "refuse_missing_terms", "take_out_terms"]
 

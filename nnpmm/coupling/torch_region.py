@@ -1,6 +1,6 @@
 """The region in torch: joined across the periodic boundary, and its energy as one module.
 
-What `nnpmm.coupling.whole` does with numpy, on any device and plain enough for
+What `nnpmm.core.geometry` does with numpy, on any device and plain enough for
 ``torch.jit.script``; both give the same positions.
 """
 
@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nnpmm.core.errors import SimulationError
+from nnpmm.core.geometry import spanning_trees
 from nnpmm.coupling.callback import NON_FINITE_ENERGY
-from nnpmm.coupling.whole import spanning_trees
-from nnpmm.errors import SimulationError
 from nnpmm.models.protocol import TensorEvaluator
 
 __all__ = ["RegionEnergy", "TensorCallback", "WholeRegionModule"]

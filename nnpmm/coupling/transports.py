@@ -20,10 +20,10 @@ import numpy as np
 import openmm
 from numpy.typing import NDArray
 
+from nnpmm.core.errors import ConfigError, ForceFieldError, ModelError, OptionalDependencyError
+from nnpmm.core.geometry import spanning_trees
 from nnpmm.coupling.callback import BoxCallback, RegionCallback
 from nnpmm.coupling.roles import Role
-from nnpmm.coupling.whole import spanning_trees
-from nnpmm.errors import ConfigError, ForceFieldError, ModelError, OptionalDependencyError
 from nnpmm.models.protocol import Evaluator, ScriptableEvaluator, TensorEvaluator
 
 __all__ = [

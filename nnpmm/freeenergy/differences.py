@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from openmm import unit
 from openmm.app import Topology
 
+from nnpmm.core.errors import ConfigError, ForceFieldError, SimulationError
+from nnpmm.core.geometry import WholeRegion
+from nnpmm.core.units import in_md_units
 from nnpmm.coupling import (
     HybridSystem,
     Interpolated,
@@ -23,10 +26,7 @@ from nnpmm.coupling import (
     role_of,
 )
 from nnpmm.coupling.callback import NON_FINITE_ENERGY, check_span
-from nnpmm.coupling.whole import WholeRegion
-from nnpmm.errors import ConfigError, ForceFieldError, SimulationError
 from nnpmm.models.protocol import Potential
-from nnpmm.units import in_md_units
 
 __all__ = ["region_differences"]
 

@@ -22,8 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 from openmm import unit
 from scipy.special import logsumexp
 
-from nnpmm.errors import ConfigError, SimulationError
-from nnpmm.units import GAS_CONSTANT, in_md_units
+from nnpmm.core.errors import ConfigError, SimulationError
+from nnpmm.core.units import GAS_CONSTANT, in_md_units
 
 __all__ = [
     "MIN_BAR_OVERLAP",

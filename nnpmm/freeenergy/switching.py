@@ -11,9 +11,9 @@ import numpy as np
 import openmm
 from numpy.typing import ArrayLike, NDArray
 
+from nnpmm.core.errors import ConfigError, SimulationError
 from nnpmm.coupling import LAMBDA_NNP, nnp_derivative
 from nnpmm.coupling.interpolation import check_interpolated
-from nnpmm.errors import ConfigError, SimulationError
 
 __all__ = ["forward_protocol", "reverse_protocol", "switch"]
 

@@ -9,8 +9,9 @@ import openmm
 from numpy.typing import NDArray
 from openmm.app import Topology
 
-from nnpmm.coupling.boundary import parted_bonds, region_elements
-from nnpmm.coupling.whole import WholeRegion
+from nnpmm.core.geometry import WholeRegion
+from nnpmm.structures.bonds import parted_bonds
+from nnpmm.structures.elements import region_elements
 
 __all__ = ["BondChange", "BondGraph"]
 

@@ -13,11 +13,11 @@ from typing import Any
 import openmm
 from openmm import unit
 
+from nnpmm.core.errors import ConfigError, ForceFieldError
+from nnpmm.core.units import in_md_units
 from nnpmm.coupling import Role
 from nnpmm.coupling.pairs import COULOMB, LENNARD_JONES, pair_force
-from nnpmm.errors import ConfigError, ForceFieldError
 from nnpmm.integrators.splitting import EWALD_METHODS
-from nnpmm.units import in_md_units
 
 __all__ = ["split_direct_space"]
 

@@ -20,10 +20,10 @@ import numpy as np
 import openmm
 from numpy.typing import NDArray
 
+from nnpmm.core.errors import ConfigError, ModelError, RegionError, SimulationError
+from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.coupling import Role, forces_by_role, has_inner_potential
-from nnpmm.coupling.boundary import constrained_rows
-from nnpmm.errors import ConfigError, ModelError, RegionError, SimulationError
-from nnpmm.units import GAS_CONSTANT
+from nnpmm.structures.bonds import constrained_rows
 
 __all__ = ["Gap", "GapMeter"]
 

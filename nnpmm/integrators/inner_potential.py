@@ -21,14 +21,16 @@ from numpy.typing import NDArray
 from openmm import unit
 from openmm.app import Topology
 
-from nnpmm.atom_indices import atom_indices
-from nnpmm.coupling.boundary import bond_labels, region_elements
-from nnpmm.coupling.whole import WholeRegion, topology_bonds
-from nnpmm.errors import RegionError
+from nnpmm.core.atom_indices import atom_indices
+from nnpmm.core.errors import RegionError
+from nnpmm.core.geometry import WholeRegion
+from nnpmm.core.units import in_md_units
+from nnpmm.coupling.boundary import bond_labels
 from nnpmm.integrators.vibrations import network_hessian
 from nnpmm.models.minimum import find_minimum
 from nnpmm.models.protocol import Potential
-from nnpmm.units import in_md_units
+from nnpmm.structures.bonds import topology_bonds
+from nnpmm.structures.elements import region_elements
 
 __all__ = ["FittedTerm", "InnerPotential", "fit_inner_potential"]
 

@@ -9,10 +9,10 @@ import openmm
 from openmm import unit
 from openmm.app import Topology
 
-from nnpmm.atom_indices import atom_indices
-from nnpmm.errors import ConfigError, ForceFieldError, InputFileError
-from nnpmm.selection import atom_label, is_water
-from nnpmm.units import in_md_units
+from nnpmm.core.atom_indices import atom_indices
+from nnpmm.core.errors import ConfigError, ForceFieldError, InputFileError
+from nnpmm.core.units import in_md_units
+from nnpmm.structures.selection import atom_label, is_water
 
 __all__ = ["apply_hydrogen_mass", "scale_masses"]
 

@@ -18,9 +18,9 @@ import numpy as np
 import openmm
 from openmm import unit
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
+from nnpmm.core.units import GAS_CONSTANT, in_md_units
 from nnpmm.integrators.splitting import Level, parse_splitting
-from nnpmm.units import GAS_CONSTANT, in_md_units
 
 __all__ = ["RespaIntegrator", "create_respa_integrator", "heat_bath"]
 

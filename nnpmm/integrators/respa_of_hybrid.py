@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnpmm.core.errors import ConfigError
 from nnpmm.coupling import HybridSystem, has_inner_potential
-from nnpmm.errors import ConfigError
 from nnpmm.integrators.respa import RespaIntegrator, create_respa_integrator, heat_bath
 from nnpmm.integrators.time_scales import split_time_scales
 

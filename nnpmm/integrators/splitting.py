@@ -9,8 +9,8 @@ from typing import Any
 import openmm
 from openmm import unit
 
-from nnpmm.errors import ConfigError
-from nnpmm.units import in_md_units
+from nnpmm.core.errors import ConfigError
+from nnpmm.core.units import in_md_units
 
 __all__ = ["EWALD_METHODS", "FORCELESS", "Level", "parse_splitting"]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import openmm
 
+from nnpmm.core.errors import ConfigError
 from nnpmm.coupling import Role, role_of
 from nnpmm.coupling.terms import BONDED
-from nnpmm.errors import ConfigError
 from nnpmm.integrators.direct_space import split_direct_space
 from nnpmm.integrators.splitting import EWALD_METHODS, FORCELESS
 

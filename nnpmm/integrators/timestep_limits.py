@@ -21,16 +21,16 @@ from numpy.typing import ArrayLike
 from openmm import unit
 from openmm.app import Topology
 
-from nnpmm.atom_indices import atom_indices
+from nnpmm.core.atom_indices import atom_indices
+from nnpmm.core.geometry import WholeRegion
+from nnpmm.core.units import in_md_units
 from nnpmm.coupling.binding import Region, bind_region
-from nnpmm.coupling.boundary import constrained_pairs, constrained_rows
 from nnpmm.coupling.roles import Role, role_of
 from nnpmm.coupling.terms import BONDED
-from nnpmm.coupling.whole import WholeRegion
 from nnpmm.integrators.vibrations import Vibration, fastest_vibration
 from nnpmm.models.protocol import Evaluator, Potential
-from nnpmm.selection import atom_label
-from nnpmm.units import in_md_units
+from nnpmm.structures.bonds import constrained_pairs, constrained_rows
+from nnpmm.structures.selection import atom_label
 
 __all__ = [
     "LIGHT_HYDROGEN",

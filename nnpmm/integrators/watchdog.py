@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from openmm import unit
 from openmm.app import Topology
 
-from nnpmm.atom_indices import atom_indices
-from nnpmm.errors import ConfigError, SimulationError
+from nnpmm.core.atom_indices import atom_indices
+from nnpmm.core.errors import ConfigError, SimulationError
+from nnpmm.core.units import in_md_units
 from nnpmm.integrators.bond_graph import BondChange, BondGraph
 from nnpmm.integrators.gap import Gap, GapMeter
-from nnpmm.selection import atom_label
-from nnpmm.units import in_md_units
+from nnpmm.structures.selection import atom_label
 
 __all__ = ["RespaWatchdog", "WatchdogRanges", "WatchdogReading"]
 

@@ -21,8 +21,8 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from nnpmm.core.errors import ConfigError, InputFileError, WeightsError
 from nnpmm.core.section import first_problem
-from nnpmm.errors import ConfigError, InputFileError, WeightsError
 from nnpmm.learning.cards import ModelCard
 from nnpmm.learning.networks import create_network, feature_columns, size_factors
 from nnpmm.learning.scaling import MinMaxScaler

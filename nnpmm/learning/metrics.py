@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from nnpmm.core.errors import ConfigError
 from nnpmm.core.section import Section
-from nnpmm.errors import ConfigError
 
 __all__ = ["Calibration", "Metrics", "Report", "compare", "compare_errors", "report"]
 

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
+from nnpmm.core.errors import ConfigError
 from nnpmm.core.section import Section
-from nnpmm.errors import ConfigError
 
 __all__ = [
     "AdditiveAttention",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 
 __all__ = ["MinMaxScaler", "fit_scaler"]
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 
 __all__ = ["Split", "make_split"]
 

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 from nnpmm.learning.cards import DataSummary, ModelCard, TrainingSettings
 from nnpmm.learning.data import Samples
 from nnpmm.learning.ensembles import Ensemble

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 
 __all__ = ["calibrate", "raw_errors", "split_frames"]
 

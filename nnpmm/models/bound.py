@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from openmm import unit
 
+from nnpmm.core.units import in_md_units
 from nnpmm.models.geometry import check_geometry
 from nnpmm.models.protocol import (
     BatchEvaluation,
@@ -17,7 +18,6 @@ from nnpmm.models.protocol import (
     checked_positions,
     one_by_one,
 )
-from nnpmm.units import in_md_units
 
 __all__ = ["BoundPotential"]
 

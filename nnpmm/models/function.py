@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.errors import ModelError, RegionError, SimulationError
+from nnpmm.core.errors import ModelError, RegionError, SimulationError
 from nnpmm.models.bound import BoundPotential
 from nnpmm.models.in_process import new_key, recall, remember
 from nnpmm.models.protocol import Evaluation

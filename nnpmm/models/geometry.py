@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.errors import SimulationError
+from nnpmm.core.errors import SimulationError
 
 __all__ = ["check_geometry"]
 

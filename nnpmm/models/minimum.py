@@ -6,7 +6,7 @@ import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
 
-from nnpmm.errors import SimulationError
+from nnpmm.core.errors import SimulationError
 from nnpmm.models.protocol import Evaluator
 
 __all__ = ["find_minimum", "relax"]

@@ -12,7 +12,7 @@ from openmm.app import Topology
 from openmm.app.element import hydrogen
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nnpmm.errors import InputFileError, WeightsError, shortened
+from nnpmm.core.errors import InputFileError, WeightsError, shortened
 
 __all__ = ["SCHEMA_VERSION", "ModelFile", "StoredFile", "fingerprint", "read_model_file"]
 

@@ -11,10 +11,10 @@ import openmm
 from numpy.typing import NDArray
 from openmm import Vec3, app, unit
 
-from nnpmm.errors import ModelError, OptionalDependencyError, RegionError, SimulationError
+from nnpmm.core.errors import ModelError, OptionalDependencyError, RegionError, SimulationError
+from nnpmm.core.units import in_md_units
 from nnpmm.models.bound import BoundPotential
 from nnpmm.models.protocol import Evaluation, checked_box
-from nnpmm.units import in_md_units
 
 __all__ = ["OpenmmMlEvaluator", "OpenmmMlModel", "openmm_ml_names"]
 

@@ -11,7 +11,7 @@ import openmm
 from numpy.typing import NDArray
 from openmm import unit
 
-from nnpmm.errors import ConfigError, ForceFieldError, RegionError, SimulationError
+from nnpmm.core.errors import ConfigError, ForceFieldError, RegionError, SimulationError
 from nnpmm.models.bound import BoundPotential
 from nnpmm.models.protocol import Evaluation
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nnpmm.errors import SimulationError
+from nnpmm.core.errors import SimulationError
 
 if TYPE_CHECKING:
     import torch

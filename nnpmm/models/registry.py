@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from nnpmm.errors import ModelError, WeightsError, shortened
+from nnpmm.core.errors import ModelError, WeightsError, shortened
 from nnpmm.models.ani import PUBLISHED, AniModel, AniParameters, find_weights, load_parameters
 from nnpmm.models.model_file import read_model_file
 from nnpmm.models.openmm_ml import OpenmmMlModel, openmm_ml_names

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nnpmm.errors import ModelError, SimulationError
+from nnpmm.core.errors import ModelError, SimulationError
 from nnpmm.models.ani.backends import choose_device
 from nnpmm.models.bound import BoundPotential
 from nnpmm.models.in_process import recall, remember

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 from nnpmm.permeation.training_data import TrainingData
 
 __all__ = ["PER_BEAD_FEATURES", "first_frames", "without_bead_normalisation"]

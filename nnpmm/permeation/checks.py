@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.errors import SimulationError
+from nnpmm.core.errors import SimulationError
 from nnpmm.permeation.features import FeatureTable
 from nnpmm.permeation.martini.engines import Restraint, StageResult
 from nnpmm.permeation.protocol import ProtocolSettings

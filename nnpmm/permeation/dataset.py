@@ -25,9 +25,9 @@ from pydantic import Field, ValidationError
 from nnpmm.campaigns import derived_seed
 from nnpmm.campaigns.store import failure_path, read_reasons, result_path
 from nnpmm.core.arrays import load_arrays, save_arrays
+from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.fields import Section, first_problem
 from nnpmm.core.files import write_atomically
-from nnpmm.errors import ConfigError, InputFileError
-from nnpmm.fields import Section, first_problem
 from nnpmm.permeation.features import FEATURES
 from nnpmm.permeation.martini.builder import build_bilayer, build_water_box
 from nnpmm.permeation.protocol import ProtocolSettings

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.errors import SimulationError
+from nnpmm.core.errors import SimulationError
 from nnpmm.permeation.martini.engines import Frame
 from nnpmm.permeation.martini.geometry import make_whole, minimum_image, solute_height
 from nnpmm.permeation.martini.pair_energy import (

@@ -13,7 +13,7 @@ import numpy as np
 from nnpmm import campaigns
 from nnpmm._version import __version__
 from nnpmm.campaigns import Attempt, KilledError, Output, Store, by_name, retry_if_killed
-from nnpmm.errors import SimulationError
+from nnpmm.core.errors import SimulationError
 from nnpmm.permeation.checks import check_membrane_run, check_temperature
 from nnpmm.permeation.dataset import WATER, DatasetSettings, Job
 from nnpmm.permeation.features import (

@@ -12,8 +12,8 @@ from typing import TypeVar
 from pydantic import Field, ValidationError, model_validator
 from typing_extensions import Self
 
-from nnpmm.errors import ConfigError
-from nnpmm.fields import Length, Pressure, Section, Temperature, Time, first_problem
+from nnpmm.core.errors import ConfigError
+from nnpmm.core.fields import Length, Pressure, Section, Temperature, Time, first_problem
 from nnpmm.permeation.martini.engines import Restraint, whole_steps
 
 __all__ = ["PRESETS", "ProtocolSettings", "changed_settings", "parse_changes", "preset"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 from nnpmm.learning import NetworkKind, NetworkSettings, TrainingSettings
 from nnpmm.permeation.features import FEATURE_NAMES
 

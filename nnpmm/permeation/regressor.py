@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.core.files import write_atomically
-from nnpmm.errors import ConfigError, InputFileError
 from nnpmm.learning import MODEL_FILE, Ensemble, load_ensemble, model_files
 from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.model_card import PermeationCard

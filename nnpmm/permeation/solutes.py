@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nnpmm.errors import ConfigError, ForceFieldError, InputFileError
+from nnpmm.core.errors import ConfigError, ForceFieldError, InputFileError
 from nnpmm.permeation.martini.solute import canonical_chain, canonical_graph, dimers
 from nnpmm.permeation.martini.tables import NEUTRAL_BEADS
 

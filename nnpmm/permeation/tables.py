@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 from typing import NamedTuple
 
-from nnpmm.errors import InputFileError
+from nnpmm.core.errors import InputFileError
 
 __all__ = ["Row", "Table", "read_table", "shortened"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.errors import ConfigError, InputFileError
+from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.learning import Samples, checksum
 from nnpmm.permeation.dataset import load_features, read_settings
 from nnpmm.permeation.features import FEATURE_NAMES

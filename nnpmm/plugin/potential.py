@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from openmm.app import Topology
 from openmmml.mlpotential import MLPotentialImpl
 
-from nnpmm.atom_indices import atom_indices
-from nnpmm.coupling.boundary import region_elements
+from nnpmm.core.atom_indices import atom_indices
+from nnpmm.core.errors import ModelError, RegionError
+from nnpmm.core.geometry import spanning_trees
 from nnpmm.coupling.nonbonded import (
     EWALD_METHODS,
     check_parameters,
@@ -20,10 +21,10 @@ from nnpmm.coupling.nonbonded import (
 )
 from nnpmm.coupling.terms import connect_region
 from nnpmm.coupling.transports import create_box_force, create_region_force
-from nnpmm.coupling.whole import spanning_trees, topology_bonds
-from nnpmm.errors import ModelError, RegionError
 from nnpmm.models import load_model
 from nnpmm.models.protocol import Potential
+from nnpmm.structures.bonds import topology_bonds
+from nnpmm.structures.elements import region_elements
 
 __all__ = ["AniPotential"]
 

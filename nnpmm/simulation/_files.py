@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from nnpmm.core import files
-from nnpmm.errors import SimulationError
+from nnpmm.core.errors import SimulationError
 
 __all__ = ["replacing", "write_atomically", "writing"]
 

@@ -15,9 +15,9 @@ from typing import Any
 import openmm
 from pydantic import Field, ValidationError
 
+from nnpmm.core.errors import SimulationError
 from nnpmm.core.files import sha256_of, sync_file
 from nnpmm.core.section import Section
-from nnpmm.errors import SimulationError
 from nnpmm.simulation._files import write_atomically, writing
 
 __all__ = ["CHECKPOINT", "CheckpointRecord", "load_state", "read_record", "write_checkpoint"]

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 from typing_extensions import Self
 
-from nnpmm.errors import ConfigError
-from nnpmm.fields import (
+from nnpmm.core.errors import ConfigError
+from nnpmm.core.fields import (
     ForceConstant,
     Friction,
     Pressure,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nnpmm.errors import WeightsError
+from nnpmm.core.errors import WeightsError
 from nnpmm.models import load_model
 from nnpmm.simulation.config import RunConfig, parse_config
 

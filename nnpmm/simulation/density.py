@@ -10,10 +10,10 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
-from nnpmm.selection import is_water
+from nnpmm.core.units import GAS_CONSTANT, in_md_units
 from nnpmm.simulation.config import EnsembleConfig
 from nnpmm.simulation.energy_log import DALTON_PER_NM3_IN_G_PER_ML, density_of, particle_masses
-from nnpmm.units import GAS_CONSTANT, in_md_units
+from nnpmm.structures.selection import is_water
 
 __all__ = ["ExpectedDensity", "expected_density", "warn_of_constant_volume"]
 

@@ -12,7 +12,7 @@ import openmm
 from numpy.typing import NDArray
 from openmm import unit
 
-from nnpmm.errors import SimulationError
+from nnpmm.core.errors import SimulationError
 from nnpmm.integrators import RespaWatchdog
 from nnpmm.simulation.checkpoint import write_checkpoint
 from nnpmm.simulation.config import ProtocolConfig, count_steps

@@ -15,11 +15,11 @@ import openmm
 from numpy.typing import ArrayLike, NDArray
 from openmm import app, unit
 
+from nnpmm.core.errors import SimulationError
 from nnpmm.core.files import create
-from nnpmm.errors import SimulationError
+from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.models.protocol import Evaluator
 from nnpmm.simulation._files import writing
-from nnpmm.units import GAS_CONSTANT
 
 __all__ = [
     "DALTON_PER_NM3_IN_G_PER_ML",

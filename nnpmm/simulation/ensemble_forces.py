@@ -6,7 +6,7 @@ import logging
 
 import openmm
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 from nnpmm.simulation.config import EnsembleConfig
 
 __all__ = ["remove_ensemble_forces"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import openmm
 
-from nnpmm.errors import SimulationError
+from nnpmm.core.errors import SimulationError
 from nnpmm.simulation import narration, storage
 from nnpmm.simulation.config import RunConfig, load_config
 from nnpmm.simulation.protocol import check_prepared, open_platform

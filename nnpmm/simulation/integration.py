@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from openmm import unit
 from openmm.app import Topology
 
+from nnpmm.core.errors import ConfigError
 from nnpmm.coupling import has_inner_potential
-from nnpmm.errors import ConfigError
 from nnpmm.integrators import (
     RespaWatchdog,
     TimestepLimit,

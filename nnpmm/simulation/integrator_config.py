@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from nnpmm.fields import Length, Section, Time
+from nnpmm.core.fields import Length, Section, Time
 
 __all__ = ["IntegratorConfig", "WatchdogConfig"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from openmm import app, unit
 
-from nnpmm.errors import ConfigError, SimulationError
+from nnpmm.core.errors import ConfigError, SimulationError
 from nnpmm.simulation._files import write_atomically
 from nnpmm.simulation.system_config import BuildSystem
 
@@ -34,12 +34,12 @@ def write_ligand(
     """
     from rdkit import Chem
 
-    from nnpmm import ligands
+    from nnpmm import structures
 
     if source.ligand is not None:
-        molecule = Chem.Mol(ligands.molecule_from_file(source.ligand))
+        molecule = Chem.Mol(structures.molecule_from_file(source.ligand))
     elif source.smiles is not None:
-        molecule = Chem.Mol(ligands.molecule_from_smiles(source.smiles, seed=seed))
+        molecule = Chem.Mol(structures.molecule_from_smiles(source.smiles, seed=seed))
     else:
         raise ConfigError("system: exactly one of 'smiles' and 'ligand' must be given")
     pdb = app.PDBFile(str(structure))

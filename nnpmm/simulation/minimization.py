@@ -12,8 +12,8 @@ import openmm
 from numpy.typing import NDArray
 from openmm import unit
 
+from nnpmm.core.errors import SimulationError
 from nnpmm.coupling import Role, role_of
-from nnpmm.errors import SimulationError
 from nnpmm.simulation.config import MinimizeConfig
 from nnpmm.simulation.interrupts import StopFlag
 from nnpmm.simulation.progress import ProgressDisplay, Status

@@ -14,7 +14,6 @@ import openmm
 from numpy.typing import ArrayLike
 from openmm import app
 
-from nnpmm.formula import hill_formula
 from nnpmm.integrators import TimestepLimit
 from nnpmm.models.protocol import Potential
 from nnpmm.simulation.config import ProtocolConfig, RunConfig, StagesConfig
@@ -26,6 +25,7 @@ from nnpmm.simulation.system_config import (
     OpenmmSystem,
     SystemConfig,
 )
+from nnpmm.structures.formula import hill_formula
 
 __all__ = [
     "LOGGER",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import openmm
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
+from nnpmm.core.platforms import device_properties, loaded_platforms, try_platform
 from nnpmm.models.ani.threads import thread_count
-from nnpmm.platforms import device_properties, loaded_platforms, try_platform
 from nnpmm.simulation.config import PlatformConfig
 
 __all__ = ["choose_platform"]
@@ -17,7 +17,7 @@ def choose_platform(
 ) -> tuple[openmm.Platform, dict[str, str]]:
     """Return a platform that works on this machine, and its properties.
 
-    An OpenCL device that is a CPU counts as one that does not work (see `nnpmm.platforms`).
+    An OpenCL device that is a CPU counts as one that does not work (see `nnpmm.core.platforms`).
 
     Args:
         settings: name, precision and threads.

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
-from nnpmm.streams import quiet
+from nnpmm.core.streams import quiet
 
 __all__ = ["ProgressDisplay", "Status", "clock", "progress_display"]
 

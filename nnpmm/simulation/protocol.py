@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import openmm
 
+from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.core.files import sync_directory
-from nnpmm.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.simulation import narration, storage
 from nnpmm.simulation._files import writing
 from nnpmm.simulation.checkpoint import CheckpointRecord, read_record

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
-from nnpmm.fields import ModelName, Section, SettingsPath
+from nnpmm.core.fields import ModelName, Section, SettingsPath
 
 __all__ = ["RegionConfig"]
 

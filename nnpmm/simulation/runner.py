@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nnpmm.core.errors import ConfigError
 from nnpmm.coupling import (
     HybridSystem,
     InnerTerms,
@@ -17,7 +18,6 @@ from nnpmm.coupling import (
     bind_region,
     couple,
 )
-from nnpmm.errors import ConfigError
 from nnpmm.integrators import (
     RegionMotion,
     bound_region_motion,
@@ -201,7 +201,7 @@ def _load_system(config: RunConfig) -> MMSystem:
 def _region(config: RunConfig, mm: MMSystem) -> tuple[NDArray[np.int64], str]:
     """Return the region's atoms and the name or file of its network."""
     from nnpmm.models import read_model_file
-    from nnpmm.selection import select_atoms
+    from nnpmm.structures.selection import select_atoms
 
     settings = config.region
     if settings.nnpfile is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from nnpmm.errors import ConfigError, InputFileError
+from nnpmm.core.errors import ConfigError, InputFileError
 
 __all__ = ["read_yaml"]
 

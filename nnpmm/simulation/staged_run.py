@@ -10,7 +10,7 @@ from pathlib import Path
 
 import openmm
 
-from nnpmm.errors import ConfigError, SimulationError
+from nnpmm.core.errors import ConfigError, SimulationError
 from nnpmm.simulation import storage
 from nnpmm.simulation.checkpoint import CheckpointRecord, load_state
 from nnpmm.simulation.config import ProtocolConfig

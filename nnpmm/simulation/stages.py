@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from openmm import app, unit
 from openmm.app.topology import Atom
 
-from nnpmm.selection import is_water, select_atoms
 from nnpmm.simulation.config import EnsembleConfig, ProtocolConfig, count_steps
 from nnpmm.simulation.integration import create_integrator
 from nnpmm.simulation.prepared import PreparedSystem
+from nnpmm.structures.selection import is_water, select_atoms
 
 __all__ = [
     "Stage",

@@ -10,8 +10,7 @@ import openmm
 from numpy.typing import NDArray
 from openmm import app, unit
 
-from nnpmm.errors import SimulationError
-from nnpmm.selection import is_water
+from nnpmm.core.errors import SimulationError
 from nnpmm.simulation.config import ProtocolConfig
 from nnpmm.simulation.prepared import PreparedSystem
 from nnpmm.simulation.stages import (
@@ -20,6 +19,7 @@ from nnpmm.simulation.stages import (
     plan_stages,
     restrained_atoms,
 )
+from nnpmm.structures.selection import is_water
 
 __all__ = ["check_restraint", "check_start", "describe_atoms"]
 

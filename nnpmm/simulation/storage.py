@@ -21,9 +21,9 @@ from openmm import app, unit
 
 from nnpmm._version import __version__
 from nnpmm.core import locks
+from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.core.files import sha256_of
 from nnpmm.core.versions import installed_version
-from nnpmm.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.simulation._files import replacing, write_atomically
 from nnpmm.simulation.checkpoint import CHECKPOINT
 from nnpmm.simulation.config import ProtocolConfig

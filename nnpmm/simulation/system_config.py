@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
-from nnpmm.fields import Concentration, Length, Mass, Section, SettingsPath
+from nnpmm.core.fields import Concentration, Length, Mass, Section, SettingsPath
 
 __all__ = [
     "AmberSystem",

@@ -6,7 +6,7 @@ import logging
 import math
 from typing import Literal
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 from nnpmm.integrators import RegionMotion, TimestepLimit
 
 __all__ = ["check_timestep", "choose_mass_factor"]

@@ -12,8 +12,8 @@ import openmm
 from numpy.typing import NDArray
 from openmm import app, unit
 
+from nnpmm.core.errors import SimulationError
 from nnpmm.core.files import create
-from nnpmm.errors import SimulationError
 from nnpmm.simulation._files import writing
 
 __all__ = ["TrajectoryWriter", "cut_back", "open_trajectory"]

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from openmm import app, unit
 
-from nnpmm.errors import SelectionError
-from nnpmm.selection import select_atoms
+from nnpmm.core.errors import SelectionError
 from nnpmm.simulation.stages import solute_atoms
 from nnpmm.simulation.trajectory import TrajectoryWriter
+from nnpmm.structures.selection import select_atoms
 
 __all__ = ["PartialWriter", "part_of", "trajectory_atoms"]
 

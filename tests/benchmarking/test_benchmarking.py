@@ -19,7 +19,7 @@ from nnpmm.benchmarking import (
     write_record,
 )
 from nnpmm.benchmarking.networks import product_bound
-from nnpmm.errors import SimulationError
+from nnpmm.core.errors import SimulationError
 from nnpmm.models import load_model
 
 

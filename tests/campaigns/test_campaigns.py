@@ -33,7 +33,7 @@ from nnpmm.campaigns import (
 )
 from nnpmm.campaigns.attempts import AttemptsError
 from nnpmm.campaigns.execution import execute_job
-from nnpmm.errors import ConfigError, SimulationError
+from nnpmm.core.errors import ConfigError, SimulationError
 
 SERIAL = ClusterSettings(kind="serial")
 

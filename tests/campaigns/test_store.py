@@ -12,7 +12,7 @@ import toy_jobs
 from toy_jobs import job
 
 from nnpmm.campaigns import ClusterSettings, Job, Output, Store, by_name, derived_seed
-from nnpmm.errors import ConfigError, InputFileError
+from nnpmm.core.errors import ConfigError, InputFileError
 
 
 def other(*, attempt):

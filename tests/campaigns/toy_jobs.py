@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from nnpmm.campaigns import ClusterSettings, Job, KilledError, Output, Store, by_name, run_campaign
-from nnpmm.errors import SimulationError
+from nnpmm.core.errors import SimulationError
 
 
 def square(number, folder, fail=(), *, attempt):

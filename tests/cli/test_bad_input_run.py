@@ -15,8 +15,8 @@ from openmm import unit
 from rdkit import Chem
 
 from nnpmm.cli.main import main
-from nnpmm.ligands import molecule_from_smiles
-from nnpmm.preparation import prepare_nnp
+from nnpmm.models.preparation import prepare_nnp
+from nnpmm.structures.ligands import molecule_from_smiles
 
 
 @pytest.fixture

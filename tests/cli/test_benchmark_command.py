@@ -13,7 +13,7 @@ from rdkit import Chem
 from nnpmm import benchmarking
 from nnpmm.cli.main import main
 from nnpmm.coupling import Role, has_inner_potential, role_of
-from nnpmm.preparation import prepare_nnp
+from nnpmm.models.preparation import prepare_nnp
 from nnpmm.simulation import load_config, load_system, prepare_system
 
 

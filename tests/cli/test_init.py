@@ -15,8 +15,8 @@ from rdkit.Chem import AllChem
 
 from nnpmm import select_atoms
 from nnpmm.cli.main import main
-from nnpmm.ligands import molecule_from_smiles
 from nnpmm.simulation import load_config, load_system
+from nnpmm.structures.ligands import molecule_from_smiles
 
 METHANOL = range(6)
 EDGE = 3.0  # nm

@@ -14,9 +14,9 @@ from rdkit import Chem
 import nnpmm
 from nnpmm.cli.main import main as nnpmm_main
 from nnpmm.cli.prepare import main
-from nnpmm.errors import RegionError, WeightsError
-from nnpmm.preparation import prepare_nnp
-from nnpmm.structures import read_structure
+from nnpmm.core.errors import RegionError, WeightsError
+from nnpmm.models.preparation import prepare_nnp
+from nnpmm.structures.readers import read_structure
 
 WRITTEN = ["model.json", "model.pt", "model.safetensors"]
 
@@ -113,7 +113,7 @@ def test_a_failure_while_writing_keeps_the_old_files(complex_pdb, tmp_path, call
     def fail(*_):
         raise WeightsError("the export failed")
 
-    monkeypatch.setattr("nnpmm.preparation.export_torchscript", fail)
+    monkeypatch.setattr("nnpmm.models.preparation.export_torchscript", fail)
     result = call(main, *arguments, "--members", "2", "--overwrite")
     result.assert_one_line_error("the export failed")
     assert {name: (tmp_path / name).read_bytes() for name in names(tmp_path)} == before

@@ -9,7 +9,7 @@ from complexes import Inputs, methanol_system
 
 from nnpmm.cli.main import main
 from nnpmm.cli.prepare import main as prepare
-from nnpmm.preparation import prepare_nnp
+from nnpmm.models.preparation import prepare_nnp
 
 
 @pytest.fixture

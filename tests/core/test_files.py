@@ -9,7 +9,7 @@ import pytest
 
 from nnpmm.core import UnwritableError, cache_directory, replacing, require_folder, write_atomically
 from nnpmm.core.arrays import load_arrays, load_record, save_arrays
-from nnpmm.errors import InputFileError
+from nnpmm.core.errors import InputFileError
 
 
 def test_a_file_is_replaced_in_one_step(tmp_path):

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from nnpmm.core.errors import ConfigError
 from nnpmm.core.files import UnwritableError
 from nnpmm.core.locks import is_locked, locked
-from nnpmm.errors import ConfigError
 
 pytest.importorskip("fcntl")
 

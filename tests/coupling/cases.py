@@ -11,8 +11,8 @@ from conftest import shared_data
 from openmm import unit
 
 from nnpmm.coupling import make_whole, topology_bonds
-from nnpmm.ligands import molecule_from_smiles, parameterize, solvate
-from nnpmm.selection import select_atoms
+from nnpmm.structures.ligands import molecule_from_smiles, parameterize, solvate
+from nnpmm.structures.selection import select_atoms
 
 
 @dataclass(frozen=True)

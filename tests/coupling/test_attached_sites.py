@@ -8,9 +8,9 @@ import pytest
 from openmm import app, unit
 
 from nnpmm import create_hybrid_system, load_model
+from nnpmm.core.errors import RegionError
 from nnpmm.coupling import LAMBDA_NNP, Interpolated, Mechanical
-from nnpmm.errors import RegionError
-from nnpmm.ligands import molecule_from_smiles, to_openmm_topology
+from nnpmm.structures.ligands import molecule_from_smiles, to_openmm_topology
 
 SITE_CHARGE = 0.1
 SPACING = 0.45  # nm between the two molecules

@@ -11,8 +11,8 @@ from cases import energy_and_forces, solvated_ligand
 from toy import TOY
 
 from nnpmm import create_hybrid_system, load_model
+from nnpmm.core.errors import ConfigError, SimulationError
 from nnpmm.coupling import Mechanical, apply_constraint_lengths
-from nnpmm.errors import ConfigError, SimulationError
 from nnpmm.models import FunctionModel
 
 

@@ -12,6 +12,7 @@ from openmm import app
 from toy import TOY, morse_pairs
 
 from nnpmm import create_hybrid_system
+from nnpmm.core.errors import ConfigError, ForceFieldError
 from nnpmm.coupling import (
     LAMBDA_NNP,
     Interpolated,
@@ -19,7 +20,6 @@ from nnpmm.coupling import (
     Role,
     nnp_derivative,
 )
-from nnpmm.errors import ConfigError, ForceFieldError
 from nnpmm.models import FunctionModel
 
 METHODS = ("NoCutoff", "CutoffNonPeriodic", "CutoffPeriodic", "Ewald", "PME")

@@ -16,6 +16,7 @@ from openmm import app, unit
 from toy import TOY
 
 from nnpmm import create_hybrid_system, load_model, select_atoms
+from nnpmm.core.errors import ModelError, RegionError
 from nnpmm.coupling import (
     LAMBDA_NNP,
     Interpolated,
@@ -27,7 +28,6 @@ from nnpmm.coupling import (
     role_of,
 )
 from nnpmm.coupling.link_atoms import CappedEvaluator
-from nnpmm.errors import ModelError, RegionError
 
 COUPLING = Mechanical(boundary=LinkAtoms())
 DISTANCE = 0.109  # nm

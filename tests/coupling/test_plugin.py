@@ -14,8 +14,8 @@ from contracts import assert_forces_match_energy
 from openmm import Vec3, XmlSerializer, app, unit
 
 from nnpmm import create_hybrid_system, load_model
+from nnpmm.core.errors import ForceFieldError, ModelError, RegionError
 from nnpmm.coupling import Role, role_of
-from nnpmm.errors import ForceFieldError, ModelError, RegionError
 
 openmmml = pytest.importorskip("openmmml")
 CHOICES = {"members": [0, 1], "precision": "double"}

@@ -11,8 +11,8 @@ from cases import solvated_ligand
 from openmm import app
 
 from nnpmm import create_hybrid_system, load_model
+from nnpmm.core.errors import ForceFieldError, InputFileError, RegionError, SimulationError
 from nnpmm.coupling.forces import check_forces
-from nnpmm.errors import ForceFieldError, InputFileError, RegionError, SimulationError
 from nnpmm.integrators import apply_hydrogen_mass, scale_masses
 
 

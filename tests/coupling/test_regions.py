@@ -16,10 +16,10 @@ from openmm import app
 from toy import TOY, morse_pairs
 
 from nnpmm import create_hybrid_system, load_model
+from nnpmm.core.errors import ForceFieldError, ModelError, RegionError
 from nnpmm.coupling import LAMBDA_NNP, Interpolated, Mechanical, Role, nnp_derivative, role_of
 from nnpmm.coupling.forces import check_forces
 from nnpmm.coupling.terms import connect_region
-from nnpmm.errors import ForceFieldError, ModelError, RegionError
 from nnpmm.models import FunctionModel, OpenmmMlModel
 
 

@@ -14,11 +14,11 @@ from test_regions import three_waters
 from test_whole import BOXES
 
 from nnpmm import create_hybrid_system, load_model
+from nnpmm.core.errors import ConfigError, ModelError, OptionalDependencyError
+from nnpmm.core.geometry import WholeRegion
 from nnpmm.coupling import Mechanical, Role, role_of
 from nnpmm.coupling.torch_region import RegionEnergy, TensorCallback, WholeRegionModule
-from nnpmm.coupling.whole import WholeRegion
-from nnpmm.errors import ConfigError, ModelError, OptionalDependencyError
-from nnpmm.preparation import prepare_nnp
+from nnpmm.models.preparation import prepare_nnp
 
 ENERGY_TOLERANCE, FORCE_TOLERANCE = 1e-6, 1e-5
 

@@ -10,9 +10,9 @@ from complexes import methanol_system, side_by_side
 from openmm import app, unit
 from stiff_bond import K_MM, K_NNP, STIFF, exact_difference, mm_bond, samples
 
-from nnpmm import create_hybrid_system, ligands, load_model
+from nnpmm import create_hybrid_system, load_model, structures
+from nnpmm.core.errors import ConfigError, ForceFieldError, RegionError, SimulationError
 from nnpmm.coupling import Interpolated, LinkAtoms, Mechanical, nnp_derivative
-from nnpmm.errors import ConfigError, ForceFieldError, RegionError, SimulationError
 from nnpmm.freeenergy import differences, region_differences, reweight
 
 
@@ -23,9 +23,9 @@ def network():
 
 @pytest.fixture(scope="module")
 def box():
-    molecule = ligands.molecule_from_smiles("CO", seed=1)
-    parameters = ligands.parameterize(molecule)
-    return ligands.solvate(molecule, parameters, padding=0.6, nonbonded_cutoff=0.7, seed=1)
+    molecule = structures.molecule_from_smiles("CO", seed=1)
+    parameters = structures.parameterize(molecule)
+    return structures.solvate(molecule, parameters, padding=0.6, nonbonded_cutoff=0.7, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -160,9 +160,9 @@ def test_several_regions_add_up(network):
 
 def test_a_capped_region(network):
     """Half of butane: a link atom in the place of an atom outside, in angles and torsions too."""
-    molecule = ligands.molecule_from_smiles("CCCC", seed=3)
-    system = ligands.create_ligand_system(molecule, ligands.parameterize(molecule))
-    topology, positions = ligands.to_openmm_topology(molecule)
+    molecule = structures.molecule_from_smiles("CCCC", seed=3)
+    system = structures.create_ligand_system(molecule, structures.parameterize(molecule))
+    topology, positions = structures.to_openmm_topology(molecule)
     setup = system, topology, [0, 1, 4, 5, 6, 7, 8], network
     frames = vacuum_frames(positions * unit.nanometer)
     found = region_differences(*setup, positions=frames, link_atoms=True)

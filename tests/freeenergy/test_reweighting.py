@@ -8,7 +8,7 @@ import pytest
 from openmm import unit
 from pymbar.other_estimators import bar_overlap
 
-from nnpmm.errors import ConfigError, SimulationError
+from nnpmm.core.errors import ConfigError, SimulationError
 from nnpmm.freeenergy import reweight
 from nnpmm.freeenergy.reweighting import MIN_ZWANZIG_SAMPLES
 

@@ -8,8 +8,8 @@ import pymbar
 import pytest
 from stiff_bond import K_MM, K_NNP, KT, LENGTH, exact_difference, interpolated_bond
 
+from nnpmm.core.errors import ConfigError, ForceFieldError
 from nnpmm.coupling import LAMBDA_NNP
-from nnpmm.errors import ConfigError, ForceFieldError
 from nnpmm.freeenergy import forward_protocol, reverse_protocol, switch
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import openmm
 
-from nnpmm import ligands
+from nnpmm import structures
 
 
 def solvated(smiles, *, cutoff=0.7, constrained=False):
     """Return a small box of water with a molecule."""
-    molecule = ligands.molecule_from_smiles(smiles, seed=1)
-    return ligands.solvate(
+    molecule = structures.molecule_from_smiles(smiles, seed=1)
+    return structures.solvate(
         molecule,
-        ligands.parameterize(molecule),
+        structures.parameterize(molecule),
         padding=0.6,
         nonbonded_cutoff=cutoff,
         seed=1,

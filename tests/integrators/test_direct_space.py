@@ -9,8 +9,8 @@ import openmm
 import pytest
 from boxes import solvated, state_of, total_energies
 
+from nnpmm.core.errors import ConfigError, ForceFieldError
 from nnpmm.coupling import Role, role_of
-from nnpmm.errors import ConfigError, ForceFieldError
 from nnpmm.integrators import create_respa_integrator, split_time_scales
 from nnpmm.integrators.direct_space import (
     split_direct_space,

@@ -11,8 +11,8 @@ from boxes import solvated, state_of
 from openmm.app import Topology, element
 
 from nnpmm import create_hybrid_system
+from nnpmm.core.errors import ConfigError, ModelError, RegionError, SimulationError
 from nnpmm.coupling import Mechanical, MultipleTimeSteps
-from nnpmm.errors import ConfigError, ModelError, RegionError, SimulationError
 from nnpmm.integrators import InnerPotential, fit_inner_potential, split_time_scales
 from nnpmm.integrators.vibrations import network_hessian
 from nnpmm.models import load_model

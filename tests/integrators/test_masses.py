@@ -9,9 +9,9 @@ import openmm
 import pytest
 from openmm import app, unit
 
-from nnpmm.errors import ConfigError, ForceFieldError, InputFileError
+from nnpmm.core.errors import ConfigError, ForceFieldError, InputFileError
 from nnpmm.integrators import apply_hydrogen_mass, scale_masses
-from nnpmm.ligands import molecule_from_smiles, parameterize, solvate
+from nnpmm.structures.ligands import molecule_from_smiles, parameterize, solvate
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from openmm import app, unit
 from scipy.integrate import solve_ivp
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 from nnpmm.integrators import create_respa_integrator
 
 MASS, STIFF, SOFT, QUARTIC = 12.0, 4.0e4, 900.0, 2.0e4

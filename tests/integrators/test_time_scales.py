@@ -8,8 +8,8 @@ import pytest
 from boxes import solvated, state_of, total_energies
 
 from nnpmm import couple, create_hybrid_system
+from nnpmm.core.errors import ConfigError, ForceFieldError
 from nnpmm.coupling import Mechanical, MultipleTimeSteps, Role, role_of
-from nnpmm.errors import ConfigError, ForceFieldError
 from nnpmm.integrators import create_respa_integrator, respa, split_time_scales
 from nnpmm.models import load_model
 

@@ -8,7 +8,7 @@ import pytest
 from openmm import app, unit
 
 import nnpmm
-from nnpmm import ligands
+from nnpmm import structures
 from nnpmm.coupling import Mechanical
 from nnpmm.integrators import (
     apply_hydrogen_mass,
@@ -85,10 +85,10 @@ class Nitrile:
     """Acetonitrile in vacuum with hydrogens of 3 amu, its C-H bonds constrained or free."""
 
     def __init__(self, constraints):
-        molecule = ligands.molecule_from_smiles("CC#N", seed=1)
-        self.topology, self.positions = ligands.to_openmm_topology(molecule)
+        molecule = structures.molecule_from_smiles("CC#N", seed=1)
+        self.topology, self.positions = structures.to_openmm_topology(molecule)
         self.region = range(molecule.GetNumAtoms())
-        mm = ligands.create_ligand_system(molecule, ligands.parameterize(molecule))
+        mm = structures.create_ligand_system(molecule, structures.parameterize(molecule))
         for a, b in self.topology.bonds():
             if HYDROGEN in (a.element, b.element):
                 mm.addConstraint(a.index, b.index, 0.109)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnpmm import ligands, load_model
-from nnpmm.errors import SimulationError
+from nnpmm import load_model, structures
+from nnpmm.core.errors import SimulationError
 from nnpmm.integrators import fastest_vibration
 from nnpmm.integrators.vibrations import network_hessian
 from nnpmm.models import FunctionModel
@@ -25,7 +25,9 @@ def spring(positions, numbers, charge):
 
 def molecule(smiles):
     """An ANI-1x evaluator, the minimum, masses with hydrogens of 3 amu, and the X-H bonds."""
-    topology, positions = ligands.to_openmm_topology(ligands.molecule_from_smiles(smiles, seed=1))
+    topology, positions = structures.to_openmm_topology(
+        structures.molecule_from_smiles(smiles, seed=1)
+    )
     atoms = list(topology.atoms())
     numbers = np.array([atom.element.atomic_number for atom in atoms])
     masses = np.array([atom.element.mass._value for atom in atoms])

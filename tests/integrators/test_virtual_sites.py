@@ -6,7 +6,7 @@ import numpy as np
 import openmm
 import pytest
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 from nnpmm.integrators import create_respa_integrator
 from nnpmm.simulation import parse_config
 from nnpmm.simulation.integration import check_integrator

@@ -11,8 +11,8 @@ from boxes import solvated
 from openmm import app, unit
 
 from nnpmm import create_hybrid_system
+from nnpmm.core.errors import ConfigError, ModelError, RegionError, SimulationError
 from nnpmm.coupling import Mechanical, MultipleTimeSteps, make_whole, topology_bonds
-from nnpmm.errors import ConfigError, ModelError, RegionError, SimulationError
 from nnpmm.integrators import (
     RespaWatchdog,
     WatchdogRanges,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import pearsonr, spearmanr
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 from nnpmm.learning import compare, compare_errors
 
 

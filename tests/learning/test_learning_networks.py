@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 from nnpmm.learning import NetworkSettings, create_network, feature_columns, size_factors
 from nnpmm.learning.networks import AdditiveAttention, AttentionLSTM
 

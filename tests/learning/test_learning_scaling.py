@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 from nnpmm.learning import fit_scaler
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nnpmm.errors import ConfigError, InputFileError, WeightsError
+from nnpmm.core.errors import ConfigError, InputFileError, WeightsError
 from nnpmm.learning import (
     Ensemble,
     ModelCard,

@@ -6,9 +6,9 @@ from conftest import shared_data
 from rdkit import Chem
 from rdkit.Chem import rdDepictor
 
-from nnpmm.errors import InputFileError
-from nnpmm.ligands import molecule_from_file, molecule_from_smiles, to_openmm_topology
-from nnpmm.ligands.mol2 import element_of
+from nnpmm.core.errors import InputFileError
+from nnpmm.structures.ligands import molecule_from_file, molecule_from_smiles, to_openmm_topology
+from nnpmm.structures.ligands.mol2 import element_of
 
 PARACETAMOL = "CC(=O)Nc1ccc(O)cc1"
 

@@ -10,8 +10,8 @@ import pytest
 from conftest import shared_data
 from openmm import app, unit
 
-from nnpmm.errors import ForceFieldError, InputFileError
-from nnpmm.ligands import (
+from nnpmm.core.errors import ForceFieldError, InputFileError
+from nnpmm.structures.ligands import (
     create_ligand_system,
     forcefield_xml,
     molecule_from_file,

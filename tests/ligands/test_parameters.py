@@ -14,14 +14,14 @@ from openmm import app
 from rdkit import Chem
 from rdkit.Chem import rdForceFieldHelpers
 
-from nnpmm.errors import ConfigError, ForceFieldError, InputFileError, OptionalDependencyError
-from nnpmm.ligands import (
+from nnpmm.core.errors import ConfigError, ForceFieldError, InputFileError, OptionalDependencyError
+from nnpmm.structures.ligands import (
     create_ligand_system,
     molecule_from_file,
     molecule_from_smiles,
     parameterize,
 )
-from nnpmm.ligands.openff import terms_from_system
+from nnpmm.structures.ligands.openff import terms_from_system
 
 # Rings, linear atoms, charges, sulfonyl, halogens, and all kinds of out-of-plane centres.
 VARIETY = (
@@ -339,7 +339,7 @@ def test_terms_survive_the_way_through_a_system():
 
 
 class _StandIn:
-    """What nnpmm.ligands.openff calls of the toolkit, answering with the fallback's System."""
+    """What our openff module calls of the toolkit, answering with the fallback's System."""
 
     def __init__(self, file):
         self.file = file

@@ -8,9 +8,9 @@ import pytest
 from openmm import app, unit
 from rdkit.Geometry import Point3D
 
-from nnpmm.errors import ConfigError, ForceFieldError, InputFileError
-from nnpmm.ligands import molecule_from_smiles, parameterize, solvate
-from nnpmm.ligands.placement import check_placement
+from nnpmm.core.errors import ConfigError, ForceFieldError, InputFileError
+from nnpmm.structures.ligands import molecule_from_smiles, parameterize, solvate
+from nnpmm.structures.placement import check_placement
 
 ALANINES = "[NH3+][C@@H](C)C(=O)N[C@@H](C)C(=O)N[C@@H](C)C(=O)[O-]"
 HYDROGEN = app.element.hydrogen

@@ -9,8 +9,8 @@ from conftest import shared_data
 from openmm import app, unit
 from rdkit.Geometry import Point3D
 
-from nnpmm.errors import ConfigError, ForceFieldError, InputFileError
-from nnpmm.ligands import molecule_from_smiles, parameterize, solvate
+from nnpmm.core.errors import ConfigError, ForceFieldError, InputFileError
+from nnpmm.structures.ligands import molecule_from_smiles, parameterize, solvate
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 import pytest
 from rdkit import Chem
 
-from nnpmm.ligands.molecules import molecule_from_smiles
-from nnpmm.ligands.stereo import count_open_stereocenters
+from nnpmm.structures.ligands.molecules import molecule_from_smiles
+from nnpmm.structures.ligands.stereo import count_open_stereocenters
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 import pytest
 
-from nnpmm.errors import ModelError, SimulationError
+from nnpmm.core.errors import ModelError, SimulationError
 from nnpmm.models import load_model
 from nnpmm.models.ani.cpu.functions import cosine_and_sine, exponential, logarithm
 from nnpmm.models.ani.cpu.kernel import CpuKernel

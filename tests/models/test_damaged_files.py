@@ -13,7 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from nnpmm.errors import InputFileError, ModelError, WeightsError
+from nnpmm.core.errors import InputFileError, ModelError, WeightsError
 from nnpmm.models import load_model, read_model_file
 from nnpmm.models.ani import load_parameters, save_parameters
 from nnpmm.models.model_file import StoredFile, fingerprint

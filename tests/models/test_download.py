@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nnpmm.errors import WeightsError
+from nnpmm.core.errors import WeightsError
 from nnpmm.models.ani import load_parameters, weights
 from nnpmm.models.ani.weights import PUBLISHED, download_weights, find_weights
 

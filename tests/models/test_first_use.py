@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pytest
 
-from nnpmm.errors import SimulationError
+from nnpmm.core.errors import SimulationError
 from nnpmm.models.ani import BACKENDS, AniModel
 from nnpmm.models.ani.backends import Backend
 

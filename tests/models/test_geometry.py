@@ -9,7 +9,7 @@ import openmm
 import pytest
 import torch
 
-from nnpmm.errors import SimulationError
+from nnpmm.core.errors import SimulationError
 from nnpmm.models import FunctionModel, OpenMMPotential, TorchScriptModel, load_model
 
 WATER = np.array([[0, 0, 0], [0.096, 0, 0], [-0.024, 0.093, 0]])

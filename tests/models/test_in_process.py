@@ -14,11 +14,11 @@ import openmm
 import pytest
 from rdkit import Chem
 
+from nnpmm.core.errors import ModelError, WeightsError
 from nnpmm.coupling.transports import create_region_force
-from nnpmm.errors import ModelError, WeightsError
 from nnpmm.models import FunctionModel, load_model
 from nnpmm.models.ani import AniModel
-from nnpmm.preparation import prepare_nnp
+from nnpmm.models.preparation import prepare_nnp
 
 WATER = np.array([[0, 0, 0], [0.096, 0, 0], [-0.024, 0.093, 0]])
 NUMBERS = [8, 1, 1]

@@ -10,9 +10,9 @@ from openmm.app import Element, Topology
 from rdkit import Chem
 
 from nnpmm._version import __version__
-from nnpmm.errors import InputFileError, WeightsError
+from nnpmm.core.errors import InputFileError, WeightsError
 from nnpmm.models import load_model, read_model_file
-from nnpmm.preparation import prepare_nnp
+from nnpmm.models.preparation import prepare_nnp
 
 
 @pytest.fixture(scope="module")

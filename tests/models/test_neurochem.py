@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import model_directory
 
-from nnpmm.errors import WeightsError
+from nnpmm.core.errors import WeightsError
 from nnpmm.models.ani import parameters_from_torchani
 from nnpmm.models.ani.neurochem import read_neurochem
 from nnpmm.models.ani.torchani_kernel import import_torchani

@@ -12,8 +12,8 @@ from conftest import model_directory
 from contracts import assert_forces_match_energy
 
 from nnpmm import load_model
+from nnpmm.core.errors import ModelError, OptionalDependencyError, SimulationError
 from nnpmm.coupling.transports import create_region_force
-from nnpmm.errors import ModelError, OptionalDependencyError, SimulationError
 from nnpmm.models import OpenmmMlModel
 from nnpmm.models.ani.torchani_kernel import import_torchani
 

@@ -10,16 +10,16 @@ import pytest
 from contracts import assert_forces_match_energy, assert_invariant, assert_no_net_force_or_torque
 
 import nnpmm
-from nnpmm import ligands
-from nnpmm.errors import ConfigError, ForceFieldError, RegionError, SimulationError
+from nnpmm import structures
+from nnpmm.core.errors import ConfigError, ForceFieldError, RegionError, SimulationError
 from nnpmm.models import Evaluator, OpenMMPotential, Potential
 
 
 @pytest.fixture(scope="module")
 def acetamide():
-    molecule = ligands.molecule_from_smiles("CC(N)=O", seed=1)
-    topology, positions = ligands.to_openmm_topology(molecule)
-    system = ligands.create_ligand_system(molecule, ligands.parameterize(molecule))
+    molecule = structures.molecule_from_smiles("CC(N)=O", seed=1)
+    topology, positions = structures.to_openmm_topology(molecule)
+    system = structures.create_ligand_system(molecule, structures.parameterize(molecule))
     numbers = [atom.element.atomic_number for atom in topology.atoms()]
     return topology, positions, system, numbers
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import nnpmm
-from nnpmm.errors import InputFileError, ModelError
+from nnpmm.core.errors import InputFileError, ModelError
 from nnpmm.models import TorchScriptModel, canonical_name, load_model
 from nnpmm.models.ani import BACKENDS, choose_backend
-from nnpmm.preparation import prepare_nnp
+from nnpmm.models.preparation import prepare_nnp
 
 
 @pytest.fixture(scope="module")

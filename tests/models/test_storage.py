@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from nnpmm.errors import WeightsError
+from nnpmm.core.errors import WeightsError
 from nnpmm.models.ani import load_parameters, save_parameters
 
 

@@ -17,12 +17,12 @@ from conftest import model_directory
 from openmm.app import Element
 from test_ani_contract import molecule, water_box
 
-from nnpmm.errors import ModelError, SimulationError
-from nnpmm.ligands import molecule_from_smiles
+from nnpmm.core.errors import ModelError, SimulationError
 from nnpmm.models import load_model
 from nnpmm.models.ani import BACKENDS
 from nnpmm.models.ani.reference import ReferenceKernel
 from nnpmm.models.ani.triton import interpreted, missing
+from nnpmm.structures.ligands import molecule_from_smiles
 
 if not interpreted() and missing() is not None:
     pytest.skip(str(missing()), allow_module_level=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest import model_directory
 
-from nnpmm.errors import ModelError, WeightsError
+from nnpmm.core.errors import ModelError, WeightsError
 from nnpmm.models.ani import save_parameters
 from nnpmm.models.ani.weights import PUBLISHED, find_weights, sources
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from martini_cases import STAGE, membrane, needs_gmx
 
-from nnpmm.errors import OptionalDependencyError, SimulationError
+from nnpmm.core.errors import OptionalDependencyError, SimulationError
 from nnpmm.permeation.martini import (
     Configuration,
     MartiniSystem,

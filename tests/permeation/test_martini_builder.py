@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnpmm.errors import ConfigError, ForceFieldError
+from nnpmm.core.errors import ConfigError, ForceFieldError
 from nnpmm.permeation.martini import parse_solute, tables
 from nnpmm.permeation.martini.builder import build_bilayer, build_water_box, insert_solute
 from nnpmm.permeation.martini.geometry import (

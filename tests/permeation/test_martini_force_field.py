@@ -5,7 +5,7 @@ import re
 import pytest
 from conftest import shared_data
 
-from nnpmm.errors import ForceFieldError
+from nnpmm.core.errors import ForceFieldError
 from nnpmm.permeation.martini import interaction, lipid, tables, water
 
 

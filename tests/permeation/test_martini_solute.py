@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnpmm.errors import ForceFieldError
+from nnpmm.core.errors import ForceFieldError
 from nnpmm.permeation.martini import canonical_chain, dimers, parse_solute
 
 

@@ -6,7 +6,7 @@ import pytest
 from conftest import shared_data
 from martini_cases import STAGE, membrane, needs_gmx
 
-from nnpmm.errors import SimulationError
+from nnpmm.core.errors import SimulationError
 from nnpmm.permeation.martini import (
     Configuration,
     MartiniSystem,

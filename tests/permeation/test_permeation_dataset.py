@@ -9,7 +9,7 @@ from martini_cases import needs_gmx
 
 from nnpmm.campaigns import ClusterSettings
 from nnpmm.core.arrays import load_arrays
-from nnpmm.errors import ConfigError, ForceFieldError, InputFileError, SimulationError
+from nnpmm.core.errors import ConfigError, ForceFieldError, InputFileError, SimulationError
 from nnpmm.permeation import campaign, jobs
 from nnpmm.permeation.checks import check_membrane_run, check_temperature
 from nnpmm.permeation.dataset import (

@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 from network_cases import dimers, response_samples
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 from nnpmm.learning import NetworkSettings, compare, compare_errors, make_split
 from nnpmm.permeation.ablations import first_frames, without_bead_normalisation
 from nnpmm.permeation.evaluation import (

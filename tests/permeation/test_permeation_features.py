@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from martini_cases import STAGE, membrane, needs_gmx
 
-from nnpmm.errors import SimulationError
+from nnpmm.core.errors import SimulationError
 from nnpmm.permeation.features import (
     BEAD_RADIUS,
     FEATURES,

@@ -7,7 +7,8 @@ import pytest
 from martini_cases import needs_gmx
 
 from nnpmm.core.arrays import save_arrays
-from nnpmm.errors import ConfigError, InputFileError, SimulationError
+from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
+from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.permeation.dataset import DatasetSettings, Job, open_dataset
 from nnpmm.permeation.labels.anchored import (
     Anchor,
@@ -29,7 +30,6 @@ from nnpmm.permeation.martini.builder import build_water_box
 from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.martini.pair_energy import Channel
 from nnpmm.permeation.protocol import preset
-from nnpmm.units import GAS_CONSTANT
 
 KT = GAS_CONSTANT * 300.0
 CHANNELS = (Channel("water", "P4", 0.47), Channel("lipid", "C1", 0.47))

@@ -11,7 +11,7 @@ from rdkit.Chem import Crippen
 
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.permeation import permeation
-from nnpmm.errors import InputFileError
+from nnpmm.core.errors import InputFileError
 from nnpmm.permeation.mapping import bead_types, map_smiles, octanol
 from nnpmm.permeation.mapping.bead_types import PUBLISHED, HydrogenBonds, nearest_type
 from nnpmm.permeation.mapping.drawing import draw_mapping

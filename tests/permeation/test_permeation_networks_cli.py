@@ -11,7 +11,7 @@ from network_cases import dimers, response_samples, write_data_set
 
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.permeation import permeation
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 from nnpmm.permeation.regressor import load_regressor
 from nnpmm.permeation.training_data import load_training_data
 

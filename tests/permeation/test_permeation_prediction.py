@@ -15,7 +15,7 @@ from nnpmm.campaigns import CampaignResult
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.permeation import permeation
 from nnpmm.core.arrays import load_arrays, save_arrays
-from nnpmm.errors import ConfigError, InputFileError, SimulationError
+from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.permeation.dataset import WATER, Job, open_dataset
 from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.martini.engine_choice import create_engine

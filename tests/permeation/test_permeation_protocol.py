@@ -3,7 +3,7 @@
 import pytest
 from openmm import unit
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 from nnpmm.permeation.martini.engine_choice import create_engine
 from nnpmm.permeation.martini.engines import Stage
 from nnpmm.permeation.protocol import PRESETS, parse_changes, preset

@@ -15,7 +15,7 @@ from martini_cases import needs_gmx
 from nnpmm.campaigns import CampaignResult, ClusterSettings, JobReport, KilledError, create_cluster
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.permeation import permeation
-from nnpmm.errors import SimulationError
+from nnpmm.core.errors import SimulationError
 from nnpmm.permeation import campaign, jobs
 from nnpmm.permeation.dataset import Job
 from nnpmm.permeation.labels import direct

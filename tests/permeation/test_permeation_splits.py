@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 from nnpmm.learning import make_split
 from nnpmm.permeation.solutes import list_solutes
 from nnpmm.permeation.splits import PUBLISHED_SHARES, split_groups

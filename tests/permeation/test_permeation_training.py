@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from network_cases import dimers, response_samples
 
-from nnpmm.errors import ConfigError, InputFileError
+from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.learning import TrainingSettings
 from nnpmm.permeation.protocol import preset
 from nnpmm.permeation.recipes import recipe

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from martini_cases import membrane, needs_gmx
 
-from nnpmm.errors import ConfigError, SimulationError
+from nnpmm.core.errors import ConfigError, SimulationError
+from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.permeation.dataset import DatasetSettings, Job
 from nnpmm.permeation.labels import direct
 from nnpmm.permeation.labels import umbrella as module
@@ -18,7 +19,6 @@ from nnpmm.permeation.martini.engines import Frame, Restraint, StageResult
 from nnpmm.permeation.martini.geometry import periodic_center
 from nnpmm.permeation.protocol import preset
 from nnpmm.permeation.runs import RunOutcome
-from nnpmm.units import GAS_CONSTANT
 
 KT = GAS_CONSTANT * 300.0
 TINY = preset("short", lipids_per_leaflet=16, waters_per_lipid=6, bilayer_relaxation="20 ps")

@@ -9,7 +9,7 @@ from gromacs_files import ATOMS, TOP, gro, write
 from openmm import app, unit
 from toys import water_box
 
-from nnpmm.errors import ConfigError, InputFileError
+from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.simulation import load_system, parse_config
 from nnpmm.simulation.inputs.elements import element_by_mass
 

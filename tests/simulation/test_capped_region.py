@@ -6,8 +6,8 @@ import numpy as np
 import openmm
 import pytest
 
+from nnpmm.core.errors import RegionError
 from nnpmm.coupling import Role, role_of
-from nnpmm.errors import RegionError
 from nnpmm.simulation import parse_config
 from nnpmm.simulation.energy_log import RegionMonitor
 from nnpmm.simulation.runner import prepare_system

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from openmm import unit
 
-from nnpmm.errors import ConfigError, InputFileError
+from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.simulation import RunConfig, load_config, parse_config, template
 
 GOOD = {

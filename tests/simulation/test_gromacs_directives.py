@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from gromacs_files import TOP, write
 
-from nnpmm.errors import InputFileError
+from nnpmm.core.errors import InputFileError
 from nnpmm.simulation import load_system, parse_config
 from nnpmm.simulation.inputs import gromacs_directives
 

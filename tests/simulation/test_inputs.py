@@ -9,9 +9,9 @@ from rdkit import Chem
 from toys import prepared_water, water_box
 
 from nnpmm import create_hybrid_system, load_model
-from nnpmm.errors import ConfigError, InputFileError
-from nnpmm.ligands import molecule_from_smiles
+from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.simulation import load_system, parse_config
+from nnpmm.structures.ligands import molecule_from_smiles
 
 PSF = """PSF
 

@@ -6,8 +6,8 @@ import numpy as np
 import openmm
 import pytest
 
+from nnpmm.core.errors import ConfigError, SimulationError
 from nnpmm.coupling import Role
-from nnpmm.errors import ConfigError, SimulationError
 from nnpmm.integrators import RespaIntegrator, WatchdogRanges
 from nnpmm.simulation import parse_config, run
 from nnpmm.simulation.energy_log import read_log

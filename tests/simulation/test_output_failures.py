@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from runs import go, require_equal_runs
 
-from nnpmm.errors import ConfigError, SimulationError
+from nnpmm.core.errors import ConfigError, SimulationError
 from nnpmm.simulation import _files, staged_run
 from nnpmm.simulation.dynamics import StageLoop
 from nnpmm.simulation.trajectory import open_trajectory

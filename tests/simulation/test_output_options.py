@@ -9,7 +9,7 @@ from openmm import app
 from rdkit import Chem
 from toys import prepared_water, protocol
 
-from nnpmm.errors import ConfigError, SelectionError
+from nnpmm.core.errors import ConfigError, SelectionError
 from nnpmm.simulation import parse_config, run, run_protocol
 from nnpmm.simulation.trajectory_atoms import trajectory_atoms
 

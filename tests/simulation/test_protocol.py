@@ -12,7 +12,7 @@ from openmm import unit
 from toys import SpringModel, prepared_water, protocol, water_box
 
 import nnpmm.simulation.runner as runner
-from nnpmm.errors import ConfigError, InputFileError, ModelError, SimulationError
+from nnpmm.core.errors import ConfigError, InputFileError, ModelError, SimulationError
 from nnpmm.simulation import PreparedSystem, parse_config, run, run_protocol
 from nnpmm.simulation.dynamics import StageLoop, snapshot
 from nnpmm.simulation.energy_log import Thermometer, read_log

@@ -19,7 +19,7 @@ from openmm import app, unit
 from runs import frames, go, require_equal_runs
 from toys import prepared_water, protocol
 
-from nnpmm.errors import ConfigError, SimulationError
+from nnpmm.core.errors import ConfigError, SimulationError
 from nnpmm.simulation import PreparedSystem, _files, run_protocol
 from nnpmm.simulation.checkpoint import load_state, read_record
 from nnpmm.simulation.dynamics import StageLoop

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from nnpmm import simulation
 from nnpmm.cli.run import run
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 from nnpmm.simulation import RunResult, parse_config
 
 app = typer.Typer()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nnpmm.errors import ConfigError, InputFileError, NnpmmError
+from nnpmm.core.errors import ConfigError, InputFileError, NnpmmError
 from nnpmm.simulation import load_config, parse_config
 
 HEAD = """system: {type: build, smiles: CO}

@@ -10,7 +10,7 @@ from openmm import unit
 from toys import SpringEvaluator, SpringModel, prepared_water, protocol, water_box
 
 from nnpmm import create_hybrid_system
-from nnpmm.errors import ConfigError, InputFileError, SelectionError, SimulationError
+from nnpmm.core.errors import ConfigError, InputFileError, SelectionError, SimulationError
 from nnpmm.models import Evaluation
 from nnpmm.simulation import PreparedSystem, load_system, parse_config, run_protocol
 from nnpmm.simulation.inputs import checks

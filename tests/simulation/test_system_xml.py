@@ -8,7 +8,7 @@ from openmm import app, unit
 from test_inputs import load
 from toys import water_box
 
-from nnpmm.errors import InputFileError
+from nnpmm.core.errors import InputFileError
 from nnpmm.simulation.inputs import read_system_xml
 from nnpmm.simulation.inputs.xml_check import TEXTUAL, check_xml
 

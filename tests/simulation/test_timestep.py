@@ -7,7 +7,7 @@ import logging
 import pytest
 from toys import water_box
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 from nnpmm.integrators import RegionMotion, TimestepLimit, Vibration
 from nnpmm.simulation import parse_config
 from nnpmm.simulation.integration import check_integrator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.errors import ModelError, OptionalDependencyError
+from nnpmm.core.errors import ModelError, OptionalDependencyError
 from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.ani.triton import missing as _triton_missing
 from nnpmm.models.protocol import BatchEvaluation, Evaluation

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.errors import ModelError, NnpmmError
+from nnpmm.core.errors import ModelError, NnpmmError
 from nnpmm.models.ani.backends import BACKENDS, Kernel, usable_backends
 from nnpmm.models.protocol import Evaluation
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from openmm import unit
 from openmm.app import Element
 
-from nnpmm.errors import ModelError, RegionError, WeightsError
+from nnpmm.core.errors import ModelError, RegionError, WeightsError
+from nnpmm.core.units import HARTREE_TO_KJ_PER_MOL, in_md_units
 from nnpmm.models.ani.backends import BACKENDS, Kernel, TensorKernel, choose_backend
 from nnpmm.models.ani.first_use import first_kernel, trusted_kernel
 from nnpmm.models.ani.parameters import AniParameters
@@ -24,7 +25,6 @@ from nnpmm.models.bound import BoundPotential
 from nnpmm.models.geometry import check_geometry
 from nnpmm.models.in_process import recall, remember
 from nnpmm.models.protocol import BatchEvaluation, Evaluation, checked_box
-from nnpmm.units import HARTREE_TO_KJ_PER_MOL, in_md_units
 
 __all__ = ["AniEvaluator", "AniModel"]
 

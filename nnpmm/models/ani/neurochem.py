@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.errors import WeightsError
+from nnpmm.core.errors import WeightsError
 from nnpmm.models.ani.parameters import AniParameters, Layer, SymmetryFunctions
 
 __all__ = ["read_neurochem"]

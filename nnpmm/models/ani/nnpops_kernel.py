@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from openmm.app import Element
 
-from nnpmm.errors import ModelError, OptionalDependencyError
+from nnpmm.core.errors import ModelError, OptionalDependencyError
+from nnpmm.core.units import HARTREE_TO_KJ_PER_MOL
 from nnpmm.models.ani.parameters import CELU_ALPHA, AniParameters
 from nnpmm.models.ani.threads import threads_for
 from nnpmm.models.ani.torchani_kernel import (
@@ -24,7 +25,6 @@ from nnpmm.models.ani.torchani_kernel import (
     torchani_coordinates,
 )
 from nnpmm.models.protocol import BatchEvaluation, Evaluation, one_by_one
-from nnpmm.units import HARTREE_TO_KJ_PER_MOL
 
 __all__ = ["NNPOPS_INSTALL", "NnpopsKernel", "import_nnpops"]
 

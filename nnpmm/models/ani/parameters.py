@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.errors import ModelError
+from nnpmm.core.errors import ModelError
 
 __all__ = ["CELU_ALPHA", "AniParameters", "Layer", "SymmetryFunctions"]
 

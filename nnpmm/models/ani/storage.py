@@ -9,8 +9,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from nnpmm.core.errors import WeightsError, shortened
 from nnpmm.core.files import replacing
-from nnpmm.errors import WeightsError, shortened
 from nnpmm.models.ani.content import check_parameters
 from nnpmm.models.ani.parameters import AniParameters, Layer
 

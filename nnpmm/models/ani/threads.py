@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from nnpmm.errors import ModelError
+from nnpmm.core.errors import ModelError
 
 __all__ = ["run_together", "thread_count", "threads_for"]
 

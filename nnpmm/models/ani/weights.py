@@ -23,8 +23,8 @@ from pathlib import Path
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
+from nnpmm.core.errors import ModelError, WeightsError
 from nnpmm.core.files import cache_directory
-from nnpmm.errors import ModelError, WeightsError
 from nnpmm.models.ani.neurochem import read_neurochem
 from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.ani.storage import load_parameters, save_parameters

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from nnpmm.core.arrays import load_arrays, save_arrays
-from nnpmm.fields import Pressure, Section, Temperature, Time
+from nnpmm.core.fields import Pressure, Section, Temperature, Time
+from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.permeation.labels.estimates import decorrelated, estimate
 from nnpmm.permeation.martini.engines import Restraint, Stage, whole_steps
 from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.martini.system import Configuration, MartiniSystem
 from nnpmm.permeation.runs import StageProgress
-from nnpmm.units import GAS_CONSTANT
 
 __all__ = ["Decoupling", "DecouplingSettings", "decouple", "join_states", "read_dhdl"]
 

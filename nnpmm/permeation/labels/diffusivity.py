@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.errors import SimulationError
+from nnpmm.core.errors import SimulationError
 
 __all__ = ["FEWEST_SAMPLES", "Diffusivity", "window_diffusivity"]
 

@@ -21,10 +21,10 @@ from typing import Any, TypeVar
 
 from nnpmm._version import __version__
 from nnpmm.campaigns import AttemptsError, KilledError, first_success
+from nnpmm.core.errors import InputFileError, SimulationError
+from nnpmm.core.fields import Section
 from nnpmm.core.files import write_atomically
 from nnpmm.core.locks import locked
-from nnpmm.errors import InputFileError, SimulationError
-from nnpmm.fields import Section
 from nnpmm.permeation.dataset import WATER, DatasetSettings, Job
 from nnpmm.permeation.labels.anchored import Anchor
 from nnpmm.permeation.labels.decoupling import Decoupling, DecouplingSettings, decouple

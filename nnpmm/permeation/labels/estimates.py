@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from nnpmm.errors import OptionalDependencyError, SimulationError
+from nnpmm.core.errors import OptionalDependencyError, SimulationError
 
 __all__ = [
     "KJ_PER_KCAL",

@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.arrays import load_arrays
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
+from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.permeation.dataset import Job, read_settings
 from nnpmm.permeation.labels.estimates import MbarEstimate, decorrelated, estimate
 from nnpmm.permeation.martini.force_field import MoleculeType, interaction
 from nnpmm.permeation.martini.pair_energy import Channel, solute_epsilons
 from nnpmm.permeation.martini.solute import parse_solute
-from nnpmm.units import GAS_CONSTANT
 
 __all__ = ["LinearEstimate", "Samples", "read_samples", "relative_free_energies"]
 

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from nnpmm._version import __version__
+from nnpmm.core.errors import InputFileError
 from nnpmm.core.files import write_atomically
 from nnpmm.core.locks import locked
-from nnpmm.errors import InputFileError
 from nnpmm.permeation.dataset import WATER, read_settings
 from nnpmm.permeation.labels.anchored import (
     Label,

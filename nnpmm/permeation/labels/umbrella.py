@@ -23,8 +23,9 @@ from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from nnpmm.core.arrays import load_arrays, save_arrays
-from nnpmm.errors import ConfigError, SimulationError
-from nnpmm.fields import ForceConstant, Length, Section, Time
+from nnpmm.core.errors import ConfigError, SimulationError
+from nnpmm.core.fields import ForceConstant, Length, Section, Time
+from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.permeation.checks import check_heights
 from nnpmm.permeation.labels.diffusivity import FEWEST_SAMPLES
 from nnpmm.permeation.labels.estimates import (
@@ -36,7 +37,6 @@ from nnpmm.permeation.martini.engines import Engine, Restraint, read_frames
 from nnpmm.permeation.martini.geometry import solute_height
 from nnpmm.permeation.protocol import ProtocolSettings
 from nnpmm.permeation.runs import RunOutcome, StageProgress, equilibrated_bilayer, run_membrane
-from nnpmm.units import GAS_CONSTANT
 
 __all__ = ["Profile", "UmbrellaSettings", "join_windows", "run_windows"]
 

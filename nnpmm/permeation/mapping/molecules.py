@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rdkit import Chem, RDLogger
 
-from nnpmm.errors import InputFileError
-from nnpmm.ligands.molecules import refuse_radicals
+from nnpmm.core.errors import InputFileError
 from nnpmm.permeation.tables import shortened
+from nnpmm.structures.ligands.molecules import refuse_radicals
 
 __all__ = ["MAX_ATOMS", "read_molecule"]
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 from nnpmm.permeation.martini.force_field import MoleculeType, lipid, water
 from nnpmm.permeation.martini.geometry import (
     minimum_image,

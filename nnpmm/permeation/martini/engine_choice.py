@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 from nnpmm.permeation.martini.engines import Engine
 
 __all__ = ["ENGINES", "create_engine"]

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from nnpmm.errors import SimulationError
-from nnpmm.fields import ForceConstant, Length, Pressure, Section, Temperature, Time
+from nnpmm.core.errors import SimulationError
+from nnpmm.core.fields import ForceConstant, Length, Pressure, Section, Temperature, Time
 from nnpmm.permeation.martini.system import Configuration, MartiniSystem
 
 __all__ = [

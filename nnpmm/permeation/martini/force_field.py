@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from nnpmm.errors import ForceFieldError
+from nnpmm.core.errors import ForceFieldError
 from nnpmm.permeation.martini import tables
 
 __all__ = [

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from nnpmm.campaigns.attempts import KilledError
 from nnpmm.campaigns.processes import end_with_parent, ending_signal, is_crash
+from nnpmm.core.errors import OptionalDependencyError, SimulationError
 from nnpmm.core.files import write_atomically
-from nnpmm.errors import OptionalDependencyError, SimulationError
 from nnpmm.permeation.martini import gromacs_files as gf
 from nnpmm.permeation.martini.builder import require_room
 from nnpmm.permeation.martini.engines import (

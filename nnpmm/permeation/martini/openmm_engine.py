@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from openmm import unit
 
 from nnpmm.core.arrays import load_arrays, save_arrays
-from nnpmm.errors import SimulationError
+from nnpmm.core.errors import SimulationError
+from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.permeation.martini.builder import require_room
 from nnpmm.permeation.martini.engines import (
     EnergyTerms,
@@ -25,7 +26,6 @@ from nnpmm.permeation.martini.engines import (
 from nnpmm.permeation.martini.geometry import make_whole, periodic_center
 from nnpmm.permeation.martini.openmm_system import FORCE_GROUPS, create_openmm_system
 from nnpmm.permeation.martini.system import Configuration, MartiniSystem
-from nnpmm.units import GAS_CONSTANT
 
 __all__ = ["OpenMMEngine"]
 

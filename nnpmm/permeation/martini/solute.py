@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from itertools import combinations_with_replacement
 
-from nnpmm.errors import ForceFieldError
+from nnpmm.core.errors import ForceFieldError
 from nnpmm.permeation.martini import tables
 from nnpmm.permeation.martini.force_field import Bead, Bond, MoleculeType
 from nnpmm.permeation.tables import shortened

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
+from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.permeation.protocol import COLDEST, HOTTEST
-from nnpmm.units import GAS_CONSTANT
 
 __all__ = ["CM2_PER_S", "CM_PER_S", "Permeability", "PermeationProfile", "permeability"]
 

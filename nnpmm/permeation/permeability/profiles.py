@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.errors import ConfigError, ForceFieldError, InputFileError
+from nnpmm.core.errors import ConfigError, ForceFieldError, InputFileError
 from nnpmm.permeation.dataset import read_settings
 from nnpmm.permeation.labels.direct import read_umbrella
 from nnpmm.permeation.martini.solute import canonical_graph

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.campaigns import ClusterSettings, ProgressCallback, ReportCallback
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 from nnpmm.permeation.campaign import build_dataset
 from nnpmm.permeation.dataset import WATER, DatasetSettings, Job, load_features
 from nnpmm.permeation.features import FEATURE_NAMES

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.arrays import load_arrays
-from nnpmm.errors import InputFileError
+from nnpmm.core.errors import InputFileError
 from nnpmm.permeation.checks import check_membrane_run
 from nnpmm.permeation.features import membrane_features, water_features
 from nnpmm.permeation.martini.engines import Frame, read_frames

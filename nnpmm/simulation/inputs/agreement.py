@@ -8,9 +8,9 @@ from pathlib import Path
 from openmm import app
 from openmm.app.topology import Atom, Residue
 
-from nnpmm.errors import InputFileError
+from nnpmm.core.errors import InputFileError
 from nnpmm.simulation.inputs.coordinates import Coordinates
-from nnpmm.structure_elements import guess_element
+from nnpmm.structures.elements import guess_element
 
 __all__ = ["check_same_atoms"]
 

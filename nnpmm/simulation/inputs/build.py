@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from nnpmm import ligands
-from nnpmm.errors import ConfigError
+from nnpmm import structures
+from nnpmm.core.errors import ConfigError
 from nnpmm.simulation.inputs.files import check_file
 from nnpmm.simulation.inputs.mm_system import MMSystem
 from nnpmm.simulation.system_config import BuildSystem
-from nnpmm.structures import read_structure
+from nnpmm.structures.readers import read_structure
 
 __all__ = ["build_system"]
 
@@ -25,18 +25,18 @@ def build_system(source: BuildSystem, seed: int, *, constrain_hydrogens: bool) -
     """
     if source.ligand is not None:
         check_file(source.ligand, (".sdf", ".mol", ".mol2"), "ligand")
-        molecule = ligands.molecule_from_file(source.ligand)
+        molecule = structures.molecule_from_file(source.ligand)
     elif source.smiles is not None:
-        molecule = ligands.molecule_from_smiles(source.smiles, seed=seed)
+        molecule = structures.molecule_from_smiles(source.smiles, seed=seed)
     else:
         raise ConfigError("system: exactly one of 'smiles' and 'ligand' must be given")
-    parameters = ligands.parameterize(molecule, provider=source.parameters)
+    parameters = structures.parameterize(molecule, provider=source.parameters)
     protein = None
     if source.protein is not None:
         check_file(source.protein, (".pdb", ".cif"), "protein")
         structure = read_structure(source.protein)
         protein = (structure.topology, structure.positions)
-    solvated = ligands.solvate(
+    solvated = structures.solvate(
         molecule,
         parameters,
         protein=protein,

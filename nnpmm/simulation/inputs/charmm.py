@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from openmm import app, unit
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 from nnpmm.simulation.inputs.agreement import check_same_atoms
 from nnpmm.simulation.inputs.coordinates import read_coordinates
 from nnpmm.simulation.inputs.files import check_file, read_file, system_options

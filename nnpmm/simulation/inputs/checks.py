@@ -11,7 +11,7 @@ from openmm import app, unit
 from openmm.app.topology import Atom
 from scipy.spatial import cKDTree
 
-from nnpmm.errors import ConfigError, InputFileError
+from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.simulation.config import EnsembleConfig
 
 __all__ = ["check_accepted", "check_contacts", "check_cutoffs", "check_positive_masses"]

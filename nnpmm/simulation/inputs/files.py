@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from openmm import app, unit
 
-from nnpmm.errors import ConfigError, InputFileError, NnpmmError
+from nnpmm.core.errors import ConfigError, InputFileError, NnpmmError
 from nnpmm.simulation.system_config import AmberSystem, CharmmSystem, GromacsSystem
 
 __all__ = ["check_file", "read_file", "system_options"]

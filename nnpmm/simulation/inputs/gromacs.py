@@ -10,7 +10,7 @@ from pathlib import Path
 
 from openmm import unit
 
-from nnpmm.errors import InputFileError
+from nnpmm.core.errors import InputFileError
 from nnpmm.simulation.inputs.agreement import check_same_atoms
 from nnpmm.simulation.inputs.coordinates import read_coordinates
 from nnpmm.simulation.inputs.elements import element_by_mass

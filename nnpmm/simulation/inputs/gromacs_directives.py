@@ -13,7 +13,7 @@ from typing import Any
 
 from openmm import app
 
-from nnpmm.errors import InputFileError
+from nnpmm.core.errors import InputFileError
 
 __all__ = ["TopologyFile", "check_directives"]
 

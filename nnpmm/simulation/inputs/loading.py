@@ -6,9 +6,9 @@ import numpy as np
 import openmm
 from openmm import unit
 
+from nnpmm.core.errors import InputFileError
+from nnpmm.core.units import in_md_units
 from nnpmm.coupling import make_whole
-from nnpmm.coupling.boundary import constrained_pairs
-from nnpmm.errors import InputFileError
 from nnpmm.simulation.config import EnsembleConfig, RunConfig
 from nnpmm.simulation.ensemble_forces import remove_ensemble_forces
 from nnpmm.simulation.inputs.amber import load_amber
@@ -29,7 +29,7 @@ from nnpmm.simulation.system_config import (
     GromacsSystem,
     OpenmmSystem,
 )
-from nnpmm.units import in_md_units
+from nnpmm.structures.bonds import constrained_pairs
 
 __all__ = ["load_system"]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import openmm
 
-from nnpmm.errors import InputFileError
+from nnpmm.core.errors import InputFileError
 from nnpmm.simulation.inputs.files import check_file, read_file
 from nnpmm.simulation.inputs.mm_system import MMSystem
 from nnpmm.simulation.inputs.xml_check import check_xml
 from nnpmm.simulation.system_config import OpenmmSystem
-from nnpmm.structures import read_structure
+from nnpmm.structures.readers import read_structure
 
 __all__ = ["load_openmm", "read_system_xml"]
 

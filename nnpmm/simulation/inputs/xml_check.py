@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 from xml.parsers import expat
 
-from nnpmm.errors import InputFileError
+from nnpmm.core.errors import InputFileError
 
 __all__ = ["check_xml"]
 

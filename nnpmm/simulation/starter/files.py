@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnpmm.errors import ConfigError, InputFileError
+from nnpmm.core.errors import ConfigError, InputFileError
 
 __all__ = ["recognize"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import mdtraj
 from openmm import app
 
-from nnpmm.errors import SelectionError
-from nnpmm.selection import select_atoms
+from nnpmm.core.errors import SelectionError
+from nnpmm.structures.selection import select_atoms
 
 __all__ = ["Region", "find_region"]
 

@@ -9,16 +9,16 @@ from typing import Any
 
 import yaml
 
+from nnpmm.core.errors import ConfigError, InputFileError, NnpmmError
+from nnpmm.core.fields import MODEL_FILES
 from nnpmm.core.files import replacing
-from nnpmm.errors import ConfigError, InputFileError, NnpmmError
-from nnpmm.fields import MODEL_FILES
 from nnpmm.integrators import surroundings_limit
-from nnpmm.selection import is_water
 from nnpmm.simulation import narration
 from nnpmm.simulation.config import parse_config
 from nnpmm.simulation.inputs import MMSystem, load_system
 from nnpmm.simulation.starter.files import recognize
 from nnpmm.simulation.starter.ligand import find_region
+from nnpmm.structures.selection import is_water
 
 __all__ = ["write_settings"]
 
@@ -129,15 +129,15 @@ def _write(output: Path, text: str) -> None:
 
 def _built(section: dict[str, Any], model: str, output: Path) -> tuple[str, list[str]]:
     """Return the settings of a ligand that is built into water, and what to say."""
-    from nnpmm import ligands
+    from nnpmm import structures
 
     if "smiles" in section:
         try:
-            molecule = ligands.molecule_from_smiles(section["smiles"], seed=1)
+            molecule = structures.molecule_from_smiles(section["smiles"], seed=1)
         except InputFileError as error:
             raise InputFileError(f"{error}, and there is no file of that name") from error
     else:
-        molecule = ligands.molecule_from_file(section["ligand"])
+        molecule = structures.molecule_from_file(section["ligand"])
     section = {**section, "padding": "1.2 nm", "hydrogen_mass": _HYDROGEN_MASS}
     title = f"{section.get('smiles') or section['ligand'].name} in water"
     if "protein" in section:

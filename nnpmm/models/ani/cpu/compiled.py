@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numba.core.caching import FunctionCache
 
-from nnpmm.errors import shortened
+from nnpmm.core.errors import shortened
 from nnpmm.models.ani.cpu.neighbours import find_neighbours
 from nnpmm.models.ani.cpu.networks import apply_networks
 from nnpmm.models.ani.cpu.symmetry import add_atom_forces, describe_atom, find_pattern

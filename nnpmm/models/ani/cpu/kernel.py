@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nnpmm.core.units import HARTREE_TO_KJ_PER_MOL
 from nnpmm.models.ani.cpu.compiled import evaluate_share
 from nnpmm.models.ani.cpu.neighbours import build_cells
 from nnpmm.models.ani.cpu.networks import NetworkScratch
@@ -22,7 +23,6 @@ from nnpmm.models.ani.cpu.symmetry import AtomScratch, Constants
 from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.ani.threads import run_together, thread_count
 from nnpmm.models.protocol import BatchEvaluation, Evaluation
-from nnpmm.units import HARTREE_TO_KJ_PER_MOL
 
 __all__ = ["CpuKernel"]
 

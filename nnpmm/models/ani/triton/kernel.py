@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nnpmm.errors import ModelError, SimulationError
+from nnpmm.core.errors import ModelError, SimulationError
 from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.ani.triton.availability import interpreted
 from nnpmm.models.ani.triton.engine import Engine

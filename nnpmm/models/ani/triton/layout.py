@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nnpmm.errors import ModelError
+from nnpmm.core.errors import ModelError
 from nnpmm.models.ani.parameters import AniParameters, SymmetryFunctions
 from nnpmm.models.ani.triton.availability import interpreted
 

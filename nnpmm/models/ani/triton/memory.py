@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nnpmm.core.units import HARTREE_TO_KJ_PER_MOL
 from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.ani.triton.constants import Blocks, Constants
 from nnpmm.models.ani.triton.layout import (
@@ -20,7 +21,6 @@ from nnpmm.models.ani.triton.layout import (
     pack_shifts,
     pack_tiles,
 )
-from nnpmm.units import HARTREE_TO_KJ_PER_MOL
 
 __all__ = ["Ends", "Model", "allocate_cells", "allocate_ends", "allocate_rows", "build_tables"]
 

@@ -7,11 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from openmm.app import Topology
 
-from nnpmm.atom_indices import atom_indices
-
-__all__ = ["WholeRegion", "make_whole", "spanning_trees", "topology_bonds"]
+__all__ = ["WholeRegion", "make_whole", "spanning_trees"]
 
 
 class WholeRegion:
@@ -76,21 +73,6 @@ def make_whole(
     """
     join = WholeRegion(len(positions), bonds, gather=gather)
     return np.array(join(np.asarray(positions, dtype=float), box))
-
-
-def topology_bonds(
-    topology: Topology, atoms: Sequence[int] | NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Return the topology's bonds inside a region as pairs of row numbers of ``atoms``, (m, 2)."""
-    if np.asarray(atoms).dtype == bool:
-        atoms = atom_indices(atoms, topology.getNumAtoms())
-    local = {int(atom): row for row, atom in enumerate(atoms)}
-    pairs = [
-        (local[bond.atom1.index], local[bond.atom2.index])
-        for bond in topology.bonds()
-        if bond.atom1.index in local and bond.atom2.index in local
-    ]
-    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
 def spanning_trees(

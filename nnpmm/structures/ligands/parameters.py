@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 from rdkit import Chem
 
-from nnpmm.errors import ConfigError, ForceFieldError
-from nnpmm.ligands import mmff, openff
-from nnpmm.ligands.gaff_lj import lennard_jones
-from nnpmm.ligands.molecules import check_molecule
+from nnpmm.core.errors import ConfigError, ForceFieldError
+from nnpmm.structures.ligands import mmff, openff
+from nnpmm.structures.ligands.gaff_lj import lennard_jones
+from nnpmm.structures.ligands.molecules import check_molecule
 
 __all__ = ["LigandParameters", "parameterize"]
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from openmm.app import Topology
 from openmm.app.topology import Atom, Residue
 
-from nnpmm import selection_language as language
-from nnpmm.errors import SelectionError
+from nnpmm.core.errors import SelectionError
+from nnpmm.structures import selection_language as language
 
 __all__ = ["atom_label", "is_water", "select_atoms"]
 

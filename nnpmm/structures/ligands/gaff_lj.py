@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from rdkit import Chem
 
-from nnpmm.errors import ForceFieldError
+from nnpmm.core.errors import ForceFieldError
 
 __all__ = ["LJ_TABLE", "LennardJonesType", "lennard_jones"]
 

@@ -1,14 +1,18 @@
-"""Elements of atoms that a file gives by name alone."""
+"""Elements of atoms, also of those that a file gives by name alone."""
 
 from __future__ import annotations
 
 import re
 
+import numpy as np
 import openmm.app as app
+from numpy.typing import NDArray
+from openmm.app.element import hydrogen
 
-from nnpmm.pdb_files import PDB_ATOMS
+from nnpmm.core.errors import RegionError
+from nnpmm.structures.pdb_files import PDB_ATOMS
 
-__all__ = ["fill_pdb_elements", "guess_element"]
+__all__ = ["fill_pdb_elements", "guess_element", "region_elements"]
 
 # Names of ions in CHARMM that do not begin with their symbol.
 _CHARMM_IONS = {"SOD": "Na", "POT": "K", "CES": "Cs", "CAL": "Ca", "CLA": "Cl", "LIT": "Li"}
@@ -110,3 +114,20 @@ def _may_be_aligned(name: str) -> bool:
     """Return whether a name of four columns can follow the rule of columns 13-14."""
     full = not name.endswith(" ")  # four characters leave no choice
     return name.startswith(" ") or full or name[0].isdigit() or _has_two_letters(name)
+
+
+def region_elements(topology: app.Topology, region: NDArray[np.int64]) -> list[app.Element]:
+    """Return the element of every region atom, deuterium as hydrogen.
+
+    Raises:
+        RegionError: an atom has none, as a virtual site.
+    """
+    atoms = list(topology.atoms())
+    found = [atoms[i].element for i in region]
+    unknown = [atoms[i].name for i in region if atoms[i].element is None]
+    if unknown:
+        raise RegionError(
+            f"the region holds atoms without an element ({', '.join(unknown[:5])}); leave virtual "
+            "sites out and name elements in the structure"
+        )
+    return [hydrogen if element.atomic_number == 1 else element for element in found]

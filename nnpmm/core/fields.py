@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from nnpmm.core.section import Section, first_problem
-from nnpmm.units import in_md_units, parse_quantity
+from nnpmm.core.units import in_md_units, parse_quantity
 
 __all__ = [
     "MODEL_FILES",

@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from openmm.app.topology import Atom
 
-from nnpmm.coupling.boundary import region_elements
-from nnpmm.coupling.whole import make_whole, spanning_trees
-from nnpmm.errors import RegionError
-from nnpmm.formal_charge import perceive_charge
-from nnpmm.formula import hill_formula
+from nnpmm.core.errors import RegionError
+from nnpmm.core.geometry import make_whole, spanning_trees
 from nnpmm.models.protocol import Potential
-from nnpmm.region_bonds import find_bonds
-from nnpmm.selection import atom_label
-from nnpmm.structures import Structure
+from nnpmm.structures.elements import region_elements
+from nnpmm.structures.formal_charge import perceive_charge
+from nnpmm.structures.formula import hill_formula
+from nnpmm.structures.readers import Structure
+from nnpmm.structures.region_bonds import find_bonds
+from nnpmm.structures.selection import atom_label
 
 __all__ = ["Molecule", "RegionSummary", "check_region", "describe_region"]
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnpmm._version import __version__
-from nnpmm.errors import ConfigError, ModelError, RegionError
+from nnpmm.core.errors import ConfigError, ModelError, RegionError
 from nnpmm.models.ani import AniModel, save_parameters
 from nnpmm.models.ani.torchscript import export_torchscript
 from nnpmm.models.model_file import SCHEMA_VERSION, ModelFile, StoredFile, fingerprint
 from nnpmm.models.registry import load_model
-from nnpmm.region import RegionSummary, check_region, describe_region
-from nnpmm.selection import select_atoms
-from nnpmm.structures import read_structure
+from nnpmm.structures.readers import read_structure
+from nnpmm.structures.region import RegionSummary, check_region, describe_region
+from nnpmm.structures.selection import select_atoms
 
 __all__ = ["Prepared", "prepare_nnp"]
 
@@ -65,8 +65,8 @@ def prepare_nnp(
 
     Raises:
         ConfigError: files are there already, or the folder cannot be written to.
-        NnpmmError: see `nnpmm.structures.read_structure`, `nnpmm.select_atoms`,
-            `nnpmm.region.check_region` and `nnpmm.load_model`; nothing is written then.
+        NnpmmError: see `nnpmm.structures.readers.read_structure`, `nnpmm.select_atoms`,
+            `nnpmm.structures.region.check_region` and `nnpmm.load_model`; nothing is written then.
     """
     output = Path(output)
     present = [name for name in (_MODEL_JSON, _WEIGHTS, _TORCHSCRIPT) if (output / name).exists()]

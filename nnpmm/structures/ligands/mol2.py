@@ -20,7 +20,7 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdDetermineBonds
 from rdkit.Geometry import Point3D
 
-from nnpmm.errors import InputFileError
+from nnpmm.core.errors import InputFileError
 
 __all__ = ["element_of", "read_mol2"]
 

@@ -10,8 +10,8 @@ from openmm import app
 from rdkit import Chem
 from scipy.spatial import cKDTree
 
-from nnpmm.errors import InputFileError
-from nnpmm.selection import is_water
+from nnpmm.core.errors import InputFileError
+from nnpmm.structures.selection import is_water
 
 __all__ = ["check_placement", "residue_label"]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import openmm
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 
 __all__ = [
     "OpenclDevice",

@@ -10,9 +10,9 @@ import openmm
 from openmm import app
 from rdkit import Chem
 
-from nnpmm.errors import ForceFieldError, InputFileError
-from nnpmm.ligands.mmff import Torsion
-from nnpmm.ligands.parameters import LigandParameters
+from nnpmm.core.errors import ForceFieldError, InputFileError
+from nnpmm.structures.ligands.mmff import Torsion
+from nnpmm.structures.ligands.parameters import LigandParameters
 
 __all__ = ["create_ligand_system", "forcefield_xml", "to_openmm_topology"]
 

@@ -11,7 +11,7 @@ import openmm
 from openmm import unit
 from rdkit import Chem
 
-from nnpmm.errors import ForceFieldError, OptionalDependencyError
+from nnpmm.core.errors import ForceFieldError, OptionalDependencyError
 
 __all__ = ["OPENFF_FORCE_FIELD", "is_installed", "openff_terms", "terms_from_system"]
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from openmm import app, unit
 
-from nnpmm.errors import InputFileError
-from nnpmm.units import in_md_units
+from nnpmm.core.errors import InputFileError
+from nnpmm.core.units import in_md_units
 
 __all__ = ["GroFile", "read_gro", "read_inpcrd", "usable_box", "without_unset_cell"]
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from openmm.app.topology import Atom
 from rdkit import Chem
 
-from nnpmm.selection import atom_label
-from nnpmm.structures import Structure
+from nnpmm.structures.readers import Structure
+from nnpmm.structures.selection import atom_label
 
 __all__ = ["RegionBonds", "find_bonds"]
 

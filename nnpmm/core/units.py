@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from openmm import unit
 
-from nnpmm.errors import ConfigError
+from nnpmm.core.errors import ConfigError
 
 __all__ = ["GAS_CONSTANT", "HARTREE_TO_KJ_PER_MOL", "in_md_units", "parse_quantity"]
 

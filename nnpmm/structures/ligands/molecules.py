@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
-from nnpmm.errors import InputFileError
-from nnpmm.ligands.mol2 import read_mol2
-from nnpmm.ligands.sdf import read_sdf
-from nnpmm.ligands.stereo import count_open_stereocenters
+from nnpmm.core.errors import InputFileError
+from nnpmm.structures.ligands.mol2 import read_mol2
+from nnpmm.structures.ligands.sdf import read_sdf
+from nnpmm.structures.ligands.stereo import count_open_stereocenters
 
 __all__ = ["check_molecule", "molecule_from_file", "molecule_from_smiles", "refuse_radicals"]
 
@@ -64,7 +64,7 @@ def molecule_from_smiles(smiles: str, *, seed: int = 0) -> Chem.Mol:
 def molecule_from_file(path: str | Path) -> Chem.Mol:
     """Read one molecule with all hydrogens and 3D coordinates from an SDF or MOL2 file.
 
-    MOL2 files may carry Tripos or GAFF atom types; see ``nnpmm.ligands.mol2``.
+    MOL2 files may carry Tripos or GAFF atom types; see ``nnpmm.structures.ligands.mol2``.
 
     Args:
         path: a file that ends in ``.sdf``, ``.mol`` or ``.mol2`` and holds one molecule.

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from openmm import app, unit
 
-from nnpmm.errors import ForceFieldError, InputFileError
-from nnpmm.ligands.placement import residue_label
-from nnpmm.selection import is_water
-from nnpmm.units import in_md_units
+from nnpmm.core.errors import ForceFieldError, InputFileError
+from nnpmm.core.units import in_md_units
+from nnpmm.structures.placement import residue_label
+from nnpmm.structures.selection import is_water
 
 __all__ = ["protein_modeller"]
 

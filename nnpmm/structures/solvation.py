@@ -17,13 +17,13 @@ import openmm
 from openmm import app, unit
 from rdkit import Chem
 
-from nnpmm.errors import ConfigError, ForceFieldError, NnpmmError
-from nnpmm.ligands.openmm_system import forcefield_xml, to_openmm_topology
-from nnpmm.ligands.parameters import LigandParameters
-from nnpmm.ligands.placement import check_placement
-from nnpmm.ligands.protein import protein_modeller
-from nnpmm.selection import is_water
-from nnpmm.units import in_md_units
+from nnpmm.core.errors import ConfigError, ForceFieldError, NnpmmError
+from nnpmm.core.units import in_md_units
+from nnpmm.structures.ligands.openmm_system import forcefield_xml, to_openmm_topology
+from nnpmm.structures.ligands.parameters import LigandParameters
+from nnpmm.structures.placement import check_placement
+from nnpmm.structures.protein import protein_modeller
+from nnpmm.structures.selection import is_water
 
 __all__ = ["SolvatedSystem", "solvate"]
 

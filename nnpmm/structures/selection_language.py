@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
-from nnpmm.errors import SelectionError
+from nnpmm.core.errors import SelectionError
 
 __all__ = [
     "RESIDUE_NUMBERS",

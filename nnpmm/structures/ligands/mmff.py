@@ -16,7 +16,7 @@ import numpy as np
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdForceFieldHelpers
 
-from nnpmm.errors import ForceFieldError
+from nnpmm.core.errors import ForceFieldError
 
 __all__ = [
     "angle_terms",

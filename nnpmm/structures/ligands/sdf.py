@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rdkit import Chem, rdBase
 
-from nnpmm.errors import InputFileError
+from nnpmm.core.errors import InputFileError
 
 __all__ = ["read_sdf"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from openmm import app
 
-from nnpmm.errors import InputFileError
+from nnpmm.core.errors import InputFileError
 
 __all__ = ["PDB_ATOMS", "check_atoms_read", "read_pdb_lines"]
 

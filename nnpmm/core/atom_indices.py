@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.errors import RegionError
+from nnpmm.core.errors import RegionError
 
 __all__ = ["atom_indices"]
 

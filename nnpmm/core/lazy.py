@@ -1,0 +1,37 @@
+"""Packages whose names are imported when they are first asked for (PEP 562).
+
+torch, OpenMM, rdkit and matplotlib together take seconds to import, and most uses need few of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["lazy_names"]
+
+
+def lazy_names(
+    package: str, sources: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return ``__getattr__`` and ``__dir__`` of a package that imports its names on demand.
+
+    Args:
+        package: the package's ``__name__``.
+        sources: public name -> module that holds it, or that is the name itself.
+    """
+
+    def __getattr__(name: str) -> Any:
+        if name not in sources:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        module = importlib.import_module(sources[name])
+        value = module if sources[name] == f"{package}.{name}" else getattr(module, name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *sources})
+
+    return __getattr__, __dir__
