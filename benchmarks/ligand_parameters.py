@@ -20,7 +20,7 @@ from common import IMAGES, data_folder, write_results
 from openmm import app, unit
 from rdkit import Chem
 
-from nnpmm.structures.ligands import molecule_from_file, molecule_from_smiles, parameterize
+from nnpmm.structures import molecule_from_file, molecule_from_smiles, parameterize
 
 DEBYE_PER_E_ANGSTROM = 4.80320
 GAFF_HYDROGENS = {"h1", "h2", "h3", "h4", "h5", "ha", "hc", "hn", "ho", "hp", "hs", "hx"}

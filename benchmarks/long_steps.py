@@ -23,7 +23,7 @@ from openmm import unit
 import nnpmm
 from nnpmm.coupling import Mechanical, Role, role_of
 from nnpmm.integrators import apply_hydrogen_mass, longest_timestep
-from nnpmm.structures.ligands import molecule_from_smiles, parameterize, solvate
+from nnpmm.structures import molecule_from_smiles, parameterize, solvate
 
 TEMPERATURE, FRICTION, SAMPLE_PS = 300.0, 1.0, 0.04
 KB = 8.31446261815324e-3

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 import nnpmm
 from nnpmm.coupling import LAMBDA_NNP, Interpolated, Mechanical, nnp_derivative
 from nnpmm.freeenergy import forward_protocol, reverse_protocol, reweight, switch
-from nnpmm.structures.ligands import SolvatedSystem, molecule_from_smiles, parameterize, solvate
+from nnpmm.structures import SolvatedSystem, molecule_from_smiles, parameterize, solvate
 
 TEMPERATURE, TIMESTEP = 300.0, 0.002  # K, ps; bonds to hydrogen are constrained
 KT = 8.31446261815324e-3 * TEMPERATURE

@@ -19,7 +19,7 @@ from common import IMAGES, RESULTS, write_results
 from matplotlib.figure import Figure
 
 import nnpmm
-from nnpmm.structures.ligands import (
+from nnpmm.structures import (
     create_ligand_system,
     molecule_from_smiles,
     parameterize,

@@ -15,7 +15,7 @@ import numpy as np
 from common import IMAGES, write_results
 from matplotlib.figure import Figure
 
-from nnpmm.permeation.dataset import WATER, load_features, read_settings
+from nnpmm.permeation.dataset.folder import WATER, load_features, read_settings
 from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.labels.linear import read_samples, relative_free_energies
 

@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from nnpmm.permeation.dataset import load_features, read_settings
+from nnpmm.permeation.dataset.folder import load_features, read_settings
 from nnpmm.permeation.features import FEATURES
 from nnpmm.permeation.labels.store import read_labels
-from nnpmm.permeation.status import dataset_status
+from nnpmm.permeation.runs.status import dataset_status
 
 
 def labels_by_lipid(folder):

@@ -20,8 +20,8 @@ from nnpmm.permeation.martini.builder import insert_solute
 from nnpmm.permeation.martini.engine_choice import create_engine
 from nnpmm.permeation.martini.engines import Restraint, Stage
 from nnpmm.permeation.martini.tables import LIPID_TAILS
-from nnpmm.permeation.protocol import preset
-from nnpmm.permeation.runs import equilibrated_bilayer
+from nnpmm.permeation.runs.protocol import preset
+from nnpmm.permeation.runs.simulations import equilibrated_bilayer
 
 
 def compare_energies(options, engines, settings, work):

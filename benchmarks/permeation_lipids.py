@@ -18,8 +18,8 @@ from nnpmm.permeation.martini.engine_choice import create_engine
 from nnpmm.permeation.martini.engines import Stage, read_frames
 from nnpmm.permeation.martini.geometry import periodic_center
 from nnpmm.permeation.martini.tables import LIPID_TAILS
-from nnpmm.permeation.protocol import preset
-from nnpmm.permeation.runs import equilibrated_bilayer, run_stages
+from nnpmm.permeation.runs.protocol import preset
+from nnpmm.permeation.runs.simulations import equilibrated_bilayer, run_stages
 
 #: Experimental areas, nm^2, of fluid bilayers: Kucerka, Nieh, Katsaras, Biochim. Biophys. Acta
 #: 2011, 1808, 2761 (DLPC, POPC 30 C; DPPC 50 C); Kucerka et al., Biophys. J. 2008, 95, 2356 (DOPC).

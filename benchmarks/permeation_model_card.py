@@ -10,7 +10,7 @@ from collections import Counter
 
 from common import ROOT
 
-from nnpmm.permeation.regressor import load_default_regressor
+from nnpmm.permeation.networks.regressor import load_default_regressor
 
 #: Below the head of the table of metrics.
 RULE = "| --- " * 7 + "|"

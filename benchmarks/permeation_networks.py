@@ -24,23 +24,23 @@ from rich.table import Table
 from nnpmm.cli.progress import count_bar
 from nnpmm.core.files import write_atomically
 from nnpmm.learning import MODEL_FILE
-from nnpmm.permeation.ablations import without_bead_normalisation
-from nnpmm.permeation.dataset import read_settings
-from nnpmm.permeation.evaluation import evaluate, frames_study
+from nnpmm.permeation.dataset.folder import read_settings
+from nnpmm.permeation.dataset.training_data import load_training_data
 from nnpmm.permeation.features import FEATURE_NAMES
-from nnpmm.permeation.figures import (
+from nnpmm.permeation.martini.tables import NEUTRAL_BEADS
+from nnpmm.permeation.networks.ablations import without_bead_normalisation
+from nnpmm.permeation.networks.evaluation import evaluate, frames_study
+from nnpmm.permeation.networks.figures import (
     attention_figure,
     errors_figure,
     frames_figure,
     learning_figure,
     parity_figure,
 )
-from nnpmm.permeation.martini.tables import NEUTRAL_BEADS
-from nnpmm.permeation.published import PUBLISHED
-from nnpmm.permeation.recipes import recipe
-from nnpmm.permeation.regressor import load_regressor, save_regressor
-from nnpmm.permeation.training import train
-from nnpmm.permeation.training_data import load_training_data
+from nnpmm.permeation.networks.published import PUBLISHED
+from nnpmm.permeation.networks.recipes import recipe
+from nnpmm.permeation.networks.regressor import load_regressor, save_regressor
+from nnpmm.permeation.networks.training import train
 
 KINDS = ("dnn", "response", "model-la", "model-l")
 PARTS = {"test": 2, "trimers": 3, "monomers": 1}  # and the number of their beads

@@ -21,15 +21,15 @@ from rich.table import Table
 
 from nnpmm.campaigns import ClusterSettings
 from nnpmm.core.arrays import load_arrays
-from nnpmm.permeation.dataset import WATER, Job, read_settings
+from nnpmm.permeation.dataset.folder import WATER, Job, read_settings
 from nnpmm.permeation.labels.decoupling import DecouplingSettings
 from nnpmm.permeation.labels.direct import read_anchors, read_umbrella, run_direct
 from nnpmm.permeation.labels.store import read_labels
 from nnpmm.permeation.labels.umbrella import UmbrellaSettings
 from nnpmm.permeation.martini import lipid
+from nnpmm.permeation.networks.regressor import load_default_regressor
 from nnpmm.permeation.prediction import molecule_from_smiles, predict_molecules
-from nnpmm.permeation.protocol import ProtocolSettings, changed_settings, parse_changes
-from nnpmm.permeation.regressor import load_default_regressor
+from nnpmm.permeation.runs.protocol import ProtocolSettings, changed_settings, parse_changes
 
 LIPID = "DOPC"
 #: Of each group the first is taken whose beads the model neither learned from nor was chosen by.

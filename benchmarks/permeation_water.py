@@ -26,7 +26,7 @@ from nnpmm.permeation.martini.builder import build_water_box
 from nnpmm.permeation.martini.engines import Stage, read_frames
 from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.martini.pair_energy import unit_lennard_jones
-from nnpmm.permeation.runs import run_stages
+from nnpmm.permeation.runs.simulations import run_stages
 
 KT = GAS_CONSTANT * 300.0
 EDGE = 3.5  # nm

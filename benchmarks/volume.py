@@ -17,7 +17,7 @@ from common import write_results
 
 import nnpmm
 from nnpmm.coupling import Mechanical, topology_bonds
-from nnpmm.structures.ligands import molecule_from_smiles, parameterize, solvate
+from nnpmm.structures import molecule_from_smiles, parameterize, solvate
 
 TEMPERATURE, TIMESTEP = 300.0, 0.002
 

@@ -10,7 +10,7 @@ import openmm.app as app
 import yaml
 from openmm import unit
 
-from nnpmm.structures.ligands import molecule_from_smiles, to_openmm_topology
+from nnpmm.structures import molecule_from_smiles, to_openmm_topology
 
 
 def side_by_side(molecules, spacing=1.5):

@@ -93,7 +93,7 @@ def ani1x():
 @pytest.fixture(scope="session")
 def paracetamol():
     """Return paracetamol, twenty atoms of C, H, N and O, as an rdkit molecule."""
-    from nnpmm.structures.ligands import molecule_from_smiles
+    from nnpmm.structures import molecule_from_smiles
 
     return molecule_from_smiles("CC(=O)Nc1ccc(O)cc1", seed=1)
 

@@ -34,7 +34,7 @@ def test_settings_of_permeation_are_all_listed():
     from nnpmm.campaigns import ClusterSettings
     from nnpmm.permeation.labels.decoupling import DecouplingSettings
     from nnpmm.permeation.labels.umbrella import UmbrellaSettings
-    from nnpmm.permeation.protocol import ProtocolSettings
+    from nnpmm.permeation.runs.protocol import ProtocolSettings
 
     page = DOCS / "permeation.md"
     tables = page.read_text().partition("## Settings")[2].split("| `")[1:]

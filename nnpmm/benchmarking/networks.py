@@ -71,7 +71,7 @@ def sample_molecules(smiles: Mapping[str, str] = LIGANDS) -> list[Molecule]:
     Args:
         smiles: SMILES by name.
     """
-    from nnpmm.structures.ligands import molecule_from_smiles
+    from nnpmm.structures import molecule_from_smiles
 
     made = []
     for name, text in smiles.items():

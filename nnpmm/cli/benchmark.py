@@ -105,7 +105,7 @@ def md(
 
     from nnpmm import simulation
     from nnpmm.benchmarking import measure_steps, step_contexts, write_record
-    from nnpmm.simulation.platforms import choose_platform
+    from nnpmm.simulation.preparation.platform import choose_platform
 
     settings = _md_settings(config, model)
     mm, region, name = simulation.load_region(settings)

@@ -24,7 +24,7 @@ class _Echo(logging.Handler):
 @contextmanager
 def narrated() -> Iterator[None]:
     """Print what the simulation says while it prepares: facts, and what is being done."""
-    from nnpmm.simulation.narration import LOGGER
+    from nnpmm.simulation.preparation.narration import LOGGER
 
     level, propagate, handler = LOGGER.level, LOGGER.propagate, _Echo()
     LOGGER.addHandler(handler)

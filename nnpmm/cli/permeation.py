@@ -66,10 +66,10 @@ def build(
     """
     from nnpmm.campaigns import read_cluster
     from nnpmm.cli.progress import campaign_bar
-    from nnpmm.permeation import protocol
-    from nnpmm.permeation.campaign import build_dataset
-    from nnpmm.permeation.dataset import DatasetSettings
-    from nnpmm.permeation.solutes import list_solutes
+    from nnpmm.permeation.dataset.folder import DatasetSettings
+    from nnpmm.permeation.martini.solute_sets import list_solutes
+    from nnpmm.permeation.runs import protocol
+    from nnpmm.permeation.runs.campaign import build_dataset
 
     wanted = DatasetSettings(
         protocol=protocol.preset(preset, **protocol.parse_changes(set_ or [])),
@@ -119,7 +119,7 @@ def status(output: _Folder = _DEFAULT_FOLDER) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from nnpmm.permeation.status import dataset_status
+    from nnpmm.permeation.runs.status import dataset_status
 
     places, failures = dataset_status(output)
     table = Table("place", title=str(output))
@@ -143,7 +143,7 @@ def export(
 ) -> None:
     """Write the features of all finished samples to one file: (samples, frames, 8) float32."""
     from nnpmm.core.files import require_suffix
-    from nnpmm.permeation.dataset import export_features
+    from nnpmm.permeation.dataset.folder import export_features
 
     require_suffix(file, ".safetensors")
     count = export_features(output, file)

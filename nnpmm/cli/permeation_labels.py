@@ -36,12 +36,12 @@ def decouple(
 ) -> None:
     """Compute dG of single solutes directly; they anchor the table of a lipid and check it."""
     from nnpmm.cli.progress import stage_bar
-    from nnpmm.permeation.dataset import WATER, Job, read_settings
+    from nnpmm.permeation.dataset.folder import WATER, Job, read_settings
     from nnpmm.permeation.labels.decoupling import DecouplingSettings
     from nnpmm.permeation.labels.direct import kept_from_before, read_anchors, run_direct
     from nnpmm.permeation.martini import lipid as known_lipid
-    from nnpmm.permeation.protocol import changed_settings, parse_changes
-    from nnpmm.permeation.solutes import list_solutes
+    from nnpmm.permeation.martini.solute_sets import list_solutes
+    from nnpmm.permeation.runs.protocol import changed_settings, parse_changes
 
     settings, work = read_settings(output), (scratch or output / "scratch-labels").resolve()
     base = DecouplingSettings(temperature=settings.protocol.temperature)
@@ -83,12 +83,12 @@ def umbrella(
 ) -> None:
     """Compute the free-energy profile of single solutes across a bilayer, with a plot."""
     from nnpmm.cli.progress import stage_bar
-    from nnpmm.permeation.dataset import Job, read_settings
+    from nnpmm.permeation.dataset.folder import Job, read_settings
     from nnpmm.permeation.labels.direct import kept_from_before, run_umbrella
     from nnpmm.permeation.labels.umbrella import UmbrellaSettings
     from nnpmm.permeation.martini import lipid as known_lipid
-    from nnpmm.permeation.protocol import changed_settings, parse_changes
-    from nnpmm.permeation.solutes import list_solutes
+    from nnpmm.permeation.martini.solute_sets import list_solutes
+    from nnpmm.permeation.runs.protocol import changed_settings, parse_changes
 
     settings, work = read_settings(output), (scratch or output / "scratch-labels").resolve()
     windows = changed_settings(UmbrellaSettings(), **parse_changes(set_ or []))
@@ -129,7 +129,7 @@ def linear(
 ) -> None:
     """Compute dG of all solutes of a shape from the runs of some, anchored at direct values."""
     from nnpmm.permeation.labels.store import label_linear
-    from nnpmm.permeation.solutes import list_solutes
+    from nnpmm.permeation.martini.solute_sets import list_solutes
 
     labels, record = label_linear(output, lipid, list_solutes(solutes))
     for solute, (difference, error) in record["residuals"].items():

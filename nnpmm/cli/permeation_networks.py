@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from nnpmm.permeation.training_data import TrainingData
+    from nnpmm.permeation.dataset.training_data import TrainingData
 
 __all__ = ["evaluate", "train"]
 
@@ -46,12 +46,12 @@ def train(
     from nnpmm.cli.progress import count_bar
     from nnpmm.core.files import require_writable
     from nnpmm.learning import MODEL_FILE
-    from nnpmm.permeation import training
-    from nnpmm.permeation.figures import learning_figure
     from nnpmm.permeation.files import save_figure
-    from nnpmm.permeation.protocol import changed_settings, parse_changes
-    from nnpmm.permeation.recipes import recipe
-    from nnpmm.permeation.regressor import save_regressor
+    from nnpmm.permeation.networks import training
+    from nnpmm.permeation.networks.figures import learning_figure
+    from nnpmm.permeation.networks.recipes import recipe
+    from nnpmm.permeation.networks.regressor import save_regressor
+    from nnpmm.permeation.runs.protocol import changed_settings, parse_changes
 
     architecture, protocol = recipe(network)
     wanted = {**parse_changes(set_ or []), "split": split, "seed": seed}
@@ -88,15 +88,15 @@ def evaluate(
 ) -> None:
     """Compare the predictions of a model with the labels of a data set; tables and plots."""
     from nnpmm.core.files import require_writable
-    from nnpmm.permeation import evaluation
-    from nnpmm.permeation.dataset import read_settings
-    from nnpmm.permeation.evaluation_report import (
+    from nnpmm.permeation.dataset.folder import read_settings
+    from nnpmm.permeation.networks import evaluation
+    from nnpmm.permeation.networks.regressor import DEFAULT_MODEL, load_regressor
+    from nnpmm.permeation.networks.report import (
         REPORT_FILE,
         print_reports,
         reports_by_group,
         write_report,
     )
-    from nnpmm.permeation.regressor import DEFAULT_MODEL, load_regressor
 
     _refuse_existing(output / REPORT_FILE, overwrite)
     require_writable(output)
@@ -109,7 +109,7 @@ def evaluate(
 
 def _read_samples(*data: Path) -> TrainingData:
     """Return the samples of data sets, and say if some have no label."""
-    from nnpmm.permeation.training_data import load_training_data
+    from nnpmm.permeation.dataset.training_data import load_training_data
 
     samples, missing = load_training_data(*data)
     if missing:

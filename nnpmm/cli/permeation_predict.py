@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from nnpmm.permeation.networks.regressor import Regressor
     from nnpmm.permeation.prediction import Molecule, Prediction
-    from nnpmm.permeation.regressor import Regressor
 
 __all__ = ["predict"]
 
@@ -59,9 +59,9 @@ def predict(
     """
     from nnpmm.campaigns import read_cluster
     from nnpmm.cli.progress import campaign_bar
+    from nnpmm.permeation.networks.regressor import DEFAULT_MODEL, load_regressor
     from nnpmm.permeation.prediction import predict_molecules
     from nnpmm.permeation.prediction.report import print_predictions, write_reports
-    from nnpmm.permeation.regressor import DEFAULT_MODEL, load_regressor
 
     molecules = _molecules(smiles, beads, file)
     regressor = load_regressor(model or DEFAULT_MODEL)

@@ -89,7 +89,7 @@ def _require_settings(config: Path | None) -> Path:
 
 def _report_forecast(forecast: Forecast, config: Path, overwrite: bool) -> None:
     """Print what a run would cost, and how to start it."""
-    from nnpmm.simulation.progress import clock
+    from nnpmm.simulation.stages.progress import clock
 
     typer.echo(f"energy      {forecast.potential_energy:.1f} kJ/mol (starting structure)")
     milliseconds = forecast.seconds_per_step * 1000

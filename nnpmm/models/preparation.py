@@ -15,7 +15,8 @@ from nnpmm.models.ani.torchscript import export_torchscript
 from nnpmm.models.model_file import SCHEMA_VERSION, ModelFile, StoredFile, fingerprint
 from nnpmm.models.registry import load_model
 from nnpmm.structures.readers import read_structure
-from nnpmm.structures.region import RegionSummary, check_region, describe_region
+from nnpmm.models.region_check import check_region
+from nnpmm.structures.region import RegionSummary, describe_region
 from nnpmm.structures.selection import select_atoms
 
 __all__ = ["Prepared", "prepare_nnp"]

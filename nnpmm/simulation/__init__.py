@@ -1,6 +1,12 @@
 """Simulations: settings, stages from minimisation to production, checkpoints, and the report."""
 
-from nnpmm.simulation.config import (
+from nnpmm.simulation.forecast import Forecast, StageForecast, dry_run
+from nnpmm.simulation.inputs import MMSystem, load_system
+from nnpmm.simulation.preparation.prepared import PreparedSystem
+from nnpmm.simulation.protocol import RunResult, run_protocol
+from nnpmm.simulation.report import write_report
+from nnpmm.simulation.runner import load_region, prepare_system, run
+from nnpmm.simulation.settings.config import (
     EnsembleConfig,
     MinimizeConfig,
     OutputConfig,
@@ -14,20 +20,14 @@ from nnpmm.simulation.config import (
     load_config,
     parse_config,
 )
-from nnpmm.simulation.forecast import Forecast, StageForecast, dry_run
-from nnpmm.simulation.inputs import MMSystem, load_system
-from nnpmm.simulation.prepared import PreparedSystem
-from nnpmm.simulation.protocol import RunResult, run_protocol
-from nnpmm.simulation.report import write_report
-from nnpmm.simulation.runner import load_region, prepare_system, run
-from nnpmm.simulation.settings_template import template
-from nnpmm.simulation.system_config import (
+from nnpmm.simulation.settings.system_config import (
     AmberSystem,
     BuildSystem,
     CharmmSystem,
     GromacsSystem,
     OpenmmSystem,
 )
+from nnpmm.simulation.settings.template import template
 
 __all__ = [
     "AmberSystem",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nnpmm.core.errors import WeightsError
 from nnpmm.models import load_model
-from nnpmm.simulation.config import RunConfig, parse_config
+from nnpmm.simulation.settings.config import RunConfig, parse_config
 
 __all__ = ["PARACETAMOL", "choose_demo_model", "demo_config"]
 

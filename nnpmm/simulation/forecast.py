@@ -9,12 +9,13 @@ from pathlib import Path
 import openmm
 
 from nnpmm.core.errors import SimulationError
-from nnpmm.simulation import narration, storage
-from nnpmm.simulation.config import RunConfig, load_config
+from nnpmm.simulation.preparation import narration
+from nnpmm.simulation.preparation.start_checks import check_start
 from nnpmm.simulation.protocol import check_prepared, open_platform
+from nnpmm.simulation.record import storage
 from nnpmm.simulation.runner import prepare_system
-from nnpmm.simulation.stages import create_context, create_stage_context, plan_stages
-from nnpmm.simulation.start_checks import check_start
+from nnpmm.simulation.settings.config import RunConfig, load_config
+from nnpmm.simulation.stages.stages import create_context, create_stage_context, plan_stages
 
 __all__ = ["Forecast", "StageForecast", "dry_run"]
 

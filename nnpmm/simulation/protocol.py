@@ -9,16 +9,17 @@ import openmm
 
 from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.core.files import sync_directory
-from nnpmm.simulation import narration, storage
-from nnpmm.simulation._files import writing
-from nnpmm.simulation.checkpoint import CheckpointRecord, read_record
-from nnpmm.simulation.config import ProtocolConfig
-from nnpmm.simulation.integration import check_integrator
-from nnpmm.simulation.platforms import choose_platform
-from nnpmm.simulation.prepared import PreparedSystem
-from nnpmm.simulation.staged_run import RunResult, StagedRun, model_digest, region_atoms
-from nnpmm.simulation.start_checks import check_start
-from nnpmm.simulation.trajectory_atoms import part_of, trajectory_atoms
+from nnpmm.simulation.preparation import narration
+from nnpmm.simulation.preparation.platform import choose_platform
+from nnpmm.simulation.preparation.prepared import PreparedSystem
+from nnpmm.simulation.preparation.start_checks import check_start
+from nnpmm.simulation.record import storage
+from nnpmm.simulation.record.checkpoint import CheckpointRecord, read_record
+from nnpmm.simulation.record.files import writing
+from nnpmm.simulation.settings.config import ProtocolConfig
+from nnpmm.simulation.stages.integration import check_integrator
+from nnpmm.simulation.stages.staged_run import RunResult, StagedRun, model_digest, region_atoms
+from nnpmm.simulation.stages.trajectory_atoms import part_of, trajectory_atoms
 
 __all__ = ["RunResult", "check_prepared", "open_platform", "run_protocol"]
 

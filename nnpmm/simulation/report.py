@@ -11,9 +11,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from nnpmm.simulation._files import replacing
 from nnpmm.simulation.drawing import draw_molecule
-from nnpmm.simulation.energy_log import read_log
+from nnpmm.simulation.record.energy_log import read_log
+from nnpmm.simulation.record.files import replacing
 
 __all__ = ["write_report"]
 

@@ -26,21 +26,22 @@ from nnpmm.integrators import (
     surroundings_limit,
 )
 from nnpmm.models.protocol import Potential
-from nnpmm.simulation import narration, storage
-from nnpmm.simulation.config import RunConfig, load_config
-from nnpmm.simulation.density import (
+from nnpmm.simulation.inputs import MMSystem, load_system
+from nnpmm.simulation.preparation import narration
+from nnpmm.simulation.preparation.density import (
     ExpectedDensity,
     expected_density,
     warn_of_constant_volume,
 )
-from nnpmm.simulation.inputs import MMSystem, load_system
-from nnpmm.simulation.integration import timestep_limits
-from nnpmm.simulation.ligand_file import LIGAND_FILE, write_ligand
-from nnpmm.simulation.prepared import PreparedSystem
+from nnpmm.simulation.preparation.prepared import PreparedSystem
+from nnpmm.simulation.preparation.start_checks import check_restraint
+from nnpmm.simulation.preparation.timestep import check_timestep, choose_mass_factor
 from nnpmm.simulation.protocol import RunResult, run_protocol
-from nnpmm.simulation.start_checks import check_restraint
-from nnpmm.simulation.system_config import BuildSystem
-from nnpmm.simulation.timestep import check_timestep, choose_mass_factor
+from nnpmm.simulation.record import storage
+from nnpmm.simulation.record.ligand_file import LIGAND_FILE, write_ligand
+from nnpmm.simulation.settings.config import RunConfig, load_config
+from nnpmm.simulation.settings.system_config import BuildSystem
+from nnpmm.simulation.stages.integration import timestep_limits
 
 __all__ = ["load_region", "prepare_system", "run"]
 

@@ -1,4 +1,4 @@
-"""What a region is made of, and whether a neutral closed-shell model can describe it."""
+"""What a region is made of."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from openmm.app.topology import Atom
 
-from nnpmm.core.errors import RegionError
 from nnpmm.core.geometry import make_whole, spanning_trees
-from nnpmm.models.protocol import Potential
 from nnpmm.structures.elements import region_elements
 from nnpmm.structures.formal_charge import perceive_charge
 from nnpmm.structures.formula import hill_formula
@@ -18,7 +16,7 @@ from nnpmm.structures.readers import Structure
 from nnpmm.structures.region_bonds import find_bonds
 from nnpmm.structures.selection import atom_label
 
-__all__ = ["Molecule", "RegionSummary", "check_region", "describe_region"]
+__all__ = ["Molecule", "RegionSummary", "describe_region"]
 
 # Finding the charge of a larger molecule, such as a whole protein, would take minutes.
 _LARGEST_PERCEIVED = 500
@@ -113,65 +111,6 @@ def describe_region(
     return RegionSummary(
         atoms, symbols, tuple(residues), bonds, cut, total, source, molecules, lacking
     )
-
-
-def check_region(summary: RegionSummary, model: Potential) -> None:
-    """Check that a model can describe a region.
-
-    Raises:
-        RegionError: a covalent bond is cut, an element is unknown to the model, hydrogens are
-            missing, or a molecule of the region is charged, or of unknown charge, and the model
-            describes neutral molecules only.
-    """
-    if summary.cut_bonds:
-        plural = "s" if len(summary.cut_bonds) > 1 else ""
-        raise RegionError(
-            f"the region cuts {len(summary.cut_bonds)} covalent bond{plural} "
-            f"({', '.join(summary.cut_bonds[:5])}); select whole molecules"
-        )
-    if model.elements is not None:
-        unknown = sorted(set(summary.symbols) - set(model.elements))
-        if unknown:
-            raise RegionError(
-                f"the region holds {', '.join(unknown)}, {model.name} knows "
-                f"{', '.join(model.elements)}; select other atoms or take another model"
-            )
-    if summary.without_hydrogens:
-        raise RegionError(
-            f"the region ({summary.formula}) seems to lack hydrogens: "
-            f"{len(summary.without_hydrogens)} atoms have too few bonds "
-            f"({', '.join(summary.without_hydrogens[:5])}); add all hydrogens to the structure"
-        )
-    if model.neutral_only:
-        _check_neutral(summary, model)
-
-
-def _check_neutral(summary: RegionSummary, model: Potential) -> None:
-    charged = [m for m in summary.molecules if m.formal_charge]
-    if len(summary.molecules) > 1 and charged:
-        listed = ", ".join(f"{m.residue} {m.formal_charge:+d}" for m in charged[:5])
-        raise RegionError(
-            f"the region holds charged molecules ({listed} e), {model.name} describes neutral "
-            "molecules only, each by itself; select neutral molecules"
-        )
-    if summary.formal_charge is None:
-        possible = [m.possible_charges for m in summary.molecules if m.possible_charges]
-        reason = "cannot be told from this structure"
-        if possible:
-            reason = (
-                "is ambiguous: its bonds allow "
-                f"{' or '.join(f'{charge:+d}' if charge else '0' for charge in possible[0])}"
-            )
-        raise RegionError(
-            f"the formal charge of the region ({summary.formula}) {reason}, {model.name} "
-            "describes neutral molecules only; state it with --charge"
-        )
-    if summary.formal_charge != 0:
-        raise RegionError(
-            f"the region ({summary.formula}) has formal charge {summary.formal_charge:+d} "
-            f"({summary.charge_source}), {model.name} describes neutral molecules only; "
-            "select a neutral molecule"
-        )
 
 
 def _molecules(

@@ -16,7 +16,7 @@ from rdkit import Chem
 
 from nnpmm.cli.main import main
 from nnpmm.models.preparation import prepare_nnp
-from nnpmm.structures.ligands import molecule_from_smiles
+from nnpmm.structures import molecule_from_smiles
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from rdkit.Chem import AllChem
 from nnpmm import select_atoms
 from nnpmm.cli.main import main
 from nnpmm.simulation import load_config, load_system
-from nnpmm.structures.ligands import molecule_from_smiles
+from nnpmm.structures import molecule_from_smiles
 
 METHANOL = range(6)
 EDGE = 3.0  # nm

@@ -14,7 +14,7 @@ from openmm import unit
 from nnpmm import simulation
 from nnpmm.cli.main import main
 from nnpmm.cli.narration import starting
-from nnpmm.simulation import narration
+from nnpmm.simulation.preparation import narration
 
 
 @pytest.fixture

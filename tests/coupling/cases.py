@@ -11,7 +11,7 @@ from conftest import shared_data
 from openmm import unit
 
 from nnpmm.coupling import make_whole, topology_bonds
-from nnpmm.structures.ligands import molecule_from_smiles, parameterize, solvate
+from nnpmm.structures import molecule_from_smiles, parameterize, solvate
 from nnpmm.structures.selection import select_atoms
 
 

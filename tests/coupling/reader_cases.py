@@ -15,7 +15,7 @@ from conftest import shared_data
 from force_fields import ForceFieldCase, charmm36_vacuum, dipeptide
 from openmm import unit
 
-from nnpmm.structures.ligands import molecule_from_smiles, to_openmm_topology
+from nnpmm.structures import molecule_from_smiles, to_openmm_topology
 
 AMIDE = "CC(=O)N"
 # C6 (kJ/mol nm^6) and C12 (kJ/mol nm^12) by element, and charges by element, for the GROMACS files.

@@ -10,7 +10,7 @@ from openmm import app, unit
 from nnpmm import create_hybrid_system, load_model
 from nnpmm.core.errors import RegionError
 from nnpmm.coupling import LAMBDA_NNP, Interpolated, Mechanical
-from nnpmm.structures.ligands import molecule_from_smiles, to_openmm_topology
+from nnpmm.structures import molecule_from_smiles, to_openmm_topology
 
 SITE_CHARGE = 0.1
 SPACING = 0.45  # nm between the two molecules

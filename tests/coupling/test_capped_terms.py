@@ -10,7 +10,7 @@ from cases import Case, energy_and_forces
 from nnpmm import create_hybrid_system, load_model
 from nnpmm.coupling import LinkAtoms, Mechanical
 from nnpmm.coupling.capped_terms import CappedTerms
-from nnpmm.structures.ligands import (
+from nnpmm.structures import (
     create_ligand_system,
     molecule_from_smiles,
     parameterize,

@@ -11,7 +11,7 @@ from openmm import app, unit
 
 from nnpmm.core.errors import ConfigError, ForceFieldError, InputFileError
 from nnpmm.integrators import apply_hydrogen_mass, scale_masses
-from nnpmm.structures.ligands import molecule_from_smiles, parameterize, solvate
+from nnpmm.structures import molecule_from_smiles, parameterize, solvate
 
 
 @pytest.fixture(scope="module")

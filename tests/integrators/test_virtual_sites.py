@@ -9,8 +9,8 @@ import pytest
 from nnpmm.core.errors import ConfigError
 from nnpmm.integrators import create_respa_integrator
 from nnpmm.simulation import parse_config
-from nnpmm.simulation.integration import check_integrator
 from nnpmm.simulation.runner import prepare_system
+from nnpmm.simulation.stages.integration import check_integrator
 
 WEIGHTS = (0.8, 0.1, 0.1)
 

@@ -21,7 +21,7 @@ from openmm.app import Element
 from nnpmm.core.errors import RegionError, SimulationError
 from nnpmm.models import load_model
 from nnpmm.models.ani import BACKENDS
-from nnpmm.structures.ligands import molecule_from_smiles
+from nnpmm.structures import molecule_from_smiles
 
 PARACETAMOL = "CC(=O)Nc1ccc(O)cc1"
 # targets.md: what every backend must keep to.

@@ -13,7 +13,7 @@ from conftest import model_directory, shared_data
 
 from nnpmm.models import load_model
 from nnpmm.models.ani.torchscript import export_torchscript
-from nnpmm.structures.ligands import molecule_from_file
+from nnpmm.structures import molecule_from_file
 
 ENERGY_TOLERANCE, FORCE_TOLERANCE = 1e-3, 1e-2  # kJ/mol, kJ/mol/nm
 

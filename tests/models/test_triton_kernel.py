@@ -22,7 +22,7 @@ from nnpmm.models import load_model
 from nnpmm.models.ani import BACKENDS
 from nnpmm.models.ani.reference import ReferenceKernel
 from nnpmm.models.ani.triton import interpreted, missing
-from nnpmm.structures.ligands import molecule_from_smiles
+from nnpmm.structures import molecule_from_smiles
 
 if not interpreted() and missing() is not None:
     pytest.skip(str(missing()), allow_module_level=True)

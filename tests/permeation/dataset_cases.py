@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnpmm.permeation import campaign, jobs
-from nnpmm.permeation.dataset import DatasetSettings
+from nnpmm.permeation.dataset.folder import DatasetSettings
 from nnpmm.permeation.features import FeatureTable
-from nnpmm.permeation.protocol import preset
+from nnpmm.permeation.runs import campaign, jobs
+from nnpmm.permeation.runs.protocol import preset
 
 CHANGES = {
     **{"lipids_per_leaflet": 16, "waters_per_lipid": 6, "bilayer_relaxation": 20},

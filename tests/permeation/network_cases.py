@@ -6,11 +6,11 @@ import numpy as np
 
 from nnpmm.core.arrays import save_arrays
 from nnpmm.core.files import write_atomically
-from nnpmm.permeation.dataset import DatasetSettings, Job, open_dataset
+from nnpmm.permeation.dataset.folder import DatasetSettings, Job, open_dataset
+from nnpmm.permeation.dataset.training_data import TrainingData
 from nnpmm.permeation.features import FEATURE_NAMES
-from nnpmm.permeation.protocol import preset
-from nnpmm.permeation.solutes import list_solutes
-from nnpmm.permeation.training_data import TrainingData
+from nnpmm.permeation.martini.solute_sets import list_solutes
+from nnpmm.permeation.runs.protocol import preset
 
 
 def response_samples(solutes, frames=20, seed=1, noise=1.0):

@@ -20,7 +20,7 @@ from nnpmm.permeation.martini.builder import build_water_box
 from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.martini.openmm_engine import OpenMMEngine, gather
 from nnpmm.permeation.martini.openmm_system import FORCE_GROUPS, create_openmm_system
-from nnpmm.permeation.runs import run_stages
+from nnpmm.permeation.runs.simulations import run_stages
 
 REFERENCE = OpenMMEngine(platform="Reference")
 

@@ -7,8 +7,8 @@ from martini_cases import needs_gmx
 
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.permeation import permeation
-from nnpmm.permeation.dataset import DatasetSettings, open_dataset
-from nnpmm.permeation.protocol import preset
+from nnpmm.permeation.dataset.folder import DatasetSettings, open_dataset
+from nnpmm.permeation.runs.protocol import preset
 
 TINY = [
     *("--set", "lipids_per_leaflet=16", "--set", "waters_per_lipid=6"),

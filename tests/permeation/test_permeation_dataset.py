@@ -10,9 +10,7 @@ from martini_cases import needs_gmx
 from nnpmm.campaigns import ClusterSettings
 from nnpmm.core.arrays import load_arrays
 from nnpmm.core.errors import ConfigError, ForceFieldError, InputFileError, SimulationError
-from nnpmm.permeation import campaign, jobs
-from nnpmm.permeation.checks import check_membrane_run, check_temperature
-from nnpmm.permeation.dataset import (
+from nnpmm.permeation.dataset.folder import (
     Job,
     export_features,
     load_features,
@@ -22,8 +20,10 @@ from nnpmm.permeation.dataset import (
 )
 from nnpmm.permeation.features import FeatureTable
 from nnpmm.permeation.martini.engines import StageResult
-from nnpmm.permeation.solutes import list_solutes, trimers
-from nnpmm.permeation.status import dataset_status
+from nnpmm.permeation.martini.solute_sets import list_solutes, trimers
+from nnpmm.permeation.runs import campaign, jobs
+from nnpmm.permeation.runs.checks import check_membrane_run, check_temperature
+from nnpmm.permeation.runs.status import dataset_status
 
 SERIAL = ClusterSettings(kind="serial")
 

@@ -11,26 +11,26 @@ from network_cases import dimers, response_samples
 
 from nnpmm.core.errors import ConfigError
 from nnpmm.learning import NetworkSettings, compare, compare_errors, make_split
-from nnpmm.permeation.ablations import first_frames, without_bead_normalisation
-from nnpmm.permeation.evaluation import (
+from nnpmm.permeation.dataset.splits import PUBLISHED_SHARES, split_groups
+from nnpmm.permeation.features import FEATURE_NAMES
+from nnpmm.permeation.martini.solute_sets import list_solutes
+from nnpmm.permeation.networks.ablations import first_frames, without_bead_normalisation
+from nnpmm.permeation.networks.evaluation import (
     evaluate,
     frames_study,
     polarity,
 )
-from nnpmm.permeation.evaluation_report import predictions_table, reports_by_group
-from nnpmm.permeation.features import FEATURE_NAMES
-from nnpmm.permeation.figures import (
+from nnpmm.permeation.networks.figures import (
     attention_figure,
     errors_figure,
     frames_figure,
     learning_figure,
     parity_figure,
 )
-from nnpmm.permeation.recipes import PUBLISHED_TRAINING, recipe
-from nnpmm.permeation.regressor import load_default_regressor
-from nnpmm.permeation.solutes import list_solutes
-from nnpmm.permeation.splits import PUBLISHED_SHARES, split_groups
-from nnpmm.permeation.training import train
+from nnpmm.permeation.networks.recipes import PUBLISHED_TRAINING, recipe
+from nnpmm.permeation.networks.regressor import load_default_regressor
+from nnpmm.permeation.networks.report import predictions_table, reports_by_group
+from nnpmm.permeation.networks.training import train
 
 
 @pytest.fixture(scope="module")

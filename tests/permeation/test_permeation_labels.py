@@ -9,7 +9,7 @@ from martini_cases import needs_gmx
 from nnpmm.core.arrays import save_arrays
 from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.core.units import GAS_CONSTANT
-from nnpmm.permeation.dataset import DatasetSettings, Job, open_dataset
+from nnpmm.permeation.dataset.folder import DatasetSettings, Job, open_dataset
 from nnpmm.permeation.labels.anchored import (
     Anchor,
     anchor_residuals,
@@ -29,7 +29,7 @@ from nnpmm.permeation.martini import interaction, parse_solute
 from nnpmm.permeation.martini.builder import build_water_box
 from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.martini.pair_energy import Channel
-from nnpmm.permeation.protocol import preset
+from nnpmm.permeation.runs.protocol import preset
 
 KT = GAS_CONSTANT * 300.0
 CHANNELS = (Channel("water", "P4", 0.47), Channel("lipid", "C1", 0.47))

@@ -12,8 +12,8 @@ from network_cases import dimers, response_samples, write_data_set
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.permeation import permeation
 from nnpmm.core.errors import ConfigError
-from nnpmm.permeation.regressor import load_regressor
-from nnpmm.permeation.training_data import load_training_data
+from nnpmm.permeation.dataset.training_data import load_training_data
+from nnpmm.permeation.networks.regressor import load_regressor
 
 QUICK = ["--set", "epochs=3", "--set", "members=1"]
 

@@ -13,11 +13,11 @@ from nnpmm.cli.errors import run_app
 from nnpmm.cli.permeation import permeation
 from nnpmm.core.errors import ConfigError, SimulationError
 from nnpmm.core.units import GAS_CONSTANT
-from nnpmm.permeation.dataset import DatasetSettings, open_dataset
+from nnpmm.permeation.dataset.folder import DatasetSettings, open_dataset
 from nnpmm.permeation.labels.diffusivity import window_diffusivity
 from nnpmm.permeation.labels.umbrella import UmbrellaSettings
 from nnpmm.permeation.permeability import PermeationProfile, permeability
-from nnpmm.permeation.protocol import changed_settings, preset
+from nnpmm.permeation.runs.protocol import changed_settings, preset
 
 KT = GAS_CONSTANT * 300.0
 D = 1e-3  # nm^2/ps, that is, 1e-5 cm^2/s

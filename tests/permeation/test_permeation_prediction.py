@@ -16,23 +16,23 @@ from nnpmm.cli.errors import run_app
 from nnpmm.cli.permeation import permeation
 from nnpmm.core.arrays import load_arrays, save_arrays
 from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
-from nnpmm.permeation.dataset import WATER, Job, open_dataset
+from nnpmm.permeation.dataset.folder import WATER, Job, open_dataset
 from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.martini.engine_choice import create_engine
 from nnpmm.permeation.martini.engines import Restraint
-from nnpmm.permeation.prediction import molecule_from_beads, molecule_from_smiles, predictor
-from nnpmm.permeation.prediction.applicability import Verdict, check_features, check_solute
-from nnpmm.permeation.prediction.molecules import read_molecules
-from nnpmm.permeation.prediction.predictor import predict_features, predict_molecules
-from nnpmm.permeation.prediction.trajectories import trajectory_features
-from nnpmm.permeation.protocol import preset
-from nnpmm.permeation.regressor import (
+from nnpmm.permeation.networks.regressor import (
     DEFAULT_MODEL,
     Regressor,
     load_default_regressor,
     save_regressor,
 )
-from nnpmm.permeation.runs import run_membrane, run_water
+from nnpmm.permeation.prediction import molecule_from_beads, molecule_from_smiles, predictor
+from nnpmm.permeation.prediction.applicability import Verdict, check_features, check_solute
+from nnpmm.permeation.prediction.molecules import read_molecules
+from nnpmm.permeation.prediction.predictor import predict_features, predict_molecules
+from nnpmm.permeation.prediction.trajectories import trajectory_features
+from nnpmm.permeation.runs.protocol import preset
+from nnpmm.permeation.runs.simulations import run_membrane, run_water
 
 DATA = ROOT / "data" / "permeation"
 TINY = preset(

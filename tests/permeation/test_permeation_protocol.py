@@ -6,8 +6,8 @@ from openmm import unit
 from nnpmm.core.errors import ConfigError
 from nnpmm.permeation.martini.engine_choice import create_engine
 from nnpmm.permeation.martini.engines import Stage
-from nnpmm.permeation.protocol import PRESETS, parse_changes, preset
-from nnpmm.permeation.runs import bilayer_path
+from nnpmm.permeation.runs.protocol import PRESETS, parse_changes, preset
+from nnpmm.permeation.runs.simulations import bilayer_path
 
 
 def test_published_lengths():

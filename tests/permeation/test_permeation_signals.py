@@ -16,12 +16,12 @@ from nnpmm.campaigns import CampaignResult, ClusterSettings, JobReport, KilledEr
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.permeation import permeation
 from nnpmm.core.errors import SimulationError
-from nnpmm.permeation import campaign, jobs
-from nnpmm.permeation.dataset import Job
+from nnpmm.permeation.dataset.folder import Job
 from nnpmm.permeation.labels import direct
 from nnpmm.permeation.martini import parse_solute
 from nnpmm.permeation.martini.builder import build_water_box
 from nnpmm.permeation.martini.gromacs import GromacsEngine
+from nnpmm.permeation.runs import campaign, jobs
 
 SERIAL = ClusterSettings(kind="serial")
 LINUX = sys.platform.startswith("linux")

@@ -5,8 +5,8 @@ import pytest
 
 from nnpmm.core.errors import ConfigError
 from nnpmm.learning import make_split
-from nnpmm.permeation.solutes import list_solutes
-from nnpmm.permeation.splits import PUBLISHED_SHARES, split_groups
+from nnpmm.permeation.dataset.splits import PUBLISHED_SHARES, split_groups
+from nnpmm.permeation.martini.solute_sets import list_solutes
 
 DIMERS = list_solutes("dimers")
 LIPIDS = ["DPPC", "DOPC", "POPC", "DLPC", "DAPC", "DIPC"]

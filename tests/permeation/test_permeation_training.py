@@ -9,10 +9,10 @@ from network_cases import dimers, response_samples
 
 from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.learning import TrainingSettings
-from nnpmm.permeation.protocol import preset
-from nnpmm.permeation.recipes import recipe
-from nnpmm.permeation.regressor import load_regressor, save_regressor
-from nnpmm.permeation.training import train
+from nnpmm.permeation.networks.recipes import recipe
+from nnpmm.permeation.networks.regressor import load_regressor, save_regressor
+from nnpmm.permeation.networks.training import train
+from nnpmm.permeation.runs.protocol import preset
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from martini_cases import membrane, needs_gmx
 
 from nnpmm.core.errors import ConfigError, SimulationError
 from nnpmm.core.units import GAS_CONSTANT
-from nnpmm.permeation.dataset import DatasetSettings, Job
+from nnpmm.permeation.dataset.folder import DatasetSettings, Job
 from nnpmm.permeation.labels import direct
 from nnpmm.permeation.labels import umbrella as module
 from nnpmm.permeation.labels.direct import kept_from_before, read_umbrella, run_umbrella
@@ -17,8 +17,8 @@ from nnpmm.permeation.labels.umbrella import UmbrellaSettings, join_windows, run
 from nnpmm.permeation.martini.engine_choice import create_engine
 from nnpmm.permeation.martini.engines import Frame, Restraint, StageResult
 from nnpmm.permeation.martini.geometry import periodic_center
-from nnpmm.permeation.protocol import preset
-from nnpmm.permeation.runs import RunOutcome
+from nnpmm.permeation.runs.protocol import preset
+from nnpmm.permeation.runs.simulations import RunOutcome
 
 KT = GAS_CONSTANT * 300.0
 TINY = preset("short", lipids_per_leaflet=16, waters_per_lipid=6, bilayer_relaxation="20 ps")

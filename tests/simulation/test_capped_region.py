@@ -9,7 +9,7 @@ import pytest
 from nnpmm.core.errors import RegionError
 from nnpmm.coupling import Role, role_of
 from nnpmm.simulation import parse_config
-from nnpmm.simulation.energy_log import RegionMonitor
+from nnpmm.simulation.record.energy_log import RegionMonitor
 from nnpmm.simulation.runner import prepare_system
 
 # Half of ethanol: CH2OH, with CH3 outside.

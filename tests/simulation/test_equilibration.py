@@ -12,12 +12,12 @@ from toys import prepared_water, protocol, water_box
 
 from nnpmm.integrators import scale_masses
 from nnpmm.simulation import EnsembleConfig, PreparedSystem, parse_config, run_protocol
-from nnpmm.simulation.density import ExpectedDensity, expected_density
-from nnpmm.simulation.energy_log import Thermometer, read_log
-from nnpmm.simulation.equilibration import temperature_limit
+from nnpmm.simulation.preparation.density import ExpectedDensity, expected_density
+from nnpmm.simulation.record.energy_log import Thermometer, read_log
 from nnpmm.simulation.runner import prepare_system
-from nnpmm.simulation.stages import Stage, ramp_temperature
-from nnpmm.structures.ligands import molecule_from_smiles, parameterize, solvate
+from nnpmm.simulation.stages.equilibration import temperature_limit
+from nnpmm.simulation.stages.stages import Stage, ramp_temperature
+from nnpmm.structures import molecule_from_smiles, parameterize, solvate
 
 REGION = {"selection": "resname MOL", "model": "ANI-1x", "members": 0}
 BUILD = {"type": "build", "smiles": "CO", "padding": "0.6 nm", "cutoff": "0.7 nm"}

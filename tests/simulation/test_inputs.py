@@ -11,7 +11,7 @@ from toys import prepared_water, water_box
 from nnpmm import create_hybrid_system, load_model
 from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.simulation import load_system, parse_config
-from nnpmm.structures.ligands import molecule_from_smiles
+from nnpmm.structures import molecule_from_smiles
 
 PSF = """PSF
 

@@ -10,11 +10,11 @@ from nnpmm.core.errors import ConfigError, SimulationError
 from nnpmm.coupling import Role
 from nnpmm.integrators import RespaIntegrator, WatchdogRanges
 from nnpmm.simulation import parse_config, run
-from nnpmm.simulation.energy_log import read_log
-from nnpmm.simulation.integration import check_integrator, create_watchdog
-from nnpmm.simulation.platforms import choose_platform
+from nnpmm.simulation.preparation.platform import choose_platform
+from nnpmm.simulation.record.energy_log import read_log
 from nnpmm.simulation.runner import prepare_system
-from nnpmm.simulation.stages import create_stage_context, plan_stages
+from nnpmm.simulation.stages.integration import check_integrator, create_watchdog
+from nnpmm.simulation.stages.stages import create_stage_context, plan_stages
 
 RESPA = {"type": "respa", "inner": "0.5 fs", "outer": "2 fs"}
 

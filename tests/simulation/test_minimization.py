@@ -9,9 +9,9 @@ import toys
 from toys import prepared_water
 
 from nnpmm.simulation import MinimizeConfig
-from nnpmm.simulation.interrupts import StopFlag
-from nnpmm.simulation.minimization import minimize
-from nnpmm.simulation.progress import progress_display
+from nnpmm.simulation.stages.interrupts import StopFlag
+from nnpmm.simulation.stages.minimization import minimize
+from nnpmm.simulation.stages.progress import progress_display
 
 
 def turned_water():

@@ -13,9 +13,10 @@ import pytest
 from runs import go, require_equal_runs
 
 from nnpmm.core.errors import ConfigError, SimulationError
-from nnpmm.simulation import _files, staged_run
-from nnpmm.simulation.dynamics import StageLoop
-from nnpmm.simulation.trajectory import open_trajectory
+from nnpmm.simulation.record import files as _files
+from nnpmm.simulation.record.trajectory import open_trajectory
+from nnpmm.simulation.stages import staged_run
+from nnpmm.simulation.stages.dynamics import StageLoop
 
 resource = pytest.importorskip("resource")
 

@@ -11,7 +11,7 @@ from toys import prepared_water, protocol
 
 from nnpmm.core.errors import ConfigError, SelectionError
 from nnpmm.simulation import parse_config, run, run_protocol
-from nnpmm.simulation.trajectory_atoms import trajectory_atoms
+from nnpmm.simulation.stages.trajectory_atoms import trajectory_atoms
 
 
 @pytest.mark.parametrize("fmt", ["dcd", "xtc"])

@@ -14,10 +14,11 @@ from toys import SpringModel, prepared_water, protocol, water_box
 import nnpmm.simulation.runner as runner
 from nnpmm.core.errors import ConfigError, InputFileError, ModelError, SimulationError
 from nnpmm.simulation import PreparedSystem, parse_config, run, run_protocol
-from nnpmm.simulation.dynamics import StageLoop, snapshot
-from nnpmm.simulation.energy_log import Thermometer, read_log
-from nnpmm.simulation.platforms import choose_platform
-from nnpmm.simulation.stages import (
+from nnpmm.simulation.preparation.platform import choose_platform
+from nnpmm.simulation.record.energy_log import Thermometer, read_log
+from nnpmm.simulation.record.storage import load_mm_system, save_mm_system
+from nnpmm.simulation.stages.dynamics import StageLoop, snapshot
+from nnpmm.simulation.stages.stages import (
     Stage,
     create_stage_context,
     plan_stages,
@@ -25,7 +26,6 @@ from nnpmm.simulation.stages import (
     restrained_atoms,
     stage_seed,
 )
-from nnpmm.simulation.storage import load_mm_system, save_mm_system
 
 
 def go(folder, prepared=None, **changes):

@@ -8,10 +8,11 @@ import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from nnpmm.simulation import progress, write_report
+from nnpmm.simulation import write_report
 from nnpmm.simulation.drawing import draw_molecule
-from nnpmm.simulation.energy_log import EnergyLog, LogRow
-from nnpmm.simulation.progress import Status, progress_display
+from nnpmm.simulation.record.energy_log import EnergyLog, LogRow
+from nnpmm.simulation.stages import progress
+from nnpmm.simulation.stages.progress import Status, progress_display
 
 METHANOL = np.array(
     [

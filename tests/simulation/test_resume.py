@@ -20,13 +20,14 @@ from runs import frames, go, require_equal_runs
 from toys import prepared_water, protocol
 
 from nnpmm.core.errors import ConfigError, SimulationError
-from nnpmm.simulation import PreparedSystem, _files, run_protocol
-from nnpmm.simulation.checkpoint import load_state, read_record
-from nnpmm.simulation.dynamics import StageLoop
-from nnpmm.simulation.energy_log import read_log
-from nnpmm.simulation.platforms import choose_platform
-from nnpmm.simulation.stages import create_stage_context, plan_stages
-from nnpmm.simulation.trajectory import cut_back, open_trajectory
+from nnpmm.simulation import PreparedSystem, run_protocol
+from nnpmm.simulation.preparation.platform import choose_platform
+from nnpmm.simulation.record import files as _files
+from nnpmm.simulation.record.checkpoint import load_state, read_record
+from nnpmm.simulation.record.energy_log import read_log
+from nnpmm.simulation.record.trajectory import cut_back, open_trajectory
+from nnpmm.simulation.stages.dynamics import StageLoop
+from nnpmm.simulation.stages.stages import create_stage_context, plan_stages
 
 SCRIPT = Path(__file__).with_name("toys.py")
 
@@ -199,7 +200,7 @@ def test_a_crash_before_the_last_structure_leaves_none_of_a_shorter_production(
 
     go(tmp_path, production="0.05 ps")
     with monkeypatch.context() as patch:
-        patch.setattr("nnpmm.simulation.staged_run.write_final", die)
+        patch.setattr("nnpmm.simulation.stages.staged_run.write_final", die)
         with pytest.raises(Crash):
             go(tmp_path, production="0.1 ps", resume=True)
     assert not (tmp_path / "final.pdb").exists() and not (tmp_path / "report.png").exists()
@@ -391,7 +392,7 @@ def test_a_run_of_more_than_two_to_the_31_steps_goes_on(tmp_path, fmt):
                 self.recorder.stop.signal_number = signal.SIGTERM
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nnpmm.simulation.staged_run.StageLoop", Stopping)
+        patch.setattr("nnpmm.simulation.stages.staged_run.StageLoop", Stopping)
         for _ in range(2):
             result = run_protocol(prepared_water(), data, resume=True, progress=False)
             assert result.signal_number == signal.SIGTERM
@@ -475,7 +476,7 @@ def test_constant_pressure_goes_on_with_the_volume_of_the_checkpoint(tmp_path, m
     initial = volume_of(context)
     load_state(tmp_path, record, context)
     assert abs(volume_of(context) - initial) > 1e-4 * initial
-    monkeypatch.setattr("nnpmm.simulation.staged_run.StageLoop", Watched)
+    monkeypatch.setattr("nnpmm.simulation.stages.staged_run.StageLoop", Watched)
     run_protocol(prepared, settings, resume=True, progress=False)
     assert starts == [volume_of(context)]
     stages, columns = read_log(tmp_path / "log.csv")

@@ -14,8 +14,8 @@ from nnpmm.core.errors import ConfigError, InputFileError, SelectionError, Simul
 from nnpmm.models import Evaluation
 from nnpmm.simulation import PreparedSystem, load_system, parse_config, run_protocol
 from nnpmm.simulation.inputs import checks
+from nnpmm.simulation.preparation.start_checks import describe_atoms
 from nnpmm.simulation.runner import prepare_system
-from nnpmm.simulation.start_checks import describe_atoms
 
 NO_STAGES = {"minimize": None, "warmup": None, "equilibrate": None}
 
@@ -132,7 +132,7 @@ def test_a_selection_by_residue_leaves_out_lone_pairs(tmp_path):
 
 
 def test_a_restraint_that_holds_water_is_reported(tmp_path, caplog):
-    from nnpmm.simulation.start_checks import check_restraint
+    from nnpmm.simulation.preparation.start_checks import check_restraint
 
     topology = water_box(3).topology
     check_restraint(topology, protocol(tmp_path / "out"))

@@ -10,9 +10,9 @@ from toys import water_box
 from nnpmm.core.errors import ConfigError
 from nnpmm.integrators import RegionMotion, TimestepLimit, Vibration
 from nnpmm.simulation import parse_config
-from nnpmm.simulation.integration import check_integrator
+from nnpmm.simulation.preparation.timestep import check_timestep, choose_mass_factor
 from nnpmm.simulation.runner import prepare_system
-from nnpmm.simulation.timestep import check_timestep, choose_mass_factor
+from nnpmm.simulation.stages.integration import check_integrator
 
 
 def settings(smiles, step, *, hydrogen_mass=None, **region):

@@ -27,7 +27,7 @@ from nnpmm.permeation.labels.estimates import decorrelated, estimate
 from nnpmm.permeation.martini.engines import Restraint, Stage, whole_steps
 from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.martini.system import Configuration, MartiniSystem
-from nnpmm.permeation.runs import StageProgress
+from nnpmm.permeation.runs.simulations import StageProgress
 
 __all__ = ["Decoupling", "DecouplingSettings", "decouple", "join_states", "read_dhdl"]
 

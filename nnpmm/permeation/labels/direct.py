@@ -25,7 +25,7 @@ from nnpmm.core.errors import InputFileError, SimulationError
 from nnpmm.core.fields import Section
 from nnpmm.core.files import write_atomically
 from nnpmm.core.locks import locked
-from nnpmm.permeation.dataset import WATER, DatasetSettings, Job
+from nnpmm.permeation.dataset.folder import WATER, DatasetSettings, Job
 from nnpmm.permeation.labels.anchored import Anchor
 from nnpmm.permeation.labels.decoupling import Decoupling, DecouplingSettings, decouple
 from nnpmm.permeation.labels.diffusivity import Diffusivity, window_diffusivity
@@ -36,7 +36,7 @@ from nnpmm.permeation.martini.engine_choice import create_engine
 from nnpmm.permeation.martini.engines import Engine, whole_steps
 from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.martini.solute import parse_solute
-from nnpmm.permeation.runs import RunOutcome, StageProgress, run_membrane, run_water
+from nnpmm.permeation.runs.simulations import RunOutcome, StageProgress, run_membrane, run_water
 
 __all__ = ["kept_from_before", "read_anchors", "read_umbrella", "run_direct", "run_umbrella"]
 

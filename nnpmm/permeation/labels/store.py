@@ -21,7 +21,7 @@ from nnpmm._version import __version__
 from nnpmm.core.errors import InputFileError
 from nnpmm.core.files import write_atomically
 from nnpmm.core.locks import locked
-from nnpmm.permeation.dataset import WATER, read_settings
+from nnpmm.permeation.dataset.folder import WATER, read_settings
 from nnpmm.permeation.labels.anchored import (
     Label,
     anchor_residuals,

@@ -26,7 +26,6 @@ from nnpmm.core.arrays import load_arrays, save_arrays
 from nnpmm.core.errors import ConfigError, SimulationError
 from nnpmm.core.fields import ForceConstant, Length, Section, Time
 from nnpmm.core.units import GAS_CONSTANT
-from nnpmm.permeation.checks import check_heights
 from nnpmm.permeation.labels.diffusivity import FEWEST_SAMPLES
 from nnpmm.permeation.labels.estimates import (
     contrast_error,
@@ -35,8 +34,14 @@ from nnpmm.permeation.labels.estimates import (
 )
 from nnpmm.permeation.martini.engines import Engine, Restraint, read_frames
 from nnpmm.permeation.martini.geometry import solute_height
-from nnpmm.permeation.protocol import ProtocolSettings
-from nnpmm.permeation.runs import RunOutcome, StageProgress, equilibrated_bilayer, run_membrane
+from nnpmm.permeation.runs.checks import check_heights
+from nnpmm.permeation.runs.protocol import ProtocolSettings
+from nnpmm.permeation.runs.simulations import (
+    RunOutcome,
+    StageProgress,
+    equilibrated_bilayer,
+    run_membrane,
+)
 
 __all__ = ["Profile", "UmbrellaSettings", "join_windows", "run_windows"]
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from nnpmm.core.errors import ConfigError
 from nnpmm.core.units import GAS_CONSTANT
-from nnpmm.permeation.protocol import COLDEST, HOTTEST
+from nnpmm.permeation.runs.protocol import COLDEST, HOTTEST
 
 __all__ = ["CM2_PER_S", "CM_PER_S", "Permeability", "PermeationProfile", "permeability"]
 

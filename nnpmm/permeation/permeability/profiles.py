@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.errors import ConfigError, ForceFieldError, InputFileError
-from nnpmm.permeation.dataset import read_settings
+from nnpmm.permeation.dataset.folder import read_settings
 from nnpmm.permeation.labels.direct import read_umbrella
 from nnpmm.permeation.martini.solute import canonical_graph
 from nnpmm.permeation.martini.tables import LIPID_TAILS

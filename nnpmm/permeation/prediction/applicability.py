@@ -15,7 +15,7 @@ from nnpmm.learning import feature_columns
 from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.martini.force_field import MoleculeType
 from nnpmm.permeation.martini.solute import parse_solute
-from nnpmm.permeation.model_card import PermeationCard
+from nnpmm.permeation.networks.model_card import PermeationCard
 
 __all__ = ["Verdict", "check_features", "check_solute"]
 

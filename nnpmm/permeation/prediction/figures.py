@@ -13,7 +13,7 @@ from nnpmm.permeation.features import FEATURES
 from nnpmm.permeation.files import save_figure
 from nnpmm.permeation.mapping.drawing import FRAGMENT_COLORS, mapping_png
 from nnpmm.permeation.martini.solute import parse_solute
-from nnpmm.permeation.model_card import PermeationCard
+from nnpmm.permeation.networks.model_card import PermeationCard
 from nnpmm.permeation.prediction.molecules import Molecule
 from nnpmm.permeation.prediction.predictor import Prediction
 

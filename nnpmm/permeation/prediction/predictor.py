@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from nnpmm.campaigns import ClusterSettings, ProgressCallback, ReportCallback
 from nnpmm.core.errors import ConfigError
-from nnpmm.permeation.campaign import build_dataset
-from nnpmm.permeation.dataset import WATER, DatasetSettings, Job, load_features
+from nnpmm.permeation.dataset.folder import WATER, DatasetSettings, Job, load_features
 from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.martini import lipid as known_lipid
 from nnpmm.permeation.martini.solute import parse_solute
+from nnpmm.permeation.networks.regressor import Regressor
 from nnpmm.permeation.prediction.applicability import Verdict, check_features, check_solute
 from nnpmm.permeation.prediction.molecules import Molecule
-from nnpmm.permeation.protocol import ProtocolSettings
-from nnpmm.permeation.regressor import Regressor
+from nnpmm.permeation.runs.campaign import build_dataset
+from nnpmm.permeation.runs.protocol import ProtocolSettings
 
 __all__ = ["Prediction", "model_protocol", "predict_features", "predict_molecules"]
 

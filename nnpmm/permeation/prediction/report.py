@@ -17,10 +17,10 @@ from nnpmm._version import __version__
 from nnpmm.core.files import write_atomically
 from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.mapping.drawing import draw_mapping
+from nnpmm.permeation.networks.regressor import Regressor
 from nnpmm.permeation.prediction.figures import draw_prediction
 from nnpmm.permeation.prediction.molecules import MAPPING_ERROR
 from nnpmm.permeation.prediction.predictor import Prediction
-from nnpmm.permeation.regressor import Regressor
 
 __all__ = ["print_predictions", "write_reports"]
 

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from nnpmm.core.arrays import load_arrays
 from nnpmm.core.errors import InputFileError
-from nnpmm.permeation.checks import check_membrane_run
 from nnpmm.permeation.features import membrane_features, water_features
 from nnpmm.permeation.martini.engines import Frame, read_frames
 from nnpmm.permeation.martini.force_field import MoleculeType, lipid, water
@@ -30,7 +29,8 @@ from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.martini.solute import canonical_graph, parse_solute
 from nnpmm.permeation.martini.system import MartiniSystem
 from nnpmm.permeation.martini.tables import LIPID_TAILS
-from nnpmm.permeation.protocol import ProtocolSettings
+from nnpmm.permeation.runs.checks import check_membrane_run
+from nnpmm.permeation.runs.protocol import ProtocolSettings
 
 __all__ = ["trajectory_features"]
 

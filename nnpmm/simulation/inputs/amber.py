@@ -8,7 +8,7 @@ from nnpmm.simulation.inputs.agreement import check_same_atoms
 from nnpmm.simulation.inputs.coordinates import read_coordinates
 from nnpmm.simulation.inputs.files import check_file, read_file, system_options
 from nnpmm.simulation.inputs.mm_system import MMSystem
-from nnpmm.simulation.system_config import AmberSystem
+from nnpmm.simulation.settings.system_config import AmberSystem
 
 __all__ = ["load_amber"]
 

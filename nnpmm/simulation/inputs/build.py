@@ -6,7 +6,7 @@ from nnpmm import structures
 from nnpmm.core.errors import ConfigError
 from nnpmm.simulation.inputs.files import check_file
 from nnpmm.simulation.inputs.mm_system import MMSystem
-from nnpmm.simulation.system_config import BuildSystem
+from nnpmm.simulation.settings.system_config import BuildSystem
 from nnpmm.structures.readers import read_structure
 
 __all__ = ["build_system"]

@@ -12,7 +12,7 @@ from openmm.app.topology import Atom
 from scipy.spatial import cKDTree
 
 from nnpmm.core.errors import ConfigError, InputFileError
-from nnpmm.simulation.config import EnsembleConfig
+from nnpmm.simulation.settings.config import EnsembleConfig
 
 __all__ = ["check_accepted", "check_contacts", "check_cutoffs", "check_positive_masses"]
 

@@ -17,7 +17,7 @@ from nnpmm.simulation.inputs.elements import element_by_mass
 from nnpmm.simulation.inputs.files import check_file, read_file, system_options
 from nnpmm.simulation.inputs.gromacs_directives import TopologyFile, check_directives
 from nnpmm.simulation.inputs.mm_system import MMSystem
-from nnpmm.simulation.system_config import GromacsSystem
+from nnpmm.simulation.settings.system_config import GromacsSystem
 
 __all__ = ["load_gromacs"]
 

@@ -9,8 +9,6 @@ from openmm import unit
 from nnpmm.core.errors import InputFileError
 from nnpmm.core.units import in_md_units
 from nnpmm.coupling import make_whole
-from nnpmm.simulation.config import EnsembleConfig, RunConfig
-from nnpmm.simulation.ensemble_forces import remove_ensemble_forces
 from nnpmm.simulation.inputs.amber import load_amber
 from nnpmm.simulation.inputs.build import build_system
 from nnpmm.simulation.inputs.charmm import load_charmm
@@ -20,10 +18,12 @@ from nnpmm.simulation.inputs.checks import (
     check_cutoffs,
     check_positive_masses,
 )
+from nnpmm.simulation.inputs.ensemble_forces import remove_ensemble_forces
 from nnpmm.simulation.inputs.gromacs import load_gromacs
 from nnpmm.simulation.inputs.mm_system import MMSystem
 from nnpmm.simulation.inputs.openmm_xml import load_openmm
-from nnpmm.simulation.system_config import (
+from nnpmm.simulation.settings.config import EnsembleConfig, RunConfig
+from nnpmm.simulation.settings.system_config import (
     AmberSystem,
     CharmmSystem,
     GromacsSystem,

@@ -13,9 +13,9 @@ from nnpmm.core.errors import ConfigError, InputFileError, NnpmmError
 from nnpmm.core.fields import MODEL_FILES
 from nnpmm.core.files import replacing
 from nnpmm.integrators import surroundings_limit
-from nnpmm.simulation import narration
-from nnpmm.simulation.config import parse_config
 from nnpmm.simulation.inputs import MMSystem, load_system
+from nnpmm.simulation.preparation import narration
+from nnpmm.simulation.settings.config import parse_config
 from nnpmm.simulation.starter.files import recognize
 from nnpmm.simulation.starter.ligand import find_region
 from nnpmm.structures.selection import is_water

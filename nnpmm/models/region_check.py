@@ -1,0 +1,68 @@
+"""Whether a model can describe a region."""
+
+from __future__ import annotations
+
+from nnpmm.core.errors import RegionError
+from nnpmm.models.protocol import Potential
+from nnpmm.structures.region import RegionSummary
+
+__all__ = ["check_region"]
+
+
+def check_region(summary: RegionSummary, model: Potential) -> None:
+    """Check that a model can describe a region.
+
+    Raises:
+        RegionError: a covalent bond is cut, an element is unknown to the model, hydrogens are
+            missing, or a molecule of the region is charged, or of unknown charge, and the model
+            describes neutral molecules only.
+    """
+    if summary.cut_bonds:
+        plural = "s" if len(summary.cut_bonds) > 1 else ""
+        raise RegionError(
+            f"the region cuts {len(summary.cut_bonds)} covalent bond{plural} "
+            f"({', '.join(summary.cut_bonds[:5])}); select whole molecules"
+        )
+    if model.elements is not None:
+        unknown = sorted(set(summary.symbols) - set(model.elements))
+        if unknown:
+            raise RegionError(
+                f"the region holds {', '.join(unknown)}, {model.name} knows "
+                f"{', '.join(model.elements)}; select other atoms or take another model"
+            )
+    if summary.without_hydrogens:
+        raise RegionError(
+            f"the region ({summary.formula}) seems to lack hydrogens: "
+            f"{len(summary.without_hydrogens)} atoms have too few bonds "
+            f"({', '.join(summary.without_hydrogens[:5])}); add all hydrogens to the structure"
+        )
+    if model.neutral_only:
+        _check_neutral(summary, model)
+
+
+def _check_neutral(summary: RegionSummary, model: Potential) -> None:
+    charged = [m for m in summary.molecules if m.formal_charge]
+    if len(summary.molecules) > 1 and charged:
+        listed = ", ".join(f"{m.residue} {m.formal_charge:+d}" for m in charged[:5])
+        raise RegionError(
+            f"the region holds charged molecules ({listed} e), {model.name} describes neutral "
+            "molecules only, each by itself; select neutral molecules"
+        )
+    if summary.formal_charge is None:
+        possible = [m.possible_charges for m in summary.molecules if m.possible_charges]
+        reason = "cannot be told from this structure"
+        if possible:
+            reason = (
+                "is ambiguous: its bonds allow "
+                f"{' or '.join(f'{charge:+d}' if charge else '0' for charge in possible[0])}"
+            )
+        raise RegionError(
+            f"the formal charge of the region ({summary.formula}) {reason}, {model.name} "
+            "describes neutral molecules only; state it with --charge"
+        )
+    if summary.formal_charge != 0:
+        raise RegionError(
+            f"the region ({summary.formula}) has formal charge {summary.formal_charge:+d} "
+            f"({summary.charge_source}), {model.name} describes neutral molecules only; "
+            "select a neutral molecule"
+        )

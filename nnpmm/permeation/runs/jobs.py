@@ -1,0 +1,145 @@
+"""The jobs of a data set: productions with their features, and the bilayers that they need."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnpmm import campaigns
+from nnpmm._version import __version__
+from nnpmm.campaigns import Attempt, KilledError, Output, Store, by_name, retry_if_killed
+from nnpmm.core.errors import SimulationError
+from nnpmm.permeation.dataset.folder import WATER, DatasetSettings, Job
+from nnpmm.permeation.features import (
+    MEMBRANE_FEATURES,
+    WATER_FEATURES,
+    FeatureTable,
+    inner_pairs,
+    membrane_features,
+    water_features,
+)
+from nnpmm.permeation.martini.engine_choice import create_engine
+from nnpmm.permeation.martini.engines import Engine, read_frames
+from nnpmm.permeation.martini.pair_energy import channels
+from nnpmm.permeation.runs.checks import check_membrane_run, check_temperature
+from nnpmm.permeation.runs.protocol import ProtocolSettings
+from nnpmm.permeation.runs.simulations import (
+    RunOutcome,
+    StageProgress,
+    equilibrated_bilayer,
+    run_membrane,
+    run_water,
+)
+
+__all__ = ["dataset_store", "prepare_bilayer", "production_job"]
+
+#: A relaxation that fails is tried once more.
+_ATTEMPTS = 2
+
+
+def prepare_bilayer(
+    lipid: str,
+    settings: DatasetSettings,
+    scratch: Path,
+    threads: int,
+    progress: StageProgress | None = None,
+) -> None:
+    """Make sure that the relaxed bilayer of a lipid is in the cache; a failure is tried again.
+
+    Raises:
+        SimulationError: it could not be made.
+    """
+    engine = create_engine(settings.engine, threads=threads)
+    lipids = {lipid: settings.protocol.lipids_per_leaflet}
+    work = scratch / f"bilayer-{lipid}"
+    relax = partial(equilibrated_bilayer, lipids, settings.protocol, engine, work, progress)
+    for attempt in range(_ATTEMPTS):
+        try:
+            retry_if_killed(relax)
+            break
+        except SimulationError as error:
+            if attempt == _ATTEMPTS - 1 or isinstance(error, KilledError):
+                raise type(error)(f"the bilayer of {lipid} was not relaxed: {error}") from error
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def dataset_store(folder: Path) -> Store:
+    """Return the store of a data set: results are named for place and solute."""
+    return Store(folder, by_name)
+
+
+def production_job(job: Job, settings: DatasetSettings) -> campaigns.Job:
+    """Return the production of a solute in one place, with its features, as a job to run."""
+    inputs = {
+        "place": job.place,
+        "solute": job.solute,
+        "protocol": settings.protocol,
+        "engine": settings.engine,
+    }
+    needs = None if job.place == WATER else job.place
+    return campaigns.Job(job.name, _run_production, inputs, settings.seed, needs)
+
+
+def _run_production(
+    place: str, solute: str, protocol: ProtocolSettings, engine: str, *, attempt: Attempt
+) -> Output:
+    """Simulate a solute in one place; the trajectory is deleted when the features are made."""
+    job = Job(place, solute)
+    program = create_engine(engine, threads=attempt.threads)
+    outcome, table = _simulate(job, protocol, program, attempt.work, attempt.seed)
+    return Output(table.arrays(), _provenance(job, protocol, outcome, program))
+
+
+def _simulate(
+    job: Job, protocol: ProtocolSettings, engine: Engine, work: Path, seed: int
+) -> tuple[RunOutcome, FeatureTable]:
+    """Run the protocol, make the features, and refuse what cannot be trusted."""
+    if job.place == WATER:
+        outcome = run_water(job.solute, protocol, engine, work, seed=seed)
+    else:
+        lipids = {job.place: protocol.lipids_per_leaflet}
+        outcome = run_membrane(job.solute, lipids, protocol, engine, work, seed=seed)
+    production = outcome.production
+    if production.trajectory is None:
+        raise SimulationError("the production left no trajectory")
+    frames = read_frames(production.trajectory)
+    check_temperature(production, protocol)
+    if job.place == WATER:
+        enthalpies = production.observables["enthalpy"][1:]
+        table = water_features(outcome.system, frames, enthalpies)
+    else:
+        table = membrane_features(outcome.system, frames)
+        check_membrane_run(table, protocol)
+    if len(table.values) != protocol.n_frames:
+        raise SimulationError(f"found {len(table.values)} frames, expected {protocol.n_frames}")
+    return outcome, table
+
+
+def _provenance(
+    job: Job, protocol: ProtocolSettings, outcome: RunOutcome, engine: Engine
+) -> dict[str, Any]:
+    """Return what the arrays of a result are and where they come from."""
+    system = outcome.system
+    columns = WATER_FEATURES if job.place == WATER else MEMBRANE_FEATURES
+    first = int(system.select("solute")[0])
+    observables = outcome.production.observables
+    return {
+        "place": job.place,
+        "solute": job.solute,
+        "beads": [system.types[n] for n in system.select("solute")],
+        "features": [{"name": c.name, "unit": c.unit} for c in columns],
+        "channels": [list(channel) for channel in channels(system)],
+        "inner_pairs": [[i - first, j - first] for i, j in inner_pairs(system)],
+        "molecules": {kind.name: count for kind, count in system.molecules},
+        "protocol": protocol.model_dump(mode="json"),
+        "engine": f"{engine.name} {engine.version()}",
+        "nnpmm": __version__,
+        "simulated_ns": protocol.simulated_ns,
+        "mean_temperature_k": float(np.mean(observables["temperature"][1:])),
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }

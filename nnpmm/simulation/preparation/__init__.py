@@ -1,0 +1,1 @@
+"""What happens before the first step: the platform, the checks, what the user is told."""

@@ -1,0 +1,197 @@
+"""The CSV log of a run: energies, temperature, volume, and the network's own uncertainty."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import openmm
+from numpy.typing import ArrayLike, NDArray
+from openmm import app, unit
+
+from nnpmm.core.errors import SimulationError
+from nnpmm.core.files import create
+from nnpmm.core.units import GAS_CONSTANT
+from nnpmm.models.protocol import Evaluator
+from nnpmm.simulation.record.files import writing
+
+__all__ = [
+    "DALTON_PER_NM3_IN_G_PER_ML",
+    "EnergyLog",
+    "LogRow",
+    "NetworkReading",
+    "RegionMonitor",
+    "Thermometer",
+    "density_of",
+    "particle_masses",
+    "read_log",
+]
+
+DALTON_PER_NM3_IN_G_PER_ML = 1.66053906660e-3  # CODATA 2018: the dalton in 1e-24 g
+
+
+@dataclass(frozen=True)
+class LogRow:
+    """One row; energies in kJ/mol, None where a quantity does not exist."""
+
+    stage: str
+    step: int
+    time_ps: float
+    potential_energy_kj_mol: float
+    kinetic_energy_kj_mol: float
+    total_energy_kj_mol: float
+    temperature_k: float
+    volume_nm3: float | None
+    density_g_ml: float | None
+    nnp_energy_kj_mol: float | None
+    nnp_std_kj_mol: float | None
+    speed_ns_day: float
+
+
+class EnergyLog:
+    """Appends rows to ``log.csv``."""
+
+    def __init__(self, path: Path, *, append: bool):
+        self.path = path
+        with writing(path):
+            self._handle: IO[bytes] = open(path, "ab") if append else create(path)
+        if not append:
+            self._append(field.name for field in fields(LogRow))
+
+    def write(self, row: LogRow) -> None:
+        """Append a row, with 10 significant digits."""
+        self._append(_text(value) for value in astuple(row))
+
+    def _append(self, values: Iterable[str]) -> None:
+        """Write a row and hand it to the operating system."""
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\n").writerow(values)
+        with writing(self.path):
+            self._handle.write(line.getvalue().encode("utf-8"))
+            self._handle.flush()
+
+    def close(self) -> None:
+        """Close the file; what could not be written has been reported before."""
+        with suppress(OSError):
+            self._handle.close()
+
+
+def _text(value: str | int | float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def read_log(path: Path) -> tuple[list[str], dict[str, NDArray[np.float64]]]:
+    """Read a log: the stage of every row, and a column of numbers (nan where empty) by name.
+
+    Raises:
+        SimulationError: names the line that is damaged.
+    """
+    names = [field.name for field in fields(LogRow)]
+    stages: list[str] = []
+    values: list[list[float]] = []
+    line = 0
+    try:
+        with open(path, encoding="utf-8", errors="replace", newline="\n") as handle:
+            for line, text in enumerate(handle, 1):
+                row = text.rstrip("\n").split(",")
+                if (row != names) if line == 1 else (len(row) != len(names)):
+                    raise ValueError(f"found {text[:60]!r}")
+                if line > 1:
+                    stages.append(row[0])
+                    values.append([float(value or "nan") for value in row[1:]])
+        if line == 0:
+            raise ValueError("the file is empty")
+    except ValueError as error:
+        raise SimulationError(
+            f"{path}: line {max(line, 1)} is damaged ({error}): restore the file, or start again "
+            "with --overwrite"
+        ) from error
+    columns = np.array(values, dtype=np.float64).reshape(-1, len(names) - 1)
+    return stages, dict(zip(names[1:], columns.T, strict=True))
+
+
+def particle_masses(system: openmm.System) -> list[float]:
+    """Return the masses of a system's particles in amu."""
+    return [
+        float(system.getParticleMass(i).value_in_unit(unit.dalton))
+        for i in range(system.getNumParticles())
+    ]
+
+
+def density_of(mass: float, volume: float) -> float:
+    """Return the density (g/ml) of a mass (amu) in a volume (nm^3)."""
+    return mass / volume * DALTON_PER_NM3_IN_G_PER_ML
+
+
+class Thermometer:
+    """Temperature from kinetic energy, T = 2 K / (f R) with f degrees of freedom, and density.
+
+    Args:
+        system: that is simulated.
+        unscaled: the same particles with the masses that the density is to be computed from; None:
+            those of ``system``.
+    """
+
+    def __init__(self, system: openmm.System, unscaled: openmm.System | None = None):
+        masses = particle_masses(system)
+        freedom = 3 * sum(mass > 0 for mass in masses)
+        for k in range(system.getNumConstraints()):
+            i, j, _ = system.getConstraintParameters(k)
+            freedom -= masses[i] > 0 or masses[j] > 0
+        if any(isinstance(force, openmm.CMMotionRemover) for force in system.getForces()):
+            freedom -= 3
+        self.total_mass = sum(masses if unscaled is None else particle_masses(unscaled))
+        self.degrees_of_freedom = max(freedom, 1)
+        self._kelvin_per_kj = 2.0 / (self.degrees_of_freedom * GAS_CONSTANT)
+
+    def temperature(self, kinetic_energy: float) -> float:
+        """Return the temperature in K of a kinetic energy in kJ/mol."""
+        return kinetic_energy * self._kelvin_per_kj
+
+    def density(self, volume: float) -> float:
+        """Return the density in g/mL of the system in a volume in nm^3."""
+        return density_of(self.total_mass, volume)
+
+
+@dataclass(frozen=True)
+class NetworkReading:
+    """The network's energy and the standard deviation of its members, in kJ/mol."""
+
+    energy: float
+    deviation: float | None
+
+
+class RegionMonitor:
+    """Evaluates the network on the atoms that it takes, once per report."""
+
+    def __init__(self, topology: app.Topology, atoms: ArrayLike, evaluator: Evaluator):
+        from nnpmm.coupling import topology_bonds
+
+        self.atoms = np.asarray(atoms, dtype=np.int64)
+        self._evaluator = evaluator
+        self.bonds = topology_bonds(topology, self.atoms)
+
+    def whole(
+        self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
+        """Return their positions (n, 3) in nm, joined over the periodic boundary."""
+        from nnpmm.coupling import make_whole
+
+        return np.asarray(make_whole(positions[self.atoms], box, self.bonds))
+
+    def read(
+        self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
+    ) -> NetworkReading:
+        """Return the network's energy and spread (sample standard deviation of the members)."""
+        evaluation = self._evaluator.evaluate(self.whole(positions, box))
+        members = np.asarray(evaluation.member_energies, dtype=np.float64).ravel()
+        deviation = float(np.std(members, ddof=1)) if len(members) > 1 else None
+        return NetworkReading(float(evaluation.energy), deviation)

@@ -1,0 +1,348 @@
+"""What a run keeps with its output: settings, MM system, structure, and where all came from."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform as platform_module
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openmm
+import yaml
+from numpy.typing import NDArray
+from openmm import app, unit
+
+from nnpmm._version import __version__
+from nnpmm.core import locks
+from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
+from nnpmm.core.files import sha256_of
+from nnpmm.core.versions import installed_version
+from nnpmm.simulation.inputs import MMSystem, read_system_xml
+from nnpmm.simulation.record.checkpoint import CHECKPOINT
+from nnpmm.simulation.record.files import replacing, write_atomically
+from nnpmm.simulation.settings.config import ProtocolConfig
+
+__all__ = [
+    "PROVENANCE",
+    "SETTINGS",
+    "check_directory",
+    "dump_settings",
+    "has_run",
+    "load_arrays",
+    "load_mm_system",
+    "locked",
+    "remove_run",
+    "require_same_settings",
+    "save_arrays",
+    "save_mm_system",
+    "save_provenance",
+    "save_settings",
+    "settings_hash",
+    "write_structure",
+]
+
+SETTINGS = "settings.yaml"
+PROVENANCE = "provenance.json"
+_SYSTEM, _STRUCTURE, _LOCK = "mm_system.xml", "structure.npz", "run.lock"
+_OWN_FILES = (
+    SETTINGS,
+    CHECKPOINT,
+    PROVENANCE,
+    _SYSTEM,
+    _STRUCTURE,
+    "restraints.npz",
+    "topology.pdb",
+    "topology.cif",
+    "ligand.sdf",
+    "trajectory.cif",
+    "trajectory.dcd",
+    "trajectory.pdb",
+    "trajectory.xtc",
+    "log.csv",
+    "final.pdb",
+    "final.cif",
+    "report.png",
+)
+# Settings that may differ between a run and its continuation: none changes what was simulated.
+_MAY_CHANGE = ("stages.production", "output.checkpoint_interval", "platform.threads")
+_MOST_PDB_ATOMS = 99_999
+
+
+def dump_settings(settings: ProtocolConfig, directory: Path) -> dict[str, Any]:
+    """Return the resolved settings as plain data, paths relative to the folder of the run."""
+    return settings.model_dump(mode="json", context={"base": directory})
+
+
+def _flatten(data: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(data, dict) and data:
+        for key, value in data.items():
+            yield from _flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, data
+
+
+def _fixed(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that a continuation must share, by dotted name."""
+    return {
+        key: value
+        for key, value in _flatten(data)
+        if not any(key == name or key.startswith(f"{name}.") for name in _MAY_CHANGE)
+    }
+
+
+def settings_hash(data: dict[str, Any]) -> str:
+    """Return the SHA-256 of the settings that a continuation must share."""
+    return sha256_of(json.dumps(_fixed(data), sort_keys=True).encode())
+
+
+def has_run(directory: Path) -> bool:
+    """Tell whether a folder holds a run."""
+    return (directory / SETTINGS).exists() or (directory / CHECKPOINT).exists()
+
+
+def require_same_settings(settings: ProtocolConfig, directory: Path) -> None:
+    """Check that a run may be continued with these settings.
+
+    Raises:
+        ConfigError: a setting differs that must not.
+    """
+    try:
+        text = (directory / SETTINGS).read_text(encoding="utf-8")
+        stored = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{directory / SETTINGS}: cannot be read: {error}") from error
+    if not isinstance(stored, dict):
+        raise ConfigError(f"{directory / SETTINGS}: holds no settings")
+    before, now = _fixed(stored), _fixed(dump_settings(settings, directory))
+    for key in [*now, *before]:
+        if before.get(key, "not set") != now.get(key, "not set"):
+            raise ConfigError(
+                f"cannot resume: {key} is {now.get(key, 'not set')!r} here and was "
+                f"{before.get(key, 'not set')!r} in the run in {directory}; "
+                "only stages.production, output.checkpoint_interval and platform.threads may "
+                "change: set it back, or take another output.directory"
+            )
+
+
+def check_directory(settings: ProtocolConfig, *, resume: bool, overwrite: bool) -> bool:
+    """Tell whether there is a run to go on with; nothing is changed.
+
+    Raises:
+        ConfigError: the folder holds a run that was neither to be resumed nor overwritten, or the
+            settings differ from those of the run to be resumed.
+    """
+    directory = settings.output.directory
+    if resume and overwrite:
+        raise ConfigError("found both resume and overwrite: give one of them")
+    if directory.exists() and not directory.is_dir():
+        raise ConfigError(f"output.directory: {directory} is a file: take another name")
+    for path in (directory / name for name in (*_OWN_FILES, _LOCK)):
+        if path.exists() and not path.is_file():
+            kind = "a folder" if path.is_dir() else "no regular file"
+            raise ConfigError(
+                f"{path}: is {kind}, where a run keeps a file: move it away, or take another "
+                "output.directory"
+            )
+    if not has_run(directory):
+        return False
+    if resume:
+        require_same_settings(settings, directory)
+        return True
+    if not overwrite:
+        raise ConfigError(
+            f"output.directory: {directory} holds a run already: go on with it (--resume), replace "
+            "it (--overwrite), or take another folder"
+        )
+    return False
+
+
+def save_settings(settings: ProtocolConfig, directory: Path) -> str:
+    """Write ``settings.yaml`` and return the hash of its fixed part."""
+    data = dump_settings(settings, directory)
+    head = f"# resolved settings of this run, written by nnpmm {__version__}\n"
+    write_atomically(directory / SETTINGS, head + yaml.safe_dump(data, sort_keys=False))
+    return settings_hash(data)
+
+
+def remove_run(directory: Path) -> None:
+    """Delete the files of an earlier run, and nothing else, from a folder."""
+    for name in _OWN_FILES:  # the settings first: what is left is then no run any more
+        (directory / name).unlink(missing_ok=True)
+    for path in directory.glob("checkpoint-*.chk*"):
+        path.unlink(missing_ok=True)
+
+
+def locked(directory: Path) -> AbstractContextManager[None]:
+    """Hold the folder of a run against a second process; a killed process lets go of it."""
+    return locks.locked(
+        directory / _LOCK,
+        f"{directory}: another process is running in this folder: wait for it, or take another "
+        "output.directory",
+    )
+
+
+def save_mm_system(mm: MMSystem, directory: Path) -> None:
+    """Write the MM system, so that a continuation need not read or build it again."""
+    write_atomically(directory / _SYSTEM, openmm.XmlSerializer.serialize(mm.system))
+    arrays = _topology_arrays(mm.topology)
+    arrays["positions"] = mm.positions
+    arrays["box"] = np.zeros((0, 3)) if mm.box_vectors is None else mm.box_vectors
+    ligand = mm.ligand_atoms
+    arrays["ligand"] = np.zeros(0, dtype=np.int64) if ligand is None else ligand
+    save_arrays(directory / _STRUCTURE, arrays)
+
+
+def load_mm_system(directory: Path) -> MMSystem:
+    """Read what ``save_mm_system`` wrote.
+
+    Raises:
+        InputFileError: a file is missing or damaged.
+    """
+    for name in (_SYSTEM, _STRUCTURE):
+        if not (directory / name).is_file():
+            raise InputFileError(f"{directory / name}: is missing; start again with --overwrite")
+    system = read_system_xml(directory / _SYSTEM)
+    data = load_arrays(directory / _STRUCTURE)
+    box = data["box"] if len(data["box"]) else None
+    topology = _topology(data)
+    if box is not None:
+        topology.setPeriodicBoxVectors([openmm.Vec3(*row) for row in box] * unit.nanometer)
+    ligand = data["ligand"] if len(data["ligand"]) else None
+    return MMSystem(topology, data["positions"], box, system, ligand)
+
+
+def save_arrays(path: Path, arrays: dict[str, NDArray]) -> None:
+    """Write arrays to an npz file in one step."""
+    with replacing(path) as handle:
+        np.savez(handle, allow_pickle=False, **arrays)
+
+
+def load_arrays(path: Path) -> dict[str, NDArray]:
+    """Read arrays from an npz file, never unpickling.
+
+    Raises:
+        InputFileError: the file is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return dict(data)
+    except Exception as error:
+        raise InputFileError(
+            f"{path}: is missing or damaged ({type(error).__name__}); start again with --overwrite"
+        ) from error
+
+
+def _topology_arrays(topology: app.Topology) -> dict[str, NDArray]:
+    """Return a topology as arrays; a PDB file would lose names, bond orders and long residues."""
+    atoms, residues = list(topology.atoms()), list(topology.residues())
+    return {
+        "atom_name": np.array([a.name for a in atoms], dtype=str),
+        "atom_id": np.array([str(a.id) for a in atoms], dtype=str),
+        "atomic_number": np.array([a.element.atomic_number if a.element else 0 for a in atoms]),
+        "atom_residue": np.array([a.residue.index for a in atoms]),
+        "residue_name": np.array([r.name for r in residues], dtype=str),
+        "residue_id": np.array([str(r.id) for r in residues], dtype=str),
+        "residue_code": np.array([r.insertionCode for r in residues], dtype=str),
+        "residue_chain": np.array([r.chain.index for r in residues]),
+        "chain_id": np.array([str(c.id) for c in topology.chains()], dtype=str),
+        "bonds": np.array([(a.index, b.index) for a, b in topology.bonds()]).reshape(-1, 2),
+        "bond_order": np.array([bond.order or 0 for bond in topology.bonds()]),
+    }
+
+
+def _topology(data: dict[str, NDArray]) -> app.Topology:
+    topology = app.Topology()
+    chains = [topology.addChain(str(name)) for name in data["chain_id"]]
+    residues = [
+        topology.addResidue(str(name), chains[chain], str(number), str(code))
+        for name, chain, number, code in zip(
+            data["residue_name"],
+            data["residue_chain"],
+            data["residue_id"],
+            data["residue_code"],
+            strict=True,
+        )
+    ]
+    atoms = [
+        topology.addAtom(
+            str(name),
+            app.Element.getByAtomicNumber(int(number)) if number else None,
+            residues[residue],
+            str(identifier),
+        )
+        for name, number, residue, identifier in zip(
+            data["atom_name"],
+            data["atomic_number"],
+            data["atom_residue"],
+            data["atom_id"],
+            strict=True,
+        )
+    ]
+    for (i, j), order in zip(data["bonds"].tolist(), data["bond_order"].tolist(), strict=True):
+        topology.addBond(atoms[i], atoms[j], order=order or None)
+    return topology
+
+
+def write_structure(
+    directory: Path,
+    stem: str,
+    topology: app.Topology,
+    positions: NDArray[np.float64],
+) -> Path:
+    """Write a structure as PDB, and as mmCIF too where it has more atoms than PDB can number."""
+    in_nm = positions * unit.nanometer
+    files = [(directory / f"{stem}.pdb", app.PDBFile)]
+    if topology.getNumAtoms() > _MOST_PDB_ATOMS:
+        files.append((directory / f"{stem}.cif", app.PDBxFile))
+    for path, writer in files:
+        with replacing(path) as handle:
+            text = io.TextIOWrapper(handle, encoding="utf-8", write_through=True)
+            writer.writeFile(topology, in_nm, text, keepIds=True)
+            text.detach()
+    return files[0][0]
+
+
+def save_provenance(
+    directory: Path, context: openmm.Context, model: dict[str, Any], *, resumed: bool
+) -> None:
+    """Append a session to ``provenance.json``: versions, platform, model, command line, time."""
+    path = directory / PROVENANCE
+    sessions: list[Any] = []
+    if resumed and path.is_file():
+        try:
+            sessions = [*json.loads(path.read_text(encoding="utf-8"))["sessions"]]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise SimulationError(
+                f"{path}: is damaged ({type(error).__name__}): restore it, or delete it to go on "
+                "without the record of earlier sessions"
+            ) from error
+    platform = context.getPlatform()
+    properties = {n: platform.getPropertyValue(context, n) for n in platform.getPropertyNames()}
+    sessions.append(
+        {
+            "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "resumed": resumed,
+            "command": sys.argv,
+            "versions": _versions(),
+            "machine": {"system": platform_module.platform(), "cpus": os.cpu_count()},
+            "platform": {"name": platform.getName(), "properties": properties},
+            "model": model,
+        }
+    )
+    content = json.dumps({"sessions": sessions}, indent=1, default=str)
+    write_atomically(path, content + "\n")
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of what a result may depend on."""
+    found = {"nnpmm": __version__, "python": platform_module.python_version()}
+    for name in ("openmm", "torch", "torchani", "numpy", "rdkit", "mdtraj"):
+        found[name] = installed_version(name) or "not installed"
+    return found

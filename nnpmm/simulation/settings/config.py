@@ -1,0 +1,339 @@
+"""Settings of a run, one YAML file; unknown keys are refused and every field says what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+from typing_extensions import Self
+
+from nnpmm.core.errors import ConfigError
+from nnpmm.core.fields import (
+    ForceConstant,
+    Friction,
+    Pressure,
+    Rms,
+    Section,
+    SettingsPath,
+    Temperature,
+    Time,
+)
+from nnpmm.simulation.settings.config_errors import describe_validation_error
+from nnpmm.simulation.settings.integrator_config import IntegratorConfig
+from nnpmm.simulation.settings.region_config import RegionConfig
+from nnpmm.simulation.settings.system_config import BuildSystem, SystemConfig
+from nnpmm.simulation.settings.yaml_file import read_yaml
+
+__all__ = [
+    "EnsembleConfig",
+    "MinimizeConfig",
+    "OutputConfig",
+    "PlatformConfig",
+    "ProtocolConfig",
+    "RegionConfig",
+    "RunConfig",
+    "StageConfig",
+    "StagesConfig",
+    "WarmupConfig",
+    "count_steps",
+    "load_config",
+    "parse_config",
+]
+
+
+class EnsembleConfig(Section):
+    """Thermodynamic ensemble of equilibration and production."""
+
+    type: Literal["NVT", "NPT"] | None = Field(
+        None,
+        description="NVT, or NPT with a Monte Carlo barostat; null: NPT for a system of type "
+        "build, whose box starts below the density of liquid water, NVT for all others",
+        examples=["NPT"],
+    )
+    temperature: Temperature = Field(300.0, gt=0, description="temperature, in K")
+    pressure: Pressure = Field(1.0, description="pressure under NPT, in bar")
+    friction: Friction = Field(
+        1.0, ge=0, description="Langevin collision rate of equilibration and production, in 1/ps"
+    )
+    barostat_interval: int = Field(25, ge=1, description="steps between volume moves under NPT")
+
+
+class MinimizeConfig(Section):
+    """Energy minimisation."""
+
+    max_iterations: int = Field(
+        500,
+        ge=1,
+        description="most iterations of the minimiser",
+    )
+    tolerance: Rms = Field(
+        10.0, gt=0, description="root-mean-square force that ends the minimisation, in kJ/mol/nm"
+    )
+
+
+class WarmupConfig(Section):
+    """Heating at constant volume with position restraints."""
+
+    length: Time = Field(
+        5.0,
+        gt=0,
+        description="length, in ps; the thermostat reaches its final temperature after 80 % of it",
+    )
+    start_temperature: Temperature = Field(
+        10.0, gt=0, description="temperature that the heating starts from, in K"
+    )
+    friction: Friction = Field(
+        10.0,
+        gt=0,
+        description="Langevin collision rate, in 1/ps; the system follows the thermostat with a "
+        "delay of about its inverse",
+    )
+    restraint: str | None = Field(
+        None,
+        description="restrained atoms in mdtraj's selection language; null: all heavy atoms "
+        "except water and ions",
+        examples=['"protein and not element H"'],
+    )
+    restraint_force_constant: ForceConstant = Field(
+        1000.0, ge=0, description="k of the restraint k/2 |r - r0|^2, in kJ/mol/nm^2"
+    )
+
+
+class StageConfig(Section):
+    """A stretch of dynamics."""
+
+    length: Time = Field(gt=0, description="length, in ps", examples=["100 ps"])
+
+
+class StagesConfig(Section):
+    """Stages of a run, in this order; null leaves a stage out."""
+
+    minimize: MinimizeConfig | None = Field(MinimizeConfig(), description="energy minimisation")
+    warmup: WarmupConfig | None = Field(WarmupConfig(), description="restrained heating under NVT")
+    equilibrate: StageConfig | None = Field(
+        StageConfig(length=50.0), description="dynamics without trajectory"
+    )
+    production: StageConfig | None = Field(
+        StageConfig(length=100.0), description="dynamics with trajectory"
+    )
+
+
+class PlatformConfig(Section):
+    """OpenMM platform of the MM part."""
+
+    name: Literal["auto", "CUDA", "HIP", "OpenCL", "CPU", "Reference"] = Field(
+        "auto", description="OpenMM platform; auto: the fastest that works here"
+    )
+    precision: Literal["single", "mixed", "double"] = Field(
+        "mixed", description="precision of the CUDA, HIP and OpenCL platforms"
+    )
+    threads: int | None = Field(
+        None, ge=1, description="threads of the CPU platform; null: all cores", examples=["4"]
+    )
+
+
+class OutputConfig(Section):
+    """Files that a run writes."""
+
+    directory: SettingsPath = Field(Path("output"), description="folder of all files of the run")
+    trajectory_format: Literal["dcd", "xtc"] = Field("dcd", description="format of the trajectory")
+    trajectory_interval: Time = Field(
+        1.0, gt=0, description="time between frames of the production, in ps"
+    )
+    trajectory_atoms: str = Field(
+        "all",
+        description="atoms of the trajectory: all, solute (all but water and ions), or a selection "
+        "in mdtraj's language",
+    )
+    ligand_sdf: bool = Field(
+        False,
+        description="write the last structure of a built ligand with its bond orders, ligand.sdf",
+    )
+    log_interval: Time = Field(0.5, gt=0, description="time between rows of log.csv, in ps")
+    checkpoint_interval: Time = Field(10.0, gt=0, description="time between checkpoints, in ps")
+
+
+# A year at 30,000 steps per second. Beyond 2^53 a double would no longer count single steps.
+_MOST_STEPS = 10**12
+_MOST_FRAMES = 2**31 - 1  # what the header of a DCD file can count
+
+
+def count_steps(time: float, timestep: float) -> int:
+    """Return how many time steps (ps) make up ``time`` (ps).
+
+    Raises:
+        ConfigError: ``time`` is not a whole multiple of the time step, or holds too many of them.
+    """
+    if time > _MOST_STEPS * timestep:
+        raise ConfigError(
+            f"found {time:g} ps, allowed: at most {_MOST_STEPS * timestep:g} ps, which are "
+            f"{_MOST_STEPS:g} steps"
+        )
+    steps = round(time / timestep)
+    if steps < 1 or abs(steps * timestep - time) > 1e-6 * timestep * max(1.0, steps * 1e-3):
+        nearest = max(1, steps) * timestep
+        raise ConfigError(
+            f"found {time:g} ps, must be a whole multiple of the time step {timestep:g} ps "
+            f"(nearest: {nearest:.12g} ps)"
+        )
+    return steps
+
+
+class ProtocolConfig(Section):
+    """How a hybrid system is simulated and what is written."""
+
+    ensemble: EnsembleConfig = Field(EnsembleConfig(), description="thermodynamic ensemble")
+    timestep: Time = Field(
+        0.001,
+        gt=0,
+        description="time step, in ps; around the region at most 1 fs with free hydrogens of "
+        "1 amu, 2 fs with free ones of 3 amu or constrained ones, 4 fs with constrained ones of "
+        "3 amu, 5 fs in rigid water; inside it at most a seventh of the period of the network's "
+        "fastest vibration, or a fifth with constrained bonds to hydrogen; with respa it is the "
+        "outer step and need not be given",
+        examples=["1 fs"],
+    )
+    integrator: IntegratorConfig = Field(IntegratorConfig(), description="time integration")
+    stages: StagesConfig = Field(StagesConfig(), description="stages; null leaves one out")
+    platform: PlatformConfig = Field(PlatformConfig(), description="where the MM part runs")
+    output: OutputConfig = Field(default_factory=OutputConfig, description="files and intervals")
+    seed: int = Field(
+        1, ge=1, le=2**31 - 1, description="seed of velocities, thermostat, barostat and building"
+    )
+
+    def times(self) -> Iterator[tuple[str, float]]:
+        """Yield the dotted name and the value (ps) of every time that must hold whole steps."""
+        for name in ("warmup", "equilibrate", "production"):
+            stage = getattr(self.stages, name)
+            if stage is not None:
+                yield f"stages.{name}.length", stage.length
+        for name in ("trajectory_interval", "log_interval", "checkpoint_interval"):
+            yield f"output.{name}", getattr(self.output, name)
+        if self.integrator.type == "respa" and self.integrator.watchdog is not None:
+            yield "integrator.watchdog.interval", self.integrator.watchdog.interval
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_outer_timestep(cls, data: Any) -> Any:
+        """Let the outer step of respa be the time step that everything else is counted in."""
+        integrator = data.get("integrator") if isinstance(data, dict) else None
+        outer = integrator.get("outer") if isinstance(integrator, dict) else None
+        return data if outer is None or "timestep" in data else {**data, "timestep": outer}
+
+    @model_validator(mode="after")
+    def _one_outer_timestep(self) -> Self:
+        outer = self.integrator.outer
+        if outer is not None and abs(self.timestep - outer) > 1e-9:
+            raise ValueError(
+                f"found a timestep of {self.timestep * 1000:g} fs and integrator.outer of "
+                f"{outer * 1000:g} fs; leave out timestep"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _whole_steps(self) -> Self:
+        for name, time in self.times():
+            try:
+                count_steps(time, self.timestep)
+            except ConfigError as error:
+                raise ValueError(f"{name}: {error}") from error
+        return self
+
+    @model_validator(mode="after")
+    def _countable_frames(self) -> Self:
+        production, interval = self.stages.production, self.output.trajectory_interval
+        if production is not None and production.length / interval > _MOST_FRAMES:
+            raise ValueError(
+                f"output.trajectory_interval: found {interval:g} ps, which makes "
+                f"{production.length / interval:.3g} frames in a production of "
+                f"{production.length:g} ps; allowed: at most {_MOST_FRAMES} frames"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _choose_ensemble(self) -> Self:
+        """Put in the ensemble that null stands for, so that saved settings name it."""
+        if self.ensemble.type is None:
+            built = isinstance(getattr(self, "system", None), BuildSystem)
+            chosen = self.ensemble.model_copy(update={"type": "NPT" if built else "NVT"})
+            object.__setattr__(self, "ensemble", chosen)
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> Self:
+        if all(getattr(self.stages, name) is None for name in type(self.stages).model_fields):
+            raise ValueError("stages: every stage is null, so there is nothing to run")
+        return self
+
+
+class RunConfig(ProtocolConfig):
+    """Settings of ``nnpmm run``: the MM system, the region, and the protocol."""
+
+    system: SystemConfig = Field(description="where the MM system comes from")
+    region: RegionConfig = Field(
+        description="what the network describes; its keys may stand at the top level instead"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lift_region(cls, data: Any) -> Any:
+        """Take ``nnpfile: model.json`` at the top level, as published, for the region's."""
+        if not isinstance(data, dict) or "region" in data:
+            return data
+        region = {key: data[key] for key in RegionConfig.model_fields if key in data}
+        rest = {key: value for key, value in data.items() if key not in region}
+        return {**rest, "region": region} if region else data
+
+    @model_validator(mode="after")
+    def _selection_given(self) -> Self:
+        region = self.region
+        unselected = region.nnpfile is None and region.selection is None
+        if unselected and not isinstance(self.system, BuildSystem):
+            raise ValueError("region: give either 'nnpfile', or 'selection' and 'model'")
+        return self
+
+    @model_validator(mode="after")
+    def _known_chemistry(self) -> Self:
+        if self.output.ligand_sdf and not isinstance(self.system, BuildSystem):
+            raise ValueError(
+                f"output.ligand_sdf: found true with a system of type {self.system.type}, whose "
+                "files hold no bond orders: leave it out; it needs the type build"
+            )
+        return self
+
+
+def parse_config(data: Any, *, source: str = "settings", base: str | Path = ".") -> RunConfig:
+    """Turn nested dictionaries into a ``RunConfig``.
+
+    Args:
+        data: mapping as read from YAML.
+        source: name that error messages begin with.
+        base: folder that relative paths are relative to.
+
+    Raises:
+        ConfigError: one line that names the offending key, what was found and what is allowed.
+    """
+    if not isinstance(data, dict):
+        raise ConfigError(f"{source}: found {type(data).__name__}, expected keys such as 'system'")
+    # Without this the default folder would be taken relative to the working directory.
+    data = {**data, "output": {} if "output" not in data else data["output"]}
+    try:
+        return RunConfig.model_validate(data, context={"base": Path(base)})
+    except ValidationError as error:
+        raise ConfigError(
+            f"{source}: {describe_validation_error(error, RunConfig, data)}"
+        ) from None
+
+
+def load_config(path: str | Path) -> RunConfig:
+    """Read the settings of a run from a YAML file; its relative paths start at its folder.
+
+    Raises:
+        InputFileError: the file cannot be read.
+        ConfigError: it is not YAML, or a setting is wrong.
+    """
+    path = Path(path)
+    data = read_yaml(path)
+    return parse_config(data, source=path.name, base=path.absolute().parent)

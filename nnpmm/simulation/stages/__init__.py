@@ -1,0 +1,1 @@
+"""The stages of a run: minimisation, warm-up, equilibration, production."""

@@ -1,0 +1,66 @@
+"""What a complete run leaves at its end: the last structure and the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import openmm
+from openmm import app, unit
+
+from nnpmm.simulation.preparation.prepared import PreparedSystem
+from nnpmm.simulation.record import storage
+from nnpmm.simulation.record.energy_log import RegionMonitor
+from nnpmm.simulation.report import write_report
+from nnpmm.simulation.stages.dynamics import Snapshot
+
+__all__ = ["FINAL", "REPORT", "remove_final", "write_final"]
+
+FINAL, REPORT = "final.pdb", "report.png"
+
+
+def remove_final(directory: Path) -> None:
+    """Delete the last structure and the report of a run that goes on."""
+    for name in (FINAL, "final.cif", REPORT):
+        (directory / name).unlink(missing_ok=True)
+
+
+def write_final(
+    prepared: PreparedSystem,
+    directory: Path,
+    log: Path,
+    state: Snapshot,
+    monitor: RegionMonitor | None,
+) -> None:
+    """Write the last structure and the report.
+
+    Args:
+        prepared: what the run started from; it is not changed.
+        directory: folder of the run.
+        log: its CSV log.
+        state: the last one, molecules whole.
+        monitor: of the region; None: the region is drawn without bonds.
+
+    Raises:
+        SimulationError: a file cannot be written, or the log is damaged.
+    """
+    topology = _topology_in(prepared.topology, state)
+    storage.write_structure(directory, "final", topology, state.positions)
+    if monitor is not None:
+        positions, bonds = monitor.whole(state.positions, state.box), monitor.bonds
+        drawn = monitor.atoms
+    else:
+        positions, bonds = state.positions[prepared.region], np.zeros((0, 2), dtype=int)
+        drawn = prepared.region
+    atoms = list(topology.atoms())
+    elements = [atoms[i].element.symbol for i in drawn.tolist()]
+    write_report(directory / REPORT, log, positions, elements, bonds)
+
+
+def _topology_in(topology: app.Topology, state: Snapshot) -> app.Topology:
+    """Return a topology with the box of a state, without changing the caller's."""
+    if state.box is None:
+        return topology
+    copied = app.Modeller(topology, state.positions).topology
+    copied.setPeriodicBoxVectors([openmm.Vec3(*row) for row in state.box] * unit.nanometer)
+    return copied

@@ -1,0 +1,301 @@
+"""The stages of a run in their order, from the first or from a checkpoint on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import openmm
+
+from nnpmm.core.errors import ConfigError, SimulationError
+from nnpmm.simulation.preparation.prepared import PreparedSystem
+from nnpmm.simulation.record import storage
+from nnpmm.simulation.record.checkpoint import CheckpointRecord, load_state
+from nnpmm.simulation.record.energy_log import EnergyLog, RegionMonitor, Thermometer, read_log
+from nnpmm.simulation.record.trajectory import TrajectoryWriter, cut_back, open_trajectory
+from nnpmm.simulation.settings.config import ProtocolConfig
+from nnpmm.simulation.stages.dynamics import Recorder, Snapshot, StageLoop, snapshot
+from nnpmm.simulation.stages.final_state import FINAL, REPORT, remove_final, write_final
+from nnpmm.simulation.stages.integration import create_watchdog
+from nnpmm.simulation.stages.interrupts import StopFlag, stop_on_signals
+from nnpmm.simulation.stages.minimization import minimize
+from nnpmm.simulation.stages.progress import ProgressDisplay, progress_display
+from nnpmm.simulation.stages.stages import (
+    Stage,
+    create_context,
+    create_stage_context,
+    plan_stages,
+    stage_seed,
+)
+from nnpmm.simulation.stages.trajectory_atoms import PartialWriter, part_of, trajectory_atoms
+
+__all__ = ["RunResult", "StagedRun", "model_digest", "region_atoms"]
+
+_LOGGER = logging.getLogger(__name__)
+_RESTRAINTS = "restraints.npz"
+_Platform = tuple[openmm.Platform, dict[str, str]]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run left behind.
+
+    Attributes:
+        directory: folder of all files.
+        trajectory: production trajectory, if there is one.
+        log: CSV log.
+        final_structure: last structure; None if the run was interrupted.
+        report: figure; None if the run was interrupted.
+        stage: stage that was reached.
+        time_ps: time reached within it.
+        signal_number: signal that interrupted the run; None if it is complete.
+        already_complete: there was nothing left to do.
+    """
+
+    directory: Path
+    trajectory: Path | None
+    log: Path
+    final_structure: Path | None
+    report: Path | None
+    stage: str
+    time_ps: float
+    signal_number: int | None = None
+    already_complete: bool = False
+
+
+def model_digest(prepared: PreparedSystem) -> str | None:
+    """Return the checksum of the network, if it tells one."""
+    digest = (prepared.model_provenance or {}).get("digest")
+    return None if digest is None else str(digest)
+
+
+def region_atoms(prepared: PreparedSystem) -> tuple[int, ...]:
+    """Return the region's atoms in ascending order."""
+    return tuple(sorted(prepared.region.tolist()))
+
+
+class StagedRun:
+    """One call of ``run_protocol``: the stages from the first or from a checkpoint on."""
+
+    def __init__(
+        self,
+        prepared: PreparedSystem,
+        settings: ProtocolConfig,
+        platform: _Platform,
+        settings_sha256: str,
+        progress: bool,
+        resuming: bool,
+    ):
+        self.prepared, self.settings, self.platform = prepared, settings, platform
+        self.settings_sha256, self.progress, self.resuming = settings_sha256, progress, resuming
+        self.directory = settings.output.directory
+        self.trajectory = self.directory / f"trajectory.{settings.output.trajectory_format}"
+        self.log = self.directory / "log.csv"
+        self.plan = plan_stages(settings)
+        self._provenance_saved = False
+
+    def go(self, record: CheckpointRecord | None) -> RunResult:
+        """Go through the stages and return what there is in the end."""
+        first = self._first_stage(record)
+        if record is not None and self._complete(first, record):
+            _LOGGER.info("the run in %s is complete", self.directory)
+            return self._result(self.plan[first].name, record.step, already_complete=True)
+        name, step = "minimize", 0
+        with ExitStack() as stack:
+            stop = stack.enter_context(stop_on_signals())
+            display = stack.enter_context(progress_display(self.progress))
+            recorder = stack.enter_context(self._recorder(record, display, stop))
+            remove_final(self.directory)  # of a shorter production
+            state = self._minimize(recorder) if record is None else None
+            if record is None and stop:
+                return self._result(name, step, signal_number=stop.signal_number)
+            for stage in self.plan[first:]:
+                before = [s.n_steps for s in self.plan if s.index < stage.index]
+                recorder.steps_before = sum(before)
+                recorder.remaining_ps_after = self._remaining_after(stage)
+                context, step = self._start(stage, recorder, record, state)
+                name, step = stage.name, StageLoop(context, stage, recorder, step).run()
+                if step < stage.n_steps:
+                    return self._result(name, step, signal_number=stop.signal_number)
+                last = stage is self.plan[-1]
+                if last:
+                    recorder.checkpoint(context, name, step)
+                record, state = None, snapshot(context, wrapped=last)
+                del context
+            if state is None:
+                raise SimulationError(f"{name}: ended without a state")
+            write_final(self.prepared, self.directory, self.log, state, recorder.monitor)
+        return self._result(name, step)
+
+    def _first_stage(self, record: CheckpointRecord | None) -> int:
+        """Return the index in the plan of the stage to go on with."""
+        if record is None:
+            return 0
+        for index, stage in enumerate(self.plan):
+            if stage.name == record.stage:
+                if record.step > stage.n_steps:
+                    raise ConfigError(
+                        f"stages.{stage.name}.length: the run has {record.step} steps already, "
+                        f"more than the {stage.n_steps} asked for: set it back, or make it longer"
+                    )
+                return index
+        raise ConfigError(
+            f"cannot resume: the run has reached the stage {record.stage}, set it back"
+        )
+
+    def _complete(self, index: int, record: CheckpointRecord) -> bool:
+        last = index == len(self.plan) - 1 and record.step == self.plan[index].n_steps
+        return last and all((self.directory / name).is_file() for name in (FINAL, REPORT))
+
+    def _remaining_after(self, stage: Stage) -> float:
+        return sum(s.n_steps for s in self.plan if s.index > stage.index) * self.settings.timestep
+
+    @contextmanager
+    def _recorder(
+        self, record: CheckpointRecord | None, display: ProgressDisplay, stop: StopFlag
+    ) -> Iterator[Recorder]:
+        """Cut the output back to the checkpoint and yield where new output goes."""
+        if record is not None:
+            n_atoms = self._trajectory_topology().getNumAtoms()
+            for name, size in record.sizes.items():
+                if name not in (self.trajectory.name, self.log.name):
+                    raise SimulationError(f"checkpoint.json: names an unknown file {name!r}")
+                frames = record.frames if name == self.trajectory.name else None
+                cut_back(self.directory / name, size, frames, n_atoms)
+            read_log(self.log)  # a damaged one would spoil the report, hours later
+        prepared = self.prepared
+        monitor = None
+        if prepared.evaluator is not None:
+            atoms = prepared.region if prepared.network_atoms is None else prepared.network_atoms
+            monitor = RegionMonitor(prepared.topology, atoms, prepared.evaluator)
+        with ExitStack() as stack:
+            log = EnergyLog(self.log, append=record is not None)
+            stack.callback(log.close)
+            recorder = Recorder(
+                directory=self.directory,
+                settings=self.settings,
+                settings_sha256=self.settings_sha256,
+                model_digest=model_digest(prepared),
+                region=region_atoms(prepared),
+                log=log,
+                monitor=monitor,
+                thermometer=Thermometer(
+                    prepared.system, prepared.mm_system and prepared.mm_system.system
+                ),
+                expected_density=prepared.expected_density,
+                display=display,
+                stop=stop,
+                watchdog=create_watchdog(
+                    prepared.system, prepared.topology, prepared.region, self.settings
+                ),
+                serial=0 if record is None else record.serial,
+                frames=0 if record is None else record.frames,
+            )
+            try:
+                yield recorder
+            finally:
+                if recorder.trajectory is not None:
+                    recorder.trajectory.close()
+
+    def _minimize(self, recorder: Recorder) -> Snapshot:
+        """Return the starting positions, minimised if the settings say so."""
+        prepared = self.prepared
+        if self.settings.stages.minimize is None:
+            return Snapshot(prepared.positions, None, prepared.box_vectors)
+        verlet = openmm.VerletIntegrator(0.001)  # a context needs an integrator
+        context = create_context(prepared, prepared.system, verlet, self.platform)
+        self._save_provenance(context)
+        settings, region = self.settings.stages.minimize, prepared.region
+        minimize(context, settings, recorder.display, recorder.stop, region)
+        minimized = snapshot(context)
+        # Without velocities, which a minimisation leaves at zero: the first stage draws them.
+        return Snapshot(minimized.positions, None, minimized.box)
+
+    @staticmethod
+    def _set(context: openmm.Context, state: Snapshot) -> None:
+        if state.box is not None:
+            context.setPeriodicBoxVectors(*state.box)
+        context.setPositions(state.positions)
+        context.computeVirtualSites()
+        if state.velocities is not None:
+            context.setVelocities(state.velocities)
+
+    def _start(
+        self,
+        stage: Stage,
+        recorder: Recorder,
+        record: CheckpointRecord | None,
+        state: Snapshot | None,
+    ) -> tuple[openmm.Context, int]:
+        """Return a stage's context, at its beginning or at the checkpoint, and the steps done."""
+        reference = None
+        restraints = self.directory / _RESTRAINTS
+        if stage.restrained and state is not None:
+            reference = state.positions
+            storage.save_arrays(restraints, {"reference": reference})
+        elif stage.restrained:
+            reference = storage.load_arrays(restraints)["reference"]
+        context = create_stage_context(
+            self.prepared, stage, self.settings, self.platform, reference
+        )
+        self._save_provenance(context)
+        if stage.writes_frames:
+            recorder.trajectory = self._open_trajectory(recorder.frames)
+        if record is not None:
+            load_state(self.directory, record, context)
+            return context, record.step
+        if state is None:
+            raise SimulationError(f"{stage.name}: found neither a state nor a checkpoint")
+        self._set(context, state)
+        if state.velocities is None:
+            context.applyConstraints(context.getIntegrator().getConstraintTolerance())
+            temperature = stage.start_temperature or self.settings.ensemble.temperature
+            seed = stage_seed(self.settings.seed, stage, 2)
+            context.setVelocitiesToTemperature(temperature, seed)
+        recorder.checkpoint(context, stage.name, 0)
+        return context, 0
+
+    def _trajectory_topology(self) -> openmm.app.Topology:
+        """Return the topology of the atoms that the trajectory holds."""
+        topology = self.prepared.topology
+        atoms = trajectory_atoms(topology, self.settings.output.trajectory_atoms)
+        return topology if atoms is None else part_of(topology, atoms)
+
+    def _open_trajectory(self, frames: int) -> TrajectoryWriter:
+        """Return the writer of the atoms that the settings want."""
+        output = self.settings.output
+        writer = open_trajectory(
+            self.trajectory, self._trajectory_topology(), output.trajectory_interval, frames
+        )
+        atoms = trajectory_atoms(self.prepared.topology, output.trajectory_atoms)
+        return writer if atoms is None else PartialWriter(writer, atoms)
+
+    def _save_provenance(self, context: openmm.Context) -> None:
+        if not self._provenance_saved:
+            model = self.prepared.model_provenance or {}
+            storage.save_provenance(self.directory, context, model, resumed=self.resuming)
+            self._provenance_saved = True
+
+    def _result(
+        self,
+        stage: str,
+        step: int,
+        *,
+        signal_number: int | None = None,
+        already_complete: bool = False,
+    ) -> RunResult:
+        done = signal_number is None
+        return RunResult(
+            directory=self.directory,
+            trajectory=self.trajectory if self.trajectory.is_file() else None,
+            log=self.log,
+            final_structure=self.directory / FINAL if done else None,
+            report=self.directory / REPORT if done else None,
+            stage=stage,
+            time_ps=step * self.settings.timestep,
+            signal_number=signal_number,
+            already_complete=already_complete,
+        )
