@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 import nnpmm
 from nnpmm.coupling import LAMBDA_NNP, Interpolated, Mechanical, nnp_derivative
 from nnpmm.freeenergy import forward_protocol, reverse_protocol, reweight, switch
-from nnpmm.structures import SolvatedSystem, molecule_from_smiles, parameterize, solvate
+from nnpmm.structures import MMSystem, molecule_from_smiles, parameterize, solvate
 
 TEMPERATURE, TIMESTEP = 300.0, 0.002  # K, ps; bonds to hydrogen are constrained
 KT = 8.31446261815324e-3 * TEMPERATURE
@@ -62,13 +62,13 @@ def main() -> None:
     plot(forward, reverse, estimates)
 
 
-def ligand_in_water(smiles: str) -> SolvatedSystem:
+def ligand_in_water(smiles: str) -> MMSystem:
     """A small box under the force field."""
     molecule = molecule_from_smiles(smiles, seed=1)
     return solvate(molecule, parameterize(molecule), padding=0.6, nonbonded_cutoff=0.7, seed=1)
 
 
-def interpolated_ligand(box: SolvatedSystem) -> tuple[openmm.System, openmm.State]:
+def interpolated_ligand(box: MMSystem) -> tuple[openmm.System, openmm.State]:
     """The interpolated system, and a state relaxed under the force field."""
     coupling = Mechanical(inside=Interpolated(), constraints="keep")
     model = nnpmm.load_model("ANI-2x", members=0)

@@ -59,7 +59,7 @@ class Run(NamedTuple):
     """A system that runs with a setting, and who watches it."""
 
     context: openmm.Context
-    box: structures.SolvatedSystem
+    box: structures.MMSystem
     dog: RespaWatchdog
     bonds: BondGraph
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import subprocess
 import sys
 
@@ -35,16 +37,18 @@ def test_every_public_name_can_be_had(name):
     assert getattr(nnpmm, name) is not None
 
 
-def test_lazy_names_are_those_of_the_type_checker():
+@pytest.mark.parametrize("package", [nnpmm, nnpmm.structures], ids=lambda p: p.__name__)
+def test_lazy_names_are_those_of_the_type_checker(package):
     """What stands under TYPE_CHECKING, for type checkers, is what is imported on demand."""
-    import ast
-    import inspect
-
+    body = ast.parse(inspect.getsource(package)).body
     (block,) = [
         node
-        for node in ast.parse(inspect.getsource(nnpmm)).body
+        for node in body
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
     ]
-    seen = {alias.name for node in block.body for alias in node.names} - {"ModuleType"}
-    assert seen == set(nnpmm._LAZY)
-    assert seen <= set(nnpmm.__all__)
+    (table,) = [node.value.args[1] for node in body if "lazy_names(" in ast.unparse(node)]
+    seen = {alias.name: str(node.module) for node in block.body for alias in node.names}
+    sources = ast.literal_eval(table)
+    assert set(seen) == set(sources) <= set(package.__all__)
+    for name, module in seen.items():
+        assert sources[name] in (module, f"{module}.{name}")

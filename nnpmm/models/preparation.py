@@ -13,9 +13,9 @@ from nnpmm.core.errors import ConfigError, ModelError, RegionError
 from nnpmm.models.ani import AniModel, save_parameters
 from nnpmm.models.ani.torchscript import export_torchscript
 from nnpmm.models.model_file import SCHEMA_VERSION, ModelFile, StoredFile, fingerprint
+from nnpmm.models.region_check import check_region
 from nnpmm.models.registry import load_model
 from nnpmm.structures.readers import read_structure
-from nnpmm.models.region_check import check_region
 from nnpmm.structures.region import RegionSummary, describe_region
 from nnpmm.structures.selection import select_atoms
 

@@ -1,7 +1,7 @@
 """Simulations: settings, stages from minimisation to production, checkpoints, and the report."""
 
 from nnpmm.simulation.forecast import Forecast, StageForecast, dry_run
-from nnpmm.simulation.inputs import MMSystem, load_system
+from nnpmm.simulation.preparation.loading import load_run_system
 from nnpmm.simulation.preparation.prepared import PreparedSystem
 from nnpmm.simulation.protocol import RunResult, run_protocol
 from nnpmm.simulation.report import write_report
@@ -20,14 +20,15 @@ from nnpmm.simulation.settings.config import (
     load_config,
     parse_config,
 )
-from nnpmm.simulation.settings.system_config import (
+from nnpmm.simulation.settings.template import template
+from nnpmm.structures import MMSystem
+from nnpmm.structures.inputs.sources import (
     AmberSystem,
     BuildSystem,
     CharmmSystem,
     GromacsSystem,
     OpenmmSystem,
 )
-from nnpmm.simulation.settings.template import template
 
 __all__ = [
     "AmberSystem",
@@ -53,7 +54,7 @@ __all__ = [
     "dry_run",
     "load_config",
     "load_region",
-    "load_system",
+    "load_run_system",
     "parse_config",
     "prepare_system",
     "run",

@@ -26,13 +26,13 @@ from nnpmm.integrators import (
     surroundings_limit,
 )
 from nnpmm.models.protocol import Potential
-from nnpmm.simulation.inputs import MMSystem, load_system
 from nnpmm.simulation.preparation import narration
 from nnpmm.simulation.preparation.density import (
     ExpectedDensity,
     expected_density,
     warn_of_constant_volume,
 )
+from nnpmm.simulation.preparation.loading import load_run_system
 from nnpmm.simulation.preparation.prepared import PreparedSystem
 from nnpmm.simulation.preparation.start_checks import check_restraint
 from nnpmm.simulation.preparation.timestep import check_timestep, choose_mass_factor
@@ -40,8 +40,9 @@ from nnpmm.simulation.protocol import RunResult, run_protocol
 from nnpmm.simulation.record import storage
 from nnpmm.simulation.record.ligand_file import LIGAND_FILE, write_ligand
 from nnpmm.simulation.settings.config import RunConfig, load_config
-from nnpmm.simulation.settings.system_config import BuildSystem
 from nnpmm.simulation.stages.integration import timestep_limits
+from nnpmm.structures import MMSystem
+from nnpmm.structures.inputs.sources import BuildSystem
 
 __all__ = ["load_region", "prepare_system", "run"]
 
@@ -196,7 +197,7 @@ def load_region(config: RunConfig) -> tuple[MMSystem, NDArray[np.int64], str]:
 
 def _load_system(config: RunConfig) -> MMSystem:
     narration.working(narration.describe_system_source(config.system))
-    return load_system(config)
+    return load_run_system(config)
 
 
 def _region(config: RunConfig, mm: MMSystem) -> tuple[NDArray[np.int64], str]:

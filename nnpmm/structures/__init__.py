@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nnpmm.core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from nnpmm.structures.inputs import load_system
     from nnpmm.structures.ligands import (
         LigandParameters,
         create_ligand_system,
@@ -18,19 +19,21 @@ if TYPE_CHECKING:
         parameterize,
         to_openmm_topology,
     )
+    from nnpmm.structures.mm_system import MMSystem
     from nnpmm.structures.readers import Structure, read_structure
     from nnpmm.structures.region import RegionSummary, describe_region
     from nnpmm.structures.selection import select_atoms
-    from nnpmm.structures.solvation import SolvatedSystem, solvate
+    from nnpmm.structures.solvation import solvate
 
 __all__ = [
     "LigandParameters",
+    "MMSystem",
     "RegionSummary",
-    "SolvatedSystem",
     "Structure",
     "create_ligand_system",
     "describe_region",
     "forcefield_xml",
+    "load_system",
     "molecule_from_file",
     "molecule_from_smiles",
     "parameterize",
@@ -44,12 +47,13 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "LigandParameters": "nnpmm.structures.ligands",
+        "MMSystem": "nnpmm.structures.mm_system",
         "RegionSummary": "nnpmm.structures.region",
-        "SolvatedSystem": "nnpmm.structures.solvation",
         "Structure": "nnpmm.structures.readers",
         "create_ligand_system": "nnpmm.structures.ligands",
         "describe_region": "nnpmm.structures.region",
         "forcefield_xml": "nnpmm.structures.ligands",
+        "load_system": "nnpmm.structures.inputs",
         "molecule_from_file": "nnpmm.structures.ligands",
         "molecule_from_smiles": "nnpmm.structures.ligands",
         "parameterize": "nnpmm.structures.ligands",

@@ -17,9 +17,9 @@ from openmm import unit
 
 from nnpmm.core.errors import InputFileError
 from nnpmm.core.units import in_md_units
-from nnpmm.structures.ligands import molecule_from_file, to_openmm_topology
 from nnpmm.structures.coordinate_files import read_gro, read_inpcrd, usable_box, without_unset_cell
 from nnpmm.structures.elements import fill_pdb_elements, guess_element
+from nnpmm.structures.ligands import molecule_from_file, to_openmm_topology
 from nnpmm.structures.pdb_files import check_atoms_read, read_pdb_lines
 
 __all__ = ["READERS", "Structure", "read_structure"]

@@ -9,7 +9,6 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -21,11 +20,12 @@ from nnpmm.core.errors import ConfigError, ForceFieldError, NnpmmError
 from nnpmm.core.units import in_md_units
 from nnpmm.structures.ligands.openmm_system import forcefield_xml, to_openmm_topology
 from nnpmm.structures.ligands.parameters import LigandParameters
+from nnpmm.structures.mm_system import MMSystem
 from nnpmm.structures.placement import check_placement
 from nnpmm.structures.protein import protein_modeller
 from nnpmm.structures.selection import is_water
 
-__all__ = ["SolvatedSystem", "solvate"]
+__all__ = ["solvate"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -63,25 +63,6 @@ _BOX_SHAPES = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class SolvatedSystem:
-    """A box of N atoms, ready for a Simulation or for ``create_hybrid_system``.
-
-    Attributes:
-        topology: protein (if any), ligand, water and ions, with box vectors.
-        positions: (N, 3) in nm; protein and ligand keep the coordinates they came with.
-        box_vectors: (3, 3) in nm, one vector per row.
-        system: PME, rigid water.
-        ligand_atoms: sorted indices of the ligand's atoms.
-    """
-
-    topology: app.Topology
-    positions: np.ndarray
-    box_vectors: np.ndarray
-    system: openmm.System
-    ligand_atoms: np.ndarray
-
-
 def solvate(
     molecule: Chem.Mol,
     parameters: LigandParameters,
@@ -97,7 +78,7 @@ def solvate(
     hydrogen_mass: float | unit.Quantity | None = None,
     residue_name: str = "MOL",
     seed: int = 0,
-) -> SolvatedSystem:
+) -> MMSystem:
     """Put a ligand, optionally bound to a protein, into a periodic box of water.
 
     Args:
@@ -156,7 +137,7 @@ def solvate(
     )
     ligand_atoms = np.array([atom.index for atom in ligand.atoms()], dtype=np.int64)
     positions = in_md_units(modeller.positions, unit.nanometer)
-    return SolvatedSystem(modeller.topology, positions, box, system, ligand_atoms)
+    return MMSystem(modeller.topology, positions, box, system, ligand_atoms)
 
 
 def _periodic_system(

@@ -14,7 +14,7 @@ from nnpmm import benchmarking
 from nnpmm.cli.main import main
 from nnpmm.coupling import Role, has_inner_potential, role_of
 from nnpmm.models.preparation import prepare_nnp
-from nnpmm.simulation import load_config, load_system, prepare_system
+from nnpmm.simulation import load_config, load_run_system, prepare_system
 
 
 def test_ani_prints_a_table_and_writes_json(call, paracetamol, tmp_path):
@@ -103,7 +103,7 @@ def test_md_times_the_network_of_the_settings(timed):
     assert (seen["platform"], seen["properties"]) == ("CPU", {"Threads": "1"})
     assert list(seen["systems"]) == ["MM", "reference", "cpu"]
     config = load_config(path)
-    mm = load_system(config)
+    mm = load_run_system(config)
     prepared = prepare_system(config, mm)
     for name in ("reference", "cpu"):
         system = seen["systems"][name]

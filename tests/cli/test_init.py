@@ -15,7 +15,7 @@ from rdkit.Chem import AllChem
 
 from nnpmm import select_atoms
 from nnpmm.cli.main import main
-from nnpmm.simulation import load_config, load_system
+from nnpmm.simulation import load_config, load_run_system
 from nnpmm.structures import molecule_from_smiles
 
 METHANOL = range(6)
@@ -102,7 +102,7 @@ def test_each_kind_of_input(files, call, tmp_path, kind):
         assert settings.timestep == pytest.approx(0.004)
         assert settings.system.ligand == files / "ligand.sdf"
         return
-    mm = load_system(settings)
+    mm = load_run_system(settings)
     assert mm.box_vectors is not None
     atoms = select_atoms(mm.topology, settings.region.selection)
     np.testing.assert_array_equal(atoms, METHANOL)
@@ -168,7 +168,7 @@ def test_a_molecule_in_vacuum(call, tmp_path):
     settings = load_config(tmp_path / "md.yaml")
     assert (settings.ensemble.type, settings.system.nonbonded_method) == ("NVT", "NoCutoff")
     assert "vacuum" in result.out
-    assert load_system(settings).box_vectors is None
+    assert load_run_system(settings).box_vectors is None
 
 
 def test_water_without_a_box_is_refused(call, tmp_path):

@@ -10,15 +10,15 @@ from openmm import app, unit
 from toys import water_box
 
 from nnpmm.core.errors import ConfigError, InputFileError
-from nnpmm.simulation import load_system, parse_config
-from nnpmm.simulation.inputs.elements import element_by_mass
+from nnpmm.simulation import load_run_system, parse_config
+from nnpmm.structures.inputs.elements import element_by_mass
 
 ELEMENT = app.Element.getBySymbol
 
 
 def load(system):
     region = {"selection": "all", "model": "ANI-2x"}
-    return load_system(parse_config({"system": system, "region": region}))
+    return load_run_system(parse_config({"system": system, "region": region}))
 
 
 def renamed(**names):

@@ -6,8 +6,8 @@ import pytest
 from gromacs_files import TOP, write
 
 from nnpmm.core.errors import InputFileError
-from nnpmm.simulation import load_system, parse_config
-from nnpmm.simulation.inputs import gromacs_directives
+from nnpmm.simulation import load_run_system, parse_config
+from nnpmm.structures.inputs import gromacs_directives
 
 POSITION = "[ position_restraints ]\n1 1 1000 1000 1000\n2 1 1000 1000 1000\n"
 
@@ -16,7 +16,7 @@ def load(folder, addition, **system):
     """Load methanol with text added to its molecule type."""
     top = TOP.replace("[ system ]", f"{addition}\n[ system ]")
     settings = {"system": write(folder, top, **system)}
-    return load_system(
+    return load_run_system(
         parse_config({**settings, "region": {"selection": "all", "model": "ANI-2x"}})
     )
 

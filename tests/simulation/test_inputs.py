@@ -10,7 +10,7 @@ from toys import prepared_water, water_box
 
 from nnpmm import create_hybrid_system, load_model
 from nnpmm.core.errors import ConfigError, InputFileError
-from nnpmm.simulation import load_system, parse_config
+from nnpmm.simulation import load_run_system, parse_config
 from nnpmm.structures import molecule_from_smiles
 
 PSF = """PSF
@@ -78,7 +78,7 @@ END
 def load(system, selection="resname LIG", ensemble="NVT"):
     region = {"selection": selection, "model": "ANI-2x"}
     settings = {"system": system, "region": region, "ensemble": {"type": ensemble}}
-    return load_system(parse_config(settings))
+    return load_run_system(parse_config(settings))
 
 
 def bond_lengths(mm):
@@ -326,7 +326,7 @@ def test_building_a_ligand_in_water():
             "region": {"model": "ANI-2x"},
         }
     )
-    mm = load_system(config)
+    mm = load_run_system(config)
     atoms = list(mm.topology.atoms())
     assert sorted(atoms[i].element.symbol for i in mm.ligand_atoms) == [
         "C",

@@ -12,17 +12,17 @@ from toys import SpringEvaluator, SpringModel, prepared_water, protocol, water_b
 from nnpmm import create_hybrid_system
 from nnpmm.core.errors import ConfigError, InputFileError, SelectionError, SimulationError
 from nnpmm.models import Evaluation
-from nnpmm.simulation import PreparedSystem, load_system, parse_config, run_protocol
-from nnpmm.simulation.inputs import checks
+from nnpmm.simulation import PreparedSystem, load_run_system, parse_config, run_protocol
 from nnpmm.simulation.preparation.start_checks import describe_atoms
 from nnpmm.simulation.runner import prepare_system
+from nnpmm.structures.inputs import checks
 
 NO_STAGES = {"minimize": None, "warmup": None, "equilibrate": None}
 
 
 def load(system, ensemble="NVT"):
     region = {"selection": "all", "model": "ANI-2x"}
-    return load_system(
+    return load_run_system(
         parse_config({"system": system, "region": region, "ensemble": {"type": ensemble}})
     )
 

@@ -9,8 +9,8 @@ from test_inputs import load
 from toys import water_box
 
 from nnpmm.core.errors import InputFileError
-from nnpmm.simulation.inputs import read_system_xml
-from nnpmm.simulation.inputs.xml_check import TEXTUAL, check_xml
+from nnpmm.structures.inputs import read_system_xml
+from nnpmm.structures.inputs.xml_check import TEXTUAL, check_xml
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from openmm import Vec3, unit
 from rdkit import Chem
 
 from nnpmm.core.errors import RegionError
+from nnpmm.models.region_check import check_region
 from nnpmm.structures import molecule_from_smiles
 from nnpmm.structures.formal_charge import perceive_charge
 from nnpmm.structures.readers import Structure, read_structure
-from nnpmm.models.region_check import check_region
 from nnpmm.structures.region import describe_region
 from nnpmm.structures.selection import select_atoms
 

@@ -16,16 +16,16 @@ from openmm import app
 
 from nnpmm.integrators import TimestepLimit
 from nnpmm.models.protocol import Potential
-from nnpmm.simulation.inputs import MMSystem
 from nnpmm.simulation.settings.config import ProtocolConfig, RunConfig, StagesConfig
-from nnpmm.simulation.settings.system_config import (
+from nnpmm.structures.formula import hill_formula
+from nnpmm.structures.inputs.sources import (
     AmberSystem,
     CharmmSystem,
     GromacsSystem,
     OpenmmSystem,
-    SystemConfig,
+    SystemSource,
 )
-from nnpmm.structures.formula import hill_formula
+from nnpmm.structures.mm_system import MMSystem
 
 __all__ = [
     "LOGGER",
@@ -84,7 +84,7 @@ def _time(ps: float) -> str:
     return f"{ps / 1000:g} ns" if ps >= 1000 else f"{ps:g} ps"
 
 
-def describe_system_source(source: SystemConfig) -> str:
+def describe_system_source(source: SystemSource) -> str:
     """Return what is done to get the MM system."""
     if isinstance(source, AmberSystem | GromacsSystem):
         return f"reading {source.topology.name} and {source.coordinates.name}"

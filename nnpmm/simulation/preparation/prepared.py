@@ -12,8 +12,8 @@ from openmm import app
 
 from nnpmm.integrators import RegionMotion
 from nnpmm.models.protocol import Evaluator
-from nnpmm.simulation.inputs import MMSystem
 from nnpmm.simulation.preparation.density import ExpectedDensity
+from nnpmm.structures.mm_system import MMSystem
 
 __all__ = ["PreparedSystem"]
 

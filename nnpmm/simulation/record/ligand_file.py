@@ -10,7 +10,7 @@ from openmm import app, unit
 
 from nnpmm.core.errors import ConfigError, SimulationError
 from nnpmm.simulation.record.files import write_atomically
-from nnpmm.simulation.settings.system_config import BuildSystem
+from nnpmm.structures.inputs.sources import BuildSystem
 
 __all__ = ["LIGAND_FILE", "write_ligand"]
 

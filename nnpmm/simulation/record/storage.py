@@ -24,10 +24,11 @@ from nnpmm.core import locks
 from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.core.files import sha256_of
 from nnpmm.core.versions import installed_version
-from nnpmm.simulation.inputs import MMSystem, read_system_xml
 from nnpmm.simulation.record.checkpoint import CHECKPOINT
 from nnpmm.simulation.record.files import replacing, write_atomically
 from nnpmm.simulation.settings.config import ProtocolConfig
+from nnpmm.structures.inputs import read_system_xml
+from nnpmm.structures.mm_system import MMSystem
 
 __all__ = [
     "PROVENANCE",

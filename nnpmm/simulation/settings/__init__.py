@@ -14,14 +14,14 @@ from nnpmm.simulation.settings.config import (
     load_config,
     parse_config,
 )
-from nnpmm.simulation.settings.system_config import (
+from nnpmm.simulation.settings.template import template
+from nnpmm.structures.inputs.sources import (
     AmberSystem,
     BuildSystem,
     CharmmSystem,
     GromacsSystem,
     OpenmmSystem,
 )
-from nnpmm.simulation.settings.template import template
 
 __all__ = [
     "AmberSystem",

@@ -23,8 +23,8 @@ from nnpmm.core.fields import (
 from nnpmm.simulation.settings.config_errors import describe_validation_error
 from nnpmm.simulation.settings.integrator_config import IntegratorConfig
 from nnpmm.simulation.settings.region_config import RegionConfig
-from nnpmm.simulation.settings.system_config import BuildSystem, SystemConfig
 from nnpmm.simulation.settings.yaml_file import read_yaml
+from nnpmm.structures.inputs.sources import BuildSystem, SystemSource
 
 __all__ = [
     "EnsembleConfig",
@@ -271,7 +271,7 @@ class ProtocolConfig(Section):
 class RunConfig(ProtocolConfig):
     """Settings of ``nnpmm run``: the MM system, the region, and the protocol."""
 
-    system: SystemConfig = Field(description="where the MM system comes from")
+    system: SystemSource = Field(description="where the MM system comes from")
     region: RegionConfig = Field(
         description="what the network describes; its keys may stand at the top level instead"
     )

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel
 
 from nnpmm.simulation.settings.config import ProtocolConfig, RegionConfig, RunConfig
-from nnpmm.simulation.settings.system_config import SystemConfig
+from nnpmm.structures.inputs.sources import SystemSource
 
 __all__ = ["template"]
 
@@ -47,7 +47,7 @@ def template() -> str:
 
 def _systems() -> list[list[str]]:
     """Return a section for each kind of MM system, as lines."""
-    kinds = typing.get_args(typing.get_args(SystemConfig)[0])
+    kinds = typing.get_args(typing.get_args(SystemSource)[0])
     blocks = []
     for i, kind in enumerate(kinds):
         values = kind.model_construct().model_dump(mode="json", warnings=False)

@@ -13,11 +13,12 @@ from nnpmm.core.errors import ConfigError, InputFileError, NnpmmError
 from nnpmm.core.fields import MODEL_FILES
 from nnpmm.core.files import replacing
 from nnpmm.integrators import surroundings_limit
-from nnpmm.simulation.inputs import MMSystem, load_system
 from nnpmm.simulation.preparation import narration
+from nnpmm.simulation.preparation.loading import load_run_system
 from nnpmm.simulation.settings.config import parse_config
 from nnpmm.simulation.starter.files import recognize
 from nnpmm.simulation.starter.ligand import find_region
+from nnpmm.structures import MMSystem
 from nnpmm.structures.selection import is_water
 
 __all__ = ["write_settings"]
@@ -180,7 +181,7 @@ def _load(section: dict[str, Any]) -> tuple[MMSystem, dict[str, Any]]:
         region = {"selection": "all", "model": "ANI-2x"}
         config = parse_config({"system": candidate, "region": region}, source="nnpmm init")
         narration.working(narration.describe_system_source(config.system))
-        return load_system(config)
+        return load_run_system(config)
 
     try:
         return read(section), section

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from openmm import app, unit
 
 from nnpmm.core.errors import ConfigError, InputFileError, NnpmmError
-from nnpmm.simulation.settings.system_config import AmberSystem, CharmmSystem, GromacsSystem
+from nnpmm.structures.inputs.sources import AmberSystem, CharmmSystem, GromacsSystem
 
 __all__ = ["check_file", "read_file", "system_options"]
 

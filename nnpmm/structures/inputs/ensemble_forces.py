@@ -7,7 +7,7 @@ import logging
 import openmm
 
 from nnpmm.core.errors import ConfigError
-from nnpmm.simulation.settings.config import EnsembleConfig
+from nnpmm.structures.inputs.sources import Ensemble
 
 __all__ = ["remove_ensemble_forces"]
 
@@ -25,10 +25,14 @@ _OTHER_SHAPES = (
 )
 
 
-def remove_ensemble_forces(system: openmm.System, ensemble: EnsembleConfig) -> None:
+def remove_ensemble_forces(system: openmm.System, ensemble: Ensemble) -> None:
     """Take thermostats and barostats out of an MM system, in place, and log which.
 
     They would act in addition to those of the ensemble. Their type decides, not their name.
+
+    Args:
+        system: the MM system.
+        ensemble: what the run will sample.
 
     Raises:
         ConfigError: the isotropic barostat of the settings would replace one of another kind.
@@ -37,7 +41,7 @@ def remove_ensemble_forces(system: openmm.System, ensemble: EnsembleConfig) -> N
     for k in reversed(range(system.getNumForces())):
         force = system.getForce(k)
         kind = type(force).__name__
-        if isinstance(force, _OTHER_SHAPES) and ensemble.type == "NPT":
+        if isinstance(force, _OTHER_SHAPES) and ensemble == "NPT":
             raise ConfigError(
                 f"ensemble.type: found NPT, and a {kind} in the MM system; allowed: the isotropic "
                 "MonteCarloBarostat, which would replace it: set NVT, or take it out of the system"
@@ -49,5 +53,5 @@ def remove_ensemble_forces(system: openmm.System, ensemble: EnsembleConfig) -> N
         _LOGGER.warning(
             "the MM system's %s is left out: the section 'ensemble' (%s) takes its place",
             ", ".join(sorted(removed)),
-            ensemble.type,
+            ensemble,
         )

@@ -14,10 +14,14 @@ __all__ = [
     "AmberSystem",
     "BuildSystem",
     "CharmmSystem",
+    "Ensemble",
     "GromacsSystem",
     "OpenmmSystem",
-    "SystemConfig",
+    "SystemSource",
 ]
+
+#: What a simulation of the system samples.
+Ensemble = Literal["NVT", "NPT"]
 
 
 class _ForceFieldOptions(Section):
@@ -165,7 +169,7 @@ class BuildSystem(Section):
         return self
 
 
-SystemConfig = Annotated[
+SystemSource = Annotated[
     AmberSystem | GromacsSystem | CharmmSystem | OpenmmSystem | BuildSystem,
     Field(discriminator="type"),
 ]

@@ -11,13 +11,13 @@ from pathlib import Path
 from openmm import unit
 
 from nnpmm.core.errors import InputFileError
-from nnpmm.simulation.inputs.agreement import check_same_atoms
-from nnpmm.simulation.inputs.coordinates import read_coordinates
-from nnpmm.simulation.inputs.elements import element_by_mass
-from nnpmm.simulation.inputs.files import check_file, read_file, system_options
-from nnpmm.simulation.inputs.gromacs_directives import TopologyFile, check_directives
-from nnpmm.simulation.inputs.mm_system import MMSystem
-from nnpmm.simulation.settings.system_config import GromacsSystem
+from nnpmm.structures.inputs.agreement import check_same_atoms
+from nnpmm.structures.inputs.coordinates import read_coordinates
+from nnpmm.structures.inputs.elements import element_by_mass
+from nnpmm.structures.inputs.files import check_file, read_file, system_options
+from nnpmm.structures.inputs.gromacs_directives import TopologyFile, check_directives
+from nnpmm.structures.inputs.sources import GromacsSystem
+from nnpmm.structures.mm_system import MMSystem
 
 __all__ = ["load_gromacs"]
 

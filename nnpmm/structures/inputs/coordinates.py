@@ -12,8 +12,8 @@ from openmm import app, unit
 
 from nnpmm.core.errors import InputFileError
 from nnpmm.core.units import in_md_units
-from nnpmm.simulation.inputs.files import read_file
 from nnpmm.structures.coordinate_files import read_gro, read_inpcrd, usable_box
+from nnpmm.structures.inputs.files import read_file
 from nnpmm.structures.pdb_files import PDB_ATOMS, check_atoms_read, read_pdb_lines
 
 __all__ = ["Coordinates", "read_coordinates"]

@@ -7,29 +7,30 @@ import openmm
 from openmm import unit
 
 from nnpmm.core.errors import InputFileError
+from nnpmm.core.geometry import make_whole
 from nnpmm.core.units import in_md_units
-from nnpmm.coupling import make_whole
-from nnpmm.simulation.inputs.amber import load_amber
-from nnpmm.simulation.inputs.build import build_system
-from nnpmm.simulation.inputs.charmm import load_charmm
-from nnpmm.simulation.inputs.checks import (
+from nnpmm.structures.bonds import constrained_pairs
+from nnpmm.structures.inputs.amber import load_amber
+from nnpmm.structures.inputs.build import build_system
+from nnpmm.structures.inputs.charmm import load_charmm
+from nnpmm.structures.inputs.checks import (
     check_accepted,
     check_contacts,
     check_cutoffs,
     check_positive_masses,
 )
-from nnpmm.simulation.inputs.ensemble_forces import remove_ensemble_forces
-from nnpmm.simulation.inputs.gromacs import load_gromacs
-from nnpmm.simulation.inputs.mm_system import MMSystem
-from nnpmm.simulation.inputs.openmm_xml import load_openmm
-from nnpmm.simulation.settings.config import EnsembleConfig, RunConfig
-from nnpmm.simulation.settings.system_config import (
+from nnpmm.structures.inputs.ensemble_forces import remove_ensemble_forces
+from nnpmm.structures.inputs.gromacs import load_gromacs
+from nnpmm.structures.inputs.openmm_xml import load_openmm
+from nnpmm.structures.inputs.sources import (
     AmberSystem,
     CharmmSystem,
+    Ensemble,
     GromacsSystem,
     OpenmmSystem,
+    SystemSource,
 )
-from nnpmm.structures.bonds import constrained_pairs
+from nnpmm.structures.mm_system import MMSystem
 
 __all__ = ["load_system"]
 
@@ -37,14 +38,28 @@ __all__ = ["load_system"]
 _CUTOFF = {"openmm": "system.system: the cutoff in the serialized System"}
 
 
-def load_system(config: RunConfig) -> MMSystem:
-    """Read or build the MM system of a run and join molecules split over the boundary.
+def load_system(
+    source: SystemSource,
+    *,
+    ensemble: Ensemble = "NVT",
+    seed: int = 0,
+    constrain_hydrogens: bool = True,
+) -> MMSystem:
+    """Read or build an MM system, check it, and join molecules split over the boundary.
+
+    Thermostats and barostats of its files are left out: who simulates it adds those of the
+    ensemble.
+
+    Args:
+        source: the files and their options, or what to build.
+        ensemble: what will be sampled; decides which barostat may be left out without a word.
+        seed: of a built system's conformer and ions.
+        constrain_hydrogens: whether a built system's solute has constrained bonds to hydrogen.
 
     Raises:
         InputFileError: a file is missing, has the wrong type, or disagrees with another.
         ConfigError: an option does not fit the input.
     """
-    source = config.system
     if isinstance(source, AmberSystem):
         loaded = load_amber(source)
     elif isinstance(source, GromacsSystem):
@@ -54,17 +69,11 @@ def load_system(config: RunConfig) -> MMSystem:
     elif isinstance(source, OpenmmSystem):
         loaded = load_openmm(source)
     else:
-        # Terms of constrained bonds are left out, and the force field's are the inner potential.
-        flexible = (
-            config.region.constraints == "none"
-            and config.integrator.type == "respa"
-            and config.integrator.inner_potential == "force-field"
-        )
-        loaded = build_system(source, config.seed, constrain_hydrogens=not flexible)
-    return _finish(loaded, config.ensemble, source.type)
+        loaded = build_system(source, seed, constrain_hydrogens=constrain_hydrogens)
+    return _finish(loaded, ensemble, source.type)
 
 
-def _finish(loaded: MMSystem, ensemble: EnsembleConfig, kind: str) -> MMSystem:
+def _finish(loaded: MMSystem, ensemble: Ensemble, kind: str) -> MMSystem:
     """Check the counts and values, drop barostats, and join split molecules."""
     n_atoms, n_particles = loaded.topology.getNumAtoms(), loaded.system.getNumParticles()
     if not n_atoms == n_particles == len(loaded.positions):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from openmm import app, unit
 
-from nnpmm.simulation.inputs.agreement import check_same_atoms
-from nnpmm.simulation.inputs.coordinates import read_coordinates
-from nnpmm.simulation.inputs.files import check_file, read_file, system_options
-from nnpmm.simulation.inputs.mm_system import MMSystem
-from nnpmm.simulation.settings.system_config import AmberSystem
+from nnpmm.structures.inputs.agreement import check_same_atoms
+from nnpmm.structures.inputs.coordinates import read_coordinates
+from nnpmm.structures.inputs.files import check_file, read_file, system_options
+from nnpmm.structures.inputs.sources import AmberSystem
+from nnpmm.structures.mm_system import MMSystem
 
 __all__ = ["load_amber"]
 

@@ -9,8 +9,8 @@ from openmm import app
 from openmm.app.topology import Atom, Residue
 
 from nnpmm.core.errors import InputFileError
-from nnpmm.simulation.inputs.coordinates import Coordinates
 from nnpmm.structures.elements import guess_element
+from nnpmm.structures.inputs.coordinates import Coordinates
 
 __all__ = ["check_same_atoms"]
 

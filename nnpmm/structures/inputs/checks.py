@@ -12,7 +12,7 @@ from openmm.app.topology import Atom
 from scipy.spatial import cKDTree
 
 from nnpmm.core.errors import ConfigError, InputFileError
-from nnpmm.simulation.settings.config import EnsembleConfig
+from nnpmm.structures.inputs.sources import Ensemble
 
 __all__ = ["check_accepted", "check_contacts", "check_cutoffs", "check_positive_masses"]
 
@@ -26,7 +26,7 @@ _SHRINKS_BY = 0.05  # of the box's width, in a box that was built or cut out
 
 
 def check_cutoffs(
-    system: openmm.System, box: NDArray[np.float64], ensemble: EnsembleConfig, setting: str
+    system: openmm.System, box: NDArray[np.float64], ensemble: Ensemble, setting: str
 ) -> None:
     """Check that no cutoff exceeds half the width of the periodic box.
 
@@ -50,7 +50,7 @@ def check_cutoffs(
                 f"{setting}: found {value:.6g} nm, allowed: at most {half:.6g} nm, half the width "
                 "of the box: take a shorter cutoff or a larger box"
             )
-        if ensemble.type == "NPT" and value > (1 - _SHRINKS_BY) * half:
+        if ensemble == "NPT" and value > (1 - _SHRINKS_BY) * half:
             _LOGGER.warning(
                 "%s: %.4g nm is nearly half the width of the box (%.4g nm): the run ends where "
                 "constant pressure makes the box smaller",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from nnpmm import structures
 from nnpmm.core.errors import ConfigError
-from nnpmm.simulation.inputs.files import check_file
-from nnpmm.simulation.inputs.mm_system import MMSystem
-from nnpmm.simulation.settings.system_config import BuildSystem
+from nnpmm.structures.inputs.files import check_file
+from nnpmm.structures.inputs.sources import BuildSystem
+from nnpmm.structures.mm_system import MMSystem
 from nnpmm.structures.readers import read_structure
 
 __all__ = ["build_system"]
@@ -36,7 +36,7 @@ def build_system(source: BuildSystem, seed: int, *, constrain_hydrogens: bool) -
         check_file(source.protein, (".pdb", ".cif"), "protein")
         structure = read_structure(source.protein)
         protein = (structure.topology, structure.positions)
-    solvated = structures.solvate(
+    return structures.solvate(
         molecule,
         parameters,
         protein=protein,
@@ -49,11 +49,4 @@ def build_system(source: BuildSystem, seed: int, *, constrain_hydrogens: bool) -
         constrain_hydrogens=constrain_hydrogens,
         residue_name=source.residue_name,
         seed=seed,
-    )
-    return MMSystem(
-        solvated.topology,
-        solvated.positions,
-        solvated.box_vectors,
-        solvated.system,
-        solvated.ligand_atoms,
     )

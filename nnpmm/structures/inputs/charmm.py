@@ -6,11 +6,11 @@ import numpy as np
 from openmm import app, unit
 
 from nnpmm.core.errors import ConfigError
-from nnpmm.simulation.inputs.agreement import check_same_atoms
-from nnpmm.simulation.inputs.coordinates import read_coordinates
-from nnpmm.simulation.inputs.files import check_file, read_file, system_options
-from nnpmm.simulation.inputs.mm_system import MMSystem
-from nnpmm.simulation.settings.system_config import CharmmSystem
+from nnpmm.structures.inputs.agreement import check_same_atoms
+from nnpmm.structures.inputs.coordinates import read_coordinates
+from nnpmm.structures.inputs.files import check_file, read_file, system_options
+from nnpmm.structures.inputs.sources import CharmmSystem
+from nnpmm.structures.mm_system import MMSystem
 
 __all__ = ["load_charmm"]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import openmm
 
 from nnpmm.core.errors import InputFileError
-from nnpmm.simulation.inputs.files import check_file, read_file
-from nnpmm.simulation.inputs.mm_system import MMSystem
-from nnpmm.simulation.inputs.xml_check import check_xml
-from nnpmm.simulation.settings.system_config import OpenmmSystem
+from nnpmm.structures.inputs.files import check_file, read_file
+from nnpmm.structures.inputs.sources import OpenmmSystem
+from nnpmm.structures.inputs.xml_check import check_xml
+from nnpmm.structures.mm_system import MMSystem
 from nnpmm.structures.readers import read_structure
 
 __all__ = ["load_openmm", "read_system_xml"]

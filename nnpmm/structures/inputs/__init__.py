@@ -1,0 +1,25 @@
+"""MM systems from the files of Amber, GROMACS, CHARMM and OpenMM, or built here."""
+
+from nnpmm.structures.inputs.loading import load_system
+from nnpmm.structures.inputs.openmm_xml import read_system_xml
+from nnpmm.structures.inputs.sources import (
+    AmberSystem,
+    BuildSystem,
+    CharmmSystem,
+    Ensemble,
+    GromacsSystem,
+    OpenmmSystem,
+    SystemSource,
+)
+
+__all__ = [
+    "AmberSystem",
+    "BuildSystem",
+    "CharmmSystem",
+    "Ensemble",
+    "GromacsSystem",
+    "OpenmmSystem",
+    "SystemSource",
+    "load_system",
+    "read_system_xml",
+]
