@@ -22,6 +22,7 @@ ROOMS = (
     ("campaigns", "learning"),
     ("models",),
     ("structures",),
+    ("plots",),
     ("core",),
     ("_version",),
 )
@@ -33,6 +34,7 @@ INDEPENDENT = ({"permeation", "simulation"},)
 # Rooms that know nothing of molecules, and all that they may import besides Python's own library.
 KNOWN_TO = {
     "core": {"nnpmm.core", "numpy", "openmm", "pydantic", "safetensors"},
+    "plots": {"nnpmm.plots", "nnpmm.core", "numpy", "matplotlib"},
     "campaigns": {
         *("nnpmm.campaigns", "nnpmm.core"),
         *("numpy", "pydantic", "yaml", "distributed", "dask_jobqueue"),

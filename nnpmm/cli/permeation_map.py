@@ -23,13 +23,13 @@ def map_(
     from rich.markup import escape
     from rich.table import Table
 
-    from nnpmm.core.files import require_suffix
+    from nnpmm.core.files import require_suffix, write_atomically
     from nnpmm.permeation.mapping import map_smiles
-    from nnpmm.permeation.mapping.drawing import draw_mapping
+    from nnpmm.permeation.mapping.drawing import mapping_png
 
     require_suffix(output, ".png")
     found = map_smiles(smiles)
-    draw_mapping(found, output)
+    write_atomically(output, mapping_png(found))
     title = escape(f"{found.smiles}: {found.graph}")  # [nH] is no markup
     table = Table("bead", "fragment", "kJ/mol", "type", title=title)
     for bead in found.beads:

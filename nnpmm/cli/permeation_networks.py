@@ -87,13 +87,15 @@ def evaluate(
     debug: _Debug = False,
 ) -> None:
     """Compare the predictions of a model with the labels of a data set; tables and plots."""
+    from rich.console import Console
+
     from nnpmm.core.files import require_writable
     from nnpmm.permeation.dataset.folder import read_settings
     from nnpmm.permeation.networks import evaluation
     from nnpmm.permeation.networks.regressor import DEFAULT_MODEL, load_regressor
     from nnpmm.permeation.networks.report import (
         REPORT_FILE,
-        print_reports,
+        report_tables,
         reports_by_group,
         write_report,
     )
@@ -102,7 +104,8 @@ def evaluate(
     require_writable(output)
     regressor = load_regressor(model or DEFAULT_MODEL)
     found = evaluation.evaluate(regressor, _read_samples(data))
-    print_reports(reports_by_group(found), set(found.data.beads.tolist()))
+    for table in report_tables(reports_by_group(found), set(found.data.beads.tolist())):
+        Console().print(table)
     write_report(regressor, found, output, read_settings(data).protocol.frame_interval)
     typer.echo(f"tables and plots in {output}")
 

@@ -37,8 +37,11 @@ def permeability(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Compute a permeability, cm/s, from a free-energy profile and diffusivities."""
+    from rich.console import Console
+
     from nnpmm.core.errors import ConfigError
     from nnpmm.core.files import require_suffix
+    from nnpmm.permeation.files import save_figure
     from nnpmm.permeation.permeability import integral, profiles, report
 
     if (profile is None) == (solute is None):
@@ -59,8 +62,8 @@ def permeability(
         found = profiles.umbrella_profile(dataset, lipid, str(solute), diffusivity=constant)
     result = integral.permeability(found, speed_up=speed_up)
     report.write_permeability(output, found, result, speed_up)
-    report.plot_permeability(output.with_suffix(".png"), title, found)
-    report.print_permeability(title, result, speed_up)
+    save_figure(report.permeability_figure(title, found), output.with_suffix(".png"))
+    Console().print(report.permeability_table(title, result, speed_up))
     if speed_up == 1.0 and profile is None:
         typer.echo(
             "Martini diffuses about 4 times faster than nature, which is not taken out here: "

@@ -57,11 +57,13 @@ def predict(
 
     The exit status is 0 if all runs are done, 1 if some failed, 2 if there is no result at all.
     """
+    from rich.console import Console
+
     from nnpmm.campaigns import read_cluster
     from nnpmm.cli.progress import campaign_bar
     from nnpmm.permeation.networks.regressor import DEFAULT_MODEL, load_regressor
     from nnpmm.permeation.prediction import predict_molecules
-    from nnpmm.permeation.prediction.report import print_predictions, write_reports
+    from nnpmm.permeation.prediction.report import predictions_table, remarks, write_reports
 
     molecules = _molecules(smiles, beads, file)
     regressor = load_regressor(model or DEFAULT_MODEL)
@@ -81,7 +83,10 @@ def predict(
                 relaxation=relaxation,
             )
     _refuse_if_nothing_is_left(found)
-    print_predictions(found)
+    console = Console()
+    console.print(predictions_table(found))
+    for line in remarks(found):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     typer.echo(f"{write_reports(found, regressor, output)}, a CSV file and pictures")
     failed = [prediction.molecule.name for prediction in found if prediction.failed]
     if failed:

@@ -1,6 +1,7 @@
 """From SMILES to beads: against published types, against measured logP, and bad input."""
 
 import csv
+import io
 import sys
 
 import numpy as np
@@ -14,7 +15,7 @@ from nnpmm.cli.permeation import permeation
 from nnpmm.core.errors import InputFileError
 from nnpmm.permeation.mapping import bead_types, map_smiles, octanol
 from nnpmm.permeation.mapping.bead_types import PUBLISHED, HydrogenBonds, nearest_type
-from nnpmm.permeation.mapping.drawing import draw_mapping
+from nnpmm.permeation.mapping.drawing import mapping_png
 from nnpmm.permeation.mapping.fragments import divisions
 from nnpmm.permeation.mapping.molecules import read_molecule
 from nnpmm.permeation.martini import parse_solute
@@ -274,11 +275,10 @@ def test_a_nitro_group_is_not_charged():
     assert map_smiles("C[N+](=O)[O-]").graph == "Na"
 
 
-def test_picture(tmp_path):
+def test_picture():
     from matplotlib.image import imread
 
-    draw_mapping(map_smiles("CC(=O)Nc1ccc(O)cc1"), tmp_path / "map.png")
-    pixels = imread(tmp_path / "map.png")
+    pixels = imread(io.BytesIO(mapping_png(map_smiles("CC(=O)Nc1ccc(O)cc1"))))
     assert pixels.shape[:2] == (400, 600)
     assert len(np.unique(pixels[..., :3].reshape(-1, 3).round(1), axis=0)) > 8
 

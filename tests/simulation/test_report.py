@@ -5,11 +5,9 @@ import io
 import matplotlib.image
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from rich.console import Console
 
 from nnpmm.simulation import write_report
-from nnpmm.simulation.drawing import draw_molecule
 from nnpmm.simulation.record.energy_log import EnergyLog, LogRow
 from nnpmm.simulation.stages import progress
 from nnpmm.simulation.stages.progress import Status, progress_display
@@ -47,19 +45,6 @@ def test_the_report_is_drawn_whatever_the_log_holds(tmp_path, n_rows, spread):
     assert image.shape[1] > 1500
     assert image[..., :3].std() > 0.02
     assert [p.name for p in tmp_path.glob("*.tmp")] == []
-
-
-def test_drawing_without_bonds_guesses_them_and_keeps_handedness():
-    figure = Figure()
-    draw_molecule(figure.add_subplot(), METHANOL, ELEMENTS, [])
-    polygons = [p for p in figure.axes[0].patches if type(p).__name__ == "Polygon"]
-    assert len(polygons) == 2 * 5
-    from nnpmm.simulation.drawing import _view
-
-    seen = _view(METHANOL)
-    volume = np.linalg.det(seen[3:] - seen[0])
-    assert volume == pytest.approx(np.linalg.det(METHANOL[3:] - METHANOL[0]))
-    assert np.ptp(seen[:, 0]) >= np.ptp(seen[:, 2])
 
 
 class Terminal(io.StringIO):

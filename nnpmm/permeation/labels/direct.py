@@ -27,10 +27,11 @@ from nnpmm.core.files import write_atomically
 from nnpmm.core.locks import locked
 from nnpmm.core.units import KJ_PER_KCAL
 from nnpmm.permeation.dataset.folder import WATER, DatasetSettings, Job
+from nnpmm.permeation.files import save_figure
 from nnpmm.permeation.labels.anchored import Anchor
 from nnpmm.permeation.labels.decoupling import Decoupling, DecouplingSettings, decouple
 from nnpmm.permeation.labels.diffusivity import Diffusivity, window_diffusivity
-from nnpmm.permeation.labels.plots import plot_profile
+from nnpmm.permeation.labels.figures import profile_figure
 from nnpmm.permeation.labels.umbrella import Profile, UmbrellaSettings, join_windows, run_windows
 from nnpmm.permeation.martini.engine_choice import create_engine
 from nnpmm.permeation.martini.engines import Engine, whole_steps
@@ -159,7 +160,8 @@ def run_umbrella(
     with locked(work.with_name(f"{work.name}.lock"), busy):
         heights, common = _with_seeds(simulate, job, settings, work, _UMBRELLA_SEEDS)
         found = join_windows(heights, windows, protocol.temperature)
-        plot_profile(found, f"{job.solute} in {job.place}", path.with_suffix(".png"))
+        figure = profile_figure(found, f"{job.solute} in {job.place}")
+        save_figure(figure, path.with_suffix(".png"))
         interval = _simulated_interval(windows, settings)
         local = [window_diffusivity(series, interval) for series in heights]
         record = _profile_record(found, local) | {"interval_ps": interval} | common

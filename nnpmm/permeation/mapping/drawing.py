@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +9,9 @@ from rdkit import Chem
 from rdkit.Chem.Draw import rdMolDraw2D
 from rdkit.Geometry import Point2D
 
-from nnpmm.core.files import write_atomically
 from nnpmm.permeation.mapping.beads import Mapping
 
-__all__ = ["FRAGMENT_COLORS", "draw_mapping", "mapping_png"]
+__all__ = ["FRAGMENT_COLORS", "mapping_png"]
 
 _Color = tuple[float, float, float]
 _LABEL_DISTANCE, _FONT_SIZE = 38, 26  # pixels; the distance is from the outermost atom
@@ -81,8 +79,3 @@ def _write_types(canvas: rdMolDraw2D.MolDraw2DCairo, mapping: Mapping) -> None:
         above = y.mean() <= middle
         height = y.min() - _LABEL_DISTANCE if above else y.max() + _LABEL_DISTANCE
         canvas.DrawString(bead.type, Point2D(float(x.mean()), float(height)), rawCoords=True)
-
-
-def draw_mapping(mapping: Mapping, path: Path) -> None:
-    """Write the picture of a mapping to a PNG file."""
-    write_atomically(path, mapping_png(mapping))

@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from nnpmm.core.files import write_atomically
@@ -18,10 +17,10 @@ from nnpmm.learning import Report
 from nnpmm.permeation.files import save_figure
 from nnpmm.permeation.networks import figures
 from nnpmm.permeation.networks.evaluation import Evaluation, frames_study, polarity
-from nnpmm.permeation.networks.published import PUBLISHED
+from nnpmm.permeation.networks.published import PUBLISHED, Published
 from nnpmm.permeation.networks.regressor import Regressor
 
-__all__ = ["REPORT_FILE", "predictions_table", "print_reports", "reports_by_group", "write_report"]
+__all__ = ["REPORT_FILE", "predictions_table", "report_tables", "reports_by_group", "write_report"]
 
 REPORT_FILE = "evaluation.json"
 _SCORES = ("mae", "rmse", "largest", "r2", "pearson", "spearman")
@@ -45,8 +44,8 @@ def reports_by_group(found: Evaluation) -> Reports:
     }
 
 
-def print_reports(reports: Reports, beads: Collection[int] = ()) -> None:
-    """Print the metrics of all groups, and below what was published of solutes of that size.
+def report_tables(reports: Reports, beads: Collection[int] = ()) -> list[Table]:
+    """Return the metrics of all groups, and what was published of solutes of that size.
 
     Args:
         reports: of the groups.
@@ -63,17 +62,18 @@ def print_reports(reports: Reports, beads: Collection[int] = ()) -> None:
             cells = ["-" if number is None else f"{number:.3f}" for number in numbers]
             table.add_row(name, str(m.samples), *cells)
         table.add_section()
-    Console().print(table)
     published = [row for row in PUBLISHED if row.beads in beads]
-    if not published:
-        return
+    return [table, _published_table(published)] if published else [table]
+
+
+def _published_table(rows: Sequence[Published]) -> Table:
     table = Table(title="published: Dutta et al., Digital Discovery 2023", **_NARROW)
     for name in ("network", "beads", "ns", *_HEADERS):
         table.add_column(name, justify="left" if name == "network" else "right")
-    for row in published:
+    for row in rows:
         cells = [row.scores.get(score, "-") for score in _SCORES]
         table.add_row(", ".join(row.networks), str(row.beads), str(row.nanoseconds), *cells)
-    Console().print(table)
+    return table
 
 
 def write_report(model: Regressor, found: Evaluation, folder: Path, interval: float) -> None:

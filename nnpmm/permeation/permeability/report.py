@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
+from scipy.integrate import trapezoid
 
+from nnpmm import plots
 from nnpmm._version import __version__
 from nnpmm.core.files import write_atomically
-from nnpmm.permeation.files import save_figure
 from nnpmm.permeation.permeability.integral import CM2_PER_S, Permeability, PermeationProfile
 
-__all__ = ["plot_permeability", "print_permeability", "write_permeability"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["permeability_figure", "permeability_table", "write_permeability"]
 
 
-def print_permeability(title: str, found: Permeability, speed_up: float) -> None:
-    """Print the permeability and what was assumed of the model's dynamics."""
+def permeability_table(title: str, found: Permeability, speed_up: float) -> Table:
+    """Return a table of the permeability and of what was assumed of the model's dynamics."""
     table = Table("quantity", "value", title=title)
     factor = 10.0**found.log10_error
     table.add_row("P", f"{found.value:.3g} cm/s, within a factor of {factor:.2g}")
     table.add_row("log10 P / (cm/s)", f"{found.log10:.2f} +- {found.log10_error:.2f}")
     table.add_row("diffusivities divided by", f"{speed_up:g}")
-    Console().print(table)
+    return table
 
 
 def write_permeability(
@@ -49,24 +53,24 @@ def write_permeability(
     write_atomically(path, json.dumps(record, indent=1) + "\n")
 
 
-def plot_permeability(path: Path, title: str, profile: PermeationProfile) -> None:
-    """Draw free energy, diffusivity and where the resistance lies; bars are two sigma."""
-    # Not pyplot, which keeps figures and asks for a display.
-    from matplotlib.figure import Figure
-    from scipy.integrate import trapezoid
-
-    figure = Figure(figsize=(5.0, 6.5), layout="constrained")
-    energy, diffusion, resistance = figure.subplots(3, sharex=True)
-    energy.axhline(0.0, color="0.7", linewidth=0.8)
-    style = {"fmt": ".-", "capsize": 2}
-    bars = 2.0 * profile.free_energy_errors
-    energy.errorbar(profile.heights, profile.free_energies, bars, **style)
-    bars = 2.0 * profile.diffusivity_errors * CM2_PER_S * 1e5
-    diffusion.errorbar(profile.heights, profile.diffusivities * CM2_PER_S * 1e5, bars, **style)
+def permeability_figure(title: str, profile: PermeationProfile) -> Figure:
+    """Return free energy, diffusivity and where the resistance lies; bands are two sigma."""
+    style = plots.style
+    figure, panels = style.create_panels(3, 1, width=5.0, height=6.5, sharex=True)
+    energy, diffusion, resistance = panels
+    energy.axhline(0.0, color=style.GREY, linewidth=0.8)
+    heights = profile.heights
+    plots.draw_profile(energy, heights, profile.free_energies, profile.free_energy_errors)
+    unit = CM2_PER_S * 1e5
+    plots.draw_profile(
+        *(diffusion, heights, profile.diffusivities * unit, profile.diffusivity_errors * unit),
+        color=style.GREEN,
+    )
     diffusion.set_ylim(bottom=0.0)
     density = np.exp(profile.log_resistances - profile.log_resistances.max())
-    resistance.plot(profile.heights, density / trapezoid(density, profile.heights), ".-")
-    energy.set(ylabel="free energy / kJ mol$^{-1}$", title=title)
-    diffusion.set(ylabel="diffusivity / $10^{-5}$ cm$^2$ s$^{-1}$")
-    resistance.set(ylabel="part of the resistance / nm$^{-1}$", xlabel="height / nm")
-    save_figure(figure, path, dpi=120)
+    plots.draw_profile(resistance, heights, density / trapezoid(density, heights), color=style.RED)
+    resistance.set_ylim(bottom=0.0)
+    style.dress(energy, ylabel="free energy / (kJ/mol)", title=title)
+    style.dress(diffusion, ylabel="diffusivity / ($10^{-5}$ cm$^2$/s)")
+    style.dress(resistance, xlabel="height / nm", ylabel="part of the resistance / nm$^{-1}$")
+    return figure

@@ -4,36 +4,33 @@ from __future__ import annotations
 
 import io
 import textwrap
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnpmm import plots
 from nnpmm.permeation.features import FEATURES
-from nnpmm.permeation.files import save_figure
 from nnpmm.permeation.mapping.drawing import FRAGMENT_COLORS, mapping_png
 from nnpmm.permeation.martini.solute import parse_solute
 from nnpmm.permeation.networks.model_card import PermeationCard
 from nnpmm.permeation.prediction.molecules import Molecule
 from nnpmm.permeation.prediction.predictor import Prediction
 
-__all__ = ["draw_prediction"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-_COLORS = {"inside": "tab:green", "warning": "tab:orange", "refused": "tab:red"}
+__all__ = ["prediction_figure"]
 
 
-def draw_prediction(found: Prediction, card: PermeationCard, path: Path) -> None:
-    """Draw a prediction to a PNG file.
+def prediction_figure(found: Prediction, card: PermeationCard) -> Figure:
+    """Return a picture of a prediction.
 
     Args:
         found: the prediction.
         card: of the model, with the ranges of its training.
-        path: of the file; its folder is made if need be.
     """
-    # Not pyplot, which keeps figures and asks for a display.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11.0, 7.2), layout="constrained")
+    style = plots.style
+    figure = style.create_figure(11.0, 7.2)
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.0, 1.25)).flat
     molecule, result = above.subplots(1, 2, width_ratios=(1.1, 1.0))
     _draw_molecule(molecule, found.molecule)
@@ -44,20 +41,23 @@ def draw_prediction(found: Prediction, card: PermeationCard, path: Path) -> None
     )
     for n, axes in enumerate(panels.flat):
         if FEATURES[n].name in ranges:
-            axes.axhspan(*ranges[FEATURES[n].name], color="0.9")
+            axes.axhspan(*ranges[FEATURES[n].name], color=style.LIGHT_GREY, lw=0)
         if found.features is not None:
-            axes.plot(np.arange(1, len(found.features) + 1), found.features[:, n], linewidth=0.8)
-        axes.set_title(f"{FEATURES[n].name} / {FEATURES[n].unit}", fontsize=9)
-        axes.tick_params(labelsize=8)
+            frames = np.arange(1, len(found.features) + 1)
+            plots.draw_time_series(axes, frames, found.features[:, n])
+        style.dress(axes, title=style.axis_label(FEATURES[n].name, FEATURES[n].unit))
     for axes in panels[-1]:
-        axes.set_xlabel("frame", fontsize=9)
-    below.suptitle("features; grey: the training's range of those that the model sees", fontsize=10)
-    save_figure(figure, path, dpi=110)
+        style.dress(axes, xlabel="frame")
+    below.suptitle(
+        "features; grey: the training's range of those that the model sees",
+        fontsize=style.TEXT + 1,
+    )
+    return figure
 
 
 def _draw_molecule(axes: Any, molecule: Molecule) -> None:
     axes.set_axis_off()
-    axes.set_title(molecule.name)
+    axes.set_title(molecule.name, fontsize=plots.style.TEXT + 1)
     if molecule.mapping is None:
         _draw_beads(axes, molecule.graph)
         return
@@ -88,12 +88,14 @@ def _draw_beads(axes: Any, graph: str) -> None:
 
 def _draw_result(axes: Any, found: Prediction) -> None:
     """Draw dG with two standard deviations, those of the model within, and why to doubt it."""
-    color = _COLORS[found.verdict.level]
+    style = plots.style
+    colors = {"inside": style.GREEN, "warning": style.ORANGE, "refused": style.RED}
+    color = colors[found.verdict.level]
     title = f"{found.lipid}: refused"
     axes.set_yticks([])
     axes.set_ylim(-1.0, 1.0)
-    axes.axvline(0.0, color="0.7", linewidth=0.8)
-    label = "midplane - water / kcal mol$^{-1}$ (bar: two sigma)"
+    axes.axvline(0.0, color=style.GREY, linewidth=0.8)
+    label = "G(midplane) - G(water) / (kcal/mol), bar: two sigma"
     if found.free_energy is not None and found.error is not None and found.model_error is not None:
         title = f"{found.lipid}: dG = {found.free_energy:.2f} +- {found.error:.2f} kcal/mol"
         bar = 2.0 * found.error
@@ -105,8 +107,9 @@ def _draw_result(axes: Any, found: Prediction) -> None:
             label += f", mapping to beads {found.molecule.mapping_error:.2f}"
         reach = max(abs(found.free_energy) + bar, 1.0) * 1.2
         axes.set_xlim(-reach, reach)
-    axes.set_title(title, color=color)
-    axes.set_xlabel(label)
+    style.dress(axes, xlabel=label)
+    axes.spines["left"].set_visible(False)
+    axes.set_title(title, color=color, fontsize=style.TEXT + 1)
     reasons = [textwrap.fill(reason, 52) for reason in found.verdict.reasons]
     text = "\n".join(reasons) or "within the range of the training"
-    axes.text(0.03, 0.04, text, transform=axes.transAxes, fontsize=9, va="bottom")
+    axes.text(0.03, 0.04, text, transform=axes.transAxes, fontsize=style.TEXT, va="bottom")

@@ -9,20 +9,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from nnpmm._version import __version__
 from nnpmm.core.files import write_atomically
 from nnpmm.permeation.features import FEATURE_NAMES
-from nnpmm.permeation.mapping.drawing import draw_mapping
+from nnpmm.permeation.files import save_figure
+from nnpmm.permeation.mapping.drawing import mapping_png
 from nnpmm.permeation.networks.regressor import Regressor
-from nnpmm.permeation.prediction.figures import draw_prediction
+from nnpmm.permeation.prediction.figures import prediction_figure
 from nnpmm.permeation.prediction.molecules import MAPPING_ERROR
 from nnpmm.permeation.prediction.predictor import Prediction
 
-__all__ = ["print_predictions", "write_reports"]
+__all__ = ["predictions_table", "remarks", "write_reports"]
 
 _ERRORS = (
     "errors: one standard deviation, (model^2 + mapping^2)^(1/2); model: of the network and the "
@@ -31,8 +31,8 @@ _ERRORS = (
 )
 
 
-def print_predictions(predictions: Sequence[Prediction]) -> None:
-    """Print a row for each prediction, and below the table every reason for doubt."""
+def predictions_table(predictions: Sequence[Prediction]) -> Table:
+    """Return a table with a row for each prediction."""
     table = Table(
         *("molecule", "beads", "lipid", "dG, kcal/mol", "model", "mapping", "model's range")
     )
@@ -43,24 +43,25 @@ def print_predictions(predictions: Sequence[Prediction]) -> None:
             model, mapping = f"{found.model_error:.2f}", _mapping_error(found)
         row = (escape(found.molecule.name), escape(found.molecule.graph), found.lipid)
         table.add_row(*row, value, model, mapping, found.verdict.level)
-    console = Console()
-    console.print(table)
+    return table
+
+
+def remarks(predictions: Sequence[Prediction]) -> list[str]:
+    """Return what belongs below the table, as lines: what errors are, and reasons for doubt."""
+    lines = []
     if any(found.free_energy is not None for found in predictions):
-        _print_plainly(console, _ERRORS)
+        lines.append(_ERRORS)
     for found in predictions:
         for reason in found.verdict.refusals:
-            _print_plainly(console, f"{found.molecule.name} refused: {reason}")
+            lines.append(f"{found.molecule.name} refused: {reason}")
         for reason in found.verdict.warnings:
-            _print_plainly(console, f"{found.molecule.name} warning: {reason}")
+            lines.append(f"{found.molecule.name} warning: {reason}")
+    return lines
 
 
 def _mapping_error(found: Prediction) -> str:
     """Return the error of the mapping as text; "-" where the beads were given."""
     return "-" if found.molecule.mapping is None else f"{found.molecule.mapping_error:.2f}"
-
-
-def _print_plainly(console: Console, line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def write_reports(predictions: Sequence[Prediction], model: Regressor, folder: Path) -> Path:
@@ -71,8 +72,8 @@ def write_reports(predictions: Sequence[Prediction], model: Regressor, folder: P
     for found in predictions:
         name = found.molecule.file_name
         if found.molecule.mapping is not None:
-            draw_mapping(found.molecule.mapping, folder / f"{name}-mapping.png")
-        draw_prediction(found, model.card, folder / f"{name}-{found.lipid}.png")
+            write_atomically(folder / f"{name}-mapping.png", mapping_png(found.molecule.mapping))
+        save_figure(prediction_figure(found, model.card), folder / f"{name}-{found.lipid}.png")
     path = folder / "predictions.json"
     records: list[dict[str, Any]] = [_record(found) for found in predictions]
     record = {

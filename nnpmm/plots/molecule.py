@@ -1,4 +1,4 @@
-"""Ball-and-stick drawing of a small molecule on matplotlib axes."""
+"""Ball-and-stick drawing of a small molecule."""
 
 from __future__ import annotations
 

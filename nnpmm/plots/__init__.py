@@ -1,0 +1,66 @@
+"""Pictures in one style: functions that take arrays and return a matplotlib Figure.
+
+Nothing here saves or shows a figure. matplotlib is imported when the first name is asked for.
+"""
+
+from typing import TYPE_CHECKING
+
+from nnpmm.core.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from nnpmm.plots import style
+    from nnpmm.plots.curves import (
+        draw_profile,
+        draw_time_series,
+        plot_learning_curve,
+        plot_profile,
+        plot_time_series,
+    )
+    from nnpmm.plots.distributions import (
+        Pairs,
+        draw_groups,
+        plot_histogram,
+        plot_matrix,
+        plot_parity,
+    )
+    from nnpmm.plots.free_energies import plot_convergence, plot_ladder, plot_overlap
+    from nnpmm.plots.molecule import draw_molecule
+
+__all__ = [
+    "Pairs",
+    "draw_groups",
+    "draw_molecule",
+    "draw_profile",
+    "draw_time_series",
+    "plot_convergence",
+    "plot_histogram",
+    "plot_ladder",
+    "plot_learning_curve",
+    "plot_matrix",
+    "plot_overlap",
+    "plot_parity",
+    "plot_profile",
+    "plot_time_series",
+    "style",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Pairs": "nnpmm.plots.distributions",
+        "draw_groups": "nnpmm.plots.distributions",
+        "draw_molecule": "nnpmm.plots.molecule",
+        "draw_profile": "nnpmm.plots.curves",
+        "draw_time_series": "nnpmm.plots.curves",
+        "plot_convergence": "nnpmm.plots.free_energies",
+        "plot_histogram": "nnpmm.plots.distributions",
+        "plot_ladder": "nnpmm.plots.free_energies",
+        "plot_learning_curve": "nnpmm.plots.curves",
+        "plot_matrix": "nnpmm.plots.distributions",
+        "plot_overlap": "nnpmm.plots.free_energies",
+        "plot_parity": "nnpmm.plots.distributions",
+        "plot_profile": "nnpmm.plots.curves",
+        "plot_time_series": "nnpmm.plots.curves",
+        "style": "nnpmm.plots.style",
+    },
+)

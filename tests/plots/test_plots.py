@@ -1,0 +1,132 @@
+"""Pictures: what is drawn is what was given, in one style, and nothing is saved or left behind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from nnpmm import plots
+from nnpmm.plots.molecule import _view, draw_molecule
+from nnpmm.plots.style import COLORS, axis_label, create_figure, create_panels
+
+METHANOL = np.array(
+    [
+        [0.0, 0.0, 0.0],
+        [0.143, 0.0, 0.0],
+        [0.17, 0.09, 0.0],
+        [-0.04, 0.1, 0.01],
+        [-0.04, -0.05, 0.09],
+        [-0.04, -0.05, -0.09],
+    ]
+)
+ELEMENTS = ["C", "O", "H", "H", "H", "H"]
+K = 4
+DELTA = np.arange(K)[None] - np.arange(K)[:, None].astype(float)
+ERROR = 0.1 * np.abs(DELTA)
+OVERLAP = np.full((K, K), 0.25)
+PICTURES = {
+    "overlap": lambda: plots.plot_overlap(OVERLAP, names=["0", "0.3", "0.7", "1"]),
+    "convergence": lambda: plots.plot_convergence(
+        [0.5, 1.0], [1.0, 2.0], [0.2, 0.1], [3.0, 2.0], [0.2, 0.1]
+    ),
+    "ladder": lambda: plots.plot_ladder(DELTA, ERROR),
+    "parity": lambda: plots.plot_parity(
+        {"test": plots.Pairs([0, 1, 2], [0.1, 1, 2], [0.1] * 3, [0.2] * 3)},
+        xlabel="label / (kcal/mol)",
+        ylabel="prediction / (kcal/mol)",
+    ),
+    "histogram": lambda: plots.plot_histogram({"MM": [1, 2, 2, 3], "NNP": [2, 3]}, xlabel="d / nm"),
+    "series": lambda: plots.plot_time_series(
+        np.arange(50), {"potential": np.arange(50)}, ylabel="energy / (kJ/mol)"
+    ),
+    "profile": lambda: plots.plot_profile(
+        [0, 1], [2.0, 3.0], [0.1, 0.2], xlabel="height / nm", ylabel="free energy / (kJ/mol)"
+    ),
+    "learning": lambda: plots.plot_learning_curve(
+        [[3.0, 2.0, 1.0]], [[3.0, 2.5, 2.6]], [2], ylabel="error / (kcal/mol)"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_picture_is_a_figure_with_labels_and_can_be_drawn(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = dict(matplotlib.rcParams)
+    figure = PICTURES[name]()
+    assert isinstance(figure, Figure)
+    assert dict(matplotlib.rcParams) == before and list(tmp_path.iterdir()) == []
+    assert any(axes.get_xlabel() for axes in figure.axes)
+    assert all(axes.get_ylabel() for axes in figure.axes)
+    figure.savefig(tmp_path / "picture.png")
+    assert matplotlib.image.imread(tmp_path / "picture.png").std() > 0.01
+
+
+def test_numbers_of_a_matrix_stand_in_their_cells():
+    matrix = [[0.9, 0.1, 0.0], [0.2, 0.7, 0.1]]
+    figure = plots.plot_matrix(matrix, xlabel="assigned", ylabel="true", rows="ab", columns="cde")
+    texts = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
+    assert texts[1, 0] == ".10" and texts[0, 1] == ".20"  # column, row
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["a", "b"]
+
+
+def test_bands_are_two_standard_errors():
+    figure = plots.plot_profile([0, 1, 2], [5.0] * 3, [0.5] * 3, xlabel="z / nm", ylabel="G")
+    (band,) = figure.axes[0].collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == (4.0, 6.0)
+
+
+def test_steps_of_a_ladder_are_those_between_neighbours():
+    delta = np.array([[0, 1, 5], [-1, 0, 4], [-5, -4, 0]], dtype=float)
+    above, below = plots.plot_ladder(delta, 0.1 * np.ones((3, 3))).axes
+    assert [bar.get_height() for bar in below.patches] == [1, 4]
+    assert [line.get_ydata().tolist() for line in above.lines if len(line.get_ydata()) == 3] == [
+        [0, 1, 5]
+    ]
+
+
+def test_the_band_of_a_convergence_is_that_of_all_samples():
+    figure = PICTURES["convergence"]()
+    corners = figure.axes[0].patches[0].get_bbox()
+    np.testing.assert_allclose([corners.y0, corners.y1], [1.8, 2.2], rtol=0, atol=1e-12)
+
+
+def test_panels_have_letters_and_one_alone_has_none():
+    _, panels = create_panels(2, 2)
+    assert ["".join(t.get_text() for t in axes.texts) for axes in panels] == list("abcd")
+    assert not create_panels()[1][0].texts
+    assert not any(panels[0].spines[side].get_visible() for side in ("top", "right"))
+    cycled = [panels[0].plot([0, 1])[0].get_color() for _ in COLORS]
+    assert cycled == list(COLORS)
+
+
+def test_units_of_labels():
+    assert axis_label("time", "ps") == "time / ps"
+    assert axis_label("energy", "kJ/mol") == "energy / (kJ/mol)"
+    assert axis_label("bonds") == "bonds"
+
+
+def test_drawing_without_bonds_guesses_them_and_keeps_handedness():
+    figure = create_figure()
+    draw_molecule(figure.add_subplot(), METHANOL, ELEMENTS, [])
+    polygons = [p for p in figure.axes[0].patches if type(p).__name__ == "Polygon"]
+    assert len(polygons) == 2 * 5
+    seen = _view(METHANOL)
+    volume = np.linalg.det(seen[3:] - seen[0])
+    assert volume == pytest.approx(np.linalg.det(METHANOL[3:] - METHANOL[0]))
+    assert np.ptp(seen[:, 0]) >= np.ptp(seen[:, 2])
+
+
+def test_the_package_imports_matplotlib_only_when_it_is_used():
+    code = (
+        "import sys, nnpmm.plots, nnpmm.permeation.networks.figures, "
+        "nnpmm.permeation.labels.direct, nnpmm.permeation.permeability.report, "
+        "nnpmm.permeation.prediction.report; assert 'matplotlib' not in sys.modules; "
+        "nnpmm.plots.plot_profile; assert 'matplotlib' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
