@@ -106,6 +106,8 @@ def draw_groups(
 ) -> None:
     """Draw values above the names of their groups, colored by their kind, and each group's mean.
 
+    The caller adds a legend of the kinds.
+
     Args:
         axes: to draw on.
         values: (n,).
@@ -128,7 +130,6 @@ def draw_groups(
         mean = heights[np.array(groups) == name].mean()
         axes.hlines(mean, n - 0.35, n + 0.35, color=BLACK, linewidth=1.2)
     axes.set_xticks(range(len(names)), names)
-    legend(axes)
 
 
 def plot_matrix(

@@ -70,6 +70,7 @@ def errors_figure(evaluation: Evaluation) -> Figure:
         plots.draw_groups(axes, evaluation.differences, groups, evaluation.parts, _colors())
     plots.style.dress(lipid, xlabel="lipid", ylabel="prediction - label / (kcal/mol)")
     plots.style.dress(families, xlabel="families of beads: apolar C, intermediate N, polar P")
+    plots.style.legend(families, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
