@@ -15,14 +15,15 @@ import logging
 import numpy as np
 import openmm
 from common import IMAGES, write_results
-from matplotlib.figure import Figure
 
 import nnpmm
 from nnpmm.coupling import LAMBDA_NNP, Interpolated, Mechanical, nnp_derivative
 from nnpmm.freeenergy import bar, forward_protocol, reverse_protocol, reweight, switch
+from nnpmm.plots import style
 from nnpmm.structures import MMSystem, molecule_from_smiles, parameterize, solvate
 
 TEMPERATURE, TIMESTEP = 300.0, 0.002  # K, ps; bonds to hydrogen are constrained
+KT = 8.31446261815324e-3 * TEMPERATURE
 CHANGES, STEPS_PER_CHANGE, STEPS_BETWEEN = 50, 5, 250
 LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -134,19 +135,19 @@ def direct(system: openmm.System, start: openmm.State, n_steps: int) -> tuple[fl
 
 def plot(forward: np.ndarray, reverse: np.ndarray, estimates: dict) -> None:
     """Both distributions of the work, with the free energies that they give."""
-    figure = Figure(figsize=(6, 3.2), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = style.create_panels(width=6, height=3.2)
     bins = np.histogram_bin_edges(np.concatenate([forward, -reverse]), 25)
     axes.hist(forward, bins, alpha=0.6, label="W, MM to NNP/MM")
     axes.hist(-reverse, bins, alpha=0.6, label="-W, NNP/MM to MM")
-    for color, (name, (value, error)) in zip(("k", "tab:red"), estimates.items(), strict=True):
+    for color, (name, (value, error)) in zip(
+        (style.BLACK, style.GREEN), estimates.items(), strict=True
+    ):
         axes.axvline(value, color=color, lw=1, label=f"{name}: {value:.2f} $\\pm$ {error:.2f}")
         axes.axvspan(value - error, value + error, color=color, alpha=0.15)
-    axes.set_xlabel("work / kJ mol$^{-1}$")
-    axes.set_ylabel("switches")
-    axes.legend(frameon=False, fontsize=8)
+    style.dress(axes, xlabel="work / (kJ/mol)", ylabel="switches")
+    style.legend(axes)
     IMAGES.mkdir(parents=True, exist_ok=True)
-    figure.savefig(IMAGES / "mm_to_nnp.png", dpi=150)
+    figure.savefig(IMAGES / "mm_to_nnp.png")
 
 
 if __name__ == "__main__":
