@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import warnings
 from dataclasses import dataclass
 
 import openmm
@@ -15,6 +16,7 @@ from nnpmm.core.versions import installed_version
 from nnpmm.models.ani import BACKENDS, PUBLISHED, choose_backend
 from nnpmm.models.ani.threads import thread_count
 from nnpmm.models.ani.weights import sources
+from nnpmm.models.registry import families
 
 __all__ = ["Finding", "diagnose"]
 
@@ -38,11 +40,11 @@ class Finding:
 
 
 def diagnose() -> list[Finding]:
-    """Return versions, OpenMM platforms, backends and the source of each model's weights.
+    """Return versions, OpenMM platforms, model families, backends and each model's weights.
 
     A finding with ``ok`` False stops the main job from working here.
     """
-    return [*_versions(), *_platforms(), *_backends(), *_weights()]
+    return [*_versions(), *_platforms(), *_families(), *_backends(), *_weights()]
 
 
 def _versions() -> list[Finding]:
@@ -116,6 +118,21 @@ def _install_hint(name: str) -> str:
         "HIP": ": pip install openmm-hip-6",
     }
     return hints.get(name, "")
+
+
+def _families() -> list[Finding]:
+    """Every family of models with the names that it knows, and those that cannot be imported."""
+    with warnings.catch_warnings(record=True) as left_out:
+        warnings.simplefilter("always")
+        found = families()
+    findings = [
+        Finding("model family", title, True, ", ".join(family.names()) or family.accepts)
+        for title, family in found.items()
+    ]
+    return [
+        *findings,
+        *(Finding("model family", "left out", None, str(each.message)) for each in left_out),
+    ]
 
 
 def _backends() -> list[Finding]:
