@@ -7,8 +7,8 @@ import pytest
 from martini_cases import needs_gmx
 
 from nnpmm.core.arrays import save_arrays
+from nnpmm.core.constants import GAS_CONSTANT, KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
-from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.permeation.dataset.folder import DatasetSettings, Job, open_dataset
 from nnpmm.permeation.labels.anchored import (
     Anchor,
@@ -22,7 +22,7 @@ from nnpmm.permeation.labels.decoupling import (
     join_states,
     read_dhdl,
 )
-from nnpmm.permeation.labels.estimates import KJ_PER_KCAL, decorrelated, estimate
+from nnpmm.permeation.labels.estimates import decorrelated, estimate
 from nnpmm.permeation.labels.linear import LinearEstimate, Samples, relative_free_energies
 from nnpmm.permeation.labels.store import label_linear, read_label_record, read_labels
 from nnpmm.permeation.martini import interaction, parse_solute

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from martini_cases import membrane, needs_gmx
 
+from nnpmm.core.constants import GAS_CONSTANT, KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError, SimulationError
-from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.permeation.dataset.folder import DatasetSettings, Job
 from nnpmm.permeation.labels import direct
 from nnpmm.permeation.labels import umbrella as module
 from nnpmm.permeation.labels.direct import kept_from_before, read_umbrella, run_umbrella
-from nnpmm.permeation.labels.estimates import KJ_PER_KCAL, contrast_error
+from nnpmm.permeation.labels.estimates import contrast_error
 from nnpmm.permeation.labels.umbrella import UmbrellaSettings, join_windows, run_windows
 from nnpmm.permeation.martini.engine_choice import create_engine
 from nnpmm.permeation.martini.engines import Frame, Restraint, StageResult

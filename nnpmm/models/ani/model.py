@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from openmm import unit
 from openmm.app import Element
 
+from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
 from nnpmm.core.errors import ModelError, RegionError, WeightsError
-from nnpmm.core.units import HARTREE_TO_KJ_PER_MOL, in_md_units
+from nnpmm.core.units import in_md_units
 from nnpmm.models.ani.backends import BACKENDS, Kernel, TensorKernel, choose_backend
 from nnpmm.models.ani.first_use import first_kernel, trusted_kernel
 from nnpmm.models.ani.parameters import AniParameters

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
-from nnpmm.permeation.labels.estimates import KJ_PER_KCAL, contrast_error
+from nnpmm.permeation.labels.estimates import contrast_error
 from nnpmm.permeation.labels.linear import LinearEstimate
 
 __all__ = [

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from nnpmm.core.arrays import load_arrays, save_arrays
+from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.core.fields import Pressure, Section, Temperature, Time
-from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.permeation.labels.estimates import decorrelated, estimate
 from nnpmm.permeation.martini.engines import Restraint, Stage, whole_steps
 from nnpmm.permeation.martini.gromacs import GromacsEngine

@@ -12,14 +12,12 @@ from scipy.special import logsumexp
 from nnpmm.core.errors import OptionalDependencyError, SimulationError
 
 __all__ = [
-    "KJ_PER_KCAL",
     "MbarEstimate",
     "contrast_error",
     "decorrelated",
     "estimate",
 ]
 
-KJ_PER_KCAL = 4.184
 #: MBAR joins states that do not overlap without a word, and gives small errors to nonsense.
 _LEAST_OVERLAP = 1e-6
 #: pymbar's default tolerance of 1e-12 kT lies below the noise of sums over many samples, where its

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.arrays import load_arrays
+from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.core.errors import ConfigError
-from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.permeation.dataset.folder import Job, read_settings
 from nnpmm.permeation.labels.estimates import MbarEstimate, decorrelated, estimate
 from nnpmm.permeation.martini.force_field import MoleculeType, interaction

@@ -23,9 +23,9 @@ from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from nnpmm.core.arrays import load_arrays, save_arrays
+from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.core.errors import ConfigError, SimulationError
 from nnpmm.core.fields import ForceConstant, Length, Section, Time
-from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.permeation.labels.diffusivity import FEWEST_SAMPLES
 from nnpmm.permeation.labels.estimates import (
     contrast_error,
