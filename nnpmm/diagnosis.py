@@ -11,7 +11,7 @@ import torch
 
 from nnpmm._version import __version__
 from nnpmm.core.errors import ModelError, NnpmmError, OptionalDependencyError
-from nnpmm.core.platforms import loaded_platforms, try_platform
+from nnpmm.core.platforms import FASTEST_FIRST, loaded_platforms, try_platform
 from nnpmm.core.versions import installed_version
 from nnpmm.models.ani import BACKENDS, PUBLISHED, choose_backend
 from nnpmm.models.ani.threads import thread_count
@@ -87,7 +87,7 @@ def _platforms() -> list[Finding]:
     loaded = loaded_platforms()
     failures = " ".join(openmm.Platform.getPluginLoadFailures())
     findings = []
-    for name in ("CUDA", "HIP", "OpenCL", "CPU", "Reference"):
+    for name in FASTEST_FIRST:
         required = name in ("CPU", "Reference")
         if name not in loaded:
             reason = next(
