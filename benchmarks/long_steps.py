@@ -21,12 +21,12 @@ from common import write_results
 from openmm import unit
 
 import nnpmm
+from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.coupling import Mechanical, Role, role_of
 from nnpmm.integrators import apply_hydrogen_mass, longest_timestep
 from nnpmm.structures import molecule_from_smiles, parameterize, solvate
 
 TEMPERATURE, FRICTION, SAMPLE_PS = 300.0, 1.0, 0.04
-KB = 8.31446261815324e-3
 # Time step (fs), constraints of the region, hydrogen mass (amu).
 RUNS = {
     "4 fs, kept, 3 amu": (4.0, "keep", 3.0),
@@ -111,7 +111,7 @@ def temperature(system: openmm.System, velocities: np.ndarray, atoms: np.ndarray
         system.getConstraintParameters(k)[0] in members for k in range(system.getNumConstraints())
     )
     kinetic = 0.5 * (mass[:, None] * velocities[atoms] ** 2).sum()
-    return 2 * kinetic / ((3 * len(atoms) - held) * KB)
+    return 2 * kinetic / ((3 * len(atoms) - held) * GAS_CONSTANT)
 
 
 def with_error(values: np.ndarray) -> tuple[float, float]:

@@ -17,13 +17,14 @@ import openmm
 from common import IMAGES, write_results
 
 import nnpmm
+from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.coupling import LAMBDA_NNP, Interpolated, Mechanical, nnp_derivative
 from nnpmm.freeenergy import bar, forward_protocol, reverse_protocol, reweight, switch
 from nnpmm.plots import style
 from nnpmm.structures import MMSystem, molecule_from_smiles, parameterize, solvate
 
 TEMPERATURE, TIMESTEP = 300.0, 0.002  # K, ps; bonds to hydrogen are constrained
-KT = 8.31446261815324e-3 * TEMPERATURE
+KT = GAS_CONSTANT * TEMPERATURE
 CHANGES, STEPS_PER_CHANGE, STEPS_BETWEEN = 50, 5, 250
 LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 

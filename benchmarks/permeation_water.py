@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.spatial import cKDTree
 
-from nnpmm.core.units import GAS_CONSTANT
+from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.permeation.labels.decoupling import DecouplingSettings, decouple
 from nnpmm.permeation.martini import MartiniSystem, interaction, parse_solute, water
 from nnpmm.permeation.martini.builder import build_water_box

@@ -31,7 +31,7 @@ from respa_settings import (
     create_context,
 )
 
-from nnpmm.core.units import GAS_CONSTANT
+from nnpmm.core.constants import GAS_CONSTANT
 
 REFERENCES = {"0.25": Setting((0.25,)), "0.5 kept": Setting((0.5,), kept=True)}
 TESTED = {**REFERENCES, **{n: s for n, s in SETTINGS.items() if n != "Verlet 0.2"}}

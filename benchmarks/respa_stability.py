@@ -24,7 +24,7 @@ from common import IMAGES, RESULTS, write_results
 
 import nnpmm
 from nnpmm import structures
-from nnpmm.core.units import GAS_CONSTANT
+from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.coupling import Mechanical, MultipleTimeSteps, Replaced
 from nnpmm.integrators import (
     apply_hydrogen_mass,

@@ -31,7 +31,7 @@ from common import ROOT, write_results
 
 import nnpmm
 from nnpmm import structures
-from nnpmm.core.units import GAS_CONSTANT
+from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.coupling import Mechanical, Role, role_of
 from nnpmm.integrators import RegionMotion, apply_hydrogen_mass, region_motion, scale_masses
 from nnpmm.structures.bonds import constrained_rows

@@ -20,7 +20,7 @@ from ani import test_ligand
 from common import write_results
 
 from nnpmm.benchmarking import Molecule, sample_molecules, time_in_turn
-from nnpmm.core.units import HARTREE_TO_KJ_PER_MOL
+from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
 from nnpmm.models import load_model
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import warnings
 from dataclasses import dataclass
 
 import openmm
@@ -10,11 +11,12 @@ import torch
 
 from nnpmm._version import __version__
 from nnpmm.core.errors import ModelError, NnpmmError, OptionalDependencyError
-from nnpmm.core.platforms import loaded_platforms, try_platform
+from nnpmm.core.platforms import FASTEST_FIRST, loaded_platforms, try_platform
 from nnpmm.core.versions import installed_version
 from nnpmm.models.ani import BACKENDS, PUBLISHED, choose_backend
 from nnpmm.models.ani.threads import thread_count
 from nnpmm.models.ani.weights import sources
+from nnpmm.models.registry import families
 
 __all__ = ["Finding", "diagnose"]
 
@@ -38,11 +40,11 @@ class Finding:
 
 
 def diagnose() -> list[Finding]:
-    """Return versions, OpenMM platforms, backends and the source of each model's weights.
+    """Return versions, OpenMM platforms, model families, backends and each model's weights.
 
     A finding with ``ok`` False stops the main job from working here.
     """
-    return [*_versions(), *_platforms(), *_backends(), *_weights()]
+    return [*_versions(), *_platforms(), *_families(), *_backends(), *_weights()]
 
 
 def _versions() -> list[Finding]:
@@ -85,7 +87,7 @@ def _platforms() -> list[Finding]:
     loaded = loaded_platforms()
     failures = " ".join(openmm.Platform.getPluginLoadFailures())
     findings = []
-    for name in ("CUDA", "HIP", "OpenCL", "CPU", "Reference"):
+    for name in FASTEST_FIRST:
         required = name in ("CPU", "Reference")
         if name not in loaded:
             reason = next(
@@ -116,6 +118,21 @@ def _install_hint(name: str) -> str:
         "HIP": ": pip install openmm-hip-6",
     }
     return hints.get(name, "")
+
+
+def _families() -> list[Finding]:
+    """Every family of models with the names that it knows, and those that cannot be imported."""
+    with warnings.catch_warnings(record=True) as left_out:
+        warnings.simplefilter("always")
+        found = families()
+    findings = [
+        Finding("model family", title, True, ", ".join(family.names()) or family.accepts)
+        for title, family in found.items()
+    ]
+    return [
+        *findings,
+        *(Finding("model family", "left out", None, str(each.message)) for each in left_out),
+    ]
 
 
 def _backends() -> list[Finding]:

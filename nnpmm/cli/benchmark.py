@@ -178,11 +178,11 @@ def _hybrid_systems(
 ) -> dict[str, openmm.System]:
     """Return the hybrid system of the settings with each backend asked for, or that can be used."""
     from nnpmm import simulation
-    from nnpmm.models import is_ani
     from nnpmm.models.ani import BACKENDS
+    from nnpmm.models.registry import find_family
 
     region = settings.region
-    if not backends and not is_ani(name):
+    if not backends and "backend" not in find_family(name)[1].options:
         backends = [region.backend]
     kind = region.device.partition(":")[0]
     usable = [

@@ -16,6 +16,7 @@ import openmm
 from nnpmm.core.errors import ConfigError
 
 __all__ = [
+    "FASTEST_FIRST",
     "OpenclDevice",
     "device_properties",
     "fastest_platform",
@@ -24,7 +25,8 @@ __all__ = [
     "try_platform",
 ]
 
-_FASTEST_FIRST = ("CUDA", "HIP", "OpenCL", "CPU", "Reference")
+#: OpenMM's platforms by name.
+FASTEST_FIRST = ("CUDA", "HIP", "OpenCL", "CPU", "Reference")
 _DEVICE_TYPE, _DEVICE_NAME, _ALL_DEVICES, _CPU = 0x1000, 0x102B, 0xFFFFFFFF, 1 << 1  # CL/cl.h
 _MOST = 64  # platforms, and devices of each
 
@@ -50,7 +52,7 @@ def fastest_platform() -> openmm.Platform:
         ConfigError: no platform works.
     """
     loaded = loaded_platforms()
-    for name in _FASTEST_FIRST:
+    for name in FASTEST_FIRST:
         if name in loaded and try_platform(loaded[name]) is None:
             for key, value in device_properties(name).items():
                 loaded[name].setPropertyDefaultValue(key, value)
@@ -62,7 +64,7 @@ def loaded_platforms() -> dict[str, openmm.Platform]:
     """Return OpenMM's platforms by name, the fastest first."""
     found = [openmm.Platform.getPlatform(i) for i in range(openmm.Platform.getNumPlatforms())]
     by_name = {platform.getName(): platform for platform in found}
-    known = [name for name in _FASTEST_FIRST if name in by_name]
+    known = [name for name in FASTEST_FIRST if name in by_name]
     return {name: by_name[name] for name in [*known, *(set(by_name) - set(known))]}
 
 

@@ -9,14 +9,13 @@ from openmm.app.topology import Atom
 
 from nnpmm.core.errors import InputFileError
 from nnpmm.structures.bonds import Pair, covalent_bonds
+from nnpmm.structures.elements import HEAVIEST_HYDROGEN
 from nnpmm.structures.selection import atom_label
 
 __all__ = ["check_masses"]
 
 # Force fields round masses by less than 1 %; nitrogen in carbon's place is 14 % off.
 _SMALLEST_SHARE = 0.92
-# Repartitioned hydrogens reach 4.1 amu.
-_HEAVIEST_HYDROGEN = 5.0
 
 
 def check_masses(system: openmm.System, topology: Topology) -> None:
@@ -49,7 +48,7 @@ def check_masses(system: openmm.System, topology: Topology) -> None:
         if share < _SMALLEST_SHARE:
             raise _misfit(atoms[group[0]], found[0], len(group) - 1)
         for index in group:
-            if _is_hydrogen(atoms[index]) and masses[index] > _HEAVIEST_HYDROGEN * max(share, 1):
+            if _is_hydrogen(atoms[index]) and masses[index] > HEAVIEST_HYDROGEN * max(share, 1):
                 raise _misfit(atoms[index], masses[index], 0)
 
 

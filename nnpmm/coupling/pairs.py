@@ -9,12 +9,11 @@ import numpy as np
 import openmm
 from numpy.typing import NDArray
 
+from nnpmm.core.constants import COULOMB_CONSTANT
 from nnpmm.core.errors import ForceFieldError
 
-__all__ = ["COULOMB", "LENNARD_JONES", "pair_force", "region_pairs"]
+__all__ = ["LENNARD_JONES", "pair_force", "region_pairs"]
 
-#: kJ/mol nm / e^2, OpenMM's constant.
-COULOMB = 138.93545764438198
 #: Energy of a pair in OpenMM's expressions.
 LENNARD_JONES = "4*epsilon*((sigma/r)^12-(sigma/r)^6)"
 
@@ -46,7 +45,7 @@ def region_pairs(force: openmm.NonbondedForce, region: NDArray[np.int64]) -> lis
         if i in members and j in members:
             special[min(i, j), max(i, j)] = (charges._value, sigma._value, epsilon._value)
     periodic = force.usesPeriodicBoundaryConditions()
-    exceptions = pair_force(f"{COULOMB}*qq/r + {LENNARD_JONES}", periodic=periodic)
+    exceptions = pair_force(f"{COULOMB_CONSTANT}*qq/r + {LENNARD_JONES}", periodic=periodic)
     for (i, j), parameters in special.items():
         exceptions.addBond(i, j, parameters)
     plain = pair_force(_energy(force), periodic=periodic)
@@ -72,18 +71,18 @@ def pair_force(energy: str, *, periodic: bool) -> openmm.CustomBondForce:
 def _energy(force: openmm.NonbondedForce) -> str:
     method, cutoff = force.getNonbondedMethod(), force.getCutoffDistance()._value
     if method == openmm.NonbondedForce.NoCutoff:
-        return f"{COULOMB}*qq/r + {LENNARD_JONES}"
+        return f"{COULOMB_CONSTANT}*qq/r + {LENNARD_JONES}"
     near = f"step({cutoff}-r)"
     dispersion = f"{near}*{_switch(force, cutoff)}{LENNARD_JONES}"
     if method in (openmm.NonbondedForce.CutoffPeriodic, openmm.NonbondedForce.CutoffNonPeriodic):
         dielectric = force.getReactionFieldDielectric()
         k_rf = (dielectric - 1) / (2 * dielectric + 1) / cutoff**3
         c_rf = 3 * dielectric / (2 * dielectric + 1) / cutoff
-        return f"{near}*{COULOMB}*qq*(1/r + {k_rf}*r^2 - {c_rf}) + {dispersion}"
+        return f"{near}*{COULOMB_CONSTANT}*qq*(1/r + {k_rf}*r^2 - {c_rf}) + {dispersion}"
     alpha = force.getPMEParameters()[0]._value
     if alpha == 0:  # OpenMM chooses it from the tolerance (user guide, section on Ewald summation)
         alpha = math.sqrt(-math.log(2 * force.getEwaldErrorTolerance())) / cutoff
-    return f"{COULOMB}*qq/r*select({near}, 1, erf({alpha}*r)) + {dispersion}"
+    return f"{COULOMB_CONSTANT}*qq/r*select({near}, 1, erf({alpha}*r)) + {dispersion}"
 
 
 def _switch(force: openmm.NonbondedForce, cutoff: float) -> str:

@@ -19,8 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 from openmm import unit
 from scipy.special import logsumexp
 
+from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.core.errors import ConfigError, SimulationError
-from nnpmm.core.units import GAS_CONSTANT, in_md_units
+from nnpmm.core.units import in_md_units
 from nnpmm.freeenergy.overlap import (
     MIN_OVERLAP,
     MIN_ZWANZIG_OVERLAP,

@@ -13,15 +13,16 @@ from typing import Any
 import openmm
 from openmm import unit
 
+from nnpmm.core.constants import COULOMB_CONSTANT
 from nnpmm.core.errors import ConfigError, ForceFieldError
 from nnpmm.core.units import in_md_units
 from nnpmm.coupling import Role
-from nnpmm.coupling.pairs import COULOMB, LENNARD_JONES, pair_force
+from nnpmm.coupling.pairs import LENNARD_JONES, pair_force
 from nnpmm.integrators.splitting import EWALD_METHODS
 
 __all__ = ["split_direct_space"]
 
-_PAIR = f"{COULOMB}*charge1*charge2/r + {LENNARD_JONES}"
+_PAIR = f"{COULOMB_CONSTANT}*charge1*charge2/r + {LENNARD_JONES}"
 _MIXED = "sigma=0.5*(sigma1+sigma2); epsilon=sqrt(epsilon1*epsilon2)"
 
 
@@ -79,7 +80,7 @@ def _nonbonded(system: openmm.System) -> openmm.NonbondedForce:
 def _take_out_exceptions(force: openmm.NonbondedForce) -> openmm.CustomBondForce:
     """Return the pairs with parameters of their own, which the NonbondedForce then leaves out."""
     periodic = force.getExceptionsUsePeriodicBoundaryConditions()
-    pairs = pair_force(f"{COULOMB}*qq/r + {LENNARD_JONES}", periodic=periodic)
+    pairs = pair_force(f"{COULOMB_CONSTANT}*qq/r + {LENNARD_JONES}", periodic=periodic)
     pairs.setName("1-4 pairs")
     for index in range(force.getNumExceptions()):
         i, j, charges, sigma, epsilon = force.getExceptionParameters(index)

@@ -20,8 +20,8 @@ import numpy as np
 import openmm
 from numpy.typing import NDArray
 
+from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.core.errors import ConfigError, ModelError, RegionError, SimulationError
-from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.coupling import Role, forces_by_role, has_inner_potential
 from nnpmm.structures.bonds import constrained_rows
 

@@ -18,8 +18,9 @@ import numpy as np
 import openmm
 from openmm import unit
 
+from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.core.errors import ConfigError
-from nnpmm.core.units import GAS_CONSTANT, in_md_units
+from nnpmm.core.units import in_md_units
 from nnpmm.integrators.splitting import Level, parse_splitting
 
 __all__ = ["RespaIntegrator", "create_respa_integrator", "heat_bath"]

@@ -1,24 +1,62 @@
 """Potentials: the protocol they share, ANI, and loading by name or file."""
 
-from nnpmm.models.function import FunctionModel
-from nnpmm.models.model_file import ModelFile, read_model_file
-from nnpmm.models.openmm_ml import OpenmmMlModel
-from nnpmm.models.openmm_potential import OpenMMPotential
-from nnpmm.models.protocol import Evaluation, Evaluator, Potential
-from nnpmm.models.registry import canonical_name, is_ani, load_model
-from nnpmm.models.torchscript import TorchScriptModel
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nnpmm.core.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from nnpmm.models.family import ModelFamily
+    from nnpmm.models.function import FunctionModel
+    from nnpmm.models.minimum import find_minimum
+    from nnpmm.models.model_file import ModelFile, read_model_file
+    from nnpmm.models.openmm_ml import OpenmmMlModel
+    from nnpmm.models.openmm_potential import OpenMMPotential
+    from nnpmm.models.preparation import Prepared, prepare_nnp
+    from nnpmm.models.protocol import BatchEvaluation, Evaluation, Evaluator, Potential
+    from nnpmm.models.registry import families, find_family, load_model
+    from nnpmm.models.torchscript import TorchScriptModel
 
 __all__ = [
+    "BatchEvaluation",
     "Evaluation",
     "Evaluator",
     "FunctionModel",
+    "ModelFamily",
     "ModelFile",
     "OpenMMPotential",
     "OpenmmMlModel",
     "Potential",
+    "Prepared",
     "TorchScriptModel",
-    "canonical_name",
-    "is_ani",
+    "families",
+    "find_family",
+    "find_minimum",
     "load_model",
+    "prepare_nnp",
     "read_model_file",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "BatchEvaluation": "nnpmm.models.protocol",
+        "Evaluation": "nnpmm.models.protocol",
+        "Evaluator": "nnpmm.models.protocol",
+        "FunctionModel": "nnpmm.models.function",
+        "ModelFamily": "nnpmm.models.family",
+        "ModelFile": "nnpmm.models.model_file",
+        "OpenMMPotential": "nnpmm.models.openmm_potential",
+        "OpenmmMlModel": "nnpmm.models.openmm_ml",
+        "Potential": "nnpmm.models.protocol",
+        "Prepared": "nnpmm.models.preparation",
+        "TorchScriptModel": "nnpmm.models.torchscript",
+        "families": "nnpmm.models.registry",
+        "find_family": "nnpmm.models.registry",
+        "find_minimum": "nnpmm.models.minimum",
+        "load_model": "nnpmm.models.registry",
+        "prepare_nnp": "nnpmm.models.preparation",
+        "read_model_file": "nnpmm.models.model_file",
+    },
+)

@@ -15,6 +15,7 @@ from nnpmm.models.protocol import (
     BatchEvaluation,
     Evaluation,
     checked_batch,
+    checked_box,
     checked_positions,
     one_by_one,
 )
@@ -58,7 +59,7 @@ class BoundPotential(ABC):
         """Like a call, with the energy of every member of the ensemble at no further cost."""
         array = self._positions(positions)
         if self.needs_molecule:
-            check_geometry(array)
+            check_geometry(array, self._vectors(box))
         return self._evaluate(array, box)
 
     def at_each_step(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
@@ -83,6 +84,10 @@ class BoundPotential(ABC):
     @abstractmethod
     def _evaluate(self, positions: NDArray[np.float64], box: Any) -> Evaluation:
         """Evaluate finite positions (n, 3), nm; the box is as the caller gave it."""
+
+    def _vectors(self, box: Any) -> NDArray[np.float64] | None:
+        """Return box vectors that any potential could take; each has a range of its own."""
+        return None if box is None else checked_box(in_md_units(box, unit.nanometer), 0.0)
 
     def _positions(self, positions: Any) -> NDArray[np.float64]:
         return checked_positions(in_md_units(positions, unit.nanometer), len(self.atomic_numbers))

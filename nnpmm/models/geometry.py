@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 
 import numpy as np
@@ -18,20 +19,22 @@ _ISOLATED = 0.5
 _ALL_PAIRS = 500  # atoms; beyond, a tree is faster
 
 
-def check_geometry(positions: NDArray[np.float64]) -> None:
+def check_geometry(positions: NDArray[np.float64], box: NDArray[np.float64] | None = None) -> None:
     """Refuse coincident atoms; warn if every atom is alone, as with positions in angstrom.
 
     Atoms that are all far apart are a legitimate geometry, so they are no error.
 
     Args:
         positions: (n, 3), finite, nm.
+        box: periodic box vectors as rows, (3, 3), nm, in OpenMM's reduced form: distances are then
+            those of nearest images. Without it there are no images.
 
     Raises:
         SimulationError: two atoms are closer than 0.02 nm.
     """
     if len(positions) < 2:
         return
-    i, j, distance = _closest_pair(positions)
+    i, j, distance = _closest_pair(positions) if box is None else _closest_images(positions, box)
     if distance < _COINCIDENT:
         raise SimulationError(
             f"found atoms {i} and {j} of the region {distance:.4f} nm apart, allowed: "
@@ -59,3 +62,23 @@ def _closest_pair(positions: NDArray[np.float64]) -> tuple[int, int, float]:
     i = int(distances[:, 1].argmin())
     j = next(int(k) for k in partners[i] if k != i)
     return min(i, j), max(i, j), float(distances[i, 1])
+
+
+def _closest_images(
+    positions: NDArray[np.float64], box: NDArray[np.float64]
+) -> tuple[int, int, float]:
+    """Return the same in a periodic box, where an atom may also be closest to its own image."""
+    from scipy.spatial import KDTree
+
+    n = len(positions)
+    fractions = positions @ np.linalg.inv(box)
+    inside = (fractions - np.floor(fractions)) @ box
+    # Two atoms within the cell are closest in the same cell or in one of the 26 around it.
+    shifts = np.array(list(itertools.product((-1, 0, 1), repeat=3))) @ box
+    images = (shifts[:, None] + inside).reshape(-1, 3)
+    distances, partners = KDTree(images).query(inside, k=2)
+    themselves = len(shifts) // 2 * n + np.arange(n)
+    distances[partners == themselves[:, None]] = np.inf
+    i, nearest = np.unravel_index(distances.argmin(), distances.shape)
+    j = int(partners[i, nearest]) % n
+    return min(int(i), j), max(int(i), j), float(distances[i, nearest])

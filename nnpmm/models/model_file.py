@@ -108,6 +108,9 @@ def fingerprint(n_structure_atoms: int, atoms: Sequence[int], elements: Sequence
 def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
     """Read model.json.
 
+    Returns:
+        Its content, which agrees with its own fingerprint.
+
     Raises:
         InputFileError: the file is missing, not of this format, or contradicts itself.
     """

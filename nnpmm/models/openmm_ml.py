@@ -12,11 +12,19 @@ from numpy.typing import NDArray
 from openmm import Vec3, app, unit
 
 from nnpmm.core.errors import ModelError, OptionalDependencyError, RegionError, SimulationError
+from nnpmm.core.fields import MODEL_FILES
 from nnpmm.core.units import in_md_units
+from nnpmm.models.ani.family import published_name
 from nnpmm.models.bound import BoundPotential
 from nnpmm.models.protocol import Evaluation, checked_box
 
-__all__ = ["OpenmmMlEvaluator", "OpenmmMlModel", "openmm_ml_names"]
+__all__ = [
+    "OPENMM_ML",
+    "OpenmmMlEvaluator",
+    "OpenmmMlFamily",
+    "OpenmmMlModel",
+    "openmm_ml_names",
+]
 
 # Kinds of potentials that read an argument "charge", as seen in the source of openmm-ml 1.8.
 _READ_CHARGES = ("AIMNet2", "FeNNix", "MACE", "Orb", "TorchMDNet")
@@ -29,6 +37,42 @@ def openmm_ml_names() -> list[str] | None:
     except ImportError:
         return None
     return sorted(MLPotential._implFactories)
+
+
+class OpenmmMlFamily:
+    """The names of openmm-ml; see `nnpmm.models.family.ModelFamily`.
+
+    Names that are also those of ANI are left out: nnpmm evaluates these networks itself, and the
+    forces of openmm-ml 1.8 for them are wrong by a factor of ten.
+    """
+
+    options = ("device",)
+
+    @property
+    def accepts(self) -> str:
+        """What to say in a list of the names that are known."""
+        if openmm_ml_names() is None:
+            return "pip install openmmml for more"
+        return "a name that openmm-ml knows"
+
+    def names(self) -> tuple[str, ...]:
+        """Return openmm-ml's names; none if it is not installed."""
+        return tuple(name for name in openmm_ml_names() or () if published_name(name) is None)
+
+    def recognizes(self, name: str) -> bool:
+        """Return whether openmm-ml knows a name, which is neither a file's nor ANI's."""
+        # openmm-ml imports all its potentials: it is not asked for the names of others.
+        if name.endswith(MODEL_FILES) or published_name(name) is not None:
+            return False
+        return name in self.names()
+
+    def load(self, name: str, **options: Any) -> OpenmmMlModel:
+        """Return the model, whose own package is needed only when it is bound to atoms."""
+        return OpenmmMlModel(name, **options)
+
+
+#: For the table of `nnpmm.models.registry`.
+OPENMM_ML = OpenmmMlFamily()
 
 
 @dataclass(frozen=True)

@@ -64,10 +64,16 @@ def prepare_nnp(
         output: folder for the files; made if missing.
         overwrite: replace files that are there.
 
+    Returns:
+        The region, its model, and the path of model.json.
+
     Raises:
         ConfigError: files are there already, or the folder cannot be written to.
-        NnpmmError: see `nnpmm.structures.readers.read_structure`, `nnpmm.select_atoms`,
-            `nnpmm.structures.region.check_region` and `nnpmm.load_model`; nothing is written then.
+        ModelError: a model that is not ANI.
+        RegionError: the model cannot describe the region; see
+            `nnpmm.models.region_check.check_region`.
+        NnpmmError: others of `nnpmm.structures.readers.read_structure`, `nnpmm.select_atoms` and
+            `nnpmm.load_model`. Whatever the error, nothing is written.
     """
     output = Path(output)
     present = [name for name in (_MODEL_JSON, _WEIGHTS, _TORCHSCRIPT) if (output / name).exists()]

@@ -1,18 +1,29 @@
-"""From a name or a file to a model."""
+"""From a name or a file to a model: the families of models, and which of them knows a name."""
 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
-from pathlib import Path
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
-from nnpmm.core.errors import ModelError, WeightsError, shortened
-from nnpmm.models.ani import PUBLISHED, AniModel, AniParameters, find_weights, load_parameters
-from nnpmm.models.model_file import read_model_file
-from nnpmm.models.openmm_ml import OpenmmMlModel, openmm_ml_names
-from nnpmm.models.torchscript import TorchScriptModel
+from nnpmm.core.errors import ModelError, shortened
+from nnpmm.models.family import ModelFamily
+from nnpmm.models.protocol import Potential
 
-__all__ = ["canonical_name", "is_ani", "load_model"]
+__all__ = ["families", "find_family", "load_model"]
+
+_GROUP = "nnpmm.models"
+# In this table rather than in pyproject.toml, so that a checkout works without being installed.
+_BUILT_IN = (
+    EntryPoint("ANI", "nnpmm.models.ani.family:ANI", _GROUP),
+    EntryPoint("model.json", "nnpmm.models.files:MODEL_JSON", _GROUP),
+    EntryPoint("TorchScript", "nnpmm.models.files:TORCHSCRIPT", _GROUP),
+    EntryPoint("openmm-ml", "nnpmm.models.openmm_ml:OPENMM_ML", _GROUP),
+)
+# What load_model leaves to the family, which therefore need not take the option at all.
+_LEFT_TO_THE_FAMILY = {"backend": "auto", "device": "auto", "precision": "single"}
 
 
 def load_model(
@@ -24,13 +35,15 @@ def load_model(
     precision: str = "single",
     threads: int | None = None,
     weights: str | os.PathLike[str] | None = None,
-) -> AniModel | TorchScriptModel | OpenmmMlModel:
+    family: str | None = None,
+    **options: Any,
+) -> Potential:
     """Load a potential.
 
     Args:
         name: ``"ANI-2x"``, ``"ANI-1x"`` or ``"ANI-1ccx"``; the path of a model.json written by
-            prepare-nnp; the path of a TorchScript file ``*.pt``; or a name that openmm-ml knows,
-            such as ``"mace-off23-small"``.
+            prepare-nnp; the path of a TorchScript file ``*.pt``; a name that openmm-ml knows, such
+            as ``"mace-off23-small"``; or a name of a family that another package adds.
         members: which networks of the ensemble to use, by 0-based index; None uses all.
         backend: ``"auto"`` (the fastest that is there for the device), or a name in
             `nnpmm.models.ani.BACKENDS`: ``"cpu"``, ``"reference"``, ``"torchani"``, ``"nnpops"``.
@@ -40,102 +53,90 @@ def load_model(
             environment variable ``OPENMM_CPU_THREADS``, or all.
         weights: a folder with the model in NeuroChem layout; by default the sources listed in
             `nnpmm.models.ani.weights` are tried in turn.
+        family: where several families know the name, the one to take it from: ``"ANI"``,
+            ``"openmm-ml"`` or another that ``nnpmm doctor`` lists.
+        options: further ones of a family that another package adds.
+
+    Returns:
+        The model, not yet bound to atoms.
 
     Raises:
-        ModelError: unknown model, backend, device or member.
+        ModelError: unknown model, family, backend, device or member; a name that several families
+            know; or an option that the model's family does not take.
         WeightsError: the weights are nowhere to be had, or not those published.
         InputFileError: a model.json that cannot be read.
         OptionalDependencyError: the backend's package is not installed.
     """
     text = os.fspath(name)
-    if text.endswith(".pt"):
-        fixed = (members, weights, precision) == (None, None, "single")
-        if not fixed or backend not in ("auto", "torchscript"):
-            raise ModelError(
-                f"{text}: members, weights, backend and precision are fixed in a TorchScript file"
-            )
-        return TorchScriptModel(os.path.abspath(text), device)
-    if not is_ani(text) and text in (openmm_ml_names() or ()):
-        if (members, weights, threads, precision, backend) != (None, None, None, "single", "auto"):
-            raise ModelError(
-                f"{text}: members, weights, backend, precision and threads are openmm-ml's choice; "
-                "leave them out"
-            )
-        return OpenmmMlModel(text, device)
-    weights = None if weights is None else os.path.abspath(weights)
-    if text.endswith(".json"):
-        text = os.path.abspath(text)
-        parameters, source = _prepared_parameters(text, weights)
-    else:
-        text = canonical_name(text)
-        found = find_weights(text, weights)
-        parameters, source = found.parameters, found.source
-    arguments = (text, members, backend, device, precision, threads, weights)
-    return AniModel(
-        parameters.subset(members),
-        backend=backend,
-        device=device,
-        precision=precision,
-        threads=threads,
-        source=source,
-        rebuild=(_load_again, arguments),
-    )
+    title, found = find_family(text, family)
+    options |= {"members": members, "backend": backend, "device": device}
+    options |= {"precision": precision, "threads": threads, "weights": weights}
+    chosen = {key: value for key, value in options.items() if _is_a_choice(key, value)}
+    unknown = [key for key in chosen if key not in found.options]
+    if unknown:
+        raise ModelError(
+            f"{text}: found the option{'s' if len(unknown) > 1 else ''} {', '.join(unknown)}, "
+            f"the family {title} takes: {', '.join(found.options)}; leave the others out"
+        )
+    return found.load(text, **chosen)
 
 
-def canonical_name(name: str) -> str:
-    """Return the published spelling of a model's name, whatever its case and hyphens.
+def find_family(name: str, family: str | None = None) -> tuple[str, ModelFamily]:
+    """Return the name of the family that a model belongs to, and the family.
+
+    Args:
+        name: of the model, or the path of its file.
+        family: look in this one only.
 
     Raises:
-        ModelError: no such model.
+        ModelError: no family or several recognize the name, or there is no such family.
     """
-    found = _spelling(name)
-    if found is None:
-        others = "pip install openmmml for more"
-        if openmm_ml_names() is not None:
-            others = "a name that openmm-ml knows"
+    known = families()
+    if family is not None and family not in known:
+        raise ModelError(f"found the model family {family!r}, known families: {', '.join(known)}")
+    asked = known if family is None else {family: known[family]}
+    found = [(title, each) for title, each in asked.items() if each.recognizes(name)]
+    if not found:
         raise ModelError(
-            f"found the model {name!r}, known: {', '.join(PUBLISHED)}, a model.json, a "
-            f"TorchScript .pt, {others}"
+            f"found the model {name!r}, known: {', '.join(each.accepts for each in asked.values())}"
         )
+    if len(found) > 1:
+        titles = [repr(title) for title, _ in found]
+        raise ModelError(
+            f"found the model {name!r} in the families {' and '.join(titles)}, allowed: one; state "
+            f"it in load_model, as family={titles[0]}"
+        )
+    return found[0]
+
+
+def families() -> dict[str, ModelFamily]:
+    """Return the families by name: nnpmm's own, then those of the entry points ``nnpmm.models``.
+
+    A family of another package that cannot be imported, or has the name of one before it, is left
+    out with a warning: the other models can still be loaded.
+    """
+    found: dict[str, ModelFamily] = {}
+    for point in _BUILT_IN:
+        found[point.name] = point.load()
+    for point in entry_points(group=_GROUP):
+        try:
+            family = point.load()
+            if point.name in found:
+                raise ValueError("there is a family of that name already")
+            if not isinstance(family, ModelFamily):
+                raise TypeError(f"found {type(family).__name__}, expected a ModelFamily")
+        except Exception as error:  # whatever the import of another package raises
+            warnings.warn(
+                f"the model family {point.name!r} ({point.value}) is left out "
+                f"({type(error).__name__}: {shortened(error)}); correct or uninstall its package",
+                stacklevel=2,
+            )
+        else:
+            found[point.name] = family
     return found
 
 
-def is_ani(name: str) -> bool:
-    """Whether a name is that of a published ANI model, in any spelling, or of a model.json."""
-    return name.endswith(".json") or _spelling(name) is not None
-
-
-def _spelling(name: str) -> str | None:
-    spellings = {key.lower().replace("-", ""): key for key in PUBLISHED}
-    return spellings.get(name.lower().replace("-", "").replace("_", ""))
-
-
-def _prepared_parameters(path: str, weights: str | None) -> tuple[AniParameters, str]:
-    if weights is not None:
-        raise ModelError(
-            f"{path}: a model.json brings its own weights; leave out the weights folder"
-        )
-    content = read_model_file(path)
-    file = content.weights.verified(Path(path).parent)
-    parameters = load_parameters(file)
-    if parameters.name != content.model or parameters.member_indices != content.members:
-        raise WeightsError(
-            f"{file}: holds {shortened(parameters.name)} members "
-            f"{shortened(list(parameters.member_indices))}, model.json says "
-            f"{shortened(content.model)} {shortened(list(content.members))}; run prepare-nnp again"
-        )
-    return parameters, f"model file: {path}"
-
-
-def _load_again(
-    name: str,
-    members: int | Sequence[int] | None,
-    backend: str,
-    device: str,
-    precision: str,
-    threads: int | None,
-    weights: str | None,
-) -> AniModel | TorchScriptModel | OpenmmMlModel:
-    return load_model(
-        name, members, backend, device, precision=precision, threads=threads, weights=weights
-    )
+def _is_a_choice(option: str, value: Any) -> bool:
+    if isinstance(value, str):  # arrays of members do not compare with a text
+        return value != _LEFT_TO_THE_FAMILY.get(option)
+    return value is not None

@@ -22,13 +22,13 @@ from nnpmm.coupling.nonbonded import (
 from nnpmm.coupling.terms import connect_region
 from nnpmm.coupling.transports import create_box_force, create_region_force
 from nnpmm.models import load_model
+from nnpmm.models.ani.family import ANI
 from nnpmm.models.protocol import Potential
 from nnpmm.structures.bonds import topology_bonds
 from nnpmm.structures.elements import region_elements
 
 __all__ = ["AniPotential"]
 
-_ARGUMENTS = ("backend", "device", "members", "precision", "threads", "weights")
 # openmm-ml hands the arguments of its embeddings to the potential too.
 _OF_OPENMM_ML = ("linkAtomDistances", "mlLongRange")
 
@@ -102,13 +102,13 @@ class AniPotential(MLPotentialImpl):
 
 
 def _checked(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    unknown = sorted(set(arguments) - {*_ARGUMENTS, *_OF_OPENMM_ML})
+    unknown = sorted(set(arguments) - {*ANI.options, *_OF_OPENMM_ML})
     if unknown:
         raise ModelError(
             f"{name}: found the argument{'s' if len(unknown) > 1 else ''} {', '.join(unknown)}, "
-            f"allowed: {', '.join(_ARGUMENTS)}"
+            f"allowed: {', '.join(ANI.options)}"
         )
-    chosen = {key: value for key, value in arguments.items() if key in _ARGUMENTS}
+    chosen = {key: value for key, value in arguments.items() if key in ANI.options}
     if "device" in chosen:
         chosen["device"] = str(chosen["device"])  # openmm-ml also takes a torch.device
     return chosen

@@ -146,17 +146,18 @@ def _expected_density(config: RunConfig, mm: MMSystem) -> ExpectedDensity | None
 
 def _load(config: RunConfig, name: str, members: tuple[int, ...] | None = None) -> Potential:
     """Load the settings' network, or some of its members."""
-    from nnpmm.models import is_ani, load_model
+    from nnpmm.models.registry import find_family, load_model
 
     settings = config.region
+    _, family = find_family(name)
     return load_model(
         name,
         members=settings.members if members is None else members,
         backend=settings.backend,
         device=settings.device,
         precision=settings.precision,
-        # Threads of OpenMM's CPU platform, which ANI shares; no other network takes a number.
-        threads=config.platform.threads if is_ani(name) else None,
+        # Threads of OpenMM's CPU platform, which ANI shares; not every network takes a number.
+        threads=config.platform.threads if "threads" in family.options else None,
         weights=settings.weights,
     )
 

@@ -12,7 +12,11 @@ from openmm.app.element import hydrogen
 from nnpmm.core.errors import RegionError
 from nnpmm.structures.pdb_files import PDB_ATOMS
 
-__all__ = ["fill_pdb_elements", "guess_element", "region_elements"]
+__all__ = ["HEAVIEST_HYDROGEN", "fill_pdb_elements", "guess_element", "region_elements"]
+
+#: amu. Mass repartitioning makes hydrogens up to four times as heavy, 4.03 amu. The next heavier
+#: element that force fields bond to others, lithium, weighs 6.9 amu.
+HEAVIEST_HYDROGEN = 5.0
 
 # Names of ions in CHARMM that do not begin with their symbol.
 _CHARMM_IONS = {"SOD": "Na", "POT": "K", "CES": "Cs", "CAL": "Ca", "CLA": "Cl", "LIT": "Li"}

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from openmm import Vec3, unit
 
+from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
 from nnpmm.core.errors import ConfigError
-from nnpmm.core.units import HARTREE_TO_KJ_PER_MOL, in_md_units, parse_quantity
+from nnpmm.core.units import in_md_units, parse_quantity
 
 PS, NM, K = unit.picosecond, unit.nanometer, unit.kelvin
 

@@ -272,7 +272,7 @@ def test_names_are_registered(name):
 
 
 def test_unknown_arguments_are_refused_by_name(potential, case):
-    allowed = "backend, device, members, precision, threads, weights"
+    allowed = "members, backend, device, precision, threads, weights"
     with pytest.raises(ModelError, match=f"found the argument modelIndex, allowed: {allowed}"):
         mixed(case, potential, modelIndex=0)
     with pytest.raises(ModelError, match="arguments member, presicion, allowed"):

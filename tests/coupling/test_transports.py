@@ -263,6 +263,28 @@ def test_tensors_equal_numbers_on_every_backend(case):
             np.testing.assert_allclose(forces.numpy(), expected[1], rtol=0, atol=0.05)
 
 
+class _OnADevice:
+    """Positions on a device that a kernel of numpy arrays cannot read."""
+
+    device = torch.device("meta")
+
+    def __init__(self, positions):
+        self._positions = torch.tensor(positions)
+
+    def detach(self):
+        return self
+
+    def cpu(self):
+        return self._positions
+
+
+def test_tensors_return_to_the_device_of_the_positions(case):
+    """Also with a backend that computes on the host."""
+    evaluator = load_model("ANI-1x", 0, backend="cpu").bind(case.numbers)
+    energy, forces = evaluator.evaluate_tensors(_OnADevice(case.whole_region))
+    assert (energy.device.type, forces.device.type) == ("meta", "meta")
+
+
 def test_tensor_callback_can_be_pickled(case):
     import pickle
 

@@ -7,8 +7,8 @@ import pymbar
 import pytest
 from openmm import unit
 
+from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.core.errors import ConfigError, SimulationError
-from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.freeenergy import Estimate, bar, combine, exponential_average, mbar, subsample
 from nnpmm.freeenergy.estimators import contrast_error
 from nnpmm.freeenergy.overlap import weakest_link

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import re
 import threading
 import zipfile
 from pathlib import Path
@@ -95,6 +96,14 @@ def test_download_ends_in_the_cache_and_is_found_afterwards(served, tmp_path, no
     found = find_weights("ANI-1x")  # offline: it can only come from the cache
     assert found.source == f"cache: {path}"
     assert found.parameters.digest() == PUBLISHED["ANI-1x"].digest
+
+
+def test_progress_is_on_stderr_and_ends_full(served, capsys):
+    _, url = served
+    download_weights("ANI-1x", url("zoo.zip"))
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert re.search(r"Downloading ANI-1x .* ([\d.]+)/\1 MB", shown.err), shown.err
 
 
 def test_find_weights_downloads_once(served, tmp_path, no_torchani, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from nnpmm.core.errors import SimulationError
 from nnpmm.models import FunctionModel, OpenMMPotential, TorchScriptModel, load_model
+from nnpmm.models.geometry import _closest_images
 
 WATER = np.array([[0, 0, 0], [0.096, 0, 0], [-0.024, 0.093, 0]])
 NUMBERS = [8, 1, 1]
@@ -51,6 +53,55 @@ def test_coincident_atoms_are_refused(evaluator, close):
             call(positions)
     with pytest.raises(SimulationError, match="atoms 1 and 2"):
         evaluator.batch(np.array([WATER, positions]))
+
+
+BOXES = {
+    "cubic": 2.2 * np.eye(3),
+    "truncated octahedron": 2.6 * np.array([[1, 0, 0], [1 / 3, 0.943, 0], [-1 / 3, 0.471, 0.816]]),
+}
+
+
+@pytest.mark.parametrize("images", [(1, 0, 0), (0, -1, 0), (0, 0, 1), (-1, 1, 1), (3, -2, 5)])
+@pytest.mark.parametrize("shape", BOXES)
+def test_atoms_may_not_coincide_with_images_of_others(shape, images):
+    box, evaluator = BOXES[shape], load_model("ANI-1x", members=0, device="cpu").bind(NUMBERS)
+    positions = WATER.copy()  # at a corner of the cell
+    positions[2] = positions[1] + [0, 0.015, 0] + images @ box
+    for call in (evaluator, evaluator.evaluate, evaluator.member_energies):
+        with pytest.raises(SimulationError, match=r"atoms 1 and 2 .* 0.0150 nm apart"):
+            call(positions, box)
+    assert np.isfinite(evaluator(WATER + images @ box, box)[0])
+
+
+def test_a_box_is_checked_before_its_images(evaluator):
+    with pytest.raises(SimulationError, match=r"found a box of shape \(2, 3\)"):
+        evaluator(WATER, np.eye(3)[:2])
+
+
+def test_bonds_across_the_boundary_are_no_reason_to_warn():
+    box, evaluator = BOXES["cubic"], load_model("ANI-1x", members=0, device="cpu").bind(NUMBERS)
+    torn = WATER + np.array([[2.2, 0, 0], [0, 0, 0], [0, 0, 2.2]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        evaluator(torn, box)
+    far = np.array([[0, 0, 0], [1.1, 0, 0], [0, 1.1, 0]])
+    with pytest.warns(UserWarning, match=r"every atom is 1\.10 nm or more from all others"):
+        evaluator(far, box)
+
+
+@pytest.mark.parametrize("shape", BOXES)
+def test_the_closest_pair_in_a_box_is_that_of_all_images(shape):
+    box, rng = BOXES[shape], np.random.default_rng(5)
+    shifts = np.array(list(itertools.product(range(-4, 5), repeat=3))) @ box
+    for _ in range(5):
+        positions = rng.uniform(-2, 4, size=(8, 3))
+        vectors = positions[:, None, None] - positions[:, None] - shifts
+        distances = np.linalg.norm(vectors, axis=-1)
+        distances[distances == 0] = np.inf  # each atom and itself
+        i, j, _ = np.unravel_index(distances.argmin(), distances.shape)
+        found = _closest_images(positions, box)
+        assert found[:2] == (min(i, j), max(i, j))
+        assert abs(found[2] - distances.min()) < 1e-12
 
 
 def test_positions_in_angstrom_are_warned_of(evaluator):

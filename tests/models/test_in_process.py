@@ -61,7 +61,7 @@ def test_copies_read_no_weights(monkeypatch):
     def refuse(*arguments):
         raise AssertionError("the weights are read again")
 
-    monkeypatch.setattr("nnpmm.models.registry.find_weights", refuse)
+    monkeypatch.setattr("nnpmm.models.ani.family.find_weights", refuse)
     monkeypatch.setattr("nnpmm.models.ani.cpu.kernel.pack_networks", refuse)
     for again in _copies(system):
         assert _energy(again) == _energy(system)

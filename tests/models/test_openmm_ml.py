@@ -116,8 +116,9 @@ def test_openmm_calls_it(positions):
     "choice", [{"members": 0}, {"backend": "cpu"}, {"precision": "double"}, {"threads": 1}]
 )
 def test_what_openmm_ml_chooses(choice):
+    (option,) = choice
     with pytest.raises(
-        ModelError, match="springs: members, weights, backend, precision and threads"
+        ModelError, match=f"springs: found the option {option}, the family openmm-ml takes: device"
     ):
         load_model("springs", **choice)
 

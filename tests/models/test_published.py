@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import load_with, model_directory, shared_data, usable_backends
 
-from nnpmm.core.units import HARTREE_TO_KJ_PER_MOL
+from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
 from nnpmm.models import load_model
 from nnpmm.models.ani import BACKENDS
 from nnpmm.structures.readers import read_structure

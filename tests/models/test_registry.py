@@ -11,8 +11,8 @@ import torch
 
 import nnpmm
 from nnpmm.core.errors import InputFileError, ModelError
-from nnpmm.models import TorchScriptModel, canonical_name, load_model
-from nnpmm.models.ani import BACKENDS, choose_backend
+from nnpmm.models import TorchScriptModel, load_model
+from nnpmm.models.ani import BACKENDS, choose_backend, published_name
 from nnpmm.models.preparation import prepare_nnp
 
 
@@ -44,7 +44,7 @@ def prepared(paracetamol, tmp_path_factory):
     ],
 )
 def test_names_in_any_spelling(name, published):
-    assert canonical_name(name) == published
+    assert published_name(name) == published
 
 
 @pytest.mark.parametrize("name", ["ANI-3x", "", "mace-99", "ANI"])
@@ -170,7 +170,9 @@ def test_a_missing_torchscript_file(tmp_path):
 def test_what_a_torchscript_file_fixes(prepared):
     path = prepared.with_name("model.pt")
     for choice in ({"members": 0}, {"weights": "x"}, {"backend": "reference"}):
-        with pytest.raises(ModelError, match="fixed in a TorchScript file"):
+        (option,) = choice
+        expected = f"model.pt: found the option {option}, the family TorchScript takes: device"
+        with pytest.raises(ModelError, match=expected):
             load_model(path, **choice)
 
 
@@ -186,7 +188,7 @@ def test_not_a_torchscript_file(tmp_path, content):
 def test_files_that_are_missing_or_contradicted(tmp_path, prepared):
     with pytest.raises(InputFileError, match="cannot be read"):
         load_model(tmp_path / "none.json")
-    with pytest.raises(ModelError, match="brings its own weights"):
+    with pytest.raises(ModelError, match=r"found the option weights, the family model\.json takes"):
         load_model(prepared, weights=tmp_path)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from martini_cases import STAGE, membrane, needs_gmx
 
+from nnpmm.core.constants import COULOMB_CONSTANT as F
 from nnpmm.core.errors import OptionalDependencyError, SimulationError
 from nnpmm.permeation.martini import (
     Configuration,
@@ -20,7 +21,6 @@ from nnpmm.permeation.martini import (
 from nnpmm.permeation.martini.builder import build_water_box
 from nnpmm.permeation.martini.geometry import minimum_image
 from nnpmm.permeation.martini.gromacs import GromacsEngine
-from nnpmm.permeation.martini.pair_energy import COULOMB_CONSTANT as F
 from nnpmm.permeation.martini.pair_energy import reaction_field, unit_lennard_jones
 
 

@@ -7,8 +7,8 @@ import pytest
 from martini_cases import needs_gmx
 
 from nnpmm.core.arrays import save_arrays
+from nnpmm.core.constants import GAS_CONSTANT, KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError, InputFileError
-from nnpmm.core.units import GAS_CONSTANT, KJ_PER_KCAL
 from nnpmm.permeation.dataset.folder import DatasetSettings, Job, open_dataset
 from nnpmm.permeation.labels.anchored import (
     Anchor,

@@ -11,8 +11,8 @@ from conftest import ROOT
 
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.permeation import permeation
+from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.core.errors import ConfigError, SimulationError
-from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.permeation.dataset.folder import DatasetSettings, open_dataset
 from nnpmm.permeation.labels.diffusivity import window_diffusivity
 from nnpmm.permeation.labels.umbrella import UmbrellaSettings

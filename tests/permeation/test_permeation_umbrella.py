@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from martini_cases import membrane, needs_gmx
 
+from nnpmm.core.constants import GAS_CONSTANT, KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError, SimulationError
-from nnpmm.core.units import GAS_CONSTANT, KJ_PER_KCAL
 from nnpmm.permeation.dataset.folder import DatasetSettings, Job
 from nnpmm.permeation.labels import direct
 from nnpmm.permeation.labels import umbrella as module

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from openmm import unit
 from openmm.app import Element
 
+from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
 from nnpmm.core.errors import ModelError, RegionError, WeightsError
-from nnpmm.core.units import HARTREE_TO_KJ_PER_MOL, in_md_units
+from nnpmm.core.units import in_md_units
 from nnpmm.models.ani.backends import BACKENDS, Kernel, TensorKernel, choose_backend
 from nnpmm.models.ani.first_use import first_kernel, trusted_kernel
 from nnpmm.models.ani.parameters import AniParameters
@@ -191,7 +192,7 @@ class AniEvaluator(BoundPotential):
     def member_energies(self, positions: Any, box: Any = None) -> NDArray[np.float64]:
         """Return every member's energy, (m,), kJ/mol; their spread is the model's uncertainty."""
         array, vectors = self._positions(positions), self._box(box)
-        check_geometry(array)
+        check_geometry(array, vectors)
         with self._lock:
             return self._compared(array, vectors).member_energies(array, vectors)
 
@@ -209,6 +210,9 @@ class AniEvaluator(BoundPotential):
         Args:
             positions: (n, 3) in nm, whole, of any floating type and device. They stay there if the
                 backend can read them; else it is given a copy in host memory.
+
+        Returns:
+            Both on the device of the positions.
         """
         if self._to_compare:
             self._compared(self._positions(positions.detach().cpu().numpy()), None)
@@ -217,7 +221,10 @@ class AniEvaluator(BoundPotential):
                 return self._kernel.evaluate_tensors(positions)
         energy, forces = self.at_each_step(positions.detach().cpu().numpy())
         device = positions.device
-        return torch.tensor(energy, dtype=torch.float64), torch.from_numpy(forces).to(device)
+        return (
+            torch.tensor(energy, dtype=torch.float64, device=device),
+            torch.from_numpy(forces).to(device),
+        )
 
     def torch_module(self) -> torch.nn.Module:
         """Return a module from whole positions (n, 3) in nm to the energy, for TorchScript.

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from openmm.app import Element
 
+from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
 from nnpmm.core.errors import ModelError, OptionalDependencyError
-from nnpmm.core.units import HARTREE_TO_KJ_PER_MOL
 from nnpmm.models.ani.parameters import CELU_ALPHA, AniParameters
 from nnpmm.models.ani.threads import threads_for
 from nnpmm.models.ani.torchani_kernel import (

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nnpmm.core.units import HARTREE_TO_KJ_PER_MOL
+from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
 from nnpmm.models.ani.parameters import CELU_ALPHA, AniParameters
 from nnpmm.models.ani.threads import threads_for
 from nnpmm.models.protocol import BatchEvaluation, Evaluation, one_by_one

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
 from nnpmm.core.errors import ModelError, OptionalDependencyError
-from nnpmm.core.units import HARTREE_TO_KJ_PER_MOL
 from nnpmm.models.ani.parameters import CELU_ALPHA, AniParameters, Layer, SymmetryFunctions
 from nnpmm.models.ani.threads import threads_for
 from nnpmm.models.protocol import BatchEvaluation, Evaluation, one_by_one

@@ -13,21 +13,18 @@ from __future__ import annotations
 import importlib.util
 import os
 import tempfile
-import urllib.request
 import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
-
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
 from nnpmm.core.errors import ModelError, WeightsError
 from nnpmm.core.files import cache_directory
 from nnpmm.models.ani.neurochem import read_neurochem
 from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.ani.storage import load_parameters, save_parameters
+from nnpmm.models.downloads import download
 
 __all__ = [
     "PUBLISHED",
@@ -41,7 +38,6 @@ __all__ = [
 MODEL_ZOO_URL = (
     "https://github.com/aiqm/ani-model-zoo/archive/3a3368bb1b6d3ae707235f7f1dedcbb7b8b8cbc2.zip"
 )
-_TIMEOUT_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -110,7 +106,7 @@ def find_weights(name: str, weights: str | os.PathLike[str] | None = None) -> Fo
         raise WeightsError(_remedies(name, "NNPMM_OFFLINE is set"))
     try:
         path = download_weights(name, MODEL_ZOO_URL)
-    except (OSError, HTTPException, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(_remedies(name, f"the download failed: {error}")) from error
     return FoundWeights(load_parameters(path), f"downloaded: {MODEL_ZOO_URL}")
 
@@ -151,7 +147,7 @@ def download_weights(name: str, url: str = MODEL_ZOO_URL) -> Path:
     folder = PUBLISHED[name].folder
     with tempfile.TemporaryDirectory(dir=cached.parent) as temporary:
         archive = Path(temporary) / "model-zoo.zip"
-        _fetch(url, archive, f"Downloading {name}")
+        download(url, archive, f"Downloading {name}")
         with zipfile.ZipFile(archive) as zipped:
             wanted = [entry for entry in zipped.namelist() if f"/{folder}/" in f"/{entry}"]
             if not wanted:
@@ -160,27 +156,6 @@ def download_weights(name: str, url: str = MODEL_ZOO_URL) -> Path:
             root = Path(temporary) / wanted[0].split(f"{folder}/")[0] / folder
         save_parameters(_verified(read_neurochem(root, name), name, url), cached)
     return cached
-
-
-def _fetch(url: str, path: Path, label: str) -> None:
-    columns = (
-        "[progress.description]{task.description}",
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-    )
-    with (
-        urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response,
-        Progress(*columns) as bar,
-    ):
-        length = response.headers.get("Content-Length")
-        task = bar.add_task(label, total=int(length) if length else None)
-        with path.open("wb") as file:
-            while chunk := response.read(1 << 18):
-                file.write(chunk)
-                bar.advance(task, len(chunk))
-    if length and path.stat().st_size != int(length):
-        raise OSError(f"received {path.stat().st_size} of {length} bytes")
 
 
 def _read(source: WeightsSource, name: str) -> AniParameters:

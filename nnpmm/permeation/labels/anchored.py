@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
-from nnpmm.core.units import KJ_PER_KCAL
 from nnpmm.freeenergy.estimators import contrast_error
 from nnpmm.permeation.labels.linear import LinearEstimate
 

@@ -21,11 +21,11 @@ from typing import Any, TypeVar
 
 from nnpmm._version import __version__
 from nnpmm.campaigns import AttemptsError, KilledError, first_success
+from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import InputFileError, SimulationError
 from nnpmm.core.fields import Section
 from nnpmm.core.files import write_atomically
 from nnpmm.core.locks import locked
-from nnpmm.core.units import KJ_PER_KCAL
 from nnpmm.permeation.dataset.folder import WATER, DatasetSettings, Job
 from nnpmm.permeation.files import save_figure
 from nnpmm.permeation.labels.anchored import Anchor

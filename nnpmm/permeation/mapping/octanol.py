@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 
-from nnpmm.core.units import GAS_CONSTANT
+from nnpmm.core.constants import GAS_CONSTANT
 
 __all__ = ["BEAD_FREE_ENERGIES", "BEAD_LOG_P_ERROR", "KJ_PER_LOGP", "atomic_log_p"]
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from openmm import unit
 
 from nnpmm.core.arrays import load_arrays, save_arrays
+from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.core.errors import SimulationError
-from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.permeation.martini.builder import require_room
 from nnpmm.permeation.martini.engines import (
     EnergyTerms,

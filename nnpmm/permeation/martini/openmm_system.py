@@ -14,6 +14,7 @@ import numpy as np
 import openmm
 from numpy.typing import NDArray
 
+from nnpmm.core.constants import COULOMB_CONSTANT
 from nnpmm.permeation.martini.engines import (
     CUTOFF,
     RELATIVE_PERMITTIVITY,
@@ -21,7 +22,7 @@ from nnpmm.permeation.martini.engines import (
     Restraint,
 )
 from nnpmm.permeation.martini.force_field import interaction
-from nnpmm.permeation.martini.pair_energy import COULOMB_CONSTANT, force_switch_constants
+from nnpmm.permeation.martini.pair_energy import force_switch_constants
 from nnpmm.permeation.martini.system import MartiniSystem
 
 __all__ = ["FORCE_GROUPS", "create_openmm_system"]

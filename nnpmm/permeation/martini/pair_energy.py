@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nnpmm.core.constants import COULOMB_CONSTANT
 from nnpmm.permeation.martini.engines import CUTOFF, RELATIVE_PERMITTIVITY, SWITCH_DISTANCE
 from nnpmm.permeation.martini.force_field import interaction
 from nnpmm.permeation.martini.geometry import minimum_image
@@ -24,7 +25,6 @@ from nnpmm.permeation.martini.system import MartiniSystem
 from nnpmm.permeation.martini.tables import NEUTRAL_BEADS
 
 __all__ = [
-    "COULOMB_CONSTANT",
     "Channel",
     "channels",
     "force_switch_constants",
@@ -33,9 +33,6 @@ __all__ = [
     "solute_phi",
     "unit_lennard_jones",
 ]
-
-#: 1 / (4 pi eps0) in kJ mol^-1 nm e^-2, GROMACS' value.
-COULOMB_CONSTANT = 138.935458
 
 
 @cache

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.core.errors import ConfigError
-from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.permeation.runs.protocol import COLDEST, HOTTEST
 
 __all__ = ["CM2_PER_S", "CM_PER_S", "Permeability", "PermeationProfile", "permeability"]

@@ -15,9 +15,9 @@ import openmm
 from numpy.typing import ArrayLike, NDArray
 from openmm import app, unit
 
+from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.core.errors import SimulationError
 from nnpmm.core.files import create
-from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.models.protocol import Evaluator
 from nnpmm.simulation.record.files import writing
 

@@ -108,14 +108,15 @@ def _known_model(name: str, folder: Path) -> str:
         InputFileError: no such file.
         ModelError: no such model.
     """
-    from nnpmm.models import canonical_name
-    from nnpmm.models.openmm_ml import openmm_ml_names
+    from nnpmm.models.ani.family import published_name
+    from nnpmm.models.registry import find_family
 
     if name.endswith(MODEL_FILES):
         if not Path(name).is_file():
             raise InputFileError(f"{name}: no such file; give --model a file that is there")
         return os.path.relpath(name, folder)
-    return name if name in (openmm_ml_names() or ()) else canonical_name(name)
+    find_family(name)
+    return published_name(name) or name
 
 
 def _write(output: Path, text: str) -> None:

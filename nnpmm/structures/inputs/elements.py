@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from openmm import app, unit
 
+from nnpmm.structures.elements import HEAVIEST_HYDROGEN
+
 __all__ = ["element_by_mass"]
 
-# amu. Repartitioning makes hydrogens heavier, up to this, and other atoms lighter.
-_HEAVIEST_HYDROGEN = 4.2
 # amu. CH2 of united-atom force fields weighs 0.02 more than nitrogen; the masses of heavy elements
 # are rounded to one decimal in some force fields.
 _TOLERANCE_LIGHT, _TOLERANCE_HEAVY, _HEAVY = 0.01, 0.1, 20.0
@@ -23,7 +23,7 @@ def element_by_mass(element: app.Element | None, mass: float) -> app.Element | N
         element: of the atom, or None.
         mass: in amu.
     """
-    if mass <= _HEAVIEST_HYDROGEN:
+    if mass <= HEAVIEST_HYDROGEN:
         return None
     own = 0.0 if element is None else element.mass.value_in_unit(unit.dalton)
     tolerance = _TOLERANCE_LIGHT if mass < _HEAVY else _TOLERANCE_HEAVY

@@ -20,11 +20,11 @@ from typing import NamedTuple
 import numpy as np
 from rdkit import Chem
 
+from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ForceFieldError
 
 __all__ = ["LJ_TABLE", "LennardJonesType", "lennard_jones"]
 
-_KJ_PER_KCAL = 4.184
 _NM_PER_ANGSTROM = 0.1
 _SIGMA_PER_RMIN = 2.0 ** (-1.0 / 6.0)
 
@@ -97,7 +97,7 @@ def lennard_jones(molecule: Chem.Mol) -> tuple[tuple[str, ...], np.ndarray, np.n
     half_rmin = np.array([row.half_rmin_angstrom for row in assigned])
     epsilon = np.array([row.epsilon_kcal for row in assigned])
     sigma = half_rmin * 2.0 * _SIGMA_PER_RMIN * _NM_PER_ANGSTROM
-    return tuple(row.name for row in assigned), sigma, epsilon * _KJ_PER_KCAL
+    return tuple(row.name for row in assigned), sigma, epsilon * KJ_PER_KCAL
 
 
 @lru_cache(maxsize=1)

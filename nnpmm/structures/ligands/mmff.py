@@ -16,6 +16,7 @@ import numpy as np
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdForceFieldHelpers
 
+from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ForceFieldError
 
 __all__ = [
@@ -29,7 +30,6 @@ __all__ = [
 
 #: Halgren's conversion from mdyne angstrom to kcal/mol.
 MDYNE_ANGSTROM_IN_KCAL = 143.9325
-_KJ_PER_KCAL = 4.184
 _NM_PER_ANGSTROM = 0.1
 _BENT = (Chem.HybridizationType.SP2, Chem.HybridizationType.SP3)
 
@@ -73,7 +73,7 @@ def bond_terms(molecule: Chem.Mol, properties: Any) -> tuple[Bond, ...]:
     Returns:
         (i, j, r0 in nm, k in kJ/mol/nm^2) per bond.
     """
-    to_md = MDYNE_ANGSTROM_IN_KCAL * _KJ_PER_KCAL / _NM_PER_ANGSTROM**2
+    to_md = MDYNE_ANGSTROM_IN_KCAL * KJ_PER_KCAL / _NM_PER_ANGSTROM**2
     terms = []
     for bond in molecule.GetBonds():
         i, j = sorted((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()))
@@ -93,7 +93,7 @@ def angle_terms(molecule: Chem.Mol, properties: Any) -> tuple[Angle, ...]:
     Returns:
         (i, j, k, t0 in rad, k in kJ/mol/rad^2) per angle, j the centre.
     """
-    to_md = MDYNE_ANGSTROM_IN_KCAL * _KJ_PER_KCAL
+    to_md = MDYNE_ANGSTROM_IN_KCAL * KJ_PER_KCAL
     terms = []
     for centre in molecule.GetAtoms():
         j = centre.GetIdx()
@@ -129,7 +129,7 @@ def torsion_terms(molecule: Chem.Mol, properties: Any) -> tuple[Torsion, ...]:
             for periodicity, barrier in enumerate(found[1:], start=1):
                 phase = math.pi if periodicity == 2 else 0.0
                 if barrier != 0.0:
-                    terms.append((*atoms, periodicity, phase, 0.5 * barrier * _KJ_PER_KCAL))
+                    terms.append((*atoms, periodicity, phase, 0.5 * barrier * KJ_PER_KCAL))
     return tuple(sorted(terms))
 
 
@@ -162,7 +162,7 @@ def improper_terms(molecule: Chem.Mol, properties: Any) -> tuple[Torsion, ...]:
             for a, b in ((i, j), (j, k), (i, k))
         )
         strength = MDYNE_ANGSTROM_IN_KCAL * koop / 4 * ij * jk * (1 / ij + 1 / jk + 1 / ik)
-        terms.append((i, j, m, k, 2, math.pi, strength * _KJ_PER_KCAL))
+        terms.append((i, j, m, k, 2, math.pi, strength * KJ_PER_KCAL))
     return tuple(sorted(terms))
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.core.units import HARTREE_TO_KJ_PER_MOL
+from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
 from nnpmm.models.ani.cpu.compiled import evaluate_share
 from nnpmm.models.ani.cpu.neighbours import build_cells
 from nnpmm.models.ani.cpu.networks import NetworkScratch

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nnpmm.core.units import HARTREE_TO_KJ_PER_MOL
+from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
 from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.ani.triton.constants import Blocks, Constants
 from nnpmm.models.ani.triton.layout import (
