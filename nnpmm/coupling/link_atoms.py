@@ -134,11 +134,12 @@ class CappedEvaluator:
         energy, forces = self.evaluator(self.capped(array), box)
         return energy, self.spread(forces, array)
 
-    def at_each_step(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
-        """Like a call, without the checks that molecular dynamics does not need."""
-        array = self._checked(positions)
-        energy, forces = at_each_step(self.evaluator)(self.capped(array), box)
-        return energy, self.spread(forces, array)
+    def at_each_step(
+        self, positions: NDArray[np.float64], box: Any = None
+    ) -> tuple[float, NDArray[np.float64]]:
+        """Like a call, without checks; see `nnpmm.models.protocol.at_each_step`."""
+        energy, forces = at_each_step(self.evaluator)(self.capped(positions), box)
+        return energy, self.spread(forces, positions)
 
     def evaluate(self, positions: Any, box: Any = None) -> Evaluation:
         """Like a call, with the energy of every member of the ensemble."""

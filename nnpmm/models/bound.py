@@ -61,9 +61,11 @@ class BoundPotential(ABC):
             check_geometry(array)
         return self._evaluate(array, box)
 
-    def at_each_step(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
-        """Like a call, without looking for coincident atoms; for molecular dynamics."""
-        return self._evaluate(self._positions(positions), box)[:2]
+    def at_each_step(
+        self, positions: NDArray[np.float64], box: Any = None
+    ) -> tuple[float, NDArray[np.float64]]:
+        """Like a call, without checks; see `nnpmm.models.protocol.at_each_step`."""
+        return self._evaluate(positions, box)[:2]
 
     def member_energies(self, positions: Any, box: Any = None) -> NDArray[np.float64]:
         """Return every member's energy, (m,), kJ/mol; their spread is the model's uncertainty."""

@@ -25,6 +25,7 @@ __all__ = [
     "checked_box",
     "checked_positions",
     "one_by_one",
+    "refuse_non_finite",
 ]
 
 
@@ -127,7 +128,9 @@ class Potential(Protocol):
 def at_each_step(evaluator: Evaluator) -> Callable[..., tuple[float, NDArray[np.float64]]]:
     """Return the evaluator's ``at_each_step`` if it has one, else the evaluator.
 
-    It is a call without checks that cost time and that positions of molecular dynamics do not need.
+    It is a call without checks: positions are a finite float64 array (n, 3) in nm, of a molecule
+    or of whole molecules that molecular dynamics has moved. Who calls it looks at the positions
+    with `refuse_non_finite` once.
     """
     found: Callable[..., tuple[float, NDArray[np.float64]]]
     found = getattr(evaluator, "at_each_step", evaluator)
@@ -143,7 +146,7 @@ def checked_positions(positions: ArrayLike, n_atoms: int) -> NDArray[np.float64]
     array = np.ascontiguousarray(positions, dtype=np.float64)
     if array.shape != (n_atoms, 3):
         raise SimulationError(f"found positions of shape {array.shape}, expected ({n_atoms}, 3)")
-    _refuse_non_finite(array)
+    refuse_non_finite(array)
     return array
 
 
@@ -158,7 +161,7 @@ def checked_batch(positions: ArrayLike, n_atoms: int) -> NDArray[np.float64]:
         raise SimulationError(
             f"found positions of shape {array.shape}, expected (k, {n_atoms}, 3), k > 0"
         )
-    _refuse_non_finite(array)
+    refuse_non_finite(array)
     return array
 
 
@@ -206,7 +209,12 @@ def one_by_one(kernel: _EvaluatesOne, positions: NDArray[np.float64]) -> BatchEv
     return BatchEvaluation(np.array(energies), np.array(forces), np.array(members))
 
 
-def _refuse_non_finite(array: NDArray[np.float64]) -> None:
+def refuse_non_finite(array: NDArray[np.float64]) -> None:
+    """Check that positions, (..., n, 3), are finite.
+
+    Raises:
+        SimulationError: one is not; the message names its atom.
+    """
     # Adding up is several times faster than asking every coordinate, and this runs at every step.
     if np.isfinite(array.sum()) or np.isfinite(array).all():
         return
