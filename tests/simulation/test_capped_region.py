@@ -28,15 +28,15 @@ def settings(**region):
 
 def test_the_log_reads_the_capped_network():
     prepared = prepare_system(settings(link_atoms=True))
-    assert prepared.region.tolist() == [1, 2, 6, 7, 8]
-    assert prepared.network_atoms.tolist() == [1, 2, 6, 7, 8, 0]
+    assert prepared.hybrid.region.atoms.tolist() == [1, 2, 6, 7, 8]
+    assert prepared.hybrid.region.network_atoms.tolist() == [1, 2, 6, 7, 8, 0]
     platform = openmm.Platform.getPlatformByName("Reference")
-    context = openmm.Context(prepared.system, openmm.VerletIntegrator(0.001), platform)
-    context.setPositions(prepared.positions)
-    (force,) = [f for f in prepared.system.getForces() if role_of(f) is Role.NETWORK]
+    context = openmm.Context(prepared.hybrid.system, openmm.VerletIntegrator(0.001), platform)
+    context.setPositions(prepared.mm.positions)
+    (force,) = [f for f in prepared.hybrid.system.getForces() if role_of(f) is Role.NETWORK]
     state = context.getState(energy=True, groups={force.getForceGroup()})
-    monitor = RegionMonitor(prepared.topology, prepared.network_atoms, prepared.evaluator)
-    found = monitor.read(np.asarray(prepared.positions), np.asarray(prepared.box_vectors))
+    monitor = RegionMonitor(prepared.hybrid)
+    found = monitor.read(np.asarray(prepared.mm.positions), np.asarray(prepared.mm.box_vectors))
     assert found.energy == pytest.approx(state.getPotentialEnergy()._value, abs=1e-3)
 
 

@@ -19,7 +19,6 @@ from nnpmm.simulation.record.checkpoint import write_checkpoint
 from nnpmm.simulation.record.energy_log import (
     EnergyLog,
     LogRow,
-    NetworkReading,
     RegionMonitor,
     Thermometer,
 )
@@ -82,7 +81,7 @@ class Recorder:
     model_digest: str | None
     region: tuple[int, ...]
     log: EnergyLog
-    monitor: RegionMonitor | None
+    monitor: RegionMonitor
     thermometer: Thermometer
     display: ProgressDisplay
     stop: StopFlag
@@ -265,9 +264,7 @@ class StageLoop:
         kinetic = state.getKineticEnergy().value_in_unit(unit.kilojoule_per_mole)
         energies = np.array([potential, kinetic])
         recorder.require_finite(self.stage.name, self.step, energies=energies)
-        reading: NetworkReading | None = None
-        if recorder.monitor is not None:
-            reading = recorder.monitor.read(positions, box)
+        reading = recorder.monitor.read(positions, box)
         volume = None if box is None else float(abs(np.linalg.det(box)))
         row = LogRow(
             stage=self.stage.name,
@@ -279,8 +276,8 @@ class StageLoop:
             temperature_k=recorder.thermometer.temperature(kinetic),
             volume_nm3=volume,
             density_g_ml=None if volume is None else recorder.thermometer.density(volume),
-            nnp_energy_kj_mol=None if reading is None else reading.energy,
-            nnp_std_kj_mol=None if reading is None else reading.deviation,
+            nnp_energy_kj_mol=reading.energy,
+            nnp_std_kj_mol=reading.deviation,
             speed_ns_day=self._speed() or 0.0,
         )
         recorder.log.write(row)
