@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchEvaluation",
+    "Energies",
     "Evaluation",
     "Evaluator",
     "Potential",
@@ -24,6 +25,7 @@ __all__ = [
     "checked_batch",
     "checked_box",
     "checked_positions",
+    "last_energies",
     "one_by_one",
     "refuse_non_finite",
 ]
@@ -34,6 +36,13 @@ class Evaluation(NamedTuple):
 
     energy: float
     forces: NDArray[np.float64]
+    member_energies: NDArray[np.float64]
+
+
+class Energies(NamedTuple):
+    """Energy and member energies (m,), kJ/mol."""
+
+    energy: float
     member_energies: NDArray[np.float64]
 
 
@@ -134,6 +143,24 @@ def at_each_step(evaluator: Evaluator) -> Callable[..., tuple[float, NDArray[np.
     """
     found: Callable[..., tuple[float, NDArray[np.float64]]]
     found = getattr(evaluator, "at_each_step", evaluator)
+    return found
+
+
+def last_energies(
+    evaluator: Evaluator, positions: NDArray[np.float64], box: NDArray[np.float64] | None = None
+) -> Energies | None:
+    """Return what the last step found, if it was at exactly these positions and in this box.
+
+    None where it was not, as after a trial move of a barostat, or where the evaluator does not keep
+    its last step. A step through another transport than ``"python"`` leaves nothing here.
+
+    Args:
+        evaluator: that molecular dynamics calls, by `at_each_step`.
+        positions: (n, 3), nm.
+        box: rows, (3, 3), nm, if it is called with a box.
+    """
+    find = getattr(evaluator, "last_energies", None)
+    found: Energies | None = None if find is None else find(positions, box)
     return found
 
 

@@ -61,8 +61,8 @@ def water_geometry():
     return np.array([[0.0, 0.0, 0.0], hydrogen, hydrogen * (-1, 1, 1)])
 
 
-def water_box(per_edge=2, periodic=False) -> MMSystem:
-    """A lattice of rigid waters, in vacuum or in a periodic box."""
+def water_box(per_edge=2, periodic=False, **options) -> MMSystem:
+    """A lattice of rigid waters, in vacuum or in a periodic box; options of the force field."""
     topology = app.Topology()
     chain = topology.addChain()
     positions, spacing = [], 0.33
@@ -84,6 +84,7 @@ def water_box(per_edge=2, periodic=False) -> MMSystem:
         nonbondedMethod=app.CutoffPeriodic if periodic else app.NoCutoff,
         nonbondedCutoff=0.45 * unit.nanometer,
         rigidWater=True,
+        **options,
     )
     return MMSystem(topology, positions, box, system)
 
@@ -118,7 +119,7 @@ def protocol(directory, *, production="0.1 ps", fmt="dcd", **changes) -> Protoco
         },
     }
     for key, value in changes.items():
-        settings[key] = {**settings[key], **value} if isinstance(value, dict) else value
+        settings[key] = {**settings.get(key, {}), **value} if isinstance(value, dict) else value
     return ProtocolConfig.model_validate(settings)
 
 

@@ -20,6 +20,7 @@ from nnpmm.core.files import create
 from nnpmm.core.geometry import WholeRegion
 from nnpmm.core.units import GAS_CONSTANT
 from nnpmm.coupling import HybridSystem
+from nnpmm.models.protocol import Energies, Evaluation, last_energies
 from nnpmm.simulation.record.files import writing
 
 __all__ = [
@@ -196,8 +197,20 @@ class RegionMonitor:
     def read(
         self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
     ) -> NetworkReading:
-        """Return the network's energy and spread (sample standard deviation of the members)."""
-        evaluation = self._evaluator.evaluate(self.whole(positions, box))
-        members = np.asarray(evaluation.member_energies, dtype=np.float64).ravel()
+        """Return the network's energy and spread (sample standard deviation of the members).
+
+        If the network's force has just been evaluated at these positions, as for the potential
+        energy of a row, the network is not called again.
+
+        Args:
+            positions: of the whole system, (n_atoms, 3), nm, as the context has them. Those that
+                are wrapped into the box are others.
+            box: rows, (3, 3), nm, or None.
+        """
+        whole = self.whole(positions, box)
+        found: Energies | Evaluation | None = last_energies(self._evaluator, whole)
+        if found is None:
+            found = self._evaluator.evaluate(whole)
+        members = np.asarray(found.member_energies, dtype=np.float64).ravel()
         deviation = float(np.std(members, ddof=1)) if len(members) > 1 else None
-        return NetworkReading(float(evaluation.energy), deviation)
+        return NetworkReading(float(found.energy), deviation)

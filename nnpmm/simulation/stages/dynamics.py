@@ -56,9 +56,12 @@ def snapshot(context: openmm.Context, *, wrapped: bool = False) -> Snapshot:
     state = context.getState(
         positions=True, velocities=True, enforcePeriodicBox=wrapped and periodic
     )
-    positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
     velocities = state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond)
-    return Snapshot(np.array(positions), np.array(velocities), _box(state, periodic))
+    return Snapshot(_positions(state), np.array(velocities), _box(state, periodic))
+
+
+def _positions(state: openmm.State) -> NDArray[np.float64]:
+    return np.array(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
 
 
 def _box(state: openmm.State, periodic: bool) -> NDArray[np.float64] | None:
@@ -236,20 +239,17 @@ class StageLoop:
         watch_due = self._watch_every is not None and self.step % self._watch_every == 0
         if frame_due or log_due or watch_due:
             periodic = self.context.getSystem().usesPeriodicBoundaryConditions()
-            state = self.context.getState(
-                positions=True, energy=log_due, enforcePeriodicBox=periodic
-            )
-            positions = np.array(
-                state.getPositions(asNumpy=True).value_in_unit(unit.nanometer), dtype=np.float64
-            )
+            # Positions as the network was given them, so that the log finds its last energies.
+            state = self.context.getState(positions=True, energy=log_due)
+            positions, box = _positions(state), _box(state, periodic)
             self.recorder.require_finite(self.stage.name, self.step, positions=positions)
-            box = _box(state, periodic)
             if watch_due and self.recorder.watchdog is not None:
                 self.recorder.watchdog.check(positions, box, step=self.step)
             if log_due:  # before the frame: a state that is refused leaves no frame behind
                 self._log(state, positions, box)
             if frame_due and writer is not None:
-                writer.write(positions, box)
+                state = self.context.getState(positions=True, enforcePeriodicBox=periodic)
+                writer.write(_positions(state), box)
         if self.step % self._checkpoint_every == 0 and self.step < self.stage.n_steps:
             self.recorder.checkpoint(self.context, self.stage.name, self.step)
 
