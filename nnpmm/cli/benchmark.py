@@ -196,7 +196,7 @@ def _hybrid_systems(
     for key in backends or usable:
         varied = region.model_copy(update={"backend": key})
         prepared = simulation.prepare_system(settings.model_copy(update={"region": varied}), mm)
-        systems[(prepared.model_provenance or {}).get("backend", key)] = prepared.system
+        systems[prepared.model_provenance.get("backend", key)] = prepared.hybrid.system
     return systems
 
 

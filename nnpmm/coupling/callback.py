@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from nnpmm.core.errors import SimulationError
 from nnpmm.core.geometry import WholeRegion
-from nnpmm.models.protocol import Evaluator, at_each_step
+from nnpmm.models.protocol import Evaluator, at_each_step, refuse_non_finite
 
 __all__ = ["NON_FINITE_ENERGY", "BoxCallback", "RegionCallback", "check_span"]
 
@@ -74,6 +75,7 @@ class RegionCallback:
         weight = 1.0 if self.weight is None else state.getParameters()[self.weight]
         if weight == 0:
             return 0.0, np.zeros_like(positions)
+        refuse_non_finite(positions)  # a network sees no neighbours there, and its energy is finite
         if self.periodic:
             box = state.getPeriodicBoxVectors(asNumpy=True)._value
             positions = self._whole(positions, box)
@@ -108,12 +110,13 @@ class BoxCallback:
     def __call__(self, state: openmm.State) -> EnergyAndForces:
         """Return the energy (kJ/mol) and forces (n, 3) in kJ/mol/nm on all atoms."""
         positions = state.getPositions(asNumpy=True)._value
+        refuse_non_finite(positions)
         box = state.getPeriodicBoxVectors(asNumpy=True)._value
         return _finite(*self._evaluate(positions, box))
 
 
 def _finite(energy: float, forces: NDArray[np.float64]) -> EnergyAndForces:
-    if not np.isfinite(energy):
+    if not math.isfinite(energy):
         raise SimulationError(NON_FINITE_ENERGY)
     return energy, forces
 

@@ -30,11 +30,13 @@ from nnpmm.core.units import in_md_units
 from nnpmm.coupling.boundary import bond_labels
 from nnpmm.models.protocol import (
     BatchEvaluation,
+    Energies,
     Evaluation,
     Evaluator,
     at_each_step,
     checked_batch,
     checked_positions,
+    last_energies,
 )
 
 __all__ = ["LINK_DISTANCE", "CappedEvaluator", "LinkAtoms", "check_cut_bonds"]
@@ -134,11 +136,16 @@ class CappedEvaluator:
         energy, forces = self.evaluator(self.capped(array), box)
         return energy, self.spread(forces, array)
 
-    def at_each_step(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
-        """Like a call, without the checks that molecular dynamics does not need."""
-        array = self._checked(positions)
-        energy, forces = at_each_step(self.evaluator)(self.capped(array), box)
-        return energy, self.spread(forces, array)
+    def at_each_step(
+        self, positions: NDArray[np.float64], box: Any = None
+    ) -> tuple[float, NDArray[np.float64]]:
+        """Like a call, without checks; see `nnpmm.models.protocol.at_each_step`."""
+        energy, forces = at_each_step(self.evaluator)(self.capped(positions), box)
+        return energy, self.spread(forces, positions)
+
+    def last_energies(self, positions: NDArray[np.float64], box: Any = None) -> Energies | None:
+        """Return what the last step found; see `nnpmm.models.protocol.last_energies`."""
+        return last_energies(self.evaluator, self.capped(positions), box)
 
     def evaluate(self, positions: Any, box: Any = None) -> Evaluation:
         """Like a call, with the energy of every member of the ensemble."""

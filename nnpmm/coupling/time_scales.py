@@ -61,8 +61,10 @@ class DifferenceEvaluator:
         taken_energy, taken_forces = self.subtrahend(positions, box)
         return energy - taken_energy, forces - taken_forces
 
-    def at_each_step(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
-        """Like a call, without the checks that molecular dynamics does not need."""
+    def at_each_step(
+        self, positions: NDArray[np.float64], box: Any = None
+    ) -> tuple[float, NDArray[np.float64]]:
+        """Like a call, without checks; see `nnpmm.models.protocol.at_each_step`."""
         energy, forces = at_each_step(self.minuend)(positions, box)
         taken_energy, taken_forces = at_each_step(self.subtrahend)(positions, box)
         return energy - taken_energy, forces - taken_forces

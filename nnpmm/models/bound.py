@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from nnpmm.core.units import in_md_units
 from nnpmm.models.geometry import check_geometry
 from nnpmm.models.protocol import (
     BatchEvaluation,
+    Energies,
     Evaluation,
     checked_batch,
     checked_box,
@@ -21,6 +22,14 @@ from nnpmm.models.protocol import (
 )
 
 __all__ = ["BoundPotential"]
+
+
+class _Step(NamedTuple):
+    """Where the last step of molecular dynamics was, and what it found."""
+
+    positions: NDArray[np.float64]
+    box: Any
+    energies: Energies
 
 
 class BoundPotential(ABC):
@@ -37,6 +46,7 @@ class BoundPotential(ABC):
     energy_offset: float = 0.0
     #: Whether atoms may not coincide, as those of molecules do not.
     needs_molecule = True
+    _last: _Step | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.model!r}, {len(self.atomic_numbers)} atoms)"
@@ -62,9 +72,24 @@ class BoundPotential(ABC):
             check_geometry(array, self._vectors(box))
         return self._evaluate(array, box)
 
-    def at_each_step(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
-        """Like a call, without looking for coincident atoms; for molecular dynamics."""
-        return self._evaluate(self._positions(positions), box)[:2]
+    def at_each_step(
+        self, positions: NDArray[np.float64], box: Any = None
+    ) -> tuple[float, NDArray[np.float64]]:
+        """Like a call, without checks; see `nnpmm.models.protocol.at_each_step`.
+
+        The energies are kept, with the positions they belong to.
+        """
+        copied = positions.copy()  # what is evaluated might change them
+        found = self._evaluate(positions, box)
+        self._last = _Step(copied, box, Energies(found.energy, found.member_energies))
+        return found.energy, found.forces
+
+    def last_energies(self, positions: NDArray[np.float64], box: Any = None) -> Energies | None:
+        """Return what the last step found; see `nnpmm.models.protocol.last_energies`."""
+        last = self._last  # copies of a system share the evaluator, perhaps on other threads
+        if last is None or not np.array_equal(last.positions, positions):
+            return None
+        return last.energies if np.array_equal(last.box, box) else None
 
     def member_energies(self, positions: Any, box: Any = None) -> NDArray[np.float64]:
         """Return every member's energy, (m,), kJ/mol; their spread is the model's uncertainty."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchEvaluation",
+    "Energies",
     "Evaluation",
     "Evaluator",
     "Potential",
@@ -24,7 +25,9 @@ __all__ = [
     "checked_batch",
     "checked_box",
     "checked_positions",
+    "last_energies",
     "one_by_one",
+    "refuse_non_finite",
 ]
 
 
@@ -33,6 +36,13 @@ class Evaluation(NamedTuple):
 
     energy: float
     forces: NDArray[np.float64]
+    member_energies: NDArray[np.float64]
+
+
+class Energies(NamedTuple):
+    """Energy and member energies (m,), kJ/mol."""
+
+    energy: float
     member_energies: NDArray[np.float64]
 
 
@@ -127,10 +137,30 @@ class Potential(Protocol):
 def at_each_step(evaluator: Evaluator) -> Callable[..., tuple[float, NDArray[np.float64]]]:
     """Return the evaluator's ``at_each_step`` if it has one, else the evaluator.
 
-    It is a call without checks that cost time and that positions of molecular dynamics do not need.
+    It is a call without checks: positions are a finite float64 array (n, 3) in nm, of a molecule
+    or of whole molecules that molecular dynamics has moved. Who calls it looks at the positions
+    with `refuse_non_finite` once.
     """
     found: Callable[..., tuple[float, NDArray[np.float64]]]
     found = getattr(evaluator, "at_each_step", evaluator)
+    return found
+
+
+def last_energies(
+    evaluator: Evaluator, positions: NDArray[np.float64], box: NDArray[np.float64] | None = None
+) -> Energies | None:
+    """Return what the last step found, if it was at exactly these positions and in this box.
+
+    None where it was not, as after a trial move of a barostat, or where the evaluator does not keep
+    its last step. A step through another transport than ``"python"`` leaves nothing here.
+
+    Args:
+        evaluator: that molecular dynamics calls, by `at_each_step`.
+        positions: (n, 3), nm.
+        box: rows, (3, 3), nm, if it is called with a box.
+    """
+    find = getattr(evaluator, "last_energies", None)
+    found: Energies | None = None if find is None else find(positions, box)
     return found
 
 
@@ -143,7 +173,7 @@ def checked_positions(positions: ArrayLike, n_atoms: int) -> NDArray[np.float64]
     array = np.ascontiguousarray(positions, dtype=np.float64)
     if array.shape != (n_atoms, 3):
         raise SimulationError(f"found positions of shape {array.shape}, expected ({n_atoms}, 3)")
-    _refuse_non_finite(array)
+    refuse_non_finite(array)
     return array
 
 
@@ -158,7 +188,7 @@ def checked_batch(positions: ArrayLike, n_atoms: int) -> NDArray[np.float64]:
         raise SimulationError(
             f"found positions of shape {array.shape}, expected (k, {n_atoms}, 3), k > 0"
         )
-    _refuse_non_finite(array)
+    refuse_non_finite(array)
     return array
 
 
@@ -206,7 +236,12 @@ def one_by_one(kernel: _EvaluatesOne, positions: NDArray[np.float64]) -> BatchEv
     return BatchEvaluation(np.array(energies), np.array(forces), np.array(members))
 
 
-def _refuse_non_finite(array: NDArray[np.float64]) -> None:
+def refuse_non_finite(array: NDArray[np.float64]) -> None:
+    """Check that positions, (..., n, 3), are finite.
+
+    Raises:
+        SimulationError: one is not; the message names its atom.
+    """
     # Adding up is several times faster than asking every coordinate, and this runs at every step.
     if np.isfinite(array.sum()) or np.isfinite(array).all():
         return

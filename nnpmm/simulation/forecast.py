@@ -71,10 +71,10 @@ def dry_run(config: RunConfig | str | Path) -> Forecast:
     narration.working("timing some steps")
     plan, tiny = plan_stages(settings), _with_tiny_steps(settings)
     if plan:
-        context = create_stage_context(prepared, plan[-1], tiny, platform, prepared.positions)
+        context = create_stage_context(prepared, plan[-1], tiny, platform, prepared.mm.positions)
     else:
         verlet = openmm.VerletIntegrator(tiny.timestep)
-        context = create_context(prepared, prepared.system, verlet, platform)
+        context = create_context(prepared, prepared.hybrid.system, verlet, platform)
     seconds = _seconds_per_step(context)
     dt = settings.timestep
     stages = (StageForecast(s.name, s.n_steps * dt, s.n_steps * seconds) for s in plan)

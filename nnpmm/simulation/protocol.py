@@ -97,25 +97,24 @@ def check_prepared(prepared: PreparedSystem, settings: ProtocolConfig) -> None:
         InputFileError: positions that are not finite.
         ConfigError: time steps over their limits, or NPT without a box.
     """
-    if not np.isfinite(prepared.positions).all():
+    if not np.isfinite(prepared.mm.positions).all():
         raise InputFileError("the starting positions are not all finite numbers")
     check_integrator(prepared, settings)
-    trajectory_atoms(prepared.topology, settings.output.trajectory_atoms)
-    if settings.ensemble.type == "NPT" and prepared.box_vectors is None:
+    trajectory_atoms(prepared.mm.topology, settings.output.trajectory_atoms)
+    if settings.ensemble.type == "NPT" and prepared.mm.box_vectors is None:
         raise ConfigError("ensemble.type: found NPT, but the system has no periodic box: set NVT")
 
 
 def _begin(prepared: PreparedSystem, settings: ProtocolConfig) -> None:
     """Write what a run starts from; the settings, which make the folder a run, come last."""
-    directory = settings.output.directory
+    directory, mm = settings.output.directory, prepared.mm
     storage.remove_run(directory)
-    if prepared.mm_system is not None:
-        storage.save_mm_system(prepared.mm_system, directory)
-    storage.write_structure(directory, "topology", prepared.topology, prepared.positions)
-    atoms = trajectory_atoms(prepared.topology, settings.output.trajectory_atoms)
+    storage.save_mm_system(mm, directory)
+    storage.write_structure(directory, "topology", mm.topology, mm.positions)
+    atoms = trajectory_atoms(mm.topology, settings.output.trajectory_atoms)
     if atoms is not None:
-        part = part_of(prepared.topology, atoms)
-        storage.write_structure(directory, "trajectory", part, prepared.positions[atoms])
+        part = part_of(mm.topology, atoms)
+        storage.write_structure(directory, "trajectory", part, mm.positions[atoms])
     sync_directory(directory)
 
 

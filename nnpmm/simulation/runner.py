@@ -82,14 +82,8 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         "fastest_vibration_fs": 1000 * motion.vibration.period,
     }
     prepared = PreparedSystem(
-        topology=mm.topology,
-        positions=mm.positions,
-        box_vectors=mm.box_vectors,
-        system=hybrid.system,
-        region=region,
-        evaluator=hybrid.evaluator,
-        network_atoms=hybrid.region.network_atoms,
-        mm_system=mm,
+        mm=mm,
+        hybrid=hybrid,
         model_provenance=provenance,
         motion=motion,
         expected_density=_expected_density(config, mm),
@@ -255,9 +249,9 @@ def run(
 
 def _write_ligand(settings: RunConfig, prepared: PreparedSystem, result: RunResult) -> None:
     """Write the ligand's last structure, if the settings ask for it and the run is complete."""
-    source, mm, final = settings.system, prepared.mm_system, result.final_structure
+    source, mm, final = settings.system, prepared.mm, result.final_structure
     if not settings.output.ligand_sdf or not isinstance(source, BuildSystem) or final is None:
         return
-    if mm is not None and mm.ligand_atoms is not None:
+    if mm.ligand_atoms is not None:
         path = settings.output.directory / LIGAND_FILE
         write_ligand(path, source, settings.seed, final, mm.ligand_atoms)

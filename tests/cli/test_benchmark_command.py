@@ -107,9 +107,9 @@ def test_md_times_the_network_of_the_settings(timed):
     prepared = prepare_system(config, mm)
     for name in ("reference", "cpu"):
         system = seen["systems"][name]
-        assert system.getNumConstraints() == prepared.system.getNumConstraints()
-        assert system.getParticleMass(1) == prepared.system.getParticleMass(1)
-        energy = network_energy(prepared.system, mm)
+        assert system.getNumConstraints() == prepared.hybrid.system.getNumConstraints()
+        assert system.getParticleMass(1) == prepared.hybrid.system.getParticleMass(1)
+        energy = network_energy(prepared.hybrid.system, mm)
         assert network_energy(system, mm) == pytest.approx(energy, abs=1e-6)
 
 

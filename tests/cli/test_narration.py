@@ -143,8 +143,8 @@ def test_the_forecast_adds_up(inputs):
     assert forecast.ns_per_day == pytest.approx(per_day)
     prepared = simulation.prepare_system(simulation.load_config(path))
     reference = openmm.Platform.getPlatformByName("Reference")
-    context = openmm.Context(prepared.system, openmm.VerletIntegrator(0.001), reference)
-    context.setPositions(prepared.positions)
+    context = openmm.Context(prepared.hybrid.system, openmm.VerletIntegrator(0.001), reference)
+    context.setPositions(prepared.mm.positions)
     energy = context.getState(energy=True).getPotentialEnergy()._value
     assert forecast.potential_energy == pytest.approx(energy, abs=0.01)
 

@@ -231,7 +231,7 @@ def test_a_run_fits_with_the_charge_of_the_region(monkeypatch):
     monkeypatch.setattr("nnpmm.models.load_model", lambda *_, **__: FunctionModel(energy))
     system = RUN["system"] | {"smiles": "C[NH3+]"}
     prepared = prepare_system(parse_config(RUN | {"system": system}))
-    prepared.evaluator(np.zeros((len(prepared.region), 3)))
+    prepared.hybrid.evaluator(np.zeros((len(prepared.hybrid.region.atoms), 3)))
     assert charges == {"fit": 1, "network": 1}
 
 

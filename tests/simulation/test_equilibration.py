@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import numpy as np
 import openmm
 import pytest
 from openmm import app, unit
-from toys import prepared_water, protocol, water_box
+from toys import SpringModel, prepare, prepared_water, protocol, water_box
 
 from nnpmm.integrators import scale_masses
-from nnpmm.simulation import EnsembleConfig, PreparedSystem, parse_config, run_protocol
+from nnpmm.simulation import EnsembleConfig, MMSystem, parse_config, run_protocol
 from nnpmm.simulation.preparation.density import ExpectedDensity, expected_density
 from nnpmm.simulation.record.energy_log import Thermometer, read_log
 from nnpmm.simulation.runner import prepare_system
@@ -50,7 +51,9 @@ def test_nvt_in_a_built_box_is_told_its_density(caplog, ensemble, speaks):
     found = [r.getMessage() for r in caplog.records if "density" in r.getMessage()]
     assert len(found) == speaks
     if speaks:
-        density = Thermometer(prepared.system).density(np.linalg.det(prepared.box_vectors))
+        density = Thermometer(prepared.hybrid.system).density(
+            np.linalg.det(prepared.mm.box_vectors)
+        )
         assert f"density of {density:.3f} g/ml, pure tip3p water has 0.985 g/ml" in found[0]
     assert prepared.expected_density is not None
 
@@ -72,7 +75,8 @@ def liquid_water():
         modeller.topology, nonbondedMethod=app.PME, nonbondedCutoff=0.7 * unit.nanometer
     )
     positions = np.array(modeller.positions.value_in_unit(unit.nanometer))
-    return PreparedSystem(modeller.topology, positions, 1.5 * np.eye(3), system, np.arange(3))
+    mm = MMSystem(modeller.topology, positions, 1.5 * np.eye(3), system)
+    return prepare(mm, SpringModel())
 
 
 def test_the_warm_up_reaches_its_temperature(tmp_path):
@@ -89,14 +93,14 @@ def test_the_warm_up_reaches_its_temperature(tmp_path):
     temperatures = read_log(tmp_path / "log.csv")[1]["temperature_k"]
     assert temperatures[0] < 50
     # The last 0.1 ps; at 1/ps it has reached less than half of it.
-    freedom = Thermometer(prepared.system).degrees_of_freedom
+    freedom = Thermometer(prepared.hybrid.system).degrees_of_freedom
     assert abs(temperatures[-10:].mean() - 300) < temperature_limit(300, freedom, 1, 1.0)
 
 
 def start_warnings(folder, caplog, *, ensemble=None, expected=None, log="20 fs", **stages):
     """Run to production and return what is said about its beginning."""
     prepared = prepared_water(periodic=True, per_edge=4)
-    prepared = PreparedSystem(**{**vars(prepared), "expected_density": expected})
+    prepared = dataclasses.replace(prepared, expected_density=expected)
     stages = {"minimize": {"max_iterations": 50}, "equilibrate": None, **stages}
     settings = protocol(folder, stages=stages, output={"log_interval": log}, production="20 fs")
     settings = settings.model_copy(update={"ensemble": EnsembleConfig(**(ensemble or {}))})

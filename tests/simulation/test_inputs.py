@@ -202,7 +202,7 @@ def test_openmm_xml_and_wrapped_coordinates(tmp_path):
 
 def test_openmm_xml_that_carries_code_is_refused_unread(tmp_path):
     write_water(tmp_path)
-    hybrid = prepared_water(periodic=True, per_edge=3).system
+    hybrid = prepared_water(periodic=True, per_edge=3).hybrid.system
     files = {
         "type": "openmm",
         "system": str(tmp_path / "system.xml"),

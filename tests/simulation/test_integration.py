@@ -77,7 +77,7 @@ def test_nobody_watches_single_steps_or_where_it_is_not_wanted():
     for integrator in ({"type": "langevin"}, RESPA | {"watchdog": None}):
         config = settings(integrator)
         prepared = prepare_system(config)
-        assert create_watchdog(prepared.system, prepared.topology, prepared.region, config) is None
+        assert create_watchdog(prepared.hybrid, config) is None
 
 
 @pytest.mark.parametrize(
@@ -91,14 +91,14 @@ def test_nobody_watches_single_steps_or_where_it_is_not_wanted():
 def test_every_inner_potential_leaves_the_energy_alone(inner_potential, name):
     config = settings(RESPA | {"inner_potential": inner_potential})
     prepared = prepare_system(config)
-    assert name in {force.getName() for force in prepared.system.getForces()}
+    assert name in {force.getName() for force in prepared.hybrid.system.getForces()}
     platform = choose_platform(config.platform)
     context = create_stage_context(prepared, plan_stages(config)[-1], config, platform)
     assert isinstance(context.getIntegrator(), RespaIntegrator)
     plain = prepare_system(settings({"type": "langevin"}))
-    context.setPositions(prepared.positions)
-    reference = openmm.Context(plain.system, openmm.VerletIntegrator(0.001), platform[0])
-    reference.setPositions(prepared.positions)
+    context.setPositions(prepared.mm.positions)
+    reference = openmm.Context(plain.hybrid.system, openmm.VerletIntegrator(0.001), platform[0])
+    reference.setPositions(prepared.mm.positions)
     energies = [
         each.getState(energy=True).getPotentialEnergy()._value for each in (context, reference)
     ]
@@ -108,7 +108,7 @@ def test_every_inner_potential_leaves_the_energy_alone(inner_potential, name):
 def test_the_network_is_in_the_slow_group():
     config = settings(RESPA | {"middle": "1 fs", "short_range": ["0.45 nm", "0.6 nm"]})
     prepared = prepare_system(config)
-    before = [force.getForceGroup() for force in prepared.system.getForces()]
+    before = [force.getForceGroup() for force in prepared.hybrid.system.getForces()]
     context = create_stage_context(
         prepared, plan_stages(config)[-1], config, choose_platform(config.platform)
     )
@@ -121,7 +121,7 @@ def test_the_network_is_in_the_slow_group():
         == levels[0].groups[0]
     )
     assert groups["short range"] == levels[1].groups[0]
-    assert [force.getForceGroup() for force in prepared.system.getForces()] == before
+    assert [force.getForceGroup() for force in prepared.hybrid.system.getForces()] == before
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,11 @@ from nnpmm.simulation.stages.progress import progress_display
 def turned_water():
     """Water on a grid, every other molecule turned by 90 degrees: far from a minimum."""
     prepared = prepared_water(periodic=True, per_edge=3)
-    molecules = prepared.positions.reshape(-1, 3, 3).copy()
+    molecules = prepared.mm.positions.reshape(-1, 3, 3).copy()
     turn = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
     molecules[::2] = (molecules[::2] - molecules[::2, :1]) @ turn + molecules[::2, :1]
     context = openmm.Context(
-        prepared.system,
+        prepared.hybrid.system,
         openmm.VerletIntegrator(0.001),
         openmm.Platform.getPlatformByName("Reference"),
     )
@@ -70,18 +70,18 @@ def test_a_minimisation_reaches_what_openmm_reaches():
 def test_the_surroundings_are_relaxed_without_the_network(monkeypatch):
     """A water in the region's face moves first: half of the iterations call no network."""
     prepared = prepared_water(periodic=True, per_edge=3)
-    positions = np.array(prepared.positions)
+    positions = np.array(prepared.mm.positions)
     positions[3:6] += positions[0] + (0.0, 0.0, 0.15) - positions[3]
-    calls, energies, call = [], [], toys.SpringEvaluator.__call__
+    calls, energies, call = [], [], toys.SpringEvaluator._evaluate
 
-    def counted(self, x, box=None):
+    def counted(self, x, box):
         calls.append(x)
-        return call(self, x)
+        return call(self, x, box)
 
-    monkeypatch.setattr(toys.SpringEvaluator, "__call__", counted)
+    monkeypatch.setattr(toys.SpringEvaluator, "_evaluate", counted)
     counts = []
-    for region in (prepared.region, ()):
-        context = openmm.Context(prepared.system, openmm.VerletIntegrator(0.001))
+    for region in (prepared.hybrid.region.atoms, ()):
+        context = openmm.Context(prepared.hybrid.system, openmm.VerletIntegrator(0.001))
         context.setPositions(positions)
         calls.clear()
         with progress_display(False) as display:
@@ -95,8 +95,8 @@ def test_the_surroundings_are_relaxed_without_the_network(monkeypatch):
 
 def test_a_signal_ends_a_minimisation():
     prepared = prepared_water(periodic=True, per_edge=3)
-    context = openmm.Context(prepared.system, openmm.VerletIntegrator(0.001))
-    context.setPositions(prepared.positions)
+    context = openmm.Context(prepared.hybrid.system, openmm.VerletIntegrator(0.001))
+    context.setPositions(prepared.mm.positions)
     stop, seen = StopFlag(), []
 
     class Display:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 
@@ -13,7 +14,8 @@ from toys import SpringModel, prepared_water, protocol, water_box
 
 import nnpmm.simulation.runner as runner
 from nnpmm.core.errors import ConfigError, InputFileError, ModelError, SimulationError
-from nnpmm.simulation import PreparedSystem, parse_config, run, run_protocol
+from nnpmm.coupling import Role
+from nnpmm.simulation import parse_config, run, run_protocol
 from nnpmm.simulation.preparation.platform import choose_platform
 from nnpmm.simulation.record.energy_log import Thermometer, read_log
 from nnpmm.simulation.record.storage import load_mm_system, save_mm_system
@@ -91,9 +93,9 @@ def test_the_logged_network_energy_is_that_of_the_network_force(tmp_path):
     prepared = prepared_water(periodic=True, per_edge=3)
     go(tmp_path, prepared, production="0.02 ps", output={"log_interval": "2 fs"})
     _, columns = read_log(tmp_path / "log.csv")
-    group = next(f.getForceGroup() for f in prepared.system.getForces() if f.getName() == "NNP")
+    (group,) = prepared.hybrid.groups[Role.NETWORK]
     context = openmm.Context(
-        prepared.system,
+        prepared.hybrid.system,
         openmm.VerletIntegrator(0.001),
         openmm.Platform.getPlatformByName("Reference"),
     )
@@ -108,7 +110,8 @@ def test_the_logged_network_energy_is_that_of_the_network_force(tmp_path):
 @pytest.mark.parametrize("fmt", ["dcd", "xtc"])
 def test_molecules_are_whole_in_trajectory_and_final_structure(tmp_path, fmt):
     prepared = prepared_water(periodic=True, per_edge=3)
-    shifted = PreparedSystem(**{**vars(prepared), "positions": prepared.positions + 0.48})
+    mm = dataclasses.replace(prepared.mm, positions=prepared.mm.positions + 0.48)
+    shifted = dataclasses.replace(prepared, mm=mm)
     result = go(tmp_path, shifted, production="0.05 ps", fmt=fmt)
     frames = mdtraj.load(str(result.trajectory), top=str(tmp_path / "topology.pdb"))
     final = mdtraj.load(str(result.final_structure))
@@ -145,8 +148,8 @@ def test_warm_up_restrains_and_heats(tmp_path):
     run_protocol(prepared, settings, progress=False)
     final = mdtraj.load(str(tmp_path / "final.pdb"))
     oxygens = np.arange(0, 81, 3)
-    box = np.diag(prepared.box_vectors)
-    moved = final.xyz[0][oxygens] - prepared.positions[oxygens]
+    box = np.diag(prepared.mm.box_vectors)
+    moved = final.xyz[0][oxygens] - prepared.mm.positions[oxygens]
     moved -= box * np.round(moved / box)
     # Thermal spread of sqrt(k T / k) is 0.005 nm; free water moves ten times as far in 1 ps.
     assert np.sqrt((moved**2).sum(axis=1).mean()) < 0.02
@@ -165,7 +168,7 @@ def test_the_ramp_starts_and_ends_where_it_should():
 
 def test_the_system_given_is_not_changed_and_stages_have_their_forces(tmp_path):
     prepared = prepared_water(periodic=True, per_edge=3)
-    before = [force.getName() for force in prepared.system.getForces()]
+    before = [force.getName() for force in prepared.hybrid.system.getForces()]
     settings = protocol(tmp_path).model_copy(
         update={"ensemble": protocol(tmp_path).ensemble.model_copy(update={"type": "NPT"})}
     )
@@ -177,7 +180,7 @@ def test_the_system_given_is_not_changed_and_stages_have_their_forces(tmp_path):
             update={"stages": settings.stages.model_copy(update={"warmup": selection})}
         )
         context = create_stage_context(
-            prepared, stage, with_restraint, platform, prepared.positions
+            prepared, stage, with_restraint, platform, prepared.mm.positions
         )
         added = [f.getName() for f in context.getSystem().getForces()][len(before) :]
         names[stage.name] = added
@@ -186,7 +189,7 @@ def test_the_system_given_is_not_changed_and_stages_have_their_forces(tmp_path):
         "equilibrate": ["MonteCarloBarostat"],
         "production": ["MonteCarloBarostat"],
     }
-    assert [force.getName() for force in prepared.system.getForces()] == before
+    assert [force.getName() for force in prepared.hybrid.system.getForces()] == before
 
 
 def test_default_restraints_leave_out_water_hydrogens_and_ions():
@@ -241,7 +244,7 @@ def test_saved_mm_system_comes_back_exactly(tmp_path):
 def test_a_blow_up_names_stage_and_step_and_keeps_the_last_checkpoint(tmp_path):
     stages = {"minimize": None, "warmup": None, "equilibrate": None}
     prepared = prepared_water()
-    prepared.positions[3:6] = prepared.positions[6:9] + 1e-4  # two molecules in one place
+    prepared.mm.positions[3:6] = prepared.mm.positions[6:9] + 1e-4  # two molecules in one place
     with pytest.raises(SimulationError, match=r"production, .*(step|after step) \d+") as raised:
         go(tmp_path, prepared, stages=stages)
     assert "minimise further (stages.minimize.max_iterations)" in str(raised.value)
@@ -286,7 +289,7 @@ def test_a_late_blow_up_names_the_time_step_and_keeps_the_run(tmp_path, monkeypa
 
 def test_overlapping_atoms_are_found_before_the_minimisation(tmp_path):
     prepared = prepared_water()
-    prepared.positions[3] = prepared.positions[6]
+    prepared.mm.positions[3] = prepared.mm.positions[6]
     with pytest.raises(SimulationError, match=r"cannot start: the potential energy is .*overlap"):
         go(tmp_path, prepared)
 
@@ -308,7 +311,7 @@ def test_contradictions_are_refused_before_anything_is_written(tmp_path):
             progress=False,
         )
     broken = prepared_water()
-    broken.positions[4, 1] = np.nan
+    broken.mm.positions[4, 1] = np.nan
     with pytest.raises(InputFileError, match="not all finite"):
         run_protocol(broken, base, progress=False)
     missing = base.model_copy(update={"platform": base.platform.model_copy(update={"name": "HIP"})})
@@ -366,8 +369,8 @@ def test_run_from_a_settings_file_and_again_from_what_it_saved(tmp_path, monkeyp
 
 def test_snapshot_wraps_whole_molecules():
     prepared = prepared_water(periodic=True, per_edge=3)
-    context = openmm.Context(prepared.system, openmm.VerletIntegrator(0.001))
-    context.setPositions(prepared.positions + 5.0)
+    context = openmm.Context(prepared.hybrid.system, openmm.VerletIntegrator(0.001))
+    context.setPositions(prepared.mm.positions + 5.0)
     wrapped = snapshot(context, wrapped=True).positions.reshape(-1, 3, 3)
     assert np.linalg.norm(wrapped[:, 1:] - wrapped[:, :1], axis=2).max() < 0.11
     assert wrapped.max() < 1.5

@@ -20,7 +20,7 @@ from runs import frames, go, require_equal_runs
 from toys import prepared_water, protocol
 
 from nnpmm.core.errors import ConfigError, SimulationError
-from nnpmm.simulation import PreparedSystem, run_protocol
+from nnpmm.simulation import run_protocol
 from nnpmm.simulation.preparation.platform import choose_platform
 from nnpmm.simulation.record import files as _files
 from nnpmm.simulation.record.checkpoint import load_state, read_record
@@ -236,7 +236,7 @@ def test_resume_refuses_other_settings_and_names_them(tmp_path, monkeypatch):
 def test_resume_refuses_another_region(tmp_path, monkeypatch):
     record = interrupted(tmp_path, monkeypatch)
     assert record["region"] == [0, 1, 2]
-    other = PreparedSystem(**{**vars(prepared_water()), "region": np.arange(3, 6)})
+    other = prepared_water(region=(3, 4, 5))
     with pytest.raises(ConfigError, match=r"other atoms than in the run.*\(3 atoms, before 3\)"):
         go(tmp_path, resume=True, prepared=other)
 
@@ -405,7 +405,7 @@ def test_a_run_of_more_than_two_to_the_31_steps_goes_on(tmp_path, fmt):
 def test_a_trajectory_has_its_size_before_the_first_frame(tmp_path, fmt):
     """A checkpoint at the start of production records the size, which closing must not change."""
     path = tmp_path / f"empty.{fmt}"
-    writer = open_trajectory(path, prepared_water().topology, 0.01)
+    writer = open_trajectory(path, prepared_water().mm.topology, 0.01)
     recorded = path.stat().st_size
     writer.close()
     assert path.stat().st_size == recorded
@@ -414,9 +414,9 @@ def test_a_trajectory_has_its_size_before_the_first_frame(tmp_path, fmt):
 @pytest.mark.parametrize("fmt", ["dcd", "xtc"])
 def test_frames_that_are_far_apart(tmp_path, fmt):
     """More than 2^31 steps between the first frame and the fourth."""
-    topology = prepared_water().topology
+    topology = prepared_water().mm.topology
     path = tmp_path / f"long.{fmt}"
-    positions = prepared_water().positions
+    positions = prepared_water().mm.positions
     interval = 1e9 * 0.001  # 10^9 steps of 1 fs, in ps
     for begun in range(4):
         if begun:

@@ -7,9 +7,8 @@ import openmm
 import pytest
 from gromacs_files import ATOMS, TOP, gro, write
 from openmm import unit
-from toys import SpringEvaluator, SpringModel, prepared_water, protocol, water_box
+from toys import SpringEvaluator, SpringModel, prepare, prepared_water, protocol, water_box
 
-from nnpmm import create_hybrid_system
 from nnpmm.core.errors import ConfigError, InputFileError, SelectionError, SimulationError
 from nnpmm.models import Evaluation
 from nnpmm.simulation import PreparedSystem, load_run_system, parse_config, run_protocol
@@ -41,22 +40,20 @@ def with_evaluator(evaluator) -> PreparedSystem:
     """Return the lattice of waters, the first described by an evaluator."""
     model = SpringModel()
     model.bind = lambda atomic_numbers, charge=0: evaluator
-    mm = water_box(3, periodic=True)
-    system = create_hybrid_system(mm.system, mm.topology, np.arange(3), model)
-    return PreparedSystem(mm.topology, mm.positions, mm.box_vectors, system, np.arange(3))
+    return prepare(water_box(3, periodic=True), model)
 
 
 class Refusing(SpringEvaluator):
     """A network that raises."""
 
-    def evaluate(self, positions):
+    def _evaluate(self, positions, box):
         raise ValueError("no such\nmolecule")
 
 
 class Infinite(SpringEvaluator):
     """A network whose forces are not finite."""
 
-    def evaluate(self, positions):
+    def _evaluate(self, positions, box):
         forces = np.zeros_like(positions)
         forces[1] = np.nan
         return Evaluation(1.0, forces, np.array([1.0]))
@@ -79,7 +76,7 @@ def test_an_energy_that_is_not_finite(tmp_path):
     prepared = prepared_water()
     force = openmm.CustomExternalForce("sqrt(x-100)")
     force.addParticle(3, [])
-    prepared.system.addForce(force)
+    prepared.hybrid.system.addForce(force)
     text = run_without_trace(tmp_path, prepared)
     assert "the potential energy is nan kJ/mol" in text
     assert "first on O of HOH 2" in text
@@ -87,7 +84,7 @@ def test_an_energy_that_is_not_finite(tmp_path):
 
 def test_openmm_refuses_the_context(tmp_path):
     prepared = prepared_water(periodic=True, per_edge=3)
-    for force in prepared.system.getForces():
+    for force in prepared.hybrid.system.getForces():
         if isinstance(force, openmm.NonbondedForce):
             force.setCutoffDistance(0.9)
     text = run_without_trace(tmp_path, prepared)
@@ -127,8 +124,8 @@ def test_a_selection_by_residue_leaves_out_lone_pairs(tmp_path):
         "region": {"selection": "resid 0", "model": "ANI-1x", "members": [0]},
     }
     prepared = prepare_system(parse_config(settings))
-    assert prepared.region.tolist() == [0, 1, 2, 3, 4, 5]
-    assert prepared.system.isVirtualSite(6)
+    assert prepared.hybrid.region.atoms.tolist() == [0, 1, 2, 3, 4, 5]
+    assert prepared.hybrid.system.isVirtualSite(6)
 
 
 def test_a_restraint_that_holds_water_is_reported(tmp_path, caplog):

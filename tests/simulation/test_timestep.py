@@ -37,7 +37,8 @@ def checked(config):
 
 
 def masses(prepared):
-    return sorted(prepared.system.getParticleMass(int(i))._value for i in prepared.region)
+    hybrid = prepared.hybrid
+    return sorted(hybrid.system.getParticleMass(int(i))._value for i in hybrid.region.atoms)
 
 
 def test_free_hydrogens_are_limited_by_their_vibration():

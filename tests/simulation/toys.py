@@ -9,29 +9,26 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
-from nnpmm.coupling import create_hybrid_system
+from nnpmm.coupling import couple
 from nnpmm.models import Evaluation
-from nnpmm.models.protocol import one_by_one
+from nnpmm.models.bound import BoundPotential
 from nnpmm.simulation import MMSystem, PreparedSystem, ProtocolConfig, run_protocol
 
 O_H, ANGLE = 0.09572, 1.82421813
 
 
-class SpringEvaluator:
+class SpringEvaluator(BoundPotential):
     """Springs between all pairs: E = k/2 sum (d - d0)^2, for two members with their own k."""
+
+    model = "springs"
+    needs_molecule = False
 
     def __init__(self, atomic_numbers, member_constants=(2e5, 2.2e5)):
         self.atomic_numbers = np.asarray(atomic_numbers)
-        self.energy_offset = 0.0
         self.constants = np.array(member_constants)
         self.reference = water_geometry()
 
-    def __call__(self, positions, box=None):
-        energy, forces, _ = self.evaluate(positions)
-        return energy, forces
-
-    def evaluate(self, positions, box=None):
-        positions = np.asarray(positions, dtype=np.float64)
+    def _evaluate(self, positions, box):
         i, j = np.triu_indices(3, 1)
         bond = positions[j] - positions[i]
         length = np.linalg.norm(bond, axis=1)
@@ -42,12 +39,6 @@ class SpringEvaluator:
         np.add.at(forces, i, pull)
         np.add.at(forces, j, -pull)
         return Evaluation(float(members.mean()), forces, members)
-
-    def member_energies(self, positions, box=None):
-        return self.evaluate(positions).member_energies
-
-    def batch(self, positions):
-        return one_by_one(self, np.asarray(positions))
 
 
 class SpringModel:
@@ -70,8 +61,8 @@ def water_geometry():
     return np.array([[0.0, 0.0, 0.0], hydrogen, hydrogen * (-1, 1, 1)])
 
 
-def water_box(per_edge=2, periodic=False) -> MMSystem:
-    """A lattice of rigid waters, in vacuum or in a periodic box."""
+def water_box(per_edge=2, periodic=False, **options) -> MMSystem:
+    """A lattice of rigid waters, in vacuum or in a periodic box; options of the force field."""
     topology = app.Topology()
     chain = topology.addChain()
     positions, spacing = [], 0.33
@@ -93,24 +84,20 @@ def water_box(per_edge=2, periodic=False) -> MMSystem:
         nonbondedMethod=app.CutoffPeriodic if periodic else app.NoCutoff,
         nonbondedCutoff=0.45 * unit.nanometer,
         rigidWater=True,
+        **options,
     )
     return MMSystem(topology, positions, box, system)
 
 
-def prepared_water(periodic=False, per_edge=2, digest="springs-1") -> PreparedSystem:
-    """The lattice with its first water described by springs."""
-    mm = water_box(per_edge, periodic)
-    region, model = np.arange(3), SpringModel(digest)
-    return PreparedSystem(
-        topology=mm.topology,
-        positions=mm.positions,
-        box_vectors=mm.box_vectors,
-        system=create_hybrid_system(mm.system, mm.topology, region, model),
-        region=region,
-        evaluator=model.bind([8, 1, 1]),
-        mm_system=mm,
-        model_provenance=model.provenance,
-    )
+def prepared_water(periodic=False, per_edge=2, digest="springs-1", region=(0, 1, 2)):
+    """The lattice with one of its waters described by springs, the first one by default."""
+    return prepare(water_box(per_edge, periodic), SpringModel(digest), region)
+
+
+def prepare(mm: MMSystem, model, region=(0, 1, 2)) -> PreparedSystem:
+    """An MM system with a region, one water, described by a model."""
+    hybrid = couple(mm.system, mm.topology, region, model)
+    return PreparedSystem(mm, hybrid, model.provenance)
 
 
 def protocol(directory, *, production="0.1 ps", fmt="dcd", **changes) -> ProtocolConfig:
@@ -132,7 +119,7 @@ def protocol(directory, *, production="0.1 ps", fmt="dcd", **changes) -> Protoco
         },
     }
     for key, value in changes.items():
-        settings[key] = {**settings[key], **value} if isinstance(value, dict) else value
+        settings[key] = {**settings.get(key, {}), **value} if isinstance(value, dict) else value
     return ProtocolConfig.model_validate(settings)
 
 

@@ -219,7 +219,8 @@ class AniEvaluator(BoundPotential):
         if isinstance(self._kernel, TensorKernel):
             with self._lock:
                 return self._kernel.evaluate_tensors(positions)
-        energy, forces = self.at_each_step(positions.detach().cpu().numpy())
+        array = self._positions(positions.detach().cpu().numpy())
+        energy, forces = self.at_each_step(array)
         device = positions.device
         return (
             torch.tensor(energy, dtype=torch.float64, device=device),

@@ -48,7 +48,7 @@ def check_start(
     """
     warmup = settings.stages.warmup
     if warmup is not None:
-        restrained_atoms(prepared.topology, warmup.restraint)
+        restrained_atoms(prepared.mm.topology, warmup.restraint)
     try:
         context = _first_context(prepared, settings, platform)
         if settings.stages.minimize is None:
@@ -61,7 +61,7 @@ def check_start(
     forces = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
     bad = np.flatnonzero(~np.isfinite(np.asarray(forces)).all(axis=1))
     if not np.isfinite(energy) or bad.size:
-        where = "" if not bad.size else f", first on {_name(prepared.topology, int(bad[0]))}"
+        where = "" if not bad.size else f", first on {_name(prepared.mm.topology, int(bad[0]))}"
         raise SimulationError(
             f"the simulation cannot start: the potential energy is {energy:.6g} kJ/mol and "
             f"{bad.size} atoms have forces that are not finite{where}: atoms overlap in the input; "
@@ -78,8 +78,9 @@ def _first_context(
     """Return a context like that of the minimisation or, without one, of the first stage."""
     if settings.stages.minimize is None:
         first = plan_stages(settings)[0]
-        return create_stage_context(prepared, first, settings, platform, prepared.positions)
-    return create_context(prepared, prepared.system, openmm.VerletIntegrator(0.001), platform)
+        return create_stage_context(prepared, first, settings, platform, prepared.mm.positions)
+    verlet = openmm.VerletIntegrator(0.001)  # a context needs an integrator
+    return create_context(prepared, prepared.hybrid.system, verlet, platform)
 
 
 def check_restraint(topology: app.Topology, settings: ProtocolConfig) -> None:

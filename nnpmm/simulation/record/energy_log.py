@@ -12,13 +12,15 @@ from typing import IO
 
 import numpy as np
 import openmm
-from numpy.typing import ArrayLike, NDArray
-from openmm import app, unit
+from numpy.typing import NDArray
+from openmm import unit
 
 from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.core.errors import SimulationError
 from nnpmm.core.files import create
-from nnpmm.models.protocol import Evaluator
+from nnpmm.core.geometry import WholeRegion
+from nnpmm.coupling import HybridSystem
+from nnpmm.models.protocol import Energies, Evaluation, last_energies
 from nnpmm.simulation.record.files import writing
 
 __all__ = [
@@ -49,7 +51,7 @@ class LogRow:
     temperature_k: float
     volume_nm3: float | None
     density_g_ml: float | None
-    nnp_energy_kj_mol: float | None
+    nnp_energy_kj_mol: float
     nnp_std_kj_mol: float | None
     speed_ns_day: float
 
@@ -170,28 +172,45 @@ class NetworkReading:
 
 
 class RegionMonitor:
-    """Evaluates the network on the atoms that it takes, once per report."""
+    """The network's energy and its uncertainty, for the log.
 
-    def __init__(self, topology: app.Topology, atoms: ArrayLike, evaluator: Evaluator):
-        from nnpmm.coupling import topology_bonds
+    Args:
+        hybrid: the system that is simulated.
 
-        self.atoms = np.asarray(atoms, dtype=np.int64)
-        self._evaluator = evaluator
-        self.bonds = topology_bonds(topology, self.atoms)
+    Attributes:
+        atoms: whose positions the network takes: the region and, where link atoms cap it, the
+            neighbours that it was cut from.
+        bonds: pairs of row numbers of ``atoms``, (m, 2).
+    """
+
+    def __init__(self, hybrid: HybridSystem):
+        self.atoms, self.bonds = hybrid.region.network_atoms, hybrid.region.bonded_rows
+        self._evaluator = hybrid.evaluator
+        self._whole = WholeRegion(len(self.atoms), self.bonds)
 
     def whole(
         self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
     ) -> NDArray[np.float64]:
         """Return their positions (n, 3) in nm, joined over the periodic boundary."""
-        from nnpmm.coupling import make_whole
-
-        return np.asarray(make_whole(positions[self.atoms], box, self.bonds))
+        return self._whole(positions[self.atoms], box)
 
     def read(
         self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
     ) -> NetworkReading:
-        """Return the network's energy and spread (sample standard deviation of the members)."""
-        evaluation = self._evaluator.evaluate(self.whole(positions, box))
-        members = np.asarray(evaluation.member_energies, dtype=np.float64).ravel()
+        """Return the network's energy and spread (sample standard deviation of the members).
+
+        If the network's force has just been evaluated at these positions, as for the potential
+        energy of a row, the network is not called again.
+
+        Args:
+            positions: of the whole system, (n_atoms, 3), nm, as the context has them. Those that
+                are wrapped into the box are others.
+            box: rows, (3, 3), nm, or None.
+        """
+        whole = self.whole(positions, box)
+        found: Energies | Evaluation | None = last_energies(self._evaluator, whole)
+        if found is None:
+            found = self._evaluator.evaluate(whole)
+        members = np.asarray(found.member_energies, dtype=np.float64).ravel()
         deviation = float(np.std(members, ddof=1)) if len(members) > 1 else None
-        return NetworkReading(float(evaluation.energy), deviation)
+        return NetworkReading(float(found.energy), deviation)

@@ -19,7 +19,6 @@ from nnpmm.simulation.record.checkpoint import write_checkpoint
 from nnpmm.simulation.record.energy_log import (
     EnergyLog,
     LogRow,
-    NetworkReading,
     RegionMonitor,
     Thermometer,
 )
@@ -57,9 +56,12 @@ def snapshot(context: openmm.Context, *, wrapped: bool = False) -> Snapshot:
     state = context.getState(
         positions=True, velocities=True, enforcePeriodicBox=wrapped and periodic
     )
-    positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
     velocities = state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond)
-    return Snapshot(np.array(positions), np.array(velocities), _box(state, periodic))
+    return Snapshot(_positions(state), np.array(velocities), _box(state, periodic))
+
+
+def _positions(state: openmm.State) -> NDArray[np.float64]:
+    return np.array(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
 
 
 def _box(state: openmm.State, periodic: bool) -> NDArray[np.float64] | None:
@@ -82,7 +84,7 @@ class Recorder:
     model_digest: str | None
     region: tuple[int, ...]
     log: EnergyLog
-    monitor: RegionMonitor | None
+    monitor: RegionMonitor
     thermometer: Thermometer
     display: ProgressDisplay
     stop: StopFlag
@@ -237,20 +239,17 @@ class StageLoop:
         watch_due = self._watch_every is not None and self.step % self._watch_every == 0
         if frame_due or log_due or watch_due:
             periodic = self.context.getSystem().usesPeriodicBoundaryConditions()
-            state = self.context.getState(
-                positions=True, energy=log_due, enforcePeriodicBox=periodic
-            )
-            positions = np.array(
-                state.getPositions(asNumpy=True).value_in_unit(unit.nanometer), dtype=np.float64
-            )
+            # Positions as the network was given them, so that the log finds its last energies.
+            state = self.context.getState(positions=True, energy=log_due)
+            positions, box = _positions(state), _box(state, periodic)
             self.recorder.require_finite(self.stage.name, self.step, positions=positions)
-            box = _box(state, periodic)
             if watch_due and self.recorder.watchdog is not None:
                 self.recorder.watchdog.check(positions, box, step=self.step)
             if log_due:  # before the frame: a state that is refused leaves no frame behind
                 self._log(state, positions, box)
             if frame_due and writer is not None:
-                writer.write(positions, box)
+                state = self.context.getState(positions=True, enforcePeriodicBox=periodic)
+                writer.write(_positions(state), box)
         if self.step % self._checkpoint_every == 0 and self.step < self.stage.n_steps:
             self.recorder.checkpoint(self.context, self.stage.name, self.step)
 
@@ -265,9 +264,7 @@ class StageLoop:
         kinetic = state.getKineticEnergy().value_in_unit(unit.kilojoule_per_mole)
         energies = np.array([potential, kinetic])
         recorder.require_finite(self.stage.name, self.step, energies=energies)
-        reading: NetworkReading | None = None
-        if recorder.monitor is not None:
-            reading = recorder.monitor.read(positions, box)
+        reading = recorder.monitor.read(positions, box)
         volume = None if box is None else float(abs(np.linalg.det(box)))
         row = LogRow(
             stage=self.stage.name,
@@ -279,8 +276,8 @@ class StageLoop:
             temperature_k=recorder.thermometer.temperature(kinetic),
             volume_nm3=volume,
             density_g_ml=None if volume is None else recorder.thermometer.density(volume),
-            nnp_energy_kj_mol=None if reading is None else reading.energy,
-            nnp_std_kj_mol=None if reading is None else reading.deviation,
+            nnp_energy_kj_mol=reading.energy,
+            nnp_std_kj_mol=reading.deviation,
             speed_ns_day=self._speed() or 0.0,
         )
         recorder.log.write(row)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import openmm
 from openmm import app, unit
 
-from nnpmm.simulation.preparation.prepared import PreparedSystem
 from nnpmm.simulation.record import storage
 from nnpmm.simulation.record.energy_log import RegionMonitor
 from nnpmm.simulation.report import write_report
@@ -26,35 +24,26 @@ def remove_final(directory: Path) -> None:
 
 
 def write_final(
-    prepared: PreparedSystem,
-    directory: Path,
-    log: Path,
-    state: Snapshot,
-    monitor: RegionMonitor | None,
+    topology: app.Topology, directory: Path, log: Path, state: Snapshot, monitor: RegionMonitor
 ) -> None:
     """Write the last structure and the report.
 
     Args:
-        prepared: what the run started from; it is not changed.
+        topology: of the system; it is not changed.
         directory: folder of the run.
         log: its CSV log.
         state: the last one, molecules whole.
-        monitor: of the region; None: the region is drawn without bonds.
+        monitor: of the region, which is drawn.
 
     Raises:
         SimulationError: a file cannot be written, or the log is damaged.
     """
-    topology = _topology_in(prepared.topology, state)
+    topology = _topology_in(topology, state)
     storage.write_structure(directory, "final", topology, state.positions)
-    if monitor is not None:
-        positions, bonds = monitor.whole(state.positions, state.box), monitor.bonds
-        drawn = monitor.atoms
-    else:
-        positions, bonds = state.positions[prepared.region], np.zeros((0, 2), dtype=int)
-        drawn = prepared.region
+    positions = monitor.whole(state.positions, state.box)
     atoms = list(topology.atoms())
-    elements = [atoms[i].element.symbol for i in drawn.tolist()]
-    write_report(directory / REPORT, log, positions, elements, bonds)
+    elements = [atoms[i].element.symbol for i in monitor.atoms.tolist()]
+    write_report(directory / REPORT, log, positions, elements, monitor.bonds)
 
 
 def _topology_in(topology: app.Topology, state: Snapshot) -> app.Topology:

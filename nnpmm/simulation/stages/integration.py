@@ -5,14 +5,11 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import numpy as np
 import openmm
-from numpy.typing import NDArray
 from openmm import unit
-from openmm.app import Topology
 
 from nnpmm.core.errors import ConfigError
-from nnpmm.coupling import has_inner_potential
+from nnpmm.coupling import HybridSystem, has_inner_potential
 from nnpmm.integrators import (
     RespaWatchdog,
     TimestepLimit,
@@ -42,7 +39,7 @@ def check_integrator(prepared: PreparedSystem, settings: ProtocolConfig) -> None
             a system that was not coupled for several time steps or has virtual sites, which these
             cannot move.
     """
-    system, integrator = prepared.system, settings.integrator
+    system, integrator = prepared.hybrid.system, settings.integrator
     if integrator.inner is None or integrator.outer is None:
         _check(prepared, settings.timestep, "timestep")
         return
@@ -75,8 +72,9 @@ def timestep_limits(prepared: PreparedSystem, *, impulse: bool = False) -> list[
         impulse: the step is that of RESPA's slow forces, whose inner forces have shorter steps.
     """
     # Without the network's vibrations the rules for force fields hold for the region as well.
-    region = () if prepared.motion is None else prepared.region
-    limits = [surroundings_limit(prepared.system, prepared.topology, region, impulse=impulse)]
+    hybrid = prepared.hybrid
+    region = () if prepared.motion is None else hybrid.region.atoms
+    limits = [surroundings_limit(hybrid.system, hybrid.topology, region, impulse=impulse)]
     if prepared.motion is not None:
         limits.append(region_limit(prepared.motion, impulse=impulse))
     return limits
@@ -116,17 +114,15 @@ def create_integrator(
     return integrator
 
 
-def create_watchdog(
-    system: openmm.System, topology: Topology, region: NDArray[np.int64], settings: ProtocolConfig
-) -> RespaWatchdog | None:
+def create_watchdog(hybrid: HybridSystem, settings: ProtocolConfig) -> RespaWatchdog | None:
     """Return what watches a run with several time steps; None where the settings want none."""
     watched = settings.integrator.watchdog
     if settings.integrator.type != "respa" or watched is None:
         return None
     return RespaWatchdog(
-        system,
-        topology,
-        region,
+        hybrid.system,
+        hybrid.topology,
+        hybrid.region.atoms,
         timestep=settings.timestep,
         temperature=settings.ensemble.temperature,
         stop=watched.stop,

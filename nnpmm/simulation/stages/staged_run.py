@@ -68,13 +68,13 @@ class RunResult:
 
 def model_digest(prepared: PreparedSystem) -> str | None:
     """Return the checksum of the network, if it tells one."""
-    digest = (prepared.model_provenance or {}).get("digest")
+    digest = prepared.model_provenance.get("digest")
     return None if digest is None else str(digest)
 
 
 def region_atoms(prepared: PreparedSystem) -> tuple[int, ...]:
     """Return the region's atoms in ascending order."""
-    return tuple(sorted(prepared.region.tolist()))
+    return tuple(prepared.hybrid.region.atoms.tolist())
 
 
 class StagedRun:
@@ -127,7 +127,8 @@ class StagedRun:
                 del context
             if state is None:
                 raise SimulationError(f"{name}: ended without a state")
-            write_final(self.prepared, self.directory, self.log, state, recorder.monitor)
+            topology = self.prepared.mm.topology
+            write_final(topology, self.directory, self.log, state, recorder.monitor)
         return self._result(name, step)
 
     def _first_stage(self, record: CheckpointRecord | None) -> int:
@@ -166,11 +167,7 @@ class StagedRun:
                 frames = record.frames if name == self.trajectory.name else None
                 cut_back(self.directory / name, size, frames, n_atoms)
             read_log(self.log)  # a damaged one would spoil the report, hours later
-        prepared = self.prepared
-        monitor = None
-        if prepared.evaluator is not None:
-            atoms = prepared.region if prepared.network_atoms is None else prepared.network_atoms
-            monitor = RegionMonitor(prepared.topology, atoms, prepared.evaluator)
+        prepared, hybrid = self.prepared, self.prepared.hybrid
         with ExitStack() as stack:
             log = EnergyLog(self.log, append=record is not None)
             stack.callback(log.close)
@@ -181,16 +178,12 @@ class StagedRun:
                 model_digest=model_digest(prepared),
                 region=region_atoms(prepared),
                 log=log,
-                monitor=monitor,
-                thermometer=Thermometer(
-                    prepared.system, prepared.mm_system and prepared.mm_system.system
-                ),
+                monitor=RegionMonitor(hybrid),
+                thermometer=Thermometer(hybrid.system, prepared.mm.system),
                 expected_density=prepared.expected_density,
                 display=display,
                 stop=stop,
-                watchdog=create_watchdog(
-                    prepared.system, prepared.topology, prepared.region, self.settings
-                ),
+                watchdog=create_watchdog(hybrid, self.settings),
                 serial=0 if record is None else record.serial,
                 frames=0 if record is None else record.frames,
             )
@@ -204,11 +197,11 @@ class StagedRun:
         """Return the starting positions, minimised if the settings say so."""
         prepared = self.prepared
         if self.settings.stages.minimize is None:
-            return Snapshot(prepared.positions, None, prepared.box_vectors)
+            return Snapshot(prepared.mm.positions, None, prepared.mm.box_vectors)
         verlet = openmm.VerletIntegrator(0.001)  # a context needs an integrator
-        context = create_context(prepared, prepared.system, verlet, self.platform)
+        context = create_context(prepared, prepared.hybrid.system, verlet, self.platform)
         self._save_provenance(context)
-        settings, region = self.settings.stages.minimize, prepared.region
+        settings, region = self.settings.stages.minimize, prepared.hybrid.region.atoms
         minimize(context, settings, recorder.display, recorder.stop, region)
         minimized = snapshot(context)
         # Without velocities, which a minimisation leaves at zero: the first stage draws them.
@@ -260,7 +253,7 @@ class StagedRun:
 
     def _trajectory_topology(self) -> openmm.app.Topology:
         """Return the topology of the atoms that the trajectory holds."""
-        topology = self.prepared.topology
+        topology = self.prepared.mm.topology
         atoms = trajectory_atoms(topology, self.settings.output.trajectory_atoms)
         return topology if atoms is None else part_of(topology, atoms)
 
@@ -270,12 +263,12 @@ class StagedRun:
         writer = open_trajectory(
             self.trajectory, self._trajectory_topology(), output.trajectory_interval, frames
         )
-        atoms = trajectory_atoms(self.prepared.topology, output.trajectory_atoms)
+        atoms = trajectory_atoms(self.prepared.mm.topology, output.trajectory_atoms)
         return writer if atoms is None else PartialWriter(writer, atoms)
 
     def _save_provenance(self, context: openmm.Context) -> None:
         if not self._provenance_saved:
-            model = self.prepared.model_provenance or {}
+            model = self.prepared.model_provenance
             storage.save_provenance(self.directory, context, model, resumed=self.resuming)
             self._provenance_saved = True
 

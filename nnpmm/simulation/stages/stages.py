@@ -188,7 +188,7 @@ def create_stage_context(
 
     Args:
         prepared: stays as it is; a stage with forces or force groups of its own gets a copy of the
-            system.
+            hybrid system.
         stage: which stage.
         settings: of the run.
         platform: platform and its properties.
@@ -197,14 +197,16 @@ def create_stage_context(
     extra: list[openmm.Force] = []
     warmup = settings.stages.warmup
     if stage.restrained and warmup is not None and reference is not None:
-        atoms = restrained_atoms(prepared.topology, warmup.restraint)
-        constant, periodic = warmup.restraint_force_constant, prepared.box_vectors is not None
+        atoms = restrained_atoms(prepared.mm.topology, warmup.restraint)
+        constant, periodic = warmup.restraint_force_constant, prepared.mm.box_vectors is not None
         if len(atoms) and constant > 0:
             extra.append(restraint_force(atoms, reference, constant, periodic=periodic))
     if stage.constant_pressure:
         extra.append(barostat(settings.ensemble, stage_seed(settings.seed, stage, 1)))
     several = settings.integrator.type == "respa"  # which sets force groups
-    system = copy.deepcopy(prepared.system) if extra or several else prepared.system
+    system = prepared.hybrid.system
+    if extra or several:
+        system = copy.deepcopy(system)
     for force in extra:
         system.addForce(force)
     temperature = ramp_temperature(stage, 0, settings.ensemble.temperature)
@@ -225,13 +227,13 @@ def create_context(
 
     Args:
         prepared: what a run starts from.
-        system: its system, or a copy with forces of a stage.
+        system: its hybrid system, or a copy with forces of a stage.
         integrator: of the context.
         platform: platform and its properties.
     """
     context = openmm.Context(system, integrator, *platform)
-    if prepared.box_vectors is not None:
-        context.setPeriodicBoxVectors(*prepared.box_vectors)
-    context.setPositions(prepared.positions)
+    if prepared.mm.box_vectors is not None:
+        context.setPeriodicBoxVectors(*prepared.mm.box_vectors)
+    context.setPositions(prepared.mm.positions)
     context.computeVirtualSites()
     return context

@@ -1,0 +1,69 @@
+"""What the callback of a step checks, and what it leaves to the public edge."""
+
+from __future__ import annotations
+
+import numpy as np
+import openmm
+import pytest
+from toy import TOY
+
+from nnpmm.core.errors import SimulationError
+from nnpmm.coupling.callback import NON_FINITE_ENERGY, BoxCallback, RegionCallback
+from nnpmm.models import FunctionModel
+
+WATER = np.array([[0, 0, 0], [0.076, 0.059, 0], [-0.076, 0.059, 0]])
+BONDS = np.array([[0, 1], [0, 2]])
+
+
+def state_at(positions) -> openmm.State:
+    """Return the State of three particles at some positions, as a callback gets it."""
+    system = openmm.System()
+    for _ in positions:
+        system.addParticle(1.0)
+    platform = openmm.Platform.getPlatformByName("Reference")
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+    context.setPositions(positions)
+    return context.getState(positions=True)
+
+
+def flat(energy):
+    """Return a network whose energy is the same everywhere, also without any neighbours."""
+    model = FunctionModel(lambda positions, *_: (energy, np.zeros_like(positions)), "flat")
+    return model.bind([8, 1, 1])
+
+
+def region_callback(evaluator):
+    return RegionCallback(evaluator, BONDS, periodic=True, exact_to_half_box=True)
+
+
+def test_it_returns_what_the_evaluator_does():
+    expected = TOY.bind([8, 1, 1])(WATER)
+    energy, forces = region_callback(TOY.bind([8, 1, 1]))(state_at(WATER))
+    assert energy == pytest.approx(expected[0], abs=1e-9)
+    np.testing.assert_allclose(forces, expected[1], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("make", [region_callback, BoxCallback])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_position_that_is_not_finite_stops_the_run(make, bad):
+    """Atoms there have no neighbours, so that the energy alone would not tell."""
+    broken = WATER.copy()
+    broken[1, 2] = bad
+    with pytest.raises(SimulationError, match="non-finite position of region atom 1"):
+        make(flat(0.0))(state_at(broken))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_an_energy_that_is_not_finite_stops_the_run(bad):
+    with pytest.raises(SimulationError, match=NON_FINITE_ENERGY):
+        region_callback(flat(bad))(state_at(WATER))
+
+
+def test_a_step_converts_no_units(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a step converts units or checks shapes")
+
+    callback = region_callback(TOY.bind([8, 1, 1]))
+    for name in ("in_md_units", "checked_positions", "check_geometry"):
+        monkeypatch.setattr(f"nnpmm.models.bound.{name}", refuse)
+    assert np.isfinite(callback(state_at(WATER))[0])
