@@ -19,25 +19,41 @@ if not torch.cuda.is_available():  # read when triton is imported
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def _shared() -> Path:
-    return Path(os.environ.get("NNPMM_TEST_DATA", ROOT.parent / "shared"))
+TEST_DATA = Path(os.environ.get("NNPMM_TEST_DATA", ROOT.parent / "shared"))
+WEIGHTS = Path(os.environ.get("NNPMM_MODEL_DIR") or TEST_DATA / "models")
+_running: list[pytest.Item] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Note which test runs, also while the fixtures of its module are set up."""
+    _running.append(item)
+    try:
+        return (yield)
+    finally:
+        _running.pop()
 
 
 def shared_data(relative: str) -> Path:
-    """Return a file or folder of the test data, or skip the test that asks for it."""
-    path = _shared() / "data" / relative
+    """Return a file or folder of the test data for a test marked ``data``, or skip the test."""
+    _require_data_marker()
+    path = TEST_DATA / "data" / relative
     if not path.exists():
         pytest.skip(f"test data {relative} not found (set NNPMM_TEST_DATA to its folder)")
     return path
 
 
 def model_directory() -> Path:
-    """Return the folder with ANI-2x and ANI-1ccx in NeuroChem format, or skip the test."""
-    configured = os.environ.get("NNPMM_MODEL_DIR")
-    path = Path(configured) if configured else _shared() / "models"
-    if not (path / "ani-2x_8x").is_dir():
+    """Return the folder with ANI-2x and ANI-1ccx for a test marked ``data``, or skip the test."""
+    _require_data_marker()
+    if not (WEIGHTS / "ani-2x_8x").is_dir():
         pytest.skip("ANI-2x weights not found (set NNPMM_MODEL_DIR to a NeuroChem model folder)")
-    return path
+    return WEIGHTS
+
+
+def _require_data_marker() -> None:
+    if _running[-1].get_closest_marker("data") is None:
+        pytest.fail("this test reads test data or weights: mark it with @pytest.mark.data")
 
 
 def load_with(name: str, backend: str, precision: str = "single", **choices):
@@ -66,8 +82,9 @@ def usable_backends() -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_network_and_an_empty_cache(tmp_path_factory):
-    """No test downloads anything or sees what the user has cached."""
+    """No test downloads anything or sees the user's weights, cached or configured."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("NNPMM_MODEL_DIR", raising=False)
         patch.setenv("NNPMM_OFFLINE", "1")
         patch.setenv("NNPMM_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         yield

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import ROOT, model_directory
 
-from nnpmm import load_model, simulation
-from nnpmm.core.errors import WeightsError
+from nnpmm import simulation
 from nnpmm.models import ModelFile
 from nnpmm.models.ani import PUBLISHED
 
@@ -70,13 +69,12 @@ def ligand_box():
     )
 
 
-@pytest.fixture(scope="module")
-def model_name() -> str:
-    """ANI-2x as written in the pages, or ANI-1x where ANI-2x's weights are not at hand."""
-    try:
-        return load_model("ANI-2x").name
-    except WeightsError:
-        return "ANI-1x"
+@pytest.fixture(params=["ANI-1x", pytest.param("ANI-2x", marks=pytest.mark.data)])
+def model_name(request, monkeypatch) -> str:
+    """ANI-2x as written in the pages, and ANI-1x, whose weights are always at hand."""
+    if request.param == "ANI-2x":
+        monkeypatch.setenv("NNPMM_MODEL_DIR", str(model_directory()))
+    return request.param
 
 
 @pytest.fixture(scope="module")

@@ -104,6 +104,7 @@ def test_region_that_cuts_bonds(refused):
     )
 
 
+@pytest.mark.data
 def test_region_that_cuts_a_peptide(refused):
     path = shared_data("toluene/alanine-dipeptide-explicit.pdb")
     refused("cuts 2 covalent bonds", "ALA", path=path, selection="resname ALA")
@@ -154,6 +155,7 @@ def test_positions_that_are_not_numbers(refused, structure, tmp_path):
     refused("nan.pdb, line", "finite numbers", path=path)
 
 
+@pytest.mark.data
 def test_topology_and_coordinates_that_disagree(refused):
     refused(
         "ligand.prmtop",

@@ -128,6 +128,7 @@ def test_an_sdf_of_one_molecule(tmp_path, call, paracetamol):
     assert "8 networks" in result.out
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("with_coordinates", [True, False])
 def test_amber(tmp_path, call, with_coordinates):
     extra = ()
@@ -145,6 +146,7 @@ def test_amber(tmp_path, call, with_coordinates):
     assert len(nnpmm.read_model_file(tmp_path / "model.json").atoms) == 15
 
 
+@pytest.mark.data
 def test_ani2x_is_the_default_model(tmp_path, call):
     result = call(
         main,

@@ -8,8 +8,9 @@ import numpy as np
 import openmm
 import openmm.app as app
 from cases import Case, energy_and_forces
-from conftest import shared_data
 from openmm import unit
+
+from nnpmm.structures import molecule_from_smiles
 
 WATERS = 20
 CUTOFF = 1.0  # nm; the dipeptide's pairs lie inside
@@ -33,14 +34,35 @@ class ForceFieldCase(Case):
         return energy_and_forces(context)
 
 
+# Heavy atoms of alanine dipeptide by residue, each with its hydrogens.
+_DIPEPTIDE = {
+    "ACE": {"CH3": ("H1", "H2", "H3"), "C": (), "O": ()},
+    "ALA": {"N": ("H",), "CA": ("HA",), "CB": ("HB1", "HB2", "HB3"), "C": (), "O": ()},
+    "NME": {"N": ("H",), "C": ("H1", "H2", "H3")},
+}
+
+
 def dipeptide(residue_name=None):
-    """Alanine dipeptide of the test data: topology and positions (22, 3) nm."""
-    pdb = app.PDBFile(str(shared_data("toluene/alanine-dipeptide-explicit.pdb")))
-    modeller = app.Modeller(pdb.topology, pdb.positions)
-    modeller.deleteWater()
+    """Alanine dipeptide, 22 atoms, as an openmm.app.Modeller."""
+    molecule = molecule_from_smiles("CC(=O)N[C@@H](C)C(=O)NC", seed=1)
+    topology, order = app.Topology(), []
+    chain = topology.addChain()
+    heavy = (atom for atom in molecule.GetAtoms() if atom.GetAtomicNum() > 1)
+    for name, atoms in _DIPEPTIDE.items():
+        residue = topology.addResidue(name, chain)
+        for (parent, hydrogens), atom in zip(atoms.items(), heavy, strict=False):
+            bonded = [a.GetIdx() for a in atom.GetNeighbors() if a.GetAtomicNum() == 1]
+            for label, index in zip((parent, *hydrogens), (atom.GetIdx(), *bonded), strict=True):
+                topology.addAtom(label, app.Element.getBySymbol(label[0]), residue)
+                order.append(index)
+    placed, atoms = np.argsort(order), list(topology.atoms())
+    for bond in molecule.GetBonds():
+        ends = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
+        topology.addBond(*(atoms[placed[i]] for i in ends))
     if residue_name is not None:
-        modeller.topology = in_one_residue(modeller.topology, residue_name)
-    return modeller
+        topology = in_one_residue(topology, residue_name)
+    positions = molecule.GetConformer().GetPositions()[order] / 10
+    return app.Modeller(topology, positions * unit.nanometer)
 
 
 def in_one_residue(topology, name):

@@ -1,4 +1,4 @@
-"""MM systems from files: written here, read by OpenMM's readers and ParmEd, region alone beside."""
+"""MM systems from files that OpenMM's readers and ParmEd read, and their regions alone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import openmm
 import openmm.app as app
 import parmed
 import parmed.tools
+import pytest
 from conftest import shared_data
 from force_fields import ForceFieldCase, charmm36_vacuum, dipeptide
 from openmm import unit
@@ -219,3 +220,8 @@ READER_CASES = {
     "ParmEd Structure": parmed_structure,
     "OpenMM XML": openmm_xml,
 }
+_OF_TEST_DATA = ("Amber NBFIX", "Amber 12-6-4", "ParmEd Structure")
+READER_PARAMETERS = [
+    pytest.param(name, marks=pytest.mark.data if name in _OF_TEST_DATA else ())
+    for name in READER_CASES
+]

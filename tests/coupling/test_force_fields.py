@@ -12,7 +12,7 @@ import pytest
 from cases import energy_and_forces
 from contracts import assert_forces_match_energy, assert_invariant
 from force_fields import FORCE_FIELD_CASES, ForceFieldCase
-from reader_cases import READER_CASES
+from reader_cases import READER_CASES, READER_PARAMETERS
 from toy import TOY
 
 from nnpmm import create_hybrid_system, load_model
@@ -24,7 +24,7 @@ ENERGY_TOLERANCE = 0.01
 EWALD_TOLERANCE = 1e-6
 
 
-@pytest.fixture(scope="module", params=[*FORCE_FIELD_CASES, *READER_CASES])
+@pytest.fixture(scope="module", params=[*FORCE_FIELD_CASES, *READER_PARAMETERS])
 def case(request, tmp_path_factory) -> ForceFieldCase:
     if request.param in FORCE_FIELD_CASES:
         found = FORCE_FIELD_CASES[request.param]()

@@ -372,6 +372,7 @@ def test_a_region_may_not_touch_another_ones_boundary(case):
         create_hybrid_system(first, case.topology, [8, 9], TOY, coupling=COUPLING)
 
 
+@pytest.mark.data
 @pytest.mark.slow
 def test_a_side_chain_of_hsp90():
     """Leucine from CB on: ANI's isobutane-like end pulls at CA as finite differences say."""

@@ -20,6 +20,7 @@ from nnpmm import create_hybrid_system, load_model
 from nnpmm.coupling import Role, role_of
 from nnpmm.models.ani.torchani_kernel import import_torchani
 
+pytestmark = pytest.mark.data
 ENERGY_TOLERANCE, FORCE_TOLERANCE = 0.01, 0.5
 ML_GROUP = 20
 

@@ -82,6 +82,7 @@ def test_shapes_of_ani1x(parameters):
                 assert layer.weight.dtype == layer.bias.dtype == np.float32
 
 
+@pytest.mark.data
 def test_shapes_of_ani2x():
     parameters = read_neurochem(model_directory() / "ani-2x_8x", "ANI-2x")
     assert parameters.elements == ("H", "C", "N", "O", "S", "F", "Cl")

@@ -151,6 +151,7 @@ def test_nnpmms_own_name_comes_first(ani1x):
     assert load_model("ani1x").provenance == ani1x.provenance
 
 
+@pytest.mark.data
 def test_energy_of_openmm_mls_own_ani(monkeypatch, tmp_path):
     """Its energies are right once the self energies are added to ours; its forces are not."""
     weights = model_directory()

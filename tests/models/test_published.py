@@ -13,6 +13,8 @@ from nnpmm.models import load_model
 from nnpmm.models.ani import BACKENDS
 from nnpmm.structures.readers import read_structure
 
+pytestmark = pytest.mark.data
+
 METHANE = 0.1 * np.array(
     [
         [0.03192167, 0.00638559, 0.01301679],

@@ -94,6 +94,7 @@ def test_ani1x_with_torch_alone(ani1x, paracetamol, tmp_path):
     np.testing.assert_allclose(found[3][1], forces, rtol=0, atol=FORCE_TOLERANCE)
 
 
+@pytest.mark.data
 def test_ani2x_on_a_ligand(tmp_path):
     weights = model_directory()
     ligand = molecule_from_file(shared_data("nnpops-ligands/3lka_ligand.mol2"))

@@ -86,6 +86,7 @@ def test_every_choice_of_blocks(two, monkeypatch, blocks):
     assert_equal(found.evaluate(positions, None), reference.evaluate(positions, None))
 
 
+@pytest.mark.data
 def test_all_elements_of_ani_2x(monkeypatch):
     monkeypatch.setenv("NNPMM_MODEL_DIR", str(model_directory()))
     parameters = load_model("ANI-2x", members=[7], backend="reference").parameters

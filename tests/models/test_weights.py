@@ -44,6 +44,7 @@ def test_a_model_directory_without_the_model_is_passed_over(tmp_path, monkeypatc
     assert find_weights("ANI-1x").source.startswith("torchani: ")
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("name", ["ANI-2x", "ANI-1ccx"])
 def test_other_models_from_a_folder(name):
     found = find_weights(name, model_directory())

@@ -21,6 +21,7 @@ def _lines(path, section=None, start=0):
             yield current, line.split()
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("version", ["martini_v2.1.itp", "martini_v2.2.itp"])
 def test_every_pair(version):
     path = shared_data(f"martini2/{version}")
@@ -48,6 +49,7 @@ def _read_molecule(path, name):
     return tables_read
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("name", tables.LIPID_TAILS)
 def test_every_lipid(name):
     molecule = lipid(name)

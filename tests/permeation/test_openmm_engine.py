@@ -41,6 +41,7 @@ def test_energies_are_those_of_gromacs(name, solute, tmp_path):
     _assert_same(OpenMMEngine(threads=1).energy(system, relaxed), gromacs.energy(system, relaxed))
 
 
+@pytest.mark.data
 @needs_gmx
 def test_the_published_bilayer(tmp_path):
     """128 DPPC and 768 W, the example system of a published force-field package."""

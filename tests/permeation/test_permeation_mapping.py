@@ -196,6 +196,7 @@ def test_hydrogen_bonds_choose_between_equals(hydrogens, on_nitrogen, accepts, i
     assert nearest_type(-3.0, bonds) == "P1" and nearest_type(30.0, bonds) == "C1"
 
 
+@pytest.mark.data
 def test_the_table_of_bead_free_energies(shared_octanol):
     assert shared_octanol.items() >= octanol.BEAD_FREE_ENERGIES.items()
     assert len(octanol.BEAD_FREE_ENERGIES) == 14

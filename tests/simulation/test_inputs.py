@@ -102,6 +102,7 @@ def write_water(folder, periodic=True):
     return mm
 
 
+@pytest.mark.data
 def test_amber():
     folder = shared_data("toluene")
     files = {
@@ -128,6 +129,7 @@ def test_amber():
         )
 
 
+@pytest.mark.data
 def test_gromacs_with_include_directories_and_defines(tmp_path, monkeypatch):
     # An installed GROMACS has a folder of the same name, which OpenMM would find.
     monkeypatch.setenv("GMXDATA", str(tmp_path / "no-gromacs"))
@@ -340,6 +342,7 @@ def test_building_a_ligand_in_water():
     assert np.isfinite(energy(mm))
 
 
+@pytest.mark.data
 def test_build_with_a_protein(tmp_path):
     """A ligand file beside a peptide: both in one box, the ligand where its file puts it."""
     source = app.PDBFile(str(shared_data("toluene/alanine-dipeptide-explicit.pdb")))

@@ -182,12 +182,14 @@ REAL = (
 )
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("name", REAL)
 def test_real_ligands_keep_the_charge_that_their_file_states(name):
     molecule = molecule_from_file(shared_data(name))
     assert perceive_charge(*described(molecule)).charge == Chem.GetFormalCharge(molecule)
 
 
+@pytest.mark.data
 def test_ligands_of_tyk2_are_neutral():
     path = shared_data("tyk2/ligands.sdf")
     molecules = [m for m in Chem.SDMolSupplier(str(path), removeHs=False) if m is not None]

@@ -207,6 +207,7 @@ def test_element_comes_from_the_type_or_else_the_name(name, atom_type, element):
     assert element_of(name, atom_type) == element
 
 
+@pytest.mark.data
 @pytest.mark.parametrize(
     ("file", "smiles"),
     [

@@ -80,6 +80,7 @@ def test_template_with_smirnoff_trefoils_equals_the_vacuum_system():
             forcefield_xml(molecule, dataclasses.replace(parameters, impropers=wrong))
 
 
+@pytest.mark.data
 def test_template_of_a_mol2_file_with_its_own_atom_names():
     molecule = molecule_from_file(shared_data("nnpops-ligands/3lka_ligand.mol2"))
     parameters = parameterize(molecule, provider="fallback")

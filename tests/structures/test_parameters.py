@@ -84,6 +84,7 @@ def freesolv():
     return found
 
 
+@pytest.mark.data
 def test_lennard_jones_equals_gaff_in_freesolv(freesolv):
     mismatches, n_atoms = [], 0
     for name, parameters, reference, gaff in freesolv:
@@ -98,6 +99,7 @@ def test_lennard_jones_equals_gaff_in_freesolv(freesolv):
     assert mismatches == []
 
 
+@pytest.mark.data
 def test_charges_stay_near_am1_bcc_in_freesolv(freesolv):
     difference = np.concatenate([p.charges - rows[:, 0] for _, p, rows, _ in freesolv])
     # Measured: mean absolute 0.0680, RMS 0.0926, largest 0.5711 (nitrogen of 1-nitrobutane).
@@ -106,6 +108,7 @@ def test_charges_stay_near_am1_bcc_in_freesolv(freesolv):
     assert np.abs(difference).max() < 0.572
 
 
+@pytest.mark.data
 @pytest.mark.parametrize(
     "file",
     [

@@ -113,6 +113,7 @@ def test_a_radical_has_no_charge_that_fits():
     assert perceive_charge(("C", "H", "H", "H"), bonds).charge is None
 
 
+@pytest.mark.data
 def test_amber_charges():
     structure = read_structure(shared_data("toluene/toluene-explicit.prm7"))
     summary = describe_region(structure, select_atoms(structure.topology, "resname MBN"))
@@ -122,6 +123,7 @@ def test_amber_charges():
     assert summary.cut_bonds == ()
 
 
+@pytest.mark.data
 def test_a_ligand_in_a_gromacs_complex():
     folder = shared_data("hsp90/ligand-3")
     path = sorted(folder.rglob("*.gro"), key=lambda p: p.stat().st_size)[0]
@@ -143,6 +145,7 @@ def test_cut_bonds_are_named(tmp_path, connect):
         check_region(summary, Model())
 
 
+@pytest.mark.data
 def test_a_cut_peptide_is_named():
     structure = read_structure(shared_data("toluene/alanine-dipeptide-explicit.pdb"))
     summary = describe_region(structure, select_atoms(structure.topology, "resname ALA"))

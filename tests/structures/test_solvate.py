@@ -125,6 +125,7 @@ def test_four_site_water(paracetamol):
     assert len(box.positions) == box.system.getNumParticles()
 
 
+@pytest.mark.data
 def test_protein_and_ligand_keep_their_coordinates(paracetamol):
     molecule, parameters = paracetamol
     pdb = app.PDBFile(str(shared_data("toluene/alanine-dipeptide-explicit.pdb")))

@@ -87,6 +87,7 @@ def test_formal_charges_of_an_sdf(tmp_path):
     assert sorted(charges[charges != 0].tolist()) == [-1, 1]
 
 
+@pytest.mark.data
 def test_mol2():
     structure = read_structure(shared_data("nnpops-ligands/3lka_ligand.mol2"))
     assert structure.topology.getNumAtoms() == len(structure.positions)
@@ -94,6 +95,7 @@ def test_mol2():
     assert len(list(structure.topology.bonds())) >= structure.topology.getNumAtoms() - 1
 
 
+@pytest.mark.data
 def test_amber_with_and_without_coordinates():
     prmtop = shared_data("toluene/toluene-explicit.prm7")
     alone = read_structure(prmtop)
@@ -108,6 +110,7 @@ def test_amber_with_and_without_coordinates():
     assert (np.diag(whole.box) > 3).all()
 
 
+@pytest.mark.data
 def test_gromacs_complex():
     folder = shared_data("hsp90/ligand-3")
     path = sorted(folder.rglob("*.gro"), key=lambda p: p.stat().st_size)[0]
@@ -206,6 +209,7 @@ def test_coordinates_that_are_not_numbers(files, tmp_path, suffix, width):
     _refused(path)
 
 
+@pytest.mark.data
 def test_coordinates_of_another_system():
     _refused(
         shared_data("cb7-b2/ligand.prmtop"),
@@ -214,6 +218,7 @@ def test_coordinates_of_another_system():
     )
 
 
+@pytest.mark.data
 def test_truncated_amber_files(tmp_path):
     source = shared_data("cb7-b2/ligand.prmtop")
     text = source.read_text()
@@ -227,6 +232,7 @@ def test_truncated_amber_files(tmp_path):
         read_structure(source, short)
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("cell", [(0, 0, 0, 90, 90, 90), (30, 30, 30, 0, 0, 0), 6 * (0,)])
 def test_amber_coordinates_with_a_box_of_zeros(tmp_path, cell):
     source = shared_data("cb7-b2/ligand.inpcrd")
