@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 #: The trained model that comes with nnpmm.
-DEFAULT_MODEL = Path(__file__).parents[1] / "models" / "martini2-neutral"
+DEFAULT_MODEL = Path(__file__).parent / "models" / "martini2-neutral"
 
 
 @dataclass(frozen=True)
