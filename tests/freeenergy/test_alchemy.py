@@ -119,7 +119,7 @@ def test_energies_are_finite_where_atoms_overlap(case, context):
     moved[case.region, 0] += 1e-3
     energies = [at(context, 0, sterics, moved)[0] for sterics in (0, 0.1, 0.5, 0.9)]
     assert np.isfinite(energies).all()
-    # An overlap costs the more, the more it is felt; at first the attraction of others outweighs it.
+    # It costs the more, the more it is felt; at first the attraction of others outweighs it.
     assert (np.diff(energies[1:]) > 0).all()
     at(context, 1, 1, case.positions)
 
