@@ -47,22 +47,37 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
         self._random = np.random.default_rng(settings.seed)
         self._kt = GAS_CONSTANT * settings.temperature
         saved = record.checkpoint()
+        #: Whether a checkpoint was there to go on from.
+        self.restored = saved is not None
         if saved is not None:
             self._restore(*saved)
 
+    def _conformation(self) -> openmm.State:
+        return self.simulation.context.getState(
+            positions=True, velocities=True, parameters=True, integratorParameters=True
+        )
+
     def equilibrate(self, steps: int, report: Callable[[int], None] | None = None) -> None:
-        """Move every replica into its state: each starts where the one before it ended.
+        """Move every replica into its state, and make a checkpoint.
+
+        The first replica starts from what the context holds, each other one where the replica
+        before it ended.
 
         Args:
             steps: for each replica.
             report: is called with the number of replicas that are done.
+
+        Raises:
+            UnwritableError: the folder cannot be written.
         """
+        start = self._conformation()
         for index in range(len(self.states)):
-            if index:
-                self.replicaConformation[index] = self.replicaConformation[index - 1]
+            self.replicaConformation[index] = start
             self.simulateReplica(index, steps)
+            start = self.replicaConformation[index]
             if report is not None:
                 report(index + 1)
+        self._save()
 
     def sample(
         self,
@@ -147,9 +162,7 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
             context.setPeriodicBoxVectors(*arrays["boxes"][index])
             context.setPositions(arrays["positions"][index])
             context.setVelocities(arrays["velocities"][index])
-            self.replicaConformation[index] = context.getState(
-                positions=True, velocities=True, parameters=True, integratorParameters=True
-            )
+            self.replicaConformation[index] = self._conformation()
         self.replicaStateIndex[:] = arrays["states"].tolist()
         self.currentIteration = int(record["iteration"])
         self._random.bit_generator.state = record["random"]

@@ -1,0 +1,1 @@
+"""Solvation free energies with a network and with the force field, from one ladder each."""
