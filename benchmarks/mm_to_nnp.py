@@ -14,17 +14,15 @@ import logging
 
 import numpy as np
 import openmm
-import pymbar
 from common import IMAGES, write_results
 from matplotlib.figure import Figure
 
 import nnpmm
 from nnpmm.coupling import LAMBDA_NNP, Interpolated, Mechanical, nnp_derivative
-from nnpmm.freeenergy import forward_protocol, reverse_protocol, reweight, switch
+from nnpmm.freeenergy import bar, forward_protocol, reverse_protocol, reweight, switch
 from nnpmm.structures import MMSystem, molecule_from_smiles, parameterize, solvate
 
 TEMPERATURE, TIMESTEP = 300.0, 0.002  # K, ps; bonds to hydrogen are constrained
-KT = 8.31446261815324e-3 * TEMPERATURE
 CHANGES, STEPS_PER_CHANGE, STEPS_BETWEEN = 50, 5, 250
 LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -39,10 +37,10 @@ def main() -> None:
     system, start = interpolated_ligand(ligand_in_water(arguments.smiles))
     forward = works(system, start, forward_protocol(CHANGES), arguments.switches, seed=1)
     reverse = works(system, start, reverse_protocol(CHANGES), arguments.switches, seed=2)
-    bar = pymbar.bar(forward / KT, reverse / KT)
+    found = bar(forward, reverse, temperature=TEMPERATURE).between()
     mbar = direct(system, start, round(arguments.mbar_ps / TIMESTEP))
     estimates = {
-        "BAR on works": (KT * bar["Delta_f"], KT * bar["dDelta_f"]),
+        "BAR on works": (found.value, found.error),
         "MBAR": mbar,
     }
     print(f"{'estimator':<16} {'dG(MM -> NNP/MM), kJ/mol':>28}")

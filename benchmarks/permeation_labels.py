@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
+from nnpmm.core.units import KJ_PER_KCAL
 from nnpmm.permeation.labels.direct import read_umbrella
-from nnpmm.permeation.labels.estimates import KJ_PER_KCAL
 from nnpmm.permeation.labels.store import read_label_record, read_labels
 
 

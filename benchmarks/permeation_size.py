@@ -22,9 +22,9 @@ from permeation_lipids import mean_and_error
 from rich.console import Console
 from rich.table import Table
 
+from nnpmm.core.units import KJ_PER_KCAL
 from nnpmm.permeation.dataset.folder import load_features, read_settings
 from nnpmm.permeation.features import FEATURES, WATER_FEATURES
-from nnpmm.permeation.labels.estimates import KJ_PER_KCAL
 from nnpmm.permeation.labels.linear import read_samples, relative_free_energies
 
 

@@ -14,12 +14,20 @@ from openmm import unit
 
 from nnpmm.core.errors import ConfigError
 
-__all__ = ["GAS_CONSTANT", "HARTREE_TO_KJ_PER_MOL", "in_md_units", "parse_quantity"]
+__all__ = [
+    "GAS_CONSTANT",
+    "HARTREE_TO_KJ_PER_MOL",
+    "KJ_PER_KCAL",
+    "in_md_units",
+    "parse_quantity",
+]
 
 #: CODATA 2018: hartree (J) times Avogadro's number, in kJ/mol.
 HARTREE_TO_KJ_PER_MOL = 4.3597447222071e-18 * 6.02214076e23 / 1000.0
 #: R, exact since 2019: Boltzmann's constant (J/K) times Avogadro's number, in kJ/mol/K.
 GAS_CONSTANT = 1.380649e-23 * 6.02214076e23 / 1000.0
+#: The thermochemical calorie.
+KJ_PER_KCAL = 4.184
 
 _NUMBER = re.compile(r"^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$")
 

@@ -1,14 +1,63 @@
-"""Free energies between force field and network: works of switching, and reweighting of frames."""
+"""Free energies: estimators, ladders of states, and from a force field to a network."""
 
-from nnpmm.freeenergy.differences import region_differences
-from nnpmm.freeenergy.reweighting import Reweighting, reweight
-from nnpmm.freeenergy.switching import forward_protocol, reverse_protocol, switch
+from typing import TYPE_CHECKING
+
+from nnpmm.core.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from nnpmm.freeenergy.differences import region_differences
+    from nnpmm.freeenergy.estimators import (
+        Estimate,
+        FreeEnergies,
+        bar,
+        combine,
+        exponential_average,
+        mbar,
+        subsample,
+    )
+    from nnpmm.freeenergy.ladders import Convergence, convergence, solve_ladder, write_xvg
+    from nnpmm.freeenergy.reweighting import Reweighting, reweight
+    from nnpmm.freeenergy.switching import forward_protocol, reverse_protocol, switch
 
 __all__ = [
+    "Convergence",
+    "Estimate",
+    "FreeEnergies",
     "Reweighting",
+    "bar",
+    "combine",
+    "convergence",
+    "exponential_average",
     "forward_protocol",
+    "mbar",
     "region_differences",
     "reverse_protocol",
     "reweight",
+    "solve_ladder",
+    "subsample",
     "switch",
+    "write_xvg",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Convergence": "nnpmm.freeenergy.ladders",
+        "Estimate": "nnpmm.freeenergy.estimators",
+        "FreeEnergies": "nnpmm.freeenergy.estimators",
+        "Reweighting": "nnpmm.freeenergy.reweighting",
+        "bar": "nnpmm.freeenergy.estimators",
+        "combine": "nnpmm.freeenergy.estimators",
+        "convergence": "nnpmm.freeenergy.ladders",
+        "exponential_average": "nnpmm.freeenergy.estimators",
+        "forward_protocol": "nnpmm.freeenergy.switching",
+        "mbar": "nnpmm.freeenergy.estimators",
+        "region_differences": "nnpmm.freeenergy.differences",
+        "reverse_protocol": "nnpmm.freeenergy.switching",
+        "reweight": "nnpmm.freeenergy.reweighting",
+        "solve_ladder": "nnpmm.freeenergy.ladders",
+        "subsample": "nnpmm.freeenergy.estimators",
+        "switch": "nnpmm.freeenergy.switching",
+        "write_xvg": "nnpmm.freeenergy.ladders",
+    },
+)

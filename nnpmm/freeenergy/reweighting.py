@@ -12,7 +12,6 @@ overlap the first fails without a sign, so overlap is measured and too little of
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +19,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from openmm import unit
-from scipy.special import logsumexp
 
 from nnpmm.core.errors import ConfigError, SimulationError
-from nnpmm.core.units import GAS_CONSTANT, in_md_units
+from nnpmm.core.units import in_md_units
+from nnpmm.freeenergy.estimators import (
+    effective_samples,
+    exponential_average,
+    mbar,
+    subsample,
+    thermal_energy,
+)
+from nnpmm.freeenergy.overlap import (
+    MIN_OVERLAP,
+    MIN_ZWANZIG_OVERLAP,
+    MIN_ZWANZIG_SAMPLES,
+    require_effective_samples,
+)
 
 __all__ = [
     "MIN_BAR_OVERLAP",
@@ -34,14 +45,10 @@ __all__ = [
     "reweight",
 ]
 
-# benchmarks/reweighting.py draws from ensembles of known difference. From one ensemble, 24 % of the
-# results below these limits are off by more than three times their error, 2.8 % of those above.
-#: Least effective number of samples, and its least share of all samples, of one ensemble alone.
-MIN_ZWANZIG_SAMPLES, MIN_ZWANZIG_OVERLAP = 100.0, 0.1
-#: The same for two ensembles, whose errors hold further down where both have one basin: the limits
-#: are for others. An off-diagonal element of the overlap matrix of 0.03, the least that Klimovich,
-#: Shirts and Mobley advise (J. Comput. Aided Mol. Des. 2015, 29, 397), is an overlap of 0.06.
-MIN_BAR_SAMPLES, MIN_BAR_OVERLAP = 5.0, 0.06
+#: Least effective number of samples, and least overlap, of two ensembles or more. By
+#: benchmarks/reweighting.py errors hold further down where both have one basin: the limits are for
+#: others. The overlap counts both directions, O_01 + O_10.
+MIN_BAR_SAMPLES, MIN_BAR_OVERLAP = 5.0, 2 * MIN_OVERLAP
 
 
 @dataclass(frozen=True)
@@ -94,10 +101,7 @@ def reweight(
         SimulationError: a difference is not finite, or the ensembles overlap too little for an
             answer.
     """
-    kelvin = in_md_units(temperature, unit.kelvin)
-    if not (np.isfinite(kelvin) and kelvin > 0):
-        raise ConfigError(f"found a temperature of {kelvin:g} K, allowed: more than 0 K")
-    kt = GAS_CONSTANT * kelvin
+    kt = thermal_energy(temperature)
     series = {0.0: mm_differences} | dict(between or {})
     if between and (nnp_differences is None or not all(0 < value < 1 for value in between)):
         end = "without" if nnp_differences is None else "with"
@@ -108,66 +112,48 @@ def reweight(
     if nnp_differences is not None:
         series[1.0] = nnp_differences
     samples = {
-        value: _decorrelated(_reduced(series[value], f"differences at lambda_nnp = {value:g}", kt))
+        value: _independent(series[value], f"differences at lambda_nnp = {value:g}")
         for value in sorted(series)
     }
-    return _mbar(samples, kt) if len(samples) > 1 else _zwanzig(samples[0.0], kt)
+    if len(samples) == 1:
+        return _from_one_ensemble(samples[0.0], kt, temperature)
+    return _from_several(samples, temperature)
 
 
-def _zwanzig(forward: NDArray[np.float64], kt: float) -> Reweighting:
-    """Return the estimate from d/kT (k,) of independent frames of the force field."""
-    count = len(forward)
-    effective = float(np.exp(2 * logsumexp(-forward) - logsumexp(-2 * forward)))
-    overlap = effective / count
-    _refuse_small(effective, MIN_ZWANZIG_SAMPLES, overlap, MIN_ZWANZIG_OVERLAP, (count,))
-    # The mean weight's variance over its square, by the delta method.
-    variance = max(1 / effective - 1 / count, 0.0)
-    reduced = np.log(count) - logsumexp(-forward)
-    return Reweighting(
-        kt * float(reduced), kt * float(np.sqrt(variance)), overlap, effective, (count,)
-    )
+def _from_one_ensemble(forward: NDArray[np.float64], kt: float, temperature: Any) -> Reweighting:
+    """Return the estimate from d (k,) of independent frames of the force field."""
+    found = exponential_average(forward, temperature=temperature)
+    effective = effective_samples(-forward / kt)
+    overlap = effective / len(forward)
+    return Reweighting(found.value, found.error, overlap, effective, (len(forward),))
 
 
-def _mbar(samples: Mapping[float, NDArray[np.float64]], kt: float) -> Reweighting:
-    """Return the estimate from d/kT of independent frames by their lambda_nnp, in its order.
+def _from_several(samples: Mapping[float, NDArray[np.float64]], temperature: Any) -> Reweighting:
+    """Return the estimate from d of independent frames by their lambda_nnp, in its order.
 
-    The reduced energies that matter are lambda_nnp d/kT, as the energy is linear in lambda_nnp. Of
+    The energies that matter are lambda_nnp d, as the energy is linear in lambda_nnp. Of
     two states i and j the sum of p (1 - p) is (O_ij + O_ji) / (1/n_i + 1/n_j).
     """
     counts = tuple(len(each) for each in samples.values())
     energies = np.outer(list(samples), np.concatenate(list(samples.values())))
-    mbar = _pymbar().MBAR(energies, counts)
-    matrix = mbar.compute_overlap()["matrix"]
-    overlaps = np.diag(matrix, 1) + np.diag(matrix, -1)
+    found = mbar(energies, counts, temperature=temperature, min_overlap=0.0)
+    overlaps = np.diag(found.overlap, 1) + np.diag(found.overlap, -1)
     inverse = 1 / np.array(counts)
     effective = float((overlaps / (inverse[1:] + inverse[:-1])).min())
     overlap = float(overlaps.min())
-    _refuse_small(effective, MIN_BAR_SAMPLES, overlap, MIN_BAR_OVERLAP, counts)
-    found = mbar.compute_free_energy_differences()
-    difference, error = (float(found[name][0, -1]) for name in ("Delta_f", "dDelta_f"))
-    return Reweighting(kt * difference, kt * error, overlap, effective, counts)
-
-
-_REMEDY = (
-    "sample more frames, sample at values of lambda_nnp between 0 and 1 too, or take "
-    "nnpmm.freeenergy.switch"
-)
-
-
-def _refuse_small(
-    effective: float, least: float, overlap: float, least_overlap: float, counts: tuple[int, ...]
-) -> None:
-    if effective >= least and overlap >= least_overlap:
-        return
-    raise SimulationError(
-        f"the ensembles overlap too little: found {effective:.3g} effective samples and an overlap "
-        f"of {overlap:.2g} from {' + '.join(map(str, counts))} independent frames, allowed: at "
-        f"least {least:g} and {least_overlap:g}; {_REMEDY}"
+    require_effective_samples(
+        (effective, overlap),
+        least=(MIN_BAR_SAMPLES, MIN_BAR_OVERLAP),
+        counts=counts,
+        remedy="sample more frames, sample at values of lambda_nnp between 0 and 1 too, or take "
+        "nnpmm.freeenergy.switch",
     )
+    ends = found.between()
+    return Reweighting(ends.value, ends.error, overlap, effective, counts)
 
 
-def _reduced(differences: ArrayLike, name: str, kt: float) -> NDArray[np.float64]:
-    """Return differences as d/kT (k,), checked."""
+def _independent(differences: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Return the differences (k,) of nearly independent frames, kJ/mol, checked."""
     array = np.asarray(in_md_units(differences, unit.kilojoule_per_mole), dtype=np.float64)
     if array.ndim != 1 or array.size == 0:
         raise ConfigError(
@@ -178,23 +164,4 @@ def _reduced(differences: ArrayLike, name: str, kt: float) -> NDArray[np.float64
             f"found a non-finite energy in {name} (frame {int(np.argmin(np.isfinite(array)))}); "
             "leave that frame out, or look into why it blew up"
         )
-    return array / kt
-
-
-def _decorrelated(series: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return nearly independent samples of a time series."""
-    if np.ptp(series) == 0:  # a trajectory that stands still
-        return series[:1]
-    timeseries = _pymbar().timeseries
-    inefficiency = timeseries.statistical_inefficiency(series)
-    kept = timeseries.subsample_correlated_data(series, g=inefficiency)
-    return np.asarray(series[np.asarray(kept)])
-
-
-def _pymbar() -> Any:
-    # It takes a second to import, and announces then that JAX is not there.
-    logging.getLogger("pymbar").setLevel(logging.ERROR)
-    import pymbar
-    import pymbar.timeseries
-
-    return pymbar
+    return array[subsample(array)]

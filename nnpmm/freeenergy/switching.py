@@ -1,8 +1,8 @@
 """Non-equilibrium switching between a force field and a network, and the work that it takes.
 
 The works of switches in both directions give the free energy difference by Crooks' theorem (Phys.
-Rev. E 1999, 60, 2721), through the estimator of Bennett (J. Comput. Phys. 1976, 22, 245; pymbar's
-``bar``), or of Jarzynski from one direction (Phys. Rev. Lett. 1997, 78, 2690).
+Rev. E 1999, 60, 2721) and Bennett's acceptance ratio, `nnpmm.freeenergy.bar`. From one direction
+Jarzynski's average gives it, `nnpmm.freeenergy.exponential_average`.
 """
 
 from __future__ import annotations

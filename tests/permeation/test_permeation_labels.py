@@ -7,8 +7,8 @@ import pytest
 from martini_cases import needs_gmx
 
 from nnpmm.core.arrays import save_arrays
-from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
-from nnpmm.core.units import GAS_CONSTANT
+from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.units import GAS_CONSTANT, KJ_PER_KCAL
 from nnpmm.permeation.dataset.folder import DatasetSettings, Job, open_dataset
 from nnpmm.permeation.labels.anchored import (
     Anchor,
@@ -22,7 +22,6 @@ from nnpmm.permeation.labels.decoupling import (
     join_states,
     read_dhdl,
 )
-from nnpmm.permeation.labels.estimates import KJ_PER_KCAL, decorrelated, estimate
 from nnpmm.permeation.labels.linear import LinearEstimate, Samples, relative_free_energies
 from nnpmm.permeation.labels.store import label_linear, read_label_record, read_labels
 from nnpmm.permeation.martini import interaction, parse_solute
@@ -106,47 +105,6 @@ def test_other_shapes_are_refused():
         relative_free_energies([model.samples("C1-P4")], ["C1-C1-C1"], 300.0)
     with pytest.raises(ConfigError, match="found no finished simulations"):
         relative_free_energies([], ["C1-P4"], 300.0)
-
-
-def test_harmonic_states():
-    """f = ln sqrt(k / k0) for oscillators; a state without samples follows by reweighting."""
-    rng = np.random.default_rng(5)
-    constants = np.array([1.0, 2.0, 4.0, 3.0])
-    counts = np.array([3000, 3000, 3000, 0])
-    x = np.concatenate([rng.normal(0, k**-0.5, n) for k, n in zip(constants, counts, strict=True)])
-    found = estimate(0.5 * constants[:, None] * x**2, counts)
-    exact = 0.5 * np.log(constants / constants[0])
-    assert np.all(np.abs(found.differences[0] - exact)[1:] < 4 * found.errors[0, 1:])
-    assert found.errors[0, 1:].max() < 0.03
-
-
-def test_states_in_any_order():
-    """The first and the second do not overlap, except through the others."""
-    rng = np.random.default_rng(7)
-    centers = np.array([0.0, 12.0, 3.0, 6.0, 9.0])
-    x = np.concatenate([rng.normal(center, 1.0, 300) for center in centers])
-    found = estimate(0.5 * (x - centers[:, None]) ** 2 + centers[:, None], np.full(5, 300))
-    assert np.all(np.abs(found.differences[0] - centers)[1:] < 4 * found.errors[0, 1:])
-    assert found.errors[0, 1] < 0.5
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_states_that_fall_apart_are_refused(seed):
-    """MBAR itself joins two groups 30 standard deviations apart, with small errors."""
-    rng = np.random.default_rng(seed)
-    centers = np.array([0.0, 2.0, 32.0, 34.0, 36.0])
-    x = np.concatenate([rng.normal(center, 1.0, 300) for center in centers])
-    with pytest.raises(SimulationError, match=r"the states overlap by .* put them closer"):
-        estimate(0.5 * (x - centers[:, None]) ** 2, np.full(5, 300))
-
-
-def test_correlated_series_are_thinned():
-    rng = np.random.default_rng(6)
-    white = rng.normal(size=2000)
-    slow = np.convolve(white, np.ones(20), mode="valid")
-    assert len(decorrelated(white)) > 1500
-    assert 30 < len(decorrelated(slow)) < 250
-    assert len(decorrelated(np.ones(10))) == 1
 
 
 def _linear(values, error):

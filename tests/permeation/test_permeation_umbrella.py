@@ -7,12 +7,11 @@ import pytest
 from martini_cases import membrane, needs_gmx
 
 from nnpmm.core.errors import ConfigError, SimulationError
-from nnpmm.core.units import GAS_CONSTANT
+from nnpmm.core.units import GAS_CONSTANT, KJ_PER_KCAL
 from nnpmm.permeation.dataset.folder import DatasetSettings, Job
 from nnpmm.permeation.labels import direct
 from nnpmm.permeation.labels import umbrella as module
 from nnpmm.permeation.labels.direct import kept_from_before, read_umbrella, run_umbrella
-from nnpmm.permeation.labels.estimates import KJ_PER_KCAL, contrast_error
 from nnpmm.permeation.labels.umbrella import UmbrellaSettings, join_windows, run_windows
 from nnpmm.permeation.martini.engine_choice import create_engine
 from nnpmm.permeation.martini.engines import Frame, Restraint, StageResult
@@ -40,19 +39,6 @@ def test_a_known_profile():
     assert found.free_energies[-2:].mean() == pytest.approx(0.0, abs=1e-9)
     assert 0.0 < found.errors[0] < 0.5 and 0.0 < found.overlap <= 1.0
     assert found.samples > 15000
-
-
-def test_error_of_a_difference_from_a_mean():
-    """Against the covariance matrix that the differences come from."""
-    rng = np.random.default_rng(2)
-    root = rng.normal(size=(5, 5))
-    covariance = root @ root.T
-    variances = np.diag(covariance)
-    differences = variances[:, None] + variances[None] - 2 * covariance
-    weights = np.array([0.0, 0.5, 0.0, 0.3, 0.2])
-    vector = np.array([1.0, 0, 0, 0, 0]) - weights
-    found = contrast_error(np.sqrt(differences), 0, weights)
-    assert found == pytest.approx(np.sqrt(vector @ covariance @ vector))
 
 
 def test_failures_are_tried_with_another_seed_and_told(tmp_path, monkeypatch):

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnpmm.core.errors import ConfigError
-from nnpmm.permeation.labels.estimates import KJ_PER_KCAL, contrast_error
+from nnpmm.core.units import KJ_PER_KCAL
+from nnpmm.freeenergy.estimators import contrast_error
 from nnpmm.permeation.labels.linear import LinearEstimate
 
 __all__ = [

@@ -22,8 +22,7 @@ from pydantic import Field
 
 from nnpmm.core.arrays import load_arrays, save_arrays
 from nnpmm.core.fields import Pressure, Section, Temperature, Time
-from nnpmm.core.units import GAS_CONSTANT
-from nnpmm.permeation.labels.estimates import decorrelated, estimate
+from nnpmm.freeenergy.ladders import solve_ladder
 from nnpmm.permeation.martini.engines import Restraint, Stage, whole_steps
 from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.martini.system import Configuration, MartiniSystem
@@ -83,7 +82,7 @@ def decouple(
         progress: is told of every state.
 
     Raises:
-        SimulationError: GROMACS failed, or the states do not overlap at all.
+        SimulationError: GROMACS failed, or neighbouring states overlap too little.
     """
     settings = settings or DecouplingSettings()
     directory.mkdir(parents=True, exist_ok=True)
@@ -113,22 +112,11 @@ def join_states(energies: Sequence[NDArray[np.float64]], temperature: float) -> 
         temperature: K.
 
     Raises:
-        SimulationError: the states do not overlap at all.
+        SimulationError: two neighbouring states overlap too little.
     """
-    kt = GAS_CONSTANT * temperature
-    columns, counts = [], []
-    for state, found in enumerate(energies):
-        neighbour = state + 1 if state + 1 < len(energies) else state - 1
-        kept = decorrelated((found[:, neighbour] - found[:, state]) / kt)
-        columns.append(found[kept].T / kt)
-        counts.append(len(kept))
-    result = estimate(np.concatenate(columns, axis=1), np.array(counts))
-    return Decoupling(
-        float(result.differences[0, -1]) * kt,
-        float(result.errors[0, -1]) * kt,
-        result.overlap,
-        sum(counts),
-    )
+    found = solve_ladder(energies, temperature=temperature)
+    ends = found.between()
+    return Decoupling(ends.value, ends.error, found.spectral_gap, int(found.samples.sum()))
 
 
 def _run_state(

@@ -25,11 +25,11 @@ from nnpmm.core.errors import InputFileError, SimulationError
 from nnpmm.core.fields import Section
 from nnpmm.core.files import write_atomically
 from nnpmm.core.locks import locked
+from nnpmm.core.units import KJ_PER_KCAL
 from nnpmm.permeation.dataset.folder import WATER, DatasetSettings, Job
 from nnpmm.permeation.labels.anchored import Anchor
 from nnpmm.permeation.labels.decoupling import Decoupling, DecouplingSettings, decouple
 from nnpmm.permeation.labels.diffusivity import Diffusivity, window_diffusivity
-from nnpmm.permeation.labels.estimates import KJ_PER_KCAL
 from nnpmm.permeation.labels.plots import plot_profile
 from nnpmm.permeation.labels.umbrella import Profile, UmbrellaSettings, join_windows, run_windows
 from nnpmm.permeation.martini.engine_choice import create_engine

@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 
 from nnpmm.core.arrays import load_arrays
 from nnpmm.core.errors import ConfigError
-from nnpmm.core.units import GAS_CONSTANT
+from nnpmm.freeenergy.estimators import mbar, subsample
 from nnpmm.permeation.dataset.folder import Job, read_settings
-from nnpmm.permeation.labels.estimates import MbarEstimate, decorrelated, estimate
 from nnpmm.permeation.martini.force_field import MoleculeType, interaction
 from nnpmm.permeation.martini.pair_energy import Channel, solute_epsilons
 from nnpmm.permeation.martini.solute import parse_solute
@@ -123,7 +122,7 @@ def relative_free_energies(
 
     Raises:
         ConfigError: nothing was simulated, or a target has another shape.
-        SimulationError: MBAR has no solution.
+        SimulationError: MBAR has no solution, or the simulated solutes overlap too little.
     """
     if not recorded:
         raise ConfigError("found no finished simulations of this shape of solute")
@@ -133,24 +132,28 @@ def relative_free_energies(
     for solute in solutes:
         if solute.bonds != solutes[0].bonds:
             raise ConfigError(f"{solute.name} has not the shape of {names[0]}, which was simulated")
-    kt = GAS_CONSTANT * temperature
     states = _states(recorded[0], solutes)
     first = [states.index(state) for state in range(max(states) + 1)]
     columns, counts = [], np.zeros(len(first), dtype=np.int64)
     for samples, state in sorted(zip(recorded, states, strict=False), key=lambda pair: pair[1]):
-        energies = np.array([solute_energies(samples, solutes[n]) for n in first]) / kt
-        kept = decorrelated(energies[state])
+        energies = np.array([solute_energies(samples, solutes[n]) for n in first])
+        kept = subsample(energies[state])
         columns.append(energies[:, kept])
         counts[state] += len(kept)
-    found: MbarEstimate = estimate(np.concatenate(columns, axis=1), counts)
+    found = mbar(
+        np.concatenate(columns, axis=1),
+        counts,
+        temperature=temperature,
+        names=[names[n] for n in first],
+    )
     pairs = np.ix_(states, states)
     return LinearEstimate(
         names,
         len(recorded),
-        found.differences[pairs] * kt,
-        found.errors[pairs] * kt,
-        found.effective[states],
-        found.overlap,
+        found.delta[pairs],
+        found.error[pairs],
+        found.effective_samples[states],
+        found.spectral_gap,
     )
 
 

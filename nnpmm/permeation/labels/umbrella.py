@@ -25,13 +25,8 @@ from typing_extensions import Self
 from nnpmm.core.arrays import load_arrays, save_arrays
 from nnpmm.core.errors import ConfigError, SimulationError
 from nnpmm.core.fields import ForceConstant, Length, Section, Time
-from nnpmm.core.units import GAS_CONSTANT
+from nnpmm.freeenergy.estimators import contrast_error, mbar, subsample
 from nnpmm.permeation.labels.diffusivity import FEWEST_SAMPLES
-from nnpmm.permeation.labels.estimates import (
-    contrast_error,
-    decorrelated,
-    estimate,
-)
 from nnpmm.permeation.martini.engines import Engine, Restraint, read_frames
 from nnpmm.permeation.martini.geometry import solute_height
 from nnpmm.permeation.runs.checks import check_heights
@@ -84,7 +79,7 @@ class Profile:
         heights: (windows,) nm.
         free_energies: (windows,) kJ/mol.
         errors: (windows,) one standard deviation of the difference from water, kJ/mol.
-        overlap: of the windows, 0 (none) to 1.
+        overlap: spectral gap of the windows' overlap matrix, 0 (two groups apart) to 1.
         samples: nearly independent ones in all windows together.
     """
 
@@ -182,15 +177,20 @@ def join_windows(
     """Return the profile from the (samples,) heights, nm, of every window by MBAR.
 
     Raises:
-        SimulationError: the windows do not overlap at all.
+        SimulationError: two neighbouring windows overlap too little.
     """
-    kt, centers = GAS_CONSTANT * temperature, umbrella.centers
-    kept = [series[decorrelated(series)] for series in heights]
+    centers = umbrella.centers
+    kept = [series[subsample(series)] for series in heights]
     pooled = np.concatenate(kept)
-    reduced = umbrella.force_constant / 2.0 / kt * (pooled[None] - centers[:, None]) ** 2
-    found = estimate(reduced, np.array([len(series) for series in kept]))
+    energies = umbrella.force_constant / 2.0 * (pooled[None] - centers[:, None]) ** 2
+    found = mbar(
+        energies,
+        [len(series) for series in kept],
+        temperature=temperature,
+        names=[f"at {center:.2f} nm" for center in centers],
+    )
     water = (centers > umbrella.top - umbrella.bulk).astype(np.float64)
     water /= water.sum()
-    profile = (found.differences[0] - water @ found.differences[0]) * kt
-    errors = np.array([contrast_error(found.errors, n, water) for n in range(len(centers))]) * kt
-    return Profile(centers, profile, errors, found.overlap, len(pooled))
+    profile = found.delta[0] - water @ found.delta[0]
+    errors = np.array([contrast_error(found.error, n, water) for n in range(len(centers))])
+    return Profile(centers, profile, errors, found.spectral_gap, len(pooled))

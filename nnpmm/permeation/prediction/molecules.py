@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnpmm.core.errors import InputFileError, NnpmmError
-from nnpmm.permeation.labels.estimates import KJ_PER_KCAL
+from nnpmm.core.units import KJ_PER_KCAL
 from nnpmm.permeation.mapping import Mapping, map_smiles
 from nnpmm.permeation.mapping.octanol import BEAD_LOG_P_ERROR, KJ_PER_LOGP
 from nnpmm.permeation.martini.solute import canonical_graph

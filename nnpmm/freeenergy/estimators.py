@@ -1,0 +1,337 @@
+"""Estimators of free energies, on pymbar: MBAR, BAR, exponential averaging, independent samples.
+
+Energies and free energies are in kJ/mol. All states have one temperature; what counts are reduced
+energies u = V/kT, and what is common to all states of a sample, such as pV, cancels.
+
+MBAR (Shirts and Chodera, J. Chem. Phys. 2008, 129, 124105) joins states that do not overlap without
+complaint and gives small errors to the result. So overlap is measured, and too little is an error.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from openmm import unit
+from scipy.special import logsumexp
+
+from nnpmm.core.errors import ConfigError, SimulationError
+from nnpmm.core.units import GAS_CONSTANT, in_md_units
+from nnpmm.freeenergy.overlap import (
+    MIN_OVERLAP,
+    MIN_ZWANZIG_OVERLAP,
+    MIN_ZWANZIG_SAMPLES,
+    require_effective_samples,
+    require_overlap,
+)
+
+__all__ = [
+    "Estimate",
+    "FreeEnergies",
+    "bar",
+    "combine",
+    "contrast_error",
+    "effective_samples",
+    "exponential_average",
+    "mbar",
+    "subsample",
+    "thermal_energy",
+]
+
+#: pymbar's default tolerance of 1e-12 kT lies below the noise of sums over many samples, where its
+#: solvers iterate for an hour.
+_SOLVERS = (
+    {"method": "adaptive", "tol": 1e-10, "options": {"maxiter": 500, "min_sc_iter": 0}},
+    {"method": "lm", "tol": 1e-10},
+)
+_STARTS = 50  # of the series, that are tried as the end of equilibration
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A free energy difference and its standard error, kJ/mol."""
+
+    value: float
+    error: float
+
+
+@dataclass(frozen=True)
+class FreeEnergies:
+    """Free energy differences between K states.
+
+    Attributes:
+        delta: (K, K) G of the column's state minus G of the row's, kJ/mol.
+        error: (K, K) their standard errors, kJ/mol.
+        overlap: (K, K) MBAR's overlap matrix: the probability that a sample of the row's state is
+            assigned to the column's state. Rows add up to 1.
+        effective_samples: (K,) effective number of samples of each state.
+        samples: (K,) independent samples drawn from each state.
+    """
+
+    delta: NDArray[np.float64]
+    error: NDArray[np.float64]
+    overlap: NDArray[np.float64]
+    effective_samples: NDArray[np.float64]
+    samples: NDArray[np.int64]
+
+    def between(self, first: int = 0, last: int = -1) -> Estimate:
+        """Return the free energy of one state minus that of another: by default, of the ends."""
+        return Estimate(float(self.delta[first, last]), float(self.error[first, last]))
+
+    @property
+    def spectral_gap(self) -> float:
+        """1 minus the second eigenvalue of the overlap matrix of the sampled states.
+
+        From 0, where they fall into two groups without overlap, to 1, where they are the same.
+        """
+        sampled = self.samples > 0
+        eigenvalues = np.linalg.eigvals(self.overlap[np.ix_(sampled, sampled)])
+        return 1.0 - float(np.sort(np.real(eigenvalues))[-2]) if len(eigenvalues) > 1 else 1.0
+
+
+def mbar(
+    energies: ArrayLike,
+    samples: ArrayLike,
+    *,
+    temperature: Any,
+    min_overlap: float = MIN_OVERLAP,
+    names: Sequence[str] | None = None,
+) -> FreeEnergies:
+    """Return the free energies of states from the energies of pooled samples by MBAR.
+
+    Too little overlap is an error, see `nnpmm.freeenergy.overlap`.
+
+    Args:
+        energies: (K, N) of every sample in every state, kJ/mol or Quantity. The samples of the
+            first state come first, then those of the second. No two states may be the same.
+        samples: (K,) number of independent samples of each state; 0 for one that was not simulated.
+        temperature: of all states, K or Quantity.
+        min_overlap: least overlap. 0 switches the test off, where the caller has one of its own;
+            errors are then nan where nothing overlaps.
+        names: of the states, for the error message; their indices if left out.
+
+    Raises:
+        ConfigError: shapes that do not fit, no samples, or a temperature that is not positive.
+        SimulationError: an energy is not finite, the equations have no solution, or two groups of
+            states overlap too little.
+    """
+    kt = thermal_energy(temperature)
+    counts = np.asarray(samples, dtype=np.int64)
+    reduced = _reduced(energies, counts, kt)
+    pymbar = _pymbar()
+    try:
+        solved = pymbar.MBAR(
+            *(reduced, counts), initial_f_k=_first_guess(reduced, counts), solver_protocol=_SOLVERS
+        )
+        with np.errstate(invalid="ignore"):  # negative variances become nan, which is told below
+            found = solved.compute_free_energy_differences()
+        result = FreeEnergies(
+            kt * np.asarray(found["Delta_f"]),
+            kt * np.asarray(found["dDelta_f"]),
+            np.asarray(solved.compute_overlap()["matrix"]),
+            np.asarray(solved.compute_effective_sample_number()),
+            counts,
+        )
+    except (pymbar.utils.ParameterError, np.linalg.LinAlgError, ValueError) as error:
+        raise SimulationError(f"MBAR found no free energies: {error}") from error
+    require_overlap(result.overlap, counts, least=min_overlap, names=names)
+    if min_overlap > 0 and not np.isfinite([result.delta, result.error]).all():
+        raise SimulationError("MBAR found free energies that are not finite; sample longer")
+    return result
+
+
+def bar(
+    forward: ArrayLike,
+    backward: ArrayLike,
+    *,
+    temperature: Any,
+    min_overlap: float = MIN_OVERLAP,
+) -> FreeEnergies:
+    """Return the free energy between two states by Bennett's acceptance ratio.
+
+    J. Comput. Phys. 1976, 22, 245; by Crooks' theorem (Phys. Rev. E 1999, 60, 2721) it holds for
+    the work of nonequilibrium switching as well. It is MBAR of two states.
+
+    Args:
+        forward: (n,) V_1 - V_0 of independent samples of state 0, or the work from 0 to 1, kJ/mol.
+        backward: (m,) V_0 - V_1 of independent samples of state 1, or the work from 1 to 0, kJ/mol.
+        temperature: of both states, K or Quantity.
+        min_overlap: as of ``mbar``.
+
+    Raises:
+        ConfigError: an empty series, or a temperature that is not positive.
+        SimulationError: a value is not finite, or the states overlap too little.
+    """
+    there, back = (
+        np.ravel(in_md_units(works, unit.kilojoule_per_mole)) for works in (forward, backward)
+    )
+    if not (there.size and back.size):
+        raise ConfigError(
+            f"found {there.size} values from state 0 and {back.size} from state 1, allowed: one or "
+            "more of each; with one state alone use exponential_average"
+        )
+    differences = np.concatenate([there, -back])
+    energies = np.stack([np.zeros_like(differences), differences])
+    counts = (there.size, back.size)
+    return mbar(energies, counts, temperature=temperature, min_overlap=min_overlap)
+
+
+def exponential_average(work: ArrayLike, *, temperature: Any) -> Estimate:
+    """Return the free energy between two states from samples of the first alone.
+
+    -kT ln <exp(-w/kT)> of energy differences (Zwanzig, J. Chem. Phys. 1954, 22, 1420) or of the
+    work of switching (Jarzynski, Phys. Rev. Lett. 1997, 78, 2690). The error is that of the mean
+    weight by the delta method. It fails without a sign where the samples miss the other state.
+
+    Args:
+        work: (n,) V_1 - V_0 of independent samples of state 0, or the work from 0 to 1, kJ/mol.
+        temperature: K or Quantity.
+
+    Raises:
+        ConfigError: no values, or a temperature that is not positive.
+        SimulationError: a value is not finite, or too few samples carry the average.
+    """
+    kt = thermal_energy(temperature)
+    values = np.ravel(in_md_units(work, unit.kilojoule_per_mole))
+    count = values.size
+    (reduced,) = _reduced(values[None], np.array([count]), kt)
+    effective = effective_samples(-reduced)
+    require_effective_samples(
+        (effective, effective / count),
+        least=(MIN_ZWANZIG_SAMPLES, MIN_ZWANZIG_OVERLAP),
+        counts=(count,),
+        remedy="sample more frames, sample the other ensemble too, or states between the two",
+    )
+    variance = max(1 / effective - 1 / count, 0.0)
+    value = np.log(count) - logsumexp(-reduced)
+    return Estimate(kt * float(value), kt * float(np.sqrt(variance)))
+
+
+def effective_samples(log_weights: ArrayLike) -> float:
+    """Return the effective number of samples, (sum w)^2 / sum w^2 (Kish), from ln w (n,)."""
+    logs = np.asarray(log_weights, dtype=np.float64)
+    return float(np.exp(2 * logsumexp(logs) - logsumexp(2 * logs)))
+
+
+def subsample(series: ArrayLike, *, equilibration: bool = False) -> NDArray[np.int64]:
+    """Return the indices of nearly independent samples of a time series.
+
+    One sample is kept per statistical inefficiency, 1 plus twice the autocorrelation time (Chodera
+    et al., J. Chem. Theory Comput. 2007, 3, 26). A constant series counts as one sample.
+
+    Args:
+        series: (n,) in its order in time, in any unit.
+        equilibration: leave out the start of the series, up to where the rest has the most
+            independent samples (Chodera, J. Chem. Theory Comput. 2016, 12, 1799).
+
+    Raises:
+        ConfigError: the series is empty or not one-dimensional.
+    """
+    values = np.asarray(series, dtype=np.float64)
+    if values.ndim != 1 or values.size == 0:
+        raise ConfigError(f"found a series of shape {values.shape}, allowed: (n,) with n above 0")
+    if np.ptp(values) == 0:
+        return np.array([0])
+    timeseries, start = _pymbar().timeseries, 0
+    if equilibration:
+        every = max(1, len(values) // _STARTS)
+        start = int(timeseries.detect_equilibration(values, nskip=every)[0])
+    rest = values[start:]
+    if np.ptp(rest) == 0:
+        return np.array([start])
+    inefficiency = timeseries.statistical_inefficiency(rest)
+    return start + np.asarray(timeseries.subsample_correlated_data(rest, g=inefficiency))
+
+
+def combine(repeats: Sequence[Estimate]) -> Estimate:
+    """Return the mean of independent repeats with the larger of two standard errors.
+
+    One is what the repeats report, (sum s^2)^(1/2) / n. The other is what their spread says, their
+    standard deviation over n^(1/2). It knows of slow motions that a single repeat does not see, but
+    is itself uncertain by 1 / (2 n - 2)^(1/2), 50 % for three repeats.
+
+    Raises:
+        ConfigError: there are no repeats.
+    """
+    if not repeats:
+        raise ConfigError("found no repeats to combine, allowed: one or more")
+    values = np.array([repeat.value for repeat in repeats])
+    count = len(values)
+    reported = float(np.sqrt(sum(repeat.error**2 for repeat in repeats))) / count
+    spread = float(values.std(ddof=1)) / count**0.5 if count > 1 else 0.0
+    return Estimate(float(values.mean()), max(reported, spread))
+
+
+def contrast_error(error: NDArray[np.float64], state: int, weights: NDArray[np.float64]) -> float:
+    """Return the standard error of G[state] - sum of weights G.
+
+    From D_ij, the variances of all differences of two states, it is exactly
+
+        var = sum_j w_j D_kj - 1/2 sum_ij w_i w_j D_ij,   sum_j w_j = 1.
+
+    Args:
+        error: (K, K) standard errors of differences, as in ``FreeEnergies``.
+        state: k.
+        weights: (K,) w.
+    """
+    variances = error**2
+    variance = weights @ variances[state] - 0.5 * weights @ variances @ weights
+    return float(np.sqrt(max(variance, 0.0)))
+
+
+def thermal_energy(temperature: Any) -> float:
+    """Return kT, kJ/mol, of a temperature in K or as a Quantity.
+
+    Raises:
+        ConfigError: it is not a positive number.
+    """
+    kelvin = in_md_units(temperature, unit.kelvin)
+    if not (np.isfinite(kelvin) and kelvin > 0):
+        raise ConfigError(f"found a temperature of {kelvin:g} K, allowed: more than 0 K")
+    return float(GAS_CONSTANT * kelvin)
+
+
+def _reduced(energies: ArrayLike, counts: NDArray[np.int64], kt: float) -> NDArray[np.float64]:
+    """Return u (K, N), checked."""
+    values = np.asarray(in_md_units(energies, unit.kilojoule_per_mole), dtype=np.float64)
+    if counts.ndim != 1 or counts.sum() == 0 or values.shape != (len(counts), counts.sum()):
+        raise ConfigError(
+            f"found energies of shape {values.shape} and {counts.tolist()} samples of the states, "
+            "allowed: (states, samples of all states together), with one sample or more"
+        )
+    if not np.isfinite(values).all():
+        state, sample = np.argwhere(~np.isfinite(values))[0]
+        raise SimulationError(
+            f"found a non-finite energy in state {state} (sample {sample}); leave that sample out, "
+            "or look into why it blew up"
+        )
+    return values / kt
+
+
+def _first_guess(
+    reduced: NDArray[np.float64], counts: NDArray[np.int64]
+) -> NDArray[np.float64] | None:
+    """Return f of all states from the solution for those with samples, which is found faster."""
+    sampled = counts > 0
+    if sampled.all():
+        return None
+    # Not from BAR of one state and the next: in a list of molecules these need not overlap.
+    solved = _pymbar().MBAR(reduced[sampled], counts[sampled], solver_protocol=_SOLVERS)
+    weights = np.log(counts[sampled]) + solved.f_k
+    mixture = logsumexp(weights[:, None] - reduced[sampled], axis=0)
+    found = -logsumexp(-reduced - mixture, axis=1)
+    return np.asarray(found - found[0])
+
+
+def _pymbar() -> Any:
+    # It takes a second to import, and announces then that JAX is not there.
+    logging.getLogger("pymbar").setLevel(logging.ERROR)
+    import pymbar
+    import pymbar.timeseries
+    import pymbar.utils
+
+    return pymbar
