@@ -17,11 +17,13 @@ ROOMS = (
     ("cli", "diagnosis"),
     ("permeation", "simulation", "benchmarking", "plugin"),
     ("freeenergy",),
+    ("sampling",),
     ("integrators",),
     ("coupling",),
     ("campaigns", "learning"),
     ("models",),
     ("structures",),
+    ("plots",),
     ("core",),
     ("_version",),
 )
@@ -32,7 +34,7 @@ ABOVE_ALL = {"cli", "diagnosis", "benchmarking"}
 INDEPENDENT = ({"permeation", "simulation"},)
 # Rooms that know nothing of molecules, and all that they may import besides Python's own library.
 KNOWN_TO = {
-    "core": {"nnpmm.core", "numpy", "openmm", "pydantic", "safetensors"},
+    "core": {"nnpmm.core", "numpy", "openmm", "pydantic", "safetensors", "yaml"},
     "campaigns": {
         *("nnpmm.campaigns", "nnpmm.core"),
         *("numpy", "pydantic", "yaml", "distributed", "dask_jobqueue"),
