@@ -17,6 +17,7 @@ ROOMS = (
     ("cli", "diagnosis"),
     ("permeation", "simulation", "benchmarking", "plugin"),
     ("freeenergy",),
+    ("sampling",),
     ("integrators",),
     ("coupling",),
     ("campaigns", "learning"),
@@ -33,7 +34,7 @@ ABOVE_ALL = {"cli", "diagnosis", "benchmarking"}
 INDEPENDENT = ({"permeation", "simulation"},)
 # Rooms that know nothing of molecules, and all that they may import besides Python's own library.
 KNOWN_TO = {
-    "core": {"nnpmm.core", "numpy", "openmm", "pydantic", "safetensors"},
+    "core": {"nnpmm.core", "numpy", "openmm", "pydantic", "safetensors", "yaml"},
     "plots": {"nnpmm.plots", "nnpmm.core", "numpy", "matplotlib"},
     "campaigns": {
         *("nnpmm.campaigns", "nnpmm.core"),

@@ -29,6 +29,10 @@ class Role(Enum):
     SHORT_RANGE = "short range"
     #: Minus these pairs, so that the sum is the whole non-bonded force.
     NEGATED_SHORT_RANGE = "short range, negated"
+    #: Soft-core Lennard-Jones interaction of a region that can be decoupled.
+    ALCHEMICAL_STERICS = "alchemical sterics"
+    #: Its share of the long-range correction.
+    ALCHEMICAL_TAIL = "alchemical tail"
 
 
 # The classes that a role's force may have. OpenMM returns a force of openmm-torch from a system as
@@ -42,6 +46,8 @@ _CLASSES: dict[Role, tuple[str, ...]] = {
     Role.CONNECTIVITY: ("HarmonicBondForce",),
     Role.SHORT_RANGE: ("CustomNonbondedForce",),
     Role.NEGATED_SHORT_RANGE: ("CustomNonbondedForce",),
+    Role.ALCHEMICAL_STERICS: ("CustomNonbondedForce",),
+    Role.ALCHEMICAL_TAIL: ("CustomVolumeForce",),
 }
 _BY_NAME = {role.value: role for role in Role}
 

@@ -21,10 +21,12 @@ class ForceFieldCase(Case):
     """A case whose region is also there as an MM system of its own, without cutoff or solvent.
 
     ``alone`` comes from the same files or force field, so its energy is an independent measure of
-    what the force field gives to the region's inside.
+    what the force field gives to the region's inside. ``environment`` is everything else as a
+    system of its own, made from the force field.
     """
 
     alone: openmm.System = None
+    environment: openmm.System = None
 
     def internal(self) -> tuple[float, np.ndarray]:
         """What the force field gives to the region's inside: energy, and forces on the region."""
@@ -127,11 +129,21 @@ def from_force_field(*files, method=app.PME, residue=None, extra_particles=False
     system = force_field.createSystem(
         solute.topology, nonbondedMethod=method, residueTemplates=templates, **options
     )
+    rest = app.Modeller(solute.topology, solute.positions)
+    rest.delete(list(rest.topology.atoms())[:n_region])
+    templates = {r: residue for r in rest.topology.residues() if r.name == residue}
+    environment = force_field.createSystem(
+        rest.topology, nonbondedMethod=method, residueTemplates=templates, **options
+    )
     if adjust is not None:
         adjust(system)
+        adjust(environment)
     box = None if method is app.NoCutoff else np.diag([2.2, 2.3, 2.4])
     positions = np.array(solute.positions.value_in_unit(unit.nanometer))
-    return ForceFieldCase(solute.topology, system, positions, box, np.arange(n_region), alone=alone)
+    region = np.arange(n_region)
+    return ForceFieldCase(
+        solute.topology, system, positions, box, region, alone=alone, environment=environment
+    )
 
 
 def charmm36():

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from nnpmm.core.errors import ConfigError
@@ -20,10 +20,10 @@ from nnpmm.core.fields import (
     Temperature,
     Time,
 )
-from nnpmm.simulation.settings.config_errors import describe_validation_error
+from nnpmm.core.settings.reading import parse_settings
+from nnpmm.core.settings.yaml_file import read_yaml
 from nnpmm.simulation.settings.integrator_config import IntegratorConfig
 from nnpmm.simulation.settings.region_config import RegionConfig
-from nnpmm.simulation.settings.yaml_file import read_yaml
 from nnpmm.structures.inputs.sources import BuildSystem, SystemSource
 
 __all__ = [
@@ -315,16 +315,10 @@ def parse_config(data: Any, *, source: str = "settings", base: str | Path = ".")
     Raises:
         ConfigError: one line that names the offending key, what was found and what is allowed.
     """
-    if not isinstance(data, dict):
-        raise ConfigError(f"{source}: found {type(data).__name__}, expected keys such as 'system'")
     # Without this the default folder would be taken relative to the working directory.
-    data = {**data, "output": {} if "output" not in data else data["output"]}
-    try:
-        return RunConfig.model_validate(data, context={"base": Path(base)})
-    except ValidationError as error:
-        raise ConfigError(
-            f"{source}: {describe_validation_error(error, RunConfig, data)}"
-        ) from None
+    if isinstance(data, dict):
+        data = {**data, "output": {} if "output" not in data else data["output"]}
+    return parse_settings(RunConfig, data, source=source, base=base)
 
 
 def load_config(path: str | Path) -> RunConfig:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 import typing
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 
+from nnpmm.core.settings.template import comment_lines, entry_lines
 from nnpmm.simulation.settings.config import ProtocolConfig, RegionConfig, RunConfig
 from nnpmm.structures.inputs.sources import SystemSource
 
@@ -19,7 +18,6 @@ _HEADER = """\
 # region; nnpmm init writes a short file for the files at hand. Run it: nnpmm run md.yaml
 # Quantities are written with a unit ("2 fs", "310 K") or as bare numbers in the unit named.
 # Relative paths start at the folder of this file. Keys behind a # are optional."""
-_WIDTH = 98
 # Values that make the template a valid file as it stands, or that read better than the default.
 _SHOWN = {
     "region.selection": '"resname LIG"',
@@ -39,7 +37,9 @@ def template() -> str:
     system, *others = _systems()
     blocks = [_HEADER, "\n".join(system)]
     for name in ("region", *(n for n in RunConfig.model_fields if n not in ("system", "region"))):
-        blocks.append("\n".join(_entry(RunConfig, name, values[name], name, "")))
+        blocks.append(
+            "\n".join(entry_lines(RunConfig, name, values[name], path=name, shown=_SHOWN))
+        )
     for block in others:
         blocks.append("\n".join(["# or, in place of the system above:", *_out_commented(block)]))
     return "\n\n".join(blocks) + "\n"
@@ -54,9 +54,14 @@ def _systems() -> list[list[str]]:
         block = ["system:"]
         if i == 0:
             what = RunConfig.model_fields["system"].description
-            block = [*_comment(f"{what}; other kinds: at the end", ""), *block]
+            block = [*comment_lines(f"{what}; other kinds: at the end"), *block]
         for name in sorted(kind.model_fields, key=lambda n, k=kind: _rank(k, n)):  # type: ignore[misc]
-            block += _entry(kind, name, values.get(name), f"system.{name}", "  ")
+            block += entry_lines(
+                *(kind, name, values.get(name)),
+                path=f"system.{name}",
+                indent="  ",
+                shown=_SHOWN,
+            )
         blocks.append(block)
     return blocks
 
@@ -68,40 +73,3 @@ def _out_commented(lines: list[str]) -> list[str]:
 def _rank(model: type[BaseModel], name: str) -> int:
     """Sort ``type`` first, then what must be given, then what has a default."""
     return 0 if name == "type" else 1 if model.model_fields[name].is_required() else 2
-
-
-def _entry(model: type[BaseModel], name: str, value: Any, path: str, indent: str) -> list[str]:
-    """Return the comment and the key of one field, with its section below if it is one."""
-    field = model.model_fields[name]
-    lines = _comment(field.description or "", indent)
-    sections = [c for c in _candidates(field.annotation) if issubclass(c, BaseModel)]
-    if sections and isinstance(value, dict):
-        lines.append(f"{indent}{name}:")
-        for key in sections[0].model_fields:
-            lines += _entry(sections[0], key, value[key], f"{path}.{key}", indent + "  ")
-        return lines
-    if path in _SHOWN:
-        return [*lines, f"{indent}{name}: {_SHOWN[path]}"]
-    if name == "type" and field.is_required():
-        return [*lines, f"{indent}{name}: {typing.get_args(field.annotation)[0]}"]
-    if value in (None, [], {}):
-        example = (field.examples or ["null"])[0]
-        mark = "" if field.is_required() else "# "
-        return [*lines, f"{indent}{mark}{name}: {example}"]
-    return [*lines, f"{indent}{name}: {_scalar(value)}"]
-
-
-def _candidates(annotation: Any) -> list[type]:
-    """Return the classes that an optional annotation is made of."""
-    arguments = typing.get_args(annotation)
-    found = [annotation] if not arguments else list(arguments)
-    return [item for item in found if isinstance(item, type)]
-
-
-def _scalar(value: Any) -> str:
-    return yaml.safe_dump(value, default_flow_style=True, width=1000).splitlines()[0]
-
-
-def _comment(text: str, indent: str) -> list[str]:
-    lead = f"{indent}# "
-    return textwrap.wrap(text, _WIDTH, initial_indent=lead, subsequent_indent=lead)

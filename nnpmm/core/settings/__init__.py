@@ -1,0 +1,1 @@
+"""Settings files: YAML with bounds, errors in one line, and commented templates."""

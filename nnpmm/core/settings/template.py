@@ -1,0 +1,76 @@
+"""Commented settings files, made from the fields' descriptions."""
+
+from __future__ import annotations
+
+import textwrap
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+__all__ = ["comment_lines", "entry_lines"]
+
+_WIDTH = 98
+
+
+def entry_lines(
+    model: type[BaseModel],
+    name: str,
+    value: Any,
+    *,
+    path: str,
+    indent: str = "",
+    shown: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Return the comment and the key of one field, with its section below if it is one.
+
+    Args:
+        model: the settings class.
+        name: of the field.
+        value: its default as JSON; None, and it is commented out unless it must be given.
+        path: of the field, such as ``"output.directory"``.
+        indent: of its lines.
+        shown: texts in place of defaults, by path.
+    """
+    shown = shown or {}
+    field = model.model_fields[name]
+    lines = comment_lines(field.description or "", indent)
+    sections = [c for c in _candidates(field.annotation) if issubclass(c, BaseModel)]
+    if sections and isinstance(value, dict):
+        lines.append(f"{indent}{name}:")
+        for key in sections[0].model_fields:
+            lines += entry_lines(
+                *(sections[0], key, value[key]),
+                path=f"{path}.{key}",
+                indent=indent + "  ",
+                shown=shown,
+            )
+        return lines
+    if path in shown:
+        return [*lines, f"{indent}{name}: {shown[path]}"]
+    if name == "type" and field.is_required():
+        return [*lines, f"{indent}{name}: {typing.get_args(field.annotation)[0]}"]
+    if value in (None, [], {}):
+        example = (field.examples or ["null"])[0]
+        mark = "" if field.is_required() else "# "
+        return [*lines, f"{indent}{mark}{name}: {example}"]
+    return [*lines, f"{indent}{name}: {_scalar(value)}"]
+
+
+def _candidates(annotation: Any) -> list[type]:
+    """Return the classes that an optional annotation is made of."""
+    arguments = typing.get_args(annotation)
+    found = [annotation] if not arguments else list(arguments)
+    return [item for item in found if isinstance(item, type)]
+
+
+def _scalar(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, width=1000).splitlines()[0]
+
+
+def comment_lines(text: str, indent: str = "") -> list[str]:
+    """Return a text as comments of lines that fit a page."""
+    lead = f"{indent}# "
+    return textwrap.wrap(text, _WIDTH, initial_indent=lead, subsequent_indent=lead)

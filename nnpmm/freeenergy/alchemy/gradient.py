@@ -1,0 +1,57 @@
+"""Derivatives of the energy with respect to the alchemical parameters."""
+
+from __future__ import annotations
+
+import openmm
+from openmm import unit
+
+from nnpmm.core.errors import ForceFieldError
+from nnpmm.freeenergy.alchemy.states import LAMBDA_ELECTROSTATICS, LAMBDA_STERICS
+
+__all__ = ["lambda_gradient"]
+
+
+def lambda_gradient(context: openmm.Context) -> dict[str, float]:
+    """Return dV/dlambda of the two alchemical parameters at a context's positions, kJ/mol.
+
+    For thermodynamic integration. The energy is a polynomial of second degree in
+    `LAMBDA_ELECTROSTATICS`, so that three energies give its derivative exactly. That of
+    `LAMBDA_STERICS` is OpenMM's own, to which the long-range correction is added, which is linear.
+    The context's parameters stay as they are.
+
+    Args:
+        context: of a System from `decouple`.
+
+    Raises:
+        ForceFieldError: the System has no alchemical parameters.
+    """
+    present = dict(context.getParameters())
+    if LAMBDA_ELECTROSTATICS not in present:
+        raise ForceFieldError(
+            f"the system has no parameter {LAMBDA_ELECTROSTATICS!r}; make it with decouple()"
+        )
+    system = context.getSystem()
+    groups = {
+        force.getForceGroup()
+        for force in system.getForces()
+        if isinstance(force, openmm.NonbondedForce)
+    }
+    at = present[LAMBDA_ELECTROSTATICS]
+    try:
+        off, half, full = (
+            _energy(context, groups, LAMBDA_ELECTROSTATICS, value) for value in (0.0, 0.5, 1.0)
+        )
+    finally:
+        context.setParameter(LAMBDA_ELECTROSTATICS, at)
+    electrostatics = 4 * half - 3 * off - full + 4 * at * (full + off - 2 * half)
+    state = context.getState(parameterDerivatives=True, parameters=True)
+    sterics = dict(state.getEnergyParameterDerivatives()).get(LAMBDA_STERICS, 0.0)
+    if "alchemical_tail" in present:
+        sterics += present["alchemical_tail"] / state.getPeriodicBoxVolume()._value
+    return {LAMBDA_ELECTROSTATICS: electrostatics, LAMBDA_STERICS: float(sterics)}
+
+
+def _energy(context: openmm.Context, groups: set[int], name: str, value: float) -> float:
+    context.setParameter(name, value)
+    energy = context.getState(energy=True, groups=groups).getPotentialEnergy()
+    return float(energy.value_in_unit(unit.kilojoule_per_mole))

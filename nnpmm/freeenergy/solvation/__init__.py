@@ -1,0 +1,21 @@
+"""Solvation free energies with a network and with the force field, from one ladder each."""
+
+from nnpmm.freeenergy.solvation.report import not_converged
+from nnpmm.freeenergy.solvation.result import PotentialResult, SolvationResult, evaluate
+from nnpmm.freeenergy.solvation.settings import (
+    LadderSettings,
+    SoluteSettings,
+    SolvationSettings,
+)
+from nnpmm.freeenergy.solvation.workflow import run_solvation
+
+__all__ = [
+    "LadderSettings",
+    "PotentialResult",
+    "SoluteSettings",
+    "SolvationResult",
+    "SolvationSettings",
+    "evaluate",
+    "not_converged",
+    "run_solvation",
+]

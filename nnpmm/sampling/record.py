@@ -1,0 +1,207 @@
+"""The folder of a replica exchange: what was sampled, its energies, and where to go on.
+
+::
+
+    exchange.json             states, temperature, steps of an iteration
+    energies.bin              of each finished iteration: energies (K, K), volumes and states (K,)
+    checkpoint.safetensors    replicas, their states and the random numbers after some iteration
+
+An iteration counts once it is in a checkpoint. What a killed process wrote after its last one is
+dropped when the run goes on, so that no iteration is lost or counted twice.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+from nnpmm.core.arrays import load_arrays, save_arrays
+from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.files import sync_file, write_atomically, writing
+from nnpmm.core.section import Section, first_problem
+
+__all__ = ["ExchangeRecord", "ExchangeSettings", "Samples", "read_samples"]
+
+_SETTINGS, _ENERGIES, _CHECKPOINT = "exchange.json", "energies.bin", "checkpoint.safetensors"
+
+
+class ExchangeSettings(Section):
+    """What a replica exchange samples; a run that goes on must have the same."""
+
+    states: tuple[dict[str, float], ...] = Field(min_length=1)
+    temperature: float = Field(gt=0, description="K")
+    timestep: float = Field(gt=0, description="ps")
+    steps: int = Field(gt=0, description="time steps in an iteration")
+    n_atoms: int = Field(gt=0)
+    seed: int = 0
+    fingerprint: str = Field("", description="of what is simulated, by the caller's choice")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What a replica exchange with K states has sampled in n iterations.
+
+    Attributes:
+        energies: (n, K, K) of the configuration sampled in the row's state, in the column's state,
+            kJ/mol.
+        volumes: (n, K) of the boxes, nm^3, in the order of the states; 0 without a box.
+        replicas: (n, K) the replica that was in each state.
+        interval: time between two samples, ps.
+        temperature: K.
+    """
+
+    energies: NDArray[np.float64]
+    volumes: NDArray[np.float64]
+    replicas: NDArray[np.int64]
+    interval: float
+    temperature: float
+
+    @property
+    def windows(self) -> list[NDArray[np.float64]]:
+        """Energies as estimators take them: for each state, (n, K), kJ/mol."""
+        return list(self.energies.transpose(1, 0, 2))
+
+    @property
+    def mixing(self) -> NDArray[np.float64]:
+        """(K, K) probability that a replica goes from one state to another in an iteration.
+
+        Symmetric, since the exchange has detailed balance: moves there and back are pooled.
+        """
+        n_states = self.replicas.shape[1]
+        counts = np.zeros((n_states, n_states))
+        state_of = np.argsort(self.replicas, axis=1)
+        for before, after in itertools.pairwise(state_of):
+            np.add.at(counts, (before, after), 1.0)
+        counts += counts.T
+        total = counts.sum(axis=1, keepdims=True)
+        return np.divide(counts, total, out=np.eye(n_states), where=total > 0)
+
+
+class ExchangeRecord:
+    """The folder of one replica exchange.
+
+    Args:
+        directory: of the run; made if need be.
+        settings: of the run.
+        resume: go on with the run that is there, if there is one.
+
+    Raises:
+        ConfigError: a run is there and is not to go on, or it has other settings.
+        InputFileError: a file of it cannot be read.
+        UnwritableError: the folder cannot be written.
+    """
+
+    def __init__(self, directory: Path, settings: ExchangeSettings, *, resume: bool) -> None:
+        self.directory, self.settings = directory, settings
+        path = directory / _SETTINGS
+        if path.exists():
+            if not resume:
+                raise ConfigError(f"{directory}: holds a replica exchange; resume it or remove it")
+            _require_same(_read_settings(directory), settings, directory)
+        else:
+            write_atomically(path, settings.model_dump_json(indent=1))
+        self._row = _row(len(settings.states))
+
+    def checkpoint(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
+        """Return the arrays and the record of the last checkpoint, None if there is none.
+
+        Energies of iterations that it does not know are dropped.
+        """
+        path, energies = self.directory / _CHECKPOINT, self.directory / _ENERGIES
+        if not path.exists():
+            with writing(energies):
+                energies.write_bytes(b"")
+            return None
+        arrays, record = load_arrays(path)
+        size = int(record["iteration"]) * self._row.itemsize
+        if not energies.exists() or energies.stat().st_size < size:
+            raise InputFileError(
+                f"{energies}: is shorter than {path.name} says; remove the folder and start again"
+            )
+        with writing(energies):
+            os.truncate(energies, size)
+        return arrays, record
+
+    def append(
+        self,
+        energies: NDArray[np.float64],
+        volumes: NDArray[np.float64],
+        replicas: NDArray[np.int64],
+    ) -> None:
+        """Add an iteration: see `Samples` for the arrays, of one iteration."""
+        row = np.array([(energies, volumes, replicas)], dtype=self._row)
+        path = self.directory / _ENERGIES
+        with writing(path), open(path, "ab") as handle:
+            handle.write(row.tobytes())
+
+    def save_checkpoint(
+        self, arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any]
+    ) -> None:
+        """Make all iterations so far count; ``record`` has their number as ``iteration``."""
+        path = self.directory / _ENERGIES
+        with writing(path):
+            sync_file(path)
+        save_arrays(self.directory / _CHECKPOINT, arrays, record)
+
+
+def read_samples(directory: Path) -> Samples:
+    """Read what a replica exchange has sampled so far, as its last checkpoint has it.
+
+    Raises:
+        InputFileError: there is no replica exchange, or no checkpoint yet, or a damaged file.
+    """
+    settings = _read_settings(directory)
+    row = _row(len(settings.states))
+    _, record = load_arrays(directory / _CHECKPOINT)
+    path, count = directory / _ENERGIES, int(record["iteration"])
+    try:
+        rows = np.fromfile(path, dtype=row, count=count)
+    except OSError as error:
+        raise InputFileError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(rows) < count:
+        raise InputFileError(f"{path}: holds {len(rows)} of {count} iterations; it is damaged")
+    return Samples(
+        np.array(rows["energies"]),
+        np.array(rows["volumes"]),
+        np.array(rows["replicas"]),
+        settings.steps * settings.timestep,
+        settings.temperature,
+    )
+
+
+def _row(n_states: int) -> np.dtype[Any]:
+    return np.dtype(
+        [
+            ("energies", "<f8", (n_states, n_states)),
+            ("volumes", "<f8", (n_states,)),
+            ("replicas", "<i8", (n_states,)),
+        ]
+    )
+
+
+def _read_settings(directory: Path) -> ExchangeSettings:
+    path = directory / _SETTINGS
+    try:
+        return ExchangeSettings.model_validate(json.loads(path.read_text()))
+    except ValidationError as error:
+        raise InputFileError(f"{path}: {first_problem(error)}") from error
+    except (OSError, ValueError) as error:
+        raise InputFileError(f"{path}: cannot be read ({error})") from error
+
+
+def _require_same(there: ExchangeSettings, wanted: ExchangeSettings, directory: Path) -> None:
+    for name in ExchangeSettings.model_fields:
+        if getattr(there, name) != getattr(wanted, name):
+            raise ConfigError(
+                f"{directory}: was started with other {name}; take the same settings, or another "
+                "folder"
+            )

@@ -1,0 +1,139 @@
+"""The energy of one configuration in many states, without evaluating anything twice.
+
+States differ in global parameters that few forces depend on. Each force group is evaluated once for
+every distinct set of values of the parameters that it depends on: a network once for all states of
+a ladder that scales charges and Lennard-Jones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import openmm
+from numpy.typing import NDArray
+from openmm import unit
+
+from nnpmm.core.errors import ConfigError
+
+__all__ = ["StateEnergies", "separate_groups"]
+
+_GROUPS = 32  # OpenMM's
+
+
+class StateEnergies:
+    """Evaluates a context's configuration in all of its states.
+
+    Args:
+        context: whose System has every parameter of the states.
+        states: values of global parameters; all states name the same ones.
+
+    Raises:
+        ConfigError: states of different parameters, or one that the context does not have.
+    """
+
+    def __init__(self, context: openmm.Context, states: Sequence[Mapping[str, float]]) -> None:
+        self.states = [dict(state) for state in states]
+        known = set(context.getParameters())
+        names = set(self.states[0]) if self.states else set()
+        for number, state in enumerate(self.states):
+            if set(state) != names or not names <= known:
+                raise ConfigError(
+                    f"state {number}: found the parameters {sorted(state)}, allowed: the same in "
+                    f"all states, out of {sorted(known)}"
+                )
+        self._context = context
+        self._plan = _plan(context.getSystem(), self.states)
+
+    def apply(self, index: int) -> None:
+        """Give the context the parameters of a state."""
+        self._set(self.states[index])
+
+    def evaluate(self) -> NDArray[np.float64]:
+        """Return the energies (K,) of the configuration, kJ/mol; the parameters are not kept."""
+        energies = np.zeros(len(self.states))
+        for group, cases in self._plan.items():
+            for values, members in cases:
+                self._set(dict(values))
+                state = self._context.getState(energy=True, groups={group})
+                energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+                energies[members] += energy
+        return energies
+
+    def _set(self, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._context.setParameter(name, value)
+
+
+_Values = tuple[tuple[str, float], ...]
+
+
+def _plan(
+    system: openmm.System, states: Sequence[Mapping[str, float]]
+) -> dict[int, list[tuple[_Values, list[int]]]]:
+    """Return for each group the distinct values that it depends on, and the states with them."""
+    wanted = set(states[0])
+    needed: dict[int, set[str]] = {}
+    for force in system.getForces():
+        groups = {force.getForceGroup()}
+        if isinstance(force, openmm.NonbondedForce) and force.getReciprocalSpaceForceGroup() >= 0:
+            groups.add(force.getReciprocalSpaceForceGroup())
+        for group in groups:
+            needed.setdefault(group, set()).update(_parameters(force, wanted))
+    plan = {}
+    for group, names in needed.items():
+        cases: dict[_Values, list[int]] = {}
+        for index, state in enumerate(states):
+            values = tuple((name, state[name]) for name in sorted(names))
+            cases.setdefault(values, []).append(index)
+        plan[group] = list(cases.items())
+    return plan
+
+
+def separate_groups(system: openmm.System, parameters: Iterable[str]) -> None:
+    """Give forces that depend on different parameters different force groups, in place.
+
+    Then `StateEnergies` evaluates each as rarely as can be. Forces that depend on none of them keep
+    their groups.
+
+    Args:
+        system: the System, before a context is made of it.
+        parameters: names of the global parameters that the states differ in.
+
+    Raises:
+        ConfigError: there are not enough force groups left.
+    """
+    wanted, used = set(parameters), set()
+    kinds: dict[frozenset[str], list[openmm.Force]] = {}
+    for force in system.getForces():
+        names = frozenset(_parameters(force, wanted))
+        if names:
+            kinds.setdefault(names, []).append(force)
+        else:
+            used.add(force.getForceGroup())
+    free = [group for group in range(_GROUPS) if group not in used]
+    if len(kinds) > len(free):
+        raise ConfigError(
+            f"found {len(kinds)} kinds of forces that depend on the states' parameters and "
+            f"{len(free)} free force groups; put other forces into fewer groups"
+        )
+    for group, forces in zip(free, kinds.values(), strict=False):
+        for force in forces:
+            force.setForceGroup(group)
+            if isinstance(force, openmm.NonbondedForce):
+                force.setReciprocalSpaceForceGroup(-1)
+
+
+def _parameters(force: openmm.Force, wanted: set[str]) -> set[str]:
+    """Return those of some global parameters that a force depends on."""
+    if isinstance(force, openmm.PythonForce):
+        return wanted & set(force.getGlobalParameters())
+    if type(force) is openmm.Force:  # a force of a plug-in, which does not tell its parameters
+        return wanted
+    if not hasattr(force, "getNumGlobalParameters"):
+        return set()
+    names = {force.getGlobalParameterName(i) for i in range(force.getNumGlobalParameters())}
+    if isinstance(force, openmm.CustomCVForce):
+        for index in range(force.getNumCollectiveVariables()):
+            names |= _parameters(force.getCollectiveVariable(index), wanted)
+    return wanted & names
