@@ -8,7 +8,7 @@ import pytest
 from cases import energy_and_forces, solvated_ligand
 from contracts import assert_forces_match_energy
 from force_fields import FORCE_FIELD_CASES
-from reader_cases import READER_CASES
+from reader_cases import READER_CASES, READER_PARAMETERS
 from toy import TOY
 
 from nnpmm import create_hybrid_system
@@ -26,7 +26,7 @@ from nnpmm.freeenergy.alchemy import (
 IMPLICIT = {"GBn2", "OBC2", "GBSAOBCForce"}
 ENERGY_TOLERANCE, FORCE_TOLERANCE = 1e-3, 1e-2  # kJ/mol, kJ/mol/nm
 EWALD_TOLERANCE = 1e-6
-CASES = [*(name for name in FORCE_FIELD_CASES if name not in IMPLICIT), *READER_CASES]
+CASES = [*(name for name in FORCE_FIELD_CASES if name not in IMPLICIT), *READER_PARAMETERS]
 
 
 def exact_ewald(*systems):
