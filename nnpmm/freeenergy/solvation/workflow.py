@@ -48,7 +48,7 @@ def run_solvation(
         settings: of the calculation.
         directory: to write to; made if need be.
         resume: go on with the calculation in that folder. Its settings must be the same, but for
-            ``repeats``, the ladder's ``time``, the platform and its threads.
+            ``potentials``, ``repeats``, the ladder's ``time``, the platform and its threads.
         announce: see `Announce`.
 
     Raises:
@@ -100,7 +100,7 @@ def _claim(settings: SolvationSettings, directory: Path, *, resume: bool) -> Non
     write_atomically(path, settings.model_dump_json(indent=1) + "\n")
 
 
-_MAY_CHANGE = {"repeats", "platform", "threads"}
+_MAY_CHANGE = {"potentials", "repeats", "platform", "threads"}
 
 
 def _fixed(value: object) -> object:
