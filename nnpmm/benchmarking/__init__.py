@@ -1,4 +1,4 @@
-"""What an evaluation and a step cost here: the science behind ``nnpmm benchmark``."""
+"""Benchmarks: what an evaluation and a step cost on this machine."""
 
 from nnpmm.benchmarking.dynamics import measure_steps, step_contexts
 from nnpmm.benchmarking.networks import (

@@ -1,4 +1,4 @@
-"""Many calculations, each of which ends in a file: campaigns that can be stopped and gone on with.
+"""Many calculations: jobs, their results, and where they run.
 
 A ``Job`` is a function with its inputs. ``run_campaign`` runs those whose result is not in the
 ``Store`` yet, in this process, in processes of this machine or on a cluster. A job that fails is

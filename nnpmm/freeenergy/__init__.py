@@ -1,4 +1,4 @@
-"""Free energies: estimators, ladders of states, and from a force field to a network."""
+"""Free energies: estimators, alchemy, solvation, reweighting, switching."""
 
 from typing import TYPE_CHECKING
 

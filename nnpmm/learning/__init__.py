@@ -1,4 +1,4 @@
-"""Regression on sequences of named features: data, splits, networks, training and errors.
+"""Regression on sequences of named features: data, splits, networks, training.
 
 Nothing here knows what the features or the labels mean: labels, predictions and their errors share
 one unit, whatever it is.

@@ -1,1 +1,1 @@
-"""Free energies of membrane permeation from short coarse-grained simulations."""
+"""Membrane permeation from short coarse-grained simulations."""

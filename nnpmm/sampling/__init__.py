@@ -1,4 +1,4 @@
-"""Sampling of several thermodynamic states: replica exchange in a folder that survives a crash."""
+"""Sampling of many states: replica exchange in a folder that survives a crash."""
 
 from nnpmm.sampling.exchange import ReplicaExchange
 from nnpmm.sampling.record import ExchangeRecord, ExchangeSettings, Samples, read_samples

@@ -1,4 +1,4 @@
-"""Simulations: settings, stages from minimisation to production, checkpoints, and the report."""
+"""Runs from a settings file: stages, checkpoints, the report."""
 
 from nnpmm.simulation.forecast import Forecast, StageForecast, dry_run
 from nnpmm.simulation.preparation.loading import load_run_system
