@@ -14,7 +14,7 @@ from nnpmm.permeation.labels.direct import read_umbrella
 from nnpmm.permeation.martini.solute import canonical_graph
 from nnpmm.permeation.martini.tables import LIPID_TAILS
 from nnpmm.permeation.permeability.integral import CM2_PER_S, PermeationProfile
-from nnpmm.permeation.tables import Row, Table, read_table, shortened
+from nnpmm.permeation.tables import Row, Table, excerpt, read_table
 
 __all__ = ["COLUMNS", "read_profile_table", "umbrella_profile"]
 
@@ -70,7 +70,7 @@ def _find_record(folder: Path, lipid: str, solute: str) -> dict[str, Any]:
         return records[usual]
     there = [f"{name} in {place}" for place in LIPID_TAILS for name in read_umbrella(folder, place)]
     raise InputFileError(
-        f"{folder}: found no profile of {shortened(usual)!r} in {lipid} (there are: "
+        f"{folder}: found no profile of {excerpt(usual)!r} in {lipid} (there are: "
         f"{', '.join(there) or 'none'}); make it with nnpmm permeation label umbrella --lipid "
         "LIPID --solutes BEADS"
     )
@@ -164,7 +164,7 @@ def _number(path: Path, row: Row, column: str) -> float:
         return float(row.cells[column])
     except ValueError:
         raise InputFileError(
-            f"{path}, line {row.line}: column {column}: found {shortened(row.cells[column])!r}, "
+            f"{path}, line {row.line}: column {column}: found {excerpt(row.cells[column])!r}, "
             "expected a number"
         ) from None
 
