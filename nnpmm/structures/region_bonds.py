@@ -18,7 +18,10 @@ from nnpmm.structures.selection import atom_label
 __all__ = ["RegionBonds", "find_bonds"]
 
 _LOGGER = logging.getLogger(__name__)
-# Two atoms are bonded when closer than this times the sum of their covalent radii.
+# Two atoms are bonded when closer than this times the sum of their covalent radii (rdkit's). In
+# small molecules minimised with MMFF94 or UFF, with B, Si, P, S, halogens and cubane among them,
+# bonds are up to 1.04 times that sum; the shortest distances without a bond are 1.26 times it (P-P
+# in diphosphoric acid) and 1.42 (thiophene).
 _BOND_TOLERANCE = 1.25
 # Alkali and alkaline earth metals: their ions touch ligands and water without a covalent bond.
 _IONIC = frozenset((3, 4, 11, 12, 19, 20, 37, 38, 55, 56, 87, 88))
