@@ -182,5 +182,5 @@ def _why_missing(folder: Path, lipid: str, solute: str) -> str:
     """Return the last reason why one of the two runs of a solute failed."""
     for job in (SoluteJob(WATER, solute), SoluteJob(lipid, solute)):
         if not job.result(folder).exists() and job.failure(folder).exists():
-            return f"the run {job.name} failed: {job.reason(folder)}; try again with --retry-failed"
+            return f"the run {job.name} failed: {job.reason(folder)}; try again with retry_failed"
     return "its runs did not end; call again to go on"
