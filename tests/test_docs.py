@@ -19,7 +19,7 @@ PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md
 # Code to be read only is fenced as "py"; a block fenced as "python" is run.
 RUN = [
     *(ROOT / "README.md", DOCS / "index.md", DOCS / "files.md", DOCS / "models.md"),
-    *(DOCS / "openmm-ml.md", DOCS / "transports.md"),
+    *(DOCS / "openmm-ml.md", DOCS / "transports.md", DOCS / "campaigns.md"),
 ]
 
 

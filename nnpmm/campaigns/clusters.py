@@ -74,9 +74,12 @@ def create_cluster(cluster: ClusterSettings) -> Any:
     """Return a dask cluster of processes here, or of SLURM jobs.
 
     Raises:
+        ConfigError: the serial cluster, which has no processes.
         OptionalDependencyError: dask-jobqueue is not installed.
         SimulationError: the processes did not start, twice.
     """
+    if cluster.kind == "serial":
+        raise ConfigError("found the cluster serial, allowed: local or slurm; it starts no process")
     if cluster.kind == "local":
         return _create_local(cluster)
     try:

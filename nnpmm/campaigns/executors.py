@@ -13,7 +13,7 @@ from nnpmm.campaigns.clusters import ClusterSettings, create_cluster
 from nnpmm.campaigns.execution import execute_job
 from nnpmm.campaigns.jobs import Job, JobReport
 from nnpmm.campaigns.store import Store
-from nnpmm.core.errors import NnpmmError, OptionalDependencyError, SimulationError
+from nnpmm.core.errors import NnpmmError, OptionalDependencyError
 
 __all__ = [
     "Plan",
@@ -78,8 +78,8 @@ def _prepare_here(plan: Plan, name: str) -> str | None:
     tell = None if plan.progress is None else partial(plan.progress, name)
     try:
         plan.preparations[name](plan.scratch, plan.cluster.threads, tell)
-    except SimulationError as error:
-        return " ".join(str(error).split())
+    except Exception as error:  # whatever it is, it takes only the jobs that need it
+        return _in_one_line(error)
     return None
 
 
@@ -160,5 +160,9 @@ def _reason(failure: Any) -> str:
             "the worker processes that it ran in were killed, one after the other (they may have "
             "run out of memory); call again to go on"
         )
+    return _in_one_line(failure)
+
+
+def _in_one_line(failure: BaseException) -> str:
     text = " ".join(str(failure).split())
     return text if isinstance(failure, NnpmmError) else f"{type(failure).__name__}: {text}"

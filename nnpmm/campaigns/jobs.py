@@ -75,6 +75,8 @@ class Job:
     def key(self) -> str:
         """SHA-256 of the name, the function's name, the seed and the inputs; of files the content.
 
+        That holds for paths within settings too. A change of the function's code is not seen.
+
         Raises:
             InputFileError: a file that is an input cannot be read.
             TypeError: an input is neither JSON, nor settings, nor a path.
@@ -87,7 +89,7 @@ class Job:
 
 def _as_json(value: Any) -> Any:
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+        return value.model_dump()  # in which paths are still paths
     if isinstance(value, Path):
         try:
             return {"sha256": sha256_of(value.read_bytes())}

@@ -36,7 +36,7 @@ def decouple(
 ) -> None:
     """Compute dG of single solutes directly; they anchor the table of a lipid and check it."""
     from nnpmm.cli.progress import stage_bar
-    from nnpmm.permeation.dataset.folder import WATER, Job, read_settings
+    from nnpmm.permeation.dataset.folder import WATER, SoluteJob, read_settings
     from nnpmm.permeation.labels.decoupling import DecouplingSettings
     from nnpmm.permeation.labels.direct import kept_from_before, read_anchors, run_direct
     from nnpmm.permeation.martini import lipid as known_lipid
@@ -49,7 +49,7 @@ def decouple(
     known_lipid(lipid)
     for solute in list_solutes(solutes):
         for place in (WATER, lipid):
-            job = Job(place, solute)
+            job = SoluteJob(place, solute)
             with stage_bar(job.name) as tell:
                 record = run_direct(
                     job,
@@ -83,7 +83,7 @@ def umbrella(
 ) -> None:
     """Compute the free-energy profile of single solutes across a bilayer, with a plot."""
     from nnpmm.cli.progress import stage_bar
-    from nnpmm.permeation.dataset.folder import Job, read_settings
+    from nnpmm.permeation.dataset.folder import SoluteJob, read_settings
     from nnpmm.permeation.labels.direct import kept_from_before, run_umbrella
     from nnpmm.permeation.labels.umbrella import UmbrellaSettings
     from nnpmm.permeation.martini import lipid as known_lipid
@@ -94,7 +94,7 @@ def umbrella(
     windows = changed_settings(UmbrellaSettings(), **parse_changes(set_ or []))
     known_lipid(lipid)
     for solute in list_solutes(solutes):
-        job = Job(lipid, solute)
+        job = SoluteJob(lipid, solute)
         with stage_bar(job.name) as tell:
             record = run_umbrella(
                 job,

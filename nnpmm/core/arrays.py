@@ -18,7 +18,7 @@ from nnpmm.core.files import write_atomically
 __all__ = ["load_arrays", "load_record", "save_arrays"]
 
 _METADATA = "nnpmm"
-_UNREADABLE = (OSError, SafetensorError, KeyError, ValueError)
+_UNREADABLE = (OSError, SafetensorError, KeyError, TypeError, ValueError)
 
 
 def save_arrays(

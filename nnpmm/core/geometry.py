@@ -1,14 +1,71 @@
-"""Joins a region that the periodic boundary has split."""
+"""Nearest images, periodic boxes, and regions that the periodic boundary has split."""
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["WholeRegion", "make_whole", "spanning_trees"]
+__all__ = [
+    "WholeRegion",
+    "images_around",
+    "make_whole",
+    "nearest_image",
+    "reduced_box",
+    "spanning_trees",
+    "wrapped",
+]
+
+
+def nearest_image(vectors: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return difference vectors between nearest images, as OpenMM takes them.
+
+    In a skewed box a vector longer than half the smallest width need not be the shortest one.
+
+    Args:
+        vectors: (..., 3), nm.
+        box: periodic box vectors as rows, (3, 3), nm, in OpenMM's reduced form.
+    """
+    return vectors - _lattice_shift(vectors, box)
+
+
+def reduced_box(box: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return vectors of the same lattice in OpenMM's reduced form, |b_x|, |c_x| <= a_x/2 and so on.
+
+    Args:
+        box: periodic box vectors as rows of a lower-triangular (3, 3) matrix in nm, with positive
+            numbers on its diagonal.
+    """
+    a, b, c = reduced = np.array(box, dtype=float)
+    b -= np.round(b[0] / a[0]) * a
+    c -= np.round(c[1] / b[1]) * b
+    c -= np.round(c[0] / a[0]) * a
+    return reduced
+
+
+def wrapped(positions: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return positions (n, 3) moved into the periodic box, each atom by itself.
+
+    Args:
+        positions: (n, 3), nm.
+        box: periodic box vectors as rows, (3, 3), nm.
+    """
+    fractions = positions @ np.linalg.inv(box)
+    return np.asarray((fractions - np.floor(fractions)) @ box)
+
+
+def images_around(positions: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return positions and their images in the 26 cells around, (27, n, 3); row 13 is the former.
+
+    Args:
+        positions: (n, 3), nm.
+        box: periodic box vectors as rows, (3, 3), nm.
+    """
+    shifts = np.array(list(itertools.product((-1, 0, 1), repeat=3))) @ box
+    return np.asarray(shifts[:, None] + positions)
 
 
 class WholeRegion:
@@ -105,8 +162,8 @@ def spanning_trees(
     return np.array(steps, dtype=np.int64).reshape(-1, 2), fragments
 
 
-def _lattice_shift(vector: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Lattice vector from a difference vector's nearest image to itself (reduced box)."""
-    shift = np.round(vector[2] / box[2, 2]) * box[2]
-    shift = shift + np.round((vector[1] - shift[1]) / box[1, 1]) * box[1]
-    return shift + np.round((vector[0] - shift[0]) / box[0, 0]) * box[0]
+def _lattice_shift(vectors: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the lattice vectors from the nearest images of vectors (..., 3) to these."""
+    shift = np.round(vectors[..., 2:] / box[2, 2]) * box[2]
+    shift = shift + np.round((vectors[..., 1:2] - shift[..., 1:2]) / box[1, 1]) * box[1]
+    return np.asarray(shift + np.round((vectors[..., :1] - shift[..., :1]) / box[0, 0]) * box[0])

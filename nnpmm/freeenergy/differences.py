@@ -13,7 +13,7 @@ from openmm import unit
 from openmm.app import Topology
 
 from nnpmm.core.errors import ConfigError, ForceFieldError, SimulationError
-from nnpmm.core.geometry import WholeRegion
+from nnpmm.core.geometry import WholeRegion, reduced_box
 from nnpmm.core.units import in_md_units
 from nnpmm.coupling import (
     HybridSystem,
@@ -155,7 +155,7 @@ def _frames(
     pairs = zip(positions, itertools.repeat(None)) if boxes is None else _paired(positions, boxes)
     for index, (raw, raw_box) in enumerate(pairs):
         frame = _array(raw, (n_atoms, 3), f"frame {index}: found positions")
-        box = None if raw_box is None else _reduced_box(raw_box, f"frame {index}")
+        box = None if raw_box is None else _checked_box(raw_box, f"frame {index}")
         yield frame, box
 
 
@@ -177,15 +177,12 @@ def _array(raw: Any, shape: tuple[int, int], found: str) -> NDArray[np.float64]:
     return array
 
 
-def _reduced_box(raw: Any, where: str) -> NDArray[np.float64]:
+def _checked_box(raw: Any, where: str) -> NDArray[np.float64]:
     """Return box vectors in OpenMM's reduced form, which rounding in files may just miss."""
-    a, b, c = box = _array(raw, (3, 3), f"{where}: found a box")
+    box = _array(raw, (3, 3), f"{where}: found a box")
     if np.triu(box, 1).any() or not (np.diag(box) > 0).all():
         raise ConfigError(
             f"{where}: found the box vectors {box.tolist()}, allowed: rows of a lower triangular "
             "matrix with lengths above 0 on its diagonal; turn box and positions, as mdtraj does"
         )
-    b -= np.round(b[0] / a[0]) * a
-    c -= np.round(c[1] / b[1]) * b
-    c -= np.round(c[0] / a[0]) * a
-    return box
+    return reduced_box(box)

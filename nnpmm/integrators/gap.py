@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.core.errors import ConfigError, ModelError, RegionError, SimulationError
+from nnpmm.core.geometry import nearest_image
 from nnpmm.coupling import Role, forces_by_role, has_inner_potential
 from nnpmm.structures.bonds import constrained_rows
 
@@ -116,8 +117,7 @@ class GapMeter:
         region = positions[self._region]
         vectors = region[self._constraints[:, 0]] - region[self._constraints[:, 1]]
         if box is not None:
-            for axis in (2, 1, 0):  # nearest image in OpenMM's lower triangular box
-                vectors -= np.round(vectors[:, axis] / box[axis, axis])[:, None] * box[axis]
+            vectors = nearest_image(vectors, box)
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1)[:, None])
 
     def _unconstrained(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,7 +20,7 @@ class Samples:
     """Features and labels of samples; labels, their errors and predictions have the same unit.
 
     Attributes:
-        names: (samples,) by which a model's card lists the samples.
+        names: (samples,) by which a model's card lists the samples; each is there once.
         features: (samples, frames, features) float32, not scaled.
         labels: (samples,) float64, what a network learns.
         label_errors: (samples,) float64, standard deviations of the labels.
@@ -29,7 +30,8 @@ class Samples:
             each, by which samples can be split.
 
     Raises:
-        ConfigError: the arrays do not belong together, or a number is not finite.
+        ConfigError: the arrays do not belong together, a name is there twice, or a number is not
+            finite.
     """
 
     names: tuple[str, ...]
@@ -54,6 +56,9 @@ class Samples:
                 f"{len(self.feature_names)} names of features, labels {self.labels.shape} and "
                 f"errors {self.label_errors.shape}: they do not belong together"
             )
+        name, most = max(Counter(self.names).items(), key=lambda item: item[1], default=("", 0))
+        if most > 1:
+            raise ConfigError(f"found {most} samples named {name}, allowed: one; rename the others")
         counts = {f"group {name}": len(values) for name, values in self.groups.items()}
         if self.sizes is not None:
             counts["sizes"] = len(self.sizes)

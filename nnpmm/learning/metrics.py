@@ -83,8 +83,17 @@ def compare_errors(
         differences: (samples,) predictions minus labels.
         errors: (samples,) positive, standard deviations of the predictions.
         label_errors: (samples,) standard deviations of the labels.
+
+    Raises:
+        ConfigError: neither a prediction nor its label has an error.
     """
-    ratios = np.abs(differences) / np.hypot(errors, label_errors)
+    joined = np.hypot(errors, label_errors)
+    if not (joined > 0.0).all():
+        raise ConfigError(
+            f"sample {int(np.argmin(joined > 0.0))}: found no error of the prediction and none of "
+            "the label, expected one above 0: calibration needs it"
+        )
+    ratios = np.abs(differences) / joined
     return Calibration(
         mean=float(np.mean(errors)),
         rms=float(np.sqrt((ratios**2).mean())),
@@ -108,7 +117,7 @@ def report(
         label_errors: (samples,) standard deviations of the labels.
 
     Raises:
-        ConfigError: as ``compare``.
+        ConfigError: as ``compare`` and ``compare_errors``.
     """
     return Report(
         metrics=compare(predicted, labels),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.errors import SimulationError
+from nnpmm.core.geometry import images_around, wrapped
 
 __all__ = ["check_geometry"]
 
@@ -71,13 +71,11 @@ def _closest_images(
     from scipy.spatial import KDTree
 
     n = len(positions)
-    fractions = positions @ np.linalg.inv(box)
-    inside = (fractions - np.floor(fractions)) @ box
+    inside = wrapped(positions, box)
     # Two atoms within the cell are closest in the same cell or in one of the 26 around it.
-    shifts = np.array(list(itertools.product((-1, 0, 1), repeat=3))) @ box
-    images = (shifts[:, None] + inside).reshape(-1, 3)
-    distances, partners = KDTree(images).query(inside, k=2)
-    themselves = len(shifts) // 2 * n + np.arange(n)
+    images = images_around(inside, box)
+    distances, partners = KDTree(images.reshape(-1, 3)).query(inside, k=2)
+    themselves = len(images) // 2 * n + np.arange(n)
     distances[partners == themselves[:, None]] = np.inf
     i, nearest = np.unravel_index(distances.argmin(), distances.shape)
     j = int(partners[i, nearest]) % n

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from nnpmm.core.errors import InputFileError
 
-__all__ = ["Row", "Table", "read_table", "shortened"]
+__all__ = ["Row", "Table", "excerpt", "read_table"]
 
 _LONGEST = 60
 
@@ -63,6 +63,6 @@ def read_table(path: Path) -> Table:
     return Table(columns, tuple(rows))
 
 
-def shortened(text: str) -> str:
+def excerpt(text: str) -> str:
     """Return a text for a message: the beginning, if it is long."""
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text)} characters)"

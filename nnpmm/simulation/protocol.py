@@ -57,7 +57,7 @@ def run_protocol(
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"output.directory: cannot make {directory}: {error.strerror}") from error
-    with writing(directory), storage.locked(directory):
+    with storage.locked(directory):
         if not resuming:
             _begin(prepared, settings)
         settings_sha256 = storage.save_settings(settings, directory)
@@ -115,7 +115,8 @@ def _begin(prepared: PreparedSystem, settings: ProtocolConfig) -> None:
     if atoms is not None:
         part = part_of(mm.topology, atoms)
         storage.write_structure(directory, "trajectory", part, mm.positions[atoms])
-    sync_directory(directory)
+    with writing(directory):
+        sync_directory(directory)
 
 
 def _check_record(

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from openmm import app, unit
 
 from nnpmm.core.errors import InputFileError
+from nnpmm.core.geometry import reduced_box
 from nnpmm.core.units import in_md_units
 
 __all__ = ["GroFile", "read_gro", "read_inpcrd", "usable_box", "without_unset_cell"]
@@ -208,8 +209,4 @@ def _box(line: str, number: int, path: Path) -> NDArray[np.float64]:
             "xy plane; rotate the system (gmx editconf -align)"
         )
     box = np.array([[ax, 0, 0], [bx, by, 0], [cx, cy, cz]])
-    if (box.diagonal() > 0).all():  # OpenMM asks for the reduced form
-        box[2] -= box[1] * np.round(box[2, 1] / by)
-        box[2] -= box[0] * np.round(box[2, 0] / ax)
-        box[1] -= box[0] * np.round(box[1, 0] / ax)
-    return box
+    return reduced_box(box) if (box.diagonal() > 0).all() else box

@@ -20,9 +20,13 @@ __all__ = ["Molecule", "RegionSummary", "describe_region"]
 
 # Finding the charge of a larger molecule, such as a whole protein, would take minutes.
 _LARGEST_PERCEIVED = 500
-# Degrees: the angle at a carbon with two neighbours, and the sum of those at one with three.
+# Degrees: the angle at a carbon with two neighbours, and the sum of those at one with three. They
+# are 180 and 360 where no hydrogen is missing, 120 and 328 where one is (up to 332 in molecules
+# minimised with MMFF94). Vibrations bend linear and planar carbons, so that the margin is wider
+# on their side.
 _SMALLEST_LINEAR, _SMALLEST_PLANAR = 145.0, 341.0
-_LONGEST_TRIPLE_BOND = 0.123  # nm
+# nm. C#N is 0.116 and C#C 0.120 long, C=N 0.128 and C=C 0.134.
+_LONGEST_TRIPLE_BOND = 0.123
 _NEED_NEIGHBOURS = frozenset("BCNOPS")
 
 

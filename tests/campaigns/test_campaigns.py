@@ -32,6 +32,7 @@ from nnpmm.campaigns import (
     run_campaign,
 )
 from nnpmm.campaigns.attempts import AttemptsError
+from nnpmm.campaigns.clusters import create_cluster
 from nnpmm.campaigns.execution import execute_job
 from nnpmm.core.errors import ConfigError, SimulationError
 
@@ -225,6 +226,19 @@ def test_preparations_come_first_and_once(tmp_path, kind):
     assert not (tmp_path / "calls-2").exists() and not (tmp_path / "store" / "failed").exists()
 
 
+@pytest.mark.parametrize("kind", ["serial", "local"])
+def test_a_preparation_with_a_bug_takes_its_own_jobs_only(tmp_path, kind):
+    jobs = [job(n, tmp_path, needs=("oven", None)[n % 2]) for n in range(2)]
+    result = run(
+        jobs,
+        Store(tmp_path / "store"),
+        cluster=ClusterSettings(kind=kind),
+        preparations={"oven": toy_jobs.has_a_bug},
+    )
+    assert result.done == 1
+    assert [r.reasons for r in result.failed] == [("KeyError: 'shelf'",)]
+
+
 def test_two_workers_of_dask(store, tmp_path):
     """One job fails for good; one takes its worker with it, and is run again by another."""
     jobs = [job(n, tmp_path) for n in range(6)]
@@ -323,3 +337,5 @@ def test_clusters(tmp_path):
         read_cluster(str(tmp_path / "c.yaml"), workers=1, threads=4)
     with pytest.raises(ConfigError, match="expected local, serial, or a YAML file"):
         read_cluster("lokal", workers=1, threads=1)
+    with pytest.raises(ConfigError, match="found the cluster serial, allowed: local or slurm"):
+        create_cluster(ClusterSettings(kind="serial"))

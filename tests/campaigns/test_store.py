@@ -13,6 +13,7 @@ from toy_jobs import job
 
 from nnpmm.campaigns import ClusterSettings, Job, Output, Store, by_name, derived_seed
 from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.section import Section
 
 
 def other(*, attempt):
@@ -38,6 +39,26 @@ def test_the_key_changes_with_all_that_a_result_depends_on(tmp_path):
     assert Job("a", toy_jobs.square, base | {"file": moved}).key == same
     moved.write_text("two")
     assert Job("a", toy_jobs.square, base | {"file": moved}).key not in keys
+
+
+class Files(Section):
+    file: Path
+    more: tuple[Path, ...] = ()
+
+
+def test_files_that_settings_name_are_known_by_their_content(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    for file in (one, two):
+        file.write_text("first")
+
+    def key(**files):
+        return Job("a", other, {"settings": Files(**files)}).key
+
+    first, both = key(file=one), key(file=one, more=(two,))
+    assert first == key(file=two) != both
+    two.write_text("second")
+    assert first == key(file=one) != key(file=two)
+    assert key(file=one, more=(two,)) != both
 
 
 def test_the_key_is_the_same_in_another_process(tmp_path):

@@ -60,6 +60,10 @@ def cannot_prepare(scratch, threads, tell):
     raise SimulationError("the oven is cold")
 
 
+def has_a_bug(scratch, threads, tell):
+    raise KeyError("shelf")
+
+
 if __name__ == "__main__":  # a campaign to be killed
     place = Path(sys.argv[1])
     jobs = [job(1, place), job(2, place, "sleeps"), job(3, place)]

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from nnpmm.core import UnwritableError, cache_directory, replacing, require_folder, write_atomically
 from nnpmm.core.arrays import load_arrays, load_record, save_arrays
@@ -71,7 +72,11 @@ def test_arrays_and_their_record(tmp_path):
     arrays, record = load_arrays(path)
     np.testing.assert_array_equal(arrays["x"], np.arange(6.0).reshape(2, 3).T)
     assert record == load_record(path) == {"unit": "nm"}
-    path.write_bytes(path.read_bytes()[:20])
-    for load in (load_arrays, load_record):
-        with pytest.raises(InputFileError, match=r"a\.safetensors: cannot be read .* delete it"):
-            load(path)
+    whole = path.read_bytes()
+    other = tmp_path / "other"
+    save_file({"x": np.zeros(2)}, other, metadata={"nnpmm": "3"})
+    for damaged in (whole[:20], other.read_bytes()):
+        path.write_bytes(damaged)
+        for load in (load_arrays, load_record):
+            with pytest.raises(InputFileError, match=r"a\.safetensors: cannot be read .* delete"):
+                load(path)

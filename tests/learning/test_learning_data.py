@@ -82,3 +82,8 @@ def test_numbers_that_are_not_finite(value):
     features[1, 2, 1] = value
     with pytest.raises(ConfigError, match="features of two that are not finite"):
         replace(data, features=features)
+
+
+def test_two_samples_of_one_name_are_refused():
+    with pytest.raises(ConfigError, match="found 2 samples named one, allowed: one"):
+        replace(_samples(), names=("one", "two", "one"))

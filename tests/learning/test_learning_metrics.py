@@ -42,3 +42,10 @@ def test_calibration_of_metrics():
     assert found.within_one == pytest.approx(0.683, abs=0.01)
     assert found.within_two == pytest.approx(0.954, abs=0.01)
     assert found.mean == pytest.approx(errors.mean())
+
+
+def test_predictions_and_labels_without_errors_are_refused():
+    errors = np.array([0.1, 0.0, 0.0])
+    for difference in (0.0, 0.3):
+        with pytest.raises(ConfigError, match="sample 1: found no error of the prediction"):
+            compare_errors(np.full(3, difference), errors, np.array([0.0, 0.0, 0.2]))

@@ -6,7 +6,7 @@ import numpy as np
 
 from nnpmm.core.arrays import save_arrays
 from nnpmm.core.files import write_atomically
-from nnpmm.permeation.dataset.folder import DatasetSettings, Job, open_dataset
+from nnpmm.permeation.dataset.folder import DatasetSettings, SoluteJob, open_dataset
 from nnpmm.permeation.dataset.training_data import TrainingData
 from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.martini.solute_sets import list_solutes
@@ -51,7 +51,7 @@ def write_data_set(folder, data, labelled=slice(None)):
     open_dataset(folder, wanted)
     for solute, table in zip(data.solutes, data.features, strict=True):
         for place, part in (("water", table[:, :4]), ("DOPC", table[:, 4:])):
-            save_arrays(Job(place, solute).result(folder), {"features": part}, {})
+            save_arrays(SoluteJob(place, solute).result(folder), {"features": part}, {})
     rows = zip(data.solutes, data.labels, data.label_errors, strict=True)
     lines = [f"{solute},{label:.4f},{error:.4f},1.0" for solute, label, error in rows]
     text = "\n".join(["solute,dg_kcal,error_kcal,effective_samples", *lines[labelled], ""])

@@ -11,7 +11,7 @@ from nnpmm.campaigns import ClusterSettings
 from nnpmm.core.arrays import load_arrays
 from nnpmm.core.errors import ConfigError, ForceFieldError, InputFileError, SimulationError
 from nnpmm.permeation.dataset.folder import (
-    Job,
+    SoluteJob,
     export_features,
     load_features,
     open_dataset,
@@ -92,7 +92,7 @@ def test_failures_are_retried_once_and_listed(toy_runs, tmp_path):
     assert failed.name == "DOPC/P4" and len(failed.reasons) == 2
     seeds = [seed for name, seed in seen if name == "DOPC/P4"]
     assert len(set(seeds)) == 2
-    assert load_arrays(Job("DOPC", "C1").result(tmp_path))[1]["attempts"] == [
+    assert load_arrays(SoluteJob("DOPC", "C1").result(tmp_path))[1]["attempts"] == [
         f"seed {dict(seen[:2])['DOPC/C1']}: the solute leaked: 1.2 nm"
     ]
     places, failures = dataset_status(tmp_path)
@@ -109,7 +109,7 @@ def test_failures_are_retried_once_and_listed(toy_runs, tmp_path):
     again = campaign.build_dataset(settings, tmp_path, cluster=SERIAL, retry_failed=True)
     assert again.done == 1 and not dataset_status(tmp_path)[1]
     (tmp_path / "DOPC" / "P4.safetensors").unlink()
-    Job("DOPC", "P4").failure(tmp_path).write_text("{}")
+    SoluteJob("DOPC", "P4").failure(tmp_path).write_text("{}")
     with pytest.raises(InputFileError, match=r"P4\.json: cannot be read .* delete it"):
         dataset_status(tmp_path)
 
@@ -165,7 +165,7 @@ def test_whatever_a_job_dies_of_the_others_go_on(toy_runs, tmp_path, monkeypatch
     monkeypatch.setattr(jobs, "_simulate", sometimes)
     result = campaign.build_dataset(tiny_settings(), tmp_path, cluster=SERIAL)
     assert result.done == 2 and {report.name for report in result.failed} == {"water/P4", "DOPC/P4"}
-    record = json.loads(Job("water", "P4").failure(tmp_path).read_text())
+    record = json.loads(SoluteJob("water", "P4").failure(tmp_path).read_text())
     assert "Traceback" in record["traceback"] and "array dimensions" in record["attempts"][1]
 
 
@@ -190,7 +190,7 @@ def test_leaks_and_blow_ups_are_seen():
 def test_damaged_results_are_named(toy_runs, tmp_path):
     settings = open_dataset(tmp_path, tiny_settings())
     campaign.build_dataset(settings, tmp_path, cluster=SERIAL)
-    path = Job("DOPC", "C1").result(tmp_path)
+    path = SoluteJob("DOPC", "C1").result(tmp_path)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(InputFileError, match=r"C1\.safetensors: cannot be read .* delete it"):
         load_features(tmp_path)
@@ -233,7 +233,7 @@ def test_a_real_campaign_through_dask(tmp_path, monkeypatch):
     assert list(dict.fromkeys(stages)) == ["settle", "relax"]
     assert any(0.0 < done < length for *_, done, length in relaxed)
     assert relaxed[-1][1:] == ("DOPC", "relax", 20.0, 20.0) and relaxed[-1][0] < 2
-    arrays, record = load_arrays(Job("DOPC", "C1-P4").result(folder))
+    arrays, record = load_arrays(SoluteJob("DOPC", "C1-P4").result(folder))
     assert arrays["features"].shape == (2, 4) and arrays["features"].dtype == np.float32
     assert [c["name"] for c in record["features"]] == [
         "lj-mol-lip",

@@ -9,7 +9,7 @@ from martini_cases import needs_gmx
 from nnpmm.core.arrays import save_arrays
 from nnpmm.core.constants import GAS_CONSTANT, KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError, InputFileError
-from nnpmm.permeation.dataset.folder import DatasetSettings, Job, open_dataset
+from nnpmm.permeation.dataset.folder import DatasetSettings, SoluteJob, open_dataset
 from nnpmm.permeation.labels.anchored import (
     Anchor,
     anchor_residuals,
@@ -150,7 +150,7 @@ def _write_runs(folder, models, simulated, anchors, beads=2):
             found = model.samples(name if beads == 2 else f"{name}-{name}")
             arrays = {"phi": found.phi[:, :beads].astype(np.float32), "inner": found.inner}
             record = {"channels": [list(c) for c in CHANNELS], "inner_pairs": []}
-            save_arrays(Job(place, name).result(folder), arrays, record)
+            save_arrays(SoluteJob(place, name).result(folder), arrays, record)
         for name in anchors:
             value = -model.free_energy(name) + 3.0 * (place == "DOPC")
             path = folder / "labels" / "direct" / place / f"{name}.json"

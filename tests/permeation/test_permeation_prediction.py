@@ -16,7 +16,7 @@ from nnpmm.cli.errors import run_app
 from nnpmm.cli.permeation import permeation
 from nnpmm.core.arrays import load_arrays, save_arrays
 from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
-from nnpmm.permeation.dataset.folder import WATER, Job, open_dataset
+from nnpmm.permeation.dataset.folder import WATER, SoluteJob, open_dataset
 from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.martini.engine_choice import create_engine
 from nnpmm.permeation.martini.engines import Restraint
@@ -229,7 +229,7 @@ def test_predictions_are_the_models(model, campaign, tmp_path):
 def test_runs_that_failed_are_told(model, campaign, tmp_path):
     molecule = molecule_from_beads("C1-C1-C1")  # of which the data set has no runs
     folder = tmp_path / "p"
-    failure = Job("DOPC", "C1-C1-C1").failure(folder)
+    failure = SoluteJob("DOPC", "C1-C1-C1").failure(folder)
     failure.parent.mkdir(parents=True)
     failure.write_text(json.dumps({"attempts": ["seed 1: the solute leaked"]}))
     found = predict_molecules([molecule], "DOPC", model, folder)[0]

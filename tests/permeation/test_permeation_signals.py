@@ -16,12 +16,14 @@ from nnpmm.campaigns import CampaignResult, ClusterSettings, JobReport, KilledEr
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.permeation import permeation
 from nnpmm.core.errors import SimulationError
-from nnpmm.permeation.dataset.folder import Job
+from nnpmm.permeation.dataset.folder import SoluteJob
 from nnpmm.permeation.labels import direct
 from nnpmm.permeation.martini import parse_solute
 from nnpmm.permeation.martini.builder import build_water_box
+from nnpmm.permeation.martini.engine_choice import create_engine
+from nnpmm.permeation.martini.engines import StageResult
 from nnpmm.permeation.martini.gromacs import GromacsEngine
-from nnpmm.permeation.runs import campaign, jobs
+from nnpmm.permeation.runs import campaign, jobs, simulations
 
 SERIAL = ClusterSettings(kind="serial")
 LINUX = sys.platform.startswith("linux")
@@ -132,7 +134,7 @@ def test_jobs_that_were_killed_are_not_given_up(tmp_path, monkeypatch, reason):
     (failed,) = first.failed
     assert failed.name == "DOPC/P4" and first.done == 3
     assert ("SIGKILL" in failed.reasons[-1]) or ("No space left" in failed.reasons[-1])
-    assert not Job("DOPC", "P4").failure(tmp_path).exists()
+    assert not SoluteJob("DOPC", "P4").failure(tmp_path).exists()
     replace_simulations(monkeypatch, lambda *_: 0.0)
     second = campaign.build_dataset(tiny_settings(), tmp_path, cluster=SERIAL)
     assert (second.already, second.given_up, second.done) == (3, 0, 1)
@@ -155,17 +157,40 @@ def test_a_bilayer_that_fails_takes_its_own_jobs_only(no_simulations, tmp_path, 
 def test_a_bilayer_is_tried_again(monkeypatch, tmp_path):
     ends = [SimulationError("crashed"), KilledError("killed"), None]
 
-    def relax(*_):
+    seen = []
+
+    def relax(*arguments, seed):
+        seen.append((arguments[3].name, seed))
         if (end := ends.pop(0)) is not None:
             raise end
 
     monkeypatch.setattr(jobs, "create_engine", lambda *_, **__: None)
     monkeypatch.setattr(jobs, "equilibrated_bilayer", relax)
     jobs.prepare_bilayer("DOPC", tiny_settings(), tmp_path, 1)
-    assert not ends
+    # Another seed from the start; a kill goes on where it was.
+    assert not ends and seen == [("0", 1), ("1", 2), ("1", 2)]
     ends += [KilledError("killed by SIGTERM")] * 3
     with pytest.raises(KilledError, match="bilayer of DOPC was not relaxed: killed by SIGT"):
         jobs.prepare_bilayer("DOPC", tiny_settings(), tmp_path, 1)
+    ends += [SimulationError("crashed")] * 2
+    with pytest.raises(SimulationError, match="DOPC was not relaxed: seed 1: crashed; seed 2: cra"):
+        jobs.prepare_bilayer("DOPC", tiny_settings(), tmp_path, 1)
+
+
+def test_every_stage_of_a_relaxation_has_the_seed(monkeypatch, tmp_path):
+    monkeypatch.setenv("NNPMM_CACHE_DIR", str(tmp_path / "cache"))
+    seeds = []
+
+    def stages(system, start, planned, *_):
+        seeds.extend(stage.seed for stage in planned)
+        return StageResult(start, None, {})
+
+    monkeypatch.setattr(simulations, "run_stages", stages)
+    protocol = tiny_settings().protocol
+    lipids = {"DOPC": protocol.lipids_per_leaflet}
+    engine = create_engine("openmm")
+    simulations.equilibrated_bilayer(lipids, protocol, engine, tmp_path, seed=7)
+    assert seeds == [7, 7]
 
 
 def test_labels_go_on_after_a_kill(tmp_path):
@@ -179,7 +204,7 @@ def test_labels_go_on_after_a_kill(tmp_path):
             raise end
         return end
 
-    job = Job("DOPC", "C1")
+    job = SoluteJob("DOPC", "C1")
     found, common = direct._with_seeds(simulate, job, tiny_settings(), tmp_path, 100)
     assert found == 3.0 and common["attempts"] == ["killed by SIGKILL"] and seeds[0] == seeds[1]
     ends += [KilledError("killed by SIGKILL")] * 3

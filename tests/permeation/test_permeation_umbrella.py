@@ -1,6 +1,8 @@
 """Umbrella sampling: on harmonic surroundings whose profile is known, and end to end, tiny."""
 
 import json
+import shutil
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -8,10 +10,11 @@ from martini_cases import membrane, needs_gmx
 
 from nnpmm.core.constants import GAS_CONSTANT, KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError, SimulationError
-from nnpmm.permeation.dataset.folder import DatasetSettings, Job
+from nnpmm.core.files import write_atomically
+from nnpmm.permeation.dataset.folder import DatasetSettings, SoluteJob
 from nnpmm.permeation.labels import direct
 from nnpmm.permeation.labels import umbrella as module
-from nnpmm.permeation.labels.direct import kept_from_before, read_umbrella, run_umbrella
+from nnpmm.permeation.labels.direct import kept_from_before, read_umbrella, run_direct, run_umbrella
 from nnpmm.permeation.labels.umbrella import UmbrellaSettings, join_windows, run_windows
 from nnpmm.permeation.martini.engine_choice import create_engine
 from nnpmm.permeation.martini.engines import Frame, Restraint, StageResult
@@ -53,7 +56,7 @@ def test_failures_are_tried_with_another_seed_and_told(tmp_path, monkeypatch):
 
     monkeypatch.setattr(direct, "run_windows", windows)
     monkeypatch.setattr(direct, "create_engine", lambda *_, **__: create_engine("openmm"))
-    job = Job("DOPC", "C1-P4")
+    job = SoluteJob("DOPC", "C1-P4")
     record = run_umbrella(job, SETTINGS, tmp_path, tmp_path / "scratch")
     assert record["attempts"] == [f"seed {seen[0]}: the solute leaked"]
     assert record["seed"] == seen[1] != seen[0]
@@ -66,7 +69,7 @@ def test_failures_are_tried_with_another_seed_and_told(tmp_path, monkeypatch):
     assert kept_from_before(record, UmbrellaSettings()) == ""
     assert kept_from_before(record, UmbrellaSettings(top=3.4)) == "top 4.1 nm"
     with pytest.raises(SimulationError, match=r"DOPC/N0 failed with 2 seeds: .*leaked.*; seed"):
-        run_umbrella(Job("DOPC", "N0"), SETTINGS, tmp_path, tmp_path / "scratch")
+        run_umbrella(SoluteJob("DOPC", "N0"), SETTINGS, tmp_path, tmp_path / "scratch")
 
 
 def test_an_interrupted_calculation_goes_on_with_its_own_settings_only(tmp_path, monkeypatch):
@@ -77,7 +80,7 @@ def test_an_interrupted_calculation_goes_on_with_its_own_settings_only(tmp_path,
         folders.append(arguments[5])
         if len(folders) == 5:
             with pytest.raises(ConfigError, match="umbrella sampling of DOPC/C1 is run already"):
-                run_umbrella(Job("DOPC", "C1"), SETTINGS, tmp_path, tmp_path / "scratch")
+                run_umbrella(SoluteJob("DOPC", "C1"), SETTINGS, tmp_path, tmp_path / "scratch")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(direct, "run_windows", windows)
@@ -92,11 +95,30 @@ def test_an_interrupted_calculation_goes_on_with_its_own_settings_only(tmp_path,
         umbrella = UmbrellaSettings(force_constant=force_constant)
         with pytest.raises(KeyboardInterrupt):
             run_umbrella(
-                Job("DOPC", "C1"), settings, tmp_path / folder, tmp_path, umbrella=umbrella
+                SoluteJob("DOPC", "C1"), settings, tmp_path / folder, tmp_path, umbrella=umbrella
             )
     assert len(set(folders)) == 4
     with pytest.raises(KeyboardInterrupt):
-        run_umbrella(Job("DOPC", "C1"), SETTINGS, tmp_path, tmp_path / "scratch")
+        run_umbrella(SoluteJob("DOPC", "C1"), SETTINGS, tmp_path, tmp_path / "scratch")
+
+
+def test_what_another_process_has_done_meanwhile_is_not_done_again(tmp_path, monkeypatch):
+    """It ends between the look at the record and the lock."""
+    monkeypatch.setattr(direct, "create_engine", lambda *_, **__: None)
+    monkeypatch.setattr(direct, "GromacsEngine", lambda **_: None)
+    monkeypatch.setattr(direct, "_with_seeds", lambda *_: pytest.fail("done again"))
+    job = SoluteJob("DOPC", "C1")
+
+    @contextmanager
+    def late(*_):
+        for kind in ("direct", "umbrella"):
+            write_atomically(tmp_path / f"labels/{kind}/DOPC/C1.json", json.dumps({"of": kind}))
+        yield
+
+    for run, kind in ((run_direct, "direct"), (run_umbrella, "umbrella")):
+        monkeypatch.setattr(direct, "locked", late)
+        assert run(job, SETTINGS, tmp_path, tmp_path / "scratch") == {"of": kind}
+        shutil.rmtree(tmp_path / "labels")
 
 
 def test_diffusivities_know_the_interval_that_was_simulated(tmp_path, monkeypatch):
@@ -114,7 +136,7 @@ def test_diffusivities_know_the_interval_that_was_simulated(tmp_path, monkeypatc
         direct, "window_diffusivity", lambda z, t: intervals.append(t) or found(z, t)
     )
     umbrella = UmbrellaSettings(sample_interval="0.03 ps")
-    record = run_umbrella(Job("DOPC", "C1"), SETTINGS, tmp_path, tmp_path, umbrella=umbrella)
+    record = run_umbrella(SoluteJob("DOPC", "C1"), SETTINGS, tmp_path, tmp_path, umbrella=umbrella)
     assert set(intervals) == {0.04} and record["interval_ps"] == 0.04
 
 

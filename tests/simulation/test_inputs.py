@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import openmm
 import pytest
@@ -12,6 +14,7 @@ from nnpmm import create_hybrid_system, load_model
 from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.simulation import load_run_system, parse_config
 from nnpmm.structures import molecule_from_smiles
+from nnpmm.structures.inputs.gromacs import _merged_directories
 
 PSF = """PSF
 
@@ -150,6 +153,21 @@ def test_gromacs_with_include_directories_and_defines(tmp_path, monkeypatch):
     assert np.isfinite(energy(mm))
     with pytest.raises(InputFileError, match=r"no such folder; see system\.include_directories"):
         load({**files, "include_directories": [str(tmp_path / "none")]})
+
+
+def test_include_directories_with_links_that_go_round(tmp_path):
+    """Two folders that link to each other; a folder that is linked twice is there twice."""
+    first, second = tmp_path / "a.ff", tmp_path / "b.ff"
+    for folder in (first, second):
+        folder.mkdir()
+        (folder / f"{folder.stem}.itp").touch()
+    (first / "other").symlink_to(second)
+    (second / "other").symlink_to(first)
+    (tmp_path / "same.ff").symlink_to(first)
+    with _merged_directories((tmp_path, second)) as merged:
+        found = {str(path.relative_to(merged)) for path in Path(merged).rglob("*.itp")}
+    once = {f"{name}.ff/{inside}" for name in ("a", "same") for inside in ("a.itp", "other/b.itp")}
+    assert found == once | {"b.ff/b.itp", "b.ff/other/a.itp", "b.itp", "other/a.itp"}
 
 
 def test_charmm(tmp_path):

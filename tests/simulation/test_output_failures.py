@@ -224,3 +224,32 @@ def test_links_in_place_of_output_are_replaced_by_a_new_run(tmp_path):
     assert precious.read_text() == "mine"
     assert not any((folder / name).is_symlink() for name in names)
     assert Path(folder / "log.csv").stat().st_size > 0
+
+
+def test_only_what_cannot_be_written_is_called_so(tmp_path, monkeypatch):
+    """A network that reads a file of its own, or asks another machine, may fail on its own."""
+
+    def lost(*_):
+        raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+
+    monkeypatch.setattr(StageLoop, "run", lost)
+    with pytest.raises(ConnectionResetError):
+        go(tmp_path)
+
+
+@pytest.mark.parametrize("refused", ["checkpoint", "log.csv", "report.png"])
+def test_files_that_cannot_be_removed(tmp_path, monkeypatch, refused):
+    """An old checkpoint, the log of a run before it, and the report of a run that goes on."""
+    if refused != "log.csv":
+        go(tmp_path, production="0.01 ps")
+    unlink = Path.unlink
+
+    def call(path, missing_ok=False):
+        if path.name.startswith(refused):
+            raise PermissionError(errno.EPERM, "Operation not permitted", str(path))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", call)
+    with pytest.raises(SimulationError) as raised:
+        go(tmp_path, production="0.02 ps", resume=True)
+    require_one_line(raised, str(tmp_path / refused), "Operation not permitted", "make it writable")

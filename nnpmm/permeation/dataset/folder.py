@@ -36,7 +36,7 @@ __all__ = [
     "WATER",
     "DatasetSettings",
     "FeatureSet",
-    "Job",
+    "SoluteJob",
     "export_features",
     "load_features",
     "open_dataset",
@@ -50,7 +50,7 @@ _SETTINGS = "dataset.json"
 
 
 @dataclass(frozen=True)
-class Job:
+class SoluteJob:
     """One production: a solute in water or in the bilayer of a lipid."""
 
     place: str
@@ -91,13 +91,13 @@ class DatasetSettings(Section):
     lipids: tuple[str, ...] = Field(description="lipids of the bilayers")
     solutes: tuple[str, ...] = Field(description="graphs of beads")
 
-    def jobs(self) -> Iterator[Job]:
+    def jobs(self) -> Iterator[SoluteJob]:
         """Yield every job: water with the first lipid, then lipid after lipid."""
         for n, lipid in enumerate(self.lipids):
             for solute in self.solutes:
                 if n == 0:
-                    yield Job(WATER, solute)
-                yield Job(lipid, solute)
+                    yield SoluteJob(WATER, solute)
+                yield SoluteJob(lipid, solute)
 
 
 def require_buildable(wanted: DatasetSettings) -> None:
@@ -197,7 +197,7 @@ def load_features(folder: str | Path) -> FeatureSet:
     settings = read_settings(folder)
     lipids, solutes, tables = [], [], []
     for job in settings.jobs():
-        water = Job(WATER, job.solute).result(folder)
+        water = SoluteJob(WATER, job.solute).result(folder)
         membrane = job.result(folder)
         if job.place == WATER or not (water.exists() and membrane.exists()):
             continue

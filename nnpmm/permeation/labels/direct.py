@@ -26,7 +26,7 @@ from nnpmm.core.errors import InputFileError, SimulationError
 from nnpmm.core.fields import Section
 from nnpmm.core.files import write_atomically
 from nnpmm.core.locks import locked
-from nnpmm.permeation.dataset.folder import WATER, DatasetSettings, Job
+from nnpmm.permeation.dataset.folder import WATER, DatasetSettings, SoluteJob
 from nnpmm.permeation.files import save_figure
 from nnpmm.permeation.labels.anchored import Anchor
 from nnpmm.permeation.labels.decoupling import Decoupling, DecouplingSettings, decouple
@@ -58,7 +58,7 @@ def _umbrella_path(folder: Path, lipid: str, solute: str) -> Path:
 
 
 def run_direct(
-    job: Job,
+    job: SoluteJob,
     settings: DatasetSettings,
     folder: Path,
     scratch: Path,
@@ -107,12 +107,14 @@ def run_direct(
     work = _work_folder(scratch / "direct", job, settings, folder, lengths)
     busy = f"{job.name} is being decoupled already; wait for it or stop it"
     with locked(work.with_name(f"{work.name}.lock"), busy):
+        if path.exists():  # another process has ended since
+            return _read_record(path)
         found, common = _with_seeds(simulate, job, settings, work, _DECOUPLING_SEEDS)
         return _keep(path, _decoupling_record(found) | common, lengths, engine, threads, work)
 
 
 def run_umbrella(
-    job: Job,
+    job: SoluteJob,
     settings: DatasetSettings,
     folder: Path,
     scratch: Path,
@@ -158,6 +160,8 @@ def run_umbrella(
     work = _work_folder(scratch / "umbrella", job, settings, folder, windows)
     busy = f"umbrella sampling of {job.name} is run already; wait for it or stop it"
     with locked(work.with_name(f"{work.name}.lock"), busy):
+        if path.exists():  # another process has ended since
+            return _read_record(path)
         heights, common = _with_seeds(simulate, job, settings, work, _UMBRELLA_SEEDS)
         found = join_windows(heights, windows, protocol.temperature)
         figure = profile_figure(found, f"{job.solute} in {job.place}")
@@ -175,7 +179,7 @@ def _simulated_interval(windows: UmbrellaSettings, settings: DatasetSettings) ->
 
 
 def _work_folder(
-    scratch: Path, job: Job, settings: DatasetSettings, folder: Path, lengths: Section
+    scratch: Path, job: SoluteJob, settings: DatasetSettings, folder: Path, lengths: Section
 ) -> Path:
     """Return where the files of a calculation go: other settings or data sets go elsewhere."""
     parts = [settings.protocol.model_dump(mode="json"), lengths.model_dump(mode="json")]
@@ -231,7 +235,7 @@ def _keep(
 
 def _with_seeds(
     simulate: Callable[[Path, int], _T],
-    job: Job,
+    job: SoluteJob,
     settings: DatasetSettings,
     work: Path,
     first: int,
@@ -260,7 +264,7 @@ def _with_seeds(
 
 
 def _equilibrate(
-    job: Job,
+    job: SoluteJob,
     settings: DatasetSettings,
     engine: GromacsEngine,
     work: Path,

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from nnpmm.core.arrays import load_arrays
 from nnpmm.core.errors import ConfigError
 from nnpmm.freeenergy.estimators import mbar, subsample
-from nnpmm.permeation.dataset.folder import Job, read_settings
+from nnpmm.permeation.dataset.folder import SoluteJob, read_settings
 from nnpmm.permeation.martini.force_field import MoleculeType, interaction
 from nnpmm.permeation.martini.pair_energy import Channel, solute_epsilons
 from nnpmm.permeation.martini.solute import parse_solute
@@ -84,7 +84,7 @@ def read_samples(folder: Path, place: str, like: str) -> list[Samples]:
     found = []
     shape = parse_solute(like).bonds
     for solute in read_settings(folder).solutes:
-        path = Job(place, solute).result(folder)
+        path = SoluteJob(place, solute).result(folder)
         other = parse_solute(solute)
         if other.bonds != shape or not path.exists():
             continue

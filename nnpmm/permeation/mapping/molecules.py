@@ -5,7 +5,7 @@ from __future__ import annotations
 from rdkit import Chem, RDLogger
 
 from nnpmm.core.errors import InputFileError
-from nnpmm.permeation.tables import shortened
+from nnpmm.permeation.tables import excerpt
 from nnpmm.structures.ligands.molecules import refuse_radicals
 
 __all__ = ["MAX_ATOMS", "read_molecule"]
@@ -26,7 +26,7 @@ def read_molecule(smiles: str) -> Chem.Mol:
             that beads do not stand for, or too few or too many atoms.
     """
     molecule = _parse(smiles.strip())
-    origin = f"SMILES {shortened(smiles)!r}"
+    origin = f"SMILES {excerpt(smiles)!r}"
     fragments = Chem.GetMolFrags(molecule)
     if len(fragments) > 1:
         raise InputFileError(
@@ -51,7 +51,7 @@ def read_molecule(smiles: str) -> Chem.Mol:
 
 def _parse(smiles: str) -> Chem.Mol:
     """Return what rdkit reads, its complaints kept quiet."""
-    origin = f"SMILES {shortened(smiles)!r}"
+    origin = f"SMILES {excerpt(smiles)!r}"
     if len(smiles.split()) > 1:  # rdkit takes the rest for a name
         raise InputFileError(f"{origin}: found a blank within; give the SMILES alone, such as CCO")
     with _Silence():

@@ -21,7 +21,10 @@ __all__ = [
 
 
 def minimum_image(difference: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return difference vectors (..., 3), nm, between nearest images in a box of edges (3,)."""
+    """Return difference vectors (..., 3), nm, between nearest images in a box of edges (3,).
+
+    `nnpmm.core.geometry.nearest_image` does this for any box, and takes longer.
+    """
     return difference - box * np.round(difference / box)
 
 

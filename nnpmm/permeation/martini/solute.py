@@ -18,7 +18,7 @@ from itertools import combinations_with_replacement
 from nnpmm.core.errors import ForceFieldError
 from nnpmm.permeation.martini import tables
 from nnpmm.permeation.martini.force_field import Bead, Bond, MoleculeType
-from nnpmm.permeation.tables import shortened
+from nnpmm.permeation.tables import excerpt
 
 __all__ = ["canonical_chain", "canonical_graph", "dimers", "parse_solute", "solute_graph"]
 
@@ -33,7 +33,7 @@ def parse_solute(text: str) -> MoleculeType:
         ForceFieldError: a bead is unknown or charged, a bond is impossible, or the beads are not
             all connected.
     """
-    shown = shortened(text)
+    shown = excerpt(text)
     chains, *closures = text.strip().split("+")
     if len(closures) > 1:
         raise ForceFieldError(
@@ -63,7 +63,7 @@ def _bead(text: str, name: str, number: int) -> Bead:
             f"neutral beads {allowed}"
         )
     raise ForceFieldError(
-        f"solute {text!r}: found the bead {shortened(name)!r}, known beads: {allowed}; {_EXAMPLES}"
+        f"solute {text!r}: found the bead {excerpt(name)!r}, known beads: {allowed}; {_EXAMPLES}"
     )
 
 
@@ -73,13 +73,13 @@ def _closure(
     match = _CLOSURE.match(closure)
     if match is None:
         raise ForceFieldError(
-            f"solute {text!r}: found {shortened(closure)!r} after '+', expected pairs of bead "
+            f"solute {text!r}: found {excerpt(closure)!r} after '+', expected pairs of bead "
             "numbers such as 1-3"
         )
     i, j = sorted(int(number) - 1 for number in match.groups())
     if i == j or i < 0 or j >= n_beads:
         raise ForceFieldError(
-            f"solute {text!r}: found the bond {shortened(closure)}, expected two different beads "
+            f"solute {text!r}: found the bond {excerpt(closure)}, expected two different beads "
             f"of 1 to {n_beads}"
         )
     if (i, j) in bonds:

@@ -14,7 +14,7 @@ from nnpmm.permeation.labels.direct import read_umbrella
 from nnpmm.permeation.martini.solute import canonical_graph
 from nnpmm.permeation.martini.tables import LIPID_TAILS
 from nnpmm.permeation.permeability.integral import CM2_PER_S, PermeationProfile
-from nnpmm.permeation.tables import Row, Table, read_table, shortened
+from nnpmm.permeation.tables import Row, Table, excerpt, read_table
 
 __all__ = ["COLUMNS", "read_profile_table", "umbrella_profile"]
 
@@ -70,9 +70,8 @@ def _find_record(folder: Path, lipid: str, solute: str) -> dict[str, Any]:
         return records[usual]
     there = [f"{name} in {place}" for place in LIPID_TAILS for name in read_umbrella(folder, place)]
     raise InputFileError(
-        f"{folder}: found no profile of {shortened(usual)!r} in {lipid} (there are: "
-        f"{', '.join(there) or 'none'}); make it with nnpmm permeation label umbrella --lipid "
-        "LIPID --solutes BEADS"
+        f"{folder}: found no profile of {excerpt(usual)!r} in {lipid} (there are: "
+        f"{', '.join(there) or 'none'}); make it with nnpmm permeation label umbrella"
     )
 
 
@@ -85,7 +84,7 @@ def _diffusivities(
     if "diffusivities_nm2_ps" not in record:
         raise ConfigError(
             f"{name}: the profile is there, but was made without diffusivities: give one for all "
-            "heights with --diffusivity, in cm^2/s, or delete the profile and make it again with "
+            "heights (diffusivity), or delete the profile and make it again with "
             "nnpmm permeation label umbrella"
         )
     interval = float(record["settings"]["sample_interval"].split()[0])
@@ -93,8 +92,8 @@ def _diffusivities(
     if shortest < _READINGS * interval:
         raise ConfigError(
             f"{name}: heights every {interval:g} ps are too far apart for a correlation time of "
-            f"{shortest:.2g} ps; repeat label umbrella with --set sample_interval="
-            f"'{shortest / (2.0 * _READINGS):.1g} ps', or give --diffusivity"
+            f"{shortest:.2g} ps; repeat label umbrella with a sample_interval of "
+            f"{shortest / (2.0 * _READINGS):.1g} ps, or give one diffusivity for all heights"
         )
     return (
         np.array(record["diffusivities_nm2_ps"]),
@@ -123,7 +122,7 @@ def read_profile_table(
         raise InputFileError(
             f"{path}: found no column {missing[0]} among {', '.join(table.columns) or 'none'}; "
             f"columns are {', '.join(COLUMNS)}, divided by commas, in which errors may be left "
-            "out, and the diffusivity if --diffusivity is given"
+            "out, and the diffusivity if one is given for all heights"
         )
     points = len(table.rows)
     if points < 2:
@@ -164,7 +163,7 @@ def _number(path: Path, row: Row, column: str) -> float:
         return float(row.cells[column])
     except ValueError:
         raise InputFileError(
-            f"{path}, line {row.line}: column {column}: found {shortened(row.cells[column])!r}, "
+            f"{path}, line {row.line}: column {column}: found {excerpt(row.cells[column])!r}, "
             "expected a number"
         ) from None
 

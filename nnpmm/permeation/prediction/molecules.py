@@ -12,7 +12,7 @@ from nnpmm.core.errors import InputFileError, NnpmmError
 from nnpmm.permeation.mapping import Mapping, map_smiles
 from nnpmm.permeation.mapping.octanol import BEAD_LOG_P_ERROR, KJ_PER_LOGP
 from nnpmm.permeation.martini.solute import canonical_graph
-from nnpmm.permeation.tables import read_table, shortened
+from nnpmm.permeation.tables import excerpt, read_table
 
 __all__ = [
     "MAPPING_ERROR",
@@ -102,7 +102,7 @@ def read_molecules(path: Path) -> list[Molecule]:
             raise InputFileError(f"{path}, line {number}: {error}") from None
         if molecule.file_name in found:
             raise InputFileError(
-                f"{path}, line {number}: found the name {shortened(molecule.name)!r} again: names "
+                f"{path}, line {number}: found the name {excerpt(molecule.name)!r} again: names "
                 "must differ"
             )
         found[molecule.file_name] = molecule
@@ -113,7 +113,7 @@ def _molecule(cells: dict[str, str]) -> Molecule:
     name, smiles, beads = (cells.get(key, "") for key in ("name", "smiles", "beads"))
     if not name or bool(smiles) == bool(beads):
         raise InputFileError(
-            f"found name {shortened(name)!r}, smiles {shortened(smiles)!r} and beads "
-            f"{shortened(beads)!r}: give a name and one of the others"
+            f"found name {excerpt(name)!r}, smiles {excerpt(smiles)!r} and beads "
+            f"{excerpt(beads)!r}: give a name and one of the others"
         )
     return molecule_from_smiles(smiles, name) if smiles else molecule_from_beads(beads, name)

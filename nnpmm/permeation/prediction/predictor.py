@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nnpmm.campaigns import ClusterSettings, ProgressCallback, ReportCallback
 from nnpmm.core.errors import ConfigError
-from nnpmm.permeation.dataset.folder import WATER, DatasetSettings, Job, load_features
+from nnpmm.permeation.dataset.folder import WATER, DatasetSettings, SoluteJob, load_features
 from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.martini import lipid as known_lipid
 from nnpmm.permeation.martini.solute import parse_solute
@@ -180,7 +180,7 @@ def _features(folder: Path, lipid: str) -> dict[str, NDArray[np.float32]]:
 
 def _why_missing(folder: Path, lipid: str, solute: str) -> str:
     """Return the last reason why one of the two runs of a solute failed."""
-    for job in (Job(WATER, solute), Job(lipid, solute)):
+    for job in (SoluteJob(WATER, solute), SoluteJob(lipid, solute)):
         if not job.result(folder).exists() and job.failure(folder).exists():
-            return f"the run {job.name} failed: {job.reason(folder)}; try again with --retry-failed"
+            return f"the run {job.name} failed: {job.reason(folder)}; try again with retry_failed"
     return "its runs did not end; call again to go on"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from datetime import datetime, timezone
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,17 @@ import numpy as np
 
 from nnpmm import campaigns
 from nnpmm._version import __version__
-from nnpmm.campaigns import Attempt, KilledError, Output, Store, by_name, retry_if_killed
+from nnpmm.campaigns import (
+    Attempt,
+    AttemptsError,
+    KilledError,
+    Output,
+    Store,
+    by_name,
+    first_success,
+)
 from nnpmm.core.errors import SimulationError
-from nnpmm.permeation.dataset.folder import WATER, DatasetSettings, Job
+from nnpmm.permeation.dataset.folder import WATER, DatasetSettings, SoluteJob
 from nnpmm.permeation.features import (
     MEMBRANE_FEATURES,
     WATER_FEATURES,
@@ -38,8 +45,9 @@ from nnpmm.permeation.runs.simulations import (
 
 __all__ = ["dataset_store", "prepare_bilayer", "production_job"]
 
-#: A relaxation that fails is tried once more.
-_ATTEMPTS = 2
+#: A relaxation that fails is tried once more. All data sets share the bilayers in the cache, whose
+#: seeds therefore do not depend on that of a data set.
+_RELAXATION_SEEDS = (1, 2)
 
 
 def prepare_bilayer(
@@ -49,22 +57,26 @@ def prepare_bilayer(
     threads: int,
     progress: StageProgress | None = None,
 ) -> None:
-    """Make sure that the relaxed bilayer of a lipid is in the cache; a failure is tried again.
+    """Make sure that the relaxed bilayer of a lipid is in the cache.
+
+    A relaxation that fails is tried again from the start, with another seed.
 
     Raises:
-        SimulationError: it could not be made.
+        KilledError: the engine was killed again and again.
+        SimulationError: the relaxation failed with both seeds.
     """
     engine = create_engine(settings.engine, threads=threads)
     lipids = {lipid: settings.protocol.lipids_per_leaflet}
     work = scratch / f"bilayer-{lipid}"
-    relax = partial(equilibrated_bilayer, lipids, settings.protocol, engine, work, progress)
-    for attempt in range(_ATTEMPTS):
-        try:
-            retry_if_killed(relax)
-            break
-        except SimulationError as error:
-            if attempt == _ATTEMPTS - 1 or isinstance(error, KilledError):
-                raise type(error)(f"the bilayer of {lipid} was not relaxed: {error}") from error
+
+    def relax(attempt: int, seed: int) -> None:
+        folder = work / str(attempt)
+        equilibrated_bilayer(lipids, settings.protocol, engine, folder, progress, seed=seed)
+
+    try:
+        first_success(relax, _RELAXATION_SEEDS, [], failures=(SimulationError,))
+    except (KilledError, AttemptsError) as error:
+        raise type(error)(f"the bilayer of {lipid} was not relaxed: {error}") from error
     shutil.rmtree(work, ignore_errors=True)
 
 
@@ -73,7 +85,7 @@ def dataset_store(folder: Path) -> Store:
     return Store(folder, by_name)
 
 
-def production_job(job: Job, settings: DatasetSettings) -> campaigns.Job:
+def production_job(job: SoluteJob, settings: DatasetSettings) -> campaigns.Job:
     """Return the production of a solute in one place, with its features, as a job to run."""
     inputs = {
         "place": job.place,
@@ -89,14 +101,14 @@ def _run_production(
     place: str, solute: str, protocol: ProtocolSettings, engine: str, *, attempt: Attempt
 ) -> Output:
     """Simulate a solute in one place; the trajectory is deleted when the features are made."""
-    job = Job(place, solute)
+    job = SoluteJob(place, solute)
     program = create_engine(engine, threads=attempt.threads)
     outcome, table = _simulate(job, protocol, program, attempt.work, attempt.seed)
     return Output(table.arrays(), _provenance(job, protocol, outcome, program))
 
 
 def _simulate(
-    job: Job, protocol: ProtocolSettings, engine: Engine, work: Path, seed: int
+    job: SoluteJob, protocol: ProtocolSettings, engine: Engine, work: Path, seed: int
 ) -> tuple[RunOutcome, FeatureTable]:
     """Run the protocol, make the features, and refuse what cannot be trusted."""
     if job.place == WATER:
@@ -121,7 +133,7 @@ def _simulate(
 
 
 def _provenance(
-    job: Job, protocol: ProtocolSettings, outcome: RunOutcome, engine: Engine
+    job: SoluteJob, protocol: ProtocolSettings, outcome: RunOutcome, engine: Engine
 ) -> dict[str, Any]:
     """Return what the arrays of a result are and where they come from."""
     system = outcome.system

@@ -126,6 +126,8 @@ def equilibrated_bilayer(
     engine: Engine,
     directory: Path,
     progress: StageProgress | None = None,
+    *,
+    seed: int = 1,
 ) -> tuple[MartiniSystem, Configuration]:
     """Return a relaxed bilayer without solute, from the cache if it is there.
 
@@ -135,15 +137,16 @@ def equilibrated_bilayer(
         engine: that relaxes the bilayer if need be.
         directory: for the engine's files.
         progress: is told of every stage.
+        seed: of the velocities and the thermostat, if the bilayer is not in the cache.
     """
     system, start = build_bilayer(lipids, waters_per_lipid=settings.waters_per_lipid)
     path = bilayer_path(lipids, settings)
     if not path.exists():
         require_folder(path.parent)  # before an hour of relaxation
-        settle = _stage(settings, "settle", _SETTLE_LENGTH).model_copy(
+        settle = _stage(settings, "settle", _SETTLE_LENGTH, seed).model_copy(
             update={"timestep": _SETTLE_TIMESTEP, "relaxing": True}
         )
-        relax = _stage(settings, "relax", settings.bilayer_relaxation)
+        relax = _stage(settings, "relax", settings.bilayer_relaxation, seed)
         final = run_stages(
             system, start, [settle, relax], engine, directory / path.stem, progress
         ).configuration
@@ -155,7 +158,7 @@ def equilibrated_bilayer(
     return system, _load(path)
 
 
-def _stage(settings: ProtocolSettings, name: str, length: float, seed: int = 1) -> Stage:
+def _stage(settings: ProtocolSettings, name: str, length: float, seed: int) -> Stage:
     """Return a stage of NPT equilibration."""
     return Stage(
         name=name,

@@ -142,9 +142,10 @@ def write_checkpoint(
         openmm=openmm.version.version,
     )
     write_atomically(directory / CHECKPOINT, record.to_json())
-    for old in directory.glob("checkpoint-*.chk*"):
-        if old != state_file:
-            old.unlink(missing_ok=True)
+    with writing(directory):
+        for old in directory.glob("checkpoint-*.chk*"):
+            if old != state_file:
+                old.unlink(missing_ok=True)
     return record
 
 

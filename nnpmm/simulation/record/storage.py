@@ -25,7 +25,7 @@ from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.core.files import sha256_of
 from nnpmm.core.versions import installed_version
 from nnpmm.simulation.record.checkpoint import CHECKPOINT
-from nnpmm.simulation.record.files import replacing, write_atomically
+from nnpmm.simulation.record.files import replacing, write_atomically, writing
 from nnpmm.simulation.settings.config import ProtocolConfig
 from nnpmm.structures.inputs import read_system_xml
 from nnpmm.structures.mm_system import MMSystem
@@ -174,10 +174,11 @@ def save_settings(settings: ProtocolConfig, directory: Path) -> str:
 
 def remove_run(directory: Path) -> None:
     """Delete the files of an earlier run, and nothing else, from a folder."""
-    for name in _OWN_FILES:  # the settings first: what is left is then no run any more
-        (directory / name).unlink(missing_ok=True)
-    for path in directory.glob("checkpoint-*.chk*"):
-        path.unlink(missing_ok=True)
+    with writing(directory):
+        for name in _OWN_FILES:  # the settings first: what is left is then no run any more
+            (directory / name).unlink(missing_ok=True)
+        for path in directory.glob("checkpoint-*.chk*"):
+            path.unlink(missing_ok=True)
 
 
 def locked(directory: Path) -> AbstractContextManager[None]:

@@ -9,6 +9,7 @@ from openmm import app, unit
 
 from nnpmm.simulation.record import storage
 from nnpmm.simulation.record.energy_log import RegionMonitor
+from nnpmm.simulation.record.files import writing
 from nnpmm.simulation.report import write_report
 from nnpmm.simulation.stages.dynamics import Snapshot
 
@@ -19,8 +20,9 @@ FINAL, REPORT = "final.pdb", "report.png"
 
 def remove_final(directory: Path) -> None:
     """Delete the last structure and the report of a run that goes on."""
-    for name in (FINAL, "final.cif", REPORT):
-        (directory / name).unlink(missing_ok=True)
+    with writing(directory):
+        for name in (FINAL, "final.cif", REPORT):
+            (directory / name).unlink(missing_ok=True)
 
 
 def write_final(

@@ -12,6 +12,7 @@ from openmm.app.topology import Atom
 from scipy.spatial import cKDTree
 
 from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.geometry import wrapped
 from nnpmm.structures.inputs.sources import Ensemble
 
 __all__ = ["check_accepted", "check_contacts", "check_cutoffs", "check_positive_masses"]
@@ -86,8 +87,7 @@ def check_contacts(
     atoms = np.array(heavy, dtype=np.int64)
     points = positions[atoms]
     if box is not None:
-        fractions = points @ np.linalg.inv(box)
-        points = (fractions - np.floor(fractions)) @ box
+        points = wrapped(points, box)
     most = int(np.unique(points, axis=0, return_counts=True)[1].max(initial=0))
     if most > _AT_ONE_POINT:
         raise InputFileError(

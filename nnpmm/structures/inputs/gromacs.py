@@ -83,10 +83,24 @@ def _merged_directories(directories: tuple[Path, ...]) -> Iterator[str | None]:
         return
     with tempfile.TemporaryDirectory(prefix="nnpmm-include-") as merged:
         for directory in directories:
-            for folder, _, files in os.walk(directory, followlinks=True):
-                target = Path(merged) / Path(folder).relative_to(directory)
+            for folder, files in _folders(directory):
+                target = Path(merged) / folder.relative_to(directory)
                 target.mkdir(parents=True, exist_ok=True)
                 for name in files:
                     if not (target / name).exists():
-                        (target / name).symlink_to(Path(folder) / name)
+                        (target / name).symlink_to(folder / name)
         yield merged
+
+
+def _folders(top: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield every folder below one, itself first, with its files; links are followed once."""
+    above = {str(top): {os.path.realpath(top)}}  # the folders that a path leads through
+    for folder, folders, files in os.walk(top, followlinks=True):
+        yield Path(folder), files
+        for name in list(folders):
+            path = os.path.join(folder, name)
+            real = os.path.realpath(path)
+            if real in above[folder]:
+                folders.remove(name)  # a link back to where it came from
+            else:
+                above[path] = above[folder] | {real}
