@@ -120,7 +120,7 @@ def test_pairs_cross_the_cutoff_as_in_the_mm_system(model, method, moving):
         path[:, case.region] -= steps[:, None]
     else:
         path[:, oxygen : oxygen + 3] += steps[:, None]
-    assert_jumps_like(compute_in(case, hybrid), compute_in(case, case.system), path, atol=1e-3)
+    assert_jumps_like(compute_in(case, hybrid), compute_in(case, case.system), path, atol=1e-5)
 
 
 def test_mm_system_is_untouched(model, case):
