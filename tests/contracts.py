@@ -57,3 +57,91 @@ def random_rotation(generator: np.random.Generator) -> np.ndarray:
     q, r = np.linalg.qr(generator.normal(size=(3, 3)))
     q *= np.sign(np.diag(r))
     return q if np.linalg.det(q) > 0 else -q
+
+
+def assert_smooth(
+    compute: EnergyAndForces, path: np.ndarray, *, energy_atol: float, force_atol: float
+) -> None:
+    """Nothing jumps along a path in equal steps: second differences are bounded.
+
+    A jump of the energy or of a force shows up in full in a second difference. A smooth energy
+    gives its curvature times the step squared, a force with a kink the change of slope times the
+    step.
+
+    Args:
+        compute: the potential.
+        path: geometries (k, n, 3) in nm, close together, on both sides of a cutoff.
+        energy_atol: bound of the energy's second differences, kJ/mol.
+        force_atol: bound of those of the forces, kJ/mol/nm.
+    """
+    energies, forces = _along(compute, path)
+    np.testing.assert_allclose(np.diff(energies, 2), 0, rtol=0, atol=energy_atol)
+    np.testing.assert_allclose(np.diff(forces, 2, axis=0), 0, rtol=0, atol=force_atol)
+
+
+def assert_jumps_like(
+    compute: EnergyAndForces, reference: EnergyAndForces, path: np.ndarray, *, atol: float
+) -> None:
+    """Energy and forces jump along a path where those of a reference jump, and as much.
+
+    Args:
+        compute: the potential.
+        reference: another one, whose energy jumps on the path by more than ten times ``atol``.
+        path: geometries (k, n, 3) in nm, in steps so small that all else is smooth.
+        atol: bound of the difference of second differences, kJ/mol; times 50 for forces.
+    """
+    energies, forces = (np.diff(each, 2, axis=0) for each in _along(compute, path))
+    expected, expected_forces = (np.diff(each, 2, axis=0) for each in _along(reference, path))
+    assert np.abs(expected).max() > 10 * atol, "the reference does not jump on this path"
+    np.testing.assert_allclose(energies, expected, rtol=0, atol=atol)
+    np.testing.assert_allclose(forces, expected_forces, rtol=0, atol=50 * atol)
+
+
+def _along(compute: EnergyAndForces, path: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    found = [compute(positions) for positions in path]
+    return np.array([energy for energy, _ in found]), np.array([forces for _, forces in found])
+
+
+def assert_conserves_energy(
+    compute: EnergyAndForces,
+    positions: np.ndarray,
+    masses: np.ndarray,
+    *,
+    shortest_period: float = 0.008,
+    precision: float = 1e-6,
+) -> None:
+    """The total energy of a short velocity Verlet run from rest stays within a narrow band.
+
+    The total energy of a harmonic mode of energy E swings by (w dt)^2 / 4 E and does not drift. All
+    modes together hold at most about twice the largest kinetic energy, for they start at rest. What
+    drifts leaves the band: a force that is 1 % too strong is off by 1 % of the change of the
+    potential energy, several times the band.
+
+    Args:
+        compute: the potential.
+        positions: a geometry (n, 3) in nm that is off its minimum, so that it starts to move.
+        masses: (n,) amu; atoms of mass 0 stand still.
+        shortest_period: the shortest period of the moving atoms, ps; 8 fs is below that of any
+            bond of hydrogen.
+        precision: noise of the energy, kJ/mol.
+    """
+    dt, n_steps = shortest_period / 80, 120
+    moving = masses > 0
+    scale = np.divide(dt, masses, out=np.zeros(len(masses)), where=moving)[:, None]
+    x, v = positions.copy(), np.zeros_like(positions)
+    potential, forces = compute(x)
+    total, kinetic = [potential], [0.0]
+    for _ in range(n_steps):
+        v += 0.5 * scale * forces
+        x += dt * moving[:, None] * v
+        potential, forces = compute(x)
+        v += 0.5 * scale * forces
+        kinetic.append(float(0.5 * (masses[:, None] * v**2).sum()))
+        total.append(potential + kinetic[-1])
+    band = (2 * np.pi * dt / shortest_period) ** 2 / 4 * 2 * max(kinetic) + precision
+    drift = np.ptp(total) / (n_steps * dt * moving.sum())
+    assert max(kinetic) > 1.0, "nothing moves"
+    assert np.ptp(total) < band, (
+        f"the total energy spreads over {np.ptp(total):.3g} kJ/mol, allowed {band:.3g}: "
+        f"{drift:.3g} kJ/mol per atom and ps"
+    )

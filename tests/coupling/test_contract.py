@@ -8,7 +8,7 @@ import numpy as np
 import openmm
 import pytest
 from cases import Case, energy_and_forces, solvated_ligand
-from contracts import assert_forces_match_energy
+from contracts import assert_conserves_energy, assert_forces_match_energy, assert_jumps_like
 from mm_reference import internal_energy
 from openmm import XmlSerializer
 
@@ -60,22 +60,67 @@ def test_network_has_its_own_group(model, case):
     np.testing.assert_array_equal(outside, 0)
 
 
-def test_forces_are_the_gradient(model, case):
-    smooth = copy.deepcopy(case.system)
+def without_jumps(system: openmm.System) -> openmm.System:
+    """A copy whose pair energies go to nothing at the cutoff."""
+    smooth = copy.deepcopy(system)
     (nonbonded,) = [f for f in smooth.getForces() if isinstance(f, openmm.NonbondedForce)]
-    nonbonded.setEwaldErrorTolerance(1e-6)  # pairs that cross the cutoff spoil the differences
+    nonbonded.setEwaldErrorTolerance(1e-6)
     nonbonded.setUseSwitchingFunction(True)
     nonbonded.setSwitchingDistance(0.6)
-    hybrid = create_hybrid_system(smooth, case.topology, case.region, model)
-    context = case.context(hybrid)
+    return smooth
+
+
+def compute_in(case: Case, system: openmm.System):
+    """A function from positions of the whole system to energy and forces."""
+    context = case.context(system)
 
     def compute(positions):
         context.setPositions(positions)
         return energy_and_forces(context)
 
+    return compute
+
+
+def test_forces_are_the_gradient(model, case):
+    system = without_jumps(case.system)
+    hybrid = create_hybrid_system(system, case.topology, case.region, model)
     nearest_water = int(case.region[-1]) + 1
     atoms = np.array([*case.region[:3], nearest_water, nearest_water + 1])
+    compute = compute_in(case, hybrid)
     assert_forces_match_energy(compute, case.positions, atoms=atoms, step=5e-5, atol=0.1)
+
+
+def test_dynamics_of_the_region_conserve_energy(model, case):
+    """The environment stands still, so that its constraints do not come in."""
+    system = without_jumps(case.system)
+    hybrid = create_hybrid_system(system, case.topology, case.region, model)
+    masses = np.zeros(len(case.positions))
+    masses[case.region] = [hybrid.getParticleMass(int(i))._value for i in case.region]
+    assert_conserves_energy(compute_in(case, hybrid), case.positions, masses, precision=1e-3)
+
+
+@pytest.mark.parametrize("method", ["CutoffPeriodic", "PME"])
+@pytest.mark.parametrize("moving", ["region", "environment"])
+def test_pairs_cross_the_cutoff_as_in_the_mm_system(model, method, moving):
+    """A truncated pair energy jumps; the coupling neither adds to the jump nor takes from it."""
+    case = solvated_ligand("CO", METHODS[method])
+    hybrid = create_hybrid_system(case.system, case.topology, case.region, model)
+    (nonbonded,) = [f for f in case.system.getForces() if isinstance(f, openmm.NonbondedForce)]
+    cutoff, carbon = nonbonded.getCutoffDistance()._value, int(case.region[0])
+    waters = [a.index for a in case.topology.atoms() if a.residue.name == "HOH" and a.name == "O"]
+    shift = case.positions[waters] - case.positions[carbon]
+    shift -= np.round(shift @ np.linalg.inv(case.box)) @ case.box
+    nearest = np.argmin(np.abs(np.linalg.norm(shift, axis=1) - cutoff))
+    bond, oxygen = shift[nearest], waters[nearest]
+    distance = np.linalg.norm(bond)
+    change = cutoff - distance + 1e-6 * (np.arange(16) - 7.5)
+    path = np.repeat(case.positions[None], 16, axis=0)
+    steps = change[:, None] * bond / distance
+    if moving == "region":
+        path[:, case.region] -= steps[:, None]
+    else:
+        path[:, oxygen : oxygen + 3] += steps[:, None]
+    assert_jumps_like(compute_in(case, hybrid), compute_in(case, case.system), path, atol=1e-5)
 
 
 def test_mm_system_is_untouched(model, case):

@@ -7,7 +7,12 @@ import pickle
 import numpy as np
 import openmm
 import pytest
-from contracts import assert_forces_match_energy, assert_invariant, assert_no_net_force_or_torque
+from contracts import (
+    assert_conserves_energy,
+    assert_forces_match_energy,
+    assert_invariant,
+    assert_no_net_force_or_torque,
+)
 
 import nnpmm
 from nnpmm import structures
@@ -50,6 +55,8 @@ def test_contract(acetamide, evaluator):
     assert_forces_match_energy(evaluator, positions, atol=0.05)
     assert_invariant(evaluator, positions, atol=1e-6)
     assert_no_net_force_or_torque(evaluator(positions)[1], positions, atol=1e-6)
+    masses = np.array([atom.element.mass._value for atom in acetamide[0].atoms()])
+    assert_conserves_energy(evaluator, positions, masses)
 
 
 def test_batches_and_copies(acetamide, evaluator):

@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import model_directory, shared_data
+from contracts import assert_conserves_energy, assert_forces_match_energy
 
 from nnpmm.models import load_model
 from nnpmm.models.ani.torchscript import export_torchscript
@@ -118,3 +119,15 @@ def test_tiny_regions(ani1x, symbols, tmp_path):
     found, expected = (m.bind(numbers)(positions) for m in (load_model(path), model))
     np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=ENERGY_TOLERANCE)
     np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=FORCE_TOLERANCE)
+
+
+def test_contract(tmp_path):
+    """A module read from its file is a potential like any other."""
+    path = tmp_path / "model.pt"
+    model = load_model("ANI-1x", members=0)
+    path.write_bytes(export_torchscript(model.parameters, ["O", "H", "H"], range(3)))
+    evaluator = load_model(path).bind([8, 1, 1])
+    water = np.array([[0, 0, 0], [0.1, 0, 0], [-0.024, 0.093, 0]])
+    assert_forces_match_energy(evaluator, water, step=1e-4, atol=2.0)
+    masses = np.array([15.999, 1.008, 1.008])
+    assert_conserves_energy(evaluator, water, masses, precision=ENERGY_TOLERANCE)
