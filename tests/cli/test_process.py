@@ -162,7 +162,6 @@ def interrupted(folder, command, arguments, target):
     [
         ("nnpmm", ["nnpmm", "run", "md.yaml"], "typer"),
         ("nnpmm", ["nnpmm", "run", "md.yaml"], "openmm"),
-        ("nnpmm", ["nnpmm", "run", "md.yaml"], "torch"),
         ("nnpmm", ["nnpmm", "run", "md.yaml"], "matplotlib"),
         ("prepare_nnp", ["prepare-nnp", "--selection", "all", "x.pdb"], "typer"),
         ("prepare_nnp", ["prepare-nnp", "--selection", "all", "x.pdb"], "torch"),

@@ -39,7 +39,8 @@ def test_threads_of_the_platform_do_not_stop_a_network_of_openmm_ml(inputs):
 
 
 @pytest.mark.parametrize(
-    ("model", "threads"), [("ani1x", 1), ("model.json", 1), ("model.pt", None), ("flat", None)]
+    ("model", "threads"),
+    [("ani1x", 1), ("model.json", 1), ("model.pt", None), ("mace-off23-small", None)],
 )
 def test_threads_reach_ani(inputs, monkeypatch, model, threads):
     class Asked(Exception):
