@@ -25,9 +25,9 @@ import sys
 sys.path.insert(0, {str(TOYS)!r})
 from nnpmm.cli.process import guarded
 with guarded():
-    import nnpmm.models
-    from toys import SpringModel
-    nnpmm.models.load_model = lambda name, **options: SpringModel()
+    import nnpmm.models.registry
+    from toys import springs_alone
+    nnpmm.models.registry.families = springs_alone
     from nnpmm.cli.main import main
     main()
 """

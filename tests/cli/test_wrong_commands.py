@@ -60,7 +60,7 @@ def test_options_in_error_messages_exist(call):
 
     commands = [
         *([], ["init"], ["prepare"], ["run"], ["doctor"], ["demo"], ["benchmark", "ani"]),
-        *(["benchmark", "md"], ["permeation", "map"], ["permeation", "predict"]),
+        *(["solvation"], ["benchmark", "md"], ["permeation", "map"], ["permeation", "predict"]),
         *(["permeation", "train"], ["permeation", "evaluate"], ["permeation", "permeability"]),
         *(["permeation", "dataset", "build"], ["permeation", "dataset", "status"]),
         *(["permeation", "label", "decouple"], ["permeation", "label", "umbrella"]),
