@@ -162,7 +162,6 @@ def interrupted(folder, command, arguments, target):
     [
         ("nnpmm", ["nnpmm", "run", "md.yaml"], "typer"),
         ("nnpmm", ["nnpmm", "run", "md.yaml"], "openmm"),
-        ("nnpmm", ["nnpmm", "run", "md.yaml"], "torch"),
         ("nnpmm", ["nnpmm", "run", "md.yaml"], "matplotlib"),
         ("prepare_nnp", ["prepare-nnp", "--selection", "all", "x.pdb"], "typer"),
         ("prepare_nnp", ["prepare-nnp", "--selection", "all", "x.pdb"], "torch"),
@@ -178,8 +177,8 @@ def test_ctrl_c_during_an_import(tmp_path, command, arguments, target):
 
 def test_ctrl_c_before_the_first_step(tmp_path):
     write_settings(tmp_path, "0.05 ps")
-    stopping = "lambda name, **options: os.kill(os.getpid(), signal.SIGINT)"
-    script = _SPRINGS.replace("lambda name, **options: SpringModel()", stopping)
+    stopping = "families = lambda: os.kill(os.getpid(), signal.SIGINT)"
+    script = _SPRINGS.replace("families = springs_alone", stopping)
     done = finish(
         [sys.executable, "-c", f"import os, signal\n{script}", "run", "md.yaml"],
         tmp_path,
