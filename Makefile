@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= nnpmm-demo
+# Two processes, each with whole files, so that a module's fixtures are made once.
+PARALLEL ?= -n 2 --dist loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .PHONY: demo test lint docs clean
@@ -11,7 +13,7 @@ demo: $(VENV)/.installed
 	$(BIN)/nnpmm demo --output $(DEMO) --overwrite
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -140,19 +140,18 @@ def _expected_density(config: RunConfig, mm: MMSystem) -> ExpectedDensity | None
 
 def _load(config: RunConfig, name: str, members: tuple[int, ...] | None = None) -> Potential:
     """Load the settings' network, or some of its members."""
-    from nnpmm.models import find_family, load_model
+    from nnpmm.models.registry import find_family, load_model
 
-    settings, threads = config.region, config.platform.threads
-    # ANI shares the threads of OpenMM's CPU platform; not every network takes a number.
-    if threads is not None and "threads" not in find_family(name)[1].options:
-        threads = None
+    settings = config.region
+    _, family = find_family(name)
     return load_model(
         name,
         members=settings.members if members is None else members,
         backend=settings.backend,
         device=settings.device,
         precision=settings.precision,
-        threads=threads,
+        # Threads of OpenMM's CPU platform, which ANI shares; not every network takes a number.
+        threads=config.platform.threads if "threads" in family.options else None,
         weights=settings.weights,
     )
 

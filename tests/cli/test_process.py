@@ -25,9 +25,9 @@ import sys
 sys.path.insert(0, {str(TOYS)!r})
 from nnpmm.cli.process import guarded
 with guarded():
-    import nnpmm.models
-    from toys import SpringModel
-    nnpmm.models.load_model = lambda name, **options: SpringModel()
+    import nnpmm.models.registry
+    from toys import springs_alone
+    nnpmm.models.registry.families = springs_alone
     from nnpmm.cli.main import main
     main()
 """
@@ -177,8 +177,8 @@ def test_ctrl_c_during_an_import(tmp_path, command, arguments, target):
 
 def test_ctrl_c_before_the_first_step(tmp_path):
     write_settings(tmp_path, "0.05 ps")
-    stopping = "lambda name, **options: os.kill(os.getpid(), signal.SIGINT)"
-    script = _SPRINGS.replace("lambda name, **options: SpringModel()", stopping)
+    stopping = "families = lambda: os.kill(os.getpid(), signal.SIGINT)"
+    script = _SPRINGS.replace("families = springs_alone", stopping)
     done = finish(
         [sys.executable, "-c", f"import os, signal\n{script}", "run", "md.yaml"],
         tmp_path,

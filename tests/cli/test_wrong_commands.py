@@ -59,13 +59,8 @@ def test_options_in_error_messages_exist(call):
     from conftest import ROOT
 
     commands = [
-        *([], ["init"], ["prepare"], ["run"], ["solvation"], ["doctor"], ["demo"]),
-        *(
-            ["benchmark", "ani"],
-            ["benchmark", "md"],
-            ["permeation", "map"],
-            ["permeation", "predict"],
-        ),
+        *([], ["init"], ["prepare"], ["run"], ["doctor"], ["demo"], ["benchmark", "ani"]),
+        *(["solvation"], ["benchmark", "md"], ["permeation", "map"], ["permeation", "predict"]),
         *(["permeation", "train"], ["permeation", "evaluate"], ["permeation", "permeability"]),
         *(["permeation", "dataset", "build"], ["permeation", "dataset", "status"]),
         *(["permeation", "label", "decouple"], ["permeation", "label", "umbrella"]),

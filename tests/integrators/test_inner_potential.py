@@ -228,7 +228,7 @@ def test_a_run_fits_with_the_charge_of_the_region(monkeypatch):
         return 0.0, np.zeros_like(positions)
 
     monkeypatch.setattr("nnpmm.simulation.runner.fit_inner_potential", record)
-    monkeypatch.setattr("nnpmm.models.load_model", lambda *_, **__: FunctionModel(energy))
+    monkeypatch.setattr("nnpmm.models.registry.load_model", lambda *_, **__: FunctionModel(energy))
     system = RUN["system"] | {"smiles": "C[NH3+]"}
     prepared = prepare_system(parse_config(RUN | {"system": system}))
     prepared.hybrid.evaluator(np.zeros((len(prepared.hybrid.region.atoms), 3)))

@@ -102,7 +102,6 @@ def test_a_name_in_two_families(install):
         load_model("ANI-1x")
     assert isinstance(load_model("ANI-1x", family="ANI", members=0), AniModel)
     assert isinstance(load_model("ANI-1x", family="rivals"), FunctionModel)
-    assert isinstance(load_model("ANI-1x", family="ANI", members=1), AniModel)
     with pytest.raises(ModelError, match=r"family 'toys', known families: ANI, model\.json, "):
         load_model("ANI-1x", family="toys")
     with pytest.raises(ModelError, match=r"model 'toy-spring', known: ANI-2x, .*-1ccx$"):

@@ -10,7 +10,7 @@ import openmm
 import pytest
 import yaml
 from openmm import unit
-from toys import SpringModel, prepared_water, protocol, water_box
+from toys import SpringModel, prepared_water, protocol, springs_alone, water_box
 
 import nnpmm.simulation.runner as runner
 from nnpmm.core.errors import ConfigError, InputFileError, ModelError, SimulationError
@@ -345,9 +345,7 @@ def test_run_from_a_settings_file_and_again_from_what_it_saved(tmp_path, monkeyp
     (tmp_path / "system.xml").write_text(openmm.XmlSerializer.serialize(mm.system))
     with open(tmp_path / "water.pdb", "w") as handle:
         openmm.app.PDBFile.writeFile(mm.topology, mm.positions * unit.nanometer, handle)
-    import nnpmm.models
-
-    monkeypatch.setattr(nnpmm.models, "load_model", lambda name, **options: SpringModel())
+    monkeypatch.setattr("nnpmm.models.registry.families", springs_alone)
     data = protocol("out").model_dump(mode="json", context={"base": "."})
     data["system"] = {"type": "openmm", "system": "system.xml", "structure": "water.pdb"}
     data["region"] = {"selection": "resid 0", "model": "springs"}

@@ -6,7 +6,7 @@ import openmm
 import pytest
 from complexes import Inputs
 
-import nnpmm.models
+import nnpmm.models.registry
 from nnpmm.simulation import load_config, prepare_system
 
 
@@ -49,7 +49,7 @@ def test_threads_reach_ani(inputs, monkeypatch, model, threads):
     def load_model(name, **options):
         raise Asked(options["threads"])
 
-    monkeypatch.setattr(nnpmm.models, "load_model", load_model)
+    monkeypatch.setattr(nnpmm.models.registry, "load_model", load_model)
     inputs.settings["region"] = {"selection": "resname MOL", "model": model}
     with pytest.raises(Asked) as asked:
         prepare_system(load_config(inputs.write_settings()))

@@ -109,7 +109,7 @@ def test_surroundings_are_checked_before_the_network_is_loaded(monkeypatch):
     def fail(*_, **__):
         raise AssertionError("the network was loaded")
 
-    monkeypatch.setattr("nnpmm.models.load_model", fail)
+    monkeypatch.setattr("nnpmm.models.registry.load_model", fail)
     flexible = water_box()
     for index in reversed(range(flexible.system.getNumConstraints())):
         flexible.system.removeConstraint(index)
