@@ -120,14 +120,15 @@ def short_run(tmp_path_factory):
 
 @needs_gmx
 def test_energy_against_gmx_energy(short_run):
-    system, engine, folder, table = short_run
+    system, engine, folder, _ = short_run
     (folder / "groups.mdp").write_text(
         (folder / "short.mdp").read_text() + "energygrps = Lipid Solute Water\n"
     )
     arguments = ["grompp", "-f", "groups.mdp", "-c", "short.gro", "-p", "short.top"]
     engine._call([*arguments, "-n", "short.ndx", "-o", "groups.tpr", "-maxwarn", "2"], folder)
-    rerun = ["mdrun", "-deffnm", "groups", "-rerun", "short.trr", "-ntmpi", "1", "-ntomp", "1"]
-    engine._call(rerun, folder)
+    # A run of its own: with -rerun GROMACS 2022.5 hangs, depending on its command line.
+    engine._call(["mdrun", "-deffnm", "groups", "-ntmpi", "1", "-ntomp", "1"], folder)
+    table = membrane_features(system, read_frames(folder / "groups.trr"))
     name = "LJ-SR:Lipid-Solute"
     expected = engine.read_energies(folder, "groups", (name,))[name][1:]
     n_beads = len(system.select("solute"))
