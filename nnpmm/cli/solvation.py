@@ -22,7 +22,7 @@ _KCAL = 4.184  # kJ
 #: A value in minutes, to see that all works and what comes out.
 _QUICK = {
     "padding": "0.8 nm",
-    "ladder": {"time": "40 ps", "equilibration": "20 ps", "state_equilibration": "2 ps"},
+    "ladder": {"time": "25 ps", "equilibration": "10 ps", "state_equilibration": "1 ps"},
 }
 
 
@@ -65,7 +65,7 @@ def solvation(
     ] = None,
     quick: Annotated[
         bool,
-        typer.Option("--quick", help="A small box and 40 ps for each state: not converged."),
+        typer.Option("--quick", help="A small box and 25 ps for each state: not converged."),
     ] = False,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder of the calculation.")
