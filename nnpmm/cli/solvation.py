@@ -11,6 +11,7 @@ import typer
 from nnpmm.cli.errors import print_result
 from nnpmm.cli.narration import starting
 from nnpmm.cli.progress import stage_bar
+from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["solvation"]
 
-_KCAL = 4.184  # kJ
 #: A value in minutes, to see that all works and what comes out.
 _QUICK = {
     "padding": "0.8 nm",
@@ -176,7 +176,9 @@ def _print(settings: SolvationSettings, result: SolvationResult, output: Path) -
         lines.append(("difference", result.difference))  # type: ignore[arg-type]
     print_result(f"solvation free energy in {settings.water_model}, kcal/mol")
     for name, found in lines:
-        print_result(f"  {name:<12} {found.value / _KCAL:8.2f} +- {found.error / _KCAL:.2f}")
+        print_result(
+            f"  {name:<12} {found.value / KJ_PER_KCAL:8.2f} +- {found.error / KJ_PER_KCAL:.2f}"
+        )
     warning = not_converged(settings)
     if warning is not None:
         print_result(warning)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["COULOMB_CONSTANT", "GAS_CONSTANT", "HARTREE_TO_KJ_PER_MOL", "KJ_PER_KCAL"]
+__all__ = [
+    "COULOMB_CONSTANT",
+    "DALTON_PER_NM3_IN_G_PER_ML",
+    "GAS_CONSTANT",
+    "HARTREE_TO_KJ_PER_MOL",
+    "KJ_PER_KCAL",
+]
 
 #: 1 / (4 pi eps0), kJ mol^-1 nm e^-2: OpenMM's ONE_4PI_EPS0, so that energies equal OpenMM's to the
 #: last digit. GROMACS has the same in nine digits.
@@ -13,3 +19,5 @@ GAS_CONSTANT = 1.380649e-23 * 6.02214076e23 / 1000.0
 HARTREE_TO_KJ_PER_MOL = 4.3597447222071e-18 * 6.02214076e23 / 1000.0
 #: The thermochemical calorie, exact by definition.
 KJ_PER_KCAL = 4.184
+#: CODATA 2018: the dalton in 1e-24 g.
+DALTON_PER_NM3_IN_G_PER_ML = 1.66053906660e-3

@@ -18,6 +18,7 @@ from nnpmm.core.errors import ConfigError
 __all__ = [
     "FASTEST_FIRST",
     "OpenclDevice",
+    "choose_platform",
     "device_properties",
     "fastest_platform",
     "loaded_platforms",
@@ -58,6 +59,48 @@ def fastest_platform() -> openmm.Platform:
                 loaded[name].setPropertyDefaultValue(key, value)
             return loaded[name]
     raise ConfigError(f"found no platform that works among {', '.join(loaded)}: see nnpmm doctor")
+
+
+def choose_platform(
+    name: str, *, threads: int | None = None, precision: str = "mixed", required: bool = False
+) -> tuple[openmm.Platform, dict[str, str]]:
+    """Return a platform that works on this machine, and its properties.
+
+    An OpenCL device that is a CPU counts as one that does not work.
+
+    Args:
+        name: of the platform, or ``"auto"`` for the fastest that works.
+        threads: of the CPU platform; None: its own choice.
+        precision: of platforms that have a choice.
+        required: a checkpoint is bound to the platform, which the message then says.
+
+    Raises:
+        ConfigError: the platform is not there or does not work.
+    """
+    loaded = loaded_platforms()
+    for candidate in loaded if name == "auto" else (name,):
+        if candidate not in loaded:
+            continue
+        problem = try_platform(loaded[candidate])
+        if problem is None:
+            return loaded[candidate], _properties(candidate, threads, precision)
+        if name != "auto":
+            raise ConfigError(
+                f"platform.name: {candidate} does not work on this machine: {problem}"
+            )
+    needed = " (the checkpoint is bound to it)" if required else ""
+    raise ConfigError(
+        f"platform.name: found {name}{needed}, available here: {', '.join(loaded)} "
+        "(see nnpmm doctor)"
+    )
+
+
+def _properties(name: str, threads: int | None, precision: str) -> dict[str, str]:
+    if name in ("CUDA", "HIP", "OpenCL"):
+        return {"Precision": precision, **device_properties(name)}
+    if name == "CPU" and threads is not None:
+        return {"Threads": str(threads)}
+    return {}
 
 
 def loaded_platforms() -> dict[str, openmm.Platform]:

@@ -12,6 +12,7 @@ from openmm import unit
 from nnpmm.core.errors import ForceFieldError, RegionError
 
 __all__ = [
+    "CHARGE_ROUNDING",
     "EWALD_METHODS",
     "check_parameters",
     "exclude_region_pairs",
@@ -23,8 +24,8 @@ EWALD_METHODS = (
     openmm.NonbondedForce.PME,
     openmm.NonbondedForce.LJPME,
 )
-# Largest total charge, in e, that rounding of published charges leaves on a neutral molecule.
-_CHARGE_ROUNDING = 0.05
+#: Largest total charge, in e, that rounding of published charges leaves on a neutral molecule.
+CHARGE_ROUNDING = 0.05
 # The same where the region ends at bonds: force fields make residues neutral, not their parts. An
 # Amber residue's backbone carries up to 0.14 e (aspartate), which its side chain balances.
 _CUT_ROUNDING = 0.2
@@ -120,7 +121,7 @@ def check_parameters(
         )
     if neutral and len(molecules) > 1:
         _refuse_charged_molecules(region, charges, molecules)
-    return _total_charge(charges, neutral, _CUT_ROUNDING if may_cut else _CHARGE_ROUNDING)
+    return _total_charge(charges, neutral, _CUT_ROUNDING if may_cut else CHARGE_ROUNDING)
 
 
 def has_lennard_jones_elsewhere(system: openmm.System, force: openmm.NonbondedForce) -> bool:

@@ -47,7 +47,6 @@ def opencl(monkeypatch):
         loaded = {"OpenCL": platform, **{n: others[n] for n in ("CPU", "Reference")}}
         for module in (
             "nnpmm.core.platforms",
-            "nnpmm.simulation.preparation.platform",
             "nnpmm.diagnosis",
         ):
             monkeypatch.setattr(f"{module}.loaded_platforms", lambda: loaded)

@@ -11,6 +11,7 @@ from openmm import app
 
 from nnpmm.cli.main import main
 from nnpmm.core.errors import ConfigError, RegionError
+from nnpmm.core.platforms import loaded_platforms
 from nnpmm.core.settings.reading import parse_settings
 from nnpmm.freeenergy.solvation import SoluteSettings, SolvationSettings, run_solvation
 from nnpmm.freeenergy.solvation.solute import read_solute
@@ -117,6 +118,13 @@ def test_another_calculation_does_not_go_on_with_it(finished, changes, words):
 def test_a_charged_solute_is_refused(tmp_path):
     with pytest.raises(RegionError, match=r"charge of \+1\.000 e; allowed: neutral regions"):
         run_solvation(settings(solute={"smiles": "C[NH3+]"}, potentials=["force field"]), tmp_path)
+
+
+def test_a_platform_that_is_not_there_is_named(tmp_path):
+    if "HIP" in loaded_platforms():
+        pytest.skip("OpenMM has a HIP platform here")
+    with pytest.raises(ConfigError, match=r"found HIP, available here: .*CPU"):
+        run_solvation(settings(platform="HIP", potentials=["force field"]), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from nnpmm.coupling import role_of
 from nnpmm.coupling.boundary import attached_sites
 from nnpmm.coupling.custom_pairs import exclude_custom_pairs, region_custom_pairs
 from nnpmm.coupling.forces import find_nonbonded_force
-from nnpmm.coupling.nonbonded import EWALD_METHODS, exclude_region_pairs
+from nnpmm.coupling.nonbonded import CHARGE_ROUNDING, EWALD_METHODS, exclude_region_pairs
 from nnpmm.coupling.pairs import region_pairs
 from nnpmm.freeenergy.alchemy.soft_core import create_sterics_force, soften
 from nnpmm.freeenergy.alchemy.states import LAMBDA_ELECTROSTATICS
@@ -35,8 +35,6 @@ __all__ = ["decouple"]
 
 # Implicit solvent takes its charges from parameters of its own, which have no scaled form here.
 _REFUSED = (openmm.GBSAOBCForce, openmm.CustomGBForce, openmm.LCPOForce)
-# Largest total charge, in e, that rounding of published charges leaves on a neutral molecule.
-_CHARGE_ROUNDING = 0.05
 
 
 def decouple(system: openmm.System, region: Iterable[int] | NDArray[Any]) -> openmm.System:
@@ -110,7 +108,7 @@ def _refuse_charged(force: openmm.NonbondedForce, own: NDArray[np.int64]) -> Non
     if force.getNonbondedMethod() not in EWALD_METHODS:
         return
     total = sum(force.getParticleParameters(i)[0]._value for i in own.tolist())
-    if abs(total) > _CHARGE_ROUNDING:
+    if abs(total) > CHARGE_ROUNDING:
         raise RegionError(
             f"the region has a charge of {total:+.3f} e; allowed: neutral regions, since the free "
             "energy of a net charge under Ewald methods depends on the size of the box"

@@ -108,10 +108,4 @@ def soften(force: openmm.CustomNonbondedForce, members: set[int]) -> None:
     for index in range(force.getNumParticles()):
         parameters = force.getParticleParameters(index)
         force.setParticleParameters(index, [*parameters, float(index in members)])
-    if not _has_derivative(force):
-        force.addEnergyParameterDerivative(LAMBDA_STERICS)
-
-
-def _has_derivative(force: openmm.CustomNonbondedForce) -> bool:
-    count = force.getNumEnergyParameterDerivatives()
-    return LAMBDA_STERICS in (force.getEnergyParameterDerivativeName(i) for i in range(count))
+    force.addEnergyParameterDerivative(LAMBDA_STERICS)

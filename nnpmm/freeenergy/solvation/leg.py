@@ -11,13 +11,14 @@ import openmm
 from openmm import app, unit
 
 from nnpmm.core.errors import SimulationError
-from nnpmm.core.platforms import device_properties, fastest_platform
+from nnpmm.core.platforms import choose_platform
 from nnpmm.coupling import Mechanical, couple
 from nnpmm.freeenergy.alchemy import decouple, decoupling_schedule
 from nnpmm.freeenergy.solvation.settings import PotentialName, SolvationSettings
 from nnpmm.integrators import bound_region_motion, scale_masses
 from nnpmm.integrators.timestep_choice import choose_mass_factor
 from nnpmm.models import load_model
+from nnpmm.models.ani.threads import thread_count
 from nnpmm.sampling import ExchangeRecord, ExchangeSettings, ReplicaExchange, separate_groups
 from nnpmm.structures import MMSystem
 
@@ -143,13 +144,8 @@ def _simulation(
     )
     integrator.setRandomNumberSeed(seed)
     integrator.setConstraintTolerance(1e-6)
-    if settings.platform == "auto":
-        platform = fastest_platform()
-    else:
-        platform = openmm.Platform.getPlatform(settings.platform)
-    properties = dict(device_properties(platform.getName()))
-    if platform.getName() == "CPU" and settings.threads is not None:
-        properties["Threads"] = str(settings.threads)
+    thread_count(settings.threads)  # before a context starts so many
+    platform, properties = choose_platform(settings.platform, threads=settings.threads)
     simulation = app.Simulation(box.topology, system, integrator, platform, properties)
     if box.box_vectors is not None:
         simulation.context.setPeriodicBoxVectors(*np.asarray(box.box_vectors))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from openmm import unit
 from rdkit import Chem
 from rdkit.Chem.Draw import rdMolDraw2D
 
 from nnpmm._version import __version__
+from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.files import write_atomically
 from nnpmm.freeenergy.estimators import Estimate
 from nnpmm.freeenergy.overlap import weakest_link
@@ -24,7 +24,6 @@ __all__ = ["CONVERGED_TIME", "not_converged", "write_report"]
 #: the shells of water around them relax in tens to hundreds of ps; the values of FreeSolv come from
 #: 5 ns for each state (Mobley and Guthrie, J. Comput. Aided Mol. Des. 2014, 28, 711).
 CONVERGED_TIME = 500.0
-_KCAL = unit.kilocalorie.conversion_factor_to(unit.kilojoule)
 
 
 def not_converged(settings: SolvationSettings) -> str | None:
@@ -88,7 +87,7 @@ def _rows(settings: SolvationSettings, result: SolvationResult) -> list[tuple[st
 
 def _values(estimate: Estimate) -> tuple[str, str]:
     value, error = estimate.value, estimate.error
-    return f"{value / _KCAL:.2f} ± {error / _KCAL:.2f}", f"{value:.1f} ± {error:.1f}"
+    return f"{value / KJ_PER_KCAL:.2f} ± {error / KJ_PER_KCAL:.2f}", f"{value:.1f} ± {error:.1f}"
 
 
 def _depict(molecule: Chem.Mol) -> str:

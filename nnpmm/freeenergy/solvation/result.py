@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from openmm import unit
 
+from nnpmm.core.constants import DALTON_PER_NM3_IN_G_PER_ML, KJ_PER_KCAL
 from nnpmm.core.errors import SimulationError
 from nnpmm.freeenergy.estimators import Estimate, FreeEnergies, combine
 from nnpmm.freeenergy.ladders import Convergence, convergence, solve_ladder
@@ -17,9 +17,6 @@ from nnpmm.freeenergy.solvation.settings import PotentialName, SolvationSettings
 from nnpmm.sampling import Samples, read_samples
 
 __all__ = ["LegResult", "PotentialResult", "SolvationResult", "evaluate", "leg_directory"]
-
-_KCAL = unit.kilocalorie.conversion_factor_to(unit.kilojoule)
-_DENSITY = 1.66053906660e-3  # g/ml of one dalton per nm^3, CODATA 2018
 
 
 @dataclass(frozen=True)
@@ -122,7 +119,7 @@ def evaluate(settings: SolvationSettings, directory: Path, mass: float) -> Solva
             legs.append(_leg(read_samples(folder), names, folder))
         found[potential] = PotentialResult(combine([leg.solvation for leg in legs]), tuple(legs))
     volumes = found[settings.potentials[0]].legs[0].samples.volumes[:, 0]
-    return SolvationResult(found, names, float(_DENSITY * mass / volumes.mean()))
+    return SolvationResult(found, names, float(DALTON_PER_NM3_IN_G_PER_ML * mass / volumes.mean()))
 
 
 def _leg(samples: Samples, names: tuple[str, ...], folder: Path) -> LegResult:
@@ -149,6 +146,6 @@ def _both(estimate: Estimate) -> dict[str, float]:
     return {
         "kJ/mol": estimate.value,
         "error_kJ/mol": estimate.error,
-        "kcal/mol": estimate.value / _KCAL,
-        "error_kcal/mol": estimate.error / _KCAL,
+        "kcal/mol": estimate.value / KJ_PER_KCAL,
+        "error_kcal/mol": estimate.error / KJ_PER_KCAL,
     }

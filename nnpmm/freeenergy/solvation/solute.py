@@ -23,13 +23,19 @@ from nnpmm.structures.ligands.openff import terms_from_system
 __all__ = ["read_solute", "solvated_solute"]
 
 
-def solvated_solute(settings: SolvationSettings) -> MMSystem:
+def solvated_solute(
+    settings: SolvationSettings, molecule: Chem.Mol, parameters: LigandParameters
+) -> MMSystem:
     """Return the solute in a box of water, the same for every repeat.
 
+    Args:
+        settings: of the calculation.
+        molecule: the solute, from `read_solute`.
+        parameters: of its atoms.
+
     Raises:
-        NnpmmError: the solute cannot be read or parameterised, or the box is too small.
+        NnpmmError: see `nnpmm.structures.solvate`.
     """
-    molecule, parameters = read_solute(settings.solute, settings.seed)
     return solvate(
         molecule,
         parameters,

@@ -61,7 +61,7 @@ def run_solvation(
     with locked(directory / _LOCK, message):
         _claim(settings, directory, resume=resume)
         molecule, parameters = read_solute(settings.solute, settings.seed)
-        box = solvated_solute(settings)
+        box = solvated_solute(settings, molecule, parameters)
         for potential in settings.potentials:
             for repeat in range(settings.repeats):
                 folder = leg_directory(directory, potential, repeat)

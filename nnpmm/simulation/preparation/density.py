@@ -10,10 +10,9 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
-from nnpmm.core.constants import GAS_CONSTANT
+from nnpmm.core.constants import DALTON_PER_NM3_IN_G_PER_ML, GAS_CONSTANT
 from nnpmm.core.units import in_md_units
 from nnpmm.simulation.record.energy_log import (
-    DALTON_PER_NM3_IN_G_PER_ML,
     density_of,
     particle_masses,
 )

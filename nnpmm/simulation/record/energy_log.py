@@ -15,7 +15,7 @@ import openmm
 from numpy.typing import NDArray
 from openmm import unit
 
-from nnpmm.core.constants import GAS_CONSTANT
+from nnpmm.core.constants import DALTON_PER_NM3_IN_G_PER_ML, GAS_CONSTANT
 from nnpmm.core.errors import SimulationError
 from nnpmm.core.files import create
 from nnpmm.core.geometry import WholeRegion
@@ -24,7 +24,6 @@ from nnpmm.models.protocol import Energies, Evaluation, last_energies
 from nnpmm.simulation.record.files import writing
 
 __all__ = [
-    "DALTON_PER_NM3_IN_G_PER_ML",
     "EnergyLog",
     "LogRow",
     "NetworkReading",
@@ -34,8 +33,6 @@ __all__ = [
     "particle_masses",
     "read_log",
 ]
-
-DALTON_PER_NM3_IN_G_PER_ML = 1.66053906660e-3  # CODATA 2018: the dalton in 1e-24 g
 
 
 @dataclass(frozen=True)
