@@ -1,6 +1,7 @@
 """Time integration: several time steps at once, and masses that allow longer ones."""
 
 from nnpmm.integrators.inner_potential import InnerPotential, fit_inner_potential
+from nnpmm.integrators.mass_factor import choose_mass_factor
 from nnpmm.integrators.masses import apply_hydrogen_mass, scale_masses
 from nnpmm.integrators.respa import RespaIntegrator, create_respa_integrator
 from nnpmm.integrators.respa_of_hybrid import respa
@@ -30,6 +31,7 @@ __all__ = [
     "WatchdogReading",
     "apply_hydrogen_mass",
     "bound_region_motion",
+    "choose_mass_factor",
     "create_respa_integrator",
     "fastest_vibration",
     "fit_inner_potential",

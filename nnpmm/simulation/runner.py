@@ -21,11 +21,11 @@ from nnpmm.coupling import (
 from nnpmm.integrators import (
     RegionMotion,
     bound_region_motion,
+    choose_mass_factor,
     fit_inner_potential,
     scale_masses,
     surroundings_limit,
 )
-from nnpmm.integrators.timestep_choice import check_timestep, choose_mass_factor
 from nnpmm.models.protocol import Potential
 from nnpmm.simulation.preparation import narration
 from nnpmm.simulation.preparation.density import (
@@ -36,6 +36,7 @@ from nnpmm.simulation.preparation.density import (
 from nnpmm.simulation.preparation.loading import load_run_system
 from nnpmm.simulation.preparation.prepared import PreparedSystem
 from nnpmm.simulation.preparation.start_checks import check_restraint
+from nnpmm.simulation.preparation.timestep import check_timestep
 from nnpmm.simulation.protocol import RunResult, run_protocol
 from nnpmm.simulation.record import storage
 from nnpmm.simulation.record.ligand_file import LIGAND_FILE, write_ligand

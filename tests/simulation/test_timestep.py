@@ -8,9 +8,9 @@ import pytest
 from toys import water_box
 
 from nnpmm.core.errors import ConfigError
-from nnpmm.integrators import RegionMotion, TimestepLimit, Vibration
-from nnpmm.integrators.timestep_choice import check_timestep, choose_mass_factor
+from nnpmm.integrators import RegionMotion, TimestepLimit, Vibration, choose_mass_factor
 from nnpmm.simulation import parse_config
+from nnpmm.simulation.preparation.timestep import check_timestep
 from nnpmm.simulation.runner import prepare_system
 from nnpmm.simulation.stages.integration import check_integrator
 

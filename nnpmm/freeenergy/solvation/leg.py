@@ -15,8 +15,7 @@ from nnpmm.core.platforms import choose_platform
 from nnpmm.coupling import Mechanical, couple
 from nnpmm.freeenergy.alchemy import decouple, decoupling_schedule
 from nnpmm.freeenergy.solvation.settings import PotentialName, SolvationSettings
-from nnpmm.integrators import bound_region_motion, scale_masses
-from nnpmm.integrators.timestep_choice import choose_mass_factor
+from nnpmm.integrators import bound_region_motion, choose_mass_factor, scale_masses
 from nnpmm.models import load_model
 from nnpmm.models.ani.threads import thread_count
 from nnpmm.sampling import ExchangeRecord, ExchangeSettings, ReplicaExchange, separate_groups

@@ -19,8 +19,8 @@ from nnpmm.integrators import (
     surroundings_limit,
 )
 from nnpmm.integrators.splitting import parse_splitting
-from nnpmm.integrators.timestep_choice import check_timestep
 from nnpmm.simulation.preparation.prepared import PreparedSystem
+from nnpmm.simulation.preparation.timestep import check_timestep
 from nnpmm.simulation.settings.config import ProtocolConfig
 from nnpmm.simulation.settings.integrator_config import IntegratorConfig
 

@@ -1,4 +1,4 @@
-"""Whether the settings' time step is short enough, and what to do if it is not."""
+"""The masses of a region that a time step needs."""
 
 from __future__ import annotations
 
@@ -7,47 +7,14 @@ import math
 from typing import Literal
 
 from nnpmm.core.errors import ConfigError
-from nnpmm.integrators import RegionMotion, TimestepLimit
+from nnpmm.integrators.timestep_limits import RegionMotion
 
-__all__ = ["check_timestep", "choose_mass_factor"]
+__all__ = ["choose_mass_factor"]
 
 _LOGGER = logging.getLogger(__name__)
 # Atoms four times as heavy move half as fast. C#N, the fastest bond between heavy atoms, needs a
 # factor of 3.4 for 5 fs.
 _LARGEST_FACTOR = 4.0
-
-
-def check_timestep(limit: TimestepLimit, timestep: float, *, setting: str = "timestep") -> None:
-    """Check a time step against a limit.
-
-    Args:
-        limit: see `nnpmm.integrators.surroundings_limit` and `nnpmm.integrators.region_limit`.
-        timestep: ps.
-        setting: name of the time step in the settings, for the message.
-
-    Raises:
-        ConfigError: the time step is over the limit; the message says why and what to change.
-    """
-    if timestep > limit.longest * (1 + 1e-6):
-        allowed = math.floor(limit.longest * 1e4 + 1e-6) / 10
-        raise ConfigError(
-            f"{setting}: found {timestep * 1000:g} fs, the limit is {allowed:g} fs: "
-            f"{limit.reason}; set {setting} to at most {allowed:g} fs{_alternative(limit)}"
-        )
-
-
-def _alternative(limit: TimestepLimit) -> str:
-    """Return what else the user can do, in terms of the settings."""
-    return {
-        "free hydrogen": ", or constrain bonds to hydrogen where the MM system is made "
-        "(system.constraints: HBonds, system.rigid_water: true)",
-        "light hydrogen": ", or system.hydrogen_mass to 3 amu and at most 4 fs",
-        "free vibration": ", or region.constraints to keep, with the bonds to hydrogen constrained "
-        "in the MM system, and region.mass_factor to auto",
-        "vibration": ", or region.mass_factor to auto",
-        "bonded terms": "",
-        "not validated": "",
-    }[limit.cause]
 
 
 def choose_mass_factor(
