@@ -194,6 +194,13 @@ def test_ljpme_is_refused():
         decouple(case.system, case.region)
 
 
+def test_a_second_region_is_refused():
+    case = solvated_ligand("CO")
+    system = decouple(case.system, case.region)
+    with pytest.raises(ForceFieldError, match="decouple both regions in one call"):
+        decouple(system, [case.region.max() + k for k in (1, 2, 3)])
+
+
 def test_a_region_that_cuts_bonds_is_refused():
     case = solvated_ligand("CO")
     with pytest.raises(RegionError, match="select whole molecules"):

@@ -55,8 +55,8 @@ def decouple(system: openmm.System, region: Iterable[int] | NDArray[Any]) -> ope
     Raises:
         RegionError: the region cuts a bond, or is charged under an Ewald method, where its free
             energy would depend on the size of the box.
-        ForceFieldError: implicit solvent, LJPME, not exactly one NonbondedForce, or a region whose
-            charges have offsets of their own.
+        ForceFieldError: implicit solvent, LJPME, not exactly one NonbondedForce, a system that has
+            a decoupled region already, or a region whose charges have offsets of their own.
     """
     atoms = atom_indices(region, system.getNumParticles())
     new = copy.deepcopy(system)
@@ -87,6 +87,12 @@ def _checked(system: openmm.System) -> openmm.NonbondedForce:
                 "solvent, or none"
             )
     nonbonded = find_nonbonded_force(system)
+    count = nonbonded.getNumGlobalParameters()
+    if LAMBDA_ELECTROSTATICS in (nonbonded.getGlobalParameterName(i) for i in range(count)):
+        raise ForceFieldError(
+            "found a system with a decoupled region, allowed: one without; decouple both regions in "
+            "one call"
+        )
     if nonbonded.getNonbondedMethod() == openmm.NonbondedForce.LJPME:
         raise ForceFieldError(
             "found a NonbondedForce with LJPME, whose dispersion sum has no soft core; take PME"
