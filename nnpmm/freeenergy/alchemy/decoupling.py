@@ -90,8 +90,8 @@ def _checked(system: openmm.System) -> openmm.NonbondedForce:
     count = nonbonded.getNumGlobalParameters()
     if LAMBDA_ELECTROSTATICS in (nonbonded.getGlobalParameterName(i) for i in range(count)):
         raise ForceFieldError(
-            "found a system with a decoupled region, allowed: one without; decouple both regions in "
-            "one call"
+            "found a system with a decoupled region, allowed: one without; decouple both regions "
+            "in one call"
         )
     if nonbonded.getNonbondedMethod() == openmm.NonbondedForce.LJPME:
         raise ForceFieldError(
