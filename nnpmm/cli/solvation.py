@@ -169,7 +169,7 @@ def _announcer(show: Callable[[str, float, float], None]) -> Any:
 
 
 def _print(settings: SolvationSettings, result: SolvationResult, output: Path) -> None:
-    from nnpmm.freeenergy.solvation import not_converged
+    from nnpmm.freeenergy.legs import convergence_warning
 
     lines = [(name, found.total) for name, found in result.potentials.items()]
     if result.difference is not None:
@@ -179,7 +179,7 @@ def _print(settings: SolvationSettings, result: SolvationResult, output: Path) -
         print_result(
             f"  {name:<12} {found.value / KJ_PER_KCAL:8.2f} +- {found.error / KJ_PER_KCAL:.2f}"
         )
-    warning = not_converged(settings)
+    warning = convergence_warning(settings.ladder)
     if warning is not None:
         print_result(warning)
     print_result(f"report: {output / 'report.html'}")

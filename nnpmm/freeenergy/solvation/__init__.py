@@ -1,12 +1,8 @@
 """Solvation free energies with a network and with the force field, from one ladder each."""
 
-from nnpmm.freeenergy.solvation.report import not_converged
+from nnpmm.freeenergy.legs import LadderSettings
 from nnpmm.freeenergy.solvation.result import PotentialResult, SolvationResult, evaluate
-from nnpmm.freeenergy.solvation.settings import (
-    LadderSettings,
-    SoluteSettings,
-    SolvationSettings,
-)
+from nnpmm.freeenergy.solvation.settings import SoluteSettings, SolvationSettings
 from nnpmm.freeenergy.solvation.workflow import run_solvation
 
 __all__ = [
@@ -16,6 +12,5 @@ __all__ = [
     "SolvationResult",
     "SolvationSettings",
     "evaluate",
-    "not_converged",
     "run_solvation",
 ]

@@ -9,34 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from nnpmm.core.constants import DALTON_PER_NM3_IN_G_PER_ML, KJ_PER_KCAL
-from nnpmm.core.errors import SimulationError
-from nnpmm.freeenergy.estimators import Estimate, FreeEnergies, combine
-from nnpmm.freeenergy.ladders import Convergence, convergence, solve_ladder
-from nnpmm.freeenergy.solvation.settings import PotentialName, SolvationSettings
-from nnpmm.sampling import Samples, read_samples
+from nnpmm.core.constants import DALTON_PER_NM3_IN_G_PER_ML
+from nnpmm.freeenergy.estimators import Estimate, combine
+from nnpmm.freeenergy.legs import (
+    LegResult,
+    PotentialName,
+    in_both_units,
+    leg_directory,
+    solve_leg,
+)
+from nnpmm.freeenergy.solvation.settings import SolvationSettings
 
-__all__ = ["LegResult", "PotentialResult", "SolvationResult", "evaluate", "leg_directory"]
-
-
-@dataclass(frozen=True)
-class LegResult:
-    """What one ladder gives.
-
-    Attributes:
-        free_energies: between all of its states; the first is full interaction, the last none.
-        convergence: of the solvation free energy's opposite, from the first to the last state.
-        samples: that it was calculated from.
-    """
-
-    free_energies: FreeEnergies
-    convergence: Convergence
-    samples: Samples
-
-    @property
-    def solvation(self) -> Estimate:
-        """G(full interaction) - G(none), kJ/mol: from 1 M gas to 1 M solution."""
-        return self.free_energies.between(-1, 0)
+__all__ = ["PotentialResult", "SolvationResult", "evaluate"]
 
 
 @dataclass(frozen=True)
@@ -78,10 +62,10 @@ class SolvationResult:
         found: dict[str, Any] = {"density_g_ml": self.density, "states": list(self.names)}
         for name, result in self.potentials.items():
             found[name] = {
-                **_both(result.total),
+                **in_both_units(result.total),
                 "repeats": [
                     {
-                        **_both(leg.solvation),
+                        **in_both_units(leg.coupling),
                         "independent_samples": leg.free_energies.samples.tolist(),
                         "spectral_gap": leg.free_energies.spectral_gap,
                         "iterations": len(leg.samples.energies),
@@ -90,13 +74,8 @@ class SolvationResult:
                 ],
             }
         if self.difference is not None:
-            found["network minus force field"] = _both(self.difference)
+            found["network minus force field"] = in_both_units(self.difference)
         return found
-
-
-def leg_directory(directory: Path, potential: PotentialName, repeat: int) -> Path:
-    """Return the folder of one ladder, repeats counted from 0."""
-    return directory / potential.replace(" ", "-") / f"repeat-{repeat + 1}"
 
 
 def evaluate(settings: SolvationSettings, directory: Path, mass: float) -> SolvationResult:
@@ -113,25 +92,13 @@ def evaluate(settings: SolvationSettings, directory: Path, mass: float) -> Solva
     """
     names, found = _names(settings), {}
     for potential in settings.potentials:
-        legs = []
-        for repeat in range(settings.repeats):
-            folder = leg_directory(directory, potential, repeat)
-            legs.append(_leg(read_samples(folder), names, folder))
-        found[potential] = PotentialResult(combine([leg.solvation for leg in legs]), tuple(legs))
+        legs = [
+            solve_leg(leg_directory(directory, potential, repeat), names)
+            for repeat in range(settings.repeats)
+        ]
+        found[potential] = PotentialResult(combine([leg.coupling for leg in legs]), tuple(legs))
     volumes = found[settings.potentials[0]].legs[0].samples.volumes[:, 0]
     return SolvationResult(found, names, float(DALTON_PER_NM3_IN_G_PER_ML * mass / volumes.mean()))
-
-
-def _leg(samples: Samples, names: tuple[str, ...], folder: Path) -> LegResult:
-    try:
-        free_energies = solve_ladder(
-            samples.windows, temperature=samples.temperature, equilibration=True, names=names
-        )
-    except SimulationError as error:
-        raise SimulationError(f"{folder}: {error}") from error
-    return LegResult(
-        free_energies, convergence(samples.windows, temperature=samples.temperature), samples
-    )
 
 
 def _names(settings: SolvationSettings) -> tuple[str, ...]:
@@ -140,12 +107,3 @@ def _names(settings: SolvationSettings) -> tuple[str, ...]:
         *(f"q {value:g}" for value in ladder.electrostatics),
         *(f"LJ {value:g}" for value in ladder.sterics),
     )
-
-
-def _both(estimate: Estimate) -> dict[str, float]:
-    return {
-        "kJ/mol": estimate.value,
-        "error_kJ/mol": estimate.error,
-        "kcal/mol": estimate.value / KJ_PER_KCAL,
-        "error_kcal/mol": estimate.error / KJ_PER_KCAL,
-    }

@@ -12,6 +12,8 @@ _HEADER = """\
 # Run it: nnpmm solvation solvation.yaml
 # Quantities are written with a unit ("4 fs", "310 K") or as bare numbers in the unit named.
 # Relative paths start at the folder of this file. Keys behind a # are optional."""
+# What the calculation is about comes before how it is sampled.
+_ORDER = dict.fromkeys([*SolvationSettings.__annotations__, *SolvationSettings.model_fields])
 _SHOWN = {"solute.smiles": "CO", "timestep": "4 fs"}
 
 
@@ -20,6 +22,6 @@ def template() -> str:
     values = SolvationSettings.model_validate({"solute": {"smiles": "CO"}}).model_dump(mode="json")
     blocks = [
         "\n".join(entry_lines(SolvationSettings, name, values[name], path=name, shown=_SHOWN))
-        for name in SolvationSettings.model_fields
+        for name in _ORDER
     ]
     return "\n\n".join([_HEADER, *blocks]) + "\n"

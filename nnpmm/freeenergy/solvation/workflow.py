@@ -8,21 +8,30 @@ from pathlib import Path
 
 from openmm import unit
 
-from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.core.files import require_folder, write_atomically
 from nnpmm.core.locks import locked
-from nnpmm.freeenergy.ladders import write_xvg
-from nnpmm.freeenergy.solvation.leg import Report, sample_leg
+from nnpmm.freeenergy.alchemy import decouple, decoupling_schedule
+from nnpmm.freeenergy.legs import (
+    Leg,
+    PotentialName,
+    Report,
+    claim_folder,
+    create_leg_system,
+    fingerprint,
+    leg_directory,
+    sample_leg,
+    write_leg_energies,
+)
 from nnpmm.freeenergy.solvation.report import write_report
-from nnpmm.freeenergy.solvation.result import SolvationResult, evaluate, leg_directory
-from nnpmm.freeenergy.solvation.settings import PotentialName, SolvationSettings
+from nnpmm.freeenergy.solvation.result import SolvationResult, evaluate
+from nnpmm.freeenergy.solvation.settings import SolvationSettings
 from nnpmm.freeenergy.solvation.solute import read_solute, solvated_solute
 from nnpmm.structures import MMSystem
 
 __all__ = ["run_solvation"]
 
-_SETTINGS, _RESULT, _REPORT, _LOCK = "settings.json", "result.json", "report.html", ".lock"
-#: Is told which ladder is next, and how many there are; returns what is told its progress.
+_RESULT, _REPORT, _LOCK = "result.json", "report.html", ".lock"
+#: Called with the ladder that is next and how many there are; returns what reports its progress.
 Announce = Callable[[PotentialName, int, int], Report]
 
 
@@ -59,14 +68,15 @@ def run_solvation(
     require_folder(directory)
     message = f"{directory}: another process works in this folder; wait, or take another"
     with locked(directory / _LOCK, message):
-        _claim(settings, directory, resume=resume)
+        claim_folder(settings, directory, resume=resume)
         molecule, parameters = read_solute(settings.solute, settings.seed)
         box = solvated_solute(settings, molecule, parameters)
         for potential in settings.potentials:
             for repeat in range(settings.repeats):
                 folder = leg_directory(directory, potential, repeat)
                 sample_leg(
-                    *(settings, box, potential, repeat, folder),
+                    *(settings, settings.ladder, create_leg(settings, box, potential), folder),
+                    seed=settings.seed + repeat,
                     resume=resume,
                     report=announce(potential, repeat + 1, settings.repeats),
                 )
@@ -78,36 +88,22 @@ def run_solvation(
     return result
 
 
-def _claim(settings: SolvationSettings, directory: Path, *, resume: bool) -> None:
-    """Write the settings to a new folder, or check that those of an old one are the same."""
-    path = directory / _SETTINGS
-    if not path.exists():
-        write_atomically(path, settings.model_dump_json(indent=1) + "\n")
-        return
-    if not resume:
-        raise ConfigError(f"{directory}: holds a calculation; resume it, or take another folder")
-    try:
-        there = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputFileError(f"{path}: cannot be read ({error})") from error
-    wanted = json.loads(settings.model_dump_json())
-    for name in wanted:
-        if name not in _MAY_CHANGE and _fixed(there.get(name)) != _fixed(wanted[name]):
-            raise ConfigError(
-                f"{directory}: was started with {name} {there.get(name)}, found {wanted[name]}; "
-                "take the same, or another folder"
-            )
-    write_atomically(path, settings.model_dump_json(indent=1) + "\n")
+def create_leg(settings: SolvationSettings, box: MMSystem, potential: PotentialName) -> Leg:
+    """Return the ladder that decouples a solute.
 
+    Args:
+        settings: of the calculation.
+        box: the solvated solute.
+        potential: what describes the inside of the solute.
 
-_MAY_CHANGE = {"potentials", "repeats", "platform", "threads"}
-
-
-def _fixed(value: object) -> object:
-    """Return a setting without the length of the ladder's sampling, which may change."""
-    if isinstance(value, dict):
-        return {name: inner for name, inner in value.items() if name != "time"}
-    return value
+    Raises:
+        NnpmmError: the network or the coupling is not usable, or the time step is too long.
+    """
+    assert box.ligand_atoms is not None  # the box was built around it
+    system = decouple(create_leg_system(settings, box, potential), box.ligand_atoms)
+    schedule = decoupling_schedule(settings.ladder.electrostatics, settings.ladder.sterics)
+    states = tuple(state.parameters for state in schedule)
+    return Leg(system, box, states, fingerprint(settings, potential))
 
 
 def _mass(box: MMSystem) -> float:
@@ -125,8 +121,4 @@ def _write_energies(settings: SolvationSettings, directory: Path, result: Solvat
     for potential, found in result.potentials.items():
         for repeat, leg in enumerate(found.legs):
             folder = leg_directory(directory / "alchemlyb", potential, repeat)
-            write_xvg(
-                *(folder, leg.samples.windows, lambdas),
-                temperature=settings.temperature,
-                interval=leg.samples.interval,
-            )
+            write_leg_energies(folder, leg, lambdas)

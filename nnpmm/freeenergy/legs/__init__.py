@@ -1,0 +1,39 @@
+"""A leg of a thermodynamic cycle: the ladder of one potential, from settings to report."""
+
+from nnpmm.freeenergy.legs.folder import (
+    claim_folder,
+    fingerprint,
+    leg_directory,
+    write_leg_energies,
+)
+from nnpmm.freeenergy.legs.report import add_leg, convergence_warning
+from nnpmm.freeenergy.legs.result import LegResult, in_both_units, solve_leg
+from nnpmm.freeenergy.legs.sampling import Leg, Report, create_leg_system, sample_leg
+from nnpmm.freeenergy.legs.settings import (
+    POTENTIALS,
+    LadderSettings,
+    LegTimes,
+    PotentialName,
+    SamplingSettings,
+)
+
+__all__ = [
+    "POTENTIALS",
+    "LadderSettings",
+    "Leg",
+    "LegResult",
+    "LegTimes",
+    "PotentialName",
+    "Report",
+    "SamplingSettings",
+    "add_leg",
+    "claim_folder",
+    "convergence_warning",
+    "create_leg_system",
+    "fingerprint",
+    "in_both_units",
+    "leg_directory",
+    "sample_leg",
+    "solve_leg",
+    "write_leg_energies",
+]

@@ -1,0 +1,104 @@
+"""The folder of a free energy calculation, which belongs to one set of settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.files import write_atomically
+from nnpmm.freeenergy.ladders import write_xvg
+from nnpmm.freeenergy.legs.result import LegResult
+from nnpmm.freeenergy.legs.settings import LegTimes, PotentialName, SamplingSettings
+
+__all__ = ["claim_folder", "fingerprint", "leg_directory", "write_leg_energies"]
+
+_SETTINGS = "settings.json"
+# What may change when a calculation goes on, and the length of each ladder.
+_MAY_CHANGE = {"potentials", "repeats", "platform", "threads"}
+
+
+def leg_directory(directory: Path, potential: PotentialName, repeat: int, leg: str = "") -> Path:
+    """Return the folder of one leg, repeats counted from 0."""
+    return directory / potential.replace(" ", "-") / leg / f"repeat-{repeat + 1}"
+
+
+def claim_folder(settings: SamplingSettings, directory: Path, *, resume: bool) -> None:
+    """Write the settings to a new folder, or check that those of an old one are the same.
+
+    ``potentials``, ``repeats``, the ladders' ``time``, the platform and its threads may differ.
+
+    Args:
+        settings: of the calculation.
+        directory: that exists.
+        resume: whether the calculation in it may go on.
+
+    Raises:
+        ConfigError: a calculation is there and is not to be resumed, or has other settings.
+        InputFileError: its settings cannot be read.
+    """
+    path = directory / _SETTINGS
+    if not path.exists():
+        write_atomically(path, settings.model_dump_json(indent=1) + "\n")
+        return
+    if not resume:
+        raise ConfigError(f"{directory}: holds a calculation; resume it, or take another folder")
+    try:
+        there = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputFileError(f"{path}: cannot be read ({error})") from error
+    wanted = json.loads(settings.model_dump_json())
+    for name in wanted:
+        if name not in _MAY_CHANGE and _fixed(there.get(name)) != _fixed(wanted[name]):
+            raise ConfigError(
+                f"{directory}: was started with {name} {there.get(name)}, found {wanted[name]}; "
+                "take the same, or another folder"
+            )
+    write_atomically(path, settings.model_dump_json(indent=1) + "\n")
+
+
+def fingerprint(settings: SamplingSettings, *about: str) -> str:
+    """Return a fingerprint of everything in the settings that a leg may not change.
+
+    Args:
+        settings: of the calculation.
+        about: what else tells the leg from others, such as its potential.
+    """
+    ladders = {
+        name: {"time"}
+        for name in type(settings).model_fields
+        if isinstance(getattr(settings, name), LegTimes)
+    }
+    fixed = settings.model_dump_json(exclude={**dict.fromkeys(_MAY_CHANGE, True), **ladders})
+    return hashlib.sha256(" ".join([*about, fixed]).encode()).hexdigest()
+
+
+def write_leg_energies(
+    directory: Path, leg: LegResult, lambdas: Mapping[str, Sequence[float]]
+) -> None:
+    """Write the energies of a leg for alchemlyb (`nnpmm.freeenergy.write_xvg`).
+
+    Args:
+        directory: to write to.
+        leg: whose energies.
+        lambdas: of each kind of coupling, such as ``coul`` or ``vdw``, its value in each state.
+
+    Raises:
+        UnwritableError: a file cannot be written.
+    """
+    samples = leg.samples
+    write_xvg(
+        *(directory, samples.windows, lambdas),
+        temperature=samples.temperature,
+        interval=samples.interval,
+    )
+
+
+def _fixed(value: Any) -> Any:
+    """Return a setting without the length of a ladder's sampling, which may change."""
+    if isinstance(value, dict):
+        return {name: inner for name, inner in value.items() if name != "time"}
+    return value

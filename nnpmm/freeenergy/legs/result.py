@@ -1,0 +1,67 @@
+"""From the samples of a leg to its free energies with their errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnpmm.core.constants import KJ_PER_KCAL
+from nnpmm.core.errors import SimulationError
+from nnpmm.freeenergy.estimators import Estimate, FreeEnergies
+from nnpmm.freeenergy.ladders import Convergence, convergence, solve_ladder
+from nnpmm.sampling import Samples, read_samples
+
+__all__ = ["LegResult", "in_both_units", "solve_leg"]
+
+
+@dataclass(frozen=True)
+class LegResult:
+    """What one ladder gives.
+
+    Attributes:
+        free_energies: between all of its states; the first is full interaction, the last none.
+        convergence: of the free energy from the first to the last state.
+        samples: that it was calculated from.
+    """
+
+    free_energies: FreeEnergies
+    convergence: Convergence
+    samples: Samples
+
+    @property
+    def coupling(self) -> Estimate:
+        """G(first state) - G(last state), kJ/mol: of full interaction against none."""
+        return self.free_energies.between(-1, 0)
+
+
+def solve_leg(directory: Path, names: Sequence[str]) -> LegResult:
+    """Return the free energies of a leg from what has been sampled.
+
+    Args:
+        directory: of the leg.
+        names: of its states, for error messages.
+
+    Raises:
+        InputFileError: the leg is not there or damaged.
+        SimulationError: states overlap too little, or too few samples are independent.
+    """
+    samples = read_samples(directory)
+    windows, temperature = samples.windows, samples.temperature
+    try:
+        free_energies = solve_ladder(
+            windows, temperature=temperature, equilibration=True, names=names
+        )
+    except SimulationError as error:
+        raise SimulationError(f"{directory}: {error}") from error
+    return LegResult(free_energies, convergence(windows, temperature=temperature), samples)
+
+
+def in_both_units(estimate: Estimate) -> dict[str, float]:
+    """Return an estimate in kJ/mol and kcal/mol, as JSON can hold it."""
+    return {
+        "kJ/mol": estimate.value,
+        "error_kJ/mol": estimate.error,
+        "kcal/mol": estimate.value / KJ_PER_KCAL,
+        "error_kcal/mol": estimate.error / KJ_PER_KCAL,
+    }

@@ -1,0 +1,173 @@
+"""Sampling of one leg: equilibrated at full interaction, then all states by replica exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import openmm
+from openmm import app, unit
+
+from nnpmm.core.errors import SimulationError
+from nnpmm.core.platforms import choose_platform
+from nnpmm.coupling import Mechanical, couple
+from nnpmm.freeenergy.legs.settings import LegTimes, PotentialName, SamplingSettings
+from nnpmm.integrators import bound_region_motion, choose_mass_factor, scale_masses
+from nnpmm.models import load_model
+from nnpmm.models.ani.threads import thread_count
+from nnpmm.sampling import ExchangeRecord, ExchangeSettings, ReplicaExchange, separate_groups
+from nnpmm.structures import MMSystem
+
+__all__ = ["Leg", "Report", "create_leg_system", "sample_leg"]
+
+#: Called with what is being done, how much of it is done, and how much there is.
+Report = Callable[[str, int, int], None]
+
+_BAROSTAT_INTERVAL = 25  # steps
+# A solute that starts hot can feed its fastest vibration at 6 steps per period until a bond breaks
+# (methanol in ANI-1x, within 3 ps); at 7 the total energy errs by 2 % of the kinetic energy
+# (docs/time-steps.md). No free energy depends on the masses.
+_STEPS_PER_PERIOD, _LARGEST_MASS_FACTOR = 7.0, 4.0
+_CHUNK = 1000  # steps between two reports
+_MINIMIZATION_TOLERANCE = 50.0  # kJ/mol/nm; enough to part atoms of a built box
+
+
+@dataclass(frozen=True)
+class Leg:
+    """An alchemical System, where it starts, and the states of its ladder.
+
+    Attributes:
+        system: without a barostat.
+        mm: the MM system that it was made from, with topology, positions (nm) and box.
+        states: values of the global parameters, in the order of the ladder; the first one is
+            equilibrated.
+        fingerprint: of all that is simulated; a leg that goes on must have the same.
+    """
+
+    system: openmm.System
+    mm: MMSystem
+    states: tuple[dict[str, float], ...]
+    fingerprint: str
+
+
+def create_leg_system(
+    settings: SamplingSettings, mm: MMSystem, potential: PotentialName
+) -> openmm.System:
+    """Return the System to make alchemical: the MM one, or a hybrid one.
+
+    The hybrid one has masses that the time step allows.
+
+    Args:
+        settings: of the calculation.
+        mm: with the atoms of the ligand.
+        potential: what describes the inside of the ligand.
+
+    Raises:
+        NnpmmError: the network or the coupling is not usable, or the time step is too long.
+    """
+    assert mm.ligand_atoms is not None  # the caller's system was built around it
+    if potential == "force field":
+        return mm.system
+    model = load_model(settings.model, settings.members, threads=settings.threads)
+    coupling = Mechanical(constraints="keep")
+    hybrid = couple(mm.system, mm.topology, mm.ligand_atoms, model, coupling=coupling)
+    motion = bound_region_motion(
+        hybrid.system, mm.topology, hybrid.region, hybrid.evaluator, mm.positions
+    )
+    least = choose_mass_factor(motion, "auto", settings.timestep)
+    wanted = (_STEPS_PER_PERIOD * settings.timestep / motion.vibration.period) ** 2
+    factor = max(least, min(wanted, _LARGEST_MASS_FACTOR))
+    scale_masses(hybrid.system, mm.ligand_atoms.tolist(), factor)
+    return hybrid.system
+
+
+def sample_leg(
+    settings: SamplingSettings,
+    times: LegTimes,
+    leg: Leg,
+    directory: Path,
+    *,
+    seed: int,
+    resume: bool = False,
+    report: Report = lambda *_: None,
+) -> None:
+    """Sample one leg into its folder, or go on with it.
+
+    Args:
+        settings: of the calculation.
+        times: how long.
+        leg: to sample. Its System gets force groups of its own and a barostat.
+        directory: of this leg.
+        seed: of its random numbers.
+        resume: go on with what is there.
+        report: is called as the leg proceeds.
+
+    Raises:
+        NnpmmError: the folder has another calculation, or the simulation blew up.
+    """
+    steps = max(1, round(times.interval / settings.timestep))
+    iterations = max(1, round(times.time / (steps * settings.timestep)))
+    exchange = ExchangeSettings(
+        states=leg.states,
+        temperature=settings.temperature,
+        timestep=settings.timestep,
+        steps=steps,
+        n_atoms=leg.system.getNumParticles(),
+        seed=seed,
+        fingerprint=leg.fingerprint,
+    )
+    record = ExchangeRecord(directory, exchange, resume=resume)
+    simulation = _simulation(settings, leg, seed)
+    sampler = ReplicaExchange(simulation, record)
+    if not sampler.restored:
+        _equilibrate(times, sampler, report)
+    try:
+        sampler.sample(iterations, report=lambda done: report("sampling", done, iterations))
+    except openmm.OpenMMException as error:
+        raise SimulationError(f"{directory}: sampling ended: {error}") from error
+
+
+def _simulation(settings: SamplingSettings, leg: Leg, seed: int) -> app.Simulation:
+    barostat = openmm.MonteCarloBarostat(
+        settings.pressure * unit.bar, settings.temperature, _BAROSTAT_INTERVAL
+    )
+    barostat.setRandomNumberSeed(seed)
+    separate_groups(leg.system, leg.states[0])
+    leg.system.addForce(barostat)
+    integrator = openmm.LangevinMiddleIntegrator(
+        settings.temperature, settings.friction, settings.timestep
+    )
+    integrator.setRandomNumberSeed(seed)
+    integrator.setConstraintTolerance(1e-6)
+    thread_count(settings.threads)  # before a context starts so many
+    platform, properties = choose_platform(settings.platform, threads=settings.threads)
+    mm = leg.mm
+    simulation = app.Simulation(mm.topology, leg.system, integrator, platform, properties)
+    if mm.box_vectors is not None:
+        simulation.context.setPeriodicBoxVectors(*np.asarray(mm.box_vectors))
+    simulation.context.setPositions(mm.positions)
+    simulation.context.setVelocitiesToTemperature(settings.temperature, seed)
+    return simulation
+
+
+def _equilibrate(times: LegTimes, sampler: ReplicaExchange, report: Report) -> None:
+    """Relax the box at full interaction, then bring one replica into each state."""
+    context, exchange = sampler.simulation.context, sampler.record.settings
+    step, count = exchange.timestep, len(sampler.states)
+    total = round(times.equilibration / step)
+    sampler.energies.apply(0)
+    report("equilibrating", 0, total)
+    try:
+        openmm.LocalEnergyMinimizer.minimize(context, _MINIMIZATION_TOLERANCE)
+        context.setVelocitiesToTemperature(exchange.temperature, exchange.seed)
+        for done in range(0, total, _CHUNK):
+            sampler.simulation.integrator.step(min(_CHUNK, total - done))
+            report("equilibrating", min(done + _CHUNK, total), total)
+        sampler.equilibrate(
+            round(times.state_equilibration / step),
+            lambda done: report("equilibrating states", done, count),
+        )
+    except openmm.OpenMMException as error:
+        raise SimulationError(f"equilibration blew up: {error}") from error

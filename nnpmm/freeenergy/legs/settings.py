@@ -1,0 +1,72 @@
+"""What every free energy calculation with a ladder of states has to know."""
+
+from __future__ import annotations
+
+import typing
+from typing import Literal
+
+from pydantic import Field, model_validator
+from typing_extensions import Self
+
+from nnpmm.core.fields import Friction, Mass, ModelName, Pressure, Section, Temperature, Time
+
+__all__ = ["POTENTIALS", "LadderSettings", "LegTimes", "PotentialName", "SamplingSettings"]
+
+#: What describes the inside of the region.
+PotentialName = Literal["network", "force field"]
+POTENTIALS: tuple[PotentialName, ...] = typing.get_args(PotentialName)
+
+
+class LegTimes(Section):
+    """How long the states of a ladder are sampled."""
+
+    time: Time = Field(1000.0, gt=0, description="sampled in each state, in ps")
+    interval: Time = Field(1.0, gt=0, description="between two exchanges of states, in ps")
+    equilibration: Time = Field(
+        100.0, gt=0, description="of the box under constant pressure, full interaction, in ps"
+    )
+    state_equilibration: Time = Field(
+        10.0, gt=0, description="of each state, which starts where the one before ended, in ps"
+    )
+
+
+class LadderSettings(LegTimes):
+    """The states that decouple a molecule, and how long each is sampled."""
+
+    electrostatics: tuple[float, ...] = Field(
+        (1.0, 0.75, 0.5, 0.25, 0.0),
+        description="factors of the solute's charges, from 1 to 0, at full Lennard-Jones",
+    )
+    sterics: tuple[float, ...] = Field(
+        (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0),
+        description="couplings of the Lennard-Jones interaction, below 1 to 0, without charges",
+    )
+
+
+class SamplingSettings(Section):
+    """The potentials that are compared, the ensemble, the integrator and the machine."""
+
+    potentials: tuple[PotentialName, ...] = Field(
+        ("network", "force field"),
+        min_length=1,
+        description="what describes the inside of the molecule, one ladder for each",
+    )
+    model: ModelName = Field("ANI-2x", description="the network")
+    members: tuple[int, ...] | None = Field(None, description="members of its ensemble; null: all")
+    temperature: Temperature = Field(298.15, gt=0, description="in K")
+    pressure: Pressure = Field(1.01325, description="in bar")
+    friction: Friction = Field(1.0, gt=0, description="Langevin collision rate, in 1/ps")
+    timestep: Time = Field(0.004, gt=0, description="in ps")
+    hydrogen_mass: Mass = Field(3.0, ge=1.0, le=4.1, description="of hydrogens, in amu")
+    repeats: int = Field(1, ge=1, le=100, description="independent repeats, each with its own seed")
+    seed: int = Field(1, ge=0, description="of the first repeat")
+    platform: Literal["auto", "CUDA", "HIP", "OpenCL", "CPU", "Reference"] = Field(
+        "auto", description="OpenMM's platform"
+    )
+    threads: int | None = Field(None, ge=1, description="of the CPU platform; null: its default")
+
+    @model_validator(mode="after")
+    def _each_potential_once(self) -> Self:
+        if len(set(self.potentials)) != len(self.potentials):
+            raise ValueError(f"found the potentials {list(self.potentials)}, allowed: each once")
+        return self
