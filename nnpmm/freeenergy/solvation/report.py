@@ -18,6 +18,13 @@ from nnpmm.plots.page import Page
 
 __all__ = ["write_report"]
 
+_LADDERS = {
+    "network": "Ladder of the network",
+    "force field": "Ladder of the force field",
+    "joint": "Ladder of both potentials",
+    "reweighting": "Ladder of the force field",
+}
+
 
 def write_report(
     path: Path,
@@ -48,10 +55,10 @@ def write_report(
         page.paragraph(warning, note=True)
     page.table(("", "kcal/mol", "kJ/mol", "repeats"), _rows(settings, result))
     page.drawing(_depict(molecule), smiles)
-    for potential, found in result.potentials.items():
-        for number, leg in enumerate(found.legs, start=1):
-            page.heading(f"{potential}, repeat {number}")
-            add_leg(page, leg, result.names, "solvation free energy")
+    for ladder, legs in result.ladders.items():
+        for number, leg in enumerate(legs, start=1):
+            page.heading(f"{_LADDERS[ladder]}, repeat {number}")
+            add_leg(page, leg, "solvation free energy")
     page.heading("How it was calculated")
     _add_method(page, settings, parameters, result)
     write_atomically(path, page.text())
@@ -60,7 +67,7 @@ def write_report(
 def _rows(settings: SolvationSettings, result: SolvationResult) -> list[tuple[str, ...]]:
     names = {"network": settings.model, "force field": "force field"}
     rows: list[tuple[str, ...]] = [
-        (names[potential], *_values(found.total), str(len(found.legs)))
+        (names[potential], *_values(found), str(settings.repeats))
         for potential, found in result.potentials.items()
     ]
     if result.difference is not None:
