@@ -56,6 +56,14 @@ def solvation(
             show_default="both",
         ),
     ] = None,
+    route: Annotated[
+        str | None,
+        typer.Option(
+            "--route",
+            help="joint, separate, reweighting or correction; see --template.",
+            show_default="joint",
+        ),
+    ] = None,
     time: Annotated[
         str | None,
         typer.Option("--time", help="Sampled in each state.", show_default="1000 ps"),
@@ -101,6 +109,7 @@ def solvation(
         "water_model": _water_model(solvent),
         "model": model,
         "potentials": potential,
+        "route": route,
         "repeats": repeats,
         "ladder": None if time is None else {"time": time},
     }

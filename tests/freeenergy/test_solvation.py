@@ -13,11 +13,13 @@ from nnpmm.cli.main import main
 from nnpmm.core.errors import ConfigError, RegionError, SimulationError
 from nnpmm.core.platforms import loaded_platforms
 from nnpmm.core.settings.reading import parse_settings
+from nnpmm.coupling import nnp_derivative
 from nnpmm.freeenergy.estimators import FreeEnergies
 from nnpmm.freeenergy.legs import LegResult
 from nnpmm.freeenergy.solvation import SoluteSettings, SolvationSettings, run_solvation
+from nnpmm.freeenergy.solvation.ladders import create_leg
 from nnpmm.freeenergy.solvation.result import _split_reweighting
-from nnpmm.freeenergy.solvation.solute import read_solute
+from nnpmm.freeenergy.solvation.solute import read_solute, solute_alone, solvated_solute
 from nnpmm.freeenergy.solvation.template import template
 from nnpmm.sampling import Samples, read_samples
 from nnpmm.structures import create_ligand_system
@@ -134,6 +136,43 @@ def test_reweighting_is_the_difference_of_two_averages():
     assert difference.value == pytest.approx(wanted, abs=3 * difference.error)
     assert difference.error < 0.1
     assert network.value == pytest.approx(mm.value + difference.value)
+
+
+def test_the_solute_alone_is_the_one_in_the_box():
+    """The same masses and constraints, and the same energy of the network minus force field."""
+    wanted = settings()
+    molecule, parameters = read_solute(wanted.solute)
+    box = solvated_solute(wanted, molecule, parameters)
+    alone = solute_alone(box, molecule, parameters)
+    count = len(box.ligand_atoms)
+    masses = [box.system.getParticleMass(i) for i in range(count)]
+    assert masses == [alone.system.getParticleMass(i) for i in range(count)]
+    assert alone.system.getNumConstraints() == 4  # three C-H and an O-H
+    gaps = []
+    for ladder, mm in (("joint", box), ("solvent", box), ("vacuum", alone)):
+        leg = create_leg(wanted, mm, ladder)
+        platform = openmm.Platform.getPlatformByName("Reference")
+        context = openmm.Context(leg.system, openmm.VerletIntegrator(0.001), platform)
+        if mm.box_vectors is not None:
+            context.setPeriodicBoxVectors(*mm.box_vectors)
+        context.setPositions(box.positions[: leg.system.getNumParticles()])
+        gaps.append(nnp_derivative(context))
+    np.testing.assert_allclose(gaps, gaps[0], atol=1e-3)
+
+
+@pytest.mark.slow
+def test_the_difference_alone(joint, call, tmp_path):
+    """From the force field to the network in water and in vacuum, without decoupling."""
+    path = tmp_path / "correction.yaml"
+    path.write_text(json.dumps({**SMALL, "route": "correction"}))
+    result = call(main, "solvation", path, "-o", tmp_path / "out")
+    assert result.status == 0, result.err
+    record = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert "network" not in record and "force field" not in record
+    found = record["network minus force field"]
+    error = np.hypot(found["error_kJ/mol"], joint.difference.error)
+    assert abs(found["kJ/mol"] - joint.difference.value) < 4 * error
+    assert record["ladders"]["vacuum"]["states"] == ["NNP 1", "NNP 0.5", "NNP 0"]
 
 
 @pytest.mark.parametrize("weights", [[], [0.5], [1.0, 0.5], [0.0, 1.0], [0.5, 1.1]])

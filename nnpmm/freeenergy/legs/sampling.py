@@ -103,7 +103,7 @@ def sample_leg(
     Args:
         settings: of the calculation.
         times: how long.
-        leg: to sample. Its System gets force groups of its own and a barostat.
+        leg: to sample. Its System gets force groups of its own, and a barostat if it has a box.
         directory: of this leg.
         seed: of its random numbers.
         resume: go on with what is there.
@@ -136,12 +136,13 @@ def sample_leg(
 
 
 def _simulation(settings: SamplingSettings, leg: Leg, seed: int) -> app.Simulation:
-    barostat = openmm.MonteCarloBarostat(
-        settings.pressure * unit.bar, settings.temperature, _BAROSTAT_INTERVAL
-    )
-    barostat.setRandomNumberSeed(seed)
     separate_groups(leg.system, leg.states[0])
-    leg.system.addForce(barostat)
+    if leg.mm.box_vectors is not None:
+        barostat = openmm.MonteCarloBarostat(
+            settings.pressure * unit.bar, settings.temperature, _BAROSTAT_INTERVAL
+        )
+        barostat.setRandomNumberSeed(seed)
+        leg.system.addForce(barostat)
     integrator = openmm.LangevinMiddleIntegrator(
         settings.temperature, settings.friction, settings.timestep
     )

@@ -31,7 +31,7 @@ class SolvationResult:
     """Solvation free energies of the potentials that were asked for, kJ/mol.
 
     Attributes:
-        potentials: of each the mean of its repeats.
+        potentials: of each the mean of its repeats; empty where the difference alone is known.
         difference: network minus force field; None unless both were asked for.
         repeats: of each potential the value of every repeat.
         ladders: what was sampled, the repeats of each ladder.
@@ -89,7 +89,7 @@ def evaluate(settings: SolvationSettings, directory: Path, mass: float) -> Solva
     first = ladders[settings.ladders[0]][0].samples
     density = float(DALTON_PER_NM3_IN_G_PER_ML * mass / first.volumes[:, 0].mean())
     repeats, differences = _estimates(settings, ladders)
-    totals = {name: combine(repeats[name]) for name in settings.potentials}
+    totals = {name: combine(found) for name, found in repeats.items()}
     difference = None
     if differences:
         difference = combine(differences)
@@ -112,6 +112,9 @@ def _estimates(
             found[potential] = tuple(leg.free_energies.between(-1, 0) for leg in legs)
     if found:
         return found, []
+    if "vacuum" in ladders:
+        pairs = zip(ladders["solvent"], ladders["vacuum"], strict=True)
+        return {}, [_minus(*(leg.free_energies.between(-1, 0) for leg in pair)) for pair in pairs]
     split = _split_joint if "joint" in ladders else _split_reweighting
     (legs,) = ladders.values()
     rows = [split(settings, leg) for leg in legs]

@@ -14,7 +14,7 @@ from nnpmm.freeenergy.legs.settings import LadderSettings, SamplingSettings
 __all__ = ["LadderName", "SoluteSettings", "SolvationSettings"]
 
 #: A ladder that is sampled; see ``SolvationSettings.route``.
-LadderName = Literal["network", "force field", "joint", "reweighting"]
+LadderName = Literal["network", "force field", "joint", "reweighting", "solvent", "vacuum"]
 
 
 class SoluteSettings(Section):
@@ -59,16 +59,17 @@ class SolvationSettings(SamplingSettings):
     )
     cutoff: Length = Field(0.9, gt=0, description="of the direct-space interactions, in nm")
     ladder: LadderSettings = LadderSettings()
-    route: Literal["joint", "separate", "reweighting"] = Field(
+    route: Literal["joint", "separate", "reweighting", "correction"] = Field(
         "joint",
         description="where network and force field are both asked for: one ladder that goes on "
         "from the force field to the network at both ends (joint), a ladder for each (separate), "
-        "or the force field's ladder and the energies of the network at its ends (reweighting)",
+        "the force field's ladder and the energies of the network at its ends (reweighting), or "
+        "from the force field to the network in the solvent and in vacuum, which gives the "
+        "difference alone (correction)",
     )
     network: tuple[float, ...] = Field(
         (0.5, 1.0),
-        description="weights of the network in the joint ladder, above 0 to 1, with and without "
-        "the solvent",
+        description="weights of the network between force field and network, above 0 to 1",
     )
 
     @model_validator(mode="after")
@@ -85,4 +86,4 @@ class SolvationSettings(SamplingSettings):
         """The ladders to sample."""
         if len(self.potentials) == 1 or self.route == "separate":
             return self.potentials
-        return (self.route,)
+        return ("solvent", "vacuum") if self.route == "correction" else (self.route,)

@@ -21,7 +21,7 @@ from nnpmm.freeenergy.solvation.ladders import create_leg, lambda_values
 from nnpmm.freeenergy.solvation.report import write_report
 from nnpmm.freeenergy.solvation.result import SolvationResult, evaluate
 from nnpmm.freeenergy.solvation.settings import LadderName, SolvationSettings
-from nnpmm.freeenergy.solvation.solute import read_solute, solvated_solute
+from nnpmm.freeenergy.solvation.solute import read_solute, solute_alone, solvated_solute
 from nnpmm.structures import MMSystem
 
 __all__ = ["run_solvation"]
@@ -69,8 +69,9 @@ def run_solvation(
         for ladder in settings.ladders:
             for repeat in range(settings.repeats):
                 folder = leg_directory(directory, ladder, repeat)
+                mm = box if ladder != "vacuum" else solute_alone(box, molecule, parameters)
                 sample_leg(
-                    *(settings, settings.ladder, create_leg(settings, box, ladder), folder),
+                    *(settings, settings.ladder, create_leg(settings, mm, ladder), folder),
                     seed=settings.seed + repeat,
                     resume=resume,
                     report=announce(ladder, repeat + 1, settings.repeats),
