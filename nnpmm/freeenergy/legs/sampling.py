@@ -21,7 +21,7 @@ from nnpmm.models.ani.threads import thread_count
 from nnpmm.sampling import ExchangeRecord, ExchangeSettings, ReplicaExchange, separate_groups
 from nnpmm.structures import MMSystem
 
-__all__ = ["Leg", "Report", "create_leg_system", "sample_leg"]
+__all__ = ["Leg", "Report", "create_leg_system", "create_simulation", "sample_leg"]
 
 #: Called with what is being done, how much of it is done, and how much there is.
 Report = Callable[[str, int, int], None]
@@ -103,7 +103,7 @@ def sample_leg(
     Args:
         settings: of the calculation.
         times: how long.
-        leg: to sample. Its System gets force groups of its own, and a barostat if it has a box.
+        leg: to sample; see `create_simulation`.
         directory: of this leg.
         seed: of its random numbers.
         resume: go on with what is there.
@@ -125,7 +125,7 @@ def sample_leg(
         fingerprint=leg.fingerprint,
     )
     record = ExchangeRecord(directory, exchange, resume=resume)
-    simulation = _simulation(settings, leg, seed)
+    simulation = create_simulation(settings, leg, seed)
     sampler = ReplicaExchange(simulation, record)
     if not sampler.restored:
         _equilibrate(times, sampler, report)
@@ -135,7 +135,17 @@ def sample_leg(
         raise SimulationError(f"{directory}: sampling ended: {error}") from error
 
 
-def _simulation(settings: SamplingSettings, leg: Leg, seed: int) -> app.Simulation:
+def create_simulation(settings: SamplingSettings, leg: Leg, seed: int) -> app.Simulation:
+    """Return a simulation at a leg's start, at the pressure and temperature of the settings.
+
+    Args:
+        settings: of the calculation.
+        leg: to simulate. Its System gets force groups of its own, and a barostat if it has a box.
+        seed: of its random numbers.
+
+    Raises:
+        NnpmmError: the platform is not there, or there are not enough force groups.
+    """
     separate_groups(leg.system, leg.states[0])
     if leg.mm.box_vectors is not None:
         barostat = openmm.MonteCarloBarostat(
