@@ -1,7 +1,7 @@
 """What the ladders of a hydration free energy cost: network and both potentials over force field.
 
-Iterations of replica exchange (250 steps of 4 fs in every state, and the energies of every sample in
-every state) of the three ladders in turn, of molecules of FreeSolv in boxes of the default size.
+Iterations of replica exchange (250 steps of 4 fs in every state, and the energies of every sample
+in every state) of the three ladders in turn, of molecules of FreeSolv in default boxes.
 Run: python benchmarks/hydration_cost.py [--threads 2] [--rounds 3]
 """
 
