@@ -25,7 +25,8 @@ from nnpmm.freeenergy.legs import (
 from nnpmm.freeenergy.solvation.report import write_report
 from nnpmm.freeenergy.solvation.result import SolvationResult, evaluate
 from nnpmm.freeenergy.solvation.settings import SolvationSettings
-from nnpmm.freeenergy.solvation.solute import read_solute, solvated_solute
+from nnpmm.freeenergy.solvation.solute import read_solute
+from nnpmm.freeenergy.solvation.solvent import read_solvent, solvated_solute
 from nnpmm.structures import MMSystem
 
 __all__ = ["run_solvation"]
@@ -41,12 +42,14 @@ def run_solvation(
     *,
     resume: bool = False,
     announce: Announce = lambda *_: lambda *_: None,
+    compressing: Callable[[int, int], None] = lambda *_: None,
 ) -> SolvationResult:
     """Calculate the solvation free energy of a molecule.
 
     ::
 
         settings.json           what is calculated
+        box.safetensors         the box of another solvent than water
         network/repeat-1/       one ladder; see nnpmm.sampling.record
         force-field/repeat-1/
         alchemlyb/              energies of each ladder for alchemlyb
@@ -59,6 +62,8 @@ def run_solvation(
         resume: go on with the calculation in that folder. Its settings must be the same, but for
             ``potentials``, ``repeats``, the ladder's ``time``, the platform and its threads.
         announce: see `Announce`.
+        compressing: is called with the time that the box of another solvent than water has been
+            compressed for, and the whole, ps.
 
     Raises:
         ConfigError: a calculation is there and is not to be resumed, or has other settings.
@@ -70,7 +75,8 @@ def run_solvation(
     with locked(directory / _LOCK, message):
         claim_folder(settings, directory, resume=resume)
         molecule, parameters = read_solute(settings.solute, settings.seed)
-        box = solvated_solute(settings, molecule, parameters)
+        solvent = read_solvent(settings.solvent, settings.seed)
+        box = solvated_solute(settings, directory, molecule, parameters, solvent, compressing)
         for potential in settings.potentials:
             for repeat in range(settings.repeats):
                 folder = leg_directory(directory, potential, repeat)
@@ -81,10 +87,13 @@ def run_solvation(
                     report=announce(potential, repeat + 1, settings.repeats),
                 )
         result = evaluate(settings, directory, _mass(box))
-        record = {**result.record(), "parameters": parameters.provider}
+        sources = {"parameters": parameters.provider, "solvent": settings.solvent.label}
+        if solvent is not None:
+            sources["solvent_parameters"] = solvent[1].provider
+        record = {**result.record(), **sources}
         write_atomically(directory / _RESULT, json.dumps(record, indent=1) + "\n")
         _write_energies(settings, directory, result)
-        write_report(directory / _REPORT, settings, molecule, parameters.provider, result)
+        write_report(directory / _REPORT, settings, molecule, sources, result)
     return result
 
 
