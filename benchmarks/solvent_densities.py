@@ -25,7 +25,7 @@ from nnpmm.freeenergy.solvation.solute import read_solute
 from nnpmm.sampling import compress_liquid
 from nnpmm.structures import MMSystem, create_liquid, typical_density
 
-ATOMS, COMPRESSION, INTERVAL = 1300, 150.0, 0.5  # ps, ps
+ATOMS, COMPRESSION, INTERVAL = 1300, 100.0, 0.5  # ps, ps
 WATER_DENSITY = 0.997
 # Entries of FreeSolv, whose files hold GAFF parameters with AM1-BCC charges.
 AMBER = {"acetonitrile": "mobley_7532833", "dmso": "mobley_8578590"}
@@ -108,7 +108,7 @@ def measure(liquid: Liquid, settings: SamplingSettings, time: float) -> dict[str
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="only these liquids")
-    parser.add_argument("--time", type=float, default=500.0, help="ps")
+    parser.add_argument("--time", type=float, default=300.0, help="ps")
     parser.add_argument("--platform", default="CPU")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
@@ -120,8 +120,9 @@ def main() -> None:
             continue
         rows.append(measure(liquid, settings, given.time))
         print(rows[-1], flush=True)
-    results = {"compression_ps": COMPRESSION, "temperature_k": settings.temperature, "rows": rows}
-    print(write_results("solvent_densities", results))
+        about = {"compression_ps": COMPRESSION, "temperature_k": settings.temperature}
+        path = write_results("solvent_densities", {**about, "rows": rows})
+    print(path)
 
 
 if __name__ == "__main__":
