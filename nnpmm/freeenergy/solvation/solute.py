@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from openmm import app, unit
 from rdkit import Chem
-from rdkit.Chem import rdDetermineBonds
-from rdkit.Geometry import Point3D
 
-from nnpmm.core.errors import InputFileError
 from nnpmm.freeenergy.solvation.settings import SoluteSettings, SolvationSettings
 from nnpmm.structures import (
     LigandParameters,
@@ -15,10 +11,9 @@ from nnpmm.structures import (
     molecule_from_file,
     molecule_from_smiles,
     parameterize,
-    read_structure,
     solvate,
 )
-from nnpmm.structures.ligands.openff import terms_from_system
+from nnpmm.structures.ligands.amber import molecule_from_amber
 
 __all__ = ["read_solute", "solvated_solute"]
 
@@ -59,45 +54,9 @@ def read_solute(solute: SoluteSettings, seed: int = 0) -> tuple[Chem.Mol, Ligand
         NnpmmError: see `nnpmm.structures.parameterize` and the readers.
     """
     if solute.topology is not None and solute.coordinates is not None:
-        return _from_amber(solute)
+        return molecule_from_amber(solute.topology, solute.coordinates)
     if solute.file is not None:
         molecule = molecule_from_file(solute.file)
     else:
         molecule = molecule_from_smiles(solute.smiles or "", seed=seed)
     return molecule, parameterize(molecule, provider=solute.parameters)
-
-
-def _from_amber(solute: SoluteSettings) -> tuple[Chem.Mol, LigandParameters]:
-    structure = read_structure(str(solute.topology), str(solute.coordinates))
-    molecule = _with_bond_orders(structure.topology, structure.positions, str(solute.topology))
-    system = app.AmberPrmtopFile(str(solute.topology)).createSystem(removeCMMotion=False)
-    names = tuple(atom.name for atom in structure.topology.atoms())
-    terms = terms_from_system(system, molecule)
-    return molecule, LigandParameters(f"Amber topology {solute.topology}", lj_types=names, **terms)
-
-
-def _with_bond_orders(topology: app.Topology, positions: object, origin: str) -> Chem.Mol:
-    """Return a neutral molecule with the bonds of a topology, which has no orders."""
-    editable = Chem.RWMol()
-    for atom in topology.atoms():
-        if atom.element is None:
-            raise InputFileError(f"{origin}: holds virtual sites, allowed: atoms alone")
-        editable.AddAtom(Chem.Atom(atom.element.atomic_number))
-    for first, second in topology.bonds():
-        editable.AddBond(first.index, second.index, Chem.BondType.SINGLE)
-    conformer = Chem.Conformer(editable.GetNumAtoms())
-    for index, position in enumerate(
-        unit.Quantity(positions, unit.nanometer).value_in_unit(unit.angstrom)
-    ):
-        conformer.SetAtomPosition(index, Point3D(*(float(x) for x in position)))
-    molecule = editable.GetMol()
-    molecule.AddConformer(conformer)
-    if len(Chem.GetMolFrags(molecule)) != 1:
-        raise InputFileError(f"{origin}: holds several molecules, allowed: the solute alone")
-    try:
-        rdDetermineBonds.DetermineBondOrders(molecule, charge=0)
-    except (ValueError, RuntimeError) as error:
-        raise InputFileError(
-            f"{origin}: found no neutral molecule with these bonds ({' '.join(str(error).split())})"
-        ) from error
-    return molecule
