@@ -14,9 +14,9 @@ from nnpmm.core.errors import SelectionError
 
 __all__ = [
     "RotatableBond",
+    "bond_from_text",
     "bond_of_torsion",
     "find_rotatable_bonds",
-    "parse_bond",
     "rotatable_bond",
 ]
 
@@ -123,18 +123,26 @@ def bond_of_torsion(molecule: Chem.Mol, torsion: tuple[int, int, int, int]) -> R
     return RotatableBond(torsion, tuple(sorted(_side(molecule, k, j))), name)
 
 
-def parse_bond(text: str) -> tuple[int, int]:
-    """Return the two 0-based atom indices of a bond written as ``"3-7"``.
+def bond_from_text(molecule: Chem.Mol, text: str) -> RotatableBond:
+    """Return the bond that a text names: ``"3-7"``, or a torsion such as ``"1-3-7-8"``.
+
+    Args:
+        molecule: n atoms, hydrogens explicit.
+        text: two or four 0-based atom indices.
 
     Raises:
-        SelectionError: it is written otherwise.
+        SelectionError: the text is written otherwise, or the bond cannot turn.
     """
     parts = [part.strip() for part in text.split("-")]
-    if len(parts) != 2 or not all(part.isdecimal() and len(part) < 10 for part in parts):
+    if len(parts) not in (2, 4) or not all(p.isdecimal() and len(p) < 10 for p in parts):
         raise SelectionError(
-            f"found the bond {text!r}, expected two 0-based atom indices such as '3-7'"
+            f"found the bond {text!r}, expected two 0-based atom indices such as '3-7', or the "
+            "four of a torsion"
         )
-    return int(parts[0]), int(parts[1])
+    numbers = [int(part) for part in parts]
+    if len(numbers) == 2:
+        return rotatable_bond(molecule, numbers[0], numbers[1])
+    return bond_of_torsion(molecule, (numbers[0], numbers[1], numbers[2], numbers[3]))
 
 
 def _heavy_matches(molecule: Chem.Mol) -> list[tuple[int, int]]:

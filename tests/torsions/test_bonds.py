@@ -8,7 +8,7 @@ from rdkit.Chem import rdMolDescriptors
 
 from nnpmm.core.errors import SelectionError
 from nnpmm.structures import molecule_from_smiles
-from nnpmm.torsions import bond_of_torsion, find_rotatable_bonds, parse_bond, rotatable_bond
+from nnpmm.torsions import bond_from_text, bond_of_torsion, find_rotatable_bonds, rotatable_bond
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,13 @@ def test_torsion_of_ones_own_choice():
         bond_of_torsion(butane, (3, 1, 2, 0))
 
 
-@pytest.mark.parametrize("text", ["3", "3-", "a-b", "-1-2", "1-2-3", "1.5-2", "٣-٤x"])
+@pytest.mark.parametrize("text", ["3", "3-", "a-b", "-1-2", "1-2-3", "1.5-2", ""])
 def test_bonds_written_otherwise(text):
     with pytest.raises(SelectionError, match="two 0-based atom indices"):
-        parse_bond(text)
-    assert parse_bond(" 3 - 17 ") == (3, 17)
+        bond_from_text(molecule_from_smiles("CCCC"), text)
+
+
+def test_bonds_by_two_or_four_atoms():
+    butane = molecule_from_smiles("CCCC")
+    assert bond_from_text(butane, " 1 - 2 ") == bond_from_text(butane, "0-1-2-3")
+    assert bond_from_text(butane, "4-0-1-2").torsion == (4, 0, 1, 2)

@@ -14,44 +14,18 @@ from nnpmm.core.fields import (
     ModelName,
     Pressure,
     Section,
-    SettingsPath,
     Temperature,
     Time,
 )
+from nnpmm.structures.ligands.source import MoleculeSource
 
 __all__ = ["LadderSettings", "PotentialName", "SoluteSettings", "SolvationSettings"]
 
 PotentialName = Literal["network", "force field"]
 
 
-class SoluteSettings(Section):
+class SoluteSettings(MoleculeSource):
     """The molecule: a SMILES string, a structure file, or Amber files of the molecule alone."""
-
-    smiles: str | None = Field(None, description="SMILES of the molecule", examples=["CO"])
-    file: SettingsPath | None = Field(
-        None, description="SDF or MOL2 file of the molecule, with all hydrogens"
-    )
-    topology: SettingsPath | None = Field(
-        None, description="Amber topology (prmtop) of the molecule alone, with its parameters"
-    )
-    coordinates: SettingsPath | None = Field(
-        None, description="Amber coordinates (inpcrd, rst7) of the molecule, with 'topology'"
-    )
-    parameters: Literal["auto", "openff", "fallback"] = Field(
-        "auto",
-        description="where charges and Lennard-Jones parameters come from; not with 'topology'",
-    )
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        given = [name for name in ("smiles", "file", "topology") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"found {' and '.join(given) or 'none'} of smiles, file and topology, allowed: one"
-            )
-        if (self.topology is None) != (self.coordinates is None):
-            raise ValueError("'topology' and 'coordinates' go together")
-        return self
 
 
 class LadderSettings(Section):

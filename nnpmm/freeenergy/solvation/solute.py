@@ -8,12 +8,9 @@ from nnpmm.freeenergy.solvation.settings import SoluteSettings, SolvationSetting
 from nnpmm.structures import (
     LigandParameters,
     MMSystem,
-    molecule_from_file,
-    molecule_from_smiles,
-    parameterize,
     solvate,
 )
-from nnpmm.structures.ligands.amber import molecule_from_amber
+from nnpmm.structures.ligands.source import read_molecule
 
 __all__ = ["read_solute", "solvated_solute"]
 
@@ -53,10 +50,4 @@ def read_solute(solute: SoluteSettings, seed: int = 0) -> tuple[Chem.Mol, Ligand
     Raises:
         NnpmmError: see `nnpmm.structures.parameterize` and the readers.
     """
-    if solute.topology is not None and solute.coordinates is not None:
-        return molecule_from_amber(solute.topology, solute.coordinates)
-    if solute.file is not None:
-        molecule = molecule_from_file(solute.file)
-    else:
-        molecule = molecule_from_smiles(solute.smiles or "", seed=seed)
-    return molecule, parameterize(molecule, provider=solute.parameters)
+    return read_molecule(solute, seed)
