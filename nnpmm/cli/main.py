@@ -16,6 +16,7 @@ from nnpmm.cli.init import init
 from nnpmm.cli.permeation import permeation
 from nnpmm.cli.prepare import prepare
 from nnpmm.cli.run import run
+from nnpmm.cli.scan import scan
 from nnpmm.cli.solvation import solvation
 
 __all__ = ["main"]
@@ -30,6 +31,7 @@ app.command()(init)
 app.command()(prepare)
 app.command()(run)
 app.command()(solvation)
+app.command()(scan)
 app.command()(doctor)
 app.command()(demo)
 app.add_typer(benchmark, name="benchmark")

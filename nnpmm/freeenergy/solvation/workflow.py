@@ -21,9 +21,10 @@ from nnpmm.freeenergy.solvation.ladders import create_leg, lambda_values
 from nnpmm.freeenergy.solvation.report import write_report
 from nnpmm.freeenergy.solvation.result import SolvationResult, evaluate
 from nnpmm.freeenergy.solvation.settings import LadderName, SolvationSettings
-from nnpmm.freeenergy.solvation.solute import read_solute, solute_alone
+from nnpmm.freeenergy.solvation.solute import solute_alone
 from nnpmm.freeenergy.solvation.solvent import read_solvent, solvated_solute
 from nnpmm.structures import MMSystem
+from nnpmm.structures.ligands.source import read_molecule
 
 __all__ = ["run_solvation"]
 
@@ -69,7 +70,7 @@ def run_solvation(
     message = f"{directory}: another process works in this folder; wait, or take another"
     with locked(directory / _LOCK, message):
         claim_folder(settings, directory, resume=resume)
-        molecule, parameters = read_solute(settings.solute, settings.seed)
+        molecule, parameters = read_molecule(settings.solute, settings.seed)
         solvent = read_solvent(settings.solvent, settings.seed)
         box = solvated_solute(settings, directory, molecule, parameters, solvent, compressing)
         for ladder in settings.ladders:
