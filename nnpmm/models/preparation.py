@@ -79,8 +79,8 @@ def prepare_nnp(
     present = [name for name in (_MODEL_JSON, _WEIGHTS, _TORCHSCRIPT) if (output / name).exists()]
     if present and not overwrite:
         raise ConfigError(
-            f"{output}: {', '.join(present)} is there already; choose another --output or "
-            "--overwrite"
+            f"{output}: {', '.join(present)} is there already; choose another output, or replace "
+            "it with overwrite=True"
         )
     found = read_structure(structure, coordinates)
     atoms = select_atoms(found.topology, selection)
@@ -105,7 +105,7 @@ def prepare_nnp(
         )
     except OSError as error:
         raise ConfigError(
-            f"{output}: cannot write there ({error.strerror}); choose another --output"
+            f"{output}: cannot write there ({error.strerror}); choose another output"
         ) from error
     return Prepared(region, potential, path)
 

@@ -58,7 +58,7 @@ def _check_neutral(summary: RegionSummary, model: Potential) -> None:
             )
         raise RegionError(
             f"the formal charge of the region ({summary.formula}) {reason}, {model.name} "
-            "describes neutral molecules only; state it with --charge"
+            "describes neutral molecules only; state it with charge=..."
         )
     if summary.formal_charge != 0:
         raise RegionError(

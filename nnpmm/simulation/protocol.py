@@ -123,7 +123,7 @@ def _check_record(
     record: CheckpointRecord, settings_sha256: str, prepared: PreparedSystem, directory: Path
 ) -> None:
     """Check that a checkpoint belongs to these settings, this network and this region."""
-    again = "restore the files, or start again with --overwrite"
+    again = "restore the files, or start again with overwrite=True"
     if record.settings_sha256 != settings_sha256:
         raise ConfigError(
             f"{directory}: checkpoint.json belongs to other settings than settings.yaml: {again}"

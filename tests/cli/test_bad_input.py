@@ -193,7 +193,7 @@ def test_damaged_weights(refused, tmp_path, torchani_folder, damage):
 
 
 def test_a_weights_folder_that_is_not_there(refused, tmp_path):
-    refused("--weights: found no folder", more=("--weights", tmp_path / "none"))
+    refused("weights: found no folder", more=("--weights", tmp_path / "none"))
 
 
 def test_a_model_directory_that_is_not_there(refused, tmp_path, monkeypatch):

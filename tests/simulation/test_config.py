@@ -53,7 +53,7 @@ def changed(**changes):
             "system: the key 'coordinates' is missing",
         ),
         ({"system__coordinates": 3}, "system.coordinates: found 3, must be a text"),
-        ({"ensemble": 3}, "ensemble: found 3, must hold keys of its own"),
+        ({"ensemble": 3}, "ensemble: found 3, must be a section with keys such as type"),
         ({"region__nnpfile": "m.json"}, "region: 'nnpfile' already holds 'selection'"),
         ({"region": {}}, "region: give either 'nnpfile', or 'selection' and 'model'"),
         ({"region": {"model": "ANI-2x"}}, "region: give either 'nnpfile', or 'selection'"),

@@ -278,7 +278,7 @@ def test_a_late_blow_up_names_the_time_step_and_keeps_the_run(tmp_path, monkeypa
             go(tmp_path, production="0.2 ps")
     text = str(raised.value)
     assert "the time step of 1 fs is the likely cause: take a smaller timestep" in text
-    assert "--overwrite" in text and "the last checkpoint is kept" in text
+    assert "overwrite=True" in text and "the last checkpoint is kept" in text
     assert "\n" not in text
     assert json.loads((tmp_path / "checkpoint.json").read_text())["step"] == 147
     run_protocol(

@@ -243,7 +243,7 @@ def test_resume_refuses_another_region(tmp_path, monkeypatch):
 
 def test_a_second_run_in_the_folder_is_refused(tmp_path):
     go(tmp_path, production=None)
-    with pytest.raises(ConfigError, match=r"holds a run already: .*--resume.*--overwrite"):
+    with pytest.raises(ConfigError, match=r"holds a run already: .*resume=True.*overwrite=True"):
         go(tmp_path, production=None)
     stranger = tmp_path / "notes.txt"
     stranger.write_text("mine")

@@ -120,11 +120,11 @@ def sources(name: str, weights: str | os.PathLike[str] | None = None) -> Iterato
     """
     folder = PUBLISHED[name].folder
     for kind, given in (
-        ("--weights", weights),
+        ("weights", weights),
         ("NNPMM_MODEL_DIR", os.environ.get("NNPMM_MODEL_DIR")),
     ):
         if given:
-            yield _neurochem_source(kind, Path(given), folder, required=kind == "--weights")
+            yield _neurochem_source(kind, Path(given), folder, required=kind == "weights")
     cached = _cache_path(name)
     yield WeightsSource("cache", cached, cached.is_file(), "" if cached.is_file() else "not there")
     yield _torchani_source(folder)
@@ -213,7 +213,7 @@ def _offline() -> bool:
 
 def _remedies(name: str, reason: str) -> str:
     return (
-        f"found no weights of {name} ({reason}); set NNPMM_MODEL_DIR or --weights to a folder that "
-        f"holds {PUBLISHED[name].folder} in NeuroChem layout, or connect to fetch {MODEL_ZOO_URL}, "
-        "or use ANI-1x, which the torchani wheel carries"
+        f"found no weights of {name} ({reason}); set NNPMM_MODEL_DIR or weights=... to a folder "
+        f"that holds {PUBLISHED[name].folder} in NeuroChem layout, or connect to fetch "
+        f"{MODEL_ZOO_URL}, or use ANI-1x, which the torchani wheel carries"
     )

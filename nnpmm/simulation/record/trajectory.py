@@ -20,7 +20,7 @@ __all__ = ["TrajectoryWriter", "cut_back", "open_trajectory"]
 
 _DCD_FRAMES, _DCD_LAST_STEP = 8, 20  # byte offsets of the header's fields
 _DCD_HEADER = 276  # bytes
-_AGAIN = "restore the file, or start again with --overwrite"
+_AGAIN = "restore the file, or start again with overwrite=True"
 
 
 class TrajectoryWriter(Protocol):
@@ -97,7 +97,7 @@ class _XtcWriter:
                 raise SimulationError(
                     f"{self.path}: a frame could not be written "
                     f"({problem or 'only a part of it is there'}): make space on the disk, then go "
-                    "on with --resume; the last checkpoint is kept"
+                    "on with resume=True; the last checkpoint is kept"
                 ) from problem
         self.frames += 1
 

@@ -45,7 +45,7 @@ def find_region(
         SelectionError: no such residue, or several that could be meant; the message lists them.
     """
     if ligand is not None and selection is not None:
-        raise SelectionError("found --ligand and --selection: give one of them")
+        raise SelectionError("found ligand=... and selection=...: give one of them")
     if selection is not None:
         select_atoms(topology, selection)
         return Region(selection, "as given")
@@ -62,7 +62,7 @@ def find_region(
         listed = ", ".join(numbers[:_MOST_LISTED]) + ", ..." * (len(numbers) > _MOST_LISTED)
         raise SelectionError(
             f"found {len(residues)} residues {name} (numbers {listed}), expected one; name it with "
-            f'--selection, for example "{_quoted(name)} and resid {residues[0].index}" for the '
+            f'selection=..., for example "{_quoted(name)} and resid {residues[0].index}" for the '
             "first"
         )
     reason = "as given" if ligand else "the only residue that may be a ligand"
@@ -108,11 +108,11 @@ def _offer(residues: list[mdtraj.core.topology.Residue]) -> str:
     if not counts:
         return (
             "every residue is part of a chain, an amino acid, a lipid, water or an ion; give the "
-            "region with --selection"
+            "region with selection=..."
         )
     listed = [
         f"{name} ({atoms[0]} atoms{f', {len(atoms)} copies' if len(atoms) > 1 else ''})"
         for name, atoms in list(counts.items())[:_MOST_LISTED]
     ]
     more = ", ..." if len(counts) > _MOST_LISTED else ""
-    return f"choose with --ligand: {', '.join(listed)}{more}"
+    return f"choose with ligand=...: {', '.join(listed)}{more}"
