@@ -1,8 +1,8 @@
 """Cost of ANI-2x energy and forces: every backend, TorchANI with all threads, batches, large boxes.
 
 Molecules: the ligand of HSP90 (33 atoms, where the test data are) and three drugs of 33, 59 and 75
-atoms. Every backend is held against the float64 reference before it is timed. Prints tables, writes
-results/ani.json and docs/images/ani_cost.png.
+atoms. Every backend is compared with the float64 reference before it is timed. Prints tables,
+writes results/ani.json and docs/images/ani_cost.png.
 Usage: python benchmarks/ani.py [--rounds 20] [--model ANI-2x] [--name ani]
 """
 
@@ -81,7 +81,7 @@ def molecule_rows(name: str, molecule: Molecule, rounds: int) -> list[dict]:
 
 
 def batch_row(name: str, molecule: Molecule, rounds: int) -> dict:
-    """Throughput of a batch beside single calls, both with the cpu backend."""
+    """Throughput of a batch and of single calls, both with the cpu backend."""
     evaluator = load_model(name, backend="cpu").bind(molecule.numbers)
     noise = np.random.default_rng(1).normal(scale=0.002, size=(BATCH, *molecule.positions.shape))
     geometries = molecule.positions + noise

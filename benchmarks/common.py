@@ -15,7 +15,7 @@ IMAGES = ROOT / "docs" / "images"
 
 
 def data_folder() -> Path:
-    """Return the folder of the real systems: in ``NNPMM_TEST_DATA``, or beside the project."""
+    """Return the folder of the real systems: in ``NNPMM_TEST_DATA``, or next to the project."""
     return Path(os.environ.get("NNPMM_TEST_DATA") or ROOT.parent / "shared") / "data"
 
 

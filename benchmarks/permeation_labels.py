@@ -36,7 +36,7 @@ def octanol(solutes):
 
 
 def compare(folder, lipid):
-    """Figures of one lipid: every direct value beside what the others say, and correlations."""
+    """Figures of one lipid: every direct value and what the others say, and correlations."""
     labels = read_labels(folder, lipid)
     record = read_label_record(folder, lipid, next(iter(labels)))
     decoupling = {

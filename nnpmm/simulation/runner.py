@@ -210,12 +210,12 @@ def _region(config: RunConfig, mm: MMSystem) -> tuple[NDArray[np.int64], str]:
         raise ConfigError("region: give either 'nnpfile', or 'selection' and 'model'")
     if settings.selection is not None:
         atoms = select_atoms(mm.topology, settings.selection)
-        # A selection by residue holds the lone pairs of its atoms, which the network does not see.
+        # A selection by residue has the lone pairs of its atoms, which the network does not see.
         return np.array(
             [k for k in atoms.tolist() if not mm.system.isVirtualSite(k)]
         ), settings.model
     if mm.ligand_atoms is None:
-        raise ConfigError("region.selection: is missing, and the system holds no built ligand")
+        raise ConfigError("region.selection: is missing, and the system contains no built ligand")
     return mm.ligand_atoms, settings.model
 
 
@@ -229,7 +229,7 @@ def run(
     """Run a hybrid NNP/MM simulation, or go on with one.
 
     Args:
-        config: settings, or the YAML file that holds them.
+        config: settings, or the YAML file that contains them.
         resume: go on with the run in ``output.directory``. It is taken from its last checkpoint, or
             from the beginning if it has none; the MM system is the one saved there.
         overwrite: replace the run in that folder.

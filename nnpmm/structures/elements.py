@@ -68,7 +68,7 @@ def guess_element(
 def fill_pdb_elements(lines: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
     """Write elements guessed from the names where a PDB file has none in columns 77-78.
 
-    Columns 13-14 hold the symbol flush right, so that ``CA`` in column 13 is calcium and in column
+    Columns 13-14 have the symbol flush right, so that ``CA`` in column 13 is calcium and in column
     14 an alpha carbon. That counts if no name of the file contradicts it.
 
     Args:
@@ -131,7 +131,7 @@ def region_elements(topology: app.Topology, region: NDArray[np.int64]) -> list[a
     unknown = [atoms[i].name for i in region if atoms[i].element is None]
     if unknown:
         raise RegionError(
-            f"the region holds atoms without an element ({', '.join(unknown[:5])}); leave virtual "
+            f"the region has atoms without an element ({', '.join(unknown[:5])}); leave virtual "
             "sites out and name elements in the structure"
         )
     return [hydrogen if element.atomic_number == 1 else element for element in found]

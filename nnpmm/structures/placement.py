@@ -83,7 +83,7 @@ def _check_contacts(own: list[Any], others: list[Any], positions: NDArray[np.flo
         return
     _, atom, other, distance, least = worst
     remedy = (
-        "correct the pose, or take the ligand out of the protein's file if that holds it too; a "
+        "correct the pose, or take the ligand out of the protein's file if that contains it too; a "
         "ligand bonded to the protein cannot be built here"
     )
     if is_water(other.residue, incomplete=True):

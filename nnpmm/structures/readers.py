@@ -112,7 +112,7 @@ def _read_cif(path: Path) -> Structure:
     text = path.read_text()
     if "_atom_site.type_symbol" not in text:
         raise InputFileError(
-            f"{path}: holds no elements (_atom_site.type_symbol); write the structure with them"
+            f"{path}: contains no elements (_atom_site.type_symbol); write the structure with them"
         )
     file = app.PDBxFile(io.StringIO(without_unset_cell(text)))
     check_atoms_read(file, text.splitlines(), path)
@@ -143,7 +143,7 @@ def _read_gro(path: Path) -> Structure:
             topology.addAtom(file.names[i], element, residue)
     topology.setPeriodicBoxVectors(file.box)
     topology.createStandardBonds()
-    guesses = "a GRO file holds no elements; they were guessed from the names"
+    guesses = "a GRO file contains no elements; they were guessed from the names"
     return Structure(topology, file.positions, file.box, guesses=guesses)
 
 
@@ -183,7 +183,7 @@ READERS: dict[str, Callable[..., Structure]] = {
 def _checked(structure: Structure, path: Path) -> Structure:
     n_atoms = structure.topology.getNumAtoms()
     if n_atoms == 0:
-        raise InputFileError(f"{path}: holds no atoms")
+        raise InputFileError(f"{path}: contains no atoms")
     if structure.positions is not None:
         if len(structure.positions) != n_atoms:
             raise InputFileError(
@@ -191,7 +191,7 @@ def _checked(structure: Structure, path: Path) -> Structure:
                 "give the coordinates that belong to this topology"
             )
         if not np.isfinite(structure.positions).all():
-            raise InputFileError(f"{path}: holds non-finite coordinates")
+            raise InputFileError(f"{path}: contains non-finite coordinates")
     for atom in structure.topology.atoms():
         if atom.element is not None and atom.element.atomic_number == 1:
             atom.element = app.element.hydrogen  # the chemistry of deuterium, named D, is the same

@@ -110,11 +110,11 @@ def test_validation_samples_do_not_reach_the_scaler():
 
 
 def test_the_best_epoch_is_kept():
-    told = []
+    calls = []
     settings = _quick(epochs=30, learning_rate=0.1)  # which goes up and down
-    result = train(_samples(), _small("dnn"), settings, progress=lambda *now: told.append(now))
+    result = train(_samples(), _small("dnn"), settings, progress=lambda *now: calls.append(now))
     card, validation = result.model.card, result.curves[0, :, 1]
-    assert told == [(n, 30) for n in range(1, 31)] and result.curves.shape == (1, 30, 2)
+    assert calls == [(n, 30) for n in range(1, 31)] and result.curves.shape == (1, 30, 2)
     assert card.kept_epochs[0] == validation.argmin() + 1 != 30
     assert card.metrics["validation"].mae == pytest.approx(validation.min(), abs=1e-5)
     assert validation[-1] > validation.min() + 1e-3

@@ -1,4 +1,4 @@
-"""The triton backend on real molecules: beside the contract of every backend, what is its own.
+"""The triton backend on real molecules: what the contract of all backends does not test.
 
 Without a GPU Triton's interpreter runs the same kernels, as conftest.py asks it to. It is slow:
 molecules are small here, and most tests take two of the eight networks.

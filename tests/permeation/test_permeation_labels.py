@@ -234,11 +234,11 @@ def test_decoupling_runs_and_goes_on(tmp_path):
     settings = DecouplingSettings(
         states=5, equilibration=10.0, production=40.0, sample_interval=0.2
     )
-    told = []
+    calls = []
     found = decouple(
-        system, relaxed, engine, tmp_path, settings, progress=lambda *a: told.append(a)
+        system, relaxed, engine, tmp_path, settings, progress=lambda *a: calls.append(a)
     )
-    assert len(told) == 5 and -25.0 < found.free_energy < 15.0 and 0 < found.overlap <= 1
+    assert len(calls) == 5 and -25.0 < found.free_energy < 15.0 and 0 < found.overlap <= 1
     assert decouple(system, relaxed, engine, tmp_path, settings) == found
 
 

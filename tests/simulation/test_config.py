@@ -54,7 +54,7 @@ def changed(**changes):
         ),
         ({"system__coordinates": 3}, "system.coordinates: found 3, must be a text"),
         ({"ensemble": 3}, "ensemble: found 3, must be a section with keys such as type"),
-        ({"region__nnpfile": "m.json"}, "region: 'nnpfile' already holds 'selection'"),
+        ({"region__nnpfile": "m.json"}, "region: 'nnpfile' already has 'selection'"),
         ({"region": {}}, "region: give either 'nnpfile', or 'selection' and 'model'"),
         ({"region": {"model": "ANI-2x"}}, "region: give either 'nnpfile', or 'selection'"),
         ({"region": {"selection": "all"}}, "region: give either 'nnpfile', or 'selection'"),

@@ -341,7 +341,7 @@ def test_terms_survive_the_way_through_a_system():
         assert len(terms[name]) > 0
 
 
-class _StandIn:
+class _FakeToolkit:
     """What our openff module calls of the toolkit, answering with the fallback's System."""
 
     def __init__(self, file):
@@ -366,7 +366,7 @@ class _StandIn:
 
 def test_openff_provider_with_a_stand_in_for_the_toolkit(monkeypatch):
     toolkit = types.ModuleType("openff.toolkit")
-    toolkit.ForceField = toolkit.Molecule = _StandIn
+    toolkit.ForceField = toolkit.Molecule = _FakeToolkit
     monkeypatch.setitem(sys.modules, "openff", types.ModuleType("openff"))
     monkeypatch.setitem(sys.modules, "openff.toolkit", toolkit)
     molecule = molecule_from_smiles("CCO")
@@ -378,6 +378,6 @@ def test_openff_provider_with_a_stand_in_for_the_toolkit(monkeypatch):
     def fails(self, topology):
         raise RuntimeError("no toolkit\ncan assign charges")
 
-    monkeypatch.setattr(_StandIn, "create_openmm_system", fails)
+    monkeypatch.setattr(_FakeToolkit, "create_openmm_system", fails)
     with pytest.raises(ForceFieldError, match="no toolkit can assign charges; AM1-BCC"):
         parameterize(molecule, provider="openff")

@@ -69,7 +69,7 @@ def run_direct(
 ) -> dict[str, Any]:
     """Decouple a solute in one place, unless that is done; return and keep the record.
 
-    A record that is there is returned whatever lengths it was made with, which it holds as
+    A record that is there is returned whatever lengths it was made with, which it contains as
     ``settings``.
 
     Args:
@@ -79,7 +79,7 @@ def run_direct(
         scratch: for GROMACS' files; an interrupted calculation of the same settings goes on there.
         decoupling: lengths; the defaults if None.
         threads: of GROMACS.
-        progress: is told of every stage.
+        progress: called for every stage.
 
     Raises:
         ConfigError: another process does the same.
@@ -135,7 +135,7 @@ def run_umbrella(
         umbrella: windows and lengths; the defaults if None.
         engine: ``auto``, ``gromacs`` or ``openmm``.
         threads: of the engine.
-        progress: is told of every stage.
+        progress: called for every stage.
 
     Returns:
         The record: heights, nm, the profile and its errors, kJ/mol, dG and its error, kcal/mol,

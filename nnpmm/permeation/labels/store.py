@@ -5,7 +5,7 @@ Layout::
     labels/DOPC.csv     dG of every solute, with errors
     labels/DOPC.json    overlap and residuals of the anchors by shape of solute, provenance
 
-A data set may hold solutes of several shapes, whose labels are made one shape at a time.
+A data set may contain solutes of several shapes, whose labels are made one shape at a time.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def equilibrated_bilayer(
         settings: of the protocol.
         engine: that relaxes the bilayer if need be.
         directory: for the engine's files.
-        progress: is told of every stage.
+        progress: called for every stage.
         seed: of the velocities and the thermostat, if the bilayer is not in the cache.
     """
     system, start = build_bilayer(lipids, waters_per_lipid=settings.waters_per_lipid)
@@ -172,7 +172,7 @@ def _stage(settings: ProtocolSettings, name: str, length: float, seed: int) -> S
 
 
 def _stages(settings: ProtocolSettings, seed: int, *, membrane: bool) -> list[Stage]:
-    """Return NVT, NPT and production, with the solute held only in a membrane."""
+    """Return NVT, NPT and production, with the solute restrained only in a membrane."""
     common = {"isotropic": not membrane, "restraint": settings.restraint if membrane else None}
     production = {
         "timestep": settings.production_timestep,
@@ -198,7 +198,7 @@ def run_membrane(
     production: bool = True,
     progress: StageProgress | None = None,
 ) -> RunOutcome:
-    """Simulate a solute held at the midplane of a bilayer.
+    """Simulate a solute restrained at the midplane of a bilayer.
 
     Args:
         solute: its graph, such as ``C1-P4``.
@@ -208,7 +208,7 @@ def run_membrane(
         directory: for the engine's files; an interrupted run is taken up there.
         seed: of the solute's place, the velocities and the thermostat.
         production: False to end after the equilibration.
-        progress: is told of every stage.
+        progress: called for every stage.
 
     Raises:
         SimulationError: the engine failed.

@@ -84,7 +84,7 @@ def _first_context(
 
 
 def check_restraint(topology: app.Topology, settings: ProtocolConfig) -> None:
-    """Check the selection of the warm-up's restraint, and say so if it holds water.
+    """Check the selection of the warm-up's restraint, and say so if it contains water.
 
     Args:
         topology: of the MM system.
@@ -102,7 +102,7 @@ def check_restraint(topology: app.Topology, settings: ProtocolConfig) -> None:
     every = list(topology.atoms())
     if any(is_water(every[k].residue) for k in atoms.tolist()):
         _LOGGER.warning(
-            "stages.warmup.restraint: %r holds water too (%s)", warmup.restraint, listed
+            "stages.warmup.restraint: %r contains water too (%s)", warmup.restraint, listed
         )
 
 

@@ -1,4 +1,4 @@
-"""Writing the files of a run: what the system refuses is told with the way to go on."""
+"""Writing the files of a run: an error of the system becomes a message with the way to go on."""
 
 from __future__ import annotations
 

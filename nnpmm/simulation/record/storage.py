@@ -105,7 +105,7 @@ def settings_hash(data: dict[str, Any]) -> str:
 
 
 def has_run(directory: Path) -> bool:
-    """Tell whether a folder holds a run."""
+    """Tell whether a folder contains a run."""
     return (directory / SETTINGS).exists() or (directory / CHECKPOINT).exists()
 
 
@@ -121,7 +121,7 @@ def require_same_settings(settings: ProtocolConfig, directory: Path) -> None:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{directory / SETTINGS}: cannot be read: {error}") from error
     if not isinstance(stored, dict):
-        raise ConfigError(f"{directory / SETTINGS}: holds no settings")
+        raise ConfigError(f"{directory / SETTINGS}: contains no settings")
     before, now = _fixed(stored), _fixed(dump_settings(settings, directory))
     for key in [*now, *before]:
         if before.get(key, "not set") != now.get(key, "not set"):
@@ -137,7 +137,7 @@ def check_directory(settings: ProtocolConfig, *, resume: bool, overwrite: bool) 
     """Tell whether there is a run to go on with; nothing is changed.
 
     Raises:
-        ConfigError: the folder holds a run that was neither to be resumed nor overwritten, or the
+        ConfigError: the folder has a run that was neither to be resumed nor overwritten, or the
             settings differ from those of the run to be resumed.
     """
     directory = settings.output.directory
@@ -159,7 +159,7 @@ def check_directory(settings: ProtocolConfig, *, resume: bool, overwrite: bool) 
         return True
     if not overwrite:
         raise ConfigError(
-            f"output.directory: {directory} holds a run already: go on with it (resume=True), "
+            f"output.directory: {directory} contains a run already: go on with it (resume=True), "
             "replace it (overwrite=True), or take another folder"
         )
     return False

@@ -49,7 +49,9 @@ def recognize(
                 raise InputFileError(f"{path}: no such file; allowed: {_ALLOWED}")
         section = _from_files(paths)
     if box is not None and section["type"] != "charmm":
-        raise ConfigError(f"found box {box}, which is for CHARMM files: other files hold the box")
+        raise ConfigError(
+            f"found box {box}, which is for CHARMM files: other files contain the box"
+        )
     if include and section["type"] != "gromacs":
         raise ConfigError("found include, which is for a GROMACS topology: leave it out")
     if box is not None:
@@ -91,7 +93,7 @@ def _from_files(paths: list[Path]) -> dict[str, Any]:
         parts = {"ligand": _has(*_MOLECULE)} | ({"protein": _has(*_PDB)} if len(paths) > 1 else {})
         return {"type": "build", **_pick(paths, parts)}
     raise ConfigError(
-        f"found {_names(paths)}, which hold no force field and no ligand with bond orders; "
+        f"found {_names(paths)}, which contain no force field and no ligand with bond orders; "
         f"allowed: {_ALLOWED}"
     )
 

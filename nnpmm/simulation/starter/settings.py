@@ -159,7 +159,7 @@ def _read(
     said = [f"region: {found.selection} ({found.reason})"]
     ensemble = "NVT" if mm.box_vectors is None else "NPT"
     if ensemble == "NVT":
-        said.append("the files hold no periodic box and no water: vacuum, NVT")
+        said.append("the files contain no periodic box and no water: vacuum, NVT")
     timestep = 4
     if section["type"] == "openmm":
         timestep = _longest_step(mm)

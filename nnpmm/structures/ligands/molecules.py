@@ -38,7 +38,7 @@ def molecule_from_smiles(smiles: str, *, seed: int = 0) -> Chem.Mol:
         The molecule, atoms in SMILES order followed by the hydrogens, coordinates in angstrom.
 
     Raises:
-        InputFileError: the SMILES cannot be parsed, holds several molecules or unpaired electrons,
+        InputFileError: the SMILES cannot be parsed, has several molecules or unpaired electrons,
             or no conformer can be built.
 
     References:
@@ -67,13 +67,13 @@ def molecule_from_file(path: str | Path) -> Chem.Mol:
     MOL2 files may carry Tripos or GAFF atom types; see ``nnpmm.structures.ligands.mol2``.
 
     Args:
-        path: a file that ends in ``.sdf``, ``.mol`` or ``.mol2`` and holds one molecule.
+        path: a file that ends in ``.sdf``, ``.mol`` or ``.mol2`` and contains one molecule.
 
     Returns:
         The molecule in the file's atom order, coordinates in angstrom.
 
     Raises:
-        InputFileError: the file is missing, of another format, unreadable, holds several molecules,
+        InputFileError: the file is missing, of another format, unreadable, has several molecules,
             lacks hydrogens or 3D coordinates, or its charges disagree with its bonds.
     """
     path = Path(path)
