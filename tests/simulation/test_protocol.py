@@ -77,6 +77,7 @@ def test_log_and_trajectory_agree(finished):
     np.testing.assert_allclose(columns["time_ps"], columns["step"] * 0.001, rtol=1e-12)
     frames = mdtraj.load(str(finished.trajectory), top=str(finished.directory / "topology.pdb"))
     assert frames.n_frames == 50
+    # Frames are in single precision: up to 5e-7 nm times forces of up to 1e5 kJ/mol/nm.
     evaluator = SpringModel().bind([8, 1, 1])
     for row in range(2, 21, 2):  # rows of steps 10, 20 ...: frames 5, 10 ...
         step = 5 * row
