@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from nnpmm.core.errors import ConfigError
 
-__all__ = ["Samples", "checksum"]
+__all__ = ["LabelledSamples", "checksum"]
 
 
 @dataclass(frozen=True)
-class Samples:
+class LabelledSamples:
     """Features and labels of samples; labels, their errors and predictions have the same unit.
 
     Attributes:
@@ -75,9 +75,9 @@ class Samples:
     def __len__(self) -> int:
         return len(self.names)
 
-    def take(self, samples: NDArray[np.integer]) -> Samples:
+    def take(self, samples: NDArray[np.integer]) -> LabelledSamples:
         """Return some of the samples, by index."""
-        return Samples(
+        return LabelledSamples(
             tuple(self.names[n] for n in samples),
             self.features[samples],
             self.labels[samples],

@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 from nnpmm.core.errors import ConfigError, InputFileError, WeightsError
 from nnpmm.learning import (
     Ensemble,
+    LabelledSamples,
     ModelCard,
     NetworkSettings,
-    Samples,
     TrainingSettings,
     calibrate,
     load_ensemble,
@@ -36,7 +36,7 @@ def _samples(count=40, frames=6, seed=1):
     features = (features * [1.0, 50.0, 1e3] + [0.0, 7.0, -1e5]).astype(np.float32)
     labels = 3.0 * means[:, 0] - 2.0 * means[:, 1]
     names = tuple(f"sample {n}" for n in range(count))
-    return Samples(names, features, labels, np.full(count, 0.05), NAMES)
+    return LabelledSamples(names, features, labels, np.full(count, 0.05), NAMES)
 
 
 def _save(model, folder):

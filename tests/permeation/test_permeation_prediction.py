@@ -32,7 +32,7 @@ from nnpmm.permeation.prediction.molecules import read_molecules
 from nnpmm.permeation.prediction.predictor import predict_features, predict_molecules
 from nnpmm.permeation.prediction.trajectories import trajectory_features
 from nnpmm.permeation.runs.protocol import preset
-from nnpmm.permeation.runs.simulations import run_membrane, run_water
+from nnpmm.permeation.runs.simulations import run_solute
 
 DATA = ROOT / "data" / "permeation"
 TINY = preset(
@@ -396,8 +396,8 @@ def tiny_runs(tmp_path_factory):
     """Folders of a run in water and one in a small membrane, and the features of both."""
     folder = tmp_path_factory.mktemp("runs")
     engine = create_engine("gromacs", threads=1)
-    run_water("C1-P4", TINY, engine, folder / "water", seed=5)
-    run_membrane("C1-P4", {"DOPC": 16}, TINY, engine, folder / "membrane", seed=5)
+    run_solute("C1-P4", {}, TINY, engine, folder / "water", seed=5)
+    run_solute("C1-P4", {"DOPC": 16}, TINY, engine, folder / "membrane", seed=5)
     return folder
 
 

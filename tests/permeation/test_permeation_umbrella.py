@@ -149,7 +149,7 @@ def test_a_solute_that_leaves_its_window_is_refused(tmp_path, monkeypatch):
     production = StageResult(start, tmp_path, {})
     monkeypatch.setattr(module, "equilibrated_bilayer", lambda *_: (system, start))
     monkeypatch.setattr(module, "read_frames", lambda _: frames)
-    monkeypatch.setattr(module, "run_membrane", lambda *_, **__: RunOutcome(system, production))
+    monkeypatch.setattr(module, "run_solute", lambda *_, **__: RunOutcome(system, production))
     for n in range(2):
         (tmp_path / f"window-{n:02d}").mkdir()
     umbrella = UmbrellaSettings(top=1.0, spacing=1.0)

@@ -37,7 +37,7 @@ from nnpmm.permeation.martini.engine_choice import create_engine
 from nnpmm.permeation.martini.engines import Engine, whole_steps
 from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.martini.solute import parse_solute
-from nnpmm.permeation.runs.simulations import RunOutcome, StageProgress, run_membrane, run_water
+from nnpmm.permeation.runs.simulations import RunOutcome, StageProgress, run_solute
 
 __all__ = ["kept_from_before", "read_anchors", "read_umbrella", "run_direct", "run_umbrella"]
 
@@ -272,12 +272,8 @@ def _equilibrate(
     progress: StageProgress | None,
 ) -> RunOutcome:
     protocol = settings.protocol
-    if job.place == WATER:
-        return run_water(
-            job.solute, protocol, engine, work, seed=seed, production=False, progress=progress
-        )
-    lipids = {job.place: protocol.lipids_per_leaflet}
-    return run_membrane(
+    lipids = {} if job.place == WATER else {job.place: protocol.lipids_per_leaflet}
+    return run_solute(
         job.solute, lipids, protocol, engine, work, seed=seed, production=False, progress=progress
     )
 

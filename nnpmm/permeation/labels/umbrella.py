@@ -35,7 +35,7 @@ from nnpmm.permeation.runs.simulations import (
     RunOutcome,
     StageProgress,
     equilibrated_bilayer,
-    run_membrane,
+    run_solute,
 )
 
 __all__ = ["Profile", "UmbrellaSettings", "join_windows", "run_windows"]
@@ -126,7 +126,7 @@ def run_windows(
             restraint = Restraint(z=float(center), force_constant=umbrella.force_constant)
             settings = _window_protocol(protocol, umbrella, restraint)
             work = directory / f"window-{n:02d}"
-            outcome = run_membrane(
+            outcome = run_solute(
                 solute, lipids, settings, engine, work, seed=seed + n, progress=progress
             )
             heights = _heights(outcome)

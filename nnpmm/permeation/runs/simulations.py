@@ -24,9 +24,8 @@ __all__ = [
     "StageProgress",
     "bilayer_path",
     "equilibrated_bilayer",
-    "run_membrane",
+    "run_solute",
     "run_stages",
-    "run_water",
 ]
 
 #: Called with the name of a stage, the picoseconds that are done, and its length.
@@ -187,7 +186,7 @@ def _stages(settings: ProtocolSettings, seed: int, *, membrane: bool) -> list[St
     ]
 
 
-def run_membrane(
+def run_solute(
     solute: str,
     lipids: Mapping[str, int],
     settings: ProtocolSettings,
@@ -198,11 +197,11 @@ def run_membrane(
     production: bool = True,
     progress: StageProgress | None = None,
 ) -> RunOutcome:
-    """Simulate a solute restrained at the midplane of a bilayer.
+    """Simulate a solute restrained at the midplane of a bilayer, or free in a cube of water.
 
     Args:
         solute: its graph, such as ``C1-P4``.
-        lipids: number in each leaflet, by name.
+        lipids: number in each leaflet, by name; none for water.
         settings: of the protocol.
         engine: that simulates.
         directory: for the engine's files; an interrupted run is taken up there.
@@ -213,27 +212,11 @@ def run_membrane(
     Raises:
         SimulationError: the engine failed.
     """
-    bilayer = equilibrated_bilayer(lipids, settings, engine, directory / "bilayer", progress)
-    system, start = insert_solute(*bilayer, parse_solute(solute), z=settings.restraint.z, seed=seed)
-    stages = _stages(settings, seed, membrane=True)[: None if production else -1]
-    return RunOutcome(system, run_stages(system, start, stages, engine, directory, progress))
-
-
-def run_water(
-    solute: str,
-    settings: ProtocolSettings,
-    engine: Engine,
-    directory: Path,
-    *,
-    seed: int,
-    production: bool = True,
-    progress: StageProgress | None = None,
-) -> RunOutcome:
-    """Simulate a solute free in a cube of water; arguments as for ``run_membrane``.
-
-    Raises:
-        SimulationError: the engine failed.
-    """
-    system, start = build_water_box(parse_solute(solute), edge=settings.water_box, seed=seed)
-    stages = _stages(settings, seed, membrane=False)[: None if production else -1]
+    molecule = parse_solute(solute)
+    if lipids:
+        bilayer = equilibrated_bilayer(lipids, settings, engine, directory / "bilayer", progress)
+        system, start = insert_solute(*bilayer, molecule, z=settings.restraint.z, seed=seed)
+    else:
+        system, start = build_water_box(molecule, edge=settings.water_box, seed=seed)
+    stages = _stages(settings, seed, membrane=bool(lipids))[: None if production else -1]
     return RunOutcome(system, run_stages(system, start, stages, engine, directory, progress))
