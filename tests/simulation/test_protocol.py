@@ -10,6 +10,7 @@ import openmm
 import pytest
 import yaml
 from openmm import unit
+from runs import write_settings
 from toys import SpringModel, prepared_water, protocol, springs_alone, water_box
 
 import nnpmm.simulation.runner as runner
@@ -342,17 +343,9 @@ def test_a_folder_in_use_is_refused(tmp_path):
 
 
 def test_run_from_a_settings_file_and_again_from_what_it_saved(tmp_path, monkeypatch):
-    mm = water_box(per_edge=3, periodic=True)
-    (tmp_path / "system.xml").write_text(openmm.XmlSerializer.serialize(mm.system))
-    with open(tmp_path / "water.pdb", "w") as handle:
-        openmm.app.PDBFile.writeFile(mm.topology, mm.positions * unit.nanometer, handle)
     monkeypatch.setattr("nnpmm.models.registry.families", springs_alone)
-    data = protocol("out").model_dump(mode="json", context={"base": "."})
-    data["system"] = {"type": "openmm", "system": "system.xml", "structure": "water.pdb"}
-    data["region"] = {"selection": "resid 0", "model": "springs"}
-    data["output"]["directory"] = "out"
-    data["stages"]["production"] = {"length": "0.01 ps"}
-    (tmp_path / "md.yaml").write_text(yaml.safe_dump(data))
+    mm = water_box(per_edge=3, periodic=True)
+    data = write_settings(tmp_path, mm)
     result = run(tmp_path / "md.yaml", progress=False)
     assert result.directory == tmp_path / "out"
     (tmp_path / "system.xml").unlink()  # the continuation reads what the run has saved

@@ -42,13 +42,9 @@ def check_start(
         The potential energy in kJ/mol, without self energies.
 
     Raises:
-        SelectionError: the warm-up's restraint cannot be read or selects nothing.
         SimulationError: OpenMM or the network refuses the system, or energy or forces are not
             finite.
     """
-    warmup = settings.stages.warmup
-    if warmup is not None:
-        restrained_atoms(prepared.mm.topology, warmup.restraint)
     try:
         context = _first_context(prepared, settings, platform)
         if settings.stages.minimize is None:
