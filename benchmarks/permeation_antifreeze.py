@@ -12,12 +12,12 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from common import IMAGES, write_results
-from matplotlib.figure import Figure
+from common import save_image, write_results
 
 from nnpmm.permeation.dataset.folder import WATER, load_features, read_settings
 from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.labels.linear import read_samples, relative_free_energies
+from nnpmm.plots import style
 
 OUTLIER, NEIGHBOURS = "P4", ("P3", "P5")
 
@@ -39,21 +39,26 @@ def free_energies(folder, like):
 
 
 def draw(energies, free):
-    """One point a bead; those that water cannot tell apart share a label."""
-    figure = Figure(figsize=(5.5, 4.2), layout="constrained")
-    axes = figure.subplots()
+    """One point a bead; those that are the same to water share a label."""
+    figure, (axes,) = style.create_panels(width=5.5, height=4.2)
     levels = {}
     for bead, (value, error) in free.items():
-        colour = "C3" if bead == OUTLIER else "C0"
+        colour = style.RED if bead == OUTLIER else style.BLUE
         axes.errorbar(energies[bead], value, 2.0 * error, fmt="o", color=colour, ms=4)
         levels.setdefault(value, []).append(bead)
     for value, beads in levels.items():
         place = max(energies[bead] for bead in beads), value
         offset = (-6, 8) if OUTLIER in beads else (6, -12)
-        axes.annotate(", ".join(beads), place, offset, textcoords="offset points")
+        axes.annotate(
+            ", ".join(beads), place, offset, textcoords="offset points", fontsize=style.SMALL
+        )
     axes.margins(x=0.08)
-    axes.set(xlabel="mean energy with water / kJ/mol", ylabel="free energy in water / kJ/mol")
-    figure.savefig(IMAGES / "permeation_antifreeze.png")
+    style.dress(
+        axes,
+        xlabel="mean energy with water / (kJ/mol)",
+        ylabel="free energy in water / (kJ/mol)",
+    )
+    save_image(figure, "permeation_antifreeze")
 
 
 def main():
