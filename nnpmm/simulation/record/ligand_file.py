@@ -30,7 +30,9 @@ def write_ligand(
         ligand_atoms: 0-based indices of the ligand in it, in the order of the molecule.
 
     Raises:
-        ConfigError: the ligand's file is another molecule by now.
+        ConfigError: the settings name no ligand.
+        SimulationError: the ligand's file is another molecule by now, or the file cannot be
+            written.
     """
     from rdkit import Chem
 
