@@ -103,7 +103,7 @@ def checksum(
     """Return a sha256 of samples, as hex digits, which is the same on every machine.
 
     Args:
-        description: what else tells samples apart; tuples of text and numbers.
+        description: what else distinguishes samples; tuples of text and numbers.
         features: (samples, frames, features), taken in single precision.
         labels: (samples,), taken in double precision.
         label_errors: (samples,), the same.

@@ -140,7 +140,7 @@ def _train_members(
 def _shifted(
     progress: Progress | None, member: int, settings: TrainingSettings
 ) -> Callable[[int], None]:
-    """Return what a member tells its epochs to."""
+    """Return what a member reports its epochs to."""
 
     def tell(epoch: int) -> None:
         if progress is not None:

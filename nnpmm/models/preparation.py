@@ -60,7 +60,7 @@ def prepare_nnp(
         members: which networks of the ensemble; None keeps all eight.
         weights: folder with the model in NeuroChem layout.
         coordinates: inpcrd or rst7 of an Amber topology.
-        charge: formal charge of the region in e, where the structure does not tell.
+        charge: formal charge of the region in e, where the structure does not state it.
         output: folder for the files; made if missing.
         overwrite: replace files that are there.
 

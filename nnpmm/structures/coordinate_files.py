@@ -50,7 +50,7 @@ class GroFile(NamedTuple):
 def read_gro(path: str | os.PathLike[str]) -> GroFile:
     """Read the first frame of a GRO file with any number of decimals.
 
-    The distance between decimal points tells the width of the coordinate columns, as in GROMACS.
+    The distance between decimal points gives the width of the coordinate columns, as in GROMACS.
     A box of three zeros means no box.
 
     Args:

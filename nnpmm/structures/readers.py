@@ -55,7 +55,7 @@ def read_structure(
     """Read a PDB, mmCIF, GRO, Amber, SDF or MOL2 structure.
 
     Args:
-        path: the structure; its suffix tells the format.
+        path: the structure; its suffix determines the format.
         coordinates: for an Amber topology (prmtop, parm7, prm7), its inpcrd or rst7 file; optional.
 
     Raises:
@@ -68,7 +68,7 @@ def read_structure(
             f"{path}: unknown structure format {path.suffix!r}; known: {', '.join(READERS)}"
         )
     if coordinates is not None and reader is not _read_amber:
-        raise InputFileError(f"{path}: coordinates are given apart only for an Amber topology")
+        raise InputFileError(f"{path}: separate coordinates are allowed for an Amber topology only")
     for file in (path, None if coordinates is None else Path(coordinates)):
         if file is not None and not file.is_file():
             raise InputFileError(f"{file}: no such file")

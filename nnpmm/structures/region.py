@@ -169,7 +169,7 @@ def _lacks_hydrogens(symbol: str, vectors: NDArray[np.float64]) -> bool:
     """Whether an atom seems to lack hydrogens, from the vectors (k, 3) to its neighbours, nm.
 
     A carbon is linear with two neighbours, planar with three, and has a triple bond to a single
-    one; angles tell this also where bonds are stretched. An atom without any neighbour that is no
+    one; angles show this also where bonds are stretched. An atom without any neighbour that is no
     ion lacks all its hydrogens.
     """
     if len(vectors) == 0:

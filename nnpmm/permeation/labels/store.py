@@ -48,7 +48,7 @@ def label_linear(
         targets: solutes of one shape; the simulated ones and the anchors are added.
 
     Returns:
-        The labels, and what the JSON file tells of them.
+        The labels, and what the JSON file says of them.
 
     Raises:
         ConfigError: nothing was simulated, there is no anchor, or another process writes labels

@@ -1,4 +1,4 @@
-"""Tells a good run from one that leaked, fell apart, or blew up."""
+"""Whether a run is good, or leaked, fell apart, or blew up."""
 
 from __future__ import annotations
 

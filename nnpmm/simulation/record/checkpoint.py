@@ -38,7 +38,7 @@ class CheckpointRecord(Section):
     state_file: str = Field(description="OpenMM's binary checkpoint")
     state_sha256: str = Field(description="its SHA-256")
     settings_sha256: str = Field(description="SHA-256 of the settings that must not change")
-    model_digest: str | None = Field(description="checksum of the network, if it tells one")
+    model_digest: str | None = Field(description="checksum of the network, if it has one")
     region: tuple[int, ...] = Field(description="the region's atoms, 0-based")
     platform: str = Field(description="OpenMM platform, which the binary state is bound to")
     openmm: str = Field(description="version of OpenMM, which the binary state is bound to")

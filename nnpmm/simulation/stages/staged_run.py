@@ -67,7 +67,7 @@ class RunResult:
 
 
 def model_digest(prepared: PreparedSystem) -> str | None:
-    """Return the checksum of the network, if it tells one."""
+    """Return the checksum of the network, if it has one."""
     digest = prepared.model_provenance.get("digest")
     return None if digest is None else str(digest)
 

@@ -42,7 +42,7 @@ class Coordinates:
 
 
 def read_coordinates(path: Path) -> Coordinates:
-    """Read a coordinate file of Amber, GROMACS, CHARMM or PDB; the suffix tells which.
+    """Read a coordinate file of Amber, GROMACS, CHARMM or PDB; the suffix decides which.
 
     ``.crd`` is either Amber's or CHARMM's format: CHARMM's begins with a title line of asterisks.
 
