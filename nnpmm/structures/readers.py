@@ -68,7 +68,7 @@ def read_structure(
             f"{path}: unknown structure format {path.suffix!r}; known: {', '.join(READERS)}"
         )
     if coordinates is not None and reader is not _read_amber:
-        raise InputFileError(f"{path}: separate coordinates are allowed for an Amber topology only")
+        raise InputFileError(f"{path}: separate coordinates are read only for an Amber topology")
     for file in (path, None if coordinates is None else Path(coordinates)):
         if file is not None and not file.is_file():
             raise InputFileError(f"{file}: no such file")

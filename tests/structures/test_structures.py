@@ -243,7 +243,7 @@ def test_amber_coordinates_with_a_box_of_zeros(tmp_path, cell):
 
 
 def test_coordinates_with_a_pdb(files):
-    _refused(files[".pdb"], "for an Amber topology only", coordinates=files[".gro"])
+    _refused(files[".pdb"], "only for an Amber topology", coordinates=files[".gro"])
     missing = files[".gro"].with_name("none.inpcrd")
     prmtop = files[".gro"].with_name("x.prmtop")
     prmtop.write_text("x")
