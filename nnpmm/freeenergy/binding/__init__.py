@@ -1,0 +1,1 @@
+"""Absolute binding free energies with a network and with the force field."""
