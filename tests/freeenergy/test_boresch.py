@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import openmm
 import pytest
@@ -106,7 +108,7 @@ def test_the_formula_is_the_limit_of_stiff_springs():
         )
         gaps.append(abs(gap))
     assert gaps[0] < 0.3  # kJ/mol of -29
-    assert all(later < 0.2 * before for before, later in zip(gaps, gaps[1:], strict=False))
+    assert all(later < 0.2 * before for before, later in itertools.pairwise(gaps))
     assert gaps[-1] < 1e-3
 
 

@@ -90,7 +90,7 @@ def anchor_coordinates(
     steps = np.diff(places, axis=-2)
     if box is not None:
         steps = nearest_image(steps, box)
-    cb, ba, aA, AB, BC = np.moveaxis(steps, -2, 0)  # noqa: N806
+    cb, ba, aA, AB, BC = np.moveaxis(steps, -2, 0)
     values = [
         np.linalg.norm(aA, axis=-1),
         _angle(-ba, aA),
@@ -189,7 +189,7 @@ def release_free_energy(restraint: BoreschRestraint, temperature: Any) -> float:
         temperature: K or Quantity.
     """
     kt = thermal_energy(temperature)
-    integrals = [_integral(restraint, index, kt, lambda _: 1.0) for index in range(6)]
+    integrals = [_integral(restraint, index, kt, _one) for index in range(6)]
     return float(-kt * (np.log(8 * np.pi**2 * STANDARD_VOLUME) - np.log(integrals).sum()))
 
 
@@ -204,8 +204,8 @@ def mean_restraint_energy(restraint: BoreschRestraint, temperature: Any) -> floa
     """
     kt, total = thermal_energy(temperature), 0.0
     for index, constant in enumerate(restraint.constants.tolist()):
-        moment = _integral(restraint, index, kt, lambda x, k=constant: 0.5 * k * x**2)
-        total += moment / _integral(restraint, index, kt, lambda _: 1.0)
+        square = _integral(restraint, index, kt, _square)
+        total += 0.5 * constant * square / _integral(restraint, index, kt, _one)
     return total
 
 
