@@ -34,14 +34,16 @@ __all__ = [
     "STANDARD_VOLUME",
     "BoreschRestraint",
     "anchor_coordinates",
-    "collinear_energy",
+    "bond_angle",
     "create_restraint_force",
     "deviations",
+    "least_angle",
     "mean_restraint_energy",
     "release_free_energy",
     "require_no_collinear_anchors",
     "restraint_energies",
     "stiff_release_free_energy",
+    "torsion_angle",
 ]
 
 #: Global parameter that scales the restraint: 1 is on, 0 off.
@@ -87,19 +89,41 @@ def anchor_coordinates(
         box: periodic box vectors as rows (3, 3), nm, or None where the molecules are whole.
     """
     places = np.asarray(positions, dtype=np.float64)
-    steps = np.diff(places, axis=-2)
     if box is not None:
-        steps = nearest_image(steps, box)
-    cb, ba, aA, AB, BC = np.moveaxis(steps, -2, 0)
+        steps = nearest_image(np.diff(places, axis=-2), box)
+        places = np.concatenate([places[..., :1, :], places[..., :1, :] + steps.cumsum(-2)], -2)
+    p = np.moveaxis(places, -2, 0)
     values = [
-        np.linalg.norm(aA, axis=-1),
-        _angle(-ba, aA),
-        _angle(-aA, AB),
-        _torsion(cb, ba, aA),
-        _torsion(ba, aA, AB),
-        _torsion(aA, AB, BC),
+        np.linalg.norm(p[3] - p[2], axis=-1),
+        bond_angle(p[1], p[2], p[3]),
+        bond_angle(p[2], p[3], p[4]),
+        torsion_angle(p[0], p[1], p[2], p[3]),
+        torsion_angle(p[1], p[2], p[3], p[4]),
+        torsion_angle(p[2], p[3], p[4], p[5]),
     ]
     return np.stack(values, axis=-1)
+
+
+def bond_angle(
+    first: NDArray[np.float64], middle: NDArray[np.float64], last: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the angles (...), rad, at the middle one of three points (..., 3)."""
+    one, two = first - middle, last - middle
+    sine = np.linalg.norm(np.cross(one, two), axis=-1)
+    return np.asarray(np.arctan2(sine, (one * two).sum(axis=-1)))
+
+
+def torsion_angle(
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    third: NDArray[np.float64],
+    fourth: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the torsion angles (...), rad, of four points (..., 3): 0 where the ends eclipse."""
+    axis = third - second
+    left, right = np.cross(second - first, axis), np.cross(axis, fourth - third)
+    sine = (np.cross(left, right) * axis).sum(axis=-1) / np.linalg.norm(axis, axis=-1)
+    return np.asarray(np.arctan2(sine, (left * right).sum(axis=-1)))
 
 
 def deviations(coordinates: ArrayLike, reference: ArrayLike) -> NDArray[np.float64]:
@@ -209,11 +233,14 @@ def mean_restraint_energy(restraint: BoreschRestraint, temperature: Any) -> floa
     return total
 
 
-def collinear_energy(restraint: BoreschRestraint) -> float:
-    """Return the least energy that makes theta_A or theta_B 0 or 180 degrees, kJ/mol."""
-    angles = np.array(restraint.reference[1:3])
-    nearest = np.minimum(angles, np.pi - angles).min()
-    return float(0.5 * restraint.angle_constant * nearest**2)
+def least_angle(angle_constant: float, temperature: Any) -> float:
+    """Return the least theta_A or theta_B, rad, that it takes 10 kT to bring to 0.
+
+    Args:
+        angle_constant: k, kJ/mol/rad^2.
+        temperature: K or Quantity.
+    """
+    return float(np.sqrt(2 * _COLLINEAR * thermal_energy(temperature) / angle_constant))
 
 
 def require_no_collinear_anchors(
@@ -229,15 +256,15 @@ def require_no_collinear_anchors(
     Raises:
         ConfigError: it takes less.
     """
-    kt, energy = thermal_energy(temperature), collinear_energy(restraint)
-    if energy < _COLLINEAR * kt:
-        least = np.degrees(np.sqrt(2 * _COLLINEAR * kt / restraint.angle_constant))
-        first, second = np.degrees(restraint.reference[1:3])
+    angles = np.array(restraint.reference[1:3])
+    least = least_angle(restraint.angle_constant, temperature)
+    if np.minimum(angles, np.pi - angles).min() < least:
+        first, second = np.degrees(angles)
         raise ConfigError(
             f"{what} {list(restraint.atoms)}: found angles of {first:.0f} and {second:.0f} degrees "
-            f"at the bond between receptor and ligand, which {energy / kt:.1f} kT bring into one "
-            f"line; allowed: {least:.0f} to {180 - least:.0f} degrees, which need {_COLLINEAR:g} "
-            "kT; take other anchors, or a larger angle constant"
+            f"at the bond between receptor and ligand; allowed: {np.degrees(least):.0f} to "
+            f"{180 - np.degrees(least):.0f} degrees, from where {_COLLINEAR:g} kT bring the atoms "
+            "into one line; take other anchors, or a larger angle constant"
         )
 
 
@@ -276,17 +303,3 @@ _MEASURES: tuple[tuple[Callable[[float], float], tuple[float, float]], ...] = (
     (_one, (-np.pi, np.pi)),
     (_one, (-np.pi, np.pi)),
 )
-
-
-def _angle(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    sine = np.linalg.norm(np.cross(first, second), axis=-1)
-    return np.asarray(np.arctan2(sine, (first * second).sum(axis=-1)))
-
-
-def _torsion(
-    first: NDArray[np.float64], second: NDArray[np.float64], third: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the torsion angle of three successive bonds, 0 where the outer ones eclipse."""
-    left, right = np.cross(first, second), np.cross(second, third)
-    sine = (np.cross(left, right) * second).sum(axis=-1) / np.linalg.norm(second, axis=-1)
-    return np.asarray(np.arctan2(sine, (left * right).sum(axis=-1)))

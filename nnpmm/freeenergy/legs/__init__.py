@@ -8,7 +8,13 @@ from nnpmm.freeenergy.legs.folder import (
 )
 from nnpmm.freeenergy.legs.report import add_leg, convergence_warning
 from nnpmm.freeenergy.legs.result import LegResult, in_both_units, solve_leg
-from nnpmm.freeenergy.legs.sampling import Leg, Report, create_leg_system, sample_leg
+from nnpmm.freeenergy.legs.sampling import (
+    Leg,
+    Report,
+    create_leg_system,
+    create_simulation,
+    sample_leg,
+)
 from nnpmm.freeenergy.legs.settings import (
     POTENTIALS,
     LadderSettings,
@@ -30,6 +36,7 @@ __all__ = [
     "claim_folder",
     "convergence_warning",
     "create_leg_system",
+    "create_simulation",
     "fingerprint",
     "in_both_units",
     "leg_directory",

@@ -20,7 +20,7 @@ from nnpmm.models.ani.threads import thread_count
 from nnpmm.sampling import ExchangeRecord, ExchangeSettings, ReplicaExchange, separate_groups
 from nnpmm.structures import MMSystem
 
-__all__ = ["Leg", "Report", "create_leg_system", "sample_leg"]
+__all__ = ["Leg", "Report", "create_leg_system", "create_simulation", "sample_leg"]
 
 #: Called with what is being done, how much of it is done, and how much there is.
 Report = Callable[[str, int, int], None]
@@ -119,7 +119,8 @@ def sample_leg(
         fingerprint=leg.fingerprint,
     )
     record = ExchangeRecord(directory, exchange, resume=resume)
-    simulation = _simulation(settings, leg, seed)
+    separate_groups(leg.system, leg.states[0])
+    simulation = create_simulation(settings, leg.system, leg.mm, seed)
     sampler = ReplicaExchange(simulation, record)
     if not sampler.restored:
         _equilibrate(times, sampler, report)
@@ -129,13 +130,25 @@ def sample_leg(
         raise SimulationError(f"{directory}: sampling ended: {error}") from error
 
 
-def _simulation(settings: SamplingSettings, leg: Leg, seed: int) -> app.Simulation:
+def create_simulation(
+    settings: SamplingSettings, system: openmm.System, mm: MMSystem, seed: int
+) -> app.Simulation:
+    """Return a simulation at constant pressure, with positions, box and velocities.
+
+    Args:
+        settings: of the ensemble, the integrator and the machine.
+        system: to simulate; it gets a barostat.
+        mm: with topology, positions and box.
+        seed: of barostat, integrator and velocities.
+
+    Raises:
+        ConfigError: the platform is not there or does not work.
+    """
     barostat = openmm.MonteCarloBarostat(
         settings.pressure * unit.bar, settings.temperature, _BAROSTAT_INTERVAL
     )
     barostat.setRandomNumberSeed(seed)
-    separate_groups(leg.system, leg.states[0])
-    leg.system.addForce(barostat)
+    system.addForce(barostat)
     integrator = openmm.LangevinMiddleIntegrator(
         settings.temperature, settings.friction, settings.timestep
     )
@@ -143,8 +156,7 @@ def _simulation(settings: SamplingSettings, leg: Leg, seed: int) -> app.Simulati
     integrator.setConstraintTolerance(1e-6)
     thread_count(settings.threads)  # before a context starts so many
     platform, properties = choose_platform(settings.platform, threads=settings.threads)
-    mm = leg.mm
-    simulation = app.Simulation(mm.topology, leg.system, integrator, platform, properties)
+    simulation = app.Simulation(mm.topology, system, integrator, platform, properties)
     if mm.box_vectors is not None:
         simulation.context.setPeriodicBoxVectors(*np.asarray(mm.box_vectors))
     simulation.context.setPositions(mm.positions)
