@@ -1,12 +1,13 @@
 """A part of an MM system with the same parameters, in a new box of the same water.
 
 The solvent leg of a binding free energy needs the ligand in water with exactly the force field of
-the complex. So its System is cut out of that of the complex: the ligand's terms and those of as many
-of its waters as the new box holds. Only positions of the waters are new.
+the complex. So its System is cut out of that of the complex: the ligand's terms, and those of as
+many of its waters as the new box holds. Only the positions of the waters are new.
 """
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -239,13 +240,9 @@ def _settled(
 ) -> NDArray[np.float64]:
     """Return positions with constraints and virtual sites as the System has them."""
     platform = openmm.Platform.getPlatformByName("Reference")
-    alone = openmm.System()
-    for index in range(system.getNumParticles()):
-        alone.addParticle(system.getParticleMass(index))
-        if system.isVirtualSite(index):
-            alone.setVirtualSite(index, openmm.XmlSerializer.clone(system.getVirtualSite(index)))
-    for index in range(system.getNumConstraints()):
-        alone.addConstraint(*system.getConstraintParameters(index))
+    alone = copy.deepcopy(system)
+    for index in reversed(range(alone.getNumForces())):
+        alone.removeForce(index)
     context = openmm.Context(alone, openmm.VerletIntegrator(0.001), platform)
     context.setPeriodicBoxVectors(*(openmm.Vec3(*row) for row in box))
     context.setPositions(positions)
