@@ -120,7 +120,7 @@ def test_a_molecule_in_new_water(large, shape):
     assert 0.2 < gaps.min() < 0.35
     apart = small.positions[oxygens][:, None] - small.positions[oxygens][None]
     apart = np.linalg.norm(nearest_image(apart, small.box_vectors), axis=-1)
-    assert np.sort(apart, axis=1)[:, 1].min() > 0.2
+    assert np.sort(apart, axis=1)[:, 1].min() > 0.17  # as Modeller leaves them at the faces
     energy, _ = state_of(small.system, small.positions, small.box_vectors)
     assert np.isfinite(energy)
 
