@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import openmm
@@ -12,7 +13,7 @@ from openmm import app, unit
 
 from nnpmm.core.errors import SimulationError
 from nnpmm.core.platforms import choose_platform
-from nnpmm.coupling import Mechanical, couple
+from nnpmm.coupling import Interpolated, Mechanical, Replaced, couple
 from nnpmm.freeenergy.legs.settings import LegTimes, PotentialName, SamplingSettings
 from nnpmm.integrators import bound_region_motion, choose_mass_factor, scale_masses
 from nnpmm.models import load_model
@@ -44,25 +45,28 @@ class Leg:
         states: values of the global parameters, in the order of the ladder; the first one is
             equilibrated.
         fingerprint: of all that is simulated; a leg that goes on must have the same.
+        evaluated: more states, in which energies are evaluated and nothing is sampled.
     """
 
     system: openmm.System
     mm: MMSystem
     states: tuple[dict[str, float], ...]
     fingerprint: str
+    evaluated: tuple[dict[str, float], ...] = ()
 
 
 def create_leg_system(
-    settings: SamplingSettings, mm: MMSystem, potential: PotentialName
+    settings: SamplingSettings, mm: MMSystem, potential: PotentialName | Literal["both"]
 ) -> openmm.System:
     """Return the System to make alchemical: the MM one, or a hybrid one.
 
-    The hybrid one has masses that the time step allows.
+    A hybrid one has masses that the time step allows.
 
     Args:
         settings: of the calculation.
         mm: with the atoms of the ligand.
-        potential: what describes the inside of the ligand.
+        potential: what describes the inside of the ligand; with ``"both"`` the global parameter
+            ``lambda_nnp`` goes from the force field (0) to the network (1).
 
     Raises:
         NnpmmError: the network or the coupling is not usable, or the time step is too long.
@@ -71,7 +75,8 @@ def create_leg_system(
     if potential == "force field":
         return mm.system
     model = load_model(settings.model, settings.members, threads=settings.threads)
-    coupling = Mechanical(constraints="keep")
+    inside = Interpolated() if potential == "both" else Replaced()
+    coupling = Mechanical(constraints="keep", inside=inside)
     hybrid = couple(mm.system, mm.topology, mm.ligand_atoms, model, coupling=coupling)
     motion = bound_region_motion(
         hybrid.system, mm.topology, hybrid.region, hybrid.evaluator, mm.positions
@@ -98,7 +103,7 @@ def sample_leg(
     Args:
         settings: of the calculation.
         times: how long.
-        leg: to sample. Its System gets force groups of its own and a barostat.
+        leg: to sample; see `create_simulation`.
         directory: of this leg.
         seed: of its random numbers.
         resume: go on with what is there.
@@ -111,6 +116,7 @@ def sample_leg(
     iterations = max(1, round(times.time / (steps * settings.timestep)))
     exchange = ExchangeSettings(
         states=leg.states,
+        evaluated=leg.evaluated,
         temperature=settings.temperature,
         timestep=settings.timestep,
         steps=steps,
@@ -119,8 +125,7 @@ def sample_leg(
         fingerprint=leg.fingerprint,
     )
     record = ExchangeRecord(directory, exchange, resume=resume)
-    separate_groups(leg.system, leg.states[0])
-    simulation = create_simulation(settings, leg.system, leg.mm, seed)
+    simulation = create_simulation(settings, leg, seed)
     sampler = ReplicaExchange(simulation, record)
     if not sampler.restored:
         _equilibrate(times, sampler, report)
@@ -130,25 +135,24 @@ def sample_leg(
         raise SimulationError(f"{directory}: sampling ended: {error}") from error
 
 
-def create_simulation(
-    settings: SamplingSettings, system: openmm.System, mm: MMSystem, seed: int
-) -> app.Simulation:
-    """Return a simulation at constant pressure, with positions, box and velocities.
+def create_simulation(settings: SamplingSettings, leg: Leg, seed: int) -> app.Simulation:
+    """Return a simulation at a leg's start, at the pressure and temperature of the settings.
 
     Args:
-        settings: of the ensemble, the integrator and the machine.
-        system: to simulate; it gets a barostat.
-        mm: with topology, positions and box.
-        seed: of barostat, integrator and velocities.
+        settings: of the calculation.
+        leg: to simulate. Its System gets force groups of its own, and a barostat if it has a box.
+        seed: of its random numbers.
 
     Raises:
-        ConfigError: the platform is not there or does not work.
+        NnpmmError: the platform is not there, or there are not enough force groups.
     """
-    barostat = openmm.MonteCarloBarostat(
-        settings.pressure * unit.bar, settings.temperature, _BAROSTAT_INTERVAL
-    )
-    barostat.setRandomNumberSeed(seed)
-    system.addForce(barostat)
+    separate_groups(leg.system, leg.states[0])
+    if leg.mm.box_vectors is not None:
+        barostat = openmm.MonteCarloBarostat(
+            settings.pressure * unit.bar, settings.temperature, _BAROSTAT_INTERVAL
+        )
+        barostat.setRandomNumberSeed(seed)
+        leg.system.addForce(barostat)
     integrator = openmm.LangevinMiddleIntegrator(
         settings.temperature, settings.friction, settings.timestep
     )
@@ -156,7 +160,8 @@ def create_simulation(
     integrator.setConstraintTolerance(1e-6)
     thread_count(settings.threads)  # before a context starts so many
     platform, properties = choose_platform(settings.platform, threads=settings.threads)
-    simulation = app.Simulation(mm.topology, system, integrator, platform, properties)
+    mm = leg.mm
+    simulation = app.Simulation(mm.topology, leg.system, integrator, platform, properties)
     if mm.box_vectors is not None:
         simulation.context.setPeriodicBoxVectors(*np.asarray(mm.box_vectors))
     simulation.context.setPositions(mm.positions)

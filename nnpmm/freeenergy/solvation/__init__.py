@@ -1,13 +1,12 @@
 """Solvation free energies with a network and with the force field, from one ladder each."""
 
 from nnpmm.freeenergy.legs import LadderSettings
-from nnpmm.freeenergy.solvation.result import PotentialResult, SolvationResult, evaluate
+from nnpmm.freeenergy.solvation.result import SolvationResult, evaluate
 from nnpmm.freeenergy.solvation.settings import SoluteSettings, SolvationSettings
 from nnpmm.freeenergy.solvation.workflow import run_solvation
 
 __all__ = [
     "LadderSettings",
-    "PotentialResult",
     "SoluteSettings",
     "SolvationResult",
     "SolvationSettings",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from openmm import app, unit
 from rdkit import Chem
 from rdkit.Chem import rdDetermineBonds
@@ -12,15 +13,17 @@ from nnpmm.freeenergy.solvation.settings import SoluteSettings, SolvationSetting
 from nnpmm.structures import (
     LigandParameters,
     MMSystem,
+    create_ligand_system,
     molecule_from_file,
     molecule_from_smiles,
     parameterize,
     read_structure,
     solvate,
+    to_openmm_topology,
 )
 from nnpmm.structures.ligands.openff import terms_from_system
 
-__all__ = ["read_solute", "solvated_solute"]
+__all__ = ["read_solute", "solute_alone", "solvated_solute"]
 
 
 def solvated_solute(
@@ -45,6 +48,33 @@ def solvated_solute(
         hydrogen_mass=settings.hydrogen_mass,
         neutralize=False,
         seed=settings.seed,
+    )
+
+
+def solute_alone(box: MMSystem, molecule: Chem.Mol, parameters: LigandParameters) -> MMSystem:
+    """Return the solute in vacuum, with the masses and the constraints that it has in its box.
+
+    Args:
+        box: the solvated solute.
+        molecule: the solute, from `read_solute`.
+        parameters: of its atoms.
+    """
+    assert box.ligand_atoms is not None  # the box was built around it
+    system = create_ligand_system(molecule, parameters)
+    for index, atom in enumerate(box.ligand_atoms.tolist()):
+        system.setParticleMass(index, box.system.getParticleMass(atom))
+    rows = {atom: row for row, atom in enumerate(box.ligand_atoms.tolist())}
+    for constraint in range(box.system.getNumConstraints()):
+        i, j, length = box.system.getConstraintParameters(constraint)
+        if i in rows and j in rows:
+            system.addConstraint(rows[i], rows[j], length)
+    topology, positions = to_openmm_topology(molecule)
+    return MMSystem(
+        topology=topology,
+        positions=positions,
+        box_vectors=None,
+        system=system,
+        ligand_atoms=np.arange(len(rows)),
     )
 
 
