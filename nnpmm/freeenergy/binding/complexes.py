@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from nnpmm.core.errors import ConfigError, ForceFieldError
+from nnpmm.core.errors import ConfigError, ForceFieldError, RegionError
 from nnpmm.freeenergy.binding.parts import in_new_water
 from nnpmm.freeenergy.binding.settings import BindingSettings
 from nnpmm.integrators import apply_hydrogen_mass, surroundings_limit
 from nnpmm.structures import MMSystem, load_system, select_atoms
+from nnpmm.structures.bonds import parted_bonds
 
 __all__ = ["ligand_in_water", "load_complex"]
 
@@ -21,6 +22,7 @@ def load_complex(settings: BindingSettings) -> MMSystem:
     Raises:
         NnpmmError: see `nnpmm.structures.load_system` and `nnpmm.structures.select_atoms`.
         ForceFieldError: the complex is in no box of water.
+        RegionError: the ligand is no whole molecule.
         ConfigError: the time step is too long for its constraints.
     """
     mm = load_system(settings.system, ensemble="NPT", seed=settings.seed)
@@ -31,6 +33,12 @@ def load_complex(settings: BindingSettings) -> MMSystem:
     if mm.box_vectors is None:
         raise ForceFieldError(
             "found a complex without a periodic box, allowed: a complex in explicit water"
+        )
+    _, cut = parted_bonds(mm.system, mm.topology, set(ligand.tolist()))
+    if cut:
+        raise RegionError(
+            f"the ligand's selection cuts the bond between atoms {cut[0][0]} and {cut[0][1]}; "
+            "select whole molecules"
         )
     apply_hydrogen_mass(mm.system, mm.topology, settings.hydrogen_mass)
     limit = surroundings_limit(mm.system, mm.topology)

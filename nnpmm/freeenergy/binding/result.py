@@ -37,7 +37,14 @@ from nnpmm.freeenergy.legs import (
     split_joint,
 )
 
-__all__ = ["PARTS", "BindingResult", "evaluate", "leg_name", "restraint_energies_of_states"]
+__all__ = [
+    "PARTS",
+    "BindingResult",
+    "evaluate",
+    "leg_name",
+    "restraint_energies_of_states",
+    "symmetry_free_energy",
+]
 
 #: Parts of a binding free energy, in the order in which they are told.
 PARTS = ("complex", "restraint", "solvent", "symmetry")
@@ -83,11 +90,10 @@ def evaluate(settings: BindingSettings, directory: Path, pilot: Pilot) -> Bindin
         SimulationError: states overlap too little, or too few samples are independent.
     """
     ladders = {leg: _solved(settings, directory, leg) for leg in settings.legs}
-    kt = thermal_energy(settings.temperature)
     restraint = -release_free_energy(pilot.restraint, settings.temperature)
     fixed = {
         "restraint": Estimate(restraint, 0.0),
-        "symmetry": Estimate(-kt * float(np.log(settings.symmetry_number)), 0.0),
+        "symmetry": Estimate(symmetry_free_energy(settings), 0.0),
     }
     values = {leg: _of_leg(settings, found) for leg, found in ladders.items()}
     parts = {
@@ -106,6 +112,11 @@ def evaluate(settings: BindingSettings, directory: Path, pilot: Pilot) -> Bindin
         difference = minus(differences["complex"], differences["solvent"])
     record = _record(settings, pilot, totals, parts, difference, ladders)
     return BindingResult(totals, parts, difference, differences, ladders, record)
+
+
+def symmetry_free_energy(settings: BindingSettings) -> float:
+    """Return -kT ln of the number of equivalent poses of which one was sampled, kJ/mol."""
+    return -thermal_energy(settings.temperature) * float(np.log(settings.symmetry_number))
 
 
 def restraint_energies_of_states(leg: LegResult) -> NDArray[np.float64]:

@@ -77,8 +77,8 @@ def run_binding(
     with locked(directory / _LOCK, message):
         claim_folder(settings, directory, resume=resume)
         mm = load_complex(settings)
-        box = ligand_in_water(settings, mm)
         solute = Solute(mm)
+        box = ligand_in_water(settings, mm)
         _refuse_before_sampling(mm, box)
         report = announce("short run of the complex", 1, 1)
         pilot = run_pilot(settings, mm, solute, directory / _PILOT, report)
