@@ -226,7 +226,7 @@ def test_a_ligand_that_leaves_ends_the_ladder(finished, files):
     pilot = run_pilot(chosen, mm, solute, folder / "pilot.safetensors", lambda *_: None)
     narrow = dataclasses.replace(pilot, site=dataclasses.replace(pilot.site, radius=1e-4))
     leg = complex_leg(chosen, mm, narrow, solute, "force field")
-    context = create_simulation(chosen, leg, 1).context
+    context = create_simulation(chosen, leg.system, leg.mm, 1).context
     with pytest.raises(SimulationError, match="left its site while the ladder"):
         leg.watch(context)
     complex_leg(chosen, mm, pilot, solute, "force field").watch(context)

@@ -26,7 +26,7 @@ from nnpmm.freeenergy.binding.anchors import AnchorChoice, choose_anchors, descr
 from nnpmm.freeenergy.binding.boresch import BoreschRestraint
 from nnpmm.freeenergy.binding.settings import BindingSettings
 from nnpmm.freeenergy.binding.site import Site, Solute
-from nnpmm.freeenergy.legs import Leg, Report, create_simulation
+from nnpmm.freeenergy.legs import Report, create_simulation
 from nnpmm.structures import MMSystem
 
 __all__ = ["Pilot", "run_pilot"]
@@ -129,8 +129,7 @@ def _frames(
 ) -> _Frames:
     """Return frames of the solute, how far the ligand moved, and where the run ended."""
     times = settings.pilot
-    leg = Leg(copy.deepcopy(mm.system), mm, ({},), "")
-    simulation = create_simulation(settings, leg, settings.seed)
+    simulation = create_simulation(settings, copy.deepcopy(mm.system), mm, settings.seed)
     context = simulation.context
     steps = max(1, round(times.interval / settings.timestep))
     count = round(times.length / times.interval)

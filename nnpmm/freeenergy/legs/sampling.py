@@ -105,7 +105,7 @@ def sample_leg(
     Args:
         settings: of the calculation.
         times: how long.
-        leg: to sample; see `create_simulation`.
+        leg: to sample. Its System gets force groups of its own, and a barostat if it has a box.
         directory: of this leg.
         seed: of its random numbers.
         resume: go on with what is there.
@@ -127,7 +127,8 @@ def sample_leg(
         fingerprint=leg.fingerprint,
     )
     record = ExchangeRecord(directory, exchange, resume=resume)
-    simulation = create_simulation(settings, leg, seed)
+    separate_groups(leg.system, leg.states[0])
+    simulation = create_simulation(settings, leg.system, leg.mm, seed)
     sampler = ReplicaExchange(simulation, record, watch=leg.watch)
     if not sampler.restored:
         _equilibrate(times, sampler, report)
@@ -137,24 +138,26 @@ def sample_leg(
         raise SimulationError(f"{directory}: sampling ended: {error}") from error
 
 
-def create_simulation(settings: SamplingSettings, leg: Leg, seed: int) -> app.Simulation:
-    """Return a simulation at a leg's start, at the pressure and temperature of the settings.
+def create_simulation(
+    settings: SamplingSettings, system: openmm.System, mm: MMSystem, seed: int
+) -> app.Simulation:
+    """Return a simulation at constant pressure, with positions, box and velocities.
 
     Args:
-        settings: of the calculation.
-        leg: to simulate. Its System gets force groups of its own, and a barostat if it has a box.
-        seed: of its random numbers.
+        settings: of the ensemble, the integrator and the machine.
+        system: to simulate; it gets a barostat if it has a box.
+        mm: with topology, positions and box.
+        seed: of barostat, integrator and velocities.
 
     Raises:
-        NnpmmError: the platform is not there, or there are not enough force groups.
+        ConfigError: the platform is not there or does not work.
     """
-    separate_groups(leg.system, leg.states[0])
-    if leg.mm.box_vectors is not None:
+    if mm.box_vectors is not None:
         barostat = openmm.MonteCarloBarostat(
             settings.pressure * unit.bar, settings.temperature, _BAROSTAT_INTERVAL
         )
         barostat.setRandomNumberSeed(seed)
-        leg.system.addForce(barostat)
+        system.addForce(barostat)
     integrator = openmm.LangevinMiddleIntegrator(
         settings.temperature, settings.friction, settings.timestep
     )
@@ -162,8 +165,7 @@ def create_simulation(settings: SamplingSettings, leg: Leg, seed: int) -> app.Si
     integrator.setConstraintTolerance(1e-6)
     thread_count(settings.threads)  # before a context starts so many
     platform, properties = choose_platform(settings.platform, threads=settings.threads)
-    mm = leg.mm
-    simulation = app.Simulation(mm.topology, leg.system, integrator, platform, properties)
+    simulation = app.Simulation(mm.topology, system, integrator, platform, properties)
     if mm.box_vectors is not None:
         simulation.context.setPeriodicBoxVectors(*np.asarray(mm.box_vectors))
     simulation.context.setPositions(mm.positions)

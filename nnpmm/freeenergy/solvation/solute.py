@@ -1,4 +1,4 @@
-"""The solute with its force-field parameters, and its box of water."""
+"""The solute, or the molecule of the solvent, with its force-field parameters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rdkit.Chem import rdDetermineBonds
 from rdkit.Geometry import Point3D
 
 from nnpmm.core.errors import InputFileError
-from nnpmm.freeenergy.solvation.settings import SoluteSettings, SolvationSettings
+from nnpmm.freeenergy.solvation.settings import SoluteSettings
 from nnpmm.structures import (
     LigandParameters,
     MMSystem,
@@ -18,37 +18,11 @@ from nnpmm.structures import (
     molecule_from_smiles,
     parameterize,
     read_structure,
-    solvate,
     to_openmm_topology,
 )
 from nnpmm.structures.ligands.openff import terms_from_system
 
-__all__ = ["read_solute", "solute_alone", "solvated_solute"]
-
-
-def solvated_solute(
-    settings: SolvationSettings, molecule: Chem.Mol, parameters: LigandParameters
-) -> MMSystem:
-    """Return the solute in a box of water, the same for every repeat.
-
-    Args:
-        settings: of the calculation.
-        molecule: the solute, from `read_solute`.
-        parameters: of its atoms.
-
-    Raises:
-        NnpmmError: see `nnpmm.structures.solvate`.
-    """
-    return solvate(
-        molecule,
-        parameters,
-        padding=settings.padding,
-        water_model=settings.water_model,
-        nonbonded_cutoff=settings.cutoff,
-        hydrogen_mass=settings.hydrogen_mass,
-        neutralize=False,
-        seed=settings.seed,
-    )
+__all__ = ["read_solute", "solute_alone"]
 
 
 def solute_alone(box: MMSystem, molecule: Chem.Mol, parameters: LigandParameters) -> MMSystem:
@@ -123,7 +97,7 @@ def _with_bond_orders(topology: app.Topology, positions: object, origin: str) ->
     molecule = editable.GetMol()
     molecule.AddConformer(conformer)
     if len(Chem.GetMolFrags(molecule)) != 1:
-        raise InputFileError(f"{origin}: holds several molecules, allowed: the solute alone")
+        raise InputFileError(f"{origin}: holds several molecules, allowed: one")
     try:
         rdDetermineBonds.DetermineBondOrders(molecule, charge=0)
     except (ValueError, RuntimeError) as error:
