@@ -9,6 +9,7 @@ import typer
 
 from nnpmm import __version__
 from nnpmm.cli.benchmark import benchmark
+from nnpmm.cli.binding import binding
 from nnpmm.cli.demo import demo
 from nnpmm.cli.doctor import doctor
 from nnpmm.cli.errors import run_app
@@ -31,6 +32,7 @@ app.command()(init)
 app.command()(prepare)
 app.command()(run)
 app.command()(solvation)
+app.command()(binding)
 app.command()(scan)
 app.command()(doctor)
 app.command()(demo)

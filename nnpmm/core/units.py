@@ -42,6 +42,8 @@ _UNITS: dict[str, unit.Unit] = {
     "kcal/mol/A": unit.kilocalorie_per_mole / unit.angstrom,
     "kJ/mol/nm^2": unit.kilojoule_per_mole / unit.nanometer**2,
     "kcal/mol/A^2": unit.kilocalorie_per_mole / unit.angstrom**2,
+    "kJ/mol/rad^2": unit.kilojoule_per_mole / unit.radian**2,
+    "kcal/mol/rad^2": unit.kilocalorie_per_mole / unit.radian**2,
     "M": unit.molar,
     "mM": unit.millimolar,
 }
