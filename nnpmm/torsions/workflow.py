@@ -32,7 +32,7 @@ __all__ = ["FORCE_FIELD", "REFERENCE", "ScanResult", "read_settings_of", "run_sc
 #: Names of profiles beside those of the networks.
 FORCE_FIELD, REFERENCE = "force field", "reference"
 _SETTINGS, _LOCK, _SCANS = "settings.json", ".lock", "scans"
-#: Is told what is done, how much of it, and how much there is.
+#: Called with what is being done, how much of it is done, and how much there is.
 Report = Callable[[str, int, int], None]
 
 
