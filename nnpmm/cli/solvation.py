@@ -27,8 +27,12 @@ _QUICK = {
 
 
 def solvation(
-    config: Annotated[
-        Path | None, typer.Argument(help="Settings, one YAML file (see --template).")
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Settings, one YAML file (see --template); or a table of molecules, a CSV file "
+            "with the columns name, smiles and, if known, experiment (kcal/mol); or both."
+        ),
     ] = None,
     smiles: Annotated[str | None, typer.Option("--smiles", help="SMILES of the molecule.")] = None,
     ligand: Annotated[
@@ -77,6 +81,21 @@ def solvation(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the calculation in that folder.")
     ] = False,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, help="Molecules of a table at a time.")
+    ] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster",
+            help="Where a table is calculated: local, serial, or a YAML file.",
+            show_default="local, or serial with one worker",
+        ),
+    ] = None,
+    retry_failed: Annotated[
+        bool,
+        typer.Option("--retry-failed", help="Try molecules of a table again that were given up."),
+    ] = False,
     template: Annotated[
         bool, typer.Option("--template", help="Print a commented settings file and end.")
     ] = False,
@@ -84,7 +103,8 @@ def solvation(
 ) -> None:
     """Calculate the solvation free energy of a molecule, with the network and the force field.
 
-    Ctrl-C ends it; --resume goes on from the last checkpoint, also after a crash.
+    Ctrl-C ends it; --resume goes on from the last checkpoint, also after a crash. Of a table call
+    it again to go on; the exit status is then 1 if some molecules failed.
     """
     with starting():
         from nnpmm.freeenergy.solvation import SolvationSettings, run_solvation
@@ -107,6 +127,20 @@ def solvation(
         "repeats": repeats,
         "ladder": None if time is None else {"time": time},
     }
+    config, table = _by_kind(files or [])
+    if table is not None:
+        from nnpmm.cli.solvation_campaign import run_table
+
+        settings = _settings(
+            SolvationSettings, config, {**changes, "solute": _first(table, changes)}, quick=quick
+        )
+        run_table(
+            *(table, settings, output),
+            workers=workers,
+            cluster=cluster,
+            retry_failed=retry_failed,
+        )
+        return
     settings = _settings(SolvationSettings, config, changes, quick=quick)
     try:
         with stage_bar("solvation") as show:
@@ -120,6 +154,26 @@ def solvation(
         typer.echo(f"stopped; go on with the same command and --resume ({output})", err=True)
         raise typer.Exit(130) from None
     _print(settings, result, output)
+
+
+def _by_kind(files: list[Path]) -> tuple[Path | None, Path | None]:
+    """Return the settings file and the table of molecules."""
+    tables = [path for path in files if path.suffix.lower() == ".csv"]
+    others = [path for path in files if path not in tables]
+    if len(tables) > 1 or len(others) > 1:
+        raise ConfigError(
+            f"found {len(others)} settings files and {len(tables)} tables, allowed: one of each"
+        )
+    return next(iter(others), None), next(iter(tables), None)
+
+
+def _first(table: Path, changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the first molecule of a table: the settings of all are checked with it."""
+    from nnpmm.freeenergy.solvation.campaign import read_molecules
+
+    if changes["solute"]:
+        raise ConfigError(f"found a table of molecules, {table}, and a molecule, allowed: one")
+    return {"smiles": read_molecules(table)[0].smiles}
 
 
 def _settings(
