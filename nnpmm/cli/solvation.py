@@ -15,6 +15,7 @@ from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from nnpmm.freeenergy.estimators import Estimate
     from nnpmm.freeenergy.solvation import SolvationResult, SolvationSettings
 
 __all__ = ["solvation"]
@@ -61,6 +62,14 @@ def solvation(
             "--potential",
             help="network or force field; give it twice for both.",
             show_default="both",
+        ),
+    ] = None,
+    route: Annotated[
+        str | None,
+        typer.Option(
+            "--route",
+            help="joint, separate, reweighting or correction; see --template.",
+            show_default="joint",
         ),
     ] = None,
     time: Annotated[
@@ -124,6 +133,7 @@ def solvation(
         "solvent": solvent,
         "model": model,
         "potentials": potential,
+        "route": route,
         "repeats": repeats,
         "ladder": None if time is None else {"time": time},
     }
@@ -220,9 +230,9 @@ def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
 def _announcer(show: Callable[[str, float, float], None]) -> Any:
     """Return what tells a ladder's name on stdout, and its progress to the bar."""
 
-    def announce(potential: str, repeat: int, repeats: int) -> Callable[[str, int, int], None]:
-        typer.echo(f"{potential}, repeat {repeat} of {repeats}")
-        return lambda what, done, total: show(f"{potential} {repeat}, {what}", done, total)
+    def announce(ladder: str, repeat: int, repeats: int) -> Callable[[str, int, int], None]:
+        typer.echo(f"{ladder} ladder, repeat {repeat} of {repeats}")
+        return lambda what, done, total: show(f"repeat {repeat}, {what}", done, total)
 
     return announce
 
@@ -230,9 +240,9 @@ def _announcer(show: Callable[[str, float, float], None]) -> Any:
 def _print(settings: SolvationSettings, result: SolvationResult, output: Path) -> None:
     from nnpmm.freeenergy.legs import convergence_warning
 
-    lines = [(name, found.total) for name, found in result.potentials.items()]
+    lines: list[tuple[str, Estimate]] = list(result.potentials.items())
     if result.difference is not None:
-        lines.append(("difference", result.difference))  # type: ignore[arg-type]
+        lines.append(("difference", result.difference))
     print_result(f"solvation free energy in {settings.solvent.label}, kcal/mol")
     for name, found in lines:
         print_result(

@@ -53,7 +53,7 @@ def run_table(
             retry_failed=retry_failed,
             report=report,
         )
-    rows = summarize(molecules, jobs, store, settings)
+    rows = summarize(molecules, jobs, store)
     paths = write_summary(output, rows, settings)
     _print(rows, settings)
     print_result(f"summary: {', '.join(str(path) for path in paths)}")

@@ -83,6 +83,15 @@ class FreeEnergies:
         """Return the free energy of one state minus that of another: by default, of the ends."""
         return Estimate(float(self.delta[first, last]), float(self.error[first, last]))
 
+    def contrast(self, coefficients: ArrayLike) -> Estimate:
+        """Return the sum of c_i G_i with its error, for coefficients (K,) that add up to 0.
+
+        Raises:
+            ConfigError: see `contrast_error`.
+        """
+        error = contrast_error(self.error, coefficients)
+        return Estimate(float(np.asarray(coefficients) @ self.delta[0]), error)
+
     @property
     def spectral_gap(self) -> float:
         """1 minus the second eigenvalue of the overlap matrix of the sampled states.
@@ -267,20 +276,26 @@ def combine(repeats: Sequence[Estimate]) -> Estimate:
     return Estimate(float(values.mean()), max(reported, spread))
 
 
-def contrast_error(error: NDArray[np.float64], state: int, weights: NDArray[np.float64]) -> float:
-    """Return the standard error of G[state] - sum of weights G.
+def contrast_error(error: NDArray[np.float64], coefficients: ArrayLike) -> float:
+    """Return the standard error of the sum of c_i G_i, for coefficients that add up to 0.
 
-    From D_ij, the variances of all differences of two states, it is exactly
-
-        var = sum_j w_j D_kj - 1/2 sum_ij w_i w_j D_ij,   sum_j w_j = 1.
+    From D_ij, the variances of all differences of two states, its variance is exactly
+    -1/2 sum_ij c_i c_j D_ij, so that what the differences share cancels.
 
     Args:
         error: (K, K) standard errors of differences, as in ``FreeEnergies``.
-        state: k.
-        weights: (K,) w.
+        coefficients: (K,) c.
+
+    Raises:
+        ConfigError: another number of coefficients than states, or another sum.
     """
-    variances = error**2
-    variance = weights @ variances[state] - 0.5 * weights @ variances @ weights
+    weights = np.asarray(coefficients, dtype=np.float64)
+    if weights.shape != error.shape[:1] or abs(weights.sum()) > 1e-9:
+        raise ConfigError(
+            f"found the coefficients {weights.tolist()} for {len(error)} states, allowed: one for "
+            "each state, with the sum 0"
+        )
+    variance = -0.5 * float(weights @ error**2 @ weights)
     return float(np.sqrt(max(variance, 0.0)))
 
 

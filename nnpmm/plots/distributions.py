@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from nnpmm.plots.style import BLACK, COLORS, GREY, SMALL, create_panels, dress, legend
 
-__all__ = ["Pairs", "draw_groups", "plot_histogram", "plot_matrix", "plot_parity"]
+__all__ = ["Pairs", "draw_groups", "draw_parity", "plot_histogram", "plot_matrix", "plot_parity"]
 
 _CELLS = 16  # rows of a matrix whose numbers can still be read
 
@@ -52,6 +52,20 @@ def plot_parity(
         title: heading, if any.
     """
     figure, (axes,) = create_panels(width=4.6, height=4.4)
+    draw_parity(axes, series, xlabel=xlabel, ylabel=ylabel, colors=colors)
+    dress(axes, title=title)
+    return figure
+
+
+def draw_parity(
+    axes: Axes,
+    series: Mapping[str, Pairs],
+    *,
+    xlabel: str,
+    ylabel: str,
+    colors: Sequence[str] = COLORS,
+) -> None:
+    """Draw what `plot_parity` draws on axes of one's own."""
     references = np.concatenate([np.ravel(pairs.reference) for pairs in series.values()])
     ends = np.array([references.min(), references.max()])
     axes.plot(ends, ends, color=GREY, linewidth=0.8, zorder=0)
@@ -68,9 +82,8 @@ def plot_parity(
             label=name,
         )
     axes.set_aspect("equal", adjustable="datalim")
-    dress(axes, xlabel=xlabel, ylabel=ylabel, title=title)
+    dress(axes, xlabel=xlabel, ylabel=ylabel)
     legend(axes, loc="upper left")
-    return figure
 
 
 def plot_histogram(

@@ -41,7 +41,7 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
     ) -> None:
         settings = record.settings
         _check_integrator(simulation.integrator, settings.temperature, settings.timestep)
-        self.energies = StateEnergies(simulation.context, settings.states)
+        self.energies = StateEnergies(simulation.context, (*settings.states, *settings.evaluated))
         super().__init__([dict(state) for state in settings.states], simulation, settings.steps)
         self.record, self.exchange = record, exchange
         self._random = np.random.default_rng(settings.seed)
@@ -109,7 +109,7 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
                 report(self.currentIteration)
 
     def _moved(self, index: int) -> NDArray[np.float64]:
-        """Move a replica, and return its energies (K,) in all states, kJ/mol."""
+        """Move a replica, and return its energies (K + M,) in all states, kJ/mol."""
         self.simulateReplica(index)
         energies = self.energies.evaluate()
         if not np.isfinite(energies).all():

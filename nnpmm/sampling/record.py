@@ -3,7 +3,7 @@
 ::
 
     exchange.json             states, temperature, steps of an iteration
-    energies.bin              of each finished iteration: energies (K, K), volumes and states (K,)
+    energies.bin              of each finished iteration: energies (K, K + M), volumes, states (K,)
     checkpoint.safetensors    replicas, their states and the random numbers after some iteration
 
 An iteration counts once it is in a checkpoint. What a killed process wrote after its last one is
@@ -38,6 +38,9 @@ class ExchangeSettings(Section):
     """What a replica exchange samples; a run that goes on must have the same."""
 
     states: tuple[dict[str, float], ...] = Field(min_length=1)
+    evaluated: tuple[dict[str, float], ...] = Field(
+        (), description="more states, in which energies are evaluated and nothing is sampled"
+    )
     temperature: float = Field(gt=0, description="K")
     timestep: float = Field(gt=0, description="ps")
     steps: int = Field(gt=0, description="time steps in an iteration")
@@ -53,6 +56,7 @@ class Samples:
     Attributes:
         energies: (n, K, K) of the configuration sampled in the row's state, in the column's state,
             kJ/mol.
+        evaluated: (n, K, M) the same in the M states that were not sampled.
         volumes: (n, K) of the boxes, nm^3, in the order of the states; 0 without a box.
         replicas: (n, K) the replica that was in each state.
         interval: time between two samples, ps.
@@ -60,6 +64,7 @@ class Samples:
     """
 
     energies: NDArray[np.float64]
+    evaluated: NDArray[np.float64]
     volumes: NDArray[np.float64]
     replicas: NDArray[np.int64]
     interval: float
@@ -109,7 +114,7 @@ class ExchangeRecord:
             _require_same(_read_settings(directory), settings, directory)
         else:
             write_atomically(path, settings.model_dump_json(indent=1))
-        self._row = _row(len(settings.states))
+        self._row = _row(settings)
 
     def checkpoint(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
         """Return the arrays and the record of the last checkpoint, None if there is none.
@@ -160,7 +165,7 @@ def read_samples(directory: Path) -> Samples:
         InputFileError: there is no replica exchange, or no checkpoint yet, or a damaged file.
     """
     settings = _read_settings(directory)
-    row = _row(len(settings.states))
+    row, n_states = _row(settings), len(settings.states)
     _, record = load_arrays(directory / _CHECKPOINT)
     path, count = directory / _ENERGIES, int(record["iteration"])
     try:
@@ -170,7 +175,8 @@ def read_samples(directory: Path) -> Samples:
     if len(rows) < count:
         raise InputFileError(f"{path}: holds {len(rows)} of {count} iterations; it is damaged")
     return Samples(
-        np.array(rows["energies"]),
+        np.array(rows["energies"][:, :, :n_states]),
+        np.array(rows["energies"][:, :, n_states:]),
         np.array(rows["volumes"]),
         np.array(rows["replicas"]),
         settings.steps * settings.timestep,
@@ -178,10 +184,11 @@ def read_samples(directory: Path) -> Samples:
     )
 
 
-def _row(n_states: int) -> np.dtype[Any]:
+def _row(settings: ExchangeSettings) -> np.dtype[Any]:
+    n_states = len(settings.states)
     return np.dtype(
         [
-            ("energies", "<f8", (n_states, n_states)),
+            ("energies", "<f8", (n_states, n_states + len(settings.evaluated))),
             ("volumes", "<f8", (n_states,)),
             ("replicas", "<i8", (n_states,)),
         ]

@@ -132,4 +132,7 @@ def test_killed_at_five_moments(tmp_path):
         assert len(np.unique(found.energies[:, 0, 0])) == ITERATIONS
     results = [json.loads((path / "result.json").read_text()) for path in (folder, whole)]
     for result in results:
-        assert [repeat["iterations"] for repeat in result["force field"]["repeats"]] == [30, 30]
+        assert [repeat["iterations"] for repeat in result["ladders"]["force field"]["repeats"]] == [
+            30,
+            30,
+        ]

@@ -232,8 +232,10 @@ def test_error_of_a_difference_from_a_mean():
     differences = variances[:, None] + variances[None] - 2 * covariance
     weights = np.array([0.0, 0.5, 0.0, 0.3, 0.2])
     vector = np.array([1.0, 0, 0, 0, 0]) - weights
-    found = contrast_error(np.sqrt(differences), 0, weights)
+    found = contrast_error(np.sqrt(differences), vector)
     assert found == pytest.approx(np.sqrt(vector @ covariance @ vector))
+    with pytest.raises(ConfigError, match="with the sum 0"):
+        contrast_error(np.sqrt(differences), weights)
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,19 @@ import pytest
 from openmm import app
 
 from nnpmm.cli.main import main
-from nnpmm.core.errors import ConfigError, RegionError
+from nnpmm.core.errors import ConfigError, RegionError, SimulationError
 from nnpmm.core.platforms import loaded_platforms
 from nnpmm.core.settings.reading import parse_settings
+from nnpmm.coupling import nnp_derivative
+from nnpmm.freeenergy.estimators import FreeEnergies
+from nnpmm.freeenergy.legs import LegResult
 from nnpmm.freeenergy.solvation import SoluteSettings, SolvationSettings, run_solvation
-from nnpmm.freeenergy.solvation.solute import read_solute
+from nnpmm.freeenergy.solvation.ladders import create_leg
+from nnpmm.freeenergy.solvation.result import _split_reweighting
+from nnpmm.freeenergy.solvation.solute import read_solute, solute_alone
+from nnpmm.freeenergy.solvation.solvent import solvated_solute
 from nnpmm.freeenergy.solvation.template import template
-from nnpmm.sampling import read_samples
+from nnpmm.sampling import Samples, read_samples
 from nnpmm.structures import create_ligand_system
 
 SMALL = {
@@ -44,34 +50,136 @@ def settings(**changes) -> SolvationSettings:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A calculation with both potentials, far too short to be converged."""
+    """A calculation of a ladder for each potential, far too short to be converged."""
     folder = tmp_path_factory.mktemp("solvation")
-    told = []
+    announced = []
 
     def announce(*ladder):
-        told.append(ladder)
+        announced.append(ladder)
         return lambda *_: None
 
-    return folder, run_solvation(settings(), folder, announce=announce), told
+    result = run_solvation(settings(route="separate"), folder, announce=announce)
+    return folder, result, announced
+
+
+@pytest.fixture(scope="module")
+def joint(tmp_path_factory):
+    """The same by one ladder for both potentials."""
+    return run_solvation(settings(), tmp_path_factory.mktemp("joint"))
 
 
 @pytest.mark.slow
 def test_from_a_molecule_to_a_number(finished):
     """Methanol's value is -5.1 kcal/mol; a few ps are enough for its sign and its size."""
-    folder, result, told = finished
-    assert told == [("network", 1, 1), ("force field", 1, 1)]
+    folder, result, announced = finished
+    assert announced == [("network", 1, 1), ("force field", 1, 1)]
     for found in result.potentials.values():
-        assert -45 < found.total.value < -5
-        assert 0 < found.total.error < 8
+        assert -45 < found.value < -5
+        assert 0 < found.error < 8
     difference = result.difference
-    network, mm = (result.potentials[name].total for name in ("network", "force field"))
+    network, mm = (result.potentials[name] for name in ("network", "force field"))
     assert difference.value == pytest.approx(network.value - mm.value)
     assert difference.error == pytest.approx(np.hypot(network.error, mm.error))
     assert 0.8 < result.density < 1.1
     record = json.loads((folder / "result.json").read_text())
     assert record["network"]["kcal/mol"] == pytest.approx(network.value / 4.184)
-    assert record["network"]["repeats"][0]["iterations"] == 15
+    assert record["ladders"]["network"]["repeats"][0]["iterations"] == 15
     assert "MMFF94" in record["parameters"]
+
+
+@pytest.mark.slow
+def test_one_ladder_gives_both_potentials(joint):
+    """What both share cancels: the difference is known better than either value."""
+    (leg,) = joint.ladders["joint"]
+    assert leg.names[:3] == ("NNP 1", "NNP 0.5", "q 1")
+    assert leg.names[-3:] == ("LJ 0", "NNP 0.5, none", "NNP 1, none")
+    network, mm = joint.potentials["network"], joint.potentials["force field"]
+    for found in (network, mm):
+        assert -45 < found.value < -5
+    assert joint.difference.value == pytest.approx(network.value - mm.value)
+    assert joint.difference.error < min(network.error, mm.error)
+    # The network's energy counts by its weight, whatever the couplings to the water are.
+    energies = leg.samples.energies
+    for first, half, last in ((0, 1, 2), (-1, -2, -3)):
+        mean = 0.5 * (energies[..., first] + energies[..., last])
+        np.testing.assert_allclose(energies[..., half], mean, atol=1e-2)
+    gaps = energies[..., 0] - energies[..., 2]  # network minus force field, in each sample
+    without = energies[..., -1] - energies[..., -3]
+    near = abs(energies[..., 2]) < 1e6  # where atoms overlap in full, the digits are lost
+    assert near.mean() > 0.5
+    np.testing.assert_allclose(without[near], gaps[near], atol=1e-2)
+
+
+@pytest.mark.slow
+def test_samples_of_the_force_field_are_not_lifted_without_overlap(tmp_path):
+    """15 samples are too few for an exponential average; the message says where and what to do."""
+    with pytest.raises(SimulationError, match=r"in the solvent: the ensembles .* route to joint"):
+        run_solvation(settings(route="reweighting"), tmp_path)
+
+
+def test_reweighting_is_the_difference_of_two_averages():
+    """Of energies whose averages are known: normal gaps, mean m and variance s^2."""
+    rng = np.random.default_rng(1)
+    kt, count = 0.0083144626 * 298.15, 4000
+    gaps = [(3.0, 0.8), (-2.0, 1.2)]  # kT: in the solvent, and without it
+    wanted = kt * ((3.0 - 0.8**2 / 2) - (-2.0 - 1.2**2 / 2))
+    energies = kt * rng.normal(size=(count, 2, 2)).cumsum(axis=2)
+    evaluated = np.zeros((count, 2, 2))
+    for state, (mean, spread) in enumerate(gaps):
+        own = energies[:, state, state]
+        evaluated[:, state, state] = own + kt * rng.normal(mean, spread, size=count)
+    samples = Samples(
+        energies, evaluated, np.ones((count, 2)), np.zeros((count, 2), int), 1, 298.15
+    )
+    free = FreeEnergies(*np.zeros((3, 2, 2)), np.ones(2), np.ones(2))
+    leg = LegResult(("q 1", "LJ 0"), free, None, samples)
+    network, mm, difference = _split_reweighting(settings(), leg)
+    assert difference.value == pytest.approx(wanted, abs=3 * difference.error)
+    assert difference.error < 0.1
+    assert network.value == pytest.approx(mm.value + difference.value)
+
+
+def test_the_solute_alone_is_the_one_in_the_box(tmp_path):
+    """The same masses and constraints, and the same energy of the network minus force field."""
+    wanted = settings()
+    molecule, parameters = read_solute(wanted.solute)
+    box = solvated_solute(wanted, tmp_path, molecule, parameters, None)
+    alone = solute_alone(box, molecule, parameters)
+    count = len(box.ligand_atoms)
+    masses = [box.system.getParticleMass(i) for i in range(count)]
+    assert masses == [alone.system.getParticleMass(i) for i in range(count)]
+    assert alone.system.getNumConstraints() == 4  # three C-H and an O-H
+    gaps = []
+    for ladder, mm in (("joint", box), ("solvent", box), ("vacuum", alone)):
+        leg = create_leg(wanted, mm, ladder)
+        platform = openmm.Platform.getPlatformByName("Reference")
+        context = openmm.Context(leg.system, openmm.VerletIntegrator(0.001), platform)
+        if mm.box_vectors is not None:
+            context.setPeriodicBoxVectors(*mm.box_vectors)
+        context.setPositions(box.positions[: leg.system.getNumParticles()])
+        gaps.append(nnp_derivative(context))
+    np.testing.assert_allclose(gaps, gaps[0], atol=1e-3)
+
+
+@pytest.mark.slow
+def test_the_difference_alone(joint, call, tmp_path):
+    """From the force field to the network in water and in vacuum, without decoupling."""
+    path = tmp_path / "correction.yaml"
+    path.write_text(json.dumps({**SMALL, "route": "correction"}))
+    result = call(main, "solvation", path, "-o", tmp_path / "out")
+    assert result.status == 0, result.err
+    record = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert "network" not in record and "force field" not in record
+    found = record["network minus force field"]
+    error = np.hypot(found["error_kJ/mol"], joint.difference.error)
+    assert abs(found["kJ/mol"] - joint.difference.value) < 4 * error
+    assert record["ladders"]["vacuum"]["states"] == ["NNP 1", "NNP 0.5", "NNP 0"]
+
+
+@pytest.mark.parametrize("weights", [[], [0.5], [1.0, 0.5], [0.0, 1.0], [0.5, 1.1]])
+def test_weights_of_the_network_rise_to_one(weights):
+    with pytest.raises(ConfigError, match=r"network: found .* allowed: weights that rise"):
+        settings(network=weights)
 
 
 @pytest.mark.slow
@@ -88,11 +196,12 @@ def test_the_report_needs_no_network_and_says_what_it_is_worth(finished):
 def test_a_calculation_goes_on(finished):
     """Again with the same settings nothing is sampled; with a longer time only what is missing."""
     folder, first, _ = finished
-    again = run_solvation(settings(), folder, resume=True)
+    again = run_solvation(settings(route="separate"), folder, resume=True)
     assert again.record() == first.record()
     before = read_samples(folder / "network/repeat-1").energies
     longer = {**SMALL["ladder"], "time": "3.4 ps"}
-    run_solvation(settings(ladder=longer, potentials=["network"]), folder, resume=True)
+    shorter = settings(route="separate", ladder=longer, potentials=["network"])
+    run_solvation(shorter, folder, resume=True)
     after = read_samples(folder / "network/repeat-1").energies
     assert len(after) == 17
     np.testing.assert_array_equal(after[:15], before)
@@ -110,7 +219,7 @@ def test_a_calculation_goes_on(finished):
 def test_another_calculation_does_not_go_on_with_it(finished, changes, words):
     folder, _, _ = finished
     with pytest.raises(ConfigError, match=words):
-        run_solvation(settings(**changes), folder, resume=True)
+        run_solvation(settings(route="separate", **changes), folder, resume=True)
     with pytest.raises(ConfigError, match="holds a calculation; resume it"):
         run_solvation(settings(), folder)
 
@@ -247,7 +356,7 @@ def test_methanol_in_acetonitrile(tmp_path):
     )
     assert told[-1] == (40, 40)
     assert 0.7 < result.density < 0.9
-    assert -45 < result.potentials["force field"].total.value < 5
+    assert -45 < result.potentials["force field"].value < 5
     record = json.loads((tmp_path / "result.json").read_text())
     assert record["solvent"] == "acetonitrile"
     assert "MMFF94" in record["solvent_parameters"]
@@ -286,9 +395,9 @@ def test_bad_requests_are_one_line(call, tmp_path, arguments, words):
 def test_the_command_prints_what_it_found(call, finished):
     folder, _, _ = finished
     path = folder.parent / "again.yaml"
-    path.write_text(json.dumps(SMALL))
+    path.write_text(json.dumps({**SMALL, "route": "separate"}))
     result = call(main, "solvation", path, "-o", folder, "--resume", "--potential", "force field")
     assert result.status == 0, result.err
-    assert "force field, repeat 1 of 1" in result.out
+    assert "force field ladder, repeat 1 of 1" in result.out
     assert "kcal/mol" in result.out
     assert "Not converged" in result.out

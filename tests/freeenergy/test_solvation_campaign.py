@@ -106,10 +106,13 @@ def test_a_summary(tmp_path):
     jobs, store = campaign_jobs(molecules, wanted, tmp_path), Store(tmp_path / "results")
     for job, shift in zip(jobs[:2], (0.5, -1.5), strict=True):
         measured = {"a": 2.0, "b": 1.0}[job.name]
-        kcal = np.array([[measured + shift, 0.1], [measured - shift, 0.2]])
-        store.save(job, Output({"solvation_kj": 4.184 * kcal}, {}))
+        record = {
+            "network": {"kcal/mol": measured + shift, "error_kcal/mol": 0.1},
+            "force field": {"kcal/mol": measured - shift, "error_kcal/mol": 0.2},
+        }
+        store.save(job, Output({}, record))
     store.save_failure(jobs[2], ["seed 1: no", "seed 2: it blew up"], "")
-    rows = summarize(molecules, jobs, store, wanted)
+    rows = summarize(molecules, jobs, store)
     assert rows[2].failure == "seed 2: it blew up"
     write_summary(tmp_path, rows, wanted)
     with open(tmp_path / "summary.csv", newline="") as file:

@@ -12,7 +12,7 @@ from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.core.files import write_atomically
 from nnpmm.freeenergy.ladders import write_xvg
 from nnpmm.freeenergy.legs.result import LegResult
-from nnpmm.freeenergy.legs.settings import LegTimes, PotentialName, SamplingSettings
+from nnpmm.freeenergy.legs.settings import LegTimes, SamplingSettings
 
 __all__ = ["claim_folder", "fingerprint", "leg_directory", "write_leg_energies"]
 
@@ -21,9 +21,9 @@ _SETTINGS = "settings.json"
 _MAY_CHANGE = {"potentials", "repeats", "platform", "threads"}
 
 
-def leg_directory(directory: Path, potential: PotentialName, repeat: int, leg: str = "") -> Path:
-    """Return the folder of one leg, repeats counted from 0."""
-    return directory / potential.replace(" ", "-") / leg / f"repeat-{repeat + 1}"
+def leg_directory(directory: Path, name: str, repeat: int) -> Path:
+    """Return the folder of one repeat, counted from 0, of the leg of that name."""
+    return directory / name.replace(" ", "-") / f"repeat-{repeat + 1}"
 
 
 def claim_folder(settings: SamplingSettings, directory: Path, *, resume: bool) -> None:

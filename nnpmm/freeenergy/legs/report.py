@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from nnpmm.freeenergy.legs.result import LegResult
@@ -30,16 +28,15 @@ def convergence_warning(times: LegTimes) -> str | None:
     )
 
 
-def add_leg(page: Page, leg: LegResult, names: Sequence[str], quantity: str) -> None:
+def add_leg(page: Page, leg: LegResult, quantity: str) -> None:
     """Add the pictures of one leg: ladder, overlap, convergence and mixing.
 
     Args:
         page: to add to.
         leg: whose pictures.
-        names: of its states.
         quantity: what its free energy from the last to the first state is.
     """
-    free, samples = leg.free_energies, leg.samples
+    names, free, samples = leg.names, leg.free_energies, leg.samples
     page.paragraph(
         f"{len(samples.energies)} samples of each of {len(names)} states, of which "
         f"{int(free.samples.min())} to {int(free.samples.max())} are independent."

@@ -20,19 +20,16 @@ class LegResult:
     """What one ladder gives.
 
     Attributes:
-        free_energies: between all of its states; the first is full interaction, the last none.
+        names: of its states, from full interaction to none.
+        free_energies: between all of them.
         convergence: of the free energy from the first to the last state.
         samples: that it was calculated from.
     """
 
+    names: tuple[str, ...]
     free_energies: FreeEnergies
     convergence: Convergence
     samples: Samples
-
-    @property
-    def coupling(self) -> Estimate:
-        """G(first state) - G(last state), kJ/mol: of full interaction against none."""
-        return self.free_energies.between(-1, 0)
 
 
 def solve_leg(directory: Path, names: Sequence[str]) -> LegResult:
@@ -54,7 +51,8 @@ def solve_leg(directory: Path, names: Sequence[str]) -> LegResult:
         )
     except SimulationError as error:
         raise SimulationError(f"{directory}: {error}") from error
-    return LegResult(free_energies, convergence(windows, temperature=temperature), samples)
+    series = convergence(windows, temperature=temperature)
+    return LegResult(tuple(names), free_energies, series, samples)
 
 
 def in_both_units(estimate: Estimate) -> dict[str, float]:

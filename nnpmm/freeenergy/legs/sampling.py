@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import openmm
@@ -12,7 +13,7 @@ from openmm import app, unit
 
 from nnpmm.core.errors import SimulationError
 from nnpmm.core.platforms import choose_platform
-from nnpmm.coupling import Mechanical, couple
+from nnpmm.coupling import Interpolated, Mechanical, Replaced, couple
 from nnpmm.freeenergy.legs.settings import LegTimes, PotentialName, SamplingSettings
 from nnpmm.integrators import bound_region_motion, choose_mass_factor, scale_masses
 from nnpmm.models import load_model
@@ -44,25 +45,28 @@ class Leg:
         states: values of the global parameters, in the order of the ladder; the first one is
             equilibrated.
         fingerprint: of all that is simulated; a leg that goes on must have the same.
+        evaluated: more states, in which energies are evaluated and nothing is sampled.
     """
 
     system: openmm.System
     mm: MMSystem
     states: tuple[dict[str, float], ...]
     fingerprint: str
+    evaluated: tuple[dict[str, float], ...] = ()
 
 
 def create_leg_system(
-    settings: SamplingSettings, mm: MMSystem, potential: PotentialName
+    settings: SamplingSettings, mm: MMSystem, potential: PotentialName | Literal["both"]
 ) -> openmm.System:
     """Return the System to make alchemical: the MM one, or a hybrid one.
 
-    The hybrid one has masses that the time step allows.
+    A hybrid one has masses that the time step allows.
 
     Args:
         settings: of the calculation.
         mm: with the atoms of the ligand.
-        potential: what describes the inside of the ligand.
+        potential: what describes the inside of the ligand; with ``"both"`` the global parameter
+            ``lambda_nnp`` goes from the force field (0) to the network (1).
 
     Raises:
         NnpmmError: the network or the coupling is not usable, or the time step is too long.
@@ -71,7 +75,8 @@ def create_leg_system(
     if potential == "force field":
         return mm.system
     model = load_model(settings.model, settings.members, threads=settings.threads)
-    coupling = Mechanical(constraints="keep")
+    inside = Interpolated() if potential == "both" else Replaced()
+    coupling = Mechanical(constraints="keep", inside=inside)
     hybrid = couple(mm.system, mm.topology, mm.ligand_atoms, model, coupling=coupling)
     motion = bound_region_motion(
         hybrid.system, mm.topology, hybrid.region, hybrid.evaluator, mm.positions
@@ -98,7 +103,7 @@ def sample_leg(
     Args:
         settings: of the calculation.
         times: how long.
-        leg: to sample. Its System gets force groups of its own and a barostat.
+        leg: to sample. Its System gets force groups of its own, and a barostat if it has a box.
         directory: of this leg.
         seed: of its random numbers.
         resume: go on with what is there.
@@ -111,6 +116,7 @@ def sample_leg(
     iterations = max(1, round(times.time / (steps * settings.timestep)))
     exchange = ExchangeSettings(
         states=leg.states,
+        evaluated=leg.evaluated,
         temperature=settings.temperature,
         timestep=settings.timestep,
         steps=steps,
@@ -137,18 +143,19 @@ def create_simulation(
 
     Args:
         settings: of the ensemble, the integrator and the machine.
-        system: to simulate; it gets a barostat.
+        system: to simulate; it gets a barostat if it has a box.
         mm: with topology, positions and box.
         seed: of barostat, integrator and velocities.
 
     Raises:
         ConfigError: the platform is not there or does not work.
     """
-    barostat = openmm.MonteCarloBarostat(
-        settings.pressure * unit.bar, settings.temperature, _BAROSTAT_INTERVAL
-    )
-    barostat.setRandomNumberSeed(seed)
-    system.addForce(barostat)
+    if mm.box_vectors is not None:
+        barostat = openmm.MonteCarloBarostat(
+            settings.pressure * unit.bar, settings.temperature, _BAROSTAT_INTERVAL
+        )
+        barostat.setRandomNumberSeed(seed)
+        system.addForce(barostat)
     integrator = openmm.LangevinMiddleIntegrator(
         settings.temperature, settings.friction, settings.timestep
     )

@@ -1,7 +1,7 @@
 """Solvation free energies with a network and with the force field, from one ladder each."""
 
 from nnpmm.freeenergy.legs import LadderSettings
-from nnpmm.freeenergy.solvation.result import PotentialResult, SolvationResult, evaluate
+from nnpmm.freeenergy.solvation.result import SolvationResult, evaluate
 from nnpmm.freeenergy.solvation.settings import (
     SoluteSettings,
     SolvationSettings,
@@ -11,7 +11,6 @@ from nnpmm.freeenergy.solvation.workflow import run_solvation
 
 __all__ = [
     "LadderSettings",
-    "PotentialResult",
     "SoluteSettings",
     "SolvationResult",
     "SolvationSettings",

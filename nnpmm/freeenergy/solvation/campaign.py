@@ -26,8 +26,10 @@ from nnpmm.freeenergy.legs import claim_folder
 from nnpmm.freeenergy.solvation.settings import SoluteSettings, SolvationSettings
 from nnpmm.freeenergy.solvation.workflow import run_solvation
 
-__all__ = ["Molecule", "campaign_jobs", "read_molecules", "run_solvation_campaign"]
+__all__ = ["QUANTITIES", "Molecule", "campaign_jobs", "read_molecules", "run_solvation_campaign"]
 
+#: What a record may have a free energy of.
+QUANTITIES = ("network", "force field", "network minus force field")
 _RESULTS, _MOLECULES = "results", "molecules"
 
 
@@ -155,13 +157,14 @@ def solvation_job(settings: SolvationSettings, *, attempt: Attempt) -> Output:
     """Calculate one of them; a killed calculation goes on in its folder.
 
     Returns:
-        ``solvation_kj``, (potentials, 2) value and error in kJ/mol, and the record of the result.
+        The record of the result, and of what it has values of, (n, 2) value and error, kJ/mol.
     """
     own = _seeded(settings, attempt.seed).model_copy(update={"threads": attempt.threads})
     result = run_solvation(own, attempt.work, resume=True)
-    totals = [result.potentials[name].total for name in settings.potentials]
-    kj = np.array([[total.value, total.error] for total in totals])
-    return Output({"solvation_kj": kj}, result.record())
+    record = result.record()
+    found = [record[name] for name in QUANTITIES if name in record]
+    kj = np.array([[one["kJ/mol"], one["error_kJ/mol"]] for one in found])
+    return Output({"solvation_kj": kj}, record)
 
 
 def threads_for(settings: SolvationSettings, workers: int) -> int:

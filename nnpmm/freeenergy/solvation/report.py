@@ -19,6 +19,16 @@ from nnpmm.plots.page import Page
 
 __all__ = ["write_report"]
 
+_LADDERS = {
+    "network": "Ladder of the network",
+    "force field": "Ladder of the force field",
+    "joint": "Ladder of both potentials",
+    "reweighting": "Ladder of the force field",
+    "solvent": "From the force field to the network in the solvent",
+    "vacuum": "From the force field to the network in vacuum",
+}
+_QUANTITIES = dict.fromkeys(("solvent", "vacuum"), "network minus force field")
+
 
 def write_report(
     path: Path,
@@ -49,10 +59,10 @@ def write_report(
         page.paragraph(warning, note=True)
     page.table(("", "kcal/mol", "kJ/mol", "repeats"), _rows(settings, result))
     page.drawing(_depict(molecule), smiles)
-    for potential, found in result.potentials.items():
-        for number, leg in enumerate(found.legs, start=1):
-            page.heading(f"{potential}, repeat {number}")
-            add_leg(page, leg, result.names, "solvation free energy")
+    for ladder, legs in result.ladders.items():
+        for number, leg in enumerate(legs, start=1):
+            page.heading(f"{_LADDERS[ladder]}, repeat {number}")
+            add_leg(page, leg, _QUANTITIES.get(ladder, "solvation free energy"))
     page.heading("How it was calculated")
     _add_method(page, settings, sources, result)
     write_atomically(path, page.text())
@@ -61,7 +71,7 @@ def write_report(
 def _rows(settings: SolvationSettings, result: SolvationResult) -> list[tuple[str, ...]]:
     names = {"network": settings.model, "force field": "force field"}
     rows: list[tuple[str, ...]] = [
-        (names[potential], *_values(found.total), str(len(found.legs)))
+        (names[potential], *_values(found), str(settings.repeats))
         for potential, found in result.potentials.items()
     ]
     if result.difference is not None:
@@ -87,12 +97,7 @@ def _add_method(
     page: Page, settings: SolvationSettings, sources: Mapping[str, str], result: SolvationResult
 ) -> None:
     ladder = settings.ladder
-    page.paragraph(
-        "The solute's interactions with the solvent are scaled away, first the charges, then "
-        "Lennard-Jones with a soft core, while its inside keeps its full energy; so the last state "
-        "is the molecule in vacuum next to pure solvent. The states exchange replicas; MBAR gives "
-        "the free energies. Errors are the larger one of MBAR's and of the spread of the repeats."
-    )
+    page.paragraph(_method(settings))
     page.table(
         ("", ""),
         [
@@ -109,4 +114,26 @@ def _add_method(
             ("equilibration", f"{ladder.equilibration:g} ps"),
             ("seed", str(settings.seed)),
         ],
+    )
+
+
+def _method(settings: SolvationSettings) -> str:
+    decoupling = (
+        "The solute's interactions with the solvent are scaled away, first the charges, then "
+        "Lennard-Jones with a soft core, while its inside keeps its full energy; so the last state "
+        "is the molecule in vacuum next to pure solvent. "
+    )
+    lifting = "the inside of the solute goes from the force field to the network, "
+    routes = {
+        "joint": decoupling + f"At both ends {lifting}in the same ladder. ",
+        "separate": decoupling + "Each potential has a ladder of its own. ",
+        "reweighting": f"{decoupling}At both ends the network's value follows from the samples of "
+        "the force field by exponential averaging. ",
+        "correction": f"In the solvent and in vacuum {lifting}so that the difference of the two "
+        "potentials is known without either value. ",
+    }
+    route = routes[settings.route] if len(settings.potentials) == 2 else decoupling
+    return (
+        f"{route}The states exchange replicas; MBAR gives the free energies. Errors are the larger "
+        "one of MBAR's and of the spread of the repeats."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnpmm.core.constants import DALTON_PER_NM3_IN_G_PER_ML
+from nnpmm.core.errors import SimulationError
 from nnpmm.freeenergy.estimators import Estimate, combine
 from nnpmm.freeenergy.legs import (
     LegResult,
@@ -18,63 +19,53 @@ from nnpmm.freeenergy.legs import (
     leg_directory,
     solve_leg,
 )
-from nnpmm.freeenergy.solvation.settings import SolvationSettings
+from nnpmm.freeenergy.reweighting import reweight
+from nnpmm.freeenergy.solvation.ladders import state_names
+from nnpmm.freeenergy.solvation.settings import LadderName, SolvationSettings
 
-__all__ = ["PotentialResult", "SolvationResult", "evaluate"]
-
-
-@dataclass(frozen=True)
-class PotentialResult:
-    """The solvation free energy of one potential: the mean of its repeats, kJ/mol."""
-
-    total: Estimate
-    legs: tuple[LegResult, ...]
+__all__ = ["SolvationResult", "evaluate"]
 
 
 @dataclass(frozen=True)
 class SolvationResult:
-    """Solvation free energies of the potentials that were asked for.
+    """Solvation free energies of the potentials that were asked for, kJ/mol.
 
     Attributes:
-        potentials: the result of each.
-        names: of the alchemical states, such as ``"q 0.5"`` or ``"LJ 0.3"``.
+        potentials: of each the mean of its repeats; empty where the difference alone is known.
+        difference: network minus force field; None unless both were asked for.
+        repeats: of each potential the value of every repeat.
+        ladders: what was sampled, the repeats of each ladder.
         density: of the box at full interaction, g/ml, from the first ladder.
     """
 
-    potentials: Mapping[PotentialName, PotentialResult]
-    names: tuple[str, ...]
+    potentials: Mapping[PotentialName, Estimate]
+    difference: Estimate | None
+    repeats: Mapping[PotentialName, tuple[Estimate, ...]]
+    ladders: Mapping[LadderName, tuple[LegResult, ...]]
     density: float
-
-    @property
-    def difference(self) -> Estimate | None:
-        """Network minus force field, kJ/mol; None unless both were calculated.
-
-        The two ladders are independent, so that the variances add up.
-        """
-        if len(self.potentials) < 2:
-            return None
-        network, mm = (self.potentials[name].total for name in ("network", "force field"))
-        error = float(np.hypot(network.error, mm.error))
-        return Estimate(network.value - mm.value, error)
 
     def record(self) -> dict[str, Any]:
         """Return the result in kJ/mol and kcal/mol, as JSON can hold it."""
-        found: dict[str, Any] = {"density_g_ml": self.density, "states": list(self.names)}
-        for name, result in self.potentials.items():
-            found[name] = {
-                **in_both_units(result.total),
+        found: dict[str, Any] = {"density_g_ml": self.density}
+        for name, total in self.potentials.items():
+            repeats = [in_both_units(repeat) for repeat in self.repeats[name]]
+            found[name] = {**in_both_units(total), "repeats": repeats}
+        if self.difference is not None:
+            found["network minus force field"] = in_both_units(self.difference)
+        found["ladders"] = {
+            name: {
+                "states": list(legs[0].names),
                 "repeats": [
                     {
-                        **in_both_units(leg.coupling),
                         "independent_samples": leg.free_energies.samples.tolist(),
                         "spectral_gap": leg.free_energies.spectral_gap,
                         "iterations": len(leg.samples.energies),
                     }
-                    for leg in result.legs
+                    for leg in legs
                 ],
             }
-        if self.difference is not None:
-            found["network minus force field"] = in_both_units(self.difference)
+            for name, legs in self.ladders.items()
+        }
         return found
 
 
@@ -90,20 +81,82 @@ def evaluate(settings: SolvationSettings, directory: Path, mass: float) -> Solva
         InputFileError: a ladder is not there or damaged.
         SimulationError: states overlap too little, or too few samples are independent.
     """
-    names, found = _names(settings), {}
+    ladders: dict[LadderName, tuple[LegResult, ...]] = {}
+    for ladder in settings.ladders:
+        names = state_names(settings, ladder)
+        folders = [leg_directory(directory, ladder, n) for n in range(settings.repeats)]
+        ladders[ladder] = tuple(solve_leg(folder, names) for folder in folders)
+    first = ladders[settings.ladders[0]][0].samples
+    density = float(DALTON_PER_NM3_IN_G_PER_ML * mass / first.volumes[:, 0].mean())
+    repeats, differences = _estimates(settings, ladders)
+    totals = {name: combine(found) for name, found in repeats.items()}
+    difference = None
+    if differences:
+        difference = combine(differences)
+    elif len(totals) == 2:  # from ladders of their own
+        difference = _minus(totals["network"], totals["force field"])
+    return SolvationResult(totals, difference, repeats, ladders, density)
+
+
+_Repeats = Mapping[PotentialName, tuple[Estimate, ...]]
+
+
+def _estimates(
+    settings: SolvationSettings, ladders: Mapping[LadderName, Sequence[LegResult]]
+) -> tuple[_Repeats, list[Estimate]]:
+    """Return the values of each potential, and their differences where one ladder gives both."""
+    found: dict[PotentialName, tuple[Estimate, ...]] = {}
     for potential in settings.potentials:
-        legs = [
-            solve_leg(leg_directory(directory, potential, repeat), names)
-            for repeat in range(settings.repeats)
-        ]
-        found[potential] = PotentialResult(combine([leg.coupling for leg in legs]), tuple(legs))
-    volumes = found[settings.potentials[0]].legs[0].samples.volumes[:, 0]
-    return SolvationResult(found, names, float(DALTON_PER_NM3_IN_G_PER_ML * mass / volumes.mean()))
+        if potential in ladders:
+            legs = ladders[potential]
+            found[potential] = tuple(leg.free_energies.between(-1, 0) for leg in legs)
+    if found:
+        return found, []
+    if "vacuum" in ladders:
+        pairs = zip(ladders["solvent"], ladders["vacuum"], strict=True)
+        return {}, [_minus(*(leg.free_energies.between(-1, 0) for leg in pair)) for pair in pairs]
+    split = _split_joint if "joint" in ladders else _split_reweighting
+    (legs,) = ladders.values()
+    rows = [split(settings, leg) for leg in legs]
+    network, mm, differences = ([row[n] for row in rows] for n in range(3))
+    return {"network": tuple(network), "force field": tuple(mm)}, differences
 
 
-def _names(settings: SolvationSettings) -> tuple[str, ...]:
-    ladder = settings.ladder
-    return (
-        *(f"q {value:g}" for value in ladder.electrostatics),
-        *(f"LJ {value:g}" for value in ladder.sterics),
-    )
+_Three = tuple[Estimate, Estimate, Estimate]
+
+
+def _split_joint(settings: SolvationSettings, leg: LegResult) -> _Three:
+    """Return network, force field and their difference from a joint ladder."""
+    free, inner = leg.free_energies, len(settings.network)
+    network = free.between(-1, 0)
+    mm = free.between(-1 - inner, inner)
+    coefficients = np.zeros(len(free.samples))
+    coefficients[[0, -1 - inner]], coefficients[[inner, -1]] = 1.0, -1.0
+    return network, mm, free.contrast(coefficients)
+
+
+def _split_reweighting(settings: SolvationSettings, leg: LegResult) -> _Three:
+    """Return network, force field and their difference from the force field's samples.
+
+    G(network) - G(force field) by exponential averaging in the solvent minus the same without it.
+    """
+    samples, corrections = leg.samples, []
+    for state, column, where in ((0, 0, "in the solvent"), (-1, 1, "without the solvent")):
+        gaps = samples.evaluated[:, state, column] - samples.energies[:, state, state]
+        try:
+            found = reweight(gaps, temperature=samples.temperature)
+        except SimulationError as error:
+            raise SimulationError(
+                f"from the force field to the network {where}: {error}; or set route to joint"
+            ) from error
+        corrections.append(Estimate(found.difference, found.error))
+    mm = leg.free_energies.between(-1, 0)
+    difference = _minus(*corrections)
+    network = Estimate(mm.value + difference.value, float(np.hypot(mm.error, difference.error)))
+    return network, mm, difference
+
+
+def _minus(first: Estimate, second: Estimate) -> Estimate:
+    """Return the difference of two independent estimates."""
+    error = float(np.hypot(first.error, second.error))
+    return Estimate(first.value - second.value, error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -10,8 +11,17 @@ from typing_extensions import Self
 from nnpmm.core.fields import Length, Section, SettingsPath, Time
 from nnpmm.freeenergy.legs.settings import LadderSettings, SamplingSettings
 
-__all__ = ["SOLVENTS", "WATER_MODELS", "SoluteSettings", "SolvationSettings", "SolventSettings"]
+__all__ = [
+    "SOLVENTS",
+    "WATER_MODELS",
+    "LadderName",
+    "SoluteSettings",
+    "SolvationSettings",
+    "SolventSettings",
+]
 
+#: A ladder that is sampled; see ``SolvationSettings.route``.
+LadderName = Literal["network", "force field", "joint", "reweighting", "solvent", "vacuum"]
 #: Water models by name.
 WATER_MODELS = ("tip3p", "tip3pfb", "spce", "opc3", "opc", "tip4pew", "tip4pfb")
 #: SMILES of other solvents by name.
@@ -122,6 +132,34 @@ class SolvationSettings(SamplingSettings):
     )
     cutoff: Length = Field(0.9, gt=0, description="of the direct-space interactions, in nm")
     ladder: LadderSettings = LadderSettings()
+    route: Literal["joint", "separate", "reweighting", "correction"] = Field(
+        "joint",
+        description="where network and force field are both asked for: one ladder that goes on "
+        "from the force field to the network at both ends (joint), a ladder for each (separate), "
+        "the force field's ladder and the energies of the network at its ends (reweighting), or "
+        "from the force field to the network in the solvent and in vacuum, which gives the "
+        "difference alone (correction)",
+    )
+    network: tuple[float, ...] = Field(
+        (0.5, 1.0),
+        description="weights of the network between force field and network, above 0 to 1",
+    )
+
+    @model_validator(mode="after")
+    def _rising_weights(self) -> Self:
+        bounds = (0.0, *self.network)
+        if self.network[-1:] != (1.0,) or any(a >= b for a, b in itertools.pairwise(bounds)):
+            raise ValueError(
+                f"network: found {list(self.network)}, allowed: weights that rise from above 0 to 1"
+            )
+        return self
+
+    @property
+    def ladders(self) -> tuple[LadderName, ...]:
+        """The ladders to sample."""
+        if len(self.potentials) == 1 or self.route == "separate":
+            return self.potentials
+        return ("solvent", "vacuum") if self.route == "correction" else (self.route,)
 
     @field_validator("solvent", mode="before")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from openmm import app, unit
 from rdkit import Chem
 from rdkit.Chem import rdDetermineBonds
@@ -11,14 +12,44 @@ from nnpmm.core.errors import InputFileError
 from nnpmm.freeenergy.solvation.settings import SoluteSettings
 from nnpmm.structures import (
     LigandParameters,
+    MMSystem,
+    create_ligand_system,
     molecule_from_file,
     molecule_from_smiles,
     parameterize,
     read_structure,
+    to_openmm_topology,
 )
 from nnpmm.structures.ligands.openff import terms_from_system
 
-__all__ = ["read_solute"]
+__all__ = ["read_solute", "solute_alone"]
+
+
+def solute_alone(box: MMSystem, molecule: Chem.Mol, parameters: LigandParameters) -> MMSystem:
+    """Return the solute in vacuum, with the masses and the constraints that it has in its box.
+
+    Args:
+        box: the solvated solute.
+        molecule: the solute, from `read_solute`.
+        parameters: of its atoms.
+    """
+    assert box.ligand_atoms is not None  # the box was built around it
+    system = create_ligand_system(molecule, parameters)
+    for index, atom in enumerate(box.ligand_atoms.tolist()):
+        system.setParticleMass(index, box.system.getParticleMass(atom))
+    rows = {atom: row for row, atom in enumerate(box.ligand_atoms.tolist())}
+    for constraint in range(box.system.getNumConstraints()):
+        i, j, length = box.system.getConstraintParameters(constraint)
+        if i in rows and j in rows:
+            system.addConstraint(rows[i], rows[j], length)
+    topology, positions = to_openmm_topology(molecule)
+    return MMSystem(
+        topology=topology,
+        positions=positions,
+        box_vectors=None,
+        system=system,
+        ligand_atoms=np.arange(len(rows)),
+    )
 
 
 def read_solute(solute: SoluteSettings, seed: int = 0) -> tuple[Chem.Mol, LigandParameters]:

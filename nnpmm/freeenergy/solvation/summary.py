@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 from nnpmm.campaigns import Job, Store
-from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.files import write_atomically
 from nnpmm.freeenergy.estimators import Estimate
-from nnpmm.freeenergy.legs import convergence_warning
-from nnpmm.freeenergy.solvation.campaign import Molecule
+from nnpmm.freeenergy.legs import POTENTIALS, convergence_warning
+from nnpmm.freeenergy.solvation.campaign import QUANTITIES, Molecule
 from nnpmm.freeenergy.solvation.settings import SolvationSettings
 from nnpmm.learning.metrics import compare
 from nnpmm.plots import Pairs, plot_parity
@@ -34,7 +33,7 @@ class SummaryRow:
 
     Attributes:
         molecule: of the table.
-        values: free energy of each potential, kcal/mol; none if the job has no result.
+        values: free energies by name, out of `QUANTITIES`, kcal/mol; none without a result.
         failure: why it was given up, in one line.
     """
 
@@ -43,16 +42,13 @@ class SummaryRow:
     failure: str = ""
 
 
-def summarize(
-    molecules: Sequence[Molecule], jobs: Sequence[Job], store: Store, settings: SolvationSettings
-) -> list[SummaryRow]:
+def summarize(molecules: Sequence[Molecule], jobs: Sequence[Job], store: Store) -> list[SummaryRow]:
     """Return what a campaign has found so far.
 
     Args:
         molecules: of the table.
         jobs: of them, in the same order.
         store: of their results.
-        settings: of the campaign.
 
     Raises:
         InputFileError: a result is damaged.
@@ -62,9 +58,11 @@ def summarize(
         values: dict[str, Estimate] = {}
         failure = store.reasons(job)[-1] if store.is_given_up(job) else ""
         if store.is_done(job):
-            kcal = store.load(job)[0]["solvation_kj"] / KJ_PER_KCAL
-            for potential, (value, error) in zip(settings.potentials, kcal, strict=True):
-                values[potential] = Estimate(float(value), float(error))
+            record = store.record(job)
+            for name in QUANTITIES:
+                if name in record:
+                    found = record[name]
+                    values[name] = Estimate(found["kcal/mol"], found["error_kcal/mol"])
         rows.append(SummaryRow(molecule, values, failure))
     return rows
 
@@ -87,7 +85,7 @@ def write_summary(
     """
     agreement = {
         potential: compare(*(np.array(side) for side in (pairs.predicted, pairs.reference)))
-        for potential, pairs in _pairs(rows, settings).items()
+        for potential, pairs in _pairs(rows).items()
     }
     record = {
         "unit": "kcal/mol",
@@ -100,11 +98,12 @@ def write_summary(
     warning = convergence_warning(settings.ladder)
     if warning is not None:
         page.paragraph(warning, note=True)
-    header = ["molecule", *settings.potentials, "experiment", ""]
-    page.table(header, ([*_cells(row, settings)] for row in rows))
+    names = _names(rows)
+    header = ["molecule", *names, "experiment", ""]
+    page.table(header, ([*_cells(row, names)] for row in rows))
     if agreement:
         figure = plot_parity(
-            _pairs(rows, settings),
+            _pairs(rows),
             xlabel="experiment / (kcal/mol)",
             ylabel="calculated / (kcal/mol)",
         )
@@ -118,16 +117,21 @@ def write_summary(
                 f"{name}: mean absolute error {found.mae:.2f}, root mean square {found.rmse:.2f} "
                 f"kcal/mol for {found.samples} molecules."
             )
-    write_atomically(paths[0], _table(rows, settings))
+    write_atomically(paths[0], _table(rows))
     write_atomically(paths[1], json.dumps(record, indent=1) + "\n")
     write_atomically(paths[2], page.text())
     return paths
 
 
-def _pairs(rows: Sequence[SummaryRow], settings: SolvationSettings) -> dict[str, Pairs]:
+def _names(rows: Sequence[SummaryRow]) -> list[str]:
+    """Return what at least one molecule has a value of."""
+    return [name for name in QUANTITIES if any(name in row.values for row in rows)]
+
+
+def _pairs(rows: Sequence[SummaryRow]) -> dict[str, Pairs]:
     """Return calculated and measured values of each potential, where there are both."""
     found: dict[str, Pairs] = {}
-    for potential in settings.potentials:
+    for potential in POTENTIALS:
         known = [
             (row.molecule.experiment, row.values[potential].value, row.values[potential].error)
             for row in rows
@@ -144,15 +148,15 @@ def _record(row: SummaryRow) -> dict[str, Any]:
     return {**asdict(row.molecule), **values, "failure": row.failure or None}
 
 
-def _table(rows: Sequence[SummaryRow], settings: SolvationSettings) -> str:
-    text = io.StringIO()
+def _table(rows: Sequence[SummaryRow]) -> str:
+    names, text = _names(rows), io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    columns = [f"{name}{what}" for name in settings.potentials for what in ("", " error")]
+    columns = [f"{name}{what}" for name in names for what in ("", " error")]
     writer.writerow(["name", "smiles", *columns, "experiment", "failure"])
     for row in rows:
         cells = [row.molecule.name, row.molecule.smiles]
-        for potential in settings.potentials:
-            estimate = row.values.get(potential)
+        for name in names:
+            estimate = row.values.get(name)
             cells += (
                 ["", ""] if estimate is None else [f"{x:.3f}" for x in asdict(estimate).values()]
             )
@@ -161,12 +165,12 @@ def _table(rows: Sequence[SummaryRow], settings: SolvationSettings) -> str:
     return text.getvalue()
 
 
-def _cells(row: SummaryRow, settings: SolvationSettings) -> list[str]:
+def _cells(row: SummaryRow, names: Sequence[str]) -> list[str]:
     values = [
         f"{row.values[name].value:.2f} ± {row.values[name].error:.2f}"
         if name in row.values
         else "-"
-        for name in settings.potentials
+        for name in names
     ]
     measured = row.molecule.experiment
     return [

@@ -10,22 +10,18 @@ from openmm import unit
 
 from nnpmm.core.files import require_folder, write_atomically
 from nnpmm.core.locks import locked
-from nnpmm.freeenergy.alchemy import decouple, decoupling_schedule
 from nnpmm.freeenergy.legs import (
-    Leg,
-    PotentialName,
     Report,
     claim_folder,
-    create_leg_system,
-    fingerprint,
     leg_directory,
     sample_leg,
     write_leg_energies,
 )
+from nnpmm.freeenergy.solvation.ladders import create_leg, lambda_values
 from nnpmm.freeenergy.solvation.report import write_report
 from nnpmm.freeenergy.solvation.result import SolvationResult, evaluate
-from nnpmm.freeenergy.solvation.settings import SolvationSettings
-from nnpmm.freeenergy.solvation.solute import read_solute
+from nnpmm.freeenergy.solvation.settings import LadderName, SolvationSettings
+from nnpmm.freeenergy.solvation.solute import read_solute, solute_alone
 from nnpmm.freeenergy.solvation.solvent import read_solvent, solvated_solute
 from nnpmm.structures import MMSystem
 
@@ -33,7 +29,7 @@ __all__ = ["run_solvation"]
 
 _RESULT, _REPORT, _LOCK = "result.json", "report.html", ".lock"
 #: Called with the ladder that is next and how many there are; returns what reports its progress.
-Announce = Callable[[PotentialName, int, int], Report]
+Announce = Callable[[LadderName, int, int], Report]
 
 
 def run_solvation(
@@ -50,8 +46,7 @@ def run_solvation(
 
         settings.json           what is calculated
         box.safetensors         the box of another solvent than water
-        network/repeat-1/       one ladder; see nnpmm.sampling.record
-        force-field/repeat-1/
+        joint/repeat-1/         one ladder; see nnpmm.sampling.record
         alchemlyb/              energies of each ladder for alchemlyb
         result.json             free energies and their errors
         report.html             the same to read, with pictures
@@ -77,14 +72,15 @@ def run_solvation(
         molecule, parameters = read_solute(settings.solute, settings.seed)
         solvent = read_solvent(settings.solvent, settings.seed)
         box = solvated_solute(settings, directory, molecule, parameters, solvent, compressing)
-        for potential in settings.potentials:
+        for ladder in settings.ladders:
             for repeat in range(settings.repeats):
-                folder = leg_directory(directory, potential, repeat)
+                folder = leg_directory(directory, ladder, repeat)
+                mm = box if ladder != "vacuum" else solute_alone(box, molecule, parameters)
                 sample_leg(
-                    *(settings, settings.ladder, create_leg(settings, box, potential), folder),
+                    *(settings, settings.ladder, create_leg(settings, mm, ladder), folder),
                     seed=settings.seed + repeat,
                     resume=resume,
-                    report=announce(potential, repeat + 1, settings.repeats),
+                    report=announce(ladder, repeat + 1, settings.repeats),
                 )
         result = evaluate(settings, directory, _mass(box))
         sources = {"parameters": parameters.provider, "solvent": settings.solvent.label}
@@ -97,24 +93,6 @@ def run_solvation(
     return result
 
 
-def create_leg(settings: SolvationSettings, box: MMSystem, potential: PotentialName) -> Leg:
-    """Return the ladder that decouples a solute.
-
-    Args:
-        settings: of the calculation.
-        box: the solvated solute.
-        potential: what describes the inside of the solute.
-
-    Raises:
-        NnpmmError: the network or the coupling is not usable, or the time step is too long.
-    """
-    assert box.ligand_atoms is not None  # the box was built around it
-    system = decouple(create_leg_system(settings, box, potential), box.ligand_atoms)
-    schedule = decoupling_schedule(settings.ladder.electrostatics, settings.ladder.sterics)
-    states = tuple(state.parameters for state in schedule)
-    return Leg(system, box, states, fingerprint(settings, potential))
-
-
 def _mass(box: MMSystem) -> float:
     """Return the mass of a box, amu; that of its atoms, which repartitioning keeps."""
     masses = (box.system.getParticleMass(i) for i in range(box.system.getNumParticles()))
@@ -122,12 +100,7 @@ def _mass(box: MMSystem) -> float:
 
 
 def _write_energies(settings: SolvationSettings, directory: Path, result: SolvationResult) -> None:
-    ladder = settings.ladder
-    lambdas = {
-        "coul": [*ladder.electrostatics, *(0.0 for _ in ladder.sterics)],
-        "vdw": [*(1.0 for _ in ladder.electrostatics), *ladder.sterics],
-    }
-    for potential, found in result.potentials.items():
-        for repeat, leg in enumerate(found.legs):
-            folder = leg_directory(directory / "alchemlyb", potential, repeat)
-            write_leg_energies(folder, leg, lambdas)
+    for ladder, legs in result.ladders.items():
+        lambdas = lambda_values(settings, ladder)
+        for repeat, leg in enumerate(legs):
+            write_leg_energies(leg_directory(directory / "alchemlyb", ladder, repeat), leg, lambdas)

@@ -142,5 +142,6 @@ def _predict(
         spread = np.zeros(len(estimate.solutes))
         spread[[estimate.solutes.index(anchor) for anchor in anchors]] = weights
         value -= sign * float(spread @ estimate.differences[state]) / KJ_PER_KCAL
-        variance += (contrast_error(estimate.errors, state, spread) / KJ_PER_KCAL) ** 2
+        own = np.eye(len(spread))[state]
+        variance += (contrast_error(estimate.errors, own - spread) / KJ_PER_KCAL) ** 2
     return value, variance

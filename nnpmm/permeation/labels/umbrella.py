@@ -192,5 +192,5 @@ def join_windows(
     water = (centers > umbrella.top - umbrella.bulk).astype(np.float64)
     water /= water.sum()
     profile = found.delta[0] - water @ found.delta[0]
-    errors = np.array([contrast_error(found.error, n, water) for n in range(len(centers))])
+    errors = np.array([contrast_error(found.error, row - water) for row in np.eye(len(centers))])
     return Profile(centers, profile, errors, found.spectral_gap, len(pooled))

@@ -1,0 +1,91 @@
+"""What the ladders of a hydration free energy cost: network and both potentials over force field.
+
+Iterations of replica exchange (250 steps of 4 fs in every state, and the energies of every sample
+in every state) of the three ladders in turn, of molecules of FreeSolv in default boxes.
+Run: python benchmarks/hydration_cost.py [--threads 2] [--rounds 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from common import data_folder, write_results
+from rich.console import Console
+from rich.table import Table
+
+from nnpmm.benchmarking import time_in_turn
+from nnpmm.freeenergy.legs import create_simulation
+from nnpmm.freeenergy.solvation import SoluteSettings, SolvationSettings
+from nnpmm.freeenergy.solvation.ladders import create_leg
+from nnpmm.freeenergy.solvation.solute import read_solute
+from nnpmm.freeenergy.solvation.solvent import solvated_solute
+from nnpmm.sampling import ExchangeRecord, ExchangeSettings, ReplicaExchange, separate_groups
+
+MOLECULES = {"mobley_7532833": "acetonitrile", "mobley_8127829": "ethylbenzene"}
+LADDERS = ("force field", "network", "joint")
+STEPS = 250
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    results = {}
+    table = Table("molecule", "atoms", *LADDERS, "network / force field", "joint / force field")
+    for key, name in MOLECULES.items():
+        settings = SolvationSettings(solute=solute(key), threads=arguments.threads)
+        with tempfile.TemporaryDirectory() as folder:
+            solute_of = read_solute(settings.solute)
+            box = solvated_solute(settings, Path(folder), *solute_of, None)
+            calls = {
+                ladder: iteration(settings, box, ladder, Path(folder) / ladder)
+                for ladder in LADDERS
+            }
+            times = time_in_turn(calls, rounds=arguments.rounds)
+        count = box.system.getNumParticles()
+        ratios = {name: times[name].median / times["force field"].median for name in LADDERS}
+        results[name] = {
+            "atoms": count,
+            "solute_atoms": len(box.ligand_atoms),
+            "seconds": {ladder: [t / 1000 for t in times[ladder]] for ladder in LADDERS},
+            "over_force_field": ratios,
+        }
+        table.add_row(
+            *(name, str(count)),
+            *(f"{times[ladder].median / 1000:.1f} s" for ladder in LADDERS),
+            *(f"{ratios[ladder]:.2f}" for ladder in LADDERS[1:]),
+        )
+    Console().print(table)
+    print(write_results("hydration_cost", {"threads": arguments.threads, "molecules": results}))
+
+
+def solute(key: str) -> SoluteSettings:
+    folder = data_folder() / "freesolv" / "amber"
+    return SoluteSettings(topology=folder / f"{key}.prmtop", coordinates=folder / f"{key}.inpcrd")
+
+
+def iteration(settings, box, ladder: str, folder: Path):
+    """Return what does one more iteration of a ladder that is equilibrated a little."""
+    leg = create_leg(settings, box, ladder)
+    separate_groups(leg.system, leg.states[0])
+    simulation = create_simulation(settings, leg.system, leg.mm, seed=1)
+    exchange = ExchangeSettings(
+        states=leg.states,
+        temperature=settings.temperature,
+        timestep=settings.timestep,
+        steps=STEPS,
+        n_atoms=leg.system.getNumParticles(),
+    )
+    sampler = ReplicaExchange(simulation, ExchangeRecord(folder, exchange, resume=False))
+    sampler.energies.apply(0)
+    simulation.minimizeEnergy()
+    simulation.context.setVelocitiesToTemperature(settings.temperature, 1)
+    sampler.equilibrate(500)
+    return lambda: sampler.sample(sampler.currentIteration + 1, checkpoint_every=10)
+
+
+if __name__ == "__main__":
+    main()
