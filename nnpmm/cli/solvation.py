@@ -105,6 +105,22 @@ def solvation(
         bool,
         typer.Option("--retry-failed", help="Try molecules of a table again that were given up."),
     ] = False,
+    pilot: Annotated[
+        bool,
+        typer.Option(
+            "--pilot",
+            help="Sample each state briefly (50 ps, or --time), place the states by it, and end.",
+        ),
+    ] = False,
+    states: Annotated[
+        int | None,
+        typer.Option(
+            "--states",
+            min=3,
+            help="States that --pilot places.",
+            show_default="as many as in the pilot",
+        ),
+    ] = None,
     template: Annotated[
         bool, typer.Option("--template", help="Print a commented settings file and end.")
     ] = False,
@@ -138,7 +154,11 @@ def solvation(
         "ladder": None if time is None else {"time": time},
     }
     config, table = _by_kind(files or [])
+    if states is not None and not pilot:
+        raise ConfigError("--states goes with --pilot; ladders are otherwise those of the settings")
     if table is not None:
+        if pilot:
+            raise ConfigError("found a table of molecules, allowed with --pilot: one molecule")
         from nnpmm.cli.solvation_campaign import run_table
 
         settings = _settings(
@@ -150,6 +170,11 @@ def solvation(
             cluster=cluster,
             retry_failed=retry_failed,
         )
+        return
+    if pilot:
+        changes["ladder"] = None  # --time is the pilot's
+        settings = _settings(SolvationSettings, config, changes, quick=quick)
+        _place(settings, output, time=time, states=states, resume=resume)
         return
     settings = _settings(SolvationSettings, config, changes, quick=quick)
     try:
@@ -164,6 +189,29 @@ def solvation(
         typer.echo(f"stopped; go on with the same command and --resume ({output})", err=True)
         raise typer.Exit(130) from None
     _print(settings, result, output)
+
+
+def _place(
+    settings: SolvationSettings, output: Path, *, time: str | None, states: int | None, resume: bool
+) -> None:
+    """Run a pilot, and print the states that it places."""
+    from openmm import unit
+
+    from nnpmm.core.units import parse_quantity
+    from nnpmm.freeenergy.solvation.pilot import run_pilot
+
+    picoseconds = 50.0 if time is None else parse_quantity(time, unit.picosecond)
+    if not picoseconds > 0:
+        raise ConfigError(f"--time: found {time}, allowed: more than 0 ps")
+    with stage_bar("pilot") as show:
+        placed = run_pilot(
+            *(settings, output), time=picoseconds, count=states, resume=resume, report=show
+        )
+    print_result("states at equal thermodynamic length:")
+    print_result(f"  electrostatics: {list(placed.ladder.electrostatics)}")
+    print_result(f"  sterics: {list(placed.ladder.sterics)}")
+    path = output / "settings.yaml"
+    print_result(f"nnpmm solvation {path} -o FOLDER calculates with them")
 
 
 def _by_kind(files: list[Path]) -> tuple[Path | None, Path | None]:

@@ -18,11 +18,10 @@ from nnpmm.freeenergy.legs import (
     write_leg_energies,
 )
 from nnpmm.freeenergy.solvation.ladders import create_leg, lambda_values
+from nnpmm.freeenergy.solvation.preparation import prepare
 from nnpmm.freeenergy.solvation.report import write_report
 from nnpmm.freeenergy.solvation.result import SolvationResult, evaluate
 from nnpmm.freeenergy.solvation.settings import LadderName, SolvationSettings
-from nnpmm.freeenergy.solvation.solute import read_solute, solute_alone
-from nnpmm.freeenergy.solvation.solvent import read_solvent, solvated_solute
 from nnpmm.structures import MMSystem
 
 __all__ = ["run_solvation"]
@@ -69,27 +68,22 @@ def run_solvation(
     message = f"{directory}: another process works in this folder; wait, or take another"
     with locked(directory / _LOCK, message):
         claim_folder(settings, directory, resume=resume)
-        molecule, parameters = read_solute(settings.solute, settings.seed)
-        solvent = read_solvent(settings.solvent, settings.seed)
-        box = solvated_solute(settings, directory, molecule, parameters, solvent, compressing)
+        prepared = prepare(settings, directory, compressing)
         for ladder in settings.ladders:
             for repeat in range(settings.repeats):
                 folder = leg_directory(directory, ladder, repeat)
-                mm = box if ladder != "vacuum" else solute_alone(box, molecule, parameters)
+                leg = create_leg(settings, prepared.system_of(ladder), ladder)
                 sample_leg(
-                    *(settings, settings.ladder, create_leg(settings, mm, ladder), folder),
+                    *(settings, settings.ladder, leg, folder),
                     seed=settings.seed + repeat,
                     resume=resume,
                     report=announce(ladder, repeat + 1, settings.repeats),
                 )
-        result = evaluate(settings, directory, _mass(box))
-        sources = {"parameters": parameters.provider, "solvent": settings.solvent.label}
-        if solvent is not None:
-            sources["solvent_parameters"] = solvent[1].provider
-        record = {**result.record(), **sources}
+        result = evaluate(settings, directory, _mass(prepared.box))
+        record = {**result.record(), **prepared.sources}
         write_atomically(directory / _RESULT, json.dumps(record, indent=1) + "\n")
         _write_energies(settings, directory, result)
-        write_report(directory / _REPORT, settings, molecule, sources, result)
+        write_report(directory / _REPORT, settings, prepared.molecule, prepared.sources, result)
     return result
 
 
