@@ -10,11 +10,12 @@ import typer
 
 from nnpmm.cli.errors import print_result
 from nnpmm.cli.narration import starting
-from nnpmm.cli.progress import stage_bar
+from nnpmm.cli.progress import print_report, stage_bar
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from nnpmm.campaigns import ClusterSettings, JobReport
     from nnpmm.freeenergy.estimators import Estimate
     from nnpmm.freeenergy.solvation import SolvationResult, SolvationSettings
 
@@ -91,13 +92,14 @@ def solvation(
         bool, typer.Option("--resume", help="Go on with the calculation in that folder.")
     ] = False,
     workers: Annotated[
-        int, typer.Option("--workers", min=1, help="Molecules of a table at a time.")
+        int,
+        typer.Option("--workers", min=1, help="Molecules or windows at a time."),
     ] = 1,
     cluster: Annotated[
         str | None,
         typer.Option(
             "--cluster",
-            help="Where a table is calculated: local, serial, or a YAML file.",
+            help="Where they are calculated: local, serial, or a YAML file.",
             show_default="local, or serial with one worker",
         ),
     ] = None,
@@ -184,11 +186,39 @@ def solvation(
                 resume=resume,
                 announce=_announcer(show),
                 compressing=lambda done, total: show("compressing the solvent", done, total),
+                cluster=_cluster(settings, cluster, workers),
+                windows=lambda job, done, total: _tell_window(show, job, done, total),
             )
     except KeyboardInterrupt:
         typer.echo(f"stopped; go on with the same command and --resume ({output})", err=True)
         raise typer.Exit(130) from None
     _print(settings, result, output)
+
+
+def _cluster(
+    settings: SolvationSettings, request: str | None, workers: int
+) -> ClusterSettings | None:
+    """Return where independent windows run; None if there are none."""
+    if settings.ladder.exchange:
+        if request is not None or workers > 1:
+            raise ConfigError(
+                "found --workers or --cluster, allowed: with a table of molecules, or with "
+                "ladder.exchange off; states that exchange replicas run in one process"
+            )
+        return None
+    from nnpmm.campaigns import read_cluster
+    from nnpmm.freeenergy.solvation.campaign import threads_for
+
+    threads = threads_for(settings, workers)
+    where = request or ("serial" if workers == 1 else "local")
+    return read_cluster(where, workers=workers, threads=threads)
+
+
+def _tell_window(
+    show: Callable[[str, float, float], None], job: JobReport, done: int, total: int
+) -> None:
+    print_report(job, done, total)
+    show("windows", done, total)
 
 
 def _place(

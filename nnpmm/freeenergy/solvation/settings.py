@@ -16,6 +16,7 @@ __all__ = [
     "WATER_MODELS",
     "LadderName",
     "SoluteSettings",
+    "SolvationLadder",
     "SolvationSettings",
     "SolventSettings",
 ]
@@ -122,6 +123,16 @@ def _require_one(section: SoluteSettings, sources: tuple[str, ...]) -> None:
         raise ValueError("'topology' and 'coordinates' go together")
 
 
+class SolvationLadder(LadderSettings):
+    """The states, how long each is sampled, and whether they exchange replicas."""
+
+    exchange: bool = Field(
+        True,
+        description="whether states exchange replicas; false: each is a job of its own, which can "
+        "run on another device or host",
+    )
+
+
 class SolvationSettings(SamplingSettings):
     """A solvation free energy: the molecule, the solvent, what describes it, and the ladder."""
 
@@ -131,7 +142,7 @@ class SolvationSettings(SamplingSettings):
         1.0, gt=0, description="least distance between the solute and the faces of the box, in nm"
     )
     cutoff: Length = Field(0.9, gt=0, description="of the direct-space interactions, in nm")
-    ladder: LadderSettings = LadderSettings()
+    ladder: SolvationLadder = SolvationLadder()
     route: Literal["joint", "separate", "reweighting", "correction"] = Field(
         "joint",
         description="where network and force field are both asked for: one ladder that goes on "
