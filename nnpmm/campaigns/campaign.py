@@ -53,7 +53,8 @@ def run_campaign(
 ) -> CampaignResult:
     """Begin a campaign, or go on with it: run every job that has no result.
 
-    A killed campaign goes on with the next call and loses the jobs that ran.
+    A killed campaign goes on with the next call. It loses the jobs that ran, but those which have a
+    folder go on there.
 
     Args:
         jobs: the most urgent first.
@@ -89,7 +90,7 @@ def run_campaign(
 def _run(plan: Plan, report: ReportCallback | None) -> list[JobReport]:
     """Return how the jobs of a plan ended; the store has to be locked."""
     reports = []
-    _clear(plan)  # what a killed campaign left is worthless: its jobs begin anew
+    _clear(plan)  # what a killed campaign left here is worthless: its jobs begin anew
     try:
         if plan.jobs:
             require_folder(plan.scratch)

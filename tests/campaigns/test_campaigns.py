@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -339,3 +340,15 @@ def test_clusters(tmp_path):
         read_cluster("lokal", workers=1, threads=1)
     with pytest.raises(ConfigError, match="found the cluster serial, allowed: local or slurm"):
         create_cluster(ClusterSettings(kind="serial"))
+
+
+def test_a_job_with_a_folder_keeps_it(store, tmp_path):
+    """Each attempt works in its own; nothing is removed, and the key does not know of it."""
+    plain = job(1, tmp_path, "fails")
+    kept = replace(plain, folder=tmp_path / "kept")
+    assert kept.key == plain.key
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept/half.txt").write_text("of a killed campaign")
+    assert run([kept], store).done == 1
+    assert [call[2] for call in calls(tmp_path, 1)] == ["kept", "attempt-2"]
+    assert (tmp_path / "kept/half.txt").exists() and (tmp_path / "kept/attempt-2").is_dir()

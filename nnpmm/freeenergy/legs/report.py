@@ -61,6 +61,8 @@ def add_leg(page: Page, leg: LegResult, quantity: str) -> None:
         ),
         f"{quantity.capitalize()} from the first and from the last part of the samples.",
     )
+    if not np.ptp(samples.replicas, axis=0).any():
+        return  # independent windows
     mixing = samples.mixing
     page.figure(
         plot_matrix(

@@ -97,6 +97,7 @@ def sample_leg(
     directory: Path,
     *,
     seed: int,
+    sampled: tuple[int, ...] | None = None,
     resume: bool = False,
     report: Report = lambda *_: None,
 ) -> None:
@@ -108,6 +109,7 @@ def sample_leg(
         leg: to sample. Its System gets force groups of its own, and a barostat if it has a box.
         directory: of this leg.
         seed: of its random numbers.
+        sampled: the states to sample here, by index; None for all, which exchange replicas.
         resume: go on with what is there.
         report: is called as the leg proceeds.
 
@@ -119,6 +121,7 @@ def sample_leg(
     exchange = ExchangeSettings(
         states=leg.states,
         evaluated=leg.evaluated,
+        sampled=sampled,
         temperature=settings.temperature,
         timestep=settings.timestep,
         steps=steps,
@@ -176,7 +179,7 @@ def create_simulation(
 def _equilibrate(times: LegTimes, sampler: ReplicaExchange, report: Report) -> None:
     """Relax the box at full interaction, then bring one replica into each state."""
     context, exchange = sampler.simulation.context, sampler.record.settings
-    step, count = exchange.timestep, len(sampler.states)
+    step, count = exchange.timestep, len(sampler.replicaStateIndex)
     total = round(times.equilibration / step)
     sampler.energies.apply(0)
     report("equilibrating", 0, total)

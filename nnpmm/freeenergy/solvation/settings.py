@@ -17,6 +17,7 @@ __all__ = [
     "WATER_MODELS",
     "LadderName",
     "SoluteSettings",
+    "SolvationLadder",
     "SolvationSettings",
     "SolventSettings",
 ]
@@ -89,6 +90,16 @@ class SolventSettings(MoleculeSource):
         return self.name or self.smiles or ("" if source is None else source.name)
 
 
+class SolvationLadder(LadderSettings):
+    """The states, how long each is sampled, and whether they exchange replicas."""
+
+    exchange: bool = Field(
+        True,
+        description="whether states exchange replicas; false: each is a job of its own, which can "
+        "run on another device or host",
+    )
+
+
 class SolvationSettings(SamplingSettings):
     """A solvation free energy: the molecule, the solvent, what describes it, and the ladder."""
 
@@ -98,7 +109,7 @@ class SolvationSettings(SamplingSettings):
         1.0, gt=0, description="least distance between the solute and the faces of the box, in nm"
     )
     cutoff: Length = Field(0.9, gt=0, description="of the direct-space interactions, in nm")
-    ladder: LadderSettings = LadderSettings()
+    ladder: SolvationLadder = SolvationLadder()
     route: Literal["joint", "separate", "reweighting", "correction"] = Field(
         "joint",
         description="where network and force field are both asked for: one ladder that goes on "

@@ -28,9 +28,10 @@ from nnpmm.structures import (
 )
 from nnpmm.structures.ligands.source import read_molecule
 
-__all__ = ["read_solvent", "solvated_solute"]
+__all__ = ["BOX", "read_solvent", "solvated_solute"]
 
-_BOX = "box.safetensors"
+#: The compressed box of another solvent than water, in the folder of a calculation.
+BOX = "box.safetensors"
 # OpenMM ends a run whose box becomes narrower than twice the cutoff. The volume of such a box
 # fluctuates by 1 to 2 %, its width by a third of that.
 _FLUCTUATION = 1.02
@@ -111,7 +112,7 @@ def solvated_solute(
         hydrogen_mass=settings.hydrogen_mass,
         seed=settings.seed,
     )
-    path = directory / _BOX
+    path = directory / BOX
     if not path.exists():
         _compress(settings, path, loose, solvent[0], report)
     arrays, _ = load_arrays(path)
