@@ -1,0 +1,1 @@
+"""From trajectories to answers: deviations, torsions, contacts, their errors, comparisons."""
