@@ -107,7 +107,8 @@ def compare(first: Analysis, second: Analysis) -> Comparison:
         )
     differences = [_difference(tables[0][key], tables[1][key]) for key in shared]
     return Comparison(
-        *both,
+        both[0],
+        both[1],
         tuple(_adjusted(differences)),
         tuple(name for (_, name) in tables[0] if (_, name) not in shared),
         tuple(name for (_, name) in tables[1] if (_, name) not in shared),

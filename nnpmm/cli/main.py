@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nnpmm import __version__
+from nnpmm.cli.analyze import analyze
 from nnpmm.cli.benchmark import benchmark
 from nnpmm.cli.demo import demo
 from nnpmm.cli.doctor import doctor
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command()(init)
 app.command()(prepare)
 app.command()(run)
+app.command()(analyze)
 app.command()(solvation)
 app.command()(doctor)
 app.command()(demo)
