@@ -120,7 +120,7 @@ def _add_missing_contacts(
     system: Analysis,
     other: dict[tuple[str, str], Quantity],
 ) -> None:
-    looked = [r for r in system.replicas if r.contact_labels]
+    looked = [r for r in system.replicas if r.facts["contacts"]]
     residues = {label for replica in looked for label in replica.residues}
     for key, quantity in other.items():
         if key[0] != "contact" or key in table or key[1].split(", ")[0] not in residues:

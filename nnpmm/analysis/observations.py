@@ -60,7 +60,8 @@ class Observations:
         spread_frames: (s,) frames in which the ensemble of networks is least at one, worst first.
         spreads: (s,) kJ/mol, its standard deviation there.
         view: frames to be looked at; None without a ligand.
-        facts: ligand, smiles, reference, water_group, notes, problem.
+        facts: what the ligand is, the reference, whether contacts were looked for, notes, why
+            reading ended early.
     """
 
     name: str

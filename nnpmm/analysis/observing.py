@@ -254,6 +254,7 @@ class _Observer:
             "receptor_residues": len(self.subject.receptor),
             "smiles": "" if ligand is None else ligand.smiles,
             "reference": "the starting structure" if given else "the first frame",
+            "contacts": self.finder is not None,
             "water_group": self.settings.water_around or "the ligand",
             "notes": [*self.subject.notes, *(ligand.notes if ligand else ())],
             "problem": self.reader.problem,

@@ -129,7 +129,7 @@ def _add_panels(
             time = replica.time if source == "series" else replica.reading_time
             series[replica.name] = (time, factor * values)
         if series:
-            panels.append(Panel(style.axis_label(title, unit), series))
+            panels.append(Panel(title, unit, series))
     if panels:
         caption = {
             "series": "Structure along time. Strong lines are running averages.",

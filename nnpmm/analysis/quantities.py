@@ -156,7 +156,7 @@ def _contacts(replicas: Sequence[Observations]) -> list[Quantity]:
         if key in replica.contact_labels:
             return np.asarray(replica.contacts[:, replica.contact_labels.index(key)])
         # Never seen, unless contacts were not looked for at all.
-        return np.zeros(replica.n_frames if replica.contact_labels else 0, dtype=bool)
+        return np.zeros(replica.n_frames if replica.facts["contacts"] else 0, dtype=bool)
 
     return [
         _quantity(

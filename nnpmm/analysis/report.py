@@ -24,6 +24,7 @@ from nnpmm.plots.viewer import viewer_html
 __all__ = ["DATA", "REPORT", "write_report"]
 
 REPORT, DATA = "report.html", "analysis.json"
+_NAMED = 3  # trajectories in the title
 _FEW = 10  # independent samples, below which an error is itself uncertain
 
 
@@ -64,7 +65,9 @@ def write_report(folder: Path, found: Analysis | Comparison) -> Path:
 def _analysis_page(analysis: Analysis) -> tuple[Page, Pictures]:
     pictures = draw_pictures(analysis)
     first = analysis.replicas[0]
-    page = Page(f"{first.facts['ligand'] or 'Trajectory'}: {analysis.name}")
+    names = ", ".join(replica.name for replica in analysis.replicas[:_NAMED])
+    more = f" and {len(analysis.replicas) - _NAMED} more" * (len(analysis.replicas) > _NAMED)
+    page = Page(f"{first.facts['ligand'] or 'Trajectory'}: {names}{more}")
     page.paragraph(_summary(analysis))
     for note in _notes(analysis.replicas):
         page.paragraph(note, note=True)
@@ -215,8 +218,8 @@ def _add_method(page: Page, analysis: Analysis) -> None:
     page.paragraph(
         "Molecules are made whole and brought to one periodic image, then aligned on the "
         f"receptor's backbone. Deviations are from {first.facts['reference']}; the ligand's heavy "
-        "atoms may exchange where chemistry does not tell them apart. Fluctuations are about the average "
-        f"structure. The first shell of water around {first.facts['water_group']} reaches "
+        "atoms may exchange where chemistry does not tell them apart. Fluctuations are about the "
+        f"average structure. The first shell of water around {first.facts['water_group']} reaches "
         f"{10 * SHELL:g} Å from a heavy atom."
     )
     page.paragraph(

@@ -48,11 +48,13 @@ class Panel:
     """One quantity along time.
 
     Attributes:
-        ylabel: with the unit.
+        title: what it is.
+        unit: of it; empty for numbers.
         series: of each replica, times (n,) and values (n,).
     """
 
-    ylabel: str
+    title: str
+    unit: str
     series: Mapping[str, tuple[ArrayLike, ArrayLike]]
 
 
@@ -82,11 +84,13 @@ def plot_panels(panels: Sequence[Panel], *, xlabel: str = "time / ps") -> Figure
     """
     columns = 2 if len(panels) > 1 else 1
     rows = -(-len(panels) // columns)
-    figure, axes = create_panels(rows, columns, width=4.3 * columns, height=2.2 * rows + 0.2)
+    figure, axes = create_panels(
+        rows, columns, width=4.3 * columns, height=2.2 * rows + 0.2, letters=False
+    )
     for panel, place in zip(panels, axes, strict=False):
         for (name, (time, values)), color in zip(panel.series.items(), _colors(), strict=False):
             _draw_series(place, np.asarray(time), np.asarray(values), color, name)
-        dress(place, xlabel=xlabel, ylabel=panel.ylabel)
+        dress(place, xlabel=xlabel, ylabel=panel.unit, title=panel.title)
         place.ticklabel_format(axis="y", useOffset=False)
     for place in axes[len(panels) :]:
         place.remove()
@@ -136,7 +140,9 @@ def plot_fluctuations(
         axes.plot(places, middle, color=color, linewidth=1.1, label=name)
     axes.set_ylim(bottom=0)
     for place in [n for n, label in enumerate(labels) if label in set(marked)]:
-        axes.plot(place, 0.015, "^", color=BLACK, markersize=3.5, transform=_bottom(axes))
+        axes.plot(
+            place, 0.015, "^", color=BLACK, markersize=3.5, transform=axes.get_xaxis_transform()
+        )
     ticks = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), 14)).astype(int))
     axes.set_xticks(ticks, [labels[n] for n in ticks], rotation=45, ha="right")
     axes.margins(x=0.01)
@@ -144,10 +150,6 @@ def plot_fluctuations(
     if len(series) > 1:
         legend(axes, ncols=4, loc="lower left", bbox_to_anchor=(0, 1.0))
     return figure
-
-
-def _bottom(axes: Axes):  # type: ignore[no-untyped-def]
-    return axes.get_xaxis_transform()
 
 
 def plot_torsions(torsions: Sequence[Torsion], *, xlabel: str = "time / ps") -> Figure:
@@ -159,7 +161,7 @@ def plot_torsions(torsions: Sequence[Torsion], *, xlabel: str = "time / ps") -> 
     """
     columns = 2 if len(torsions) > 1 else 1
     rows = -(-len(torsions) // columns)
-    figure = create_figure(4.5 * columns, 1.9 * rows + 0.3)
+    figure = create_figure(4.5 * columns, 2.1 * rows + 0.3)
     grid = figure.add_gridspec(rows, 2 * columns, width_ratios=(2.6, 1) * columns)
     for n, torsion in enumerate(torsions):
         row, column = divmod(n, columns)
@@ -256,7 +258,7 @@ def plot_contact_network(
         edges: a neighbour's name, a kind, and a probability, neighbours in their order around.
         colors: of each kind, in the order of the legend.
     """
-    figure, (axes,) = create_panels(width=6.4, height=5.2)
+    figure, (axes,) = create_panels(width=5.4, height=4.5)
     neighbours = list(dict.fromkeys(name for name, _, _ in edges))
     angle = {
         name: np.pi / 2 - 2 * np.pi * n / max(len(neighbours), 1)
@@ -276,7 +278,7 @@ def plot_contact_network(
         most = max(share for _, share in own)
         axes.add_patch(Circle((way[0], way[1]), 0.135, facecolor="white", edgecolor=BLACK, lw=0.9))
         text = f"{name}\n{100 * most:.0f} %"
-        axes.text(way[0], way[1], text, fontsize=SMALL - 0.8, ha="center", va="center")
+        axes.text(way[0], way[1], text, fontsize=SMALL - 1.5, ha="center", va="center")
     axes.add_patch(Circle((0, 0), 0.2, facecolor="#e6f4ef", edgecolor="#009E73", lw=1.4, zorder=3))
     axes.text(0, 0, center, fontsize=TEXT, ha="center", va="center", weight="bold", zorder=4)
     there = {kind for _, kind, _ in edges}

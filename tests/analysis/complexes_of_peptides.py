@@ -61,7 +61,10 @@ def create_complex(sequence="AFDK", smiles=LIGAND, n_water=20):
     ligand = molecule_from_smiles(smiles, seed=1)
     at = add_molecule(topology, topology.addChain("B"), ligand, "LIG")
     parts[0] -= parts[0].mean(axis=0)
-    parts.append(at - at.mean(axis=0) + [0.0, 0.0, np.ptp(parts[0][:, 2]) / 2 + 0.35])
+    above = at - at.mean(axis=0) + [0.0, 0.0, np.ptp(parts[0][:, 2])]
+    while np.linalg.norm(parts[0][:, None] - above, axis=-1).min() > 0.22:
+        above[:, 2] -= 0.01  # down to the peptide
+    parts.append(above)
     chain, generator = topology.addChain("W"), np.random.default_rng(3)
     for number in range(n_water):
         residue = topology.addResidue("HOH", chain, str(number + 1))
