@@ -16,6 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = (
     ("cli", "diagnosis"),
     ("permeation", "simulation", "benchmarking", "plugin"),
+    ("analysis",),
     ("freeenergy",),
     ("sampling",),
     ("integrators",),

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nnpmm import __version__
+from nnpmm.cli.analyze import analyze
 from nnpmm.cli.benchmark import benchmark
 from nnpmm.cli.binding import binding
 from nnpmm.cli.demo import demo
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command()(init)
 app.command()(prepare)
 app.command()(run)
+app.command()(analyze)
 app.command()(solvation)
 app.command()(binding)
 app.command()(scan)

@@ -38,6 +38,7 @@ __all__ = [
     "has_run",
     "load_arrays",
     "load_mm_system",
+    "load_structure",
     "locked",
     "remove_run",
     "require_same_settings",
@@ -208,17 +209,33 @@ def load_mm_system(directory: Path) -> MMSystem:
     Raises:
         InputFileError: a file is missing or damaged.
     """
-    for name in (_SYSTEM, _STRUCTURE):
-        if not (directory / name).is_file():
-            raise InputFileError(f"{directory / name}: is missing; {_AGAIN}")
+    _require(directory / _SYSTEM)
     system = read_system_xml(directory / _SYSTEM)
+    topology, positions, box = load_structure(directory)
+    ligand = load_arrays(directory / _STRUCTURE)["ligand"]
+    return MMSystem(topology, positions, box, system, ligand if len(ligand) else None)
+
+
+def load_structure(
+    directory: Path,
+) -> tuple[app.Topology, NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return topology, positions (n_atoms, 3) and box (3, 3) or None, in nm, of the MM system.
+
+    Raises:
+        InputFileError: the file is missing or damaged.
+    """
+    _require(directory / _STRUCTURE)
     data = load_arrays(directory / _STRUCTURE)
     box = data["box"] if len(data["box"]) else None
     topology = _topology(data)
     if box is not None:
         topology.setPeriodicBoxVectors([openmm.Vec3(*row) for row in box] * unit.nanometer)
-    ligand = data["ligand"] if len(data["ligand"]) else None
-    return MMSystem(topology, data["positions"], box, system, ligand)
+    return topology, data["positions"], box
+
+
+def _require(path: Path) -> None:
+    if not path.is_file():
+        raise InputFileError(f"{path}: is missing; {_AGAIN}")
 
 
 def save_arrays(path: Path, arrays: dict[str, NDArray]) -> None:

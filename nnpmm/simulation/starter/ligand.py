@@ -8,15 +8,11 @@ from openmm import app
 from openmm.app.topology import Residue
 
 from nnpmm.core.errors import SelectionError
-from nnpmm.structures.selection import is_water, select_atoms
+from nnpmm.structures.residues import candidate_ligands
+from nnpmm.structures.selection import select_atoms
 
 __all__ = ["Region", "find_region"]
 
-# Of CHARMM36, Lipid21 and Slipids.
-_LIPIDS = frozenset(
-    "CHL CHL1 CHOL CLOL DLPC DLPE DMPC DMPE DMPG DOPC DOPE DOPG DOPS DPPC DPPE DPPG DSPC POPC POPE "
-    "POPG POPS PSM SDPC AR DHA LAL MY OL PA PC PE PGR PH- PS SA SPM ST".split()
-)
 _MOST_LISTED = 8
 
 
@@ -49,16 +45,19 @@ def find_region(
     if selection is not None:
         select_atoms(topology, selection)
         return Region(selection, "as given")
-    candidates = _candidates(topology)
-    residues = [r for r in topology.residues() if r.name == ligand] if ligand else candidates
+    residues = (
+        [r for r in topology.residues() if r.name == ligand]
+        if ligand
+        else candidate_ligands(topology)
+    )
     if not residues:
         found = f"found no residue {ligand}" if ligand else "found no ligand in the system"
-        raise SelectionError(f"{found}; {_offer(candidates)}")
+        raise SelectionError(f"{found}; {_offer(candidate_ligands(topology))}")
     if len({residue.name for residue in residues}) > 1:
         raise SelectionError(f"found several possible ligands; {_offer(residues)}")
     name = residues[0].name
     if len(residues) > 1:
-        numbers = [residue.id for residue in residues]
+        numbers = [str(residue.id) for residue in residues]
         listed = ", ".join(numbers[:_MOST_LISTED]) + ", ..." * (len(numbers) > _MOST_LISTED)
         raise SelectionError(
             f"found {len(residues)} residues {name} (numbers {listed}), expected one; name it with "
@@ -73,26 +72,6 @@ def find_region(
 def _quoted(name: str) -> str:
     plain = name.isalnum() and name.isascii() and name[0].isalpha()
     return f"resname {name}" if plain else f"resname '{name}'"
-
-
-def _candidates(topology: app.Topology) -> list[Residue]:
-    joined = set()
-    for first, second in topology.bonds():
-        if first.residue.index != second.residue.index:
-            joined |= {first.residue.index, second.residue.index}
-    return [
-        residue
-        for residue in topology.residues()
-        if len(residue) > 1
-        and residue.index not in joined
-        and residue.name not in _LIPIDS
-        and not (_is_amino_acid(residue) or is_water(residue))
-    ]
-
-
-def _is_amino_acid(residue: Residue) -> bool:
-    """Whether a residue has a backbone; mdtraj's list of names has those of ligands as well."""
-    return {"N", "CA", "C", "O"} <= {atom.name for atom in residue.atoms()}
 
 
 def _offer(residues: list[Residue]) -> str:
