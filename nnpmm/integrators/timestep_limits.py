@@ -101,13 +101,15 @@ class RegionMotion:
         period = self.vibration.period * math.sqrt(mass_factor)
         return RegionMotion(Vibration(period, self.vibration.pair), self.atoms, self.free_hydrogens)
 
-    def mass_factor(self, timestep: float, *, impulse: bool = False) -> float:
-        """Return the smallest factor of the masses, 1 or more, that allows a time step (ps).
+    def mass_factor(self, timestep: float, steps: float) -> float:
+        """Return the smallest factor of the masses with which a period has so many time steps.
 
-        It is rounded up to hundredths. The factor scales periods by its square root. See
-        `region_limit` for the second argument.
+        It is 1 or more, and rounded up to hundredths. Periods grow with its square root.
+
+        Args:
+            timestep: ps.
+            steps: per period.
         """
-        steps = self.steps_per_period(impulse=impulse)
         needed = (steps * timestep / self.vibration.period) ** 2
         return max(1.0, math.ceil(100 * needed - 1e-6) / 100)
 

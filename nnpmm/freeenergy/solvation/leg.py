@@ -27,10 +27,6 @@ __all__ = ["Report", "create_alchemical_system", "sample_leg"]
 Report = Callable[[str, int, int], None]
 
 _BAROSTAT_INTERVAL = 25  # steps
-# A solute that starts hot can feed its fastest vibration at 6 steps per period until a bond breaks
-# (methanol in ANI-1x, within 3 ps); at 7 the total energy errs by 2 % of the kinetic energy
-# (docs/time-steps.md). No free energy depends on the masses.
-_STEPS_PER_PERIOD, _LARGEST_MASS_FACTOR = 7.0, 4.0
 # What may change when a calculation goes on.
 _MAY_CHANGE = {"potentials", "repeats", "platform", "threads", "ladder"}
 _CHUNK = 1000  # steps between two reports
@@ -60,9 +56,7 @@ def create_alchemical_system(
         motion = bound_region_motion(
             hybrid.system, box.topology, hybrid.region, hybrid.evaluator, box.positions
         )
-        least = choose_mass_factor(motion, "auto", settings.timestep)
-        wanted = (_STEPS_PER_PERIOD * settings.timestep / motion.vibration.period) ** 2
-        factor = max(least, min(wanted, _LARGEST_MASS_FACTOR))
+        factor = choose_mass_factor(motion, "auto", settings.timestep)
         scale_masses(hybrid.system, box.ligand_atoms.tolist(), factor)
         system = decouple(hybrid.system, box.ligand_atoms)
     states = _states(settings)
