@@ -109,7 +109,8 @@ def test_masses_more_than_four_times_as_large_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("period", "factor", "steps"), [(0.040, 1, 10), (0.020, 1.96, 7), (0.014, 4, 7), (0.011, 4, 5.5)]
+    ("period", "factor", "steps"),
+    [(0.040, 1, 10), (0.020, 1.96, 7), (0.014, 4, 7), (0.011, 4, 5.5)],
 )
 def test_auto_aims_at_seven_steps_per_period(period, factor, steps, caplog):
     """Below 7 steps with four times the masses, down to 5, the run goes on; the log says which."""
