@@ -6,13 +6,14 @@ fastest vibration divided by 4 to 7. A run blows up when OpenMM stops it or when
 longer than 1.5 times its length at the minimum. The energy error is that of a second run without a
 thermostat, over the mean kinetic energy.
 
-Part "hot": the same molecules with hydrogens of 3 amu and constrained bonds, and with free ones of
-1 amu, in two models. The runs start hot: the fastest vibration gets 5, 10 or 15 kT as kinetic
-energy, which a run meets by itself sooner or later (see `time_to_reach`).
+Part "hot": the same molecules in one network of two models, with hydrogens of 3 amu and constrained
+bonds, and with free ones of 1 amu. The runs start hot: the fastest vibration has 5, 10 or 15 kT as
+kinetic energy, which a run meets by itself sooner or later (see `time_to_reach`).
 
 Part "molecules": the same molecules, in vacuum with one network and in water with all eight, with
-hydrogens of 3 amu, constrained X-H bonds and masses scaled as `mass_factor: auto` scales them, at
-4 fs and, in water, at 5 fs. In vacuum the means are compared with those at 1 fs.
+hydrogens of 3 amu and constrained X-H bonds, at 4 fs and, in water, at 5 fs. Masses are the own
+ones, those of the fewest steps per period that are allowed, or those of `mass_factor: auto`. In
+vacuum the means with these are compared with those at 1 fs.
 
 Runs that are done are not repeated. Part "summary" writes results/time_steps.json from them, and
 the tables of docs/time-steps.md.
@@ -57,8 +58,10 @@ HYDROGENS = {
     "constrained, 3 amu": (3.0, True),
 }
 HOT_MODELS = {"ANI-2x": {"H", "C", "N", "O", "F", "S", "Cl"}, "ANI-1x": {"H", "C", "N", "O"}}
-HOT_HYDROGENS = ("constrained, 3 amu", "free, 1 amu")
-HOT_STEPS = (5.0, 5.5, 6.0, 6.5, 7.0, 8.0)
+HOT_STEPS = {
+    "constrained, 3 amu": (5.0, 5.5, 6.0, 6.5, 7.0, 8.0),
+    "free, 1 amu": (6.0, 7.0),
+}
 HOT_ENERGIES = (5, 10, 15)  # kT
 HOT_LENGTH = 5.0  # ps; the thermostat takes most of the extra energy in the first
 MOLECULES = {
@@ -81,13 +84,14 @@ MOLECULES = {
 }
 BROKEN = 1.5
 PAGE = ROOT / "docs" / "time-steps.md"
-# Name of a row, in water or not, time step (fs), and whether masses are scaled.
+# Name of a row, in water or not, time step (fs), and which masses.
 ROWS = (
-    ("vacuum, 4 fs, own masses", False, 4.0, False),
-    ("vacuum, 4 fs", False, 4.0, True),
-    ("vacuum, 1 fs", False, 1.0, True),
-    ("water, 4 fs", True, 4.0, True),
-    ("water, 5 fs", True, 5.0, True),
+    ("vacuum, 4 fs, own masses", False, 4.0, "own"),
+    ("vacuum, 4 fs, least masses", False, 4.0, "least"),
+    ("vacuum, 4 fs, auto", False, 4.0, "auto"),
+    ("vacuum, 1 fs, auto", False, 1.0, "auto"),
+    ("water, 4 fs, least masses", True, 4.0, "least"),
+    ("water, 5 fs, least masses", True, 5.0, "least"),
 )
 
 
@@ -97,7 +101,7 @@ def main() -> None:
     parser.add_argument("--ps", type=float, help="length of a run; default 20, 5 and 100")
     parser.add_argument("--names", nargs="*", default=list(MOLECULES))
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--hydrogens", nargs="*", default=HOT_HYDROGENS, help="of part hot")
+    parser.add_argument("--hydrogens", nargs="*", default=list(HOT_STEPS), help="of part hot")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     if arguments.part == "summary":
@@ -224,8 +228,24 @@ def summary() -> dict[str, Any]:
             hydrogens: {steps: count(rows) for steps, rows in sorted(found.items())}
             for hydrogens, found in periods.items()
         },
+        "time_to_reach_ps": {str(energy): time_to_reach(energy) for energy in HOT_ENERGIES},
+        "hot": summary_of_hot_runs(),
         "molecules": molecules,
     }
+
+
+def summary_of_hot_runs() -> dict[str, Any]:
+    """Return by hydrogens, model, energy (kT) and steps per period how many runs blew up."""
+    hot: dict[str, Any] = {}
+    for key, row in Results("hot").rows.items():
+        name, hydrogens, model, steps, energy, _ = key.split(" | ")
+        energies = hot.setdefault(hydrogens, {}).setdefault(model, {}).setdefault(energy, {})
+        cell = energies.setdefault(steps, {"runs": 0, "blew_up": 0, "molecules_that_blew_up": []})
+        cell["runs"] += 1
+        if row["blew_up_at_ps"] is not None:
+            cell["blew_up"] += 1
+            cell["molecules_that_blew_up"].append(name)
+    return hot
 
 
 def count(rows: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
@@ -256,7 +276,9 @@ def tables(results: dict[str, Any]) -> dict[str, list[str]]:
     """Return the lines of each table of the documentation."""
     return {
         "runs by steps per period": steps_table(results["by_steps_per_period"]),
+        "hot runs": hot_table(results["hot"], results["time_to_reach_ps"]),
         "runs by molecule": molecules_table(results["molecules"], results["fastest_vibration_fs"]),
+        "runs with the least masses": least_table(results["molecules"]),
     }
 
 
@@ -280,16 +302,39 @@ def steps_table(by_steps: dict[str, Any]) -> list[str]:
     return lines
 
 
-def molecules_table(molecules: dict[str, Any], fastest: dict[str, Any]) -> list[str]:
-    """Return the table of 100 ps of each molecule."""
+def hot_table(hot: dict[str, Any], times: dict[str, float]) -> list[str]:
+    """Return the table of runs that start hot."""
+    steps = [f"{step:g}" for step in HOT_STEPS["constrained, 3 amu"]]
     lines = [
-        "| molecule | fastest vibration, fs | vacuum, 4 fs, own masses | factor for 4 fs | vacuum, "
-        "4 fs | network energy, 4 fs - 1 fs, kJ/mol | water, 4 fs | factor for 5 fs | water, 5 fs "
-        "|",
-        "| --- |" + " --- |" * 8,
+        "| X-H bonds, hydrogens | model | energy at the start (reached in) | "
+        + " | ".join(f"{step} steps" for step in steps)
+        + " |",
+        "| --- |" + " --- |" * (len(steps) + 2),
+    ]
+    for hydrogens, models in hot.items():
+        for model, energies in models.items():
+            for energy, time in times.items():
+                found = [energies[energy].get(step) for step in steps]
+                cells = [f"{row['blew_up']} of {row['runs']}" if row else "" for row in found]
+                start = f"{energy} kT ({readable(time)})"
+                lines.append("| " + " | ".join([hydrogens, model, start, *cells]) + " |")
+    return lines
+
+
+def readable(time: float) -> str:
+    """Return a time (ps) with two digits."""
+    return f"{time:.0f} ps" if time < 100 else f"{float(f'{time / 1000:.2g}'):g} ns"
+
+
+def molecules_table(molecules: dict[str, Any], fastest: dict[str, Any]) -> list[str]:
+    """Return the table of 100 ps of each molecule with the masses of `mass_factor: auto`."""
+    lines = [
+        "| molecule | fastest vibration, fs | own masses | factor | scaled masses | "
+        "network energy, 4 fs - 1 fs, kJ/mol |",
+        "| --- |" + " --- |" * 5,
     ]
     for name, rows in molecules.items():
-        short, long = rows["vacuum, 1 fs"], rows["vacuum, 4 fs"]
+        short, long = rows["vacuum, 1 fs, auto"], rows["vacuum, 4 fs, auto"]
         (a, error), (b, other) = short["network_energy_kj_mol"], long["network_energy_kj_mol"]
         cells = [
             name,
@@ -298,11 +343,26 @@ def molecules_table(molecules: dict[str, Any], fastest: dict[str, Any]) -> list[
             f"{long['mass_factor']:g}",
             outcome(long),
             f"{b - a:+.1f} +- {np.hypot(error, other):.1f}",
-            outcome(rows["water, 4 fs"]),
-            f"{rows['water, 5 fs']['mass_factor']:g}",
-            outcome(rows["water, 5 fs"]),
         ]
         lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def least_table(molecules: dict[str, Any]) -> list[str]:
+    """Return the table of 100 ps of each molecule with the least masses that are allowed."""
+    lines = [
+        "| molecule | factor for 4 fs | vacuum, 4 fs | water, 4 fs | factor for 5 fs | "
+        "water, 5 fs |",
+        "| --- |" + " --- |" * 5,
+    ]
+    for name, rows in molecules.items():
+        vacuum, water, longer = (
+            rows[f"{setting}, least masses"]
+            for setting in ("vacuum, 4 fs", "water, 4 fs", "water, 5 fs")
+        )
+        factors = (f"{row['mass_factor']:g}" for row in (vacuum, longer))
+        cells = [name, next(factors), outcome(vacuum), outcome(water), next(factors)]
+        lines.append("| " + " | ".join([*cells, outcome(longer)]) + " |")
     return lines
 
 
@@ -345,7 +405,7 @@ def measure_hot(
             system = bench.system(*HYDROGENS[hydrogens])
             vibration = bench.motion(system).vibration
             for per_period, energy, seed in itertools.product(
-                HOT_STEPS, HOT_ENERGIES, range(1, seeds + 1)
+                HOT_STEPS[hydrogens], HOT_ENERGIES, range(1, seeds + 1)
             ):
                 results.add(
                     f"{name} | {hydrogens} | {model} | {per_period:g} | {energy} | {seed}",
@@ -389,22 +449,26 @@ def time_to_reach(energy: float) -> float:
 
 
 def measure_molecule(results: Results, name: str, length: float) -> None:
-    """Run a molecule in vacuum and in water with the masses that its time step needs."""
-    benches = {
-        water: Bench(MOLECULES[name], None if water else 0, water=water) for water in (False, True)
-    }
-    for row, water, step, scaled in ROWS:
+    """Run a molecule in vacuum and in water with its own masses and with heavier ones."""
+    for row, water, step, masses in ROWS:
+        members = None if water else 0
         results.add(
             f"{name} | {row}",
-            lambda b=benches[water], step=step, scaled=scaled: long_run(b, step, scaled, length),
+            lambda w=water, n=members, step=step, masses=masses: long_run(
+                Bench(MOLECULES[name], n, water=w), step, masses, length
+            ),
         )
 
 
-def long_run(bench: Bench, step: float, scaled: bool, length: float) -> dict[str, Any]:
-    """Run with hydrogens of 3 amu, constrained bonds to hydrogen, and masses scaled or not."""
+def long_run(bench: Bench, step: float, masses: str, length: float) -> dict[str, Any]:
+    """Run with hydrogens of 3 amu, constrained bonds to hydrogen, and the masses of a row."""
     system = bench.system(3.0, True)
     motion = bench.motion(system)
-    factor = choose_mass_factor(motion, "auto", step / 1000) if scaled else 1.0
+    factor = {
+        "own": 1.0,
+        "least": motion.mass_factor(step / 1000, motion.steps_per_period()),
+        "auto": choose_mass_factor(motion, "auto", step / 1000),
+    }[masses]
     scale_masses(system, bench.region.tolist(), factor)
     return {
         "mass_factor": factor,
