@@ -7,13 +7,12 @@ longer than 1.5 times its length at the minimum. The energy error is that of a s
 thermostat, over the mean kinetic energy.
 
 Part "hot": the same molecules in one network of two models, with hydrogens of 3 amu and constrained
-bonds, and with free ones of 1 amu. The runs start hot: the fastest vibration has 5, 10 or 15 kT as
-kinetic energy, which a run meets by itself sooner or later (see `time_to_reach`).
+bonds. The runs start hot: the fastest vibration has 5, 10 or 15 kT as kinetic energy, which a run
+meets by itself sooner or later (see `time_to_reach`).
 
 Part "molecules": the same molecules, in vacuum with one network and in water with all eight, with
-hydrogens of 3 amu and constrained X-H bonds, at 4 fs and, in water, at 5 fs. Masses are the own
-ones, those of the fewest steps per period that are allowed, or those of `mass_factor: auto`. In
-vacuum the means with these are compared with those at 1 fs.
+hydrogens of 3 amu, constrained X-H bonds and the least masses that the time step allows, at 4 fs
+and, in water, at 5 fs. In vacuum the means are compared with those at 1 fs.
 
 Runs that are done are not repeated. Part "summary" writes results/time_steps.json from them, and
 the tables of docs/time-steps.md.
@@ -42,11 +41,13 @@ from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.coupling import Mechanical, Role, role_of
 from nnpmm.integrators import (
     RegionMotion,
+    Vibration,
     apply_hydrogen_mass,
     choose_mass_factor,
     region_motion,
     scale_masses,
 )
+from nnpmm.integrators.mass_factor import LARGEST_MASS_FACTOR
 from nnpmm.structures.bonds import constrained_rows
 
 TEMPERATURE, FRICTION = 300.0, 1.0
@@ -58,10 +59,8 @@ HYDROGENS = {
     "constrained, 3 amu": (3.0, True),
 }
 HOT_MODELS = {"ANI-2x": {"H", "C", "N", "O", "F", "S", "Cl"}, "ANI-1x": {"H", "C", "N", "O"}}
-HOT_STEPS = {
-    "constrained, 3 amu": (5.0, 5.5, 6.0, 6.5, 7.0, 8.0),
-    "free, 1 amu": (6.0, 7.0),
-}
+HOT_HYDROGENS = "constrained, 3 amu"
+HOT_STEPS = (5.0, 5.5, 6.0, 6.5, 7.0, 8.0)
 HOT_ENERGIES = (5, 10, 15)  # kT
 HOT_LENGTH = 5.0  # ps; the thermostat takes most of the extra energy in the first
 MOLECULES = {
@@ -84,14 +83,13 @@ MOLECULES = {
 }
 BROKEN = 1.5
 PAGE = ROOT / "docs" / "time-steps.md"
-# Name of a row, in water or not, time step (fs), and which masses.
+# Name of a row, in water or not, time step (fs), and whether masses are scaled.
 ROWS = (
-    ("vacuum, 4 fs, own masses", False, 4.0, "own"),
-    ("vacuum, 4 fs, least masses", False, 4.0, "least"),
-    ("vacuum, 4 fs, auto", False, 4.0, "auto"),
-    ("vacuum, 1 fs, auto", False, 1.0, "auto"),
-    ("water, 4 fs, least masses", True, 4.0, "least"),
-    ("water, 5 fs, least masses", True, 5.0, "least"),
+    ("vacuum, 4 fs, own masses", False, 4.0, False),
+    ("vacuum, 4 fs", False, 4.0, True),
+    ("vacuum, 1 fs", False, 1.0, True),
+    ("water, 4 fs", True, 4.0, True),
+    ("water, 5 fs", True, 5.0, True),
 )
 
 
@@ -101,7 +99,7 @@ def main() -> None:
     parser.add_argument("--ps", type=float, help="length of a run; default 20, 5 and 100")
     parser.add_argument("--names", nargs="*", default=list(MOLECULES))
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--hydrogens", nargs="*", default=list(HOT_STEPS), help="of part hot")
+    parser.add_argument("--models", nargs="*", default=list(HOT_MODELS), help="of part hot")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     if arguments.part == "summary":
@@ -115,7 +113,8 @@ def main() -> None:
             measure_periods(results, name, arguments.ps or 20.0, arguments.seeds)
         elif arguments.part == "hot":
             length = arguments.ps or HOT_LENGTH
-            measure_hot(results, name, arguments.hydrogens, length, arguments.seeds)
+            for model in arguments.models:
+                measure_hot(results, name, model, length, arguments.seeds)
         else:
             measure_molecule(results, name, arguments.ps or 100.0)
 
@@ -235,16 +234,27 @@ def summary() -> dict[str, Any]:
 
 
 def summary_of_hot_runs() -> dict[str, Any]:
-    """Return by hydrogens, model, energy (kT) and steps per period how many runs blew up."""
+    """Return by network, energy (kT) and steps per period how many runs blew up.
+
+    Two runs of every molecule count for a model. A molecule that has more also stands by itself,
+    with all of them.
+    """
+    runs: dict[tuple[str, str, str], list[tuple[str, Any]]] = {}
+    rows = [(*key.split(" | "), row) for key, row in Results("hot").rows.items()]
+    more = {(name, model) for name, _, model, _, _, seed, _ in rows if int(seed) > 2}
+    for name, _, model, steps, energy, seed, row in rows:
+        if int(seed) <= 2:
+            runs.setdefault((model, energy, steps), []).append((name, row))
+        if (name, model) in more:
+            runs.setdefault((f"{model}, {name}", energy, steps), []).append((name, row))
     hot: dict[str, Any] = {}
-    for key, row in Results("hot").rows.items():
-        name, hydrogens, model, steps, energy, _ = key.split(" | ")
-        energies = hot.setdefault(hydrogens, {}).setdefault(model, {}).setdefault(energy, {})
-        cell = energies.setdefault(steps, {"runs": 0, "blew_up": 0, "molecules_that_blew_up": []})
-        cell["runs"] += 1
-        if row["blew_up_at_ps"] is not None:
-            cell["blew_up"] += 1
-            cell["molecules_that_blew_up"].append(name)
+    for (network, energy, steps), found in sorted(runs.items()):
+        blew_up = [name for name, row in found if row["blew_up_at_ps"] is not None]
+        hot.setdefault(network, {}).setdefault(energy, {})[steps] = {
+            "runs": len(found),
+            "blew_up": len(blew_up),
+            "molecules_that_blew_up": sorted(set(blew_up)),
+        }
     return hot
 
 
@@ -278,7 +288,6 @@ def tables(results: dict[str, Any]) -> dict[str, list[str]]:
         "runs by steps per period": steps_table(results["by_steps_per_period"]),
         "hot runs": hot_table(results["hot"], results["time_to_reach_ps"]),
         "runs by molecule": molecules_table(results["molecules"], results["fastest_vibration_fs"]),
-        "runs with the least masses": least_table(results["molecules"]),
     }
 
 
@@ -304,20 +313,20 @@ def steps_table(by_steps: dict[str, Any]) -> list[str]:
 
 def hot_table(hot: dict[str, Any], times: dict[str, float]) -> list[str]:
     """Return the table of runs that start hot."""
-    steps = [f"{step:g}" for step in HOT_STEPS["constrained, 3 amu"]]
+    steps = [f"{step:g}" for step in HOT_STEPS]
     lines = [
-        "| X-H bonds, hydrogens | model | energy at the start (reached in) | "
+        "| network | energy at the start (reached in) | "
         + " | ".join(f"{step} steps" for step in steps)
         + " |",
-        "| --- |" + " --- |" * (len(steps) + 2),
+        "| --- |" + " --- |" * (len(steps) + 1),
     ]
-    for hydrogens, models in hot.items():
-        for model, energies in models.items():
-            for energy, time in times.items():
-                found = [energies[energy].get(step) for step in steps]
-                cells = [f"{row['blew_up']} of {row['runs']}" if row else "" for row in found]
-                start = f"{energy} kT ({readable(time)})"
-                lines.append("| " + " | ".join([hydrogens, model, start, *cells]) + " |")
+    for network, energies in hot.items():
+        for energy, time in times.items():
+            found = [energies[energy][step] for step in steps]
+            cells = [f"{row['blew_up']} of {row['runs']}" for row in found]
+            lines.append(
+                "| " + " | ".join([network, f"{energy} kT ({readable(time)})", *cells]) + " |"
+            )
     return lines
 
 
@@ -327,43 +336,53 @@ def readable(time: float) -> str:
 
 
 def molecules_table(molecules: dict[str, Any], fastest: dict[str, Any]) -> list[str]:
-    """Return the table of 100 ps of each molecule with the masses of `mass_factor: auto`."""
-    lines = [
-        "| molecule | fastest vibration, fs | own masses | factor | scaled masses | "
-        "network energy, 4 fs - 1 fs, kJ/mol |",
-        "| --- |" + " --- |" * 5,
-    ]
+    """Return the table of 100 ps of each molecule with the least masses that are allowed."""
+    titles = (
+        "molecule",
+        "fastest vibration, fs",
+        "vacuum, 4 fs, own masses",
+        "least factor for 4 fs",
+        "vacuum, 4 fs",
+        "network energy, 4 fs - 1 fs, kJ/mol",
+        "water, 4 fs",
+        "least factor for 5 fs",
+        "water, 5 fs",
+        "auto, 4 fs",
+        "auto, 5 fs",
+    )
+    lines = ["| " + " | ".join(titles) + " |", "| --- |" + " --- |" * (len(titles) - 1)]
     for name, rows in molecules.items():
-        short, long = rows["vacuum, 1 fs, auto"], rows["vacuum, 4 fs, auto"]
+        short, long = rows["vacuum, 1 fs"], rows["vacuum, 4 fs"]
         (a, error), (b, other) = short["network_energy_kj_mol"], long["network_energy_kj_mol"]
+        period = fastest[name]["constrained, 3 amu"] / 1000
         cells = [
             name,
-            f"{fastest[name]['constrained, 3 amu']:.1f}",
+            f"{1000 * period:.1f}",
             outcome(rows["vacuum, 4 fs, own masses"]),
             f"{long['mass_factor']:g}",
             outcome(long),
             f"{b - a:+.1f} +- {np.hypot(error, other):.1f}",
+            outcome(rows["water, 4 fs"]),
+            f"{rows['water, 5 fs']['mass_factor']:g}",
+            outcome(rows["water, 5 fs"]),
+            heavier(period, 0.004),
+            heavier(period, 0.005),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
-def least_table(molecules: dict[str, Any]) -> list[str]:
-    """Return the table of 100 ps of each molecule with the least masses that are allowed."""
-    lines = [
-        "| molecule | factor for 4 fs | vacuum, 4 fs | water, 4 fs | factor for 5 fs | "
-        "water, 5 fs |",
-        "| --- |" + " --- |" * 5,
-    ]
-    for name, rows in molecules.items():
-        vacuum, water, longer = (
-            rows[f"{setting}, least masses"]
-            for setting in ("vacuum, 4 fs", "water, 4 fs", "water, 5 fs")
-        )
-        factors = (f"{row['mass_factor']:g}" for row in (vacuum, longer))
-        cells = [name, next(factors), outcome(vacuum), outcome(water), next(factors)]
-        lines.append("| " + " | ".join([*cells, outcome(longer)]) + " |")
-    return lines
+def heavier(period: float, step: float) -> str:
+    """Return the factor of `mass_factor: auto`, and the steps per period where it is the largest.
+
+    Args:
+        period: of the fastest vibration, ps.
+        step: ps.
+    """
+    motion = RegionMotion(Vibration(period, (0, 1)), ("", ""), False)
+    factor = choose_mass_factor(motion, "auto", step)
+    steps = motion.scaled(factor).vibration.period / step
+    return f"{factor:g}" + (f" ({steps:.1f} steps)" if factor == LARGEST_MASS_FACTOR else "")
 
 
 def outcome(row: dict[str, Any]) -> str:
@@ -393,27 +412,21 @@ def measure_periods(results: Results, name: str, length: float, seeds: int) -> N
                 )
 
 
-def measure_hot(
-    results: Results, name: str, settings: list[str], length: float, seeds: int
-) -> None:
+def measure_hot(results: Results, name: str, model: str, length: float, seeds: int) -> None:
     """Run a molecule in vacuum from starts whose fastest vibration holds several kT."""
-    for model, elements in HOT_MODELS.items():
-        bench = Bench(MOLECULES[name], 0, model=model)
-        if not {atom.element.symbol for atom in bench.atoms} <= elements:
-            continue
-        for hydrogens in settings:
-            system = bench.system(*HYDROGENS[hydrogens])
-            vibration = bench.motion(system).vibration
-            for per_period, energy, seed in itertools.product(
-                HOT_STEPS[hydrogens], HOT_ENERGIES, range(1, seeds + 1)
-            ):
-                results.add(
-                    f"{name} | {hydrogens} | {model} | {per_period:g} | {energy} | {seed}",
-                    lambda b=bench, sy=system, v=vibration, n=per_period, e=energy, s=seed: {
-                        "period_fs": 1000 * v.period,
-                        **run(b, sy, v.period / n, length, s, hot=(v.pair, e)),
-                    },
-                )
+    bench = Bench(MOLECULES[name], 0, model=model)
+    if not {atom.element.symbol for atom in bench.atoms} <= HOT_MODELS[model]:
+        return
+    system = bench.system(*HYDROGENS[HOT_HYDROGENS])
+    vibration = bench.motion(system).vibration
+    for per_period, energy, seed in itertools.product(HOT_STEPS, HOT_ENERGIES, range(1, seeds + 1)):
+        results.add(
+            f"{name} | {HOT_HYDROGENS} | {model} | {per_period:g} | {energy} | {seed}",
+            lambda n=per_period, e=energy, s=seed: {
+                "period_fs": 1000 * vibration.period,
+                **run(bench, system, vibration.period / n, length, s, hot=(vibration.pair, e)),
+            },
+        )
 
 
 def heat(context: openmm.Context, masses: np.ndarray, pair: tuple[int, int], energy: float) -> None:
@@ -449,26 +462,22 @@ def time_to_reach(energy: float) -> float:
 
 
 def measure_molecule(results: Results, name: str, length: float) -> None:
-    """Run a molecule in vacuum and in water with its own masses and with heavier ones."""
-    for row, water, step, masses in ROWS:
-        members = None if water else 0
+    """Run a molecule in vacuum and in water with the masses that its time step needs."""
+    benches = {
+        water: Bench(MOLECULES[name], None if water else 0, water=water) for water in (False, True)
+    }
+    for row, water, step, scaled in ROWS:
         results.add(
             f"{name} | {row}",
-            lambda w=water, n=members, step=step, masses=masses: long_run(
-                Bench(MOLECULES[name], n, water=w), step, masses, length
-            ),
+            lambda b=benches[water], step=step, scaled=scaled: long_run(b, step, scaled, length),
         )
 
 
-def long_run(bench: Bench, step: float, masses: str, length: float) -> dict[str, Any]:
-    """Run with hydrogens of 3 amu, constrained bonds to hydrogen, and the masses of a row."""
+def long_run(bench: Bench, step: float, scaled: bool, length: float) -> dict[str, Any]:
+    """Run with hydrogens of 3 amu, constrained bonds to hydrogen, and masses scaled or not."""
     system = bench.system(3.0, True)
     motion = bench.motion(system)
-    factor = {
-        "own": 1.0,
-        "least": motion.mass_factor(step / 1000, motion.steps_per_period()),
-        "auto": choose_mass_factor(motion, "auto", step / 1000),
-    }[masses]
+    factor = motion.mass_factor(step / 1000, motion.steps_per_period()) if scaled else 1.0
     scale_masses(system, bench.region.tolist(), factor)
     return {
         "mass_factor": factor,
