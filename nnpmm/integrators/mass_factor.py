@@ -12,8 +12,10 @@ from nnpmm.integrators.timestep_limits import RegionMotion
 __all__ = ["LARGEST_MASS_FACTOR", "RECOMMENDED_STEPS", "choose_mass_factor"]
 
 _LOGGER = logging.getLogger(__name__)
-#: Steps per period of the fastest vibration at which masses aim where bonds to hydrogen are
-#: constrained. With fewer, a stretch that holds several kT can gain energy until its bond breaks.
+#: Steps per period of the fastest vibration at which ``auto`` aims where bonds to hydrogen are
+#: constrained. A stretch that holds several kT can gain energy until its bond breaks: of 5, 5.5, 6,
+#: 6.5, 7 and 8 steps, 6.5 are the fewest with which no run of benchmarks/time_steps.py that started
+#: hot blew up; half a step more, as a margin.
 RECOMMENDED_STEPS = 7.0
 #: Atoms four times as heavy move half as fast. C#N, the fastest bond between heavy atoms, has 5.5
 #: steps of 5 fs per period then.

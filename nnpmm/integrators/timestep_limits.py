@@ -45,8 +45,8 @@ __all__ = [
 ]
 
 #: Steps per period of the region's fastest vibration, by whether its bonds to hydrogen are free:
-#: the fewest of 4, 4.5, 5, 6 and 7 with which no run of benchmarks/time_steps.py blew up, 5 and 6;
-#: with free bonds one more, as a margin.
+#: the fewest of 4, 4.5, 5, 6 and 7 with which no run of benchmarks/time_steps.py that started at a
+#: minimum blew up, 5 and 6; with free bonds one more, as a margin.
 STEPS_PER_PERIOD = {"constrained": 5.0, "free": 7.0}
 #: amu. Hydrogens below it count as light; repartitioned ones commonly have 3 amu.
 LIGHT_HYDROGEN = 2.9
