@@ -27,10 +27,6 @@ __all__ = ["Leg", "Report", "create_leg_system", "create_simulation", "sample_le
 Report = Callable[[str, int, int], None]
 
 _BAROSTAT_INTERVAL = 25  # steps
-# A solute that starts hot can feed its fastest vibration at 6 steps per period until a bond breaks
-# (methanol in ANI-1x, within 3 ps); at 7 the total energy errs by 2 % of the kinetic energy
-# (docs/time-steps.md). No free energy depends on the masses.
-_STEPS_PER_PERIOD, _LARGEST_MASS_FACTOR = 7.0, 4.0
 _CHUNK = 1000  # steps between two reports
 _MINIMIZATION_TOLERANCE = 50.0  # kJ/mol/nm; enough to part atoms of a built box
 
@@ -83,9 +79,7 @@ def create_leg_system(
     motion = bound_region_motion(
         hybrid.system, mm.topology, hybrid.region, hybrid.evaluator, mm.positions
     )
-    least = choose_mass_factor(motion, "auto", settings.timestep)
-    wanted = (_STEPS_PER_PERIOD * settings.timestep / motion.vibration.period) ** 2
-    factor = max(least, min(wanted, _LARGEST_MASS_FACTOR))
+    factor = choose_mass_factor(motion, "auto", settings.timestep)
     scale_masses(hybrid.system, mm.ligand_atoms.tolist(), factor)
     return hybrid.system
 

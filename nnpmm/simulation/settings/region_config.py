@@ -50,7 +50,8 @@ class RegionConfig(Section):
     mass_factor: Literal["auto"] | float = Field(
         "auto",
         description="factor of the region's masses: slower vibrations, the same averages; auto: as "
-        "much as the time step needs where the region's bonds to hydrogen are constrained, else 1",
+        "much, up to 4, as gives the fastest one seven time steps per period where the region's "
+        "bonds to hydrogen are constrained, else 1",
         examples=["1.5"],
     )
     link_atoms: bool = Field(
