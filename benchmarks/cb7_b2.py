@@ -1,0 +1,195 @@
+"""Absolute binding free energy of B2 in cucurbit[7]uril: network and force field.
+
+The Amber files of openmmtools (GAFF, AM1-BCC charges, TIP3P) are put into a dodecahedron with 0.8 nm
+of their own water, which makes the box less than half as large; the experimental value is -13.4
+kcal/mol. Each repeat has random numbers of its own. Each ladder is written to the results as soon
+as it is complete; an interrupted one goes on.
+
+Run: python benchmarks/cb7_b2.py --folder cb7-b2 --repeats 2 --time 100
+Table alone: python benchmarks/cb7_b2.py --show
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import openmm
+from common import RESULTS, ROOT, data_folder, write_results
+from openmm import app, unit
+
+from nnpmm.core.constants import KJ_PER_KCAL
+from nnpmm.core.errors import NnpmmError
+from nnpmm.core.settings.reading import parse_settings
+from nnpmm.freeenergy.binding import BindingResult, BindingSettings, run_binding
+from nnpmm.freeenergy.binding.ladders import leg_states
+from nnpmm.freeenergy.binding.parts import in_new_water
+from nnpmm.freeenergy.binding.result import leg_name
+from nnpmm.freeenergy.legs import in_both_units, leg_directory, solve_leg
+from nnpmm.structures import load_system, select_atoms
+from nnpmm.structures.inputs import AmberSystem
+
+NAME = "cb7_b2"
+EXPERIMENT = -56.07  # kJ/mol
+PADDING = 0.8  # nm, of both boxes
+CUTOFF = 0.9  # nm
+LIGAND = "resname B2"
+# The ends of the guest, as the rims of the host, are the same, and the guest does not turn over
+# inside. It does turn around the axis of the host, so that the host's seven units do not count.
+SYMMETRY_NUMBER = 2
+
+
+def prepare(folder: Path) -> dict[str, str]:
+    """Write host and guest in their smaller box, unless they are there; return where they are."""
+    paths = {"system": folder / "complex.xml", "structure": folder / "complex.pdb"}
+    if not all(path.exists() for path in paths.values()):
+        files = data_folder() / "cb7-b2"
+        amber = AmberSystem(
+            type="amber",
+            topology=files / "complex-explicit.prmtop",
+            coordinates=files / "complex-explicit.inpcrd",
+            cutoff=CUTOFF,
+        )
+        mm = load_system(amber, ensemble="NPT")
+        mm = replace(mm, ligand_atoms=select_atoms(mm.topology, LIGAND))
+        solute = select_atoms(mm.topology, "not water")
+        small = in_new_water(mm, solute, padding=PADDING, box_shape="dodecahedron")
+        folder.mkdir(parents=True, exist_ok=True)
+        paths["system"].write_text(openmm.XmlSerializer.serialize(small.system))
+        with paths["structure"].open("w") as handle:
+            app.PDBFile.writeFile(
+                *(small.topology, small.positions * unit.nanometer, handle), keepIds=True
+            )
+    return {name: str(path.absolute()) for name, path in paths.items()}
+
+
+def settings_of(folder: Path, arguments: argparse.Namespace) -> BindingSettings:
+    """Return the settings of all repeats."""
+    times = {
+        "time": arguments.time,
+        "equilibration": arguments.equilibration,
+        "state_equilibration": min(3.0, arguments.equilibration / 10),
+        "interval": min(1.0, arguments.time / 10),
+    }
+    data = {
+        "system": {"type": "openmm", **prepare(folder)},
+        "selection": LIGAND,
+        "symmetry_number": SYMMETRY_NUMBER,
+        "padding": PADDING,
+        "pilot": {
+            "equilibration": arguments.equilibration,
+            "length": arguments.pilot,
+            "interval": min(1.0, arguments.pilot / 50),
+        },
+        "complex_ladder": times,
+        "solvent_ladder": times,
+        "route": arguments.route,
+        "potentials": arguments.potential or ["network", "force field"],
+        "repeats": arguments.repeats,
+        "threads": arguments.threads,
+    }
+    return parse_settings(BindingSettings, data)
+
+
+def run(folder: Path, arguments: argparse.Namespace) -> None:
+    """Run what is missing, and write each ladder as it is complete."""
+    settings = settings_of(folder, arguments)
+    calculation = folder / "calculation"
+
+    def announce(what: str, repeat: int, repeats: int):
+        print(f"{what}, repeat {repeat} of {repeats}", flush=True)
+        save(settings, calculation, None)
+        return lambda *_: None
+
+    result = run_binding(settings, calculation, resume=True, announce=announce, explain=print)
+    save(settings, calculation, result)
+
+
+def save(settings: BindingSettings, calculation: Path, result: BindingResult | None) -> None:
+    """Write the ladders that are complete, and the result if there is one."""
+    record = {
+        "settings": json.loads(settings.model_dump_json(exclude={"system"})),
+        "experiment_kJ/mol": EXPERIMENT,
+        "ladders": complete_ladders(settings, calculation),
+        "result": None if result is None else result.record,
+    }
+    write_results(NAME, record)
+
+
+def complete_ladders(settings: BindingSettings, calculation: Path) -> list[dict[str, Any]]:
+    """Return the value of each ladder that has all of its samples, kJ/mol and kcal/mol."""
+    found = []
+    for leg, times in settings.legs.items():
+        for ladder in settings.ladders:
+            names = [state.name for state in leg_states(settings, leg, ladder)]
+            for repeat in range(settings.repeats):
+                folder = leg_directory(calculation, leg_name(leg, ladder), repeat)
+                try:
+                    solved = solve_leg(folder, names)
+                except NnpmmError:  # not begun, or too short so far
+                    continue
+                if len(solved.samples.energies) < round(times.time / times.interval):
+                    continue
+                value = in_both_units(solved.free_energies.between(-1, 0))
+                found.append({"leg": leg, "ladder": ladder, "repeat": repeat + 1, **value})
+    return found
+
+
+def show() -> None:
+    """Write the table into the documentation."""
+    results = json.loads((RESULTS / f"{NAME}.json").read_text())["results"]
+    record = results["result"]
+    if record is None:
+        raise SystemExit("the calculation is not complete yet")
+    settings = results["settings"]
+    names = [name for name in ("force field", "network") if name in record]
+    lines = [
+        "| kcal/mol | complex | restraint | solvent | symmetry | binding |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name in names:
+        parts = " | ".join(text(part) for part in record[name]["parts"].values())
+        lines.append(f"| {name} | {parts} | {text(record[name])} |")
+    if "network minus force field" in record:
+        lines.append(f"| difference | | | | | {text(record['network minus force field'])} |")
+    lines.append(f"| experiment | | | | | {EXPERIMENT / KJ_PER_KCAL:.1f} |")
+    lines += [
+        "",
+        f"{settings['repeats']} repeats, {settings['complex_ladder']['time']} for each state.",
+    ]
+    path = ROOT / "docs" / "binding.md"
+    begin, end = "<!-- cb7-b2 -->\n", "<!-- end of cb7-b2 -->"
+    head, start, rest = path.read_text().partition(begin)
+    _, stop, tail = rest.partition(end)
+    if not (start and stop):
+        raise SystemExit(f"{path}: has no section for the table")
+    path.write_text(head + begin + "\n".join(lines) + "\n" + end + tail)
+
+
+def text(estimate: dict[str, float]) -> str:
+    value, error = estimate["kcal/mol"], estimate["error_kcal/mol"]
+    return f"{value:.2f} +- {error:.2f}" if error else f"{value:.2f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("cb7-b2"))
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--time", type=float, default=100.0, help="ps for each state")
+    parser.add_argument("--equilibration", type=float, default=50.0, help="ps")
+    parser.add_argument("--pilot", type=float, default=200.0, help="ps of the short run")
+    parser.add_argument("--route", choices=("joint", "separate"), default="joint")
+    parser.add_argument("--potential", action="append", help="network or force field; both")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--show", action="store_true", help="write the table alone")
+    arguments = parser.parse_args()
+    if not arguments.show:
+        run(arguments.folder, arguments)
+    show()
+
+
+if __name__ == "__main__":
+    main()
