@@ -12,6 +12,7 @@ from nnpmm.cli.benchmark import benchmark
 from nnpmm.cli.demo import demo
 from nnpmm.cli.doctor import doctor
 from nnpmm.cli.errors import run_app
+from nnpmm.cli.fit_torsions import fit_torsions
 from nnpmm.cli.init import init
 from nnpmm.cli.permeation import permeation
 from nnpmm.cli.prepare import prepare
@@ -32,6 +33,7 @@ app.command()(prepare)
 app.command()(run)
 app.command()(solvation)
 app.command()(scan)
+app.command()(fit_torsions)
 app.command()(doctor)
 app.command()(demo)
 app.add_typer(benchmark, name="benchmark")
