@@ -14,6 +14,7 @@ from nnpmm.cli.binding import binding
 from nnpmm.cli.demo import demo
 from nnpmm.cli.doctor import doctor
 from nnpmm.cli.errors import run_app
+from nnpmm.cli.fit_torsions import fit_torsions
 from nnpmm.cli.init import init
 from nnpmm.cli.permeation import permeation
 from nnpmm.cli.prepare import prepare
@@ -36,6 +37,7 @@ app.command()(analyze)
 app.command()(solvation)
 app.command()(binding)
 app.command()(scan)
+app.command()(fit_torsions)
 app.command()(doctor)
 app.command()(demo)
 app.add_typer(benchmark, name="benchmark")

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
         find_rotatable_bonds,
         rotatable_bond,
     )
+    from nnpmm.torsions.fitting import Refit, fit_torsions
     from nnpmm.torsions.internal import valence_terms
+    from nnpmm.torsions.refit import RefitResult, run_refit
     from nnpmm.torsions.relaxation import Held, relax_held
     from nnpmm.torsions.report import bond_errors, flagged_bonds
     from nnpmm.torsions.scan import TorsionScan, energies_along, relax_along, scan_torsions
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Held",
+    "Refit",
+    "RefitResult",
     "RotatableBond",
     "ScanResult",
     "ScanSettings",
@@ -30,10 +34,12 @@ __all__ = [
     "bond_of_torsion",
     "energies_along",
     "find_rotatable_bonds",
+    "fit_torsions",
     "flagged_bonds",
     "relax_along",
     "relax_held",
     "rotatable_bond",
+    "run_refit",
     "run_scan",
     "scan_torsions",
     "valence_terms",
@@ -43,6 +49,8 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "Held": "nnpmm.torsions.relaxation",
+        "Refit": "nnpmm.torsions.fitting",
+        "RefitResult": "nnpmm.torsions.refit",
         "RotatableBond": "nnpmm.torsions.bonds",
         "ScanResult": "nnpmm.torsions.workflow",
         "ScanSettings": "nnpmm.torsions.settings",
@@ -52,10 +60,12 @@ __getattr__, __dir__ = lazy_names(
         "bond_of_torsion": "nnpmm.torsions.bonds",
         "energies_along": "nnpmm.torsions.scan",
         "find_rotatable_bonds": "nnpmm.torsions.bonds",
+        "fit_torsions": "nnpmm.torsions.fitting",
         "flagged_bonds": "nnpmm.torsions.report",
         "relax_along": "nnpmm.torsions.scan",
         "relax_held": "nnpmm.torsions.relaxation",
         "rotatable_bond": "nnpmm.torsions.bonds",
+        "run_refit": "nnpmm.torsions.refit",
         "run_scan": "nnpmm.torsions.workflow",
         "scan_torsions": "nnpmm.torsions.scan",
         "valence_terms": "nnpmm.torsions.internal",

@@ -17,10 +17,11 @@ from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.core.files import require_folder, sha256_of, write_atomically
 from nnpmm.core.locks import locked
 from nnpmm.core.settings.reading import parse_settings
-from nnpmm.models import Evaluator, OpenMMPotential, load_model
+from nnpmm.models import Evaluator, load_model
 from nnpmm.structures import LigandParameters, create_ligand_system
 from nnpmm.structures.ligands.source import read_molecule, read_molecule_alone
 from nnpmm.torsions.bonds import RotatableBond, bond_from_text, find_rotatable_bonds
+from nnpmm.torsions.fitting import bind_force_field
 from nnpmm.torsions.internal import valence_terms
 from nnpmm.torsions.reference import read_reference
 from nnpmm.torsions.scan import TorsionScan, energies_along, grid, relax_along, scan_torsions
@@ -41,6 +42,7 @@ class ScanResult:
     """Torsion profiles of one molecule; b bonds, a angles.
 
     Attributes:
+        evaluator: the first network, bound to the molecule.
         molecule: n atoms with the conformer from which the scan began.
         parameters: of the force field; None without one.
         scan: with the first network: bonds, angles, geometries, hysteresis.
@@ -48,6 +50,7 @@ class ScanResult:
             field, each relaxed; the force field at the first network's geometries; the reference.
     """
 
+    evaluator: Evaluator
     molecule: Chem.Mol
     parameters: LigandParameters | None
     scan: TorsionScan
@@ -103,13 +106,13 @@ def run_scan(
         evaluators = _networks(settings, molecule)
         profiles: dict[str, NDArray[np.float64]] = {}
         scans = directory / _SCANS
-        (name, (evaluator, origin)), *others = evaluators.items()
-        scan = _scanned(scans, name, evaluator, origin, molecule, bonds, settings.spacing, report)
+        (name, (network, origin)), *others = evaluators.items()
+        scan = _scanned(scans, name, network, origin, molecule, bonds, settings.spacing, report)
         profiles[name] = scan.energies
         for name, (evaluator, origin) in others:
             report(name, 0, 1)
             profiles[name] = _relaxed(scans, name, evaluator, origin, molecule, scan).energies
-        result = ScanResult(molecule, parameters, scan, profiles)
+        result = ScanResult(network, molecule, parameters, scan, profiles)
         if parameters is not None:
             report(FORCE_FIELD, 0, 1)
             _add_force_field(scans, result)
@@ -243,10 +246,8 @@ def _relaxed(
 
 def _add_force_field(folder: Path, result: ScanResult) -> None:
     assert result.parameters is not None
+    evaluator = bind_force_field(result.molecule, result.parameters)
     system = create_ligand_system(result.molecule, result.parameters)
-    evaluator = OpenMMPotential(system).bind(
-        _numbers(result.molecule), Chem.GetFormalCharge(result.molecule)
-    )
     origin = sha256_of(openmm.XmlSerializer.serialize(system).encode())
     relaxed = _relaxed(folder, FORCE_FIELD, evaluator, origin, result.molecule, result.scan)
     result.profiles[FORCE_FIELD] = relaxed.energies
