@@ -19,6 +19,7 @@ from nnpmm.analysis.quantities import Analysis, Quantity
 from nnpmm.analysis.tables import with_error
 from nnpmm.core.files import require_folder, write_atomically
 from nnpmm.plots.page import Page
+from nnpmm.plots.style import axis_label
 from nnpmm.plots.viewer import viewer_html
 
 __all__ = ["DATA", "REPORT", "read_observations", "write_report"]
@@ -278,8 +279,8 @@ def _comparison_page(comparison: Comparison) -> tuple[Page, Pictures]:
     if single:
         page.paragraph(
             f"There is only one trajectory of {' and of '.join(single)}. Its errors know nothing "
-            "of motions that are slower than it: differences may be those of two trajectories of one "
-            "system. Independent replicas tell them apart.",
+            "of motions that are slower than it: differences may be those of two trajectories of "
+            "one system. Independent replicas tell them apart.",
             note=True,
         )
     for note in _notes([*comparison.first.replicas, *comparison.second.replicas]):
@@ -296,14 +297,13 @@ def _comparison_page(comparison: Comparison) -> tuple[Page, Pictures]:
             continue
         page.heading(title)
         _add_pictures(page, pictures, f"difference-{kind}", f"difference-{kind}s")
-        header = ("quantity", first, second, "difference", "unit", "p (adjusted)", "verdict")
+        header = ("quantity", first, second, "difference", "p", "verdict")
         rows = [
             (
-                d.first.name,
+                axis_label(d.first.name, d.first.unit),
                 with_error(d.first.average.value, d.first.average.error),
                 with_error(d.second.average.value, d.second.average.error),
                 with_error(d.value, d.error),
-                d.first.unit,
                 f"{d.p_value:.2g}" if np.isfinite(d.p_value) else "-",
                 d.verdict,
             )
