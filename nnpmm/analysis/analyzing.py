@@ -12,7 +12,7 @@ import numpy as np
 from rdkit import Chem
 
 from nnpmm._version import __version__
-from nnpmm.analysis.observations import Observations
+from nnpmm.analysis.observations import FORMAT, Observations
 from nnpmm.analysis.observing import Progress, Settings, observe
 from nnpmm.analysis.quantities import Analysis, find_quantities, pooled_rotamers
 from nnpmm.analysis.sources import Source
@@ -20,7 +20,6 @@ from nnpmm.core.errors import ConfigError, InputFileError
 
 __all__ = ["analyze", "gather"]
 
-_FORMAT = 1  # of what is kept; a change of any definition makes it larger
 _READ = 1 << 22
 
 
@@ -84,7 +83,7 @@ def _observe(
     if path.is_file():
         try:
             return replace(Observations.load(path), name=source.name)
-        except (InputFileError, KeyError, TypeError, ValueError):
+        except InputFileError:
             path.unlink(missing_ok=True)  # damaged: made again
     found = observe(source, settings, progress=progress)
     found.save(path)
@@ -98,7 +97,7 @@ def _checksum(source: Source, settings: Settings) -> str:
     elements = [a.element.symbol if a.element else "" for a in source.topology.atoms()]
     bonds = [(b.atom1.index, b.atom2.index) for b in source.topology.bonds()]
     smiles = None if source.molecule is None else Chem.MolToSmiles(source.molecule)
-    plain = [__version__, _FORMAT, asdict(settings), atoms, elements, bonds, smiles]
+    plain = [__version__, FORMAT, asdict(settings), atoms, elements, bonds, smiles]
     digest.update(json.dumps([*plain, source.interval, source.start]).encode())
     arrays = [source.reference, source.box, source.ligand, source.b_factors]
     if source.readings is not None:

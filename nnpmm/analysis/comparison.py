@@ -48,7 +48,7 @@ class Difference:
             return "error not known"
         if self.significant:
             return "higher" if self.value > 0 else "lower"
-        return f"no difference seen (± {_SIGMAS * self.error:.2g})"
+        return f"no difference (± {_SIGMAS * self.error:.2g})"
 
 
 @dataclass(frozen=True, eq=False)

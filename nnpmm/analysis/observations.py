@@ -11,8 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.arrays import load_arrays, save_arrays
+from nnpmm.core.errors import InputFileError
 
-__all__ = ["Observations", "View"]
+__all__ = ["FORMAT", "Observations", "View"]
+
+#: Of the record; a change of what it holds or of any definition makes it larger.
+FORMAT = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +102,7 @@ class Observations:
         arrays |= {f"series.{name}": values for name, values in self.series.items()}
         arrays |= {f"readings.{name}": values for name, values in self.readings.items()}
         record = {
+            "format": FORMAT,
             "name": self.name,
             "has_time": self.has_time,
             "torsion_labels": self.torsion_labels,
@@ -116,9 +121,14 @@ class Observations:
         """Read what ``save`` wrote.
 
         Raises:
-            InputFileError: the file is missing or damaged.
+            InputFileError: the file is missing, damaged, or of another version of nnpmm.
         """
         arrays, record = load_arrays(path)
+        if record.get("format") != FORMAT:
+            raise InputFileError(
+                f"{path}: found format {record.get('format')}, this version reads {FORMAT}; "
+                "analyse the trajectory again"
+            )
         view = None
         if record["view"] is not None:
             view = View(

@@ -19,11 +19,13 @@ from nnpmm.analysis.quantities import Analysis, Quantity
 from nnpmm.analysis.tables import with_error
 from nnpmm.core.files import require_folder, write_atomically
 from nnpmm.plots.page import Page
+from nnpmm.plots.style import axis_label
 from nnpmm.plots.viewer import viewer_html
 
-__all__ = ["DATA", "REPORT", "write_report"]
+__all__ = ["DATA", "REPORT", "read_observations", "write_report"]
 
 REPORT, DATA = "report.html", "analysis.json"
+_OBSERVATIONS = "observations"
 _NAMED = 3  # trajectories in the title
 _FEW = 10  # independent samples, below which an error is itself uncertain
 
@@ -32,7 +34,8 @@ def write_report(folder: Path, found: Analysis | Comparison) -> Path:
     """Write the report of an analysis or a comparison, and return the page.
 
     The folder gets ``report.html``, ``analysis.json``, each picture as PNG and SVG in
-    ``pictures/``, and the numbers as CSV in ``tables/``.
+    ``pictures/``, and the numbers as CSV in ``tables/``. That of an analysis also gets what was
+    observed in each trajectory, which ``read_observations`` reads.
 
     Args:
         folder: is made if need be.
@@ -50,6 +53,7 @@ def write_report(folder: Path, found: Analysis | Comparison) -> Path:
         page, pictures = _analysis_page(found)
         data = tables.data_of(found)
         files = {"averages.csv": tables.averages_csv(found), **tables.series_csv(found)}
+        _save_observations(folder / _OBSERVATIONS, found.replicas)
     for name, (figure, _) in pictures.items():
         for suffix in ("png", "svg"):
             buffer = io.BytesIO()
@@ -60,6 +64,25 @@ def write_report(folder: Path, found: Analysis | Comparison) -> Path:
     write_atomically(folder / DATA, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
     write_atomically(folder / REPORT, page.text())
     return folder / REPORT
+
+
+def read_observations(folder: Path) -> list[Observations]:
+    """Return what was observed in the trajectories of a report; none if it is no such folder.
+
+    Raises:
+        InputFileError: a file is damaged, or of another version.
+    """
+    paths = (folder / _OBSERVATIONS).glob("*.safetensors")
+    return [Observations.load(path) for path in sorted(paths, key=lambda path: int(path.stem))]
+
+
+def _save_observations(folder: Path, replicas: Sequence[Observations]) -> None:
+    wanted = {f"{number}.safetensors": r for number, r in enumerate(replicas, start=1)}
+    for name, replica in wanted.items():
+        replica.save(folder / name)
+    for path in folder.glob("*.safetensors"):
+        if path.name not in wanted:  # of an earlier report of more trajectories
+            path.unlink()
 
 
 def _analysis_page(analysis: Analysis) -> tuple[Page, Pictures]:
@@ -252,6 +275,14 @@ def _comparison_page(comparison: Comparison) -> tuple[Page, Pictures]:
         f"(Holm), is below {LEVEL:g}. Where none is seen, two standard errors say how large it may "
         "still be."
     )
+    single = [s.name for s in (comparison.first, comparison.second) if len(s.replicas) == 1]
+    if single:
+        page.paragraph(
+            f"There is only one trajectory of {' and of '.join(single)}. Its errors know nothing "
+            "of motions that are slower than it: differences may be those of two trajectories of "
+            "one system. Independent replicas tell them apart.",
+            note=True,
+        )
     for note in _notes([*comparison.first.replicas, *comparison.second.replicas]):
         page.paragraph(note, note=True)
     titles = {
@@ -266,14 +297,13 @@ def _comparison_page(comparison: Comparison) -> tuple[Page, Pictures]:
             continue
         page.heading(title)
         _add_pictures(page, pictures, f"difference-{kind}", f"difference-{kind}s")
-        header = ("quantity", first, second, "difference", "unit", "p (adjusted)", "verdict")
+        header = ("quantity", first, second, "difference", "p", "verdict")
         rows = [
             (
-                d.first.name,
+                axis_label(d.first.name, d.first.unit),
                 with_error(d.first.average.value, d.first.average.error),
                 with_error(d.second.average.value, d.second.average.error),
                 with_error(d.value, d.error),
-                d.first.unit,
                 f"{d.p_value:.2g}" if np.isfinite(d.p_value) else "-",
                 d.verdict,
             )

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["analyze"]
 
-_CACHE = "observed"
 _LISTED = 12
 
 
@@ -67,10 +66,10 @@ def analyze(
     if comparison is not None:
         if runs or topology or trajectory:
             raise ConfigError("found trajectories and --compare: give one of them")
-        found: Analysis | Comparison = _compare(comparison, selection, water_around, output)
+        found: Analysis | Comparison = _compare(comparison, selection, water_around)
     else:
         sources = _sources(runs or [], topology, trajectory or [], interval)
-        found = _analyze(sources, selection, water_around, output / _CACHE, output.name)
+        found = _analyze(sources, selection, water_around, output.name)
     from nnpmm.analysis import Comparison, tables, write_report
 
     path = write_report(output, found)
@@ -111,10 +110,10 @@ def _analyze(
     sources: Sequence[Source],
     selection: str | None,
     water_around: str | None,
-    cache: Path,
     name: str,
 ) -> Analysis:
     from nnpmm.analysis import analyze as analyze_trajectories
+    from nnpmm.core.files import cache_directory
 
     with stage_bar("analyze") as show:
         return analyze_trajectories(
@@ -122,24 +121,25 @@ def _analyze(
             selection=selection,
             water_around=water_around,
             name=sources[0].name if len(sources) == 1 else name,
-            cache=cache,
+            cache=cache_directory() / "analysis",
             progress=lambda name, done, total: show(name, done, total),
         )
 
 
 def _compare(
-    folders: tuple[Path, Path], selection: str | None, water_around: str | None, output: Path
+    folders: tuple[Path, Path], selection: str | None, water_around: str | None
 ) -> Comparison:
     with starting():
-        from nnpmm.analysis import Observations, compare, gather
+        from nnpmm.analysis import compare, gather
+        from nnpmm.analysis.report import read_observations
     systems = []
     for folder in folders:
-        kept = sorted((folder / _CACHE).glob("*.safetensors"))
+        name, kept = folder.absolute().name, read_observations(folder)
         if kept:
-            systems.append(gather([Observations.load(path) for path in kept], name=folder.name))
-            continue
-        sources = _sources([folder], None, [], None)
-        systems.append(_analyze(sources, selection, water_around, output / _CACHE, folder.name))
+            systems.append(gather(kept, name=name))
+        else:
+            sources = _sources([folder], None, [], None)
+            systems.append(_analyze(sources, selection, water_around, name))
     return compare(*systems)
 
 

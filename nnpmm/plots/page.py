@@ -20,7 +20,7 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; marg
 h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .4rem; }
 h2 { font-size: 1.1rem; margin: 2rem 0 .6rem; border-bottom: 1px solid #d9d9d9; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; margin-bottom: 1rem; }
 th, td { padding: .3rem .8rem .3rem 0; text-align: right; white-space: nowrap; }
 th { border-bottom: 1px solid #808080; font-weight: 600; }
 th:first-child, td:first-child { text-align: left; }

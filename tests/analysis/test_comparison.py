@@ -69,7 +69,7 @@ def test_holms_p_values():
 
 def test_no_difference_is_said_with_its_error():
     found = _difference(quantity(1.0, 0.03), quantity(1.01, 0.04))
-    assert found.verdict == "no difference seen (± 0.1)"
+    assert found.verdict == "no difference (± 0.1)"
     unknown = _difference(quantity(1.0, float("nan")), quantity(5.0, 0.1))
     assert unknown.significant is None
     assert unknown.verdict == "error not known"
