@@ -206,7 +206,7 @@ def test_all_states_from_one_evaluation(pair, whole):
         found = energies.evaluate()
         expected = [at(context, state)[0] for state in schedule]
         np.testing.assert_allclose(found, expected, atol=ENERGY_TOLERANCE, rtol=1e-9)
-    assert np.ptp(found) > 1e5
+    assert np.ptp(found) > 1e4
 
 
 def test_energies_that_overflow_are_large_and_not_a_number(pair):
@@ -216,7 +216,7 @@ def test_energies_that_overflow_are_large_and_not_a_number(pair):
     separate_groups(system, schedule[0].parameters)
     positions = pair.positions.copy()
     swapped = pair.swapped()
-    positions[pair.second[-1] + 1] = swapped[pair.second[1]]
+    positions[pair.second[-1] + 1] = swapped[pair.second[1]] + [1e-4, 0, 0]
     context = pair.context(system, positions, "CPU")
     found = StateEnergies(context, [state.parameters for state in schedule]).evaluate()
     assert np.isfinite(found).all()
@@ -266,5 +266,5 @@ def test_the_ladder():
     for half in ([(0, 0)], [(0, 0.1), (0.5, 0.5)], [(0, 0), (0.3, 0.4), (0.2, 0.5), (0.5, 0.5)]):
         with pytest.raises(ConfigError, match=r"rise from \(0, 0\)"):
             transfer_schedule(half)
-    with pytest.raises(ConfigError, match="lambda1 0.5 and lambda2 0.2"):
+    with pytest.raises(ConfigError, match=r"lambda1 0\.5 and lambda2 0\.2"):
         TransferState(1, 0.5, 0.2)

@@ -84,8 +84,14 @@ def create_transfer_system(
     for anchor, atoms in zip(anchors, sets, strict=True):
         if anchor not in atoms:
             raise RegionError(f"found the anchor {anchor}, allowed: an atom of its own molecule")
-    _refuse_other_charge(find_nonbonded_force(system), sets)
+    for force in system.getForces():
+        if role_of(force) in _NETWORKS:
+            _refuse_shared_network(force, sets)
+    nonbonded = find_nonbonded_force(system)
+    pairs = (nonbonded.getExceptionParameters(n)[:2] for n in range(nonbonded.getNumExceptions()))
+    _refuse_joined(pairs, sets, "a 1-2, 1-3 or 1-4 pair")
     _refuse_joined(constrained_pairs(system), sets, "a constraint")
+    _refuse_other_charge(nonbonded, sets)
     new = copy.deepcopy(system)
     transfer = _create_force(new.getNumParticles(), sets, anchors)
     for index in reversed(range(new.getNumForces())):
@@ -93,7 +99,7 @@ def create_transfer_system(
         if _changes(force, sets) or (network_inside and role_of(force) in _NETWORKS):
             transfer.addForce(copy.deepcopy(force))
             new.removeForce(index)
-    transfer.setForceGroup(find_nonbonded_force(system).getForceGroup())
+    transfer.setForceGroup(nonbonded.getForceGroup())
     new.addForce(transfer)
     return new
 
@@ -182,19 +188,12 @@ def _create_force(
 def _changes(force: openmm.Force, sets: tuple[set[int], set[int]]) -> bool:
     """Whether a force has another energy after the transfer."""
     role = role_of(force)
-    if role in _NETWORKS:
-        _refuse_shared_network(force, sets)
-        return False
-    if role in _WITHIN_REGION or type(force) in _OF_THE_WHOLE:
+    if role in (*_NETWORKS, *_WITHIN_REGION) or type(force) in _OF_THE_WHOLE:
         return False
     if type(force) in BONDED:
         _refuse_joined(term_atoms(force), sets, f"a term of the {type(force).__name__}")
         return False
     if type(force) in _MOVED:
-        if isinstance(force, openmm.NonbondedForce):
-            count = force.getNumExceptions()
-            pairs = (force.getExceptionParameters(index)[:2] for index in range(count))
-            _refuse_joined(pairs, sets, "a 1-2, 1-3 or 1-4 pair")
         return True
     allowed = ", ".join(kind.__name__ for kind in (*BONDED, *_MOVED))
     raise ForceFieldError(
