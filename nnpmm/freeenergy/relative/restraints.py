@@ -18,7 +18,7 @@ __all__ = ["SITE_STRENGTH", "Restraints", "add_restraints"]
 #: Global parameter that multiplies the restraint to the site; 1 in all sampled states.
 SITE_STRENGTH = "site_strength"
 
-# Atoms of the two ligands, of which a and b, the vectors from the first to the others, span a frame:
+# Of three atoms of each ligand, a and b, the vectors from the first to the others, span a frame:
 # e along a, n normal to both. OpenMM wants a definition after its use.
 _FRAMES = ((1, (1, 2, 3)), (2, (4, 5, 6)))
 _ALIGNMENT = ";".join(
