@@ -19,8 +19,9 @@ from nnpmm.benchmarking import time_in_turn
 from nnpmm.freeenergy.legs import create_simulation
 from nnpmm.freeenergy.solvation import SoluteSettings, SolvationSettings
 from nnpmm.freeenergy.solvation.ladders import create_leg
-from nnpmm.freeenergy.solvation.solute import read_solute, solvated_solute
-from nnpmm.sampling import ExchangeRecord, ExchangeSettings, ReplicaExchange
+from nnpmm.freeenergy.solvation.solvent import solvated_solute
+from nnpmm.sampling import ExchangeRecord, ExchangeSettings, ReplicaExchange, separate_groups
+from nnpmm.structures.ligands.source import read_molecule
 
 MOLECULES = {"mobley_7532833": "acetonitrile", "mobley_8127829": "ethylbenzene"}
 LADDERS = ("force field", "network", "joint")
@@ -36,8 +37,9 @@ def main() -> None:
     table = Table("molecule", "atoms", *LADDERS, "network / force field", "joint / force field")
     for key, name in MOLECULES.items():
         settings = SolvationSettings(solute=solute(key), threads=arguments.threads)
-        box = solvated_solute(settings, *read_solute(settings.solute))
         with tempfile.TemporaryDirectory() as folder:
+            solute_of = read_molecule(settings.solute)
+            box = solvated_solute(settings, Path(folder), *solute_of, None)
             calls = {
                 ladder: iteration(settings, box, ladder, Path(folder) / ladder)
                 for ladder in LADDERS
@@ -68,7 +70,8 @@ def solute(key: str) -> SoluteSettings:
 def iteration(settings, box, ladder: str, folder: Path):
     """Return what does one more iteration of a ladder that is equilibrated a little."""
     leg = create_leg(settings, box, ladder)
-    simulation = create_simulation(settings, leg, seed=1)
+    separate_groups(leg.system, leg.states[0])
+    simulation = create_simulation(settings, leg.system, leg.mm, seed=1)
     exchange = ExchangeSettings(
         states=leg.states,
         temperature=settings.temperature,

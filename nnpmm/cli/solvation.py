@@ -11,6 +11,7 @@ import typer
 from nnpmm.cli.errors import print_result
 from nnpmm.cli.narration import starting
 from nnpmm.cli.progress import stage_bar
+from nnpmm.cli.settings_options import merged
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
 
@@ -43,7 +44,11 @@ def solvation(
     ] = None,
     solvent: Annotated[
         str | None,
-        typer.Option("--solvent", help="water (TIP3P), or another water model by its name."),
+        typer.Option(
+            "--solvent",
+            help="A water model, or another solvent by its name or SMILES.",
+            show_default="water, which is TIP3P",
+        ),
     ] = None,
     model: Annotated[
         str | None, typer.Option("--model", help="The network.", show_default="ANI-2x")
@@ -106,7 +111,7 @@ def solvation(
     }
     changes = {
         "solute": {name: value for name, value in solute.items() if value is not None},
-        "water_model": _water_model(solvent),
+        "solvent": solvent,
         "model": model,
         "potentials": potential,
         "route": route,
@@ -116,15 +121,16 @@ def solvation(
     settings = _settings(SolvationSettings, config, changes, quick=quick)
     try:
         with stage_bar("solvation") as show:
-            result = run_solvation(settings, output, resume=resume, announce=_announcer(show))
+            result = run_solvation(
+                *(settings, output),
+                resume=resume,
+                announce=_announcer(show),
+                compressing=lambda done, total: show("compressing the solvent", done, total),
+            )
     except KeyboardInterrupt:
         typer.echo(f"stopped; go on with the same command and --resume ({output})", err=True)
         raise typer.Exit(130) from None
     _print(settings, result, output)
-
-
-def _water_model(solvent: str | None) -> str | None:
-    return "tip3p" if solvent is not None and solvent.lower() == "water" else solvent
 
 
 def _settings(
@@ -144,7 +150,7 @@ def _settings(
         read = read_yaml(config)
         if not isinstance(read, dict):
             raise ConfigError(f"{config.name}: found no keys, expected such as 'solute'")
-        data, base = _merged(data, read), config.absolute().parent
+        data, base = merged(data, read), config.absolute().parent
     elif not changes["solute"]:
         raise ConfigError(
             "found no molecule: nnpmm solvation --smiles CO, or --ligand, or a settings file "
@@ -155,17 +161,7 @@ def _settings(
         if name in given.get("solute", {}):
             given["solute"][name] = str(Path(given["solute"][name]).absolute())
     source = "command line" if config is None else config.name
-    return parse_settings(model, _merged(data, given), source=source, base=base)
-
-
-def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """Return nested settings, those of the second in place of the first's."""
-    found = dict(first)
-    for name, value in second.items():
-        old = found.get(name)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        found[name] = _merged(old, value) if both else value  # type: ignore[arg-type]
-    return found
+    return parse_settings(model, merged(data, given), source=source, base=base)
 
 
 def _announcer(show: Callable[[str, float, float], None]) -> Any:
@@ -184,7 +180,7 @@ def _print(settings: SolvationSettings, result: SolvationResult, output: Path) -
     lines: list[tuple[str, Estimate]] = list(result.potentials.items())
     if result.difference is not None:
         lines.append(("difference", result.difference))
-    print_result(f"solvation free energy in {settings.water_model}, kcal/mol")
+    print_result(f"solvation free energy in {settings.solvent.label}, kcal/mol")
     for name, found in lines:
         print_result(
             f"  {name:<12} {found.value / KJ_PER_KCAL:8.2f} +- {found.error / KJ_PER_KCAL:.2f}"

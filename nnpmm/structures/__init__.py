@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         parameterize,
         to_openmm_topology,
     )
+    from nnpmm.structures.liquids import create_liquid, dissolve, typical_density
     from nnpmm.structures.mm_system import MMSystem
     from nnpmm.structures.readers import Structure, read_structure
     from nnpmm.structures.region import RegionSummary, describe_region
@@ -31,7 +32,9 @@ __all__ = [
     "RegionSummary",
     "Structure",
     "create_ligand_system",
+    "create_liquid",
     "describe_region",
+    "dissolve",
     "forcefield_xml",
     "load_system",
     "molecule_from_file",
@@ -41,6 +44,7 @@ __all__ = [
     "select_atoms",
     "solvate",
     "to_openmm_topology",
+    "typical_density",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -51,7 +55,9 @@ __getattr__, __dir__ = lazy_names(
         "RegionSummary": "nnpmm.structures.region",
         "Structure": "nnpmm.structures.readers",
         "create_ligand_system": "nnpmm.structures.ligands",
+        "create_liquid": "nnpmm.structures.liquids",
         "describe_region": "nnpmm.structures.region",
+        "dissolve": "nnpmm.structures.liquids",
         "forcefield_xml": "nnpmm.structures.ligands",
         "load_system": "nnpmm.structures.inputs",
         "molecule_from_file": "nnpmm.structures.ligands",
@@ -61,5 +67,6 @@ __getattr__, __dir__ = lazy_names(
         "select_atoms": "nnpmm.structures.selection",
         "solvate": "nnpmm.structures.solvation",
         "to_openmm_topology": "nnpmm.structures.ligands",
+        "typical_density": "nnpmm.structures.liquids",
     },
 )

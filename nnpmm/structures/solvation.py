@@ -16,16 +16,22 @@ import openmm
 from openmm import app, unit
 from rdkit import Chem
 
-from nnpmm.core.errors import ConfigError, ForceFieldError, NnpmmError
+from nnpmm.core.errors import ConfigError
 from nnpmm.core.units import in_md_units
 from nnpmm.structures.ligands.openmm_system import forcefield_xml, to_openmm_topology
 from nnpmm.structures.ligands.parameters import LigandParameters
 from nnpmm.structures.mm_system import MMSystem
+from nnpmm.structures.periodic_system import (
+    as_force_field_error,
+    checked_hydrogen_mass,
+    periodic_system,
+    positive,
+)
 from nnpmm.structures.placement import check_placement
 from nnpmm.structures.protein import protein_modeller
 from nnpmm.structures.selection import is_water
 
-__all__ = ["solvate"]
+__all__ = ["BoxShape", "box_vectors", "solvate"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -113,10 +119,10 @@ def solvate(
     """
     _check_choice("water model", water_model, _WATER_MODELS)
     _check_choice("box shape", box_shape, _BOX_SHAPES)
-    cutoff = _positive("nonbonded_cutoff", nonbonded_cutoff, unit.nanometer)
-    margin = _positive("padding", padding, unit.nanometer)
-    molar = _positive("ionic_strength", ionic_strength, unit.molar, allow_zero=True)
-    mass = None if hydrogen_mass is None else _hydrogen_mass(hydrogen_mass)
+    cutoff = positive("nonbonded_cutoff", nonbonded_cutoff, unit.nanometer)
+    margin = positive("padding", padding, unit.nanometer)
+    molar = positive("ionic_strength", ionic_strength, unit.molar, allow_zero=True)
+    mass = None if hydrogen_mass is None else checked_hydrogen_mass(hydrogen_mass)
     solutes = [(molecule, parameters, residue_name), *([second] if second is not None else [])]
     force_field = _force_field(solutes, water_model)
     modeller, ligand = _solute(molecule, protein, residue_name, force_field)
@@ -126,9 +132,9 @@ def solvate(
         topology, places = to_openmm_topology(other, name)
         modeller.add(topology, places * unit.nanometer)
     solute = in_md_units(modeller.positions, unit.nanometer)
-    box = _box_vectors(solute, margin, cutoff, box_shape)
+    box = box_vectors(solute, margin, cutoff, box_shape)
     before = _count_ions(modeller.topology)
-    with _as_force_field_error(), _seeded(seed):
+    with as_force_field_error(), _seeded(seed):
         modeller.addSolvent(
             force_field,
             model=_WATER_MODELS[water_model][1],
@@ -139,7 +145,7 @@ def solvate(
         )
     _tell_ions(before, modeller.topology, molar)
     templates = _templates(modeller.topology, number, solutes)
-    system = _periodic_system(
+    system = periodic_system(
         force_field, modeller.topology, templates, cutoff, constrain_hydrogens, mass
     )
     ligand = next(iter(templates))
@@ -159,34 +165,6 @@ def _templates(
     return {residue: name for residue, (*_, name) in zip(residues, solutes, strict=False)}
 
 
-def _periodic_system(
-    force_field: app.ForceField,
-    topology: app.Topology,
-    templates: dict[Any, str],
-    cutoff: float,
-    constrain_hydrogens: bool,
-    hydrogen_mass: float | None,
-) -> openmm.System:
-    settings = {} if hydrogen_mass is None else {"hydrogenMass": hydrogen_mass}
-    with _as_force_field_error():
-        system = force_field.createSystem(
-            topology,
-            nonbondedMethod=app.PME,
-            nonbondedCutoff=cutoff,
-            constraints=app.HBonds if constrain_hydrogens else None,
-            rigidWater=True,
-            residueTemplates=templates,
-            **settings,
-        )
-    lightest = min(system.getParticleMass(i)._value for i in range(system.getNumParticles()))
-    if lightest < 0:  # OpenMM accepts them: the carbon of methane has less than 4 * 3.1 amu
-        raise ConfigError(
-            f"found hydrogen_mass {hydrogen_mass}, which leaves an atom a mass of "
-            f"{lightest:.3f} amu: choose a smaller one"
-        )
-    return system
-
-
 def _solute(
     molecule: Chem.Mol,
     protein: tuple[app.Topology, Any] | None,
@@ -198,7 +176,7 @@ def _solute(
     if protein is None:
         modeller = app.Modeller(topology, positions * unit.nanometer)
     else:
-        with _as_force_field_error():
+        with as_force_field_error():
             modeller = protein_modeller(*protein, force_field)
         modeller.add(topology, positions * unit.nanometer)
     return modeller, list(modeller.topology.residues())[-1]
@@ -248,9 +226,20 @@ def _tell_ions(before: Counter[str], topology: app.Topology, molar: float) -> No
         )
 
 
-def _box_vectors(
-    positions: np.ndarray, padding: float, cutoff: float, box_shape: str
+def box_vectors(
+    positions: np.ndarray, padding: float, cutoff: float, box_shape: BoxShape
 ) -> np.ndarray:
+    """Return periodic box vectors as rows (3, 3), nm, of a box around a solute.
+
+    Args:
+        positions: (n, 3) of the solute, nm.
+        padding: least distance between its enclosing sphere and the faces of the box, nm.
+        cutoff: of the non-bonded interactions, nm.
+        box_shape: cube, dodecahedron or octahedron.
+
+    Raises:
+        ConfigError: the box is less than 2.1 times the cutoff wide.
+    """
     # The centre is that of the bounding box, as Modeller takes it when it adds water.
     centre = 0.5 * (positions.min(axis=0) + positions.max(axis=0))
     radius = float(np.linalg.norm(positions - centre, axis=1).max())
@@ -274,24 +263,6 @@ def _check_choice(what: str, found: str, allowed: dict[str, Any]) -> None:
         raise ConfigError(f"found the {what} {found!r}, allowed are {', '.join(allowed)}")
 
 
-def _positive(name: str, value: Any, md_unit: unit.Unit, *, allow_zero: bool = False) -> float:
-    number = in_md_units(value, md_unit)
-    if not (math.isfinite(number) and (number > 0 or (allow_zero and number == 0))):
-        bound = "zero or more" if allow_zero else "more than zero"
-        raise ConfigError(f"found {name} {number}, allowed is {bound} {md_unit.get_name()}")
-    return float(number)
-
-
-def _hydrogen_mass(value: Any) -> float:
-    mass = _positive("hydrogen_mass", value, unit.dalton)
-    if not 1.0 <= mass <= 4.1:
-        raise ConfigError(
-            f"found hydrogen_mass {mass}, allowed is 1 to 4.1 amu: more leaves too little "
-            "mass on a methyl carbon"
-        )
-    return mass
-
-
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     # Modeller draws from Python's global generator; leave that as it was found.
@@ -301,16 +272,3 @@ def _seeded(seed: int) -> Iterator[None]:
         yield
     finally:
         random.setstate(state)
-
-
-@contextmanager
-def _as_force_field_error() -> Iterator[None]:
-    try:
-        yield
-    except NnpmmError:
-        raise
-    except Exception as error:  # OpenMM raises bare Exceptions where several templates match
-        text = " ".join(str(error).split())
-        raise ForceFieldError(
-            f"found a structure that the force field does not describe: {text}"
-        ) from error

@@ -19,10 +19,12 @@ from nnpmm.freeenergy.legs import LegResult
 from nnpmm.freeenergy.solvation import SoluteSettings, SolvationSettings, run_solvation
 from nnpmm.freeenergy.solvation.ladders import create_leg
 from nnpmm.freeenergy.solvation.result import _split_reweighting
-from nnpmm.freeenergy.solvation.solute import read_solute, solute_alone, solvated_solute
+from nnpmm.freeenergy.solvation.solute import solute_alone
+from nnpmm.freeenergy.solvation.solvent import solvated_solute
 from nnpmm.freeenergy.solvation.template import template
 from nnpmm.sampling import Samples, read_samples
 from nnpmm.structures import create_ligand_system
+from nnpmm.structures.ligands.source import read_molecule
 
 SMALL = {
     "solute": {"smiles": "CO"},
@@ -138,11 +140,11 @@ def test_reweighting_is_the_difference_of_two_averages():
     assert network.value == pytest.approx(mm.value + difference.value)
 
 
-def test_the_solute_alone_is_the_one_in_the_box():
+def test_the_solute_alone_is_the_one_in_the_box(tmp_path):
     """The same masses and constraints, and the same energy of the network minus force field."""
     wanted = settings()
-    molecule, parameters = read_solute(wanted.solute)
-    box = solvated_solute(wanted, molecule, parameters)
+    molecule, parameters = read_molecule(wanted.solute)
+    box = solvated_solute(wanted, tmp_path, molecule, parameters, None)
     alone = solute_alone(box, molecule, parameters)
     count = len(box.ligand_atoms)
     masses = [box.system.getParticleMass(i) for i in range(count)]
@@ -252,7 +254,7 @@ def test_the_solute_is_given_once(solute, words):
 def test_amber_files_keep_their_energy(tmp_path):
     """Of a molecule alone: written from known parameters, and read back."""
     parmed = pytest.importorskip("parmed")
-    molecule, parameters = read_solute(SoluteSettings(smiles="CC(=O)OC"))
+    molecule, parameters = read_molecule(SoluteSettings(smiles="CC(=O)OC"))
     system = create_ligand_system(molecule, parameters)
     from nnpmm.structures import to_openmm_topology
 
@@ -261,7 +263,7 @@ def test_amber_files_keep_their_energy(tmp_path):
     paths = tmp_path / "ester.prmtop", tmp_path / "ester.inpcrd"
     for path in paths:
         structure.save(str(path), format="amber" if path.suffix == ".prmtop" else "rst7")
-    read, found = read_solute(SoluteSettings(topology=paths[0], coordinates=paths[1]))
+    read, found = read_molecule(SoluteSettings(topology=paths[0], coordinates=paths[1]))
     energies = []
     for candidate in (
         app.AmberPrmtopFile(str(paths[0])).createSystem(removeCMMotion=False),
@@ -279,7 +281,7 @@ def test_amber_files_keep_their_energy(tmp_path):
 
 @pytest.mark.data
 def test_freesolv_files_are_read(data_folder_of_freesolv):
-    read, found = read_solute(
+    read, found = read_molecule(
         SoluteSettings(
             topology=data_folder_of_freesolv / "mobley_7532833.prmtop",
             coordinates=data_folder_of_freesolv / "mobley_7532833.inpcrd",
@@ -307,12 +309,77 @@ def test_the_template_is_a_settings_file(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("given", "water_model", "label"),
+    [
+        ("water", "tip3p", "TIP3P water"),
+        ("OPC", "opc", "OPC water"),
+        ("1-octanol", None, "octanol"),
+        ("DMSO", None, "dmso"),
+        ("CCOCC", None, "CCOCC"),
+        ({"name": "Toluene", "equilibration": "0.5 ns"}, None, "toluene"),
+        ({"file": "solvents/amine.sdf"}, None, "amine.sdf"),
+    ],
+)
+def test_solvents_by_name_smiles_or_file(given, water_model, label):
+    found = settings(solvent=given).solvent
+    assert found.water_model == water_model
+    assert found.label == label
+
+
+@pytest.mark.parametrize(
+    ("solvent", "words"),
+    [
+        ({"name": "milk"}, "found the solvent 'milk', allowed: tip3p, .*toluene.* SMILES"),
+        ({}, "found none of name, smiles, file and topology, allowed: one"),
+        ({"name": "opc", "smiles": "CO"}, "found name and smiles"),
+        ({"topology": "a.prmtop"}, "go together"),
+        ({"smiles": "CO", "equilibration": "0 ps"}, "must be > 0"),
+    ],
+)
+def test_the_solvent_is_given_once(solvent, words):
+    with pytest.raises(ConfigError, match=words):
+        settings(solvent=solvent)
+
+
+@pytest.mark.slow
+def test_methanol_in_acetonitrile(tmp_path):
+    """The box is compressed once, and a second run takes the one that is there."""
+    ladder = {**SMALL["ladder"], "time": "2 ps", "equilibration": "1 ps"}
+    changes = {
+        "solvent": {"name": "acetonitrile", "equilibration": "40 ps"},
+        "padding": "0.6 nm",
+        "potentials": ["force field"],
+        "ladder": ladder,
+    }
+    told = []
+    result = run_solvation(
+        settings(**changes), tmp_path, compressing=lambda *done: told.append(done)
+    )
+    assert told[-1] == (40, 40)
+    assert 0.7 < result.density < 0.9
+    assert -45 < result.potentials["force field"].value < 5
+    record = json.loads((tmp_path / "result.json").read_text())
+    assert record["solvent"] == "acetonitrile"
+    assert "MMFF94" in record["solvent_parameters"]
+    assert "in acetonitrile" in (tmp_path / "report.html").read_text()
+    told.clear()
+    again = run_solvation(settings(**changes), tmp_path, resume=True)
+    assert not told
+    assert again.record() == result.record()
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ([], ["found no molecule", "--smiles"]),
         (["--smiles", "CO", "--ligand", "a.sdf"], ["smiles and file"]),
         (["--smiles", "C(", "--quick"], ["not a valid SMILES"]),
-        (["--smiles", "CO", "--solvent", "octanol"], ["water_model", "octanol", "tip3p"]),
+        (
+            ["--smiles", "CO", "--solvent", "octanoll"],
+            ["solvent", "'octanoll', which is not a valid SMILES", "known by name", "octanol"],
+        ),
+        (["--smiles", "CO", "--solvent", "O"], ["found water", "a model (tip3p"]),
+        (["--smiles", "CO", "--solvent", "C[NH3+]"], ["solvent molecule of charge +1"]),
         (["--smiles", "CO", "--potential", "mm"], ["potentials", "mm", "force field"]),
         (["--smiles", "CO", "--time", "0 ps"], ["ladder.time", "must be > 0"]),
         (["--smiles", "CO", "--repeats", "0"], ["repeats", "must be >= 1"]),

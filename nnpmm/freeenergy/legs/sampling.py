@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import openmm
+from numpy.typing import NDArray
 from openmm import app, unit
 
 from nnpmm.core.errors import SimulationError
@@ -46,6 +47,7 @@ class Leg:
             equilibrated.
         fingerprint: of all that is simulated; a leg that goes on must have the same.
         evaluated: more states, in which energies are evaluated and nothing is sampled.
+        watch: is called with the context after every move of a replica, and may raise an error.
     """
 
     system: openmm.System
@@ -53,10 +55,14 @@ class Leg:
     states: tuple[dict[str, float], ...]
     fingerprint: str
     evaluated: tuple[dict[str, float], ...] = ()
+    watch: Callable[[openmm.Context], None] = lambda _: None
 
 
 def create_leg_system(
-    settings: SamplingSettings, mm: MMSystem, potential: PotentialName | Literal["both"]
+    settings: SamplingSettings,
+    mm: MMSystem,
+    potential: PotentialName | Literal["both"],
+    regions: Sequence[NDArray[np.int64]] = (),
 ) -> openmm.System:
     """Return the System to make alchemical: the MM one, or a hybrid one.
 
@@ -67,25 +73,29 @@ def create_leg_system(
         mm: with the atoms of the ligand.
         potential: what describes the inside of the ligand; with ``"both"`` the global parameter
             ``lambda_nnp`` goes from the force field (0) to the network (1).
+        regions: atoms of several ligands, each a region of its own; by default of the ligand.
 
     Raises:
         NnpmmError: the network or the coupling is not usable, or the time step is too long.
     """
-    assert mm.ligand_atoms is not None  # the caller's system was built around it
     if potential == "force field":
         return mm.system
     model = load_model(settings.model, settings.members, threads=settings.threads)
     inside = Interpolated() if potential == "both" else Replaced()
     coupling = Mechanical(constraints="keep", inside=inside)
-    hybrid = couple(mm.system, mm.topology, mm.ligand_atoms, model, coupling=coupling)
-    motion = bound_region_motion(
-        hybrid.system, mm.topology, hybrid.region, hybrid.evaluator, mm.positions
-    )
-    least = choose_mass_factor(motion, "auto", settings.timestep)
-    wanted = (_STEPS_PER_PERIOD * settings.timestep / motion.vibration.period) ** 2
-    factor = max(least, min(wanted, _LARGEST_MASS_FACTOR))
-    scale_masses(hybrid.system, mm.ligand_atoms.tolist(), factor)
-    return hybrid.system
+    system = mm.system
+    for region in regions or (mm.ligand_atoms,):
+        assert region is not None  # the caller's system was built around it
+        hybrid = couple(system, mm.topology, region, model, coupling=coupling)
+        motion = bound_region_motion(
+            hybrid.system, mm.topology, hybrid.region, hybrid.evaluator, mm.positions
+        )
+        least = choose_mass_factor(motion, "auto", settings.timestep)
+        wanted = (_STEPS_PER_PERIOD * settings.timestep / motion.vibration.period) ** 2
+        factor = max(least, min(wanted, _LARGEST_MASS_FACTOR))
+        scale_masses(hybrid.system, region.tolist(), factor)
+        system = hybrid.system
+    return system
 
 
 def sample_leg(
@@ -103,7 +113,7 @@ def sample_leg(
     Args:
         settings: of the calculation.
         times: how long.
-        leg: to sample; see `create_simulation`.
+        leg: to sample. Its System gets force groups of its own, and a barostat if it has a box.
         directory: of this leg.
         seed: of its random numbers.
         resume: go on with what is there.
@@ -125,8 +135,9 @@ def sample_leg(
         fingerprint=leg.fingerprint,
     )
     record = ExchangeRecord(directory, exchange, resume=resume)
-    simulation = create_simulation(settings, leg, seed)
-    sampler = ReplicaExchange(simulation, record)
+    separate_groups(leg.system, leg.states[0])
+    simulation = create_simulation(settings, leg.system, leg.mm, seed)
+    sampler = ReplicaExchange(simulation, record, watch=leg.watch)
     if not sampler.restored:
         _equilibrate(times, sampler, report)
     try:
@@ -135,24 +146,26 @@ def sample_leg(
         raise SimulationError(f"{directory}: sampling ended: {error}") from error
 
 
-def create_simulation(settings: SamplingSettings, leg: Leg, seed: int) -> app.Simulation:
-    """Return a simulation at a leg's start, at the pressure and temperature of the settings.
+def create_simulation(
+    settings: SamplingSettings, system: openmm.System, mm: MMSystem, seed: int
+) -> app.Simulation:
+    """Return a simulation at constant pressure, with positions, box and velocities.
 
     Args:
-        settings: of the calculation.
-        leg: to simulate. Its System gets force groups of its own, and a barostat if it has a box.
-        seed: of its random numbers.
+        settings: of the ensemble, the integrator and the machine.
+        system: to simulate; it gets a barostat if it has a box.
+        mm: with topology, positions and box.
+        seed: of barostat, integrator and velocities.
 
     Raises:
-        NnpmmError: the platform is not there, or there are not enough force groups.
+        ConfigError: the platform is not there or does not work.
     """
-    separate_groups(leg.system, leg.states[0])
-    if leg.mm.box_vectors is not None:
+    if mm.box_vectors is not None:
         barostat = openmm.MonteCarloBarostat(
             settings.pressure * unit.bar, settings.temperature, _BAROSTAT_INTERVAL
         )
         barostat.setRandomNumberSeed(seed)
-        leg.system.addForce(barostat)
+        system.addForce(barostat)
     integrator = openmm.LangevinMiddleIntegrator(
         settings.temperature, settings.friction, settings.timestep
     )
@@ -160,8 +173,7 @@ def create_simulation(settings: SamplingSettings, leg: Leg, seed: int) -> app.Si
     integrator.setConstraintTolerance(1e-6)
     thread_count(settings.threads)  # before a context starts so many
     platform, properties = choose_platform(settings.platform, threads=settings.threads)
-    mm = leg.mm
-    simulation = app.Simulation(mm.topology, leg.system, integrator, platform, properties)
+    simulation = app.Simulation(mm.topology, system, integrator, platform, properties)
     if mm.box_vectors is not None:
         simulation.context.setPeriodicBoxVectors(*np.asarray(mm.box_vectors))
     simulation.context.setPositions(mm.positions)

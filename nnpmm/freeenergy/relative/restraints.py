@@ -13,10 +13,7 @@ from dataclasses import dataclass
 
 import openmm
 
-__all__ = ["SITE_STRENGTH", "Restraints", "add_restraints"]
-
-#: Global parameter that multiplies the restraint to the site; 1 in all sampled states.
-SITE_STRENGTH = "site_strength"
+__all__ = ["Restraints", "add_restraints"]
 
 # Of three atoms of each ligand, a and b, the vectors from the first to the others, span a frame:
 # e along a, n normal to both. OpenMM wants a definition after its use.
@@ -97,10 +94,7 @@ def _alignment(restraints: Restraints) -> openmm.Force:
 
 def _site(restraints: Restraints, periodic: bool) -> openmm.Force:
     """Return the restraint of the first anchor to its distance from the centre of the site."""
-    force = openmm.CustomCentroidBondForce(
-        2, f"{SITE_STRENGTH}*0.5*k*max(0, distance(g1, g2)-radius)^2"
-    )
-    force.addGlobalParameter(SITE_STRENGTH, 1.0)
+    force = openmm.CustomCentroidBondForce(2, "0.5*k*max(0, distance(g1, g2)-radius)^2")
     force.addPerBondParameter("k")
     force.addPerBondParameter("radius")
     force.addGroup(list(restraints.site), [1.0] * len(restraints.site))

@@ -2,7 +2,11 @@
 
 from nnpmm.freeenergy.legs import LadderSettings
 from nnpmm.freeenergy.solvation.result import SolvationResult, evaluate
-from nnpmm.freeenergy.solvation.settings import SoluteSettings, SolvationSettings
+from nnpmm.freeenergy.solvation.settings import (
+    SoluteSettings,
+    SolvationSettings,
+    SolventSettings,
+)
 from nnpmm.freeenergy.solvation.workflow import run_solvation
 
 __all__ = [
@@ -10,6 +14,7 @@ __all__ = [
     "SoluteSettings",
     "SolvationResult",
     "SolvationSettings",
+    "SolventSettings",
     "evaluate",
     "run_solvation",
 ]

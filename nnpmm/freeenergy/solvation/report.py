@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from rdkit import Chem
@@ -33,7 +34,7 @@ def write_report(
     path: Path,
     settings: SolvationSettings,
     molecule: Chem.Mol,
-    parameters: str,
+    sources: Mapping[str, str],
     result: SolvationResult,
 ) -> None:
     """Write the report.
@@ -42,14 +43,14 @@ def write_report(
         path: HTML file to write.
         settings: of the calculation.
         molecule: the solute.
-        parameters: where its force-field parameters come from.
+        sources: where the force-field parameters come from.
         result: of the calculation.
 
     Raises:
         UnwritableError: the file cannot be written.
     """
     smiles = Chem.MolToSmiles(Chem.RemoveHs(molecule))
-    page = Page(f"Solvation free energy of {smiles} in {settings.water_model.upper()} water")
+    page = Page(f"Solvation free energy of {smiles} in {settings.solvent.label}")
     page.paragraph(
         f"From 1 M gas to 1 M solution at {settings.temperature:g} K and {settings.pressure:g} bar."
     )
@@ -63,7 +64,7 @@ def write_report(
             page.heading(f"{_LADDERS[ladder]}, repeat {number}")
             add_leg(page, leg, _QUANTITIES.get(ladder, "solvation free energy"))
     page.heading("How it was calculated")
-    _add_method(page, settings, parameters, result)
+    _add_method(page, settings, sources, result)
     write_atomically(path, page.text())
 
 
@@ -93,7 +94,7 @@ def _depict(molecule: Chem.Mol) -> str:
 
 
 def _add_method(
-    page: Page, settings: SolvationSettings, parameters: str, result: SolvationResult
+    page: Page, settings: SolvationSettings, sources: Mapping[str, str], result: SolvationResult
 ) -> None:
     ladder = settings.ladder
     page.paragraph(_method(settings))
@@ -102,7 +103,9 @@ def _add_method(
         [
             ("program", f"nnpmm {__version__}"),
             ("network", settings.model),
-            ("solute's parameters", parameters),
+            ("solute's parameters", sources["parameters"]),
+            ("solvent", sources["solvent"]),
+            ("solvent's parameters", sources.get("solvent_parameters", sources["solvent"])),
             ("density of the box", f"{result.density:.3f} g/ml"),
             ("cutoff", f"{settings.cutoff:g} nm, PME"),
             ("time step", f"{settings.timestep * 1000:g} fs"),
@@ -116,9 +119,9 @@ def _add_method(
 
 def _method(settings: SolvationSettings) -> str:
     decoupling = (
-        "The solute's interactions with the water are scaled away, first the charges, then "
+        "The solute's interactions with the solvent are scaled away, first the charges, then "
         "Lennard-Jones with a soft core, while its inside keeps its full energy; so the last state "
-        "is the molecule in vacuum next to pure water. "
+        "is the molecule in vacuum next to pure solvent. "
     )
     lifting = "the inside of the solute goes from the force field to the network, "
     routes = {

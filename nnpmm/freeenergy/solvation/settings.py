@@ -3,57 +3,97 @@
 from __future__ import annotations
 
 import itertools
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
-from nnpmm.core.fields import Length, Section, SettingsPath
+from nnpmm.core.fields import Length, Time
 from nnpmm.freeenergy.legs.settings import LadderSettings, SamplingSettings
+from nnpmm.structures.ligands.source import MoleculeSource
 
-__all__ = ["LadderName", "SoluteSettings", "SolvationSettings"]
+__all__ = [
+    "SOLVENTS",
+    "WATER_MODELS",
+    "LadderName",
+    "SoluteSettings",
+    "SolvationSettings",
+    "SolventSettings",
+]
 
 #: A ladder that is sampled; see ``SolvationSettings.route``.
 LadderName = Literal["network", "force field", "joint", "reweighting", "solvent", "vacuum"]
+#: Water models by name.
+WATER_MODELS = ("tip3p", "tip3pfb", "spce", "opc3", "opc", "tip4pew", "tip4pfb")
+#: SMILES of other solvents by name.
+SOLVENTS = {
+    "toluene": "Cc1ccccc1",
+    "acetonitrile": "CC#N",
+    "dmso": "CS(C)=O",
+    "octanol": "CCCCCCCCO",
+    "chloroform": "ClC(Cl)Cl",
+    "cyclohexane": "C1CCCCC1",
+    "hexane": "CCCCCC",
+    "acetone": "CC(C)=O",
+    "ethanol": "CCO",
+    "methanol": "CO",
+}
+_OTHER_NAMES = {"water": "tip3p", "1-octanol": "octanol", "n-hexane": "hexane"}
 
 
-class SoluteSettings(Section):
+class SoluteSettings(MoleculeSource):
     """The molecule: a SMILES string, a structure file, or Amber files of the molecule alone."""
 
-    smiles: str | None = Field(None, description="SMILES of the molecule", examples=["CO"])
-    file: SettingsPath | None = Field(
-        None, description="SDF or MOL2 file of the molecule, with all hydrogens"
+
+class SolventSettings(MoleculeSource):
+    """The solvent: a water model, or a neutral molecule by name or like the solute."""
+
+    _sources: ClassVar[tuple[str, ...]] = ("name", "smiles", "file", "topology")
+
+    name: str | None = Field(
+        None,
+        description=f"a water model ({', '.join(WATER_MODELS)}) or {', '.join(SOLVENTS)}",
+        examples=["toluene"],
     )
-    topology: SettingsPath | None = Field(
-        None, description="Amber topology (prmtop) of the molecule alone, with its parameters"
-    )
-    coordinates: SettingsPath | None = Field(
-        None, description="Amber coordinates (inpcrd, rst7) of the molecule, with 'topology'"
-    )
-    parameters: Literal["auto", "openff", "fallback"] = Field(
-        "auto",
-        description="where charges and Lennard-Jones parameters come from; not with 'topology'",
+    equilibration: Time = Field(
+        300.0,
+        gt=0,
+        description="of a box of another solvent than water, which is packed loosely and "
+        "compressed by the force field under constant pressure, in ps",
     )
 
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        given = [name for name in ("smiles", "file", "topology") if getattr(self, name) is not None]
-        if len(given) != 1:
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        if name is None:
+            return None
+        known = _OTHER_NAMES.get(name.lower(), name.lower())
+        if known not in (*WATER_MODELS, *SOLVENTS):
             raise ValueError(
-                f"found {' and '.join(given) or 'none'} of smiles, file and topology, allowed: one"
+                f"found the solvent {name!r}, allowed: {', '.join((*WATER_MODELS, *SOLVENTS))}, "
+                "or a SMILES string"
             )
-        if (self.topology is None) != (self.coordinates is None):
-            raise ValueError("'topology' and 'coordinates' go together")
-        return self
+        return known
+
+    @property
+    def water_model(self) -> str | None:
+        """The water model; None for other solvents."""
+        return self.name if self.name in WATER_MODELS else None
+
+    @property
+    def label(self) -> str:
+        """What to call the solvent in a report."""
+        if self.water_model is not None:
+            return f"{self.water_model.upper()} water"
+        source = self.file or self.topology
+        return self.name or self.smiles or ("" if source is None else source.name)
 
 
 class SolvationSettings(SamplingSettings):
     """A solvation free energy: the molecule, the solvent, what describes it, and the ladder."""
 
     solute: SoluteSettings
-    water_model: Literal["tip3p", "tip3pfb", "spce", "opc3", "opc", "tip4pew", "tip4pfb"] = Field(
-        "tip3p", description="the solvent"
-    )
+    solvent: SolventSettings = SolventSettings(name="tip3p")
     padding: Length = Field(
         1.0, gt=0, description="least distance between the solute and the faces of the box, in nm"
     )
@@ -87,3 +127,12 @@ class SolvationSettings(SamplingSettings):
         if len(self.potentials) == 1 or self.route == "separate":
             return self.potentials
         return ("solvent", "vacuum") if self.route == "correction" else (self.route,)
+
+    @field_validator("solvent", mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        """Take a text for a name, or else for a SMILES string."""
+        if not isinstance(value, str):
+            return value
+        known = value.lower() in (*WATER_MODELS, *SOLVENTS, *_OTHER_NAMES)
+        return {"name" if known else "smiles": value}

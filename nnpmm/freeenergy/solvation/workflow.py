@@ -21,8 +21,10 @@ from nnpmm.freeenergy.solvation.ladders import create_leg, lambda_values
 from nnpmm.freeenergy.solvation.report import write_report
 from nnpmm.freeenergy.solvation.result import SolvationResult, evaluate
 from nnpmm.freeenergy.solvation.settings import LadderName, SolvationSettings
-from nnpmm.freeenergy.solvation.solute import read_solute, solute_alone, solvated_solute
+from nnpmm.freeenergy.solvation.solute import solute_alone
+from nnpmm.freeenergy.solvation.solvent import read_solvent, solvated_solute
 from nnpmm.structures import MMSystem
+from nnpmm.structures.ligands.source import read_molecule
 
 __all__ = ["run_solvation"]
 
@@ -37,12 +39,14 @@ def run_solvation(
     *,
     resume: bool = False,
     announce: Announce = lambda *_: lambda *_: None,
+    compressing: Callable[[int, int], None] = lambda *_: None,
 ) -> SolvationResult:
     """Calculate the solvation free energy of a molecule.
 
     ::
 
         settings.json           what is calculated
+        box.safetensors         the box of another solvent than water
         joint/repeat-1/         one ladder; see nnpmm.sampling.record
         alchemlyb/              energies of each ladder for alchemlyb
         result.json             free energies and their errors
@@ -54,6 +58,8 @@ def run_solvation(
         resume: go on with the calculation in that folder. Its settings must be the same, but for
             ``potentials``, ``repeats``, the ladder's ``time``, the platform and its threads.
         announce: see `Announce`.
+        compressing: is called with the time that the box of another solvent than water has been
+            compressed for, and the whole, ps.
 
     Raises:
         ConfigError: a calculation is there and is not to be resumed, or has other settings.
@@ -64,8 +70,9 @@ def run_solvation(
     message = f"{directory}: another process works in this folder; wait, or take another"
     with locked(directory / _LOCK, message):
         claim_folder(settings, directory, resume=resume)
-        molecule, parameters = read_solute(settings.solute, settings.seed)
-        box = solvated_solute(settings, molecule, parameters)
+        molecule, parameters = read_molecule(settings.solute, settings.seed)
+        solvent = read_solvent(settings.solvent, settings.seed)
+        box = solvated_solute(settings, directory, molecule, parameters, solvent, compressing)
         for ladder in settings.ladders:
             for repeat in range(settings.repeats):
                 folder = leg_directory(directory, ladder, repeat)
@@ -77,10 +84,13 @@ def run_solvation(
                     report=announce(ladder, repeat + 1, settings.repeats),
                 )
         result = evaluate(settings, directory, _mass(box))
-        record = {**result.record(), "parameters": parameters.provider}
+        sources = {"parameters": parameters.provider, "solvent": settings.solvent.label}
+        if solvent is not None:
+            sources["solvent_parameters"] = solvent[1].provider
+        record = {**result.record(), **sources}
         write_atomically(directory / _RESULT, json.dumps(record, indent=1) + "\n")
         _write_energies(settings, directory, result)
-        write_report(directory / _REPORT, settings, molecule, parameters.provider, result)
+        write_report(directory / _REPORT, settings, molecule, sources, result)
     return result
 
 

@@ -1,0 +1,138 @@
+"""``nnpmm solvation`` killed at five moments: with --resume no iteration is lost or doubled."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnpmm.core.errors import InputFileError
+from nnpmm.sampling import Samples, read_samples
+
+STATES, ITERATIONS = 5, 30
+ROW = 8 * STATES * (STATES + 2)  # bytes of an iteration in energies.bin
+SETTINGS = {
+    "solute": {"smiles": "C"},
+    "padding": "0.6 nm",
+    "cutoff": "0.6 nm",
+    "potentials": ["force field"],
+    "repeats": 2,
+    "platform": "CPU",
+    "threads": 1,
+    "ladder": {
+        "electrostatics": [1, 0],
+        "sterics": [0.6, 0.3, 0],
+        "time": f"{ITERATIONS * 0.1:g} ps",
+        "interval": "0.1 ps",
+        "equilibration": "1 ps",
+        "state_equilibration": "0.1 ps",
+    },
+}
+
+
+def start(settings: Path, folder: Path) -> subprocess.Popen:
+    command = [
+        sys.executable,
+        "-c",
+        "from nnpmm.cli.entry import nnpmm; nnpmm()",
+        "solvation",
+        settings,
+    ]
+    environment = {**os.environ, "OPENMM_CPU_THREADS": "1"}
+    return subprocess.Popen(
+        [*command, "-o", folder, "--resume"],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(settings: Path, folder: Path) -> None:
+    process = start(settings, folder)
+    _, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
+
+
+def ladder(folder: Path, repeat: int) -> Path:
+    return folder / "force-field" / f"repeat-{repeat}"
+
+
+def rows(folder: Path, repeat: int) -> int:
+    """Iterations that are written, whether a checkpoint has them or not."""
+    path = ladder(folder, repeat) / "energies.bin"
+    return path.stat().st_size // ROW if path.exists() else 0
+
+
+def counted(folder: Path, repeat: int) -> Samples | None:
+    """What the last checkpoint has."""
+    try:
+        return read_samples(ladder(folder, repeat))
+    except InputFileError:
+        return None
+
+
+# The calculation is claimed; the first ladder equilibrates; both are sampled, each between two
+# checkpoints; the second is just done and the result not yet written.
+MOMENTS = (
+    lambda folder: (folder / "settings.json").exists(),
+    lambda folder: (ladder(folder, 1) / "exchange.json").exists(),
+    lambda folder: rows(folder, 1) >= 13,
+    lambda folder: rows(folder, 2) >= 17,
+    lambda folder: rows(folder, 2) >= ITERATIONS,
+)
+
+
+def kill_when(moment, settings: Path, folder: Path) -> None:
+    process = start(settings, folder)
+    deadline = time.monotonic() + 600
+    while not moment(folder):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    assert process.poll() is None
+    process.kill()
+    process.wait()
+    process.stderr.close()
+
+
+@pytest.mark.slow
+def test_killed_at_five_moments(tmp_path):
+    settings, folder, whole = tmp_path / "methane.yaml", tmp_path / "killed", tmp_path / "whole"
+    settings.write_text(json.dumps(SETTINGS))
+    finished: dict[int, np.ndarray] = {}
+    for moment in MOMENTS:
+        kill_when(moment, settings, folder)
+        assert not (folder / "result.json").exists()
+        for repeat, before in finished.items():
+            found = counted(folder, repeat).energies
+            np.testing.assert_array_equal(found[: len(before)], before)
+        for repeat in (1, 2):
+            samples = counted(folder, repeat)
+            if samples is not None:
+                finished[repeat] = samples.energies
+    assert len(finished[1]) == ITERATIONS and len(finished[2]) >= 10
+    finish(settings, folder)
+    finish(settings, whole)
+    for repeat in (1, 2):
+        found, uninterrupted = counted(folder, repeat), counted(whole, repeat)
+        assert found.energies.shape == (ITERATIONS, STATES, STATES)
+        assert rows(folder, repeat) == ITERATIONS
+        assert (ladder(folder, repeat) / "energies.bin").stat().st_size == ITERATIONS * ROW
+        np.testing.assert_array_equal(found.energies[: len(finished[repeat])], finished[repeat])
+        assert {tuple(sorted(row)) for row in found.replicas.tolist()} == {(0, 1, 2, 3, 4)}
+        # Up to the checkpoint that the killed run went on from: the same random numbers.
+        np.testing.assert_array_equal(found.energies[:10], uninterrupted.energies[:10])
+        assert len(np.unique(found.energies[:, 0, 0])) == ITERATIONS
+    results = [json.loads((path / "result.json").read_text()) for path in (folder, whole)]
+    for result in results:
+        assert [repeat["iterations"] for repeat in result["ladders"]["force field"]["repeats"]] == [
+            30,
+            30,
+        ]
