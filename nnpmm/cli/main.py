@@ -16,6 +16,7 @@ from nnpmm.cli.errors import run_app
 from nnpmm.cli.init import init
 from nnpmm.cli.permeation import permeation
 from nnpmm.cli.prepare import prepare
+from nnpmm.cli.relative import binding_relative
 from nnpmm.cli.run import run
 from nnpmm.cli.scan import scan
 from nnpmm.cli.solvation import solvation
@@ -33,6 +34,7 @@ app.command()(prepare)
 app.command()(run)
 app.command()(solvation)
 app.command()(binding)
+app.command()(binding_relative)
 app.command()(scan)
 app.command()(doctor)
 app.command()(demo)

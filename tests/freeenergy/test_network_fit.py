@@ -55,6 +55,18 @@ def test_a_more_certain_edge_counts_more():
     assert np.diff(fit.values)[0] == pytest.approx(weights @ [1.0, 3.0] / weights.sum())
 
 
+def test_values_from_the_mean_of_measured_ones():
+    """Errors are then against these: of the only measured one, none."""
+    fit = fit_network(edges())
+    shifted = fit.from_mean_of({"a": -30.0, "b": -27.0, "x": 5.0})
+    for name, value in TRUE.items():
+        assert shifted.estimate(name).value == pytest.approx(value - 30.0)
+    assert fit.from_mean_of({"b": 1.0}).estimate("b") == Estimate(1.0, pytest.approx(0, abs=1e-7))
+    alone = fit.from_mean_of({"a": 0.0}).estimate("b").error
+    assert alone == pytest.approx(shifted.from_mean_of({"b": 0.0}).estimate("a").error)
+    assert fit.from_mean_of({}) is fit
+
+
 def test_cycles():
     found = close_cycles(edges(noise=[0.3, 0.0, 0.0, 0.0, -0.2]))
     assert [closure.ligands for closure in found] == [("a", "c", "b"), ("a", "d", "c")]

@@ -83,7 +83,7 @@ def create_leg_system(
     model = load_model(settings.model, settings.members, threads=settings.threads)
     inside = Interpolated() if potential == "both" else Replaced()
     coupling = Mechanical(constraints="keep", inside=inside)
-    system = mm.system
+    system, factors = mm.system, []
     for region in regions or (mm.ligand_atoms,):
         assert region is not None  # the caller's system was built around it
         hybrid = couple(system, mm.topology, region, model, coupling=coupling)
@@ -92,9 +92,10 @@ def create_leg_system(
         )
         least = choose_mass_factor(motion, "auto", settings.timestep)
         wanted = (_STEPS_PER_PERIOD * settings.timestep / motion.vibration.period) ** 2
-        factor = max(least, min(wanted, _LARGEST_MASS_FACTOR))
-        scale_masses(hybrid.system, region.tolist(), factor)
+        factors.append((region.tolist(), max(least, min(wanted, _LARGEST_MASS_FACTOR))))
         system = hybrid.system
+    for atoms, factor in factors:
+        scale_masses(system, atoms, factor)
     return system
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +50,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class NetworkFit:
-    """Free energies of ligands, with the mean zero.
+    """Free energies of ligands; relative, with a mean that is known without error.
 
     Attributes:
         names: of the n ligands, in the order of their first edge.
@@ -67,9 +67,24 @@ class NetworkFit:
     degrees_of_freedom: int
 
     def estimate(self, name: str) -> Estimate:
-        """Return the value of a ligand, from the mean of all, with its standard error."""
+        """Return the value of a ligand, with its standard error against the mean."""
         row = self.names.index(name)
         return Estimate(float(self.values[row]), float(np.sqrt(self.covariance[row, row])))
+
+    def from_mean_of(self, measured: Mapping[str, float]) -> NetworkFit:
+        """Return values that have the mean of measured ones, over the ligands that both hold.
+
+        Args:
+            measured: by name, kJ/mol. Without a common ligand nothing changes.
+        """
+        common = [name in measured for name in self.names]
+        if not any(common):
+            return self
+        known = [measured[name] for name in self.names if name in measured]
+        weights = np.array(common) / sum(common)
+        center = np.eye(len(common)) - weights
+        values = center @ self.values + np.mean(known)
+        return replace(self, values=values, covariance=center @ self.covariance @ center.T)
 
 
 @dataclass(frozen=True)

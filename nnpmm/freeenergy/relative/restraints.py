@@ -13,7 +13,10 @@ from dataclasses import dataclass
 
 import openmm
 
-__all__ = ["Restraints", "add_restraints"]
+__all__ = ["SITE", "Restraints", "add_restraints"]
+
+#: Name of the restraint to the site.
+SITE = "site"
 
 # Of three atoms of each ligand, a and b, the vectors from the first to the others, span a frame:
 # e along a, n normal to both. OpenMM wants a definition after its use.
@@ -101,7 +104,7 @@ def _site(restraints: Restraints, periodic: bool) -> openmm.Force:
     force.addGroup([restraints.first[0]], [1.0])
     force.addBond([0, 1], [restraints.strength, restraints.radius])
     force.setUsesPeriodicBoundaryConditions(periodic)
-    force.setName("site")
+    force.setName(SITE)
     return force
 
 
