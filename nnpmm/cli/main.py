@@ -18,6 +18,7 @@ from nnpmm.cli.fit_torsions import fit_torsions
 from nnpmm.cli.init import init
 from nnpmm.cli.permeation import permeation
 from nnpmm.cli.prepare import prepare
+from nnpmm.cli.relative import binding_relative
 from nnpmm.cli.run import run
 from nnpmm.cli.scan import scan
 from nnpmm.cli.solvation import solvation
@@ -36,6 +37,7 @@ app.command()(run)
 app.command()(analyze)
 app.command()(solvation)
 app.command()(binding)
+app.command()(binding_relative)
 app.command()(scan)
 app.command()(fit_torsions)
 app.command()(doctor)

@@ -46,6 +46,8 @@ _UNITS: dict[str, unit.Unit] = {
     "kcal/mol/rad^2": unit.kilocalorie_per_mole / unit.radian**2,
     "M": unit.molar,
     "mM": unit.millimolar,
+    "uM": unit.micromolar,
+    "nM": unit.nanomolar,
 }
 
 _LONGEST_SHOWN = 60  # characters

@@ -12,7 +12,13 @@ from nnpmm.coupling.capped_terms import CappedTerms
 from nnpmm.coupling.roles import Role
 from nnpmm.structures.bonds import Pair, sorted_pair
 
-__all__ = ["BONDED", "connect_region", "refuse_missing_terms", "take_out_terms"]
+__all__ = [
+    "BONDED",
+    "connect_region",
+    "refuse_missing_terms",
+    "take_out_terms",
+    "term_atoms",
+]
 
 #: Force classes made of terms over a few atoms each, and the XML element that lists the terms.
 BONDED: dict[type[openmm.Force], str] = {
@@ -68,6 +74,12 @@ def _part(force: openmm.Force, terms: CappedTerms) -> tuple[openmm.Force, openmm
     listed[:] = [term for term, taken in zip(listed, of_network, strict=True) if not taken]
     wanted[:] = [term for term, taken in zip(wanted, of_network, strict=True) if taken]
     return _read(rest), _read(inside)
+
+
+def term_atoms(force: openmm.Force) -> list[set[int]]:
+    """Return the atoms of each term of a force of one of the classes in `BONDED`."""
+    listed = ElementTree.fromstring(openmm.XmlSerializer.serialize(force)).find(BONDED[type(force)])
+    return [] if listed is None else [_atoms(term) for term in listed]
 
 
 def _atoms(term: ElementTree.Element) -> set[int]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import openmm
+from numpy.typing import NDArray
 from openmm import app, unit
 
 from nnpmm.core.errors import SimulationError
@@ -54,7 +55,10 @@ class Leg:
 
 
 def create_leg_system(
-    settings: SamplingSettings, mm: MMSystem, potential: PotentialName | Literal["both"]
+    settings: SamplingSettings,
+    mm: MMSystem,
+    potential: PotentialName | Literal["both"],
+    regions: Sequence[NDArray[np.int64]] = (),
 ) -> openmm.System:
     """Return the System to make alchemical: the MM one, or a hybrid one.
 
@@ -65,23 +69,28 @@ def create_leg_system(
         mm: with the atoms of the ligand.
         potential: what describes the inside of the ligand; with ``"both"`` the global parameter
             ``lambda_nnp`` goes from the force field (0) to the network (1).
+        regions: atoms of several ligands, each a region of its own; by default of the ligand.
 
     Raises:
         NnpmmError: the network or the coupling is not usable, or the time step is too long.
     """
-    assert mm.ligand_atoms is not None  # the caller's system was built around it
     if potential == "force field":
         return mm.system
     model = load_model(settings.model, settings.members, threads=settings.threads)
     inside = Interpolated() if potential == "both" else Replaced()
     coupling = Mechanical(constraints="keep", inside=inside)
-    hybrid = couple(mm.system, mm.topology, mm.ligand_atoms, model, coupling=coupling)
-    motion = bound_region_motion(
-        hybrid.system, mm.topology, hybrid.region, hybrid.evaluator, mm.positions
-    )
-    factor = choose_mass_factor(motion, "auto", settings.timestep)
-    scale_masses(hybrid.system, mm.ligand_atoms.tolist(), factor)
-    return hybrid.system
+    system, factors = mm.system, []
+    for region in regions or (mm.ligand_atoms,):
+        assert region is not None  # the caller's system was built around it
+        hybrid = couple(system, mm.topology, region, model, coupling=coupling)
+        motion = bound_region_motion(
+            hybrid.system, mm.topology, hybrid.region, hybrid.evaluator, mm.positions
+        )
+        factors.append((region.tolist(), choose_mass_factor(motion, "auto", settings.timestep)))
+        system = hybrid.system
+    for atoms, factor in factors:
+        scale_masses(system, atoms, factor)
+    return system
 
 
 def sample_leg(
