@@ -1,4 +1,4 @@
-"""``nnpmm solvation`` killed at five moments: with --resume no iteration and no frame is lost or doubled."""
+"""``nnpmm solvation`` killed at five moments: no iteration and no frame is lost or doubled."""
 
 from __future__ import annotations
 
