@@ -20,6 +20,7 @@ ROOMS = (
     ("sampling",),
     ("integrators",),
     ("coupling",),
+    ("torsions",),
     ("campaigns", "learning"),
     ("models",),
     ("structures",),

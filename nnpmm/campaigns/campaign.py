@@ -63,8 +63,8 @@ def run_campaign(
         cluster: where jobs run; one local worker if None.
         scratch: for the folders that jobs work in, which are deleted; inside the store if None.
         retry_failed: try jobs again that were given up.
-        report: is told of every job that ends.
-        progress: is told how far the preparations are.
+        report: called for every job that ends.
+        progress: called with the progress of the preparations.
         locked: the caller has locked the store by ``Store.locked``.
 
     Raises:

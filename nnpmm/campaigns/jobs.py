@@ -110,7 +110,7 @@ def _as_json(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class JobReport:
-    """How a job ended; ``reasons`` holds a line for each failed attempt and each kill."""
+    """How a job ended; ``reasons`` contains a line for each failed attempt and each kill."""
 
     name: str
     done: bool

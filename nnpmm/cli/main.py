@@ -9,6 +9,7 @@ import typer
 
 from nnpmm import __version__
 from nnpmm.cli.benchmark import benchmark
+from nnpmm.cli.binding import binding
 from nnpmm.cli.demo import demo
 from nnpmm.cli.doctor import doctor
 from nnpmm.cli.errors import run_app
@@ -16,6 +17,7 @@ from nnpmm.cli.init import init
 from nnpmm.cli.permeation import permeation
 from nnpmm.cli.prepare import prepare
 from nnpmm.cli.run import run
+from nnpmm.cli.scan import scan
 from nnpmm.cli.solvation import solvation
 
 __all__ = ["main"]
@@ -30,6 +32,8 @@ app.command()(init)
 app.command()(prepare)
 app.command()(run)
 app.command()(solvation)
+app.command()(binding)
+app.command()(scan)
 app.command()(doctor)
 app.command()(demo)
 app.add_typer(benchmark, name="benchmark")

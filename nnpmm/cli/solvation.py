@@ -11,6 +11,7 @@ import typer
 from nnpmm.cli.errors import print_result
 from nnpmm.cli.narration import starting
 from nnpmm.cli.progress import print_report, stage_bar
+from nnpmm.cli.settings_options import merged
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
 
@@ -281,7 +282,7 @@ def _settings(
         read = read_yaml(config)
         if not isinstance(read, dict):
             raise ConfigError(f"{config.name}: found no keys, expected such as 'solute'")
-        data, base = _merged(data, read), config.absolute().parent
+        data, base = merged(data, read), config.absolute().parent
     elif not changes["solute"]:
         raise ConfigError(
             "found no molecule: nnpmm solvation --smiles CO, or --ligand, or a settings file "
@@ -292,17 +293,7 @@ def _settings(
         if name in given.get("solute", {}):
             given["solute"][name] = str(Path(given["solute"][name]).absolute())
     source = "command line" if config is None else config.name
-    return parse_settings(model, _merged(data, given), source=source, base=base)
-
-
-def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """Return nested settings, those of the second in place of the first's."""
-    found = dict(first)
-    for name, value in second.items():
-        old = found.get(name)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        found[name] = _merged(old, value) if both else value  # type: ignore[arg-type]
-    return found
+    return parse_settings(model, merged(data, given), source=source, base=base)
 
 
 def _announcer(show: Callable[[str, float, float], None]) -> Any:

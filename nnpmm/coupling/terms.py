@@ -31,7 +31,7 @@ _ATOM = re.compile(r"[pab]\d+")
 
 
 def take_out_terms(system: openmm.System, terms: CappedTerms) -> list[openmm.Force]:
-    """Remove every term that is the network's, in place; return forces that hold them.
+    """Remove every term that is the network's, in place; return forces that contain them.
 
     Args:
         system: the system to change. A force that loses terms moves to the end of its list.
@@ -54,7 +54,7 @@ def _part(force: openmm.Force, terms: CappedTerms) -> tuple[openmm.Force, openmm
     """Return a force with the terms that stay, and one with the network's, or None.
 
     OpenMM cannot remove a term, and what a term needs differs from class to class (energy
-    expression, parameters, tables); its XML holds all of that in one form.
+    expression, parameters, tables); its XML contains all of that in one form.
     """
     rest, inside = (
         ElementTree.fromstring(text) for text in 2 * [openmm.XmlSerializer.serialize(force)]

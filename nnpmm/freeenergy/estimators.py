@@ -137,7 +137,7 @@ def mbar(
         solved = pymbar.MBAR(
             *(reduced, counts), initial_f_k=_first_guess(reduced, counts), solver_protocol=_SOLVERS
         )
-        with np.errstate(invalid="ignore"):  # negative variances become nan, which is told below
+        with np.errstate(invalid="ignore"):  # negative variances become nan, which is checked below
             found = solved.compute_free_energy_differences()
         result = FreeEnergies(
             kt * np.asarray(found["Delta_f"]),

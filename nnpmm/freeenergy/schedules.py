@@ -2,7 +2,7 @@
 
 The thermodynamic length of a path is the integral of the standard deviation of the derivative of
 the reduced energy along it (Crooks, Phys. Rev. Lett. 2007, 99, 100602). States that are equally far
-apart overlap equally well, whatever parameter they are told by.
+apart overlap equally well, whatever parameter describes them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from nnpmm.freeenergy.ladders import independent_windows
 __all__ = ["place_states", "thermodynamic_lengths"]
 
 _LEAST_COMMON = 0.05  # of the Bhattacharyya coefficient; two normal distributions 4.9 sigma apart
-_SHORTEST = 1e-6  # of an interval; states that are the same cannot be told apart
+_SHORTEST = 1e-6  # of an interval; states that are the same cannot be separated
 
 
 def thermodynamic_lengths(

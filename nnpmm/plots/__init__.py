@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from nnpmm.plots.free_energies import plot_convergence, plot_ladder, plot_overlap
     from nnpmm.plots.molecule import draw_molecule
+    from nnpmm.plots.torsions import plot_torsion_profiles
 
 __all__ = [
     "Pairs",
@@ -41,6 +42,7 @@ __all__ = [
     "plot_parity",
     "plot_profile",
     "plot_time_series",
+    "plot_torsion_profiles",
     "style",
 ]
 
@@ -61,6 +63,7 @@ __getattr__, __dir__ = lazy_names(
         "plot_parity": "nnpmm.plots.distributions",
         "plot_profile": "nnpmm.plots.curves",
         "plot_time_series": "nnpmm.plots.curves",
+        "plot_torsion_profiles": "nnpmm.plots.torsions",
         "style": "nnpmm.plots.style",
     },
 )

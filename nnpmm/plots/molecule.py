@@ -62,7 +62,7 @@ def _bonds_by_distance(positions: NDArray[np.float64], elements: Sequence[str]) 
 
 def draw_molecule(
     axes: Axes, positions: ArrayLike, elements: Sequence[str], bonds: ArrayLike
-) -> None:
+) -> NDArray[np.float64]:
     """Draw atoms and bonds, seen along the axis of least extent, farther ones paler.
 
     Args:
@@ -70,6 +70,9 @@ def draw_molecule(
         positions: (n_atoms, 3) in nm, the molecule whole.
         elements: symbols, one for each atom.
         bonds: (n_bonds, 2) 0-based pairs; guessed from distances where there are none.
+
+    Returns:
+        Positions (n_atoms, 3) as they are seen, the line of sight last.
     """
     points = _view(np.asarray(positions, dtype=np.float64))
     pairs = np.asarray(bonds, dtype=np.int64).reshape(-1, 2)
@@ -90,6 +93,7 @@ def draw_molecule(
     axes.set_ylim(low[1], high[1])
     axes.set_aspect("equal")
     axes.axis("off")
+    return points
 
 
 def _draw_atom(

@@ -55,7 +55,7 @@ class Page:
         self._parts.append(f'<div class="wide"><table>{"".join(lines)}</table></div>')
 
     def figure(self, figure: Figure, caption: str = "") -> None:
-        """Add a picture, which the page holds as PNG."""
+        """Add a picture, embedded as PNG."""
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png")
         data = base64.b64encode(buffer.getvalue()).decode()

@@ -32,6 +32,8 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
             the temperature.
         record: the folder; a checkpoint in it is where sampling goes on.
         exchange: whether replicas exchange states.
+        watch: is called with the context after every move of a replica, and may raise an error,
+            which ends sampling.
 
     Raises:
         ConfigError: states of other parameters than the System has, or an integrator of another
@@ -39,7 +41,12 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
     """
 
     def __init__(
-        self, simulation: app.Simulation, record: ExchangeRecord, *, exchange: bool = True
+        self,
+        simulation: app.Simulation,
+        record: ExchangeRecord,
+        *,
+        exchange: bool = True,
+        watch: Callable[[openmm.Context], None] = lambda _: None,
     ) -> None:
         settings = record.settings
         _check_integrator(simulation.integrator, settings.temperature, settings.timestep)
@@ -49,7 +56,7 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
             self.replicaStateIndex = list(settings.sampled)
             self._previousReplicaStateIndex = list(settings.sampled)
             del self.replicaConformation[len(settings.sampled) :]
-        self.record, self.exchange = record, exchange
+        self.record, self.exchange, self.watch = record, exchange, watch
         self._random = np.random.default_rng(settings.seed)
         self._kt = GAS_CONSTANT * settings.temperature
         saved = record.checkpoint()
@@ -122,6 +129,7 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
     def _moved(self, index: int) -> NDArray[np.float64]:
         """Move a replica, and return its energies (K + M,) in all states, kJ/mol."""
         self.simulateReplica(index)
+        self.watch(self.simulation.context)
         energies = self.energies.evaluate()
         if not np.isfinite(energies).all():
             state = self.replicaStateIndex[index]

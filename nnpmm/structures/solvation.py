@@ -31,7 +31,7 @@ from nnpmm.structures.placement import check_placement
 from nnpmm.structures.protein import protein_modeller
 from nnpmm.structures.selection import is_water
 
-__all__ = ["solvate"]
+__all__ = ["BoxShape", "box_vectors", "solvate"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ def solvate(
     solute = in_md_units(modeller.positions, unit.nanometer)
     check_placement(modeller.topology, solute, ligand)
     number = ligand.index
-    box = _box_vectors(solute, margin, cutoff, box_shape)
+    box = box_vectors(solute, margin, cutoff, box_shape)
     before = _count_ions(modeller.topology)
     with as_force_field_error(), _seeded(seed):
         modeller.addSolvent(
@@ -208,9 +208,20 @@ def _tell_ions(before: Counter[str], topology: app.Topology, molar: float) -> No
         )
 
 
-def _box_vectors(
-    positions: np.ndarray, padding: float, cutoff: float, box_shape: str
+def box_vectors(
+    positions: np.ndarray, padding: float, cutoff: float, box_shape: BoxShape
 ) -> np.ndarray:
+    """Return periodic box vectors as rows (3, 3), nm, of a box around a solute.
+
+    Args:
+        positions: (n, 3) of the solute, nm.
+        padding: least distance between its enclosing sphere and the faces of the box, nm.
+        cutoff: of the non-bonded interactions, nm.
+        box_shape: cube, dodecahedron or octahedron.
+
+    Raises:
+        ConfigError: the box is less than 2.1 times the cutoff wide.
+    """
     # The centre is that of the bounding box, as Modeller takes it when it adds water.
     centre = 0.5 * (positions.min(axis=0) + positions.max(axis=0))
     radius = float(np.linalg.norm(positions - centre, axis=1).max())

@@ -52,10 +52,10 @@ def run(jobs, store, **options):
 
 def test_jobs_end_in_the_store(store, tmp_path):
     jobs = [job(n, tmp_path) for n in range(4)]
-    told = []
-    result = run(jobs, store, report=lambda *a: told.append(a))
+    reported = []
+    result = run(jobs, store, report=lambda *a: reported.append(a))
     assert (result.already, result.given_up, result.done, result.failed) == (0, 0, 4, ())
-    assert [(r.name, r.done, n, total) for r, n, total in told] == [
+    assert [(r.name, r.done, n, total) for r, n, total in reported] == [
         (j.name, True, n, 4) for n, j in enumerate(jobs, start=1)
     ]
     arrays, record = store.load(jobs[3])
@@ -122,8 +122,8 @@ def test_a_killed_program_is_called_again():
             raise end
         return end
 
-    told = []
-    assert retry_if_killed(program, told.append) == 7 and told == ["one", "two"]
+    reported = []
+    assert retry_if_killed(program, reported.append) == 7 and reported == ["one", "two"]
     ends += [KilledError(str(n)) for n in range(3)]
     with pytest.raises(KilledError, match="2"):
         retry_if_killed(program)
@@ -205,7 +205,7 @@ def test_a_second_campaign_is_refused(store, tmp_path):
 @pytest.mark.parametrize("kind", ["serial", "local"])
 def test_preparations_come_first_and_once(tmp_path, kind):
     jobs = [job(n, tmp_path, needs=("oven", None, "ice")[n % 3]) for n in range(6)]
-    told = []
+    reported = []
     result = run(
         jobs,
         Store(tmp_path / "store"),
@@ -215,14 +215,14 @@ def test_preparations_come_first_and_once(tmp_path, kind):
             "ice": toy_jobs.cannot_prepare,
             "nobody needs": None,
         },
-        progress=lambda *a: told.append(a),
+        progress=lambda *a: reported.append(a),
     )
     assert result.done == 4
     assert {(r.name, r.reasons) for r in result.failed} == {
         ("group-0/2", ("the oven is cold",)),
         ("group-1/5", ("the oven is cold",)),
     }
-    assert told == [("oven", "stage", done, 2.0) for done in (0.0, 1.0, 2.0)]
+    assert reported == [("oven", "stage", done, 2.0) for done in (0.0, 1.0, 2.0)]
     assert len(list(tmp_path.glob("prepared-*"))) == 1
     assert not (tmp_path / "calls-2").exists() and not (tmp_path / "store" / "failed").exists()
 

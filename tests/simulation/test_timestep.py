@@ -32,7 +32,7 @@ def settings(smiles, step, *, hydrogen_mass=None, **region):
 
 def checked(config):
     prepared = prepare_system(config)
-    check_integrator(prepared, config)
+    check_integrator(prepared.hybrid.system, config)
     return prepared
 
 

@@ -7,7 +7,14 @@ from nnpmm.freeenergy.legs.folder import (
     write_leg_energies,
 )
 from nnpmm.freeenergy.legs.report import add_leg, convergence_warning
-from nnpmm.freeenergy.legs.result import LegResult, in_both_units, solve_leg
+from nnpmm.freeenergy.legs.result import (
+    JointValues,
+    LegResult,
+    in_both_units,
+    minus,
+    solve_leg,
+    split_joint,
+)
 from nnpmm.freeenergy.legs.sampling import (
     Leg,
     Report,
@@ -25,6 +32,7 @@ from nnpmm.freeenergy.legs.settings import (
 
 __all__ = [
     "POTENTIALS",
+    "JointValues",
     "LadderSettings",
     "Leg",
     "LegResult",
@@ -40,7 +48,9 @@ __all__ = [
     "fingerprint",
     "in_both_units",
     "leg_directory",
+    "minus",
     "sample_leg",
     "solve_leg",
+    "split_joint",
     "write_leg_energies",
 ]

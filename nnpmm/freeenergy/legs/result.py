@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import SimulationError
 from nnpmm.freeenergy.estimators import Estimate, FreeEnergies
 from nnpmm.freeenergy.ladders import Convergence, convergence, solve_ladder
 from nnpmm.sampling import Samples, read_samples
 
-__all__ = ["LegResult", "in_both_units", "solve_leg"]
+__all__ = ["JointValues", "LegResult", "in_both_units", "minus", "solve_leg", "split_joint"]
+
+#: Values of the network, of the force field, and their difference, kJ/mol.
+JointValues = tuple[Estimate, Estimate, Estimate]
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,29 @@ def solve_leg(directory: Path, names: Sequence[str]) -> LegResult:
         raise SimulationError(f"{directory}: {error}") from error
     series = convergence(windows, temperature=temperature)
     return LegResult(tuple(names), free_energies, series, samples)
+
+
+def split_joint(leg: LegResult, inner: int) -> JointValues:
+    """Return the values of both potentials from a joint ladder, and their difference.
+
+    Such a ladder starts and ends with the network; the force field's states are between.
+
+    Args:
+        leg: the ladder.
+        inner: number of states at each end that hold some of the network.
+    """
+    free = leg.free_energies
+    network = free.between(-1, 0)
+    mm = free.between(-1 - inner, inner)
+    coefficients = np.zeros(len(free.samples))
+    coefficients[[0, -1 - inner]], coefficients[[inner, -1]] = 1.0, -1.0
+    return network, mm, free.contrast(coefficients)
+
+
+def minus(first: Estimate, second: Estimate) -> Estimate:
+    """Return the difference of two independent estimates."""
+    error = float(np.hypot(first.error, second.error))
+    return Estimate(first.value - second.value, error)
 
 
 def in_both_units(estimate: Estimate) -> dict[str, float]:

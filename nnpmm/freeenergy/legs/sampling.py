@@ -46,6 +46,7 @@ class Leg:
             equilibrated.
         fingerprint: of all that is simulated; a leg that goes on must have the same.
         evaluated: more states, in which energies are evaluated and nothing is sampled.
+        watch: is called with the context after every move of a replica, and may raise an error.
     """
 
     system: openmm.System
@@ -53,6 +54,7 @@ class Leg:
     states: tuple[dict[str, float], ...]
     fingerprint: str
     evaluated: tuple[dict[str, float], ...] = ()
+    watch: Callable[[openmm.Context], None] = lambda _: None
 
 
 def create_leg_system(
@@ -132,7 +134,7 @@ def sample_leg(
     record = ExchangeRecord(directory, exchange, resume=resume)
     separate_groups(leg.system, leg.states[0])
     simulation = create_simulation(settings, leg.system, leg.mm, seed)
-    sampler = ReplicaExchange(simulation, record)
+    sampler = ReplicaExchange(simulation, record, watch=leg.watch)
     if not sampler.restored:
         _equilibrate(times, sampler, report)
     try:

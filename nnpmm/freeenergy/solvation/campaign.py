@@ -133,7 +133,7 @@ def run_solvation_campaign(
         directory: of the campaign; made if need be.
         cluster: where jobs run.
         retry_failed: try molecules again that were given up.
-        report: is told of every job that ends.
+        report: called with every job that ends.
 
     Returns:
         The jobs in the order of the molecules, the store of their results, and how many ended how.

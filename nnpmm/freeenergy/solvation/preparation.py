@@ -9,9 +9,10 @@ from pathlib import Path
 from rdkit import Chem
 
 from nnpmm.freeenergy.solvation.settings import LadderName, SolvationSettings
-from nnpmm.freeenergy.solvation.solute import read_solute, solute_alone
+from nnpmm.freeenergy.solvation.solute import solute_alone
 from nnpmm.freeenergy.solvation.solvent import read_solvent, solvated_solute
 from nnpmm.structures import LigandParameters, MMSystem
+from nnpmm.structures.ligands.source import read_molecule
 
 __all__ = ["Prepared", "prepare"]
 
@@ -55,7 +56,7 @@ def prepare(
     Raises:
         NnpmmError: the molecule, the solvent or the force field is not usable.
     """
-    molecule, parameters = read_solute(settings.solute, settings.seed)
+    molecule, parameters = read_molecule(settings.solute, settings.seed)
     solvent = read_solvent(settings.solvent, settings.seed)
     box = solvated_solute(settings, directory, molecule, parameters, solvent, compressing)
     sources = {"parameters": parameters.provider, "solvent": settings.solvent.label}

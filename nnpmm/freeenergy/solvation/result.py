@@ -13,11 +13,14 @@ from nnpmm.core.constants import DALTON_PER_NM3_IN_G_PER_ML
 from nnpmm.core.errors import SimulationError
 from nnpmm.freeenergy.estimators import Estimate, combine
 from nnpmm.freeenergy.legs import (
+    JointValues,
     LegResult,
     PotentialName,
     in_both_units,
     leg_directory,
+    minus,
     solve_leg,
+    split_joint,
 )
 from nnpmm.freeenergy.reweighting import reweight
 from nnpmm.freeenergy.solvation.ladders import state_names
@@ -94,7 +97,7 @@ def evaluate(settings: SolvationSettings, directory: Path, mass: float) -> Solva
     if differences:
         difference = combine(differences)
     elif len(totals) == 2:  # from ladders of their own
-        difference = _minus(totals["network"], totals["force field"])
+        difference = minus(totals["network"], totals["force field"])
     return SolvationResult(totals, difference, repeats, ladders, density)
 
 
@@ -114,7 +117,7 @@ def _estimates(
         return found, []
     if "vacuum" in ladders:
         pairs = zip(ladders["solvent"], ladders["vacuum"], strict=True)
-        return {}, [_minus(*(leg.free_energies.between(-1, 0) for leg in pair)) for pair in pairs]
+        return {}, [minus(*(leg.free_energies.between(-1, 0) for leg in pair)) for pair in pairs]
     split = _split_joint if "joint" in ladders else _split_reweighting
     (legs,) = ladders.values()
     rows = [split(settings, leg) for leg in legs]
@@ -122,20 +125,11 @@ def _estimates(
     return {"network": tuple(network), "force field": tuple(mm)}, differences
 
 
-_Three = tuple[Estimate, Estimate, Estimate]
+def _split_joint(settings: SolvationSettings, leg: LegResult) -> JointValues:
+    return split_joint(leg, len(settings.network))
 
 
-def _split_joint(settings: SolvationSettings, leg: LegResult) -> _Three:
-    """Return network, force field and their difference from a joint ladder."""
-    free, inner = leg.free_energies, len(settings.network)
-    network = free.between(-1, 0)
-    mm = free.between(-1 - inner, inner)
-    coefficients = np.zeros(len(free.samples))
-    coefficients[[0, -1 - inner]], coefficients[[inner, -1]] = 1.0, -1.0
-    return network, mm, free.contrast(coefficients)
-
-
-def _split_reweighting(settings: SolvationSettings, leg: LegResult) -> _Three:
+def _split_reweighting(settings: SolvationSettings, leg: LegResult) -> JointValues:
     """Return network, force field and their difference from the force field's samples.
 
     G(network) - G(force field) by exponential averaging in the solvent minus the same without it.
@@ -151,12 +145,6 @@ def _split_reweighting(settings: SolvationSettings, leg: LegResult) -> _Three:
             ) from error
         corrections.append(Estimate(found.difference, found.error))
     mm = leg.free_energies.between(-1, 0)
-    difference = _minus(*corrections)
+    difference = minus(*corrections)
     network = Estimate(mm.value + difference.value, float(np.hypot(mm.error, difference.error)))
     return network, mm, difference
-
-
-def _minus(first: Estimate, second: Estimate) -> Estimate:
-    """Return the difference of two independent estimates."""
-    error = float(np.hypot(first.error, second.error))
-    return Estimate(first.value - second.value, error)

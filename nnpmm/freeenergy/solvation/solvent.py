@@ -18,7 +18,6 @@ from nnpmm.freeenergy.solvation.settings import (
     SolvationSettings,
     SolventSettings,
 )
-from nnpmm.freeenergy.solvation.solute import read_solute
 from nnpmm.sampling import compress_liquid, replace_box, require_liquid
 from nnpmm.structures import (
     LigandParameters,
@@ -27,6 +26,7 @@ from nnpmm.structures import (
     solvate,
     typical_density,
 )
+from nnpmm.structures.ligands.source import read_molecule
 
 __all__ = ["BOX", "read_solvent", "solvated_solute"]
 
@@ -54,10 +54,10 @@ def read_solvent(solvent: SolventSettings, seed: int = 0) -> Solvent | None:
         return None
     if solvent.name is not None:
         named = SolventSettings(smiles=SOLVENTS[solvent.name], parameters=solvent.parameters)
-        molecule, parameters = read_solute(named, seed)
+        molecule, parameters = read_molecule(named, seed)
     else:
         try:
-            molecule, parameters = read_solute(solvent, seed)
+            molecule, parameters = read_molecule(solvent, seed)
         except InputFileError as error:
             if solvent.smiles is None:
                 raise
@@ -84,7 +84,7 @@ def solvated_solute(
     Args:
         settings: of the calculation.
         directory: of the calculation.
-        molecule: the solute, from `read_solute`.
+        molecule: the solute, from `nnpmm.structures.read_molecule`.
         parameters: of its atoms.
         solvent: from `read_solvent`.
         report: called with the time of the compression that is done and the whole, ps.

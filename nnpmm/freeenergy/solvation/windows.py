@@ -44,7 +44,7 @@ def sample_windows(
         settings: of the calculation.
         directory: of the calculation.
         cluster: where jobs run.
-        report: is told of every job that ends.
+        report: called with every job that ends.
 
     Raises:
         SimulationError: a window failed with both of its seeds, or its worker was lost.

@@ -65,7 +65,7 @@ def run_solvation(
             compressed for, and the whole, ps.
         cluster: where independent windows run, with ``ladder.exchange`` off; one after the other in
             this process if None.
-        windows: is told of every such window that ends.
+        windows: called with every such window that ends.
 
     Raises:
         ConfigError: a calculation is there and is not to be resumed, or has other settings.

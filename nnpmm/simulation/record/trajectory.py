@@ -19,7 +19,7 @@ from nnpmm.structures.dcd import dcd_problem, set_frame_count
 
 __all__ = ["TrajectoryWriter", "cut_back", "open_trajectory"]
 
-_AGAIN = "restore the file, or start again with --overwrite"
+_AGAIN = "restore the file, or start again with overwrite=True"
 
 
 class TrajectoryWriter(Protocol):
@@ -31,7 +31,7 @@ class TrajectoryWriter(Protocol):
 
     @property
     def frames(self) -> int:
-        """Frames that the file holds."""
+        """Frames that the file contains."""
 
     def write(self, positions: NDArray[np.float64], box: NDArray[np.float64] | None) -> None:
         """Append a frame: positions (n_atoms, 3) and box rows (3, 3) in nm.
@@ -96,7 +96,7 @@ class _XtcWriter:
                 raise SimulationError(
                     f"{self.path}: a frame could not be written "
                     f"({problem or 'only a part of it is there'}): make space on the disk, then go "
-                    "on with --resume; the last checkpoint is kept"
+                    "on with resume=True; the last checkpoint is kept"
                 ) from problem
         self.frames += 1
 
@@ -129,9 +129,9 @@ def open_trajectory(
 
     Args:
         path: file, ``.dcd`` or ``.xtc``.
-        topology: of all atoms; its box says whether frames hold one.
+        topology: of all atoms; its box says whether frames contain one.
         interval: time between frames in ps; the first frame is written after that time.
-        frames: frames that the file holds already; 0 begins a new file.
+        frames: frames that the file contains already; 0 begins a new file.
 
     Raises:
         SimulationError: the file cannot be opened.
@@ -184,5 +184,5 @@ def _xtc_problem(handle: IO[bytes], size: int, frames: int, n_atoms: int) -> str
             return f"the header of frame {count} is damaged"
         offset, count = offset + length, count + 1
     if offset != size or count != frames:
-        return f"holds {count} frames, the checkpoint says {frames}"
+        return f"contains {count} frames, the checkpoint says {frames}"
     return None

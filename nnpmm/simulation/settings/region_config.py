@@ -78,7 +78,7 @@ class RegionConfig(Section):
             extra = [n for n in ("selection", "model", "members", "weights") if getattr(self, n)]
             if extra:
                 raise ValueError(
-                    f"'nnpfile' already holds '{extra[0]}': give either nnpfile, or selection and "
+                    f"'nnpfile' already has '{extra[0]}': give either nnpfile, or selection and "
                     "model"
                 )
         elif self.model is None:

@@ -67,7 +67,7 @@ class RunResult:
 
 
 def model_digest(prepared: PreparedSystem) -> str | None:
-    """Return the checksum of the network, if it tells one."""
+    """Return the checksum of the network, if it has one."""
     digest = prepared.model_provenance.get("digest")
     return None if digest is None else str(digest)
 
@@ -252,7 +252,7 @@ class StagedRun:
         return context, 0
 
     def _trajectory_topology(self) -> openmm.app.Topology:
-        """Return the topology of the atoms that the trajectory holds."""
+        """Return the topology of the atoms that the trajectory contains."""
         topology = self.prepared.mm.topology
         atoms = trajectory_atoms(topology, self.settings.output.trajectory_atoms)
         return topology if atoms is None else part_of(topology, atoms)

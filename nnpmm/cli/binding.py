@@ -1,0 +1,214 @@
+"""``nnpmm binding``: the absolute binding free energy of a ligand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nnpmm.cli.errors import print_result
+from nnpmm.cli.narration import starting
+from nnpmm.cli.progress import stage_bar
+from nnpmm.cli.settings_options import merged
+from nnpmm.core.constants import KJ_PER_KCAL
+from nnpmm.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from nnpmm.freeenergy.binding import BindingResult, BindingSettings
+    from nnpmm.freeenergy.estimators import Estimate
+
+__all__ = ["binding"]
+
+_SHORT = {"time": "25 ps", "equilibration": "10 ps", "state_equilibration": "1 ps"}
+#: A value within an hour or so, to see that all works and what comes out.
+_QUICK = {
+    "padding": "0.8 nm",
+    "pilot": {"equilibration": "20 ps", "length": "50 ps"},
+    "complex_ladder": _SHORT,
+    "solvent_ladder": _SHORT,
+}
+_AMBER = (".prmtop", ".parm7", ".prm7")
+
+
+def binding(
+    config: Annotated[
+        Path | None, typer.Argument(help="Settings, one YAML file (see --template).")
+    ] = None,
+    topology: Annotated[
+        Path | None,
+        typer.Option(
+            "--topology", help="Amber (.prmtop, .parm7) or GROMACS (.top) topology of the complex."
+        ),
+    ] = None,
+    coordinates: Annotated[
+        Path | None, typer.Option("--coordinates", help="Its coordinates, with the box.")
+    ] = None,
+    selection: Annotated[
+        str | None,
+        typer.Option("--selection", help="Atoms of the ligand, such as 'resname LIG'."),
+    ] = None,
+    ligand: Annotated[
+        Path | None,
+        typer.Option("--ligand", help="SDF or MOL2 file of the bound ligand, with --protein."),
+    ] = None,
+    protein: Annotated[
+        Path | None, typer.Option("--protein", help="Protein with hydrogens (PDB, mmCIF).")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="The network.", show_default="ANI-2x")
+    ] = None,
+    potential: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--potential",
+            help="network or force field; give it twice for both.",
+            show_default="both",
+        ),
+    ] = None,
+    route: Annotated[
+        str | None,
+        typer.Option("--route", help="joint or separate; see --template.", show_default="joint"),
+    ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option("--time", help="Sampled in each state of both legs.", show_default="1000 ps"),
+    ] = None,
+    repeats: Annotated[
+        int | None,
+        typer.Option("--repeats", "--replicas", help="Independent repeats.", show_default="1"),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="25 ps for each state: not converged.")
+    ] = False,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of the calculation.")
+    ] = Path("binding"),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the calculation in that folder.")
+    ] = False,
+    template: Annotated[
+        bool, typer.Option("--template", help="Print a commented settings file and end.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Calculate the absolute binding free energy of a ligand, with network and force field.
+
+    Ctrl-C ends it; --resume goes on from the last checkpoint, also after a crash.
+    """
+    with starting():
+        from nnpmm.freeenergy.binding import BindingSettings, run_binding
+        from nnpmm.freeenergy.binding.template import template as commented
+
+    if template:
+        typer.echo(commented(), nl=False)
+        return
+    times = None if time is None else {"time": time}
+    changes = {
+        "system": _system(topology, coordinates, ligand, protein),
+        "selection": selection,
+        "model": model,
+        "potentials": potential,
+        "route": route,
+        "repeats": repeats,
+        "complex_ladder": times,
+        "solvent_ladder": times,
+    }
+    settings = _settings(BindingSettings, config, changes, quick=quick)
+    try:
+        with stage_bar("binding") as show:
+            result = run_binding(
+                settings,
+                output,
+                resume=resume,
+                announce=_announcer(show),
+                explain=lambda text: typer.echo(f"  {text}"),
+            )
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; go on with the same command and --resume ({output})", err=True)
+        raise typer.Exit(130) from None
+    _print(settings, result, output)
+
+
+def _system(
+    topology: Path | None, coordinates: Path | None, ligand: Path | None, protein: Path | None
+) -> dict[str, str] | None:
+    """Return the section of the complex from the files of the command line, if there are any."""
+    prepared = {"topology": topology, "coordinates": coordinates}
+    built = {"ligand": ligand, "protein": protein}
+    if not any([*prepared.values(), *built.values()]):
+        return None
+    if any(prepared.values()) and any(built.values()):
+        raise ConfigError(
+            "found files of a complex and of its parts: give --topology and --coordinates, or "
+            "--ligand and --protein"
+        )
+    files = prepared if any(prepared.values()) else built
+    missing = [name for name, path in files.items() if path is None]
+    if missing:
+        raise ConfigError(f"--{missing[0]} is missing, which goes with --{_other(files, missing)}")
+    kind = "build"
+    if files is prepared:
+        kind = "amber" if Path(str(topology)).suffix.lower() in _AMBER else "gromacs"
+    return {"type": kind, **{name: str(Path(str(p)).absolute()) for name, p in files.items()}}
+
+
+def _other(files: dict[str, Path | None], missing: list[str]) -> str:
+    return next(name for name in files if name not in missing)
+
+
+def _settings(
+    model: type[BindingSettings], config: Path | None, changes: dict[str, Any], *, quick: bool
+) -> BindingSettings:
+    """Return the settings of the file, if there is one, with those of the command line."""
+    from nnpmm.core.settings.reading import parse_settings
+    from nnpmm.core.settings.yaml_file import read_yaml
+
+    data: Any = dict(_QUICK) if quick else {}
+    base = Path()
+    if config is not None:
+        read = read_yaml(config)
+        if not isinstance(read, dict):
+            raise ConfigError(f"{config.name}: found no keys, expected such as 'system'")
+        data, base = merged(data, read), config.absolute().parent
+    elif changes["system"] is None:
+        raise ConfigError(
+            "found no complex: nnpmm binding --topology complex.prmtop --coordinates "
+            "complex.inpcrd --selection 'resname LIG', or a settings file (--template)"
+        )
+    given = {name: value for name, value in changes.items() if value is not None}
+    source = "command line" if config is None else config.name
+    return parse_settings(model, merged(data, given), source=source, base=base)
+
+
+def _announcer(show: Callable[[str, float, float], None]) -> Any:
+    """Return what tells what is next on stdout, and its progress to the bar."""
+
+    def announce(what: str, repeat: int, repeats: int) -> Callable[[str, int, int], None]:
+        typer.echo(f"{what}, repeat {repeat} of {repeats}")
+        return lambda stage, done, total: show(f"repeat {repeat}, {stage}", done, total)
+
+    return announce
+
+
+def _print(settings: BindingSettings, result: BindingResult, output: Path) -> None:
+    from nnpmm.freeenergy.binding.report import converged_warning
+
+    print_result("binding free energy at 1 M, kcal/mol")
+    for name, total in result.potentials.items():
+        print_result(f"  {name:<12} {_text(total)}")
+        for part, value in result.parts[name].items():
+            if value.value or value.error:
+                print_result(f"    {part:<10} {_text(value)}")
+    if result.difference is not None:
+        print_result(f"  {'difference':<12} {_text(result.difference)}")
+    warning = converged_warning(settings)
+    if warning is not None:
+        print_result(warning)
+    print_result(f"report: {output / 'report.html'}")
+
+
+def _text(estimate: Estimate) -> str:
+    value, error = estimate.value / KJ_PER_KCAL, estimate.error / KJ_PER_KCAL
+    return f"{value:8.2f} +- {error:.2f}" if error else f"{value:8.2f}"

@@ -1,0 +1,278 @@
+"""Six anchors for a Boresch restraint, chosen from a run of the complex without one.
+
+Of all sets without anchors in line, the one is taken that restrains least what the complex does
+anyway: that with the least mean energy of its restraint, with springs at the averages of the run.
+The search keeps the best sets at each of three steps (a and the ligand's chain; b; c).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from openmm import app
+
+from nnpmm.core.errors import SimulationError
+from nnpmm.freeenergy.binding.boresch import (
+    COORDINATES,
+    BoreschRestraint,
+    anchor_coordinates,
+    bond_angle,
+    deviations,
+    least_angle,
+    require_no_collinear_anchors,
+    restraint_energies,
+    torsion_angle,
+)
+from nnpmm.freeenergy.binding.candidates import (
+    fluctuations,
+    ligand_chains,
+    receptor_candidates,
+)
+from nnpmm.freeenergy.binding.site import Site, Solute, superposed
+from nnpmm.freeenergy.estimators import thermal_energy
+from nnpmm.structures.selection import atom_label
+
+__all__ = ["AnchorChoice", "choose_anchors", "describe_anchors", "reference_values"]
+
+_FRAMES = 200  # of the run that the search looks at
+_KEPT = 30  # sets that go on to the next step of the search
+_BENT = np.radians([30.0, 150.0])  # of the angles inside the receptor's and the ligand's anchors
+_SAME_POSE = np.radians(60.0)  # largest deviation of an angle from the most typical frame
+
+
+@dataclass(frozen=True, eq=False)
+class AnchorChoice:
+    """A restraint and why it was chosen.
+
+    Attributes:
+        restraint: with 0-based indices of the whole system's atoms.
+        coordinates: (frames, 6) of the run, nm and rad.
+        fluctuations: (6,) root-mean-square fluctuations of the anchors, receptor superposed, nm.
+        labels: (6,) of the anchors.
+        reasons: sentences.
+    """
+
+    restraint: BoreschRestraint
+    coordinates: NDArray[np.float64]
+    fluctuations: NDArray[np.float64]
+    labels: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+def choose_anchors(
+    topology: app.Topology,
+    solute: Solute,
+    site: Site,
+    frames: NDArray[np.float64],
+    *,
+    springs: tuple[float, float],
+    temperature: float,
+) -> AnchorChoice:
+    """Choose the anchors of a restraint.
+
+    Args:
+        topology: of the whole system.
+        solute: receptor and ligand.
+        site: that the ligand is in.
+        frames: (frames, n, 3) of the solute in a run without restraint, whole, nm.
+        springs: constants of the distance (kJ/mol/nm^2) and of the angles (kJ/mol/rad^2).
+        temperature: K.
+
+    Raises:
+        SimulationError: the ligand has no three heavy atoms in a chain, the receptor too few rigid
+            ones, or all sets have anchors in line.
+    """
+    frames = np.array([superposed(frame, site.receptor, site.reference) for frame in frames])
+    chains, of_ligand = ligand_chains(topology, solute)
+    receptor, of_receptor = receptor_candidates(topology, solute, frames)
+    search = _Search(frames[:: max(1, len(frames) // _FRAMES)], springs, temperature)
+    best, count = search.best(receptor, chains)
+    if best is None:
+        raise SimulationError(
+            f"found no anchors out of {len(receptor)} atoms of the receptor and {len(chains)} "
+            "chains of the ligand that stay out of line; give anchors, or a larger angle constant"
+        )
+    tried = f"{count} sets out of line were compared; the one that restrains least was taken"
+    rows = tuple(best)
+    return describe_anchors(
+        *(topology, solute, site, frames, rows),
+        springs=springs,
+        temperature=temperature,
+        reasons=(of_ligand, of_receptor, tried),
+    )
+
+
+def describe_anchors(
+    topology: app.Topology,
+    solute: Solute,
+    site: Site,
+    frames: NDArray[np.float64],
+    rows: tuple[int, ...],
+    *,
+    springs: tuple[float, float],
+    temperature: float,
+    reasons: tuple[str, ...] = (),
+) -> AnchorChoice:
+    """Return the restraint of given anchors, its springs at the averages of a run.
+
+    Args:
+        topology: of the whole system.
+        solute: receptor and ligand.
+        site: that the ligand is in.
+        frames: (frames, n, 3) of the solute, whole, nm.
+        rows: of c, b, a, A, B, C in the solute.
+        springs: constants of the distance (kJ/mol/nm^2) and of the angles (kJ/mol/rad^2).
+        temperature: K.
+        reasons: sentences that come first.
+
+    Raises:
+        ConfigError: the anchors are close to one line.
+    """
+    coordinates = anchor_coordinates(frames[:, list(rows)])
+    reference = reference_values(coordinates, springs)
+    atoms = tuple(int(solute.atoms[row]) for row in rows)
+    restraint = BoreschRestraint(
+        atoms=atoms,
+        reference=tuple(reference.tolist()),
+        distance_constant=springs[0],
+        angle_constant=springs[1],
+    )
+    require_no_collinear_anchors(restraint, temperature)
+    aligned = np.array([superposed(frame, site.receptor, site.reference) for frame in frames])
+    every = list(topology.atoms())
+    return AnchorChoice(
+        restraint,
+        coordinates,
+        fluctuations(aligned)[list(rows)],
+        tuple(atom_label(every[index]) for index in atoms),
+        (*reasons, *_evidence(restraint, coordinates, thermal_energy(temperature))),
+    )
+
+
+def reference_values(
+    coordinates: NDArray[np.float64], springs: tuple[float, float]
+) -> NDArray[np.float64]:
+    """Return the averages (6,) of a run's coordinates (frames, 6), those of torsions circular.
+
+    Where the ligand turns from one pose to another in the run, averages over all of it would be of
+    no pose. So the frame that is nearest to all others, by the energy of a restraint, is found, and
+    the frames count whose angles and torsions are within 60 degrees of it.
+
+    Args:
+        coordinates: nm and rad.
+        springs: constants of the distance (kJ/mol/nm^2) and of the angles (kJ/mol/rad^2).
+    """
+    constants = np.array([springs[0], *(5 * [springs[1]])])
+    tried = coordinates[:: max(1, len(coordinates) // _FRAMES)]
+    gaps = np.array([(deviations(coordinates, one) ** 2 @ constants).mean() for one in tried])
+    typical = tried[int(gaps.argmin())]
+    off = deviations(coordinates, typical)
+    same = (np.abs(off[:, 1:]) < _SAME_POSE).all(axis=1)
+    mean = typical + off[same].mean(axis=0)
+    mean[3:] -= 2 * np.pi * np.floor(mean[3:] / (2 * np.pi) + 0.5)
+    return np.asarray(mean)
+
+
+class _Search:
+    """Finds the anchors whose restraint has the least mean energy in some frames."""
+
+    def __init__(
+        self, frames: NDArray[np.float64], springs: tuple[float, float], temperature: float
+    ) -> None:
+        self._frames = frames
+        self._distance, self._angle = (
+            0.5 * spring / thermal_energy(temperature) for spring in springs
+        )
+        self._least = least_angle(springs[1], temperature)
+
+    def best(
+        self, receptor: NDArray[np.int64], chains: NDArray[np.int64]
+    ) -> tuple[list[int] | None, int]:
+        """Return the rows of c, b, a, A, B, C, and how many sets were compared."""
+        at, count = self._frames, 0
+        found: list[tuple[float, tuple[int, ...]]] = []
+        places = at[:, receptor]
+        for chain in chains.tolist():
+            first, second, third = (at[:, [row]] for row in chain)
+            if not _bent(first, second, third).all():
+                continue
+            distance = np.linalg.norm(places - first, axis=-1)
+            theta, phi = (
+                bond_angle(places, first, second),
+                torsion_angle(places, first, second, third),
+            )
+            cost = self._distance * distance.var(axis=0)
+            cost += self._angle * (theta.var(axis=0) + _circular_variance(phi))
+            cost = np.where(self._out_of_line(theta), cost, np.inf)
+            count += int(np.isfinite(cost).sum())
+            found += [(value, (row, *chain)) for value, row in zip(cost, receptor, strict=True)]
+        found = self._kept(found)
+        for step in ("b", "c"):
+            longer: list[tuple[float, tuple[int, ...]]] = []
+            for before, rows in found:
+                cost = before + self._with(step, places, rows)
+                cost = np.where(np.isin(receptor, rows), np.inf, cost)
+                count += int(np.isfinite(cost).sum())
+                longer += [(value, (row, *rows)) for value, row in zip(cost, receptor, strict=True)]
+            found = self._kept(longer)
+        return ([int(row) for row in found[0][1]] if found else None), count
+
+    def _with(
+        self, step: str, places: NDArray[np.float64], rows: tuple[int, ...]
+    ) -> NDArray[np.float64]:
+        """Return what each candidate adds to the mean energy as the next anchor, kT."""
+        first, second, third = (self._frames[:, [row]] for row in rows[:3])
+        with np.errstate(invalid="ignore", divide="ignore"):  # atoms that are anchors already
+            theta = bond_angle(places, first, second)
+            phi = torsion_angle(places, first, second, third)
+        if step == "c":
+            allowed = _bent(places, first, second).all(axis=0)
+            return np.where(allowed, self._angle * _circular_variance(phi), np.inf)
+        cost = self._angle * (theta.var(axis=0) + _circular_variance(phi))
+        return np.where(self._out_of_line(theta), cost, np.inf)
+
+    def _out_of_line(self, angles: NDArray[np.float64]) -> NDArray[np.bool_]:
+        mean = angles.mean(axis=0)
+        return np.asarray(np.minimum(mean, np.pi - mean) > self._least)
+
+    def _kept(self, found: list[tuple[float, tuple[int, ...]]]) -> list:
+        return sorted(entry for entry in found if np.isfinite(entry[0]))[:_KEPT]
+
+
+def _bent(
+    first: NDArray[np.float64], middle: NDArray[np.float64], last: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    angle = bond_angle(first, middle, last)
+    return np.asarray((angle > _BENT[0]) & (angle < _BENT[1]))
+
+
+def _circular_variance(angles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean square deviation of angles (frames, k) from their circular mean."""
+    mean = np.angle(np.exp(1j * angles).mean(axis=0))
+    off = angles - mean
+    return np.asarray(((off - 2 * np.pi * np.round(off / (2 * np.pi))) ** 2).mean(axis=0))
+
+
+def _evidence(
+    restraint: BoreschRestraint, coordinates: NDArray[np.float64], kt: float
+) -> tuple[str, ...]:
+    """Return what the run says of a restraint."""
+    energy = restraint_energies(restraint, coordinates).mean() / kt
+    off = np.sqrt((deviations(coordinates, restraint.reference) ** 2).mean(axis=0))
+    parts = [f"r {restraint.reference[0]:.3f} +- {off[0]:.3f} nm"]
+    for name, value, width in zip(
+        COORDINATES[1:], np.degrees(restraint.reference[1:]), np.degrees(off[1:]), strict=True
+    ):
+        parts.append(f"{name} {value:.0f} +- {width:.0f}")
+    text = (
+        f"without a restraint its energy would be {energy:.1f} kT on average ({', '.join(parts)})"
+    )
+    if energy <= 10:
+        return (text,)
+    return (
+        text,
+        "the ligand turns in its site: the ladder has to restrain it to one pose, and equivalent "
+        "poses that it reaches without a restraint do not count as a symmetry number",
+    )

@@ -1,0 +1,148 @@
+"""What an absolute binding free energy is calculated for, and how long."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Literal
+
+from pydantic import Field, model_validator
+from typing_extensions import Self
+
+from nnpmm.core.fields import AngleConstant, ForceConstant, Length, Section, Time
+from nnpmm.freeenergy.legs.settings import LadderSettings, LegTimes, SamplingSettings
+from nnpmm.structures.inputs import SystemSource
+
+__all__ = [
+    "BindingSettings",
+    "ComplexLadderSettings",
+    "LadderName",
+    "PilotSettings",
+    "RestraintSettings",
+]
+
+#: A ladder of the complex or of the ligand in water; see ``BindingSettings.route``.
+LadderName = Literal["network", "force field", "joint"]
+
+
+class RestraintSettings(Section):
+    """The restraint that keeps the decoupled ligand in its site."""
+
+    distance_constant: ForceConstant = Field(
+        4184.0, gt=0, description="k of the spring k/2 (r - r0)^2, in kJ/mol/nm^2"
+    )
+    angle_constant: AngleConstant = Field(
+        83.68, gt=0, description="k of the springs of angles and torsions, in kJ/mol/rad^2"
+    )
+    anchors: tuple[int, int, int, int, int, int] | None = Field(
+        None,
+        description="0-based indices of three atoms of the receptor (c, b, a) and of three of the "
+        "ligand (A, B, C), where a and A are the nearest; null: chosen from the short run",
+        examples=["[10, 4, 7, 130, 128, 127]"],
+    )
+    site_radius: Length = Field(
+        0.5,
+        gt=0,
+        description="the ligand has left its site, which is an error, when its centre is farther "
+        "from where it was, in nm",
+    )
+
+
+class PilotSettings(Section):
+    """The short run of the complex, without a restraint, from which anchors are chosen."""
+
+    equilibration: Time = Field(100.0, gt=0, description="under constant pressure, in ps")
+    length: Time = Field(500.0, gt=0, description="of the run after that, in ps")
+    interval: Time = Field(1.0, gt=0, description="between two frames, in ps")
+
+    @model_validator(mode="after")
+    def _several_frames(self) -> Self:
+        if self.length < 10 * self.interval:
+            raise ValueError(
+                f"found a length of {self.length:g} ps and an interval of {self.interval:g} ps, "
+                "allowed: ten frames or more"
+            )
+        return self
+
+
+class ComplexLadderSettings(LadderSettings):
+    """The states of the complex: the restraint goes on, then the ligand is decoupled."""
+
+    restraints: tuple[float, ...] = Field(
+        (0.0, 0.01, 0.05, 0.25, 1.0),
+        description="factors of the restraint, from 0 to 1, at full interaction",
+    )
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        values = self.restraints
+        rises = all(first < second for first, second in itertools.pairwise(values))
+        if len(values) < 2 or not rises or values[0] != 0 or values[-1] != 1:
+            raise ValueError(
+                f"restraints: found {list(values)}, allowed: values that rise from 0 to 1"
+            )
+        return self
+
+
+class BindingSettings(SamplingSettings):
+    """An absolute binding free energy: complex, ligand, potentials, restraint and ladders."""
+
+    system: SystemSource = Field(
+        description="the complex in water: prepared files, or a ligand and its protein"
+    )
+    selection: str | None = Field(
+        None,
+        description="atoms of the ligand in mdtraj's selection language; with a built system it "
+        "may be left out",
+        examples=['"resname LIG"'],
+    )
+    symmetry_number: int = Field(
+        1,
+        ge=1,
+        description="equivalent poses of the bound ligand that the simulation does not reach from "
+        "each other; they add -kT ln of their number",
+    )
+    padding: Length = Field(
+        1.0,
+        gt=0,
+        description="least distance between the ligand alone and the faces of its box, in nm",
+    )
+    restraint: RestraintSettings = RestraintSettings()
+    pilot: PilotSettings = PilotSettings()
+    complex_ladder: ComplexLadderSettings = ComplexLadderSettings()
+    solvent_ladder: LadderSettings = LadderSettings()
+    route: Literal["joint", "separate"] = Field(
+        "joint",
+        description="where network and force field are both asked for: one ladder that goes on "
+        "from the force field to the network at both ends (joint), or a ladder for each (separate)",
+    )
+    network: tuple[float, ...] = Field(
+        (0.5, 1.0),
+        description="weights of the network between force field and network, above 0 to 1",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        bounds = (0.0, *self.network)
+        if self.network[-1:] != (1.0,) or any(a >= b for a, b in itertools.pairwise(bounds)):
+            raise ValueError(
+                f"network: found {list(self.network)}, allowed: weights that rise from above 0 to 1"
+            )
+        if self.selection is None and self.system.type != "build":
+            raise ValueError(
+                "the key 'selection' is missing: prepared files do not say what is ligand"
+            )
+        if self.system.type == "build" and self.system.protein is None:
+            raise ValueError("system: found a ligand without a protein, allowed: with 'protein'")
+        return self
+
+    @property
+    def ladders(self) -> tuple[LadderName, ...]:
+        """The ladders to sample, of the complex as of the ligand in water."""
+        if len(self.potentials) == 1 or self.route == "separate":
+            return self.potentials
+        return ("joint",)
+
+    @property
+    def legs(self) -> dict[Literal["complex", "solvent"], LegTimes]:
+        """How long the ladders of each leg are sampled."""
+        return {"complex": self.complex_ladder, "solvent": self.solvent_ladder}

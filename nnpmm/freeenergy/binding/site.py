@@ -1,0 +1,177 @@
+"""Where a ligand is bound, and whether it is still there.
+
+A ligand has left its site when the centre of its heavy atoms is farther from where it was than a
+given distance, after the receptor's heavy atoms around the ligand have been superposed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from openmm import app
+from scipy.spatial.transform import Rotation
+
+from nnpmm.core.errors import RegionError, SimulationError
+from nnpmm.core.geometry import WholeRegion
+from nnpmm.structures import MMSystem
+from nnpmm.structures.bonds import covalent_bonds
+from nnpmm.structures.selection import is_water
+
+__all__ = ["Site", "Solute", "heavy_atoms", "superposed"]
+
+_AROUND = 1.0  # nm: the receptor's atoms that are superposed
+_LEAST = 3  # atoms that define an orientation
+
+
+class Solute:
+    """The receptor and its ligand: all that is neither water nor an ion of one atom.
+
+    Args:
+        mm: a complex with the atoms of its ligand.
+
+    Attributes:
+        atoms: (n,) sorted 0-based indices.
+        ligand: (m,) rows of the ligand in ``atoms``.
+        receptor: (n - m,) rows of all others.
+        bonds: pairs of rows.
+
+    Raises:
+        RegionError: there is no receptor, or the ligand is several molecules.
+    """
+
+    def __init__(self, mm: MMSystem) -> None:
+        assert mm.ligand_atoms is not None  # the caller has selected them
+        ligand = set(mm.ligand_atoms.tolist())
+        receptor = {
+            atom.index
+            for residue in mm.topology.residues()
+            if not is_water(residue) and len(list(residue.atoms())) > 1
+            for atom in residue.atoms()
+        } - ligand
+        if len(receptor) < _LEAST:
+            raise RegionError(
+                f"found {len(receptor)} atoms besides the ligand, water and ions; give a complex "
+                "with its receptor, or another selection of the ligand"
+            )
+        self.atoms = np.array(sorted(receptor | ligand), dtype=np.int64)
+        inside = np.isin(self.atoms, list(ligand))
+        self.ligand, self.receptor = np.flatnonzero(inside), np.flatnonzero(~inside)
+        rows = {int(atom): row for row, atom in enumerate(self.atoms)}
+        self.bonds = [
+            (rows[i], rows[j])
+            for i, j in sorted(covalent_bonds(mm.system, mm.topology))
+            if i in rows and j in rows
+        ]
+        own = {int(row): n for n, row in enumerate(self.ligand)}
+        inner = [(own[i], own[j]) for i, j in self.bonds if i in own and j in own]
+        molecules = WholeRegion(len(self.ligand), inner).n_molecules
+        if molecules != 1:
+            raise RegionError(
+                f"found a ligand of {molecules} molecules, allowed: one; narrow the selection"
+            )
+        self._whole = WholeRegion(len(self.atoms), self.bonds)
+
+    def positions(
+        self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
+        """Return the solute's positions (n, 3), whole and in one image, from those of all atoms."""
+        return self._whole(np.asarray(positions, dtype=np.float64)[self.atoms], box)
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """A site as it was found at one moment.
+
+    Attributes:
+        receptor: (k,) rows of the receptor's atoms that are superposed.
+        ligand: (m,) rows of the ligand's heavy atoms.
+        reference: (k, 3) where the former were, nm.
+        centre: (3,) where the centre of the latter was, nm.
+        radius: how far it may go, nm.
+    """
+
+    receptor: NDArray[np.int64]
+    ligand: NDArray[np.int64]
+    reference: NDArray[np.float64]
+    centre: NDArray[np.float64]
+    radius: float
+
+    @classmethod
+    def around(
+        cls, topology: app.Topology, solute: Solute, positions: NDArray[np.float64], radius: float
+    ) -> Site:
+        """Return the site in which a ligand is.
+
+        Args:
+            topology: of the whole system.
+            solute: receptor and ligand.
+            positions: (n, 3) of the solute, whole, nm.
+            radius: how far the ligand may go, nm.
+
+        Raises:
+            SimulationError: the receptor has fewer than three heavy atoms within 1 nm of it.
+        """
+        heavy = heavy_atoms(topology, solute.atoms)
+        ligand = solute.ligand[heavy[solute.ligand]]
+        receptor = solute.receptor[heavy[solute.receptor]]
+        distances = np.linalg.norm(
+            positions[receptor][:, None] - positions[ligand][None], axis=-1
+        ).min(axis=1)
+        near = receptor[distances < _AROUND]
+        if len(near) < _LEAST:
+            raise SimulationError(
+                f"the receptor has {len(near)} heavy atoms within {_AROUND:g} nm of the ligand, "
+                f"which is in no site; allowed: {_LEAST} or more; give a bound complex"
+            )
+        return cls(near, ligand, positions[near], positions[ligand].mean(axis=0), radius)
+
+    def displacement(self, positions: NDArray[np.float64]) -> float:
+        """Return how far the ligand's centre has moved in its site, nm; positions are (n, 3)."""
+        moved = superposed(positions, self.receptor, self.reference)
+        return float(np.linalg.norm(moved[self.ligand].mean(axis=0) - self.centre))
+
+    def require_bound(self, positions: NDArray[np.float64], when: str) -> float:
+        """Return how far the ligand's centre has moved, nm, if it has not left its site.
+
+        Args:
+            positions: (n, 3) of the solute, whole, nm.
+            when: for the message.
+
+        Raises:
+            SimulationError: it has.
+        """
+        moved = self.displacement(positions)
+        if moved > self.radius:
+            raise SimulationError(
+                f"the ligand left its site {when}: its centre is {moved:.2f} nm from where it was, "
+                f"allowed: {self.radius:g} nm; check the pose and the force field, equilibrate "
+                "longer, or allow a larger site"
+            )
+        return moved
+
+
+def superposed(
+    positions: NDArray[np.float64], rows: NDArray[np.int64], reference: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return positions (n, 3) turned and moved so that some rows fit their reference best.
+
+    Args:
+        positions: (n, 3), nm.
+        rows: (k,) to fit by least squares.
+        reference: (k, 3), nm.
+    """
+    source, target = positions[rows].mean(axis=0), reference.mean(axis=0)
+    turn, _ = Rotation.align_vectors(reference - target, positions[rows] - source)
+    return np.asarray(turn.apply(positions - source) + target)
+
+
+def heavy_atoms(topology: app.Topology, atoms: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which of some atoms (n,) are heavier than hydrogen."""
+    elements = [atom.element for atom in topology.atoms()]
+    found = [
+        elements[index] is not None and elements[index].atomic_number > 1
+        for index in atoms.tolist()
+    ]
+    return np.array(found, dtype=bool)

@@ -1,0 +1,137 @@
+"""An absolute binding free energy from settings to report, in one folder that can be resumed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from nnpmm.core.files import require_folder, write_atomically
+from nnpmm.core.locks import locked
+from nnpmm.freeenergy.alchemy import decouple
+from nnpmm.freeenergy.binding.complexes import ligand_in_water, load_complex
+from nnpmm.freeenergy.binding.ladders import (
+    LegName,
+    complex_leg,
+    lambda_values,
+    leg_states,
+    solvent_leg,
+)
+from nnpmm.freeenergy.binding.pilot import Pilot, run_pilot
+from nnpmm.freeenergy.binding.report import write_report
+from nnpmm.freeenergy.binding.result import BindingResult, evaluate, leg_name
+from nnpmm.freeenergy.binding.settings import BindingSettings
+from nnpmm.freeenergy.binding.site import Solute
+from nnpmm.freeenergy.legs import (
+    Report,
+    claim_folder,
+    leg_directory,
+    sample_leg,
+    write_leg_energies,
+)
+from nnpmm.structures import MMSystem
+
+__all__ = ["run_binding"]
+
+_RESULT, _REPORT, _LOCK, _PILOT = "result.json", "report.html", ".lock", "pilot.safetensors"
+#: Called with what is next, its repeat and how many repeats there are; returns what reports its
+#: progress.
+Announce = Callable[[str, int, int], Report]
+
+
+def run_binding(
+    settings: BindingSettings,
+    directory: Path,
+    *,
+    resume: bool = False,
+    announce: Announce = lambda *_: lambda *_: None,
+    explain: Callable[[str], None] = lambda _: None,
+) -> BindingResult:
+    """Calculate the absolute binding free energy of a ligand.
+
+    ::
+
+        settings.json             what is calculated
+        pilot.safetensors         the restraint, from a short run
+        complex-joint/repeat-1/   one ladder; see nnpmm.sampling.record
+        solvent-joint/repeat-1/
+        alchemlyb/                energies of each ladder for alchemlyb
+        result.json               free energies, their parts and errors
+        report.html               the same to read, with pictures
+
+    Args:
+        settings: of the calculation.
+        directory: to write to; made if need be.
+        resume: go on with the calculation in that folder. Its settings must be the same, but for
+            ``potentials``, ``repeats``, the ladders' ``time``, the platform and its threads.
+        announce: see `Announce`.
+        explain: is called with each reason for the choice of the anchors.
+
+    Raises:
+        ConfigError: a calculation is there and is not to be resumed, or has other settings.
+        NnpmmError: the complex, the network or the force field is not usable, the simulation blew
+            up, the ligand left its site, or states overlap too little.
+    """
+    require_folder(directory)
+    message = f"{directory}: another process works in this folder; wait, or take another"
+    with locked(directory / _LOCK, message):
+        claim_folder(settings, directory, resume=resume)
+        mm = load_complex(settings)
+        solute = Solute(mm)
+        box = ligand_in_water(settings, mm)
+        _refuse_before_sampling(mm, box)
+        report = announce("short run of the complex", 1, 1)
+        pilot = run_pilot(settings, mm, solute, directory / _PILOT, report)
+        for reason in (*pilot.choice.reasons, f"anchors: {', '.join(pilot.choice.labels)}"):
+            explain(reason)
+        _sample(settings, directory, (mm, box), pilot, solute, resume=resume, announce=announce)
+        result = evaluate(settings, directory, pilot)
+        write_atomically(directory / _RESULT, json.dumps(result.record, indent=1) + "\n")
+        _write_energies(settings, directory, result)
+        write_report(directory / _REPORT, settings, mm, solute, pilot, result)
+    return result
+
+
+def _refuse_before_sampling(mm: MMSystem, box: MMSystem) -> None:
+    """Make both Systems once, so that what cannot be decoupled is refused before the short run."""
+    for system in (mm, box):
+        assert system.ligand_atoms is not None  # the complex was loaded with them
+        decouple(system.system, system.ligand_atoms)
+
+
+def _sample(
+    settings: BindingSettings,
+    directory: Path,
+    systems: tuple[MMSystem, MMSystem],
+    pilot: Pilot,
+    solute: Solute,
+    *,
+    resume: bool,
+    announce: Announce,
+) -> None:
+    """Sample all ladders, the ones of the ligand in water first, which take less time."""
+    mm, box = systems
+    order: tuple[LegName, ...] = ("solvent", "complex")
+    for repeat in range(settings.repeats):
+        for name in order:
+            for ladder in settings.ladders:
+                if name == "complex":
+                    leg = complex_leg(settings, mm, pilot, solute, ladder)
+                else:
+                    leg = solvent_leg(settings, box, ladder)
+                what = leg_name(name, ladder)
+                sample_leg(
+                    *(settings, settings.legs[name], leg, leg_directory(directory, what, repeat)),
+                    seed=settings.seed + repeat,
+                    resume=resume,
+                    report=announce(what, repeat + 1, settings.repeats),
+                )
+
+
+def _write_energies(settings: BindingSettings, directory: Path, result: BindingResult) -> None:
+    for leg, ladders in result.ladders.items():
+        for ladder, repeats in ladders.items():
+            lambdas = lambda_values(leg_states(settings, leg, ladder))
+            for repeat, found in enumerate(repeats):
+                folder = leg_directory(directory / "alchemlyb", leg_name(leg, ladder), repeat)
+                write_leg_energies(folder, found, lambdas)
