@@ -14,6 +14,7 @@ from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.core.errors import ConfigError, SimulationError
 from nnpmm.sampling.record import ExchangeRecord
 from nnpmm.sampling.state_energies import StateEnergies
+from nnpmm.sampling.trajectories import Trajectories
 
 __all__ = ["ReplicaExchange"]
 
@@ -63,6 +64,11 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
         self.restored = saved is not None
         if saved is not None:
             self._restore(*saved)
+        self._trajectories: Trajectories | None = None
+        if settings.trajectories != "none":
+            self._trajectories = Trajectories(
+                record.directory, settings, simulation, self.currentIteration
+            )
 
     def _conformation(self) -> openmm.State:
         return self.simulation.context.getState(
@@ -143,6 +149,10 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
             ]
         )
         self.record.append(table[order], volumes[order], order.astype(np.int64))
+        if self._trajectories is not None:
+            self._trajectories.write(
+                self.currentIteration + 1, self.replicaConformation, self.replicaStateIndex
+            )
 
     def _exchange(self, table: NDArray[np.float64]) -> None:
         """Exchange the states of random pairs of replicas by Metropolis' rule.
@@ -166,6 +176,8 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
         arrays = {"states": np.array(self.replicaStateIndex, dtype=np.int64)}
         for name, read in _ARRAYS.items():
             arrays[name] = np.array([read(state) for state in self.replicaConformation])
+        if self._trajectories is not None:
+            self._trajectories.sync()
         record = {"iteration": self.currentIteration, "random": self._random.bit_generator.state}
         self.record.save_checkpoint(arrays, record)
 

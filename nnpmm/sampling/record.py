@@ -4,6 +4,7 @@
 
     exchange.json             states, temperature, steps of an iteration
     energies.bin              of each finished iteration: energies (K, K + M), volumes, states (K,)
+    trajectories/             if asked for; see nnpmm.sampling.trajectories
     checkpoint.safetensors    replicas, their states and the random numbers after some iteration
 
 An iteration counts once it is in a checkpoint. What a killed process wrote after its last one is
@@ -18,7 +19,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,10 @@ class ExchangeSettings(Section):
     sampled: tuple[int, ...] | None = Field(
         None, description="states that have a replica in this folder; null: all"
     )
+    trajectories: Literal["none", "replicas", "states"] = Field(
+        "none", description="DCD files of all atoms, one for each replica or state"
+    )
+    trajectory_every: int = Field(1, gt=0, description="iterations between two frames")
     temperature: float = Field(gt=0, description="K")
     timestep: float = Field(gt=0, description="ps")
     steps: int = Field(gt=0, description="time steps in an iteration")

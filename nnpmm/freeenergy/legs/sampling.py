@@ -125,6 +125,8 @@ def sample_leg(
         states=leg.states,
         evaluated=leg.evaluated,
         sampled=sampled,
+        trajectories=settings.trajectories,
+        trajectory_every=_frame_interval(settings, steps),
         temperature=settings.temperature,
         timestep=settings.timestep,
         steps=steps,
@@ -142,6 +144,13 @@ def sample_leg(
         sampler.sample(iterations, report=lambda done: report("sampling", done, iterations))
     except openmm.OpenMMException as error:
         raise SimulationError(f"{directory}: sampling ended: {error}") from error
+
+
+def _frame_interval(settings: SamplingSettings, steps: int) -> int:
+    """Return the iterations between two frames of the trajectories; 1 without any."""
+    if settings.trajectories == "none":
+        return 1
+    return max(1, round(settings.trajectory_interval / (steps * settings.timestep)))
 
 
 def create_simulation(

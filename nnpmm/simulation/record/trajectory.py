@@ -15,11 +15,10 @@ from openmm import app, unit
 from nnpmm.core.errors import SimulationError
 from nnpmm.core.files import create
 from nnpmm.simulation.record.files import writing
+from nnpmm.structures.dcd import dcd_problem, set_frame_count
 
 __all__ = ["TrajectoryWriter", "cut_back", "open_trajectory"]
 
-_DCD_FRAMES, _DCD_LAST_STEP = 8, 20  # byte offsets of the header's fields
-_DCD_HEADER = 276  # bytes
 _AGAIN = "restore the file, or start again with overwrite=True"
 
 
@@ -164,35 +163,14 @@ def cut_back(path: Path, size: int, frames: int | None = None, n_atoms: int = 0)
         raise SimulationError(f"{path}: {state}, the checkpoint says {size} bytes: {_AGAIN}")
     with writing(path), open(path, "r+b") as handle:
         if frames:
-            problem = (_dcd_problem if path.suffix == ".dcd" else _xtc_problem)(
+            problem = (dcd_problem if path.suffix == ".dcd" else _xtc_problem)(
                 handle, size, frames, n_atoms
             )
             if problem is not None:
                 raise SimulationError(f"{path}: {problem}: {_AGAIN}")
         handle.truncate(size)
         if path.suffix == ".dcd" and frames:
-            # The first frame has the number 1.
-            for offset in (_DCD_FRAMES, _DCD_LAST_STEP):
-                handle.seek(offset)
-                handle.write(struct.pack("<i", frames))
-
-
-def _dcd_problem(handle: IO[bytes], size: int, frames: int, n_atoms: int) -> str | None:
-    """Return what is wrong with a DCD file that OpenMM has written, by its header and its size."""
-    header = handle.read(_DCD_HEADER)
-    if len(header) < _DCD_HEADER:
-        return "its header is cut"
-    marks = [struct.unpack_from("<i", header, at)[0] for at in (0, 88, 92, 260, 264, 272)]
-    if header[4:8] != b"CORD" or marks != [84, 84, 164, 164, 4, 4]:
-        return "its header is damaged"
-    (found,) = struct.unpack_from("<i", header, 268)
-    if found != n_atoms:
-        return f"its header says {found} atoms, the system has {n_atoms}"
-    (boxes,) = struct.unpack_from("<i", header, 48)
-    frame = (56 if boxes else 0) + 3 * (4 * n_atoms + 8)
-    if size != _DCD_HEADER + frames * frame:
-        return "its header does not fit its size"
-    return None
+            set_frame_count(handle, frames)
 
 
 def _xtc_problem(handle: IO[bytes], size: int, frames: int, n_atoms: int) -> str | None:
