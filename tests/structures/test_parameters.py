@@ -372,6 +372,20 @@ class _FakeToolkit:
         return [{"vdW": {(i,): types.SimpleNamespace(id=f"n{i}") for i in range(count)}}]
 
 
+def test_impropers_that_a_file_has_backwards_get_their_centre_third():
+    molecule = molecule_from_smiles("CC(=O)NC", seed=1)
+    parameters = parameterize(molecule, provider="fallback")
+    backwards = tuple((*term[3::-1], *term[4:]) for term in parameters.impropers)
+    assert backwards and all(
+        molecule.GetBondBetweenAtoms(b, other) is not None
+        for a, b, c, d, *_ in backwards
+        for other in (a, c, d)
+    )
+    system = create_ligand_system(molecule, dataclasses.replace(parameters, impropers=backwards))
+    found = terms_from_system(system, molecule)["impropers"]
+    assert found == parameters.impropers
+
+
 def test_openff_provider_with_a_fake_toolkit(monkeypatch):
     toolkit = types.ModuleType("openff.toolkit")
     toolkit.ForceField = toolkit.Molecule = _FakeToolkit

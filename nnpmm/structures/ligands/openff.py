@@ -128,6 +128,19 @@ def _split_torsions(
     for index in range(force.getNumTorsions()):
         term = _floats(force.getTorsionParameters(index))
         pairs = itertools.pairwise(term[:4])
-        chain = all(molecule.GetBondBetweenAtoms(a, b) is not None for a, b in pairs)
-        (propers if chain else impropers).append(term)
+        if all(molecule.GetBondBetweenAtoms(a, b) is not None for a, b in pairs):
+            propers.append(term)
+        else:
+            impropers.append(_centre_third(term, molecule))
     return {"torsions": tuple(propers), "impropers": tuple(impropers)}
+
+
+def _centre_third(term: tuple[Any, ...], molecule: Chem.Mol) -> tuple[Any, ...]:
+    """Return an improper read backwards, which is the same, if its centre is at the second place.
+
+    So Amber files have them where atoms are sorted that way.
+    """
+    a, b, c, d, *rest = term
+    if all(molecule.GetBondBetweenAtoms(b, other) is not None for other in (a, c, d)):
+        return (d, c, b, a, *rest)
+    return term
