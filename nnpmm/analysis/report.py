@@ -148,7 +148,7 @@ def _cards(analysis: Analysis) -> list[tuple[str, str]]:
     )  # fmt: skip
     table = {q.name: q for q in analysis.of_kind("overall")}
     found = [
-        (f"{with_error(q.average.value, q.average.error)} {q.unit}".strip(), q.name)
+        (f"{with_error(q.average.value, q.average.error)}\u00a0{q.unit}".strip(), q.name)
         for q in (table[name] for name in wanted if name in table)
     ]
     bonds = [q for q in analysis.of_kind("contact") if "hydrogen bond" in q.name]

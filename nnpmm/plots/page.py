@@ -31,11 +31,13 @@ figcaption { color: #555; font-size: .9rem; max-width: 46rem; }
 th[aria-sort]::after { content: " ▲"; font-size: .7em; }
 th[aria-sort=descending]::after { content: " ▼"; }
 .sortable thead th { cursor: pointer; position: sticky; top: 0; background: #fff; }
+.sortable { font-size: .88rem; }
 .sortable tbody tr:hover { background: #f2f6fa; }
 .long { max-height: 26rem; overflow: auto; }
-.cards { display: flex; flex-wrap: wrap; gap: .7rem; margin: 1rem 0; padding: 0; list-style: none; }
-.cards li { border: 1px solid #d9d9d9; border-radius: .5rem; padding: .5rem .9rem; flex: 1 1 9rem; }
-.cards b { display: block; font-size: 1.25rem; font-variant-numeric: tabular-nums; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(11.5rem, 1fr)); gap: .7rem;
+         margin: 1rem 0; padding: 0; list-style: none; }
+.cards li { border: 1px solid #d9d9d9; border-radius: .5rem; padding: .5rem .9rem; }
+.cards b { display: block; font-size: 1.2rem; font-variant-numeric: tabular-nums; }
 .cards span { color: #555; font-size: .85rem; }
 .viewer { border: 1px solid #d9d9d9; border-radius: .5rem; overflow: hidden; }
 .viewer canvas { display: block; width: 100%; height: min(30rem, 70vh); touch-action: none;

@@ -146,7 +146,7 @@ def plot_fluctuations(
     ticks = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), 14)).astype(int))
     axes.set_xticks(ticks, [labels[n] for n in ticks], rotation=45, ha="right")
     axes.margins(x=0.01)
-    dress(axes, ylabel=ylabel)
+    dress(axes, xlabel="residue", ylabel=ylabel)
     if len(series) > 1:
         legend(axes, ncols=4, loc="lower left", bbox_to_anchor=(0, 1.0))
     return figure
