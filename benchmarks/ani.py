@@ -1,8 +1,8 @@
 """Cost of ANI-2x energy and forces: every backend, TorchANI with all threads, batches, large boxes.
 
 Molecules: the ligand of HSP90 (33 atoms, where the test data are) and three drugs of 33, 59 and 75
-atoms. Every backend is held against the float64 reference before it is timed. Prints tables, writes
-results/ani.json and docs/images/ani_cost.png.
+atoms. Every backend is compared with the float64 reference before it is timed. Prints tables,
+writes results/ani.json and docs/images/ani_cost.png.
 Usage: python benchmarks/ani.py [--rounds 20] [--model ANI-2x] [--name ani]
 """
 
@@ -12,10 +12,9 @@ import argparse
 import os
 from functools import partial
 
-import matplotlib.pyplot as plt
 import numpy as np
 import psutil
-from common import IMAGES, data_folder, write_results
+from common import data_folder, save_image, write_results
 
 from nnpmm.benchmarking import (
     Molecule,
@@ -26,6 +25,7 @@ from nnpmm.benchmarking import (
 )
 from nnpmm.models import load_model
 from nnpmm.models.ani import BACKENDS
+from nnpmm.plots import style
 
 SMALL = {"water": "O", "methanol": "CO", "toluene": "Cc1ccccc1"}
 BATCH = 64  # geometries
@@ -81,7 +81,7 @@ def molecule_rows(name: str, molecule: Molecule, rounds: int) -> list[dict]:
 
 
 def batch_row(name: str, molecule: Molecule, rounds: int) -> dict:
-    """Throughput of a batch beside single calls, both with the cpu backend."""
+    """Throughput of a batch and of single calls, both with the cpu backend."""
     evaluator = load_model(name, backend="cpu").bind(molecule.numbers)
     noise = np.random.default_rng(1).normal(scale=0.002, size=(BATCH, *molecule.positions.shape))
     geometries = molecule.positions + noise
@@ -153,7 +153,7 @@ def draw(rows: list[dict], name: str) -> None:
     """Bars: milliseconds by molecule and backend."""
     molecules = list(dict.fromkeys((row["molecule"], row["atoms"]) for row in rows))
     backends = list(dict.fromkeys(row["backend"] for row in rows))
-    figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
+    figure, (axes,) = style.create_panels(width=8, height=4)
     width = 0.8 / len(backends)
     for k, backend in enumerate(backends):
         chosen = [row for row in rows if row["backend"] == backend]
@@ -171,17 +171,9 @@ def draw(rows: list[dict], name: str) -> None:
     )
     axes.set_yscale("log")  # peers are up to a hundred times slower
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.set_ylabel("energy and forces, ms")
-    axes.set_title("ANI-2x, eight networks, on the CPU")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(
-        frameon=False,
-        fontsize=8,
-        ncols=len(backends),
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1.08),
-    )
-    figure.savefig(IMAGES / f"{name}_cost.png", dpi=150)
+    style.dress(axes, ylabel="energy and forces / ms", title="ANI-2x, eight networks, on the CPU")
+    style.legend(axes, ncols=len(backends), loc="lower center", bbox_to_anchor=(0.5, 1.08))
+    save_image(figure, f"{name}_cost")
 
 
 if __name__ == "__main__":

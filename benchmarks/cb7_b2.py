@@ -1,9 +1,9 @@
 """Absolute binding free energy of B2 in cucurbit[7]uril: network and force field.
 
-The Amber files of openmmtools (GAFF, AM1-BCC charges, TIP3P) are put into a dodecahedron with 0.8 nm
-of their own water, which makes the box less than half as large; the experimental value is -13.4
-kcal/mol. Each repeat has random numbers of its own. Each ladder is written to the results as soon
-as it is complete; an interrupted one goes on.
+The Amber files of openmmtools (GAFF, AM1-BCC charges, TIP3P) are put into a dodecahedron with
+0.8 nm of their own water, which makes the box less than half as large; the experimental value is
+-13.4 kcal/mol. Each repeat has random numbers of its own. Each ladder is written to the results as
+soon as it is complete; an interrupted one goes on.
 
 Run: python benchmarks/cb7_b2.py --folder cb7-b2 --repeats 2 --time 100
 Table alone: python benchmarks/cb7_b2.py --show

@@ -7,7 +7,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
 from nnpmm.benchmarking import write_record
+from nnpmm.freeenergy import subsample
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -15,7 +20,7 @@ IMAGES = ROOT / "docs" / "images"
 
 
 def data_folder() -> Path:
-    """Return the folder of the real systems: in ``NNPMM_TEST_DATA``, or beside the project."""
+    """Return the folder of the real systems: in ``NNPMM_TEST_DATA``, or next to the project."""
     return Path(os.environ.get("NNPMM_TEST_DATA") or ROOT.parent / "shared") / "data"
 
 
@@ -25,6 +30,20 @@ def write_results(name: str, results: Any) -> Path:
     path = RESULTS / f"{name}.json"
     write_record(path, results, commit=commit())
     return path
+
+
+def save_image(figure: Figure, name: str) -> Path:
+    """Write docs/images/<name>.png and return its path."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    path = IMAGES / f"{name}.png"
+    figure.savefig(path)
+    return path
+
+
+def mean_with_error(series: ArrayLike) -> tuple[float, float]:
+    """Return the mean of a time series and its standard error, from its independent samples."""
+    values = np.asarray(series, dtype=np.float64)
+    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(subsample(values))))
 
 
 def commit() -> str:

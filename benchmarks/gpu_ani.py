@@ -1,6 +1,6 @@
 """ANI on one GPU with the triton backend: right first, then latency, launches, memory, large boxes.
 
-Every result is held against the float64 reference before it is timed. Ligands of 33, 59 and 75
+Every result is compared with the float64 reference before it is timed. Ligands of 33, 59 and 75
 atoms: energy and forces from positions on the host, from positions on the device, and without a
 CUDA graph; microseconds of each kernel. Periodic boxes of water up to 108,000 atoms are replicas of
 one of 3,000 atoms, so that its reference serves them all.

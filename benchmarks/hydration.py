@@ -56,10 +56,12 @@ VALUES = ("force field", "network", "difference")
 PADDING = 0.8  # nm
 
 
-def run(folder: Path, repeats: int, ladder: LadderSettings, threads: int | None) -> None:
+def run(
+    folder: Path, keys: list[str], repeats: int, ladder: LadderSettings, threads: int | None
+) -> None:
     """Run what is not in the results yet, repeat by repeat."""
     for repeat in range(1, repeats + 1):
-        for key in MOLECULES:
+        for key in keys:
             if any((row["molecule"], row["repeat"]) == (key, repeat) for row in rows()):
                 continue
             row = run_molecule(folder, key, repeat, ladder, threads)
@@ -222,6 +224,7 @@ def replace_section(name: str, lines: list[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("hydration"))
+    parser.add_argument("--molecules", nargs="+", choices=list(MOLECULES.values()))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--time", type=float, default=100.0, help="ps for each state")
     parser.add_argument("--threads", type=int)
@@ -229,7 +232,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.show:
         ladder = LadderSettings(time=arguments.time, equilibration=30.0, state_equilibration=3.0)
-        run(arguments.folder, arguments.repeats, ladder, arguments.threads)
+        names = arguments.molecules or list(MOLECULES.values())
+        keys = [key for key, name in MOLECULES.items() if name in names]
+        run(arguments.folder, keys, arguments.repeats, ladder, arguments.threads)
     show()
 
 

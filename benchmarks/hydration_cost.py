@@ -19,9 +19,9 @@ from nnpmm.benchmarking import time_in_turn
 from nnpmm.freeenergy.legs import create_simulation
 from nnpmm.freeenergy.solvation import SoluteSettings, SolvationSettings
 from nnpmm.freeenergy.solvation.ladders import create_leg
-from nnpmm.freeenergy.solvation.solute import read_solute
 from nnpmm.freeenergy.solvation.solvent import solvated_solute
 from nnpmm.sampling import ExchangeRecord, ExchangeSettings, ReplicaExchange, separate_groups
+from nnpmm.structures.ligands.source import read_molecule
 
 MOLECULES = {"mobley_7532833": "acetonitrile", "mobley_8127829": "ethylbenzene"}
 LADDERS = ("force field", "network", "joint")
@@ -38,7 +38,7 @@ def main() -> None:
     for key, name in MOLECULES.items():
         settings = SolvationSettings(solute=solute(key), threads=arguments.threads)
         with tempfile.TemporaryDirectory() as folder:
-            solute_of = read_solute(settings.solute)
+            solute_of = read_molecule(settings.solute)
             box = solvated_solute(settings, Path(folder), *solute_of, None)
             calls = {
                 ladder: iteration(settings, box, ladder, Path(folder) / ladder)

@@ -13,13 +13,13 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import openmm
-from common import IMAGES, data_folder, write_results
+from common import data_folder, save_image, write_results
 from openmm import app, unit
 from rdkit import Chem
 
+from nnpmm.plots import style
 from nnpmm.structures import molecule_from_file, molecule_from_smiles, parameterize
 
 DEBYE_PER_E_ANGSTROM = 4.80320
@@ -135,12 +135,9 @@ def summary(label: str, comparisons: list[Comparison]) -> dict[str, object]:
     }
 
 
-def plot(comparisons: list[Comparison], path: Path) -> None:
+def plot(comparisons: list[Comparison]) -> None:
     """Scatter of charges and of dipole moments."""
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.4), layout="constrained")
+    figure, (left, right) = style.create_panels(1, 2, width=9, height=4.4)
     charges = np.concatenate([c.charges for c in comparisons])
     reference = np.concatenate([c.reference for c in comparisons])
     dipoles = np.array([c.dipoles() for c in comparisons])
@@ -149,14 +146,13 @@ def plot(comparisons: list[Comparison], path: Path) -> None:
         (right, dipoles[:, 1], dipoles[:, 0], "dipole moment / D"),
     ):
         low, high = min(x.min(), y.min()), max(x.max(), y.max())
-        axes.plot([low, high], [low, high], color="0.6", linewidth=1, zorder=0)
+        axes.plot([low, high], [low, high], color=style.GREY, linewidth=1, zorder=0)
         axes.scatter(x, y, s=12, alpha=0.6, linewidths=0)
-        axes.set_xlabel(f"AM1-BCC {what}")
-        axes.set_ylabel(f"MMFF94 increments {what}")
+        style.dress(axes, xlabel=f"AM1-BCC {what}", ylabel=f"MMFF94 increments {what}")
         axes.set_aspect("equal")
-    figure.suptitle(f"FreeSolv, {len(comparisons)} molecules, {len(charges)} atoms")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    title = f"FreeSolv, {len(comparisons)} molecules, {len(charges)} atoms"
+    figure.suptitle(title, fontsize=style.TEXT)
+    save_image(figure, "ligand_charges")
 
 
 def print_table(rows: list[dict[str, object]]) -> None:
@@ -193,7 +189,7 @@ def main() -> None:
         rows.append(summary(f"{path.stem} (file's charges)", [found]))
     print_table(rows)
     print(write_results("ligand_parameters", rows))
-    plot(freesolv, IMAGES / "ligand_charges.png")
+    plot(freesolv)
 
 
 if __name__ == "__main__":

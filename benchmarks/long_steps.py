@@ -16,8 +16,7 @@ import logging
 
 import numpy as np
 import openmm
-import pymbar
-from common import write_results
+from common import mean_with_error, write_results
 from openmm import unit
 
 import nnpmm
@@ -100,24 +99,18 @@ def run(system, topology, region, positions, box, dt_fs: float, length_ps: float
         }
         for key, value in found.items():
             series.setdefault(key, []).append(float(value))
-    return {key: with_error(np.array(values)) for key, values in series.items()}
+    return {key: mean_with_error(values) for key, values in series.items()}
 
 
 def temperature(system: openmm.System, velocities: np.ndarray, atoms: np.ndarray) -> float:
     """Kinetic temperature of some atoms, their constraints taken off, K."""
     members = set(atoms.tolist())
     mass = np.array([system.getParticleMass(int(i)).value_in_unit(unit.dalton) for i in atoms])
-    held = sum(
+    constraints = sum(
         system.getConstraintParameters(k)[0] in members for k in range(system.getNumConstraints())
     )
     kinetic = 0.5 * (mass[:, None] * velocities[atoms] ** 2).sum()
-    return 2 * kinetic / ((3 * len(atoms) - held) * GAS_CONSTANT)
-
-
-def with_error(values: np.ndarray) -> tuple[float, float]:
-    """Mean and its standard error."""
-    inefficiency = pymbar.timeseries.statistical_inefficiency(values)
-    return float(values.mean()), float(values.std(ddof=1) * np.sqrt(inefficiency / len(values)))
+    return 2 * kinetic / ((3 * len(atoms) - constraints) * GAS_CONSTANT)
 
 
 if __name__ == "__main__":

@@ -14,14 +14,14 @@ import os
 import tempfile
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import openmm
-from common import IMAGES, data_folder, write_results
+from common import data_folder, save_image, write_results
 from openmm import app, unit
 
 import nnpmm
 from nnpmm.benchmarking import measure_steps, step_contexts
+from nnpmm.plots import style
 
 SYSTEMS = {
     "toluene in water": ("amber", "toluene/toluene-explicit", "resname MBN", 200),
@@ -124,19 +124,18 @@ def report(row: dict) -> None:
 def draw(rows: list[dict]) -> None:
     """Bars: the step's cost as a multiple of the force field's."""
     variants = [key for key in rows[0]["ratio_to_mm"] if key != "MM"]
-    figure, axes = plt.subplots(figsize=(8, 3.5), layout="constrained")
+    figure, (axes,) = style.create_panels(width=8, height=3.5)
     width = 0.8 / len(variants)
     for k, variant in enumerate(variants):
         places = np.arange(len(rows)) + (k - (len(variants) - 1) / 2) * width
         bars = axes.bar(places, [row["ratio_to_mm"][variant] for row in rows], width, label=variant)
         axes.bar_label(bars, fmt="%.2f", fontsize=7, padding=3)
-    axes.axhline(1, color="black", linewidth=0.8, label="MM")
+    axes.axhline(1, color=style.BLACK, linewidth=0.8, label="MM")
     labels = [f"{r['system']}\n{r['atoms']:,} atoms, region of {r['region']}" for r in rows]
-    axes.set_xticks(range(len(rows)), labels, fontsize=8)
-    axes.set_ylabel("cost of a step / MM")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
-    figure.savefig(IMAGES / "md_step.png", dpi=150)
+    axes.set_xticks(range(len(rows)), labels)
+    style.dress(axes, ylabel="cost of a step / MM")
+    style.legend(axes)
+    save_image(figure, "md_step")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import logging
 
 import numpy as np
 import openmm
-from common import IMAGES, write_results
+from common import save_image, write_results
 
 import nnpmm
 from nnpmm.core.constants import GAS_CONSTANT
@@ -147,8 +147,7 @@ def plot(forward: np.ndarray, reverse: np.ndarray, estimates: dict) -> None:
         axes.axvspan(value - error, value + error, color=color, alpha=0.15)
     style.dress(axes, xlabel="work / (kJ/mol)", ylabel="switches")
     style.legend(axes)
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    figure.savefig(IMAGES / "mm_to_nnp.png")
+    save_image(figure, "mm_to_nnp")
 
 
 if __name__ == "__main__":

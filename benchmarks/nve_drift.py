@@ -15,10 +15,10 @@ import time
 
 import numpy as np
 import openmm
-from common import IMAGES, RESULTS, write_results
-from matplotlib.figure import Figure
+from common import RESULTS, save_image, write_results
 
 import nnpmm
+from nnpmm.plots import style
 from nnpmm.structures import (
     create_ligand_system,
     molecule_from_smiles,
@@ -118,20 +118,19 @@ def drift(times: np.ndarray, energies: np.ndarray) -> float:
 
 def plot(runs: dict, model: str, summary: dict, count: int) -> None:
     """Total energy of every replica of this call against time."""
-    figure = Figure(figsize=(6, 3.2), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = style.create_panels(width=6, height=3.2)
     for seed, (times, energies) in runs.items():
         axes.plot(times, energies - energies[0], lw=0.7, label=f"seed {seed}")
-    axes.set_xlabel("time / ps")
-    axes.set_ylabel("total energy, shifted / kJ mol$^{-1}$")
-    axes.set_title(
-        f"{model}, {TIMESTEP_FS} fs: {summary['mean']:.3f} $\\pm$ {summary['standard_error']:.3f} "
-        f"kJ/mol/ns per degree of freedom ({count} replicas)",
-        fontsize=9,
+    drift = f"{summary['mean']:.3f} $\\pm$ {summary['standard_error']:.3f}"
+    style.dress(
+        axes,
+        xlabel="time / ps",
+        ylabel="total energy, shifted / (kJ/mol)",
+        title=f"{model}, {TIMESTEP_FS} fs: {drift} kJ/mol/ns per degree of freedom "
+        f"({count} replicas)",
     )
-    axes.legend(frameon=False, fontsize=8)
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    figure.savefig(IMAGES / "nve_drift.png", dpi=150)
+    style.legend(axes)
+    save_image(figure, "nve_drift")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Are forces the negative gradient of the energy? openmm-ml's built-in ani2x and nnpmm's.
 
 Toluene in water, openmm-ml's mixed systems, the network's force group alone. Every force component
-of toluene's 15 atoms is held against the central difference of the same potential's energy, and a
+of toluene's 15 atoms is compared with the central difference of the same potential's energy, and a
 line through all pairs gives their ratio: 1 if the forces are right. openmm-ml 1.8 differentiates
 with respect to angstrom and hands the result on as kJ/mol/nm, so its ratio is 0.1.
 

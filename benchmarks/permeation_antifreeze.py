@@ -12,14 +12,14 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from common import IMAGES, write_results
-from matplotlib.figure import Figure
+from common import save_image, write_results
 
 from nnpmm.permeation.dataset.folder import WATER, load_features, read_settings
 from nnpmm.permeation.features import FEATURE_NAMES
 from nnpmm.permeation.labels.linear import read_samples, relative_free_energies
+from nnpmm.plots import style
 
-STRANGER, NEIGHBOURS = "P4", ("P3", "P5")
+OUTLIER, NEIGHBOURS = "P4", ("P3", "P5")
 
 
 def mean_energies(folder):
@@ -39,21 +39,26 @@ def free_energies(folder, like):
 
 
 def draw(energies, free):
-    """One point a bead; those that water cannot tell apart share a label."""
-    figure = Figure(figsize=(5.5, 4.2), layout="constrained")
-    axes = figure.subplots()
+    """One point a bead; those that are the same to water share a label."""
+    figure, (axes,) = style.create_panels(width=5.5, height=4.2)
     levels = {}
     for bead, (value, error) in free.items():
-        colour = "C3" if bead == STRANGER else "C0"
+        colour = style.RED if bead == OUTLIER else style.BLUE
         axes.errorbar(energies[bead], value, 2.0 * error, fmt="o", color=colour, ms=4)
         levels.setdefault(value, []).append(bead)
     for value, beads in levels.items():
         place = max(energies[bead] for bead in beads), value
-        offset = (-6, 8) if STRANGER in beads else (6, -12)
-        axes.annotate(", ".join(beads), place, offset, textcoords="offset points")
+        offset = (-6, 8) if OUTLIER in beads else (6, -12)
+        axes.annotate(
+            ", ".join(beads), place, offset, textcoords="offset points", fontsize=style.SMALL
+        )
     axes.margins(x=0.08)
-    axes.set(xlabel="mean energy with water / kJ/mol", ylabel="free energy in water / kJ/mol")
-    figure.savefig(IMAGES / "permeation_antifreeze.png")
+    style.dress(
+        axes,
+        xlabel="mean energy with water / (kJ/mol)",
+        ylabel="free energy in water / (kJ/mol)",
+    )
+    save_image(figure, "permeation_antifreeze")
 
 
 def main():
@@ -65,14 +70,14 @@ def main():
         value, error = free[bead]
         print(f"{bead:4s} energy {energies[bead]:7.2f}, free energy {value:7.2f} +- {error:.2f}")
     ends = sorted((energies[bead], free[bead][0]) for bead in NEIGHBOURS)
-    line = float(np.interp(energies[STRANGER], *zip(*ends, strict=True)))
-    print(f"{STRANGER}: {free[STRANGER][0] - line:+.2f} from the line between {NEIGHBOURS}")
+    line = float(np.interp(energies[OUTLIER], *zip(*ends, strict=True)))
+    print(f"{OUTLIER}: {free[OUTLIER][0] - line:+.2f} from the line between {NEIGHBOURS}")
     draw(energies, free)
     record = {
         "unit": "kJ/mol, free energies relative to C1, with errors",
         "mean_energy_with_water": energies,
         "free_energy_in_water": free,
-        "p4_minus_line_from_p3_to_p5": free[STRANGER][0] - line,
+        "p4_minus_line_from_p3_to_p5": free[OUTLIER][0] - line,
     }
     print(write_results("permeation_antifreeze", record))
 

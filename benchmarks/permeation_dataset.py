@@ -11,8 +11,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from common import IMAGES, write_results
-from matplotlib.figure import Figure
+from common import save_image, write_results
 from rich.console import Console
 from rich.table import Table
 
@@ -20,6 +19,7 @@ from nnpmm.permeation.dataset.folder import load_features, read_settings
 from nnpmm.permeation.features import FEATURES
 from nnpmm.permeation.labels.store import read_labels
 from nnpmm.permeation.runs.status import dataset_status
+from nnpmm.plots import style
 
 
 def labels_by_lipid(folder):
@@ -42,35 +42,31 @@ def spread(values):
 
 def draw_labels(labels):
     """Box plots of dG and of the errors of labels."""
-    figure = Figure(figsize=(9.5, 3.4), layout="constrained")
-    values, errors = figure.subplots(1, 2)
+    figure, (values, errors) = style.create_panels(1, 2, width=9.5, height=3.4)
     columns = [np.array(list(table.values())).T for table in labels.values()]
     values.boxplot([c[0] for c in columns], tick_labels=list(labels))
     errors.boxplot([c[1] for c in columns], tick_labels=list(labels))
-    values.axhline(0.0, color="0.7", linewidth=0.8, zorder=0)
-    values.set(ylabel="water to midplane / kcal/mol", title="dG of all solutes")
-    errors.set(ylabel="standard deviation / kcal/mol", title="errors of the labels")
+    values.axhline(0.0, color=style.LIGHT_GREY, linewidth=0.8, zorder=0)
+    style.dress(values, ylabel="water to midplane / (kcal/mol)", title="dG of all solutes")
+    style.dress(errors, ylabel="standard deviation / (kcal/mol)", title="errors of the labels")
     errors.set_ylim(bottom=0.0)
-    path = IMAGES / "permeation_labels_by_lipid.png"
-    figure.savefig(path, dpi=110)
-    return path
+    return save_image(figure, "permeation_labels_by_lipid")
 
 
 def draw_traces(features, settings, chosen, lipid):
     """The eight features of a polar and an apolar solute in one lipid."""
-    figure = Figure(figsize=(11.0, 5.0), layout="constrained")
-    panels = figure.subplots(2, 4).ravel()
+    figure, panels = style.create_panels(2, 4, width=11.0, height=5.0)
     time = settings.protocol.frame_interval / 1000.0 * np.arange(1, settings.protocol.n_frames + 1)
     for solute in chosen:
         keys = list(zip(features.lipids, features.solutes, strict=True))
         table = features.features[keys.index((lipid, solute))]
-        for panel, feature, column in zip(panels, FEATURES, table.T, strict=True):
+        for panel, column in zip(panels, table.T, strict=True):
             panel.plot(time, column, linewidth=0.8, label=solute)
-            panel.set(title=feature.name, xlabel="ns", ylabel=feature.unit)
-    panels[0].legend()
-    path = IMAGES / "permeation_traces.png"
-    figure.savefig(path, dpi=110)
-    return path
+    for panel, feature in zip(panels, FEATURES, strict=True):
+        label = style.axis_label(feature.name, feature.unit)
+        style.dress(panel, xlabel="time / ns", ylabel=label)
+    style.legend(panels[0])
+    return save_image(figure, "permeation_traces")
 
 
 def describe(folder):

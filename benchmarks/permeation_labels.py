@@ -14,8 +14,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from common import IMAGES, data_folder, write_results
-from matplotlib.figure import Figure
+from common import data_folder, save_image, write_results
 from rich.console import Console
 from rich.table import Table
 from scipy import stats
@@ -23,6 +22,7 @@ from scipy import stats
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.permeation.labels.direct import read_umbrella
 from nnpmm.permeation.labels.store import read_label_record, read_labels
+from nnpmm.plots import style
 
 
 def octanol(solutes):
@@ -36,7 +36,7 @@ def octanol(solutes):
 
 
 def compare(folder, lipid):
-    """Figures of one lipid: every direct value beside what the others say, and correlations."""
+    """Figures of one lipid: every direct value and what the others say, and correlations."""
     labels = read_labels(folder, lipid)
     record = read_label_record(folder, lipid, next(iter(labels)))
     decoupling = {
@@ -88,9 +88,9 @@ def print_table(lipid, results):
 
 def draw(folder, found):
     """One row a lipid: agreement, octanol, profiles."""
-    figure = Figure(figsize=(11.0, 3.6 * len(found)), layout="constrained")
-    panels = figure.subplots(len(found), 3, squeeze=False)
-    for row, (lipid, (results, labels, transfer)) in zip(panels, found.items(), strict=True):
+    figure, panels = style.create_panels(len(found), 3, width=11.0, height=3.6 * len(found))
+    for number, (lipid, (results, labels, transfer)) in enumerate(found.items()):
+        row = panels[3 * number : 3 * number + 3]
         for method, marker in (("decoupling", "o"), ("umbrella", "s")):
             pairs = results[method].values()
             if pairs:
@@ -98,15 +98,21 @@ def draw(folder, found):
                 y, dy = np.array([p["linear"] for p in pairs]).T
                 row[0].errorbar(x, y, 2 * dy, 2 * dx, fmt=marker, mfc="none", label=method)
         ends = row[0].get_xlim()
-        row[0].plot(ends, ends, color="0.7", linewidth=0.8)
-        row[0].set(xlabel="direct dG / kcal/mol", ylabel="from well depths", title=lipid)
-        row[0].legend()
+        row[0].plot(ends, ends, color=style.LIGHT_GREY, linewidth=0.8)
+        style.dress(
+            row[0],
+            xlabel="direct dG / (kcal/mol)",
+            ylabel="from well depths / (kcal/mol)",
+            title=lipid,
+        )
+        style.legend(row[0])
         values, errors = np.array(list(labels.values())).T
         if transfer is not None:
             row[1].errorbar(transfer, values, 2 * errors, fmt=".", markersize=4)
-            row[1].set(
-                xlabel="water to octanol / kcal/mol",
-                ylabel="water to midplane / kcal/mol",
+            style.dress(
+                row[1],
+                xlabel="water to octanol / (kcal/mol)",
+                ylabel="water to midplane / (kcal/mol)",
                 title=f"r = {results['octanol']['pearson']:.3f}",
             )
         for name, profile in read_umbrella(folder, lipid).items():
@@ -119,13 +125,13 @@ def draw(folder, found):
                 label=name,
             )
         if results["umbrella"]:
-            row[2].set(xlabel="height / nm", ylabel="free energy / kcal/mol", title="profiles")
-            row[2].legend()
+            style.dress(
+                row[2], xlabel="height / nm", ylabel="free energy / (kcal/mol)", title="profiles"
+            )
+            style.legend(row[2])
         else:
             row[2].set_axis_off()
-    path = IMAGES / "permeation_labels.png"
-    figure.savefig(path, dpi=110)
-    return path
+    return save_image(figure, "permeation_labels")
 
 
 def main():

@@ -1,4 +1,4 @@
-"""Area per lipid and thickness of each coarse-grained bilayer, beside published values.
+"""Area per lipid and thickness of each coarse-grained bilayer, and published values.
 
 Run: python benchmarks/permeation_lipids.py [--length 20] [--lipids DOPC,DPPC] [--engine auto]
 """

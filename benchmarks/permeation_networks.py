@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import IMAGES, ROOT, write_results
+from common import ROOT, save_image, write_results
 from rich.console import Console
 from rich.table import Table
 
@@ -219,7 +219,7 @@ def draw(work, data, others, interval, seed):
         if "trimers" in others:
             pictures[f"trimers_{kind}"] = parity_figure(evaluate(model, others["trimers"]))
     for name, figure in pictures.items():
-        figure.savefig(IMAGES / f"permeation_networks_{name}.png")
+        save_image(figure, f"permeation_networks_{name}")
 
 
 def draw_lengths(results, interval):
@@ -230,7 +230,7 @@ def draw_lengths(results, interval):
         if rows:
             curves[kind] = {count: float(np.mean([r[count] for r in rows])) for count in rows[0]}
     if curves:
-        frames_figure(curves, interval).savefig(IMAGES / "permeation_networks_frames.png")
+        save_image(frames_figure(curves, interval), "permeation_networks_frames")
 
 
 def study(options, data, others, split):

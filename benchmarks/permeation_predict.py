@@ -14,14 +14,13 @@ import math
 from pathlib import Path
 
 import numpy as np
-from common import IMAGES, ROOT, write_results
-from matplotlib.figure import Figure
+from common import ROOT, save_image, write_results
 from rich.console import Console
 from rich.table import Table
 
 from nnpmm.campaigns import ClusterSettings
 from nnpmm.core.arrays import load_arrays
-from nnpmm.permeation.dataset.folder import WATER, Job, read_settings
+from nnpmm.permeation.dataset.folder import WATER, SoluteJob, read_settings
 from nnpmm.permeation.labels.decoupling import DecouplingSettings
 from nnpmm.permeation.labels.direct import read_anchors, read_umbrella, run_direct
 from nnpmm.permeation.labels.store import read_labels
@@ -30,6 +29,7 @@ from nnpmm.permeation.martini import lipid
 from nnpmm.permeation.networks.regressor import load_default_regressor
 from nnpmm.permeation.prediction import molecule_from_smiles, predict_molecules
 from nnpmm.permeation.runs.protocol import ProtocolSettings, changed_settings, parse_changes
+from nnpmm.plots import style
 
 LIPID = "DOPC"
 #: Of each group the first is taken whose beads the model neither learned from nor was chosen by.
@@ -74,7 +74,7 @@ def reference(graph, data, folder, scratch, changes):
     lengths = changed_settings(DecouplingSettings(), **parse_changes(changes))
     seconds = 0.0
     for place in (WATER, LIPID):
-        record = run_direct(Job(place, graph), settings, folder, scratch, decoupling=lengths)
+        record = run_direct(SoluteJob(place, graph), settings, folder, scratch, decoupling=lengths)
         seconds += record["seconds"]
     found = read_anchors(folder, LIPID, graph)[graph]
     return {
@@ -96,7 +96,7 @@ def prediction_cost(folder, graph):
     """Seconds of one thread, and steps times beads, of the two runs of a molecule."""
     seconds, bead_steps = 0.0, 0.0
     for place in (WATER, LIPID):
-        record = load_arrays(Job(place, graph).result(folder))[1]
+        record = load_arrays(SoluteJob(place, graph).result(folder))[1]
         protocol = ProtocolSettings.model_validate(record["protocol"])
         steps = (protocol.nvt + protocol.npt) / protocol.equilibration_timestep
         steps += protocol.production / protocol.production_timestep
@@ -108,7 +108,7 @@ def prediction_cost(folder, graph):
 def usual_cost(data):
     """The same of the runs of a data set, medians: many, and at other times of a busy machine."""
     solutes = [p.stem for p in (data / LIPID).glob("*.safetensors")]
-    both = [s for s in solutes if Job(WATER, s).result(data).exists()]
+    both = [s for s in solutes if SoluteJob(WATER, s).result(data).exists()]
     costs = [prediction_cost(data, solute) for solute in both]
     return {key: float(np.median([cost[key] for cost in costs])) for key in costs[0]}
 
@@ -118,7 +118,7 @@ def umbrella_cost(data):
     timestep = read_settings(data).protocol.equilibration_timestep
     costs = {}
     for name, record in read_umbrella(data, LIPID).items():
-        membrane = beads_in(load_arrays(Job(LIPID, name).result(data))[1])
+        membrane = beads_in(load_arrays(SoluteJob(LIPID, name).result(data))[1])
         windows = UmbrellaSettings.model_validate(record["settings"])
         steps, full = (
             len(w.centers) * (1.25 * w.equilibration + w.production) / timestep
@@ -182,8 +182,7 @@ def print_results(rows, umbrella, usual):
 
 def draw(rows):
     """Predicted against direct values, two standard deviations each."""
-    figure = Figure(figsize=(4.6, 4.2), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = style.create_panels(width=4.6, height=4.2)
     shown = [row for row in rows if row["predicted"]["dg_kcal"] is not None]
     for row in shown:
         x, y = row["direct"], row["predicted"]
@@ -198,12 +197,15 @@ def draw(rows):
         )
     values = [row[key]["dg_kcal"] for row in shown for key in ("direct", "predicted")]
     ends = [min(values) - 1.0, max(values) + 1.0]
-    axes.plot(ends, ends, color="0.7", linewidth=0.8, zorder=0)
-    axes.set(xlabel="direct dG / kcal mol$^{-1}$", ylabel="predicted", title=f"unseen, {LIPID}")
-    axes.legend(fontsize=7)
-    path = IMAGES / "permeation_predict.png"
-    figure.savefig(path, dpi=120)
-    return path
+    axes.plot(ends, ends, color=style.LIGHT_GREY, linewidth=0.8, zorder=0)
+    style.dress(
+        axes,
+        xlabel="direct dG / (kcal/mol)",
+        ylabel="predicted dG / (kcal/mol)",
+        title=f"unseen, {LIPID}",
+    )
+    style.legend(axes)
+    return save_image(figure, "permeation_predict")
 
 
 def main():

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import openmm
-from common import IMAGES, write_results
+from common import save_image, write_results
 from respa_settings import (
     FEMTOSECOND,
     SETTINGS,
@@ -32,6 +32,7 @@ from respa_settings import (
 )
 
 from nnpmm.core.constants import GAS_CONSTANT
+from nnpmm.plots import style
 
 REFERENCES = {"0.25": Setting((0.25,)), "0.5 kept": Setting((0.5,), kept=True)}
 TESTED = {**REFERENCES, **{n: s for n, s in SETTINGS.items() if n != "Verlet 0.2"}}
@@ -204,8 +205,6 @@ def report(table: dict[str, Any]) -> None:
 
 def plot(table: dict[str, Any]) -> None:
     """Draw the differences as a map."""
-    import matplotlib.pyplot as plt
-
     names = [name for name in table if name not in REFERENCES]
     sigmas = np.array(
         [
@@ -215,20 +214,19 @@ def plot(table: dict[str, Any]) -> None:
             for n in names
         ]
     )
-    figure, axes = plt.subplots(figsize=(8.5, 5.2), layout="constrained")
+    figure, (axes,) = style.create_panels(width=8.5, height=5.2)
     shown = axes.imshow(sigmas, cmap="RdBu_r", vmin=-4, vmax=4, aspect="auto")
     for (i, j), value in np.ndenumerate(sigmas):
         text = "" if np.isnan(value) else f"{value:+.1f}"
-        axes.text(j, i, text, ha="center", va="center", fontsize=8)
+        axes.text(j, i, text, ha="center", va="center", fontsize=style.SMALL)
     for i, name in enumerate(names):
         if table[name]["blown_up"]:
             text = f"{table[name]['blown_up']} of {table[name]['replicas']} blew up"
-            axes.text(len(UNITS) / 2 - 0.5, i, text, ha="center", va="center", fontsize=8)
-    axes.set_yticks(range(len(names)), names, fontsize=8)
+            axes.text(len(UNITS) / 2 - 0.5, i, text, ha="center", va="center", fontsize=style.SMALL)
+    axes.set_yticks(range(len(names)), names)
     axes.set_xticks(range(len(UNITS)), [key.strip() for key in UNITS], rotation=30, ha="right")
     figure.colorbar(shown, label="difference / standard error")
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    figure.savefig(IMAGES / "respa-faithful.png", dpi=150)
+    save_image(figure, "respa-faithful")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import openmm
-from common import IMAGES, RESULTS, write_results
+from common import RESULTS, save_image, write_results
 
 import nnpmm
 from nnpmm import structures
@@ -33,6 +33,7 @@ from nnpmm.integrators import (
     split_time_scales,
 )
 from nnpmm.integrators.vibrations import network_hessian
+from nnpmm.plots import style
 
 FEMTOSECOND = 0.001
 INNER = 0.5
@@ -194,11 +195,7 @@ def free_directions(system: openmm.System, positions: np.ndarray, weight: np.nda
 
 def plot(rows: dict[str, Any], name: str) -> None:
     """Draw the error against the outer step, one panel for each treatment of the hydrogens."""
-    import matplotlib.pyplot as plt
-
-    figure, panels = plt.subplots(
-        1, len(rows), figsize=(4 * len(rows), 3.6), sharey=True, layout="constrained"
-    )
+    figure, panels = style.create_panels(1, len(rows), width=4 * len(rows), height=3.6, sharey=True)
     for panel, (hydrogens, row) in zip(panels, rows.items(), strict=True):
         for inner_potential, errors in row["errors"].items():
             errors = {float(step): error for step, error in errors.items()}
@@ -211,18 +208,22 @@ def plot(rows: dict[str, Any], name: str) -> None:
             panel.plot(blown, [place] * len(blown), "x", ms=4, color=line.get_color())
         period = 1 / (row["fastest_cm-1"] * SPEED_OF_LIGHT)
         for part in (part for part in (2, 3, 4) if period / part < OUTER[-1]):
-            panel.axvline(period / part, color="0.8", lw=1, zorder=0)
-            panel.text(period / part, 6e-5, f"T/{part}", color="0.5", ha="center", fontsize=8)
-        panel.axhline(LARGEST_ERROR, color="0.4", ls=":", lw=1)
-        panel.set(title=f"hydrogens {hydrogens}", xlabel="outer time step, fs", xlim=(0.5, 8.5))
-        panel.set_ylim(5e-5, 10)
-    panels[0].set_ylabel("energy error / kinetic energy")
-    panels[0].legend(frameon=False, fontsize=8)
-    figure.suptitle(f"{name} in vacuum, ANI-2x, inner steps {INNER:g} fs", fontsize=10)
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    path = IMAGES / "respa-stability.png"
-    figure.savefig(path, dpi=150)
-    print(path)
+            panel.axvline(period / part, color=style.LIGHT_GREY, lw=1, zorder=0)
+            panel.text(
+                period / part,
+                6e-5,
+                f"T/{part}",
+                color=style.GREY,
+                ha="center",
+                fontsize=style.SMALL,
+            )
+        panel.axhline(LARGEST_ERROR, color=style.BLACK, ls=":", lw=1)
+        style.dress(panel, xlabel="outer time step / fs", title=f"hydrogens {hydrogens}")
+        panel.set(xlim=(0.5, 8.5), ylim=(5e-5, 10))
+    style.dress(panels[0], ylabel="energy error / kinetic energy")
+    style.legend(panels[0])
+    figure.suptitle(f"{name} in vacuum, ANI-2x, inner steps {INNER:g} fs", fontsize=style.TEXT)
+    print(save_image(figure, "respa-stability"))
 
 
 if __name__ == "__main__":

@@ -17,8 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 import openmm
-from common import IMAGES, write_results
-from matplotlib.figure import Figure
+from common import save_image, write_results
 
 import nnpmm
 from nnpmm import structures
@@ -32,6 +31,7 @@ from nnpmm.integrators import (
     split_time_scales,
 )
 from nnpmm.integrators.bond_graph import BondGraph
+from nnpmm.plots import style
 
 TEMPERATURE = 300.0
 MOLECULES = {"benzene": "c1ccccc1", "methanol": "CO", "malonaldehyde": "O=C/C=C\\O"}
@@ -212,18 +212,15 @@ def line(key: str, row: dict) -> str:
 
 def plot(traces: dict[str, np.ndarray]) -> None:
     """The kick of benzene over time at each setting."""
-    figure = Figure(figsize=(6, 3.2), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = style.create_panels(width=6, height=3.2)
     for key, (times, kicks) in traces.items():
         if key.startswith("benzene"):
             axes.plot(times, kicks, lw=1, label=key)
-    axes.axhline(WatchdogRanges().kick, color="k", lw=0.8, ls="--", label="default limit")
+    axes.axhline(WatchdogRanges().kick, color=style.BLACK, lw=0.8, ls="--", label="default limit")
     axes.set_yscale("log")
-    axes.set_xlabel("time / ps")
-    axes.set_ylabel("kick / thermal momentum")
-    axes.legend(frameon=False, fontsize=7)
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    figure.savefig(IMAGES / "respa_watchdog.png", dpi=150)
+    style.dress(axes, xlabel="time / ps", ylabel="kick / thermal momentum")
+    style.legend(axes)
+    save_image(figure, "respa_watchdog")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from unittest import mock
 
 import numpy as np
 import openmm
-from common import IMAGES, RESULTS, write_results
+from common import RESULTS, save_image, write_results
 from matplotlib.axes import Axes
 from mm_to_nnp import KT, TEMPERATURE, TIMESTEP, context_of, interpolated_ligand, ligand_in_water
 
@@ -178,8 +178,7 @@ def plot(trials: dict, series: list[np.ndarray], found: dict, reference: float) 
     left.set_ylim(top=1.5 * left.get_ylim()[1])
     style.legend(left)
     draw_trials(right, trials)
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    figure.savefig(IMAGES / "reweighting.png")
+    save_image(figure, "reweighting")
 
 
 def draw_trials(axes: Axes, trials: dict) -> None:

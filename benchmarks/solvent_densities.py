@@ -21,9 +21,9 @@ from nnpmm.freeenergy import subsample
 from nnpmm.freeenergy.legs import SamplingSettings, create_simulation
 from nnpmm.freeenergy.solvation import SoluteSettings
 from nnpmm.freeenergy.solvation.settings import SOLVENTS
-from nnpmm.freeenergy.solvation.solute import read_solute
 from nnpmm.sampling import compress_liquid
 from nnpmm.structures import MMSystem, create_liquid, typical_density
+from nnpmm.structures.ligands.source import read_molecule
 
 ATOMS, COMPRESSION, INTERVAL = 1300, 100.0, 0.5  # ps, ps
 WATER_DENSITY = 0.997
@@ -43,7 +43,7 @@ class Liquid:
 
 
 def from_solute(solute: SoluteSettings) -> tuple[MMSystem, float, str]:
-    molecule, parameters = read_solute(solute)
+    molecule, parameters = read_molecule(solute)
     count = round(ATOMS / molecule.GetNumAtoms())
     box = create_liquid(molecule, parameters, count, hydrogen_mass=3.0, seed=1)
     return box, typical_density(molecule), parameters.provider.split(":")[0]

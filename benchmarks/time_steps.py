@@ -6,19 +6,24 @@ fastest vibration divided by 4 to 7. A run blows up when OpenMM stops it or when
 longer than 1.5 times its length at the minimum. The energy error is that of a second run without a
 thermostat, over the mean kinetic energy.
 
+Part "hot": the same molecules in one network of two models, with hydrogens of 3 amu and constrained
+bonds. The runs start hot: the fastest vibration has 5, 10 or 15 kT as kinetic energy, which a run
+meets by itself sooner or later (see `time_to_reach`).
+
 Part "molecules": the same molecules, in vacuum with one network and in water with all eight, with
-hydrogens of 3 amu, constrained X-H bonds and masses scaled as `mass_factor: auto` scales them, at
-4 fs and, in water, at 5 fs. In vacuum the means are compared with those at 1 fs.
+hydrogens of 3 amu, constrained X-H bonds and the least masses that the time step allows, at 4 fs
+and, in water, at 5 fs. In vacuum the means are compared with those at 1 fs.
 
 Runs that are done are not repeated. Part "summary" writes results/time_steps.json from them, and
 the tables of docs/time-steps.md.
-Usage: python benchmarks/time_steps.py periods|molecules|summary [--ps 100]
+Usage: python benchmarks/time_steps.py periods|hot|molecules|summary [--ps 100]
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import itertools
 import json
 import logging
 from pathlib import Path
@@ -27,13 +32,22 @@ from typing import Any
 import numpy as np
 import openmm
 import pymbar
+import scipy.special
 from common import ROOT, write_results
 
 import nnpmm
 from nnpmm import structures
 from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.coupling import Mechanical, Role, role_of
-from nnpmm.integrators import RegionMotion, apply_hydrogen_mass, region_motion, scale_masses
+from nnpmm.integrators import (
+    RegionMotion,
+    Vibration,
+    apply_hydrogen_mass,
+    choose_mass_factor,
+    region_motion,
+    scale_masses,
+)
+from nnpmm.integrators.mass_factor import LARGEST_MASS_FACTOR
 from nnpmm.structures.bonds import constrained_rows
 
 TEMPERATURE, FRICTION = 300.0, 1.0
@@ -44,6 +58,11 @@ HYDROGENS = {
     "constrained, 1 amu": (None, True),
     "constrained, 3 amu": (3.0, True),
 }
+HOT_MODELS = {"ANI-2x": {"H", "C", "N", "O", "F", "S", "Cl"}, "ANI-1x": {"H", "C", "N", "O"}}
+HOT_HYDROGENS = "constrained, 3 amu"
+HOT_STEPS = (5.0, 5.5, 6.0, 6.5, 7.0, 8.0)
+HOT_ENERGIES = (5, 10, 15)  # kT
+HOT_LENGTH = 5.0  # ps; the thermostat takes most of the extra energy in the first
 MOLECULES = {
     "acetonitrile": "CC#N",
     "acetone": "CC(C)=O",
@@ -76,10 +95,11 @@ ROWS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=("periods", "molecules", "summary"))
-    parser.add_argument("--ps", type=float, help="length of a run; default 20 and 100")
+    parser.add_argument("part", choices=("periods", "hot", "molecules", "summary"))
+    parser.add_argument("--ps", type=float, help="length of a run; default 20, 5 and 100")
     parser.add_argument("--names", nargs="*", default=list(MOLECULES))
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--models", nargs="*", default=list(HOT_MODELS), help="of part hot")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     if arguments.part == "summary":
@@ -91,6 +111,10 @@ def main() -> None:
     for name in arguments.names:
         if arguments.part == "periods":
             measure_periods(results, name, arguments.ps or 20.0, arguments.seeds)
+        elif arguments.part == "hot":
+            length = arguments.ps or HOT_LENGTH
+            for model in arguments.models:
+                measure_hot(results, name, model, length, arguments.seeds)
         else:
             measure_molecule(results, name, arguments.ps or 100.0)
 
@@ -124,7 +148,9 @@ class Results:
 class Bench:
     """A molecule, in vacuum or in water, as a hybrid system."""
 
-    def __init__(self, smiles: str, members: int | None, *, water: bool = False) -> None:
+    def __init__(
+        self, smiles: str, members: int | None, *, water: bool = False, model: str = "ANI-2x"
+    ) -> None:
         molecule = structures.molecule_from_smiles(smiles, seed=1)
         parameters = structures.parameterize(molecule)
         if water:
@@ -137,7 +163,7 @@ class Bench:
             self.mm = structures.create_ligand_system(molecule, parameters)
             self.topology, self.positions = structures.to_openmm_topology(molecule)
             self.region, self.box = np.arange(molecule.GetNumAtoms()), None
-        self.model = nnpmm.load_model("ANI-2x", backend="cpu", members=members, threads=1)
+        self.model = nnpmm.load_model(model, backend="cpu", members=members, threads=1)
         self.atoms = list(self.topology.atoms())
         members_of_region = set(self.region.tolist())
         self.bonds = [
@@ -201,8 +227,35 @@ def summary() -> dict[str, Any]:
             hydrogens: {steps: count(rows) for steps, rows in sorted(found.items())}
             for hydrogens, found in periods.items()
         },
+        "time_to_reach_ps": {str(energy): time_to_reach(energy) for energy in HOT_ENERGIES},
+        "hot": summary_of_hot_runs(),
         "molecules": molecules,
     }
+
+
+def summary_of_hot_runs() -> dict[str, Any]:
+    """Return by network, energy (kT) and steps per period how many runs blew up.
+
+    Two runs of every molecule count for a model. A molecule that has more also stands by itself,
+    with all of them.
+    """
+    runs: dict[tuple[str, str, str], list[tuple[str, Any]]] = {}
+    rows = [(*key.split(" | "), row) for key, row in Results("hot").rows.items()]
+    more = {(name, model) for name, _, model, _, _, seed, _ in rows if int(seed) > 2}
+    for name, _, model, steps, energy, seed, row in rows:
+        if int(seed) <= 2:
+            runs.setdefault((model, energy, steps), []).append((name, row))
+        if (name, model) in more:
+            runs.setdefault((f"{model}, {name}", energy, steps), []).append((name, row))
+    hot: dict[str, Any] = {}
+    for (network, energy, steps), found in sorted(runs.items()):
+        blew_up = [name for name, row in found if row["blew_up_at_ps"] is not None]
+        hot.setdefault(network, {}).setdefault(energy, {})[steps] = {
+            "runs": len(found),
+            "blew_up": len(blew_up),
+            "molecules_that_blew_up": sorted(set(blew_up)),
+        }
+    return hot
 
 
 def count(rows: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
@@ -233,6 +286,7 @@ def tables(results: dict[str, Any]) -> dict[str, list[str]]:
     """Return the lines of each table of the documentation."""
     return {
         "runs by steps per period": steps_table(results["by_steps_per_period"]),
+        "hot runs": hot_table(results["hot"], results["time_to_reach_ps"]),
         "runs by molecule": molecules_table(results["molecules"], results["fastest_vibration_fs"]),
     }
 
@@ -257,20 +311,53 @@ def steps_table(by_steps: dict[str, Any]) -> list[str]:
     return lines
 
 
-def molecules_table(molecules: dict[str, Any], fastest: dict[str, Any]) -> list[str]:
-    """Return the table of 100 ps of each molecule."""
+def hot_table(hot: dict[str, Any], times: dict[str, float]) -> list[str]:
+    """Return the table of runs that start hot."""
+    steps = [f"{step:g}" for step in HOT_STEPS]
     lines = [
-        "| molecule | fastest vibration, fs | vacuum, 4 fs, own masses | factor for 4 fs | vacuum, "
-        "4 fs | network energy, 4 fs - 1 fs, kJ/mol | water, 4 fs | factor for 5 fs | water, 5 fs "
-        "|",
-        "| --- |" + " --- |" * 8,
+        "| network | energy at the start (reached in) | "
+        + " | ".join(f"{step} steps" for step in steps)
+        + " |",
+        "| --- |" + " --- |" * (len(steps) + 1),
     ]
+    for network, energies in hot.items():
+        for energy, time in times.items():
+            found = [energies[energy][step] for step in steps]
+            cells = [f"{row['blew_up']} of {row['runs']}" for row in found]
+            lines.append(
+                "| " + " | ".join([network, f"{energy} kT ({readable(time)})", *cells]) + " |"
+            )
+    return lines
+
+
+def readable(time: float) -> str:
+    """Return a time (ps) with two digits."""
+    return f"{time:.0f} ps" if time < 100 else f"{float(f'{time / 1000:.2g}'):g} ns"
+
+
+def molecules_table(molecules: dict[str, Any], fastest: dict[str, Any]) -> list[str]:
+    """Return the table of 100 ps of each molecule with the least masses that are allowed."""
+    titles = (
+        "molecule",
+        "fastest vibration, fs",
+        "vacuum, 4 fs, own masses",
+        "least factor for 4 fs",
+        "vacuum, 4 fs",
+        "network energy, 4 fs - 1 fs, kJ/mol",
+        "water, 4 fs",
+        "least factor for 5 fs",
+        "water, 5 fs",
+        "auto, 4 fs",
+        "auto, 5 fs",
+    )
+    lines = ["| " + " | ".join(titles) + " |", "| --- |" + " --- |" * (len(titles) - 1)]
     for name, rows in molecules.items():
         short, long = rows["vacuum, 1 fs"], rows["vacuum, 4 fs"]
         (a, error), (b, other) = short["network_energy_kj_mol"], long["network_energy_kj_mol"]
+        period = fastest[name]["constrained, 3 amu"] / 1000
         cells = [
             name,
-            f"{fastest[name]['constrained, 3 amu']:.1f}",
+            f"{1000 * period:.1f}",
             outcome(rows["vacuum, 4 fs, own masses"]),
             f"{long['mass_factor']:g}",
             outcome(long),
@@ -278,9 +365,24 @@ def molecules_table(molecules: dict[str, Any], fastest: dict[str, Any]) -> list[
             outcome(rows["water, 4 fs"]),
             f"{rows['water, 5 fs']['mass_factor']:g}",
             outcome(rows["water, 5 fs"]),
+            heavier(period, 0.004),
+            heavier(period, 0.005),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
+
+
+def heavier(period: float, step: float) -> str:
+    """Return the factor of `mass_factor: auto`, and the steps per period where it is the largest.
+
+    Args:
+        period: of the fastest vibration, ps.
+        step: ps.
+    """
+    motion = RegionMotion(Vibration(period, (0, 1)), ("", ""), False)
+    factor = choose_mass_factor(motion, "auto", step)
+    steps = motion.scaled(factor).vibration.period / step
+    return f"{factor:g}" + (f" ({steps:.1f} steps)" if factor == LARGEST_MASS_FACTOR else "")
 
 
 def outcome(row: dict[str, Any]) -> str:
@@ -310,6 +412,55 @@ def measure_periods(results: Results, name: str, length: float, seeds: int) -> N
                 )
 
 
+def measure_hot(results: Results, name: str, model: str, length: float, seeds: int) -> None:
+    """Run a molecule in vacuum from starts whose fastest vibration holds several kT."""
+    bench = Bench(MOLECULES[name], 0, model=model)
+    if not {atom.element.symbol for atom in bench.atoms} <= HOT_MODELS[model]:
+        return
+    system = bench.system(*HYDROGENS[HOT_HYDROGENS])
+    vibration = bench.motion(system).vibration
+    for per_period, energy, seed in itertools.product(HOT_STEPS, HOT_ENERGIES, range(1, seeds + 1)):
+        results.add(
+            f"{name} | {HOT_HYDROGENS} | {model} | {per_period:g} | {energy} | {seed}",
+            lambda n=per_period, e=energy, s=seed: {
+                "period_fs": 1000 * vibration.period,
+                **run(bench, system, vibration.period / n, length, s, hot=(vibration.pair, e)),
+            },
+        )
+
+
+def heat(context: openmm.Context, masses: np.ndarray, pair: tuple[int, int], energy: float) -> None:
+    """Give the stretch of two atoms a kinetic energy (kT); other motions keep theirs.
+
+    The direction is a momentum along the line between the atoms, as far as constraints allow it.
+    """
+    state = context.getState(positions=True, velocities=True)
+    positions = state.getPositions(asNumpy=True)._value
+    thermal = state.getVelocities(asNumpy=True)._value
+    first, second = pair
+    along = positions[second] - positions[first]
+    direction = np.zeros_like(thermal)
+    direction[first], direction[second] = -along / masses[first], along / masses[second]
+    context.setVelocities(direction)
+    context.applyVelocityConstraints(1e-8)
+    direction = context.getState(velocities=True).getVelocities(asNumpy=True)._value
+    direction /= np.sqrt((masses[:, None] * direction**2).sum())
+    own = (masses[:, None] * direction * thermal).sum()
+    wanted = np.sqrt(2 * energy * GAS_CONSTANT * TEMPERATURE)
+    context.setVelocities(thermal + (wanted - own) * direction)
+
+
+def time_to_reach(energy: float) -> float:
+    """Return the mean time (ps) in which a vibration without energy comes to an energy (kT).
+
+    Under a weak friction gamma the energy of a harmonic vibration obeys
+    dE = gamma (kT - E) dt + sqrt(2 gamma kT E) dW. Its mean first passage time (C. W. Gardiner,
+    Stochastic Methods, 2009, 5.5) is the integral of (exp(u) - 1) / (gamma u) du from 0 to E/kT.
+    Anything that couples the vibration to others shortens it.
+    """
+    return float(scipy.special.expi(energy) - np.log(energy) - np.euler_gamma) / FRICTION
+
+
 def measure_molecule(results: Results, name: str, length: float) -> None:
     """Run a molecule in vacuum and in water with the masses that its time step needs."""
     benches = {
@@ -326,7 +477,7 @@ def long_run(bench: Bench, step: float, scaled: bool, length: float) -> dict[str
     """Run with hydrogens of 3 amu, constrained bonds to hydrogen, and masses scaled or not."""
     system = bench.system(3.0, True)
     motion = bench.motion(system)
-    factor = motion.mass_factor(step / 1000) if scaled else 1.0
+    factor = motion.mass_factor(step / 1000, motion.steps_per_period()) if scaled else 1.0
     scale_masses(system, bench.region.tolist(), factor)
     return {
         "mass_factor": factor,
@@ -336,9 +487,18 @@ def long_run(bench: Bench, step: float, scaled: bool, length: float) -> dict[str
 
 
 def run(
-    bench: Bench, system: openmm.System, dt: float, length: float, seed: int, warmup: float = 2.0
+    bench: Bench,
+    system: openmm.System,
+    dt: float,
+    length: float,
+    seed: int,
+    warmup: float = 2.0,
+    hot: tuple[tuple[int, int], float] | None = None,
 ) -> dict[str, Any]:
-    """Return how long a run went on, and its mean temperature and network energy with errors."""
+    """Return how long a run went on, and its mean temperature and network energy with errors.
+
+    `hot` is a pair of atoms, in vacuum, and the energy (kT) that their stretch has at the start.
+    """
     integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, FRICTION, dt)
     integrator.setRandomNumberSeed(seed)
     integrator.setConstraintTolerance(1e-6)
@@ -347,6 +507,8 @@ def run(
     start = lengths(context, pairs)
     group = {f.getForceGroup() for f in system.getForces() if role_of(f) is Role.NETWORK}
     masses = np.array([system.getParticleMass(int(i))._value for i in bench.region])
+    if hot is not None:
+        heat(context, masses, *hot)
     freedom = 3 * len(bench.region) - len(constrained_rows(system, bench.region))
     every = max(1, round(0.04 / dt))
     temperatures, energies = [], []

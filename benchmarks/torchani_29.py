@@ -1,7 +1,7 @@
-"""ANI-2x energy and forces: nnpmm's cpu backend beside TorchANI 2.9, in an environment that has it.
+"""ANI-2x energy and forces: nnpmm's cpu backend and TorchANI 2.9, in an environment that has it.
 
 TorchANI 2.9 reads the same NeuroChem files (`torchani.neurochem`), from the folder that
-NNPMM_MODEL_DIR names. Both are held against the float64 reference before they are timed.
+NNPMM_MODEL_DIR names. Both are compared with the float64 reference before they are timed.
 Prints a table, writes results/torchani_29.json.
 Usage: python benchmarks/torchani_29.py [--rounds 10]
 """

@@ -12,8 +12,7 @@ import logging
 
 import numpy as np
 import openmm
-import pymbar
-from common import write_results
+from common import mean_with_error, write_results
 
 import nnpmm
 from nnpmm.coupling import Mechanical, topology_bonds
@@ -39,10 +38,9 @@ def main() -> None:
     rows = {}
     for name, system in (("force field", mm_system), ("NNP/MM", hybrid)):
         volumes, longest = run(system, box, arguments.ps)
-        inefficiency = pymbar.timeseries.statistical_inefficiency(volumes)
-        error = float(volumes.std(ddof=1) * np.sqrt(inefficiency / len(volumes)))
-        rows[name] = {"mean_nm3": float(volumes.mean()), "error": error, "longest_bond_nm": longest}
-        print(f"{name:<12} {volumes.mean():.4f} +- {error:.4f} nm^3, longest bond {longest:.4f} nm")
+        mean, error = mean_with_error(volumes)
+        rows[name] = {"mean_nm3": mean, "error": error, "longest_bond_nm": longest}
+        print(f"{name:<12} {mean:.4f} +- {error:.4f} nm^3, longest bond {longest:.4f} nm")
     difference = rows["NNP/MM"]["mean_nm3"] - rows["force field"]["mean_nm3"]
     sigma = float(np.hypot(*(row["error"] for row in rows.values())))
     print(f"difference {difference:+.4f} nm^3, {difference / sigma:+.2f} standard errors")

@@ -145,7 +145,7 @@ class CommandResult:
     err: str
 
     def assert_one_line_error(self, *words: str) -> None:
-        """Check the convention for bad input: status 2, one line that holds the words."""
+        """Check the convention for bad input: status 2, one line that contains the words."""
         lines = self.err.splitlines()
         assert self.status == 2, self
         assert len(lines) == 1, self.err

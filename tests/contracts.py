@@ -113,7 +113,7 @@ def assert_conserves_energy(
     """The total energy of a short velocity Verlet run from rest stays within a narrow band.
 
     The total energy of a harmonic mode of energy E swings by (w dt)^2 / 4 E and does not drift. All
-    modes together hold at most about twice the largest kinetic energy, for they start at rest. What
+    modes together have at most about twice the largest kinetic energy, for they start at rest. What
     drifts leaves the band: a force that is 1 % too strong is off by 1 % of the change of the
     potential energy, several times the band.
 

@@ -1,4 +1,4 @@
-"""The documentation holds: its code runs, its settings are valid, its links lead somewhere."""
+"""The documentation is right: its code runs, its settings are valid, its links lead somewhere."""
 
 from __future__ import annotations
 

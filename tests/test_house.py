@@ -16,10 +16,12 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = (
     ("cli", "diagnosis"),
     ("permeation", "simulation", "benchmarking", "plugin"),
+    ("analysis",),
     ("freeenergy",),
     ("sampling",),
     ("integrators",),
     ("coupling",),
+    ("torsions",),
     ("campaigns", "learning"),
     ("models",),
     ("structures",),

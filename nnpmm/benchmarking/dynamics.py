@@ -1,4 +1,4 @@
-"""What a step of hybrid dynamics costs beside a step of the force field alone."""
+"""What a step of hybrid dynamics costs compared with a step of the force field alone."""
 
 from __future__ import annotations
 

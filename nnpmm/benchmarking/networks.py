@@ -1,4 +1,4 @@
-"""What energy and forces of a molecule cost with each ANI backend, beside what they could cost."""
+"""What energy and forces of a molecule cost with each ANI backend, and what they could cost."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Row(NamedTuple):
         timing: milliseconds of energy and forces.
         energy_error: kJ/mol, from the float64 reference.
         force_error: largest component, kJ/mol/nm.
-        times_bound: time over that of the bare matrix products at the machine's rate.
+        times_bound: time over that of the matrix products alone at the machine's rate.
     """
 
     molecule: str
@@ -125,8 +125,8 @@ def measure_networks(
         models: the backends to time.
         reference: the same network in float64.
         rounds: number of rounds.
-        peers: other implementations by name, positions in nm to energy and forces; they are held to
-            nothing.
+        peers: other implementations by name, positions in nm to energy and forces; they are
+            compared with nothing.
         progress: called after every turn.
 
     Raises:

@@ -29,7 +29,7 @@ class KilledError(SimulationError):
 
 
 class AttemptsError(SimulationError):
-    """Every attempt failed; the message holds the reasons, the cause is the last failure."""
+    """Every attempt failed; the message contains the reasons, the cause is the last failure."""
 
 
 #: What stops a calculation without being a failure of it: a kill, a full disk, a lost folder, a

@@ -53,7 +53,8 @@ def run_campaign(
 ) -> CampaignResult:
     """Begin a campaign, or go on with it: run every job that has no result.
 
-    A killed campaign goes on with the next call and loses the jobs that ran.
+    A killed campaign goes on with the next call. It loses the jobs that ran, but those which have a
+    folder go on there.
 
     Args:
         jobs: the most urgent first.
@@ -62,8 +63,8 @@ def run_campaign(
         cluster: where jobs run; one local worker if None.
         scratch: for the folders that jobs work in, which are deleted; inside the store if None.
         retry_failed: try jobs again that were given up.
-        report: is told of every job that ends.
-        progress: is told how far the preparations are.
+        report: called for every job that ends.
+        progress: called with the progress of the preparations.
         locked: the caller has locked the store by ``Store.locked``.
 
     Raises:
@@ -89,7 +90,7 @@ def run_campaign(
 def _run(plan: Plan, report: ReportCallback | None) -> list[JobReport]:
     """Return how the jobs of a plan ended; the store has to be locked."""
     reports = []
-    _clear(plan)  # what a killed campaign left is worthless: its jobs begin anew
+    _clear(plan)  # what a killed campaign left here is worthless: its jobs begin anew
     try:
         if plan.jobs:
             require_folder(plan.scratch)

@@ -42,7 +42,7 @@ def read_cluster(request: str, *, workers: int, threads: int) -> ClusterSettings
         threads: of each job, where the file does not say.
 
     Raises:
-        ConfigError: the file cannot be read or holds an unknown or impossible setting.
+        ConfigError: the file cannot be read or contains an unknown or impossible setting.
     """
     data: dict[str, Any] = {"workers": workers, "threads": threads}
     if request in ("local", "serial"):

@@ -43,14 +43,14 @@ def execute_job(job: Job, store: Store, scratch: Path, threads: int = 1) -> JobR
         return JobReport(job.name, False, 0.0, store.reasons(job))
     begin = time.monotonic()
     reasons: list[str] = []
-    works = [scratch / f"{job.name}.{attempt}" for attempt in range(ATTEMPTS)]
+    works, passing = _folders(job, scratch)
 
     def run(attempt: int, seed: int) -> Output:
-        _remove(works[:attempt])
+        _remove(passing[:attempt])
         works[attempt].mkdir(parents=True, exist_ok=True)
         return job.function(**job.inputs, attempt=Attempt(works[attempt], seed, threads))
 
-    _remove(works)
+    _remove(passing)
     seeds = [derived_seed(job.seed, job.name, attempt) for attempt in range(ATTEMPTS)]
     done = False
     with store.running(job):
@@ -67,8 +67,17 @@ def execute_job(job: Job, store: Store, scratch: Path, threads: int = 1) -> JobR
             store.save(job, Output(output.arrays, {**output.record, **history}))
             done = True
         finally:
-            _remove(works)
+            _remove(passing)
     return JobReport(job.name, done, time.monotonic() - begin, tuple(reasons))
+
+
+def _folders(job: Job, scratch: Path) -> tuple[list[Path], list[Path]]:
+    """Return the folder of each attempt, and those of them that are to be removed."""
+    if job.folder is None:
+        works = [scratch / f"{job.name}.{attempt}" for attempt in range(ATTEMPTS)]
+        return works, works
+    others = [job.folder / f"attempt-{attempt + 1}" for attempt in range(1, ATTEMPTS)]
+    return [job.folder, *others], []
 
 
 def _remove(folders: list[Path]) -> None:

@@ -47,7 +47,7 @@ class Plan:
         scratch: for the folders that jobs and preparations work in.
         cluster: where they run.
         preparations: by name; those that no job needs are left out.
-        progress: is told how far the preparations are.
+        progress: called with the progress of the preparations.
     """
 
     jobs: Sequence[Job]

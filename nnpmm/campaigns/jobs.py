@@ -22,8 +22,9 @@ class Attempt:
     """What the function of a job is given for one attempt.
 
     Attributes:
-        work: folder of its own, which is deleted when the job has ended. It is kept while the
-            function is called again after a kill, which can then go on there.
+        work: folder of its own, which is deleted when the job has ended, unless the job has a
+            ``folder``. It is kept while the function is called again after a kill, which can then
+            go on there.
         seed: 1 to 2^31 - 1, of its own for each job and attempt.
         threads: that the function may use.
     """
@@ -53,6 +54,9 @@ class Job:
         inputs: all that the output depends on: JSON, settings (pydantic) and paths of files.
         seed: of the campaign; the seeds of all attempts are derived from it.
         needs: name of the preparation that has to end before, or None.
+        folder: to work in, which is kept, so that a job of hours goes on where it was when the
+            campaign was killed; a second attempt has a folder of its own in it. It does not count
+            as an input. None: one in the scratch folder.
 
     Raises:
         ConfigError: the name is no relative path, or leads out of its folder.
@@ -63,6 +67,7 @@ class Job:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 1
     needs: str | None = None
+    folder: Path | None = None
 
     def __post_init__(self) -> None:
         parts = self.name.split("/")
@@ -105,7 +110,7 @@ def _as_json(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class JobReport:
-    """How a job ended; ``reasons`` holds a line for each failed attempt and each kill."""
+    """How a job ended; ``reasons`` contains a line for each failed attempt and each kill."""
 
     name: str
     done: bool

@@ -66,6 +66,6 @@ def failure_reasons(jobs: Iterable[Job], store: Store) -> dict[str, str]:
     """Return the last reason of every job that was given up, by name.
 
     Raises:
-        InputFileError: a file that holds a reason is damaged.
+        InputFileError: a file that contains a reason is damaged.
     """
     return {job.name: store.reasons(job)[-1] for job in jobs if store.is_given_up(job)}

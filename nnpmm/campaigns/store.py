@@ -30,7 +30,7 @@ from nnpmm.core.locks import is_locked, locked
 __all__ = ["Store", "by_key", "by_name", "failure_path", "read_reasons", "result_path"]
 
 _FAILED, _RUNNING, _LOCK = "failed", "running", ".lock"
-#: Folders in the store that hold no results, which no name may lead to.
+#: Folders in the store that contain no results, which no name may lead to.
 _RESERVED = (_FAILED, _RUNNING, "scratch")
 
 

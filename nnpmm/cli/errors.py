@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -20,7 +21,7 @@ __all__ = ["print_result", "run_app"]
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
-def run_app(app: Callable[..., object], arguments: Sequence[str] | None = None) -> None:
+def run_app(app: typer.Typer, arguments: Sequence[str] | None = None) -> None:
     """Run a typer application with nnpmm's error convention, and end the process.
 
     ``--debug`` anywhere on the command line shows the traceback and debug messages instead.
@@ -44,7 +45,7 @@ def run_app(app: Callable[..., object], arguments: Sequence[str] | None = None) 
             raise
         if _has_shown_help(error):
             raise SystemExit(2) from None
-        typer.echo(f"error: {_one_line(error)}", err=True)
+        typer.echo(f"error: {_with_options(_one_line(error), app, arguments)}", err=True)
         raise SystemExit(2) from None
     except BrokenPipeError:
         drop_unwritable(sys.stdout)
@@ -66,6 +67,18 @@ def run_app(app: Callable[..., object], arguments: Sequence[str] | None = None) 
 def _has_shown_help(error: Exception) -> bool:
     """Whether a group of commands was called without one: its help has been printed."""
     return isinstance(error, _UsageError) and not error.format_message()  # type: ignore[attr-defined]
+
+
+def _with_options(message: str, app: typer.Typer, arguments: Sequence[str]) -> str:
+    """Put options of the command that was called in place of Python's arguments of their names."""
+    command = typer.main.get_command(app)
+    for argument in arguments:
+        command = getattr(command, "commands", {}).get(argument, command)
+    for parameter in command.params:
+        option = max(parameter.opts, key=len)
+        if option.startswith("--"):
+            message = re.sub(rf"\b{parameter.name}=(True\b|\.\.\.)", option, message)
+    return message
 
 
 def print_result(text: str) -> None:

@@ -60,3 +60,5 @@ def init(
         )
     for line in lines:
         typer.echo(line)
+    typer.echo(f"try it: nnpmm run {output} --dry-run")
+    typer.echo(f"run it: nnpmm run {output}")

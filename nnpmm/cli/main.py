@@ -8,15 +8,19 @@ from typing import Annotated
 import typer
 
 from nnpmm import __version__
+from nnpmm.cli.analyze import analyze
 from nnpmm.cli.benchmark import benchmark
 from nnpmm.cli.binding import binding
 from nnpmm.cli.demo import demo
 from nnpmm.cli.doctor import doctor
 from nnpmm.cli.errors import run_app
+from nnpmm.cli.fit_torsions import fit_torsions
 from nnpmm.cli.init import init
 from nnpmm.cli.permeation import permeation
 from nnpmm.cli.prepare import prepare
+from nnpmm.cli.relative import binding_relative
 from nnpmm.cli.run import run
+from nnpmm.cli.scan import scan
 from nnpmm.cli.solvation import solvation
 
 __all__ = ["main"]
@@ -30,8 +34,12 @@ app = typer.Typer(
 app.command()(init)
 app.command()(prepare)
 app.command()(run)
+app.command()(analyze)
 app.command()(solvation)
 app.command()(binding)
+app.command()(binding_relative)
+app.command()(scan)
+app.command()(fit_torsions)
 app.command()(doctor)
 app.command()(demo)
 app.add_typer(benchmark, name="benchmark")

@@ -136,7 +136,7 @@ def _from_runs(
 def _refuse_if_nothing_is_left(found: list[Prediction]) -> None:
     """Raise the reason where no molecule has a prediction, and nothing was simulated."""
     from nnpmm.core.errors import ConfigError
-    from nnpmm.permeation.tables import excerpt
+    from nnpmm.core.tables import excerpt
 
     if all(p.free_energy is None and p.features is None for p in found):
         first = found[0]

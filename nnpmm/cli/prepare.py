@@ -35,7 +35,7 @@ def prepare(
         Path | None, typer.Option(help="inpcrd or rst7 that belongs to an Amber topology")
     ] = None,
     charge: Annotated[
-        int | None, typer.Option(help="formal charge of the region, if the file does not tell")
+        int | None, typer.Option(help="formal charge of the region, if the file does not state it")
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="folder for the files")] = Path(
         "."

@@ -25,7 +25,7 @@ def guarded() -> Iterator[None]:
     _open_closed_streams()
     stderr, sys.stderr = sys.stderr, quiet(sys.stderr)
     previous = signal.getsignal(signal.SIGINT)
-    if previous is signal.default_int_handler:  # else a shell has told us to ignore it
+    if previous is signal.default_int_handler:  # else a shell has set it to be ignored
         signal.signal(signal.SIGINT, _interrupt)
     try:
         yield

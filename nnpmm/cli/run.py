@@ -99,7 +99,7 @@ def _report_forecast(forecast: Forecast, config: Path, overwrite: bool) -> None:
     start = f"nnpmm run {config}" + (" --overwrite" if forecast.holds_run else "")
     typer.echo(f"nothing was written; start with: {start}")
     if forecast.holds_run and not overwrite:
-        typer.echo("the output folder holds a run: --overwrite replaces it, --resume goes on")
+        typer.echo("the output folder contains a run: --overwrite replaces it, --resume goes on")
 
 
 def report_result(result: RunResult, *, remedy: str) -> None:

@@ -10,12 +10,13 @@ import typer
 
 from nnpmm.cli.errors import print_result
 from nnpmm.cli.narration import starting
-from nnpmm.cli.progress import stage_bar
+from nnpmm.cli.progress import print_report, stage_bar
 from nnpmm.cli.settings_options import merged
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from nnpmm.campaigns import ClusterSettings, JobReport
     from nnpmm.freeenergy.estimators import Estimate
     from nnpmm.freeenergy.solvation import SolvationResult, SolvationSettings
 
@@ -29,8 +30,12 @@ _QUICK = {
 
 
 def solvation(
-    config: Annotated[
-        Path | None, typer.Argument(help="Settings, one YAML file (see --template).")
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Settings, one YAML file (see --template); or a table of molecules, a CSV file "
+            "with the columns name, smiles and, if known, experiment (kcal/mol); or both."
+        ),
     ] = None,
     smiles: Annotated[str | None, typer.Option("--smiles", help="SMILES of the molecule.")] = None,
     ligand: Annotated[
@@ -87,6 +92,38 @@ def solvation(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the calculation in that folder.")
     ] = False,
+    workers: Annotated[
+        int,
+        typer.Option("--workers", min=1, help="Molecules or windows at a time."),
+    ] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster",
+            help="Where they are calculated: local, serial, or a YAML file.",
+            show_default="local, or serial with one worker",
+        ),
+    ] = None,
+    retry_failed: Annotated[
+        bool,
+        typer.Option("--retry-failed", help="Try molecules of a table again that were given up."),
+    ] = False,
+    pilot: Annotated[
+        bool,
+        typer.Option(
+            "--pilot",
+            help="Sample each state briefly (50 ps, or --time), place the states by it, and end.",
+        ),
+    ] = False,
+    states: Annotated[
+        int | None,
+        typer.Option(
+            "--states",
+            min=3,
+            help="States that --pilot places.",
+            show_default="as many as in the pilot",
+        ),
+    ] = None,
     template: Annotated[
         bool, typer.Option("--template", help="Print a commented settings file and end.")
     ] = False,
@@ -94,7 +131,8 @@ def solvation(
 ) -> None:
     """Calculate the solvation free energy of a molecule, with the network and the force field.
 
-    Ctrl-C ends it; --resume goes on from the last checkpoint, also after a crash.
+    Ctrl-C ends it; --resume goes on from the last checkpoint, also after a crash. Of a table call
+    it again to go on; the exit status is then 1 if some molecules failed.
     """
     with starting():
         from nnpmm.freeenergy.solvation import SolvationSettings, run_solvation
@@ -118,6 +156,29 @@ def solvation(
         "repeats": repeats,
         "ladder": None if time is None else {"time": time},
     }
+    config, table = _by_kind(files or [])
+    if states is not None and not pilot:
+        raise ConfigError("--states goes with --pilot; ladders are otherwise those of the settings")
+    if table is not None:
+        if pilot:
+            raise ConfigError("found a table of molecules, allowed with --pilot: one molecule")
+        from nnpmm.cli.solvation_campaign import run_table
+
+        settings = _settings(
+            SolvationSettings, config, {**changes, "solute": _first(table, changes)}, quick=quick
+        )
+        run_table(
+            *(table, settings, output),
+            workers=workers,
+            cluster=cluster,
+            retry_failed=retry_failed,
+        )
+        return
+    if pilot:
+        changes["ladder"] = None  # --time is the pilot's
+        settings = _settings(SolvationSettings, config, changes, quick=quick)
+        _place(settings, output, time=time, states=states, resume=resume)
+        return
     settings = _settings(SolvationSettings, config, changes, quick=quick)
     try:
         with stage_bar("solvation") as show:
@@ -126,11 +187,82 @@ def solvation(
                 resume=resume,
                 announce=_announcer(show),
                 compressing=lambda done, total: show("compressing the solvent", done, total),
+                cluster=_cluster(settings, cluster, workers),
+                windows=lambda job, done, total: _tell_window(show, job, done, total),
             )
     except KeyboardInterrupt:
         typer.echo(f"stopped; go on with the same command and --resume ({output})", err=True)
         raise typer.Exit(130) from None
     _print(settings, result, output)
+
+
+def _cluster(
+    settings: SolvationSettings, request: str | None, workers: int
+) -> ClusterSettings | None:
+    """Return where independent windows run; None if there are none."""
+    if settings.ladder.exchange:
+        if request is not None or workers > 1:
+            raise ConfigError(
+                "found --workers or --cluster, allowed: with a table of molecules, or with "
+                "ladder.exchange off; states that exchange replicas run in one process"
+            )
+        return None
+    from nnpmm.campaigns import read_cluster
+    from nnpmm.freeenergy.solvation.campaign import threads_for
+
+    threads = threads_for(settings, workers)
+    where = request or ("serial" if workers == 1 else "local")
+    return read_cluster(where, workers=workers, threads=threads)
+
+
+def _tell_window(
+    show: Callable[[str, float, float], None], job: JobReport, done: int, total: int
+) -> None:
+    print_report(job, done, total)
+    show("windows", done, total)
+
+
+def _place(
+    settings: SolvationSettings, output: Path, *, time: str | None, states: int | None, resume: bool
+) -> None:
+    """Run a pilot, and print the states that it places."""
+    from openmm import unit
+
+    from nnpmm.core.units import parse_quantity
+    from nnpmm.freeenergy.solvation.pilot import run_pilot
+
+    picoseconds = 50.0 if time is None else parse_quantity(time, unit.picosecond)
+    if not picoseconds > 0:
+        raise ConfigError(f"--time: found {time}, allowed: more than 0 ps")
+    with stage_bar("pilot") as show:
+        placed = run_pilot(
+            *(settings, output), time=picoseconds, count=states, resume=resume, report=show
+        )
+    print_result("states at equal thermodynamic length:")
+    print_result(f"  electrostatics: {list(placed.ladder.electrostatics)}")
+    print_result(f"  sterics: {list(placed.ladder.sterics)}")
+    path = output / "settings.yaml"
+    print_result(f"nnpmm solvation {path} -o FOLDER calculates with them")
+
+
+def _by_kind(files: list[Path]) -> tuple[Path | None, Path | None]:
+    """Return the settings file and the table of molecules."""
+    tables = [path for path in files if path.suffix.lower() == ".csv"]
+    others = [path for path in files if path not in tables]
+    if len(tables) > 1 or len(others) > 1:
+        raise ConfigError(
+            f"found {len(others)} settings files and {len(tables)} tables, allowed: one of each"
+        )
+    return next(iter(others), None), next(iter(tables), None)
+
+
+def _first(table: Path, changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the first molecule of a table: the settings of all are checked with it."""
+    from nnpmm.freeenergy.solvation.campaign import read_molecules
+
+    if changes["solute"]:
+        raise ConfigError(f"found a table of molecules, {table}, and a molecule, allowed: one")
+    return {"smiles": read_molecules(table)[0].smiles}
 
 
 def _settings(

@@ -1,7 +1,8 @@
 """Exceptions of nnpmm.
 
-Every message is one line that says what was found, what is allowed and what to do. The command line
-prints it as it is and exits with status 2.
+Every message is one line that says what was found, what is allowed and what to do. It names an
+argument that helps as Python has it, ``overwrite=True`` or ``charge=...``. The command line prints
+the line, with its own option in place of the argument, and exits with status 2.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +21,17 @@ __all__ = [
 ]
 
 
-def nearest_image(vectors: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:
+def nearest_image(vectors: NDArray[Any], box: NDArray[Any]) -> NDArray[Any]:
     """Return difference vectors between nearest images, as OpenMM takes them.
 
     In a skewed box a vector longer than half the smallest width need not be the shortest one.
 
     Args:
         vectors: (..., 3), nm.
-        box: periodic box vectors as rows, (3, 3), nm, in OpenMM's reduced form.
+        box: periodic box vectors as rows, (3, 3), nm, in OpenMM's reduced form; or boxes,
+            (..., 3, 3), one for each vector or broadcast to them.
     """
-    return vectors - _lattice_shift(vectors, box)
+    return np.asarray(vectors - _lattice_shift(vectors, box))
 
 
 def reduced_box(box: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -162,8 +164,10 @@ def spanning_trees(
     return np.array(steps, dtype=np.int64).reshape(-1, 2), fragments
 
 
-def _lattice_shift(vectors: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:
+def _lattice_shift(vectors: NDArray[Any], box: NDArray[Any]) -> NDArray[Any]:
     """Return the lattice vectors from the nearest images of vectors (..., 3) to these."""
-    shift = np.round(vectors[..., 2:] / box[2, 2]) * box[2]
-    shift = shift + np.round((vectors[..., 1:2] - shift[..., 1:2]) / box[1, 1]) * box[1]
-    return np.asarray(shift + np.round((vectors[..., :1] - shift[..., :1]) / box[0, 0]) * box[0])
+    shift = np.round(vectors[..., 2:] / box[..., 2, 2, None]) * box[..., 2, :]
+    rest = vectors[..., 1:2] - shift[..., 1:2]
+    shift = shift + np.round(rest / box[..., 1, 1, None]) * box[..., 1, :]
+    rest = vectors[..., :1] - shift[..., :1]
+    return np.asarray(shift + np.round(rest / box[..., 0, 0, None]) * box[..., 0, :])

@@ -20,7 +20,7 @@ def lazy_names(
 
     Args:
         package: the package's ``__name__``.
-        sources: public name -> module that holds it, or that is the name itself.
+        sources: public name -> module that defines it, or that is the name itself.
     """
 
     def __getattr__(name: str) -> Any:

@@ -14,7 +14,7 @@ from nnpmm.core.files import writing
 
 __all__ = ["is_locked", "locked"]
 
-# Windows has neither flag, and opens no link unless it is told to.
+# Windows has neither flag, and opens no link unless asked to.
 _FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 # Who asks whether a file is locked has it for some microseconds, far less than all of these pauses.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
-__all__ = ["drop_unwritable", "quiet"]
+__all__ = ["drop_unwritable", "quiet", "silent_libraries"]
 
 
 class _QuietStream:
@@ -54,3 +56,29 @@ def drop_unwritable(stream: TextIO) -> None:
     except (OSError, ValueError):
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+@contextmanager
+def silent_libraries() -> Iterator[None]:
+    """Drop what compiled libraries print on stdout and stderr; Python's own text is kept.
+
+    Where the process has no such streams, or no C library to speak to, nothing changes.
+    """
+    try:
+        flush = ctypes.CDLL(None).fflush
+        kept = [os.dup(descriptor) for descriptor in (1, 2)]
+    except (OSError, TypeError, AttributeError):  # Windows, or closed streams
+        yield
+        return
+    flush(None)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for descriptor in (1, 2):
+            os.dup2(nowhere, descriptor)
+        yield
+    finally:
+        flush(None)
+        for descriptor, before in zip((1, 2), kept, strict=True):
+            os.dup2(before, descriptor)
+            os.close(before)
+        os.close(nowhere)

@@ -1,4 +1,4 @@
-"""One conversion at the public boundary: Quantities in, bare floats in OpenMM's MD units inside.
+"""One conversion at the public boundary: Quantities in, plain floats in OpenMM's MD units inside.
 
 MD units are nm, ps, amu, K, kJ/mol, elementary charge and, for pressure, bar.
 """
@@ -46,13 +46,15 @@ _UNITS: dict[str, unit.Unit] = {
     "kcal/mol/rad^2": unit.kilocalorie_per_mole / unit.radian**2,
     "M": unit.molar,
     "mM": unit.millimolar,
+    "uM": unit.micromolar,
+    "nM": unit.nanomolar,
 }
 
 _LONGEST_SHOWN = 60  # characters
 
 
 def in_md_units(value: Any, md_unit: unit.Unit) -> Any:
-    """Return Quantities, a float or an array as a bare float or float64 array in ``md_unit``.
+    """Return Quantities, a float or an array as a plain float or float64 array in ``md_unit``.
 
     Args:
         value: an ``openmm.unit.Quantity``, a list of them, or numbers taken to be in ``md_unit``
@@ -82,7 +84,7 @@ def _shown(value: Any) -> str:
 
 
 def parse_quantity(text: str | float | int, md_unit: unit.Unit) -> float:
-    """Parse ``"2 fs"``, ``"310 K"`` or a bare number in ``md_unit`` and return it in ``md_unit``.
+    """Parse ``"2 fs"``, ``"310 K"`` or a plain number in ``md_unit`` and return it in ``md_unit``.
 
     Raises:
         ConfigError: not a number, an unknown unit, or a unit of another dimension.

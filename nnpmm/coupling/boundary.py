@@ -56,7 +56,7 @@ def attached_sites(system: openmm.System, members: set[int]) -> NDArray[np.int64
         elif parents & members:
             raise ForceFieldError(
                 f"found the virtual site {index} on atoms {sorted(parents)}, of which the region "
-                f"holds {sorted(parents & members)}; allowed: sites on atoms of the region alone: "
+                f"has {sorted(parents & members)}; allowed: sites on atoms of the region alone: "
                 "select whole molecules"
             )
     return np.array(found, dtype=np.int64)

@@ -83,7 +83,7 @@ def has_inner_potential(system: openmm.System) -> bool:
 def _earlier_regions(system: openmm.System) -> set[int]:
     """Return the atoms of earlier regions, with the neighbours that link atoms cut off.
 
-    A TorchForce does not tell its atoms, but the bonds that hold its region together do.
+    A TorchForce does not list its atoms, but the bonds that hold its region together do.
     """
     taken: set[int] = set()
     for force in system.getForces():

@@ -100,7 +100,7 @@ def couple(
         InputFileError: topology and system differ in their number of atoms, or a mass is not that
             of its element.
         RegionError: the region is empty, cuts a bond, or the model cannot describe it.
-        ForceFieldError: the system holds a force that cannot be coupled, or lacks parameters.
+        ForceFieldError: the system contains a force that cannot be coupled, or lacks parameters.
         ModelError: the model does not exist in the form that the coupling's transport needs.
         OptionalDependencyError: that transport's package is not installed.
     """

@@ -25,8 +25,8 @@ LAMBDA_NNP = "lambda_nnp"
 def create_region_mm_force(forces: list[openmm.Force]) -> openmm.CustomCVForce:
     """Return one force with (1 - lambda_nnp) times the energy of forces of any class.
 
-    A CustomCVForce holds them, since not every class can be written as another with a factor
-    (a CMAP cannot). It holds the force field's terms alone, never the network.
+    A CustomCVForce contains them, since not every class can be written as another with a factor
+    (a CMAP cannot). It contains the force field's terms alone, never the network.
 
     Args:
         forces: the terms inside the region, which the new force takes over.

@@ -61,8 +61,8 @@ def check_cut_bonds(topology: Topology, cut: list[tuple[int, int]]) -> None:
     bonds at one neighbour would have their link atoms 0.07 nm apart.
 
     Raises:
-        RegionError: another bond is cut, its order cannot be told, or two end at one neighbour;
-            the bonds are named.
+        RegionError: another bond is cut, its order cannot be determined, or two end at one
+            neighbour; the bonds are named.
     """
     neighbours: dict[int, int] = {}
     orders: dict[frozenset[int], Any] = {}

@@ -88,7 +88,7 @@ def check_parameters(
         neutral: the potential describes neutral molecules only.
         sites: virtual sites on them, whose charges count with theirs.
         may_cut: the region ends at covalent bonds.
-        lennard_jones: the NonbondedForce holds the Lennard-Jones parameters.
+        lennard_jones: the NonbondedForce contains the Lennard-Jones parameters.
 
     Returns:
         The region's total charge, e.
@@ -163,7 +163,7 @@ def _refuse_charged_molecules(
     ]
     if charged and sum(totals) == 0:
         raise RegionError(
-            f"the region holds {len(charged)} charged molecules with {', '.join(charged[:5])} e, "
+            f"the region has {len(charged)} charged molecules with {', '.join(charged[:5])} e, "
             "the model describes neutral molecules only, each by itself; select neutral molecules "
             "or take a model that knows charges"
         )

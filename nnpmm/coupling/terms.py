@@ -12,7 +12,13 @@ from nnpmm.coupling.capped_terms import CappedTerms
 from nnpmm.coupling.roles import Role
 from nnpmm.structures.bonds import Pair, sorted_pair
 
-__all__ = ["BONDED", "connect_region", "refuse_missing_terms", "take_out_terms"]
+__all__ = [
+    "BONDED",
+    "connect_region",
+    "refuse_missing_terms",
+    "take_out_terms",
+    "term_atoms",
+]
 
 #: Force classes made of terms over a few atoms each, and the XML element that lists the terms.
 BONDED: dict[type[openmm.Force], str] = {
@@ -31,7 +37,7 @@ _ATOM = re.compile(r"[pab]\d+")
 
 
 def take_out_terms(system: openmm.System, terms: CappedTerms) -> list[openmm.Force]:
-    """Remove every term that is the network's, in place; return forces that hold them.
+    """Remove every term that is the network's, in place; return forces that contain them.
 
     Args:
         system: the system to change. A force that loses terms moves to the end of its list.
@@ -54,7 +60,7 @@ def _part(force: openmm.Force, terms: CappedTerms) -> tuple[openmm.Force, openmm
     """Return a force with the terms that stay, and one with the network's, or None.
 
     OpenMM cannot remove a term, and what a term needs differs from class to class (energy
-    expression, parameters, tables); its XML holds all of that in one form.
+    expression, parameters, tables); its XML contains all of that in one form.
     """
     rest, inside = (
         ElementTree.fromstring(text) for text in 2 * [openmm.XmlSerializer.serialize(force)]
@@ -68,6 +74,12 @@ def _part(force: openmm.Force, terms: CappedTerms) -> tuple[openmm.Force, openmm
     listed[:] = [term for term, taken in zip(listed, of_network, strict=True) if not taken]
     wanted[:] = [term for term, taken in zip(wanted, of_network, strict=True) if taken]
     return _read(rest), _read(inside)
+
+
+def term_atoms(force: openmm.Force) -> list[set[int]]:
+    """Return the atoms of each term of a force of one of the classes in `BONDED`."""
+    listed = ElementTree.fromstring(openmm.XmlSerializer.serialize(force)).find(BONDED[type(force)])
+    return [] if listed is None else [_atoms(term) for term in listed]
 
 
 def _atoms(term: ElementTree.Element) -> set[int]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     )
     from nnpmm.freeenergy.ladders import Convergence, convergence, solve_ladder, write_xvg
     from nnpmm.freeenergy.reweighting import Reweighting, reweight
+    from nnpmm.freeenergy.schedules import place_states, thermodynamic_lengths
     from nnpmm.freeenergy.switching import forward_protocol, reverse_protocol, switch
 
 __all__ = [
@@ -30,12 +31,14 @@ __all__ = [
     "exponential_average",
     "forward_protocol",
     "mbar",
+    "place_states",
     "region_differences",
     "reverse_protocol",
     "reweight",
     "solve_ladder",
     "subsample",
     "switch",
+    "thermodynamic_lengths",
     "write_xvg",
 ]
 
@@ -52,12 +55,14 @@ __getattr__, __dir__ = lazy_names(
         "exponential_average": "nnpmm.freeenergy.estimators",
         "forward_protocol": "nnpmm.freeenergy.switching",
         "mbar": "nnpmm.freeenergy.estimators",
+        "place_states": "nnpmm.freeenergy.schedules",
         "region_differences": "nnpmm.freeenergy.differences",
         "reverse_protocol": "nnpmm.freeenergy.switching",
         "reweight": "nnpmm.freeenergy.reweighting",
         "solve_ladder": "nnpmm.freeenergy.ladders",
         "subsample": "nnpmm.freeenergy.estimators",
         "switch": "nnpmm.freeenergy.switching",
+        "thermodynamic_lengths": "nnpmm.freeenergy.schedules",
         "write_xvg": "nnpmm.freeenergy.ladders",
     },
 )

@@ -39,6 +39,7 @@ __all__ = [
     "effective_samples",
     "exponential_average",
     "mbar",
+    "statistical_inefficiency",
     "subsample",
     "thermal_energy",
 ]
@@ -137,7 +138,7 @@ def mbar(
         solved = pymbar.MBAR(
             *(reduced, counts), initial_f_k=_first_guess(reduced, counts), solver_protocol=_SOLVERS
         )
-        with np.errstate(invalid="ignore"):  # negative variances become nan, which is told below
+        with np.errstate(invalid="ignore"):  # negative variances become nan, which is checked below
             found = solved.compute_free_energy_differences()
         result = FreeEnergies(
             kt * np.asarray(found["Delta_f"]),
@@ -255,6 +256,25 @@ def subsample(series: ArrayLike, *, equilibration: bool = False) -> NDArray[np.i
         return np.array([start])
     inefficiency = timeseries.statistical_inefficiency(rest)
     return start + np.asarray(timeseries.subsample_correlated_data(rest, g=inefficiency))
+
+
+def statistical_inefficiency(series: ArrayLike) -> float:
+    """Return how many samples of a time series count as one, 1 plus twice the autocorrelation time.
+
+    Chodera et al., J. Chem. Theory Comput. 2007, 3, 26. All samples of a constant series are one.
+
+    Args:
+        series: (n,) in its order in time, in any unit.
+
+    Raises:
+        ConfigError: the series is empty or not one-dimensional.
+    """
+    values = np.asarray(series, dtype=np.float64)
+    if values.ndim != 1 or values.size == 0:
+        raise ConfigError(f"found a series of shape {values.shape}, allowed: (n,) with n above 0")
+    if np.ptp(values) == 0:
+        return float(values.size)
+    return float(_pymbar().timeseries.statistical_inefficiency(values))
 
 
 def combine(repeats: Sequence[Estimate]) -> Estimate:

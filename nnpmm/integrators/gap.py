@@ -164,11 +164,11 @@ def _check_region(system: openmm.System, region: NDArray[np.int64]) -> None:
         if type(force) is openmm.PythonForce
         for atom in force.getParticles()
     }
-    strangers = set(region.tolist()) - described
-    # The other transports do not tell their atoms.
-    if region.size == 0 or (described and strangers):
+    outside = set(region.tolist()) - described
+    # The forces of the other transports do not list their atoms.
+    if region.size == 0 or (described and outside):
         raise RegionError(
-            f"found {region.size} atoms to watch, {len(strangers)} of them outside the network's "
+            f"found {region.size} atoms to watch, {len(outside)} of them outside the network's "
             "regions; give the atoms that create_hybrid_system was given"
         )
 

@@ -9,12 +9,17 @@ from typing import Literal
 from nnpmm.core.errors import ConfigError
 from nnpmm.integrators.timestep_limits import RegionMotion
 
-__all__ = ["choose_mass_factor"]
+__all__ = ["LARGEST_MASS_FACTOR", "RECOMMENDED_STEPS", "choose_mass_factor"]
 
 _LOGGER = logging.getLogger(__name__)
-# Atoms four times as heavy move half as fast. C#N, the fastest bond between heavy atoms, needs a
-# factor of 3.4 for 5 fs.
-_LARGEST_FACTOR = 4.0
+#: Steps per period of the fastest vibration at which ``auto`` aims where bonds to hydrogen are
+#: constrained. A stretch that holds several kT can gain energy until its bond breaks: of 5, 5.5, 6,
+#: 6.5, 7 and 8 steps, 6.5 are the fewest with which no run of benchmarks/time_steps.py that started
+#: hot blew up; half a step more, as a margin.
+RECOMMENDED_STEPS = 7.0
+#: Atoms four times as heavy move half as fast. C#N, the fastest bond between heavy atoms, has 5.5
+#: steps of 5 fs per period then.
+LARGEST_MASS_FACTOR = 4.0
 
 
 def choose_mass_factor(
@@ -23,9 +28,10 @@ def choose_mass_factor(
     """Return the factor by which the masses of a region are multiplied.
 
     Averages over configurations do not depend on masses. With ``auto`` the factor is the smallest
-    one that gives the region's fastest vibration the number of steps per period that it needs.
-    With single time steps a region whose bonds to hydrogen are free keeps its masses: there,
-    constraints are the remedy.
+    one that gives the region's fastest vibration seven steps per period, but at most 4. With RESPA
+    it is the smallest one that gives the outer step its least number of steps per period. With
+    single time steps a region whose bonds to hydrogen are free keeps its masses: there, constraints
+    are the remedy.
 
     Args:
         motion: of the region, with its own masses.
@@ -34,29 +40,33 @@ def choose_mass_factor(
         respa: the region is integrated with RESPA.
 
     Raises:
-        ConfigError: the time step would need masses more than four times as large.
+        ConfigError: with masses four times as large a period has fewer steps than it needs at
+            least.
     """
     if wanted != "auto":
         return wanted
     if motion.free_hydrogens and not respa:
         return 1.0
-    factor = motion.mass_factor(timestep, impulse=respa)
-    steps = motion.steps_per_period(impulse=respa)
-    if factor > _LARGEST_FACTOR:
-        longest = motion.vibration.period * math.sqrt(_LARGEST_FACTOR) / steps
+    least = motion.steps_per_period(impulse=respa)
+    needed = motion.mass_factor(timestep, least)
+    if needed > LARGEST_MASS_FACTOR:
+        longest = motion.scaled(LARGEST_MASS_FACTOR).vibration.period / least
         raise ConfigError(
             f"timestep: found {timestep * 1000:g} fs, for which the region's masses would have to "
-            f"be {factor:g} times as large, allowed: {_LARGEST_FACTOR:g} times; set timestep to at "
-            f"most {math.floor(longest * 1e4) / 10:g} fs"
+            f"be {needed:g} times as large, allowed: {LARGEST_MASS_FACTOR:g} times; set timestep "
+            f"to at most {math.floor(longest * 1e4) / 10:g} fs"
         )
+    factor = needed
+    if not respa:
+        factor = min(motion.mass_factor(timestep, RECOMMENDED_STEPS), LARGEST_MASS_FACTOR)
     if factor > 1:
         _LOGGER.info(
-            "the region's masses are multiplied by %g: its fastest vibration (%s, %.1f fs) needs "
-            "%g steps of %g fs per period",
+            "the region's masses are multiplied by %g: its fastest vibration (%s, %.1f fs) then "
+            "has %.1f steps of %g fs per period",
             factor,
             "-".join(motion.atoms),
             1000 * motion.vibration.period,
-            steps,
+            motion.scaled(factor).vibration.period / timestep,
             1000 * timestep,
         )
     return factor

@@ -45,8 +45,8 @@ __all__ = [
 ]
 
 #: Steps per period of the region's fastest vibration, by whether its bonds to hydrogen are free:
-#: the fewest of 4, 4.5, 5, 6 and 7 with which no run of benchmarks/time_steps.py blew up, 5 and 6;
-#: with free bonds one more, as a margin.
+#: the fewest of 4, 4.5, 5, 6 and 7 with which no run of benchmarks/time_steps.py that started at a
+#: minimum blew up, 5 and 6; with free bonds one more, as a margin.
 STEPS_PER_PERIOD = {"constrained": 5.0, "free": 7.0}
 #: amu. Hydrogens below it count as light; repartitioned ones commonly have 3 amu.
 LIGHT_HYDROGEN = 2.9
@@ -101,13 +101,15 @@ class RegionMotion:
         period = self.vibration.period * math.sqrt(mass_factor)
         return RegionMotion(Vibration(period, self.vibration.pair), self.atoms, self.free_hydrogens)
 
-    def mass_factor(self, timestep: float, *, impulse: bool = False) -> float:
-        """Return the smallest factor of the masses, 1 or more, that allows a time step (ps).
+    def mass_factor(self, timestep: float, steps: float) -> float:
+        """Return the smallest factor of the masses with which a period has so many time steps.
 
-        It is rounded up to hundredths. The factor scales periods by its square root. See
-        `region_limit` for the second argument.
+        It is 1 or more, and rounded up to hundredths. Periods grow with its square root.
+
+        Args:
+            timestep: ps.
+            steps: per period.
         """
-        steps = self.steps_per_period(impulse=impulse)
         needed = (steps * timestep / self.vibration.period) ** 2
         return max(1.0, math.ceil(100 * needed - 1e-6) / 100)
 

@@ -5,7 +5,7 @@ one unit, whatever it is.
 """
 
 from nnpmm.learning.cards import PARTS, DataSummary, ModelCard, TrainingSettings
-from nnpmm.learning.data import Samples, checksum
+from nnpmm.learning.data import LabelledSamples, checksum
 from nnpmm.learning.ensembles import MODEL_FILE, Ensemble, load_ensemble, model_files
 from nnpmm.learning.metrics import Calibration, Metrics, Report, compare, compare_errors, report
 from nnpmm.learning.networks import (
@@ -26,6 +26,7 @@ __all__ = [
     "Calibration",
     "DataSummary",
     "Ensemble",
+    "LabelledSamples",
     "Metrics",
     "MinMaxScaler",
     "ModelCard",
@@ -33,7 +34,6 @@ __all__ = [
     "NetworkSettings",
     "Progress",
     "Report",
-    "Samples",
     "Split",
     "TrainingResult",
     "TrainingSettings",

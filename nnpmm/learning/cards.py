@@ -1,4 +1,4 @@
-"""What is known of a trained network besides its weights."""
+"""What is known of a trained network apart from its weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nnpmm.learning.networks import NetworkSettings
 
 __all__ = ["PARTS", "DataSummary", "ModelCard", "TrainingSettings"]
 
-#: What samples are to a training; ``new`` are those that its data did not hold.
+#: What samples are to a training; ``new`` are those that its data did not contain.
 PARTS = ("train", "validation", "test", "new")
 
 _Bounds = tuple[Annotated[float, Field(allow_inf_nan=False)], ...]

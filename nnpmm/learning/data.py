@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from nnpmm.core.errors import ConfigError
 
-__all__ = ["Samples", "checksum"]
+__all__ = ["LabelledSamples", "checksum"]
 
 
 @dataclass(frozen=True)
-class Samples:
+class LabelledSamples:
     """Features and labels of samples; labels, their errors and predictions have the same unit.
 
     Attributes:
@@ -75,9 +75,9 @@ class Samples:
     def __len__(self) -> int:
         return len(self.names)
 
-    def take(self, samples: NDArray[np.integer]) -> Samples:
+    def take(self, samples: NDArray[np.integer]) -> LabelledSamples:
         """Return some of the samples, by index."""
-        return Samples(
+        return LabelledSamples(
             tuple(self.names[n] for n in samples),
             self.features[samples],
             self.labels[samples],
@@ -103,7 +103,7 @@ def checksum(
     """Return a sha256 of samples, as hex digits, which is the same on every machine.
 
     Args:
-        description: what else tells samples apart; tuples of text and numbers.
+        description: what else distinguishes samples; tuples of text and numbers.
         features: (samples, frames, features), taken in single precision.
         labels: (samples,), taken in double precision.
         label_errors: (samples,), the same.

@@ -3,7 +3,7 @@
 Layout of the folder of a model::
 
     model.json           architecture, bounds of the features, data, training, metrics
-    model.safetensors    weights, whose sha256 model.json holds
+    model.safetensors    weights, whose sha256 model.json contains
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Ensemble(Generic[Card]):
 def model_files(model: Ensemble[Card]) -> dict[str, bytes]:
     """Return the content of a model's files by their names, in the order of writing.
 
-    Write ``model.json`` last: it holds the checksum of the weights.
+    Write ``model.json`` last: it contains the checksum of the weights.
     """
     networks = torch.nn.ModuleList(model.networks)
     tensors = {name: tensor.contiguous() for name, tensor in networks.state_dict().items()}
@@ -159,7 +159,7 @@ def model_files(model: Ensemble[Card]) -> dict[str, bytes]:
 
 
 def load_ensemble(folder: Path, kind: type[Card]) -> Ensemble[Card]:
-    """Read a model whose files hold what ``model_files`` returns; nothing in them is executed.
+    """Read a model whose files contain what ``model_files`` returns; nothing in them is executed.
 
     Args:
         folder: of the model.

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from nnpmm.core.errors import ConfigError
 from nnpmm.learning.cards import DataSummary, ModelCard, TrainingSettings
-from nnpmm.learning.data import Samples
+from nnpmm.learning.data import LabelledSamples
 from nnpmm.learning.ensembles import Ensemble
 from nnpmm.learning.metrics import compare
 from nnpmm.learning.networks import (
@@ -66,7 +66,7 @@ class _Tensors(NamedTuple):
 
 
 def train(
-    samples: Samples,
+    samples: LabelledSamples,
     network: NetworkSettings,
     settings: TrainingSettings,
     *,
@@ -140,7 +140,7 @@ def _train_members(
 def _shifted(
     progress: Progress | None, member: int, settings: TrainingSettings
 ) -> Callable[[int], None]:
-    """Return what a member tells its epochs to."""
+    """Return what a member reports its epochs to."""
 
     def tell(epoch: int) -> None:
         if progress is not None:
@@ -158,7 +158,7 @@ def _scaler_of(
     return fit_scaler(features, names)
 
 
-def _tensors(samples: Samples, scaler: MinMaxScaler, network: NetworkSettings) -> _Tensors:
+def _tensors(samples: LabelledSamples, scaler: MinMaxScaler, network: NetworkSettings) -> _Tensors:
     factors = size_factors(network, samples.sizes, len(samples))
     return _Tensors(
         torch.from_numpy(scaler(samples.features)),
@@ -221,14 +221,16 @@ def _run_epoch(
     return total / len(training.labels)
 
 
-def _summary(samples: Samples, split: Split) -> DataSummary:
+def _summary(samples: LabelledSamples, split: Split) -> DataSummary:
     names = {
         part: tuple(samples.names[n] for n in indices) for part, indices in split._asdict().items()
     }
     return DataSummary(sha256=samples.digest(), frames=samples.features.shape[1], **names)
 
 
-def _measured(model: Ensemble[ModelCard], samples: Samples, split: Split) -> Ensemble[ModelCard]:
+def _measured(
+    model: Ensemble[ModelCard], samples: LabelledSamples, split: Split
+) -> Ensemble[ModelCard]:
     """Return the model with its metrics, and errors calibrated on the validation samples."""
     metrics = {}
     for part, indices in split._asdict().items():

@@ -108,7 +108,7 @@ def _prepared_parameters(path: str) -> AniParameters:
     parameters = load_parameters(file)
     if parameters.name != content.model or parameters.member_indices != content.members:
         raise WeightsError(
-            f"{file}: holds {shortened(parameters.name)} members "
+            f"{file}: contains {shortened(parameters.name)} members "
             f"{shortened(list(parameters.member_indices))}, model.json says "
             f"{shortened(content.model)} {shortened(list(content.members))}; run prepare-nnp again"
         )

@@ -1,4 +1,4 @@
-"""What this process holds already, found again by its key when a System is copied.
+"""Objects that this process has already, found again by its key when a System is copied.
 
 OpenMM copies a PythonForce by pickling its function. The pickle carries a key, and whoever reads it
 in the same process gets the object itself, which nothing changes after it was made. Keys of weights

@@ -20,7 +20,7 @@ SCHEMA_VERSION = 1
 
 
 class StoredFile(BaseModel):
-    """A file beside model.json and the checksum of its content."""
+    """A file next to model.json and the checksum of its content."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

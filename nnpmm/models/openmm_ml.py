@@ -195,15 +195,15 @@ class OpenmmMlEvaluator(BoundPotential):
 
 
 def _charge_argument(potential: Any, charge: int, choices: Mapping[str, Any]) -> dict[str, int]:
-    """Return what tells a potential of openmm-ml the charge; refuse where it would be ignored."""
+    """Return the options that pass a charge to openmm-ml; refuse where it would be ignored."""
     stated = choices.get("charge", choices.get("info", {}).get("charge", 0))
     if stated == charge:
         return {}
     kind = type(potential._impl).__name__.removesuffix("PotentialImpl")
     if kind not in _READ_CHARGES or "charge" in choices:
         raise RegionError(
-            f"the region has charge {charge:+d} e, and openmm-ml's {kind} potential was told "
+            f"the region has charge {charge:+d} e, and openmm-ml's {kind} potential was given "
             f"{stated:+d}; allowed: the same charge (arguments={{'info': {{'charge': ...}}}} with "
-            f"'ase'), or one of {', '.join(_READ_CHARGES)}, which are told"
+            f"'ase'), or one of {', '.join(_READ_CHARGES)}, which read it"
         )
     return {"charge": charge}

@@ -34,7 +34,7 @@ class OpenMMPotential:
             for a molecule.
 
     Raises:
-        ForceFieldError: the system is periodic, or holds virtual sites.
+        ForceFieldError: the system is periodic, or contains virtual sites.
         ConfigError: no such platform.
     """
 

@@ -60,7 +60,7 @@ def prepare_nnp(
         members: which networks of the ensemble; None keeps all eight.
         weights: folder with the model in NeuroChem layout.
         coordinates: inpcrd or rst7 of an Amber topology.
-        charge: formal charge of the region in e, where the structure does not tell.
+        charge: formal charge of the region in e, where the structure does not state it.
         output: folder for the files; made if missing.
         overwrite: replace files that are there.
 
@@ -79,8 +79,8 @@ def prepare_nnp(
     present = [name for name in (_MODEL_JSON, _WEIGHTS, _TORCHSCRIPT) if (output / name).exists()]
     if present and not overwrite:
         raise ConfigError(
-            f"{output}: {', '.join(present)} is there already; choose another --output or "
-            "--overwrite"
+            f"{output}: {', '.join(present)} is there already; choose another output, or replace "
+            "it with overwrite=True"
         )
     found = read_structure(structure, coordinates)
     atoms = select_atoms(found.topology, selection)
@@ -105,7 +105,7 @@ def prepare_nnp(
         )
     except OSError as error:
         raise ConfigError(
-            f"{output}: cannot write there ({error.strerror}); choose another --output"
+            f"{output}: cannot write there ({error.strerror}); choose another output"
         ) from error
     return Prepared(region, potential, path)
 

@@ -27,7 +27,7 @@ def check_region(summary: RegionSummary, model: Potential) -> None:
         unknown = sorted(set(summary.symbols) - set(model.elements))
         if unknown:
             raise RegionError(
-                f"the region holds {', '.join(unknown)}, {model.name} knows "
+                f"the region contains {', '.join(unknown)}, {model.name} knows "
                 f"{', '.join(model.elements)}; select other atoms or take another model"
             )
     if summary.without_hydrogens:
@@ -45,12 +45,12 @@ def _check_neutral(summary: RegionSummary, model: Potential) -> None:
     if len(summary.molecules) > 1 and charged:
         listed = ", ".join(f"{m.residue} {m.formal_charge:+d}" for m in charged[:5])
         raise RegionError(
-            f"the region holds charged molecules ({listed} e), {model.name} describes neutral "
+            f"the region contains charged molecules ({listed} e), {model.name} describes neutral "
             "molecules only, each by itself; select neutral molecules"
         )
     if summary.formal_charge is None:
         possible = [m.possible_charges for m in summary.molecules if m.possible_charges]
-        reason = "cannot be told from this structure"
+        reason = "cannot be determined from this structure"
         if possible:
             reason = (
                 "is ambiguous: its bonds allow "
@@ -58,7 +58,7 @@ def _check_neutral(summary: RegionSummary, model: Potential) -> None:
             )
         raise RegionError(
             f"the formal charge of the region ({summary.formula}) {reason}, {model.name} "
-            "describes neutral molecules only; state it with --charge"
+            "describes neutral molecules only; state it with charge=..."
         )
     if summary.formal_charge != 0:
         raise RegionError(

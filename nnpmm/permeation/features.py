@@ -2,7 +2,7 @@
 
 A run in water gives four and a run in a membrane the other four (Dutta et al., Digital Discovery
 2023). The same pass records phi, the energies at unit well depth from which free energies of other
-solutes follow (see ``martini.pair_energy``), and what is needed to tell a bad run.
+solutes follow (see ``martini.pair_energy``), and what is needed to recognise a bad run.
 """
 
 from __future__ import annotations

@@ -25,22 +25,44 @@ if TYPE_CHECKING:
     )
     from nnpmm.plots.free_energies import plot_convergence, plot_ladder, plot_overlap
     from nnpmm.plots.molecule import draw_molecule
+    from nnpmm.plots.torsions import plot_torsion_profiles
+    from nnpmm.plots.trajectories import (
+        Panel,
+        Torsion,
+        plot_contact_network,
+        plot_differences,
+        plot_fluctuations,
+        plot_panels,
+        plot_probabilities,
+        plot_time_strips,
+        plot_torsions,
+    )
 
 __all__ = [
     "Pairs",
+    "Panel",
+    "Torsion",
     "draw_groups",
     "draw_molecule",
     "draw_profile",
     "draw_time_series",
+    "plot_contact_network",
     "plot_convergence",
+    "plot_differences",
+    "plot_fluctuations",
     "plot_histogram",
     "plot_ladder",
     "plot_learning_curve",
     "plot_matrix",
     "plot_overlap",
+    "plot_panels",
     "plot_parity",
+    "plot_probabilities",
     "plot_profile",
     "plot_time_series",
+    "plot_time_strips",
+    "plot_torsion_profiles",
+    "plot_torsions",
     "style",
 ]
 
@@ -48,6 +70,15 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "Pairs": "nnpmm.plots.distributions",
+        "Panel": "nnpmm.plots.trajectories",
+        "Torsion": "nnpmm.plots.trajectories",
+        "plot_contact_network": "nnpmm.plots.trajectories",
+        "plot_differences": "nnpmm.plots.trajectories",
+        "plot_fluctuations": "nnpmm.plots.trajectories",
+        "plot_panels": "nnpmm.plots.trajectories",
+        "plot_probabilities": "nnpmm.plots.trajectories",
+        "plot_time_strips": "nnpmm.plots.trajectories",
+        "plot_torsions": "nnpmm.plots.trajectories",
         "draw_groups": "nnpmm.plots.distributions",
         "draw_molecule": "nnpmm.plots.molecule",
         "draw_profile": "nnpmm.plots.curves",
@@ -61,6 +92,7 @@ __getattr__, __dir__ = lazy_names(
         "plot_parity": "nnpmm.plots.distributions",
         "plot_profile": "nnpmm.plots.curves",
         "plot_time_series": "nnpmm.plots.curves",
+        "plot_torsion_profiles": "nnpmm.plots.torsions",
         "style": "nnpmm.plots.style",
     },
 )

@@ -14,7 +14,8 @@ from nnpmm.plots.style import BLACK, COLORS, GREY, SMALL, create_panels, dress, 
 
 __all__ = ["Pairs", "draw_groups", "draw_parity", "plot_histogram", "plot_matrix", "plot_parity"]
 
-_CELLS = 16  # rows of a matrix whose numbers can still be read
+# Rows of a matrix whose numbers, and whose names, can still be read.
+_CELLS, _NAMES = 16, 40
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,9 @@ def plot_matrix(
             color = "white" if dark else BLACK
             text = f"{number:.2f}".removeprefix("0") if abs(number) < 0.995 else f"{number:.2g}"
             axes.text(j, i, text, ha="center", va="center", fontsize=SMALL - 1, color=color)
-        axes.set_xticks(range(cells.shape[1]), list(columns) or None)
+    if max(cells.shape) <= _NAMES:
+        turn = 90 if max(map(len, columns), default=0) > 3 else 0
+        axes.set_xticks(range(cells.shape[1]), list(columns) or None, rotation=turn)
         axes.set_yticks(range(cells.shape[0]), list(rows) or None)
     bar = figure.colorbar(image, ax=axes, shrink=0.8)
     bar.ax.tick_params(labelsize=SMALL)

@@ -2,7 +2,13 @@
 
 from nnpmm.sampling.exchange import ReplicaExchange
 from nnpmm.sampling.liquids import Compression, compress_liquid, replace_box, require_liquid
-from nnpmm.sampling.record import ExchangeRecord, ExchangeSettings, Samples, read_samples
+from nnpmm.sampling.record import (
+    ExchangeRecord,
+    ExchangeSettings,
+    Samples,
+    read_samples,
+    write_samples,
+)
 from nnpmm.sampling.state_energies import StateEnergies, separate_groups
 
 __all__ = [
@@ -17,4 +23,5 @@ __all__ = [
     "replace_box",
     "require_liquid",
     "separate_groups",
+    "write_samples",
 ]

@@ -14,6 +14,7 @@ from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.core.errors import ConfigError, SimulationError
 from nnpmm.sampling.record import ExchangeRecord
 from nnpmm.sampling.state_energies import StateEnergies
+from nnpmm.sampling.trajectories import Trajectories
 
 __all__ = ["ReplicaExchange"]
 
@@ -23,7 +24,8 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
 
     OpenMM's ReplicaExchangeSampler moves the replicas. What is added is the folder, energies that
     evaluate no force group twice (`nnpmm.sampling.StateEnergies`), and random numbers of its own.
-    With ``exchange`` off the replicas stay in their states: independent windows.
+    With ``exchange`` off the replicas stay in their states: independent windows. Where the settings
+    name the states that are ``sampled``, only these have a replica.
 
     Args:
         simulation: positions and box are those from which all replicas start; the integrator has
@@ -50,6 +52,10 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
         _check_integrator(simulation.integrator, settings.temperature, settings.timestep)
         self.energies = StateEnergies(simulation.context, (*settings.states, *settings.evaluated))
         super().__init__([dict(state) for state in settings.states], simulation, settings.steps)
+        if settings.sampled is not None:
+            self.replicaStateIndex = list(settings.sampled)
+            self._previousReplicaStateIndex = list(settings.sampled)
+            del self.replicaConformation[len(settings.sampled) :]
         self.record, self.exchange, self.watch = record, exchange, watch
         self._random = np.random.default_rng(settings.seed)
         self._kt = GAS_CONSTANT * settings.temperature
@@ -58,6 +64,11 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
         self.restored = saved is not None
         if saved is not None:
             self._restore(*saved)
+        self._trajectories: Trajectories | None = None
+        if settings.trajectories != "none":
+            self._trajectories = Trajectories(
+                record.directory, settings, simulation, self.currentIteration
+            )
 
     def _conformation(self) -> openmm.State:
         return self.simulation.context.getState(
@@ -78,7 +89,7 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
             UnwritableError: the folder cannot be written.
         """
         start = self._conformation()
-        for index in range(len(self.states)):
+        for index in range(len(self.replicaStateIndex)):
             self.replicaConformation[index] = start
             self.simulateReplica(index, steps)
             start = self.replicaConformation[index]
@@ -105,7 +116,7 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
             UnwritableError: the folder cannot be written.
         """
         while self.currentIteration < iterations:
-            table = np.array([self._moved(index) for index in range(len(self.states))])
+            table = np.array([self._moved(index) for index in range(len(self.replicaStateIndex))])
             self._append(table)
             self.currentIteration += 1
             if self.exchange:
@@ -138,6 +149,10 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
             ]
         )
         self.record.append(table[order], volumes[order], order.astype(np.int64))
+        if self._trajectories is not None:
+            self._trajectories.write(
+                self.currentIteration + 1, self.replicaConformation, self.replicaStateIndex
+            )
 
     def _exchange(self, table: NDArray[np.float64]) -> None:
         """Exchange the states of random pairs of replicas by Metropolis' rule.
@@ -145,7 +160,7 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
         Chodera and Shirts, J. Chem. Phys. 2011, 135, 194110: many attempts in one iteration cost
         nothing and mix well.
         """
-        states, count = self.replicaStateIndex, len(self.states)
+        states, count = self.replicaStateIndex, len(self.replicaStateIndex)
         if count < 2:
             return
         reduced = table / self._kt
@@ -161,12 +176,14 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
         arrays = {"states": np.array(self.replicaStateIndex, dtype=np.int64)}
         for name, read in _ARRAYS.items():
             arrays[name] = np.array([read(state) for state in self.replicaConformation])
+        if self._trajectories is not None:
+            self._trajectories.sync()
         record = {"iteration": self.currentIteration, "random": self._random.bit_generator.state}
         self.record.save_checkpoint(arrays, record)
 
     def _restore(self, arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any]) -> None:
         context = self.simulation.context
-        for index in range(len(self.states)):
+        for index in range(len(self.replicaStateIndex)):
             context.setPeriodicBoxVectors(*arrays["boxes"][index])
             context.setPositions(arrays["positions"][index])
             context.setVelocities(arrays["velocities"][index])

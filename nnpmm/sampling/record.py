@@ -4,6 +4,7 @@
 
     exchange.json             states, temperature, steps of an iteration
     energies.bin              of each finished iteration: energies (K, K + M), volumes, states (K,)
+    trajectories/             if asked for; see nnpmm.sampling.trajectories
     checkpoint.safetensors    replicas, their states and the random numbers after some iteration
 
 An iteration counts once it is in a checkpoint. What a killed process wrote after its last one is
@@ -18,7 +19,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,18 +30,29 @@ from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.core.files import sync_file, write_atomically, writing
 from nnpmm.core.section import Section, first_problem
 
-__all__ = ["ExchangeRecord", "ExchangeSettings", "Samples", "read_samples"]
+__all__ = ["ExchangeRecord", "ExchangeSettings", "Samples", "read_samples", "write_samples"]
 
 _SETTINGS, _ENERGIES, _CHECKPOINT = "exchange.json", "energies.bin", "checkpoint.safetensors"
 
 
 class ExchangeSettings(Section):
-    """What a replica exchange samples; a run that goes on must have the same."""
+    """What a replica exchange samples; a run that goes on must have the same.
+
+    In the shapes of arrays K is the number of states, and also that of replicas unless ``sampled``
+    says otherwise.
+    """
 
     states: tuple[dict[str, float], ...] = Field(min_length=1)
     evaluated: tuple[dict[str, float], ...] = Field(
         (), description="more states, in which energies are evaluated and nothing is sampled"
     )
+    sampled: tuple[int, ...] | None = Field(
+        None, description="states that have a replica in this folder; null: all"
+    )
+    trajectories: Literal["none", "replicas", "states"] = Field(
+        "none", description="DCD files of all atoms, one for each replica or state"
+    )
+    trajectory_every: int = Field(1, gt=0, description="iterations between two frames")
     temperature: float = Field(gt=0, description="K")
     timestep: float = Field(gt=0, description="ps")
     steps: int = Field(gt=0, description="time steps in an iteration")
@@ -184,13 +196,40 @@ def read_samples(directory: Path) -> Samples:
     )
 
 
+def write_samples(
+    directory: Path,
+    settings: ExchangeSettings,
+    energies: NDArray[np.float64],
+    volumes: NDArray[np.float64],
+) -> None:
+    """Write what independent windows have sampled, as a run whose replicas never exchanged.
+
+    Args:
+        directory: of the run; made if need be. Samples that are there are replaced.
+        settings: of the run.
+        energies: (n, K, K + M) of the configuration of the row's state in the column's, kJ/mol.
+        volumes: (n, K) of the boxes, nm^3.
+
+    Raises:
+        ConfigError: a run with other settings is there.
+        UnwritableError: the folder cannot be written.
+    """
+    ExchangeRecord(directory, settings, resume=True)
+    rows = np.zeros(len(energies), dtype=_row(settings))
+    rows["energies"], rows["volumes"] = energies, volumes
+    rows["replicas"] = np.arange(len(settings.states))
+    write_atomically(directory / _ENERGIES, rows.tobytes())
+    save_arrays(directory / _CHECKPOINT, {}, {"iteration": len(rows)})
+
+
 def _row(settings: ExchangeSettings) -> np.dtype[Any]:
     n_states = len(settings.states)
+    n_replicas = n_states if settings.sampled is None else len(settings.sampled)
     return np.dtype(
         [
-            ("energies", "<f8", (n_states, n_states + len(settings.evaluated))),
-            ("volumes", "<f8", (n_states,)),
-            ("replicas", "<i8", (n_states,)),
+            ("energies", "<f8", (n_replicas, n_states + len(settings.evaluated))),
+            ("volumes", "<f8", (n_replicas,)),
+            ("replicas", "<i8", (n_replicas,)),
         ]
     )
 

@@ -2,12 +2,14 @@
 
 States differ in global parameters that few forces depend on. Each force group is evaluated once for
 every distinct set of values of the parameters that it depends on: a network once for all states of
-a ladder that scales charges and Lennard-Jones.
+a ladder that scales charges and Lennard-Jones. An ATMForce is evaluated once for all states, whose
+energies are functions of its two energies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import openmm
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from openmm import unit
 
 from nnpmm.core.errors import ConfigError
+from nnpmm.sampling.transfer_energies import TransferEnergies
 
 __all__ = ["StateEnergies", "separate_groups"]
 
@@ -44,6 +47,10 @@ class StateEnergies:
                 )
         self._context = context
         self._plan = _plan(context.getSystem(), self.states)
+        self._transfers = [
+            TransferEnergies(context, force)
+            for force in _lone_transfers(context.getSystem(), self._plan)
+        ]
 
     def apply(self, index: int) -> None:
         """Give the context the parameters of a state."""
@@ -58,11 +65,26 @@ class StateEnergies:
                 state = self._context.getState(energy=True, groups={group})
                 energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
                 energies[members] += energy
+        for transfer in self._transfers:
+            energies += transfer.evaluate(self.states)
         return energies
 
     def _set(self, values: Mapping[str, float]) -> None:
         for name, value in values.items():
             self._context.setParameter(name, value)
+
+
+def _lone_transfers(system: openmm.System, plan: dict[int, Any]) -> list[openmm.ATMForce]:
+    """Return the ATMForces that have a force group to themselves, and take it out of the plan."""
+    members: dict[int, list[openmm.Force]] = {}
+    for force in system.getForces():
+        members.setdefault(force.getForceGroup(), []).append(force)
+    found = []
+    for group, forces in members.items():
+        if len(forces) == 1 and isinstance(forces[0], openmm.ATMForce):
+            found.append(forces[0])
+            del plan[group]
+    return found
 
 
 _Values = tuple[tuple[str, float], ...]

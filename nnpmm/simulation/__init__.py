@@ -5,6 +5,7 @@ from nnpmm.simulation.preparation.loading import load_run_system
 from nnpmm.simulation.preparation.prepared import PreparedSystem
 from nnpmm.simulation.protocol import RunResult, run_protocol
 from nnpmm.simulation.report import write_report
+from nnpmm.simulation.run_source import run_folders, run_source
 from nnpmm.simulation.runner import load_region, prepare_system, run
 from nnpmm.simulation.settings.config import (
     EnsembleConfig,
@@ -58,7 +59,9 @@ __all__ = [
     "parse_config",
     "prepare_system",
     "run",
+    "run_folders",
     "run_protocol",
+    "run_source",
     "template",
     "write_report",
 ]

@@ -43,7 +43,7 @@ class Forecast:
         seconds_per_step: measured here; output and neighbour lists come on top.
         ns_per_day: simulated time per day at that rate.
         stages: the stages of dynamics; the minimisation is not measured.
-        holds_run: the output folder holds a run.
+        holds_run: the output folder contains a run.
     """
 
     potential_energy: float
@@ -57,7 +57,7 @@ def dry_run(config: RunConfig | str | Path) -> Forecast:
     """Prepare a run as `nnpmm.simulation.run` does, time some steps, and write nothing.
 
     Args:
-        config: settings, or the YAML file that holds them.
+        config: settings, or the YAML file that contains them.
 
     Raises:
         NnpmmError: wrong settings or input, or a starting structure without a finite energy.

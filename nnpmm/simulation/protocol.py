@@ -9,19 +9,20 @@ import openmm
 
 from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.core.files import sync_directory
+from nnpmm.integrators import TimestepLimit, region_limit, surroundings_limit
 from nnpmm.simulation.preparation import narration
 from nnpmm.simulation.preparation.platform import choose_platform
 from nnpmm.simulation.preparation.prepared import PreparedSystem
-from nnpmm.simulation.preparation.start_checks import check_start
+from nnpmm.simulation.preparation.start_checks import check_restraint, check_start
 from nnpmm.simulation.record import storage
 from nnpmm.simulation.record.checkpoint import CheckpointRecord, read_record
 from nnpmm.simulation.record.files import writing
 from nnpmm.simulation.settings.config import ProtocolConfig
-from nnpmm.simulation.stages.integration import check_integrator
+from nnpmm.simulation.stages.integration import check_integrator, check_time_steps
 from nnpmm.simulation.stages.staged_run import RunResult, StagedRun, model_digest, region_atoms
 from nnpmm.simulation.stages.trajectory_atoms import part_of, trajectory_atoms
 
-__all__ = ["RunResult", "check_prepared", "open_platform", "run_protocol"]
+__all__ = ["RunResult", "check_prepared", "open_platform", "run_prepared", "run_protocol"]
 
 
 def run_protocol(
@@ -41,6 +42,32 @@ def run_protocol(
             no checkpoint yet.
         overwrite: replace the run in that folder.
         progress: show progress on stderr.
+
+    Raises:
+        ConfigError: settings that contradict the system or the run in the folder.
+        SimulationError: the simulation cannot go on, or its files cannot be written.
+    """
+    check_restraint(prepared.mm.topology, settings)
+    _check_time_steps(prepared, settings)
+    return run_prepared(prepared, settings, resume=resume, overwrite=overwrite, progress=progress)
+
+
+def run_prepared(
+    prepared: PreparedSystem,
+    settings: ProtocolConfig,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> RunResult:
+    """Run a system that `prepare_system` has made, with time steps that it has checked.
+
+    Args:
+        prepared: the hybrid system; it is not changed.
+        settings: those that it was prepared with.
+        resume: see `run_protocol`.
+        overwrite: see `run_protocol`.
+        progress: see `run_protocol`.
 
     Raises:
         ConfigError: settings that contradict the system or the run in the folder.
@@ -95,14 +122,29 @@ def check_prepared(prepared: PreparedSystem, settings: ProtocolConfig) -> None:
 
     Raises:
         InputFileError: positions that are not finite.
-        ConfigError: time steps over their limits, or NPT without a box.
+        ConfigError: several time steps that are not multiples of each other or that the system was
+            not coupled for, or NPT without a box.
     """
     if not np.isfinite(prepared.mm.positions).all():
         raise InputFileError("the starting positions are not all finite numbers")
-    check_integrator(prepared, settings)
+    check_integrator(prepared.hybrid.system, settings)
     trajectory_atoms(prepared.mm.topology, settings.output.trajectory_atoms)
     if settings.ensemble.type == "NPT" and prepared.mm.box_vectors is None:
         raise ConfigError("ensemble.type: found NPT, but the system has no periodic box: set NVT")
+
+
+def _check_time_steps(prepared: PreparedSystem, settings: ProtocolConfig) -> None:
+    """Check the time steps against the limits of the surroundings and of the region."""
+    hybrid, motion = prepared.hybrid, prepared.motion
+    # Without the network's vibrations the rules for force fields are those of the region as well.
+    region = () if motion is None else hybrid.region.atoms
+
+    def around(impulse: bool) -> TimestepLimit:
+        return surroundings_limit(hybrid.system, hybrid.topology, region, impulse=impulse)
+
+    check_time_steps(settings, around)
+    if motion is not None:
+        check_time_steps(settings, lambda impulse: region_limit(motion, impulse=impulse))
 
 
 def _begin(prepared: PreparedSystem, settings: ProtocolConfig) -> None:
@@ -123,7 +165,7 @@ def _check_record(
     record: CheckpointRecord, settings_sha256: str, prepared: PreparedSystem, directory: Path
 ) -> None:
     """Check that a checkpoint belongs to these settings, this network and this region."""
-    again = "restore the files, or start again with --overwrite"
+    again = "restore the files, or start again with overwrite=True"
     if record.settings_sha256 != settings_sha256:
         raise ConfigError(
             f"{directory}: checkpoint.json belongs to other settings than settings.yaml: {again}"

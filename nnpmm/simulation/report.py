@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from nnpmm.analysis.averages import average
+from nnpmm.analysis.observations import Observations
+from nnpmm.analysis.tables import with_error
 from nnpmm.plots.curves import draw_time_series
 from nnpmm.plots.molecule import draw_molecule
 from nnpmm.plots.style import (
+    BLUE,
+    COLORS,
     GREEN,
     GREY,
     PURPLE,
@@ -29,6 +35,7 @@ from nnpmm.simulation.record.files import replacing
 
 __all__ = ["report_figure", "write_report"]
 
+_MOST_TORSIONS = len(COLORS)
 _STAGE_SHADES = {"warmup": "#fdf1e3", "equilibrate": "#eef4fa", "production": "#ffffff"}
 
 
@@ -39,6 +46,7 @@ def write_report(
     elements: Sequence[str],
     bonds: ArrayLike,
     *,
+    observed: Observations | None = None,
     title: str = "",
 ) -> Path:
     """Write the figure of a run as PNG; the arguments are those of ``report_figure``.
@@ -46,7 +54,7 @@ def write_report(
     Raises:
         SimulationError: the file cannot be written, or the log is damaged.
     """
-    figure = report_figure(log, positions, elements, bonds, title=title)
+    figure = report_figure(log, positions, elements, bonds, observed=observed, title=title)
     with replacing(path) as handle:
         figure.savefig(handle, format="png")
     return path
@@ -58,6 +66,7 @@ def report_figure(
     elements: Sequence[str],
     bonds: ArrayLike,
     *,
+    observed: Observations | None = None,
     title: str = "",
 ) -> Figure:
     """Return the figure of a run.
@@ -67,6 +76,7 @@ def report_figure(
         positions: final positions of the region (n, 3) in nm, joined over the boundary.
         elements: symbols of its atoms.
         bonds: (m, 2) 0-based pairs within the region.
+        observed: what the trajectory shows of the region; adds a row of panels.
         title: heading, if any.
 
     Raises:
@@ -74,8 +84,9 @@ def report_figure(
     """
     stages, columns = read_log(log)
     time, spans = _run_time(stages, columns["time_ps"])
-    figure = create_figure(11.5, 5.6)
-    grid = figure.add_gridspec(2, 3, width_ratios=(1, 1, 1.15))
+    rows = 2 if observed is None else 3
+    figure = create_figure(11.5, 2.8 * rows)
+    grid = figure.add_gridspec(rows, 3, width_ratios=(1, 1, 1.15))
     panels = [figure.add_subplot(grid[row, column]) for row in (0, 1) for column in (0, 1)]
     draw = (_energies, _temperature, _network_energy, _spread)
     for letter, axes, draw_panel in zip("abcd", panels, draw, strict=True):
@@ -83,13 +94,24 @@ def report_figure(
         panel_letter(axes, letter)
         draw_panel(axes, time, columns)
         _shade_stages(axes, spans, named=letter == "a")
-    structure = figure.add_subplot(grid[:, 2])
+    structure = figure.add_subplot(grid[:2, 2])
     draw_molecule(structure, positions, elements, bonds)
     panel_letter(structure, "e")
     dress(structure, title="final structure of the NNP region")
+    if observed is not None:
+        _deviations(_added(figure, grid[2, 0], "f"), observed)
+        _torsions(_added(figure, grid[2, 1:], "g"), observed)
     if title:
         figure.suptitle(title, fontsize=TEXT + 1)
     return figure
+
+
+def _added(figure: Figure, place: Any, letter: str) -> Axes:
+    """Return a panel for what the trajectory shows."""
+    axes: Axes = figure.add_subplot(place)
+    dress(axes, xlabel="time in production / ps")
+    panel_letter(axes, letter)
+    return axes
 
 
 def _run_time(
@@ -165,6 +187,35 @@ def _spread(axes: Axes, time: NDArray[np.float64], columns: dict[str, NDArray[np
         _absent(axes, "one network: no spread")
     else:
         axes.set_ylim(bottom=0)
+
+
+def _deviations(axes: Axes, observed: Observations) -> None:
+    names = {"ligand_rmsd": "in the site", "ligand_internal_rmsd": "internal"}
+    for (key, name), color in zip(names.items(), (BLUE, GREEN), strict=True):
+        if key in observed.series:
+            values = 10.0 * observed.series[key]
+            found = average(values)
+            text = f"{name}, {with_error(found.value, found.error)} Å"
+            draw_time_series(axes, observed.time, values, color=color, label=text)
+    dress(axes, ylabel="RMSD of the region / Å")
+    axes.set_ylim(bottom=0)
+    legend(axes, loc="lower left", bbox_to_anchor=(0.0, 0.98), ncols=2, columnspacing=1.0)
+
+
+def _torsions(axes: Axes, observed: Observations) -> None:
+    angles = observed.torsions[:, :_MOST_TORSIONS]
+    for label, values, color in zip(observed.torsion_labels, angles.T, COLORS, strict=False):
+        axes.plot(observed.time, values, ".", color=color, markersize=2.5, label=label)
+    axes.set(ylim=(-180, 180), yticks=(-180, -90, 0, 90, 180))
+    dress(axes, ylabel="torsion / °")
+    legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=3)
+    if not angles.shape[1]:
+        _absent(axes, "no rotatable bond")
+    elif len(observed.torsion_labels) > _MOST_TORSIONS:
+        axes.set_title(
+            f"{_MOST_TORSIONS} of {len(observed.torsion_labels)} rotatable bonds",
+            fontsize=TEXT, loc="left",
+        )  # fmt: skip
 
 
 def _absent(axes: Axes, text: str) -> None:

@@ -20,9 +20,11 @@ from nnpmm.coupling import (
 )
 from nnpmm.integrators import (
     RegionMotion,
+    TimestepLimit,
     bound_region_motion,
     choose_mass_factor,
     fit_inner_potential,
+    region_limit,
     scale_masses,
     surroundings_limit,
 )
@@ -37,11 +39,11 @@ from nnpmm.simulation.preparation.loading import load_run_system
 from nnpmm.simulation.preparation.prepared import PreparedSystem
 from nnpmm.simulation.preparation.start_checks import check_restraint
 from nnpmm.simulation.preparation.timestep import check_timestep
-from nnpmm.simulation.protocol import RunResult, run_protocol
+from nnpmm.simulation.protocol import RunResult, run_prepared
 from nnpmm.simulation.record import storage
 from nnpmm.simulation.record.ligand_file import LIGAND_FILE, write_ligand
 from nnpmm.simulation.settings.config import RunConfig, load_config
-from nnpmm.simulation.stages.integration import timestep_limits
+from nnpmm.simulation.stages.integration import check_time_steps
 from nnpmm.structures import MMSystem
 from nnpmm.structures.inputs.sources import BuildSystem
 
@@ -56,6 +58,7 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         mm: the MM system; read or built as the settings say if None.
 
     Raises:
+        ConfigError: a time step is over its limit.
         NnpmmError: an input, the selection, the model or the coupling is not usable.
     """
     if mm is None:
@@ -75,7 +78,7 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     hybrid = couple(mm.system, mm.topology, region, model, coupling=coupling)
     charge = hybrid.region.charge
     narration.fact("charge", f"{charge:+d} e in the force field" if charge else "0 e")
-    motion, factor = _scale_masses(config, mm, hybrid)
+    motion, factor, limit = _scale_masses(config, mm, hybrid)
     provenance = {
         **model.provenance,
         "region_atoms": region.tolist(),
@@ -89,13 +92,12 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         motion=motion,
         expected_density=_expected_density(config, mm),
     )
-    limits = timestep_limits(prepared, impulse=config.integrator.type == "respa")
-    narration.tell_time_step(config, min(limits, key=lambda limit: limit.longest), factor)
+    narration.tell_time_step(config, limit, factor)
     return prepared
 
 
 def _check_surroundings(config: RunConfig, mm: MMSystem, region: NDArray[np.int64]) -> None:
-    """Check the time step against the atoms around the region, before the network is loaded."""
+    """Refuse a time step that is too long for any network, before one is loaded."""
     limit = surroundings_limit(mm.system, mm.topology, region)
     if limit.cause != "bonded terms":  # which may be the region's own, until it is coupled
         setting = "timestep" if config.integrator.inner is None else "integrator.inner"
@@ -104,16 +106,25 @@ def _check_surroundings(config: RunConfig, mm: MMSystem, region: NDArray[np.int6
 
 def _scale_masses(
     config: RunConfig, mm: MMSystem, hybrid: HybridSystem
-) -> tuple[RegionMotion, float]:
-    """Multiply the region's masses as the settings say; return its motion then, and the factor."""
+) -> tuple[RegionMotion, float, TimestepLimit]:
+    """Multiply the region's masses as the settings say, and check the time steps.
+
+    Returns:
+        The region's motion with these masses, their factor, and the limit of the longest step.
+    """
     system, region, respa = hybrid.system, hybrid.region, config.integrator.type == "respa"
+
+    def surroundings(impulse: bool) -> TimestepLimit:
+        return surroundings_limit(system, mm.topology, region.atoms, impulse=impulse)
+
     # No masses of the region help against a time step that is too long for what surrounds it.
-    around = surroundings_limit(system, mm.topology, region.atoms, impulse=respa)
-    check_timestep(around, config.timestep, setting="integrator.outer" if respa else "timestep")
+    around = check_time_steps(config, surroundings)
     motion = bound_region_motion(system, mm.topology, region, hybrid.evaluator, mm.positions)
     factor = choose_mass_factor(motion, config.region.mass_factor, config.timestep, respa=respa)
     scale_masses(system, region.atoms.tolist(), factor)
-    return motion.scaled(factor), factor
+    scaled = motion.scaled(factor)
+    inside = check_time_steps(config, lambda impulse: region_limit(scaled, impulse=impulse))
+    return scaled, factor, min(around, inside, key=lambda limit: limit.longest)
 
 
 def _coupling(
@@ -210,12 +221,12 @@ def _region(config: RunConfig, mm: MMSystem) -> tuple[NDArray[np.int64], str]:
         raise ConfigError("region: give either 'nnpfile', or 'selection' and 'model'")
     if settings.selection is not None:
         atoms = select_atoms(mm.topology, settings.selection)
-        # A selection by residue holds the lone pairs of its atoms, which the network does not see.
+        # A selection by residue has the lone pairs of its atoms, which the network does not see.
         return np.array(
             [k for k in atoms.tolist() if not mm.system.isVirtualSite(k)]
         ), settings.model
     if mm.ligand_atoms is None:
-        raise ConfigError("region.selection: is missing, and the system holds no built ligand")
+        raise ConfigError("region.selection: is missing, and the system contains no built ligand")
     return mm.ligand_atoms, settings.model
 
 
@@ -229,7 +240,7 @@ def run(
     """Run a hybrid NNP/MM simulation, or go on with one.
 
     Args:
-        config: settings, or the YAML file that holds them.
+        config: settings, or the YAML file that contains them.
         resume: go on with the run in ``output.directory``. It is taken from its last checkpoint, or
             from the beginning if it has none; the MM system is the one saved there.
         overwrite: replace the run in that folder.
@@ -243,7 +254,7 @@ def run(
     narration.tell_settings(settings, None if isinstance(config, RunConfig) else Path(config))
     mm = storage.load_mm_system(settings.output.directory) if resuming else None
     prepared = prepare_system(settings, mm)
-    result = run_protocol(prepared, settings, resume=resume, overwrite=overwrite, progress=progress)
+    result = run_prepared(prepared, settings, resume=resume, overwrite=overwrite, progress=progress)
     _write_ligand(settings, prepared, result)
     return result
 

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 # No crystal of molecules repeats over less than this (nm): diamond, the densest, has 0.25 nm.
 _SHORTEST_EDGE = 0.2
-# Nor does it hold an atom in less than this (nm^3): diamond has 0.0057, water 0.010.
+# Nor does it contain an atom in less than this (nm^3): diamond has 0.0057, water 0.010.
 _SMALLEST_VOLUME_PER_ATOM = 0.004
 _AMBER_TOPOLOGY_START = b"%VERSION"
 _FIRST_COORDINATE = 20  # column; residue number, residue name, atom name and number stand before it
@@ -50,7 +50,7 @@ class GroFile(NamedTuple):
 def read_gro(path: str | os.PathLike[str]) -> GroFile:
     """Read the first frame of a GRO file with any number of decimals.
 
-    The distance between decimal points tells the width of the coordinate columns, as in GROMACS.
+    The distance between decimal points gives the width of the coordinate columns, as in GROMACS.
     A box of three zeros means no box.
 
     Args:
@@ -72,7 +72,7 @@ def read_gro(path: str | os.PathLike[str]) -> GroFile:
             f"{path}, line 2: found {found}, expected the number of atoms of a GRO file"
         ) from None
     if n_atoms < 1:
-        raise InputFileError(f"{path}: holds no atoms")
+        raise InputFileError(f"{path}: contains no atoms")
     if len(lines) < n_atoms + 3:
         raise InputFileError(
             f"{path}: ends at line {len(lines)}, expected {n_atoms} atoms (its second line) and a "
@@ -82,7 +82,7 @@ def read_gro(path: str | os.PathLike[str]) -> GroFile:
     atoms = [_atom(lines[2 + i], 3 + i, width, path) for i in range(n_atoms)]
     residue_ids, residue_names, names, positions = map(list, zip(*atoms, strict=True))
     if any(line.strip() for line in lines[n_atoms + 3 :]):
-        logger.warning("%s: holds several frames; the first is taken", path)
+        logger.warning("%s: contains several frames; the first is taken", path)
     box = usable_box(_box(lines[n_atoms + 2], n_atoms + 3, path), n_atoms, origin=path)
     return GroFile(names, residue_ids, residue_names, np.array(positions), box)
 
@@ -138,7 +138,7 @@ def usable_box(
         return None
     box = np.array(in_md_units(vectors, unit.nanometer))
     if not np.isfinite(box).all():
-        raise InputFileError(f"{origin}: the box holds values that are not finite numbers")
+        raise InputFileError(f"{origin}: the box contains values that are not finite numbers")
     if not box.any():
         return None
     edges, volume = np.linalg.norm(box, axis=1), abs(np.linalg.det(box))

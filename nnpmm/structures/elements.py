@@ -12,11 +12,18 @@ from openmm.app.element import hydrogen
 from nnpmm.core.errors import RegionError
 from nnpmm.structures.pdb_files import PDB_ATOMS
 
-__all__ = ["HEAVIEST_HYDROGEN", "fill_pdb_elements", "guess_element", "region_elements"]
+__all__ = [
+    "HEAVIEST_HYDROGEN",
+    "covalent_radius",
+    "fill_pdb_elements",
+    "guess_element",
+    "region_elements",
+]
 
 #: amu. Mass repartitioning makes hydrogens up to four times as heavy, 4.03 amu. The next heavier
 #: element that force fields bond to others, lithium, weighs 6.9 amu.
 HEAVIEST_HYDROGEN = 5.0
+_NM_PER_ANGSTROM = 0.1
 
 # Names of ions in CHARMM that do not begin with their symbol.
 _CHARMM_IONS = {"SOD": "Na", "POT": "K", "CES": "Cs", "CAL": "Ca", "CLA": "Cl", "LIT": "Li"}
@@ -27,6 +34,13 @@ _STANDARD = frozenset(
     "MET PHE PRO SER THR TRP TYR VAL ACE NME NMA NH2 A C G U DA DC DG DT HOH WAT SOL TIP3 "
     "SPC".split()
 )
+
+
+def covalent_radius(atomic_number: int) -> float:
+    """Return rdkit's covalent radius of an element in nm."""
+    from rdkit import Chem
+
+    return float(Chem.GetPeriodicTable().GetRcovalent(atomic_number)) * _NM_PER_ANGSTROM
 
 
 def guess_element(
@@ -68,7 +82,7 @@ def guess_element(
 def fill_pdb_elements(lines: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
     """Write elements guessed from the names where a PDB file has none in columns 77-78.
 
-    Columns 13-14 hold the symbol flush right, so that ``CA`` in column 13 is calcium and in column
+    Columns 13-14 have the symbol flush right, so that ``CA`` in column 13 is calcium and in column
     14 an alpha carbon. That counts if no name of the file contradicts it.
 
     Args:
@@ -131,7 +145,7 @@ def region_elements(topology: app.Topology, region: NDArray[np.int64]) -> list[a
     unknown = [atoms[i].name for i in region if atoms[i].element is None]
     if unknown:
         raise RegionError(
-            f"the region holds atoms without an element ({', '.join(unknown[:5])}); leave virtual "
+            f"the region has atoms without an element ({', '.join(unknown[:5])}); leave virtual "
             "sites out and name elements in the structure"
         )
     return [hydrogen if element.atomic_number == 1 else element for element in found]

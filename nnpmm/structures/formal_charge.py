@@ -65,9 +65,9 @@ class FormalCharge:
     """What bonds and bond lengths say about a charge.
 
     Attributes:
-        charge: e, or None if it cannot be told.
-        possible: charges that could be meant, if it cannot be told; empty if no charge gives every
-            atom a normal valence.
+        charge: e, or None if it cannot be determined.
+        possible: charges that could be meant, if it cannot be determined; empty if no charge gives
+            every atom a normal valence.
     """
 
     charge: int | None
@@ -82,8 +82,8 @@ def perceive_charge(
     """Return the formal charge of one molecule.
 
     It is the smallest charge for which every atom has a normal valence, unless bond lengths fit
-    another one clearly better, or fit two opposite ones equally; then it cannot be told. Charges
-    on carbon count for isonitriles and cyanide alone.
+    another one clearly better, or fit two opposite ones equally; then it cannot be determined.
+    Charges on carbon count for isonitriles and cyanide alone.
 
     Args:
         symbols: chemical symbols, n of them.
@@ -171,7 +171,7 @@ class _Program:
         self.charges: list[int] = []
         for atom, symbol in enumerate(symbols):
             states = _STATES[symbol]
-            if symbol == "C" and degrees[atom] == 1 and _beside_nitrogen(atom, symbols, bonds):
+            if symbol == "C" and degrees[atom] == 1 and _bonded_to_nitrogen(atom, symbols, bonds):
                 states = (*states, _TERMINAL_CARBON)
             for total, charge in states:
                 if atom in bent and (symbol, total) == ("N", 4):
@@ -245,7 +245,7 @@ class _Program:
         return matrix, right
 
 
-def _beside_nitrogen(atom: int, symbols: Sequence[str], bonds: NDArray[np.int64]) -> bool:
+def _bonded_to_nitrogen(atom: int, symbols: Sequence[str], bonds: NDArray[np.int64]) -> bool:
     return any(
         symbols[other] == "N"
         for i, j in bonds.tolist()

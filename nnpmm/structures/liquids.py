@@ -216,12 +216,12 @@ def _volume(molecule: Chem.Mol) -> float:
 
 
 def _check_width(width: float, cutoff: float, remedy: str) -> None:
-    least = 2 * _UNCERTAINTY * cutoff
+    least = math.ceil(200 * _UNCERTAINTY * cutoff - 1e-6) / 100
     if width < least:
         raise ConfigError(
             f"found a box that will be about {width:.2f} nm wide, allowed with a cutoff of "
-            f"{cutoff:g} nm: {math.ceil(least * 100 - 1e-6) / 100:.2f} nm or more; take "
-            f"{remedy}, or a shorter cutoff"
+            f"{cutoff:g} nm: {least:.2f} nm or more; take {remedy}, or a "
+            "shorter cutoff"
         )
 
 

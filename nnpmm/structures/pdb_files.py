@@ -28,7 +28,7 @@ def read_pdb_lines(path: Path) -> list[str]:
     """
     lines = path.read_text(errors="replace").splitlines()
     if not any(line.startswith(PDB_ATOMS) for line in lines):
-        raise InputFileError(f"{path}: holds no atoms (no ATOM or HETATM records of a PDB file)")
+        raise InputFileError(f"{path}: contains no atoms (no ATOM or HETATM records of a PDB file)")
     for number, line in enumerate(lines, start=1):
         if not line.startswith(PDB_ATOMS):
             continue
@@ -59,7 +59,7 @@ def check_atoms_read(file: app.PDBFile | app.PDBxFile, lines: Iterable[str], pat
     """
     n_models = file.getNumFrames()
     if n_models > 1:
-        _LOGGER.warning("%s: holds %d models; the first is taken", path, n_models)
+        _LOGGER.warning("%s: contains %d models; the first is taken", path, n_models)
     records = [line for line in lines if line.startswith(("ATOM", "HETATM"))]
     n_read = sum(len(file.getPositions(frame=model)) for model in range(n_models))
     n_left_out = len(records) - n_read
@@ -71,7 +71,7 @@ def check_atoms_read(file: app.PDBFile | app.PDBxFile, lines: Iterable[str], pat
             "OpenMM would leave them out: give every atom of a residue a name of its own"
         )
     _LOGGER.warning(
-        "%s: holds alternate locations; the first of each atom is taken (left out: %d)",
+        "%s: contains alternate locations; the first of each atom is taken (left out: %d)",
         path,
         n_left_out,
     )

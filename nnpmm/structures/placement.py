@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from openmm import app
-from rdkit import Chem
 from scipy.spatial import cKDTree
 
 from nnpmm.core.errors import InputFileError
+from nnpmm.structures.elements import covalent_radius
 from nnpmm.structures.selection import is_water
 
 __all__ = ["check_placement", "residue_label"]
@@ -26,7 +26,6 @@ _BOND_RANGE = (0.5, 1.5)  # multiples of the sum of the covalent radii
 _COINCIDENT = 0.05  # nm; the shortest bond, of H2, has 0.074
 _LARGEST_CONTACT = 0.5  # nm, above all sums of covalent radii
 _LARGEST_DISTANCE = 1.0  # nm, beyond any first shell of a binding site
-_NM_PER_ANGSTROM = 0.1
 
 
 def check_placement(
@@ -83,7 +82,7 @@ def _check_contacts(own: list[Any], others: list[Any], positions: NDArray[np.flo
         return
     _, atom, other, distance, least = worst
     remedy = (
-        "correct the pose, or take the ligand out of the protein's file if that holds it too; a "
+        "correct the pose, or take the ligand out of the protein's file if that contains it too; a "
         "ligand bonded to the protein cannot be built here"
     )
     if is_water(other.residue, incomplete=True):
@@ -102,9 +101,7 @@ def _least_distance(first: Any, second: Any) -> float:
 
 def _covalent_distance(first: Any, second: Any) -> float:
     """Return the sum of two atoms' covalent radii in nm."""
-    table = Chem.GetPeriodicTable()
-    numbers = (first.element.atomic_number, second.element.atomic_number)
-    return float(sum(table.GetRcovalent(number) for number in numbers)) * _NM_PER_ANGSTROM
+    return sum(covalent_radius(atom.element.atomic_number) for atom in (first, second))
 
 
 def _check_bonds(topology: app.Topology, positions: NDArray[np.float64]) -> None:

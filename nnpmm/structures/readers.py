@@ -55,7 +55,7 @@ def read_structure(
     """Read a PDB, mmCIF, GRO, Amber, SDF or MOL2 structure.
 
     Args:
-        path: the structure; its suffix tells the format.
+        path: the structure; its suffix determines the format.
         coordinates: for an Amber topology (prmtop, parm7, prm7), its inpcrd or rst7 file; optional.
 
     Raises:
@@ -68,7 +68,7 @@ def read_structure(
             f"{path}: unknown structure format {path.suffix!r}; known: {', '.join(READERS)}"
         )
     if coordinates is not None and reader is not _read_amber:
-        raise InputFileError(f"{path}: coordinates are given apart only for an Amber topology")
+        raise InputFileError(f"{path}: separate coordinates are read only for an Amber topology")
     for file in (path, None if coordinates is None else Path(coordinates)):
         if file is not None and not file.is_file():
             raise InputFileError(f"{file}: no such file")
@@ -112,7 +112,7 @@ def _read_cif(path: Path) -> Structure:
     text = path.read_text()
     if "_atom_site.type_symbol" not in text:
         raise InputFileError(
-            f"{path}: holds no elements (_atom_site.type_symbol); write the structure with them"
+            f"{path}: contains no elements (_atom_site.type_symbol); write the structure with them"
         )
     file = app.PDBxFile(io.StringIO(without_unset_cell(text)))
     check_atoms_read(file, text.splitlines(), path)
@@ -143,7 +143,7 @@ def _read_gro(path: Path) -> Structure:
             topology.addAtom(file.names[i], element, residue)
     topology.setPeriodicBoxVectors(file.box)
     topology.createStandardBonds()
-    guesses = "a GRO file holds no elements; they were guessed from the names"
+    guesses = "a GRO file contains no elements; they were guessed from the names"
     return Structure(topology, file.positions, file.box, guesses=guesses)
 
 
@@ -183,7 +183,7 @@ READERS: dict[str, Callable[..., Structure]] = {
 def _checked(structure: Structure, path: Path) -> Structure:
     n_atoms = structure.topology.getNumAtoms()
     if n_atoms == 0:
-        raise InputFileError(f"{path}: holds no atoms")
+        raise InputFileError(f"{path}: contains no atoms")
     if structure.positions is not None:
         if len(structure.positions) != n_atoms:
             raise InputFileError(
@@ -191,7 +191,7 @@ def _checked(structure: Structure, path: Path) -> Structure:
                 "give the coordinates that belong to this topology"
             )
         if not np.isfinite(structure.positions).all():
-            raise InputFileError(f"{path}: holds non-finite coordinates")
+            raise InputFileError(f"{path}: contains non-finite coordinates")
     for atom in structure.topology.atoms():
         if atom.element is not None and atom.element.atomic_number == 1:
             atom.element = app.element.hydrogen  # the chemistry of deuterium, named D, is the same

@@ -36,8 +36,8 @@ class Molecule:
 
     Args:
         residue: name and number of the residue of its first atom, for example ``"LIG1"``.
-        formal_charge: e, or None where it cannot be told.
-        possible_charges: those that the structure allows, where it cannot be told.
+        formal_charge: e, or None where it cannot be determined.
+        possible_charges: those that the structure allows, where it cannot be determined.
     """
 
     residue: str
@@ -55,7 +55,7 @@ class RegionSummary:
         residues: names with numbers, for example ``"LIG1"``.
         bonds: pairs of row numbers within the region, (m, 2).
         cut_bonds: labels of covalent bonds between region and rest.
-        formal_charge: of all molecules together, e, or None where it cannot be told.
+        formal_charge: of all molecules together, e, or None where it cannot be determined.
         charge_source: how the charge was found.
         molecules: the region's molecules.
         without_hydrogens: labels of atoms that seem to lack hydrogens.
@@ -109,7 +109,7 @@ def describe_region(
         source = "unknown"
     lacking: tuple[str, ...] = ()
     charged = structure.formal_charges is not None or structure.partial_charges is not None
-    if positions is not None and not charged:  # such files hold molecules with all hydrogens
+    if positions is not None and not charged:  # such files contain molecules with all hydrogens
         lacking = tuple(atom_label(chosen[row]) for row in _lacking(symbols, bonds, positions))
     residues = dict.fromkeys(_residue_label(atom) for atom in chosen)
     return RegionSummary(
@@ -169,7 +169,7 @@ def _lacks_hydrogens(symbol: str, vectors: NDArray[np.float64]) -> bool:
     """Whether an atom seems to lack hydrogens, from the vectors (k, 3) to its neighbours, nm.
 
     A carbon is linear with two neighbours, planar with three, and has a triple bond to a single
-    one; angles tell this also where bonds are stretched. An atom without any neighbour that is no
+    one; angles show this also where bonds are stretched. An atom without any neighbour that is no
     ion lacks all its hydrogens.
     """
     if len(vectors) == 0:

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from openmm.app.topology import Atom
-from rdkit import Chem
 from scipy.spatial import cKDTree
 
 from nnpmm.core.geometry import images_around, wrapped
+from nnpmm.structures.elements import covalent_radius
 from nnpmm.structures.readers import Structure
 from nnpmm.structures.selection import atom_label
 
@@ -79,11 +79,8 @@ def _close_pairs(
     positions, box = structure.positions, structure.box
     if positions is None:
         return set()
-    table = Chem.GetPeriodicTable()
     numbers = [_number(atom) for atom in all_atoms]
-    radii = np.array(
-        [0.1 * table.GetRcovalent(n) if n and n not in _IONIC else 0.0 for n in numbers]
-    )
+    radii = np.array([covalent_radius(n) if n and n not in _IONIC else 0.0 for n in numbers])
     all_bonding = np.flatnonzero(radii)
     bonding = np.intersect1d(atoms, all_bonding)
     if not len(bonding):

@@ -53,7 +53,7 @@ def select_atoms(topology: Topology | mdtraj.Topology, selection: str) -> NDArra
 
     Names need no quotes, also ``resname 36H``, ``resname 017`` and ``name C1'``. A residue with an
     insertion code is ``residue 60A``; ``residue 60`` is the one without a code alone. Ranges such
-    as ``residue 59 to 61`` hold the residues with codes between.
+    as ``residue 59 to 61`` contain the residues with codes between.
 
     Args:
         topology: an OpenMM or mdtraj topology.
@@ -181,7 +181,7 @@ def _check_insertion_code(value: _Key, keys: Sequence[_Key | None], atoms: _Atom
     if value in keys or not (same or code):
         return
     here = ", ".join(f"residue {n}{c} (resid {i})" for i, (n, c) in same[:_LISTED]) or "none"
-    lost = "" if atoms.has_codes else "; an mdtraj topology holds no insertion codes, use resid"
+    lost = "" if atoms.has_codes else "; an mdtraj topology contains no insertion codes, use resid"
     raise SelectionError(
         f"the selection {language.quoted(atoms.selection)}: residue {number}{code} matches "
         f"nothing; residues of this number: {here}{lost}"
@@ -207,7 +207,7 @@ def _check_occurrence(
     reserved = [word for word in missing if language.is_reserved(word)]
     if reserved and node.keyword in language.TEXTS:
         raise SelectionError(
-            f"the selection {language.quoted(atoms.selection)} holds {reserved[0]!r} as a value of "
+            f"the selection {language.quoted(atoms.selection)} has {reserved[0]!r} as a value of "
             f"{node.keyword!r}; write 'and', 'or' and 'not' in lower case, and one of them before "
             "the next keyword"
         )

@@ -7,7 +7,7 @@ import logging
 import math
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -74,6 +74,7 @@ def solvate(
     parameters: LigandParameters,
     *,
     protein: tuple[app.Topology, Any] | None = None,
+    second: tuple[Chem.Mol, LigandParameters, str] | None = None,
     padding: float | unit.Quantity = 1.0,
     water_model: WaterModel = "tip3p",
     box_shape: BoxShape = "cube",
@@ -92,6 +93,8 @@ def solvate(
         parameters: of the same atoms in the same order.
         protein: Topology with all hydrogens and positions (n, 3) in nm; Amber14 describes it.
             Crystal waters and ions may be among its residues.
+        second: another molecule in the same box, where its conformer is, with its parameters and
+            residue name. It follows the ligand; whether it overlaps with others is not checked.
         padding: least distance between the solute's enclosing sphere and the box faces, nm.
         water_model: one of tip3p, tip3pfb, spce, opc3, opc, tip4pew, tip4pfb.
         box_shape: cube, dodecahedron or octahedron.
@@ -120,11 +123,15 @@ def solvate(
     margin = positive("padding", padding, unit.nanometer)
     molar = positive("ionic_strength", ionic_strength, unit.molar, allow_zero=True)
     mass = None if hydrogen_mass is None else checked_hydrogen_mass(hydrogen_mass)
-    force_field = _force_field(molecule, parameters, residue_name, water_model)
+    solutes = [(molecule, parameters, residue_name), *([second] if second is not None else [])]
+    force_field = _force_field(solutes, water_model)
     modeller, ligand = _solute(molecule, protein, residue_name, force_field)
-    solute = in_md_units(modeller.positions, unit.nanometer)
-    check_placement(modeller.topology, solute, ligand)
+    check_placement(modeller.topology, in_md_units(modeller.positions, unit.nanometer), ligand)
     number = ligand.index
+    for other, _, name in solutes[1:]:
+        topology, places = to_openmm_topology(other, name)
+        modeller.add(topology, places * unit.nanometer)
+    solute = in_md_units(modeller.positions, unit.nanometer)
     box = box_vectors(solute, margin, cutoff, box_shape)
     before = _count_ions(modeller.topology)
     with as_force_field_error(), _seeded(seed):
@@ -134,16 +141,28 @@ def solvate(
             boxVectors=tuple(openmm.Vec3(*row) for row in box) * unit.nanometer,
             ionicStrength=molar * unit.molar,
             neutralize=neutralize,
-            residueTemplates={ligand: residue_name},
+            residueTemplates=_templates(modeller.topology, number, solutes),
         )
     _tell_ions(before, modeller.topology, molar)
-    ligand = list(modeller.topology.residues())[number]
+    templates = _templates(modeller.topology, number, solutes)
     system = periodic_system(
-        force_field, modeller.topology, {ligand: residue_name}, cutoff, constrain_hydrogens, mass
+        force_field, modeller.topology, templates, cutoff, constrain_hydrogens, mass
     )
+    ligand = next(iter(templates))
     ligand_atoms = np.array([atom.index for atom in ligand.atoms()], dtype=np.int64)
     positions = in_md_units(modeller.positions, unit.nanometer)
     return MMSystem(modeller.topology, positions, box, system, ligand_atoms)
+
+
+_Solute = tuple[Chem.Mol, LigandParameters, str]
+
+
+def _templates(
+    topology: app.Topology, number: int, solutes: Sequence[_Solute]
+) -> dict[app.topology.Residue, str]:
+    """Return the residue of each solute, the first with this number, and its template's name."""
+    residues = list(topology.residues())[number:]
+    return {residue: name for residue, (*_, name) in zip(residues, solutes, strict=False)}
 
 
 def _solute(
@@ -163,23 +182,22 @@ def _solute(
     return modeller, list(modeller.topology.residues())[-1]
 
 
-def _force_field(
-    molecule: Chem.Mol, parameters: LigandParameters, residue_name: str, water_model: str
-) -> app.ForceField:
-    """Return Amber14, the water model with its ions, and the ligand."""
+def _force_field(solutes: Sequence[_Solute], water_model: str) -> app.ForceField:
+    """Return Amber14, the water model with its ions, and the ligands."""
     force_field = app.ForceField("amber14-all.xml", _WATER_MODELS[water_model][0])
-    taken = residue_name in _OTHER_TAKEN_NAMES
-    try:
-        force_field.loadFile(io.StringIO(forcefield_xml(molecule, parameters, residue_name)))
-    except ValueError as error:
-        if "already exists" not in str(error):
-            raise
-        taken = True
-    if taken:
-        raise ConfigError(
-            f"found residue_name {residue_name!r}, which stands for water, an ion, or a residue of "
-            "Amber14; choose another for the ligand, such as MOL or LIG"
-        )
+    for molecule, parameters, name in solutes:
+        taken = name in _OTHER_TAKEN_NAMES
+        try:
+            force_field.loadFile(io.StringIO(forcefield_xml(molecule, parameters, name)))
+        except ValueError as error:
+            if "already exists" not in str(error):
+                raise
+            taken = True
+        if taken:
+            raise ConfigError(
+                f"found residue_name {name!r}, which stands for water, an ion, or a residue of "
+                "Amber14; choose another for the ligand, such as MOL or LIG"
+            )
     return force_field
 
 

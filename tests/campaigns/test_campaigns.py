@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -51,10 +52,10 @@ def run(jobs, store, **options):
 
 def test_jobs_end_in_the_store(store, tmp_path):
     jobs = [job(n, tmp_path) for n in range(4)]
-    told = []
-    result = run(jobs, store, report=lambda *a: told.append(a))
+    reported = []
+    result = run(jobs, store, report=lambda *a: reported.append(a))
     assert (result.already, result.given_up, result.done, result.failed) == (0, 0, 4, ())
-    assert [(r.name, r.done, n, total) for r, n, total in told] == [
+    assert [(r.name, r.done, n, total) for r, n, total in reported] == [
         (j.name, True, n, 4) for n, j in enumerate(jobs, start=1)
     ]
     arrays, record = store.load(jobs[3])
@@ -121,8 +122,8 @@ def test_a_killed_program_is_called_again():
             raise end
         return end
 
-    told = []
-    assert retry_if_killed(program, told.append) == 7 and told == ["one", "two"]
+    reported = []
+    assert retry_if_killed(program, reported.append) == 7 and reported == ["one", "two"]
     ends += [KilledError(str(n)) for n in range(3)]
     with pytest.raises(KilledError, match="2"):
         retry_if_killed(program)
@@ -204,7 +205,7 @@ def test_a_second_campaign_is_refused(store, tmp_path):
 @pytest.mark.parametrize("kind", ["serial", "local"])
 def test_preparations_come_first_and_once(tmp_path, kind):
     jobs = [job(n, tmp_path, needs=("oven", None, "ice")[n % 3]) for n in range(6)]
-    told = []
+    reported = []
     result = run(
         jobs,
         Store(tmp_path / "store"),
@@ -214,14 +215,14 @@ def test_preparations_come_first_and_once(tmp_path, kind):
             "ice": toy_jobs.cannot_prepare,
             "nobody needs": None,
         },
-        progress=lambda *a: told.append(a),
+        progress=lambda *a: reported.append(a),
     )
     assert result.done == 4
     assert {(r.name, r.reasons) for r in result.failed} == {
         ("group-0/2", ("the oven is cold",)),
         ("group-1/5", ("the oven is cold",)),
     }
-    assert told == [("oven", "stage", done, 2.0) for done in (0.0, 1.0, 2.0)]
+    assert reported == [("oven", "stage", done, 2.0) for done in (0.0, 1.0, 2.0)]
     assert len(list(tmp_path.glob("prepared-*"))) == 1
     assert not (tmp_path / "calls-2").exists() and not (tmp_path / "store" / "failed").exists()
 
@@ -339,3 +340,15 @@ def test_clusters(tmp_path):
         read_cluster("lokal", workers=1, threads=1)
     with pytest.raises(ConfigError, match="found the cluster serial, allowed: local or slurm"):
         create_cluster(ClusterSettings(kind="serial"))
+
+
+def test_a_job_with_a_folder_keeps_it(store, tmp_path):
+    """Each attempt works in its own; nothing is removed, and the key does not know of it."""
+    plain = job(1, tmp_path, "fails")
+    kept = replace(plain, folder=tmp_path / "kept")
+    assert kept.key == plain.key
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept/half.txt").write_text("of a killed campaign")
+    assert run([kept], store).done == 1
+    assert [call[2] for call in calls(tmp_path, 1)] == ["kept", "attempt-2"]
+    assert (tmp_path / "kept/half.txt").exists() and (tmp_path / "kept/attempt-2").is_dir()

@@ -68,7 +68,7 @@ def test_the_key_is_the_same_in_another_process(tmp_path):
     assert done.stdout.strip() == job(3, "here", "fails").key, done.stderr
 
 
-def test_inputs_that_cannot_be_told_apart_are_refused(tmp_path):
+def test_inputs_that_look_the_same_are_refused(tmp_path):
     with pytest.raises(TypeError, match="found a ndarray among the inputs of a job, allowed: JSON"):
         _ = Job("a", toy_jobs.square, {"x": np.zeros(3)}).key
     with pytest.raises(InputFileError, match=r"none: cannot be read \(No such file"):

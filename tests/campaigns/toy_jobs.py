@@ -1,4 +1,4 @@
-"""Jobs that need no simulation: they count what they are told to, and fail when told to."""
+"""Jobs that need no simulation: they count what they are asked to, and fail when asked to."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ SCRIPT_ROWS = {
     ),
     "element the model does not know": (
         ("--selection", "resname CLB", "--model", "ANI-1x"),
-        ("holds Cl, ANI-1x knows H, C, N, O", "take another model"),
+        ("contains Cl, ANI-1x knows H, C, N, O", "take another model"),
     ),
     "charged region": (
         ("--selection", "resname ACE", "--model", "ANI-1x"),
@@ -193,7 +193,7 @@ def test_damaged_weights(refused, tmp_path, torchani_folder, damage):
 
 
 def test_a_weights_folder_that_is_not_there(refused, tmp_path):
-    refused("--weights: found no folder", more=("--weights", tmp_path / "none"))
+    refused("weights: found no folder", more=("--weights", tmp_path / "none"))
 
 
 def test_a_model_directory_that_is_not_there(refused, tmp_path, monkeypatch):

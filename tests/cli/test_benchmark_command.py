@@ -128,7 +128,7 @@ def test_md_times_a_torchscript_file_as_it_is(timed, tmp_path):
     assert list(seen["systems"]) == ["MM", "torchscript"]
 
 
-def test_md_refuses_a_model_beside_a_file(call):
+def test_md_refuses_a_model_with_a_file(call):
     call(main, "benchmark", "md", "md.yaml", "--model", "ANI-2x").assert_one_line_error(
         "found --model ANI-2x and md.yaml", "leave out --model"
     )

@@ -243,10 +243,10 @@ def test_nothing_is_overwritten_unasked(call, tmp_path):
         (["system.xml"], (), ("no file for the structure", "xml + pdb")),
         (["complex.top", "complex.gro", "ligand.sdf"], (), ("ligand.sdf", "leave it out")),
         (["ligand.sdf"], ("--ligand", "LIG"), ("--ligand", "leave them out")),
-        (["ligand.sdf"], ("--box", "3,3,3"), ("--box", "CHARMM")),
-        (["ligand.sdf"], ("-I", "/tmp"), ("--include", "GROMACS")),
-        (["complex.psf", "complex.pdb", "all.prm"], ("--box", "3,3"), ("--box '3,3'", "three")),
-        (["complex.psf", "complex.pdb", "all.prm"], ("--box", "a,3,3"), ("--box", "three")),
+        (["ligand.sdf"], ("--box", "3,3,3"), ("found box 3,3,3", "CHARMM")),
+        (["ligand.sdf"], ("-I", "/tmp"), ("found include", "GROMACS")),
+        (["complex.psf", "complex.pdb", "all.prm"], ("--box", "3,3"), ("found box '3,3'", "three")),
+        (["complex.psf", "complex.pdb", "all.prm"], ("--box", "a,3,3"), ("found box", "three")),
     ],
 )
 def test_what_is_no_system(files, call, tmp_path, names, more, words):
@@ -264,7 +264,7 @@ def test_what_is_neither_a_file_nor_smiles(call, tmp_path, text):
 
 def test_an_output_folder_that_is_not_there(call, tmp_path):
     result = call(main, "init", "CO", "-o", tmp_path / "none" / "md.yaml")
-    result.assert_one_line_error("cannot write there", "--output")
+    result.assert_one_line_error("cannot write there", "another output")
 
 
 def test_the_model_is_one_that_there_is(call, tmp_path):
@@ -275,7 +275,7 @@ def test_the_model_is_one_that_there_is(call, tmp_path):
     assert load_config(path).region.model == "ANI-1x"
     model = tmp_path / "model.pt"
     missing = call(main, "init", "CO", "-o", path, "--model", model, "--overwrite")
-    missing.assert_one_line_error("model.pt: no such file", "--model")
+    missing.assert_one_line_error("model.pt: no such file", "model file")
     model.touch()
     assert call(main, "init", "CO", "-o", path, "--model", model, "--overwrite").status == 0
     assert load_config(path).region.model == str(model)

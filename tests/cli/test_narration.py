@@ -60,7 +60,7 @@ def test_a_word_precedes_what_takes_long(inputs, call):
 def test_what_is_known_is_said_before_an_error(inputs, call):
     inputs.set("region.selection", "resname LIG")
     result = call(main, "run", inputs.write_settings())
-    result.assert_one_line_error("resname LIG")  # stderr holds the error alone
+    result.assert_one_line_error("resname LIG")  # stderr contains the error alone
     assert facts(result.out)["system"] == "18 atoms, no periodic box"
     assert "region" not in facts(result.out)
 

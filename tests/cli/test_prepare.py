@@ -91,7 +91,7 @@ def test_it_writes_the_same_again(complex_pdb, tmp_path, call):
     assert a == b
 
 
-def test_files_that_are_there_are_kept_unless_told(complex_pdb, tmp_path, call):
+def test_files_that_are_there_are_kept_unless_overwritten(complex_pdb, tmp_path, call):
     arguments = (complex_pdb, "--selection", "resname LIG", "--model", "ANI-1x", "-o", tmp_path)
     (tmp_path / "model.pt").write_text("mine")
     (tmp_path / "notes.txt").write_text("mine too")
@@ -166,7 +166,7 @@ def test_a_stated_charge(tmp_path, call):
     )
     arguments = (tmp_path / "x.pdb", "--selection", "all", "--model", "ANI-1x", "--members", "0")
     out = tmp_path / "out"
-    call(main, *arguments, "-o", out).assert_one_line_error("cannot be told", "--charge")
+    call(main, *arguments, "-o", out).assert_one_line_error("cannot be determined", "--charge")
     assert not out.exists()
     result = call(main, *arguments, "-o", out, "--charge", "0")
     assert result.status == 0, result.err
@@ -196,7 +196,7 @@ def test_a_refused_element_that_was_guessed(tmp_path):
     with pytest.raises(RegionError) as caught:
         prepare_nnp(path, "all", "ANI-1x", members=[0], output=tmp_path)
     message = str(caught.value)
-    for word in ("holds Br", "old.pdb", "2 atoms have no element in columns 77-78", "BR1 is Br"):
+    for word in ("contains Br", "old.pdb", "2 atoms have no element in columns 77-78", "BR1 is Br"):
         assert word in message, message
     assert names(tmp_path) == ["old.pdb"]
 
@@ -207,7 +207,7 @@ def test_a_gro_file_says_that_elements_were_guessed(tmp_path):
         "guessed\n2\n    1LIG    BR1    1   0.000   0.000   0.000\n"
         "    1LIG     H1    2   0.141   0.000   0.000\n   0 0 0\n"
     )
-    with pytest.raises(RegionError, match=r"x\.gro: a GRO file holds no elements"):
+    with pytest.raises(RegionError, match=r"x\.gro: a GRO file contains no elements"):
         prepare_nnp(path, "all", "ANI-1x", members=[0], output=tmp_path)
 
 

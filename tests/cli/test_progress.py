@@ -48,7 +48,7 @@ def test_the_relaxing_bilayer_moves_a_bar(terminal, capsys):
 
 
 def _drawn(terminal, words, seconds=10.0):
-    """Wait for words on the screen, which is drawn ten times a second; return what it holds."""
+    """Wait for words on the screen, which is drawn ten times a second; return what it contains."""
     end = time.monotonic() + seconds
     while words not in terminal.getvalue() and time.monotonic() < end:
         time.sleep(0.02)

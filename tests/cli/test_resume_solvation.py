@@ -1,4 +1,4 @@
-"""``nnpmm solvation`` killed at five moments: with --resume no iteration is lost or doubled."""
+"""``nnpmm solvation`` killed at five moments: no iteration and no frame is lost or doubled."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import mdtraj
 import numpy as np
 import pytest
 
@@ -23,6 +24,8 @@ SETTINGS = {
     "cutoff": "0.6 nm",
     "potentials": ["force field"],
     "repeats": 2,
+    "trajectories": "states",
+    "trajectory_interval": "0.5 ps",
     "platform": "CPU",
     "threads": 1,
     "ladder": {
@@ -129,6 +132,11 @@ def test_killed_at_five_moments(tmp_path):
         assert {tuple(sorted(row)) for row in found.replicas.tolist()} == {(0, 1, 2, 3, 4)}
         # Up to the checkpoint that the killed run went on from: the same random numbers.
         np.testing.assert_array_equal(found.energies[:10], uninterrupted.energies[:10])
+        for state in range(STATES):
+            path = ladder(folder, repeat) / f"trajectories/state-{state:02d}.dcd"
+            frames = mdtraj.load_dcd(str(path), top=str(ladder(folder, repeat) / "topology.pdb"))
+            volumes = np.prod(frames.unitcell_lengths.astype(float), axis=1)
+            np.testing.assert_allclose(volumes, found.volumes[4::5, state], rtol=1e-5)
         assert len(np.unique(found.energies[:, 0, 0])) == ITERATIONS
     results = [json.loads((path / "result.json").read_text()) for path in (folder, whole)]
     for result in results:

@@ -77,7 +77,7 @@ def test_doctor_says_so_without_trying(opencl):
     assert tried == []
 
 
-def test_a_gpu_beside_a_cpu_is_named_to_openmm(opencl):
+def test_a_gpu_with_a_cpu_is_named_to_openmm(opencl):
     platform, tried = opencl(POCL, GPU)
     named = {"OpenCLPlatformIndex": "1", "DeviceIndex": "2"}
     chosen, properties = choose_platform(PlatformConfig())

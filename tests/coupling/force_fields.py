@@ -101,7 +101,7 @@ def with_water(modeller, n_waters=WATERS):
 
 
 def from_force_field(*files, method=app.PME, residue=None, extra_particles=False, adjust=None):
-    """A dipeptide in some water, or beside another dipeptide where the solvent is implicit."""
+    """A dipeptide in some water, or next to another dipeptide where the solvent is implicit."""
     solute = dipeptide(residue)
     force_field = app.ForceField(*files)
     templates = {r: residue for r in solute.topology.residues()} if residue else {}
@@ -152,7 +152,7 @@ def charmm36():
 
 
 def charmm36_vacuum():
-    """The same without a cutoff, beside a second dipeptide."""
+    """The same without a cutoff, next to a second dipeptide."""
     return from_force_field("charmm36.xml", residue="ALAD", method=app.NoCutoff)
 
 

@@ -47,8 +47,9 @@ def test_the_cut_bond_is_as_stiff_as_any(butane):
     )
     systems = (butane.system, whole, capped)
     stretches, tilts = zip(*(stiffness(butane, system) for system in systems), strict=True)
-    assert 0.97 * min(stretches[:2]) < stretches[2] < 1.03 * max(stretches[:2])
-    assert 0.85 * min(tilts[:2]) < tilts[2] < 1.1 * max(tilts[:2])
+    # Terms counted twice, or not at all, would change a stiffness by all of the force field's.
+    for values in (stretches, tilts):
+        assert 0.75 * min(values[:2]) < values[2] < 1.25 * max(values[:2])
 
 
 def stiffness(butane, system):

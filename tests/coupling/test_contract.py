@@ -166,9 +166,9 @@ def test_region_meets_its_own_images(model):
     """A lone polar region in a box feels its periodic images, as the MM system does."""
     case = solvated_ligand("CO")
     hybrid = create_hybrid_system(case.system, case.topology, case.region, model)
-    bare = copy.deepcopy(hybrid)
-    (nonbonded,) = [f for f in bare.getForces() if isinstance(f, openmm.NonbondedForce)]
-    for atom in range(case.region[-1] + 1, bare.getNumParticles()):
+    lone = copy.deepcopy(hybrid)
+    (nonbonded,) = [f for f in lone.getForces() if isinstance(f, openmm.NonbondedForce)]
+    for atom in range(case.region[-1] + 1, lone.getNumParticles()):
         nonbonded.setParticleParameters(atom, 0.0, 1.0, 0.0)
     for i in range(nonbonded.getNumExceptions()):
         a, b = nonbonded.getExceptionParameters(i)[:2]
@@ -178,10 +178,13 @@ def test_region_meets_its_own_images(model):
     dipole = charges @ case.whole_region
     group = nonbonded.getForceGroup()
     nonbonded.setForceGroup(31)
-    energy = case.state(bare, groups={31})[0]
-    # Ewald sum of a point dipole in a cubic box with conducting boundary: -2 pi p^2 / (3 V).
+    energy = case.state(lone, groups={31})[0]
+    # Ewald sum of a point dipole in a cubic box with conducting boundary: -2 pi p^2 / (3 V). The
+    # molecule is no point: higher multipoles are smaller by its size over the edge of the box.
+    size = np.linalg.norm(np.ptp(case.whole_region, axis=0)) / np.linalg.det(case.box) ** (1 / 3)
+    assert size < 0.25
     expected = -138.935 * 2 * np.pi * dipole @ dipole / (3 * np.linalg.det(case.box))
-    np.testing.assert_allclose(energy, expected, rtol=0.2)
+    np.testing.assert_allclose(energy, expected, rtol=size)
     assert group != 31
 
 
@@ -220,7 +223,7 @@ def test_barostat_keeps_the_ligand_whole(case):
     positions = state.getPositions(asNumpy=True)._value
     bonds = [b for b in case.topology.bonds() if b.atom1.index in set(case.region.tolist())]
     lengths = [np.linalg.norm(positions[b.atom1.index] - positions[b.atom2.index]) for b in bonds]
-    assert 0.09 < min(lengths) and max(lengths) < 0.17
+    assert 0.09 < min(lengths) and max(lengths) < 0.17  # nm: O-H has 0.096, C-C 0.154
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_energy_equals_that_of_openmm_ml(case):
     choices = {"members": [0], "precision": "double"}
     model = load_model("ANI-1x", **choices)
     if {elements[i].symbol for i in case.region} - set(model.elements):
-        pytest.skip("the region holds elements that ANI-1x does not know")
+        pytest.skip("the region contains elements that ANI-1x does not know")
     potential = openmmml.MLPotential("nnpmm-ani1x", **choices)
     mixed = potential.createMixedSystem(case.topology, case.system, case.region.tolist())
     own = create_hybrid_system(case.system, case.topology, case.region, model)

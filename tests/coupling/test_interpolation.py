@@ -123,7 +123,7 @@ def test_bonds_that_only_constraints_describe(case):
 
 
 def rigid_waters(flexible):
-    """Two rigid waters, with or without terms beside their constraints."""
+    """Two rigid waters, with or without terms in addition to their constraints."""
     topology = waters_topology(2)
     field = app.ForceField("tip3p.xml")
     return topology, field.createSystem(topology, flexibleConstraints=flexible)
@@ -131,7 +131,7 @@ def rigid_waters(flexible):
 
 @pytest.mark.parametrize("constraints", ["none", "keep"])
 def test_rigid_water_with_terms_of_its_own(constraints):
-    """The angle's term holds what the constraint between the hydrogens held."""
+    """The angle's term acts where the constraint between the hydrogens did."""
     topology, mm = rigid_waters(flexible=True)
     coupling = Mechanical(inside=Interpolated(), constraints=constraints)
     system = create_hybrid_system(mm, topology, range(3), TOY, coupling=coupling)
@@ -159,7 +159,7 @@ def test_rigid_water_with_terms_of_its_own(constraints):
     ],
 )
 def test_rigid_water_without_terms(constraints, found):
-    """To keep its bonds would not hold its angle, so that is not what the message advises."""
+    """To keep its bonds would not keep its angle, so that is not what the message advises."""
     topology, mm = rigid_waters(flexible=False)
     coupling = Mechanical(inside=Interpolated(), constraints=constraints)
     with pytest.raises(ForceFieldError, match=rf"{found} .*nor rigid water$"):

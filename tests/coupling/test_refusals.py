@@ -121,7 +121,7 @@ def test_empty_or_outside(model, case, region):
 
 
 def test_cut_bond_is_named(model, case):
-    """All but the hydroxyl hydrogen, which hangs on one bond."""
+    """All but the hydroxyl hydrogen, which has one bond."""
     hydroxyl = next(b.atom2.index for b in case.topology.bonds() if b.atom1.name == "O1")
     region = np.setdiff1d(case.region, [hydroxyl])
     name = list(case.topology.atoms())[hydroxyl].name

@@ -238,11 +238,11 @@ def test_an_ase_calculator_through_openmm_ml(emt):
 
 def test_charge_for_openmm_ml(emt):
     """Where a potential would ignore the charge it is refused, unless the caller has stated it."""
-    with pytest.raises(RegionError, match=r"charge \+1 e, and openmm-ml's ASE potential was told"):
+    with pytest.raises(RegionError, match=r"charge \+1 e, and openmm-ml's ASE potential was given"):
         emt.bind([8, 1, 1, 1], charge=1)
     stated = OpenmmMlModel("ase", arguments=dict(emt.arguments) | {"info": {"charge": 1}})
     stated.bind([8, 1, 1, 1], charge=1)
-    with pytest.raises(RegionError, match=r"charge \+0 e, and .* was told \+1"):
+    with pytest.raises(RegionError, match=r"charge \+0 e, and .* was given \+1"):
         stated.bind([8, 1, 1, 1])
 
 

@@ -59,7 +59,7 @@ def python_torch_force(computation) -> openmm.Force:
 
 @pytest.fixture(params=["torchscript", "torch", "torchscript installed", "torch installed"])
 def transport(request, monkeypatch) -> str:
-    """Transports over stand-ins for openmm-torch, and over openmm-torch where it is installed."""
+    """Transports over fakes of openmm-torch, and over openmm-torch where it is installed."""
     name, _, installed = request.param.partition(" ")
     if installed:
         module = pytest.importorskip("openmmtorch", exc_type=ImportError)
@@ -144,7 +144,7 @@ def test_blown_up_positions_reach_the_user(model, case, transport):
 
 def test_systems_round_trip_through_xml(case, transport):
     if isinstance(sys.modules["openmmtorch"], SimpleNamespace):
-        pytest.skip("a stand-in cannot be written as XML")
+        pytest.skip("a fake cannot be written as XML")
     if not hasattr(sys.modules["openmmtorch"], "PythonTorchForce"):
         pytest.skip("openmmtorch 1.5 crashes on reading any TorchForce from XML")
     hybrid = coupled(case, load_model("ANI-1x", 0, backend="reference"), transport)

@@ -19,11 +19,12 @@ from nnpmm.freeenergy.legs import LegResult
 from nnpmm.freeenergy.solvation import SoluteSettings, SolvationSettings, run_solvation
 from nnpmm.freeenergy.solvation.ladders import create_leg
 from nnpmm.freeenergy.solvation.result import _split_reweighting
-from nnpmm.freeenergy.solvation.solute import read_solute, solute_alone
+from nnpmm.freeenergy.solvation.solute import solute_alone
 from nnpmm.freeenergy.solvation.solvent import solvated_solute
 from nnpmm.freeenergy.solvation.template import template
 from nnpmm.sampling import Samples, read_samples
 from nnpmm.structures import create_ligand_system
+from nnpmm.structures.ligands.source import read_molecule
 
 SMALL = {
     "solute": {"smiles": "CO"},
@@ -142,7 +143,7 @@ def test_reweighting_is_the_difference_of_two_averages():
 def test_the_solute_alone_is_the_one_in_the_box(tmp_path):
     """The same masses and constraints, and the same energy of the network minus force field."""
     wanted = settings()
-    molecule, parameters = read_solute(wanted.solute)
+    molecule, parameters = read_molecule(wanted.solute)
     box = solvated_solute(wanted, tmp_path, molecule, parameters, None)
     alone = solute_alone(box, molecule, parameters)
     count = len(box.ligand_atoms)
@@ -253,7 +254,7 @@ def test_the_solute_is_given_once(solute, words):
 def test_amber_files_keep_their_energy(tmp_path):
     """Of a molecule alone: written from known parameters, and read back."""
     parmed = pytest.importorskip("parmed")
-    molecule, parameters = read_solute(SoluteSettings(smiles="CC(=O)OC"))
+    molecule, parameters = read_molecule(SoluteSettings(smiles="CC(=O)OC"))
     system = create_ligand_system(molecule, parameters)
     from nnpmm.structures import to_openmm_topology
 
@@ -262,7 +263,7 @@ def test_amber_files_keep_their_energy(tmp_path):
     paths = tmp_path / "ester.prmtop", tmp_path / "ester.inpcrd"
     for path in paths:
         structure.save(str(path), format="amber" if path.suffix == ".prmtop" else "rst7")
-    read, found = read_solute(SoluteSettings(topology=paths[0], coordinates=paths[1]))
+    read, found = read_molecule(SoluteSettings(topology=paths[0], coordinates=paths[1]))
     energies = []
     for candidate in (
         app.AmberPrmtopFile(str(paths[0])).createSystem(removeCMMotion=False),
@@ -280,7 +281,7 @@ def test_amber_files_keep_their_energy(tmp_path):
 
 @pytest.mark.data
 def test_freesolv_files_are_read(data_folder_of_freesolv):
-    read, found = read_solute(
+    read, found = read_molecule(
         SoluteSettings(
             topology=data_folder_of_freesolv / "mobley_7532833.prmtop",
             coordinates=data_folder_of_freesolv / "mobley_7532833.inpcrd",

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nnpmm.integrators import RegionMotion, Vibration
+from nnpmm.integrators import RegionMotion, Vibration, choose_mass_factor
+from nnpmm.integrators.mass_factor import LARGEST_MASS_FACTOR, RECOMMENDED_STEPS
 from nnpmm.integrators.timestep_limits import STEPS_PER_PERIOD
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,16 +40,34 @@ def test_runs_blow_up_below_the_limit_and_none_at_it(hydrogens):
     assert any(row["blew_up"] for row in below)
 
 
-def test_every_molecule_runs_at_4_fs_and_5_fs_with_the_masses_of_the_code():
+def test_hot_runs_blow_up_with_few_steps_and_none_with_those_that_auto_aims_at():
+    models = RESULTS["hot"]
+    assert set(models) == {"ANI-1x", "ANI-2x", "ANI-1x, methanol"}
+    cells = [
+        (float(steps), row)
+        for energies in models.values()
+        for found in energies.values()
+        for steps, row in found.items()
+    ]
+    assert all(row["runs"] >= 10 for _, row in cells)
+    assert {steps for steps, _ in cells} >= {STEPS_PER_PERIOD["constrained"], RECOMMENDED_STEPS}
+    assert sum(row["blew_up"] for steps, row in cells if steps >= RECOMMENDED_STEPS) == 0
+    assert sum(row["blew_up"] for steps, row in cells if steps < RECOMMENDED_STEPS) > 0
+
+
+def test_every_molecule_runs_at_4_fs_and_5_fs_with_the_least_masses():
     molecules = RESULTS["molecules"]
     assert len(molecules) >= 12
     for name, rows in molecules.items():
         period = RESULTS["fastest_vibration_fs"][name]["constrained, 3 amu"] / 1000
         motion = RegionMotion(Vibration(period, (0, 1)), ("", ""), False)
+        assert rows["vacuum, 1 fs"]["mass_factor"] == 1
         for setting in ("vacuum, 4 fs", "water, 4 fs", "water, 5 fs"):
             row, step = rows[setting], float(setting.split()[1]) / 1000
+            least = motion.mass_factor(step, STEPS_PER_PERIOD["constrained"])
             assert row["blew_up_at_ps"] is None
-            assert row["mass_factor"] == pytest.approx(motion.mass_factor(step), rel=0.03)
+            assert row["mass_factor"] == pytest.approx(least, rel=0.03)
+            assert choose_mass_factor(motion, "auto", step) >= least
 
 
 def test_the_documentation_shows_these_results(benchmark):
@@ -58,3 +77,5 @@ def test_the_documentation_shows_these_results(benchmark):
         assert shown.splitlines() == lines
     assert f"| {STEPS_PER_PERIOD['constrained']:g} steps | T / 5 |" in page
     assert f"| {STEPS_PER_PERIOD['free']:g} steps | T / 7 |" in page
+    assert RECOMMENDED_STEPS == 7 and "fastest vibration seven steps per period" in page
+    assert f"factor is at most {LARGEST_MASS_FACTOR:g}" in page

@@ -137,7 +137,7 @@ def test_a_nitrile_needs_heavier_masses_for_4_fs():
     assert 0.0025 < limit.longest < 0.003
     assert "N1" in limit.reason and "5 steps per period" in limit.reason
     assert not case.survives(0.004)
-    factor = motion.mass_factor(0.004)
+    factor = motion.mass_factor(0.004, 5)
     assert factor == pytest.approx((0.020 / motion.vibration.period) ** 2, abs=0.011)
     scale_masses(case.system, case.region, factor)
     assert case.survives(0.004)
@@ -189,7 +189,7 @@ def test_an_atom_that_does_not_move_has_no_part_in_the_vibration():
 
 
 def test_a_short_step_needs_no_factor():
-    assert Nitrile("keep").motion().mass_factor(0.002) == 1
+    assert Nitrile("keep").motion().mass_factor(0.0015, 7) == 1
 
 
 def test_virtual_sites_and_frozen_atoms_do_not_count():

@@ -76,4 +76,4 @@ def test_a_run_with_four_site_water_is_refused_before_it_begins():
         }
     )
     with pytest.raises(ConfigError, match=r"virtual site.s., as in four-site water; .*single time"):
-        check_integrator(prepare_system(config), config)
+        check_integrator(prepare_system(config).hybrid.system, config)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from nnpmm.core.errors import ConfigError
-from nnpmm.learning import Samples
+from nnpmm.learning import LabelledSamples
 
 
 def _samples():
     rng = np.random.default_rng(1)
-    return Samples(
+    return LabelledSamples(
         ("one", "two", "three"),
         rng.normal(size=(3, 4, 2)).astype(np.float32),
         rng.normal(size=3),

@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 from nnpmm.core.errors import ConfigError, InputFileError, WeightsError
 from nnpmm.learning import (
     Ensemble,
+    LabelledSamples,
     ModelCard,
     NetworkSettings,
-    Samples,
     TrainingSettings,
     calibrate,
     load_ensemble,
@@ -36,7 +36,7 @@ def _samples(count=40, frames=6, seed=1):
     features = (features * [1.0, 50.0, 1e3] + [0.0, 7.0, -1e5]).astype(np.float32)
     labels = 3.0 * means[:, 0] - 2.0 * means[:, 1]
     names = tuple(f"sample {n}" for n in range(count))
-    return Samples(names, features, labels, np.full(count, 0.05), NAMES)
+    return LabelledSamples(names, features, labels, np.full(count, 0.05), NAMES)
 
 
 def _save(model, folder):
@@ -110,11 +110,11 @@ def test_validation_samples_do_not_reach_the_scaler():
 
 
 def test_the_best_epoch_is_kept():
-    told = []
+    calls = []
     settings = _quick(epochs=30, learning_rate=0.1)  # which goes up and down
-    result = train(_samples(), _small("dnn"), settings, progress=lambda *now: told.append(now))
+    result = train(_samples(), _small("dnn"), settings, progress=lambda *now: calls.append(now))
     card, validation = result.model.card, result.curves[0, :, 1]
-    assert told == [(n, 30) for n in range(1, 31)] and result.curves.shape == (1, 30, 2)
+    assert calls == [(n, 30) for n in range(1, 31)] and result.curves.shape == (1, 30, 2)
     assert card.kept_epochs[0] == validation.argmin() + 1 != 30
     assert card.metrics["validation"].mae == pytest.approx(validation.min(), abs=1e-5)
     assert validation[-1] > validation.min() + 1e-3

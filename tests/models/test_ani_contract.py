@@ -43,7 +43,7 @@ def molecule(smiles: str) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def reference():
-    """ANI-1x in float64: what every backend is held against."""
+    """ANI-1x in float64: what every backend is compared with."""
     return load_model("ANI-1x", backend="reference", precision="double")
 
 

@@ -156,7 +156,8 @@ def test_shares_cost_the_same():
     _, shares = divide(np.repeat([0, 1], [300, 700]), np.array([200_000, 100_000]), 1, 4)
     weights = np.array([240_000, 140_000])
     costs = [sum(weights[e] * (b - a) for e, a, b in share) for share in shares]
-    assert max(costs) < 1.05 * min(costs)
+    # Shares are cut between atoms, so two differ by the cost of an atom or two, of 250 in each.
+    assert max(costs) - min(costs) < 2 * weights.max()
 
 
 @pytest.fixture(scope="module")

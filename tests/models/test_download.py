@@ -140,7 +140,7 @@ def test_an_archive_of_something_else(served, tmp_path):
     folder, url = served
     with zipfile.ZipFile(folder / "other.zip", "w") as archive:
         archive.writestr("other-1.0/README.md", "no networks here")
-    with pytest.raises(WeightsError, match="the archive holds no folder ani-1x_8x"):
+    with pytest.raises(WeightsError, match="the archive contains no folder ani-1x_8x"):
         download_weights("ANI-1x", url("other.zip"))
     assert _cached_files(tmp_path) == []
 

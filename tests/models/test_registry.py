@@ -67,7 +67,7 @@ def test_members(ani1x):
 
 @pytest.mark.parametrize("members", [8, -1, [0, 8], [1, 1], [], "0"])
 def test_members_that_do_not_exist(members):
-    with pytest.raises(ModelError, match=r"ANI-1x here holds \[0, 1, 2, 3, 4, 5, 6, 7\]"):
+    with pytest.raises(ModelError, match=r"ANI-1x here contains \[0, 1, 2, 3, 4, 5, 6, 7\]"):
         load_model("ANI-1x", members=members)
 
 
@@ -81,7 +81,7 @@ def test_members_as_numpy_integers(members):
 
 def test_members_of_a_prepared_file(prepared):
     assert load_model(prepared, members=4).parameters.member_indices == (4,)
-    with pytest.raises(ModelError, match=r"here holds \[1, 4\]"):
+    with pytest.raises(ModelError, match=r"here contains \[1, 4\]"):
         load_model(prepared, members=0)
 
 

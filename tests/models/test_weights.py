@@ -33,10 +33,10 @@ def test_each_source_in_its_turn(tmp_path, monkeypatch, torchani_folder, ani1x):
     assert found() == f"cache: {entry.path}"
     monkeypatch.setenv("NNPMM_MODEL_DIR", str(configured.parent))
     assert found() == f"NNPMM_MODEL_DIR: {configured}"
-    assert found(given.parent) == f"--weights: {given}"
-    assert found(given) == f"--weights: {given}"  # the model's own folder is as good
+    assert found(given.parent) == f"weights: {given}"
+    assert found(given) == f"weights: {given}"  # the model's own folder is as good
     order = [source.kind for source in sources("ANI-1x", given)]
-    assert order == ["--weights", "NNPMM_MODEL_DIR", "cache", "torchani", "download"]
+    assert order == ["weights", "NNPMM_MODEL_DIR", "cache", "torchani", "download"]
 
 
 def test_a_model_directory_without_the_model_is_passed_over(tmp_path, monkeypatch):
@@ -52,9 +52,9 @@ def test_other_models_from_a_folder(name):
 
 
 def test_missing_folders_are_named(tmp_path, monkeypatch):
-    with pytest.raises(WeightsError, match=r"--weights: found no folder .*none"):
+    with pytest.raises(WeightsError, match=r"^weights: found no folder .*none"):
         find_weights("ANI-1x", tmp_path / "none")
-    with pytest.raises(WeightsError, match=r"--weights: .* holds no folder ani-1x_8x"):
+    with pytest.raises(WeightsError, match=r"^weights: .* contains no folder ani-1x_8x"):
         find_weights("ANI-1x", tmp_path)
     monkeypatch.setenv("NNPMM_MODEL_DIR", str(tmp_path / "gone"))
     with pytest.raises(WeightsError, match=r"NNPMM_MODEL_DIR: found no folder .*gone"):
@@ -62,7 +62,7 @@ def test_missing_folders_are_named(tmp_path, monkeypatch):
 
 
 def test_a_folder_of_another_model_is_not_taken(torchani_folder):
-    with pytest.raises(WeightsError, match="holds no folder ani-2x_8x"):
+    with pytest.raises(WeightsError, match="contains no folder ani-2x_8x"):
         find_weights("ANI-2x", torchani_folder)
 
 
@@ -73,10 +73,17 @@ def test_unknown_model():
 
 def test_offline_error_lists_the_remedies():
     with pytest.raises(WeightsError) as caught:
-        find_weights("ANI-2x")  # the torchani wheel holds empty files of it
+        find_weights("ANI-2x")  # the torchani wheel contains empty files of it
     text = str(caught.value)
     assert "\n" not in text
-    for word in ("ANI-2x", "NNPMM_OFFLINE", "NNPMM_MODEL_DIR", "--weights", "ani-2x_8x", "ANI-1x"):
+    for word in (
+        "ANI-2x",
+        "NNPMM_OFFLINE",
+        "NNPMM_MODEL_DIR",
+        "weights=...",
+        "ani-2x_8x",
+        "ANI-1x",
+    ):
         assert word in text
 
 

@@ -68,8 +68,8 @@ def test_a_run_gives_aligned_frames_and_observables(tmp_path):
     system, start = membrane()
     engine = GromacsEngine(threads=1)
     relaxed = engine.minimize(system, start, tmp_path)
-    told = []
-    result = engine.run(system, relaxed, STAGE, tmp_path, told.append)
+    calls = []
+    result = engine.run(system, relaxed, STAGE, tmp_path, calls.append)
     frames = list(engines.read_frames(result.trajectory))
     times = np.arange(0, 61, 4.0)
     np.testing.assert_allclose([frame.time for frame in frames], times, atol=1e-3)

@@ -1,4 +1,4 @@
-"""Start structures: counts, places and no overlaps that a minimiser could not mend."""
+"""Start structures: counts, places and no overlaps that a minimiser could not remove."""
 
 import numpy as np
 import pytest

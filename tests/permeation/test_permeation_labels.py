@@ -22,7 +22,7 @@ from nnpmm.permeation.labels.decoupling import (
     join_states,
     read_dhdl,
 )
-from nnpmm.permeation.labels.linear import LinearEstimate, Samples, relative_free_energies
+from nnpmm.permeation.labels.linear import LinearEstimate, SoluteFrames, relative_free_energies
 from nnpmm.permeation.labels.store import label_linear, read_label_record, read_labels
 from nnpmm.permeation.martini import interaction, parse_solute
 from nnpmm.permeation.martini.builder import build_water_box
@@ -57,7 +57,7 @@ class GaussianSurroundings:
         e = _epsilons(name).ravel()
         mean = self.mu - self.covariance @ e / KT
         phi = self.rng.multivariate_normal(mean, self.covariance, size=n).reshape(n, 2, 2)
-        return Samples(name, CHANNELS, phi, (), np.zeros((n, 0)))
+        return SoluteFrames(name, CHANNELS, phi, (), np.zeros((n, 0)))
 
 
 def test_linear_free_energies_are_exact_for_gaussian_surroundings():
@@ -92,7 +92,7 @@ def test_inner_pairs_count():
     rng = np.random.default_rng(3)
     phi = np.zeros((200, 3, 2))
     inner = rng.normal(-0.5, 0.1, size=(200, 1))
-    recorded = [Samples("C1-C1-C1", CHANNELS, phi, ((0, 2),), inner)]
+    recorded = [SoluteFrames("C1-C1-C1", CHANNELS, phi, ((0, 2),), inner)]
     found = relative_free_energies(recorded, ["P5-C1-P5"], 300.0)
     gap = interaction("P5", "P5")[0] - interaction("C1", "C1")[0]
     exact = -KT * np.log(np.mean(np.exp(-gap * inner / KT)))
@@ -234,11 +234,11 @@ def test_decoupling_runs_and_goes_on(tmp_path):
     settings = DecouplingSettings(
         states=5, equilibration=10.0, production=40.0, sample_interval=0.2
     )
-    told = []
+    calls = []
     found = decouple(
-        system, relaxed, engine, tmp_path, settings, progress=lambda *a: told.append(a)
+        system, relaxed, engine, tmp_path, settings, progress=lambda *a: calls.append(a)
     )
-    assert len(told) == 5 and -25.0 < found.free_energy < 15.0 and 0 < found.overlap <= 1
+    assert len(calls) == 5 and -25.0 < found.free_energy < 15.0 and 0 < found.overlap <= 1
     assert decouple(system, relaxed, engine, tmp_path, settings) == found
 
 

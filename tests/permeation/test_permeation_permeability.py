@@ -146,12 +146,12 @@ def test_weights_are_derivatives_and_errors_follow_them():
 def test_errors_of_diffusivities_against_a_sample():
     rng = np.random.default_rng(9)
     heights, energies = np.linspace(0.0, 2.0, 9), 5.0 * np.linspace(1.0, 0.0, 9)
-    told = permeability(profile(heights, energies, 0.0, D, 0.05 * D)).log10_error
+    expected = permeability(profile(heights, energies, 0.0, D, 0.05 * D)).log10_error
     drawn = [
         permeability(profile(heights, energies, diffusivities=D * rng.normal(1, 0.05, 9))).log10
         for _ in range(800)
     ]
-    assert np.std(drawn) == pytest.approx(told, rel=0.12)
+    assert np.std(drawn) == pytest.approx(expected, rel=0.12)
 
 
 def test_huge_barriers_do_not_overflow():

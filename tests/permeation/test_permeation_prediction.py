@@ -32,7 +32,7 @@ from nnpmm.permeation.prediction.molecules import read_molecules
 from nnpmm.permeation.prediction.predictor import predict_features, predict_molecules
 from nnpmm.permeation.prediction.trajectories import trajectory_features
 from nnpmm.permeation.runs.protocol import preset
-from nnpmm.permeation.runs.simulations import run_membrane, run_water
+from nnpmm.permeation.runs.simulations import run_solute
 
 DATA = ROOT / "data" / "permeation"
 TINY = preset(
@@ -226,7 +226,7 @@ def test_predictions_are_the_models(model, campaign, tmp_path):
     assert found[2].free_energy < -5.0 < found[0].free_energy
 
 
-def test_runs_that_failed_are_told(model, campaign, tmp_path):
+def test_runs_that_failed_are_reported(model, campaign, tmp_path):
     molecule = molecule_from_beads("C1-C1-C1")  # of which the data set has no runs
     folder = tmp_path / "p"
     failure = SoluteJob("DOPC", "C1-C1-C1").failure(folder)
@@ -297,8 +297,8 @@ def test_table_csv_json_and_picture_tell_one_error(call, campaign, tmp_path, mon
     ]
     assert rows[2]["dg_kcal"] == rows[2]["error_kcal"] == "" and "6 beads" in rows[2]["reasons"]
     assert "(model^2 + mapping^2)^(1/2)" in found.out and "0.71 kcal/mol" in found.out
-    told = [label for label in labels if "sigma: model" in label]
-    assert len(told) == 2 and "mapping to beads 0.71" in told[0] and "mapping" not in told[1]
+    shown = [label for label in labels if "sigma: model" in label]
+    assert len(shown) == 2 and "mapping to beads 0.71" in shown[0] and "mapping" not in shown[1]
 
 
 def test_command_writes_reports(call, campaign, tmp_path):
@@ -362,7 +362,7 @@ def test_folders_that_cannot_be_written(call, tmp_path):
     )
 
 
-def test_failed_runs_are_told_by_the_exit_status(call, campaign, tmp_path):
+def test_failed_runs_set_the_exit_status(call, campaign, tmp_path):
     """The data set has runs of the first molecule and none of the second."""
     file, out = tmp_path / "molecules.csv", tmp_path / "out"
     file.write_text("name,beads\ndimer,C1-C1\ntrimer,C1-C1-C1\n")
@@ -396,8 +396,8 @@ def tiny_runs(tmp_path_factory):
     """Folders of a run in water and one in a small membrane, and the features of both."""
     folder = tmp_path_factory.mktemp("runs")
     engine = create_engine("gromacs", threads=1)
-    run_water("C1-P4", TINY, engine, folder / "water", seed=5)
-    run_membrane("C1-P4", {"DOPC": 16}, TINY, engine, folder / "membrane", seed=5)
+    run_solute("C1-P4", {}, TINY, engine, folder / "water", seed=5)
+    run_solute("C1-P4", {"DOPC": 16}, TINY, engine, folder / "membrane", seed=5)
     return folder
 
 

@@ -44,7 +44,7 @@ def test_a_known_profile():
     assert found.samples > 15000
 
 
-def test_failures_are_tried_with_another_seed_and_told(tmp_path, monkeypatch):
+def test_failures_are_tried_with_another_seed_and_reported(tmp_path, monkeypatch):
     seen = []
 
     def windows(*_, seed, **__):
@@ -73,7 +73,7 @@ def test_failures_are_tried_with_another_seed_and_told(tmp_path, monkeypatch):
 
 
 def test_an_interrupted_calculation_goes_on_with_its_own_settings_only(tmp_path, monkeypatch):
-    """Other settings and other data sets work elsewhere; the same one is held by a lock."""
+    """Other settings and other data sets work elsewhere; the same one is locked."""
     folders = []
 
     def windows(*arguments, **_):
@@ -149,7 +149,7 @@ def test_a_solute_that_leaves_its_window_is_refused(tmp_path, monkeypatch):
     production = StageResult(start, tmp_path, {})
     monkeypatch.setattr(module, "equilibrated_bilayer", lambda *_: (system, start))
     monkeypatch.setattr(module, "read_frames", lambda _: frames)
-    monkeypatch.setattr(module, "run_membrane", lambda *_, **__: RunOutcome(system, production))
+    monkeypatch.setattr(module, "run_solute", lambda *_, **__: RunOutcome(system, production))
     for n in range(2):
         (tmp_path / f"window-{n:02d}").mkdir()
     umbrella = UmbrellaSettings(top=1.0, spacing=1.0)
@@ -165,19 +165,19 @@ def test_windows_hold_the_solute_and_are_not_run_again(tmp_path):
         top=1.5, spacing=1.5, equilibration="8 ps", production="20 ps", sample_interval="1 ps"
     )
     engine = create_engine("gromacs", threads=1)
-    told = []
+    calls = []
 
     def run():
         return run_windows(
             *("C1-P4", {"DOPC": 16}, TINY, umbrella, engine, tmp_path),
             seed=3,
-            progress=lambda *a: told.append(a),
+            progress=lambda *a: calls.append(a),
         )
 
     inner, outer = run()
     assert inner.shape == outer.shape == (21,)
     assert abs(inner.mean()) < 0.15 and outer.mean() == pytest.approx(1.5, abs=0.15)
-    assert ("windows", 2, 2) in told
+    assert ("windows", 2, 2) in calls
     assert not list(tmp_path.glob("window-*/*.trr"))
     np.testing.assert_array_equal(run(), [inner, outer])
     too_high = umbrella.model_copy(update={"top": 9.0})

@@ -50,6 +50,11 @@ PICTURES = {
     "learning": lambda: plots.plot_learning_curve(
         [[3.0, 2.0, 1.0]], [[3.0, 2.5, 2.6]], [2], ylabel="error / (kcal/mol)"
     ),
+    "torsions": lambda: plots.plot_torsion_profiles(
+        [-90, 0, 90, 180],
+        {"ANI-2x": [1, 2, 1, 0], "reference": [1, np.nan, 1, 0]},
+        points=("reference",),
+    ),
 }
 
 
@@ -64,6 +69,13 @@ def test_every_picture_is_a_figure_with_labels_and_can_be_drawn(name, tmp_path, 
     assert all(axes.get_ylabel() for axes in figure.axes)
     figure.savefig(tmp_path / "picture.png")
     assert matplotlib.image.imread(tmp_path / "picture.png").std() > 0.01
+
+
+def test_torsion_profiles_close_the_circle_and_begin_at_zero():
+    figure = plots.plot_torsion_profiles([-90, 0, 90, 180], {"a": [6.0, 7.0, 6.0, 5.0]})
+    (line,) = figure.axes[0].get_lines()
+    assert line.get_xdata().tolist() == [-180, -90, 0, 90, 180]
+    assert line.get_ydata().tolist() == [0, 1, 2, 1, 0]
 
 
 def test_numbers_of_a_matrix_stand_in_their_cells():

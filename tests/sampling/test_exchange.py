@@ -19,6 +19,7 @@ from nnpmm import create_hybrid_system
 from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.coupling import Mechanical
+from nnpmm.freeenergy import solve_ladder
 from nnpmm.freeenergy.alchemy import decouple, decoupling_schedule
 from nnpmm.sampling import (
     ExchangeRecord,
@@ -27,6 +28,7 @@ from nnpmm.sampling import (
     StateEnergies,
     read_samples,
     separate_groups,
+    write_samples,
 )
 
 TEMPERATURE, TIMESTEP = 300.0, 0.01
@@ -125,6 +127,30 @@ def test_a_run_goes_on_after_its_last_checkpoint(tmp_path):
     after = read_samples(tmp_path)
     assert len(after.energies) == 12
     np.testing.assert_array_equal(after.energies[:6], before.energies)
+
+
+def test_windows_apart_are_joined(tmp_path):
+    """Each state in a folder of its own, killed and gone on with; joined, they are a ladder."""
+    for state in range(4):
+        folder = tmp_path / f"state-{state}"
+        exchange(folder, sampled=(state,)).sample(20)
+        exchange(folder, sampled=(state,), resume=True).sample(200)
+    parts = [read_samples(tmp_path / f"state-{state}") for state in range(4)]
+    assert all(part.energies.shape == (200, 1, 4) for part in parts)
+    energies = np.concatenate([part.energies for part in parts], axis=1)
+    volumes = np.concatenate([part.volumes for part in parts], axis=1)
+    write_samples(tmp_path / "whole", settings(), energies, volumes)
+    whole = read_samples(tmp_path / "whole")
+    np.testing.assert_array_equal(whole.energies, energies)
+    np.testing.assert_array_equal(whole.mixing, np.eye(4))
+    expected = 1.5 * PARTICLES * GAS_CONSTANT * TEMPERATURE
+    means = [window[20:, state].mean() for state, window in enumerate(whole.windows)]
+    np.testing.assert_allclose(means, expected, rtol=0.2)
+    found = solve_ladder(whole.windows, temperature=TEMPERATURE, equilibration=True).between()
+    exact = 1.5 * PARTICLES * GAS_CONSTANT * TEMPERATURE * np.log(CONSTANTS[-1] / CONSTANTS[0])
+    assert abs(found.value - exact) < 4 * found.error < 4
+    write_samples(tmp_path / "whole", settings(), energies[:150], volumes[:150])
+    assert len(read_samples(tmp_path / "whole").energies) == 150
 
 
 def test_what_no_checkpoint_knows_is_dropped(tmp_path):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import mdtraj
 import numpy as np
+import openmm
+import yaml
+from openmm import unit
 from toys import prepared_water, protocol
 
 from nnpmm.simulation import run_protocol
@@ -12,6 +15,23 @@ from nnpmm.simulation import run_protocol
 def go(folder, *, resume=False, prepared=None, **changes):
     settings = protocol(folder, **changes)
     return run_protocol(prepared or prepared_water(), settings, resume=resume, progress=False)
+
+
+def write_settings(folder, mm):
+    """Write a System, its structure and md.yaml for a run of 10 steps; return the settings.
+
+    One water is described by springs, which take the place of all families of models.
+    """
+    (folder / "system.xml").write_text(openmm.XmlSerializer.serialize(mm.system))
+    with open(folder / "water.pdb", "w") as handle:
+        openmm.app.PDBFile.writeFile(mm.topology, mm.positions * unit.nanometer, handle)
+    data = protocol("out").model_dump(mode="json", context={"base": "."})
+    data["system"] = {"type": "openmm", "system": "system.xml", "structure": "water.pdb"}
+    data["region"] = {"selection": "resid 0", "model": "springs"}
+    data["output"]["directory"] = "out"
+    data["stages"]["production"] = {"length": "0.01 ps"}
+    (folder / "md.yaml").write_text(yaml.safe_dump(data))
+    return data
 
 
 def frames(folder, fmt="dcd"):

@@ -45,7 +45,7 @@ def test_other_elements_and_permuted_names_are_refused(tmp_path, atoms, message)
     assert "x.top and x.gro do not list the same atoms in the same order" in str(raised.value)
 
 
-def test_the_number_of_atoms_that_do_not_fit_is_told(tmp_path):
+def test_the_number_of_atoms_that_do_not_fit_is_reported(tmp_path):
     with pytest.raises(InputFileError, match="2 of 6 atoms do not fit"):
         load(write(tmp_path, coordinates=gro(reordered(1, 0, 2, 3, 4, 5))))
 
@@ -216,7 +216,7 @@ def test_boxes_of_amber_coordinates(tmp_path, amber):
     cosine = box[0] @ box[1] / 3.5**2
     assert abs(cosine) == pytest.approx(1 / 3, abs=1e-6)
     (tmp_path / "x.rst7").write_text("\n".join(lines[:-1]) + "\n")
-    with pytest.raises(ConfigError, match="the files hold no periodic box"):
+    with pytest.raises(ConfigError, match="the files contain no periodic box"):
         load(amber)
     for numbers in ((0, 0, 0, 90, 90, 90), (30, 30, 30, 0, 0, 0)):
         zeros = "".join(f"{x:12.7f}" for x in numbers)
@@ -230,7 +230,7 @@ def test_gro_files_without_a_box_and_of_high_precision(tmp_path):
     mm = load(write(tmp_path, coordinates=precise, nonbonded_method="NoCutoff"))
     assert mm.box_vectors is None
     np.testing.assert_allclose(mm.positions[1], ATOMS[1][1], atol=1e-9)
-    with pytest.raises(ConfigError, match="the files hold no periodic box"):
+    with pytest.raises(ConfigError, match="the files contain no periodic box"):
         load(write(tmp_path, coordinates=precise))
 
 

@@ -45,7 +45,7 @@ def test_a_built_box_is_under_pressure_control_unless_the_user_says_otherwise():
 
 
 @pytest.mark.parametrize(("ensemble", "speaks"), [({}, False), ({"type": "NVT"}, True)])
-def test_nvt_in_a_built_box_is_told_its_density(caplog, ensemble, speaks):
+def test_nvt_in_a_built_box_warns_of_its_density(caplog, ensemble, speaks):
     config = parse_config({"system": BUILD, "region": REGION, "ensemble": ensemble})
     prepared = prepare_system(config)
     found = [r.getMessage() for r in caplog.records if "density" in r.getMessage()]

@@ -37,7 +37,7 @@ def test_only_sections_in_force_count(tmp_path, caplog, defines):
 def test_included_files_and_unused_molecules(tmp_path, caplog):
     (tmp_path / "posre.itp").write_text(POSITION)
     other = TOP[TOP.index("[ moleculetype ]") : TOP.index("[ system ]")].replace("MOL", "LIG")
-    load(tmp_path, f'{other}\n#include "posre.itp"')  # of LIG, which the system does not hold
+    load(tmp_path, f'{other}\n#include "posre.itp"')  # of LIG, which the system does not contain
     assert caplog.messages == []
     load(tmp_path, '#include "posre.itp"')
     assert "[ position_restraints ] (lines: 2)" in caplog.text

@@ -196,7 +196,7 @@ def test_charmm(tmp_path):
     np.testing.assert_allclose(boxed.box_vectors, 3 * np.eye(3))
     with pytest.raises(ConfigError, match=r"switch_distance: found 1\.2 nm, must be less than"):
         load({**files, "box": ["3 nm", "3 nm", "3 nm"], "switch_distance": "1.2 nm"})
-    with pytest.raises(ConfigError, match="the files hold no periodic box"):
+    with pytest.raises(ConfigError, match="the files contain no periodic box"):
         load(files)
     (tmp_path / "bad.prm").write_text(PARAMETERS.replace("HT  OT   450", "HT  XX   450"))
     with pytest.raises(InputFileError, match="cannot read the CHARMM"):
@@ -258,7 +258,7 @@ def test_control_characters_as_openmm_writes_them(tmp_path):
     [
         ({"structure": "none.pdb"}, "none.pdb: no such file; give the structure"),
         ({"structure": "system.xml"}, "found '.xml' for the structure, allowed: .pdb, .cif"),
-        ({"system": "state.xml"}, "state.xml: holds a State, expected a System"),
+        ({"system": "state.xml"}, "state.xml: contains a State, expected a System"),
         ({"system": "broken.xml"}, "broken.xml: cannot read the OpenMM System"),
         ({"system": "other.xml"}, "water.pdb has 81 atoms and other.xml has 24 particles"),
         ({"structure": "bad.pdb"}, "finite"),
@@ -302,7 +302,7 @@ def membrane_barostat():
 
 
 @pytest.mark.parametrize("ensemble", ["NVT", "NPT"])
-def test_barostats_and_thermostats_are_told_by_their_type(tmp_path, caplog, ensemble):
+def test_barostats_and_thermostats_are_recognised_by_their_type(tmp_path, caplog, ensemble):
     forces = {
         "pressure": openmm.MonteCarloBarostat(1, 300),
         "heat": openmm.AndersenThermostat(300, 1),
@@ -362,7 +362,7 @@ def test_building_a_ligand_in_water():
 
 @pytest.mark.data
 def test_build_with_a_protein(tmp_path):
-    """A ligand file beside a peptide: both in one box, the ligand where its file puts it."""
+    """A ligand file and a peptide: both in one box, the ligand where its file puts it."""
     source = app.PDBFile(str(shared_data("toluene/alanine-dipeptide-explicit.pdb")))
     peptide = app.Modeller(source.topology, source.positions)
     peptide.deleteWater()

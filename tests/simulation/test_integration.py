@@ -157,7 +157,7 @@ def test_the_timestep_is_the_outer_one():
 def test_unstable_steps_are_refused(integrator, message):
     config = settings(integrator)
     with pytest.raises(ConfigError, match=message):
-        check_integrator(prepare_system(config), config)
+        check_integrator(prepare_system(config).hybrid.system, config)
 
 
 def test_slow_forces_get_five_steps_per_period():
@@ -169,7 +169,7 @@ def test_slow_forces_get_five_steps_per_period():
     assert prepared.motion.vibration.period == pytest.approx(0.015, abs=2e-4)
     config = settings(region={"mass_factor": 1})
     with pytest.raises(ConfigError, match=r"outer: found 2 fs, .* 1\.[678] fs: .* 5 steps"):
-        check_integrator(prepare_system(config), config)
+        check_integrator(prepare_system(config).hybrid.system, config)
 
 
 @pytest.mark.parametrize(("inner_potential", "mass_factor"), [("force-field", 1), ("network", 2)])
@@ -184,7 +184,7 @@ def test_heavy_kept_hydrogens_allow_longer_steps(inner_potential, mass_factor):
             "checkpoint_interval": "0.02 ps",
         },
     )
-    check_integrator(prepare_system(config), config)
+    check_integrator(prepare_system(config).hybrid.system, config)
 
 
 def test_a_run_goes_on(tmp_path):
@@ -202,13 +202,13 @@ def test_a_run_goes_on(tmp_path):
 def test_a_system_without_inner_potential_is_refused():
     plain = prepare_system(settings({"type": "langevin"}))
     with pytest.raises(ConfigError, match="the region has no inner potential"):
-        check_integrator(plain, settings())
+        check_integrator(plain.hybrid.system, settings())
 
 
 def test_a_heat_bath_is_needed():
     config = settings(ensemble={"friction": 0})
     with pytest.raises(ConfigError, match=r"ensemble.friction: found 0"):
-        check_integrator(prepare_system(config), config)
+        check_integrator(prepare_system(config).hybrid.system, config)
 
 
 def test_one_member_has_no_other_one():

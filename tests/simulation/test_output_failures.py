@@ -67,7 +67,7 @@ def test_no_space_for_a_frame(tmp_path, reference, fmt):
         patch.setattr(staged_run, "open_trajectory", open_limited)
         with pytest.raises(SimulationError) as raised:
             go(tmp_path, fmt=fmt)
-    require_one_line(raised, f"trajectory.{fmt}", "make space", "--resume", "checkpoint is kept")
+    require_one_line(raised, f"trajectory.{fmt}", "make space", "resume=True", "checkpoint is kept")
     go(tmp_path, fmt=fmt, resume=True)
     require_equal_runs(tmp_path, reference[fmt], fmt)
 
@@ -94,7 +94,7 @@ def test_no_space_for_a_file(tmp_path, monkeypatch, reference, count):
         with pytest.raises(SimulationError) as raised:
             go(tmp_path)
     assert calls[0] >= 10**9
-    require_one_line(raised, str(tmp_path), "No space left on device", "make space", "--resume")
+    require_one_line(raised, str(tmp_path), "No space left on device", "make space", "resume=True")
     assert not list(tmp_path.glob("*.tmp"))
     go(tmp_path, resume=True)
     require_equal_runs(tmp_path, reference["dcd"])
@@ -144,7 +144,7 @@ def test_what_is_removed_during_the_run(tmp_path, monkeypatch, fmt, name):
         patch.setattr(StageLoop, "_write_due", removing)
         with pytest.raises(SimulationError) as raised:
             go(folder, fmt=fmt)
-    require_one_line(raised, str(folder), "removed or renamed", "put it back", "--resume")
+    require_one_line(raised, str(folder), "removed or renamed", "put it back", "resume=True")
     (tmp_path / "moved").rename(removed)
     go(folder, fmt=fmt, resume=True)
     whole = tmp_path / "whole"

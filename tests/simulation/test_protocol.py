@@ -10,6 +10,7 @@ import openmm
 import pytest
 import yaml
 from openmm import unit
+from runs import write_settings
 from toys import SpringModel, prepared_water, protocol, springs_alone, water_box
 
 import nnpmm.simulation.runner as runner
@@ -77,6 +78,7 @@ def test_log_and_trajectory_agree(finished):
     np.testing.assert_allclose(columns["time_ps"], columns["step"] * 0.001, rtol=1e-12)
     frames = mdtraj.load(str(finished.trajectory), top=str(finished.directory / "topology.pdb"))
     assert frames.n_frames == 50
+    # Frames are in single precision: up to 5e-7 nm times forces of up to 1e5 kJ/mol/nm.
     evaluator = SpringModel().bind([8, 1, 1])
     for row in range(2, 21, 2):  # rows of steps 10, 20 ...: frames 5, 10 ...
         step = 5 * row
@@ -278,7 +280,7 @@ def test_a_late_blow_up_names_the_time_step_and_keeps_the_run(tmp_path, monkeypa
             go(tmp_path, production="0.2 ps")
     text = str(raised.value)
     assert "the time step of 1 fs is the likely cause: take a smaller timestep" in text
-    assert "--overwrite" in text and "the last checkpoint is kept" in text
+    assert "overwrite=True" in text and "the last checkpoint is kept" in text
     assert "\n" not in text
     assert json.loads((tmp_path / "checkpoint.json").read_text())["step"] == 147
     run_protocol(
@@ -341,17 +343,9 @@ def test_a_folder_in_use_is_refused(tmp_path):
 
 
 def test_run_from_a_settings_file_and_again_from_what_it_saved(tmp_path, monkeypatch):
-    mm = water_box(per_edge=3, periodic=True)
-    (tmp_path / "system.xml").write_text(openmm.XmlSerializer.serialize(mm.system))
-    with open(tmp_path / "water.pdb", "w") as handle:
-        openmm.app.PDBFile.writeFile(mm.topology, mm.positions * unit.nanometer, handle)
     monkeypatch.setattr("nnpmm.models.registry.families", springs_alone)
-    data = protocol("out").model_dump(mode="json", context={"base": "."})
-    data["system"] = {"type": "openmm", "system": "system.xml", "structure": "water.pdb"}
-    data["region"] = {"selection": "resid 0", "model": "springs"}
-    data["output"]["directory"] = "out"
-    data["stages"]["production"] = {"length": "0.01 ps"}
-    (tmp_path / "md.yaml").write_text(yaml.safe_dump(data))
+    mm = water_box(per_edge=3, periodic=True)
+    data = write_settings(tmp_path, mm)
     result = run(tmp_path / "md.yaml", progress=False)
     assert result.directory == tmp_path / "out"
     (tmp_path / "system.xml").unlink()  # the continuation reads what the run has saved

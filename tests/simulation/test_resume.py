@@ -243,14 +243,14 @@ def test_resume_refuses_another_region(tmp_path, monkeypatch):
 
 def test_a_second_run_in_the_folder_is_refused(tmp_path):
     go(tmp_path, production=None)
-    with pytest.raises(ConfigError, match=r"holds a run already: .*--resume.*--overwrite"):
+    with pytest.raises(ConfigError, match=r"contains a run already: .*resume=True.*overwrite=True"):
         go(tmp_path, production=None)
-    stranger = tmp_path / "notes.txt"
-    stranger.write_text("mine")
+    notes = tmp_path / "notes.txt"
+    notes.write_text("mine")
     run_protocol(
         prepared_water(), protocol(tmp_path, production=None), overwrite=True, progress=False
     )
-    assert stranger.read_text() == "mine"
+    assert notes.read_text() == "mine"
 
 
 def test_resume_without_a_run_starts_one(tmp_path, reference):

@@ -136,7 +136,7 @@ def test_a_restraint_that_holds_water_is_reported(tmp_path, caplog):
     assert caplog.messages == []
     stages = {"warmup": {"length": "0.01 ps", "restraint": "name O"}}
     check_restraint(topology, protocol(tmp_path / "out", stages=stages))
-    assert "'name O' holds water too (27 of HOH)" in caplog.text
+    assert "'name O' contains water too (27 of HOH)" in caplog.text
     assert describe_atoms(topology, np.zeros(0, dtype=np.int64)) == "no atoms"
 
 

@@ -32,7 +32,7 @@ def settings(smiles, step, *, hydrogen_mass=None, **region):
 
 def checked(config):
     prepared = prepare_system(config)
-    check_integrator(prepared, config)
+    check_integrator(prepared.hybrid.system, config)
     return prepared
 
 
@@ -61,10 +61,10 @@ def test_hydrogens_of_6_amu_are_still_hydrogens():
 @pytest.mark.parametrize(
     ("smiles", "step", "least", "most"),
     [
-        ("CC#N", "4 fs", 1.9, 2.3),
-        ("CC#N", "5 fs", 3.0, 3.6),
-        ("CC(C)=O", "4 fs", 1.1, 1.6),
-        ("CO", "4 fs", 1.0, 1.0),
+        ("CC#N", "4 fs", 3.8, 4.0),
+        ("CC#N", "5 fs", 4.0, 4.0),
+        ("CC(C)=O", "4 fs", 2.2, 2.9),
+        ("CO", "4 fs", 1.3, 1.5),
     ],
 )
 def test_auto_scales_masses_by_what_the_step_needs(smiles, step, least, most, caplog):
@@ -74,7 +74,7 @@ def test_auto_scales_masses_by_what_the_step_needs(smiles, step, least, most, ca
     factor = prepared.model_provenance["mass_factor"]
     assert least <= factor <= most
     assert ("masses are multiplied" in caplog.text) == (factor > 1)
-    plain = checked(settings(smiles, "2 fs", hydrogen_mass="3 amu", constraints="keep"))
+    plain = checked(settings(smiles, "1 fs", hydrogen_mass="3 amu", constraints="keep"))
     assert plain.model_provenance["mass_factor"] == 1
     assert masses(prepared) == pytest.approx([factor * mass for mass in masses(plain)])
 
@@ -98,11 +98,35 @@ def test_other_factors_are_refused(value):
         settings("CO", "1 fs", mass_factor=value)
 
 
+def motion(period, *, free=False):
+    return RegionMotion(Vibration(period, (0, 1)), ("A:C1", "A:N1"), free)
+
+
 def test_masses_more_than_four_times_as_large_are_refused():
-    motion = RegionMotion(Vibration(0.010, (0, 1)), ("A:C1", "A:N1"), False)
     with pytest.raises(ConfigError, match=r"6\.25 times as large, .* set timestep to at most 4 fs"):
-        choose_mass_factor(motion, "auto", 0.005)
-    assert choose_mass_factor(motion, 1.0, 0.005) == 1
+        choose_mass_factor(motion(0.010), "auto", 0.005)
+    assert choose_mass_factor(motion(0.010), 1.0, 0.005) == 1
+
+
+@pytest.mark.parametrize(
+    ("period", "factor", "steps"),
+    [(0.040, 1, 10), (0.020, 1.96, 7), (0.014, 4, 7), (0.011, 4, 5.5)],
+)
+def test_auto_aims_at_seven_steps_per_period(period, factor, steps, caplog):
+    """Below 7 steps with four times the masses, down to 5, the run goes on; the log says which."""
+    with caplog.at_level(logging.INFO, logger="nnpmm"):
+        found = choose_mass_factor(motion(period), "auto", 0.004)
+    assert found == pytest.approx(factor)
+    assert motion(period).scaled(found).vibration.period / 0.004 == pytest.approx(steps)
+    assert (f"then has {steps:.1f} steps of 4 fs per period" in caplog.text) == (factor > 1)
+
+
+def test_auto_gives_the_slow_forces_of_respa_five_steps_per_period():
+    for free in (False, True):
+        found = choose_mass_factor(motion(0.010, free=free), "auto", 0.004, respa=True)
+        assert found == pytest.approx(4)
+        assert choose_mass_factor(motion(0.020, free=free), "auto", 0.004, respa=True) == 1
+    assert choose_mass_factor(motion(0.010, free=True), "auto", 0.004) == 1
 
 
 def test_surroundings_are_checked_before_the_network_is_loaded(monkeypatch):

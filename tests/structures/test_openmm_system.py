@@ -58,7 +58,7 @@ def _assert_template_equals_system(molecule, parameters):
 
 
 @pytest.mark.parametrize("smiles", SMILES)
-def test_template_beside_amber14_equals_the_vacuum_system(smiles):
+def test_template_with_amber14_equals_the_vacuum_system(smiles):
     molecule = molecule_from_smiles(smiles)
     _assert_template_equals_system(molecule, parameterize(molecule, provider="fallback"))
 

@@ -101,11 +101,13 @@ def test_lennard_jones_equals_gaff_in_freesolv(freesolv):
 
 @pytest.mark.data
 def test_charges_stay_near_am1_bcc_in_freesolv(freesolv):
+    """Another charge model, which explains most of the variance of AM1-BCC charges.
+
+    Charges of zero leave all of it, those of other atoms twice as much.
+    """
     difference = np.concatenate([p.charges - rows[:, 0] for _, p, rows, _ in freesolv])
-    # Measured: mean absolute 0.0680, RMS 0.0926, largest 0.5711 (nitrogen of 1-nitrobutane).
-    assert np.abs(difference).mean() < 0.0685
-    assert np.sqrt((difference**2).mean()) < 0.0930
-    assert np.abs(difference).max() < 0.572
+    expected = np.concatenate([rows[:, 0] for _, _, rows, _ in freesolv])
+    assert (difference**2).mean() < 0.5 * (expected**2).mean()
 
 
 @pytest.mark.data
@@ -246,20 +248,25 @@ def test_bonds_and_angles_reach_openmm_as_they_are(smiles):
     assert found["HarmonicAngleForce"] == pytest.approx(bend, rel=1e-6)
 
 
-# Where the angles are the reference angles the impropers are right to second order; elsewhere
-# they are off by twice the relative difference of the squared sines.
+def _error_of_squared_sines(parameters, x):
+    """Return the largest relative difference to the reference angles, at the impropers' centres."""
+    centres = {centre for _, _, centre, *_ in parameters.impropers}
+    sines = np.array(
+        [
+            (np.sin(_angle(x, i, j, m)), np.sin(reference))
+            for i, j, m, reference, _ in parameters.angles
+            if j in centres
+        ]
+    )
+    return np.abs(sines[:, 0] ** 2 / sines[:, 1] ** 2 - 1).max()
+
+
 @pytest.mark.parametrize(
-    ("smiles", "tolerance"),
-    [
-        ("c1ccccc1", 0.01),
-        ("C=C", 0.03),
-        ("NC=O", 0.08),
-        ("CC(=O)Nc1ccc(O)cc1", 0.08),
-        ("CC#CC(=O)[O-]", 0.12),
-        ("C[N+](=O)[O-]", 0.08),
-    ],
+    "smiles",
+    ["c1ccccc1", "C=C", "NC=O", "CC(=O)Nc1ccc(O)cc1", "CC#CC(=O)[O-]", "C[N+](=O)[O-]"],
 )
-def test_impropers_equal_mmff94_out_of_plane_to_second_order(smiles, tolerance):
+def test_impropers_equal_mmff94_out_of_plane_to_second_order(smiles):
+    """They do at the reference angles; elsewhere squared sines, two in a product, differ."""
     molecule = molecule_from_smiles(smiles)
     parameters = dataclasses.replace(_fallback(molecule), torsions=())
     system = create_ligand_system(molecule, parameters)
@@ -275,6 +282,7 @@ def test_impropers_equal_mmff94_out_of_plane_to_second_order(smiles, tolerance):
     # Amide nitrogen has a negative force constant, so single sums may nearly cancel.
     largest = np.abs(expected).max()
     assert largest > 1e-3
+    tolerance = 2 * _error_of_squared_sines(parameters, relaxed)
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * largest)
 
 
@@ -341,7 +349,7 @@ def test_terms_survive_the_way_through_a_system():
         assert len(terms[name]) > 0
 
 
-class _StandIn:
+class _FakeToolkit:
     """What our openff module calls of the toolkit, answering with the fallback's System."""
 
     def __init__(self, file):
@@ -364,9 +372,9 @@ class _StandIn:
         return [{"vdW": {(i,): types.SimpleNamespace(id=f"n{i}") for i in range(count)}}]
 
 
-def test_openff_provider_with_a_stand_in_for_the_toolkit(monkeypatch):
+def test_openff_provider_with_a_fake_toolkit(monkeypatch):
     toolkit = types.ModuleType("openff.toolkit")
-    toolkit.ForceField = toolkit.Molecule = _StandIn
+    toolkit.ForceField = toolkit.Molecule = _FakeToolkit
     monkeypatch.setitem(sys.modules, "openff", types.ModuleType("openff"))
     monkeypatch.setitem(sys.modules, "openff.toolkit", toolkit)
     molecule = molecule_from_smiles("CCO")
@@ -378,6 +386,6 @@ def test_openff_provider_with_a_stand_in_for_the_toolkit(monkeypatch):
     def fails(self, topology):
         raise RuntimeError("no toolkit\ncan assign charges")
 
-    monkeypatch.setattr(_StandIn, "create_openmm_system", fails)
+    monkeypatch.setattr(_FakeToolkit, "create_openmm_system", fails)
     with pytest.raises(ForceFieldError, match="no toolkit can assign charges; AM1-BCC"):
         parameterize(molecule, provider="openff")

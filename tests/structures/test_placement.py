@@ -236,7 +236,7 @@ def test_coordinates_in_another_unit_are_refused(parameters, factor):
         solvate(molecule, parameters)
 
 
-def test_a_ligand_on_a_crystal_water_is_told_so(parameters):
+def test_a_ligand_on_a_crystal_water_is_refused_by_name(parameters):
     modeller = with_waters(peptide())
     oxygen = nm(modeller)[-3]
     with pytest.raises(InputFileError, match=r"HOH 302 of chain W.* take that water out"):

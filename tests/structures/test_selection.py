@@ -201,7 +201,7 @@ def test_a_number_of_which_only_inserted_residues_are_there():
 
 def test_insertion_codes_in_an_mdtraj_topology(complex_):
     converted = mdtraj.Topology.from_openmm(complex_)
-    _refused(converted, "residue 60A", "an mdtraj topology holds no insertion codes", "resid 2")
+    _refused(converted, "residue 60A", "an mdtraj topology contains no insertion codes", "resid 2")
 
 
 def test_residue_ids_that_are_not_numbers():

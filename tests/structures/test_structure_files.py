@@ -41,7 +41,7 @@ def test_gro_first_frame_and_blank_lines_at_the_end(tmp_path, caplog):
     path = tmp_path / "x.gro"
     path.write_text(_gro() + _gro().replace("0.090", "9.090"))
     np.testing.assert_allclose(read_gro(path).positions, POSITIONS, rtol=0, atol=5.1e-4)
-    assert caplog.messages == [f"{path}: holds several frames; the first is taken"]
+    assert caplog.messages == [f"{path}: contains several frames; the first is taken"]
     caplog.clear()
     path.write_text(_gro(end="\n\n  \n"))
     assert read_gro(path).box is not None

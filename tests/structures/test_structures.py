@@ -242,7 +242,7 @@ def test_amber_coordinates_with_a_box_of_zeros(tmp_path, cell):
         read_structure(shared_data("cb7-b2/ligand.prmtop"), path)
 
 
-def test_coordinates_beside_a_pdb(files):
+def test_coordinates_with_a_pdb(files):
     _refused(files[".pdb"], "only for an Amber topology", coordinates=files[".gro"])
     missing = files[".gro"].with_name("none.inpcrd")
     prmtop = files[".gro"].with_name("x.prmtop")
@@ -406,7 +406,7 @@ def test_models_that_are_not_used(files, tmp_path, caplog):
     path.write_text("\n".join(["MODEL        1", *atoms, "ENDMDL", "MODEL        2", *shifted]))
     structure = read_structure(path)
     (message,) = caplog.messages
-    assert message == f"{path}: holds 2 models; the first is taken"
+    assert message == f"{path}: contains 2 models; the first is taken"
     expected = read_structure(files[".pdb"]).positions
     np.testing.assert_allclose(structure.positions, expected, rtol=0, atol=1e-9)
 
@@ -429,7 +429,7 @@ def test_alternate_locations_that_are_not_used(tmp_path, caplog):
     for path in (tmp_path / "x.pdb", cif):
         np.testing.assert_allclose(read_structure(path).positions, expected, rtol=0, atol=1e-9)
     assert caplog.messages == [
-        f"{path}: holds alternate locations; the first of each atom is taken (left out: 1)"
+        f"{path}: contains alternate locations; the first of each atom is taken (left out: 1)"
         for path in (tmp_path / "x.pdb", cif)
     ]
 

@@ -1,4 +1,4 @@
-"""From a YAML file, or what it would hold, to checked settings."""
+"""From a YAML file, or what it would contain, to checked settings."""
 
 from __future__ import annotations
 

@@ -68,7 +68,9 @@ def _describe(item: dict[str, Any], model: type[BaseModel], data: Any) -> str:
         hint = "" if isinstance(raw, (dict, list)) else _QUOTES
         return f"{prefix}found {shown}, must be a text{hint}"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
-        return f"{prefix}found {shown}, must hold keys of its own (see nnpmm run --template)"
+        section = _model_at(model, item["loc"])
+        such = "" if section is None else f" such as {', '.join(section.model_fields)}"
+        return f"{prefix}found {shown}, must be a section with keys{such}"
     return f"{prefix}found {shown}, {item['msg'][0].lower()}{item['msg'][1:]}"
 
 

@@ -50,7 +50,7 @@ def read_yaml(path: Path) -> Any:
         path: the file, at most 1 MB of text; what aliases stand for counts as often as it is used.
 
     Returns:
-        What it holds: dictionaries, lists and scalars.
+        What it contains: dictionaries, lists and scalars.
 
     Raises:
         InputFileError: the file cannot be read.

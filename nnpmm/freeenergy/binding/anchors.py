@@ -147,7 +147,7 @@ def describe_anchors(
         coordinates,
         fluctuations(aligned)[list(rows)],
         tuple(atom_label(every[index]) for index in atoms),
-        (*reasons, *_told(restraint, coordinates, thermal_energy(temperature))),
+        (*reasons, *_evidence(restraint, coordinates, thermal_energy(temperature))),
     )
 
 
@@ -255,7 +255,7 @@ def _circular_variance(angles: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(((off - 2 * np.pi * np.round(off / (2 * np.pi))) ** 2).mean(axis=0))
 
 
-def _told(
+def _evidence(
     restraint: BoreschRestraint, coordinates: NDArray[np.float64], kt: float
 ) -> tuple[str, ...]:
     """Return what the run says of a restraint."""

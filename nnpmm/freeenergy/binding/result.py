@@ -46,7 +46,7 @@ __all__ = [
     "symmetry_free_energy",
 ]
 
-#: Parts of a binding free energy, in the order in which they are told.
+#: Parts of a binding free energy, in the order in which they are shown.
 PARTS = ("complex", "restraint", "solvent", "symmetry")
 _Ladders = Mapping[LegName, Mapping[LadderName, tuple[LegResult, ...]]]
 
@@ -193,16 +193,16 @@ def _record(
     }
     found["symmetry_number"] = settings.symmetry_number
     found["ladders"] = {
-        leg_name(leg, ladder): [_told(result, leg) for result in results]
+        leg_name(leg, ladder): [_repeat_record(result, leg) for result in results]
         for leg, of_leg in ladders.items()
         for ladder, results in of_leg.items()
     }
     return found
 
 
-def _told(result: LegResult, leg: LegName) -> dict[str, Any]:
+def _repeat_record(result: LegResult, leg: LegName) -> dict[str, Any]:
     """Return what JSON says of one repeat of a ladder."""
-    told: dict[str, Any] = {
+    found: dict[str, Any] = {
         "states": list(result.names),
         **in_both_units(result.free_energies.between(-1, 0)),
         "independent_samples": result.free_energies.samples.tolist(),
@@ -210,7 +210,7 @@ def _told(result: LegResult, leg: LegName) -> dict[str, Any]:
         "iterations": len(result.samples.energies),
     }
     if leg == "complex":
-        told["restraint_energies_kJ/mol"] = (
+        found["restraint_energies_kJ/mol"] = (
             restraint_energies_of_states(result).mean(axis=0).tolist()
         )
-    return told
+    return found

@@ -6,7 +6,7 @@ from nnpmm.freeenergy.legs.folder import (
     leg_directory,
     write_leg_energies,
 )
-from nnpmm.freeenergy.legs.report import add_leg, convergence_warning
+from nnpmm.freeenergy.legs.report import add_leg, convergence_warning, depict, text_in_kcal
 from nnpmm.freeenergy.legs.result import (
     JointValues,
     LegResult,
@@ -45,6 +45,7 @@ __all__ = [
     "convergence_warning",
     "create_leg_system",
     "create_simulation",
+    "depict",
     "fingerprint",
     "in_both_units",
     "leg_directory",
@@ -52,5 +53,6 @@ __all__ = [
     "sample_leg",
     "solve_leg",
     "split_joint",
+    "text_in_kcal",
     "write_leg_energies",
 ]

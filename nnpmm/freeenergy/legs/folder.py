@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.core.files import write_atomically
@@ -19,6 +22,9 @@ __all__ = ["claim_folder", "fingerprint", "leg_directory", "write_leg_energies"]
 _SETTINGS = "settings.json"
 # What may change when a calculation goes on, and the length of each ladder.
 _MAY_CHANGE = {"potentials", "repeats", "platform", "threads"}
+# What says how much of a ladder is sampled where, and what the record of its sampling tells itself.
+_NOT_SAMPLED = {"time", "exchange"}
+_KEPT_ELSEWHERE = {"trajectories", "trajectory_interval"}
 
 
 def leg_directory(directory: Path, name: str, repeat: int) -> Path:
@@ -50,6 +56,8 @@ def claim_folder(settings: SamplingSettings, directory: Path, *, resume: bool) -
         there = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InputFileError(f"{path}: cannot be read ({error})") from error
+    with suppress(ValidationError):  # of another version: settings that it did not have
+        there = json.loads(type(settings).model_validate(there).model_dump_json())
     wanted = json.loads(settings.model_dump_json())
     for name in wanted:
         if name not in _MAY_CHANGE and _fixed(there.get(name)) != _fixed(wanted[name]):
@@ -68,11 +76,12 @@ def fingerprint(settings: SamplingSettings, *about: str) -> str:
         about: what else tells the leg from others, such as its potential.
     """
     ladders = {
-        name: {"time"}
+        name: _NOT_SAMPLED
         for name in type(settings).model_fields
         if isinstance(getattr(settings, name), LegTimes)
     }
-    fixed = settings.model_dump_json(exclude={**dict.fromkeys(_MAY_CHANGE, True), **ladders})
+    apart = dict.fromkeys([*_MAY_CHANGE, *_KEPT_ELSEWHERE], True)
+    fixed = settings.model_dump_json(exclude={**apart, **ladders})
     return hashlib.sha256(" ".join([*about, fixed]).encode()).hexdigest()
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+from rdkit import Chem
+from rdkit.Chem.Draw import rdMolDraw2D
 
+from nnpmm.core.constants import KJ_PER_KCAL
+from nnpmm.freeenergy.estimators import Estimate
 from nnpmm.freeenergy.legs.result import LegResult
 from nnpmm.freeenergy.legs.settings import LegTimes
 from nnpmm.freeenergy.overlap import MIN_OVERLAP, weakest_link
 from nnpmm.plots import plot_convergence, plot_ladder, plot_matrix, plot_overlap
 from nnpmm.plots.page import Page
 
-__all__ = ["add_leg", "convergence_warning"]
+__all__ = ["add_leg", "convergence_warning", "depict", "text_in_kcal"]
 
 # ps for each state, below which a result is called not converged. Torsions of small molecules and
 # the shells of water around them relax in tens to hundreds of ps; the values of FreeSolv come from
@@ -28,13 +32,30 @@ def convergence_warning(times: LegTimes) -> str | None:
     )
 
 
-def add_leg(page: Page, leg: LegResult, quantity: str) -> None:
+def text_in_kcal(estimate: Estimate) -> str:
+    """Return an estimate with its error, in kcal/mol, as a report shows it."""
+    value, error = estimate.value / KJ_PER_KCAL, estimate.error / KJ_PER_KCAL
+    return f"{value:.2f} ± {error:.2f}"
+
+
+def depict(molecule: Chem.Mol) -> str:
+    """Return a drawing of a molecule without its hydrogens, as SVG."""
+    flat = Chem.Mol(Chem.RemoveHs(molecule))
+    flat.RemoveAllConformers()
+    drawing = rdMolDraw2D.MolDraw2DSVG(260, 180)
+    rdMolDraw2D.PrepareAndDrawMolecule(drawing, flat)
+    drawing.FinishDrawing()
+    return str(drawing.GetDrawingText())
+
+
+def add_leg(page: Page, leg: LegResult, quantity: str, *, sign: int = -1) -> None:
     """Add the pictures of one leg: ladder, overlap, convergence and mixing.
 
     Args:
         page: to add to.
         leg: whose pictures.
         quantity: what its free energy from the last to the first state is.
+        sign: 1 where that is the free energy from the first to the last state.
     """
     names, free, samples = leg.names, leg.free_energies, leg.samples
     page.paragraph(
@@ -43,8 +64,8 @@ def add_leg(page: Page, leg: LegResult, quantity: str) -> None:
     )
     page.figure(
         plot_ladder(free.delta, free.error, names=names),
-        "Free energy along the ladder, from full interaction to none. Bands and bars are two "
-        "standard errors.",
+        "Free energy along the ladder, from its first state. Bands and bars are two standard "
+        "errors.",
     )
     weakest, (first, second) = weakest_link(free.overlap, free.samples)
     page.figure(
@@ -55,12 +76,14 @@ def add_leg(page: Page, leg: LegResult, quantity: str) -> None:
     series = leg.convergence
     page.figure(
         plot_convergence(
-            *(series.fractions, -series.forward, series.forward_error),
-            *(-series.backward, series.backward_error),
+            *(series.fractions, sign * series.forward, series.forward_error),
+            *(sign * series.backward, series.backward_error),
             ylabel=f"{quantity} / (kJ/mol)",
         ),
         f"{quantity.capitalize()} from the first and from the last part of the samples.",
     )
+    if not np.ptp(samples.replicas, axis=0).any():
+        return  # independent windows
     mixing = samples.mixing
     page.figure(
         plot_matrix(

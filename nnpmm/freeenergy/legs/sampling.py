@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import openmm
+from numpy.typing import NDArray
 from openmm import app, unit
 
 from nnpmm.core.errors import SimulationError
@@ -27,10 +28,6 @@ __all__ = ["Leg", "Report", "create_leg_system", "create_simulation", "sample_le
 Report = Callable[[str, int, int], None]
 
 _BAROSTAT_INTERVAL = 25  # steps
-# A solute that starts hot can feed its fastest vibration at 6 steps per period until a bond breaks
-# (methanol in ANI-1x, within 3 ps); at 7 the total energy errs by 2 % of the kinetic energy
-# (docs/time-steps.md). No free energy depends on the masses.
-_STEPS_PER_PERIOD, _LARGEST_MASS_FACTOR = 7.0, 4.0
 _CHUNK = 1000  # steps between two reports
 _MINIMIZATION_TOLERANCE = 50.0  # kJ/mol/nm; enough to part atoms of a built box
 
@@ -58,7 +55,10 @@ class Leg:
 
 
 def create_leg_system(
-    settings: SamplingSettings, mm: MMSystem, potential: PotentialName | Literal["both"]
+    settings: SamplingSettings,
+    mm: MMSystem,
+    potential: PotentialName | Literal["both"],
+    regions: Sequence[NDArray[np.int64]] = (),
 ) -> openmm.System:
     """Return the System to make alchemical: the MM one, or a hybrid one.
 
@@ -69,25 +69,28 @@ def create_leg_system(
         mm: with the atoms of the ligand.
         potential: what describes the inside of the ligand; with ``"both"`` the global parameter
             ``lambda_nnp`` goes from the force field (0) to the network (1).
+        regions: atoms of several ligands, each a region of its own; by default of the ligand.
 
     Raises:
         NnpmmError: the network or the coupling is not usable, or the time step is too long.
     """
-    assert mm.ligand_atoms is not None  # the caller's system was built around it
     if potential == "force field":
         return mm.system
     model = load_model(settings.model, settings.members, threads=settings.threads)
     inside = Interpolated() if potential == "both" else Replaced()
     coupling = Mechanical(constraints="keep", inside=inside)
-    hybrid = couple(mm.system, mm.topology, mm.ligand_atoms, model, coupling=coupling)
-    motion = bound_region_motion(
-        hybrid.system, mm.topology, hybrid.region, hybrid.evaluator, mm.positions
-    )
-    least = choose_mass_factor(motion, "auto", settings.timestep)
-    wanted = (_STEPS_PER_PERIOD * settings.timestep / motion.vibration.period) ** 2
-    factor = max(least, min(wanted, _LARGEST_MASS_FACTOR))
-    scale_masses(hybrid.system, mm.ligand_atoms.tolist(), factor)
-    return hybrid.system
+    system, factors = mm.system, []
+    for region in regions or (mm.ligand_atoms,):
+        assert region is not None  # the caller's system was built around it
+        hybrid = couple(system, mm.topology, region, model, coupling=coupling)
+        motion = bound_region_motion(
+            hybrid.system, mm.topology, hybrid.region, hybrid.evaluator, mm.positions
+        )
+        factors.append((region.tolist(), choose_mass_factor(motion, "auto", settings.timestep)))
+        system = hybrid.system
+    for atoms, factor in factors:
+        scale_masses(system, atoms, factor)
+    return system
 
 
 def sample_leg(
@@ -97,6 +100,7 @@ def sample_leg(
     directory: Path,
     *,
     seed: int,
+    sampled: tuple[int, ...] | None = None,
     resume: bool = False,
     report: Report = lambda *_: None,
 ) -> None:
@@ -108,6 +112,7 @@ def sample_leg(
         leg: to sample. Its System gets force groups of its own, and a barostat if it has a box.
         directory: of this leg.
         seed: of its random numbers.
+        sampled: the states to sample here, by index; None for all, which exchange replicas.
         resume: go on with what is there.
         report: is called as the leg proceeds.
 
@@ -119,6 +124,9 @@ def sample_leg(
     exchange = ExchangeSettings(
         states=leg.states,
         evaluated=leg.evaluated,
+        sampled=sampled,
+        trajectories=settings.trajectories,
+        trajectory_every=_frame_interval(settings, steps),
         temperature=settings.temperature,
         timestep=settings.timestep,
         steps=steps,
@@ -136,6 +144,13 @@ def sample_leg(
         sampler.sample(iterations, report=lambda done: report("sampling", done, iterations))
     except openmm.OpenMMException as error:
         raise SimulationError(f"{directory}: sampling ended: {error}") from error
+
+
+def _frame_interval(settings: SamplingSettings, steps: int) -> int:
+    """Return the iterations between two frames of the trajectories; 1 without any."""
+    if settings.trajectories == "none":
+        return 1
+    return max(1, round(settings.trajectory_interval / (steps * settings.timestep)))
 
 
 def create_simulation(
@@ -176,7 +191,7 @@ def create_simulation(
 def _equilibrate(times: LegTimes, sampler: ReplicaExchange, report: Report) -> None:
     """Relax the box at full interaction, then bring one replica into each state."""
     context, exchange = sampler.simulation.context, sampler.record.settings
-    step, count = exchange.timestep, len(sampler.states)
+    step, count = exchange.timestep, len(sampler.replicaStateIndex)
     total = round(times.equilibration / step)
     sampler.energies.apply(0)
     report("equilibrating", 0, total)

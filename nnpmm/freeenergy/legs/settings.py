@@ -58,6 +58,10 @@ class SamplingSettings(Section):
     friction: Friction = Field(1.0, gt=0, description="Langevin collision rate, in 1/ps")
     timestep: Time = Field(0.004, gt=0, description="in ps")
     hydrogen_mass: Mass = Field(3.0, ge=1.0, le=4.1, description="of hydrogens, in amu")
+    trajectories: Literal["none", "replicas", "states"] = Field(
+        "none", description="DCD files of all atoms, one for each replica or for each state"
+    )
+    trajectory_interval: Time = Field(10.0, gt=0, description="between two frames, in ps")
     repeats: int = Field(1, ge=1, le=100, description="independent repeats, each with its own seed")
     seed: int = Field(1, ge=0, description="of the first repeat")
     platform: Literal["auto", "CUDA", "HIP", "OpenCL", "CPU", "Reference"] = Field(

@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rdkit import Chem
-from rdkit.Chem.Draw import rdMolDraw2D
 
 from nnpmm._version import __version__
-from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.files import write_atomically
 from nnpmm.freeenergy.estimators import Estimate
-from nnpmm.freeenergy.legs import add_leg, convergence_warning
+from nnpmm.freeenergy.legs import add_leg, convergence_warning, depict, text_in_kcal
 from nnpmm.freeenergy.solvation.result import SolvationResult
 from nnpmm.freeenergy.solvation.settings import SolvationSettings
 from nnpmm.plots.page import Page
@@ -58,7 +56,7 @@ def write_report(
     if warning is not None:
         page.paragraph(warning, note=True)
     page.table(("", "kcal/mol", "kJ/mol", "repeats"), _rows(settings, result))
-    page.drawing(_depict(molecule), smiles)
+    page.drawing(depict(molecule), smiles)
     for ladder, legs in result.ladders.items():
         for number, leg in enumerate(legs, start=1):
             page.heading(f"{_LADDERS[ladder]}, repeat {number}")
@@ -80,17 +78,7 @@ def _rows(settings: SolvationSettings, result: SolvationResult) -> list[tuple[st
 
 
 def _values(estimate: Estimate) -> tuple[str, str]:
-    value, error = estimate.value, estimate.error
-    return f"{value / KJ_PER_KCAL:.2f} ± {error / KJ_PER_KCAL:.2f}", f"{value:.1f} ± {error:.1f}"
-
-
-def _depict(molecule: Chem.Mol) -> str:
-    flat = Chem.Mol(Chem.RemoveHs(molecule))
-    flat.RemoveAllConformers()
-    drawing = rdMolDraw2D.MolDraw2DSVG(260, 180)
-    rdMolDraw2D.PrepareAndDrawMolecule(drawing, flat)
-    drawing.FinishDrawing()
-    return str(drawing.GetDrawingText())
+    return text_in_kcal(estimate), f"{estimate.value:.1f} ± {estimate.error:.1f}"
 
 
 def _add_method(

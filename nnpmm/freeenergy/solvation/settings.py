@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
-from nnpmm.core.fields import Length, Section, SettingsPath, Time
+from nnpmm.core.fields import Length, Time
 from nnpmm.freeenergy.legs.settings import LadderSettings, SamplingSettings
+from nnpmm.structures.ligands.source import MoleculeSource
 
 __all__ = [
     "SOLVENTS",
     "WATER_MODELS",
     "LadderName",
     "SoluteSettings",
+    "SolvationLadder",
     "SolvationSettings",
     "SolventSettings",
 ]
@@ -40,32 +42,14 @@ SOLVENTS = {
 _OTHER_NAMES = {"water": "tip3p", "1-octanol": "octanol", "n-hexane": "hexane"}
 
 
-class SoluteSettings(Section):
+class SoluteSettings(MoleculeSource):
     """The molecule: a SMILES string, a structure file, or Amber files of the molecule alone."""
 
-    smiles: str | None = Field(None, description="SMILES of the molecule", examples=["CO"])
-    file: SettingsPath | None = Field(
-        None, description="SDF or MOL2 file of the molecule, with all hydrogens"
-    )
-    topology: SettingsPath | None = Field(
-        None, description="Amber topology (prmtop) of the molecule alone, with its parameters"
-    )
-    coordinates: SettingsPath | None = Field(
-        None, description="Amber coordinates (inpcrd, rst7) of the molecule, with 'topology'"
-    )
-    parameters: Literal["auto", "openff", "fallback"] = Field(
-        "auto",
-        description="where charges and Lennard-Jones parameters come from; not with 'topology'",
-    )
 
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        _require_one(self, ("smiles", "file", "topology"))
-        return self
-
-
-class SolventSettings(SoluteSettings):
+class SolventSettings(MoleculeSource):
     """The solvent: a water model, or a neutral molecule by name or like the solute."""
+
+    _sources: ClassVar[tuple[str, ...]] = ("name", "smiles", "file", "topology")
 
     name: str | None = Field(
         None,
@@ -92,11 +76,6 @@ class SolventSettings(SoluteSettings):
             )
         return known
 
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        _require_one(self, ("name", "smiles", "file", "topology"))
-        return self
-
     @property
     def water_model(self) -> str | None:
         """The water model; None for other solvents."""
@@ -111,15 +90,14 @@ class SolventSettings(SoluteSettings):
         return self.name or self.smiles or ("" if source is None else source.name)
 
 
-def _require_one(section: SoluteSettings, sources: tuple[str, ...]) -> None:
-    given = [name for name in sources if getattr(section, name) is not None]
-    if len(given) != 1:
-        raise ValueError(
-            f"found {' and '.join(given) or 'none'} of {', '.join(sources[:-1])} and "
-            f"{sources[-1]}, allowed: one"
-        )
-    if (section.topology is None) != (section.coordinates is None):
-        raise ValueError("'topology' and 'coordinates' go together")
+class SolvationLadder(LadderSettings):
+    """The states, how long each is sampled, and whether they exchange replicas."""
+
+    exchange: bool = Field(
+        True,
+        description="whether states exchange replicas; false: each is a job of its own, which can "
+        "run on another device or host",
+    )
 
 
 class SolvationSettings(SamplingSettings):
@@ -131,7 +109,7 @@ class SolvationSettings(SamplingSettings):
         1.0, gt=0, description="least distance between the solute and the faces of the box, in nm"
     )
     cutoff: Length = Field(0.9, gt=0, description="of the direct-space interactions, in nm")
-    ladder: LadderSettings = LadderSettings()
+    ladder: SolvationLadder = SolvationLadder()
     route: Literal["joint", "separate", "reweighting", "correction"] = Field(
         "joint",
         description="where network and force field are both asked for: one ladder that goes on "

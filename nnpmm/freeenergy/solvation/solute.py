@@ -1,28 +1,18 @@
-"""The solute, or the molecule of the solvent, with its force-field parameters."""
+"""The solute on its own, for the ladder in vacuum."""
 
 from __future__ import annotations
 
 import numpy as np
-from openmm import app, unit
 from rdkit import Chem
-from rdkit.Chem import rdDetermineBonds
-from rdkit.Geometry import Point3D
 
-from nnpmm.core.errors import InputFileError
-from nnpmm.freeenergy.solvation.settings import SoluteSettings
 from nnpmm.structures import (
     LigandParameters,
     MMSystem,
     create_ligand_system,
-    molecule_from_file,
-    molecule_from_smiles,
-    parameterize,
-    read_structure,
     to_openmm_topology,
 )
-from nnpmm.structures.ligands.openff import terms_from_system
 
-__all__ = ["read_solute", "solute_alone"]
+__all__ = ["solute_alone"]
 
 
 def solute_alone(box: MMSystem, molecule: Chem.Mol, parameters: LigandParameters) -> MMSystem:
@@ -30,7 +20,7 @@ def solute_alone(box: MMSystem, molecule: Chem.Mol, parameters: LigandParameters
 
     Args:
         box: the solvated solute.
-        molecule: the solute, from `read_solute`.
+        molecule: the solute, with a conformer.
         parameters: of its atoms.
     """
     assert box.ligand_atoms is not None  # the box was built around it
@@ -50,58 +40,3 @@ def solute_alone(box: MMSystem, molecule: Chem.Mol, parameters: LigandParameters
         system=system,
         ligand_atoms=np.arange(len(rows)),
     )
-
-
-def read_solute(solute: SoluteSettings, seed: int = 0) -> tuple[Chem.Mol, LigandParameters]:
-    """Return the molecule, with a conformer, and its parameters.
-
-    Args:
-        solute: where they come from.
-        seed: of the conformer of a SMILES string.
-
-    Raises:
-        NnpmmError: see `nnpmm.structures.parameterize` and the readers.
-    """
-    if solute.topology is not None and solute.coordinates is not None:
-        return _from_amber(solute)
-    if solute.file is not None:
-        molecule = molecule_from_file(solute.file)
-    else:
-        molecule = molecule_from_smiles(solute.smiles or "", seed=seed)
-    return molecule, parameterize(molecule, provider=solute.parameters)
-
-
-def _from_amber(solute: SoluteSettings) -> tuple[Chem.Mol, LigandParameters]:
-    structure = read_structure(str(solute.topology), str(solute.coordinates))
-    molecule = _with_bond_orders(structure.topology, structure.positions, str(solute.topology))
-    system = app.AmberPrmtopFile(str(solute.topology)).createSystem(removeCMMotion=False)
-    names = tuple(atom.name for atom in structure.topology.atoms())
-    terms = terms_from_system(system, molecule)
-    return molecule, LigandParameters(f"Amber topology {solute.topology}", lj_types=names, **terms)
-
-
-def _with_bond_orders(topology: app.Topology, positions: object, origin: str) -> Chem.Mol:
-    """Return a neutral molecule with the bonds of a topology, which has no orders."""
-    editable = Chem.RWMol()
-    for atom in topology.atoms():
-        if atom.element is None:
-            raise InputFileError(f"{origin}: holds virtual sites, allowed: atoms alone")
-        editable.AddAtom(Chem.Atom(atom.element.atomic_number))
-    for first, second in topology.bonds():
-        editable.AddBond(first.index, second.index, Chem.BondType.SINGLE)
-    conformer = Chem.Conformer(editable.GetNumAtoms())
-    for index, position in enumerate(
-        unit.Quantity(positions, unit.nanometer).value_in_unit(unit.angstrom)
-    ):
-        conformer.SetAtomPosition(index, Point3D(*(float(x) for x in position)))
-    molecule = editable.GetMol()
-    molecule.AddConformer(conformer)
-    if len(Chem.GetMolFrags(molecule)) != 1:
-        raise InputFileError(f"{origin}: holds several molecules, allowed: one")
-    try:
-        rdDetermineBonds.DetermineBondOrders(molecule, charge=0)
-    except (ValueError, RuntimeError) as error:
-        raise InputFileError(
-            f"{origin}: found no neutral molecule with these bonds ({' '.join(str(error).split())})"
-        ) from error
-    return molecule

@@ -18,7 +18,6 @@ from nnpmm.freeenergy.solvation.settings import (
     SolvationSettings,
     SolventSettings,
 )
-from nnpmm.freeenergy.solvation.solute import read_solute
 from nnpmm.sampling import compress_liquid, replace_box, require_liquid
 from nnpmm.structures import (
     LigandParameters,
@@ -27,10 +26,12 @@ from nnpmm.structures import (
     solvate,
     typical_density,
 )
+from nnpmm.structures.ligands.source import read_molecule
 
-__all__ = ["read_solvent", "solvated_solute"]
+__all__ = ["BOX", "read_solvent", "solvated_solute"]
 
-_BOX = "box.safetensors"
+#: The compressed box of another solvent than water, in the folder of a calculation.
+BOX = "box.safetensors"
 # OpenMM ends a run whose box becomes narrower than twice the cutoff. The volume of such a box
 # fluctuates by 1 to 2 %, its width by a third of that.
 _FLUCTUATION = 1.02
@@ -53,10 +54,10 @@ def read_solvent(solvent: SolventSettings, seed: int = 0) -> Solvent | None:
         return None
     if solvent.name is not None:
         named = SolventSettings(smiles=SOLVENTS[solvent.name], parameters=solvent.parameters)
-        molecule, parameters = read_solute(named, seed)
+        molecule, parameters = read_molecule(named, seed)
     else:
         try:
-            molecule, parameters = read_solute(solvent, seed)
+            molecule, parameters = read_molecule(solvent, seed)
         except InputFileError as error:
             if solvent.smiles is None:
                 raise
@@ -83,7 +84,7 @@ def solvated_solute(
     Args:
         settings: of the calculation.
         directory: of the calculation.
-        molecule: the solute, from `read_solute`.
+        molecule: the solute, from `nnpmm.structures.read_molecule`.
         parameters: of its atoms.
         solvent: from `read_solvent`.
         report: called with the time of the compression that is done and the whole, ps.
@@ -111,7 +112,7 @@ def solvated_solute(
         hydrogen_mass=settings.hydrogen_mass,
         seed=settings.seed,
     )
-    path = directory / _BOX
+    path = directory / BOX
     if not path.exists():
         _compress(settings, path, loose, solvent[0], report)
     arrays, _ = load_arrays(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from openmm import unit
 
+from nnpmm.campaigns import ClusterSettings, ReportCallback
 from nnpmm.core.files import require_folder, write_atomically
 from nnpmm.core.locks import locked
 from nnpmm.freeenergy.legs import (
@@ -18,11 +19,11 @@ from nnpmm.freeenergy.legs import (
     write_leg_energies,
 )
 from nnpmm.freeenergy.solvation.ladders import create_leg, lambda_values
+from nnpmm.freeenergy.solvation.preparation import Prepared, prepare
 from nnpmm.freeenergy.solvation.report import write_report
 from nnpmm.freeenergy.solvation.result import SolvationResult, evaluate
 from nnpmm.freeenergy.solvation.settings import LadderName, SolvationSettings
-from nnpmm.freeenergy.solvation.solute import read_solute, solute_alone
-from nnpmm.freeenergy.solvation.solvent import read_solvent, solvated_solute
+from nnpmm.freeenergy.solvation.windows import sample_windows
 from nnpmm.structures import MMSystem
 
 __all__ = ["run_solvation"]
@@ -39,6 +40,8 @@ def run_solvation(
     resume: bool = False,
     announce: Announce = lambda *_: lambda *_: None,
     compressing: Callable[[int, int], None] = lambda *_: None,
+    cluster: ClusterSettings | None = None,
+    windows: ReportCallback | None = None,
 ) -> SolvationResult:
     """Calculate the solvation free energy of a molecule.
 
@@ -47,6 +50,7 @@ def run_solvation(
         settings.json           what is calculated
         box.safetensors         the box of another solvent than water
         joint/repeat-1/         one ladder; see nnpmm.sampling.record
+        windows/                results of independent windows, with ladder.exchange off
         alchemlyb/              energies of each ladder for alchemlyb
         result.json             free energies and their errors
         report.html             the same to read, with pictures
@@ -59,6 +63,9 @@ def run_solvation(
         announce: see `Announce`.
         compressing: is called with the time that the box of another solvent than water has been
             compressed for, and the whole, ps.
+        cluster: where independent windows run, with ``ladder.exchange`` off; one after the other in
+            this process if None.
+        windows: called with every such window that ends.
 
     Raises:
         ConfigError: a calculation is there and is not to be resumed, or has other settings.
@@ -69,28 +76,38 @@ def run_solvation(
     message = f"{directory}: another process works in this folder; wait, or take another"
     with locked(directory / _LOCK, message):
         claim_folder(settings, directory, resume=resume)
-        molecule, parameters = read_solute(settings.solute, settings.seed)
-        solvent = read_solvent(settings.solvent, settings.seed)
-        box = solvated_solute(settings, directory, molecule, parameters, solvent, compressing)
-        for ladder in settings.ladders:
-            for repeat in range(settings.repeats):
-                folder = leg_directory(directory, ladder, repeat)
-                mm = box if ladder != "vacuum" else solute_alone(box, molecule, parameters)
-                sample_leg(
-                    *(settings, settings.ladder, create_leg(settings, mm, ladder), folder),
-                    seed=settings.seed + repeat,
-                    resume=resume,
-                    report=announce(ladder, repeat + 1, settings.repeats),
-                )
-        result = evaluate(settings, directory, _mass(box))
-        sources = {"parameters": parameters.provider, "solvent": settings.solvent.label}
-        if solvent is not None:
-            sources["solvent_parameters"] = solvent[1].provider
-        record = {**result.record(), **sources}
+        prepared = prepare(settings, directory, compressing)
+        if settings.ladder.exchange:
+            _sample(settings, directory, prepared, resume, announce)
+        else:
+            where = cluster or ClusterSettings(kind="serial", threads=settings.threads or 1)
+            sample_windows(settings, directory, where, windows)
+        result = evaluate(settings, directory, _mass(prepared.box))
+        record = {**result.record(), **prepared.sources}
         write_atomically(directory / _RESULT, json.dumps(record, indent=1) + "\n")
         _write_energies(settings, directory, result)
-        write_report(directory / _REPORT, settings, molecule, sources, result)
+        write_report(directory / _REPORT, settings, prepared.molecule, prepared.sources, result)
     return result
+
+
+def _sample(
+    settings: SolvationSettings,
+    directory: Path,
+    prepared: Prepared,
+    resume: bool,
+    announce: Announce,
+) -> None:
+    """Sample all ladders, one after the other, by replica exchange."""
+    for ladder in settings.ladders:
+        for repeat in range(settings.repeats):
+            folder = leg_directory(directory, ladder, repeat)
+            leg = create_leg(settings, prepared.system_of(ladder), ladder)
+            sample_leg(
+                *(settings, settings.ladder, leg, folder),
+                seed=settings.seed + repeat,
+                resume=resume,
+                report=announce(ladder, repeat + 1, settings.repeats),
+            )
 
 
 def _mass(box: MMSystem) -> float:

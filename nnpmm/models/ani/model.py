@@ -44,7 +44,8 @@ class AniModel:
         threads: of the CPU; None leaves it to the backend (see `nnpmm.models.ani.threads`).
         source: where the weights came from.
         rebuild: a picklable function and its arguments that make this model again in another
-            process; without it, a System that holds the model can be copied in this process only.
+            process; without it, a System that contains the model can be copied in this process
+            only.
 
     Raises:
         ModelError: no such backend, device or precision.

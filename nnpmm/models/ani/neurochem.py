@@ -1,6 +1,6 @@
 """Reads ANI models in NeuroChem's folder layout, the form in which they were published.
 
-A model folder holds one ``*.params`` file with the symmetry-function constants, ``sae_linfit.dat``
+A model folder has one ``*.params`` file with the symmetry-function constants, ``sae_linfit.dat``
 with the self energies, and for each network a folder ``train<i>/networks`` with, for every element,
 ``ANN-<element>.nnf`` (a bzip2-compressed description) and the layers' raw float32 weights and
 biases.
@@ -133,5 +133,7 @@ def _field(text: str, pattern: str) -> str:
 def _read_floats(path: Path, count: int) -> NDArray[np.float32]:
     values = np.fromfile(path, dtype="<f4")
     if values.size != count or not np.isfinite(values).all():
-        raise ValueError(f"{path.name} holds {values.size} numbers, expected {count} finite ones")
+        raise ValueError(
+            f"{path.name} contains {values.size} numbers, expected {count} finite ones"
+        )
     return values.astype(np.float32)

@@ -16,6 +16,7 @@ from openmm.app import Element
 
 from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
 from nnpmm.core.errors import ModelError, OptionalDependencyError
+from nnpmm.models.ani.autograd import differentiate
 from nnpmm.models.ani.parameters import CELU_ALPHA, AniParameters
 from nnpmm.models.ani.threads import threads_for
 from nnpmm.models.ani.torchani_kernel import (
@@ -88,14 +89,7 @@ class NnpopsKernel:
         self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
     ) -> Evaluation:
         """Return energy, forces and member energies at positions (n, 3) in nm."""
-        tensor = torch.tensor(positions, device=self._device, requires_grad=True)
-        with threads_for(len(positions)):
-            members = self._energies(tensor, box)
-            energy = members.mean()
-            (gradient,) = torch.autograd.grad(energy, tensor)
-        return Evaluation(
-            float(energy.detach()), -gradient.cpu().numpy(), members.detach().cpu().numpy()
-        )
+        return differentiate(lambda tensor: self._energies(tensor, box), positions, self._device)
 
     def member_energies(
         self, positions: NDArray[np.float64], box: NDArray[np.float64] | None

@@ -113,7 +113,7 @@ class AniParameters:
             members: indices in the published ensemble; None keeps all.
 
         Raises:
-            ModelError: an index that this ensemble does not hold, none, or one given twice.
+            ModelError: an index that this ensemble does not contain, none, or one given twice.
         """
         if members is None:
             return self
@@ -121,7 +121,7 @@ class AniParameters:
         known = self.member_indices
         if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(known):
             raise ModelError(
-                f"found members {list(wanted)}, {self.name} here holds {list(known)}; "
+                f"found members {list(wanted)}, {self.name} here contains {list(known)}; "
                 "give each index once and at least one"
             )
         return replace(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
+from nnpmm.models.ani.autograd import differentiate
 from nnpmm.models.ani.parameters import CELU_ALPHA, AniParameters
 from nnpmm.models.ani.threads import threads_for
 from nnpmm.models.protocol import BatchEvaluation, Evaluation, one_by_one
@@ -231,13 +232,9 @@ class ReferenceKernel:
         self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
     ) -> Evaluation:
         """Return energy, forces and member energies at positions (n, 3) in nm."""
-        tensor = torch.tensor(positions, device=self._device, requires_grad=True)
-        with threads_for(len(positions), self._threads):
-            members = self._module(tensor, self._tensor(box))
-            energy = members.mean()
-            (gradient,) = torch.autograd.grad(energy, tensor)
-        return Evaluation(
-            float(energy.detach()), -gradient.cpu().numpy(), members.detach().cpu().numpy()
+        cell = self._tensor(box)
+        return differentiate(
+            lambda tensor: self._module(tensor, cell), positions, self._device, self._threads
         )
 
     def member_energies(

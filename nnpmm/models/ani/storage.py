@@ -1,4 +1,4 @@
-"""ANI parameters in one safetensors file, as in nnpmm's cache and beside model.json."""
+"""ANI parameters in one safetensors file, as in nnpmm's cache and next to model.json."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ _MOST_PER_PROCESSOR = 4  # threads; every one takes memory, and more of them onl
 def threads_for(n_atoms: int, setting: int | None = None) -> Iterator[None]:
     """Use as many of torch's threads as asked for, or one for a small region.
 
-    torch's threads wait by spinning. Beside OpenMM's own threads, or another process, that makes an
-    evaluation many times slower, while a second thread gains a tenth at best on a ligand.
+    torch's threads wait by spinning. Next to OpenMM's own threads, or another process, that makes
+    an evaluation many times slower, while a second thread gains a tenth at best on a ligand.
     """
     import torch
 
@@ -106,7 +106,7 @@ class _Workers:
         """
         if _current_processor is None:
             return
-        # A thread that has begun since the last call has not been told yet.
+        # A thread that has begun since the last call has not been set yet.
         here = (_current_processor(), len(self._ids))
         if here != self._avoided:
             others = os.sched_getaffinity(0) - {here[0]}

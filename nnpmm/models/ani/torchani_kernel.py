@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
 from nnpmm.core.errors import ModelError, OptionalDependencyError
+from nnpmm.models.ani.autograd import differentiate
 from nnpmm.models.ani.parameters import CELU_ALPHA, AniParameters, Layer, SymmetryFunctions
 from nnpmm.models.ani.threads import threads_for
 from nnpmm.models.protocol import BatchEvaluation, Evaluation, one_by_one
@@ -73,13 +74,9 @@ class TorchaniKernel:
         self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
     ) -> Evaluation:
         """Return energy, forces and member energies at positions (n, 3) in nm."""
-        tensor = torch.tensor(positions, device=self._device, requires_grad=True)
-        with threads_for(len(positions), self._threads):
-            members = self._energies(tensor, box)
-            energy = members.mean()
-            (gradient,) = torch.autograd.grad(energy, tensor, allow_unused=True)
-        forces = np.zeros_like(positions) if gradient is None else -gradient.cpu().numpy()
-        return Evaluation(float(energy.detach()), forces, members.detach().cpu().numpy())
+        return differentiate(
+            lambda tensor: self._energies(tensor, box), positions, self._device, self._threads
+        )
 
     def member_energies(
         self, positions: NDArray[np.float64], box: NDArray[np.float64] | None

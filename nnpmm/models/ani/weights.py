@@ -2,7 +2,7 @@
 
 1. a NeuroChem folder given by the caller or by ``NNPMM_MODEL_DIR``;
 2. nnpmm's cache (``NNPMM_CACHE_DIR``, else ``$XDG_CACHE_HOME/nnpmm``, else ``~/.cache/nnpmm``);
-3. what the installed torchani carries (the 2.2.4 wheel holds ANI-1x whole, the others empty);
+3. what the installed torchani carries (the 2.2.4 wheel contains ANI-1x whole, the others empty);
 4. the official model zoo, downloaded once into the cache unless ``NNPMM_OFFLINE`` is set.
 
 Whatever the source, the parameters read are compared with the digest of the published ones.
@@ -116,15 +116,15 @@ def sources(name: str, weights: str | os.PathLike[str] | None = None) -> Iterato
 
     Raises:
         WeightsError: a folder that the caller or ``NNPMM_MODEL_DIR`` names does not exist, or the
-            folder that the caller names does not hold the model.
+            folder that the caller names does not contain the model.
     """
     folder = PUBLISHED[name].folder
     for kind, given in (
-        ("--weights", weights),
+        ("weights", weights),
         ("NNPMM_MODEL_DIR", os.environ.get("NNPMM_MODEL_DIR")),
     ):
         if given:
-            yield _neurochem_source(kind, Path(given), folder, required=kind == "--weights")
+            yield _neurochem_source(kind, Path(given), folder, required=kind == "weights")
     cached = _cache_path(name)
     yield WeightsSource("cache", cached, cached.is_file(), "" if cached.is_file() else "not there")
     yield _torchani_source(folder)
@@ -140,7 +140,7 @@ def download_weights(name: str, url: str = MODEL_ZOO_URL) -> Path:
 
     Raises:
         OSError: the download failed.
-        WeightsError: the archive does not hold the published parameters.
+        WeightsError: the archive does not contain the published parameters.
     """
     cached = _cache_path(name)
     cached.parent.mkdir(parents=True, exist_ok=True)
@@ -151,7 +151,7 @@ def download_weights(name: str, url: str = MODEL_ZOO_URL) -> Path:
         with zipfile.ZipFile(archive) as zipped:
             wanted = [entry for entry in zipped.namelist() if f"/{folder}/" in f"/{entry}"]
             if not wanted:
-                raise WeightsError(f"{url}: the archive holds no folder {folder}")
+                raise WeightsError(f"{url}: the archive contains no folder {folder}")
             zipped.extractall(temporary, members=wanted)
             root = Path(temporary) / wanted[0].split(f"{folder}/")[0] / folder
         save_parameters(_verified(read_neurochem(root, name), name, url), cached)
@@ -182,13 +182,13 @@ def _verified(parameters: AniParameters, name: str, origin: str) -> AniParameter
 def _neurochem_source(kind: str, given: Path, folder: str, *, required: bool) -> WeightsSource:
     if not given.is_dir():
         raise WeightsError(
-            f"{kind}: found no folder {given}, expected one that holds {folder} in NeuroChem layout"
+            f"{kind}: found no folder {given}, expected one that has {folder} in NeuroChem layout"
         )
     for path in (given / folder, given):
         if path.name == folder and any(path.glob("train[0-9]*")):
             return WeightsSource(kind, path, True, "")
     if required:
-        raise WeightsError(f"{kind}: {given} holds no folder {folder}; give its parent folder")
+        raise WeightsError(f"{kind}: {given} contains no folder {folder}; give its parent folder")
     return WeightsSource(kind, given / folder, False, "not there")
 
 
@@ -197,7 +197,7 @@ def _torchani_source(folder: str) -> WeightsSource:
     if spec is None or spec.origin is None:
         return WeightsSource("torchani", None, False, "torchani is not installed")
     path = Path(spec.origin).parent / "resources" / folder
-    # The wheel holds zero-byte placeholders for the models that it leaves out.
+    # The wheel contains zero-byte placeholders for the models that it leaves out.
     available = any(file.stat().st_size > 0 for file in path.glob("*.params"))
     return WeightsSource("torchani", path, available, "" if available else "left out of the wheel")
 
@@ -213,7 +213,7 @@ def _offline() -> bool:
 
 def _remedies(name: str, reason: str) -> str:
     return (
-        f"found no weights of {name} ({reason}); set NNPMM_MODEL_DIR or --weights to a folder that "
-        f"holds {PUBLISHED[name].folder} in NeuroChem layout, or connect to fetch {MODEL_ZOO_URL}, "
-        "or use ANI-1x, which the torchani wheel carries"
+        f"found no weights of {name} ({reason}); set NNPMM_MODEL_DIR or weights=... to a folder "
+        f"that contains {PUBLISHED[name].folder} in NeuroChem layout, or connect to fetch "
+        f"{MODEL_ZOO_URL}, or use ANI-1x, which the torchani wheel carries"
     )

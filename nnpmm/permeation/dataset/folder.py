@@ -129,7 +129,7 @@ def open_dataset(folder: Path, wanted: DatasetSettings) -> DatasetSettings:
         for key in ("protocol", "engine", "seed"):
             if getattr(there, key) != getattr(wanted, key):
                 raise ConfigError(
-                    f"{folder} holds a data set with another {key} "
+                    f"{folder} contains a data set with another {key} "
                     f"({_difference(getattr(there, key), getattr(wanted, key))}): take another "
                     "folder, or the same settings"
                 )
@@ -155,7 +155,7 @@ def read_settings(folder: Path) -> DatasetSettings:
     """Read the settings of a data set.
 
     Raises:
-        InputFileError: the folder holds none, or they cannot be read.
+        InputFileError: the folder contains none, or they cannot be read.
     """
     path = folder / _SETTINGS
     try:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.errors import ConfigError, InputFileError
-from nnpmm.learning import Samples, checksum
+from nnpmm.learning import LabelledSamples, checksum
 from nnpmm.permeation.dataset.folder import load_features, read_settings
 from nnpmm.permeation.dataset.splits import split_groups
 from nnpmm.permeation.features import FEATURE_NAMES
@@ -51,13 +51,13 @@ class TrainingData:
                 f"found {len(self.lipids)} lipids and {len(self.solutes)} solutes: they do not "
                 "belong together"
             )
-        Samples(  # which checks the arrays
+        LabelledSamples(  # which checks the arrays
             self.names, self.features, self.labels, self.label_errors, self.feature_names
         )
 
-    def samples(self) -> Samples:
+    def samples(self) -> LabelledSamples:
         """Return what a network learns from: labels in kcal/mol, numbers of beads as sizes."""
-        return Samples(
+        return LabelledSamples(
             self.names,
             self.features,
             self.labels,

@@ -2,7 +2,7 @@
 
 The solute's Lennard-Jones interactions with everything else are switched off through a soft core
 (Beutler et al., Chem. Phys. Lett. 1994, 222, 529) in a row of simulations by GROMACS, and MBAR
-joins them. With the solute held at the midplane in all states of the membrane,
+joins them. With the solute restrained at the midplane in all states of the membrane,
 
     dG = dF_decouple(water) - dF_decouple(membrane),
 
@@ -79,7 +79,7 @@ def decouple(
         settings: lengths; the defaults if None.
         restraint: of the solute's height, in a membrane.
         seed: of velocities and thermostats.
-        progress: is told of every state.
+        progress: called for every state.
 
     Raises:
         SimulationError: GROMACS failed, or neighbouring states overlap too little.

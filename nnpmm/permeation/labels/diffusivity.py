@@ -1,8 +1,8 @@
 """Local diffusivity from the heights of a solute in an umbrella window.
 
-A solute held at a height moves in the well that the restraint and the membrane make. If its motion
-there is overdamped, its position autocorrelation C(t) = <dz(t) dz(0)> gives the diffusivity across
-the membrane (Hummer, New J. Phys. 2005, 7, 34, eq. 10),
+A solute restrained at a height moves in the well that the restraint and the membrane make. If its
+motion there is overdamped, its position autocorrelation C(t) = <dz(t) dz(0)> gives the diffusivity
+across the membrane (Hummer, New J. Phys. 2005, 7, 34, eq. 10),
 
     D = var(z)^2 / integral of C(t) dt from 0 to infinity = var(z) / tau.
 
@@ -75,7 +75,7 @@ def window_diffusivity(heights: NDArray[np.floating], interval: float) -> Diffus
 def _block_correlations(
     deviations: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return sums of dz(s) dz(s + t) and their number, (blocks, lags), by the block that holds s.
+    """Return sums of dz(s) dz(s + t) and their number, (blocks, lags), by the block of s.
 
     Lags reach to a block's length.
     """

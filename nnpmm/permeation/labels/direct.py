@@ -37,7 +37,7 @@ from nnpmm.permeation.martini.engine_choice import create_engine
 from nnpmm.permeation.martini.engines import Engine, whole_steps
 from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.martini.solute import parse_solute
-from nnpmm.permeation.runs.simulations import RunOutcome, StageProgress, run_membrane, run_water
+from nnpmm.permeation.runs.simulations import RunOutcome, StageProgress, run_solute
 
 __all__ = ["kept_from_before", "read_anchors", "read_umbrella", "run_direct", "run_umbrella"]
 
@@ -69,7 +69,7 @@ def run_direct(
 ) -> dict[str, Any]:
     """Decouple a solute in one place, unless that is done; return and keep the record.
 
-    A record that is there is returned whatever lengths it was made with, which it holds as
+    A record that is there is returned whatever lengths it was made with, which it contains as
     ``settings``.
 
     Args:
@@ -79,7 +79,7 @@ def run_direct(
         scratch: for GROMACS' files; an interrupted calculation of the same settings goes on there.
         decoupling: lengths; the defaults if None.
         threads: of GROMACS.
-        progress: is told of every stage.
+        progress: called for every stage.
 
     Raises:
         ConfigError: another process does the same.
@@ -135,7 +135,7 @@ def run_umbrella(
         umbrella: windows and lengths; the defaults if None.
         engine: ``auto``, ``gromacs`` or ``openmm``.
         threads: of the engine.
-        progress: is told of every stage.
+        progress: called for every stage.
 
     Returns:
         The record: heights, nm, the profile and its errors, kJ/mol, dG and its error, kcal/mol,
@@ -272,12 +272,8 @@ def _equilibrate(
     progress: StageProgress | None,
 ) -> RunOutcome:
     protocol = settings.protocol
-    if job.place == WATER:
-        return run_water(
-            job.solute, protocol, engine, work, seed=seed, production=False, progress=progress
-        )
-    lipids = {job.place: protocol.lipids_per_leaflet}
-    return run_membrane(
+    lipids = {} if job.place == WATER else {job.place: protocol.lipids_per_leaflet}
+    return run_solute(
         job.solute, lipids, protocol, engine, work, seed=seed, production=False, progress=progress
     )
 

@@ -27,11 +27,11 @@ from nnpmm.permeation.martini.force_field import MoleculeType, interaction
 from nnpmm.permeation.martini.pair_energy import Channel, solute_epsilons
 from nnpmm.permeation.martini.solute import parse_solute
 
-__all__ = ["LinearEstimate", "Samples", "read_samples", "relative_free_energies"]
+__all__ = ["LinearEstimate", "SoluteFrames", "read_samples", "relative_free_energies"]
 
 
 @dataclass(frozen=True)
-class Samples:
+class SoluteFrames:
     """Recorded frames of one simulated solute.
 
     Attributes:
@@ -70,7 +70,7 @@ class LinearEstimate:
     overlap: float
 
 
-def read_samples(folder: Path, place: str, like: str) -> list[Samples]:
+def read_samples(folder: Path, place: str, like: str) -> list[SoluteFrames]:
     """Return the frames of all finished simulations in a place of solutes of one shape.
 
     Args:
@@ -90,7 +90,7 @@ def read_samples(folder: Path, place: str, like: str) -> list[Samples]:
             continue
         arrays, record = load_arrays(path)
         found.append(
-            Samples(
+            SoluteFrames(
                 solute,
                 tuple(Channel(*channel) for channel in record["channels"]),
                 arrays["phi"].astype(np.float64),
@@ -101,7 +101,7 @@ def read_samples(folder: Path, place: str, like: str) -> list[Samples]:
     return found
 
 
-def solute_energies(samples: Samples, solute: MoleculeType) -> NDArray[np.float64]:
+def solute_energies(samples: SoluteFrames, solute: MoleculeType) -> NDArray[np.float64]:
     """Return the (frames,) energies, kJ/mol, that a solute would have in place of the simulated."""
     types = tuple(bead.type for bead in solute.beads)
     epsilons = solute_epsilons(types, samples.channels)
@@ -111,7 +111,7 @@ def solute_energies(samples: Samples, solute: MoleculeType) -> NDArray[np.float6
 
 
 def relative_free_energies(
-    recorded: Sequence[Samples], targets: Sequence[str], temperature: float
+    recorded: Sequence[SoluteFrames], targets: Sequence[str], temperature: float
 ) -> LinearEstimate:
     """Return free energies of solutes in one place relative to each other.
 
@@ -157,7 +157,7 @@ def relative_free_energies(
     )
 
 
-def _states(samples: Samples, solutes: Sequence[MoleculeType]) -> list[int]:
+def _states(samples: SoluteFrames, solutes: Sequence[MoleculeType]) -> list[int]:
     """Return a number for each solute, the same for those that the surroundings cannot tell apart.
 
     In water, which is of one type, many beads are the same.

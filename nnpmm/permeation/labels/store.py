@@ -5,7 +5,7 @@ Layout::
     labels/DOPC.csv     dG of every solute, with errors
     labels/DOPC.json    overlap and residuals of the anchors by shape of solute, provenance
 
-A data set may hold solutes of several shapes, whose labels are made one shape at a time.
+A data set may contain solutes of several shapes, whose labels are made one shape at a time.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def label_linear(
         targets: solutes of one shape; the simulated ones and the anchors are added.
 
     Returns:
-        The labels, and what the JSON file tells of them.
+        The labels, and what the JSON file says of them.
 
     Raises:
         ConfigError: nothing was simulated, there is no anchor, or another process writes labels

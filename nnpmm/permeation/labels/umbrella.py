@@ -35,7 +35,7 @@ from nnpmm.permeation.runs.simulations import (
     RunOutcome,
     StageProgress,
     equilibrated_bilayer,
-    run_membrane,
+    run_solute,
 )
 
 __all__ = ["Profile", "UmbrellaSettings", "join_windows", "run_windows"]
@@ -59,7 +59,7 @@ class UmbrellaSettings(Section):
     def _check_samples(self) -> Self:
         if self.production < FEWEST_SAMPLES * self.sample_interval:
             raise ValueError(
-                f"windows of {self.production:g} ps hold fewer than {FEWEST_SAMPLES} samples, one "
+                f"windows of {self.production:g} ps have fewer than {FEWEST_SAMPLES} samples, one "
                 f"every {self.sample_interval:g} ps"
             )
         return self
@@ -111,7 +111,7 @@ def run_windows(
         engine: that simulates.
         directory: for the engine's files; an interrupted calculation goes on there.
         seed: of the first window.
-        progress: is told of every stage.
+        progress: called for every stage.
 
     Raises:
         ConfigError: the box is too low for the last window.
@@ -126,7 +126,7 @@ def run_windows(
             restraint = Restraint(z=float(center), force_constant=umbrella.force_constant)
             settings = _window_protocol(protocol, umbrella, restraint)
             work = directory / f"window-{n:02d}"
-            outcome = run_membrane(
+            outcome = run_solute(
                 solute, lipids, settings, engine, work, seed=seed + n, progress=progress
             )
             heights = _heights(outcome)

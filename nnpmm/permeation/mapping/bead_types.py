@@ -76,7 +76,7 @@ def count_hydrogen_bonds(molecule: Chem.Mol, atoms: Collection[int]) -> Hydrogen
 def nearest_type(free_energy: float, bonds: HydrogenBonds) -> str:
     """Return the type of bead that is nearest in octanol/water.
 
-    Nda, Nd, Na and N0 are told apart by donors and acceptors. So are P3, P4 and P5, within 0.5
+    Nda, Nd, Na and N0 are distinguished by donors and acceptors. So are P3, P4 and P5, within 0.5
     kJ/mol of each other, as their published examples are: acetic acid has one N-H or O-H,
     ethanediol two, acetamide two on nitrogen.
 

@@ -86,7 +86,7 @@ class _Search:
                     yield (fragment, *others)
 
     def _fragments(self, rest: int) -> tuple[tuple[int, float], ...]:
-        """Return the fragments within these atoms that hold the first of them, with their cost."""
+        """Return the fragments of these atoms that contain the first of them, with their cost."""
         first = rest & -rest
         found, new = {first}, {first}
         while new:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rdkit import Chem, RDLogger
 
 from nnpmm.core.errors import InputFileError
-from nnpmm.permeation.tables import excerpt
+from nnpmm.core.tables import excerpt
 from nnpmm.structures.ligands.molecules import refuse_radicals
 
 __all__ = ["MAX_ATOMS", "read_molecule"]

@@ -119,7 +119,7 @@ class Engine(Protocol):
         directory: Path,
         progress: ProgressCallback | None = None,
     ) -> StageResult:
-        """Run a stage, or go on with it if its folder holds a part of it.
+        """Run a stage, or go on with it if its folder contains a part of it.
 
         Velocities are drawn where the configuration has none.
 

@@ -112,7 +112,7 @@ class GromacsEngine:
             configuration: where to start.
             stage: conditions and length.
             directory: for GROMACS' files.
-            progress: is told of the picoseconds that are done.
+            progress: called with the picoseconds that are done.
             extra: further run options of GROMACS, which overrule those of the stage.
 
         Raises:
@@ -225,7 +225,7 @@ class GromacsEngine:
 
         Raises:
             KilledError: a signal from outside ended it.
-            SimulationError: it failed; the message holds GROMACS' own reason.
+            SimulationError: it failed; the message contains GROMACS' own reason.
         """
         log = directory / f"gmx-{arguments[0]}.log"
         environment = {**os.environ, "GMX_MAXBACKUP": "-1"}

@@ -27,7 +27,7 @@ from nnpmm.permeation.martini.system import MartiniSystem
 
 __all__ = ["FORCE_GROUPS", "create_openmm_system"]
 
-#: Force groups of the terms; one force holds both non-bonded terms unless they are split.
+#: Force groups of the terms; one force contains both non-bonded terms unless they are split.
 FORCE_GROUPS = {"bonds": 0, "angles": 1, "lennard_jones": 2, "coulomb": 3, "restraint": 4}
 
 _NEGLIGIBLE = 1e-12  # of the largest eigenvalue

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from itertools import combinations_with_replacement
 
 from nnpmm.core.errors import ForceFieldError
+from nnpmm.core.tables import excerpt
 from nnpmm.permeation.martini import tables
 from nnpmm.permeation.martini.force_field import Bead, Bond, MoleculeType
-from nnpmm.permeation.tables import excerpt
 
 __all__ = ["canonical_chain", "canonical_graph", "dimers", "parse_solute", "solute_graph"]
 

@@ -43,7 +43,7 @@ def list_solutes(request: str) -> list[str]:
 
     Args:
         request: ``monomers`` or ``dimers`` (all of them), ``trimers:50``, a CSV file whose first
-            column (or column ``solute``) holds graphs, or graphs divided by commas, such as
+            column (or column ``solute``) contains graphs, or graphs divided by commas, such as
             ``C1-P4,C3-N0``.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Published accuracy of networks for permeation, to stand beside our own.
+"""Published accuracy of networks for permeation, to compare our own with.
 
 Dutta, Jain, Gupta and Rai, Digital Discovery 2023: trained on 510 samples of dimers in six
 lipids, tested on 63 others and on 50 trimers in DOPC.

@@ -104,7 +104,7 @@ class Regressor:
 
 
 def save_regressor(model: Regressor, folder: Path) -> None:
-    """Write the two files of a model; model.json, which holds the weights' checksum, comes last.
+    """Write the two files of a model; model.json, which contains the weights' checksum, comes last.
 
     Raises:
         UnwritableError: a file cannot be written.

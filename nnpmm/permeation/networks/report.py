@@ -114,7 +114,7 @@ def _errors_by_length(model: Regressor, found: Evaluation) -> dict[str, dict[int
 
 
 def predictions_table(found: Evaluation) -> str:
-    """Return predictions beside labels as CSV, all in kcal/mol."""
+    """Return predictions and labels as CSV, all in kcal/mol."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["lipid", "solute", "part", "label", "label_error", "predicted", "error"])

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.errors import ConfigError, ForceFieldError, InputFileError
+from nnpmm.core.tables import Row, Table, excerpt, read_table
 from nnpmm.permeation.dataset.folder import read_settings
 from nnpmm.permeation.labels.direct import read_umbrella
 from nnpmm.permeation.martini.solute import canonical_graph
 from nnpmm.permeation.martini.tables import LIPID_TAILS
 from nnpmm.permeation.permeability.integral import CM2_PER_S, PermeationProfile
-from nnpmm.permeation.tables import Row, Table, excerpt, read_table
 
 __all__ = ["COLUMNS", "read_profile_table", "umbrella_profile"]
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import InputFileError, NnpmmError
+from nnpmm.core.tables import excerpt, file_name, read_table
 from nnpmm.permeation.mapping import Mapping, map_smiles
 from nnpmm.permeation.mapping.octanol import BEAD_LOG_P_ERROR, KJ_PER_LOGP
 from nnpmm.permeation.martini.solute import canonical_graph
-from nnpmm.permeation.tables import excerpt, read_table
 
 __all__ = [
     "MAPPING_ERROR",
@@ -21,8 +19,6 @@ __all__ = [
     "molecule_from_smiles",
     "read_molecules",
 ]
-
-_LONGEST_NAME = 160  # bytes; file systems allow 255, with what is added to it
 
 #: One standard deviation of a free energy of transfer of beads in place of a molecule, kcal/mol.
 MAPPING_ERROR = BEAD_LOG_P_ERROR * KJ_PER_LOGP / KJ_PER_KCAL
@@ -50,11 +46,7 @@ class Molecule:
     @property
     def file_name(self) -> str:
         """The name without what a file's name cannot have; a long one ends in a digest."""
-        plain = re.sub(r"[^\w.+=-]+", "_", self.name).lstrip(".-") or "molecule"
-        if len(plain.encode()) <= _LONGEST_NAME:
-            return plain
-        digest = hashlib.sha256(self.name.encode()).hexdigest()[:8]
-        return f"{plain[: _LONGEST_NAME // 4]}-{digest}"
+        return file_name(self.name)
 
 
 def molecule_from_smiles(smiles: str, name: str | None = None) -> Molecule:

@@ -98,12 +98,12 @@ def predict_molecules(
         cluster: where runs go; one local worker if None.
         scratch: for trajectories, which are deleted; inside ``folder`` if None.
         retry_failed: try runs again that were given up.
-        report: is told of every run that ends.
-        relaxation: is told how far the bilayer is, if it has to be relaxed first.
+        report: called for every run that ends.
+        relaxation: called with the progress of the bilayer's relaxation, if it needs one.
 
     Raises:
         ForceFieldError: an unknown lipid.
-        ConfigError: the model does not say how to simulate, or the folder holds another data set.
+        ConfigError: the model does not say how to simulate, or the folder has another data set.
     """
     wanted, tables = _plan(molecules, lipid, model, engine, seed), {}
     if wanted is not None:

@@ -1,6 +1,6 @@
 """Features of runs that are there already: a folder in water and a folder in a membrane.
 
-A folder holds what ``runs.run_water`` or ``runs.run_membrane`` leave of their production:
+A folder contains what ``runs.run_solute`` leaves of its production:
 
     production.trr            frames
     production.safetensors    energies of each frame, and which molecules there are
@@ -50,11 +50,11 @@ def trajectory_features(
         solute: its graph.
         lipid_name: of the bilayer.
         water_run: folder of the run in water.
-        membrane_run: folder of the run in the membrane, with the solute held at its midplane.
-        protocol: of the model, which says where the solute must have been held.
+        membrane_run: folder of the run in the membrane, with the solute restrained at its midplane.
+        protocol: of the model, which says where the solute must have been restrained.
 
     Raises:
-        InputFileError: a file is missing or damaged, or holds other molecules.
+        InputFileError: a file is missing or damaged, or contains other molecules.
         SimulationError: a run blew up, or the solute was elsewhere in the membrane.
     """
     in_water = _read_system(water_run, solute, lipids=())

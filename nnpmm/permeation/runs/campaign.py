@@ -42,8 +42,8 @@ def build_dataset(
         cluster: where jobs run; one local worker if None.
         scratch: for trajectories, which are deleted; inside ``folder`` if None.
         retry_failed: try jobs again that were given up.
-        report: is told of every job that ends.
-        relaxation: is told how far the bilayers are that are relaxed first; times in ps.
+        report: called for every job that ends.
+        relaxation: called with the progress of bilayers that are relaxed first; times in ps.
 
     Raises:
         ConfigError: another campaign works on this folder, the data set there was made with

@@ -1,4 +1,4 @@
-"""Tells a good run from one that leaked, fell apart, or blew up."""
+"""Whether a run is good, or leaked, fell apart, or blew up."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _TEMPERATURE_TOLERANCE = 0.05
 
 
 def check_heights(heights: NDArray[Any], restraint: Restraint) -> None:
-    """Check that the solute stayed where it was held.
+    """Check that the solute stayed where it was restrained.
 
     Args:
         heights: (frames,) nm above the centre of the lipids.
-        restraint: that held it.
+        restraint: that acted on it.
 
     Raises:
         SimulationError: it leaked.
@@ -39,7 +39,7 @@ def check_heights(heights: NDArray[Any], restraint: Restraint) -> None:
 
 
 def check_membrane_run(table: FeatureTable, settings: ProtocolSettings) -> None:
-    """Check that the solute stayed where it was held and the bilayer stayed one.
+    """Check that the solute stayed where it was restrained and the bilayer stayed one.
 
     Raises:
         SimulationError: it leaked, or the area per lipid is none of a bilayer's.
@@ -53,7 +53,7 @@ def check_membrane_run(table: FeatureTable, settings: ProtocolSettings) -> None:
 
 
 def check_temperature(result: StageResult, settings: ProtocolSettings) -> None:
-    """Check that the thermostat held the mean temperature within 5 %.
+    """Check that the thermostat kept the mean temperature within 5 %.
 
     Raises:
         SimulationError: it did not.

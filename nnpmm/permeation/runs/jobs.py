@@ -39,8 +39,7 @@ from nnpmm.permeation.runs.simulations import (
     RunOutcome,
     StageProgress,
     equilibrated_bilayer,
-    run_membrane,
-    run_water,
+    run_solute,
 )
 
 __all__ = ["dataset_store", "prepare_bilayer", "production_job"]
@@ -111,11 +110,8 @@ def _simulate(
     job: SoluteJob, protocol: ProtocolSettings, engine: Engine, work: Path, seed: int
 ) -> tuple[RunOutcome, FeatureTable]:
     """Run the protocol, make the features, and refuse what cannot be trusted."""
-    if job.place == WATER:
-        outcome = run_water(job.solute, protocol, engine, work, seed=seed)
-    else:
-        lipids = {job.place: protocol.lipids_per_leaflet}
-        outcome = run_membrane(job.solute, lipids, protocol, engine, work, seed=seed)
+    lipids = {} if job.place == WATER else {job.place: protocol.lipids_per_leaflet}
+    outcome = run_solute(job.solute, lipids, protocol, engine, work, seed=seed)
     production = outcome.production
     if production.trajectory is None:
         raise SimulationError("the production left no trajectory")

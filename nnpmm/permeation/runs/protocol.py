@@ -1,6 +1,6 @@
 """The published protocol: equilibrate, then a short production with the solute at the midplane.
 
-Two runs per solute: in the membrane, its centre held at the bilayer's midplane by a harmonic
+Two runs per solute: in the membrane, its centre restrained to the bilayer's midplane by a harmonic
 restraint on the height above the lipids' centre of mass, and free in a small cube of water.
 """
 

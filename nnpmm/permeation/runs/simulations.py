@@ -24,9 +24,8 @@ __all__ = [
     "StageProgress",
     "bilayer_path",
     "equilibrated_bilayer",
-    "run_membrane",
+    "run_solute",
     "run_stages",
-    "run_water",
 ]
 
 #: Called with the name of a stage, the picoseconds that are done, and its length.
@@ -136,7 +135,7 @@ def equilibrated_bilayer(
         settings: of the protocol.
         engine: that relaxes the bilayer if need be.
         directory: for the engine's files.
-        progress: is told of every stage.
+        progress: called for every stage.
         seed: of the velocities and the thermostat, if the bilayer is not in the cache.
     """
     system, start = build_bilayer(lipids, waters_per_lipid=settings.waters_per_lipid)
@@ -172,7 +171,7 @@ def _stage(settings: ProtocolSettings, name: str, length: float, seed: int) -> S
 
 
 def _stages(settings: ProtocolSettings, seed: int, *, membrane: bool) -> list[Stage]:
-    """Return NVT, NPT and production, with the solute held only in a membrane."""
+    """Return NVT, NPT and production, with the solute restrained only in a membrane."""
     common = {"isotropic": not membrane, "restraint": settings.restraint if membrane else None}
     production = {
         "timestep": settings.production_timestep,
@@ -187,7 +186,7 @@ def _stages(settings: ProtocolSettings, seed: int, *, membrane: bool) -> list[St
     ]
 
 
-def run_membrane(
+def run_solute(
     solute: str,
     lipids: Mapping[str, int],
     settings: ProtocolSettings,
@@ -198,42 +197,26 @@ def run_membrane(
     production: bool = True,
     progress: StageProgress | None = None,
 ) -> RunOutcome:
-    """Simulate a solute held at the midplane of a bilayer.
+    """Simulate a solute restrained at the midplane of a bilayer, or free in a cube of water.
 
     Args:
         solute: its graph, such as ``C1-P4``.
-        lipids: number in each leaflet, by name.
+        lipids: number in each leaflet, by name; none for water.
         settings: of the protocol.
         engine: that simulates.
         directory: for the engine's files; an interrupted run is taken up there.
         seed: of the solute's place, the velocities and the thermostat.
         production: False to end after the equilibration.
-        progress: is told of every stage.
+        progress: called for every stage.
 
     Raises:
         SimulationError: the engine failed.
     """
-    bilayer = equilibrated_bilayer(lipids, settings, engine, directory / "bilayer", progress)
-    system, start = insert_solute(*bilayer, parse_solute(solute), z=settings.restraint.z, seed=seed)
-    stages = _stages(settings, seed, membrane=True)[: None if production else -1]
-    return RunOutcome(system, run_stages(system, start, stages, engine, directory, progress))
-
-
-def run_water(
-    solute: str,
-    settings: ProtocolSettings,
-    engine: Engine,
-    directory: Path,
-    *,
-    seed: int,
-    production: bool = True,
-    progress: StageProgress | None = None,
-) -> RunOutcome:
-    """Simulate a solute free in a cube of water; arguments as for ``run_membrane``.
-
-    Raises:
-        SimulationError: the engine failed.
-    """
-    system, start = build_water_box(parse_solute(solute), edge=settings.water_box, seed=seed)
-    stages = _stages(settings, seed, membrane=False)[: None if production else -1]
+    molecule = parse_solute(solute)
+    if lipids:
+        bilayer = equilibrated_bilayer(lipids, settings, engine, directory / "bilayer", progress)
+        system, start = insert_solute(*bilayer, molecule, z=settings.restraint.z, seed=seed)
+    else:
+        system, start = build_water_box(molecule, edge=settings.water_box, seed=seed)
+    stages = _stages(settings, seed, membrane=bool(lipids))[: None if production else -1]
     return RunOutcome(system, run_stages(system, start, stages, engine, directory, progress))

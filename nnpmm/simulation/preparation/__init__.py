@@ -1,1 +1,1 @@
-"""What happens before the first step: the platform, the checks, what the user is told."""
+"""What happens before the first step: the platform, the checks, what is said to the user."""

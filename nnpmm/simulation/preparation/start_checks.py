@@ -42,13 +42,9 @@ def check_start(
         The potential energy in kJ/mol, without self energies.
 
     Raises:
-        SelectionError: the warm-up's restraint cannot be read or selects nothing.
         SimulationError: OpenMM or the network refuses the system, or energy or forces are not
             finite.
     """
-    warmup = settings.stages.warmup
-    if warmup is not None:
-        restrained_atoms(prepared.mm.topology, warmup.restraint)
     try:
         context = _first_context(prepared, settings, platform)
         if settings.stages.minimize is None:
@@ -84,7 +80,7 @@ def _first_context(
 
 
 def check_restraint(topology: app.Topology, settings: ProtocolConfig) -> None:
-    """Check the selection of the warm-up's restraint, and say so if it holds water.
+    """Check the selection of the warm-up's restraint, and say so if it contains water.
 
     Args:
         topology: of the MM system.
@@ -102,7 +98,7 @@ def check_restraint(topology: app.Topology, settings: ProtocolConfig) -> None:
     every = list(topology.atoms())
     if any(is_water(every[k].residue) for k in atoms.tolist()):
         _LOGGER.warning(
-            "stages.warmup.restraint: %r holds water too (%s)", warmup.restraint, listed
+            "stages.warmup.restraint: %r contains water too (%s)", warmup.restraint, listed
         )
 
 

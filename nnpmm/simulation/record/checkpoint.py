@@ -24,6 +24,7 @@ __all__ = ["CHECKPOINT", "CheckpointRecord", "load_state", "read_record", "write
 
 CHECKPOINT = "checkpoint.json"
 _CHECKSUM = "record_sha256"
+_AGAIN = "restore it from a copy, or start again with overwrite=True"
 
 
 class CheckpointRecord(Section):
@@ -37,7 +38,7 @@ class CheckpointRecord(Section):
     state_file: str = Field(description="OpenMM's binary checkpoint")
     state_sha256: str = Field(description="its SHA-256")
     settings_sha256: str = Field(description="SHA-256 of the settings that must not change")
-    model_digest: str | None = Field(description="checksum of the network, if it tells one")
+    model_digest: str | None = Field(description="checksum of the network, if it has one")
     region: tuple[int, ...] = Field(description="the region's atoms, 0-based")
     platform: str = Field(description="OpenMM platform, which the binary state is bound to")
     openmm: str = Field(description="version of OpenMM, which the binary state is bound to")
@@ -76,17 +77,16 @@ def read_record(directory: Path) -> CheckpointRecord | None:
         SimulationError: the record is damaged.
     """
     path = directory / CHECKPOINT
-    again = "restore it from a copy, or start again with --overwrite"
     try:
         record = CheckpointRecord.from_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise SimulationError(f"{path}: cannot be read ({error.strerror}): {again}") from error
+        raise SimulationError(f"{path}: cannot be read ({error.strerror}): {_AGAIN}") from error
     except (ValueError, RecursionError) as error:
         reason = str(error) if type(error) is ValueError else "is not JSON"
         raise SimulationError(
-            f"{path}: the checkpoint record is damaged (it {reason}): {again}"
+            f"{path}: the checkpoint record is damaged (it {reason}): {_AGAIN}"
         ) from error
     if Path(record.state_file).name != record.state_file:
         raise SimulationError(f"{path}: found the file name {record.state_file!r}, a path")
@@ -156,15 +156,14 @@ def load_state(directory: Path, record: CheckpointRecord, context: openmm.Contex
         SimulationError: the file is missing or damaged, or OpenMM cannot load it here.
     """
     path = directory / record.state_file
-    again = "restore it from a copy, or start again with --overwrite"
     if not path.is_file():
-        raise SimulationError(f"{path}: the checkpoint's state is missing: {again}")
+        raise SimulationError(f"{path}: the checkpoint's state is missing: {_AGAIN}")
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise SimulationError(f"{path}: cannot be read ({error.strerror}): {again}") from error
+        raise SimulationError(f"{path}: cannot be read ({error.strerror}): {_AGAIN}") from error
     if sha256_of(data) != record.state_sha256:
-        raise SimulationError(f"{path}: does not match its sha256 in {CHECKPOINT}: {again}")
+        raise SimulationError(f"{path}: does not match its sha256 in {CHECKPOINT}: {_AGAIN}")
     try:
         context.loadCheckpoint(data)
     except openmm.OpenMMException as error:

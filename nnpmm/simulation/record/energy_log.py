@@ -111,7 +111,7 @@ def read_log(path: Path) -> tuple[list[str], dict[str, NDArray[np.float64]]]:
     except ValueError as error:
         raise SimulationError(
             f"{path}: line {max(line, 1)} is damaged ({error}): restore the file, or start again "
-            "with --overwrite"
+            "with overwrite=True"
         ) from error
     columns = np.array(values, dtype=np.float64).reshape(-1, len(names) - 1)
     return stages, dict(zip(names[1:], columns.T, strict=True))

@@ -1,4 +1,4 @@
-"""Writing the files of a run: what the system refuses is told with the way to go on."""
+"""Writing the files of a run: an error of the system becomes a message with the way to go on."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def _explain(path: str | bytes | Path, error: OSError) -> str:
     else:
         remedy = "remove the cause"
     return (
-        f"{name}: cannot be written ({reason}): {remedy}, then go on with --resume; the last "
-        "checkpoint is kept"
+        f"{name}: cannot be written ({reason}): {remedy}, then go on with resume=True; the "
+        "last checkpoint is kept"
     )
 
 

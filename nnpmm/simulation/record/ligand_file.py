@@ -24,13 +24,15 @@ def write_ligand(
 
     Args:
         path: SDF file to write.
-        source: the settings that the ligand was built from, which hold its chemistry.
+        source: the settings that the ligand was built from, which contain its chemistry.
         seed: of the building.
         structure: PDB file of the whole system, molecules whole.
         ligand_atoms: 0-based indices of the ligand in it, in the order of the molecule.
 
     Raises:
-        ConfigError: the ligand's file is another molecule by now.
+        ConfigError: the settings name no ligand.
+        SimulationError: the ligand's file is another molecule by now, or the file cannot be
+            written.
     """
     from rdkit import Chem
 

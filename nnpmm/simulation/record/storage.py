@@ -38,6 +38,7 @@ __all__ = [
     "has_run",
     "load_arrays",
     "load_mm_system",
+    "load_structure",
     "locked",
     "remove_run",
     "require_same_settings",
@@ -74,6 +75,7 @@ _OWN_FILES = (
 # Settings that may differ between a run and its continuation: none changes what was simulated.
 _MAY_CHANGE = ("stages.production", "output.checkpoint_interval", "platform.threads")
 _MOST_PDB_ATOMS = 99_999
+_AGAIN = "start again with overwrite=True"
 
 
 def dump_settings(settings: ProtocolConfig, directory: Path) -> dict[str, Any]:
@@ -104,7 +106,7 @@ def settings_hash(data: dict[str, Any]) -> str:
 
 
 def has_run(directory: Path) -> bool:
-    """Tell whether a folder holds a run."""
+    """Tell whether a folder contains a run."""
     return (directory / SETTINGS).exists() or (directory / CHECKPOINT).exists()
 
 
@@ -120,7 +122,7 @@ def require_same_settings(settings: ProtocolConfig, directory: Path) -> None:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{directory / SETTINGS}: cannot be read: {error}") from error
     if not isinstance(stored, dict):
-        raise ConfigError(f"{directory / SETTINGS}: holds no settings")
+        raise ConfigError(f"{directory / SETTINGS}: contains no settings")
     before, now = _fixed(stored), _fixed(dump_settings(settings, directory))
     for key in [*now, *before]:
         if before.get(key, "not set") != now.get(key, "not set"):
@@ -136,7 +138,7 @@ def check_directory(settings: ProtocolConfig, *, resume: bool, overwrite: bool) 
     """Tell whether there is a run to go on with; nothing is changed.
 
     Raises:
-        ConfigError: the folder holds a run that was neither to be resumed nor overwritten, or the
+        ConfigError: the folder has a run that was neither to be resumed nor overwritten, or the
             settings differ from those of the run to be resumed.
     """
     directory = settings.output.directory
@@ -158,8 +160,8 @@ def check_directory(settings: ProtocolConfig, *, resume: bool, overwrite: bool) 
         return True
     if not overwrite:
         raise ConfigError(
-            f"output.directory: {directory} holds a run already: go on with it (--resume), replace "
-            "it (--overwrite), or take another folder"
+            f"output.directory: {directory} contains a run already: go on with it (resume=True), "
+            "replace it (overwrite=True), or take another folder"
         )
     return False
 
@@ -207,17 +209,33 @@ def load_mm_system(directory: Path) -> MMSystem:
     Raises:
         InputFileError: a file is missing or damaged.
     """
-    for name in (_SYSTEM, _STRUCTURE):
-        if not (directory / name).is_file():
-            raise InputFileError(f"{directory / name}: is missing; start again with --overwrite")
+    _require(directory / _SYSTEM)
     system = read_system_xml(directory / _SYSTEM)
+    topology, positions, box = load_structure(directory)
+    ligand = load_arrays(directory / _STRUCTURE)["ligand"]
+    return MMSystem(topology, positions, box, system, ligand if len(ligand) else None)
+
+
+def load_structure(
+    directory: Path,
+) -> tuple[app.Topology, NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return topology, positions (n_atoms, 3) and box (3, 3) or None, in nm, of the MM system.
+
+    Raises:
+        InputFileError: the file is missing or damaged.
+    """
+    _require(directory / _STRUCTURE)
     data = load_arrays(directory / _STRUCTURE)
     box = data["box"] if len(data["box"]) else None
     topology = _topology(data)
     if box is not None:
         topology.setPeriodicBoxVectors([openmm.Vec3(*row) for row in box] * unit.nanometer)
-    ligand = data["ligand"] if len(data["ligand"]) else None
-    return MMSystem(topology, data["positions"], box, system, ligand)
+    return topology, data["positions"], box
+
+
+def _require(path: Path) -> None:
+    if not path.is_file():
+        raise InputFileError(f"{path}: is missing; {_AGAIN}")
 
 
 def save_arrays(path: Path, arrays: dict[str, NDArray]) -> None:
@@ -237,7 +255,7 @@ def load_arrays(path: Path) -> dict[str, NDArray]:
             return dict(data)
     except Exception as error:
         raise InputFileError(
-            f"{path}: is missing or damaged ({type(error).__name__}); start again with --overwrite"
+            f"{path}: is missing or damaged ({type(error).__name__}); {_AGAIN}"
         ) from error
 
 

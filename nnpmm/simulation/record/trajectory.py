@@ -15,12 +15,11 @@ from openmm import app, unit
 from nnpmm.core.errors import SimulationError
 from nnpmm.core.files import create
 from nnpmm.simulation.record.files import writing
+from nnpmm.structures.dcd import dcd_problem, set_frame_count
 
 __all__ = ["TrajectoryWriter", "cut_back", "open_trajectory"]
 
-_DCD_FRAMES, _DCD_LAST_STEP = 8, 20  # byte offsets of the header's fields
-_DCD_HEADER = 276  # bytes
-_AGAIN = "restore the file, or start again with --overwrite"
+_AGAIN = "restore the file, or start again with overwrite=True"
 
 
 class TrajectoryWriter(Protocol):
@@ -32,7 +31,7 @@ class TrajectoryWriter(Protocol):
 
     @property
     def frames(self) -> int:
-        """Frames that the file holds."""
+        """Frames that the file contains."""
 
     def write(self, positions: NDArray[np.float64], box: NDArray[np.float64] | None) -> None:
         """Append a frame: positions (n_atoms, 3) and box rows (3, 3) in nm.
@@ -97,7 +96,7 @@ class _XtcWriter:
                 raise SimulationError(
                     f"{self.path}: a frame could not be written "
                     f"({problem or 'only a part of it is there'}): make space on the disk, then go "
-                    "on with --resume; the last checkpoint is kept"
+                    "on with resume=True; the last checkpoint is kept"
                 ) from problem
         self.frames += 1
 
@@ -130,9 +129,9 @@ def open_trajectory(
 
     Args:
         path: file, ``.dcd`` or ``.xtc``.
-        topology: of all atoms; its box says whether frames hold one.
+        topology: of all atoms; its box says whether frames contain one.
         interval: time between frames in ps; the first frame is written after that time.
-        frames: frames that the file holds already; 0 begins a new file.
+        frames: frames that the file contains already; 0 begins a new file.
 
     Raises:
         SimulationError: the file cannot be opened.
@@ -164,35 +163,14 @@ def cut_back(path: Path, size: int, frames: int | None = None, n_atoms: int = 0)
         raise SimulationError(f"{path}: {state}, the checkpoint says {size} bytes: {_AGAIN}")
     with writing(path), open(path, "r+b") as handle:
         if frames:
-            problem = (_dcd_problem if path.suffix == ".dcd" else _xtc_problem)(
+            problem = (dcd_problem if path.suffix == ".dcd" else _xtc_problem)(
                 handle, size, frames, n_atoms
             )
             if problem is not None:
                 raise SimulationError(f"{path}: {problem}: {_AGAIN}")
         handle.truncate(size)
         if path.suffix == ".dcd" and frames:
-            # The first frame has the number 1.
-            for offset in (_DCD_FRAMES, _DCD_LAST_STEP):
-                handle.seek(offset)
-                handle.write(struct.pack("<i", frames))
-
-
-def _dcd_problem(handle: IO[bytes], size: int, frames: int, n_atoms: int) -> str | None:
-    """Return what is wrong with a DCD file that OpenMM has written, by its header and its size."""
-    header = handle.read(_DCD_HEADER)
-    if len(header) < _DCD_HEADER:
-        return "its header is cut"
-    marks = [struct.unpack_from("<i", header, at)[0] for at in (0, 88, 92, 260, 264, 272)]
-    if header[4:8] != b"CORD" or marks != [84, 84, 164, 164, 4, 4]:
-        return "its header is damaged"
-    (found,) = struct.unpack_from("<i", header, 268)
-    if found != n_atoms:
-        return f"its header says {found} atoms, the system has {n_atoms}"
-    (boxes,) = struct.unpack_from("<i", header, 48)
-    frame = (56 if boxes else 0) + 3 * (4 * n_atoms + 8)
-    if size != _DCD_HEADER + frames * frame:
-        return "its header does not fit its size"
-    return None
+            set_frame_count(handle, frames)
 
 
 def _xtc_problem(handle: IO[bytes], size: int, frames: int, n_atoms: int) -> str | None:
@@ -206,5 +184,5 @@ def _xtc_problem(handle: IO[bytes], size: int, frames: int, n_atoms: int) -> str
             return f"the header of frame {count} is damaged"
         offset, count = offset + length, count + 1
     if offset != size or count != frames:
-        return f"holds {count} frames, the checkpoint says {frames}"
+        return f"contains {count} frames, the checkpoint says {frames}"
     return None

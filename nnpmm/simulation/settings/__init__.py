@@ -1,1 +1,1 @@
-"""What a settings file may hold, and how it is read."""
+"""What a settings file may contain, and how it is read."""

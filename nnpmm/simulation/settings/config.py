@@ -164,7 +164,7 @@ def count_steps(time: float, timestep: float) -> int:
     """Return how many time steps (ps) make up ``time`` (ps).
 
     Raises:
-        ConfigError: ``time`` is not a whole multiple of the time step, or holds too many of them.
+        ConfigError: ``time`` is not a whole multiple of the time step, or has too many of them.
     """
     if time > _MOST_STEPS * timestep:
         raise ConfigError(
@@ -204,7 +204,7 @@ class ProtocolConfig(Section):
     )
 
     def times(self) -> Iterator[tuple[str, float]]:
-        """Yield the dotted name and the value (ps) of every time that must hold whole steps."""
+        """Yield the dotted name and the value (ps) of every time that must be whole steps."""
         for name in ("warmup", "equilibrate", "production"):
             stage = getattr(self.stages, name)
             if stage is not None:
@@ -299,7 +299,7 @@ class RunConfig(ProtocolConfig):
         if self.output.ligand_sdf and not isinstance(self.system, BuildSystem):
             raise ValueError(
                 f"output.ligand_sdf: found true with a system of type {self.system.type}, whose "
-                "files hold no bond orders: leave it out; it needs the type build"
+                "files contain no bond orders: leave it out; it needs the type build"
             )
         return self
 

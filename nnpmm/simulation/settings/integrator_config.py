@@ -15,7 +15,7 @@ __all__ = ["IntegratorConfig", "WatchdogConfig"]
 class WatchdogConfig(Section):
     """Looks at the gap between the network and the inner potential, and at the region's bonds."""
 
-    interval: Time = Field(0.5, gt=0, description="time between looks, in ps")
+    interval: Time = Field(0.5, gt=0, description="time between checks, in ps")
     stop: bool = Field(
         False, description="end the run where several time steps are not valid; otherwise warn"
     )
@@ -60,7 +60,7 @@ class IntegratorConfig(Section):
     )
     watchdog: WatchdogConfig | None = Field(
         WatchdogConfig(),
-        description="respa: looks whether several time steps are valid; null: does not look",
+        description="respa: checks whether several time steps are valid; null: no check",
     )
 
     @model_validator(mode="after")

@@ -50,7 +50,8 @@ class RegionConfig(Section):
     mass_factor: Literal["auto"] | float = Field(
         "auto",
         description="factor of the region's masses: slower vibrations, the same averages; auto: as "
-        "much as the time step needs where the region's bonds to hydrogen are constrained, else 1",
+        "much, up to 4, as gives the fastest one seven time steps per period where the region's "
+        "bonds to hydrogen are constrained, else 1",
         examples=["1.5"],
     )
     link_atoms: bool = Field(
@@ -78,7 +79,7 @@ class RegionConfig(Section):
             extra = [n for n in ("selection", "model", "members", "weights") if getattr(self, n)]
             if extra:
                 raise ValueError(
-                    f"'nnpfile' already holds '{extra[0]}': give either nnpfile, or selection and "
+                    f"'nnpfile' already has '{extra[0]}': give either nnpfile, or selection and "
                     "model"
                 )
         elif self.model is None:

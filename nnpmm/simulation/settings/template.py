@@ -16,7 +16,7 @@ __all__ = ["template"]
 _HEADER = """\
 # Every setting of a hybrid NNP/MM simulation with its default. Two sections are enough, system and
 # region; nnpmm init writes a short file for the files at hand. Run it: nnpmm run md.yaml
-# Quantities are written with a unit ("2 fs", "310 K") or as bare numbers in the unit named.
+# Quantities are written with a unit ("2 fs", "310 K") or as plain numbers in the unit named.
 # Relative paths start at the folder of this file. Keys behind a # are optional."""
 # Values that make the template a valid file as it stands, or that read better than the default.
 _SHOWN = {

@@ -138,7 +138,7 @@ class Recorder:
             )
         return (
             f"the time step of {timestep} is the likely cause: take a smaller timestep and start "
-            "again, with --overwrite or in another output.directory"
+            "again, with overwrite=True or in another output.directory"
         )
 
 

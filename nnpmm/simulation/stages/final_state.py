@@ -7,6 +7,7 @@ from pathlib import Path
 import openmm
 from openmm import app, unit
 
+from nnpmm.analysis import Observations
 from nnpmm.simulation.record import storage
 from nnpmm.simulation.record.energy_log import RegionMonitor
 from nnpmm.simulation.record.files import writing
@@ -26,7 +27,12 @@ def remove_final(directory: Path) -> None:
 
 
 def write_final(
-    topology: app.Topology, directory: Path, log: Path, state: Snapshot, monitor: RegionMonitor
+    topology: app.Topology,
+    directory: Path,
+    log: Path,
+    state: Snapshot,
+    monitor: RegionMonitor,
+    observed: Observations | None = None,
 ) -> None:
     """Write the last structure and the report.
 
@@ -36,6 +42,7 @@ def write_final(
         log: its CSV log.
         state: the last one, molecules whole.
         monitor: of the region, which is drawn.
+        observed: what the trajectory shows of it, if there is one.
 
     Raises:
         SimulationError: a file cannot be written, or the log is damaged.
@@ -45,7 +52,7 @@ def write_final(
     positions = monitor.whole(state.positions, state.box)
     atoms = list(topology.atoms())
     elements = [atoms[i].element.symbol for i in monitor.atoms.tolist()]
-    write_report(directory / REPORT, log, positions, elements, monitor.bonds)
+    write_report(directory / REPORT, log, positions, elements, monitor.bonds, observed=observed)
 
 
 def _topology_in(topology: app.Topology, state: Snapshot) -> app.Topology:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import openmm
@@ -14,34 +15,28 @@ from nnpmm.integrators import (
     RespaWatchdog,
     TimestepLimit,
     create_respa_integrator,
-    region_limit,
     split_time_scales,
-    surroundings_limit,
 )
 from nnpmm.integrators.splitting import parse_splitting
-from nnpmm.simulation.preparation.prepared import PreparedSystem
 from nnpmm.simulation.preparation.timestep import check_timestep
 from nnpmm.simulation.settings.config import ProtocolConfig
 from nnpmm.simulation.settings.integrator_config import IntegratorConfig
 
-__all__ = ["check_integrator", "create_integrator", "create_watchdog", "timestep_limits"]
+__all__ = ["check_integrator", "check_time_steps", "create_integrator", "create_watchdog"]
 
 
-def check_integrator(prepared: PreparedSystem, settings: ProtocolConfig) -> None:
-    """Check that the time steps of a run resolve the motions of a hybrid system.
+def check_integrator(system: openmm.System, settings: ProtocolConfig) -> None:
+    """Check that a hybrid system can be integrated as the settings ask for.
 
     Args:
-        prepared: the hybrid system, coupled as the integrator needs it.
+        system: coupled as the integrator needs it; it is not changed.
         settings: of the run.
 
     Raises:
-        ConfigError: a time step over its limit, time steps that are not multiples of each other, or
-            a system that was not coupled for several time steps or has virtual sites, which these
-            cannot move.
+        ConfigError: time steps that are not multiples of each other, or a system that was not
+            coupled for several time steps or has virtual sites, which these cannot move.
     """
-    system, integrator = prepared.hybrid.system, settings.integrator
-    if integrator.inner is None or integrator.outer is None:
-        _check(prepared, settings.timestep, "timestep")
+    if settings.integrator.type != "respa":
         return
     if settings.ensemble.friction == 0:
         raise ConfigError("ensemble.friction: found 0, respa needs a heat bath: more than 0 1/ps")
@@ -50,34 +45,32 @@ def check_integrator(prepared: PreparedSystem, settings: ProtocolConfig) -> None
             "integrator.type: found respa, but the region has no inner "
             "potential; couple the region with Mechanical(inside=MultipleTimeSteps())"
         )
-    _check(prepared, integrator.inner, "integrator.inner")
-    _check(prepared, integrator.outer, "integrator.outer", impulse=True)
     tried = copy.deepcopy(system)
-    parse_splitting(tried, _split(tried, integrator))
+    parse_splitting(tried, _split(tried, settings.integrator))
 
 
-def _check(
-    prepared: PreparedSystem, timestep: float, setting: str, *, impulse: bool = False
-) -> None:
-    """Check a time step (ps) against the limits of the surroundings and of the region."""
-    for limit in timestep_limits(prepared, impulse=impulse):
-        check_timestep(limit, timestep, setting=setting)
-
-
-def timestep_limits(prepared: PreparedSystem, *, impulse: bool = False) -> list[TimestepLimit]:
-    """Return the longest time steps that the surroundings and the region allow.
+def check_time_steps(
+    settings: ProtocolConfig, limit: Callable[[bool], TimestepLimit]
+) -> TimestepLimit:
+    """Check the time steps of a run against what a part of the system allows; return the limit.
 
     Args:
-        prepared: the hybrid system.
-        impulse: the step is that of RESPA's slow forces, whose inner forces have shorter steps.
+        settings: of the run.
+        limit: the longest time step; True asks for that of RESPA's slow forces, which is returned
+            where there are several steps.
+
+    Raises:
+        ConfigError: a time step is over its limit.
     """
-    # Without the network's vibrations the rules for force fields hold for the region as well.
-    hybrid = prepared.hybrid
-    region = () if prepared.motion is None else hybrid.region.atoms
-    limits = [surroundings_limit(hybrid.system, hybrid.topology, region, impulse=impulse)]
-    if prepared.motion is not None:
-        limits.append(region_limit(prepared.motion, impulse=impulse))
-    return limits
+    integrator = settings.integrator
+    if integrator.inner is None or integrator.outer is None:
+        found = limit(False)
+        check_timestep(found, settings.timestep)
+        return found
+    check_timestep(limit(False), integrator.inner, setting="integrator.inner")
+    found = limit(True)
+    check_timestep(found, integrator.outer, setting="integrator.outer")
+    return found
 
 
 def create_integrator(

@@ -31,7 +31,7 @@ class StopFlag:
 def stop_on_signals() -> Iterator[StopFlag]:
     """Yield a flag that the signals set; the old handlers come back afterwards.
 
-    What ``nohup`` or a shell has told this process to ignore stays ignored. The handlers do nothing
+    A signal that ``nohup`` or a shell has set to be ignored stays ignored. The handlers do nothing
     else, so they are safe at any instant. Python allows handlers in the main thread only; elsewhere
     the flag stays unset.
     """

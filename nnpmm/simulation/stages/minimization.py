@@ -71,7 +71,7 @@ def minimize(
     else be relieved by bending the region out of what the network was trained on.
 
     Args:
-        context: holds the starting positions; afterwards the lowest ones found.
+        context: contains the starting positions; afterwards the lowest ones found.
         settings: bound and tolerance.
         display: shows the iterations.
         stop: ends the minimisation early.

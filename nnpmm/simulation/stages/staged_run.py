@@ -17,6 +17,7 @@ from nnpmm.simulation.record.checkpoint import CheckpointRecord, load_state
 from nnpmm.simulation.record.energy_log import EnergyLog, RegionMonitor, Thermometer, read_log
 from nnpmm.simulation.record.trajectory import TrajectoryWriter, cut_back, open_trajectory
 from nnpmm.simulation.settings.config import ProtocolConfig
+from nnpmm.simulation.short_analysis import observe_run
 from nnpmm.simulation.stages.dynamics import Recorder, Snapshot, StageLoop, snapshot
 from nnpmm.simulation.stages.final_state import FINAL, REPORT, remove_final, write_final
 from nnpmm.simulation.stages.integration import create_watchdog
@@ -67,7 +68,7 @@ class RunResult:
 
 
 def model_digest(prepared: PreparedSystem) -> str | None:
-    """Return the checksum of the network, if it tells one."""
+    """Return the checksum of the network, if it has one."""
     digest = prepared.model_provenance.get("digest")
     return None if digest is None else str(digest)
 
@@ -127,9 +128,14 @@ class StagedRun:
                 del context
             if state is None:
                 raise SimulationError(f"{name}: ended without a state")
-            topology = self.prepared.mm.topology
-            write_final(topology, self.directory, self.log, state, recorder.monitor)
+            self._write_final(state, recorder.monitor)
         return self._result(name, step)
+
+    def _write_final(self, state: Snapshot, monitor: RegionMonitor) -> None:
+        mm, output = self.prepared.mm, self.settings.output
+        region = region_atoms(self.prepared)
+        observed = observe_run(mm, output, region, self.trajectory, self.log)
+        write_final(mm.topology, self.directory, self.log, state, monitor, observed)
 
     def _first_stage(self, record: CheckpointRecord | None) -> int:
         """Return the index in the plan of the stage to go on with."""
@@ -252,7 +258,7 @@ class StagedRun:
         return context, 0
 
     def _trajectory_topology(self) -> openmm.app.Topology:
-        """Return the topology of the atoms that the trajectory holds."""
+        """Return the topology of the atoms that the trajectory contains."""
         topology = self.prepared.mm.topology
         atoms = trajectory_atoms(topology, self.settings.output.trajectory_atoms)
         return topology if atoms is None else part_of(topology, atoms)

@@ -17,7 +17,7 @@ __all__ = ["PartialWriter", "part_of", "trajectory_atoms"]
 
 
 def trajectory_atoms(topology: app.Topology, wanted: str) -> NDArray[np.int64] | None:
-    """Return the atoms that a trajectory holds; None: all of them.
+    """Return the atoms that a trajectory contains; None: all of them.
 
     Args:
         topology: of the system.
@@ -66,7 +66,7 @@ class PartialWriter:
 
     @property
     def frames(self) -> int:
-        """Frames that the file holds."""
+        """Frames that the file contains."""
         return self._writer.frames
 
     def write(self, positions: NDArray[np.float64], box: NDArray[np.float64] | None) -> None:

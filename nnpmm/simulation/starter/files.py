@@ -46,12 +46,14 @@ def recognize(
         paths = [Path(name) for name in files]
         for path in paths:
             if not path.is_file():
-                raise InputFileError(f"{path}: no such file; nnpmm init takes {_ALLOWED}")
+                raise InputFileError(f"{path}: no such file; allowed: {_ALLOWED}")
         section = _from_files(paths)
     if box is not None and section["type"] != "charmm":
-        raise ConfigError(f"found --box {box}, which is for CHARMM files: other files hold the box")
+        raise ConfigError(
+            f"found box {box}, which is for CHARMM files: other files contain the box"
+        )
     if include and section["type"] != "gromacs":
-        raise ConfigError("found --include, which is for a GROMACS topology: leave it out")
+        raise ConfigError("found include, which is for a GROMACS topology: leave it out")
     if box is not None:
         section["box"] = _edges(box)
     if include:
@@ -69,7 +71,7 @@ def _edges(text: str) -> list[str]:
     except ValueError:
         edges = []
     if len(edges) != 3 or not all(edge > 0 for edge in edges):
-        raise ConfigError(f"found --box {text!r}, expected three edges in nm such as 6.0,6.0,6.0")
+        raise ConfigError(f"found box {text!r}, expected three edges in nm such as 6.0,6.0,6.0")
     return [f"{edge:g} nm" for edge in edges]
 
 
@@ -91,7 +93,7 @@ def _from_files(paths: list[Path]) -> dict[str, Any]:
         parts = {"ligand": _has(*_MOLECULE)} | ({"protein": _has(*_PDB)} if len(paths) > 1 else {})
         return {"type": "build", **_pick(paths, parts)}
     raise ConfigError(
-        f"found {_names(paths)}, which hold no force field and no ligand with bond orders; "
+        f"found {_names(paths)}, which contain no force field and no ligand with bond orders; "
         f"allowed: {_ALLOWED}"
     )
 

@@ -71,7 +71,7 @@ def write_settings(
         overwrite: replace the file.
 
     Returns:
-        What was decided, and what to do next, as lines of text.
+        What was decided and written, as lines of text.
 
     Raises:
         ConfigError: the file is there already, or the input files are not a system.
@@ -79,13 +79,15 @@ def write_settings(
     """
     output = Path(output)
     if output.exists() and not overwrite:
-        raise ConfigError(f"{output}: is there already; choose another --output or --overwrite")
+        raise ConfigError(
+            f"{output}: is there already; choose another output, or replace it with overwrite=True"
+        )
     section = recognize(files, box=box, include=include)
     model = _known_model(model, output.absolute().parent)
     if section["type"] == "build":
         if ligand or selection:
             raise ConfigError(
-                "found --ligand or --selection with a system that is built: its region is the "
+                "found ligand=... or selection=... with a system that is built: its region is the "
                 "ligand, leave them out"
             )
         text, said = _built(section, model, output)
@@ -93,12 +95,7 @@ def write_settings(
         text, said = _read(section, model, output, ligand, selection)
     parse_config(yaml.safe_load(text), source=output.name, base=output.absolute().parent)
     _write(output, text)
-    return [
-        *said,
-        f"written: {output}",
-        f"try it: nnpmm run {output} --dry-run",
-        f"run it: nnpmm run {output}",
-    ]
+    return [*said, f"written: {output}"]
 
 
 def _known_model(name: str, folder: Path) -> str:
@@ -113,7 +110,7 @@ def _known_model(name: str, folder: Path) -> str:
 
     if name.endswith(MODEL_FILES):
         if not Path(name).is_file():
-            raise InputFileError(f"{name}: no such file; give --model a file that is there")
+            raise InputFileError(f"{name}: no such file; give a model file that is there")
         return os.path.relpath(name, folder)
     find_family(name)
     return published_name(name) or name
@@ -125,7 +122,7 @@ def _write(output: Path, text: str) -> None:
             handle.write(text.encode("utf-8"))
     except OSError as error:
         raise ConfigError(
-            f"{output}: cannot write there ({error.strerror}); choose another --output"
+            f"{output}: cannot write there ({error.strerror}); choose another output"
         ) from error
 
 
@@ -162,7 +159,7 @@ def _read(
     said = [f"region: {found.selection} ({found.reason})"]
     ensemble = "NVT" if mm.box_vectors is None else "NPT"
     if ensemble == "NVT":
-        said.append("the files hold no periodic box and no water: vacuum, NVT")
+        said.append("the files contain no periodic box and no water: vacuum, NVT")
     timestep = 4
     if section["type"] == "openmm":
         timestep = _longest_step(mm)
@@ -195,7 +192,7 @@ def _load(section: dict[str, Any]) -> tuple[MMSystem, dict[str, Any]]:
         except NnpmmError:
             raise error from None
         if any(is_water(residue) for residue in mm.topology.residues()):
-            remedy = "with --box" if section["type"] == "charmm" else "in the coordinates file"
+            remedy = "with box=..." if section["type"] == "charmm" else "in the coordinates file"
             raise ConfigError(
                 f"found water and no periodic box: give the box {remedy} ({error})"
             ) from error

@@ -27,7 +27,7 @@ def check_same_atoms(topology: app.Topology, file: Path, coordinates: Coordinate
     Args:
         topology: as read.
         file: that it was read from.
-        coordinates: as read; Amber's hold no names, and then only the numbers are compared.
+        coordinates: as read; Amber's contain no names, and then only the numbers are compared.
 
     Raises:
         InputFileError: another number of atoms, another element, or the same names in another

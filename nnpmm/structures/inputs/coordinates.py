@@ -21,7 +21,7 @@ __all__ = ["Coordinates", "read_coordinates"]
 
 @dataclass(frozen=True, eq=False)
 class Coordinates:
-    """What a coordinate file holds.
+    """What a coordinate file contains.
 
     Attributes:
         path: the file.
@@ -42,16 +42,16 @@ class Coordinates:
 
 
 def read_coordinates(path: Path) -> Coordinates:
-    """Read a coordinate file of Amber, GROMACS, CHARMM or PDB; the suffix tells which.
+    """Read a coordinate file of Amber, GROMACS, CHARMM or PDB; the suffix decides which.
 
     ``.crd`` is either Amber's or CHARMM's format: CHARMM's begins with a title line of asterisks.
 
     Raises:
-        InputFileError: the file cannot be read or holds no coordinates.
+        InputFileError: the file cannot be read or contains no coordinates.
     """
     found = read_file(path, "coordinates", lambda: _read(path))
     if found.positions.size == 0:
-        raise InputFileError(f"{path}: holds no coordinates")
+        raise InputFileError(f"{path}: contains no coordinates")
     return found
 
 

@@ -53,7 +53,7 @@ def system_options(source: AmberSystem | GromacsSystem | CharmmSystem, periodic:
 
     Args:
         source: settings of the MM system.
-        periodic: the files hold a periodic box.
+        periodic: the files contain a periodic box.
 
     Raises:
         ConfigError: the nonbonded method needs a box and there is none.
@@ -62,7 +62,7 @@ def system_options(source: AmberSystem | GromacsSystem | CharmmSystem, periodic:
     needs_box = method in ("PME", "LJPME", "Ewald", "CutoffPeriodic")
     if needs_box and not periodic:
         raise ConfigError(
-            f"system.nonbonded_method: found {method}, but the files hold no periodic box: "
+            f"system.nonbonded_method: found {method}, but the files contain no periodic box: "
             "set NoCutoff, or give coordinates with a box"
         )
     options: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""What a GROMACS topology holds and OpenMM's reader passes over.
+"""What a GROMACS topology contains and OpenMM's reader passes over.
 
 The reader ignores every section that it does not know, without a word. The directives of GROMACS
 are those of the reference manual 2025, "Topology file formats", table 18.
@@ -61,7 +61,7 @@ class TopologyFile(app.GromacsTopFile):
         if text[0] != "[":
             self.section_lines[self._currentCategory, molecule and molecule.name] += 1
         elif self._currentCategory == _BETWEEN_MOLECULES:
-            # What follows stands in sections of other names, which OpenMM takes for the molecule's.
+            # The terms that follow are in sections that OpenMM takes for the molecule's.
             self.section_lines[_BETWEEN_MOLECULES, None] += 1
         if molecule is not None:
             molecule.has_virtual_sites = False  # an error that does not say which section it means
@@ -70,7 +70,7 @@ class TopologyFile(app.GromacsTopFile):
 def check_directives(top: TopologyFile, path: Path) -> None:
     """Report restraints that OpenMM's reader leaves out, and refuse what changes the force field.
 
-    Sections of molecule types that the system does not hold do not count.
+    Sections of molecule types that the system does not contain do not count.
 
     Args:
         top: the topology, read.

@@ -16,7 +16,7 @@ from nnpmm.structures.readers import read_structure
 
 __all__ = ["load_openmm", "read_system_xml"]
 
-# An OpenMM XML file holds these only if its author wants code of his own to run here: PythonForce
+# An OpenMM XML file has these only if its author wants code of his own to run here: PythonForce
 # is stored as a pickle, TorchForce as a TorchScript module.
 _CODE_IN_XML = (b"PythonForce", b"TorchForce")
 # Character references could spell such a name unseen ("&#80;ythonForce"), but not those that OpenMM
@@ -38,7 +38,7 @@ def read_system_xml(path: Path) -> openmm.System:
     for name in _CODE_IN_XML:
         if name in data:
             raise InputFileError(
-                f"{path}: holds a {name.decode()}, which would run code when it is read: give the "
+                f"{path}: has a {name.decode()}, which would run code when it is read: give the "
                 "MM system alone and name the network under 'region'"
             )
     hidden = any(word in data for word in (b"<!DOCTYPE", b"<!ENTITY", b"\0"))
@@ -52,7 +52,7 @@ def read_system_xml(path: Path) -> openmm.System:
         path, "OpenMM System", lambda: openmm.XmlSerializer.deserialize(data.decode("utf-8"))
     )
     if not isinstance(system, openmm.System):
-        raise InputFileError(f"{path}: holds a {type(system).__name__}, expected a System")
+        raise InputFileError(f"{path}: contains a {type(system).__name__}, expected a System")
     return system
 
 

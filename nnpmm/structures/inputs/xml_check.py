@@ -13,7 +13,7 @@ from nnpmm.core.errors import InputFileError
 
 __all__ = ["check_xml"]
 
-# A System is 7 deep; a CustomCVForce adds four levels for each force that it holds.
+# A System is 7 deep; a CustomCVForce adds four levels for each force that it contains.
 _DEEPEST = 50
 #: Attributes that OpenMM's serialisation writes as text; it writes all others as numbers.
 TEXTUAL = frozenset(
@@ -25,7 +25,7 @@ _BOUNDED = frozenset(("mass", "cutoff", "d", "ewaldTolerance"))
 
 
 def check_xml(data: bytes, path: Path) -> None:
-    """Check that an XML file is complete, not too deep, and holds finite numbers.
+    """Check that an XML file is complete, not too deep, and contains finite numbers.
 
     Args:
         data: content of the file.

@@ -112,9 +112,9 @@ def read_mol2(path: Path) -> Chem.Mol:
 
 
 def element_of(name: str, atom_type: str) -> str | None:
-    """Return the element symbol of a MOL2 atom, or None where neither type nor name tells it.
+    """Return the element symbol of a MOL2 atom, or None where neither type nor name gives it.
 
-    A name tells it if its letters have one reading only: ``C12``, ``CL3`` and ``Sn1``, but not
+    A name gives it if its letters have one reading only: ``C12``, ``CL3`` and ``Sn1``, but not
     ``SN1``, which is tin or sulfur.
 
     Args:
@@ -183,7 +183,7 @@ def _parse_atom(line: str, path: Path) -> _Mol2Atom:
     element = element_of(name, atom_type)
     if element is None:
         raise InputFileError(
-            f"found atom {name} of type {atom_type} in {path.name}, whose element neither tells; "
+            f"found atom {name} of type {atom_type} in {path.name}, whose element neither gives; "
             "use Tripos types such as C.3 or Sn, or GAFF types"
         )
     return _Mol2Atom(name, atom_type, element, (x, y, z), charge)

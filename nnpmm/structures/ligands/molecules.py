@@ -12,6 +12,7 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
 from nnpmm.core.errors import InputFileError
+from nnpmm.structures.elements import covalent_radius
 from nnpmm.structures.ligands.mol2 import read_mol2
 from nnpmm.structures.ligands.sdf import read_sdf
 from nnpmm.structures.ligands.stereo import count_open_stereocenters
@@ -38,7 +39,7 @@ def molecule_from_smiles(smiles: str, *, seed: int = 0) -> Chem.Mol:
         The molecule, atoms in SMILES order followed by the hydrogens, coordinates in angstrom.
 
     Raises:
-        InputFileError: the SMILES cannot be parsed, holds several molecules or unpaired electrons,
+        InputFileError: the SMILES cannot be parsed, has several molecules or unpaired electrons,
             or no conformer can be built.
 
     References:
@@ -67,13 +68,13 @@ def molecule_from_file(path: str | Path) -> Chem.Mol:
     MOL2 files may carry Tripos or GAFF atom types; see ``nnpmm.structures.ligands.mol2``.
 
     Args:
-        path: a file that ends in ``.sdf``, ``.mol`` or ``.mol2`` and holds one molecule.
+        path: a file that ends in ``.sdf``, ``.mol`` or ``.mol2`` and contains one molecule.
 
     Returns:
         The molecule in the file's atom order, coordinates in angstrom.
 
     Raises:
-        InputFileError: the file is missing, of another format, unreadable, holds several molecules,
+        InputFileError: the file is missing, of another format, unreadable, has several molecules,
             lacks hydrogens or 3D coordinates, or its charges disagree with its bonds.
     """
     path = Path(path)
@@ -170,11 +171,10 @@ def _may_be_planar(molecule: Chem.Mol, positions: NDArray[np.float64]) -> bool:
 
     Drawings give bonds to hydrogen the length of all others, and put four neighbours in the plane.
     """
-    table = Chem.GetPeriodicTable()
     for bond in molecule.GetBonds():
         ends = bond.GetBeginAtom(), bond.GetEndAtom()
-        radii = sum(table.GetRcovalent(atom.GetAtomicNum()) for atom in ends)
-        length = np.linalg.norm(np.subtract(*(positions[atom.GetIdx()] for atom in ends)))
+        radii = sum(covalent_radius(atom.GetAtomicNum()) for atom in ends)  # nm
+        length = 0.1 * np.linalg.norm(np.subtract(*(positions[atom.GetIdx()] for atom in ends)))
         if not _SHORTEST_BOND < length / radii < _LONGEST_BOND:
             return False
     return all(atom.GetDegree() < 4 for atom in molecule.GetAtoms())

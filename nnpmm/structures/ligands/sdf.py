@@ -19,7 +19,7 @@ def read_sdf(path: Path) -> Chem.Mol:
     """Read the only molecule of an SDF or MOL file.
 
     Raises:
-        InputFileError: the file is empty or unreadable, or holds several molecules or atoms that
+        InputFileError: the file is empty or unreadable, or contains several molecules or atoms that
             are no elements.
     """
     lines = path.read_text(errors="replace").splitlines()
@@ -41,7 +41,7 @@ def read_sdf(path: Path) -> Chem.Mol:
 
 
 def _refuse_placeholders(lines: list[str], path: Path) -> None:
-    """Refuse what stands in the place of an element in the atom block of a V2000 file."""
+    """Refuse what the atom block of a V2000 file has in place of an element."""
     if len(lines) < 4 or not lines[3][:3].strip().isdigit() or "V3000" in lines[3]:
         return
     for number, line in enumerate(lines[4 : 4 + int(lines[3][:3])], start=1):

@@ -2,7 +2,7 @@
 
 Each thread takes a share of the atoms through the whole evaluation, from neighbours to forces, so
 that threads meet once, at the end. Memory does not grow with the symmetry functions of all atoms:
-only those of a block are held.
+only those of a block are kept.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def multiply_tile(
         c_stride, a_stride: elements from one row to the next.
         depth: number of columns of A and rows of B, whose rows are `panel_width` long.
         rows: number of rows, 1 to MAX_ROWS.
-        add: whether to add to what C holds.
+        add: whether to add to what C contains.
     """
     signature = types.void(
         c, types.intp, types.intp, a, types.intp, types.intp, b, types.intp, types.intp,

@@ -67,17 +67,17 @@ class Engine:
             torch.zeros(len(end), dtype=torch.float64, pin_memory=on_gpu)
             for end in (self.ends.inputs, self.ends.outputs)
         ]
-        # Steps that do not hold this object: its memory is free as soon as nobody needs it.
+        # Steps that do not contain this object: its memory is free as soon as nobody needs it.
         upload = partial(self.ends.inputs.copy_, inputs, non_blocking=True)
         download = partial(outputs.copy_, self.ends.outputs, non_blocking=True)
-        # The launches of a large region cost nothing beside its arithmetic: no graph for them.
+        # A large region needs no graph: its launches take no time compared with its arithmetic.
         capture = on_gpu and not self.searches_cells
         steps = {periodic: self.steps(periodic=periodic) for periodic in (False, True)}
         self._on_device = {p: Replay(steps[p], capture=capture) for p in steps}
         self._from_host = {p: Replay([upload, *steps[p], download], capture=capture) for p in steps}
 
     def run(self, *, periodic: bool) -> None:
-        """Evaluate what the device's input holds, without waiting for the device."""
+        """Evaluate what the device's input contains, without waiting for the device."""
         self._on_device[periodic]()
 
     def run_from_host(

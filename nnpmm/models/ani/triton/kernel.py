@@ -124,7 +124,7 @@ class TritonKernel:
         return BatchEvaluation(results[:, 0].copy(), forces, results[:, 3:].copy())
 
     def _engine_for(self, geometries: int) -> Engine:
-        """Return the engine for some geometries; beside that for one, the latest is kept."""
+        """Return the engine for a batch of geometries; one for one and the latest are kept."""
         if geometries == 1:
             return self._engine
         if self._batch is None or self._batch.geometries != geometries:

@@ -90,7 +90,7 @@ class Tiles:
 
 
 def padded(width: int) -> int:
-    """Return the smallest multiple of `PADDING` that holds a width."""
+    """Return the smallest multiple of `PADDING` that contains a width."""
     return -(-width // PADDING) * PADDING
 
 
@@ -178,7 +178,7 @@ def pack_networks(parameters: AniParameters, device: str, dtype: torch.dtype) ->
                     _filled(layer.bias, (padded(outputs),)),
                 ]
     packed = np.stack([np.concatenate(chunk) for chunk in chunks])
-    # The widest row holds the outputs of every hidden layer.
+    # The widest row contains the outputs of every hidden layer.
     width = max(int(layers[e, depths[e] - 1, -1]) for e in range(len(elements)))
     return NetworkTables(
         torch.from_numpy(packed).to(device, dtype),

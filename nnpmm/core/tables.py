@@ -1,16 +1,19 @@
-"""CSV files that people write, and long words in messages."""
+"""CSV files that people write, the names in them, and long words in messages."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 from nnpmm.core.errors import InputFileError
 
-__all__ = ["Row", "Table", "excerpt", "read_table"]
+__all__ = ["Row", "Table", "excerpt", "file_name", "read_table"]
 
 _LONGEST = 60
+_LONGEST_NAME = 160  # bytes; file systems allow 255, with what is added to it
 
 
 class Row(NamedTuple):
@@ -66,3 +69,12 @@ def read_table(path: Path) -> Table:
 def excerpt(text: str) -> str:
     """Return a text for a message: the beginning, if it is long."""
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text)} characters)"
+
+
+def file_name(name: str) -> str:
+    """Return a name without what a file's name cannot have; a long one ends in a digest."""
+    plain = re.sub(r"[^\w.+=-]+", "_", name).lstrip(".-") or "molecule"
+    if len(plain.encode()) <= _LONGEST_NAME:
+        return plain
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{plain[: _LONGEST_NAME // 4]}-{digest}"

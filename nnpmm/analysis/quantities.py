@@ -1,0 +1,195 @@
+"""Averages of everything that was observed, over time and over replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnpmm.analysis.averages import Average, average, over_replicas, probability
+from nnpmm.analysis.observations import Observations
+from nnpmm.analysis.torsions import Rotamers, find_rotamers
+
+__all__ = ["READINGS", "SERIES", "Analysis", "Quantity", "find_quantities", "pooled_rotamers"]
+
+_ANGSTROM = 10.0  # in a nm, for what people read
+#: Of each series its name for people, its unit, and how many of that unit are one of the series'.
+SERIES = {
+    "backbone_rmsd": ("receptor RMSD", "Å", _ANGSTROM),
+    "ligand_rmsd": ("ligand RMSD in the site", "Å", _ANGSTROM),
+    "ligand_internal_rmsd": ("ligand RMSD, internal", "Å", _ANGSTROM),
+    "gyration_radius": ("radius of gyration, receptor", "Å", _ANGSTROM),
+    "ligand_gyration_radius": ("radius of gyration, ligand", "Å", _ANGSTROM),
+    "water": ("waters in the first shell", "", 1.0),
+}
+#: The same of what was logged.
+READINGS = {
+    "network_energy": ("network energy of the region", "kJ/mol", 1.0),
+    "network_spread": ("spread of the ensemble", "kJ/mol", 1.0),
+    "potential_energy": ("potential energy", "kJ/mol", 1.0),
+    "temperature": ("temperature", "K", 1.0),
+    "density": ("density", "g/ml", 1.0),
+}
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One average.
+
+    Attributes:
+        kind: ``overall``, ``torsion``, ``contact`` or ``fluctuation``.
+        name: what it is.
+        unit: of its values; empty for numbers.
+        replicas: of each trajectory.
+        average: of all trajectories together.
+    """
+
+    kind: str
+    name: str
+    unit: str
+    replicas: tuple[Average, ...]
+    average: Average
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """Replicas of one system, and their averages.
+
+    Attributes:
+        name: of the system.
+        replicas: what was observed in each trajectory.
+        rotamers: of each torsion that the replicas share, by its label.
+        quantities: averages.
+    """
+
+    name: str
+    replicas: tuple[Observations, ...]
+    rotamers: Mapping[str, Rotamers]
+    quantities: tuple[Quantity, ...]
+
+    def of_kind(self, kind: str) -> list[Quantity]:
+        """Return the averages of one kind."""
+        return [quantity for quantity in self.quantities if quantity.kind == kind]
+
+
+def pooled_rotamers(replicas: Sequence[Observations]) -> dict[str, Rotamers]:
+    """Return the rotamers of each torsion, found from the angles of all trajectories together."""
+    labels = list(dict.fromkeys(label for r in replicas for label in r.torsion_labels))
+    return {
+        label: find_rotamers(np.concatenate([angles_of(r, label) for r in replicas]))
+        for label in labels
+    }
+
+
+def angles_of(replica: Observations, label: str) -> NDArray[np.float32]:
+    """Return the angles (n,) of a torsion in degrees; none if the trajectory does not have it."""
+    if label not in replica.torsion_labels:
+        return np.zeros(0, dtype=np.float32)
+    return np.asarray(replica.torsions[:, replica.torsion_labels.index(label)])
+
+
+def find_quantities(
+    replicas: Sequence[Observations], rotamers: Mapping[str, Rotamers]
+) -> tuple[Quantity, ...]:
+    """Return all averages of some replicas.
+
+    Args:
+        replicas: of one system.
+        rotamers: of its torsions, as ``pooled_rotamers`` gives them.
+    """
+    return (
+        *_overall(replicas),
+        *_torsions(replicas, rotamers),
+        *_contacts(replicas),
+        *_fluctuations(replicas),
+    )
+
+
+def _quantity(
+    kind: str,
+    name: str,
+    unit: str,
+    replicas: Sequence[Observations],
+    of: Callable[[Observations], Average],
+) -> Quantity:
+    found = tuple(of(replica) for replica in replicas)
+    return Quantity(kind, name, unit, found, over_replicas(found))
+
+
+def _overall(replicas: Sequence[Observations]) -> list[Quantity]:
+    found = []
+    for source, names in (("series", SERIES), ("readings", READINGS)):
+        for key, (name, unit, factor) in names.items():
+            columns = [getattr(replica, source) for replica in replicas]
+            if not any(np.isfinite(column.get(key, np.nan)).any() for column in columns):
+                continue
+
+            def of(
+                replica: Observations, source: str = source, key: str = key, factor: float = factor
+            ) -> Average:
+                values = getattr(replica, source).get(key)
+                return average([] if values is None else factor * values)
+
+            found.append(_quantity("overall", name, unit, replicas, of))
+    return found
+
+
+def _torsions(replicas: Sequence[Observations], rotamers: Mapping[str, Rotamers]) -> list[Quantity]:
+    return [
+        _quantity(
+            *("torsion", f"{label}, {name}", "", replicas),
+            lambda r, label=label, state=state, found=found: probability(  # type: ignore[misc]
+                found.states(angles_of(r, label)) == state
+            ),
+        )
+        for label, found in rotamers.items()
+        for state, name in enumerate(found.names)
+    ]
+
+
+def _contacts(replicas: Sequence[Observations]) -> list[Quantity]:
+    keys = list(dict.fromkeys(key for replica in replicas for key in replica.contact_labels))
+
+    def seen(replica: Observations, key: tuple[str, str]) -> NDArray[np.bool_]:
+        if key in replica.contact_labels:
+            return np.asarray(replica.contacts[:, replica.contact_labels.index(key)])
+        # Never seen, unless contacts were not looked for at all.
+        return np.zeros(replica.n_frames if replica.facts["contacts"] else 0, dtype=bool)
+
+    return [
+        _quantity(
+            *("contact", f"{residue}, {kind}", "", replicas),
+            lambda r, key=(residue, kind): probability(seen(r, key)),  # type: ignore[misc]
+        )
+        for residue, kind in keys
+    ]
+
+
+def _fluctuations(replicas: Sequence[Observations]) -> list[Quantity]:
+    labels = list(dict.fromkeys(label for replica in replicas for label in replica.residues))
+    tables = [_fluctuation_averages(replica) for replica in replicas]
+    nothing = average([])
+    found = []
+    for label in labels:
+        each = tuple(table.get(label, nothing) for table in tables)
+        found.append(Quantity("fluctuation", label, "Å", each, over_replicas(each)))
+    return found
+
+
+def _fluctuation_averages(replica: Observations) -> dict[str, Average]:
+    """Return the root mean square fluctuation of each residue with the jackknife's error."""
+    values = _ANGSTROM * np.sqrt(replica.square_fluctuation)
+    parts = _ANGSTROM * np.sqrt(replica.square_jackknife)
+    errors = np.full(len(values), np.nan)
+    blocks = len(parts)
+    if blocks > 1:
+        spread = ((parts - parts.mean(axis=0)) ** 2).sum(axis=0)
+        errors = np.sqrt((blocks - 1) / blocks * spread)
+    # The error comes from blocks, which are its independent samples.
+    inefficiency = replica.n_frames / max(blocks, 1)
+    return {
+        label: Average(float(value), float(error), inefficiency, replica.n_frames)
+        for label, value, error in zip(replica.residues, values, errors, strict=True)
+    }

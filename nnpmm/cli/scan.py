@@ -1,0 +1,135 @@
+"""``nnpmm scan``: torsion profiles of a molecule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nnpmm.cli.errors import print_result
+from nnpmm.cli.narration import starting
+from nnpmm.cli.progress import stage_bar
+from nnpmm.core.constants import KJ_PER_KCAL
+from nnpmm.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from nnpmm.torsions import ScanResult
+
+__all__ = ["scan"]
+
+
+def scan(
+    smiles: Annotated[str | None, typer.Option("--smiles", help="SMILES of the molecule.")] = None,
+    ligand: Annotated[
+        Path | None, typer.Option("--ligand", help="SDF or MOL2 file of the molecule.")
+    ] = None,
+    topology: Annotated[
+        Path | None, typer.Option("--topology", help="Amber topology of the molecule alone.")
+    ] = None,
+    coordinates: Annotated[
+        Path | None, typer.Option("--coordinates", help="Amber coordinates, with --topology.")
+    ] = None,
+    bond: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--bond",
+            help="Bond by its 0-based atoms 3-7, or by a torsion 1-3-7-8; more than once for more.",
+            show_default="the rotatable bonds between heavy atoms",
+        ),
+    ] = None,
+    every: Annotated[
+        bool,
+        typer.Option("--all", help="Also bonds that turn hydrogens alone: methyl, hydroxyl."),
+    ] = False,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            help="Network; give it again for others next to it.",
+            show_default="ANI-2x",
+        ),
+    ] = None,
+    parameters: Annotated[
+        str,
+        typer.Option(
+            "--parameters", help="Of the force field: auto, openff, fallback; none without one."
+        ),
+    ] = "auto",
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            "--reference", help="CSV file: torsion, angle_degrees, energy_kcal_mol (or kj_mol)."
+        ),
+    ] = None,
+    spacing: Annotated[float, typer.Option("--spacing", help="Of the angles, degrees.")] = 15.0,
+    seed: Annotated[int, typer.Option("--seed", help="Of the conformer of --smiles.")] = 0,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the scan.")] = Path(
+        "scan"
+    ),
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Scan the torsions of a molecule with networks and a force field, all else relaxed.
+
+    Ctrl-C ends it; the same command goes on where it stopped.
+    """
+    with starting():
+        from nnpmm.core.settings.reading import parse_settings
+        from nnpmm.torsions import ScanSettings, run_scan
+
+    if bond and every:
+        raise ConfigError("found --bond and --all, allowed: one of them")
+    source = {"smiles": smiles, "file": ligand, "topology": topology, "coordinates": coordinates}
+    molecule: dict[str, Any] = {
+        name: value if name == "smiles" else str(value.absolute())  # type: ignore[union-attr]
+        for name, value in source.items()
+        if value is not None
+    }
+    if not molecule:
+        raise ConfigError("found no molecule: nnpmm scan --smiles CCCC, or --ligand FILE")
+    if parameters != "none":
+        molecule["parameters"] = parameters
+    data = {
+        "molecule": molecule,
+        "bonds": bond or [],
+        "hydrogen_rotors": every,
+        "models": model or ["ANI-2x"],
+        "force_field": parameters != "none",
+        "spacing": spacing,
+        "reference": None if reference is None else str(reference.absolute()),
+        "seed": seed,
+    }
+    settings = parse_settings(ScanSettings, data, source="command line")
+    try:
+        with stage_bar("scan") as show:
+            result = run_scan(settings, output, report=show)
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; go on with the same command ({output})", err=True)
+        raise typer.Exit(130) from None
+    _print(result, output)
+
+
+def _print(result: ScanResult, output: Path) -> None:
+    from nnpmm.torsions import bond_errors, flagged_bonds
+    from nnpmm.torsions.profiles import relative, rotamers
+
+    print_result(f"{'bond':<12}{'barrier':>9}  rotamers (degrees: kcal/mol), {result.network}")
+    for place, bond in enumerate(result.scan.bonds):
+        heights = relative(result.scan.energies[place]) / KJ_PER_KCAL
+        found = "  ".join(
+            f"{result.scan.angles[at]:g}: {heights[at]:.1f}"
+            for at in rotamers(result.scan.energies[place])
+        )
+        print_result(f"{bond.name:<12}{heights.max():9.1f}  {found}")
+        for name, errors in bond_errors(result, place).items():
+            print_result(
+                f"{'':<12}{name}: RMSE {errors.rmse / KJ_PER_KCAL:.2f}, "
+                f"barrier {errors.barrier / KJ_PER_KCAL:+.2f}, "
+                f"rotamer {errors.rotamer / KJ_PER_KCAL:.2f} kcal/mol"
+            )
+    for bond, apart in flagged_bonds(result):
+        print_result(
+            f"{bond.name}: force field and {result.network} differ by {apart / KJ_PER_KCAL:.1f} "
+            "kcal/mol at a rotamer"
+        )
+    print_result(f"report: {output / 'report.html'}")

@@ -1,0 +1,214 @@
+"""Protein, the first ligand in its site, and the second in the solvent, in one box of water."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from openmm import unit
+from rdkit import Chem, rdBase
+from rdkit.Geometry import Point3D
+from scipy.spatial import cKDTree
+
+from nnpmm.core.errors import InputFileError
+from nnpmm.core.units import in_md_units
+from nnpmm.freeenergy.relative.anchors import choose_anchors
+from nnpmm.freeenergy.relative.restraints import Restraints
+from nnpmm.freeenergy.relative.settings import RelativeSettings
+from nnpmm.structures import MMSystem, Structure, parameterize, read_structure, solvate
+from nnpmm.structures.selection import is_water
+
+__all__ = ["TransferBox", "build_box", "read_ligands"]
+
+_FIRST, _SECOND = "MOL", "SEC"  # residue names
+_AROUND = 0.8  # nm: the receptor's atoms around the anchor whose centre is that of the site
+_MARGIN, _STEP, _FARTHEST = 0.1, 0.05, 20.0  # nm, of the search for a place in the solvent
+_DIRECTIONS = 400
+
+
+@dataclass(frozen=True, eq=False)
+class TransferBox:
+    """A box in which two ligands can change places.
+
+    Attributes:
+        mm: the MM system; its ligand is the first one.
+        second: (m,) atoms of the second ligand.
+        restraints: of both.
+        molecules: both, with their poses in the site.
+        parameters: where their parameters come from.
+    """
+
+    mm: MMSystem
+    second: NDArray[np.int64]
+    restraints: Restraints
+    molecules: tuple[Chem.Mol, Chem.Mol]
+    parameters: str
+
+
+def read_ligands(path: Path, names: tuple[str, ...]) -> dict[str, Chem.Mol]:
+    """Read some ligands of an SDF file by their names.
+
+    Args:
+        path: of the file.
+        names: of the wanted ligands.
+
+    Raises:
+        InputFileError: the file cannot be read, or has no or several molecules of a name.
+    """
+    if not path.is_file():
+        raise InputFileError(f"{path}: there is no such file")
+    found: dict[str, list[Chem.Mol]] = {}
+    with rdBase.BlockLogs():
+        for molecule in Chem.SDMolSupplier(str(path), removeHs=False):
+            if molecule is not None:
+                found.setdefault(molecule.GetProp("_Name"), []).append(molecule)
+    for name in names:
+        count = len(found.get(name, ()))
+        if count != 1:
+            raise InputFileError(
+                f"{path.name}: found {count} readable molecules with the name {name!r}, allowed: "
+                f"one; the names in it are {', '.join(found) or 'none'}"
+            )
+    return {name: found[name][0] for name in names}
+
+
+def build_box(settings: RelativeSettings) -> TransferBox:
+    """Build the box of the first edge of the settings.
+
+    Args:
+        settings: of the calculation.
+
+    Raises:
+        NnpmmError: a file cannot be read, the poses have no common core, or the box cannot be
+            built.
+    """
+    ligands = read_ligands(settings.ligands, settings.edges[0])
+    first, second = (ligands[name] for name in settings.edges[0])
+    anchors = choose_anchors(first, second)
+    structure = read_structure(str(settings.protein))
+    apart = _clearance(settings, (first, second), anchors)
+    moved = _in_solvent(structure, first, second, anchors, apart)
+    parameters = [
+        parameterize(molecule, provider=settings.parameters) for molecule in ligands.values()
+    ]
+    mm = solvate(
+        first,
+        parameters[0],
+        protein=(structure.topology, structure.positions),
+        second=(moved, parameters[1], _SECOND),
+        residue_name=_FIRST,
+        padding=settings.padding,
+        water_model=settings.water_model,
+        box_shape=settings.box_shape,
+        ionic_strength=settings.ionic_strength,
+        nonbonded_cutoff=settings.cutoff,
+        hydrogen_mass=settings.hydrogen_mass,
+        seed=settings.seed,
+    )
+    assert mm.ligand_atoms is not None  # the box was built around it
+    after = int(mm.ligand_atoms[-1]) + 1
+    atoms = after + np.arange(second.GetNumAtoms(), dtype=np.int64)
+    restraints = _restraints(settings, mm, atoms, anchors, apart)
+    return TransferBox(mm, atoms, restraints, (first, second), parameters[0].provider)
+
+
+def _places(molecule: Chem.Mol) -> NDArray[np.float64]:
+    return np.array(molecule.GetConformer().GetPositions()) / 10
+
+
+_Anchors = tuple[tuple[int, int, int], tuple[int, int, int]]
+
+
+def _clearance(
+    settings: RelativeSettings, molecules: tuple[Chem.Mol, Chem.Mol], anchors: _Anchors
+) -> float:
+    """Return the least distance of the anchor in the solvent from the receptor, nm."""
+    reach = 0.0
+    for molecule, (anchor, *_) in zip(molecules, anchors, strict=True):
+        places = _places(molecule)
+        reach = max(reach, float(np.linalg.norm(places - places[anchor], axis=1).max()))
+    return reach + settings.restraints.clearance
+
+
+def _in_solvent(
+    structure: Structure, first: Chem.Mol, second: Chem.Mol, anchors: _Anchors, apart: float
+) -> Chem.Mol:
+    """Return the second ligand, moved to where the solutes take up the least room."""
+    protein = in_md_units(structure.positions, unit.nanometer)
+    others = np.concatenate([protein, _places(first)])
+    tree, places = cKDTree(others), _places(second)
+    anchor = places[anchors[1][0]]
+    best: tuple[float, NDArray[np.float64]] | None = None
+    for direction in _directions():
+        for distance in np.arange(_STEP, _FARTHEST, _STEP):
+            shift = distance * direction
+            if tree.query(anchor + shift)[0] >= apart + _MARGIN:
+                both = np.concatenate([others, places + shift])
+                centre = 0.5 * (both.min(axis=0) + both.max(axis=0))
+                radius = float(np.linalg.norm(both - centre, axis=1).max())
+                if best is None or radius < best[0]:
+                    best = radius, shift
+                break
+    assert best is not None  # 20 nm lead out of every protein
+    moved = Chem.Mol(second)
+    conformer = moved.GetConformer()
+    for index, place in enumerate(10 * (places + best[1])):
+        conformer.SetAtomPosition(index, Point3D(*place.tolist()))
+    return moved
+
+
+def _directions() -> NDArray[np.float64]:
+    """Return directions spread evenly over a sphere, a Fibonacci lattice."""
+    rank = np.arange(_DIRECTIONS) + 0.5
+    z = 1 - 2 * rank / _DIRECTIONS
+    angle = np.pi * (1 + 5**0.5) * rank
+    ring = np.sqrt(1 - z**2)
+    return np.column_stack([ring * np.cos(angle), ring * np.sin(angle), z])
+
+
+def _restraints(
+    settings: RelativeSettings,
+    mm: MMSystem,
+    second: NDArray[np.int64],
+    anchors: _Anchors,
+    apart: float,
+) -> Restraints:
+    assert mm.ligand_atoms is not None
+    ligands = set(mm.ligand_atoms.tolist()) | set(second.tolist())
+    receptor = np.array(
+        [
+            atom.index
+            for residue in mm.topology.residues()
+            if not is_water(residue) and len(list(residue.atoms())) > 1
+            for atom in residue.atoms()
+            if atom.element is not None
+            and atom.element.atomic_number > 1
+            and atom.index not in ligands
+        ]
+    )
+    anchor = mm.positions[mm.ligand_atoms[anchors[0][0]]]
+    distances = np.linalg.norm(mm.positions[receptor] - anchor, axis=1)
+    site = receptor[distances < _AROUND]
+    if len(site) < 3:
+        raise InputFileError(
+            f"found {len(site)} heavy atoms of the protein within {_AROUND} nm of the middle of "
+            "the first ligand, allowed: three or more; give poses in the site"
+        )
+    centre = mm.positions[site].mean(axis=0)
+    options = settings.restraints
+    a, b = (
+        tuple(int(atoms[row]) for row in rows)
+        for atoms, rows in zip((mm.ligand_atoms, second), anchors, strict=True)
+    )
+    return Restraints(
+        first=a,  # type: ignore[arg-type]
+        second=b,  # type: ignore[arg-type]
+        site=site.tolist(),
+        radius=float(np.linalg.norm(anchor - centre)) + options.site_radius,
+        receptor=receptor.tolist(),
+        clearance=apart,
+        alignment=options.alignment,
+        strength=options.strength,
+    )

@@ -1,0 +1,120 @@
+"""What keeps two ligands at their places: one in the site, one in the solvent, both turned alike.
+
+None of them changes the free energy between the ends of a transfer. Those on places act on the
+anchors: the place of the first is the site, that of the second the solvent, whichever ligand is
+there. The alignment depends on how one ligand is turned against the other. The one in the solvent
+may turn freely, so at both ends its contribution is the same integral over all rotations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import openmm
+
+__all__ = ["SITE", "Restraints", "add_restraints"]
+
+#: Name of the restraint to the site.
+SITE = "site"
+
+# Of three atoms of each ligand, a and b, the vectors from the first to the others, span a frame:
+# e along a, n normal to both. OpenMM wants a definition after its use.
+_FRAMES = ((1, (1, 2, 3)), (2, (4, 5, 6)))
+_ALIGNMENT = ";".join(
+    [
+        "0.5*k*(2-ex1*ex2-ey1*ey2-ez1*ez2-nx1*nx2-ny1*ny2-nz1*nz2)",
+        *(f"e{x}{i}=a{x}{i}/a{i};n{x}{i}=c{x}{i}/c{i}" for i, _ in _FRAMES for x in "xyz"),
+        *(f"a{i}=sqrt(ax{i}^2+ay{i}^2+az{i}^2)" for i, _ in _FRAMES),
+        *(f"c{i}=sqrt(cx{i}^2+cy{i}^2+cz{i}^2)" for i, _ in _FRAMES),
+        *(
+            f"c{x}{i}=a{y}{i}*b{z}{i}-a{z}{i}*b{y}{i}"
+            for i, _ in _FRAMES
+            for x, y, z in ("xyz", "yzx", "zxy")
+        ),
+        *(
+            f"a{x}{i}={x}{q}-{x}{p};b{x}{i}={x}{r}-{x}{p}"
+            for i, (p, q, r) in _FRAMES
+            for x in "xyz"
+        ),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Restraints:
+    """Which atoms are restrained, and how strongly.
+
+    Attributes:
+        first: three atoms of the ligand in the site that are not on a line; the first one is the
+            anchor.
+        second: of the other ligand, three atoms at the same places of its structure.
+        site: receptor atoms around the site; empty without a receptor.
+        radius: how far the anchor may be from the centre of these atoms, nm.
+        receptor: atoms that the anchor in the solvent keeps away from.
+        clearance: how far, nm.
+        alignment: energy of turning one ligand's axis by 180 degrees, kJ/mol.
+        strength: force constant beyond radius and below clearance, kJ/mol/nm^2.
+    """
+
+    first: tuple[int, int, int]
+    second: tuple[int, int, int]
+    site: Sequence[int]
+    radius: float
+    receptor: Sequence[int]
+    clearance: float
+    alignment: float
+    strength: float
+
+
+def add_restraints(system: openmm.System, restraints: Restraints) -> None:
+    """Add the restraints of a transfer to a System, in place.
+
+    Args:
+        system: from `create_transfer_system`.
+        restraints: to add. An alignment of zero is left out, as are places without atoms.
+    """
+    periodic = system.usesPeriodicBoundaryConditions()
+    if restraints.alignment > 0:
+        system.addForce(_alignment(restraints))
+    if len(restraints.site):
+        system.addForce(_site(restraints, periodic))
+    if len(restraints.receptor):
+        system.addForce(_apart(restraints, periodic))
+
+
+def _alignment(restraints: Restraints) -> openmm.Force:
+    """Return k/2 [(1 - e1.e2) + (1 - n1.n2)] of the axes and the normals of both frames.
+
+    Within a molecule alone differences of positions count, so that the force needs no box.
+    """
+    force = openmm.CustomCompoundBondForce(6, _ALIGNMENT)
+    force.addPerBondParameter("k")
+    force.addBond([*restraints.first, *restraints.second], [restraints.alignment])
+    force.setName("alignment")
+    return force
+
+
+def _site(restraints: Restraints, periodic: bool) -> openmm.Force:
+    """Return the restraint of the first anchor to its distance from the centre of the site."""
+    force = openmm.CustomCentroidBondForce(2, "0.5*k*max(0, distance(g1, g2)-radius)^2")
+    force.addPerBondParameter("k")
+    force.addPerBondParameter("radius")
+    force.addGroup(list(restraints.site), [1.0] * len(restraints.site))
+    force.addGroup([restraints.first[0]], [1.0])
+    force.addBond([0, 1], [restraints.strength, restraints.radius])
+    force.setUsesPeriodicBoundaryConditions(periodic)
+    force.setName(SITE)
+    return force
+
+
+def _apart(restraints: Restraints, periodic: bool) -> openmm.Force:
+    """Return the repulsion of the second anchor from every atom of the receptor."""
+    force = openmm.CustomBondForce("0.5*apart_strength*max(0, clearance-r)^2")
+    force.addGlobalParameter("apart_strength", restraints.strength)
+    force.addGlobalParameter("clearance", restraints.clearance)
+    for atom in restraints.receptor:
+        force.addBond(restraints.second[0], int(atom))
+    force.setUsesPeriodicBoundaryConditions(periodic)
+    force.setName("apart")
+    return force

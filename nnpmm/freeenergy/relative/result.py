@@ -1,0 +1,175 @@
+"""From the samples of ladders to relative free energies, and to one value for each ligand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnpmm.freeenergy.estimators import Estimate, combine, thermal_energy
+from nnpmm.freeenergy.legs import (
+    LegResult,
+    PotentialName,
+    in_both_units,
+    leg_directory,
+    minus,
+    solve_leg,
+)
+from nnpmm.freeenergy.relative.ladder import state_names
+from nnpmm.freeenergy.relative.network_fit import (
+    Agreement,
+    Closure,
+    Edge,
+    NetworkFit,
+    close_cycles,
+    compare,
+    fit_network,
+)
+from nnpmm.freeenergy.relative.settings import RelativeSettings
+
+__all__ = ["EdgeResult", "NetworkResult", "evaluate_edge", "evaluate_network", "measured_values"]
+
+_LEAST_MEASURED = 3  # ligands, for a comparison
+
+
+@dataclass(frozen=True)
+class EdgeResult:
+    """Free energy of binding of the second ligand minus that of the first, kJ/mol.
+
+    Attributes:
+        ligands: their names.
+        potentials: of each the mean of its repeats.
+        ladders: of each the repeats.
+    """
+
+    ligands: tuple[str, str]
+    potentials: Mapping[PotentialName, Estimate]
+    ladders: Mapping[PotentialName, tuple[LegResult, ...]]
+
+    @property
+    def difference(self) -> Estimate | None:
+        """Network minus force field; None unless both were calculated."""
+        if len(self.potentials) < 2:
+            return None
+        return minus(self.potentials["network"], self.potentials["force field"])
+
+    def record(self) -> dict[str, Any]:
+        """Return the result in kJ/mol and kcal/mol, as JSON can hold it."""
+        found: dict[str, Any] = {"ligands": list(self.ligands)}
+        for name, total in self.potentials.items():
+            found[name] = {
+                **in_both_units(total),
+                "states": list(self.ladders[name][0].names),
+                "repeats": [
+                    {
+                        **in_both_units(leg.free_energies.between()),
+                        "independent_samples": leg.free_energies.samples.tolist(),
+                        "spectral_gap": leg.free_energies.spectral_gap,
+                        "iterations": len(leg.samples.energies),
+                    }
+                    for leg in self.ladders[name]
+                ],
+            }
+        if self.difference is not None:
+            found["network minus force field"] = in_both_units(self.difference)
+        return found
+
+
+@dataclass(frozen=True)
+class NetworkResult:
+    """All edges of a network of ligands, and what follows from them for one potential each.
+
+    Attributes:
+        edges: the results of the edges that ended well.
+        failures: of all others why, by the names of their ligands.
+        closures: of the cycles.
+        fits: value of each ligand, kJ/mol; from the measured mean where there are measured values,
+            else from the mean of all. Empty if an edge is missing.
+        agreements: with experiment, where three or more ligands were measured.
+    """
+
+    edges: tuple[EdgeResult, ...]
+    failures: Mapping[tuple[str, str], str]
+    closures: Mapping[PotentialName, tuple[Closure, ...]]
+    fits: Mapping[PotentialName, NetworkFit]
+    agreements: Mapping[PotentialName, Agreement]
+
+    def record(self) -> dict[str, Any]:
+        """Return the result as JSON can hold it; errors of closures and figures in kJ/mol."""
+        found: dict[str, Any] = {
+            "edges": [edge.record() for edge in self.edges],
+            "failed": [{"ligands": list(pair), "reason": r} for pair, r in self.failures.items()],
+        }
+        for potential, fit in self.fits.items():
+            found[potential] = {
+                "ligands": {name: in_both_units(fit.estimate(name)) for name in fit.names},
+                "chi_square": fit.chi_square,
+                "degrees_of_freedom": fit.degrees_of_freedom,
+                "cycles": [
+                    {"ligands": list(closure.ligands), **in_both_units(closure.sum)}
+                    for closure in self.closures[potential]
+                ],
+            }
+            if potential in self.agreements:
+                found[potential]["agreement with experiment"] = asdict(self.agreements[potential])
+        return found
+
+
+def evaluate_edge(settings: RelativeSettings, directory: Path) -> EdgeResult:
+    """Return the relative free energy of the first edge of the settings from what was sampled.
+
+    Args:
+        settings: of the calculation.
+        directory: that holds the ladders of this edge.
+
+    Raises:
+        InputFileError: a ladder is not there or damaged.
+        SimulationError: states overlap too little, or too few samples are independent.
+    """
+    ladders = {
+        potential: tuple(
+            solve_leg(leg_directory(directory, potential, repeat), state_names(settings))
+            for repeat in range(settings.repeats)
+        )
+        for potential in settings.potentials
+    }
+    totals = {
+        potential: combine([leg.free_energies.between() for leg in legs])
+        for potential, legs in ladders.items()
+    }
+    return EdgeResult(settings.edges[0], totals, ladders)
+
+
+def measured_values(settings: RelativeSettings) -> dict[str, float]:
+    """Return kT ln(K / 1 M) of the ligands that were measured, kJ/mol."""
+    kt = thermal_energy(settings.temperature)
+    return {name: float(kt * np.log(value)) for name, value in settings.measured.items()}
+
+
+def evaluate_network(
+    settings: RelativeSettings,
+    edges: tuple[EdgeResult, ...],
+    failures: Mapping[tuple[str, str], str],
+) -> NetworkResult:
+    """Return what the edges of a network say together.
+
+    Args:
+        settings: of the calculation.
+        edges: that ended well.
+        failures: of all others, why.
+    """
+    closures: dict[PotentialName, tuple[Closure, ...]] = {}
+    fits: dict[PotentialName, NetworkFit] = {}
+    agreements: dict[PotentialName, Agreement] = {}
+    measured = measured_values(settings)
+    for potential in settings.potentials if not failures else ():
+        network = [Edge(*edge.ligands, edge.potentials[potential]) for edge in edges]
+        fit = fit_network(network).from_mean_of(measured)
+        fits[potential], closures[potential] = fit, tuple(close_cycles(network))
+        if len(set(measured) & set(fit.names)) >= _LEAST_MEASURED:
+            values = dict(zip(fit.names, fit.values.tolist(), strict=True))
+            agreements[potential] = compare(values, measured)
+    return NetworkResult(edges, failures, closures, fits, agreements)

@@ -1,0 +1,118 @@
+"""What relative binding free energies are calculated for, and how long."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+from typing_extensions import Self
+
+from nnpmm.core.errors import ConfigError
+from nnpmm.core.fields import Concentration, Length, Section, SettingsPath
+from nnpmm.freeenergy.legs.settings import LegTimes, SamplingSettings
+from nnpmm.freeenergy.relative.states import HALF, transfer_schedule
+
+__all__ = ["RelativeSettings", "RestraintSettings", "TransferSettings"]
+
+
+class TransferSettings(LegTimes):
+    """The states between the two ends, and how long each is sampled."""
+
+    half: tuple[tuple[float, float], ...] = Field(
+        HALF,
+        description="lambda1 and lambda2 from (0, 0) to (0.5, 0.5); the second half is its mirror",
+    )
+
+    @field_validator("half")
+    @classmethod
+    def _rises(cls, half: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        try:
+            transfer_schedule(half)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return half
+
+
+class RestraintSettings(Section):
+    """What keeps one ligand in the site, the other in the solvent, and both turned alike."""
+
+    site_radius: Length = Field(
+        0.4, gt=0, description="how far the bound ligand may move away from its pose, in nm"
+    )
+    clearance: Length = Field(
+        0.8,
+        gt=0,
+        description="least distance between the ligand in the solvent and heavy atoms of the "
+        "protein, in nm",
+    )
+    alignment: float = Field(
+        209.2,
+        ge=0,
+        description="energy of turning the axes of the ligands against each other, in kJ/mol; "
+        "0 leaves it out",
+    )
+    strength: float = Field(
+        10460.0,
+        gt=0,
+        description="force constant outside of site and solvent, in kJ/mol/nm^2",
+    )
+
+
+class RelativeSettings(SamplingSettings):
+    """Relative binding free energies: the protein, poses of its ligands, and pairs of them."""
+
+    protein: SettingsPath = Field(description="protein with all hydrogens (.pdb, .cif)")
+    ligands: SettingsPath = Field(
+        description="SDF file of all ligands, named, with their poses in the site"
+    )
+    edges: tuple[tuple[str, str], ...] = Field(
+        min_length=1, description="pairs of ligands; the free energy is the second minus the first"
+    )
+    measured: dict[str, Concentration] = Field(
+        {}, description="measured dissociation or inhibition constants of ligands, in M"
+    )
+    parameters: Literal["auto", "openff", "fallback"] = Field(
+        "auto", description="where the ligands' charges and Lennard-Jones parameters come from"
+    )
+    water_model: Literal["tip3p", "tip3pfb", "spce", "opc3", "opc", "tip4pew", "tip4pfb"] = Field(
+        "tip3p", description="water model"
+    )
+    padding: Length = Field(
+        1.0, gt=0, description="least distance between the solutes and the faces of the box, in nm"
+    )
+    box_shape: Literal["cube", "dodecahedron", "octahedron"] = Field(
+        "dodecahedron", description="shape of the periodic box"
+    )
+    ionic_strength: Concentration = Field(0.15, ge=0, description="salt added, in M")
+    cutoff: Length = Field(0.9, gt=0, description="of the direct-space interactions, in nm")
+    restraints: RestraintSettings = RestraintSettings()
+    ladder: TransferSettings = TransferSettings()
+
+    @model_validator(mode="after")
+    def _each_pair_once(self) -> Self:
+        seen = set()
+        for pair in self.edges:
+            if pair[0] == pair[1] or frozenset(pair) in seen:
+                raise ValueError(
+                    f"edges: found {' and '.join(pair)}, allowed: two ligands, each pair once"
+                )
+            seen.add(frozenset(pair))
+        for name in self.names:
+            if not name.strip() or set(name) & set("/\\\0") or name.startswith("."):
+                raise ValueError(
+                    f"edges: found the name {name!r}, allowed: names that a folder can have"
+                )
+        for name, value in self.measured.items():
+            if value <= 0:
+                raise ValueError(f"measured: found {value} M for {name}, allowed: more than 0 M")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Ligands of the edges, in their order."""
+        return tuple(dict.fromkeys(itertools.chain(*self.edges)))
+
+    def of_edge(self, edge: tuple[str, str]) -> RelativeSettings:
+        """Return the settings of one pair alone."""
+        return self.model_copy(update={"edges": (edge,), "measured": {}})

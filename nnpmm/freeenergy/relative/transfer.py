@@ -1,0 +1,217 @@
+"""A System in which two molecules can change places.
+
+V = V_0 + V(u0, u1; lambda), where u0 is the energy of all that depends on where the two molecules
+are, and u1 the same after the transfer: the first molecule is moved by a vector d, the second by
+-d. This d goes from an atom of the first to an atom of the second molecule, so that nothing refers
+to axes of the laboratory: complex and molecules may turn and drift. The transfer is its own inverse
+and keeps volumes, so that the free energy between its ends needs no correction.
+
+Terms within a molecule do not change when it is moved as a whole. So the bonded terms stay outside,
+and with them the network on a molecule: it is evaluated once for each step, not twice.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import openmm
+from numpy.typing import NDArray
+
+from nnpmm.core.atom_indices import atom_indices
+from nnpmm.core.errors import ForceFieldError, RegionError
+from nnpmm.coupling import Role, role_of
+from nnpmm.coupling.boundary import attached_sites
+from nnpmm.coupling.forces import find_nonbonded_force
+from nnpmm.coupling.nonbonded import CHARGE_ROUNDING
+from nnpmm.coupling.terms import BONDED, term_atoms
+from nnpmm.freeenergy.relative.states import ENERGY_FUNCTION, PARAMETERS
+from nnpmm.structures.bonds import constrained_pairs
+
+__all__ = ["create_transfer_system", "transfer_positions"]
+
+_NETWORKS = (Role.NETWORK, Role.INNER_NETWORK)
+# Made of terms within a region, which the network's atoms tell.
+_WITHIN_REGION = (Role.REGION_FORCE_FIELD, Role.NEGATED_INNER_POTENTIAL, Role.CONNECTIVITY)
+_MOVED = (
+    openmm.NonbondedForce,
+    openmm.CustomNonbondedForce,
+    openmm.GBSAOBCForce,
+    openmm.CustomGBForce,
+    openmm.LCPOForce,
+)
+_OF_THE_WHOLE = (
+    openmm.CMMotionRemover,
+    openmm.AndersenThermostat,
+    openmm.MonteCarloBarostat,
+    openmm.MonteCarloAnisotropicBarostat,
+    openmm.MonteCarloMembraneBarostat,
+    openmm.MonteCarloFlexibleBarostat,
+    openmm.CustomVolumeForce,
+)
+
+
+def create_transfer_system(
+    system: openmm.System,
+    first: Iterable[int] | NDArray[Any],
+    second: Iterable[int] | NDArray[Any],
+    anchors: tuple[int, int],
+    *,
+    network_inside: bool = False,
+) -> openmm.System:
+    """Return a System in which two molecules can change places.
+
+    Its energy at the default parameters is that of the given System. The parameters are those of
+    `nnpmm.freeenergy.relative.TransferState`.
+
+    Args:
+        system: an MM system, or a hybrid system. It is not changed. Where networks describe both
+            molecules, each has to be a region of its own.
+        first: 0-based indices of the atoms of the molecule at the place of interest.
+        second: of the one far away from it.
+        anchors: atoms of the first and of the second molecule between which they are moved.
+        network_inside: evaluate networks before and after the transfer, as a slow reference that
+            gives the same energies.
+
+    Raises:
+        RegionError: the molecules share atoms, an anchor is in neither, a bond is cut, their
+            charges differ, or a network describes more than one of them.
+        ForceFieldError: not exactly one NonbondedForce, or a force that is not supported.
+    """
+    sets = _whole_molecules(system, first, second)
+    for anchor, atoms in zip(anchors, sets, strict=True):
+        if anchor not in atoms:
+            raise RegionError(f"found the anchor {anchor}, allowed: an atom of its own molecule")
+    for force in system.getForces():
+        if role_of(force) in _NETWORKS:
+            _refuse_shared_network(force, sets)
+    nonbonded = find_nonbonded_force(system)
+    pairs = (nonbonded.getExceptionParameters(n)[:2] for n in range(nonbonded.getNumExceptions()))
+    _refuse_joined(pairs, sets, "a 1-2, 1-3 or 1-4 pair")
+    _refuse_joined(constrained_pairs(system), sets, "a constraint")
+    _refuse_other_charge(nonbonded, sets)
+    new = copy.deepcopy(system)
+    transfer = _create_force(new.getNumParticles(), sets, anchors)
+    for index in reversed(range(new.getNumForces())):
+        force = new.getForce(index)
+        if _changes(force, sets) or (network_inside and role_of(force) in _NETWORKS):
+            transfer.addForce(copy.deepcopy(force))
+            new.removeForce(index)
+    transfer.setForceGroup(nonbonded.getForceGroup())
+    new.addForce(transfer)
+    return new
+
+
+def transfer_positions(
+    positions: NDArray[np.float64],
+    first: Iterable[int],
+    second: Iterable[int],
+    anchors: tuple[int, int],
+) -> NDArray[np.float64]:
+    """Return positions (n, 3) in which two molecules have changed places.
+
+    Args:
+        positions: (n, 3) in nm.
+        first: atoms of the first molecule.
+        second: of the second.
+        anchors: an atom of each.
+    """
+    moved = np.array(positions, dtype=np.float64)
+    shift = moved[anchors[1]] - moved[anchors[0]]
+    moved[list(first)] += shift
+    moved[list(second)] -= shift
+    return moved
+
+
+def _whole_molecules(
+    system: openmm.System,
+    first: Iterable[int] | NDArray[Any],
+    second: Iterable[int] | NDArray[Any],
+) -> tuple[set[int], set[int]]:
+    """Return the particles of both molecules, their virtual sites included."""
+    found = []
+    for molecule in (first, second):
+        members = set(atom_indices(molecule, system.getNumParticles()).tolist())
+        found.append(members | set(attached_sites(system, members).tolist()))
+    shared = found[0] & found[1]
+    if shared:
+        raise RegionError(
+            f"the two molecules share {len(shared)} atoms, the first is {min(shared)}; allowed: "
+            "two molecules"
+        )
+    return found[0], found[1]
+
+
+def _refuse_other_charge(force: openmm.NonbondedForce, sets: tuple[set[int], set[int]]) -> None:
+    charges = [sum(force.getParticleParameters(i)[0]._value for i in atoms) for atoms in sets]
+    if abs(charges[0] - charges[1]) > CHARGE_ROUNDING:
+        raise RegionError(
+            f"the molecules have charges of {charges[0]:+.3f} and {charges[1]:+.3f} e; allowed: "
+            "the same charge, since moving a net charge depends on the size of the box"
+        )
+
+
+def _refuse_joined(
+    groups: Iterable[Iterable[int]], sets: tuple[set[int], set[int]], what: str
+) -> None:
+    """Refuse a term that holds a part of a molecule and other atoms."""
+    for group in groups:
+        atoms = set(group)
+        for molecule in sets:
+            if atoms & molecule and not atoms <= molecule:
+                raise RegionError(
+                    f"{what} joins atoms {sorted(atoms)}, of which one molecule holds "
+                    f"{sorted(atoms & molecule)}; select whole molecules"
+                )
+
+
+def _create_force(
+    count: int, sets: tuple[set[int], set[int]], anchors: tuple[int, int]
+) -> openmm.ATMForce:
+    force = openmm.ATMForce(ENERGY_FUNCTION)
+    for name, value in PARAMETERS.items():
+        force.addGlobalParameter(name, value)
+    ways = ((anchors[1], anchors[0]), anchors)  # destination and origin of each molecule
+    for atom in range(count):
+        place = next((n for n, atoms in enumerate(sets) if atom in atoms), None)
+        if place is None:
+            force.addParticle()
+            continue
+        displacement = openmm.ParticleOffsetDisplacement(*ways[place])
+        displacement.thisown = 0  # the force deletes it; OpenMM 8.6 does not tell Python so
+        force.addParticle(displacement)
+    return force
+
+
+def _changes(force: openmm.Force, sets: tuple[set[int], set[int]]) -> bool:
+    """Whether a force has another energy after the transfer."""
+    role = role_of(force)
+    if role in (*_NETWORKS, *_WITHIN_REGION) or type(force) in _OF_THE_WHOLE:
+        return False
+    if type(force) in BONDED:
+        _refuse_joined(term_atoms(force), sets, f"a term of the {type(force).__name__}")
+        return False
+    if type(force) in _MOVED:
+        return True
+    allowed = ", ".join(kind.__name__ for kind in (*BONDED, *_MOVED))
+    raise ForceFieldError(
+        f"found a {type(force).__name__} named {force.getName()!r}, which alchemical transfer does "
+        f"not support; supported: {allowed}, and the networks of hybrid systems"
+    )
+
+
+def _refuse_shared_network(force: openmm.Force, sets: tuple[set[int], set[int]]) -> None:
+    if not hasattr(force, "getParticles"):
+        raise ForceFieldError(
+            f"found a network in a {type(force).__name__}, which does not tell its atoms; couple "
+            "with transport='python'"
+        )
+    atoms = set(force.getParticles()) or set.union(*sets)  # none listed means all
+    for molecule in sets:
+        if atoms & molecule and not atoms <= molecule:
+            raise RegionError(
+                "found one network on both molecules, or on one and other atoms, whose energy "
+                "depends on the distance; couple each molecule as a region of its own"
+            )

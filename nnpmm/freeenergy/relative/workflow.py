@@ -1,0 +1,212 @@
+"""Relative binding free energies from settings to report: of one pair, and of a network of pairs.
+
+::
+
+    edges/A~B/settings.json           what is calculated for one pair
+    edges/A~B/network/repeat-1/       one ladder; see nnpmm.sampling.record
+    edges/A~B/force-field/repeat-1/
+    edges/A~B/result.json             its free energies and their errors
+    edges/A~B/report.html
+    campaign/                         where edges run as jobs: which ones are done
+    result.json                       all edges, closed cycles, and a value for each ligand
+    report.html                       the same to read, with pictures
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from nnpmm.campaigns import (
+    Attempt,
+    ClusterSettings,
+    Job,
+    Output,
+    ReportCallback,
+    Store,
+    failure_reasons,
+    run_campaign,
+)
+from nnpmm.core.errors import ConfigError, NnpmmError, SimulationError
+from nnpmm.core.files import require_folder, write_atomically
+from nnpmm.core.locks import locked
+from nnpmm.freeenergy.estimators import Estimate
+from nnpmm.freeenergy.legs import Report, claim_folder, leg_directory, sample_leg
+from nnpmm.freeenergy.relative.box import build_box, read_ligands
+from nnpmm.freeenergy.relative.ladder import create_transfer_leg
+from nnpmm.freeenergy.relative.network_fit import Edge, fit_network
+from nnpmm.freeenergy.relative.report import write_edge_report, write_network_report
+from nnpmm.freeenergy.relative.result import (
+    EdgeResult,
+    NetworkResult,
+    evaluate_edge,
+    evaluate_network,
+)
+from nnpmm.freeenergy.relative.settings import RelativeSettings
+
+__all__ = ["calculate_edge", "edge_directory", "run_edge", "run_network"]
+
+_RESULT, _REPORT, _LOCK = "result.json", "report.html", ".lock"
+#: Called with the pair, the ladder that is next, and how many; returns what reports its progress.
+Announce = Callable[[tuple[str, str], str, int, int], Report]
+
+
+def edge_directory(directory: Path, edge: tuple[str, str]) -> Path:
+    """Return the folder of one pair in that of its network."""
+    return directory / "edges" / "~".join(edge)
+
+
+def run_edge(
+    settings: RelativeSettings,
+    directory: Path,
+    *,
+    resume: bool = False,
+    announce: Announce = lambda *_: lambda *_: None,
+) -> EdgeResult:
+    """Calculate the relative binding free energy of the first pair of the settings.
+
+    Args:
+        settings: of the calculation.
+        directory: of the pair; made if need be.
+        resume: go on with the calculation in that folder. Its settings must be the same, but for
+            ``potentials``, ``repeats``, the ladder's ``time``, the platform and its threads.
+        announce: see `Announce`.
+
+    Raises:
+        ConfigError: a calculation is there and is not to be resumed, or has other settings.
+        NnpmmError: the box cannot be built, the network is not usable, the simulation blew up, a
+            ligand left the site, or states overlap too little.
+    """
+    require_folder(directory)
+    settings = settings.of_edge(settings.edges[0])
+    message = f"{directory}: another process works in this folder; wait, or take another"
+    with locked(directory / _LOCK, message):
+        claim_folder(settings, directory, resume=resume)
+        box = build_box(settings)
+        for potential in settings.potentials:
+            for repeat in range(settings.repeats):
+                sample_leg(
+                    *(settings, settings.ladder, create_transfer_leg(settings, box, potential)),
+                    leg_directory(directory, potential, repeat),
+                    seed=settings.seed + repeat,
+                    resume=resume,
+                    report=announce(settings.edges[0], potential, repeat + 1, settings.repeats),
+                )
+        result = evaluate_edge(settings, directory)
+        record = {**result.record(), "parameters": box.parameters}
+        write_atomically(directory / _RESULT, json.dumps(record, indent=1) + "\n")
+        write_edge_report(directory / _REPORT, settings, box, result)
+    return result
+
+
+def run_network(
+    settings: RelativeSettings,
+    directory: Path,
+    *,
+    resume: bool = False,
+    cluster: ClusterSettings | None = None,
+    announce: Announce = lambda *_: lambda *_: None,
+    report: ReportCallback | None = None,
+) -> NetworkResult:
+    """Calculate all pairs of the settings, and one value for each ligand.
+
+    A pair that fails does not stop the others.
+
+    Args:
+        settings: of the calculation.
+        directory: to write to; made if need be.
+        resume: go on with what is there; see `run_edge`. Pairs may have been added.
+        cluster: where pairs run as jobs of a campaign; one after the other in this process if None.
+        announce: see `Announce`; for pairs in this process.
+        report: is told of every job that ends.
+
+    Raises:
+        ConfigError: a calculation is there and is not to be resumed, or the pairs do not join all
+            ligands.
+        NnpmmError: a ligand cannot be read, or every pair failed.
+    """
+    fit_network([Edge(*edge, Estimate(0.0, 1.0)) for edge in settings.edges])  # is it joined?
+    read_ligands(settings.ligands, settings.names)
+    require_folder(directory)
+    if (directory / "edges").exists() and not resume:
+        raise ConfigError(f"{directory}: holds a calculation; resume it, or take another folder")
+    if cluster is None:
+        results, failures = _here(settings, directory, resume, announce)
+    else:
+        results, failures = _as_campaign(settings, directory, cluster, report)
+    if not results:
+        pair, reason = next(iter(failures.items()))
+        raise SimulationError(
+            reason if len(failures) == 1 else f"every pair failed; {' and '.join(pair)}: {reason}"
+        )
+    result = evaluate_network(settings, tuple(results), failures)
+    write_atomically(directory / _RESULT, json.dumps(result.record(), indent=1) + "\n")
+    write_network_report(directory / _REPORT, settings, result)
+    return result
+
+
+_Failures = dict[tuple[str, str], str]
+
+
+def _here(
+    settings: RelativeSettings, directory: Path, resume: bool, announce: Announce
+) -> tuple[list[EdgeResult], _Failures]:
+    results, failures = [], _Failures()
+    for edge in settings.edges:
+        folder = edge_directory(directory, edge)
+        goes_on = resume and folder.exists()
+        try:
+            results.append(
+                run_edge(settings.of_edge(edge), folder, resume=goes_on, announce=announce)
+            )
+        except NnpmmError as error:
+            if len(settings.edges) == 1:
+                raise
+            failures[edge] = str(error)
+    return results, failures
+
+
+def calculate_edge(settings: RelativeSettings, folder: str, *, attempt: Attempt) -> Output:
+    """Calculate one pair as the job of a campaign, in a folder where it goes on after a kill.
+
+    Args:
+        settings: of the pair.
+        folder: of the pair.
+        attempt: of the campaign; its threads are used.
+    """
+    own = settings.model_copy(update={"threads": attempt.threads})
+    result = run_edge(own, Path(folder), resume=Path(folder).exists())
+    values = [[total.value, total.error] for total in result.potentials.values()]
+    return Output({"relative_kj": np.array(values)}, result.record())
+
+
+def _as_campaign(
+    settings: RelativeSettings,
+    directory: Path,
+    cluster: ClusterSettings,
+    report: ReportCallback | None,
+) -> tuple[list[EdgeResult], _Failures]:
+    jobs = {
+        edge: Job(
+            "~".join(edge),
+            calculate_edge,
+            {
+                "settings": settings.of_edge(edge),
+                "folder": str(edge_directory(directory, edge).absolute()),
+            },
+        )
+        for edge in settings.edges
+    }
+    store = Store(directory / "campaign")
+    run_campaign(list(jobs.values()), store, cluster=cluster, retry_failed=True, report=report)
+    reasons = failure_reasons(jobs.values(), store)
+    results, failures = [], _Failures()
+    for edge, job in jobs.items():
+        if store.is_done(job):
+            results.append(evaluate_edge(settings.of_edge(edge), edge_directory(directory, edge)))
+        else:
+            failures[edge] = reasons.get(job.name, "it was not run")
+    return results, failures

@@ -1,0 +1,130 @@
+"""A short run of the decoupling ladder that tells where its states belong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from numpy.typing import ArrayLike
+
+from nnpmm.core.errors import ConfigError
+from nnpmm.core.files import require_folder, write_atomically
+from nnpmm.core.locks import locked
+from nnpmm.freeenergy.legs import Report, claim_folder, leg_directory, sample_leg
+from nnpmm.freeenergy.schedules import place_states, thermodynamic_lengths
+from nnpmm.freeenergy.solvation.ladders import create_leg, state_names
+from nnpmm.freeenergy.solvation.preparation import prepare
+from nnpmm.freeenergy.solvation.settings import SolvationSettings
+from nnpmm.sampling import read_samples
+
+__all__ = ["place_decoupling", "run_pilot"]
+
+_SETTINGS, _LOCK = "settings.yaml", ".lock"
+_DIGITS = 4
+
+
+def run_pilot(
+    settings: SolvationSettings,
+    directory: Path,
+    *,
+    time: float = 50.0,
+    count: int | None = None,
+    resume: bool = False,
+    report: Report = lambda *_: None,
+) -> SolvationSettings:
+    """Run the decoupling ladder briefly, and return settings with states placed by it.
+
+    The ladder is the force field's: interactions with the solvent are the same for the network. The
+    settings are also written to ``settings.yaml``.
+
+    Args:
+        settings: of the calculation to come.
+        directory: of the pilot; made if need be.
+        time: sampled in each state, ps.
+        count: number of states to place; as many as in the pilot if left out.
+        resume: go on with the pilot in that folder.
+        report: is called as it proceeds.
+
+    Raises:
+        ConfigError: another calculation is in that folder, or too few states are to be placed.
+        SimulationError: neighbours of the pilot have next to nothing in common.
+        NnpmmError: the molecule, the solvent or the force field is not usable.
+    """
+    ladder = settings.ladder.model_copy(update={"time": time})
+    changes = {"potentials": ("force field",), "repeats": 1, "ladder": ladder}
+    pilot = settings.model_copy(update=changes)
+    require_folder(directory)
+    message = f"{directory}: another process works in this folder; wait, or take another"
+    with locked(directory / _LOCK, message):
+        claim_folder(pilot, directory, resume=resume)
+        prepared = prepare(pilot, directory, _telling(report))
+        folder = leg_directory(directory, "force field", 0)
+        leg = create_leg(pilot, prepared.box, "force field")
+        sample_leg(*(pilot, ladder, leg, folder), seed=pilot.seed, resume=resume, report=report)
+        windows = read_samples(folder).windows
+        lengths = thermodynamic_lengths(
+            windows,
+            temperature=settings.temperature,
+            names=state_names(pilot, "force field"),
+        )
+        electrostatics, sterics = place_decoupling(
+            ladder.electrostatics, ladder.sterics, lengths, count=count
+        )
+        placed = settings.ladder.model_copy(
+            update={"electrostatics": electrostatics, "sterics": sterics}
+        )
+        found = settings.model_copy(update={"ladder": placed})
+        write_atomically(directory / _SETTINGS, _as_yaml(found))
+    return found
+
+
+def place_decoupling(
+    electrostatics: Sequence[float],
+    sterics: Sequence[float],
+    lengths: ArrayLike,
+    *,
+    count: int | None = None,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the two lists of `LadderSettings` at equal thermodynamic length.
+
+    The state without charges at full Lennard-Jones, where the path turns, is always kept.
+
+    Args:
+        electrostatics: of the pilot, K_1 values from 1 to 0.
+        sterics: of the pilot, K_2 values from below 1 to 0.
+        lengths: (K_1 + K_2 - 1,) between its neighbours.
+        count: number of states to place; K_1 + K_2 if left out.
+
+    Raises:
+        ConfigError: fewer than three states to place, or values and lengths that do not fit.
+    """
+    steps = list(map(float, lengths))  # type: ignore[arg-type]
+    total = len(electrostatics) + len(sterics) if count is None else count
+    if total < 3:
+        raise ConfigError(
+            f"found {total} states to place, allowed: three or more, as charges are switched off "
+            "before Lennard-Jones"
+        )
+    turn, intervals = len(electrostatics) - 1, total - 1
+    share = sum(steps[:turn]) / max(sum(steps), 1e-12)
+    first = min(max(round(intervals * share), 1), intervals - 1)
+    charges = place_states(electrostatics, steps[:turn], count=first + 1)
+    rest = place_states((1.0, *sterics), steps[turn:], count=intervals - first + 1)[1:]
+    return tuple(charges.round(_DIGITS).tolist()), tuple(rest.round(_DIGITS).tolist())
+
+
+def _telling(report: Report) -> Callable[[int, int], None]:
+    return lambda done, total: report("compressing the solvent", done, total)
+
+
+def _as_yaml(settings: SolvationSettings) -> str:
+    """Return settings as a file, without what is not given."""
+    return yaml.safe_dump(_given(settings.model_dump(mode="json")), sort_keys=False)
+
+
+def _given(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _given(inner) for name, inner in value.items() if inner is not None}
+    return value

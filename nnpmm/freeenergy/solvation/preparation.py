@@ -1,0 +1,65 @@
+"""What every ladder of a solvation free energy starts from: the molecule and its box."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rdkit import Chem
+
+from nnpmm.freeenergy.solvation.settings import LadderName, SolvationSettings
+from nnpmm.freeenergy.solvation.solute import solute_alone
+from nnpmm.freeenergy.solvation.solvent import read_solvent, solvated_solute
+from nnpmm.structures import LigandParameters, MMSystem
+from nnpmm.structures.ligands.source import read_molecule
+
+__all__ = ["Prepared", "prepare"]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A solute in its solvent.
+
+    Attributes:
+        molecule: the solute.
+        parameters: of its atoms.
+        box: the solute in the solvent.
+        sources: where parameters come from, in words.
+    """
+
+    molecule: Chem.Mol
+    parameters: LigandParameters
+    box: MMSystem
+    sources: dict[str, str]
+
+    def system_of(self, ladder: LadderName) -> MMSystem:
+        """Return what a ladder is made of: the box, or the solute alone."""
+        if ladder == "vacuum":
+            return solute_alone(self.box, self.molecule, self.parameters)
+        return self.box
+
+
+def prepare(
+    settings: SolvationSettings,
+    directory: Path,
+    compressing: Callable[[int, int], None] = lambda *_: None,
+) -> Prepared:
+    """Return the solute in its solvent, the same for every ladder and repeat.
+
+    Args:
+        settings: of the calculation.
+        directory: of the calculation, where the box of another solvent than water is kept.
+        compressing: is called with the time that such a box has been compressed for, and the whole,
+            ps.
+
+    Raises:
+        NnpmmError: the molecule, the solvent or the force field is not usable.
+    """
+    molecule, parameters = read_molecule(settings.solute, settings.seed)
+    solvent = read_solvent(settings.solvent, settings.seed)
+    box = solvated_solute(settings, directory, molecule, parameters, solvent, compressing)
+    sources = {"parameters": parameters.provider, "solvent": settings.solvent.label}
+    if solvent is not None:
+        sources["solvent_parameters"] = solvent[1].provider
+    return Prepared(molecule, parameters, box, sources)

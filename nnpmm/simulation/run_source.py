@@ -1,0 +1,134 @@
+"""The trajectory of a run's folder, as an analysis reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from openmm import app
+
+from nnpmm.analysis.sources import Readings, Source
+from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.simulation.record.checkpoint import read_record
+from nnpmm.simulation.record.energy_log import read_log
+from nnpmm.simulation.record.storage import SETTINGS, has_run, load_structure
+from nnpmm.simulation.settings.config import OutputConfig
+from nnpmm.simulation.stages.trajectory_atoms import part_of, trajectory_atoms
+
+__all__ = ["create_source", "run_folders", "run_source"]
+
+_COLUMNS = {
+    "temperature": "temperature_k",
+    "density": "density_g_ml",
+    "volume": "volume_nm3",
+    "potential_energy": "potential_energy_kj_mol",
+    "network_energy": "nnp_energy_kj_mol",
+    "network_spread": "nnp_std_kj_mol",
+}
+_PRODUCTION = "production"
+
+
+def run_folders(folder: Path) -> list[Path]:
+    """Return the folders of runs: the folder itself, or those in it, by their names.
+
+    Raises:
+        InputFileError: there are none.
+    """
+    if has_run(folder):
+        return [folder]
+    found = sorted(path for path in folder.glob("*") if path.is_dir() and has_run(path))
+    if not found:
+        raise InputFileError(
+            f"{folder}: found no folder of a run, nor folders of runs in it; give what nnpmm run "
+            "wrote to"
+        )
+    return found
+
+
+def run_source(folder: Path) -> Source:
+    """Return the trajectory of a run, with the starting structure, the region and the log.
+
+    Raises:
+        InputFileError: a file is missing or damaged.
+        SimulationError: the checkpoint or the log is damaged.
+        ConfigError: the settings cannot be read, or the run has no trajectory yet.
+    """
+    try:
+        text = (folder / SETTINGS).read_text(encoding="utf-8")
+        output = OutputConfig.model_validate(yaml.safe_load(text)["output"])
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{folder / SETTINGS}: cannot be read: {error}") from error
+    record = read_record(folder)
+    trajectory = folder / f"trajectory.{output.trajectory_format}"
+    if record is None or not trajectory.is_file():
+        raise ConfigError(f"{folder}: found no trajectory; the run has not reached its production")
+    topology, positions, box = load_structure(folder)
+    return create_source(
+        trajectory,
+        *(topology, positions, box),
+        wanted=output.trajectory_atoms,
+        interval=output.trajectory_interval,
+        region=record.region,
+        log=folder / "log.csv",
+    )
+
+
+def create_source(
+    trajectory: Path,
+    topology: app.Topology,
+    positions: NDArray[np.float64],
+    box: NDArray[np.float64] | None,
+    *,
+    wanted: str,
+    interval: float,
+    region: tuple[int, ...],
+    log: Path,
+) -> Source:
+    """Return the trajectory of a run from what it is made of.
+
+    Args:
+        trajectory: its file; its folder gives the name.
+        topology: of the whole system.
+        positions: (n_atoms, 3) nm, from which the run started.
+        box: (3, 3) nm, rows, or None.
+        wanted: atoms of the trajectory, as in ``output.trajectory_atoms``.
+        interval: ps between frames.
+        region: 0-based indices of the region's atoms.
+        log: CSV log.
+
+    Raises:
+        SelectionError: the trajectory does not hold the atoms that it should.
+        SimulationError: the log is damaged.
+        ConfigError: the trajectory does not hold the region.
+    """
+    atoms, ligand = trajectory_atoms(topology, wanted), np.array(region, dtype=np.int64)
+    if atoms is not None:
+        rows = np.minimum(np.searchsorted(atoms, ligand), len(atoms) - 1)
+        if (atoms[rows] != ligand).any():
+            raise ConfigError(
+                f"{trajectory}: does not hold the region (output.trajectory_atoms: {wanted}); "
+                "select another ligand, or none"
+            )
+        topology, positions, ligand = part_of(topology, atoms), positions[atoms], rows
+    return Source(
+        name=trajectory.absolute().parent.name,
+        topology=topology,
+        trajectory=trajectory,
+        interval=interval,
+        start=interval,
+        reference=positions,
+        box=box,
+        ligand=ligand,
+        readings=_readings(log),
+    )
+
+
+def _readings(log: Path) -> Readings:
+    stages, columns = read_log(log)
+    chosen = np.array([stage == _PRODUCTION for stage in stages], dtype=bool)
+    found: dict[str, Any] = {name: columns[column][chosen] for name, column in _COLUMNS.items()}
+    kept = {name: values for name, values in found.items() if np.isfinite(values).any()}
+    return Readings(columns["time_ps"][chosen], kept)

@@ -1,0 +1,46 @@
+"""What a run says at its end about its trajectory: deviations and torsions of the region."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from nnpmm.analysis import Observations, Settings, observe
+from nnpmm.core.errors import NnpmmError
+from nnpmm.simulation.run_source import create_source
+from nnpmm.simulation.settings.config import OutputConfig
+from nnpmm.structures import MMSystem
+
+__all__ = ["observe_run"]
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def observe_run(
+    mm: MMSystem, output: OutputConfig, region: tuple[int, ...], trajectory: Path, log: Path
+) -> Observations | None:
+    """Return what the trajectory of a run shows of its region, or None where there is none.
+
+    A run is complete without: what keeps its trajectory from being read is a warning.
+
+    Args:
+        mm: the system that it started from.
+        output: its settings.
+        region: 0-based indices of the region's atoms.
+        trajectory: its file.
+        log: its CSV log.
+    """
+    if not trajectory.is_file():
+        return None
+    try:
+        source = create_source(
+            *(trajectory, mm.topology, mm.positions, mm.box_vectors),
+            wanted=output.trajectory_atoms,
+            interval=output.trajectory_interval,
+            region=region,
+            log=log,
+        )
+        return observe(source, Settings(interactions=False))
+    except NnpmmError as error:
+        _LOGGER.warning("the report has no analysis of the trajectory: %s", error)
+        return None

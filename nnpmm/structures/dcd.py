@@ -1,0 +1,47 @@
+"""The layout of DCD files as OpenMM writes them, to cut them back to a number of frames."""
+
+from __future__ import annotations
+
+import struct
+from typing import IO
+
+__all__ = ["dcd_problem", "dcd_size", "set_frame_count"]
+
+_FRAMES, _LAST_STEP = 8, 20  # byte offsets of the header's fields
+_HEADER = 276  # bytes
+
+
+def dcd_size(frames: int, n_atoms: int, *, box: bool) -> int:
+    """Return the size of a file in bytes."""
+    return _HEADER + frames * ((56 if box else 0) + 3 * (4 * n_atoms + 8))
+
+
+def set_frame_count(handle: IO[bytes], frames: int) -> None:
+    """Correct the header's counts; the first frame has the number 1."""
+    for offset in (_FRAMES, _LAST_STEP):
+        handle.seek(offset)
+        handle.write(struct.pack("<i", frames))
+
+
+def dcd_problem(handle: IO[bytes], size: int, frames: int, n_atoms: int) -> str | None:
+    """Return what is wrong with a file that OpenMM has written, by its header and its size.
+
+    Args:
+        handle: at the start of the file.
+        size: that it has or had, bytes.
+        frames: of which it consists.
+        n_atoms: in each of them.
+    """
+    header = handle.read(_HEADER)
+    if len(header) < _HEADER:
+        return "its header is cut"
+    marks = [struct.unpack_from("<i", header, at)[0] for at in (0, 88, 92, 260, 264, 272)]
+    if header[4:8] != b"CORD" or marks != [84, 84, 164, 164, 4, 4]:
+        return "its header is damaged"
+    (found,) = struct.unpack_from("<i", header, 268)
+    if found != n_atoms:
+        return f"its header says {found} atoms, the system has {n_atoms}"
+    (boxes,) = struct.unpack_from("<i", header, 48)
+    if size != dcd_size(frames, n_atoms, box=bool(boxes)):
+        return "its header does not fit its size"
+    return None

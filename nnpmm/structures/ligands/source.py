@@ -1,0 +1,75 @@
+"""Where a molecule and its force-field parameters come from, as settings say it."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+from rdkit import Chem
+from typing_extensions import Self
+
+from nnpmm.core.fields import Section, SettingsPath
+from nnpmm.structures.ligands.amber import molecule_from_amber
+from nnpmm.structures.ligands.molecules import molecule_from_file, molecule_from_smiles
+from nnpmm.structures.ligands.parameters import LigandParameters, parameterize
+
+__all__ = ["MoleculeSource", "read_molecule", "read_molecule_alone"]
+
+
+class MoleculeSource(Section):
+    """The molecule: a SMILES string, a structure file, or Amber files of the molecule alone."""
+
+    #: The keys of which one must be given.
+    _sources: ClassVar[tuple[str, ...]] = ("smiles", "file", "topology")
+
+    smiles: str | None = Field(None, description="SMILES of the molecule", examples=["CO"])
+    file: SettingsPath | None = Field(
+        None, description="SDF or MOL2 file of the molecule, with all hydrogens"
+    )
+    topology: SettingsPath | None = Field(
+        None, description="Amber topology (prmtop) of the molecule alone, with its parameters"
+    )
+    coordinates: SettingsPath | None = Field(
+        None, description="Amber coordinates (inpcrd, rst7) of the molecule, with 'topology'"
+    )
+    parameters: Literal["auto", "openff", "fallback"] = Field(
+        "auto",
+        description="where charges and Lennard-Jones parameters come from; not with 'topology'",
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [name for name in self._sources if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"found {' and '.join(given) or 'none'} of {', '.join(self._sources[:-1])} and "
+                f"{self._sources[-1]}, allowed: one"
+            )
+        if (self.topology is None) != (self.coordinates is None):
+            raise ValueError("'topology' and 'coordinates' go together")
+        return self
+
+
+def read_molecule(source: MoleculeSource, seed: int = 0) -> tuple[Chem.Mol, LigandParameters]:
+    """Return the molecule, with a conformer, and its parameters.
+
+    Args:
+        source: where they come from.
+        seed: of the conformer of a SMILES string.
+
+    Raises:
+        NnpmmError: see `nnpmm.structures.parameterize` and the readers.
+    """
+    if source.topology is not None and source.coordinates is not None:
+        return molecule_from_amber(source.topology, source.coordinates)
+    molecule = read_molecule_alone(source, seed)
+    return molecule, parameterize(molecule, provider=source.parameters)
+
+
+def read_molecule_alone(source: MoleculeSource, seed: int = 0) -> Chem.Mol:
+    """Return the molecule, with a conformer; see `read_molecule`."""
+    if source.topology is not None and source.coordinates is not None:
+        return molecule_from_amber(source.topology, source.coordinates)[0]
+    if source.file is not None:
+        return molecule_from_file(source.file)
+    return molecule_from_smiles(source.smiles or "", seed=seed)

@@ -1,0 +1,186 @@
+"""Torsion terms of a force field, fitted to the torsion profiles of a network."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem
+
+from nnpmm.models import Evaluator, OpenMMPotential
+from nnpmm.structures import LigandParameters, create_ligand_system
+from nnpmm.torsions.bonds import RotatableBond
+from nnpmm.torsions.internal import dihedral, valence_terms
+from nnpmm.torsions.scan import TorsionScan, energies_along, relax_along
+
+__all__ = [
+    "PERIODICITIES",
+    "Refit",
+    "bind_force_field",
+    "fit_torsions",
+    "torsion_classes",
+    "without_torsions",
+]
+
+PERIODICITIES = (1, 2, 3, 4, 5, 6)
+#: Of the squared strengths against the mean squared residual, (kJ/mol)^2 over (kJ/mol)^2. It
+#: decides between terms that the scans cannot tell apart, and little else.
+RIDGE = 1e-3
+_NOTHING = 1e-4  # kJ/mol: a term that can be left out
+_ROUNDS = 5
+
+_Array = NDArray[np.float64]
+Torsion = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Refit:
+    """A force field with new torsion terms about the scanned bonds.
+
+    Attributes:
+        parameters: of the whole molecule, the new terms among them.
+        classes: torsions of each symmetry class that has new terms.
+        terms: of each class its (periodicity, phase in rad, k in kJ/mol).
+    """
+
+    parameters: LigandParameters
+    classes: tuple[tuple[Torsion, ...], ...]
+    terms: tuple[tuple[tuple[int, float, float], ...], ...]
+
+
+def fit_torsions(
+    molecule: Chem.Mol,
+    parameters: LigandParameters,
+    scan: TorsionScan,
+    *,
+    ridge: float = RIDGE,
+    rounds: int = _ROUNDS,
+) -> Refit:
+    """Replace the torsion terms about the scanned bonds by ones that give the network's profiles.
+
+    With ``E0`` the force field without any torsion term about the scanned bonds, least squares in
+    ``E_network - E0 = c_b + sum_t k_t sum_{torsions of t} cos(n_t phi)`` over all points of all
+    scans, with a constant c_b for each bond and ``ridge`` times the sum of k^2. Terms t are those
+    of periodicity 1 to 6 of each class of torsions that the molecule's symmetry makes equal; a
+    negative k becomes phase 180 degrees.
+
+    The first round takes the network's geometries. Each further one adds those of the force field
+    so far, relaxed at the same angles, for which the network's profile is wanted too. Without them
+    the fit puts the strain of the network's bonds and angles into the torsions, and minimisation
+    with the force field finds its way around them.
+
+    Args:
+        molecule: n atoms.
+        parameters: of the force field.
+        scan: by the network.
+        ridge: see above; for each row.
+        rounds: of the fit.
+
+    Raises:
+        SimulationError: a minimisation of the force field did not end.
+    """
+    classes = torsion_classes(molecule, scan.bonds)
+    bare = without_torsions(parameters, scan.bonds)
+    evaluator = bind_force_field(molecule, bare)
+    terms = valence_terms(molecule)
+    equations = [_equations(scan, scan.energies - energies_along(evaluator, scan), classes)]
+    refit = _with_terms(bare, classes, _solved(equations, ridge))
+    for _ in range(rounds - 1):
+        relaxed = relax_along(bind_force_field(molecule, refit.parameters), scan, terms)
+        missing = scan.energies - energies_along(evaluator, relaxed)
+        equations.append(_equations(relaxed, missing, classes))
+        refit = _with_terms(bare, classes, _solved(equations, ridge))
+    return refit
+
+
+def torsion_classes(
+    molecule: Chem.Mol, bonds: Sequence[RotatableBond]
+) -> tuple[tuple[Torsion, ...], ...]:
+    """Return all torsions about some bonds, those together that the graph's symmetry makes equal.
+
+    Args:
+        molecule: n atoms, hydrogens explicit.
+        bonds: of it.
+    """
+    rank = list(Chem.CanonicalRankAtoms(molecule, breakTies=False))
+    found: dict[tuple[int, ...], list[Torsion]] = {}
+    for bond in bonds:
+        j, k = bond.atoms
+        near = [[a.GetIdx() for a in molecule.GetAtomWithIdx(x).GetNeighbors()] for x in (j, k)]
+        for i, m in itertools.product(*near):
+            if i != k and m != j and i != m:
+                ranks = tuple(rank[atom] for atom in (i, j, k, m))
+                found.setdefault(min(ranks, ranks[::-1]), []).append((i, j, k, m))
+    return tuple(tuple(found[key]) for key in sorted(found))
+
+
+def without_torsions(
+    parameters: LigandParameters, bonds: Sequence[RotatableBond]
+) -> LigandParameters:
+    """Return parameters without the torsion terms about some bonds; impropers stay."""
+    gone = {frozenset(bond.atoms) for bond in bonds}
+    kept = tuple(t for t in parameters.torsions if frozenset(t[1:3]) not in gone)
+    return replace(parameters, torsions=kept)
+
+
+def bind_force_field(molecule: Chem.Mol, parameters: LigandParameters) -> Evaluator:
+    """Return the force field of a molecule in vacuum, bound to its atoms."""
+    numbers = [atom.GetAtomicNum() for atom in molecule.GetAtoms()]
+    potential = OpenMMPotential(create_ligand_system(molecule, parameters))
+    return potential.bind(numbers, Chem.GetFormalCharge(molecule))
+
+
+def _equations(
+    geometry: TorsionScan, missing: _Array, classes: Sequence[Sequence[Torsion]]
+) -> tuple[_Array, _Array]:
+    """Return rows of sums of cosines and what they are to add up to, less the means of each bond.
+
+    Args:
+        geometry: of b bonds at a angles.
+        missing: (b, a), kJ/mol.
+        classes: of torsions, c.
+
+    Returns:
+        Shapes (b a, 6 c) and (b a,).
+    """
+    b, a = missing.shape
+    columns = []
+    for torsions in classes:
+        angles = dihedral(geometry.positions, np.array(torsions))  # (b, a, t)
+        columns += [np.cos(n * angles).sum(axis=-1) for n in PERIODICITIES]
+    matrix = np.stack([c - c.mean(axis=1, keepdims=True) for c in columns], axis=-1)
+    return matrix.reshape(b * a, -1), (missing - missing.mean(axis=1, keepdims=True)).ravel()
+
+
+def _solved(equations: Sequence[tuple[_Array, _Array]], ridge: float) -> _Array:
+    """Return the strengths (c, 6), kJ/mol, of all rounds' equations together."""
+    rows = np.concatenate([matrix for matrix, _ in equations])
+    target = np.concatenate([values for _, values in equations])
+    penalty = ridge * len(rows) * np.eye(rows.shape[1])
+    found = np.linalg.solve(rows.T @ rows + penalty, rows.T @ target)
+    return np.asarray(found.reshape(-1, len(PERIODICITIES)))
+
+
+def _with_terms(
+    bare: LigandParameters, classes: tuple[tuple[Torsion, ...], ...], strengths: _Array
+) -> Refit:
+    terms = tuple(
+        tuple(
+            (n, 0.0 if k > 0 else np.pi, abs(float(k)))
+            for n, k in zip(PERIODICITIES, row, strict=True)
+            if abs(k) > _NOTHING
+        )
+        for row in strengths
+    )
+    new = tuple(
+        (*torsion, *term)
+        for torsions, found in zip(classes, terms, strict=True)
+        for torsion in torsions
+        for term in found
+    )
+    provider = f"{bare.provider}; torsions about scanned bonds refitted"
+    parameters = replace(bare, torsions=(*bare.torsions, *new), provider=provider)
+    return Refit(parameters, classes, terms)

@@ -1,0 +1,236 @@
+"""Minimisation of many geometries of one molecule at once, with torsions held at given angles.
+
+The constraint is exact. A step of a quasi-Newton method leads along the surface of equal angles to
+first order, and turning one side of each held bond by the small rest puts the angle back. So no
+restraint has to be taken off the energy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnpmm.core.errors import SimulationError
+from nnpmm.models import Evaluator
+from nnpmm.torsions.bonds import RotatableBond
+from nnpmm.torsions.internal import (
+    ValenceTerms,
+    dihedral,
+    dihedral_gradient,
+    model_hessian,
+    turned,
+    wrapped,
+)
+
+__all__ = ["FORCE_TOLERANCE", "Held", "Relaxed", "relax_held", "set_angles"]
+
+#: kJ/mol/nm: largest force left on an atom. With it energies of minima are within 0.01 kJ/mol.
+FORCE_TOLERANCE = 3.0
+_MOST_STEPS = 500
+_LONGEST, _FIRST, _SHORTEST = 0.03, 0.015, 1e-6  # nm, of an atom in one step
+_NOISE = 2e-3  # kJ/mol, of a network in single precision
+_ENOUGH = 0.1  # of the energy that a step promises
+
+_Array = NDArray[np.float64]
+
+
+class Held(NamedTuple):
+    """Torsions that are held, m of them in each of k geometries.
+
+    Attributes:
+        torsions: atoms, (k, m, 4).
+        moved: which of the n atoms turn with the last atom of each, (k, m, n).
+        angles: radians, (k, m).
+    """
+
+    torsions: NDArray[np.int64]
+    moved: NDArray[np.bool_]
+    angles: _Array
+
+    @staticmethod
+    def of(bonds: Sequence[Sequence[RotatableBond]], angles: _Array, n_atoms: int) -> Held:
+        """Return the torsions of k lists of m bonds each, held at angles (k, m), radians."""
+        k, m = len(bonds), len(bonds[0]) if bonds else 0
+        torsions = np.array([[b.torsion for b in row] for row in bonds], dtype=np.int64)
+        moved = np.array([[b.mask(n_atoms) for b in row] for row in bonds], dtype=bool)
+        return Held(
+            *(torsions.reshape(k, m, 4), moved.reshape(k, m, n_atoms)), np.reshape(angles, (k, m))
+        )
+
+    def rows(self, chosen: NDArray[np.int64]) -> Held:
+        """Return those of some of the geometries."""
+        return Held(self.torsions[chosen], self.moved[chosen], self.angles[chosen])
+
+
+class Relaxed(NamedTuple):
+    """Minimised geometries.
+
+    Attributes:
+        positions: (k, n, 3), nm.
+        energies: (k,), kJ/mol.
+        forces: (k, n, 3), kJ/mol/nm, with the component along the held torsions.
+        left: (k,) largest force on an atom without that component, kJ/mol/nm.
+        evaluations: of the potential, of all geometries together.
+    """
+
+    positions: _Array
+    energies: _Array
+    forces: _Array
+    left: _Array
+    evaluations: int
+
+
+class _State(NamedTuple):
+    """Of k geometries: positions (k, n, 3), energies (k,), and gradients (k, 3n).
+
+    ``free`` is the gradient without its components along the gradients of the held angles,
+    ``normals`` (k, m, 3n).
+    """
+
+    positions: _Array
+    energies: _Array
+    gradients: _Array
+    normals: _Array
+    free: _Array
+
+
+def relax_held(
+    evaluator: Evaluator,
+    positions: _Array,
+    held: Held,
+    terms: ValenceTerms,
+    *,
+    tolerance: float = FORCE_TOLERANCE,
+    steps: int = _MOST_STEPS,
+) -> Relaxed:
+    """Return the geometries of least energy at the held angles, next to the given ones.
+
+    BFGS (J. Nocedal and S. Wright, Numerical Optimization, 2006, eq. 6.17) from a model Hessian,
+    each step at right angles to the gradients of the held angles (eq. 18.9) and no longer than a
+    radius of trust, for all geometries together; those that are done drop out.
+
+    Args:
+        evaluator: the potential bound to n atoms.
+        positions: (k, n, 3), nm, whole. They are first turned to the held angles.
+        held: torsions and angles of each geometry.
+        terms: of the molecule, for the model Hessian.
+        tolerance: largest force left on an atom, kJ/mol/nm.
+        steps: the most of them.
+
+    Raises:
+        SimulationError: the energy is not finite, or forces are left after the last step.
+    """
+    state = _evaluated(evaluator, set_angles(positions, held), held)
+    inverse = np.asarray(np.linalg.inv(model_hessian(state.positions, terms)), dtype=np.float64)
+    trust = np.full(len(positions), _FIRST)
+    evaluations = len(positions)
+    for _ in range(steps):
+        active = np.flatnonzero(_largest(state.free) > tolerance)
+        # A step this short changes less than the noise of the energy.
+        active = active[trust[active] > _SHORTEST]
+        if len(active) == 0:
+            break
+        old, here = _State(*(array[active] for array in state)), held.rows(active)
+        step = _bounded(_newton_step(old, inverse[active]), trust[active])
+        moved = set_angles(old.positions + step.reshape(old.positions.shape), here)
+        new = _evaluated(evaluator, moved, here)
+        evaluations += len(active)
+        made = (new.positions - old.positions).reshape(len(active), -1)
+        inverse[active] = _updated(inverse[active], made, new.free - old.free)
+        promised = np.einsum("kx,kx->k", old.free, made)  # negative, to first order
+        lower = new.energies - old.energies <= _ENOUGH * promised + _NOISE
+        length = _largest(made)
+        shrunk, grown = 0.3 * length, np.maximum(trust[active], 2 * length)
+        trust[active] = np.where(lower, np.minimum(grown, _LONGEST), shrunk)
+        for whole, part in zip(state, new, strict=True):
+            whole[active[lower]] = part[lower]
+    left = _largest(state.free)
+    _require_convergence(left, tolerance, held)
+    forces = -state.gradients.reshape(state.positions.shape)
+    return Relaxed(state.positions, state.energies, forces, left, evaluations)
+
+
+def set_angles(positions: _Array, held: Held) -> _Array:
+    """Return geometries (k, n, 3) with one side of each held bond turned to its angle."""
+    rows = np.arange(len(positions))
+    for place in range(held.torsions.shape[1]):
+        atoms, moved = held.torsions[:, place], held.moved[:, place]
+        found = dihedral(positions[rows[:, None], atoms], np.arange(4))
+        rest = wrapped(held.angles[:, place] - found)
+        positions = turned(positions, (atoms[:, 1], atoms[:, 2]), moved, rest)
+    return positions
+
+
+def _evaluated(evaluator: Evaluator, positions: _Array, held: Held) -> _State:
+    found = evaluator.batch(positions)
+    if not (np.isfinite(found.energies).all() and np.isfinite(found.forces).all()):
+        raise SimulationError(
+            "the potential returned an energy that is not finite during a torsion scan; start "
+            "from another conformer"
+        )
+    k, n, _ = positions.shape
+    rows = np.arange(k)
+    normals = np.zeros((k, held.torsions.shape[1], n, 3))
+    for place in range(normals.shape[1]):
+        atoms = held.torsions[:, place]
+        corners = positions[rows[:, None], atoms]
+        normals[rows[:, None], place, atoms] = dihedral_gradient(corners, np.arange(4))
+    flat = normals.reshape(k, -1, 3 * n)
+    gradients = -found.forces.reshape(k, 3 * n)
+    along = _solve(flat @ flat.transpose(0, 2, 1), np.einsum("kmx,kx->km", flat, gradients))
+    free = gradients - np.einsum("km,kmx->kx", along, flat)
+    return _State(positions, found.energies.copy(), gradients, flat, free)
+
+
+def _newton_step(state: _State, inverse: _Array) -> _Array:
+    """Return the steps (k, 3n) that a quadratic model with the held angles fixed promises."""
+    plain = np.einsum("kxy,ky->kx", inverse, state.free)
+    across = state.normals @ inverse  # (k, m, 3n)
+    matrix = across @ state.normals.transpose(0, 2, 1)
+    multipliers = _solve(matrix, np.einsum("kmx,kx->km", state.normals, plain))
+    return np.asarray(np.einsum("km,kmx->kx", multipliers, across) - plain)
+
+
+def _bounded(step: _Array, trust: _Array) -> _Array:
+    length = _largest(step)
+    return np.asarray(step * np.minimum(1.0, trust / np.maximum(length, 1e-12))[:, None])
+
+
+def _updated(inverse: _Array, s: _Array, y: _Array) -> _Array:
+    """Return the inverse Hessians after BFGS's update; none where the curvature is not positive."""
+    product = np.einsum("kx,kx->k", s, y)
+    norms = np.linalg.norm(s, axis=1) * np.linalg.norm(y, axis=1)
+    good = product > 1e-4 * norms
+    rho = np.where(good, 1 / np.where(good, product, 1.0), 0.0)
+    hy = np.einsum("kxy,ky->kx", inverse, y)
+    factor = rho * (1 + rho * np.einsum("kx,kx->k", y, hy))
+    change = factor[:, None, None] * s[:, :, None] * s[:, None, :]
+    mixed = hy[:, :, None] * s[:, None, :]
+    change -= rho[:, None, None] * (mixed + mixed.transpose(0, 2, 1))
+    return np.asarray(inverse + change)
+
+
+def _solve(matrices: _Array, vectors: _Array) -> _Array:
+    if vectors.shape[1] == 0:
+        return vectors
+    return np.asarray(np.linalg.solve(matrices, vectors[..., None])[..., 0])
+
+
+def _largest(flat: _Array) -> _Array:
+    """Return the largest length of an atom's part of vectors (k, 3n), shape (k,)."""
+    return np.asarray(np.linalg.norm(flat.reshape(len(flat), -1, 3), axis=2).max(axis=1))
+
+
+def _require_convergence(left: _Array, tolerance: float, held: Held) -> None:
+    worst = int(np.argmax(left))
+    # What is left where steps have become too short is the noise of single precision.
+    if left[worst] <= 10 * tolerance:
+        return
+    angles = ", ".join(f"{angle:.0f}" for angle in np.degrees(held.angles[worst])) or "no"
+    raise SimulationError(
+        f"found a force of {left[worst]:.3g} kJ/mol/nm after the minimisation with the torsion "
+        f"held at {angles} degrees, allowed: {10 * tolerance:g}; start from another conformer"
+    )

@@ -1,0 +1,298 @@
+"""What a scan leaves in its folder: numbers, tables, pictures, geometries, and a page to read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from rdkit import Chem
+from rdkit.Chem.Draw import rdMolDraw2D
+
+from nnpmm._version import __version__
+from nnpmm.core.constants import KJ_PER_KCAL
+from nnpmm.core.files import replacing, write_atomically, writing
+from nnpmm.plots import plot_torsion_profiles
+from nnpmm.plots.page import Page
+from nnpmm.torsions.bonds import RotatableBond
+from nnpmm.torsions.profiles import (
+    FLAGGED,
+    ProfileErrors,
+    compare_profiles,
+    maxima,
+    relative,
+    rotamers,
+)
+
+if TYPE_CHECKING:
+    from nnpmm.torsions.workflow import ScanResult
+
+__all__ = [
+    "bond_errors",
+    "depict_bond",
+    "flagged_bonds",
+    "profile_figure",
+    "save_figure",
+    "write_results",
+]
+
+_FORCE_FIELD, _REFERENCE = "force field", "reference"
+_TURNED_BACK = 1.0  # kJ/mol of hysteresis that a page speaks of
+
+
+def write_results(directory: Path, result: ScanResult) -> None:
+    """Write tables, pictures, geometries and the report of a scan.
+
+    Args:
+        directory: to write to.
+        result: of the scan.
+
+    Raises:
+        UnwritableError: a file cannot be written.
+    """
+    write_atomically(directory / "result.json", json.dumps(_record(result), indent=1) + "\n")
+    write_atomically(directory / "profiles.csv", _table(result))
+    for place, bond in enumerate(result.scan.bonds):
+        save_figure(profile_figure(result, place), directory / f"bond-{bond.name}")
+        write_atomically(directory / f"bond-{bond.name}.sdf", _geometries(result, place))
+    write_atomically(directory / "report.html", _page(result).text())
+
+
+def bond_errors(result: ScanResult, place: int) -> dict[str, ProfileErrors]:
+    """Return how far each profile of a bond is from the reference, or else from the network.
+
+    Args:
+        result: of a scan.
+        place: of the bond.
+    """
+    base = _base(result, place)
+    return {
+        name: compare_profiles(result.profiles[base][place], energies[place])
+        for name, energies in result.profiles.items()
+        if name not in (base, _REFERENCE)
+    }
+
+
+def flagged_bonds(result: ScanResult) -> list[tuple[RotatableBond, float]]:
+    """Return the bonds whose rotamers the force field and the network rate differently.
+
+    Each with the largest difference at a rotamer, kJ/mol, if that is more than `FLAGGED`.
+    """
+    if _FORCE_FIELD not in result.profiles:
+        return []
+    pairs = zip(result.profiles[result.network], result.profiles[_FORCE_FIELD], strict=True)
+    apart = [compare_profiles(network, other).rotamer for network, other in pairs]
+    return [(b, a) for b, a in zip(result.scan.bonds, apart, strict=True) if a > FLAGGED]
+
+
+def profile_figure(result: ScanResult, place: int) -> Figure:
+    """Return the picture of a bond's profiles."""
+    bond = result.scan.bonds[place]
+    shown = {
+        name: energies[place] / KJ_PER_KCAL
+        for name, energies in result.profiles.items()
+        if np.isfinite(energies[place]).any()
+    }
+    torsion = "-".join(map(str, bond.torsion))
+    return plot_torsion_profiles(
+        *(result.scan.angles, shown),
+        dashed=(result.unrelaxed,),
+        points=(_REFERENCE,),
+        title=f"{bond.name}, torsion {torsion}",
+    )
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a picture as PNG and as SVG, whose suffixes are added to the path.
+
+    Raises:
+        UnwritableError: a file cannot be written.
+    """
+    for kind in ("png", "svg"):
+        target = path.with_name(f"{path.name}.{kind}")
+        with writing(target), replacing(target) as handle:
+            figure.savefig(handle, format=kind)
+
+
+def depict_bond(molecule: Chem.Mol, bonds: tuple[RotatableBond, ...]) -> str:
+    """Return a drawing of the molecule as SVG, with atom numbers and the bonds in color.
+
+    Hydrogens are shown where a bond's torsion needs them.
+    """
+    needed = {atom for bond in bonds for atom in bond.torsion}
+    flat = Chem.RWMol(molecule)
+    for atom in flat.GetAtoms():
+        atom.SetProp("atomNote", str(atom.GetIdx()))
+        atom.SetIntProp("_index", atom.GetIdx())
+    for atom in reversed(list(flat.GetAtoms())):
+        if atom.GetAtomicNum() == 1 and atom.GetIdx() not in needed:
+            flat.RemoveAtom(atom.GetIdx())
+    drawn = flat.GetMol()
+    drawn.RemoveAllConformers()
+    Chem.SanitizeMol(drawn)
+    place = {atom.GetIntProp("_index"): atom.GetIdx() for atom in drawn.GetAtoms()}
+    chosen = [drawn.GetBondBetweenAtoms(*(place[i] for i in b.atoms)).GetIdx() for b in bonds]
+    canvas = rdMolDraw2D.MolDraw2DSVG(420, 260)
+    rdMolDraw2D.PrepareAndDrawMolecule(canvas, drawn, highlightAtoms=[], highlightBonds=chosen)
+    canvas.FinishDrawing()
+    return str(canvas.GetDrawingText())
+
+
+def _base(result: ScanResult, place: int) -> str:
+    known = result.profiles.get(_REFERENCE)
+    return result.network if known is None or np.isnan(known[place]).all() else _REFERENCE
+
+
+def _record(result: ScanResult) -> dict[str, Any]:
+    flagged = {bond.name for bond, _ in flagged_bonds(result)}
+    return {
+        "smiles": Chem.MolToSmiles(Chem.RemoveHs(result.molecule)),
+        "network": result.network,
+        "parameters": None if result.parameters is None else result.parameters.provider,
+        "unit": "kJ/mol",
+        "angles_degrees": result.scan.angles.tolist(),
+        "bonds": [
+            {
+                "name": bond.name,
+                "torsion": list(bond.torsion),
+                "flagged": bond.name in flagged,
+                "hysteresis": float(result.scan.hysteresis[place].max()),
+                "against": _base(result, place),
+                "errors": {n: asdict(e) for n, e in bond_errors(result, place).items()},
+                "profiles": {
+                    name: {
+                        "energies": _rounded(relative(energies[place])),
+                        "rotamers_degrees": _degrees(result, rotamers(energies[place])),
+                        "maxima_degrees": _degrees(result, maxima(energies[place])),
+                        "barrier": float(np.nanmax(relative(energies[place]))),
+                    }
+                    for name, energies in result.profiles.items()
+                    if np.isfinite(energies[place]).any()
+                },
+            }
+            for place, bond in enumerate(result.scan.bonds)
+        ],
+        "version": __version__,
+    }
+
+
+def _rounded(values: NDArray[np.float64]) -> list[float | None]:
+    return [round(float(value), 4) if np.isfinite(value) else None for value in values]
+
+
+def _degrees(result: ScanResult, places: NDArray[np.int64]) -> list[float]:
+    return [float(angle) for angle in result.scan.angles[places]]
+
+
+def _table(result: ScanResult) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["torsion", "angle_degrees", "potential", "energy_kcal_mol"])
+    for place, bond in enumerate(result.scan.bonds):
+        torsion = "-".join(map(str, bond.torsion))
+        for name, energies in result.profiles.items():
+            if np.isfinite(energies[place]).any():
+                heights = relative(energies[place]) / KJ_PER_KCAL
+                for angle, height in zip(result.scan.angles, heights, strict=True):
+                    writer.writerow([torsion, f"{angle:g}", name, f"{height:.4f}"])
+    return buffer.getvalue()
+
+
+def _geometries(result: ScanResult, place: int) -> str:
+    """Return the network's geometries of a bond as an SDF file."""
+    buffer = io.StringIO()
+    writer = Chem.SDWriter(buffer)
+    heights = relative(result.scan.energies[place]) / KJ_PER_KCAL
+    for angle, height, positions in zip(
+        result.scan.angles, heights, result.scan.positions[place], strict=True
+    ):
+        copy = Chem.Mol(result.molecule)
+        copy.GetConformer().SetPositions(10.0 * positions)
+        copy.SetProp("_Name", f"{result.scan.bonds[place].name} {angle:g} degrees")
+        copy.SetProp("energy_kcal_mol", f"{height:.4f}")
+        writer.write(copy)
+    writer.close()
+    return buffer.getvalue()
+
+
+def _page(result: ScanResult) -> Page:
+    smiles = Chem.MolToSmiles(Chem.RemoveHs(result.molecule))
+    page = Page(f"Torsion profiles of {smiles}")
+    for bond, apart in flagged_bonds(result):
+        page.paragraph(
+            f"{bond.name}: force field and {result.network} rate a rotamer differently by "
+            f"{apart / KJ_PER_KCAL:.1f} kcal/mol. The force field is not to be trusted with it.",
+            note=True,
+        )
+    page.drawing(
+        depict_bond(result.molecule, result.scan.bonds),
+        "The bonds that are scanned, with 0-based atom numbers.",
+    )
+    page.table(
+        ("bond", "profile", "against", "RMSE", "mean abs.", "barrier", "rotamer"), _rows(result)
+    )
+    page.paragraph(
+        "In kcal/mol. RMSE and mean absolute difference over all angles, without their mean; "
+        "barrier: highest above lowest point, less that of the other profile; rotamer: largest "
+        "difference at a rotamer of either, both lowest energies at zero."
+    )
+    for place, bond in enumerate(result.scan.bonds):
+        page.heading(bond.name)
+        page.figure(profile_figure(result, place), _caption(result, place))
+        page.table(
+            ("rotamer of", "at degrees", "energy / (kcal/mol)"), _rotamer_rows(result, place)
+        )
+    page.heading("How it was calculated")
+    _add_method(page, result)
+    return page
+
+
+def _rows(result: ScanResult) -> list[tuple[str, ...]]:
+    rows = []
+    for place, bond in enumerate(result.scan.bonds):
+        for name, errors in bond_errors(result, place).items():
+            values = errors.rmse, errors.mae, errors.barrier, errors.rotamer
+            cells = [f"{value / KJ_PER_KCAL:.2f}" for value in values]
+            rows.append((bond.name, name, _base(result, place), *cells))
+    return rows
+
+
+def _caption(result: ScanResult, place: int) -> str:
+    turned = float(result.scan.hysteresis[place].max())
+    if turned < _TURNED_BACK:
+        return "Energies relative to the lowest of each potential."
+    return (
+        "Energies relative to the lowest of each potential. The scans with growing and falling "
+        f"angle differ by up to {turned / KJ_PER_KCAL:.1f} kcal/mol: other parts of the molecule "
+        "change with this torsion. The lower one is shown."
+    )
+
+
+def _rotamer_rows(result: ScanResult, place: int) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for name, energies in result.profiles.items():
+        if name != result.unrelaxed and np.isfinite(energies[place]).all():
+            heights = relative(energies[place]) / KJ_PER_KCAL
+            rows += [
+                (name, f"{result.scan.angles[at]:g}", f"{heights[at]:.2f}")
+                for at in rotamers(energies[place])
+            ]
+    return rows
+
+
+def _add_method(page: Page, result: ScanResult) -> None:
+    spacing = result.scan.angles[1] - result.scan.angles[0]
+    page.paragraph(
+        f"nnpmm {__version__}. {result.network}: each torsion driven through the circle in steps "
+        f"of {spacing:g} degrees, with growing and with falling angle, all else relaxed; the lower "
+        "one is kept and tried on its neighbours. The angle is held exactly. Other potentials are "
+        f"relaxed from the geometries of {result.network}."
+    )
+    if result.parameters is not None:
+        page.paragraph(f"Force field: {result.parameters.provider}.")

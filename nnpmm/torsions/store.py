@@ -1,0 +1,110 @@
+"""Scans on disk: finished ones under the name of what they are of, and chains that go on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnpmm.core.arrays import load_arrays, save_arrays
+from nnpmm.core.errors import InputFileError
+from nnpmm.torsions.bonds import RotatableBond
+from nnpmm.torsions.scan import Chains, TorsionScan
+
+__all__ = ["ScanFile", "scan_key"]
+
+
+def scan_key(
+    provenance: Any,
+    numbers: Sequence[int],
+    positions: NDArray[np.float64],
+    bonds: Sequence[RotatableBond],
+    spacing: float,
+) -> str:
+    """Return a digest of all that a scan follows from.
+
+    Args:
+        provenance: of the potential; whatever JSON can hold.
+        numbers: atomic numbers, (n,).
+        positions: nm, of any shape, from which it starts.
+        bonds: that are scanned.
+        spacing: of the angles, degrees.
+    """
+    content = json.dumps(
+        [provenance, [int(number) for number in numbers], [b.torsion for b in bonds], spacing],
+        sort_keys=True,
+    )
+    rounded = np.round(np.asarray(positions, dtype=np.float64), 7) + 0.0
+    return hashlib.sha256(content.encode() + rounded.tobytes()).hexdigest()
+
+
+class ScanFile:
+    """The file of one scan, and that of its chains while it is not done.
+
+    Args:
+        folder: for scans.
+        name: of the potential.
+        key: from `scan_key`; what was written under another one is not read.
+    """
+
+    def __init__(self, folder: Path, name: str, key: str) -> None:
+        plain = "".join(c if c.isalnum() or c in "-." else "-" for c in Path(name).name)
+        self._key = key
+        self._path = folder / f"{plain}-{key[:8]}.safetensors"
+        self._chains = folder / f"{plain}-{key[:8]}.chains.safetensors"
+
+    def load(self, bonds: Sequence[RotatableBond]) -> TorsionScan | None:
+        """Return the scan if it is there."""
+        found = self._read(self._path)
+        if found is None:
+            return None
+        arrays, record = found
+        return TorsionScan(
+            *(tuple(bonds), arrays["angles"], arrays["energies"], arrays["positions"]),
+            *(arrays["hysteresis"], int(record["evaluations"])),
+        )
+
+    def save(self, scan: TorsionScan) -> None:
+        """Write a finished scan; its chains are not needed any more.
+
+        Raises:
+            UnwritableError: the file cannot be written.
+        """
+        arrays = {name: getattr(scan, name) for name in ("angles", "energies", "positions")}
+        record = {"key": self._key, "evaluations": scan.evaluations}
+        save_arrays(self._path, {**arrays, "hysteresis": scan.hysteresis}, record)
+        with suppress(OSError):
+            self._chains.unlink()
+
+    def load_chains(self) -> Chains | None:
+        """Return the chains of an unfinished scan if they are there."""
+        found = self._read(self._chains)
+        if found is None:
+            return None
+        arrays, record = found
+        return Chains(**arrays, done=int(record["done"]), evaluations=int(record["evaluations"]))
+
+    def save_chains(self, chains: Chains) -> None:
+        """Write how far a scan is.
+
+        Raises:
+            UnwritableError: the file cannot be written.
+        """
+        arrays = {name: getattr(chains, name) for name in ("minimum", "positions", "energies")}
+        record = {"key": self._key, "done": chains.done, "evaluations": chains.evaluations}
+        save_arrays(self._chains, arrays, record)
+
+    def _read(self, path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
+        if not path.exists():
+            return None
+        try:
+            arrays, record = load_arrays(path)
+        except InputFileError:  # half a disk's worth is no reason to stop: it is made again
+            return None
+        return (arrays, record) if record.get("key") == self._key else None

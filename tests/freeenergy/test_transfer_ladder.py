@@ -1,0 +1,143 @@
+"""Ladders of transfers whose free energies are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import openmm
+import pytest
+from contracts import random_rotation
+from openmm import app
+
+from nnpmm.core.constants import GAS_CONSTANT
+from nnpmm.freeenergy import solve_ladder
+from nnpmm.freeenergy.relative import create_transfer_system, transfer_schedule
+from nnpmm.freeenergy.relative.restraints import Restraints, add_restraints
+from nnpmm.sampling import (
+    ExchangeRecord,
+    ExchangeSettings,
+    ReplicaExchange,
+    read_samples,
+    separate_groups,
+)
+
+TEMPERATURE, TIMESTEP, STEPS = 300.0, 0.02, 20
+KT = GAS_CONSTANT * TEMPERATURE
+HALF = ((0, 0), (0, 0.25), (0, 0.5), (0.25, 0.5), (0.5, 0.5))
+STATES = tuple(state.parameters for state in transfer_schedule(HALF))
+# One atom of a receptor, and two ligands of one atom each.
+SIGMA, RECEPTOR, CUTOFF, BOX = 0.3, 4.0, 0.6, 3.0
+RESTRAINTS = Restraints(
+    first=(1, 1, 1),
+    second=(2, 2, 2),
+    site=(0,),
+    radius=0.45,
+    receptor=(0,),
+    clearance=1.15,
+    alignment=0.0,
+    strength=10000.0,
+)
+
+
+def sample(folder, system, positions, iterations=600) -> list[np.ndarray]:
+    """Energies of the ladder: for each state, (iterations, states), kJ/mol."""
+    topology = app.Topology()
+    chain = topology.addChain()
+    for _ in range(len(positions)):
+        topology.addAtom("AR", app.element.argon, topology.addResidue("AR", chain))
+    separate_groups(system, STATES[0])
+    settings = ExchangeSettings(
+        states=STATES,
+        temperature=TEMPERATURE,
+        timestep=TIMESTEP,
+        steps=STEPS,
+        n_atoms=len(positions),
+        seed=3,
+    )
+    integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, 5.0, TIMESTEP)
+    integrator.setRandomNumberSeed(3)
+    platform = openmm.Platform.getPlatformByName("Reference")
+    simulation = app.Simulation(topology, system, integrator, platform)
+    simulation.context.setPositions(positions)
+    simulation.context.setVelocitiesToTemperature(TEMPERATURE, 3)
+    sampler = ReplicaExchange(simulation, ExchangeRecord(folder, settings, resume=False))
+    sampler.equilibrate(200)
+    sampler.sample(iterations, checkpoint_every=iterations)
+    return read_samples(folder).windows
+
+
+def atoms_and_site(epsilons, sigmas=(SIGMA, SIGMA)) -> openmm.System:
+    """A receptor's atom that stays at the origin, and two ligands, in a box without anything else.
+
+    The ligand in the solvent meets nothing within the cutoff.
+    """
+    system = openmm.System()
+    system.setDefaultPeriodicBoxVectors(*(np.eye(3) * BOX))
+    force = openmm.NonbondedForce()
+    force.setNonbondedMethod(openmm.NonbondedForce.CutoffPeriodic)
+    force.setCutoffDistance(CUTOFF)
+    force.setUseDispersionCorrection(False)
+    system.addParticle(0.0)
+    force.addParticle(0.0, SIGMA, RECEPTOR)
+    for epsilon, sigma in zip(epsilons, sigmas, strict=True):
+        system.addParticle(16.0)
+        force.addParticle(0.0, sigma, epsilon)
+    system.addForce(force)
+    return system
+
+
+def bound(epsilon, sigma) -> float:
+    """Free energy of a ligand in the site, kJ/mol: -kT ln of the integral over its distance."""
+    r = np.linspace(0.05, CUTOFF, 20000)
+    sixth = (0.5 * (SIGMA + sigma) / r) ** 6
+    energy = 4 * np.sqrt(RECEPTOR * epsilon) * (sixth**2 - sixth)
+    energy += 0.5 * RESTRAINTS.strength * np.maximum(0, r - RESTRAINTS.radius) ** 2
+    return float(-KT * np.log(np.trapezoid(r**2 * np.exp(-energy / KT), r)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("epsilons", "sigmas"), [((4.0, 49.0), (0.3, 0.24)), ((16.0, 16.0), (0.3, 0.3))]
+)
+def test_two_atoms_change_places(tmp_path, epsilons, sigmas):
+    """The difference of two integrals; zero for a ligand that takes its own place."""
+    system = create_transfer_system(atoms_and_site(epsilons, sigmas), [1], [2], (1, 2))
+    add_restraints(system, RESTRAINTS)
+    start = np.array([[0.0, 0.0, 0.0], [0.34, 0.0, 0.0], [1.4, 0.3, 0.0]])
+    found = solve_ladder(sample(tmp_path, system, start), temperature=TEMPERATURE).between()
+    exact = bound(epsilons[1], sigmas[1]) - bound(epsilons[0], sigmas[0])
+    assert found.error < 0.5
+    assert abs(found.value - exact) < 2.5 * found.error
+    assert (abs(exact) > 3) == (epsilons[0] != epsilons[1])
+
+
+def aligned_energy(first, second) -> float:
+    """Energy, kJ/mol, of the alignment of two triangles (3, 3), nm."""
+    system = openmm.System()
+    for _ in range(6):
+        system.addParticle(12.0)
+    places = {"site": (), "receptor": (), "radius": 0.0, "clearance": 0.0, "strength": 0.0}
+    add_restraints(system, Restraints((0, 1, 2), (3, 4, 5), alignment=200.0, **places))
+    platform = openmm.Platform.getPlatformByName("Reference")
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+    context.setPositions(np.concatenate([first, second]))
+    return context.getState(energy=True).getPotentialEnergy()._value
+
+
+def test_alignment_depends_on_how_one_ligand_is_turned_against_the_other():
+    """Not on their places, nor on how both are turned, nor on the shapes of the triangles."""
+    triangle = np.array([[0.0, 0.0, 0.0], [0.15, 0.0, 0.0], [0.05, 0.12, 0.0]])
+    other = np.array([[0.0, 0.0, 0.0], [0.23, 0.0, 0.0], [-0.03, 0.2, 0.0]])
+    random = np.random.default_rng(2)
+    turn, both = random_rotation(random), random_rotation(random)
+    assert aligned_energy(triangle, other + np.array([1.0, 2.0, 3.0])) == pytest.approx(0, abs=1e-9)
+    expected = aligned_energy(triangle, other @ turn.T)
+    assert expected > 1
+    assert aligned_energy(other, triangle @ turn.T) == pytest.approx(expected, abs=1e-6)
+    assert aligned_energy(triangle @ turn.T, other) == pytest.approx(
+        aligned_energy(triangle, other @ turn), abs=1e-6
+    )
+    turned = aligned_energy(triangle @ both.T, other @ turn.T @ both.T + np.array([0.5, 0.0, 0.0]))
+    assert turned == pytest.approx(aligned_energy(triangle @ both.T, other @ (both @ turn).T))
+    flat = np.diag([1.0, -1.0, -1.0])  # the axis stays, the normal turns over
+    assert aligned_energy(triangle, other @ flat) == pytest.approx(200.0, abs=1e-6)
+    assert aligned_energy(triangle, other @ np.diag([-1.0, -1.0, 1.0])) == pytest.approx(200.0)

@@ -1,0 +1,89 @@
+"""Independent windows: the same ladder as jobs, with the same files and result."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from nnpmm.campaigns import ClusterSettings
+from nnpmm.cli.main import main
+from nnpmm.core.errors import ConfigError, SimulationError
+from nnpmm.core.settings.reading import parse_settings
+from nnpmm.freeenergy.solvation import SolvationSettings, run_solvation
+from nnpmm.sampling import read_samples
+
+TINY = {
+    "solute": {"smiles": "C"},
+    "padding": "0.6 nm",
+    "cutoff": "0.6 nm",
+    "potentials": ["force field"],
+    "platform": "CPU",
+    "threads": 1,
+    "ladder": {
+        "electrostatics": [1, 0],
+        "sterics": [0.6, 0.3, 0],
+        "time": "3 ps",
+        "interval": "0.1 ps",
+        "equilibration": "1 ps",
+        "state_equilibration": "0.5 ps",
+        "exchange": False,
+    },
+}
+
+
+def settings(**ladder) -> SolvationSettings:
+    return parse_settings(SolvationSettings, {**TINY, "ladder": {**TINY["ladder"], **ladder}})
+
+
+@pytest.mark.slow
+def test_windows_through_dask(tmp_path):
+    """Two workers; a longer run goes on in each window."""
+    told = []
+    result = run_solvation(
+        settings(),
+        tmp_path / "apart",
+        cluster=ClusterSettings(kind="local", workers=2),
+        windows=lambda job, done, total: told.append((job.done, done, total)),
+    )
+    assert told == [(True, n, 5) for n in range(1, 6)]
+    ladder = tmp_path / "apart/force-field/repeat-1"
+    before = read_samples(ladder)
+    assert before.energies.shape == (30, 5, 5)
+    np.testing.assert_array_equal(before.mixing, np.eye(5))
+    page = (tmp_path / "apart/report.html").read_text()
+    assert page.count("data:image/png;base64,") == 3  # no mixing
+    assert len(list((tmp_path / "apart/alchemlyb/force-field/repeat-1").glob("*.xvg"))) == 5
+    longer = run_solvation(settings(time="4 ps"), tmp_path / "apart", resume=True)
+    after = read_samples(ladder)
+    assert len(after.energies) == 40
+    np.testing.assert_array_equal(after.energies[:30], before.energies)
+    for found in (result, longer):  # 10 kJ/mol; a few ps are enough for its size
+        assert -15 < found.potentials["force field"].value < 35
+    assert result.potentials["force field"].error < 5
+
+
+def test_a_window_that_fails_is_named(tmp_path, monkeypatch):
+    from nnpmm.freeenergy.solvation import windows
+
+    def blow_up(*_, sampled, **__):
+        raise SimulationError(f"state {sampled[0]} blew up")
+
+    monkeypatch.setattr(windows, "sample_leg", blow_up)
+    words = r"5 of 5 windows failed; force-field/repeat-1/state-00: .*state 0 blew up"
+    with pytest.raises(SimulationError, match=words):
+        run_solvation(settings(), tmp_path)
+
+
+def test_exchange_cannot_be_changed(tmp_path):
+    (tmp_path / "settings.json").write_text(settings(exchange=True).model_dump_json())
+    with pytest.raises(ConfigError, match="was started with ladder"):
+        run_solvation(settings(), tmp_path, resume=True)
+
+
+def test_workers_need_something_to_do(call, tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(json.dumps({**TINY, "ladder": {**TINY["ladder"], "exchange": True}}))
+    result = call(main, "solvation", path, "--workers", 2, "-o", tmp_path / "out")
+    result.assert_one_line_error("--workers or --cluster", "ladder.exchange off")

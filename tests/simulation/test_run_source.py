@@ -1,0 +1,83 @@
+"""A run's folder as an analysis reads it, and the short analysis at the end of a run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from runs import frames, go
+
+from nnpmm.analysis import Settings, analyze, observe
+from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.simulation import run_folders, run_source
+from nnpmm.simulation.record.energy_log import read_log
+from nnpmm.simulation.report import report_figure
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("run") / "one"
+    go(path)
+    return path
+
+
+def test_the_source_is_what_the_run_wrote(folder):
+    source, written = run_source(folder), frames(folder)
+    found = observe(source)
+    assert source.name == "one"
+    assert found.n_frames == written.n_frames
+    np.testing.assert_allclose(np.diff(found.time), source.interval)
+    assert found.time[0] == source.interval
+    stages, columns = read_log(folder / "log.csv")
+    last = np.array(stages) == "production"
+    np.testing.assert_array_equal(
+        source.readings.columns["network_spread"], columns["nnp_std_kj_mol"][last]
+    )
+    assert source.ligand.tolist() == [0, 1, 2]
+
+
+def test_the_report_has_the_analysis(folder):
+    found = observe(run_source(folder), Settings(interactions=False))
+    assert "ligand_internal_rmsd" in found.series
+    positions = np.eye(3)
+    plain, more = (
+        report_figure(folder / "log.csv", positions, ["O", "H", "H"], [(0, 1)], observed=o)
+        for o in (None, found)
+    )
+    assert len(more.axes) == len(plain.axes) + 2
+    labels = [text.get_text() for text in more.axes[-2].get_legend().get_texts()]
+    assert any(text.startswith("internal, ") for text in labels)
+
+
+def test_a_trajectory_that_cannot_be_read_does_not_end_a_run(tmp_path, monkeypatch, caplog):
+    def refuse(*args, **kwargs):
+        raise InputFileError("cannot be read")
+
+    monkeypatch.setattr("nnpmm.simulation.short_analysis.observe", refuse)
+    result = go(tmp_path / "run")
+    assert result.report.is_file()
+    assert "no analysis of the trajectory: cannot be read" in caplog.text
+
+
+def test_folders_of_runs(folder, tmp_path):
+    assert run_folders(folder) == [folder]
+    assert run_folders(folder.parent) == [folder]
+    with pytest.raises(InputFileError, match="found no folder of a run"):
+        run_folders(tmp_path)
+
+
+def test_replicas_have_their_names(folder):
+    found = analyze([run_source(folder), run_source(folder)])
+    assert [replica.name for replica in found.replicas] == ["one", "one"]
+    assert found.of_kind("overall")[0].average.replicas == 2
+
+
+def test_a_run_without_a_trajectory(folder, tmp_path):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("settings.yaml", "checkpoint.json"):
+        (copy / name).write_bytes((folder / name).read_bytes())
+    with pytest.raises(ConfigError, match="has not reached its production"):
+        run_source(copy)
+    (copy / "settings.yaml").write_text("output: 3")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        run_source(copy)
