@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from openmm import unit
 
 from nnpmm._version import __version__
-from nnpmm.core.errors import ConfigError
+from nnpmm.core.errors import ConfigError, SimulationError
 from nnpmm.core.files import write_atomically
 from nnpmm.core.units import in_md_units
 from nnpmm.freeenergy.estimators import Estimate, FreeEnergies, mbar, subsample, thermal_energy
@@ -104,7 +104,8 @@ def convergence(windows: Sequence[ArrayLike], *, temperature: Any, points: int =
     Forward and backward values that agree within their errors long before all samples are used are
     a sign of convergence; a drift of the forward ones tells of equilibration (Klimovich, Shirts and
     Mobley, J. Comput. Aided Mol. Des. 2015, 29, 397). The overlap is not tested, as small parts
-    have little of it by chance.
+    have little of it by chance; a part whose samples overlap so little that MBAR has no solution
+    gives nan.
 
     Args:
         windows: energies of the ladder, K arrays (n_k, K), kJ/mol or Quantity.
@@ -113,7 +114,7 @@ def convergence(windows: Sequence[ArrayLike], *, temperature: Any, points: int =
 
     Raises:
         ConfigError: fewer than two states, arrays of another shape, or no points.
-        SimulationError: an energy is not finite, or MBAR has no solution.
+        SimulationError: an energy is not finite, or MBAR has no solution for all samples.
     """
     if points < 1:
         raise ConfigError(f"found {points} points of a convergence, allowed: 1 or more")
@@ -126,9 +127,19 @@ def convergence(windows: Sequence[ArrayLike], *, temperature: Any, points: int =
             for samples in kept:
                 count = int(np.ceil(fraction * len(samples)))
                 parts.append(samples[:count] if direction > 0 else samples[-count:])
-            estimates.append(_joined(parts, temperature=temperature, min_overlap=0.0).between())
+            estimates.append(_of_part(parts, temperature, whole=fraction == 1))
     forward, backward = (np.array([[e.value, e.error] for e in found[way]]).T for way in (1, -1))
     return Convergence(fractions, *forward, *backward)
+
+
+def _of_part(parts: Sequence[NDArray[np.float64]], temperature: Any, *, whole: bool) -> Estimate:
+    """Return the free energy between the ends of a ladder from a part of its samples."""
+    try:
+        return _joined(parts, temperature=temperature, min_overlap=0.0).between()
+    except SimulationError:
+        if whole:
+            raise
+        return Estimate(np.nan, np.nan)
 
 
 def write_xvg(

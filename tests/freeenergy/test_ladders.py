@@ -7,7 +7,7 @@ import pytest
 from test_estimators import KT, TEMPERATURE, walk
 
 from nnpmm.core.errors import ConfigError, SimulationError
-from nnpmm.freeenergy import convergence, solve_ladder, write_xvg
+from nnpmm.freeenergy import convergence, ladders, solve_ladder, write_xvg
 from nnpmm.freeenergy.ladders import independent_windows
 
 CONSTANTS = np.geomspace(1.0, 16.0, 5)
@@ -73,6 +73,25 @@ def test_convergence_in_both_directions():
     assert abs(found.backward[4] - EXACT) < 4 * found.backward_error[4]
     with pytest.raises(ConfigError, match="found 0 points"):
         convergence(windows, temperature=TEMPERATURE, points=0)
+
+
+def test_a_part_without_a_solution_is_left_out(monkeypatch):
+    """nan where MBAR has none for a part of the samples; an error where it has none for all."""
+
+    def refusing(energies, samples, **options):
+        if sum(samples) < least:
+            raise SimulationError("MBAR found no free energies")
+        return solve(energies, samples, **options)
+
+    windows, solve = oscillators(np.random.default_rng(5), 100), ladders.mbar
+    monkeypatch.setattr(ladders, "mbar", refusing)
+    least = 200
+    found = convergence(windows, temperature=TEMPERATURE, points=4)
+    assert np.isnan(found.forward[0]) and np.isnan(found.backward[0])
+    assert np.isfinite(found.forward[2:]).all()
+    least = 10**6
+    with pytest.raises(SimulationError, match="no free energies"):
+        convergence(windows, temperature=TEMPERATURE, points=4)
 
 
 @pytest.mark.parametrize("windows", [[np.zeros((3, 1))], [np.zeros((3, 2)), np.zeros((3, 3))]])

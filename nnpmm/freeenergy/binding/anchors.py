@@ -266,9 +266,8 @@ def _evidence(
         COORDINATES[1:], np.degrees(restraint.reference[1:]), np.degrees(off[1:]), strict=True
     ):
         parts.append(f"{name} {value:.0f} +- {width:.0f}")
-    text = (
-        f"without a restraint its energy would be {energy:.1f} kT on average ({', '.join(parts)})"
-    )
+    values = ", ".join(parts)
+    text = f"in the run the restraint's energy would be {energy:.1f} kT on average ({values})"
     if energy <= 10:
         return (text,)
     return (
