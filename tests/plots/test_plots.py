@@ -69,7 +69,7 @@ PICTURES = {
     "learning": lambda: plots.plot_learning_curve(
         [[3.0, 2.0, 1.0]], [[3.0, 2.5, 2.6]], [2], ylabel="error / (kcal/mol)"
     ),
-    "torsions": lambda: plots.plot_torsion_profiles(
+    "torsion_profiles": lambda: plots.plot_torsion_profiles(
         [-90, 0, 90, 180],
         {"ANI-2x": [1, 2, 1, 0], "reference": [1, np.nan, 1, 0]},
         points=("reference",),

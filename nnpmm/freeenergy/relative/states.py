@@ -61,8 +61,8 @@ class TransferState:
 
     Attributes:
         direction: 1 on the half next to the system as it is, -1 on that next to the transferred.
-        lambda1: slope of W at large u.
-        lambda2: slope of W at small u.
+        lambda1: slope of W at u far below uh.
+        lambda2: slope of W at u far above uh.
 
     Raises:
         ConfigError: another direction, or not 0 <= lambda1 <= lambda2 <= 1.

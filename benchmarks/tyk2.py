@@ -1,0 +1,94 @@
+"""Relative binding free energies of ligands of Tyk2, and how far they are from measured ones.
+
+Protein, poses and measured inhibition constants are those of the protein-ligand benchmark set. A
+row reads "not converged" unless every state was sampled for 500 ps or more.
+Run: python benchmarks/tyk2.py [--edge lig_ejm_31,lig_ejm_42 ...] [--time 1000] [--resume]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import yaml
+from common import data_folder, write_results
+from rich.console import Console
+from rich.table import Table
+
+from nnpmm.core.constants import KJ_PER_KCAL
+from nnpmm.freeenergy.legs import convergence_warning, text_in_kcal
+from nnpmm.freeenergy.relative import RelativeSettings, run_network
+from nnpmm.freeenergy.relative.result import measured_values
+
+UNITS = {"uM": 1e-6, "nM": 1e-9}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--edge", action="append", help="two ligands, as A,B")
+    parser.add_argument("--potential", action="append", help="by default both")
+    parser.add_argument("--time", type=float, default=1000.0, help="of each state, ps")
+    parser.add_argument("--equilibration", type=float, default=100.0, help="ps")
+    parser.add_argument("--interval", type=float, default=1.0, help="between exchanges, ps")
+    parser.add_argument("--members", type=int, help="first networks of the ensemble; default all")
+    parser.add_argument("--platform", default="auto")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--output", type=Path, default=Path("tyk2"))
+    parser.add_argument("--resume", action="store_true")
+    arguments = parser.parse_args()
+    settings = read_settings(arguments)
+    result = run_network(settings, arguments.output, resume=arguments.resume, announce=announced)
+    warning = convergence_warning(settings.ladder)
+    measured = measured_values(settings)
+    table = Table("first", "second", *settings.potentials, "measured", "")
+    for edge in result.edges:
+        first, second = edge.ligands
+        experiment = (measured[second] - measured[first]) / KJ_PER_KCAL
+        values = [text_in_kcal(edge.potentials[name]) for name in settings.potentials]
+        note = "" if warning is None else "not converged"
+        table.add_row(first, second, *values, f"{experiment:.2f}", note)
+    Console().print(table)
+    about = {
+        "converged": warning is None,
+        "ps_per_state": settings.ladder.time,
+        "model": settings.model,
+        "measured_kJ/mol": measured,
+    }
+    print(write_results("tyk2", {**about, **result.record()}))
+
+
+def read_settings(arguments: argparse.Namespace) -> RelativeSettings:
+    folder = data_folder() / "tyk2"
+    edges = [pair.split(",") for pair in arguments.edge or ["lig_ejm_31,lig_ejm_42"]]
+    ligands = yaml.safe_load((folder / "ligands.yml").read_text())
+    constants = {
+        name: entry["measurement"]["value"] * UNITS[entry["measurement"]["unit"]]
+        for name, entry in ligands.items()
+        if any(name in edge for edge in edges)
+    }
+    times = {
+        "time": arguments.time,
+        "equilibration": arguments.equilibration,
+        "interval": arguments.interval,
+        "state_equilibration": arguments.equilibration / 10,
+    }
+    return RelativeSettings(
+        protein=folder / "protein.pdb",
+        ligands=folder / "ligands.sdf",
+        edges=edges,
+        measured=constants,
+        potentials=arguments.potential or ("network", "force field"),
+        members=None if arguments.members is None else tuple(range(arguments.members)),
+        platform=arguments.platform,
+        threads=arguments.threads,
+        ladder=times,
+    )
+
+
+def announced(edge, ladder, repeat, repeats):
+    print(f"{edge[0]} to {edge[1]}, {ladder}, repeat {repeat} of {repeats}", flush=True)
+    return lambda *_: None
+
+
+if __name__ == "__main__":
+    main()
