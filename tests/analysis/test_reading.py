@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import tracemalloc
 
+import mdtraj
 import numpy as np
 import pytest
 from complexes_of_peptides import add_molecule, create_complex, rows_of, save, source
+from conftest import shared_data
 from openmm import app, unit
 
 from nnpmm.analysis.frames import FrameReader
 from nnpmm.analysis.observing import Settings, observe
 from nnpmm.analysis.sources import Readings, read_source
 from nnpmm.core.errors import InputFileError, SelectionError
+from nnpmm.core.geometry import wrapped
 from nnpmm.structures import molecule_from_smiles
+from nnpmm.structures.readers import read_structure
 
 
 @pytest.fixture(scope="module")
@@ -214,3 +218,25 @@ def test_ligand_atoms_may_be_given(system, tmp_path):
     rows = rows_of(topology, "LIG")
     found = observe(source(path, topology, ligand=rows))
     assert found.facts["ligand"] == "LIG1"
+
+
+@pytest.mark.data
+def test_toluene_in_water_of_amber(tmp_path):
+    """Its ring turns over unnoticed, it has no rotatable bond, and it has no receptor."""
+    folder = shared_data("toluene")
+    structure = read_structure(folder / "toluene-explicit.prm7", folder / "toluene-explicit.rst7")
+    positions = wrapped(structure.positions + 1.3, structure.box)
+    path = save(tmp_path / "t.dcd", structure.topology, [positions] * 3, box=None)
+    trajectory = mdtraj.load(str(path), top=mdtraj.Topology.from_openmm(structure.topology))
+    trajectory.unitcell_vectors = np.repeat(structure.box[None], 3, axis=0)
+    trajectory.save(str(path))
+    found = observe(read_source(folder / "toluene-explicit.prm7", path, interval=1.0))
+    assert found.facts["ligand"].startswith("MBN")
+    assert found.facts["smiles"] == "Cc1ccccc1"
+    assert set(found.series) == {"ligand_internal_rmsd", "ligand_gyration_radius", "water"}
+    np.testing.assert_allclose(found.series["ligand_internal_rmsd"], 0, atol=5e-4)
+    assert not found.torsion_labels
+    heavy = trajectory.topology.select("resname MBN and not element H")
+    oxygens = trajectory.topology.select("water and element O")
+    near = mdtraj.compute_neighbors(trajectory, 0.35, heavy, haystack_indices=oxygens)
+    assert found.series["water"][0] == len(near[0]) > 0

@@ -63,3 +63,12 @@ def test_the_cells_around_hold_the_closest_image():
     found = np.linalg.norm(images - first, axis=2).min(axis=0)
     every = np.linalg.norm((SHIFTS @ BOX)[:, None] + second - first, axis=2).min(axis=0)
     np.testing.assert_allclose(found, every, rtol=0, atol=1e-12)
+
+
+def test_nearest_images_in_many_boxes_are_those_in_each():
+    generator = np.random.default_rng(8)
+    boxes = np.array([np.diag(generator.uniform(2, 4, 3)) for _ in range(5)])
+    boxes[:, 1, 0], boxes[:, 2, 0], boxes[:, 2, 1] = 0.3, -0.4, 0.5
+    vectors = generator.uniform(-9, 9, (5, 7, 3))
+    expected = [nearest_image(v, box) for v, box in zip(vectors, boxes, strict=True)]
+    np.testing.assert_array_equal(nearest_image(vectors, boxes[:, None]), expected)
