@@ -31,7 +31,7 @@ PAIRS = {
         "CCC(=O)Nc1cc(NC(=O)c2c(Cl)cccc2Cl)ccn1",
     ),
 }
-APART = 2.0  # nm
+APART = 1.7  # nm
 MIDDLE = TransferState(1, 0.5, 0.5)
 KINDS = ("force field", "hybrid", "outside", "inside")
 
@@ -79,7 +79,7 @@ def prepared(smiles: tuple[str, str], platform: str, threads: int) -> dict[str, 
         first,
         parameterize(first),
         second=(second, parameterize(second), "SEC"),
-        padding=0.6,
+        padding=0.3,
         hydrogen_mass=3.0,
         seed=1,
     )
@@ -102,12 +102,12 @@ def prepared(smiles: tuple[str, str], platform: str, threads: int) -> dict[str, 
         integrator = openmm.LangevinMiddleIntegrator(298.15, 1.0, 0.001)
         simulation = app.Simulation(mm.topology, system, integrator, chosen, properties)
         simulation.context.setPositions(mm.positions)
-        simulation.minimizeEnergy(tolerance=100, maxIterations=50)
+        simulation.minimizeEnergy(tolerance=100, maxIterations=20)
         if kind != "hybrid":
             for name, value in MIDDLE.parameters.items():
                 simulation.context.setParameter(name, value)
         simulation.context.setVelocitiesToTemperature(298.15, 1)
-        simulation.step(20)
+        simulation.step(5)
         found[kind] = simulation
     return found
 
