@@ -151,6 +151,9 @@ def test_reports(finished):
     page = (folder / "report.html").read_text()
     assert "Not converged: 0.2 ps for each state" in page
     assert "Kendall" in page
+    energies = folder / "edges/amine~alkane/alchemlyb/force-field/repeat-1"
+    tables = [np.loadtxt(path, comments=("#", "@")) for path in sorted(energies.glob("*.xvg"))]
+    assert [table.shape for table in tables] == [(10, 1 + 7)] * 7
     edge = (folder / "edges/amine~alkane/report.html").read_text()
     assert edge.count("data:image/png;base64,") == 4
     assert edge.count("<svg") == 2

@@ -5,6 +5,7 @@
     edges/A~B/settings.json           what is calculated for one pair
     edges/A~B/network/repeat-1/       one ladder; see nnpmm.sampling.record
     edges/A~B/force-field/repeat-1/
+    edges/A~B/alchemlyb/              energies of each ladder for alchemlyb
     edges/A~B/result.json             its free energies and their errors
     edges/A~B/report.html
     campaign/                         where edges run as jobs: which ones are done
@@ -34,7 +35,13 @@ from nnpmm.core.errors import ConfigError, NnpmmError, SimulationError
 from nnpmm.core.files import require_folder, write_atomically
 from nnpmm.core.locks import locked
 from nnpmm.freeenergy.estimators import Estimate
-from nnpmm.freeenergy.legs import Report, claim_folder, leg_directory, sample_leg
+from nnpmm.freeenergy.legs import (
+    Report,
+    claim_folder,
+    leg_directory,
+    sample_leg,
+    write_leg_energies,
+)
 from nnpmm.freeenergy.relative.box import build_box, read_ligands
 from nnpmm.freeenergy.relative.ladder import create_transfer_leg
 from nnpmm.freeenergy.relative.network_fit import Edge, fit_network
@@ -46,6 +53,7 @@ from nnpmm.freeenergy.relative.result import (
     evaluate_network,
 )
 from nnpmm.freeenergy.relative.settings import RelativeSettings
+from nnpmm.freeenergy.relative.states import transfer_schedule
 
 __all__ = ["calculate_edge", "edge_directory", "run_edge", "run_network"]
 
@@ -98,8 +106,17 @@ def run_edge(
         result = evaluate_edge(settings, directory)
         record = {**result.record(), "parameters": box.parameters}
         write_atomically(directory / _RESULT, json.dumps(record, indent=1) + "\n")
+        _write_energies(settings, directory / "alchemlyb", result)
         write_edge_report(directory / _REPORT, settings, box, result)
     return result
+
+
+def _write_energies(settings: RelativeSettings, directory: Path, result: EdgeResult) -> None:
+    progress = [state.progress for state in transfer_schedule(settings.ladder.half)]
+    for potential, legs in result.ladders.items():
+        for repeat, leg in enumerate(legs):
+            folder = leg_directory(directory, potential, repeat)
+            write_leg_energies(folder, leg, {"transfer": progress})
 
 
 def run_network(
