@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+import typer
 
-from nnpmm.cli.main import main
+from nnpmm.cli.main import app, main
 
 ROWS = [
     (["rnu", "md.yaml"], ("'rnu'", "Did you mean 'run'")),
@@ -54,19 +55,19 @@ def test_words_in_place_of_options(call, word, text):
     assert result.status == 0 and text in result.out
 
 
+def every_command(group, path=()):
+    """Yield the words of each command of a group, and of the groups in it."""
+    yield list(path)
+    for name, command in getattr(group, "commands", {}).items():
+        yield from every_command(command, (*path, name))
+
+
 def test_options_in_error_messages_exist(call):
     """Every --option that the sources of the package name is one of some command."""
     from conftest import ROOT
 
-    commands = [
-        *([], ["init"], ["prepare"], ["run"], ["doctor"], ["demo"], ["benchmark", "ani"]),
-        *(["solvation"], ["benchmark", "md"], ["permeation", "map"], ["permeation", "predict"]),
-        *(["permeation", "train"], ["permeation", "evaluate"], ["permeation", "permeability"]),
-        *(["permeation", "dataset", "build"], ["permeation", "dataset", "status"]),
-        *(["permeation", "label", "decouple"], ["permeation", "label", "umbrella"]),
-    ]
     known = set()
-    for command in commands:
+    for command in every_command(typer.main.get_command(app)):
         known |= set(re.findall(r"--[a-z][a-z-]+", call(main, *command, "--help").out))
     # Of other programs that messages name.
     known |= {"--force-reinstall", "--no-deps", "--ph"}
