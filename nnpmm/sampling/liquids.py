@@ -26,7 +26,9 @@ _MINIMIZATION_TOLERANCE = 50.0  # kJ/mol/nm
 # Parts of the typical density. Liquids have 0.88 (pentane) to 1.28 (glycerol) of it, a gas at 1 bar
 # less than 0.01; 0.75 leaves 10 % to the force field.
 _LEAST, _GAS = 0.75, 0.2
-_DRIFT = 0.03  # between the second and the last third of the densities
+# Between the second and the last third of the densities, besides their errors from blocks: those of
+# small boxes fluctuate by some per cent.
+_DRIFT, _BLOCKS = 0.03, 5
 # nm^2 in 100 ps. Toluene's molecules move 1.4 nm^2, 1-octanol's 0.08 (D of 2.3e-9 and 1.4e-10 m^2/s
 # at 298 K); molecules that only rattle in their cages, 0.03 or less.
 _LEAST_MOTION = 0.05
@@ -109,7 +111,8 @@ def require_liquid(found: Compression, *, typical: float, temperature: float) ->
 
     Raises:
         SimulationError: the mean density of the last third is less than three quarters of the
-            typical one, or differs by more than 3 % from that of the second third.
+            typical one, or differs by more than 3 % and two standard errors from that of the second
+            third.
     """
     third, time = len(found.densities) // 3, len(found.densities) * _INTERVAL
     if found.density < _LEAST * typical:
@@ -118,13 +121,14 @@ def require_liquid(found: Compression, *, typical: float, temperature: float) ->
             f"g/ml after {time:g} ps, allowed: {_LEAST * typical:.3f} g/ml or more for molecules "
             "of this size; take another solvent, temperature or pressure, or other parameters"
         )
-    middle = float(found.densities[third : 2 * third].mean())
-    drift = found.density / middle - 1
-    if abs(drift) > _DRIFT:
+    middle = found.densities[third : 2 * third]
+    errors = [_block_error(part) for part in (middle, found.densities[-third:])]
+    allowed = _DRIFT + 2 * float(np.hypot(errors[0], errors[1])) / found.density
+    if abs(found.density / middle.mean() - 1) > allowed:
         raise SimulationError(
-            f"the solvent's density still changes: found {middle:.3f}, then {found.density:.3f} "
-            f"g/ml in the second and last third of {time:g} ps, allowed: a difference of "
-            f"{_DRIFT:.0%}; equilibrate it longer"
+            f"the solvent's density still changes: found {middle.mean():.3f}, then "
+            f"{found.density:.3f} g/ml in the second and last third of {time:g} ps, allowed: a "
+            f"difference of {allowed:.1%}; equilibrate it longer"
         )
     motion, span = found.motion
     if span >= 10 and motion / span * 100 < _LEAST_MOTION:
@@ -146,6 +150,12 @@ def replace_box(
     return dataclasses.replace(
         mm, topology=topology, positions=positions, box_vectors=box_vectors, system=system
     )
+
+
+def _block_error(series: NDArray[np.float64]) -> float:
+    """Return the standard error of a mean (n,) from that of blocks, which are less correlated."""
+    means = [block.mean() for block in np.array_split(series, min(_BLOCKS, len(series)))]
+    return float(np.std(means, ddof=1) / len(means) ** 0.5) if len(means) > 1 else 0.0
 
 
 def _mass(system: openmm.System) -> float:
