@@ -135,9 +135,7 @@ def mbar(
     reduced = _reduced(energies, counts, kt)
     pymbar = _pymbar()
     try:
-        solved = pymbar.MBAR(
-            *(reduced, counts), initial_f_k=_first_guess(reduced, counts), solver_protocol=_SOLVERS
-        )
+        solved = _solve(reduced, counts)
         with np.errstate(invalid="ignore"):  # negative variances become nan, which is checked below
             found = solved.compute_free_energy_differences()
         result = FreeEnergies(
@@ -348,19 +346,45 @@ def _reduced(energies: ArrayLike, counts: NDArray[np.int64], kt: float) -> NDArr
     return values / kt
 
 
-def _first_guess(
-    reduced: NDArray[np.float64], counts: NDArray[np.int64]
-) -> NDArray[np.float64] | None:
-    """Return f of all states from the solution for those with samples, which is found faster."""
+def _solve(reduced: NDArray[np.float64], counts: NDArray[np.int64]) -> Any:
+    """Return pymbar's solution for u (K, N).
+
+    From zeros its solvers stop at once where two states differ by tens of kT, since all samples
+    then seem to belong to the lowest one.
+    """
     sampled = counts > 0
+    own, drawn = reduced[sampled], counts[sampled]
+    for guess in (_chained_averages(own, drawn), None):
+        solved = _pymbar().MBAR(own, drawn, initial_f_k=guess, solver_protocol=_SOLVERS)
+        if np.allclose(solved.weights().sum(axis=0), 1.0, atol=1e-4):
+            break
     if sampled.all():
-        return None
-    # Not from BAR of one state and the next: in a list of molecules these need not overlap.
-    solved = _pymbar().MBAR(reduced[sampled], counts[sampled], solver_protocol=_SOLVERS)
-    weights = np.log(counts[sampled]) + solved.f_k
-    mixture = logsumexp(weights[:, None] - reduced[sampled], axis=0)
+        return solved
+    weights = np.log(drawn) + solved.f_k
+    mixture = logsumexp(weights[:, None] - own, axis=0)
     found = -logsumexp(-reduced - mixture, axis=1)
-    return np.asarray(found - found[0])
+    return _pymbar().MBAR(
+        *(reduced, counts), initial_f_k=found - found[0], solver_protocol=_SOLVERS
+    )
+
+
+def _chained_averages(
+    reduced: NDArray[np.float64], counts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return a guess of f (K,) from exponential averages between one state and the next.
+
+    The mean of both directions is finite even if the two do not overlap.
+    """
+    ends = np.cumsum(counts)
+    steps = []
+    for state in range(len(counts) - 1):
+        gaps = reduced[state + 1] - reduced[state]
+        there = gaps[ends[state] - counts[state] : ends[state]]
+        back = gaps[ends[state] : ends[state + 1]]
+        forward = np.log(len(there)) - logsumexp(-there)
+        backward = logsumexp(back) - np.log(len(back))
+        steps.append(0.5 * (forward + backward))
+    return np.concatenate([[0.0], np.cumsum(steps)])
 
 
 def _pymbar() -> Any:

@@ -223,6 +223,25 @@ def test_repeats_are_combined_with_the_larger_error():
         combine([])
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_states_that_differ_by_much_are_solved(seed):
+    """A weight from 1 to 0 of an energy of 100 kT: normal gaps, whose mean depends on the weight.
+
+    The solver stops at its start where this is zero for all states (seed 0).
+    """
+    rng = np.random.default_rng(seed)
+    weights, counts, spread = np.array([1.0, 0.5, 0.0]), [99, 87, 79], 2.5
+    gaps = np.concatenate(
+        [
+            rng.normal(-100.0 - spread**2 * weight, spread, size=count)
+            for weight, count in zip(weights, counts, strict=True)
+        ]
+    )
+    found = mbar(KT * np.outer(weights, gaps), counts, temperature=TEMPERATURE).between()
+    exact = KT * (100.0 + 0.5 * spread**2)
+    assert abs(found.value - exact) < 3 * found.error
+
+
 def test_error_of_a_difference_from_a_mean():
     """Against the covariance matrix that the differences come from."""
     rng = np.random.default_rng(2)
