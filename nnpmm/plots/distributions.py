@@ -67,8 +67,8 @@ def draw_parity(
     colors: Sequence[str] = COLORS,
 ) -> None:
     """Draw what `plot_parity` draws on axes of one's own."""
-    references = np.concatenate([np.ravel(pairs.reference) for pairs in series.values()])
-    ends = np.array([references.min(), references.max()])
+    both = [np.ravel(each) for p in series.values() for each in (p.reference, p.predicted)]
+    ends = np.array([np.nanmin(np.concatenate(both)), np.nanmax(np.concatenate(both))])
     axes.plot(ends, ends, color=GREY, linewidth=0.8, zorder=0)
     for (name, pairs), color in zip(series.items(), colors, strict=False):
         axes.errorbar(
