@@ -11,7 +11,20 @@ import typer
 from nnpmm.cli.errors import print_result
 from nnpmm.cli.narration import starting
 from nnpmm.cli.progress import stage_bar
-from nnpmm.cli.settings_options import merged
+from nnpmm.cli.settings_options import (
+    SHORT_LADDER,
+    ConfigArgument,
+    DebugOption,
+    NetworkOption,
+    OutputOption,
+    PotentialsOption,
+    RepeatsOption,
+    ResumeOption,
+    TemplateOption,
+    TimeOption,
+    resumable,
+    settings_with,
+)
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
 
@@ -21,21 +34,18 @@ if TYPE_CHECKING:
 
 __all__ = ["binding"]
 
-_SHORT = {"time": "25 ps", "equilibration": "10 ps", "state_equilibration": "1 ps"}
 #: A value within an hour or so, to see that all works and what comes out.
 _QUICK = {
     "padding": "0.8 nm",
     "pilot": {"equilibration": "20 ps", "length": "50 ps"},
-    "complex_ladder": _SHORT,
-    "solvent_ladder": _SHORT,
+    "complex_ladder": SHORT_LADDER,
+    "solvent_ladder": SHORT_LADDER,
 }
 _AMBER = (".prmtop", ".parm7", ".prm7")
 
 
 def binding(
-    config: Annotated[
-        Path | None, typer.Argument(help="Settings, one YAML file (see --template).")
-    ] = None,
+    config: ConfigArgument = None,
     topology: Annotated[
         Path | None,
         typer.Option(
@@ -56,42 +66,21 @@ def binding(
     protein: Annotated[
         Path | None, typer.Option("--protein", help="Protein with hydrogens (PDB, mmCIF).")
     ] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", help="The network.", show_default="ANI-2x")
-    ] = None,
-    potential: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--potential",
-            help="network or force field; give it twice for both.",
-            show_default="both",
-        ),
-    ] = None,
+    model: NetworkOption = None,
+    potential: PotentialsOption = None,
     route: Annotated[
         str | None,
         typer.Option("--route", help="joint or separate; see --template.", show_default="joint"),
     ] = None,
-    time: Annotated[
-        str | None,
-        typer.Option("--time", help="Sampled in each state of both legs.", show_default="1000 ps"),
-    ] = None,
-    repeats: Annotated[
-        int | None,
-        typer.Option("--repeats", "--replicas", help="Independent repeats.", show_default="1"),
-    ] = None,
+    time: TimeOption = None,
+    repeats: RepeatsOption = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="25 ps for each state: not converged.")
     ] = False,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder of the calculation.")
-    ] = Path("binding"),
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the calculation in that folder.")
-    ] = False,
-    template: Annotated[
-        bool, typer.Option("--template", help="Print a commented settings file and end.")
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    output: OutputOption = Path("binding"),
+    resume: ResumeOption = False,
+    template: TemplateOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """Calculate the absolute binding free energy of a ligand, with network and force field.
 
@@ -105,7 +94,7 @@ def binding(
         typer.echo(commented(), nl=False)
         return
     times = None if time is None else {"time": time}
-    changes = {
+    options = {
         "system": _system(topology, coordinates, ligand, protein),
         "selection": selection,
         "model": model,
@@ -115,19 +104,21 @@ def binding(
         "complex_ladder": times,
         "solvent_ladder": times,
     }
-    settings = _settings(BindingSettings, config, changes, quick=quick)
-    try:
-        with stage_bar("binding") as show:
-            result = run_binding(
-                settings,
-                output,
-                resume=resume,
-                announce=_announcer(show),
-                explain=lambda text: typer.echo(f"  {text}"),
-            )
-    except KeyboardInterrupt:
-        typer.echo(f"stopped; go on with the same command and --resume ({output})", err=True)
-        raise typer.Exit(130) from None
+    settings = settings_with(
+        *(BindingSettings, config, options),
+        defaults=_QUICK if quick else {},
+        required=("system",),
+        missing="found no complex: nnpmm binding --topology complex.prmtop --coordinates "
+        "complex.inpcrd --selection 'resname LIG', or a settings file (--template)",
+    )
+    with resumable(output), stage_bar("binding") as show:
+        result = run_binding(
+            settings,
+            output,
+            resume=resume,
+            announce=_announcer(show),
+            explain=lambda text: typer.echo(f"  {text}"),
+        )
     _print(settings, result, output)
 
 
@@ -156,30 +147,6 @@ def _system(
 
 def _other(files: dict[str, Path | None], missing: list[str]) -> str:
     return next(name for name in files if name not in missing)
-
-
-def _settings(
-    model: type[BindingSettings], config: Path | None, changes: dict[str, Any], *, quick: bool
-) -> BindingSettings:
-    """Return the settings of the file, if there is one, with those of the command line."""
-    from nnpmm.core.settings.reading import parse_settings
-    from nnpmm.core.settings.yaml_file import read_yaml
-
-    data: Any = dict(_QUICK) if quick else {}
-    base = Path()
-    if config is not None:
-        read = read_yaml(config)
-        if not isinstance(read, dict):
-            raise ConfigError(f"{config.name}: found no keys, expected such as 'system'")
-        data, base = merged(data, read), config.absolute().parent
-    elif changes["system"] is None:
-        raise ConfigError(
-            "found no complex: nnpmm binding --topology complex.prmtop --coordinates "
-            "complex.inpcrd --selection 'resname LIG', or a settings file (--template)"
-        )
-    given = {name: value for name, value in changes.items() if value is not None}
-    source = "command line" if config is None else config.name
-    return parse_settings(model, merged(data, given), source=source, base=base)
 
 
 def _announcer(show: Callable[[str, float, float], None]) -> Any:

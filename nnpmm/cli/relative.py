@@ -11,7 +11,20 @@ import typer
 from nnpmm.cli.errors import print_result
 from nnpmm.cli.narration import starting
 from nnpmm.cli.progress import print_report, stage_bar
-from nnpmm.cli.settings_options import merged
+from nnpmm.cli.settings_options import (
+    SHORT_LADDER,
+    ConfigArgument,
+    DebugOption,
+    NetworkOption,
+    OutputOption,
+    PotentialsOption,
+    RepeatsOption,
+    ResumeOption,
+    TemplateOption,
+    TimeOption,
+    resumable,
+    settings_with,
+)
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
 
@@ -22,16 +35,11 @@ if TYPE_CHECKING:
 __all__ = ["binding_relative"]
 
 #: A few ps for each state, to see that all works and what comes out.
-_QUICK = {
-    "padding": "0.8 nm",
-    "ladder": {"time": "25 ps", "equilibration": "10 ps", "state_equilibration": "1 ps"},
-}
+_QUICK = {"padding": "0.8 nm", "ladder": SHORT_LADDER}
 
 
 def binding_relative(
-    config: Annotated[
-        Path | None, typer.Argument(help="Settings, one YAML file (see --template).")
-    ] = None,
+    config: ConfigArgument = None,
     protein: Annotated[
         Path | None, typer.Option("--protein", help="Protein with hydrogens (PDB, mmCIF).")
     ] = None,
@@ -42,25 +50,10 @@ def binding_relative(
         list[str] | None,
         typer.Option("--edge", help="A pair of ligands, as A,B; may be given more than once."),
     ] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", help="The network.", show_default="ANI-2x")
-    ] = None,
-    potential: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--potential",
-            help="network or force field; give it twice for both.",
-            show_default="both",
-        ),
-    ] = None,
-    time: Annotated[
-        str | None,
-        typer.Option("--time", help="Sampled in each state.", show_default="1000 ps"),
-    ] = None,
-    repeats: Annotated[
-        int | None,
-        typer.Option("--repeats", "--replicas", help="Independent repeats.", show_default="1"),
-    ] = None,
+    model: NetworkOption = None,
+    potential: PotentialsOption = None,
+    time: TimeOption = None,
+    repeats: RepeatsOption = None,
     cluster: Annotated[
         str | None,
         typer.Option(
@@ -78,16 +71,10 @@ def binding_relative(
     quick: Annotated[
         bool, typer.Option("--quick", help="25 ps for each state: not converged.")
     ] = False,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder of the calculation.")
-    ] = Path("binding-relative"),
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the calculation in that folder.")
-    ] = False,
-    template: Annotated[
-        bool, typer.Option("--template", help="Print a commented settings file and end.")
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    output: OutputOption = Path("binding-relative"),
+    resume: ResumeOption = False,
+    template: TemplateOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """Calculate relative binding free energies of ligands that change places with each other.
 
@@ -101,7 +88,7 @@ def binding_relative(
     if template:
         typer.echo(commented(), nl=False)
         return
-    changes = {
+    options = {
         "protein": None if protein is None else str(protein.absolute()),
         "ligands": None if ligands is None else str(ligands.absolute()),
         "edges": [_pair(text) for text in edge or ()] or None,
@@ -110,22 +97,24 @@ def binding_relative(
         "repeats": repeats,
         "ladder": None if time is None else {"time": time},
     }
-    settings = _settings(RelativeSettings, config, changes, quick=quick)
+    settings = settings_with(
+        *(RelativeSettings, config, options),
+        defaults=_QUICK if quick else {},
+        required=("protein", "ligands", "edges"),
+        missing="found no complete set of inputs: nnpmm binding-relative --protein protein.pdb "
+        "--ligands ligands.sdf --edge A,B, or a settings file (--template)",
+    )
     where = None
     if cluster is not None:
         where = read_cluster(cluster, workers=workers, threads=threads)
-    try:
-        with stage_bar("transfer") as show:
-            result = run_network(
-                *(settings, output),
-                resume=resume,
-                cluster=where,
-                announce=_announcer(show),
-                report=print_report,
-            )
-    except KeyboardInterrupt:
-        typer.echo(f"stopped; go on with the same command and --resume ({output})", err=True)
-        raise typer.Exit(130) from None
+    with resumable(output), stage_bar("transfer") as show:
+        result = run_network(
+            *(settings, output),
+            resume=resume,
+            cluster=where,
+            announce=_announcer(show),
+            report=print_report,
+        )
     _print(settings, result, output)
 
 
@@ -134,30 +123,6 @@ def _pair(text: str) -> list[str]:
     if len(names) != 2 or not all(names):
         raise ConfigError(f"found --edge {text!r}, allowed: two names of ligands, as A,B")
     return names
-
-
-def _settings(
-    model: type[RelativeSettings], config: Path | None, changes: dict[str, Any], *, quick: bool
-) -> RelativeSettings:
-    """Return the settings of the file, if there is one, with those of the command line."""
-    from nnpmm.core.settings.reading import parse_settings
-    from nnpmm.core.settings.yaml_file import read_yaml
-
-    data: Any = dict(_QUICK) if quick else {}
-    base = Path()
-    if config is not None:
-        read = read_yaml(config)
-        if not isinstance(read, dict):
-            raise ConfigError(f"{config.name}: found no keys, expected such as 'protein'")
-        data, base = merged(data, read), config.absolute().parent
-    elif None in (changes["protein"], changes["ligands"], changes["edges"]):
-        raise ConfigError(
-            "found no complete set of inputs: nnpmm binding-relative --protein protein.pdb "
-            "--ligands ligands.sdf --edge A,B, or a settings file (--template)"
-        )
-    given = {name: value for name, value in changes.items() if value is not None}
-    source = "command line" if config is None else config.name
-    return parse_settings(model, merged(data, given), source=source, base=base)
 
 
 def _announcer(show: Callable[[str, float, float], None]) -> Any:

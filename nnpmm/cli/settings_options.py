@@ -1,17 +1,119 @@
-"""Settings of a file together with those of the command line."""
+"""What the commands of free energies share: their options, and settings of a file with these."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
-__all__ = ["merged"]
+import typer
+from pydantic import BaseModel
+
+from nnpmm.core.errors import ConfigError
+
+__all__ = [
+    "SHORT_LADDER",
+    "ConfigArgument",
+    "DebugOption",
+    "NetworkOption",
+    "OutputOption",
+    "PotentialsOption",
+    "RepeatsOption",
+    "ResumeOption",
+    "TemplateOption",
+    "TimeOption",
+    "resumable",
+    "settings_with",
+]
+
+#: Times of --quick: to see that all works and what comes out.
+SHORT_LADDER = {"time": "25 ps", "equilibration": "10 ps", "state_equilibration": "1 ps"}
+
+ConfigArgument = Annotated[
+    Path | None, typer.Argument(help="Settings, one YAML file (see --template).")
+]
+NetworkOption = Annotated[
+    str | None, typer.Option("--model", help="The network.", show_default="ANI-2x")
+]
+PotentialsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--potential", help="network or force field; give it twice for both.", show_default="both"
+    ),
+]
+TimeOption = Annotated[
+    str | None, typer.Option("--time", help="Sampled in each state.", show_default="1000 ps")
+]
+RepeatsOption = Annotated[
+    int | None,
+    typer.Option("--repeats", "--replicas", help="Independent repeats.", show_default="1"),
+]
+OutputOption = Annotated[Path, typer.Option("--output", "-o", help="Folder of the calculation.")]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Go on with the calculation in that folder.")
+]
+TemplateOption = Annotated[
+    bool, typer.Option("--template", help="Print a commented settings file and end.")
+]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+Settings = TypeVar("Settings", bound=BaseModel)
 
 
-def merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+def settings_with(
+    model: type[Settings],
+    config: Path | None,
+    options: Mapping[str, Any],
+    *,
+    defaults: Mapping[str, Any],
+    required: tuple[str, ...],
+    missing: str,
+) -> Settings:
+    """Return the settings of a file, if there is one, with those of the command line.
+
+    Args:
+        model: of the settings.
+        config: the file.
+        options: settings from the command line; None and empty sections are left out.
+        defaults: settings that file and command line replace.
+        required: settings of which each is needed where there is no file.
+        missing: message where one of them is missing.
+
+    Raises:
+        ConfigError: one is missing, or a setting is wrong.
+        InputFileError: the file cannot be read.
+    """
+    from nnpmm.core.settings.reading import parse_settings
+    from nnpmm.core.settings.yaml_file import read_yaml
+
+    given = {name: value for name, value in options.items() if value not in (None, {})}
+    data, base, source = dict(defaults), Path(), "command line"
+    if config is not None:
+        read = read_yaml(config)
+        if not isinstance(read, dict):
+            raise ConfigError(f"{config.name}: found no keys, expected such as {required[0]!r}")
+        data, base, source = _merged(data, read), config.absolute().parent, config.name
+    elif not set(required) <= set(given):
+        raise ConfigError(missing)
+    return parse_settings(model, _merged(data, given), source=source, base=base)
+
+
+@contextmanager
+def resumable(output: Path) -> Iterator[None]:
+    """End at Ctrl-C with a line that says how to go on, and exit status 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; go on with the same command and --resume ({output})", err=True)
+        raise typer.Exit(130) from None
+
+
+def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     """Return nested settings, those of the second in place of the first's."""
     found = dict(first)
     for name, value in second.items():
         old = found.get(name)
         both = isinstance(old, dict) and isinstance(value, dict)
-        found[name] = merged(old, value) if both else value  # type: ignore[arg-type]
+        found[name] = _merged(old, value) if both else value  # type: ignore[arg-type]
     return found

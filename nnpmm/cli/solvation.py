@@ -11,7 +11,19 @@ import typer
 from nnpmm.cli.errors import print_result
 from nnpmm.cli.narration import starting
 from nnpmm.cli.progress import print_report, stage_bar
-from nnpmm.cli.settings_options import merged
+from nnpmm.cli.settings_options import (
+    SHORT_LADDER,
+    DebugOption,
+    NetworkOption,
+    OutputOption,
+    PotentialsOption,
+    RepeatsOption,
+    ResumeOption,
+    TemplateOption,
+    TimeOption,
+    resumable,
+    settings_with,
+)
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
 
@@ -23,10 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["solvation"]
 
 #: A value in minutes, to see that all works and what comes out.
-_QUICK = {
-    "padding": "0.8 nm",
-    "ladder": {"time": "25 ps", "equilibration": "10 ps", "state_equilibration": "1 ps"},
-}
+_QUICK = {"padding": "0.8 nm", "ladder": SHORT_LADDER}
 
 
 def solvation(
@@ -55,17 +64,8 @@ def solvation(
             show_default="water, which is TIP3P",
         ),
     ] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", help="The network.", show_default="ANI-2x")
-    ] = None,
-    potential: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--potential",
-            help="network or force field; give it twice for both.",
-            show_default="both",
-        ),
-    ] = None,
+    model: NetworkOption = None,
+    potential: PotentialsOption = None,
     route: Annotated[
         str | None,
         typer.Option(
@@ -74,24 +74,14 @@ def solvation(
             show_default="joint",
         ),
     ] = None,
-    time: Annotated[
-        str | None,
-        typer.Option("--time", help="Sampled in each state.", show_default="1000 ps"),
-    ] = None,
-    repeats: Annotated[
-        int | None,
-        typer.Option("--repeats", "--replicas", help="Independent repeats.", show_default="1"),
-    ] = None,
+    time: TimeOption = None,
+    repeats: RepeatsOption = None,
     quick: Annotated[
         bool,
         typer.Option("--quick", help="A small box and 25 ps for each state: not converged."),
     ] = False,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder of the calculation.")
-    ] = Path("solvation"),
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the calculation in that folder.")
-    ] = False,
+    output: OutputOption = Path("solvation"),
+    resume: ResumeOption = False,
     workers: Annotated[
         int,
         typer.Option("--workers", min=1, help="Molecules or windows at a time."),
@@ -124,10 +114,8 @@ def solvation(
             show_default="as many as in the pilot",
         ),
     ] = None,
-    template: Annotated[
-        bool, typer.Option("--template", help="Print a commented settings file and end.")
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    template: TemplateOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """Calculate the solvation free energy of a molecule, with the network and the force field.
 
@@ -141,59 +129,57 @@ def solvation(
     if template:
         typer.echo(commented(), nl=False)
         return
-    solute = {
-        "smiles": smiles,
-        "file": None if ligand is None else str(ligand),
-        "topology": None if topology is None else str(topology),
-        "coordinates": None if coordinates is None else str(coordinates),
-    }
-    changes = {
-        "solute": {name: value for name, value in solute.items() if value is not None},
+    config, table = _by_kind(files or [])
+    if states is not None and not pilot:
+        raise ConfigError("--states goes with --pilot; ladders are otherwise those of the settings")
+    if table is not None and pilot:
+        raise ConfigError("found a table of molecules, allowed with --pilot: one molecule")
+    solute = _solute(smiles, ligand, topology, coordinates)
+    options = {
+        "solute": solute if table is None else _first(table, solute),
         "solvent": solvent,
         "model": model,
         "potentials": potential,
         "route": route,
         "repeats": repeats,
-        "ladder": None if time is None else {"time": time},
+        "ladder": None if time is None or pilot else {"time": time},  # or that of the pilot
     }
-    config, table = _by_kind(files or [])
-    if states is not None and not pilot:
-        raise ConfigError("--states goes with --pilot; ladders are otherwise those of the settings")
+    settings = settings_with(
+        *(SolvationSettings, config, options),
+        defaults=_QUICK if quick else {},
+        required=("solute",),
+        missing="found no molecule: nnpmm solvation --smiles CO, or --ligand, or a settings file "
+        "(--template)",
+    )
     if table is not None:
-        if pilot:
-            raise ConfigError("found a table of molecules, allowed with --pilot: one molecule")
         from nnpmm.cli.solvation_campaign import run_table
 
-        settings = _settings(
-            SolvationSettings, config, {**changes, "solute": _first(table, changes)}, quick=quick
-        )
         run_table(
-            *(table, settings, output),
-            workers=workers,
-            cluster=cluster,
-            retry_failed=retry_failed,
+            *(table, settings, output), workers=workers, cluster=cluster, retry_failed=retry_failed
         )
         return
     if pilot:
-        changes["ladder"] = None  # --time is the pilot's
-        settings = _settings(SolvationSettings, config, changes, quick=quick)
         _place(settings, output, time=time, states=states, resume=resume)
         return
-    settings = _settings(SolvationSettings, config, changes, quick=quick)
-    try:
-        with stage_bar("solvation") as show:
-            result = run_solvation(
-                *(settings, output),
-                resume=resume,
-                announce=_announcer(show),
-                compressing=lambda done, total: show("compressing the solvent", done, total),
-                cluster=_cluster(settings, cluster, workers),
-                windows=lambda job, done, total: _tell_window(show, job, done, total),
-            )
-    except KeyboardInterrupt:
-        typer.echo(f"stopped; go on with the same command and --resume ({output})", err=True)
-        raise typer.Exit(130) from None
+    with resumable(output), stage_bar("solvation") as show:
+        result = run_solvation(
+            *(settings, output),
+            resume=resume,
+            announce=_announcer(show),
+            compressing=lambda done, total: show("compressing the solvent", done, total),
+            cluster=_cluster(settings, cluster, workers),
+            windows=lambda job, done, total: _report_window(show, job, done, total),
+        )
     _print(settings, result, output)
+
+
+def _solute(
+    smiles: str | None, ligand: Path | None, topology: Path | None, coordinates: Path | None
+) -> dict[str, str]:
+    """Return the section of the solute, with absolute paths."""
+    files = {"file": ligand, "topology": topology, "coordinates": coordinates}
+    found = {} if smiles is None else {"smiles": smiles}
+    return found | {name: str(p.absolute()) for name, p in files.items() if p is not None}
 
 
 def _cluster(
@@ -215,7 +201,7 @@ def _cluster(
     return read_cluster(where, workers=workers, threads=threads)
 
 
-def _tell_window(
+def _report_window(
     show: Callable[[str, float, float], None], job: JobReport, done: int, total: int
 ) -> None:
     print_report(job, done, total)
@@ -256,44 +242,13 @@ def _by_kind(files: list[Path]) -> tuple[Path | None, Path | None]:
     return next(iter(others), None), next(iter(tables), None)
 
 
-def _first(table: Path, changes: dict[str, Any]) -> dict[str, Any]:
+def _first(table: Path, solute: dict[str, str]) -> dict[str, str]:
     """Return the first molecule of a table: the settings of all are checked with it."""
     from nnpmm.freeenergy.solvation.campaign import read_molecules
 
-    if changes["solute"]:
+    if solute:
         raise ConfigError(f"found a table of molecules, {table}, and a molecule, allowed: one")
     return {"smiles": read_molecules(table)[0].smiles}
-
-
-def _settings(
-    model: type[SolvationSettings],
-    config: Path | None,
-    changes: dict[str, Any],
-    *,
-    quick: bool,
-) -> SolvationSettings:
-    """Return the settings of the file, if there is one, with those of the command line."""
-    from nnpmm.core.settings.reading import parse_settings
-    from nnpmm.core.settings.yaml_file import read_yaml
-
-    data: Any = dict(_QUICK) if quick else {}
-    base = Path()
-    if config is not None:
-        read = read_yaml(config)
-        if not isinstance(read, dict):
-            raise ConfigError(f"{config.name}: found no keys, expected such as 'solute'")
-        data, base = merged(data, read), config.absolute().parent
-    elif not changes["solute"]:
-        raise ConfigError(
-            "found no molecule: nnpmm solvation --smiles CO, or --ligand, or a settings file "
-            "(--template)"
-        )
-    given = {name: value for name, value in changes.items() if value not in (None, {})}
-    for name in ("file", "topology", "coordinates"):
-        if name in given.get("solute", {}):
-            given["solute"][name] = str(Path(given["solute"][name]).absolute())
-    source = "command line" if config is None else config.name
-    return parse_settings(model, merged(data, given), source=source, base=base)
 
 
 def _announcer(show: Callable[[str, float, float], None]) -> Any:

@@ -9,20 +9,25 @@ from nnpmm.coupling.roles import Role, forces_by_role, role_of
 from nnpmm.coupling.terms import BONDED
 
 __all__ = [
+    "FORCELESS",
     "UNTOUCHED",
     "check_forces",
     "find_nonbonded_force",
     "has_inner_potential",
 ]
 
-#: Forces that pass through as they are: they are neither bonded terms nor pairs of the vacuum.
-UNTOUCHED = (
+#: Forces of OpenMM that exert none: they act on velocities or on the box.
+FORCELESS = (
     openmm.CMMotionRemover,
     openmm.AndersenThermostat,
     openmm.MonteCarloBarostat,
     openmm.MonteCarloAnisotropicBarostat,
     openmm.MonteCarloMembraneBarostat,
     openmm.MonteCarloFlexibleBarostat,
+)
+#: Forces that pass through as they are: they are neither bonded terms nor pairs of the vacuum.
+UNTOUCHED = (
+    *FORCELESS,
     # Implicit solvent: the region stays in the Born sum and in the surface.
     openmm.GBSAOBCForce,
     openmm.CustomGBForce,

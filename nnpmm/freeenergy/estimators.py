@@ -240,9 +240,7 @@ def subsample(series: ArrayLike, *, equilibration: bool = False) -> NDArray[np.i
     Raises:
         ConfigError: the series is empty or not one-dimensional.
     """
-    values = np.asarray(series, dtype=np.float64)
-    if values.ndim != 1 or values.size == 0:
-        raise ConfigError(f"found a series of shape {values.shape}, allowed: (n,) with n above 0")
+    values = _series(series)
     if np.ptp(values) == 0:
         return np.array([0])
     timeseries, start = _pymbar().timeseries, 0
@@ -267,9 +265,7 @@ def statistical_inefficiency(series: ArrayLike) -> float:
     Raises:
         ConfigError: the series is empty or not one-dimensional.
     """
-    values = np.asarray(series, dtype=np.float64)
-    if values.ndim != 1 or values.size == 0:
-        raise ConfigError(f"found a series of shape {values.shape}, allowed: (n,) with n above 0")
+    values = _series(series)
     if np.ptp(values) == 0:
         return float(values.size)
     return float(_pymbar().timeseries.statistical_inefficiency(values))
@@ -327,6 +323,13 @@ def thermal_energy(temperature: Any) -> float:
     if not (np.isfinite(kelvin) and kelvin > 0):
         raise ConfigError(f"found a temperature of {kelvin:g} K, allowed: more than 0 K")
     return float(GAS_CONSTANT * kelvin)
+
+
+def _series(series: ArrayLike) -> NDArray[np.float64]:
+    values = np.asarray(series, dtype=np.float64)
+    if values.ndim != 1 or values.size == 0:
+        raise ConfigError(f"found a series of shape {values.shape}, allowed: (n,) with n above 0")
+    return values
 
 
 def _reduced(energies: ArrayLike, counts: NDArray[np.int64], kt: float) -> NDArray[np.float64]:

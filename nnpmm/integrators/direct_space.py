@@ -17,8 +17,8 @@ from nnpmm.core.constants import COULOMB_CONSTANT
 from nnpmm.core.errors import ConfigError, ForceFieldError
 from nnpmm.core.units import in_md_units
 from nnpmm.coupling import Role
+from nnpmm.coupling.nonbonded import EWALD_METHODS
 from nnpmm.coupling.pairs import LENNARD_JONES, pair_force
-from nnpmm.integrators.splitting import EWALD_METHODS
 
 __all__ = ["split_direct_space"]
 

@@ -11,26 +11,14 @@ from openmm import unit
 
 from nnpmm.core.errors import ConfigError
 from nnpmm.core.units import in_md_units
+from nnpmm.coupling.forces import FORCELESS
+from nnpmm.coupling.nonbonded import EWALD_METHODS
 
-__all__ = ["EWALD_METHODS", "FORCELESS", "Level", "parse_splitting"]
+__all__ = ["Level", "parse_splitting"]
 
 _LARGEST_GROUP = 31  # OpenMM's
 # Ratios of time steps given in fs or ps are integers within this.
 _ROUNDING = 1e-6
-#: Forces of OpenMM that exert none: they act on velocities or on the box.
-FORCELESS = (
-    openmm.CMMotionRemover,
-    openmm.AndersenThermostat,
-    openmm.MonteCarloBarostat,
-    openmm.MonteCarloAnisotropicBarostat,
-    openmm.MonteCarloMembraneBarostat,
-    openmm.MonteCarloFlexibleBarostat,
-)
-EWALD_METHODS = (
-    openmm.NonbondedForce.Ewald,
-    openmm.NonbondedForce.PME,
-    openmm.NonbondedForce.LJPME,
-)
 
 
 @dataclass(frozen=True)

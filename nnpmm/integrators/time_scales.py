@@ -8,9 +8,10 @@ import openmm
 
 from nnpmm.core.errors import ConfigError
 from nnpmm.coupling import Role, role_of
+from nnpmm.coupling.forces import FORCELESS
+from nnpmm.coupling.nonbonded import EWALD_METHODS
 from nnpmm.coupling.terms import BONDED
 from nnpmm.integrators.direct_space import split_direct_space
-from nnpmm.integrators.splitting import EWALD_METHODS, FORCELESS
 
 __all__ = ["split_time_scales"]
 

@@ -4,15 +4,48 @@ from __future__ import annotations
 
 import textwrap
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 from pydantic import BaseModel
 
-__all__ = ["comment_lines", "entry_lines"]
+__all__ = ["comment_lines", "commented_file", "entry_lines"]
 
 _WIDTH = 98
+
+
+_NOTES = """\
+# Quantities are written with a unit ("4 fs", "310 K") or as bare numbers in the unit named.
+# Relative paths start at the folder of this file. Keys behind a # are optional."""
+
+
+def commented_file(
+    settings: BaseModel,
+    *,
+    header: str,
+    shown: Mapping[str, str],
+    blocks: Mapping[str, Sequence[str]] | None = None,
+) -> str:
+    """Return a commented YAML file with every setting, its default and its meaning.
+
+    Fields of the settings' own class come before those that it inherits: what a calculation is
+    about before how it is sampled.
+
+    Args:
+        settings: the defaults, and examples of what must be given.
+        header: the comment at the top, to which notes on units and paths are added.
+        shown: texts in place of values, by path.
+        blocks: lines of some fields in place of those made here.
+    """
+    model, values = type(settings), settings.model_dump(mode="json")
+    own = [name for name in model.__annotations__ if name in model.model_fields]
+    made = dict(blocks or {})
+    parts = [f"{header}\n{_NOTES}"]
+    for name in dict.fromkeys([*own, *model.model_fields]):
+        lines = made.get(name) or entry_lines(model, name, values[name], path=name, shown=shown)
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
 
 
 def entry_lines(

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from nnpmm.core.fields import AngleConstant, ForceConstant, Length, Section, Time
-from nnpmm.freeenergy.legs.settings import LadderSettings, LegTimes, SamplingSettings
+from nnpmm.freeenergy.legs.settings import JointSettings, LadderSettings, LegTimes
 from nnpmm.structures.inputs import SystemSource
 
 __all__ = [
@@ -83,7 +83,7 @@ class ComplexLadderSettings(LadderSettings):
         return self
 
 
-class BindingSettings(SamplingSettings):
+class BindingSettings(JointSettings):
     """An absolute binding free energy: complex, ligand, potentials, restraint and ladders."""
 
     system: SystemSource = Field(
@@ -115,18 +115,9 @@ class BindingSettings(SamplingSettings):
         description="where network and force field are both asked for: one ladder that goes on "
         "from the force field to the network at both ends (joint), or a ladder for each (separate)",
     )
-    network: tuple[float, ...] = Field(
-        (0.5, 1.0),
-        description="weights of the network between force field and network, above 0 to 1",
-    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        bounds = (0.0, *self.network)
-        if self.network[-1:] != (1.0,) or any(a >= b for a, b in itertools.pairwise(bounds)):
-            raise ValueError(
-                f"network: found {list(self.network)}, allowed: weights that rise from above 0 to 1"
-            )
         if self.selection is None and self.system.type != "build":
             raise ValueError(
                 "the key 'selection' is missing: prepared files do not say what is ligand"

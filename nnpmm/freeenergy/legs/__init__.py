@@ -24,6 +24,7 @@ from nnpmm.freeenergy.legs.sampling import (
 )
 from nnpmm.freeenergy.legs.settings import (
     POTENTIALS,
+    JointSettings,
     LadderSettings,
     LegTimes,
     PotentialName,
@@ -32,6 +33,7 @@ from nnpmm.freeenergy.legs.settings import (
 
 __all__ = [
     "POTENTIALS",
+    "JointSettings",
     "JointValues",
     "LadderSettings",
     "Leg",

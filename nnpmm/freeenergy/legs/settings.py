@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import typing
 from typing import Literal
 
@@ -10,7 +11,14 @@ from typing_extensions import Self
 
 from nnpmm.core.fields import Friction, Mass, ModelName, Pressure, Section, Temperature, Time
 
-__all__ = ["POTENTIALS", "LadderSettings", "LegTimes", "PotentialName", "SamplingSettings"]
+__all__ = [
+    "POTENTIALS",
+    "JointSettings",
+    "LadderSettings",
+    "LegTimes",
+    "PotentialName",
+    "SamplingSettings",
+]
 
 #: What describes the inside of the region.
 PotentialName = Literal["network", "force field"]
@@ -73,4 +81,22 @@ class SamplingSettings(Section):
     def _each_potential_once(self) -> Self:
         if len(set(self.potentials)) != len(self.potentials):
             raise ValueError(f"found the potentials {list(self.potentials)}, allowed: each once")
+        return self
+
+
+class JointSettings(SamplingSettings):
+    """The same, where one ladder may give the values of both potentials."""
+
+    network: tuple[float, ...] = Field(
+        (0.5, 1.0),
+        description="weights of the network between force field and network, above 0 to 1",
+    )
+
+    @model_validator(mode="after")
+    def _rising_weights(self) -> Self:
+        bounds = (0.0, *self.network)
+        if self.network[-1:] != (1.0,) or any(a >= b for a, b in itertools.pairwise(bounds)):
+            raise ValueError(
+                f"network: found {list(self.network)}, allowed: weights that rise from above 0 to 1"
+            )
         return self

@@ -24,7 +24,7 @@ from nnpmm.core.atom_indices import atom_indices
 from nnpmm.core.errors import ForceFieldError, RegionError
 from nnpmm.coupling import Role, role_of
 from nnpmm.coupling.boundary import attached_sites
-from nnpmm.coupling.forces import find_nonbonded_force
+from nnpmm.coupling.forces import FORCELESS, find_nonbonded_force
 from nnpmm.coupling.nonbonded import CHARGE_ROUNDING
 from nnpmm.coupling.terms import BONDED, term_atoms
 from nnpmm.freeenergy.relative.states import ENERGY_FUNCTION, PARAMETERS
@@ -42,15 +42,7 @@ _MOVED = (
     openmm.CustomGBForce,
     openmm.LCPOForce,
 )
-_OF_THE_WHOLE = (
-    openmm.CMMotionRemover,
-    openmm.AndersenThermostat,
-    openmm.MonteCarloBarostat,
-    openmm.MonteCarloAnisotropicBarostat,
-    openmm.MonteCarloMembraneBarostat,
-    openmm.MonteCarloFlexibleBarostat,
-    openmm.CustomVolumeForce,
-)
+_OF_THE_WHOLE = (*FORCELESS, openmm.CustomVolumeForce)
 
 
 def create_transfer_system(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
-from typing_extensions import Self
+from pydantic import Field, field_validator
 
 from nnpmm.core.fields import Length, Time
-from nnpmm.freeenergy.legs.settings import LadderSettings, SamplingSettings
+from nnpmm.freeenergy.legs.settings import JointSettings, LadderSettings
 from nnpmm.structures.ligands.source import MoleculeSource
 
 __all__ = [
@@ -100,7 +98,7 @@ class SolvationLadder(LadderSettings):
     )
 
 
-class SolvationSettings(SamplingSettings):
+class SolvationSettings(JointSettings):
     """A solvation free energy: the molecule, the solvent, what describes it, and the ladder."""
 
     solute: SoluteSettings
@@ -118,19 +116,6 @@ class SolvationSettings(SamplingSettings):
         "from the force field to the network in the solvent and in vacuum, which gives the "
         "difference alone (correction)",
     )
-    network: tuple[float, ...] = Field(
-        (0.5, 1.0),
-        description="weights of the network between force field and network, above 0 to 1",
-    )
-
-    @model_validator(mode="after")
-    def _rising_weights(self) -> Self:
-        bounds = (0.0, *self.network)
-        if self.network[-1:] != (1.0,) or any(a >= b for a, b in itertools.pairwise(bounds)):
-            raise ValueError(
-                f"network: found {list(self.network)}, allowed: weights that rise from above 0 to 1"
-            )
-        return self
 
     @property
     def ladders(self) -> tuple[LadderName, ...]:
