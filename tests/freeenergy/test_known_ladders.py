@@ -5,58 +5,32 @@ from __future__ import annotations
 import numpy as np
 import openmm
 import pytest
-from openmm import app
+from small_ladders import TEMPERATURE, sample
 
 from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.freeenergy import solve_ladder
 from nnpmm.freeenergy.alchemy import decouple, decoupling_schedule
-from nnpmm.sampling import ExchangeRecord, ExchangeSettings, ReplicaExchange, read_samples
 
-TEMPERATURE, TIMESTEP, STEPS = 300.0, 0.02, 20
 KT = GAS_CONSTANT * TEMPERATURE
 
 
-def sample(folder, topology, system, positions, states, iterations) -> list[np.ndarray]:
-    """Energies of a ladder: for each state, (iterations, states), kJ/mol."""
-    settings = ExchangeSettings(
-        states=states,
-        temperature=TEMPERATURE,
-        timestep=TIMESTEP,
-        steps=STEPS,
-        n_atoms=system.getNumParticles(),
-        seed=3,
-    )
-    integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, 5.0, TIMESTEP)
-    integrator.setRandomNumberSeed(3)
-    platform = openmm.Platform.getPlatformByName("Reference")
-    simulation = app.Simulation(topology, system, integrator, platform)
-    simulation.context.setPositions(positions)
-    simulation.context.setVelocitiesToTemperature(TEMPERATURE, 3)
-    sampler = ReplicaExchange(simulation, ExchangeRecord(folder, settings, resume=False))
-    sampler.equilibrate(200)
-    sampler.sample(iterations, checkpoint_every=iterations)
-    return read_samples(folder).windows
-
-
-def particles(count: int, mass: float = 16.0) -> tuple[app.Topology, openmm.System]:
-    topology, system = app.Topology(), openmm.System()
-    chain = topology.addChain()
+def particles(count: int, mass: float = 16.0) -> openmm.System:
+    system = openmm.System()
     for _ in range(count):
-        topology.addAtom("AR", app.element.argon, topology.addResidue("AR", chain))
         system.addParticle(mass)
-    return topology, system
+    return system
 
 
 def test_springs(tmp_path):
     """G(k) - G(k0) = 3/2 kT ln(k/k0) for a particle on a spring."""
-    topology, system = particles(1)
+    system = particles(1)
     well = openmm.CustomExternalForce("0.5*spring*(x^2+y^2+z^2)")
     well.addGlobalParameter("spring", 500.0)
     well.addParticle(0)
     system.addForce(well)
     constants = (500.0, 1000.0, 2000.0, 4000.0)
     states = tuple({"spring": k} for k in constants)
-    windows = sample(tmp_path, topology, system, np.zeros((1, 3)), states, 1500)
+    windows = sample(tmp_path, system, np.zeros((1, 3)), states, 1500)
     found = solve_ladder(windows, temperature=TEMPERATURE)
     exact = 1.5 * KT * np.log(np.array(constants) / constants[0])
     assert (found.error[0, 1:] < 0.3).all()
@@ -72,7 +46,7 @@ def test_two_particles_in_a_box(tmp_path, charge):
     field; the long-range correction adds its constant.
     """
     sigma, epsilon, cutoff, width = 0.34, 2.0, 0.9, 1.9
-    topology, system = particles(2)
+    system = particles(2)
     system.setDefaultPeriodicBoxVectors(*(np.eye(3) * width))
     force = openmm.NonbondedForce()
     force.setNonbondedMethod(openmm.NonbondedForce.CutoffPeriodic)
@@ -84,7 +58,7 @@ def test_two_particles_in_a_box(tmp_path, charge):
         state.parameters for state in decoupling_schedule((1, 0.5, 0), (0.75, 0.5, 0.25, 0))
     )
     start = np.array([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0]])
-    windows = sample(tmp_path, topology, decouple(system, [0]), start, states, 700)
+    windows = sample(tmp_path, decouple(system, [0]), start, states, 700)
     found = solve_ladder(windows, temperature=TEMPERATURE).between(-1, 0)
 
     contexts = openmm.Context(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_ladders import METHANE
 
 from nnpmm.campaigns import ClusterSettings, Output, Store
 from nnpmm.cli.main import main
@@ -28,26 +29,9 @@ from nnpmm.freeenergy.solvation.campaign import (
 from nnpmm.freeenergy.solvation.summary import summarize, write_summary
 from nnpmm.sampling import read_samples
 
-TINY = {
-    "solute": {"smiles": "C"},
-    "padding": "0.6 nm",
-    "cutoff": "0.6 nm",
-    "potentials": ["force field"],
-    "platform": "CPU",
-    "threads": 1,
-    "ladder": {
-        "electrostatics": [1, 0],
-        "sterics": [0.6, 0.3, 0],
-        "time": "2 ps",
-        "interval": "0.1 ps",
-        "equilibration": "1 ps",
-        "state_equilibration": "0.1 ps",
-    },
-}
-
 
 def settings(**changes) -> SolvationSettings:
-    return parse_settings(SolvationSettings, {**TINY, **changes})
+    return parse_settings(SolvationSettings, {**METHANE, **changes})
 
 
 def table(folder: Path, text: str) -> Path:
@@ -133,7 +117,7 @@ def test_the_command_for_a_table(call, tmp_path):
     """One molecule with a result and one that cannot be read; again, nothing is sampled."""
     path = table(tmp_path, "name,smiles,experiment\nmethane,C,2.00\nnonsense,C(,\n")
     config = tmp_path / "tiny.yaml"
-    config.write_text(json.dumps({name: TINY[name] for name in TINY if name != "solute"}))
+    config.write_text(json.dumps({name: METHANE[name] for name in METHANE if name != "solute"}))
     arguments = ("solvation", config, path, "-o", tmp_path / "out")
     result = call(main, *arguments)
     assert result.status == 1, result.err
@@ -154,7 +138,7 @@ def test_the_command_for_a_table(call, tmp_path):
 def test_a_killed_campaign_goes_on_within_a_molecule(tmp_path):
     path = table(tmp_path, "name,smiles\nmethane,C\n")
     config = tmp_path / "tiny.yaml"
-    config.write_text(json.dumps({name: TINY[name] for name in TINY if name != "solute"}))
+    config.write_text(json.dumps({name: METHANE[name] for name in METHANE if name != "solute"}))
     code = "from nnpmm.cli.entry import nnpmm; nnpmm()"
     command = [sys.executable, "-c", code, "solvation", config, path, "-o", tmp_path / "out"]
     ladder = tmp_path / "out/molecules/methane/force-field/repeat-1"

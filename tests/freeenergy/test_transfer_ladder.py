@@ -6,21 +6,16 @@ import numpy as np
 import openmm
 import pytest
 from contracts import random_rotation
-from openmm import app
+from small_ladders import TEMPERATURE, sample
 
 from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.freeenergy import solve_ladder
 from nnpmm.freeenergy.relative import create_transfer_system, transfer_schedule
 from nnpmm.freeenergy.relative.restraints import Restraints, add_restraints
 from nnpmm.sampling import (
-    ExchangeRecord,
-    ExchangeSettings,
-    ReplicaExchange,
-    read_samples,
     separate_groups,
 )
 
-TEMPERATURE, TIMESTEP, STEPS = 300.0, 0.02, 20
 KT = GAS_CONSTANT * TEMPERATURE
 HALF = ((0, 0), (0, 0.25), (0, 0.5), (0.25, 0.5), (0.5, 0.5))
 STATES = tuple(state.parameters for state in transfer_schedule(HALF))
@@ -38,31 +33,9 @@ RESTRAINTS = Restraints(
 )
 
 
-def sample(folder, system, positions, iterations=600) -> list[np.ndarray]:
-    """Energies of the ladder: for each state, (iterations, states), kJ/mol."""
-    topology = app.Topology()
-    chain = topology.addChain()
-    for _ in range(len(positions)):
-        topology.addAtom("AR", app.element.argon, topology.addResidue("AR", chain))
+def sample_transfer(folder, system, positions, iterations=600) -> list[np.ndarray]:
     separate_groups(system, STATES[0])
-    settings = ExchangeSettings(
-        states=STATES,
-        temperature=TEMPERATURE,
-        timestep=TIMESTEP,
-        steps=STEPS,
-        n_atoms=len(positions),
-        seed=3,
-    )
-    integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, 5.0, TIMESTEP)
-    integrator.setRandomNumberSeed(3)
-    platform = openmm.Platform.getPlatformByName("Reference")
-    simulation = app.Simulation(topology, system, integrator, platform)
-    simulation.context.setPositions(positions)
-    simulation.context.setVelocitiesToTemperature(TEMPERATURE, 3)
-    sampler = ReplicaExchange(simulation, ExchangeRecord(folder, settings, resume=False))
-    sampler.equilibrate(200)
-    sampler.sample(iterations, checkpoint_every=iterations)
-    return read_samples(folder).windows
+    return sample(folder, system, positions, STATES, iterations)
 
 
 def atoms_and_site(epsilons, sigmas=(SIGMA, SIGMA)) -> openmm.System:
@@ -103,7 +76,9 @@ def test_two_atoms_change_places(tmp_path, epsilons, sigmas):
     system = create_transfer_system(atoms_and_site(epsilons, sigmas), [1], [2], (1, 2))
     add_restraints(system, RESTRAINTS)
     start = np.array([[0.0, 0.0, 0.0], [0.34, 0.0, 0.0], [1.4, 0.3, 0.0]])
-    found = solve_ladder(sample(tmp_path, system, start), temperature=TEMPERATURE).between()
+    found = solve_ladder(
+        sample_transfer(tmp_path, system, start), temperature=TEMPERATURE
+    ).between()
     exact = bound(epsilons[1], sigmas[1]) - bound(epsilons[0], sigmas[0])
     assert found.error < 0.5
     assert abs(found.value - exact) < 2.5 * found.error

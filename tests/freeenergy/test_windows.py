@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from small_ladders import METHANE
 
 from nnpmm.campaigns import ClusterSettings
 from nnpmm.cli.main import main
@@ -14,27 +15,13 @@ from nnpmm.core.settings.reading import parse_settings
 from nnpmm.freeenergy.solvation import SolvationSettings, run_solvation
 from nnpmm.sampling import read_samples
 
-TINY = {
-    "solute": {"smiles": "C"},
-    "padding": "0.6 nm",
-    "cutoff": "0.6 nm",
-    "potentials": ["force field"],
-    "platform": "CPU",
-    "threads": 1,
-    "ladder": {
-        "electrostatics": [1, 0],
-        "sterics": [0.6, 0.3, 0],
-        "time": "3 ps",
-        "interval": "0.1 ps",
-        "equilibration": "1 ps",
-        "state_equilibration": "0.5 ps",
-        "exchange": False,
-    },
-}
+APART = {"time": "3 ps", "state_equilibration": "0.5 ps", "exchange": False}
 
 
 def settings(**ladder) -> SolvationSettings:
-    return parse_settings(SolvationSettings, {**TINY, "ladder": {**TINY["ladder"], **ladder}})
+    return parse_settings(
+        SolvationSettings, {**METHANE, "ladder": {**METHANE["ladder"], **APART, **ladder}}
+    )
 
 
 @pytest.mark.slow
@@ -84,6 +71,6 @@ def test_exchange_cannot_be_changed(tmp_path):
 
 def test_workers_need_something_to_do(call, tmp_path):
     path = tmp_path / "tiny.yaml"
-    path.write_text(json.dumps({**TINY, "ladder": {**TINY["ladder"], "exchange": True}}))
+    path.write_text(json.dumps(METHANE))
     result = call(main, "solvation", path, "--workers", 2, "-o", tmp_path / "out")
     result.assert_one_line_error("--workers or --cluster", "ladder.exchange off")
