@@ -15,7 +15,7 @@ from nnpmm.core.platforms import loaded_platforms
 from nnpmm.core.settings.reading import parse_settings
 from nnpmm.coupling import nnp_derivative
 from nnpmm.freeenergy.estimators import FreeEnergies
-from nnpmm.freeenergy.legs import LegResult
+from nnpmm.freeenergy.legs import LegResult, claim_folder
 from nnpmm.freeenergy.solvation import SoluteSettings, SolvationSettings, run_solvation
 from nnpmm.freeenergy.solvation.ladders import create_leg
 from nnpmm.freeenergy.solvation.result import _split_reweighting
@@ -223,6 +223,14 @@ def test_another_calculation_does_not_go_on_with_it(finished, changes, words):
         run_solvation(settings(route="separate", **changes), folder, resume=True)
     with pytest.raises(ConfigError, match="holds a calculation; resume it"):
         run_solvation(settings(), folder)
+
+
+def test_what_is_refused_leaves_the_folder_free(tmp_path):
+    charged = settings(solute={"smiles": "C[NH3+]"}, potentials=["force field"])
+    for _ in range(2):  # the second time not because of the first
+        with pytest.raises(RegionError, match="allowed: neutral regions"):
+            run_solvation(charged, tmp_path)
+    claim_folder(settings(), tmp_path, resume=False)
 
 
 def test_a_charged_solute_is_refused(tmp_path):

@@ -65,6 +65,7 @@ def test_a_window_that_fails_is_named(tmp_path, monkeypatch):
 
 def test_exchange_cannot_be_changed(tmp_path):
     (tmp_path / "settings.json").write_text(settings(exchange=True).model_dump_json())
+    (tmp_path / "force-field").mkdir()  # something was sampled
     with pytest.raises(ConfigError, match="was started with ladder"):
         run_solvation(settings(), tmp_path, resume=True)
 

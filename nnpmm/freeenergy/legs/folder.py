@@ -35,7 +35,9 @@ def leg_directory(directory: Path, name: str, repeat: int) -> Path:
 def claim_folder(settings: SamplingSettings, directory: Path, *, resume: bool) -> None:
     """Write the settings to a new folder, or check that those of an old one are the same.
 
-    ``potentials``, ``repeats``, the ladders' ``time``, the platform and its threads may differ.
+    ``potentials``, ``repeats``, the ladders' ``time``, the platform and its threads may differ. A
+    calculation that ended before it wrote anything else, such as one of a molecule that was
+    refused, leaves the folder free.
 
     Args:
         settings: of the calculation.
@@ -47,7 +49,7 @@ def claim_folder(settings: SamplingSettings, directory: Path, *, resume: bool) -
         InputFileError: its settings cannot be read.
     """
     path = directory / _SETTINGS
-    if not path.exists():
+    if not _is_started(directory):
         write_atomically(path, settings.model_dump_json(indent=1) + "\n")
         return
     if not resume:
@@ -66,6 +68,13 @@ def claim_folder(settings: SamplingSettings, directory: Path, *, resume: bool) -
                 "take the same, or another folder"
             )
     write_atomically(path, settings.model_dump_json(indent=1) + "\n")
+
+
+def _is_started(directory: Path) -> bool:
+    """Whether there is more in the folder than settings and a lock."""
+    return (directory / _SETTINGS).exists() and any(
+        not (child.name == _SETTINGS or child.name.startswith(".")) for child in directory.iterdir()
+    )
 
 
 def fingerprint(settings: SamplingSettings, *about: str) -> str:
