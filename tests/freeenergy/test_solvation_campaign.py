@@ -169,6 +169,7 @@ def test_other_settings_are_refused_before_anything_runs(tmp_path):
         update={"seed": derived_seed(job.seed, job.name, 0), "temperature": 310.0}
     )
     claim_folder(own, job.folder, resume=False)
+    (job.folder / "force-field").mkdir()  # something was sampled
     with pytest.raises(ConfigError, match="started with temperature"):
         run_solvation_campaign(
             molecules, settings(), tmp_path, cluster=ClusterSettings(kind="serial")
