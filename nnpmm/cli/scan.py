@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nnpmm.cli.errors import print_result
 from nnpmm.cli.narration import starting
 from nnpmm.cli.progress import stage_bar
+from nnpmm.cli.settings_options import (
+    CoordinatesOption,
+    LigandOption,
+    SmilesOption,
+    TopologyOption,
+    molecule_section,
+)
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
 
@@ -20,16 +27,10 @@ __all__ = ["scan"]
 
 
 def scan(
-    smiles: Annotated[str | None, typer.Option("--smiles", help="SMILES of the molecule.")] = None,
-    ligand: Annotated[
-        Path | None, typer.Option("--ligand", help="SDF or MOL2 file of the molecule.")
-    ] = None,
-    topology: Annotated[
-        Path | None, typer.Option("--topology", help="Amber topology of the molecule alone.")
-    ] = None,
-    coordinates: Annotated[
-        Path | None, typer.Option("--coordinates", help="Amber coordinates, with --topology.")
-    ] = None,
+    smiles: SmilesOption = None,
+    ligand: LigandOption = None,
+    topology: TopologyOption = None,
+    coordinates: CoordinatesOption = None,
     bond: Annotated[
         list[str] | None,
         typer.Option(
@@ -79,12 +80,7 @@ def scan(
 
     if bond and every:
         raise ConfigError("found --bond and --all, allowed: one of them")
-    source = {"smiles": smiles, "file": ligand, "topology": topology, "coordinates": coordinates}
-    molecule: dict[str, Any] = {
-        name: value if name == "smiles" else str(value.absolute())  # type: ignore[union-attr]
-        for name, value in source.items()
-        if value is not None
-    }
+    molecule = molecule_section(smiles, ligand, topology, coordinates)
     if not molecule:
         raise ConfigError("found no molecule: nnpmm scan --smiles CCCC, or --ligand FILE")
     if parameters != "none":

@@ -1,4 +1,4 @@
-"""What the commands of free energies share: their options, and settings of a file with these."""
+"""Options that several commands share, and settings of a file together with these."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ from nnpmm.core.errors import ConfigError
 __all__ = [
     "SHORT_LADDER",
     "ConfigArgument",
+    "CoordinatesOption",
     "DebugOption",
+    "LigandOption",
     "NetworkOption",
     "OutputOption",
     "PotentialsOption",
     "RepeatsOption",
     "ResumeOption",
+    "SmilesOption",
     "TemplateOption",
     "TimeOption",
+    "TopologyOption",
+    "molecule_section",
     "resumable",
     "settings_with",
 ]
@@ -30,6 +35,16 @@ __all__ = [
 #: Times of --quick: to see that all works and what comes out.
 SHORT_LADDER = {"time": "25 ps", "equilibration": "10 ps", "state_equilibration": "1 ps"}
 
+SmilesOption = Annotated[str | None, typer.Option("--smiles", help="SMILES of the molecule.")]
+LigandOption = Annotated[
+    Path | None, typer.Option("--ligand", help="SDF or MOL2 file of the molecule.")
+]
+TopologyOption = Annotated[
+    Path | None, typer.Option("--topology", help="Amber topology of the molecule alone.")
+]
+CoordinatesOption = Annotated[
+    Path | None, typer.Option("--coordinates", help="Amber coordinates, with --topology.")
+]
 ConfigArgument = Annotated[
     Path | None, typer.Argument(help="Settings, one YAML file (see --template).")
 ]
@@ -97,6 +112,15 @@ def settings_with(
     elif not set(required) <= set(given):
         raise ConfigError(missing)
     return parse_settings(model, _merged(data, given), source=source, base=base)
+
+
+def molecule_section(
+    smiles: str | None, ligand: Path | None, topology: Path | None, coordinates: Path | None
+) -> dict[str, str]:
+    """Return the section of a molecule from its options, with absolute paths."""
+    files = {"file": ligand, "topology": topology, "coordinates": coordinates}
+    found = {} if smiles is None else {"smiles": smiles}
+    return found | {name: str(p.absolute()) for name, p in files.items() if p is not None}
 
 
 @contextmanager

@@ -13,14 +13,19 @@ from nnpmm.cli.narration import starting
 from nnpmm.cli.progress import print_report, stage_bar
 from nnpmm.cli.settings_options import (
     SHORT_LADDER,
+    CoordinatesOption,
     DebugOption,
+    LigandOption,
     NetworkOption,
     OutputOption,
     PotentialsOption,
     RepeatsOption,
     ResumeOption,
+    SmilesOption,
     TemplateOption,
     TimeOption,
+    TopologyOption,
+    molecule_section,
     resumable,
     settings_with,
 )
@@ -46,16 +51,10 @@ def solvation(
             "with the columns name, smiles and, if known, experiment (kcal/mol); or both."
         ),
     ] = None,
-    smiles: Annotated[str | None, typer.Option("--smiles", help="SMILES of the molecule.")] = None,
-    ligand: Annotated[
-        Path | None, typer.Option("--ligand", help="SDF or MOL2 file of the molecule.")
-    ] = None,
-    topology: Annotated[
-        Path | None, typer.Option("--topology", help="Amber topology of the molecule alone.")
-    ] = None,
-    coordinates: Annotated[
-        Path | None, typer.Option("--coordinates", help="Amber coordinates, with --topology.")
-    ] = None,
+    smiles: SmilesOption = None,
+    ligand: LigandOption = None,
+    topology: TopologyOption = None,
+    coordinates: CoordinatesOption = None,
     solvent: Annotated[
         str | None,
         typer.Option(
@@ -134,7 +133,7 @@ def solvation(
         raise ConfigError("--states goes with --pilot; ladders are otherwise those of the settings")
     if table is not None and pilot:
         raise ConfigError("found a table of molecules, allowed with --pilot: one molecule")
-    solute = _solute(smiles, ligand, topology, coordinates)
+    solute = molecule_section(smiles, ligand, topology, coordinates)
     options = {
         "solute": solute if table is None else _first(table, solute),
         "solvent": solvent,
@@ -171,15 +170,6 @@ def solvation(
             windows=lambda job, done, total: _report_window(show, job, done, total),
         )
     _print(settings, result, output)
-
-
-def _solute(
-    smiles: str | None, ligand: Path | None, topology: Path | None, coordinates: Path | None
-) -> dict[str, str]:
-    """Return the section of the solute, with absolute paths."""
-    files = {"file": ligand, "topology": topology, "coordinates": coordinates}
-    found = {} if smiles is None else {"smiles": smiles}
-    return found | {name: str(p.absolute()) for name, p in files.items() if p is not None}
 
 
 def _cluster(
