@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import openmm
 import pytest
-from openmm import app
-from test_known_ladders import KT, TEMPERATURE, particles, sample
+from small_ladders import TEMPERATURE, sample
+from test_known_ladders import KT, particles
 
 from nnpmm.core.errors import ConfigError
 from nnpmm.freeenergy import solve_ladder
@@ -46,7 +46,7 @@ def context_of(system) -> openmm.Context:
 
 
 def restrained_context(periodic=False, width=2.0):
-    _, system = particles(6)
+    system = particles(6)
     system.setDefaultPeriodicBoxVectors(*(np.eye(3) * width))
     system.addForce(create_restraint_force(restraint(), periodic=periodic))
     context = context_of(system)
@@ -153,15 +153,14 @@ def test_collinear_anchors_are_refused(degrees):
 
 def rigid_pair(width):
     """Two rigid triangles without interactions, each held together by constraints."""
-    topology, system = particles(6)
+    system = particles(6)
     for molecule in ((0, 1, 2), (3, 4, 5)):
         shape = RECEPTOR if molecule[0] == 0 else LIGAND
         for i, j in ((0, 1), (1, 2), (0, 2)):
             length = float(np.linalg.norm(shape[i] - shape[j]))
             system.addConstraint(molecule[i], molecule[j], length)
     system.setDefaultPeriodicBoxVectors(*(np.eye(3) * width))
-    assert isinstance(topology, app.Topology)
-    return topology, system
+    return system
 
 
 def test_release_of_two_rigid_molecules_from_sampling(tmp_path):
@@ -170,12 +169,12 @@ def test_release_of_two_rigid_molecules_from_sampling(tmp_path):
     The box is wide enough that the restraint does not reach its images.
     """
     width, chosen = 1.6, restraint(800.0, 20.0, (0.35, 1.3, 1.7, 0.6, -2.9, 3.0))
-    topology, system = rigid_pair(width)
+    system = rigid_pair(width)
     system.addForce(create_restraint_force(chosen, periodic=True))
     scales = (0.0, 0.02, 0.08, 0.25, 0.6, 1.0)
     states = tuple({LAMBDA_RESTRAINTS: scale} for scale in scales)
     start = np.concatenate([RECEPTOR, LIGAND + np.array([0.3, 0.1, 0.1])])
-    windows = sample(tmp_path, topology, system, start, states, 2500)
+    windows = sample(tmp_path, system, start, states, 2500)
     found = solve_ladder(windows, temperature=TEMPERATURE).between(-1, 0)
     in_the_box = -KT * np.log(width**3 / 1.66053907)
     exact = release_free_energy(chosen, TEMPERATURE) + in_the_box
