@@ -24,8 +24,8 @@ from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import NnpmmError
 from nnpmm.freeenergy.estimators import Estimate, combine
 from nnpmm.freeenergy.solvation import (
-    LadderSettings,
     SoluteSettings,
+    SolvationLadder,
     SolvationSettings,
     run_solvation,
 )
@@ -57,7 +57,7 @@ PADDING = 0.8  # nm
 
 
 def run(
-    folder: Path, keys: list[str], repeats: int, ladder: LadderSettings, threads: int | None
+    folder: Path, keys: list[str], repeats: int, ladder: SolvationLadder, threads: int | None
 ) -> None:
     """Run what is not in the results yet, repeat by repeat."""
     for repeat in range(1, repeats + 1):
@@ -70,7 +70,7 @@ def run(
 
 
 def run_molecule(
-    folder: Path, key: str, repeat: int, ladder: LadderSettings, threads: int | None
+    folder: Path, key: str, repeat: int, ladder: SolvationLadder, threads: int | None
 ) -> dict[str, Any]:
     """Return the record of one repeat, kcal/mol."""
     amber = data_folder() / "freesolv" / "amber"
@@ -231,7 +231,7 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="write tables and picture alone")
     arguments = parser.parse_args()
     if not arguments.show:
-        ladder = LadderSettings(time=arguments.time, equilibration=30.0, state_equilibration=3.0)
+        ladder = SolvationLadder(time=arguments.time, equilibration=30, state_equilibration=3)
         names = arguments.molecules or list(MOLECULES.values())
         keys = [key for key, name in MOLECULES.items() if name in names]
         run(arguments.folder, keys, arguments.repeats, ladder, arguments.threads)

@@ -87,7 +87,7 @@ def place_decoupling(
     *,
     count: int | None = None,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the two lists of `LadderSettings` at equal thermodynamic length.
+    """Return the two lists of `SolvationLadder` at equal thermodynamic length.
 
     The state without charges at full Lennard-Jones, where the path turns, is always kept.
 
