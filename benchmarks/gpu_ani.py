@@ -1,9 +1,10 @@
 """ANI on one GPU with the triton backend: right first, then latency, launches, memory, large boxes.
 
 Every result is compared with the float64 reference before it is timed. Ligands of 33, 59 and 75
-atoms: energy and forces from positions on the host, from positions on the device, and without a
-CUDA graph; microseconds of each kernel. Periodic boxes of water up to 108,000 atoms are replicas of
-one of 3,000 atoms, so that its reference serves them all.
+atoms: energy and forces from positions on the host, from positions on the device, without a CUDA
+graph, from two streams, and of sixteen geometries one by one and batched; microseconds of each
+kernel; the ensemble's first network alone; the other backends on the same GPU. Periodic boxes of
+water up to 108,000 atoms are replicas of one of 3,000 atoms, so that its reference serves them all.
 
 A machine without rdkit and without the network files takes its input from a folder written before:
 
@@ -23,7 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -32,15 +33,26 @@ from common import commit, write_results
 
 from nnpmm.benchmarking import LIGANDS, Molecule, sample_molecules, write_record
 from nnpmm.models import load_model
-from nnpmm.models.ani import AniParameters, load_parameters, save_parameters
+from nnpmm.models.ani import AniModel, AniParameters, load_parameters, save_parameters
+from nnpmm.models.ani.backends import usable_backends
 from nnpmm.models.ani.reference import ReferenceKernel
 from nnpmm.models.ani.triton import missing
-from nnpmm.models.protocol import Evaluation
 
 ENERGY_TOLERANCE, FORCE_TOLERANCE = 0.01, 0.5  # of a ligand, kJ/mol and kJ/mol/nm; targets.md
 WATERS = 1000  # of the box that the reference evaluates
+GEOMETRIES = 16  # of a batch
 REPLICAS = ((1, 1, 1), (2, 1, 1), (2, 2, 1), (2, 2, 2), (3, 3, 2), (4, 3, 3))
 NOT_MEASURED = "not measured"
+WATER = "water.npz"  # the reference's answer
+
+
+class Box(NamedTuple):
+    """Positions (n, 3) and box (3, 3) in nm, and the reference's energy () and forces (n, 3)."""
+
+    positions: np.ndarray
+    box: np.ndarray
+    energy: np.ndarray
+    forces: np.ndarray
 
 
 def main() -> None:
@@ -49,18 +61,26 @@ def main() -> None:
     parser.add_argument("--elements", nargs="+", help="cut the weights to these")
     parser.add_argument("--write-inputs", type=Path, metavar="FOLDER")
     parser.add_argument("--inputs", type=Path, metavar="FOLDER")
+    parser.add_argument("--molecules", nargs="*", default=list(LIGANDS))
+    parser.add_argument(
+        "--boxes", type=int, default=len(REPLICAS), help="how many, from the smallest"
+    )
     parser.add_argument("--output", type=Path)
     parser.add_argument("--rounds", type=int, default=300)
     arguments = parser.parse_args()
     if arguments.write_inputs:
         write_inputs(arguments.model, arguments.elements, arguments.write_inputs)
         return
-    parameters, molecules = read_inputs(arguments.model, arguments.inputs)
+    parameters, molecules, small = read_inputs(arguments.model, arguments.inputs)
     results = {
         "model": parameters.name,
         "members": len(parameters.members),
-        "molecules": [molecule_row(parameters, m, arguments.rounds) for m in molecules],
-        "boxes": box_rows(parameters),
+        "molecules": [
+            molecule_row(parameters, m, arguments.rounds)
+            for m in molecules
+            if m.name in arguments.molecules
+        ],
+        "boxes": box_rows(parameters, REPLICAS[: arguments.boxes], small),
     }
     report(results)
     if arguments.output:
@@ -79,18 +99,36 @@ def write_inputs(model: str, elements: list[str] | None, folder: Path) -> None:
     save_parameters(cut, folder / "weights.safetensors")
     for m in molecules:
         np.savez(folder / f"{m.name}.npz", numbers=m.numbers, symbols=m.symbols, nm=m.positions)
+    box = evaluated_box(cut)
+    np.savez(folder / WATER, **box._asdict())
 
 
-def read_inputs(model: str, folder: Path | None) -> tuple[AniParameters, list[Molecule]]:
-    """Return parameters and ligands, from a folder or from the installed sources."""
+def read_inputs(
+    model: str, folder: Path | None
+) -> tuple[AniParameters, list[Molecule], Box | None]:
+    """Return parameters, ligands and the evaluated box, from a folder or the installed sources."""
     if folder is None:
-        return load_model(model, backend="reference").parameters, sample_molecules()
+        return load_model(model, backend="reference").parameters, sample_molecules(), None
     molecules = []
     for name in LIGANDS:
         with np.load(folder / f"{name}.npz") as file:
             symbols = [str(symbol) for symbol in file["symbols"]]
             molecules.append(Molecule(name, symbols, file["numbers"], file["nm"]))
-    return load_parameters(folder / "weights.safetensors"), molecules
+    with np.load(folder / WATER) as file:
+        box = Box(*(file[name] for name in Box._fields))
+    return load_parameters(folder / "weights.safetensors"), molecules, box
+
+
+def evaluated_box(parameters: AniParameters) -> Box:
+    """Evaluate the smallest box with the float64 reference on the CPU."""
+    numbers, positions, box = water_box(WATERS)
+    kernel = ReferenceKernel(parameters, symbols_of_water(len(numbers)), "cpu", "double")
+    found = kernel.evaluate(positions, box)
+    return Box(positions, box, np.array(found.energy), found.forces)
+
+
+def symbols_of_water(n_atoms: int) -> list[str]:
+    return ["O", "H", "H"] * (n_atoms // 3)
 
 
 def molecule_row(parameters: AniParameters, molecule: Molecule, rounds: int) -> dict[str, Any]:
@@ -116,48 +154,88 @@ def molecule_row(parameters: AniParameters, molecule: Molecule, rounds: int) -> 
         for step in steps:
             step()
 
+    row["us_of_two_streams"] = two_streams_us(parameters, molecule, expected.forces, rounds)
     row["us_from_host"] = wall_us(lambda: kernel.evaluate(molecule.positions, None), rounds)
     row["us_on_device"] = device_us(lambda: kernel.evaluate_tensors(positions), rounds)
     row["us_without_graph"] = device_us(each_step, rounds)
     row["us_of_kernels"] = profile_us(each_step)
     row["launches"] = sum(count for count, _ in row["us_of_kernels"].values()) or NOT_MEASURED
+    noise = np.random.default_rng(1).normal(scale=0.002, size=(GEOMETRIES, len(positions), 3))
+    geometries = molecule.positions + noise
+    row["us_of_batch"] = wall_us(lambda: kernel.batch(geometries), rounds)
+    row["batch_speedup"] = GEOMETRIES * row["us_from_host"] / row["us_of_batch"]
+    first = make_kernel(parameters.subset(parameters.member_indices[0]), molecule.symbols)
+    row["us_of_one_network"] = wall_us(lambda: first.evaluate(molecule.positions, None), rounds)
+    row["us_of_backends"] = backends_us(parameters, molecule, rounds // 10)
     return row
 
 
-def box_rows(parameters: AniParameters) -> list[dict[str, Any]]:
+def two_streams_us(
+    parameters: AniParameters, molecule: Molecule, expected: np.ndarray, rounds: int
+) -> float:
+    """Microseconds of two kernels on a stream each, started together; refuse wrong forces."""
+    streams = [torch.cuda.Stream() for _ in range(2)]
+    kernels = [make_kernel(parameters, molecule.symbols) for _ in streams]
+    shifted = [molecule.positions, molecule.positions + 0.1]
+    inputs = [torch.tensor(positions, device="cuda") for positions in shifted]
+    torch.cuda.synchronize()
+
+    def both() -> list[torch.Tensor]:
+        found = []
+        for stream, kernel, positions in zip(streams, kernels, inputs, strict=True):
+            with torch.cuda.stream(stream):
+                found.append(kernel.evaluate_tensors(positions)[1])
+        torch.cuda.synchronize()
+        return found
+
+    for _ in range(20):
+        for forces in both():
+            worst = float(np.abs(forces.cpu().numpy() - expected).max())
+            if not worst <= FORCE_TOLERANCE:
+                raise SystemExit(f"wrong: on two streams forces differ by {worst:.3g} kJ/mol/nm")
+    return wall_us(both, rounds)
+
+
+def backends_us(
+    parameters: AniParameters, molecule: Molecule, rounds: int
+) -> dict[str, float | str]:
+    """Median microseconds of energy and forces with each backend that runs on the GPU."""
+    found: dict[str, float | str] = {}
+    for name in usable_backends("cuda", "single"):
+        evaluator = AniModel(parameters, backend=name, device="cuda").bind(molecule.numbers)
+        try:
+            evaluator(molecule.positions)
+        except Exception as error:  # a peer that fails here leaves the other rows
+            found[name] = f"{NOT_MEASURED}: {error}"
+        else:
+            found[name] = wall_us(lambda e=evaluator: e(molecule.positions), rounds)
+    return found
+
+
+def box_rows(parameters: AniParameters, replicas: Any, small: Box | None) -> list[dict[str, Any]]:
     """Errors, times and memory of periodic boxes of water."""
-    atoms = [3 * WATERS * int(np.prod(replicas)) for replicas in REPLICAS]
     if not torch.cuda.is_available() or not {"H", "O"} <= set(parameters.elements):
-        return [{"atoms": n, "result": NOT_MEASURED} for n in atoms]
-    numbers, positions, box = water_box(WATERS)
-    symbols = ["O" if number == 8 else "H" for number in numbers]
-    expected = ReferenceKernel(parameters, symbols, "cpu", "double").evaluate(positions, box)
-    return [
-        box_row(parameters, symbols, positions, box, expected, replicas) for replicas in REPLICAS
-    ]
+        return [{"atoms": 3 * WATERS * int(np.prod(r)), "result": NOT_MEASURED} for r in replicas]
+    small = small or evaluated_box(parameters)
+    return [box_row(parameters, small, r) for r in replicas]
 
 
 def box_row(
-    parameters: AniParameters,
-    symbols: list[str],
-    positions: np.ndarray,
-    box: np.ndarray,
-    expected: Evaluation,
-    replicas: tuple[int, int, int],
+    parameters: AniParameters, small: Box, replicas: tuple[int, int, int]
 ) -> dict[str, Any]:
     """One box made of replicas of a smaller one whose energy and forces are known."""
     cells = np.stack(np.meshgrid(*map(np.arange, replicas), indexing="ij"), axis=-1)
-    shifts = cells.reshape(-1, 3) @ box
-    copies, n = len(shifts), len(shifts) * len(symbols)
-    positions = (positions + shifts[:, None]).reshape(-1, 3)
-    box = np.diag(replicas) @ box
+    shifts = cells.reshape(-1, 3) @ small.box
+    copies, n = len(shifts), len(shifts) * len(small.positions)
+    positions = (small.positions + shifts[:, None]).reshape(-1, 3)
+    box = np.diag(replicas) @ small.box
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
-    kernel = make_kernel(parameters, symbols * copies)
+    kernel = make_kernel(parameters, symbols_of_water(n))
     row: dict[str, Any] = {"atoms": n}
-    forces = np.tile(expected.forces, (copies, 1))
+    forces = np.tile(small.forces, (copies, 1))
     # The energy's bound is that of a ligand of 30 atoms, for each of as many.
-    row |= errors(kernel, positions, box, copies * expected.energy, forces, n / 30)
+    row |= errors(kernel, positions, box, copies * float(small.energy), forces, n / 30)
     row["ms"] = wall_us(lambda: kernel.evaluate(positions, box), 10) / 1000
     row["peak_gib"] = torch.cuda.max_memory_allocated() / 2**30
     return row
@@ -239,7 +317,8 @@ def profile_us(call: Callable[[], Any], repeats: int = 50) -> dict[str, tuple[in
 
 def report(results: dict[str, Any]) -> None:
     """Print the tables."""
-    keys = ("us_from_host", "us_on_device", "us_without_graph", "launches", "mib")
+    keys = ("us_from_host", "us_on_device", "us_without_graph", "us_of_two_streams")
+    keys += ("us_of_one_network", "us_of_batch", "batch_speedup", "launches", "mib")
     head = f"{'ligand':12s}{'atoms':>6s}{'dE':>14s}{'dF':>14s}"
     print(head + "".join(f"{key:>18s}" for key in keys))
     for row in results["molecules"]:
@@ -249,6 +328,8 @@ def report(results: dict[str, Any]) -> None:
     for row in results["molecules"]:
         for name, (count, us) in row.get("us_of_kernels", {}).items():
             print(f"  {row['molecule']:12s}{name:28s}{count:3d} x {us:7.1f} us")
+        for name, us in row.get("us_of_backends", {}).items():
+            print(f"  {row['molecule']:12s}backend {name:20s}{number(us, 12)} us")
     print(f"{'water':>12s}{'ms':>14s}{'GiB':>14s}{'dE':>14s}{'dF':>14s}")
     for row in results["boxes"]:
         keys = ("ms", "peak_gib", "energy_error", "force_error")

@@ -57,22 +57,22 @@ PADDING = 0.8  # nm
 
 
 def run(
-    folder: Path, keys: list[str], repeats: int, ladder: SolvationLadder, threads: int | None
+    folder: Path, keys: list[str], repeats: int, ladder: SolvationLadder, **choices: Any
 ) -> None:
     """Run what is not in the results yet, repeat by repeat."""
     for repeat in range(1, repeats + 1):
         for key in keys:
             if any((row["molecule"], row["repeat"]) == (key, repeat) for row in rows()):
                 continue
-            row = run_molecule(folder, key, repeat, ladder, threads)
+            row = run_molecule(folder, key, repeat, ladder, **choices)
             write_results("hydration", {"ladder": ladder.model_dump(), "runs": [*rows(), row]})
             print(json.dumps(row), flush=True)
 
 
 def run_molecule(
-    folder: Path, key: str, repeat: int, ladder: SolvationLadder, threads: int | None
+    folder: Path, key: str, repeat: int, ladder: SolvationLadder, **choices: Any
 ) -> dict[str, Any]:
-    """Return the record of one repeat, kcal/mol."""
+    """Return the record of one repeat, kcal/mol; the rest are settings of model and machine."""
     amber = data_folder() / "freesolv" / "amber"
     settings = SolvationSettings(
         solute=SoluteSettings(
@@ -82,7 +82,7 @@ def run_molecule(
         ladder=ladder,
         route="joint" if key in LADDERS else "correction",
         seed=repeat,
-        threads=threads,
+        **choices,
     )
     row: dict[str, Any] = {"molecule": key, "repeat": repeat}
     try:
@@ -228,13 +228,16 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--time", type=float, default=100.0, help="ps for each state")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--platform", default="auto")
+    parser.add_argument("--model", default="ANI-2x", help="the network, or a model.json")
     parser.add_argument("--show", action="store_true", help="write tables and picture alone")
     arguments = parser.parse_args()
     if not arguments.show:
         ladder = SolvationLadder(time=arguments.time, equilibration=30, state_equilibration=3)
         names = arguments.molecules or list(MOLECULES.values())
         keys = [key for key, name in MOLECULES.items() if name in names]
-        run(arguments.folder, keys, arguments.repeats, ladder, arguments.threads)
+        machine = {"threads": arguments.threads, "platform": arguments.platform}
+        run(arguments.folder, keys, arguments.repeats, ladder, model=arguments.model, **machine)
     show()
 
 
