@@ -202,8 +202,8 @@ def backends_us(
     """Median microseconds of energy and forces with each backend that runs on the GPU."""
     found: dict[str, float | str] = {}
     for name in usable_backends("cuda", "single"):
-        evaluator = AniModel(parameters, backend=name, device="cuda").bind(molecule.numbers)
         try:
+            evaluator = AniModel(parameters, backend=name, device="cuda").bind(molecule.numbers)
             evaluator(molecule.positions)
         except Exception as error:  # a peer that fails here leaves the other rows
             found[name] = f"{NOT_MEASURED}: {error}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from openmm.app import Element
 
 from nnpmm.core.errors import ModelError, RegionError, SimulationError
 from nnpmm.models.bound import BoundPotential
@@ -59,11 +60,8 @@ class FunctionModel:
         Raises:
             RegionError: an element that the function does not know, or a charge it does not take.
         """
-        from rdkit import Chem
-
         numbers = np.asarray(atomic_numbers, dtype=np.int64)
-        symbol = Chem.GetPeriodicTable().GetElementSymbol
-        found = {symbol(int(number)) for number in numbers}
+        found = {Element.getByAtomicNumber(int(number)).symbol for number in numbers}
         if self.elements is not None and not found.issubset(self.elements):
             raise RegionError(
                 f"found the elements {', '.join(sorted(found - set(self.elements)))}, {self.name} "
