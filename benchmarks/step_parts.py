@@ -26,9 +26,8 @@ import nnpmm
 from nnpmm.benchmarking import step_contexts
 from nnpmm.core.geometry import WholeRegion
 from nnpmm.coupling import Role, role_of
-from nnpmm.coupling.callback import RegionCallback, check_span
+from nnpmm.coupling.callback import RegionCallback, is_below_half
 from nnpmm.models import FunctionModel
-from nnpmm.models.protocol import refuse_non_finite
 
 
 class Clocked:
@@ -144,9 +143,7 @@ def callback_parts(
     whole = WholeRegion(len(region), hybrid.region.bonded_rows)
     joined = whole(positions, box)
     return {
-        "positions are finite": lambda: refuse_non_finite(positions),
-        "region is joined": lambda: whole(positions, box),
-        "region is below half a box": lambda: check_span(joined, box),
+        "region is whole, below half a box": lambda: is_below_half(positions, box),
         "network alone": lambda: hybrid.evaluator.at_each_step(joined),
     }
 

@@ -8,7 +8,12 @@ import pytest
 from toy import TOY
 
 from nnpmm.core.errors import SimulationError
-from nnpmm.coupling.callback import NON_FINITE_ENERGY, BoxCallback, RegionCallback
+from nnpmm.coupling.callback import (
+    NON_FINITE_ENERGY,
+    BoxCallback,
+    RegionCallback,
+    is_below_half,
+)
 from nnpmm.models import FunctionModel
 
 WATER = np.array([[0, 0, 0], [0.076, 0.059, 0], [-0.076, 0.059, 0]])
@@ -67,3 +72,23 @@ def test_a_step_converts_no_units(monkeypatch):
     for name in ("in_md_units", "checked_positions", "check_geometry"):
         monkeypatch.setattr(f"nnpmm.models.bound.{name}", refuse)
     assert np.isfinite(callback(state_at(WATER))[0])
+
+
+@pytest.mark.parametrize(
+    "box", [np.diag([2.0, 2.5, 3.0]), [[2.0, 0.0, 0.0], [0.9, 2.1, 0.0], [-0.8, 0.7, 2.4]]]
+)
+def test_a_region_below_half_a_box_needs_no_joining(box):
+    """The one test of a usual step stands for the three that it leaves out, for two molecules."""
+    callback = RegionCallback(TOY.bind([8, 1, 1, 8]), BONDS, periodic=True, exact_to_half_box=True)
+    rng, skipped, box = np.random.default_rng(3), 0, np.array(box)
+    for scale in rng.uniform(0.8, 1.8, 300):
+        positions = rng.uniform(-5, 5, 3) + scale * rng.uniform(0, 0.5, (4, 3)) @ box
+        if is_below_half(positions, box):
+            np.testing.assert_array_equal(callback._joined(positions, box), positions)
+            skipped += 1
+        for bad in (np.nan, np.inf, -np.inf):
+            broken = positions.copy()
+            broken[2, 1] = bad
+            with np.errstate(invalid="ignore"):
+                assert not is_below_half(broken, box)
+    assert 30 < skipped < 270
