@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import openmm
 import pytest
 from conftest import call_script
 
@@ -85,6 +86,20 @@ def test_a_platform_that_does_not_work_is_explained(monkeypatch):
     found = {f.subject: f for f in diagnose() if f.group == "platform"}
     assert (found["CPU"].ok, found["CPU"].detail) == (False, "it broke")
     assert found["CUDA"].ok is None or found["CUDA"].detail == "it broke"
+
+
+def test_cuda_without_mps_is_slower(monkeypatch, tmp_path):
+    """Any platform stands for CUDA here; what is looked for is the control pipe of NVIDIA's MPS."""
+
+    def cuda():
+        return next(f for f in diagnose() if f.subject == "CUDA")
+
+    platform = openmm.Platform.getPlatformByName("Reference")
+    monkeypatch.setattr("nnpmm.diagnosis.loaded_platforms", lambda: {"CUDA": platform})
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
+    assert "nvidia-cuda-mps-control -d" in cuda().detail
+    (tmp_path / "control").touch()
+    assert cuda().detail == "works (with NVIDIA's MPS)"
 
 
 def test_a_missing_package_is_explained(monkeypatch):
