@@ -19,6 +19,7 @@ from nnpmm.cli.init import init
 from nnpmm.cli.permeation import permeation
 from nnpmm.cli.prepare import prepare
 from nnpmm.cli.relative import binding_relative
+from nnpmm.cli.reweight import reweight
 from nnpmm.cli.run import run
 from nnpmm.cli.scan import scan
 from nnpmm.cli.solvation import solvation
@@ -38,6 +39,7 @@ app.command()(analyze)
 app.command()(solvation)
 app.command()(binding)
 app.command()(binding_relative)
+app.command()(reweight)
 app.command()(scan)
 app.command()(fit_torsions)
 app.command()(doctor)

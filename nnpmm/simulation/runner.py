@@ -47,7 +47,7 @@ from nnpmm.simulation.stages.integration import check_time_steps
 from nnpmm.structures import MMSystem
 from nnpmm.structures.inputs.sources import BuildSystem
 
-__all__ = ["load_region", "prepare_system", "run"]
+__all__ = ["load_network", "load_region", "prepare_system", "run"]
 
 
 def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSystem:
@@ -71,7 +71,7 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     check_restraint(mm.topology, config)
     _check_surroundings(config, mm, region)
     narration.working(f"loading the network {name}")
-    model = _load(config, name)
+    model = load_network(config, name)
     narration.tell_model(model)
     narration.working("coupling the network to the force field")
     coupling = _coupling(config, mm, region, name, model)
@@ -150,8 +150,17 @@ def _expected_density(config: RunConfig, mm: MMSystem) -> ExpectedDensity | None
     return expected_density(mm.topology, mm.system, source.water_model, config.ensemble)
 
 
-def _load(config: RunConfig, name: str, members: tuple[int, ...] | None = None) -> Potential:
-    """Load the settings' network, or some of its members."""
+def load_network(config: RunConfig, name: str, members: tuple[int, ...] | None = None) -> Potential:
+    """Load the settings' network, or some of its members.
+
+    Args:
+        config: settings of the run.
+        name: of the network, or its file, as `load_region` returns it.
+        members: in place of those of the settings.
+
+    Raises:
+        NnpmmError: see `nnpmm.load_model`.
+    """
     from nnpmm.models.registry import find_family, load_model
 
     settings = config.region
@@ -189,7 +198,7 @@ def _inner_potential(
             "integrator.inner_potential: found network, which needs region.model with two members "
             "or more; take force-field or fit"
         )
-    return _load(config, name, (0,) if members is None else members[:1])
+    return load_network(config, name, (0,) if members is None else members[:1])
 
 
 def load_region(config: RunConfig) -> tuple[MMSystem, NDArray[np.int64], str]:
