@@ -166,8 +166,9 @@ def trajectories(topology: Path, potential: str) -> list[Path]:
 
 def report(system: str, comparison: analysis.Comparison) -> None:
     """Print the averages, then the other differences that mean something or nearly do."""
-    count = sum(bool(d.significant) for d in comparison.differences)
-    print(f"{system}: {count} of {len(comparison.differences)} differences are significant")
+    known = known_differences(comparison)
+    count = sum(bool(d.significant) for d in known)
+    print(f"{system}: {count} of {len(known)} differences are significant")
     swings = [widths(comparison.first), widths(comparison.second)]
     for label in swings[0]:
         values = [with_error(*swing[label]) for swing in swings]
@@ -180,6 +181,11 @@ def report(system: str, comparison: analysis.Comparison) -> None:
             values = [with_error(*pair) for pair in [*columns, (d.value, d.error)]]
             label = axis_label(d.first.name, d.first.unit)
             print(f"  {label:42s}", *(f"{value:>18s}" for value in values), f"  {d.verdict}")
+
+
+def known_differences(comparison: analysis.Comparison) -> list[analysis.Difference]:
+    """Return the differences whose error is known."""
+    return [d for d in comparison.differences if d.significant is not None]
 
 
 def record(folder: Path, name: str, comparison: analysis.Comparison) -> dict[str, Any]:
@@ -206,6 +212,7 @@ def record(folder: Path, name: str, comparison: analysis.Comparison) -> dict[str
                 if (average["kind"], average["quantity"]) in notable
             ],
         }
+    row["start_deg"] = start_torsions(folder / f"{name.replace(' ', '-')}.pdb", comparison)
     row["smiles"] = data["first"]["trajectories"][0]["smiles"]
     row["differences"] = [
         d | {"verdict": verdicts[d["kind"], d["quantity"]]}
@@ -216,8 +223,20 @@ def record(folder: Path, name: str, comparison: analysis.Comparison) -> dict[str
         "residues": len(fluctuations),
         "significant": [d.first.name for d in fluctuations if d.significant],
     }
-    row["differences_in_all"] = len(comparison.differences)
+    row["differences_in_all"] = len(known_differences(comparison))
     return row
+
+
+def start_torsions(topology: Path, comparison: analysis.Comparison) -> dict[str, float]:
+    """Return the torsions of the starting structure in degrees."""
+    whole = mdtraj.load(str(topology))
+    ligand = whole.atom_slice(whole.topology.select("resname LIG"))
+    rows = {atom.name: atom.index for atom in ligand.topology.atoms}
+    labels = list(comparison.first.rotamers)
+    angles = mdtraj.compute_dihedrals(
+        ligand, [[rows[name] for name in label.split("-")] for label in labels], periodic=False
+    )
+    return dict(zip(labels, np.rad2deg(angles[0]).round(1).tolist(), strict=True))
 
 
 def widths(system: analysis.Analysis) -> dict[str, list[float]]:
