@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         plot_panels,
         plot_probabilities,
         plot_time_strips,
+        plot_torsion_distributions,
         plot_torsions,
     )
 
@@ -61,6 +62,7 @@ __all__ = [
     "plot_profile",
     "plot_time_series",
     "plot_time_strips",
+    "plot_torsion_distributions",
     "plot_torsion_profiles",
     "plot_torsions",
     "style",
@@ -78,6 +80,7 @@ __getattr__, __dir__ = lazy_names(
         "plot_panels": "nnpmm.plots.trajectories",
         "plot_probabilities": "nnpmm.plots.trajectories",
         "plot_time_strips": "nnpmm.plots.trajectories",
+        "plot_torsion_distributions": "nnpmm.plots.trajectories",
         "plot_torsions": "nnpmm.plots.trajectories",
         "draw_groups": "nnpmm.plots.distributions",
         "draw_molecule": "nnpmm.plots.molecule",

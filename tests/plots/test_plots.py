@@ -56,6 +56,9 @@ PICTURES = {
     "torsions": lambda: plots.plot_torsions(
         [plots.Torsion("C-C-O-C", {"a": ([0, 1], [60, 70])}, [-90, 0, 90], {"a": [0, 0.1, 0.2]})]
     ),
+    "torsion_distributions": lambda: plots.plot_torsion_distributions(
+        {"C-C-O-C": {"a": [[0, 0.1, 0.2], [0, 0.2, 0.1]], "b": []}}
+    ),
     "strips": lambda: plots.plot_time_strips(
         ["ALA1, contact"], [[0], [1], [1]], ["#0072B2"], (0.0, 3.0), breaks=[1.5]
     ),
@@ -77,7 +80,7 @@ PICTURES = {
 }
 
 # Pictures with names along the vertical axis, with one that panels share, or without axes.
-NAMED = {"torsions", "strips", "probabilities", "network", "differences"}
+NAMED = {"torsions", "torsion_distributions", "strips", "probabilities", "network", "differences"}
 
 
 @pytest.mark.parametrize("name", PICTURES)
