@@ -65,28 +65,21 @@ def reweight(
     there = None if reference is None else load_config(reference)
     if there is not None:
         _require_one_network(here, there)
-    found = {str(config): _reweighted(here, trajectory or [], network_trajectory or [])}
+    found = _reweighted(here, trajectory or [], network_trajectory or [])
+    data: dict[str, Any] = {"settings": str(config), **_record(found)}
+    lines = [_line(config, found)]
     if reference is not None and there is not None:
         frames = reference_trajectory or [], reference_network_trajectory or []
-        found[str(reference)] = _reweighted(there, *frames)
-    data: dict[str, Any] = {name: _record(result) for name, result in found.items()}
-    if reference is not None:
-        difference = difference_of(*found.values())
+        other = _reweighted(there, *frames)
+        difference = difference_of(found, other)
+        data["reference"] = {"settings": str(reference), **_record(other)}
         data["difference"] = {"kJ/mol": difference.value, "error": difference.error}
-    if as_json:
-        print_result(json.dumps(data, indent=1))
-        return
-    for name, result in found.items():
-        print_result(
-            f"{name}: network minus force field {_text(result.difference, result.error)}, overlap "
-            f"{result.overlap:.2f}, {' + '.join(map(str, result.independent_samples))} "
-            "independent frames"
-        )
-    if reference is not None:
-        print_result(
+        lines += [
+            _line(reference, other),
             f"{config} minus {reference}: {_text(difference.value, difference.error)}; add it to "
-            "the force field's free energy of going from the second to the first"
-        )
+            "the force field's free energy of going from the second to the first",
+        ]
+    print_result(json.dumps(data, indent=1) if as_json else "\n".join(lines))
 
 
 def _require_one_network(here: RunConfig, there: RunConfig) -> None:
@@ -123,6 +116,14 @@ def _record(result: Reweighting) -> dict[str, Any]:
         "effective_samples": result.effective_samples,
         "independent_samples": list(result.independent_samples),
     }
+
+
+def _line(config: Path, result: Reweighting) -> str:
+    return (
+        f"{config}: network minus force field {_text(result.difference, result.error)}, overlap "
+        f"{result.overlap:.2f}, {' + '.join(map(str, result.independent_samples))} independent "
+        "frames"
+    )
 
 
 def _text(value: float, error: float) -> str:
