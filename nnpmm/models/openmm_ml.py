@@ -43,8 +43,8 @@ def openmm_ml_names() -> list[str] | None:
 class OpenmmMlFamily:
     """The names of openmm-ml; see `nnpmm.models.family.ModelFamily`.
 
-    Names that are also those of ANI and AIMNet2 are left out: nnpmm evaluates these networks itself,
-    and the forces of openmm-ml 1.8 for ANI are wrong by a factor of ten.
+    Names that are also those of ANI and AIMNet2 are left out: nnpmm evaluates these networks
+    itself, and the forces of openmm-ml 1.8 for ANI are wrong by a factor of ten.
     """
 
     options = ("device",)

@@ -31,6 +31,7 @@ class RegionEnergy(nn.Module):
         self.n_region = len(atoms)
 
     def forward(self, positions: Tensor) -> Tensor:
+        """Return the energy from positions (n, 3), or (N, 3) of the whole system, in nm."""
         # TorchForce hands over every particle of the system, a caller of his own the region alone.
         if positions.shape[0] != self.n_region:
             positions = positions.index_select(0, self.atoms)

@@ -56,7 +56,11 @@ class DispersionModule(nn.Module):
         self.least_weight = _LEAST_WEIGHT
 
     def forward(self, distances: Tensor) -> Tensor:
-        """Return the energy, kJ/mol, a float64 scalar, from distances of the pairs (p,), angstrom."""
+        """Return the energy, kJ/mol, a float64 scalar.
+
+        Args:
+            distances: of the pairs, (p,), angstrom.
+        """
         r = distances * self.to_bohr
         r2 = r * r
         r6 = r2 * r2 * r2

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.constants import EV_TO_KJ_PER_MOL
-from nnpmm.core.errors import ModelError, SimulationError, WeightsError
+from nnpmm.core.errors import ModelError, RegionError, SimulationError, WeightsError
 from nnpmm.models.aimnet.parameters import AimnetParameters
 from nnpmm.models.ani.backends import choose_device
 from nnpmm.models.ani.threads import thread_count
@@ -126,7 +126,8 @@ class AimnetModel:
                 electrons is even.
 
         Raises:
-            RegionError: no atoms, or an element that the model does not know.
+            RegionError: no atoms, an element that the model does not know, or an odd number of
+                electrons.
         """
         return AimnetEvaluator(self, np.asarray(atomic_numbers, dtype=np.int64), int(charge))
 
@@ -163,7 +164,8 @@ def _restore_model(
                 f"{name}: the weights have changed since the system was written (digest "
                 f"{parameters.digest()[:12]}, expected {digest[:12]}); couple the system again"
             )
-    return AimnetModel(parameters, *choices, rebuild)
+    backend, device, precision, threads, source = choices
+    return AimnetModel(parameters, backend, device, precision, threads, source, rebuild)
 
 
 class AimnetEvaluator(BoundPotential):
@@ -181,6 +183,7 @@ class AimnetEvaluator(BoundPotential):
         from nnpmm.models.aimnet.reference import ReferenceKernel
 
         symbols = known_symbols(atomic_numbers, model.elements, model.name)
+        _require_closed_shell(int(atomic_numbers.sum()), charge, model.name)
         self.model = model
         self.atomic_numbers = atomic_numbers
         self.charge = charge
@@ -282,6 +285,14 @@ class AimnetEvaluator(BoundPotential):
         key = hashlib.sha256(repr(content).encode()).hexdigest()
         remember(key, self)
         return (_restore_evaluator, (key, model, self.atomic_numbers, self.charge))
+
+
+def _require_closed_shell(protons: int, charge: int, name: str) -> None:
+    if (protons - charge) % 2:
+        raise RegionError(
+            f"found {protons - charge} electrons, for a charge of {f'{charge:+d}' if charge else '0'} e, {name} describes "
+            "closed shells, with an even number; give the right charge, or check the hydrogens"
+        )
 
 
 def _restore_evaluator(

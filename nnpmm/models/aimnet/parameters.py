@@ -128,10 +128,9 @@ class Dispersion:
         cls, constants: Mapping[str, float], tensors: Mapping[str, NDArray[np.float32]]
     ) -> Dispersion:
         """Join `constants` with `tensors`; a name that is missing is a KeyError."""
-        return cls(
-            **{name: constants[name] for name in _DISPERSION_CONSTANTS},
-            **{name: tensors[name] for name in _DISPERSION_TABLES},
-        )
+        chosen: dict[str, Any] = {name: constants[name] for name in _DISPERSION_CONSTANTS}
+        chosen |= {name: tensors[name] for name in _DISPERSION_TABLES}
+        return cls(**chosen)
 
 
 @dataclass(frozen=True)

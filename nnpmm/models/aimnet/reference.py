@@ -149,7 +149,7 @@ class AimnetModule(nn.Module):
         return energies + self.dispersion(of_pairs), charges
 
     def networks(self, vectors: Tensor, distances: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the features of the atoms after the last pass, (m, n, outputs), and charges (m, n).
+        """Return the features after the last pass, (m, n, outputs), and the charges, (m, n).
 
         Args:
             vectors: from atom i to atom j, (n, n, 3), angstrom.
