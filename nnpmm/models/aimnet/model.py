@@ -288,10 +288,12 @@ class AimnetEvaluator(BoundPotential):
 
 
 def _require_closed_shell(protons: int, charge: int, name: str) -> None:
-    if (protons - charge) % 2:
+    electrons = protons - charge
+    if electrons % 2:
+        stated = f"{charge:+d}" if charge else "0"
         raise RegionError(
-            f"found {protons - charge} electrons, for a charge of {f'{charge:+d}' if charge else '0'} e, {name} describes "
-            "closed shells, with an even number; give the right charge, or check the hydrogens"
+            f"found {electrons} electrons with a charge of {stated} e, {name} describes closed "
+            "shells, with an even number; give the right charge, or check the hydrogens"
         )
 
 
