@@ -1,9 +1,9 @@
 """AIMNet2: how nnpmm's energies agree with the published TorchScript file, and what both cost.
 
 Accuracy comes first, on drugs and on ions. Then energy and forces are timed in turn on one thread,
-with all four networks and with one; processor time, which other programs change little. Last: how far the energies of molecules that are far apart are
-from adding up, which is the model's, not nnpmm's. Needs auto3d 2.3.1, which carries the file.
-Prints tables, writes results/aimnet.json.
+with all four networks and with one; processor time, which other programs change little. Last: how
+far the energies of molecules that are far apart are from adding up, which is the model's, not
+nnpmm's. Needs auto3d 2.3.1, which carries the file. Prints tables, writes results/aimnet.json.
 Usage: python benchmarks/aimnet.py [--rounds 20]
 """
 
