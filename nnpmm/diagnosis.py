@@ -15,9 +15,10 @@ from nnpmm._version import __version__
 from nnpmm.core.errors import ModelError, NnpmmError, OptionalDependencyError
 from nnpmm.core.platforms import FASTEST_FIRST, loaded_platforms, try_platform
 from nnpmm.core.versions import installed_version
-from nnpmm.models.ani import BACKENDS, PUBLISHED, choose_backend
+from nnpmm.models.aimnet import weights as aimnet_weights
+from nnpmm.models.ani import BACKENDS, choose_backend
+from nnpmm.models.ani import weights as ani_weights
 from nnpmm.models.ani.threads import thread_count
-from nnpmm.models.ani.weights import sources
 from nnpmm.models.registry import families
 
 __all__ = ["Finding", "diagnose"]
@@ -161,7 +162,9 @@ def _backends() -> list[Finding]:
 def _weights() -> list[Finding]:
     """Where each model's weights would come from. One usable model is enough for the main job."""
     findings, usable = [], False
-    for name in PUBLISHED:
+    published = dict.fromkeys(ani_weights.PUBLISHED, ani_weights.sources)
+    published |= dict.fromkeys(aimnet_weights.PUBLISHED, aimnet_weights.sources)
+    for name, sources in published.items():
         try:
             tried = list(sources(name))
         except NnpmmError as error:

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # processes whose threads wait for each other's cores
@@ -69,6 +70,34 @@ def load_with(name: str, backend: str, precision: str = "single", **choices):
     if precision not in BACKENDS[backend].precisions:
         pytest.skip(f"{backend} has no {precision} precision")
     return load_model(name, backend=backend, precision=precision, **choices)
+
+
+def load_aimnet(**choices):
+    """Load AIMNet2, or skip the test where auto3d, which contains the weights, is not installed."""
+    from nnpmm import load_model
+
+    aimnet_file()
+    return load_model("AIMNet2", **choices)
+
+
+def aimnet_file() -> Path:
+    """Return AIMNet2's published TorchScript file in the installed auto3d, or skip the test."""
+    from nnpmm.models.aimnet.weights import sources
+
+    (package,) = [source for source in sources("AIMNet2") if source.kind == "auto3d"]
+    if not package.available:
+        pytest.skip(f"no weights of AIMNet2: {package.detail}")
+    return package.path
+
+
+def distorted(smiles: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return atomic numbers and positions (nm) of a molecule off its minimum."""
+    from nnpmm.structures import molecule_from_smiles
+
+    molecule = molecule_from_smiles(smiles, seed=7)
+    numbers = np.array([atom.GetAtomicNum() for atom in molecule.GetAtoms()])
+    positions = molecule.GetConformer().GetPositions() / 10
+    return numbers, positions + np.random.default_rng(5).normal(scale=0.003, size=positions.shape)
 
 
 def usable_backends() -> list[tuple[str, str]]:

@@ -24,12 +24,13 @@ def prepare(
     selection: Annotated[
         str, typer.Option(help='region in mdtraj\'s language, for example "resname MOL"')
     ],
-    model: Annotated[str, typer.Option(help="ANI-2x, ANI-1x or ANI-1ccx")] = "ANI-2x",
+    model: Annotated[str, typer.Option(help="ANI-2x, ANI-1x, ANI-1ccx or AIMNet2")] = "ANI-2x",
     members: Annotated[
         str | None, typer.Option(help="networks of the ensemble, for example 0 or 0,3; default all")
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="folder with the model in NeuroChem layout")
+        Path | None,
+        typer.Option(help="folder with ANI in NeuroChem layout, or AIMNet2's published file"),
     ] = None,
     coordinates: Annotated[
         Path | None, typer.Option(help="inpcrd or rst7 that belongs to an Amber topology")

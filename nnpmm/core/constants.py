@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 __all__ = [
+    "BOHR_IN_NM",
     "COULOMB_CONSTANT",
     "DALTON_PER_NM3_IN_G_PER_ML",
+    "EV_TO_KJ_PER_MOL",
     "GAS_CONSTANT",
     "HARTREE_TO_KJ_PER_MOL",
     "KJ_PER_KCAL",
@@ -21,3 +23,7 @@ HARTREE_TO_KJ_PER_MOL = 4.3597447222071e-18 * 6.02214076e23 / 1000.0
 KJ_PER_KCAL = 4.184
 #: CODATA 2018: the dalton in 1e-24 g.
 DALTON_PER_NM3_IN_G_PER_ML = 1.66053906660e-3
+#: The electronvolt, exact since 2019: elementary charge (C) times Avogadro's number, in kJ/mol.
+EV_TO_KJ_PER_MOL = 1.602176634e-19 * 6.02214076e23 / 1000.0
+#: CODATA 2018.
+BOHR_IN_NM = 0.0529177210903

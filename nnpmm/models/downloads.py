@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TimeRemainingColumn
 
-__all__ = ["download"]
+__all__ = ["download", "offline"]
 
 _TIMEOUT_SECONDS = 20
 _CHUNK = 1 << 18  # bytes
@@ -39,6 +40,11 @@ def download(url: str, path: Path, label: str) -> None:
             fetch(url, str(path), None)
         except OSError as error:
             raise OSError(_reason(error)) from error
+
+
+def offline() -> bool:
+    """Return whether ``NNPMM_OFFLINE`` forbids downloads."""
+    return os.environ.get("NNPMM_OFFLINE", "") not in ("", "0")
 
 
 def _reason(error: OSError) -> str:

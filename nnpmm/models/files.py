@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnpmm.core.errors import WeightsError, shortened
-from nnpmm.models.ani.parameters import AniParameters
-from nnpmm.models.ani.storage import load_parameters
-from nnpmm.models.model_file import read_model_file
+from nnpmm.models import aimnet, ani
+from nnpmm.models.aimnet.family import AIMNET
+from nnpmm.models.model_file import ModelFile, read_model_file
 
 if TYPE_CHECKING:
-    from nnpmm.models.ani.model import AniModel
     from nnpmm.models.torchscript import TorchScriptModel
 
 __all__ = [
@@ -42,8 +41,8 @@ class PreparedFamily:
         """Return whether a path ends in ``.json``."""
         return name.endswith(".json")
 
-    def load(self, name: str, **options: Any) -> AniModel:
-        """Return the ANI model of a prepared file; see `load_prepared`."""
+    def load(self, name: str, **options: Any) -> ani.AniModel | aimnet.AimnetModel:
+        """Return the model of a prepared file; see `load_prepared`."""
         return load_prepared(name, **options)
 
 
@@ -77,13 +76,14 @@ MODEL_JSON, TORCHSCRIPT = PreparedFamily(), TorchScriptFamily()
 
 def load_prepared(
     path: str | os.PathLike[str], members: int | Sequence[int] | None = None, **choices: Any
-) -> AniModel:
-    """Return the ANI model that a model.json describes, with the weights next to it.
+) -> ani.AniModel | aimnet.AimnetModel:
+    """Return the model that a model.json describes, with the weights next to it.
 
     Args:
         path: of the model.json.
         members: which of the file's networks to use, by their index in the ensemble; None uses all.
-        choices: backend, device, precision and threads of `nnpmm.models.ani.AniModel`.
+        choices: backend, device, precision and threads of `nnpmm.models.ani.AniModel` or
+            `nnpmm.models.aimnet.AimnetModel`.
 
     Raises:
         InputFileError: a model.json that cannot be read.
@@ -91,25 +91,25 @@ def load_prepared(
         ModelError: unknown member, backend, device or precision.
         OptionalDependencyError: the backend's package is not installed.
     """
-    from nnpmm.models.ani.model import AniModel
-
     path = os.path.abspath(path)
-    return AniModel(
-        _prepared_parameters(path).subset(members),
-        source=f"model file: {path}",
-        rebuild=(load_prepared, (path, members)),
-        **choices,
-    )
-
-
-def _prepared_parameters(path: str) -> AniParameters:
     content = read_model_file(path)
     file = content.weights.verified(Path(path).parent)
-    parameters = load_parameters(file)
-    if parameters.name != content.model or parameters.member_indices != content.members:
-        raise WeightsError(
-            f"{file}: contains {shortened(parameters.name)} members "
-            f"{shortened(list(parameters.member_indices))}, model.json says "
-            f"{shortened(content.model)} {shortened(list(content.members))}; run prepare-nnp again"
+    source, rebuild = f"model file: {path}", (load_prepared, (path, members))
+    if AIMNET.recognizes(content.model):
+        weights = aimnet.load_parameters(file)
+        _check_stored(content, file, weights.name, weights.member_indices)
+        return aimnet.AimnetModel(
+            weights.subset(members), source=source, rebuild=rebuild, **choices
         )
-    return parameters
+    parameters = ani.load_parameters(file)
+    _check_stored(content, file, parameters.name, parameters.member_indices)
+    return ani.AniModel(parameters.subset(members), source=source, rebuild=rebuild, **choices)
+
+
+def _check_stored(content: ModelFile, file: Path, name: str, members: tuple[int, ...]) -> None:
+    if name != content.model or members != content.members:
+        raise WeightsError(
+            f"{file}: contains {shortened(name)} members {shortened(list(members))}, model.json "
+            f"says {shortened(content.model)} {shortened(list(content.members))}; run prepare-nnp "
+            "again"
+        )

@@ -59,7 +59,7 @@ class ModelFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: int = Field(description="version of this format")
-    model: str = Field(description="published name, for example ANI-2x")
+    model: str = Field(description="published name, for example ANI-2x or AIMNet2")
     members: tuple[int, ...] = Field(description="which networks of the ensemble, 0-based")
     atoms: tuple[int, ...] = Field(
         min_length=1, description="0-based indices of the region's atoms, ascending"

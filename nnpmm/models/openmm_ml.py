@@ -14,7 +14,8 @@ from openmm import Vec3, app, unit
 from nnpmm.core.errors import ModelError, OptionalDependencyError, RegionError, SimulationError
 from nnpmm.core.fields import MODEL_FILES
 from nnpmm.core.units import in_md_units
-from nnpmm.models.ani.family import published_name
+from nnpmm.models.aimnet.family import AIMNET
+from nnpmm.models.ani.family import ANI
 from nnpmm.models.bound import BoundPotential
 from nnpmm.models.protocol import Evaluation, checked_box
 
@@ -42,8 +43,8 @@ def openmm_ml_names() -> list[str] | None:
 class OpenmmMlFamily:
     """The names of openmm-ml; see `nnpmm.models.family.ModelFamily`.
 
-    Names that are also those of ANI are left out: nnpmm evaluates these networks itself, and the
-    forces of openmm-ml 1.8 for them are wrong by a factor of ten.
+    Names that are also those of ANI and AIMNet2 are left out: nnpmm evaluates these networks
+    itself, and the forces of openmm-ml 1.8 for ANI are wrong by a factor of ten.
     """
 
     options = ("device",)
@@ -57,18 +58,22 @@ class OpenmmMlFamily:
 
     def names(self) -> tuple[str, ...]:
         """Return openmm-ml's names; none if it is not installed."""
-        return tuple(name for name in openmm_ml_names() or () if published_name(name) is None)
+        return tuple(name for name in openmm_ml_names() or () if not _is_own(name))
 
     def recognizes(self, name: str) -> bool:
-        """Return whether openmm-ml knows a name, which is neither a file's nor ANI's."""
+        """Return whether openmm-ml knows a name, which is neither a file's nor nnpmm's own."""
         # openmm-ml imports all its potentials: it is not asked for the names of others.
-        if name.endswith(MODEL_FILES) or published_name(name) is not None:
+        if name.endswith(MODEL_FILES) or _is_own(name):
             return False
         return name in self.names()
 
     def load(self, name: str, **options: Any) -> OpenmmMlModel:
         """Return the model, whose own package is needed only when it is bound to atoms."""
         return OpenmmMlModel(name, **options)
+
+
+def _is_own(name: str) -> bool:
+    return any(family.recognizes(name) for family in (ANI, AIMNET))
 
 
 #: For the table of `nnpmm.models.registry`.

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from nnpmm._version import __version__
 from nnpmm.core.errors import ConfigError, ModelError, RegionError
-from nnpmm.models.ani import AniModel, save_parameters
-from nnpmm.models.ani.torchscript import export_torchscript
+from nnpmm.models import aimnet, ani
+from nnpmm.models.aimnet.torchscript import export_torchscript as export_aimnet
+from nnpmm.models.ani.torchscript import export_torchscript as export_ani
 from nnpmm.models.model_file import SCHEMA_VERSION, ModelFile, StoredFile, fingerprint
 from nnpmm.models.region_check import check_region
 from nnpmm.models.registry import load_model
@@ -35,7 +36,7 @@ class Prepared:
     """
 
     region: RegionSummary
-    model: AniModel
+    model: ani.AniModel | aimnet.AimnetModel
     model_file: Path
 
 
@@ -56,9 +57,9 @@ def prepare_nnp(
     Args:
         structure: PDB, mmCIF, GRO, Amber, SDF or MOL2 file.
         selection: the region in mdtraj's language.
-        model: ``"ANI-2x"``, ``"ANI-1x"`` or ``"ANI-1ccx"``.
-        members: which networks of the ensemble; None keeps all eight.
-        weights: folder with the model in NeuroChem layout.
+        model: ``"ANI-2x"``, ``"ANI-1x"``, ``"ANI-1ccx"`` or ``"AIMNet2"``.
+        members: which networks of the ensemble; None keeps all.
+        weights: as for `nnpmm.load_model`.
         coordinates: inpcrd or rst7 of an Amber topology.
         charge: formal charge of the region in e, where the structure does not state it.
         output: folder for the files; made if missing.
@@ -69,7 +70,7 @@ def prepare_nnp(
 
     Raises:
         ConfigError: files are there already, or the folder cannot be written to.
-        ModelError: a model that is not ANI.
+        ModelError: a model that is neither ANI nor AIMNet2.
         RegionError: the model cannot describe the region; see
             `nnpmm.models.region_check.check_region`.
         NnpmmError: others of `nnpmm.structures.readers.read_structure`, `nnpmm.select_atoms` and
@@ -85,8 +86,8 @@ def prepare_nnp(
     found = read_structure(structure, coordinates)
     atoms = select_atoms(found.topology, selection)
     potential = load_model(model, members, weights=weights)
-    if not isinstance(potential, AniModel):
-        raise ModelError(f"found the model {model!r}, prepare-nnp exports ANI models only")
+    if not isinstance(potential, (ani.AniModel, aimnet.AimnetModel)):
+        raise ModelError(f"found the model {model!r}, prepare-nnp exports ANI and AIMNet2 only")
     try:
         region = describe_region(found, atoms, charge)
         check_region(region, potential)
@@ -112,7 +113,7 @@ def prepare_nnp(
 
 def _write(
     output: Path,
-    model: AniModel,
+    model: ani.AniModel | aimnet.AimnetModel,
     region: RegionSummary,
     *,
     selection: str,
@@ -123,8 +124,7 @@ def _write(
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output, prefix=".prepare-nnp-") as temporary:
         folder = Path(temporary)
-        save_parameters(model.parameters, folder / _WEIGHTS)
-        script = export_torchscript(model.parameters, region.symbols, region.atoms)
+        script = _export(model, region, folder / _WEIGHTS)
         (folder / _TORCHSCRIPT).write_bytes(script)
         atoms = tuple(region.atoms.tolist())
         content = ModelFile(
@@ -146,3 +146,15 @@ def _write(
         for name in (_WEIGHTS, _TORCHSCRIPT, _MODEL_JSON):
             os.replace(folder / name, output / name)
     return output / _MODEL_JSON
+
+
+def _export(
+    model: ani.AniModel | aimnet.AimnetModel, region: RegionSummary, weights: Path
+) -> bytes:
+    """Write the weights and return the TorchScript file."""
+    if isinstance(model, ani.AniModel):
+        ani.save_parameters(model.parameters, weights)
+        return export_ani(model.parameters, region.symbols, region.atoms)
+    assert region.formal_charge is not None  # check_region refuses it
+    aimnet.save_parameters(model.parameters, weights)
+    return export_aimnet(model.parameters, region.symbols, region.formal_charge, region.atoms)

@@ -8,14 +8,16 @@ from nnpmm.structures.region import RegionSummary
 
 __all__ = ["check_region"]
 
+_STATE_IT = "state it with charge=..."
+
 
 def check_region(summary: RegionSummary, model: Potential) -> None:
     """Check that a model can describe a region.
 
     Raises:
         RegionError: a covalent bond is cut, an element is unknown to the model, hydrogens are
-            missing, or a molecule of the region is charged, or of unknown charge, and the model
-            describes neutral molecules only.
+            missing, the charge of the region is not known, or a molecule of it is charged and the
+            model describes neutral molecules only.
     """
     if summary.cut_bonds:
         plural = "s" if len(summary.cut_bonds) > 1 else ""
@@ -38,6 +40,8 @@ def check_region(summary: RegionSummary, model: Potential) -> None:
         )
     if model.neutral_only:
         _check_neutral(summary, model)
+    elif summary.formal_charge is None:
+        raise RegionError(f"{_unknown_charge(summary)}, {model.name} needs it; {_STATE_IT}")
 
 
 def _check_neutral(summary: RegionSummary, model: Potential) -> None:
@@ -49,16 +53,9 @@ def _check_neutral(summary: RegionSummary, model: Potential) -> None:
             "molecules only, each by itself; select neutral molecules"
         )
     if summary.formal_charge is None:
-        possible = [m.possible_charges for m in summary.molecules if m.possible_charges]
-        reason = "cannot be determined from this structure"
-        if possible:
-            reason = (
-                "is ambiguous: its bonds allow "
-                f"{' or '.join(f'{charge:+d}' if charge else '0' for charge in possible[0])}"
-            )
         raise RegionError(
-            f"the formal charge of the region ({summary.formula}) {reason}, {model.name} "
-            "describes neutral molecules only; state it with charge=..."
+            f"{_unknown_charge(summary)}, {model.name} describes neutral molecules only; "
+            f"{_STATE_IT}"
         )
     if summary.formal_charge != 0:
         raise RegionError(
@@ -66,3 +63,15 @@ def _check_neutral(summary: RegionSummary, model: Potential) -> None:
             f"({summary.charge_source}), {model.name} describes neutral molecules only; "
             "select a neutral molecule"
         )
+
+
+def _unknown_charge(summary: RegionSummary) -> str:
+    """Say that the charge is not known, and why."""
+    possible = [m.possible_charges for m in summary.molecules if m.possible_charges]
+    reason = "cannot be determined from this structure"
+    if possible:
+        reason = (
+            "is ambiguous: its bonds allow "
+            f"{' or '.join(f'{charge:+d}' if charge else '0' for charge in possible[0])}"
+        )
+    return f"the formal charge of the region ({summary.formula}) {reason}"

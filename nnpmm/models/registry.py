@@ -18,6 +18,7 @@ _GROUP = "nnpmm.models"
 # In this table rather than in pyproject.toml, so that a checkout works without being installed.
 _BUILT_IN = (
     EntryPoint("ANI", "nnpmm.models.ani.family:ANI", _GROUP),
+    EntryPoint("AIMNet2", "nnpmm.models.aimnet.family:AIMNET", _GROUP),
     EntryPoint("model.json", "nnpmm.models.files:MODEL_JSON", _GROUP),
     EntryPoint("TorchScript", "nnpmm.models.files:TORCHSCRIPT", _GROUP),
     EntryPoint("openmm-ml", "nnpmm.models.openmm_ml:OPENMM_ML", _GROUP),
@@ -41,18 +42,20 @@ def load_model(
     """Load a potential.
 
     Args:
-        name: ``"ANI-2x"``, ``"ANI-1x"`` or ``"ANI-1ccx"``; the path of a model.json written by
-            prepare-nnp; the path of a TorchScript file ``*.pt``; a name that openmm-ml knows, such
-            as ``"mace-off23-small"``; or a name of a family that another package adds.
+        name: ``"ANI-2x"``, ``"ANI-1x"``, ``"ANI-1ccx"`` or ``"AIMNet2"``; the path of a model.json
+            written by prepare-nnp; the path of a TorchScript file ``*.pt``; a name that openmm-ml
+            knows, such as ``"mace-off23-small"``; or a name of a family that another package adds.
         members: which networks of the ensemble to use, by 0-based index; None uses all.
         backend: ``"auto"`` (the fastest that is there for the device), or a name in
-            `nnpmm.models.ani.BACKENDS`: ``"cpu"``, ``"reference"``, ``"torchani"``, ``"nnpops"``.
+            `nnpmm.models.ani.BACKENDS`: ``"cpu"``, ``"reference"``, ``"torchani"``, ``"nnpops"``;
+            AIMNet2 has ``"reference"`` alone.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:<index>"``.
         precision: ``"single"``, or ``"double"`` for checks.
         threads: of the CPU. By default the cpu backend uses as many as OpenMM does: those of the
             environment variable ``OPENMM_CPU_THREADS``, or all.
-        weights: a folder with the model in NeuroChem layout; by default the sources listed in
-            `nnpmm.models.ani.weights` are tried in turn.
+        weights: a folder with ANI in NeuroChem layout, or with AIMNet2's published file; by default
+            the sources listed in `nnpmm.models.ani.weights` and `nnpmm.models.aimnet.weights` are
+            tried in turn.
         family: where several families know the name, the one to take it from: ``"ANI"``,
             ``"openmm-ml"`` or another that ``nnpmm doctor`` lists.
         options: further ones of a family that another package adds.

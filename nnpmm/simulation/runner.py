@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.core.errors import ConfigError
+from nnpmm.core.errors import ConfigError, RegionError
 from nnpmm.coupling import (
     HybridSystem,
     InnerTerms,
@@ -77,6 +77,7 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     coupling = _coupling(config, mm, region, name, model)
     hybrid = couple(mm.system, mm.topology, region, model, coupling=coupling)
     charge = hybrid.region.charge
+    _check_charge(config, charge)
     narration.fact("charge", f"{charge:+d} e in the force field" if charge else "0 e")
     motion, factor, limit = _scale_masses(config, mm, hybrid)
     provenance = {
@@ -94,6 +95,23 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     )
     narration.tell_time_step(config, limit, factor)
     return prepared
+
+
+def _check_charge(config: RunConfig, charge: int) -> None:
+    """Compare the charge that the force field gives to the region with that of its model.json.
+
+    Raises:
+        RegionError: they differ.
+    """
+    from nnpmm.models import read_model_file
+
+    path = config.region.nnpfile
+    prepared = None if path is None else read_model_file(path).formal_charge
+    if prepared is not None and prepared != charge:
+        raise RegionError(
+            f"the region was prepared with a charge of {prepared:+d} e ({path}), the force field "
+            f"gives it {charge:+d} e; correct one of the two"
+        )
 
 
 def _check_surroundings(config: RunConfig, mm: MMSystem, region: NDArray[np.int64]) -> None:

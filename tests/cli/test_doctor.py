@@ -9,6 +9,7 @@ from conftest import call_script
 from nnpmm import __version__
 from nnpmm.cli.main import main
 from nnpmm.diagnosis import diagnose
+from nnpmm.models.aimnet import weights as aimnet_weights
 from nnpmm.models.ani import BACKENDS, PUBLISHED, weights
 from nnpmm.models.ani.weights import WeightsSource
 
@@ -19,9 +20,10 @@ def no_model_directory(monkeypatch):
 
 
 @pytest.fixture
-def no_weights(monkeypatch):
+def no_weights(monkeypatch, clean_sources):
     nowhere = WeightsSource("torchani", None, False, "torchani is not installed")
     monkeypatch.setattr(weights, "_torchani_source", lambda folder: nowhere)
+    monkeypatch.setattr(aimnet_weights, "_package_source", lambda file: nowhere)
 
 
 def test_the_installed_script(tmp_path, torchani_folder):

@@ -113,7 +113,7 @@ def test_a_failure_while_writing_keeps_the_old_files(complex_pdb, tmp_path, call
     def fail(*_):
         raise WeightsError("the export failed")
 
-    monkeypatch.setattr("nnpmm.models.preparation.export_torchscript", fail)
+    monkeypatch.setattr("nnpmm.models.preparation.export_ani", fail)
     result = call(main, *arguments, "--members", "2", "--overwrite")
     result.assert_one_line_error("the export failed")
     assert {name: (tmp_path / name).read_bytes() for name in names(tmp_path)} == before

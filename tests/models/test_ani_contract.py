@@ -1,4 +1,4 @@
-"""Every ANI backend against the float64 reference, finite differences and its symmetries."""
+"""Every ANI backend against the float64 reference, and what is ANI's own; see test_contract.py."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ import dataclasses
 
 import numpy as np
 import pytest
-from conftest import load_with, model_directory, usable_backends
+from conftest import distorted, load_with, model_directory, usable_backends
 from contracts import (
-    assert_conserves_energy,
     assert_forces_match_energy,
-    assert_invariant,
-    assert_no_net_force_or_torque,
     assert_smooth,
     random_rotation,
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from openmm import unit
 from openmm.app import Element
 
 from nnpmm.core.errors import RegionError, SimulationError
@@ -31,14 +27,6 @@ ENERGY_TOLERANCE, FORCE_TOLERANCE = 0.01, 0.5
 # In float64: torchani's forces carry the 1 / alpha of torch.celu, which torch takes in single
 # precision on the way back: 1.5e-8 of their size.
 DOUBLE_ENERGY, DOUBLE_FORCE = 1e-6, 1e-4
-
-
-def molecule(smiles: str) -> tuple[np.ndarray, np.ndarray]:
-    """Atomic numbers and positions (nm) of a distorted conformer."""
-    mol = molecule_from_smiles(smiles, seed=7)
-    numbers = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
-    positions = mol.GetConformer().GetPositions() / 10
-    return numbers, positions + np.random.default_rng(5).normal(scale=0.003, size=positions.shape)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +48,7 @@ def double_model(request):
 
 
 def test_equals_float64_reference(model, reference):
-    numbers, positions = molecule(PARACETAMOL)
+    numbers, positions = distorted(PARACETAMOL)
     found = model.bind(numbers).evaluate(positions + 3.0)  # far from the origin, as in a box
     expected = reference.bind(numbers).evaluate(positions)
     assert found.forces.dtype == np.float64
@@ -71,31 +59,9 @@ def test_equals_float64_reference(model, reference):
     )
 
 
-def test_forces_are_the_gradient(double_model):
-    numbers, positions = molecule("CC(=O)NO")
-    evaluator = double_model.bind(numbers)
-    assert_forces_match_energy(evaluator, positions, atol=0.01)
-
-
-def test_invariances(double_model):
-    numbers, positions = molecule(PARACETAMOL)
-    evaluator = double_model.bind(numbers)
-    assert_invariant(evaluator, positions, atol=1e-6)
-    assert_no_net_force_or_torque(evaluator(positions)[1], positions, atol=1e-6)
-
-
-def test_permutation_of_atoms(double_model):
-    numbers, positions = molecule(PARACETAMOL)
-    order = np.random.default_rng(2).permutation(len(numbers))
-    energy, forces = double_model.bind(numbers)(positions)
-    permuted = double_model.bind(numbers[order])(positions[order])
-    np.testing.assert_allclose(permuted[0], energy, rtol=0, atol=1e-6)
-    np.testing.assert_allclose(permuted[1], forces[order], rtol=0, atol=1e-6)
-
-
 def test_distant_fragments_add_up(double_model):
-    numbers_a, a = molecule("CO")
-    numbers_b, b = molecule("CN")
+    numbers_a, a = distorted("CO")
+    numbers_b, b = distorted("CN")
     both = double_model.bind(np.concatenate([numbers_a, numbers_b]))
     energy, forces = both(np.concatenate([a, b + np.array([2.0, 0, 0])]))
     alone_a, alone_b = double_model.bind(numbers_a)(a), double_model.bind(numbers_b)(b)
@@ -125,16 +91,6 @@ def test_smooth_through_the_cutoffs(double_model):
 def test_ani2x_is_smooth_through_its_cutoffs():
     model = load_model("ANI-2x", members=0, weights=model_directory(), precision="double")
     assert_smooth_through_the_cutoffs(model)
-
-
-@pytest.mark.parametrize("precision", ["single", "double"])
-@pytest.mark.parametrize("backend", sorted(BACKENDS))
-def test_dynamics_conserve_energy(backend, precision):
-    numbers, positions = molecule("CO")
-    masses = np.array([Element.getByAtomicNumber(int(z)).mass._value for z in numbers])
-    evaluator = load_with("ANI-1x", backend, precision, members=0).bind(numbers)
-    noise = ENERGY_TOLERANCE if precision == "single" else DOUBLE_ENERGY
-    assert_conserves_energy(evaluator, positions, masses, precision=noise)
 
 
 @pytest.mark.parametrize("symbols", ["H", "CH", "NO", "HCNO", "O"])
@@ -170,19 +126,6 @@ def test_linear_planar_and_tiny_molecules(double_model, reference, smiles):
     np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=DOUBLE_FORCE)
 
 
-def test_single_atom_has_no_forces(model):
-    evaluator = model.bind([6])
-    energy, forces = evaluator([[0.1, 0.2, 0.3]])
-    assert np.isfinite(energy)
-    np.testing.assert_array_equal(forces, np.zeros((1, 3)))
-
-
-def test_close_contact_is_finite(model):
-    energy, forces = model.bind([1, 1])([[0, 0, 0], [0.02, 0, 0]])
-    assert np.isfinite(energy)
-    assert np.isfinite(forces).all()
-
-
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**31), n_atoms=st.integers(1, 12))
 def test_random_geometries_agree_between_backends(seed, n_atoms):
@@ -200,7 +143,7 @@ def test_random_geometries_agree_between_backends(seed, n_atoms):
 
 
 def test_members_average_to_the_ensemble(model):
-    numbers, positions = molecule("CCO")
+    numbers, positions = distorted("CCO")
     whole = model.bind(numbers).evaluate(positions)
     parts = [
         load_model("ANI-1x", members=i, backend=model.backend).bind(numbers).evaluate(positions)
@@ -298,42 +241,6 @@ def test_unfit_boxes_are_an_error(model, box, message):
         model.bind([1, 1])([[0, 0, 0], [0.1, 0, 0]], box)
 
 
-@pytest.mark.parametrize("n_geometries", [1, 5])
-def test_batch_equals_single_evaluations(model, n_geometries):
-    numbers, positions = molecule("CC(=O)NO")
-    noise = np.random.default_rng(9).normal(scale=0.003, size=(n_geometries, *positions.shape))
-    geometries = positions + noise
-    geometries[-1] += 2.0
-    evaluator = model.bind(numbers)
-    found = evaluator.batch(geometries)
-    expected = [evaluator.evaluate(geometry) for geometry in geometries]
-    np.testing.assert_allclose(found.energies, [e.energy for e in expected], rtol=0, atol=1e-2)
-    np.testing.assert_allclose(found.forces, [e.forces for e in expected], rtol=0, atol=0.1)
-    np.testing.assert_allclose(
-        found.member_energies, [e.member_energies for e in expected], rtol=0, atol=1e-2
-    )
-    as_quantity = evaluator.batch(unit.Quantity(geometries * 10, unit.angstrom))
-    np.testing.assert_allclose(as_quantity.energies, found.energies, rtol=0, atol=1e-2)
-
-
-def test_unfit_batches_are_an_error(model):
-    evaluator = model.bind([1, 1])
-    for shape in ((2, 3), (0, 2, 3), (4, 3, 3)):
-        with pytest.raises(SimulationError, match=r"expected \(k, 2, 3\)"):
-            evaluator.batch(np.zeros(shape))
-    geometries = np.zeros((3, 2, 3))
-    geometries[2, 1, 0] = np.nan
-    with pytest.raises(SimulationError, match="non-finite position of region atom 1"):
-        evaluator.batch(geometries)
-
-
-def test_quantities_are_accepted(model):
-    numbers, positions = molecule("CO")
-    evaluator = model.bind(numbers)
-    angstrom = unit.Quantity(positions * 10, unit.angstrom)
-    np.testing.assert_allclose(evaluator(angstrom)[0], evaluator(positions)[0], rtol=0, atol=1e-3)
-
-
 def test_energy_offset_is_the_sum_of_self_energies(model):
     expected = sum(
         model.parameters.self_energies[Element.getByAtomicNumber(z).symbol] for z in (6, 8, 8)
@@ -341,18 +248,6 @@ def test_energy_offset_is_the_sum_of_self_energies(model):
     np.testing.assert_allclose(
         model.bind([6, 8, 8]).energy_offset, expected * 2625.4996394798, rtol=1e-12
     )
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_non_finite_positions_are_an_error(model, bad):
-    positions = np.array([[0, 0, 0], [0.1, 0, bad]])
-    with pytest.raises(SimulationError, match="non-finite position of region atom 1"):
-        model.bind([1, 1])(positions)
-
-
-def test_wrong_shape_is_an_error(model):
-    with pytest.raises(SimulationError, match=r"shape \(3, 3\), expected \(2, 3\)"):
-        model.bind([1, 1])(np.zeros((3, 3)))
 
 
 def test_unknown_element_is_an_error(model):

@@ -102,7 +102,9 @@ def test_a_name_in_two_families(install):
         load_model("ANI-1x")
     assert isinstance(load_model("ANI-1x", family="ANI", members=0), AniModel)
     assert isinstance(load_model("ANI-1x", family="rivals"), FunctionModel)
-    with pytest.raises(ModelError, match=r"family 'toys', known families: ANI, model\.json, "):
+    with pytest.raises(
+        ModelError, match=r"family 'toys', known families: ANI, AIMNet2, model\.json, "
+    ):
         load_model("ANI-1x", family="toys")
     with pytest.raises(ModelError, match=r"model 'toy-spring', known: ANI-2x, .*-1ccx$"):
         load_model("toy-spring", family="ANI")
@@ -129,13 +131,13 @@ def test_a_package_that_is_broken_leaves_the_others_alone(install, entry, reason
 def test_doctor_lists_families_and_names(install):
     install("toys = toy_models:TOYS")
     found = {f.subject: f.detail for f in diagnose() if f.group == "model family"}
-    assert list(found) == ["ANI", "model.json", "TorchScript", "openmm-ml", "toys"]
+    assert list(found) == ["ANI", "AIMNet2", "model.json", "TorchScript", "openmm-ml", "toys"]
     assert found["ANI"] == "ANI-2x, ANI-1x, ANI-1ccx"
     assert found["model.json"] == "a model.json"
     assert found["toys"] == "toy-spring"
 
 
-@pytest.mark.parametrize("title", ["ANI", "model.json", "TorchScript", "openmm-ml"])
+@pytest.mark.parametrize("title", ["ANI", "AIMNet2", "model.json", "TorchScript", "openmm-ml"])
 def test_every_listed_name_belongs_to_its_family_alone(title):
     family = families()[title]
     assert isinstance(family, ModelFamily)
@@ -143,7 +145,7 @@ def test_every_listed_name_belongs_to_its_family_alone(title):
         assert find_family(name) == (title, family)
 
 
-@pytest.mark.parametrize("name", ["ani2x", "ANI_1x", "model.json", "x.pt"])
+@pytest.mark.parametrize("name", ["ani2x", "ANI_1x", "aimnet2", "model.json", "x.pt"])
 def test_a_name_is_found_without_torch(name):
     code = "import sys; from nnpmm.models import find_family; find_family(sys.argv[1]);"
     code += "print(*{'torch', 'openmmml'} & set(sys.modules))"

@@ -49,7 +49,9 @@ def test_names_in_any_spelling(name, published):
 
 @pytest.mark.parametrize("name", ["ANI-3x", "", "mace-99", "ANI"])
 def test_an_unknown_model_lists_those_known(name):
-    with pytest.raises(ModelError, match=r"known: ANI-2x, ANI-1x, ANI-1ccx, a model\.json") as info:
+    with pytest.raises(
+        ModelError, match=r"known: ANI-2x, ANI-1x, ANI-1ccx, AIMNet2, a model\.json"
+    ) as info:
         load_model(name)
     assert repr(name) in str(info.value)
     assert isinstance(info.value, nnpmm.NnpmmError)

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from openmm import unit
-from openmm.app import Element
 
 from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
 from nnpmm.core.errors import ModelError, RegionError, WeightsError
@@ -23,6 +22,7 @@ from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.ani.threads import thread_count
 from nnpmm.models.ani.torchscript import energy_module
 from nnpmm.models.bound import BoundPotential
+from nnpmm.models.composition import known_symbols
 from nnpmm.models.geometry import check_geometry
 from nnpmm.models.in_process import recall, remember
 from nnpmm.models.protocol import BatchEvaluation, Evaluation, checked_box
@@ -178,7 +178,7 @@ class AniEvaluator(BoundPotential):
     model: AniModel
 
     def __init__(self, model: AniModel, atomic_numbers: NDArray[np.int64]) -> None:
-        symbols = _known_symbols(atomic_numbers, model)
+        symbols = known_symbols(atomic_numbers, model.elements, model.name)
         self.model = model
         self.atomic_numbers = atomic_numbers
         self.energy_offset = HARTREE_TO_KJ_PER_MOL * sum(
@@ -270,21 +270,3 @@ def _restore_evaluator(
 ) -> AniEvaluator:
     found = recall(key)
     return AniEvaluator(model, atomic_numbers) if found is None else found
-
-
-def _known_symbols(atomic_numbers: NDArray[np.int64], model: AniModel) -> list[str]:
-    if atomic_numbers.ndim != 1 or atomic_numbers.size == 0:
-        raise RegionError(
-            f"found atomic numbers of shape {atomic_numbers.shape}, expected (n,), n > 0"
-        )
-    if not ((atomic_numbers > 0) & (atomic_numbers < 119)).all():
-        raise RegionError("found an atomic number outside 1 to 118")
-    symbols = [Element.getByAtomicNumber(int(z)).symbol for z in atomic_numbers]
-    unknown = sorted(set(symbols) - set(model.elements))
-    if unknown:
-        raise RegionError(
-            f"found the elements {', '.join(unknown)}, {model.name} knows "
-            f"{', '.join(model.elements)}; leave these atoms to the force field or take another "
-            "model"
-        )
-    return symbols

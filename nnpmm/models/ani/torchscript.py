@@ -1,41 +1,23 @@
 """ANI as a TorchScript file for openmm-torch's TorchForce; it needs torch alone."""
 
-# No postponed annotations here: torch.jit.script reads the classes' annotations as types.
+from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.ani.reference import AniModule
+from nnpmm.models.scripting import RegionEnergy, scripted
 
 __all__ = ["energy_module", "export_torchscript"]
 
 
-class _RegionEnergy(nn.Module):
-    """Mean energy of the ensemble from positions of the region or of the whole system."""
-
-    atoms: Tensor
-
-    def __init__(self, ani: AniModule, atoms: Sequence[int] | NDArray[np.int64]) -> None:
-        super().__init__()
-        self.ani = ani
-        self.register_buffer("atoms", torch.as_tensor(np.asarray(atoms, dtype=np.int64)))
-        self.n_region = len(atoms)
-
-    def forward(self, positions: Tensor) -> Tensor:
-        # TorchForce hands over every particle of the system, a caller of his own the region alone.
-        if positions.shape[0] != self.n_region:
-            positions = positions.index_select(0, self.atoms)
-        return self.ani(positions).mean()
-
-
-def energy_module(parameters: AniParameters, symbols: Sequence[str], precision: str) -> nn.Module:
+def energy_module(
+    parameters: AniParameters, symbols: Sequence[str], precision: str
+) -> torch.nn.Module:
     """Return a module from positions (n, 3) in nm to the energy in kJ/mol, a float64 scalar.
 
     Args:
@@ -44,7 +26,7 @@ def energy_module(parameters: AniParameters, symbols: Sequence[str], precision: 
         precision: ``"single"`` or ``"double"``.
     """
     dtype = torch.float64 if precision == "double" else torch.float32
-    return _RegionEnergy(AniModule(parameters, list(symbols), dtype), range(len(symbols))).eval()
+    return RegionEnergy(AniModule(parameters, list(symbols), dtype), range(len(symbols))).eval()
 
 
 def export_torchscript(
@@ -61,10 +43,4 @@ def export_torchscript(
         symbols: chemical symbol of each atom of the region.
         atoms: 0-based indices of these atoms in the system.
     """
-    module = _RegionEnergy(AniModule(parameters, list(symbols), torch.float32), atoms).eval()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # the format that TorchForce reads
-        scripted = torch.jit.script(module)
-        buffer = io.BytesIO()
-        torch.jit.save(scripted, buffer)
-    return buffer.getvalue()
+    return scripted(RegionEnergy(AniModule(parameters, list(symbols), torch.float32), atoms))

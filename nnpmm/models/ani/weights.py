@@ -24,7 +24,7 @@ from nnpmm.core.files import cache_directory
 from nnpmm.models.ani.neurochem import read_neurochem
 from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.ani.storage import load_parameters, save_parameters
-from nnpmm.models.downloads import download
+from nnpmm.models.downloads import download, offline
 
 __all__ = [
     "PUBLISHED",
@@ -102,7 +102,7 @@ def find_weights(name: str, weights: str | os.PathLike[str] | None = None) -> Fo
     for source in sources(name, weights):
         if source.available and source.path is not None:
             return FoundWeights(_read(source, name), f"{source.kind}: {source.path}")
-    if _offline():
+    if offline():
         raise WeightsError(_remedies(name, "NNPMM_OFFLINE is set"))
     try:
         path = download_weights(name, MODEL_ZOO_URL)
@@ -128,8 +128,8 @@ def sources(name: str, weights: str | os.PathLike[str] | None = None) -> Iterato
     cached = _cache_path(name)
     yield WeightsSource("cache", cached, cached.is_file(), "" if cached.is_file() else "not there")
     yield _torchani_source(folder)
-    detail = "NNPMM_OFFLINE is set" if _offline() else MODEL_ZOO_URL
-    yield WeightsSource("download", None, not _offline(), detail)
+    detail = "NNPMM_OFFLINE is set" if offline() else MODEL_ZOO_URL
+    yield WeightsSource("download", None, not offline(), detail)
 
 
 def download_weights(name: str, url: str = MODEL_ZOO_URL) -> Path:
@@ -205,10 +205,6 @@ def _torchani_source(folder: str) -> WeightsSource:
 def _cache_path(name: str) -> Path:
     file = f"{name.lower()}-{PUBLISHED[name].digest[:12]}.safetensors"
     return cache_directory() / "models" / file
-
-
-def _offline() -> bool:
-    return os.environ.get("NNPMM_OFFLINE", "") not in ("", "0")
 
 
 def _remedies(name: str, reason: str) -> str:

@@ -27,7 +27,9 @@ class RegionConfig(Section):
         examples=['"resname LIG"'],
     )
     model: ModelName | None = Field(
-        None, description="network: ANI-2x, ANI-1x, ANI-1ccx, or a model file", examples=["ANI-2x"]
+        None,
+        description="network: ANI-2x, ANI-1x, ANI-1ccx, AIMNet2, or a model file",
+        examples=["ANI-2x"],
     )
     members: tuple[int, ...] | None = Field(
         None,

@@ -105,7 +105,7 @@ def _known_model(name: str, folder: Path) -> str:
         InputFileError: no such file.
         ModelError: no such model.
     """
-    from nnpmm.models.ani.family import published_name
+    from nnpmm.models import aimnet, ani
     from nnpmm.models.registry import find_family
 
     if name.endswith(MODEL_FILES):
@@ -113,7 +113,7 @@ def _known_model(name: str, folder: Path) -> str:
             raise InputFileError(f"{name}: no such file; give a model file that is there")
         return os.path.relpath(name, folder)
     find_family(name)
-    return published_name(name) or name
+    return ani.published_name(name) or aimnet.published_name(name) or name
 
 
 def _write(output: Path, text: str) -> None:

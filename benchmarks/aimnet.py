@@ -1,0 +1,205 @@
+"""AIMNet2: how nnpmm's energies agree with the published TorchScript file, and what both cost.
+
+Accuracy comes first, on drugs and on ions. Then energy and forces are timed in turn on one thread,
+with all four networks and with one; processor time, which other programs change little. Last: how
+far the energies of molecules that are far apart are from adding up, which is the model's, not
+nnpmm's. Needs auto3d 2.3.1, which carries the file. Prints tables, writes results/aimnet.json.
+Usage: python benchmarks/aimnet.py [--rounds 20]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from common import write_results
+from numpy.typing import NDArray
+from rdkit import Chem
+
+from nnpmm.benchmarking import Molecule, Timing, sample_molecules
+from nnpmm.core.constants import COULOMB_CONSTANT, EV_TO_KJ_PER_MOL
+from nnpmm.core.errors import WeightsError
+from nnpmm.models import load_model
+from nnpmm.models.aimnet.weights import sources
+
+#: 32 and 59 atoms.
+TIMED = {
+    "ketorolac": "O=C(O)[C@H]1CCn2c1ccc2C(=O)c1ccccc1",
+    "dasatinib": "Cc1nc(Nc2ncc(s2)C(=O)Nc2c(C)cccc2Cl)cc(n1)N1CCN(CCO)CC1",
+}
+COMPARED = TIMED | {
+    "paraquat": "C[n+]1ccc(cc1)-c1cc[n+](C)cc1",
+    "choline": "C[N+](C)(C)CCO",
+    "bromobenzoate": "O=C([O-])c1ccc(Br)cc1",
+    "oxalate": "[O-]C(=O)C(=O)[O-]",
+    "iodobenzene": "Ic1ccccc1",
+    "trimethylsilyl phosphate": "C[Si](C)(C)OP(=O)(O)O",
+    "selenomethionine": "C[Se]CC[C@H](N)C(=O)O",
+    "roxarsone": "O=[As](O)(O)c1ccc(O)c([N+](=O)[O-])c1",
+    "boronic acid": "OB(O)c1cc(Cl)c(F)cc1",
+}
+PAIRS = (
+    ("CO", "CN"),
+    ("O", "O"),
+    ("C[NH3+]", "O"),
+    ("CC(=O)[O-]", "O"),
+    ("C[NH3+]", "CC(=O)[O-]"),
+)
+APART = 50.0  # nm
+CALLS = 3  # of a turn
+
+
+class File:
+    """The published file with self energies of zero, which it would add in float32."""
+
+    def __init__(self, members: int | None = None) -> None:
+        (package,) = [source for source in sources("AIMNet2") if source.kind == "auto3d"]
+        if package.path is None or not package.available:
+            raise WeightsError(f"{package.detail}; pip install --no-deps auto3d==2.3.1")
+        ensemble = torch.jit.load(package.path, map_location="cpu")
+        networks = [getattr(ensemble.models, str(index)) for index in range(4)]
+        self.shifts = []
+        for network in networks:
+            weight = network.module.outputs.atomic_shift.shifts.weight
+            self.shifts.append(weight.detach().numpy()[:, 0].astype(np.float64))
+            with torch.no_grad():
+                weight.zero_()
+        self.networks = networks
+        self.module = ensemble if members is None else networks[members]
+
+    def call(self, module: Any, data: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Evaluate; the module writes into what it is given."""
+        found: dict[str, torch.Tensor] = module(dict(data))
+        return found
+
+    def evaluate(
+        self, molecule: Molecule, charge: int
+    ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+        """Return energy (kJ/mol, without self energies), forces and charges of four networks."""
+        data = as_tensors(molecule, charge)
+        deviation = np.array(self.shifts) - np.mean(self.shifts, axis=0)
+        energies = [
+            self.call(network, data)["energy"].item() + own[molecule.numbers].sum()
+            for network, own in zip(self.networks, deviation, strict=True)
+        ]
+        found = self.call(self.module, data)
+        forces = 10 * EV_TO_KJ_PER_MOL * found["forces"][0].detach().double().numpy()
+        charges = found["charges"][0].detach().double().numpy()
+        return EV_TO_KJ_PER_MOL * float(np.mean(energies)), forces, charges
+
+
+def as_tensors(molecule: Molecule, charge: int) -> dict[str, torch.Tensor]:
+    """Return what the file takes, in angstrom and float32."""
+    centred = molecule.positions - molecule.positions.mean(axis=0)
+    return {
+        "coord": torch.tensor(10 * centred[None], dtype=torch.float32),
+        "numbers": torch.tensor(molecule.numbers)[None],
+        "charge": torch.tensor([float(charge)]),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=20)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    results = {
+        "accuracy": [accuracy_row(*each) for each in charged(COMPARED)],
+        "ms": [timing_row(*each, arguments.rounds) for each in charged(TIMED)],
+        "apart": [apart_row(*pair) for pair in PAIRS],
+    }
+    print(write_results("aimnet", results))
+
+
+def charged(smiles: dict[str, str]) -> list[tuple[Molecule, int]]:
+    """Return molecules with their charges."""
+    charges = [Chem.GetFormalCharge(Chem.MolFromSmiles(text)) for text in smiles.values()]
+    return list(zip(sample_molecules(smiles), charges, strict=True))
+
+
+def accuracy_row(molecule: Molecule, charge: int) -> dict[str, Any]:
+    """Return the largest differences from the file, in float32 and in float64."""
+    expected = File().evaluate(molecule, charge)
+    row: dict[str, Any] = {"molecule": molecule.name, "atoms": len(molecule.numbers)}
+    row["charge"] = charge
+    for precision in ("single", "double"):
+        evaluator = load_model("AIMNet2", precision=precision).bind(molecule.numbers, charge)
+        energy, forces = evaluator(molecule.positions)
+        row[precision] = {
+            "energy_kj": abs(energy - expected[0]),
+            "force_kj_nm": float(np.abs(forces - expected[1]).max()),
+            "charge_e": float(np.abs(evaluator.charges(molecule.positions) - expected[2]).max()),
+        }
+    single = row["single"]
+    print(
+        f"{molecule.name:<26}{row['atoms']:>4} atoms {charge:+d} e   {single['energy_kj']:.1e} "
+        f"kJ/mol  {single['force_kj_nm']:.1e} kJ/mol/nm  {single['charge_e']:.1e} e"
+    )
+    return row
+
+
+def timing_row(molecule: Molecule, charge: int, rounds: int) -> dict[str, Any]:
+    """Time energy and forces on one thread, everything in turn."""
+    data = as_tensors(molecule, charge)
+    whole, one = File(), File(0)
+    ours = {
+        "four networks": load_model("AIMNet2", threads=1).bind(molecule.numbers, charge),
+        "one network": load_model("AIMNet2", 0, threads=1).bind(molecule.numbers, charge),
+    }
+    calls: dict[str, Callable[[], Any]] = {
+        "file, four networks": partial(whole.call, whole.module, data),
+        "file, one network": partial(one.call, one.module, data),
+        **{f"nnpmm, {key}": partial(each, molecule.positions) for key, each in ours.items()},
+    }
+    timings = processor_times(calls, rounds)
+    for name, timing in timings.items():
+        print(
+            f"{molecule.name:<12}{len(molecule.numbers):>4} atoms  {name:<22}{timing.median:8.1f}"
+        )
+    return {
+        "molecule": molecule.name,
+        "atoms": len(molecule.numbers),
+        "ms": {name: timing._asdict() for name, timing in timings.items()},
+    }
+
+
+def processor_times(calls: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, Timing]:
+    """Return ms of this process for each call; they take turns."""
+    for call in calls.values():
+        for _ in range(3):  # TorchScript optimises itself in the first calls
+            call()
+    samples: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            call()
+            start = time.process_time()
+            for _ in range(CALLS):
+                call()
+            samples[name].append(1000 * (time.process_time() - start) / CALLS)
+    return {
+        name: Timing(*(float(np.percentile(values, q)) for q in (50, 25, 75)))
+        for name, values in samples.items()
+    }
+
+
+def apart_row(first: str, second: str) -> dict[str, Any]:
+    """Return what two molecules far apart have more than each alone, less their Coulomb energy."""
+    (a, qa), (b, qb) = charged({"a": first, "b": second})
+    model = load_model("AIMNet2", precision="double")
+    far = b.positions + np.array([APART, 0, 0])
+    both = model.bind(np.concatenate([a.numbers, b.numbers]), qa + qb)
+    positions = np.concatenate([a.positions, far])
+    alone = model.bind(a.numbers, qa)(a.positions)[0] + model.bind(b.numbers, qb)(far)[0]
+    excess = both(positions)[0] - alone - COULOMB_CONSTANT * qa * qb / APART
+    moved = both.charges(positions)[: len(a.numbers)].sum() - qa
+    print(f"{first:<10}{second:<12}{APART:g} nm apart: {excess:+.3f} kJ/mol, {moved:+.4f} e")
+    return {"first": first, "second": second, "excess_kj": excess, "moved_charge_e": moved}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,304 @@
+"""AIMNet2 as a potential: a model that is bound to a composition and a charge, then evaluated."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnpmm.core.constants import EV_TO_KJ_PER_MOL
+from nnpmm.core.errors import ModelError, RegionError, SimulationError, WeightsError
+from nnpmm.models.aimnet.parameters import AimnetParameters
+from nnpmm.models.ani.backends import choose_device
+from nnpmm.models.ani.threads import thread_count
+from nnpmm.models.bound import BoundPotential
+from nnpmm.models.composition import known_symbols
+from nnpmm.models.geometry import check_geometry
+from nnpmm.models.in_process import recall, remember
+from nnpmm.models.protocol import Evaluation
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["AimnetEvaluator", "AimnetModel"]
+
+_BACKENDS = ("reference",)
+_PRECISIONS = ("single", "double")
+
+
+@dataclass(frozen=True)
+class AimnetModel:
+    """An AIMNet2 ensemble with a chosen device and precision.
+
+    Usually made by `nnpmm.load_model`. The energy is that of the region's atoms in vacuum: the
+    networks' short range, the Coulomb energy of the charges that they predict, and D3 dispersion.
+    The last two reach across the whole region, also from one molecule to another. Energies leave
+    out the atomic self energies.
+
+    Args:
+        parameters: constants, networks and self energies.
+        backend: ``"auto"`` or ``"reference"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:<index>"``.
+        precision: ``"single"``, or ``"double"`` for checks.
+        threads: of the CPU; by default one for regions up to 100 atoms, else all of torch's.
+        source: where the weights came from.
+        rebuild: a picklable function and its arguments that make this model again in another
+            process; without it, a System that contains the model can be copied in this process
+            only.
+
+    Raises:
+        ModelError: no such backend, device or precision.
+    """
+
+    parameters: AimnetParameters = field(repr=False)
+    backend: str = "auto"
+    device: str = "auto"
+    precision: str = "single"
+    threads: int | None = None
+    source: str = "parameters given in Python"
+    rebuild: tuple[Callable[..., Any], tuple[Any, ...]] | None = field(default=None, repr=False)
+    requested_device: str = field(default="auto", init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.backend not in ("auto", *_BACKENDS):
+            raise ModelError(
+                f"found the backend {self.backend!r}, {self.name} has: auto, {', '.join(_BACKENDS)}"
+            )
+        if self.precision not in _PRECISIONS:
+            raise ModelError(
+                f"found the precision {self.precision!r}, allowed: {', '.join(_PRECISIONS)}"
+            )
+        if self.threads is not None:
+            thread_count(self.threads)
+        object.__setattr__(self, "backend", _BACKENDS[0])
+        object.__setattr__(self, "requested_device", self.device)
+        object.__setattr__(self, "device", choose_device(self.device))
+
+    def __repr__(self) -> str:
+        count = len(self.parameters.members)
+        networks = "1 network" if count == 1 else f"{count} networks"
+        return (
+            f"AimnetModel({self.name!r}, {networks}, backend={self.backend!r}, "
+            f"device={self.device!r}, precision={self.precision!r})"
+        )
+
+    @property
+    def name(self) -> str:
+        """The published name."""
+        return self.parameters.name
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Chemical symbols that the networks know."""
+        return self.parameters.elements
+
+    @property
+    def neutral_only(self) -> bool:
+        """False: the total charge is part of what the networks are given."""
+        return False
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What to write down to make this model again."""
+        return {
+            "model": self.name,
+            "members": list(self.parameters.member_indices),
+            "backend": self.backend,
+            "device": self.device,
+            "precision": self.precision,
+            "weights": self.source,
+            "digest": self.parameters.digest(),
+        }
+
+    def bind(
+        self, atomic_numbers: Sequence[int] | NDArray[np.int64], charge: int = 0
+    ) -> AimnetEvaluator:
+        """Fix composition and charge and precompute all that depends on them alone.
+
+        Args:
+            atomic_numbers: shape (n,).
+            charge: total charge of all atoms, e. The networks describe closed shells: the number of
+                electrons is even.
+
+        Raises:
+            RegionError: no atoms, an element that the model does not know, or an odd number of
+                electrons.
+        """
+        return AimnetEvaluator(self, np.asarray(atomic_numbers, dtype=np.int64), int(charge))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        digest = self.parameters.digest()
+        remember(digest, self.parameters)
+        choices = (self.backend, self.requested_device, self.precision, self.threads, self.source)
+        return (_restore_model, (self.name, digest, choices, self.rebuild))
+
+
+def _restore_model(
+    name: str,
+    digest: str,
+    choices: tuple[Any, ...],
+    rebuild: tuple[Callable[..., Any], tuple[Any, ...]] | None,
+) -> AimnetModel:
+    """Return a model with the parameters of this digest: those in memory, or else read again.
+
+    Raises:
+        ModelError: they were made in another process, or are gone from this one.
+        WeightsError: what is read now has another digest.
+    """
+    parameters = recall(digest)
+    if parameters is None:
+        if rebuild is None:
+            raise ModelError(
+                f"the parameters of this {name} were given in Python and are not in the memory of "
+                "this process; make the model again and couple it again, or prepare a model.json"
+            )
+        function, arguments = rebuild
+        parameters = function(*arguments).parameters
+        if parameters.digest() != digest:
+            raise WeightsError(
+                f"{name}: the weights have changed since the system was written (digest "
+                f"{parameters.digest()[:12]}, expected {digest[:12]}); couple the system again"
+            )
+    backend, device, precision, threads, source = choices
+    return AimnetModel(parameters, backend, device, precision, threads, source, rebuild)
+
+
+class AimnetEvaluator(BoundPotential):
+    """An AIMNet2 model bound to atoms and a charge; see `nnpmm.models.protocol.Evaluator`.
+
+    Attributes:
+        charge: total charge, e.
+    """
+
+    model: AimnetModel
+
+    def __init__(
+        self, model: AimnetModel, atomic_numbers: NDArray[np.int64], charge: int = 0
+    ) -> None:
+        from nnpmm.models.aimnet.reference import ReferenceKernel
+
+        symbols = known_symbols(atomic_numbers, model.elements, model.name)
+        _require_closed_shell(int(atomic_numbers.sum()), charge, model.name)
+        self.model = model
+        self.atomic_numbers = atomic_numbers
+        self.charge = charge
+        self.energy_offset = EV_TO_KJ_PER_MOL * sum(
+            model.parameters.self_energies[symbol] for symbol in symbols
+        )
+        self._symbols = symbols
+        self._lock = threading.RLock()  # copies of a System share this evaluator
+        self._kernel = ReferenceKernel(
+            model.parameters, symbols, charge, model.device, model.precision, model.threads
+        )
+
+    def member_energies(self, positions: Any, box: Any = None) -> NDArray[np.float64]:
+        """Return every member's energy, (m,), kJ/mol; their spread is the model's uncertainty."""
+        array = self._checked(positions, box)
+        with self._lock:
+            return self._kernel.member_energies(array)
+
+    def charges(self, positions: Any) -> NDArray[np.float64]:
+        """Return the atoms' charges, (n,), e: the mean over the members.
+
+        They add up to the total charge, but for a millionth of what the networks leave to be
+        shared out. `charge_tensors` has their derivatives.
+
+        Args:
+            positions: (n, 3) in nm or as a Quantity.
+
+        Raises:
+            SimulationError: another shape, a position that is not finite, or coincident atoms.
+        """
+        import torch
+
+        with torch.no_grad():
+            return self.charge_tensors(torch.from_numpy(self._checked(positions, None))).numpy()
+
+    def charge_tensors(self, positions: torch.Tensor) -> torch.Tensor:
+        """Return the same charges as a tensor that autograd differentiates.
+
+        The force of a field phi (n,) on the charges, kJ/mol/e, is minus the gradient of
+        ``(phi * charge_tensors(x)).sum()``; ``torch.autograd.functional.jacobian`` gives all
+        derivatives, (n, n, 3), e/nm.
+
+        Args:
+            positions: (n, 3) in nm, of any floating type and device.
+
+        Returns:
+            (n,), float64, on the device of the positions.
+        """
+        with self._lock:
+            return self._kernel.charges(positions).to(positions.device)
+
+    def evaluate_tensors(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return energy, a scalar, and forces (n, 3) as tensors, in kJ/mol and nm.
+
+        Args:
+            positions: (n, 3) in nm, whole, of any floating type and device.
+
+        Returns:
+            Both on the device of the positions.
+        """
+        with self._lock:
+            energy, forces = self._kernel.evaluate_tensors(positions)
+        return energy.to(positions.device), forces.to(positions.device)
+
+    def torch_module(self) -> torch.nn.Module:
+        """Return a module from whole positions (n, 3) in nm to the energy, for TorchScript."""
+        from nnpmm.models.aimnet.torchscript import energy_module
+
+        model = self.model
+        return energy_module(model.parameters, self._symbols, self.charge, model.precision)
+
+    def _evaluate(self, positions: NDArray[np.float64], box: Any) -> Evaluation:
+        if box is not None:
+            self._refuse_box()
+        with self._lock:
+            return self._kernel.evaluate(positions)
+
+    def _checked(self, positions: Any, box: Any) -> NDArray[np.float64]:
+        if box is not None:
+            self._refuse_box()
+        array = self._positions(positions)
+        check_geometry(array)
+        return array
+
+    def _refuse_box(self) -> None:
+        raise SimulationError(
+            f"found a periodic box, {self.model.name} describes molecules without images: its "
+            "Coulomb and dispersion energies have no cutoff; leave out the box, or make the "
+            "molecules a region within a force field"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        model = self.model
+        choices = (model.requested_device, model.device, model.precision, model.threads)
+        content = (
+            *(model.parameters.digest(), self.atomic_numbers.tolist(), self.charge),
+            *(choices, model.source),
+        )
+        key = hashlib.sha256(repr(content).encode()).hexdigest()
+        remember(key, self)
+        return (_restore_evaluator, (key, model, self.atomic_numbers, self.charge))
+
+
+def _require_closed_shell(protons: int, charge: int, name: str) -> None:
+    electrons = protons - charge
+    if electrons % 2:
+        stated = f"{charge:+d}" if charge else "0"
+        raise RegionError(
+            f"found {electrons} electrons with a charge of {stated} e, {name} describes closed "
+            "shells, with an even number; give the right charge, or check the hydrogens"
+        )
+
+
+def _restore_evaluator(
+    key: str, model: AimnetModel, atomic_numbers: NDArray[np.int64], charge: int
+) -> AimnetEvaluator:
+    found = recall(key)
+    return AimnetEvaluator(model, atomic_numbers, charge) if found is None else found

