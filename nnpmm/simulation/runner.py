@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from nnpmm.integrators import (
     scale_masses,
     surroundings_limit,
 )
+from nnpmm.models.ignoring_charge import IgnoringCharge
 from nnpmm.models.protocol import Potential
 from nnpmm.simulation.preparation import narration
 from nnpmm.simulation.preparation.density import (
@@ -48,6 +50,8 @@ from nnpmm.structures import MMSystem
 from nnpmm.structures.inputs.sources import BuildSystem
 
 __all__ = ["load_region", "prepare_system", "run"]
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSystem:
@@ -78,6 +82,9 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     hybrid = couple(mm.system, mm.topology, region, model, coupling=coupling)
     charge = hybrid.region.charge
     narration.fact("charge", f"{charge:+d} e in the force field" if charge else "0 e")
+    note = _charge_note(model, charge)
+    if note is not None:
+        _LOGGER.warning("%s", note)
     motion, factor, limit = _scale_masses(config, mm, hybrid)
     provenance = {
         **model.provenance,
@@ -85,6 +92,8 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         "mass_factor": factor,
         "fastest_vibration_fs": 1000 * motion.vibration.period,
     }
+    if note is not None:
+        provenance["note"] = note
     prepared = PreparedSystem(
         mm=mm,
         hybrid=hybrid,
@@ -94,6 +103,16 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     )
     narration.tell_time_step(config, limit, factor)
     return prepared
+
+
+def _charge_note(model: Potential, charge: int) -> str | None:
+    """Return what has to be said of a network that ignores the charge of its region."""
+    if not isinstance(model, IgnoringCharge):
+        return None
+    return (
+        f"allow_charged: true: {model.name}, trained on neutral molecules, does not see the "
+        f"region's charge of {charge:+d} e"
+    )
 
 
 def _check_surroundings(config: RunConfig, mm: MMSystem, region: NDArray[np.int64]) -> None:
@@ -156,7 +175,7 @@ def _load(config: RunConfig, name: str, members: tuple[int, ...] | None = None) 
 
     settings = config.region
     _, family = find_family(name)
-    return load_model(
+    model = load_model(
         name,
         members=settings.members if members is None else members,
         backend=settings.backend,
@@ -166,6 +185,7 @@ def _load(config: RunConfig, name: str, members: tuple[int, ...] | None = None) 
         threads=config.platform.threads if "threads" in family.options else None,
         weights=settings.weights,
     )
+    return IgnoringCharge(model) if settings.allow_charged and model.neutral_only else model
 
 
 def _inner_potential(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 from rdkit import Chem
@@ -12,6 +12,7 @@ from nnpmm.core.fields import Section, SettingsPath
 from nnpmm.structures.ligands.amber import molecule_from_amber
 from nnpmm.structures.ligands.molecules import molecule_from_file, molecule_from_smiles
 from nnpmm.structures.ligands.parameters import LigandParameters, parameterize
+from nnpmm.structures.providers import PROVIDERS, Provider
 
 __all__ = ["MoleculeSource", "read_molecule", "read_molecule_alone"]
 
@@ -32,9 +33,10 @@ class MoleculeSource(Section):
     coordinates: SettingsPath | None = Field(
         None, description="Amber coordinates (inpcrd, rst7) of the molecule, with 'topology'"
     )
-    parameters: Literal["auto", "openff", "fallback"] = Field(
+    parameters: Provider = Field(
         "auto",
-        description="where charges and Lennard-Jones parameters come from; not with 'topology'",
+        description=f"where charges and Lennard-Jones parameters come from, not with 'topology': "
+        f"{PROVIDERS}",
     )
 
     @model_validator(mode="after")
