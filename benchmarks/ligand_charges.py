@@ -75,7 +75,15 @@ def summary(provider: str, label: str, found: list[Comparison]) -> dict[str, obj
 
 
 def print_table(rows: list[dict[str, object]]) -> None:
-    header = ("charges", "RMSE/e", "median of a molecule/e", "max/e", "dipole RMSE/D", "mean/D", "r")
+    header = (
+        "charges",
+        "RMSE/e",
+        "median/e",
+        "max/e",
+        "dipole RMSE/D",
+        "mean/D",
+        "r",
+    )
     print("| " + " | ".join(header) + " |\n" + "|---" * len(header) + "|")
     for row in rows:
         cells = (

@@ -92,6 +92,8 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         "mass_factor": factor,
         "fastest_vibration_fs": 1000 * motion.vibration.period,
     }
+    if mm.ligand_parameters is not None:
+        provenance["ligand_parameters"] = mm.ligand_parameters
     if note is not None:
         provenance["note"] = note
     prepared = PreparedSystem(

@@ -140,8 +140,7 @@ class BuildSystem(Section):
     ionic_strength: Concentration = Field(0.0, ge=0, description="salt added, in M")
     parameters: Provider = Field(
         "auto",
-        description=f"provider of the ligand's charges and Lennard-Jones parameters: "
-        f"{PROVIDERS}",
+        description=f"provider of the ligand's charges and Lennard-Jones parameters: {PROVIDERS}",
     )
     residue_name: str = Field(
         "MOL",

@@ -28,7 +28,7 @@ from nnpmm.structures.ligands.molecules import add_conformer
 from nnpmm.structures.ligands.openff import terms_from_system
 from nnpmm.structures.ligands.programs import find_program, run_program
 
-__all__ = ["CHARGES", "ambertools_terms", "is_installed"]
+__all__ = ["CHARGES", "ambertools_terms", "installed_version", "is_installed"]
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,11 @@ def is_installed() -> bool:
     return all(find_program(name) for name in _PROGRAMS)
 
 
+def installed_version() -> str | None:
+    """Return the version of AmberTools; None if it is not installed."""
+    return _version(str(find_program("antechamber"))) if is_installed() else None
+
+
 def ambertools_terms(molecule: Chem.Mol, provider: str) -> dict[str, Any]:
     """Parameterize with GAFF2 and charges from an AM1 calculation of one conformer.
 
@@ -86,11 +91,11 @@ def ambertools_terms(molecule: Chem.Mol, provider: str) -> dict[str, Any]:
         X. He, V. H. Man, W. Yang, T.-S. Lee, J. Wang, J. Chem. Phys. 2020, 153, 114502 (ABCG2).
     """
     _refuse_odd_electrons(molecule)
-    if not is_installed():
-        missing = ", ".join(name for name in _PROGRAMS if find_program(name) is None)
+    missing = [name for name in _PROGRAMS if find_program(name) is None]
+    if missing:
         raise OptionalDependencyError(
-            f"found no {missing} on the PATH, which provider={provider!r} needs; install "
-            "AmberTools with 'pip install nnpmm[amber]' or 'conda install -c conda-forge "
+            f"found no {', '.join(missing)} on the PATH, which provider={provider!r} needs; "
+            "install AmberTools with 'pip install nnpmm[amber]' or 'conda install -c conda-forge "
             "ambertools', or use provider='fallback'"
         )
     charges, version = CHARGES[provider], _version(str(find_program("antechamber")))
@@ -101,7 +106,9 @@ def ambertools_terms(molecule: Chem.Mol, provider: str) -> dict[str, Any]:
     terms = _cached(path, canonical)
     if terms is None:
         terms = _calculated(path, canonical, charges)
-    name = f"AmberTools {version}: GAFF2 with {charges.name} charges of one conformer (ETKDGv3, AM1)"
+    name = (
+        f"AmberTools {version}: GAFF2 with {charges.name} charges of one conformer (ETKDGv3, AM1)"
+    )
     return {"provider": name, **_in_order(terms, order)}
 
 
@@ -190,8 +197,7 @@ def _write_topology(molecule: Chem.Mol, charges: _Charges, folder: Path) -> None
     missing = [" ".join(line.split()[:1]) for line in lines if "ATTN" in line]
     if missing:
         raise ForceFieldError(
-            f"parmchk2 found no GAFF2 parameters for {', '.join(missing[:5])}; "
-            "use another provider"
+            f"parmchk2 found no GAFF2 parameters for {', '.join(missing[:5])}; use another provider"
         )
     (folder / "leap.in").write_text(_LEAP)
     _run(folder, "tleap", "-f", "leap.in", leaves="MOL.prmtop")
@@ -203,9 +209,7 @@ def _run(folder: Path, name: str, *arguments: str, leaves: str) -> None:
     Raises:
         ForceFieldError: it fails, takes too long, or leaves nothing.
     """
-    done = run_program(
-        str(find_program(name)), list(arguments), folder, time_limit=_TIME_LIMIT
-    )
+    done = run_program(str(find_program(name)), list(arguments), folder, time_limit=_TIME_LIMIT)
     logger.debug("%s:\n%s", name, done.output)
     if done.status is None:
         raise ForceFieldError(

@@ -32,9 +32,7 @@ def find_program(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path=sysconfig.get_path("scripts"))
 
 
-def run_program(
-    path: str, arguments: list[str], folder: Path, *, time_limit: float
-) -> Finished:
+def run_program(path: str, arguments: list[str], folder: Path, *, time_limit: float) -> Finished:
     """Run a program in a folder until it ends, and end it and its children if it takes too long.
 
     Args:
