@@ -55,7 +55,7 @@ def scan(
         str,
         typer.Option(
             "--parameters",
-            help="Of the force field: auto, openff, amber, amber-abcg2, fallback; none without one.",
+            help="Of the force field: auto, openff, amber, amber-abcg2, fallback; or none.",
         ),
     ] = "auto",
     reference: Annotated[
