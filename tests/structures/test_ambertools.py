@@ -285,10 +285,33 @@ def test_a_program_that_leaves_nothing_has_failed(fake):
         parameterize(molecule_from_smiles("CO"), provider="amber")
 
 
-def test_missing_terms_are_named(fake):
-    (fake / "frcmod").write_text("BOND\nc3-zz   0.00   0.000       ATTN, need revision\n")
-    with pytest.raises(ForceFieldError, match="no GAFF2 parameters for c3-zz"):
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        ("BOND\nc3-zz   0.00   0.000       ATTN, need revision\n", "c3-zz"),
+        ("DIHE\nca-X -zz-c    1    0.0      0.0      2.0    ATTN, need revision\n", "ca-X -zz-c"),
+        ("MASS\nSi 28.085        0.878               same as c3\n\nBOND\n", "Si 28.085"),
+    ],
+)
+def test_missing_terms_and_types_are_named(fake, lines, found):
+    (fake / "frcmod").write_text(f"Remark\n{lines}")
+    with pytest.raises(ForceFieldError, match=f"no GAFF2 parameters for {found};"):
         parameterize(molecule_from_smiles("CO"), provider="amber")
+
+
+def test_estimated_terms_are_taken(fake):
+    _write_prmtop(fake / "prmtop", "CO")
+    (fake / "frcmod").write_text(
+        "ANGLE\nc3-oh-zz  62.9   111.5   same as c3-oh-ho, penalty score=  1.0\n"
+    )
+    assert len(parameterize(molecule_from_smiles("CO"), provider="amber").angles) == 7
+
+
+@needs_ambertools
+def test_elements_that_gaff2_lacks_are_refused(kept):
+    """For parmchk2 silicon is carbon."""
+    with pytest.raises(ForceFieldError, match="no GAFF2 parameters for Si"):
+        parameterize(molecule_from_smiles("C[SiH3]"), provider="amber")
 
 
 def test_charges_that_miss_the_formal_charge_are_refused(fake):

@@ -134,7 +134,7 @@ def _paths() -> tuple[str, str]:
 
 @functools.lru_cache(maxsize=4)
 def _versions(antechamber: str, tleap: str) -> _Versions:
-    """Return what antechamber says at its start, or the version of the wheel, and tleap of GAFF2."""
+    """Return the version that antechamber says, or that of the wheel, and tleap's of GAFF2."""
     with tempfile.TemporaryDirectory(prefix="nnpmm-") as temporary:
         folder = Path(temporary)
         (folder / "leap.in").write_text("source leaprc.gaff2\nquit\n")
@@ -205,20 +205,30 @@ def _write_topology(molecule: Chem.Mol, charges: _Charges, folder: Path) -> None
         leaves="MOL.mol2",
     )
     _refuse_broken_bonds(molecule, folder / "sqm.pdb")
+    # With "-s gaff2" in place of 2, parmchk2 of AmberTools 26 reads memory that it has not set.
     _run(
         folder,
         "parmchk2",
-        *("-i", "MOL.mol2", "-f", "mol2", "-o", "MOL.frcmod", "-s", "gaff2"),
+        *("-i", "MOL.mol2", "-f", "mol2", "-o", "MOL.frcmod", "-s", "2"),
         leaves="MOL.frcmod",
     )
-    lines = (folder / "MOL.frcmod").read_text().splitlines()
-    missing = [" ".join(line.split()[:1]) for line in lines if "ATTN" in line]
-    if missing:
-        raise ForceFieldError(
-            f"parmchk2 found no GAFF2 parameters for {', '.join(missing[:5])}; use another provider"
-        )
+    _refuse_missing(folder / "MOL.frcmod")
     (folder / "leap.in").write_text(_LEAP)
     _run(folder, "tleap", "-f", "leap.in", leaves="MOL.prmtop")
+
+
+def _refuse_missing(frcmod: Path) -> None:
+    """Refuse atom types that GAFF2 lacks, which parmchk2 takes for others, and terms without any."""
+    section, missing = "", []
+    for line in frcmod.read_text().splitlines():
+        if line.strip() in ("MASS", "BOND", "ANGLE", "DIHE", "IMPROPER", "NONBON"):
+            section = line.strip()
+        elif line.strip() and (section == "MASS" or "ATTN" in line):
+            missing.append(line.split("  ")[0].strip())
+    if missing:
+        raise ForceFieldError(
+            f"found no GAFF2 parameters for {', '.join(missing[:5])}; use another provider"
+        )
 
 
 def _run(folder: Path, name: str, *arguments: str, leaves: str) -> None:
