@@ -112,8 +112,8 @@ def _charge_note(model: Potential, charge: int) -> str | None:
     if not isinstance(model, IgnoringCharge):
         return None
     return (
-        f"allow_charged: true: {model.name}, trained on neutral molecules, does not see the "
-        f"region's charge of {charge:+d} e"
+        f"allow_charged: true: {model.name}, trained on neutral molecules, does not see the charge "
+        f"of the region, {charge:+d} e in all"
     )
 
 

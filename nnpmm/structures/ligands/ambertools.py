@@ -218,7 +218,7 @@ def _write_topology(molecule: Chem.Mol, charges: _Charges, folder: Path) -> None
 
 
 def _refuse_missing(frcmod: Path) -> None:
-    """Refuse atom types that GAFF2 lacks, which parmchk2 takes for others, and terms without any."""
+    """Refuse atom types that GAFF2 lacks, which parmchk2 takes for others, and missing terms."""
     section, missing = "", []
     for line in frcmod.read_text().splitlines():
         if line.strip() in ("MASS", "BOND", "ANGLE", "DIHE", "IMPROPER", "NONBON"):
