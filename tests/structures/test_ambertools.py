@@ -64,9 +64,12 @@ def _distorted(molecule, seed):
 
 
 @needs_ambertools
-@pytest.mark.parametrize("smiles", ["CO", "NC=O", "C[NH3+]", "C=C", "C#N"])
+@pytest.mark.parametrize("smiles", ["CO", "NC=O", "C[NH3+]", "C1CC1", "C#N"])
 def test_the_system_is_that_of_the_topology(kept, smiles):
-    """Ours, from terms that were renumbered, equals OpenMM's own reading of tleap's topology."""
+    """Ours, from terms that were renumbered, equals OpenMM's own reading of tleap's topology.
+
+    The charges that antechamber gives to cyclopropane add up to 0.003 e.
+    """
     before = set(kept.rglob("*.prmtop"))
     molecule, _ = _shuffled(molecule_from_smiles(smiles, seed=5), 3)
     parameters = parameterize(molecule, provider="amber")
@@ -156,7 +159,13 @@ echo "Welcome to antechamber 99.1: molecular input file processor."
 [ $# = 0 ] && exit 1
 echo "$@" >> "$FAKE/calls"
 [ -f "$FAKE/antechamber" ] && . "$FAKE/antechamber"
-echo made > MOL.mol2
+cat > MOL.mol2 <<END
+@<TRIPOS>MOLECULE
+MOL
+@<TRIPOS>ATOM
+      1 C1          -0.3690    -0.0360    -0.0200 c3         1 MOL       ${CHARGE:-0.001000}
+@<TRIPOS>BOND
+END
 """
 _PARMCHK2 = """\
 #!/bin/sh
@@ -312,13 +321,9 @@ def test_elements_that_gaff2_lacks_are_refused(kept):
         parameterize(molecule_from_smiles("C[SiH3]"), provider="amber")
 
 
-def test_charges_that_miss_the_formal_charge_are_refused(fake):
-    _write_prmtop(fake / "prmtop", "CO")
-    text = (fake / "prmtop").read_text()
-    begin = text.index("%FLAG CHARGE")
-    begin = text.index("\n", text.index("%FORMAT", begin)) + 1
-    (fake / "prmtop").write_text(f"{text[:begin]}{9.0:16.8E}{text[begin + 16 :]}")
-    with pytest.raises(ForceFieldError, match=r"charges that add up to .* expected \+0 e"):
+def test_charges_that_miss_the_formal_charge_are_refused(fake, monkeypatch):
+    monkeypatch.setenv("CHARGE", "1.000000")
+    with pytest.raises(ForceFieldError, match=r"charges that add up to \+1\.000 e, expected \+0 e"):
         parameterize(molecule_from_smiles("CO"), provider="amber")
 
 

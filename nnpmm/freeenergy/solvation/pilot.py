@@ -60,7 +60,7 @@ def run_pilot(
     with locked(directory / _LOCK, message):
         claim_folder(pilot, directory, resume=resume)
         prepared = prepare(pilot, directory, _telling(report))
-        keep_parameters(directory, prepared.sources["parameters"])
+        keep_parameters(directory, prepared.providers)
         folder = leg_directory(directory, "force field", 0)
         leg = create_leg(pilot, prepared.box, "force field")
         sample_leg(*(pilot, ladder, leg, folder), seed=pilot.seed, resume=resume, report=report)

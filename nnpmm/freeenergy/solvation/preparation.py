@@ -33,6 +33,12 @@ class Prepared:
     box: MMSystem
     sources: dict[str, str]
 
+    @property
+    def providers(self) -> str:
+        """Where the parameters of solute and solvent come from, in one line."""
+        found = [text for name, text in self.sources.items() if name.endswith("parameters")]
+        return " and ".join(dict.fromkeys(found))
+
     def system_of(self, ladder: LadderName) -> MMSystem:
         """Return what a ladder is made of: the box, or the solute alone."""
         if ladder == "vacuum":

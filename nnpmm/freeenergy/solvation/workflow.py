@@ -78,7 +78,7 @@ def run_solvation(
     with locked(directory / _LOCK, message):
         claim_folder(settings, directory, resume=resume)
         prepared = prepare(settings, directory, compressing)
-        keep_parameters(directory, prepared.sources["parameters"])
+        keep_parameters(directory, prepared.providers)
         if settings.ladder.exchange:
             _sample(settings, directory, prepared, resume, announce)
         else:

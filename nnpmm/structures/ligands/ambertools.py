@@ -56,6 +56,7 @@ _TIME_LIMIT = 4 * 3600.0  # s; AM1 of a hundred atoms takes minutes
 _CACHE_FORMAT = 1  # another one for other options of the programs
 _SEED = 0  # of the conformer
 _LONGEST_BOND = 1.4  # in units of the sum of the covalent radii
+_CHARGE_COLUMN = 8  # of the atoms in a MOL2 file
 _CHARGE_ERROR = 0.02  # e, largest rounding of the sum of the charges
 _LEAP = """\
 source leaprc.gaff2
@@ -205,6 +206,7 @@ def _write_topology(molecule: Chem.Mol, charges: _Charges, folder: Path) -> None
         leaves="MOL.mol2",
     )
     _refuse_broken_bonds(molecule, folder / "sqm.pdb")
+    _spread_rounding(folder / "MOL.mol2", Chem.GetFormalCharge(molecule))
     # With "-s gaff2" in place of 2, parmchk2 of AmberTools 26 reads memory that it has not set.
     _run(
         folder,
@@ -275,28 +277,41 @@ def _refuse_broken_bonds(molecule: Chem.Mol, path: Path) -> None:
             )
 
 
+def _spread_rounding(mol2: Path, formal_charge: int) -> None:
+    """Make the charges of antechamber's file add up to the formal charge, in place.
+
+    Its charges are rounded and made equal for equivalent atoms, so that a few thousandths are lost.
+
+    Raises:
+        ForceFieldError: they miss it by more than rounding explains.
+    """
+    head, atoms, rest = re.split(r"(?<=@<TRIPOS>ATOM\n)|(?=@<TRIPOS>BOND)", mol2.read_text())
+    rows = [line.split() for line in atoms.splitlines() if line.strip()]
+    charges = np.array([float(row[_CHARGE_COLUMN]) for row in rows])
+    if abs(charges.sum() - formal_charge) > _CHARGE_ERROR:
+        raise ForceFieldError(
+            f"antechamber gave charges that add up to {charges.sum():+.3f} e, expected "
+            f"{formal_charge:+d} e; use another provider"
+        )
+    charges += (formal_charge - charges.sum()) / len(charges)
+    for row, charge in zip(rows, charges, strict=True):
+        row[_CHARGE_COLUMN] = f"{charge:.9f}"
+    lines = "".join(f"{' '.join(row)}\n" for row in rows)
+    mol2.write_text(head + lines + rest)
+
+
 def _read(path: Path, molecule: Chem.Mol) -> dict[str, Any]:
     """Read the terms of a topology of this molecule.
 
     Raises:
-        ForceFieldError: other atoms, or charges that miss the formal charge.
+        ForceFieldError: other atoms.
     """
     prmtop = app.AmberPrmtopFile(str(path))
     found = [atom.element.atomic_number for atom in prmtop.topology.atoms()]
     if found != [atom.GetAtomicNum() for atom in molecule.GetAtoms()]:
         raise ForceFieldError(f"{path.name}: found other atoms than those of the molecule")
-    charge, formal = _total_charge(prmtop), Chem.GetFormalCharge(molecule)
-    if abs(charge - formal) > _CHARGE_ERROR:
-        raise ForceFieldError(
-            f"AmberTools gave charges that add up to {charge:+.3f} e, expected {formal:+d} e; use "
-            "another provider"
-        )
     terms = terms_from_system(prmtop.createSystem(removeCMMotion=False), molecule)
     return {"lj_types": tuple(prmtop._prmtop.getAtomTypes()), **terms}
-
-
-def _total_charge(prmtop: app.AmberPrmtopFile) -> float:
-    return float(sum(float(charge) for charge in prmtop._prmtop.getCharges()))
 
 
 def _in_order(terms: dict[str, Any], order: list[int]) -> dict[str, Any]:
