@@ -159,7 +159,7 @@ def _canonical(molecule: Chem.Mol) -> tuple[Chem.Mol, list[int]]:
         atom.SetIsotope(0)
     smiles = Chem.MolToSmiles(plain)
     order = [int(i) for i in plain.GetPropsAsDict(True, True)["_smilesAtomOutputOrder"]]
-    options = Chem.SmilesParserParams()
+    options: Any = Chem.SmilesParserParams()
     options.removeHs = False
     return Chem.MolFromSmiles(smiles, options), order
 
