@@ -8,7 +8,7 @@ import logging
 import openmm
 import pytest
 
-from nnpmm.core.errors import ConfigError, RegionError
+from nnpmm.core.errors import RegionError
 from nnpmm.freeenergy.solvation import SoluteSettings, SolvationSettings, run_solvation
 from nnpmm.simulation import parse_config, run
 from nnpmm.simulation.runner import prepare_system
@@ -77,5 +77,5 @@ def test_the_report_repeats_it(tmp_path, monkeypatch):
 
 def test_the_solvation_of_an_ion_is_refused_before_anything_is_calculated(tmp_path):
     solute = SoluteSettings(smiles=ACETATE, parameters="fallback")
-    with pytest.raises(ConfigError, match=r"charge of -1 e, allowed: neutral .* size of the box"):
+    with pytest.raises(RegionError, match=r"charge of -1 e, allowed: neutral .* size of the box"):
         run_solvation(SolvationSettings(solute=solute), tmp_path)

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from rdkit import Chem
 from typing_extensions import Self
 
-from nnpmm.core.errors import ConfigError
+from nnpmm.core.errors import RegionError
 from nnpmm.core.fields import Section, SettingsPath
 from nnpmm.structures.ligands.amber import molecule_from_amber
 from nnpmm.structures.ligands.molecules import molecule_from_file, molecule_from_smiles
@@ -64,7 +64,7 @@ def read_molecule(
         neutral: refuse a molecule with a net charge.
 
     Raises:
-        ConfigError: a net charge, if it is refused.
+        RegionError: a net charge, if it is refused.
         NnpmmError: see `nnpmm.structures.parameterize` and the readers.
     """
     if source.topology is not None and source.coordinates is not None:
@@ -72,7 +72,7 @@ def read_molecule(
     molecule = read_molecule_alone(source, seed)
     charge = Chem.GetFormalCharge(molecule)
     if neutral and charge:
-        raise ConfigError(
+        raise RegionError(
             f"found a molecule with a charge of {charge:+d} e, allowed: neutral ones, since the "
             "free energy of a net charge depends on the size of the box; give the neutral form"
         )
