@@ -48,6 +48,8 @@ def summary(provider: str, label: str, found: list[Comparison]) -> dict[str, obj
     dipole, dipole_error = with_bootstrap([np.array([d**2]) for d in off])
     largest = [float(np.abs(d).max()) for d in differences]
     worst = int(np.argmax(largest))
+    others = [d**2 for row, d in enumerate(differences) if row != worst]
+    by_molecule = np.array([np.sqrt((d**2).mean()) for d in differences])
     return {
         "provider": provider,
         "label": label,
@@ -56,11 +58,12 @@ def summary(provider: str, label: str, found: list[Comparison]) -> dict[str, obj
         "atoms": int(sum(len(d) for d in differences)),
         "charge_rmse_e": round(rms, 4),
         "charge_rmse_error_e": round(rms_error, 4),
-        "charge_median_molecule_rms_e": round(
-            float(np.median([np.sqrt((d**2).mean()) for d in differences])), 4
-        ),
+        "charge_median_molecule_rms_e": round(float(np.median(by_molecule)), 4),
+        "molecules_within_0.005_e": int((by_molecule < 0.005).sum()),
         "charge_max_e": round(largest[worst], 3),
         "charge_max_molecule": found[worst].name,
+        "charge_rmse_without_it_e": round(with_bootstrap(others)[0], 4),
+        "charge_rmse_without_it_error_e": round(with_bootstrap(others)[1], 4),
         "dipole_rmse_debye": round(dipole, 3),
         "dipole_rmse_error_debye": round(dipole_error, 3),
         "dipole_mean_difference_debye": round(float(off.mean()), 3),
@@ -89,6 +92,7 @@ def print_table(rows: list[dict[str, object]]) -> None:
         cells = (
             row["label"],
             f"{row['charge_rmse_e']} ± {row['charge_rmse_error_e']}",
+            f"{row['charge_rmse_without_it_e']} ± {row['charge_rmse_without_it_error_e']}",
             row["charge_median_molecule_rms_e"],
             row["charge_max_e"],
             f"{row['dipole_rmse_debye']} ± {row['dipole_rmse_error_debye']}",
