@@ -81,6 +81,7 @@ def print_table(rows: list[dict[str, object]]) -> None:
     header = (
         "charges",
         "RMSE/e",
+        "without the worst/e",
         "median/e",
         "max/e",
         "dipole RMSE/D",
