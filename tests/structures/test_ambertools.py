@@ -262,6 +262,19 @@ def test_a_molecule_is_calculated_once(fake, caplog):
     assert "not usable" in caplog.text
 
 
+def test_charges_do_not_depend_on_the_coordinates(fake, monkeypatch, tmp_path):
+    """AM1 starts from the same conformer, whatever that of the molecule and its atoms' order."""
+    _write_prmtop(fake / "prmtop", "CCO")
+    (fake / "antechamber").write_text('cp in.sdf "$FAKE/$NAME.sdf"\n')
+    first, other = molecule_from_smiles("CCO", seed=1), molecule_from_smiles("CCO", seed=7)
+    for name, molecule in {"first": first, "second": _shuffled(other, 1)[0]}.items():
+        monkeypatch.setenv("NNPMM_CACHE_DIR", str(tmp_path / name))
+        monkeypatch.setenv("NAME", name)
+        parameterize(molecule, provider="amber")
+    (moved,) = {(fake / f"{name}.sdf").read_text()[80:] for name in ("first", "second")}
+    assert moved.count("\n") > 10
+
+
 def test_another_version_calculates_again(fake):
     _write_prmtop(fake / "prmtop", "CO")
     parameterize(molecule_from_smiles("CO"), provider="amber")
@@ -345,7 +358,7 @@ def test_a_proton_that_am1_moves_is_noticed(fake):
 
 def test_a_run_that_takes_too_long_is_ended_with_its_children(fake, monkeypatch):
     monkeypatch.setattr(ambertools, "_TIME_LIMIT", 0.5)
-    (fake / "antechamber").write_text('sleep 60 & echo $! > "$FAKE/child"\nwait\n')
+    (fake / "antechamber").write_text('sleep 60 > /dev/null 2>&1 & echo $! > "$FAKE/child"\nwait\n')
     with pytest.raises(ForceFieldError, match="antechamber was ended after"):
         parameterize(molecule_from_smiles("CO"), provider="amber")
     child = int((fake / "child").read_text())

@@ -177,7 +177,8 @@ def _cached(path: Path, molecule: Chem.Mol) -> dict[str, Any] | None:
 
 def _calculated(path: Path, molecule: Chem.Mol, charges: _Charges) -> dict[str, Any]:
     """Run the programs, and keep the topology that they end with."""
-    logger.info("%s charges of %s with AmberTools", charges.name, CalcMolFormula(molecule))
+    formula = CalcMolFormula(molecule)
+    logger.info("%s charges of %s with AmberTools, once; may take minutes", charges.name, formula)
     with tempfile.TemporaryDirectory(prefix="nnpmm-") as temporary:
         folder = Path(temporary)
         try:
