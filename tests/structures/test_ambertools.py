@@ -299,6 +299,13 @@ def test_a_failure_is_an_error_by_name_and_a_warning_with_auto(fake, caplog):
     assert "ligand parameters are the fallback" in second.getMessage()
 
 
+def test_the_reason_that_sqm_gives_is_shown(fake):
+    failing = 'echo "AM1 NOT AVAILABLE FOR THIS ATOM" > sqm.out; echo "Cannot run sqm."; exit 1'
+    (fake / "antechamber").write_text(failing)
+    with pytest.raises(ForceFieldError, match=r"Cannot run sqm\. sqm: AM1 NOT AVAILABLE FOR THIS"):
+        parameterize(molecule_from_smiles("CO"), provider="amber")
+
+
 def test_a_program_that_leaves_nothing_has_failed(fake):
     (fake / "antechamber").write_text("exit 0\n")
     with pytest.raises(ForceFieldError, match=r"antechamber of AmberTools failed \(exit status 0"):

@@ -27,7 +27,7 @@ from nnpmm.core.versions import installed_version as package_version
 from nnpmm.structures.elements import covalent_radius
 from nnpmm.structures.ligands.molecules import add_conformer
 from nnpmm.structures.ligands.openff import terms_from_system
-from nnpmm.structures.ligands.programs import find_program, run_program
+from nnpmm.structures.ligands.programs import find_program, last_line, run_program
 
 __all__ = ["CHARGES", "ambertools_terms", "installed_version", "is_installed"]
 
@@ -249,9 +249,12 @@ def _run(folder: Path, name: str, *arguments: str, leaves: str) -> None:
         )
     made = folder / leaves
     if done.status != 0 or not made.is_file() or made.stat().st_size == 0:
+        reason, sqm = last_line(done.output), folder / "sqm.out"
+        if name == "antechamber" and sqm.is_file():
+            reason = f"{reason} sqm: {last_line(sqm.read_text(errors='replace'))}"
         raise ForceFieldError(
-            f"{name} of AmberTools failed (exit status {done.status}): {done.last_line}; check "
-            "elements, bond orders and charges, or use another provider"
+            f"{name} of AmberTools failed (exit status {done.status}): {reason}; check elements, "
+            "bond orders and charges, or use another provider"
         )
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Finished", "find_program", "run_program"]
+__all__ = ["Finished", "find_program", "last_line", "run_program"]
 
 
 class Finished(NamedTuple):
@@ -20,11 +20,11 @@ class Finished(NamedTuple):
     status: int | None
     output: str
 
-    @property
-    def last_line(self) -> str:
-        """The last line of the output that is not empty."""
-        lines = [line.strip() for line in self.output.splitlines() if line.strip()]
-        return lines[-1] if lines else "no output"
+
+def last_line(output: str) -> str:
+    """Return the last line that is not empty, in which most programs say why they ended."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return lines[-1] if lines else "no output"
 
 
 def find_program(name: str) -> str | None:
