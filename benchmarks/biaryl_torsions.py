@@ -1,8 +1,9 @@
 """Torsion profiles of five biaryls against their quantum-chemical energies.
 
 Networks, GAFF2 with AM1-BCC charges from AmberTools, the force field of nnpmm's own parameters, and
-that one refitted to ANI-2x, each relaxed from the quantum-chemical geometries with the torsion held. Published for ANI-2x on biaryls:
-mean absolute deviations of 0.5 kcal/mol over the profile and of 1.0 kcal/mol of the barriers.
+that one refitted to ANI-2x, each relaxed from the quantum-chemical geometries, the torsion held.
+Published for ANI-2x on biaryls: mean absolute deviations of 0.5 kcal/mol over the profile, 1.0
+kcal/mol of the barriers.
 
 python benchmarks/biaryl_torsions.py
 """

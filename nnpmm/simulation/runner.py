@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from nnpmm.integrators import (
     scale_masses,
     surroundings_limit,
 )
+from nnpmm.models.ignoring_charge import IgnoringCharge
 from nnpmm.models.protocol import Potential
 from nnpmm.simulation.preparation import narration
 from nnpmm.simulation.preparation.density import (
@@ -48,6 +50,8 @@ from nnpmm.structures import MMSystem
 from nnpmm.structures.inputs.sources import BuildSystem
 
 __all__ = ["load_network", "load_region", "prepare_system", "run"]
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSystem:
@@ -79,6 +83,9 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     charge = hybrid.region.charge
     _check_charge(config, charge)
     narration.fact("charge", f"{charge:+d} e in the force field" if charge else "0 e")
+    note = _charge_note(model, charge)
+    if note is not None:
+        _LOGGER.warning("%s", note)
     motion, factor, limit = _scale_masses(config, mm, hybrid)
     provenance = {
         **model.provenance,
@@ -86,6 +93,10 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         "mass_factor": factor,
         "fastest_vibration_fs": 1000 * motion.vibration.period,
     }
+    if mm.ligand_parameters is not None:
+        provenance["ligand_parameters"] = mm.ligand_parameters
+    if note is not None:
+        provenance["note"] = note
     prepared = PreparedSystem(
         mm=mm,
         hybrid=hybrid,
@@ -112,6 +123,16 @@ def _check_charge(config: RunConfig, charge: int) -> None:
             f"the region was prepared with a charge of {prepared:+d} e ({path}), the force field "
             f"gives it {charge:+d} e; correct one of the two"
         )
+
+
+def _charge_note(model: Potential, charge: int) -> str | None:
+    """Return what has to be said of a network that ignores the charge of its region."""
+    if not isinstance(model, IgnoringCharge):
+        return None
+    return (
+        f"allow_charged: true: {model.name}, trained on neutral molecules, does not see the charge "
+        f"of the region, {charge:+d} e in all"
+    )
 
 
 def _check_surroundings(config: RunConfig, mm: MMSystem, region: NDArray[np.int64]) -> None:
@@ -183,7 +204,7 @@ def load_network(config: RunConfig, name: str, members: tuple[int, ...] | None =
 
     settings = config.region
     _, family = find_family(name)
-    return load_model(
+    model = load_model(
         name,
         members=settings.members if members is None else members,
         backend=settings.backend,
@@ -193,6 +214,7 @@ def load_network(config: RunConfig, name: str, members: tuple[int, ...] | None =
         threads=config.platform.threads if "threads" in family.options else None,
         weights=settings.weights,
     )
+    return IgnoringCharge(model) if settings.allow_charged and model.neutral_only else model
 
 
 def _inner_potential(
