@@ -176,6 +176,7 @@ class AimnetEvaluator(BoundPotential):
     """
 
     model: AimnetModel
+    takes_box = False
 
     def __init__(
         self, model: AimnetModel, atomic_numbers: NDArray[np.int64], charge: int = 0
