@@ -30,6 +30,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(PIP) --editable ".[test]"
+	$(PIP) --no-deps auto3d==2.3.1  # its wheel contains the weights of AIMNet2
 	touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed

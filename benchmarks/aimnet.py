@@ -1,9 +1,10 @@
 """AIMNet2: how nnpmm's energies agree with the published TorchScript file, and what both cost.
 
 Accuracy comes first, on drugs and on ions. Then energy and forces are timed in turn on one thread,
-with all four networks and with one; processor time, which other programs change little. Last: how
-far the energies of molecules that are far apart are from adding up, which is the model's, not
-nnpmm's. Needs auto3d 2.3.1, which carries the file. Prints tables, writes results/aimnet.json.
+with all four networks and with one, and the matrix products of the layers alone; processor time,
+which other programs change little. Last: how far the energies of molecules that are far apart are
+from adding up, which is the model's, not nnpmm's. Needs auto3d 2.3.1, which carries the file.
+Prints tables, writes results/aimnet.json.
 Usage: python benchmarks/aimnet.py [--rounds 20]
 """
 
@@ -13,6 +14,7 @@ import argparse
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ from nnpmm.benchmarking import Molecule, Timing, sample_molecules
 from nnpmm.core.constants import COULOMB_CONSTANT, EV_TO_KJ_PER_MOL
 from nnpmm.core.errors import WeightsError
 from nnpmm.models import load_model
+from nnpmm.models.aimnet import AimnetParameters
 from nnpmm.models.aimnet.weights import sources
 
 #: 32 and 59 atoms.
@@ -156,16 +159,33 @@ def timing_row(molecule: Molecule, charge: int, rounds: int) -> dict[str, Any]:
         "file, one network": partial(one.call, one.module, data),
         **{f"nnpmm, {key}": partial(each, molecule.positions) for key, each in ours.items()},
     }
+    parameters = ours["four networks"].model.parameters
+    calls["matrix products of four alone"] = matrix_products(parameters, len(molecule.numbers))
     timings = processor_times(calls, rounds)
     for name, timing in timings.items():
         print(
-            f"{molecule.name:<12}{len(molecule.numbers):>4} atoms  {name:<22}{timing.median:8.1f}"
+            f"{molecule.name:<12}{len(molecule.numbers):>4} atoms  {name:<30}{timing.median:8.1f}"
         )
     return {
         "molecule": molecule.name,
         "atoms": len(molecule.numbers),
         "ms": {name: timing._asdict() for name, timing in timings.items()},
     }
+
+
+def matrix_products(parameters: AimnetParameters, n_atoms: int) -> Callable[[], None]:
+    """Return a call that does nothing but the products of all layers, forward and backward."""
+    layers = []
+    for group in zip(*(chain(*m.passes, m.output) for m in parameters.members), strict=True):
+        weight = torch.from_numpy(np.stack([layer.weight for layer in group]))
+        layers.append((weight, *(torch.rand(len(group), n_atoms, k) for k in weight.shape[1:])))
+
+    def products() -> None:
+        for weight, outputs, inputs in layers:
+            torch.bmm(inputs, weight.transpose(1, 2))
+            torch.bmm(outputs, weight)
+
+    return products
 
 
 def processor_times(calls: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, Timing]:

@@ -20,7 +20,13 @@ import numpy as np
 import openmm
 from numpy.typing import NDArray
 
-from nnpmm.core.errors import ConfigError, ForceFieldError, ModelError, OptionalDependencyError
+from nnpmm.core.errors import (
+    ConfigError,
+    ForceFieldError,
+    ModelError,
+    OptionalDependencyError,
+    RegionError,
+)
 from nnpmm.core.geometry import spanning_trees
 from nnpmm.coupling.callback import BoxCallback, RegionCallback
 from nnpmm.coupling.roles import Role
@@ -106,7 +112,15 @@ def create_box_force(evaluator: Evaluator) -> openmm.Force:
 
     Args:
         evaluator: the potential bound to all particles of the system.
+
+    Raises:
+        RegionError: the potential describes molecules without images.
     """
+    if not getattr(evaluator, "takes_box", True):
+        raise RegionError(
+            "found a whole periodic system, and a network that describes molecules without images; "
+            "leave out the box, or make the molecules a region within a force field"
+        )
     force = openmm.PythonForce(BoxCallback(evaluator))
     force.setName(Role.NETWORK.value)
     force.setUsesPeriodicBoundaryConditions(True)

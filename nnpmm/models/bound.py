@@ -46,6 +46,8 @@ class BoundPotential(ABC):
     energy_offset: float = 0.0
     #: Whether atoms may not coincide, as those of molecules do not.
     needs_molecule = True
+    #: Whether the atoms may meet periodic images of their own.
+    takes_box = True
     _last: _Step | None = None
 
     def __repr__(self) -> str:

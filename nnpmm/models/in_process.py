@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import uuid
 import weakref
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["new_key", "recall", "remember"]
+from nnpmm.core.errors import ModelError, WeightsError
+
+__all__ = ["new_key", "recall", "remember", "restored_parameters"]
 
 _objects: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
 
@@ -29,3 +32,35 @@ def remember(key: str, value: object) -> None:
 def recall(key: str) -> Any:
     """Return the object of a key, or None if this process does not hold it (any more)."""
     return _objects.get(key)
+
+
+def restored_parameters(
+    name: str, digest: str, rebuild: tuple[Callable[..., Any], tuple[Any, ...]] | None
+) -> Any:
+    """Return the parameters of this digest: those in memory, or else read again.
+
+    Args:
+        name: of the model, for messages.
+        digest: of its parameters.
+        rebuild: a function and its arguments that give a model with them.
+
+    Raises:
+        ModelError: they were made in another process, or are gone from this one.
+        WeightsError: what is read now has another digest.
+    """
+    parameters = recall(digest)
+    if parameters is not None:
+        return parameters
+    if rebuild is None:
+        raise ModelError(
+            f"the parameters of this {name} were given in Python and are not in the memory of "
+            "this process; make the model again and couple it again, or prepare a model.json"
+        )
+    function, arguments = rebuild
+    parameters = function(*arguments).parameters
+    if parameters.digest() != digest:
+        raise WeightsError(
+            f"{name}: the weights have changed since the system was written (digest "
+            f"{parameters.digest()[:12]}, expected {digest[:12]}); couple the system again"
+        )
+    return parameters

@@ -72,6 +72,7 @@ class TorchScriptEvaluator(BoundPotential):
     """A loaded TorchScript module; see `nnpmm.models.protocol.Evaluator`."""
 
     model: TorchScriptModel
+    takes_box = False
 
     def __init__(self, model: TorchScriptModel, atomic_numbers: NDArray[np.int64]) -> None:
         self.model = model

@@ -1,7 +1,8 @@
-"""nnpmm's ANI models for openmm-ml: ``MLPotential("nnpmm-ani2x")``.
+"""nnpmm's models for openmm-ml: ``MLPotential("nnpmm-ani2x")``.
 
-The entry points under ``openmmml.potentials`` in pyproject.toml name `AniFactory`. openmm-ml loads
-them while it is being imported, so nothing here may import openmm-ml before a potential is made.
+The entry points under ``openmmml.potentials`` in pyproject.toml name `NetworkFactory`. openmm-ml
+loads them while it is being imported, so nothing here may import openmm-ml before a potential is
+made.
 """
 
 from __future__ import annotations
@@ -9,25 +10,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nnpmm.plugin.potential import AniPotential
+    from nnpmm.plugin.potential import NetworkPotential
 
-__all__ = ["AniFactory"]
+__all__ = ["AniFactory", "NetworkFactory"]
 
 
-class AniFactory:
+class NetworkFactory:
     """What openmm-ml asks for a potential; see openmm-ml's ``MLPotentialImplFactory``."""
 
-    def createImpl(self, name: str, **arguments: Any) -> AniPotential:
+    def createImpl(self, name: str, **arguments: Any) -> NetworkPotential:
         """Return the potential of a registered name, such as ``"nnpmm-ani2x"``.
 
         Args:
-            name: ``"nnpmm-"`` and the name of an ANI model.
+            name: ``"nnpmm-"`` and the name of a model.
             arguments: as for `nnpmm.load_model`: members, backend, device, precision, threads,
-                weights.
+                weights; and charge, e, of the atoms described.
 
         Raises:
             ModelError: another argument.
         """
-        from nnpmm.plugin.potential import AniPotential
+        from nnpmm.plugin.potential import NetworkPotential
 
-        return AniPotential(name, arguments)
+        return NetworkPotential(name, arguments)
+
+
+#: What the metadata of an installation without AIMNet2 names.
+AniFactory = NetworkFactory

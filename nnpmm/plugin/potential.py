@@ -1,4 +1,4 @@
-"""An ANI model as openmm-ml's MLPotentialImpl."""
+"""A model of nnpmm as openmm-ml's MLPotentialImpl."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from nnpmm.coupling.nonbonded import (
 )
 from nnpmm.coupling.terms import connect_region
 from nnpmm.coupling.transports import create_box_force, create_region_force
-from nnpmm.models import load_model
-from nnpmm.models.ani.family import ANI
+from nnpmm.models import find_family, load_model
 from nnpmm.models.protocol import Potential
 from nnpmm.structures.bonds import topology_bonds
 from nnpmm.structures.elements import region_elements
 
-__all__ = ["AniPotential"]
+__all__ = ["NetworkPotential"]
 
+_PREFIX = "nnpmm-"
 # openmm-ml hands the arguments of its embeddings to the potential too.
 _OF_OPENMM_ML = ("linkAtomDistances", "mlLongRange")
 
 
-class AniPotential(MLPotentialImpl):
-    """An ANI model in openmm-ml's systems; energies leave out the atomic self energies.
+class NetworkPotential(MLPotentialImpl):
+    """A model of nnpmm in openmm-ml's systems; energies leave out the atomic self energies.
 
     Args:
-        name: ``"nnpmm-"`` and the name of an ANI model.
-        arguments: of `nnpmm.load_model`, by name.
+        name: ``"nnpmm-"`` and the name of a model.
+        arguments: of `nnpmm.load_model`, by name, and ``"charge"``, e, of the atoms described.
 
     Raises:
         ModelError: an argument that `nnpmm.load_model` does not know.
@@ -71,21 +71,25 @@ class AniPotential(MLPotentialImpl):
 
         Raises:
             ModelError: an unknown argument, or one that `nnpmm.load_model` refuses.
-            RegionError: virtual sites, elements that the model does not know, or a charged region.
+            RegionError: virtual sites, elements that the model does not know, a charge that it does
+                not describe, is not known or is stated wrong, or a whole periodic system and a
+                model without periodic images.
             ForceFieldError: atoms of a region without charges or Lennard-Jones parameters.
         """
         chosen = self._arguments | _checked(self.name, arguments)
-        model = load_model(self.name.removeprefix("nnpmm-"), **chosen)
+        stated = chosen.pop("charge", None)
+        model = load_model(self.name.removeprefix(_PREFIX), **chosen)
         number = topology.getNumAtoms()
         region = np.arange(number) if atoms is None else atom_indices(atoms, number)
         numbers = _atomic_numbers(topology, region)
         bonds = _bonds(topology, system, region)
         periodic = topology.getPeriodicBoxVectors() is not None
         periodic = periodic or system.usesPeriodicBoundaryConditions()
+        found = None
         if system.getNumParticles() == number:
-            _check_region(topology, system, region, model)
+            found = _check_region(topology, system, region, model)
             connect_region(system, {(min(p), max(p)) for p in region[bonds].tolist()})
-        evaluator = model.bind(numbers)
+        evaluator = model.bind(numbers, charge=_charge(self.name, model, stated, found))
         if atoms is None and periodic:
             force = create_box_force(evaluator)
         else:
@@ -97,18 +101,19 @@ class AniPotential(MLPotentialImpl):
         system.addForce(force)
 
     def getMLLongRange(self) -> bool:
-        """Return False: ANI sees nothing beyond its cutoff."""
+        """Return False: a region does not see its periodic images."""
         return False
 
 
 def _checked(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    unknown = sorted(set(arguments) - {*ANI.options, *_OF_OPENMM_ML})
+    options = (*find_family(name.removeprefix(_PREFIX))[1].options, "charge")
+    unknown = sorted(set(arguments) - {*options, *_OF_OPENMM_ML})
     if unknown:
         raise ModelError(
             f"{name}: found the argument{'s' if len(unknown) > 1 else ''} {', '.join(unknown)}, "
-            f"allowed: {', '.join(ANI.options)}"
+            f"allowed: {', '.join(options)}"
         )
-    chosen = {key: value for key, value in arguments.items() if key in ANI.options}
+    chosen = {key: value for key, value in arguments.items() if key in options}
     if "device" in chosen:
         chosen["device"] = str(chosen["device"])  # openmm-ml also takes a torch.device
     return chosen
@@ -141,15 +146,20 @@ def _bonds(
 
 def _check_region(
     topology: Topology, system: openmm.System, region: NDArray[np.int64], model: Potential
-) -> None:
-    """Check charges and Lennard-Jones parameters of a region that cuts no bond."""
+) -> int | None:
+    """Check charges and Lennard-Jones parameters of a region that cuts no bond.
+
+    Returns:
+        The region's charge in the force field, e; None where there is none.
+    """
     members = set(region.tolist())
     if any((b.atom1.index in members) != (b.atom2.index in members) for b in topology.bonds()):
-        return  # openmm-ml caps it; what is left of the charges need not add up to anything
+        return None  # openmm-ml caps it; what is left of the charges need not add up to anything
+    found = None
     symbols = [element.symbol for element in region_elements(topology, region)]
     for force in system.getForces():
         if type(force) is openmm.NonbondedForce:
-            check_parameters(
+            found = check_parameters(
                 force,
                 np.sort(region),
                 symbols,
@@ -157,6 +167,26 @@ def _check_region(
                 neutral=model.neutral_only,
                 lennard_jones=not has_lennard_jones_elsewhere(system, force),
             )
+    return found
+
+
+def _charge(name: str, model: Potential, stated: int | None, found: int | None) -> int:
+    """Return the region's charge, as stated or as in the force field.
+
+    Raises:
+        RegionError: the two differ, or the model needs a charge and there is neither.
+    """
+    if stated is not None and found is not None and stated != found:
+        raise RegionError(
+            f"{name}: found charge={stated:+d}, the force field gives the region {found:+d} e; "
+            "correct one of the two"
+        )
+    if stated is None and found is None and not model.neutral_only:
+        raise RegionError(
+            f"{name}: the charge of its atoms is not known here, {model.name} needs it; state it "
+            "with charge=..."
+        )
+    return stated if stated is not None else found or 0
 
 
 def _subtracts_pairs(system: openmm.System) -> bool:

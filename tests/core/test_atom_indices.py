@@ -22,7 +22,7 @@ from nnpmm.coupling import (
 )
 from nnpmm.freeenergy import region_differences
 from nnpmm.integrators import RespaWatchdog, fit_inner_potential, scale_masses
-from nnpmm.plugin.potential import AniPotential
+from nnpmm.plugin.potential import NetworkPotential
 
 REGION = list(range(N_METHANOL))
 
@@ -132,7 +132,7 @@ def _watched(region, system, topology, positions, model):
 
 def _plugged_in(region, system, topology, positions, model):
     system = copy.deepcopy(system)
-    AniPotential("nnpmm-ani1x", {"members": 0}).addForces(topology, system, region, 0)
+    NetworkPotential("nnpmm-ani1x", {"members": 0}).addForces(topology, system, region, 0)
     return _network_atoms(system)
 
 

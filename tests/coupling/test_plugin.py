@@ -10,12 +10,14 @@ import numpy as np
 import openmm
 import pytest
 from cases import Case, energy_and_forces, solvated_ligand
+from conftest import load_aimnet
 from contracts import assert_forces_match_energy
 from openmm import Vec3, XmlSerializer, app, unit
 
 from nnpmm import create_hybrid_system, load_model
 from nnpmm.core.errors import ForceFieldError, ModelError, RegionError
 from nnpmm.coupling import Role, role_of
+from nnpmm.plugin import NetworkFactory
 
 openmmml = pytest.importorskip("openmmml")
 CHOICES = {"members": [0, 1], "precision": "double"}
@@ -312,3 +314,36 @@ def test_any_order_of_imports(module):
     code = f"import {module}; from openmmml import MLPotential; MLPotential('nnpmm-ani2x')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def aimnet2():
+    """One network of AIMNet2 in double precision, registered as the entry point does it."""
+    load_aimnet()
+    known = openmmml.MLPotential._implFactories
+    if "nnpmm-aimnet2" not in known:
+        openmmml.MLPotential.registerImplFactory("nnpmm-aimnet2", NetworkFactory())
+    return openmmml.MLPotential("nnpmm-aimnet2", members=1, precision="double")
+
+
+def test_aimnet2_takes_the_charge_of_the_force_field(aimnet2, case):
+    model = load_aimnet(members=1, precision="double")
+    expected = case.state(create_hybrid_system(case.system, case.topology, case.region, model))
+    for arguments in ({}, {"charge": 0}):
+        assert_same(case.state(mixed(case, aimnet2, **arguments)), expected)
+    with pytest.raises(RegionError, match=r"found charge=-2, the force field gives the region \+0"):
+        mixed(case, aimnet2, charge=-2)
+
+
+def test_aimnet2_of_a_whole_system(aimnet2, waters):
+    alone = app.Modeller(waters.topology, waters.positions * unit.nanometer)
+    alone.delete(list(alone.topology.residues())[1:])
+    with pytest.raises(RegionError, match="a whole periodic system, and a network that describes"):
+        aimnet2.createSystem(alone.topology, charge=0)
+    alone.topology.setPeriodicBoxVectors(None)
+    with pytest.raises(RegionError, match="the charge of its atoms is not known here, AIMNet2"):
+        aimnet2.createSystem(alone.topology)
+    positions = np.array(alone.positions.value_in_unit(unit.nanometer))
+    water = Case(alone.topology, waters.system, positions, None, np.arange(3))
+    expected = load_aimnet(members=1, precision="double").bind([8, 1, 1])(positions)
+    assert_same(water.state(aimnet2.createSystem(alone.topology, charge=0)), expected)

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.constants import EV_TO_KJ_PER_MOL
-from nnpmm.core.errors import ModelError, RegionError, SimulationError, WeightsError
+from nnpmm.core.errors import ModelError, RegionError, SimulationError
 from nnpmm.models.aimnet.parameters import AimnetParameters
 from nnpmm.models.ani.backends import choose_device
 from nnpmm.models.ani.threads import thread_count
 from nnpmm.models.bound import BoundPotential
 from nnpmm.models.composition import known_symbols
 from nnpmm.models.geometry import check_geometry
-from nnpmm.models.in_process import recall, remember
+from nnpmm.models.in_process import recall, remember, restored_parameters
 from nnpmm.models.protocol import Evaluation
 
 if TYPE_CHECKING:
@@ -144,26 +144,7 @@ def _restore_model(
     choices: tuple[Any, ...],
     rebuild: tuple[Callable[..., Any], tuple[Any, ...]] | None,
 ) -> AimnetModel:
-    """Return a model with the parameters of this digest: those in memory, or else read again.
-
-    Raises:
-        ModelError: they were made in another process, or are gone from this one.
-        WeightsError: what is read now has another digest.
-    """
-    parameters = recall(digest)
-    if parameters is None:
-        if rebuild is None:
-            raise ModelError(
-                f"the parameters of this {name} were given in Python and are not in the memory of "
-                "this process; make the model again and couple it again, or prepare a model.json"
-            )
-        function, arguments = rebuild
-        parameters = function(*arguments).parameters
-        if parameters.digest() != digest:
-            raise WeightsError(
-                f"{name}: the weights have changed since the system was written (digest "
-                f"{parameters.digest()[:12]}, expected {digest[:12]}); couple the system again"
-            )
+    parameters = restored_parameters(name, digest, rebuild)
     backend, device, precision, threads, source = choices
     return AimnetModel(parameters, backend, device, precision, threads, source, rebuild)
 
@@ -176,6 +157,7 @@ class AimnetEvaluator(BoundPotential):
     """
 
     model: AimnetModel
+    takes_box = False
 
     def __init__(
         self, model: AimnetModel, atomic_numbers: NDArray[np.int64], charge: int = 0

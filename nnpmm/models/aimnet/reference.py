@@ -158,11 +158,13 @@ class AimnetModule(nn.Module):
         basis = self.basis(vectors, distances)
         features = self.embedding
         found = self.first(self.surroundings(basis, features, self.feature_combinations))
-        charges = self.equilibrated(found[:, :, 0], found[:, :, 1])
-        features = features + found[:, :, 2:].reshape(features.shape)
+        first, weights, change = found.split([1, 1, found.shape[2] - 2], dim=2)
+        charges = self.equilibrated(first.squeeze(2), weights.squeeze(2))
+        features = features + change.reshape(features.shape)
         found = self.second(self.messages(basis, features, charges))
-        charges = self.equilibrated(charges + found[:, :, 0], found[:, :, 1])
-        features = features + found[:, :, 2:].reshape(features.shape)
+        correction, weights, change = found.split([1, 1, found.shape[2] - 2], dim=2)
+        charges = self.equilibrated(charges + correction.squeeze(2), weights.squeeze(2))
+        features = features + change.reshape(features.shape)
         return self.third(self.messages(basis, features, charges)), charges
 
     def basis(self, vectors: Tensor, distances: Tensor) -> Tensor:
@@ -199,8 +201,9 @@ class AimnetModule(nn.Module):
             combinations: of radial functions into vectors, (e, f, g, h).
         """
         sums = torch.einsum("gicj,ejfg->efcig", [basis, features])
-        scalars = sums[:, :, 0].transpose(1, 2).flatten(2)
-        vectors = torch.einsum("efcig,efgh->efcih", [sums[:, :, 1:], combinations])
+        scalar, vector = sums.split([1, 3], dim=2)
+        scalars = scalar.squeeze(2).transpose(1, 2).flatten(2)
+        vectors = torch.einsum("efcig,efgh->efcih", [vector, combinations])
         lengths = (vectors * vectors).sum(2).transpose(1, 2).flatten(2)
         return torch.cat([features.flatten(2), scalars, lengths], dim=2)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from openmm import unit
 
 from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
-from nnpmm.core.errors import ModelError, RegionError, WeightsError
+from nnpmm.core.errors import ModelError, RegionError
 from nnpmm.core.units import in_md_units
 from nnpmm.models.ani.backends import BACKENDS, Kernel, TensorKernel, choose_backend
 from nnpmm.models.ani.first_use import first_kernel, trusted_kernel
@@ -24,7 +24,7 @@ from nnpmm.models.ani.torchscript import energy_module
 from nnpmm.models.bound import BoundPotential
 from nnpmm.models.composition import known_symbols
 from nnpmm.models.geometry import check_geometry
-from nnpmm.models.in_process import recall, remember
+from nnpmm.models.in_process import recall, remember, restored_parameters
 from nnpmm.models.protocol import BatchEvaluation, Evaluation, checked_box
 
 __all__ = ["AniEvaluator", "AniModel"]
@@ -148,26 +148,7 @@ def _restore_model(
     choices: tuple[Any, ...],
     rebuild: tuple[Callable[..., Any], tuple[Any, ...]] | None,
 ) -> AniModel:
-    """Return a model with the parameters of this digest: those in memory, or else read again.
-
-    Raises:
-        ModelError: they were made in another process, or are gone from this one.
-        WeightsError: what is read now has another digest.
-    """
-    parameters = recall(digest)
-    if parameters is None:
-        if rebuild is None:
-            raise ModelError(
-                f"the parameters of this {name} were given in Python and are not in the memory of "
-                "this process; make the model again and couple it again, or prepare a model.json"
-            )
-        function, arguments = rebuild
-        parameters = function(*arguments).parameters
-        if parameters.digest() != digest:
-            raise WeightsError(
-                f"{name}: the weights have changed since the system was written (digest "
-                f"{parameters.digest()[:12]}, expected {digest[:12]}); couple the system again"
-            )
+    parameters = restored_parameters(name, digest, rebuild)
     backend, device, precision, threads, source = choices
     return AniModel(parameters, backend, device, precision, threads, source, rebuild)
 
