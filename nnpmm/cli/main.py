@@ -22,6 +22,7 @@ from nnpmm.cli.relative import binding_relative
 from nnpmm.cli.run import run
 from nnpmm.cli.scan import scan
 from nnpmm.cli.solvation import solvation
+from nnpmm.cli.validate import validate
 
 __all__ = ["main"]
 
@@ -40,6 +41,7 @@ app.command()(binding)
 app.command()(binding_relative)
 app.command()(scan)
 app.command()(fit_torsions)
+app.command()(validate)
 app.command()(doctor)
 app.command()(demo)
 app.add_typer(benchmark, name="benchmark")
