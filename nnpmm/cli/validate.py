@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["validate"]
 
+_WIDE = 130  # characters, from which on a terminal has room for sentences
 _COLORS = {"pass": "green", "warn": "yellow", "fail": "red"}
 
 
@@ -97,21 +98,24 @@ def _print(found: Validation, output: Path | None) -> None:
 
     from nnpmm.models.validation.report import bound_text, value_text
 
+    console = Console()
     table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
-    for column in ("check", "", "worst", "unit", "pass (fail)", "molecule", "what it means"):
+    columns = ["check", "", "worst", "unit", "pass (fail)", "molecule"]
+    for column in columns + (["what is measured"] if console.width >= _WIDE else []):
         table.add_column(column, overflow="fold")
+    remarks = []
     for check in found.checks:
         worst = found.worst(check.name)
         color = _COLORS.get(worst.verdict)
         mark = f"[{color}]{worst.verdict}[/{color}]" if color else worst.verdict
-        words = check.meaning if worst.verdict != "n/a" else worst.note
+        cells = [check.name, mark, value_text(worst), check.unit, bound_text(check), worst.molecule]
+        table.add_row(*cells, *([escape(check.figure)] if console.width >= _WIDE else []))
         if worst.verdict in ("warn", "fail"):
-            words = f"{worst.note}. {words}"
-        table.add_row(
-            check.name, mark, value_text(worst), check.unit, bound_text(check), worst.molecule,
-            escape(words),
-        )  # fmt: skip
-    Console().print(table)
+            what = f"{check.name}, {worst.molecule}: {worst.note} ({check.figure})"
+            remarks.append(f"{worst.verdict}: {what}: {check.beyond}")
+    console.print(table)
+    for remark in remarks:
+        print_result(remark)
     for name, reason in found.left_out.items():
         print_result(f"left out: {name} ({reason})")
     print_result(f"{found.model.get('model', 'model')}: {found.verdict}")

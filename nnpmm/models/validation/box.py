@@ -39,6 +39,7 @@ BOX = Check(
     unit="kJ/mol",
     good=0.02,
     bad=0.2,
-    meaning="largest change of the energy, or of a force over 0.01 nm, in wide boxes, with whole "
-    "and with wrapped molecules, from vacuum; more: the result depends on the box",
+    figure="largest change of the energy, or of a force over 0.01 nm, in wide boxes, with whole "
+    "and with wrapped molecules, from vacuum",
+    beyond="the result depends on the box",
 )

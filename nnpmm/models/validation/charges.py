@@ -26,6 +26,6 @@ TOTAL_CHARGE = Check(
     unit="e",
     good=1e-3,
     bad=1e-2,
-    meaning="deviation of the sum of atomic charges from the charge of the molecule; more: charge "
-    "is lost, and electrostatics with it",
+    figure="deviation of the sum of atomic charges from the charge of the molecule",
+    beyond="charge is lost, and electrostatics with it",
 )

@@ -81,7 +81,8 @@ class Check:
         unit: of the figure.
         good: the figure passes up to here; down to here if ``good`` is larger than ``bad``.
         bad: beyond it fails, between the two is a warning.
-        meaning: what the figure is, and what it means if it is out of bounds.
+        figure: what is measured.
+        beyond: what it means if the figure is out of bounds.
     """
 
     name: str
@@ -89,7 +90,8 @@ class Check:
     unit: str
     good: float
     bad: float
-    meaning: str
+    figure: str
+    beyond: str
 
     @property
     def at_least(self) -> bool:

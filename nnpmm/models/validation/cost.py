@@ -57,7 +57,8 @@ SPEED = Check(
     unit="ms",
     good=100.0,
     bad=float("inf"),
-    meaning="time of energy and forces of one molecule; more: below 1 ns a day",
+    figure="time of energy and forces of one molecule",
+    beyond="below 1 ns a day",
 )
 MEMORY = Check(
     "memory",
@@ -65,5 +66,6 @@ MEMORY = Check(
     unit="MB",
     good=5.0,
     bad=50.0,
-    meaning=f"growth of memory over {_REPEATS} evaluations; more: long runs end without memory",
+    figure=f"growth of memory over {_REPEATS} evaluations",
+    beyond="long runs end without memory",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,7 @@ def _measure(probe: Probe) -> Measurement:
     points = list(zip(separations.tolist(), found.energies.tolist(), found.forces, strict=True))
     jumps = []
     for kind in (_energy_jump, _force_jump):
-        sizes = np.array([kind(*ends) for ends in zip(points[:-1], points[1:], strict=True)])
+        sizes = np.array([kind(*ends) for ends in pairwise(points)])
         for row in np.argsort(_out_of_line(sizes))[-_SUSPECTS:]:
             ends = _narrowed(probe, pair, kind, points[row], points[row + 1])
             jumps.append((_energy_jump(*ends), _force_jump(*ends), ends[0][0]))
@@ -102,6 +103,7 @@ SMOOTHNESS = Check(
     unit="kJ/mol",
     good=0.02,
     bad=0.2,
-    meaning="largest jump of the energy, or of a force over 0.01 nm, while two molecules are pulled "
-    "apart; more: a cutoff that does not end smoothly, which heats the system",
+    figure="largest jump of the energy, or of a force over 0.01 nm, while two molecules are "
+    "pulled apart",
+    beyond="a cutoff that does not end smoothly, which heats the system",
 )

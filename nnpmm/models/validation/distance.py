@@ -36,6 +36,6 @@ SIZE_CONSISTENCY = Check(
     unit="kJ/mol",
     good=0.02,
     bad=0.2,
-    meaning=f"energy of two molecules {_APART:g} nm apart beyond that of each; more: the energy of "
-    "a molecule depends on how many others there are",
+    figure=f"energy of two molecules {_APART:g} nm apart beyond that of each",
+    beyond="the energy of a molecule depends on how many others there are",
 )

@@ -12,8 +12,8 @@ from nnpmm.models.validation.probe import Probe
 
 __all__ = ["ENERGY_CONSERVATION"]
 
-_TIMESTEP = 0.0005  # ps
-_STEPS = 200
+_TIMESTEP = 0.00025  # ps
+_STEPS = 240
 _TEMPERATURE = 300.0  # K
 
 
@@ -74,6 +74,7 @@ ENERGY_CONSERVATION = Check(
     unit="%",
     good=0.5,
     bad=2.0,
-    meaning="spread of the total energy in NVE dynamics that does not vanish with the square of the "
-    "time step, relative to the energy exchanged; more: forces and energy disagree along the way",
+    figure="spread of the total energy in NVE dynamics that does not vanish with the square of "
+    "the time step, relative to the energy exchanged",
+    beyond="forces and energy disagree",
 )

@@ -33,6 +33,6 @@ FORCES = Check(
     unit="%",
     good=0.5,
     bad=2.0,
-    meaning="deviation of the forces from central differences of the energy; more: the forces are "
-    "not those of this energy (a factor of 10 is nanometre against angstrom)",
+    figure="deviation of the forces from central differences of the energy",
+    beyond="the forces are not those of this energy (a factor of 10 is nanometre against angstrom)",
 )

@@ -79,8 +79,8 @@ RIGID_MODES = Check(
     unit="1/cm",
     good=20.0,
     bad=100.0,
-    meaning="largest wavenumber of translations and rotations at the minimum, which is zero; more: "
-    "the energy depends on place or orientation, or the forces are noisy",
+    figure="largest wavenumber of translations and rotations at the minimum, which is zero",
+    beyond="the energy depends on place or orientation, or the forces are noisy",
 )
 LOWEST_MODE = Check(
     "lowest mode",
@@ -88,6 +88,6 @@ LOWEST_MODE = Check(
     unit="1/cm",
     good=0.0,
     bad=-20.0,
-    meaning="lowest wavenumber of a vibration at the minimum, negative if imaginary; less: what the "
-    "minimisation found is no minimum, or the forces are noisy",
+    figure="lowest wavenumber of a vibration at the minimum, negative if imaginary",
+    beyond="what the minimisation found is no minimum, or the forces are noisy",
 )

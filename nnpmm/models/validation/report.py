@@ -40,7 +40,8 @@ def record_of(validation: Validation) -> dict[str, Any]:
             "pass": _finite(check.good),
             "fail": _finite(check.bad),
             "larger_is_better": check.at_least,
-            "meaning": check.meaning,
+            "figure": check.figure,
+            "beyond": check.beyond,
             "molecules": {
                 finding.molecule: {
                     "verdict": finding.verdict,

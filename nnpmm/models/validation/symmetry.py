@@ -51,7 +51,7 @@ def _permute(probe: Probe) -> Measurement:
     return _compare(probe, [probe.positions[order]], [forces[order]], energy)
 
 
-_MEANING = "largest change of the energy, or of a force over 0.01 nm; more: "
+_FIGURE = "largest change of the energy, or of a force over 0.01 nm"
 
 TRANSLATION = Check(
     "translation",
@@ -59,7 +59,8 @@ TRANSLATION = Check(
     unit="kJ/mol",
     good=0.02,
     bad=0.2,
-    meaning=f"{_MEANING}the energy depends on where the molecule is, or coordinates are rounded",
+    figure=_FIGURE,
+    beyond="the energy depends on where the molecule is, or coordinates are rounded",
 )
 ROTATION = Check(
     "rotation",
@@ -67,7 +68,8 @@ ROTATION = Check(
     unit="kJ/mol",
     good=0.02,
     bad=0.2,
-    meaning=f"{_MEANING}the energy depends on how the molecule lies in space",
+    figure=_FIGURE,
+    beyond="the energy depends on how the molecule lies in space",
 )
 PERMUTATION = Check(
     "permutation",
@@ -75,6 +77,7 @@ PERMUTATION = Check(
     unit="kJ/mol",
     good=0.02,
     bad=0.2,
-    meaning=f"{_MEANING}atoms of one element are told apart, as in a force field or a model for "
+    figure=_FIGURE,
+    beyond="atoms of one element are told apart, as in a force field or a model for "
     "one order of atoms",
 )

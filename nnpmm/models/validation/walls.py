@@ -93,9 +93,7 @@ def _bonds_changed(probe: Probe, changes: NDArray[np.float64] | None) -> Iterato
         yield _Path(name, probe.evaluator, length + steps, geometries)
 
 
-def _one_side(
-    n_atoms: int, bonds: NDArray[np.int64], i: int, j: int
-) -> NDArray[np.bool_] | None:
+def _one_side(n_atoms: int, bonds: NDArray[np.int64], i: int, j: int) -> NDArray[np.bool_] | None:
     """Return which atoms are on j's side of a bond, (n_atoms,), or None for a bond of a ring."""
     others = np.array([bond for bond in bonds.tolist() if set(bond) != {i, j}], dtype=np.int64)
     rows, columns = others.reshape(-1, 2).T
@@ -133,8 +131,8 @@ STRETCHED_BONDS = Check(
     unit="kJ/mol",
     good=100.0,
     bad=50.0,
-    meaning="lowest barrier of a bond that is stretched by up to 0.4 nm, one of each kind; less "
-    "than 50 (20 kT): molecules fall apart in a simulation",
+    figure="lowest barrier of a bond that is stretched by up to 0.4 nm, one of each kind",
+    beyond="molecules fall apart in a simulation",
 )
 CLOSE_CONTACTS = Check(
     "close contacts",
@@ -142,6 +140,7 @@ CLOSE_CONTACTS = Check(
     unit="kJ/mol",
     good=100.0,
     bad=50.0,
-    meaning="lowest barrier against a bond of half its length, or atoms of two molecules 0.05 nm "
-    "apart; less than 50 (20 kT): atoms collapse into a hole in a simulation",
+    figure="lowest barrier against a bond of half its length, or atoms of two molecules 0.05 nm "
+    "apart",
+    beyond="atoms collapse into a hole in a simulation",
 )
