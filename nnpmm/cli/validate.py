@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,7 +66,8 @@ def validate(
 
     if output is not None:
         require_folder(output)
-    with stage_bar("validate") as show:
+    # torchani prints while it loads a model; stdout is for the result.
+    with stage_bar("validate") as show, redirect_stdout(sys.stderr):
         found = run_checks(
             _load(model, family, device, precision),
             molecule or (),

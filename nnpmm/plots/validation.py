@@ -23,6 +23,7 @@ from nnpmm.plots.style import (
     TEXT,
     create_figure,
     dress,
+    legend,
     panel_letter,
 )
 
@@ -76,6 +77,8 @@ def plot_validation(
         axes = figure.add_subplot(grid[1 + index // columns, index % columns])
         _draw_panel(axes, panel)
         panel_letter(axes, chr(ord("b") + index))
+        if index == 0:  # the colors are the same in all
+            legend(axes)
     return figure
 
 
@@ -124,9 +127,8 @@ def _draw_panel(axes: Axes, panel: ValidationPanel) -> None:
         ends = np.concatenate([np.ravel(x) for _, x, _ in panel.curves])
         axes.plot([ends.min(), ends.max()], [ends.min(), ends.max()], color=GREY, lw=0.6, zorder=0)
     if energies:
-        low, high = axes.get_ylim()
-        axes.set_ylim(max(low, -_TALLEST), min(high, _TALLEST))
+        values = np.concatenate([np.ravel(y) for _, _, y in panel.curves])
+        low, high = max(values.min(), -_TALLEST), min(values.max(), _TALLEST)
+        axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
         axes.axhline(0, color=GREY, linewidth=0.6, zorder=0)
     dress(axes, xlabel=panel.xlabel, ylabel=panel.ylabel, title=panel.title)
-    if len(groups) > 1 or scatter:
-        axes.legend(fontsize=SMALL - 2, frameon=False)

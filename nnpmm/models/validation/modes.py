@@ -1,4 +1,4 @@
-"""Normal modes at the minimum: all real, and none for rigid motions."""
+"""The minimum: its bonds are those of the molecule, its modes real, rigid motions free."""
 
 from __future__ import annotations
 
@@ -10,14 +10,28 @@ from numpy.typing import NDArray
 
 from nnpmm.core.errors import SimulationError
 from nnpmm.models.hessian import network_hessian
-from nnpmm.models.validation.check import Check, Measurement
+from nnpmm.models.validation.check import Check, Measurement, NotApplicable
 from nnpmm.models.validation.probe import Probe
 
-__all__ = ["LOWEST_MODE", "RIGID_MODES"]
+__all__ = ["BONDS", "LOWEST_MODE", "RIGID_MODES"]
 
 _SPEED_OF_LIGHT = 2.99792458e-2  # cm/ps
 _LARGEST_FORCE = 30.0  # kJ/mol/nm, at a minimum
 _LINEAR = 1e-3  # of the largest moment: less is no rotation
+
+
+def _bonds(probe: Probe) -> Measurement:
+    if not len(probe.bonds):
+        raise NotApplicable("the molecule has no bonds")
+    i, j = probe.bonds.T
+    before, after = (
+        np.linalg.norm(geometry[j] - geometry[i], axis=1)
+        for geometry in (probe.conformer, probe.minimum)
+    )
+    row = int(np.abs(after - before).argmax())
+    name = f"{probe.symbols[i[row]]}{i[row]}-{probe.symbols[j[row]]}{j[row]}"
+    note = f"{name} from {before[row]:.4f} to {after[row]:.4f} nm"
+    return Measurement(float(abs(after - before)[row]), note)
 
 
 def _rigid(probe: Probe) -> Measurement:
@@ -73,6 +87,16 @@ def _rigid_motions(
     return basis
 
 
+BONDS = Check(
+    "relaxed bonds",
+    _bonds,
+    unit="nm",
+    good=0.01,
+    bad=0.03,
+    figure="largest change of a bond length when the molecule is relaxed from its structure, for "
+    "a SMILES that of MMFF94",
+    beyond="bonds break, or have lengths that no molecule has",
+)
 RIGID_MODES = Check(
     "rigid modes",
     _rigid,

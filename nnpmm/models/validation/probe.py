@@ -35,6 +35,7 @@ class Probe:
         bonds: (m, 2).
         charge: total charge, e.
         evaluator: the potential bound to the molecule.
+        conformer: (n, 3), nm, as the molecule came.
         positions: (n, 3), nm, off any minimum, so that forces act on all atoms.
     """
 
@@ -46,6 +47,7 @@ class Probe:
     bonds: NDArray[np.int64]
     charge: int
     evaluator: Evaluator
+    conformer: NDArray[np.float64]
     positions: NDArray[np.float64]
 
     @cached_property
@@ -94,8 +96,8 @@ def create_probe(potential: Potential, molecule: Chem.Mol, name: str) -> Probe:
     elements = [Element.getByAtomicNumber(int(number)) for number in numbers]
     charge = sum(atom.GetFormalCharge() for atom in molecule.GetAtoms())
     pairs = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in molecule.GetBonds()]
-    positions = 0.1 * molecule.GetConformer().GetPositions()
-    noise = np.random.default_rng(1).normal(scale=_DISTORTION, size=positions.shape)
+    conformer = 0.1 * molecule.GetConformer().GetPositions()
+    noise = np.random.default_rng(1).normal(scale=_DISTORTION, size=conformer.shape)
     return Probe(
         name=name,
         potential=potential,
@@ -105,7 +107,8 @@ def create_probe(potential: Potential, molecule: Chem.Mol, name: str) -> Probe:
         bonds=np.array(pairs, dtype=np.int64).reshape(-1, 2),
         charge=charge,
         evaluator=potential.bind(numbers, charge),
-        positions=positions + noise,
+        conformer=conformer,
+        positions=conformer + noise,
     )
 
 

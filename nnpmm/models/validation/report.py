@@ -22,10 +22,15 @@ from nnpmm.plots.validation import ValidationPanel, plot_validation
 
 __all__ = ["bound_text", "plot_findings", "record_of", "value_text", "write_report"]
 
+_NOTHING = 1e-9  # rounding of double precision
 # Titles and labels of the curves that checks leave.
 _PANELS = {
     FORCES.name: ("forces", "-dE/dx / (kJ/mol/nm)", "force / (kJ/mol/nm)"),
-    ENERGY_CONSERVATION.name: ("NVE dynamics", "time / fs", "total energy / (kJ/mol)"),
+    ENERGY_CONSERVATION.name: (
+        "NVE dynamics (thin: half the step)",
+        "time / fs",
+        "total energy / (kJ/mol)",
+    ),
     SMOOTHNESS.name: ("two molecules", "distance of centres / nm", "energy / (kJ/mol)"),
     STRETCHED_BONDS.name: ("stretched bonds", "length / nm", "energy / (kJ/mol)"),
     CLOSE_CONTACTS.name: ("close contacts", "distance of atoms / nm", "energy / (kJ/mol)"),
@@ -95,7 +100,10 @@ def value_text(finding: Finding) -> str:
     """Return a figure in few digits."""
     if finding.value is None:
         return "-" if finding.verdict == "n/a" else "error"
-    return "0" if finding.value == 0 else f"{finding.value:.3g}"
+    size = abs(finding.value)
+    if size < _NOTHING:
+        return "0"
+    return f"{finding.value:.0f}" if size >= 100 else f"{finding.value:.2g}"
 
 
 def bound_text(check: Check) -> str:

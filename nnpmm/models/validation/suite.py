@@ -15,7 +15,7 @@ from nnpmm.models.validation.cutoff import SMOOTHNESS
 from nnpmm.models.validation.distance import SIZE_CONSISTENCY
 from nnpmm.models.validation.dynamics import ENERGY_CONSERVATION
 from nnpmm.models.validation.forces import FORCES
-from nnpmm.models.validation.modes import LOWEST_MODE, RIGID_MODES
+from nnpmm.models.validation.modes import BONDS, LOWEST_MODE, RIGID_MODES
 from nnpmm.models.validation.molecules import create_probes
 from nnpmm.models.validation.symmetry import PERMUTATION, ROTATION, TRANSLATION
 from nnpmm.models.validation.walls import CLOSE_CONTACTS, STRETCHED_BONDS
@@ -26,7 +26,7 @@ __all__ = ["CHECKS", "Validation", "validate"]
 CHECKS: tuple[Check, ...] = (
     *(FORCES, TRANSLATION, ROTATION, PERMUTATION),
     *(ENERGY_CONSERVATION, SMOOTHNESS, STRETCHED_BONDS, CLOSE_CONTACTS),
-    *(LOWEST_MODE, RIGID_MODES, TOTAL_CHARGE, SIZE_CONSISTENCY, BOX),
+    *(BONDS, LOWEST_MODE, RIGID_MODES, TOTAL_CHARGE, SIZE_CONSISTENCY, BOX),
     *(SPEED, MEMORY),
 )
 _ORDER = (NOT_APPLICABLE, PASS, WARN, FAIL)

@@ -55,12 +55,13 @@ def _lowest_barrier(probe: Probe, paths: list[_Path]) -> Measurement:
         start = 0 if path.evaluator is probe.evaluator else start
         energies = energies[start:] - energies[start]
         barrier, at = _barrier(energies)
-        found.append((barrier, path.distances[start + at], at < len(energies) - 1, path.name))
-        label = f"{probe.name}, {path.name}"
-        curves.append(Curve(label, path.distances[start:], energies))
-    barrier, distance, turns, name = min(found)
-    note = f"{name}: turns down at {distance:.3f} nm" if turns else f"{name}: up to the end"
-    return Measurement(barrier, note, tuple(curves))
+        note = f"{path.name}: rises up to the end"
+        if at < len(energies) - 1:
+            note = f"{path.name}: turns down at {path.distances[start + at]:.3f} nm"
+            note += f", to {energies[at:].min():.0f} kJ/mol"
+        found.append((barrier, note))
+        curves.append(Curve(f"{probe.name}, {path.name}", path.distances[start:], energies))
+    return Measurement(*min(found), tuple(curves))
 
 
 def _barrier(energies: NDArray[np.float64]) -> tuple[float, int]:
