@@ -168,7 +168,7 @@ BROKEN = {
     "a weak bond": (plus(weak_bond), {"stretched bonds"}),
     "a broken bond": (plus(broken_bond), {"relaxed bonds"}),
     "a hole at short range": (plus(hole), {"close contacts"}),
-    "noise": (plus(noise), {"rigid modes", "lowest mode"}),
+    "noise": (plus(noise), {"rigid modes"}),
     "an energy of all atoms together": (
         plus(lambda positions, numbers: (0.1 * len(numbers) ** 2, 0.0)),
         {"size consistency"},
@@ -234,6 +234,17 @@ def test_a_saddle_point_has_an_imaginary_mode():
     assert RIGID_MODES(saddle).verdict == "pass"
 
 
+def test_rounding_does_not_hide_soft_modes():
+    """The methyl group of acetamide turns at 69 1/cm; a minimisation by energies stops before."""
+    probes = [
+        create_probes(load_model("ANI-1x", precision=precision), ["CC(N)=O"])[0][0]
+        for precision in ("single", "double")
+    ]
+    single, double = (LOWEST_MODE(probe).value for probe in probes)
+    assert single == pytest.approx(double, abs=1.0)
+    assert np.abs(probes[1].evaluator(probes[1].minimum)[1]).max() < 1e-6
+
+
 class Charged(FunctionEvaluator):
     """ANI-1x with charges that lack some."""
 
@@ -297,11 +308,11 @@ def test_memory_that_grows_is_found():
     kept = []
 
     def leaking(positions, numbers, charge):
-        kept.append(np.ones(125_000))
+        kept.append(np.ones(500_000))
         return 0.0, np.zeros_like(positions)
 
     (found,) = validate(FunctionModel(leaking), [METHANOL], checks=[MEMORY]).findings
-    assert found.verdict == "fail" and found.value == pytest.approx(100, abs=30)
+    assert found.verdict == "fail" and found.value > 200  # MB of 400
 
 
 def test_a_slow_model_is_no_failure(monkeypatch):

@@ -39,7 +39,9 @@ def _memory(probe: Probe) -> Measurement:
     for _ in range(_REPEATS):
         evaluate(probe.positions)
     after = _used()
-    return Measurement(after - before, f"{after:.0f} MB in use by the process and on the GPU")
+    return Measurement(
+        max(0.0, after - before), f"{after:.0f} MB in use by the process and on the GPU"
+    )
 
 
 def _used() -> float:

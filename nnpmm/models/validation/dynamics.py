@@ -33,7 +33,7 @@ def _measure(probe: Probe) -> Measurement:
         for n in (1, 2)
     ]
     (coarse, kinetic), (fine, _) = ((total[::n], k[::n]) for n, (total, k) in enumerate(runs, 1))
-    times = 1000 * _TIMESTEP * np.arange(_STEPS + 1)
+    times = np.linspace(0, 1000 * _TIMESTEP * _STEPS, _STEPS + 1)
     curves = (
         Curve(f"{probe.name}, {1000 * _TIMESTEP:g} fs", times, coarse - coarse[0]),
         Curve(f"{probe.name}, {500 * _TIMESTEP:g} fs", times, fine - fine[0]),

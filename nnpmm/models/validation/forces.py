@@ -19,8 +19,8 @@ def _measure(probe: Probe) -> Measurement:
     far_below, below, above, far_above = probe.evaluator.batch(geometries).energies.reshape(4, -1)
     expected = (far_above - 8 * above + 8 * below - far_below) / (12 * _STEP)
     found = probe.evaluator(probe.positions)[1].ravel()
-    size = max(np.linalg.norm(expected), np.linalg.norm(found), 1e-12)
-    deviation = np.linalg.norm(found - expected)
+    size = max(float(np.linalg.norm(expected)), float(np.linalg.norm(found)), 1e-12)
+    deviation = float(np.linalg.norm(found - expected))
     ratio = found @ expected / max(float(expected @ expected), 1e-24)
     note = f"forces are {ratio:.4f} times -dE/dx; RMS deviation "
     note += f"{deviation / np.sqrt(found.size):.2g} kJ/mol/nm"

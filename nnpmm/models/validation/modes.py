@@ -12,12 +12,12 @@ from nnpmm.core.errors import SimulationError
 from nnpmm.models.hessian import network_hessian
 from nnpmm.models.validation.check import Check, Measurement, NotApplicable
 from nnpmm.models.validation.probe import Probe
+from nnpmm.models.validation.relaxation import rigid_motions
 
 __all__ = ["BONDS", "LOWEST_MODE", "RIGID_MODES"]
 
 _SPEED_OF_LIGHT = 2.99792458e-2  # cm/ps
 _LARGEST_FORCE = 30.0  # kJ/mol/nm, at a minimum
-_LINEAR = 1e-3  # of the largest moment: less is no rotation
 
 
 def _bonds(probe: Probe) -> Measurement:
@@ -65,26 +65,13 @@ def _wavenumbers(probe: Probe) -> tuple[NDArray[np.float64], NDArray[np.float64]
         )
     weight = np.repeat(1 / np.sqrt(probe.masses), 3)
     hessian = network_hessian(probe.evaluator, probe.minimum) * np.outer(weight, weight)
-    rigid = _rigid_motions(probe.minimum, probe.masses)
+    rigid = rigid_motions(probe.minimum, probe.masses)
     within = scipy.linalg.null_space(rigid.T)
     values = [np.linalg.eigvalsh(basis.T @ hessian @ basis) for basis in (rigid, within)]
     first, second = (
         np.sign(each) * np.sqrt(np.abs(each)) / (2 * math.pi * _SPEED_OF_LIGHT) for each in values
     )
     return first, second
-
-
-def _rigid_motions(
-    positions: NDArray[np.float64], masses: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return an orthonormal basis (3n, 6) of mass-weighted rigid motions; (3n, 5) on a line."""
-    centred = positions - masses @ positions / masses.sum()
-    axes = np.eye(3)
-    moves = [np.tile(axis, (len(masses), 1)) for axis in axes]
-    moves += [np.cross(axis, centred) / np.linalg.norm(centred) for axis in axes]
-    columns = np.array([(np.sqrt(masses)[:, None] * move).ravel() for move in moves]).T
-    basis: NDArray[np.float64] = scipy.linalg.orth(columns, rcond=_LINEAR)
-    return basis
 
 
 BONDS = Check(

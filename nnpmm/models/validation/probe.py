@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.errors import ModelError, RegionError
-from nnpmm.models.minimum import relax
 from nnpmm.models.protocol import Evaluator, Potential
+from nnpmm.models.validation.relaxation import relaxed
 
 if TYPE_CHECKING:
     from rdkit import Chem
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["Probe", "create_probe", "random_rotation"]
 
 _DISTORTION = 0.005  # nm
-_RELAXATION = 2000  # evaluations
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Probe:
     @cached_property
     def minimum(self) -> NDArray[np.float64]:
         """The potential's minimum next to the positions, (n, 3), nm."""
-        return relax(self.evaluator, self.positions, evaluations=_RELAXATION)
+        return relaxed(self.evaluator, self.positions)
 
     @cached_property
     def pair(self) -> Evaluator | None:
