@@ -31,7 +31,7 @@ __all__ = ["ValidationPanel", "plot_validation"]
 
 _COLORS = {"pass": GREEN, "warn": ORANGE, "fail": RED}
 _HEIGHT = 0.24  # inches, of a row of the table
-_TALLEST = 400.0  # kJ/mol, of energies that are drawn
+_TALLEST = 1000.0  # kJ/mol, of energies that are drawn
 
 
 class ValidationPanel(NamedTuple):
