@@ -85,10 +85,16 @@ def validate(
 
 def _load(name: str, family: str | None, device: str, precision: str) -> Potential:
     """Return the model; that of openmm-ml itself also where nnpmm has one of the same name."""
+    from nnpmm.core.errors import ModelError
     from nnpmm.models import load_model
     from nnpmm.models.openmm_ml import OpenmmMlModel, openmm_ml_names
 
-    if family == "openmm-ml" and precision == "single" and name in (openmm_ml_names() or ()):
+    if family == "openmm-ml" and name in (openmm_ml_names() or ()):
+        if precision != "single":
+            raise ModelError(
+                f"{name}: found the precision {precision!r}, the family openmm-ml takes: device; "
+                "leave the precision out"
+            )
         return OpenmmMlModel(name, device)
     return load_model(name, device=device, precision=precision, family=family)
 
