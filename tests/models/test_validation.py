@@ -8,9 +8,10 @@ from functools import cache, partial
 
 import numpy as np
 import pytest
+from rdkit import Chem
 
 from nnpmm.core.errors import ConfigError, InputFileError, RegionError
-from nnpmm.models import FunctionModel, load_model
+from nnpmm.models import FunctionModel, load_model, prepare_nnp
 from nnpmm.models.function import FunctionEvaluator
 from nnpmm.models.protocol import Evaluation
 from nnpmm.models.validation import CHECKS, record_of, validate, write_report
@@ -24,6 +25,7 @@ from nnpmm.models.validation.forces import FORCES
 from nnpmm.models.validation.modes import LOWEST_MODE, RIGID_MODES
 from nnpmm.models.validation.molecules import create_probes
 from nnpmm.models.validation.walls import STRETCHED_BONDS
+from nnpmm.structures import molecule_from_smiles
 
 METHANOL = "CO"  # atoms C, O, three H on C, one H on O
 WITHOUT_COST = [check for check in CHECKS if check not in (SPEED, MEMORY)]
@@ -327,6 +329,27 @@ def test_a_potential_without_finite_energies_fails_and_nothing_is_raised():
     found = validate(model, ["O"], checks=WITHOUT_COST)
     assert {f.verdict for f in found.findings if f.check != "total charge"} <= {"fail", "n/a"}
     assert "forces" in failures(found) and "lowest mode" in failures(found)
+
+
+def test_errors_of_a_potential_are_findings():
+    def broken(positions, numbers, charge):
+        raise ZeroDivisionError("no such layer")
+
+    (found,) = validate(FunctionModel(broken), ["O"], checks=[FORCES]).findings
+    assert (found.verdict, found.note) == ("fail", "ZeroDivisionError: no such layer")
+
+
+def test_a_torchscript_file_describes_one_molecule(tmp_path):
+    path = tmp_path / "methanol.sdf"
+    path.write_text(Chem.MolToMolBlock(molecule_from_smiles(METHANOL)) + "$$$$\n")
+    prepare_nnp(path, "all", "ANI-1x", members=0, output=tmp_path)
+    model = load_model(tmp_path / "model.pt")
+    with pytest.raises(ConfigError, match="describes one molecule"):
+        validate(model)
+    found = validate(model, [str(path)], checks=WITHOUT_COST)
+    assert found.verdict == "pass" and found.molecules == ("methanol",)
+    left_out = {f.check for f in found.findings if f.verdict == "n/a"}
+    assert left_out == {"smoothness", "size consistency", "periodic box", "total charge"}
 
 
 def test_ions_repel_each_other_and_that_is_no_inconsistency():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnpmm.core.errors import NnpmmError, shortened
+from nnpmm.core.errors import shortened
 from nnpmm.models.validation.check import Check, Measurement, NotApplicable, largest_change
 from nnpmm.models.validation.probe import Probe
 
@@ -18,7 +18,7 @@ def _measure(probe: Probe) -> Measurement:
     boxes = [(width + extent) * np.eye(3) for width in _WIDTHS]
     try:
         probe.evaluator(probe.positions, boxes[0])
-    except NnpmmError as error:
+    except Exception as error:  # whatever a potential of another package may raise
         raise NotApplicable(shortened(error)) from error
     energy, forces = probe.evaluator(probe.positions)
     images = np.random.default_rng(6).integers(-1, 2, size=probe.positions.shape)

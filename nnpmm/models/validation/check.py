@@ -106,14 +106,15 @@ class Check:
         return PASS if sign * value <= sign * self.good else WARN
 
     def __call__(self, probe: Probe) -> Finding:
-        """Measure; a potential that gives no finite numbers fails."""
+        """Measure; a potential that raises an error or gives no finite number fails."""
         try:
             with np.errstate(all="ignore"):
                 value, note, curves = self.measure(probe)
         except NotApplicable as reason:
             return Finding(self.name, probe.name, NOT_APPLICABLE, None, str(reason))
-        except NnpmmError as error:
-            return Finding(self.name, probe.name, FAIL, None, shortened(error))
+        except Exception as error:  # whatever a potential of another package may raise
+            kind = "" if isinstance(error, NnpmmError) else f"{type(error).__name__}: "
+            return Finding(self.name, probe.name, FAIL, None, kind + shortened(error))
         value = float(value)
         return Finding(self.name, probe.name, self.verdict(value), value, note, curves)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nnpmm.core.errors import ConfigError, ModelError, RegionError
 from nnpmm.models.protocol import Potential
-from nnpmm.models.validation.probe import Probe, create_probe
+from nnpmm.models.validation.probe import Probe, create_probe, is_of_one_molecule
 
 if TYPE_CHECKING:
     from rdkit import Chem
@@ -59,7 +59,8 @@ def create_probes(
         InputFileError: a molecule cannot be read.
         RegionError: the potential cannot describe a molecule that was asked for.
         ModelError: the same, of a potential of another package.
-        ConfigError: it can describe none of the default ones, or a molecule is given twice.
+        ConfigError: it can describe none of the default ones, it was made for one molecule and
+            none is given, or one is given twice.
     """
     if molecules:
         names = [Path(text).stem if text.lower().endswith(_FILES) else text for text in molecules]
@@ -67,6 +68,10 @@ def create_probes(
             raise ConfigError(f"found a molecule twice among {', '.join(names)}, allowed: once")
         named = zip(names, map(read_molecule, molecules), strict=True)
         return [create_probe(potential, molecule, name) for name, molecule in named], {}
+    if is_of_one_molecule(potential):
+        raise ConfigError(
+            f"{potential.name} describes one molecule, which it does not name; give that molecule"
+        )
     probes, left_out = [], {}
     for name, smiles in DEFAULT_MOLECULES.items():
         try:

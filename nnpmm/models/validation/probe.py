@@ -16,7 +16,7 @@ from nnpmm.models.validation.relaxation import relaxed
 if TYPE_CHECKING:
     from rdkit import Chem
 
-__all__ = ["Probe", "create_probe", "random_rotation"]
+__all__ = ["Probe", "create_probe", "is_of_one_molecule", "random_rotation"]
 
 _DISTORTION = 0.005  # nm
 
@@ -57,6 +57,8 @@ class Probe:
     @cached_property
     def pair(self) -> Evaluator | None:
         """The potential bound to two of these molecules; None if it is for one alone."""
+        if is_of_one_molecule(self.potential):
+            return None
         try:
             return self.potential.bind(np.tile(self.numbers, 2), 2 * self.charge)
         except (RegionError, ModelError):
@@ -109,6 +111,14 @@ def create_probe(potential: Potential, molecule: Chem.Mol, name: str) -> Probe:
         conformer=conformer,
         positions=conformer + noise,
     )
+
+
+def is_of_one_molecule(potential: Potential) -> bool:
+    """Return whether a potential contains a composition that it does not name.
+
+    TorchScript modules need not notice that they are given other atoms.
+    """
+    return potential.provenance.get("backend") in ("torchscript", "openmm")
 
 
 def random_rotation(generator: np.random.Generator) -> NDArray[np.float64]:

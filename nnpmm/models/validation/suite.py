@@ -93,7 +93,8 @@ def validate(
         InputFileError: a molecule cannot be read.
         RegionError: the potential cannot describe a molecule that was asked for.
         ModelError: the same, of a potential of another package.
-        ConfigError: it can describe none of the default molecules, or one is given twice.
+        ConfigError: it can describe none of the default molecules, it was made for one molecule
+            and none is given, or one is given twice.
     """
     probes, left_out = create_probes(potential, molecules)
     findings = []
