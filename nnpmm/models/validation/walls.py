@@ -55,13 +55,18 @@ def _lowest_barrier(probe: Probe, paths: list[_Path]) -> Measurement:
         start = 0 if path.evaluator is probe.evaluator else start
         energies = energies[start:] - energies[start]
         barrier, at = _barrier(energies)
+        turns = at < len(energies) - 1
         note = f"{path.name}: rises up to the end"
-        if at < len(energies) - 1:
-            note = f"{path.name}: turns down at {path.distances[start + at]:.3f} nm"
-            note += f", to {energies[at:].min():.0f} kJ/mol"
-        found.append((barrier, note))
+        if turns:
+            note = f"{path.name}: turns down at {path.distances[start + at]:.3f} nm and "
+            note += f"{barrier:.0f} kJ/mol, to {energies[at:].min():.0f}"
+        found.append((barrier, turns, note))
         curves.append(Curve(f"{probe.name}, {path.name}", path.distances[start:], energies))
-    return Measurement(*min(found), tuple(curves))
+    barrier, turns, note = min(found)
+    turning = [each for each in found if each[1]]
+    if turning and not turns:
+        note = f"{note}; {min(turning)[2]}"
+    return Measurement(barrier, note, tuple(curves))
 
 
 def _barrier(energies: NDArray[np.float64]) -> tuple[float, int]:
