@@ -23,6 +23,7 @@ from nnpmm.cli.reweight import reweight
 from nnpmm.cli.run import run
 from nnpmm.cli.scan import scan
 from nnpmm.cli.solvation import solvation
+from nnpmm.cli.validate import validate
 
 __all__ = ["main"]
 
@@ -42,6 +43,7 @@ app.command()(binding_relative)
 app.command()(reweight)
 app.command()(scan)
 app.command()(fit_torsions)
+app.command()(validate)
 app.command()(doctor)
 app.command()(demo)
 app.add_typer(benchmark, name="benchmark")

@@ -38,11 +38,13 @@ if TYPE_CHECKING:
         plot_torsion_distributions,
         plot_torsions,
     )
+    from nnpmm.plots.validation import ValidationPanel, plot_validation
 
 __all__ = [
     "Pairs",
     "Panel",
     "Torsion",
+    "ValidationPanel",
     "draw_groups",
     "draw_molecule",
     "draw_profile",
@@ -65,6 +67,7 @@ __all__ = [
     "plot_torsion_distributions",
     "plot_torsion_profiles",
     "plot_torsions",
+    "plot_validation",
     "style",
 ]
 
@@ -74,6 +77,7 @@ __getattr__, __dir__ = lazy_names(
         "Pairs": "nnpmm.plots.distributions",
         "Panel": "nnpmm.plots.trajectories",
         "Torsion": "nnpmm.plots.trajectories",
+        "ValidationPanel": "nnpmm.plots.validation",
         "plot_contact_network": "nnpmm.plots.trajectories",
         "plot_differences": "nnpmm.plots.trajectories",
         "plot_fluctuations": "nnpmm.plots.trajectories",
@@ -96,6 +100,7 @@ __getattr__, __dir__ = lazy_names(
         "plot_profile": "nnpmm.plots.curves",
         "plot_time_series": "nnpmm.plots.curves",
         "plot_torsion_profiles": "nnpmm.plots.torsions",
+        "plot_validation": "nnpmm.plots.validation",
         "style": "nnpmm.plots.style",
     },
 )

@@ -77,10 +77,23 @@ PICTURES = {
         {"ANI-2x": [1, 2, 1, 0], "reference": [1, np.nan, 1, 0]},
         points=("reference",),
     ),
+    "validation": lambda: plots.plot_validation(
+        ["forces / %", "speed / ms"],
+        ["water"],
+        [[("fail", "90")], [("n/a", "-")]],
+        [
+            plots.ValidationPanel(
+                "walls", "r / nm", "energy / (kJ/mol)", [("water", [1, 2], [3, 9])]
+            )
+        ],
+    ),
 }
 
 # Pictures with names along the vertical axis, with one that panels share, or without axes.
-NAMED = {"torsions", "torsion_distributions", "strips", "probabilities", "network", "differences"}
+NAMED = {
+    *("torsions", "torsion_distributions", "strips", "probabilities", "network", "differences"),
+    "validation",
+}
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -94,6 +107,13 @@ def test_every_picture_is_a_figure_with_labels_and_can_be_drawn(name, tmp_path, 
     assert all(axes.get_ylabel() for axes in figure.axes) or name in NAMED
     figure.savefig(tmp_path / "picture.png")
     assert matplotlib.image.imread(tmp_path / "picture.png").std() > 0.01
+
+
+def test_verdicts_stand_in_their_cells():
+    table, panel = PICTURES["validation"]().axes
+    assert [text.get_text() for text in table.texts[:2]] == ["90  fail", "-"]
+    assert [label.get_text() for label in table.get_yticklabels()] == ["forces / %", "speed / ms"]
+    assert panel.get_xlabel() == "r / nm"
 
 
 def test_torsion_profiles_close_the_circle_and_begin_at_zero():
