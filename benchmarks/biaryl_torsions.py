@@ -1,8 +1,9 @@
 """Torsion profiles of five biaryls against their quantum-chemical energies.
 
-Networks, the force field of nnpmm's own parameters, and that force field refitted to ANI-2x, each
-relaxed from the quantum-chemical geometries with the torsion held. Published for ANI-2x on biaryls:
-mean absolute deviations of 0.5 kcal/mol over the profile and of 1.0 kcal/mol of the barriers.
+Networks, GAFF2 with AM1-BCC charges from AmberTools, the force field of nnpmm's own parameters, and
+that one refitted to ANI-2x, each relaxed from the quantum-chemical geometries, the torsion held.
+Published for ANI-2x on biaryls: mean absolute deviations of 0.5 kcal/mol over the profile, 1.0
+kcal/mol of the barriers.
 
 python benchmarks/biaryl_torsions.py
 """
@@ -33,12 +34,14 @@ from nnpmm.torsions import (
 from nnpmm.torsions.fitting import bind_force_field
 from nnpmm.torsions.profiles import barrier_heights, compare_profiles, relative, rotamers
 
-NETWORKS = ("ANI-2x", "ANI-1ccx")
+NETWORKS = ("ANI-2x", "ANI-1ccx", "AIMNet2")
 FITTED_TO = "ANI-2x"
 FILE = "biaryl-torsions/rowley-biaryl-torsiondrive.json"
 COLORS = {
     "ANI-2x": style.BLUE,
     "ANI-1ccx": style.GREEN,
+    "AIMNet2": style.PURPLE,
+    "GAFF2": style.GREY,
     "force field": style.RED,
     "refitted": style.ORANGE,
 }
@@ -120,7 +123,12 @@ def calculated(molecule: Chem.Mol, scan: TorsionScan) -> dict[str, np.ndarray]:
             learned = relaxed
     parameters = parameterize(molecule, provider="fallback")
     refit = fit_torsions(molecule, parameters, learned)
-    for name, each in (("force field", parameters), ("refitted", refit.parameters)):
+    force_fields = {
+        "GAFF2": parameterize(molecule, provider="amber"),
+        "force field": parameters,
+        "refitted": refit.parameters,
+    }
+    for name, each in force_fields.items():
         profiles[name] = relax_along(bind_force_field(molecule, each), learned, terms).energies[0]
     return profiles
 

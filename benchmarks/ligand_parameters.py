@@ -21,6 +21,7 @@ from rdkit import Chem
 
 from nnpmm.plots import style
 from nnpmm.structures import molecule_from_file, molecule_from_smiles, parameterize
+from nnpmm.structures.providers import Provider
 
 DEBYE_PER_E_ANGSTROM = 4.80320
 GAFF_HYDROGENS = {"h1", "h2", "h3", "h4", "h5", "ha", "hc", "hn", "ho", "hp", "hs", "hx"}
@@ -57,7 +58,9 @@ def skeleton(elements: list[int], bonds: list[tuple[int, int]]) -> Chem.Mol:
     return molecule.GetMol()
 
 
-def compare_with_amber(name: str, smiles: str, prmtop_path: Path) -> Comparison:
+def compare_with_amber(
+    name: str, smiles: str, prmtop_path: Path, provider: Provider = "fallback"
+) -> Comparison:
     """Compare charges and Lennard-Jones of a SMILES with an Amber gas-phase topology."""
     prmtop = app.AmberPrmtopFile(str(prmtop_path))
     coordinates = app.AmberInpcrdFile(str(prmtop_path.with_suffix(".inpcrd")))
@@ -67,7 +70,7 @@ def compare_with_amber(name: str, smiles: str, prmtop_path: Path) -> Comparison:
         [(a.index, b.index) for a, b in prmtop.topology.bonds()],
     )
     molecule = molecule_from_smiles(smiles)
-    parameters = parameterize(molecule, provider="fallback")
+    parameters = parameterize(molecule, provider=provider)
     match = reference.GetSubstructMatch(
         skeleton(
             [atom.GetAtomicNum() for atom in molecule.GetAtoms()],

@@ -32,7 +32,7 @@ from nnpmm.integrators import (
     fit_inner_potential,
     split_time_scales,
 )
-from nnpmm.integrators.vibrations import network_hessian
+from nnpmm.models.hessian import network_hessian
 from nnpmm.plots import style
 
 FEMTOSECOND = 0.001

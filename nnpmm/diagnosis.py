@@ -67,7 +67,16 @@ def _versions() -> list[Finding]:
                 "version", name, True if version else None, version or f"not installed ({purpose})"
             )
         )
-    return [*findings, _gromacs()]
+    return [*findings, _ambertools(), _gromacs()]
+
+
+def _ambertools() -> Finding:
+    from nnpmm.structures.ligands import ambertools
+
+    version = ambertools.installed_version()
+    purpose = "AM1-BCC charges and GAFF2 for ligands: pip install nnpmm[amber]"
+    verdict = None if version is None else True
+    return Finding("version", "ambertools", verdict, version or f"not found ({purpose})")
 
 
 def _gromacs() -> Finding:

@@ -122,6 +122,14 @@ def _no_network_and_an_empty_cache(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _auto_takes_no_ambertools():
+    """Tests with parameters of their ligand by ``auto`` take as long as without AmberTools."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nnpmm.structures.ligands.ambertools.is_installed", lambda: False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def torchani_folder() -> Path:
     """Return the ANI-1x networks in NeuroChem layout that the torchani wheel carries."""

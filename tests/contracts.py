@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from nnpmm.models.validation.probe import random_rotation
+
 EnergyAndForces = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
@@ -50,13 +52,6 @@ def assert_no_net_force_or_torque(
     """What follows from invariance: forces and torques add up to nothing."""
     np.testing.assert_allclose(forces.sum(axis=0), 0, rtol=0, atol=atol)
     np.testing.assert_allclose(np.cross(positions, forces).sum(axis=0), 0, rtol=0, atol=atol)
-
-
-def random_rotation(generator: np.random.Generator) -> np.ndarray:
-    """Return a proper rotation matrix drawn from the uniform distribution."""
-    q, r = np.linalg.qr(generator.normal(size=(3, 3)))
-    q *= np.sign(np.diag(r))
-    return q if np.linalg.det(q) > 0 else -q
 
 
 def assert_smooth(

@@ -35,16 +35,20 @@ class Average:
 
     @property
     def independent(self) -> float:
-        """Number of independent samples."""
-        return self.samples / self.inefficiency
+        """Number of independent samples; of replicas, where the error is that of their spread."""
+        return float(self.replicas) if self._spreads else self.samples / self.inefficiency
 
     @property
     def freedom(self) -> float:
         """Degrees of freedom of the error, for Student's distribution; at least 1."""
-        spread_error = self.spread / np.sqrt(self.replicas)
-        if self.replicas > 1 and spread_error >= 0.999 * self.error:
+        if self._spreads:
             return self.replicas - 1.0
         return float(max(1.0, np.nan_to_num(self.independent, nan=1.0) - self.replicas))
+
+    @property
+    def _spreads(self) -> bool:
+        """Whether the error is that of the replicas' spread."""
+        return self.replicas > 1 and self.spread / np.sqrt(self.replicas) >= 0.999 * self.error
 
 
 def average(series: ArrayLike) -> Average:

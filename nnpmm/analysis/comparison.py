@@ -43,12 +43,15 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """What may be said."""
+        """What may be said; where no difference is seen, how large it may still be."""
         if self.significant is None:
             return "error not known"
         if self.significant:
             return "higher" if self.value > 0 else "lower"
-        return f"no difference (± {_SIGMAS * self.error:.2g})"
+        reach = _SIGMAS * self.error
+        if abs(self.value) > reach:
+            return f"not significant (p = {self.p_value:.2g})"
+        return f"no difference (± {abs(self.value) + reach:.2g})"
 
 
 @dataclass(frozen=True, eq=False)

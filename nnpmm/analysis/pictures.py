@@ -23,6 +23,7 @@ from nnpmm.plots.trajectories import (
     plot_panels,
     plot_probabilities,
     plot_time_strips,
+    plot_torsion_distributions,
     plot_torsions,
 )
 
@@ -78,6 +79,7 @@ def draw_comparison(comparison: Comparison) -> Pictures:
     titles = {
         "overall": ("difference in standard errors", "Differences of averages"),
         "torsion": ("difference of populations", "Differences of rotamer populations"),
+        "angle": ("difference of mean angles / °", "Differences of mean angles in the rotamers"),
         "contact": ("difference of probabilities", "Differences of contact probabilities"),
     }
     for kind, (xlabel, title) in titles.items():
@@ -101,6 +103,16 @@ def draw_comparison(comparison: Comparison) -> Pictures:
             "errors. Those in color are significant.",
         )
     both = (comparison.first, comparison.second)
+    if comparison.first.rotamers:
+        found["angle-distributions"] = (
+            plot_torsion_distributions(
+                {
+                    label: {system.name: _densities(system, label) for system in both}
+                    for label in comparison.first.rotamers
+                }
+            ),
+            "Distribution of each torsion in both systems; thin lines are single trajectories.",
+        )
     if all(any(len(r.residues) for r in system.replicas) for system in both):
         labels = [d.first.name for d in comparison.of_kind("fluctuation")]
         series = {system.name: _values_of(system, labels) for system in both}
@@ -173,6 +185,11 @@ def _torsion(analysis: Analysis, label: str) -> Torsion:
             grid, density[replica.name] = circular_density(angles)
             series[replica.name] = (replica.time, angles)
     return Torsion(label, series, grid, density)
+
+
+def _densities(system: Analysis, label: str) -> list[NDArray[np.float64]]:
+    angles = [angles_of(replica, label) for replica in system.replicas]
+    return [circular_density(found)[1] for found in angles if len(found)]
 
 
 def _often(quantity: Quantity) -> bool:

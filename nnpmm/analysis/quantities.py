@@ -39,7 +39,7 @@ class Quantity:
     """One average.
 
     Attributes:
-        kind: ``overall``, ``torsion``, ``contact`` or ``fluctuation``.
+        kind: ``overall``, ``torsion`` (a population), ``angle``, ``contact`` or ``fluctuation``.
         name: what it is.
         unit: of its values; empty for numbers.
         replicas: of each trajectory.
@@ -102,6 +102,7 @@ def find_quantities(
     return (
         *_overall(replicas),
         *_torsions(replicas, rotamers),
+        *_angles(replicas, rotamers),
         *_contacts(replicas),
         *_fluctuations(replicas),
     )
@@ -142,6 +143,27 @@ def _torsions(replicas: Sequence[Observations], rotamers: Mapping[str, Rotamers]
             *("torsion", f"{label}, {name}", "", replicas),
             lambda r, label=label, state=state, found=found: probability(  # type: ignore[misc]
                 found.states(angles_of(r, label)) == state
+            ),
+        )
+        for label, found in rotamers.items()
+        for state, name in enumerate(found.names)
+    ]
+
+
+def _angles(replicas: Sequence[Observations], rotamers: Mapping[str, Rotamers]) -> list[Quantity]:
+    """Return the mean angle in each rotamer: populations do not show where in a basin it is."""
+
+    def inside(replica: Observations, label: str, state: int) -> NDArray[np.float64]:
+        angles, found = angles_of(replica, label), rotamers[label]
+        peak = found.peaks[state]
+        unwrapped = peak + (angles - peak + 180.0) % 360.0 - 180.0
+        return np.asarray(unwrapped[found.states(angles) == state])
+
+    return [
+        _quantity(
+            *("angle", f"{label}, {name}, mean angle", "°", replicas),
+            lambda r, label=label, state=state: average(  # type: ignore[misc]
+                inside(r, label, state)
             ),
         )
         for label, found in rotamers.items()

@@ -224,14 +224,18 @@ def _add_spreads(page: Page, replicas: Sequence[Observations]) -> None:
 
 def _add_rotamers(page: Page, analysis: Analysis) -> None:
     rows, values = [], []
-    for q in analysis.of_kind("torsion"):
+    for q, angle in zip(analysis.of_kind("torsion"), analysis.of_kind("angle"), strict=True):
         label, rotamer = q.name.rsplit(", ", 1)
         a = q.average
         share = with_error(100 * a.value, 100 * a.error)
         transitions = tables.transitions_of(analysis, label)
-        rows.append((label, rotamer, f"{share} %", f"{a.independent:.0f}", str(transitions)))
-        values.append({2: a.value})
-    header = ("torsion", "rotamer", "population", "independent samples", "transitions")
+        mean = with_error(angle.average.value, angle.average.error)
+        counts = (f"{a.independent:.0f}", str(transitions))
+        rows.append((label, rotamer, f"{share} %", *counts, mean))
+        values.append({2: a.value, 5: angle.average.value})
+    header = (
+        "torsion", "rotamer", "population", "independent samples", "transitions", "mean angle / °",
+    )  # fmt: skip
     page.sortable_table(header, rows, values, long=len(rows) > 15)
 
 
@@ -272,8 +276,8 @@ def _comparison_page(comparison: Comparison) -> tuple[Page, Pictures]:
     page.paragraph(
         f"{count} of {len(known)} differences are significant. A difference counts if it is larger "
         "than two standard errors and its p value, adjusted for all differences of its kind "
-        f"(Holm), is below {LEVEL:g}. Where none is seen, two standard errors say how large it may "
-        "still be."
+        f"(Holm), is below {LEVEL:g}. Where none is seen, the difference and two standard errors "
+        "say how large it may still be."
     )
     single = [s.name for s in (comparison.first, comparison.second) if len(s.replicas) == 1]
     if single:
@@ -288,6 +292,7 @@ def _comparison_page(comparison: Comparison) -> tuple[Page, Pictures]:
     titles = {
         "overall": "Averages",
         "torsion": "Populations of rotamers",
+        "angle": "Mean angles in the rotamers",
         "contact": "Contacts",
         "fluctuation": "Fluctuations",
     }
@@ -296,7 +301,9 @@ def _comparison_page(comparison: Comparison) -> tuple[Page, Pictures]:
         if not chosen:
             continue
         page.heading(title)
-        _add_pictures(page, pictures, f"difference-{kind}", f"difference-{kind}s")
+        _add_pictures(
+            page, pictures, f"difference-{kind}", f"difference-{kind}s", f"{kind}-distributions"
+        )
         header = ("quantity", first, second, "difference", "p", "verdict")
         rows = [
             (

@@ -35,6 +35,8 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s"
     )
+    if not debug:  # an AM1 calculation, which may take long, is announced
+        logging.getLogger("nnpmm.structures.ligands.ambertools").setLevel(logging.INFO)
     logging.captureWarnings(True)
     # Libraries speak up at import time about options that nnpmm does not use.
     logging.getLogger("py.warnings").setLevel(logging.DEBUG if debug else logging.ERROR)

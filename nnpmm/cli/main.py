@@ -19,9 +19,11 @@ from nnpmm.cli.init import init
 from nnpmm.cli.permeation import permeation
 from nnpmm.cli.prepare import prepare
 from nnpmm.cli.relative import binding_relative
+from nnpmm.cli.reweight import reweight
 from nnpmm.cli.run import run
 from nnpmm.cli.scan import scan
 from nnpmm.cli.solvation import solvation
+from nnpmm.cli.validate import validate
 
 __all__ = ["main"]
 
@@ -38,8 +40,10 @@ app.command()(analyze)
 app.command()(solvation)
 app.command()(binding)
 app.command()(binding_relative)
+app.command()(reweight)
 app.command()(scan)
 app.command()(fit_torsions)
+app.command()(validate)
 app.command()(doctor)
 app.command()(demo)
 app.add_typer(benchmark, name="benchmark")

@@ -54,7 +54,8 @@ def scan(
     parameters: Annotated[
         str,
         typer.Option(
-            "--parameters", help="Of the force field: auto, openff, fallback; none without one."
+            "--parameters",
+            help="Of the force field: auto, openff, amber, amber-abcg2, fallback; or none.",
         ),
     ] = "auto",
     reference: Annotated[

@@ -146,7 +146,8 @@ def _total_charge(charges: NDArray[np.float64], neutral: bool, tolerance: float)
     if neutral and nearest != 0:
         raise RegionError(
             f"the region has charge {nearest:+d} e, the model describes neutral molecules only; "
-            "select a neutral molecule or take a model that knows charges"
+            "select a neutral molecule, take a model that knows charges, or allow the charge to be "
+            "ignored (IgnoringCharge, region.allow_charged)"
         )
     return nearest
 
@@ -165,7 +166,8 @@ def _refuse_charged_molecules(
         raise RegionError(
             f"the region has {len(charged)} charged molecules with {', '.join(charged[:5])} e, "
             "the model describes neutral molecules only, each by itself; select neutral molecules "
-            "or take a model that knows charges"
+            "take a model that knows charges, or allow charges to be ignored (IgnoringCharge, "
+            "region.allow_charged)"
         )
 
 

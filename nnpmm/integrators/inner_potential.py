@@ -26,7 +26,7 @@ from nnpmm.core.errors import RegionError
 from nnpmm.core.geometry import WholeRegion
 from nnpmm.core.units import in_md_units
 from nnpmm.coupling.boundary import bond_labels
-from nnpmm.integrators.vibrations import network_hessian
+from nnpmm.models.hessian import network_hessian
 from nnpmm.models.minimum import find_minimum
 from nnpmm.models.protocol import Potential
 from nnpmm.structures.bonds import topology_bonds

@@ -11,12 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
 from nnpmm.core.errors import SimulationError
+from nnpmm.models.hessian import HESSIAN_STEP
 from nnpmm.models.minimum import relax
 from nnpmm.models.protocol import Evaluator
 
-__all__ = ["Vibration", "fastest_vibration", "network_hessian"]
+__all__ = ["Vibration", "fastest_vibration"]
 
-_STEP = 2e-4  # nm; float32 forces still have four digits in their differences
 # Frequencies of stretches hardly depend on how well the geometry is relaxed.
 _RELAXATION = 200
 _TOLERANCE = 1e-3  # relative, of the largest eigenvalue: half of it in the period
@@ -39,21 +39,6 @@ class Vibration:
     def wavenumber(self) -> float:
         """Wavenumber in 1/cm."""
         return 1 / (self.period * _SPEED_OF_LIGHT)
-
-
-def network_hessian(evaluator: Evaluator, positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the second derivatives (3n, 3n) of a network in kJ/mol/nm^2, by central differences.
-
-    Args:
-        evaluator: the network bound to n atoms.
-        positions: (n, 3), nm.
-    """
-    size = positions.size
-    shifts = _STEP * np.eye(size).reshape(size, *positions.shape)
-    forces = evaluator.batch(np.concatenate([positions + shifts, positions - shifts])).forces
-    rising, falling = forces.reshape(2, size, size)
-    hessian = (falling - rising) / (2 * _STEP)
-    return 0.5 * (hessian + hessian.T)
 
 
 def fastest_vibration(
@@ -93,9 +78,9 @@ def fastest_vibration(
         length = np.linalg.norm(direction)
         if length == 0:
             return direction
-        shift = (_STEP / length) * direction.reshape(-1, 3)
+        shift = (HESSIAN_STEP / length) * direction.reshape(-1, 3)
         rising, falling = evaluator.batch(np.stack([relaxed + shift, relaxed - shift])).forces
-        return project(weight * (falling - rising).ravel() * (length / (2 * _STEP)))
+        return project(weight * (falling - rising).ravel() * (length / (2 * HESSIAN_STEP)))
 
     size = relaxed.size
     operator = LinearOperator((size, size), matvec=product, dtype=np.float64)

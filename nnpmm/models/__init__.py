@@ -9,6 +9,7 @@ from nnpmm.core.lazy import lazy_names
 if TYPE_CHECKING:
     from nnpmm.models.family import ModelFamily
     from nnpmm.models.function import FunctionModel
+    from nnpmm.models.ignoring_charge import IgnoringCharge
     from nnpmm.models.minimum import find_minimum
     from nnpmm.models.model_file import ModelFile, read_model_file
     from nnpmm.models.openmm_ml import OpenmmMlModel
@@ -23,6 +24,7 @@ __all__ = [
     "Evaluation",
     "Evaluator",
     "FunctionModel",
+    "IgnoringCharge",
     "ModelFamily",
     "ModelFile",
     "OpenMMPotential",
@@ -45,6 +47,7 @@ __getattr__, __dir__ = lazy_names(
         "Evaluation": "nnpmm.models.protocol",
         "Evaluator": "nnpmm.models.protocol",
         "FunctionModel": "nnpmm.models.function",
+        "IgnoringCharge": "nnpmm.models.ignoring_charge",
         "ModelFamily": "nnpmm.models.family",
         "ModelFile": "nnpmm.models.model_file",
         "OpenMMPotential": "nnpmm.models.openmm_potential",

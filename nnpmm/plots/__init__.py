@@ -35,13 +35,16 @@ if TYPE_CHECKING:
         plot_panels,
         plot_probabilities,
         plot_time_strips,
+        plot_torsion_distributions,
         plot_torsions,
     )
+    from nnpmm.plots.validation import ValidationPanel, plot_validation
 
 __all__ = [
     "Pairs",
     "Panel",
     "Torsion",
+    "ValidationPanel",
     "draw_groups",
     "draw_molecule",
     "draw_profile",
@@ -61,8 +64,10 @@ __all__ = [
     "plot_profile",
     "plot_time_series",
     "plot_time_strips",
+    "plot_torsion_distributions",
     "plot_torsion_profiles",
     "plot_torsions",
+    "plot_validation",
     "style",
 ]
 
@@ -72,12 +77,14 @@ __getattr__, __dir__ = lazy_names(
         "Pairs": "nnpmm.plots.distributions",
         "Panel": "nnpmm.plots.trajectories",
         "Torsion": "nnpmm.plots.trajectories",
+        "ValidationPanel": "nnpmm.plots.validation",
         "plot_contact_network": "nnpmm.plots.trajectories",
         "plot_differences": "nnpmm.plots.trajectories",
         "plot_fluctuations": "nnpmm.plots.trajectories",
         "plot_panels": "nnpmm.plots.trajectories",
         "plot_probabilities": "nnpmm.plots.trajectories",
         "plot_time_strips": "nnpmm.plots.trajectories",
+        "plot_torsion_distributions": "nnpmm.plots.trajectories",
         "plot_torsions": "nnpmm.plots.trajectories",
         "draw_groups": "nnpmm.plots.distributions",
         "draw_molecule": "nnpmm.plots.molecule",
@@ -93,6 +100,7 @@ __getattr__, __dir__ = lazy_names(
         "plot_profile": "nnpmm.plots.curves",
         "plot_time_series": "nnpmm.plots.curves",
         "plot_torsion_profiles": "nnpmm.plots.torsions",
+        "plot_validation": "nnpmm.plots.validation",
         "style": "nnpmm.plots.style",
     },
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -36,6 +37,7 @@ __all__ = [
     "plot_panels",
     "plot_probabilities",
     "plot_time_strips",
+    "plot_torsion_distributions",
     "plot_torsions",
 ]
 
@@ -95,8 +97,15 @@ def plot_panels(panels: Sequence[Panel], *, xlabel: str = "time / ps") -> Figure
     for place in axes[len(panels) :]:
         place.remove()
     if len(panels[0].series) > 1:
-        legend(axes[0])
+        _legend_above(figure, axes[0])
     return figure
+
+
+def _legend_above(figure: Figure, axes: Axes, **options: Any) -> None:
+    """Put the legend of some axes above all panels, where it hides no data."""
+    handles, labels = axes.get_legend_handles_labels()
+    style: dict[str, Any] = {"fontsize": SMALL, "frameon": False, "ncols": 3}
+    figure.legend(handles, labels, loc="outside upper left", **style, **options)
 
 
 def _colors() -> list[str]:
@@ -181,8 +190,42 @@ def plot_torsions(torsions: Sequence[Torsion], *, xlabel: str = "time / ps") -> 
         dress(side)
         strip.set_title(torsion.name, fontsize=TEXT, loc="left")
         if n == 0 and len(torsion.series) > 1:
-            legend(strip, markerscale=3)
+            _legend_above(figure, strip, markerscale=3)
     return figure
+
+
+def plot_torsion_distributions(
+    torsions: Mapping[str, Mapping[str, Sequence[ArrayLike]]],
+) -> Figure:
+    """Draw the distributions of torsions in several systems, replicas as thin lines.
+
+    Args:
+        torsions: at least one; of each, by the system's name, the densities (g,) per degree of its
+            replicas on a regular grid over the whole circle.
+    """
+    columns = min(3, len(torsions))
+    rows = -(-len(torsions) // columns)
+    figure, axes = create_panels(
+        rows, columns, width=2.9 * columns, height=1.7 * rows + 0.5, letters=False
+    )
+    for n, (place, (name, systems)) in enumerate(zip(axes, torsions.items(), strict=False)):
+        for (system, densities), color in zip(systems.items(), _colors(), strict=False):
+            for density in densities:
+                _draw_density(place, np.asarray(density), color=color, linewidth=0.6, alpha=0.6)
+            if len(densities):
+                mean = np.mean([np.asarray(density) for density in densities], axis=0)
+                _draw_density(place, mean, color=color, linewidth=1.8, label=system)
+        place.set(xlim=(-180, 180), ylim=(0, None), xticks=(-120, 0, 120), yticks=[])
+        dress(place, xlabel="angle / °", ylabel="" if n % columns else "density", title=name)
+    for place in axes[len(torsions) :]:
+        place.remove()
+    _legend_above(figure, axes[0])
+    return figure
+
+
+def _draw_density(axes: Axes, density: NDArray[np.float64], **options: Any) -> None:
+    step = 360.0 / len(density)
+    axes.plot(-180.0 + step * (np.arange(len(density)) + 0.5), density, **options)
 
 
 def plot_time_strips(

@@ -1,5 +1,6 @@
 """Runs from a settings file: stages, checkpoints, the report."""
 
+from nnpmm.simulation.end_state import difference_of, reweight_trajectories
 from nnpmm.simulation.forecast import Forecast, StageForecast, dry_run
 from nnpmm.simulation.preparation.loading import load_run_system
 from nnpmm.simulation.preparation.prepared import PreparedSystem
@@ -52,12 +53,14 @@ __all__ = [
     "StageForecast",
     "StagesConfig",
     "WarmupConfig",
+    "difference_of",
     "dry_run",
     "load_config",
     "load_region",
     "load_run_system",
     "parse_config",
     "prepare_system",
+    "reweight_trajectories",
     "run",
     "run_folders",
     "run_protocol",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from nnpmm.integrators import (
     scale_masses,
     surroundings_limit,
 )
+from nnpmm.models.ignoring_charge import IgnoringCharge
 from nnpmm.models.protocol import Potential
 from nnpmm.simulation.preparation import narration
 from nnpmm.simulation.preparation.density import (
@@ -47,7 +49,9 @@ from nnpmm.simulation.stages.integration import check_time_steps
 from nnpmm.structures import MMSystem
 from nnpmm.structures.inputs.sources import BuildSystem
 
-__all__ = ["load_region", "prepare_system", "run"]
+__all__ = ["load_network", "load_region", "prepare_system", "run"]
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSystem:
@@ -71,7 +75,7 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     check_restraint(mm.topology, config)
     _check_surroundings(config, mm, region)
     narration.working(f"loading the network {name}")
-    model = _load(config, name)
+    model = load_network(config, name)
     narration.tell_model(model)
     narration.working("coupling the network to the force field")
     coupling = _coupling(config, mm, region, name, model)
@@ -79,6 +83,9 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     charge = hybrid.region.charge
     _check_charge(config, charge)
     narration.fact("charge", f"{charge:+d} e in the force field" if charge else "0 e")
+    note = _charge_note(model, charge)
+    if note is not None:
+        _LOGGER.warning("%s", note)
     motion, factor, limit = _scale_masses(config, mm, hybrid)
     provenance = {
         **model.provenance,
@@ -86,6 +93,10 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         "mass_factor": factor,
         "fastest_vibration_fs": 1000 * motion.vibration.period,
     }
+    if mm.ligand_parameters is not None:
+        provenance["ligand_parameters"] = mm.ligand_parameters
+    if note is not None:
+        provenance["note"] = note
     prepared = PreparedSystem(
         mm=mm,
         hybrid=hybrid,
@@ -112,6 +123,16 @@ def _check_charge(config: RunConfig, charge: int) -> None:
             f"the region was prepared with a charge of {prepared:+d} e ({path}), the force field "
             f"gives it {charge:+d} e; correct one of the two"
         )
+
+
+def _charge_note(model: Potential, charge: int) -> str | None:
+    """Return what has to be said of a network that ignores the charge of its region."""
+    if not isinstance(model, IgnoringCharge):
+        return None
+    return (
+        f"allow_charged: true: {model.name}, trained on neutral molecules, does not see the charge "
+        f"of the region, {charge:+d} e in all"
+    )
 
 
 def _check_surroundings(config: RunConfig, mm: MMSystem, region: NDArray[np.int64]) -> None:
@@ -168,13 +189,22 @@ def _expected_density(config: RunConfig, mm: MMSystem) -> ExpectedDensity | None
     return expected_density(mm.topology, mm.system, source.water_model, config.ensemble)
 
 
-def _load(config: RunConfig, name: str, members: tuple[int, ...] | None = None) -> Potential:
-    """Load the settings' network, or some of its members."""
+def load_network(config: RunConfig, name: str, members: tuple[int, ...] | None = None) -> Potential:
+    """Load the settings' network, or some of its members.
+
+    Args:
+        config: settings of the run.
+        name: of the network, or its file, as `load_region` returns it.
+        members: in place of those of the settings.
+
+    Raises:
+        NnpmmError: see `nnpmm.load_model`.
+    """
     from nnpmm.models.registry import find_family, load_model
 
     settings = config.region
     _, family = find_family(name)
-    return load_model(
+    model = load_model(
         name,
         members=settings.members if members is None else members,
         backend=settings.backend,
@@ -184,6 +214,7 @@ def _load(config: RunConfig, name: str, members: tuple[int, ...] | None = None) 
         threads=config.platform.threads if "threads" in family.options else None,
         weights=settings.weights,
     )
+    return IgnoringCharge(model) if settings.allow_charged and model.neutral_only else model
 
 
 def _inner_potential(
@@ -207,7 +238,7 @@ def _inner_potential(
             "integrator.inner_potential: found network, which needs region.model with two members "
             "or more; take force-field or fit"
         )
-    return _load(config, name, (0,) if members is None else members[:1])
+    return load_network(config, name, (0,) if members is None else members[:1])
 
 
 def load_region(config: RunConfig) -> tuple[MMSystem, NDArray[np.int64], str]:

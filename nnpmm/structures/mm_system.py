@@ -22,6 +22,7 @@ class MMSystem:
         box_vectors: (3, 3) rows in nm, or None without periodic boundaries.
         system: the OpenMM System, without thermostat and barostat.
         ligand_atoms: 0-based indices of the ligand, where it was built here.
+        ligand_parameters: where its parameters come from, in words, where it was built here.
     """
 
     topology: app.Topology
@@ -29,3 +30,4 @@ class MMSystem:
     box_vectors: NDArray[np.float64] | None
     system: openmm.System
     ligand_atoms: NDArray[np.int64] | None = None
+    ligand_parameters: str | None = None

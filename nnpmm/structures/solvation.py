@@ -151,7 +151,7 @@ def solvate(
     ligand = next(iter(templates))
     ligand_atoms = np.array([atom.index for atom in ligand.atoms()], dtype=np.int64)
     positions = in_md_units(modeller.positions, unit.nanometer)
-    return MMSystem(modeller.topology, positions, box, system, ligand_atoms)
+    return MMSystem(modeller.topology, positions, box, system, ligand_atoms, parameters.provider)
 
 
 _Solute = tuple[Chem.Mol, LigandParameters, str]

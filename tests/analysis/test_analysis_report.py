@@ -64,6 +64,7 @@ def test_the_page_needs_nothing_else(folder):
         "ligand RMSD in the site", "receptor RMSD", "waters in the first shell",
         "Rotatable bonds", "Contacts of the ligand", "Fluctuations of the receptor",
         "networks of the ensemble agree least", "temperature", "How it was calculated",
+        "mean angle",
     ],
 )  # fmt: skip
 def test_the_page_speaks_of(words, folder):
@@ -153,7 +154,9 @@ def test_a_comparison_has_its_own_page(system, tmp_path):
     text = path.read_text()
     assert "still and moved compared" in text
     assert "no difference (±" in text
-    assert (tmp_path / "out" / "pictures" / "difference-overall.svg").is_file()
+    for name in ("difference-overall", "difference-angle", "angle-distributions"):
+        assert (tmp_path / "out" / "pictures" / f"{name}.svg").is_file()
+        assert text.count("Mean angles in the rotamers") == 1
     data = json.loads((tmp_path / "out" / "analysis.json").read_text())
     assert any(d["significant"] for d in data["differences"])
 

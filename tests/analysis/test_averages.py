@@ -64,12 +64,14 @@ def test_what_never_changes_is_not_certain():
 def test_replicas_have_the_larger_error():
     alike = [Average(1.0, 0.3, 1.0, 100), Average(1.0, 0.4, 1.0, 100)]
     assert over_replicas(alike).error == pytest.approx(0.25)
+    assert over_replicas(alike).independent == 200
     apart = [Average(1.0, 0.01, 2.0, 100), Average(3.0, 0.01, 2.0, 100)]
     found = over_replicas(apart)
     assert found.value == 2
     assert found.spread == pytest.approx(np.sqrt(2))
     assert found.error == pytest.approx(1.0)
     assert found.freedom == 1
+    assert found.independent == 2  # the error rests on two values, however long these were averaged
     assert found.samples == 200
     assert found.inefficiency == 2
 

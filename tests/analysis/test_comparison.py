@@ -69,10 +69,38 @@ def test_holms_p_values():
 
 def test_no_difference_is_said_with_its_error():
     found = _difference(quantity(1.0, 0.03), quantity(1.01, 0.04))
-    assert found.verdict == "no difference (± 0.1)"
+    assert found.verdict == "no difference (± 0.11)"
     unknown = _difference(quantity(1.0, float("nan")), quantity(5.0, 0.1))
     assert unknown.significant is None
     assert unknown.verdict == "error not known"
+
+
+def test_a_difference_beyond_its_error_is_never_called_none():
+    """Four standard errors, and yet a p value that chance gives among so many differences."""
+    few = _difference(quantity(1.0, 0.1, samples=3), quantity(1.6, 0.11, samples=3))
+    found, *_ = _adjusted([few, *[_difference(quantity(1.0, 0.1), quantity(1.0, 0.1))] * 20])
+    assert found.significant is False
+    assert found.value > 4 * found.error
+    assert found.verdict.startswith("not significant (p = ")
+
+
+def test_a_shift_within_a_rotamer_is_found(system, tmp_path):
+    """Two basins across 180 degrees that are one together: populations alike, angles apart."""
+    seen = analyze(trajectory(tmp_path, "any", system)).replicas[0]
+
+    def around(center, seed):
+        angles = center + np.random.default_rng(seed).normal(scale=15, size=(seen.n_frames, 1))
+        angles = ((angles + 180) % 360 - 180).astype(np.float32)
+        return replace(seen, torsions=angles, torsion_labels=("a-b-c-d",))
+
+    systems = [gather([around(c, 2 * n + k) for k in (0, 1)]) for n, c in enumerate((170, -165))]
+    found = compare(*systems)
+    (population,) = found.of_kind("torsion")
+    assert population.value == 0 and not population.significant
+    (angle,) = found.of_kind("angle")
+    assert angle.significant and angle.verdict == "higher"
+    assert angle.value == pytest.approx(25, abs=4 * 15 * np.sqrt(2 / (2 * seen.n_frames)))
+    assert angle.error == pytest.approx(15 * np.sqrt(2 / (2 * seen.n_frames)), rel=0.8)
 
 
 def test_a_ligand_that_left_its_place_is_found(system, tmp_path):

@@ -12,6 +12,7 @@ from nnpmm.diagnosis import diagnose
 from nnpmm.models.aimnet import weights as aimnet_weights
 from nnpmm.models.ani import BACKENDS, PUBLISHED, weights
 from nnpmm.models.ani.weights import WeightsSource
+from nnpmm.structures.ligands import ambertools
 
 
 @pytest.fixture(autouse=True)
@@ -110,6 +111,17 @@ def test_a_missing_package_is_explained(monkeypatch):
     assert found["rdkit"].ok is False
     assert found["nnpops"].ok is None
     assert "conda install" in found["nnpops"].detail
+
+
+def test_ambertools(monkeypatch):
+    def finding():
+        return next(f for f in diagnose() if f.subject == "ambertools")
+
+    monkeypatch.setattr(ambertools, "is_installed", lambda: False)
+    assert finding().ok is None and "pip install nnpmm[amber]" in finding().detail
+    monkeypatch.setattr(ambertools, "is_installed", lambda: True)
+    monkeypatch.setattr(ambertools, "_versions", lambda *_: ambertools._Versions("99", "2.9"))
+    assert (finding().ok, finding().detail) == (True, "99")
 
 
 def test_gromacs(monkeypatch, tmp_path):

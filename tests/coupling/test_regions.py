@@ -17,10 +17,18 @@ from toy import TOY, morse_pairs
 
 from nnpmm import create_hybrid_system, load_model
 from nnpmm.core.errors import ForceFieldError, ModelError, RegionError
-from nnpmm.coupling import LAMBDA_NNP, Interpolated, Mechanical, Role, nnp_derivative, role_of
+from nnpmm.coupling import (
+    LAMBDA_NNP,
+    Interpolated,
+    Mechanical,
+    Role,
+    couple,
+    nnp_derivative,
+    role_of,
+)
 from nnpmm.coupling.forces import check_forces
 from nnpmm.coupling.terms import connect_region
-from nnpmm.models import FunctionModel, OpenmmMlModel
+from nnpmm.models import FunctionModel, IgnoringCharge, OpenmmMlModel
 
 
 def stiffer(positions, numbers, charge):
@@ -186,6 +194,20 @@ def test_charged_region_and_a_model_for_neutral_ones(charged, model):
         create_hybrid_system(charged.system, charged.topology, charged.region, model)
     with pytest.raises(RegionError, match=r"charge of \+1 e, .* describes neutral"):
         model.bind([6, 8, 1, 1, 1, 1], charge=1)
+
+
+def test_a_charge_is_ignored_by_choice_only(charged):
+    """The network's energy is that of the same atoms without a charge; the rest sees the charge."""
+    model = load_model("ANI-1x", 0, precision="double", backend="reference")
+    hybrid = couple(charged.system, charged.topology, charged.region, IgnoringCharge(model))
+    assert hybrid.region.charge == 1
+    assert hybrid.provenance["model"] == {**model.provenance, "ignores_charge": True}
+    expected = model.bind(charged.numbers)(charged.whole_region)
+    found = IgnoringCharge(model).bind(charged.numbers, charge=1)(charged.whole_region)
+    np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=1e-9)
+    group = {f.getForceGroup() for f in hybrid.system.getForces() if role_of(f) is Role.NETWORK}
+    energy = charged.state(hybrid.system, groups=group)[0]
+    np.testing.assert_allclose(energy, expected[0], rtol=0, atol=1e-6)
 
 
 def test_elements_of_a_function_model():

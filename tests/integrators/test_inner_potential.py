@@ -14,9 +14,9 @@ from nnpmm import create_hybrid_system
 from nnpmm.core.errors import ConfigError, ModelError, RegionError, SimulationError
 from nnpmm.coupling import Mechanical, MultipleTimeSteps
 from nnpmm.integrators import InnerPotential, fit_inner_potential, split_time_scales
-from nnpmm.integrators.vibrations import network_hessian
 from nnpmm.models import load_model
 from nnpmm.models.function import FunctionModel
+from nnpmm.models.hessian import network_hessian
 from nnpmm.simulation import parse_config
 from nnpmm.simulation.runner import prepare_system
 

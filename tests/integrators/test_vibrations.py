@@ -8,8 +8,8 @@ import pytest
 from nnpmm import load_model, structures
 from nnpmm.core.errors import SimulationError
 from nnpmm.integrators import fastest_vibration
-from nnpmm.integrators.vibrations import network_hessian
 from nnpmm.models import FunctionModel
+from nnpmm.models.hessian import network_hessian
 from nnpmm.models.minimum import find_minimum
 
 K, REST = 4e5, 0.12

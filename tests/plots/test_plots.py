@@ -56,6 +56,9 @@ PICTURES = {
     "torsions": lambda: plots.plot_torsions(
         [plots.Torsion("C-C-O-C", {"a": ([0, 1], [60, 70])}, [-90, 0, 90], {"a": [0, 0.1, 0.2]})]
     ),
+    "torsion_distributions": lambda: plots.plot_torsion_distributions(
+        {"C-C-O-C": {"a": [[0, 0.1, 0.2], [0, 0.2, 0.1]], "b": []}}
+    ),
     "strips": lambda: plots.plot_time_strips(
         ["ALA1, contact"], [[0], [1], [1]], ["#0072B2"], (0.0, 3.0), breaks=[1.5]
     ),
@@ -74,10 +77,23 @@ PICTURES = {
         {"ANI-2x": [1, 2, 1, 0], "reference": [1, np.nan, 1, 0]},
         points=("reference",),
     ),
+    "validation": lambda: plots.plot_validation(
+        ["forces / %", "speed / ms"],
+        ["water"],
+        [[("fail", "90")], [("n/a", "-")]],
+        [
+            plots.ValidationPanel(
+                "walls", "r / nm", "energy / (kJ/mol)", [("water", [1, 2], [3, 9])]
+            )
+        ],
+    ),
 }
 
 # Pictures with names along the vertical axis, with one that panels share, or without axes.
-NAMED = {"torsions", "strips", "probabilities", "network", "differences"}
+NAMED = {
+    *("torsions", "torsion_distributions", "strips", "probabilities", "network", "differences"),
+    "validation",
+}
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -91,6 +107,13 @@ def test_every_picture_is_a_figure_with_labels_and_can_be_drawn(name, tmp_path, 
     assert all(axes.get_ylabel() for axes in figure.axes) or name in NAMED
     figure.savefig(tmp_path / "picture.png")
     assert matplotlib.image.imread(tmp_path / "picture.png").std() > 0.01
+
+
+def test_verdicts_stand_in_their_cells():
+    table, panel = PICTURES["validation"]().axes
+    assert [text.get_text() for text in table.texts[:2]] == ["90  fail", "-"]
+    assert [label.get_text() for label in table.get_yticklabels()] == ["forces / %", "speed / ms"]
+    assert panel.get_xlabel() == "r / nm"
 
 
 def test_torsion_profiles_close_the_circle_and_begin_at_zero():

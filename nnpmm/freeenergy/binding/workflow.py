@@ -25,6 +25,7 @@ from nnpmm.freeenergy.binding.site import Solute
 from nnpmm.freeenergy.legs import (
     Report,
     claim_folder,
+    keep_parameters,
     leg_directory,
     sample_leg,
     write_leg_energies,
@@ -77,6 +78,7 @@ def run_binding(
     with locked(directory / _LOCK, message):
         claim_folder(settings, directory, resume=resume)
         mm = load_complex(settings)
+        keep_parameters(directory, mm.ligand_parameters)
         solute = Solute(mm)
         box = ligand_in_water(settings, mm)
         _refuse_before_sampling(mm, box)

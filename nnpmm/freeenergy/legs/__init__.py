@@ -3,6 +3,7 @@
 from nnpmm.freeenergy.legs.folder import (
     claim_folder,
     fingerprint,
+    keep_parameters,
     leg_directory,
     write_leg_energies,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "depict",
     "fingerprint",
     "in_both_units",
+    "keep_parameters",
     "leg_directory",
     "minus",
     "sample_leg",

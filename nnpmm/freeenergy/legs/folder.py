@@ -17,9 +17,16 @@ from nnpmm.freeenergy.ladders import write_xvg
 from nnpmm.freeenergy.legs.result import LegResult
 from nnpmm.freeenergy.legs.settings import LegTimes, SamplingSettings
 
-__all__ = ["claim_folder", "fingerprint", "leg_directory", "write_leg_energies"]
+__all__ = [
+    "claim_folder",
+    "fingerprint",
+    "keep_parameters",
+    "leg_directory",
+    "write_leg_energies",
+]
 
 _SETTINGS = "settings.json"
+_PARAMETERS = ".parameters.json"
 # What may change when a calculation goes on, and the length of each ladder.
 _MAY_CHANGE = {"potentials", "repeats", "platform", "threads"}
 # What says how much of a ladder is sampled where, and what the record of its sampling tells itself.
@@ -68,6 +75,33 @@ def claim_folder(settings: SamplingSettings, directory: Path, *, resume: bool) -
                 "take the same, or another folder"
             )
     write_atomically(path, settings.model_dump_json(indent=1) + "\n")
+
+
+def keep_parameters(directory: Path, found: str | None) -> None:
+    """Note where the parameters of built molecules come from, or check that it is the same.
+
+    What ``auto`` takes depends on what is installed, which may change before a calculation goes on.
+
+    Args:
+        directory: of the calculation.
+        found: in words; None where nothing was built.
+
+    Raises:
+        ConfigError: the calculation began with others.
+    """
+    path = directory / _PARAMETERS
+    if found is None:
+        return
+    try:
+        there = json.loads(path.read_text())
+    except (OSError, ValueError):  # new, or of an older version
+        write_atomically(path, json.dumps(found) + "\n")
+        return
+    if there != found:
+        raise ConfigError(
+            f"{directory}: was begun with the ligand parameters {there!r}, found {found!r}; "
+            "install what made them, or take another folder"
+        )
 
 
 def _is_started(directory: Path) -> bool:

@@ -111,7 +111,8 @@ def build_box(settings: RelativeSettings) -> TransferBox:
     after = int(mm.ligand_atoms[-1]) + 1
     atoms = after + np.arange(second.GetNumAtoms(), dtype=np.int64)
     restraints = _restraints(settings, mm, atoms, anchors, apart)
-    return TransferBox(mm, atoms, restraints, (first, second), parameters[0].provider)
+    providers = " and ".join(dict.fromkeys(found.provider for found in parameters))
+    return TransferBox(mm, atoms, restraints, (first, second), providers)
 
 
 def _places(molecule: Chem.Mol) -> NDArray[np.float64]:

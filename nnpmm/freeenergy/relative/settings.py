@@ -12,6 +12,7 @@ from nnpmm.core.errors import ConfigError
 from nnpmm.core.fields import Concentration, Length, Section, SettingsPath
 from nnpmm.freeenergy.legs.settings import LegTimes, SamplingSettings
 from nnpmm.freeenergy.relative.states import HALF, transfer_schedule
+from nnpmm.structures.providers import PROVIDERS, Provider
 
 __all__ = ["RelativeSettings", "RestraintSettings", "TransferSettings"]
 
@@ -72,8 +73,10 @@ class RelativeSettings(SamplingSettings):
     measured: dict[str, Concentration] = Field(
         {}, description="measured dissociation or inhibition constants of ligands, in M"
     )
-    parameters: Literal["auto", "openff", "fallback"] = Field(
-        "auto", description="where the ligands' charges and Lennard-Jones parameters come from"
+    parameters: Provider = Field(
+        "auto",
+        description=f"where the ligands' charges and Lennard-Jones parameters come from: "
+        f"{PROVIDERS}",
     )
     water_model: Literal["tip3p", "tip3pfb", "spce", "opc3", "opc", "tip4pew", "tip4pfb"] = Field(
         "tip3p", description="water model"

@@ -38,6 +38,7 @@ from nnpmm.freeenergy.estimators import Estimate
 from nnpmm.freeenergy.legs import (
     Report,
     claim_folder,
+    keep_parameters,
     leg_directory,
     sample_leg,
     write_leg_energies,
@@ -94,6 +95,7 @@ def run_edge(
     with locked(directory / _LOCK, message):
         claim_folder(settings, directory, resume=resume)
         box = build_box(settings)
+        keep_parameters(directory, box.parameters)
         for potential in settings.potentials:
             for repeat in range(settings.repeats):
                 sample_leg(

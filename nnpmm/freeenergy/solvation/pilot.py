@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from nnpmm.core.errors import ConfigError
 from nnpmm.core.files import require_folder, write_atomically
 from nnpmm.core.locks import locked
-from nnpmm.freeenergy.legs import Report, claim_folder, leg_directory, sample_leg
+from nnpmm.freeenergy.legs import Report, claim_folder, keep_parameters, leg_directory, sample_leg
 from nnpmm.freeenergy.schedules import place_states, thermodynamic_lengths
 from nnpmm.freeenergy.solvation.ladders import create_leg, state_names
 from nnpmm.freeenergy.solvation.preparation import prepare
@@ -60,6 +60,7 @@ def run_pilot(
     with locked(directory / _LOCK, message):
         claim_folder(pilot, directory, resume=resume)
         prepared = prepare(pilot, directory, _telling(report))
+        keep_parameters(directory, prepared.providers)
         folder = leg_directory(directory, "force field", 0)
         leg = create_leg(pilot, prepared.box, "force field")
         sample_leg(*(pilot, ladder, leg, folder), seed=pilot.seed, resume=resume, report=report)

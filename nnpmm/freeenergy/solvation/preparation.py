@@ -33,6 +33,12 @@ class Prepared:
     box: MMSystem
     sources: dict[str, str]
 
+    @property
+    def providers(self) -> str:
+        """Where the parameters of solute and solvent come from, in one line."""
+        found = [text for name, text in self.sources.items() if name.endswith("parameters")]
+        return " and ".join(dict.fromkeys(found))
+
     def system_of(self, ladder: LadderName) -> MMSystem:
         """Return what a ladder is made of: the box, or the solute alone."""
         if ladder == "vacuum":
@@ -56,7 +62,7 @@ def prepare(
     Raises:
         NnpmmError: the molecule, the solvent or the force field is not usable.
     """
-    molecule, parameters = read_molecule(settings.solute, settings.seed)
+    molecule, parameters = read_molecule(settings.solute, settings.seed, neutral=True)
     solvent = read_solvent(settings.solvent, settings.seed)
     box = solvated_solute(settings, directory, molecule, parameters, solvent, compressing)
     sources = {"parameters": parameters.provider, "solvent": settings.solvent.label}

@@ -14,6 +14,7 @@ from nnpmm.core.locks import locked
 from nnpmm.freeenergy.legs import (
     Report,
     claim_folder,
+    keep_parameters,
     leg_directory,
     sample_leg,
     write_leg_energies,
@@ -77,6 +78,7 @@ def run_solvation(
     with locked(directory / _LOCK, message):
         claim_folder(settings, directory, resume=resume)
         prepared = prepare(settings, directory, compressing)
+        keep_parameters(directory, prepared.providers)
         if settings.ladder.exchange:
             _sample(settings, directory, prepared, resume, announce)
         else:

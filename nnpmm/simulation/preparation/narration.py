@@ -98,12 +98,14 @@ def describe_system_source(source: SystemSource) -> str:
 
 
 def tell_system(mm: MMSystem) -> None:
-    """Say how large the MM system is."""
+    """Say how large the MM system is, and where a built ligand's parameters come from."""
     box = "no periodic box"
     if mm.box_vectors is not None:
         edges = np.linalg.norm(mm.box_vectors, axis=1)
         box = f"periodic box with edges of {', '.join(f'{edge:.2f}' for edge in edges)} nm"
     fact("system", f"{mm.topology.getNumAtoms()} atoms, {box}")
+    if mm.ligand_parameters is not None:
+        fact("parameters", mm.ligand_parameters)
 
 
 def tell_region(topology: app.Topology, region: ArrayLike) -> None:

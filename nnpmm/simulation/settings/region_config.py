@@ -62,6 +62,12 @@ class RegionConfig(Section):
         "otherwise that is an error",
     )
 
+    allow_charged: bool = Field(
+        False,
+        description="let a network that was trained on neutral molecules, such as ANI, describe a "
+        "charged region, whose charge it does not see; the run's report repeats it",
+    )
+
     @field_validator("members", mode="before")
     @classmethod
     def _list_members(cls, value: Any) -> Any:

@@ -33,6 +33,7 @@ def write_final(
     state: Snapshot,
     monitor: RegionMonitor,
     observed: Observations | None = None,
+    note: str = "",
 ) -> None:
     """Write the last structure and the report.
 
@@ -43,6 +44,7 @@ def write_final(
         state: the last one, molecules whole.
         monitor: of the region, which is drawn.
         observed: what the trajectory shows of it, if there is one.
+        note: a line above the report.
 
     Raises:
         SimulationError: a file cannot be written, or the log is damaged.
@@ -52,7 +54,8 @@ def write_final(
     positions = monitor.whole(state.positions, state.box)
     atoms = list(topology.atoms())
     elements = [atoms[i].element.symbol for i in monitor.atoms.tolist()]
-    write_report(directory / REPORT, log, positions, elements, monitor.bonds, observed=observed)
+    figures = (log, positions, elements, monitor.bonds)
+    write_report(directory / REPORT, *figures, observed=observed, title=note)
 
 
 def _topology_in(topology: app.Topology, state: Snapshot) -> app.Topology:

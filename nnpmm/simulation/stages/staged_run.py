@@ -135,7 +135,8 @@ class StagedRun:
         mm, output = self.prepared.mm, self.settings.output
         region = region_atoms(self.prepared)
         observed = observe_run(mm, output, region, self.trajectory, self.log)
-        write_final(mm.topology, self.directory, self.log, state, monitor, observed)
+        note = str(self.prepared.model_provenance.get("note", ""))
+        write_final(mm.topology, self.directory, self.log, state, monitor, observed, note)
 
     def _first_stage(self, record: CheckpointRecord | None) -> int:
         """Return the index in the plan of the stage to go on with."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import openmm
 from openmm import unit
@@ -100,4 +102,4 @@ def _finish(loaded: MMSystem, ensemble: Ensemble, kind: str) -> MMSystem:
     bonds = [(a.index, b.index) for a, b in loaded.topology.bonds()]
     pairs = bonds + constrained_pairs(loaded.system)
     positions = make_whole(loaded.positions, box, pairs, gather=False)
-    return MMSystem(loaded.topology, positions, box, loaded.system, loaded.ligand_atoms)
+    return replace(loaded, positions=positions, box_vectors=box)

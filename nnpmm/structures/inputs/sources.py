@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
 from nnpmm.core.fields import Concentration, Length, Mass, Section, SettingsPath
+from nnpmm.structures.providers import PROVIDERS, Provider
 
 __all__ = [
     "AmberSystem",
@@ -137,8 +138,9 @@ class BuildSystem(Section):
         "cube", description="shape of the periodic box"
     )
     ionic_strength: Concentration = Field(0.0, ge=0, description="salt added, in M")
-    parameters: Literal["auto", "openff", "fallback"] = Field(
-        "auto", description="provider of the ligand's charges and Lennard-Jones parameters"
+    parameters: Provider = Field(
+        "auto",
+        description=f"provider of the ligand's charges and Lennard-Jones parameters: {PROVIDERS}",
     )
     residue_name: str = Field(
         "MOL",

@@ -17,7 +17,13 @@ from nnpmm.structures.ligands.mol2 import read_mol2
 from nnpmm.structures.ligands.sdf import read_sdf
 from nnpmm.structures.ligands.stereo import count_open_stereocenters
 
-__all__ = ["check_molecule", "molecule_from_file", "molecule_from_smiles", "refuse_radicals"]
+__all__ = [
+    "add_conformer",
+    "check_molecule",
+    "molecule_from_file",
+    "molecule_from_smiles",
+    "refuse_radicals",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +64,7 @@ def molecule_from_smiles(smiles: str, *, seed: int = 0) -> Chem.Mol:
     origin = f"the SMILES {smiles!r}"
     check_molecule(molecule, origin, needs_conformer=False)
     _warn_about_open_stereo(molecule, origin)
-    _embed(molecule, seed, origin)
+    add_conformer(molecule, seed, origin)
     return molecule
 
 
@@ -203,7 +209,17 @@ def _warn_about_open_stereo(molecule: Chem.Mol, origin: str) -> None:
         )
 
 
-def _embed(molecule: Chem.Mol, seed: int, origin: str) -> None:
+def add_conformer(molecule: Chem.Mol, seed: int, origin: str) -> None:
+    """Give a molecule one conformer by ETKDGv3, relaxed with MMFF94 or else UFF, in place.
+
+    Args:
+        molecule: with all hydrogens.
+        seed: of the distance geometry.
+        origin: what the messages call it.
+
+    Raises:
+        InputFileError: no conformer can be built.
+    """
     settings: Any = rdDistGeom.ETKDGv3()
     settings.randomSeed = seed
     with rdBase.BlockLogs():

@@ -1,18 +1,20 @@
-"""Force-field parameters of one ligand, from the OpenFF toolkit or the rdkit-based fallback."""
+"""Force-field parameters of one ligand: OpenFF toolkit, AmberTools, or the rdkit-based fallback."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
 import numpy as np
 from rdkit import Chem
 
 from nnpmm.core.errors import ConfigError, ForceFieldError
-from nnpmm.structures.ligands import mmff, openff
+from nnpmm.structures.ligands import ambertools, mmff, openff
 from nnpmm.structures.ligands.gaff_lj import lennard_jones
 from nnpmm.structures.ligands.molecules import check_molecule
+from nnpmm.structures.ligands.protonation import unusual_protonation
+from nnpmm.structures.providers import Provider
 
 __all__ = ["LigandParameters", "parameterize"]
 
@@ -53,34 +55,59 @@ class LigandParameters:
     impropers: tuple[mmff.Torsion, ...] = ()
 
 
-def parameterize(
-    molecule: Chem.Mol, *, provider: Literal["auto", "openff", "fallback"] = "auto"
-) -> LigandParameters:
+def parameterize(molecule: Chem.Mol, *, provider: Provider = "auto") -> LigandParameters:
     """Assign charges, Lennard-Jones and valence parameters to a ligand.
+
+    An unusual protonation state is a warning; nothing is changed.
 
     Args:
         molecule: one molecule of n atoms, hydrogens explicit; a conformer is not needed.
         provider: ``"openff"`` takes OpenFF 2.2 with AM1-BCC charges from the OpenFF toolkit,
-            ``"fallback"`` what rdkit knows (fit for an NNP region, not for MM production; see the
-            page on ligand parameters), ``"auto"`` the first where it is installed.
+            ``"amber"`` GAFF2 with AM1-BCC charges from AmberTools, ``"amber-abcg2"`` the same with
+            ABCG2 charges, ``"fallback"`` what rdkit knows (fit for an NNP region, not for MM
+            production; see the page on ligand parameters), ``"auto"`` the first of ``"openff"``,
+            ``"amber"`` and ``"fallback"`` that is installed. Where AmberTools fails on the
+            molecule, ``"auto"`` says so in a warning and takes the fallback.
 
     Returns:
         The parameters in the molecule's atom order.
 
     Raises:
         ConfigError: an unknown provider.
-        InputFileError: several molecules, missing hydrogens or unpaired electrons.
-        ForceFieldError: an atom without parameters (atom and element are named), or MMFF94 charges
-            that miss the formal charge.
-        OptionalDependencyError: ``provider="openff"`` without the OpenFF toolkit.
+        InputFileError: several molecules, missing hydrogens, unpaired electrons, or with
+            AmberTools an odd number of electrons.
+        ForceFieldError: an atom without parameters (atom and element are named), a program that
+            fails, or MMFF94 charges that miss the formal charge.
+        OptionalDependencyError: what the provider needs is not installed.
     """
-    if provider not in ("auto", "openff", "fallback"):
+    if provider not in get_args(Provider):
+        *others, last = (repr(name) for name in get_args(Provider))
         raise ConfigError(
-            f"found the provider {provider!r}, allowed are 'auto', 'openff' and 'fallback'"
+            f"found the provider {provider!r}, allowed are {', '.join(others)} and {last}"
         )
     check_molecule(molecule, "the molecule", needs_conformer=False)
+    unusual = unusual_protonation(molecule)
+    if unusual:
+        logger.warning(
+            "the molecule has %s, unusual in water at pH 7; nothing is changed: give the "
+            "protonation state that you mean",
+            " and ".join(unusual),
+        )
+    parameters = _provided(molecule, provider)
+    logger.info("ligand parameters: %s", parameters.provider)
+    return parameters
+
+
+def _provided(molecule: Chem.Mol, provider: Provider) -> LigandParameters:
     if provider == "openff" or (provider == "auto" and openff.is_installed()):
         return LigandParameters(**openff.openff_terms(molecule))
+    if provider in ambertools.CHARGES:
+        return LigandParameters(**ambertools.ambertools_terms(molecule, provider))
+    if provider == "auto" and ambertools.is_installed():
+        try:
+            return LigandParameters(**ambertools.ambertools_terms(molecule, "amber"))
+        except ForceFieldError as error:
+            logger.warning("%s; the fallback takes its place", error)
     return _fallback(molecule)
 
 
@@ -93,12 +120,12 @@ def _fallback(molecule: Chem.Mol) -> LigandParameters:
         raise ForceFieldError(
             f"found MMFF94 charges that add up to {charges.sum():.3f} for a molecule of charge "
             f"{formal_charge}: rdkit's MMFF94 mistypes one of its atoms; check the formal charges, "
-            "or use provider='openff'"
+            "or use provider='amber' or 'openff'"
         )
     charges += (formal_charge - charges.sum()) / len(charges)
     logger.warning(
         "ligand parameters are the %s. They are meant for a region that a neural network potential "
-        "describes; for MM production use AM1-BCC or RESP charges with GAFF or OpenFF",
+        "describes; for MM production use AM1-BCC charges (pip install nnpmm[amber])",
         FALLBACK_PROVIDER,
     )
     return LigandParameters(

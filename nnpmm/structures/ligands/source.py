@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 from rdkit import Chem
 from typing_extensions import Self
 
+from nnpmm.core.errors import RegionError
 from nnpmm.core.fields import Section, SettingsPath
 from nnpmm.structures.ligands.amber import molecule_from_amber
 from nnpmm.structures.ligands.molecules import molecule_from_file, molecule_from_smiles
 from nnpmm.structures.ligands.parameters import LigandParameters, parameterize
+from nnpmm.structures.providers import PROVIDERS, Provider
 
 __all__ = ["MoleculeSource", "read_molecule", "read_molecule_alone"]
 
@@ -32,9 +34,10 @@ class MoleculeSource(Section):
     coordinates: SettingsPath | None = Field(
         None, description="Amber coordinates (inpcrd, rst7) of the molecule, with 'topology'"
     )
-    parameters: Literal["auto", "openff", "fallback"] = Field(
+    parameters: Provider = Field(
         "auto",
-        description="where charges and Lennard-Jones parameters come from; not with 'topology'",
+        description=f"where charges and Lennard-Jones parameters come from, not with 'topology': "
+        f"{PROVIDERS}",
     )
 
     @model_validator(mode="after")
@@ -50,19 +53,29 @@ class MoleculeSource(Section):
         return self
 
 
-def read_molecule(source: MoleculeSource, seed: int = 0) -> tuple[Chem.Mol, LigandParameters]:
+def read_molecule(
+    source: MoleculeSource, seed: int = 0, *, neutral: bool = False
+) -> tuple[Chem.Mol, LigandParameters]:
     """Return the molecule, with a conformer, and its parameters.
 
     Args:
         source: where they come from.
         seed: of the conformer of a SMILES string.
+        neutral: refuse a molecule with a net charge.
 
     Raises:
+        RegionError: a net charge, if it is refused.
         NnpmmError: see `nnpmm.structures.parameterize` and the readers.
     """
     if source.topology is not None and source.coordinates is not None:
         return molecule_from_amber(source.topology, source.coordinates)
     molecule = read_molecule_alone(source, seed)
+    charge = Chem.GetFormalCharge(molecule)
+    if neutral and charge:
+        raise RegionError(
+            f"found a molecule with a charge of {charge:+d} e, allowed: neutral ones, since the "
+            "free energy of a net charge depends on the size of the box; give the neutral form"
+        )
     return molecule, parameterize(molecule, provider=source.parameters)
 
 

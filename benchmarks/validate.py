@@ -1,0 +1,74 @@
+"""What nnpmm validate finds: the ANI models of nnpmm, and openmm-ml's own ani2x.
+
+openmm-ml takes the weights of its ANI from torchani, which looks for them in ~/.local/torchani: a
+link to NNPMM_MODEL_DIR in a home folder of this script's own.
+Prints a table, writes results/validate.json and ../docs/images/validation.png and
+validation_openmm_ml.png. Needs NNPMM_MODEL_DIR, a folder with ANI-2x and ANI-1ccx. openmm-ml's
+model takes eight minutes.
+Usage: python benchmarks/validate.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from common import save_image, write_results
+
+import nnpmm
+from nnpmm.models import OpenmmMlModel, Potential
+from nnpmm.models.validation import Validation, plot_findings, record_of, validate
+from nnpmm.models.validation.report import bound_text, value_text
+
+RAW = "ani2x (openmm-ml)"
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    folder = os.environ.get("NNPMM_MODEL_DIR")
+    if folder is None:
+        raise SystemExit("set NNPMM_MODEL_DIR to a folder with ani-2x_8x and ani-1ccx_8x")
+    models: dict[str, Potential] = {
+        name: nnpmm.load_model(name) for name in ("ANI-2x", "ANI-1x", "ANI-1ccx")
+    }
+    models[RAW] = OpenmmMlModel("ani2x")
+    found, seconds = {}, {}
+    with tempfile.TemporaryDirectory() as home:
+        (Path(home) / ".local").mkdir()
+        (Path(home) / ".local" / "torchani").symlink_to(folder, target_is_directory=True)
+        os.environ["HOME"] = home
+        for name, model in models.items():
+            began = time.perf_counter()
+            found[name] = validate(model)
+            seconds[name] = time.perf_counter() - began
+    report(found)
+    records = {name: {"seconds": seconds[name], **record_of(each)} for name, each in found.items()}
+    print(write_results("validate", records))
+    save_image(plot_findings(found["ANI-2x"]), "validation")
+    save_image(plot_findings(found[RAW]), "validation_openmm_ml")
+
+
+def report(found: dict[str, Validation]) -> None:
+    """Print the worst finding of every check as a Markdown table."""
+    print("| check | unit | pass (fail) | " + " | ".join(found) + " |")
+    print("| --- " * (3 + len(found)) + "|")
+    for check in next(iter(found.values())).checks:
+        cells = []
+        for validation in found.values():
+            worst = validation.worst(check.name)
+            text = value_text(worst)
+            cells.append(
+                text if worst.verdict in ("pass", "n/a") else f"**{text} {worst.verdict}**"
+            )
+        print(f"| {check.name} | {check.unit} | {bound_text(check)} | {' | '.join(cells)} |")
+    for name, validation in found.items():
+        for finding in validation.findings:
+            if finding.verdict in ("warn", "fail"):
+                print(f"{name}: {finding.check}, {finding.molecule}: {finding.note}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""``nnpmm reweight``: what the network changes in a free energy, from trajectories."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nnpmm.cli.errors import print_result
+from nnpmm.cli.narration import starting
+from nnpmm.cli.progress import stage_bar
+from nnpmm.core.constants import KJ_PER_KCAL
+from nnpmm.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from nnpmm.freeenergy import Reweighting
+    from nnpmm.simulation import RunConfig
+
+__all__ = ["reweight"]
+
+
+def reweight(
+    config: Annotated[
+        Path, typer.Argument(help="Settings of nnpmm run: system, region and temperature.")
+    ],
+    trajectory: Annotated[
+        list[Path] | None,
+        typer.Option("--trajectory", "-x", help="Frames of the force field; once for each file."),
+    ] = None,
+    network_trajectory: Annotated[
+        list[Path] | None,
+        typer.Option("--network-trajectory", help="Frames of NNP/MM, for a smaller error."),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option("--reference", help="Settings of the other environment, such as vacuum."),
+    ] = None,
+    reference_trajectory: Annotated[
+        list[Path] | None,
+        typer.Option("--reference-trajectory", help="Frames of the force field there."),
+    ] = None,
+    reference_network_trajectory: Annotated[
+        list[Path] | None,
+        typer.Option("--reference-network-trajectory", help="Frames of NNP/MM there."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the numbers as JSON on stdout.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Correct a free energy of the force field to the network, from trajectories of any program.
+
+    With --reference the difference of the two environments is what the network adds to the force
+    field's free energy of going from there to here: a solvation free energy, a transfer.
+    """
+    with starting():
+        from nnpmm.simulation import difference_of, load_config
+
+    if (reference is None) != (reference_trajectory is None):
+        raise ConfigError("found --reference or --reference-trajectory alone: give both or none")
+    here = load_config(config)
+    there = None if reference is None else load_config(reference)
+    if there is not None:
+        _require_one_network(here, there)
+    found = _reweighted(here, trajectory or [], network_trajectory or [])
+    data: dict[str, Any] = {"settings": str(config), **_record(found)}
+    lines = [_line(config, found)]
+    if reference is not None and there is not None:
+        frames = reference_trajectory or [], reference_network_trajectory or []
+        other = _reweighted(there, *frames)
+        difference = difference_of(found, other)
+        data["reference"] = {"settings": str(reference), **_record(other)}
+        data["difference"] = {"kJ/mol": difference.value, "error": difference.error}
+        lines += [
+            _line(reference, other),
+            f"{config} minus {reference}: {_text(difference.value, difference.error)}; add it to "
+            "the force field's free energy of going from the second to the first",
+        ]
+    print_result(json.dumps(data, indent=1) if as_json else "\n".join(lines))
+
+
+def _require_one_network(here: RunConfig, there: RunConfig) -> None:
+    """Refuse two environments whose difference would be no difference of environments."""
+    pairs = {
+        "ensemble.temperature": (here.ensemble.temperature, there.ensemble.temperature),
+        "region.model": (here.region.model, there.region.model),
+        "region.members": (here.region.members, there.region.members),
+    }
+    for name, (first, second) in pairs.items():
+        if first != second:
+            raise ConfigError(f"{name}: found {first} and {second} in the two settings files")
+
+
+def _reweighted(
+    config: RunConfig, trajectories: Sequence[Path], network_trajectories: Sequence[Path]
+) -> Reweighting:
+    from nnpmm.simulation import reweight_trajectories
+
+    with stage_bar("reweight") as show:
+        return reweight_trajectories(
+            config,
+            trajectories,
+            network_trajectories,
+            progress=lambda path, done, total: show(path.name, done, total),
+        )
+
+
+def _record(result: Reweighting) -> dict[str, Any]:
+    return {
+        "kJ/mol": result.difference,
+        "error": result.error,
+        "overlap": result.overlap,
+        "effective_samples": result.effective_samples,
+        "independent_samples": list(result.independent_samples),
+    }
+
+
+def _line(config: Path, result: Reweighting) -> str:
+    return (
+        f"{config}: network minus force field {_text(result.difference, result.error)}, overlap "
+        f"{result.overlap:.2f}, {' + '.join(map(str, result.independent_samples))} independent "
+        "frames"
+    )
+
+
+def _text(value: float, error: float) -> str:
+    kcal = f"{value / KJ_PER_KCAL:.2f} +- {error / KJ_PER_KCAL:.2f} kcal/mol"
+    return f"{value:.2f} +- {error:.2f} kJ/mol ({kcal})"

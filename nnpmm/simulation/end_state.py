@@ -1,0 +1,111 @@
+"""From the free energy of the force field to that of the network, from trajectories of any program.
+
+G(NNP/MM) - G(MM) in one environment follows from frames of the force field, better from frames of
+both (`nnpmm.freeenergy.reweight`). The difference of two environments, such as a ligand's in water
+and in vacuum, or in two solvents, is what the network changes in the free energy between them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnpmm.analysis.frames import FrameReader
+from nnpmm.analysis.sources import Source
+from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.freeenergy import Estimate, Reweighting, region_differences, reweight
+from nnpmm.simulation.runner import load_network, load_region
+from nnpmm.simulation.settings.config import RunConfig
+from nnpmm.structures import MMSystem
+
+__all__ = ["difference_of", "reweight_trajectories"]
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def reweight_trajectories(
+    config: RunConfig,
+    trajectories: Sequence[Path],
+    network_trajectories: Sequence[Path] = (),
+    *,
+    progress: Callable[[Path, int, int], None] = lambda *_: None,
+) -> Reweighting:
+    """Return G(NNP/MM) - G(MM) of the system and region of a run.
+
+    Frames are read in chunks. All atoms of the system must be in them, and those of several
+    trajectories count as one series after another.
+
+    Args:
+        config: of ``nnpmm run``; system, region and temperature are used.
+        trajectories: of the force field, in formats that mdtraj reads.
+        network_trajectories: of NNP/MM.
+        progress: called with file, frames read and frames in the file.
+
+    Raises:
+        ConfigError: no trajectory, or frames without a box of a system that has one.
+        InputFileError: a trajectory cannot be read, or has other atoms.
+        SimulationError: the two ensembles overlap too little for an answer.
+        NnpmmError: the system, the selection or the network is not usable.
+    """
+    if not trajectories:
+        raise ConfigError("found no trajectory of the force field; give one or more")
+    for path in (*trajectories, *network_trajectories):
+        if not path.is_file():
+            raise InputFileError(f"{path}: found no such file; check the path")
+    mm, atoms, name = load_region(config)
+    model = load_network(config, name)
+
+    def differences(path: Path) -> NDArray[np.float64]:
+        positions, boxes = itertools.tee(_frames(mm, path, progress))
+        periodic = mm.system.usesPeriodicBoundaryConditions()
+        return region_differences(
+            *(mm.system, mm.topology, atoms, model),
+            positions=(frame for frame, _ in positions),
+            boxes=(box for _, box in boxes) if periodic else None,
+            link_atoms=config.region.link_atoms,
+        )
+
+    def series(paths: Sequence[Path]) -> NDArray[np.float64]:
+        return np.concatenate([differences(path) for path in paths])
+
+    return reweight(
+        series(trajectories),
+        series(network_trajectories) if network_trajectories else None,
+        temperature=config.ensemble.temperature,
+    )
+
+
+def difference_of(found: Reweighting, reference: Reweighting) -> Estimate:
+    """Return what the network adds to the force field's free energy from one place to another.
+
+    Args:
+        found: where the path ends, for example in water.
+        reference: where it begins, for example in vacuum.
+    """
+    error = float(np.hypot(found.error, reference.error))
+    return Estimate(found.difference - reference.difference, error)
+
+
+def _frames(
+    mm: MMSystem, path: Path, progress: Callable[[Path, int, int], None]
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float64] | None]]:
+    """Yield positions (n, 3) and box (3, 3), nm, of each frame."""
+    atoms = np.arange(mm.topology.getNumAtoms(), dtype=np.int64)
+    reader, done = FrameReader(Source(path.stem, mm.topology, path), atoms), 0
+    for chunk in reader:
+        if chunk.boxes is None and mm.system.usesPeriodicBoundaryConditions():
+            raise InputFileError(
+                f"{path}: found no periodic boxes, expected one with every frame; write them, or "
+                "use another format"
+            )
+        boxes = itertools.repeat(None) if chunk.boxes is None else chunk.boxes
+        yield from zip(chunk.positions, boxes, strict=False)
+        done += len(chunk.positions)
+        progress(path, done, max(done, reader.announced))
+    if reader.problem:
+        _LOGGER.warning("%s: only %d frames are read: %s", path, done, reader.problem)
