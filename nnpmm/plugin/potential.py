@@ -19,6 +19,7 @@ from nnpmm.coupling.nonbonded import (
     check_parameters,
     has_lennard_jones_elsewhere,
 )
+from nnpmm.coupling.region_charge import charges_of, region_charge
 from nnpmm.coupling.terms import connect_region
 from nnpmm.coupling.transports import create_box_force, create_region_force
 from nnpmm.models import load_model
@@ -147,16 +148,17 @@ def _check_region(
     if any((b.atom1.index in members) != (b.atom2.index in members) for b in topology.bonds()):
         return  # openmm-ml caps it; what is left of the charges need not add up to anything
     symbols = [element.symbol for element in region_elements(topology, region)]
+    atoms = np.sort(region)
+    bonds = topology_bonds(topology, atoms)
     for force in system.getForces():
         if type(force) is openmm.NonbondedForce:
+            charges = charges_of(force, atoms.tolist())
             check_parameters(
-                force,
-                np.sort(region),
-                symbols,
-                spanning_trees(len(region), topology_bonds(topology, np.sort(region)))[1],
-                neutral=model.neutral_only,
+                *(force, atoms, symbols, charges),
                 lennard_jones=not has_lennard_jones_elsewhere(system, force),
             )
+            molecules = spanning_trees(len(atoms), bonds)[1]
+            region_charge(charges, atoms, symbols, bonds, molecules, neutral=model.neutral_only)
 
 
 def _subtracts_pairs(system: openmm.System) -> bool:

@@ -47,7 +47,7 @@ from nnpmm.simulation.stages.integration import check_time_steps
 from nnpmm.structures import MMSystem
 from nnpmm.structures.inputs.sources import BuildSystem
 
-__all__ = ["load_network", "load_region", "prepare_system", "run"]
+__all__ = ["link_atoms", "load_network", "load_region", "prepare_system", "run"]
 
 
 def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSystem:
@@ -137,9 +137,21 @@ def _coupling(
         inside = MultipleTimeSteps(_inner_potential(config, mm, region, name, model))
     return Mechanical(
         constraints=settings.constraints,
-        boundary=LinkAtoms() if settings.link_atoms else None,
+        boundary=link_atoms(config),
         inside=inside,
     )
+
+
+def link_atoms(config: RunConfig) -> LinkAtoms | None:
+    """Return the link atoms that the settings ask for, or None.
+
+    Raises:
+        ConfigError: an unknown kind of bond, or a distance that no bond to hydrogen has.
+    """
+    settings = config.region.link_atoms
+    if settings is None:
+        return None
+    return LinkAtoms(settings.bonds, settings.distances, settings.charges)
 
 
 def _expected_density(config: RunConfig, mm: MMSystem) -> ExpectedDensity | None:
@@ -188,8 +200,8 @@ def _inner_potential(
     if config.integrator.inner_potential == "force-field":
         return None
     if config.integrator.inner_potential == "fit":
-        capped = config.region.link_atoms
-        bound = bind_region(mm.system, mm.topology, region, model, link_atoms=capped)
+        boundary = link_atoms(config)
+        bound = bind_region(mm.system, mm.topology, region, model, boundary=boundary)
         charge = bound.region.charge
         return fit_inner_potential(model, mm.topology, region, mm.positions, charge=charge)
     members = config.region.members
