@@ -26,6 +26,7 @@ CHARGE_ROUNDING = 0.05
 # The same where the region ends at bonds. An Amber residue's backbone carries up to 0.14 e
 # (aspartate), which its side chain balances.
 _CUT_ROUNDING = 0.2
+_NO_CHANGE = 1e-9  # e
 # Atoms; larger parts, such as a whole chain of a protein, would take minutes.
 _LARGEST_CHECKED = 500
 
@@ -134,11 +135,11 @@ def _part_charge(part: _Part, rule: str) -> int:
         return nearest
     others = _possible(part, range(-4, 5))
     if others:
+        allowed = ", ".join(f"{charge:+d}" if charge else "0" for charge in others)
         raise RegionError(
             f"the charges of the region's part from atom {part.first} on add up to "
-            f"{part.total:+.3f} e, so to {nearest:+d}; its bonds, capped, allow "
-            f"{', '.join(f'{charge:+d}' for charge in others)}: move the boundary or correct the "
-            "charges"
+            f"{part.total:+.3f} e, so to {nearest:+d}; its bonds, capped, allow {allowed}: move "
+            "the boundary or correct the charges"
         )
     return nearest  # no charge gives every atom a normal valence: bonds say nothing here
 
@@ -217,6 +218,8 @@ def shift_charges(system: openmm.System, cut: Sequence[Pair], excess: Sequence[f
         changes[outside] = changes.get(outside, 0.0) + charge
     factors = {}
     for atom, change in changes.items():
+        if abs(change) < _NO_CHANGE:
+            continue
         charge, sigma, epsilon = force.getParticleParameters(atom)
         force.setParticleParameters(atom, charge._value + change, sigma, epsilon)
         factors[atom] = 1 + change / charge._value if charge._value else None
