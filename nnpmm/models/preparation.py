@@ -12,9 +12,16 @@ from nnpmm._version import __version__
 from nnpmm.core.errors import ConfigError, ModelError, RegionError
 from nnpmm.models.ani import AniModel, save_parameters
 from nnpmm.models.ani.torchscript import export_torchscript
-from nnpmm.models.model_file import SCHEMA_VERSION, ModelFile, StoredFile, fingerprint
+from nnpmm.models.model_file import (
+    SCHEMA_VERSION,
+    ModelFile,
+    StoredFile,
+    StoredLinkAtom,
+    fingerprint,
+)
 from nnpmm.models.region_check import check_region
 from nnpmm.models.registry import load_model
+from nnpmm.structures.link_bonds import checked_kinds
 from nnpmm.structures.readers import read_structure
 from nnpmm.structures.region import RegionSummary, describe_region
 from nnpmm.structures.selection import select_atoms
@@ -48,6 +55,7 @@ def prepare_nnp(
     weights: str | os.PathLike[str] | None = None,
     coordinates: str | os.PathLike[str] | None = None,
     charge: int | None = None,
+    link_bonds: str | Sequence[str] | None = None,
     output: str | os.PathLike[str] = ".",
     overwrite: bool = False,
 ) -> Prepared:
@@ -61,6 +69,8 @@ def prepare_nnp(
         weights: folder with the model in NeuroChem layout.
         coordinates: inpcrd or rst7 of an Amber topology.
         charge: formal charge of the region in e, where the structure does not state it.
+        link_bonds: kinds of single bonds that the selection may cut, which link atoms then cap,
+            such as ``"C-C"``; see `nnpmm.coupling.LinkAtoms`. None: a cut bond is an error.
         output: folder for the files; made if missing.
         overwrite: replace files that are there.
 
@@ -68,7 +78,8 @@ def prepare_nnp(
         The region, its model, and the path of model.json.
 
     Raises:
-        ConfigError: files are there already, or the folder cannot be written to.
+        ConfigError: an unknown kind of bond, files are there already, or the folder cannot be
+            written to.
         ModelError: a model that is not ANI.
         RegionError: the model cannot describe the region; see
             `nnpmm.models.region_check.check_region`.
@@ -87,8 +98,9 @@ def prepare_nnp(
     potential = load_model(model, members, weights=weights)
     if not isinstance(potential, AniModel):
         raise ModelError(f"found the model {model!r}, prepare-nnp exports ANI models only")
+    kinds = None if link_bonds is None else checked_kinds(link_bonds)
     try:
-        region = describe_region(found, atoms, charge)
+        region = describe_region(found, atoms, charge, link_bonds=kinds)
         check_region(region, potential)
     except RegionError as error:
         if found.guesses is None:
@@ -100,6 +112,7 @@ def prepare_nnp(
             potential,
             region,
             selection=selection,
+            link_bonds=kinds or (),
             structure_file=Path(structure).name,
             n_structure_atoms=found.topology.getNumAtoms(),
         )
@@ -116,6 +129,7 @@ def _write(
     region: RegionSummary,
     *,
     selection: str,
+    link_bonds: tuple[str, ...],
     structure_file: str,
     n_structure_atoms: int,
 ) -> Path:
@@ -124,9 +138,10 @@ def _write(
     with tempfile.TemporaryDirectory(dir=output, prefix=".prepare-nnp-") as temporary:
         folder = Path(temporary)
         save_parameters(model.parameters, folder / _WEIGHTS)
-        script = export_torchscript(model.parameters, region.symbols, region.atoms)
-        (folder / _TORCHSCRIPT).write_bytes(script)
         atoms = tuple(region.atoms.tolist())
+        links = [(atoms.index(i), j, distance) for i, j, distance in region.link_atoms]
+        script = export_torchscript(model.parameters, region.symbols, region.atoms, links)
+        (folder / _TORCHSCRIPT).write_bytes(script)
         content = ModelFile(
             schema_version=SCHEMA_VERSION,
             model=model.name,
@@ -137,6 +152,8 @@ def _write(
             formal_charge=region.formal_charge,
             structure_file=structure_file,
             n_structure_atoms=n_structure_atoms,
+            link_bonds=link_bonds,
+            link_atoms=tuple(StoredLinkAtom(**link._asdict()) for link in region.link_atoms),
             fingerprint=fingerprint(n_structure_atoms, atoms, region.symbols),
             weights=StoredFile.of(_WEIGHTS, (folder / _WEIGHTS).read_bytes()),
             torchscript=StoredFile.of(_TORCHSCRIPT, script),

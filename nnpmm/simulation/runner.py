@@ -28,6 +28,7 @@ from nnpmm.integrators import (
     scale_masses,
     surroundings_limit,
 )
+from nnpmm.models.model_file import ModelFile
 from nnpmm.models.protocol import Potential
 from nnpmm.simulation.preparation import narration
 from nnpmm.simulation.preparation.density import (
@@ -76,6 +77,9 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     narration.working("coupling the network to the force field")
     coupling = _coupling(config, mm, region, name, model)
     hybrid = couple(mm.system, mm.topology, region, model, coupling=coupling)
+    prepared_file = _model_file(config)
+    if prepared_file is not None:
+        prepared_file.check_cut_bonds(hybrid.region.cut_bonds)
     charge = hybrid.region.charge
     narration.fact("charge", f"{charge:+d} e in the force field" if charge else "0 e")
     motion, factor, limit = _scale_masses(config, mm, hybrid)
@@ -143,15 +147,24 @@ def _coupling(
 
 
 def link_atoms(config: RunConfig) -> LinkAtoms | None:
-    """Return the link atoms that the settings ask for, or None.
+    """Return the link atoms that the settings or the prepared file ask for, or None.
 
     Raises:
         ConfigError: an unknown kind of bond, or a distance that no bond to hydrogen has.
     """
     settings = config.region.link_atoms
-    if settings is None:
-        return None
-    return LinkAtoms(settings.bonds, settings.distances, settings.charges)
+    if settings is not None:
+        return LinkAtoms(settings.bonds, settings.distances, settings.charges)
+    prepared = _model_file(config)
+    return LinkAtoms(prepared.link_bonds) if prepared and prepared.link_bonds else None
+
+
+def _model_file(config: RunConfig) -> ModelFile | None:
+    """Return the content of the settings' model.json, if they name one."""
+    from nnpmm.models import read_model_file
+
+    path = config.region.nnpfile
+    return None if path is None else read_model_file(path)
 
 
 def _expected_density(config: RunConfig, mm: MMSystem) -> ExpectedDensity | None:
@@ -230,12 +243,10 @@ def _load_system(config: RunConfig) -> MMSystem:
 
 def _region(config: RunConfig, mm: MMSystem) -> tuple[NDArray[np.int64], str]:
     """Return the region's atoms and the name or file of its network."""
-    from nnpmm.models import read_model_file
     from nnpmm.structures.selection import select_atoms
 
-    settings = config.region
-    if settings.nnpfile is not None:
-        model_file = read_model_file(settings.nnpfile)
+    settings, model_file = config.region, _model_file(config)
+    if model_file is not None:
         model_file.check_topology(mm.topology)
         return np.asarray(model_file.atoms, dtype=np.int64), str(settings.nnpfile)
     if settings.model is None:
