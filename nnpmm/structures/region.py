@@ -135,8 +135,10 @@ def describe_region(
     links: tuple[LinkAtom, ...] = ()
     capped = _Capped(symbols, bonds, positions)
     if link_bonds is not None:
-        check_cut_bonds(structure.topology, found.cut, link_bonds)
-        links = tuple(_link_atom(all_atoms, *pair) for pair in found.cut)
+        members = set(atoms.tolist())
+        ends = sorted((i, j) if i in members else (j, i) for i, j in found.cut)
+        check_cut_bonds(structure.topology, ends, link_bonds)
+        links = tuple(_link_atom(all_atoms, *pair) for pair in ends)
         capped = _with_link_atoms(structure, atoms, capped, links)
     molecules, source = _molecules(structure, chosen, capped, cut=bool(links))
     total: int | None = None
