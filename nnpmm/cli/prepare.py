@@ -64,7 +64,7 @@ def prepare(
         weights=weights,
         coordinates=coordinates,
         charge=charge,
-        link_bonds=None if link_atoms is None else [k.strip() for k in link_atoms.split(",")],
+        link_atoms=None if link_atoms is None else [k.strip() for k in link_atoms.split(",")],
         output=output,
         overwrite=overwrite,
     )

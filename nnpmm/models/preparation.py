@@ -55,7 +55,7 @@ def prepare_nnp(
     weights: str | os.PathLike[str] | None = None,
     coordinates: str | os.PathLike[str] | None = None,
     charge: int | None = None,
-    link_bonds: str | Sequence[str] | None = None,
+    link_atoms: str | Sequence[str] | None = None,
     output: str | os.PathLike[str] = ".",
     overwrite: bool = False,
 ) -> Prepared:
@@ -69,7 +69,7 @@ def prepare_nnp(
         weights: folder with the model in NeuroChem layout.
         coordinates: inpcrd or rst7 of an Amber topology.
         charge: formal charge of the region in e, where the structure does not state it.
-        link_bonds: kinds of single bonds that the selection may cut, which link atoms then cap,
+        link_atoms: kinds of single bonds that the selection may cut, which link atoms then cap,
             such as ``"C-C"``; see `nnpmm.coupling.LinkAtoms`. None: a cut bond is an error.
         output: folder for the files; made if missing.
         overwrite: replace files that are there.
@@ -98,7 +98,7 @@ def prepare_nnp(
     potential = load_model(model, members, weights=weights)
     if not isinstance(potential, AniModel):
         raise ModelError(f"found the model {model!r}, prepare-nnp exports ANI models only")
-    kinds = None if link_bonds is None else checked_kinds(link_bonds)
+    kinds = None if link_atoms is None else checked_kinds(link_atoms)
     try:
         region = describe_region(found, atoms, charge, link_bonds=kinds)
         check_region(region, potential)

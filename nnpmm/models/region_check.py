@@ -22,7 +22,7 @@ def check_region(summary: RegionSummary, model: Potential) -> None:
         raise RegionError(
             f"the region cuts {len(summary.cut_bonds)} covalent bond{plural} "
             f"({', '.join(summary.cut_bonds[:5])}); select whole molecules, or cap "
-            "single bonds with link atoms"
+            "single bonds with link atoms (link_atoms=...)"
         )
     links = ["H"] * len(summary.link_atoms)
     if model.elements is not None:

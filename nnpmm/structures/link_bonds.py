@@ -57,6 +57,7 @@ _SATURATED = {
 # Atoms. The link atoms of two cuts through a larger ring, such as one that a disulfide bond closes,
 # are far enough from each other.
 _LARGEST_RING = 8
+_WHERE = "among the bonds of LinkAtoms (link_atoms=..., region.link_atoms)"
 _SHORTEST, _LONGEST = 0.05, 0.25  # nm
 _MULTIPLE = {Double: "double", Triple: "triple", Aromatic: "aromatic", 2: "double", 3: "triple"}
 
@@ -247,13 +248,12 @@ def _choice(pair: str, amide: bool, kinds: Sequence[str]) -> str | None:
             return None
         return (
             f"found an amide bond, which is partly double, allowed: {allowed}; move the boundary "
-            f"to the bonds of a four-coordinate carbon, or add '{AMIDE}' to the bonds of "
-            "LinkAtoms (region.link_atoms)"
+            f"to a carbon with four neighbours, or allow it: '{AMIDE}' {_WHERE}"
         )
     pairs = {"-".join(sorted(kind.split("-"))) for kind in kinds}
     if ANY_SINGLE in kinds or pair in pairs:
         return None
     return (
-        f"found a {pair} bond, allowed: {allowed}; move the boundary, or add '{pair}' or "
-        f"'{ANY_SINGLE}' to the bonds of LinkAtoms (region.link_atoms)"
+        f"found a {pair} bond, allowed: {allowed}; move the boundary, or allow it: "
+        f"'{pair}' or '{ANY_SINGLE}' {_WHERE}"
     )

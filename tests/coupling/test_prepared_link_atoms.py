@@ -39,7 +39,7 @@ def prepared(case, tmp_path_factory):
     prepare_nnp(
         *(folder / "system.pdb", SELECTION, "ANI-1x"),
         members=[0],
-        link_bonds=KINDS,
+        link_atoms=KINDS,
         output=folder,
     )
     return folder
@@ -116,10 +116,12 @@ def test_a_file_whose_link_atoms_are_elsewhere(prepared, tmp_path):
 
 def test_a_cut_bond_without_its_kind_is_refused(prepared, tmp_path):
     pdb = prepared / "system.pdb"
-    with pytest.raises(RegionError, match=r"cuts 2 covalent bonds .* or cap single bonds"):
+    with pytest.raises(
+        RegionError, match=r"cuts 2 covalent bonds .* or cap single bonds with link atoms"
+    ):
         prepare_nnp(pdb, SELECTION, "ANI-1x", output=tmp_path)
-    with pytest.raises(RegionError, match=r"found a C-N bond, allowed: C-C; .* add 'C-N'"):
-        prepare_nnp(pdb, SELECTION, "ANI-1x", link_bonds="C-C", output=tmp_path)
+    with pytest.raises(RegionError, match=r"found a C-N bond, allowed: C-C; .* allow it: 'C-N'"):
+        prepare_nnp(pdb, SELECTION, "ANI-1x", link_atoms="C-C", output=tmp_path)
     with pytest.raises(ConfigError, match=r"found the bond 'any'"):
-        prepare_nnp(pdb, SELECTION, "ANI-1x", link_bonds="any", output=tmp_path)
+        prepare_nnp(pdb, SELECTION, "ANI-1x", link_atoms="any", output=tmp_path)
     assert not list(tmp_path.iterdir())

@@ -58,7 +58,9 @@ def test_single_bonds_may_be_cut_where_chosen(name, orders):
         for pair in (bond, bond[::-1]):
             check_cut_bonds(topology, [pair], (kind,))
     other = ("C-C", "C-B") if "C-C" not in kinds else ("S-S", AMIDE)
-    message = r"found a [A-Z][a-z]?-[A-Z][a-z]? bond, allowed: .* or add '.*' or 'any single' to"
+    message = (
+        r"found a [A-Z][a-z]?-[A-Z][a-z]? bond, allowed: .* or allow it: '.*' or 'any single' among"
+    )
     with pytest.raises(RegionError, match=message):
         check_cut_bonds(topology, [bond], other)
 
