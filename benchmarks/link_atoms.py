@@ -66,38 +66,60 @@ def stiffness() -> dict[str, dict[str, float]]:
 
 
 def stretch_and_tilt(system: openmm.System, positions: object) -> tuple[float, float]:
-    """Of the methyl group at the system's minimum, kJ/mol/nm^2 and kJ/mol/rad^2.
+    """Of the methyl group at the system's minimum, kJ/mol/nm^2 and kJ/mol/rad^2."""
+    context, x = relaxed(system, positions)
+    return stiffness_of(context, x, METHYL, (0, 1))
 
-    It is moved along its bond, and turned about its carbon: the mean of two axes across the bond.
-    """
+
+def relaxed(system: openmm.System, positions: object) -> tuple[openmm.Context, np.ndarray]:
+    """A context of a system, and its minimum from some positions, (n, 3), nm."""
     reference = openmm.Platform.getPlatformByName("Reference")
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), reference)
     context.setPositions(positions)
     openmm.LocalEnergyMinimizer.minimize(context, 0.01)
-    x = context.getState(positions=True).getPositions(asNumpy=True)._value
-    along = (x[0] - x[1]) / np.linalg.norm(x[0] - x[1])
-    across = np.cross(along, x[2] - x[1])
+    return context, context.getState(positions=True).getPositions(asNumpy=True)._value
+
+
+def stiffness_of(
+    context: openmm.Context, x: np.ndarray, group: list[int], bond: tuple[int, int]
+) -> tuple[float, float]:
+    """Stretch, kJ/mol/nm^2, and tilt, kJ/mol/rad^2, of a group at its bond (inside, outside).
+
+    It is moved along its bond, and turned about its atom: the mean of two axes across the bond.
+    """
+    inside, outside = bond
+    along = (x[inside] - x[outside]) / np.linalg.norm(x[inside] - x[outside])
+    others = [k for k in range(len(x)) if k not in (*group, outside)]
+    nearest = min(others, key=lambda k: np.linalg.norm(x[k] - x[outside]))
+    across = np.cross(along, x[nearest] - x[outside])
     across /= np.linalg.norm(across)
-    arms = x[METHYL] - x[0]
+    arms = x[group] - x[inside]
 
     def second_difference(moved: Callable[[float], np.ndarray], step: float) -> float:
-        energies = []
-        for shift in (-step, 0.0, step):
-            y = x.copy()
-            y[METHYL] = x[0] + moved(shift)
-            context.setPositions(y)
-            energies.append(context.getState(energy=True).getPotentialEnergy()._value)
+        energies = [energy_at(context, x, group, x[inside] + moved(s)) for s in (-step, 0.0, step)]
         return (energies[0] - 2 * energies[1] + energies[2]) / step**2
 
-    def turned(angle: float, axis: np.ndarray) -> np.ndarray:  # Rodrigues' formula
-        flat = np.cos(angle) * arms + np.sin(angle) * np.cross(axis, arms)
-        return flat + (1 - np.cos(angle)) * np.outer(arms @ axis, axis)
-
     tilts = [
-        second_difference(functools.partial(turned, axis=axis), 0.01)
+        second_difference(functools.partial(turned, arms, axis=axis), 0.01)
         for axis in (across, np.cross(along, across))
     ]
     return second_difference(lambda s: arms + s * along, 5e-4), float(np.mean(tilts))
+
+
+def turned(arms: np.ndarray, angle: float, axis: np.ndarray) -> np.ndarray:
+    """Vectors turned about a unit vector by Rodrigues' formula."""
+    flat = np.cos(angle) * arms + np.sin(angle) * np.cross(axis, arms)
+    return flat + (1 - np.cos(angle)) * np.outer(arms @ axis, axis)
+
+
+def energy_at(
+    context: openmm.Context, x: np.ndarray, group: list[int], places: np.ndarray
+) -> float:
+    """Energy with a group of atoms put elsewhere, kJ/mol."""
+    y = x.copy()
+    y[group] = places
+    context.setPositions(y)
+    return float(context.getState(energy=True).getPotentialEnergy()._value)
 
 
 def conservation(length_ps: float, seeds: list[int]) -> dict[str, dict]:

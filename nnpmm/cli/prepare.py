@@ -38,6 +38,13 @@ def prepare(
     charge: Annotated[
         int | None, typer.Option(help="formal charge of the region, if the file does not state it")
     ] = None,
+    link_atoms: Annotated[
+        str | None,
+        typer.Option(
+            help="single bonds that the selection may cut, capped with hydrogens: C-C, or several "
+            'such as C-C,C-S; "any single"; amide'
+        ),
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="folder for the files")] = Path(
         "."
     ),
@@ -58,6 +65,7 @@ def prepare(
         weights=weights,
         coordinates=coordinates,
         charge=charge,
+        link_atoms=None if link_atoms is None else [k.strip() for k in link_atoms.split(",")],
         output=output,
         overwrite=overwrite,
     )
@@ -84,11 +92,13 @@ def _report(prepared: Prepared) -> None:
         ("formula", region.formula),
         ("formal charge", f"{charge} ({region.charge_source})"),
         ("residues", residues),
+        ("link atoms", ", ".join(region.cut_bonds)),
         ("model", f"{model.name}, {len(model.parameters.members)} networks"),
         ("weights", model.source),
         ("written", f"{prepared.model_file}, model.safetensors and model.pt"),
     ):
-        typer.echo(f"{key:<14} {value}")
+        if value:  # most regions have no link atoms
+            typer.echo(f"{key:<14} {value}")
 
 
 app = typer.Typer(

@@ -14,11 +14,13 @@ from nnpmm.core.atom_indices import atom_indices
 from nnpmm.core.geometry import spanning_trees
 from nnpmm.coupling.boundary import attached_sites, refuse_cut_bonds
 from nnpmm.coupling.forces import find_nonbonded_force
-from nnpmm.coupling.link_atoms import CappedEvaluator, check_cut_bonds
+from nnpmm.coupling.link_atoms import CappedEvaluator, LinkAtoms
 from nnpmm.coupling.nonbonded import check_parameters, has_lennard_jones_elsewhere
+from nnpmm.coupling.region_charge import charges_of, region_charge
 from nnpmm.models.protocol import Evaluator, Potential
 from nnpmm.structures.bonds import Pair, parted_bonds
 from nnpmm.structures.elements import region_elements
+from nnpmm.structures.link_bonds import check_cut_bonds, link_distance
 
 __all__ = ["BoundRegion", "Region", "bind_region"]
 
@@ -33,6 +35,8 @@ class Region:
         bonds: inside the region as pairs of atom indices, sorted.
         cut_bonds: bonds that it cuts, as (atom in, atom out), sorted.
         charge: of the region and the virtual sites on it in the force field, rounded, e.
+        excess: charge, in e, that the force field has beyond this, for each cut bond: that of the
+            molecule in equal parts for its cuts.
     """
 
     atoms: NDArray[np.int64]
@@ -40,6 +44,7 @@ class Region:
     bonds: tuple[Pair, ...]
     cut_bonds: tuple[Pair, ...]
     charge: int
+    excess: tuple[float, ...] = ()
 
     @property
     def network_atoms(self) -> NDArray[np.int64]:
@@ -66,7 +71,7 @@ def bind_region(
     region: NDArray[np.int64],
     potential: Potential,
     *,
-    link_atoms: bool = False,
+    boundary: LinkAtoms | None = None,
 ) -> BoundRegion:
     """Bind a potential to a region, with the charge that the force field gives to it.
 
@@ -75,7 +80,7 @@ def bind_region(
         topology: that it was made from.
         region: sorted atom indices.
         potential: the network.
-        link_atoms: cap bonds that the region cuts; otherwise they are an error.
+        boundary: link atoms cap bonds that the region cuts; otherwise these are an error.
 
     Raises:
         RegionError: the region cuts a bond that is not to be capped, or the potential cannot
@@ -85,29 +90,43 @@ def bind_region(
     region = atom_indices(region, topology.getNumAtoms())
     elements = region_elements(topology, region)
     inner, cut = parted_bonds(system, topology, set(region.tolist()))
-    if link_atoms:
-        check_cut_bonds(topology, cut)
-    else:
+    if boundary is None:
         refuse_cut_bonds(topology, cut)
-    nonbonded = find_nonbonded_force(system)
+    else:
+        check_cut_bonds(topology, cut, boundary.bonds)
+    nonbonded, symbols = find_nonbonded_force(system), [element.symbol for element in elements]
     sites = attached_sites(system, set(region.tolist())).tolist()
-    charge = check_parameters(
-        nonbonded,
-        region,
-        [element.symbol for element in elements],
-        _molecules(system, region, sorted(inner), sites),
-        sites=sites,
-        neutral=potential.neutral_only,
-        may_cut=bool(cut),
+    charges = charges_of(nonbonded, [*region.tolist(), *sites])
+    check_parameters(
+        *(nonbonded, region, symbols, charges),
         lennard_jones=not has_lennard_jones_elsewhere(system, nonbonded),
     )
-    found = Region(region, tuple(elements), tuple(sorted(inner)), tuple(cut), charge)
+    bonds = sorted(inner)
+    charge, excess = region_charge(
+        *(charges, region, symbols, _rows(region, bonds)),
+        _molecules(system, region, bonds, sites),
+        neutral=potential.neutral_only,
+        anchors=np.searchsorted(region, [inside for inside, _ in cut]),
+        charge_rule="keep" if boundary is None else boundary.charges,
+    )
+    found = Region(region, tuple(elements), tuple(bonds), tuple(cut), charge, excess)
     numbers = [element.atomic_number for element in elements]
     evaluator: Evaluator = potential.bind([*numbers, *(1 for _ in cut)], charge=charge)
-    if cut:
-        anchors, hosts = _rows(found.network_atoms, cut).T
-        evaluator = CappedEvaluator(evaluator, anchors, hosts)
+    if cut and boundary is not None:
+        evaluator = _capped(evaluator, topology, found, boundary)
     return BoundRegion(found, evaluator)
+
+
+def _capped(
+    evaluator: Evaluator, topology: Topology, region: Region, boundary: LinkAtoms
+) -> CappedEvaluator:
+    """Return the evaluator of a region with link atoms as one of its ``network_atoms``."""
+    anchors, hosts = _rows(region.network_atoms, list(region.cut_bonds)).T
+    elements = [atom.element for atom in topology.atoms()]
+    ends = [(elements[i], elements[j]) for i, j in region.cut_bonds]
+    distances = [link_distance(q.symbol, m.symbol, boundary.distances) for q, m in ends]
+    host_numbers = np.array([m.atomic_number for _, m in ends], dtype=np.int64)
+    return CappedEvaluator(evaluator, anchors, hosts, host_numbers, np.array(distances))
 
 
 def _molecules(

@@ -9,11 +9,10 @@ from openmm.app import Topology
 
 from nnpmm.core.errors import ForceFieldError, RegionError
 from nnpmm.structures.bonds import Pair, sorted_pair
-from nnpmm.structures.selection import atom_label
+from nnpmm.structures.link_bonds import bond_labels
 
 __all__ = [
     "attached_sites",
-    "bond_labels",
     "refuse_cut_bonds",
     "release_constraints",
 ]
@@ -24,16 +23,9 @@ def refuse_cut_bonds(topology: Topology, cut: list[Pair]) -> None:
     if cut:
         raise RegionError(
             f"the region cuts {len(cut)} covalent bond{'s' if len(cut) > 1 else ''} "
-            f"({bond_labels(topology, cut)}); select whole molecules, or cap C-C bonds with "
-            "link atoms (LinkAtoms, region.link_atoms)"
+            f"({bond_labels(topology, cut)}); select whole molecules, or cap single "
+            "bonds with link atoms (LinkAtoms, region.link_atoms)"
         )
-
-
-def bond_labels(topology: Topology, bonds: list[Pair]) -> str:
-    """Return the first five bonds by their atoms' labels, for messages."""
-    atoms = list(topology.atoms())
-    listed = ", ".join(f"{atom_label(atoms[i])}-{atom_label(atoms[j])}" for i, j in bonds[:5])
-    return listed + (", ..." if len(bonds) > 5 else "")
 
 
 def attached_sites(system: openmm.System, members: set[int]) -> NDArray[np.int64]:

@@ -1,33 +1,33 @@
-"""Link atoms: hydrogens that cap a region where it cuts single carbon-carbon bonds.
+"""Link atoms: hydrogens that cap a region where it cuts single bonds.
 
 A link atom L stands on the cut bond between the region's atom Q and its neighbour M outside, at the
-length of a C-H bond,
+length d of a bond from Q to hydrogen,
 
-    r_L = r_Q + d u,  u = (r_M - r_Q) / |r_M - r_Q|,  d = 0.109 nm,
+    r_L = r_Q + d u,  u = (r_M - r_Q) / |r_M - r_Q|,
 
 as by default in AMBER's sander (Walker, Crowley, Case, J. Comput. Chem. 2008, 29, 1019): no new
 degree of freedom, and its force goes to Q and M by the chain rule,
 
     F_M += d / |r_M - r_Q| (F_L - u (u . F_L)),  F_Q += F_L - that.
 
-Nothing of it pulls along the bond, so the stretch of Q-M is the force field's alone. What else the
-two descriptions share is said in `nnpmm.coupling.capped_terms`.
+Nothing of it pulls along the bond, so the stretch of Q-M is the force field's alone. (ONIOM's
+r_L = r_Q + g (r_M - r_Q) with a fixed ratio g, Dapprich et al., J. Mol. Struct. THEOCHEM 1999, 461,
+1, would add the network's to it.) What else the two descriptions share is said in
+`nnpmm.coupling.capped_terms`; which bonds may be cut, and d, in `nnpmm.structures.link_bonds`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from openmm import unit
-from openmm.app import Single, Topology
 
-from nnpmm.core.errors import RegionError
+from nnpmm.core.errors import ConfigError
 from nnpmm.core.units import in_md_units
-from nnpmm.coupling.boundary import bond_labels
 from nnpmm.models.protocol import (
     BatchEvaluation,
     Energies,
@@ -38,65 +38,43 @@ from nnpmm.models.protocol import (
     checked_positions,
     last_energies,
 )
+from nnpmm.structures.link_bonds import checked_distances, checked_kinds
 
-__all__ = ["LINK_DISTANCE", "CappedEvaluator", "LinkAtoms", "check_cut_bonds"]
-
-#: From the region's atom to its link atom, nm: a C-H bond of the Amber force field.
-LINK_DISTANCE = 0.109
+__all__ = ["CappedEvaluator", "LinkAtoms"]
 
 
 @dataclass(frozen=True)
 class LinkAtoms:
-    """The boundary of a region that hydrogens cap where it cuts single bonds between carbons.
+    """The boundary of a region that hydrogens cap where it cuts single bonds.
 
     Force-field terms with an atom outside the region stay, but for angles and torsions that the
-    capped network has as well; charges stay too.
-    """
+    capped network has as well.
 
-
-def check_cut_bonds(topology: Topology, cut: list[tuple[int, int]]) -> None:
-    """Check that every cut bond is a single bond between carbons, and has its neighbour alone.
-
-    A bond is single if the topology says so, or if one of its carbons has four neighbours. Two cut
-    bonds at one neighbour would have their link atoms 0.07 nm apart.
+    Args:
+        bonds: kinds of single bonds that the region may cut: pairs of elements such as ``"C-S"``;
+            ``"any single"`` for all between non-metals; ``"amide"`` for C(=O)-N, which is partly
+            double and in none of the others. A hydrogen replaces a carbon better than a polar atom.
+        distances: from the region's atom to its link atom by bond, the region's atom first, nm or
+            a Quantity, such as ``{"N-C": 0.101}``; others are those of
+            `nnpmm.structures.link_bonds.HYDROGEN_DISTANCES`.
+        charges: the force field's charges of what is inside the cuts need not add up to an integer.
+            ``"keep"`` leaves them so; ``"shift"`` moves what is left over from the region's atom of
+            each cut bond to its neighbour outside, in equal parts for the cuts of a molecule, so
+            that the region's charge is an integer and the system's stays.
 
     Raises:
-        RegionError: another bond is cut, its order cannot be determined, or two end at one
-            neighbour; the bonds are named.
+        ConfigError: another kind of bond, distance or choice of charges.
     """
-    neighbours: dict[int, int] = {}
-    orders: dict[frozenset[int], Any] = {}
-    for bond in topology.bonds():
-        pair = (bond.atom1.index, bond.atom2.index)
-        orders[frozenset(pair)] = bond.type if bond.type is not None else bond.order
-        for index in pair:
-            neighbours[index] = neighbours.get(index, 0) + 1
-    atoms = list(topology.atoms())
-    refused = [
-        (i, j)
-        for i, j in cut
-        if any(atoms[k].element is None or atoms[k].element.symbol != "C" for k in (i, j))
-        or not (
-            orders.get(frozenset((i, j))) in (Single, 1)
-            or 4 in (neighbours.get(i), neighbours.get(j))
-        )
-    ]
-    if refused:
-        raise RegionError(
-            f"link atoms cannot cap {len(refused)} of the cut bonds "
-            f"({bond_labels(topology, refused)}); allowed: single bonds between carbons, one of "
-            "which has four neighbours or whose order the topology gives; move the boundary, or "
-            "give a topology with all bonds"
-        )
-    ends = Counter(j for _, j in cut)
-    crowded = [(i, j) for i, j in cut if ends[j] > 1]
-    if crowded:
-        raise RegionError(
-            f"{len(crowded)} of the cut bonds ({bond_labels(topology, crowded)}) end at a "
-            "neighbour that they share, where their link atoms would overlap; allowed: one cut "
-            "bond for each atom outside; take the neighbour into the region, or keep only one of "
-            "its sides"
-        )
+
+    bonds: str | tuple[str, ...] = ("C-C",)
+    distances: Mapping[str, Any] = field(default_factory=dict)
+    charges: Literal["keep", "shift"] = "keep"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bonds", checked_kinds(self.bonds))
+        if self.charges not in ("keep", "shift"):
+            raise ConfigError(f"found charges={self.charges!r}, allowed: 'keep', 'shift'")
+        object.__setattr__(self, "distances", checked_distances(self.distances))
 
 
 class CappedEvaluator:
@@ -107,7 +85,8 @@ class CappedEvaluator:
         anchors: row of Q for each cut bond, within the region.
         hosts: row of M for each cut bond, all different, in the region's atoms followed by the
             neighbours.
-        distance: d, from Q to its link atom, nm.
+        host_numbers: atomic number of M for each cut bond.
+        distances: d for each cut bond, from Q to its link atom, nm.
     """
 
     def __init__(
@@ -115,15 +94,17 @@ class CappedEvaluator:
         evaluator: Evaluator,
         anchors: NDArray[np.int64],
         hosts: NDArray[np.int64],
-        distance: float = LINK_DISTANCE,
+        host_numbers: NDArray[np.int64],
+        distances: NDArray[np.float64],
     ) -> None:
         self.evaluator = evaluator
         self.anchors = anchors
         self.hosts = hosts
-        self.distance = distance
+        self.distances = np.asarray(distances, dtype=np.float64)[:, np.newaxis]
         self._n_region = len(evaluator.atomic_numbers) - len(anchors)
-        carbons = np.full(len(hosts), 6, dtype=np.int64)
-        self.atomic_numbers = np.concatenate([evaluator.atomic_numbers[: self._n_region], carbons])
+        self.atomic_numbers = np.concatenate(
+            [evaluator.atomic_numbers[: self._n_region], host_numbers]
+        )
 
     @property
     def energy_offset(self) -> float:
@@ -168,7 +149,7 @@ class CappedEvaluator:
     def capped(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the region with its link atoms from the region with its neighbours, nm."""
         directions, _ = self._bonds(positions)
-        links = positions[self.anchors] + self.distance * directions
+        links = positions[self.anchors] + self.distances * directions
         return np.concatenate([positions[: self._n_region], links])
 
     def spread(
@@ -185,7 +166,7 @@ class CappedEvaluator:
         links = forces[self._n_region :]
         directions, lengths = self._bonds(positions)
         along = (links * directions).sum(axis=1, keepdims=True) * directions
-        on_hosts = self.distance / lengths * (links - along)
+        on_hosts = self.distances / lengths * (links - along)
         np.add.at(spread, self.anchors, links - on_hosts)  # several bonds may begin at one Q
         spread[self.hosts] += on_hosts
         return spread

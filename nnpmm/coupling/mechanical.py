@@ -21,6 +21,7 @@ from nnpmm.coupling.interpolation import LAMBDA_NNP, create_region_mm_force
 from nnpmm.coupling.link_atoms import LinkAtoms
 from nnpmm.coupling.nonbonded import EWALD_METHODS, exclude_region_pairs
 from nnpmm.coupling.pairs import region_pairs
+from nnpmm.coupling.region_charge import shift_charges
 from nnpmm.coupling.roles import Role
 from nnpmm.coupling.schemes import Interpolated, MultipleTimeSteps, Replaced, Scheme
 from nnpmm.coupling.terms import connect_region, refuse_missing_terms, take_out_terms
@@ -46,12 +47,13 @@ class Mechanical:
         constraints: what happens to the MM system's constraints inside the region: ``"none"``
             releases all; ``"keep"`` leaves bonds to hydrogen at their lengths, for longer time
             steps, and releases the others.
-        boundary: `LinkAtoms` cap the region where it cuts single bonds between carbons; otherwise
-            a cut bond is an error.
+        boundary: `LinkAtoms` cap the region where it cuts single bonds; otherwise a cut bond is
+            an error.
         inside: what describes the region: `Replaced`, `Interpolated` or `MultipleTimeSteps`.
 
     Raises:
-        ConfigError: no such transport or choice of constraints, or an argument of another kind.
+        ConfigError: no such transport or choice of constraints, an argument of another kind, or
+            link atoms that shift charges with `Interpolated`.
     """
 
     transport: str = "python"
@@ -70,6 +72,12 @@ class Mechanical:
                 f"found inside={self.inside!r}, allowed: Replaced(), Interpolated(), "
                 "MultipleTimeSteps()"
             )
+        shifted = self.boundary is not None and self.boundary.charges == "shift"
+        if shifted and isinstance(self.inside, Interpolated):
+            raise ConfigError(
+                "found LinkAtoms(charges='shift') with Interpolated(), whose lambda_nnp = 0 would "
+                "not be the force field; allowed: charges='keep'"
+            )
 
     def couple(
         self,
@@ -80,12 +88,12 @@ class Mechanical:
     ) -> BoundRegion:
         """Turn an MM system into a hybrid one, in place. See `nnpmm.coupling.couple`."""
         check_forces(system, set(region.tolist()))
-        bind = functools.partial(
-            bind_region, system, topology, region, link_atoms=self.boundary is not None
-        )
+        bind = functools.partial(bind_region, system, topology, region, boundary=self.boundary)
         bound = bind(potential)
         inner_network = self.inside.network if isinstance(self.inside, MultipleTimeSteps) else None
         inner = None if inner_network is None else bind(inner_network).evaluator
+        if self.boundary is not None and self.boundary.charges == "shift":
+            shift_charges(system, bound.region.cut_bonds, bound.region.excess)
         self._take_out_region(system, topology, bound.region)
         connect_region(system, set(bound.region.bonds))
         method = find_nonbonded_force(system).getNonbondedMethod()

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import openmm
 from numpy.typing import NDArray
-from openmm import unit
 
 from nnpmm.core.errors import ForceFieldError, RegionError
 
 __all__ = [
-    "CHARGE_ROUNDING",
     "EWALD_METHODS",
     "check_parameters",
     "exclude_region_pairs",
@@ -24,11 +20,6 @@ EWALD_METHODS = (
     openmm.NonbondedForce.PME,
     openmm.NonbondedForce.LJPME,
 )
-#: Largest total charge, in e, that rounding of published charges leaves on a neutral molecule.
-CHARGE_ROUNDING = 0.05
-# The same where the region ends at bonds: force fields make residues neutral, not their parts. An
-# Amber residue's backbone carries up to 0.14 e (aspartate), which its side chain balances.
-_CUT_ROUNDING = 0.2
 
 
 def exclude_region_pairs(
@@ -71,40 +62,23 @@ def check_parameters(
     force: openmm.NonbondedForce,
     region: NDArray[np.int64],
     symbols: list[str],
-    molecules: list[NDArray[np.int64]],
+    charges: NDArray[np.float64],
     *,
-    neutral: bool,
-    sites: Sequence[int] = (),
-    may_cut: bool = False,
     lennard_jones: bool = True,
-) -> int:
+) -> None:
     """Check that the region's atoms have the charges and LJ parameters that the coupling needs.
 
     Args:
         force: the system's NonbondedForce.
         region: atom indices.
         symbols: chemical symbol of each of them.
-        molecules: rows of each molecule's atoms, and of its sites, which follow the atoms.
-        neutral: the potential describes neutral molecules only.
-        sites: virtual sites on them, whose charges count with theirs.
-        may_cut: the region ends at covalent bonds.
+        charges: of them and of the virtual sites on them, e.
         lennard_jones: the NonbondedForce contains the Lennard-Jones parameters.
-
-    Returns:
-        The region's total charge, e.
 
     Raises:
         ForceFieldError: a heavy atom without LJ, or polar atoms all without charge.
-        RegionError: the charges of a molecule do not add up to zero though they must, or those of
-            the region not to an integer.
     """
     parameters = [force.getParticleParameters(int(atom)) for atom in region]
-    charges = np.array(
-        [
-            force.getParticleParameters(atom)[0].value_in_unit(unit.elementary_charge)
-            for atom in [*region.tolist(), *sites]
-        ]
-    )
     for atom, symbol, (_, sigma, epsilon) in zip(region, symbols, parameters, strict=True):
         # Hydrogens of hydroxyl groups carry no LJ in most force fields; heavy atoms always do.
         missing = not (sigma._value > 0 and epsilon._value > 0)
@@ -119,9 +93,6 @@ def check_parameters(
             f"all {len(region)} region atoms have zero charge; the coupling needs force-field "
             "charges: parameterise the ligand first"
         )
-    if neutral and len(molecules) > 1:
-        _refuse_charged_molecules(region, charges, molecules)
-    return _total_charge(charges, neutral, _CUT_ROUNDING if may_cut else CHARGE_ROUNDING)
 
 
 def has_lennard_jones_elsewhere(system: openmm.System, force: openmm.NonbondedForce) -> bool:
@@ -133,42 +104,6 @@ def has_lennard_jones_elsewhere(system: openmm.System, force: openmm.NonbondedFo
     return openmm.CustomNonbondedForce in kinds and not any(
         force.getParticleParameters(i)[2]._value for i in range(force.getNumParticles())
     )
-
-
-def _total_charge(charges: NDArray[np.float64], neutral: bool, tolerance: float) -> int:
-    total = float(charges.sum())
-    nearest = round(total)
-    if abs(total - nearest) > tolerance:
-        raise RegionError(
-            f"the region's charges add up to {total:+.3f} e, not to an integer within "
-            f"{tolerance} e; select whole molecules or correct the charges"
-        )
-    if neutral and nearest != 0:
-        raise RegionError(
-            f"the region has charge {nearest:+d} e, the model describes neutral molecules only; "
-            "select a neutral molecule, take a model that knows charges, or allow the charge to be "
-            "ignored (IgnoringCharge, region.allow_charged)"
-        )
-    return nearest
-
-
-def _refuse_charged_molecules(
-    region: NDArray[np.int64], charges: NDArray[np.float64], molecules: list[NDArray[np.int64]]
-) -> None:
-    """Refuse ions whose charges cancel: apart, a network without charges does not join them."""
-    totals = [round(float(charges[rows].sum())) for rows in molecules]
-    charged = [
-        f"{total:+d} (from atom {int(region[rows.min()])} on)"
-        for rows, total in zip(molecules, totals, strict=True)
-        if total
-    ]
-    if charged and sum(totals) == 0:
-        raise RegionError(
-            f"the region has {len(charged)} charged molecules with {', '.join(charged[:5])} e, "
-            "the model describes neutral molecules only, each by itself; select neutral molecules "
-            "take a model that knows charges, or allow charges to be ignored (IgnoringCharge, "
-            "region.allow_charged)"
-        )
 
 
 def _refuse_offsets(force: openmm.NonbondedForce, region: NDArray[np.int64]) -> None:

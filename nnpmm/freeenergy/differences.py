@@ -43,7 +43,7 @@ def region_differences(
     *,
     positions: Iterable[Any],
     boxes: Iterable[Any] | None = None,
-    link_atoms: bool = False,
+    boundary: LinkAtoms | None = None,
 ) -> NDArray[np.float64]:
     """Return V_NNP(region) - V_MM(region) of frames, the network evaluated in batches.
 
@@ -66,7 +66,7 @@ def region_differences(
             array (k, n_atoms, 3), or anything that yields one after the other.
         boxes: periodic box vectors of each frame as rows of a lower triangular matrix (3, 3), nm
             or Quantity; needed for a periodic system and refused for another.
-        link_atoms: cap the region where it cuts C-C bonds, as ``Mechanical(boundary=LinkAtoms())``.
+        boundary: link atoms cap bonds that the region cuts, as in `nnpmm.coupling.Mechanical`.
 
     Returns:
         The differences (k,) in kJ/mol, without the network's atomic self energies.
@@ -78,7 +78,7 @@ def region_differences(
         ConfigError: no frames, boxes missing, too many or too few, or arrays of another shape.
         SimulationError: an energy or position is not finite, or the region spans half the box.
     """
-    hybrid, force_field = _both_descriptions(mm_system, topology, region, model, link_atoms)
+    hybrid, force_field = _both_descriptions(mm_system, topology, region, model, boundary)
     atoms = hybrid.region.network_atoms
     join = WholeRegion(len(atoms), hybrid.region.bonded_rows)
     mm_energies, geometries = [], []
@@ -106,7 +106,7 @@ def _both_descriptions(
     topology: Topology,
     region: Sequence[int] | NDArray[np.int64],
     model: Potential,
-    link_atoms: bool,
+    boundary: LinkAtoms | None,
 ) -> tuple[HybridSystem, openmm.Context]:
     """Return the region with its network, and a context of the force field's terms inside it."""
     if Role.NETWORK in forces_by_role(mm_system):
@@ -114,11 +114,7 @@ def _both_descriptions(
             "found a network in the system, expected the MM system before coupling; with several "
             "regions add up the differences of each"
         )
-    coupling = Mechanical(
-        constraints="keep",
-        boundary=LinkAtoms() if link_atoms else None,
-        inside=Interpolated(),
-    )
+    coupling = Mechanical(constraints="keep", boundary=boundary, inside=Interpolated())
     hybrid = couple(mm_system, topology, region, model, coupling=coupling)
     system = hybrid.system
     for index in reversed(range(system.getNumForces())):

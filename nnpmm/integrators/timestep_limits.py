@@ -25,6 +25,7 @@ from nnpmm.core.atom_indices import atom_indices
 from nnpmm.core.geometry import WholeRegion
 from nnpmm.core.units import in_md_units
 from nnpmm.coupling.binding import Region, bind_region
+from nnpmm.coupling.link_atoms import LinkAtoms
 from nnpmm.coupling.roles import Role, role_of
 from nnpmm.coupling.terms import BONDED
 from nnpmm.integrators.vibrations import Vibration, fastest_vibration
@@ -120,6 +121,8 @@ def longest_timestep(
     region: Iterable[int],
     model: Potential,
     positions: Any,
+    *,
+    boundary: LinkAtoms | None = None,
 ) -> TimestepLimit:
     """Return the longest single time step that a hybrid system allows.
 
@@ -129,12 +132,13 @@ def longest_timestep(
         region: 0-based indices.
         model: the network.
         positions: (n, 3), nm or a Quantity.
+        boundary: link atoms of the coupling.
 
     Raises:
         NnpmmError: see `region_motion`.
     """
     limits = (
-        region_limit(region_motion(system, topology, region, model, positions)),
+        region_limit(region_motion(system, topology, region, model, positions, boundary=boundary)),
         surroundings_limit(system, topology, region),
     )
     return min(limits, key=lambda limit: limit.longest)
@@ -146,6 +150,8 @@ def region_motion(
     region: Iterable[int],
     model: Potential,
     positions: Any,
+    *,
+    boundary: LinkAtoms | None = None,
 ) -> RegionMotion:
     """Return the fastest vibration of a region, with the masses and constraints of its system.
 
@@ -155,13 +161,14 @@ def region_motion(
         region: 0-based indices of the atoms that the network describes.
         model: the network.
         positions: of all atoms, (n, 3), nm or a Quantity.
+        boundary: link atoms of the coupling; None means `LinkAtoms()`.
 
     Raises:
         RegionError: the model cannot describe the region.
         SimulationError: the network's forces are not finite, or not smooth enough.
     """
     atoms = atom_indices(region, topology.getNumAtoms())
-    bound = bind_region(system, topology, atoms, model, link_atoms=True)
+    bound = bind_region(system, topology, atoms, model, boundary=boundary or LinkAtoms())
     coordinates = in_md_units(positions, unit.nanometer)
     return bound_region_motion(system, topology, bound.region, bound.evaluator, coordinates)
 

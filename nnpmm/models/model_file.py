@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from openmm.app import Topology
@@ -14,7 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nnpmm.core.errors import InputFileError, WeightsError, shortened
 
-__all__ = ["SCHEMA_VERSION", "ModelFile", "StoredFile", "fingerprint", "read_model_file"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "ModelFile",
+    "StoredFile",
+    "StoredLinkAtom",
+    "fingerprint",
+    "read_model_file",
+]
 
 SCHEMA_VERSION = 1
 
@@ -53,6 +60,16 @@ class StoredFile(BaseModel):
         return path
 
 
+class StoredLinkAtom(BaseModel):
+    """A hydrogen on a bond that the region cuts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    inside: int = Field(description="0-based index of the region's atom")
+    outside: int = Field(description="0-based index of its neighbour outside")
+    distance: float = Field(gt=0, description="of the hydrogen from the atom inside, nm")
+
+
 class ModelFile(BaseModel):
     """Content of model.json; see ``docs/files.md``."""
 
@@ -70,6 +87,8 @@ class ModelFile(BaseModel):
     structure_file: str = Field(description="name of the structure that the region was selected in")
     n_structure_atoms: int = Field(description="number of atoms of that structure")
     fingerprint: str = Field(description="checksum of atom count, region atoms and their elements")
+    link_bonds: tuple[str, ...] = Field((), description="kinds of bonds that may be cut")
+    link_atoms: tuple[StoredLinkAtom, ...] = Field((), description="caps of the cut bonds")
     weights: StoredFile = Field(description="the networks, safetensors")
     torchscript: StoredFile = Field(description="the same model as a TorchScript module")
     nnpmm_version: str = Field(description="version that wrote this file")
@@ -97,6 +116,24 @@ class ModelFile(BaseModel):
                     f"atom {index} is {found} in the topology but {expected} in model.json; "
                     f"{remedy}"
                 )
+
+    def check_cut_bonds(self, cut: Iterable[tuple[int, int]]) -> None:
+        """Check that a system cuts the bonds on which the file has link atoms.
+
+        Args:
+            cut: bonds as (atom in, atom out).
+
+        Raises:
+            InputFileError: it cuts others.
+        """
+        expected = {(link.inside, link.outside) for link in self.link_atoms}
+        others = sorted(expected.symmetric_difference(cut))
+        if others:
+            raise InputFileError(
+                f"model.json has {len(expected)} link atoms, but the system's bonds and the file "
+                f"disagree about that between atoms {others[0][0]} and {others[0][1]}; give the "
+                "structure that the region was prepared from, or run prepare-nnp again"
+            )
 
 
 def fingerprint(n_structure_atoms: int, atoms: Sequence[int], elements: Sequence[str]) -> str:
@@ -148,6 +185,15 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
             f"{path}: the atoms are not ascending indices of the structure's "
             f"{content.n_structure_atoms} atoms; run prepare-nnp again"
         )
+    members = set(content.atoms)
+    for link in content.link_atoms:
+        outside = 0 <= link.outside < content.n_structure_atoms and link.outside not in members
+        if link.inside not in members or not outside:
+            raise InputFileError(
+                f"{path}: found a link atom between atoms {link.inside} and {link.outside}, "
+                "expected one of the region and one outside; the file was edited: run prepare-nnp "
+                "again"
+            )
     return content
 
 

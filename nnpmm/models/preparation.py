@@ -13,9 +13,16 @@ from nnpmm.core.errors import ConfigError, ModelError, RegionError
 from nnpmm.models import aimnet, ani
 from nnpmm.models.aimnet.torchscript import export_torchscript as export_aimnet
 from nnpmm.models.ani.torchscript import export_torchscript as export_ani
-from nnpmm.models.model_file import SCHEMA_VERSION, ModelFile, StoredFile, fingerprint
+from nnpmm.models.model_file import (
+    SCHEMA_VERSION,
+    ModelFile,
+    StoredFile,
+    StoredLinkAtom,
+    fingerprint,
+)
 from nnpmm.models.region_check import check_region
 from nnpmm.models.registry import load_model
+from nnpmm.structures.link_bonds import checked_kinds
 from nnpmm.structures.readers import read_structure
 from nnpmm.structures.region import RegionSummary, describe_region
 from nnpmm.structures.selection import select_atoms
@@ -49,6 +56,7 @@ def prepare_nnp(
     weights: str | os.PathLike[str] | None = None,
     coordinates: str | os.PathLike[str] | None = None,
     charge: int | None = None,
+    link_atoms: str | Sequence[str] | None = None,
     output: str | os.PathLike[str] = ".",
     overwrite: bool = False,
 ) -> Prepared:
@@ -62,6 +70,8 @@ def prepare_nnp(
         weights: as for `nnpmm.load_model`.
         coordinates: inpcrd or rst7 of an Amber topology.
         charge: formal charge of the region in e, where the structure does not state it.
+        link_atoms: kinds of single bonds that the selection may cut, which link atoms then cap,
+            such as ``"C-C"``; see `nnpmm.coupling.LinkAtoms`. None: a cut bond is an error.
         output: folder for the files; made if missing.
         overwrite: replace files that are there.
 
@@ -69,7 +79,8 @@ def prepare_nnp(
         The region, its model, and the path of model.json.
 
     Raises:
-        ConfigError: files are there already, or the folder cannot be written to.
+        ConfigError: an unknown kind of bond, files are there already, or the folder cannot be
+            written to.
         ModelError: a model that is neither ANI nor AIMNet2.
         RegionError: the model cannot describe the region; see
             `nnpmm.models.region_check.check_region`.
@@ -88,8 +99,9 @@ def prepare_nnp(
     potential = load_model(model, members, weights=weights)
     if not isinstance(potential, (ani.AniModel, aimnet.AimnetModel)):
         raise ModelError(f"found the model {model!r}, prepare-nnp exports ANI and AIMNet2 only")
+    kinds = None if link_atoms is None else checked_kinds(link_atoms)
     try:
-        region = describe_region(found, atoms, charge)
+        region = describe_region(found, atoms, charge, link_bonds=kinds)
         check_region(region, potential)
     except RegionError as error:
         if found.guesses is None:
@@ -101,6 +113,7 @@ def prepare_nnp(
             potential,
             region,
             selection=selection,
+            link_bonds=kinds or (),
             structure_file=Path(structure).name,
             n_structure_atoms=found.topology.getNumAtoms(),
         )
@@ -117,6 +130,7 @@ def _write(
     region: RegionSummary,
     *,
     selection: str,
+    link_bonds: tuple[str, ...],
     structure_file: str,
     n_structure_atoms: int,
 ) -> Path:
@@ -137,6 +151,8 @@ def _write(
             formal_charge=region.formal_charge,
             structure_file=structure_file,
             n_structure_atoms=n_structure_atoms,
+            link_bonds=link_bonds,
+            link_atoms=tuple(StoredLinkAtom(**link._asdict()) for link in region.link_atoms),
             fingerprint=fingerprint(n_structure_atoms, atoms, region.symbols),
             weights=StoredFile.of(_WEIGHTS, (folder / _WEIGHTS).read_bytes()),
             torchscript=StoredFile.of(_TORCHSCRIPT, script),
@@ -152,9 +168,13 @@ def _export(
     model: ani.AniModel | aimnet.AimnetModel, region: RegionSummary, weights: Path
 ) -> bytes:
     """Write the weights and return the TorchScript file."""
+    rows = {atom: row for row, atom in enumerate(region.atoms.tolist())}
+    links = [(rows[i], j, distance) for i, j, distance in region.link_atoms]
     if isinstance(model, ani.AniModel):
         ani.save_parameters(model.parameters, weights)
-        return export_ani(model.parameters, region.symbols, region.atoms)
+        return export_ani(model.parameters, region.symbols, region.atoms, links)
     assert region.formal_charge is not None  # check_region refuses it
     aimnet.save_parameters(model.parameters, weights)
-    return export_aimnet(model.parameters, region.symbols, region.formal_charge, region.atoms)
+    return export_aimnet(
+        *(model.parameters, region.symbols, region.formal_charge, region.atoms, links)
+    )

@@ -19,14 +19,16 @@ def check_region(summary: RegionSummary, model: Potential) -> None:
             missing, the charge of the region is not known, or a molecule of it is charged and the
             model describes neutral molecules only.
     """
-    if summary.cut_bonds:
+    if summary.cut_bonds and not summary.link_atoms:
         plural = "s" if len(summary.cut_bonds) > 1 else ""
         raise RegionError(
             f"the region cuts {len(summary.cut_bonds)} covalent bond{plural} "
-            f"({', '.join(summary.cut_bonds[:5])}); select whole molecules"
+            f"({', '.join(summary.cut_bonds[:5])}); select whole molecules, or cap "
+            "single bonds with link atoms (link_atoms=...)"
         )
+    links = ["H"] * len(summary.link_atoms)
     if model.elements is not None:
-        unknown = sorted(set(summary.symbols) - set(model.elements))
+        unknown = sorted({*summary.symbols, *links} - set(model.elements))
         if unknown:
             raise RegionError(
                 f"the region contains {', '.join(unknown)}, {model.name} knows "

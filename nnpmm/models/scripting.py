@@ -17,24 +17,45 @@ __all__ = ["RegionEnergy", "scripted"]
 class RegionEnergy(nn.Module):
     """Mean energy of an ensemble from positions of the region or of the whole system, in nm.
 
+    A region with link atoms is followed by the atoms outside its cut bonds, in their order.
+
     Args:
-        network: from positions (n, 3) of the region to the energy of every member, (m,).
-        atoms: 0-based indices of the region's atoms in the system, (n,).
+        network: from positions (n, 3) of the region, with link atoms at the end, to the energy of
+            every member, (m,).
+        atoms: 0-based indices of the region's atoms in the system.
+        links: link atoms as (row of the atom inside, index of the one outside, distance, nm).
     """
 
     atoms: Tensor
+    anchors: Tensor
+    distances: Tensor
 
-    def __init__(self, network: nn.Module, atoms: Sequence[int] | NDArray[np.int64]) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        atoms: Sequence[int] | NDArray[np.int64],
+        links: Sequence[tuple[int, int, float]] = (),
+    ) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("atoms", torch.as_tensor(np.asarray(atoms, dtype=np.int64)))
-        self.n_region = len(atoms)
+        hosts = [outside for _, outside, _ in links]
+        self.register_buffer("atoms", torch.as_tensor(np.array([*atoms, *hosts], dtype=np.int64)))
+        anchors, distances = [row for row, _, _ in links], [distance for _, _, distance in links]
+        self.register_buffer("anchors", torch.as_tensor(np.array(anchors, dtype=np.int64)))
+        self.register_buffer("distances", torch.as_tensor(np.array(distances, dtype=np.float64)))
+        self.n_region, self.n_all = len(atoms), len(atoms) + len(hosts)
 
     def forward(self, positions: Tensor) -> Tensor:
         """Return the energy from positions (n, 3), or (N, 3) of the whole system, in nm."""
         # TorchForce hands over every particle of the system, a caller of his own the region alone.
-        if positions.shape[0] != self.n_region:
+        if positions.shape[0] != self.n_all:
             positions = positions.index_select(0, self.atoms)
+        if self.n_all > self.n_region:
+            inside = positions.index_select(0, self.anchors)
+            bonds = positions[self.n_region :] - inside
+            lengths = torch.linalg.norm(bonds, dim=1, keepdim=True)
+            reach = self.distances.to(positions.dtype).unsqueeze(1) / lengths
+            positions = torch.cat([positions[: self.n_region], inside + reach * bonds])
         return self.network(positions).mean()
 
 

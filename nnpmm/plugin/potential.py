@@ -19,6 +19,7 @@ from nnpmm.coupling.nonbonded import (
     check_parameters,
     has_lennard_jones_elsewhere,
 )
+from nnpmm.coupling.region_charge import charges_of, region_charge
 from nnpmm.coupling.terms import connect_region
 from nnpmm.coupling.transports import create_box_force, create_region_force
 from nnpmm.models import find_family, load_model
@@ -157,16 +158,19 @@ def _check_region(
         return None  # openmm-ml caps it; what is left of the charges need not add up to anything
     found = None
     symbols = [element.symbol for element in region_elements(topology, region)]
+    atoms = np.sort(region)
+    bonds = topology_bonds(topology, atoms)
     for force in system.getForces():
         if type(force) is openmm.NonbondedForce:
-            found = check_parameters(
-                force,
-                np.sort(region),
-                symbols,
-                spanning_trees(len(region), topology_bonds(topology, np.sort(region)))[1],
-                neutral=model.neutral_only,
+            charges = charges_of(force, atoms.tolist())
+            check_parameters(
+                *(force, atoms, symbols, charges),
                 lennard_jones=not has_lennard_jones_elsewhere(system, force),
             )
+            molecules = spanning_trees(len(atoms), bonds)[1]
+            found = region_charge(
+                *(charges, atoms, symbols, bonds, molecules), neutral=model.neutral_only
+            ).charge
     return found
 
 

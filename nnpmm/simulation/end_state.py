@@ -19,7 +19,7 @@ from nnpmm.analysis.frames import FrameReader
 from nnpmm.analysis.sources import Source
 from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.freeenergy import Estimate, Reweighting, region_differences, reweight
-from nnpmm.simulation.runner import load_network, load_region
+from nnpmm.simulation.runner import link_atoms, load_network, load_region
 from nnpmm.simulation.settings.config import RunConfig
 from nnpmm.structures import MMSystem
 
@@ -67,7 +67,7 @@ def reweight_trajectories(
             *(mm.system, mm.topology, atoms, model),
             positions=(frame for frame, _ in positions),
             boxes=(box for _, box in boxes) if periodic else None,
-            link_atoms=config.region.link_atoms,
+            boundary=link_atoms(config),
         )
 
     def series(paths: Sequence[Path]) -> NDArray[np.float64]:

@@ -30,6 +30,7 @@ from nnpmm.integrators import (
     surroundings_limit,
 )
 from nnpmm.models.ignoring_charge import IgnoringCharge
+from nnpmm.models.model_file import ModelFile
 from nnpmm.models.protocol import Potential
 from nnpmm.simulation.preparation import narration
 from nnpmm.simulation.preparation.density import (
@@ -49,7 +50,7 @@ from nnpmm.simulation.stages.integration import check_time_steps
 from nnpmm.structures import MMSystem
 from nnpmm.structures.inputs.sources import BuildSystem
 
-__all__ = ["load_network", "load_region", "prepare_system", "run"]
+__all__ = ["link_atoms", "load_network", "load_region", "prepare_system", "run"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -81,7 +82,10 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     coupling = _coupling(config, mm, region, name, model)
     hybrid = couple(mm.system, mm.topology, region, model, coupling=coupling)
     charge = hybrid.region.charge
-    _check_charge(config, charge)
+    prepared_file = _model_file(config)
+    if prepared_file is not None:
+        prepared_file.check_cut_bonds(hybrid.region.cut_bonds)
+        _check_charge(prepared_file, config.region.nnpfile, charge)
     narration.fact("charge", f"{charge:+d} e in the force field" if charge else "0 e")
     note = _charge_note(model, charge)
     if note is not None:
@@ -108,20 +112,16 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     return prepared
 
 
-def _check_charge(config: RunConfig, charge: int) -> None:
+def _check_charge(prepared: ModelFile, path: Path | None, charge: int) -> None:
     """Compare the charge that the force field gives to the region with that of its model.json.
 
     Raises:
         RegionError: they differ.
     """
-    from nnpmm.models import read_model_file
-
-    path = config.region.nnpfile
-    prepared = None if path is None else read_model_file(path).formal_charge
-    if prepared is not None and prepared != charge:
+    if prepared.formal_charge is not None and prepared.formal_charge != charge:
         raise RegionError(
-            f"the region was prepared with a charge of {prepared:+d} e ({path}), the force field "
-            f"gives it {charge:+d} e; correct one of the two"
+            f"the region was prepared with a charge of {prepared.formal_charge:+d} e ({path}), the "
+            f"force field gives it {charge:+d} e; correct one of the two"
         )
 
 
@@ -176,9 +176,30 @@ def _coupling(
         inside = MultipleTimeSteps(_inner_potential(config, mm, region, name, model))
     return Mechanical(
         constraints=settings.constraints,
-        boundary=LinkAtoms() if settings.link_atoms else None,
+        boundary=link_atoms(config),
         inside=inside,
     )
+
+
+def link_atoms(config: RunConfig) -> LinkAtoms | None:
+    """Return the link atoms that the settings or the prepared file ask for, or None.
+
+    Raises:
+        ConfigError: an unknown kind of bond, or a distance that no bond to hydrogen has.
+    """
+    settings = config.region.link_atoms
+    if settings is not None:
+        return LinkAtoms(settings.bonds, settings.distances, settings.charges)
+    prepared = _model_file(config)
+    return LinkAtoms(prepared.link_bonds) if prepared and prepared.link_bonds else None
+
+
+def _model_file(config: RunConfig) -> ModelFile | None:
+    """Return the content of the settings' model.json, if they name one."""
+    from nnpmm.models import read_model_file
+
+    path = config.region.nnpfile
+    return None if path is None else read_model_file(path)
 
 
 def _expected_density(config: RunConfig, mm: MMSystem) -> ExpectedDensity | None:
@@ -228,8 +249,8 @@ def _inner_potential(
     if config.integrator.inner_potential == "force-field":
         return None
     if config.integrator.inner_potential == "fit":
-        capped = config.region.link_atoms
-        bound = bind_region(mm.system, mm.topology, region, model, link_atoms=capped)
+        boundary = link_atoms(config)
+        bound = bind_region(mm.system, mm.topology, region, model, boundary=boundary)
         charge = bound.region.charge
         return fit_inner_potential(model, mm.topology, region, mm.positions, charge=charge)
     members = config.region.members
@@ -258,12 +279,10 @@ def _load_system(config: RunConfig) -> MMSystem:
 
 def _region(config: RunConfig, mm: MMSystem) -> tuple[NDArray[np.int64], str]:
     """Return the region's atoms and the name or file of its network."""
-    from nnpmm.models import read_model_file
     from nnpmm.structures.selection import select_atoms
 
-    settings = config.region
-    if settings.nnpfile is not None:
-        model_file = read_model_file(settings.nnpfile)
+    settings, model_file = config.region, _model_file(config)
+    if model_file is not None:
         model_file.check_topology(mm.topology)
         return np.asarray(model_file.atoms, dtype=np.int64), str(settings.nnpfile)
     if settings.model is None:

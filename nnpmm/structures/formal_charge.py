@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import lil_matrix
 
-__all__ = ["FormalCharge", "bond_multiplicities", "perceive_charge"]
+__all__ = ["FormalCharge", "allows_charge", "bond_multiplicities", "perceive_charge"]
 
 # Valence states of an element: total number of bonds and formal charge. States with more bonds than
 # the octet allows are common for these elements.
@@ -113,6 +113,17 @@ def perceive_charge(
     if set(others) - {best}:
         return FormalCharge(None, tuple(sorted({best, *others})))
     return FormalCharge(best)
+
+
+def allows_charge(symbols: Sequence[str], bonds: NDArray[np.int64], charge: int) -> bool:
+    """Return whether a molecule can have a formal charge with a normal valence of every atom.
+
+    Args:
+        symbols: chemical symbols, n of them; of an element that is not known here, nothing can.
+        bonds: (m, 2) row numbers, all hydrogens among them.
+        charge: e.
+    """
+    return set(symbols) <= set(_STATES) and _Program(symbols, bonds).allows(charge)
 
 
 def _bent_atoms(bonds: NDArray[np.int64], positions: NDArray[np.float64]) -> set[int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +14,12 @@ from nnpmm.core.geometry import make_whole, spanning_trees
 from nnpmm.structures.elements import region_elements
 from nnpmm.structures.formal_charge import perceive_charge
 from nnpmm.structures.formula import hill_formula
+from nnpmm.structures.link_bonds import check_cut_bonds, link_distance
 from nnpmm.structures.readers import Structure
 from nnpmm.structures.region_bonds import find_bonds
 from nnpmm.structures.selection import atom_label
 
-__all__ = ["Molecule", "RegionSummary", "describe_region"]
+__all__ = ["LinkAtom", "Molecule", "RegionSummary", "describe_region"]
 
 # Finding the charge of a larger molecule, such as a whole protein, would take minutes.
 _LARGEST_PERCEIVED = 500
@@ -45,6 +48,28 @@ class Molecule:
     possible_charges: tuple[int, ...] = ()
 
 
+class LinkAtom(NamedTuple):
+    """A hydrogen on a cut bond.
+
+    Attributes:
+        inside: 0-based index of the region's atom.
+        outside: of its neighbour outside.
+        distance: from the atom inside, nm.
+    """
+
+    inside: int
+    outside: int
+    distance: float
+
+
+class _Capped(NamedTuple):
+    """Symbols, bonds as rows and positions of a region, its link atoms at the end."""
+
+    symbols: tuple[str, ...]
+    bonds: NDArray[np.int64]
+    positions: NDArray[np.float64] | None
+
+
 @dataclass(frozen=True)
 class RegionSummary:
     """What was selected.
@@ -59,6 +84,7 @@ class RegionSummary:
         charge_source: how the charge was found.
         molecules: the region's molecules.
         without_hydrogens: labels of atoms that seem to lack hydrogens.
+        link_atoms: hydrogens that cap the cut bonds; none where these are not to be capped.
     """
 
     atoms: NDArray[np.int64]
@@ -70,6 +96,7 @@ class RegionSummary:
     charge_source: str
     molecules: tuple[Molecule, ...]
     without_hydrogens: tuple[str, ...] = ()
+    link_atoms: tuple[LinkAtom, ...] = ()
 
     @property
     def formula(self) -> str:
@@ -78,7 +105,11 @@ class RegionSummary:
 
 
 def describe_region(
-    structure: Structure, atoms: NDArray[np.int64], charge: int | None = None
+    structure: Structure,
+    atoms: NDArray[np.int64],
+    charge: int | None = None,
+    *,
+    link_bonds: Sequence[str] | None = None,
 ) -> RegionSummary:
     """Describe a region of a structure.
 
@@ -86,9 +117,11 @@ def describe_region(
         structure: the whole structure.
         atoms: sorted 0-based indices of the region.
         charge: the formal charge in e if the caller knows it.
+        link_bonds: kinds of bonds that link atoms cap, see
+            `nnpmm.structures.link_bonds.checked_kinds`; None caps none.
 
     Raises:
-        RegionError: a region atom has no element.
+        RegionError: a region atom has no element, or link atoms cannot cap a bond.
     """
     all_atoms = list(structure.topology.atoms())
     chosen = [all_atoms[i] for i in atoms]
@@ -99,7 +132,15 @@ def describe_region(
     positions = None
     if structure.positions is not None:
         positions = make_whole(structure.positions[atoms], structure.box, bonds)
-    molecules, source = _molecules(structure, chosen, symbols, bonds, positions)
+    links: tuple[LinkAtom, ...] = ()
+    capped = _Capped(symbols, bonds, positions)
+    if link_bonds is not None:
+        members = set(atoms.tolist())
+        ends = sorted((i, j) if i in members else (j, i) for i, j in found.cut)
+        check_cut_bonds(structure.topology, ends, link_bonds)
+        links = tuple(_link_atom(all_atoms, *pair) for pair in ends)
+        capped = _with_link_atoms(structure, atoms, capped, links)
+    molecules, source = _molecules(structure, chosen, capped, cut=bool(links))
     total: int | None = None
     if charge is not None:
         total, source = charge, "stated"
@@ -109,34 +150,68 @@ def describe_region(
         source = "unknown"
     lacking: tuple[str, ...] = ()
     charged = structure.formal_charges is not None or structure.partial_charges is not None
-    if positions is not None and not charged:  # such files contain molecules with all hydrogens
-        lacking = tuple(atom_label(chosen[row]) for row in _lacking(symbols, bonds, positions))
+    if not charged:  # such files contain molecules with all hydrogens
+        lacking = tuple(atom_label(chosen[row]) for row in _lacking(*capped) if row < len(chosen))
     residues = dict.fromkeys(_residue_label(atom) for atom in chosen)
     return RegionSummary(
-        atoms, symbols, tuple(residues), bonds, cut, total, source, molecules, lacking
+        *(atoms, symbols, tuple(residues), bonds, cut, total, source, molecules, lacking),
+        link_atoms=links,
+    )
+
+
+def _link_atom(all_atoms: list[Atom], inside: int, outside: int) -> LinkAtom:
+    ends = (all_atoms[inside].element.symbol, all_atoms[outside].element.symbol)
+    return LinkAtom(inside, outside, link_distance(*ends, {}))
+
+
+def _with_link_atoms(
+    structure: Structure,
+    atoms: NDArray[np.int64],
+    region: _Capped,
+    links: tuple[LinkAtom, ...],
+) -> _Capped:
+    """Return the region with its link atoms as hydrogens at the end."""
+    anchors = np.searchsorted(atoms, [link.inside for link in links])
+    new = np.column_stack([anchors, len(atoms) + np.arange(len(links))])
+    positions = region.positions
+    if positions is not None and structure.positions is not None and links:
+        ends = structure.positions[[link.outside for link in links]]
+        pairs = np.concatenate([positions[anchors], ends])
+        joined = np.column_stack([np.arange(len(links)), len(links) + np.arange(len(links))])
+        whole = make_whole(pairs, structure.box, joined)
+        vectors = whole[len(links) :] - whole[: len(links)]
+        lengths = np.array([link.distance for link in links]) / np.linalg.norm(vectors, axis=1)
+        positions = np.concatenate([positions, positions[anchors] + lengths[:, None] * vectors])
+    return _Capped(
+        region.symbols + ("H",) * len(links), np.concatenate([region.bonds, new]), positions
     )
 
 
 def _molecules(
     structure: Structure,
     chosen: list[Atom],
-    symbols: tuple[str, ...],
-    bonds: NDArray[np.int64],
-    positions: NDArray[np.float64] | None,
+    region: _Capped,
+    *,
+    cut: bool,
 ) -> tuple[tuple[Molecule, ...], str]:
-    """Return the region's molecules with their charges, and how these were found."""
+    """Return the region's molecules with their charges, and how these were found.
+
+    Sums of force-field charges are not asked where bonds are cut: they are no integers there.
+    """
+    symbols, bonds, positions = region
     indices = np.array([atom.index for atom in chosen])
     found = []
-    for fragment in spanning_trees(len(chosen), bonds)[1]:
+    for fragment in spanning_trees(len(symbols), bonds)[1]:
         rows = np.sort(fragment)
+        own = rows[rows < len(chosen)]
         residue = _residue_label(chosen[rows[0]])
         if structure.formal_charges is not None:
             source = "stated in the file"
-            found.append(Molecule(residue, int(structure.formal_charges[indices[rows]].sum())))
+            found.append(Molecule(residue, int(structure.formal_charges[indices[own]].sum())))
             continue
-        if structure.partial_charges is not None:
+        if structure.partial_charges is not None and not cut:
             source = "sum of force-field charges"
-            total = float(structure.partial_charges[indices[rows]].sum())
+            total = float(structure.partial_charges[indices[own]].sum())
             found.append(Molecule(residue, round(total)))
             continue
         source = "perceived from bonds and elements"
@@ -151,9 +226,11 @@ def _molecules(
 
 
 def _lacking(
-    symbols: tuple[str, ...], bonds: NDArray[np.int64], positions: NDArray[np.float64]
+    symbols: tuple[str, ...], bonds: NDArray[np.int64], positions: NDArray[np.float64] | None
 ) -> list[int]:
     """Return the rows of atoms that seem to lack hydrogens."""
+    if positions is None:
+        return []
     neighbours: list[list[int]] = [[] for _ in symbols]
     for i, j in bonds.tolist():
         neighbours[i].append(j)

@@ -219,3 +219,17 @@ def test_nnpmm_prepare_is_the_same_command(call, complex_pdb, tmp_path):
     assert second.out == first.out.replace(str(tmp_path / "a"), str(tmp_path / "b"))
     for name in WRITTEN:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_a_capped_region(call, complex_pdb, tmp_path):
+    """The methyl group of paracetamol: a table with the cut bond; a kind that is not known."""
+    arguments = (complex_pdb, "--selection", "index 3 14 15 16", "--model", "ANI-1x")
+    choice = "--link-atoms", "C-C, C-N"
+    result = call(main, *arguments, "--members", 0, *choice, "-o", tmp_path / "a")
+    assert result.status == 0, result
+    assert "link atoms     LIG1:C1-LIG1:C2" in result.out
+    assert nnpmm.read_model_file(tmp_path / "a" / "model.json").link_bonds == ("C-C", "C-N")
+    result = call(main, *arguments, "--link-atoms", "all", "-o", tmp_path / "b")
+    assert result.status == 2
+    assert "found the bond 'all', allowed: two of" in result.err
+    assert result.err.count("\n") == 1

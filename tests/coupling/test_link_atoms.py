@@ -269,8 +269,9 @@ def test_ani_sees_methane(case):
 def test_capped_evaluator_keeps_the_protocol():
     """Evaluation, batch and pickle; two caps on one atom of the region."""
     numbers = np.array([6, 6, 1, 1])
-    evaluator = CappedEvaluator(TOY.bind(numbers), np.array([0, 0]), np.array([2, 3]))
-    np.testing.assert_array_equal(evaluator.atomic_numbers, [6, 6, 6, 6])
+    ends = np.array([0, 0]), np.array([2, 3]), np.array([7, 16])
+    evaluator = CappedEvaluator(TOY.bind(numbers), *ends, np.array([0.109, 0.12]))
+    np.testing.assert_array_equal(evaluator.atomic_numbers, [6, 6, 7, 16])
     positions = np.array([[0, 0, 0], [0.15, 0, 0], [-0.06, 0.14, 0.02], [-0.05, -0.08, 0.12]])
     assert_forces_match_energy(evaluator, positions, atol=1e-3)
     energy, forces = evaluator(positions)
@@ -282,16 +283,18 @@ def test_capped_evaluator_keeps_the_protocol():
 
 
 @pytest.mark.parametrize(
-    ("selection", "bond"),
+    ("selection", "bond", "words"),
     [
-        ("resname ACE", "ACE1:C-ALA2:N"),
-        ("resname NME", "NME3:N-ALA2:C"),
-        ("resname ALA and name HB1", "ALA2:HB1-ALA2:CB"),
+        ("resname ACE", "ACE1:C-ALA2:N", "found an amide bond"),
+        ("resname NME", "NME3:N-ALA2:C", "found an amide bond"),
+        ("resname ALA and name HB1", "ALA2:HB1-ALA2:CB", "found a C-H bond"),
+        ("resname ACE or (resname ALA and name N H)", "ALA2:N-ALA2:CA", "found a C-N bond"),
+        ("resname ALA and name O", "ALA2:O-ALA2:C", "found a C-O bond of unknown order"),
     ],
 )
-def test_other_bonds_than_between_carbons_are_named(case, selection, bond):
+def test_other_bonds_than_between_carbons_are_named(case, selection, bond, words):
     region = select_atoms(case.topology, selection)
-    with pytest.raises(RegionError, match=rf"link atoms cannot cap 1 .*\({bond}\); allowed"):
+    with pytest.raises(RegionError, match=rf"cannot cap 1 .*\({bond}\): {words}.*, allowed: "):
         coupled(case, region)
 
 

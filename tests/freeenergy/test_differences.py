@@ -165,11 +165,11 @@ def test_a_capped_region(network):
     topology, positions = structures.to_openmm_topology(molecule)
     setup = system, topology, [0, 1, 4, 5, 6, 7, 8], network
     frames = vacuum_frames(positions * unit.nanometer)
-    found = region_differences(*setup, positions=frames, link_atoms=True)
+    found = region_differences(*setup, positions=frames, boundary=LinkAtoms())
     expected = one_by_one(setup, Mechanical(inside=Interpolated(), boundary=LinkAtoms()), frames)
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-3)
     frames[:, 2, 0] += 0.02  # the carbon behind the cut bond
-    moved = region_differences(*setup, positions=frames, link_atoms=True)
+    moved = region_differences(*setup, positions=frames, boundary=LinkAtoms())
     assert (np.abs(moved - found) > 0.1).all()
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import openmm
 import pytest
 
-from nnpmm.core.errors import RegionError
-from nnpmm.coupling import Role, role_of
+from nnpmm.core.errors import ConfigError, RegionError
+from nnpmm.coupling import LinkAtoms, Role, role_of
 from nnpmm.coupling.link_atoms import CappedEvaluator
 from nnpmm.simulation import parse_config
 from nnpmm.simulation.record.energy_log import RegionMonitor
-from nnpmm.simulation.runner import prepare_system
+from nnpmm.simulation.runner import link_atoms, prepare_system
 
 # Half of ethanol: CH2OH, with CH3 outside.
 HALF = "resname MOL and index 1 2 6 7 8"
@@ -45,3 +45,46 @@ def test_the_log_reads_the_capped_network(monkeypatch):
 def test_a_cut_bond_is_an_error_without_them():
     with pytest.raises(RegionError, match=r"cuts 1 covalent bond .*region.link_atoms"):
         prepare_system(settings())
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None),
+        (False, None),
+        (True, LinkAtoms()),
+        ("any single", LinkAtoms("any single")),
+        (["C-C", "C-S"], LinkAtoms(("C-C", "C-S"))),
+        ({"bonds": "amide"}, LinkAtoms("amide")),
+        (
+            {"bonds": ["C-N"], "distances": {"N-C": "0.102 nm"}, "charges": "shift"},
+            LinkAtoms(("C-N",), {"N-C": 0.102}, "shift"),
+        ),
+    ],
+)
+def test_what_the_setting_means(value, expected):
+    assert link_atoms(settings(link_atoms=value)) == expected
+
+
+def test_the_setting_survives_being_saved():
+    """A resumed run reads what the first one wrote."""
+    choice = {"bonds": ["C-N"], "distances": {"N-C": "0.102 nm"}, "charges": "shift"}
+    config = settings(link_atoms=choice)
+    again = parse_config(config.model_dump(mode="json", exclude_none=True))
+    assert again.region.link_atoms == config.region.link_atoms
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("C-X", r"region.link_atoms.bonds: found the bond 'C-X', allowed: two of .*'any single'"),
+        ({"bonds": []}, r"region.link_atoms.bonds: found no kind of bond"),
+        ({"bond": "C-C"}, "unknown key 'bond' in 'region.link_atoms'"),
+        ({"charges": "move"}, r"region.link_atoms.charges: .*keep.*shift"),
+        ({"distances": {"C-N": "1.1 nm"}}, r"region.link_atoms.distances: found the distance 1.1"),
+        (3, r"region.link_atoms: "),
+    ],
+)
+def test_wrong_settings_are_named(value, message):
+    with pytest.raises(ConfigError, match=message):
+        settings(link_atoms=value)

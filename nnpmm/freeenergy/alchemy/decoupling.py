@@ -24,8 +24,9 @@ from nnpmm.coupling import role_of
 from nnpmm.coupling.boundary import attached_sites
 from nnpmm.coupling.custom_pairs import exclude_custom_pairs, region_custom_pairs
 from nnpmm.coupling.forces import find_nonbonded_force
-from nnpmm.coupling.nonbonded import CHARGE_ROUNDING, EWALD_METHODS, exclude_region_pairs
+from nnpmm.coupling.nonbonded import EWALD_METHODS, exclude_region_pairs
 from nnpmm.coupling.pairs import region_pairs
+from nnpmm.coupling.region_charge import CHARGE_ROUNDING
 from nnpmm.freeenergy.alchemy.soft_core import create_sterics_force, soften
 from nnpmm.freeenergy.alchemy.states import LAMBDA_ELECTROSTATICS
 from nnpmm.freeenergy.alchemy.tail import create_tail_force

@@ -25,7 +25,7 @@ from nnpmm.core.errors import ForceFieldError, RegionError
 from nnpmm.coupling import Role, role_of
 from nnpmm.coupling.boundary import attached_sites
 from nnpmm.coupling.forces import FORCELESS, find_nonbonded_force
-from nnpmm.coupling.nonbonded import CHARGE_ROUNDING
+from nnpmm.coupling.region_charge import CHARGE_ROUNDING
 from nnpmm.coupling.terms import BONDED, term_atoms
 from nnpmm.freeenergy.relative.states import ENERGY_FUNCTION, PARAMETERS
 from nnpmm.structures.bonds import constrained_pairs

@@ -36,6 +36,7 @@ def export_torchscript(
     symbols: Sequence[str],
     charge: int,
     atoms: Sequence[int] | NDArray[np.int64],
+    links: Sequence[tuple[int, int, float]] = (),
 ) -> bytes:
     """Return a TorchScript module as the bytes of a ``.pt`` file, for one charge of the region.
 
@@ -46,6 +47,8 @@ def export_torchscript(
         symbols: chemical symbol of each atom of the region.
         charge: total charge of the region, e.
         atoms: 0-based indices of these atoms in the system.
+        links: link atoms as (row of the atom inside, index of the one outside, distance, nm).
     """
-    network = AimnetModule(parameters, list(symbols), charge, torch.float32)
-    return scripted(RegionEnergy(network, atoms))
+    capped = [*symbols, *("H" for _ in links)]
+    network = AimnetModule(parameters, capped, charge, torch.float32)
+    return scripted(RegionEnergy(network, atoms, links))

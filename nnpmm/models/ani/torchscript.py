@@ -30,17 +30,23 @@ def energy_module(
 
 
 def export_torchscript(
-    parameters: AniParameters, symbols: Sequence[str], atoms: Sequence[int] | NDArray[np.int64]
+    parameters: AniParameters,
+    symbols: Sequence[str],
+    atoms: Sequence[int] | NDArray[np.int64],
+    links: Sequence[tuple[int, int, float]] = (),
 ) -> bytes:
     """Return a TorchScript module as the bytes of a ``.pt`` file.
 
     Its ``forward`` takes positions in nm, shape (n, 3) of the region or (N, 3) of the system that
     the region belongs to, and returns the potential energy in kJ/mol without self energies, a
-    float64 scalar with a gradient. The region must be whole.
+    float64 scalar with a gradient. The region must be whole. One with link atoms is (n + m, 3), the
+    m atoms outside its cut bonds at the end, or (N, 3).
 
     Args:
         parameters: the ensemble.
         symbols: chemical symbol of each atom of the region.
         atoms: 0-based indices of these atoms in the system.
+        links: link atoms as (row of the atom inside, index of the one outside, distance, nm).
     """
-    return scripted(RegionEnergy(AniModule(parameters, list(symbols), torch.float32), atoms))
+    capped = [*symbols, *("H" for _ in links)]
+    return scripted(RegionEnergy(AniModule(parameters, capped, torch.float32), atoms, links))

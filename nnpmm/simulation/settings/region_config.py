@@ -7,9 +7,50 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
-from nnpmm.core.fields import ModelName, Section, SettingsPath
+from nnpmm.core.errors import ConfigError
+from nnpmm.core.fields import Length, ModelName, Section, SettingsPath
+from nnpmm.structures.link_bonds import checked_distances, checked_kinds
 
-__all__ = ["RegionConfig"]
+__all__ = ["LinkAtomsConfig", "RegionConfig"]
+
+
+class LinkAtomsConfig(Section):
+    """Where link atoms cap the region, and how; see `nnpmm.coupling.LinkAtoms`."""
+
+    bonds: tuple[str, ...] = Field(
+        ("C-C",), description="single bonds that may be cut: pairs of elements, any single, amide"
+    )
+    distances: dict[str, Length] = Field(
+        {},
+        description="from the region's atom to its hydrogen, by bond, the region's atom first",
+        examples=["{N-C: 0.101 nm}"],
+    )
+    charges: Literal["keep", "shift"] = Field(
+        "keep",
+        description="force-field charges inside the cuts: keep, or shift what is beyond an integer "
+        "to the neighbours outside",
+    )
+
+    @field_validator("bonds", mode="before")
+    @classmethod
+    def _list_bonds(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("bonds")
+    @classmethod
+    def _known_kinds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return checked_kinds(value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+
+    @field_validator("distances")
+    @classmethod
+    def _known_pairs(cls, value: dict[str, float]) -> dict[str, float]:
+        try:
+            return checked_distances(value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
 
 
 class RegionConfig(Section):
@@ -56,10 +97,12 @@ class RegionConfig(Section):
         "bonds to hydrogen are constrained, else 1",
         examples=["1.5"],
     )
-    link_atoms: bool = Field(
-        False,
-        description="cap the region with hydrogens where the selection cuts C-C single bonds; "
-        "otherwise that is an error",
+    link_atoms: LinkAtomsConfig | None = Field(
+        None,
+        description="cap the region with hydrogens where the selection cuts single bonds: true for "
+        "C-C bonds, kinds of bonds (C-C, C-S ...; any single; amide), or bonds, distances and "
+        "charges; null: a cut bond is an error",
+        examples=["true", "[C-C, C-S]"],
     )
 
     allow_charged: bool = Field(
@@ -72,6 +115,13 @@ class RegionConfig(Section):
     @classmethod
     def _list_members(cls, value: Any) -> Any:
         return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("link_atoms", mode="before")
+    @classmethod
+    def _kinds_alone(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            return {} if value else None
+        return {"bonds": value} if isinstance(value, (str, list, tuple)) else value
 
     @field_validator("mass_factor", mode="before")
     @classmethod

@@ -21,6 +21,7 @@ COULOMB_14_SCALE = 0.8333333333333334
 LJ_14_SCALE = 0.5
 
 _NM_PER_ANGSTROM = 0.1
+_ORDERS = {Chem.BondType.SINGLE: 1, Chem.BondType.DOUBLE: 2, Chem.BondType.TRIPLE: 3}
 _PDB_NAME = 4  # characters of an atom name in a PDB file, into which OpenMM cuts longer ones
 
 
@@ -60,7 +61,7 @@ def create_ligand_system(molecule: Chem.Mol, parameters: LigandParameters) -> op
 def to_openmm_topology(
     molecule: Chem.Mol, residue_name: str = "MOL"
 ) -> tuple[app.Topology, np.ndarray]:
-    """Return the ligand as a Topology of one residue with bonds and unique atom names.
+    """Return the ligand as a Topology of one residue with bond orders and unique atom names.
 
     Atom names of a MOL2 file are kept where their first four characters are unique, as a PDB file
     needs them; otherwise they are element and number.
@@ -84,7 +85,12 @@ def to_openmm_topology(
         topology.addAtom(name, element, residue, formalCharge=atom.GetFormalCharge())
     atoms = list(topology.atoms())
     for i, j in _bonded_pairs(molecule):
-        topology.addBond(atoms[i], atoms[j])
+        kind = molecule.GetBondBetweenAtoms(i, j).GetBondType()
+        topology.addBond(
+            *(atoms[i], atoms[j]),
+            type=app.Aromatic if kind == Chem.BondType.AROMATIC else None,
+            order=_ORDERS.get(kind),
+        )
     positions = np.array(molecule.GetConformer().GetPositions(), dtype=np.float64)
     return topology, positions * _NM_PER_ANGSTROM
 
