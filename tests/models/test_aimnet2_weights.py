@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import http.server
 import json
 import os
-import threading
+import shutil
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from safetensors.numpy import save_file
 from nnpmm.core.errors import ModelError, WeightsError
 from nnpmm.models import load_model
 from nnpmm.models.aimnet import load_parameters, save_parameters, weights
-from nnpmm.models.aimnet.weights import PUBLISHED, WHEEL_URL, find_weights, sources
+from nnpmm.models.aimnet.weights import PUBLISHED, find_weights, sources
 from nnpmm.models.ani.weights import WeightsSource
 
 pytestmark = pytest.mark.usefixtures("clean_sources")
@@ -132,24 +131,7 @@ def test_offline_error_lists_the_remedies(no_package):
     assert "\n" not in text
     for word in ("NNPMM_OFFLINE is set", "pip install --no-deps auto3d==2.3.1", "NNPMM_MODEL_DIR"):
         assert word in text
-    assert PUBLISHED_MODEL.file in text and WHEEL_URL in text
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """A folder, and the address of a server of its files."""
-    folder = tmp_path_factory.mktemp("served")
-    handler = functools.partial(_Quiet, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield folder, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    assert PUBLISHED_MODEL.file in text and "auto3d==2.3.1" in text
 
 
 def wheel(path, content):
@@ -160,22 +142,24 @@ def wheel(path, content):
 
 
 @pytest.fixture
-def online(monkeypatch):
-    """No package, downloads allowed; return a function that sets the wheel's address."""
+def online(monkeypatch, tmp_path):
+    """No package, downloads allowed; return the wheel that pip finds, to be written."""
     nowhere = WeightsSource("auto3d", None, False, "auto3d is not installed")
     monkeypatch.setattr(weights, "_package_source", lambda file: nowhere)
     monkeypatch.setenv("NNPMM_OFFLINE", "0")
-    return lambda address: monkeypatch.setattr(weights, "WHEEL_URL", address)
+    made = tmp_path / "Auto3D-2.3.1-py3-none-any.whl"
+    monkeypatch.setattr(
+        weights, "_fetch_wheel", lambda folder: Path(shutil.copy(made, folder / made.name))
+    )
+    return made
 
 
-def test_the_wheel_is_downloaded_once(published, served, online):
-    folder, address = served
-    wheel(folder / "good.whl", {PUBLISHED_MODEL.file: published.read_bytes()})
-    online(f"{address}/good.whl")
+def test_the_wheel_is_downloaded_once(published, online):
+    wheel(online, {PUBLISHED_MODEL.file: published.read_bytes()})
     first = find_weights("AIMNet2")
-    assert first.source == f"downloaded: {address}/good.whl"
+    assert first.source == "downloaded: auto3d==2.3.1"
     assert first.parameters.digest() == PUBLISHED_MODEL.digest
-    online(f"{address}/gone.whl")
+    online.unlink()
     assert find_weights("AIMNet2").source == f"cache: {cache_path()}"
     assert os.listdir(cache_path().parent) == [cache_path().name]
 
@@ -183,23 +167,31 @@ def test_the_wheel_is_downloaded_once(published, served, online):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (None, "the download failed: 404"),
         ("page", "the download failed: File is not a zip file"),
         ({}, "the wheel contains no file aimnet2_wb97m_ens_f.jpt"),
         ({PUBLISHED_MODEL.file: b"something else"}, "not the published file of AIMNet2"),
     ],
 )
-def test_a_failed_download_leaves_nothing(served, online, content, reason):
-    folder, address = served
-    name = "absent.whl" if content is None else "bad.whl"
+def test_a_failed_download_leaves_nothing(online, content, reason):
     if isinstance(content, dict):
-        wheel(folder / name, content)
-    elif content is not None:
-        (folder / name).write_text("<html>please sign in</html>")
-    online(f"{address}/{name}")
+        wheel(online, content)
+    else:
+        online.write_text("<html>please sign in</html>")
     with pytest.raises(WeightsError, match=reason) as caught:
         find_weights("AIMNet2")
     assert "\n" not in str(caught.value)
+    assert os.listdir(cache_path().parent) == []
+
+
+def test_pip_without_an_index(monkeypatch):
+    """The reason is pip's; nothing is left behind."""
+    nowhere = WeightsSource("auto3d", None, False, "auto3d is not installed")
+    monkeypatch.setattr(weights, "_package_source", lambda file: nowhere)
+    monkeypatch.setenv("NNPMM_OFFLINE", "0")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    with pytest.raises(WeightsError, match=r"the download failed: ERROR: No matching.*auto3d"):
+        find_weights("AIMNet2")
     assert os.listdir(cache_path().parent) == []
 
 

