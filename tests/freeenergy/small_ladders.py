@@ -15,7 +15,7 @@ TEMPERATURE, _TIMESTEP, _STEPS = 300.0, 0.02, 20
 
 #: Settings of methane's solvation free energy with the force field.
 METHANE = {
-    "solute": {"smiles": "C"},
+    "solute": {"smiles": "C", "parameters": "fallback"},  # workers would take AmberTools
     "padding": "0.6 nm",
     "cutoff": "0.6 nm",
     "potentials": ["force field"],

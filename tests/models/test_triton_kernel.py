@@ -13,9 +13,9 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import torch
-from conftest import model_directory
+from conftest import distorted, model_directory
 from openmm.app import Element
-from test_ani_contract import molecule, water_box
+from test_ani_contract import water_box
 
 from nnpmm.core.errors import ModelError, SimulationError
 from nnpmm.models import load_model
@@ -68,7 +68,7 @@ def assert_equal(found, expected, energy=1e-8, force=1e-6):
 
 @pytest.mark.parametrize("precision", ["single", "double"])
 def test_eight_networks_equal_the_reference(ani1x, precision):
-    numbers, positions = molecule("NC=O")
+    numbers, positions = distorted("NC=O")
     found, reference = pair(ani1x, numbers, precision)
     expected = reference.evaluate(positions, None)
     single = precision == "single"
@@ -80,7 +80,7 @@ def test_eight_networks_equal_the_reference(ani1x, precision):
 def test_every_choice_of_blocks(two, monkeypatch, blocks):
     """A GPU's tiles and, for ligands, a gradient for each member, in the interpreter too."""
     monkeypatch.setattr(engine, "choose_blocks", lambda *_: getattr(constants, blocks))
-    numbers, positions = molecule("C#N")
+    numbers, positions = distorted("C#N")
     found, reference = pair(two, numbers, "double")
     assert found._engine.constants.groups.value == (2 if blocks == "_LIGAND" else 1)
     assert_equal(found.evaluate(positions, None), reference.evaluate(positions, None))
@@ -90,7 +90,7 @@ def test_every_choice_of_blocks(two, monkeypatch, blocks):
 def test_all_elements_of_ani_2x(monkeypatch):
     monkeypatch.setenv("NNPMM_MODEL_DIR", str(model_directory()))
     parameters = load_model("ANI-2x", members=[7], backend="reference").parameters
-    numbers, positions = molecule("FC(Cl)(O)SN")
+    numbers, positions = distorted("FC(Cl)(O)SN")
     assert set(symbols_of(numbers)) == set(parameters.elements)
     for precision, bounds in (
         ("single", (ENERGY_TOLERANCE, FORCE_TOLERANCE)),
@@ -179,7 +179,7 @@ def test_cells_find_every_neighbour(two, monkeypatch, shape):
 
 
 def test_forces_are_the_gradient(two):
-    numbers, positions = molecule("C#N")
+    numbers, positions = distorted("C#N")
     found, _ = pair(two.subset([1]), numbers)
     forces = found.evaluate(positions, None).forces
     for atom, axis in ((0, 0), (1, 2)):
@@ -191,7 +191,7 @@ def test_forces_are_the_gradient(two):
 
 def test_batches_equal_single_evaluations(two, monkeypatch):
     """Also where the last group is not full."""
-    numbers, positions = molecule("C#N")
+    numbers, positions = distorted("C#N")
     found, reference = pair(two, numbers)
     noise = np.random.default_rng(9).normal(scale=0.003, size=(3, *positions.shape))
     geometries = positions + noise
@@ -225,7 +225,7 @@ def test_too_many_neighbours_are_an_error(two, monkeypatch):
 
 
 def test_tensors_in_and_out(two):
-    numbers, positions = molecule("C#N")
+    numbers, positions = distorted("C#N")
     found, _ = pair(two, numbers, "single")
     expected = found.evaluate(positions, None)
     box = 2 * np.eye(3)
@@ -242,7 +242,7 @@ def test_tensors_in_and_out(two):
 
 def test_every_number_is_written_and_bits_are_equal(two):
     """With NaN left in all of its memory a second run gives the same bits."""
-    numbers, positions = molecule("CO")
+    numbers, positions = distorted("CO")
     found, _ = pair(two, numbers, "single")
     first = found.evaluate(positions, None)
     aev = found._engine.rows["aev"][:, : found._engine.constants.aev_length.value]
@@ -258,7 +258,7 @@ def test_every_number_is_written_and_bits_are_equal(two):
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # numpy's, interpreting
 def test_coincident_atoms_are_not_finite_and_leave_nothing_behind(two):
-    numbers, positions = molecule("C#N")
+    numbers, positions = distorted("C#N")
     found, _ = pair(two, numbers, "single")
     expected = found.evaluate(positions, None)
     collapsed = positions.copy()
@@ -278,7 +278,7 @@ def test_a_vanishing_contact_is_finite(two):
 
 
 def test_results_are_copies(two):
-    numbers, positions = molecule("C#N")
+    numbers, positions = distorted("C#N")
     found, _ = pair(two, numbers, "single")
     first = found.evaluate(positions, None)
     kept = first.forces.copy(), first.member_energies.copy()
@@ -315,14 +315,14 @@ def test_what_is_missing(monkeypatch):
 
 
 def test_the_backend_of_that_name_is_this_kernel(two):
-    numbers, positions = molecule("[H][H]")
+    numbers, positions = distorted("[H][H]")
     factory = BACKENDS["triton"].factory
     made = factory(two, symbols_of(numbers), DEVICE, "single", None)
     assert np.isfinite(made.evaluate(positions, None).energy)
 
 
 def test_a_full_gpu_is_a_clear_error(two, monkeypatch):
-    numbers, positions = molecule("C#N")
+    numbers, positions = distorted("C#N")
     found, _ = pair(two, numbers, "single")
     found._device = "cuda:0"
     monkeypatch.setattr(torch.cuda, "device", lambda name: nullcontext())

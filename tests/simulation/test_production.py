@@ -50,7 +50,8 @@ def test_production_has_its_temperature_and_density(tmp_path):
     inefficiency = timeseries.statistical_inefficiency(temperature)
     sigma = 300.0 * np.sqrt(2 / freedom * inefficiency / len(temperature))
     assert sigma < 5.0
-    assert abs(temperature.mean() - 300.0) < 3 * sigma
+    # Threads make each run another one: four standard errors are passed once in 16,000 runs.
+    assert abs(temperature.mean() - 300.0) < 4 * sigma
     assert temperature.std() == pytest.approx(300.0 * np.sqrt(2 / freedom), rel=0.25)
 
     # The estimate from water and solute, and what it and the volume's fluctuation leave open; the
