@@ -3,8 +3,9 @@
 Systems: toluene in water, HSP90's ligand 3 in water, and its complex. Every round steps each
 variant for a while, so that a slow spell of the machine hits all of them; medians over rounds are
 printed.
-Prints a table, writes results/md_step.json and docs/images/md_step.png.
-Usage: python benchmarks/md_step.py [--rounds 7]
+Prints a table, writes results/md_step.json and docs/images/md_step.png, unless only some systems are
+asked for.
+Usage: python benchmarks/md_step.py [--rounds 7] [--systems "toluene in water"]
 """
 
 from __future__ import annotations
@@ -35,9 +36,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--model", default="ANI-2x")
     parser.add_argument("--backends", nargs="+", default=["cpu", "reference", "torchani"])
+    parser.add_argument("--systems", nargs="+", choices=list(SYSTEMS))
     arguments = parser.parse_args()
     rows = []
-    for name, (kind, stem, selection, steps) in SYSTEMS.items():
+    for name in arguments.systems or SYSTEMS:
+        kind, stem, selection, steps = SYSTEMS[name]
         topology, mm_system, positions, box = read(kind, stem)
         region = nnpmm.select_atoms(topology, selection)
         variants = {"MM": mm_system}
@@ -54,8 +57,9 @@ def main() -> None:
         rows.append({"system": name, "atoms": mm_system.getNumParticles(), "region": len(region)})
         rows[-1]["ms_per_step"] = {key: t._asdict() for key, t in timings.items()}
         report(rows[-1])
-    print(write_results("md_step", {"model": arguments.model, "rows": rows}))
-    draw(rows)
+    if not arguments.systems:
+        print(write_results("md_step", {"model": arguments.model, "rows": rows}))
+        draw(rows)
 
 
 def read(
