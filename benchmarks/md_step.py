@@ -3,8 +3,8 @@
 Systems: toluene in water, HSP90's ligand 3 in water, and its complex. Every round steps each
 variant for a while, so that a slow spell of the machine hits all of them; medians over rounds are
 printed.
-Prints a table, writes results/md_step.json and docs/images/md_step.png, unless only some systems are
-asked for.
+Prints a table, writes results/md_step.json and docs/images/md_step.png, unless only some systems
+are asked for.
 Usage: python benchmarks/md_step.py [--rounds 7] [--systems "toluene in water"]
 """
 
