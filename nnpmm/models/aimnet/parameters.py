@@ -141,7 +141,8 @@ class AimnetParameters:
         name: the published name.
         elements: chemical symbols in the order of all tables.
         cutoff: of the radial functions and their cosine.
-        eta, shifts: width and centres of the radial functions.
+        eta: width of the radial functions, 1/angstrom^2.
+        shifts: their centres, angstrom.
         coulomb_cutoff: within it part of the Coulomb energy is left to the networks.
         dispersion: constants and tables.
         members: the networks.
