@@ -190,6 +190,7 @@ def test_pip_without_an_index(monkeypatch):
     monkeypatch.setenv("NNPMM_OFFLINE", "0")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     with pytest.raises(WeightsError, match=r"the download failed: ERROR: No matching.*auto3d"):
         find_weights("AIMNet2")
     assert os.listdir(cache_path().parent) == []
