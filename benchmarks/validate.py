@@ -46,6 +46,9 @@ def main() -> None:
             seconds[name] = time.perf_counter() - began
     report(found)
     records = {name: {"seconds": seconds[name], **record_of(each)} for name, each in found.items()}
+    for record in records.values():  # the kind of source, without the path on this machine
+        if "weights" in record["model"]:
+            record["model"]["weights"] = record["model"]["weights"].partition(": ")[0]
     print(write_results("validate", records))
     save_image(plot_findings(found["ANI-2x"]), "validation")
     save_image(plot_findings(found[RAW]), "validation_openmm_ml")
