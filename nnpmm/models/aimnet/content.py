@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
-from openmm.app import Element
 
 from nnpmm.models.aimnet.parameters import AimnetParameters, Network
 from nnpmm.models.ani.parameters import Layer
+from nnpmm.models.ensemble import LARGEST_CONSTANT, check_names, checked_number
 
 __all__ = ["check_parameters"]
 
-_LARGEST = 1e6  # of a constant or an element of an array; self energies reach 7e4 eV
 _LONGEST_CUTOFF = 20.0  # angstrom
 #: What a pass adds for each atom besides its features: a charge and its weight.
 _CHARGE_COLUMNS = 2
@@ -26,63 +22,32 @@ def check_parameters(parameters: AimnetParameters) -> None:
     Raises:
         ValueError: one does not fit; the message says which.
     """
-    _check_names(parameters)
+    check_names(parameters)
     _check_constants(parameters)
     for name, array in parameters.tensors().items():
         if array.dtype != np.float32 or array.size == 0:
             raise ValueError(f"{name}: found {array.dtype} of shape {array.shape}")
-        if not np.isfinite(array).all() or np.abs(array).max() > _LARGEST:
+        if not np.isfinite(array).all() or np.abs(array).max() > LARGEST_CONSTANT:
             raise ValueError(f"{name}: numbers that are not finite or too large")
     _check_dispersion(parameters)
     for index, member in zip(parameters.member_indices, parameters.members, strict=True):
         _check_network(member, parameters, f"network {index}")
 
 
-def _check_names(parameters: AimnetParameters) -> None:
-    elements, indices = parameters.elements, parameters.member_indices
-    if not isinstance(parameters.name, str):
-        raise ValueError("the name is not text")
-    if not elements or len(set(elements)) != len(elements):
-        raise ValueError("found no list of different elements")
-    known = Element._elements_by_symbol
-    unknown = [e for e in elements if not isinstance(e, str) or e.upper() not in known]
-    if unknown:
-        raise ValueError(f"found the element {unknown[0]!r}")
-    if not indices or len(set(indices)) != len(indices) or not all(map(_is_index, indices)):
-        raise ValueError(f"found members {indices}, expected different whole numbers")
-    if not isinstance(parameters.self_energies, dict):
-        raise ValueError("found no self energies")
-
-
-def _is_index(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
 def _check_constants(parameters: AimnetParameters) -> None:
     for name in ("cutoff", "coulomb_cutoff"):
-        value = _number(getattr(parameters, name), name)
+        value = checked_number(getattr(parameters, name), name)
         if not 1.0 <= value <= _LONGEST_CUTOFF:
             raise ValueError(f"{name} {value:g}, allowed: 1 to {_LONGEST_CUTOFF:g} angstrom")
-    if _number(parameters.eta, "eta") <= 0:
+    if checked_number(parameters.eta, "eta") <= 0:
         raise ValueError(f"eta {parameters.eta:g}, allowed: more than 0")
     if not parameters.shifts:
         raise ValueError("found no shifts")
     for value in parameters.shifts:
-        _number(value, "shifts")
+        checked_number(value, "shifts")
     for name, value in parameters.dispersion.constants().items():
-        if _number(value, name) < 0:
+        if checked_number(value, name) < 0:
             raise ValueError(f"{name} {value:g}, allowed: 0 or more")
-    for symbol in parameters.elements:
-        _number(parameters.self_energies.get(symbol), f"the self energy of {symbol}")
-
-
-def _number(value: Any, what: str) -> float:
-    """Return a value that is a number of sensible size."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{what} is not a number")
-    if not math.isfinite(value) or abs(value) > _LARGEST:
-        raise ValueError(f"{what} is {value:g}, allowed: finite and at most {_LARGEST:g}")
-    return float(value)
 
 
 def _check_dispersion(parameters: AimnetParameters) -> None:

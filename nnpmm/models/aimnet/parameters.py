@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.core.errors import ModelError
 from nnpmm.models.ani.parameters import Layer
+from nnpmm.models.ensemble import rows_of_members
 
 __all__ = ["PASSES", "AimnetParameters", "Dispersion", "Network"]
 
@@ -172,17 +172,11 @@ class AimnetParameters:
         """
         if members is None:
             return self
-        wanted = (members,) if isinstance(members, (int, np.integer)) else tuple(members)
-        known = self.member_indices
-        if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(known):
-            raise ModelError(
-                f"found members {list(wanted)}, {self.name} here contains {list(known)}; "
-                "give each index once and at least one"
-            )
+        rows = rows_of_members(self, members)
         return replace(
             self,
-            members=tuple(self.members[known.index(i)] for i in wanted),
-            member_indices=tuple(int(i) for i in wanted),
+            members=tuple(self.members[row] for row in rows),
+            member_indices=tuple(self.member_indices[row] for row in rows),
         )
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:

@@ -1,0 +1,90 @@
+"""What files of ensembles of networks have in common: which members, and whether names fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from openmm.app import Element
+
+from nnpmm.core.errors import ModelError
+
+__all__ = ["LARGEST_CONSTANT", "check_names", "checked_number", "rows_of_members"]
+
+#: Of a constant or an element of an array; AIMNet2's self energies reach 7e4 eV.
+LARGEST_CONSTANT = 1e6
+
+
+class _Ensemble(Protocol):
+    """Parameters of an ensemble, as read from a file."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def elements(self) -> tuple[str, ...]: ...
+    @property
+    def member_indices(self) -> tuple[int, ...]: ...
+    @property
+    def self_energies(self) -> Any: ...
+
+
+def rows_of_members(ensemble: _Ensemble, wanted: int | Sequence[int]) -> list[int]:
+    """Return where some networks of the published ensemble are among those that are here.
+
+    Args:
+        ensemble: the parameters.
+        wanted: indices in the published ensemble.
+
+    Raises:
+        ModelError: an index that this ensemble does not contain, none, or one given twice.
+    """
+    indices = (wanted,) if isinstance(wanted, (int, np.integer)) else tuple(wanted)
+    known = ensemble.member_indices
+    if not indices or len(set(indices)) != len(indices) or not set(indices) <= set(known):
+        raise ModelError(
+            f"found members {list(indices)}, {ensemble.name} here contains {list(known)}; "
+            "give each index once and at least one"
+        )
+    return [known.index(index) for index in indices]
+
+
+def check_names(ensemble: _Ensemble) -> None:
+    """Check name, elements, indices and self energies of parameters read from a file.
+
+    Raises:
+        ValueError: one does not fit; the message says which.
+    """
+    elements, indices = ensemble.elements, ensemble.member_indices
+    if not isinstance(ensemble.name, str):
+        raise ValueError("the name is not text")
+    if not isinstance(elements, tuple) or not elements or len(set(elements)) != len(elements):
+        raise ValueError("found no list of different elements")
+    known = Element._elements_by_symbol
+    unknown = [e for e in elements if not isinstance(e, str) or e.upper() not in known]
+    if unknown:
+        raise ValueError(f"found the element {unknown[0]!r}")
+    if not indices or len(set(indices)) != len(indices) or not all(map(_is_index, indices)):
+        raise ValueError(f"found members {indices}, expected different whole numbers")
+    if not isinstance(ensemble.self_energies, dict):
+        raise ValueError("found no self energies")
+    for symbol in elements:
+        checked_number(ensemble.self_energies.get(symbol), f"the self energy of {symbol}")
+
+
+def checked_number(value: Any, what: str) -> float:
+    """Return a value that is a number of sensible size.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{what} is not a number")
+    if not math.isfinite(value) or abs(value) > LARGEST_CONSTANT:
+        raise ValueError(f"{what} is {value:g}, allowed: finite and at most {LARGEST_CONSTANT:g}")
+    return float(value)
+
+
+def _is_index(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
