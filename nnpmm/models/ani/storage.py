@@ -6,21 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
-from nnpmm.core.errors import WeightsError, shortened
-from nnpmm.core.files import replacing
 from nnpmm.models.ani.content import check_parameters
 from nnpmm.models.ani.parameters import AniParameters, Layer
+from nnpmm.models.tensor_file import read_tensors, refusing_others, write_tensors
 
 __all__ = ["load_parameters", "save_parameters"]
 
 _METADATA_KEY = "ani"
-_UNREADABLE = (
-    *(OSError, SafetensorError, KeyError, IndexError, ValueError, TypeError, AttributeError),
-    RecursionError,
-)
 
 
 def save_parameters(parameters: AniParameters, path: Path) -> None:
@@ -33,11 +26,9 @@ def save_parameters(parameters: AniParameters, path: Path) -> None:
     for index, member in zip(parameters.member_indices, parameters.members, strict=True):
         for element, layers in member.items():
             for depth, layer in enumerate(layers):
-                tensors[f"{index}.{element}.{depth}.weight"] = np.ascontiguousarray(layer.weight)
-                tensors[f"{index}.{element}.{depth}.bias"] = np.ascontiguousarray(layer.bias)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as handle:
-        handle.write(save(tensors, metadata={_METADATA_KEY: parameters.constants_json()}))
+                tensors[f"{index}.{element}.{depth}.weight"] = layer.weight
+                tensors[f"{index}.{element}.{depth}.bias"] = layer.bias
+    write_tensors(path, tensors, _METADATA_KEY, parameters.constants_json())
 
 
 def load_parameters(path: Path) -> AniParameters:
@@ -46,10 +37,8 @@ def load_parameters(path: Path) -> AniParameters:
     Raises:
         WeightsError: the file is missing, truncated, or not one of nnpmm's.
     """
-    try:
-        with safe_open(path, framework="numpy") as file:
-            text = (file.metadata() or {})[_METADATA_KEY]
-            tensors = {key: file.get_tensor(key) for key in file.keys()}
+    with refusing_others(path, "ANI"):
+        text, tensors = read_tensors(path, _METADATA_KEY)
         shell = AniParameters.from_json(text, members=())
         members = tuple(
             {element: _layers(tensors, f"{index}.{element}") for element in shell.elements}
@@ -57,12 +46,7 @@ def load_parameters(path: Path) -> AniParameters:
         )
         parameters = AniParameters.from_json(text, members)
         check_parameters(parameters)
-        return parameters
-    except _UNREADABLE as error:
-        raise WeightsError(
-            f"{path}: not a readable ANI weights file ({shortened(error)}); prepare or fetch it "
-            "again"
-        ) from error
+    return parameters
 
 
 def _layers(tensors: dict[str, np.ndarray], prefix: str) -> tuple[Layer, ...]:
