@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from openmm.app import Element
 from torch import Tensor, nn
 
 __all__ = ["RegionEnergy", "scripted"]
@@ -22,10 +23,15 @@ class RegionEnergy(nn.Module):
     Args:
         network: from positions (n, 3) of the region, with link atoms at the end, to the energy of
             every member, (m,).
+        symbols: chemical symbol of each atom of the region. The module keeps their atomic numbers
+            and the charge, so that a file is not taken for another molecule's.
+        charge: total charge of the region, e.
         atoms: 0-based indices of the region's atoms in the system.
         links: link atoms as (row of the atom inside, index of the one outside, distance, nm).
     """
 
+    atomic_numbers: Tensor
+    total_charge: Tensor
     atoms: Tensor
     anchors: Tensor
     distances: Tensor
@@ -33,11 +39,16 @@ class RegionEnergy(nn.Module):
     def __init__(
         self,
         network: nn.Module,
+        symbols: Sequence[str],
+        charge: int,
         atoms: Sequence[int] | NDArray[np.int64],
         links: Sequence[tuple[int, int, float]] = (),
     ) -> None:
         super().__init__()
         self.network = network
+        numbers = [Element.getBySymbol(symbol).atomic_number for symbol in symbols]
+        self.register_buffer("atomic_numbers", torch.tensor(numbers))
+        self.register_buffer("total_charge", torch.tensor(charge))
         hosts = [outside for _, outside, _ in links]
         self.register_buffer("atoms", torch.as_tensor(np.array([*atoms, *hosts], dtype=np.int64)))
         anchors, distances = [row for row, _, _ in links], [distance for _, _, distance in links]

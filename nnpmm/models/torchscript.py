@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from openmm.app import Element
 
-from nnpmm.core.errors import ModelError, SimulationError
+from nnpmm.core.errors import ModelError, RegionError, SimulationError
 from nnpmm.models.ani.backends import choose_device
 from nnpmm.models.bound import BoundPotential
 from nnpmm.models.in_process import recall, remember
 from nnpmm.models.protocol import Evaluation
+from nnpmm.structures.formula import hill_formula
 
 __all__ = ["TorchScriptEvaluator", "TorchScriptModel"]
 
@@ -27,8 +29,9 @@ __all__ = ["TorchScriptEvaluator", "TorchScriptModel"]
 class TorchScriptModel:
     """A TorchScript module from positions (n, 3) in nm to the potential energy in kJ/mol.
 
-    Composition and charge are part of the module and are not checked. A TorchScript file
-    is a program: load only files that you trust.
+    Composition and charge are part of the module. They are compared with the region's where the
+    module states them, as attributes ``atomic_numbers`` (n,) and ``total_charge``; files of
+    ``prepare-nnp`` do. A TorchScript file is a program: load only files that you trust.
     """
 
     path: str
@@ -64,8 +67,11 @@ class TorchScriptModel:
 
         Raises:
             ModelError: the file is missing or not a TorchScript module.
+            RegionError: the module states another composition or charge.
         """
-        return TorchScriptEvaluator(self, np.asarray(atomic_numbers, dtype=np.int64))
+        evaluator = TorchScriptEvaluator(self, np.asarray(atomic_numbers, dtype=np.int64))
+        evaluator.check_region(charge)
+        return evaluator
 
 
 class TorchScriptEvaluator(BoundPotential):
@@ -100,6 +106,27 @@ class TorchScriptEvaluator(BoundPotential):
     def torch_module(self) -> torch.nn.Module:
         """Return a module from whole positions (n, 3) in nm to the energy, kJ/mol, a scalar."""
         return _Scalar(self._module)
+
+    def check_region(self, charge: int) -> None:
+        """Compare the region with what the module states about its own; caps of cuts come last.
+
+        Raises:
+            RegionError: another composition, order of the atoms, or charge.
+        """
+        stated = getattr(self._module, "atomic_numbers", None)
+        if stated is not None:
+            expected, found = torch.as_tensor(stated).tolist(), self.atomic_numbers.tolist()
+            if found[: len(expected)] != expected:
+                raise RegionError(
+                    f"{self.model.path}: found the region {_formula(found)}, the file describes "
+                    f"{_formula(expected)}, atoms in this order; write a file for this region"
+                )
+        stated = getattr(self._module, "total_charge", None)
+        if stated is not None and int(stated) != charge:
+            raise RegionError(
+                f"{self.model.path}: found a region of charge {charge:+d} e, the file describes "
+                f"one of {int(stated):+d} e; write a file for this region"
+            )
 
     def _check_result(self) -> None:
         """Evaluate atoms on a line, 0.15 nm apart: what the module returns must be an energy.
@@ -166,6 +193,10 @@ def _content(path: str) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _formula(atomic_numbers: Sequence[int]) -> str:
+    return hill_formula(Element.getByAtomicNumber(number).symbol for number in atomic_numbers)
 
 
 def _line(error: Exception) -> str:

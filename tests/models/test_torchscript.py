@@ -12,6 +12,7 @@ import pytest
 from conftest import model_directory, shared_data
 from contracts import assert_conserves_energy, assert_forces_match_energy
 
+from nnpmm.core.errors import RegionError
 from nnpmm.models import load_model
 from nnpmm.models.ani.torchscript import export_torchscript
 from nnpmm.structures import molecule_from_file
@@ -119,6 +120,21 @@ def test_tiny_regions(ani1x, symbols, tmp_path):
     found, expected = (m.bind(numbers)(positions) for m in (load_model(path), model))
     np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=ENERGY_TOLERANCE)
     np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=FORCE_TOLERANCE)
+
+
+def test_region_of_another_molecule(tmp_path):
+    """A file for water, hydrogens last: no other atoms, no other order, no other charge."""
+    path = tmp_path / "model.pt"
+    parameters = load_model("ANI-1x", members=0).parameters
+    path.write_bytes(export_torchscript(parameters, ["O", "H", "H"], range(3)))
+    model = load_model(path)
+    model.bind([8, 1, 1])
+    with pytest.raises(RegionError, match=r"found the region H2S, the file describes H2O"):
+        model.bind([16, 1, 1])
+    with pytest.raises(RegionError, match=r"atoms in this order"):
+        model.bind([1, 8, 1])
+    with pytest.raises(RegionError, match=r"charge \+1 e, the file describes one of \+0 e"):
+        model.bind([8, 1, 1], charge=1)
 
 
 def test_contract(tmp_path):

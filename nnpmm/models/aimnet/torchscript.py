@@ -28,7 +28,7 @@ def energy_module(
     """
     dtype = torch.float64 if precision == "double" else torch.float32
     network = AimnetModule(parameters, list(symbols), charge, dtype)
-    return RegionEnergy(network, range(len(symbols))).eval()
+    return RegionEnergy(network, symbols, charge, range(len(symbols))).eval()
 
 
 def export_torchscript(
@@ -51,4 +51,4 @@ def export_torchscript(
     """
     capped = [*symbols, *("H" for _ in links)]
     network = AimnetModule(parameters, capped, charge, torch.float32)
-    return scripted(RegionEnergy(network, atoms, links))
+    return scripted(RegionEnergy(network, symbols, charge, atoms, links))

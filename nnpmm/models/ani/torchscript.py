@@ -26,7 +26,8 @@ def energy_module(
         precision: ``"single"`` or ``"double"``.
     """
     dtype = torch.float64 if precision == "double" else torch.float32
-    return RegionEnergy(AniModule(parameters, list(symbols), dtype), range(len(symbols))).eval()
+    network = AniModule(parameters, list(symbols), dtype)
+    return RegionEnergy(network, symbols, 0, range(len(symbols))).eval()
 
 
 def export_torchscript(
@@ -49,4 +50,5 @@ def export_torchscript(
         links: link atoms as (row of the atom inside, index of the one outside, distance, nm).
     """
     capped = [*symbols, *("H" for _ in links)]
-    return scripted(RegionEnergy(AniModule(parameters, capped, torch.float32), atoms, links))
+    network = AniModule(parameters, capped, torch.float32)
+    return scripted(RegionEnergy(network, symbols, 0, atoms, links))
