@@ -293,7 +293,7 @@ def test_a_prepared_ion(ammonium_inputs):
     assert order == numbers.tolist()
     expected = load_aimnet(members=1).bind(numbers, 1)(positions)
     stored = load_model(folder / "model.json").bind(numbers, 1)(positions)
-    exported = load_model(folder / "model.pt").bind(numbers)(positions)
+    exported = load_model(folder / "model.pt").bind(numbers, 1)(positions)
     assert stored[0] == expected[0]
     assert exported[0] == pytest.approx(expected[0], abs=1e-3)
     np.testing.assert_allclose(exported[1], expected[1], rtol=0, atol=0.02)
