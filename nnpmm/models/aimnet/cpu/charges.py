@@ -91,8 +91,8 @@ def add_potentials(m, first, last, p, region, pairs, state):
     charges = state.charges[p, m]
     for i in range(first, last):
         potential = like(0, charges[i])
-        start = i // n * n
+        factors, others = pairs.coulomb[i], charges[i // n * n : i // n * n + n]
         for j in range(n):
-            potential += pairs.coulomb[i, j] * charges[start + j]
+            potential += factors[j] * others[j]
         state.by_charges[m, i] += potential
         state.coulomb[m, i] = 0.5 * np.float64(potential) * np.float64(charges[i])

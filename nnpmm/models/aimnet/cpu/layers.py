@@ -5,7 +5,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from nnpmm.models.aimnet.cpu.activation import gelu
+from nnpmm.models.aimnet.cpu.activation import activate
+from nnpmm.models.aimnet.cpu.packing import HEADS
 from nnpmm.models.cpu.functions import like
 from nnpmm.models.cpu.simd import MAX_ROWS, multiply_tile, next_panel, tile_edge
 
@@ -34,28 +35,19 @@ def apply_layers(p, m, first, rows, room, networks, region, state):
         n_in, n_out = networks.widths[p, layer], networks.widths[p, layer + 1]
         if layer == depth - 1 and p < _PASSES - 1:
             _read_heads(p, m, first, rows, below, n_in, networks, state)
-        _multiply(
-            above,
-            below,
-            networks.weights,
-            networks.forward[p, m, layer],
-            n_in,
-            n_out,
-            rows,
-            networks.panel,
-        )
+        start = networks.forward[p, m, layer]
+        _multiply(above, below, networks.weights, start, n_in, n_out, rows, networks.panel)
         bias = networks.bias_start[p, m, layer]
         slopes = state.slope_start[p, layer] * state.n_rows
         for row in range(rows):
             by_element = region.element[(first + row) % len(region.element)] * n_out
             start = bias + (by_element if p == 0 and layer == 0 else 0)
+            values, biases = _row(above, row, n_out), networks.bias[start : start + n_out]
             if layer == depth - 1 and p == 0:
-                _add_bias(above, row * n_out, networks.bias, start, n_out)
+                _add(values, biases)
             else:
-                _activate(
-                    above, row * n_out, networks.bias, start, n_out,
-                    state.slopes[m], slopes + (first + row) * n_out,
-                )  # fmt: skip
+                place = slopes + (first + row) * n_out
+                activate(values, biases, state.slopes[m, place : place + n_out])
         below = above
     width = networks.widths[p, depth]
     if p < _PASSES - 1:
@@ -74,40 +66,28 @@ def differentiate_layers(p, m, first, rows, scale, room, networks, state):
         room, networks, state: see their classes. The state has the derivatives by features, heads.
     """
     depth = networks.depth[p]
-    last = room.hidden[depth % 2]
+    above = room.hidden[depth % 2]
     width = networks.widths[p, depth]
-    slopes = state.slope_start[p, depth - 1] * state.n_rows + first * width
-    if p == _PASSES - 1:
-        _begin(last, rows, width, scale, networks.last[m], state.slopes[m], slopes)
-    else:
-        for row in range(rows):
-            _copy(last, row * width, state.by_features[m, first + row], 0, width)
-        if p > 0:
-            _chain(last, state.slopes[m], slopes, rows * width)
-    above = last
+    for row in range(rows):
+        values = _row(above, row, width)
+        if p == _PASSES - 1:
+            _scale(values, scale, networks.last[m])
+        else:
+            values[:] = state.by_features[m, first + row, :width]
+    if p > 0:
+        _chain(p, m, depth - 1, first, rows, above, networks, state)
     for layer in range(depth - 1, -1, -1):
         below = room.inputs if layer == 0 else room.hidden[layer % 2]
         n_in, n_out = networks.widths[p, layer], networks.widths[p, layer + 1]
-        _multiply(
-            below,
-            above,
-            networks.weights,
-            networks.backward[p, m, layer],
-            n_out,
-            n_in,
-            rows,
-            networks.panel,
-        )
+        start = networks.backward[p, m, layer]
+        _multiply(below, above, networks.weights, start, n_out, n_in, rows, networks.panel)
         if layer == depth - 1 and p < _PASSES - 1:
             for row in range(rows):
-                for head in range(2):
-                    _add_scaled(
-                        below, row * n_in, networks.heads[p, m, head],
-                        state.by_heads[m, first + row, head], n_in,
-                    )  # fmt: skip
+                for head in range(HEADS):
+                    factor = state.by_heads[m, first + row, head]
+                    _add_scaled(_row(below, row, n_in), factor, networks.heads[p, m, head])
         if layer > 0:
-            slopes = state.slope_start[p, layer - 1] * state.n_rows + first * n_in
-            _chain(below, state.slopes[m], slopes, rows * n_in)
+            _chain(p, m, layer - 1, first, rows, below, networks, state)
         above = below
 
 
@@ -125,84 +105,82 @@ def _multiply(c, a, packed, start, depth, width, rows, panel):
             )  # fmt: skip
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@numba.njit(nogil=True, error_model="numpy")
+def _row(x, row, width):
+    return x[row * width : (row + 1) * width]
+
+
+@numba.njit(nogil=True, error_model="numpy")
 def _read_heads(p, m, first, rows, x, width, networks, state):
     """Compute the two columns of a pass that yield charges, and their derivatives."""
     for row in range(rows):
-        for head in range(2):
-            weights = networks.heads[p, m, head]
-            total = networks.head_bias[p, m, head]
-            for k in range(width):
-                total += x[row * width + k] * weights[k]
-            slope = like(1, total)
-            if p > 0:
-                total, slope = gelu(total)
-            state.heads[p, m, first + row, head] = total
-            state.head_slopes[p, m, first + row, head] = slope
+        found, slopes = state.heads[p, m, first + row], state.head_slopes[p, m, first + row]
+        for head in range(HEADS):
+            found[head] = _dot(_row(x, row, width), networks.heads[p, m, head])
+        if p > 0:
+            activate(found, networks.head_bias[p, m], slopes)
+        else:
+            _add(found, networks.head_bias[p, m])
+            slopes[:] = 1
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
-def _add_bias(x, x_start, bias, start, width):
-    for k in range(width):
-        x[x_start + k] += bias[start + k]
-
-
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
-def _activate(x, x_start, bias, start, width, slopes, slope_start):
-    """Add the biases and apply GELU, in place; keep its derivative."""
-    for k in range(width):
-        value, slope = gelu(x[x_start + k] + bias[start + k])
-        x[x_start + k] = value
-        slopes[slope_start + k] = slope
-
-
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@numba.njit(nogil=True, error_model="numpy")
 def _update_features(p, m, first, rows, x, width, networks, region, state):
     """Add what a pass found to the features before it."""
     size = networks.n_features * networks.radial
     for row in range(rows):
-        after = state.features[p, m, first + row]
+        after = state.features[p, m, first + row, :size]
+        after[:] = _row(x, row, width)[:size]
         if p == 0:
             element = region.element[(first + row) % len(region.element)]
-            before = networks.embedding[m, element].reshape(size)
+            _add(after, networks.embedding[m, element].reshape(size))
         else:
-            before = state.features[p - 1, m, first + row]
-        for k in range(size):
-            after[k] = before[k] + x[row * width + k]
-
-
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
-def _read_energies(m, first, rows, x, width, networks, state):
-    """Compute the atomic energies, eV."""
-    for row in range(rows):
-        total = like(0, x[0])
-        for k in range(width):
-            total += x[row * width + k] * networks.last[m, k]
-        state.energies[m, first + row] = networks.last_bias[m] + np.float64(total)
-
-
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
-def _begin(x, rows, width, scale, last, slopes, start):
-    """Write the derivatives by the sums of the layer before the last one."""
-    for row in range(rows):
-        for k in range(width):
-            x[row * width + k] = scale * last[k] * slopes[start + row * width + k]
-
-
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
-def _chain(x, slopes, start, size):
-    """Turn derivatives by a layer's values into those by its sums."""
-    for k in range(size):
-        x[k] *= slopes[start + k]
-
-
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
-def _add_scaled(x, start, row, factor, width):
-    for k in range(width):
-        x[start + k] += factor * row[k]
+            _add(after, state.features[p - 1, m, first + row])
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def _copy(x, start, row, first, width):
-    for k in range(width):
-        x[start + k] = row[first + k]
+def _read_energies(m, first, rows, x, width, networks, state):
+    """Compute the atomic energies, eV."""
+    for row in range(rows):
+        total = _dot(_row(x, row, width), networks.last[m])
+        state.energies[m, first + row] = networks.last_bias[m] + np.float64(total)
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _chain(p, m, layer, first, rows, x, networks, state):
+    """Turn derivatives by a layer's values into those by its sums."""
+    width = networks.widths[p, layer + 1]
+    start = state.slope_start[p, layer] * state.n_rows + first * width
+    _multiply_by(x[: rows * width], state.slopes[m, start : start + rows * width])
+
+
+@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+def _dot(x, y):
+    total = like(0, x[0])
+    for k in range(len(x)):
+        total += x[k] * y[k]
+    return total
+
+
+@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+def _add(x, y):
+    for k in range(len(x)):
+        x[k] += y[k]
+
+
+@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+def _add_scaled(x, factor, y):
+    for k in range(len(x)):
+        x[k] += factor * y[k]
+
+
+@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+def _scale(x, factor, y):
+    for k in range(len(x)):
+        x[k] = factor * y[k]
+
+
+@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+def _multiply_by(x, y):
+    for k in range(len(x)):
+        x[k] *= y[k]

@@ -72,11 +72,12 @@ def _measure(i, positions, n, line):
     """Write the vectors from atom i to all of its geometry, and distances; 1 to itself."""
     start = i // n * n
     x, y, z = positions[i]
+    others = positions[start : start + n]
     dx, dy, dz, r = line[0], line[1], line[2], line[3]
     for j in range(n):
-        dx[j] = positions[start + j, 0] - x
-        dy[j] = positions[start + j, 1] - y
-        dz[j] = positions[start + j, 2] - z
+        dx[j] = others[j, 0] - x
+        dy[j] = others[j, 1] - y
+        dz[j] = others[j, 2] - z
     for j in range(n):
         r[j] = np.sqrt(dx[j] * dx[j] + dy[j] * dy[j] + dz[j] * dz[j])
     r[i - start] = 1
@@ -138,16 +139,16 @@ def disperse(i, positions, region, room, pairs, gradient):
     one, least = like(1, r[0]), like(_LEAST_WEIGHT, r[0])
     c6[:] = 0
     for a in range(n_systems):
-        weight, weighted = pairs.weights[i, a], pairs.weighted_c6[e, a]
+        weight, weighted = pairs.weights[i, a], pairs.weighted_c6[e, a, start : start + n]
         for j in range(n):
-            c6[j] += weight * weighted[start + j]
+            c6[j] += weight * weighted[j]
     to_bohr = one / like(_BOHR, r[0])
     factor6, factor8 = tables.damping6[e], tables.damping8[e]
     r8_factor = tables.r8_factor[e]
-    terms, by_total, energy = line[6], like(0, r[0]), 0.0
-    own_total = pairs.total_weight[i]
+    terms, values, by_total = line[6], line[7], like(0, r[0])
+    own_total, totals = pairs.total_weight[i], pairs.total_weight[start : start + n]
     for j in range(n):
-        total = own_total * pairs.total_weight[start + j]
+        total = own_total * totals[j]
         per_total = one / total if total >= least else like(0, total)
         distance = r[j] * to_bohr
         r2 = distance * distance
@@ -160,24 +161,23 @@ def disperse(i, positions, region, room, pairs, gradient):
         c6[j] *= per_total
         slopes[j] = c6[j] * slope * r2 * r2 * distance * to_bohr / r[j]
         terms[j] = value * per_total
-        line[7, j] = c6[j] * value
-    slopes[own] = terms[own] = line[7, own] = 0
+        values[j] = c6[j] * value
+    slopes[own] = terms[own] = values[own] = 0
     row = like(0, r[0])
     gx = gy = gz = like(0, r[0])
     for j in range(n):
-        row += line[7, j]
-        by_total += terms[j] * c6[j] * pairs.total_weight[start + j]
+        row += values[j]
+        by_total += terms[j] * c6[j] * totals[j]
         gx -= slopes[j] * dx[j]
         gy -= slopes[j] * dy[j]
         gz -= slopes[j] * dz[j]
     gradient[i, 0], gradient[i, 1], gradient[i, 2] = gx, gy, gz
-    energy = -0.5 * np.float64(row)
-    pairs.dispersion[i] = energy
+    pairs.dispersion[i] = -0.5 * np.float64(row)
     by_coordination = like(0, r[0])
     for a in range(n_systems):
-        weighted, by_weight = pairs.weighted_c6[e, a], like(0, r[0])
+        weighted, by_weight = pairs.weighted_c6[e, a, start : start + n], like(0, r[0])
         for j in range(n):
-            by_weight += terms[j] * weighted[start + j]
+            by_weight += terms[j] * weighted[j]
         by_coordination -= (by_weight - by_total) * pairs.weight_slopes[i, a]
     pairs.by_coordination[i] = by_coordination
 
@@ -195,16 +195,17 @@ def add_long_range(i, positions, constants, region, room, pairs, state, gradient
     n_members = state.charges.shape[1]
     for m in range(n_members):
         charges = state.charges[last, m]
-        charge = charges[i] / like(n_members, charges[i])
+        charge, others = charges[i] / like(n_members, charges[i]), charges[start : start + n]
         for j in range(n):
-            products[j] += charge * charges[start + j]
+            products[j] += charge * others[j]
     to_bohr = like(1 / _BOHR, r[0])
     covalent = tables.covalent[region.element[own]]
     by_coordination = pairs.by_coordination[i]
+    of_others = pairs.by_coordination[start : start + n]
     for j in range(n):
         _, by_distance = coulomb_factors(r[j], constants.coulomb_cutoff, constants.coulomb)
         _, counted = _count(r[j] * to_bohr, covalent[j], tables.counting)
-        by_both = by_coordination + pairs.by_coordination[start + j]
+        by_both = by_coordination + of_others[j]
         slopes[j] = (products[j] * by_distance + by_both * counted * to_bohr) / r[j]
     slopes[own] = 0
     gx = gy = gz = like(0, r[0])

@@ -34,12 +34,11 @@ def collect_inputs(p, m, first, rows, room, networks, pairs, state):
         if p == 0:
             _sum_elements(m, i, row, rows, room, networks, pairs)
             for e in range(networks.elements):
-                for k in range(radial):
-                    room.inputs[start + e * radial + k] = pairs.sums[i, e, 0, k]
+                place = start + e * radial
+                room.inputs[place : place + radial] = pairs.sums[i, e, 0]
         else:
             features = state.features[p - 1, m]
-            for k in range(size * radial):
-                room.inputs[start + k] = features[i, k]
+            room.inputs[start : start + size * radial] = features[i, : size * radial]
             after = (2 * size + 1) * radial + n * networks.n_combinations
             room.inputs[start + after] = state.charges[p - 1, m, i]
             room.inputs[start + after + 1 : start + width] = 0
@@ -126,15 +125,14 @@ def _combine(p, m, f, first, rows, room, networks, state):
 
 @numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
 def _write_lengths(p, m, f, first, rows, column, width, room, networks, state):
-    combinations, combined = networks.combinations, state.combined[p, m]
+    """Write the squared lengths of a feature's combinations."""
+    combinations, n = networks.combinations, networks.n_combinations
     for row in range(rows):
         start = (f * state.n_rows + first + row) * 3 * combinations
-        to = row * width + column
-        for k in range(networks.n_combinations):
-            x = combined[start + k]
-            y = combined[start + combinations + k]
-            z = combined[start + 2 * combinations + k]
-            room.inputs[to + k] = x * x + y * y + z * z
+        parts = state.combined[p, m, start : start + 3 * combinations].reshape(3, combinations)
+        lengths = room.inputs[row * width + column : row * width + column + n]
+        for k in range(len(lengths)):
+            lengths[k] = parts[0, k] ** 2 + parts[1, k] ** 2 + parts[2, k] ** 2
 
 
 @numba.njit(nogil=True, error_model="numpy")
@@ -150,14 +148,14 @@ def return_derivatives(p, m, first, rows, room, networks, pairs, state):
     for row in range(rows):
         i, start = first + row, row * width
         if p > 0:
-            by_features, by_scalars = state.by_features[m, i], state.by_scalars[m, i]
-            for k in range(size * radial):
-                # Features go on to the next pass; nothing takes in those of the last.
-                old = by_features[k] if p == 1 else like(0, by_features[k])
-                by_features[k] = old + room.inputs[start + k]
+            by_features = state.by_features[m, i]
+            # Features go on to the next pass; nothing takes in those of the last.
+            if p == 1:
+                _add(by_features, room.inputs[start : start + size * radial])
+            else:
+                by_features[: size * radial] = room.inputs[start : start + size * radial]
             by_features[size * radial :] = 0
-            for k in range(n * radial):
-                by_scalars[k] = room.inputs[start + size * radial + k]
+            state.by_scalars[m, i] = room.inputs[start + size * radial : start + lengths]
             state.by_charges[m, i] += room.inputs[start + lengths + n * networks.n_combinations]
     for f in range(n):
         column = lengths + f * networks.n_combinations
@@ -168,25 +166,25 @@ def return_derivatives(p, m, first, rows, room, networks, pairs, state):
             for k in range(0, radial, networks.lanes):
                 _add_element_derivatives(m, i, k, room, networks, state)
             for e in range(networks.elements):
-                for k in range(radial):
-                    room.by_sums[i, e, 0, k] += room.inputs[start + e * radial + k]
+                place = start + e * radial
+                _add(room.by_sums[i, e, 0], room.inputs[place : place + radial])
 
 
 @numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
 def _spread(p, m, f, first, rows, column, width, room, networks, state):
     """Go from derivatives by squared lengths to those by the vectors of a feature."""
     radial, combinations, lanes = networks.radial, networks.combinations, networks.lanes
-    combined, two = state.combined[p, m], like(2, room.inputs[0])
+    n, two = networks.n_combinations, like(2, room.inputs[0])
     for row in range(rows):
-        start = (f * state.n_rows + first + row) * 3 * combinations
+        by_lengths = room.inputs[row * width + column : row * width + column + n]
         for c in range(3):
-            for k in range(networks.n_combinations):
-                room.vectors[(row * 3 + c) * combinations + k] = (
-                    two * combined[start + c * combinations + k]
-                    * room.inputs[row * width + column + k]
-                )  # fmt: skip
-            for k in range(networks.n_combinations, combinations):
-                room.vectors[(row * 3 + c) * combinations + k] = 0
+            start = ((f * state.n_rows + first + row) * 3 + c) * combinations
+            parts = state.combined[p, m, start : start + combinations]
+            place = (row * 3 + c) * combinations
+            by_parts = room.vectors[place : place + combinations]
+            for k in range(len(by_lengths)):
+                by_parts[k] = two * parts[k] * by_lengths[k]
+            by_parts[n:] = 0
     matrix = (m * (networks.n_features + 1) + f) * radial * combinations
     to = (f * state.n_rows + first) * 3 * radial
     for k in range(0, radial, lanes):
@@ -245,7 +243,10 @@ def gather_derivatives(p, m, i, room, networks, pairs, state):
                 pairs.basis, start * 4 * radial + k,
                 pairs.atom, start, count, n, radial,
             )  # fmt: skip
-    total = like(0, by_features[i, 0])
-    for k in range((size - 1) * radial, size * radial):
-        total += by_features[i, k]
-    state.by_charges[m, i] += total
+    state.by_charges[m, i] += by_features[i, (size - 1) * radial :].sum()
+
+
+@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+def _add(x, y):
+    for k in range(len(y)):
+        x[k] += y[k]
