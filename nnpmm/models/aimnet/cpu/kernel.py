@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ from nnpmm.models.aimnet.parameters import AimnetParameters
 from nnpmm.models.ani.threads import run_together, thread_count
 from nnpmm.models.cpu.neighbours import build_cells
 from nnpmm.models.protocol import BatchEvaluation, Evaluation
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["CpuKernel"]
 
@@ -125,6 +128,20 @@ class CpuKernel:
                 room.by_basis[: memory.pairs.start[-1]] = 0
             self._stages(memory, flat, BACK, LONG_RANGE, with_gradient=True)
             return self._basis_gradient(memory)
+
+    def charge_tensors(self, positions: torch.Tensor) -> torch.Tensor:
+        """Return the charges as a tensor that autograd differentiates once."""
+        from nnpmm.models.aimnet.cpu.tensors import charge_tensors
+
+        return charge_tensors(self, positions)
+
+    def evaluate_tensors(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return energy and forces as tensors in host memory."""
+        import torch
+
+        found = self.evaluate(positions.detach().cpu().numpy().astype(np.float64))
+        energy = torch.tensor(found.energy, dtype=torch.float64)
+        return energy, torch.from_numpy(found.forces)
 
     def _energies(
         self, positions: NDArray[np.float64], *, with_forces: bool

@@ -35,7 +35,7 @@ class Networks(NamedTuple):
         combinations: their combinations, padded likewise.
         n_combinations: without padding.
         elements: elements of the region.
-        widths: padded number of inputs of each layer, and outputs of the last, (passes, layers + 1).
+        widths: padded inputs of each layer, and outputs of the last one, (passes, layers + 1).
         depth: number of layers of each pass.
         weights: panels, one after the other.
         forward, backward: where a layer's weights begin, (passes, members, layers).
@@ -121,10 +121,11 @@ def pack_networks(parameters: AimnetParameters, present: list[int], dtype: np.dt
         combine[m, :-1, :n_radial, :n_combinations] = member.feature_combinations
         combine[m, -1:, :n_radial, :n_combinations] = member.charge_combinations
         embedding[m, ..., :n_radial] = member.embedding[present]
+    heads, head_bias, last, last_bias = _ends(members, int(widths.max()), dtype)
     return Networks(
         panel, width, n_features, radial, combinations, n_combinations, len(present),
-        widths, depth, joined(weights, dtype), forward, backward, np.concatenate(biases), bias_start,
-        *_ends(members, int(widths.max()), dtype), embedding,
+        widths, depth, joined(weights, dtype), forward, backward,
+        np.concatenate(biases), bias_start, heads, head_bias, last, last_bias, embedding,
         _narrow(combine, width), _narrow(combine.swapaxes(2, 3), width),
     )  # fmt: skip
 
@@ -139,7 +140,7 @@ def _columns(
     sums = n_features * radial
     after = sums + (n_features + 1) * radial
     charge = after + (n_features + 1) * n_combinations
-    later = [
+    later: list[Any] = [
         features, sums + features, after + lengths, [charge], sums + all_features[len(features) :],
         after + len(lengths) + np.arange(n_combinations),
     ]  # fmt: skip
