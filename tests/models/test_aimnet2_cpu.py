@@ -104,7 +104,7 @@ def test_more_atoms_than_a_block_and_more_neighbours_than_expected(parameters):
 
 @pytest.mark.parametrize("precision", TOLERANCES)
 def test_a_lone_atom(parameters, precision):
-    _, found = assert_like_reference(parameters, [10 - 2], 0, np.zeros((1, 3)), precision)
+    _, found = assert_like_reference(parameters, [8], 0, np.zeros((1, 3)), precision)
     np.testing.assert_array_equal(found.forces, 0)
 
 
@@ -112,12 +112,12 @@ def test_a_lone_atom(parameters, precision):
 def test_two_molecules(parameters, distance):
     """Within reach of the passes on each other, and of Coulomb and dispersion energies alone."""
     (numbers, a), (others, b) = distorted("C[NH3+]"), distorted("CC(=O)[O-]")
-    positions = np.concatenate([a, b + [distance, 0, 0]])
+    positions = np.concatenate([a, b + np.array([distance, 0, 0])])
     assert_like_reference(parameters, [*numbers, *others], 0, positions, "double")
 
 
 @pytest.mark.parametrize("members", [[1], [3, 0, 2]])
-@pytest.mark.parametrize("threads", [1, 2, 3, 5])
+@pytest.mark.parametrize("threads", [1, 2, 3, 4])
 def test_threads_take_whole_networks_or_parts(parameters, members, threads):
     numbers, positions = distorted("CC(=O)NO")
     few = parameters.subset(members)
@@ -197,7 +197,7 @@ def test_backends_and_devices():
     assert load_aimnet(device="cpu").backend == "cpu"
     assert load_aimnet(backend="reference").backend == "reference"
     assert load_aimnet(backend="cpu").device == "cpu"
-    with pytest.raises(ModelError, match="torch .* sees 0 CUDA devices|allows: cpu"):
+    with pytest.raises(ModelError, match="found the device 'cuda', the backend 'cpu' allows: cpu"):
         load_aimnet(backend="cpu", device="cuda")
 
 

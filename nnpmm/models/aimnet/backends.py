@@ -88,14 +88,14 @@ def choose_backend(name: str, device: str, model: str) -> tuple[str, str]:
     """
     if name not in ("auto", *BACKENDS):
         raise ModelError(f"found the backend {name!r}, {model} has: auto, {', '.join(BACKENDS)}")
-    if name == "cpu" and device == "auto":
-        device = "cpu"
+    if name == "cpu":
+        if device not in ("auto", "cpu"):
+            raise ModelError(
+                f"found the device {device!r}, the backend {name!r} allows: cpu; choose another "
+                "device or backend"
+            )
+        return name, "cpu"
     device = choose_device(device)
     if name == "auto":
-        return "cpu" if device == "cpu" else "reference", device
-    if name == "cpu" and device != "cpu":
-        raise ModelError(
-            f"found the device {device!r}, the backend {name!r} allows: cpu; choose another device "
-            "or backend"
-        )
+        name = "cpu" if device == "cpu" else "reference"
     return name, device
