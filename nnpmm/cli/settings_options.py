@@ -115,11 +115,16 @@ def settings_with(
 
 
 def molecule_section(
-    smiles: str | None, ligand: Path | None, topology: Path | None, coordinates: Path | None
-) -> dict[str, str]:
+    smiles: str | None,
+    ligand: Path | None,
+    topology: Path | None,
+    coordinates: Path | None,
+    charge: int | None = None,
+) -> dict[str, Any]:
     """Return the section of a molecule from its options, with absolute paths."""
     files = {"file": ligand, "topology": topology, "coordinates": coordinates}
-    found = {} if smiles is None else {"smiles": smiles}
+    values = {"smiles": smiles, "charge": charge}
+    found = {name: value for name, value in values.items() if value is not None}
     return found | {name: str(p.absolute()) for name, p in files.items() if p is not None}
 
 

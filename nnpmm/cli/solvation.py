@@ -55,6 +55,14 @@ def solvation(
     ligand: LigandOption = None,
     topology: TopologyOption = None,
     coordinates: CoordinatesOption = None,
+    charge: Annotated[
+        int | None,
+        typer.Option(
+            "--charge",
+            help="Net charge that the molecule must have.",
+            show_default="the one it has",
+        ),
+    ] = None,
     solvent: Annotated[
         str | None,
         typer.Option(
@@ -133,7 +141,7 @@ def solvation(
         raise ConfigError("--states goes with --pilot; ladders are otherwise those of the settings")
     if table is not None and pilot:
         raise ConfigError("found a table of molecules, allowed with --pilot: one molecule")
-    solute = molecule_section(smiles, ligand, topology, coordinates)
+    solute = molecule_section(smiles, ligand, topology, coordinates, charge)
     options = {
         "solute": solute if table is None else _first(table, solute),
         "solvent": solvent,
@@ -215,7 +223,7 @@ def _place(
             *(settings, output), time=picoseconds, count=states, resume=resume, report=show
         )
     print_result("states at equal thermodynamic length:")
-    print_result(f"  electrostatics: {list(placed.ladder.electrostatics)}")
+    print_result(f"  electrostatics: {list(placed.ladder.charge_factors())}")
     print_result(f"  sterics: {list(placed.ladder.sterics)}")
     path = output / "settings.yaml"
     print_result(f"nnpmm solvation {path} -o FOLDER calculates with them")
@@ -232,7 +240,7 @@ def _by_kind(files: list[Path]) -> tuple[Path | None, Path | None]:
     return next(iter(others), None), next(iter(tables), None)
 
 
-def _first(table: Path, solute: dict[str, str]) -> dict[str, str]:
+def _first(table: Path, solute: dict[str, Any]) -> dict[str, Any]:
     """Return the first molecule of a table: the settings of all are checked with it."""
     from nnpmm.freeenergy.solvation.campaign import read_molecules
 
@@ -262,6 +270,11 @@ def _print(settings: SolvationSettings, result: SolvationResult, output: Path) -
         print_result(
             f"  {name:<12} {found.value / KJ_PER_KCAL:8.2f} +- {found.error / KJ_PER_KCAL:.2f}"
         )
+    if result.finite_size is not None:
+        terms = result.finite_size.terms.items()
+        parts = ", ".join(f"{name} {value / KJ_PER_KCAL:.2f}" for name, value in terms)
+        print_result(f"corrected for the size of the box: {parts}")
+        print_result(f"zero of the potential: {result.finite_size.zero_of_potential}")
     warning = convergence_warning(settings.ladder)
     if warning is not None:
         print_result(warning)

@@ -62,7 +62,7 @@ def prepare(
     Raises:
         NnpmmError: the molecule, the solvent or the force field is not usable.
     """
-    molecule, parameters = read_molecule(settings.solute, settings.seed, neutral=True)
+    molecule, parameters = read_molecule(settings.solute, settings.seed)
     solvent = read_solvent(settings.solvent, settings.seed)
     box = solvated_solute(settings, directory, molecule, parameters, solvent, compressing)
     sources = {"parameters": parameters.provider, "solvent": settings.solvent.label}
