@@ -6,6 +6,8 @@ import json
 
 import numpy as np
 import pytest
+from openmm import app
+from rdkit import Chem
 
 from nnpmm.cli.main import main
 from nnpmm.core.constants import COULOMB_CONSTANT
@@ -152,3 +154,19 @@ def test_the_charge_of_amber_files_is_the_sum_of_their_charges(tmp_path):
     structure.save(str(paths[0]), format="amber", overwrite=True)
     with pytest.raises(InputFileError, match=r"add up to -0\.650 e, allowed: an integer"):
         read_molecule(SoluteSettings(**files))
+
+
+def test_an_ion_without_bonds(tmp_path):
+    """Its charge is that of its parameters, as no bonds say which one it has."""
+    parmed = pytest.importorskip("parmed")
+    topology = app.Topology()
+    residue = topology.addResidue("NA", topology.addChain())
+    topology.addAtom("NA", app.element.sodium, residue)
+    system = app.ForceField("amber14/tip3p.xml").createSystem(topology)
+    structure = parmed.openmm.load_topology(topology, system, xyz=[[0.0, 0.0, 0.0]])
+    paths = tmp_path / "na.prmtop", tmp_path / "na.rst7"
+    for path, kind in zip(paths, ("amber", "rst7"), strict=True):
+        structure.save(str(path), format=kind)
+    molecule, parameters = read_molecule(SoluteSettings(topology=paths[0], coordinates=paths[1]))
+    assert Chem.GetFormalCharge(molecule) == 1
+    np.testing.assert_array_equal(parameters.charges, [1.0])

@@ -80,6 +80,9 @@ def _with_bond_orders(
     molecule.AddConformer(conformer)
     if len(Chem.GetMolFrags(molecule)) != 1:
         raise InputFileError(f"{origin}: holds several molecules, allowed: the solute alone")
+    if molecule.GetNumAtoms() == 1:  # an ion has no bonds to tell its charge by
+        molecule.GetAtomWithIdx(0).SetFormalCharge(charge)
+        return molecule
     try:
         rdDetermineBonds.DetermineBondOrders(molecule, charge=charge)
     except (ValueError, RuntimeError) as error:
