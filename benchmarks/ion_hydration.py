@@ -1,8 +1,7 @@
 """Hydration free energies of ions in two sizes of the box, before and after correction for it.
 
-Sodium and chloride of Joung and Cheatham in TIP3P water, with Amber files that are written here. The
-values in the box differ by some kJ/mol; corrected ones agree within their errors. What is in the
-results already is not run again; an interrupted ladder goes on.
+Sodium and chloride of Joung and Cheatham in TIP3P water, with Amber files that are written here.
+What is in the results already is not run again; an interrupted ladder goes on.
 
 Run: python benchmarks/ion_hydration.py --folder ions --time 100
 Table alone: python benchmarks/ion_hydration.py --show
@@ -15,7 +14,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import openmm
 import parmed
 from common import RESULTS, ROOT, write_results
 from openmm import app
