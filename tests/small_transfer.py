@@ -15,7 +15,13 @@ from rdkit.Geometry import Point3D
 from nnpmm.structures import molecule_from_smiles
 
 #: Ligands by name.
-NAMES = {"alcohol": "CC(C)O", "amine": "CC(C)N", "alkane": "CC(C)C"}
+NAMES = {
+    "alcohol": "CC(C)O",
+    "amine": "CC(C)N",
+    "alkane": "CC(C)C",
+    "ammonium": "CC(C)[NH3+]",
+    "methylammonium": "CC(C)[NH2+]C",
+}
 #: Settings of a calculation of a few seconds, without its files.
 SMALL = {
     "edges": [["alcohol", "amine"]],
@@ -42,7 +48,7 @@ SMALL = {
 
 
 def posed(place):
-    """The three ligands on each other, their centre at a place in nm, by name."""
+    """The ligands on each other, their centre at a place in nm, by name."""
     reference = molecule_from_smiles(NAMES["alcohol"], seed=2)
     found = {}
     for name, smiles in NAMES.items():

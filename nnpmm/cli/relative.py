@@ -52,6 +52,10 @@ def binding_relative(
     ] = None,
     model: NetworkOption = None,
     potential: PotentialsOption = None,
+    route: Annotated[
+        str | None,
+        typer.Option("--route", help="joint or separate; see --template.", show_default="joint"),
+    ] = None,
     time: TimeOption = None,
     repeats: RepeatsOption = None,
     cluster: Annotated[
@@ -94,6 +98,7 @@ def binding_relative(
         "edges": [_pair(text) for text in edge or ()] or None,
         "model": model,
         "potentials": potential,
+        "route": route,
         "repeats": repeats,
         "ladder": None if time is None else {"time": time},
     }

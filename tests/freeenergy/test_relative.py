@@ -16,7 +16,7 @@ from small_transfer import SMALL, write_inputs
 
 from nnpmm.campaigns import ClusterSettings
 from nnpmm.cli.main import main
-from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
+from nnpmm.core.errors import ConfigError, InputFileError, RegionError, SimulationError
 from nnpmm.core.settings.reading import parse_settings
 from nnpmm.coupling import Role, forces_by_role
 from nnpmm.freeenergy.relative import RelativeSettings, run_network
@@ -124,6 +124,32 @@ def test_a_calculation_goes_on_here_and_as_a_campaign(files, finished):
         run_network(settings(files, temperature="310 K"), folder, resume=True)
 
 
+@pytest.mark.slow
+def test_one_ladder_gives_both_potentials(files, tmp_path):
+    """The network's energy counts by its weight, whichever places the ligands have."""
+    both = settings(files, potentials=["network", "force field"])
+    result = run_network(both, tmp_path)
+    (edge,) = result.edges
+    (leg,) = edge.ladders["joint"]
+    assert leg.names[:3] == ("NNP 1, 0", "NNP 0.5, 0", "0")
+    assert leg.names[-3:] == ("1", "NNP 0.5, 1", "NNP 1, 1")
+    network, mm = edge.potentials["network"], edge.potentials["force field"]
+    assert edge.difference.value == pytest.approx(network.value - mm.value)
+    free = leg.free_energies
+    assert network.value == pytest.approx(free.between(0, -1).value)
+    assert mm.value == pytest.approx(free.between(2, -3).value)
+    energies = leg.samples.energies
+    gaps = energies[..., 0] - energies[..., 2]  # network minus force field, in each sample
+    np.testing.assert_allclose(energies[..., 0] - energies[..., 1], gaps / 2, atol=1e-2)
+    near = abs(energies[..., -3]) < 1e6  # where atoms overlap, the digits are lost
+    assert near.mean() > 0.3
+    moved = energies[..., -1] - energies[..., -3]
+    np.testing.assert_allclose(moved[near], gaps[near], atol=1e-2)
+    xvg = tmp_path / "edges/alcohol~amine/alchemlyb/joint/repeat-1/state-00.xvg"
+    assert "(transfer-lambda, nnp-lambda) = (0.0, 1.0)" in xvg.read_text()
+    assert "Ladder of both potentials" in (tmp_path / "edges/alcohol~amine/report.html").read_text()
+
+
 @pytest.fixture(scope="module")
 def box(files):
     return build_box(settings(files))
@@ -204,6 +230,29 @@ def test_poses_without_a_common_core_are_refused(files):
         conformer.SetAtomPosition(index, Point3D(*place.tolist()))
     with pytest.raises(InputFileError, match="found 0 heavy atoms that lie at the same place"):
         choose_anchors(ligands["alcohol"], second)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"edges": [["alcohol", "ammonium"]]},
+            r"alcohol with \+0 e and ammonium with \+1 e",
+        ),
+        ({"potentials": ["network"], "edges": [["ammonium", "methylammonium"]]}, "ANI-1x, which"),
+    ],
+)
+def test_charges_that_cannot_be_calculated(files, changes, words):
+    with pytest.raises(RegionError, match=words):
+        build_box(settings(files, **changes))
+
+
+def test_ligands_of_one_charge(files):
+    """The box is neutral by counter-ions, and stays so while they change places."""
+    wanted = settings(files, edges=[["ammonium", "methylammonium"]])
+    ions = build_box(wanted)
+    assert sum(residue.name == "CL" for residue in ions.mm.topology.residues()) == 2
+    create_transfer_leg(wanted, ions, "force field")
 
 
 @pytest.mark.parametrize(

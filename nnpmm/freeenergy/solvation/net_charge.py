@@ -16,9 +16,9 @@ from nnpmm.freeenergy.finite_size import (
     cavity_radii,
     finite_size_correction,
 )
+from nnpmm.freeenergy.legs import require_network_of_ions
 from nnpmm.freeenergy.solvation.preparation import Prepared
 from nnpmm.freeenergy.solvation.settings import SolvationSettings
-from nnpmm.models import load_model
 from nnpmm.structures import MMSystem
 from nnpmm.structures.ligands.source import read_molecule_alone
 
@@ -56,12 +56,7 @@ def settings_for_solute(settings: SolvationSettings) -> SolvationSettings:
             "e, as solute.charge says; correct its hydrogens and formal charges, or the setting"
         )
     if charge:
-        if "network" in settings.potentials and load_model(settings.model).neutral_only:
-            raise RegionError(
-                f"found a solute with a charge of {charge:+d} e, and {settings.model}, which "
-                "describes neutral molecules; take a model that knows charges, such as AIMNet2, or "
-                "the force field alone"
-            )
+        require_network_of_ions(settings, charge)
         if settings.decouples:
             _permittivity(settings, charge)
     ladder = settings.ladder

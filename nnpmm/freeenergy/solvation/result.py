@@ -12,13 +12,15 @@ from openmm import unit
 
 from nnpmm.core.constants import DALTON_PER_NM3_IN_G_PER_ML
 from nnpmm.core.errors import SimulationError
-from nnpmm.freeenergy.estimators import Estimate, combine
+from nnpmm.freeenergy.estimators import Estimate
 from nnpmm.freeenergy.finite_size import FiniteSizeCorrection
 from nnpmm.freeenergy.legs import (
     JointValues,
     LegResult,
     PotentialName,
+    combine_repeats,
     in_both_units,
+    ladders_record,
     leg_directory,
     minus,
     solve_leg,
@@ -68,20 +70,7 @@ class SolvationResult:
             found["finite size"] = _finite_size_record(self.finite_size)
         if self.difference is not None:
             found["network minus force field"] = in_both_units(self.difference)
-        found["ladders"] = {
-            name: {
-                "states": list(legs[0].names),
-                "repeats": [
-                    {
-                        "independent_samples": leg.free_energies.samples.tolist(),
-                        "spectral_gap": leg.free_energies.spectral_gap,
-                        "iterations": len(leg.samples.energies),
-                    }
-                    for leg in legs
-                ],
-            }
-            for name, legs in self.ladders.items()
-        }
+        found["ladders"] = ladders_record(self.ladders)
         return found
 
 
@@ -122,12 +111,7 @@ def evaluate(settings: SolvationSettings, directory: Path, prepared: Prepared) -
             name: tuple(shifted(value, finite_size.total) for value in found)
             for name, found in repeats.items()
         }
-    totals = {name: combine(found) for name, found in repeats.items()}
-    difference = None
-    if differences:
-        difference = combine(differences)
-    elif len(totals) == 2:  # from ladders of their own
-        difference = minus(totals["network"], totals["force field"])
+    totals, difference = combine_repeats(repeats, differences)
     return SolvationResult(totals, difference, repeats, ladders, density, finite_size)
 
 
