@@ -82,7 +82,7 @@ def run_solvation(
             _sample(settings, directory, prepared, resume, announce)
         else:
             where = cluster or ClusterSettings(kind="serial", threads=settings.threads or 1)
-            sample_windows(settings, directory, where, windows)
+            sample_windows(prepared.settings, directory, where, windows)
         result = evaluate(settings, directory, prepared)
         record = {**result.record(), **prepared.sources}
         write_atomically(directory / _RESULT, json.dumps(record, indent=1) + "\n")
