@@ -13,27 +13,19 @@ from pydantic import BaseModel
 from nnpmm.core.errors import ConfigError
 
 __all__ = [
-    "SHORT_LADDER",
     "ConfigArgument",
     "CoordinatesOption",
     "DebugOption",
     "LigandOption",
-    "NetworkOption",
     "OutputOption",
-    "PotentialsOption",
-    "RepeatsOption",
     "ResumeOption",
     "SmilesOption",
     "TemplateOption",
-    "TimeOption",
     "TopologyOption",
     "molecule_section",
     "resumable",
     "settings_with",
 ]
-
-#: Times of --quick: to see that all works and what comes out.
-SHORT_LADDER = {"time": "25 ps", "equilibration": "10 ps", "state_equilibration": "1 ps"}
 
 SmilesOption = Annotated[str | None, typer.Option("--smiles", help="SMILES of the molecule.")]
 LigandOption = Annotated[
@@ -47,22 +39,6 @@ CoordinatesOption = Annotated[
 ]
 ConfigArgument = Annotated[
     Path | None, typer.Argument(help="Settings, one YAML file (see --template).")
-]
-NetworkOption = Annotated[
-    str | None, typer.Option("--model", help="The network.", show_default="ANI-2x")
-]
-PotentialsOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--potential", help="network or force field; give it twice for both.", show_default="both"
-    ),
-]
-TimeOption = Annotated[
-    str | None, typer.Option("--time", help="Sampled in each state.", show_default="1000 ps")
-]
-RepeatsOption = Annotated[
-    int | None,
-    typer.Option("--repeats", "--replicas", help="Independent repeats.", show_default="1"),
 ]
 OutputOption = Annotated[Path, typer.Option("--output", "-o", help="Folder of the calculation.")]
 ResumeOption = Annotated[

@@ -9,21 +9,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nnpmm.cli.errors import print_result
+from nnpmm.cli.free_energies import (
+    SHORT_LADDER,
+    NetworkOption,
+    PotentialsOption,
+    RepeatsOption,
+    TimeOption,
+    announcer,
+    print_end,
+    print_value,
+)
 from nnpmm.cli.narration import starting
 from nnpmm.cli.progress import print_report, stage_bar
 from nnpmm.cli.settings_options import (
-    SHORT_LADDER,
     CoordinatesOption,
     DebugOption,
     LigandOption,
-    NetworkOption,
     OutputOption,
-    PotentialsOption,
-    RepeatsOption,
     ResumeOption,
     SmilesOption,
     TemplateOption,
-    TimeOption,
     TopologyOption,
     molecule_section,
     resumable,
@@ -34,7 +39,6 @@ from nnpmm.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from nnpmm.campaigns import ClusterSettings, JobReport
-    from nnpmm.freeenergy.estimators import Estimate
     from nnpmm.freeenergy.solvation import SolvationResult, SolvationSettings
 
 __all__ = ["solvation"]
@@ -172,7 +176,7 @@ def solvation(
         result = run_solvation(
             *(settings, output),
             resume=resume,
-            announce=_announcer(show),
+            announce=lambda ladder, *n: announcer(show)(f"{ladder} ladder", *n),
             compressing=lambda done, total: show("compressing the solvent", done, total),
             cluster=_cluster(settings, cluster, workers),
             windows=lambda job, done, total: _report_window(show, job, done, total),
@@ -249,33 +253,17 @@ def _first(table: Path, solute: dict[str, Any]) -> dict[str, Any]:
     return {"smiles": read_molecules(table)[0].smiles}
 
 
-def _announcer(show: Callable[[str, float, float], None]) -> Any:
-    """Return what tells a ladder's name on stdout, and its progress to the bar."""
-
-    def announce(ladder: str, repeat: int, repeats: int) -> Callable[[str, int, int], None]:
-        typer.echo(f"{ladder} ladder, repeat {repeat} of {repeats}")
-        return lambda what, done, total: show(f"repeat {repeat}, {what}", done, total)
-
-    return announce
-
-
 def _print(settings: SolvationSettings, result: SolvationResult, output: Path) -> None:
     from nnpmm.freeenergy.legs import convergence_warning
 
-    lines: list[tuple[str, Estimate]] = list(result.potentials.items())
-    if result.difference is not None:
-        lines.append(("difference", result.difference))
     print_result(f"solvation free energy in {settings.solvent.label}, kcal/mol")
-    for name, found in lines:
-        print_result(
-            f"  {name:<12} {found.value / KJ_PER_KCAL:8.2f} +- {found.error / KJ_PER_KCAL:.2f}"
-        )
+    for name, found in result.potentials.items():
+        print_value(name, found)
+    if result.difference is not None:
+        print_value("difference", result.difference)
     if result.finite_size is not None:
         terms = result.finite_size.terms.items()
         parts = ", ".join(f"{name} {value / KJ_PER_KCAL:.2f}" for name, value in terms)
         print_result(f"corrected for the size of the box: {parts}")
         print_result(f"zero of the potential: {result.finite_size.zero_of_potential}")
-    warning = convergence_warning(settings.ladder)
-    if warning is not None:
-        print_result(warning)
-    print_result(f"report: {output / 'report.html'}")
+    print_end(convergence_warning(settings.ladder), output)
