@@ -15,15 +15,15 @@ from nnpmm.structures.ligands.programs import find_program, last_line, run_progr
 __all__ = ["confab_conformers"]
 
 _TIME_LIMIT = 3600.0  # s
-# As W. Gogineni et al. (NeurIPS 2020) called it: no energy cutoff, hardly any by distance.
+# As T. Gogineni et al. (NeurIPS 2020) called it: no energy cutoff, hardly any by distance.
 _OPTIONS = ("--ecutoff", "100000000.0", "--rcutoff", "0.001")
 
 
 def confab_conformers(molecule: Chem.Mol, count: int) -> NDArray[np.float64]:
     """Return conformers (k, n, 3), nm, by Confab, which are not relaxed.
 
-    N. M. O'Boyle et al., J. Cheminform. 2011, 3, 8. Confab turns the torsions of the given conformer
-    systematically and ends at the given number, without a cutoff of energy.
+    N. M. O'Boyle et al., J. Cheminform. 2011, 3, 8. Confab turns the torsions of the given
+    conformer systematically and ends at the given number, without a cutoff of energy.
 
     Args:
         molecule: n atoms, hydrogens explicit, with a conformer.

@@ -77,9 +77,9 @@ def count_for(molecule: Chem.Mol) -> int:
     """Return how many conformers of distance geometry a molecule needs.
 
     50, 200 or 300 for up to 7, 12 or more rotatable bonds (J.-P. Ebejer, G. M. Morris and
-    C. M. Deane, J. Chem. Inf. Model. 2012, 52, 1146).
+    C. M. Deane, J. Chem. Inf. Model. 2012, 52, 1146); hydroxyls count here.
     """
-    bonds = len(_bonds(molecule))
+    bonds = len(_bonds(molecule, hydroxyls=True))
     return 50 if bonds <= 7 else 200 if bonds <= 12 else 300
 
 
@@ -175,7 +175,7 @@ def _clashing(molecule: Chem.Mol, positions: _Array) -> NDArray[np.bool_]:
 
 
 def _bonds(molecule: Chem.Mol, *, hydroxyls: bool = False) -> list[RotatableBond]:
-    """Return the rotatable bonds, none for a rigid molecule; with hydroxyls those of O-H and S-H too."""
+    """Return the rotatable bonds, none for a rigid molecule, and if wanted those of O-H and S-H."""
     try:
         heavy = list(find_rotatable_bonds(molecule))
     except SelectionError:

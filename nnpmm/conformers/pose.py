@@ -17,7 +17,7 @@ from nnpmm.structures.region_bonds import find_bonds
 
 __all__ = ["Pose", "match_pose", "read_pose"]
 
-#: nm: bonds of different order differ by more, those of a sound structure and a force field by less.
+# nm. Bonds of different order differ by more, those of a sound structure and a force field by less.
 _LONGEST_MISFIT = 0.016
 _MOST_MATCHES = 10_000
 
@@ -113,8 +113,8 @@ def match_pose(molecule: Chem.Mol, pose: Pose) -> Chem.Mol:
         for m in (_placed(template, pose.positions[best]), template)
     ]
     raise InputFileError(
-        f"{pose.name}: found the stereoisomer {names[0]}, the ligand is {names[1]}; give the ligand "
-        "of this pose"
+        f"{pose.name}: found the stereoisomer {names[0]}, the ligand is {names[1]}; give the "
+        "ligand of this pose"
     )
 
 
@@ -198,9 +198,9 @@ def _misfit_message(template: Chem.Mol, pose: Pose, match: NDArray[np.int64]) ->
         f"{a.GetSymbol()}{a.GetIdx()}" for a in (bond.GetBeginAtom(), bond.GetEndAtom())
     )
     return (
-        f"{pose.name}: found a length of {length:.3f} nm for the {order} bond {ends} of the ligand, "
-        f"allowed: within {_LONGEST_MISFIT:g} nm of the usual; its bond orders do not fit this "
-        "pose, or the pose is distorted"
+        f"{pose.name}: found a length of {length:.3f} nm for the {order} bond {ends} of the "
+        f"ligand, allowed: within {_LONGEST_MISFIT:g} nm of the usual; its bond orders do not fit "
+        "this pose, or the pose is distorted"
     )
 
 
@@ -215,7 +215,7 @@ def _placed(template: Chem.Mol, positions: _Array) -> Chem.Mol:
 def _with_hydrogens(molecule: Chem.Mol, heavy: Chem.Mol) -> Chem.Mol:
     """Return the molecule, its atoms in their order, at a pose without hydrogens."""
     added = Chem.AddHs(heavy, addCoords=True)
-    order = added.GetSubstructMatch(molecule, useChirality=False)
+    order = added.GetSubstructMatch(molecule, useChirality=True)
     if len(order) != molecule.GetNumAtoms():
         raise InputFileError("found other hydrogens on the pose than on the ligand; add them to it")
     return Chem.RenumberAtoms(added, list(order))

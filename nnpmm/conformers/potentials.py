@@ -18,7 +18,7 @@ from nnpmm.models import BatchEvaluation, Evaluator, OpenMMPotential
 from nnpmm.structures import LigandParameters, to_openmm_topology
 from nnpmm.torsions.relaxation import BatchPotential
 
-__all__ = ["FlatBottom", "SumPotential", "WATER_DIELECTRIC", "bind_implicit_water"]
+__all__ = ["WATER_DIELECTRIC", "FlatBottom", "SumPotential", "bind_implicit_water"]
 
 #: Of water at 298 K, as OpenMM's implicit solvents have it.
 WATER_DIELECTRIC = 78.5

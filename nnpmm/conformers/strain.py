@@ -41,6 +41,21 @@ class RelaxedPose:
     minimum_energy: float
     minimum_moved: float
 
+    def to_arrays(self) -> dict[str, _Array]:
+        """Return what `from_arrays` takes, for a file."""
+        scalars = [self.restrained_energy, self.moved, self.minimum_energy, self.minimum_moved]
+        arrays = {"restrained": self.restrained, "minimum": self.minimum}
+        return {**arrays, "members": self.restrained_members, "scalars": np.array(scalars)}
+
+    @staticmethod
+    def from_arrays(arrays: dict[str, _Array]) -> RelaxedPose:
+        """Return the pose that `to_arrays` wrote."""
+        energy, moved, minimum_energy, minimum_moved = arrays["scalars"].tolist()
+        return RelaxedPose(
+            *(arrays["restrained"], arrays["members"], energy, moved),
+            *(arrays["minimum"], minimum_energy, minimum_moved),
+        )
+
 
 @dataclass(frozen=True)
 class Strain:
