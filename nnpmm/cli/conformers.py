@@ -131,10 +131,9 @@ def _print(result: ConformerResult, output: Path) -> None:
 
     rows = conformer_rows(result)
     print_result("conformer   kcal/mol (spread)   free energy   copies   population / % (spread)")
-    for number, energy, spread, free, copies, population, its_spread in rows[:_MOST_PRINTED]:
+    for number, energy, error, free, copies, share, share_error in rows[:_MOST_PRINTED]:
         print_result(
-            f"{number:>9}{energy:>11} ({spread}){free:>14}{copies:>9}"
-            f"{population:>17} ({its_spread})"
+            f"{number:>9}{energy:>11} ({error}){free:>14}{copies:>9}{share:>17} ({share_error})"
         )
     if len(rows) > _MOST_PRINTED:
         print_result(f"and {len(rows) - _MOST_PRINTED} more")

@@ -82,7 +82,9 @@ def conformer_figure(result: ConformerResult, positions: _Array) -> Figure:
     return plot_conformers(
         *(_above_lowest(ensemble.energies), ensemble.energy_spread / KJ_PER_KCAL),
         *(ensemble.populations, ensemble.population_spread),
-        *(positions[:, drawn], [molecule.GetAtomWithIdx(i).GetSymbol() for i in drawn], bonds),
+        positions[:, drawn],
+        [molecule.GetAtomWithIdx(i).GetSymbol() for i in drawn],
+        bonds,
         pose=pose,
         title=Path(result.settings.model).name + f", {result.settings.solvent}",
     )
@@ -238,7 +240,8 @@ def _page(result: ConformerResult, figure: Figure, positions: _Array) -> Page:
     page.table(("geometries", "number"), [(k, str(v)) for k, v in result.counts.items()])
     page.paragraph(
         f"nnpmm {__version__}. Generators: {', '.join(settings.generators)}. Conformers closer "
-        f"than {settings.rmsd:g} nm (RMSD of heavy atoms and polar hydrogens, with symmetry) are one."
+        f"than {settings.rmsd:g} nm (RMSD of heavy atoms and polar hydrogens, with symmetry) are "
+        "one."
     )
     return page
 

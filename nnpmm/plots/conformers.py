@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from nnpmm.plots.style import (
@@ -67,23 +68,29 @@ def plot_conformers(
     molecule = figure.add_subplot(grid[:, 1])
     colors = [COLORS[n] if n < _OVERLAID else GREY for n in range(shown)]
     upper.errorbar(
-        *(numbers, heights[:shown]),
+        numbers,
+        heights[:shown],
         yerr=np.asarray(energy_spread)[:shown],
-        **{"fmt": "none", "ecolor": LIGHT_GREY, "elinewidth": 2.5, "zorder": 1},
+        fmt="none",
+        ecolor=LIGHT_GREY,
+        elinewidth=2.5,
+        zorder=1,
     )
     upper.scatter(numbers, heights[:shown], c=colors, s=14, zorder=2)
     if pose is not None:
         _draw_pose(upper, *pose)
     upper.set_ylim(bottom=min(0.0, float(heights.min())) - 0.02 * max(np.ptp(heights), 1.0))
     lower.bar(
-        *(numbers, 100 * shares[:shown]),
+        numbers,
+        100 * shares[:shown],
         yerr=100 * np.asarray(population_spread)[:shown],
-        **{"color": colors, "error_kw": {"ecolor": GREY, "elinewidth": 1.0}},
+        color=colors,
+        error_kw={"ecolor": GREY, "elinewidth": 1.0},
     )
     lower.set_ylim(bottom=0)
     for axes in (upper, lower):
         axes.set_xlim(0.3, shown + 0.7)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     dress(upper, ylabel=ylabel, title=title)
     dress(lower, xlabel=_counted(shown, len(heights)), ylabel="population / %")
     draw_overlay(molecule, np.asarray(overlay)[:_OVERLAID], symbols, bonds)
