@@ -1,7 +1,7 @@
 """Wall time of `nnpmm conformers` for five drugs with eight rotatable bonds, all included.
 
-200 geometries of ETKDG, MMFF94s, ANI-2x with eight networks, table, picture and report; each drug is
-a process of its own in an empty folder. The load of the machine is part of the results: on a
+200 geometries of ETKDG, MMFF94s, ANI-2x with eight networks, table, picture and report; each drug
+is a process of its own in an empty folder. The load of the machine is part of the results: on a
 machine that others use too, processor time is what can be compared.
 
 python benchmarks/conformers.py --threads 2

@@ -1,10 +1,10 @@
 """Gibbs scores of ETKDG and Confab on TorsionNet's two alkanes, 200 conformers each.
 
-The protocol of the published evaluation (T. Gogineni et al., NeurIPS 2020, and the code that they
-published with it): conformers relaxed by rdkit's MMFF94 with its default number of steps, those with
-a torsion fingerprint deviation below 0.05 left out, kT = 1 kcal/mol, and the published E_0 and Z_0 of
-each molecule. Confab starts from one geometry by ETKDG, relaxed with MMFF94, in place of
-Open Babel's own builder.
+The protocol of the published evaluation (T. Gogineni et al., NeurIPS 2020, and the code published
+with it): conformers relaxed by rdkit's MMFF94 with its default number of steps, those with a
+torsion fingerprint deviation below 0.05 left out, kT = 1 kcal/mol, and the published E_0 and Z_0
+of each molecule. Confab starts from one geometry by ETKDG, relaxed with MMFF94, in place of Open
+Babel's own builder.
 
 python benchmarks/conformers_gibbs.py --seeds 10
 """

@@ -12,6 +12,7 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom
 
 from nnpmm.conformers.confab import confab_conformers
+from nnpmm.conformers.structure import same_chemistry
 from nnpmm.core.errors import ConfigError, InputFileError, SelectionError
 from nnpmm.torsions.bonds import RotatableBond, find_rotatable_bonds
 from nnpmm.torsions.relaxation import Held, set_angles
@@ -97,21 +98,32 @@ def etkdg_conformers(molecule: Chem.Mol, count: int, *, seed: int = 0, threads: 
     Raises:
         InputFileError: none could be built.
     """
-    copy = Chem.Mol(molecule)
     settings: Any = rdDistGeom.ETKDGv3()
     settings.randomSeed = seed + 1  # with 0 all conformers are the same
     settings.numThreads = threads
+    for changes in ({}, {"useRandomCoords": True}, {"enforceChirality": False}):
+        for name, value in changes.items():
+            setattr(settings, name, value)
+        if not len(_embedded(molecule, 1, settings)):
+            continue
+        found = _embedded(molecule, count, settings)
+        # rdkit cannot embed bicyclo[1.1.1]pentanes with the centres that it sees in them.
+        if not settings.enforceChirality:
+            found = found[same_chemistry(molecule, found)]
+        if len(found):
+            return found
+    raise InputFileError(
+        "found no conformers by distance geometry; check stereochemistry and ring strain, or give "
+        "a file with coordinates and take the generator systematic"
+    )
+
+
+def _embedded(molecule: Chem.Mol, count: int, settings: Any) -> _Array:
+    copy = Chem.Mol(molecule)
     with rdBase.BlockLogs():
         numbers = list(rdDistGeom.EmbedMultipleConfs(copy, count, settings))
-        if not numbers:
-            settings.useRandomCoords = True
-            numbers = list(rdDistGeom.EmbedMultipleConfs(copy, count, settings))
-    if not numbers:
-        raise InputFileError(
-            "found no conformers by distance geometry; check stereochemistry and ring strain, or "
-            "give a file with coordinates and take the generator systematic"
-        )
-    return 0.1 * np.array([copy.GetConformer(number).GetPositions() for number in numbers])
+    found = [copy.GetConformer(number).GetPositions() for number in numbers]
+    return 0.1 * np.array(found).reshape(len(found), copy.GetNumAtoms(), 3)
 
 
 def rotors(molecule: Chem.Mol) -> list[tuple[RotatableBond, tuple[float, ...]]]:
@@ -141,8 +153,8 @@ def rotors(molecule: Chem.Mol) -> list[tuple[RotatableBond, tuple[float, ...]]]:
 def systematic_conformers(molecule: Chem.Mol, *, most: int = MOST_COMBINATIONS) -> _Array:
     """Return geometries (k, n, 3), nm, with all combinations of the angles of `rotors`.
 
-    Rings stay as they are in the molecule's conformer. Geometries in which atoms more than three
-    bonds apart are closer than half the sum of their van der Waals radii are left out.
+    Rings stay as they are in the molecule's conformer. Geometries in which heavy atoms more than
+    three bonds apart are closer than half the sum of their van der Waals radii are left out.
 
     Args:
         molecule: n atoms, hydrogens explicit, with a conformer.
@@ -168,8 +180,10 @@ def systematic_conformers(molecule: Chem.Mol, *, most: int = MOST_COMBINATIONS) 
 
 def _clashing(molecule: Chem.Mol, positions: _Array) -> NDArray[np.bool_]:
     table = Chem.GetPeriodicTable()
-    radii = 0.1 * np.array([table.GetRvdw(a.GetAtomicNum()) for a in molecule.GetAtoms()])
-    i, j = np.nonzero(np.triu(Chem.GetDistanceMatrix(molecule) > 3))
+    numbers = np.array([atom.GetAtomicNum() for atom in molecule.GetAtoms()])
+    radii = 0.1 * np.array([table.GetRvdw(int(number)) for number in numbers])
+    heavy = np.outer(numbers > 1, numbers > 1)
+    i, j = np.nonzero(np.triu(heavy & (Chem.GetDistanceMatrix(molecule) > 3)))
     distances = np.linalg.norm(positions[:, i] - positions[:, j], axis=-1)
     return np.asarray((distances < _TOUCHING * (radii[i] + radii[j])).any(axis=1))
 
