@@ -3,8 +3,8 @@
 The protocol of the published evaluation (T. Gogineni et al., NeurIPS 2020, and the code published
 with it): conformers relaxed by rdkit's MMFF94 with its default number of steps, those with a
 torsion fingerprint deviation below 0.05 left out, kT = 1 kcal/mol, and the published E_0 and Z_0
-of each molecule. Confab starts from one geometry by ETKDG, relaxed with MMFF94, in place of Open
-Babel's own builder.
+of each molecule. Confab starts from the geometry that Open Babel builds of the SMILES (--gen3d
+--fast), which takes no seed.
 
 python benchmarks/conformers_gibbs.py --seeds 10
 """
@@ -12,6 +12,8 @@ python benchmarks/conformers_gibbs.py --seeds 10
 from __future__ import annotations
 
 import argparse
+import subprocess
+import tempfile
 import time
 from typing import Any, NamedTuple
 
@@ -26,6 +28,7 @@ from nnpmm.conformers.confab import confab_conformers
 from nnpmm.conformers.screening import with_conformers
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.structures import molecule_from_smiles
+from nnpmm.structures.ligands.programs import find_program
 
 COUNT = 200
 
@@ -76,16 +79,26 @@ def main() -> None:
 
 def score(alkane: Alkane, generator: str, seed: int) -> tuple[float, float]:
     """Return the Gibbs score of one set of conformers, and the wall time in s."""
-    molecule = molecule_from_smiles(alkane.smiles, seed=seed)
-    Chem.AssignStereochemistryFrom3D(molecule)
     began = time.perf_counter()
     if generator == "etkdg":
+        molecule = molecule_from_smiles(alkane.smiles, seed=seed)
         positions = etkdg_conformers(molecule, COUNT, seed=seed)
     else:
+        molecule = built_by_open_babel(alkane.smiles)
         positions = confab_conformers(molecule, COUNT)
     relaxed, energies = relaxed_as_published(molecule, positions)
     reference = GibbsReference(KJ_PER_KCAL * alkane.energy, alkane.normalization)
     return gibbs_score(relaxed, energies, reference), time.perf_counter() - began
+
+
+def built_by_open_babel(smiles: str) -> Chem.Mol:
+    """Return a molecule with the geometry that Open Babel's builder gives it."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = find_program("obabel")
+        command = [program, f"-:{smiles}", "-O", "built.sdf", "--gen3d", "--fast", "-h"]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        (molecule,) = Chem.SDMolSupplier(f"{folder}/built.sdf", removeHs=False)
+    return molecule
 
 
 def relaxed_as_published(
