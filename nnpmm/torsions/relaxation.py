@@ -177,7 +177,7 @@ def _minimized(
     tolerance: float,
     steps: int,
 ) -> Relaxed:
-    state = _evaluated(evaluator, set_angles(positions, held), held)
+    state = _evaluated(evaluator, set_angles(positions.copy(), held), held)
     inverse = np.asarray(np.linalg.inv(model_hessian(state.positions, terms)), dtype=np.float64)
     trust = np.full(len(positions), _FIRST)
     evaluations = len(positions)
