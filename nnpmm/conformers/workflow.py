@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 _SETTINGS, _LOCK, _STAGES = "settings.json", ".lock", "stages"
 _BLOCK = 64  # geometries that are relaxed together, and kept together
-_SCREEN_RMSD = 0.05  # nm, of geometries of the force field
+_SCREEN_RMSD, _SCREEN_ENERGY = 0.05, 1.0  # nm and kJ/mol, of geometries of the force field
 _SAME_ENERGY = 0.5  # kJ/mol
 _LARGEST_SPREAD = 0.1  # of a population over the networks, above which there is a warning
 _IMAGINARY = 20.0  # 1/cm; less is the noise of single precision
@@ -254,7 +254,7 @@ def _start(search: _Search) -> dict[str, _Array]:
     near = np.flatnonzero(screened.energies - screened.energies.min() <= settings.screen_window)
     positions, energies = screened.positions[near], screened.energies[near]
     measure = SymmetricRmsd.of(search.molecule)
-    rows = distinct(measure, positions, energies, rmsd=_SCREEN_RMSD)
+    rows = distinct(measure, positions, energies, rmsd=_SCREEN_RMSD, energy=_SCREEN_ENERGY)
     return {"positions": positions[rows], "generated": count}
 
 
