@@ -21,6 +21,7 @@ ROOMS = (
     ("sampling",),
     ("integrators",),
     ("coupling",),
+    ("conformers",),
     ("torsions",),
     ("campaigns", "learning"),
     ("models",),

@@ -11,6 +11,7 @@ from nnpmm import __version__
 from nnpmm.cli.analyze import analyze
 from nnpmm.cli.benchmark import benchmark
 from nnpmm.cli.binding import binding
+from nnpmm.cli.conformers import conformers
 from nnpmm.cli.demo import demo
 from nnpmm.cli.doctor import doctor
 from nnpmm.cli.errors import run_app
@@ -42,6 +43,7 @@ app.command()(binding)
 app.command()(binding_relative)
 app.command()(reweight)
 app.command()(scan)
+app.command()(conformers)
 app.command()(fit_torsions)
 app.command()(validate)
 app.command()(doctor)

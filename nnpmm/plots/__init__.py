@@ -9,6 +9,7 @@ from nnpmm.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from nnpmm.plots import style
+    from nnpmm.plots.conformers import plot_conformers
     from nnpmm.plots.curves import (
         draw_profile,
         draw_time_series,
@@ -49,6 +50,7 @@ __all__ = [
     "draw_molecule",
     "draw_profile",
     "draw_time_series",
+    "plot_conformers",
     "plot_contact_network",
     "plot_convergence",
     "plot_differences",
@@ -78,6 +80,7 @@ __getattr__, __dir__ = lazy_names(
         "Panel": "nnpmm.plots.trajectories",
         "Torsion": "nnpmm.plots.trajectories",
         "ValidationPanel": "nnpmm.plots.validation",
+        "plot_conformers": "nnpmm.plots.conformers",
         "plot_contact_network": "nnpmm.plots.trajectories",
         "plot_differences": "nnpmm.plots.trajectories",
         "plot_fluctuations": "nnpmm.plots.trajectories",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nnpmm.torsions.fitting import Refit, fit_torsions
     from nnpmm.torsions.internal import valence_terms
     from nnpmm.torsions.refit import RefitResult, run_refit
-    from nnpmm.torsions.relaxation import Held, relax_held
+    from nnpmm.torsions.relaxation import Held, relax_all, relax_held
     from nnpmm.torsions.report import bond_errors, flagged_bonds
     from nnpmm.torsions.scan import TorsionScan, energies_along, relax_along, scan_torsions
     from nnpmm.torsions.settings import ScanSettings
@@ -36,6 +36,7 @@ __all__ = [
     "find_rotatable_bonds",
     "fit_torsions",
     "flagged_bonds",
+    "relax_all",
     "relax_along",
     "relax_held",
     "rotatable_bond",
@@ -62,6 +63,7 @@ __getattr__, __dir__ = lazy_names(
         "find_rotatable_bonds": "nnpmm.torsions.bonds",
         "fit_torsions": "nnpmm.torsions.fitting",
         "flagged_bonds": "nnpmm.torsions.report",
+        "relax_all": "nnpmm.torsions.relaxation",
         "relax_along": "nnpmm.torsions.scan",
         "relax_held": "nnpmm.torsions.relaxation",
         "rotatable_bond": "nnpmm.torsions.bonds",

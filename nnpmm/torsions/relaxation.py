@@ -8,13 +8,13 @@ restraint has to be taken off the energy.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.errors import SimulationError
-from nnpmm.models import Evaluator
+from nnpmm.models import BatchEvaluation
 from nnpmm.torsions.bonds import RotatableBond
 from nnpmm.torsions.internal import (
     ValenceTerms,
@@ -25,7 +25,15 @@ from nnpmm.torsions.internal import (
     wrapped,
 )
 
-__all__ = ["FORCE_TOLERANCE", "Held", "Relaxed", "relax_held", "set_angles"]
+__all__ = [
+    "FORCE_TOLERANCE",
+    "BatchPotential",
+    "Held",
+    "Relaxed",
+    "relax_all",
+    "relax_held",
+    "set_angles",
+]
 
 #: kJ/mol/nm: largest force left on an atom. With it energies of minima are within 0.01 kJ/mol.
 FORCE_TOLERANCE = 3.0
@@ -35,6 +43,13 @@ _NOISE = 2e-3  # kJ/mol, of a network in single precision
 _ENOUGH = 0.1  # of the energy that a step promises
 
 _Array = NDArray[np.float64]
+
+
+class BatchPotential(Protocol):
+    """All that a minimisation asks of a potential bound to n atoms."""
+
+    def batch(self, positions: Any) -> BatchEvaluation:
+        """Evaluate positions (k, n, 3), nm."""
 
 
 class Held(NamedTuple):
@@ -98,7 +113,7 @@ class _State(NamedTuple):
 
 
 def relax_held(
-    evaluator: Evaluator,
+    evaluator: BatchPotential,
     positions: _Array,
     held: Held,
     terms: ValenceTerms,
@@ -123,7 +138,46 @@ def relax_held(
     Raises:
         SimulationError: the energy is not finite, or forces are left after the last step.
     """
-    state = _evaluated(evaluator, set_angles(positions, held), held)
+    found = _minimized(evaluator, positions, held, terms, tolerance, steps)
+    _require_convergence(found.left, tolerance, held)
+    return found
+
+
+def relax_all(
+    evaluator: BatchPotential,
+    positions: _Array,
+    terms: ValenceTerms,
+    *,
+    tolerance: float = FORCE_TOLERANCE,
+    steps: int = _MOST_STEPS,
+) -> Relaxed:
+    """Return the minimum next to each geometry, with no torsion held; see `relax_held`.
+
+    A geometry that does not converge is no error: ``left`` says what force it is left with.
+
+    Args:
+        evaluator: the potential bound to n atoms.
+        positions: (k, n, 3), nm, whole.
+        terms: of the molecule, for the model Hessian.
+        tolerance: largest force left on an atom, kJ/mol/nm.
+        steps: the most of them.
+
+    Raises:
+        SimulationError: the energy is not finite.
+    """
+    nothing = Held.of([[]] * len(positions), np.zeros((len(positions), 0)), positions.shape[1])
+    return _minimized(evaluator, positions, nothing, terms, tolerance, steps)
+
+
+def _minimized(
+    evaluator: BatchPotential,
+    positions: _Array,
+    held: Held,
+    terms: ValenceTerms,
+    tolerance: float,
+    steps: int,
+) -> Relaxed:
+    state = _evaluated(evaluator, set_angles(positions.copy(), held), held)
     inverse = np.asarray(np.linalg.inv(model_hessian(state.positions, terms)), dtype=np.float64)
     trust = np.full(len(positions), _FIRST)
     evaluations = len(positions)
@@ -148,7 +202,6 @@ def relax_held(
         for whole, part in zip(state, new, strict=True):
             whole[active[lower]] = part[lower]
     left = _largest(state.free)
-    _require_convergence(left, tolerance, held)
     forces = -state.gradients.reshape(state.positions.shape)
     return Relaxed(state.positions, state.energies, forces, left, evaluations)
 
@@ -164,12 +217,12 @@ def set_angles(positions: _Array, held: Held) -> _Array:
     return positions
 
 
-def _evaluated(evaluator: Evaluator, positions: _Array, held: Held) -> _State:
+def _evaluated(evaluator: BatchPotential, positions: _Array, held: Held) -> _State:
     found = evaluator.batch(positions)
     if not (np.isfinite(found.energies).all() and np.isfinite(found.forces).all()):
         raise SimulationError(
-            "the potential returned an energy that is not finite during a torsion scan; start "
-            "from another conformer"
+            "the potential returned an energy that is not finite during a minimisation; start from "
+            "another conformer"
         )
     k, n, _ = positions.shape
     rows = np.arange(k)

@@ -77,6 +77,16 @@ PICTURES = {
         {"ANI-2x": [1, 2, 1, 0], "reference": [1, np.nan, 1, 0]},
         points=("reference",),
     ),
+    "conformers": lambda: plots.plot_conformers(
+        [0.0, 1.0],
+        [0.0, 0.2],
+        [0.8, 0.2],
+        [0.1, 0.1],
+        [METHANOL, METHANOL],
+        ELEMENTS,
+        [(0, 1), (1, 2)],
+        pose=("pose", 2.0, 0.3),
+    ),
     "validation": lambda: plots.plot_validation(
         ["forces / %", "speed / ms"],
         ["water"],
@@ -92,7 +102,7 @@ PICTURES = {
 # Pictures with names along the vertical axis, with one that panels share, or without axes.
 NAMED = {
     *("torsions", "torsion_distributions", "strips", "probabilities", "network", "differences"),
-    "validation",
+    *("validation", "conformers"),
 }
 
 

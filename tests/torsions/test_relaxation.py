@@ -10,9 +10,18 @@ from rdkit.Chem import rdMolTransforms
 from torsions.molecules import molecule_and_force_field, numbers_of, positions_of
 
 from nnpmm.core.errors import SimulationError
+from nnpmm.models import find_minimum
 from nnpmm.structures import molecule_from_smiles
-from nnpmm.torsions import Held, find_rotatable_bonds, relax_held, rotatable_bond, valence_terms
+from nnpmm.torsions import (
+    Held,
+    find_rotatable_bonds,
+    relax_all,
+    relax_held,
+    rotatable_bond,
+    valence_terms,
+)
 from nnpmm.torsions.internal import dihedral, dihedral_gradient
+from nnpmm.torsions.relaxation import set_angles
 
 ANGLES = np.radians([[-170.0], [-63.0], [0.0], [100.0]])
 
@@ -116,3 +125,31 @@ def test_no_minimum_is_an_error():
     bond = rotatable_bond(molecule, 1, 2)
     with pytest.raises(SimulationError, match="found a force of"):
         _relaxed(molecule, evaluator, bond, steps=1)
+
+
+def test_all_at_once_each_to_the_minimum_next_to_it():
+    molecule, evaluator = molecule_and_force_field("CCCC")
+    bond = rotatable_bond(molecule, 1, 2)
+    angles = np.radians([[170.0], [80.0], [-50.0]])
+    start = np.repeat(positions_of(molecule)[None], 3, axis=0)
+    turned = set_angles(start, Held.of([[bond]] * 3, angles, molecule.GetNumAtoms()))
+    before = turned.copy()
+    found = relax_all(evaluator, turned, valence_terms(molecule))
+    assert np.array_equal(turned, before)  # what is given stays as it is
+    assert found.left.max() < 3.0
+    rotamers = [_rdkit_angle(molecule, geometry, bond.torsion) for geometry in found.positions]
+    assert rotamers == pytest.approx([180.0, 66.0, -66.0], abs=4.0)
+    assert found.energies[1] == pytest.approx(found.energies[2], abs=0.02)  # mirror images
+    for energy, geometry in zip(found.energies, turned, strict=True):
+        reached = find_minimum(evaluator, geometry)  # another optimiser, one by one
+        assert energy == pytest.approx(evaluator(reached)[0], abs=0.02)
+
+
+def test_what_does_not_converge_is_said_and_no_error():
+    molecule, evaluator = molecule_and_force_field("CCOC(C)=O")
+    start = positions_of(molecule)
+    shaken = start + np.random.default_rng(1).normal(scale=0.01, size=start.shape)
+    done = relax_all(evaluator, start[None], valence_terms(molecule)).positions[0]
+    both = np.array([done, shaken])
+    found = relax_all(evaluator, both, valence_terms(molecule), steps=2)
+    assert found.left[0] < 3.0 < found.left[1]

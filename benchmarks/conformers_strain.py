@@ -1,0 +1,67 @@
+"""Strain of the 13 poses of the TYK2 ligands with ANI-2x, in vacuum and in implicit water.
+
+The ligands of openforcefield/protein-ligand-benchmark as they are posed in the protein; charges for
+the water by AM1-BCC. Their strain has no reference here: the figures show what restraint, medium
+and the spread of the networks amount to.
+
+python benchmarks/conformers_strain.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from common import data_folder, write_results
+from rdkit import Chem
+
+from nnpmm.conformers import ConformerSettings, run_conformers
+from nnpmm.core.constants import KJ_PER_KCAL
+from nnpmm.core.settings.reading import parse_settings
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="ANI-2x")
+    parser.add_argument("--first", type=int, default=13, help="how many of the ligands")
+    arguments = parser.parse_args()
+    rows: dict[str, Any] = {}
+    supplier = Chem.SDMolSupplier(str(data_folder() / "tyk2" / "ligands.sdf"), removeHs=False)
+    for molecule in list(supplier)[: arguments.first]:
+        name = molecule.GetProp("_Name")
+        media = ("vacuum", "water")
+        rows[name] = {medium: strain(molecule, medium, arguments.model) for medium in media}
+        print(name, rows[name], flush=True)
+        path = write_results("conformers_strain", {"settings": vars(arguments), "ligands": rows})
+    print(path)
+
+
+def strain(molecule: Chem.Mol, medium: str, model: str) -> dict[str, float]:
+    """Return the strain of a posed ligand and what belongs to it: kcal/mol, angstrom."""
+    with tempfile.TemporaryDirectory() as name:
+        file = Path(name) / "ligand.sdf"
+        Chem.MolToMolFile(molecule, str(file))
+        data = {
+            "molecule": {"file": str(file), "parameters": "amber"},
+            "model": model,
+            "solvent": medium,
+            "pose": str(file),
+            "selection": "all",
+        }
+        settings = parse_settings(ConformerSettings, data)
+        result = run_conformers(settings, Path(name) / "found")
+    assert result.strain is not None and result.pose is not None
+    return {
+        "strain": round(result.strain.restrained / KJ_PER_KCAL, 2),
+        "spread": round(result.strain.spread / KJ_PER_KCAL, 2),
+        "strain_of_minimum": round(result.strain.minimum / KJ_PER_KCAL, 2),
+        "moved": round(10 * result.pose.moved, 3),
+        "minimum_moved": round(10 * result.pose.minimum_moved, 3),
+        "conformers": len(result.ensemble.energies),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""The Gibbs score of a set of conformers, the measure of TorsionNet."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from rdkit import Chem
+from rdkit.Chem import TorsionFingerprints
+
+from nnpmm.core.constants import KJ_PER_KCAL
+from nnpmm.core.errors import ConfigError
+
+__all__ = ["GibbsReference", "gibbs_reference", "gibbs_score", "torsionally_distinct"]
+
+#: Published: kT of 1 kcal/mol (503 K), and a fingerprint deviation of 0.05.
+THERMAL_ENERGY, THRESHOLD = KJ_PER_KCAL, 0.05
+
+
+class GibbsReference(NamedTuple):
+    """What a score is relative to.
+
+    Attributes:
+        energy: kJ/mol, at which a conformer counts one.
+        normalization: the sum of Boltzmann factors whose score is one.
+    """
+
+    energy: float
+    normalization: float = 1.0
+
+
+def gibbs_score(
+    molecule: Chem.Mol,
+    energies: ArrayLike,
+    reference: GibbsReference,
+    *,
+    thermal_energy: float = THERMAL_ENERGY,
+    threshold: float = THRESHOLD,
+) -> float:
+    r"""Return the Gibbs score of conformers: ``sum_i exp(-(E_i - E_0)/kT) / Z_0``.
+
+    Over conformers that differ from each lower one by ``threshold`` or more in their torsion
+    fingerprint (T. Gogineni et al., NeurIPS 2020, with the torsions unweighted as there).
+
+    Args:
+        molecule: n atoms with k conformers.
+        energies: (k,), kJ/mol.
+        reference: E_0 and Z_0.
+        thermal_energy: kT, kJ/mol; 4.184 as published.
+        threshold: of the torsion fingerprint deviation, from 0 to 1.
+
+    Raises:
+        ConfigError: another number of energies than conformers.
+    """
+    values = np.asarray(energies, dtype=np.float64)
+    kept = torsionally_distinct(molecule, values, threshold=threshold)
+    factors = np.exp(-(values[kept] - reference.energy) / thermal_energy)
+    return float(factors.sum() / reference.normalization)
+
+
+def gibbs_reference(
+    molecule: Chem.Mol,
+    energies: ArrayLike,
+    *,
+    thermal_energy: float = THERMAL_ENERGY,
+    threshold: float = THRESHOLD,
+) -> GibbsReference:
+    """Return a reference by which a set of conformers has the score one.
+
+    Args:
+        molecule: n atoms with k conformers.
+        energies: (k,), kJ/mol; the lowest becomes E_0.
+        thermal_energy: kT, kJ/mol.
+        threshold: of the torsion fingerprint deviation.
+
+    Raises:
+        ConfigError: another number of energies than conformers.
+    """
+    lowest = GibbsReference(float(np.min(energies)))
+    score = gibbs_score(
+        molecule, energies, lowest, thermal_energy=thermal_energy, threshold=threshold
+    )
+    return lowest._replace(normalization=score)
+
+
+def torsionally_distinct(
+    molecule: Chem.Mol, energies: ArrayLike, *, threshold: float = THRESHOLD
+) -> NDArray[np.int64]:
+    """Return the rows of conformers without those near a lower one, the lowest first.
+
+    The deviation is that of T. Schulz-Gasch et al. (J. Chem. Inf. Model. 2012, 52, 1499) by rdkit.
+
+    Args:
+        molecule: n atoms with k conformers.
+        energies: (k,), by which they are sorted.
+        threshold: of the deviation.
+
+    Raises:
+        ConfigError: another number of energies than conformers, or none.
+    """
+    values = np.asarray(energies, dtype=np.float64)
+    count = molecule.GetNumConformers()
+    if values.shape != (count,) or count == 0:
+        raise ConfigError(
+            f"found energies of shape {values.shape} for {count} conformers, expected one for each"
+        )
+    apart = np.zeros((count, count))
+    apart[np.tril_indices(count, -1)] = TorsionFingerprints.GetTFDMatrix(molecule, useWeights=False)
+    apart += apart.T
+    kept: list[int] = []
+    for row in np.argsort(values, kind="stable").tolist():
+        if (apart[row, kept] >= threshold).all():
+            kept.append(row)
+    return np.array(kept, dtype=np.int64)

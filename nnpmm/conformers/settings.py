@@ -1,0 +1,86 @@
+"""Which conformers are sought, and with which potential."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+from typing_extensions import Self
+
+from nnpmm.conformers.generation import Generator
+from nnpmm.core.fields import ForceConstant, Length, ModelName, Section, SettingsPath, Temperature
+from nnpmm.structures.ligands.source import MoleculeSource
+
+__all__ = ["ConformerSettings", "Solvent"]
+
+Solvent = Literal["vacuum", "water"]
+
+
+class ConformerSettings(Section):
+    """A search for the low conformers of one molecule."""
+
+    molecule: MoleculeSource
+    generators: tuple[Generator, ...] = Field(
+        ("etkdg",),
+        min_length=1,
+        description="of starting geometries: etkdg (distance geometry), systematic (all "
+        "combinations of torsions), confab (Open Babel)",
+    )
+    count: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="of geometries by etkdg and confab each; none: 50, 200 or 300 by the number of "
+        "rotatable bonds",
+    )
+    model: ModelName = Field("ANI-2x", description="the network")
+    solvent: Solvent = Field(
+        "vacuum",
+        description="vacuum, or water: generalised Born with the charges of 'parameters', added to "
+        "the network's energy",
+    )
+    temperature: Temperature = Field("298.15 K", gt=0, description="of populations")  # type: ignore[assignment]
+    window: float = Field(
+        25.0,
+        gt=0,
+        le=1000,
+        description="energy above the lowest, kJ/mol, up to which conformers are kept",
+    )
+    screen_window: float = Field(
+        80.0,
+        gt=0,
+        le=10_000,
+        description="the same of the force field (MMFF94s, or UFF) before the network, kJ/mol",
+    )
+    rmsd: Length = Field(
+        "0.025 nm",  # type: ignore[assignment]
+        gt=0,
+        description="of heavy atoms and polar hydrogens with symmetry; conformers that are closer "
+        "are the same",
+    )
+    free_energies: bool = Field(
+        False, description="populations by harmonic free energies, from Hessians of the network"
+    )
+    pose: SettingsPath | None = Field(
+        None, description="complex (PDB, mmCIF, GRO) with a pose whose strain is wanted"
+    )
+    selection: str | None = Field(None, description="of the ligand in 'pose'")
+    restraint_width: Length = Field(
+        "0.03 nm",  # type: ignore[assignment]
+        ge=0,
+        description="distance within which heavy atoms of the pose move freely",
+    )
+    restraint_constant: ForceConstant = Field(
+        "10000 kJ/mol/nm^2",  # type: ignore[assignment]
+        gt=0,
+        description="of the harmonic restraint beyond that distance",
+    )
+    seed: int = Field(0, ge=0, description="of the distance geometry")
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if len(set(self.generators)) < len(self.generators):
+            raise ValueError(f"found the generators {list(self.generators)}, allowed: each once")
+        if (self.pose is None) != (self.selection is None):
+            raise ValueError("'pose' and 'selection' go together")
+        return self

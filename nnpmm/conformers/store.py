@@ -1,0 +1,68 @@
+"""Stages of a calculation in a folder: what is there already is not calculated again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnpmm.core.arrays import load_arrays, save_arrays
+from nnpmm.core.errors import InputFileError
+
+__all__ = ["Stages"]
+
+_Arrays = dict[str, NDArray[Any]]
+
+
+class Stages:
+    """The files of one calculation.
+
+    Args:
+        folder: for them.
+        content: what every stage follows from, as JSON.
+    """
+
+    def __init__(self, folder: Path, content: Any) -> None:
+        self._folder, self._content = folder, _text(content)
+
+    def of(
+        self,
+        name: str,
+        content: Any,
+        positions: NDArray[np.float64] | None,
+        make: Callable[[], Mapping[str, NDArray[Any]]],
+    ) -> _Arrays:
+        """Return the arrays of a stage: those in the folder, or what ``make`` returns.
+
+        Args:
+            name: of the stage.
+            content: what it follows from besides that of all stages, as JSON.
+            positions: nm, of any shape, from which it starts.
+            make: calculates arrays of one dimension or more.
+
+        Raises:
+            UnwritableError: the file cannot be written.
+        """
+        start = b"" if positions is None else (np.round(positions, 9) + 0.0).tobytes()
+        text = f"{name} {self._content} {_text(content)}"
+        key = hashlib.sha256(text.encode() + start).hexdigest()
+        path = self._folder / f"{name}-{key[:8]}.safetensors"
+        if path.exists():
+            try:
+                arrays, record = load_arrays(path)
+            except InputFileError:  # half a file is no reason to stop: it is made again
+                record = {}
+            if record.get("key") == key:
+                return arrays
+        made = dict(make())
+        save_arrays(path, made, {"key": key})
+        return made
+
+
+def _text(content: Any) -> str:
+    return json.dumps(content, sort_keys=True, default=str)
