@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import mdtraj
@@ -43,11 +44,11 @@ def chain(periodic: bool) -> Structure:
         topology.addAtom(f"{s}{n}", app.Element.getBySymbol(s), residue)
         for n, s in enumerate(symbols)
     ]
-    for first, second in zip(atoms[:-1], atoms[1:], strict=True):
+    for first, second in itertools.pairwise(atoms):
         topology.addBond(first, second)
     steps = np.random.default_rng(4).normal(size=(8, 3))
     steps *= 0.15 / np.linalg.norm(steps, axis=1, keepdims=True)
-    positions = steps.cumsum(axis=0) + [2.5, 0.1, 1.0]
+    positions = steps.cumsum(axis=0) + np.array([2.5, 0.1, 1.0])
     return Structure.of(topology, positions, box=BOX if periodic else None)
 
 
@@ -182,7 +183,7 @@ def test_atoms_that_do_not_fit_are_refused(setting, words):
 
 
 def test_a_selection_that_matches_nothing_names_the_variable():
-    with pytest.raises(SelectionError, match="far, group 2: .*matches nothing"):
+    with pytest.raises(SelectionError, match=r"far, group 2: .*matches nothing"):
         variables.Distance(atoms=(0, "name ZZ")).bind("far", chain(False))
 
 
