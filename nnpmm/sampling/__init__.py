@@ -1,7 +1,7 @@
 """Sampling: biases along variables, replica exchange that survives a crash, compression."""
 
 from nnpmm.sampling.exchange import ReplicaExchange
-from nnpmm.sampling.grids import BiasGrid, grid_of
+from nnpmm.sampling.grids import BiasGrid, check_grids, grid_of
 from nnpmm.sampling.liquids import Compression, compress_liquid, replace_box, require_liquid
 from nnpmm.sampling.metadynamics import Gaussian, WellTempered
 from nnpmm.sampling.record import (
@@ -31,6 +31,7 @@ __all__ = [
     "StateEnergies",
     "UmbrellaVariable",
     "WellTempered",
+    "check_grids",
     "compress_liquid",
     "create_umbrella",
     "grid_of",

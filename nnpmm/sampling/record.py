@@ -37,6 +37,7 @@ __all__ = [
     "ExchangeSettings",
     "Samples",
     "read_samples",
+    "remove_exchange",
     "write_samples",
 ]
 
@@ -247,6 +248,22 @@ def write_samples(
     rows["replicas"] = np.arange(len(settings.states))
     write_atomically(directory / _ENERGIES, rows.tobytes())
     save_arrays(directory / _CHECKPOINT, {}, {"iteration": len(rows)})
+
+
+def remove_exchange(directory: Path) -> None:
+    """Delete the files of a replica exchange, and nothing else, from a folder.
+
+    Raises:
+        OSError: one cannot be deleted.
+    """
+    for name in (_SETTINGS, _CHECKPOINT, _ENERGIES, "topology.pdb"):
+        (directory / name).unlink(missing_ok=True)
+    for kind in ("state", "replica"):
+        for path in (directory / "trajectories").glob(f"{kind}-*.dcd"):
+            path.unlink()
+    for folder in (directory / "trajectories", directory):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _row(settings: ExchangeSettings) -> np.dtype[Any]:
