@@ -14,6 +14,7 @@ VARIABLES = {
     "apart": {"type": "distance", "atoms": [0, 3]},
     "bend": {"type": "angle", "atoms": [1, 0, 2]},
 }
+SPRING = "2000 kJ/mol/nm^2"
 KINDS = {
     "metadynamics": {
         "type": "metadynamics",
@@ -26,7 +27,7 @@ KINDS = {
         "type": "umbrella",
         "variables": VARIABLES,
         "windows": {
-            "apart": {"range": ["0.3 nm", "0.4 nm"], "count": 3, "force_constant": "2000 kJ/mol/nm^2"}
+            "apart": {"range": ["0.3 nm", "0.4 nm"], "count": 3, "force_constant": SPRING}
         },
         "interval": "4 fs",
         "equilibrate": "20 fs",
