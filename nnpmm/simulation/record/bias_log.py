@@ -69,8 +69,12 @@ class BiasLog:
             self._handle.close()
 
 
-def read_bias_log(path: Path) -> BiasRecord:
+def read_bias_log(path: Path, size: int | None = None) -> BiasRecord:
     """Read ``bias.csv``.
+
+    Args:
+        path: the file.
+        size: bytes that count, as a checkpoint says; None: all.
 
     Raises:
         SimulationError: names the line that is damaged.
@@ -78,8 +82,9 @@ def read_bias_log(path: Path) -> BiasRecord:
     line, rows = 0, []
     names: list[str] = []
     try:
-        with open(path, encoding="utf-8", errors="replace", newline="\n") as handle:
-            for line, text in enumerate(handle, 1):
+        with open(path, "rb") as handle:
+            content = handle.read(-1 if size is None else size).decode("utf-8", errors="replace")
+            for line, text in enumerate(content.splitlines(keepends=True), 1):
                 row = text.rstrip("\n").split(",")
                 if line == 1:
                     names = row[1:-2]
