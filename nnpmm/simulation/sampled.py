@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from nnpmm.core.errors import ConfigError, shortened
 from nnpmm.core.fields import Time
+from nnpmm.core.files import write_atomically
 from nnpmm.freeenergy.estimators import thermal_energy
 from nnpmm.freeenergy.surfaces import (
     Axis,
@@ -34,7 +35,7 @@ from nnpmm.simulation.settings.sampling_config import (
 )
 from nnpmm.simulation.stages.variables import bias_grids, umbrella_variables
 
-__all__ = ["SampledRun", "frame_weights", "read_sampled", "samples_of"]
+__all__ = ["SampledRun", "frame_weights", "read_sampled", "samples_of", "write_frame_weights"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,3 +207,29 @@ def frame_weights(run: SampledRun, n_frames: int) -> NDArray[np.float64]:
     logs = _log_weights(run, record, grids)[rows]
     found = np.exp(logs - logs.max())
     return np.asarray(found / found.sum())
+
+
+def write_frame_weights(run: SampledRun, path: Path) -> tuple[float, int]:
+    """Write the frames of a run's trajectory, their times and weights as CSV.
+
+    Args:
+        run: by metadynamics.
+        path: of the file.
+
+    Returns:
+        the effective number of frames, (sum w)^2 / sum w^2, and their number.
+
+    Raises:
+        ConfigError: see `frame_weights`; the run has no frames yet.
+        UnwritableError: the file cannot be written.
+    """
+    record = read_record(run.directory)
+    if record is None or not record.frames:
+        raise ConfigError(f"{run.directory}: found no frames; the run has not reached them")
+    weights = frame_weights(run, record.frames)
+    lines = [
+        f"{frame},{(frame + 1) * run.interval:.10g},{weight:.10g}"
+        for frame, weight in enumerate(weights.tolist())
+    ]
+    write_atomically(path, "\n".join(["frame,time_ps,weight", *lines]) + "\n")
+    return float(1 / (weights**2).sum()), record.frames

@@ -49,8 +49,9 @@ class Basins:
 def find_basins(surface: Surface, *, barrier: float | None = None) -> Basins:
     """Part a surface into the basins of its minima.
 
-    A basin whose lowest way out is less than ``barrier`` above its minimum is joined with the one
-    that the way leads to, the flattest first.
+    A basin whose lowest way out is less than ``barrier`` above its minimum, or less than two
+    standard errors of the minimum, is joined with the one that the way leads to, the flattest
+    first.
 
     Args:
         surface: of one to three variables.
@@ -61,25 +62,30 @@ def find_basins(surface: Surface, *, barrier: float | None = None) -> Basins:
     neighbours = _neighbours(surface)
     labels = _descend(energy.ravel(), neighbours)
     flat = energy.ravel()
+    needed = np.fmax(least, 2 * np.where(np.isnan(surface.error), np.inf, surface.error)).ravel()
     while True:
-        lowest = {k: flat[labels == k].min() for k in np.unique(labels[labels >= 0]).tolist()}
-        ways = _ways_out(flat, labels, neighbours)
-        heights = {k: (way - lowest[k], other) for k, (way, other) in ways.items()}
-        if not heights:
+        lowest = {
+            k: int(np.argmin(np.where(labels == k, flat, np.inf)))
+            for k in np.unique(labels[labels >= 0]).tolist()
+        }
+        # How much each way out lacks of the barrier that is needed.
+        lacking = {
+            k: (needed[lowest[k]] - (way - flat[lowest[k]]), other)
+            for k, (way, other) in _ways_out(flat, labels, neighbours).items()
+        }
+        if not lacking:
             break
-        flattest = min(heights, key=lambda k: heights[k][0])
-        height, other = heights[flattest]
-        if height >= least:
+        flattest = max(lacking, key=lambda k: lacking[k][0])
+        lack, other = lacking[flattest]
+        if lack <= 0:
             break
         labels[labels == flattest] = other
-    order = sorted(lowest, key=lambda k: lowest[k])
+    order = sorted(lowest, key=lambda k: flat[lowest[k]])
     renamed = np.full(len(labels), -1)
     minima = []
     for number, k in enumerate(order):
-        rows = np.flatnonzero(labels == k)
-        renamed[rows] = number
-        lowest_bin = rows[np.argmin(flat[rows])]
-        minima.append(tuple(int(i) for i in np.unravel_index(lowest_bin, energy.shape)))
+        renamed[labels == k] = number
+        minima.append(tuple(int(i) for i in np.unravel_index(lowest[k], energy.shape)))
     return Basins(renamed.reshape(energy.shape), tuple(minima))
 
 
