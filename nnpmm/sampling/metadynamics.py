@@ -127,7 +127,7 @@ class WellTempered(app.Metadynamics):
             heights: (n,) kJ/mol.
             context: takes over the bias.
         """
-        total = np.zeros_like(self._totalBias)
+        total = np.zeros([variable.gridWidth for variable in reversed(self.variables)])
         for centre, height in zip(np.asarray(values), np.asarray(heights), strict=True):
             total += height * self._shape(centre)
         self._selfBias, self._totalBias = total, total.copy()

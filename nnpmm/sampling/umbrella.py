@@ -47,7 +47,8 @@ def create_umbrella(variables: Sequence[UmbrellaVariable]) -> openmm.CustomCVFor
     """
     if not variables:
         raise ConfigError("windows: found no variable, allowed: one or more")
-    terms, definitions = [], []
+    terms: list[str] = []
+    definitions: list[str] = []
     for index, each in enumerate(variables):
         name = each.variable.name
         if not each.force_constant > 0:

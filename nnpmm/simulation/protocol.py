@@ -129,7 +129,7 @@ def check_prepared(prepared: PreparedSystem, settings: ProtocolConfig) -> None:
     if not np.isfinite(prepared.mm.positions).all():
         raise InputFileError("the starting positions are not all finite numbers")
     check_integrator(prepared.hybrid.system, settings)
-    check_sampling(prepared, settings)
+    check_sampling(prepared.mm, settings)
     trajectory_atoms(prepared.mm.topology, settings.output.trajectory_atoms)
     if settings.ensemble.type == "NPT" and prepared.mm.box_vectors is None:
         raise ConfigError("ensemble.type: found NPT, but the system has no periodic box: set NVT")

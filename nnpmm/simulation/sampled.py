@@ -132,7 +132,7 @@ def _of_metadynamics(run: SampledRun) -> WeightedSamples:
     return WeightedSamples(
         _axes(run, ends),
         record.values,
-        record.steps * run.timestep,
+        np.asarray(record.steps * run.timestep, dtype=np.float64),
         np.zeros(count, dtype=np.int64),
         run.temperature,
         lambda mask: logs[mask],

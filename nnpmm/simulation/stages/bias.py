@@ -33,7 +33,7 @@ class ProductionBias:
         if not isinstance(sampling, MetadynamicsConfig):
             raise TypeError(f"found {type(sampling).__name__}, expected MetadynamicsConfig")
         self._sampling, self._temperature = sampling, settings.ensemble.temperature
-        self._variables = run_variables(prepared, settings)
+        self._variables = run_variables(prepared.mm, settings)
         self._grids = bias_grids(sampling, self._variables, self._temperature)
         self._unbiased = {n: v for n, v in self._variables.items() if n not in sampling.widths}
         #: Steps between Gaussians.

@@ -73,7 +73,7 @@ class Replicas:
         if not isinstance(sampling, ExchangeConfig):
             raise TypeError(f"found {type(sampling).__name__}, expected ExchangeConfig")
         self.sampling, self._settings, self._prepared = sampling, settings, prepared
-        self.variables = run_variables(prepared, settings)
+        self.variables = run_variables(prepared.mm, settings)
         self._umbrella = (
             umbrella_variables(sampling, self.variables)
             if isinstance(sampling, UmbrellaConfig)

@@ -13,13 +13,13 @@ from nnpmm.core.errors import ConfigError
 from nnpmm.core.units import parse_quantity
 from nnpmm.sampling import BiasGrid, UmbrellaVariable, check_grids, grid_of
 from nnpmm.sampling.variables import Structure, Variable, bind_variables
-from nnpmm.simulation.preparation.prepared import PreparedSystem
 from nnpmm.simulation.settings.config import ProtocolConfig
 from nnpmm.simulation.settings.sampling_config import (
     MetadynamicsConfig,
     UmbrellaConfig,
     WindowsConfig,
 )
+from nnpmm.structures import MMSystem
 
 __all__ = [
     "bias_grids",
@@ -36,7 +36,7 @@ _CONSTANTS = {
 }
 
 
-def run_variables(prepared: PreparedSystem, settings: ProtocolConfig) -> dict[str, Variable]:
+def run_variables(mm: MMSystem, settings: ProtocolConfig) -> dict[str, Variable]:
     """Return the variables of a run by name; none where it has none.
 
     Raises:
@@ -44,7 +44,6 @@ def run_variables(prepared: PreparedSystem, settings: ProtocolConfig) -> dict[st
     """
     if settings.sampling is None:
         return {}
-    mm = prepared.mm
     structure = Structure.of(mm.topology, mm.positions, mm.system, mm.box_vectors)
     return bind_variables(settings.sampling.variables, structure)
 
@@ -102,13 +101,13 @@ def _force_constant(value: Any, variable: Variable, name: str) -> float:
         raise ConfigError(f"sampling.windows.{name}.force_constant: {error}") from error
 
 
-def check_sampling(prepared: PreparedSystem, settings: ProtocolConfig) -> None:
+def check_sampling(mm: MMSystem, settings: ProtocolConfig) -> None:
     """Check that the variables of a run are there and can be biased as its settings say.
 
     Raises:
         NnpmmError: they are not, or cannot.
     """
-    sampling, variables = settings.sampling, run_variables(prepared, settings)
+    sampling, variables = settings.sampling, run_variables(mm, settings)
     if isinstance(sampling, MetadynamicsConfig):
         bias_grids(sampling, variables, settings.ensemble.temperature)
     if isinstance(sampling, UmbrellaConfig):
