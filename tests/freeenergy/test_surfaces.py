@@ -192,6 +192,14 @@ def test_umbrella_windows_give_the_surface():
     assert np.sqrt((in_errors**2).mean()) < 2
 
 
+def test_windows_without_overlap_are_refused():
+    """MBAR would join them without a word."""
+    _, energies, base = windows(100)
+    apart = [0, 8]
+    with pytest.raises(SimulationError, match="overlap"):
+        mbar_weights(energies[:, apart][:, :, apart], base[:, apart], [T] * 2, T)
+
+
 def test_errors_contain_those_of_the_fitted_free_energies():
     """The spread over independent sets of windows is what one set says of itself."""
     found = [surface_of(window_samples(100, seed), ["x"], bins=16) for seed in range(8)]

@@ -108,7 +108,7 @@ def mbar_weights(
     every = max(1, count * states // _SOLVED)
     solved = scaled[::every]
     columns = solved.transpose(1, 0, 2).reshape(-1, states).T
-    found = mbar(columns, [len(solved)] * states, temperature=temperature, min_overlap=0.0)
+    found = mbar(columns, [len(solved)] * states, temperature=temperature)
     f = found.delta[0] / kt
     mixture = logsumexp(f + np.log(count) - scaled / kt, axis=-1)
     return np.asarray(-target / kt - mixture)
