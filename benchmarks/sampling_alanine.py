@@ -1,7 +1,7 @@
 """Free-energy surfaces of alanine dipeptide in vacuum by metadynamics in (phi, psi).
 
     python benchmarks/sampling_alanine.py force-field     # Amber's ff14SB, three runs
-    python benchmarks/sampling_alanine.py network FOLDER  # ANI-2x, one network; goes on where it was
+    python benchmarks/sampling_alanine.py network FOLDER  # ANI-2x, one network; goes on
     python benchmarks/sampling_alanine.py results FOLDER  # tables and pictures
 
 The force field alone is sampled from Python, the network by nnpmm run.
