@@ -20,7 +20,7 @@ PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md
 RUN = [
     *(ROOT / "README.md", DOCS / "index.md", DOCS / "files.md", DOCS / "models.md"),
     *(DOCS / "openmm-ml.md", DOCS / "transports.md", DOCS / "campaigns.md"),
-    DOCS / "relative-binding.md",
+    *(DOCS / "relative-binding.md", DOCS / "sampling.md"),
 ]
 
 
