@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from pathlib import Path
 
@@ -100,7 +101,7 @@ def test_python_blocks_run(path, ligand_box, model_name, prepared, monkeypatch):
     assert code
     namespace = {
         "topology": ligand_box.topology,
-        "mm_system": ligand_box.system,
+        "mm_system": copy.deepcopy(ligand_box.system),  # a page may add forces to it
         "positions": ligand_box.positions,
         "region_positions": np.asarray(ligand_box.positions)[ligand_box.ligand_atoms],
     }
