@@ -35,7 +35,7 @@ from nnpmm.models.aimnet.backends import BACKENDS
 from nnpmm.models.aimnet.cpu.kernel import CpuKernel
 from nnpmm.models.aimnet.cpu.packing import Networks, pack_networks
 from nnpmm.models.aimnet.weights import sources
-from nnpmm.models.cpu.simd import MAX_ROWS, multiply_tile, next_panel, panel_width, tile_edge
+from nnpmm.models.cpu.simd import MAX_ROWS, multiply_packed, multiply_tile, panel_width
 
 #: 32 and 59 atoms.
 TIMED = {
@@ -245,26 +245,18 @@ def multiply_all(room, networks, rows):
         for m in range(n_members):
             for layer in range(networks.depth[p]):
                 n_in, n_out = networks.widths[p, layer], networks.widths[p, layer + 1]
-                multiply(room, networks, networks.forward[p, m, layer], n_in, n_out, rows)
+                multiply_packed(
+                    room[0], room[1], networks.weights, networks.forward[p, m, layer],
+                    n_in, n_out, rows, networks.panel,
+                )  # fmt: skip
     for p in range(n_passes - 1, -1, -1):
         for m in range(n_members):
             for layer in range(networks.depth[p] - 1, -1, -1):
                 n_in, n_out = networks.widths[p, layer], networks.widths[p, layer + 1]
-                multiply(room, networks, networks.backward[p, m, layer], n_out, n_in, rows)
-
-
-@numba.njit(nogil=True)
-def multiply(room, networks, start, depth, width, rows):
-    """Multiply rows with a packed matrix."""
-    for column in range(0, width, networks.panel):
-        weights = start + column * depth
-        for tile in range(-(-rows // MAX_ROWS)):
-            first = tile_edge(tile, rows)
-            multiply_tile(
-                room[0], first * width + column, width, room[1], first * depth, depth,
-                networks.weights, weights, depth, tile_edge(tile + 1, rows) - first, False,
-                next_panel(weights, depth, networks.panel, tile),
-            )  # fmt: skip
+                multiply_packed(
+                    room[0], room[1], networks.weights, networks.backward[p, m, layer],
+                    n_out, n_in, rows, networks.panel,
+                )  # fmt: skip
 
 
 def rate_in_cache() -> tuple[Callable[[], None], float]:

@@ -46,18 +46,8 @@ def collect_inputs(p, m, first, rows, room, networks, pairs, state):
     lengths = networks.elements * radial if p == 0 else (2 * size + 1) * radial
     for f in range(n):
         _combine(p, m, f, first, rows, room, networks, state)
-        _write_lengths(
-            p,
-            m,
-            f,
-            first,
-            rows,
-            lengths + f * networks.n_combinations,
-            width,
-            room,
-            networks,
-            state,
-        )
+        column = lengths + f * networks.n_combinations
+        _write_lengths(p, m, f, first, rows, column, width, room, networks, state)
     if p == 0:
         for row in range(rows):
             room.inputs[row * width + lengths + n * networks.n_combinations : (row + 1) * width] = 0
