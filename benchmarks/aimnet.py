@@ -1,10 +1,12 @@
 """AIMNet2: how nnpmm's energies agree with the published TorchScript file, and what both cost.
 
 Accuracy comes first, on drugs and on ions. Then energy and forces are timed in turn on one thread,
-with all four networks and with one, and the matrix products of the layers alone; processor time,
-which other programs change little. Last: how far the energies of molecules that are far apart are
-from adding up, which is the model's, not nnpmm's. Needs auto3d 2.3.1, which carries the file.
-Prints tables, writes results/aimnet.json.
+with all four networks and with one; processor time, which other programs change less than time on
+the clock. So are the matrix products of all layers, forward and backward, alone: those of the
+published formulation with torch, and those that the backend cpu does with its own. The processor's
+rate is that of products whose numbers stay in the first cache. Parts are stages of the backend cpu.
+Last: how far the energies of molecules that are far apart are from adding up, which is the model's,
+not nnpmm's. Needs auto3d 2.3.1, which carries the file. Prints tables, writes results/aimnet.json.
 Usage: python benchmarks/aimnet.py [--rounds 20]
 """
 
@@ -17,6 +19,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
+import numba
 import numpy as np
 import torch
 from common import write_results
@@ -28,7 +31,11 @@ from nnpmm.core.constants import COULOMB_CONSTANT, EV_TO_KJ_PER_MOL
 from nnpmm.core.errors import WeightsError
 from nnpmm.models import load_model
 from nnpmm.models.aimnet import AimnetParameters
+from nnpmm.models.aimnet.backends import BACKENDS
+from nnpmm.models.aimnet.cpu.kernel import CpuKernel
+from nnpmm.models.aimnet.cpu.packing import Networks, pack_networks
 from nnpmm.models.aimnet.weights import sources
+from nnpmm.models.cpu.simd import MAX_ROWS, multiply_packed, multiply_tile, panel_width
 
 #: 32 and 59 atoms.
 TIMED = {
@@ -55,6 +62,14 @@ PAIRS = (
 )
 APART = 50.0  # nm
 CALLS = 3  # of a turn
+DEPTH = 64
+SMALL = ((MAX_ROWS, panel_width(np.float32)), (MAX_ROWS, DEPTH), (DEPTH, panel_width(np.float32)))
+STAGES = (
+    *("basis and coordination", "first pass", "charges", "second pass", "charges again"),
+    *("last pass and back", "neighbours of last", "back from charges", "back through second"),
+    *("neighbours of second", "back from first charges", "back through first", "forces"),
+    "long range",
+)
 
 
 class File:
@@ -151,30 +166,57 @@ def timing_row(molecule: Molecule, charge: int, rounds: int) -> dict[str, Any]:
     data = as_tensors(molecule, charge)
     whole, one = File(), File(0)
     ours = {
-        "four networks": load_model("AIMNet2", threads=1).bind(molecule.numbers, charge),
-        "one network": load_model("AIMNet2", 0, threads=1).bind(molecule.numbers, charge),
+        f"{backend}, {count}": load_model("AIMNet2", members, backend=backend, threads=1).bind(
+            molecule.numbers, charge
+        )
+        for backend in BACKENDS
+        for count, members in (("four networks", None), ("one network", 0))
     }
+    parameters = ours["cpu, four networks"].model.parameters
+    present = sorted({parameters.elements.index(symbol) for symbol in molecule.symbols})
+    networks = pack_networks(parameters, present, np.dtype(np.float32))
+    n = len(molecule.numbers)
+    torch_products, gflop_published = published_products(parameters, n)
+    own_products, gflop_own = packed_products(networks, n)
+    rate, gflop_rate = rate_in_cache()
     calls: dict[str, Callable[[], Any]] = {
         "file, four networks": partial(whole.call, whole.module, data),
         "file, one network": partial(one.call, one.module, data),
-        **{f"nnpmm, {key}": partial(each, molecule.positions) for key, each in ours.items()},
+        **{key: partial(each, molecule.positions) for key, each in ours.items()},
+        "published products, torch": torch_products,
+        "products of cpu": own_products,
+        "products in cache": rate,
     }
-    parameters = ours["four networks"].model.parameters
-    calls["matrix products of four alone"] = matrix_products(parameters, len(molecule.numbers))
     timings = processor_times(calls, rounds)
+    gflop = {
+        "published products, torch": gflop_published,
+        "products of cpu": gflop_own,
+        "products in cache": gflop_rate,
+    }
     for name, timing in timings.items():
+        per_second = f"{1000 * gflop[name] / timing.median:8.0f} GFLOP/s" if name in gflop else ""
         print(
-            f"{molecule.name:<12}{len(molecule.numbers):>4} atoms  {name:<30}{timing.median:8.1f}"
+            f"{molecule.name:<12}{n:>4} atoms  {name:<28}{timing.median:8.2f} ms "
+            f"({timing.low:.2f} to {timing.high:.2f}){per_second}"
         )
+    parts = stage_times(parameters, molecule, charge, rounds)
+    print("  ".join(f"{name} {ms:.2f}" for name, ms in parts.items()))
     return {
         "molecule": molecule.name,
-        "atoms": len(molecule.numbers),
+        "atoms": n,
         "ms": {name: timing._asdict() for name, timing in timings.items()},
+        "times_as_fast": timings["file, four networks"].median
+        / timings["cpu, four networks"].median,
+        "gflop": gflop,
+        "gflop_per_s": {name: 1000 * gflop[name] / timings[name].median for name in gflop},
+        "parts_ms": parts,
     }
 
 
-def matrix_products(parameters: AimnetParameters, n_atoms: int) -> Callable[[], None]:
-    """Return a call that does nothing but the products of all layers, forward and backward."""
+def published_products(
+    parameters: AimnetParameters, n_atoms: int
+) -> tuple[Callable[[], None], float]:
+    """Return a call that does the products of all layers, forward and backward; and its GFLOP."""
     layers = []
     for group in zip(*(chain(*m.passes, m.output) for m in parameters.members), strict=True):
         weight = torch.from_numpy(np.stack([layer.weight for layer in group]))
@@ -185,7 +227,69 @@ def matrix_products(parameters: AimnetParameters, n_atoms: int) -> Callable[[], 
             torch.bmm(inputs, weight.transpose(1, 2))
             torch.bmm(outputs, weight)
 
-    return products
+    return products, sum(4e-9 * n_atoms * weight.numel() for weight, _, _ in layers)
+
+
+def packed_products(networks: Networks, n_atoms: int) -> tuple[Callable[[], None], float]:
+    """Return a call that does those of the backend cpu, in its order; and its GFLOP."""
+    room = np.random.default_rng(1).random((2, n_atoms * networks.widths.max())).astype(np.float32)
+    multiply_all(room, networks, n_atoms)
+    return partial(multiply_all, room, networks, n_atoms), 2e-9 * n_atoms * networks.weights.size
+
+
+@numba.njit(nogil=True)
+def multiply_all(room, networks, rows):
+    """Multiply rows with all weights."""
+    n_passes, n_members, _ = networks.forward.shape
+    for p in range(n_passes):
+        for m in range(n_members):
+            for layer in range(networks.depth[p]):
+                n_in, n_out = networks.widths[p, layer], networks.widths[p, layer + 1]
+                multiply_packed(
+                    room[0], room[1], networks.weights, networks.forward[p, m, layer],
+                    n_in, n_out, rows, networks.panel,
+                )  # fmt: skip
+    for p in range(n_passes - 1, -1, -1):
+        for m in range(n_members):
+            for layer in range(networks.depth[p] - 1, -1, -1):
+                n_in, n_out = networks.widths[p, layer], networks.widths[p, layer + 1]
+                multiply_packed(
+                    room[0], room[1], networks.weights, networks.backward[p, m, layer],
+                    n_out, n_in, rows, networks.panel,
+                )  # fmt: skip
+
+
+def rate_in_cache() -> tuple[Callable[[], None], float]:
+    """Return a call that multiplies small matrices again and again, and its GFLOP."""
+    panel, repeats = panel_width(np.float32), 20_000
+    c, a, b = (np.ones((k, width), np.float32) for k, width in SMALL)
+    multiply_small(c, a, b, 1)
+    return partial(multiply_small, c, a, b, repeats), 2e-9 * repeats * MAX_ROWS * DEPTH * panel
+
+
+@numba.njit(nogil=True)
+def multiply_small(c, a, b, repeats):
+    """Multiply the same tile many times."""
+    for _ in range(repeats):
+        multiply_tile(
+            c, 0, c.shape[1], a, 0, a.shape[1], b, 0, a.shape[1], a.shape[0], False, 0
+        )  # fmt: skip
+
+
+def stage_times(
+    parameters: AimnetParameters, molecule: Molecule, charge: int, rounds: int
+) -> dict[str, float]:
+    """Return median ms of processor time of the backend cpu's stages."""
+    kernel = CpuKernel(parameters, molecule.symbols, charge, "single", 1)
+    kernel.evaluate(molecule.positions)
+    memory, flat = kernel._prepared(molecule.positions[None])
+    samples: dict[str, list[float]] = {name: [] for name in STAGES}
+    for _ in range(rounds):
+        for number, name in enumerate(STAGES):
+            start = time.process_time()
+            kernel._stages(memory, flat, number, number + 1, with_gradient=True)
+            samples[name].append(1000 * (time.process_time() - start))
+    return {name: float(np.median(values)) for name, values in samples.items()}
 
 
 def processor_times(calls: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, Timing]:

@@ -249,7 +249,7 @@ def test_narrow_tile_is_a_matrix_product(dtype, rows):
 @numba.njit
 def _sum(scalar, vector, basis, features, index, n, width):
     sum_neighbours(
-        scalar, 0, width, vector, 0, 3 * width, basis, 4 * width, features, width,
+        scalar, 0, vector, 0, basis, 4 * width, features, width,
         features.shape[1] * width, index, 1, len(index) - 1, n, width,
     )  # fmt: skip
 
@@ -257,7 +257,7 @@ def _sum(scalar, vector, basis, features, index, n, width):
 @numba.njit
 def _by_basis(out, scalar, vector, features, index, n, width):
     differentiate_basis(
-        out, 0, scalar, 0, vector, 0, vector.shape[1] * 3 * width, features, 0,
+        out, 0, scalar, 0, vector, 0, features, 0,
         features.shape[1] * width, index, 1, n, features.shape[1], width,
     )  # fmt: skip
 
@@ -265,8 +265,8 @@ def _by_basis(out, scalar, vector, features, index, n, width):
 @numba.njit
 def _by_features(out, scalar, vector, basis, index, n, width):
     differentiate_features(
-        out, 0, scalar, width, scalar.shape[1] * width, vector, vector.shape[1] * 3 * width,
-        vector.shape[1] * 3 * width, basis, 4 * width, index, 1, len(index) - 1, n, width,
+        out, 0, scalar, width, vector, 3 * width, scalar.shape[1] * width,
+        basis, 4 * width, index, 1, len(index) - 1, n, width,
     )  # fmt: skip
 
 
@@ -298,18 +298,18 @@ def test_derivatives_of_sums_over_neighbours(dtype):
     for n in range(1, NEIGHBOURS + 1):
         features = generator.normal(size=(atoms, 3, width)).astype(dtype)
         scalar = generator.normal(size=(3, width)).astype(dtype)
-        vector = generator.normal(size=(3, 1, 3, width)).astype(dtype)
+        vector = generator.normal(size=(3, 3, width)).astype(dtype)
         out = np.ones((n, 4, width), dtype)
-        both = np.concatenate([scalar[:, None], vector[:, 0]], axis=1)
+        both = np.concatenate([scalar[:, None], vector], axis=1)
         expected = 1 + np.einsum("fcg,pfg->pcg", both, features[index[1 : n + 1]])
         _by_basis(out, scalar, vector, features, index, n, width)
         np.testing.assert_allclose(out, expected, rtol=0, atol=tolerance)
     turned = basis[1:] * np.array([1, -1, -1, -1], dtype)[:, None]
     for n in range(1, GATHERED + 1):
         scalar = generator.normal(size=(atoms, n + 1, width)).astype(dtype)
-        vector = generator.normal(size=(n + 1, atoms, 3, width)).astype(dtype)
+        vector = generator.normal(size=(atoms, n + 1, 3, width)).astype(dtype)
         out = np.ones((n, width), dtype)
-        both = np.concatenate([scalar[:, :, None], vector.transpose(1, 0, 2, 3)], axis=2)[:, 1:]
+        both = np.concatenate([scalar[:, :, None], vector], axis=2)[:, 1:]
         expected = 1 + np.einsum("pcg,pfcg->fg", turned, both[index[1:]])
         _by_features(out, scalar, vector, basis, index, n, width)
         np.testing.assert_allclose(out, expected, rtol=0, atol=tolerance)

@@ -21,6 +21,7 @@ from nnpmm.models.cpu.vectors import WIDE, VectorCode, lanes, pointer_to, switch
 __all__ = [
     "MAX_ROWS",
     "multiply_narrow_tile",
+    "multiply_packed",
     "multiply_tile",
     "next_panel",
     "panel_width",
@@ -148,3 +149,23 @@ def tile_edge(tile, rows):
 def next_panel(panel_start, depth, panel, tile):
     """Return what a tile fetches while it works on a panel: a half of the next one, in turn."""
     return panel_start + depth * panel + (tile & 1) * (depth * panel // 2)
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def multiply_packed(c, a, packed, start, depth, width, rows, panel):
+    """Multiply a block of rows with a packed matrix (depth, width): C = A W.
+
+    Args:
+        c, a: from their first elements on, row after row.
+        packed: panels of weights, those of this matrix from ``start`` on.
+        panel: see `panel_width`.
+    """
+    for column in range(0, width, panel):
+        weights = start + column * depth
+        for tile in range(-(-rows // MAX_ROWS)):
+            first = tile_edge(tile, rows)
+            count = tile_edge(tile + 1, rows) - first
+            multiply_tile(
+                c, first * width + column, width, a, first * depth, depth, packed, weights, depth,
+                count, False, next_panel(weights, depth, panel, tile),
+            )  # fmt: skip

@@ -18,6 +18,7 @@ from nnpmm.models.aimnet.cpu.surroundings import (
     gather_derivatives,
     return_derivatives,
 )
+from nnpmm.models.aimnet.parameters import PASSES
 from nnpmm.models.cpu.compilation import keep_on_disk, source_digest
 
 __all__ = [
@@ -83,72 +84,28 @@ def _compile(source: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
                     count_neighbours(i, positions, constants, region, room, pairs)
             elif stage in (_FIRST, _FIRST + 2, ENERGIES):
                 p = (stage - _FIRST) // 2
-                for m, begin, end in tasks:
-                    _pass(
-                        p,
-                        m,
-                        begin,
-                        end,
-                        with_gradient,
-                        constants,
-                        region,
-                        networks,
-                        pairs,
-                        state,
-                        room,
-                    )
+                _pass(p, tasks, with_gradient, constants, region, networks, pairs, state, room)
                 if stage == ENERGIES:
                     for i in range(rows[0], rows[1]):
                         disperse(i, positions, region, room, pairs, gradient)
             elif stage in (_FIRST + 1, CHARGES):
-                for m, begin, end in tasks:
-                    for geometry in range(begin, end, len(region.element)):
-                        equilibrate(
-                            (stage - _FIRST) // 2, m, geometry, geometry + len(region.element),
-                            constants.charge, constants.least_weight, networks, state,
-                        )  # fmt: skip
-            elif stage in (_BACK_FROM_LAST, BACK + 2):
-                if stage == _BACK_FROM_LAST:
-                    for begin, end in touched:
-                        room.by_basis[pairs.start[begin] : pairs.start[end]] = 0
-                for m, begin, end in tasks:
-                    for i in range(begin, end):
-                        gather_derivatives(
-                            2 if stage == _BACK_FROM_LAST else 1, m, i, room, networks, pairs, state
-                        )
-            elif stage in (BACK, BACK + 3):
-                for m, begin, end in tasks:
-                    for geometry in range(begin, end, len(region.element)):
-                        return_to_heads(
-                            1 if stage == BACK else 0,
-                            m,
-                            geometry,
-                            geometry + len(region.element),
-                            state,
-                        )
-            elif stage in (BACK + 1, BACK + 4):
-                if stage == BACK + 4:
-                    for begin, end in touched:
-                        room.by_sums[begin:end] = 0
-                for m, begin, end in tasks:
-                    _back(
-                        1 if stage == BACK + 1 else 0,
-                        m,
-                        begin,
-                        end,
-                        constants,
-                        networks,
-                        pairs,
-                        state,
-                        room,
-                    )
-            elif stage == FORCES:
-                room.gradient[:] = 0
+                _equilibrate((stage - _FIRST) // 2, tasks, constants, region, networks, state)
+            elif stage == _BACK_FROM_LAST:
                 for begin, end in touched:
-                    for i in range(begin, end):
-                        add_basis_forces(
-                            i, constants, pairs, room.by_basis, room.by_sums, room.gradient
-                        )
+                    room.by_basis[pairs.start[begin] : pairs.start[end]] = 0
+                _gather(2, tasks, room, networks, pairs, state)
+            elif stage in (BACK, BACK + 3):
+                _return(1 if stage == BACK else 0, tasks, region, state)
+            elif stage == BACK + 1:
+                _back(1, tasks, constants, networks, pairs, state, room)
+            elif stage == BACK + 2:
+                _gather(1, tasks, room, networks, pairs, state)
+            elif stage == BACK + 4:
+                for begin, end in touched:
+                    room.by_sums[begin:end] = 0
+                _back(0, tasks, constants, networks, pairs, state, room)
+            elif stage == FORCES:
+                _add_forces(touched, constants, pairs, room)
             elif stage == LONG_RANGE:
                 for i in range(rows[0], rows[1]):
                     add_long_range(i, positions, constants, region, room, pairs, state, gradient)
@@ -157,33 +114,72 @@ def _compile(source: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def _pass(p, m, begin, end, with_gradient, constants, region, networks, pairs, state, room):
-    """Do pass p, block by block; after the last one the way back begins at once."""
+def _block(begin, end, block):
+    """Return first and last row of a block; rows are cut evenly into the fewest."""
     n_blocks = -(-(end - begin) // BLOCK)
-    for block in range(n_blocks):
-        first = begin + (end - begin) * block // n_blocks
-        rows = begin + (end - begin) * (block + 1) // n_blocks - first
-        collect_inputs(p, m, first, rows, room, networks, pairs, state)
-        apply_layers(p, m, first, rows, room, networks, region, state)
-        if p == 2:
-            state.by_charges[m, first : first + rows] = 0
-            add_potentials(m, first, first + rows, p - 1, region, pairs, state)
-            if with_gradient:
-                differentiate_layers(
-                    p, m, first, rows, constants.electronvolt, room, networks, state
-                )
-                return_derivatives(p, m, first, rows, room, networks, pairs, state)
+    rows = end - begin
+    return begin + rows * block // n_blocks, begin + rows * (block + 1) // n_blocks
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def _back(p, m, begin, end, constants, networks, pairs, state, room):
+def _pass(p, tasks, with_gradient, constants, region, networks, pairs, state, room):
+    """Do pass p, block by block; after the last one the way back begins at once."""
+    for m, begin, end in tasks:
+        for block in range(-(-(end - begin) // BLOCK)):
+            first, last = _block(begin, end, block)
+            rows = last - first
+            collect_inputs(p, m, first, rows, room, networks, pairs, state)
+            apply_layers(p, m, first, rows, room, networks, region, state)
+            if p == PASSES - 1:
+                state.by_charges[m, first:last] = 0
+                add_potentials(m, first, last, p - 1, region, pairs, state)
+                if with_gradient:
+                    scale = constants.electronvolt
+                    differentiate_layers(p, m, first, rows, scale, room, networks, state)
+                    return_derivatives(p, m, first, rows, room, networks, pairs, state)
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _back(p, tasks, constants, networks, pairs, state, room):
     """Go back through pass p, block by block."""
-    n_blocks = -(-(end - begin) // BLOCK)
-    for block in range(n_blocks):
-        first = begin + (end - begin) * block // n_blocks
-        rows = begin + (end - begin) * (block + 1) // n_blocks - first
-        differentiate_layers(p, m, first, rows, constants.electronvolt, room, networks, state)
-        return_derivatives(p, m, first, rows, room, networks, pairs, state)
+    for m, begin, end in tasks:
+        for block in range(-(-(end - begin) // BLOCK)):
+            first, last = _block(begin, end, block)
+            rows, scale = last - first, constants.electronvolt
+            differentiate_layers(p, m, first, rows, scale, room, networks, state)
+            return_derivatives(p, m, first, rows, room, networks, pairs, state)
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _gather(p, tasks, room, networks, pairs, state):
+    for m, begin, end in tasks:
+        for i in range(begin, end):
+            gather_derivatives(p, m, i, room, networks, pairs, state)
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _equilibrate(p, tasks, constants, region, networks, state):
+    n = len(region.element)
+    charge, least = constants.charge, constants.least_weight
+    for m, begin, end in tasks:
+        for geometry in range(begin, end, n):
+            equilibrate(p, m, geometry, geometry + n, charge, least, networks, state)
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _return(p, tasks, region, state):
+    n = len(region.element)
+    for m, begin, end in tasks:
+        for geometry in range(begin, end, n):
+            return_to_heads(p, m, geometry, geometry + n, state)
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _add_forces(touched, constants, pairs, room):
+    room.gradient[:] = 0
+    for begin, end in touched:
+        for i in range(begin, end):
+            add_basis_forces(i, constants, pairs, room.by_basis, room.by_sums, room.gradient)
 
 
 find_pairs, evaluate_part = _compile(source_digest(Path(__file__).parent))

@@ -37,14 +37,14 @@ _COMPONENTS = 4  # a scalar and a vector
 
 @intrinsic
 def sum_neighbours(
-    typingctx, scalar, scalar_start, scalar_stride, vector, vector_start, vector_stride,
+    typingctx, scalar, scalar_start, vector, vector_start,
     basis, basis_start, features, features_start, row, index, index_start, count, n, width,
 ):  # fmt: skip
     """Write the sums over neighbours of basis times features, for n features.
 
     Args:
-        scalar: gets the scalar sums, at ``scalar_stride`` from one feature to the next.
-        vector: gets the three others, (feature, 3, width), likewise.
+        scalar: gets the scalar sums, (feature, width).
+        vector: gets the three others, (feature, 3, width).
         basis: (neighbour, 4, width).
         features: of all atoms, ``row`` elements from one to the next, (feature, width).
         index: the atom of each neighbour.
@@ -54,16 +54,16 @@ def sum_neighbours(
     arrays = (scalar, vector, basis, features, index)
     number = types.intp
     signature = types.void(
-        scalar, number, number, vector, number, number, basis, number, features, number, number,
+        scalar, number, vector, number, basis, number, features, number, number,
         index, number, number, number, number,
     )  # fmt: skip
 
     def codegen(context, builder, sig, a):
-        places = ((0, 1), (3, 4), (6, 7), (8, 9), (11, 12))
+        places = ((0, 1), (2, 3), (4, 5), (6, 7), (9, 10))
         to_scalar, to_vector, of_basis, of_features, of_index = _pointers(
             context, builder, arrays, a, places
         )
-        scalar_stride, vector_stride, row, count, n, width = a[2], a[5], a[10], a[13], a[14], a[15]
+        row, count, n, width = a[8], a[11], a[12], a[13]
         code = VectorCode(builder, scalar)
 
         def emit(features: int) -> None:
@@ -84,11 +84,9 @@ def sum_neighbours(
             sums = code.loop(code.index(0), count, [code.zero()] * len(cells), step)
             for (f, c), value in zip(cells, sums, strict=True):
                 if c == 0:
-                    place = code.at(to_scalar, (code.index(f), scalar_stride))
+                    place = code.at(to_scalar, (code.index(f), width))
                 else:
-                    place = code.at(
-                        to_vector, (code.index(f), vector_stride), (code.index(c - 1), width)
-                    )
+                    place = code.at(to_vector, (code.index(3 * f + c - 1), width))
                 code.store(value, place)
 
         switched(builder, n, FEATURES, emit)
@@ -99,7 +97,7 @@ def sum_neighbours(
 
 @intrinsic
 def differentiate_basis(
-    typingctx, out, out_start, scalar, scalar_start, vector, vector_start, vector_stride,
+    typingctx, out, out_start, scalar, scalar_start, vector, vector_start,
     features, features_start, row, index, index_start, n, n_features, width,
 ):  # fmt: skip
     """Add the derivatives with respect to the basis of n neighbours of an atom.
@@ -107,7 +105,7 @@ def differentiate_basis(
     Args:
         out: (neighbour, 4, width).
         scalar: derivatives by the atom's scalar sums, (feature, width).
-        vector: and by the others, (3, width), ``vector_stride`` from one feature to the next.
+        vector: and by the others, (feature, 3, width).
         features: of all atoms, ``row`` elements from one to the next, (feature, width).
         index: the atom of each neighbour.
         n: number of neighbours, 1 to NEIGHBOURS.
@@ -116,16 +114,16 @@ def differentiate_basis(
     arrays = (out, scalar, vector, features, index)
     number = types.intp
     signature = types.void(
-        out, number, scalar, number, vector, number, number, features, number, number,
+        out, number, scalar, number, vector, number, features, number, number,
         index, number, number, number, number,
     )  # fmt: skip
 
     def codegen(context, builder, sig, a):
-        places = ((0, 1), (2, 3), (4, 5), (7, 8), (10, 11))
+        places = ((0, 1), (2, 3), (4, 5), (6, 7), (9, 10))
         to_out, of_scalar, of_vector, of_features, of_index = _pointers(
             context, builder, arrays, a, places
         )
-        vector_stride, row, n, n_features, width = a[6], a[9], a[12], a[13], a[14]
+        row, n, n_features, width = a[8], a[11], a[12], a[13]
         code = VectorCode(builder, out)
 
         def emit(neighbours: int) -> None:
@@ -139,7 +137,7 @@ def differentiate_basis(
 
             def step(f: Any, sums: list[Any]) -> list[Any]:
                 parts = [code.load(code.at(of_scalar, (f, width)))]
-                here = code.at(of_vector, (f, vector_stride))
+                here = code.at(of_vector, (f, builder.mul(width, code.index(3))))
                 parts += [code.load(code.at(here, (code.index(c), width))) for c in range(3)]
                 values = [code.load(code.at(place, (f, width))) for place in rows]
                 return [
@@ -160,7 +158,7 @@ def differentiate_basis(
 
 @intrinsic
 def differentiate_features(
-    typingctx, out, out_start, scalar, scalar_start, row, vector, vector_start, vector_stride,
+    typingctx, out, out_start, scalar, scalar_start, vector, vector_start, row,
     basis, basis_start, index, index_start, count, n, width,
 ):  # fmt: skip
     """Add the derivatives with respect to n features of an atom, by way of its neighbours' sums.
@@ -169,8 +167,9 @@ def differentiate_features(
 
     Args:
         out: (feature, width).
-        scalar: derivatives by the scalar sums of all atoms, ``row`` elements from one to the next.
-        vector: and by the others, (atom, 3, width), ``vector_stride`` from one feature to the next.
+        scalar: derivatives by the scalar sums of all atoms, (feature, width), ``row`` elements from
+            one atom to the next.
+        vector: and by the others, (feature, 3, width), three times as many elements apart.
         basis: (neighbour, 4, width).
         index: the atom of each neighbour.
         count: number of neighbours, 1 or more.
@@ -179,16 +178,16 @@ def differentiate_features(
     arrays = (out, scalar, vector, basis, index)
     number = types.intp
     signature = types.void(
-        out, number, scalar, number, number, vector, number, number, basis, number,
+        out, number, scalar, number, vector, number, number, basis, number,
         index, number, number, number, number,
     )  # fmt: skip
 
     def codegen(context, builder, sig, a):
-        places = ((0, 1), (2, 3), (5, 6), (8, 9), (10, 11))
+        places = ((0, 1), (2, 3), (4, 5), (7, 8), (9, 10))
         to_out, of_scalar, of_vector, of_basis, of_index = _pointers(
             context, builder, arrays, a, places
         )
-        row, vector_stride, count, n, width = a[4], a[7], a[12], a[13], a[14]
+        row, count, n, width = a[6], a[11], a[12], a[13]
         code = VectorCode(builder, out)
 
         def emit(features: int) -> None:
@@ -200,14 +199,13 @@ def differentiate_features(
                 parts = [code.load(code.at(here, (code.index(c), width))) for c in range(4)]
                 parts[1:] = [builder.fneg(part) for part in parts[1:]]
                 scalars = code.at(of_scalar, (atom, row))
-                vectors = code.at(of_vector, (atom, builder.mul(width, code.index(3))))
+                vectors = code.at(of_vector, (atom, builder.mul(row, code.index(3))))
                 new = []
                 for f, total in enumerate(sums):
                     value = code.load(code.at(scalars, (code.index(f), width)))
                     total = code.fma(parts[0], value, total)
-                    place = code.at(vectors, (code.index(f), vector_stride))
                     for c in range(3):
-                        value = code.load(code.at(place, (code.index(c), width)))
+                        value = code.load(code.at(vectors, (code.index(3 * f + c), width)))
                         total = code.fma(parts[c + 1], value, total)
                     new.append(total)
                 return new

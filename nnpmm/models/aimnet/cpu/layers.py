@@ -7,13 +7,13 @@ import numpy as np
 
 from nnpmm.models.aimnet.cpu.activation import activate
 from nnpmm.models.aimnet.cpu.packing import HEADS
+from nnpmm.models.aimnet.parameters import PASSES
 from nnpmm.models.cpu.functions import like
-from nnpmm.models.cpu.simd import MAX_ROWS, multiply_tile, next_panel, tile_edge
+from nnpmm.models.cpu.simd import multiply_packed
 
 __all__ = ["apply_layers", "differentiate_layers"]
 
 _FAST = {"contract", "reassoc", "nsz"}  # NaN must survive
-_PASSES = 3
 
 
 @numba.njit(nogil=True, error_model="numpy")
@@ -33,10 +33,10 @@ def apply_layers(p, m, first, rows, room, networks, region, state):
     for layer in range(depth):
         above = room.hidden[layer % 2]
         n_in, n_out = networks.widths[p, layer], networks.widths[p, layer + 1]
-        if layer == depth - 1 and p < _PASSES - 1:
+        if layer == depth - 1 and p < PASSES - 1:
             _read_heads(p, m, first, rows, below, n_in, networks, state)
         start = networks.forward[p, m, layer]
-        _multiply(above, below, networks.weights, start, n_in, n_out, rows, networks.panel)
+        multiply_packed(above, below, networks.weights, start, n_in, n_out, rows, networks.panel)
         bias = networks.bias_start[p, m, layer]
         slopes = state.slope_start[p, layer] * state.n_rows
         for row in range(rows):
@@ -50,7 +50,7 @@ def apply_layers(p, m, first, rows, room, networks, region, state):
                 activate(values, biases, state.slopes[m, place : place + n_out])
         below = above
     width = networks.widths[p, depth]
-    if p < _PASSES - 1:
+    if p < PASSES - 1:
         _update_features(p, m, first, rows, below, width, networks, region, state)
     else:
         _read_energies(m, first, rows, below, width, networks, state)
@@ -70,7 +70,7 @@ def differentiate_layers(p, m, first, rows, scale, room, networks, state):
     width = networks.widths[p, depth]
     for row in range(rows):
         values = _row(above, row, width)
-        if p == _PASSES - 1:
+        if p == PASSES - 1:
             _scale(values, scale, networks.last[m])
         else:
             values[:] = state.by_features[m, first + row, :width]
@@ -80,8 +80,8 @@ def differentiate_layers(p, m, first, rows, scale, room, networks, state):
         below = room.inputs if layer == 0 else room.hidden[layer % 2]
         n_in, n_out = networks.widths[p, layer], networks.widths[p, layer + 1]
         start = networks.backward[p, m, layer]
-        _multiply(below, above, networks.weights, start, n_out, n_in, rows, networks.panel)
-        if layer == depth - 1 and p < _PASSES - 1:
+        multiply_packed(below, above, networks.weights, start, n_out, n_in, rows, networks.panel)
+        if layer == depth - 1 and p < PASSES - 1:
             for row in range(rows):
                 for head in range(HEADS):
                     factor = state.by_heads[m, first + row, head]
@@ -89,20 +89,6 @@ def differentiate_layers(p, m, first, rows, scale, room, networks, state):
         if layer > 0:
             _chain(p, m, layer - 1, first, rows, below, networks, state)
         above = below
-
-
-@numba.njit(nogil=True, error_model="numpy")
-def _multiply(c, a, packed, start, depth, width, rows, panel):
-    """Multiply a block of rows with a packed matrix (depth, width): C = A W."""
-    for column in range(0, width, panel):
-        weights = start + column * depth
-        for tile in range(-(-rows // MAX_ROWS)):
-            first = tile_edge(tile, rows)
-            count = tile_edge(tile + 1, rows) - first
-            multiply_tile(
-                c, first * width + column, width, a, first * depth, depth, packed, weights, depth,
-                count, False, next_panel(weights, depth, panel, tile),
-            )  # fmt: skip
 
 
 @numba.njit(nogil=True, error_model="numpy")

@@ -128,7 +128,7 @@ class State(NamedTuple):
         slope_start: columns of ``slopes`` before those of a layer, (passes, layers).
         features: after the first two passes, the last one the charge, (2, m, k n, features).
         slopes: derivatives of the activations, layer by layer, (m, k n columns).
-        combined: combinations of vectors, (passes, m, features k n 3 combinations).
+        combined: combinations of vectors, (passes, m, k n features 3 combinations).
         heads, head_slopes: a charge and its weight out of a pass, (2, m, k n, 2).
         shares: of the missing charge, and derivatives by the weight, (2, m, k n, 2).
         charges: (2, m, k n), e.

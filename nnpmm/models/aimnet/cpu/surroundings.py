@@ -32,7 +32,7 @@ def collect_inputs(p, m, first, rows, room, networks, pairs, state):
     for row in range(rows):
         i, start = first + row, row * width
         if p == 0:
-            _sum_elements(m, i, row, rows, room, networks, pairs)
+            _sum_elements(m, i, row, room, networks, pairs)
             for e in range(networks.elements):
                 place = start + e * radial
                 room.inputs[place : place + radial] = pairs.sums[i, e, 0]
@@ -42,29 +42,19 @@ def collect_inputs(p, m, first, rows, room, networks, pairs, state):
             after = (2 * size + 1) * radial + n * networks.n_combinations
             room.inputs[start + after] = state.charges[p - 1, m, i]
             room.inputs[start + after + 1 : start + width] = 0
-            _sum_atoms(i, row, rows, start + size * radial, features, room, networks, pairs)
+            _sum_atoms(i, row, start + size * radial, features, room, networks, pairs)
     lengths = networks.elements * radial if p == 0 else (2 * size + 1) * radial
     for f in range(n):
         _combine(p, m, f, first, rows, room, networks, state)
-        _write_lengths(
-            p,
-            m,
-            f,
-            first,
-            rows,
-            lengths + f * networks.n_combinations,
-            width,
-            room,
-            networks,
-            state,
-        )
+        column = lengths + f * networks.n_combinations
+        _write_lengths(p, m, f, first, rows, column, width, room, networks, state)
     if p == 0:
         for row in range(rows):
             room.inputs[row * width + lengths + n * networks.n_combinations : (row + 1) * width] = 0
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def _sum_elements(m, i, row, rows, room, networks, pairs):
+def _sum_elements(m, i, row, room, networks, pairs):
     """Sum features of elements instead of atoms: the vectors; the scalars are of no use."""
     size, radial = networks.n_features, networks.radial
     n_blocks = -(-size // FEATURES)
@@ -73,8 +63,8 @@ def _sum_elements(m, i, row, rows, room, networks, pairs):
         n = size * (block + 1) // n_blocks - f
         for k in range(0, radial, networks.lanes):
             sum_neighbours(
-                room.unused, k, radial,
-                room.vectors, (f * rows + row) * 3 * radial + k, rows * 3 * radial,
+                room.unused, k,
+                room.vectors, (row * (size + 1) + f) * 3 * radial + k,
                 pairs.sums, i * networks.elements * 4 * radial + k,
                 networks.embedding, (m * networks.elements * size + f) * radial + k, size * radial,
                 room.every_element, 0, networks.elements, n, radial,
@@ -82,15 +72,13 @@ def _sum_elements(m, i, row, rows, room, networks, pairs):
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def _sum_atoms(i, row, rows, to_scalars, features, room, networks, pairs):
+def _sum_atoms(i, row, to_scalars, features, room, networks, pairs):
     """Sum the features of an atom's neighbours."""
     size, radial = networks.n_features + 1, networks.radial
     start, count = pairs.start[i], pairs.start[i + 1] - pairs.start[i]
     if count == 0:
         room.inputs[to_scalars : to_scalars + size * radial] = 0
-        for f in range(size):
-            place = (f * rows + row) * 3 * radial
-            room.vectors[place : place + 3 * radial] = 0
+        room.vectors[row * size * 3 * radial : (row + 1) * size * 3 * radial] = 0
         return
     n_blocks = -(-size // FEATURES)
     for block in range(n_blocks):
@@ -98,8 +86,8 @@ def _sum_atoms(i, row, rows, to_scalars, features, room, networks, pairs):
         n = size * (block + 1) // n_blocks - f
         for k in range(0, radial, networks.lanes):
             sum_neighbours(
-                room.inputs, to_scalars + f * radial + k, radial,
-                room.vectors, (f * rows + row) * 3 * radial + k, rows * 3 * radial,
+                room.inputs, to_scalars + f * radial + k,
+                room.vectors, (row * size + f) * 3 * radial + k,
                 pairs.basis, start * 4 * radial + k,
                 features, f * radial + k, size * radial,
                 pairs.atom, start, count, n, radial,
@@ -109,18 +97,19 @@ def _sum_atoms(i, row, rows, to_scalars, features, room, networks, pairs):
 @numba.njit(nogil=True, error_model="numpy")
 def _combine(p, m, f, first, rows, room, networks, state):
     """Multiply a feature's vectors with the combinations of radial functions."""
-    radial, combinations, lanes = networks.radial, networks.combinations, networks.lanes
-    matrix = (m * (networks.n_features + 1) + f) * radial * combinations
-    to = (f * state.n_rows + first) * 3 * combinations
-    for column in range(0, combinations, lanes):
-        for tile in range(-(-3 * rows // MAX_ROWS)):
-            row = tile_edge(tile, 3 * rows)
-            count = tile_edge(tile + 1, 3 * rows) - row
-            multiply_narrow_tile(
-                state.combined[p, m], to + row * combinations + column, combinations,
-                room.vectors, (f * rows * 3 + row) * radial, radial,
-                networks.combine, matrix + column * radial, radial, count, False,
-            )  # fmt: skip
+    radial, combinations, size = networks.radial, networks.combinations, networks.n_features + 1
+    matrix = (m * size + f) * radial * combinations
+    for column in range(0, combinations, networks.lanes):
+        for tile in range(-(-rows // MAX_ROWS)):
+            row = tile_edge(tile, rows)
+            count = tile_edge(tile + 1, rows) - row
+            for c in range(3):
+                to, place = ((first + row) * size + f) * 3 + c, (row * size + f) * 3 + c
+                multiply_narrow_tile(
+                    state.combined[p, m], to * combinations + column, size * 3 * combinations,
+                    room.vectors, place * radial, size * 3 * radial,
+                    networks.combine, matrix + column * radial, radial, count, False,
+                )  # fmt: skip
 
 
 @numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
@@ -128,7 +117,7 @@ def _write_lengths(p, m, f, first, rows, column, width, room, networks, state):
     """Write the squared lengths of a feature's combinations."""
     combinations, n = networks.combinations, networks.n_combinations
     for row in range(rows):
-        start = (f * state.n_rows + first + row) * 3 * combinations
+        start = ((first + row) * (networks.n_features + 1) + f) * 3 * combinations
         parts = state.combined[p, m, start : start + 3 * combinations].reshape(3, combinations)
         lengths = room.inputs[row * width + column : row * width + column + n]
         for k in range(len(lengths)):
@@ -173,29 +162,30 @@ def return_derivatives(p, m, first, rows, room, networks, pairs, state):
 @numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
 def _spread(p, m, f, first, rows, column, width, room, networks, state):
     """Go from derivatives by squared lengths to those by the vectors of a feature."""
-    radial, combinations, lanes = networks.radial, networks.combinations, networks.lanes
+    radial, combinations, size = networks.radial, networks.combinations, networks.n_features + 1
     n, two = networks.n_combinations, like(2, room.inputs[0])
     for row in range(rows):
         by_lengths = room.inputs[row * width + column : row * width + column + n]
         for c in range(3):
-            start = ((f * state.n_rows + first + row) * 3 + c) * combinations
+            start = (((first + row) * size + f) * 3 + c) * combinations
             parts = state.combined[p, m, start : start + combinations]
             place = (row * 3 + c) * combinations
             by_parts = room.vectors[place : place + combinations]
             for k in range(len(by_lengths)):
                 by_parts[k] = two * parts[k] * by_lengths[k]
             by_parts[n:] = 0
-    matrix = (m * (networks.n_features + 1) + f) * radial * combinations
-    to = (f * state.n_rows + first) * 3 * radial
-    for k in range(0, radial, lanes):
-        for tile in range(-(-3 * rows // MAX_ROWS)):
-            row = tile_edge(tile, 3 * rows)
-            count = tile_edge(tile + 1, 3 * rows) - row
-            multiply_narrow_tile(
-                state.by_vectors[m], to + row * radial + k, radial,
-                room.vectors, row * combinations, combinations,
-                networks.spread, matrix + k * combinations, combinations, count, False,
-            )  # fmt: skip
+    matrix = (m * size + f) * radial * combinations
+    for k in range(0, radial, networks.lanes):
+        for tile in range(-(-rows // MAX_ROWS)):
+            row = tile_edge(tile, rows)
+            count = tile_edge(tile + 1, rows) - row
+            for c in range(3):
+                multiply_narrow_tile(
+                    state.by_vectors[m], (((first + row) * size + f) * 3 + c) * radial + k,
+                    size * 3 * radial,
+                    room.vectors, (row * 3 + c) * combinations, 3 * combinations,
+                    networks.spread, matrix + k * combinations, combinations, count, False,
+                )  # fmt: skip
 
 
 @numba.njit(nogil=True, error_model="numpy")
@@ -206,7 +196,7 @@ def _add_element_derivatives(m, i, k, room, networks, state):
         differentiate_basis(
             room.by_sums, (i * elements + e) * 4 * radial + k,
             room.zeros, 0,
-            state.by_vectors[m], i * 3 * radial + k, state.n_rows * 3 * radial,
+            state.by_vectors[m], i * (size + 1) * 3 * radial + k,
             networks.embedding, m * elements * size * radial + k, size * radial,
             room.every_element, e, min(NEIGHBOURS, elements - e), size, radial,
         )  # fmt: skip
@@ -229,7 +219,7 @@ def gather_derivatives(p, m, i, room, networks, pairs, state):
             differentiate_basis(
                 room.by_basis, (start + p_first) * 4 * radial + k,
                 state.by_scalars[m], i * size * radial + k,
-                state.by_vectors[m], i * 3 * radial + k, state.n_rows * 3 * radial,
+                state.by_vectors[m], i * size * 3 * radial + k,
                 state.features[p - 1, m], k, size * radial,
                 pairs.atom, start + p_first, min(NEIGHBOURS, count - p_first), size, radial,
             )  # fmt: skip
@@ -238,8 +228,8 @@ def gather_derivatives(p, m, i, room, networks, pairs, state):
             n = size * (block + 1) // n_blocks - f
             differentiate_features(
                 by_features, (i * size + f) * radial + k,
-                state.by_scalars[m], f * radial + k, size * radial,
-                state.by_vectors[m], f * state.n_rows * 3 * radial + k, state.n_rows * 3 * radial,
+                state.by_scalars[m], f * radial + k,
+                state.by_vectors[m], f * 3 * radial + k, size * radial,
                 pairs.basis, start * 4 * radial + k,
                 pairs.atom, start, count, n, radial,
             )  # fmt: skip

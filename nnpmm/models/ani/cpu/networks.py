@@ -17,7 +17,13 @@ from nnpmm.models.ani.cpu.packing import ColumnLayout, Networks
 from nnpmm.models.ani.parameters import CELU_ALPHA
 from nnpmm.models.cpu.functions import exponential, like
 from nnpmm.models.cpu.packing import aligned
-from nnpmm.models.cpu.simd import MAX_ROWS, multiply_tile, next_panel, tile_edge
+from nnpmm.models.cpu.simd import (
+    MAX_ROWS,
+    multiply_packed,
+    multiply_tile,
+    next_panel,
+    tile_edge,
+)
 
 __all__ = ["NetworkScratch", "apply_networks"]
 
@@ -114,8 +120,8 @@ def _forward(e, m, rows, networks, scratch):
         if layer == 0:
             _multiply_in(hidden, networks.forward, start, depth, width, rows, networks, scratch)
         else:
-            below = scratch.hidden[layer - 1]
-            _multiply(hidden, below, networks.forward, start, depth, width, rows, networks)
+            below, panel = scratch.hidden[layer - 1], networks.panel
+            multiply_packed(hidden, below, networks.forward, start, depth, width, rows, panel)
         _activate(hidden, networks.bias, networks.bias_start[e, m, layer], rows, width)
 
 
@@ -130,25 +136,11 @@ def _backward(e, m, rows, networks, scratch):
         depth, width = widths[layer], widths[layer + 1]
         start, hidden = networks.weight_start[e, m, layer], scratch.hidden[layer]
         if layer > 0:
-            product = scratch.product
-            _multiply(product, hidden, networks.backward, start, width, depth, rows, networks)
+            product, panel = scratch.product, networks.panel
+            multiply_packed(product, hidden, networks.backward, start, width, depth, rows, panel)
             _chain(scratch.hidden[layer - 1], product, rows * depth)
         else:
             _multiply_out(m > 0, hidden, start, depth, width, rows, networks, scratch)
-
-
-@numba.njit(nogil=True, error_model="numpy")
-def _multiply(c, a, packed, start, depth, width, rows, networks):
-    """Multiply a block of rows with a packed matrix (depth, width): C = A W."""
-    for column in range(0, width, networks.panel):
-        weights = start + column * depth
-        for tile in range(-(-rows // MAX_ROWS)):
-            first = tile_edge(tile, rows)
-            count = tile_edge(tile + 1, rows) - first
-            multiply_tile(
-                c, first * width + column, width, a, first * depth, depth, packed, weights, depth,
-                count, False, next_panel(weights, depth, networks.panel, tile),
-            )  # fmt: skip
 
 
 @numba.njit(nogil=True, error_model="numpy")
