@@ -232,6 +232,18 @@ def test_a_ligand_that_leaves_ends_the_ladder(finished, files):
     complex_leg(chosen, mm, pilot, solute, "force field").watch(context)
 
 
+def test_a_charged_ligand_is_refused_before_it_has_parameters(files, tmp_path, monkeypatch):
+    molecule = molecule_from_smiles("CC[NH3+]", seed=1)
+    with Chem.SDWriter(str(tmp_path / "ion.sdf")) as writer:
+        writer.write(molecule)
+    changed = settings(files).model_dump()
+    changed["system"]["ligand"] = str(tmp_path / "ion.sdf")
+    monkeypatch.setattr("nnpmm.freeenergy.binding.complexes.load_system", None)
+    words = r"a ligand with a charge of \+1 e, allowed: neutral ones, .* sizes of their boxes"
+    with pytest.raises(RegionError, match=words):
+        run_binding(BindingSettings.model_validate(changed), tmp_path / "out")
+
+
 def test_a_ligand_that_leaves_in_the_short_run(files, tmp_path):
     moving = settings(files, restraint={"site_radius": "0.01 nm"}, potentials=["force field"])
     with pytest.raises(SimulationError, match="left its site in the short run"):

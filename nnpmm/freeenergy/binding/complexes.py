@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from rdkit import Chem
 
 from nnpmm.core.errors import ConfigError, ForceFieldError, RegionError
+from nnpmm.coupling.forces import find_nonbonded_force
+from nnpmm.coupling.region_charge import CHARGE_ROUNDING, charges_of
 from nnpmm.freeenergy.binding.parts import in_new_water
 from nnpmm.freeenergy.binding.settings import BindingSettings
 from nnpmm.integrators import apply_hydrogen_mass, surroundings_limit
-from nnpmm.structures import MMSystem, load_system, select_atoms
+from nnpmm.structures import MMSystem, load_system, molecule_from_file, select_atoms
 from nnpmm.structures.bonds import parted_bonds
 
 __all__ = ["ligand_in_water", "load_complex"]
@@ -22,9 +25,12 @@ def load_complex(settings: BindingSettings) -> MMSystem:
     Raises:
         NnpmmError: see `nnpmm.structures.load_system` and `nnpmm.structures.select_atoms`.
         ForceFieldError: the complex is in no box of water.
-        RegionError: the ligand is no whole molecule.
+        RegionError: the ligand is no whole molecule, or has a net charge.
         ConfigError: the time step is too long for its constraints.
     """
+    if settings.system.type == "build" and settings.system.ligand is not None:
+        # before its parameters are calculated, which may take minutes
+        _refuse_charge(Chem.GetFormalCharge(molecule_from_file(settings.system.ligand)))
     mm = load_system(settings.system, ensemble="NPT", seed=settings.seed)
     ligand = mm.ligand_atoms
     if settings.selection is not None:
@@ -40,6 +46,9 @@ def load_complex(settings: BindingSettings) -> MMSystem:
             f"the ligand's selection cuts the bond between atoms {cut[0][0]} and {cut[0][1]}; "
             "select whole molecules"
         )
+    charges = charges_of(find_nonbonded_force(mm.system), ligand.tolist())
+    if abs(charges.sum()) > CHARGE_ROUNDING:
+        _refuse_charge(round(charges.sum()))
     apply_hydrogen_mass(mm.system, mm.topology, settings.hydrogen_mass)
     limit = surroundings_limit(mm.system, mm.topology)
     if settings.timestep > limit.longest * (1 + 1e-6):
@@ -49,6 +58,14 @@ def load_complex(settings: BindingSettings) -> MMSystem:
             "to hydrogen"
         )
     return replace(mm, ligand_atoms=np.asarray(ligand, dtype=np.int64))
+
+
+def _refuse_charge(charge: int) -> None:
+    if charge:
+        raise RegionError(
+            f"found a ligand with a charge of {charge:+d} e, allowed: neutral ones, since the free "
+            "energies of a net charge in water and in the complex depend on the sizes of their boxes"
+        )
 
 
 def ligand_in_water(settings: BindingSettings, mm: MMSystem) -> MMSystem:

@@ -70,9 +70,10 @@ def claim_folder(settings: SamplingSettings, directory: Path, *, resume: bool) -
     wanted = json.loads(settings.model_dump_json())
     for name in wanted:
         if name not in _MAY_CHANGE and _fixed(there.get(name)) != _fixed(wanted[name]):
+            which, old, new = _first_change(name, there.get(name), wanted[name])
             raise ConfigError(
-                f"{directory}: was started with {name} {there.get(name)}, found {wanted[name]}; "
-                "take the same, or another folder"
+                f"{directory}: was started with {which} {old}, found {new}; take the same, or "
+                "another folder"
             )
     write_atomically(path, settings.model_dump_json(indent=1) + "\n")
 
@@ -147,6 +148,15 @@ def write_leg_energies(
         temperature=samples.temperature,
         interval=samples.interval,
     )
+
+
+def _first_change(name: str, old: Any, new: Any) -> tuple[str, Any, Any]:
+    """Return the first setting that differs, by its path, with both of its values."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for inner in new:
+            if _fixed({inner: old.get(inner)}) != _fixed({inner: new[inner]}):
+                return _first_change(f"{name}.{inner}", old.get(inner), new[inner])
+    return name, old, new
 
 
 def _fixed(value: Any) -> Any:
