@@ -4,7 +4,7 @@ The ligands of openforcefield/protein-ligand-benchmark as they are posed in the 
 the water by AM1-BCC. Their strain has no reference here: the figures show what restraint, medium
 and the spread of the networks amount to.
 
-python benchmarks/conformers_strain.py
+python benchmarks/conformers_strain.py --image
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from common import data_folder, write_results
+from common import data_folder, save_image, write_results
 from rdkit import Chem
 
-from nnpmm.conformers import ConformerSettings, run_conformers
+from nnpmm.conformers import ConformerResult, ConformerSettings, run_conformers
+from nnpmm.conformers.report import conformer_figure, superimposed
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.settings.reading import parse_settings
 
@@ -26,20 +27,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="ANI-2x")
     parser.add_argument("--first", type=int, default=13, help="how many of the ligands")
+    parser.add_argument("--image", action="store_true", help="of the first ligand in water")
     arguments = parser.parse_args()
     rows: dict[str, Any] = {}
     supplier = Chem.SDMolSupplier(str(data_folder() / "tyk2" / "ligands.sdf"), removeHs=False)
     for molecule in list(supplier)[: arguments.first]:
         name = molecule.GetProp("_Name")
         media = ("vacuum", "water")
-        rows[name] = {medium: strain(molecule, medium, arguments.model) for medium in media}
+        results = {medium: search(molecule, medium, arguments.model) for medium in media}
+        rows[name] = {medium: summary(result) for medium, result in results.items()}
+        if arguments.image and len(rows) == 1:
+            result = results["water"]
+            save_image(conformer_figure(result, superimposed(result)), "conformers")
         print(name, rows[name], flush=True)
         path = write_results("conformers_strain", {"settings": vars(arguments), "ligands": rows})
     print(path)
 
 
-def strain(molecule: Chem.Mol, medium: str, model: str) -> dict[str, float]:
-    """Return the strain of a posed ligand and what belongs to it: kcal/mol, angstrom."""
+def search(molecule: Chem.Mol, medium: str, model: str) -> ConformerResult:
+    """Return the conformers of a posed ligand, with the strain of its pose."""
     with tempfile.TemporaryDirectory() as name:
         file = Path(name) / "ligand.sdf"
         Chem.MolToMolFile(molecule, str(file))
@@ -51,7 +57,11 @@ def strain(molecule: Chem.Mol, medium: str, model: str) -> dict[str, float]:
             "selection": "all",
         }
         settings = parse_settings(ConformerSettings, data)
-        result = run_conformers(settings, Path(name) / "found")
+        return run_conformers(settings, Path(name) / "found")
+
+
+def summary(result: ConformerResult) -> dict[str, float]:
+    """Return the strain and what belongs to it: kcal/mol, angstrom."""
     assert result.strain is not None and result.pose is not None
     return {
         "strain": round(result.strain.restrained / KJ_PER_KCAL, 2),

@@ -27,7 +27,7 @@ from nnpmm.plots.viewer import viewer_html
 if TYPE_CHECKING:
     from nnpmm.conformers.workflow import ConformerResult
 
-__all__ = ["conformer_figure", "conformer_rows", "write_results"]
+__all__ = ["conformer_figure", "conformer_rows", "superimposed", "write_results"]
 
 _HEADER = ("conformer", "energy", "spread", "free energy", "copies", "population", "spread")
 _COLUMNS = (
@@ -49,7 +49,7 @@ def write_results(directory: Path, result: ConformerResult) -> None:
     Raises:
         UnwritableError: a file cannot be written.
     """
-    aligned = _superimposed(result)
+    aligned = superimposed(result)
     write_atomically(directory / "result.json", json.dumps(_record(result), indent=1) + "\n")
     write_atomically(directory / "conformers.csv", _table(result))
     write_atomically(directory / "conformers.sdf", _geometries(result, aligned))
@@ -106,6 +106,14 @@ def conformer_rows(result: ConformerResult) -> list[tuple[str, ...]]:
     ]
 
 
+def superimposed(result: ConformerResult) -> _Array:
+    """Return the conformers on top of each other at their largest rigid part, (k, n, 3), nm."""
+    molecule = result.ensemble.molecule
+    copy = with_conformers(molecule, result.ensemble.positions)
+    rdMolAlign.AlignMolConformers(copy, atomIds=_largest_rigid_part(molecule))
+    return 0.1 * np.array([conformer.GetPositions() for conformer in copy.GetConformers()])
+
+
 def _is_polar(atom: Chem.Atom) -> bool:
     near = atom.GetNeighbors()
     return bool(near) and near[0].GetAtomicNum() != 6
@@ -113,14 +121,6 @@ def _is_polar(atom: Chem.Atom) -> bool:
 
 def _above_lowest(energies: _Array) -> _Array:
     return np.asarray((energies - energies[0]) / KJ_PER_KCAL)
-
-
-def _superimposed(result: ConformerResult) -> _Array:
-    """Return the conformers on top of each other at their largest rigid part, (k, n, 3), nm."""
-    molecule = result.ensemble.molecule
-    copy = with_conformers(molecule, result.ensemble.positions)
-    rdMolAlign.AlignMolConformers(copy, atomIds=_largest_rigid_part(molecule))
-    return 0.1 * np.array([conformer.GetPositions() for conformer in copy.GetConformers()])
 
 
 def _largest_rigid_part(molecule: Chem.Mol) -> list[int]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from rdkit import Chem
+from rdkit import Chem, rdBase
 from rdkit.Chem import rdForceFieldHelpers
 
 from nnpmm.core.constants import KJ_PER_KCAL
 
-__all__ = ["Screened", "relax_by_force_field", "with_conformers"]
+__all__ = ["Screened", "force_field_of", "relax_by_force_field", "with_conformers"]
+
+logger = logging.getLogger(__name__)
 
 _STEPS = 2000
 
@@ -22,12 +25,10 @@ class Screened(NamedTuple):
     Attributes:
         positions: (k, n, 3), nm.
         energies: (k,), kJ/mol.
-        force_field: its name.
     """
 
     positions: NDArray[np.float64]
     energies: NDArray[np.float64]
-    force_field: str
 
 
 def relax_by_force_field(
@@ -40,7 +41,7 @@ def relax_by_force_field(
 ) -> Screened | None:
     """Return geometries relaxed with MMFF94s, or UFF where it lacks an atom type, by rdkit.
 
-    None if neither knows all atoms.
+    None if neither knows all atoms, or if it fails.
 
     Args:
         molecule: n atoms, hydrogens explicit.
@@ -49,20 +50,32 @@ def relax_by_force_field(
         threads: of rdkit.
         steps: the most of each minimisation.
     """
-    copy = with_conformers(molecule, positions)
+    copy, name = with_conformers(molecule, positions), force_field_of(molecule)
     helpers: Any = rdForceFieldHelpers
-    if helpers.MMFFHasAllMoleculeParams(copy):
-        properties = helpers.MMFFGetMoleculeProperties(copy, mmffVariant="MMFF94s")
+    if name == "MMFF94s":
+        properties = helpers.MMFFGetMoleculeProperties(copy, mmffVariant=name)
         properties.SetMMFFDielectricConstant(dielectric)
-        field, name = helpers.MMFFGetMoleculeForceField(copy, properties), "MMFF94s"
-    elif helpers.UFFHasAllMoleculeParams(copy):
-        field, name = helpers.UFFGetMoleculeForceField(copy), "UFF"
+        field = helpers.MMFFGetMoleculeForceField(copy, properties)
+    elif name == "UFF":
+        field = helpers.UFFGetMoleculeForceField(copy)
     else:
         return None
-    found = helpers.OptimizeMoleculeConfs(copy, field, numThreads=threads, maxIters=steps)
+    try:
+        with rdBase.BlockLogs():
+            found = helpers.OptimizeMoleculeConfs(copy, field, numThreads=threads, maxIters=steps)
+    except RuntimeError as error:  # of rdkit, for H2
+        logger.warning("%s failed (%s); the network gets geometries as they are", name, error)
+        return None
     energies = KJ_PER_KCAL * np.array([energy for _, energy in found])
     relaxed = 0.1 * np.array([c.GetPositions() for c in copy.GetConformers()])
-    return Screened(relaxed, energies, name)
+    return Screened(relaxed, energies)
+
+
+def force_field_of(molecule: Chem.Mol) -> str | None:
+    """Return ``"MMFF94s"``, ``"UFF"`` where it lacks an atom type, or None if neither knows all."""
+    if rdForceFieldHelpers.MMFFHasAllMoleculeParams(molecule):
+        return "MMFF94s"
+    return "UFF" if rdForceFieldHelpers.UFFHasAllMoleculeParams(molecule) else None
 
 
 def with_conformers(molecule: Chem.Mol, positions: NDArray[np.float64]) -> Chem.Mol:

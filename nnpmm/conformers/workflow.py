@@ -19,7 +19,7 @@ from nnpmm.conformers.generation import generate
 from nnpmm.conformers.harmonic import thermal_correction
 from nnpmm.conformers.pose import match_pose, read_pose
 from nnpmm.conformers.potentials import WATER_DIELECTRIC, SumPotential, bind_implicit_water
-from nnpmm.conformers.screening import relax_by_force_field
+from nnpmm.conformers.screening import force_field_of, relax_by_force_field
 from nnpmm.conformers.settings import ConformerSettings
 from nnpmm.conformers.store import Stages
 from nnpmm.conformers.strain import RelaxedPose, Strain, relax_pose, strain_of
@@ -151,7 +151,12 @@ def _prepare(settings: ConformerSettings, directory: Path, report: Report) -> _S
     numbers = [atom.GetAtomicNum() for atom in molecule.GetAtoms()]
     network = model.bind(numbers, Chem.GetFormalCharge(molecule))
     potential: BatchPotential = network
-    methods = [f"{Path(settings.model).name}, all conformers relaxed together by BFGS"]
+    name, field = Path(settings.model).name, force_field_of(molecule)
+    first = f"geometries relaxed with {field}, those within {settings.screen_window:g} kJ/mol go on"
+    methods = [
+        "no force field knows all atoms, so that all geometries go on" if field is None else first,
+        f"relaxed together with {name} by BFGS, to forces below {FORCE_TOLERANCE:g} kJ/mol/nm",
+    ]
     if parameters is not None:
         potential = SumPotential(network, (bind_implicit_water(molecule, parameters),))
         methods.append(

@@ -15,7 +15,7 @@ from nnpmm.conformers import (
     generation,
     systematic_conformers,
 )
-from nnpmm.conformers.screening import relax_by_force_field, with_conformers
+from nnpmm.conformers.screening import force_field_of, relax_by_force_field, with_conformers
 from nnpmm.conformers.structure import same_chemistry
 from nnpmm.core.errors import ConfigError, OptionalDependencyError
 from nnpmm.structures import molecule_from_smiles
@@ -113,7 +113,7 @@ def test_the_force_field_goes_downhill_and_water_screens_charges():
     start = etkdg_conformers(molecule, 8)
     vacuum = relax_by_force_field(molecule, start)
     water = relax_by_force_field(molecule, start, dielectric=78.5)
-    assert vacuum.force_field == "MMFF94s"
+    assert force_field_of(molecule) == "MMFF94s"
     # The internal hydrogen bond of glycol spreads energies in vacuum, in water hardly.
     assert np.ptp(water.energies) < np.ptp(vacuum.energies)
 
@@ -131,3 +131,10 @@ def test_confab_if_it_is_installed():
     found = confab.confab_conformers(molecule, 30)
     assert found.shape[1:] == (17, 3) and len(found) > 3
     assert same_chemistry(molecule, found).all()
+
+
+def test_other_force_fields_and_none():
+    assert force_field_of(built("C[Si](C)(C)C[B-](C)(C)C")) == "UFF"
+    hydrogen = built("[H][H]")  # of which rdkit refuses to minimise a minimum
+    minimum = 0.1 * np.array(hydrogen.GetConformer().GetPositions())
+    assert relax_by_force_field(hydrogen, minimum[None]) is None
