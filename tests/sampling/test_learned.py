@@ -135,11 +135,15 @@ def test_another_molecule_is_refused(peptide, features, tmp_path):
     data = json.loads(path.read_text())
     path.write_text(json.dumps({**data, "n_atoms": 30}))
     with pytest.raises(VariableError, match="system of 30 atoms, found 22"):
-        setting.bind("cv", peptide)
+        LearnedVariable(file=path).bind("cv", peptide)
     elements = ["S", *data["elements"][1:]]
     path.write_text(json.dumps({**data, "elements": elements}))
     with pytest.raises(VariableError, match="another molecule"):
+        LearnedVariable(file=path).bind("cv", peptide)
+    with pytest.raises(VariableError, match="another file than the settings"):
         setting.bind("cv", peptide)
+    with pytest.raises(InputFileError, match="cannot be read"):
+        LearnedVariable(file=tmp_path / "none.json").bind("cv", peptide)
 
 
 def trajectory(peptide, frames=1500, seed=1):
