@@ -93,7 +93,7 @@ class Projection:
         return (hidden - numbers["output_shift"]) @ numbers["output_matrix"]
 
     def values(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the variables (frames, d) of positions (frames, n, 3) nm of the features' atoms."""
+        """Return the variables (frames, d) of the features' atoms at (frames, n, 3) nm."""
         chosen = np.ascontiguousarray(positions, dtype=np.float64)
         with torch.no_grad():
             found = self.outputs(self.record.features.evaluate(torch.from_numpy(chosen)))

@@ -252,7 +252,7 @@ def _fit(
 def _watcher(lightning: Any, settings: LearningSettings, progress: Any) -> Any:
     """Return what keeps the curves and the best weights, and ends a training that stands still."""
 
-    class Watch(lightning.Callback):  # type: ignore[misc, name-defined]
+    class Watch(lightning.Callback):
         def __init__(self) -> None:
             self.training: list[float] = []
             self.validation: list[float] = []
