@@ -37,7 +37,7 @@ from nnpmm.sampling.variables import Structure, Torsion, bind_variables
 from nnpmm.structures import molecule_from_smiles
 
 TEMPERATURE, HEIGHT, FACTOR, EVERY = 300.0, 1.0, 8.0, 250  # K, kJ/mol, steps of 2 fs
-LENGTH_NS, RUNS = 6.0, 3  # of the force field alone
+LENGTH_NS, RUNS = 4.0, 3  # of the force field alone
 NAMES = (
     *(("ACE", "CH3"), ("ACE", "C"), ("ACE", "O"), ("ALA", "N"), ("ALA", "CA")),
     *(("ALA", "CB"), ("ALA", "C"), ("ALA", "O"), ("NME", "N"), ("NME", "C")),

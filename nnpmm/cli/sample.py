@@ -10,6 +10,7 @@ import typer
 
 from nnpmm.cli.errors import print_result
 from nnpmm.cli.narration import starting
+from nnpmm.cli.progress import count_bar
 from nnpmm.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ __all__ = ["sample"]
 sample = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Free-energy surfaces and weights of runs with a section 'sampling'.",
+    help="Free-energy surfaces and weights of biased runs, and learned variables to bias.",
 )
 _DEBUG = typer.Option("--debug", help="Show the traceback of an error.")
 
@@ -111,3 +112,57 @@ def weights(
     path = output or run / "weights.csv"
     effective, count = write_frame_weights(read_sampled(run), path)
     print_result(f"{count} frames, effective number {effective:.0f}: {path}")
+
+
+@sample.command()
+def learn(
+    runs: Annotated[
+        list[Path] | None, typer.Argument(help="Folders of nnpmm run of one system.")
+    ] = None,
+    kind: Annotated[
+        str, typer.Option("--kind", help="autoencoder, time-lagged or deep-tica.")
+    ] = "autoencoder",
+    variables: Annotated[int, typer.Option("--variables", help="Number of variables.")] = 1,
+    lag: Annotated[
+        float | None,
+        typer.Option("--lag", help="ps between the two frames of a pair, if not autoencoder."),
+    ] = None,
+    selection: Annotated[
+        str | None,
+        typer.Option(
+            "--selection", help="Atoms that features are made of.", show_default="the region"
+        ),
+    ] = None,
+    epochs: Annotated[int, typer.Option("--epochs", help="At most.")] = 300,
+    seed: Annotated[int, typer.Option("--seed", help="Of weights and splits.")] = 1,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File, .json.")] = Path(
+        "learned.json"
+    ),
+    debug: Annotated[bool, _DEBUG] = False,
+) -> None:
+    """Learn variables from trajectories, to be biased as type 'learned'."""
+    if not runs:
+        raise ConfigError("found no folder of a run: nnpmm sample learn RUN")
+    with starting():
+        from nnpmm.core.settings.reading import parse_settings
+        from nnpmm.sampling.learned import LearningSettings
+        from nnpmm.simulation.learning_runs import learn_from_runs, write_learned
+    wanted = {"kind": kind, "variables": variables, "epochs": epochs, "seed": seed}
+    settings = parse_settings(LearningSettings, wanted, source="options")
+    with count_bar("epochs") as show:
+        found = learn_from_runs(runs, settings, lag=lag, selection=selection, progress=show)
+    written = write_learned(output, found)
+    learned = found.learned
+    print_result(
+        f"{kind} of {learned.projection.record.features.count} features, {found.frames} frames; "
+        f"best of {len(learned.validation)} epochs: {learned.best}, validation loss "
+        f"{learned.validation[learned.best - 1]:.4g}"
+    )
+    record = learned.projection.record
+    for meaning in found.meaning:
+        low, high = record.low[meaning.component], record.high[meaning.component]
+        print_result(f"variable {meaning.component + 1}: {low:.3g} to {high:.3g}, goes along with")
+        for name, correlation in meaning.features:
+            print_result(f"  {correlation:+.2f}  {name}")
+    for path in written:
+        print_result(f"  {path}")

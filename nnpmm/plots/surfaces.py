@@ -90,8 +90,7 @@ def plot_surface(
     image = axes.pcolormesh(
         *edges, np.ma.filled(colored, np.nan).T, cmap="viridis", vmin=0, vmax=levels[-1]
     )
-    known = np.where(np.isfinite(heights), heights, levels[-1] + _STEP)
-    axes.contour(x, y, known.T, levels=levels[::2], colors="white", linewidths=0.5, alpha=0.7)
+    axes.contour(x, y, colored.T, levels=levels[::2], colors="white", linewidths=0.5, alpha=0.7)
     bar = figure.colorbar(image, ax=axes, shrink=0.9)
     bar.ax.tick_params(labelsize=SMALL)
     bar.set_label(_LABEL, fontsize=SMALL + 1)

@@ -18,7 +18,7 @@ from nnpmm.simulation.record.storage import SETTINGS, has_run, load_structure
 from nnpmm.simulation.settings.config import OutputConfig
 from nnpmm.simulation.stages.trajectory_atoms import part_of, trajectory_atoms
 
-__all__ = ["create_source", "run_folders", "run_source"]
+__all__ = ["create_source", "output_settings", "run_folders", "run_source"]
 
 _COLUMNS = {
     "temperature": "temperature_k",
@@ -56,11 +56,7 @@ def run_source(folder: Path) -> Source:
         SimulationError: the checkpoint or the log is damaged.
         ConfigError: the settings cannot be read, or the run has no trajectory yet.
     """
-    try:
-        text = (folder / SETTINGS).read_text(encoding="utf-8")
-        output = OutputConfig.model_validate(yaml.safe_load(text)["output"])
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{folder / SETTINGS}: cannot be read: {error}") from error
+    output = output_settings(folder)
     record = read_record(folder)
     trajectory = folder / f"trajectory.{output.trajectory_format}"
     if record is None or not trajectory.is_file():
@@ -74,6 +70,19 @@ def run_source(folder: Path) -> Source:
         region=record.region,
         log=folder / "log.csv",
     )
+
+
+def output_settings(folder: Path) -> OutputConfig:
+    """Return what the settings of a run say of its output.
+
+    Raises:
+        ConfigError: the settings cannot be read.
+    """
+    try:
+        text = (folder / SETTINGS).read_text(encoding="utf-8")
+        return OutputConfig.model_validate(yaml.safe_load(text)["output"])
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{folder / SETTINGS}: cannot be read: {error}") from error
 
 
 def create_source(

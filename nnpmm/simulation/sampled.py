@@ -35,7 +35,14 @@ from nnpmm.simulation.settings.sampling_config import (
 )
 from nnpmm.simulation.stages.variables import bias_grids, umbrella_variables
 
-__all__ = ["SampledRun", "frame_weights", "read_sampled", "samples_of", "write_frame_weights"]
+__all__ = [
+    "SampledRun",
+    "frame_weights",
+    "is_biased",
+    "read_sampled",
+    "samples_of",
+    "write_frame_weights",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +66,26 @@ class SampledRun:
     interval: float
 
 
+def is_biased(directory: Path) -> bool:
+    """Tell whether a run has a section of sampling.
+
+    Raises:
+        ConfigError: there is no run.
+    """
+    return _settings(directory).get("sampling") is not None
+
+
+def _settings(directory: Path) -> dict[str, Any]:
+    path = directory / SETTINGS
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read: {shortened(error)}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: contains no settings")
+    return data
+
+
 def read_sampled(directory: Path) -> SampledRun:
     """Read the settings of a biased run and bind its variables.
 
@@ -66,21 +93,17 @@ def read_sampled(directory: Path) -> SampledRun:
         ConfigError: there is no run, or it was not biased, or has no variables.
         InputFileError: the structure is missing or damaged.
     """
-    path = directory / SETTINGS
+    path, data, context = directory / SETTINGS, _settings(directory), {"base": directory}
+    if data.get("sampling") is None:
+        raise ConfigError(f"{path}: the run was not biased; give one with a section 'sampling'")
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        context = {"base": directory}
-        if data.get("sampling") is None:
-            raise ConfigError(f"{path}: the run was not biased; give one with a section 'sampling'")
         sampling = TypeAdapter(SamplingConfig).validate_python(data["sampling"], context=context)
         temperature = EnsembleConfig.model_validate(data["ensemble"]).temperature
         times = TypeAdapter(tuple[Time, Time])
         timestep, interval = times.validate_python(
             (data["timestep"], data["output"]["trajectory_interval"])
         )
-    except ConfigError:
-        raise
-    except (OSError, ValidationError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+    except (ValidationError, KeyError, TypeError) as error:
         raise ConfigError(f"{path}: cannot be read: {shortened(error)}") from error
     if not sampling.variables:
         raise ConfigError(

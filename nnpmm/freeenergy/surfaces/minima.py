@@ -80,6 +80,10 @@ def find_basins(surface: Surface, *, barrier: float | None = None) -> Basins:
         if lack <= 0:
             break
         labels[labels == flattest] = other
+    for k in set(lowest) - set(lacking):  # islands, of which those without an error are noise
+        if np.isnan(surface.error.ravel()[lowest[k]]) and flat[lowest[k]] > 0:
+            labels[labels == k] = -1
+            del lowest[k]
     order = sorted(lowest, key=lambda k: flat[lowest[k]])
     renamed = np.full(len(labels), -1)
     minima = []

@@ -1,6 +1,7 @@
 """Collective variables: named functions of the atoms, for biases, records and surfaces."""
 
 from nnpmm.sampling.variables.geometric import Angle, Distance, Position, Torsion
+from nnpmm.sampling.variables.learned import LearnedVariable
 from nnpmm.sampling.variables.neighbours import Coordination
 from nnpmm.sampling.variables.puckering import Puckering
 from nnpmm.sampling.variables.rmsd import Rmsd
@@ -11,6 +12,7 @@ __all__ = [
     "Angle",
     "Coordination",
     "Distance",
+    "LearnedVariable",
     "Position",
     "Puckering",
     "Rmsd",

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from nnpmm.core.errors import ConfigError
 from nnpmm.sampling.variables.geometric import Angle, Distance, Position, Torsion
+from nnpmm.sampling.variables.learned import LearnedVariable
 from nnpmm.sampling.variables.neighbours import Coordination
 from nnpmm.sampling.variables.puckering import Puckering
 from nnpmm.sampling.variables.rmsd import Rmsd
@@ -19,7 +20,7 @@ __all__ = ["VariableSettings", "bind_variables", "check_names"]
 
 #: The settings of a variable; ``type`` says which.
 VariableSettings = Annotated[
-    Torsion | Distance | Angle | Coordination | Rmsd | Puckering | Position,
+    Torsion | Distance | Angle | Coordination | Rmsd | Puckering | Position | LearnedVariable,
     Field(discriminator="type"),
 ]
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")

@@ -1,0 +1,65 @@
+"""What a learned variable means: the features that go along with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nnpmm.sampling.learned.projection import Projection
+from nnpmm.sampling.variables.variable import Structure
+
+__all__ = ["Meaning", "meaning_of"]
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """Features of one learned variable.
+
+    Attributes:
+        component: which variable.
+        features: names, the strongest first, and their rank correlations with it.
+    """
+
+    component: int
+    features: tuple[tuple[str, float], ...]
+
+
+def meaning_of(
+    projection: Projection,
+    runs: Sequence[NDArray[np.float64]],
+    structure: Structure,
+    *,
+    most: int = 5,
+) -> tuple[Meaning, ...]:
+    """Return the features that correlate with each variable along trajectories.
+
+    Spearman's rank correlation, which sees monotonic relations of any shape.
+
+    Args:
+        projection: the learned variables.
+        runs: positions (frames, n, 3) nm of the features' atoms in each run.
+        structure: whose atoms they are.
+        most: features of each variable.
+    """
+    from scipy.stats import spearmanr
+
+    features = projection.record.features
+    frames = np.concatenate(list(runs)).astype(np.float64)
+    values = features.evaluate(torch.from_numpy(frames)).numpy()
+    with torch.no_grad():
+        outputs = projection.outputs(torch.from_numpy(values)).numpy()
+    names = features.names(structure)
+    found = []
+    for component in range(outputs.shape[1]):
+        scores = [
+            (name, float(spearmanr(values[:, k], outputs[:, component]).statistic))
+            for k, name in enumerate(names)
+            if np.ptp(values[:, k]) > 0
+        ]
+        scores.sort(key=lambda each: -abs(each[1]))
+        found.append(Meaning(component, tuple(scores[:most])))
+    return tuple(found)

@@ -1,0 +1,194 @@
+"""A trained network from features to a few variables: its file, its values, its gradients.
+
+::
+
+    NAME.json           kind, features, elements, what it was trained on, checksum of the weights
+    NAME.safetensors    shift and scale of the features, layers, shift and matrix of the outputs
+
+The network is h = tanh(W h + b) layer by layer, linear in the last one, between shifted and scaled
+features and outputs. In float64, so that gradients are exact to rounding.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import openmm
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+from nnpmm.core.arrays import load_arrays, save_arrays
+from nnpmm.core.errors import InputFileError, SimulationError
+from nnpmm.core.files import require_suffix, sha256_of, write_atomically
+from nnpmm.core.section import Section, first_problem
+from nnpmm.sampling.learned.features import FeatureSet
+from nnpmm.sampling.variables.variable import Structure, VariableError
+
+__all__ = ["Projection", "ProjectionRecord", "load_projection", "save_projection"]
+
+Kind = Literal["autoencoder", "time-lagged", "deep-tica"]
+
+
+class ProjectionRecord(Section):
+    """What is known of a learned variable."""
+
+    kind: Kind
+    features: FeatureSet
+    elements: tuple[str, ...] = Field(description="of the features' atoms")
+    n_atoms: int = Field(description="of the system")
+    variables: int = Field(ge=1, description="number of outputs")
+    low: tuple[float, ...] = Field(description="least value of each in training")
+    high: tuple[float, ...] = Field(description="largest value of each in training")
+    training: dict[str, Any] = Field({}, description="settings, data, losses")
+    meaning: tuple[dict[str, Any], ...] = Field((), description="features that go along with each")
+    weights_sha256: str = Field("", description="of the safetensors file")
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """A learned function of positions.
+
+    Attributes:
+        record: what is known of it.
+        arrays: its numbers, by name.
+    """
+
+    record: ProjectionRecord
+    arrays: dict[str, NDArray[np.float64]]
+
+    def check(self, structure: Structure, what: str) -> None:
+        """Refuse another molecule than that of the training.
+
+        Raises:
+            VariableError: another number of atoms, or other elements.
+        """
+        record, atoms = self.record, list(structure.topology.atoms())
+        if len(atoms) != record.n_atoms:
+            raise VariableError(
+                f"{what}: was learned in a system of {record.n_atoms} atoms, found {len(atoms)}"
+            )
+        for index, element in zip(record.features.atoms, record.elements, strict=True):
+            found = atoms[index].element.symbol if atoms[index].element else "none"
+            if found != element:
+                raise VariableError(
+                    f"{what}: was learned on another molecule: atom {index} is {found} here and "
+                    f"was {element}"
+                )
+        structure.require_one_molecule(np.array(record.features.atoms), what)
+
+    def outputs(self, features: torch.Tensor) -> torch.Tensor:
+        """Return the variables (..., d) of features (..., f)."""
+        numbers = {name: torch.from_numpy(array) for name, array in self.arrays.items()}
+        hidden = (features - numbers["shift"]) / numbers["scale"]
+        depth = sum(name.startswith("weight") for name in numbers)
+        for layer in range(depth):
+            hidden = hidden @ numbers[f"weight{layer}"].T + numbers[f"bias{layer}"]
+            if layer < depth - 1:
+                hidden = torch.tanh(hidden)
+        return (hidden - numbers["output_shift"]) @ numbers["output_matrix"]
+
+    def values(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the variables (frames, d) of the features' atoms at (frames, n, 3) nm."""
+        chosen = np.ascontiguousarray(positions, dtype=np.float64)
+        with torch.no_grad():
+            found = self.outputs(self.record.features.evaluate(torch.from_numpy(chosen)))
+        return np.asarray(found.numpy())
+
+    def gradient(
+        self, positions: NDArray[np.float64], component: int
+    ) -> tuple[float, NDArray[np.float64]]:
+        """Return one variable and its gradient (n, 3), 1/nm, at the features' atoms.
+
+        Args:
+            positions: (n, 3) nm of the features' atoms.
+            component: which variable.
+        """
+        where = torch.tensor(positions, dtype=torch.float64, requires_grad=True)
+        value = self.outputs(self.record.features.evaluate(where))[component]
+        (gradient,) = torch.autograd.grad(value, where)
+        return float(value), gradient.numpy()
+
+    def create_force(self, component: int, *, periodic: bool) -> openmm.Force:
+        """Return a force whose energy is one of the variables, with its exact gradient."""
+        force = openmm.PythonForce(ProjectionCallback(self, component))
+        force.setParticles(list(self.record.features.atoms))
+        # A non-periodic force in a periodic system is handed corrupted positions (openmm 5421).
+        force.setUsesPeriodicBoundaryConditions(periodic)
+        return force
+
+
+class ProjectionCallback:
+    """Called by OpenMM with the State of the features' atoms; returns a variable as an energy.
+
+    Args:
+        projection: of the atoms.
+        component: which variable.
+    """
+
+    def __init__(self, projection: Projection, component: int) -> None:
+        self.projection, self.component = projection, component
+
+    def __call__(self, state: openmm.State) -> tuple[float, NDArray[np.float64]]:
+        """Return the variable and minus its gradient (n, 3).
+
+        Raises:
+            SimulationError: the variable is not finite.
+        """
+        positions = state.getPositions(asNumpy=True)._value
+        value, gradient = self.projection.gradient(positions, self.component)
+        if not np.isfinite(value):
+            raise SimulationError("a learned variable is not finite; take a smaller time step")
+        return value, -gradient
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        record = self.projection.record.model_dump(mode="json")
+        return (_rebuild, (record, self.projection.arrays, self.component))
+
+
+def _rebuild(
+    record: dict[str, Any], arrays: dict[str, NDArray[np.float64]], component: int
+) -> ProjectionCallback:
+    return ProjectionCallback(
+        Projection(ProjectionRecord.model_validate(record), arrays), component
+    )
+
+
+def save_projection(path: Path, projection: Projection) -> None:
+    """Write a learned variable: ``NAME.json``, and ``NAME.safetensors`` beside it.
+
+    Raises:
+        ConfigError: the name does not end in .json.
+        UnwritableError: a file cannot be written.
+    """
+    require_suffix(path, ".json")
+    weights = path.with_suffix(".safetensors")
+    save_arrays(weights, projection.arrays, {"variables": projection.record.variables})
+    digest = sha256_of(weights.read_bytes())
+    record = projection.record.model_copy(update={"weights_sha256": digest})
+    write_atomically(path, json.dumps(record.model_dump(mode="json"), indent=1) + "\n")
+
+
+def load_projection(path: Path) -> Projection:
+    """Read what ``save_projection`` wrote.
+
+    Raises:
+        InputFileError: a file is missing, damaged, or does not belong to the other.
+    """
+    try:
+        record = ProjectionRecord.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        raise InputFileError(f"{path}: {first_problem(error)}") from error
+    except (OSError, ValueError) as error:
+        raise InputFileError(f"{path}: cannot be read ({error})") from error
+    weights = path.with_suffix(".safetensors")
+    arrays, _ = load_arrays(weights)
+    if sha256_of(weights.read_bytes()) != record.weights_sha256:
+        raise InputFileError(
+            f"{weights}: does not match its sha256 in {path.name}; train the variable again"
+        )
+    return Projection(record, arrays)

@@ -1,0 +1,286 @@
+"""Learning variables from features along trajectories, with mlcolvar's networks.
+
+| kind | network | what it minimises |
+| --- | --- | --- |
+| autoencoder | encoder and decoder | mean squared error of the features |
+| time-lagged | encoder and decoder | the same of the features one lag later |
+| deep-tica | features to variables | minus the squared eigenvalues of TICA in the outputs |
+
+Autoencoder: Belkacemi et al., J. Chem. Theory Comput. 2022, 18, 59; time-lagged: Wehmeyer and Noe,
+J. Chem. Phys. 2018, 148, 241703; Deep-TICA: Bonati, Piccini and Parrinello, PNAS 2021, 118,
+e2113533118.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+
+from nnpmm.core.errors import ConfigError, OptionalDependencyError, SimulationError
+from nnpmm.core.section import Section
+from nnpmm.sampling.learned.features import FeatureSet
+from nnpmm.sampling.learned.projection import Kind, Projection, ProjectionRecord
+from nnpmm.sampling.variables.variable import Structure
+
+__all__ = ["Learned", "LearningSettings", "learn"]
+
+_LEAST = 100  # pairs or frames
+_LOUD = ("lightning", "lightning_fabric", "lightning_utilities", "pytorch_lightning")
+_BATCHES = 8  # of an epoch, at least
+
+
+class LearningSettings(Section):
+    """How a variable is learned."""
+
+    kind: Kind = "autoencoder"
+    variables: int = Field(1, ge=1, le=3, description="number of variables")
+    lag: int = Field(1, ge=1, description="frames between the two of a pair, if not autoencoder")
+    hidden: tuple[int, ...] = Field((32, 16), min_length=1, description="widths of hidden layers")
+    epochs: int = Field(300, ge=1)
+    patience: int = Field(50, ge=1, description="epochs without a better validation, to stop after")
+    learning_rate: float = Field(1e-3, gt=0)
+    batch: int = Field(1000, ge=10, description="frames or pairs")
+    seed: int = Field(1, ge=0)
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """A trained variable.
+
+    Attributes:
+        projection: the network, whose outputs have mean 0 and standard deviation 1 in training.
+        training: (epochs,) loss on the training data.
+        validation: (epochs,) loss on the others, by which the weights were kept.
+        best: epoch of the weights that were kept, from 1.
+    """
+
+    projection: Projection
+    training: NDArray[np.float64]
+    validation: NDArray[np.float64]
+    best: int
+
+
+def learn(
+    features: FeatureSet,
+    runs: Sequence[NDArray[np.float64]],
+    structure: Structure,
+    settings: LearningSettings,
+    *,
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> Learned:
+    """Train a network on the frames of runs.
+
+    Args:
+        features: of the frames.
+        runs: of each run, positions (frames, n, 3) nm of the features' atoms in order of time.
+        structure: whose atoms they are.
+        settings: of the network and the training.
+        progress: called with the number of epochs that are done, and their number.
+
+    Raises:
+        OptionalDependencyError: mlcolvar is not installed.
+        ConfigError: too few frames, or as many variables as features.
+        SimulationError: the training fails, or a variable is constant.
+    """
+    if settings.variables >= features.count:
+        raise ConfigError(
+            f"found {features.count} features, more than the {settings.variables} variables needed"
+        )
+    values = [_features_of(features, run) for run in runs]
+    data = _pairs(values, settings)
+    with _quiet():
+        model, curves = _fit(data, settings, progress)
+    arrays = _arrays(model, settings.kind)
+    record = _record(features, structure, settings, len(data["data"]))
+    raw = Projection(record, arrays)
+    pooled = torch.from_numpy(np.concatenate(values))
+    with torch.no_grad():
+        outputs = raw.outputs(pooled).numpy()
+    scale = outputs.std(axis=0)
+    if not (np.isfinite(outputs).all() and (scale > 1e-8).all()):
+        raise SimulationError("a learned variable is constant or not finite; take another seed")
+    arrays["output_shift"] = arrays["output_shift"] + outputs.mean(axis=0) @ np.linalg.pinv(
+        arrays["output_matrix"]
+    )
+    arrays["output_matrix"] = arrays["output_matrix"] / scale
+    with torch.no_grad():
+        outputs = raw.outputs(pooled).numpy()
+    training, validation = curves
+    best = int(np.argmin(validation)) + 1
+    known = {
+        **settings.model_dump(mode="json"),
+        "samples": len(data["data"]),
+        "best_epoch": best,
+        "validation_loss": float(validation[best - 1]),
+    }
+    record = record.model_copy(
+        update={
+            "low": tuple(outputs.min(axis=0).tolist()),
+            "high": tuple(outputs.max(axis=0).tolist()),
+            "training": known,
+        }
+    )
+    return Learned(Projection(record, arrays), training, validation, best)
+
+
+def _features_of(features: FeatureSet, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    chosen = np.ascontiguousarray(positions, dtype=np.float64)
+    return np.asarray(features.evaluate(torch.from_numpy(chosen)).numpy())
+
+
+def _pairs(
+    values: Sequence[NDArray[np.float64]], settings: LearningSettings
+) -> dict[str, torch.Tensor]:
+    """Return frames (k, f), and with a lag those one lag later, never across two runs."""
+    lag = 0 if settings.kind == "autoencoder" else settings.lag
+    long = [each for each in values if len(each) > lag]
+    count = sum(len(each) - lag for each in long)
+    if count < _LEAST:
+        raise ConfigError(
+            f"found {count} {'pairs of frames' if lag else 'frames'} in {len(values)} run(s), "
+            f"needed: {_LEAST} or more; run longer, or write frames more often"
+        )
+    first = np.concatenate([each[: len(each) - lag] for each in long])
+    second = np.concatenate([each[lag:] for each in long])
+    return {
+        "data": torch.from_numpy(first).float(),
+        "later": torch.from_numpy(second).float(),
+    }
+
+
+def _record(
+    features: FeatureSet, structure: Structure, settings: LearningSettings, samples: int
+) -> ProjectionRecord:
+    atoms = list(structure.topology.atoms())
+    return ProjectionRecord(
+        kind=settings.kind,
+        features=features,
+        elements=tuple(
+            atoms[i].element.symbol if atoms[i].element else "none" for i in features.atoms
+        ),
+        n_atoms=len(atoms),
+        variables=settings.variables,
+        low=(0.0,) * settings.variables,
+        high=(0.0,) * settings.variables,
+    )
+
+
+class _quiet:
+    """Keep lightning from speaking about loggers, tips and devices."""
+
+    def __enter__(self) -> None:
+        self._caught = warnings.catch_warnings()
+        self._caught.__enter__()
+        warnings.simplefilter("ignore")
+        _import_mlcolvar()  # whose packages set the levels of their loggers when they are imported
+        for name in list(logging.root.manager.loggerDict):
+            if name.partition(".")[0] in _LOUD:
+                logging.getLogger(name).setLevel(logging.ERROR)
+
+    def __exit__(self, *error: object) -> None:
+        self._caught.__exit__(None, None, None)
+
+
+def _import_mlcolvar() -> tuple[Any, Any, Any]:
+    try:
+        import lightning
+        import mlcolvar.cvs
+        import mlcolvar.data
+    except ImportError as error:
+        raise OptionalDependencyError(
+            f"cannot import mlcolvar ({error}); pip install nnpmm[learned]"
+        ) from error
+    return lightning, mlcolvar.cvs, mlcolvar.data
+
+
+def _fit(
+    data: dict[str, torch.Tensor],
+    settings: LearningSettings,
+    progress: Callable[[int, int], None],
+) -> tuple[Any, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Return mlcolvar's network with the weights of the best epoch, and both learning curves."""
+    lightning, cvs, sets = _import_mlcolvar()
+    layers = [data["data"].shape[1], *settings.hidden, settings.variables]
+    options: dict[str, Any] = {"optimizer": {"lr": settings.learning_rate}}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        if settings.kind == "deep-tica":
+            ones = torch.ones(len(data["data"]))
+            content = {"data": data["data"], "data_lag": data["later"], "weights": ones,
+                       "weights_lag": ones}  # fmt: skip
+            model = cvs.DeepTICA(layers, options={"nn": {"activation": "tanh"}, **options})
+        else:
+            content = {"data": data["data"], "target": data["later"]}
+            blocks = {name: {"activation": "tanh"} for name in ("encoder", "decoder")}
+            model = cvs.AutoEncoderCV(layers, options={**blocks, **options})
+        batch = len(data["data"])
+        if settings.kind != "deep-tica":  # whose eigenvalues are those of all pairs together
+            batch = min(settings.batch, max(10, batch // _BATCHES))
+        module = sets.DictModule(
+            sets.DictDataset(content),
+            lengths=[0.8, 0.2],
+            batch_size=batch,
+            random_split=True,
+            shuffle=settings.kind != "deep-tica",
+            generator=torch.Generator().manual_seed(settings.seed),
+        )
+        watch = _watcher(lightning, settings, progress)
+        trainer = lightning.Trainer(
+            max_epochs=settings.epochs,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=[watch],
+        )
+        trainer.fit(model, module)
+    if watch.best is None:
+        raise SimulationError("the training gave no finite loss; take a smaller learning rate")
+    model.load_state_dict(watch.best)
+    return model.eval(), (np.array(watch.training), np.array(watch.validation))
+
+
+def _watcher(lightning: Any, settings: LearningSettings, progress: Any) -> Any:
+    """Return what keeps the curves and the best weights, and ends a training that stands still."""
+
+    class Watch(lightning.Callback):
+        def __init__(self) -> None:
+            self.training: list[float] = []
+            self.validation: list[float] = []
+            self.best: dict[str, torch.Tensor] | None = None
+
+        def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
+            metrics = trainer.callback_metrics
+            self.training.append(float(metrics["train_loss"]))
+            self.validation.append(float(metrics["valid_loss"]))
+            lowest = min(self.validation)
+            if np.isfinite(self.validation[-1]) and self.validation[-1] == lowest:
+                self.best = {k: v.detach().clone() for k, v in module.state_dict().items()}
+            progress(len(self.validation), settings.epochs)
+            since = len(self.validation) - 1 - int(np.argmin(self.validation))
+            trainer.should_stop = since >= settings.patience
+
+    return Watch()
+
+
+def _arrays(model: Any, kind: Kind) -> dict[str, NDArray[np.float64]]:
+    """Return the numbers of mlcolvar's network, up to the variables."""
+    body = model.nn.nn if kind == "deep-tica" else model.encoder.nn
+    linear = [layer for layer in body if isinstance(layer, torch.nn.Linear)]
+    arrays = {"shift": model.norm_in.mean, "scale": model.norm_in.range}
+    for number, layer in enumerate(linear):
+        arrays[f"weight{number}"], arrays[f"bias{number}"] = layer.weight, layer.bias
+    size = linear[-1].out_features
+    arrays["output_shift"], arrays["output_matrix"] = torch.zeros(size), torch.eye(size)
+    if kind == "deep-tica":
+        arrays["output_shift"], arrays["output_matrix"] = model.tica.mean, model.tica.evecs
+    return {name: array.detach().double().numpy().copy() for name, array in arrays.items()}

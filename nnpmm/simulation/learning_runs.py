@@ -1,0 +1,167 @@
+"""Learned variables from the trajectories of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnpmm.analysis.frames import FrameReader
+from nnpmm.core.errors import ConfigError
+from nnpmm.core.files import replacing, writing
+from nnpmm.sampling.learned import (
+    FeatureSet,
+    Learned,
+    LearningSettings,
+    Meaning,
+    choose_features,
+    learn,
+    meaning_of,
+    save_projection,
+)
+from nnpmm.sampling.variables import Structure
+from nnpmm.simulation.record.checkpoint import read_record
+from nnpmm.simulation.record.storage import load_structure
+from nnpmm.simulation.run_source import output_settings, run_source
+from nnpmm.simulation.sampled import is_biased
+from nnpmm.simulation.stages.trajectory_atoms import trajectory_atoms
+
+__all__ = ["LearnedRun", "learn_from_runs", "write_learned"]
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedRun:
+    """A variable that was learned from runs.
+
+    Attributes:
+        learned: the network and its learning curves.
+        meaning: of each variable.
+        frames: that it was learned from.
+    """
+
+    learned: Learned
+    meaning: tuple[Meaning, ...]
+    frames: int
+
+
+def learn_from_runs(
+    folders: Sequence[Path],
+    settings: LearningSettings,
+    *,
+    lag: float | None = None,
+    selection: str | None = None,
+    features: FeatureSet | None = None,
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> LearnedRun:
+    """Learn variables from the trajectories of runs of one system.
+
+    Args:
+        folders: of the runs, whose trajectories have all atoms.
+        settings: of the network; its lag is replaced by that in ps, if there is one.
+        lag: ps between the two frames of a pair.
+        selection: atoms that features are chosen from; the region of the run if left out.
+        features: in place of chosen ones.
+        progress: see `nnpmm.sampling.learned.learn`.
+
+    Raises:
+        NnpmmError: a folder without a trajectory, runs of different systems, biased runs for a kind
+            that learns from times, or too few frames.
+    """
+    if not folders:
+        raise ConfigError("found no folder of a run, expected one or more")
+    topology, start, box = load_structure(folders[0])
+    structure = Structure.of(topology, start, None, box)
+    if features is None:
+        record = read_record(folders[0])
+        region = np.array(() if record is None else record.region, dtype=np.int64)
+        atoms = region if selection is None else structure.atoms(selection, "selection")
+        features = choose_features(structure, atoms)
+    found = [_read(folder, structure, features.atoms) for folder in folders]
+    runs, intervals = [run for run, _ in found], {interval for _, interval in found}
+    if len(intervals) > 1:
+        raise ConfigError(
+            f"found runs with {sorted(intervals)} ps between frames, allowed: the same in all"
+        )
+    if settings.kind != "autoencoder":
+        biased = [str(folder) for folder in folders if is_biased(folder)]
+        if biased:
+            raise ConfigError(
+                f"{biased[0]}: was biased, so that its times are not those of the system; take "
+                "plain runs, or the kind autoencoder"
+            )
+        settings = settings.model_copy(update={"lag": _frames(lag, intervals.pop())})
+    learned = learn(features, runs, structure, settings, progress=progress)
+    meaning = meaning_of(learned.projection, runs, structure)
+    return LearnedRun(learned, meaning, sum(map(len, runs)))
+
+
+def _frames(lag: float | None, interval: float) -> int:
+    if lag is None:
+        raise ConfigError("lag=...: is missing; give the time between two frames of a pair, ps")
+    frames = round(lag / interval)
+    if frames < 1 or abs(frames * interval - lag) > 1e-6 * lag:
+        raise ConfigError(
+            f"found a lag of {lag:g} ps, allowed: multiples of the {interval:g} ps between frames"
+        )
+    return frames
+
+
+def _read(
+    folder: Path, structure: Structure, atoms: Sequence[int]
+) -> tuple[NDArray[np.float64], float]:
+    """Return positions (frames, n, 3) of some atoms in a run's trajectory, and its interval."""
+    topology = load_structure(folder)[0]
+    symbols, here = ([_symbol(a) for a in t.atoms()] for t in (structure.topology, topology))
+    if here != symbols:
+        raise ConfigError(
+            f"{folder}: found a system of {len(here)} atoms, expected the same {len(symbols)} as "
+            "in the first run; learned variables need runs of one system"
+        )
+    source = run_source(folder)
+    kept = trajectory_atoms(topology, output_settings(folder).trajectory_atoms)
+    rows = np.array(atoms, dtype=np.int64)
+    if kept is not None:
+        rows = np.minimum(np.searchsorted(kept, rows), len(kept) - 1)
+        if (kept[rows] != np.array(atoms)).any():
+            raise ConfigError(
+                f"{folder}: the trajectory lacks atoms of the features; write more with "
+                "output.trajectory_atoms, or select others"
+            )
+    chunks = [chunk.positions for chunk in FrameReader(source, rows)]
+    return np.concatenate(chunks).astype(np.float64), float(source.interval or 0.0)
+
+
+def _symbol(atom: Any) -> str | None:
+    return None if atom.element is None else str(atom.element.symbol)
+
+
+def write_learned(path: Path, found: LearnedRun) -> list[Path]:
+    """Write a learned variable, and its learning curve as a picture beside it; return the paths.
+
+    Args:
+        path: ``NAME.json``.
+        found: what is written.
+
+    Raises:
+        ConfigError: another suffix.
+        UnwritableError: a file cannot be written.
+    """
+    from nnpmm.plots import plot_time_series
+
+    learned = found.learned
+    meaning = tuple({"component": m.component + 1, "features": dict(m.features)} for m in
+                    found.meaning)  # fmt: skip
+    record = learned.projection.record.model_copy(update={"meaning": meaning})
+    projection = type(learned.projection)(record, learned.projection.arrays)
+    save_projection(path, projection)
+    epochs = np.arange(1, len(learned.validation) + 1)
+    curves = {"training": learned.training, "validation": learned.validation}
+    figure = plot_time_series(epochs, curves, xlabel="epoch", ylabel="loss")
+    picture = path.with_name(f"{path.stem}_learning.png")
+    with writing(picture), replacing(picture) as handle:
+        figure.savefig(handle, format="png")
+    return [path, path.with_suffix(".safetensors"), picture]
