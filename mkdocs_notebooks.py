@@ -1,8 +1,8 @@
-"""Notebooks of the documentation become ordinary pages, with the outputs that they were stored with.
+"""Notebooks of the documentation become ordinary pages, with the outputs stored in them.
 
 A notebook is turned into Markdown, so that its links are checked and its code, tables and equations
-look like those of other pages. Nothing is executed. Other pages and the navigation name the notebook
-itself. The page offers it for download.
+look like those of other pages. Nothing is executed. Other pages and the navigation name the
+notebook itself. The page offers it for download.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Run the tutorials and store their outputs, which the documentation shows.
 
-Each notebook of docs/tutorials is executed from top to bottom in a temporary folder and written back
-with its outputs. A notebook that fails is left as it is.
+Each notebook of docs/tutorials is executed from top to bottom in a temporary folder and written
+back with its outputs. A notebook that fails is left as it is.
 Usage: python benchmarks/tutorials.py [NAME ...]
 """
 
@@ -37,10 +37,10 @@ def store(path: Path) -> None:
     """Execute a notebook and write it with its outputs."""
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
-        client = nbclient.NotebookClient(
-            *(notebook,), timeout=1800, record_timing=False, resources={"metadata": {"path": folder}}
-        )
-        client.execute()
+        resources = {"metadata": {"path": folder}}
+        nbclient.NotebookClient(
+            notebook, timeout=1800, record_timing=False, resources=resources
+        ).execute()
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"
