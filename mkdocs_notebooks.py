@@ -18,7 +18,9 @@ from mkdocs.structure.files import File, Files
 
 __all__ = ["on_files"]
 
-_DOWNLOAD = "[:material-download: Download this notebook]({name}/{name}.ipynb)"
+_DOWNLOAD = "[Download this notebook]({name}/{name}.ipynb)"
+# Of the style of pictures, and at which they have the size of the text around them.
+_PICTURE_DPI, _PAGE_DPI = 150, 100
 
 
 class _NotebookPage(File):
@@ -58,8 +60,9 @@ def _markdown(notebook: dict[str, Any], name: str, pictures: dict[str, bytes]) -
             data = output.get("data", {})
             if "image/png" in data:
                 picture = f"{len(pictures) + 1}.png"
-                pictures[picture] = base64.b64decode("".join(data["image/png"]))
-                yield f"![{cell['metadata']['alt']}]({name}/{picture})"
+                content = pictures[picture] = base64.b64decode("".join(data["image/png"]))
+                width = int.from_bytes(content[16:20], "big") * _PAGE_DPI // _PICTURE_DPI
+                yield f'![{cell["metadata"]["alt"]}]({name}/{picture}){{ width="{width}" }}'
             elif "text/html" in data:
                 yield f'<div class="output">{"".join(data["text/html"])}</div>'
             else:
