@@ -46,7 +46,7 @@ def test_outputs_need_no_network_and_name_no_folder_of_a_machine(stored):
     for cell in code_cells(stored):
         for output in cell.outputs:
             shown = str({**output.get("data", {}), "text": output.get("text"), "image/png": ""})
-            assert "<script" not in shown
+            assert "<script" not in shown and "\\x1b" not in shown
             assert not re.search(r"(?<![\w.])/(tmp|home|root|work|Users)/", shown), shown
 
 
@@ -77,9 +77,7 @@ def test_runs_from_the_top(path, tmp_path, monkeypatch):
     ).execute()
     for before, after in zip(code_cells(stored), code_cells(found), strict=True):
         assert kinds(after) == kinds(before), after.source
-    check = CHECKS.get(path.stem)
-    if check is not None:
-        check(printed(found))
+    CHECKS[path.stem](printed(found))
 
 
 def code_cells(notebook):
@@ -121,7 +119,39 @@ def check_openmm_ml(text):
     assert energies[0] == pytest.approx(energies[1], abs=1e-3)
 
 
+def check_charged(text):
+    assert re.search(r"sum +-1\.000 +-1\.000", text)
+    first, second = (float(found) for found in re.findall(r"C1-O\d: ([\d.]+) nm", text))
+    assert first == pytest.approx(second, abs=0.003)
+
+
+def check_hydration(text):
+    force_field = number(r"force field +(-?[\d.]+) \+-", text)
+    assert force_field == pytest.approx(-4.0, abs=2.5)  # kcal/mol, far from converged
+    assert number(r"network +(-?[\d.]+) \+-", text) == pytest.approx(force_field, abs=1.5)
+
+
+def check_campaign(text):
+    rows = dict(re.findall(r"^(\w+) +(-?[\d.]+) +[\d.]+ *$", text, flags=re.M))
+    assert set(rows) == {"methane", "methanol", "ethane"}
+    assert all(abs(float(value)) < 1.5 for value in rows.values())
+    assert "ammonium no result" in text
+
+
+def check_complex(text):
+    assert number(r"ligand RMSD in the site +([\d.]+)", text) < 2.5  # angstrom: it stays
+
+
+def check_permeation(text):
+    assert number(r"test .* R2 ([\d.]+)", text) > 0.9
+
+
 CHECKS = {
+    "campaign": check_campaign,
+    "charged-ligand": check_charged,
+    "hydration-free-energy": check_hydration,
+    "permeation": check_permeation,
+    "protein-ligand": check_complex,
     "ligand-in-water": check_water,
     "torsion-refit": check_torsion,
     "moving-from-openmm-ml": check_openmm_ml,
