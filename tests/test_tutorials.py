@@ -103,7 +103,7 @@ def number(pattern: str, text: str) -> float:
 
 def check_water(text):
     assert number(r"last 5 ps: (\d+) K", text) == pytest.approx(300, abs=15)
-    assert number(r"K, ([\d.]+) g/ml", text) == pytest.approx(0.99, abs=0.04)
+    assert number(r"K, ([\d.]+) g/ml", text) == pytest.approx(1.0, abs=0.05)
 
 
 def check_torsion(text):
@@ -127,7 +127,7 @@ def check_charged(text):
 
 def check_hydration(text):
     force_field = number(r"force field +(-?[\d.]+) \+-", text)
-    assert force_field == pytest.approx(-4.0, abs=2.5)  # kcal/mol, far from converged
+    assert force_field == pytest.approx(-3.5, abs=3)  # kcal/mol, far from converged
     assert number(r"network +(-?[\d.]+) \+-", text) == pytest.approx(force_field, abs=1.5)
 
 
