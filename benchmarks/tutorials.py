@@ -1,0 +1,65 @@
+"""Run the tutorials and store their outputs, which the documentation shows.
+
+Each notebook of docs/tutorials is executed from top to bottom in a temporary folder and written
+back with its outputs. A notebook that fails is left as it is.
+Usage: python benchmarks/tutorials.py [NAME ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbclient
+import nbformat
+
+TUTORIALS = Path(__file__).resolve().parents[1] / "docs" / "tutorials"
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="without .ipynb; default: all")
+    names = parser.parse_args().names or sorted(path.stem for path in TUTORIALS.glob("*.ipynb"))
+    # Commands of the notebooks are those of this environment.
+    os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    for name in names:
+        start = time.perf_counter()
+        store(TUTORIALS / f"{name}.ipynb")
+        print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
+
+
+def store(path: Path) -> None:
+    """Execute a notebook and write it with its outputs."""
+    notebook = nbformat.read(path, as_version=4)
+    with tempfile.TemporaryDirectory() as folder:
+        resources = {"metadata": {"path": folder}}
+        nbclient.NotebookClient(
+            notebook, timeout=1800, record_timing=False, resources=resources
+        ).execute()
+    notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number}"
+        if cell.cell_type == "code":
+            cell.outputs = _joined(cell.outputs)
+    nbformat.write(notebook, path)
+
+
+def _joined(outputs: list) -> list:
+    """Return outputs with the pieces of one stream together."""
+    found: list = []
+    for output in outputs:
+        if found and output.output_type == "stream" == found[-1].output_type:
+            if output.name == found[-1].name:
+                found[-1].text += output.text
+                continue
+        found.append(output)
+    return found
+
+
+if __name__ == "__main__":
+    main()
