@@ -15,6 +15,8 @@ from nnpmm.core.errors import shortened
 __all__ = ["keep_on_disk", "source_digest"]
 
 _LOGGER = logging.getLogger(__name__)
+#: Modules without compiled code, which change nothing in it.
+_CALLERS = ("kernel.py", "shares.py", "tensors.py")
 
 
 class _TolerantCache(FunctionCache):
@@ -54,7 +56,7 @@ def keep_on_disk(function: Any) -> None:
 
 
 def source_digest(folder: Path) -> str:
-    """Return a digest of the modules in a folder and in this one.
+    """Return a digest of the modules in a folder and in this one, but for those that only call.
 
     numba looks at the function that Python calls and at what its closure holds, not at the
     functions that it calls: with this digest in the closure, a change of any makes the code stale.
@@ -62,5 +64,6 @@ def source_digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for each in (Path(__file__).parent, folder):
         for path in sorted(each.glob("*.py")):
-            digest.update(path.read_bytes())
+            if path.name not in _CALLERS:
+                digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -86,7 +86,7 @@ class CpuKernel:
         own = [m.self_energies[species].astype(np.float64) - mean for m in parameters.members]
         self._shifted_energies = EV_TO_KJ_PER_MOL * np.sum(own, axis=1)
         self._threads = thread_count(threads)
-        self._single: _Memory | None = None
+        self._kept: dict[int, _Memory] = {}
         self._lock = threading.Lock()  # one evaluation at a time writes to the memory
 
     def evaluate(self, positions: NDArray[np.float64]) -> Evaluation:
@@ -219,14 +219,11 @@ class CpuKernel:
             memory = self._memory(len(positions), found + found // 4)
 
     def _memory(self, n_geometries: int, capacity: int) -> _Memory:
-        """Return memory for so many pairs; that of single geometries is kept."""
-        kept = self._single
-        if (
-            kept is not None
-            and n_geometries == kept.n_geometries
-            and capacity <= len(kept.pairs.atom)
-        ):
+        """Return memory for so many pairs; a single geometry's and the last batch's are kept."""
+        kept = self._kept.get(n_geometries)
+        if kept is not None and capacity <= len(kept.pairs.atom):
             return kept
+        self._kept = {1: self._kept[1]} if n_geometries > 1 and 1 in self._kept else {}
         n = len(self._region.element)
         rows = n_geometries * n
         whole, shares = divide(self._n_members, n_geometries, n, self._threads)
@@ -239,6 +236,5 @@ class CpuKernel:
             shares,
             np.zeros((rows, 3)),
         )
-        if n_geometries == 1:
-            self._single = memory
+        self._kept[n_geometries] = memory
         return memory
