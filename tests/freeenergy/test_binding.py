@@ -239,7 +239,7 @@ def test_a_charged_ligand_is_refused_before_it_has_parameters(files, tmp_path, m
     changed = settings(files).model_dump()
     changed["system"]["ligand"] = str(tmp_path / "ion.sdf")
     monkeypatch.setattr("nnpmm.freeenergy.binding.complexes.load_system", None)
-    words = r"a ligand with a charge of \+1 e, allowed: neutral ones, .* sizes of their boxes"
+    words = r"a ligand with a charge of \+1 e, allowed: neutral ones, .* size of the box"
     with pytest.raises(RegionError, match=words):
         run_binding(BindingSettings.model_validate(changed), tmp_path / "out")
 

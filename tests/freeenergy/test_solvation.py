@@ -214,7 +214,10 @@ def test_a_calculation_goes_on(finished):
     [
         ({"temperature": "310 K"}, "started with temperature"),
         ({"solute": {"smiles": "CCO"}}, r"started with solute\.smiles CO, found CCO"),
-        ({"ladder": {**SMALL["ladder"], "sterics": [0.5, 0]}}, r"ladder\.sterics \[0\.8, .*\], found \[0\.5, 0\.0\]; take"),
+        (
+            {"ladder": {**SMALL["ladder"], "sterics": [0.5, 0]}},
+            r"started with ladder\.sterics \[0\.8, .*\], found \[0\.5, 0\.0\]; take",
+        ),
     ],
 )
 def test_another_calculation_does_not_go_on_with_it(finished, changes, words):

@@ -64,7 +64,7 @@ def _refuse_charge(charge: int) -> None:
     if charge:
         raise RegionError(
             f"found a ligand with a charge of {charge:+d} e, allowed: neutral ones, since the free "
-            "energies of a net charge in water and in the complex depend on the sizes of their boxes"
+            "energies of a net charge, in water as in the complex, depend on the size of the box"
         )
 
 
