@@ -19,6 +19,7 @@ from nnpmm.coupling.binding import BoundRegion
 from nnpmm.coupling.callback import RegionCallback, callback_of
 from nnpmm.coupling.electrostatic.callback import ElectrostaticCallback, Embedding
 from nnpmm.coupling.electrostatic.environment import check_environment, environment_charges
+from nnpmm.coupling.electrostatic.scaling import create_embedded_force
 from nnpmm.coupling.forces import find_nonbonded_force
 from nnpmm.coupling.interpolation import LAMBDA_EMBEDDING
 from nnpmm.coupling.mechanical import Mechanical
@@ -125,10 +126,9 @@ def _embed(system: openmm.System, embedding: Embedding, around: NDArray[np.int64
     (index,) = [i for i, force in enumerate(system.getForces()) if role_of(force) is Role.NETWORK]
     mechanical = system.getForce(index)
     region: RegionCallback = callback_of(mechanical)
-    parameters = {**mechanical.getGlobalParameters(), LAMBDA_EMBEDDING: 1.0}
-    force = openmm.PythonForce(ElectrostaticCallback(region, embedding), parameters)
-    force.setParticles([*mechanical.getParticles(), *around.tolist()])
-    force.setName(mechanical.getName())
+    force = create_embedded_force(
+        ElectrostaticCallback(region, embedding), [*mechanical.getParticles(), *around.tolist()]
+    )
     force.setForceGroup(mechanical.getForceGroup())
     force.setUsesPeriodicBoundaryConditions(mechanical.usesPeriodicBoundaryConditions())
     system.removeForce(index)
