@@ -6,11 +6,11 @@
 # No postponed annotations here: numba looks at the functions' globals alone.
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numba
 import numpy as np
+
+from nnpmm.models.cpu.compilation import keep_on_disk
 
 __all__ = ["add_environment_forces", "find_images", "find_potentials"]
 
@@ -19,20 +19,7 @@ _SLATER_RANGE = 30.0
 _FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 
-def _compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile a function, and keep it on disk where there is a folder that can be written."""
-
-    def compile_it(function: Callable[..., Any]) -> Any:
-        settings = {"nogil": True, "error_model": "numpy", **options}
-        try:
-            return numba.njit(cache=True, **settings)(function)
-        except RuntimeError:  # numba's "no locator available"
-            return numba.njit(**settings)(function)
-
-    return compile_it
-
-
-@_compiled()
+@numba.njit(nogil=True, error_model="numpy")
 def find_images(region, positions, box, periodic, cutoff):
     """Find the environment atoms, and images of them, within a cutoff of any atom of a region.
 
@@ -94,7 +81,7 @@ def find_images(region, positions, box, periodic, cutoff):
     return np.array(indices), found
 
 
-@_compiled(fastmath=_FAST)
+@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
 def find_potentials(region, widths, charges, images, shape):
     """Sum the potentials of point charges at the atoms of a region.
 
@@ -148,7 +135,7 @@ def find_potentials(region, widths, charges, images, shape):
     return potentials, gradients, penetration, slopes, by_width
 
 
-@_compiled(fastmath=_FAST)
+@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
 def add_environment_forces(
     forces, indices, region, charges, valence, widths, environment, images, shape
 ):
@@ -196,3 +183,7 @@ def add_environment_forces(
         forces[atom, 0] += environment[k] * fx
         forces[atom, 1] += environment[k] * fy
         forces[atom, 2] += environment[k] * fz
+
+
+for _function in (find_images, find_potentials, add_environment_forces):
+    keep_on_disk(_function)
