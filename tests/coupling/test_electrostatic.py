@@ -586,6 +586,11 @@ def test_charges_of_no_known_kind(charges):
         Electrostatic(charges)
 
 
+def test_induction_is_refused():
+    with pytest.raises(ConfigError, match="induction=True, which is not available"):
+        Electrostatic("network", induction=True)
+
+
 def test_cutoff_must_be_a_length():
     with pytest.raises(ConfigError, match="positive length"):
         Electrostatic("network", cutoff=0.0)

@@ -46,8 +46,10 @@ class Electrostatic:
 
     Args:
         charges: ``"network"`` for those that the network predicts, such as AIMNet2's; a charge
-            model, such as `nnpmm.models.EmleCharges`; or a function, see
+            model, such as that of `nnpmm.models.load_emle`; or a function, see
             `nnpmm.models.FunctionCharges`. Their sum is the region's charge.
+        induction: dipoles that the environment induces in the region. Not available: the charges
+            follow the geometry alone.
         cutoff: of q - q0 with the environment, nm or a Quantity; the pair potential and its first
             two derivatives go to zero there (`reference.pair_potential`). Not used in a system
             whose NonbondedForce has no cutoff. At most half the box.
@@ -55,10 +57,11 @@ class Electrostatic:
         inside: see there.
 
     Raises:
-        ConfigError: charges of another kind, or a cutoff that is not positive.
+        ConfigError: charges of another kind, induction, or a cutoff that is not positive.
     """
 
     charges: Literal["network"] | ChargeModel | Callable[[NDArray[np.float64]], tuple[Any, Any]]
+    induction: bool = False
     cutoff: Any = 1.2
     constraints: Literal["none", "keep"] = "none"
     inside: Scheme = field(default_factory=Replaced)
@@ -66,6 +69,11 @@ class Electrostatic:
     def __post_init__(self) -> None:
         Mechanical(constraints=self.constraints, inside=self.inside)
         object.__setattr__(self, "charges", _checked(self.charges))
+        if self.induction:
+            raise ConfigError(
+                "found induction=True, which is not available: no dipoles are induced in the "
+                "region; allowed: False"
+            )
         cutoff = float(in_md_units(self.cutoff, unit.nanometer))
         if not (cutoff > 0 and math.isfinite(cutoff)):
             raise ConfigError(f"found cutoff={self.cutoff!r}, allowed: a positive length, nm")

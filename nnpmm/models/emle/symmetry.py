@@ -71,7 +71,7 @@ class Symmetry:
         rows: NDArray[np.float64],
         forces: NDArray[np.float64],
     ) -> None:
-        places = positions * _NM_TO_ANGSTROM
+        places = np.ascontiguousarray(positions) * _NM_TO_ANGSTROM
         cells = build_cells(places[None], None, self._constants.radial_cutoff)
         visit_atoms(places, cells, self._constants, self._scratch, rows, forces)
 
