@@ -35,6 +35,9 @@ class CouplingConfig(Section):
     emle_model: SettingsPath | None = Field(
         None, description="file of charges: emle, .mat", examples=["emle.mat"]
     )
+    induction: bool = Field(
+        False, description="of charges: emle: dipoles that the surroundings induce in the region"
+    )
     cutoff: Length = Field(
         1.2,
         gt=0,
@@ -45,14 +48,16 @@ class CouplingConfig(Section):
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         if self.type == "mechanical":
-            for name in sorted(self.model_fields_set - {"type", "cutoff"}):
-                if getattr(self, name) is not None:
+            for name in ("charges", "emle_model", "induction"):
+                if getattr(self, name):
                     raise ValueError(
                         f"found '{name}' with the type mechanical, which has fixed charges; leave "
                         "it out, or take the type electrostatic"
                     )
         elif self.charges is None:
             raise ValueError("give 'charges' with the type electrostatic: network or emle")
+        if self.induction and self.charges == "network":
+            raise ValueError("found 'induction: true' with 'charges: network', allowed with emle")
         if (self.charges == "emle") != (self.emle_model is not None):
             raise ValueError("give 'charges: emle' and its file, 'emle_model', or neither")
         return self
@@ -89,4 +94,10 @@ def create_coupling(
         from nnpmm.models.emle import load_emle
 
         charges = load_emle(settings.emle_model)
-    return Electrostatic(charges, cutoff=settings.cutoff, constraints=constraints, inside=inside)
+    return Electrostatic(
+        charges,
+        induction=settings.induction,
+        cutoff=settings.cutoff,
+        constraints=constraints,
+        inside=inside,
+    )

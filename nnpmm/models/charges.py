@@ -20,6 +20,7 @@ __all__ = [
     "Charges",
     "FunctionCharges",
     "InPotential",
+    "InducedEnergy",
     "evaluate_in_potential",
     "has_charges",
     "network_charges",
@@ -36,6 +37,26 @@ PullBack = Callable[
 ]
 
 
+class InducedEnergy(NamedTuple):
+    """Energy of the dipoles that a field induces, and its derivatives.
+
+    Attributes:
+        energy: kJ/mol.
+        by_field: by the field, (n, 3), e nm.
+        by_damped: by the field damped inside the valence densities, (n, 3), e nm.
+        by_positions: at fixed fields, (n, 3), kJ/mol/nm.
+        by_valence: by the valence charges, (n,), kJ/mol/e.
+        by_widths: by the widths, (n,), kJ/mol/nm.
+    """
+
+    energy: float
+    by_field: NDArray[np.float64]
+    by_damped: NDArray[np.float64]
+    by_positions: NDArray[np.float64]
+    by_valence: NDArray[np.float64]
+    by_widths: NDArray[np.float64]
+
+
 @dataclass(frozen=True, eq=False)
 class Charges:
     """Charges of a molecule at one geometry, with their derivatives.
@@ -47,12 +68,15 @@ class Charges:
         valence: the part of each atom's charge that is spread out, with the density
             exp(-r / s) / (8 pi s^3), (n,), e; (0,) if all charges are points.
         widths: s of each atom, (n,), nm; (0,) with points.
+        induce: from the field at the atoms and the one damped with widths of 2 s, (n, 3) each,
+            kJ/mol/nm/e, to the energy of induced dipoles; None if nothing is polarizable.
     """
 
     total: NDArray[np.float64]
     pull_back: PullBack
     valence: NDArray[np.float64]
     widths: NDArray[np.float64]
+    induce: Callable[[NDArray[np.float64], NDArray[np.float64]], InducedEnergy] | None = None
 
 
 class BoundCharges(Protocol):

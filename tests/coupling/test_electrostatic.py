@@ -7,9 +7,8 @@ import math
 
 import numpy as np
 import openmm
-import openmm.app as app
 import pytest
-from cases import Case, energy_and_forces, solvated_ligand
+from cases import Case, bond_and_ion, energy_and_forces, ion_leaves, solvated_ligand
 from contracts import (
     assert_conserves_energy,
     assert_forces_match_energy,
@@ -338,27 +337,7 @@ def test_split_by_the_boundary(case, shape, axis):
 
 
 def test_nothing_jumps_where_a_charge_leaves_the_cutoff():
-    """A lone ion at the cutoff from one atom: energy and forces go through it smoothly."""
-    topology = app.Topology()
-    chain = topology.addChain()
-    residue = topology.addResidue("LIG", chain)
-    carbon, oxygen = (topology.addAtom(s, app.Element.getBySymbol(s), residue) for s in ("C", "O"))
-    topology.addBond(carbon, oxygen)
-    topology.addAtom("Na", app.Element.getBySymbol("Na"), topology.addResidue("NA", chain))
-    system, force = openmm.System(), openmm.NonbondedForce()
-    bonds = openmm.HarmonicBondForce()
-    bonds.addBond(0, 1, 0.12, 1e5)
-    for mass, charge in ((12.011, 0.4), (15.999, -0.4), (22.99, 1.0)):
-        system.addParticle(mass)
-        force.addParticle(charge, 0.3, 0.4)
-    force.addException(0, 1, 0, 1, 0)
-    force.setNonbondedMethod(openmm.NonbondedForce.CutoffPeriodic)
-    force.setCutoffDistance(0.5)
-    for each in (force, bonds):
-        system.addForce(each)
-    system.setDefaultPeriodicBoxVectors([2, 0, 0], [0, 2, 0], [0, 0, 2])
-    positions = np.array([[0.1, 0.1, 0.1], [0.22, 0.1, 0.1], [0.1, 0.1, 0.1]])
-    case = Case(topology, system, positions, 2 * np.eye(3), np.array([0, 1]))
+    case = bond_and_ion()
     hybrid = couple(case, BondCharges(np.array([0.4, -0.4])))
     context = case.context(hybrid)
     group = groups_by_role(hybrid)[Role.NETWORK]
@@ -367,8 +346,7 @@ def test_nothing_jumps_where_a_charge_leaves_the_cutoff():
         context.setPositions(positions)
         return energy_and_forces(context, group)
 
-    path = np.repeat(positions[None], 40, axis=0)
-    path[:, 2, 0] -= CUTOFF + 1e-3 * (np.arange(40) - 19.5)
+    path = ion_leaves(case, CUTOFF)
     assert compute(path[0])[0] != compute(path[-1])[0]
     # The third derivative of the energy jumps: 15 / R^4 e^2 times the shift of the charge, 0.09 e.
     assert_smooth(compute, path, energy_atol=5e-5, force_atol=2e-3)
@@ -586,8 +564,8 @@ def test_charges_of_no_known_kind(charges):
         Electrostatic(charges)
 
 
-def test_induction_is_refused():
-    with pytest.raises(ConfigError, match="induction=True, which is not available"):
+def test_induction_needs_polarizabilities():
+    with pytest.raises(ConfigError, match="which have no polarizabilities"):
         Electrostatic("network", induction=True)
 
 

@@ -84,6 +84,14 @@ def test_values_of_its_authors(case):
     )
     expected = HARTREE_TO_KJ_PER_MOL * case["static_hartree"]
     np.testing.assert_allclose(energy, expected, rtol=0, atol=1e-4)
+    vectors = positions[:, None] - np.array(case["point_positions_angstrom"]) / 10
+    distances = np.linalg.norm(vectors, axis=2, keepdims=True)
+    fields = COULOMB_CONSTANT * np.array(case["point_charges"])[:, None] * vectors / distances**3
+    x = distances / (2 * found.widths[:, None, None])
+    damped = (fields * (1 - (1 + x + x**2 / 2) * np.exp(-x))).sum(axis=1)
+    induced = found.induce(fields.sum(axis=1), damped).energy
+    expected = HARTREE_TO_KJ_PER_MOL * case["induced_hartree"]
+    np.testing.assert_allclose(induced, expected, rtol=0, atol=1e-4)
     assert COULOMB_CONSTANT == pytest.approx(HARTREE_TO_KJ_PER_MOL * BOHR_IN_NM, rel=1e-6)
 
 

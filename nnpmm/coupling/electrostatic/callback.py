@@ -1,11 +1,12 @@
 """The network and the charges of its region in the field of the environment, for a PythonForce.
 
-V = V_NNP + sum_i (q_i - q0_i) phi_i + sum_i v_i chi_i(s_i)
+V = V_NNP + sum_i (q_i - q0_i) phi_i + sum_i v_i chi_i(s_i) + V_ind
 
 q_i are charges that follow the region's geometry, q0_i the force field's, which stay in OpenMM's
 NonbondedForce; v_i is the part of q_i that is spread out with a width s_i, if any. phi_i is the
 potential of the environment's charges at atom i, and chi_i what a density of unit charge feels less
-than a point. All of this is linear in the environment's charges.
+than a point. This is linear in the environment's charges; V_ind, of dipoles that they induce, is
+not.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Embedding(NamedTuple):
         environment: charges of the atoms whose positions follow the region's, (m,), e.
         cutoff: nm, or infinity.
         factors: names of the global parameters that multiply the energy.
+        induction: whether the environment induces dipoles in the region.
     """
 
     charges: BoundCharges | None
@@ -45,6 +47,7 @@ class Embedding(NamedTuple):
     environment: NDArray[np.float64]
     cutoff: float
     factors: tuple[str, ...]
+    induction: bool = False
 
 
 class ElectrostaticCallback:
@@ -102,38 +105,45 @@ class ElectrostaticCallback:
         from nnpmm.coupling.electrostatic import kernel
 
         _check_box(box, self.embedding.cutoff)
-        n, source = self.n_region, self.embedding.charges
         around, images = kernel.find_images(
             *(region, environment, np.eye(3) if box is None else box, box is not None),
             self.embedding.cutoff,
         )
         charges = COULOMB_CONSTANT * self.embedding.environment[around]
-        place = region - region.mean(axis=0)
-        density = None if source is None else source(region)
-        widths = _NONE if density is None else density.widths
-        found = kernel.find_potentials(place, widths, charges, images, self._shape)
-        potentials, gradients, penetration, slopes, by_width = found
-        if density is None:
-            energy, own, total = evaluate_in_potential(
-                self.region.evaluator, region, factor * potentials
-            )
-            shifts = self._shifts(total)
-            valence = _NONE
-        else:
-            energy, own = self._evaluate(region)
-            shifts, valence = self._shifts(density.total), density.valence
-            own = own - factor * _pulled_back(density, potentials, penetration, by_width)
-        on_place = shifts[:, None] * gradients
-        embedded = shifts @ potentials
-        if len(widths):
-            on_place += valence[:, None] * slopes
-            embedded += valence @ penetration
-        forces[:n] = own - factor * on_place
-        kernel.add_environment_forces(
-            *(forces[n:], around, place, factor * shifts, factor * valence, widths),
-            *(charges, images, self._shape),
+        near = _Near(region - region.mean(axis=0), around, charges, images, self._shape)
+        if self.embedding.charges is None:
+            return self._with_network_charges(region, near, factor, forces)
+        density = self.embedding.charges(region)
+        energy, own = self._evaluate(region)
+        n, shifts = self.n_region, self._shifts(density.total)
+        added, on_region, on_environment = _coupled(density, shifts, near, len(environment))
+        if self.embedding.induction:
+            induced, forces_of_it = _induced(density, near, on_environment)
+            added, on_region = added + induced, on_region + forces_of_it
+        forces[:n], forces[n:] = own + factor * on_region, factor * on_environment
+        return float(energy + factor * added)
+
+    def _with_network_charges(
+        self,
+        region: NDArray[np.float64],
+        near: _Near,
+        factor: float,
+        forces: NDArray[np.float64],
+    ) -> float:
+        """Return the energy, and write the forces, with one evaluation where that is enough."""
+        from nnpmm.coupling.electrostatic import kernel
+
+        found = kernel.find_potentials(near.place, _NONE, *near[2:])
+        potentials, gradients = found[:2]
+        energy, own, total = evaluate_in_potential(
+            self.region.evaluator, region, factor * potentials
         )
-        return float(energy + factor * embedded)
+        n, shifts = self.n_region, factor * self._shifts(total)
+        forces[:n] = own - shifts[:, None] * gradients
+        kernel.add_environment_forces(
+            *(forces[n:], near.around, near.place, shifts, _NONE, _NONE), *near[2:]
+        )
+        return float(energy + shifts @ potentials)
 
     def _shifts(self, total: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the charges (n,) less the fixed ones.
@@ -150,16 +160,68 @@ class ElectrostaticCallback:
         return shifts
 
 
-def _pulled_back(
-    density: Charges,
-    potentials: NDArray[np.float64],
-    penetration: NDArray[np.float64],
-    by_width: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Return the gradient (n, 3) by way of charges and widths, kJ/mol/nm."""
-    if not len(density.widths):
-        return density.pull_back(potentials, _NONE, _NONE)
-    return density.pull_back(potentials, penetration, density.valence * by_width)
+class _Near(NamedTuple):
+    """A region and the images around it.
+
+    Attributes:
+        place: of the region's atoms, relative to their centre, (n, 3), nm.
+        around: indices of the images in the environment, (k,).
+        charges: of the images, (k,), so that q / r is kJ/mol/e.
+        images: relative to the region's centre, (3, k), nm.
+        shape: of the pair potential.
+    """
+
+    place: NDArray[np.float64]
+    around: NDArray[np.int64]
+    charges: NDArray[np.float64]
+    images: NDArray[np.float64]
+    shape: tuple[float, float, float, float]
+
+
+def _coupled(
+    density: Charges, shifts: NDArray[np.float64], near: _Near, n_environment: int
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """Return energy, forces on the region (n, 3), and forces on the environment (m, 3)."""
+    from nnpmm.coupling.electrostatic import kernel
+
+    widths, valence = density.widths, density.valence
+    found = kernel.find_potentials(near.place, widths, *near[2:])
+    potentials, gradients, penetration, slopes, by_widths = found
+    energy, gradient = shifts @ potentials, shifts[:, None] * gradients
+    weights = (potentials, _NONE, _NONE)
+    if len(widths):
+        energy += valence @ penetration
+        gradient += valence[:, None] * slopes
+        weights = (potentials, penetration, valence * by_widths)
+    on_environment = np.zeros((n_environment, 3))
+    kernel.add_environment_forces(
+        *(on_environment, near.around, near.place, shifts, valence, widths), *near[2:]
+    )
+    return float(energy), -gradient - density.pull_back(*weights), on_environment
+
+
+def _induced(
+    density: Charges, near: _Near, on_environment: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    """Return energy and forces on the region of induced dipoles; add those on the environment."""
+    from nnpmm.coupling.electrostatic import kernel
+
+    assert density.induce is not None
+    # The field that polarizes is damped by densities of twice the width.
+    place, around, charges, images, shape = near
+    widths = 2 * density.widths
+    field = -kernel.find_potentials(place, _NONE, charges, images, shape)[1]
+    damping = kernel.find_damping_fields(place, widths, charges, images, shape[0])
+    found = density.induce(field, field + damping)
+    forces = np.zeros_like(place)
+    by_widths = kernel.add_field_forces(
+        *(forces, on_environment, around, place, found.by_field + found.by_damped),
+        *(found.by_damped, widths, charges, images, shape),
+    )
+    pulled = density.pull_back(
+        np.zeros_like(widths), found.by_valence, found.by_widths + 2 * by_widths
+    )
+    return found.energy, forces - found.by_positions - pulled
 
 
 def _shape(cutoff: float) -> tuple[float, float, float, float]:

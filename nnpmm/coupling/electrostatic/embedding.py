@@ -42,14 +42,15 @@ class Electrostatic:
     charges of the region, which stay in the NonbondedForce, so that its Ewald sum has the long
     range, and phi_i is the potential of the charges around the region within the cutoff. lambda is
     the global parameter ``lambda_electrostatic_embedding``, 1 by default; 0 is mechanical
-    embedding. The network itself sees no charges around it: the region is not polarized.
+    embedding. The network itself sees no charges around it: without ``induction`` the region is
+    not polarized.
 
     Args:
         charges: ``"network"`` for those that the network predicts, such as AIMNet2's; a charge
             model, such as that of `nnpmm.models.load_emle`; or a function, see
             `nnpmm.models.FunctionCharges`. Their sum is the region's charge.
-        induction: dipoles that the environment induces in the region. Not available: the charges
-            follow the geometry alone.
+        induction: dipoles that the environment induces in the region, within the cutoff as well;
+            for charges with polarizabilities, which are EMLE's.
         cutoff: of q - q0 with the environment, nm or a Quantity; the pair potential and its first
             two derivatives go to zero there (`reference.pair_potential`). Not used in a system
             whose NonbondedForce has no cutoff. At most half the box.
@@ -57,7 +58,8 @@ class Electrostatic:
         inside: see there.
 
     Raises:
-        ConfigError: charges of another kind, induction, or a cutoff that is not positive.
+        ConfigError: charges of another kind, induction without polarizabilities, or a cutoff that
+            is not positive.
     """
 
     charges: Literal["network"] | ChargeModel | Callable[[NDArray[np.float64]], tuple[Any, Any]]
@@ -69,10 +71,10 @@ class Electrostatic:
     def __post_init__(self) -> None:
         Mechanical(constraints=self.constraints, inside=self.inside)
         object.__setattr__(self, "charges", _checked(self.charges))
-        if self.induction:
+        if self.induction and not getattr(self.charges, "polarizable", False):
             raise ConfigError(
-                "found induction=True, which is not available: no dipoles are induced in the "
-                "region; allowed: False"
+                f"found induction=True with charges={self.charges!r}, which have no "
+                "polarizabilities; allowed: EMLE's charges, or induction=False"
             )
         cutoff = float(in_md_units(self.cutoff, unit.nanometer))
         if not (cutoff > 0 and math.isfinite(cutoff)):
@@ -105,6 +107,7 @@ class Electrostatic:
             environment=environment,
             cutoff=math.inf if nonbonded.getNonbondedMethod() in _UNCUT else self.cutoff,
             factors=(LAMBDA_EMBEDDING,),
+            induction=self.induction,
         )
         _embed(system, embedding, around)
         return bound

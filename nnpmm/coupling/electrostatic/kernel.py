@@ -12,7 +12,13 @@ import numpy as np
 
 from nnpmm.models.cpu.compilation import keep_on_disk
 
-__all__ = ["add_environment_forces", "find_images", "find_potentials"]
+__all__ = [
+    "add_environment_forces",
+    "add_field_forces",
+    "find_damping_fields",
+    "find_images",
+    "find_potentials",
+]
 
 #: A density exp(-r / s) is neglected beyond this many s, where it is below 1e-13.
 _SLATER_RANGE = 30.0
@@ -185,5 +191,104 @@ def add_environment_forces(
         forces[atom, 2] += environment[k] * fz
 
 
-for _function in (find_images, find_potentials, add_environment_forces):
+@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+def find_damping_fields(region, widths, charges, images, limit):
+    """Sum what valence densities take from the field of point charges at the atoms of a region.
+
+    Args:
+        region: relative to its centre, (n, 3), nm.
+        widths: of the densities that damp, (n,), nm.
+        charges: of the images, (k,).
+        images: (3, k), nm.
+        limit: square of the cutoff.
+
+    Returns:
+        (n, 3), to be added to the field.
+    """
+    fields = np.zeros((len(region), 3))
+    for i in range(len(region)):
+        near = min(limit, (_SLATER_RANGE * widths[i]) ** 2)
+        for k in range(len(charges)):
+            dx = region[i, 0] - images[0, k]
+            dy = region[i, 1] - images[1, k]
+            dz = region[i, 2] - images[2, k]
+            square = dx * dx + dy * dy + dz * dz
+            if square < near:
+                r = math.sqrt(square)
+                x = r / widths[i]
+                h = -charges[k] * (1 + x + 0.5 * x * x) * math.exp(-x) / (square * r)
+                fields[i, 0] += h * dx
+                fields[i, 1] += h * dy
+                fields[i, 2] += h * dz
+    return fields
+
+
+@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+def add_field_forces(
+    on_region, forces, indices, region, by_field, by_damping, widths, charges, images, shape
+):
+    """Add the forces of an energy that depends on the field, and on what densities take from it.
+
+    Args:
+        on_region: forces on the region's atoms, (n, 3), added to.
+        forces: on the environment's atoms, (m, 3), added to.
+        indices: of the images, (k,).
+        region: relative to its centre, (n, 3), nm.
+        by_field: derivative by the field at each atom, (n, 3), e nm.
+        by_damping: derivative by `find_damping_fields`, (n, 3), e nm.
+        widths: of the densities that damp, (n,), nm.
+        charges: of the images, (k,).
+        images: (3, k), nm.
+        shape: of the interaction; see `find_potentials`.
+
+    Returns:
+        The derivative by these widths, (n,).
+    """
+    limit, _, b, c = shape
+    by_widths = np.zeros(len(region))
+    for i in range(len(region)):
+        s = widths[i]
+        near = min(limit, (_SLATER_RANGE * s) ** 2)
+        w, v = by_field[i], by_damping[i]
+        for k in range(len(charges)):
+            dx = region[i, 0] - images[0, k]
+            dy = region[i, 1] - images[1, k]
+            dz = region[i, 2] - images[2, k]
+            square = dx * dx + dy * dy + dz * dz
+            if square >= limit:
+                continue
+            inverse = 1.0 / math.sqrt(square)
+            cube = inverse * inverse * inverse
+            g = cube - 2 * b - 4 * c * square  # the field of a charge is g times the vector
+            along = -(8 * c + 3 * cube * inverse * inverse) * (w[0] * dx + w[1] * dy + w[2] * dz)
+            fx = g * w[0] + along * dx
+            fy = g * w[1] + along * dy
+            fz = g * w[2] + along * dz
+            if square < near:
+                x = 1 / (inverse * s)
+                decay = math.exp(-x) * cube
+                h = -(1 + x + 0.5 * x * x) * decay
+                turn = v[0] * dx + v[1] * dy + v[2] * dz
+                along = (0.5 * x * x * decay * inverse / s - 3 * h * inverse * inverse) * turn
+                fx += h * v[0] + along * dx
+                fy += h * v[1] + along * dy
+                fz += h * v[2] + along * dz
+                by_widths[i] -= charges[k] * turn * 0.5 * x * x * x * decay / s
+            atom = indices[k]
+            on_region[i, 0] -= charges[k] * fx
+            on_region[i, 1] -= charges[k] * fy
+            on_region[i, 2] -= charges[k] * fz
+            forces[atom, 0] += charges[k] * fx
+            forces[atom, 1] += charges[k] * fy
+            forces[atom, 2] += charges[k] * fz
+    return by_widths
+
+
+for _function in (
+    find_images,
+    find_potentials,
+    add_environment_forces,
+    find_damping_fields,
+    add_field_forces,
+):
     keep_on_disk(_function)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from nnpmm.core.constants import BOHR_IN_NM
 from nnpmm.core.errors import WeightsError
-from nnpmm.models.charges import Charges
+from nnpmm.models.charges import Charges, InducedEnergy
 from nnpmm.models.composition import known_symbols
 from nnpmm.models.emle.equilibration import Equilibration
 from nnpmm.models.emle.parameters import EmleParameters
@@ -44,6 +45,11 @@ class EmleCharges:
     def name(self) -> str:
         """Name for messages and logs."""
         return "EMLE"
+
+    @property
+    def polarizable(self) -> bool:
+        """True: a field induces dipoles in its molecules."""
+        return True
 
     @property
     def elements(self) -> tuple[str, ...]:
@@ -97,6 +103,7 @@ class BoundEmle:
         self.symbols = known_symbols(atomic_numbers, parameters.elements, model.name)
         species = [parameters.elements.index(symbol) for symbol in self.symbols]
         self._core = parameters.core_charges[species]
+        self._scales = parameters.polarizability_scales[species]
         self._rows = [
             (number, np.flatnonzero(np.array(species) == number)) for number in sorted({*species})
         ]
@@ -130,7 +137,33 @@ class BoundEmle:
             return direct / BOHR_IN_NM + symmetry.pull_back(positions, by_aev)
 
         charges = equilibration.charges
-        return Charges(charges, pull_back, charges - self._core, widths * BOHR_IN_NM)
+        valence, in_nm = charges - self._core, widths * BOHR_IN_NM
+        return Charges(
+            *(charges, pull_back, valence, in_nm),
+            functools.partial(self._induce, positions, valence, in_nm),
+        )
+
+    def induced_dipoles(
+        self, positions: NDArray[np.float64], damped: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the dipoles that a field induces at the atoms, (n, 3), e nm.
+
+        Args:
+            positions: (n, 3), nm.
+            damped: field at the atoms, damped by densities of twice their widths, (n, 3),
+                kJ/mol/nm/e.
+        """
+        from nnpmm.models.emle.induction import induced_dipoles
+
+        found, thole = self(positions), self.model.parameters.thole_scale
+        return induced_dipoles(positions, found.valence, found.widths, self._scales, thole, damped)
+
+    def _induce(self, *arguments: NDArray[np.float64]) -> InducedEnergy:
+        from nnpmm.models.emle.induction import induce
+
+        positions, valence, widths, field, damped = arguments
+        thole = self.model.parameters.thole_scale
+        return induce(positions, valence, widths, self._scales, thole, field, damped)
 
     def _functions(self) -> Symmetry:
         """Return the symmetry functions, made when they are first needed: numba is slow to load."""
