@@ -137,12 +137,12 @@ def measure_step_costs(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     systems = {
         "ibuprofen in water": (
             *(box.topology, box.system, np.array(box.ligand_atoms)),
-            *(np.array(box.positions), np.array(box.box_vectors), 40),
+            *(np.array(box.positions), np.array(box.box_vectors), 20),
         )
     }
     topology, system, positions, vectors = read("gromacs", "hsp90/ligand-3/complex/complex")
     ligand = nnpmm.select_atoms(topology, "resname LIG")
-    systems["HSP90 complex"] = (topology, system, ligand, positions, vectors, 10)
+    systems["HSP90 complex"] = (topology, system, ligand, positions, vectors, 4)
     rows = []
     for name, (topology, system, region, positions, vectors, steps) in systems.items():
         print(f"{name}, {system.getNumParticles()} atoms, region of {len(region)}", flush=True)
