@@ -17,19 +17,20 @@ from nnpmm.models.charges import Charges, InducedEnergy
 from nnpmm.models.composition import known_symbols
 from nnpmm.models.emle.equilibration import Equilibration
 from nnpmm.models.emle.parameters import EmleParameters
+from nnpmm.models.emle.storage import read_parameters
 from nnpmm.models.in_process import recall, remember
 
 if TYPE_CHECKING:
     from nnpmm.models.emle.symmetry import Symmetry
 
-__all__ = ["BoundEmle", "EmleCharges"]
+__all__ = ["BoundEmle", "EmleCharges", "load_emle"]
 
 
 @dataclass(frozen=True)
 class EmleCharges:
     """EMLE's charges: cores that are points, and valence densities whose widths follow geometry.
 
-    Usually made by `nnpmm.models.emle.load_emle`.
+    Usually made by `load_emle`.
 
     Args:
         parameters: of the model.
@@ -74,12 +75,26 @@ class EmleCharges:
         return (_restore, (digest, self.source, self.path))
 
 
+def load_emle(path: str | Path) -> EmleCharges:
+    """Return the charges of an EMLE model for H, C, N, O and S on ANI-2x's symmetry functions.
+
+    The models are published at github.com/chemle/emle-models under the GPL; nnpmm contains none.
+
+    Args:
+        path: a MATLAB file, version 5 or 7, with arrays of numbers alone.
+
+    Raises:
+        InputFileError: the file cannot be read.
+        WeightsError: it has no such model.
+    """
+    path = Path(path)
+    return EmleCharges(read_parameters(path), source=str(path), path=path)
+
+
 def _restore(digest: str, source: str, path: Path | None) -> EmleCharges:
     parameters = recall(digest)
     if parameters is None and path is not None:
-        from nnpmm.models.emle.storage import load_emle
-
-        parameters = load_emle(path).parameters
+        parameters = read_parameters(path)
     if parameters is None or parameters.digest() != digest:
         raise WeightsError(
             f"the parameters of EMLE ({source}) are not those that the system was made with; "

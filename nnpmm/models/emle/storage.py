@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.errors import InputFileError, WeightsError, shortened
-from nnpmm.models.emle.model import EmleCharges
 from nnpmm.models.emle.parameters import ANI_2X_FUNCTIONS, EmleParameters
 
-__all__ = ["load_emle"]
+__all__ = ["read_parameters"]
 
 #: In the order of the published model.
 _ELEMENTS = ("H", "C", "N", "O", "S")
@@ -22,10 +21,8 @@ _ARRAYS = (
 )
 
 
-def load_emle(path: str | Path) -> EmleCharges:
-    """Return the charges of an EMLE model for H, C, N, O and S on ANI-2x's symmetry functions.
-
-    The models are published at github.com/chemle/emle-models under the GPL; nnpmm contains none.
+def read_parameters(path: Path) -> EmleParameters:
+    """Return the parameters in a file; see `nnpmm.models.emle.load_emle`.
 
     Args:
         path: a MATLAB file, version 5 or 7, with arrays of numbers alone.
@@ -34,7 +31,6 @@ def load_emle(path: str | Path) -> EmleCharges:
         InputFileError: the file cannot be read.
         WeightsError: it has no such model.
     """
-    path = Path(path)
     arrays = _read(path)
     missing = [name for name in _ARRAYS if name not in arrays]
     if missing:
@@ -42,7 +38,7 @@ def load_emle(path: str | Path) -> EmleCharges:
             f"{path}: found no {', '.join(missing)}; expected an EMLE model of the kind 'species', "
             "such as emle_qm7_aev_species.mat"
         )
-    return EmleCharges(_parameters(path, arrays), source=str(path), path=path)
+    return _parameters(path, arrays)
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
