@@ -3,9 +3,10 @@
 from nnpmm.core.geometry import make_whole
 from nnpmm.coupling.binding import BoundRegion, Region, bind_region
 from nnpmm.coupling.constraint_lengths import apply_constraint_lengths
+from nnpmm.coupling.electrostatic import Electrostatic
 from nnpmm.coupling.forces import has_inner_potential
 from nnpmm.coupling.hybrid import Coupling, HybridSystem, couple, create_hybrid_system
-from nnpmm.coupling.interpolation import LAMBDA_NNP, nnp_derivative
+from nnpmm.coupling.interpolation import LAMBDA_EMBEDDING, LAMBDA_NNP, nnp_derivative
 from nnpmm.coupling.link_atoms import LinkAtoms
 from nnpmm.coupling.mechanical import Mechanical
 from nnpmm.coupling.roles import Role, forces_by_role, groups_by_role, role_of
@@ -14,9 +15,11 @@ from nnpmm.coupling.time_scales import InnerTerms
 from nnpmm.structures.bonds import topology_bonds
 
 __all__ = [
+    "LAMBDA_EMBEDDING",
     "LAMBDA_NNP",
     "BoundRegion",
     "Coupling",
+    "Electrostatic",
     "HybridSystem",
     "InnerTerms",
     "Interpolated",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import logging
 import math
+import pickle
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +18,16 @@ from nnpmm.core.errors import SimulationError
 from nnpmm.core.geometry import WholeRegion
 from nnpmm.models.protocol import Evaluator, at_each_step, refuse_non_finite
 
-__all__ = ["NON_FINITE_ENERGY", "BoxCallback", "RegionCallback", "check_span", "is_below_half"]
+__all__ = [
+    "NON_FINITE_ENERGY",
+    "BoxCallback",
+    "RegionCallback",
+    "callback_of",
+    "check_span",
+    "finite",
+    "is_below_half",
+    "log_failures",
+]
 
 NON_FINITE_ENERGY = "the network returned a non-finite energy; take a smaller time step"
 _log = logging.getLogger(__name__)
@@ -24,8 +35,8 @@ _log = logging.getLogger(__name__)
 EnergyAndForces = tuple[float, NDArray[np.float64]]
 
 
-def _log_failures(call: Callable[..., EnergyAndForces]) -> Callable[..., EnergyAndForces]:
-    """OpenMM hands on the text of an exception alone: write its traceback to the log."""
+def log_failures(call: Callable[..., EnergyAndForces]) -> Callable[..., EnergyAndForces]:
+    """Write the traceback of an exception to the log: OpenMM hands on its text alone."""
 
     @functools.wraps(call)
     def logged(*arguments: Any) -> EnergyAndForces:
@@ -68,26 +79,38 @@ class RegionCallback:
         self._evaluate = at_each_step(evaluator)
         self._whole = WholeRegion(len(evaluator.atomic_numbers), bonds)
 
-    @_log_failures
+    @log_failures
     def __call__(self, state: openmm.State) -> EnergyAndForces:
         """Return the energy (kJ/mol) and forces (n, 3) in kJ/mol/nm on the region's atoms."""
         positions = state.getPositions(asNumpy=True)._value
         weight = 1.0 if self.weight is None else state.getParameters()[self.weight]
         if weight == 0:
             return 0.0, np.zeros_like(positions)
-        if self.periodic:
-            box = state.getPeriodicBoxVectors(asNumpy=True)._value
-            if not is_below_half(positions, box):
-                positions = self._joined(positions, box)
-        else:
-            refuse_non_finite(positions)
-        energy, forces = _finite(*self._evaluate(positions))
+        box = state.getPeriodicBoxVectors(asNumpy=True)._value if self.periodic else None
+        energy, forces = finite(*self._evaluate(self.whole(positions, box)))
         return weight * energy, weight * forces
+
+    def whole(
+        self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
+        """Return the positions of a region that the boundary may have split, (n, 3).
+
+        Args:
+            positions: (n, 3), nm.
+            box: rows, (3, 3), nm, of a periodic system.
+
+        Raises:
+            SimulationError: a position is not finite, or the region is too wide for the box.
+        """
+        if box is not None:
+            return positions if is_below_half(positions, box) else self._joined(positions, box)
+        refuse_non_finite(positions)
+        return positions
 
     def _joined(
         self, positions: NDArray[np.float64], box: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return the positions of a region that the boundary may have split, (n, 3)."""
+        """Return the positions of a region that the boundary has split, (n, 3)."""
         refuse_non_finite(positions)  # a network sees no neighbours there, and its energy is finite
         positions = self._whole(positions, box)
         if self.exact_to_half_box:
@@ -116,16 +139,35 @@ class BoxCallback:
     def __reduce__(self) -> tuple[Any, ...]:
         return (BoxCallback, (self.evaluator,))
 
-    @_log_failures
+    @log_failures
     def __call__(self, state: openmm.State) -> EnergyAndForces:
         """Return the energy (kJ/mol) and forces (n, 3) in kJ/mol/nm on all atoms."""
         positions = state.getPositions(asNumpy=True)._value
         refuse_non_finite(positions)
         box = state.getPeriodicBoxVectors(asNumpy=True)._value
-        return _finite(*self._evaluate(positions, box))
+        return finite(*self._evaluate(positions, box))
 
 
-def _finite(energy: float, forces: NDArray[np.float64]) -> EnergyAndForces:
+def callback_of(force: openmm.PythonForce) -> Any:
+    """Return a copy of the function that a PythonForce calls.
+
+    OpenMM hands it out in its XML alone, pickled, as when it copies a System.
+
+    Args:
+        force: of a System in the memory of this process.
+    """
+    text = openmm.XmlSerializer.serialize(force)
+    match = re.search(r'\bfunction="([0-9a-f]*)"', text)
+    assert match is not None
+    return pickle.loads(bytes.fromhex(match.group(1)))
+
+
+def finite(energy: float, forces: NDArray[np.float64]) -> EnergyAndForces:
+    """Return what the network found.
+
+    Raises:
+        SimulationError: its energy is not finite.
+    """
     if not math.isfinite(energy):
         raise SimulationError(NON_FINITE_ENERGY)
     return energy, forces

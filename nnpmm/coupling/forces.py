@@ -5,6 +5,8 @@ from __future__ import annotations
 import openmm
 
 from nnpmm.core.errors import ForceFieldError, RegionError
+from nnpmm.coupling.callback import callback_of
+from nnpmm.coupling.interpolation import LAMBDA_EMBEDDING
 from nnpmm.coupling.roles import Role, forces_by_role, role_of
 from nnpmm.coupling.terms import BONDED
 
@@ -93,7 +95,9 @@ def _earlier_regions(system: openmm.System) -> set[int]:
     taken: set[int] = set()
     for force in system.getForces():
         role = role_of(force)
-        if role in (Role.NETWORK, Role.INNER_NETWORK) and hasattr(force, "getParticles"):
+        if type(force) is openmm.PythonForce and LAMBDA_EMBEDDING in force.getGlobalParameters():
+            taken |= set(force.getParticles()[: callback_of(force).n_region])
+        elif role in (Role.NETWORK, Role.INNER_NETWORK) and hasattr(force, "getParticles"):
             taken |= set(force.getParticles()) or set(range(system.getNumParticles()))
         elif role is Role.CONNECTIVITY:
             pairs = (force.getBondParameters(index)[:2] for index in range(force.getNumBonds()))

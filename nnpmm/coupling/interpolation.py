@@ -12,6 +12,7 @@ from nnpmm.core.errors import ForceFieldError
 from nnpmm.coupling.roles import Role, groups_by_role
 
 __all__ = [
+    "LAMBDA_EMBEDDING",
     "LAMBDA_NNP",
     "check_interpolated",
     "create_region_mm_force",
@@ -20,6 +21,8 @@ __all__ = [
 
 #: Global parameter of an interpolated system: 0 is the force field, 1 (its default) NNP/MM.
 LAMBDA_NNP = "lambda_nnp"
+#: Global parameter of electrostatic embedding: 0 is mechanical embedding, 1 (its default) is full.
+LAMBDA_EMBEDDING = "lambda_electrostatic_embedding"
 
 
 def create_region_mm_force(forces: list[openmm.Force]) -> openmm.CustomCVForce:

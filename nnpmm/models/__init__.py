@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from nnpmm.core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from nnpmm.models.charges import FunctionCharges
+    from nnpmm.models.emle import EmleCharges, load_emle
     from nnpmm.models.family import ModelFamily
     from nnpmm.models.function import FunctionModel
     from nnpmm.models.ignoring_charge import IgnoringCharge
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchEvaluation",
+    "EmleCharges",
     "Evaluation",
     "Evaluator",
+    "FunctionCharges",
     "FunctionModel",
     "IgnoringCharge",
     "ModelFamily",
@@ -35,6 +39,7 @@ __all__ = [
     "families",
     "find_family",
     "find_minimum",
+    "load_emle",
     "load_model",
     "prepare_nnp",
     "read_model_file",
@@ -44,8 +49,10 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "BatchEvaluation": "nnpmm.models.protocol",
+        "EmleCharges": "nnpmm.models.emle",
         "Evaluation": "nnpmm.models.protocol",
         "Evaluator": "nnpmm.models.protocol",
+        "FunctionCharges": "nnpmm.models.charges",
         "FunctionModel": "nnpmm.models.function",
         "IgnoringCharge": "nnpmm.models.ignoring_charge",
         "ModelFamily": "nnpmm.models.family",
@@ -58,6 +65,7 @@ __getattr__, __dir__ = lazy_names(
         "families": "nnpmm.models.registry",
         "find_family": "nnpmm.models.registry",
         "find_minimum": "nnpmm.models.minimum",
+        "load_emle": "nnpmm.models.emle",
         "load_model": "nnpmm.models.registry",
         "prepare_nnp": "nnpmm.models.preparation",
         "read_model_file": "nnpmm.models.model_file",

@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 
 from nnpmm.core.errors import ConfigError, RegionError
 from nnpmm.coupling import (
+    Coupling,
     HybridSystem,
     InnerTerms,
     LinkAtoms,
-    Mechanical,
     MultipleTimeSteps,
     Replaced,
     bind_region,
     couple,
 )
+from nnpmm.coupling.settings import create_coupling
 from nnpmm.integrators import (
     RegionMotion,
     TimestepLimit,
@@ -170,13 +171,14 @@ def _scale_masses(
 
 def _coupling(
     config: RunConfig, mm: MMSystem, region: NDArray[np.int64], name: str, model: Potential
-) -> Mechanical:
+) -> Coupling:
     """Return the coupling that the settings ask for."""
     settings = config.region
     inside: Replaced | MultipleTimeSteps = Replaced()
     if config.integrator.type == "respa":
         inside = MultipleTimeSteps(_inner_potential(config, mm, region, name, model))
-    return Mechanical(
+    return create_coupling(
+        config.coupling,
         constraints=settings.constraints,
         boundary=link_atoms(config),
         inside=inside,

@@ -94,6 +94,36 @@ def solvated_ligand(smiles="CO", method=openmm.NonbondedForce.PME) -> Case:
     )
 
 
+def bond_and_ion() -> Case:
+    """A C-O bond and an ion in a box of 2 nm."""
+    topology = app.Topology()
+    chain = topology.addChain()
+    residue = topology.addResidue("LIG", chain)
+    carbon, oxygen = (topology.addAtom(s, app.Element.getBySymbol(s), residue) for s in ("C", "O"))
+    topology.addBond(carbon, oxygen)
+    topology.addAtom("Na", app.Element.getBySymbol("Na"), topology.addResidue("NA", chain))
+    system, force, bonds = openmm.System(), openmm.NonbondedForce(), openmm.HarmonicBondForce()
+    bonds.addBond(0, 1, 0.12, 1e5)
+    for mass, charge in ((12.011, 0.4), (15.999, -0.4), (22.99, 1.0)):
+        system.addParticle(mass)
+        force.addParticle(charge, 0.3, 0.4)
+    force.addException(0, 1, 0, 1, 0)
+    force.setNonbondedMethod(openmm.NonbondedForce.CutoffPeriodic)
+    force.setCutoffDistance(0.5)
+    for each in (force, bonds):
+        system.addForce(each)
+    system.setDefaultPeriodicBoxVectors([2, 0, 0], [0, 2, 0], [0, 0, 2])
+    positions = np.array([[0.1, 0.1, 0.1], [0.22, 0.1, 0.1], [0.1, 0.1, 0.1]])
+    return Case(topology, system, positions, 2 * np.eye(3), np.array([0, 1]))
+
+
+def ion_leaves(case: Case, cutoff: float) -> np.ndarray:
+    """Positions in which the ion of `bond_and_ion` crosses a cutoff from the carbon, in 1 pm."""
+    path = np.repeat(case.positions[None], 40, axis=0)
+    path[:, 2, 0] -= cutoff + 1e-3 * (np.arange(40) - 19.5)
+    return path
+
+
 def toluene_water() -> Case:
     """Toluene in water, Amber."""
     return _amber("toluene/toluene-explicit.prm7", "toluene/toluene-explicit.rst7", "resname MBN")

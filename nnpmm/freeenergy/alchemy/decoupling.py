@@ -23,6 +23,7 @@ from nnpmm.core.errors import ForceFieldError, RegionError
 from nnpmm.coupling import role_of
 from nnpmm.coupling.boundary import attached_sites
 from nnpmm.coupling.custom_pairs import exclude_custom_pairs, region_custom_pairs
+from nnpmm.coupling.electrostatic import scale_embedding
 from nnpmm.coupling.forces import find_nonbonded_force
 from nnpmm.coupling.nonbonded import EWALD_METHODS, exclude_region_pairs
 from nnpmm.coupling.pairs import region_pairs
@@ -48,7 +49,7 @@ def decouple(
     `LAMBDA_STERICS` their Lennard-Jones interaction by a soft core (Beutler et al., Chem. Phys.
     Lett. 1994, 222, 529; alpha 0.5, powers 1, 1 and 6). Both are 1 in the new System, whose energy
     then is that of the given one. The long-range correction of the Lennard-Jones interaction is
-    scaled along.
+    scaled along, and with electrostatic embedding also what its charges add.
 
     Args:
         system: an MM system, or a hybrid system (`nnpmm.coupling.HybridSystem.system`). It is not
@@ -77,6 +78,7 @@ def decouple(
         if isinstance(force, openmm.CustomNonbondedForce) and role_of(force) is None:
             soften(force, members)
     _scale_charges(nonbonded, own)
+    scale_embedding(new, own, LAMBDA_ELECTROSTATICS)
     for force in [*sterics, *inside]:
         if force is not None:
             force.setForceGroup(nonbonded.getForceGroup())

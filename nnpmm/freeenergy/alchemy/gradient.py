@@ -31,11 +31,7 @@ def lambda_gradient(context: openmm.Context) -> dict[str, float]:
             f"the system has no parameter {LAMBDA_ELECTROSTATICS!r}; make it with decouple()"
         )
     system = context.getSystem()
-    groups = {
-        force.getForceGroup()
-        for force in system.getForces()
-        if isinstance(force, openmm.NonbondedForce)
-    }
+    groups = {force.getForceGroup() for force in system.getForces() if _has_charges(force)}
     at = present[LAMBDA_ELECTROSTATICS]
     try:
         off, half, full = (
@@ -49,6 +45,13 @@ def lambda_gradient(context: openmm.Context) -> dict[str, float]:
     if "alchemical_tail" in present:
         sterics += present["alchemical_tail"] / state.getPeriodicBoxVolume()._value
     return {LAMBDA_ELECTROSTATICS: electrostatics, LAMBDA_STERICS: float(sterics)}
+
+
+def _has_charges(force: openmm.Force) -> bool:
+    """Whether a force depends on `LAMBDA_ELECTROSTATICS`."""
+    if isinstance(force, openmm.PythonForce):
+        return LAMBDA_ELECTROSTATICS in force.getGlobalParameters()
+    return isinstance(force, openmm.NonbondedForce)
 
 
 def _energy(context: openmm.Context, groups: set[int], name: str, value: float) -> float:

@@ -14,7 +14,8 @@ from openmm import app, unit
 
 from nnpmm.core.errors import RegionError, SimulationError
 from nnpmm.core.platforms import choose_platform
-from nnpmm.coupling import Interpolated, Mechanical, Replaced, couple
+from nnpmm.coupling import Interpolated, Replaced, couple
+from nnpmm.coupling.settings import CouplingConfig, create_coupling
 from nnpmm.freeenergy.legs.settings import LegTimes, PotentialName, SamplingSettings
 from nnpmm.integrators import bound_region_motion, choose_mass_factor, scale_masses
 from nnpmm.models import load_model
@@ -66,6 +67,8 @@ def create_leg_system(
     mm: MMSystem,
     potential: PotentialName | Literal["both"],
     regions: Sequence[NDArray[np.int64]] = (),
+    *,
+    coupling: CouplingConfig | None = None,
 ) -> openmm.System:
     """Return the System to make alchemical: the MM one, or a hybrid one.
 
@@ -77,6 +80,7 @@ def create_leg_system(
         potential: what describes the inside of the ligand; with ``"both"`` the global parameter
             ``lambda_nnp`` goes from the force field (0) to the network (1).
         regions: atoms of several ligands, each a region of its own; by default of the ligand.
+        coupling: of the region with its surroundings; None for mechanical embedding.
 
     Raises:
         NnpmmError: the network or the coupling is not usable, or the time step is too long.
@@ -85,11 +89,11 @@ def create_leg_system(
         return mm.system
     model = load_model(settings.model, settings.members, threads=settings.threads)
     inside = Interpolated() if potential == "both" else Replaced()
-    coupling = Mechanical(constraints="keep", inside=inside)
+    how = create_coupling(coupling or CouplingConfig(), constraints="keep", inside=inside)
     system, factors = mm.system, []
     for region in regions or (mm.ligand_atoms,):
         assert region is not None  # the caller's system was built around it
-        hybrid = couple(system, mm.topology, region, model, coupling=coupling)
+        hybrid = couple(system, mm.topology, region, model, coupling=how)
         motion = bound_region_motion(
             hybrid.system, mm.topology, hybrid.region, hybrid.evaluator, mm.positions
         )

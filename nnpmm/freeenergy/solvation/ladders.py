@@ -48,7 +48,9 @@ def create_leg(settings: SolvationSettings, box: MMSystem, ladder: LadderName) -
         NnpmmError: the network or the coupling is not usable, or the time step is too long.
     """
     assert box.ligand_atoms is not None  # the box was built around it
-    system = create_leg_system(settings, box, _INSIDE[ladder])
+    # In vacuum nothing is there to embed the solute in.
+    coupling = None if ladder == "vacuum" else settings.coupling
+    system = create_leg_system(settings, box, _INSIDE[ladder], coupling=coupling)
     if ladder not in _PATHS:
         system = decouple(system, box.ligand_atoms, charged=True)
     ends = (AlchemicalState(1, 1, 1), AlchemicalState(0, 0, 1)) if ladder == "reweighting" else ()

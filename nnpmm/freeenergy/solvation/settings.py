@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from nnpmm.core.fields import Length, Time
+from nnpmm.coupling.settings import CouplingConfig
 from nnpmm.freeenergy.legs.settings import JointSettings, LadderSettings
 from nnpmm.structures.ligands.source import MoleculeSource
 
@@ -136,6 +137,11 @@ class SolvationSettings(JointSettings):
         1.0, gt=0, description="least distance between the solute and the faces of the box, in nm"
     )
     cutoff: Length = Field(0.9, gt=0, description="of the direct-space interactions, in nm")
+    coupling: CouplingConfig = Field(
+        CouplingConfig(),
+        description="of the network's region with the solvent; the force field's own ladder has "
+        "none",
+    )
     ladder: SolvationLadder = SolvationLadder()
     route: Literal["joint", "separate", "reweighting", "correction"] = Field(
         "joint",

@@ -22,6 +22,7 @@ from nnpmm.core.fields import (
 )
 from nnpmm.core.settings.reading import parse_settings
 from nnpmm.core.settings.yaml_file import read_yaml
+from nnpmm.coupling.settings import CouplingConfig
 from nnpmm.simulation.settings.integrator_config import IntegratorConfig
 from nnpmm.simulation.settings.region_config import RegionConfig
 from nnpmm.simulation.settings.sampling_config import SamplingConfig
@@ -292,6 +293,9 @@ class RunConfig(ProtocolConfig):
     system: SystemSource = Field(description="where the MM system comes from")
     region: RegionConfig = Field(
         description="what the network describes; its keys may stand at the top level instead"
+    )
+    coupling: CouplingConfig = Field(
+        CouplingConfig(), description="how the region and its surroundings act on each other"
     )
 
     @model_validator(mode="before")

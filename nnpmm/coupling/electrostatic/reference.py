@@ -1,0 +1,72 @@
+"""What electrostatic embedding adds to mechanical embedding, written to be read: a double sum."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnpmm.core.constants import COULOMB_CONSTANT
+
+__all__ = ["pair_potential", "reference_energy"]
+
+
+def pair_potential(distance: float, cutoff: float) -> float:
+    """Return the potential of a unit charge, 1/nm: 1/r without cutoff, else of zero multipoles.
+
+    1/r - 15/(8 R) + 5 r^2/(4 R^3) - 3 r^4/(8 R^5) within R, 0 beyond (Fukuda, J. Chem. Phys. 2013,
+    139, 174107, for l = 3 without damping). Value, slope and curvature are 0 at R: to a charge it
+    is as if the sphere around it contained no net charge, dipole or quadrupole.
+
+    Args:
+        distance: r, nm.
+        cutoff: R, nm, or infinity.
+    """
+    if math.isinf(cutoff):
+        return 1 / distance
+    if distance >= cutoff:
+        return 0.0
+    x = distance / cutoff
+    return 1 / distance + (-15 + 10 * x**2 - 3 * x**4) / (8 * cutoff)
+
+
+def reference_energy(
+    region: NDArray[np.float64],
+    charge_shifts: NDArray[np.float64],
+    environment: NDArray[np.float64],
+    environment_charges: NDArray[np.float64],
+    *,
+    cutoff: float = math.inf,
+    box: NDArray[np.float64] | None = None,
+    valence: NDArray[np.float64] | None = None,
+    widths: NDArray[np.float64] | None = None,
+) -> float:
+    """Return the energy of charges, and of densities around them, with the environment, kJ/mol.
+
+    Args:
+        region: whole, (n, 3), nm.
+        charge_shifts: charges of the region less its fixed ones, (n,), e.
+        environment: (m, 3), nm.
+        environment_charges: (m,), e.
+        cutoff: nm.
+        box: rows, (3, 3), nm; images in the 124 cells around count as atoms of their own.
+        valence: the part of each atom's charge with a density exp(-r / s) / (8 pi s^3), (n,), e.
+        widths: s of these, (n,), nm.
+    """
+    shifts = np.zeros((1, 3))
+    if box is not None:
+        shifts = np.array(list(itertools.product(range(-2, 3), repeat=3))) @ box
+    energy = 0.0
+    for i, place in enumerate(region):
+        for other, charge in zip(environment, environment_charges, strict=True):
+            for distance in np.linalg.norm(other + shifts - place, axis=1):
+                if distance >= cutoff:
+                    continue
+                energy += charge_shifts[i] * charge * pair_potential(distance, cutoff)
+                if valence is not None and widths is not None:
+                    x = distance / widths[i]
+                    beyond_a_point = -(1 + x / 2) * math.exp(-x) / distance
+                    energy += valence[i] * charge * beyond_a_point
+    return COULOMB_CONSTANT * energy

@@ -1,0 +1,95 @@
+"""The force of an embedded region, and the global parameters that scale what embedding adds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import openmm
+from numpy.typing import NDArray
+from openmm import unit
+
+from nnpmm.core.errors import ForceFieldError, RegionError
+from nnpmm.coupling.callback import callback_of
+from nnpmm.coupling.electrostatic.callback import ElectrostaticCallback
+from nnpmm.coupling.interpolation import LAMBDA_EMBEDDING
+from nnpmm.coupling.roles import Role, groups_by_role
+
+__all__ = ["create_embedded_force", "embedding_energy", "scale_embedding"]
+
+
+def create_embedded_force(
+    callback: ElectrostaticCallback, particles: Iterable[int]
+) -> openmm.PythonForce:
+    """Return the network's force with what electrostatic embedding adds.
+
+    Args:
+        callback: network, charges, and the parameters that scale them, which all are 1 by default.
+        particles: the network's atoms, then the charged ones around them.
+    """
+    weight = callback.region.weight
+    names = [*callback.embedding.factors, *([] if weight is None else [weight])]
+    force = openmm.PythonForce(callback, dict.fromkeys(names, 1.0))
+    force.setParticles(list(particles))
+    force.setName(Role.NETWORK.value)
+    return force
+
+
+def embedding_energy(context: openmm.Context) -> float:
+    """Return what electrostatic embedding adds to mechanical embedding, kJ/mol.
+
+    It is dV/d(lambda_electrostatic_embedding), at any value of this parameter.
+
+    Args:
+        context: of a system made with `nnpmm.coupling.Electrostatic`; it keeps its parameters.
+
+    Raises:
+        ForceFieldError: the system has no such region.
+    """
+    if LAMBDA_EMBEDDING not in context.getParameters():
+        raise ForceFieldError(
+            f"the system has no parameter {LAMBDA_EMBEDDING!r}; make it with coupling=Electrostatic"
+        )
+    present = context.getParameter(LAMBDA_EMBEDDING)
+    groups = groups_by_role(context.getSystem())[Role.NETWORK]
+    energies = []
+    try:
+        for value in (0.0, 1.0):
+            context.setParameter(LAMBDA_EMBEDDING, value)
+            energy = context.getState(energy=True, groups=groups).getPotentialEnergy()
+            energies.append(float(energy.value_in_unit(unit.kilojoule_per_mole)))
+    finally:
+        context.setParameter(LAMBDA_EMBEDDING, present)
+    return energies[1] - energies[0]
+
+
+def scale_embedding(system: openmm.System, atoms: NDArray[np.int64], parameter: str) -> None:
+    """Multiply what embedding adds by one more global parameter, in place.
+
+    Args:
+        system: any; one without electrostatic embedding stays as it is.
+        atoms: whose charges the parameter scales in the NonbondedForce.
+        parameter: its name; 1 by default.
+
+    Raises:
+        RegionError: these are not the embedded region: some of the charges around it, or a part.
+    """
+    for index, force in reversed(list(enumerate(system.getForces()))):
+        if type(force) is not openmm.PythonForce:
+            continue
+        if LAMBDA_EMBEDDING not in force.getGlobalParameters():
+            continue
+        callback: ElectrostaticCallback = callback_of(force)
+        particles = list(force.getParticles())
+        region, around = set(particles[: callback.n_region]), set(particles[callback.n_region :])
+        if not region <= set(atoms.tolist()) or around & set(atoms.tolist()):
+            raise RegionError(
+                f"found {len(atoms)} atoms to scale the charges of, allowed with electrostatic "
+                f"embedding: the {len(region)} atoms of its region"
+            )
+        embedding = callback.embedding._replace(factors=(*callback.embedding.factors, parameter))
+        scaled = create_embedded_force(ElectrostaticCallback(callback.region, embedding), particles)
+        scaled.setForceGroup(force.getForceGroup())
+        scaled.setUsesPeriodicBoundaryConditions(force.usesPeriodicBoundaryConditions())
+        system.removeForce(index)
+        system.addForce(scaled)

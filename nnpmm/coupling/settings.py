@@ -1,0 +1,103 @@
+"""Settings of the coupling, as YAML files have them, and the coupling made from them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+from typing_extensions import Self
+
+from nnpmm.core.errors import ConfigError
+from nnpmm.core.fields import Length, Section, SettingsPath
+from nnpmm.coupling.electrostatic import Electrostatic
+from nnpmm.coupling.link_atoms import LinkAtoms
+from nnpmm.coupling.mechanical import Mechanical
+from nnpmm.coupling.schemes import Scheme
+from nnpmm.models.charges import ChargeModel
+
+__all__ = ["CouplingConfig", "create_coupling"]
+
+
+class CouplingConfig(Section):
+    """How the region and its surroundings act on each other."""
+
+    type: Literal["mechanical", "electrostatic"] = Field(
+        "mechanical",
+        description="mechanical: the force field's fixed charges on the region; electrostatic: "
+        "charges that follow its geometry",
+    )
+    charges: Literal["network", "emle"] | None = Field(
+        None,
+        description="of electrostatic: those that the network predicts (network; AIMNet2 does), or "
+        "EMLE on the symmetry functions of ANI-2x (emle)",
+        examples=["network"],
+    )
+    emle_model: SettingsPath | None = Field(
+        None, description="file of charges: emle, .mat", examples=["emle.mat"]
+    )
+    induction: bool = Field(
+        False, description="of charges: emle: dipoles that the surroundings induce in the region"
+    )
+    cutoff: Length = Field(
+        1.2,
+        gt=0,
+        description="of electrostatic: how far what these charges differ by from the fixed ones "
+        "acts, at most half the box, in nm",
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.type == "mechanical":
+            for name in ("charges", "emle_model", "induction"):
+                if getattr(self, name):
+                    raise ValueError(
+                        f"found '{name}' with the type mechanical, which has fixed charges; leave "
+                        "it out, or take the type electrostatic"
+                    )
+        elif self.charges is None:
+            raise ValueError("give 'charges' with the type electrostatic: network or emle")
+        if self.induction and self.charges == "network":
+            raise ValueError("found 'induction: true' with 'charges: network', allowed with emle")
+        if (self.charges == "emle") != (self.emle_model is not None):
+            raise ValueError("give 'charges: emle' and its file, 'emle_model', or neither")
+        return self
+
+
+def create_coupling(
+    settings: CouplingConfig,
+    *,
+    constraints: Literal["none", "keep"],
+    inside: Scheme,
+    boundary: LinkAtoms | None = None,
+) -> Mechanical | Electrostatic:
+    """Return the coupling that settings ask for.
+
+    Args:
+        settings: of the coupling.
+        constraints: see `nnpmm.coupling.Mechanical`, as for the others.
+        inside: what describes the region.
+        boundary: link atoms, or None.
+
+    Raises:
+        ConfigError: link atoms with electrostatic embedding.
+        InputFileError: the file of EMLE cannot be read.
+    """
+    if settings.type == "mechanical":
+        return Mechanical(constraints=constraints, boundary=boundary, inside=inside)
+    if boundary is not None:
+        raise ConfigError(
+            "found link atoms with coupling.type electrostatic, which describes whole molecules; "
+            "allowed: region.link_atoms null, or the type mechanical"
+        )
+    charges: Literal["network"] | ChargeModel = "network"
+    if settings.emle_model is not None:
+        from nnpmm.models.emle import load_emle
+
+        charges = load_emle(settings.emle_model)
+    return Electrostatic(
+        charges,
+        induction=settings.induction,
+        cutoff=settings.cutoff,
+        constraints=constraints,
+        inside=inside,
+    )

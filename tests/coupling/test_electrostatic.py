@@ -1,0 +1,597 @@
+"""Electrostatic embedding is what its definition says, with charges made up here."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import numpy as np
+import openmm
+import pytest
+from cases import Case, bond_and_ion, energy_and_forces, ion_leaves, solvated_ligand
+from contracts import (
+    assert_conserves_energy,
+    assert_forces_match_energy,
+    assert_invariant,
+    assert_no_net_force_or_torque,
+    assert_smooth,
+)
+from openmm import XmlSerializer, unit
+from toy import TOY
+
+from nnpmm import create_hybrid_system
+from nnpmm.core.errors import (
+    ConfigError,
+    ForceFieldError,
+    ModelError,
+    RegionError,
+)
+from nnpmm.coupling import (
+    LAMBDA_EMBEDDING,
+    LAMBDA_NNP,
+    Electrostatic,
+    Interpolated,
+    Mechanical,
+    MultipleTimeSteps,
+    Role,
+    groups_by_role,
+    nnp_derivative,
+)
+from nnpmm.coupling.electrostatic.reference import pair_potential, reference_energy
+from nnpmm.models.charges import points
+from nnpmm.structures import molecule_from_smiles, parameterize, solvate
+
+CUTOFF = 0.7  # nm; the boxes of these tests are small
+METHODS = {
+    name: getattr(openmm.NonbondedForce, name)
+    for name in ("NoCutoff", "CutoffNonPeriodic", "CutoffPeriodic", "Ewald", "PME", "LJPME")
+}
+
+
+def nonbonded_of(system: openmm.System) -> openmm.NonbondedForce:
+    (force,) = [f for f in system.getForces() if isinstance(f, openmm.NonbondedForce)]
+    return force
+
+
+def charges_of(system: openmm.System, atoms=None) -> np.ndarray:
+    force = nonbonded_of(system)
+    atoms = range(system.getNumParticles()) if atoms is None else atoms
+    return np.array([force.getParticleParameters(int(i))[0]._value for i in atoms])
+
+
+class BondCharges:
+    """Charge flows along every pair of atoms as they move apart, 3 e/nm, from given charges."""
+
+    def __init__(self, start: np.ndarray) -> None:
+        self.start = start
+
+    def __call__(self, positions):
+        n = len(positions)
+        i, j = np.triu_indices(n, 1)
+        vectors = positions[i] - positions[j]
+        lengths = np.linalg.norm(vectors, axis=1)
+        flow = 3.0 * (lengths - 0.15) * np.exp(-((lengths / 0.2) ** 2))
+        slope = (
+            3.0 * np.exp(-((lengths / 0.2) ** 2)) * (1 - (lengths - 0.15) * 2 * lengths / 0.2**2)
+        )
+        charges = self.start.copy()
+        np.add.at(charges, i, flow)
+        np.add.at(charges, j, -flow)
+
+        def pull_back(weights):
+            pull = ((weights[i] - weights[j]) * slope / lengths)[:, None] * vectors
+            gradient = np.zeros((n, 3))
+            np.add.at(gradient, i, pull)
+            np.add.at(gradient, j, -pull)
+            return gradient
+
+        return charges, pull_back
+
+
+class Constant:
+    """The same charges at every geometry."""
+
+    def __init__(self, charges: np.ndarray) -> None:
+        self.charges = charges
+
+    def __call__(self, positions):
+        return self.charges, None
+
+
+class CloudCharges:
+    """Bond charges, of which a part is spread out with a width that follows a distance."""
+
+    name = "clouds"
+
+    def __init__(self, start: np.ndarray) -> None:
+        self.start = start
+
+    def bind(self, atomic_numbers, charge=0):
+        return self
+
+    def __call__(self, positions):
+        charges, pull_back = BondCharges(self.start)(positions)
+        centre = positions.mean(axis=0)
+        square = ((positions - centre) ** 2).sum(axis=1)
+
+        def all_back(on_charges, on_valence, on_widths):
+            gradient = pull_back(on_charges + on_valence)
+            own = 2 * (on_widths * 0.15)[:, None] * (positions - centre)
+            return gradient + own - own.mean(axis=0)
+
+        found = points(charges, pull_back)
+        # A core charge of 3 e, so that more of the clouds reaches into the water.
+        return type(found)(charges, all_back, charges - 3.0, 0.02 + 0.15 * square)
+
+
+@pytest.fixture(scope="module")
+def case() -> Case:
+    """Acetamide in water: 9 atoms."""
+    return solvated_ligand("CC(=O)N")
+
+
+def bond_charges(case: Case) -> BondCharges:
+    return BondCharges(charges_of(case.system, case.region))
+
+
+def couple(case: Case, charges, system=None, **arguments) -> openmm.System:
+    coupling = Electrostatic(charges, cutoff=CUTOFF, **arguments)
+    system = case.system if system is None else system
+    return create_hybrid_system(system, case.topology, case.region, TOY, coupling=coupling)
+
+
+def compute_in(case: Case, system: openmm.System):
+    """A function from positions of the whole system to energy and forces."""
+    context = case.context(system)
+
+    def compute(positions):
+        context.setPositions(positions)
+        return energy_and_forces(context)
+
+    return compute
+
+
+def added_energy(case: Case, system: openmm.System, positions=None) -> float:
+    """What the coupling adds to mechanical embedding, kJ/mol."""
+    context = case.context(system, positions)
+    energies = []
+    for value in (0.0, 1.0):
+        context.setParameter(LAMBDA_EMBEDDING, value)
+        energies.append(energy_and_forces(context)[0])
+    return energies[1] - energies[0]
+
+
+def reference_of(case: Case, charges, *, cutoff=CUTOFF, positions=None) -> float:
+    """The double sum for a case; charges with valence parts as well."""
+    positions = case.positions if positions is None else positions
+    others = np.setdiff1d(np.arange(len(positions)), case.region)
+    found = charges(case.whole_region)
+    total = found[0] if isinstance(found, tuple) else found.total
+    clouds = {} if isinstance(found, tuple) else {"valence": found.valence, "widths": found.widths}
+    return reference_energy(
+        *(case.whole_region, total - charges_of(case.system, case.region)),
+        *(positions[others], charges_of(case.system, others)),
+        cutoff=cutoff,
+        box=case.box,
+        **clouds,
+    )
+
+
+def skewed(case: Case) -> Case:
+    """The same molecules in a triclinic box of the same edges; its waters are left as they are."""
+    a = case.box[0, 0] * 1.2
+    box = np.array([[a, 0, 0], [0.3 * a, a, 0], [-0.4 * a, 0.35 * a, a]])
+    system = copy.deepcopy(case.system)
+    system.setDefaultPeriodicBoxVectors(*box)
+    return Case(case.topology, system, case.positions, box, case.region)
+
+
+def test_pair_potential_ends_smoothly():
+    """Value, slope and curvature are zero at the cutoff: what is left is cubic."""
+    inside = 1e-3 * np.arange(4)
+    values = [pair_potential(1.2 - x, 1.2) for x in inside]
+    np.testing.assert_allclose(values, 15 / (6 * 1.2**4) * inside**3, rtol=0.02, atol=1e-15)
+    assert pair_potential(1e-4, 1.2) == pytest.approx(1e4, rel=1e-3)
+    assert pair_potential(2.0, math.inf) == 0.5
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_equal_to_the_double_sum(method):
+    case = solvated_ligand("CO", method)
+    charges = bond_charges(case)
+    found = added_energy(case, couple(case, charges))
+    cutoff = math.inf if method == openmm.NonbondedForce.NoCutoff else CUTOFF
+    expected = reference_of(case, charges, cutoff=cutoff)
+    assert abs(expected) > 1.0
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", ["cubic", "triclinic"])
+def test_spread_charges_equal_the_double_sum(case, shape):
+    case = case if shape == "cubic" else skewed(case)
+    charges = CloudCharges(charges_of(case.system, case.region))
+    found = added_energy(case, couple(case, charges))
+    points_only = reference_of(case, bond_charges(case))
+    expected = reference_of(case, charges)
+    assert abs(expected - points_only) > 0.02
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_fixed_charges_are_mechanical_embedding(case):
+    fixed = Constant(charges_of(case.system, case.region))
+    mechanical = create_hybrid_system(case.system, case.topology, case.region, TOY)
+    found, expected = case.state(couple(case, fixed)), case.state(mechanical)
+    np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-6)
+
+
+def with_charges(case: Case, charges: np.ndarray) -> openmm.System:
+    """The MM system with other charges on the region."""
+    system = copy.deepcopy(case.system)
+    force = nonbonded_of(system)
+    for atom, charge in zip(case.region.tolist(), charges, strict=True):
+        _, sigma, epsilon = force.getParticleParameters(atom)
+        force.setParticleParameters(atom, charge, sigma, epsilon)
+    return system
+
+
+def test_without_cutoff_it_is_a_force_field_with_these_charges():
+    """Constant charges, so that mechanical embedding with them in the MM system is the same."""
+    case = solvated_ligand("CC(=O)N", openmm.NonbondedForce.NoCutoff)
+    other = bond_charges(case)(case.whole_region)[0]
+    system = with_charges(case, other)
+    mechanical = create_hybrid_system(system, case.topology, case.region, TOY)
+    found, expected = case.state(couple(case, Constant(other))), case.state(mechanical)
+    np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-4)
+
+
+def test_truncation_converges_to_the_ewald_sum():
+    """The shift of the charges under PME, where it is cut off, against PME with it.
+
+    The water has not responded to the solute, whose dipole changes by 5 D: harder than any use.
+    """
+    molecule = molecule_from_smiles("CC(=O)N", seed=1)
+    box = solvate(molecule, parameterize(molecule), padding=1.1, nonbonded_cutoff=0.7, seed=1)
+    vectors = np.array(box.box_vectors, dtype=float)
+    atoms = np.array(box.ligand_atoms)
+    case = Case(box.topology, box.system, np.array(box.positions), vectors, atoms)
+    nonbonded_of(case.system).setEwaldErrorTolerance(1e-5)
+    start = charges_of(case.system, case.region)
+    other = bond_charges(case)(case.whole_region)[0]
+    # Without environment: what the region has with its own images, which stays that of q0.
+    found = {
+        (kind, environment): _pair_energy(case, charges, environment)
+        for kind, charges in (("start", start), ("other", other))
+        for environment in (0.0, 1.0)
+    }
+    exact = found["other", 1.0] - found["other", 0.0] - found["start", 1.0] + found["start", 0.0]
+    assert abs(exact) > 10
+    errors = []
+    for cutoff in (0.6, 0.9, 1.2):
+        coupling = Electrostatic(Constant(other), cutoff=cutoff)
+        system = create_hybrid_system(
+            case.system, case.topology, case.region, TOY, coupling=coupling
+        )
+        errors.append(abs(added_energy(case, system) - exact))
+    assert errors[0] > 1.5 * errors[1] > 1.5**2 * errors[2]
+    assert errors[2] < 0.1 * abs(exact)
+
+
+def _pair_energy(case: Case, charges: np.ndarray, environment: float) -> float:
+    """Energy of the NonbondedForce with other charges of the region, and scaled ones around it."""
+    system = with_charges(case, charges)
+    force = nonbonded_of(system)
+    for i in set(range(force.getNumParticles())) - set(case.region.tolist()):
+        charge, *rest = force.getParticleParameters(i)
+        force.setParticleParameters(i, environment * charge, *rest)
+    hybrid = create_hybrid_system(system, case.topology, case.region, TOY)
+    return energy_and_forces(case.context(hybrid), {nonbonded_of(hybrid).getForceGroup()})[0]
+
+
+@pytest.mark.parametrize("kind", ["points", "clouds"])
+@pytest.mark.parametrize("shape", ["cubic", "triclinic", "none"])
+def test_forces_are_the_gradient(case, kind, shape):
+    case = skewed(case) if shape == "triclinic" else case
+    if shape == "none":
+        case = solvated_ligand("CC(=O)N", openmm.NonbondedForce.NoCutoff)
+    charges = bond_charges(case) if kind == "points" else CloudCharges(bond_charges(case).start)
+    group = groups_by_role(couple(case, charges))[Role.NETWORK]
+    context = case.context(couple(case, charges))
+
+    def compute(positions):
+        context.setPositions(positions)
+        return energy_and_forces(context, group)
+
+    near = np.linalg.norm(
+        case.positions[case.region[-1] + 1 :] - case.positions[case.region[2]], axis=1
+    )
+    waters = np.argsort(near)[[0, 1, 30]] + case.region[-1] + 1
+    atoms = np.array([*case.region[:4], *waters])
+    forces = compute(case.positions)[1]
+    assert np.abs(forces[waters]).min() > 0.1
+    assert_forces_match_energy(compute, case.positions, atoms=atoms, step=2e-5, atol=1e-3)
+
+
+def test_contract_of_a_molecule_without_box():
+    case = solvated_ligand("CC(=O)N", openmm.NonbondedForce.NoCutoff)
+    hybrid = couple(case, CloudCharges(bond_charges(case).start))
+    compute = compute_in(case, hybrid)
+    assert_invariant(compute, case.positions, atol=1e-4)
+    assert_no_net_force_or_torque(compute(case.positions)[1], case.positions, atol=1e-4)
+
+
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("shape", ["cubic", "triclinic"])
+def test_split_by_the_boundary(case, shape, axis):
+    """Atoms of the region, and of the water, may be anywhere among their images."""
+    case = skewed(case) if shape == "triclinic" else case
+    hybrid = couple(case, bond_charges(case))
+    energy, forces = case.state(hybrid)
+    split = case.positions.copy()
+    split[case.region[::2]] += case.box[axis]
+    split[case.region[-1] + 1 :: 2] -= 2 * case.box[axis]
+    found = case.state(hybrid, split)
+    np.testing.assert_allclose(found[0], energy, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(found[1], forces, rtol=0, atol=0.05)
+
+
+def test_nothing_jumps_where_a_charge_leaves_the_cutoff():
+    case = bond_and_ion()
+    hybrid = couple(case, BondCharges(np.array([0.4, -0.4])))
+    context = case.context(hybrid)
+    group = groups_by_role(hybrid)[Role.NETWORK]
+
+    def compute(positions):
+        context.setPositions(positions)
+        return energy_and_forces(context, group)
+
+    path = ion_leaves(case, CUTOFF)
+    assert compute(path[0])[0] != compute(path[-1])[0]
+    # The third derivative of the energy jumps: 15 / R^4 e^2 times the shift of the charge, 0.09 e.
+    assert_smooth(compute, path, energy_atol=5e-5, force_atol=2e-3)
+
+
+@pytest.mark.parametrize("kind", ["points", "clouds"])
+def test_dynamics_conserve_energy(case, kind):
+    """Of the region in the field of water that stands still; of the network's force alone."""
+    charges = bond_charges(case) if kind == "points" else CloudCharges(bond_charges(case).start)
+    hybrid = couple(case, charges)
+    context = case.context(hybrid)
+    group = groups_by_role(hybrid)[Role.NETWORK]
+
+    def compute(positions):
+        context.setPositions(positions)
+        return energy_and_forces(context, group)
+
+    masses = np.zeros(len(case.positions))
+    masses[case.region] = [hybrid.getParticleMass(int(i))._value for i in case.region]
+    start = case.positions.copy()
+    start[case.region] += np.random.default_rng(2).normal(0, 0.003, (len(case.region), 3))
+    assert_conserves_energy(compute, start, masses, precision=1e-4)
+
+
+def test_parameter_goes_from_mechanical_to_electrostatic(case):
+    """Linear in the parameter, in energy and forces."""
+    hybrid = couple(case, bond_charges(case))
+    context = case.context(hybrid)
+    states = []
+    for value in (0.0, 0.25, 1.0):
+        context.setParameter(LAMBDA_EMBEDDING, value)
+        states.append(energy_and_forces(context))
+    mechanical = create_hybrid_system(case.system, case.topology, case.region, TOY)
+    expected = case.state(mechanical)
+    for k in (0, 1):
+        np.testing.assert_allclose(states[0][k], expected[k], rtol=0, atol=1e-6)
+        mixed = 0.75 * states[0][k] + 0.25 * states[2][k]
+        np.testing.assert_allclose(states[1][k], mixed, rtol=0, atol=1e-6)
+    assert abs(states[2][0] - states[0][0]) > 1
+
+
+def test_interpolated_region(case):
+    """lambda_nnp goes from the force field to network and charges, and its derivative is theirs."""
+    hybrid = couple(case, bond_charges(case), constraints="keep", inside=Interpolated())
+    context = case.context(hybrid)
+    difference = nnp_derivative(context)
+    context.setParameter(LAMBDA_NNP, 0.0)
+    np.testing.assert_allclose(
+        energy_and_forces(context)[0], case.state(case.system)[0], rtol=0, atol=0.01
+    )
+    full = case.state(couple(case, bond_charges(case), constraints="keep"))[0]
+    expected = full - case.state(case.system)[0]
+    np.testing.assert_allclose(difference, expected, rtol=0, atol=0.01)
+
+
+def test_multiple_time_steps_leave_the_sum(case):
+    system = copy.deepcopy(case.system)
+    whole = couple(case, bond_charges(case), system, constraints="keep")
+    split = couple(case, bond_charges(case), system, constraints="keep", inside=MultipleTimeSteps())
+    found, expected = case.state(split), case.state(whole)
+    np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=1e-3)
+    np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-2)
+    slow = groups_by_role(split)[Role.NETWORK]
+    assert slow.isdisjoint({nonbonded_of(split).getForceGroup()})
+
+
+def test_system_round_trips_through_xml(case):
+    hybrid = couple(case, bond_charges(case))
+    again = XmlSerializer.deserialize(XmlSerializer.serialize(hybrid))
+    np.testing.assert_allclose(case.state(again)[0], case.state(hybrid)[0], rtol=0, atol=1e-6)
+
+
+def test_mm_system_is_untouched(case):
+    before = XmlSerializer.serialize(case.system)
+    couple(case, bond_charges(case))
+    assert XmlSerializer.serialize(case.system) == before
+
+
+def with_charge_sites(case: Case, count: int) -> Case:
+    """The first waters carry the charge of their oxygen on a site, as TIP4P's do."""
+    system, force = copy.deepcopy(case.system), None
+    force = nonbonded_of(system)
+    topology = copy.deepcopy(case.topology)
+    residue = topology.addResidue("SIT", topology.addChain())
+    places = []
+    for number in range(count):
+        oxygen = int(case.region[-1]) + 1 + 3 * number
+        parents = [oxygen, oxygen + 1, oxygen + 2]
+        weights = np.array([0.6, 0.2, 0.2])
+        charge, sigma, epsilon = force.getParticleParameters(oxygen)
+        force.setParticleParameters(oxygen, 0.0, sigma, epsilon)
+        site = system.addParticle(0.0)
+        topology.addAtom("M", None, residue)
+        force.addParticle(charge, 1.0, 0.0)
+        for parent in parents:
+            force.addException(parent, site, 0.0, 1.0, 0.0)
+        system.setVirtualSite(site, openmm.ThreeParticleAverageSite(*parents, *weights))
+        places.append(weights @ case.positions[parents])
+    positions = np.concatenate([case.positions, places])
+    return Case(topology, system, positions, case.box, case.region)
+
+
+def test_virtual_sites_of_the_environment():
+    """A charge on a site; its force reaches the atoms that it depends on."""
+    case = with_charge_sites(solvated_ligand("CO", openmm.NonbondedForce.NoCutoff), 8)
+    hybrid = couple(case, bond_charges(case))
+    np.testing.assert_allclose(
+        added_energy(case, hybrid),
+        reference_of(case, bond_charges(case), cutoff=math.inf),
+        rtol=0,
+        atol=1e-5,
+    )
+    context = case.context(hybrid)
+    group = groups_by_role(hybrid)[Role.NETWORK]
+
+    def compute(positions):
+        context.setPositions(positions)
+        context.computeVirtualSites()
+        return energy_and_forces(context, group)
+
+    forces = compute(case.positions)[1]
+    first = int(case.region[-1]) + 1
+    atoms = np.array([0, 1, first, first + 1, first + 3])
+    assert np.abs(forces[first]).max() > 0.1  # no charge of its own
+    assert_forces_match_energy(compute, case.positions, atoms=atoms, step=2e-5, atol=1e-3)
+
+
+def test_charged_site_on_the_region_is_refused():
+    case = with_charge_sites(solvated_ligand("CO"), 1)
+    system = copy.deepcopy(case.system)
+    region = np.arange(case.region[-1] + 1, case.region[-1] + 4)
+    with pytest.raises(RegionError, match="charged virtual site"):
+        create_hybrid_system(
+            system, case.topology, region, TOY, coupling=Electrostatic(Constant(np.zeros(3)))
+        )
+
+
+def silent(case: Case) -> openmm.System:
+    system = copy.deepcopy(case.system)
+    force = nonbonded_of(system)
+    for i in range(force.getNumParticles()):
+        if i not in set(case.region.tolist()):
+            _, *rest = force.getParticleParameters(i)
+            force.setParticleParameters(i, 0.0, *rest)
+    return system
+
+
+def with_offset(case: Case) -> openmm.System:
+    system = copy.deepcopy(case.system)
+    force = nonbonded_of(system)
+    force.addGlobalParameter("scale", 0.0)
+    force.addParticleParameterOffset("scale", force.getNumParticles() - 1, 1.0, 0, 0)
+    return system
+
+
+def with_force(case: Case, force: openmm.Force) -> openmm.System:
+    system = copy.deepcopy(case.system)
+    system.addForce(force)
+    return system
+
+
+REFUSED = {
+    "no charges around": (silent, ForceFieldError, "no charges on the"),
+    "offsets": (with_offset, ForceFieldError, "parameter offsets"),
+    "implicit solvent": (
+        lambda case: with_force(case, openmm.GBSAOBCForce()),
+        ForceFieldError,
+        "GBSAOBCForce",
+    ),
+    "Drude": (
+        lambda case: with_force(case, openmm.DrudeForce()),
+        ForceFieldError,
+        "DrudeForce, whose environment is polarizable",
+    ),
+    "AMOEBA": (
+        lambda case: with_force(case, openmm.AmoebaMultipoleForce()),
+        ForceFieldError,
+        "AmoebaMultipoleForce, whose environment is polarizable",
+    ),
+    "another region": (
+        lambda case: create_hybrid_system(
+            case.system, case.topology, range(case.region[-1] + 1, case.region[-1] + 4), TOY
+        ),
+        RegionError,
+        "a region already",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", REFUSED)
+def test_what_is_refused_by_name(case, change):
+    make, error, words = REFUSED[change]
+    with pytest.raises(error, match=words):
+        couple(case, bond_charges(case), make(case))
+
+
+def test_a_second_region_sees_fixed_charges_only(case):
+    """A mechanical region next to an electrostatic one; the same atoms are refused."""
+    hybrid = couple(case, bond_charges(case))
+    water = np.arange(case.region[-1] + 1, case.region[-1] + 4)
+    both = create_hybrid_system(hybrid, case.topology, water, TOY)
+    assert case.state(both)[0] != case.state(hybrid)[0]
+    with pytest.raises(RegionError, match="belong to an earlier"):
+        create_hybrid_system(both, case.topology, case.region, TOY, coupling=Mechanical())
+
+
+def test_model_without_charges(case):
+    with pytest.raises(ModelError, match=r"without atomic charges.*AIMNet2"):
+        couple(case, "network")
+
+
+@pytest.mark.parametrize("charges", ["amber", 3])
+def test_charges_of_no_known_kind(charges):
+    with pytest.raises(ConfigError, match="allowed: 'network'"):
+        Electrostatic(charges)
+
+
+def test_induction_needs_polarizabilities():
+    with pytest.raises(ConfigError, match="which have no polarizabilities"):
+        Electrostatic("network", induction=True)
+
+
+def test_cutoff_must_be_a_length():
+    with pytest.raises(ConfigError, match="positive length"):
+        Electrostatic("network", cutoff=0.0)
+    assert Electrostatic("network", cutoff=12 * unit.angstrom).cutoff == pytest.approx(1.2)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda x: np.zeros(len(x)), "expected a pair"),
+        (lambda x: (np.zeros(3), None), "charges of shape"),
+        (lambda x: (np.full(len(x), 0.1), None), "add up to"),
+        (lambda x: (np.zeros(len(x)), np.zeros((2, 3))), "derivatives of shape"),
+        (lambda x: (np.full(len(x), np.nan), None), "add up to"),
+    ],
+)
+def test_functions_that_return_something_else(case, function, words):
+    with pytest.raises(openmm.OpenMMException, match=words):
+        case.state(couple(case, function))
+
+
+def test_box_smaller_than_twice_the_cutoff(case):
+    coupling = Electrostatic(bond_charges(case), cutoff=1.5)
+    hybrid = create_hybrid_system(case.system, case.topology, case.region, TOY, coupling=coupling)
+    with pytest.raises(openmm.OpenMMException, match="twice the cutoff"):
+        case.state(hybrid)
