@@ -11,6 +11,7 @@ from openmm import unit
 from nnpmm.core.errors import InputFileError
 from nnpmm.core.geometry import make_whole
 from nnpmm.core.units import in_md_units
+from nnpmm.structures.amoeba_terms import shorten_amoeba_terms
 from nnpmm.structures.bonds import constrained_pairs
 from nnpmm.structures.inputs.amber import load_amber
 from nnpmm.structures.inputs.build import build_system
@@ -90,6 +91,7 @@ def _finish(loaded: MMSystem, ensemble: Ensemble, kind: str) -> MMSystem:
     if box is None and loaded.system.usesPeriodicBoundaryConditions():
         box = in_md_units(loaded.system.getDefaultPeriodicBoxVectors(), unit.nanometer)
     remove_ensemble_forces(loaded.system, ensemble)
+    shorten_amoeba_terms(loaded.system)
     vectors = None if box is None else [openmm.Vec3(*row) for row in box] * unit.nanometer
     loaded.topology.setPeriodicBoxVectors(vectors)
     if vectors is not None and box is not None:
