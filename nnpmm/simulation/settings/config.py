@@ -22,9 +22,10 @@ from nnpmm.core.fields import (
 )
 from nnpmm.core.settings.reading import parse_settings
 from nnpmm.core.settings.yaml_file import read_yaml
+from nnpmm.coupling.settings import CouplingConfig
 from nnpmm.simulation.settings.integrator_config import IntegratorConfig
 from nnpmm.simulation.settings.region_config import RegionConfig
-from nnpmm.structures.inputs.sources import BuildSystem, SystemSource
+from nnpmm.structures.inputs.sources import BuildSystem, SystemSource, TinkerSystem
 
 __all__ = [
     "EnsembleConfig",
@@ -275,6 +276,9 @@ class RunConfig(ProtocolConfig):
     region: RegionConfig = Field(
         description="what the network describes; its keys may stand at the top level instead"
     )
+    coupling: CouplingConfig = Field(
+        CouplingConfig(), description="how the region and its surroundings act on each other"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -290,7 +294,8 @@ class RunConfig(ProtocolConfig):
     def _selection_given(self) -> Self:
         region = self.region
         unselected = region.nnpfile is None and region.selection is None
-        if unselected and not isinstance(self.system, BuildSystem):
+        defined = isinstance(self.system, TinkerSystem) and self.system.key is not None
+        if unselected and not defined and not isinstance(self.system, BuildSystem):
             raise ValueError("region: give either 'nnpfile', or 'selection' and 'model'")
         return self
 

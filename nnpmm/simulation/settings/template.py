@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from nnpmm.core.settings.template import comment_lines, entry_lines
+from nnpmm.coupling.settings import CouplingConfig
 from nnpmm.simulation.settings.config import ProtocolConfig, RegionConfig, RunConfig
 from nnpmm.structures.inputs.sources import SystemSource
 
@@ -34,9 +35,11 @@ def template() -> str:
     values["ensemble"]["type"] = None  # which depends on the system
     values["region"] = RegionConfig(nnpfile="model.json").model_dump(mode="json")
     values["region"]["nnpfile"] = None
+    values["coupling"] = CouplingConfig().model_dump(mode="json")
     system, *others = _systems()
     blocks = [_HEADER, "\n".join(system)]
-    for name in ("region", *(n for n in RunConfig.model_fields if n not in ("system", "region"))):
+    first = ("region", "coupling")
+    for name in (*first, *(n for n in RunConfig.model_fields if n not in ("system", *first))):
         blocks.append(
             "\n".join(entry_lines(RunConfig, name, values[name], path=name, shown=_SHOWN))
         )

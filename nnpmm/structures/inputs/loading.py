@@ -32,13 +32,18 @@ from nnpmm.structures.inputs.sources import (
     GromacsSystem,
     OpenmmSystem,
     SystemSource,
+    TinkerSystem,
 )
+from nnpmm.structures.inputs.tinker import load_tinker
 from nnpmm.structures.mm_system import MMSystem
 
 __all__ = ["load_system"]
 
 # What a message calls the cutoff; a serialized System brings its own.
-_CUTOFF = {"openmm": "system.system: the cutoff in the serialized System"}
+_CUTOFF = {
+    "openmm": "system.system: the cutoff in the serialized System",
+    "tinker": "system.vdw_cutoff (vdw-cutoff in the key file)",
+}
 
 
 def load_system(
@@ -69,6 +74,8 @@ def load_system(
         loaded = load_gromacs(source)
     elif isinstance(source, CharmmSystem):
         loaded = load_charmm(source)
+    elif isinstance(source, TinkerSystem):
+        loaded = load_tinker(source)
     elif isinstance(source, OpenmmSystem):
         loaded = load_openmm(source)
     else:
