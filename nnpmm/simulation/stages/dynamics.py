@@ -26,6 +26,7 @@ from nnpmm.simulation.record.trajectory import TrajectoryWriter
 from nnpmm.simulation.settings.config import ProtocolConfig, count_steps
 from nnpmm.simulation.stages.equilibration import warn_unless_equilibrated
 from nnpmm.simulation.stages.interrupts import StopFlag
+from nnpmm.simulation.stages.polarization import diverged_dipoles
 from nnpmm.simulation.stages.progress import ProgressDisplay, Status
 from nnpmm.simulation.stages.stages import Stage, ramp_interval, ramp_temperature
 
@@ -176,6 +177,12 @@ class StageLoop:
         try:
             return self._loop()
         except openmm.OpenMMException as error:
+            polarized = diverged_dipoles(self.context, error)
+            if polarized is not None:
+                raise SimulationError(
+                    f"{self.stage.name}, after step {self.context.getStepCount()}: {polarized}; "
+                    "the last checkpoint is kept"
+                ) from error
             text = " ".join(str(error).split())
             blown_up = "nan" in text.lower() or "finite" in text
             hint = f": {self.recorder.remedy(self.step)}" if blown_up else ""
