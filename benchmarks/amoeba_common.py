@@ -11,13 +11,22 @@ from common import data_folder
 from numpy.typing import NDArray
 from openmm import app, unit
 
+from nnpmm.structures import molecule_from_smiles
 from nnpmm.structures.inputs import TinkerSystem, load_system
 from nnpmm.structures.mm_system import MMSystem
 
-__all__ = ["SOLUTE", "phenol_in_water", "write_phenol_box"]
+__all__ = [
+    "SOLUTE",
+    "benzene_in_water",
+    "box_of",
+    "minimized",
+    "phenol_in_water",
+    "write_phenol_box",
+]
 
 SOLUTE = 13  # atoms of phenol
 _CLOSEST = 0.255  # nm between oxygens of two waters, images included
+_CLOSEST_SOLUTE = 0.17  # nm between an oxygen of water and an atom of the solute
 
 
 def write_phenol_box(folder: Path, edge: float) -> Path:
@@ -27,35 +36,97 @@ def write_phenol_box(folder: Path, edge: float) -> Path:
         folder: to write to.
         edge: of the cube, nm.
     """
+    rows, positions = _phenol_rows()
+    solute = [(row[1], row[5], [int(b) for b in row[6:]]) for row in rows[:SOLUTE]]
+    waters = _waters(positions[:SOLUTE], positions, edge)
+    return write_box(folder / "phenol.xyz", solute, positions[:SOLUTE], waters, edge, "349", "350")
+
+
+def benzene_in_water(folder: Path, edge: float, waters: int) -> tuple[Path, Path]:
+    """Write benzene in waters of phenol's box; return coordinates and parameter file.
+
+    Args:
+        folder: to write to.
+        edge: of the cube, nm.
+        waters: how many; those nearest to the centre.
+    """
+    molecule = molecule_from_smiles("c1ccccc1", seed=1)
+    positions = molecule.GetConformer().GetPositions() / 10
+    symbols = [atom.GetSymbol() for atom in molecule.GetAtoms()]
+    bonded = [[n.GetIdx() + 1 for n in atom.GetNeighbors()] for atom in molecule.GetAtoms()]
+    types = {"C": "217", "H": "218"}
+    solute = [(s, types[s], b) for s, b in zip(symbols, bonded, strict=True)]
+    _, source = _phenol_rows()
+    placed = positions - positions.mean(axis=0) + source[:SOLUTE].mean(axis=0)
+    found = _waters(placed, source, edge)
+    if len(found) < waters:
+        raise SystemExit(f"found {len(found)} waters in {edge} nm, wanted {waters}")
+    parameters = data_folder() / "deep-hp" / "amoeba09.prm"
+    path = write_box(
+        folder / "benzene.xyz", solute, placed, found[:waters], edge, *_water_types(parameters)
+    )
+    return path, parameters
+
+
+def _water_types(parameters: Path) -> list[str]:
+    lines = [line for line in parameters.read_text().splitlines() if '"Water ' in line]
+    return [line.split()[1] for line in lines[:2]]
+
+
+def _phenol_rows() -> tuple[list[list[str]], NDArray[np.float64]]:
+    """Return the fields of each atom of the test data, and positions around phenol, nm."""
     source = data_folder() / "phenol-amoeba" / "amoeba_solvated_phenol.xyz"
     _, header, *lines = source.read_text().splitlines()
     rows = [line.split() for line in lines]
     positions = np.array([row[2:5] for row in rows], dtype=float) / 10
-    oxygens = range(SOLUTE, len(rows), 3)
     centre = positions[:SOLUTE].mean(axis=0)
     whole = float(header.split()[0]) / 10
-    for oxygen in oxygens:  # the image of each water that is nearest to phenol
+    for oxygen in range(SOLUTE, len(rows), 3):  # the image of each water nearest to phenol
         apart = positions[oxygen] - centre
         positions[oxygen : oxygen + 3] -= whole * np.round(apart / whole)
+    return rows, positions
+
+
+def _waters(
+    solute: NDArray[np.float64], positions: NDArray[np.float64], edge: float
+) -> list[NDArray[np.float64]]:
+    """Return the waters (3, 3) within a cube around the solute that clash with nothing."""
+    centre = solute.mean(axis=0)
+    oxygens = range(SOLUTE, len(positions), 3)
     order = sorted(oxygens, key=lambda i: float(np.abs(positions[i] - centre).max()))
     taken: list[int] = []
     for oxygen in order:
         if np.abs(positions[oxygen] - centre).max() > edge / 2:
             break
-        others = positions[[*taken, *range(SOLUTE)]] - positions[oxygen]
+        if np.linalg.norm(solute - positions[oxygen], axis=1).min() < _CLOSEST_SOLUTE:
+            continue
+        others = positions[taken] - positions[oxygen]
         others -= edge * np.round(others / edge)
-        if np.linalg.norm(others, axis=1).min() > _CLOSEST - 0.03 * (not taken):
+        if not taken or np.linalg.norm(others, axis=1).min() > _CLOSEST:
             taken.append(oxygen)
-    atoms = [*range(SOLUTE), *(i + k for i in sorted(taken) for k in range(3))]
-    number = {old: new for new, old in enumerate(atoms, start=1)}
-    lines = [f"{len(atoms)} phenol in water", " ".join(3 * [f"{10 * edge:.6f}"] + 3 * ["90.0"])]
-    for old in atoms:
-        x = 10 * (positions[old] - centre)
-        bonds = " ".join(str(number[int(b) - 1]) for b in rows[old][6:])
-        lines.append(
-            f"{number[old]} {rows[old][1]} {x[0]:.6f} {x[1]:.6f} {x[2]:.6f} {rows[old][5]} {bonds}"
-        )
-    path = folder / "phenol.xyz"
+    return [positions[k : k + 3] for k in taken]
+
+
+def write_box(
+    path: Path,
+    solute: list[tuple[str, str, list[int]]],
+    positions: NDArray[np.float64],
+    waters: list[NDArray[np.float64]],
+    edge: float,
+    oxygen: str,
+    hydrogen: str,
+) -> Path:
+    """Write Tinker coordinates of a solute (symbol, type, bonds of each atom) in waters."""
+    atoms = [(*entry, x) for entry, x in zip(solute, positions, strict=True)]
+    for water in waters:
+        first = len(atoms) + 1
+        atoms.append(("O", oxygen, [first + 1, first + 2], water[0]))
+        atoms += [("H", hydrogen, [first], x) for x in water[1:]]
+    centre = positions.mean(axis=0)
+    lines = [f"{len(atoms)} solute in water", " ".join(3 * [f"{10 * edge:.6f}"] + 3 * ["90.0"])]
+    for number, (symbol, kind, bonds, x) in enumerate(atoms, start=1):
+        place = " ".join(f"{value:.6f}" for value in 10 * (x - centre))
+        lines.append(f"{number} {symbol} {place} {kind} {' '.join(map(str, bonds))}")
     path.write_text("\n".join(lines) + "\n")
     return path
 
@@ -93,15 +164,6 @@ def minimized(system: openmm.System, mm: MMSystem, iterations: int = 60) -> NDAr
     openmm.LocalEnergyMinimizer.minimize(context, 50.0, iterations)
     found = context.getState(positions=True).getPositions(asNumpy=True)
     return np.array(found.value_in_unit(unit.nanometer))
-
-
-def with_polarization(system: openmm.System, kind: str) -> openmm.System:
-    """Return a copy of a system whose dipoles are induced in another way."""
-    copied = openmm.XmlSerializer.clone(system)
-    for force in copied.getForces():
-        if isinstance(force, openmm.AmoebaMultipoleForce):
-            force.setPolarizationType(getattr(openmm.AmoebaMultipoleForce, kind.capitalize()))
-    return copied
 
 
 def box_of(topology: app.Topology) -> str:
