@@ -11,6 +11,7 @@ from nnpmm.coupling.link_atoms import LinkAtoms
 from nnpmm.coupling.mechanical import Mechanical
 from nnpmm.coupling.roles import Role, forces_by_role, groups_by_role, role_of
 from nnpmm.coupling.schemes import Interpolated, MultipleTimeSteps, Replaced
+from nnpmm.coupling.subtractive import Subtractive
 from nnpmm.coupling.time_scales import InnerTerms
 from nnpmm.structures.bonds import topology_bonds
 
@@ -29,6 +30,7 @@ __all__ = [
     "Region",
     "Replaced",
     "Role",
+    "Subtractive",
     "apply_constraint_lengths",
     "bind_region",
     "couple",

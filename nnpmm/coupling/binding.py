@@ -15,6 +15,7 @@ from nnpmm.core.geometry import spanning_trees
 from nnpmm.coupling.boundary import attached_sites, refuse_cut_bonds
 from nnpmm.coupling.forces import find_nonbonded_force
 from nnpmm.coupling.link_atoms import CappedEvaluator, LinkAtoms
+from nnpmm.coupling.multipoles import find_multipole_force, monopoles_of
 from nnpmm.coupling.nonbonded import check_parameters, has_lennard_jones_elsewhere
 from nnpmm.coupling.region_charge import charges_of, region_charge
 from nnpmm.models.protocol import Evaluator, Potential
@@ -94,13 +95,9 @@ def bind_region(
         refuse_cut_bonds(topology, cut)
     else:
         check_cut_bonds(topology, cut, boundary.bonds)
-    nonbonded, symbols = find_nonbonded_force(system), [element.symbol for element in elements]
+    symbols = [element.symbol for element in elements]
     sites = attached_sites(system, set(region.tolist())).tolist()
-    charges = charges_of(nonbonded, [*region.tolist(), *sites])
-    check_parameters(
-        *(nonbonded, region, symbols, charges),
-        lennard_jones=not has_lennard_jones_elsewhere(system, nonbonded),
-    )
+    charges = _checked_charges(system, region, symbols, sites)
     bonds = sorted(inner)
     charge, excess = region_charge(
         *(charges, region, symbols, _rows(region, bonds)),
@@ -115,6 +112,22 @@ def bind_region(
     if cut and boundary is not None:
         evaluator = _capped(evaluator, topology, found, boundary)
     return BoundRegion(found, evaluator)
+
+
+def _checked_charges(
+    system: openmm.System, region: NDArray[np.int64], symbols: list[str], sites: list[int]
+) -> NDArray[np.float64]:
+    """Return the charges of a region's atoms and sites, e, after a look at its parameters."""
+    multipoles = find_multipole_force(system)
+    if multipoles is not None:
+        return monopoles_of(multipoles, region.tolist(), symbols)
+    nonbonded = find_nonbonded_force(system)
+    charges = charges_of(nonbonded, [*region.tolist(), *sites])
+    check_parameters(
+        *(nonbonded, region, symbols, charges),
+        lennard_jones=not has_lennard_jones_elsewhere(system, nonbonded),
+    )
+    return charges
 
 
 def _capped(

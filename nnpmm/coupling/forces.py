@@ -7,7 +7,7 @@ import openmm
 from nnpmm.core.errors import ForceFieldError, RegionError
 from nnpmm.coupling.callback import callback_of
 from nnpmm.coupling.interpolation import LAMBDA_EMBEDDING
-from nnpmm.coupling.roles import Role, forces_by_role, role_of
+from nnpmm.coupling.roles import NETWORKS, Role, forces_by_role, role_of
 from nnpmm.coupling.terms import BONDED
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "check_forces",
     "find_nonbonded_force",
     "has_inner_potential",
+    "refuse_earlier_regions",
 ]
 
 #: Forces of OpenMM that exert none: they act on velocities or on the box.
@@ -42,6 +43,7 @@ UNTOUCHED = (
     openmm.RGForce,
     openmm.RMSDForce,
 )
+_REMEDY = "; AMOEBA takes coupling.Subtractive()"
 _COUPLED = (*BONDED, openmm.NonbondedForce, openmm.CustomNonbondedForce)
 
 
@@ -55,13 +57,14 @@ def check_forces(system: openmm.System, members: set[int]) -> None:
         RegionError: an atom of the region is part of an earlier region already.
     """
     known = (*_COUPLED, *UNTOUCHED)
-    _refuse_shared(_earlier_regions(system), members)
+    refuse_earlier_regions(system, members)
     for force in system.getForces():
         if type(force) in known or role_of(force) is not None:
             continue
         raise ForceFieldError(
             f"found a {type(force).__name__} named {force.getName()!r}, which mechanical embedding "
             f"does not support; supported: {', '.join(kind.__name__ for kind in known)}"
+            f"{_REMEDY if 'Amoeba' in type(force).__name__ else ''}"
         )
 
 
@@ -84,6 +87,8 @@ def has_inner_potential(system: openmm.System) -> bool:
     """Whether a region has an inner potential, as multiple time steps need it."""
     roles = forces_by_role(system)
     inner = {Role.NEGATED_INNER_POTENTIAL, Role.INNER_NETWORK}
+    if Role.NETWORK_LESS_FORCE_FIELD in roles:
+        return True
     return Role.NETWORK in roles and not inner.isdisjoint(roles)
 
 
@@ -97,7 +102,7 @@ def _earlier_regions(system: openmm.System) -> set[int]:
         role = role_of(force)
         if type(force) is openmm.PythonForce and LAMBDA_EMBEDDING in force.getGlobalParameters():
             taken |= set(force.getParticles()[: callback_of(force).n_region])
-        elif role in (Role.NETWORK, Role.INNER_NETWORK) and hasattr(force, "getParticles"):
+        elif role in NETWORKS and hasattr(force, "getParticles"):
             taken |= set(force.getParticles()) or set(range(system.getNumParticles()))
         elif role is Role.CONNECTIVITY:
             pairs = (force.getBondParameters(index)[:2] for index in range(force.getNumBonds()))
@@ -105,8 +110,13 @@ def _earlier_regions(system: openmm.System) -> set[int]:
     return taken
 
 
-def _refuse_shared(taken: set[int], members: set[int]) -> None:
-    shared = sorted(members & taken)
+def refuse_earlier_regions(system: openmm.System, members: set[int]) -> None:
+    """Check that no atom of a region is part of an earlier one.
+
+    Raises:
+        RegionError: one is.
+    """
+    shared = sorted(members & _earlier_regions(system))
     if shared:
         raise RegionError(
             f"{len(shared)} atoms of the region (the first is {shared[0]}) belong to an earlier "

@@ -13,6 +13,7 @@ __all__ = [
     "check_parameters",
     "exclude_region_pairs",
     "has_lennard_jones_elsewhere",
+    "refuse_offsets",
 ]
 
 EWALD_METHODS = (
@@ -42,8 +43,8 @@ def exclude_region_pairs(
             not.
         ForceFieldError: a parameter offset acts on the region.
     """
-    _refuse_offsets(force, region)
     members = set(region.tolist())
+    refuse_offsets(force, members)
     for index in range(force.getNumExceptions()):
         i, j = force.getExceptionParameters(index)[:2]
         if (i in members) != (j in members) and not may_cut:
@@ -106,8 +107,12 @@ def has_lennard_jones_elsewhere(system: openmm.System, force: openmm.NonbondedFo
     )
 
 
-def _refuse_offsets(force: openmm.NonbondedForce, region: NDArray[np.int64]) -> None:
-    members = set(region.tolist())
+def refuse_offsets(force: openmm.NonbondedForce, members: set[int]) -> None:
+    """Refuse parameter offsets that act on atoms of a region.
+
+    Raises:
+        ForceFieldError: the offset is named.
+    """
     for index in range(force.getNumParticleParameterOffsets()):
         name, atom = force.getParticleParameterOffset(index)[:2]
         if atom in members:

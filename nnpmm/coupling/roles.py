@@ -9,7 +9,7 @@ from enum import Enum
 
 import openmm
 
-__all__ = ["Role", "forces_by_role", "groups_by_role", "role_of"]
+__all__ = ["NETWORKS", "Role", "forces_by_role", "groups_by_role", "role_of"]
 
 
 class Role(Enum):
@@ -19,6 +19,8 @@ class Role(Enum):
     NETWORK = "NNP"
     #: A network that is integrated between evaluations of another one.
     INNER_NETWORK = "NNP, inner"
+    #: The network less the force field of the region alone, which stays in the system.
+    NETWORK_LESS_FORCE_FIELD = "NNP, less region MM"
     #: The force field's terms inside an interpolated region.
     REGION_FORCE_FIELD = "region MM"
     #: Minus the inner potential, so that the sum is the network.
@@ -41,6 +43,7 @@ _NETWORKS = ("PythonForce", "TorchForce", "PythonTorchForce", "Force")
 _CLASSES: dict[Role, tuple[str, ...]] = {
     Role.NETWORK: _NETWORKS,
     Role.INNER_NETWORK: _NETWORKS,
+    Role.NETWORK_LESS_FORCE_FIELD: _NETWORKS,
     Role.REGION_FORCE_FIELD: ("CustomCVForce",),
     Role.NEGATED_INNER_POTENTIAL: ("CustomCVForce",),
     Role.CONNECTIVITY: ("HarmonicBondForce",),
@@ -49,6 +52,8 @@ _CLASSES: dict[Role, tuple[str, ...]] = {
     Role.ALCHEMICAL_STERICS: ("CustomNonbondedForce",),
     Role.ALCHEMICAL_TAIL: ("CustomVolumeForce",),
 }
+#: Roles of forces that call a network.
+NETWORKS = (Role.NETWORK, Role.INNER_NETWORK, Role.NETWORK_LESS_FORCE_FIELD)
 _BY_NAME = {role.value: role for role in Role}
 
 

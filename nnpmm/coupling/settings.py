@@ -13,6 +13,7 @@ from nnpmm.coupling.electrostatic import Electrostatic
 from nnpmm.coupling.link_atoms import LinkAtoms
 from nnpmm.coupling.mechanical import Mechanical
 from nnpmm.coupling.schemes import Scheme
+from nnpmm.coupling.subtractive import Subtractive
 from nnpmm.models.charges import ChargeModel
 
 __all__ = ["CouplingConfig", "create_coupling"]
@@ -21,10 +22,11 @@ __all__ = ["CouplingConfig", "create_coupling"]
 class CouplingConfig(Section):
     """How the region and its surroundings act on each other."""
 
-    type: Literal["mechanical", "electrostatic"] = Field(
+    type: Literal["mechanical", "electrostatic", "subtractive"] = Field(
         "mechanical",
         description="mechanical: the force field's fixed charges on the region; electrostatic: "
-        "charges that follow its geometry",
+        "charges that follow its geometry; subtractive: the whole force field, and the network "
+        "less the force field in the region, for AMOEBA",
     )
     charges: Literal["network", "emle"] | None = Field(
         None,
@@ -47,12 +49,12 @@ class CouplingConfig(Section):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if self.type == "mechanical":
+        if self.type != "electrostatic":
             for name in ("charges", "emle_model", "induction"):
                 if getattr(self, name):
                     raise ValueError(
-                        f"found '{name}' with the type mechanical, which has fixed charges; leave "
-                        "it out, or take the type electrostatic"
+                        f"found '{name}' with the type {self.type}, which has the force field's "
+                        "charges; leave it out, or take the type electrostatic"
                     )
         elif self.charges is None:
             raise ValueError("give 'charges' with the type electrostatic: network or emle")
@@ -69,7 +71,7 @@ def create_coupling(
     constraints: Literal["none", "keep"],
     inside: Scheme,
     boundary: LinkAtoms | None = None,
-) -> Mechanical | Electrostatic:
+) -> Mechanical | Electrostatic | Subtractive:
     """Return the coupling that settings ask for.
 
     Args:
@@ -79,16 +81,19 @@ def create_coupling(
         boundary: link atoms, or None.
 
     Raises:
-        ConfigError: link atoms with electrostatic embedding.
+        ConfigError: link atoms with electrostatic or subtractive embedding, or an inner potential
+            other than the force field with subtractive embedding.
         InputFileError: the file of EMLE cannot be read.
     """
     if settings.type == "mechanical":
         return Mechanical(constraints=constraints, boundary=boundary, inside=inside)
     if boundary is not None:
         raise ConfigError(
-            "found link atoms with coupling.type electrostatic, which describes whole molecules; "
-            "allowed: region.link_atoms null, or the type mechanical"
+            f"found link atoms with coupling.type {settings.type}, which describes whole "
+            "molecules; allowed: region.link_atoms null, or the type mechanical"
         )
+    if settings.type == "subtractive":
+        return Subtractive(constraints=constraints, inside=inside)
     charges: Literal["network"] | ChargeModel = "network"
     if settings.emle_model is not None:
         from nnpmm.models.emle import load_emle

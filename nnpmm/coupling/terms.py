@@ -14,6 +14,7 @@ from nnpmm.structures.bonds import Pair, sorted_pair
 
 __all__ = [
     "BONDED",
+    "VALENCE",
     "connect_region",
     "refuse_missing_terms",
     "take_out_terms",
@@ -31,6 +32,11 @@ BONDED: dict[type[openmm.Force], str] = {
     openmm.CustomAngleForce: "Angles",
     openmm.CustomTorsionForce: "Torsions",
     openmm.CustomCompoundBondForce: "Bonds",
+}
+#: The same with those that only AMOEBA has: all that is fast in a molecule.
+VALENCE: dict[type[openmm.Force], str] = {
+    **BONDED,
+    openmm.AmoebaTorsionTorsionForce: "TorsionTorsion",
 }
 # p1, p2, ... in all of them, but a1...a4 and b1...b4 for the two torsions of a CMAP.
 _ATOM = re.compile(r"[pab]\d+")

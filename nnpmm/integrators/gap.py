@@ -28,6 +28,10 @@ from nnpmm.structures.bonds import constrained_rows
 
 __all__ = ["Gap", "GapMeter"]
 
+# Their sum is the network less the inner potential. An inner network is subtracted inside the
+# other network's force already, and so is the force field of a region coupled by subtraction.
+_SLOW = (Role.NETWORK, Role.NETWORK_LESS_FORCE_FIELD, Role.NEGATED_INNER_POTENTIAL)
+
 
 @dataclass(frozen=True, eq=False)
 class Gap:
@@ -149,8 +153,7 @@ def _slow_context(system: openmm.System) -> openmm.Context:
     for _ in range(system.getNumParticles()):
         slow.addParticle(1.0)
     by_role = forces_by_role(system)
-    # An inner network is subtracted inside the other network's force already.
-    for role in (Role.NETWORK, Role.NEGATED_INNER_POTENTIAL):
+    for role in _SLOW:
         for force in by_role.get(role, []):
             slow.addForce(_copy(force))
     platform = openmm.Platform.getPlatformByName("Reference")
@@ -160,7 +163,8 @@ def _slow_context(system: openmm.System) -> openmm.Context:
 def _check_region(system: openmm.System, region: NDArray[np.int64]) -> None:
     described = {
         atom
-        for force in forces_by_role(system).get(Role.NETWORK, [])
+        for role in (Role.NETWORK, Role.NETWORK_LESS_FORCE_FIELD)
+        for force in forces_by_role(system).get(role, [])
         if type(force) is openmm.PythonForce
         for atom in force.getParticles()
     }

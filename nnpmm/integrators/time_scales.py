@@ -10,14 +10,19 @@ from nnpmm.core.errors import ConfigError
 from nnpmm.coupling import Role, role_of
 from nnpmm.coupling.forces import FORCELESS
 from nnpmm.coupling.nonbonded import EWALD_METHODS
-from nnpmm.coupling.terms import BONDED
+from nnpmm.coupling.terms import VALENCE
 from nnpmm.integrators.direct_space import split_direct_space
 
 __all__ = ["split_time_scales"]
 
 _FAST, _MIDDLE, _SLOW = 0, 1, 2
 # Forces that take off what faster ones add, or add what they leave.
-_SLOW_ROLES = (Role.NETWORK, Role.NEGATED_INNER_POTENTIAL, Role.NEGATED_SHORT_RANGE)
+_SLOW_ROLES = (
+    Role.NETWORK,
+    Role.NETWORK_LESS_FORCE_FIELD,
+    Role.NEGATED_INNER_POTENTIAL,
+    Role.NEGATED_SHORT_RANGE,
+)
 
 
 def split_time_scales(
@@ -69,7 +74,7 @@ def split_time_scales(
             group = _SLOW
         elif short_range is not None and isinstance(force, openmm.NonbondedForce):
             group = _SLOW
-        elif type(force) in BONDED or role is Role.INNER_NETWORK:
+        elif type(force) in VALENCE or role is Role.INNER_NETWORK:
             group = _FAST
         else:
             group = between

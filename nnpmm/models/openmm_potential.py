@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from openmm import unit
 
 from nnpmm.core.errors import ConfigError, ForceFieldError, RegionError, SimulationError
 from nnpmm.models.bound import BoundPotential
+from nnpmm.models.in_process import new_key, recall, remember
 from nnpmm.models.protocol import Evaluation
 
 __all__ = ["OpenMMEvaluator", "OpenMMPotential"]
@@ -28,13 +30,14 @@ class OpenMMPotential:
     embedding, delta learning and inner potentials are made of.
 
     Args:
-        system: of the molecule alone. Its constraints do not matter: their terms do.
+        system: of the molecule alone, any virtual sites behind its atoms. Its constraints do not
+            matter: their terms do.
         name: for messages and logs.
         platform: OpenMM's name of it; Reference computes in double precision and is fast enough
             for a molecule.
 
     Raises:
-        ForceFieldError: the system is periodic, or contains virtual sites.
+        ForceFieldError: the system is periodic, or an atom follows a virtual site.
         ConfigError: no such platform.
     """
 
@@ -50,15 +53,23 @@ class OpenMMPotential:
             raise ForceFieldError(
                 "found a periodic System, allowed: a molecule in vacuum; make it with NoCutoff"
             )
-        n_particles = self.system.getNumParticles()
-        if any(self.system.isVirtualSite(index) for index in range(n_particles)):
-            raise ForceFieldError("found a System with virtual sites, allowed: atoms alone")
+        indices = range(self.system.getNumParticles())
+        if any(self.system.isVirtualSite(index) for index in indices[: self.n_atoms]):
+            raise ForceFieldError(
+                "found a System with a virtual site before an atom, allowed: sites behind all atoms"
+            )
         names = [
             openmm.Platform.getPlatform(index).getName()
             for index in range(openmm.Platform.getNumPlatforms())
         ]
         if self.platform not in names:
             raise ConfigError(f"found platform {self.platform!r}, allowed: {', '.join(names)}")
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of particles that are no virtual sites."""
+        count = self.system.getNumParticles()
+        return count - sum(self.system.isVirtualSite(index) for index in range(count))
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -72,16 +83,16 @@ class OpenMMPotential:
 
         Args:
             atomic_numbers: shape (n,), in the order of the System's particles.
-            charge: total charge, e; that of the System's NonbondedForce, if it has one.
+            charge: total charge, e; that of the System's charges or multipoles, if it has any.
 
         Raises:
             RegionError: another number of atoms, or another charge than the System's.
         """
         numbers = np.asarray(atomic_numbers, dtype=np.int64)
-        if len(numbers) != self.system.getNumParticles():
+        if len(numbers) != self.n_atoms:
             raise RegionError(
                 f"found {len(numbers)} atoms, the System of {self.name} has "
-                f"{self.system.getNumParticles()} particles; give the System of these atoms alone"
+                f"{self.n_atoms}; give the System of these atoms alone"
             )
         own = _charge(self.system)
         if own is not None and abs(own - charge) > _CHARGE_ROUNDING:
@@ -100,32 +111,55 @@ class OpenMMEvaluator(BoundPotential):
         self.model, self.atomic_numbers = model, atomic_numbers
         platform = openmm.Platform.getPlatformByName(model.platform)
         self._context = openmm.Context(model.system, openmm.VerletIntegrator(0.001), platform)
+        self._n_sites = model.system.getNumParticles() - len(atomic_numbers)
+        self._lock = threading.Lock()  # copies of a system share the context
+        self._key = new_key()
+        remember(self._key, self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         text = openmm.XmlSerializer.serialize(self.model.system)
-        return (_restore, (text, self.model.name, self.model.platform, self.atomic_numbers))
+        model = (self.model.name, self.model.platform)
+        return (_restore, (self._key, text, *model, self.atomic_numbers))
 
     def _evaluate(self, positions: NDArray[np.float64], box: Any) -> Evaluation:
         if box is not None:
             raise SimulationError(f"{self.model.name}: a molecule in vacuum takes no periodic box")
-        self._context.setPositions(positions)
-        state = self._context.getState(energy=True, forces=True)
+        with self._lock:
+            state = self._state(positions)
         energy = float(state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole))
-        forces = np.array(state.getForces(asNumpy=True)._value)
+        # OpenMM has handed the forces on virtual sites to their atoms.
+        forces = np.array(state.getForces(asNumpy=True)._value)[: len(positions)]
         return Evaluation(energy, forces, np.array([energy]))
+
+    def _state(self, positions: NDArray[np.float64]) -> openmm.State:
+        """Return the state with energy and forces at positions (n, 3), nm."""
+        if self._n_sites:
+            sites = np.zeros((self._n_sites, 3))
+            self._context.setPositions(np.concatenate([positions, sites]))
+            self._context.computeVirtualSites()
+        else:
+            self._context.setPositions(positions)
+        return self._context.getState(energy=True, forces=True)
 
 
 def _charge(system: openmm.System) -> float | None:
-    """Return the total charge of a System's NonbondedForce in e, or None without one."""
+    """Return the total charge of a System in e, or None without charges and multipoles."""
     for force in system.getForces():
         if type(force) is openmm.NonbondedForce:
             parameters = (force.getParticleParameters(i) for i in range(force.getNumParticles()))
-            return float(sum(charge._value for charge, _, _ in parameters))
+        elif type(force) is openmm.AmoebaMultipoleForce:
+            parameters = (force.getMultipoleParameters(i) for i in range(force.getNumMultipoles()))
+        else:
+            continue
+        return float(sum(charge._value for charge, *_ in parameters))
     return None
 
 
 def _restore(
-    text: str, name: str, platform: str, atomic_numbers: NDArray[np.int64]
+    key: str, text: str, name: str, platform: str, atomic_numbers: NDArray[np.int64]
 ) -> OpenMMEvaluator:
+    known: OpenMMEvaluator | None = recall(key)
+    if known is not None:
+        return known
     system = openmm.XmlSerializer.deserialize(text)
     return OpenMMEvaluator(OpenMMPotential(system, name, platform), atomic_numbers)

@@ -50,7 +50,7 @@ from nnpmm.simulation.settings.config import RunConfig, load_config
 from nnpmm.simulation.stages.integration import check_time_steps
 from nnpmm.simulation.stages.variables import check_sampling
 from nnpmm.structures import MMSystem
-from nnpmm.structures.inputs.sources import BuildSystem
+from nnpmm.structures.inputs.sources import BuildSystem, TinkerSystem
 
 __all__ = ["link_atoms", "load_network", "load_region", "prepare_system", "run"]
 
@@ -294,12 +294,26 @@ def _region(config: RunConfig, mm: MMSystem) -> tuple[NDArray[np.int64], str]:
     if settings.selection is not None:
         atoms = select_atoms(mm.topology, settings.selection)
         # A selection by residue has the lone pairs of its atoms, which the network does not see.
-        return np.array(
-            [k for k in atoms.tolist() if not mm.system.isVirtualSite(k)]
-        ), settings.model
+        selected = np.array([k for k in atoms.tolist() if not mm.system.isVirtualSite(k)])
+        _check_group(config, mm, selected)
+        return selected, settings.model
     if mm.ligand_atoms is None:
-        raise ConfigError("region.selection: is missing, and the system contains no built ligand")
+        raise ConfigError(
+            "region.selection: is missing, and the system contains no built ligand, nor does a key "
+            "file give a group to the network (mlpot embedding)"
+        )
     return mm.ligand_atoms, settings.model
+
+
+def _check_group(config: RunConfig, mm: MMSystem, selected: NDArray[np.int64]) -> None:
+    """Refuse a selection that contradicts the group which Tinker's key file gives to a network."""
+    group = mm.ligand_atoms
+    if isinstance(config.system, TinkerSystem) and group is not None:
+        if not np.array_equal(np.sort(selected), group):
+            raise ConfigError(
+                f"region.selection: selects {len(selected)} atoms, the key file's group 1 has "
+                f"{len(group)} others: leave out one of the two"
+            )
 
 
 def run(

@@ -16,7 +16,7 @@ from reader_cases import READER_CASES, READER_PARAMETERS
 from toy import TOY
 
 from nnpmm import create_hybrid_system, load_model
-from nnpmm.coupling import LAMBDA_NNP, Interpolated, Mechanical, nnp_derivative
+from nnpmm.coupling import LAMBDA_NNP, Interpolated, Mechanical, Subtractive, nnp_derivative
 
 ENERGY_TOLERANCE = 0.01
 # The region's own LJ and charges meet the cutoff of 1 nm in none of the cases but the Ewald sum's
@@ -133,3 +133,12 @@ def test_energy_equals_that_of_openmm_ml(case):
     own = create_hybrid_system(case.system, case.topology, case.region, model)
     found, expected = case.state(own)[0], case.state(mixed)[0]
     np.testing.assert_allclose(found, expected, rtol=0, atol=ENERGY_TOLERANCE)
+
+
+def test_subtraction_equals_mechanical_embedding(case, hybrid):
+    """Without cutoff, and under PME, where both leave the region its own images."""
+    coupling = Subtractive()
+    other = create_hybrid_system(case.system, case.topology, case.region, TOY, coupling=coupling)
+    found, expected = case.state(other), case.state(hybrid)
+    np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-5)

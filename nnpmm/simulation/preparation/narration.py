@@ -24,6 +24,7 @@ from nnpmm.structures.inputs.sources import (
     GromacsSystem,
     OpenmmSystem,
     SystemSource,
+    TinkerSystem,
 )
 from nnpmm.structures.mm_system import MMSystem
 
@@ -90,6 +91,9 @@ def describe_system_source(source: SystemSource) -> str:
         return f"reading {source.topology.name} and {source.coordinates.name}"
     if isinstance(source, CharmmSystem):
         return f"reading {source.psf.name} and {source.coordinates.name}"
+    if isinstance(source, TinkerSystem):
+        names = [source.xyz, *source.parameters, *([] if source.key is None else [source.key])]
+        return f"reading {', '.join(path.name for path in names)}"
     if isinstance(source, OpenmmSystem):
         return f"reading {source.system.name} and {source.structure.name}"
     ligand = source.smiles if source.ligand is None else source.ligand.name

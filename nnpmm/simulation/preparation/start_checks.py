@@ -13,6 +13,7 @@ from openmm import app, unit
 from nnpmm.core.errors import SimulationError
 from nnpmm.simulation.preparation.prepared import PreparedSystem
 from nnpmm.simulation.settings.config import ProtocolConfig
+from nnpmm.simulation.stages.polarization import diverged_dipoles
 from nnpmm.simulation.stages.stages import (
     create_context,
     create_stage_context,
@@ -45,13 +46,13 @@ def check_start(
         SimulationError: OpenMM or the network refuses the system, or energy or forces are not
             finite.
     """
+    context = _create(prepared, settings, platform)
     try:
-        context = _first_context(prepared, settings, platform)
         if settings.stages.minimize is None:
             context.applyConstraints(context.getIntegrator().getConstraintTolerance())
         state = context.getState(energy=True, forces=True)
     except openmm.OpenMMException as error:
-        text = " ".join(str(error).split())
+        text = diverged_dipoles(context, error) or " ".join(str(error).split())
         raise SimulationError(f"the simulation cannot start: {text}") from error
     energy = float(state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole))
     forces = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
@@ -64,6 +65,18 @@ def check_start(
             "give better starting coordinates"
         )
     return energy
+
+
+def _create(
+    prepared: PreparedSystem,
+    settings: ProtocolConfig,
+    platform: tuple[openmm.Platform, dict[str, str]],
+) -> openmm.Context:
+    try:
+        return _first_context(prepared, settings, platform)
+    except openmm.OpenMMException as error:
+        text = " ".join(str(error).split())
+        raise SimulationError(f"the simulation cannot start: {text}") from error
 
 
 def _first_context(

@@ -26,7 +26,7 @@ from nnpmm.coupling.settings import CouplingConfig
 from nnpmm.simulation.settings.integrator_config import IntegratorConfig
 from nnpmm.simulation.settings.region_config import RegionConfig
 from nnpmm.simulation.settings.sampling_config import SamplingConfig
-from nnpmm.structures.inputs.sources import BuildSystem, SystemSource
+from nnpmm.structures.inputs.sources import BuildSystem, SystemSource, TinkerSystem
 
 __all__ = [
     "EnsembleConfig",
@@ -312,7 +312,8 @@ class RunConfig(ProtocolConfig):
     def _selection_given(self) -> Self:
         region = self.region
         unselected = region.nnpfile is None and region.selection is None
-        if unselected and not isinstance(self.system, BuildSystem):
+        defined = isinstance(self.system, TinkerSystem) and self.system.key is not None
+        if unselected and not defined and not isinstance(self.system, BuildSystem):
             raise ValueError("region: give either 'nnpfile', or 'selection' and 'model'")
         return self
 

@@ -27,6 +27,7 @@ from nnpmm.simulation.settings.config import ProtocolConfig, count_steps
 from nnpmm.simulation.stages.bias import ProductionBias
 from nnpmm.simulation.stages.equilibration import warn_unless_equilibrated
 from nnpmm.simulation.stages.interrupts import StopFlag
+from nnpmm.simulation.stages.polarization import diverged_dipoles
 from nnpmm.simulation.stages.progress import ProgressDisplay, Status
 from nnpmm.simulation.stages.stages import Stage, ramp_interval, ramp_temperature
 
@@ -180,6 +181,12 @@ class StageLoop:
         try:
             return self._loop()
         except openmm.OpenMMException as error:
+            polarized = diverged_dipoles(self.context, error)
+            if polarized is not None:
+                raise SimulationError(
+                    f"{self.stage.name}, after step {self.context.getStepCount()}: {polarized}; "
+                    "the last checkpoint is kept"
+                ) from error
             text = " ".join(str(error).split())
             blown_up = "nan" in text.lower() or "finite" in text
             hint = f": {self.recorder.remedy(self.step)}" if blown_up else ""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from openmm import unit
 
 from nnpmm.core.errors import SimulationError
-from nnpmm.coupling import Role, role_of
+from nnpmm.coupling.roles import NETWORKS, role_of
 from nnpmm.simulation.settings.config import MinimizeConfig
 from nnpmm.simulation.stages.interrupts import StopFlag
 from nnpmm.simulation.stages.progress import ProgressDisplay, Status
@@ -26,7 +26,6 @@ _LOGGER = logging.getLogger(__name__)
 # hydrogens of rigid water, which carry no repulsion of their own, fall into a neighbour's charge.
 _SPRING_CONSTANTS = (1e6, 1e7, 1e8)
 _CONSTRAINT_TOLERANCE = 1e-6
-_NETWORKS = (Role.NETWORK, Role.INNER_NETWORK)
 
 
 class _Monitor(openmm.MinimizationReporter):
@@ -139,7 +138,7 @@ def _with_springs(
     for atom in frozen:
         system.setParticleMass(atom, 0.0)
     for index in reversed(range(system.getNumForces())):
-        if frozen and role_of(system.getForce(index)) in _NETWORKS:
+        if frozen and role_of(system.getForce(index)) in NETWORKS:
             system.removeForce(index)
     platform = context.getPlatform()
     properties = {

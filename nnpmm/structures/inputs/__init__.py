@@ -1,4 +1,4 @@
-"""MM systems from the files of Amber, GROMACS, CHARMM and OpenMM, or built here."""
+"""MM systems from the files of Amber, GROMACS, CHARMM, Tinker and OpenMM, or built here."""
 
 from nnpmm.structures.inputs.loading import load_system
 from nnpmm.structures.inputs.openmm_xml import read_system_xml
@@ -10,6 +10,7 @@ from nnpmm.structures.inputs.sources import (
     GromacsSystem,
     OpenmmSystem,
     SystemSource,
+    TinkerSystem,
 )
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "GromacsSystem",
     "OpenmmSystem",
     "SystemSource",
+    "TinkerSystem",
     "load_system",
     "read_system_xml",
 ]

@@ -11,6 +11,7 @@ from openmm import unit
 from nnpmm.core.errors import InputFileError
 from nnpmm.core.geometry import make_whole
 from nnpmm.core.units import in_md_units
+from nnpmm.structures.amoeba_terms import shorten_amoeba_terms
 from nnpmm.structures.bonds import constrained_pairs
 from nnpmm.structures.inputs.amber import load_amber
 from nnpmm.structures.inputs.build import build_system
@@ -31,13 +32,18 @@ from nnpmm.structures.inputs.sources import (
     GromacsSystem,
     OpenmmSystem,
     SystemSource,
+    TinkerSystem,
 )
+from nnpmm.structures.inputs.tinker import load_tinker
 from nnpmm.structures.mm_system import MMSystem
 
 __all__ = ["load_system"]
 
 # What a message calls the cutoff; a serialized System brings its own.
-_CUTOFF = {"openmm": "system.system: the cutoff in the serialized System"}
+_CUTOFF = {
+    "openmm": "system.system: the cutoff in the serialized System",
+    "tinker": "system.vdw_cutoff (vdw-cutoff in the key file)",
+}
 
 
 def load_system(
@@ -68,6 +74,8 @@ def load_system(
         loaded = load_gromacs(source)
     elif isinstance(source, CharmmSystem):
         loaded = load_charmm(source)
+    elif isinstance(source, TinkerSystem):
+        loaded = load_tinker(source)
     elif isinstance(source, OpenmmSystem):
         loaded = load_openmm(source)
     else:
@@ -90,6 +98,7 @@ def _finish(loaded: MMSystem, ensemble: Ensemble, kind: str) -> MMSystem:
     if box is None and loaded.system.usesPeriodicBoundaryConditions():
         box = in_md_units(loaded.system.getDefaultPeriodicBoxVectors(), unit.nanometer)
     remove_ensemble_forces(loaded.system, ensemble)
+    shorten_amoeba_terms(loaded.system)
     vectors = None if box is None else [openmm.Vec3(*row) for row in box] * unit.nanometer
     loaded.topology.setPeriodicBoxVectors(vectors)
     if vectors is not None and box is not None:

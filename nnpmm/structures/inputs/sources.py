@@ -19,6 +19,7 @@ __all__ = [
     "GromacsSystem",
     "OpenmmSystem",
     "SystemSource",
+    "TinkerSystem",
 ]
 
 #: What a simulation of the system samples.
@@ -105,6 +106,67 @@ class CharmmSystem(_ForceFieldOptions):
     )
 
 
+class TinkerSystem(Section):
+    """AMOEBA from Tinker coordinates and parameters."""
+
+    type: Literal["tinker"] = Field(description="Tinker files, AMOEBA")
+    xyz: SettingsPath = Field(description="coordinates (.xyz)", examples=["complex.xyz"])
+    parameters: tuple[SettingsPath, ...] = Field(
+        description="parameter files (.prm)",
+        examples=["[amoebabio18.prm, ligand.prm]"],
+        min_length=1,
+    )
+    key: SettingsPath | None = Field(
+        None,
+        description="key file (.key): its cutoffs, box, Ewald parameters, accuracy of induced "
+        "dipoles and group of the network count; a key word that is not supported is an error",
+        examples=["complex.key"],
+    )
+    nonbonded_method: Literal["PME", "NoCutoff"] = Field(
+        "PME", description="long-range method; use NoCutoff in vacuum"
+    )
+    box: tuple[Length, Length, Length] | None = Field(
+        None,
+        description="edges of a rectangular box (nm); null: from the xyz or key file",
+        examples=["[4 nm, 4 nm, 4 nm]"],
+    )
+    cutoff: Length | None = Field(
+        None,
+        gt=0,
+        description="cutoff of the direct-space multipoles, in nm; null: the key file's, or 0.7 nm",
+        examples=["0.7 nm"],
+    )
+    vdw_cutoff: Length | None = Field(
+        None,
+        gt=0,
+        description="cutoff of the buffered 14-7 pairs, in nm; null: the key file's, or 1.2 nm "
+        "without one",
+        examples=["1.2 nm"],
+    )
+    polarization: Literal["mutual", "extrapolated", "direct"] | None = Field(
+        None,
+        description="induced dipoles: mutual (to convergence), extrapolated (OPT3), or direct "
+        "(each by the permanent multipoles alone); null: the files', or mutual",
+        examples=["extrapolated"],
+    )
+    polarization_tolerance: float | None = Field(
+        None,
+        gt=0,
+        lt=0.1,
+        description="largest error of mutual induced dipoles, in Debye; null: the key file's, or "
+        "1e-5 without one",
+        examples=["1e-5"],
+    )
+    hydrogen_mass: Mass | None = Field(
+        None,
+        ge=1.0,
+        le=4.1,
+        description="repartitioned mass of hydrogens (amu), water's too, which is flexible; null: "
+        "their own",
+        examples=["3 amu"],
+    )
+
+
 class OpenmmSystem(Section):
     """A serialized OpenMM System with a structure."""
 
@@ -172,6 +234,6 @@ class BuildSystem(Section):
 
 
 SystemSource = Annotated[
-    AmberSystem | GromacsSystem | CharmmSystem | OpenmmSystem | BuildSystem,
+    AmberSystem | GromacsSystem | CharmmSystem | TinkerSystem | OpenmmSystem | BuildSystem,
     Field(discriminator="type"),
 ]
