@@ -22,6 +22,7 @@ ROOMS = (
     ("integrators",),
     ("coupling",),
     ("torsions",),
+    ("engines",),
     ("campaigns", "learning"),
     ("models",),
     ("structures",),
