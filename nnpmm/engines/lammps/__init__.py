@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from nnpmm.engines.lammps.parallel import communicator
     from nnpmm.engines.lammps.reading import read_system
     from nnpmm.engines.lammps.record import has_run
-    from nnpmm.engines.lammps.run import LammpsResult, run
+    from nnpmm.engines.lammps.running import LammpsResult, run
     from nnpmm.engines.lammps.settings import LammpsConfig, load_config, template
     from nnpmm.engines.lammps.simulation import LammpsSimulation, create_simulation
     from nnpmm.engines.lammps.source import LammpsRun, read_run
@@ -39,7 +39,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "LammpsConfig": "nnpmm.engines.lammps.settings",
-        "LammpsResult": "nnpmm.engines.lammps.run",
+        "LammpsResult": "nnpmm.engines.lammps.running",
         "LammpsRun": "nnpmm.engines.lammps.source",
         "LammpsSimulation": "nnpmm.engines.lammps.simulation",
         "WholeSystem": "nnpmm.engines.lammps.system",
@@ -50,7 +50,7 @@ __getattr__, __dir__ = lazy_names(
         "load_config": "nnpmm.engines.lammps.settings",
         "read_run": "nnpmm.engines.lammps.source",
         "read_system": "nnpmm.engines.lammps.reading",
-        "run": "nnpmm.engines.lammps.run",
+        "run": "nnpmm.engines.lammps.running",
         "system_from_topology": "nnpmm.engines.lammps.system",
         "template": "nnpmm.engines.lammps.settings",
     },

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from openmm import app, unit
 
 from nnpmm.core.errors import ConfigError, InputFileError, shortened
-from nnpmm.engines.lammps.system import WholeSystem, with_molecules
+from nnpmm.core.geometry import make_whole
+from nnpmm.engines.lammps.molecules import bonds_by_distance, molecules_of
+from nnpmm.engines.lammps.system import WholeSystem
 
 __all__ = ["read_data_file"]
 
@@ -84,33 +87,41 @@ def _atom_style(path: Path, given: str | None) -> str:
     return written or str(given)
 
 
-def _system(engine: object, path: Path, elements: Sequence[str] | None) -> WholeSystem:
-    n_atoms = int(engine.get_natoms())  # type: ignore[attr-defined]
-    array = engine.numpy.extract_atom  # type: ignore[attr-defined]
+def _system(engine: Any, path: Path, elements: Sequence[str] | None) -> WholeSystem:
+    n_atoms = int(engine.get_natoms())
+    array = engine.numpy.extract_atom
     order = np.argsort(array("id", nelem=n_atoms).ravel())
     types = array("type", nelem=n_atoms).ravel()[order]
     masses = np.array(array("mass")).ravel()[1 : types.max() + 1]
     positions = array("x", nelem=n_atoms)[order] * _NM_PER_ANGSTROM
     velocities = array("v", nelem=n_atoms)[order] * _NM_PER_ANGSTROM / _PS_PER_FS
     images = array("image", nelem=n_atoms).ravel()[order]
-    low, high, xy, yz, xz, *_ = engine.extract_box()  # type: ignore[attr-defined]
+    low, high, xy, yz, xz, *_ = engine.extract_box()
     lx, ly, lz = np.subtract(high, low)
     box = np.array([[lx, 0, 0], [xy, ly, 0], [xz, yz, lz]]) * _NM_PER_ANGSTROM
-    shifts = [engine.decode_image_flags(int(image)) for image in images]  # type: ignore[attr-defined]
+    shifts = [engine.decode_image_flags(int(image)) for image in images]
     positions = positions - np.array(low) * _NM_PER_ANGSTROM + np.array(shifts) @ box
-    chosen = _elements(masses, elements, path)
-    topology = app.Topology()
-    residue = topology.addResidue("ALL", topology.addChain())
-    for kind in types.tolist():
-        topology.addAtom(chosen[kind - 1].symbol, chosen[kind - 1], residue)
-    found = WholeSystem(
-        topology,
-        positions,
+    elements_of_types = _elements(masses, elements, path)
+    numbers = np.array([elements_of_types[kind - 1].atomic_number for kind in types.tolist()])
+    bonds = _bonds(engine)
+    if not len(bonds):
+        bonds = bonds_by_distance(numbers, positions, box)
+    return WholeSystem(
+        molecules_of(numbers, bonds, box),
+        make_whole(positions, box, bonds, gather=False),
         box,
         masses[types - 1],
+        bonds,
         velocities if velocities.any() else None,
     )
-    return with_molecules(found)
+
+
+def _bonds(engine: Any) -> NDArray[np.int64]:
+    """Return the bonds that the file lists, (m, 2), counted from 0."""
+    if not engine.extract_setting("molecule_flag") or not engine.extract_global("nbonds"):
+        return np.zeros((0, 2), np.int64)
+    found = np.array(engine.numpy.gather_bonds()).reshape(-1, 3)[:, 1:]
+    return np.sort(found.astype(np.int64) - 1, axis=1)
 
 
 def _elements(

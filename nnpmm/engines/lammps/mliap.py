@@ -55,7 +55,7 @@ def _unified(base: Any, potential: LocalPotential, elements: list[str], energy_u
     numbers = np.array([Element.getBySymbol(symbol).atomic_number for symbol in elements])
     gradient_unit = energy_unit / _NM_PER_ANGSTROM  # kJ/mol/nm
 
-    class Unified(base):  # type: ignore[misc]
+    class Unified(base):
         """A network in the interface of ML-IAP."""
 
         def compute_gradients(self, data: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +12,13 @@ from openmm import app, unit
 from nnpmm.core.errors import InputFileError, RegionError
 from nnpmm.core.geometry import make_whole
 from nnpmm.core.units import in_md_units
-from nnpmm.engines.lammps.molecules import bonds_by_distance, molecules_of, refuse_charged
+from nnpmm.engines.lammps.molecules import bonds_by_distance, refuse_charged
+from nnpmm.structures.bonds import topology_bonds
 
 if TYPE_CHECKING:
     from nnpmm.models.protocol import Potential
 
-__all__ = ["WholeSystem", "check_system", "system_from_topology", "with_molecules"]
+__all__ = ["WholeSystem", "check_system", "system_from_topology"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +30,7 @@ class WholeSystem:
         positions: (n, 3) nm, molecules whole.
         box: periodic box vectors as rows (3, 3) nm in OpenMM's reduced form.
         masses: (n,) amu.
+        bonds: (m, 2), of the molecules.
         velocities: (n, 3) nm/ps, or None.
     """
 
@@ -37,6 +38,7 @@ class WholeSystem:
     positions: NDArray[np.float64]
     box: NDArray[np.float64]
     masses: NDArray[np.float64]
+    bonds: NDArray[np.int64]
     velocities: NDArray[np.float64] | None = None
 
     @property
@@ -78,9 +80,11 @@ def system_from_topology(
         )
     masses = [atom.element.mass.value_in_unit(unit.dalton) for atom in topology.atoms()]
     numbers = np.array([atom.element.atomic_number for atom in topology.atoms()], np.int64)
-    bonds = bonds_by_distance(numbers, found, vectors)
+    bonds = topology_bonds(topology, np.arange(len(numbers)))
+    if _lacks_bonds(topology, bonds):
+        bonds = bonds_by_distance(numbers, found, vectors)
     whole = make_whole(found, vectors, bonds, gather=False)
-    return WholeSystem(topology, whole, vectors, np.array(masses))
+    return WholeSystem(topology, whole, vectors, np.array(masses), bonds)
 
 
 def check_system(system: WholeSystem, model: Potential, *, allow_charged: bool = False) -> None:
@@ -104,17 +108,11 @@ def check_system(system: WholeSystem, model: Potential, *, allow_charged: bool =
                     "the network and the rest by a force field, on OpenMM"
                 )
     if model.neutral_only and not allow_charged:
-        numbers = system.atomic_numbers
-        bonds = bonds_by_distance(numbers, system.positions, system.box)
-        refuse_charged(numbers, bonds, system.positions, model.name)
+        refuse_charged(system.atomic_numbers, system.bonds, system.positions, model.name)
 
 
-def with_molecules(system: WholeSystem) -> WholeSystem:
-    """Return a system whose residues are its molecules, with bonds found by distance."""
-    numbers = system.atomic_numbers
-    bonds = bonds_by_distance(numbers, system.positions, system.box)
-    return dataclasses.replace(
-        system,
-        topology=molecules_of(numbers, bonds, system.box),
-        positions=make_whole(system.positions, system.box, bonds, gather=False),
-    )
+def _lacks_bonds(topology: app.Topology, bonds: NDArray[np.int64]) -> bool:
+    """Tell whether an atom that is not alone in its residue has no bond."""
+    bonded = np.zeros(topology.getNumAtoms(), bool)
+    bonded[bonds.ravel()] = True
+    return any(len(a.residue) > 1 and not bonded[a.index] for a in topology.atoms())
