@@ -123,12 +123,13 @@ def _require_same_settings(config: LammpsConfig, folder: Path) -> None:
             )
 
 
-def save_start(config: LammpsConfig, system: WholeSystem) -> None:
+def save_start(config: LammpsConfig, system: WholeSystem | None) -> None:
     """Write the settings and the starting structure of a run.
 
     Raises:
         UnwritableError: the disk refuses.
     """
+    assert system is not None, "rank 0 has the system"
     folder = config.output.directory
     remove_run(folder)
     lines = _Lines()

