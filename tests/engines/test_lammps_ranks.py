@@ -61,8 +61,8 @@ SETTINGS = {
 }
 
 
-def write_settings(folder: Path, directory: str) -> Path:
-    write_water(folder / "box.pdb", 4)
+def write_settings(folder: Path, directory: str, edge: int = 4) -> Path:
+    write_water(folder / "box.pdb", edge)
     data = {**SETTINGS, "output": {**SETTINGS["output"], "directory": directory}}
     path = folder / f"{directory}.yaml"
     path.write_text(yaml.safe_dump(data))
@@ -99,7 +99,7 @@ def test_killed_ranks_go_on(tmp_path):
 
 def test_errors_are_told_once(tmp_path):
     """One line for a box too small for the ranks, and how many it is wide enough for."""
-    path = write_settings(tmp_path, "out")
-    result = mpirun(8, SCRIPTS / "nnpmm", "run", path, cwd=tmp_path, check=False)
-    result.assert_one_line_error("found 8 ranks for a box 1.24 x 1.24 x 1.24 nm", "4 ranks or")
+    path = write_settings(tmp_path, "out", edge=3)
+    result = mpirun(2, SCRIPTS / "nnpmm", "run", path, cwd=tmp_path, check=False)
+    result.assert_one_line_error("found 2 ranks for a box 0.93 x 0.93 x 0.93 nm", "take one rank")
     assert not (tmp_path / "out" / "settings.yaml").exists()

@@ -55,7 +55,8 @@ def write_water(path: Path, edge: int = 3, spacing: float = 0.31) -> Path:
 def mpirun(ranks: int, *arguments, cwd: Path, check: bool = True) -> CommandResult:
     """Run Python on several ranks."""
     command = [str(MPIRUN), "-n", str(ranks), sys.executable, *map(str, arguments)]
-    settings = {"OMP_NUM_THREADS": "1", "OPENMM_CPU_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "tests", Path(__file__).parent)))
+    settings = {"OMP_NUM_THREADS": "1", "OPENMM_CPU_THREADS": "1", "PYTHONPATH": path}
     done = subprocess.run(
         command, cwd=cwd, env=os.environ | settings, capture_output=True, text=True, timeout=300
     )

@@ -285,11 +285,12 @@ def _check_domains(engine: Any, n_ranks: int, least: float) -> None:
             f"found a box {shape} nm wide, allowed: {least / 10:.2f} nm or more, the range of the "
             "network and the margin in which atoms move; take a larger box"
         )
-    fitting = [n for n in range(1, n_ranks) if _fits(n, most)]
+    fitting = max(n for n in range(1, n_ranks) if _fits(n, most))
+    remedy = "one rank" if fitting == 1 else f"{fitting} ranks or fewer"
     raise ConfigError(
         f"found {n_ranks} ranks for a box {shape} nm wide, whose domains would be narrower than "
         f"{least / 10:.2f} nm, the range of the network and the margin in which atoms move; take "
-        f"{fitting[-1]} ranks or fewer"
+        f"{remedy}"
     )
 
 
