@@ -136,6 +136,17 @@ def test_an_atom_alone_has_an_energy_and_no_gradient():
     assert result.energies[0] == pytest.approx(alone.energy, abs=1e-9)
 
 
+@pytest.mark.parametrize("n_atoms", [0, 3])
+def test_a_domain_without_centres(n_atoms):
+    """A rank of an engine may own no atom at all."""
+    local = local_potential(load_with("ANI-1x", "cpu", "double", members=[0, 1]), "HO")
+    found = find_neighbourhoods(np.zeros((n_atoms, 3)), 0, local.cutoff)
+    result = local.evaluate(np.ones(n_atoms, np.int64), found)
+    assert result.member_energies.tolist() == [0, 0]
+    assert not forces_on_atoms(found, result.gradients, n_atoms).any()
+    assert not virial(found, result.gradients).any()
+
+
 def test_threads_change_nothing():
     numbers, positions = water_box()
     every, atoms = with_images(positions, 0.53)

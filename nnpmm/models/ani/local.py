@@ -90,7 +90,8 @@ class LocalAni:
                 energies, forces[share],
             )  # fmt: skip
 
-        run_together(work, len(shares))
+        if shares:  # there may be no centre
+            run_together(work, len(shares))
         scale = -HARTREE_TO_KJ_PER_MOL * _NM_TO_ANGSTROM / self._n_members
         return LocalEvaluation(
             HARTREE_TO_KJ_PER_MOL * energies.mean(axis=0),
