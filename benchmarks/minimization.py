@@ -18,8 +18,8 @@ from common import write_results
 from md_step import SYSTEMS, read
 
 import nnpmm
+from nnpmm.core.interrupts import StopFlag
 from nnpmm.simulation import MinimizeConfig
-from nnpmm.simulation.stages.interrupts import StopFlag
 from nnpmm.simulation.stages.minimization import minimize
 from nnpmm.simulation.stages.progress import progress_display
 

@@ -23,6 +23,7 @@ ROOMS = (
     ("coupling",),
     ("conformers",),
     ("torsions",),
+    ("engines",),
     ("campaigns", "learning"),
     ("models",),
     ("structures",),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nnpmm.cli.errors import print_result
+from nnpmm.cli.lammps import run_on_lammps, runs_on_lammps
 from nnpmm.cli.narration import narrated, starting
 from nnpmm.core.errors import ConfigError
 
@@ -41,20 +42,36 @@ def run(
     template: Annotated[
         bool, typer.Option("--template", help="Print a commented settings file and end.")
     ] = False,
+    engine: Annotated[
+        str | None,
+        typer.Option("--engine", help="With --template: lammps, for a network on every atom."),
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Run a hybrid NNP/MM simulation: minimise, warm up, equilibrate, produce.
 
+    With engine: lammps in the settings a network describes every atom, and mpirun -n N nnpmm run
+    divides the system among N processes.
+
     Ctrl-C, SIGTERM, SIGHUP and SIGQUIT end it with a checkpoint; --resume goes on, also after a
     crash.
     """
+    if template:
+        typer.echo(_template(engine), nl=False)
+        return
+    if engine is not None:
+        raise ConfigError("found --engine without --template: write engine: lammps in the settings")
+    config = _require_settings(config)
+    if runs_on_lammps(config):
+        if dry_run:
+            raise ConfigError(
+                "found --dry-run with engine: lammps, which has none: run some steps instead"
+            )
+        run_on_lammps(config, resume=resume, overwrite=overwrite)
+        return
     with starting():
         from nnpmm import simulation
 
-    if template:
-        typer.echo(simulation.template(), nl=False)
-        return
-    config = _require_settings(config)
     if dry_run and resume:
         raise ConfigError("found --dry-run and --resume: give one of them")
     try:
@@ -70,6 +87,19 @@ def run(
         _report_forecast(forecast, config, overwrite)
     else:
         report_result(result, remedy=f"go on with: nnpmm run {config} --resume")
+
+
+def _template(engine: str | None) -> str:
+    """Return the template for an engine; None: OpenMM."""
+    if engine is None:
+        from nnpmm import simulation
+
+        return simulation.template()
+    if engine != "lammps":
+        raise ConfigError(f"found the engine {engine!r}, allowed: lammps; leave it out for OpenMM")
+    from nnpmm.engines import lammps
+
+    return lammps.template()
 
 
 def _require_settings(config: Path | None) -> Path:

@@ -12,6 +12,7 @@ from openmm import app
 
 from nnpmm.analysis.sources import Readings, Source
 from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.engines import lammps
 from nnpmm.simulation.record.checkpoint import read_record
 from nnpmm.simulation.record.energy_log import read_log
 from nnpmm.simulation.record.storage import SETTINGS, has_run, load_structure
@@ -51,11 +52,15 @@ def run_folders(folder: Path) -> list[Path]:
 def run_source(folder: Path) -> Source:
     """Return the trajectory of a run, with the starting structure, the region and the log.
 
+    A run with a network on every atom, on LAMMPS, has no region.
+
     Raises:
         InputFileError: a file is missing or damaged.
         SimulationError: the checkpoint or the log is damaged.
         ConfigError: the settings cannot be read, or the run has no trajectory yet.
     """
+    if lammps.has_run(folder):
+        return _lammps_source(folder)
     output = output_settings(folder)
     record = read_record(folder)
     trajectory = folder / f"trajectory.{output.trajectory_format}"
@@ -132,6 +137,20 @@ def create_source(
         box=box,
         ligand=ligand,
         readings=_readings(log),
+    )
+
+
+def _lammps_source(folder: Path) -> Source:
+    found = lammps.read_run(folder)
+    return Source(
+        name=folder.absolute().name,
+        topology=found.topology,
+        trajectory=found.trajectory,
+        interval=found.interval,
+        start=0.0,
+        reference=found.positions,
+        box=found.box,
+        readings=Readings(found.time, found.readings),
     )
 
 

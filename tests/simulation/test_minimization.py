@@ -8,8 +8,8 @@ import pytest
 import toys
 from toys import prepared_water
 
+from nnpmm.core.interrupts import StopFlag
 from nnpmm.simulation import MinimizeConfig
-from nnpmm.simulation.stages.interrupts import StopFlag
 from nnpmm.simulation.stages.minimization import minimize
 from nnpmm.simulation.stages.progress import progress_display
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from openmm import unit
+from openmm.app import Element
 
 from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
 from nnpmm.core.errors import ModelError, RegionError
@@ -25,6 +26,7 @@ from nnpmm.models.bound import BoundPotential
 from nnpmm.models.composition import known_symbols
 from nnpmm.models.geometry import check_geometry
 from nnpmm.models.in_process import recall, remember, restored_parameters
+from nnpmm.models.local import LocalPotential
 from nnpmm.models.protocol import BatchEvaluation, Evaluation, checked_box
 
 __all__ = ["AniEvaluator", "AniModel"]
@@ -134,6 +136,30 @@ class AniModel:
                 "take a model that knows charges"
             )
         return AniEvaluator(self, np.asarray(atomic_numbers, dtype=np.int64))
+
+    def local(self, elements: Collection[str]) -> LocalPotential:
+        """Return the model for part of a system; see `nnpmm.models.local.local_potential`.
+
+        Args:
+            elements: chemical symbols of all atoms that will occur.
+
+        Raises:
+            RegionError: an element that the model does not know.
+            ModelError: a backend that cannot evaluate part of a system.
+        """
+        from nnpmm.models.ani.local import LocalAni
+        from nnpmm.models.ani.local_reference import LocalAniReference
+
+        numbers = [Element.getBySymbol(symbol).atomic_number for symbol in sorted(elements)]
+        known_symbols(np.array(numbers), self.elements, self.name)
+        if self.backend == "reference":
+            return LocalAniReference(self.parameters, elements, self.precision)
+        if self.backend == "cpu":
+            return LocalAni(self.parameters, elements, self.precision, self.threads)
+        raise ModelError(
+            f"found the backend {self.backend!r}, allowed for part of a system: cpu, reference; "
+            "take device='cpu'"
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         digest = self.parameters.digest()

@@ -1,4 +1,7 @@
-"""Neighbours of an atom: a cell list that is a plain loop over all atoms when they are few."""
+"""Neighbours of an atom: a cell list that is a plain loop over all atoms when they are few.
+
+Or a list from elsewhere, which is read in place of a search.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
+from numba.extending import overload
 from numpy.typing import NDArray
 
-__all__ = ["Cells", "Neighbours", "build_cells", "find_neighbours"]
+__all__ = ["Cells", "Listed", "Neighbours", "build_cells", "find_neighbours", "neighbours_of"]
 
 _FEW = 200  # atoms up to which cells do not pay
 
@@ -35,6 +39,25 @@ class Cells(NamedTuple):
     periodic: bool
     start: NDArray[np.int64]
     atoms: NDArray[np.int64]
+
+
+class Listed(NamedTuple):
+    """Neighbours of some atoms, the centres, found elsewhere; they stand in place of `Cells`.
+
+    The positions that belong to it are the vectors from centres to neighbours, (p, 3), angstrom,
+    and the forces are those on the c centres and then on each of the p neighbours.
+
+    Attributes:
+        n_atoms: 1: every centre has an energy of its own.
+        n_centres: c.
+        start: where the neighbours of each centre begin, (c + 1,).
+        kind: element of each neighbour, (p,).
+    """
+
+    n_atoms: int
+    n_centres: int
+    start: NDArray[np.int64]
+    kind: NDArray[np.int64]
 
 
 class Neighbours(NamedTuple):
@@ -180,3 +203,36 @@ def _nearest_image(x, y, z, box):
     y -= shift * box[1, 1]
     x -= np.rint(x / box[0, 0]) * box[0, 0]
     return x, y, z
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _read_neighbours(i, vectors, species, cells, cutoff, index, neighbours):
+    """Write the listed neighbours of centre i that are within the cutoff; see `Listed`."""
+    n = 0
+    for p in range(cells.start[i], cells.start[i + 1]):
+        x, y, z = vectors[p, 0], vectors[p, 1], vectors[p, 2]
+        square = x * x + y * y + z * z
+        if square < cutoff * cutoff:
+            neighbours.atom[n] = cells.n_centres + p
+            neighbours.kind[n] = cells.kind[p]
+            neighbours.x[n] = x
+            neighbours.y[n] = y
+            neighbours.z[n] = z
+            neighbours.r[n] = np.sqrt(square)
+            n += 1
+    return n
+
+
+def neighbours_of(i, positions, species, cells, cutoff, index, neighbours):
+    """Write the neighbours of atom i, by a search in `Cells` or from `Listed` ones."""
+    raise NotImplementedError  # compiled code calls one of the two below
+
+
+@overload(neighbours_of)
+def _neighbours_of(i, positions, species, cells, cutoff, index, neighbours):
+    chosen = _read_neighbours if cells.instance_class is Listed else find_neighbours
+
+    def write(i, positions, species, cells, cutoff, index, neighbours):
+        return chosen(i, positions, species, cells, cutoff, index, neighbours)
+
+    return write

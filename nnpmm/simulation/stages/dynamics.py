@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from openmm import unit
 
 from nnpmm.core.errors import SimulationError
+from nnpmm.core.interrupts import StopFlag
 from nnpmm.integrators import RespaWatchdog
 from nnpmm.simulation.preparation.density import ExpectedDensity
 from nnpmm.simulation.record.checkpoint import write_checkpoint
@@ -26,7 +27,6 @@ from nnpmm.simulation.record.trajectory import TrajectoryWriter
 from nnpmm.simulation.settings.config import ProtocolConfig, count_steps
 from nnpmm.simulation.stages.bias import ProductionBias
 from nnpmm.simulation.stages.equilibration import warn_unless_equilibrated
-from nnpmm.simulation.stages.interrupts import StopFlag
 from nnpmm.simulation.stages.polarization import diverged_dipoles
 from nnpmm.simulation.stages.progress import ProgressDisplay, Status
 from nnpmm.simulation.stages.stages import Stage, ramp_interval, ramp_temperature

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from openmm import unit
 
 from nnpmm.core.errors import SimulationError
+from nnpmm.core.interrupts import StopFlag
 from nnpmm.coupling.roles import NETWORKS, role_of
 from nnpmm.simulation.settings.config import MinimizeConfig
-from nnpmm.simulation.stages.interrupts import StopFlag
 from nnpmm.simulation.stages.progress import ProgressDisplay, Status
 
 __all__ = ["minimize", "potential_energy"]

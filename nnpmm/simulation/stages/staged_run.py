@@ -11,6 +11,7 @@ from pathlib import Path
 import openmm
 
 from nnpmm.core.errors import ConfigError, SimulationError
+from nnpmm.core.interrupts import StopFlag, stop_on_signals
 from nnpmm.simulation.preparation.prepared import PreparedSystem
 from nnpmm.simulation.record import storage
 from nnpmm.simulation.record.bias_log import BIAS_LOG
@@ -24,7 +25,6 @@ from nnpmm.simulation.stages.bias import ProductionBias
 from nnpmm.simulation.stages.dynamics import Recorder, Snapshot, StageLoop, snapshot
 from nnpmm.simulation.stages.final_state import FINAL, REPORT, remove_final, write_final
 from nnpmm.simulation.stages.integration import create_watchdog
-from nnpmm.simulation.stages.interrupts import StopFlag, stop_on_signals
 from nnpmm.simulation.stages.minimization import minimize
 from nnpmm.simulation.stages.progress import ProgressDisplay, progress_display
 from nnpmm.simulation.stages.replicas import ReplicaLoop, Replicas

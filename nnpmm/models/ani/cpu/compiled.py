@@ -12,7 +12,7 @@ import numpy as np
 from nnpmm.models.ani.cpu.networks import apply_networks
 from nnpmm.models.ani.cpu.symmetry import add_atom_forces, describe_atom, find_pattern
 from nnpmm.models.cpu.compilation import keep_on_disk, source_digest
-from nnpmm.models.cpu.neighbours import find_neighbours
+from nnpmm.models.cpu.neighbours import neighbours_of
 
 __all__ = ["evaluate_share"]
 
@@ -38,7 +38,7 @@ def _compile(source: str) -> Callable[..., Any]:
         Args:
             blocks: (b, 3): element, and first and last place in ``order`` of its atoms.
             order: atoms, counted through all geometries, sorted by element.
-            positions: (k n, 3), angstrom, float64.
+            positions: (k n, 3), angstrom, float64; with listed neighbours the vectors to them.
             cells, constants, layout, networks: see their classes.
             atom_scratch, network_scratch: room of this thread.
             with_forces: whether to compute forces.
@@ -55,7 +55,7 @@ def _compile(source: str) -> Callable[..., Any]:
             count = last - first
             for row in range(count):
                 i = order[first + row]
-                n = find_neighbours(i, positions, species, cells, cutoff, index, neighbours)
+                n = neighbours_of(i, positions, species, cells, cutoff, index, neighbours)
                 unsorted[row] = find_pattern(n, constants, atom_scratch)
             # Atoms that see the same pairs of elements share a tile.
             by_pattern = np.argsort(unsorted[:count], kind="mergesort")
@@ -64,7 +64,7 @@ def _compile(source: str) -> Callable[..., Any]:
                 i = order[first + by_pattern[row]]
                 frame[row] = i // cells.n_atoms
                 network_scratch.pattern[row] = unsorted[by_pattern[row]]
-                n = find_neighbours(i, positions, species, cells, cutoff, index, neighbours)
+                n = neighbours_of(i, positions, species, cells, cutoff, index, neighbours)
                 describe_atom(rows[row], n, constants, atom_scratch)
             apply_networks(
                 element, count, frame, energies, with_forces, layout, networks, network_scratch
@@ -72,7 +72,7 @@ def _compile(source: str) -> Callable[..., Any]:
             if with_forces:
                 for row in range(count):
                     i = order[first + by_pattern[row]]
-                    n = find_neighbours(i, positions, species, cells, cutoff, index, neighbours)
+                    n = neighbours_of(i, positions, species, cells, cutoff, index, neighbours)
                     add_atom_forces(forces, i, gradient[row], n, constants, atom_scratch)
 
     return evaluate_share

