@@ -141,22 +141,38 @@ def measure(
     """Return errors and times of one system."""
     hybrid = coupled(case, model)
     start = relaxed(hybrid, case, platform)
-    row: dict[str, Any] = {"atoms": case.system.getNumParticles(), "region": len(case.region)}
-    row |= errors(hybrid, case, start, platform)
-    zeros = FunctionModel(lambda positions, *_: (0.0, np.zeros_like(positions)), "zeros")
     network = Clocked(callback(hybrid, hybrid.evaluator))
-    bridge = callback(hybrid, zeros.bind(hybrid.evaluator.atomic_numbers))
-    parts = {
-        "hybrid, no network": with_callback(hybrid, None),
-        "hybrid, zeros": with_callback(hybrid, bridge),
-        "NNP/MM, clocked": with_callback(hybrid, network),
+    parts = parts_of(hybrid, network, start, platform)
+    contexts = whole_steps(case, hybrid, model, start, platform) | parts
+    network.seconds.clear()
+    calls = {name: advance(context, arguments.steps) for name, context in contexts.items()}
+    timings = time_in_turn(calls, rounds=arguments.rounds)
+    ms = {
+        name: {key: value / arguments.steps for key, value in timing._asdict().items()}
+        for name, timing in timings.items()
     }
-    contexts: dict[str, openmm.Context] = {}
+    return {
+        "atoms": case.system.getNumParticles(),
+        "region": len(case.region),
+        **errors(hybrid, case, start, platform),
+        "ms_per_step": ms,
+        "network_in_its_step_ms": 1000 * float(np.median(network.seconds)),
+        "ns_per_day": {
+            name: 86400 * context.getIntegrator().getStepSize()._value / ms[name]["median"]
+            for name, context in contexts.items()
+            if name not in parts
+        },
+    }
+
+
+def whole_steps(
+    case: Case, hybrid: nnpmm.HybridSystem, model: AniModel, start: Any, platform: tuple[Any, ...]
+) -> dict[str, openmm.Context]:
+    """Return contexts of MM and NNP/MM at every time step, and of RESPA."""
+    contexts = {}
     for fs in TIMESTEPS:
         for kind, system in (("MM", case.system), ("NNP/MM", hybrid.system)):
             contexts[f"{kind}, {fs:g} fs"] = context_of(system, langevin(fs), start, platform)
-    for kind, system in parts.items():  # without a network nothing holds the region together
-        contexts[kind] = context_of(system, langevin(PARTS_STEP), start, platform)
     for inner, outer in RESPA:
         split = coupled(case, model, inside=MultipleTimeSteps())
         integrator = respa(
@@ -168,22 +184,27 @@ def measure(
         )
         name = f"RESPA {inner:g}/{outer:g} fs"
         contexts[name] = context_of(split.system, integrator, start, platform)
-    network.seconds.clear()
-    calls = {name: advance(context, arguments.steps) for name, context in contexts.items()}
-    timings = time_in_turn(calls, rounds=arguments.rounds)
-    row["ms_per_step"] = {
-        name: {key: value / arguments.steps for key, value in timing._asdict().items()}
-        for name, timing in timings.items()
+    return contexts
+
+
+def parts_of(
+    hybrid: nnpmm.HybridSystem, network: Clocked, start: Any, platform: tuple[Any, ...]
+) -> dict[str, openmm.Context]:
+    """Return contexts with no network, with a callback of zeros, and with a clocked network.
+
+    Their steps are short: without a network nothing holds the region together.
+    """
+    zeros = FunctionModel(lambda positions, *_: (0.0, np.zeros_like(positions)), "zeros")
+    bridge = callback(hybrid, zeros.bind(hybrid.evaluator.atomic_numbers))
+    callbacks = {
+        "hybrid, no network": None,
+        "hybrid, zeros": bridge,
+        "NNP/MM, clocked": network,
     }
-    row["network_in_its_step_ms"] = 1000 * float(np.median(network.seconds))
-    row["ns_per_day"] = {
-        name: 86400
-        * context.getIntegrator().getStepSize()._value
-        / row["ms_per_step"][name]["median"]
-        for name, context in contexts.items()
-        if name not in parts
+    return {
+        kind: context_of(with_callback(hybrid, found), langevin(PARTS_STEP), start, platform)
+        for kind, found in callbacks.items()
     }
-    return row
 
 
 def coupled(case: Case, model: AniModel, **inside: Any) -> nnpmm.HybridSystem:

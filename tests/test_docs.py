@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from pathlib import Path
 
@@ -20,7 +21,7 @@ PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md
 RUN = [
     *(ROOT / "README.md", DOCS / "index.md", DOCS / "files.md", DOCS / "models.md"),
     *(DOCS / "openmm-ml.md", DOCS / "transports.md", DOCS / "campaigns.md"),
-    DOCS / "relative-binding.md",
+    *(DOCS / "relative-binding.md", DOCS / "sampling.md"),
 ]
 
 
@@ -100,7 +101,7 @@ def test_python_blocks_run(path, ligand_box, model_name, prepared, monkeypatch):
     assert code
     namespace = {
         "topology": ligand_box.topology,
-        "mm_system": ligand_box.system,
+        "mm_system": copy.deepcopy(ligand_box.system),  # a page may add forces to it
         "positions": ligand_box.positions,
         "region_positions": np.asarray(ligand_box.positions)[ligand_box.ligand_atoms],
     }

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nnpmm.cli.errors import print_result
+from nnpmm.cli.free_energies import (
+    SHORT_LADDER,
+    NetworkOption,
+    PotentialsOption,
+    QuickOption,
+    RepeatsOption,
+    RouteOption,
+    TimeOption,
+    announcer,
+    print_end,
+    print_value,
+)
 from nnpmm.cli.narration import starting
 from nnpmm.cli.progress import stage_bar
 from nnpmm.cli.settings_options import (
-    SHORT_LADDER,
     ConfigArgument,
     DebugOption,
-    NetworkOption,
     OutputOption,
-    PotentialsOption,
-    RepeatsOption,
     ResumeOption,
     TemplateOption,
-    TimeOption,
     resumable,
     settings_with,
 )
-from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from nnpmm.freeenergy.binding import BindingResult, BindingSettings
-    from nnpmm.freeenergy.estimators import Estimate
 
 __all__ = ["binding"]
 
@@ -68,15 +72,10 @@ def binding(
     ] = None,
     model: NetworkOption = None,
     potential: PotentialsOption = None,
-    route: Annotated[
-        str | None,
-        typer.Option("--route", help="joint or separate; see --template.", show_default="joint"),
-    ] = None,
+    route: RouteOption = None,
     time: TimeOption = None,
     repeats: RepeatsOption = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="25 ps for each state: not converged.")
-    ] = False,
+    quick: QuickOption = False,
     output: OutputOption = Path("binding"),
     resume: ResumeOption = False,
     template: TemplateOption = False,
@@ -116,7 +115,7 @@ def binding(
             settings,
             output,
             resume=resume,
-            announce=_announcer(show),
+            announce=announcer(show),
             explain=lambda text: typer.echo(f"  {text}"),
         )
     _print(settings, result, output)
@@ -149,33 +148,15 @@ def _other(files: dict[str, Path | None], missing: list[str]) -> str:
     return next(name for name in files if name not in missing)
 
 
-def _announcer(show: Callable[[str, float, float], None]) -> Any:
-    """Return what tells what is next on stdout, and its progress to the bar."""
-
-    def announce(what: str, repeat: int, repeats: int) -> Callable[[str, int, int], None]:
-        typer.echo(f"{what}, repeat {repeat} of {repeats}")
-        return lambda stage, done, total: show(f"repeat {repeat}, {stage}", done, total)
-
-    return announce
-
-
 def _print(settings: BindingSettings, result: BindingResult, output: Path) -> None:
     from nnpmm.freeenergy.binding.report import converged_warning
 
     print_result("binding free energy at 1 M, kcal/mol")
     for name, total in result.potentials.items():
-        print_result(f"  {name:<12} {_text(total)}")
+        print_value(name, total)
         for part, value in result.parts[name].items():
             if value.value or value.error:
-                print_result(f"    {part:<10} {_text(value)}")
+                print_value(part, value, indent=4)
     if result.difference is not None:
-        print_result(f"  {'difference':<12} {_text(result.difference)}")
-    warning = converged_warning(settings)
-    if warning is not None:
-        print_result(warning)
-    print_result(f"report: {output / 'report.html'}")
-
-
-def _text(estimate: Estimate) -> str:
-    value, error = estimate.value / KJ_PER_KCAL, estimate.error / KJ_PER_KCAL
-    return f"{value:8.2f} +- {error:.2f}" if error else f"{value:8.2f}"
+        print_value("difference", result.difference)
+    print_end(converged_warning(settings), output)

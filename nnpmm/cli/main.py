@@ -22,6 +22,7 @@ from nnpmm.cli.prepare import prepare
 from nnpmm.cli.relative import binding_relative
 from nnpmm.cli.reweight import reweight
 from nnpmm.cli.run import run
+from nnpmm.cli.sample import sample
 from nnpmm.cli.scan import scan
 from nnpmm.cli.solvation import solvation
 from nnpmm.cli.validate import validate
@@ -48,6 +49,7 @@ app.command()(fit_torsions)
 app.command()(validate)
 app.command()(doctor)
 app.command()(demo)
+app.add_typer(sample, name="sample")
 app.add_typer(benchmark, name="benchmark")
 app.add_typer(permeation, name="permeation")
 

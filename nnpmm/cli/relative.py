@@ -9,27 +9,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nnpmm.cli.errors import print_result
+from nnpmm.cli.free_energies import (
+    SHORT_LADDER,
+    NetworkOption,
+    PotentialsOption,
+    QuickOption,
+    RepeatsOption,
+    RouteOption,
+    TimeOption,
+    announcer,
+    in_kcal,
+    print_end,
+)
 from nnpmm.cli.narration import starting
 from nnpmm.cli.progress import print_report, stage_bar
 from nnpmm.cli.settings_options import (
-    SHORT_LADDER,
     ConfigArgument,
     DebugOption,
-    NetworkOption,
     OutputOption,
-    PotentialsOption,
-    RepeatsOption,
     ResumeOption,
     TemplateOption,
-    TimeOption,
     resumable,
     settings_with,
 )
-from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from nnpmm.freeenergy.estimators import Estimate
     from nnpmm.freeenergy.relative import NetworkResult, RelativeSettings
 
 __all__ = ["binding_relative"]
@@ -52,6 +57,7 @@ def binding_relative(
     ] = None,
     model: NetworkOption = None,
     potential: PotentialsOption = None,
+    route: RouteOption = None,
     time: TimeOption = None,
     repeats: RepeatsOption = None,
     cluster: Annotated[
@@ -68,9 +74,7 @@ def binding_relative(
     threads: Annotated[
         int, typer.Option("--threads", min=1, help="Threads of each job, with --cluster.")
     ] = 1,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="25 ps for each state: not converged.")
-    ] = False,
+    quick: QuickOption = False,
     output: OutputOption = Path("binding-relative"),
     resume: ResumeOption = False,
     template: TemplateOption = False,
@@ -94,6 +98,7 @@ def binding_relative(
         "edges": [_pair(text) for text in edge or ()] or None,
         "model": model,
         "potentials": potential,
+        "route": route,
         "repeats": repeats,
         "ladder": None if time is None else {"time": time},
     }
@@ -131,9 +136,7 @@ def _announcer(show: Callable[[str, float, float], None]) -> Any:
     def announce(
         edge: tuple[str, str], ladder: str, repeat: int, repeats: int
     ) -> Callable[[str, int, int], None]:
-        typer.echo(f"{edge[0]} to {edge[1]}, {ladder}, repeat {repeat} of {repeats}")
-        label = f"{edge[0]} to {edge[1]}, {ladder} {repeat}"
-        return lambda stage, done, total: show(f"{label}, {stage}", done, total)
+        return announcer(show)(f"{edge[0]} to {edge[1]}, {ladder}", repeat, repeats)
 
     return announce
 
@@ -145,20 +148,13 @@ def _print(settings: RelativeSettings, result: NetworkResult, output: Path) -> N
     for edge in result.edges:
         first, second = edge.ligands
         for potential, total in edge.potentials.items():
-            print_result(f"  {first} to {second}, {potential}: {_text(total)}")
+            print_result(f"  {first} to {second}, {potential}: {in_kcal(total)}")
         if edge.difference is not None:
-            print_result(f"  {first} to {second}, difference: {_text(edge.difference)}")
+            print_result(f"  {first} to {second}, difference: {in_kcal(edge.difference)}")
     for (first, second), reason in result.failures.items():
         print_result(f"  {first} to {second} failed: {reason}")
     for potential, fit in result.fits.items() if len(result.edges) > 1 else ():
         print_result(f"ligands, {potential}, kcal/mol")
         for name in fit.names:
-            print_result(f"  {name}: {_text(fit.estimate(name))}")
-    warning = convergence_warning(settings.ladder)
-    if warning is not None:
-        print_result(warning)
-    print_result(f"report: {output / 'report.html'}")
-
-
-def _text(estimate: Estimate) -> str:
-    return f"{estimate.value / KJ_PER_KCAL:.2f} +- {estimate.error / KJ_PER_KCAL:.2f}"
+            print_result(f"  {name}: {in_kcal(fit.estimate(name))}")
+    print_end(convergence_warning(settings.ladder), output)

@@ -13,27 +13,19 @@ from pydantic import BaseModel
 from nnpmm.core.errors import ConfigError
 
 __all__ = [
-    "SHORT_LADDER",
     "ConfigArgument",
     "CoordinatesOption",
     "DebugOption",
     "LigandOption",
-    "NetworkOption",
     "OutputOption",
-    "PotentialsOption",
-    "RepeatsOption",
     "ResumeOption",
     "SmilesOption",
     "TemplateOption",
-    "TimeOption",
     "TopologyOption",
     "molecule_section",
     "resumable",
     "settings_with",
 ]
-
-#: Times of --quick: to see that all works and what comes out.
-SHORT_LADDER = {"time": "25 ps", "equilibration": "10 ps", "state_equilibration": "1 ps"}
 
 SmilesOption = Annotated[str | None, typer.Option("--smiles", help="SMILES of the molecule.")]
 LigandOption = Annotated[
@@ -47,22 +39,6 @@ CoordinatesOption = Annotated[
 ]
 ConfigArgument = Annotated[
     Path | None, typer.Argument(help="Settings, one YAML file (see --template).")
-]
-NetworkOption = Annotated[
-    str | None, typer.Option("--model", help="The network.", show_default="ANI-2x")
-]
-PotentialsOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--potential", help="network or force field; give it twice for both.", show_default="both"
-    ),
-]
-TimeOption = Annotated[
-    str | None, typer.Option("--time", help="Sampled in each state.", show_default="1000 ps")
-]
-RepeatsOption = Annotated[
-    int | None,
-    typer.Option("--repeats", "--replicas", help="Independent repeats.", show_default="1"),
 ]
 OutputOption = Annotated[Path, typer.Option("--output", "-o", help="Folder of the calculation.")]
 ResumeOption = Annotated[
@@ -115,11 +91,16 @@ def settings_with(
 
 
 def molecule_section(
-    smiles: str | None, ligand: Path | None, topology: Path | None, coordinates: Path | None
-) -> dict[str, str]:
+    smiles: str | None,
+    ligand: Path | None,
+    topology: Path | None,
+    coordinates: Path | None,
+    charge: int | None = None,
+) -> dict[str, Any]:
     """Return the section of a molecule from its options, with absolute paths."""
     files = {"file": ligand, "topology": topology, "coordinates": coordinates}
-    found = {} if smiles is None else {"smiles": smiles}
+    values = {"smiles": smiles, "charge": charge}
+    found = {name: value for name, value in values.items() if value is not None}
     return found | {name: str(p.absolute()) for name, p in files.items() if p is not None}
 
 

@@ -9,21 +9,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nnpmm.cli.errors import print_result
+from nnpmm.cli.free_energies import (
+    SHORT_LADDER,
+    NetworkOption,
+    PotentialsOption,
+    RepeatsOption,
+    TimeOption,
+    announcer,
+    print_end,
+    print_value,
+)
 from nnpmm.cli.narration import starting
 from nnpmm.cli.progress import print_report, stage_bar
 from nnpmm.cli.settings_options import (
-    SHORT_LADDER,
     CoordinatesOption,
     DebugOption,
     LigandOption,
-    NetworkOption,
     OutputOption,
-    PotentialsOption,
-    RepeatsOption,
     ResumeOption,
     SmilesOption,
     TemplateOption,
-    TimeOption,
     TopologyOption,
     molecule_section,
     resumable,
@@ -34,7 +39,6 @@ from nnpmm.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from nnpmm.campaigns import ClusterSettings, JobReport
-    from nnpmm.freeenergy.estimators import Estimate
     from nnpmm.freeenergy.solvation import SolvationResult, SolvationSettings
 
 __all__ = ["solvation"]
@@ -55,6 +59,14 @@ def solvation(
     ligand: LigandOption = None,
     topology: TopologyOption = None,
     coordinates: CoordinatesOption = None,
+    charge: Annotated[
+        int | None,
+        typer.Option(
+            "--charge",
+            help="Net charge that the molecule must have.",
+            show_default="the one it has",
+        ),
+    ] = None,
     solvent: Annotated[
         str | None,
         typer.Option(
@@ -133,7 +145,7 @@ def solvation(
         raise ConfigError("--states goes with --pilot; ladders are otherwise those of the settings")
     if table is not None and pilot:
         raise ConfigError("found a table of molecules, allowed with --pilot: one molecule")
-    solute = molecule_section(smiles, ligand, topology, coordinates)
+    solute = molecule_section(smiles, ligand, topology, coordinates, charge)
     options = {
         "solute": solute if table is None else _first(table, solute),
         "solvent": solvent,
@@ -164,7 +176,7 @@ def solvation(
         result = run_solvation(
             *(settings, output),
             resume=resume,
-            announce=_announcer(show),
+            announce=lambda ladder, *n: announcer(show)(f"{ladder} ladder", *n),
             compressing=lambda done, total: show("compressing the solvent", done, total),
             cluster=_cluster(settings, cluster, workers),
             windows=lambda job, done, total: _report_window(show, job, done, total),
@@ -215,7 +227,7 @@ def _place(
             *(settings, output), time=picoseconds, count=states, resume=resume, report=show
         )
     print_result("states at equal thermodynamic length:")
-    print_result(f"  electrostatics: {list(placed.ladder.electrostatics)}")
+    print_result(f"  electrostatics: {list(placed.ladder.charge_factors())}")
     print_result(f"  sterics: {list(placed.ladder.sterics)}")
     path = output / "settings.yaml"
     print_result(f"nnpmm solvation {path} -o FOLDER calculates with them")
@@ -232,7 +244,7 @@ def _by_kind(files: list[Path]) -> tuple[Path | None, Path | None]:
     return next(iter(others), None), next(iter(tables), None)
 
 
-def _first(table: Path, solute: dict[str, str]) -> dict[str, str]:
+def _first(table: Path, solute: dict[str, Any]) -> dict[str, Any]:
     """Return the first molecule of a table: the settings of all are checked with it."""
     from nnpmm.freeenergy.solvation.campaign import read_molecules
 
@@ -241,28 +253,17 @@ def _first(table: Path, solute: dict[str, str]) -> dict[str, str]:
     return {"smiles": read_molecules(table)[0].smiles}
 
 
-def _announcer(show: Callable[[str, float, float], None]) -> Any:
-    """Return what tells a ladder's name on stdout, and its progress to the bar."""
-
-    def announce(ladder: str, repeat: int, repeats: int) -> Callable[[str, int, int], None]:
-        typer.echo(f"{ladder} ladder, repeat {repeat} of {repeats}")
-        return lambda what, done, total: show(f"repeat {repeat}, {what}", done, total)
-
-    return announce
-
-
 def _print(settings: SolvationSettings, result: SolvationResult, output: Path) -> None:
     from nnpmm.freeenergy.legs import convergence_warning
 
-    lines: list[tuple[str, Estimate]] = list(result.potentials.items())
-    if result.difference is not None:
-        lines.append(("difference", result.difference))
     print_result(f"solvation free energy in {settings.solvent.label}, kcal/mol")
-    for name, found in lines:
-        print_result(
-            f"  {name:<12} {found.value / KJ_PER_KCAL:8.2f} +- {found.error / KJ_PER_KCAL:.2f}"
-        )
-    warning = convergence_warning(settings.ladder)
-    if warning is not None:
-        print_result(warning)
-    print_result(f"report: {output / 'report.html'}")
+    for name, found in result.potentials.items():
+        print_value(name, found)
+    if result.difference is not None:
+        print_value("difference", result.difference)
+    if result.finite_size is not None:
+        terms = result.finite_size.terms.items()
+        parts = ", ".join(f"{name} {value / KJ_PER_KCAL:.2f}" for name, value in terms)
+        print_result(f"corrected for the size of the box: {parts}")
+        print_result(f"zero of the potential: {result.finite_size.zero_of_potential}")
+    print_end(convergence_warning(settings.ladder), output)

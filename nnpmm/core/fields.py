@@ -23,6 +23,7 @@ __all__ = [
     "MODEL_FILES",
     "AngleConstant",
     "Concentration",
+    "Energy",
     "ForceConstant",
     "Friction",
     "Length",
@@ -61,6 +62,7 @@ _mass = _quantity(unit.dalton, "amu")
 _friction = _quantity(unit.picosecond**-1, "1/ps")
 _force_constant = _quantity(unit.kilojoule_per_mole / unit.nanometer**2, "kJ/mol/nm^2")
 _angle_constant = _quantity(unit.kilojoule_per_mole / unit.radian**2, "kJ/mol/rad^2")
+_energy = _quantity(unit.kilojoule_per_mole, "kJ/mol")
 _rms = _quantity(unit.kilojoule_per_mole / unit.nanometer, "kJ/mol/nm")
 _concentration = _quantity(unit.molar, "M")
 
@@ -72,6 +74,7 @@ Mass = Annotated[float, _mass[0], _mass[1], _finite]
 Friction = Annotated[float, _friction[0], _friction[1], _finite]
 ForceConstant = Annotated[float, _force_constant[0], _force_constant[1], _finite]
 AngleConstant = Annotated[float, _angle_constant[0], _angle_constant[1], _finite]
+Energy = Annotated[float, _energy[0], _energy[1], _finite]
 Rms = Annotated[float, _rms[0], _rms[1], _finite]
 Concentration = Annotated[float, _concentration[0], _concentration[1], _finite]
 

@@ -27,6 +27,8 @@ _UNITS: dict[str, unit.Unit] = {
     "nm": unit.nanometer,
     "angstrom": unit.angstrom,
     "A": unit.angstrom,
+    "deg": unit.degree,
+    "rad": unit.radian,
     "K": unit.kelvin,
     "kelvin": unit.kelvin,
     "bar": unit.bar,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from nnpmm.plots.free_energies import plot_convergence, plot_ladder, plot_overlap
     from nnpmm.plots.molecule import draw_molecule
+    from nnpmm.plots.surfaces import plot_surface, plot_surface_convergence, plot_surface_profile
     from nnpmm.plots.torsions import plot_torsion_profiles
     from nnpmm.plots.trajectories import (
         Panel,
@@ -64,6 +65,9 @@ __all__ = [
     "plot_parity",
     "plot_probabilities",
     "plot_profile",
+    "plot_surface",
+    "plot_surface_convergence",
+    "plot_surface_profile",
     "plot_time_series",
     "plot_time_strips",
     "plot_torsion_distributions",
@@ -102,6 +106,9 @@ __getattr__, __dir__ = lazy_names(
         "plot_parity": "nnpmm.plots.distributions",
         "plot_profile": "nnpmm.plots.curves",
         "plot_time_series": "nnpmm.plots.curves",
+        "plot_surface": "nnpmm.plots.surfaces",
+        "plot_surface_convergence": "nnpmm.plots.surfaces",
+        "plot_surface_profile": "nnpmm.plots.surfaces",
         "plot_torsion_profiles": "nnpmm.plots.torsions",
         "plot_validation": "nnpmm.plots.validation",
         "style": "nnpmm.plots.style",

@@ -12,7 +12,7 @@ from openmm import app, unit
 
 from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.core.errors import ConfigError, SimulationError
-from nnpmm.sampling.record import ExchangeRecord
+from nnpmm.sampling.record import TEMPERATURE, ExchangeRecord
 from nnpmm.sampling.state_energies import StateEnergies
 from nnpmm.sampling.trajectories import Trajectories
 
@@ -25,7 +25,8 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
     OpenMM's ReplicaExchangeSampler moves the replicas. What is added is the folder, energies that
     evaluate no force group twice (`nnpmm.sampling.StateEnergies`), and random numbers of its own.
     With ``exchange`` off the replicas stay in their states: independent windows. Where the settings
-    name the states that are ``sampled``, only these have a replica.
+    name the states that are ``sampled``, only these have a replica. States that have a
+    ``temperature`` are sampled at it; the System has no barostat then.
 
     Args:
         simulation: positions and box are those from which all replicas start; the integrator has
@@ -34,10 +35,12 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
         exchange: whether replicas exchange states.
         watch: is called with the context after every move of a replica, and may raise an error,
             which ends sampling.
+        observe: returns the observables (m,) of the context after every move of a replica, which
+            are recorded with the energies.
 
     Raises:
-        ConfigError: states of other parameters than the System has, or an integrator of another
-            temperature or time step than the settings say.
+        ConfigError: states of other parameters than the System has, an integrator of another
+            temperature or time step than the settings say, or several temperatures and a barostat.
     """
 
     def __init__(
@@ -47,18 +50,25 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
         *,
         exchange: bool = True,
         watch: Callable[[openmm.Context], None] = lambda _: None,
+        observe: Callable[[openmm.Context], NDArray[np.float64]] = lambda _: np.empty(0),
     ) -> None:
         settings = record.settings
         _check_integrator(simulation.integrator, settings.temperature, settings.timestep)
-        self.energies = StateEnergies(simulation.context, (*settings.states, *settings.evaluated))
+        if len(set(settings.temperatures)) > 1:
+            _refuse_barostat(simulation.system)
+        every = (*settings.states, *settings.evaluated)
+        parameters = [{k: v for k, v in state.items() if k != TEMPERATURE} for state in every]
+        self.energies = StateEnergies(simulation.context, parameters)
         super().__init__([dict(state) for state in settings.states], simulation, settings.steps)
         if settings.sampled is not None:
             self.replicaStateIndex = list(settings.sampled)
             self._previousReplicaStateIndex = list(settings.sampled)
             del self.replicaConformation[len(settings.sampled) :]
-        self.record, self.exchange, self.watch = record, exchange, watch
+        self.record, self.exchange, self.watch, self.observe = record, exchange, watch, observe
         self._random = np.random.default_rng(settings.seed)
-        self._kt = GAS_CONSTANT * settings.temperature
+        #: (K + M,) of all states, kJ/mol.
+        self.thermal_energies = GAS_CONSTANT * np.array(settings.temperatures)
+        self._observables: dict[int, NDArray[np.float64]] = {}
         saved = record.checkpoint()
         #: Whether a checkpoint was there to go on from.
         self.restored = saved is not None
@@ -95,7 +105,7 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
             start = self.replicaConformation[index]
             if report is not None:
                 report(index + 1)
-        self._save()
+        self.checkpoint()
 
     def sample(
         self,
@@ -122,7 +132,7 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
             if self.exchange:
                 self._exchange(table)
             if self.currentIteration % checkpoint_every == 0 or self.currentIteration == iterations:
-                self._save()
+                self.checkpoint()
             if report is not None:
                 report(self.currentIteration)
 
@@ -130,6 +140,7 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
         """Move a replica, and return its energies (K + M,) in all states, kJ/mol."""
         self.simulateReplica(index)
         self.watch(self.simulation.context)
+        self._observables[index] = self.observe(self.simulation.context)
         energies = self.energies.evaluate()
         if not np.isfinite(energies).all():
             state = self.replicaStateIndex[index]
@@ -148,7 +159,8 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
                 for state in self.replicaConformation
             ]
         )
-        self.record.append(table[order], volumes[order], order.astype(np.int64))
+        observables = np.array([self._observables[index] for index in order.tolist()])
+        self.record.append(table[order], volumes[order], order.astype(np.int64), observables)
         if self._trajectories is not None:
             self._trajectories.write(
                 self.currentIteration + 1, self.replicaConformation, self.replicaStateIndex
@@ -163,7 +175,7 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
         states, count = self.replicaStateIndex, len(self.replicaStateIndex)
         if count < 2:
             return
-        reduced = table / self._kt
+        reduced = table / self.thermal_energies
         pairs = self._random.integers(count, size=(count**3, 2)).tolist()
         bounds = np.log(self._random.random(count**3)).tolist()
         for (i, j), bound in zip(pairs, bounds, strict=True):
@@ -172,8 +184,17 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
             if bound < -change:  # a replica paired with itself stays where it is
                 states[i], states[j] = b, a
 
-    def _save(self) -> None:
-        arrays = {"states": np.array(self.replicaStateIndex, dtype=np.int64)}
+    def checkpoint(self) -> None:
+        """Make all iterations so far count.
+
+        Raises:
+            UnwritableError: the folder cannot be written.
+        """
+        arrays = {
+            "states": np.array(self.replicaStateIndex, dtype=np.int64),
+            # Velocities are those of the states before the exchange.
+            "previous": np.array(self._previousReplicaStateIndex, dtype=np.int64),
+        }
         for name, read in _ARRAYS.items():
             arrays[name] = np.array([read(state) for state in self.replicaConformation])
         if self._trajectories is not None:
@@ -189,10 +210,17 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
             context.setVelocities(arrays["velocities"][index])
             self.replicaConformation[index] = self._conformation()
         self.replicaStateIndex[:] = arrays["states"].tolist()
+        self._previousReplicaStateIndex[:] = arrays.get("previous", arrays["states"]).tolist()
         self.currentIteration = int(record["iteration"])
         self._random.bit_generator.state = record["random"]
 
 
+_BAROSTATS = (
+    openmm.MonteCarloBarostat,
+    openmm.MonteCarloAnisotropicBarostat,
+    openmm.MonteCarloMembraneBarostat,
+    openmm.MonteCarloFlexibleBarostat,
+)
 _ARRAYS: dict[str, Callable[[openmm.State], Any]] = {
     "positions": lambda state: state.getPositions(asNumpy=True)._value,
     "velocities": lambda state: state.getVelocities(asNumpy=True)._value,
@@ -208,3 +236,12 @@ def _check_integrator(integrator: openmm.Integrator, temperature: float, timeste
             f"found an integrator of {found:g} K and {step:g} ps, and settings of {temperature:g} "
             f"K and {timestep:g} ps; give both the same"
         )
+
+
+def _refuse_barostat(system: openmm.System) -> None:
+    for force in system.getForces():
+        if isinstance(force, _BAROSTATS):
+            raise ConfigError(
+                "found states of several temperatures and a barostat; sample them at constant "
+                "volume"
+            )

@@ -3,7 +3,8 @@
 ::
 
     exchange.json             states, temperature, steps of an iteration
-    energies.bin              of each finished iteration: energies (K, K + M), volumes, states (K,)
+    energies.bin              of each finished iteration: energies (K, K + M), volumes, states (K,),
+                              observables (K, m)
     trajectories/             if asked for; see nnpmm.sampling.trajectories
     checkpoint.safetensors    replicas, their states and the random numbers after some iteration
 
@@ -17,7 +18,7 @@ import itertools
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,8 +31,18 @@ from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.core.files import sync_file, write_atomically, writing
 from nnpmm.core.section import Section, first_problem
 
-__all__ = ["ExchangeRecord", "ExchangeSettings", "Samples", "read_samples", "write_samples"]
+__all__ = [
+    "TEMPERATURE",
+    "ExchangeRecord",
+    "ExchangeSettings",
+    "Samples",
+    "read_samples",
+    "remove_exchange",
+    "write_samples",
+]
 
+#: Key of a state's temperature, K, among its parameters; by default that of the settings.
+TEMPERATURE = "temperature"
 _SETTINGS, _ENERGIES, _CHECKPOINT = "exchange.json", "energies.bin", "checkpoint.safetensors"
 
 
@@ -57,8 +68,15 @@ class ExchangeSettings(Section):
     timestep: float = Field(gt=0, description="ps")
     steps: int = Field(gt=0, description="time steps in an iteration")
     n_atoms: int = Field(gt=0)
+    observables: tuple[str, ...] = Field((), description="names of what is recorded of each sample")
     seed: int = 0
     fingerprint: str = Field("", description="of what is simulated, by the caller's choice")
+
+    @property
+    def temperatures(self) -> list[float]:
+        """Of all states, sampled and evaluated, K."""
+        every = (*self.states, *self.evaluated)
+        return [state.get(TEMPERATURE, self.temperature) for state in every]
 
 
 @dataclass(frozen=True)
@@ -73,6 +91,9 @@ class Samples:
         replicas: (n, K) the replica that was in each state.
         interval: time between two samples, ps.
         temperature: K.
+        observables: (n, K, m) of the configuration sampled in each state.
+        temperatures: (K + M,) of all states, sampled and evaluated, K.
+        names: of the m observables.
     """
 
     energies: NDArray[np.float64]
@@ -81,6 +102,9 @@ class Samples:
     replicas: NDArray[np.int64]
     interval: float
     temperature: float
+    observables: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0, 0)))
+    temperatures: tuple[float, ...] = ()
+    names: tuple[str, ...] = ()
 
     @property
     def windows(self) -> list[NDArray[np.float64]]:
@@ -153,9 +177,10 @@ class ExchangeRecord:
         energies: NDArray[np.float64],
         volumes: NDArray[np.float64],
         replicas: NDArray[np.int64],
+        observables: NDArray[np.float64],
     ) -> None:
         """Add an iteration: see `Samples` for the arrays, of one iteration."""
-        row = np.array([(energies, volumes, replicas)], dtype=self._row)
+        row = np.array([(energies, volumes, replicas, observables)], dtype=self._row)
         path = self.directory / _ENERGIES
         with writing(path), open(path, "ab") as handle:
             handle.write(row.tobytes())
@@ -193,6 +218,9 @@ def read_samples(directory: Path) -> Samples:
         np.array(rows["replicas"]),
         settings.steps * settings.timestep,
         settings.temperature,
+        np.array(rows["observables"]),
+        tuple(settings.temperatures),
+        settings.observables,
     )
 
 
@@ -222,6 +250,22 @@ def write_samples(
     save_arrays(directory / _CHECKPOINT, {}, {"iteration": len(rows)})
 
 
+def remove_exchange(directory: Path) -> None:
+    """Delete the files of a replica exchange, and nothing else, from a folder.
+
+    Raises:
+        OSError: one cannot be deleted.
+    """
+    for name in (_SETTINGS, _CHECKPOINT, _ENERGIES, "topology.pdb"):
+        (directory / name).unlink(missing_ok=True)
+    for kind in ("state", "replica"):
+        for path in (directory / "trajectories").glob(f"{kind}-*.dcd"):
+            path.unlink()
+    for folder in (directory / "trajectories", directory):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
 def _row(settings: ExchangeSettings) -> np.dtype[Any]:
     n_states = len(settings.states)
     n_replicas = n_states if settings.sampled is None else len(settings.sampled)
@@ -230,6 +274,7 @@ def _row(settings: ExchangeSettings) -> np.dtype[Any]:
             ("energies", "<f8", (n_replicas, n_states + len(settings.evaluated))),
             ("volumes", "<f8", (n_replicas,)),
             ("replicas", "<i8", (n_replicas,)),
+            ("observables", "<f8", (n_replicas, len(settings.observables))),
         ]
     )
 

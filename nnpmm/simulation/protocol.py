@@ -21,6 +21,7 @@ from nnpmm.simulation.settings.config import ProtocolConfig
 from nnpmm.simulation.stages.integration import check_integrator, check_time_steps
 from nnpmm.simulation.stages.staged_run import RunResult, StagedRun, model_digest, region_atoms
 from nnpmm.simulation.stages.trajectory_atoms import part_of, trajectory_atoms
+from nnpmm.simulation.stages.variables import check_sampling
 
 __all__ = ["RunResult", "check_prepared", "open_platform", "run_prepared", "run_protocol"]
 
@@ -123,11 +124,12 @@ def check_prepared(prepared: PreparedSystem, settings: ProtocolConfig) -> None:
     Raises:
         InputFileError: positions that are not finite.
         ConfigError: several time steps that are not multiples of each other or that the system was
-            not coupled for, or NPT without a box.
+            not coupled for, variables that cannot be biased, or NPT without a box.
     """
     if not np.isfinite(prepared.mm.positions).all():
         raise InputFileError("the starting positions are not all finite numbers")
     check_integrator(prepared.hybrid.system, settings)
+    check_sampling(prepared.mm, settings)
     trajectory_atoms(prepared.mm.topology, settings.output.trajectory_atoms)
     if settings.ensemble.type == "NPT" and prepared.mm.box_vectors is None:
         raise ConfigError("ensemble.type: found NPT, but the system has no periodic box: set NVT")

@@ -47,6 +47,7 @@ from nnpmm.simulation.record import storage
 from nnpmm.simulation.record.ligand_file import LIGAND_FILE, write_ligand
 from nnpmm.simulation.settings.config import RunConfig, load_config
 from nnpmm.simulation.stages.integration import check_time_steps
+from nnpmm.simulation.stages.variables import check_sampling
 from nnpmm.structures import MMSystem
 from nnpmm.structures.inputs.sources import BuildSystem
 
@@ -74,6 +75,7 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
     region, name = _region(config, mm)
     narration.tell_region(mm.topology, region)
     check_restraint(mm.topology, config)
+    check_sampling(mm, config)
     _check_surroundings(config, mm, region)
     narration.working(f"loading the network {name}")
     model = load_network(config, name)

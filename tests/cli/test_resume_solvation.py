@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import mdtraj
 import numpy as np
 import pytest
+from killing import finish, kill_when
 
 from nnpmm.core.errors import InputFileError
 from nnpmm.sampling import Samples, read_samples
@@ -39,28 +36,8 @@ SETTINGS = {
 }
 
 
-def start(settings: Path, folder: Path) -> subprocess.Popen:
-    command = [
-        sys.executable,
-        "-c",
-        "from nnpmm.cli.entry import nnpmm; nnpmm()",
-        "solvation",
-        settings,
-    ]
-    environment = {**os.environ, "OPENMM_CPU_THREADS": "1"}
-    return subprocess.Popen(
-        [*command, "-o", folder, "--resume"],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(settings: Path, folder: Path) -> None:
-    process = start(settings, folder)
-    _, err = process.communicate(timeout=600)
-    assert process.returncode == 0, err
+def command(settings: Path, folder: Path) -> tuple[object, ...]:
+    return "solvation", settings, "-o", folder, "--resume"
 
 
 def ladder(folder: Path, repeat: int) -> Path:
@@ -92,26 +69,13 @@ MOMENTS = (
 )
 
 
-def kill_when(moment, settings: Path, folder: Path) -> None:
-    process = start(settings, folder)
-    deadline = time.monotonic() + 600
-    while not moment(folder):
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    assert process.poll() is None
-    process.kill()
-    process.wait()
-    process.stderr.close()
-
-
 @pytest.mark.slow
 def test_killed_at_five_moments(tmp_path):
     settings, folder, whole = tmp_path / "methane.yaml", tmp_path / "killed", tmp_path / "whole"
     settings.write_text(json.dumps(SETTINGS))
     finished: dict[int, np.ndarray] = {}
     for moment in MOMENTS:
-        kill_when(moment, settings, folder)
+        kill_when(moment, folder, *command(settings, folder))
         assert not (folder / "result.json").exists()
         for repeat, before in finished.items():
             found = counted(folder, repeat).energies
@@ -121,8 +85,8 @@ def test_killed_at_five_moments(tmp_path):
             if samples is not None:
                 finished[repeat] = samples.energies
     assert len(finished[1]) == ITERATIONS and len(finished[2]) >= 10
-    finish(settings, folder)
-    finish(settings, whole)
+    finish(*command(settings, folder))
+    finish(*command(settings, whole))
     for repeat in (1, 2):
         found, uninterrupted = counted(folder, repeat), counted(whole, repeat)
         assert found.energies.shape == (ITERATIONS, STATES, STATES)

@@ -10,17 +10,13 @@ import numpy as np
 import openmm
 import pytest
 import yaml
-from complexes import write_pdb
 from contracts import random_rotation
-from force_fields import dipeptide
-from openmm import unit
-from rdkit import Chem
-from rdkit.Chem import rdFMCS, rdMolAlign
 from rdkit.Geometry import Point3D
+from small_transfer import SMALL, write_inputs
 
 from nnpmm.campaigns import ClusterSettings
 from nnpmm.cli.main import main
-from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
+from nnpmm.core.errors import ConfigError, InputFileError, RegionError, SimulationError
 from nnpmm.core.settings.reading import parse_settings
 from nnpmm.coupling import Role, forces_by_role
 from nnpmm.freeenergy.relative import RelativeSettings, run_network
@@ -29,70 +25,11 @@ from nnpmm.freeenergy.relative.box import build_box, read_ligands
 from nnpmm.freeenergy.relative.ladder import create_transfer_leg
 from nnpmm.freeenergy.relative.template import template
 from nnpmm.sampling import read_samples
-from nnpmm.structures import molecule_from_smiles
-
-NAMES = {"alcohol": "CC(C)O", "amine": "CC(C)N", "alkane": "CC(C)C"}
-SMALL = {
-    "edges": [["alcohol", "amine"]],
-    "padding": "0.2 nm",
-    "cutoff": "0.6 nm",
-    "box_shape": "cube",
-    "ionic_strength": 0,
-    "restraints": {"clearance": "0.3 nm", "site_radius": "0.15 nm"},
-    "potentials": ["force field"],
-    "model": "ANI-1x",
-    "members": [0],
-    "timestep": "2 fs",
-    "platform": "CPU",
-    "threads": 1,
-    "ladder": {
-        "half": [[0, 0], [0, 0.5], [0.25, 0.5], [0.5, 0.5]],
-        "time": "0.2 ps",
-        "interval": "0.02 ps",
-        "equilibration": "0.2 ps",
-        "state_equilibration": "0.02 ps",
-    },
-}
-
-
-def posed(place):
-    """The three ligands on each other, their centre at a place in nm, by name."""
-    reference = molecule_from_smiles(NAMES["alcohol"], seed=2)
-    found = {}
-    for name, smiles in NAMES.items():
-        molecule = molecule_from_smiles(smiles, seed=2)
-        core = Chem.MolFromSmarts(
-            rdFMCS.FindMCS(
-                [Chem.RemoveHs(reference), Chem.RemoveHs(molecule)],
-                atomCompare=rdFMCS.AtomCompare.CompareAny,
-            ).smartsString
-        )
-        pairs = zip(
-            molecule.GetSubstructMatch(core), reference.GetSubstructMatch(core), strict=True
-        )
-        rdMolAlign.AlignMol(molecule, reference, atomMap=list(pairs))
-        molecule.SetProp("_Name", name)
-        found[name] = molecule
-    shift = 10 * np.asarray(place) - reference.GetConformer().GetPositions().mean(axis=0)
-    for molecule in found.values():
-        conformer = molecule.GetConformer()
-        for index, position in enumerate(conformer.GetPositions() + shift):
-            conformer.SetAtomPosition(index, Point3D(*position.tolist()))
-    return found
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A dipeptide in place of a protein, and three small molecules next to it."""
-    folder = tmp_path_factory.mktemp("files")
-    peptide = dipeptide()
-    positions = np.array(peptide.positions.value_in_unit(unit.nanometer))
-    write_pdb(folder / "protein.pdb", peptide.topology, positions * unit.nanometer)
-    with Chem.SDWriter(str(folder / "ligands.sdf")) as writer:
-        centre = positions.mean(axis=0)
-        for molecule in posed(centre + np.array([0.0, 0.0, 0.62])).values():
-            writer.write(molecule)
-    return folder
+    return write_inputs(tmp_path_factory.mktemp("files"))
 
 
 def settings(files, **changes) -> RelativeSettings:
@@ -187,6 +124,32 @@ def test_a_calculation_goes_on_here_and_as_a_campaign(files, finished):
         run_network(settings(files, temperature="310 K"), folder, resume=True)
 
 
+@pytest.mark.slow
+def test_one_ladder_gives_both_potentials(files, tmp_path):
+    """The network's energy counts by its weight, whichever places the ligands have."""
+    both = settings(files, potentials=["network", "force field"])
+    result = run_network(both, tmp_path)
+    (edge,) = result.edges
+    (leg,) = edge.ladders["joint"]
+    assert leg.names[:3] == ("NNP 1, 0", "NNP 0.5, 0", "0")
+    assert leg.names[-3:] == ("1", "NNP 0.5, 1", "NNP 1, 1")
+    network, mm = edge.potentials["network"], edge.potentials["force field"]
+    assert edge.difference.value == pytest.approx(network.value - mm.value)
+    free = leg.free_energies
+    assert network.value == pytest.approx(free.between(0, -1).value)
+    assert mm.value == pytest.approx(free.between(2, -3).value)
+    energies = leg.samples.energies
+    gaps = energies[..., 0] - energies[..., 2]  # network minus force field, in each sample
+    np.testing.assert_allclose(energies[..., 0] - energies[..., 1], gaps / 2, atol=1e-2)
+    near = abs(energies[..., -3]) < 1e6  # where atoms overlap, the digits are lost
+    assert near.mean() > 0.3
+    moved = energies[..., -1] - energies[..., -3]
+    np.testing.assert_allclose(moved[near], gaps[near], atol=1e-2)
+    xvg = tmp_path / "edges/alcohol~amine/alchemlyb/joint/repeat-1/state-00.xvg"
+    assert "(transfer-lambda, nnp-lambda) = (0.0, 1.0)" in xvg.read_text()
+    assert "Ladder of both potentials" in (tmp_path / "edges/alcohol~amine/report.html").read_text()
+
+
 @pytest.fixture(scope="module")
 def box(files):
     return build_box(settings(files))
@@ -267,6 +230,29 @@ def test_poses_without_a_common_core_are_refused(files):
         conformer.SetAtomPosition(index, Point3D(*place.tolist()))
     with pytest.raises(InputFileError, match="found 0 heavy atoms that lie at the same place"):
         choose_anchors(ligands["alcohol"], second)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"edges": [["alcohol", "ammonium"]]},
+            r"alcohol with \+0 e and ammonium with \+1 e",
+        ),
+        ({"potentials": ["network"], "edges": [["ammonium", "methylammonium"]]}, "ANI-1x, which"),
+    ],
+)
+def test_charges_that_cannot_be_calculated(files, changes, words):
+    with pytest.raises(RegionError, match=words):
+        build_box(settings(files, **changes))
+
+
+def test_ligands_of_one_charge(files):
+    """The box is neutral by counter-ions, and stays so while they change places."""
+    wanted = settings(files, edges=[["ammonium", "methylammonium"]])
+    ions = build_box(wanted)
+    assert sum(residue.name == "CL" for residue in ions.mm.topology.residues()) == 2
+    create_transfer_leg(wanted, ions, "force field")
 
 
 @pytest.mark.parametrize(

@@ -39,10 +39,10 @@ def molecule(smiles, shift=(0, 0, 0)):
 class Pair:
     """Methanol and methylamine in one box of water, far from each other."""
 
-    def __init__(self, water_model="tip3p"):
-        second, parameters = molecule("CN", FAR)
+    def __init__(self, water_model="tip3p", smiles=("CO", "CN")):
+        second, parameters = molecule(smiles[1], FAR)
         mm = solvate(
-            *molecule("CO"),
+            *molecule(smiles[0]),
             second=(second, parameters, "SEC"),
             padding=0.3,
             nonbonded_cutoff=0.6,
@@ -105,6 +105,18 @@ def at(context, state, positions=None):
 
 
 BEFORE, MIDDLE, AFTER = TransferState(1, 0, 0), TransferState(1, 0.5, 0.5), TransferState(-1, 0, 0)
+
+
+def test_ions_of_one_charge_change_places():
+    """With the counter-ions that make the box neutral; the network has nothing to do with it."""
+    ions = Pair(smiles=("C[NH3+]", "CC[NH3+]"))
+    assert sum(residue.name == "CL" for residue in ions.topology.residues()) == 2
+    context = ions.context(ions.transfer(ions.system))
+    expected, forces = energy_and_forces(ions.context(ions.system, ions.swapped()))
+    energy, found = at(context, AFTER)
+    assert energy == pytest.approx(expected, abs=ENERGY_TOLERANCE, rel=0)
+    rest = np.delete(np.arange(len(ions.positions)), [*ions.first, *ions.second])
+    np.testing.assert_allclose(found[rest], forces[rest], atol=FORCE_TOLERANCE, rtol=0)
 
 
 def test_the_first_state_is_the_system_itself(pair, whole, context):

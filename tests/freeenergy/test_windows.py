@@ -10,7 +10,7 @@ from small_ladders import METHANE
 
 from nnpmm.campaigns import ClusterSettings
 from nnpmm.cli.main import main
-from nnpmm.core.errors import ConfigError, SimulationError
+from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.core.settings.reading import parse_settings
 from nnpmm.freeenergy.solvation import SolvationSettings, run_solvation
 from nnpmm.sampling import read_samples
@@ -49,6 +49,21 @@ def test_windows_through_dask(tmp_path):
     for found in (result, longer):  # 10 kJ/mol; a few ps are enough for its size
         assert -15 < found.potentials["force field"].value < 35
     assert result.potentials["force field"].error < 5
+
+
+def test_windows_take_the_parameters_that_were_chosen(tmp_path, monkeypatch):
+    """Not those that ``auto`` would choose on their hosts."""
+    from nnpmm.freeenergy.solvation import workflow
+
+    told = []
+    monkeypatch.setattr(workflow, "sample_windows", lambda found, *_: told.append(found))
+    solutes = {"solute": {"smiles": "C"}, "solvent": "tip3p"}
+    wanted = parse_settings(SolvationSettings, {**settings().model_dump(), **solutes})
+    assert wanted.solute.parameters == "auto"
+    with pytest.raises(InputFileError):  # nothing was sampled
+        run_solvation(wanted, tmp_path)
+    assert told[0].solute.parameters == "fallback"
+    assert told[0].model_copy(update={"solute": wanted.solute}) == wanted
 
 
 def test_a_window_that_fails_is_named(tmp_path, monkeypatch):

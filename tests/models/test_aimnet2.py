@@ -197,8 +197,8 @@ def test_unknown_elements_and_choices(model):
         model.bind([3, 11])
     with pytest.raises(RegionError, match="expected"):
         model.bind([])
-    with pytest.raises(ModelError, match="found the backend 'cpu', AIMNet2 has: auto, reference"):
-        load_aimnet(backend="cpu")
+    with pytest.raises(ModelError, match="found the backend 'nnpops', AIMNet2 has: auto, cpu, ref"):
+        load_aimnet(backend="nnpops")
     with pytest.raises(ModelError, match="found the precision 'half', allowed: single, double"):
         load_aimnet(precision="half")
     with pytest.raises(ModelError, match=r"found members \[4\], AIMNet2 here contains"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from aimnet2_file import VALUES, PublishedFile
 from conftest import aimnet_file, load_aimnet
 
 from nnpmm.core.constants import EV_TO_KJ_PER_MOL
+from nnpmm.models.aimnet.backends import BACKENDS
 from nnpmm.models.aimnet.weights import PUBLISHED
 
 ENERGY_TOLERANCE, FORCE_TOLERANCE, CHARGE_TOLERANCE = 0.01, 0.5, 1e-5
@@ -23,9 +25,10 @@ def published():
     return PublishedFile(aimnet_file())
 
 
-@pytest.fixture(scope="module", params=["single", "double"])
+@pytest.fixture(scope="module", params=product(BACKENDS, ["single", "double"]), ids="-".join)
 def model(request):
-    return load_aimnet(precision=request.param)
+    backend, precision = request.param
+    return load_aimnet(backend=backend, precision=precision)
 
 
 def assert_equal(model, numbers, positions, charge, expected):

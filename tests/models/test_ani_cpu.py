@@ -13,12 +13,12 @@ import pytest
 
 from nnpmm.core.errors import ModelError, SimulationError
 from nnpmm.models import load_model
-from nnpmm.models.ani.cpu.functions import cosine_and_sine, exponential, logarithm
 from nnpmm.models.ani.cpu.kernel import CpuKernel
-from nnpmm.models.ani.cpu.neighbours import Neighbours, build_cells, find_neighbours
 from nnpmm.models.ani.cpu.shares import BLOCK, divide
-from nnpmm.models.ani.cpu.simd import MAX_ROWS, multiply_tile, panel_width
 from nnpmm.models.ani.threads import run_together, thread_count
+from nnpmm.models.cpu.functions import cosine_and_sine, exponential, logarithm
+from nnpmm.models.cpu.neighbours import Neighbours, build_cells, find_neighbours
+from nnpmm.models.cpu.simd import MAX_ROWS, multiply_tile, panel_width
 from nnpmm.models.protocol import at_each_step
 
 
@@ -72,7 +72,7 @@ def test_cosine_and_sine(dtype, tolerance):
 
 @numba.njit
 def _tile(c, a, b, depth, rows, add):
-    multiply_tile(c, 3, c.shape[1], a, 1, a.shape[1], b, 2 * b.shape[1], depth, rows, add)
+    multiply_tile(c, 3, c.shape[1], a, 1, a.shape[1], b, 2 * b.shape[1], depth, rows, add, 0)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -15,18 +15,22 @@ from openmm import unit
 from openmm.app import Element
 
 from nnpmm.core.errors import SimulationError
+from nnpmm.models.aimnet.backends import BACKENDS as AIMNET_BACKENDS
 from nnpmm.models.ani import BACKENDS
 
 PARACETAMOL = "CC(=O)Nc1ccc(O)cc1"
 # kJ/mol: noise of an energy in float32 and in float64.
 NOISE = {"single": 0.01, "double": 1e-6}
-POTENTIALS = [*(("ANI-1x", backend) for backend in sorted(BACKENDS)), ("AIMNet2", "reference")]
+POTENTIALS = [
+    *(("ANI-1x", backend) for backend in sorted(BACKENDS)),
+    *(("AIMNet2", backend) for backend in sorted(AIMNET_BACKENDS)),
+]
 
 
 def load(potential, precision="single", **choices):
     name, backend = potential
     if name == "AIMNet2":
-        return load_aimnet(precision=precision, **choices)
+        return load_aimnet(backend=backend, precision=precision, **choices)
     return load_with(name, backend, precision, **choices)
 
 

@@ -72,6 +72,18 @@ PICTURES = {
     "learning": lambda: plots.plot_learning_curve(
         [[3.0, 2.0, 1.0]], [[3.0, 2.5, 2.6]], [2], ylabel="error / (kcal/mol)"
     ),
+    "surface": lambda: plots.plot_surface(
+        [-135, -45, 45, 135],
+        [-90, 90],
+        [[0.0, 1.0], [2.0, np.nan], [9.0, 3.0], [1.0, 2.0]],
+        xlabel="phi / degrees",
+        ylabel="psi / degrees",
+        minima=[(-135, -90)],
+    ),
+    "surface_profile": lambda: plots.plot_surface_profile(
+        [-135, -45, 45, 135], {"": ([0, 1, np.nan, 2], [0.1] * 4)}, xlabel="phi / degrees"
+    ),
+    "surface_convergence": lambda: plots.plot_surface_convergence([1, 2], {"": [3.0, 0.0]}),
     "torsion_profiles": lambda: plots.plot_torsion_profiles(
         [-90, 0, 90, 180],
         {"ANI-2x": [1, 2, 1, 0], "reference": [1, np.nan, 1, 0]},
@@ -124,6 +136,14 @@ def test_verdicts_stand_in_their_cells():
     assert [text.get_text() for text in table.texts[:2]] == ["90  fail", "-"]
     assert [label.get_text() for label in table.get_yticklabels()] == ["forces / %", "speed / ms"]
     assert panel.get_xlabel() == "r / nm"
+
+
+def test_a_surface_has_its_first_variable_to_the_right():
+    figure = PICTURES["surface"]()
+    (mesh,) = [c for c in figure.axes[0].collections if hasattr(c, "get_coordinates")]
+    values = mesh.get_array()
+    assert values.shape == (2, 4) and values[1, 2] == 3.0
+    assert figure.axes[0].get_xticks().tolist() == [-180, -90, 0, 90, 180]
 
 
 def test_torsion_profiles_close_the_circle_and_begin_at_zero():

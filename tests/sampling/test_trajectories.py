@@ -52,7 +52,7 @@ def test_what_no_checkpoint_knows_is_cut_off(tmp_path, kind, box):
     """As after kill -9: frames and half a frame are there of which the checkpoint knows nothing."""
     sampler = exchange(tmp_path, trajectories=f"{kind}s", box=box)
     sampler.sample(7)
-    sampler._save = lambda: None
+    sampler.checkpoint = lambda: None
     sampler.sample(13)
     path = tmp_path / f"trajectories/{kind}-02.dcd"
     path.write_bytes(path.read_bytes() + b"half a frame")
@@ -65,7 +65,7 @@ def test_what_no_checkpoint_knows_is_cut_off(tmp_path, kind, box):
 
 def test_a_killed_run_without_a_checkpoint_begins_anew(tmp_path):
     sampler = exchange(tmp_path)
-    sampler._save = lambda: None
+    sampler.checkpoint = lambda: None
     sampler.sample(4)
     exchange(tmp_path, resume=True).sample(6)
     assert_frames_are_those_of_the_samples(tmp_path, "replica")

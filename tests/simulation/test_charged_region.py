@@ -75,7 +75,7 @@ def test_the_report_repeats_it(tmp_path, monkeypatch):
     assert record["sessions"][0]["model"]["ligand_parameters"].startswith("fallback")
 
 
-def test_the_solvation_of_an_ion_is_refused_before_anything_is_calculated(tmp_path):
+def test_a_network_of_neutral_molecules_is_refused_before_anything_is_calculated(tmp_path):
     solute = SoluteSettings(smiles=ACETATE, parameters="fallback")
-    with pytest.raises(RegionError, match=r"charge of -1 e, allowed: neutral .* size of the box"):
-        run_solvation(SolvationSettings(solute=solute), tmp_path)
+    with pytest.raises(RegionError, match=r"charge of -1 e, and ANI-1x, which .* as AIMNet2"):
+        run_solvation(SolvationSettings(solute=solute, model="ANI-1x"), tmp_path)

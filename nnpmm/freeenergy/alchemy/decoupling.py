@@ -26,7 +26,7 @@ from nnpmm.coupling.custom_pairs import exclude_custom_pairs, region_custom_pair
 from nnpmm.coupling.forces import find_nonbonded_force
 from nnpmm.coupling.nonbonded import EWALD_METHODS, exclude_region_pairs
 from nnpmm.coupling.pairs import region_pairs
-from nnpmm.coupling.region_charge import CHARGE_ROUNDING
+from nnpmm.coupling.region_charge import CHARGE_ROUNDING, charges_of
 from nnpmm.freeenergy.alchemy.soft_core import create_sterics_force, soften
 from nnpmm.freeenergy.alchemy.states import LAMBDA_ELECTROSTATICS
 from nnpmm.freeenergy.alchemy.tail import create_tail_force
@@ -38,7 +38,9 @@ __all__ = ["decouple"]
 _REFUSED = (openmm.GBSAOBCForce, openmm.CustomGBForce, openmm.LCPOForce)
 
 
-def decouple(system: openmm.System, region: Iterable[int] | NDArray[Any]) -> openmm.System:
+def decouple(
+    system: openmm.System, region: Iterable[int] | NDArray[Any], *, charged: bool = False
+) -> openmm.System:
     """Return a System whose region can be decoupled from its environment.
 
     Two global parameters do so: `LAMBDA_ELECTROSTATICS` scales the charges of the region's atoms
@@ -52,10 +54,12 @@ def decouple(system: openmm.System, region: Iterable[int] | NDArray[Any]) -> ope
         system: an MM system, or a hybrid system (`nnpmm.coupling.HybridSystem.system`). It is not
             changed.
         region: 0-based indices of the atoms to decouple, whole molecules; or a mask.
+        charged: allow a region with a net charge under an Ewald method. Its free energy depends on
+            the size of the box; see `nnpmm.freeenergy.finite_size`.
 
     Raises:
-        RegionError: the region cuts a bond, or is charged under an Ewald method, where its free
-            energy would depend on the size of the box.
+        RegionError: the region cuts a bond, or is charged under an Ewald method without
+            ``charged``, or with ions of the opposite charge in its environment.
         ForceFieldError: implicit solvent, LJPME, not exactly one NonbondedForce, a system that has
             a decoupled region already, or a region whose charges have offsets of their own.
     """
@@ -66,7 +70,7 @@ def decouple(system: openmm.System, region: Iterable[int] | NDArray[Any]) -> ope
     own = np.sort(np.concatenate([atoms, attached_sites(new, members)]))
     members = set(own.tolist())
     _refuse_joined(new, members)
-    _refuse_charged(nonbonded, own)
+    _refuse_charged(nonbonded, own, allowed=charged)
     sterics = [create_sterics_force(nonbonded, own), create_tail_force(nonbonded, own)]
     inside = _separate_inside(new, nonbonded, own)
     for force in new.getForces():
@@ -111,14 +115,24 @@ def _refuse_joined(system: openmm.System, members: set[int]) -> None:
             )
 
 
-def _refuse_charged(force: openmm.NonbondedForce, own: NDArray[np.int64]) -> None:
+def _refuse_charged(force: openmm.NonbondedForce, own: NDArray[np.int64], *, allowed: bool) -> None:
     if force.getNonbondedMethod() not in EWALD_METHODS:
         return
-    total = sum(force.getParticleParameters(i)[0]._value for i in own.tolist())
-    if abs(total) > CHARGE_ROUNDING:
+    charges = charges_of(force, list(range(force.getNumParticles())))
+    total = float(charges[own].sum())
+    if abs(total) <= CHARGE_ROUNDING:
+        return
+    if not allowed:
         raise RegionError(
             f"the region has a charge of {total:+.3f} e; allowed: neutral regions, since the free "
             "energy of a net charge under Ewald methods depends on the size of the box"
+        )
+    rest = float(charges.sum()) - total
+    if abs(rest) > CHARGE_ROUNDING:
+        raise RegionError(
+            f"the region has a charge of {total:+.3f} e and its environment one of {rest:+.3f} e; "
+            "allowed: a neutral environment without counter-ions, as the free energy is corrected "
+            "for the size of the box as that of a charge in a pure solvent"
         )
 
 

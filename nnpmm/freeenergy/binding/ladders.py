@@ -20,9 +20,9 @@ from openmm import unit
 from nnpmm.freeenergy.alchemy import AlchemicalState, decouple, decoupling_schedule
 from nnpmm.freeenergy.binding.boresch import LAMBDA_RESTRAINTS, create_restraint_force
 from nnpmm.freeenergy.binding.pilot import Pilot
-from nnpmm.freeenergy.binding.settings import BindingSettings, LadderName
+from nnpmm.freeenergy.binding.settings import BindingSettings
 from nnpmm.freeenergy.binding.site import Solute
-from nnpmm.freeenergy.legs import Leg, create_leg_system, fingerprint
+from nnpmm.freeenergy.legs import INSIDE, LadderName, Leg, create_leg_system, fingerprint
 from nnpmm.structures import MMSystem
 
 __all__ = [
@@ -35,11 +35,6 @@ __all__ = [
 ]
 
 LegName = Literal["complex", "solvent"]
-_INSIDE: dict[LadderName, Literal["network", "force field", "both"]] = {
-    "network": "network",
-    "force field": "force field",
-    "joint": "both",
-}
 
 
 @dataclass(frozen=True)
@@ -129,7 +124,7 @@ def complex_leg(
         NnpmmError: the network or the coupling is not usable, or the time step is too long.
     """
     assert mm.ligand_atoms is not None  # the complex was loaded with them
-    system = decouple(create_leg_system(settings, mm, _INSIDE[ladder]), mm.ligand_atoms)
+    system = decouple(create_leg_system(settings, mm, INSIDE[ladder]), mm.ligand_atoms)
     system.addForce(create_restraint_force(pilot.restraint, periodic=True))
     states = leg_states(settings, "complex", ladder)
     nnp = 0.0 if ladder == "joint" else None
@@ -156,7 +151,7 @@ def solvent_leg(settings: BindingSettings, box: MMSystem, ladder: LadderName) ->
         NnpmmError: the network or the coupling is not usable, or the time step is too long.
     """
     assert box.ligand_atoms is not None  # the box was built around them
-    system = decouple(create_leg_system(settings, box, _INSIDE[ladder]), box.ligand_atoms)
+    system = decouple(create_leg_system(settings, box, INSIDE[ladder]), box.ligand_atoms)
     states = tuple(state.parameters for state in leg_states(settings, "solvent", ladder))
     return Leg(system, box, states, fingerprint(settings, "solvent", ladder))
 

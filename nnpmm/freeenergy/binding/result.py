@@ -25,9 +25,10 @@ from nnpmm.freeenergy.binding.boresch import (
 )
 from nnpmm.freeenergy.binding.ladders import LegName, leg_states
 from nnpmm.freeenergy.binding.pilot import Pilot
-from nnpmm.freeenergy.binding.settings import BindingSettings, LadderName
+from nnpmm.freeenergy.binding.settings import BindingSettings
 from nnpmm.freeenergy.estimators import Estimate, combine, thermal_energy
 from nnpmm.freeenergy.legs import (
+    LadderName,
     LegResult,
     PotentialName,
     in_both_units,

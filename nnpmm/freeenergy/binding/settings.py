@@ -9,19 +9,20 @@ from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from nnpmm.core.fields import AngleConstant, ForceConstant, Length, Section, Time
-from nnpmm.freeenergy.legs.settings import JointSettings, LadderSettings, LegTimes
+from nnpmm.freeenergy.legs.settings import (
+    JointSettings,
+    LadderName,
+    LadderSettings,
+    LegTimes,
+)
 from nnpmm.structures.inputs import SystemSource
 
 __all__ = [
     "BindingSettings",
     "ComplexLadderSettings",
-    "LadderName",
     "PilotSettings",
     "RestraintSettings",
 ]
-
-#: A ladder of the complex or of the ligand in water; see ``BindingSettings.route``.
-LadderName = Literal["network", "force field", "joint"]
 
 
 class RestraintSettings(Section):

@@ -11,7 +11,9 @@ from nnpmm.freeenergy.legs.report import add_leg, convergence_warning, depict, t
 from nnpmm.freeenergy.legs.result import (
     JointValues,
     LegResult,
+    combine_repeats,
     in_both_units,
+    ladders_record,
     minus,
     solve_leg,
     split_joint,
@@ -21,11 +23,14 @@ from nnpmm.freeenergy.legs.sampling import (
     Report,
     create_leg_system,
     create_simulation,
+    require_network_of_ions,
     sample_leg,
 )
 from nnpmm.freeenergy.legs.settings import (
+    INSIDE,
     POTENTIALS,
     JointSettings,
+    LadderName,
     LadderSettings,
     LegTimes,
     PotentialName,
@@ -33,9 +38,11 @@ from nnpmm.freeenergy.legs.settings import (
 )
 
 __all__ = [
+    "INSIDE",
     "POTENTIALS",
     "JointSettings",
     "JointValues",
+    "LadderName",
     "LadderSettings",
     "Leg",
     "LegResult",
@@ -45,6 +52,7 @@ __all__ = [
     "SamplingSettings",
     "add_leg",
     "claim_folder",
+    "combine_repeats",
     "convergence_warning",
     "create_leg_system",
     "create_simulation",
@@ -52,8 +60,10 @@ __all__ = [
     "fingerprint",
     "in_both_units",
     "keep_parameters",
+    "ladders_record",
     "leg_directory",
     "minus",
+    "require_network_of_ions",
     "sample_leg",
     "solve_leg",
     "split_joint",

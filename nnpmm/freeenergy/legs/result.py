@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import SimulationError
-from nnpmm.freeenergy.estimators import Estimate, FreeEnergies
+from nnpmm.freeenergy.estimators import Estimate, FreeEnergies, combine
 from nnpmm.freeenergy.ladders import Convergence, convergence, solve_ladder
+from nnpmm.freeenergy.legs.settings import PotentialName
 from nnpmm.sampling import Samples, read_samples
 
-__all__ = ["JointValues", "LegResult", "in_both_units", "minus", "solve_leg", "split_joint"]
+__all__ = [
+    "JointValues",
+    "LegResult",
+    "combine_repeats",
+    "in_both_units",
+    "ladders_record",
+    "minus",
+    "solve_leg",
+    "split_joint",
+]
 
 #: Values of the network, of the force field, and their difference, kJ/mol.
 JointValues = tuple[Estimate, Estimate, Estimate]
@@ -77,10 +88,45 @@ def split_joint(leg: LegResult, inner: int) -> JointValues:
     return network, mm, free.contrast(coefficients)
 
 
+def ladders_record(ladders: Mapping[Any, Sequence[LegResult]]) -> dict[str, Any]:
+    """Return what JSON says of the sampling of some ladders, by their names."""
+    return {
+        name: {
+            "states": list(legs[0].names),
+            "repeats": [
+                {
+                    "independent_samples": leg.free_energies.samples.tolist(),
+                    "spectral_gap": leg.free_energies.spectral_gap,
+                    "iterations": len(leg.samples.energies),
+                }
+                for leg in legs
+            ],
+        }
+        for name, legs in ladders.items()
+    }
+
+
 def minus(first: Estimate, second: Estimate) -> Estimate:
     """Return the difference of two independent estimates."""
     error = float(np.hypot(first.error, second.error))
     return Estimate(first.value - second.value, error)
+
+
+def combine_repeats(
+    repeats: Mapping[PotentialName, Sequence[Estimate]], differences: Sequence[Estimate]
+) -> tuple[dict[PotentialName, Estimate], Estimate | None]:
+    """Return the mean of each potential, and that of network minus force field.
+
+    Args:
+        repeats: of each potential the value of every repeat.
+        differences: of every repeat, where one ladder gives both potentials; else none.
+    """
+    totals = {name: combine(found) for name, found in repeats.items()}
+    if differences:
+        return totals, combine(differences)
+    if len(totals) < 2:
+        return totals, None
+    return totals, minus(totals["network"], totals["force field"])  # of ladders of their own
 
 
 def in_both_units(estimate: Estimate) -> dict[str, float]:

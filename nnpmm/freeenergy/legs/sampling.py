@@ -12,7 +12,7 @@ import openmm
 from numpy.typing import NDArray
 from openmm import app, unit
 
-from nnpmm.core.errors import SimulationError
+from nnpmm.core.errors import RegionError, SimulationError
 from nnpmm.core.platforms import choose_platform
 from nnpmm.coupling import Interpolated, Mechanical, Replaced, couple
 from nnpmm.freeenergy.legs.settings import LegTimes, PotentialName, SamplingSettings
@@ -22,7 +22,14 @@ from nnpmm.models.ani.threads import thread_count
 from nnpmm.sampling import ExchangeRecord, ExchangeSettings, ReplicaExchange, separate_groups
 from nnpmm.structures import MMSystem
 
-__all__ = ["Leg", "Report", "create_leg_system", "create_simulation", "sample_leg"]
+__all__ = [
+    "Leg",
+    "Report",
+    "create_leg_system",
+    "create_simulation",
+    "require_network_of_ions",
+    "sample_leg",
+]
 
 #: Called with what is being done, how much of it is done, and how much there is.
 Report = Callable[[str, int, int], None]
@@ -91,6 +98,25 @@ def create_leg_system(
     for atoms, factor in factors:
         scale_masses(system, atoms, factor)
     return system
+
+
+def require_network_of_ions(settings: SamplingSettings, charge: int) -> None:
+    """Check that the network, if it is asked for, knows the charge of a molecule.
+
+    Args:
+        settings: of the calculation.
+        charge: of the molecule, e, not zero.
+
+    Raises:
+        RegionError: the network describes neutral molecules only.
+        NnpmmError: the network is not usable.
+    """
+    if "network" in settings.potentials and load_model(settings.model).neutral_only:
+        raise RegionError(
+            f"found a molecule with a charge of {charge:+d} e, and {settings.model}, which "
+            "describes neutral molecules; take a model that knows charges, such as AIMNet2, or the "
+            "force field alone"
+        )
 
 
 def sample_leg(

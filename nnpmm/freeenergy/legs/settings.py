@@ -12,8 +12,10 @@ from typing_extensions import Self
 from nnpmm.core.fields import Friction, Mass, ModelName, Pressure, Section, Temperature, Time
 
 __all__ = [
+    "INSIDE",
     "POTENTIALS",
     "JointSettings",
+    "LadderName",
     "LadderSettings",
     "LegTimes",
     "PotentialName",
@@ -23,6 +25,14 @@ __all__ = [
 #: What describes the inside of the region.
 PotentialName = Literal["network", "force field"]
 POTENTIALS: tuple[PotentialName, ...] = typing.get_args(PotentialName)
+#: A ladder of one potential, or one that goes from the force field to the network at both ends.
+LadderName = Literal["network", "force field", "joint"]
+#: What describes the inside of the region in such a ladder, as `create_leg_system` takes it.
+INSIDE: dict[LadderName, Literal["network", "force field", "both"]] = {
+    "network": "network",
+    "force field": "force field",
+    "joint": "both",
+}
 
 
 class LegTimes(Section):

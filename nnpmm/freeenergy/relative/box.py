@@ -12,8 +12,9 @@ from rdkit import Chem, rdBase
 from rdkit.Geometry import Point3D
 from scipy.spatial import cKDTree
 
-from nnpmm.core.errors import InputFileError
+from nnpmm.core.errors import InputFileError, RegionError
 from nnpmm.core.units import in_md_units
+from nnpmm.freeenergy.legs import require_network_of_ions
 from nnpmm.freeenergy.relative.anchors import choose_anchors
 from nnpmm.freeenergy.relative.restraints import Restraints
 from nnpmm.freeenergy.relative.settings import RelativeSettings
@@ -81,11 +82,13 @@ def build_box(settings: RelativeSettings) -> TransferBox:
         settings: of the calculation.
 
     Raises:
+        RegionError: the ligands have different charges, or charges that the network does not know.
         NnpmmError: a file cannot be read, the poses have no common core, or the box cannot be
             built.
     """
     ligands = read_ligands(settings.ligands, settings.edges[0])
     first, second = (ligands[name] for name in settings.edges[0])
+    _check_charges(settings, ligands)
     anchors = choose_anchors(first, second)
     structure = read_structure(str(settings.protein))
     apart = _clearance(settings, (first, second), anchors)
@@ -113,6 +116,20 @@ def build_box(settings: RelativeSettings) -> TransferBox:
     restraints = _restraints(settings, mm, atoms, anchors, apart)
     providers = " and ".join(dict.fromkeys(found.provider for found in parameters))
     return TransferBox(mm, atoms, restraints, (first, second), providers)
+
+
+def _check_charges(settings: RelativeSettings, ligands: dict[str, Chem.Mol]) -> None:
+    """Refuse ligands whose charges differ, or are not known to the network."""
+    charges = {name: Chem.GetFormalCharge(molecule) for name, molecule in ligands.items()}
+    if len(set(charges.values())) > 1:
+        found = " and ".join(f"{name} with {charge:+d} e" for name, charge in charges.items())
+        raise RegionError(
+            f"found {found}; allowed: ligands of the same net charge, since the free energy of "
+            "moving one depends on the size of the box"
+        )
+    charge = charges[settings.edges[0][0]]
+    if charge:
+        require_network_of_ions(settings, charge)
 
 
 def _places(molecule: Chem.Mol) -> NDArray[np.float64]:

@@ -1,4 +1,10 @@
-"""The ladder of one pair of ligands."""
+"""The ladders of one pair of ligands.
+
+One ladder can give the values of both potentials. It starts from the network with the ligands at
+their places, goes to the force field, lets them change places, and goes back to the network::
+
+    network -> force field -> ... transfer ... -> force field, transferred -> network, transferred
+"""
 
 from __future__ import annotations
 
@@ -7,28 +13,27 @@ from openmm import unit
 
 from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.core.errors import SimulationError
-from nnpmm.freeenergy.legs import Leg, PotentialName, create_leg_system, fingerprint
+from nnpmm.coupling import LAMBDA_NNP
+from nnpmm.freeenergy.legs import INSIDE, LadderName, Leg, create_leg_system, fingerprint
 from nnpmm.freeenergy.relative.box import TransferBox
 from nnpmm.freeenergy.relative.restraints import SITE, add_restraints
 from nnpmm.freeenergy.relative.settings import RelativeSettings
-from nnpmm.freeenergy.relative.states import transfer_schedule
+from nnpmm.freeenergy.relative.states import TransferState, transfer_schedule
 from nnpmm.freeenergy.relative.transfer import create_transfer_system
 
-__all__ = ["create_transfer_leg", "state_names"]
+__all__ = ["create_transfer_leg", "lambda_values", "state_names"]
 
 # kT of the restraint to the site, at which the ligand has gone as far as it can.
 _LEFT = 5.0
 
 
-def create_transfer_leg(
-    settings: RelativeSettings, box: TransferBox, potential: PotentialName
-) -> Leg:
-    """Return the ladder from the first ligand in the site to the second.
+def create_transfer_leg(settings: RelativeSettings, box: TransferBox, ladder: LadderName) -> Leg:
+    """Return a ladder from the first ligand in the site to the second.
 
     Args:
         settings: of the calculation.
         box: of the pair.
-        potential: what describes the inside of both ligands.
+        ladder: one of those that `RelativeSettings.ladders` names.
 
     Raises:
         NnpmmError: the network or the coupling is not usable, the time step is too long, or the
@@ -36,21 +41,51 @@ def create_transfer_leg(
     """
     assert box.mm.ligand_atoms is not None  # the box was built around it
     ligands = (box.mm.ligand_atoms, box.second)
-    system = create_leg_system(settings, box.mm, potential, ligands)
+    system = create_leg_system(settings, box.mm, INSIDE[ladder], ligands)
     anchors = (box.restraints.first[0], box.restraints.second[0])
     system = create_transfer_system(system, *ligands, anchors)
     add_restraints(system, box.restraints)
     _own_group(system)
-    states = tuple(state.parameters for state in transfer_schedule(settings.ladder.half))
+    states = tuple(
+        state.parameters if weight is None else {**state.parameters, LAMBDA_NNP: weight}
+        for state, weight in _states(settings, ladder)
+    )
     return Leg(
-        *(system, box.mm, states, fingerprint(settings, potential)),
+        *(system, box.mm, states, fingerprint(settings, ladder)),
         watch=_Watch(settings.temperature),
     )
 
 
-def state_names(settings: RelativeSettings) -> tuple[str, ...]:
-    """Return what the states are called: how far the transfer is, from 0 to 1."""
-    return tuple(f"{state.progress:.3g}" for state in transfer_schedule(settings.ladder.half))
+def state_names(settings: RelativeSettings, ladder: LadderName) -> tuple[str, ...]:
+    """Return what states are called: how far the transfer is, and the weight of the network."""
+    return tuple(
+        f"NNP {weight:g}, {state.progress:g}" if weight else f"{state.progress:.3g}"
+        for state, weight in _states(settings, ladder)
+    )
+
+
+def lambda_values(settings: RelativeSettings, ladder: LadderName) -> dict[str, list[float]]:
+    """Return the couplings of each state, by alchemlyb's names."""
+    states = _states(settings, ladder)
+    found = {"transfer": [state.progress for state, _ in states]}
+    if ladder == "joint":
+        found["nnp"] = [weight or 0.0 for _, weight in states]
+    return found
+
+
+def _states(
+    settings: RelativeSettings, ladder: LadderName
+) -> tuple[tuple[TransferState, float | None], ...]:
+    """Return the states, each with the weight of the network where the ladder has both."""
+    schedule = transfer_schedule(settings.ladder.half)
+    if ladder != "joint":
+        return tuple((state, None) for state in schedule)
+    first, last = schedule[0], schedule[-1]
+    return (
+        *((first, weight) for weight in reversed(settings.network)),
+        *((state, 0.0) for state in schedule),
+        *((last, weight) for weight in settings.network),
+    )
 
 
 def _own_group(system: openmm.System) -> None:

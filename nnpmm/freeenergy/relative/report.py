@@ -24,6 +24,11 @@ from nnpmm.plots.page import Page
 
 __all__ = ["write_edge_report", "write_network_report"]
 
+_LADDERS = {
+    "network": "Ladder of the network",
+    "force field": "Ladder of the force field",
+    "joint": "Ladder of both potentials",
+}
 _METHOD = (
     "Both ligands are in one box of water, one in the site and one far from the protein. In the "
     "last state they have changed places (alchemical transfer). What is inside a ligand, the "
@@ -58,9 +63,9 @@ def write_edge_report(
     page.table(("", "kcal/mol", "repeats"), rows)
     for name, molecule in zip(result.ligands, box.molecules, strict=True):
         page.drawing(depict(molecule), name)
-    for potential, legs in result.ladders.items():
+    for ladder, legs in result.ladders.items():
         for number, leg in enumerate(legs, start=1):
-            page.heading(f"{potential}, repeat {number}")
+            page.heading(f"{_LADDERS[ladder]}, repeat {number}")
             add_leg(page, leg, "relative binding free energy", sign=1)
     _add_method(page, settings, [("ligands' parameters", box.parameters)])
     write_atomically(path, page.text())

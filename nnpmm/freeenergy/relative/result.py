@@ -9,14 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from nnpmm.freeenergy.estimators import Estimate, combine, thermal_energy
+from nnpmm.freeenergy.estimators import Estimate, thermal_energy
 from nnpmm.freeenergy.legs import (
+    LadderName,
     LegResult,
     PotentialName,
+    combine_repeats,
     in_both_units,
+    ladders_record,
     leg_directory,
-    minus,
     solve_leg,
+    split_joint,
 )
 from nnpmm.freeenergy.relative.ladder import state_names
 from nnpmm.freeenergy.relative.network_fit import (
@@ -42,39 +45,26 @@ class EdgeResult:
     Attributes:
         ligands: their names.
         potentials: of each the mean of its repeats.
-        ladders: of each the repeats.
+        difference: network minus force field; None unless both were calculated.
+        repeats: of each potential the value of every repeat.
+        ladders: what was sampled, the repeats of each ladder.
     """
 
     ligands: tuple[str, str]
     potentials: Mapping[PotentialName, Estimate]
-    ladders: Mapping[PotentialName, tuple[LegResult, ...]]
-
-    @property
-    def difference(self) -> Estimate | None:
-        """Network minus force field; None unless both were calculated."""
-        if len(self.potentials) < 2:
-            return None
-        return minus(self.potentials["network"], self.potentials["force field"])
+    difference: Estimate | None
+    repeats: Mapping[PotentialName, tuple[Estimate, ...]]
+    ladders: Mapping[LadderName, tuple[LegResult, ...]]
 
     def record(self) -> dict[str, Any]:
         """Return the result in kJ/mol and kcal/mol, as JSON can hold it."""
         found: dict[str, Any] = {"ligands": list(self.ligands)}
         for name, total in self.potentials.items():
-            found[name] = {
-                **in_both_units(total),
-                "states": list(self.ladders[name][0].names),
-                "repeats": [
-                    {
-                        **in_both_units(leg.free_energies.between()),
-                        "independent_samples": leg.free_energies.samples.tolist(),
-                        "spectral_gap": leg.free_energies.spectral_gap,
-                        "iterations": len(leg.samples.energies),
-                    }
-                    for leg in self.ladders[name]
-                ],
-            }
+            repeats = [in_both_units(repeat) for repeat in self.repeats[name]]
+            found[name] = {**in_both_units(total), "repeats": repeats}
         if self.difference is not None:
             found["network minus force field"] = in_both_units(self.difference)
+        found["ladders"] = ladders_record(self.ladders)
         return found
 
 
@@ -130,17 +120,32 @@ def evaluate_edge(settings: RelativeSettings, directory: Path) -> EdgeResult:
         SimulationError: states overlap too little, or too few samples are independent.
     """
     ladders = {
-        potential: tuple(
-            solve_leg(leg_directory(directory, potential, repeat), state_names(settings))
+        ladder: tuple(
+            solve_leg(leg_directory(directory, ladder, repeat), state_names(settings, ladder))
             for repeat in range(settings.repeats)
         )
-        for potential in settings.potentials
+        for ladder in settings.ladders
     }
-    totals = {
-        potential: combine([leg.free_energies.between() for leg in legs])
-        for potential, legs in ladders.items()
-    }
-    return EdgeResult(settings.edges[0], totals, ladders)
+    repeats, differences = _estimates(settings, ladders)
+    totals, difference = combine_repeats(repeats, differences)
+    return EdgeResult(settings.edges[0], totals, difference, repeats, ladders)
+
+
+def _estimates(
+    settings: RelativeSettings, ladders: Mapping[LadderName, tuple[LegResult, ...]]
+) -> tuple[dict[PotentialName, tuple[Estimate, ...]], list[Estimate]]:
+    """Return the values of each potential, and their differences where one ladder gives both."""
+    if "joint" not in ladders:
+        return {
+            potential: tuple(leg.free_energies.between() for leg in ladders[potential])
+            for potential in settings.potentials
+        }, []
+    rows = [
+        [Estimate(-found.value, found.error) for found in split_joint(leg, len(settings.network))]
+        for leg in ladders["joint"]
+    ]
+    network, mm, differences = ([row[n] for row in rows] for n in range(3))
+    return {"network": tuple(network), "force field": tuple(mm)}, differences
 
 
 def measured_values(settings: RelativeSettings) -> dict[str, float]:

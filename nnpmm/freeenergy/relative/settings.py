@@ -10,7 +10,7 @@ from typing_extensions import Self
 
 from nnpmm.core.errors import ConfigError
 from nnpmm.core.fields import Concentration, Length, Section, SettingsPath
-from nnpmm.freeenergy.legs.settings import LegTimes, SamplingSettings
+from nnpmm.freeenergy.legs.settings import JointSettings, LadderName, LegTimes
 from nnpmm.freeenergy.relative.states import HALF, transfer_schedule
 from nnpmm.structures.providers import PROVIDERS, Provider
 
@@ -60,7 +60,7 @@ class RestraintSettings(Section):
     )
 
 
-class RelativeSettings(SamplingSettings):
+class RelativeSettings(JointSettings):
     """Relative binding free energies: the protein, poses of its ligands, and pairs of them."""
 
     protein: SettingsPath = Field(description="protein with all hydrogens (.pdb, .cif)")
@@ -91,6 +91,11 @@ class RelativeSettings(SamplingSettings):
     cutoff: Length = Field(0.9, gt=0, description="of the direct-space interactions, in nm")
     restraints: RestraintSettings = RestraintSettings()
     ladder: TransferSettings = TransferSettings()
+    route: Literal["joint", "separate"] = Field(
+        "joint",
+        description="where network and force field are both asked for: one ladder that goes on "
+        "from the force field to the network at both ends (joint), or a ladder for each (separate)",
+    )
 
     @model_validator(mode="after")
     def _each_pair_once(self) -> Self:
@@ -110,6 +115,13 @@ class RelativeSettings(SamplingSettings):
             if value <= 0:
                 raise ValueError(f"measured: found {value} M for {name}, allowed: more than 0 M")
         return self
+
+    @property
+    def ladders(self) -> tuple[LadderName, ...]:
+        """The ladders to sample for each pair."""
+        if len(self.potentials) == 1 or self.route == "separate":
+            return self.potentials
+        return ("joint",)
 
     @property
     def names(self) -> tuple[str, ...]:

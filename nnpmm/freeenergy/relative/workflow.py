@@ -3,8 +3,7 @@
 ::
 
     edges/A~B/settings.json           what is calculated for one pair
-    edges/A~B/network/repeat-1/       one ladder; see nnpmm.sampling.record
-    edges/A~B/force-field/repeat-1/
+    edges/A~B/joint/repeat-1/         one ladder; see nnpmm.sampling.record
     edges/A~B/alchemlyb/              energies of each ladder for alchemlyb
     edges/A~B/result.json             its free energies and their errors
     edges/A~B/report.html
@@ -44,7 +43,7 @@ from nnpmm.freeenergy.legs import (
     write_leg_energies,
 )
 from nnpmm.freeenergy.relative.box import build_box, read_ligands
-from nnpmm.freeenergy.relative.ladder import create_transfer_leg
+from nnpmm.freeenergy.relative.ladder import create_transfer_leg, lambda_values
 from nnpmm.freeenergy.relative.network_fit import Edge, fit_network
 from nnpmm.freeenergy.relative.report import write_edge_report, write_network_report
 from nnpmm.freeenergy.relative.result import (
@@ -54,7 +53,6 @@ from nnpmm.freeenergy.relative.result import (
     evaluate_network,
 )
 from nnpmm.freeenergy.relative.settings import RelativeSettings
-from nnpmm.freeenergy.relative.states import transfer_schedule
 
 __all__ = ["calculate_edge", "edge_directory", "run_edge", "run_network"]
 
@@ -96,14 +94,14 @@ def run_edge(
         claim_folder(settings, directory, resume=resume)
         box = build_box(settings)
         keep_parameters(directory, box.parameters)
-        for potential in settings.potentials:
+        for ladder in settings.ladders:
             for repeat in range(settings.repeats):
                 sample_leg(
-                    *(settings, settings.ladder, create_transfer_leg(settings, box, potential)),
-                    leg_directory(directory, potential, repeat),
+                    *(settings, settings.ladder, create_transfer_leg(settings, box, ladder)),
+                    leg_directory(directory, ladder, repeat),
                     seed=settings.seed + repeat,
                     resume=resume,
-                    report=announce(settings.edges[0], potential, repeat + 1, settings.repeats),
+                    report=announce(settings.edges[0], ladder, repeat + 1, settings.repeats),
                 )
         result = evaluate_edge(settings, directory)
         record = {**result.record(), "parameters": box.parameters}
@@ -114,11 +112,10 @@ def run_edge(
 
 
 def _write_energies(settings: RelativeSettings, directory: Path, result: EdgeResult) -> None:
-    progress = [state.progress for state in transfer_schedule(settings.ladder.half)]
-    for potential, legs in result.ladders.items():
+    for ladder, legs in result.ladders.items():
         for repeat, leg in enumerate(legs):
-            folder = leg_directory(directory, potential, repeat)
-            write_leg_energies(folder, leg, {"transfer": progress})
+            folder = leg_directory(directory, ladder, repeat)
+            write_leg_energies(folder, leg, lambda_values(settings, ladder))
 
 
 def run_network(

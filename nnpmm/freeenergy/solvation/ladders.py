@@ -50,7 +50,7 @@ def create_leg(settings: SolvationSettings, box: MMSystem, ladder: LadderName) -
     assert box.ligand_atoms is not None  # the box was built around it
     system = create_leg_system(settings, box, _INSIDE[ladder])
     if ladder not in _PATHS:
-        system = decouple(system, box.ligand_atoms)
+        system = decouple(system, box.ligand_atoms, charged=True)
     ends = (AlchemicalState(1, 1, 1), AlchemicalState(0, 0, 1)) if ladder == "reweighting" else ()
     return Leg(
         *(system, box, _parameters(_states(settings, ladder), ladder)),
@@ -81,7 +81,7 @@ def lambda_values(settings: SolvationSettings, ladder: LadderName) -> dict[str, 
 
 def _states(settings: SolvationSettings, ladder: LadderName) -> tuple[AlchemicalState, ...]:
     lambdas = settings.ladder
-    schedule = decoupling_schedule(lambdas.electrostatics, lambdas.sterics)
+    schedule = decoupling_schedule(lambdas.charge_factors(), lambdas.sterics)
     if ladder in ("network", "force field"):
         return schedule
     if ladder in _PATHS:

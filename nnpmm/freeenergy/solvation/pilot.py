@@ -15,6 +15,7 @@ from nnpmm.core.locks import locked
 from nnpmm.freeenergy.legs import Report, claim_folder, keep_parameters, leg_directory, sample_leg
 from nnpmm.freeenergy.schedules import place_states, thermodynamic_lengths
 from nnpmm.freeenergy.solvation.ladders import create_leg, state_names
+from nnpmm.freeenergy.solvation.net_charge import settings_for_solute
 from nnpmm.freeenergy.solvation.preparation import prepare
 from nnpmm.freeenergy.solvation.settings import SolvationSettings
 from nnpmm.sampling import read_samples
@@ -59,6 +60,7 @@ def run_pilot(
     message = f"{directory}: another process works in this folder; wait, or take another"
     with locked(directory / _LOCK, message):
         claim_folder(pilot, directory, resume=resume)
+        pilot = settings_for_solute(pilot)
         prepared = prepare(pilot, directory, _telling(report))
         keep_parameters(directory, prepared.providers)
         folder = leg_directory(directory, "force field", 0)
@@ -71,7 +73,7 @@ def run_pilot(
             names=state_names(pilot, "force field"),
         )
         electrostatics, sterics = place_decoupling(
-            ladder.electrostatics, ladder.sterics, lengths, count=count
+            pilot.ladder.charge_factors(), ladder.sterics, lengths, count=count
         )
         placed = settings.ladder.model_copy(
             update={"electrostatics": electrostatics, "sterics": sterics}

@@ -12,7 +12,7 @@ from nnpmm.freeenergy.solvation.settings import LadderName, SolvationSettings
 from nnpmm.freeenergy.solvation.solute import solute_alone
 from nnpmm.freeenergy.solvation.solvent import read_solvent, solvated_solute
 from nnpmm.structures import LigandParameters, MMSystem
-from nnpmm.structures.ligands.source import read_molecule
+from nnpmm.structures.ligands.source import MoleculeSource, read_molecule
 
 __all__ = ["Prepared", "prepare"]
 
@@ -26,12 +26,14 @@ class Prepared:
         parameters: of its atoms.
         box: the solute in the solvent.
         sources: where parameters come from, in words.
+        settings: of the calculation, with the providers of parameters that were taken for ``auto``.
     """
 
     molecule: Chem.Mol
     parameters: LigandParameters
     box: MMSystem
     sources: dict[str, str]
+    settings: SolvationSettings
 
     @property
     def providers(self) -> str:
@@ -62,10 +64,17 @@ def prepare(
     Raises:
         NnpmmError: the molecule, the solvent or the force field is not usable.
     """
-    molecule, parameters = read_molecule(settings.solute, settings.seed, neutral=True)
+    molecule, parameters = read_molecule(settings.solute, settings.seed)
     solvent = read_solvent(settings.solvent, settings.seed)
     box = solvated_solute(settings, directory, molecule, parameters, solvent, compressing)
     sources = {"parameters": parameters.provider, "solvent": settings.solvent.label}
+    taken: dict[str, MoleculeSource] = {"solute": _with_choice(settings.solute, parameters)}
     if solvent is not None:
         sources["solvent_parameters"] = solvent[1].provider
-    return Prepared(molecule, parameters, box, sources)
+        taken["solvent"] = _with_choice(settings.solvent, solvent[1])
+    return Prepared(molecule, parameters, box, sources, settings.model_copy(update=taken))
+
+
+def _with_choice(source: MoleculeSource, found: LigandParameters) -> MoleculeSource:
+    """Return a source that names the provider which was taken."""
+    return source.model_copy(update={"parameters": found.choice or source.parameters})

@@ -8,10 +8,12 @@ from pathlib import Path
 from rdkit import Chem
 
 from nnpmm._version import __version__
+from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.files import write_atomically
 from nnpmm.freeenergy.estimators import Estimate
+from nnpmm.freeenergy.finite_size import FiniteSizeCorrection
 from nnpmm.freeenergy.legs import add_leg, convergence_warning, depict, text_in_kcal
-from nnpmm.freeenergy.solvation.result import SolvationResult
+from nnpmm.freeenergy.solvation.result import SolvationResult, shifted
 from nnpmm.freeenergy.solvation.settings import SolvationSettings
 from nnpmm.plots.page import Page
 
@@ -56,6 +58,8 @@ def write_report(
     if warning is not None:
         page.paragraph(warning, note=True)
     page.table(("", "kcal/mol", "kJ/mol", "repeats"), _rows(settings, result))
+    if result.finite_size is not None:
+        _add_finite_size(page, result, result.finite_size)
     page.drawing(depict(molecule), smiles)
     for ladder, legs in result.ladders.items():
         for number, leg in enumerate(legs, start=1):
@@ -75,6 +79,24 @@ def _rows(settings: SolvationSettings, result: SolvationResult) -> list[tuple[st
     if result.difference is not None:
         rows.append(("difference", *_values(result.difference), ""))
     return rows
+
+
+def _add_finite_size(page: Page, result: SolvationResult, found: FiniteSizeCorrection) -> None:
+    """Show how the free energy in the box became that of a charge in an infinite solvent."""
+    parts = {**found.terms, "sum of the corrections": found.total}
+    terms = [(name, f"{kj / KJ_PER_KCAL:.2f}", f"{kj:.1f}") for name, kj in parts.items()]
+    raw = [
+        (f"{name} in the box", *_values(shifted(total, -found.total)))
+        for name, total in result.potentials.items()
+    ]
+    page.table(("", "kcal/mol", "kJ/mol"), [*raw, *terms])
+    page.paragraph(
+        "The solute is charged, so that its free energy depends on the size of the box and on the "
+        "zero of the potential. The values are corrected for the box (Rocklin et al., J. Chem. "
+        f"Phys. 2013, 139, 184103). Their zero of the potential is {found.zero_of_potential}: they "
+        "may be compared with values of the same convention, and with any for pairs of opposite "
+        "ions or differences between solutes of one charge."
+    )
 
 
 def _values(estimate: Estimate) -> tuple[str, str]:

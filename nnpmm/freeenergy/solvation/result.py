@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from openmm import unit
 
 from nnpmm.core.constants import DALTON_PER_NM3_IN_G_PER_ML
 from nnpmm.core.errors import SimulationError
-from nnpmm.freeenergy.estimators import Estimate, combine
+from nnpmm.freeenergy.estimators import Estimate
+from nnpmm.freeenergy.finite_size import FiniteSizeCorrection
 from nnpmm.freeenergy.legs import (
     JointValues,
     LegResult,
     PotentialName,
+    combine_repeats,
     in_both_units,
+    ladders_record,
     leg_directory,
     minus,
     solve_leg,
@@ -24,9 +28,12 @@ from nnpmm.freeenergy.legs import (
 )
 from nnpmm.freeenergy.reweighting import reweight
 from nnpmm.freeenergy.solvation.ladders import state_names
+from nnpmm.freeenergy.solvation.net_charge import correct_for_box
+from nnpmm.freeenergy.solvation.preparation import Prepared
 from nnpmm.freeenergy.solvation.settings import LadderName, SolvationSettings
+from nnpmm.structures import MMSystem
 
-__all__ = ["SolvationResult", "evaluate"]
+__all__ = ["SolvationResult", "evaluate", "shifted"]
 
 
 @dataclass(frozen=True)
@@ -34,11 +41,14 @@ class SolvationResult:
     """Solvation free energies of the potentials that were asked for, kJ/mol.
 
     Attributes:
-        potentials: of each the mean of its repeats; empty where the difference alone is known.
+        potentials: of each the mean of its repeats; empty where the difference alone is known. Of a
+            charged solute they hold the finite-size correction.
         difference: network minus force field; None unless both were asked for.
         repeats: of each potential the value of every repeat.
         ladders: what was sampled, the repeats of each ladder.
         density: of the box at full interaction, g/ml, from the first ladder.
+        finite_size: what the values of a charged solute hold besides the free energy of its box;
+            None for a neutral one.
     """
 
     potentials: Mapping[PotentialName, Estimate]
@@ -46,6 +56,7 @@ class SolvationResult:
     repeats: Mapping[PotentialName, tuple[Estimate, ...]]
     ladders: Mapping[LadderName, tuple[LegResult, ...]]
     density: float
+    finite_size: FiniteSizeCorrection | None = None
 
     def record(self) -> dict[str, Any]:
         """Return the result in kJ/mol and kcal/mol, as JSON can hold it."""
@@ -53,32 +64,33 @@ class SolvationResult:
         for name, total in self.potentials.items():
             repeats = [in_both_units(repeat) for repeat in self.repeats[name]]
             found[name] = {**in_both_units(total), "repeats": repeats}
+            if self.finite_size is not None:
+                found[name]["in the box"] = in_both_units(shifted(total, -self.finite_size.total))
+        if self.finite_size is not None:
+            found["finite size"] = _finite_size_record(self.finite_size)
         if self.difference is not None:
             found["network minus force field"] = in_both_units(self.difference)
-        found["ladders"] = {
-            name: {
-                "states": list(legs[0].names),
-                "repeats": [
-                    {
-                        "independent_samples": leg.free_energies.samples.tolist(),
-                        "spectral_gap": leg.free_energies.spectral_gap,
-                        "iterations": len(leg.samples.energies),
-                    }
-                    for leg in legs
-                ],
-            }
-            for name, legs in self.ladders.items()
-        }
+        found["ladders"] = ladders_record(self.ladders)
         return found
 
 
-def evaluate(settings: SolvationSettings, directory: Path, mass: float) -> SolvationResult:
+def shifted(estimate: Estimate, shift: float) -> Estimate:
+    """Return an estimate plus a known value, kJ/mol."""
+    return Estimate(estimate.value + shift, estimate.error)
+
+
+def _finite_size_record(found: FiniteSizeCorrection) -> dict[str, Any]:
+    parts = {f"{name}_kJ/mol": value for name, value in found.terms.items()}
+    return {"zero_of_potential": found.zero_of_potential, **parts, "sum_kJ/mol": found.total}
+
+
+def evaluate(settings: SolvationSettings, directory: Path, prepared: Prepared) -> SolvationResult:
     """Return the solvation free energies from what has been sampled.
 
     Args:
         settings: of the calculation.
         directory: that holds its ladders.
-        mass: of the whole box, amu.
+        prepared: the solute in its solvent.
 
     Raises:
         InputFileError: a ladder is not there or damaged.
@@ -90,15 +102,23 @@ def evaluate(settings: SolvationSettings, directory: Path, mass: float) -> Solva
         folders = [leg_directory(directory, ladder, n) for n in range(settings.repeats)]
         ladders[ladder] = tuple(solve_leg(folder, names) for folder in folders)
     first = ladders[settings.ladders[0]][0].samples
-    density = float(DALTON_PER_NM3_IN_G_PER_ML * mass / first.volumes[:, 0].mean())
+    volumes = first.volumes[:, 0]
+    density = float(DALTON_PER_NM3_IN_G_PER_ML * _mass(prepared.box) / volumes.mean())
     repeats, differences = _estimates(settings, ladders)
-    totals = {name: combine(found) for name, found in repeats.items()}
-    difference = None
-    if differences:
-        difference = combine(differences)
-    elif len(totals) == 2:  # from ladders of their own
-        difference = minus(totals["network"], totals["force field"])
-    return SolvationResult(totals, difference, repeats, ladders, density)
+    finite_size = correct_for_box(settings, prepared, volumes)
+    if finite_size is not None:
+        repeats = {
+            name: tuple(shifted(value, finite_size.total) for value in found)
+            for name, found in repeats.items()
+        }
+    totals, difference = combine_repeats(repeats, differences)
+    return SolvationResult(totals, difference, repeats, ladders, density, finite_size)
+
+
+def _mass(box: MMSystem) -> float:
+    """Return the mass of a box, amu; that of its atoms, which repartitioning keeps."""
+    masses = (box.system.getParticleMass(i) for i in range(box.system.getNumParticles()))
+    return float(sum(mass.value_in_unit(unit.dalton) for mass in masses))
 
 
 _Repeats = Mapping[PotentialName, tuple[Estimate, ...]]

@@ -41,7 +41,8 @@ def sample_windows(
     A job works in the folder of its state, ``state-NN``, and goes on there.
 
     Args:
-        settings: of the calculation.
+        settings: of the calculation, with the providers of parameters by name: what ``auto`` takes
+            may be another one on another host.
         directory: of the calculation.
         cluster: where jobs run.
         report: called with every job that ends.

@@ -6,8 +6,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from openmm import unit
-
 from nnpmm.campaigns import ClusterSettings, ReportCallback
 from nnpmm.core.files import require_folder, write_atomically
 from nnpmm.core.locks import locked
@@ -20,12 +18,12 @@ from nnpmm.freeenergy.legs import (
     write_leg_energies,
 )
 from nnpmm.freeenergy.solvation.ladders import create_leg, lambda_values
+from nnpmm.freeenergy.solvation.net_charge import settings_for_solute
 from nnpmm.freeenergy.solvation.preparation import Prepared, prepare
 from nnpmm.freeenergy.solvation.report import write_report
 from nnpmm.freeenergy.solvation.result import SolvationResult, evaluate
 from nnpmm.freeenergy.solvation.settings import LadderName, SolvationSettings
 from nnpmm.freeenergy.solvation.windows import sample_windows
-from nnpmm.structures import MMSystem
 
 __all__ = ["run_solvation"]
 
@@ -77,14 +75,15 @@ def run_solvation(
     message = f"{directory}: another process works in this folder; wait, or take another"
     with locked(directory / _LOCK, message):
         claim_folder(settings, directory, resume=resume)
+        settings = settings_for_solute(settings)
         prepared = prepare(settings, directory, compressing)
         keep_parameters(directory, prepared.providers)
         if settings.ladder.exchange:
             _sample(settings, directory, prepared, resume, announce)
         else:
             where = cluster or ClusterSettings(kind="serial", threads=settings.threads or 1)
-            sample_windows(settings, directory, where, windows)
-        result = evaluate(settings, directory, _mass(prepared.box))
+            sample_windows(prepared.settings, directory, where, windows)
+        result = evaluate(settings, directory, prepared)
         record = {**result.record(), **prepared.sources}
         write_atomically(directory / _RESULT, json.dumps(record, indent=1) + "\n")
         _write_energies(settings, directory, result)
@@ -110,12 +109,6 @@ def _sample(
                 resume=resume,
                 report=announce(ladder, repeat + 1, settings.repeats),
             )
-
-
-def _mass(box: MMSystem) -> float:
-    """Return the mass of a box, amu; that of its atoms, which repartitioning keeps."""
-    masses = (box.system.getParticleMass(i) for i in range(box.system.getNumParticles()))
-    return float(sum(mass.value_in_unit(unit.dalton) for mass in masses))
 
 
 def _write_energies(settings: SolvationSettings, directory: Path, result: SolvationResult) -> None:

@@ -13,21 +13,20 @@ from numpy.typing import NDArray
 
 from nnpmm.core.constants import EV_TO_KJ_PER_MOL
 from nnpmm.core.errors import ModelError, RegionError, SimulationError
+from nnpmm.models.aimnet.backends import BACKENDS, Kernel, choose_backend
 from nnpmm.models.aimnet.parameters import AimnetParameters
-from nnpmm.models.ani.backends import choose_device
 from nnpmm.models.ani.threads import thread_count
 from nnpmm.models.bound import BoundPotential
 from nnpmm.models.composition import known_symbols
 from nnpmm.models.geometry import check_geometry
 from nnpmm.models.in_process import recall, remember, restored_parameters
-from nnpmm.models.protocol import Evaluation
+from nnpmm.models.protocol import BatchEvaluation, Evaluation
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["AimnetEvaluator", "AimnetModel"]
 
-_BACKENDS = ("reference",)
 _PRECISIONS = ("single", "double")
 
 
@@ -42,10 +41,10 @@ class AimnetModel:
 
     Args:
         parameters: constants, networks and self energies.
-        backend: ``"auto"`` or ``"reference"``.
+        backend: ``"auto"`` or a name in `nnpmm.models.aimnet.backends.BACKENDS`.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:<index>"``.
         precision: ``"single"``, or ``"double"`` for checks.
-        threads: of the CPU; by default one for regions up to 100 atoms, else all of torch's.
+        threads: of the CPU; None leaves it to the backend (see `nnpmm.models.ani.threads`).
         source: where the weights came from.
         rebuild: a picklable function and its arguments that make this model again in another
             process; without it, a System that contains the model can be copied in this process
@@ -62,22 +61,19 @@ class AimnetModel:
     threads: int | None = None
     source: str = "parameters given in Python"
     rebuild: tuple[Callable[..., Any], tuple[Any, ...]] | None = field(default=None, repr=False)
-    requested_device: str = field(default="auto", init=False, repr=False)
+    requested: tuple[str, str] = field(default=("auto", "auto"), init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.backend not in ("auto", *_BACKENDS):
-            raise ModelError(
-                f"found the backend {self.backend!r}, {self.name} has: auto, {', '.join(_BACKENDS)}"
-            )
+        object.__setattr__(self, "requested", (self.backend, self.device))
+        backend, device = choose_backend(self.backend, self.device, self.name)
+        object.__setattr__(self, "backend", backend)
+        object.__setattr__(self, "device", device)
         if self.precision not in _PRECISIONS:
             raise ModelError(
                 f"found the precision {self.precision!r}, allowed: {', '.join(_PRECISIONS)}"
             )
         if self.threads is not None:
             thread_count(self.threads)
-        object.__setattr__(self, "backend", _BACKENDS[0])
-        object.__setattr__(self, "requested_device", self.device)
-        object.__setattr__(self, "device", choose_device(self.device))
 
     def __repr__(self) -> str:
         count = len(self.parameters.members)
@@ -134,7 +130,7 @@ class AimnetModel:
     def __reduce__(self) -> tuple[Any, ...]:
         digest = self.parameters.digest()
         remember(digest, self.parameters)
-        choices = (self.backend, self.requested_device, self.precision, self.threads, self.source)
+        choices = (*self.requested, self.precision, self.threads, self.source)
         return (_restore_model, (self.name, digest, choices, self.rebuild))
 
 
@@ -162,8 +158,6 @@ class AimnetEvaluator(BoundPotential):
     def __init__(
         self, model: AimnetModel, atomic_numbers: NDArray[np.int64], charge: int = 0
     ) -> None:
-        from nnpmm.models.aimnet.reference import ReferenceKernel
-
         symbols = known_symbols(atomic_numbers, model.elements, model.name)
         _require_closed_shell(int(atomic_numbers.sum()), charge, model.name)
         self.model = model
@@ -174,7 +168,7 @@ class AimnetEvaluator(BoundPotential):
         )
         self._symbols = symbols
         self._lock = threading.RLock()  # copies of a System share this evaluator
-        self._kernel = ReferenceKernel(
+        self._kernel: Kernel = BACKENDS[model.backend](
             model.parameters, symbols, charge, model.device, model.precision, model.threads
         )
 
@@ -183,6 +177,14 @@ class AimnetEvaluator(BoundPotential):
         array = self._checked(positions, box)
         with self._lock:
             return self._kernel.member_energies(array)
+
+    def batch(self, positions: Any) -> BatchEvaluation:
+        """Evaluate many geometries (k, n, 3) of the region, nm or a Quantity, in one go."""
+        array = self._geometries(positions)
+        for geometry in array:
+            check_geometry(geometry)
+        with self._lock:
+            return self._kernel.batch(array)
 
     def charges(self, positions: Any) -> NDArray[np.float64]:
         """Return the atoms' charges, (n,), e: the mean over the members.
@@ -196,17 +198,17 @@ class AimnetEvaluator(BoundPotential):
         Raises:
             SimulationError: another shape, a position that is not finite, or coincident atoms.
         """
-        import torch
-
-        with torch.no_grad():
-            return self.charge_tensors(torch.from_numpy(self._checked(positions, None))).numpy()
+        array = self._checked(positions, None)
+        with self._lock:
+            return self._kernel.charges(array)
 
     def charge_tensors(self, positions: torch.Tensor) -> torch.Tensor:
         """Return the same charges as a tensor that autograd differentiates.
 
         The force of a field phi (n,) on the charges, kJ/mol/e, is minus the gradient of
         ``(phi * charge_tensors(x)).sum()``; ``torch.autograd.functional.jacobian`` gives all
-        derivatives, (n, n, 3), e/nm.
+        derivatives, (n, n, 3), e/nm. Second derivatives are there with the backend ``reference``
+        alone.
 
         Args:
             positions: (n, 3) in nm, of any floating type and device.
@@ -215,7 +217,7 @@ class AimnetEvaluator(BoundPotential):
             (n,), float64, on the device of the positions.
         """
         with self._lock:
-            return self._kernel.charges(positions).to(positions.device)
+            return self._kernel.charge_tensors(positions).to(positions.device)
 
     def evaluate_tensors(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return energy, a scalar, and forces (n, 3) as tensors, in kJ/mol and nm.
@@ -259,7 +261,7 @@ class AimnetEvaluator(BoundPotential):
 
     def __reduce__(self) -> tuple[Any, ...]:
         model = self.model
-        choices = (model.requested_device, model.device, model.precision, model.threads)
+        choices = (model.requested, model.device, model.precision, model.threads)
         content = (
             *(model.parameters.digest(), self.atomic_numbers.tolist(), self.charge),
             *(choices, model.source),

@@ -20,7 +20,7 @@ from nnpmm.models.aimnet.parameters import AimnetParameters
 from nnpmm.models.ani.autograd import differentiate
 from nnpmm.models.ani.parameters import Layer
 from nnpmm.models.ani.threads import threads_for
-from nnpmm.models.protocol import Evaluation
+from nnpmm.models.protocol import BatchEvaluation, Evaluation
 
 __all__ = ["AimnetModule", "ReferenceKernel"]
 
@@ -253,7 +253,18 @@ class ReferenceKernel:
             found: NDArray[np.float64] = self._module(self._tensor(positions)).cpu().numpy()
         return found
 
-    def charges(self, positions: Tensor) -> Tensor:
+    def batch(self, positions: NDArray[np.float64]) -> BatchEvaluation:
+        """Return energies, forces and member energies of geometries (k, n, 3), one by one."""
+        found = zip(*map(self.evaluate, positions), strict=True)
+        return BatchEvaluation(*(np.array(each) for each in found))
+
+    def charges(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the mean charges (n,), e, at positions (n, 3)."""
+        with torch.no_grad():
+            found: NDArray[np.float64] = self.charge_tensors(self._tensor(positions)).cpu().numpy()
+        return found
+
+    def charge_tensors(self, positions: Tensor) -> Tensor:
         """Return the mean charges (n,), e, which autograd differentiates; nothing leaves a device.
 
         Args:

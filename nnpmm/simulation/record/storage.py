@@ -24,6 +24,8 @@ from nnpmm.core import locks
 from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.core.files import sha256_of
 from nnpmm.core.versions import installed_version
+from nnpmm.sampling.record import remove_exchange
+from nnpmm.simulation.record.bias_log import BIAS_LOG
 from nnpmm.simulation.record.checkpoint import CHECKPOINT
 from nnpmm.simulation.record.files import replacing, write_atomically, writing
 from nnpmm.simulation.settings.config import ProtocolConfig
@@ -31,6 +33,7 @@ from nnpmm.structures.inputs import read_system_xml
 from nnpmm.structures.mm_system import MMSystem
 
 __all__ = [
+    "EXCHANGE",
     "PROVENANCE",
     "SETTINGS",
     "check_directory",
@@ -51,6 +54,8 @@ __all__ = [
 ]
 
 SETTINGS = "settings.yaml"
+#: Folder of the replicas of a run that exchange states.
+EXCHANGE = "exchange"
 PROVENANCE = "provenance.json"
 _SYSTEM, _STRUCTURE, _LOCK = "mm_system.xml", "structure.npz", "run.lock"
 _OWN_FILES = (
@@ -68,6 +73,7 @@ _OWN_FILES = (
     "trajectory.pdb",
     "trajectory.xtc",
     "log.csv",
+    BIAS_LOG,
     "final.pdb",
     "final.cif",
     "report.png",
@@ -181,6 +187,7 @@ def remove_run(directory: Path) -> None:
             (directory / name).unlink(missing_ok=True)
         for path in directory.glob("checkpoint-*.chk*"):
             path.unlink(missing_ok=True)
+        remove_exchange(directory / EXCHANGE)
 
 
 def locked(directory: Path) -> AbstractContextManager[None]:

@@ -24,6 +24,7 @@ from nnpmm.core.settings.reading import parse_settings
 from nnpmm.core.settings.yaml_file import read_yaml
 from nnpmm.simulation.settings.integrator_config import IntegratorConfig
 from nnpmm.simulation.settings.region_config import RegionConfig
+from nnpmm.simulation.settings.sampling_config import SamplingConfig
 from nnpmm.structures.inputs.sources import BuildSystem, SystemSource
 
 __all__ = [
@@ -197,6 +198,15 @@ class ProtocolConfig(Section):
     )
     integrator: IntegratorConfig = Field(IntegratorConfig(), description="time integration")
     stages: StagesConfig = Field(StagesConfig(), description="stages; null leaves one out")
+    sampling: SamplingConfig | None = Field(
+        None,
+        description="biased production: type metadynamics, umbrella, temperatures or "
+        "region-scaling, see docs/sampling.md; null: plain dynamics",
+        examples=[
+            "{type: metadynamics, variables: {chi: {type: torsion, atoms: [0, 1, 2, 3]}}, "
+            "widths: {chi: 15 deg}}"
+        ],
+    )
     platform: PlatformConfig = Field(PlatformConfig(), description="where the MM part runs")
     output: OutputConfig = Field(default_factory=OutputConfig, description="files and intervals")
     seed: int = Field(
@@ -213,6 +223,8 @@ class ProtocolConfig(Section):
             yield f"output.{name}", getattr(self.output, name)
         if self.integrator.type == "respa" and self.integrator.watchdog is not None:
             yield "integrator.watchdog.interval", self.integrator.watchdog.interval
+        if self.sampling is not None:
+            yield from self.sampling.times()
 
     @model_validator(mode="before")
     @classmethod
@@ -259,6 +271,12 @@ class ProtocolConfig(Section):
             built = isinstance(getattr(self, "system", None), BuildSystem)
             chosen = self.ensemble.model_copy(update={"type": "NPT" if built else "NVT"})
             object.__setattr__(self, "ensemble", chosen)
+        return self
+
+    @model_validator(mode="after")
+    def _sampled_as_can_be(self) -> Self:
+        if self.sampling is not None:
+            self.sampling.check(self)
         return self
 
     @model_validator(mode="after")

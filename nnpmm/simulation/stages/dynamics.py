@@ -24,6 +24,7 @@ from nnpmm.simulation.record.energy_log import (
 )
 from nnpmm.simulation.record.trajectory import TrajectoryWriter
 from nnpmm.simulation.settings.config import ProtocolConfig, count_steps
+from nnpmm.simulation.stages.bias import ProductionBias
 from nnpmm.simulation.stages.equilibration import warn_unless_equilibrated
 from nnpmm.simulation.stages.interrupts import StopFlag
 from nnpmm.simulation.stages.progress import ProgressDisplay, Status
@@ -91,6 +92,7 @@ class Recorder:
     watchdog: RespaWatchdog | None = None
     expected_density: ExpectedDensity | None = None
     trajectory: TrajectoryWriter | None = None
+    bias: ProductionBias | None = None
     serial: int = 0
     frames: int = 0
     steps_before: int = 0
@@ -105,6 +107,8 @@ class Recorder:
         if self.trajectory is not None:
             files.append(self.trajectory.path)
             self.frames = self.trajectory.frames
+        if self.bias is not None:
+            files.append(self.bias.path)
         self.serial += 1
         write_checkpoint(
             self.directory,
@@ -218,6 +222,8 @@ class StageLoop:
             intervals.append(self._frame_every)
         if self._watch_every is not None:
             intervals.append(self._watch_every)
+        if self.recorder.bias is not None:
+            intervals.append(self.recorder.bias.every)
         return min(self.stage.n_steps, *((self.step // n + 1) * n for n in intervals))
 
     def _advance(self) -> int:
@@ -250,6 +256,9 @@ class StageLoop:
             if frame_due and writer is not None:
                 state = self.context.getState(positions=True, enforcePeriodicBox=periodic)
                 writer.write(_positions(state), box)
+        bias = self.recorder.bias
+        if bias is not None and self.step % bias.every == 0:
+            bias.deposit(self.context, self.step)
         if self.step % self._checkpoint_every == 0 and self.step < self.stage.n_steps:
             self.recorder.checkpoint(self.context, self.stage.name, self.step)
 

@@ -13,18 +13,23 @@ import openmm
 from nnpmm.core.errors import ConfigError, SimulationError
 from nnpmm.simulation.preparation.prepared import PreparedSystem
 from nnpmm.simulation.record import storage
+from nnpmm.simulation.record.bias_log import BIAS_LOG
 from nnpmm.simulation.record.checkpoint import CheckpointRecord, load_state
 from nnpmm.simulation.record.energy_log import EnergyLog, RegionMonitor, Thermometer, read_log
 from nnpmm.simulation.record.trajectory import TrajectoryWriter, cut_back, open_trajectory
 from nnpmm.simulation.settings.config import ProtocolConfig
+from nnpmm.simulation.settings.sampling_config import MetadynamicsConfig
 from nnpmm.simulation.short_analysis import observe_run
+from nnpmm.simulation.stages.bias import ProductionBias
 from nnpmm.simulation.stages.dynamics import Recorder, Snapshot, StageLoop, snapshot
 from nnpmm.simulation.stages.final_state import FINAL, REPORT, remove_final, write_final
 from nnpmm.simulation.stages.integration import create_watchdog
 from nnpmm.simulation.stages.interrupts import StopFlag, stop_on_signals
 from nnpmm.simulation.stages.minimization import minimize
 from nnpmm.simulation.stages.progress import ProgressDisplay, progress_display
+from nnpmm.simulation.stages.replicas import ReplicaLoop, Replicas
 from nnpmm.simulation.stages.stages import (
+    PRODUCTION,
     Stage,
     create_context,
     create_stage_context,
@@ -97,6 +102,12 @@ class StagedRun:
         self.log = self.directory / "log.csv"
         self.plan = plan_stages(settings)
         self._provenance_saved = False
+        sampling = settings.sampling
+        self.bias, self.replicas = None, None
+        if isinstance(sampling, MetadynamicsConfig):
+            self.bias = ProductionBias(prepared, settings)
+        elif sampling is not None:
+            self.replicas = Replicas(prepared, settings)
 
     def go(self, record: CheckpointRecord | None) -> RunResult:
         """Go through the stages and return what there is in the end."""
@@ -118,7 +129,7 @@ class StagedRun:
                 recorder.steps_before = sum(before)
                 recorder.remaining_ps_after = self._remaining_after(stage)
                 context, step = self._start(stage, recorder, record, state)
-                name, step = stage.name, StageLoop(context, stage, recorder, step).run()
+                name, step = stage.name, self._loop(context, stage, recorder, step).run()
                 if step < stage.n_steps:
                     return self._result(name, step, signal_number=stop.signal_number)
                 last = stage is self.plan[-1]
@@ -130,6 +141,14 @@ class StagedRun:
                 raise SimulationError(f"{name}: ended without a state")
             self._write_final(state, recorder.monitor)
         return self._result(name, step)
+
+    def _loop(
+        self, context: openmm.Context, stage: Stage, recorder: Recorder, step: int
+    ) -> StageLoop | ReplicaLoop:
+        """Return what moves a stage on."""
+        if self.replicas is None or stage.name != PRODUCTION:
+            return StageLoop(context, stage, recorder, step)
+        return ReplicaLoop(context, stage, recorder, self.replicas, self.prepared.mm.topology)
 
     def _write_final(self, state: Snapshot, monitor: RegionMonitor) -> None:
         mm, output = self.prepared.mm, self.settings.output
@@ -169,7 +188,7 @@ class StagedRun:
         if record is not None:
             n_atoms = self._trajectory_topology().getNumAtoms()
             for name, size in record.sizes.items():
-                if name not in (self.trajectory.name, self.log.name):
+                if name not in (self.trajectory.name, self.log.name, BIAS_LOG):
                     raise SimulationError(f"checkpoint.json: names an unknown file {name!r}")
                 frames = record.frames if name == self.trajectory.name else None
                 cut_back(self.directory / name, size, frames, n_atoms)
@@ -199,6 +218,8 @@ class StagedRun:
             finally:
                 if recorder.trajectory is not None:
                     recorder.trajectory.close()
+                if recorder.bias is not None:
+                    recorder.bias.close()
 
     def _minimize(self, recorder: Recorder) -> Snapshot:
         """Return the starting positions, minimised if the settings say so."""
@@ -238,14 +259,19 @@ class StagedRun:
             storage.save_arrays(restraints, {"reference": reference})
         elif stage.restrained:
             reference = storage.load_arrays(restraints)["reference"]
+        sampling = (self.bias or self.replicas) if stage.name == PRODUCTION else None
+        change = None if sampling is None else sampling.add_to
         context = create_stage_context(
-            self.prepared, stage, self.settings, self.platform, reference
+            self.prepared, stage, self.settings, self.platform, reference, change
         )
         self._save_provenance(context)
         if stage.writes_frames:
             recorder.trajectory = self._open_trajectory(recorder.frames)
         if record is not None:
             load_state(self.directory, record, context)
+            if sampling is self.bias is not None:
+                self.bias.go_on(context)
+                recorder.bias = self.bias
             return context, record.step
         if state is None:
             raise SimulationError(f"{stage.name}: found neither a state nor a checkpoint")
@@ -255,6 +281,9 @@ class StagedRun:
             temperature = stage.start_temperature or self.settings.ensemble.temperature
             seed = stage_seed(self.settings.seed, stage, 2)
             context.setVelocitiesToTemperature(temperature, seed)
+        if sampling is self.bias is not None:
+            self.bias.begin()
+            recorder.bias = self.bias
         recorder.checkpoint(context, stage.name, 0)
         return context, 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +15,12 @@ from openmm.app.topology import Atom
 
 from nnpmm.simulation.preparation.prepared import PreparedSystem
 from nnpmm.simulation.settings.config import EnsembleConfig, ProtocolConfig, count_steps
+from nnpmm.simulation.settings.sampling_config import ExchangeConfig
 from nnpmm.simulation.stages.integration import create_integrator
 from nnpmm.structures.selection import is_water, select_atoms
 
 __all__ = [
+    "PRODUCTION",
     "Stage",
     "barostat",
     "constant_from",
@@ -32,6 +35,7 @@ __all__ = [
     "stage_seed",
 ]
 
+PRODUCTION = "production"
 _RAMP_SEGMENTS = 100
 # The system lags behind the thermostat, so the end of a heating has constant temperature.
 _RAMP_FRACTION = 0.8
@@ -78,8 +82,9 @@ def plan_stages(settings: ProtocolConfig) -> list[Stage]:
         plan.append(Stage("equilibrate", 1, steps, friction, constant_pressure=npt))
     if settings.stages.production is not None:
         steps = count_steps(settings.stages.production.length, dt)
+        frames = not isinstance(settings.sampling, ExchangeConfig)  # whose replicas write their own
         plan.append(
-            Stage("production", 2, steps, friction, constant_pressure=npt, writes_frames=True)
+            Stage(PRODUCTION, 2, steps, friction, constant_pressure=npt, writes_frames=frames)
         )
     return plan
 
@@ -183,6 +188,7 @@ def create_stage_context(
     settings: ProtocolConfig,
     platform: tuple[openmm.Platform, dict[str, str]],
     reference: NDArray[np.float64] | None = None,
+    change: Callable[[openmm.System], None] | None = None,
 ) -> openmm.Context:
     """Return a context with the forces and the integrator of a stage, at the start of the run.
 
@@ -193,6 +199,7 @@ def create_stage_context(
         settings: of the run.
         platform: platform and its properties.
         reference: (n_atoms, 3) in nm, where restraints hold their atoms.
+        change: what sampling adds to a copy of the hybrid system, in place.
     """
     extra: list[openmm.Force] = []
     warmup = settings.stages.warmup
@@ -205,10 +212,12 @@ def create_stage_context(
         extra.append(barostat(settings.ensemble, stage_seed(settings.seed, stage, 1)))
     several = settings.integrator.type == "respa"  # which sets force groups
     system = prepared.hybrid.system
-    if extra or several:
+    if extra or several or change is not None:
         system = copy.deepcopy(system)
     for force in extra:
         system.addForce(force)
+    if change is not None:
+        change(system)
     temperature = ramp_temperature(stage, 0, settings.ensemble.temperature)
     seed = stage_seed(settings.seed, stage, 0)
     integrator = create_integrator(

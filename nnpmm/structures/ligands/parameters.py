@@ -42,6 +42,7 @@ class LigandParameters:
             k (1 + cos(periodicity w - phase)).
         impropers: as torsions, the centre first (all three terms of a SMIRNOFF trefoil) or third
             (Amber).
+        choice: the provider that `parameterize` took; None for parameters of a file.
     """
 
     provider: str
@@ -53,6 +54,7 @@ class LigandParameters:
     angles: tuple[mmff.Angle, ...]
     torsions: tuple[mmff.Torsion, ...]
     impropers: tuple[mmff.Torsion, ...] = ()
+    choice: Provider | None = None
 
 
 def parameterize(molecule: Chem.Mol, *, provider: Provider = "auto") -> LigandParameters:
@@ -100,12 +102,12 @@ def parameterize(molecule: Chem.Mol, *, provider: Provider = "auto") -> LigandPa
 
 def _provided(molecule: Chem.Mol, provider: Provider) -> LigandParameters:
     if provider == "openff" or (provider == "auto" and openff.is_installed()):
-        return LigandParameters(**openff.openff_terms(molecule))
+        return LigandParameters(**openff.openff_terms(molecule), choice="openff")
     if provider in ambertools.CHARGES:
-        return LigandParameters(**ambertools.ambertools_terms(molecule, provider))
+        return LigandParameters(**ambertools.ambertools_terms(molecule, provider), choice=provider)
     if provider == "auto" and ambertools.is_installed():
         try:
-            return LigandParameters(**ambertools.ambertools_terms(molecule, "amber"))
+            return _provided(molecule, "amber")
         except ForceFieldError as error:
             logger.warning("%s; the fallback takes its place", error)
     return _fallback(molecule)
@@ -138,4 +140,5 @@ def _fallback(molecule: Chem.Mol) -> LigandParameters:
         angles=mmff.angle_terms(molecule, properties),
         torsions=mmff.torsion_terms(molecule, properties),
         impropers=mmff.improper_terms(molecule, properties),
+        choice="fallback",
     )

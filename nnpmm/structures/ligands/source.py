@@ -8,7 +8,6 @@ from pydantic import Field, model_validator
 from rdkit import Chem
 from typing_extensions import Self
 
-from nnpmm.core.errors import RegionError
 from nnpmm.core.fields import Section, SettingsPath
 from nnpmm.structures.ligands.amber import molecule_from_amber
 from nnpmm.structures.ligands.molecules import molecule_from_file, molecule_from_smiles
@@ -53,29 +52,19 @@ class MoleculeSource(Section):
         return self
 
 
-def read_molecule(
-    source: MoleculeSource, seed: int = 0, *, neutral: bool = False
-) -> tuple[Chem.Mol, LigandParameters]:
+def read_molecule(source: MoleculeSource, seed: int = 0) -> tuple[Chem.Mol, LigandParameters]:
     """Return the molecule, with a conformer, and its parameters.
 
     Args:
         source: where they come from.
         seed: of the conformer of a SMILES string.
-        neutral: refuse a molecule with a net charge.
 
     Raises:
-        RegionError: a net charge, if it is refused.
         NnpmmError: see `nnpmm.structures.parameterize` and the readers.
     """
     if source.topology is not None and source.coordinates is not None:
         return molecule_from_amber(source.topology, source.coordinates)
     molecule = read_molecule_alone(source, seed)
-    charge = Chem.GetFormalCharge(molecule)
-    if neutral and charge:
-        raise RegionError(
-            f"found a molecule with a charge of {charge:+d} e, allowed: neutral ones, since the "
-            "free energy of a net charge depends on the size of the box; give the neutral form"
-        )
     return molecule, parameterize(molecule, provider=source.parameters)
 
 

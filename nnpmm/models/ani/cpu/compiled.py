@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
-from numba.core.caching import FunctionCache
 
-from nnpmm.core.errors import shortened
-from nnpmm.models.ani.cpu.neighbours import find_neighbours
 from nnpmm.models.ani.cpu.networks import apply_networks
 from nnpmm.models.ani.cpu.symmetry import add_atom_forces, describe_atom, find_pattern
+from nnpmm.models.cpu.compilation import keep_on_disk, source_digest
+from nnpmm.models.cpu.neighbours import find_neighbours
 
 __all__ = ["evaluate_share"]
-
-_LOGGER = logging.getLogger(__name__)
 
 
 def _compile(source: str) -> Callable[..., Any]:
@@ -84,49 +78,5 @@ def _compile(source: str) -> Callable[..., Any]:
     return evaluate_share
 
 
-class _TolerantCache(FunctionCache):
-    """numba's cache, which a damaged file does not stop: the function is compiled again."""
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        try:
-            return super().load_overload(sig, target_context)
-        except Exception as error:  # whatever reading a truncated pickle or object file raises
-            _discard(self, error)
-            return None
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        try:
-            super().save_overload(sig, data)
-        except Exception as error:  # an index that cannot be read, a full disk
-            _discard(self, error)
-
-
-def _discard(cache: FunctionCache, error: Exception) -> None:
-    """Empty the cache's index, so that the next process does not meet the same damage."""
-    reason = shortened(f"{type(error).__name__}: {error}")
-    _LOGGER.warning("%s: not usable (%s); compiled again", cache.cache_path, reason)
-    with contextlib.suppress(OSError):
-        cache.flush()
-
-
-def _keep_on_disk(function: Any) -> None:
-    """Give a compiled function its cache, or say once that it is compiled at every start."""
-    try:
-        function._cache = _TolerantCache(function.py_func)
-    except RuntimeError:  # no folder that can be written: numba's "no locator available"
-        _LOGGER.warning(
-            "found no folder to keep compiled code in, so that it is compiled at every start: set "
-            "NUMBA_CACHE_DIR to a folder that can be written"
-        )
-
-
-def _source_digest() -> str:
-    """Return a digest of this folder's modules: a change of any one makes the cache stale."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-evaluate_share = _compile(_source_digest())
-_keep_on_disk(evaluate_share)
+evaluate_share = _compile(source_digest(Path(__file__).parent))
+keep_on_disk(evaluate_share)

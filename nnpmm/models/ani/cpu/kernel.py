@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
 from nnpmm.models.ani.cpu.compiled import evaluate_share
-from nnpmm.models.ani.cpu.neighbours import build_cells
 from nnpmm.models.ani.cpu.networks import NetworkScratch
 from nnpmm.models.ani.cpu.packing import ColumnLayout, pack_networks
 from nnpmm.models.ani.cpu.shares import BLOCK, divide
 from nnpmm.models.ani.cpu.symmetry import AtomScratch, Constants
 from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.ani.threads import run_together, thread_count
+from nnpmm.models.cpu.neighbours import build_cells
 from nnpmm.models.protocol import BatchEvaluation, Evaluation
 
 __all__ = ["CpuKernel"]

@@ -13,10 +13,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.models.ani.cpu.functions import exponential, like
-from nnpmm.models.ani.cpu.packing import ColumnLayout, Networks, aligned
-from nnpmm.models.ani.cpu.simd import MAX_ROWS, multiply_tile
+from nnpmm.models.ani.cpu.packing import ColumnLayout, Networks
 from nnpmm.models.ani.parameters import CELU_ALPHA
+from nnpmm.models.cpu.functions import exponential, like
+from nnpmm.models.cpu.packing import aligned
+from nnpmm.models.cpu.simd import MAX_ROWS, multiply_tile, next_panel, tile_edge
 
 __all__ = ["NetworkScratch", "apply_networks"]
 
@@ -81,18 +82,12 @@ def apply_networks(e, rows, frame, energies, with_gradient, layout, networks, sc
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def _tile_edge(tile, rows):
-    """Return the first row of a tile: rows are cut evenly into the fewest tiles that hold them."""
-    return rows * tile // -(-rows // MAX_ROWS)
-
-
-@numba.njit(nogil=True, error_model="numpy")
 def _find_active(rows, layout, scratch):
     """Mark each tile's panels that are not zero and join them into runs."""
     panel, n_groups = layout.panel, len(layout.group_start) - 1
     for tile in range(-(-rows // MAX_ROWS)):
         pattern = 0
-        for row in range(_tile_edge(tile, rows), _tile_edge(tile + 1, rows)):
+        for row in range(tile_edge(tile, rows), tile_edge(tile + 1, rows)):
             pattern |= scratch.pattern[row]
         active, runs = scratch.active[tile], scratch.runs[tile]
         active[: layout.group_start[0] // panel] = True
@@ -148,11 +143,11 @@ def _multiply(c, a, packed, start, depth, width, rows, networks):
     for column in range(0, width, networks.panel):
         weights = start + column * depth
         for tile in range(-(-rows // MAX_ROWS)):
-            first = _tile_edge(tile, rows)
-            count = _tile_edge(tile + 1, rows) - first
+            first = tile_edge(tile, rows)
+            count = tile_edge(tile + 1, rows) - first
             multiply_tile(
                 c, first * width + column, width, a, first * depth, depth, packed, weights, depth,
-                count, False,
+                count, False, next_panel(weights, depth, networks.panel, tile),
             )  # fmt: skip
 
 
@@ -163,13 +158,14 @@ def _multiply_in(c, packed, start, depth, width, rows, networks, scratch):
     for column in range(0, width, networks.panel):
         weights = start + column * depth
         for tile in range(-(-rows // MAX_ROWS)):
-            first = _tile_edge(tile, rows)
-            count = _tile_edge(tile + 1, rows) - first
+            first = tile_edge(tile, rows)
+            count = tile_edge(tile + 1, rows) - first
             for run in range(scratch.n_runs[tile]):
                 begin, end = scratch.runs[tile, run]
                 multiply_tile(
                     c, first * width + column, width, a, first * depth + begin, depth, packed,
                     weights + begin * networks.panel, end - begin, count, run > 0,
+                    next_panel(weights, depth, networks.panel, tile) + begin * networks.panel,
                 )  # fmt: skip
 
 
@@ -182,11 +178,11 @@ def _multiply_out(add, a, start, depth, width, rows, networks, scratch):
         for tile in range(-(-rows // MAX_ROWS)):
             if not scratch.active[tile, column // panel]:
                 continue
-            first = _tile_edge(tile, rows)
-            count = _tile_edge(tile + 1, rows) - first
+            first = tile_edge(tile, rows)
+            count = tile_edge(tile + 1, rows) - first
             multiply_tile(
                 c, first * depth + column, depth, a, first * width, width, networks.backward,
-                weights, width, count, add,
+                weights, width, count, add, next_panel(weights, width, panel, tile),
             )  # fmt: skip
 
 

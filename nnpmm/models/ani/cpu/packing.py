@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.models.ani.cpu.simd import panel_width
 from nnpmm.models.ani.parameters import AniParameters
+from nnpmm.models.cpu.packing import fill, joined, padded, panels
+from nnpmm.models.cpu.simd import panel_width
 
-__all__ = ["ColumnLayout", "Networks", "aligned", "pack_networks"]
+__all__ = ["ColumnLayout", "Networks", "pack_networks"]
 
 
 class ColumnLayout(NamedTuple):
@@ -37,8 +38,8 @@ class ColumnLayout(NamedTuple):
         functions = parameters.symmetry_functions
         panel = panel_width(dtype)
         n_pairs = int(functions.pair_index().max()) + 1
-        radial_width = _padded(functions.radial_length, panel)
-        group_width = _padded(functions.functions_per_pair, panel)
+        radial_width = padded(functions.radial_length, panel)
+        group_width = padded(functions.functions_per_pair, panel)
         starts = radial_width + group_width * np.arange(n_pairs + 1)
         angular = np.add.outer(starts[:-1], np.arange(functions.functions_per_pair)).ravel()
         return cls(
@@ -101,55 +102,27 @@ def pack_networks(parameters: AniParameters, layout: ColumnLayout, dtype: np.dty
             columns, width = layout.columns, layout.width
             for depth, layer in enumerate(member[element][:-1]):
                 n_outputs = len(layer.bias)
-                padded = np.zeros((width, _padded(n_outputs, layout.panel)), dtype)
-                padded[columns, :n_outputs] = layer.weight.T
-                widths[e, depth], widths[e, depth + 1] = padded.shape
+                matrix = np.zeros((width, padded(n_outputs, layout.panel)), dtype)
+                matrix[columns, :n_outputs] = layer.weight.T
+                widths[e, depth], widths[e, depth + 1] = matrix.shape
                 weight_start[e, m, depth], bias_start[e, m, depth] = n_weights, n_biases
-                forward.append(_panels(padded, layout.panel))
-                backward.append(_panels(padded.T, layout.panel))
-                bias.append(_fill(layer.bias, padded.shape[1], dtype))
+                forward.append(panels(matrix, layout.panel))
+                backward.append(panels(matrix.T, layout.panel))
+                bias.append(fill(layer.bias, matrix.shape[1], dtype))
                 final = member[element][-1]
                 is_last = depth == hidden - 1
-                last.append(_fill(final.weight[0] if is_last else [], padded.shape[1], dtype))
-                n_weights, n_biases = n_weights + padded.size, n_biases + padded.shape[1]
-                columns, width = np.arange(n_outputs), padded.shape[1]
+                last.append(fill(final.weight[0] if is_last else [], matrix.shape[1], dtype))
+                n_weights, n_biases = n_weights + matrix.size, n_biases + matrix.shape[1]
+                columns, width = np.arange(n_outputs), matrix.shape[1]
             last_bias[e, m] = member[element][-1].bias[0]
     return Networks(
         layout.panel,
         widths,
-        _joined(forward, dtype),
-        _joined(backward, dtype),
+        joined(forward, dtype),
+        joined(backward, dtype),
         weight_start,
         np.concatenate(bias),
         bias_start,
         np.concatenate(last),
         last_bias,
     )
-
-
-def _padded(length: int, panel: int) -> int:
-    return -(-length // panel) * panel
-
-
-def _fill(values: Any, length: int, dtype: np.dtype) -> NDArray[np.floating]:
-    row = np.zeros(length, dtype)
-    row[: len(values)] = values
-    return row
-
-
-def _panels(matrix: NDArray[np.floating], panel: int) -> NDArray[np.floating]:
-    depth, columns = matrix.shape
-    return matrix.reshape(depth, columns // panel, panel).transpose(1, 0, 2).ravel()
-
-
-def aligned(shape: tuple[int, ...], dtype: np.dtype) -> NDArray[np.floating]:
-    """Return zeros that begin at a cache line."""
-    size = int(np.prod(shape)) * dtype.itemsize
-    raw = np.zeros(size + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start : start + size].view(dtype).reshape(shape)
-
-
-def _joined(parts: list[NDArray[np.floating]], dtype: np.dtype) -> NDArray[np.floating]:
-    whole = aligned((sum(part.size for part in parts),), dtype)
-    return np.concatenate(parts, out=whole)

@@ -15,9 +15,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.models.ani.cpu.functions import cosine_and_sine, exponential, like, logarithm
-from nnpmm.models.ani.cpu.neighbours import Neighbours
 from nnpmm.models.ani.parameters import SymmetryFunctions
+from nnpmm.models.cpu.functions import cosine_and_sine, exponential, like, logarithm
+from nnpmm.models.cpu.neighbours import Neighbours
 
 __all__ = ["AtomScratch", "Constants", "add_atom_forces", "describe_atom", "find_pattern"]
 

@@ -1,0 +1,247 @@
+"""Free-energy surfaces of alanine dipeptide in vacuum by metadynamics in (phi, psi).
+
+    python benchmarks/sampling_alanine.py force-field     # Amber's ff14SB, three runs
+    python benchmarks/sampling_alanine.py network FOLDER  # ANI-2x, one network; goes on
+    python benchmarks/sampling_alanine.py results FOLDER  # tables and pictures
+
+The force field alone is sampled from Python, the network by nnpmm run.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import openmm
+import yaml
+from common import save_image, write_results
+from openmm import app, unit
+from rdkit import Chem
+
+from nnpmm.freeenergy.estimators import thermal_energy
+from nnpmm.freeenergy.surfaces import (
+    Axis,
+    WeightedSamples,
+    convergence_of,
+    difference_below,
+    find_minima,
+    metadynamics_offsets,
+    pooled,
+    surface_of,
+)
+from nnpmm.plots import plot_surface
+from nnpmm.sampling import WellTempered, grid_of
+from nnpmm.sampling.variables import Structure, Torsion, bind_variables
+from nnpmm.structures import molecule_from_smiles
+
+TEMPERATURE, HEIGHT, FACTOR, EVERY = 300.0, 1.0, 8.0, 250  # K, kJ/mol, steps of 2 fs
+LENGTH_NS, RUNS = 6.0, 3  # of the force field alone
+NAMES = (
+    *(("ACE", "CH3"), ("ACE", "C"), ("ACE", "O"), ("ALA", "N"), ("ALA", "CA")),
+    *(("ALA", "CB"), ("ALA", "C"), ("ALA", "O"), ("NME", "N"), ("NME", "C")),
+)
+VARIABLES = {
+    "phi": Torsion(
+        atoms=("resname ACE and name C", "resname ALA and name N", "name CA",
+               "resname ALA and name C")
+    ),
+    "psi": Torsion(
+        atoms=("resname ALA and name N", "name CA", "resname ALA and name C",
+               "resname NME and name N")
+    ),
+}  # fmt: skip
+WIDTH = np.radians(20.0)
+
+
+def alanine_dipeptide() -> tuple[app.Topology, np.ndarray, openmm.System]:
+    """Return topology, positions (22, 3) nm, and the System with Amber's ff14SB."""
+    molecule = Chem.RemoveHs(molecule_from_smiles("CC(=O)N[C@@H](C)C(=O)NC", seed=1))
+    topology, residues, atoms = app.Topology(), {}, []
+    chain = topology.addChain()
+    for (residue, name), atom in zip(NAMES, molecule.GetAtoms(), strict=True):
+        if residue not in residues:
+            residues[residue] = topology.addResidue(residue, chain)
+        element = app.Element.getByAtomicNumber(atom.GetAtomicNum())
+        atoms.append(topology.addAtom(name, element, residues[residue]))
+    for bond in molecule.GetBonds():
+        topology.addBond(atoms[bond.GetBeginAtomIdx()], atoms[bond.GetEndAtomIdx()])
+    positions = molecule.GetConformer().GetPositions() / 10
+    modeller = app.Modeller(topology, positions * unit.nanometer)
+    force_field = app.ForceField("amber14/protein.ff14SB.xml")
+    modeller.addHydrogens(force_field)
+    system = force_field.createSystem(modeller.topology, constraints=app.HBonds)
+    return (
+        modeller.topology,
+        np.array(modeller.positions.value_in_unit(unit.nanometer)),
+        system,
+    )
+
+
+def sample_force_field(seed: int, biased: bool = True) -> tuple[WeightedSamples, float]:
+    """Return the samples of one run, and the seconds that it took."""
+    topology, positions, system = alanine_dipeptide()
+    variables = bind_variables(VARIABLES, Structure.of(topology, positions, system))
+    grids = [grid_of(v, WIDTH, None, temperature=TEMPERATURE) for v in variables.values()]
+    bias = WellTempered(system, grids, temperature=TEMPERATURE, bias_factor=FACTOR, height=HEIGHT)
+    integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, 1.0, 0.002)
+    integrator.setRandomNumberSeed(seed)
+    platform = openmm.Platform.getPlatformByName("CPU")
+    simulation = app.Simulation(topology, system, integrator, platform, {"Threads": "1"})
+    simulation.context.setPositions(positions)
+    simulation.minimizeEnergy()
+    simulation.context.setVelocitiesToTemperature(TEMPERATURE, seed)
+    integrator.step(5000)
+    started, records = time.perf_counter(), []
+    for _ in range(round(LENGTH_NS * 1000 / (EVERY * 0.002))):
+        integrator.step(EVERY)
+        records.append(bias.deposit(simulation.context))
+    seconds = time.perf_counter() - started
+    centres = np.array([record.values for record in records])
+    offsets = metadynamics_offsets(
+        grids,
+        centres,
+        [record.height for record in records],
+        temperature=TEMPERATURE,
+        bias_factor=FACTOR,
+    )
+    logs = (np.array([r.bias for r in records]) - offsets) / thermal_energy(TEMPERATURE)
+    axes = tuple(Axis(n, "rad", 2 * np.pi, (-np.pi, np.pi)) for n in VARIABLES)
+    times = np.arange(1, len(records) + 1) * EVERY * 0.002
+    runs = np.zeros(len(records), dtype=np.int64)
+    return WeightedSamples(axes, centres, times, runs, TEMPERATURE, lambda m: logs[m]), seconds
+
+
+def tell(samples: WeightedSamples, name: str) -> tuple[dict, object]:
+    """Print and return minima, convergence and the surface of samples."""
+    kept = samples.after(0.2)
+    surface = surface_of(kept, ["phi", "psi"], bins=36)
+    minima = find_minima(kept, surface)
+    convergence = convergence_of(kept, ["phi", "psi"], bins=36)
+    rows = []
+    for minimum in minima:
+        phi, psi = np.degrees(minimum.place)
+        share = minimum.population
+        rows.append(
+            {
+                "phi_degrees": float(phi),
+                "psi_degrees": float(psi),
+                "free_energy_kj_mol": minimum.free_energy,
+                "population": share.value,
+                "population_error": share.error,
+                "visits": minimum.visits,
+            }
+        )
+        print(f"{name:12} {phi:6.0f} {psi:6.0f} {minimum.free_energy:6.2f} kJ/mol "
+              f"{share.value:7.4f} +- {share.error:.4f}, {minimum.visits} visits")  # fmt: skip
+    below = surface.free_energy <= 20
+    data = {
+        "minima": rows,
+        "mean_error_below_20_kj_mol": float(np.nanmean(surface.error[below])),
+        "convergence_ps": convergence.times.tolist(),
+        "rms_difference_from_the_end_kj_mol": convergence.differences.tolist(),
+    }
+    degrees = [np.degrees(c) for c in surface.bins.centres]
+    figure = plot_surface(
+        *degrees,
+        surface.free_energy,
+        xlabel="phi / degrees",
+        ylabel="psi / degrees",
+        minima=[(r["phi_degrees"], r["psi_degrees"]) for r in rows],
+    )
+    save_image(figure, f"sampling_alanine_{name.replace(' ', '_')}")
+    return data, surface
+
+
+def force_field() -> None:
+    """Run the force field alone and compare independent runs with each other."""
+    parts, seconds = zip(*(sample_force_field(seed) for seed in range(1, RUNS + 1)), strict=True)
+    data, surface = tell(pooled(parts), "force field")
+    each = [surface_of(p.after(0.2), ["phi", "psi"], bins=36) for p in parts]
+    pairs = [
+        difference_below(each[i].free_energy, each[j].free_energy)
+        for i in range(RUNS)
+        for j in range(i)
+    ]
+    print(f"RMS differences of single runs below 20 kJ/mol: {np.round(pairs, 2)}")
+    data["rms_differences_of_single_runs_kj_mol"] = [float(v) for v in pairs]
+    data["seconds_per_run"] = list(seconds)
+    data["runs"], data["length_ns"] = RUNS, LENGTH_NS
+    write_results("sampling_alanine_force_field", data)
+    save_surface(surface)
+
+
+def save_surface(surface) -> None:
+    """Keep the force field's surface for the comparison with the network."""
+    folder = Path(__file__).parent / "data"
+    np.savez(folder / "sampling_alanine_force_field.npz", free_energy=surface.free_energy,
+             error=surface.error)  # fmt: skip
+
+
+def settings(folder: Path) -> Path:
+    """Write the System, its structure and md.yaml of the run with the network."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "md.yaml"
+    if path.exists():
+        return path
+    topology, positions, system = alanine_dipeptide()
+    (folder / "system.xml").write_text(openmm.XmlSerializer.serialize(system))
+    with open(folder / "alanine.pdb", "w", encoding="utf-8") as handle:
+        app.PDBFile.writeFile(topology, positions * unit.nanometer, handle, keepIds=True)
+    variables = {
+        name: {"type": "torsion", "atoms": list(each.atoms)} for name, each in VARIABLES.items()
+    }
+    data = {
+        "system": {"type": "openmm", "system": "system.xml", "structure": "alanine.pdb"},
+        "region": {
+            **{"selection": "all", "model": "ANI-2x", "members": [0]},
+            "constraints": "keep",
+        },
+        "ensemble": {"type": "NVT"},
+        "timestep": "2 fs",
+        "stages": {"warmup": {"length": "5 ps"}, "equilibrate": {"length": "10 ps"},
+                   "production": {"length": "1 ns"}},
+        "sampling": {"type": "metadynamics", "variables": variables,
+                     "widths": {"phi": "20 deg", "psi": "20 deg"}, "height": HEIGHT,
+                     "bias_factor": FACTOR, "interval": "0.2 ps"},
+        "output": {"directory": "run", "trajectory_interval": "1 ps", "log_interval": "1 ps",
+                   "checkpoint_interval": "20 ps"},
+        "platform": {"name": "CPU", "threads": 1},
+    }  # fmt: skip
+    path.write_text(yaml.safe_dump(data, sort_keys=False))
+    return path
+
+
+def network(folder: Path) -> None:
+    """Run, or go on with, the molecule described by the network."""
+    from nnpmm.simulation import run
+
+    run(settings(folder), resume=(folder / "run/settings.yaml").exists())
+
+
+def results(folder: Path) -> None:
+    """Print what the run with the network gave, beside the force field."""
+    from nnpmm.simulation.sampled import read_sampled, samples_of
+
+    samples = samples_of(read_sampled(folder / "run"))
+    data, surface = tell(samples, "network")
+    data["length_ns"] = float(samples.times.max() / 1000)
+    stored = Path(__file__).parent / "data/sampling_alanine_force_field.npz"
+    if stored.exists():
+        reference = np.load(stored)["free_energy"]
+        data["rms_difference_from_force_field_kj_mol"] = difference_below(
+            surface.free_energy, reference
+        )
+        print(f"network against force field: {data['rms_difference_from_force_field_kj_mol']:.2f}")
+    write_results("sampling_alanine_network", data)
+
+
+if __name__ == "__main__":
+    task = sys.argv[1]
+    if task == "force-field":
+        force_field()
+    elif task == "network":
+        network(Path(sys.argv[2]))
+    else:
+        results(Path(sys.argv[2]))

@@ -1,0 +1,113 @@
+"""``nnpmm sample``: what biased runs say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nnpmm.cli.errors import print_result
+from nnpmm.cli.narration import starting
+from nnpmm.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from nnpmm.simulation.surfaces import RunSurface
+
+__all__ = ["sample"]
+
+sample = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Free-energy surfaces and weights of runs with a section 'sampling'.",
+)
+_DEBUG = typer.Option("--debug", help="Show the traceback of an error.")
+
+
+@sample.command()
+def fes(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders of nnpmm run with the same settings, each a replica."),
+    ] = None,
+    along: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--along", help="Recorded variable; up to three times.", show_default="biased ones"
+        ),
+    ] = None,
+    bins: Annotated[int, typer.Option("--bins", min=2, help="Along each variable.")] = 60,
+    blocks: Annotated[
+        int, typer.Option("--blocks", min=2, help="Of each run, for the errors.")
+    ] = 10,
+    discard: Annotated[
+        float, typer.Option("--discard", help="First part of each run that does not count.")
+    ] = 0.2,
+    barrier: Annotated[
+        float | None,
+        typer.Option("--barrier", help="Least barrier between minima, kJ/mol.", show_default="kT"),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder.", show_default="surface, in the first run's"),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the numbers as JSON on stdout.")
+    ] = False,
+    debug: Annotated[bool, _DEBUG] = False,
+) -> None:
+    """Draw the free-energy surface of biased runs, with errors, minima and convergence."""
+    if not runs:
+        raise ConfigError("found no folder of a run: nnpmm sample fes RUN")
+    with starting():
+        from nnpmm.simulation.surfaces import surface_of_runs, write_surface
+    found = surface_of_runs(
+        runs, along or (), bins=bins, blocks=blocks, discard=discard, barrier=barrier
+    )
+    written = write_surface(output or runs[0] / "surface", found)
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    if as_json:
+        print_result(json.dumps(found.data(), indent=1))
+        return
+    _print_minima(found)
+    for path in written:
+        print_result(f"  {path}")
+
+
+def _print_minima(found: RunSurface) -> None:
+    from nnpmm.analysis.tables import with_error
+
+    data = found.data()
+    units = {each["name"]: each["unit"] for each in data["variables"]}
+    for number, minimum in enumerate(data["minima"], 1):
+        place = ", ".join(
+            f"{name} {value:.4g} {units[name]}".strip() for name, value in minimum["place"].items()
+        )
+        share = with_error(100 * minimum["population"], 100 * minimum["population_error"])
+        print_result(
+            f"minimum {number}: {place}; {minimum['free_energy_kj_mol']:.1f} kJ/mol; {share} %"
+        )
+    differences = data["convergence"]["rms_difference_kj_mol"]
+    halfway = differences[len(differences) // 2 - 1]
+    print_result(
+        f"{found.time:g} ps in each of {len(found.runs)} run(s); the surface of the first half "
+        f"differs by {halfway:.2f} kJ/mol (RMS, below 20 kJ/mol)"
+    )
+
+
+@sample.command()
+def weights(
+    run: Annotated[Path, typer.Argument(help="Folder of nnpmm run by metadynamics.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="CSV file.", show_default="in the run's")
+    ] = None,
+    debug: Annotated[bool, _DEBUG] = False,
+) -> None:
+    """Write the weight of every frame of the trajectory, for unbiased averages of anything."""
+    with starting():
+        from nnpmm.simulation.sampled import read_sampled, write_frame_weights
+    path = output or run / "weights.csv"
+    effective, count = write_frame_weights(read_sampled(run), path)
+    print_result(f"{count} frames, effective number {effective:.0f}: {path}")

@@ -1,0 +1,154 @@
+"""Samples of variables that a bias has drawn, and the weights that take it off again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnpmm.core.errors import ConfigError
+
+__all__ = ["Axis", "WeightedSamples", "pooled"]
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A variable that samples have.
+
+    Attributes:
+        name: of the variable.
+        unit: ``"rad"``, ``"nm"`` or empty.
+        period: after which values repeat, or None.
+        ends: between which a surface is drawn; None: where the samples are.
+    """
+
+    name: str
+    unit: str = ""
+    period: float | None = None
+    ends: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedSamples:
+    """Samples of one or more runs of one system.
+
+    Attributes:
+        axes: the m variables.
+        values: (n, m).
+        times: (n,) of each sample within its run, ps.
+        runs: (n,) number of its run.
+        temperature: at which weights hold, K.
+        weigh: returns ln w (k,) of the k samples that a mask (n,) chooses, up to a constant. What
+            is fitted, such as MBAR's free energies, is fitted to these alone.
+    """
+
+    axes: tuple[Axis, ...]
+    values: NDArray[np.float64]
+    times: NDArray[np.float64]
+    runs: NDArray[np.int64]
+    temperature: float
+    weigh: Callable[[Mask], NDArray[np.float64]]
+
+    def weights(self, chosen: Mask | None = None) -> NDArray[np.float64]:
+        """Return weights (k,) of chosen samples; those of every run add up to its share of them."""
+        mask = np.ones(len(self.values), dtype=bool) if chosen is None else chosen
+        logs, runs = self.weigh(mask), self.runs[mask]
+        found = np.empty(len(logs))
+        for run in np.unique(runs):
+            rows = runs == run
+            each = np.exp(logs[rows] - logs[rows].max())
+            found[rows] = each / each.sum() * rows.mean()
+        return found
+
+    def column(self, name: str) -> int:
+        """Return the column of a variable.
+
+        Raises:
+            ConfigError: there is no such variable.
+        """
+        names = [axis.name for axis in self.axes]
+        if name not in names:
+            raise ConfigError(f"found the variable {name!r}, recorded are: {', '.join(names)}")
+        return names.index(name)
+
+    def after(self, fraction: float) -> WeightedSamples:
+        """Return the samples without the first part of every run.
+
+        Raises:
+            ConfigError: not a fraction from 0 to below 1.
+        """
+        if not 0 <= fraction < 1:
+            raise ConfigError(f"found a discarded part of {fraction:g}, allowed: from 0 to below 1")
+        kept = np.zeros(len(self.values), dtype=bool)
+        for run in np.unique(self.runs):
+            rows = np.flatnonzero(self.runs == run)
+            start, end = self.times[rows].min(), self.times[rows].max()
+            kept[rows] = self.times[rows] >= start + fraction * (end - start)
+        return self.chosen(kept)
+
+    def chosen(self, mask: Mask) -> WeightedSamples:
+        """Return some of the samples."""
+        indices = np.flatnonzero(mask)
+
+        def weigh(part: Mask) -> NDArray[np.float64]:
+            whole = np.zeros(len(mask), dtype=bool)
+            whole[indices[part]] = True
+            return self.weigh(whole)
+
+        return replace(
+            self,
+            values=self.values[mask],
+            times=self.times[mask],
+            runs=self.runs[mask],
+            weigh=weigh,
+        )
+
+    def blocks(self, count: int) -> NDArray[np.int64]:
+        """Return the number (n,) of each sample's block: equal parts of the time of each run."""
+        found = np.empty(len(self.values), dtype=np.int64)
+        for number, run in enumerate(np.unique(self.runs)):
+            rows = np.flatnonzero(self.runs == run)
+            ranks = np.searchsorted(np.unique(self.times[rows]), self.times[rows])
+            total = ranks.max() + 1
+            found[rows] = number * count + ranks * count // total
+        return found
+
+
+def pooled(parts: Sequence[WeightedSamples]) -> WeightedSamples:
+    """Return the samples of several runs of one system together.
+
+    Raises:
+        ConfigError: no runs, or runs of other variables or temperatures.
+    """
+    if not parts:
+        raise ConfigError("found no samples, expected those of one or more runs")
+    first = parts[0]
+    for part in parts:
+        if part.axes != first.axes or part.temperature != first.temperature:
+            raise ConfigError(
+                "found runs of different variables, ranges or temperatures; take runs with the "
+                "same settings"
+            )
+    ends = np.cumsum([0, *(len(part.values) for part in parts)])
+
+    def weigh(mask: Mask) -> NDArray[np.float64]:
+        pieces = [
+            part.weigh(mask[start:end])
+            for part, start, end in zip(parts, ends[:-1], ends[1:], strict=True)
+            if mask[start:end].any()
+        ]
+        return np.concatenate(pieces)
+
+    runs = [np.full(len(part.values), number) for number, part in enumerate(parts)]
+    return WeightedSamples(
+        first.axes,
+        np.concatenate([part.values for part in parts]),
+        np.concatenate([part.times for part in parts]),
+        np.concatenate(runs),
+        first.temperature,
+        weigh,
+    )

@@ -1,0 +1,101 @@
+"""The implementations of AIMNet2 by name, and the choice of the fastest one for a device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnpmm.core.errors import ModelError
+from nnpmm.models.aimnet.parameters import AimnetParameters
+from nnpmm.models.ani.backends import choose_device
+from nnpmm.models.protocol import BatchEvaluation, Evaluation
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["BACKENDS", "Kernel", "choose_backend"]
+
+
+class Kernel(Protocol):
+    """AIMNet2 for a fixed composition and charge, on checked float64 positions (n, 3) in nm."""
+
+    def evaluate(self, positions: NDArray[np.float64]) -> Evaluation:
+        """Return energy, forces and member energies."""
+
+    def member_energies(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the energy of every member, (m,), kJ/mol, without forces."""
+
+    def batch(self, positions: NDArray[np.float64]) -> BatchEvaluation:
+        """Return the same for many geometries, (k, n, 3)."""
+
+    def charges(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the mean charges (n,), e."""
+
+    def charge_tensors(self, positions: torch.Tensor) -> torch.Tensor:
+        """Return the mean charges (n,), e, float64, which autograd differentiates once."""
+
+    def evaluate_tensors(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return energy and forces from positions (n, 3) of any floating type and device."""
+
+
+def _cpu(
+    parameters: AimnetParameters,
+    symbols: list[str],
+    charge: int,
+    device: str,
+    precision: str,
+    threads: int | None,
+) -> Kernel:
+    from nnpmm.models.aimnet.cpu.kernel import CpuKernel
+
+    return CpuKernel(parameters, symbols, charge, precision, threads)
+
+
+def _reference(
+    parameters: AimnetParameters,
+    symbols: list[str],
+    charge: int,
+    device: str,
+    precision: str,
+    threads: int | None,
+) -> Kernel:
+    from nnpmm.models.aimnet.reference import ReferenceKernel
+
+    return ReferenceKernel(parameters, symbols, charge, device, precision, threads)
+
+
+#: Functions that build a kernel from parameters, chemical symbols, charge, device, precision and
+#: number of threads; they import what they need only then.
+BACKENDS: dict[str, Callable[[AimnetParameters, list[str], int, str, str, int | None], Kernel]] = {
+    "cpu": _cpu,
+    "reference": _reference,
+}
+
+
+def choose_backend(name: str, device: str, model: str) -> tuple[str, str]:
+    """Return the names of a backend and of a device that it can use.
+
+    Args:
+        name: of a backend; ``"auto"`` gives the fastest for the device.
+        device: see `nnpmm.models.ani.backends.choose_device`.
+        model: its name, for messages.
+
+    Raises:
+        ModelError: no backend or device of that name, or a backend that does not run on the device.
+    """
+    if name not in ("auto", *BACKENDS):
+        raise ModelError(f"found the backend {name!r}, {model} has: auto, {', '.join(BACKENDS)}")
+    if name == "cpu":
+        if device not in ("auto", "cpu"):
+            raise ModelError(
+                f"found the device {device!r}, the backend {name!r} allows: cpu; choose another "
+                "device or backend"
+            )
+        return name, "cpu"
+    device = choose_device(device)
+    if name == "auto":
+        name = "cpu" if device == "cpu" else "reference"
+    return name, device

@@ -1,0 +1,191 @@
+"""The two compiled functions that Python calls, kept on disk between processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+
+from nnpmm.models.aimnet.cpu.basis import add_basis_forces, describe_atom, list_pairs
+from nnpmm.models.aimnet.cpu.charges import add_potentials, equilibrate, return_to_heads
+from nnpmm.models.aimnet.cpu.layers import apply_layers, differentiate_layers
+from nnpmm.models.aimnet.cpu.long_range import add_long_range, count_neighbours, disperse
+from nnpmm.models.aimnet.cpu.memory import BLOCK
+from nnpmm.models.aimnet.cpu.surroundings import (
+    collect_inputs,
+    gather_derivatives,
+    return_derivatives,
+)
+from nnpmm.models.cpu.compilation import keep_on_disk, source_digest
+
+__all__ = [
+    "ALONE",
+    "BACK",
+    "CHARGES",
+    "DISTANCES",
+    "ENERGIES",
+    "FORCES",
+    "LAST",
+    "LONG_RANGE",
+    "evaluate_part",
+    "find_pairs",
+]
+
+# Stages: each needs what the one before has done for all atoms.
+DISTANCES = 0  # basis, Coulomb factors, coordination
+_FIRST, CHARGES = 1, 4  # two passes, and charges after each
+ENERGIES = 5  # last pass; dispersion
+_BACK_FROM_LAST = 6
+BACK = 7  # from the charges to the first pass
+FORCES = 12  # of the basis
+LONG_RANGE = 13
+LAST = 14
+#: What is about all atoms of a geometry and too short to be shared out.
+ALONE = (_FIRST + 1, CHARGES, BACK, BACK + 3)
+
+
+def _compile(source: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    @numba.njit(nogil=True, error_model="numpy")
+    def find_pairs(positions, cells, region, constants, room, pairs):
+        """List every atom's neighbours; return how many pairs there are, whether or not they fit.
+
+        Args:
+            positions: (k n, 3), angstrom, float64.
+            cells, region, constants, room, pairs: see their classes.
+        """
+        source  # noqa: B018  # numba's cache looks at closures, not at what other modules hold
+        return list_pairs(positions, cells, region, constants, room, pairs)
+
+    @numba.njit(nogil=True, error_model="numpy")
+    def evaluate_part(
+        first, last, tasks, touched, rows, with_gradient, positions, constants, region, networks,
+        pairs, state, room, gradient,
+    ):  # fmt: skip
+        """Do some stages of an evaluation for some members and atoms.
+
+        Args:
+            first, last: the stages, from first to before last.
+            tasks: (t, 3): a member, and first and last of its atoms.
+            touched: (r, 2): first and last atoms that are in any task, each once.
+            rows: (2,): first and last of the atoms for which this thread does what members share.
+            with_gradient: whether to go back for forces.
+            positions: (k n, 3), angstrom, float64.
+            constants, region, networks, pairs, state, room: see their classes.
+            gradient: (k n, 3), of the long-range energies, kJ/mol/angstrom.
+        """
+        source  # noqa: B018
+        for stage in range(first, last):
+            if stage == DISTANCES:
+                for i in range(rows[0], rows[1]):
+                    describe_atom(i, constants, pairs)
+                    count_neighbours(i, positions, constants, region, room, pairs)
+            elif stage in (_FIRST, _FIRST + 2, ENERGIES):
+                p = (stage - _FIRST) // 2
+                for m, begin, end in tasks:
+                    _pass(
+                        p,
+                        m,
+                        begin,
+                        end,
+                        with_gradient,
+                        constants,
+                        region,
+                        networks,
+                        pairs,
+                        state,
+                        room,
+                    )
+                if stage == ENERGIES:
+                    for i in range(rows[0], rows[1]):
+                        disperse(i, positions, region, room, pairs, gradient)
+            elif stage in (_FIRST + 1, CHARGES):
+                for m, begin, end in tasks:
+                    for geometry in range(begin, end, len(region.element)):
+                        equilibrate(
+                            (stage - _FIRST) // 2, m, geometry, geometry + len(region.element),
+                            constants.charge, constants.least_weight, networks, state,
+                        )  # fmt: skip
+            elif stage in (_BACK_FROM_LAST, BACK + 2):
+                if stage == _BACK_FROM_LAST:
+                    for begin, end in touched:
+                        room.by_basis[pairs.start[begin] : pairs.start[end]] = 0
+                for m, begin, end in tasks:
+                    for i in range(begin, end):
+                        gather_derivatives(
+                            2 if stage == _BACK_FROM_LAST else 1, m, i, room, networks, pairs, state
+                        )
+            elif stage in (BACK, BACK + 3):
+                for m, begin, end in tasks:
+                    for geometry in range(begin, end, len(region.element)):
+                        return_to_heads(
+                            1 if stage == BACK else 0,
+                            m,
+                            geometry,
+                            geometry + len(region.element),
+                            state,
+                        )
+            elif stage in (BACK + 1, BACK + 4):
+                if stage == BACK + 4:
+                    for begin, end in touched:
+                        room.by_sums[begin:end] = 0
+                for m, begin, end in tasks:
+                    _back(
+                        1 if stage == BACK + 1 else 0,
+                        m,
+                        begin,
+                        end,
+                        constants,
+                        networks,
+                        pairs,
+                        state,
+                        room,
+                    )
+            elif stage == FORCES:
+                room.gradient[:] = 0
+                for begin, end in touched:
+                    for i in range(begin, end):
+                        add_basis_forces(
+                            i, constants, pairs, room.by_basis, room.by_sums, room.gradient
+                        )
+            elif stage == LONG_RANGE:
+                for i in range(rows[0], rows[1]):
+                    add_long_range(i, positions, constants, region, room, pairs, state, gradient)
+
+    return find_pairs, evaluate_part
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _pass(p, m, begin, end, with_gradient, constants, region, networks, pairs, state, room):
+    """Do pass p, block by block; after the last one the way back begins at once."""
+    n_blocks = -(-(end - begin) // BLOCK)
+    for block in range(n_blocks):
+        first = begin + (end - begin) * block // n_blocks
+        rows = begin + (end - begin) * (block + 1) // n_blocks - first
+        collect_inputs(p, m, first, rows, room, networks, pairs, state)
+        apply_layers(p, m, first, rows, room, networks, region, state)
+        if p == 2:
+            state.by_charges[m, first : first + rows] = 0
+            add_potentials(m, first, first + rows, p - 1, region, pairs, state)
+            if with_gradient:
+                differentiate_layers(
+                    p, m, first, rows, constants.electronvolt, room, networks, state
+                )
+                return_derivatives(p, m, first, rows, room, networks, pairs, state)
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _back(p, m, begin, end, constants, networks, pairs, state, room):
+    """Go back through pass p, block by block."""
+    n_blocks = -(-(end - begin) // BLOCK)
+    for block in range(n_blocks):
+        first = begin + (end - begin) * block // n_blocks
+        rows = begin + (end - begin) * (block + 1) // n_blocks - first
+        differentiate_layers(p, m, first, rows, constants.electronvolt, room, networks, state)
+        return_derivatives(p, m, first, rows, room, networks, pairs, state)
+
+
+find_pairs, evaluate_part = _compile(source_digest(Path(__file__).parent))
+keep_on_disk(find_pairs)
+keep_on_disk(evaluate_part)

@@ -1,0 +1,186 @@
+"""The layers of a pass for a block of atoms: forward, and back to what the pass takes in."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from nnpmm.models.aimnet.cpu.activation import activate
+from nnpmm.models.aimnet.cpu.packing import HEADS
+from nnpmm.models.cpu.functions import like
+from nnpmm.models.cpu.simd import MAX_ROWS, multiply_tile, next_panel, tile_edge
+
+__all__ = ["apply_layers", "differentiate_layers"]
+
+_FAST = {"contract", "reassoc", "nsz"}  # NaN must survive
+_PASSES = 3
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def apply_layers(p, m, first, rows, room, networks, region, state):
+    """Apply the layers of pass p of member m to a block of atoms.
+
+    The inputs are in the room's ``inputs``; features, charges and weights after the pass, or after
+    the last one atomic energies, go into the state, and so do the derivatives of the activations.
+
+    Args:
+        first: first atom of the block.
+        rows: number of atoms.
+        room, networks, region, state: see their classes.
+    """
+    depth = networks.depth[p]
+    below = room.inputs
+    for layer in range(depth):
+        above = room.hidden[layer % 2]
+        n_in, n_out = networks.widths[p, layer], networks.widths[p, layer + 1]
+        if layer == depth - 1 and p < _PASSES - 1:
+            _read_heads(p, m, first, rows, below, n_in, networks, state)
+        start = networks.forward[p, m, layer]
+        _multiply(above, below, networks.weights, start, n_in, n_out, rows, networks.panel)
+        bias = networks.bias_start[p, m, layer]
+        slopes = state.slope_start[p, layer] * state.n_rows
+        for row in range(rows):
+            by_element = region.element[(first + row) % len(region.element)] * n_out
+            start = bias + (by_element if p == 0 and layer == 0 else 0)
+            values, biases = _row(above, row, n_out), networks.bias[start : start + n_out]
+            if layer == depth - 1 and p == 0:
+                _add(values, biases)
+            else:
+                place = slopes + (first + row) * n_out
+                activate(values, biases, state.slopes[m, place : place + n_out])
+        below = above
+    width = networks.widths[p, depth]
+    if p < _PASSES - 1:
+        _update_features(p, m, first, rows, below, width, networks, region, state)
+    else:
+        _read_energies(m, first, rows, below, width, networks, state)
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def differentiate_layers(p, m, first, rows, scale, room, networks, state):
+    """Leave the derivatives by the inputs of pass p in the room's ``inputs``.
+
+    Args:
+        p, m, first, rows: as above.
+        scale: derivative of the result by an atomic energy.
+        room, networks, state: see their classes. The state has the derivatives by features, heads.
+    """
+    depth = networks.depth[p]
+    above = room.hidden[depth % 2]
+    width = networks.widths[p, depth]
+    for row in range(rows):
+        values = _row(above, row, width)
+        if p == _PASSES - 1:
+            _scale(values, scale, networks.last[m])
+        else:
+            values[:] = state.by_features[m, first + row, :width]
+    if p > 0:
+        _chain(p, m, depth - 1, first, rows, above, networks, state)
+    for layer in range(depth - 1, -1, -1):
+        below = room.inputs if layer == 0 else room.hidden[layer % 2]
+        n_in, n_out = networks.widths[p, layer], networks.widths[p, layer + 1]
+        start = networks.backward[p, m, layer]
+        _multiply(below, above, networks.weights, start, n_out, n_in, rows, networks.panel)
+        if layer == depth - 1 and p < _PASSES - 1:
+            for row in range(rows):
+                for head in range(HEADS):
+                    factor = state.by_heads[m, first + row, head]
+                    _add_scaled(_row(below, row, n_in), factor, networks.heads[p, m, head])
+        if layer > 0:
+            _chain(p, m, layer - 1, first, rows, below, networks, state)
+        above = below
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _multiply(c, a, packed, start, depth, width, rows, panel):
+    """Multiply a block of rows with a packed matrix (depth, width): C = A W."""
+    for column in range(0, width, panel):
+        weights = start + column * depth
+        for tile in range(-(-rows // MAX_ROWS)):
+            first = tile_edge(tile, rows)
+            count = tile_edge(tile + 1, rows) - first
+            multiply_tile(
+                c, first * width + column, width, a, first * depth, depth, packed, weights, depth,
+                count, False, next_panel(weights, depth, panel, tile),
+            )  # fmt: skip
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _row(x, row, width):
+    return x[row * width : (row + 1) * width]
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _read_heads(p, m, first, rows, x, width, networks, state):
+    """Compute the two columns of a pass that yield charges, and their derivatives."""
+    for row in range(rows):
+        found, slopes = state.heads[p, m, first + row], state.head_slopes[p, m, first + row]
+        for head in range(HEADS):
+            found[head] = _dot(_row(x, row, width), networks.heads[p, m, head])
+        if p > 0:
+            activate(found, networks.head_bias[p, m], slopes)
+        else:
+            _add(found, networks.head_bias[p, m])
+            slopes[:] = 1
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _update_features(p, m, first, rows, x, width, networks, region, state):
+    """Add what a pass found to the features before it."""
+    size = networks.n_features * networks.radial
+    for row in range(rows):
+        after = state.features[p, m, first + row, :size]
+        after[:] = _row(x, row, width)[:size]
+        if p == 0:
+            element = region.element[(first + row) % len(region.element)]
+            _add(after, networks.embedding[m, element].reshape(size))
+        else:
+            _add(after, state.features[p - 1, m, first + row])
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _read_energies(m, first, rows, x, width, networks, state):
+    """Compute the atomic energies, eV."""
+    for row in range(rows):
+        total = _dot(_row(x, row, width), networks.last[m])
+        state.energies[m, first + row] = networks.last_bias[m] + np.float64(total)
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _chain(p, m, layer, first, rows, x, networks, state):
+    """Turn derivatives by a layer's values into those by its sums."""
+    width = networks.widths[p, layer + 1]
+    start = state.slope_start[p, layer] * state.n_rows + first * width
+    _multiply_by(x[: rows * width], state.slopes[m, start : start + rows * width])
+
+
+@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+def _dot(x, y):
+    total = like(0, x[0])
+    for k in range(len(x)):
+        total += x[k] * y[k]
+    return total
+
+
+@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+def _add(x, y):
+    for k in range(len(x)):
+        x[k] += y[k]
+
+
+@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+def _add_scaled(x, factor, y):
+    for k in range(len(x)):
+        x[k] += factor * y[k]
+
+
+@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+def _scale(x, factor, y):
+    for k in range(len(x)):
+        x[k] = factor * y[k]
+
+
+@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+def _multiply_by(x, y):
+    for k in range(len(x)):
+        x[k] *= y[k]

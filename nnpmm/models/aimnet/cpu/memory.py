@@ -1,0 +1,232 @@
+"""What an evaluation reads and writes: of the region, of all threads together, of each thread."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnpmm.core.constants import COULOMB_CONSTANT, EV_TO_KJ_PER_MOL
+from nnpmm.models.aimnet.cpu.contraction import FEATURES
+from nnpmm.models.aimnet.cpu.long_range import DispersionTables
+from nnpmm.models.aimnet.cpu.packing import HEADS, Networks
+from nnpmm.models.aimnet.parameters import PASSES, AimnetParameters
+from nnpmm.models.cpu.neighbours import Neighbours
+from nnpmm.models.cpu.packing import aligned
+
+__all__ = ["BLOCK", "Constants", "Pairs", "Region", "Room", "State"]
+
+#: Atoms that go through the layers together: enough to reuse the weights, few enough for the cache.
+BLOCK = 96
+_NM_TO_ANGSTROM = 10.0
+_LINES = 8
+_COMPONENTS = 4
+#: Added to the sum of the weights by which the missing charge is shared out.
+_LEAST_WEIGHT = 1e-6
+
+
+class Constants(NamedTuple):
+    """Numbers of the model and the region in the working precision, lengths in angstrom.
+
+    The shifts are a tuple: its length is then known to the compiler.
+    """
+
+    cutoff: Any
+    eta: Any
+    shifts: tuple[Any, ...]
+    coulomb_cutoff: Any
+    coulomb: Any  # kJ/mol angstrom
+    electronvolt: Any  # kJ/mol
+    charge: float
+    least_weight: float
+
+    @classmethod
+    def of(cls, parameters: AimnetParameters, charge: int, dtype: np.dtype) -> Constants:
+        """Convert constants to the working precision."""
+        number = dtype.type
+        return cls(
+            number(parameters.cutoff),
+            number(parameters.eta),
+            tuple(number(shift) for shift in parameters.shifts),
+            number(parameters.coulomb_cutoff),
+            number(COULOMB_CONSTANT * _NM_TO_ANGSTROM),
+            number(EV_TO_KJ_PER_MOL),
+            float(charge),
+            _LEAST_WEIGHT,
+        )
+
+
+class Region(NamedTuple):
+    """Each atom's place among the elements of the region, (n,), and tables of these."""
+
+    element: NDArray[np.int64]
+    dispersion: DispersionTables
+
+
+class Pairs(NamedTuple):
+    """What the members share: neighbours, and what distances alone determine.
+
+    Attributes:
+        start: where each atom's neighbours begin, with a last entry for the end.
+        atom, element, vector, distance: of the neighbours.
+        basis: (pairs, 4, radial).
+        sums: of the basis over the neighbours of each element, (k n, elements, 4, radial).
+        coulomb: energy of two unit charges, kJ/mol, (k n, n).
+        weights, weight_slopes: of reference systems, by coordination, (k n, systems).
+        total_weight: (k n,).
+        weighted_c6: of an element's systems with an atom, (elements, systems, k n).
+        by_coordination: derivative of the dispersion energy, (k n,).
+        dispersion: energy of each atom, kJ/mol, (k n,).
+    """
+
+    start: NDArray[np.int64]
+    atom: NDArray[np.int64]
+    element: NDArray[np.int64]
+    vector: NDArray[np.floating]
+    distance: NDArray[np.floating]
+    basis: NDArray[np.floating]
+    sums: NDArray[np.floating]
+    coulomb: NDArray[np.floating]
+    weights: NDArray[np.floating]
+    weight_slopes: NDArray[np.floating]
+    total_weight: NDArray[np.floating]
+    weighted_c6: NDArray[np.floating]
+    by_coordination: NDArray[np.floating]
+    dispersion: NDArray[np.float64]
+
+    @classmethod
+    def allocate(
+        cls, capacity: int, n_geometries: int, region: Region, networks: Networks, dtype: np.dtype
+    ) -> Pairs:
+        """Return room for a number of pairs."""
+        n = len(region.element)
+        rows, systems = n_geometries * n, region.dispersion.reference.shape[1]
+        return cls(
+            start=np.zeros(rows + 1, np.int64),
+            atom=np.empty(capacity, np.int64),
+            element=np.empty(capacity, np.int64),
+            vector=np.empty((3, capacity), dtype),
+            distance=np.empty(capacity, dtype),
+            basis=aligned((capacity, _COMPONENTS, networks.radial), dtype),
+            sums=aligned((rows, networks.elements, _COMPONENTS, networks.radial), dtype),
+            coulomb=np.empty((rows, n), dtype),
+            weights=np.empty((rows, systems), dtype),
+            weight_slopes=np.empty((rows, systems), dtype),
+            total_weight=np.empty(rows, dtype),
+            weighted_c6=np.empty((networks.elements, systems, rows), dtype),
+            by_coordination=np.empty(rows, dtype),
+            dispersion=np.empty(rows),
+        )
+
+
+class State(NamedTuple):
+    """What passes leave for each other and for the way back, of m members and k n atoms.
+
+    Attributes:
+        n_rows: k n.
+        slope_start: columns of ``slopes`` before those of a layer, (passes, layers).
+        features: after the first two passes, the last one the charge, (2, m, k n, features).
+        slopes: derivatives of the activations, layer by layer, (m, k n columns).
+        combined: combinations of vectors, (passes, m, features k n 3 combinations).
+        heads, head_slopes: a charge and its weight out of a pass, (2, m, k n, 2).
+        shares: of the missing charge, and derivatives by the weight, (2, m, k n, 2).
+        charges: (2, m, k n), e.
+        by_features, by_scalars, by_vectors, by_charges, by_heads: derivatives of the energy.
+        energies: of the atoms, eV, (m, k n).
+        coulomb: likewise, kJ/mol.
+    """
+
+    n_rows: int
+    slope_start: NDArray[np.int64]
+    features: NDArray[np.floating]
+    slopes: NDArray[np.floating]
+    combined: NDArray[np.floating]
+    heads: NDArray[np.floating]
+    head_slopes: NDArray[np.floating]
+    shares: NDArray[np.float64]
+    charges: NDArray[np.floating]
+    by_features: NDArray[np.floating]
+    by_scalars: NDArray[np.floating]
+    by_vectors: NDArray[np.floating]
+    by_charges: NDArray[np.floating]
+    by_heads: NDArray[np.floating]
+    energies: NDArray[np.float64]
+    coulomb: NDArray[np.float64]
+
+    @classmethod
+    def allocate(cls, rows: int, networks: Networks, dtype: np.dtype) -> State:
+        """Return the room that a number of atoms needs."""
+        m, with_charge = len(networks.last_bias), networks.n_features + 1
+        size = with_charge * networks.radial
+        outputs = networks.widths[:, 1:]
+        slope_start = (outputs.ravel().cumsum() - outputs.ravel()).reshape(outputs.shape)
+        between = PASSES - 1
+        return cls(
+            n_rows=rows,
+            slope_start=slope_start,
+            features=aligned((between, m, rows, size), dtype),
+            slopes=aligned((m, rows * int(outputs.sum())), dtype),
+            combined=aligned((PASSES, m, with_charge * rows * 3 * networks.combinations), dtype),
+            heads=np.zeros((between, m, rows, HEADS), dtype),
+            head_slopes=np.zeros((between, m, rows, HEADS), dtype),
+            shares=np.zeros((between, m, rows, HEADS)),
+            charges=np.zeros((between, m, rows), dtype),
+            by_features=aligned((m, rows, size), dtype),
+            by_scalars=aligned((m, rows, size), dtype),
+            by_vectors=aligned((m, size * rows * 3), dtype),
+            by_charges=np.zeros((m, rows), dtype),
+            by_heads=np.zeros((m, rows, HEADS), dtype),
+            energies=np.zeros((m, rows)),
+            coulomb=np.zeros((m, rows)),
+        )
+
+
+class Room(NamedTuple):
+    """What one thread alone writes to.
+
+    Attributes:
+        cell_index, neighbours: of the atom whose neighbours are looked for.
+        inputs, hidden, vectors: of a block of atoms.
+        unused, zeros: sums that nothing takes in, and derivatives that vanish.
+        every_element: 0, 1, 2 ...
+        line: numbers for all atoms of a geometry.
+        by_basis, by_sums: derivatives of the energy, of this thread's members.
+        gradient: (k n, 3).
+    """
+
+    cell_index: NDArray[np.int64]
+    neighbours: Neighbours
+    inputs: NDArray[np.floating]
+    hidden: NDArray[np.floating]
+    vectors: NDArray[np.floating]
+    unused: NDArray[np.floating]
+    zeros: NDArray[np.floating]
+    every_element: NDArray[np.int64]
+    line: NDArray[np.floating]
+    by_basis: NDArray[np.floating]
+    by_sums: NDArray[np.floating]
+    gradient: NDArray[np.float64]
+
+    @classmethod
+    def allocate(
+        cls, capacity: int, rows: int, n_atoms: int, networks: Networks, dtype: np.dtype
+    ) -> Room:
+        """Return room for a number of pairs and atoms."""
+        radial, with_charge = networks.radial, networks.n_features + 1
+        block, widest = min(rows, BLOCK), int(networks.widths.max())
+        of_vectors = 3 * max(radial, networks.combinations)
+        return cls(
+            cell_index=np.empty((3, 3), np.int64),
+            neighbours=Neighbours.allocate(n_atoms, dtype),
+            inputs=aligned((block * widest,), dtype),
+            hidden=aligned((2, block * widest), dtype),
+            vectors=aligned((with_charge * block * of_vectors,), dtype),
+            unused=aligned((FEATURES * radial,), dtype),
+            zeros=aligned((with_charge * radial,), dtype),
+            every_element=np.arange(networks.elements),
+            line=np.zeros((_LINES, n_atoms), dtype),
+            by_basis=aligned((capacity, _COMPONENTS, radial), dtype),
+            by_sums=aligned((rows, networks.elements, _COMPONENTS, radial), dtype),
+            gradient=np.zeros((rows, 3)),
+        )

@@ -1,0 +1,44 @@
+"""Charges of the ``cpu`` backend as a tensor that torch's autograd differentiates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.autograd.function import once_differentiable
+
+if TYPE_CHECKING:
+    from nnpmm.models.aimnet.cpu.kernel import CpuKernel
+
+__all__ = ["charge_tensors"]
+
+
+class _Charges(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, positions: torch.Tensor, kernel: CpuKernel) -> torch.Tensor:
+        array = _as_array(positions)
+        context.array, context.kernel, context.like = array, kernel, positions
+        return torch.from_numpy(kernel.charges(array)).to(positions.device)
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, *weights: torch.Tensor) -> tuple[torch.Tensor, None]:
+        gradient = context.kernel.charge_gradient(context.array, _as_array(weights[0]))
+        return torch.from_numpy(gradient).to(context.like), None
+
+
+def charge_tensors(kernel: CpuKernel, positions: torch.Tensor) -> torch.Tensor:
+    """Return the mean charges (n,), e, float64; second derivatives are an error of torch's.
+
+    Args:
+        kernel: evaluates them and their gradient.
+        positions: (n, 3) in nm, of any floating type and device.
+    """
+    found: torch.Tensor = _Charges.apply(positions, kernel)
+    return found
+
+
+def _as_array(tensor: torch.Tensor) -> NDArray[np.float64]:
+    return np.ascontiguousarray(tensor.detach().cpu().numpy(), dtype=np.float64)

@@ -1,0 +1,66 @@
+"""Compiled functions kept on disk between processes, and what makes them stale."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+from pathlib import Path
+from typing import Any
+
+from numba.core.caching import FunctionCache
+
+from nnpmm.core.errors import shortened
+
+__all__ = ["keep_on_disk", "source_digest"]
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class _TolerantCache(FunctionCache):
+    """numba's cache, which a damaged file does not stop: the function is compiled again."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception as error:  # whatever reading a truncated pickle or object file raises
+            _discard(self, error)
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except Exception as error:  # an index that cannot be read, a full disk
+            _discard(self, error)
+
+
+def _discard(cache: FunctionCache, error: Exception) -> None:
+    """Empty the cache's index, so that the next process does not meet the same damage."""
+    reason = shortened(f"{type(error).__name__}: {error}")
+    _LOGGER.warning("%s: not usable (%s); compiled again", cache.cache_path, reason)
+    with contextlib.suppress(OSError):
+        cache.flush()
+
+
+def keep_on_disk(function: Any) -> None:
+    """Give a compiled function its cache, or say once that it is compiled at every start."""
+    try:
+        function._cache = _TolerantCache(function.py_func)
+    except RuntimeError:  # no folder that can be written: numba's "no locator available"
+        _LOGGER.warning(
+            "found no folder to keep compiled code in, so that it is compiled at every start: set "
+            "NUMBA_CACHE_DIR to a folder that can be written"
+        )
+
+
+def source_digest(folder: Path) -> str:
+    """Return a digest of the modules in a folder and in this one.
+
+    numba looks at the function that Python calls and at what its closure holds, not at the
+    functions that it calls: with this digest in the closure, a change of any makes the code stale.
+    """
+    digest = hashlib.sha256()
+    for each in (Path(__file__).parent, folder):
+        for path in sorted(each.glob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

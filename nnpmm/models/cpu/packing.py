@@ -1,0 +1,43 @@
+"""Arrays in the order and at the places that the innermost loops want."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["aligned", "fill", "joined", "padded", "panels"]
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype) -> NDArray[np.floating]:
+    """Return zeros that begin at a cache line."""
+    size = int(np.prod(shape)) * dtype.itemsize
+    raw = np.zeros(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size].view(dtype).reshape(shape)
+
+
+def padded(length: int, multiple: int) -> int:
+    """Return the next multiple of a number."""
+    return -(-length // multiple) * multiple
+
+
+def fill(values: Any, length: int, dtype: np.dtype) -> NDArray[np.floating]:
+    """Return values followed by zeros."""
+    row = np.zeros(length, dtype)
+    row[: len(values)] = values
+    return row
+
+
+def panels(matrix: NDArray[np.floating], panel: int) -> NDArray[np.floating]:
+    """Return a matrix as panels of so many columns, one after the other, each row by row."""
+    depth, columns = matrix.shape
+    return matrix.reshape(depth, columns // panel, panel).transpose(1, 0, 2).ravel()
+
+
+def joined(parts: Sequence[NDArray[np.floating]], dtype: np.dtype) -> NDArray[np.floating]:
+    """Return flat arrays one after the other, from a cache line on."""
+    whole = aligned((sum(part.size for part in parts),), dtype)
+    return np.concatenate(parts, out=whole)

@@ -1,0 +1,78 @@
+"""Root-mean-square deviation from a structure, after the best superposition."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import openmm
+from numpy.typing import NDArray
+from pydantic import Field
+
+from nnpmm.core.errors import InputFileError, shortened
+from nnpmm.core.fields import SettingsPath
+from nnpmm.core.section import Section
+from nnpmm.sampling.variables.geometric import GroupSetting
+from nnpmm.sampling.variables.variable import Structure, Variable, VariableError
+
+__all__ = ["Rmsd"]
+
+_LEAST = 3
+
+
+class Rmsd(Section):
+    """RMSD of some atoms from a reference structure, nm; all atoms count the same."""
+
+    type: Literal["rmsd"] = "rmsd"
+    atoms: GroupSetting = Field(
+        description="atoms: a selection in mdtraj's language, or 0-based indices"
+    )
+    reference: SettingsPath | None = Field(
+        None,
+        description="structure file with all atoms of the system; null: the starting structure",
+    )
+
+    def bind(self, name: str, structure: Structure) -> Variable:
+        """Return the variable of a structure; see `bind_variables` for the errors."""
+        atoms = structure.atoms(self.atoms, name)
+        if len(atoms) < _LEAST:
+            raise VariableError(f"{name}: found {len(atoms)} atoms, an RMSD needs {_LEAST} or more")
+        structure.require_one_molecule(atoms, name)
+        reference = structure.positions
+        if self.reference is not None:
+            reference = _read(self.reference, len(structure.masses), name)
+        target = reference[atoms] - reference[atoms].mean(axis=0)
+
+        def create_force() -> openmm.Force:
+            return openmm.RMSDForce(reference, atoms.tolist())
+
+        def evaluate(positions: NDArray[np.float64], box: NDArray[np.float64] | None) -> float:
+            return _rmsd(positions[atoms], target)
+
+        label = f"RMSD of {len(atoms)} atoms"
+        return Variable(name, "nm", None, (0.0, np.inf), create_force, evaluate, label)
+
+
+def _rmsd(points: NDArray[np.float64], target: NDArray[np.float64]) -> float:
+    """Kabsch, Acta Cryst. 1976, A32, 922: the largest trace of a rotation times the covariance."""
+    moved = points - points.mean(axis=0)
+    covariance = moved.T @ target
+    singular = np.linalg.svd(covariance, compute_uv=False)
+    singular[-1] *= np.sign(np.linalg.det(covariance)) or 1.0
+    square = (moved**2).sum() + (target**2).sum() - 2 * singular.sum()
+    return float(np.sqrt(max(square, 0.0) / len(points)))
+
+
+def _read(path: Path, n_atoms: int, name: str) -> NDArray[np.float64]:
+    import mdtraj
+
+    try:
+        positions = np.asarray(mdtraj.load_frame(str(path), 0).xyz[0], dtype=np.float64)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputFileError(f"{path}: cannot be read ({shortened(error)})") from error
+    if len(positions) != n_atoms:
+        raise InputFileError(
+            f"{path}: found {len(positions)} atoms, {name} needs all {n_atoms} of the system"
+        )
+    return positions

@@ -1,0 +1,58 @@
+"""Variables in settings: by their type, and bound to a structure together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from nnpmm.core.errors import ConfigError
+from nnpmm.sampling.variables.geometric import Angle, Distance, Position, Torsion
+from nnpmm.sampling.variables.neighbours import Coordination
+from nnpmm.sampling.variables.puckering import Puckering
+from nnpmm.sampling.variables.rmsd import Rmsd
+from nnpmm.sampling.variables.variable import Structure, Variable
+
+__all__ = ["VariableSettings", "bind_variables", "check_names"]
+
+#: The settings of a variable; ``type`` says which.
+VariableSettings = Annotated[
+    Torsion | Distance | Angle | Coordination | Rmsd | Puckering | Position,
+    Field(discriminator="type"),
+]
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_COLUMNS = ("step", "bias_kj_mol", "height_kj_mol")
+
+
+def check_names(variables: Mapping[str, VariableSettings]) -> None:
+    """Refuse names that cannot head a column of a CSV file.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for name in variables:
+        if not _NAME.fullmatch(name) or name in _COLUMNS:
+            raise ConfigError(
+                f"found the variable {name!r}, allowed: letters, digits and _, beginning with a "
+                f"letter, and not {', '.join(_COLUMNS)}"
+            )
+
+
+def bind_variables(
+    variables: Mapping[str, VariableSettings], structure: Structure
+) -> dict[str, Variable]:
+    """Return variables of a structure by their names.
+
+    Args:
+        variables: their settings by name.
+        structure: whose atoms they are of.
+
+    Raises:
+        VariableError: atoms that are not there or do not fit.
+        SelectionError: a selection cannot be read or matches nothing.
+        InputFileError: a reference structure cannot be read, or has other atoms.
+    """
+    check_names(variables)
+    return {name: each.bind(name, structure) for name, each in variables.items()}

@@ -1,0 +1,232 @@
+"""Settings of biased production: metadynamics, umbrella windows, replica exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+from typing_extensions import Self
+
+from nnpmm.core.errors import ConfigError
+from nnpmm.core.fields import Energy, Section, Temperature, Time
+from nnpmm.sampling.variables import VariableSettings
+from nnpmm.sampling.variables.settings import check_names
+
+__all__ = [
+    "ExchangeConfig",
+    "MetadynamicsConfig",
+    "RegionScalingConfig",
+    "SamplingConfig",
+    "TemperaturesConfig",
+    "UmbrellaConfig",
+    "WindowsConfig",
+]
+
+
+def _named(variables: dict[str, Any]) -> dict[str, Any]:
+    try:
+        check_names(variables)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return variables
+
+
+Variables = Annotated[dict[str, VariableSettings], AfterValidator(_named)]
+#: A number with a unit, which depends on the variable.
+Number = str | float
+
+
+class _Sampling(Section):
+    """What all kinds of sampling share."""
+
+    variables: Variables = Field({}, description="collective variables by name, all recorded")
+    interval: Time
+
+    def times(self) -> Iterator[tuple[str, float]]:
+        """Yield the dotted name and the value (ps) of every time that must be whole steps."""
+        yield "sampling.interval", self.interval
+
+    def check(self, settings: Any) -> None:
+        """Check these settings against the others of a run.
+
+        Args:
+            settings: ``ProtocolConfig`` that they are part of.
+
+        Raises:
+            ValueError: they contradict each other.
+        """
+        if settings.integrator.type == "respa":
+            raise ValueError("sampling: found integrator.type respa, allowed: langevin")
+        if settings.ensemble.friction == 0:
+            raise ValueError("ensemble.friction: found 0, sampling needs a heat bath: above 0 1/ps")
+
+    def _require_known(self, setting: str, names: Any) -> None:
+        unknown = sorted(set(names) - set(self.variables))
+        if unknown:
+            raise ValueError(
+                f"{setting}: found {unknown[0]!r}, which is none of the variables "
+                f"{', '.join(self.variables) or '(none)'}"
+            )
+
+
+class MetadynamicsConfig(_Sampling):
+    """Well-tempered metadynamics in one to three of the variables."""
+
+    type: Literal["metadynamics"] = "metadynamics"
+    widths: dict[str, Number] = Field(
+        min_length=1,
+        description="variables that are biased, and the standard deviation of their Gaussians",
+    )
+    ranges: dict[str, tuple[Number, Number]] = Field(
+        {}, description="of biased variables without a period: where they are biased, with walls"
+    )
+    height: Energy = Field(1.0, gt=0, description="of the first Gaussian, in kJ/mol")
+    bias_factor: float = Field(
+        10.0, gt=1, description="(T + dT)/T: barriers seem lower by this factor in the end"
+    )
+    interval: Time = Field(0.5, gt=0, description="between Gaussians and records, in ps")
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        self._require_known("widths", self.widths)
+        unbiased = sorted(set(self.ranges) - set(self.widths))
+        if unbiased:
+            raise ValueError(f"ranges: found {unbiased[0]!r}, which is not in widths")
+        return self
+
+
+class WindowsConfig(Section):
+    """Umbrella windows along a variable."""
+
+    centers: tuple[Number, ...] | None = Field(None, min_length=1, description="their centres")
+    range: tuple[Number, Number] | None = Field(
+        None, description="in place of centers: the first and the last centre"
+    )
+    count: int | None = Field(None, ge=2, le=200, description="with range: number of windows")
+    force_constant: str = Field(
+        description="k of k/2 (s - c)^2, in kJ/mol/nm^2, kJ/mol/rad^2 or, without unit, kJ/mol"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.centers is None) == (self.range is None) or (self.range is None) != (
+            self.count is None
+        ):
+            raise ValueError("give either 'centers', or 'range' and 'count'")
+        return self
+
+
+class ExchangeConfig(_Sampling):
+    """What the kinds of replica exchange share; production.length is that of each replica."""
+
+    interval: Time = Field(
+        1.0, gt=0, description="between attempts to exchange, and between records, in ps"
+    )
+    equilibrate: Time = Field(
+        10.0,
+        gt=0,
+        description="of each replica in its state before the first record, one after the other, "
+        "each from where the one before it ended, in ps",
+    )
+    trajectory: Literal["states", "replicas", "none"] = Field(
+        "states", description="DCD files of all atoms: one for each state or replica, or none"
+    )
+
+    def times(self) -> Iterator[tuple[str, float]]:
+        """Yield the dotted name and the value (ps) of every time that must be whole steps."""
+        yield from super().times()
+        yield "sampling.equilibrate", self.equilibrate
+
+    def check(self, settings: Any) -> None:
+        """Check these settings against the others of a run.
+
+        Args:
+            settings: ``ProtocolConfig`` that they are part of.
+
+        Raises:
+            ValueError: they contradict each other.
+        """
+        super().check(settings)
+        production, whole = settings.stages.production, {}
+        if self.trajectory != "none":
+            whole["output.trajectory_interval"] = settings.output.trajectory_interval
+        if production is not None:
+            whole["stages.production.length"] = production.length
+        for name, time in whole.items():
+            if abs(time / self.interval - round(time / self.interval)) > 1e-6 or time <= 0:
+                raise ValueError(
+                    f"{name}: found {time:g} ps, allowed: multiples of sampling.interval, "
+                    f"{self.interval:g} ps"
+                )
+
+
+class UmbrellaConfig(ExchangeConfig):
+    """Umbrella windows along one or more variables: all combinations of their centres."""
+
+    type: Literal["umbrella"] = "umbrella"
+    windows: dict[str, WindowsConfig] = Field(
+        min_length=1, description="windows of the variables that are restrained"
+    )
+    exchange: bool = Field(True, description="whether windows exchange their replicas")
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        self._require_known("windows", self.windows)
+        return self
+
+
+class TemperaturesConfig(ExchangeConfig):
+    """Replica exchange of temperatures, from ensemble.temperature up; NVT."""
+
+    type: Literal["temperatures"] = "temperatures"
+    highest: Temperature = Field(gt=0, description="of the last replica, in K")
+    count: int = Field(ge=2, le=64, description="of replicas, spaced by equal factors")
+
+    def check(self, settings: Any) -> None:
+        """Check these settings against the others of a run.
+
+        Args:
+            settings: ``ProtocolConfig`` that they are part of.
+
+        Raises:
+            ValueError: they contradict each other.
+        """
+        super().check(settings)
+        _require_hotter(self.highest, settings)
+        if settings.ensemble.type == "NPT":
+            raise ValueError("sampling.type: found temperatures with NPT; set ensemble.type to NVT")
+
+
+class RegionScalingConfig(ExchangeConfig):
+    """Replica exchange in which the region alone gets hot, as in REST2."""
+
+    type: Literal["region-scaling"] = "region-scaling"
+    highest: Temperature = Field(gt=0, description="of the region in the last replica, in K")
+    count: int = Field(ge=2, le=64, description="of replicas, spaced by equal factors")
+
+    def check(self, settings: Any) -> None:
+        """Check these settings against the others of a run.
+
+        Args:
+            settings: ``ProtocolConfig`` that they are part of.
+
+        Raises:
+            ValueError: they contradict each other.
+        """
+        super().check(settings)
+        _require_hotter(self.highest, settings)
+
+
+def _require_hotter(highest: float, settings: Any) -> None:
+    if highest <= settings.ensemble.temperature:
+        raise ValueError(
+            f"sampling.highest: found {highest:g} K, allowed: more than ensemble.temperature, "
+            f"{settings.ensemble.temperature:g} K"
+        )
+
+
+SamplingConfig = Annotated[
+    MetadynamicsConfig | UmbrellaConfig | TemperaturesConfig | RegionScalingConfig,
+    Field(discriminator="type"),
+]
