@@ -42,10 +42,19 @@ class Alkane(NamedTuple):
     normalization: float
 
 
+METHYL, METHYLENE = "C([H])([H])[H]", "C([H])([H])"
+# As published, hydrogens and order included: Confab's first 200 combinations depend on the order.
 ALKANES = {
-    "11 torsions": Alkane("CCCCC(C)CCCC(CC)CCCC", 7.840935037731404, 13.066560104213275),
+    "11 torsions": Alkane(
+        f"[H]{METHYLENE * 4}C([H])({METHYL}){METHYLENE * 3}C([H])({METHYLENE}{METHYL})"
+        f"{METHYLENE * 3}{METHYL}",
+        *(7.840935037731404, 13.066560104213275),
+    ),
     "22 torsions": Alkane(
-        "CCCCCC[C@@H](C)CC[C@H](CCCCCC)CC[C@@H](CC)CCCCCC", 14.88278294332602, 1.2363186365185044
+        f"[H]{METHYLENE * 6}[C@]([H])({METHYLENE}{METHYL}){METHYLENE * 2}"
+        f"[C@@]([H])({METHYLENE * 5}{METHYL}){METHYLENE * 2}"
+        f"[C@]([H])({METHYL}){METHYLENE * 5}{METHYL}",
+        *(14.88278294332602, 1.2363186365185044),
     ),
 }
 PUBLISHED = {
@@ -104,7 +113,7 @@ def built_by_open_babel(smiles: str) -> Chem.Mol:
     """Return a molecule with the geometry that Open Babel's builder gives it."""
     with tempfile.TemporaryDirectory() as folder:
         program = find_program("obabel")
-        command = [program, f"-:{smiles}", "-O", "built.sdf", "--gen3d", "--fast", "-h"]
+        command = [program, f"-:{smiles}", "-O", "built.sdf", "--gen3d", "--fast"]
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
         (molecule,) = Chem.SDMolSupplier(f"{folder}/built.sdf", removeHs=False)
     return molecule

@@ -69,8 +69,9 @@ def test_options_in_error_messages_exist(call):
     known = set()
     for command in every_command(typer.main.get_command(app)):
         known |= set(re.findall(r"--[a-z][a-z-]+", call(main, *command, "--help").out))
-    # Of other programs that messages name.
+    # Of other programs: pip, AmberTools, Open Babel.
     known |= {"--force-reinstall", "--no-deps", "--ph"}
+    known |= {"--confab", "--conf", "--ecutoff", "--rcutoff"}
     for path in (ROOT / "nnpmm").rglob("*.py"):
         strings = re.findall(r"\"[^\"\n]*\"", path.read_text())
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", " ".join(strings)))
