@@ -229,7 +229,7 @@ def _fit(
             loss = _loss(network, batch)
             loss.backward()
             optimizer.step()
-            total += float(loss) * len(batch)
+            total += loss.item() * len(batch)
         training.append(total / len(rows))
         network.eval()
         with torch.no_grad():
