@@ -46,7 +46,7 @@ KNOWN_TO = {
     },
     "learning": {
         *("nnpmm.learning", "nnpmm.core", "nnpmm._version"),
-        *("numpy", "pydantic", "safetensors", "scipy", "torch", "typing_extensions"),
+        *("deeptime", "numpy", "pydantic", "safetensors", "scipy", "torch", "typing_extensions"),
     },
 }
 LONGEST = 400

@@ -11,6 +11,7 @@ import typer
 from nnpmm.cli.errors import print_result
 from nnpmm.cli.narration import starting
 from nnpmm.cli.progress import count_bar
+from nnpmm.cli.sample_language import language
 from nnpmm.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,8 +22,9 @@ __all__ = ["sample"]
 sample = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Free-energy surfaces and weights of biased runs, and learned variables to bias.",
+    help="Free-energy surfaces of biased runs, learned variables, trajectories as a language.",
 )
+sample.add_typer(language, name="language")
 _DEBUG = typer.Option("--debug", help="Show the traceback of an error.")
 
 

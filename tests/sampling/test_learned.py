@@ -207,6 +207,7 @@ def test_what_is_slow_is_found(kind, peptide, features, hopping, tmp_path):
     values = learned.projection.values(frames)[:, 0]
     assert values.mean() == pytest.approx(0, abs=1e-6)
     assert values.std() == pytest.approx(1, abs=1e-6)
+    assert learned.projection.record.low[0] == pytest.approx(values.min(), abs=1e-6)
     between = abs(values[state == 0].mean() - values[state == 1].mean())
     within = max(values[state == 0].std(), values[state == 1].std())
     assert between > 3 * within

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections import deque
 from collections.abc import Iterable
@@ -59,26 +60,42 @@ class FeatureSet(Section):
         Args:
             positions: (..., n, 3) nm of `atoms` in their order, the molecule whole.
         """
-        rows = {atom: row for row, atom in enumerate(self.atoms)}
+        distances, torsions, contacts = _rows(self)
         parts = []
         if self.distances:
-            parts.append(_distances(positions, [[rows[a] for a in p] for p in self.distances]))
+            parts.append(_distances(positions, distances))
         if self.torsions:
-            parts.append(_torsions(positions, [[rows[a] for a in t] for t in self.torsions]))
+            parts.append(_torsions(positions, torsions))
         if self.contacts:
-            apart = _distances(positions, [[rows[a] for a in p] for p in self.contacts])
+            apart = _distances(positions, contacts)
             parts.append(1 / (1 + (apart / self.contact_distance) ** 6))
         return torch.cat(parts, dim=-1)
 
 
-def _distances(positions: torch.Tensor, pairs: list[list[int]]) -> torch.Tensor:
-    first, second = torch.tensor(pairs).T
+@functools.lru_cache(maxsize=32)
+def _rows(features: FeatureSet) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the rows of `atoms` of distances (2, m), torsions (4, m) and contacts (2, m)."""
+    rows = {atom: row for row, atom in enumerate(features.atoms)}
+
+    def tensor(groups: Iterable[Iterable[int]], size: int) -> torch.Tensor:
+        found = [[rows[atom] for atom in group] for group in groups]
+        return torch.tensor(found, dtype=torch.int64).reshape(-1, size).T.contiguous()
+
+    return (
+        tensor(features.distances, 2),
+        tensor(features.torsions, 4),
+        tensor(features.contacts, 2),
+    )
+
+
+def _distances(positions: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    first, second = rows
     return torch.linalg.vector_norm(positions[..., first, :] - positions[..., second, :], dim=-1)
 
 
-def _torsions(positions: torch.Tensor, quadruples: list[list[int]]) -> torch.Tensor:
+def _torsions(positions: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """Return sin and cos of each torsion in turn, without the angle, whose derivative jumps."""
-    a, b, c, d = (positions[..., index, :] for index in torch.tensor(quadruples).T)
+    a, b, c, d = (positions[..., index, :] for index in rows)
     first = torch.linalg.cross(b - a, c - b, dim=-1)
     second = torch.linalg.cross(c - b, d - c, dim=-1)
     axis = torch.linalg.vector_norm(c - b, dim=-1)

@@ -11,6 +11,7 @@ features and outputs. In float64, so that gradients are exact to rounding.
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,14 +84,22 @@ class Projection:
 
     def outputs(self, features: torch.Tensor) -> torch.Tensor:
         """Return the variables (..., d) of features (..., f)."""
-        numbers = {name: torch.from_numpy(array) for name, array in self.arrays.items()}
-        hidden = (features - numbers["shift"]) / numbers["scale"]
-        depth = sum(name.startswith("weight") for name in numbers)
-        for layer in range(depth):
-            hidden = hidden @ numbers[f"weight{layer}"].T + numbers[f"bias{layer}"]
-            if layer < depth - 1:
+        shift, scale, layers, output_shift, output_matrix = self._numbers
+        hidden = (features - shift) / scale
+        for number, (weight, bias) in enumerate(layers, 1):
+            hidden = hidden @ weight.T + bias
+            if number < len(layers):
                 hidden = torch.tanh(hidden)
-        return (hidden - numbers["output_shift"]) @ numbers["output_matrix"]
+        return (hidden - output_shift) @ output_matrix
+
+    @functools.cached_property
+    def _numbers(self) -> tuple[Any, ...]:
+        """The arrays as tensors: shift, scale, layers, and those of the outputs."""
+        numbers = {name: torch.from_numpy(array) for name, array in self.arrays.items()}
+        depth = sum(name.startswith("weight") for name in numbers)
+        layers = [(numbers[f"weight{k}"], numbers[f"bias{k}"]) for k in range(depth)]
+        last = numbers["output_shift"], numbers["output_matrix"]
+        return numbers["shift"], numbers["scale"], layers, *last
 
     def values(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the variables (frames, d) of the features' atoms at (frames, n, 3) nm."""
@@ -111,7 +120,7 @@ class Projection:
         where = torch.tensor(positions, dtype=torch.float64, requires_grad=True)
         value = self.outputs(self.record.features.evaluate(where))[component]
         (gradient,) = torch.autograd.grad(value, where)
-        return float(value), gradient.numpy()
+        return float(value.detach()), gradient.numpy()
 
     def create_force(self, component: int, *, periodic: bool) -> openmm.Force:
         """Return a force whose energy is one of the variables, with its exact gradient."""

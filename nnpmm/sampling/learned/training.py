@@ -112,7 +112,7 @@ def learn(
     )
     arrays["output_matrix"] = arrays["output_matrix"] / scale
     with torch.no_grad():
-        outputs = raw.outputs(pooled).numpy()
+        outputs = Projection(record, arrays).outputs(pooled).numpy()
     training, validation = curves
     best = int(np.argmin(validation)) + 1
     known = {

@@ -203,10 +203,7 @@ class ProtocolConfig(Section):
         None,
         description="biased production: type metadynamics, umbrella, temperatures or "
         "region-scaling, see docs/sampling.md; null: plain dynamics",
-        examples=[
-            "{type: metadynamics, variables: {chi: {type: torsion, atoms: [0, 1, 2, 3]}}, "
-            "widths: {chi: 15 deg}}"
-        ],
+        examples=["{type: temperatures, highest: 450 K, count: 8}"],
     )
     platform: PlatformConfig = Field(PlatformConfig(), description="where the MM part runs")
     output: OutputConfig = Field(default_factory=OutputConfig, description="files and intervals")

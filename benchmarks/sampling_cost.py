@@ -1,0 +1,111 @@
+"""Cost of a bias per step: torsions, other variables, and a learned one.
+
+    python benchmarks/sampling_cost.py
+
+Alanine dipeptide with Amber's ff14SB in vacuum, one thread of the CPU platform; ms per step, the
+medians of rounds in turn, and the least. The learned variable is a network of 32 and 16
+tanh units on the features that `choose_features` takes, with random weights.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+
+import numpy as np
+import openmm
+from common import write_results
+from openmm import unit
+from sampling_alanine import VARIABLES, alanine_dipeptide
+
+from nnpmm.sampling import WellTempered, grid_of
+from nnpmm.sampling.learned import Projection, choose_features
+from nnpmm.sampling.learned.projection import ProjectionRecord
+from nnpmm.sampling.variables import Coordination, Rmsd, Structure, Variable, bind_variables
+
+ROUNDS, STEPS = 9, 400
+
+
+def learned(structure: Structure, count: int) -> list[Variable]:
+    """Return variables of a network with random weights."""
+    features = choose_features(structure, np.arange(len(structure.masses)))
+    rng = np.random.default_rng(1)
+    sizes = [features.count, 32, 16, count]
+    arrays = {"shift": np.zeros(sizes[0]), "scale": np.ones(sizes[0])}
+    for layer, size in enumerate(sizes[1:]):
+        arrays[f"weight{layer}"] = rng.normal(size=(size, sizes[layer])) / sizes[layer] ** 0.5
+        arrays[f"bias{layer}"] = np.zeros(size)
+    arrays["output_shift"], arrays["output_matrix"] = np.zeros(count), np.eye(count)
+    atoms = list(structure.topology.atoms())
+    record = ProjectionRecord(
+        kind="autoencoder",
+        features=features,
+        elements=tuple(atoms[i].element.symbol for i in features.atoms),
+        n_atoms=len(atoms),
+        variables=count,
+        low=(-1.0,) * count,
+        high=(1.0,) * count,
+    )
+    projection = Projection(record, arrays)
+
+    def variable(index: int) -> Variable:
+        def create_force() -> openmm.Force:
+            return projection.create_force(index, periodic=False)
+
+        return Variable(f"learned{index}", "", None, None, create_force, lambda p, box: 0.0)
+
+    return [variable(index) for index in range(count)]
+
+
+def main() -> None:
+    """Print and write the costs."""
+    topology, positions, system = alanine_dipeptide()
+    structure = Structure.of(topology, positions, system)
+    torsions = bind_variables(VARIABLES, structure)
+    others = {
+        "RMSD of 10 atoms": Rmsd(atoms="not element H").bind("r", structure),
+        "coordination, 50 pairs": Coordination(
+            atoms=((0, 1, 2, 3, 4), (8, 9, 10, 11, 12, 13, 14, 15, 16, 17)), distance="0.3 nm"
+        ).bind("c", structure),
+    }
+    network = learned(structure, 2)
+    sets: dict[str, list[Variable]] = {
+        "no bias": [],
+        "phi": [torsions["phi"]],
+        "phi and psi": list(torsions.values()),
+        **{name: [each] for name, each in others.items()},
+        "one learned": network[:1],
+        "two learned": network,
+    }
+    contexts = {}
+    for name, variables in sets.items():
+        copied = copy.deepcopy(system)
+        if variables:
+            grids = [
+                grid_of(v, 0.3 if v.unit != "nm" else 0.02,
+                        None if v.period else (0.0, 20.0 if not v.unit else 0.5), temperature=300.0)
+                for v in variables
+            ]  # fmt: skip
+            WellTempered(copied, grids, temperature=300.0, bias_factor=5.0, height=1.0)
+        integrator = openmm.LangevinMiddleIntegrator(300, 1 / unit.picosecond, 0.001)
+        platform = openmm.Platform.getPlatformByName("CPU")
+        context = openmm.Context(copied, integrator, platform, {"Threads": "1"})
+        context.setPositions(positions)
+        integrator.step(10)
+        contexts[name] = context
+    times: dict[str, list[float]] = {name: [] for name in contexts}
+    for _ in range(ROUNDS):
+        for name, context in contexts.items():
+            started = time.perf_counter()
+            context.getIntegrator().step(STEPS)
+            context.getState(positions=True)
+            times[name].append(1000 * (time.perf_counter() - started) / STEPS)
+    medians = {name: float(np.median(each)) for name, each in times.items()}
+    least = {name: float(np.min(each)) for name, each in times.items()}
+    for name, value in medians.items():
+        print(f"{name:24} {value:.3f} ms per step (least {least[name]:.3f})")
+    write_results("sampling_cost", {"median_ms": medians, "least_ms": least, "rounds": ROUNDS})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,253 @@
+"""A network that predicts the next state of a trajectory from all before it.
+
+Embedding, one LSTM, a linear layer, as published: 8, 64, k. Trained by cross entropy on stretches
+of 100 frames in batches of 64 with Adam; the last part of the frames chooses the best epoch. New
+trajectories are drawn state by state.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+from torch import nn
+
+from nnpmm.core.arrays import load_arrays, save_arrays
+from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.files import require_suffix, sha256_of, write_atomically
+from nnpmm.core.section import Section, first_problem
+from nnpmm.learning.language.states import require_states
+
+__all__ = [
+    "LanguageCard",
+    "LanguageModel",
+    "LanguageSettings",
+    "load_language_model",
+    "train_language_model",
+]
+
+
+class LanguageSettings(Section):
+    """The network and its training."""
+
+    embedding: int = Field(8, ge=1)
+    hidden: int = Field(64, ge=1)
+    sequence: int = Field(100, ge=2, description="frames of a stretch")
+    batch: int = Field(64, ge=1, description="stretches in a batch")
+    epochs: int = Field(100, ge=1)
+    patience: int = Field(15, ge=1, description="epochs without a better validation, to stop after")
+    learning_rate: float = Field(5e-3, gt=0)
+    validation: float = Field(0.2, gt=0, lt=1, description="last part of each trajectory")
+    seed: int = Field(1, ge=0)
+
+
+class LanguageCard(Section):
+    """What is known of a trained model besides its weights."""
+
+    n_states: int = Field(ge=2)
+    settings: LanguageSettings
+    frames: int = Field(ge=1, description="that it was trained and validated on")
+    transitions: int = Field(ge=0, description="in them")
+    training: tuple[float, ...] = Field(description="cross entropy of each epoch, nats per frame")
+    validation: tuple[float, ...] = Field(description="the same of the last parts")
+    prompt: tuple[int, ...] = Field(description="frames that new trajectories go on from")
+    weights_sha256: str = ""
+
+
+class _Network(nn.Module):
+    def __init__(self, n_states: int, settings: LanguageSettings) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(n_states, settings.embedding)
+        self.lstm = nn.LSTM(settings.embedding, settings.hidden, batch_first=True)
+        self.linear = nn.Linear(settings.hidden, n_states)
+
+    def forward(self, states: torch.Tensor, memory: Any = None) -> tuple[torch.Tensor, Any]:
+        """Return logits (b, n, k) of the state after each frame (b, n), and the memory."""
+        hidden, memory = self.lstm(self.embedding(states), memory)
+        return self.linear(hidden), memory
+
+
+@dataclass(frozen=True, eq=False)
+class LanguageModel:
+    """A trained language model of trajectories.
+
+    Attributes:
+        card: what is known of it.
+        network: embedding, LSTM, linear.
+    """
+
+    card: LanguageCard
+    network: nn.Module
+
+    @torch.no_grad()
+    def generate(
+        self,
+        length: int,
+        *,
+        walkers: int = 1,
+        seed: int,
+        progress: Callable[[int, int], None] = lambda *_: None,
+    ) -> NDArray[np.int64]:
+        """Return new trajectories (walkers, length), which go on from the same real frames.
+
+        Args:
+            length: frames of each.
+            walkers: number of trajectories.
+            seed: of the random numbers.
+            progress: called with the number of frames that are done, and their number.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        self.network.eval()
+        prompt = torch.tensor(self.card.prompt)[None].repeat(walkers, 1)
+        logits, memory = self.network(prompt)
+        found = torch.empty((walkers, length), dtype=torch.int64)
+        for frame in range(length):
+            chances = torch.softmax(logits[:, -1], dim=-1)
+            drawn = torch.multinomial(chances, 1, generator=generator)
+            found[:, frame] = drawn[:, 0]
+            logits, memory = self.network(drawn, memory)
+            if frame % 1000 == 999 or frame + 1 == length:
+                progress(frame + 1, length)
+        return found.numpy()
+
+    def save(self, path: Path) -> None:
+        """Write ``NAME.json``, and ``NAME.safetensors`` beside it.
+
+        Raises:
+            ConfigError: the name does not end in .json.
+            UnwritableError: a file cannot be written.
+        """
+        require_suffix(path, ".json")
+        weights = path.with_suffix(".safetensors")
+        arrays = {k: v.detach().numpy() for k, v in self.network.state_dict().items()}
+        save_arrays(weights, arrays, {"n_states": self.card.n_states})
+        digest = sha256_of(weights.read_bytes())
+        card = self.card.model_copy(update={"weights_sha256": digest})
+        write_atomically(path, json.dumps(card.model_dump(mode="json"), indent=1) + "\n")
+
+
+def load_language_model(path: Path) -> LanguageModel:
+    """Read what ``LanguageModel.save`` wrote.
+
+    Raises:
+        InputFileError: a file is missing, damaged, or does not belong to the other.
+    """
+    try:
+        card = LanguageCard.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        raise InputFileError(f"{path}: {first_problem(error)}") from error
+    except (OSError, ValueError) as error:
+        raise InputFileError(f"{path}: cannot be read ({error})") from error
+    weights = path.with_suffix(".safetensors")
+    arrays, _ = load_arrays(weights)
+    if sha256_of(weights.read_bytes()) != card.weights_sha256:
+        raise InputFileError(f"{weights}: does not match its sha256 in {path.name}; train again")
+    network = _Network(card.n_states, card.settings)
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    return LanguageModel(card, network.eval())
+
+
+def train_language_model(
+    trajectories: Sequence[NDArray[np.int64]],
+    settings: LanguageSettings | None = None,
+    *,
+    n_states: int | None = None,
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> LanguageModel:
+    """Train a language model on trajectories of states.
+
+    Args:
+        trajectories: (n,) each.
+        settings: of the network and the training; the published ones if left out.
+        n_states: number of states; None: as the trajectories have them.
+        progress: called with the number of epochs that are done, and their number.
+
+    Raises:
+        ConfigError: trajectories that are too short, or numbers that are no states.
+        SimulationError: a state that is never visited, or too few transitions.
+    """
+    settings = settings or LanguageSettings()
+    count = require_states(trajectories, n_states)
+    series = [torch.from_numpy(np.asarray(each, dtype=np.int64)) for each in trajectories]
+    parts = [_cut(each, settings) for each in series]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        network = _Network(count, settings)
+        curves, best = _fit(network, parts, settings, progress)
+    network.load_state_dict(best)
+    longest = max(series, key=len)
+    card = LanguageCard(
+        n_states=count,
+        settings=settings,
+        frames=sum(map(len, series)),
+        transitions=sum(int((each[1:] != each[:-1]).sum()) for each in series),
+        training=tuple(curves[0]),
+        validation=tuple(curves[1]),
+        prompt=tuple(longest[: settings.sequence].tolist()),
+    )
+    return LanguageModel(card, network.eval())
+
+
+def _cut(states: torch.Tensor, settings: LanguageSettings) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the frames of a trajectory for training, and those behind them for validation."""
+    first = round(len(states) * (1 - settings.validation))
+    if min(first, len(states) - first) <= settings.sequence:
+        raise ConfigError(
+            f"found a trajectory of {len(states)} frames, too short for stretches of "
+            f"{settings.sequence} in both parts; take shorter stretches or longer trajectories"
+        )
+    return states[:first], states[first:]
+
+
+def _fit(
+    network: nn.Module,
+    parts: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    settings: LanguageSettings,
+    progress: Callable[[int, int], None],
+) -> tuple[tuple[list[float], list[float]], dict[str, torch.Tensor]]:
+    """Return both learning curves and the weights of the best epoch."""
+    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
+    held_out = torch.cat([_stretches(late, settings.sequence, 0) for _, late in parts])
+    training: list[float] = []
+    validation: list[float] = []
+    best: dict[str, torch.Tensor] = {}
+    for epoch in range(settings.epochs):
+        offset = int(torch.randint(settings.sequence, (1,)))
+        rows = torch.cat([_stretches(early, settings.sequence, offset) for early, _ in parts])
+        rows = rows[torch.randperm(len(rows))]
+        network.train()
+        total = 0.0
+        for batch in rows.split(settings.batch):
+            optimizer.zero_grad()
+            loss = _loss(network, batch)
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(batch)
+        training.append(total / len(rows))
+        network.eval()
+        with torch.no_grad():
+            losses = [float(_loss(network, b)) * len(b) for b in held_out.split(settings.batch)]
+        validation.append(sum(losses) / len(held_out))
+        if validation[-1] == min(validation):
+            best = {k: v.detach().clone() for k, v in network.state_dict().items()}
+        progress(epoch + 1, settings.epochs)
+        if epoch - int(np.argmin(validation)) >= settings.patience:
+            break
+    return (training, validation), best
+
+
+def _stretches(states: torch.Tensor, length: int, offset: int) -> torch.Tensor:
+    """Return stretches (m, length + 1), which share their ends."""
+    return states[offset:].unfold(0, length + 1, length)
+
+
+def _loss(network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
+    logits, _ = network(batch[:, :-1])
+    return nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())

@@ -1,0 +1,66 @@
+"""nnpmm sample language: train, generate, evaluate, and what is refused in one line."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from test_sample import nnpmm
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory):
+    """Two wells with noise, 6,000 frames."""
+    rng = np.random.default_rng(1)
+    state = np.cumsum(rng.random(6000) < 0.03) % 2
+    path = tmp_path_factory.mktemp("series") / "x.npy"
+    np.save(path, np.where(state, 1.0, -1.0) + 0.2 * rng.normal(size=6000))
+    return path
+
+
+def test_train_generate_evaluate(series, tmp_path, capsys):
+    model, new = tmp_path / "model.json", tmp_path / "new.npy"
+    options = ("--centers", "-1;1", "--smooth", 2)
+    assert nnpmm("sample", "language", "train", series, *options, "--epochs", 8, "-o", model) == 0
+    assert "2 states, 6000 frames" in capsys.readouterr().out
+    command = ("sample", "language", "generate", model, "--length", 3000, "--walkers", 4)
+    assert nnpmm(*command, "-o", new) == 0
+    assert np.load(new).shape == (4, 3000)
+    capsys.readouterr()
+    assert nnpmm("sample", "language", "evaluate", new, series, *options, "--json") == 0
+    data = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in data["rows"]] == ["reference", "generated"]
+    assert data["rows"][1]["population_mean_absolute_error"] < 0.15
+    assert nnpmm("sample", "language", "evaluate", new, series, *options) == 0
+    assert "first passage 0 to 1" in capsys.readouterr().out
+
+
+def test_a_markov_model_stands_beside_it(series, tmp_path, capsys):
+    pytest.importorskip("deeptime")
+    states = (np.load(series) > 0).astype(int)
+    np.save(tmp_path / "new.npy", states)
+    np.savetxt(tmp_path / "long.txt", states, fmt="%d")
+    command = ("sample", "language", "evaluate", tmp_path / "new.npy", tmp_path / "long.txt")
+    assert nnpmm(*command, "--training", tmp_path / "long.txt", "--lag", 2) == 0
+    out = capsys.readouterr().out
+    assert "Markov model, lag 2" in out and "off by 0.000" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((), "no states: give --centers"),
+        (("--centers", "1"), "--centers: found '1'"),
+        (("--centers", "0,0;1,1"), "1 variables and centres of 2"),
+        (("--centers", "-1;1;9"), "no visit to the state(s) 2"),
+        (("--centers", "-1;1", "--smooth", "5000"), "found no visit of 5000 frames"),
+        (("--centers", "-1;1", "--smooth", "140"), "transitions between states"),
+        (("--centers", "-1;1", "-o", "x.pt"), "expected .json"),
+    ],
+)
+def test_what_cannot_be_learned_is_one_line(series, options, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert nnpmm("sample", "language", "train", series, *options) == 2
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1
