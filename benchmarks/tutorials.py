@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import tempfile
 import time
@@ -18,6 +19,7 @@ import nbclient
 import nbformat
 
 TUTORIALS = Path(__file__).resolve().parents[1] / "docs" / "tutorials"
+_COLORS = re.compile(r"\x1b\[[\d;]*m")
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -50,9 +52,11 @@ def store(path: Path) -> None:
 
 
 def _joined(outputs: list) -> list:
-    """Return outputs with the pieces of one stream together."""
+    """Return outputs with the pieces of one stream together, and without colors of a terminal."""
     found: list = []
     for output in outputs:
+        if output.output_type == "stream":
+            output.text = _COLORS.sub("", output.text).replace("\r\n", "\n")
         if found and output.output_type == "stream" == found[-1].output_type:
             if output.name == found[-1].name:
                 found[-1].text += output.text
