@@ -1,8 +1,8 @@
 """Run the tutorials and store their outputs, which the documentation shows.
 
 Each notebook of docs/tutorials is executed from top to bottom in a temporary folder and written
-back with its outputs, without colors of a terminal and folders of this machine. A notebook that fails
-is left as it is.
+back with its outputs, without colors of a terminal and folders of this machine. A notebook that
+fails is left as it is.
 Usage: python benchmarks/tutorials.py [NAME ...]
 """
 
