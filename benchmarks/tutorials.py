@@ -20,7 +20,8 @@ import nbclient
 import nbformat
 
 TUTORIALS = Path(__file__).resolve().parents[1] / "docs" / "tutorials"
-_COLORS = re.compile(r"\x1b\[[\d;]*m")
+_COLORS = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
+_OVERWRITTEN = re.compile(r"[^\n]*\r(?!\n)")  # lines that a terminal would have replaced
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -57,7 +58,7 @@ def _joined(outputs: list, folder: str) -> list:
     found: list = []
     for output in outputs:
         if output.output_type == "stream":
-            text = _COLORS.sub("", output.text).replace("\r\n", "\n")
+            text = _COLORS.sub("", _OVERWRITTEN.sub("", output.text)).replace("\r\n", "\n")
             output.text = text.replace(f"{folder}/", "").replace(sys.prefix, "$VIRTUAL_ENV")
         if found and output.output_type == "stream" == found[-1].output_type:
             if output.name == found[-1].name:
