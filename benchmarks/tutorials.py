@@ -1,7 +1,8 @@
 """Run the tutorials and store their outputs, which the documentation shows.
 
 Each notebook of docs/tutorials is executed from top to bottom in a temporary folder and written
-back with its outputs. A notebook that fails is left as it is.
+back with its outputs, without colors of a terminal and folders of this machine. A notebook that
+fails is left as it is.
 Usage: python benchmarks/tutorials.py [NAME ...]
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import tempfile
 import time
@@ -18,6 +20,8 @@ import nbclient
 import nbformat
 
 TUTORIALS = Path(__file__).resolve().parents[1] / "docs" / "tutorials"
+_COLORS = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
+_OVERWRITTEN = re.compile(r"[^\n]*\r(?!\n)")  # lines that a terminal would have replaced
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -45,14 +49,17 @@ def store(path: Path) -> None:
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"
         if cell.cell_type == "code":
-            cell.outputs = _joined(cell.outputs)
+            cell.outputs = _joined(cell.outputs, folder)
     nbformat.write(notebook, path)
 
 
-def _joined(outputs: list) -> list:
-    """Return outputs with the pieces of one stream together."""
+def _joined(outputs: list, folder: str) -> list:
+    """Return outputs with the pieces of one stream together and fit to be shown."""
     found: list = []
     for output in outputs:
+        if output.output_type == "stream":
+            text = _COLORS.sub("", _OVERWRITTEN.sub("", output.text)).replace("\r\n", "\n")
+            output.text = text.replace(f"{folder}/", "").replace(sys.prefix, "$VIRTUAL_ENV")
         if found and output.output_type == "stream" == found[-1].output_type:
             if output.name == found[-1].name:
                 found[-1].text += output.text
