@@ -11,13 +11,13 @@ from openmm.app import Element
 from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
 from nnpmm.core.errors import ModelError
 from nnpmm.models.ani.cpu.compiled import evaluate_share
-from nnpmm.models.cpu.neighbours import Listed
 from nnpmm.models.ani.cpu.networks import NetworkScratch
 from nnpmm.models.ani.cpu.packing import ColumnLayout, pack_networks
 from nnpmm.models.ani.cpu.shares import BLOCK, divide
 from nnpmm.models.ani.cpu.symmetry import AtomScratch, Constants
 from nnpmm.models.ani.parameters import AniParameters, SymmetryFunctions
 from nnpmm.models.ani.threads import run_together, thread_count
+from nnpmm.models.cpu.neighbours import Listed
 from nnpmm.models.local import LocalEvaluation, Neighbourhoods
 
 __all__ = ["LocalAni", "kinds_of"]
