@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.autograd.function import once_differentiable
+
+from nnpmm.core.errors import ModelError
 
 if TYPE_CHECKING:
     from nnpmm.models.aimnet.cpu.kernel import CpuKernel
@@ -23,18 +24,26 @@ class _Charges(torch.autograd.Function):
         return torch.from_numpy(kernel.charges(array)).to(positions.device)
 
     @staticmethod
-    @once_differentiable
     def backward(context: Any, *weights: torch.Tensor) -> tuple[torch.Tensor, None]:
+        # torch would take the gradient for a constant, and second derivatives would lack a part.
+        if torch.is_grad_enabled():
+            raise ModelError(
+                "found a request for second derivatives of charges, the backend 'cpu' has first "
+                "ones; take backend='reference'"
+            )
         gradient = context.kernel.charge_gradient(context.array, _as_array(weights[0]))
         return torch.from_numpy(gradient).to(context.like), None
 
 
 def charge_tensors(kernel: CpuKernel, positions: torch.Tensor) -> torch.Tensor:
-    """Return the mean charges (n,), e, float64; second derivatives are an error of torch's.
+    """Return the mean charges (n,), e, float64.
 
     Args:
         kernel: evaluates them and their gradient.
         positions: (n, 3) in nm, of any floating type and device.
+
+    Raises:
+        ModelError: on the way back, if derivatives are to be differentiated again.
     """
     found: torch.Tensor = _Charges.apply(positions, kernel)
     return found
