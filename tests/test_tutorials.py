@@ -86,12 +86,13 @@ def code_cells(notebook):
 
 def kinds(cell) -> list[str]:
     """What a cell shows besides text on the standard streams."""
-    return [kind for output in cell.outputs for kind in output.get("data", {})]
+    return [kind for output in cell.outputs for kind in sorted(output.get("data", {}))]
 
 
 def printed(notebook) -> str:
     outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
-    return "".join(output.get("text", "") for output in outputs if output.get("name") == "stdout")
+    text = "".join(output.get("text", "") for output in outputs if output.get("name") == "stdout")
+    return re.sub(r"\x1b\[[\d;]*[A-Za-z]|\r", "", text)  # commands write as to a terminal
 
 
 def number(pattern: str, text: str) -> float:
