@@ -58,6 +58,11 @@ def assert_like_reference(parameters, numbers, charge, positions, precision, thr
         kernel.member_energies(positions), found.member_energies, rtol=0, atol=energy / 10
     )
     charges = reference.charges(positions)
+    potentials = np.random.default_rng(1).normal(0, 100, len(positions))
+    alone, embedded = (each.in_potential(positions, potentials) for each in (reference, kernel))
+    assert embedded[0] == pytest.approx(alone[0], rel=0, abs=energy)
+    np.testing.assert_allclose(embedded[1], alone[1], rtol=0, atol=force)
+    np.testing.assert_allclose(embedded[2], charges, rtol=0, atol=of_charge)
     np.testing.assert_allclose(kernel.charges(positions), charges, rtol=0, atol=of_charge)
     weights = np.random.default_rng(1).normal(size=len(numbers))
     tensor = torch.tensor(positions, requires_grad=True)

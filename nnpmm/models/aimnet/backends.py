@@ -34,6 +34,11 @@ class Kernel(Protocol):
     def charges(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the mean charges (n,), e."""
 
+    def in_potential(
+        self, positions: NDArray[np.float64], potentials: NDArray[np.float64]
+    ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+        """Return the energy, the forces in potentials (n,), kJ/mol/e, and the mean charges."""
+
     def charge_tensors(self, positions: torch.Tensor) -> torch.Tensor:
         """Return the mean charges (n,), e, float64, which autograd differentiates once."""
 

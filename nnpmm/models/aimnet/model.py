@@ -219,6 +219,24 @@ class AimnetEvaluator(BoundPotential):
         with self._lock:
             return self._kernel.charge_tensors(positions).to(positions.device)
 
+    def in_potential(
+        self, positions: NDArray[np.float64], potentials: NDArray[np.float64]
+    ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+        """Evaluate the molecule in an electrostatic potential that acts on its charges, in one go.
+
+        Nothing is checked: this is for each step of a simulation.
+
+        Args:
+            positions: (n, 3), nm, whole.
+            potentials: of the surroundings at the atoms, (n,), kJ/mol/e.
+
+        Returns:
+            The energy without the potential, kJ/mol; minus the gradient of the energy plus the sum
+            of charges times potentials, which are fixed, (n, 3), kJ/mol/nm; the charges, (n,), e.
+        """
+        with self._lock:
+            return self._kernel.in_potential(positions, potentials)
+
     def evaluate_tensors(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return energy, a scalar, and forces (n, 3) as tensors, in kJ/mol and nm.
 

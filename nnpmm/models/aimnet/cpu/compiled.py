@@ -131,7 +131,7 @@ def _pass(p, tasks, with_gradient, constants, region, networks, pairs, state, ro
             collect_inputs(p, m, first, rows, room, networks, pairs, state)
             apply_layers(p, m, first, rows, room, networks, region, state)
             if p == PASSES - 1:
-                state.by_charges[m, first:last] = 0
+                state.by_charges[m, first:last] = state.potentials[first:last]
                 add_potentials(m, first, last, p - 1, region, pairs, state)
                 if with_gradient:
                     scale = constants.electronvolt

@@ -129,6 +129,20 @@ class CpuKernel:
             self._stages(memory, flat, BACK, LONG_RANGE, with_gradient=True)
             return self._basis_gradient(memory)
 
+    def in_potential(
+        self, positions: NDArray[np.float64], potentials: NDArray[np.float64]
+    ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+        """Return the energy, the forces in potentials (n,), kJ/mol/e, and the mean charges."""
+        with self._lock:
+            memory, flat = self._prepared(positions[None])
+            memory.state.potentials[:] = potentials
+            try:
+                members, forces = self._found(memory, flat, with_forces=True)
+            finally:
+                memory.state.potentials[:] = 0
+            charges = memory.state.charges[-1].astype(np.float64).mean(axis=0)
+        return float(members.mean()), forces, charges
+
     def charge_tensors(self, positions: torch.Tensor) -> torch.Tensor:
         """Return the charges as a tensor that autograd differentiates once."""
         from nnpmm.models.aimnet.cpu.tensors import charge_tensors
@@ -147,18 +161,23 @@ class CpuKernel:
         self, positions: NDArray[np.float64], *, with_forces: bool
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return member energies (m, k), kJ/mol, and forces (k, n, 3), kJ/mol/nm."""
-        shape = positions.shape
         with self._lock:
-            memory, flat = self._prepared(positions)
-            last = LAST if with_forces else ENERGIES + 1
-            self._stages(memory, flat, DISTANCES, last, with_gradient=with_forces)
-            state = memory.state
-            atomic = EV_TO_KJ_PER_MOL * state.energies + state.coulomb + memory.pairs.dispersion
-            members = atomic.reshape(-1, *shape[:2]).sum(axis=2) + self._shifted_energies[:, None]
-            if not with_forces:
-                return members, np.empty(0)
-            gradient = self._basis_gradient(memory) + _NM_TO_ANGSTROM * memory.gradient
-        return members, -gradient.reshape(shape)
+            members, forces = self._found(*self._prepared(positions), with_forces=with_forces)
+        return members, forces.reshape(positions.shape) if with_forces else forces
+
+    def _found(
+        self, memory: _Memory, flat: NDArray[np.float64], *, with_forces: bool
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return member energies (m, k) and forces (k n, 3), if they are asked for."""
+        last = LAST if with_forces else ENERGIES + 1
+        self._stages(memory, flat, DISTANCES, last, with_gradient=with_forces)
+        state = memory.state
+        atomic = EV_TO_KJ_PER_MOL * state.energies + state.coulomb + memory.pairs.dispersion
+        of_geometries = atomic.reshape(len(atomic), memory.n_geometries, -1).sum(axis=2)
+        members = of_geometries + self._shifted_energies[:, None]
+        if not with_forces:
+            return members, np.empty(0)
+        return members, -(self._basis_gradient(memory) + _NM_TO_ANGSTROM * memory.gradient)
 
     def _charges(
         self, positions: NDArray[np.float64]

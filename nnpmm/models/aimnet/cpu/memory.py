@@ -132,7 +132,9 @@ class State(NamedTuple):
         heads, head_slopes: a charge and its weight out of a pass, (2, m, k n, 2).
         shares: of the missing charge, and derivatives by the weight, (2, m, k n, 2).
         charges: (2, m, k n), e.
-        by_features, by_scalars, by_vectors, by_charges, by_heads: derivatives of the energy.
+        potentials: that act on the charges from outside, kJ/mol/e, (k n,).
+        by_features, by_scalars, by_vectors, by_charges, by_heads: derivatives of the energy, that
+            in the potentials included.
         energies: of the atoms, eV, (m, k n).
         coulomb: likewise, kJ/mol.
     """
@@ -146,6 +148,7 @@ class State(NamedTuple):
     head_slopes: NDArray[np.floating]
     shares: NDArray[np.float64]
     charges: NDArray[np.floating]
+    potentials: NDArray[np.floating]
     by_features: NDArray[np.floating]
     by_scalars: NDArray[np.floating]
     by_vectors: NDArray[np.floating]
@@ -172,6 +175,7 @@ class State(NamedTuple):
             head_slopes=np.zeros((between, m, rows, HEADS), dtype),
             shares=np.zeros((between, m, rows, HEADS)),
             charges=np.zeros((between, m, rows), dtype),
+            potentials=np.zeros(rows, dtype),
             by_features=aligned((m, rows, size), dtype),
             by_scalars=aligned((m, rows, size), dtype),
             by_vectors=aligned((m, size * rows * 3), dtype),
