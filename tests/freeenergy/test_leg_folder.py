@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from nnpmm.core.errors import ConfigError
-from nnpmm.freeenergy.legs import keep_parameters
+from nnpmm.freeenergy.legs import claim_folder, keep_parameters
 from nnpmm.freeenergy.solvation import SoluteSettings, SolvationSettings
 from nnpmm.freeenergy.solvation.preparation import prepare
 
@@ -25,3 +25,16 @@ def test_the_solvent_has_parameters_too(tmp_path, monkeypatch):
     assert prepared.providers.startswith("fallback")
     prepared.sources["solvent_parameters"] = "others"
     assert prepared.providers.endswith(" and others")
+
+
+def test_the_setting_that_differs_is_named_by_its_path(tmp_path):
+    solute = SoluteSettings(smiles="CO", parameters="fallback")
+    first = SolvationSettings(solute=solute, ladder={"sterics": (0.5, 0.0), "time": 5.0})
+    claim_folder(first, tmp_path, resume=False)
+    (tmp_path / "joint").mkdir()  # something was sampled
+    longer = first.model_copy(update={"ladder": first.ladder.model_copy(update={"time": 6.0})})
+    claim_folder(longer, tmp_path, resume=True)
+    other = SolvationSettings(solute=solute, ladder={"sterics": (0.4, 0.0), "time": 5.0})
+    words = r"started with ladder\.sterics \[0\.5, 0\.0\], found \[0\.4, 0\.0\]; take the same"
+    with pytest.raises(ConfigError, match=words):
+        claim_folder(other, tmp_path, resume=True)
