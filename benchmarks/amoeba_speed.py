@@ -26,7 +26,7 @@ from nnpmm.coupling import MultipleTimeSteps, Subtractive
 from nnpmm.integrators import create_respa_integrator, split_time_scales
 from nnpmm.structures.inputs import TinkerSystem, load_system
 
-EDGE, WATERS, BENZENE = 2.0, 216, 12  # nm, molecules, atoms
+EDGE, WATERS, BENZENE = 2.02, 216, 12  # nm, molecules, atoms
 CUTOFF = 0.7  # nm, of multipoles; that of van der Waals pairs is 0.9
 
 
