@@ -3,7 +3,8 @@
 Benzene with ANI-2x in 216 AMOEBA waters, coupled by subtraction, on the CPU platform: speeds
 relative to velocity Verlet with 0.2 fs, beside the published ones for GPUs (Jaffrelot Inizan et
 al., Chem. Sci. 2023, 14, 5438). Variants run in turn, round by round; medians of processor
-time, on one thread, with the standard error of the rounds. What needs a GPU says that it was not measured.
+time, on one thread, with the standard error of the rounds. What needs a GPU says that it was not
+measured.
 
 Usage: python benchmarks/amoeba_speed.py [--rounds 3] [--polarization mutual] [--steps 2]
 """
