@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from pathlib import Path
 
@@ -26,7 +27,7 @@ __all__ = [
 
 SOLUTE = 13  # atoms of phenol
 _CLOSEST = 0.255  # nm between oxygens of two waters, images included
-_CLOSEST_SOLUTE = 0.17  # nm between an oxygen of water and an atom of the solute
+_CLOSEST_PHENOL, _CLOSEST_BENZENE = 0.17, 0.25  # nm from an oxygen of water to the solute's atoms
 
 
 def write_phenol_box(folder: Path, edge: float) -> Path:
@@ -38,7 +39,7 @@ def write_phenol_box(folder: Path, edge: float) -> Path:
     """
     rows, positions = _phenol_rows()
     solute = [(row[1], row[5], [int(b) for b in row[6:]]) for row in rows[:SOLUTE]]
-    waters = _waters(positions[:SOLUTE], positions, edge)
+    waters = _waters(positions[:SOLUTE], positions, edge, _CLOSEST_PHENOL)
     return write_box(folder / "phenol.xyz", solute, positions[:SOLUTE], waters, edge, "349", "350")
 
 
@@ -58,7 +59,7 @@ def benzene_in_water(folder: Path, edge: float, waters: int) -> tuple[Path, Path
     solute = [(s, types[s], b) for s, b in zip(symbols, bonded, strict=True)]
     _, source = _phenol_rows()
     placed = positions - positions.mean(axis=0) + source[:SOLUTE].mean(axis=0)
-    found = _waters(placed, source, edge)
+    found = _waters(placed, source, edge, _CLOSEST_BENZENE)
     if len(found) < waters:
         raise SystemExit(f"found {len(found)} waters in {edge} nm, wanted {waters}")
     parameters = data_folder() / "deep-hp" / "amoeba09.prm"
@@ -88,7 +89,7 @@ def _phenol_rows() -> tuple[list[list[str]], NDArray[np.float64]]:
 
 
 def _waters(
-    solute: NDArray[np.float64], positions: NDArray[np.float64], edge: float
+    solute: NDArray[np.float64], positions: NDArray[np.float64], edge: float, closest: float
 ) -> list[NDArray[np.float64]]:
     """Return the waters (3, 3) within a cube around the solute that clash with nothing."""
     centre = solute.mean(axis=0)
@@ -98,7 +99,7 @@ def _waters(
     for oxygen in order:
         if np.abs(positions[oxygen] - centre).max() > edge / 2:
             break
-        if np.linalg.norm(solute - positions[oxygen], axis=1).min() < _CLOSEST_SOLUTE:
+        if np.linalg.norm(solute - positions[oxygen], axis=1).min() < closest:
             continue
         others = positions[taken] - positions[oxygen]
         others -= edge * np.round(others / edge)
@@ -159,7 +160,11 @@ def phenol_in_water(
 def minimized(system: openmm.System, mm: MMSystem, iterations: int = 60) -> NDArray[np.float64]:
     """Return positions after a minimisation with direct polarization, (n, 3), nm."""
     platform = openmm.Platform.getPlatformByName("CPU")
-    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+    direct = copy.deepcopy(system)
+    for force in direct.getForces():
+        if isinstance(force, openmm.AmoebaMultipoleForce):
+            force.setPolarizationType(openmm.AmoebaMultipoleForce.Direct)
+    context = openmm.Context(direct, openmm.VerletIntegrator(0.001), platform)
     context.setPositions(mm.positions)
     openmm.LocalEnergyMinimizer.minimize(context, 50.0, iterations)
     found = context.getState(positions=True).getPositions(asNumpy=True)

@@ -147,7 +147,7 @@ def _slow_context(system: openmm.System) -> openmm.Context:
     if not has_inner_potential(system):
         raise ConfigError(
             "found a system without an inner potential for the network, expected one made with "
-            "coupling=Mechanical(inside=MultipleTimeSteps())"
+            "inside=MultipleTimeSteps()"
         )
     slow = openmm.System()
     for _ in range(system.getNumParticles()):

@@ -48,7 +48,7 @@ def respa(
     if not has_inner_potential(hybrid.system):
         raise ConfigError(
             "found a region without an inner potential; couple it with "
-            "Mechanical(inside=MultipleTimeSteps())"
+            "inside=MultipleTimeSteps() of Mechanical or Subtractive"
         )
     heat_bath(temperature, friction)  # an error leaves the system as it was
     splitting = split_time_scales(

@@ -30,6 +30,7 @@ from nnpmm.structures.inputs.sources import (
     CharmmSystem,
     GromacsSystem,
     OpenmmSystem,
+    TinkerSystem,
 )
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "StageConfig",
     "StageForecast",
     "StagesConfig",
+    "TinkerSystem",
     "WarmupConfig",
     "difference_of",
     "dry_run",

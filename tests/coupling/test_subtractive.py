@@ -12,6 +12,7 @@ import openmm
 import pytest
 from amoeba_systems import SOLUTES, amoeba_case, far_water
 from cases import energy_and_forces, solvated_ligand
+from conftest import shared_data
 from contracts import assert_conserves_energy, assert_forces_match_energy, assert_invariant
 from openmm import XmlSerializer, app
 from test_attached_sites import context_of, molecules
@@ -32,6 +33,7 @@ from nnpmm.coupling import (
 )
 from nnpmm.coupling.subtractive_system import create_region_system
 from nnpmm.models import OpenMMPotential
+from nnpmm.structures.inputs import TinkerSystem, load_system
 
 # kJ/mol: what induced dipoles of the accuracy in these cases leave.
 TOLERANCE = 1e-5
@@ -229,6 +231,22 @@ def test_mm_system_is_untouched_and_the_hybrid_round_trips(water):
     np.testing.assert_allclose(water.state(again)[0], water.state(hybrid)[0], rtol=0, atol=1e-6)
 
 
+def test_dipoles_of_the_region_that_stall(caplog):
+    """OpenMM's iteration does not reach such a tolerance; a larger one is taken, and said."""
+    case, system = amoeba_case("glycine dipeptide"), openmm.System()
+    for index in range(len(case.region)):
+        system.addParticle(case.alone.getParticleMass(index))
+    (force,) = [f for f in case.alone.getForces() if isinstance(f, openmm.AmoebaMultipoleForce)]
+    system.addForce(copy.deepcopy(force))
+    energies = []
+    for tolerance in (1e-6, 1e-10):
+        system.getForce(0).setMutualInducedTargetEpsilon(tolerance)
+        evaluator = OpenMMPotential(system).bind(case.numbers)
+        energies.append(evaluator(case.whole_region)[0])
+    np.testing.assert_allclose(*energies, rtol=0, atol=1e-3)
+    assert "do not converge to 1e-10 Debye" in caplog.text
+
+
 def test_two_regions(water):
     """The second coupling leaves the first region's force alone."""
     other = np.arange(3) + len(water.region)
@@ -378,3 +396,27 @@ def test_several_time_steps_need_terms_for_all_bonds():
             TOY,
             coupling=Subtractive(inside=MultipleTimeSteps()),
         )
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_phenol_cut_out_of_its_water_is_phenol_alone(tmp_path):
+    """From the published Tinker files: the region of the whole box, and the molecule by itself."""
+    folder = shared_data("phenol-amoeba")
+    parameters = (folder / "amoebabio18.prm", folder / "amoeba_phenol.prm")
+    whole = folder / "amoeba_solvated_phenol.xyz"
+    first = [line for line in whole.read_text().splitlines() if line.split()[0].isdigit()][1:14]
+    alone = tmp_path / "phenol.xyz"
+    alone.write_text("\n".join(["13 phenol", *first]) + "\n")
+    molecule = load_system(
+        TinkerSystem(type="tinker", xyz=alone, parameters=parameters, nonbonded_method="NoCutoff")
+    )
+    box = load_system(TinkerSystem(type="tinker", xyz=whole, parameters=parameters))
+    cut = create_region_system(box.system, list(range(13)))
+    numbers = [atom.element.atomic_number for atom in molecule.topology.atoms()]
+    found, expected = (
+        OpenMMPotential(system).bind(numbers)(molecule.positions)
+        for system in (cut, molecule.system)
+    )
+    np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-5)

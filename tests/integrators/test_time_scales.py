@@ -145,5 +145,5 @@ def test_respa_needs_an_inner_potential(box, network):
     plain = couple(
         box.system, box.topology, box.ligand_atoms, network, coupling=Mechanical(constraints="keep")
     )
-    with pytest.raises(ConfigError, match=r"without an inner potential; couple it with Mechanical"):
+    with pytest.raises(ConfigError, match=r"without an inner potential; couple it with inside="):
         respa(plain, inner=0.0005, outer=0.002)

@@ -43,7 +43,7 @@ def check_integrator(system: openmm.System, settings: ProtocolConfig) -> None:
     if not has_inner_potential(system):
         raise ConfigError(
             "integrator.type: found respa, but the region has no inner "
-            "potential; couple the region with Mechanical(inside=MultipleTimeSteps())"
+            "potential; couple the region with inside=MultipleTimeSteps()"
         )
     tried = copy.deepcopy(system)
     parse_splitting(tried, _split(tried, settings.integrator))

@@ -77,12 +77,12 @@ def check_complete(tinker: Any, files: Sequence[KeywordFile]) -> None:
         (("angle", "anglep"), 3, angles),
         (("torsion",), 4, torsions),
     ):
-        known = {tuple(line[:count]) for word in words for line in forces.get(word, ())}
+        terms_known = {tuple(line[:count]) for word in words for line in forces.get(word, ())}
         classes = [tuple(atoms[i].atomClass for i in term) for term in terms]
         missing = [
             term
             for term, found in zip(terms, classes, strict=True)
-            if found not in known and found[::-1] not in known
+            if found not in terms_known and found[::-1] not in terms_known
         ]
         _refuse(words[0], "atomClass", missing, atoms)
     _refuse_pair_damping(atoms, files)

@@ -1,0 +1,103 @@
+"""nnpmm run with Tinker files and subtractive embedding."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+import yaml
+from tinker_files import HEADER, PEROXIDE, WATER, coordinates, write
+
+from nnpmm.core.errors import ConfigError, ForceFieldError
+from nnpmm.simulation import run
+from nnpmm.simulation.settings.config import load_config
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """Hydrogen peroxide in forty waters, eight outer steps."""
+    coordinates(tmp_path, waters=40)
+    write(tmp_path, "water.prm", HEADER + WATER)
+    write(tmp_path, "solute.prm", PEROXIDE)
+    return {
+        "system": {
+            "type": "tinker",
+            "xyz": "system.xyz",
+            "parameters": ["water.prm", "solute.prm"],
+            "vdw_cutoff": "0.9 nm",
+            "polarization": "direct",
+        },
+        "region": {"selection": "resname UNK", "model": "ANI-1x", "members": [0]},
+        "coupling": {"type": "subtractive"},
+        "integrator": {
+            "type": "respa",
+            "inner": "0.25 fs",
+            "outer": "1 fs",
+            "watchdog": {"interval": "4 fs"},
+        },
+        "stages": {
+            "minimize": {"max_iterations": 20},
+            "warmup": None,
+            "equilibrate": None,
+            "production": {"length": "8 fs"},
+        },
+        "output": {
+            "directory": "out",
+            "log_interval": "4 fs",
+            "trajectory_interval": "4 fs",
+            "checkpoint_interval": "8 fs",
+        },
+    }
+
+
+def written(tmp_path, settings):
+    return write(tmp_path, "md.yaml", yaml.safe_dump(settings))
+
+
+@pytest.mark.slow
+def test_run(tmp_path, settings):
+    run(written(tmp_path, settings), progress=False)
+    rows = list(csv.DictReader((tmp_path / "out" / "log.csv").open()))
+    assert [int(row["step"]) for row in rows] == [4, 8]
+    assert float(rows[-1]["nnp_energy_kj_mol"]) != 0
+
+
+def test_the_key_file_defines_the_region(tmp_path, settings):
+    write(tmp_path, "run.key", "ewald\nvdw-cutoff 9.0\nmlpot embedding\ngroup 1 -1 4\n")
+    del settings["system"]["vdw_cutoff"], settings["region"]["selection"]
+    settings["system"]["key"] = "run.key"
+    config = load_config(written(tmp_path, settings))
+    from nnpmm.simulation.runner import load_region
+
+    _, region, name = load_region(config)
+    assert (region.tolist(), name) == ([0, 1, 2, 3], "ANI-1x")
+    settings["region"]["selection"] = "index 0 1"
+    with pytest.raises(ConfigError, match="selects 2 atoms, the key file's group 1 has 4"):
+        load_region(load_config(written(tmp_path, settings)))
+
+
+def test_mechanical_embedding_names_the_one_that_takes_amoeba(tmp_path, settings):
+    del settings["coupling"]
+    settings["integrator"] = {"type": "langevin"}
+    settings["timestep"] = "1 fs"
+    with pytest.raises(ForceFieldError, match=r"AMOEBA takes coupling.Subtractive\(\)"):
+        run(written(tmp_path, settings), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "match"),
+    [
+        ("integrator", {"inner_potential": "fit"}, "inner_potential with Subtractive"),
+        ("region", {"link_atoms": True}, "link atoms with coupling.type subtractive"),
+    ],
+)
+def test_what_subtraction_does_not_take(tmp_path, settings, section, value, match):
+    settings[section] |= value
+    with pytest.raises(ConfigError, match=match):
+        run(written(tmp_path, settings), progress=False)
+
+
+def test_no_box_is_one_line(tmp_path, settings):
+    coordinates(tmp_path, waters=40, box=False)
+    with pytest.raises(ConfigError, match=r"^system.nonbonded_method: found PME"):
+        run(written(tmp_path, settings), progress=False)
