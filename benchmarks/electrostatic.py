@@ -16,6 +16,7 @@ Usage: python benchmarks/electrostatic.py steps|truncation|dipoles [--emle FILE]
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,8 +70,11 @@ def main() -> None:
         "truncation": measure_truncation,
         "dipoles": measure_dipoles,
     }
-    rows = parts[arguments.part](arguments)
-    print(write_results(f"electrostatic_{arguments.part}", {"rows": rows}))
+    rows = []
+    for row in parts[arguments.part](arguments):  # what is measured is kept if the rest is not
+        rows.append(row)
+        path = write_results(f"electrostatic_{arguments.part}", {"rows": rows})
+    print(path)
 
 
 def solvated(smiles: str, provider: str = "auto", padding: float = 1.3) -> MMSystem:
@@ -93,9 +97,8 @@ def charges_of(system: openmm.System) -> np.ndarray:
 def measure_steps_of(
     topology: Any, system: openmm.System, region: np.ndarray, positions: Any, box: Any,
     arguments: argparse.Namespace, steps: int,
-) -> list[dict[str, Any]]:  # fmt: skip
+) -> Iterator[dict[str, Any]]:  # fmt: skip
     """Rows of one system."""
-    rows = []
     free = Constant(charges_of(system)[region])
     networks = {
         "ANI-2x, 8 networks": nnpmm.load_model("ANI-2x"),
@@ -116,22 +119,19 @@ def measure_steps_of(
         timings = measure_steps(contexts, steps=steps, rounds=arguments.rounds)
         base = timings["mechanical"].median
         for key, timing in timings.items():
-            rows.append(
-                {
-                    **{"network": name, "coupling": key, "region": len(region)},
-                    **{"atoms": system.getNumParticles(), "ms": timing._asdict()},
-                    "ratio_to_mechanical": timing.median / base,
-                }
-            )
             print(
                 f"  {name:20s} {key:20s} {timing.median:8.2f} ms "
                 f"({timing.low:.2f}-{timing.high:.2f}) {timing.median / base:5.2f} x",
                 flush=True,
             )
-    return rows
+            yield {
+                **{"network": name, "coupling": key, "region": len(region)},
+                **{"atoms": system.getNumParticles(), "ms": timing._asdict()},
+                "ratio_to_mechanical": timing.median / base,
+            }
 
 
-def measure_step_costs(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+def measure_step_costs(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Steps of both systems."""
     box = solvated(IBUPROFEN)
     systems = {
@@ -143,12 +143,10 @@ def measure_step_costs(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     topology, system, positions, vectors = read("gromacs", "hsp90/ligand-3/complex/complex")
     ligand = nnpmm.select_atoms(topology, "resname LIG")
     systems["HSP90 complex"] = (topology, system, ligand, positions, vectors, 4)
-    rows = []
     for name, (topology, system, region, positions, vectors, steps) in systems.items():
         print(f"{name}, {system.getNumParticles()} atoms, region of {len(region)}", flush=True)
-        found = measure_steps_of(topology, system, region, positions, vectors, arguments, steps)
-        rows += [{"system": name, **row} for row in found]
-    return rows
+        for row in measure_steps_of(topology, system, region, positions, vectors, arguments, steps):
+            yield {"system": name, **row}
 
 
 # Truncation
@@ -229,9 +227,8 @@ def switched(region, environment, shifts, charges, box, cutoff):
     return COULOMB_CONSTANT * float(shifts @ (switch / distances) @ charges)
 
 
-def measure_truncation(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+def measure_truncation(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Errors of the cutoff for each molecule."""
-    rows = []
     for name, smiles in MOLECULES.items():
         box = solvated(smiles)
         vectors, region = np.array(box.box_vectors, dtype=float), np.array(box.ligand_atoms)
@@ -273,7 +270,6 @@ def measure_truncation(arguments: argparse.Namespace) -> list[dict[str, Any]]:
                 "switched_error_rms": float(np.sqrt((plain**2).mean())),
                 "frames": len(frames),
             }
-            rows.append(row)
             print(
                 f"  {cutoff} nm: mean error {row['error_mean']:.2f} +- "
                 f"{row['error_mean_error']:.2f}, rms {row['error_rms']:.2f} kJ/mol, forces "
@@ -281,7 +277,7 @@ def measure_truncation(arguments: argparse.Namespace) -> list[dict[str, Any]]:
                 f"{row['switched_error_rms']:.1f} kJ/mol",
                 flush=True,
             )
-    return rows
+            yield row
 
 
 # Dipole moments
@@ -355,9 +351,9 @@ def sampled(
     return dict(zip(("fixed", "emle", "emle_induced"), np.array(rows).T, strict=True))
 
 
-def measure_dipoles(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+def measure_dipoles(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Dipole moments of each molecule under three couplings."""
-    emle, rows = load_emle(arguments.emle), []
+    emle = load_emle(arguments.emle)
     model = nnpmm.load_model("ANI-2x", members=0)
     for name, smiles in DIPOLES.items():
         box = solvated(smiles, "amber", padding=1.0)
@@ -378,13 +374,12 @@ def measure_dipoles(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             row: dict[str, Any] = {"molecule": name, "coupling": kind, "ps": LENGTH}
             for label, values in series.items():
                 row[label], row[f"{label}_error"] = mean_with_error(values)
-            rows.append(row)
             print(
                 f"{name:20s} {kind:14s}"
                 + "".join(f"  {k} {row[k]:.3f} +- {row[f'{k}_error']:.3f} D" for k in series),
                 flush=True,
             )
-    return rows
+            yield row
 
 
 if __name__ == "__main__":

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import openmm
 import pytest
 from cases import Case, bond_and_ion, energy_and_forces, ion_leaves, solvated_ligand
 from contracts import assert_conserves_energy, assert_forces_match_energy, assert_smooth
+from emle_toy import write_toy
 from openmm import XmlSerializer
 from toy import TOY
 
 from nnpmm.core.constants import COULOMB_CONSTANT
 from nnpmm.core.errors import RegionError
-from nnpmm.coupling import Electrostatic, Role, couple
+from nnpmm.coupling import Electrostatic, Replaced, Role, couple
 from nnpmm.coupling.electrostatic import embedding_energy
 from nnpmm.coupling.electrostatic.reference import reference_energy
 from nnpmm.coupling.settings import CouplingConfig, create_coupling
 from nnpmm.models.emle import load_emle
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
-from emle_toy import write_toy
 
 CUTOFF = 0.7
 
@@ -141,8 +136,6 @@ def test_settings_name_the_file(tmp_path, case):
             **{"cutoff": CUTOFF, "induction": True},
         }
     )
-    from nnpmm.coupling import Replaced
-
     coupling = create_coupling(config, constraints="none", inside=Replaced())
     assert "toy.mat" in repr(coupling) and "induction=True" in repr(coupling)
     assert couple(case.system, case.topology, case.region, TOY, coupling=coupling).system
