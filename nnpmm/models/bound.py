@@ -83,8 +83,12 @@ class BoundPotential(ABC):
         """
         copied = positions.copy()  # what is evaluated might change them
         found = self._evaluate(positions, box)
-        self._last = _Step(copied, box, Energies(found.energy, found.member_energies))
+        self._keep(copied, box, found)
         return found.energy, found.forces
+
+    def _keep(self, positions: NDArray[np.float64], box: Any, found: Evaluation) -> None:
+        """Keep the energies of a step for `last_energies`."""
+        self._last = _Step(positions, box, Energies(found.energy, found.member_energies))
 
     def last_energies(self, positions: NDArray[np.float64], box: Any = None) -> Energies | None:
         """Return what the last step found; see `nnpmm.models.protocol.last_energies`."""

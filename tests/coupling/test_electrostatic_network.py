@@ -23,6 +23,7 @@ from nnpmm.coupling import (
 )
 from nnpmm.coupling.electrostatic.reference import reference_energy
 from nnpmm.models.charges import evaluate_in_potential, network_charges
+from nnpmm.models.protocol import last_energies
 
 CUTOFF = 0.7
 
@@ -107,6 +108,9 @@ def test_one_evaluation_gives_the_same_as_two(case, model):
     evaluator = model.bind(case.numbers, charge)
     potentials = np.random.default_rng(1).normal(0, 100, len(positions))
     together = evaluate_in_potential(evaluator, positions, potentials)
+    kept = last_energies(evaluator, positions)  # what the log of a run reads
+    assert kept.energy == together.energy
+    np.testing.assert_allclose(kept.member_energies, evaluator.member_energies(positions), atol=1e-6)
     energy, forces = evaluator(positions)
     charges = network_charges(evaluator)(positions)
     none = np.zeros(0)

@@ -36,8 +36,8 @@ class Kernel(Protocol):
 
     def in_potential(
         self, positions: NDArray[np.float64], potentials: NDArray[np.float64]
-    ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-        """Return the energy, the forces in potentials (n,), kJ/mol/e, and the mean charges."""
+    ) -> tuple[Evaluation, NDArray[np.float64]]:
+        """Return energy, forces in potentials (n,), kJ/mol/e, members, and the mean charges."""
 
     def charge_tensors(self, positions: torch.Tensor) -> torch.Tensor:
         """Return the mean charges (n,), e, float64, which autograd differentiates once."""

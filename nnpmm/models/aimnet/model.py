@@ -234,8 +234,11 @@ class AimnetEvaluator(BoundPotential):
             The energy without the potential, kJ/mol; minus the gradient of the energy plus the sum
             of charges times potentials, which are fixed, (n, 3), kJ/mol/nm; the charges, (n,), e.
         """
+        copied = positions.copy()
         with self._lock:
-            return self._kernel.in_potential(positions, potentials)
+            found, charges = self._kernel.in_potential(positions, potentials)
+        self._keep(copied, None, found)
+        return found.energy, found.forces, charges
 
     def evaluate_tensors(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return energy, a scalar, and forces (n, 3) as tensors, in kJ/mol and nm.

@@ -266,16 +266,17 @@ class ReferenceKernel:
 
     def in_potential(
         self, positions: NDArray[np.float64], potentials: NDArray[np.float64]
-    ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-        """Return the energy, the forces in potentials (n,), kJ/mol/e, and the mean charges."""
+    ) -> tuple[Evaluation, NDArray[np.float64]]:
+        """Return energy, forces in potentials (n,), kJ/mol/e, members, and the mean charges."""
         tensor = self._tensor(positions).requires_grad_(True)
         with threads_for(len(positions), self._threads):
             energies, of_members = self._module.energies_and_charges(tensor)
             energy, charges = energies.mean(), of_members.to(torch.float64).mean(0)
             total = energy + (charges * self._tensor(potentials)).sum()
             (gradient,) = torch.autograd.grad(total, tensor)
-        found = -gradient, charges.detach()
-        return float(energy.detach()), found[0].cpu().numpy(), found[1].cpu().numpy()
+        members = energies.detach().cpu().numpy()
+        found = Evaluation(float(energy.detach()), -gradient.cpu().numpy(), members)
+        return found, charges.detach().cpu().numpy()
 
     def charge_tensors(self, positions: Tensor) -> Tensor:
         """Return the mean charges (n,), e, which autograd differentiates; nothing leaves a device.

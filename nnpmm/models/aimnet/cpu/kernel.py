@@ -131,8 +131,8 @@ class CpuKernel:
 
     def in_potential(
         self, positions: NDArray[np.float64], potentials: NDArray[np.float64]
-    ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-        """Return the energy, the forces in potentials (n,), kJ/mol/e, and the mean charges."""
+    ) -> tuple[Evaluation, NDArray[np.float64]]:
+        """Return energy, forces in potentials (n,), kJ/mol/e, members, and the mean charges."""
         with self._lock:
             memory, flat = self._prepared(positions[None])
             memory.state.potentials[:] = potentials
@@ -141,7 +141,7 @@ class CpuKernel:
             finally:
                 memory.state.potentials[:] = 0
             charges = memory.state.charges[-1].astype(np.float64).mean(axis=0)
-        return float(members.mean()), forces, charges
+        return Evaluation(float(members.mean()), forces, members[:, 0]), charges
 
     def charge_tensors(self, positions: torch.Tensor) -> torch.Tensor:
         """Return the charges as a tensor that autograd differentiates once."""
