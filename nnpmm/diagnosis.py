@@ -18,8 +18,8 @@ from nnpmm.core.versions import installed_version
 from nnpmm.models.aimnet import weights as aimnet_weights
 from nnpmm.models.ani import BACKENDS, choose_backend
 from nnpmm.models.ani import weights as ani_weights
-from nnpmm.models.ani.threads import thread_count
 from nnpmm.models.registry import families
+from nnpmm.models.threads import thread_count
 
 __all__ = ["Finding", "diagnose"]
 

@@ -30,7 +30,7 @@ from nnpmm.core.files import require_folder, write_atomically
 from nnpmm.core.locks import locked
 from nnpmm.core.settings.reading import parse_settings
 from nnpmm.models import load_model
-from nnpmm.models.ani.threads import thread_count
+from nnpmm.models.threads import thread_count
 from nnpmm.structures.ligands.source import read_molecule, read_molecule_alone
 from nnpmm.torsions.internal import valence_terms
 from nnpmm.torsions.relaxation import FORCE_TOLERANCE, BatchPotential, relax_all

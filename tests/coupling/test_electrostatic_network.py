@@ -110,7 +110,9 @@ def test_one_evaluation_gives_the_same_as_two(case, model):
     together = evaluate_in_potential(evaluator, positions, potentials)
     kept = last_energies(evaluator, positions)  # what the log of a run reads
     assert kept.energy == together.energy
-    np.testing.assert_allclose(kept.member_energies, evaluator.member_energies(positions), atol=1e-6)
+    np.testing.assert_allclose(
+        kept.member_energies, evaluator.member_energies(positions), atol=1e-6
+    )
     energy, forces = evaluator(positions)
     charges = network_charges(evaluator)(positions)
     none = np.zeros(0)

@@ -15,11 +15,11 @@ from nnpmm.core.errors import ModelError, SimulationError
 from nnpmm.models import load_model
 from nnpmm.models.ani.cpu.kernel import CpuKernel
 from nnpmm.models.ani.cpu.shares import BLOCK, divide
-from nnpmm.models.ani.threads import run_together, thread_count
 from nnpmm.models.cpu.functions import cosine_and_sine, exponential, logarithm
 from nnpmm.models.cpu.neighbours import Neighbours, build_cells, find_neighbours
 from nnpmm.models.cpu.simd import MAX_ROWS, multiply_tile, panel_width
 from nnpmm.models.protocol import at_each_step
+from nnpmm.models.threads import run_together, thread_count
 
 
 @numba.njit

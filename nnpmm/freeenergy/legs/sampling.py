@@ -19,7 +19,7 @@ from nnpmm.coupling.settings import CouplingConfig, create_coupling
 from nnpmm.freeenergy.legs.settings import LegTimes, PotentialName, SamplingSettings
 from nnpmm.integrators import bound_region_motion, choose_mass_factor, scale_masses
 from nnpmm.models import load_model
-from nnpmm.models.ani.threads import thread_count
+from nnpmm.models.threads import thread_count
 from nnpmm.sampling import ExchangeRecord, ExchangeSettings, ReplicaExchange, separate_groups
 from nnpmm.structures import MMSystem
 

@@ -15,12 +15,12 @@ from nnpmm.core.constants import EV_TO_KJ_PER_MOL
 from nnpmm.core.errors import ModelError, RegionError, SimulationError
 from nnpmm.models.aimnet.backends import BACKENDS, Kernel, choose_backend
 from nnpmm.models.aimnet.parameters import AimnetParameters
-from nnpmm.models.ani.threads import thread_count
 from nnpmm.models.bound import BoundPotential
 from nnpmm.models.composition import known_symbols
 from nnpmm.models.geometry import check_geometry
 from nnpmm.models.in_process import recall, remember, restored_parameters
 from nnpmm.models.protocol import BatchEvaluation, Evaluation
+from nnpmm.models.threads import thread_count
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +44,7 @@ class AimnetModel:
         backend: ``"auto"`` or a name in `nnpmm.models.aimnet.backends.BACKENDS`.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:<index>"``.
         precision: ``"single"``, or ``"double"`` for checks.
-        threads: of the CPU; None leaves it to the backend (see `nnpmm.models.ani.threads`).
+        threads: of the CPU; None leaves it to the backend (see `nnpmm.models.threads`).
         source: where the weights came from.
         rebuild: a picklable function and its arguments that make this model again in another
             process; without it, a System that contains the model can be copied in this process

@@ -19,8 +19,8 @@ from nnpmm.models.aimnet.dispersion import DispersionModule
 from nnpmm.models.aimnet.parameters import AimnetParameters
 from nnpmm.models.ani.autograd import differentiate
 from nnpmm.models.ani.parameters import Layer
-from nnpmm.models.ani.threads import threads_for
 from nnpmm.models.protocol import BatchEvaluation, Evaluation
+from nnpmm.models.threads import threads_for
 
 __all__ = ["AimnetModule", "ReferenceKernel"]
 

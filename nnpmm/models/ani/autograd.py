@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nnpmm.models.ani.threads import threads_for
 from nnpmm.models.protocol import Evaluation
+from nnpmm.models.threads import threads_for
 
 __all__ = ["differentiate"]
 

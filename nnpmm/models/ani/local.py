@@ -16,9 +16,9 @@ from nnpmm.models.ani.cpu.packing import ColumnLayout, pack_networks
 from nnpmm.models.ani.cpu.shares import BLOCK, divide
 from nnpmm.models.ani.cpu.symmetry import AtomScratch, Constants
 from nnpmm.models.ani.parameters import AniParameters, SymmetryFunctions
-from nnpmm.models.ani.threads import run_together, thread_count
 from nnpmm.models.cpu.neighbours import Listed
 from nnpmm.models.local import LocalEvaluation, Neighbourhoods
+from nnpmm.models.threads import run_together, thread_count
 
 __all__ = ["LocalAni", "kinds_of"]
 
@@ -32,7 +32,7 @@ class LocalAni:
         parameters: the ensemble.
         elements: chemical symbols of all atoms that will occur.
         precision: ``"single"`` or ``"double"``.
-        threads: see `nnpmm.models.ani.threads.thread_count`.
+        threads: see `nnpmm.models.threads.thread_count`.
     """
 
     def __init__(

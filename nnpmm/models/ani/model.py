@@ -20,7 +20,6 @@ from nnpmm.core.units import in_md_units
 from nnpmm.models.ani.backends import BACKENDS, Kernel, TensorKernel, choose_backend
 from nnpmm.models.ani.first_use import first_kernel, trusted_kernel
 from nnpmm.models.ani.parameters import AniParameters
-from nnpmm.models.ani.threads import thread_count
 from nnpmm.models.ani.torchscript import energy_module
 from nnpmm.models.bound import BoundPotential
 from nnpmm.models.composition import known_symbols
@@ -28,6 +27,7 @@ from nnpmm.models.geometry import check_geometry
 from nnpmm.models.in_process import recall, remember, restored_parameters
 from nnpmm.models.local import LocalPotential
 from nnpmm.models.protocol import BatchEvaluation, Evaluation, checked_box
+from nnpmm.models.threads import thread_count
 
 __all__ = ["AniEvaluator", "AniModel"]
 
@@ -43,7 +43,7 @@ class AniModel:
         backend: ``"auto"`` or a name in `nnpmm.models.ani.backends.BACKENDS`.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:<index>"``.
         precision: ``"single"``, or ``"double"`` for checks.
-        threads: of the CPU; None leaves it to the backend (see `nnpmm.models.ani.threads`).
+        threads: of the CPU; None leaves it to the backend (see `nnpmm.models.threads`).
         source: where the weights came from.
         rebuild: a picklable function and its arguments that make this model again in another
             process; without it, a System that contains the model can be copied in this process

@@ -18,7 +18,6 @@ from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
 from nnpmm.core.errors import ModelError, OptionalDependencyError
 from nnpmm.models.ani.autograd import differentiate
 from nnpmm.models.ani.parameters import CELU_ALPHA, AniParameters
-from nnpmm.models.ani.threads import threads_for
 from nnpmm.models.ani.torchani_kernel import (
     aev_computer,
     import_torchani,
@@ -26,6 +25,7 @@ from nnpmm.models.ani.torchani_kernel import (
     torchani_coordinates,
 )
 from nnpmm.models.protocol import BatchEvaluation, Evaluation, one_by_one
+from nnpmm.models.threads import threads_for
 
 __all__ = ["NNPOPS_INSTALL", "NnpopsKernel", "import_nnpops"]
 

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from nnpmm.core.constants import HARTREE_TO_KJ_PER_MOL
 from nnpmm.models.ani.autograd import differentiate
 from nnpmm.models.ani.parameters import CELU_ALPHA, AniParameters
-from nnpmm.models.ani.threads import threads_for
 from nnpmm.models.protocol import BatchEvaluation, Evaluation, one_by_one
+from nnpmm.models.threads import threads_for
 
 __all__ = ["AniModule", "ReferenceKernel"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import openmm
 
 from nnpmm.core import platforms
-from nnpmm.models.ani.threads import thread_count
+from nnpmm.models.threads import thread_count
 from nnpmm.simulation.settings.config import PlatformConfig
 
 __all__ = ["choose_platform"]

@@ -25,9 +25,9 @@ from nnpmm.models.aimnet.cpu.memory import Constants, Pairs, Region, Room, State
 from nnpmm.models.aimnet.cpu.packing import pack_networks
 from nnpmm.models.aimnet.cpu.shares import Share, divide
 from nnpmm.models.aimnet.parameters import AimnetParameters
-from nnpmm.models.ani.threads import run_together, thread_count
 from nnpmm.models.cpu.neighbours import build_cells
 from nnpmm.models.protocol import BatchEvaluation, Evaluation
+from nnpmm.models.threads import run_together, thread_count
 
 if TYPE_CHECKING:
     import torch
@@ -61,7 +61,7 @@ class CpuKernel:
         symbols: chemical symbol of each atom.
         charge: total charge, e.
         precision: ``"single"`` or ``"double"``.
-        threads: see `nnpmm.models.ani.threads.thread_count`.
+        threads: see `nnpmm.models.threads.thread_count`.
     """
 
     def __init__(

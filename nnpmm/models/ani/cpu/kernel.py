@@ -20,9 +20,9 @@ from nnpmm.models.ani.cpu.packing import ColumnLayout, pack_networks
 from nnpmm.models.ani.cpu.shares import BLOCK, divide
 from nnpmm.models.ani.cpu.symmetry import AtomScratch, Constants
 from nnpmm.models.ani.parameters import AniParameters
-from nnpmm.models.ani.threads import run_together, thread_count
 from nnpmm.models.cpu.neighbours import build_cells
 from nnpmm.models.protocol import BatchEvaluation, Evaluation
+from nnpmm.models.threads import run_together, thread_count
 
 __all__ = ["CpuKernel"]
 
@@ -46,7 +46,7 @@ class CpuKernel:
         parameters: the ensemble.
         symbols: chemical symbol of each atom.
         precision: ``"single"`` or ``"double"``.
-        threads: see `nnpmm.models.ani.threads.thread_count`.
+        threads: see `nnpmm.models.threads.thread_count`.
     """
 
     def __init__(
