@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 DEMO ?= nnpmm-demo
 # Two processes, each with whole files, so that a module's fixtures are made once.
 PARALLEL ?= -n 2 --dist loadfile
+# The notebooks of the tutorials take minutes: PYTEST_ARGS="-m tutorial".
+PYTEST_ARGS ?= -m "not tutorial"
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .PHONY: demo test lint docs tutorials clean

@@ -61,6 +61,7 @@ def test_index_lists_every_tutorial():
     assert sorted(links) == [path.name for path in PATHS]
 
 
+@pytest.mark.tutorial
 @pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_runs_from_the_top(path, tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ from nnpmm.structures.ligands.source import read_molecule
 
 ION = {
     "solute": {"smiles": "C[NH3+]", "parameters": "fallback"},
-    "padding": "0.5 nm",
+    "padding": "0.6 nm",
     "cutoff": "0.6 nm",
     "potentials": ["force field"],
     "platform": "CPU",

@@ -15,7 +15,7 @@ from nnpmm.core.settings.reading import parse_settings
 from nnpmm.freeenergy.solvation import SolvationSettings, run_solvation
 from nnpmm.sampling import read_samples
 
-APART = {"time": "3 ps", "state_equilibration": "0.5 ps", "exchange": False}
+APART = {"time": "6 ps", "state_equilibration": "1 ps", "exchange": False}
 
 
 def settings(**ladder) -> SolvationSettings:
@@ -37,15 +37,15 @@ def test_windows_through_dask(tmp_path):
     assert told == [(True, n, 5) for n in range(1, 6)]
     ladder = tmp_path / "apart/force-field/repeat-1"
     before = read_samples(ladder)
-    assert before.energies.shape == (30, 5, 5)
+    assert before.energies.shape == (60, 5, 5)
     np.testing.assert_array_equal(before.mixing, np.eye(5))
     page = (tmp_path / "apart/report.html").read_text()
     assert page.count("data:image/png;base64,") == 3  # no mixing
     assert len(list((tmp_path / "apart/alchemlyb/force-field/repeat-1").glob("*.xvg"))) == 5
-    longer = run_solvation(settings(time="4 ps"), tmp_path / "apart", resume=True)
+    longer = run_solvation(settings(time="7 ps"), tmp_path / "apart", resume=True)
     after = read_samples(ladder)
-    assert len(after.energies) == 40
-    np.testing.assert_array_equal(after.energies[:30], before.energies)
+    assert len(after.energies) == 70
+    np.testing.assert_array_equal(after.energies[:60], before.energies)
     for found in (result, longer):  # 10 kJ/mol; a few ps are enough for its size
         assert -15 < found.potentials["force field"].value < 35
     assert result.potentials["force field"].error < 5

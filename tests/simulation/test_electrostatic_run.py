@@ -55,7 +55,8 @@ def test_a_run(tmp_path):
 def test_settings_make_the_coupling():
     load_aimnet(members=0)
     prepared = prepare_system(settings())
-    assert "Electrostatic(charges='network', cutoff=0.7" in prepared.hybrid.provenance["coupling"]
+    assert "Electrostatic(charges='network'" in prepared.hybrid.provenance["coupling"]
+    assert "cutoff=0.7" in prepared.hybrid.provenance["coupling"]
     (force,) = [f for f in prepared.hybrid.system.getForces() if type(f).__name__ == "PythonForce"]
     assert LAMBDA_EMBEDDING in force.getGlobalParameters()
 
