@@ -1,40 +1,44 @@
-"""What nnpmm validate finds: the ANI models of nnpmm, and openmm-ml's own ani2x.
+"""What nnpmm validate finds: the models of nnpmm, and openmm-ml's own ani2x.
 
 openmm-ml takes the weights of its ANI from torchani, which looks for them in ~/.local/torchani: a
 link to NNPMM_MODEL_DIR in a home folder of this script's own.
 Prints a table, writes results/validate.json and ../docs/images/validation.png and
 validation_openmm_ml.png. Needs NNPMM_MODEL_DIR, a folder with ANI-2x and ANI-1ccx. openmm-ml's
-model takes eight minutes.
-Usage: python benchmarks/validate.py
+model takes eight minutes. With --models the results of the others are kept as they are.
+Usage: python benchmarks/validate.py [--models AIMNet2]
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-from common import save_image, write_results
+from common import RESULTS, save_image, write_results
 
 import nnpmm
 from nnpmm.models import OpenmmMlModel, Potential
 from nnpmm.models.validation import Validation, plot_findings, record_of, validate
 from nnpmm.models.validation.report import bound_text, value_text
 
+OWN = ("ANI-2x", "ANI-1x", "ANI-1ccx", "AIMNet2")
 RAW = "ani2x (openmm-ml)"
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", nargs="+", choices=(*OWN, RAW), default=[*OWN, RAW])
+    names = parser.parse_args().models
     folder = os.environ.get("NNPMM_MODEL_DIR")
     if folder is None:
         raise SystemExit("set NNPMM_MODEL_DIR to a folder with ani-2x_8x and ani-1ccx_8x")
     models: dict[str, Potential] = {
-        name: nnpmm.load_model(name) for name in ("ANI-2x", "ANI-1x", "ANI-1ccx")
+        name: OpenmmMlModel("ani2x") if name == RAW else nnpmm.load_model(name) for name in names
     }
-    models[RAW] = OpenmmMlModel("ani2x")
     found, seconds = {}, {}
     with tempfile.TemporaryDirectory() as home:
         (Path(home) / ".local").mkdir()
@@ -49,9 +53,16 @@ def main() -> None:
     for record in records.values():  # the kind of source, without the path on this machine
         if "weights" in record["model"]:
             record["model"]["weights"] = record["model"]["weights"].partition(": ")[0]
-    print(write_results("validate", records))
-    save_image(plot_findings(found["ANI-2x"]), "validation")
-    save_image(plot_findings(found[RAW]), "validation_openmm_ml")
+    print(write_results("validate", {**earlier(), **records}))
+    for name, image in (("ANI-2x", "validation"), (RAW, "validation_openmm_ml")):
+        if name in found:
+            save_image(plot_findings(found[name]), image)
+
+
+def earlier() -> dict[str, Any]:
+    """Return the results of earlier calls."""
+    path = RESULTS / "validate.json"
+    return json.loads(path.read_text())["results"] if path.exists() else {}
 
 
 def report(found: dict[str, Validation]) -> None:

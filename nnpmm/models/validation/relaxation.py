@@ -13,8 +13,9 @@ from nnpmm.models.protocol import Evaluator
 __all__ = ["relaxed", "rigid_motions"]
 
 _EVALUATIONS = 2000
-_NEWTON_STEPS = 8
+_NEWTON_STEPS = 40  # from a saddle, which L-BFGS may have found, to a minimum 0.1 nm away
 _LONGEST = 0.005  # nm, of an atom in a Newton step
+_SHORTEST = 1e-6  # nm: two such steps are the last ones
 _SOFTEST = 50.0  # kJ/mol/nm^2; a methyl group's rotation has about 100
 _RISE = 1e-3  # kJ/mol, rounding of single precision
 _LINEAR = 1e-3  # of the largest moment: less is no rotation
@@ -36,6 +37,7 @@ def relaxed(evaluator: Evaluator, start: NDArray[np.float64]) -> NDArray[np.floa
     """
     positions = relax(evaluator, start, evaluations=_EVALUATIONS)
     energy, forces = evaluator(positions)
+    longest_moves = [np.inf]
     for _ in range(_NEWTON_STEPS):
         internal = scipy.linalg.null_space(rigid_motions(positions, np.ones(len(positions))).T)
         hessian = network_hessian(evaluator, positions)
@@ -43,11 +45,15 @@ def relaxed(evaluator: Evaluator, start: NDArray[np.float64]) -> NDArray[np.floa
         modes = internal @ vectors
         lengths = (modes.T @ forces.ravel()) / np.maximum(np.abs(values), _SOFTEST)
         step = (modes @ lengths).reshape(-1, 3)
-        step *= min(1.0, _LONGEST / max(float(np.linalg.norm(step, axis=1).max()), 1e-12))
+        longest = float(np.linalg.norm(step, axis=1).max())
+        step *= min(1.0, _LONGEST / max(longest, _SHORTEST))
         lower, forces = evaluator(positions + step)
         if not lower < energy + _RISE:
             break
         positions, energy = positions + step, lower
+        longest_moves.append(longest)
+        if max(longest_moves[-2:]) < _SHORTEST:
+            break
     return positions
 
 
