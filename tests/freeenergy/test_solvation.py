@@ -351,7 +351,7 @@ def test_the_solvent_is_given_once(solvent, words):
 @pytest.mark.slow
 def test_methanol_in_acetonitrile(tmp_path):
     """The box is compressed once, and a second run takes the one that is there."""
-    ladder = {**SMALL["ladder"], "time": "2 ps", "equilibration": "1 ps"}
+    ladder = {**SMALL["ladder"], "time": "4 ps", "interval": "0.1 ps", "equilibration": "1 ps"}
     changes = {
         "solvent": {"name": "acetonitrile", "equilibration": "90 ps"},
         "padding": "0.6 nm",

@@ -15,7 +15,12 @@ from nnpmm.core.settings.reading import parse_settings
 from nnpmm.freeenergy.solvation import SolvationSettings, run_solvation
 from nnpmm.sampling import read_samples
 
-APART = {"time": "6 ps", "state_equilibration": "1 ps", "exchange": False}
+APART = {
+    "sterics": [0.6, 0.45, 0.3, 0],
+    "time": "4 ps",
+    "state_equilibration": "1 ps",
+    "exchange": False,
+}
 
 
 def settings(**ladder) -> SolvationSettings:
@@ -34,18 +39,18 @@ def test_windows_through_dask(tmp_path):
         cluster=ClusterSettings(kind="local", workers=2),
         windows=lambda job, done, total: told.append((job.done, done, total)),
     )
-    assert told == [(True, n, 5) for n in range(1, 6)]
+    assert told == [(True, n, 6) for n in range(1, 7)]
     ladder = tmp_path / "apart/force-field/repeat-1"
     before = read_samples(ladder)
-    assert before.energies.shape == (60, 5, 5)
-    np.testing.assert_array_equal(before.mixing, np.eye(5))
+    assert before.energies.shape == (40, 6, 6)
+    np.testing.assert_array_equal(before.mixing, np.eye(6))
     page = (tmp_path / "apart/report.html").read_text()
     assert page.count("data:image/png;base64,") == 3  # no mixing
-    assert len(list((tmp_path / "apart/alchemlyb/force-field/repeat-1").glob("*.xvg"))) == 5
-    longer = run_solvation(settings(time="7 ps"), tmp_path / "apart", resume=True)
+    assert len(list((tmp_path / "apart/alchemlyb/force-field/repeat-1").glob("*.xvg"))) == 6
+    longer = run_solvation(settings(time="5 ps"), tmp_path / "apart", resume=True)
     after = read_samples(ladder)
-    assert len(after.energies) == 70
-    np.testing.assert_array_equal(after.energies[:60], before.energies)
+    assert len(after.energies) == 50
+    np.testing.assert_array_equal(after.energies[:40], before.energies)
     for found in (result, longer):  # 10 kJ/mol; a few ps are enough for its size
         assert -15 < found.potentials["force field"].value < 35
     assert result.potentials["force field"].error < 5
@@ -73,7 +78,7 @@ def test_a_window_that_fails_is_named(tmp_path, monkeypatch):
         raise SimulationError(f"state {sampled[0]} blew up")
 
     monkeypatch.setattr(windows, "sample_leg", blow_up)
-    words = r"5 of 5 windows failed; force-field/repeat-1/state-00: .*state 0 blew up"
+    words = r"6 of 6 windows failed; force-field/repeat-1/state-00: .*state 0 blew up"
     with pytest.raises(SimulationError, match=words):
         run_solvation(settings(), tmp_path)
 
