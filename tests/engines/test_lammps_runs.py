@@ -232,7 +232,7 @@ def test_fixes_of_each_ensemble():
         config = lammps.LammpsConfig.model_validate(
             {"system": {"file": "a"}, "network": {"model": "ANI-2x"}, "ensemble": ensemble}
         )
-        return integration(config)
+        return integration(config, "production", 0)
 
     assert fixes(type="NVE") == ["fix motion all nve"]
     assert fixes(type="NVT", thermostat="nose-hoover", thermostat_time="0.1 ps") == [
@@ -245,6 +245,23 @@ def test_fixes_of_each_ensemble():
     assert mover.startswith("fix motion all nph aniso 0.98692")
     assert bath.startswith("fix bath all langevin 300 300 500 ")
     assert fixes(type="NVT")[0] == "fix motion all nve"
+
+
+def test_no_stretch_of_a_langevin_run_repeats_random_numbers():
+    """Stretches with the same numbers are correlated (D. J. Sindhikara et al., JCTC 2009, 5, 1624).
+
+    Stages and continuations count their steps from where they begin.
+    """
+    config = lammps.LammpsConfig.model_validate(
+        {"system": {"file": "a"}, "network": {"model": "ANI-2x"}}
+    )
+    seeds = {
+        int(integration(config, stage, step)[1].split()[-3])
+        for stage in record.STAGES
+        for step in (0, 1000, 2000)
+    }
+    assert len(seeds) == 6
+    assert all(0 < seed < 900_000_000 for seed in seeds)  # what LAMMPS allows
 
 
 def test_the_last_rows_of_a_step_count(tmp_path):

@@ -36,6 +36,7 @@ __all__ = ["LammpsResult", "Progress", "integration", "run"]
 Progress = Callable[[str, int, int], None]
 _FS_PER_PS = 1000.0
 _BAR_PER_ATM = 1.01325
+_LARGEST_SEED = 899_000_000  # LAMMPS adds the rank, and allows 900 million
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,7 @@ class _Run:
         settings, total = self._settings, self._steps(stage)
         every = steps_of(settings, settings.output.restart_interval)
         simulation.force.tell_step = lambda step: self._after(stage, step, total, every)
-        fixes = integration(settings, restarting=simulation.step > 0)
+        fixes = integration(settings, stage, simulation.step)
         simulation.commands(*fixes)
         path = self._folder / record.restart_name(stage, "*")
         simulation.commands(f'restart {every} "{path}"')
@@ -285,19 +286,21 @@ class _Run:
         return LammpsResult(self._folder, stage, time, signal_number, already_complete)
 
 
-def integration(settings: LammpsConfig, *, restarting: bool = False) -> list[str]:
+def integration(settings: LammpsConfig, stage: str, step: int) -> list[str]:
     """Return LAMMPS' fixes for an ensemble.
 
     Args:
         settings: of the run.
-        restarting: the run goes on: a Langevin thermostat then gets other random numbers.
+        stage: that begins or goes on.
+        step: of the stage; a Langevin thermostat has other random numbers at each beginning.
     """
     e = settings.ensemble
     t, tau = f"{e.temperature:.10g}", f"{e.thermostat_time * _FS_PER_PS:.10g}"
     pressure = f"{e.pressure / _BAR_PER_ATM:.10g}"
     box = f"{e.barostat} {pressure} {pressure} {e.barostat_time * _FS_PER_PS:.10g}"
-    seed = settings.seed + 1 + (1_000_003 if restarting else 0)
-    langevin = f"fix bath all langevin {t} {t} {tau} {seed % 900_000_000 + 1} zero yes"
+    sequence = np.random.SeedSequence([settings.seed, record.STAGES.index(stage), step])
+    seed = int(sequence.generate_state(1)[0]) % _LARGEST_SEED + 1
+    langevin = f"fix bath all langevin {t} {t} {tau} {seed} zero yes"
     if e.type == "NVE":
         return ["fix motion all nve"]
     if e.thermostat == "langevin":
