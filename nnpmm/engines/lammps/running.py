@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.core import locks
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.files import require_folder
 from nnpmm.core.interrupts import StopFlag, stop_on_signals
+from nnpmm.core.run_folder import locked
 from nnpmm.engines.lammps import record
 from nnpmm.engines.lammps.parallel import aborting, communicator, on_every_rank, on_root
 from nnpmm.engines.lammps.reading import read_system
@@ -87,7 +88,7 @@ def run(
         )
         on_root(comm, lambda: require_folder(folder))
         model = on_every_rank(comm, lambda: _load(settings))
-        with _lock(comm, folder), stop_on_signals() as stop:
+        with _locked(comm, folder), stop_on_signals() as stop:
             course = _Run(settings, comm, model, stop, progress)
             return course.go_on() if resuming else course.begin()
 
@@ -104,22 +105,12 @@ def _load(settings: LammpsConfig) -> Potential:
     )
 
 
-class _lock:
-    """Holds the folder on rank 0; the error of a folder in use is raised on all ranks."""
-
-    def __init__(self, comm: MPI.Comm, folder: Path) -> None:
-        message = (
-            f"{folder}: another process is running in this folder: wait for it, or take another "
-            "output.directory"
-        )
-        self._comm, self._held = comm, locks.locked(folder / record.LOCK, message)
-
-    def __enter__(self) -> None:
-        on_root(self._comm, self._held.__enter__)
-
-    def __exit__(self, *error: object) -> None:
-        if self._comm.rank == 0:
-            self._held.__exit__(None, None, None)
+@contextmanager
+def _locked(comm: MPI.Comm, folder: Path) -> Iterator[None]:
+    """Lock the folder on rank 0; the error of a folder in use is raised on all ranks."""
+    with ExitStack() as stack:
+        on_root(comm, lambda: stack.enter_context(locked(folder)))
+        yield
 
 
 class _Run:
