@@ -213,6 +213,10 @@ def test_the_template_is_valid(tmp_path):
             {"output": {"log_interval": "1.2 fs"}},
             r"output\.log_interval: found 0\.0012 ps, must be",
         ),
+        (  # 1,000,000.4 steps
+            {"stages": {"production": {"length": "500.0002 ps"}}, "timestep": "0.5 fs"},
+            r"stages\.production\.length: found 500\.0002 ps, must be",
+        ),
         ({"ensemble": {"thermostat": "berendsen"}}, "ensemble.thermostat: found 'berendsen'"),
         ({"region": {"selection": "all"}}, "unknown key 'region'"),
     ],
