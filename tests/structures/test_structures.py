@@ -475,9 +475,7 @@ def test_a_pdb_that_ends_after_z(tmp_path, reader):
     path = tmp_path / "x.pdb"
     atoms = _pdb((" C1 ", "LIG", 1, 0, "C"), (" C2 ", "LIG", 1, 1.5, "C")).splitlines()
     path.write_text("".join(f"{line[:54]}\n" for line in atoms))
-    np.testing.assert_allclose(
-        reader(path).positions, [[0, 0, 0], [0.15, 0, 0]], rtol=0, atol=1e-9
-    )
+    np.testing.assert_allclose(reader(path).positions, [[0, 0, 0], [0.15, 0, 0]], rtol=0, atol=1e-9)
 
 
 def test_cif_without_elements(files, tmp_path):
