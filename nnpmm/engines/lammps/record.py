@@ -81,8 +81,8 @@ def check_folder(config: LammpsConfig, *, resume: bool, overwrite: bool) -> bool
             settings differ from those of the run to be resumed.
     """
     folder = config.output.directory
-    has_run = (folder / SETTINGS).exists()
-    resuming = run_folder.goes_on(folder, has_run=has_run, resume=resume, overwrite=overwrite)
+    started = (folder / SETTINGS).exists()
+    resuming = run_folder.goes_on(folder, has_run=started, resume=resume, overwrite=overwrite)
     if resuming:
         data = config.model_dump(mode="json", context={"base": folder})
         run_folder.require_same_settings(folder / SETTINGS, data, _MAY_CHANGE)
