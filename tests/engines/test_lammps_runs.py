@@ -10,6 +10,7 @@ import mdtraj
 import numpy as np
 import pytest
 import yaml
+from conftest import ROOT
 from openmm import app, unit
 from pydantic import ValidationError
 from water_boxes import needs_lammps, water, write_water
@@ -18,6 +19,7 @@ from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.engines import lammps
 from nnpmm.engines.lammps import record
 from nnpmm.engines.lammps.running import integration
+from nnpmm.engines.lammps.settings import steps_of
 from nnpmm.engines.lammps.source import read_log
 
 SHORT = {
@@ -203,6 +205,17 @@ def test_the_template_is_valid(tmp_path):
     found = lammps.load_config(tmp_path / "md.yaml")
     assert found.system.file == tmp_path / "box.pdb"
     assert found.network.model == "ANI-2x"
+
+
+def test_template_and_docs_say_how_many_steps_the_default_stages_have():
+    config = lammps.LammpsConfig.model_validate(
+        {"system": {"file": "a"}, "network": {"model": "ANI-2x"}}
+    )
+    for stage, words in (("equilibrate", "equilibrate for {}"), ("production", "produce {}")):
+        steps = f"{steps_of(config, getattr(config.stages, stage).length):,}"
+        assert f"{steps} steps of 0.5 fs" in " ".join(lammps.template().split())
+        assert words.format(steps) in " ".join((ROOT / "docs/lammps.md").read_text().split())
+    assert config.timestep == 0.0005
 
 
 @pytest.mark.parametrize(

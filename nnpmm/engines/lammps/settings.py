@@ -115,10 +115,13 @@ class StagesConfig(Section):
 
     minimize: MinimizeConfig | None = Field(MinimizeConfig(), description="energy minimisation")
     equilibrate: StageConfig | None = Field(
-        StageConfig(length=1.0), description="dynamics without trajectory"
+        StageConfig(length=1.0),
+        description="dynamics without trajectory; 1 ps, 2,000 steps of 0.5 fs, is only twice the "
+        "default thermostat_time: a liquid needs more",
     )
     production: StageConfig = Field(
-        StageConfig(length=10.0), description="dynamics with trajectory"
+        StageConfig(length=10.0),
+        description="dynamics with trajectory; 10 ps are 20,000 steps of 0.5 fs",
     )
 
 
