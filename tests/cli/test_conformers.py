@@ -131,6 +131,10 @@ def test_half_a_file_is_made_again(call, tmp_path):
             ("none.pdb: no such file",),
         ),
         (("--ligand", "none.sdf"), ("found no file",)),
+        (
+            ("--topology", "a.prmtop", "--coordinates", "a.inpcrd", "--parameters", "openff"),
+            ("found parameters 'openff'", "'topology'"),
+        ),
     ],
 )
 def test_bad_input(call, tmp_path, monkeypatch, options, words):
