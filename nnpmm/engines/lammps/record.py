@@ -149,11 +149,15 @@ def _restarts(folder: Path) -> list[Restart]:
     found = []
     for path in folder.glob("*.restart"):
         match = _RESTART.fullmatch(path.name)
-        if match and path.read_bytes()[-len(_END_OF_RESTART) - 1 :].strip(b"\0").endswith(
-            _END_OF_RESTART
-        ):
+        if match and _is_complete(path):
             found.append(Restart(match.group(1), int(match.group(2)), path))
     return sorted(found, key=lambda each: (STAGES.index(each.stage), each.step))
+
+
+def _is_complete(path: Path) -> bool:
+    with path.open("rb") as handle:
+        handle.seek(max(0, path.stat().st_size - len(_END_OF_RESTART) - 1))
+        return handle.read().rstrip(b"\0").endswith(_END_OF_RESTART)
 
 
 def last_restart(folder: Path) -> Restart | None:
