@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.files import require_folder
 from nnpmm.core.interrupts import StopFlag, stop_on_signals
 from nnpmm.core.run_folder import locked
@@ -25,6 +24,7 @@ from nnpmm.engines.lammps.simulation import (
     resume_simulation,
 )
 from nnpmm.engines.lammps.system import WholeSystem, check_system
+from nnpmm.engines.lammps.units import BAR_PER_ATM, FORCE_UNIT, PS_PER_FS
 from nnpmm.models import load_model
 from nnpmm.models.protocol import Potential
 
@@ -35,8 +35,6 @@ __all__ = ["LammpsResult", "Progress", "integration", "run"]
 
 #: Is told the name of a stage, how many steps are done, and of how many; on rank 0.
 Progress = Callable[[str, int, int], None]
-_FS_PER_PS = 1000.0
-_BAR_PER_ATM = 1.01325
 _LARGEST_SEED = 899_000_000  # LAMMPS adds the rank, and allows 900 million
 
 
@@ -183,14 +181,14 @@ class _Run:
     def _prepare(self, simulation: LammpsSimulation) -> None:
         simulation.force.wants_to_stop = lambda: bool(self._stop)
         simulation.commands(
-            f"timestep {self._settings.timestep * _FS_PER_PS:.12g}",
+            f"timestep {self._settings.timestep / PS_PER_FS:.12g}",
             f"thermo {steps_of(self._settings, self._settings.output.log_interval)}",
         )
 
     def _minimize(self, simulation: LammpsSimulation) -> None:
         settings = self._settings.stages.minimize
         assert settings is not None
-        most, tolerance = settings.max_iterations, settings.tolerance / (10 * KJ_PER_KCAL)
+        most, tolerance = settings.max_iterations, settings.tolerance / FORCE_UNIT
         calls = 0
 
         def tell(step: int) -> None:
@@ -286,9 +284,9 @@ def integration(settings: LammpsConfig, stage: str, step: int) -> list[str]:
         step: of the stage; a Langevin thermostat has other random numbers at each beginning.
     """
     e = settings.ensemble
-    t, tau = f"{e.temperature:.10g}", f"{e.thermostat_time * _FS_PER_PS:.10g}"
-    pressure = f"{e.pressure / _BAR_PER_ATM:.10g}"
-    box = f"{e.barostat} {pressure} {pressure} {e.barostat_time * _FS_PER_PS:.10g}"
+    t, tau = f"{e.temperature:.10g}", f"{e.thermostat_time / PS_PER_FS:.10g}"
+    pressure = f"{e.pressure / BAR_PER_ATM:.10g}"
+    box = f"{e.barostat} {pressure} {pressure} {e.barostat_time / PS_PER_FS:.10g}"
     sequence = np.random.SeedSequence([settings.seed, record.STAGES.index(stage), step])
     seed = int(sequence.generate_state(1)[0]) % _LARGEST_SEED + 1
     langevin = f"fix bath all langevin {t} {t} {tau} {seed} zero yes"
