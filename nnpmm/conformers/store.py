@@ -40,7 +40,7 @@ class Stages:
 
         Args:
             name: of the stage.
-            content: what it follows from besides that of all stages, as JSON.
+            content: what it follows from in addition to that of all stages, as JSON.
             positions: nm, of any shape, from which it starts.
             make: calculates arrays of one dimension or more.
 

@@ -50,7 +50,7 @@ def load_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 def load_keyed(path: Path, key: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
     """Return the arrays and the record of a file if its record has this ``key``, or else None.
 
-    A damaged file is as good as none: what it held is calculated again.
+    A damaged file is as good as none: its content is calculated again.
     """
     if not path.exists():
         return None
