@@ -15,7 +15,7 @@ from safetensors.numpy import save
 from nnpmm.core.errors import InputFileError
 from nnpmm.core.files import write_atomically
 
-__all__ = ["load_arrays", "load_record", "save_arrays"]
+__all__ = ["load_arrays", "load_keyed", "load_record", "save_arrays"]
 
 _METADATA = "nnpmm"
 _UNREADABLE = (OSError, SafetensorError, KeyError, TypeError, ValueError)
@@ -45,6 +45,20 @@ def load_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
             return {name: file.get_tensor(name) for name in file.keys()}, _record(file)
     except _UNREADABLE as error:
         raise _unreadable(path, error) from error
+
+
+def load_keyed(path: Path, key: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
+    """Return the arrays and the record of a file if its record has this ``key``, or else None.
+
+    A damaged file is as good as none: its content is calculated again.
+    """
+    if not path.exists():
+        return None
+    try:
+        arrays, record = load_arrays(path)
+    except InputFileError:
+        return None
+    return (arrays, record) if record.get("key") == key else None
 
 
 def load_record(path: Path) -> dict[str, Any]:

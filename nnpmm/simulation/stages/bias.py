@@ -7,10 +7,11 @@ from pathlib import Path
 import openmm
 
 from nnpmm.core.errors import SimulationError
+from nnpmm.core.time_steps import count_steps
 from nnpmm.sampling import WellTempered
 from nnpmm.simulation.preparation.prepared import PreparedSystem
 from nnpmm.simulation.record.bias_log import BIAS_LOG, BiasLog, read_bias_log
-from nnpmm.simulation.settings.config import ProtocolConfig, count_steps
+from nnpmm.simulation.settings.config import ProtocolConfig
 from nnpmm.simulation.settings.sampling_config import MetadynamicsConfig
 from nnpmm.simulation.stages.variables import bias_grids, observed_values, run_variables
 

@@ -10,6 +10,7 @@ import numpy as np
 import openmm
 from openmm import app
 
+from nnpmm.core.time_steps import count_steps
 from nnpmm.sampling import (
     ExchangeRecord,
     ExchangeSettings,
@@ -24,7 +25,7 @@ from nnpmm.sampling import (
 from nnpmm.sampling.record import TEMPERATURE
 from nnpmm.simulation.preparation.prepared import PreparedSystem
 from nnpmm.simulation.record.storage import EXCHANGE
-from nnpmm.simulation.settings.config import ProtocolConfig, count_steps
+from nnpmm.simulation.settings.config import ProtocolConfig
 from nnpmm.simulation.settings.sampling_config import (
     ExchangeConfig,
     RegionScalingConfig,
