@@ -258,9 +258,7 @@ def _create_system(source: TinkerSystem, tinker: Any, run: _Run) -> openmm.Syste
     if run.box is not None:
         method = app.PME
         tinker.topology.setPeriodicBoxVectors(run.box * unit.nanometer)
-    options: dict[str, Any] = {}
-    if source.hydrogen_mass is not None:
-        options["hydrogenMass"] = source.hydrogen_mass  # amu, the unit of the masses it is added to
+    hydrogen_mass = None if source.hydrogen_mass is None else source.hydrogen_mass * unit.dalton
     system = read_file(
         source.xyz,
         "Tinker files",
@@ -270,7 +268,7 @@ def _create_system(source: TinkerSystem, tinker: Any, run: _Run) -> openmm.Syste
             vdwCutoff=run.vdw_cutoff * unit.nanometer,
             polarization=run.polarization,
             mutualInducedTargetEpsilon=run.tolerance,
-            **{k: v * unit.dalton for k, v in options.items()},
+            hydrogenMass=hydrogen_mass,
         ),
     )
     for force in system.getForces():

@@ -50,8 +50,8 @@ def check_complete(tinker: Any, files: Sequence[KeywordFile]) -> None:
         files: that it was read from.
 
     Raises:
-        InputFileError: some are missing; classes and atoms are named.
-        InputFileError: a pair of the system has a Thole factor of its own, which OpenMM lacks.
+        InputFileError: some are missing, and classes and atoms are named; or a pair of the system
+            has a Thole factor of its own, which OpenMM lacks.
     """
     atoms, forces = tinker.atoms, tinker._forces
     for word, kind in (("vdw", "atomClass"), ("multipole", "atomType"), ("polarize", "atomType")):
