@@ -99,10 +99,19 @@ def test_tinkers_own_values_where_the_key_file_says_nothing(with_key):
     assert grid == [24, 24, 24]
 
 
-def test_box_of_the_key_file(files, tmp_path, with_key):
+@pytest.mark.parametrize(
+    ("axes", "edges"),
+    [
+        ("a-axis 21.0\nc-axis 22.0\n", [2.1, 2.1, 2.2]),
+        ("b-axis 21.0\nc-axis 22.0\n", [2.2, 2.1, 2.2]),
+        ("c-axis 21.0\n", [2.1, 2.1, 2.1]),
+        ("a-axis 21.0\na-axis 22.0\n", [2.1, 2.1, 2.1]),
+    ],
+)
+def test_box_of_the_key_file(files, tmp_path, with_key, axes, edges):
+    """Edges that are not given are those of Tinker's subroutine unitcell."""
     files["xyz"] = coordinates(tmp_path, box=False)
-    mm = with_key(EWALD + "a-axis 21.0\nc-axis 22.0\n")
-    np.testing.assert_allclose(mm.box_vectors, np.diag([2.1, 2.1, 2.2]))
+    np.testing.assert_allclose(with_key(EWALD + axes).box_vectors, np.diag(edges))
 
 
 def test_group_of_the_network(with_key):
