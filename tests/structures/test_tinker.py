@@ -191,6 +191,20 @@ def test_missing_parameters_are_named_with_their_atoms(files, tmp_path, left_out
         load_system(TinkerSystem(**{**files, "parameters": (files["parameters"][0], solute)}))
 
 
+def test_multipoles_that_differ_behind_the_charge(files, tmp_path):
+    """Dipole and quadrupole are on lines of their own."""
+    lines = PEROXIDE.splitlines()
+    (first,) = [n for n, line in enumerate(lines) if line.split()[:2] == ["multipole", "11"]]
+    block = lines[first : first + 5]
+    same = write(tmp_path, "same.prm", "\n".join(block) + "\n")
+    settings = {**files, "vdw_cutoff": 0.9}
+    load_system(TinkerSystem(**{**settings, "parameters": (*files["parameters"], same)}))
+    block[3] = block[3].replace("-0.15000", "-0.16000")
+    other = write(tmp_path, "other.prm", "\n".join(block) + "\n")
+    with pytest.raises(InputFileError, match="both have multipole 11 11 12, with different values"):
+        load_system(TinkerSystem(**{**settings, "parameters": (*files["parameters"], other)}))
+
+
 def test_unknown_atom_type(files):
     with pytest.raises(InputFileError, match="Atom type 11 not found"):
         load_system(TinkerSystem(**{**files, "parameters": files["parameters"][:1]}))

@@ -28,7 +28,7 @@ def check_unique(files: Sequence[KeywordFile]) -> None:
             key = (line.word, *min(fields, fields[::-1]))
             if line.word == "multipole":
                 key = (line.word, *fields)
-            values = line.fields[len(fields) :]
+            values = (*line.fields[len(fields) :], *line.continued)
             other = known.get(key)
             if other is None:
                 known[key] = (values, file)
