@@ -17,6 +17,7 @@ from rdkit import Chem
 from nnpmm.cli.main import main
 from nnpmm.core.errors import ConfigError, RegionError, SelectionError, SimulationError
 from nnpmm.core.settings.reading import parse_settings, read_settings
+from nnpmm.coupling.forces import find_nonbonded_force
 from nnpmm.freeenergy.binding import BindingSettings, create_restraint_force, run_binding
 from nnpmm.freeenergy.binding.boresch import mean_restraint_energy
 from nnpmm.freeenergy.binding.complexes import ligand_in_water, load_complex
@@ -27,7 +28,7 @@ from nnpmm.freeenergy.binding.site import Solute
 from nnpmm.freeenergy.binding.template import template
 from nnpmm.freeenergy.legs import create_simulation
 from nnpmm.sampling import read_samples
-from nnpmm.structures import molecule_from_smiles
+from nnpmm.structures import load_system, molecule_from_smiles
 
 TIMES = {
     "time": "2 ps",
@@ -244,6 +245,21 @@ def test_a_charged_ligand_is_refused_before_it_has_parameters(files, tmp_path, m
     words = r"a ligand with a charge of \+1 e, allowed: neutral ones, .* size of the box"
     with pytest.raises(RegionError, match=words):
         run_binding(BindingSettings.model_validate(changed), tmp_path / "out")
+
+
+def test_charges_that_add_up_to_a_fraction_are_refused(files, monkeypatch):
+    """Before the short run: decoupling would refuse them after it."""
+
+    def load_changed(source, **options):
+        mm = load_system(source, **options)
+        force, atom = find_nonbonded_force(mm.system), int(mm.ligand_atoms[0])
+        charge, *others = force.getParticleParameters(atom)
+        force.setParticleParameters(atom, charge._value + 0.3, *others)
+        return mm
+
+    monkeypatch.setattr("nnpmm.freeenergy.binding.complexes.load_system", load_changed)
+    with pytest.raises(RegionError, match=r"a ligand with a charge of \+0\.3 e, allowed"):
+        load_complex(settings(files))
 
 
 def test_a_ligand_that_leaves_in_the_short_run(files, tmp_path):
