@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import nn
 
 from nnpmm.core.arrays import Card, load_card, save_card
-from nnpmm.core.errors import ConfigError
+from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.core.section import Section
 from nnpmm.learning.language.states import require_states
 
@@ -133,7 +133,13 @@ def load_language_model(path: Path) -> LanguageModel:
     """
     card, arrays = load_card(path, LanguageCard)
     network = _Network(card.n_states, card.settings)
-    network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    try:
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    except RuntimeError as error:
+        raise InputFileError(
+            f"{path.with_suffix('.safetensors')}: does not fit the network of {path.name}; train "
+            "again"
+        ) from error
     return LanguageModel(card, network.eval())
 
 
