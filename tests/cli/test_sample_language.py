@@ -36,7 +36,7 @@ def test_train_generate_evaluate(series, tmp_path, capsys):
     assert "first passage 0 to 1" in capsys.readouterr().out
 
 
-def test_a_markov_model_stands_beside_it(series, tmp_path, capsys):
+def test_a_markov_model_is_compared(series, tmp_path, capsys):
     pytest.importorskip("deeptime")
     states = (np.load(series) > 0).astype(int)
     np.save(tmp_path / "new.npy", states)

@@ -1,4 +1,4 @@
-"""Generated trajectories and a Markov model beside a long reference, in one table."""
+"""Generated trajectories and a Markov model compared with a long reference."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Comparison", "Row", "compare_with_reference"]
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """What one source of trajectories says; times are in frames, errors nan where unknown.
+    """Populations and kinetics of one source; times are in frames, errors nan where unknown.
 
     Attributes:
         name: of the source.
@@ -43,17 +43,25 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Sources beside a reference, which comes first."""
+    """Several sources of trajectories.
+
+    Attributes:
+        rows: one for each source; the first is the reference.
+        lag: of the implied timescales, frames.
+    """
 
     rows: tuple[Row, ...]
     lag: int
 
     def population_error(self, row: Row) -> float:
-        """Return the mean absolute error of the populations."""
+        """Return the mean absolute deviation of a row's populations from the reference's."""
         return float(np.abs(row.populations - self.rows[0].populations).mean())
 
     def passage_error(self, row: Row) -> float:
-        """Return the largest relative deviation of a mean first-passage time."""
+        """Return the largest relative deviation of a mean first-passage time from the reference's.
+
+        Pairs of states without a transition in one of the two do not count.
+        """
         off = ~np.eye(len(row.populations), dtype=bool)
         ratio = row.passage_times[off] / self.rows[0].passage_times[off]
         return float(np.nanmax(np.abs(ratio - 1)))
@@ -86,7 +94,7 @@ def compare_with_reference(
     lag: int,
     markov: MarkovModel | None = None,
 ) -> Comparison:
-    """Return populations, passage times and timescales of several sources beside a reference.
+    """Return populations, passage times and timescales of a reference and other sources.
 
     Args:
         reference: long trajectories of states.

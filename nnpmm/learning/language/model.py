@@ -47,7 +47,7 @@ class LanguageSettings(Section):
 
 
 class LanguageCard(Card):
-    """What is known of a trained model besides its weights."""
+    """What is known of a trained model apart from its weights."""
 
     n_states: int = Field(ge=2)
     settings: LanguageSettings
