@@ -64,17 +64,16 @@ class Projection:
         Raises:
             VariableError: another number of atoms, or other elements.
         """
-        record, atoms = self.record, list(structure.topology.atoms())
-        if len(atoms) != record.n_atoms:
+        record, elements = self.record, structure.elements
+        if len(elements) != record.n_atoms:
             raise VariableError(
-                f"{what}: was learned in a system of {record.n_atoms} atoms, found {len(atoms)}"
+                f"{what}: was learned in a system of {record.n_atoms} atoms, found {len(elements)}"
             )
         for index, element in zip(record.features.atoms, record.elements, strict=True):
-            found = atoms[index].element.symbol if atoms[index].element else "none"
-            if found != element:
+            if elements[index] != element:
                 raise VariableError(
-                    f"{what}: was learned on another molecule: atom {index} is {found} here and "
-                    f"was {element}"
+                    f"{what}: was learned on another molecule: atom {index} is {elements[index]} "
+                    f"here and was {element}"
                 )
         structure.require_one_molecule(np.array(record.features.atoms), what)
 

@@ -166,14 +166,12 @@ def _pairs(
 def _record(
     features: FeatureSet, structure: Structure, settings: LearningSettings, known: dict[str, Any]
 ) -> ProjectionRecord:
-    atoms = list(structure.topology.atoms())
+    elements = structure.elements
     return ProjectionRecord(
         kind=settings.kind,
         features=features,
-        elements=tuple(
-            atoms[i].element.symbol if atoms[i].element else "none" for i in features.atoms
-        ),
-        n_atoms=len(atoms),
+        elements=tuple(elements[i] for i in features.atoms),
+        n_atoms=len(elements),
         variables=settings.variables,
         low=(0.0,) * settings.variables,
         high=(0.0,) * settings.variables,

@@ -77,6 +77,12 @@ class Structure:
         where = np.asarray(in_md_units(positions, unit.nanometer))
         return cls(topology, where, np.array(masses), rows)
 
+    @property
+    def elements(self) -> list[str]:
+        """Symbols of the atoms' elements, ``"none"`` for an atom without one."""
+        found = (atom.element for atom in self.topology.atoms())
+        return ["none" if element is None else element.symbol for element in found]
+
     def atoms(self, group: Group, what: str) -> NDArray[np.int64]:
         """Return the 0-based indices of a group's atoms.
 
