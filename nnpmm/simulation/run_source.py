@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from openmm import app
+from pydantic import ValidationError
 
 from nnpmm.analysis.sources import Readings, Source
-from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.errors import ConfigError, InputFileError, shortened
 from nnpmm.engines import lammps
 from nnpmm.simulation.record.checkpoint import read_record
 from nnpmm.simulation.record.energy_log import read_log
-from nnpmm.simulation.record.storage import SETTINGS, has_run, load_structure
+from nnpmm.simulation.record.storage import SETTINGS, has_run, load_structure, read_settings
 from nnpmm.simulation.settings.config import OutputConfig
 from nnpmm.simulation.stages.trajectory_atoms import part_of, trajectory_atoms
 
@@ -84,10 +84,9 @@ def output_settings(folder: Path) -> OutputConfig:
         ConfigError: the settings cannot be read.
     """
     try:
-        text = (folder / SETTINGS).read_text(encoding="utf-8")
-        return OutputConfig.model_validate(yaml.safe_load(text)["output"])
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{folder / SETTINGS}: cannot be read: {error}") from error
+        return OutputConfig.model_validate(read_settings(folder)["output"])
+    except (ValidationError, KeyError) as error:
+        raise ConfigError(f"{folder / SETTINGS}: cannot be read: {shortened(error)}") from error
 
 
 def create_source(

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
@@ -25,7 +24,7 @@ from nnpmm.sampling import BiasGrid, Samples, read_samples
 from nnpmm.sampling.variables import Structure, Variable, bind_variables
 from nnpmm.simulation.record.bias_log import BIAS_LOG, BiasRecord, read_bias_log
 from nnpmm.simulation.record.checkpoint import read_record
-from nnpmm.simulation.record.storage import EXCHANGE, SETTINGS, load_structure
+from nnpmm.simulation.record.storage import EXCHANGE, SETTINGS, load_structure, read_settings
 from nnpmm.simulation.settings.config import EnsembleConfig
 from nnpmm.simulation.settings.sampling_config import (
     ExchangeConfig,
@@ -72,18 +71,7 @@ def is_biased(directory: Path) -> bool:
     Raises:
         ConfigError: there is no run.
     """
-    return _settings(directory).get("sampling") is not None
-
-
-def _settings(directory: Path) -> dict[str, Any]:
-    path = directory / SETTINGS
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read: {shortened(error)}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: contains no settings")
-    return data
+    return read_settings(directory).get("sampling") is not None
 
 
 def read_sampled(directory: Path) -> SampledRun:
@@ -93,7 +81,7 @@ def read_sampled(directory: Path) -> SampledRun:
         ConfigError: there is no run, or it was not biased, or has no variables.
         InputFileError: the structure is missing or damaged.
     """
-    path, data, context = directory / SETTINGS, _settings(directory), {"base": directory}
+    path, data, context = directory / SETTINGS, read_settings(directory), {"base": directory}
     if data.get("sampling") is None:
         raise ConfigError(f"{path}: the run was not biased; give one with a section 'sampling'")
     try:

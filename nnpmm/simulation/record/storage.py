@@ -21,7 +21,7 @@ from openmm import app, unit
 
 from nnpmm._version import __version__
 from nnpmm.core import locks
-from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
+from nnpmm.core.errors import ConfigError, InputFileError, SimulationError, shortened
 from nnpmm.core.files import sha256_of
 from nnpmm.core.versions import installed_version
 from nnpmm.sampling.record import remove_exchange
@@ -43,6 +43,7 @@ __all__ = [
     "load_mm_system",
     "load_structure",
     "locked",
+    "read_settings",
     "remove_run",
     "require_same_settings",
     "save_arrays",
@@ -116,20 +117,29 @@ def has_run(directory: Path) -> bool:
     return (directory / SETTINGS).exists() or (directory / CHECKPOINT).exists()
 
 
+def read_settings(directory: Path) -> dict[str, Any]:
+    """Return the settings of a run as plain data.
+
+    Raises:
+        ConfigError: they cannot be read.
+    """
+    path = directory / SETTINGS
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read: {shortened(error)}") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path}: contains no settings")
+    return found
+
+
 def require_same_settings(settings: ProtocolConfig, directory: Path) -> None:
     """Check that a run may be continued with these settings.
 
     Raises:
         ConfigError: a setting differs that must not.
     """
-    try:
-        text = (directory / SETTINGS).read_text(encoding="utf-8")
-        stored = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{directory / SETTINGS}: cannot be read: {error}") from error
-    if not isinstance(stored, dict):
-        raise ConfigError(f"{directory / SETTINGS}: contains no settings")
-    before, now = _fixed(stored), _fixed(dump_settings(settings, directory))
+    before, now = _fixed(read_settings(directory)), _fixed(dump_settings(settings, directory))
     for key in [*now, *before]:
         if before.get(key, "not set") != now.get(key, "not set"):
             raise ConfigError(
