@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.errors import SimulationError
+from nnpmm.sampling.variables.settings import RESERVED
 from nnpmm.simulation.record.csv_log import CsvLog
 
 __all__ = ["BIAS_LOG", "BiasLog", "BiasRecord", "read_bias_log"]
 
 BIAS_LOG = "bias.csv"
-_STEP, _BIAS, _HEIGHT = "step", "bias_kj_mol", "height_kj_mol"
+_STEP, _BIAS, _HEIGHT = RESERVED
 
 
 @dataclass(frozen=True, eq=False)
