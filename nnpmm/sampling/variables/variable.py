@@ -204,7 +204,7 @@ def parse_in_unit(value: Any, symbol: str, what: str) -> float:
         ConfigError: not a finite number, another unit, or an angle without one.
     """
     try:
-        if symbol == "rad" and _is_bare(value) and float(value) != 0:
+        if symbol == "rad" and _has_no_unit(value) and float(value) != 0:
             raise ConfigError(f"found {value!r}, expected an angle with its unit, such as '60 deg'")
         if unit.is_quantity(value):
             found = float(in_md_units(value, _UNITS.get(symbol, unit.dimensionless)))
@@ -217,7 +217,7 @@ def parse_in_unit(value: Any, symbol: str, what: str) -> float:
     return found
 
 
-def _is_bare(value: Any) -> bool:
+def _has_no_unit(value: Any) -> bool:
     try:
         float(value)
     except (TypeError, ValueError):
