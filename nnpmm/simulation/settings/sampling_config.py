@@ -15,6 +15,7 @@ from nnpmm.sampling.variables.settings import check_names
 
 __all__ = [
     "ExchangeConfig",
+    "LadderConfig",
     "MetadynamicsConfig",
     "RegionScalingConfig",
     "SamplingConfig",
