@@ -44,7 +44,7 @@ __all__ = ["ReplicaLoop", "Replicas"]
 
 
 class _Stopped(Exception):
-    """A signal came between two iterations."""
+    """A signal came between two iterations, or in the equilibration."""
 
 
 @dataclass
@@ -185,7 +185,7 @@ class ReplicaLoop:
                 self._started = time.perf_counter()
             sampler.sample(total, checkpoint_every=every, report=self._sampled)
         except _Stopped:
-            sampler.checkpoint()
+            pass
         else:
             self._take_first_state()
         return int(sampler.currentIteration) * replicas.steps
@@ -215,6 +215,7 @@ class ReplicaLoop:
             )
         )
         if self._recorder.stop and done < total:
+            self._sampler.checkpoint()
             raise _Stopped
 
     def _take_first_state(self) -> None:
