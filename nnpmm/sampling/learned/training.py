@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,7 +93,8 @@ def learn(
     """
     if settings.variables >= features.count:
         raise ConfigError(
-            f"found {features.count} features, more than the {settings.variables} variables needed"
+            f"found {features.count} features, needed: more than the {settings.variables} "
+            "variable(s)"
         )
     values = [_features_of(features, run) for run in runs]
     data = _pairs(values, settings)
@@ -179,20 +181,16 @@ def _record(
     )
 
 
-class _quiet:
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Keep lightning from speaking about loggers, tips and devices."""
-
-    def __enter__(self) -> None:
-        self._caught = warnings.catch_warnings()
-        self._caught.__enter__()
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _import_mlcolvar()  # whose packages set the levels of their loggers when they are imported
         for name in list(logging.root.manager.loggerDict):
             if name.partition(".")[0] in _LOUD:
                 logging.getLogger(name).setLevel(logging.ERROR)
-
-    def __exit__(self, *error: object) -> None:
-        self._caught.__exit__(None, None, None)
+        yield
 
 
 def _import_mlcolvar() -> tuple[Any, Any, Any]:
