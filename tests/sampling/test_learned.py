@@ -219,9 +219,9 @@ def test_what_is_slow_is_found(kind, peptide, features, hopping, tmp_path):
     pytest.importorskip("mlcolvar")
     frames, state, _ = hopping
     settings = LearningSettings(kind=kind, lag=2, epochs=150, hidden=(12, 8), learning_rate=5e-3)
-    told = []
+    reported = []
     learned = learn(
-        features, [frames], peptide, settings, progress=lambda done, total: told.append(done)
+        features, [frames], peptide, settings, progress=lambda done, total: reported.append(done)
     )
     values = learned.projection.values(frames)[:, 0]
     assert values.mean() == pytest.approx(0, abs=1e-6)
@@ -230,7 +230,7 @@ def test_what_is_slow_is_found(kind, peptide, features, hopping, tmp_path):
     between = abs(values[state == 0].mean() - values[state == 1].mean())
     within = max(values[state == 0].std(), values[state == 1].std())
     assert between > 3 * within
-    assert told[-1] == len(learned.validation) >= learned.best
+    assert reported[-1] == len(learned.validation) >= learned.best
     strongest = meaning_of(learned.projection, [frames], peptide)[0].features[0]
     assert abs(strongest[1]) > 0.7
     save_projection(tmp_path / "cv.json", learned.projection)
