@@ -45,6 +45,10 @@ def test_a_markov_model_is_compared(series, tmp_path, capsys):
     assert nnpmm(*command, "--training", tmp_path / "long.txt", "--lag", 2) == 0
     out = capsys.readouterr().out
     assert "Markov model, lag 2" in out and "off by 0.000" in out
+    assert nnpmm(*command, "--training", tmp_path / "long.txt", "--lag", 2, "--json") == 0
+    out = capsys.readouterr().out
+    rows = json.loads(out, parse_constant=lambda name: pytest.fail(f"found {name} in JSON"))["rows"]
+    assert rows[-1]["population_errors"] == [None, None]
 
 
 @pytest.mark.parametrize(

@@ -67,17 +67,17 @@ class Comparison:
         return float(np.nanmax(np.abs(ratio - 1)))
 
     def data(self) -> dict[str, Any]:
-        """Return the numbers as plain data."""
+        """Return the numbers as plain data, None where one is unknown."""
         return {
             "lag_frames": self.lag,
             "rows": [
                 {
                     "name": row.name,
-                    "populations": row.populations.tolist(),
-                    "population_errors": row.population_errors.tolist(),
-                    "first_passage_frames": row.passage_times.tolist(),
-                    "first_passage_errors": row.passage_errors.tolist(),
-                    "timescales_frames": row.timescales.tolist(),
+                    "populations": _plain(row.populations),
+                    "population_errors": _plain(row.population_errors),
+                    "first_passage_frames": _plain(row.passage_times),
+                    "first_passage_errors": _plain(row.passage_errors),
+                    "timescales_frames": _plain(row.timescales),
                     "population_mean_absolute_error": self.population_error(row),
                     "largest_first_passage_deviation": self.passage_error(row),
                 }
@@ -115,6 +115,11 @@ def compare_with_reference(
             )
         )
     return Comparison(tuple(rows), lag)
+
+
+def _plain(numbers: NDArray[np.float64]) -> list[Any]:
+    """Return numbers as lists, None for nan, which JSON does not have."""
+    return list(np.where(np.isnan(numbers), None, numbers.astype(object)).tolist())
 
 
 def _row(name: str, trajectories: Sequence[NDArray[np.int64]], n_states: int, lag: int) -> Row:
