@@ -119,7 +119,9 @@ def compare_with_reference(
 
 def _plain(numbers: NDArray[np.float64]) -> list[Any]:
     """Return numbers as lists, None for nan, which JSON does not have."""
-    return list(np.where(np.isnan(numbers), None, numbers.astype(object)).tolist())
+    found = numbers.astype(object)
+    found[np.isnan(numbers)] = None
+    return list(found.tolist())
 
 
 def _row(name: str, trajectories: Sequence[NDArray[np.int64]], n_states: int, lag: int) -> Row:
