@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 
 from nnpmm.core import locks
-from nnpmm.core.errors import ConfigError
+from nnpmm.core.errors import ConfigError, shortened
 
-__all__ = ["LOCK", "fixed_settings", "goes_on", "locked", "require_same_settings"]
+__all__ = ["LOCK", "fixed_settings", "goes_on", "locked", "read_settings", "require_same_settings"]
 
 #: Name of the file that a process locks while it runs in the folder.
 LOCK = "run.lock"
@@ -44,6 +44,24 @@ def goes_on(directory: Path, *, has_run: bool, resume: bool, overwrite: bool) ->
     return has_run and resume
 
 
+def read_settings(path: Path) -> dict[str, Any]:
+    """Return the settings of a run as plain data.
+
+    Args:
+        path: YAML file that the run has written.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read: {shortened(error)}") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path}: contains no settings")
+    return found
+
+
 def require_same_settings(path: Path, settings: dict[str, Any], may_change: Sequence[str]) -> None:
     """Check that a run may be continued with these settings.
 
@@ -55,13 +73,7 @@ def require_same_settings(path: Path, settings: dict[str, Any], may_change: Sequ
     Raises:
         ConfigError: a setting differs that must not, or the file cannot be read.
     """
-    try:
-        stored = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    if not isinstance(stored, dict):
-        raise ConfigError(f"{path}: contains no settings")
-    before, now = (fixed_settings(data, may_change) for data in (stored, settings))
+    before, now = (fixed_settings(data, may_change) for data in (read_settings(path), settings))
     for key in [*now, *before]:
         old, new = before.get(key, _NOT_SET), now.get(key, _NOT_SET)
         if old != new:

@@ -23,16 +23,16 @@ class ProductionBias:
 
     Args:
         prepared: the hybrid system.
-        settings: of the run, with metadynamics.
+        settings: of the run.
+        sampling: what they say of metadynamics.
 
     Raises:
         NnpmmError: variables that are not there or cannot be biased.
     """
 
-    def __init__(self, prepared: PreparedSystem, settings: ProtocolConfig) -> None:
-        sampling = settings.sampling
-        if not isinstance(sampling, MetadynamicsConfig):
-            raise TypeError(f"found {type(sampling).__name__}, expected MetadynamicsConfig")
+    def __init__(
+        self, prepared: PreparedSystem, settings: ProtocolConfig, sampling: MetadynamicsConfig
+    ) -> None:
         self._sampling, self._temperature = sampling, settings.ensemble.temperature
         self._variables = run_variables(prepared.mm, settings)
         self._grids = bias_grids(sampling, self._variables, self._temperature)
