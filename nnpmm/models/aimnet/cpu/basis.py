@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import numba
 
-from nnpmm.models.cpu.functions import cosine_and_sine, exponential, like
+from nnpmm.models.cpu.functions import cosine_cutoff, exponential, like
 from nnpmm.models.cpu.neighbours import find_neighbours
 
 __all__ = ["add_basis_forces", "describe_atom", "list_pairs"]
@@ -42,15 +40,6 @@ def list_pairs(positions, cells, region, constants, room, pairs):
 
 
 @numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
-def _switch(r, constants):
-    """Return the cosine cutoff function of a distance and its derivative."""
-    half = like(0.5, r)
-    turn = like(math.pi, r) / constants.cutoff
-    cosine, sine = cosine_and_sine(r * turn)
-    return half * cosine + half, -half * turn * sine
-
-
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
 def describe_atom(i, constants, pairs):
     """Compute the basis of an atom's neighbours and its sums over those of each element.
 
@@ -61,7 +50,7 @@ def describe_atom(i, constants, pairs):
     n_shifts = len(constants.shifts)
     for p in range(pairs.start[i], pairs.start[i + 1]):
         r = pairs.distance[p]
-        switch, _ = _switch(r, constants)
+        switch, _ = cosine_cutoff(r, constants.cutoff)
         x, y, z = pairs.vector[0, p] / r, pairs.vector[1, p] / r, pairs.vector[2, p] / r
         basis, of_element = pairs.basis[p], sums[pairs.element[p]]
         for k in range(n_shifts):
@@ -91,7 +80,7 @@ def add_basis_forces(i, constants, pairs, by_basis, by_sums, gradient):
     two_eta = like(2, constants.eta) * constants.eta
     for p in range(pairs.start[i], pairs.start[i + 1]):
         r = pairs.distance[p]
-        switch, slope = _switch(r, constants)
+        switch, slope = cosine_cutoff(r, constants.cutoff)
         x, y, z = pairs.vector[0, p] / r, pairs.vector[1, p] / r, pairs.vector[2, p] / r
         own, shared = by_basis[p], by_sums[i, pairs.element[p]]
         along = gx = gy = gz = like(0, r)
