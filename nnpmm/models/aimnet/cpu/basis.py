@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numba
-
+from nnpmm.models.cpu.compilation import inner
 from nnpmm.models.cpu.functions import cosine_cutoff, exponential, like
 from nnpmm.models.cpu.neighbours import find_neighbours
 
@@ -12,7 +11,7 @@ __all__ = ["add_basis_forces", "describe_atom", "list_pairs"]
 _FAST = {"contract", "reassoc", "nsz", "arcp"}  # NaN must survive
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def list_pairs(positions, cells, region, constants, room, pairs):
     """List every atom's neighbours; return how many pairs there are, whether or not they fit.
 
@@ -39,7 +38,7 @@ def list_pairs(positions, cells, region, constants, room, pairs):
     return found
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@inner(fastmath=_FAST)
 def describe_atom(i, constants, pairs):
     """Compute the basis of an atom's neighbours and its sums over those of each element.
 
@@ -65,7 +64,7 @@ def describe_atom(i, constants, pairs):
                 of_element[c, k] += basis[c, k]
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@inner(fastmath=_FAST)
 def add_basis_forces(i, constants, pairs, by_basis, by_sums, gradient):
     """Add the gradient that follows from derivatives by the basis of an atom's neighbours.
 

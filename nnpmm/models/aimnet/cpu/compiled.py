@@ -14,13 +14,14 @@ from nnpmm.models.aimnet.cpu.charges import add_potentials, equilibrate, return_
 from nnpmm.models.aimnet.cpu.layers import apply_layers, differentiate_layers
 from nnpmm.models.aimnet.cpu.long_range import add_long_range, count_neighbours, disperse
 from nnpmm.models.aimnet.cpu.memory import BLOCK
+from nnpmm.models.aimnet.cpu.rows import copy
 from nnpmm.models.aimnet.cpu.surroundings import (
     collect_inputs,
     gather_derivatives,
     return_derivatives,
 )
 from nnpmm.models.aimnet.parameters import PASSES
-from nnpmm.models.cpu.compilation import keep_on_disk, source_digest
+from nnpmm.models.cpu.compilation import inner, keep_on_disk, source_digest
 
 __all__ = [
     "ALONE",
@@ -120,7 +121,7 @@ def _compile(source: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     return find_pairs, evaluate_part
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def _block(begin, end, block):
     """Return first and last row of a block; rows are cut evenly into the fewest."""
     n_blocks = -(-(end - begin) // BLOCK)
@@ -128,7 +129,7 @@ def _block(begin, end, block):
     return begin + rows * block // n_blocks, begin + rows * (block + 1) // n_blocks
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def _pass(p, forward, back, tasks, constants, region, networks, pairs, state, room):
     """Go through pass p, forward or back or both, block by block."""
     for m, begin, end in tasks:
@@ -139,7 +140,7 @@ def _pass(p, forward, back, tasks, constants, region, networks, pairs, state, ro
                 collect_inputs(p, m, first, rows, room, networks, pairs, state)
                 apply_layers(p, m, first, rows, room, networks, region, state)
                 if p == PASSES - 1:
-                    state.by_charges[m, first:last] = state.potentials[first:last]
+                    copy(state.by_charges[m, first:last], state.potentials[first:last])
                     add_potentials(m, first, last, p - 1, region, pairs, state)
             if back:
                 scale = constants.electronvolt
@@ -147,14 +148,14 @@ def _pass(p, forward, back, tasks, constants, region, networks, pairs, state, ro
                 return_derivatives(p, m, first, rows, room, networks, pairs, state)
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def _gather(p, tasks, room, networks, pairs, state):
     for m, begin, end in tasks:
         for i in range(begin, end):
             gather_derivatives(p, m, i, room, networks, pairs, state)
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def _equilibrate(p, tasks, constants, region, networks, state):
     n = len(region.element)
     charge, least = constants.charge, constants.least_weight
@@ -163,7 +164,7 @@ def _equilibrate(p, tasks, constants, region, networks, state):
             equilibrate(p, m, geometry, geometry + n, charge, least, networks, state)
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def _return(p, tasks, region, state):
     n = len(region.element)
     for m, begin, end in tasks:
@@ -171,7 +172,7 @@ def _return(p, tasks, region, state):
             return_to_heads(p, m, geometry, geometry + n, state)
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def _add_forces(touched, constants, pairs, room):
     room.gradient[:] = 0
     for begin, end in touched:
