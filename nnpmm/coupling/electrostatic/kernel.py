@@ -58,7 +58,8 @@ def find_images(centre, reach, positions, box, periodic):
         # Every other image is farther from this one than the shortest width of the box.
         if not periodic or shortest - math.sqrt(square) > reach:
             continue
-        for a in range(-1, 2):
+        # Reduced vectors b and c move x by up to a whole box.
+        for a in range(-2, 3):
             for b in range(-1, 2):
                 for c in range(-1, 2):
                     if a == 0 and b == 0 and c == 0:
