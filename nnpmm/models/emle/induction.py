@@ -18,7 +18,7 @@ from torch import Tensor
 from nnpmm.core.constants import COULOMB_CONSTANT
 from nnpmm.models.charges import InducedEnergy
 
-__all__ = ["induce", "induced_dipoles"]
+__all__ = ["induce"]
 
 
 def induce(
@@ -50,19 +50,6 @@ def induce(
     energy = -0.5 * (dipoles * f).sum()
     gradients = torch.autograd.grad(energy, inputs)
     return InducedEnergy(float(energy.detach()), *(each.numpy() for each in gradients))
-
-
-def induced_dipoles(
-    positions: NDArray[np.float64],
-    valence: NDArray[np.float64],
-    widths: NDArray[np.float64],
-    scales: NDArray[np.float64],
-    thole: float,
-    damped: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Return the induced dipoles, (n, 3), e nm; see `induce` for the arguments."""
-    x, v, s, k, f = (torch.tensor(each) for each in (positions, valence, widths, scales, damped))
-    return np.asarray(_dipoles(x, v, s, k, thole, f).numpy())
 
 
 def _dipoles(
