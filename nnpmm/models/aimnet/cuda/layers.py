@@ -6,53 +6,51 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import gelu
 
-from nnpmm.models.aimnet.cuda.packing import Dense
+from nnpmm.models.aimnet.cuda.packing import CONSTANT, Dense
 
 __all__ = ["Layers"]
 
 
 class Layers:
-    """Layers of all members for a fixed number of rows, with memory of their own.
-
-    The column after a layer's inputs stays one, so that the products add the biases.
+    """Layers of all members for a fixed number of rows.
 
     Args:
         layers: of one pass.
         n_rows: atoms of all geometries.
 
     Attributes:
-        inputs: of the first layer, (m, rows, inputs); the caller writes the first columns.
+        inputs: of the first layer, (m, rows, inputs); the caller writes the first columns, and
+            leaves the others.
     """
 
     def __init__(self, layers: Sequence[Dense], n_rows: int) -> None:
         self._layers = layers
-        self._inputs, self._sums = [], []
-        for layer in layers:
-            members, n_inputs, n_outputs = layer.weight.shape
-            inputs = layer.weight.new_zeros(members, n_rows, n_inputs)
-            inputs[:, :, layer.inputs] = 1
-            self._inputs.append(inputs)
-            self._sums.append(layer.weight.new_empty(members, n_rows, n_outputs))
-        self.inputs = self._inputs[0]
-        self._results = [
-            inputs[:, :, : layer.inputs] for layer, inputs in zip(layers, self._inputs, strict=True)
-        ][1:]
-        self._results.append(torch.empty_like(self._sums[-1]))
+        first = layers[0]
+        members, width, _ = first.weight.shape
+        self.inputs = first.weight.new_zeros(members, n_rows, width)
+        self.inputs[:, :, first.inputs] = CONSTANT
+        self._sums: list[Tensor] = []
 
     def forward(self) -> Tensor:
-        """Return the outputs, (m, rows, outputs), which the next call overwrites."""
-        steps = zip(self._layers, self._inputs, self._sums, self._results, strict=True)
-        for layer, inputs, sums, results in steps:
-            torch.bmm(inputs, layer.weight, out=sums)
+        """Return the outputs, (m, rows, outputs)."""
+        x, self._sums = self.inputs, []
+        for layer in self._layers:
+            x = torch.bmm(x, layer.weight)
             if layer.gelu:
-                torch.ops.aten.gelu.out(sums, out=results)
-        return results if layer.gelu else sums
+                self._sums.append(x)
+                x = gelu(x)
+        return x
 
     def backward(self, gradient: Tensor) -> Tensor:
-        """Return derivatives by the inputs, (m, rows, inputs), from those by the outputs."""
-        for layer, sums in zip(reversed(self._layers), reversed(self._sums), strict=True):
+        """Return derivatives by the inputs, (m, rows, inputs), from those by the last outputs.
+
+        What comes to the constant columns goes to no other.
+        """
+        sums = reversed(self._sums)
+        for layer in reversed(self._layers):
             if layer.gelu:
-                gradient = torch.ops.aten.gelu_backward(gradient, sums)
-            gradient = torch.bmm(gradient, layer.weight[:, : layer.inputs].transpose(1, 2))
+                gradient = torch.ops.aten.gelu_backward(gradient, next(sums))
+            gradient = torch.bmm(gradient, layer.weight.transpose(1, 2))
         return gradient

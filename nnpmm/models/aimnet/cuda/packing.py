@@ -15,10 +15,13 @@ from nnpmm.core.constants import EV_TO_KJ_PER_MOL
 from nnpmm.models.aimnet.parameters import PASSES, AimnetParameters, Network
 from nnpmm.models.ani.parameters import Layer
 
-__all__ = ["HEADS", "Dense", "Model", "pack_model"]
+__all__ = ["CONSTANT", "HEADS", "Dense", "Model", "pack_model"]
 
 #: Columns after the features that a pass gives: a charge and its weight.
 HEADS = 2
+#: What the column after a layer's inputs contains, so that a product adds the biases too. GELU does
+#: not change it, in any precision, and a division by it is exact.
+CONSTANT = 16.0
 _MULTIPLE = 8  # of rows and columns, for aligned loads
 
 
@@ -27,8 +30,9 @@ class Dense:
     """A layer of all members.
 
     Args:
-        weight: (m, inputs, outputs); after the rows of the inputs one with the biases, and zeros.
-        inputs: number of inputs, without that one.
+        weight: (m, inputs, outputs); after the rows of the inputs that of the column `CONSTANT`,
+            then zeros. After the outputs it makes this column again, for the next layer.
+        inputs: number of inputs, without that column.
         gelu: whether GELU follows.
     """
 
@@ -106,13 +110,15 @@ def _pack_pass(
         columns = np.arange(len(layers[0].bias))
         if last and p < PASSES - 1:
             columns = _output_columns(n_features, n_radial)
-        n_columns = _padded(len(columns))
-        weights = np.zeros((len(layers), _padded(n_rows + 1), n_columns), np.float32)
+        shape = (len(layers), _padded(n_rows + 1), _padded(len(columns) + (not last)))
+        weights = np.zeros(shape, np.float32)
         for weight, layer in zip(weights, layers, strict=True):
             weight[np.ix_(rows, columns)] = layer.weight.T
-            weight[n_rows, columns] = layer.bias
+            weight[n_rows, columns] = layer.bias / np.float32(CONSTANT)
+        if not last:
+            weights[:, n_rows, len(columns)] = 1
         found.append(Dense(tensor(list(weights)), n_rows, gelu=not last or p == 1))
-        rows, n_rows = columns, n_columns
+        rows, n_rows = columns, len(columns)
     return tuple(found)
 
 

@@ -70,7 +70,8 @@ class Surroundings:
         width = 2 * g * f
         as_they_are = by_inputs[:, :, :width].view(m, k, n, 2, g, f)
         self._derivatives[:, :, :_FIRST_VECTOR] = as_they_are.permute(1, 4, 3, 2, 0, 5)
-        by_lengths = by_inputs[:, :, width:].view(m, k, n, f, -1).permute(0, 3, 1, 2, 4)
+        after = width + f * self._combine.shape[2]
+        by_lengths = by_inputs[:, :, width:after].view(m, k, n, f, -1).permute(0, 3, 1, 2, 4)
         by_combined = self._combined.view(m, f, k, 3, n, -1) * by_lengths[:, :, :, None]
         by_vectors = torch.bmm(by_combined.reshape(self._combined.shape), self._spread)
         self._derivatives[:, :, _FIRST_VECTOR:] = by_vectors.view(m, f, k, 3, n, g).permute(
