@@ -1,4 +1,4 @@
-"""Whether torch sees a GPU, and what to say when its memory does not suffice."""
+"""Whether torch sees a GPU, its memory, and what its matrix products round to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from nnpmm.core.errors import SimulationError
 
-__all__ = ["missing", "on_device"]
+__all__ = ["full_precision", "missing", "on_device"]
 
 
 def missing() -> str | None:
@@ -45,3 +45,23 @@ def on_device(device: str, what: str) -> Iterator[None]:
             f"little for {what}; evaluate fewer atoms or members, free the "
             "GPU, or use device='cpu' with another backend"
         ) from error
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Let torch's float32 matrix products keep all their digits, whatever the user has allowed.
+
+    TensorFloat-32 has ten bits: energies would be off by many kJ/mol.
+    """
+    import torch
+
+    matmul = torch.backends.cuda.matmul
+    # torch 2.9 gave the setting a new name, and refuses to read the old one after the new is set.
+    renamed = hasattr(matmul, "fp32_precision")
+    name, value = ("fp32_precision", "ieee") if renamed else ("allow_tf32", False)
+    before = getattr(matmul, name)
+    setattr(matmul, name, value)
+    try:
+        yield
+    finally:
+        setattr(matmul, name, before)
