@@ -52,6 +52,7 @@ class AimnetModel:
 
     Raises:
         ModelError: no such backend, device or precision.
+        OptionalDependencyError: the backend needs a GPU, and there is none.
     """
 
     parameters: AimnetParameters = field(repr=False)
