@@ -1,7 +1,7 @@
 """The backend cuda of AIMNet2 against the torch reference, on a GPU if there is one.
 
 Without one the same operations run on the CPU, but are not captured. What a CUDA graph needs of
-them, that no shape and no decision depends on a number, is tested on torch's device without numbers.
+them, that no shape and no decision depends on a number, is tested on torch's meta device.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from conftest import distorted, load_aimnet
 from rdkit import Chem
 from scipy.spatial.transform import Rotation
 from test_aimnet2_cpu import MOLECULES, TOLERANCES, assert_agrees, crowd, symbols_of
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from nnpmm.core.errors import ModelError, OptionalDependencyError, SimulationError
 from nnpmm.models.aimnet.backends import BACKENDS, choose_backend
@@ -193,39 +195,60 @@ def test_atoms_on_top_of_each_other_give_no_number(two):
     assert not np.isfinite(found.energy)
 
 
+class Watched(TorchDispatchMode):
+    """Notes the devices of all tensors that operations are given."""
+
+    def __init__(self):
+        super().__init__()
+        self.devices = set()
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        given = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
+        self.devices |= {tensor.device.type for tensor in given}
+        return operation(*args, **kwargs)
+
+
 @pytest.mark.parametrize("geometries", [1, 3])
 def test_nothing_depends_on_a_number(two, geometries):
-    """Tensors without numbers: a decision, or a tensor elsewhere than on the device, would raise."""
+    """On the meta device a decision would raise; and no tensor is anywhere else."""
     symbols = ["C", "O", "H", "H", "H", "H"]
     model = pack_model(two, symbols, "meta", torch.float32)
     engine = Engine(two, model, symbols, 0, "meta", geometries)
     evaluation = Evaluation(two, model, symbols, 0, geometries)
-    _evaluate(evaluation, engine.ends)
-    assert engine.ends.outputs.is_meta
+    with Watched() as watched:
+        _evaluate(evaluation, engine.ends)
+    assert watched.devices == {"meta"}
     with pytest.raises((RuntimeError, NotImplementedError)):  # what this test relies on
         bool((engine.ends.energies > 0).any())
-    with pytest.raises(RuntimeError):
-        torch.bmm(model.combinations, torch.zeros(34, 12, 16))
 
 
-def test_products_keep_their_digits(two, monkeypatch):
-    """Where the user lets torch round products to TensorFloat-32."""
-    matmul, seen = torch.backends.cuda.matmul, []
-    monkeypatch.setattr(matmul, "fp32_precision", "tf32")
+@pytest.fixture
+def coarse_products():
+    """Let torch round products to TensorFloat-32 on a GPU."""
+    matmul = torch.backends.cuda.matmul
+    before, matmul.fp32_precision = matmul.fp32_precision, "tf32"
+    yield matmul
+    matmul.fp32_precision = before
+
+
+def test_products_keep_their_digits(two, monkeypatch, coarse_products):
+    """Whatever the user has allowed, which stays allowed."""
+    seen = []
     evaluate = Evaluation.__call__
 
     def watched(*arguments):
-        seen.append(matmul.fp32_precision)
+        seen.append(coarse_products.fp32_precision)
         return evaluate(*arguments)
 
     monkeypatch.setattr(Evaluation, "__call__", watched)
     numbers, positions = distorted("[H][H]")
     made(two, numbers, 0, "single").evaluate(positions)
     assert seen and set(seen) == {"ieee"}
-    assert matmul.fp32_precision == "tf32"
+    assert coarse_products.fp32_precision == "tf32"
     with pytest.raises(ZeroDivisionError), full_precision():
         raise ZeroDivisionError
-    assert matmul.fp32_precision == "tf32"
+    assert coarse_products.fp32_precision == "tf32"
 
 
 def test_a_machine_without_gpu(monkeypatch):

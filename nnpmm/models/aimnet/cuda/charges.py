@@ -28,7 +28,7 @@ class Shares(NamedTuple):
 def equilibrate(raw: Tensor, weights: Tensor, total_charge: float) -> tuple[Tensor, Shares]:
     """Return charges (m, k, n) to which what is missing has been added, by the squared weights."""
     squares = weights * weights
-    per_weight = 1 / (squares.sum(2, keepdim=True) + _LEAST_WEIGHT)
+    per_weight = (squares.sum(2, keepdim=True) + _LEAST_WEIGHT).reciprocal()
     rest = total_charge - raw.sum(2, keepdim=True)
     shares = squares * per_weight
     slopes = weights * (2 * rest * per_weight)
@@ -58,7 +58,7 @@ class Coulomb:
     def __call__(self, distances: Tensor) -> tuple[Tensor, Tensor]:
         """Return energies, kJ/mol, and their derivatives, (k, n, n), from distances in angstrom."""
         x = (distances / self._cutoff).clamp(max=1 - _NEAREST)
-        part = 1 / (1 - x * x)
+        part = (1 - x * x).reciprocal()
         within = torch.exp(1 - part)
         alone = self._constant / distances
         energies = (1 - within) * alone

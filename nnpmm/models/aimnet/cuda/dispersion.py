@@ -72,7 +72,8 @@ class PairDispersion:
         offsets = counts.sum(2)[:, :, None] - self._reference
         weights = torch.addcmul(self._own, offsets, offsets, value=-self._weighting).exp()
         total = weights.sum(2, keepdim=True)
-        per_total = 1 / torch.threshold(total * total.transpose(1, 2), _LEAST_WEIGHT, math.inf)
+        of_pairs = total * total.transpose(1, 2)
+        per_total = torch.threshold(of_pairs, _LEAST_WEIGHT, math.inf).reciprocal()
         weighted = weights @ self._c6
         c6 = weighted @ weights.transpose(1, 2)
         # Damped powers, sixth and eighth.

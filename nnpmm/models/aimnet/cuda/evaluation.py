@@ -75,13 +75,14 @@ class Evaluation:
 
     @torch.no_grad()
     def __call__(self, positions: Tensor, potentials: Tensor, scale: Tensor) -> Found:
-        """Evaluate the geometries and the gradient of their mean energies and charges.
+        """Evaluate the geometries and the gradient of their mean energies and charges; all float64.
 
         Args:
-            positions: (k, n, 3), nm, float64.
+            positions: (k, n, 3), nm.
             potentials: factors of the charges in what the gradient is of, (k, n), kJ/mol/e.
             scale: factor of the energies in it, (1,).
         """
+        potentials, scale = (each.to(self._seed.dtype) for each in (potentials, scale))
         # A float32 position far from the origin has few digits left: shift before rounding.
         shifted = (positions - positions[:, :1]) * _NM_TO_ANGSTROM
         basis = self._basis(shifted.to(self._seed.dtype))
@@ -95,11 +96,11 @@ class Evaluation:
         of_charges = (on_charges * by_geometry).sum(2, dtype=torch.float64)
         energies = EV_TO_KJ_PER_MOL * atomic.T + 0.5 * of_charges + dispersion[:, None]
         energies = energies + self._model.shifted_energies
-        by_charges = (on_charges * scale + potentials[:, None]) * (1 / members)
+        by_charges = torch.addcmul(potentials[:, None], on_charges, scale) / members
         by_functions = self._back(basis, by_charges.transpose(0, 1), shares, scale)
         products = torch.bmm(by_geometry.transpose(1, 2), by_geometry)
-        by_distances = (by_distances + products * coulomb_slopes * (0.5 / members)) * scale
-        gradient = self._basis.gradient(basis, by_functions, by_distances)
+        by_distances = torch.addcmul(by_distances, products, coulomb_slopes, value=0.5 / members)
+        gradient = self._basis.gradient(basis, by_functions, by_distances * scale)
         return Found(energies, charges, gradient)
 
     def _passes(self, basis: Basis) -> tuple[Tensor, Tensor, list[Shares]]:
