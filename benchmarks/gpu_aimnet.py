@@ -1,9 +1,9 @@
 """AIMNet2 on one GPU with the backend cuda: right first, then latency, operations and memory.
 
-Every result is compared with the float64 reference before it is timed. Drugs of 32, 50 and 59 atoms,
-all networks: energy, forces and charges from positions on the host, from positions on the device,
-without a CUDA graph, and of sixteen geometries one by one and batched; microseconds of each kernel;
-the ensemble's first network alone; the backend reference on the same GPU. Without a GPU the same
+Every result is compared with the float64 reference before it is timed. Molecules of 32, 50 and 59
+atoms: energy, forces and charges from positions on the host, from positions on the device, without
+a CUDA graph, and of sixteen geometries one by one and batched; microseconds of each kernel; the
+ensemble's first network alone; the backend reference on the same GPU. Without a GPU the same
 operations are compared on the CPU, and times are not measured.
 
 A machine without rdkit and without the network files takes its input from a folder written before:
@@ -11,7 +11,7 @@ A machine without rdkit and without the network files takes its input from a fol
     python benchmarks/gpu_aimnet.py --write-inputs FOLDER
     python benchmarks/gpu_aimnet.py --inputs FOLDER --output gpu_aimnet.json
 
-The weights are 47 MB; `--members 0 1` writes some of the networks. Prints a table, writes
+The weights are 35 MB; `--members 0 1` writes some of the networks. Prints a table, writes
 results/gpu_aimnet.json or the file named.
 """
 
