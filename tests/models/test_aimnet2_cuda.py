@@ -7,11 +7,13 @@ them, that no shape and no decision depends on a number, is tested on torch's me
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from conftest import distorted, load_aimnet
+from contracts import assert_conserves_energy
 from rdkit import Chem
 from scipy.spatial.transform import Rotation
 from test_aimnet2_cpu import MOLECULES, TOLERANCES, assert_agrees, crowd, symbols_of
@@ -19,12 +21,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from nnpmm.core.errors import ModelError, OptionalDependencyError, SimulationError
+from nnpmm.models.aimnet import AimnetModel
 from nnpmm.models.aimnet.backends import BACKENDS, choose_backend
 from nnpmm.models.aimnet.cuda import kernel as kernel_module
 from nnpmm.models.aimnet.cuda.engine import Engine, _evaluate
 from nnpmm.models.aimnet.cuda.evaluation import Evaluation
 from nnpmm.models.aimnet.cuda.kernel import CudaKernel
 from nnpmm.models.aimnet.cuda.packing import pack_model
+from nnpmm.models.aimnet.reference import ReferenceKernel
 from nnpmm.models.cuda.device import full_precision
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -264,6 +268,9 @@ def test_devices(monkeypatch):
     assert choose_backend("cuda", "auto", "AIMNet2") == ("cuda", "cuda")
     assert choose_backend("cuda", "cuda:1", "AIMNet2") == ("cuda", "cuda:1")
     assert choose_backend("cpu", "auto", "AIMNet2") == ("cpu", "cpu")
+    assert choose_backend("auto", "auto", "AIMNet2") == ("cuda", "cuda")
+    assert choose_backend("auto", "cpu", "AIMNet2") == ("cpu", "cpu")
+    assert choose_backend("reference", "auto", "AIMNet2") == ("reference", "cuda")
     with pytest.raises(ModelError, match="found the device 'cpu', the backend 'cuda' allows: cuda"):
         choose_backend("cuda", "cpu", "AIMNet2")
     with pytest.raises(ModelError, match="found the device 'cuda:2', but torch"):
@@ -291,3 +298,107 @@ def test_a_full_gpu_is_a_clear_error(two, monkeypatch):
     message = r"found 0\.2 of 1\.0 GiB free on cuda:0, too little for AIMNet2 of 6 atoms;"
     with pytest.raises(SimulationError, match=message):
         kernel.evaluate(positions)
+
+
+@pytest.fixture
+def on_gpu(two, monkeypatch):
+    """Return a function that binds a model as on a machine with a GPU, with a fault by choice."""
+
+    def factory(parameters, symbols, charge, device, precision, threads, fault=None):
+        kernel = CudaKernel(parameters, symbols, charge, DEVICE, precision)
+        evaluate = kernel.evaluate
+
+        def faulty(positions):
+            found = evaluate(positions)
+            if fault == "crash":
+                raise RuntimeError("CUDA error: operation not permitted\nwhen stream is capturing")
+            if fault == "energy":
+                return found._replace(energy=found.energy + 0.2)
+            return found._replace(forces=found.forces * (np.nan if fault == "nan" else 1.01))
+
+        if fault is not None:
+            monkeypatch.setattr(kernel, "evaluate", faulty)
+        return kernel
+
+    def reference(parameters, symbols, charge, device, precision, threads):
+        return ReferenceKernel(parameters, symbols, charge, "cpu", precision, threads)
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setitem(BACKENDS, "reference", reference)
+
+    def bind(numbers, charge, fault=None, **choices):
+        monkeypatch.setitem(BACKENDS, "cuda", partial(factory, fault=fault))
+        return AimnetModel(two, **choices).bind(numbers, charge)
+
+    return bind
+
+
+FAULTS = {
+    "energy": "differs from the float64 reference by 0.2 kJ/mol",
+    "force": "kJ/mol/nm, allowed: 0.01 and 0.5",
+    "nan": "nan kJ/mol/nm",
+    "crash": "fails .RuntimeError: CUDA error: operation not permitted",
+}
+CALLS = {
+    "call": lambda evaluator, x: evaluator(x),
+    "members": lambda evaluator, x: evaluator.member_energies(x),
+    "batch": lambda evaluator, x: evaluator.batch(x[None]),
+    "charges": lambda evaluator, x: evaluator.charges(x),
+    "tensors": lambda evaluator, x: evaluator.evaluate_tensors(torch.tensor(x)),
+    "charge tensors": lambda evaluator, x: evaluator.charge_tensors(torch.tensor(x)),
+    "step": lambda evaluator, x: evaluator.at_each_step(x),
+    "potential": lambda evaluator, x: evaluator.in_potential(x, np.zeros(len(x))),
+}
+
+
+@pytest.mark.parametrize("first", CALLS)
+def test_auto_leaves_a_wrong_kernel(on_gpu, first):
+    numbers, positions = distorted("CO")
+    evaluator = on_gpu(numbers, 0, "force")
+    assert evaluator.backend == "cuda"
+    with pytest.warns(RuntimeWarning, match="the backend 'reference' is used instead") as caught:
+        CALLS[first](evaluator, positions)
+    assert len(caught) == 1
+    assert evaluator.backend == "reference"
+    assert isinstance(evaluator._kernel, ReferenceKernel)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_is_seen(on_gpu, two, fault):
+    numbers, positions = distorted(ACETATE)
+    evaluator = on_gpu(numbers, -1, fault)
+    with pytest.warns(RuntimeWarning, match=FAULTS[fault]):
+        energy, forces = evaluator(positions)
+    reference = ReferenceKernel(two, symbols_of(numbers), -1, "cpu", "double")
+    expected = reference.evaluate(positions)
+    assert energy == pytest.approx(expected.energy, rel=0, abs=0.01)
+    np.testing.assert_allclose(forces, expected.forces, rtol=0, atol=0.5)
+
+
+def test_a_kernel_chosen_by_name_stays_with_a_warning(on_gpu):
+    numbers, positions = distorted("CO")
+    evaluator = on_gpu(numbers, 0, "energy", backend="cuda")
+    with pytest.warns(RuntimeWarning, match="results may be wrong: use backend='auto'"):
+        evaluator(positions)
+    assert evaluator.backend == "cuda"
+    with pytest.raises(RuntimeError, match="CUDA error"):
+        on_gpu(numbers, 0, "crash", backend="cuda")(positions)
+
+
+def test_auto_takes_the_kernel_that_agrees(on_gpu, recwarn):
+    """Compared once; dynamics with it conserve energy."""
+    numbers, positions = distorted("CO")
+    evaluator = on_gpu(numbers, 0)
+    masses = np.array([Chem.GetPeriodicTable().GetAtomicWeight(int(z)) for z in numbers])
+    assert_conserves_energy(evaluator, positions, masses, precision=0.01)
+    assert evaluator.backend == "cuda"
+    assert isinstance(evaluator._kernel, CudaKernel)
+    assert not [w for w in recwarn if w.category is RuntimeWarning]
+
+
+def test_large_regions_are_not_compared(on_gpu, monkeypatch, caplog):
+    monkeypatch.setattr("nnpmm.models.aimnet.first_use._LARGEST", 2)
+    numbers, positions = distorted("O")
+    on_gpu(numbers, 0, "energy")(positions)
+    assert "is not compared with the reference: found 3 atoms, compared are up to 2" in caplog.text

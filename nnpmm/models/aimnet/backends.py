@@ -104,7 +104,7 @@ def choose_backend(name: str, device: str, model: str) -> tuple[str, str]:
     """Return the names of a backend and of a device that it can use.
 
     Args:
-        name: of a backend; ``"auto"`` gives ``"cpu"`` or, on a GPU, ``"reference"``.
+        name: of a backend; ``"auto"`` gives that of the device, ``"cpu"`` or ``"cuda"``.
         device: see `nnpmm.models.ani.backends.choose_device`.
         model: its name, for messages.
 
@@ -118,12 +118,16 @@ def choose_backend(name: str, device: str, model: str) -> tuple[str, str]:
         raise OptionalDependencyError(f"the backend {name!r} cannot be used here; {remedy}")
     if name in ("cpu", "cuda"):  # each for its device
         device = name if device == "auto" else device
-        if device.partition(":")[0] != name:
+        if _kind(device) != name:
             raise ModelError(
                 f"found the device {device!r}, the backend {name!r} allows: {name}; choose another "
                 "device or backend"
             )
     device = choose_device(device)
     if name == "auto":
-        name = "cpu" if device == "cpu" else "reference"
+        name = _kind(device)
     return name, device
+
+
+def _kind(device: str) -> str:
+    return device.partition(":")[0]
