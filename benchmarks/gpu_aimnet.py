@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from common import commit, write_results
 from gpu_ani import GEOMETRIES, NOT_MEASURED, device_us, number, profile_us, wall_us
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from nnpmm.benchmarking import Molecule, sample_molecules, write_record
 from nnpmm.models import load_model
@@ -101,6 +102,9 @@ def molecule_row(parameters: AimnetParameters, molecule: Molecule, rounds: int) 
     before = torch.cuda.memory_allocated() if on_gpu else 0
     kernel = make_kernel(parameters, molecule.symbols)
     row |= errors(parameters, kernel, molecule)
+    with Counted() as counted:
+        kernel._engine._on_device._work()
+    row["operations"] = counted.count
     if not on_gpu:
         return row | {"result": NOT_MEASURED, "reason": missing("cuda")}
     row["mib"] = (torch.cuda.memory_allocated() - before) / 2**20
@@ -119,6 +123,20 @@ def molecule_row(parameters: AimnetParameters, molecule: Molecule, rounds: int) 
         partial(reference.evaluate, molecule.positions), max(3, rounds // 10)
     )
     return row
+
+
+class Counted(TorchDispatchMode):
+    """Counts operations of torch that do more than look at memory in another way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        self.count += not operation.is_view
+        return operation(*args, **(kwargs or {}))
 
 
 def without_graph(kernel: CudaKernel, positions: torch.Tensor, rounds: int) -> dict[str, Any]:
@@ -160,7 +178,15 @@ def errors(
 
 def report(rows: list[dict[str, Any]]) -> None:
     """Print the tables."""
-    keys = (*TOLERANCES, *TIMES, "batch_speedup", "us_of_reference", "launches", "mib")
+    keys = (
+        *TOLERANCES,
+        "operations",
+        *TIMES,
+        "batch_speedup",
+        "us_of_reference",
+        "launches",
+        "mib",
+    )
     print(f"{'molecule':12s}{'atoms':>6s}" + "".join(f"{key:>18s}" for key in keys))
     for row in rows:
         cells = [f"{row['molecule']:12s}", f"{row['atoms']:6d}"]

@@ -54,6 +54,7 @@ class Coulomb:
         self._cutoff = parameters.coulomb_cutoff
         others = 1 - torch.eye(n_atoms, dtype=like.dtype, device=like.device)
         self._constant = COULOMB_CONSTANT * _NM_TO_ANGSTROM * others
+        self._slope = self._constant * (2 / self._cutoff**2)
 
     def __call__(self, distances: Tensor) -> tuple[Tensor, Tensor]:
         """Return energies, kJ/mol, and their derivatives, (k, n, n), from distances in angstrom."""
@@ -61,6 +62,7 @@ class Coulomb:
         part = (1 - x * x).reciprocal()
         within = torch.exp(1 - part)
         alone = self._constant / distances
-        energies = (1 - within) * alone
-        slopes = within * part * part * x * (2 / self._cutoff) * alone - energies / distances
+        energies = torch.addcmul(alone, within, alone, value=-1)
+        # Of x / r nothing is left within the cutoff but a constant; beyond, the factor is zero.
+        slopes = torch.addcdiv(within * part * part * self._slope, energies, distances, value=-1)
         return energies, slopes

@@ -56,7 +56,7 @@ class PairDispersion:
         self._c6 = tensor(c6.swapaxes(1, 2).reshape(len(self._reference), -1))
         self._damping = tensor(np.stack([damping**6, damping**8]))
         self._factors = tensor(np.stack([tables.s6 * others, tables.s8 * product * others]))
-        self._powers = like.new_tensor([6.0, 8.0]).view(2, 1, 1)
+        self._exponents = like.new_tensor([3.0, 4.0]).view(2, 1, 1)
 
     def __call__(self, distances: Tensor) -> tuple[Tensor, Tensor]:
         """Return energies (k,), kJ/mol, float64, and derivatives (k, n, n) by each distance.
@@ -77,18 +77,16 @@ class PairDispersion:
         weighted = weights @ self._c6
         c6 = weighted @ weights.transpose(1, 2)
         # Damped powers, sixth and eighth.
-        squares = r * r
-        sixth = squares * squares * squares
-        powers = torch.stack([sixth, sixth * squares], dim=1)
+        powers = (r * r)[:, None] ** self._exponents
         damped = powers + self._damping
         terms = self._factors / damped
         values = terms.sum(1) * per_total
         rows = (c6 * values).sum(2)
         energies = -0.5 * rows.sum(1, dtype=torch.float64)
-        slopes = (self._powers * powers * terms / damped).sum(1) * per_total * c6
+        slopes = (self._exponents * powers * terms / damped).sum(1) * per_total * c6
         # By way of the weights and the coordination numbers.
         by_total = rows[:, :, None] / total.clamp(min=_SMALLEST)
         by_weights = (by_total - values @ weighted) * offsets * weights
         by_coordination = -2 * self._weighting * by_weights.sum(2, keepdim=True)
         by_counts = torch.ops.aten.sigmoid_backward(by_coordination.expand_as(counts), counts)
-        return energies, (0.5 * slopes - by_counts * by_radii) / distances
+        return energies, torch.addcmul(slopes, by_counts, by_radii, value=-1) / distances

@@ -94,8 +94,9 @@ class Evaluation:
         on_charges = torch.bmm(by_geometry, coulomb)
         atomic = outputs[:, :, 0].view(members, k, n).sum(2, dtype=torch.float64)
         of_charges = (on_charges * by_geometry).sum(2, dtype=torch.float64)
-        energies = EV_TO_KJ_PER_MOL * atomic.T + 0.5 * of_charges + dispersion[:, None]
-        energies = energies + self._model.shifted_energies
+        constant = dispersion[:, None] + self._model.shifted_energies
+        energies = torch.add(constant, atomic.T, alpha=EV_TO_KJ_PER_MOL)
+        energies = torch.add(energies, of_charges, alpha=0.5)
         by_charges = torch.addcmul(potentials[:, None], on_charges, scale) / members
         by_functions = self._back(basis, by_charges.transpose(0, 1), shares, scale)
         products = torch.bmm(by_geometry.transpose(1, 2), by_geometry)
