@@ -25,8 +25,8 @@ from nnpmm.models.aimnet import AimnetModel
 from nnpmm.models.aimnet.backends import BACKENDS, choose_backend
 from nnpmm.models.aimnet.cuda import kernel as kernel_module
 from nnpmm.models.aimnet.cuda.engine import Engine, _evaluate
-from nnpmm.models.aimnet.cuda.evaluation import Evaluation
 from nnpmm.models.aimnet.cuda.kernel import CudaKernel
+from nnpmm.models.aimnet.cuda.operations import Operations
 from nnpmm.models.aimnet.cuda.packing import pack_model
 from nnpmm.models.aimnet.reference import ReferenceKernel
 from nnpmm.models.cuda.device import full_precision
@@ -67,6 +67,12 @@ def test_molecules_and_ions(parameters, smiles, precision):
 def test_all_elements_together(parameters, charge):
     numbers, positions = crowd(27)
     assert_like_reference(parameters, numbers, charge, positions, "double")
+
+
+def test_more_neighbours_than_in_a_molecule(parameters):
+    """Compressed, so that atoms have some sixty neighbours each."""
+    numbers, positions = crowd(101, spacing=0.17)
+    assert_like_reference(parameters.subset([2]), numbers, 0, positions, "double")
 
 
 def test_the_size_of_a_drug_in_single_precision(parameters):
@@ -219,9 +225,9 @@ def test_nothing_depends_on_a_number(two, geometries):
     symbols = ["C", "O", "H", "H", "H", "H"]
     model = pack_model(two, symbols, "meta", torch.float32)
     engine = Engine(two, model, symbols, 0, "meta", geometries)
-    evaluation = Evaluation(two, model, symbols, 0, geometries)
+    operations = Operations(two, model, symbols, 0, geometries)
     with Watched() as watched:
-        _evaluate(evaluation, engine.ends)
+        _evaluate(operations, engine.ends)
     assert watched.devices == {"meta"}
     with pytest.raises((RuntimeError, NotImplementedError)):  # what this test relies on
         bool((engine.ends.energies > 0).any())
@@ -239,13 +245,13 @@ def coarse_products():
 def test_products_keep_their_digits(two, monkeypatch, coarse_products):
     """Whatever the user has allowed, which stays allowed."""
     seen = []
-    evaluate = Evaluation.__call__
+    evaluate = Operations.__call__
 
     def watched(*arguments):
         seen.append(coarse_products.fp32_precision)
         return evaluate(*arguments)
 
-    monkeypatch.setattr(Evaluation, "__call__", watched)
+    monkeypatch.setattr(Operations, "__call__", watched)
     numbers, positions = distorted("[H][H]")
     made(two, numbers, 0, "single").evaluate(positions)
     assert seen and set(seen) == {"ieee"}

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nnpmm.models.aimnet.cuda.evaluation import Evaluation
+from nnpmm.models.aimnet.cuda.operations import Operations
 from nnpmm.models.aimnet.cuda.packing import Model
 from nnpmm.models.aimnet.parameters import AimnetParameters
 from nnpmm.models.cuda.device import full_precision
@@ -88,10 +88,10 @@ class Engine:
         self.ends = Ends.allocate(*sizes, device, pinned=False)
         self._host = host = Ends.allocate(*sizes, "cpu", pinned=on_gpu)
         self._neutral = self.ends.inputs[self.ends.positions.numel() :].clone()
-        evaluation = Evaluation(parameters, model, symbols, charge, geometries)
+        operations = Operations(parameters, model, symbols, charge, geometries)
         # Steps that do not contain this object: its memory is free as soon as nobody needs it.
         upload = partial(self.ends.inputs.copy_, host.inputs, non_blocking=True)
-        evaluate = partial(_evaluate, evaluation, self.ends)
+        evaluate = partial(_evaluate, operations, self.ends)
         download = partial(host.outputs.copy_, self.ends.outputs, non_blocking=True)
         self._on_device = Replay([evaluate], capture=on_gpu)
         self._from_host = Replay([upload, evaluate, download], capture=on_gpu)
@@ -128,10 +128,10 @@ class Engine:
         return host
 
 
-def _evaluate(evaluation: Evaluation, ends: Ends) -> None:
+def _evaluate(operations: Operations, ends: Ends) -> None:
     """Do what is captured on a GPU, from the device's inputs to its outputs."""
     with full_precision():
-        found = evaluation(ends.positions, ends.potentials, ends.scale)
+        found = operations(ends.positions, ends.potentials, ends.scale)
     torch.mul(found.gradient.transpose(1, 2), -_NM_TO_ANGSTROM, out=ends.forces)
     torch.mean(found.charges, dim=0, dtype=torch.float64, out=ends.charges)
     torch.mean(found.energies, dim=1, out=ends.energies)

@@ -53,17 +53,15 @@ class Surroundings:
         lengths = inputs[:, :, width : width + f * squares.shape[-1]].view(m, k, n, f, -1)
         torch.sum(squares, dim=3, out=lengths.permute(0, 3, 1, 2, 4))
 
-    def return_derivatives(
-        self, by_inputs: Tensor, functions: Tensor, by_functions: Tensor, *, add: bool
-    ) -> None:
-        """Write derivatives by the basis, and by what the pass found of an atom, its own features.
+    def return_derivatives(self, by_inputs: Tensor, by_functions: Tensor, *, add: bool) -> None:
+        """Write derivatives by the basis, and in part those by the features.
 
-        Those by features follow with `return_features`.
+        The latter are those by an atom's features as its own inputs; `return_features` adds the
+        others.
 
         Args:
             by_inputs: derivatives by the inputs of the pass, (m, k n, inputs).
-            functions: the basis, (k, g, c, i, j).
-            by_functions: derivatives by it.
+            by_functions: gets those by the basis, (k, g, c, i, j).
             add: whether to add to what is there.
         """
         k, g, n, m, f = self._shape
@@ -82,7 +80,11 @@ class Surroundings:
         _flat(by_functions).baddbmm_(by_sums, own.transpose(1, 2), beta=float(add))
 
     def return_features(self, functions: Tensor) -> None:
-        """Add to the derivatives by an atom's features those by way of its neighbours' sums."""
+        """Add to the derivatives by an atom's features those by way of its neighbours' sums.
+
+        Args:
+            functions: the basis, (k, g, c, i, j).
+        """
         by_own, by_sums = self._matrices(self._derivatives)
         by_own.baddbmm_(_flat(functions).transpose(1, 2), by_sums)
 

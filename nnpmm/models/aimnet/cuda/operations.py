@@ -16,7 +16,7 @@ from nnpmm.models.aimnet.cuda.packing import HEADS, Model
 from nnpmm.models.aimnet.cuda.surroundings import Surroundings
 from nnpmm.models.aimnet.parameters import PASSES, AimnetParameters
 
-__all__ = ["Evaluation", "Found"]
+__all__ = ["Found", "Operations"]
 
 _NM_TO_ANGSTROM = 10.0
 
@@ -35,8 +35,8 @@ class Found(NamedTuple):
     gradient: Tensor
 
 
-class Evaluation:
-    """Operations of fixed shapes on the same memory each time; none waits for the device.
+class Operations:
+    """All that an evaluation does: fixed shapes, and nothing waits for the device.
 
     Args:
         parameters: the ensemble.
@@ -66,7 +66,8 @@ class Evaluation:
         self._around = [Surroundings(model.combinations, self._shape) for _ in range(PASSES)]
         self._around[0].own.copy_(like)
         self._layers = [Layers(layers, geometries * n) for layers in model.passes]
-        # Heads come after the features, all of them after the zeros that fill up the columns.
+        self._no_charges = like.new_zeros(members, geometries, n)
+        # Heads come after the features, and zeros that fill up the columns after them.
         self._first_head = n_radial * (features - 1)
         widths = [layers[-1].weight.shape[2] for layers in model.passes]
         self._by_found = [like.new_zeros(members, geometries * n, width) for width in widths[:-1]]
@@ -107,22 +108,23 @@ class Evaluation:
     def _passes(self, basis: Basis) -> tuple[Tensor, Tensor, list[Shares]]:
         """Return what the last pass gives, and charges, (m, k, n), with how they were shared."""
         k, g, n, members, features = self._shape
-        first, charges, found_shares = self._first_head, None, []
-        for p in range(PASSES):
-            around, layers = self._around[p], self._layers[p]
-            around.collect(basis.functions, layers.inputs)
-            found = layers.forward()
-            if charges is not None and p == PASSES - 1:
-                return found, charges, found_shares
+        first, charges, found_shares = self._first_head, self._no_charges, []
+        for p in range(PASSES - 1):
+            found = self._pass(p, basis)
             heads = found[:, :, first : first + HEADS].view(members, k, n, HEADS)
-            raw = heads[..., 0] if charges is None else charges + heads[..., 0]
-            charges, shares = equilibrate(raw, heads[..., 1], self._charge)
+            charges, shares = equilibrate(charges + heads[..., 0], heads[..., 1], self._charge)
             found_shares.append(shares)
             change = found[:, :, :first].view(members, k, n, g, features - 1)
-            after = self._around[p + 1].own
-            torch.add(around.own[..., :-1], change.permute(1, 3, 2, 0, 4), out=after[..., :-1])
+            before, after = self._around[p].own, self._around[p + 1].own
+            torch.add(before[..., :-1], change.permute(1, 3, 2, 0, 4), out=after[..., :-1])
             after[..., -1] = charges.permute(1, 2, 0)[:, None]
-        raise AssertionError("unreachable")
+        return self._pass(PASSES - 1, basis), charges, found_shares
+
+    def _pass(self, p: int, basis: Basis) -> Tensor:
+        """Return what a pass gives, (m, k n, outputs), from the features that are its own."""
+        layers = self._layers[p]
+        self._around[p].collect(basis.functions, layers.inputs)
+        return layers.forward()
 
     def _back(
         self, basis: Basis, by_charges: Tensor, shares: list[Shares], scale: Tensor
@@ -135,24 +137,35 @@ class Evaluation:
             shares: of the two passes that give charges.
             scale: factor of the energies.
         """
-        k, g, n, members, features = self._shape
+        k, _, n, members, _ = self._shape
         by_functions = torch.empty_like(basis.functions)
         by_found = (self._seed * scale).expand(members, k * n, -1)
-        for p in range(PASSES - 1, -1, -1):
-            around = self._around[p]
+        for p in reversed(range(PASSES)):
+            around, last = self._around[p], p == PASSES - 1
             by_inputs = self._layers[p].backward(by_found)
-            around.return_derivatives(by_inputs, basis.functions, by_functions, add=p < PASSES - 1)
-            if p == 0:
-                break
-            around.return_features(basis.functions)
-            if p < PASSES - 1:
-                # Features go on to the next pass as well.
-                around.by_own[..., :-1] += self._around[p + 1].by_own[..., :-1]
-            by_charges = by_charges + around.by_own[..., -1].sum(1).permute(2, 0, 1)
-            by_charges, by_weights = return_charges(by_charges, shares[p - 1])
-            by_found = self._by_found[p - 1]
-            of_features = by_found[:, :, : self._first_head].view(members, k, n, g, features - 1)
-            of_features.copy_(around.by_own[..., :-1].permute(3, 0, 2, 1, 4))
-            heads = by_found[:, :, self._first_head :].view(members, k, n, -1)
-            heads[..., 0], heads[..., 1] = by_charges, by_weights
+            around.return_derivatives(by_inputs, by_functions, add=not last)
+            if p > 0:
+                around.return_features(basis.functions)
+                if not last:  # features go on to the next pass as well
+                    around.by_own[..., :-1] += self._around[p + 1].by_own[..., :-1]
+                by_charges = by_charges + around.by_own[..., -1].sum(1).permute(2, 0, 1)
+                by_charges, by_weights = return_charges(by_charges, shares[p - 1])
+                by_found = self._collected(p - 1, around.by_own, by_charges, by_weights)
         return by_functions
+
+    def _collected(self, p: int, by_own: Tensor, by_charges: Tensor, by_weights: Tensor) -> Tensor:
+        """Return derivatives by what pass p gave, (m, k n, outputs).
+
+        Args:
+            p: the pass.
+            by_own: derivatives by the features after it, (k, g, n, m, f).
+            by_charges: by the charges that it gave, (m, k, n).
+            by_weights: by their weights, likewise.
+        """
+        k, g, n, members, features = self._shape
+        first, by_found = self._first_head, self._by_found[p]
+        of_features = by_found[:, :, :first].view(members, k, n, g, features - 1)
+        of_features.copy_(by_own[..., :-1].permute(3, 0, 2, 1, 4))
+        heads = by_found[:, :, first : first + HEADS].view(members, k, n, HEADS)
+        heads[..., 0], heads[..., 1] = by_charges, by_weights
+        return by_found
