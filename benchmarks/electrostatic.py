@@ -1,4 +1,4 @@
-"""Electrostatic embedding: what a step costs, what the cutoff costs, and dipole moments in water.
+"""Electrostatic embedding: what a step costs, and what the cutoff costs.
 
 steps: ms per step of mechanical and of electrostatic embedding with the same network, in turn, for
 ibuprofen in water and for HSP90 with its ligand 3. "the coupling alone" has charges that cost
@@ -6,11 +6,8 @@ nothing.
 truncation: energy and forces of the shift from the force field's charges to AIMNet2's with the
 water around two molecules, cut off by the pair potential of the coupling and, for comparison, by
 1/r that is switched off over the last 0.2 nm; against PME. Frames are of the force field.
-dipoles: dipole moments of EMLE's charges, with and without induced dipoles, in runs of ANI-2x with
-mechanical and electrostatic embedding, next to those of the fixed charges (AM1-BCC, which needs
-AmberTools). Goes on where it was stopped.
 Prints tables and writes results/electrostatic_<part>.json.
-Usage: python benchmarks/electrostatic.py steps|truncation|dipoles [--emle FILE] [--work FOLDER]
+Usage: python benchmarks/electrostatic.py steps|truncation [--emle FILE]
 """
 
 from __future__ import annotations
@@ -23,28 +20,22 @@ from typing import Any
 
 import numpy as np
 import openmm
-from common import mean_with_error, write_results
+from common import write_results
 from md_step import read
 
 import nnpmm
 from nnpmm.benchmarking import measure_steps, step_contexts
 from nnpmm.core.constants import COULOMB_CONSTANT
-from nnpmm.core.files import replacing
-from nnpmm.core.geometry import make_whole, nearest_image
+from nnpmm.core.geometry import nearest_image
 from nnpmm.coupling import Electrostatic, Mechanical, create_hybrid_system
 from nnpmm.coupling.electrostatic import embedding_energy
 from nnpmm.models import load_emle
 from nnpmm.structures import MMSystem, molecule_from_smiles, parameterize, solvate
-from nnpmm.structures.bonds import topology_bonds
 
 IBUPROFEN = "CC(C)Cc1ccc(cc1)[C@@H](C)C(=O)O"
 MOLECULES = {"ibuprofen": IBUPROFEN, "acetamide": "CC(=O)N"}
 CUTOFFS = (0.9, 1.0, 1.2, 1.4)
 SWITCH = 0.2  # nm
-DIPOLES = {"propan-2-ol": "CC(C)O", "acetonitrile": "CC#N", "dimethyl sulfoxide": "CS(C)=O"}
-CUTOFF = 1.2  # nm
-DEBYE = 1 / 0.0208194  # of 1 e nm
-TIMESTEP, EQUILIBRATION, CHUNK, LENGTH = 0.002, 5.0, 2.0, 40.0  # ps
 
 
 @dataclass
@@ -60,16 +51,11 @@ class Constant:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=["steps", "truncation", "dipoles"])
+    parser.add_argument("part", choices=["steps", "truncation"])
     parser.add_argument("--emle", type=Path, required=False, help=".mat file of EMLE")
-    parser.add_argument("--work", type=Path, default=Path("electrostatic-work"))
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
-    parts = {
-        "steps": measure_step_costs,
-        "truncation": measure_truncation,
-        "dipoles": measure_dipoles,
-    }
+    parts = {"steps": measure_step_costs, "truncation": measure_truncation}
     rows = []
     for row in parts[arguments.part](arguments):  # what is measured is kept if the rest is not
         rows.append(row)
@@ -77,11 +63,11 @@ def main() -> None:
     print(path)
 
 
-def solvated(smiles: str, provider: str = "auto", padding: float = 1.3) -> MMSystem:
+def solvated(smiles: str) -> MMSystem:
     """A molecule in water, PME with 1 nm."""
     molecule = molecule_from_smiles(smiles, seed=1)
-    parameters = parameterize(molecule, provider=provider)
-    return solvate(molecule, parameters, padding=padding, nonbonded_cutoff=1.0, seed=1)
+    parameters = parameterize(molecule)
+    return solvate(molecule, parameters, padding=1.3, nonbonded_cutoff=1.0, seed=1)
 
 
 def charges_of(system: openmm.System) -> np.ndarray:
@@ -154,7 +140,7 @@ def measure_step_costs(arguments: argparse.Namespace) -> Iterator[dict[str, Any]
 
 def frames_of(box: MMSystem, count: int) -> list[np.ndarray]:
     """Positions of the force field's ensemble at constant volume, 0.5 ps apart."""
-    integrator = openmm.LangevinMiddleIntegrator(300.0, 1.0, TIMESTEP)
+    integrator = openmm.LangevinMiddleIntegrator(300.0, 1.0, 0.002)
     context = openmm.Context(box.system, integrator, openmm.Platform.getPlatformByName("CPU"))
     context.setPeriodicBoxVectors(*np.array(box.box_vectors))
     context.setPositions(np.array(box.positions))
@@ -275,108 +261,6 @@ def measure_truncation(arguments: argparse.Namespace) -> Iterator[dict[str, Any]
                 f"{row['error_mean_error']:.2f}, rms {row['error_rms']:.2f} kJ/mol, forces "
                 f"{row['force_error_rms']:.2f} kJ/mol/nm; switched 1/r: "
                 f"{row['switched_error_rms']:.1f} kJ/mol",
-                flush=True,
-            )
-            yield row
-
-
-# Dipole moments
-
-
-class Dipoles:
-    """Dipole moments of one geometry, D: of the fixed charges, of EMLE, of EMLE with induction."""
-
-    def __init__(self, box: MMSystem, emle: Any) -> None:
-        charges = charges_of(box.system)
-        self.region = np.array(box.ligand_atoms)
-        self.others = np.setdiff1d(np.arange(len(charges)), self.region)
-        self.fixed, self.around = charges[self.region], charges[self.others]
-        numbers = np.array([a.element.atomic_number for a in box.topology.atoms()])
-        self.emle = emle.bind(numbers[self.region])
-        self.box = np.array(box.box_vectors, dtype=float)
-        self.bonds = topology_bonds(box.topology, self.region)
-
-    def __call__(self, positions: np.ndarray) -> tuple[float, float, float]:
-        """Return the three lengths at positions (n, 3) of the whole system."""
-        region = make_whole(positions[self.region], self.box, self.bonds)
-        found = self.emle(region)
-        permanent = found.total @ region
-        induced = self.emle.induced_dipoles(region, self.damped_field(region, positions, found))
-        vectors = (self.fixed @ region, permanent, permanent + induced.sum(axis=0))
-        return tuple(DEBYE * float(np.linalg.norm(each)) for each in vectors)
-
-    def damped_field(self, region: np.ndarray, positions: np.ndarray, found: Any) -> np.ndarray:
-        """Field of the water at the atoms, as the coupling has it, (n, 3)."""
-        vectors = nearest_image(region[:, None] - positions[self.others], self.box)
-        r = np.linalg.norm(vectors, axis=2)[..., None]
-        x = r / (2 * found.widths[:, None, None])
-        kernel = (1 - (1 + x + x**2 / 2) * np.exp(-x)) / r**3
-        kernel += (-5 + 3 * (r / CUTOFF) ** 2) / (2 * CUTOFF**3)
-        fields = COULOMB_CONSTANT * self.around[:, None] * np.where(r < CUTOFF, kernel, 0) * vectors
-        return fields.sum(axis=1)
-
-
-def sampled(
-    box: MMSystem, system: openmm.System, observe: Any, folder: Path
-) -> dict[str, np.ndarray]:
-    """What is observed every 0.1 ps, (k, 3); goes on in the folder."""
-    integrator = openmm.LangevinMiddleIntegrator(300.0, 1.0, TIMESTEP)
-    integrator.setRandomNumberSeed(1)
-    context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName("CPU"))
-    context.setPeriodicBoxVectors(*np.array(box.box_vectors))
-    folder.mkdir(parents=True, exist_ok=True)
-    store = folder / "dipoles.npz"
-    rows: list[Any] = []
-    if store.exists():
-        with np.load(store) as kept:
-            rows = list(kept["rows"])
-            context.setPositions(kept["positions"])
-            context.setVelocities(kept["velocities"])
-    else:
-        context.setPositions(np.array(box.positions))
-        openmm.LocalEnergyMinimizer.minimize(context, 10.0, 200)
-        context.setVelocitiesToTemperature(300.0, 1)
-        integrator.step(round(EQUILIBRATION / TIMESTEP))
-    while len(rows) * 0.1 < LENGTH - 1e-9:
-        for _ in range(round(CHUNK / 0.1)):
-            integrator.step(round(0.1 / TIMESTEP))
-            state = context.getState(positions=True)
-            rows.append(observe(state.getPositions(asNumpy=True)._value))
-        state = context.getState(positions=True, velocities=True)
-        with replacing(store) as file:
-            np.savez(
-                file, rows=rows, positions=state.getPositions(asNumpy=True)._value,
-                velocities=state.getVelocities(asNumpy=True)._value,
-            )  # fmt: skip
-    return dict(zip(("fixed", "emle", "emle_induced"), np.array(rows).T, strict=True))
-
-
-def measure_dipoles(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Dipole moments of each molecule under three couplings."""
-    emle = load_emle(arguments.emle)
-    model = nnpmm.load_model("ANI-2x", members=0)
-    for name, smiles in DIPOLES.items():
-        box = solvated(smiles, "amber", padding=1.0)
-        observe = Dipoles(box, emle)
-        couplings = {
-            "mechanical": Mechanical(constraints="keep"),
-            "electrostatic": Electrostatic(emle, cutoff=CUTOFF, constraints="keep"),
-            "with induction": Electrostatic(
-                emle, induction=True, cutoff=CUTOFF, constraints="keep"
-            ),
-        }
-        for kind, coupling in couplings.items():
-            system = create_hybrid_system(
-                *(box.system, box.topology, observe.region, model), coupling=coupling
-            )
-            folder = arguments.work / f"{name}-{kind}".replace(" ", "-")
-            series = sampled(box, system, observe, folder)
-            row: dict[str, Any] = {"molecule": name, "coupling": kind, "ps": LENGTH}
-            for label, values in series.items():
-                row[label], row[f"{label}_error"] = mean_with_error(values)
-            print(
-                f"{name:20s} {kind:14s}"
-                + "".join(f"  {k} {row[k]:.3f} +- {row[f'{k}_error']:.3f} D" for k in series),
                 flush=True,
             )
             yield row

@@ -79,7 +79,7 @@ def alanine_dipeptide() -> tuple[app.Topology, np.ndarray, openmm.System]:
     )
 
 
-def sample_force_field(seed: int, biased: bool = True) -> tuple[WeightedSamples, float]:
+def sample_force_field(seed: int) -> tuple[WeightedSamples, float]:
     """Return the samples of one run, and the seconds that it took."""
     topology, positions, system = alanine_dipeptide()
     variables = bind_variables(VARIABLES, Structure.of(topology, positions, system))
@@ -221,7 +221,7 @@ def network(folder: Path) -> None:
 
 
 def results(folder: Path) -> None:
-    """Print what the run with the network gave, beside the force field."""
+    """Print what the run with the network gave, compared with the force field."""
     from nnpmm.simulation.sampled import read_sampled, samples_of
 
     samples = samples_of(read_sampled(folder / "run"))

@@ -57,10 +57,8 @@ def learned(structure: Structure, count: int) -> list[Variable]:
     return [variable(index) for index in range(count)]
 
 
-def main() -> None:
-    """Print and write the costs."""
-    topology, positions, system = alanine_dipeptide()
-    structure = Structure.of(topology, positions, system)
+def variables_of(structure: Structure) -> dict[str, list[Variable]]:
+    """Return the sets of variables that are compared, by name."""
     torsions = bind_variables(VARIABLES, structure)
     others = {
         "RMSD of 10 atoms": Rmsd(atoms="not element H").bind("r", structure),
@@ -69,7 +67,7 @@ def main() -> None:
         ).bind("c", structure),
     }
     network = learned(structure, 2)
-    sets: dict[str, list[Variable]] = {
+    return {
         "no bias": [],
         "phi": [torsions["phi"]],
         "phi and psi": list(torsions.values()),
@@ -77,22 +75,35 @@ def main() -> None:
         "one learned": network[:1],
         "two learned": network,
     }
-    contexts = {}
-    for name, variables in sets.items():
-        copied = copy.deepcopy(system)
-        if variables:
-            grids = [
-                grid_of(v, 0.3 if v.unit != "nm" else 0.02,
-                        None if v.period else (0.0, 20.0 if not v.unit else 0.5), temperature=300.0)
-                for v in variables
-            ]  # fmt: skip
-            WellTempered(copied, grids, temperature=300.0, bias_factor=5.0, height=1.0)
-        integrator = openmm.LangevinMiddleIntegrator(300, 1 / unit.picosecond, 0.001)
-        platform = openmm.Platform.getPlatformByName("CPU")
-        context = openmm.Context(copied, integrator, platform, {"Threads": "1"})
-        context.setPositions(positions)
-        integrator.step(10)
-        contexts[name] = context
+
+
+def create_context(
+    system: openmm.System, positions: np.ndarray, variables: list[Variable]
+) -> openmm.Context:
+    """Return a context in which variables are biased."""
+    copied = copy.deepcopy(system)
+    if variables:
+        grids = [
+            grid_of(v, 0.3 if v.unit != "nm" else 0.02,
+                    None if v.period else (0.0, 20.0 if not v.unit else 0.5), temperature=300.0)
+            for v in variables
+        ]  # fmt: skip
+        WellTempered(copied, grids, temperature=300.0, bias_factor=5.0, height=1.0)
+    integrator = openmm.LangevinMiddleIntegrator(300, 1 / unit.picosecond, 0.001)
+    platform = openmm.Platform.getPlatformByName("CPU")
+    context = openmm.Context(copied, integrator, platform, {"Threads": "1"})
+    context.setPositions(positions)
+    integrator.step(10)
+    return context
+
+
+def main() -> None:
+    """Print and write the costs."""
+    topology, positions, system = alanine_dipeptide()
+    contexts = {
+        name: create_context(system, positions, variables)
+        for name, variables in variables_of(Structure.of(topology, positions, system)).items()
+    }
     times: dict[str, list[float]] = {name: [] for name in contexts}
     for _ in range(ROUNDS):
         for name, context in contexts.items():

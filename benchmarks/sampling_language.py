@@ -1,4 +1,4 @@
-"""Language model and Markov model of trajectories of states, beside a long reference.
+"""Language model and Markov model of trajectories of states, compared with a long reference.
 
     python benchmarks/sampling_language.py
 
@@ -113,7 +113,7 @@ def double_well() -> dict:
     """The discrete double well of deeptime by its matrix, in four coarse states."""
     with np.load(data_folder() / "trajectories/double_well_discrete.npz") as data:
         matrix = data["P"]
-    # Both from the matrix: the trajectory beside it jumps by several bins, a stride not stated.
+    # Both from the matrix: the trajectory in this file jumps by several bins, a stride not stated.
     chain = MarkovModel(matrix, 1, np.full(len(matrix), np.nan))
     walks = [chain.generate(n, seed=s, start=34) for n, s in ((TRAINING, 1), (2_000_000, 2))]
     states = [np.digitize(walk, [45, 50, 55]).astype(np.int64) for walk in walks]

@@ -9,7 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["finish", "kill_when"]
+from nnpmm.core.errors import InputFileError
+from nnpmm.sampling import Samples, read_samples
+
+__all__ = ["checkpointed", "finish", "iterations_written", "kill_when"]
 
 _PATIENCE = 600  # s
 
@@ -44,3 +47,18 @@ def kill_when(moment: Callable[[Path], bool], folder: Path, *arguments: object) 
     process.kill()
     process.wait()
     process.stderr.close()
+
+
+def iterations_written(ladder: Path, states: int) -> int:
+    """Return how many iterations a ladder has written, whether a checkpoint has them or not."""
+    path = ladder / "energies.bin"
+    row = 8 * states * (states + 2)  # bytes of an iteration
+    return path.stat().st_size // row if path.exists() else 0
+
+
+def checkpointed(ladder: Path) -> Samples | None:
+    """Return what the last checkpoint of a ladder has, None without one."""
+    try:
+        return read_samples(ladder)
+    except InputFileError:
+        return None

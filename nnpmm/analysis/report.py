@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from nnpmm.analysis.quantities import Analysis, Quantity
 from nnpmm.analysis.tables import with_error
 from nnpmm.core.files import require_folder, write_atomically
 from nnpmm.plots.page import Page
+from nnpmm.plots.saving import save_figure
 from nnpmm.plots.style import axis_label
 from nnpmm.plots.viewer import viewer_html
 
@@ -55,10 +55,7 @@ def write_report(folder: Path, found: Analysis | Comparison) -> Path:
         files = {"averages.csv": tables.averages_csv(found), **tables.series_csv(found)}
         _save_observations(folder / _OBSERVATIONS, found.replicas)
     for name, (figure, _) in pictures.items():
-        for suffix in ("png", "svg"):
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=suffix)
-            write_atomically(folder / "pictures" / f"{name}.{suffix}", buffer.getvalue())
+        save_figure(figure, folder / "pictures" / name)
     for name, text in files.items():
         write_atomically(folder / "tables" / name, text)
     write_atomically(folder / DATA, json.dumps(data, indent=1, ensure_ascii=False) + "\n")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from nnpmm.core.errors import SimulationError
+from nnpmm.core.errors import NnpmmError, SimulationError
 
 __all__ = [
     "NOT_ITS_FAULT",
@@ -29,7 +29,7 @@ class KilledError(SimulationError):
 
 
 class AttemptsError(SimulationError):
-    """Every attempt failed; the message contains the reasons, the cause is the last failure."""
+    """The calculation failed; the message contains the reasons, the cause is the last failure."""
 
 
 #: What stops a calculation without being a failure of it: a kill, a full disk, a lost folder, a
@@ -74,7 +74,8 @@ def first_success(
 ) -> tuple[_T, int]:
     """Return what a function returns with the first seed that does not fail, and that seed.
 
-    A kill from outside uses up no seed: the function is called again with the same one.
+    A kill from outside uses up no seed: the function is called again with the same one. An error
+    in the input, any `NnpmmError` but a `SimulationError`, ends the attempts: no seed corrects it.
 
     Args:
         function: is called with the number of the attempt, from 0, and its seed.
@@ -83,7 +84,7 @@ def first_success(
         failures: exceptions that count as failures; ``NOT_ITS_FAULT`` never does.
 
     Raises:
-        AttemptsError: every seed failed.
+        AttemptsError: every seed failed, or the input has an error.
         KilledError: the program was killed again and again.
         OSError: the disk is full, or a folder is gone.
         ImportError: a package is not installed.
@@ -97,4 +98,6 @@ def first_success(
         except failures as error:
             reasons.append(f"seed {seed}: {' '.join(str(error).split()) or type(error).__name__}")
             last = error
+            if isinstance(error, NnpmmError) and not isinstance(error, SimulationError):
+                break
     raise AttemptsError("; ".join(reasons)) from last

@@ -13,7 +13,7 @@ from nnpmm.campaigns.store import Store
 
 __all__ = ["ATTEMPTS", "execute_job"]
 
-#: A failed job is tried once more, with another seed.
+#: A job whose simulation failed is tried once more, with another seed.
 ATTEMPTS = 2
 
 

@@ -17,6 +17,7 @@ from nnpmm.cli.settings_options import (
     SmilesOption,
     TopologyOption,
     molecule_section,
+    resumable,
 )
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
@@ -101,7 +102,7 @@ def conformers(
     if not molecule:
         raise ConfigError("found no molecule: nnpmm conformers --smiles CCCCO, or --ligand FILE")
     data = {
-        "molecule": molecule if topology is not None else molecule | {"parameters": parameters},
+        "molecule": molecule | {"parameters": parameters},
         "generators": generator or ["etkdg"],
         "count": count,
         "model": model,
@@ -117,12 +118,8 @@ def conformers(
         "seed": seed,
     }
     settings = parse_settings(ConformerSettings, data, source="command line")
-    try:
-        with stage_bar("conformers") as show:
-            result = run_conformers(settings, output, report=show)
-    except KeyboardInterrupt:
-        typer.echo(f"stopped; go on with the same command ({output})", err=True)
-        raise typer.Exit(130) from None
+    with resumable(output, "the same command"), stage_bar("conformers") as show:
+        result = run_conformers(settings, output, report=show)
     _print(result, output)
 
 

@@ -12,9 +12,11 @@ from nnpmm.cli.errors import print_result
 from nnpmm.cli.narration import starting
 from nnpmm.cli.progress import count_bar
 from nnpmm.cli.sample_language import language
+from nnpmm.cli.settings_options import DebugOption
 from nnpmm.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from nnpmm.simulation.learning_runs import LearnedRun
     from nnpmm.simulation.surfaces import RunSurface
 
 __all__ = ["sample"]
@@ -25,7 +27,6 @@ sample = typer.Typer(
     help="Free-energy surfaces of biased runs, learned variables, trajectories as a language.",
 )
 sample.add_typer(language, name="language")
-_DEBUG = typer.Option("--debug", help="Show the traceback of an error.")
 
 
 @sample.command()
@@ -58,7 +59,7 @@ def fes(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the numbers as JSON on stdout.")
     ] = False,
-    debug: Annotated[bool, _DEBUG] = False,
+    debug: DebugOption = False,
 ) -> None:
     """Draw the free-energy surface of biased runs, with errors, minima and convergence."""
     if not runs:
@@ -106,7 +107,7 @@ def weights(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="CSV file.", show_default="in the run's")
     ] = None,
-    debug: Annotated[bool, _DEBUG] = False,
+    debug: DebugOption = False,
 ) -> None:
     """Write the weight of every frame of the trajectory, for unbiased averages of anything."""
     with starting():
@@ -140,7 +141,7 @@ def learn(
     output: Annotated[Path, typer.Option("--output", "-o", help="File, .json.")] = Path(
         "learned.json"
     ),
-    debug: Annotated[bool, _DEBUG] = False,
+    debug: DebugOption = False,
 ) -> None:
     """Learn variables from trajectories, to be biased as type 'learned'."""
     if not runs:
@@ -154,17 +155,20 @@ def learn(
     with count_bar("epochs") as show:
         found = learn_from_runs(runs, settings, lag=lag, selection=selection, progress=show)
     written = write_learned(output, found)
-    learned = found.learned
+    _print_learned(found)
+    for path in written:
+        print_result(f"  {path}")
+
+
+def _print_learned(found: LearnedRun) -> None:
+    learned, record = found.learned, found.learned.projection.record
     print_result(
-        f"{kind} of {learned.projection.record.features.count} features, {found.frames} frames; "
+        f"{record.kind} of {record.features.count} features, {found.frames} frames; "
         f"best of {len(learned.validation)} epochs: {learned.best}, validation loss "
         f"{learned.validation[learned.best - 1]:.4g}"
     )
-    record = learned.projection.record
     for meaning in found.meaning:
         low, high = record.low[meaning.component], record.high[meaning.component]
         print_result(f"variable {meaning.component + 1}: {low:.3g} to {high:.3g}, goes along with")
         for name, correlation in meaning.features:
             print_result(f"  {correlation:+.2f}  {name}")
-    for path in written:
-        print_result(f"  {path}")

@@ -11,6 +11,7 @@ import typer
 from nnpmm.cli.errors import print_result
 from nnpmm.cli.narration import starting
 from nnpmm.cli.progress import count_bar
+from nnpmm.cli.settings_options import DebugOption
 from nnpmm.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ language = typer.Typer(
     no_args_is_help=True,
     help="A network that learns a trajectory of states, and generates new ones.",
 )
-_DEBUG = typer.Option("--debug", help="Show the traceback of an error.")
 _SERIES = typer.Argument(
     help="Series, one file each (.npy, .csv, .txt): states, or variables with --centers."
 )
@@ -48,7 +48,7 @@ def train(
     output: Annotated[Path, typer.Option("--output", "-o", help="File, .json.")] = Path(
         "language.json"
     ),
-    debug: Annotated[bool, _DEBUG] = False,
+    debug: DebugOption = False,
 ) -> None:
     """Train a model on trajectories of states."""
     with starting():
@@ -78,7 +78,7 @@ def generate(
     output: Annotated[Path, typer.Option("--output", "-o", help="File, .npy.")] = Path(
         "generated.npy"
     ),
-    debug: Annotated[bool, _DEBUG] = False,
+    debug: DebugOption = False,
 ) -> None:
     """Generate new trajectories of states, (walkers, frames)."""
     with starting():
@@ -104,7 +104,7 @@ def evaluate(
     reference: Annotated[list[Path], typer.Argument(help="Long series to compare with.")],
     training: Annotated[
         list[Path] | None,
-        typer.Option("--training", help="Series of the training, for a Markov model beside it."),
+        typer.Option("--training", help="Series of the training, to compare with a Markov model."),
     ] = None,
     lag: Annotated[int, typer.Option("--lag", min=1, help="Frames, of timescales.")] = 1,
     centers: Annotated[str | None, _CENTERS] = None,
@@ -113,7 +113,7 @@ def evaluate(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the numbers as JSON on stdout.")
     ] = False,
-    debug: Annotated[bool, _DEBUG] = False,
+    debug: DebugOption = False,
 ) -> None:
     """Compare populations and kinetics of generated trajectories with a reference."""
     with starting():

@@ -12,10 +12,12 @@ from nnpmm.cli.narration import starting
 from nnpmm.cli.progress import stage_bar
 from nnpmm.cli.settings_options import (
     CoordinatesOption,
+    DebugOption,
     LigandOption,
     SmilesOption,
     TopologyOption,
     molecule_section,
+    resumable,
 )
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
@@ -69,7 +71,7 @@ def scan(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the scan.")] = Path(
         "scan"
     ),
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: DebugOption = False,
 ) -> None:
     """Scan the torsions of a molecule with networks and a force field, all else relaxed.
 
@@ -97,12 +99,8 @@ def scan(
         "seed": seed,
     }
     settings = parse_settings(ScanSettings, data, source="command line")
-    try:
-        with stage_bar("scan") as show:
-            result = run_scan(settings, output, report=show)
-    except KeyboardInterrupt:
-        typer.echo(f"stopped; go on with the same command ({output})", err=True)
-        raise typer.Exit(130) from None
+    with resumable(output, "the same command"), stage_bar("scan") as show:
+        result = run_scan(settings, output, report=show)
     _print(result, output)
 
 

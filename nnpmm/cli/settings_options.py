@@ -105,12 +105,12 @@ def molecule_section(
 
 
 @contextmanager
-def resumable(output: Path) -> Iterator[None]:
+def resumable(output: Path, how: str = "the same command and --resume") -> Iterator[None]:
     """End at Ctrl-C with a line that says how to go on, and exit status 130."""
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo(f"stopped; go on with the same command and --resume ({output})", err=True)
+        typer.echo(f"stopped; go on with {how} ({output})", err=True)
         raise typer.Exit(130) from None
 
 

@@ -34,6 +34,7 @@ from nnpmm.cli.settings_options import (
     resumable,
     settings_with,
 )
+from nnpmm.cli.solvation_campaign import chosen_cluster, run_table
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
 
@@ -134,7 +135,7 @@ def solvation(
     it again to go on; the exit status is then 1 if some molecules failed.
     """
     with starting():
-        from nnpmm.freeenergy.solvation import SolvationSettings, run_solvation
+        from nnpmm.freeenergy.solvation import SolvationSettings
         from nnpmm.freeenergy.solvation.template import template as commented
 
     if template:
@@ -163,15 +164,21 @@ def solvation(
         "(--template)",
     )
     if table is not None:
-        from nnpmm.cli.solvation_campaign import run_table
-
         run_table(
             *(table, settings, output), workers=workers, cluster=cluster, retry_failed=retry_failed
         )
-        return
-    if pilot:
+    elif pilot:
         _place(settings, output, time=time, states=states, resume=resume)
-        return
+    else:
+        _calculate(settings, output, resume=resume, cluster=cluster, workers=workers)
+
+
+def _calculate(
+    settings: SolvationSettings, output: Path, *, resume: bool, cluster: str | None, workers: int
+) -> None:
+    """Calculate the free energy of one molecule, and print it."""
+    from nnpmm.freeenergy.solvation import run_solvation
+
     with resumable(output), stage_bar("solvation") as show:
         result = run_solvation(
             *(settings, output),
@@ -195,12 +202,7 @@ def _cluster(
                 "ladder.exchange off; states that exchange replicas run in one process"
             )
         return None
-    from nnpmm.campaigns import read_cluster
-    from nnpmm.freeenergy.solvation.campaign import threads_for
-
-    threads = threads_for(settings, workers)
-    where = request or ("serial" if workers == 1 else "local")
-    return read_cluster(where, workers=workers, threads=threads)
+    return chosen_cluster(settings, request, workers)
 
 
 def _report_window(

@@ -12,10 +12,22 @@ from nnpmm.cli.errors import print_result
 from nnpmm.cli.progress import campaign_bar
 
 if TYPE_CHECKING:
+    from nnpmm.campaigns import ClusterSettings
     from nnpmm.freeenergy.solvation import SolvationSettings
     from nnpmm.freeenergy.solvation.summary import SummaryRow
 
-__all__ = ["run_table"]
+__all__ = ["chosen_cluster", "run_table"]
+
+
+def chosen_cluster(
+    settings: SolvationSettings, request: str | None, workers: int
+) -> ClusterSettings:
+    """Return where jobs run: as asked for, or else here, one after the other or side by side."""
+    from nnpmm.campaigns import read_cluster
+    from nnpmm.freeenergy.solvation.campaign import threads_for
+
+    where = request or ("serial" if workers == 1 else "local")
+    return read_cluster(where, workers=workers, threads=threads_for(settings, workers))
 
 
 def run_table(
@@ -32,20 +44,12 @@ def run_table(
     Raises:
         NnpmmError: the table or the settings are not usable, or all molecules failed.
     """
-    from nnpmm.campaigns import read_cluster, require_some
-    from nnpmm.freeenergy.solvation.campaign import (
-        read_molecules,
-        run_solvation_campaign,
-        threads_for,
-    )
+    from nnpmm.campaigns import require_some
+    from nnpmm.freeenergy.solvation.campaign import read_molecules, run_solvation_campaign
     from nnpmm.freeenergy.solvation.summary import summarize, write_summary
 
     molecules = read_molecules(table)
-    where = read_cluster(
-        cluster or ("serial" if workers == 1 else "local"),
-        workers=workers,
-        threads=threads_for(settings, workers),
-    )
+    where = chosen_cluster(settings, cluster, workers)
     with campaign_bar("molecules") as (report, _):
         jobs, store, result = run_solvation_campaign(
             *(molecules, settings, output),

@@ -167,16 +167,10 @@ def _plain(
 def _misfits(template: Chem.Mol, positions: _Array, matches: NDArray[np.int64]) -> _Array:
     """Return for each match how far each heavy bond is from its length in the template, nm."""
     own = 0.1 * np.array(template.GetConformer().GetPositions())
-    pairs = np.array(
-        [
-            (b.GetBeginAtomIdx(), b.GetEndAtomIdx())
-            for b in template.GetBonds()
-            if b.GetBeginAtom().GetAtomicNum() > 1 and b.GetEndAtom().GetAtomicNum() > 1
-        ],
-        dtype=np.int64,
-    ).reshape(-1, 2)
-    if len(pairs) == 0:
+    bonds = _heavy_bonds(template)
+    if not bonds:
         return np.zeros((len(matches), 1))
+    pairs = np.array([(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in bonds], dtype=np.int64)
     expected = np.linalg.norm(own[pairs[:, 0]] - own[pairs[:, 1]], axis=1)
     placed = positions[matches]  # (m, n, 3)
     found = np.linalg.norm(placed[:, pairs[:, 0]] - placed[:, pairs[:, 1]], axis=2)
@@ -184,13 +178,8 @@ def _misfits(template: Chem.Mol, positions: _Array, matches: NDArray[np.int64]) 
 
 
 def _misfit_message(template: Chem.Mol, pose: Pose, match: NDArray[np.int64]) -> str:
-    heavy = [
-        b
-        for b in template.GetBonds()
-        if b.GetBeginAtom().GetAtomicNum() > 1 and b.GetEndAtom().GetAtomicNum() > 1
-    ]
     misfits = _misfits(template, pose.positions, match[None])[0]
-    bond = heavy[int(misfits.argmax())]
+    bond = _heavy_bonds(template)[int(misfits.argmax())]
     i, j = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
     length = float(np.linalg.norm(pose.positions[match[i]] - pose.positions[match[j]]))
     order = bond.GetBondType().name.lower()
@@ -202,6 +191,15 @@ def _misfit_message(template: Chem.Mol, pose: Pose, match: NDArray[np.int64]) ->
         f"ligand, allowed: within {_LONGEST_MISFIT:g} nm of the usual; its bond orders do not fit "
         "this pose, or the pose is distorted"
     )
+
+
+def _heavy_bonds(molecule: Chem.Mol) -> list[Chem.Bond]:
+    """Return the bonds between heavy atoms, in a fixed order."""
+    return [
+        bond
+        for bond in molecule.GetBonds()
+        if bond.GetBeginAtom().GetAtomicNum() > 1 and bond.GetEndAtom().GetAtomicNum() > 1
+    ]
 
 
 def _placed(template: Chem.Mol, positions: _Array) -> Chem.Mol:

@@ -19,9 +19,10 @@ from nnpmm._version import __version__
 from nnpmm.conformers.generation import rotors
 from nnpmm.conformers.screening import with_conformers
 from nnpmm.core.constants import KJ_PER_KCAL
-from nnpmm.core.files import replacing, write_atomically, writing
+from nnpmm.core.files import write_atomically
 from nnpmm.plots import plot_conformers
 from nnpmm.plots.page import Page
+from nnpmm.plots.saving import save_figure
 from nnpmm.plots.viewer import viewer_html
 
 if TYPE_CHECKING:
@@ -56,10 +57,7 @@ def write_results(directory: Path, result: ConformerResult) -> None:
     if result.pose is not None:
         write_atomically(directory / "pose.sdf", _pose(result))
     figure = conformer_figure(result, aligned)
-    for kind in ("png", "svg"):
-        target = directory / f"conformers.{kind}"
-        with writing(target), replacing(target) as handle:
-            figure.savefig(handle, format=kind)
+    save_figure(figure, directory / "conformers")
     write_atomically(directory / "report.html", _page(result, figure, aligned).text())
 
 

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.core.arrays import load_arrays, save_arrays
-from nnpmm.core.errors import InputFileError
+from nnpmm.core.arrays import load_keyed, save_arrays
 
 __all__ = ["Stages"]
 
@@ -41,7 +40,7 @@ class Stages:
 
         Args:
             name: of the stage.
-            content: what it follows from besides that of all stages, as JSON.
+            content: what it follows from in addition to that of all stages, as JSON.
             positions: nm, of any shape, from which it starts.
             make: calculates arrays of one dimension or more.
 
@@ -52,13 +51,9 @@ class Stages:
         text = f"{name} {self._content} {_text(content)}"
         key = hashlib.sha256(text.encode() + start).hexdigest()
         path = self._folder / f"{name}-{key[:8]}.safetensors"
-        if path.exists():
-            try:
-                arrays, record = load_arrays(path)
-            except InputFileError:  # half a file is no reason to stop: it is made again
-                record = {}
-            if record.get("key") == key:
-                return arrays
+        found = load_keyed(path, key)
+        if found is not None:
+            return found[0]
         made = dict(make())
         save_arrays(path, made, {"key": key})
         return made

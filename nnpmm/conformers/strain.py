@@ -11,6 +11,7 @@ from rdkit import Chem
 from nnpmm.conformers.ensemble import Ensemble
 from nnpmm.conformers.potentials import FlatBottom, SumPotential
 from nnpmm.core.errors import SimulationError
+from nnpmm.core.geometry import superposed_rmsd
 from nnpmm.torsions.internal import valence_terms
 from nnpmm.torsions.relaxation import FORCE_TOLERANCE, BatchPotential, Relaxed, relax_all
 
@@ -102,7 +103,7 @@ def relax_pose(
         moved=float(np.sqrt(((found.positions[0] - start)[heavy] ** 2).sum(axis=1).mean())),
         minimum=free.positions[0],
         minimum_energy=float(free.energies[0]),
-        minimum_moved=_superimposed_rmsd(free.positions[0][heavy], start[heavy]),
+        minimum_moved=superposed_rmsd(free.positions[0][heavy], start[heavy]),
     )
 
 
@@ -128,12 +129,3 @@ def _require(found: Relaxed, how: str) -> None:
             f"found a force of {found.left[0]:.3g} kJ/mol/nm after the minimisation of the pose "
             f"{how}, allowed: {10 * FORCE_TOLERANCE:g}; check the pose for overlapping atoms"
         )
-
-
-def _superimposed_rmsd(first: _Array, second: _Array) -> float:
-    """Return the least RMSD over rotations (W. Kabsch, Acta Cryst. 1976, A32, 922)."""
-    x, y = first - first.mean(axis=0), second - second.mean(axis=0)
-    u, values, v = np.linalg.svd(x.T @ y)
-    sign = np.sign(np.linalg.det(u) * np.linalg.det(v))
-    overlap = values[0] + values[1] + sign * values[2]
-    return float(np.sqrt(max(((x**2).sum() + (y**2).sum() - 2 * overlap) / len(x), 0.0)))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +23,10 @@ from nnpmm.conformers.store import Stages
 from nnpmm.conformers.strain import RelaxedPose, Strain, relax_pose, strain_of
 from nnpmm.conformers.structure import same_chemistry
 from nnpmm.conformers.symmetry import SymmetricRmsd, distinct
-from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
-from nnpmm.core.files import require_folder, write_atomically
+from nnpmm.core.errors import SimulationError
+from nnpmm.core.files import require_folder
 from nnpmm.core.locks import locked
-from nnpmm.core.settings.reading import parse_settings
+from nnpmm.core.settings.folder import keep_settings
 from nnpmm.models import load_model
 from nnpmm.models.threads import thread_count
 from nnpmm.structures.ligands.source import read_molecule, read_molecule_alone
@@ -123,7 +121,7 @@ def run_conformers(
     require_folder(directory)
     message = f"{directory}: another process works in this folder; wait, or take another"
     with locked(directory / _LOCK, message):
-        _claim(settings, directory)
+        keep_settings(settings, directory / _SETTINGS, ("molecule",))
         pose = _relaxed_pose(search) if search.has_pose else None
         ensemble = _ensemble(search, _candidates(search, pose))
         for text in search.warnings:
@@ -170,29 +168,6 @@ def _prepare(settings: ConformerSettings, directory: Path, report: Report) -> _S
         has_pose=settings.pose is not None,
         methods=methods,
     )
-
-
-def _claim(settings: ConformerSettings, directory: Path) -> None:
-    """Write the settings, unless the folder is of another molecule."""
-    path = directory / _SETTINGS
-    if path.exists():
-        try:
-            data = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise InputFileError(
-                f"{path}: cannot be read ({error}); take another folder"
-            ) from error
-        there = parse_settings(ConformerSettings, data, source=str(path), base=directory)
-        if there.molecule != settings.molecule:
-            old, new = (_shown(each.molecule) for each in (there, settings))
-            raise ConfigError(
-                f"{directory}: was started with {old}, found {new}; take another folder"
-            )
-    write_atomically(path, settings.model_dump_json(indent=1) + "\n")
-
-
-def _shown(molecule: Any) -> str:
-    return ", ".join(f"{k} {v}" for k, v in molecule.model_dump(exclude_none=True).items())
 
 
 def _relaxed_pose(search: _Search) -> RelaxedPose:

@@ -1,24 +1,43 @@
-"""Named arrays and a record of what they are, in one safetensors file."""
+"""Named arrays and a record of what they are, in one safetensors file or next to one."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from nnpmm.core.errors import InputFileError
-from nnpmm.core.files import write_atomically
+from nnpmm.core.files import require_suffix, sha256_of, write_atomically
+from nnpmm.core.section import Section, first_problem
 
-__all__ = ["load_arrays", "load_record", "save_arrays"]
+__all__ = [
+    "Card",
+    "load_arrays",
+    "load_card",
+    "load_keyed",
+    "load_record",
+    "save_arrays",
+    "save_card",
+]
 
 _METADATA = "nnpmm"
 _UNREADABLE = (OSError, SafetensorError, KeyError, TypeError, ValueError)
+
+
+class Card(Section):
+    """Base of what is known of a network apart from its weights."""
+
+    weights_sha256: str = Field("", description="of the safetensors file")
+
+
+_Card = TypeVar("_Card", bound=Card)
 
 
 def save_arrays(
@@ -47,6 +66,20 @@ def load_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         raise _unreadable(path, error) from error
 
 
+def load_keyed(path: Path, key: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
+    """Return the arrays and the record of a file if its record has this ``key``, or else None.
+
+    A damaged file is as good as none: its content is calculated again.
+    """
+    if not path.exists():
+        return None
+    try:
+        arrays, record = load_arrays(path)
+    except InputFileError:
+        return None
+    return (arrays, record) if record.get("key") == key else None
+
+
 def load_record(path: Path) -> dict[str, Any]:
     """Read the record alone of what ``save_arrays`` wrote.
 
@@ -58,6 +91,52 @@ def load_record(path: Path) -> dict[str, Any]:
             return _record(file)
     except _UNREADABLE as error:
         raise _unreadable(path, error) from error
+
+
+def save_card(path: Path, card: Card, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write ``NAME.json``, and the arrays to ``NAME.safetensors``.
+
+    Args:
+        path: ``NAME.json``.
+        card: what is known of the arrays; the checksum of their file is written with it.
+        arrays: by name.
+
+    Raises:
+        ConfigError: the name does not end in .json.
+        UnwritableError: a file cannot be written.
+    """
+    require_suffix(path, ".json")
+    weights = path.with_suffix(".safetensors")
+    save_arrays(weights, arrays, {})
+    digest = sha256_of(weights.read_bytes())
+    complete = card.model_copy(update={"weights_sha256": digest})
+    write_atomically(path, json.dumps(complete.model_dump(mode="json"), indent=1) + "\n")
+
+
+def load_card(path: Path, kind: type[_Card]) -> tuple[_Card, dict[str, NDArray[Any]]]:
+    """Read what ``save_card`` wrote: the card and the arrays.
+
+    Args:
+        path: ``NAME.json``.
+        kind: class of the card.
+
+    Raises:
+        InputFileError: a file is missing, damaged, or does not belong to the other.
+    """
+    try:
+        card = kind.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        raise InputFileError(f"{path}: {first_problem(error)}") from error
+    except (OSError, ValueError) as error:
+        raise InputFileError(f"{path}: cannot be read ({error})") from error
+    weights = path.with_suffix(".safetensors")
+    arrays, _ = load_arrays(weights)
+    if sha256_of(weights.read_bytes()) != card.weights_sha256:
+        raise InputFileError(
+            f"{weights}: does not match its sha256 in {path.name}; train again, or restore both "
+            "files"
+        )
+    return card, arrays
 
 
 def _record(file: Any) -> dict[str, Any]:

@@ -5,6 +5,8 @@ V(lambda) = V_MM(rest) + V_MM(region-rest) + (1 - lambda) V_MM(region) + lambda 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import openmm
 from openmm import unit
 
@@ -16,6 +18,7 @@ __all__ = [
     "LAMBDA_NNP",
     "check_interpolated",
     "create_region_mm_force",
+    "linear_derivative",
     "nnp_derivative",
 ]
 
@@ -55,8 +58,7 @@ def check_interpolated(context: openmm.Context) -> None:
 def nnp_derivative(context: openmm.Context) -> float:
     """Return dV/dlambda_nnp = V_NNP(region) - V_MM(region) at a context's positions, kJ/mol.
 
-    The energy is linear in lambda_nnp, so this is the difference between its two ends, exactly;
-    the context's own value stays as it is. One evaluation of the network.
+    The context's own value stays as it is. One evaluation of the network.
 
     Args:
         context: of a system made with ``Mechanical(inside=Interpolated())``; with several
@@ -66,15 +68,28 @@ def nnp_derivative(context: openmm.Context) -> float:
         ForceFieldError: the system is not interpolated.
     """
     check_interpolated(context)
-    present = context.getParameter(LAMBDA_NNP)
     by_role = groups_by_role(context.getSystem())
     groups = by_role[Role.NETWORK] | by_role.get(Role.REGION_FORCE_FIELD, set())
+    return linear_derivative(context, LAMBDA_NNP, groups)
+
+
+def linear_derivative(context: openmm.Context, parameter: str, groups: Iterable[int]) -> float:
+    """Return dV/d(parameter) of an energy that is linear in a global parameter, kJ/mol.
+
+    It is the difference between the energies at 1 and 0; the context keeps its own value.
+
+    Args:
+        context: of a system with this parameter.
+        parameter: its name.
+        groups: the force groups that depend on it.
+    """
+    present = context.getParameter(parameter)
     ends = []
     try:
         for value in (0.0, 1.0):
-            context.setParameter(LAMBDA_NNP, value)
-            energy = context.getState(energy=True, groups=groups).getPotentialEnergy()
+            context.setParameter(parameter, value)
+            energy = context.getState(energy=True, groups=set(groups)).getPotentialEnergy()
             ends.append(float(energy.value_in_unit(unit.kilojoule_per_mole)))
     finally:
-        context.setParameter(LAMBDA_NNP, present)
+        context.setParameter(parameter, present)
     return ends[1] - ends[0]

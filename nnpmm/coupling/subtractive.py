@@ -49,8 +49,9 @@ class Subtractive:
             releases all; ``"keep"`` leaves bonds to hydrogen at their lengths, and releases the
             others.
         inside: `Replaced`; `Interpolated`, with the bracket times the global parameter
-            ``lambda_nnp``; or `MultipleTimeSteps`, which checks that the force field has a valence
-            term for each bond, and lets the bracket have a longer time step than they.
+            ``lambda_nnp``; or `MultipleTimeSteps`, which lets the bracket have a longer time step
+            than the valence terms. The last two need a valence term in place of each constraint
+            that is released.
 
     Raises:
         ConfigError: no such choice of constraints, or an inner potential other than the force
@@ -112,7 +113,7 @@ class Subtractive:
             if element.atomic_number == 1
         }
         released = release_constraints(system, members, hydrogens, keep=self.constraints == "keep")
-        if isinstance(self.inside, MultipleTimeSteps):
+        if not isinstance(self.inside, Replaced):
             terms = [force for force in system.getForces() if type(force) in VALENCE]
             refuse_missing_terms(released, terms, bonds=set(region.bonds), hydrogens=hydrogens)
 

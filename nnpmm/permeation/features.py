@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.errors import SimulationError
+from nnpmm.core.geometry import superposed_rmsd
 from nnpmm.permeation.martini.engines import Frame
 from nnpmm.permeation.martini.geometry import make_whole, minimum_image, solute_height
 from nnpmm.permeation.martini.pair_energy import (
@@ -35,7 +36,6 @@ __all__ = [
     "FeatureTable",
     "bead_sasa",
     "membrane_features",
-    "superposed_rmsd",
     "water_features",
 ]
 
@@ -124,15 +124,6 @@ def bead_sasa(molecules: NDArray[np.float64]) -> NDArray[np.float64]:
         )[:, 0],
         dtype=np.float64,
     )
-
-
-def superposed_rmsd(points: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
-    """Return the least root-mean-square distance of (n, 3) points to others, nm (Kabsch 1976)."""
-    a, b = points - points.mean(axis=0), reference - reference.mean(axis=0)
-    u, singular, vt = np.linalg.svd(a.T @ b)
-    singular[-1] *= np.sign(np.linalg.det(u) * np.linalg.det(vt))  # no mirror image
-    square = (a * a).sum() + (b * b).sum() - 2.0 * singular.sum()
-    return float(np.sqrt(max(square, 0.0) / len(a)))
 
 
 def water_features(

@@ -1,6 +1,7 @@
 """Pictures in one style: functions that take arrays and return a matplotlib Figure.
 
-Nothing here saves or shows a figure. matplotlib is imported when the first name is asked for.
+None of them saves or shows a figure; `nnpmm.plots.saving` writes one to files. matplotlib is
+imported when the first name is asked for.
 """
 
 from typing import TYPE_CHECKING

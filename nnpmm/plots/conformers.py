@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -61,45 +62,50 @@ def plot_conformers(
     """
     heights, shares = (np.asarray(v, dtype=np.float64) for v in (energies, populations))
     shown = min(len(heights), _MOST_SHOWN)
-    numbers = np.arange(1, shown + 1)
     figure = create_figure(7.6, 3.6)
     grid = figure.add_gridspec(2, 2, width_ratios=(1.15, 1.0))
     upper, lower = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0])
     molecule = figure.add_subplot(grid[:, 1])
-    colors = [COLORS[n] if n < _OVERLAID else GREY for n in range(shown)]
-    upper.errorbar(
-        numbers,
-        heights[:shown],
-        yerr=np.asarray(energy_spread)[:shown],
-        fmt="none",
-        ecolor=LIGHT_GREY,
-        elinewidth=2.5,
-        zorder=1,
-    )
-    upper.scatter(numbers, heights[:shown], c=colors, s=14, zorder=2)
+    _draw_energies(upper, heights[:shown], np.asarray(energy_spread)[:shown])
     if pose is not None:
         _draw_pose(upper, *pose)
     upper.set_ylim(bottom=min(0.0, float(heights.min())) - 0.02 * max(np.ptp(heights), 1.0))
-    lower.bar(
-        numbers,
-        100 * shares[:shown],
-        yerr=100 * np.asarray(population_spread)[:shown],
-        color=colors,
-        error_kw={"ecolor": GREY, "elinewidth": 1.0},
-    )
-    lower.set_ylim(bottom=0)
+    _draw_populations(lower, shares[:shown], np.asarray(population_spread)[:shown])
     for axes in (upper, lower):
         axes.set_xlim(0.3, shown + 0.7)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     dress(upper, ylabel=ylabel, title=title)
     dress(lower, xlabel=_counted(shown, len(heights)), ylabel="population / %")
-    draw_overlay(molecule, np.asarray(overlay)[:_OVERLAID], symbols, bonds)
+    _draw_overlay(molecule, np.asarray(overlay)[:_OVERLAID], symbols, bonds)
     for axes, letter in ((upper, "a"), (lower, "b"), (molecule, "c")):
         panel_letter(axes, letter)
     return figure
 
 
-def draw_overlay(
+def _draw_energies(axes: Axes, energies: NDArray[Any], spread: NDArray[Any]) -> None:
+    numbers = np.arange(1, len(energies) + 1)
+    style: dict[str, Any] = {"fmt": "none", "ecolor": LIGHT_GREY, "elinewidth": 2.5, "zorder": 1}
+    axes.errorbar(numbers, energies, yerr=spread, **style)
+    axes.scatter(numbers, energies, c=_colors(len(energies)), s=14, zorder=2)
+
+
+def _draw_populations(axes: Axes, populations: NDArray[Any], spread: NDArray[Any]) -> None:
+    axes.bar(
+        np.arange(1, len(populations) + 1),
+        100 * populations,
+        yerr=100 * spread,
+        color=_colors(len(populations)),
+        error_kw={"ecolor": GREY, "elinewidth": 1.0},
+    )
+    axes.set_ylim(bottom=0)
+
+
+def _colors(count: int) -> list[str]:
+    """Return the colors of conformers: those that are superimposed have one of their own."""
+    return [COLORS[n] if n < _OVERLAID else GREY for n in range(count)]
+
+
+def _draw_overlay(
     axes: Axes, positions: ArrayLike, symbols: Sequence[str], bonds: ArrayLike
 ) -> None:
     """Draw superimposed geometries as sticks, the first in front, each in a color of its own.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -40,7 +41,7 @@ def plot_time_series(
         title: heading, if any.
     """
     figure, (axes,) = create_panels()
-    for (name, values), color in zip(series.items(), COLORS, strict=False):
+    for (name, values), color in zip(series.items(), cycle(COLORS), strict=False):
         draw_time_series(axes, time, values, color=color, label=name)
     dress(axes, xlabel=xlabel, ylabel=ylabel, title=title)
     legend(axes)

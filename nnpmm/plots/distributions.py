@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -70,7 +71,7 @@ def draw_parity(
     both = [np.ravel(each) for p in series.values() for each in (p.reference, p.predicted)]
     ends = np.array([np.nanmin(np.concatenate(both)), np.nanmax(np.concatenate(both))])
     axes.plot(ends, ends, color=GREY, linewidth=0.8, zorder=0)
-    for (name, pairs), color in zip(series.items(), colors, strict=False):
+    for (name, pairs), color in zip(series.items(), cycle(colors), strict=False):
         axes.errorbar(
             np.asarray(pairs.reference),
             np.asarray(pairs.predicted),
@@ -101,7 +102,7 @@ def plot_histogram(
     figure, (axes,) = create_panels()
     every = np.concatenate([np.ravel(values) for values in series.values()])
     edges = np.histogram_bin_edges(every, bins=bins)
-    for (name, values), color in zip(series.items(), COLORS, strict=False):
+    for (name, values), color in zip(series.items(), cycle(COLORS), strict=False):
         density, _ = np.histogram(np.ravel(values), edges, density=True)
         axes.stairs(density, edges, fill=True, alpha=0.3, color=color, label=name)
         axes.stairs(density, edges, linewidth=1.0, color=color)

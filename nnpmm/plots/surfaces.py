@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from nnpmm.plots.curves import draw_profile, draw_time_series
-from nnpmm.plots.style import BLACK, BLUE, COLORS, GREY, SMALL, TEXT, create_panels, dress, legend
+from nnpmm.plots.style import BLACK, COLORS, GREY, SMALL, create_panels, dress, legend
 
 __all__ = ["plot_surface", "plot_surface_convergence", "plot_surface_profile"]
 
 _LABEL = "free energy / (kJ/mol)"
 _STEP = 2.5  # kJ/mol between colours
-_CIRCLE = 350.0  # degrees, above which an axis is marked every 60 or 90
+_CIRCLE = 350.0  # degrees, above which an axis is marked every 90
 
 
 def plot_surface_profile(
@@ -41,7 +42,7 @@ def plot_surface_profile(
     figure, (axes,) = create_panels(width=5.4, height=3.4)
     where = np.asarray(positions, dtype=np.float64)
     highest = 0.0
-    for (name, (values, errors)), color in zip(profiles.items(), COLORS, strict=False):
+    for (name, (values, errors)), color in zip(profiles.items(), cycle(COLORS), strict=False):
         heights = np.asarray(values, dtype=np.float64)
         heights = np.where(heights <= limit, heights, np.nan)
         draw_profile(axes, where, heights, errors, color=color, label=name)
@@ -117,11 +118,11 @@ def plot_surface_convergence(
     """
     figure, (axes,) = create_panels()
     axes.axhline(0, color=GREY, linewidth=0.8)
-    for (name, values), color in zip(curves.items(), (BLUE, *COLORS[1:]), strict=False):
+    for (name, values), color in zip(curves.items(), cycle(COLORS), strict=False):
         draw_time_series(axes, times, values, color=color, label=name)
     axes.set_ylim(bottom=0)
     dress(axes, xlabel="time / ps", ylabel="RMS difference / (kJ/mol)", title=title)
-    legend(axes, fontsize=min(SMALL, TEXT))
+    legend(axes)
     return figure
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,7 @@ def plot_panels(panels: Sequence[Panel], *, xlabel: str = "time / ps") -> Figure
         rows, columns, width=4.3 * columns, height=2.2 * rows + 0.2, letters=False
     )
     for panel, place in zip(panels, axes, strict=False):
-        for (name, (time, values)), color in zip(panel.series.items(), _colors(), strict=False):
+        for (name, (time, values)), color in zip(panel.series.items(), cycle(COLORS), strict=False):
             _draw_series(place, np.asarray(time), np.asarray(values), color, name)
         dress(place, xlabel=xlabel, ylabel=panel.unit, title=panel.title)
         place.ticklabel_format(axis="y", useOffset=False)
@@ -106,10 +107,6 @@ def _legend_above(figure: Figure, axes: Axes, **options: Any) -> None:
     handles, labels = axes.get_legend_handles_labels()
     style: dict[str, Any] = {"fontsize": SMALL, "frameon": False, "ncols": 3}
     figure.legend(handles, labels, loc="outside upper left", **style, **options)
-
-
-def _colors() -> list[str]:
-    return [*COLORS] * 10
 
 
 def _draw_series(
@@ -142,7 +139,7 @@ def plot_fluctuations(
     """
     figure, (axes,) = create_panels(width=8.6, height=3.0)
     places = np.arange(len(labels))
-    for (name, (values, errors)), color in zip(series.items(), _colors(), strict=False):
+    for (name, (values, errors)), color in zip(series.items(), cycle(COLORS), strict=False):
         middle = np.asarray(values, dtype=np.float64)
         reach = 2 * np.nan_to_num(np.asarray(errors, dtype=np.float64))
         axes.fill_between(places, middle - reach, middle + reach, color=color, alpha=0.2, lw=0)
@@ -176,7 +173,7 @@ def plot_torsions(torsions: Sequence[Torsion], *, xlabel: str = "time / ps") -> 
         row, column = divmod(n, columns)
         strip = figure.add_subplot(grid[row, 2 * column])
         side = figure.add_subplot(grid[row, 2 * column + 1], sharey=strip)
-        for name, color in zip(torsion.series, _colors(), strict=False):
+        for name, color in zip(torsion.series, cycle(COLORS), strict=False):
             time, angles = torsion.series[name]
             strip.plot(np.asarray(time), np.asarray(angles), ".", color=color, ms=2.2, label=name)
             density = np.asarray(torsion.density[name])
@@ -209,7 +206,7 @@ def plot_torsion_distributions(
         rows, columns, width=2.9 * columns, height=1.7 * rows + 0.5, letters=False
     )
     for n, (place, (name, systems)) in enumerate(zip(axes, torsions.items(), strict=False)):
-        for (system, densities), color in zip(systems.items(), _colors(), strict=False):
+        for (system, densities), color in zip(systems.items(), cycle(COLORS), strict=False):
             for density in densities:
                 _draw_density(place, np.asarray(density), color=color, linewidth=0.6, alpha=0.6)
             if len(densities):

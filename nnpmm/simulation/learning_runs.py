@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,12 +113,13 @@ def _read(
     folder: Path, structure: Structure, atoms: Sequence[int]
 ) -> tuple[NDArray[np.float64], float]:
     """Return positions (frames, n, 3) of some atoms in a run's trajectory, and its interval."""
-    topology = load_structure(folder)[0]
-    symbols, here = ([_symbol(a) for a in t.atoms()] for t in (structure.topology, topology))
-    if here != symbols:
+    topology, start, box = load_structure(folder)
+    here = Structure.of(topology, start, None, box)
+    if here.elements != structure.elements:
         raise ConfigError(
-            f"{folder}: found a system of {len(here)} atoms, expected the same {len(symbols)} as "
-            "in the first run; learned variables need runs of one system"
+            f"{folder}: found a system of {len(here.masses)} atoms, expected the same "
+            f"{len(structure.masses)} as in the first run; learned variables need runs of one "
+            "system"
         )
     source = run_source(folder)
     kept = trajectory_atoms(topology, output_settings(folder).trajectory_atoms)
@@ -135,12 +135,8 @@ def _read(
     return np.concatenate(chunks).astype(np.float64), float(source.interval or 0.0)
 
 
-def _symbol(atom: Any) -> str | None:
-    return None if atom.element is None else str(atom.element.symbol)
-
-
 def write_learned(path: Path, found: LearnedRun) -> list[Path]:
-    """Write a learned variable, and its learning curve as a picture beside it; return the paths.
+    """Write a learned variable, and a picture of its learning curve; return the paths.
 
     Args:
         path: ``NAME.json``.

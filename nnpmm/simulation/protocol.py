@@ -9,6 +9,7 @@ import openmm
 
 from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.core.files import sync_directory
+from nnpmm.core.run_folder import locked
 from nnpmm.integrators import TimestepLimit, region_limit, surroundings_limit
 from nnpmm.simulation.preparation import narration
 from nnpmm.simulation.preparation.platform import choose_platform
@@ -85,7 +86,7 @@ def run_prepared(
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"output.directory: cannot make {directory}: {error.strerror}") from error
-    with storage.locked(directory):
+    with locked(directory):
         if not resuming:
             _begin(prepared, settings)
         settings_sha256 = storage.save_settings(settings, directory)

@@ -93,7 +93,7 @@ def report_figure(
         dress(axes, xlabel="time / ps")
         panel_letter(axes, letter)
         draw_panel(axes, time, columns)
-        _shade_stages(axes, spans, named=letter == "a")
+        _shade_stages(axes, spans)
     structure = figure.add_subplot(grid[:2, 2])
     draw_molecule(structure, positions, elements, bonds)
     panel_letter(structure, "e")
@@ -103,6 +103,7 @@ def report_figure(
         _torsions(_added(figure, grid[2, 1:], "g"), observed)
     if title:
         figure.suptitle(title, fontsize=TEXT + 1)
+    _name_stages(figure, panels[0], spans)
     return figure
 
 
@@ -128,23 +129,31 @@ def _run_time(
     return total, spans
 
 
-def _shade_stages(axes: Axes, spans: list[tuple[str, float, float]], *, named: bool) -> None:
-    """Shade the time of each stage, and write its name above where there is room."""
+def _shade_stages(axes: Axes, spans: list[tuple[str, float, float]]) -> None:
+    """Shade the time of each stage."""
     for name, begin, end in spans:
         axes.axvspan(begin, end, color=_STAGE_SHADES.get(name, "#ffffff"), lw=0, zorder=0)
-        if named and end - begin > 0.12 * spans[-1][2]:
-            axes.text(
-                (begin + end) / 2,
-                1.01,
-                name,
-                transform=axes.get_xaxis_transform(),
-                fontsize=SMALL,
-                color=GREY,
-                ha="center",
-                va="bottom",
-            )
     if spans:
         axes.set_xlim(0, spans[-1][2])
+
+
+def _name_stages(figure: Figure, axes: Axes, spans: list[tuple[str, float, float]]) -> None:
+    """Write the name of each stage above it where it fits; all panels have to be there."""
+    figure.draw_without_rendering()  # which gives the panels their widths
+    for name, begin, end in spans:
+        text = axes.text(
+            (begin + end) / 2,
+            1.01,
+            name,
+            transform=axes.get_xaxis_transform(),
+            fontsize=SMALL,
+            color=GREY,
+            ha="center",
+            va="bottom",
+        )
+        left, right = axes.transData.transform([(begin, 0), (end, 0)])[:, 0]
+        if text.get_window_extent().width > right - left:
+            text.remove()
 
 
 def _energies(

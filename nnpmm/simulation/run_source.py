@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from openmm import app
+from pydantic import ValidationError
 
 from nnpmm.analysis.sources import Readings, Source
-from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.errors import ConfigError, InputFileError, shortened
+from nnpmm.core.run_folder import read_settings
 from nnpmm.engines import lammps
 from nnpmm.simulation.record.checkpoint import read_record
 from nnpmm.simulation.record.energy_log import read_log
@@ -84,10 +85,9 @@ def output_settings(folder: Path) -> OutputConfig:
         ConfigError: the settings cannot be read.
     """
     try:
-        text = (folder / SETTINGS).read_text(encoding="utf-8")
-        return OutputConfig.model_validate(yaml.safe_load(text)["output"])
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{folder / SETTINGS}: cannot be read: {error}") from error
+        return OutputConfig.model_validate(read_settings(folder / SETTINGS)["output"])
+    except (ValidationError, KeyError) as error:
+        raise ConfigError(f"{folder / SETTINGS}: cannot be read: {shortened(error)}") from error
 
 
 def create_source(

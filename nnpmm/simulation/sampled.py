@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from nnpmm.core.errors import ConfigError, shortened
 from nnpmm.core.fields import Time
 from nnpmm.core.files import write_atomically
+from nnpmm.core.run_folder import read_settings
 from nnpmm.freeenergy.estimators import thermal_energy
 from nnpmm.freeenergy.surfaces import (
     Axis,
@@ -72,18 +72,7 @@ def is_biased(directory: Path) -> bool:
     Raises:
         ConfigError: there is no run.
     """
-    return _settings(directory).get("sampling") is not None
-
-
-def _settings(directory: Path) -> dict[str, Any]:
-    path = directory / SETTINGS
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read: {shortened(error)}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: contains no settings")
-    return data
+    return read_settings(directory / SETTINGS).get("sampling") is not None
 
 
 def read_sampled(directory: Path) -> SampledRun:
@@ -93,7 +82,11 @@ def read_sampled(directory: Path) -> SampledRun:
         ConfigError: there is no run, or it was not biased, or has no variables.
         InputFileError: the structure is missing or damaged.
     """
-    path, data, context = directory / SETTINGS, _settings(directory), {"base": directory}
+    path, data, context = (
+        directory / SETTINGS,
+        read_settings(directory / SETTINGS),
+        {"base": directory},
+    )
     if data.get("sampling") is None:
         raise ConfigError(f"{path}: the run was not biased; give one with a section 'sampling'")
     try:

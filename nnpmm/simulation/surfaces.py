@@ -56,22 +56,20 @@ class RunSurface:
     def data(self) -> dict[str, Any]:
         """Return the numbers, angles in degrees."""
         axes = self.surface.bins.axes
+        names = [axis.name for axis in axes]
         return {
             "runs": [str(run) for run in self.runs],
             "temperature_k": self.surface.temperature,
             "variables": [{"name": axis.name, "unit": in_unit(0.0, axis.unit)[1]} for axis in axes],
             "minima": [
                 {
-                    "place": dict(
-                        zip((axis.name for axis in axes), _shown_place(self, place), strict=True)
-                    ),
+                    "place": dict(zip(names, _shown_place(self, minimum.place), strict=True)),
                     "free_energy_kj_mol": minimum.free_energy,
                     "population": minimum.population.value,
                     "population_error": minimum.population.error,
                     "visits": minimum.visits,
                 }
                 for minimum in self.minima
-                for place in [minimum.place]
             ],
             "convergence": {
                 "time_ps": self.convergence.times.tolist(),
@@ -166,13 +164,16 @@ def write_surface(folder: Path, found: RunSurface) -> list[Path]:
     return written
 
 
+def _shown_centres(surface: Surface) -> list[tuple[Any, str]]:
+    """Return the centres of the bins along each variable and their unit, angles in degrees."""
+    axes, centres = surface.bins.axes, surface.bins.centres
+    return [in_unit(each, axis.unit) for axis, each in zip(axes, centres, strict=True)]
+
+
 def _table(surface: Surface) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    shown = [
-        in_unit(centres, axis.unit)
-        for axis, centres in zip(surface.bins.axes, surface.bins.centres, strict=True)
-    ]
+    shown = _shown_centres(surface)
     heads = [
         f"{axis.name}_{symbol}" if symbol else axis.name
         for axis, (_, symbol) in zip(surface.bins.axes, shown, strict=True)
@@ -195,10 +196,7 @@ def _pictures(found: RunSurface) -> dict[str, Any]:
     from nnpmm.plots.style import axis_label
 
     surface = found.surface
-    shown = [
-        in_unit(centres, axis.unit)
-        for axis, centres in zip(surface.bins.axes, surface.bins.centres, strict=True)
-    ]
+    shown = _shown_centres(surface)
     labels = [
         axis_label(axis.name, symbol)
         for axis, (_, symbol) in zip(surface.bins.axes, shown, strict=True)

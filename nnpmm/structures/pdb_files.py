@@ -33,7 +33,7 @@ def read_pdb_lines(path: Path) -> list[str]:
         if not line.startswith(PDB_ATOMS):
             continue
         columns = [line[30:38], line[38:46], line[46:54]]
-        if line[53:55].isdigit():  # digits of z run on into the occupancy
+        if line[53:54].isdigit() and line[54:55].isdigit():  # z runs on into the occupancy
             columns.append(line[54:60])
         if not all(abs(_number(column)) < _WIDEST for column in columns):
             raise InputFileError(

@@ -19,13 +19,14 @@ from nnpmm.core.errors import ConfigError, ForceFieldError
 from nnpmm.core.files import require_folder, write_atomically
 from nnpmm.plots import plot_torsion_profiles
 from nnpmm.plots.page import Page
+from nnpmm.plots.saving import save_figure
 from nnpmm.structures import create_ligand_system, forcefield_xml
 from nnpmm.torsions.amber_files import frcmod_text, mol2_text
 from nnpmm.torsions.conformers import conformer_errors, held_out_conformers
 from nnpmm.torsions.fitting import Refit, bind_force_field, fit_torsions
 from nnpmm.torsions.internal import valence_terms
 from nnpmm.torsions.profiles import compare_profiles
-from nnpmm.torsions.report import depict_bond, save_figure
+from nnpmm.torsions.report import depict_bond
 from nnpmm.torsions.scan import TorsionScan, relax_along
 from nnpmm.torsions.settings import ScanSettings
 from nnpmm.torsions.workflow import FORCE_FIELD, ScanResult, run_scan

@@ -17,9 +17,10 @@ from rdkit.Chem.Draw import rdMolDraw2D
 
 from nnpmm._version import __version__
 from nnpmm.core.constants import KJ_PER_KCAL
-from nnpmm.core.files import replacing, write_atomically, writing
+from nnpmm.core.files import write_atomically
 from nnpmm.plots import plot_torsion_profiles
 from nnpmm.plots.page import Page
+from nnpmm.plots.saving import save_figure
 from nnpmm.torsions.bonds import RotatableBond
 from nnpmm.torsions.profiles import (
     FLAGGED,
@@ -38,7 +39,6 @@ __all__ = [
     "depict_bond",
     "flagged_bonds",
     "profile_figure",
-    "save_figure",
     "write_results",
 ]
 
@@ -106,18 +106,6 @@ def profile_figure(result: ScanResult, place: int) -> Figure:
         points=(_REFERENCE,),
         title=f"{bond.name}, torsion {torsion}",
     )
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a picture as PNG and as SVG, whose suffixes are added to the path.
-
-    Raises:
-        UnwritableError: a file cannot be written.
-    """
-    for kind in ("png", "svg"):
-        target = path.with_name(f"{path.name}.{kind}")
-        with writing(target), replacing(target) as handle:
-            figure.savefig(handle, format=kind)
 
 
 def depict_bond(molecule: Chem.Mol, bonds: tuple[RotatableBond, ...]) -> str:

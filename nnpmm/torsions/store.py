@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.core.arrays import load_arrays, save_arrays
-from nnpmm.core.errors import InputFileError
+from nnpmm.core.arrays import load_keyed, save_arrays
 from nnpmm.torsions.bonds import RotatableBond
 from nnpmm.torsions.scan import Chains, TorsionScan
 
@@ -61,7 +60,7 @@ class ScanFile:
 
     def load(self, bonds: Sequence[RotatableBond]) -> TorsionScan | None:
         """Return the scan if it is there."""
-        found = self._read(self._path)
+        found = load_keyed(self._path, self._key)
         if found is None:
             return None
         arrays, record = found
@@ -84,7 +83,7 @@ class ScanFile:
 
     def load_chains(self) -> Chains | None:
         """Return the chains of an unfinished scan if they are there."""
-        found = self._read(self._chains)
+        found = load_keyed(self._chains, self._key)
         if found is None:
             return None
         arrays, record = found
@@ -99,12 +98,3 @@ class ScanFile:
         arrays = {name: getattr(chains, name) for name in ("minimum", "positions", "energies")}
         record = {"key": self._key, "done": chains.done, "evaluations": chains.evaluations}
         save_arrays(self._chains, arrays, record)
-
-    def _read(self, path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
-        if not path.exists():
-            return None
-        try:
-            arrays, record = load_arrays(path)
-        except InputFileError:  # half a disk's worth is no reason to stop: it is made again
-            return None
-        return (arrays, record) if record.get("key") == self._key else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,9 @@ from numpy.typing import NDArray
 from rdkit import Chem
 
 from nnpmm.core.errors import ConfigError, InputFileError
-from nnpmm.core.files import require_folder, sha256_of, write_atomically
+from nnpmm.core.files import require_folder, sha256_of
 from nnpmm.core.locks import locked
-from nnpmm.core.settings.reading import parse_settings
+from nnpmm.core.settings.folder import keep_settings, read_kept_settings
 from nnpmm.models import Evaluator, load_model
 from nnpmm.structures import LigandParameters, create_ligand_system
 from nnpmm.structures.ligands.source import read_molecule, read_molecule_alone
@@ -102,7 +101,7 @@ def run_scan(
     require_folder(directory)
     message = f"{directory}: another process works in this folder; wait, or take another"
     with locked(directory / _LOCK, message):
-        _claim(settings, directory)
+        keep_settings(settings, directory / _SETTINGS, ("molecule", "seed"))
         evaluators = _networks(settings, molecule)
         profiles: dict[str, NDArray[np.float64]] = {}
         scans = directory / _SCANS
@@ -129,13 +128,9 @@ def read_settings_of(directory: Path) -> ScanSettings:
         InputFileError: there is none, or its settings cannot be read.
     """
     path = directory / _SETTINGS
-    try:
-        data = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputFileError(
-            f"{directory}: holds no torsion scan ({error}); make one with nnpmm scan"
-        ) from error
-    return parse_settings(ScanSettings, data, source=str(path), base=directory)
+    if not path.exists():
+        raise InputFileError(f"{directory}: holds no torsion scan; make one with nnpmm scan")
+    return read_kept_settings(ScanSettings, path)
 
 
 def _read(settings: ScanSettings) -> tuple[Chem.Mol, LigandParameters | None]:
@@ -151,27 +146,6 @@ def _bonds(settings: ScanSettings, molecule: Chem.Mol) -> tuple[RotatableBond, .
     if len({frozenset(bond.atoms) for bond in found}) < len(found):
         raise ConfigError(f"found the bonds {', '.join(settings.bonds)}, allowed: each once")
     return tuple(found)
-
-
-def _claim(settings: ScanSettings, directory: Path) -> None:
-    """Write the settings, unless the folder is of another molecule."""
-    path = directory / _SETTINGS
-    if path.exists():
-        there = read_settings_of(directory)
-        for name in ("molecule", "seed"):
-            old, new = getattr(there, name), getattr(settings, name)
-            if old != new:
-                raise ConfigError(
-                    f"{directory}: was started with {name} {_shown(old)}, found {_shown(new)}; "
-                    "take another folder"
-                )
-    write_atomically(path, settings.model_dump_json(indent=1) + "\n")
-
-
-def _shown(value: Any) -> str:
-    if not hasattr(value, "model_dump"):
-        return str(value)
-    return ", ".join(f"{k} {v}" for k, v in value.model_dump(exclude_none=True).items())
 
 
 def _networks(

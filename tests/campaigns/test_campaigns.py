@@ -95,6 +95,16 @@ def test_failures_are_retried_once_and_then_given_up(store, tmp_path, how):
     assert not failure_reasons(jobs, store) and not list((store.folder / "failed").rglob("*.json"))
 
 
+def test_what_no_seed_can_correct_is_given_up_at_once(store, tmp_path):
+    jobs = [job(1, tmp_path, "charged"), job(2, tmp_path, "fails", "charged")]
+    failed = run(jobs, store).failed
+    assert [len(report.reasons) for report in failed] == [1, 2]
+    assert list(failure_reasons(jobs, store).values()) == [r.reasons[-1] for r in failed]
+    assert "1 has a charge" in failed[0].reasons[0] and len(calls(tmp_path, 1)) == 1
+    assert (run(jobs, store).given_up, len(calls(tmp_path, 1))) == (2, 1)
+    assert run(jobs, store, retry_failed=True).done == 2
+
+
 @pytest.mark.parametrize("how", ["killed", "full", "no package"])
 def test_what_is_no_fault_of_the_job_is_not_given_up(store, tmp_path, how):
     jobs = [job(1, tmp_path, *[how] * (3 if how == "killed" else 1)), job(2, tmp_path)]

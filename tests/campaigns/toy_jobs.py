@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from nnpmm.campaigns import ClusterSettings, Job, KilledError, Output, Store, by_name, run_campaign
-from nnpmm.core.errors import SimulationError
+from nnpmm.core.errors import RegionError, SimulationError
 
 
 def square(number, folder, fail=(), *, attempt):
@@ -23,6 +23,8 @@ def square(number, folder, fail=(), *, attempt):
     how = fail[len(calls)] if len(calls) < len(fail) else ""
     if how == "fails":
         raise SimulationError(f"{number} is odd")
+    if how == "charged":
+        raise RegionError(f"{number} has a charge")
     if how == "bug":
         raise ValueError("arrays must match")
     if how == "killed":

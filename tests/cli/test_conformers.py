@@ -131,6 +131,10 @@ def test_half_a_file_is_made_again(call, tmp_path):
             ("none.pdb: no such file",),
         ),
         (("--ligand", "none.sdf"), ("found no file",)),
+        (
+            ("--topology", "a.prmtop", "--coordinates", "a.inpcrd", "--parameters", "openff"),
+            ("found parameters 'openff'", "'topology'"),
+        ),
     ],
 )
 def test_bad_input(call, tmp_path, monkeypatch, options, words):
@@ -160,4 +164,4 @@ def test_another_ligand_than_the_pose(call, tmp_path, monkeypatch):
 def test_a_folder_of_another_molecule(call, tmp_path):
     assert call(main, *OPTIONS, "-o", tmp_path / "a").status == 0
     answer = call(main, "conformers", "--smiles", "CCCO", "--model", "ANI-1x", "-o", tmp_path / "a")
-    answer.assert_one_line_error("was started with smiles CCCC", "take another folder")
+    answer.assert_one_line_error("was started with molecule smiles CCCC", "take another folder")

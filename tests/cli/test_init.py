@@ -256,6 +256,17 @@ def test_what_is_no_system(files, call, tmp_path, names, more, words):
     assert not output.exists()
 
 
+def test_a_protein_that_a_run_would_refuse(files, call, tmp_path):
+    """Digits of z that run on into the occupancy."""
+    path, output = tmp_path / "protein.pdb", tmp_path / "md.yaml"
+    atoms = (files / "protein.pdb").read_text().splitlines()
+    atoms[1] = atoms[1][:46] + "10000.123  1.00" + atoms[1][60:]
+    path.write_text("\n".join(atoms) + "\n")
+    result = call(main, "init", files / "ligand.sdf", path, "-o", output)
+    result.assert_one_line_error("protein.pdb, line 2", "columns 31 to 60")
+    assert not output.exists()
+
+
 @pytest.mark.parametrize("text", ["C1CC", "ligand", "resname LIG", "ligand.mol3"])
 def test_what_is_neither_a_file_nor_smiles(call, tmp_path, text):
     result = call(main, "init", text, "-o", tmp_path / "md.yaml")

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from killing import finish, kill_when
+from killing import checkpointed, finish, iterations_written, kill_when
 from small_transfer import SMALL, write_inputs
 
-from nnpmm.core.errors import InputFileError
-from nnpmm.sampling import Samples, read_samples
+from nnpmm.sampling import Samples
 
 STATES, ITERATIONS, PAIRS = 7, 24, (("alcohol", "amine"), ("amine", "alkane"))
 ROW = 8 * STATES * (STATES + 2)  # bytes of an iteration in energies.bin
@@ -22,17 +21,11 @@ def ladder(folder: Path, pair: int) -> Path:
 
 
 def rows(folder: Path, pair: int) -> int:
-    """Iterations that are written, whether a checkpoint has them or not."""
-    path = ladder(folder, pair) / "energies.bin"
-    return path.stat().st_size // ROW if path.exists() else 0
+    return iterations_written(ladder(folder, pair), STATES)
 
 
 def counted(folder: Path, pair: int) -> Samples | None:
-    """What the last checkpoint has."""
-    try:
-        return read_samples(ladder(folder, pair))
-    except InputFileError:
-        return None
+    return checkpointed(ladder(folder, pair))
 
 
 # The first pair is claimed and equilibrates; both are sampled, each between two checkpoints; the

@@ -8,10 +8,9 @@ from pathlib import Path
 import mdtraj
 import numpy as np
 import pytest
-from killing import finish, kill_when
+from killing import checkpointed, finish, iterations_written, kill_when
 
-from nnpmm.core.errors import InputFileError
-from nnpmm.sampling import Samples, read_samples
+from nnpmm.sampling import Samples
 
 STATES, ITERATIONS = 5, 30
 ROW = 8 * STATES * (STATES + 2)  # bytes of an iteration in energies.bin
@@ -45,17 +44,11 @@ def ladder(folder: Path, repeat: int) -> Path:
 
 
 def rows(folder: Path, repeat: int) -> int:
-    """Iterations that are written, whether a checkpoint has them or not."""
-    path = ladder(folder, repeat) / "energies.bin"
-    return path.stat().st_size // ROW if path.exists() else 0
+    return iterations_written(ladder(folder, repeat), STATES)
 
 
 def counted(folder: Path, repeat: int) -> Samples | None:
-    """What the last checkpoint has."""
-    try:
-        return read_samples(ladder(folder, repeat))
-    except InputFileError:
-        return None
+    return checkpointed(ladder(folder, repeat))
 
 
 # The calculation is claimed; the first ladder equilibrates; both are sampled, each between two

@@ -36,7 +36,7 @@ def test_train_generate_evaluate(series, tmp_path, capsys):
     assert "first passage 0 to 1" in capsys.readouterr().out
 
 
-def test_a_markov_model_stands_beside_it(series, tmp_path, capsys):
+def test_a_markov_model_is_compared(series, tmp_path, capsys):
     pytest.importorskip("deeptime")
     states = (np.load(series) > 0).astype(int)
     np.save(tmp_path / "new.npy", states)
@@ -45,6 +45,10 @@ def test_a_markov_model_stands_beside_it(series, tmp_path, capsys):
     assert nnpmm(*command, "--training", tmp_path / "long.txt", "--lag", 2) == 0
     out = capsys.readouterr().out
     assert "Markov model, lag 2" in out and "off by 0.000" in out
+    assert nnpmm(*command, "--training", tmp_path / "long.txt", "--lag", 2, "--json") == 0
+    out = capsys.readouterr().out
+    rows = json.loads(out, parse_constant=lambda name: pytest.fail(f"found {name} in JSON"))["rows"]
+    assert rows[-1]["population_errors"] == [None, None]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from rdkit import Chem
-from rdkit.Chem import rdMolTransforms
+from rdkit.Chem import rdForceFieldHelpers, rdMolTransforms
 
 from nnpmm.conformers import (
     confab,
@@ -112,6 +112,15 @@ def test_the_force_field_goes_downhill_and_water_screens_charges():
     molecule = built("OCCO")
     start = etkdg_conformers(molecule, 8)
     vacuum = relax_by_force_field(molecule, start)
+    properties = rdForceFieldHelpers.MMFFGetMoleculeProperties(molecule, mmffVariant="MMFF94s")
+    both = with_conformers(molecule, np.concatenate([start, vacuum.positions]))
+    energies = [
+        rdForceFieldHelpers.MMFFGetMoleculeForceField(both, properties, confId=k).CalcEnergy()
+        for k in range(2 * len(start))
+    ]
+    before, after = 4.184 * np.array(energies).reshape(2, -1)
+    assert (after < before).all()
+    assert vacuum.energies == pytest.approx(after, abs=1e-6)
     water = relax_by_force_field(molecule, start, dielectric=78.5)
     assert force_field_of(molecule) == "MMFF94s"
     # The internal hydrogen bond of glycol spreads energies in vacuum, in water hardly.

@@ -101,7 +101,7 @@ def test_duplicates_of_the_same_energy_alone_are_left_out():
     found = relax_by_force_field(molecule, etkdg_conformers(molecule, 20))
     measure = SymmetricRmsd.of(molecule)
     few = distinct(measure, found.positions, found.energies, rmsd=0.03)
-    # Butanol's first relative has few conformers: 3 x 3 torsions, mirror images as one.
+    # Propanol has nine combinations of two torsions, five if mirror images count once.
     assert 2 <= len(few) <= 5
     assert (np.diff(found.energies[few]) >= 0).all()
     split = distinct(

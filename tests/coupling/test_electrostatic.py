@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 
 import numpy as np
@@ -37,6 +38,7 @@ from nnpmm.coupling import (
     groups_by_role,
     nnp_derivative,
 )
+from nnpmm.coupling.electrostatic.kernel import find_images
 from nnpmm.coupling.electrostatic.reference import pair_potential, reference_energy
 from nnpmm.models.charges import points
 from nnpmm.structures import molecule_from_smiles, parameterize, solvate
@@ -215,6 +217,23 @@ def test_spread_charges_equal_the_double_sum(case, shape):
     expected = reference_of(case, charges)
     assert abs(expected - points_only) > 0.02
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_every_image_within_the_cutoff_is_found():
+    """A region almost half as wide as a box that is as skewed as reduced vectors can be."""
+    rng = np.random.default_rng(1)
+    box = 2 * CUTOFF * np.array([[1, 0, 0], [0.5, 1, 0], [0.5, -0.5, 1]])
+    region = 0.499 * box.diagonal() * (rng.integers(0, 2, (20, 8, 3)) - 0.5)
+    place = region - region.mean(axis=1, keepdims=True)
+    environment = rng.random((100, 3)) @ box
+    shifts = np.array(list(itertools.product(range(-2, 3), repeat=3))) @ box
+    for own, centred in zip(region, place, strict=True):
+        vectors = (environment[:, None] + shifts - own.mean(axis=0)).reshape(-1, 3)
+        near = (np.linalg.norm(vectors[:, None] - centred, axis=2) < CUTOFF).any(axis=1)
+        reach = CUTOFF + np.linalg.norm(centred, axis=1).max()
+        _, images = find_images(own.mean(axis=0), reach, environment, box, True)
+        distances = np.linalg.norm(vectors[near, None] - images.T, axis=2)
+        assert distances.min(axis=1).max() < 1e-9
 
 
 def test_fixed_charges_are_mechanical_embedding(case):

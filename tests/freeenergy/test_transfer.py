@@ -12,7 +12,15 @@ from toy import TOY
 
 from nnpmm import create_hybrid_system
 from nnpmm.core.errors import ConfigError, ForceFieldError, RegionError
-from nnpmm.coupling import Mechanical, Role, forces_by_role
+from nnpmm.coupling import (
+    Electrostatic,
+    Mechanical,
+    MultipleTimeSteps,
+    Replaced,
+    Role,
+    Subtractive,
+    forces_by_role,
+)
 from nnpmm.freeenergy.relative import (
     TransferState,
     create_transfer_system,
@@ -24,6 +32,7 @@ from nnpmm.structures import molecule_from_smiles, parameterize, solvate
 
 ENERGY_TOLERANCE, FORCE_TOLERANCE = 1e-3, 1e-2  # kJ/mol, kJ/mol/nm
 FAR = np.array([0.9, 0.2, -0.2])  # nm
+MECHANICAL = Mechanical(constraints="keep")
 
 
 def molecule(smiles, shift=(0, 0, 0)):
@@ -55,12 +64,10 @@ class Pair:
         self.second = self.first[-1] + 1 + np.arange(second.GetNumAtoms())
         self.anchors = (int(self.first[1]), int(self.second[0]))
 
-    def hybrid(self):
+    def hybrid(self, coupling=MECHANICAL):
         system = self.system
         for region in (self.first, self.second):
-            system = create_hybrid_system(
-                system, self.topology, region, TOY, coupling=Mechanical(constraints="keep")
-            )
+            system = create_hybrid_system(system, self.topology, region, TOY, coupling=coupling)
         return system
 
     def transfer(self, system, **options):
@@ -104,6 +111,16 @@ def at(context, state, positions=None):
     return energy_and_forces(context)
 
 
+def assert_transferred(pair, context, whole, positions=None):
+    """Compare the last state with a system moved by hand; return the forces of both."""
+    energy, forces = energy_and_forces(pair.context(whole, pair.swapped()))
+    found, found_forces = at(context, AFTER, positions)
+    assert found == pytest.approx(energy, abs=ENERGY_TOLERANCE, rel=0)
+    others = np.delete(np.arange(len(forces)), pair.anchors)
+    np.testing.assert_allclose(found_forces[others], forces[others], atol=FORCE_TOLERANCE, rtol=0)
+    return forces, found_forces
+
+
 BEFORE, MIDDLE, AFTER = TransferState(1, 0, 0), TransferState(1, 0.5, 0.5), TransferState(-1, 0, 0)
 
 
@@ -128,11 +145,7 @@ def test_the_first_state_is_the_system_itself(pair, whole, context):
 
 def test_the_last_state_is_the_system_after_the_transfer(pair, whole, context):
     """Its positions are moved by hand; forces on all but the anchors are those at the new place."""
-    energy, forces = energy_and_forces(pair.context(whole, pair.swapped()))
-    found, found_forces = at(context, AFTER, pair.positions)
-    assert found == pytest.approx(energy, abs=ENERGY_TOLERANCE, rel=0)
-    others = np.delete(np.arange(len(forces)), pair.anchors)
-    np.testing.assert_allclose(found_forces[others], forces[others], atol=FORCE_TOLERANCE, rtol=0)
+    forces, found_forces = assert_transferred(pair, context, whole, pair.positions)
     np.testing.assert_allclose(
         found_forces.sum(axis=0), forces.sum(axis=0), atol=FORCE_TOLERANCE, rtol=0
     )
@@ -187,14 +200,20 @@ def test_the_network_gives_the_same_inside_and_outside(pair):
         np.testing.assert_allclose(forces, expected_forces, atol=FORCE_TOLERANCE, rtol=0)
 
 
+@pytest.mark.parametrize(
+    "inside", [Replaced(), MultipleTimeSteps()], ids=lambda i: type(i).__name__
+)
+def test_regions_coupled_by_subtraction_change_places(pair, inside):
+    """What is subtracted depends on the region alone, which is moved as a whole."""
+    hybrid = pair.hybrid(Subtractive(constraints="keep", inside=inside))
+    outside, within = pair.transfer(hybrid), pair.transfer(hybrid, network_inside=True)
+    for system in (outside, within):
+        assert_transferred(pair, pair.context(system), hybrid)
+
+
 def test_sites_of_four_site_water_go_along():
     pair = Pair("tip4pew")
-    context = pair.context(pair.transfer(pair.system))
-    energy, forces = energy_and_forces(pair.context(pair.system, pair.swapped()))
-    found, found_forces = at(context, AFTER)
-    assert found == pytest.approx(energy, abs=ENERGY_TOLERANCE, rel=0)
-    others = np.delete(np.arange(len(forces)), pair.anchors)
-    np.testing.assert_allclose(found_forces[others], forces[others], atol=FORCE_TOLERANCE, rtol=0)
+    assert_transferred(pair, pair.context(pair.transfer(pair.system)), pair.system)
 
 
 def test_a_copy_is_the_same(pair, context):
@@ -246,6 +265,7 @@ def test_energies_that_overflow_are_large_and_not_a_number(pair):
         ("charge", RegionError, r"charges of \+0.000 and \+1.000 e"),
         ("restraint", ForceFieldError, "CustomExternalForce"),
         ("network", RegionError, "one network on both molecules"),
+        ("embedding", RegionError, "one that depends on one and other atoms"),
     ],
 )
 def test_refused(pair, change, error, words):
@@ -266,6 +286,12 @@ def test_refused(pair, change, error, words):
     elif change == "network":
         both = np.concatenate([first, second])
         system = create_hybrid_system(system, pair.topology, both, TOY)
+    elif change == "embedding":
+        charges = np.zeros(len(first))
+        coupling = Electrostatic(
+            lambda positions: (charges, lambda weights: 0 * positions), cutoff=0.5
+        )
+        system = create_hybrid_system(system, pair.topology, first, TOY, coupling=coupling)
     with pytest.raises(error, match=words):
         create_transfer_system(system, first, second, anchors or pair.anchors)
 

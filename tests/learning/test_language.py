@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -150,6 +151,11 @@ def test_a_saved_model_is_the_same(trained, tmp_path):
     again = load_language_model(path)
     np.testing.assert_array_equal(again.generate(100, seed=1), trained.generate(100, seed=1))
     assert json.loads(path.read_text())["transitions"] == trained.card.transitions
+    card = json.loads(path.read_text())
+    (tmp_path / "other.json").write_text(json.dumps({**card, "n_states": 4}))
+    shutil.copy(path.with_suffix(".safetensors"), tmp_path / "other.safetensors")
+    with pytest.raises(InputFileError, match=r"other.safetensors: does not fit"):
+        load_language_model(tmp_path / "other.json")
     weights = path.with_suffix(".safetensors")
     weights.write_bytes(weights.read_bytes()[:-8] + b"\0" * 8)
     with pytest.raises(InputFileError, match="sha256"):

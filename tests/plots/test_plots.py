@@ -146,6 +146,25 @@ def test_a_surface_has_its_first_variable_to_the_right():
     assert figure.axes[0].get_xticks().tolist() == [-180, -90, 0, 90, 180]
 
 
+@pytest.mark.parametrize(
+    ("plot", "values"),
+    [
+        (lambda series: plots.plot_time_series([0, 1], series, ylabel="x"), [0, 1]),
+        (lambda series: plots.plot_histogram(series, xlabel="x"), [0.0, 1.0]),
+        (lambda series: plots.plot_surface_profile([0, 1], series, xlabel="x"), ([0, 1], [0, 0])),
+        (lambda series: plots.plot_surface_convergence([0, 1], series), [1, 0]),
+        (
+            lambda series: plots.plot_parity(series, xlabel="x", ylabel="y"),
+            plots.Pairs([0, 1], [0, 1]),
+        ),
+    ],
+)
+def test_more_series_than_colors_are_all_drawn(plot, values):
+    series = {f"replica {number}": values for number in range(len(COLORS) + 1)}
+    _, labels = plot(series).axes[0].get_legend_handles_labels()
+    assert labels == list(series)
+
+
 def test_torsion_profiles_close_the_circle_and_begin_at_zero():
     figure = plots.plot_torsion_profiles([-90, 0, 90, 180], {"a": [6.0, 7.0, 6.0, 5.0]})
     (line,) = figure.axes[0].get_lines()

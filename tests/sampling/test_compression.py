@@ -59,7 +59,7 @@ def test_a_density_that_drifts_is_refused():
     require_liquid(Compression(densities, (1.0, 45.0)), typical=0.9, temperature=300)
 
 
-def test_molecules_that_do_not_move_are_told(caplog):
+def test_molecules_that_do_not_move_are_reported(caplog):
     liquid = np.full(90, 0.8)
     with caplog.at_level(logging.WARNING):
         require_liquid(Compression(liquid, (1.0, 45.0)), typical=0.9, temperature=300)

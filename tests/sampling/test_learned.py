@@ -11,7 +11,7 @@ import torch
 from systems import PHI, PSI, alanine_dipeptide
 from test_variables import energy_and_forces
 
-from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.sampling.learned import (
     FeatureSet,
     LearningSettings,
@@ -23,6 +23,7 @@ from nnpmm.sampling.learned import (
     save_projection,
 )
 from nnpmm.sampling.learned.projection import ProjectionRecord
+from nnpmm.sampling.learned.training import _standardized
 from nnpmm.sampling.variables import LearnedVariable, Structure, Torsion
 from nnpmm.sampling.variables.variable import VariableError
 
@@ -146,6 +147,24 @@ def test_another_molecule_is_refused(peptide, features, tmp_path):
         LearnedVariable(file=tmp_path / "none.json").bind("cv", peptide)
 
 
+def test_variables_are_standardized(peptide, features):
+    """Mean 0, standard deviation 1, and the range of both; the same function up to a scale."""
+    raw = random_projection(peptide, features)
+    where = np.random.default_rng(5).normal(scale=0.02, size=(200, *peptide.positions.shape))
+    frames = (peptide.positions + where)[:, list(features.atoms)]
+    found = _standardized(raw, features.evaluate(torch.from_numpy(frames)))
+    values = found.values(frames)
+    np.testing.assert_allclose(values.mean(axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose(values.std(axis=0), 1, atol=1e-9)
+    np.testing.assert_allclose(found.record.low, values.min(axis=0), atol=1e-9)
+    np.testing.assert_allclose(found.record.high, values.max(axis=0), atol=1e-9)
+    before = raw.values(frames)
+    assert np.corrcoef(before[:, 1], values[:, 1])[0, 1] == pytest.approx(1, abs=1e-9)
+    constant = raw.arrays | {"output_matrix": np.zeros((2, 2))}
+    with pytest.raises(SimulationError, match="constant"):
+        _standardized(Projection(raw.record, constant), torch.zeros(3, features.count).double())
+
+
 def trajectory(peptide, frames=1500, seed=1):
     """Alanine dipeptide that hops between two values of phi now and then, with noise on psi."""
     rng = np.random.default_rng(seed)
@@ -200,9 +219,9 @@ def test_what_is_slow_is_found(kind, peptide, features, hopping, tmp_path):
     pytest.importorskip("mlcolvar")
     frames, state, _ = hopping
     settings = LearningSettings(kind=kind, lag=2, epochs=150, hidden=(12, 8), learning_rate=5e-3)
-    told = []
+    reported = []
     learned = learn(
-        features, [frames], peptide, settings, progress=lambda done, total: told.append(done)
+        features, [frames], peptide, settings, progress=lambda done, total: reported.append(done)
     )
     values = learned.projection.values(frames)[:, 0]
     assert values.mean() == pytest.approx(0, abs=1e-6)
@@ -211,7 +230,7 @@ def test_what_is_slow_is_found(kind, peptide, features, hopping, tmp_path):
     between = abs(values[state == 0].mean() - values[state == 1].mean())
     within = max(values[state == 0].std(), values[state == 1].std())
     assert between > 3 * within
-    assert told[-1] == len(learned.validation) >= learned.best
+    assert reported[-1] == len(learned.validation) >= learned.best
     strongest = meaning_of(learned.projection, [frames], peptide)[0].features[0]
     assert abs(strongest[1]) > 0.7
     save_projection(tmp_path / "cv.json", learned.projection)

@@ -94,7 +94,7 @@ def test_a_wrong_setting_gives_one_line_that_names_it(changes, message):
     assert "\n" not in str(raised.value)
 
 
-def test_bare_numbers_units_and_quantities_mean_the_same():
+def test_numbers_units_and_quantities_mean_the_same():
     texts = [0.002, "2 fs", "0.002 ps", 2 * unit.femtosecond]
     found = {parse_config(changed(timestep=text)).timestep for text in texts}
     assert found == {0.002}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from itertools import pairwise
 
 import matplotlib.image
 import numpy as np
@@ -9,6 +10,7 @@ from rich.console import Console
 
 from nnpmm.simulation import write_report
 from nnpmm.simulation.record.energy_log import EnergyLog, LogRow
+from nnpmm.simulation.report import report_figure
 from nnpmm.simulation.stages import progress
 from nnpmm.simulation.stages.progress import Status, progress_display
 
@@ -25,13 +27,15 @@ METHANOL = np.array(
 ELEMENTS = ["C", "O", "H", "H", "H", "H"]
 
 
-def write_log(path, n_rows, spread):
+def write_log(path, n_rows, spread, lengths=(("production", 0.1),)):
+    """Write a log with stages whose rows are so many ps apart."""
     log = EnergyLog(path, append=False)
-    for step in range(1, n_rows + 1):
-        log.write(
-            LogRow("production", step, 0.1 * step, -1e5, 1e4, -9e4, 300.0, None, None, -500.0,
-                   spread, 3.0)
-        )  # fmt: skip
+    for stage, apart in lengths:
+        for step in range(1, n_rows + 1):
+            log.write(
+                LogRow(stage, step, apart * step, -1e5, 1e4, -9e4, 300.0, None, None, -500.0,
+                       spread, 3.0)
+            )  # fmt: skip
     log.close()
 
 
@@ -45,6 +49,27 @@ def test_the_report_is_drawn_whatever_the_log_holds(tmp_path, n_rows, spread):
     assert image.shape[1] > 1500
     assert image[..., :3].std() > 0.02
     assert [p.name for p in tmp_path.glob("*.tmp")] == []
+
+
+@pytest.mark.parametrize(
+    ("lengths", "named"),
+    [
+        ((1.0, 1.0, 1.0), ["warmup", "equilibrate", "production"]),
+        ((1.0, 1.2, 6.0), ["production"]),
+        ((1.0, 1.7, 5.0), ["equilibrate", "production"]),
+        ((1.0, 1.6, 2.0), ["warmup", "equilibrate", "production"]),
+        ((0.01, 0.01, 10.0), ["production"]),
+    ],
+)
+def test_names_of_stages_do_not_overlap(tmp_path, lengths, named):
+    stages = zip(("warmup", "equilibrate", "production"), lengths, strict=True)
+    write_log(tmp_path / "log.csv", 5, 1.0, tuple(stages))
+    figure = report_figure(tmp_path / "log.csv", METHANOL, ELEMENTS, [(0, 1)])
+    figure.canvas.draw()
+    texts = figure.axes[0].texts  # the panel's letter is one of them
+    assert [text.get_text() for text in texts] == ["a", *named]
+    boxes = [text.get_window_extent() for text in texts]
+    assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
 
 
 class Terminal(io.StringIO):

@@ -19,7 +19,7 @@ from test_resume import Crash, crash_at
 from toys import prepared_water
 
 from nnpmm.core.errors import ConfigError, NnpmmError, SimulationError
-from nnpmm.sampling import read_samples
+from nnpmm.sampling import ReplicaExchange, read_samples
 from nnpmm.simulation.protocol import check_prepared
 from nnpmm.simulation.record.bias_log import read_bias_log
 
@@ -128,6 +128,25 @@ def test_a_signal_ends_a_biased_run_with_a_checkpoint(tmp_path, kind):
     wait_for(record, process, size + 100)
     process.kill()
     process.wait()
+
+
+def test_an_equilibration_that_a_signal_ends_begins_again(tmp_path, monkeypatch):
+    """Replicas that were not equilibrated are never sampled."""
+    equilibrated, stops = [], [2]
+    simulate = ReplicaExchange.simulateReplica
+
+    def simulate_or_stop(self, index, steps=None):
+        if steps is not None:
+            equilibrated.append(index)
+        if len(equilibrated) in stops:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return simulate(self, index, steps)
+
+    monkeypatch.setattr(ReplicaExchange, "simulateReplica", simulate_or_stop)
+    assert go(tmp_path, "umbrella").signal_number == signal.SIGTERM
+    stops.clear()
+    assert go(tmp_path, "umbrella", resume=True).time_ps == pytest.approx(0.1)
+    assert equilibrated == [0, 1, 0, 1, 2]
 
 
 @pytest.mark.parametrize("kind", EXCHANGES)

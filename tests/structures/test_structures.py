@@ -12,6 +12,7 @@ from rdkit import Chem
 from nnpmm.core.errors import InputFileError
 from nnpmm.structures import to_openmm_topology
 from nnpmm.structures.elements import guess_element
+from nnpmm.structures.inputs.coordinates import read_coordinates
 from nnpmm.structures.readers import READERS, read_structure
 
 BOX = np.array([[3.0, 0, 0], [0.5, 3.1, 0], [0.2, 0.4, 3.2]])
@@ -466,6 +467,15 @@ def test_a_pdb_without_atoms_and_one_with_an_odd_occupancy(tmp_path):
     text = _pdb((" C1 ", "LIG", 1, 1.5, "C"))
     path.write_text(text.replace("  1.00  0.00", "******  0.00"))
     np.testing.assert_allclose(read_structure(path).positions, [[0.15, 0, 0]], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("reader", [read_structure, read_coordinates])
+def test_a_pdb_that_ends_after_z(tmp_path, reader):
+    """Occupancy and temperature factor have defaults, 1.0 and 0.0."""
+    path = tmp_path / "x.pdb"
+    atoms = _pdb((" C1 ", "LIG", 1, 0, "C"), (" C2 ", "LIG", 1, 1.5, "C")).splitlines()
+    path.write_text("".join(f"{line[:54]}\n" for line in atoms))
+    np.testing.assert_allclose(reader(path).positions, [[0, 0, 0], [0.15, 0, 0]], rtol=0, atol=1e-9)
 
 
 def test_cif_without_elements(files, tmp_path):

@@ -99,10 +99,19 @@ def test_tinkers_own_values_where_the_key_file_says_nothing(with_key):
     assert grid == [24, 24, 24]
 
 
-def test_box_of_the_key_file(files, tmp_path, with_key):
+@pytest.mark.parametrize(
+    ("axes", "edges"),
+    [
+        ("a-axis 21.0\nc-axis 22.0\n", [2.1, 2.1, 2.2]),
+        ("b-axis 21.0\nc-axis 22.0\n", [2.2, 2.1, 2.2]),
+        ("c-axis 21.0\n", [2.1, 2.1, 2.1]),
+        ("a-axis 21.0\na-axis 22.0\n", [2.1, 2.1, 2.1]),
+    ],
+)
+def test_box_of_the_key_file(files, tmp_path, with_key, axes, edges):
+    """Edges that are not given are those of Tinker's subroutine unitcell."""
     files["xyz"] = coordinates(tmp_path, box=False)
-    mm = with_key(EWALD + "a-axis 21.0\nc-axis 22.0\n")
-    np.testing.assert_allclose(mm.box_vectors, np.diag([2.1, 2.1, 2.2]))
+    np.testing.assert_allclose(with_key(EWALD + axes).box_vectors, np.diag(edges))
 
 
 def test_group_of_the_network(with_key):
@@ -180,6 +189,20 @@ def test_missing_parameters_are_named_with_their_atoms(files, tmp_path, left_out
     solute = write(tmp_path, "incomplete.prm", "\n".join(kept))
     with pytest.raises(InputFileError, match=match):
         load_system(TinkerSystem(**{**files, "parameters": (files["parameters"][0], solute)}))
+
+
+def test_multipoles_that_differ_behind_the_charge(files, tmp_path):
+    """Dipole and quadrupole are on lines of their own."""
+    lines = PEROXIDE.splitlines()
+    (first,) = [n for n, line in enumerate(lines) if line.split()[:2] == ["multipole", "11"]]
+    block = lines[first : first + 5]
+    same = write(tmp_path, "same.prm", "\n".join(block) + "\n")
+    settings = {**files, "vdw_cutoff": 0.9}
+    load_system(TinkerSystem(**{**settings, "parameters": (*files["parameters"], same)}))
+    block[3] = block[3].replace("-0.15000", "-0.16000")
+    other = write(tmp_path, "other.prm", "\n".join(block) + "\n")
+    with pytest.raises(InputFileError, match="both have multipole 11 11 12, with different values"):
+        load_system(TinkerSystem(**{**settings, "parameters": (*files["parameters"], other)}))
 
 
 def test_unknown_atom_type(files):

@@ -16,7 +16,7 @@ _WIDTH = 98
 
 
 _NOTES = """\
-# Quantities are written with a unit ("4 fs", "310 K") or as bare numbers in the unit named.
+# Quantities are written with a unit ("4 fs", "310 K") or as numbers without one, in the unit named.
 # Relative paths start at the folder of this file. Keys behind a # are optional."""
 
 

@@ -28,6 +28,7 @@ from nnpmm.models.protocol import at_each_step
 __all__ = ["ElectrostaticCallback", "Embedding"]
 
 _NONE = np.zeros(0)
+_ROUNDING = 1e-9  # nm
 
 
 class Embedding(NamedTuple):
@@ -105,12 +106,14 @@ class ElectrostaticCallback:
         from nnpmm.coupling.electrostatic import kernel
 
         _check_box(box, self.embedding.cutoff)
+        centre = region.mean(axis=0)
+        place = region - centre
+        reach = self.embedding.cutoff + np.linalg.norm(place, axis=1).max() + _ROUNDING
         around, images = kernel.find_images(
-            *(region, environment, np.eye(3) if box is None else box, box is not None),
-            self.embedding.cutoff,
+            centre, reach, environment, np.eye(3) if box is None else box, box is not None
         )
         charges = COULOMB_CONSTANT * self.embedding.environment[around]
-        near = _Near(region - region.mean(axis=0), around, charges, images, self._shape)
+        near = _Near(place, around, charges, images, self._shape)
         if self.embedding.charges is None:
             return self._with_network_charges(region, near, factor, forces)
         density = self.embedding.charges(region)

@@ -26,31 +26,19 @@ _FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def find_images(region, positions, box, periodic, cutoff):
-    """Find the environment atoms, and images of them, within a cutoff of any atom of a region.
+def find_images(centre, reach, positions, box, periodic):
+    """Find the environment atoms, and images of them, within reach of a point.
 
     Args:
-        region: whole, (n, 3), nm.
+        centre: the point, (3,), nm.
+        reach: nm, or infinity.
         positions: of the environment's atoms, (m, 3), nm.
         box: rows, reduced, (3, 3), nm.
         periodic: whether there is a box.
-        cutoff: nm, or infinity.
 
     Returns:
-        Indices into the environment (k,), and where the images are relative to the region's
-        centre, (3, k).
+        Indices into the environment (k,), and where the images are relative to the point, (3, k).
     """
-    centre = np.zeros(3)
-    for i in range(len(region)):
-        for axis in range(3):
-            centre[axis] += region[i, axis] / len(region)
-    radius = 0.0
-    for i in range(len(region)):
-        square = 0.0
-        for axis in range(3):
-            square += (region[i, axis] - centre[axis]) ** 2
-        radius = max(radius, square)
-    reach = cutoff + math.sqrt(radius) + 1e-9
     indices, images = [0 for _ in range(0)], [(0.0, 0.0, 0.0) for _ in range(0)]
     shortest = min(box[0, 0], min(box[1, 1], box[2, 2])) if periodic else np.inf
     for j in range(len(positions)):
@@ -70,7 +58,8 @@ def find_images(region, positions, box, periodic, cutoff):
         # Every other image is farther from this one than the shortest width of the box.
         if not periodic or shortest - math.sqrt(square) > reach:
             continue
-        for a in range(-1, 2):
+        # Reduced vectors b and c move x by up to a whole box.
+        for a in range(-2, 3):
             for b in range(-1, 2):
                 for c in range(-1, 2):
                     if a == 0 and b == 0 and c == 0:

@@ -7,12 +7,11 @@ from collections.abc import Iterable
 import numpy as np
 import openmm
 from numpy.typing import NDArray
-from openmm import unit
 
 from nnpmm.core.errors import ForceFieldError, RegionError
 from nnpmm.coupling.callback import callback_of
 from nnpmm.coupling.electrostatic.callback import ElectrostaticCallback
-from nnpmm.coupling.interpolation import LAMBDA_EMBEDDING
+from nnpmm.coupling.interpolation import LAMBDA_EMBEDDING, linear_derivative
 from nnpmm.coupling.roles import Role, groups_by_role
 
 __all__ = ["create_embedded_force", "embedding_energy", "scale_embedding"]
@@ -50,17 +49,8 @@ def embedding_energy(context: openmm.Context) -> float:
         raise ForceFieldError(
             f"the system has no parameter {LAMBDA_EMBEDDING!r}; make it with coupling=Electrostatic"
         )
-    present = context.getParameter(LAMBDA_EMBEDDING)
     groups = groups_by_role(context.getSystem())[Role.NETWORK]
-    energies = []
-    try:
-        for value in (0.0, 1.0):
-            context.setParameter(LAMBDA_EMBEDDING, value)
-            energy = context.getState(energy=True, groups=groups).getPotentialEnergy()
-            energies.append(float(energy.value_in_unit(unit.kilojoule_per_mole)))
-    finally:
-        context.setParameter(LAMBDA_EMBEDDING, present)
-    return energies[1] - energies[0]
+    return linear_derivative(context, LAMBDA_EMBEDDING, groups)
 
 
 def scale_embedding(system: openmm.System, atoms: NDArray[np.int64], parameter: str) -> None:

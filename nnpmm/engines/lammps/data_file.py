@@ -15,11 +15,10 @@ from nnpmm.core.errors import ConfigError, InputFileError, shortened
 from nnpmm.core.geometry import make_whole
 from nnpmm.engines.lammps.molecules import bonds_by_distance, molecules_of
 from nnpmm.engines.lammps.system import WholeSystem
+from nnpmm.engines.lammps.units import NM_PER_ANGSTROM, PS_PER_FS
 
 __all__ = ["read_data_file"]
 
-_NM_PER_ANGSTROM = 0.1
-_PS_PER_FS = 1e-3
 _MASS_TOLERANCE = 0.1  # amu; cobalt and nickel differ by 0.24
 # What read_data needs to know before it reads the terms of a force field, which are not used.
 _TERMS = ("bond_style zero", "angle_style zero", "dihedral_style zero", "improper_style zero")
@@ -93,14 +92,14 @@ def _system(engine: Any, path: Path, elements: Sequence[str] | None) -> WholeSys
     order = np.argsort(array("id", nelem=n_atoms).ravel())
     types = array("type", nelem=n_atoms).ravel()[order]
     masses = np.array(array("mass")).ravel()[1 : types.max() + 1]
-    positions = array("x", nelem=n_atoms)[order] * _NM_PER_ANGSTROM
-    velocities = array("v", nelem=n_atoms)[order] * _NM_PER_ANGSTROM / _PS_PER_FS
+    positions = array("x", nelem=n_atoms)[order] * NM_PER_ANGSTROM
+    velocities = array("v", nelem=n_atoms)[order] * NM_PER_ANGSTROM / PS_PER_FS
     images = array("image", nelem=n_atoms).ravel()[order]
     low, high, xy, yz, xz, *_ = engine.extract_box()
     lx, ly, lz = np.subtract(high, low)
-    box = np.array([[lx, 0, 0], [xy, ly, 0], [xz, yz, lz]]) * _NM_PER_ANGSTROM
+    box = np.array([[lx, 0, 0], [xy, ly, 0], [xz, yz, lz]]) * NM_PER_ANGSTROM
     shifts = [engine.decode_image_flags(int(image)) for image in images]
-    positions = positions - np.array(low) * _NM_PER_ANGSTROM + np.array(shifts) @ box
+    positions = positions - np.array(low) * NM_PER_ANGSTROM + np.array(shifts) @ box
     elements_of_types = _elements(masses, elements, path)
     numbers = np.array([elements_of_types[kind - 1].atomic_number for kind in types.tolist()])
     bonds = _bonds(engine)

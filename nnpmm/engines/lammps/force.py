@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import NnpmmError, SimulationError
 from nnpmm.engines.lammps.ghosts import GhostExchange
+from nnpmm.engines.lammps.units import FORCE_UNIT, NM_PER_ANGSTROM
 from nnpmm.models.local import (
     LocalPotential,
     find_neighbourhoods,
@@ -25,8 +26,6 @@ __all__ = ["FIX", "NetworkForce"]
 
 #: Name of the fix in LAMMPS' commands and output; ``f_network[1]`` is the spread of the members.
 FIX = "network"
-_NM_PER_ANGSTROM = 0.1
-_FORCE = 10 * KJ_PER_KCAL  # kJ/mol/nm in one kcal/mol/angstrom
 # xx, yy, zz, xy, xz, yz, as LAMMPS numbers them.
 _COMPONENTS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 
@@ -110,7 +109,7 @@ class NetworkForce:
             )
             self._fail(failure, forces)
             return
-        forces[:] = self._exchange.add_up(mine) / _FORCE
+        forces[:] = self._exchange.add_up(mine) / FORCE_UNIT
         self._tell_lammps(sums)
         self.tell_step(step)
         if flags[1]:
@@ -134,7 +133,7 @@ class NetworkForce:
         """
         n_atoms = n_owned + self._lammps.extract_setting("nghost")
         array = self._lammps.numpy.extract_atom
-        positions = array("x", nelem=n_atoms) * _NM_PER_ANGSTROM
+        positions = array("x", nelem=n_atoms) * NM_PER_ANGSTROM
         numbers = self._numbers[array("type", nelem=n_atoms).ravel()]
         if not np.isfinite(positions).all():
             raise SimulationError(

@@ -13,12 +13,12 @@ from openmm.app import Element
 
 from nnpmm.core.constants import EV_TO_KJ_PER_MOL, KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError, OptionalDependencyError
+from nnpmm.engines.lammps.units import NM_PER_ANGSTROM
 from nnpmm.models.local import LocalPotential, Neighbourhoods, local_potential
 from nnpmm.models.protocol import Potential
 
 __all__ = ["create_mliap_model"]
 
-_NM_PER_ANGSTROM = 0.1
 _ENERGY_UNITS = {"metal": EV_TO_KJ_PER_MOL, "real": KJ_PER_KCAL}  # kJ/mol
 
 
@@ -53,7 +53,7 @@ def create_mliap_model(
 def _unified(base: Any, potential: LocalPotential, elements: list[str], energy_unit: float) -> Any:
     """Return an instance of a class derived from LAMMPS', which is there only with lammps."""
     numbers = np.array([Element.getBySymbol(symbol).atomic_number for symbol in elements])
-    gradient_unit = energy_unit / _NM_PER_ANGSTROM  # kJ/mol/nm
+    gradient_unit = energy_unit / NM_PER_ANGSTROM  # kJ/mol/nm
 
     class Unified(base):
         """A network in the interface of ML-IAP."""
@@ -74,7 +74,7 @@ def _unified(base: Any, potential: LocalPotential, elements: list[str], energy_u
                 Neighbourhoods(
                     np.searchsorted(centres, np.arange(n_owned + 1)),
                     np.asarray(data.pair_j)[order].astype(np.int64),
-                    np.asarray(data.rij)[order] * _NM_PER_ANGSTROM,
+                    np.asarray(data.rij)[order] * NM_PER_ANGSTROM,
                 ),
             )
             energies = found.energies / energy_unit
@@ -85,5 +85,5 @@ def _unified(base: Any, potential: LocalPotential, elements: list[str], energy_u
             data.update_pair_forces(gradients)
 
     # The cutoff of ML-IAP is twice the radius of an element, which is 1, times this factor.
-    factor = potential.cutoff / _NM_PER_ANGSTROM / 2
+    factor = potential.cutoff / NM_PER_ANGSTROM / 2
     return Unified(None, elements, 1, 1, factor)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from openmm import app, unit
 
 from nnpmm._version import __version__
-from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
+from nnpmm.core import run_folder
+from nnpmm.core.errors import InputFileError, SimulationError
 from nnpmm.core.files import replacing, write_atomically, writing
 from nnpmm.engines.lammps.settings import LammpsConfig
 from nnpmm.engines.lammps.system import WholeSystem
@@ -21,7 +22,6 @@ from nnpmm.structures.dcd import dcd_size, set_frame_count
 from nnpmm.structures.readers import read_structure
 
 __all__ = [
-    "LOCK",
     "SETTINGS",
     "STAGES",
     "TRAJECTORY",
@@ -39,14 +39,15 @@ __all__ = [
     "save_start",
 ]
 
-SETTINGS, LOCK = "settings.yaml", "run.lock"
+SETTINGS = "settings.yaml"
 _STRUCTURE = "structure.cif"
 TRAJECTORY, _PART = "trajectory.dcd", "trajectory.part.dcd"
 #: Stages that LAMMPS counts from step 0, in this order.
 STAGES = ("equilibrate", "production")
 _RESTART = re.compile(r"(equilibrate|production)\.(\d+)\.restart")
 _END_OF_RESTART = b"LammpS RestartT"  # LAMMPS writes it last
-_MAY_CHANGE = ("production", "restart_interval", "threads")
+# Settings that may differ between a run and its continuation.
+_MAY_CHANGE = ("stages.production", "output.restart_interval", "network.threads")
 _HEADER = 276  # bytes of a DCD file
 
 
@@ -80,47 +81,12 @@ def check_folder(config: LammpsConfig, *, resume: bool, overwrite: bool) -> bool
             settings differ from those of the run to be resumed.
     """
     folder = config.output.directory
-    if resume and overwrite:
-        raise ConfigError("found both resume and overwrite: give one of them")
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"output.directory: {folder} is a file: take another name")
-    if not (folder / SETTINGS).exists():
-        return False
-    if resume:
-        _require_same_settings(config, folder)
-        return True
-    if not overwrite:
-        raise ConfigError(
-            f"output.directory: {folder} contains a run already: go on with it (resume=True), "
-            "replace it (overwrite=True), or take another folder"
-        )
-    return False
-
-
-def _require_same_settings(config: LammpsConfig, folder: Path) -> None:
-    try:
-        stored = yaml.safe_load((folder / SETTINGS).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{folder / SETTINGS}: cannot be read: {error}") from error
-    now = config.model_dump(mode="json", context={"base": folder})
-    before = stored if isinstance(stored, dict) else {}
-    for section, value in now.items():
-        old = before.get(section)
-        if isinstance(value, dict) and isinstance(old, dict):
-            differing = [
-                key
-                for key in value
-                if key not in _MAY_CHANGE and value[key] != old.get(key, "not set")
-            ]
-        else:
-            differing = [] if value == old else [""]
-        if differing:
-            name = f"{section}.{differing[0]}".rstrip(".")
-            raise ConfigError(
-                f"cannot resume: {name} differs from that of the run in {folder}; only "
-                "stages.production, output.restart_interval and network.threads may change: set "
-                "it back, or take another output.directory"
-            )
+    started = (folder / SETTINGS).exists()
+    resuming = run_folder.goes_on(folder, has_run=started, resume=resume, overwrite=overwrite)
+    if resuming:
+        data = config.model_dump(mode="json", context={"base": folder})
+        run_folder.require_same_settings(folder / SETTINGS, data, _MAY_CHANGE)
+    return resuming
 
 
 def save_start(config: LammpsConfig, system: WholeSystem | None) -> None:
@@ -183,11 +149,15 @@ def _restarts(folder: Path) -> list[Restart]:
     found = []
     for path in folder.glob("*.restart"):
         match = _RESTART.fullmatch(path.name)
-        if match and path.read_bytes()[-len(_END_OF_RESTART) - 1 :].strip(b"\0").endswith(
-            _END_OF_RESTART
-        ):
+        if match and _is_complete(path):
             found.append(Restart(match.group(1), int(match.group(2)), path))
     return sorted(found, key=lambda each: (STAGES.index(each.stage), each.step))
+
+
+def _is_complete(path: Path) -> bool:
+    with path.open("rb") as handle:
+        handle.seek(max(0, path.stat().st_size - len(_END_OF_RESTART) - 1))
+        return handle.read().rstrip(b"\0").endswith(_END_OF_RESTART)
 
 
 def last_restart(folder: Path) -> Restart | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.core import locks
-from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.files import require_folder
 from nnpmm.core.interrupts import StopFlag, stop_on_signals
+from nnpmm.core.run_folder import locked
 from nnpmm.engines.lammps import record
 from nnpmm.engines.lammps.parallel import aborting, communicator, on_every_rank, on_root
 from nnpmm.engines.lammps.reading import read_system
@@ -24,6 +24,7 @@ from nnpmm.engines.lammps.simulation import (
     resume_simulation,
 )
 from nnpmm.engines.lammps.system import WholeSystem, check_system
+from nnpmm.engines.lammps.units import BAR_PER_ATM, FORCE_UNIT, PS_PER_FS
 from nnpmm.models import load_model
 from nnpmm.models.protocol import Potential
 
@@ -34,8 +35,7 @@ __all__ = ["LammpsResult", "Progress", "integration", "run"]
 
 #: Is told the name of a stage, how many steps are done, and of how many; on rank 0.
 Progress = Callable[[str, int, int], None]
-_FS_PER_PS = 1000.0
-_BAR_PER_ATM = 1.01325
+_LARGEST_SEED = 899_000_000  # LAMMPS adds the rank, and allows 900 million
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def run(
         )
         on_root(comm, lambda: require_folder(folder))
         model = on_every_rank(comm, lambda: _load(settings))
-        with _lock(comm, folder), stop_on_signals() as stop:
+        with _locked(comm, folder), stop_on_signals() as stop:
             course = _Run(settings, comm, model, stop, progress)
             return course.go_on() if resuming else course.begin()
 
@@ -103,22 +103,12 @@ def _load(settings: LammpsConfig) -> Potential:
     )
 
 
-class _lock:
-    """Holds the folder on rank 0; the error of a folder in use is raised on all ranks."""
-
-    def __init__(self, comm: MPI.Comm, folder: Path) -> None:
-        message = (
-            f"{folder}: another process is running in this folder: wait for it, or take another "
-            "output.directory"
-        )
-        self._comm, self._held = comm, locks.locked(folder / record.LOCK, message)
-
-    def __enter__(self) -> None:
-        on_root(self._comm, self._held.__enter__)
-
-    def __exit__(self, *error: object) -> None:
-        if self._comm.rank == 0:
-            self._held.__exit__(None, None, None)
+@contextmanager
+def _locked(comm: MPI.Comm, folder: Path) -> Iterator[None]:
+    """Lock the folder on rank 0; the error of a folder in use is raised on all ranks."""
+    with ExitStack() as stack:
+        on_root(comm, lambda: stack.enter_context(locked(folder)))
+        yield
 
 
 class _Run:
@@ -191,14 +181,14 @@ class _Run:
     def _prepare(self, simulation: LammpsSimulation) -> None:
         simulation.force.wants_to_stop = lambda: bool(self._stop)
         simulation.commands(
-            f"timestep {self._settings.timestep * _FS_PER_PS:.12g}",
+            f"timestep {self._settings.timestep / PS_PER_FS:.12g}",
             f"thermo {steps_of(self._settings, self._settings.output.log_interval)}",
         )
 
     def _minimize(self, simulation: LammpsSimulation) -> None:
         settings = self._settings.stages.minimize
         assert settings is not None
-        most, tolerance = settings.max_iterations, settings.tolerance / (10 * KJ_PER_KCAL)
+        most, tolerance = settings.max_iterations, settings.tolerance / FORCE_UNIT
         calls = 0
 
         def tell(step: int) -> None:
@@ -231,7 +221,7 @@ class _Run:
         settings, total = self._settings, self._steps(stage)
         every = steps_of(settings, settings.output.restart_interval)
         simulation.force.tell_step = lambda step: self._after(stage, step, total, every)
-        fixes = integration(settings, restarting=simulation.step > 0)
+        fixes = integration(settings, stage, simulation.step)
         simulation.commands(*fixes)
         path = self._folder / record.restart_name(stage, "*")
         simulation.commands(f'restart {every} "{path}"')
@@ -285,19 +275,21 @@ class _Run:
         return LammpsResult(self._folder, stage, time, signal_number, already_complete)
 
 
-def integration(settings: LammpsConfig, *, restarting: bool = False) -> list[str]:
+def integration(settings: LammpsConfig, stage: str, step: int) -> list[str]:
     """Return LAMMPS' fixes for an ensemble.
 
     Args:
         settings: of the run.
-        restarting: the run goes on: a Langevin thermostat then gets other random numbers.
+        stage: that begins or goes on.
+        step: of the stage; a Langevin thermostat has other random numbers at each beginning.
     """
     e = settings.ensemble
-    t, tau = f"{e.temperature:.10g}", f"{e.thermostat_time * _FS_PER_PS:.10g}"
-    pressure = f"{e.pressure / _BAR_PER_ATM:.10g}"
-    box = f"{e.barostat} {pressure} {pressure} {e.barostat_time * _FS_PER_PS:.10g}"
-    seed = settings.seed + 1 + (1_000_003 if restarting else 0)
-    langevin = f"fix bath all langevin {t} {t} {tau} {seed % 900_000_000 + 1} zero yes"
+    t, tau = f"{e.temperature:.10g}", f"{e.thermostat_time / PS_PER_FS:.10g}"
+    pressure = f"{e.pressure / BAR_PER_ATM:.10g}"
+    box = f"{e.barostat} {pressure} {pressure} {e.barostat_time / PS_PER_FS:.10g}"
+    sequence = np.random.SeedSequence([settings.seed, record.STAGES.index(stage), step])
+    seed = int(sequence.generate_state(1)[0]) % _LARGEST_SEED + 1
+    langevin = f"fix bath all langevin {t} {t} {tau} {seed} zero yes"
     if e.type == "NVE":
         return ["fix motion all nve"]
     if e.thermostat == "langevin":

@@ -9,10 +9,12 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
+from nnpmm.core.errors import ConfigError
 from nnpmm.core.fields import ModelName, Pressure, Rms, Section, SettingsPath, Temperature, Time
 from nnpmm.core.settings.reading import parse_settings
 from nnpmm.core.settings.template import commented_file
 from nnpmm.core.settings.yaml_file import read_yaml
+from nnpmm.core.time_steps import count_steps
 
 __all__ = ["LammpsConfig", "load_config", "steps_of", "template"]
 
@@ -113,10 +115,13 @@ class StagesConfig(Section):
 
     minimize: MinimizeConfig | None = Field(MinimizeConfig(), description="energy minimisation")
     equilibrate: StageConfig | None = Field(
-        StageConfig(length=1.0), description="dynamics without trajectory"
+        StageConfig(length=1.0),
+        description="dynamics without trajectory; 1 ps, 2,000 steps of 0.5 fs, is only twice the "
+        "default thermostat_time: a liquid needs more",
     )
     production: StageConfig = Field(
-        StageConfig(length=10.0), description="dynamics with trajectory"
+        StageConfig(length=10.0),
+        description="dynamics with trajectory; 10 ps are 20,000 steps of 0.5 fs",
     )
 
 
@@ -168,18 +173,16 @@ class LammpsConfig(Section):
     @model_validator(mode="after")
     def _whole_steps(self) -> Self:
         for name, time in self.times():
-            steps = round(time / self.timestep)
-            if steps < 1 or abs(steps * self.timestep - time) > 1e-6 * self.timestep * steps:
-                raise ValueError(
-                    f"{name}: found {time:g} ps, must be a whole multiple of the time step "
-                    f"{self.timestep:g} ps (nearest: {max(1, steps) * self.timestep:.12g} ps)"
-                )
+            try:
+                count_steps(time, self.timestep)
+            except ConfigError as error:
+                raise ValueError(f"{name}: {error}") from error
         return self
 
 
 def steps_of(config: LammpsConfig, time: float) -> int:
     """Return how many time steps make up a time (ps) of the settings."""
-    return round(time / config.timestep)
+    return count_steps(time, config.timestep)
 
 
 def load_config(path: str | Path) -> LammpsConfig:

@@ -14,6 +14,7 @@ from nnpmm.core.errors import ConfigError, SimulationError, shortened
 from nnpmm.engines.lammps.force import FIX, NetworkForce
 from nnpmm.engines.lammps.parallel import communicator, on_every_rank, on_root
 from nnpmm.engines.lammps.system import WholeSystem
+from nnpmm.engines.lammps.units import BAR_PER_ATM, FORCE_UNIT, NM_PER_ANGSTROM, PS_PER_FS
 from nnpmm.models.local import local_potential
 from nnpmm.models.protocol import Potential
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LammpsSimulation", "create_simulation", "resume_simulation"]
 
-_NM_PER_ANGSTROM = 0.1
-_PS_PER_FS = 1e-3
-_BAR_PER_ATM = 1.01325
 _SKIN = 1.0  # angstrom that atoms may move before LAMMPS assigns them to ranks again
 _THERMO = "step time temp pe ke etotal press vol density"
 
@@ -84,7 +82,7 @@ class LammpsSimulation:
     @property
     def pressure(self) -> float:
         """Pressure of the last step, bar."""
-        return float(self.lammps.get_thermo("press")) * _BAR_PER_ATM
+        return float(self.lammps.get_thermo("press")) * BAR_PER_ATM
 
     def gathered(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return positions (n, 3) nm inside the box, velocities nm/ps and forces kJ/mol/nm."""
@@ -92,7 +90,7 @@ class LammpsSimulation:
             np.array(self.lammps.gather_atoms(name, 1, 3)).reshape(-1, 3)
             for name in ("x", "v", "f")
         ]
-        scales = (_NM_PER_ANGSTROM, _NM_PER_ANGSTROM / _PS_PER_FS, 10 * KJ_PER_KCAL)
+        scales = (NM_PER_ANGSTROM, NM_PER_ANGSTROM / PS_PER_FS, FORCE_UNIT)
         positions, velocities, forces = (a * scale for a, scale in zip(arrays, scales, strict=True))
         return positions, velocities, forces
 
@@ -183,12 +181,12 @@ def _arrays(system: WholeSystem | None) -> dict[str, Any]:
     return {
         "numbers": system.atomic_numbers,
         "masses": system.masses,
-        "box": system.box / _NM_PER_ANGSTROM,
+        "box": system.box / NM_PER_ANGSTROM,
         "images": images,
-        "positions": (fractions - images) @ system.box / _NM_PER_ANGSTROM,
+        "positions": (fractions - images) @ system.box / NM_PER_ANGSTROM,
         "velocities": None
         if system.velocities is None
-        else system.velocities * _PS_PER_FS / _NM_PER_ANGSTROM,
+        else system.velocities * PS_PER_FS / NM_PER_ANGSTROM,
     }
 
 
@@ -209,10 +207,10 @@ def _with_force(
         [
             f"neighbor {_SKIN} bin",
             "neigh_modify every 1 delay 0 check yes",
-            f"comm_modify cutoff {potential.cutoff / _NM_PER_ANGSTROM + _SKIN}",
+            f"comm_modify cutoff {potential.cutoff / NM_PER_ANGSTROM + _SKIN}",
         ]
     )
-    _check_domains(engine, comm.size, potential.cutoff / _NM_PER_ANGSTROM + _SKIN)
+    _check_domains(engine, comm.size, potential.cutoff / NM_PER_ANGSTROM + _SKIN)
     force = NetworkForce(engine, comm, potential, _numbers_of_types(engine, comm, numbers))
     force.attach()
     engine.commands_list(

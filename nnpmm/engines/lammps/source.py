@@ -16,10 +16,10 @@ from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.engines.lammps.force import FIX
 from nnpmm.engines.lammps.record import SETTINGS, TRAJECTORY, load_structure, log_of
 from nnpmm.engines.lammps.settings import OutputConfig
+from nnpmm.engines.lammps.units import PS_PER_FS
 
 __all__ = ["LammpsRun", "read_log", "read_run"]
 
-_PS_PER_FS = 1e-3
 _NM3_PER_A3 = 1e-3
 # Columns of LAMMPS' thermodynamic output: name in an analysis, and factor to its unit.
 _COLUMNS = {
@@ -72,7 +72,7 @@ def read_run(folder: Path) -> LammpsRun:
         raise ConfigError(f"{folder}: found no trajectory; the run has not reached its production")
     columns = read_log(log_of(folder, "production"))
     readings = {name: columns[key] * factor for key, (name, factor) in _COLUMNS.items()}
-    time = columns["Time"] * _PS_PER_FS
+    time = columns["Time"] * PS_PER_FS
     return LammpsRun(
         *load_structure(folder), trajectory, output.trajectory_interval, time, readings
     )

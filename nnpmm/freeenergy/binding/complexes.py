@@ -8,6 +8,7 @@ import numpy as np
 from rdkit import Chem
 
 from nnpmm.core.errors import ConfigError, ForceFieldError, RegionError
+from nnpmm.coupling.boundary import attached_sites
 from nnpmm.coupling.forces import find_nonbonded_force
 from nnpmm.coupling.region_charge import CHARGE_ROUNDING, charges_of
 from nnpmm.freeenergy.binding.parts import in_new_water
@@ -46,9 +47,8 @@ def load_complex(settings: BindingSettings) -> MMSystem:
             f"the ligand's selection cuts the bond between atoms {cut[0][0]} and {cut[0][1]}; "
             "select whole molecules"
         )
-    charges = charges_of(find_nonbonded_force(mm.system), ligand.tolist())
-    if abs(charges.sum()) > CHARGE_ROUNDING:
-        _refuse_charge(round(charges.sum()))
+    own = [*ligand.tolist(), *attached_sites(mm.system, set(ligand.tolist())).tolist()]
+    _refuse_charge(float(charges_of(find_nonbonded_force(mm.system), own).sum()))
     apply_hydrogen_mass(mm.system, mm.topology, settings.hydrogen_mass)
     limit = surroundings_limit(mm.system, mm.topology)
     if settings.timestep > limit.longest * (1 + 1e-6):
@@ -60,11 +60,12 @@ def load_complex(settings: BindingSettings) -> MMSystem:
     return replace(mm, ligand_atoms=np.asarray(ligand, dtype=np.int64))
 
 
-def _refuse_charge(charge: int) -> None:
-    if charge:
+def _refuse_charge(charge: float) -> None:
+    if abs(charge) > CHARGE_ROUNDING:
         raise RegionError(
-            f"found a ligand with a charge of {charge:+d} e, allowed: neutral ones, since the free "
-            "energies of a net charge, in water as in the complex, depend on the size of the box"
+            f"found a ligand with a charge of {charge:+.3g} e, allowed: neutral ones, since the "
+            "free energies of a net charge, in water as in the complex, depend on the size of the "
+            "box"
         )
 
 

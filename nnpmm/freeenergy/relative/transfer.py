@@ -7,7 +7,9 @@ to axes of the laboratory: complex and molecules may turn and drift. The transfe
 and keeps volumes, so that the free energy between its ends needs no correction.
 
 Terms within a molecule do not change when it is moved as a whole. So the bonded terms stay outside,
-and with them the network on a molecule: it is evaluated once for each step, not twice.
+and with them the network on a molecule: it is evaluated once for each step, not twice. Subtractive
+embedding keeps this, as what it subtracts depends on the region alone; electrostatic embedding does
+not, and is refused.
 """
 
 from __future__ import annotations
@@ -26,13 +28,13 @@ from nnpmm.coupling import Role, role_of
 from nnpmm.coupling.boundary import attached_sites
 from nnpmm.coupling.forces import FORCELESS, find_nonbonded_force
 from nnpmm.coupling.region_charge import CHARGE_ROUNDING
+from nnpmm.coupling.roles import NETWORKS
 from nnpmm.coupling.terms import BONDED, term_atoms
 from nnpmm.freeenergy.relative.states import ENERGY_FUNCTION, PARAMETERS
 from nnpmm.structures.bonds import constrained_pairs
 
 __all__ = ["create_transfer_system", "transfer_positions"]
 
-_NETWORKS = (Role.NETWORK, Role.INNER_NETWORK)
 # Made of terms within a region, which the network's atoms tell.
 _WITHIN_REGION = (Role.REGION_FORCE_FIELD, Role.NEGATED_INNER_POTENTIAL, Role.CONNECTIVITY)
 _MOVED = (
@@ -69,7 +71,7 @@ def create_transfer_system(
 
     Raises:
         RegionError: the molecules share atoms, an anchor is in neither, a bond is cut, their
-            charges differ, or a network describes more than one of them.
+            charges differ, or a network depends on other atoms than those of one of them.
         ForceFieldError: not exactly one NonbondedForce, or a force that is not supported.
     """
     sets = _whole_molecules(system, first, second)
@@ -77,7 +79,7 @@ def create_transfer_system(
         if anchor not in atoms:
             raise RegionError(f"found the anchor {anchor}, allowed: an atom of its own molecule")
     for force in system.getForces():
-        if role_of(force) in _NETWORKS:
+        if role_of(force) in NETWORKS:
             _refuse_shared_network(force, sets)
     nonbonded = find_nonbonded_force(system)
     pairs = (nonbonded.getExceptionParameters(n)[:2] for n in range(nonbonded.getNumExceptions()))
@@ -88,7 +90,7 @@ def create_transfer_system(
     transfer = _create_force(new.getNumParticles(), sets, anchors)
     for index in reversed(range(new.getNumForces())):
         force = new.getForce(index)
-        if _changes(force, sets) or (network_inside and role_of(force) in _NETWORKS):
+        if _changes(force, sets) or (network_inside and role_of(force) in NETWORKS):
             transfer.addForce(copy.deepcopy(force))
             new.removeForce(index)
     transfer.setForceGroup(nonbonded.getForceGroup())
@@ -180,7 +182,7 @@ def _create_force(
 def _changes(force: openmm.Force, sets: tuple[set[int], set[int]]) -> bool:
     """Whether a force has another energy after the transfer."""
     role = role_of(force)
-    if role in (*_NETWORKS, *_WITHIN_REGION) or type(force) in _OF_THE_WHOLE:
+    if role in (*NETWORKS, *_WITHIN_REGION) or type(force) in _OF_THE_WHOLE:
         return False
     if type(force) in BONDED:
         _refuse_joined(term_atoms(force), sets, f"a term of the {type(force).__name__}")
@@ -204,6 +206,7 @@ def _refuse_shared_network(force: openmm.Force, sets: tuple[set[int], set[int]])
     for molecule in sets:
         if atoms & molecule and not atoms <= molecule:
             raise RegionError(
-                "found one network on both molecules, or on one and other atoms, whose energy "
-                "depends on the distance; couple each molecule as a region of its own"
+                "found one network on both molecules, or one that depends on one and other atoms, "
+                "so that its energy changes with their distance; couple each molecule as a region "
+                "of its own, by Mechanical or Subtractive"
             )

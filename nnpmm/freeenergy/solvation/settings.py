@@ -69,7 +69,7 @@ class SolventSettings(MoleculeSource):
         None,
         ge=1,
         description="static relative permittivity of the solvent's model, for charged solutes; "
-        "null: that of the water model",
+        "null: that of the water model, where it is known",
     )
 
     @field_validator("name")

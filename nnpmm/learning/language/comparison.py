@@ -1,4 +1,4 @@
-"""Generated trajectories and a Markov model beside a long reference, in one table."""
+"""Generated trajectories and a Markov model compared with a long reference."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Comparison", "Row", "compare_with_reference"]
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """What one source of trajectories says; times are in frames, errors nan where unknown.
+    """Populations and kinetics of one source; times are in frames, errors nan where unknown.
 
     Attributes:
         name: of the source.
@@ -43,33 +43,41 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Sources beside a reference, which comes first."""
+    """Several sources of trajectories.
+
+    Attributes:
+        rows: one for each source; the first is the reference.
+        lag: of the implied timescales, frames.
+    """
 
     rows: tuple[Row, ...]
     lag: int
 
     def population_error(self, row: Row) -> float:
-        """Return the mean absolute error of the populations."""
+        """Return the mean absolute deviation of a row's populations from the reference's."""
         return float(np.abs(row.populations - self.rows[0].populations).mean())
 
     def passage_error(self, row: Row) -> float:
-        """Return the largest relative deviation of a mean first-passage time."""
+        """Return the largest relative deviation of a mean first-passage time from the reference's.
+
+        Pairs of states without a transition in one of the two do not count.
+        """
         off = ~np.eye(len(row.populations), dtype=bool)
         ratio = row.passage_times[off] / self.rows[0].passage_times[off]
         return float(np.nanmax(np.abs(ratio - 1)))
 
     def data(self) -> dict[str, Any]:
-        """Return the numbers as plain data."""
+        """Return the numbers as plain data, None where one is unknown."""
         return {
             "lag_frames": self.lag,
             "rows": [
                 {
                     "name": row.name,
-                    "populations": row.populations.tolist(),
-                    "population_errors": row.population_errors.tolist(),
-                    "first_passage_frames": row.passage_times.tolist(),
-                    "first_passage_errors": row.passage_errors.tolist(),
-                    "timescales_frames": row.timescales.tolist(),
+                    "populations": _plain(row.populations),
+                    "population_errors": _plain(row.population_errors),
+                    "first_passage_frames": _plain(row.passage_times),
+                    "first_passage_errors": _plain(row.passage_errors),
+                    "timescales_frames": _plain(row.timescales),
                     "population_mean_absolute_error": self.population_error(row),
                     "largest_first_passage_deviation": self.passage_error(row),
                 }
@@ -86,7 +94,7 @@ def compare_with_reference(
     lag: int,
     markov: MarkovModel | None = None,
 ) -> Comparison:
-    """Return populations, passage times and timescales of several sources beside a reference.
+    """Return populations, passage times and timescales of a reference and other sources.
 
     Args:
         reference: long trajectories of states.
@@ -107,6 +115,13 @@ def compare_with_reference(
             )
         )
     return Comparison(tuple(rows), lag)
+
+
+def _plain(numbers: NDArray[np.float64]) -> list[Any]:
+    """Return numbers as lists, None for nan, which JSON does not have."""
+    found = numbers.astype(object)
+    found[np.isnan(numbers)] = None
+    return list(found.tolist())
 
 
 def _row(name: str, trajectories: Sequence[NDArray[np.int64]], n_states: int, lag: int) -> Row:

@@ -7,7 +7,6 @@ trajectories are drawn state by state.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field
 from torch import nn
 
-from nnpmm.core.arrays import load_arrays, save_arrays
+from nnpmm.core.arrays import Card, load_card, save_card
 from nnpmm.core.errors import ConfigError, InputFileError
-from nnpmm.core.files import require_suffix, sha256_of, write_atomically
-from nnpmm.core.section import Section, first_problem
+from nnpmm.core.section import Section
 from nnpmm.learning.language.states import require_states
 
 __all__ = [
@@ -48,8 +46,8 @@ class LanguageSettings(Section):
     seed: int = Field(1, ge=0)
 
 
-class LanguageCard(Section):
-    """What is known of a trained model besides its weights."""
+class LanguageCard(Card):
+    """What is known of a trained model apart from its weights."""
 
     n_states: int = Field(ge=2)
     settings: LanguageSettings
@@ -58,7 +56,6 @@ class LanguageCard(Section):
     training: tuple[float, ...] = Field(description="cross entropy of each epoch, nats per frame")
     validation: tuple[float, ...] = Field(description="the same of the last parts")
     prompt: tuple[int, ...] = Field(description="frames that new trajectories go on from")
-    weights_sha256: str = ""
 
 
 class _Network(nn.Module):
@@ -118,19 +115,14 @@ class LanguageModel:
         return found.numpy()
 
     def save(self, path: Path) -> None:
-        """Write ``NAME.json``, and ``NAME.safetensors`` beside it.
+        """Write ``NAME.json`` and ``NAME.safetensors``.
 
         Raises:
             ConfigError: the name does not end in .json.
             UnwritableError: a file cannot be written.
         """
-        require_suffix(path, ".json")
-        weights = path.with_suffix(".safetensors")
         arrays = {k: v.detach().numpy() for k, v in self.network.state_dict().items()}
-        save_arrays(weights, arrays, {"n_states": self.card.n_states})
-        digest = sha256_of(weights.read_bytes())
-        card = self.card.model_copy(update={"weights_sha256": digest})
-        write_atomically(path, json.dumps(card.model_dump(mode="json"), indent=1) + "\n")
+        save_card(path, self.card, arrays)
 
 
 def load_language_model(path: Path) -> LanguageModel:
@@ -139,18 +131,15 @@ def load_language_model(path: Path) -> LanguageModel:
     Raises:
         InputFileError: a file is missing, damaged, or does not belong to the other.
     """
-    try:
-        card = LanguageCard.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise InputFileError(f"{path}: {first_problem(error)}") from error
-    except (OSError, ValueError) as error:
-        raise InputFileError(f"{path}: cannot be read ({error})") from error
-    weights = path.with_suffix(".safetensors")
-    arrays, _ = load_arrays(weights)
-    if sha256_of(weights.read_bytes()) != card.weights_sha256:
-        raise InputFileError(f"{weights}: does not match its sha256 in {path.name}; train again")
+    card, arrays = load_card(path, LanguageCard)
     network = _Network(card.n_states, card.settings)
-    network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    try:
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    except RuntimeError as error:
+        raise InputFileError(
+            f"{path.with_suffix('.safetensors')}: does not fit the network of {path.name}; train "
+            "again"
+        ) from error
     return LanguageModel(card, network.eval())
 
 

@@ -8,15 +8,30 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numba
 from numba.core.caching import FunctionCache
 
 from nnpmm.core.errors import shortened
 
-__all__ = ["keep_on_disk", "source_digest"]
+__all__ = ["inner", "keep_on_disk", "source_digest"]
 
 _LOGGER = logging.getLogger(__name__)
 #: Modules without compiled code, which change nothing in it.
 _CALLERS = ("kernel.py", "shares.py", "tensors.py")
+
+
+def inner(fastmath: bool | set[str] = False) -> Any:
+    """Return a decorator that compiles a function for calls from compiled code alone.
+
+    It has no wrapper for Python, where a call would end the process: for a dozen arrays a wrapper
+    takes as long to compile as a function.
+
+    Args:
+        fastmath: as numba has it.
+    """
+    return numba.njit(
+        error_model="numpy", fastmath=fastmath, no_cpython_wrapper=True, no_cfunc_wrapper=True
+    )
 
 
 class _TolerantCache(FunctionCache):

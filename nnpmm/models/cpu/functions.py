@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic, overload
 
-__all__ = ["cosine_and_sine", "exponential", "like", "logarithm"]
+__all__ = ["cosine_and_sine", "cosine_cutoff", "exponential", "like", "logarithm"]
 
 _LOG2_E = np.float32(1.44269504088896341)
 # ln 2 in two parts: the product of the first, which has few digits, with an integer is exact.
@@ -182,3 +182,11 @@ def _cosine_and_sine(x):
     if x == types.float32:
         return lambda x: _cosine_and_sine32(x)
     return lambda x: (math.cos(x), math.sin(x))
+
+
+@numba.njit(error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})
+def cosine_cutoff(r, radius):
+    """Return the cosine cutoff function of a distance up to its radius, and its derivative."""
+    half, turn = like(0.5, r), like(math.pi, r) / radius
+    cosine, sine = cosine_and_sine(r * turn)
+    return half * cosine + half, -half * turn * sine

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
 
+from nnpmm.models.cpu.compilation import inner
 from nnpmm.models.cpu.vectors import WIDE, VectorCode, lanes, pointer_to, switched
 
 __all__ = [
@@ -139,19 +139,19 @@ class _Tile:
             code.store(value, c_rows[r], v)
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def tile_edge(tile, rows):
     """Return the first row of a tile: rows are cut evenly into the fewest tiles that hold them."""
     return rows * tile // -(-rows // MAX_ROWS)
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def next_panel(panel_start, depth, panel, tile):
     """Return what a tile fetches while it works on a panel: a half of the next one, in turn."""
     return panel_start + depth * panel + (tile & 1) * (depth * panel // 2)
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def multiply_packed(c, a, packed, start, depth, width, rows, panel):
     """Multiply a block of rows with a packed matrix (depth, width): C = A W.
 

@@ -158,21 +158,6 @@ class BoundEmle:
             functools.partial(self._induce, positions, valence, in_nm),
         )
 
-    def induced_dipoles(
-        self, positions: NDArray[np.float64], damped: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Return the dipoles that a field induces at the atoms, (n, 3), e nm.
-
-        Args:
-            positions: (n, 3), nm.
-            damped: field at the atoms, damped by densities of twice their widths, (n, 3),
-                kJ/mol/nm/e.
-        """
-        from nnpmm.models.emle.induction import induced_dipoles
-
-        found, thole = self(positions), self.model.parameters.thole_scale
-        return induced_dipoles(positions, found.valence, found.widths, self._scales, thole, damped)
-
     def _induce(self, *arguments: NDArray[np.float64]) -> InducedEnergy:
         from nnpmm.models.emle.induction import induce
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from pathlib import Path
@@ -18,6 +17,7 @@ from nnpmm.models.validation.dynamics import ENERGY_CONSERVATION
 from nnpmm.models.validation.forces import FORCES
 from nnpmm.models.validation.suite import Validation
 from nnpmm.models.validation.walls import CLOSE_CONTACTS, STRETCHED_BONDS
+from nnpmm.plots.saving import save_figure
 from nnpmm.plots.validation import ValidationPanel, plot_validation
 
 __all__ = ["bound_text", "plot_findings", "record_of", "value_text", "write_report"]
@@ -73,11 +73,7 @@ def write_report(folder: Path, validation: Validation) -> None:
     Raises:
         UnwritableError: a file cannot be written.
     """
-    figure = plot_findings(validation)
-    for suffix in ("png", "svg"):
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=suffix)
-        write_atomically(folder / f"validation.{suffix}", buffer.getvalue())
+    save_figure(plot_findings(validation), folder / "validation")
     text = json.dumps(record_of(validation), indent=1, ensure_ascii=False)
     write_atomically(folder / "validation.json", text + "\n")
 

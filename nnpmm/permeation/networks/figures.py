@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -102,7 +103,7 @@ def frames_figure(found: Mapping[str, Mapping[int, float]], interval: float) -> 
     """
     style = plots.style
     figure, (axes,) = style.create_panels()
-    for (name, errors), color in zip(found.items(), style.COLORS, strict=False):
+    for (name, errors), color in zip(found.items(), cycle(style.COLORS), strict=False):
         time = [interval / 1000.0 * count for count in errors]
         plots.draw_profile(axes, time, list(errors.values()), color=color, label=name)
     axes.set_ylim(bottom=0.0)

@@ -12,7 +12,6 @@ features and outputs. In float64, so that gradients are exact to rounding.
 from __future__ import annotations
 
 import functools
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,12 +20,10 @@ import numpy as np
 import openmm
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from nnpmm.core.arrays import load_arrays, save_arrays
-from nnpmm.core.errors import InputFileError, SimulationError
-from nnpmm.core.files import require_suffix, sha256_of, write_atomically
-from nnpmm.core.section import Section, first_problem
+from nnpmm.core.arrays import Card, load_card, save_card
+from nnpmm.core.errors import SimulationError
 from nnpmm.sampling.learned.features import FeatureSet
 from nnpmm.sampling.variables.variable import Structure, VariableError
 
@@ -35,7 +32,7 @@ __all__ = ["Projection", "ProjectionRecord", "load_projection", "save_projection
 Kind = Literal["autoencoder", "time-lagged", "deep-tica"]
 
 
-class ProjectionRecord(Section):
+class ProjectionRecord(Card):
     """What is known of a learned variable."""
 
     kind: Kind
@@ -47,7 +44,6 @@ class ProjectionRecord(Section):
     high: tuple[float, ...] = Field(description="largest value of each in training")
     training: dict[str, Any] = Field({}, description="settings, data, losses")
     meaning: tuple[dict[str, Any], ...] = Field((), description="features that go along with each")
-    weights_sha256: str = Field("", description="of the safetensors file")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,17 +64,16 @@ class Projection:
         Raises:
             VariableError: another number of atoms, or other elements.
         """
-        record, atoms = self.record, list(structure.topology.atoms())
-        if len(atoms) != record.n_atoms:
+        record, elements = self.record, structure.elements
+        if len(elements) != record.n_atoms:
             raise VariableError(
-                f"{what}: was learned in a system of {record.n_atoms} atoms, found {len(atoms)}"
+                f"{what}: was learned in a system of {record.n_atoms} atoms, found {len(elements)}"
             )
         for index, element in zip(record.features.atoms, record.elements, strict=True):
-            found = atoms[index].element.symbol if atoms[index].element else "none"
-            if found != element:
+            if elements[index] != element:
                 raise VariableError(
-                    f"{what}: was learned on another molecule: atom {index} is {found} here and "
-                    f"was {element}"
+                    f"{what}: was learned on another molecule: atom {index} is {elements[index]} "
+                    f"here and was {element}"
                 )
         structure.require_one_molecule(np.array(record.features.atoms), what)
 
@@ -168,18 +163,13 @@ def _rebuild(
 
 
 def save_projection(path: Path, projection: Projection) -> None:
-    """Write a learned variable: ``NAME.json``, and ``NAME.safetensors`` beside it.
+    """Write a learned variable: ``NAME.json`` and ``NAME.safetensors``.
 
     Raises:
         ConfigError: the name does not end in .json.
         UnwritableError: a file cannot be written.
     """
-    require_suffix(path, ".json")
-    weights = path.with_suffix(".safetensors")
-    save_arrays(weights, projection.arrays, {"variables": projection.record.variables})
-    digest = sha256_of(weights.read_bytes())
-    record = projection.record.model_copy(update={"weights_sha256": digest})
-    write_atomically(path, json.dumps(record.model_dump(mode="json"), indent=1) + "\n")
+    save_card(path, projection.record, projection.arrays)
 
 
 def load_projection(path: Path) -> Projection:
@@ -188,16 +178,4 @@ def load_projection(path: Path) -> Projection:
     Raises:
         InputFileError: a file is missing, damaged, or does not belong to the other.
     """
-    try:
-        record = ProjectionRecord.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise InputFileError(f"{path}: {first_problem(error)}") from error
-    except (OSError, ValueError) as error:
-        raise InputFileError(f"{path}: cannot be read ({error})") from error
-    weights = path.with_suffix(".safetensors")
-    arrays, _ = load_arrays(weights)
-    if sha256_of(weights.read_bytes()) != record.weights_sha256:
-        raise InputFileError(
-            f"{weights}: does not match its sha256 in {path.name}; train the variable again"
-        )
-    return Projection(record, arrays)
+    return Projection(*load_card(path, ProjectionRecord))

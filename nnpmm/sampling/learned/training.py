@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,28 +93,13 @@ def learn(
     """
     if settings.variables >= features.count:
         raise ConfigError(
-            f"found {features.count} features, more than the {settings.variables} variables needed"
+            f"found {features.count} features, needed: more than the {settings.variables} "
+            "variable(s)"
         )
     values = [_features_of(features, run) for run in runs]
     data = _pairs(values, settings)
     with _quiet():
-        model, curves = _fit(data, settings, progress)
-    arrays = _arrays(model, settings.kind)
-    record = _record(features, structure, settings, len(data["data"]))
-    raw = Projection(record, arrays)
-    pooled = torch.from_numpy(np.concatenate(values))
-    with torch.no_grad():
-        outputs = raw.outputs(pooled).numpy()
-    scale = outputs.std(axis=0)
-    if not (np.isfinite(outputs).all() and (scale > 1e-8).all()):
-        raise SimulationError("a learned variable is constant or not finite; take another seed")
-    arrays["output_shift"] = arrays["output_shift"] + outputs.mean(axis=0) @ np.linalg.pinv(
-        arrays["output_matrix"]
-    )
-    arrays["output_matrix"] = arrays["output_matrix"] / scale
-    with torch.no_grad():
-        outputs = Projection(record, arrays).outputs(pooled).numpy()
-    training, validation = curves
+        model, (training, validation) = _fit(data, settings, progress)
     best = int(np.argmin(validation)) + 1
     known = {
         **settings.model_dump(mode="json"),
@@ -121,14 +107,37 @@ def learn(
         "best_epoch": best,
         "validation_loss": float(validation[best - 1]),
     }
-    record = record.model_copy(
-        update={
-            "low": tuple(outputs.min(axis=0).tolist()),
-            "high": tuple(outputs.max(axis=0).tolist()),
-            "training": known,
-        }
-    )
-    return Learned(Projection(record, arrays), training, validation, best)
+    raw = Projection(_record(features, structure, settings, known), _arrays(model, settings.kind))
+    projection = _standardized(raw, torch.from_numpy(np.concatenate(values)))
+    return Learned(projection, training, validation, best)
+
+
+def _standardized(raw: Projection, features: torch.Tensor) -> Projection:
+    """Return a projection whose outputs have mean 0 and standard deviation 1, and their range.
+
+    Args:
+        raw: whose outputs are shifted and scaled.
+        features: (k, f) of all frames.
+
+    Raises:
+        SimulationError: a variable is constant or not finite.
+    """
+    with torch.no_grad():
+        outputs = raw.outputs(features).numpy()
+    mean, scale = outputs.mean(axis=0), outputs.std(axis=0)
+    if not (np.isfinite(outputs).all() and (scale > 1e-8).all()):
+        raise SimulationError("a learned variable is constant or not finite; take another seed")
+    shift, matrix = raw.arrays["output_shift"], raw.arrays["output_matrix"]
+    moved = {
+        "output_shift": shift + mean @ np.linalg.pinv(matrix),
+        "output_matrix": matrix / scale,
+    }
+    found = (outputs - mean) / scale
+    ends = {
+        "low": tuple(found.min(axis=0).tolist()),
+        "high": tuple(found.max(axis=0).tolist()),
+    }
+    return Projection(raw.record.model_copy(update=ends), {**raw.arrays, **moved})
 
 
 def _features_of(features: FeatureSet, positions: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -157,36 +166,31 @@ def _pairs(
 
 
 def _record(
-    features: FeatureSet, structure: Structure, settings: LearningSettings, samples: int
+    features: FeatureSet, structure: Structure, settings: LearningSettings, known: dict[str, Any]
 ) -> ProjectionRecord:
-    atoms = list(structure.topology.atoms())
+    elements = structure.elements
     return ProjectionRecord(
         kind=settings.kind,
         features=features,
-        elements=tuple(
-            atoms[i].element.symbol if atoms[i].element else "none" for i in features.atoms
-        ),
-        n_atoms=len(atoms),
+        elements=tuple(elements[i] for i in features.atoms),
+        n_atoms=len(elements),
         variables=settings.variables,
         low=(0.0,) * settings.variables,
         high=(0.0,) * settings.variables,
+        training=known,
     )
 
 
-class _quiet:
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Keep lightning from speaking about loggers, tips and devices."""
-
-    def __enter__(self) -> None:
-        self._caught = warnings.catch_warnings()
-        self._caught.__enter__()
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _import_mlcolvar()  # whose packages set the levels of their loggers when they are imported
         for name in list(logging.root.manager.loggerDict):
             if name.partition(".")[0] in _LOUD:
                 logging.getLogger(name).setLevel(logging.ERROR)
-
-    def __exit__(self, *error: object) -> None:
-        self._caught.__exit__(None, None, None)
+        yield
 
 
 def _import_mlcolvar() -> tuple[Any, Any, Any]:
@@ -208,30 +212,9 @@ def _fit(
 ) -> tuple[Any, tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Return mlcolvar's network with the weights of the best epoch, and both learning curves."""
     lightning, cvs, sets = _import_mlcolvar()
-    layers = [data["data"].shape[1], *settings.hidden, settings.variables]
-    options: dict[str, Any] = {"optimizer": {"lr": settings.learning_rate}}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        if settings.kind == "deep-tica":
-            ones = torch.ones(len(data["data"]))
-            content = {"data": data["data"], "data_lag": data["later"], "weights": ones,
-                       "weights_lag": ones}  # fmt: skip
-            model = cvs.DeepTICA(layers, options={"nn": {"activation": "tanh"}, **options})
-        else:
-            content = {"data": data["data"], "target": data["later"]}
-            blocks = {name: {"activation": "tanh"} for name in ("encoder", "decoder")}
-            model = cvs.AutoEncoderCV(layers, options={**blocks, **options})
-        batch = len(data["data"])
-        if settings.kind != "deep-tica":  # whose eigenvalues are those of all pairs together
-            batch = min(settings.batch, max(10, batch // _BATCHES))
-        module = sets.DictModule(
-            sets.DictDataset(content),
-            lengths=[0.8, 0.2],
-            batch_size=batch,
-            random_split=True,
-            shuffle=settings.kind != "deep-tica",
-            generator=torch.Generator().manual_seed(settings.seed),
-        )
+        model, batches = _create_model(cvs, sets, data, settings)
         watch = _watcher(lightning, settings, progress)
         trainer = lightning.Trainer(
             max_epochs=settings.epochs,
@@ -242,11 +225,40 @@ def _fit(
             enable_model_summary=False,
             callbacks=[watch],
         )
-        trainer.fit(model, module)
+        trainer.fit(model, batches)
     if watch.best is None:
         raise SimulationError("the training gave no finite loss; take a smaller learning rate")
     model.load_state_dict(watch.best)
     return model.eval(), (np.array(watch.training), np.array(watch.validation))
+
+
+def _create_model(
+    cvs: Any, sets: Any, data: dict[str, torch.Tensor], settings: LearningSettings
+) -> tuple[Any, Any]:
+    """Return mlcolvar's network with random weights, and the batches of its training."""
+    layers = [data["data"].shape[1], *settings.hidden, settings.variables]
+    options: dict[str, Any] = {"optimizer": {"lr": settings.learning_rate}}
+    count, content = len(data["data"]), {"data": data["data"]}
+    whole = settings.kind == "deep-tica"
+    if whole:
+        ones = torch.ones(count)
+        content |= {"data_lag": data["later"], "weights": ones, "weights_lag": ones}
+        model = cvs.DeepTICA(layers, options={"nn": {"activation": "tanh"}, **options})
+        batch = count  # the eigenvalues are those of all pairs together
+    else:
+        content |= {"target": data["later"]}
+        blocks = {name: {"activation": "tanh"} for name in ("encoder", "decoder")}
+        model = cvs.AutoEncoderCV(layers, options={**blocks, **options})
+        batch = min(settings.batch, max(10, count // _BATCHES))
+    batches = sets.DictModule(
+        sets.DictDataset(content),
+        lengths=[0.8, 0.2],
+        batch_size=batch,
+        random_split=True,
+        shuffle=not whole,
+        generator=torch.Generator().manual_seed(settings.seed),
+    )
+    return model, batches
 
 
 def _watcher(lightning: Any, settings: LearningSettings, progress: Any) -> Any:

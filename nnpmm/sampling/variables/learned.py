@@ -22,7 +22,9 @@ class LearnedVariable(Section):
     """A variable that ``nnpmm sample learn`` has trained on the same system."""
 
     type: Literal["learned"] = "learned"
-    file: SettingsPath = Field(description="its .json file, with the .safetensors file beside it")
+    file: SettingsPath = Field(
+        description="its .json file, in one folder with its .safetensors file"
+    )
     component: int = Field(1, ge=1, description="which of its variables, from 1")
     sha256: str | None = Field(
         None, description="of the .json file; null: of what is there, which a run then keeps to"

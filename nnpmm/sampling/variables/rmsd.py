@@ -12,6 +12,7 @@ from pydantic import Field
 
 from nnpmm.core.errors import InputFileError, shortened
 from nnpmm.core.fields import SettingsPath
+from nnpmm.core.geometry import superposed_rmsd
 from nnpmm.core.section import Section
 from nnpmm.sampling.variables.geometric import GroupSetting
 from nnpmm.sampling.variables.variable import Structure, Variable, VariableError
@@ -42,26 +43,16 @@ class Rmsd(Section):
         reference = structure.positions
         if self.reference is not None:
             reference = _read(self.reference, len(structure.masses), name)
-        target = reference[atoms] - reference[atoms].mean(axis=0)
+        target = reference[atoms]
 
         def create_force() -> openmm.Force:
             return openmm.RMSDForce(reference, atoms.tolist())
 
         def evaluate(positions: NDArray[np.float64], box: NDArray[np.float64] | None) -> float:
-            return _rmsd(positions[atoms], target)
+            return superposed_rmsd(positions[atoms], target)
 
         label = f"RMSD of {len(atoms)} atoms"
         return Variable(name, "nm", None, (0.0, np.inf), create_force, evaluate, label)
-
-
-def _rmsd(points: NDArray[np.float64], target: NDArray[np.float64]) -> float:
-    """Kabsch, Acta Cryst. 1976, A32, 922: the largest trace of a rotation times the covariance."""
-    moved = points - points.mean(axis=0)
-    covariance = moved.T @ target
-    singular = np.linalg.svd(covariance, compute_uv=False)
-    singular[-1] *= np.sign(np.linalg.det(covariance)) or 1.0
-    square = (moved**2).sum() + (target**2).sum() - 2 * singular.sum()
-    return float(np.sqrt(max(square, 0.0) / len(points)))
 
 
 def _read(path: Path, n_atoms: int, name: str) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from nnpmm.sampling.variables.puckering import Puckering
 from nnpmm.sampling.variables.rmsd import Rmsd
 from nnpmm.sampling.variables.variable import Structure, Variable
 
-__all__ = ["VariableSettings", "bind_variables", "check_names"]
+__all__ = ["RESERVED", "VariableSettings", "bind_variables", "check_names"]
 
 #: The settings of a variable; ``type`` says which.
 VariableSettings = Annotated[
@@ -24,7 +24,8 @@ VariableSettings = Annotated[
     Field(discriminator="type"),
 ]
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_COLUMNS = ("step", "bias_kj_mol", "height_kj_mol")
+#: Other columns of a record of variables, which no variable may have as its name.
+RESERVED = ("step", "bias_kj_mol", "height_kj_mol")
 
 
 def check_names(variables: Mapping[str, VariableSettings]) -> None:
@@ -34,10 +35,10 @@ def check_names(variables: Mapping[str, VariableSettings]) -> None:
         ConfigError: there is one.
     """
     for name in variables:
-        if not _NAME.fullmatch(name) or name in _COLUMNS:
+        if not _NAME.fullmatch(name) or name in RESERVED:
             raise ConfigError(
                 f"found the variable {name!r}, allowed: letters, digits and _, beginning with a "
-                f"letter, and not {', '.join(_COLUMNS)}"
+                f"letter, and not {', '.join(RESERVED)}"
             )
 
 

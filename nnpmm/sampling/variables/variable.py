@@ -77,6 +77,12 @@ class Structure:
         where = np.asarray(in_md_units(positions, unit.nanometer))
         return cls(topology, where, np.array(masses), rows)
 
+    @property
+    def elements(self) -> list[str]:
+        """Symbols of the atoms' elements, ``"none"`` for an atom without one."""
+        found = (atom.element for atom in self.topology.atoms())
+        return ["none" if element is None else element.symbol for element in found]
+
     def atoms(self, group: Group, what: str) -> NDArray[np.int64]:
         """Return the 0-based indices of a group's atoms.
 
@@ -198,7 +204,7 @@ def parse_in_unit(value: Any, symbol: str, what: str) -> float:
         ConfigError: not a finite number, another unit, or an angle without one.
     """
     try:
-        if symbol == "rad" and _is_bare(value) and float(value) != 0:
+        if symbol == "rad" and _has_no_unit(value) and float(value) != 0:
             raise ConfigError(f"found {value!r}, expected an angle with its unit, such as '60 deg'")
         if unit.is_quantity(value):
             found = float(in_md_units(value, _UNITS.get(symbol, unit.dimensionless)))
@@ -211,7 +217,7 @@ def parse_in_unit(value: Any, symbol: str, what: str) -> float:
     return found
 
 
-def _is_bare(value: Any) -> bool:
+def _has_no_unit(value: Any) -> bool:
     try:
         float(value)
     except (TypeError, ValueError):

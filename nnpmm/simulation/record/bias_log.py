@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.errors import SimulationError
-from nnpmm.core.files import create
-from nnpmm.simulation.record.files import writing
+from nnpmm.sampling.variables.settings import RESERVED
+from nnpmm.simulation.record.csv_log import CsvLog
 
 __all__ = ["BIAS_LOG", "BiasLog", "BiasRecord", "read_bias_log"]
 
 BIAS_LOG = "bias.csv"
-_STEP, _BIAS, _HEIGHT = "step", "bias_kj_mol", "height_kj_mol"
+_STEP, _BIAS, _HEIGHT = RESERVED
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,27 +42,15 @@ class BiasLog:
     """Appends rows to ``bias.csv``, with numbers that are read back bit by bit."""
 
     def __init__(self, path: Path, names: Sequence[str], *, append: bool) -> None:
-        self.path = path
-        with writing(path):
-            self._handle: IO[bytes] = open(path, "ab") if append else create(path)
-        if not append:
-            self._append([_STEP, *names, _BIAS, _HEIGHT])
+        self._file = CsvLog(path, [_STEP, *names, _BIAS, _HEIGHT], append=append)
 
     def write(self, step: int, values: Sequence[float], bias: float, height: float) -> None:
         """Append a row, and hand it to the operating system."""
-        self._append([step, *(repr(float(value)) for value in (*values, bias, height))])
-
-    def _append(self, row: Sequence[object]) -> None:
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow(row)
-        with writing(self.path):
-            self._handle.write(line.getvalue().encode("utf-8"))
-            self._handle.flush()
+        self._file.write([step, *(repr(float(value)) for value in (*values, bias, height))])
 
     def close(self) -> None:
         """Close the file; what could not be written has been reported before."""
-        with suppress(OSError):
-            self._handle.close()
+        self._file.close()
 
 
 def read_bias_log(path: Path, size: int | None = None) -> BiasRecord:

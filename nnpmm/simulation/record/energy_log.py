@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import openmm
@@ -17,11 +12,10 @@ from openmm import unit
 
 from nnpmm.core.constants import DALTON_PER_NM3_IN_G_PER_ML, GAS_CONSTANT
 from nnpmm.core.errors import SimulationError
-from nnpmm.core.files import create
 from nnpmm.core.geometry import WholeRegion
 from nnpmm.coupling import HybridSystem
 from nnpmm.models.protocol import Energies, Evaluation, last_energies
-from nnpmm.simulation.record.files import writing
+from nnpmm.simulation.record.csv_log import CsvLog
 
 __all__ = [
     "EnergyLog",
@@ -58,27 +52,15 @@ class EnergyLog:
 
     def __init__(self, path: Path, *, append: bool):
         self.path = path
-        with writing(path):
-            self._handle: IO[bytes] = open(path, "ab") if append else create(path)
-        if not append:
-            self._append(field.name for field in fields(LogRow))
+        self._file = CsvLog(path, (field.name for field in fields(LogRow)), append=append)
 
     def write(self, row: LogRow) -> None:
         """Append a row, with 10 significant digits."""
-        self._append(_text(value) for value in astuple(row))
-
-    def _append(self, values: Iterable[str]) -> None:
-        """Write a row and hand it to the operating system."""
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow(values)
-        with writing(self.path):
-            self._handle.write(line.getvalue().encode("utf-8"))
-            self._handle.flush()
+        self._file.write(_text(value) for value in astuple(row))
 
     def close(self) -> None:
         """Close the file; what could not be written has been reported before."""
-        with suppress(OSError):
-            self._handle.close()
+        self._file.close()
 
 
 def _text(value: str | int | float | None) -> str:

@@ -7,8 +7,6 @@ import json
 import os
 import platform as platform_module
 import sys
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from numpy.typing import NDArray
 from openmm import app, unit
 
 from nnpmm._version import __version__
-from nnpmm.core import locks
+from nnpmm.core import run_folder
 from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.core.files import sha256_of
 from nnpmm.core.versions import installed_version
@@ -42,9 +40,7 @@ __all__ = [
     "load_arrays",
     "load_mm_system",
     "load_structure",
-    "locked",
     "remove_run",
-    "require_same_settings",
     "save_arrays",
     "save_mm_system",
     "save_provenance",
@@ -57,7 +53,7 @@ SETTINGS = "settings.yaml"
 #: Folder of the replicas of a run that exchange states.
 EXCHANGE = "exchange"
 PROVENANCE = "provenance.json"
-_SYSTEM, _STRUCTURE, _LOCK = "mm_system.xml", "structure.npz", "run.lock"
+_SYSTEM, _STRUCTURE = "mm_system.xml", "structure.npz"
 _OWN_FILES = (
     SETTINGS,
     CHECKPOINT,
@@ -89,55 +85,16 @@ def dump_settings(settings: ProtocolConfig, directory: Path) -> dict[str, Any]:
     return settings.model_dump(mode="json", context={"base": directory})
 
 
-def _flatten(data: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(data, dict) and data:
-        for key, value in data.items():
-            yield from _flatten(value, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, data
-
-
-def _fixed(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that a continuation must share, by dotted name."""
-    return {
-        key: value
-        for key, value in _flatten(data)
-        if not any(key == name or key.startswith(f"{name}.") for name in _MAY_CHANGE)
-    }
-
-
 def settings_hash(data: dict[str, Any]) -> str:
     """Return the SHA-256 of the settings that a continuation must share."""
-    return sha256_of(json.dumps(_fixed(data), sort_keys=True).encode())
+    return sha256_of(
+        json.dumps(run_folder.fixed_settings(data, _MAY_CHANGE), sort_keys=True).encode()
+    )
 
 
 def has_run(directory: Path) -> bool:
     """Tell whether a folder contains a run."""
     return (directory / SETTINGS).exists() or (directory / CHECKPOINT).exists()
-
-
-def require_same_settings(settings: ProtocolConfig, directory: Path) -> None:
-    """Check that a run may be continued with these settings.
-
-    Raises:
-        ConfigError: a setting differs that must not.
-    """
-    try:
-        text = (directory / SETTINGS).read_text(encoding="utf-8")
-        stored = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{directory / SETTINGS}: cannot be read: {error}") from error
-    if not isinstance(stored, dict):
-        raise ConfigError(f"{directory / SETTINGS}: contains no settings")
-    before, now = _fixed(stored), _fixed(dump_settings(settings, directory))
-    for key in [*now, *before]:
-        if before.get(key, "not set") != now.get(key, "not set"):
-            raise ConfigError(
-                f"cannot resume: {key} is {now.get(key, 'not set')!r} here and was "
-                f"{before.get(key, 'not set')!r} in the run in {directory}; "
-                "only stages.production, output.checkpoint_interval and platform.threads may "
-                "change: set it back, or take another output.directory"
-            )
 
 
 def check_directory(settings: ProtocolConfig, *, resume: bool, overwrite: bool) -> bool:
@@ -148,28 +105,20 @@ def check_directory(settings: ProtocolConfig, *, resume: bool, overwrite: bool) 
             settings differ from those of the run to be resumed.
     """
     directory = settings.output.directory
-    if resume and overwrite:
-        raise ConfigError("found both resume and overwrite: give one of them")
-    if directory.exists() and not directory.is_dir():
-        raise ConfigError(f"output.directory: {directory} is a file: take another name")
-    for path in (directory / name for name in (*_OWN_FILES, _LOCK)):
+    for path in (directory / name for name in (*_OWN_FILES, run_folder.LOCK)):
         if path.exists() and not path.is_file():
             kind = "a folder" if path.is_dir() else "no regular file"
             raise ConfigError(
                 f"{path}: is {kind}, where a run keeps a file: move it away, or take another "
                 "output.directory"
             )
-    if not has_run(directory):
-        return False
-    if resume:
-        require_same_settings(settings, directory)
-        return True
-    if not overwrite:
-        raise ConfigError(
-            f"output.directory: {directory} contains a run already: go on with it (resume=True), "
-            "replace it (overwrite=True), or take another folder"
-        )
-    return False
+    resuming = run_folder.goes_on(
+        directory, has_run=has_run(directory), resume=resume, overwrite=overwrite
+    )
+    if resuming:
+        data = dump_settings(settings, directory)
+        run_folder.require_same_settings(directory / SETTINGS, data, _MAY_CHANGE)
+    return resuming
 
 
 def save_settings(settings: ProtocolConfig, directory: Path) -> str:
@@ -188,15 +137,6 @@ def remove_run(directory: Path) -> None:
         for path in directory.glob("checkpoint-*.chk*"):
             path.unlink(missing_ok=True)
         remove_exchange(directory / EXCHANGE)
-
-
-def locked(directory: Path) -> AbstractContextManager[None]:
-    """Hold the folder of a run against a second process; a killed process lets go of it."""
-    return locks.locked(
-        directory / _LOCK,
-        f"{directory}: another process is running in this folder: wait for it, or take another "
-        "output.directory",
-    )
 
 
 def save_mm_system(mm: MMSystem, directory: Path) -> None:

@@ -22,6 +22,7 @@ from nnpmm.core.fields import (
 )
 from nnpmm.core.settings.reading import parse_settings
 from nnpmm.core.settings.yaml_file import read_yaml
+from nnpmm.core.time_steps import count_steps
 from nnpmm.coupling.settings import CouplingConfig
 from nnpmm.simulation.settings.integrator_config import IntegratorConfig
 from nnpmm.simulation.settings.region_config import RegionConfig
@@ -39,7 +40,6 @@ __all__ = [
     "StageConfig",
     "StagesConfig",
     "WarmupConfig",
-    "count_steps",
     "load_config",
     "parse_config",
 ]
@@ -157,30 +157,7 @@ class OutputConfig(Section):
     checkpoint_interval: Time = Field(10.0, gt=0, description="time between checkpoints, in ps")
 
 
-# A year at 30,000 steps per second. Beyond 2^53 a double would no longer count single steps.
-_MOST_STEPS = 10**12
 _MOST_FRAMES = 2**31 - 1  # what the header of a DCD file can count
-
-
-def count_steps(time: float, timestep: float) -> int:
-    """Return how many time steps (ps) make up ``time`` (ps).
-
-    Raises:
-        ConfigError: ``time`` is not a whole multiple of the time step, or has too many of them.
-    """
-    if time > _MOST_STEPS * timestep:
-        raise ConfigError(
-            f"found {time:g} ps, allowed: at most {_MOST_STEPS * timestep:g} ps, which are "
-            f"{_MOST_STEPS:g} steps"
-        )
-    steps = round(time / timestep)
-    if steps < 1 or abs(steps * timestep - time) > 1e-6 * timestep * max(1.0, steps * 1e-3):
-        nearest = max(1, steps) * timestep
-        raise ConfigError(
-            f"found {time:g} ps, must be a whole multiple of the time step {timestep:g} ps "
-            f"(nearest: {nearest:.12g} ps)"
-        )
-    return steps
 
 
 class ProtocolConfig(Section):

@@ -15,6 +15,7 @@ from nnpmm.sampling.variables.settings import check_names
 
 __all__ = [
     "ExchangeConfig",
+    "LadderConfig",
     "MetadynamicsConfig",
     "RegionScalingConfig",
     "SamplingConfig",
@@ -176,11 +177,10 @@ class UmbrellaConfig(ExchangeConfig):
         return self
 
 
-class TemperaturesConfig(ExchangeConfig):
-    """Replica exchange of temperatures, from ensemble.temperature up; NVT."""
+class LadderConfig(ExchangeConfig):
+    """What replica exchange from ensemble.temperature to a higher one has."""
 
-    type: Literal["temperatures"] = "temperatures"
-    highest: Temperature = Field(gt=0, description="of the last replica, in K")
+    highest: Temperature = Field(gt=0, description="temperature of the last replica, in K")
     count: int = Field(ge=2, le=64, description="of replicas, spaced by equal factors")
 
     def check(self, settings: Any) -> None:
@@ -193,37 +193,37 @@ class TemperaturesConfig(ExchangeConfig):
             ValueError: they contradict each other.
         """
         super().check(settings)
-        _require_hotter(self.highest, settings)
+        lowest = settings.ensemble.temperature
+        if self.highest <= lowest:
+            raise ValueError(
+                f"sampling.highest: found {self.highest:g} K, allowed: more than "
+                f"ensemble.temperature, {lowest:g} K"
+            )
+
+
+class TemperaturesConfig(LadderConfig):
+    """Replica exchange of temperatures, NVT."""
+
+    type: Literal["temperatures"] = "temperatures"
+
+    def check(self, settings: Any) -> None:
+        """Check these settings against the others of a run.
+
+        Args:
+            settings: ``ProtocolConfig`` that they are part of.
+
+        Raises:
+            ValueError: they contradict each other.
+        """
+        super().check(settings)
         if settings.ensemble.type == "NPT":
             raise ValueError("sampling.type: found temperatures with NPT; set ensemble.type to NVT")
 
 
-class RegionScalingConfig(ExchangeConfig):
+class RegionScalingConfig(LadderConfig):
     """Replica exchange in which the region alone gets hot, as in REST2."""
 
     type: Literal["region-scaling"] = "region-scaling"
-    highest: Temperature = Field(gt=0, description="of the region in the last replica, in K")
-    count: int = Field(ge=2, le=64, description="of replicas, spaced by equal factors")
-
-    def check(self, settings: Any) -> None:
-        """Check these settings against the others of a run.
-
-        Args:
-            settings: ``ProtocolConfig`` that they are part of.
-
-        Raises:
-            ValueError: they contradict each other.
-        """
-        super().check(settings)
-        _require_hotter(self.highest, settings)
-
-
-def _require_hotter(highest: float, settings: Any) -> None:
-    if highest <= settings.ensemble.temperature:
-        raise ValueError(
-            f"sampling.highest: found {highest:g} K, allowed: more than ensemble.temperature, "
-            f"{settings.ensemble.temperature:g} K"
-        )
 
 
 SamplingConfig = Annotated[

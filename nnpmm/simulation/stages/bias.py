@@ -7,10 +7,11 @@ from pathlib import Path
 import openmm
 
 from nnpmm.core.errors import SimulationError
+from nnpmm.core.time_steps import count_steps
 from nnpmm.sampling import WellTempered
 from nnpmm.simulation.preparation.prepared import PreparedSystem
 from nnpmm.simulation.record.bias_log import BIAS_LOG, BiasLog, read_bias_log
-from nnpmm.simulation.settings.config import ProtocolConfig, count_steps
+from nnpmm.simulation.settings.config import ProtocolConfig
 from nnpmm.simulation.settings.sampling_config import MetadynamicsConfig
 from nnpmm.simulation.stages.variables import bias_grids, observed_values, run_variables
 
@@ -22,16 +23,16 @@ class ProductionBias:
 
     Args:
         prepared: the hybrid system.
-        settings: of the run, with metadynamics.
+        settings: of the run.
+        sampling: what they say of metadynamics.
 
     Raises:
         NnpmmError: variables that are not there or cannot be biased.
     """
 
-    def __init__(self, prepared: PreparedSystem, settings: ProtocolConfig) -> None:
-        sampling = settings.sampling
-        if not isinstance(sampling, MetadynamicsConfig):
-            raise TypeError(f"found {type(sampling).__name__}, expected MetadynamicsConfig")
+    def __init__(
+        self, prepared: PreparedSystem, settings: ProtocolConfig, sampling: MetadynamicsConfig
+    ) -> None:
         self._sampling, self._temperature = sampling, settings.ensemble.temperature
         self._variables = run_variables(prepared.mm, settings)
         self._grids = bias_grids(sampling, self._variables, self._temperature)

@@ -14,6 +14,7 @@ from openmm import unit
 
 from nnpmm.core.errors import SimulationError
 from nnpmm.core.interrupts import StopFlag
+from nnpmm.core.time_steps import count_steps
 from nnpmm.integrators import RespaWatchdog
 from nnpmm.simulation.preparation.density import ExpectedDensity
 from nnpmm.simulation.record.checkpoint import write_checkpoint
@@ -24,7 +25,7 @@ from nnpmm.simulation.record.energy_log import (
     Thermometer,
 )
 from nnpmm.simulation.record.trajectory import TrajectoryWriter
-from nnpmm.simulation.settings.config import ProtocolConfig, count_steps
+from nnpmm.simulation.settings.config import ProtocolConfig
 from nnpmm.simulation.stages.bias import ProductionBias
 from nnpmm.simulation.stages.equilibration import warn_unless_equilibrated
 from nnpmm.simulation.stages.polarization import diverged_dipoles

@@ -10,10 +10,12 @@ import numpy as np
 import openmm
 from openmm import app
 
+from nnpmm.core.time_steps import count_steps
 from nnpmm.sampling import (
     ExchangeRecord,
     ExchangeSettings,
     ReplicaExchange,
+    UmbrellaVariable,
     create_umbrella,
     scale_region,
     scaling_states,
@@ -24,9 +26,8 @@ from nnpmm.sampling import (
 from nnpmm.sampling.record import TEMPERATURE
 from nnpmm.simulation.preparation.prepared import PreparedSystem
 from nnpmm.simulation.record.storage import EXCHANGE
-from nnpmm.simulation.settings.config import ProtocolConfig, count_steps
+from nnpmm.simulation.settings.config import ProtocolConfig
 from nnpmm.simulation.settings.sampling_config import (
-    ExchangeConfig,
     RegionScalingConfig,
     TemperaturesConfig,
     UmbrellaConfig,
@@ -44,7 +45,7 @@ __all__ = ["ReplicaLoop", "Replicas"]
 
 
 class _Stopped(Exception):
-    """A signal came between two iterations."""
+    """A signal came between two iterations, or in the equilibration."""
 
 
 @dataclass
@@ -62,36 +63,38 @@ class Replicas:
 
     Args:
         prepared: the hybrid system.
-        settings: of the run, with a replica exchange.
+        settings: of the run.
+        sampling: what they say of replica exchange.
 
     Raises:
         NnpmmError: variables that are not there or cannot be restrained.
     """
 
-    def __init__(self, prepared: PreparedSystem, settings: ProtocolConfig) -> None:
-        sampling = settings.sampling
-        if not isinstance(sampling, ExchangeConfig):
-            raise TypeError(f"found {type(sampling).__name__}, expected ExchangeConfig")
+    def __init__(
+        self,
+        prepared: PreparedSystem,
+        settings: ProtocolConfig,
+        sampling: UmbrellaConfig | TemperaturesConfig | RegionScalingConfig,
+    ) -> None:
         self.sampling, self._settings, self._prepared = sampling, settings, prepared
         self.variables = run_variables(prepared.mm, settings)
-        self._umbrella = (
-            umbrella_variables(sampling, self.variables)
-            if isinstance(sampling, UmbrellaConfig)
-            else []
-        )
+        #: Whether replicas exchange their states.
+        self.exchange = True
+        self._umbrella: list[UmbrellaVariable] = []
+        if isinstance(sampling, UmbrellaConfig):
+            self._umbrella = umbrella_variables(sampling, self.variables)
+            self.exchange = sampling.exchange
         self.steps = count_steps(sampling.interval, settings.timestep)
         self.states, self.evaluated = self._states()
 
     def _states(self) -> tuple[tuple[dict[str, float], ...], tuple[dict[str, float], ...]]:
         sampling, temperature = self.sampling, self._settings.ensemble.temperature
-        if self._umbrella:
+        if isinstance(sampling, UmbrellaConfig):
             return umbrella_states(self._umbrella), (unbiased_state(self._umbrella),)
         if isinstance(sampling, TemperaturesConfig):
             ladder = np.geomspace(temperature, sampling.highest, sampling.count)
             return tuple({TEMPERATURE: value} for value in ladder.tolist()), ()
-        if isinstance(sampling, RegionScalingConfig):
-            return scaling_states(temperature, sampling.highest, sampling.count), ()
-        raise TypeError(f"found {type(sampling).__name__}, expected a kind of replica exchange")
+        return scaling_states(temperature, sampling.highest, sampling.count), ()
 
     def add_to(self, system: openmm.System) -> None:
         """Add what the states differ in to a System, in place.
@@ -161,7 +164,7 @@ class ReplicaLoop:
         self._sampler = ReplicaExchange(
             _Simulated(topology, context.getSystem(), context.getIntegrator(), context),
             record,
-            exchange=getattr(replicas.sampling, "exchange", True),
+            exchange=replicas.exchange,
             observe=lambda context: observed_values(context, replicas.variables),
         )
 
@@ -183,7 +186,7 @@ class ReplicaLoop:
                 self._started = time.perf_counter()
             sampler.sample(total, checkpoint_every=every, report=self._sampled)
         except _Stopped:
-            sampler.checkpoint()
+            pass
         else:
             self._take_first_state()
         return int(sampler.currentIteration) * replicas.steps
@@ -213,6 +216,7 @@ class ReplicaLoop:
             )
         )
         if self._recorder.stop and done < total:
+            self._sampler.checkpoint()
             raise _Stopped
 
     def _take_first_state(self) -> None:

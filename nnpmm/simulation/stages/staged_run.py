@@ -105,9 +105,9 @@ class StagedRun:
         sampling = settings.sampling
         self.bias, self.replicas = None, None
         if isinstance(sampling, MetadynamicsConfig):
-            self.bias = ProductionBias(prepared, settings)
+            self.bias = ProductionBias(prepared, settings, sampling)
         elif sampling is not None:
-            self.replicas = Replicas(prepared, settings)
+            self.replicas = Replicas(prepared, settings, sampling)
 
     def go(self, record: CheckpointRecord | None) -> RunResult:
         """Go through the stages and return what there is in the end."""

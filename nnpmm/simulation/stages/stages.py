@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from openmm import app, unit
 from openmm.app.topology import Atom
 
+from nnpmm.core.time_steps import count_steps
 from nnpmm.simulation.preparation.prepared import PreparedSystem
-from nnpmm.simulation.settings.config import EnsembleConfig, ProtocolConfig, count_steps
+from nnpmm.simulation.settings.config import EnsembleConfig, ProtocolConfig
 from nnpmm.simulation.settings.sampling_config import ExchangeConfig
 from nnpmm.simulation.stages.integration import create_integrator
 from nnpmm.structures.selection import is_water, select_atoms

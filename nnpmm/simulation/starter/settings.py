@@ -58,7 +58,8 @@ def write_settings(
 ) -> list[str]:
     """Write settings for a system: 4 fs, hydrogens of 3 amu, constrained X-H bonds, NPT, 300 K.
 
-    The system is read as a run would read it, so that what cannot be simulated is refused here.
+    The files are read as a run would read them, so that what cannot be read is refused here.
+    Finished systems are created too; a ligand and a protein are not yet put in water.
 
     Args:
         files: the system's files in any order, or one SMILES.
@@ -140,6 +141,7 @@ def _built(section: dict[str, Any], model: str, output: Path) -> tuple[str, list
     section = {**section, "padding": "1.2 nm", "hydrogen_mass": _HYDROGEN_MASS}
     title = f"{section.get('smiles') or section['ligand'].name} in water"
     if "protein" in section:
+        structures.read_structure(section["protein"])
         section |= {"padding": "1.0 nm", "ionic_strength": "0.15 M", "box_shape": "dodecahedron"}
         title = f"{section['ligand'].name} and {section['protein'].name} in water"
     region = {"model": model, "constraints": "keep"}

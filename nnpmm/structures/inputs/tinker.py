@@ -138,17 +138,19 @@ def _plan(
 
 
 def _box(source: TinkerSystem, tinker: Any, key: KeywordFile | None) -> NDArray[np.float64] | None:
-    """Return the box of settings, key file or xyz file, which must not contradict each other."""
+    """Return the box of settings, key file or xyz file, which must not contradict each other.
+
+    Edges that a key file leaves out are those of Tinker's subroutine unitcell.
+    """
     vectors = tinker.topology.getPeriodicBoxVectors()
     found = {}
     if vectors is not None:
         found[source.xyz.name] = np.array(vectors.value_in_unit(unit.nanometer))
-    if key is not None and "a-axis" in key.run:
-        a = _number(key, key.run["a-axis"][-1])
-        edges = [a] + [
-            _number(key, key.run[w][-1]) if w in key.run else a for w in ("b-axis", "c-axis")
-        ]
-        found[key.path.name] = np.diag(edges) * _NM
+    edges = {} if key is None else _edges(key)
+    if key is not None and edges:
+        a = edges.get("a-axis", max(edges.values()))
+        box = np.diag([a, edges.get("b-axis", a), edges.get("c-axis", a)])
+        found[key.path.name] = box * _NM
     if source.box is not None:
         found["system.box"] = np.diag(source.box).astype(np.float64)
     boxes = list(found.values())
@@ -157,10 +159,15 @@ def _box(source: TinkerSystem, tinker: Any, key: KeywordFile | None) -> NDArray[
     return boxes[0] if boxes else None
 
 
+def _edges(key: KeywordFile) -> dict[str, float]:
+    """Return the edges of the box that a key file gives, angstrom; the first of each counts."""
+    words = [word for word in ("a-axis", "b-axis", "c-axis") if word in key.run]
+    return {word: _number(key, key.run[word][0]) for word in words}
+
+
 def _polarization(source: TinkerSystem, files: list[KeywordFile], key: KeywordFile | None) -> str:
     """Return OpenMM's name of how dipoles are induced; a setting overrides the force field's."""
     lines = [(file, line) for file in files for line in file.run.get("polarization", ())]
-    stated = {file.path: line for file, line in lines}
     found = "mutual"
     if lines:
         file, line = lines[-1]
@@ -172,7 +179,7 @@ def _polarization(source: TinkerSystem, files: list[KeywordFile], key: KeywordFi
             )
         found = _POLARIZATION[word]
     wanted = source.polarization
-    if wanted is not None and key is not None and key.path in stated and wanted != found:
+    if key is not None and "polarization" in key.run and wanted not in (None, found):
         raise ConfigError(
             f"system.polarization: found {wanted}, and {found} in {key.path.name}: give it once"
         )
@@ -258,9 +265,7 @@ def _create_system(source: TinkerSystem, tinker: Any, run: _Run) -> openmm.Syste
     if run.box is not None:
         method = app.PME
         tinker.topology.setPeriodicBoxVectors(run.box * unit.nanometer)
-    options: dict[str, Any] = {}
-    if source.hydrogen_mass is not None:
-        options["hydrogenMass"] = source.hydrogen_mass  # amu, the unit of the masses it is added to
+    hydrogen_mass = None if source.hydrogen_mass is None else source.hydrogen_mass * unit.dalton
     system = read_file(
         source.xyz,
         "Tinker files",
@@ -270,7 +275,7 @@ def _create_system(source: TinkerSystem, tinker: Any, run: _Run) -> openmm.Syste
             vdwCutoff=run.vdw_cutoff * unit.nanometer,
             polarization=run.polarization,
             mutualInducedTargetEpsilon=run.tolerance,
-            **{k: v * unit.dalton for k, v in options.items()},
+            hydrogenMass=hydrogen_mass,
         ),
     )
     for force in system.getForces():

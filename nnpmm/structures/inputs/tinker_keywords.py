@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nnpmm.core.errors import ConfigError, InputFileError
@@ -66,11 +66,19 @@ _WORD = re.compile(r"[a-z][a-z0-9-]*")
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a file: its number from 1, key word in small letters, and what follows."""
+    """A line of a file.
+
+    Attributes:
+        number: from 1.
+        word: key word in small letters.
+        fields: what follows on the line.
+        continued: what follows on further lines, of a multipole or a grid.
+    """
 
     number: int
     word: str
     fields: tuple[str, ...]
+    continued: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +125,7 @@ def read_keywords(path: Path, *, is_key: bool) -> KeywordFile:
             continue
         word = fields[0].lower()
         if in_parameter and _is_number(word):
-            found.lines.append(line)  # goes on with a multipole or a grid
+            _continue(found, line)
             continue
         entry = Line(number, word, tuple(fields[1:]))
         in_parameter = word in PARAMETERS
@@ -150,6 +158,13 @@ def _take(found: KeywordFile, entry: Line, line: str) -> None:
         found.lines.append(" ".join(["vdwpair", *entry.fields]))
     elif entry.word != "polpair":
         found.lines.append(line.replace(line.split()[0], entry.word, 1).strip())
+
+
+def _continue(found: KeywordFile, line: str) -> None:
+    """Add a line that goes on with a multipole or a grid."""
+    found.lines.append(line)
+    last = found.parameters[-1]
+    found.parameters[-1] = replace(last, continued=(*last.continued, *line.split()))
 
 
 def _check_fixed(path: Path, entry: Line) -> None:

@@ -28,7 +28,7 @@ def check_unique(files: Sequence[KeywordFile]) -> None:
             key = (line.word, *min(fields, fields[::-1]))
             if line.word == "multipole":
                 key = (line.word, *fields)
-            values = line.fields[len(fields) :]
+            values = (*line.fields[len(fields) :], *line.continued)
             other = known.get(key)
             if other is None:
                 known[key] = (values, file)
@@ -50,8 +50,8 @@ def check_complete(tinker: Any, files: Sequence[KeywordFile]) -> None:
         files: that it was read from.
 
     Raises:
-        InputFileError: some are missing; classes and atoms are named.
-        InputFileError: a pair of the system has a Thole factor of its own, which OpenMM lacks.
+        InputFileError: some are missing, and classes and atoms are named; or a pair of the system
+            has a Thole factor of its own, which OpenMM lacks.
     """
     atoms, forces = tinker.atoms, tinker._forces
     for word, kind in (("vdw", "atomClass"), ("multipole", "atomType"), ("polarize", "atomType")):

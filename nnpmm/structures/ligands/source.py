@@ -49,6 +49,11 @@ class MoleculeSource(Section):
             )
         if (self.topology is None) != (self.coordinates is None):
             raise ValueError("'topology' and 'coordinates' go together")
+        if self.topology is not None and self.parameters != "auto":
+            raise ValueError(
+                f"found parameters {self.parameters!r} with 'topology', which has parameters of "
+                "its own: leave 'parameters' out"
+            )
         return self
 
 

@@ -16,6 +16,7 @@ from numba.core import types
 from numba.extending import overload
 from scipy.special import erfcx
 
+from nnpmm.models.cpu.compilation import inner
 from nnpmm.models.cpu.functions import exponential, like
 
 __all__ = ["activate"]
@@ -66,7 +67,7 @@ def _overloaded_tail(x, bell):
     return lambda x, bell: 0.5 * math.erfc(abs(x) * _ROOT_HALF)
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@inner(fastmath=_FAST)
 def activate(x, bias, slopes):
     """Add biases to numbers and apply GELU, in place; keep its derivative.
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
-import numba
-
-from nnpmm.models.cpu.functions import cosine_and_sine, exponential, like
+from nnpmm.models.cpu.compilation import inner
+from nnpmm.models.cpu.functions import cosine_cutoff, exponential, like
 from nnpmm.models.cpu.neighbours import find_neighbours
 
 __all__ = ["add_basis_forces", "describe_atom", "list_pairs"]
@@ -14,7 +11,7 @@ __all__ = ["add_basis_forces", "describe_atom", "list_pairs"]
 _FAST = {"contract", "reassoc", "nsz", "arcp"}  # NaN must survive
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def list_pairs(positions, cells, region, constants, room, pairs):
     """List every atom's neighbours; return how many pairs there are, whether or not they fit.
 
@@ -41,16 +38,7 @@ def list_pairs(positions, cells, region, constants, room, pairs):
     return found
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
-def _switch(r, constants):
-    """Return the cosine cutoff function of a distance and its derivative."""
-    half = like(0.5, r)
-    turn = like(math.pi, r) / constants.cutoff
-    cosine, sine = cosine_and_sine(r * turn)
-    return half * cosine + half, -half * turn * sine
-
-
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@inner(fastmath=_FAST)
 def describe_atom(i, constants, pairs):
     """Compute the basis of an atom's neighbours and its sums over those of each element.
 
@@ -61,7 +49,7 @@ def describe_atom(i, constants, pairs):
     n_shifts = len(constants.shifts)
     for p in range(pairs.start[i], pairs.start[i + 1]):
         r = pairs.distance[p]
-        switch, _ = _switch(r, constants)
+        switch, _ = cosine_cutoff(r, constants.cutoff)
         x, y, z = pairs.vector[0, p] / r, pairs.vector[1, p] / r, pairs.vector[2, p] / r
         basis, of_element = pairs.basis[p], sums[pairs.element[p]]
         for k in range(n_shifts):
@@ -76,7 +64,7 @@ def describe_atom(i, constants, pairs):
                 of_element[c, k] += basis[c, k]
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@inner(fastmath=_FAST)
 def add_basis_forces(i, constants, pairs, by_basis, by_sums, gradient):
     """Add the gradient that follows from derivatives by the basis of an atom's neighbours.
 
@@ -91,7 +79,7 @@ def add_basis_forces(i, constants, pairs, by_basis, by_sums, gradient):
     two_eta = like(2, constants.eta) * constants.eta
     for p in range(pairs.start[i], pairs.start[i + 1]):
         r = pairs.distance[p]
-        switch, slope = _switch(r, constants)
+        switch, slope = cosine_cutoff(r, constants.cutoff)
         x, y, z = pairs.vector[0, p] / r, pairs.vector[1, p] / r, pairs.vector[2, p] / r
         own, shared = by_basis[p], by_sums[i, pairs.element[p]]
         along = gx = gy = gz = like(0, r)

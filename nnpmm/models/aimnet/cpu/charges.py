@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from nnpmm.models.cpu.compilation import inner
 from nnpmm.models.cpu.functions import exponential, like
 
 __all__ = ["add_potentials", "coulomb_factors", "equilibrate", "return_to_heads"]
@@ -13,7 +13,7 @@ _FAST = {"contract", "reassoc", "nsz", "arcp"}  # NaN must survive
 _NEAREST = 1e-6  # distance from the Coulomb cutoff, as a fraction of it, as published
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@inner(fastmath=_FAST)
 def equilibrate(p, m, first, last, total_charge, least_weight, networks, state):
     """Share out what the charges after pass p lack of the total one, by weight.
 
@@ -42,7 +42,7 @@ def equilibrate(p, m, first, last, total_charge, least_weight, networks, state):
         state.features[p, m, i, size:] = charges[i]
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@inner(fastmath=_FAST)
 def return_to_heads(p, m, first, last, state):
     """Go from derivatives by the charges after pass p to those by what they were made of."""
     shares, by_charges, by_heads = state.shares[p, m], state.by_charges[m], state.by_heads[m]
@@ -56,7 +56,7 @@ def return_to_heads(p, m, first, last, state):
         by_heads[i, 1] = left * shares[i, 1] * state.head_slopes[p, m, i, 1]
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@inner(fastmath=_FAST)
 def coulomb_factors(r, cutoff, constant):
     """Return energy of two unit charges, less what the networks cover, and its derivative.
 
@@ -77,7 +77,7 @@ def coulomb_factors(r, cutoff, constant):
     return value, (constant * slope - value) / r
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@inner(fastmath=_FAST)
 def add_potentials(m, first, last, p, region, pairs, state):
     """Add the potentials of all charges to the derivatives by each, and keep its energy.
 

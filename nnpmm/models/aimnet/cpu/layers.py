@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from nnpmm.models.aimnet.cpu.activation import activate
 from nnpmm.models.aimnet.cpu.packing import HEADS
+from nnpmm.models.aimnet.cpu.rows import add, copy
 from nnpmm.models.aimnet.parameters import PASSES
+from nnpmm.models.cpu.compilation import inner
 from nnpmm.models.cpu.functions import like
 from nnpmm.models.cpu.simd import multiply_packed
 
@@ -16,7 +17,7 @@ __all__ = ["apply_layers", "differentiate_layers"]
 _FAST = {"contract", "reassoc", "nsz"}  # NaN must survive
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def apply_layers(p, m, first, rows, room, networks, region, state):
     """Apply the layers of pass p of member m to a block of atoms.
 
@@ -44,7 +45,7 @@ def apply_layers(p, m, first, rows, room, networks, region, state):
             start = bias + (by_element if p == 0 and layer == 0 else 0)
             values, biases = _row(above, row, n_out), networks.bias[start : start + n_out]
             if layer == depth - 1 and p == 0:
-                _add(values, biases)
+                add(values, biases)
             else:
                 place = slopes + (first + row) * n_out
                 activate(values, biases, state.slopes[m, place : place + n_out])
@@ -56,7 +57,7 @@ def apply_layers(p, m, first, rows, room, networks, region, state):
         _read_energies(m, first, rows, below, width, networks, state)
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def differentiate_layers(p, m, first, rows, scale, room, networks, state):
     """Leave the derivatives by the inputs of pass p in the room's ``inputs``.
 
@@ -73,7 +74,7 @@ def differentiate_layers(p, m, first, rows, scale, room, networks, state):
         if p == PASSES - 1:
             _scale(values, scale, networks.last[m])
         else:
-            values[:] = state.by_features[m, first + row, :width]
+            copy(values, state.by_features[m, first + row])
     if p > 0:
         _chain(p, m, depth - 1, first, rows, above, networks, state)
     for layer in range(depth - 1, -1, -1):
@@ -91,12 +92,12 @@ def differentiate_layers(p, m, first, rows, scale, room, networks, state):
         above = below
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def _row(x, row, width):
     return x[row * width : (row + 1) * width]
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def _read_heads(p, m, first, rows, x, width, networks, state):
     """Compute the two columns of a pass that yield charges, and their derivatives."""
     for row in range(rows):
@@ -106,25 +107,25 @@ def _read_heads(p, m, first, rows, x, width, networks, state):
         if p > 0:
             activate(found, networks.head_bias[p, m], slopes)
         else:
-            _add(found, networks.head_bias[p, m])
+            add(found, networks.head_bias[p, m])
             slopes[:] = 1
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def _update_features(p, m, first, rows, x, width, networks, region, state):
     """Add what a pass found to the features before it."""
     size = networks.n_features * networks.radial
     for row in range(rows):
         after = state.features[p, m, first + row, :size]
-        after[:] = _row(x, row, width)[:size]
+        copy(after, _row(x, row, width))
         if p == 0:
             element = region.element[(first + row) % len(region.element)]
-            _add(after, networks.embedding[m, element].reshape(size))
+            add(after, networks.embedding[m, element].reshape(size))
         else:
-            _add(after, state.features[p - 1, m, first + row])
+            add(after, state.features[p - 1, m, first + row])
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def _read_energies(m, first, rows, x, width, networks, state):
     """Compute the atomic energies, eV."""
     for row in range(rows):
@@ -132,7 +133,7 @@ def _read_energies(m, first, rows, x, width, networks, state):
         state.energies[m, first + row] = networks.last_bias[m] + np.float64(total)
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def _chain(p, m, layer, first, rows, x, networks, state):
     """Turn derivatives by a layer's values into those by its sums."""
     width = networks.widths[p, layer + 1]
@@ -140,7 +141,7 @@ def _chain(p, m, layer, first, rows, x, networks, state):
     _multiply_by(x[: rows * width], state.slopes[m, start : start + rows * width])
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@inner(fastmath=_FAST)
 def _dot(x, y):
     total = like(0, x[0])
     for k in range(len(x)):
@@ -148,25 +149,19 @@ def _dot(x, y):
     return total
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
-def _add(x, y):
-    for k in range(len(x)):
-        x[k] += y[k]
-
-
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@inner(fastmath=_FAST)
 def _add_scaled(x, factor, y):
     for k in range(len(x)):
         x[k] += factor * y[k]
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@inner(fastmath=_FAST)
 def _scale(x, factor, y):
     for k in range(len(x)):
         x[k] = factor * y[k]
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@inner(fastmath=_FAST)
 def _multiply_by(x, y):
     for k in range(len(x)):
         x[k] *= y[k]

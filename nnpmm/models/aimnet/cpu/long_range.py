@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.constants import BOHR_IN_NM, HARTREE_TO_KJ_PER_MOL
 from nnpmm.models.aimnet.cpu.charges import coulomb_factors
 from nnpmm.models.aimnet.parameters import Dispersion
+from nnpmm.models.cpu.compilation import inner
 from nnpmm.models.cpu.functions import exponential, like
 
 __all__ = ["DispersionTables", "add_long_range", "count_neighbours", "disperse"]
@@ -67,7 +67,7 @@ class DispersionTables(NamedTuple):
         )  # fmt: skip
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@inner(fastmath=_FAST)
 def _measure(i, positions, n, line):
     """Write the vectors from atom i to all of its geometry, and distances; 1 to itself."""
     start = i // n * n
@@ -83,7 +83,7 @@ def _measure(i, positions, n, line):
     r[i - start] = 1
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@inner(fastmath=_FAST)
 def _count(r, covalent, counting):
     """Return by how much an atom counts as a neighbour, and the derivative; distance in bohr."""
     one = like(1, r)
@@ -91,7 +91,7 @@ def _count(r, covalent, counting):
     return value, -value * (one - value) * counting * covalent / (r * r)
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@inner(fastmath=_FAST)
 def count_neighbours(i, positions, constants, region, room, pairs):
     """Write what depends on the distances to atom i alone: Coulomb factors, weights of systems."""
     n, line, tables = len(region.element), room.line, region.dispersion
@@ -127,7 +127,7 @@ def count_neighbours(i, positions, constants, region, room, pairs):
             pairs.weighted_c6[other, a, i] = weighted
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@inner(fastmath=_FAST)
 def disperse(i, positions, region, room, pairs, gradient):
     """Write the dispersion energy of atom i, half of its pairs', and gradients at constant C6."""
     n, line, tables = len(region.element), room.line, region.dispersion
@@ -182,7 +182,7 @@ def disperse(i, positions, region, room, pairs, gradient):
     pairs.by_coordination[i] = by_coordination
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@inner(fastmath=_FAST)
 def add_long_range(i, positions, constants, region, room, pairs, state, gradient):
     """Add the gradients by way of the coordination numbers, and those of the Coulomb energy."""
     n, line, tables = len(region.element), room.line, region.dispersion

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numba
-
 from nnpmm.models.aimnet.cpu.contraction import (
     FEATURES,
     GATHERED,
@@ -12,6 +10,8 @@ from nnpmm.models.aimnet.cpu.contraction import (
     differentiate_features,
     sum_neighbours,
 )
+from nnpmm.models.aimnet.cpu.rows import add, copy
+from nnpmm.models.cpu.compilation import inner
 from nnpmm.models.cpu.functions import like
 from nnpmm.models.cpu.simd import MAX_ROWS, multiply_narrow_tile, tile_edge
 
@@ -20,7 +20,7 @@ __all__ = ["collect_inputs", "gather_derivatives", "return_derivatives"]
 _FAST = {"contract", "reassoc", "nsz"}  # NaN must survive
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def collect_inputs(p, m, first, rows, room, networks, pairs, state):
     """Write the inputs of pass p for a block of atoms.
 
@@ -35,10 +35,10 @@ def collect_inputs(p, m, first, rows, room, networks, pairs, state):
             _sum_elements(m, i, row, room, networks, pairs)
             for e in range(networks.elements):
                 place = start + e * radial
-                room.inputs[place : place + radial] = pairs.sums[i, e, 0]
+                copy(room.inputs[place : place + radial], pairs.sums[i, e, 0])
         else:
             features = state.features[p - 1, m]
-            room.inputs[start : start + size * radial] = features[i, : size * radial]
+            copy(room.inputs[start : start + size * radial], features[i])
             after = (2 * size + 1) * radial + n * networks.n_combinations
             room.inputs[start + after] = state.charges[p - 1, m, i]
             room.inputs[start + after + 1 : start + width] = 0
@@ -53,7 +53,7 @@ def collect_inputs(p, m, first, rows, room, networks, pairs, state):
             room.inputs[row * width + lengths + n * networks.n_combinations : (row + 1) * width] = 0
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def _sum_elements(m, i, row, room, networks, pairs):
     """Sum features of elements instead of atoms: the vectors; the scalars are of no use."""
     size, radial = networks.n_features, networks.radial
@@ -71,7 +71,7 @@ def _sum_elements(m, i, row, room, networks, pairs):
             )  # fmt: skip
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def _sum_atoms(i, row, to_scalars, features, room, networks, pairs):
     """Sum the features of an atom's neighbours."""
     size, radial = networks.n_features + 1, networks.radial
@@ -94,7 +94,7 @@ def _sum_atoms(i, row, to_scalars, features, room, networks, pairs):
             )  # fmt: skip
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def _combine(p, m, f, first, rows, room, networks, state):
     """Multiply a feature's vectors with the combinations of radial functions."""
     radial, combinations, size = networks.radial, networks.combinations, networks.n_features + 1
@@ -112,7 +112,7 @@ def _combine(p, m, f, first, rows, room, networks, state):
                 )  # fmt: skip
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@inner(fastmath=_FAST)
 def _write_lengths(p, m, f, first, rows, column, width, room, networks, state):
     """Write the squared lengths of a feature's combinations."""
     combinations, n = networks.combinations, networks.n_combinations
@@ -124,7 +124,7 @@ def _write_lengths(p, m, f, first, rows, column, width, room, networks, state):
             lengths[k] = parts[0, k] ** 2 + parts[1, k] ** 2 + parts[2, k] ** 2
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def return_derivatives(p, m, first, rows, room, networks, pairs, state):
     """Turn derivatives by the inputs of pass p into those by features, charges and sums.
 
@@ -137,14 +137,14 @@ def return_derivatives(p, m, first, rows, room, networks, pairs, state):
     for row in range(rows):
         i, start = first + row, row * width
         if p > 0:
-            by_features = state.by_features[m, i]
+            by_features = state.by_features[m, i, : size * radial]
             # Features go on to the next pass; nothing takes in those of the last.
             if p == 1:
-                _add(by_features, room.inputs[start : start + size * radial])
+                add(by_features, room.inputs[start:])
             else:
-                by_features[: size * radial] = room.inputs[start : start + size * radial]
-            by_features[size * radial :] = 0
-            state.by_scalars[m, i] = room.inputs[start + size * radial : start + lengths]
+                copy(by_features, room.inputs[start:])
+            state.by_features[m, i, size * radial :] = 0
+            copy(state.by_scalars[m, i], room.inputs[start + size * radial :])
             state.by_charges[m, i] += room.inputs[start + lengths + n * networks.n_combinations]
     for f in range(n):
         column = lengths + f * networks.n_combinations
@@ -156,10 +156,10 @@ def return_derivatives(p, m, first, rows, room, networks, pairs, state):
                 _add_element_derivatives(m, i, k, room, networks, state)
             for e in range(networks.elements):
                 place = start + e * radial
-                _add(room.by_sums[i, e, 0], room.inputs[place : place + radial])
+                add(room.by_sums[i, e, 0], room.inputs[place:])
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@inner(fastmath=_FAST)
 def _spread(p, m, f, first, rows, column, width, room, networks, state):
     """Go from derivatives by squared lengths to those by the vectors of a feature."""
     radial, combinations, size = networks.radial, networks.combinations, networks.n_features + 1
@@ -188,7 +188,7 @@ def _spread(p, m, f, first, rows, column, width, room, networks, state):
                 )  # fmt: skip
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@inner()
 def _add_element_derivatives(m, i, k, room, networks, state):
     """Add the derivatives by an atom's sums over elements, for one vector of radial functions."""
     radial, size, elements = networks.radial, networks.n_features, networks.elements
@@ -202,7 +202,7 @@ def _add_element_derivatives(m, i, k, room, networks, state):
         )  # fmt: skip
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
+@inner(fastmath=_FAST)
 def gather_derivatives(p, m, i, room, networks, pairs, state):
     """Go from derivatives by the sums of pass p to those by basis, features and charge of atom i.
 
@@ -234,9 +234,3 @@ def gather_derivatives(p, m, i, room, networks, pairs, state):
                 pairs.atom, start, count, n, radial,
             )  # fmt: skip
     state.by_charges[m, i] += by_features[i, (size - 1) * radial :].sum()
-
-
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
-def _add(x, y):
-    for k in range(len(y)):
-        x[k] += y[k]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.models.ani.parameters import SymmetryFunctions
-from nnpmm.models.cpu.functions import cosine_and_sine, exponential, like, logarithm
+from nnpmm.models.cpu.functions import cosine_cutoff, exponential, like, logarithm
 from nnpmm.models.cpu.neighbours import Neighbours
 
 __all__ = ["AtomScratch", "Constants", "add_atom_forces", "describe_atom", "find_pattern"]
@@ -204,19 +204,11 @@ def add_atom_forces(forces, i, row, n, constants, scratch):
 
 
 @numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
-def _cutoff(r, radius):
-    """Return the cosine cutoff function of a distance and its derivative."""
-    half, turn = like(0.5, r), like(math.pi, r) / radius
-    cosine, sine = cosine_and_sine(r * turn)
-    return half * cosine + half, -half * turn * sine
-
-
-@numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
 def _switch_neighbours(n, constants, scratch):
     """Compute the radial cutoff function of all neighbours, times the 1/4 of equation 3."""
     quarter = like(0.25, constants.radial_cutoff)
     for slot in range(n):
-        switch, slope = _cutoff(scratch.neighbours.r[slot], constants.radial_cutoff)
+        switch, slope = cosine_cutoff(scratch.neighbours.r[slot], constants.radial_cutoff)
         scratch.far_switch[slot] = quarter * switch
         scratch.far_slope[slot] = quarter * slope
 
@@ -249,7 +241,7 @@ def _select_near(n, constants, scratch):
             scratch.unit[1, n_near] = neighbours.y[slot] / r
             scratch.unit[2, n_near] = neighbours.z[slot] / r
             scratch.distance[n_near] = r
-            switch, slope = _cutoff(r, constants.angular_cutoff)
+            switch, slope = cosine_cutoff(r, constants.angular_cutoff)
             scratch.switch[n_near] = switch
             scratch.slope[n_near] = slope
             scratch.kind[n_near] = neighbours.kind[slot]

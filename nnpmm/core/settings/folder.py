@@ -1,0 +1,67 @@
+"""The settings that a calculation keeps in its folder, as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.files import write_atomically
+from nnpmm.core.settings.reading import parse_settings
+
+__all__ = ["keep_settings", "read_kept_settings"]
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+def read_kept_settings(model: type[Settings], path: Path) -> Settings:
+    """Read the settings that `keep_settings` wrote.
+
+    Args:
+        model: the settings class.
+        path: of the file; relative paths in it start at its folder.
+
+    Raises:
+        InputFileError: the file cannot be read.
+        ConfigError: a setting is wrong.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputFileError(f"{path}: cannot be read ({error}); take another folder") from error
+    return parse_settings(model, data, source=str(path), base=path.parent)
+
+
+def keep_settings(settings: BaseModel, path: Path, fixed: Sequence[str]) -> None:
+    """Write the settings of a calculation, unless its folder was started with others.
+
+    Args:
+        settings: to be written.
+        path: of the file.
+        fixed: names of the settings that must stay as they were.
+
+    Raises:
+        ConfigError: one of them was another.
+        InputFileError: there are settings that cannot be read.
+        UnwritableError: the file cannot be written.
+    """
+    if path.exists():
+        there = read_kept_settings(type(settings), path)
+        for name in fixed:
+            old, new = getattr(there, name), getattr(settings, name)
+            if old != new:
+                raise ConfigError(
+                    f"{path.parent}: was started with {name} {_shown(old)}, found {_shown(new)}; "
+                    "take another folder"
+                )
+    write_atomically(path, settings.model_dump_json(indent=1) + "\n")
+
+
+def _shown(value: Any) -> str:
+    if not isinstance(value, BaseModel):
+        return str(value)
+    return ", ".join(f"{k} {v}" for k, v in value.model_dump(exclude_none=True).items())

@@ -1,0 +1,52 @@
+"""A CSV file that a run appends to, and goes on with after a stop."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from nnpmm.core.files import create
+from nnpmm.simulation.record.files import writing
+
+__all__ = ["CsvLog"]
+
+
+class CsvLog:
+    """Appends rows to a CSV file, each handed to the operating system at once.
+
+    Args:
+        path: of the file.
+        names: of the columns, the first row of a new file.
+        append: whether to go on with the file that is there.
+
+    Raises:
+        SimulationError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, names: Iterable[str], *, append: bool) -> None:
+        self.path = path
+        with writing(path):
+            self._handle: IO[bytes] = open(path, "ab") if append else create(path)
+        if not append:
+            self.write(names)
+
+    def write(self, row: Iterable[object]) -> None:
+        """Append a row.
+
+        Raises:
+            SimulationError: the file cannot be written.
+        """
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\n").writerow(row)
+        with writing(self.path):
+            self._handle.write(line.getvalue().encode("utf-8"))
+            self._handle.flush()
+
+    def close(self) -> None:
+        """Close the file; what could not be written has been reported before."""
+        with suppress(OSError):
+            self._handle.close()
