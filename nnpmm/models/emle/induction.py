@@ -7,8 +7,8 @@ F is the field of the environment at the atoms, F' that field damped inside the 
 I/r^3 - 3 r r/r^5 off it, whose parts Thole's exponential damping multiplies by 1 - exp(-u) and
 1 - (1 + u) exp(-u), u = r^3 / (a sqrt(alpha_i alpha_j)).
 
-In a distorted molecule, such as a minimiser may try, EMLE may find a valence charge above zero. Such
-an atom has no electrons to polarize: its alpha is zero, where the equations would give NaN.
+In a distorted molecule, such as a minimiser may try, EMLE may find a valence charge above zero.
+Such an atom has no electrons to polarize: its alpha is zero, where the equations would give NaN.
 """
 
 from __future__ import annotations
