@@ -71,10 +71,7 @@ def _coefficient(force: openmm.AmoebaVdwForce, particles: list[int]) -> float:
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
     rows = range(len(particles))
     context.setPositions(
-        [
-            openmm.Vec3(row // edge**2, row // edge % edge, row % edge) * width
-            for row in rows
-        ]
+        [openmm.Vec3(row // edge**2, row // edge % edge, row % edge) * width for row in rows]
     )
     energy = context.getState(energy=True).getPotentialEnergy()._value
     return float(energy * length**3)

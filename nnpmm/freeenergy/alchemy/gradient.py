@@ -7,6 +7,7 @@ from openmm import unit
 
 from nnpmm.core.errors import ForceFieldError
 from nnpmm.coupling import Role, role_of
+from nnpmm.freeenergy.alchemy.polarizable import AMOEBA_STERICS
 from nnpmm.freeenergy.alchemy.states import LAMBDA_ELECTROSTATICS, LAMBDA_STERICS
 
 __all__ = ["lambda_gradient"]
@@ -28,10 +29,10 @@ def lambda_gradient(context: openmm.Context) -> dict[str, float]:
             which OpenMM gives no derivative.
     """
     present = dict(context.getParameters())
-    if openmm.AmoebaVdwForce.Lambda() in present:
+    if LAMBDA_ELECTROSTATICS not in present and AMOEBA_STERICS in present:
         raise ForceFieldError(
-            "found the soft core of AMOEBA, of which OpenMM gives no derivative; take the energies "
-            "of several states (MBAR)"
+            "found AMOEBA without scaled multipoles; of its soft core OpenMM gives no derivative: "
+            "take the energies of several states (MBAR)"
         )
     if LAMBDA_ELECTROSTATICS not in present:
         raise ForceFieldError(

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from nnpmm.core.atom_indices import atom_indices
 from nnpmm.core.errors import ConfigError, ForceFieldError, RegionError
-from nnpmm.coupling import Role
+from nnpmm.coupling import Role, role_of
 from nnpmm.coupling.boundary import attached_sites
 from nnpmm.coupling.callback import RegionCallback
 from nnpmm.coupling.multipoles import find_multipole_force
@@ -88,11 +88,11 @@ def decouple_amoeba(
         raise ConfigError(f"found the stage {stage!r}, allowed: {', '.join(STAGES)}")
     atoms = atom_indices(region, system.getNumParticles())
     new = copied_system(system)
-    multipoles, _ = _checked(new)
+    multipoles = _checked(new)
     own = np.sort(np.concatenate([atoms, attached_sites(new, set(atoms.tolist()))])).tolist()
     _refuse_joined(new, set(own))
-    _refuse_charged(multipoles, own)
     alone = _region_multipoles(new, atoms.tolist(), own)
+    _refuse_charged(multipoles, own)
     if stage == "electrostatics":
         _scale_electrostatics(new, own)
     else:
@@ -127,14 +127,10 @@ class _RegionMultipoles:
         return weight * energy, weight * forces
 
 
-def _checked(
-    system: openmm.System,
-) -> tuple[openmm.AmoebaMultipoleForce, openmm.AmoebaVdwForce]:
-    """Return the two forces that act between molecules."""
+def _checked(system: openmm.System) -> openmm.AmoebaMultipoleForce:
+    """Return the multipoles of a System that can be decoupled."""
     for force in system.getForces():
-        if isinstance(force, openmm.CustomCVForce) and (
-            force.getName() == Role.ALCHEMICAL_MULTIPOLES.value
-        ):
+        if role_of(force) in (Role.ALCHEMICAL_MULTIPOLES, Role.REGION_MULTIPOLES):
             raise ForceFieldError(_DECOUPLED)
         if isinstance(force, _REFUSED):
             raise ForceFieldError(
@@ -150,7 +146,7 @@ def _checked(
         )
     if sterics[0].getAlchemicalMethod() != openmm.AmoebaVdwForce._None:
         raise ForceFieldError(_DECOUPLED)
-    return multipoles, sterics[0]
+    return multipoles
 
 
 _DECOUPLED = (
