@@ -34,6 +34,7 @@ from nnpmm.cli.settings_options import (
     resumable,
     settings_with,
 )
+from nnpmm.cli.solvation_amoeba import is_amoeba, run_amoeba
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
 
@@ -141,6 +142,17 @@ def solvation(
         typer.echo(commented(), nl=False)
         return
     config, table = _by_kind(files or [])
+    if config is not None and is_amoeba(config):
+        given = {
+            "a table of molecules": table, "--smiles": smiles, "--ligand": ligand,
+            "--topology": topology, "--coordinates": coordinates, "--charge": charge,
+            "--solvent": solvent, "--route": route, "--cluster": cluster, "--states": states,
+            "--pilot": pilot or None, "--workers": None if workers == 1 else workers,
+        }  # fmt: skip
+        chosen = {"model": model, "potentials": potential, "repeats": repeats}
+        timed = {} if time is None else {"ladder": {"time": time}}
+        run_amoeba(config, chosen | timed, refused=given, output=output, resume=resume, quick=quick)
+        return
     if states is not None and not pilot:
         raise ConfigError("--states goes with --pilot; ladders are otherwise those of the settings")
     if table is not None and pilot:

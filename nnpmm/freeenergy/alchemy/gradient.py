@@ -16,9 +16,9 @@ __all__ = ["lambda_gradient"]
 def lambda_gradient(context: openmm.Context) -> dict[str, float]:
     """Return dV/dlambda of the two alchemical parameters at a context's positions, kJ/mol.
 
-    For thermodynamic integration. With AMOEBA, of `LAMBDA_ELECTROSTATICS` alone. The energy is a polynomial of second degree in
-    `LAMBDA_ELECTROSTATICS`, so that three energies give its derivative exactly. That of
-    `LAMBDA_STERICS` is OpenMM's own, to which the long-range correction is added, which is linear.
+    For thermodynamic integration. The energy is a polynomial of second degree in
+    `LAMBDA_ELECTROSTATICS`, so that three energies give its derivative exactly; with AMOEBA it is
+    linear, and there is no other derivative. That of `LAMBDA_STERICS` is OpenMM's own, to which the long-range correction is added, which is linear.
     The context's parameters stay as they are.
 
     Args:
