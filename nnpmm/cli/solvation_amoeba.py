@@ -76,7 +76,7 @@ def run_amoeba(
     print_result(f"solvation free energy in {settings.system.xyz.name}, AMOEBA, kcal/mol")
     for name, found in result.potentials.items():
         print_value(name, found)
-        for stage, part in result.stages[name].items():
+        for stage, part in result.stages.get(name, {}).items():
             print_value(stage, part, indent=4)
     if result.difference is not None:
         print_value("difference", result.difference)

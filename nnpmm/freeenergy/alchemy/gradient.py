@@ -18,11 +18,11 @@ def lambda_gradient(context: openmm.Context) -> dict[str, float]:
 
     For thermodynamic integration. The energy is a polynomial of second degree in
     `LAMBDA_ELECTROSTATICS`, so that three energies give its derivative exactly; with AMOEBA it is
-    linear, and there is no other derivative. That of `LAMBDA_STERICS` is OpenMM's own, to which the long-range correction is added, which is linear.
-    The context's parameters stay as they are.
+    linear, and there is no other derivative. That of `LAMBDA_STERICS` is OpenMM's own, to which
+    the long-range correction is added, which is linear. The context's parameters stay as they are.
 
     Args:
-        context: of a System from `decouple`.
+        context: of a System from `decouple`, or of the first stage of `decouple_amoeba`.
 
     Raises:
         ForceFieldError: the System has no alchemical parameters, or it has AMOEBA's soft core, of

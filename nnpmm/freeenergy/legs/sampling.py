@@ -227,8 +227,9 @@ def create_simulation(
         )
     else:
         splitting = split_valence(system, inner=inner_timestep, outer=settings.timestep)
-        bath = {"temperature": settings.temperature, "friction": settings.friction}
-        integrator = create_respa_integrator(system, splitting, **bath)
+        integrator = create_respa_integrator(
+            system, splitting, temperature=settings.temperature, friction=settings.friction
+        )
     integrator.setRandomNumberSeed(seed)
     integrator.setConstraintTolerance(1e-6)
     thread_count(settings.threads)  # before a context starts so many

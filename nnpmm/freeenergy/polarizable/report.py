@@ -6,7 +6,6 @@ from pathlib import Path
 
 from nnpmm._version import __version__
 from nnpmm.core.files import write_atomically
-from nnpmm.freeenergy.alchemy import STAGES
 from nnpmm.freeenergy.estimators import Estimate
 from nnpmm.freeenergy.legs import add_leg, convergence_warning, text_in_kcal
 from nnpmm.freeenergy.polarizable.result import PolarizableResult
@@ -43,10 +42,8 @@ def write_report(path: Path, settings: AmoebaSolvationSettings, result: Polariza
     rows: list[tuple[str, ...]] = []
     for potential, total in result.potentials.items():
         rows.append((names[potential], *_values(total)))
-        parts = result.stages[potential]
-        rows += [
-            (f"of this, {_LADDERS[stage].lower()}", *_values(parts[stage])) for stage in STAGES
-        ]
+        for stage, part in result.stages.get(potential, {}).items():
+            rows.append((f"of this, {_LADDERS[stage].lower()}", *_values(part)))
     if result.difference is not None:
         rows.append(("difference", *_values(result.difference)))
     page.table(("", "kcal/mol", "kJ/mol"), rows)

@@ -12,7 +12,7 @@ from openmm import unit
 
 from nnpmm.core.constants import DALTON_PER_NM3_IN_G_PER_ML
 from nnpmm.freeenergy.alchemy import STAGES, Stage
-from nnpmm.freeenergy.estimators import Estimate
+from nnpmm.freeenergy.estimators import Estimate, combine
 from nnpmm.freeenergy.legs import (
     LegResult,
     PotentialName,
@@ -37,7 +37,8 @@ class PolarizableResult:
         potentials: of each the mean of its repeats.
         difference: network minus force field; None unless both were asked for.
         repeats: of each potential the value of every repeat.
-        stages: of each potential what its two stages add up to it, means of the repeats.
+        stages: of each potential what its two stages add up to it, means of the repeats. Of a joint
+            ladder those of the force field alone: the network's hold the change of potential too.
         ladders: what was sampled, the repeats of each stage.
         density: of the box at full interaction, g/ml.
     """
@@ -54,8 +55,9 @@ class PolarizableResult:
         found: dict[str, Any] = {"density_g_ml": self.density}
         for name, total in self.potentials.items():
             repeats = [in_both_units(repeat) for repeat in self.repeats[name]]
-            parts = {stage: in_both_units(part) for stage, part in self.stages[name].items()}
-            found[name] = {**in_both_units(total), "stages": parts, "repeats": repeats}
+            found[name] = {**in_both_units(total), "repeats": repeats}
+            for stage, part in self.stages.get(name, {}).items():
+                found[name][stage] = in_both_units(part)
         if self.difference is not None:
             found["network minus force field"] = in_both_units(self.difference)
         found["ladders"] = ladders_record(self.ladders)
@@ -88,8 +90,10 @@ def evaluate(
     }
     totals, difference = combine_repeats(repeats, _differences(settings, ladders))
     stages = {
-        name: combine_repeats(found, [])[0]
-        for name, found in parts.items()  # type: ignore[arg-type]
+        name: {stage: combine(values) for stage, values in found.items()}
+        for name, found in parts.items()
+        if settings.inside == name  # in a joint ladder the network's hold the change of potential
+        or name == "force field"
     }
     volumes = ladders["electrostatics"][0].samples.volumes[:, 0]
     density = float(DALTON_PER_NM3_IN_G_PER_ML * _mass(box) / volumes.mean())
