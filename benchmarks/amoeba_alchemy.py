@@ -76,6 +76,8 @@ def _identities(mm, hybrid, contexts, positions):
     off = _evaluated(contexts["sterics"], positions)
     contexts["sterics"].setParameter(AMOEBA_STERICS, 1.0)
     contexts["electrostatics"].setParameter(LAMBDA_ELECTROSTATICS, 1.0)
+    scaled = {"electrostatics": full[0] - first[0], "sterics": second[0] - off[0]}
+    print(f"scaled away: {scaled} kJ/mol")
     alone = hybrid.evaluator(positions[:SOLUTE])
     water = _evaluated(_context(_water(mm)), positions[SOLUTE:])
     forces = np.concatenate([alone[1], water[1]])
@@ -84,7 +86,7 @@ def _identities(mm, hybrid, contexts, positions):
         "end of the first and start of the second stage": (first, second),
         "no interaction and phenol alone + water alone": (off, (alone[0] + water[0], forces)),
     }
-    rows = {}
+    rows = {"scaled_away_kj_mol": scaled}
     for name, (one, other) in compared.items():
         rows[name] = {
             "energy": abs(one[0] - other[0]),
