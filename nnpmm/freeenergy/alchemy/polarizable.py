@@ -14,9 +14,10 @@ pure environment, and no leg in vacuum is needed. The two stages meet where le =
 
 Scaling the energy of interaction is what scaling the charges is with fixed charges: the path of a
 linear le. OpenMM's AmoebaMultipoleForce has no parameter that could scale the multipoles
-themselves, and M(R + E) must not be evaluated where atoms overlap: it falls to -1e11 kJ/mol, far
-below the finite wall of the buffered 14-7, or its dipoles do not converge. The second stage is
-therefore a System without it.
+themselves. M(R + E) must not be evaluated where atoms overlap: closer than about 0.005 nm it falls
+to -1e10 kJ/mol and less, far below the finite wall of the buffered 14-7, and such a sample of the
+second stage would have an infinite weight in the first. The second stage is therefore a System
+without M(R + E), and the stages have a ladder each.
 """
 
 from __future__ import annotations
