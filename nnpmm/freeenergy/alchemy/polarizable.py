@@ -39,10 +39,10 @@ from nnpmm.coupling.multipoles import find_multipole_force
 from nnpmm.coupling.region_charge import CHARGE_ROUNDING
 from nnpmm.coupling.subtractive_system import IMPLICIT_SOLVENT, create_region_system
 from nnpmm.freeenergy.alchemy.amoeba_tail import create_amoeba_tail
+from nnpmm.freeenergy.alchemy.decoupling import refuse_joined
 from nnpmm.freeenergy.alchemy.states import LAMBDA_ELECTROSTATICS
 from nnpmm.models.openmm_potential import OpenMMPotential
 from nnpmm.structures.amoeba_terms import copied_system
-from nnpmm.structures.bonds import constrained_pairs
 
 __all__ = ["AMOEBA_STERICS", "STAGES", "Stage", "decouple_amoeba"]
 
@@ -52,9 +52,8 @@ STAGES: tuple[Stage, ...] = ("electrostatics", "sterics")
 #: Global parameter of OpenMM's soft-core buffered 14-7: 1 is full interaction, 0 none.
 AMOEBA_STERICS: str = openmm.AmoebaVdwForce.Lambda()
 
-_MIXED = (
-    f"{LAMBDA_ELECTROSTATICS}*whole+(1-{LAMBDA_ELECTROSTATICS})*environment"  # the region: callback
-)
+# M(R) comes from a callback.
+_MIXED = f"{LAMBDA_ELECTROSTATICS}*whole+(1-{LAMBDA_ELECTROSTATICS})*environment"
 _REFUSED = (*IMPLICIT_SOLVENT, openmm.NonbondedForce, openmm.CustomNonbondedForce)
 
 
@@ -71,7 +70,8 @@ def decouple_amoeba(
     the parameter of OpenMM's soft core (Jiao et al., Proc. Natl. Acad. Sci. USA 2008, 105, 6290,
     Eq. 2; alpha 0.7, power 5; method Decouple), with which the region's share of the long-range
     correction is scaled linearly. Parameters are 1 in the new System. Under PME the region's
-    interaction with its own periodic images is part of what is scaled.
+    interaction with its own periodic images is part of what is scaled. The region's own buffered 14-7
+    pairs keep the cutoff at every state.
 
     Args:
         system: AMOEBA, or a hybrid system made of it with `nnpmm.coupling.Subtractive`. It is not
@@ -91,7 +91,7 @@ def decouple_amoeba(
     new = copied_system(system)
     multipoles = _checked(new)
     own = np.sort(np.concatenate([atoms, attached_sites(new, set(atoms.tolist()))])).tolist()
-    _refuse_joined(new, set(own))
+    refuse_joined(new, set(own))
     alone = _region_multipoles(new, atoms.tolist(), own)
     _refuse_charged(multipoles, own)
     if stage == "electrostatics":
@@ -153,15 +153,6 @@ def _checked(system: openmm.System) -> openmm.AmoebaMultipoleForce:
 _DECOUPLED = (
     "found a system with a decoupled region, allowed: one without; decouple all atoms in one call"
 )
-
-
-def _refuse_joined(system: openmm.System, members: set[int]) -> None:
-    for i, j in constrained_pairs(system):
-        if (i in members) != (j in members):
-            raise RegionError(
-                f"a constraint joins atom {i} and atom {j}, of which the region holds one; select "
-                "whole molecules"
-            )
 
 
 def _refuse_charged(force: openmm.AmoebaMultipoleForce, own: list[int]) -> None:
