@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnpmm.cli.errors import print_result
 from nnpmm.cli.free_energies import SHORT_LADDER, announcer, print_end, print_value
@@ -13,7 +13,10 @@ from nnpmm.cli.progress import stage_bar
 from nnpmm.cli.settings_options import resumable, settings_with
 from nnpmm.core.errors import ConfigError
 
-__all__ = ["is_amoeba", "run_amoeba"]
+if TYPE_CHECKING:
+    from nnpmm.freeenergy.polarizable import AmoebaSolvationSettings
+
+__all__ = ["amoeba_settings", "is_amoeba", "run_amoeba"]
 
 
 def is_amoeba(config: Path) -> bool:
@@ -28,45 +31,51 @@ def is_amoeba(config: Path) -> bool:
     return isinstance(read, dict) and not {"force_field", "system"}.isdisjoint(read)
 
 
-def run_amoeba(
-    config: Path,
-    options: Mapping[str, Any],
-    *,
-    refused: Mapping[str, Any],
-    output: Path,
-    resume: bool,
-    quick: bool,
-) -> None:
-    """Calculate the solvation free energy that a settings file describes, and print it.
+def amoeba_settings(
+    config: Path, options: Mapping[str, Any], *, refused: Mapping[str, Any], quick: bool
+) -> AmoebaSolvationSettings:
+    """Return the settings of a file together with those of the command line.
 
     Args:
         config: the settings file.
         options: settings from the command line; None where not given.
         refused: options that do not go with such a file; None where not given.
-        output: folder of the calculation.
-        resume: go on with what is there.
         quick: 25 ps for each state.
 
     Raises:
-        ConfigError: one of the refused options was given.
-        NnpmmError: see `nnpmm.freeenergy.polarizable.run_amoeba_solvation`.
+        ConfigError: one of the refused options was given, or a setting is wrong.
     """
     with starting():
-        from nnpmm.freeenergy.legs import convergence_warning
-        from nnpmm.freeenergy.polarizable import AmoebaSolvationSettings, run_amoeba_solvation
+        from nnpmm.freeenergy.polarizable import AmoebaSolvationSettings
 
     wrong = [name for name, value in refused.items() if value is not None]
     if wrong:
         raise ConfigError(
             f"found {', '.join(wrong)} with a box of AMOEBA ({config.name}), allowed: --model, "
-            "--potential, --time, --repeats, --quick, --output, --resume"
+            "--potential, --time, --repeats, --quick, --pilot, --states, --output, --resume"
         )
-    settings = settings_with(
+    return settings_with(
         *(AmoebaSolvationSettings, config, options),
         defaults={"ladder": SHORT_LADDER} if quick else {},
         required=(),
         missing="",
     )
+
+
+def run_amoeba(settings: AmoebaSolvationSettings, output: Path, *, resume: bool) -> None:
+    """Calculate the solvation free energy that settings describe, and print it.
+
+    Args:
+        settings: of the calculation.
+        output: its folder.
+        resume: go on with what is there.
+
+    Raises:
+        NnpmmError: see `nnpmm.freeenergy.polarizable.run_amoeba_solvation`.
+    """
+    from nnpmm.freeenergy.legs import convergence_warning
+    from nnpmm.freeenergy.polarizable import run_amoeba_solvation
+
     with resumable(output), stage_bar("solvation") as show:
         result = run_amoeba_solvation(
             *(settings, output),

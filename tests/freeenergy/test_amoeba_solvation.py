@@ -13,7 +13,7 @@ from tinker_files import HEADER, PEROXIDE, WATER, coordinates, write
 
 from nnpmm.cli.main import main
 from nnpmm.core.errors import ConfigError
-from nnpmm.core.settings.reading import parse_settings
+from nnpmm.core.settings.reading import parse_settings, read_settings
 from nnpmm.coupling import LAMBDA_NNP
 from nnpmm.freeenergy.alchemy import AMOEBA_STERICS, LAMBDA_ELECTROSTATICS
 from nnpmm.freeenergy.polarizable import AmoebaSolvationSettings
@@ -175,3 +175,19 @@ def test_valence_terms_have_the_inner_time_step(raw, tmp_path):
     kinds = {type(f).__name__ for f in leg.system.getForces() if f.getForceGroup() == fast}
     assert "HarmonicBondForce" in kinds
     assert not kinds & {"AmoebaVdwForce", "CustomCVForce", "PythonForce"}
+
+
+@pytest.mark.slow
+def test_a_pilot_places_the_states(raw, tmp_path, call):
+    """As many as asked for, ends included, with the state in which the ladders meet."""
+    path, out = write(tmp_path, "solvation.yaml", yaml.safe_dump(raw)), tmp_path / "pilot"
+    options = ["--pilot", "--time", "0.07 ps", "--states", "8", "--output", out]
+    found = call(main, "solvation", path, *options)
+    assert found.status == 0, found.err
+    placed = read_settings(AmoebaSolvationSettings, out / "settings.yaml")
+    ladder = placed.ladder
+    assert len(ladder.electrostatics) + len(ladder.sterics) == 8
+    assert (ladder.electrostatics[0], ladder.electrostatics[-1], ladder.sterics[-1]) == (1, 0, 0)
+    assert (np.diff([1, *ladder.sterics]) < 0).all()
+    assert ladder.time == 0.08  # of the settings, not of the pilot
+    assert placed.potentials == ("network", "force field")

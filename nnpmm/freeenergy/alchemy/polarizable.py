@@ -70,8 +70,8 @@ def decouple_amoeba(
     the parameter of OpenMM's soft core (Jiao et al., Proc. Natl. Acad. Sci. USA 2008, 105, 6290,
     Eq. 2; alpha 0.7, power 5; method Decouple), with which the region's share of the long-range
     correction is scaled linearly. Parameters are 1 in the new System. Under PME the region's
-    interaction with its own periodic images is part of what is scaled. The region's own buffered 14-7
-    pairs keep the cutoff at every state.
+    interaction with its own periodic images is part of what is scaled. The region's own buffered
+    14-7 pairs keep the cutoff at every state.
 
     Args:
         system: AMOEBA, or a hybrid system made of it with `nnpmm.coupling.Subtractive`. It is not

@@ -1,5 +1,6 @@
 """Solvation free energies with AMOEBA, of the force field and of a network in it."""
 
+from nnpmm.freeenergy.polarizable.pilot import run_amoeba_pilot
 from nnpmm.freeenergy.polarizable.result import PolarizableResult, evaluate
 from nnpmm.freeenergy.polarizable.settings import AmoebaLadder, AmoebaSolvationSettings
 from nnpmm.freeenergy.polarizable.workflow import run_amoeba_solvation
@@ -9,5 +10,6 @@ __all__ = [
     "AmoebaSolvationSettings",
     "PolarizableResult",
     "evaluate",
+    "run_amoeba_pilot",
     "run_amoeba_solvation",
 ]
