@@ -6,7 +6,7 @@ from nnpmm.integrators.masses import apply_hydrogen_mass, scale_masses
 from nnpmm.integrators.respa import RespaIntegrator, create_respa_integrator
 from nnpmm.integrators.respa_of_hybrid import respa
 from nnpmm.integrators.splitting import Level
-from nnpmm.integrators.time_scales import split_time_scales, split_valence
+from nnpmm.integrators.time_scales import split_time_scales
 from nnpmm.integrators.timestep_limits import (
     RegionMotion,
     TimestepLimit,
@@ -41,6 +41,5 @@ __all__ = [
     "respa",
     "scale_masses",
     "split_time_scales",
-    "split_valence",
     "surroundings_limit",
 ]

@@ -13,7 +13,7 @@ from nnpmm.coupling.nonbonded import EWALD_METHODS
 from nnpmm.coupling.terms import VALENCE
 from nnpmm.integrators.direct_space import split_direct_space
 
-__all__ = ["split_time_scales", "split_valence"]
+__all__ = ["split_time_scales"]
 
 _FAST, _MIDDLE, _SLOW = 0, 1, 2
 # Forces that take off what faster ones add, or add what they leave.
@@ -84,35 +84,3 @@ def split_time_scales(
             force.setReciprocalSpaceForceGroup(_SLOW)
             found.add(_SLOW)
     return [(steps[group], group) for group in sorted(found)]
-
-
-def split_valence(
-    system: openmm.System, *, inner: Any, outer: Any
-) -> list[tuple[Any, int | set[int]]]:
-    """Give valence terms a force group of their own, in place; all other forces keep theirs.
-
-    For systems whose forces are in groups already, as those of alchemical states.
-
-    Args:
-        system: MM or hybrid system.
-        inner: time step of the valence terms, ps or a Quantity.
-        outer: time step of all other forces.
-
-    Returns:
-        the splitting for `create_respa_integrator`.
-
-    Raises:
-        ConfigError: a system without valence terms, or all 32 force groups are taken.
-    """
-    forces = [force for force in system.getForces() if not isinstance(force, FORCELESS)]
-    fast = [force for force in forces if type(force) in VALENCE and role_of(force) is None]
-    slow = {force.getForceGroup() for force in forces if force not in fast}
-    free = sorted(set(range(32)) - slow)
-    if not (fast and free):
-        raise ConfigError(
-            f"found {len(fast)} valence forces and {len(free)} free force groups, allowed: one of "
-            "each or more"
-        )
-    for force in fast:
-        force.setForceGroup(free[0])
-    return [(inner, free[0]), (outer, slow)]

@@ -172,6 +172,7 @@ def test_valence_terms_have_the_inner_time_step(raw, tmp_path):
     assert isinstance(integrator, RespaIntegrator)
     assert [level.substeps for level in integrator.levels] == [1, 4]
     (fast,) = integrator.levels[1].groups
+    assert len(integrator.levels[0].groups) == 1  # of several, each is evaluated twice in a step
     kinds = {type(f).__name__ for f in leg.system.getForces() if f.getForceGroup() == fast}
     assert "HarmonicBondForce" in kinds
     assert not kinds & {"AmoebaVdwForce", "CustomCVForce", "PythonForce"}

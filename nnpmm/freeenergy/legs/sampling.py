@@ -22,7 +22,7 @@ from nnpmm.integrators import (
     choose_mass_factor,
     create_respa_integrator,
     scale_masses,
-    split_valence,
+    split_time_scales,
 )
 from nnpmm.models import load_model
 from nnpmm.models.threads import thread_count
@@ -174,8 +174,9 @@ def sample_leg(
         fingerprint=leg.fingerprint,
     )
     record = ExchangeRecord(directory, exchange, resume=resume)
-    separate_groups(leg.system, leg.states[0])
     inner = leg.inner_timestep
+    if inner is None:  # several time steps have groups of their own
+        separate_groups(leg.system, leg.states[0])
     simulation = create_simulation(settings, leg.system, leg.mm, seed, inner_timestep=inner)
     sampler = ReplicaExchange(simulation, record, watch=leg.watch)
     if not sampler.restored:
@@ -226,7 +227,7 @@ def create_simulation(
             settings.temperature, settings.friction, settings.timestep
         )
     else:
-        splitting = split_valence(system, inner=inner_timestep, outer=settings.timestep)
+        splitting = split_time_scales(system, inner=inner_timestep, outer=settings.timestep)
         integrator = create_respa_integrator(
             system, splitting, temperature=settings.temperature, friction=settings.friction
         )
