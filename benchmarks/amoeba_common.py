@@ -22,10 +22,12 @@ __all__ = [
     "box_of",
     "minimized",
     "phenol_in_water",
+    "water_in_water",
     "write_phenol_box",
 ]
 
 SOLUTE = 13  # atoms of phenol
+_EDGE = 3.57  # nm, of the test data's cube
 _CLOSEST = 0.255  # nm between oxygens of two waters, images included
 _CLOSEST_PHENOL, _CLOSEST_BENZENE = 0.17, 0.25  # nm from an oxygen of water to the solute's atoms
 
@@ -65,6 +67,35 @@ def benzene_in_water(folder: Path, edge: float, waters: int) -> tuple[Path, Path
     parameters = data_folder() / "deep-hp" / "amoeba09.prm"
     path = write_box(
         folder / "benzene.xyz", solute, placed, found[:waters], edge, *_water_types(parameters)
+    )
+    return path, parameters
+
+
+def water_in_water(folder: Path, edge: float, waters: int) -> tuple[Path, Path]:
+    """Write a water in waters of phenol's box; return coordinates and parameter file.
+
+    Args:
+        folder: to write to.
+        edge: of the cube, nm.
+        waters: how many besides the first one; those nearest to it.
+    """
+    _, positions = _phenol_rows()
+    oxygens = np.arange(SOLUTE, len(positions), 3)
+    centre = positions[:SOLUTE].mean(axis=0)
+    far = int(oxygens[np.abs(positions[oxygens] - centre).max(axis=1).argmax()])
+    for oxygen in oxygens:  # the image of each water nearest to this one
+        apart = positions[oxygen] - positions[far]
+        positions[oxygen : oxygen + 3] -= _EDGE * np.round(apart / _EDGE)
+    placed = positions[far : far + 3]
+    found = _waters(placed, positions, edge, _CLOSEST)
+    if len(found) < waters:
+        raise SystemExit(f"found {len(found)} waters in {edge} nm, wanted {waters}")
+    parameters = data_folder() / "deep-hp" / "amoeba09.prm"
+    oxygen_type, hydrogen_type = _water_types(parameters)
+    solute = [("O", oxygen_type, [2, 3]), ("H", hydrogen_type, [1]), ("H", hydrogen_type, [1])]
+    path = write_box(
+        *(folder / "water.xyz", solute, placed, found[:waters], edge),
+        *(oxygen_type, hydrogen_type),
     )
     return path, parameters
 

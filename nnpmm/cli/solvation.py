@@ -34,12 +34,14 @@ from nnpmm.cli.settings_options import (
     resumable,
     settings_with,
 )
+from nnpmm.cli.solvation_amoeba import amoeba_settings, is_amoeba, run_amoeba
 from nnpmm.cli.solvation_campaign import chosen_cluster, run_table
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from nnpmm.campaigns import ClusterSettings, JobReport
+    from nnpmm.freeenergy.polarizable import AmoebaSolvationSettings
     from nnpmm.freeenergy.solvation import SolvationResult, SolvationSettings
 
 __all__ = ["solvation"]
@@ -144,6 +146,21 @@ def solvation(
     config, table = _by_kind(files or [])
     if states is not None and not pilot:
         raise ConfigError("--states goes with --pilot; ladders are otherwise those of the settings")
+    if config is not None and is_amoeba(config):
+        given = {
+            "a table of molecules": table, "--smiles": smiles, "--ligand": ligand,
+            "--topology": topology, "--coordinates": coordinates, "--charge": charge,
+            "--solvent": solvent, "--route": route, "--cluster": cluster,
+            "--workers": None if workers == 1 else workers,
+        }  # fmt: skip
+        chosen = {"model": model, "potentials": potential, "repeats": repeats}
+        timed = {} if time is None or pilot else {"ladder": {"time": time}}
+        amoeba = amoeba_settings(config, chosen | timed, refused=given, quick=quick)
+        if pilot:
+            _place(amoeba, output, time=time, states=states, resume=resume)
+        else:
+            run_amoeba(amoeba, output, resume=resume)
+        return
     if table is not None and pilot:
         raise ConfigError("found a table of molecules, allowed with --pilot: one molecule")
     solute = molecule_section(smiles, ligand, topology, coordinates, charge)
@@ -213,24 +230,38 @@ def _report_window(
 
 
 def _place(
-    settings: SolvationSettings, output: Path, *, time: str | None, states: int | None, resume: bool
+    settings: SolvationSettings | AmoebaSolvationSettings,
+    output: Path,
+    *,
+    time: str | None,
+    states: int | None,
+    resume: bool,
 ) -> None:
     """Run a pilot, and print the states that it places."""
     from openmm import unit
 
     from nnpmm.core.units import parse_quantity
+    from nnpmm.freeenergy.polarizable import AmoebaSolvationSettings, run_amoeba_pilot
     from nnpmm.freeenergy.solvation.pilot import run_pilot
 
     picoseconds = 50.0 if time is None else parse_quantity(time, unit.picosecond)
     if not picoseconds > 0:
         raise ConfigError(f"--time: found {time}, allowed: more than 0 ps")
     with stage_bar("pilot") as show:
-        placed = run_pilot(
-            *(settings, output), time=picoseconds, count=states, resume=resume, report=show
-        )
+        how: dict[str, Any] = {
+            "time": picoseconds,
+            "count": states,
+            "resume": resume,
+            "report": show,
+        }
+        ladder: Any
+        if isinstance(settings, AmoebaSolvationSettings):
+            ladder = run_amoeba_pilot(settings, output, **how).ladder
+        else:
+            ladder = run_pilot(settings, output, **how).ladder
     print_result("states at equal thermodynamic length:")
-    print_result(f"  electrostatics: {list(placed.ladder.charge_factors())}")
-    print_result(f"  sterics: {list(placed.ladder.sterics)}")
+    print_result(f"  electrostatics: {list(ladder.electrostatics)}")
+    print_result(f"  sterics: {list(ladder.sterics)}")
     path = output / "settings.yaml"
     print_result(f"nnpmm solvation {path} -o FOLDER calculates with them")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -19,6 +18,7 @@ from nnpmm.coupling.elements import check_masses
 from nnpmm.coupling.mechanical import Mechanical
 from nnpmm.coupling.roles import Role, forces_by_role, groups_by_role
 from nnpmm.models.protocol import Evaluator, Potential
+from nnpmm.structures.amoeba_terms import copied_system
 
 __all__ = ["Coupling", "HybridSystem", "couple", "create_hybrid_system"]
 
@@ -112,7 +112,7 @@ def couple(
         )
     check_masses(mm_system, topology)
     atoms = atom_indices(region, mm_system.getNumParticles())
-    system = copy.deepcopy(mm_system)
+    system = copied_system(mm_system)
     coupling = Mechanical() if coupling is None else coupling
     bound = coupling.couple(system, topology, atoms, model)
     provenance = {"model": model.provenance, "coupling": repr(coupling)}

@@ -35,6 +35,10 @@ class Role(Enum):
     ALCHEMICAL_STERICS = "alchemical sterics"
     #: Its share of the long-range correction.
     ALCHEMICAL_TAIL = "alchemical tail"
+    #: AMOEBA's multipoles and polarization, of which a region can be parted from its environment.
+    ALCHEMICAL_MULTIPOLES = "alchemical multipoles"
+    #: Those of the region alone, where it is parted.
+    REGION_MULTIPOLES = "region multipoles"
 
 
 # The classes that a role's force may have. OpenMM returns a force of openmm-torch from a system as
@@ -51,6 +55,8 @@ _CLASSES: dict[Role, tuple[str, ...]] = {
     Role.NEGATED_SHORT_RANGE: ("CustomNonbondedForce",),
     Role.ALCHEMICAL_STERICS: ("CustomNonbondedForce",),
     Role.ALCHEMICAL_TAIL: ("CustomVolumeForce",),
+    Role.ALCHEMICAL_MULTIPOLES: ("CustomCVForce",),
+    Role.REGION_MULTIPOLES: ("PythonForce",),
 }
 #: Roles of forces that call a network.
 NETWORKS = (Role.NETWORK, Role.INNER_NETWORK, Role.NETWORK_LESS_FORCE_FIELD)

@@ -150,6 +150,9 @@ def _parameters(force: openmm.Force, wanted: set[str]) -> set[str]:
     """Return those of some global parameters that a force depends on."""
     if isinstance(force, openmm.PythonForce):
         return wanted & set(force.getGlobalParameters())
+    if isinstance(force, openmm.AmoebaVdwForce):
+        decoupled = force.getAlchemicalMethod() != openmm.AmoebaVdwForce._None
+        return wanted & {force.Lambda()} if decoupled else set()
     if type(force) is openmm.Force:  # a force of a plug-in, which does not tell its parameters
         return wanted
     if not hasattr(force, "getNumGlobalParameters"):

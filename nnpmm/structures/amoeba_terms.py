@@ -1,4 +1,4 @@
-"""AMOEBA's out-of-plane and in-plane angles in a form that OpenMM prepares in a moment.
+"""AMOEBA's out-of-plane and in-plane angles in a form that OpenMM prepares in a moment, and copies.
 
 OpenMM differentiates the energy of a CustomCompoundBondForce by every coordinate when a context is
 made. The two forces that its AMOEBA builders write in coordinates take seconds each, in every
@@ -7,11 +7,12 @@ context. In distances, angles and dihedrals they are the same energies, and quic
 
 from __future__ import annotations
 
+import copy
 import re
 
 import openmm
 
-__all__ = ["shorten_amoeba_terms"]
+__all__ = ["copied_system", "shorten_amoeba_terms"]
 
 _NUMBER = r"([-+.\deE]+)"
 _DEGREES = "57.2957795130823*"
@@ -64,6 +65,19 @@ _FORMS = (
         _IN_PLANE,
     ),
 )
+
+
+def copied_system(system: openmm.System) -> openmm.System:
+    """Return a copy of a System.
+
+    OpenMM copies through its XML, which does not say whether an AmoebaVdwForce has its long-range
+    correction: a plain copy has it.
+    """
+    new = copy.deepcopy(system)
+    for old, made in zip(system.getForces(), new.getForces(), strict=True):
+        if type(old) is openmm.AmoebaVdwForce:
+            made.setUseDispersionCorrection(old.getUseDispersionCorrection())
+    return new
 
 
 def shorten_amoeba_terms(system: openmm.System) -> None:

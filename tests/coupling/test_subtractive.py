@@ -231,6 +231,18 @@ def test_mm_system_is_untouched_and_the_hybrid_round_trips(water):
     np.testing.assert_allclose(water.state(again)[0], water.state(hybrid)[0], rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("used", [True, False])
+def test_the_long_range_correction_stays_as_it_was(used):
+    """OpenMM's XML, through which a System is copied, does not say whether it is on."""
+    case = amoeba_case("water", waters=4)
+    system = copy.deepcopy(case.system)
+    (sterics,) = [f for f in system.getForces() if isinstance(f, openmm.AmoebaVdwForce)]
+    sterics.setUseDispersionCorrection(used)
+    hybrid = couple(system, case.topology, case.region, TOY, coupling=Subtractive()).system
+    (sterics,) = [f for f in hybrid.getForces() if isinstance(f, openmm.AmoebaVdwForce)]
+    assert sterics.getUseDispersionCorrection() == used
+
+
 def test_dipoles_of_the_region_that_stall(caplog):
     """OpenMM's iteration does not reach such a tolerance; a larger one is taken, and said."""
     case, system = amoeba_case("glycine dipeptide"), openmm.System()

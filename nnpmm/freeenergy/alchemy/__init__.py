@@ -2,6 +2,12 @@
 
 from nnpmm.freeenergy.alchemy.decoupling import decouple
 from nnpmm.freeenergy.alchemy.gradient import lambda_gradient
+from nnpmm.freeenergy.alchemy.polarizable import (
+    AMOEBA_STERICS,
+    STAGES,
+    Stage,
+    decouple_amoeba,
+)
 from nnpmm.freeenergy.alchemy.states import (
     LAMBDA_ELECTROSTATICS,
     LAMBDA_STERICS,
@@ -10,10 +16,14 @@ from nnpmm.freeenergy.alchemy.states import (
 )
 
 __all__ = [
+    "AMOEBA_STERICS",
     "LAMBDA_ELECTROSTATICS",
     "LAMBDA_STERICS",
+    "STAGES",
     "AlchemicalState",
+    "Stage",
     "decouple",
+    "decouple_amoeba",
     "decoupling_schedule",
     "lambda_gradient",
 ]

@@ -33,7 +33,7 @@ from nnpmm.freeenergy.alchemy.states import LAMBDA_ELECTROSTATICS
 from nnpmm.freeenergy.alchemy.tail import create_tail_force
 from nnpmm.structures.bonds import constrained_pairs
 
-__all__ = ["decouple"]
+__all__ = ["decouple", "refuse_joined"]
 
 # Implicit solvent takes its charges from parameters of its own, which have no scaled form here.
 _REFUSED = (openmm.GBSAOBCForce, openmm.CustomGBForce, openmm.LCPOForce)
@@ -70,7 +70,7 @@ def decouple(
     members = set(atoms.tolist())
     own = np.sort(np.concatenate([atoms, attached_sites(new, members)]))
     members = set(own.tolist())
-    _refuse_joined(new, members)
+    refuse_joined(new, members)
     _refuse_charged(nonbonded, own, allowed=charged)
     sterics = [create_sterics_force(nonbonded, own), create_tail_force(nonbonded, own)]
     inside = _separate_inside(new, nonbonded, own)
@@ -107,8 +107,12 @@ def _checked(system: openmm.System) -> openmm.NonbondedForce:
     return nonbonded
 
 
-def _refuse_joined(system: openmm.System, members: set[int]) -> None:
-    """Refuse a region with a constraint to its environment; pairs are checked when excluded."""
+def refuse_joined(system: openmm.System, members: set[int]) -> None:
+    """Refuse a region with a constraint to its environment; pairs are checked when excluded.
+
+    Raises:
+        RegionError: there is such a constraint.
+    """
     for i, j in constrained_pairs(system):
         if (i in members) != (j in members):
             raise RegionError(

@@ -6,6 +6,8 @@ import openmm
 from openmm import unit
 
 from nnpmm.core.errors import ForceFieldError
+from nnpmm.coupling import Role, role_of
+from nnpmm.freeenergy.alchemy.polarizable import AMOEBA_STERICS
 from nnpmm.freeenergy.alchemy.states import LAMBDA_ELECTROSTATICS, LAMBDA_STERICS
 
 __all__ = ["lambda_gradient"]
@@ -15,17 +17,23 @@ def lambda_gradient(context: openmm.Context) -> dict[str, float]:
     """Return dV/dlambda of the two alchemical parameters at a context's positions, kJ/mol.
 
     For thermodynamic integration. The energy is a polynomial of second degree in
-    `LAMBDA_ELECTROSTATICS`, so that three energies give its derivative exactly. That of
-    `LAMBDA_STERICS` is OpenMM's own, to which the long-range correction is added, which is linear.
-    The context's parameters stay as they are.
+    `LAMBDA_ELECTROSTATICS`, so that three energies give its derivative exactly; with AMOEBA it is
+    linear, and there is no other derivative. That of `LAMBDA_STERICS` is OpenMM's own, to which
+    the long-range correction is added, which is linear. The context's parameters stay as they are.
 
     Args:
-        context: of a System from `decouple`.
+        context: of a System from `decouple`, or of the first stage of `decouple_amoeba`.
 
     Raises:
-        ForceFieldError: the System has no alchemical parameters.
+        ForceFieldError: the System has no alchemical parameters, or it has AMOEBA's soft core, of
+            which OpenMM gives no derivative.
     """
     present = dict(context.getParameters())
+    if LAMBDA_ELECTROSTATICS not in present and AMOEBA_STERICS in present:
+        raise ForceFieldError(
+            "found AMOEBA without scaled multipoles; of its soft core OpenMM gives no derivative: "
+            "take the energies of several states (MBAR)"
+        )
     if LAMBDA_ELECTROSTATICS not in present:
         raise ForceFieldError(
             f"the system has no parameter {LAMBDA_ELECTROSTATICS!r}; make it with decouple()"
@@ -40,6 +48,8 @@ def lambda_gradient(context: openmm.Context) -> dict[str, float]:
     finally:
         context.setParameter(LAMBDA_ELECTROSTATICS, at)
     electrostatics = 4 * half - 3 * off - full + 4 * at * (full + off - 2 * half)
+    if any(role_of(force) is Role.ALCHEMICAL_MULTIPOLES for force in system.getForces()):
+        return {LAMBDA_ELECTROSTATICS: electrostatics}
     state = context.getState(parameterDerivatives=True, parameters=True)
     sterics = dict(state.getEnergyParameterDerivatives()).get(LAMBDA_STERICS, 0.0)
     if "alchemical_tail" in present:
@@ -51,7 +61,8 @@ def _has_charges(force: openmm.Force) -> bool:
     """Whether a force depends on `LAMBDA_ELECTROSTATICS`."""
     if isinstance(force, openmm.PythonForce):
         return LAMBDA_ELECTROSTATICS in force.getGlobalParameters()
-    return isinstance(force, openmm.NonbondedForce)
+    multipoles = role_of(force) is Role.ALCHEMICAL_MULTIPOLES
+    return multipoles or isinstance(force, openmm.NonbondedForce)
 
 
 def _energy(context: openmm.Context, groups: set[int], name: str, value: float) -> float:

@@ -17,7 +17,13 @@ from nnpmm.core.platforms import choose_platform
 from nnpmm.coupling import Interpolated, Replaced, couple
 from nnpmm.coupling.settings import CouplingConfig, create_coupling
 from nnpmm.freeenergy.legs.settings import LegTimes, PotentialName, SamplingSettings
-from nnpmm.integrators import bound_region_motion, choose_mass_factor, scale_masses
+from nnpmm.integrators import (
+    bound_region_motion,
+    choose_mass_factor,
+    create_respa_integrator,
+    scale_masses,
+    split_time_scales,
+)
 from nnpmm.models import load_model
 from nnpmm.models.threads import thread_count
 from nnpmm.sampling import ExchangeRecord, ExchangeSettings, ReplicaExchange, separate_groups
@@ -52,6 +58,8 @@ class Leg:
         fingerprint: of all that is simulated; a leg that goes on must have the same.
         evaluated: more states, in which energies are evaluated and nothing is sampled.
         watch: is called with the context after every move of a replica, and may raise an error.
+        inner_timestep: of the valence terms, ps, with the settings' time step for all others; None
+            for one time step.
     """
 
     system: openmm.System
@@ -60,6 +68,7 @@ class Leg:
     fingerprint: str
     evaluated: tuple[dict[str, float], ...] = ()
     watch: Callable[[openmm.Context], None] = lambda _: None
+    inner_timestep: float | None = None
 
 
 def create_leg_system(
@@ -165,8 +174,10 @@ def sample_leg(
         fingerprint=leg.fingerprint,
     )
     record = ExchangeRecord(directory, exchange, resume=resume)
-    separate_groups(leg.system, leg.states[0])
-    simulation = create_simulation(settings, leg.system, leg.mm, seed)
+    inner = leg.inner_timestep
+    if inner is None:  # several time steps have groups of their own
+        separate_groups(leg.system, leg.states[0])
+    simulation = create_simulation(settings, leg.system, leg.mm, seed, inner_timestep=inner)
     sampler = ReplicaExchange(simulation, record, watch=leg.watch)
     if not sampler.restored:
         _equilibrate(times, sampler, report)
@@ -184,7 +195,12 @@ def _frame_interval(settings: SamplingSettings, steps: int) -> int:
 
 
 def create_simulation(
-    settings: SamplingSettings, system: openmm.System, mm: MMSystem, seed: int
+    settings: SamplingSettings,
+    system: openmm.System,
+    mm: MMSystem,
+    seed: int,
+    *,
+    inner_timestep: float | None = None,
 ) -> app.Simulation:
     """Return a simulation at constant pressure, with positions, box and velocities.
 
@@ -193,9 +209,11 @@ def create_simulation(
         system: to simulate; it gets a barostat if it has a box.
         mm: with topology, positions and box.
         seed: of barostat, integrator and velocities.
+        inner_timestep: see `Leg`.
 
     Raises:
-        ConfigError: the platform is not there or does not work.
+        ConfigError: the platform is not there or does not work, or time steps that are not
+            multiples of each other.
     """
     if mm.box_vectors is not None:
         barostat = openmm.MonteCarloBarostat(
@@ -203,9 +221,16 @@ def create_simulation(
         )
         barostat.setRandomNumberSeed(seed)
         system.addForce(barostat)
-    integrator = openmm.LangevinMiddleIntegrator(
-        settings.temperature, settings.friction, settings.timestep
-    )
+    integrator: openmm.Integrator
+    if inner_timestep is None:
+        integrator = openmm.LangevinMiddleIntegrator(
+            settings.temperature, settings.friction, settings.timestep
+        )
+    else:
+        splitting = split_time_scales(system, inner=inner_timestep, outer=settings.timestep)
+        integrator = create_respa_integrator(
+            system, splitting, temperature=settings.temperature, friction=settings.friction
+        )
     integrator.setRandomNumberSeed(seed)
     integrator.setConstraintTolerance(1e-6)
     thread_count(settings.threads)  # before a context starts so many

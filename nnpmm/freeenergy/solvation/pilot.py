@@ -12,7 +12,14 @@ from numpy.typing import ArrayLike
 from nnpmm.core.errors import ConfigError
 from nnpmm.core.files import require_folder, write_atomically
 from nnpmm.core.locks import locked
-from nnpmm.freeenergy.legs import Report, claim_folder, keep_parameters, leg_directory, sample_leg
+from nnpmm.freeenergy.legs import (
+    Report,
+    SamplingSettings,
+    claim_folder,
+    keep_parameters,
+    leg_directory,
+    sample_leg,
+)
 from nnpmm.freeenergy.schedules import place_states, thermodynamic_lengths
 from nnpmm.freeenergy.solvation.ladders import create_leg, state_names
 from nnpmm.freeenergy.solvation.net_charge import settings_for_solute
@@ -20,7 +27,7 @@ from nnpmm.freeenergy.solvation.preparation import prepare
 from nnpmm.freeenergy.solvation.settings import SolvationSettings
 from nnpmm.sampling import read_samples
 
-__all__ = ["place_decoupling", "run_pilot"]
+__all__ = ["place_decoupling", "run_pilot", "settings_text"]
 
 _SETTINGS, _LOCK = "settings.yaml", ".lock"
 _DIGITS = 4
@@ -79,7 +86,7 @@ def run_pilot(
             update={"electrostatics": electrostatics, "sterics": sterics}
         )
         found = settings.model_copy(update={"ladder": placed})
-        write_atomically(directory / _SETTINGS, _as_yaml(found))
+        write_atomically(directory / _SETTINGS, settings_text(found))
     return found
 
 
@@ -122,7 +129,7 @@ def _telling(report: Report) -> Callable[[int, int], None]:
     return lambda done, total: report("compressing the solvent", done, total)
 
 
-def _as_yaml(settings: SolvationSettings) -> str:
+def settings_text(settings: SamplingSettings) -> str:
     """Return settings as a file, without what is not given."""
     return yaml.safe_dump(_given(settings.model_dump(mode="json")), sort_keys=False)
 

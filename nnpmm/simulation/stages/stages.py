@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from nnpmm.simulation.preparation.prepared import PreparedSystem
 from nnpmm.simulation.settings.config import EnsembleConfig, ProtocolConfig
 from nnpmm.simulation.settings.sampling_config import ExchangeConfig
 from nnpmm.simulation.stages.integration import create_integrator
+from nnpmm.structures.amoeba_terms import copied_system
 from nnpmm.structures.selection import is_water, select_atoms
 
 __all__ = [
@@ -214,7 +214,7 @@ def create_stage_context(
     several = settings.integrator.type == "respa"  # which sets force groups
     system = prepared.hybrid.system
     if extra or several or change is not None:
-        system = copy.deepcopy(system)
+        system = copied_system(system)
     for force in extra:
         system.addForce(force)
     if change is not None:

@@ -1,0 +1,92 @@
+"""The long-range correction of buffered 14-7 pairs that involve a region.
+
+OpenMM's correction of an AmoebaVdwForce is C / V for a box of volume V, with C a sum over all pairs
+of particles. It has no alchemical parameter: what the region adds to C stays at every state, and a
+force beside it takes that off.
+"""
+
+from __future__ import annotations
+
+import openmm
+
+from nnpmm.coupling import Role
+
+__all__ = ["create_amoeba_tail"]
+
+_SPACING = 1.2  # cutoffs between particles that are to have no pair energy
+
+
+def create_amoeba_tail(
+    force: openmm.AmoebaVdwForce, own: list[int], parameter: str
+) -> openmm.CustomVolumeForce | None:
+    """Return -(1 - l) times the region's share of the long-range correction.
+
+    Args:
+        force: of all particles.
+        own: indices of the region's particles.
+        parameter: name of l, a global parameter that is 1 at full interaction.
+
+    Returns:
+        The force, or None if the AmoebaVdwForce has no correction.
+    """
+    periodic = force.getNonbondedMethod() == openmm.AmoebaVdwForce.CutoffPeriodic
+    if not (periodic and force.getUseDispersionCorrection()):
+        return None
+    members = set(own)
+    rest = [index for index in range(force.getNumParticles()) if index not in members]
+    share = _coefficient(force, [*own, *rest]) - _coefficient(force, rest)
+    if share == 0:
+        return None
+    tail = openmm.CustomVolumeForce(f"({parameter}-1)*alchemical_tail/v")
+    tail.addGlobalParameter(parameter, 1.0)
+    tail.addGlobalParameter("alchemical_tail", share)
+    tail.setName(Role.ALCHEMICAL_TAIL.value)
+    return tail
+
+
+def _coefficient(force: openmm.AmoebaVdwForce, particles: list[int]) -> float:
+    """Return C, kJ/mol nm^3, of some of a force's particles: OpenMM's own, of a dilute gas.
+
+    Beyond the cutoff from each other the particles have no other energy than C / V.
+    """
+    if not particles:
+        return 0.0
+    gas, system = _without_particles(force), openmm.System()
+    for row, index in enumerate(particles):
+        _, sigma, epsilon, _, _, kind, scale = force.getParticleParameters(index)
+        if force.getUseParticleTypes():
+            gas.addParticle(row, kind, 1.0, False, scale)
+        else:
+            gas.addParticle(row, sigma, epsilon, 1.0, False, scale)
+        system.addParticle(1.0)
+    system.addForce(gas)
+    edge = 2  # which leaves the box twice as wide as the cutoff
+    while edge**3 < len(particles):
+        edge += 1
+    width = _SPACING * force.getCutoffDistance()._value
+    length = edge * width
+    vectors = [openmm.Vec3(length, 0, 0), openmm.Vec3(0, length, 0), openmm.Vec3(0, 0, length)]
+    system.setDefaultPeriodicBoxVectors(*vectors)
+    platform = openmm.Platform.getPlatformByName("Reference")
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+    rows = range(len(particles))
+    context.setPositions(
+        [openmm.Vec3(row // edge**2, row // edge % edge, row % edge) * width for row in rows]
+    )
+    energy = context.getState(energy=True).getPotentialEnergy()._value
+    return float(energy * length**3)
+
+
+def _without_particles(force: openmm.AmoebaVdwForce) -> openmm.AmoebaVdwForce:
+    """Return a force with the same rules, types and cutoff, and no particles."""
+    made = openmm.AmoebaVdwForce()
+    made.setPotentialFunction(force.getPotentialFunction())
+    made.setSigmaCombiningRule(force.getSigmaCombiningRule())
+    made.setEpsilonCombiningRule(force.getEpsilonCombiningRule())
+    made.setNonbondedMethod(force.getNonbondedMethod())
+    made.setCutoffDistance(force.getCutoffDistance())
+    for index in range(force.getNumParticleTypes()):
+        made.addParticleType(*force.getParticleTypeParameters(index))
+    for index in range(force.getNumTypePairs()):
+        made.addTypePair(*force.getTypePairParameters(index))
+    return made

@@ -1,0 +1,151 @@
+"""From the samples of the two ladders to solvation free energies with their errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from openmm import unit
+
+from nnpmm.core.constants import DALTON_PER_NM3_IN_G_PER_ML
+from nnpmm.freeenergy.alchemy import STAGES, Stage
+from nnpmm.freeenergy.estimators import Estimate, combine
+from nnpmm.freeenergy.legs import (
+    LegResult,
+    PotentialName,
+    combine_repeats,
+    in_both_units,
+    ladders_record,
+    leg_directory,
+    solve_leg,
+)
+from nnpmm.freeenergy.polarizable.ladders import ladder_name, stage_states
+from nnpmm.freeenergy.polarizable.settings import AmoebaSolvationSettings
+from nnpmm.structures import MMSystem
+
+__all__ = ["PolarizableResult", "evaluate"]
+
+
+@dataclass(frozen=True)
+class PolarizableResult:
+    """Solvation free energies of the potentials that were asked for, kJ/mol.
+
+    Attributes:
+        potentials: of each the mean of its repeats.
+        difference: network minus force field; None unless both were asked for.
+        repeats: of each potential the value of every repeat.
+        stages: of each potential what its two stages add up to it, means of the repeats. Of a joint
+            ladder those of the force field alone: the network's hold the change of potential too.
+        ladders: what was sampled, the repeats of each stage.
+        density: of the box at full interaction, g/ml.
+    """
+
+    potentials: Mapping[PotentialName, Estimate]
+    difference: Estimate | None
+    repeats: Mapping[PotentialName, tuple[Estimate, ...]]
+    stages: Mapping[PotentialName, Mapping[Stage, Estimate]]
+    ladders: Mapping[Stage, tuple[LegResult, ...]]
+    density: float
+
+    def record(self) -> dict[str, Any]:
+        """Return the result in kJ/mol and kcal/mol, as JSON can hold it."""
+        found: dict[str, Any] = {"density_g_ml": self.density}
+        for name, total in self.potentials.items():
+            repeats = [in_both_units(repeat) for repeat in self.repeats[name]]
+            found[name] = {**in_both_units(total), "repeats": repeats}
+            for stage, part in self.stages.get(name, {}).items():
+                found[name][stage] = in_both_units(part)
+        if self.difference is not None:
+            found["network minus force field"] = in_both_units(self.difference)
+        found["ladders"] = ladders_record(self.ladders)
+        return found
+
+
+def evaluate(
+    settings: AmoebaSolvationSettings, directory: Path, box: MMSystem
+) -> PolarizableResult:
+    """Return the solvation free energies from what has been sampled.
+
+    Args:
+        settings: of the calculation.
+        directory: that holds its ladders.
+        box: the solute in its solvent.
+
+    Raises:
+        InputFileError: a ladder is not there or damaged.
+        SimulationError: states overlap too little, or too few samples are independent.
+    """
+    ladders: dict[Stage, tuple[LegResult, ...]] = {}
+    for stage in STAGES:
+        names = [state.name for state in stage_states(settings, stage)]
+        ladder = ladder_name(settings, stage)
+        folders = [leg_directory(directory, ladder, n) for n in range(settings.repeats)]
+        ladders[stage] = tuple(solve_leg(folder, names) for folder in folders)
+    parts = _parts(settings, ladders)
+    repeats = {
+        name: tuple(map(_sum, *(found[stage] for stage in STAGES))) for name, found in parts.items()
+    }
+    totals, difference = combine_repeats(repeats, _differences(settings, ladders))
+    stages = {
+        name: {stage: combine(values) for stage, values in found.items()}
+        for name, found in parts.items()
+        if settings.inside == name  # in a joint ladder the network's hold the change of potential
+        or name == "force field"
+    }
+    volumes = ladders["electrostatics"][0].samples.volumes[:, 0]
+    density = float(DALTON_PER_NM3_IN_G_PER_ML * _mass(box) / volumes.mean())
+    return PolarizableResult(totals, difference, repeats, stages, ladders, density)
+
+
+_Parts = dict[PotentialName, dict[Stage, tuple[Estimate, ...]]]
+
+
+def _parts(
+    settings: AmoebaSolvationSettings, ladders: Mapping[Stage, Sequence[LegResult]]
+) -> _Parts:
+    """Return what each stage gives to each potential, by repeat."""
+    found: _Parts = {}
+    for potential in settings.potentials:
+        # The force field's states of a joint ladder are between those with some of the network.
+        inner = settings.inside == "joint" and potential == "force field"
+        skipped = len(settings.network) if inner else 0
+        found[potential] = {
+            "electrostatics": tuple(
+                leg.free_energies.between(-1, skipped) for leg in ladders["electrostatics"]
+            ),
+            "sterics": tuple(
+                leg.free_energies.between(-1 - skipped, 0) for leg in ladders["sterics"]
+            ),
+        }
+    return found
+
+
+def _differences(
+    settings: AmoebaSolvationSettings, ladders: Mapping[Stage, Sequence[LegResult]]
+) -> list[Estimate]:
+    """Return network minus force field of every repeat: what both share cancels."""
+    if settings.inside != "joint":
+        return []
+    inner = len(settings.network)
+    pairs = zip(ladders["electrostatics"], ladders["sterics"], strict=True)
+    return [
+        _sum(
+            coupled.free_energies.between(inner, 0),
+            decoupled.free_energies.between(-1, -1 - inner),
+        )
+        for coupled, decoupled in pairs
+    ]
+
+
+def _sum(first: Estimate, second: Estimate) -> Estimate:
+    """Return the sum of two independent estimates."""
+    error = float(np.hypot(first.error, second.error))
+    return Estimate(first.value + second.value, error)
+
+
+def _mass(box: MMSystem) -> float:
+    masses = (box.system.getParticleMass(i) for i in range(box.system.getNumParticles()))
+    return float(sum(mass.value_in_unit(unit.dalton) for mass in masses))

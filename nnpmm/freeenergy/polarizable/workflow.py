@@ -1,0 +1,96 @@
+"""A solvation free energy with AMOEBA from settings to report, in a folder that can be resumed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from nnpmm.core.files import require_folder, write_atomically
+from nnpmm.core.locks import locked
+from nnpmm.freeenergy.alchemy import STAGES
+from nnpmm.freeenergy.legs import (
+    Report,
+    claim_folder,
+    leg_directory,
+    sample_leg,
+    write_leg_energies,
+)
+from nnpmm.freeenergy.polarizable.ladders import create_leg, ladder_name, load_box, stage_states
+from nnpmm.freeenergy.polarizable.report import write_report
+from nnpmm.freeenergy.polarizable.result import PolarizableResult, evaluate
+from nnpmm.freeenergy.polarizable.settings import AmoebaSolvationSettings
+
+__all__ = ["run_amoeba_solvation"]
+
+_RESULT, _REPORT, _LOCK = "result.json", "report.html", ".lock"
+#: Called with the ladder that is next, its repeat and their number; returns what reports progress.
+Announce = Callable[[str, int, int], Report]
+_LAMBDAS = {"electrostatics": "coul", "sterics": "vdw"}  # alchemlyb's names
+
+
+def run_amoeba_solvation(
+    settings: AmoebaSolvationSettings,
+    directory: Path,
+    *,
+    resume: bool = False,
+    announce: Announce = lambda *_: lambda *_: None,
+) -> PolarizableResult:
+    """Calculate the solvation free energy of a molecule in a box of AMOEBA.
+
+    ::
+
+        settings.json                          what is calculated
+        joint-electrostatics/repeat-1/         one ladder; see nnpmm.sampling.record
+        joint-sterics/repeat-1/                the other one
+        alchemlyb/                             energies of each ladder for alchemlyb
+        result.json                            free energies and their errors
+        report.html                            the same to read, with pictures
+
+    Args:
+        settings: of the calculation.
+        directory: to write to; made if need be.
+        resume: go on with the calculation in that folder. Its settings must be the same, but for
+            ``potentials``, ``repeats``, the ladder's ``time``, the platform and its threads.
+        announce: see `Announce`.
+
+    Raises:
+        ConfigError: a calculation is there and is not to be resumed, or has other settings.
+        NnpmmError: the files, the network or the solute are not usable, the simulation blew up, or
+            states overlap too little.
+    """
+    require_folder(directory)
+    message = f"{directory}: another process works in this folder; wait, or take another"
+    with locked(directory / _LOCK, message):
+        claim_folder(settings, directory, resume=resume)
+        box = load_box(settings)
+        for stage in STAGES:
+            name = ladder_name(settings, stage)
+            for repeat in range(settings.repeats):
+                sample_leg(
+                    settings,
+                    settings.ladder,
+                    create_leg(settings, box, stage),
+                    leg_directory(directory, name, repeat),
+                    seed=settings.seed + repeat,
+                    resume=resume,
+                    report=announce(name, repeat + 1, settings.repeats),
+                )
+        result = evaluate(settings, directory, box)
+        write_atomically(directory / _RESULT, json.dumps(result.record(), indent=1) + "\n")
+        _write_energies(settings, directory, result)
+        write_report(directory / _REPORT, settings, result)
+    return result
+
+
+def _write_energies(
+    settings: AmoebaSolvationSettings, directory: Path, result: PolarizableResult
+) -> None:
+    for stage, legs in result.ladders.items():
+        states = stage_states(settings, stage)
+        lambdas = {_LAMBDAS[stage]: [state.coupling for state in states]}
+        if settings.inside == "joint":
+            lambdas["nnp"] = [state.nnp or 0.0 for state in states]
+        for repeat, leg in enumerate(legs):
+            folder = leg_directory(directory / "alchemlyb", ladder_name(settings, stage), repeat)
+            write_leg_energies(folder, leg, lambdas)

@@ -1,0 +1,194 @@
+"""Solvation free energies with AMOEBA: settings, states, legs, and a short calculation."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import openmm
+import pytest
+import yaml
+from cases import energy_and_forces
+from tinker_files import HEADER, PEROXIDE, WATER, coordinates, write
+
+from nnpmm.cli.main import main
+from nnpmm.core.errors import ConfigError
+from nnpmm.core.settings.reading import parse_settings, read_settings
+from nnpmm.coupling import LAMBDA_NNP
+from nnpmm.freeenergy.alchemy import AMOEBA_STERICS, LAMBDA_ELECTROSTATICS
+from nnpmm.freeenergy.polarizable import AmoebaSolvationSettings
+from nnpmm.freeenergy.polarizable.ladders import create_leg, load_box, stage_states
+from nnpmm.integrators import RespaIntegrator
+from nnpmm.sampling import read_samples
+
+LADDER = {
+    "electrostatics": [1, 0.5, 0],
+    "sterics": [0.9, 0.8, 0.7, 0.6, 0.45, 0],
+    "time": "0.08 ps",
+    "interval": "0.008 ps",
+    "equilibration": "0.04 ps",
+    "state_equilibration": "0.008 ps",
+}
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """Hydrogen peroxide in a few waters."""
+    coordinates(tmp_path, waters=8)
+    write(tmp_path, "water.prm", HEADER + WATER)
+    write(tmp_path, "solute.prm", PEROXIDE)
+    return {
+        "force_field": "amoeba",
+        "system": {
+            "type": "tinker",
+            "xyz": "system.xyz",
+            "parameters": ["water.prm", "solute.prm"],
+            "vdw_cutoff": "0.9 nm",
+            "polarization": "direct",
+        },
+        "solute": "resname UNK",
+        "model": "ANI-1x",
+        "members": [0],
+        "network": [1.0],
+        "inner_timestep": "0.5 fs",
+        "platform": "Reference",
+        "threads": 1,
+        "ladder": LADDER,
+    }
+
+
+def settings(raw, tmp_path, **changes):
+    return parse_settings(AmoebaSolvationSettings, {**raw, **changes}, base=tmp_path)
+
+
+def test_states_of_the_two_ladders(raw, tmp_path):
+    both = settings(raw, tmp_path)
+    first, second = (stage_states(both, stage) for stage in ("electrostatics", "sterics"))
+    assert [state.name for state in first] == [
+        *("NNP 1", "multipoles 1", "multipoles 0.5", "multipoles 0"),
+    ]
+    assert first[0].parameters == {LAMBDA_ELECTROSTATICS: 1.0, LAMBDA_NNP: 1.0}
+    assert second[0].parameters == {AMOEBA_STERICS: 1.0, LAMBDA_NNP: 0.0}
+    assert second[-1].parameters == {AMOEBA_STERICS: 0.0, LAMBDA_NNP: 1.0}
+    alone = settings(raw, tmp_path, potentials=["force field"])
+    assert [list(state.parameters) for state in stage_states(alone, "sterics")] == [
+        [AMOEBA_STERICS]
+    ] * 7
+
+
+def test_default_states_are_as_many_as_the_published_windows(raw, tmp_path):
+    del raw["ladder"]
+    found = settings(raw, tmp_path, potentials=["force field"])
+    states = [stage_states(found, stage) for stage in ("electrostatics", "sterics")]
+    assert sum(map(len, states)) - 1 == 21  # the stages meet in one state
+
+
+def test_both_ladders_have_the_network_at_their_ends(raw, tmp_path):
+    """The change of potential is the same with and without the solvent at one geometry."""
+    found = settings(raw, tmp_path)
+    box = load_box(found)
+    gaps = []
+    for stage, ends in (("electrostatics", (0, 1)), ("sterics", (-1, -2))):
+        leg = create_leg(found, box, stage)
+        platform = openmm.Platform.getPlatformByName("Reference")
+        context = openmm.Context(leg.system, openmm.VerletIntegrator(0.001), platform)
+        context.setPeriodicBoxVectors(*box.box_vectors)
+        context.setPositions(box.positions)
+        energies = []
+        for index in ends:
+            for name, value in leg.states[index].items():
+                context.setParameter(name, value)
+            energies.append(energy_and_forces(context)[0])
+        gaps.append(energies[0] - energies[1])
+    assert abs(gaps[0]) > 1
+    np.testing.assert_allclose(*gaps, rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_from_a_box_to_a_number(raw, tmp_path, call):
+    """A tenth of a picosecond for each state, and its parts add up."""
+    path = write(tmp_path, "solvation.yaml", yaml.safe_dump(raw))
+    out = tmp_path / "out"
+    options = ["--potential", "force field", "--output", str(out)]
+    found = call(main, "solvation", path, *options)
+    assert found.status == 0, found.err
+    assert "force field sterics ladder, repeat 1 of 1" in found.out
+    record = json.loads((out / "result.json").read_text())
+    total = record["force field"]
+    parts = sum(total[stage]["kJ/mol"] for stage in ("electrostatics", "sterics"))
+    assert total["kJ/mol"] == pytest.approx(parts)
+    assert total["kJ/mol"] < 0
+    assert "network" not in record
+    samples = read_samples(out / "force-field-sterics" / "repeat-1")
+    assert len(samples.energies) == 10
+    assert (out / "alchemlyb" / "force-field-electrostatics" / "repeat-1").is_dir()
+    assert "van der waals" in (out / "report.html").read_text().lower()
+    with pytest.raises(ConfigError, match="holds a calculation"):
+        settings_again = parse_settings(AmoebaSolvationSettings, raw, base=tmp_path)
+        from nnpmm.freeenergy.polarizable import run_amoeba_solvation
+
+        run_amoeba_solvation(settings_again, out)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"timestep": "4 fs"}, r"timestep: found 4 fs, allowed: up to 3 fs"),
+        ({"timestep": "3 fs", "hydrogen_mass": 1.0}, r"found 3 fs, allowed: up to 2 fs"),
+        ({"solute": None}, "found no solute"),
+    ],
+)
+def test_what_a_box_must_have(raw, tmp_path, change, match):
+    with pytest.raises(ConfigError, match=match):
+        load_box(settings(raw, tmp_path, **change))
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"nonbonded_method": "NoCutoff"}, "nonbonded_method: found NoCutoff, allowed: PME"),
+        ({"hydrogen_mass": "3 amu"}, "system.hydrogen_mass: give 'hydrogen_mass'"),
+    ],
+)
+def test_settings_of_the_system(raw, tmp_path, change, match):
+    system = {**raw["system"], **change}
+    with pytest.raises(ConfigError, match=match):
+        settings(raw, tmp_path, system=system)
+
+
+def test_options_that_do_not_go_with_a_box(raw, tmp_path, call):
+    path = write(tmp_path, "solvation.yaml", yaml.safe_dump(raw))
+    found = call(main, "solvation", path, "--smiles", "CO")
+    found.assert_one_line_error("found --smiles with a box of AMOEBA")
+
+
+def test_valence_terms_have_the_inner_time_step(raw, tmp_path):
+    from nnpmm.freeenergy.legs import create_simulation
+
+    found = settings(raw, tmp_path, potentials=["force field"])
+    leg = create_leg(found, load_box(found), "electrostatics")
+    simulation = create_simulation(found, leg.system, leg.mm, 1, inner_timestep=leg.inner_timestep)
+    integrator = simulation.integrator
+    assert isinstance(integrator, RespaIntegrator)
+    assert [level.substeps for level in integrator.levels] == [1, 4]
+    (fast,) = integrator.levels[1].groups
+    assert len(integrator.levels[0].groups) == 1  # of several, each is evaluated twice in a step
+    kinds = {type(f).__name__ for f in leg.system.getForces() if f.getForceGroup() == fast}
+    assert "HarmonicBondForce" in kinds
+    assert not kinds & {"AmoebaVdwForce", "CustomCVForce", "PythonForce"}
+
+
+@pytest.mark.slow
+def test_a_pilot_places_the_states(raw, tmp_path, call):
+    """As many as asked for, ends included, with the state in which the ladders meet."""
+    path, out = write(tmp_path, "solvation.yaml", yaml.safe_dump(raw)), tmp_path / "pilot"
+    options = ["--pilot", "--time", "0.07 ps", "--states", "8", "--output", out]
+    found = call(main, "solvation", path, *options)
+    assert found.status == 0, found.err
+    placed = read_settings(AmoebaSolvationSettings, out / "settings.yaml")
+    ladder = placed.ladder
+    assert len(ladder.electrostatics) + len(ladder.sterics) == 8
+    assert (ladder.electrostatics[0], ladder.electrostatics[-1], ladder.sterics[-1]) == (1, 0, 0)
+    assert (np.diff([1, *ladder.sterics]) < 0).all()
+    assert ladder.time == 0.08  # of the settings, not of the pilot
+    assert placed.potentials == ("network", "force field")
