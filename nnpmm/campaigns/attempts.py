@@ -119,7 +119,9 @@ def first_success(
     last: Exception | None = None
     for attempt, seed in enumerate(seeds):
         try:
-            return retry_if_killed(partial(_unlocked, function, attempt, seed), reasons.append), seed
+            return retry_if_killed(
+                partial(_unlocked, function, attempt, seed), reasons.append
+            ), seed
         except NOT_ITS_FAULT:
             raise
         except failures as error:

@@ -7,7 +7,6 @@ import json
 import os
 import platform as platform_module
 import sys
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -23,6 +22,7 @@ from nnpmm._version import __version__
 from nnpmm.core import locks
 from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.core.files import sha256_of
+from nnpmm.core.settings.merging import flattened
 from nnpmm.core.versions import installed_version
 from nnpmm.sampling.record import remove_exchange
 from nnpmm.simulation.record.bias_log import BIAS_LOG
@@ -89,19 +89,11 @@ def dump_settings(settings: ProtocolConfig, directory: Path) -> dict[str, Any]:
     return settings.model_dump(mode="json", context={"base": directory})
 
 
-def _flatten(data: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(data, dict) and data:
-        for key, value in data.items():
-            yield from _flatten(value, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, data
-
-
 def _fixed(data: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that a continuation must share, by dotted name."""
     return {
         key: value
-        for key, value in _flatten(data)
+        for key, value in flattened(data)
         if not any(key == name or key.startswith(f"{name}.") for name in _MAY_CHANGE)
     }
 
