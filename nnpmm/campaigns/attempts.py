@@ -119,9 +119,8 @@ def first_success(
     last: Exception | None = None
     for attempt, seed in enumerate(seeds):
         try:
-            return retry_if_killed(
-                partial(_unlocked, function, attempt, seed), reasons.append
-            ), seed
+            call = partial(_unlocked, function, attempt, seed)
+            return retry_if_killed(call, reasons.append), seed
         except NOT_ITS_FAULT:
             raise
         except failures as error:

@@ -66,7 +66,7 @@ def output_of(quantities: Sequence[Quantity]) -> Output:
     cells: dict[str, float] = {}
     for quantity in quantities:
         cells |= quantity.cells()
-    return Output({}, {_VALUES: cells})
+    return Output({}, {_VALUES: list(cells.items())})  # records do not keep the order of keys
 
 
 def collect_results(folder: Path) -> ResultTable:
@@ -82,7 +82,7 @@ def collect_results(folder: Path) -> ResultTable:
         own |= {key: _text(value) for key, value in one.values.items()}
         given |= dict.fromkeys(one.values)
         if state.seconds is not None:
-            values = store.record(Job(one.name, output_of))[_VALUES]
+            values = dict(store.record(Job(one.name, output_of))[_VALUES])
             found |= dict.fromkeys(values)
             own |= values | {"seconds": state.seconds}
         if state.state in ("finished", "failed"):

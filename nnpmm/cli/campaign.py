@@ -119,7 +119,7 @@ def run(
         )
     with starting():
         from nnpmm.calculations import run_list
-        from nnpmm.campaigns import cuda_devices, read_cluster, read_list, require_some, states_of
+        from nnpmm.campaigns import cuda_devices, read_cluster, read_list, states_of
         from nnpmm.models.threads import thread_count
 
     found = read_list(list_, command=command, settings=settings)
@@ -128,16 +128,13 @@ def run(
     where = read_cluster(cluster, workers=at_a_time, threads=each)
     try:
         with campaign_bar("calculations") as (report, _):
-            result = run_list(
-                found, output, cluster=where, retry_failed=retry_failed, report=report
-            )
+            run_list(found, output, cluster=where, retry_failed=retry_failed, report=report)
     except KeyboardInterrupt:
         typer.echo(f"stopped; go on with the same command ({output})", err=True)
         raise typer.Exit(130) from None
     states = states_of(output)
     _print_failures(states)
     _write(output)
-    require_some(result)
     missing = sum(state.state != "finished" for state in states)
     if missing:
         typer.echo(f"{missing} of {len(states)} calculations have no result", err=True)
