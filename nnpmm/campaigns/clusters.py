@@ -13,7 +13,13 @@ from nnpmm.campaigns.devices import cuda_devices
 from nnpmm.core.errors import ConfigError, OptionalDependencyError, SimulationError, shortened
 from nnpmm.core.section import Section, first_problem
 
-__all__ = ["ClusterSettings", "create_cluster", "read_cluster", "worker_environments"]
+__all__ = [
+    "ClusterSettings",
+    "create_cluster",
+    "create_queue",
+    "read_cluster",
+    "worker_environments",
+]
 
 
 class ClusterSettings(Section):
@@ -87,13 +93,17 @@ def create_cluster(cluster: ClusterSettings) -> Any:
         raise ConfigError("found the cluster serial, allowed: local or slurm; it starts no process")
     if cluster.kind == "local":
         return _create_local(cluster)
-    made = _queued(cluster)
+    made = create_queue(cluster)
     made.scale(jobs=cluster.workers)
     return made
 
 
-def _queued(cluster: ClusterSettings) -> Any:
-    """Return a cluster whose workers are jobs of a queue, none of which is submitted yet."""
+def create_queue(cluster: ClusterSettings) -> Any:
+    """Return a cluster whose workers are jobs of SLURM or PBS, none of which is submitted yet.
+
+    Raises:
+        OptionalDependencyError: dask-jobqueue is not installed.
+    """
     try:
         from dask_jobqueue import PBSCluster, SLURMCluster
     except ImportError as error:
