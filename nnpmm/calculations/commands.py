@@ -1,4 +1,4 @@
-"""What a campaign can run: commands with their settings, their functions and what they end in."""
+"""Commands that a campaign can run: their settings, what runs them, and what they end in."""
 
 from __future__ import annotations
 
@@ -10,32 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel
 
-from nnpmm.campaigns import (
-    Attempt,
-    CalculationList,
-    CampaignResult,
-    ClusterSettings,
-    Listed,
-    Output,
-    Quantity,
-    ReportCallback,
-    listed,
-    output_of,
-    run_listed,
-)
+from nnpmm.campaigns import Attempt, Quantity
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from nnpmm.freeenergy.estimators import Estimate
 
-__all__ = ["COMMANDS", "calculate", "calculations_of", "run_list"]
+__all__ = ["COMMANDS", "Command", "find_command"]
 
 _KCAL = "kcal/mol"
 
 
 @dataclass(frozen=True)
-class _Command:
+class Command:
     """A command that a campaign can run.
 
     Attributes:
@@ -46,82 +34,6 @@ class _Command:
 
     read: Callable[[Any, str, Path], Any]
     run: Callable[[Any, Attempt], list[Quantity]]
-
-
-def run_list(
-    found: CalculationList,
-    folder: Path,
-    *,
-    cluster: ClusterSettings | None = None,
-    retry_failed: bool = False,
-    report: ReportCallback | None = None,
-) -> CampaignResult:
-    """Run the calculations of a list, or go on with those that have no result yet.
-
-    The first attempt of each has the seed of its settings; after a failure, the second has another.
-
-    Args:
-        found: the list, from `nnpmm.campaigns.read_list`.
-        folder: of the campaign; made if need be.
-        cluster: where jobs run; one local worker if None.
-        retry_failed: try calculations again that were given up.
-        report: called with every job that ends.
-
-    Raises:
-        ConfigError: settings are wrong, two rows are the same calculation, one was begun in this
-            folder with other settings, or another campaign works there.
-        InputFileError: a file that settings name cannot be read.
-        NnpmmError: others of `nnpmm.campaigns.run_campaign`.
-    """
-    return run_listed(
-        *(calculations_of(found), found.command, calculate, folder),
-        cluster=cluster,
-        retry_failed=retry_failed,
-        report=report,
-    )
-
-
-def calculations_of(found: CalculationList) -> list[Listed]:
-    """Return the calculations of a list, their settings checked.
-
-    Raises:
-        ConfigError: the command is unknown, settings are wrong, or two rows are the same.
-        InputFileError: a file that settings name cannot be read.
-    """
-    command, seen = _command(found.command), dict[str, str]()
-    calculations = []
-    for row in found.rows:
-        settings = command.read(found.settings_of(row), row.place, found.base)
-        one = listed(row, settings)
-        if one.digest in seen:
-            raise ConfigError(
-                f"{row.place}: found the same settings as in {seen[one.digest]}, which would give "
-                "the same result; change the seed, or leave one of them out"
-            )
-        seen[one.digest] = row.place
-        calculations.append(one)
-    return calculations
-
-
-def calculate(command: str, settings: Mapping[str, Any], *, attempt: Attempt) -> Output:
-    """Run a command as the job of a campaign, or go on with it in its folder.
-
-    Args:
-        command: one of `COMMANDS`.
-        settings: of the calculation, as JSON.
-        attempt: of the campaign.
-    """
-    known = _command(command)
-    own = known.read(dict(settings), command, attempt.work)
-    if attempt.number:
-        own = own.model_copy(update={"seed": attempt.seed})
-    return output_of(known.run(own, attempt))
-
-
-def _command(name: str) -> _Command:
-    if name not in COMMANDS:
-        raise ConfigError(f"found the command {name!r}, allowed: {', '.join(COMMANDS)}")
-    return COMMANDS[name]
 
 
 def _read(model: type[BaseModel], data: Any, source: str, base: Path) -> BaseModel:
@@ -148,13 +60,13 @@ def _read_binding(data: Any, source: str, base: Path) -> BaseModel:
     return _read(BindingSettings, data, source, base)
 
 
-def _read_edge(data: Any, source: str, base: Path) -> BaseModel:
+def _read_edge(data: Any, source: str, base: Path) -> Any:
     from nnpmm.freeenergy.relative import RelativeSettings
 
-    settings = _read(RelativeSettings, data, source, base)
-    if len(settings.edges) != 1:  # type: ignore[attr-defined]
+    settings: Any = _read(RelativeSettings, data, source, base)
+    if len(settings.edges) != 1:
         raise ConfigError(
-            f"{source}: edges: found {len(settings.edges)} pairs, allowed in a row: one"  # type: ignore[attr-defined]
+            f"{source}: edges: found {len(settings.edges)} pairs, allowed in a row: one"
         )
     return settings
 
@@ -276,11 +188,22 @@ def _conformers(settings: Any, attempt: Attempt) -> list[Quantity]:
 
 
 #: Commands by name.
-COMMANDS: dict[str, _Command] = {
-    "run": _Command(_read_run, _run),
-    "solvation": _Command(_read_solvation, _solvation),
-    "binding": _Command(_read_binding, _binding),
-    "binding-relative": _Command(_read_edge, _edge),
-    "scan": _Command(_read_scan, _scan),
-    "conformers": _Command(_read_conformers, _conformers),
+COMMANDS: dict[str, Command] = {
+    "run": Command(_read_run, _run),
+    "solvation": Command(_read_solvation, _solvation),
+    "binding": Command(_read_binding, _binding),
+    "binding-relative": Command(_read_edge, _edge),
+    "scan": Command(_read_scan, _scan),
+    "conformers": Command(_read_conformers, _conformers),
 }
+
+
+def find_command(name: str) -> Command:
+    """Return the command of that name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if name not in COMMANDS:
+        raise ConfigError(f"found the command {name!r}, allowed: {', '.join(COMMANDS)}")
+    return COMMANDS[name]
