@@ -132,7 +132,7 @@ def measure_overhead(
         "after_the_last_job_s": total - last,
         "first_job_s": own[0],
         "median_of_later_jobs_s": statistics.median(own[1:]),
-        "overhead_of_a_job_s": (last - first - sum(own) / workers) / len(own),
+        "overhead_of_a_job_s": (total - sum(own) / workers) / len(own),
         "median_between_two_jobs_s": statistics.median(between) if workers == 1 else None,
     }
 
