@@ -183,6 +183,7 @@ def test_no_run_is_lost_or_doubled_by_kills(inputs):
     master = start(*command)
     wait_until(lambda: lines(logs["r1"]) > 50, master)
     begun = (out / "jobs/r1/topology.pdb").stat().st_mtime_ns
+    assert [one.state for one in states_of(out)] == ["running", "waiting", "waiting"]
     (worker,) = workers_of(master)
     worker.kill()
     wait_until(lambda: lines(logs["r2"]) > 50, master)

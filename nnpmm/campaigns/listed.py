@@ -26,7 +26,7 @@ from nnpmm.campaigns.clusters import ClusterSettings
 from nnpmm.campaigns.jobs import Job, Output
 from nnpmm.campaigns.lists import ListRow
 from nnpmm.campaigns.store import Store, by_name, failure_path
-from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.errors import ConfigError, InputFileError, NnpmmError
 from nnpmm.core.files import require_folder, write_atomically
 from nnpmm.core.settings.merging import flattened
 
@@ -40,6 +40,7 @@ __all__ = [
     "states_of",
 ]
 
+_LAST_LINES = 5  # of a traceback
 _RECORD, _JOBS, _RESULTS, _VERSION = "campaign.json", "jobs", "results", 1
 # Settings that each job has of its own, and those that do not change what comes out.
 _OF_JOB, _FREE = ("output.directory",), ("threads", "platform.threads")
@@ -72,13 +73,15 @@ class JobState:
         state: waiting, running, finished or failed.
         seconds: that a finished one took; None of others.
         reasons: a line for each attempt that failed, of finished ones too.
-        details: file with the traceback of a failed one; None of others.
+        last_lines: of the traceback of a failed one, where the error is not one of nnpmm's.
+        details: file with that traceback; None of others.
     """
 
     name: str
     state: State
     seconds: float | None = None
     reasons: tuple[str, ...] = ()
+    last_lines: tuple[str, ...] = ()
     details: Path | None = None
 
 
@@ -201,8 +204,15 @@ def _state(job: Job, store: Store) -> JobState:
         return JobState(job.name, "running")
     if store.is_given_up(job):
         path = failure_path(store.folder, store.address(job))
-        return JobState(job.name, "failed", None, store.reasons(job), path)
+        return JobState(job.name, "failed", None, store.reasons(job), _last_lines(path), path)
     return JobState(job.name, "waiting")
+
+
+def _last_lines(path: Path) -> tuple[str, ...]:
+    """Return where an unexpected error was raised and what it was; nothing of an expected one."""
+    lines = json.loads(path.read_text(encoding="utf-8"))["traceback"].splitlines()
+    expected = not lines or lines[-1].startswith(NnpmmError.__module__)
+    return () if expected else tuple(lines[-_LAST_LINES:])
 
 
 def _claim(

@@ -172,8 +172,8 @@ def _print_failures(states: list[JobState]) -> None:
     for one in states:
         if one.state == "failed":
             print_result(f"{one.name} failed; traceback in {one.details}")
-            for reason in one.reasons:
-                print_result(f"  {reason}")
+            for text in (*one.reasons, *one.last_lines):
+                print_result(f"  {text}")
 
 
 def _write(folder: Path) -> None:

@@ -50,6 +50,8 @@ def square(command, settings, *, attempt):
         raise InputFileError("found a mess")
     if settings["fail"] == "always" or (settings["fail"] == "once" and not attempt.number):
         raise SimulationError("it blew up")
+    if settings["fail"] == "bug":
+        raise KeyError("shelf")
     if settings["fail"] == "locked":
         with locked(attempt.work / ".lock", "another process works here"):
             pass
@@ -109,6 +111,15 @@ def test_results_failures_and_the_table(tmp_path):
     again = go(tmp_path, rows)
     assert (again.already, again.given_up, again.done) == (2, 2, 0)
     assert calls(tmp_path, "a") == 1
+
+
+def test_the_last_lines_of_a_bug(tmp_path):
+    """Where it was raised; the errors of nnpmm say in their message what to do."""
+    go(tmp_path, {"a": {"number": 1, "fail": "bug"}, "b": {"number": 1, "fail": "always"}})
+    bug, known = states_of(tmp_path)
+    assert bug.last_lines[-1] == "KeyError: 'shelf'"
+    assert any('raise KeyError("shelf")' in line for line in bug.last_lines)
+    assert known.last_lines == () and len(known.reasons) == 2
 
 
 def test_rows_are_added_and_left_out(tmp_path):
