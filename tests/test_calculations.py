@@ -169,7 +169,7 @@ def workers_of(master: subprocess.Popen) -> list[psutil.Process]:
 @pytest.mark.slow
 def test_no_run_is_lost_or_doubled_by_kills(inputs):
     """kill -9 of the worker in the first run and of the master in the second: all go on."""
-    steps = 400
+    steps = 200
     inputs.set("stages.production.length", f"{steps * 0.5} fs")
     inputs.set("output.checkpoint_interval", "5 fs")
     inputs.set("output.trajectory_interval", "5 fs")
@@ -181,12 +181,12 @@ def test_no_run_is_lost_or_doubled_by_kills(inputs):
     command = ("campaign", "run", path, "-o", out, "--workers", 1)
 
     master = start(*command)
-    wait_until(lambda: lines(logs["r1"]) > 50, master)
+    wait_until(lambda: lines(logs["r1"]) > 30, master)
     begun = (out / "jobs/r1/topology.pdb").stat().st_mtime_ns
     assert [one.state for one in states_of(out)] == ["running", "waiting", "waiting"]
     (worker,) = workers_of(master)
     worker.kill()
-    wait_until(lambda: lines(logs["r2"]) > 50, master)
+    wait_until(lambda: lines(logs["r2"]) > 30, master)
     (orphan,) = workers_of(master)
     master.kill()
     master.communicate()

@@ -97,45 +97,29 @@ def read_list(
         InputFileError: a file cannot be read, or a line of it cannot be used.
         ConfigError: the command is missing, settings are given twice, or two rows have one name.
     """
-    shared, rows_from = dict[str, Any](), path
     base = path.absolute().parent
+    found = _File(rows=path.name)
     if path.suffix.lower() in (".yaml", ".yml"):
         found = parse_settings(_File, read_yaml(path), source=path.name, base=base)
-        if command is not None and found.command not in (None, command):
-            raise ConfigError(
-                f"{path.name}: found the command {found.command!r} in it and {command!r} beside "
-                "it; give one of them"
-            )
-        command = command or found.command
-        if isinstance(found.settings, str):
-            found_file = base / found.settings
-            settings = _one(settings, found_file, path)
-        elif found.settings:
-            shared = found.settings
-            _one(settings, None, path)
-        if isinstance(found.rows, str):
-            rows_from = base / found.rows
-            values = _from_table(rows_from)
-        else:
-            values = [(f"{path.name}, row {n}", row) for n, row in enumerate(found.rows, 1)]
-    else:
-        values = _from_table(path)
-    if command is None:
-        raise ConfigError(f"{path.name}: found no command, expected one such as run or solvation")
-    if settings is not None:
-        shared, base = _read_shared(settings), settings.absolute().parent
-    if not values:
-        raise InputFileError(f"{rows_from}: found no rows, expected one for each calculation")
-    return CalculationList(command, shared, base, _named(values))
-
-
-def _one(given: Path | None, own: Path | None, path: Path) -> Path | None:
-    """Return the file of the shared settings, of which the list has its own."""
-    if given is not None:
+    if command is not None and found.command not in (None, command):
         raise ConfigError(
-            f"{path.name}: found settings in it and the file {given} beside it; give one of them"
+            f"{path.name}: found the command {found.command!r} in it and {command!r} beside it; "
+            "give one of them"
         )
-    return own
+    chosen = command or found.command
+    if chosen is None:
+        raise ConfigError(f"{path.name}: found no command, expected one such as run or solvation")
+    if settings is not None and found.settings:
+        raise ConfigError(
+            f"{path.name}: found settings in it and the file {settings} beside it; give one of them"
+        )
+    rows = _named(_rows_of(found, path))
+    if isinstance(found.settings, str):
+        settings = base / found.settings
+    elif settings is None:
+        return CalculationList(chosen, found.settings, base, rows)
+    shared, start = _read_shared(settings), settings.absolute().parent
+    return CalculationList(chosen, shared, start, rows)
 
 
 def _read_shared(path: Path) -> dict[str, Any]:
@@ -145,14 +129,22 @@ def _read_shared(path: Path) -> dict[str, Any]:
     return found
 
 
-def _from_table(path: Path) -> list[tuple[str, dict[str, Any]]]:
-    return [
-        (
-            f"{path.name}, line {row.line}",
-            {key: _cell(text, path, row.line) for key, text in row.cells.items() if text},
-        )
-        for row in read_table(path).rows
-    ]
+def _rows_of(found: _File, path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Return the cells of each row, with the words that say where it is."""
+    if isinstance(found.rows, str):
+        path = path.absolute().parent / found.rows
+        rows = [
+            (
+                f"{path.name}, line {row.line}",
+                {key: _cell(text, path, row.line) for key, text in row.cells.items() if text},
+            )
+            for row in read_table(path).rows
+        ]
+    else:
+        rows = [(f"{path.name}, row {n}", row) for n, row in enumerate(found.rows, 1)]
+    if not rows:
+        raise InputFileError(f"{path}: found no rows, expected one for each calculation")
+    return rows
 
 
 def _cell(text: str, path: Path, line: int) -> Any:

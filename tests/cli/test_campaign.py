@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import yaml
+from conftest import ROOT
 
 from nnpmm.calculations import calculations_of
-from nnpmm.campaigns import read_list
+from nnpmm.campaigns import ClusterSettings, read_list
 from nnpmm.cli.main import main
 
 SHARED = {"model": "ANI-1x", "count": 2}
@@ -102,3 +104,20 @@ def test_the_template_is_a_list(call, tmp_path):
     assert [one.name for one in found] == ["methanol", "ethanol", "ethanol-310"]
     assert json.dumps(found[2].settings["temperature"]) == '"310.0 K"'
     assert found[0].settings["ladder"]["time"] == "1000.0 ps"
+
+
+def test_the_examples_of_the_page(tmp_path):
+    """The table and the YAML file are the same calculations, and the cluster can be had."""
+    page = (ROOT / "docs/many-calculations.md").read_text()
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", page, flags=re.M | re.S)
+    (table,) = (text for language, text in blocks if not language)
+    rows, cluster = (text for language, text in blocks if language == "yaml")
+    shared = {"system": {"type": "build", "smiles": "CO"}, "region": {"model": "ANI-2x"}}
+    for name, text in (("list.csv", table), ("list.yaml", rows), ("md.yaml", json.dumps(shared))):
+        (tmp_path / name).write_text(text)
+    found = read_list(tmp_path / "list.csv", command="run", settings=tmp_path / "md.yaml")
+    cold, warm, again = calculations_of(found)
+    assert calculations_of(read_list(tmp_path / "list.yaml"))[0].digest == cold.digest
+    assert warm.settings["ensemble"]["temperature"] == "320.0 K"
+    assert again.settings["seed"] == 2
+    assert ClusterSettings.model_validate(yaml.safe_load(cluster)).resources.startswith("select=1")
