@@ -126,6 +126,7 @@ def run(
     at_a_time = workers or len(cuda_devices()) or 1
     each = threads or max(1, thread_count() // at_a_time)
     where = read_cluster(cluster, workers=at_a_time, threads=each)
+    typer.echo(f"{len(found.rows)} calculations of {found.command}, {where.workers} at a time")
     try:
         with campaign_bar("calculations") as (report, _):
             run_list(found, output, cluster=where, retry_failed=retry_failed, report=report)
