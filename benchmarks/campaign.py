@@ -1,9 +1,11 @@
 """Overhead of `nnpmm campaign` for each job, and what is left after kill -9 of worker and master.
 
-By default the list is made here: runs of ethanol in vacuum with one network of ANI-1x, all of one
-length, each with its own seed. Of another list, such as solvation jobs, name the file.
+By default the list is made here, each calculation with its own seed: runs of ethanol in vacuum with
+one network of ANI-1x, or (--command solvation) methane in a small box of water with the force field,
+far too short to be converged. Of other calculations name the list.
 
 python benchmarks/campaign.py --jobs 20
+python benchmarks/campaign.py --jobs 20 --command solvation
 python benchmarks/campaign.py --list molecules.csv --command solvation --settings quick.yaml
 """
 
@@ -39,49 +41,65 @@ from nnpmm.structures import (
 )
 
 STEPS = 100
+SOLVATION = {
+    "solute": {"smiles": "C", "parameters": "fallback"},
+    "padding": "0.6 nm",
+    "cutoff": "0.6 nm",
+    "potentials": ["force field"],
+    "platform": "CPU",
+    "ladder": {
+        "electrostatics": [1, 0],
+        "sterics": [0.6, 0.3, 0],
+        "time": "1 ps",
+        "interval": "0.1 ps",
+        "equilibration": "1 ps",
+        "state_equilibration": "0.1 ps",
+    },
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=20, help="of the list that is made here")
     parser.add_argument("--list", type=Path)
-    parser.add_argument("--command")
+    parser.add_argument("--command", default="run")
     parser.add_argument("--settings", type=Path)
     parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        if arguments.list is None:
-            path, command, settings = make_list(folder, arguments.jobs), "run", folder / "md.yaml"
-        else:
-            path, command, settings = arguments.list, arguments.command, arguments.settings
+        command, path, settings = arguments.command, arguments.list, arguments.settings
+        if path is None:
+            path, settings = folder / "seeds.csv", folder / "settings.yaml"
+            path.write_text("\n".join(["seed", *map(str, range(1, arguments.jobs + 1))]) + "\n")
+            made = SOLVATION if command == "solvation" else make_run(folder)
+            settings.write_text(yaml.safe_dump(made))
         load = os.getloadavg()[0]
         overhead = measure_overhead(path, command, settings, folder / "plain", arguments.workers)
         print(json.dumps(overhead, indent=1), flush=True)
         kills = count_after_kills(path, command, settings, folder / "killed", arguments.workers)
         print(json.dumps(kills, indent=1))
-        if arguments.list is None:
+        if command == "run" and arguments.list is None:
             kills["rows_of_logs"] = count_rows(folder / "killed")
     results = {
         "settings": {name: str(value) for name, value in vars(arguments).items()},
-        "steps_of_each_run": STEPS if arguments.list is None else None,
         "load_of_machine": [load, os.getloadavg()[0]],
         "overhead": overhead,
         "kills": kills,
     }
-    name = "campaign" if arguments.list is None else f"campaign_{arguments.list.stem}"
-    print(write_results(name, results))
+    what = command if arguments.list is None else arguments.list.stem
+    print(write_results(f"campaign_{what}", results))
 
 
-def make_list(folder: Path, jobs: int) -> Path:
-    """Write ethanol in vacuum, settings of a short run, and a table of seeds; return the table."""
+def make_run(folder: Path) -> dict[str, Any]:
+    """Write ethanol in vacuum; return the settings of a short run."""
     molecule = molecule_from_smiles("CCO", seed=1)
     system = create_ligand_system(molecule, parameterize(molecule, provider="fallback"))
     topology, positions = to_openmm_topology(molecule)
     (folder / "system.xml").write_text(openmm.XmlSerializer.serialize(system))
     with open(folder / "ethanol.pdb", "w") as file:
         app.PDBFile.writeFile(topology, positions * openmm.unit.nanometer, file)
-    settings = {
+    return {
         "system": {"type": "openmm", "system": "system.xml", "structure": "ethanol.pdb"},
         "region": {"selection": "all", "model": "ANI-1x", "members": 0},
         "timestep": "0.5 fs",
@@ -96,10 +114,6 @@ def make_list(folder: Path, jobs: int) -> Path:
         },
         "platform": {"name": "CPU"},
     }
-    (folder / "md.yaml").write_text(yaml.safe_dump(settings))
-    table = folder / "seeds.csv"
-    table.write_text("\n".join(["seed", *map(str, range(1, jobs + 1))]) + "\n")
-    return table
 
 
 def measure_overhead(
