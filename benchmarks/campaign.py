@@ -1,8 +1,8 @@
 """Overhead of `nnpmm campaign` for each job, and what is left after kill -9 of worker and master.
 
 By default the list is made here, each calculation with its own seed: runs of ethanol in vacuum with
-one network of ANI-1x, or (--command solvation) methane in a small box of water with the force field,
-far too short to be converged. Of other calculations name the list.
+one network of ANI-1x, or (--command solvation) methane in a small box of water with the force
+field, far too short to be converged. Of other calculations name the list.
 
 python benchmarks/campaign.py --jobs 20
 python benchmarks/campaign.py --jobs 20 --command solvation
