@@ -15,6 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # From the top down. A module may import from its own room and from those below it.
 ROOMS = (
     ("cli", "diagnosis"),
+    ("calculations",),
     ("permeation", "simulation", "benchmarking", "plugin"),
     ("analysis",),
     ("freeenergy",),
@@ -42,7 +43,7 @@ KNOWN_TO = {
     "plots": {"nnpmm.plots", "nnpmm.core", "numpy", "matplotlib"},
     "campaigns": {
         *("nnpmm.campaigns", "nnpmm.core"),
-        *("numpy", "pydantic", "yaml", "distributed", "dask_jobqueue"),
+        *("numpy", "pydantic", "yaml", "distributed", "dask_jobqueue", "pyarrow"),
     },
     "learning": {
         *("nnpmm.learning", "nnpmm.core", "nnpmm._version"),

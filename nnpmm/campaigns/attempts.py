@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from nnpmm.core.errors import NnpmmError, SimulationError
+from nnpmm.core.errors import (
+    ConfigError,
+    ForceFieldError,
+    InputFileError,
+    LockedError,
+    ModelError,
+    RegionError,
+    SelectionError,
+    SimulationError,
+    WeightsError,
+)
 
 __all__ = [
+    "INPUT_ERRORS",
     "NOT_ITS_FAULT",
     "AttemptsError",
     "KilledError",
@@ -20,6 +32,8 @@ __all__ = [
 
 #: How often a calculation that is killed from outside is started in all.
 _STARTS = 3
+# A worker that has lost its campaign may hold its folder for as long as a step of its takes.
+_LONGEST_WAIT, _PAUSE = 60.0, 0.5  # s
 
 _T = TypeVar("_T")
 
@@ -32,9 +46,20 @@ class AttemptsError(SimulationError):
     """The calculation failed; the message contains the reasons, the cause is the last failure."""
 
 
-#: What stops a calculation without being a failure of it: a kill, a full disk, a lost folder, a
-#: package that is missing where it runs.
-NOT_ITS_FAULT = (KilledError, OSError, ImportError)
+#: What stops a calculation without being a failure of it: a kill, a full disk, a lost folder,
+#: another process in its folder, a package that is missing where it runs.
+NOT_ITS_FAULT = (KilledError, LockedError, OSError, ImportError)
+
+#: What is wrong with the input of a calculation, and fails with every seed.
+INPUT_ERRORS = (
+    ConfigError,
+    ForceFieldError,
+    InputFileError,
+    ModelError,
+    RegionError,
+    SelectionError,
+    WeightsError,
+)
 
 
 def derived_seed(campaign_seed: int, name: str, attempt: int) -> int:
@@ -74,8 +99,9 @@ def first_success(
 ) -> tuple[_T, int]:
     """Return what a function returns with the first seed that does not fail, and that seed.
 
-    A kill from outside uses up no seed: the function is called again with the same one. An error
-    in the input, any `NnpmmError` but a `SimulationError`, ends the attempts: no seed corrects it.
+    A kill from outside uses up no seed: the function is called again with the same one. So it is
+    when another process that works in its folder has ended. After one of ``INPUT_ERRORS`` no other
+    seed is tried.
 
     Args:
         function: is called with the number of the attempt, from 0, and its seed.
@@ -84,20 +110,35 @@ def first_success(
         failures: exceptions that count as failures; ``NOT_ITS_FAULT`` never does.
 
     Raises:
-        AttemptsError: every seed failed, or the input has an error.
+        AttemptsError: every seed failed, or the input is wrong.
         KilledError: the program was killed again and again.
+        LockedError: another process has worked in its folder for a minute.
         OSError: the disk is full, or a folder is gone.
         ImportError: a package is not installed.
     """
     last: Exception | None = None
     for attempt, seed in enumerate(seeds):
         try:
-            return retry_if_killed(partial(function, attempt, seed), reasons.append), seed
+            call = partial(_unlocked, function, attempt, seed)
+            return retry_if_killed(call, reasons.append), seed
         except NOT_ITS_FAULT:
             raise
         except failures as error:
-            reasons.append(f"seed {seed}: {' '.join(str(error).split()) or type(error).__name__}")
-            last = error
-            if isinstance(error, NnpmmError) and not isinstance(error, SimulationError):
+            last, text = error, " ".join(str(error).split()) or type(error).__name__
+            if isinstance(error, INPUT_ERRORS):
+                reasons.append(text)
                 break
+            reasons.append(f"seed {seed}: {text}")
     raise AttemptsError("; ".join(reasons)) from last
+
+
+def _unlocked(function: Callable[[int, int], _T], attempt: int, seed: int) -> _T:
+    """Call a function; again, while another process works in its folder, for up to a minute."""
+    deadline = time.monotonic() + _LONGEST_WAIT
+    while True:
+        try:
+            return function(attempt, seed)
+        except LockedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE)

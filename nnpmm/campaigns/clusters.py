@@ -1,36 +1,47 @@
-"""Where the jobs of a campaign run: this process, dask's processes on this machine, or SLURM."""
+"""Where jobs of a campaign run: this process, dask's processes on this machine, SLURM, PBS."""
 
 from __future__ import annotations
 
 import contextlib
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError
 
+from nnpmm.campaigns.devices import cuda_devices
 from nnpmm.core.errors import ConfigError, OptionalDependencyError, SimulationError, shortened
 from nnpmm.core.section import Section, first_problem
 
-__all__ = ["ClusterSettings", "create_cluster", "read_cluster"]
+__all__ = [
+    "ClusterSettings",
+    "create_cluster",
+    "create_queue",
+    "read_cluster",
+    "worker_environments",
+]
 
 
 class ClusterSettings(Section):
     """Where jobs run."""
 
-    kind: Literal["serial", "local", "slurm"] = Field(
+    kind: Literal["serial", "local", "slurm", "pbs"] = Field(
         "local",
         description="serial: one after the other in this process; local: dask's processes "
-        "on this machine; slurm: dask-jobqueue",
+        "on this machine, which take its CUDA devices in turn; slurm, pbs: dask-jobqueue",
     )
     workers: int = Field(1, ge=1, description="jobs at a time")
     threads: int = Field(1, ge=1, description="threads of each job")
-    queue: str | None = Field(None, description="slurm: partition")
-    account: str | None = Field(None, description="slurm: account")
-    memory: str = Field("2GB", description="slurm: memory of a worker")
-    walltime: str = Field("24:00:00", description="slurm: longest life of a worker")
-    directives: tuple[str, ...] = Field((), description="slurm: further #SBATCH lines")
+    queue: str | None = Field(None, description="slurm: partition; pbs: queue")
+    account: str | None = Field(None, description="slurm, pbs: account")
+    memory: str = Field("2GB", description="slurm, pbs: memory of a worker")
+    walltime: str = Field("24:00:00", description="slurm, pbs: longest life of a worker")
+    directives: tuple[str, ...] = Field((), description="further lines: #SBATCH, or #PBS")
+    resources: str | None = Field(
+        None,
+        description="pbs: of a worker, in place of those of threads and memory, such as "
+        "select=1:ncpus=4:ngpus=1:mem=8gb",
+    )
 
 
 def read_cluster(request: str, *, workers: int, threads: int) -> ClusterSettings:
@@ -71,7 +82,7 @@ def read_cluster(request: str, *, workers: int, threads: int) -> ClusterSettings
 
 
 def create_cluster(cluster: ClusterSettings) -> Any:
-    """Return a dask cluster of processes here, or of SLURM jobs.
+    """Return a dask cluster of processes here, or of jobs of SLURM or PBS.
 
     Raises:
         ConfigError: the serial cluster, which has no processes.
@@ -82,44 +93,77 @@ def create_cluster(cluster: ClusterSettings) -> Any:
         raise ConfigError("found the cluster serial, allowed: local or slurm; it starts no process")
     if cluster.kind == "local":
         return _create_local(cluster)
-    try:
-        from dask_jobqueue import SLURMCluster
-    except ImportError as error:
-        raise OptionalDependencyError(
-            "dask-jobqueue is not installed: pip install dask-jobqueue"
-        ) from error
-    made = SLURMCluster(
-        queue=cluster.queue,
-        account=cluster.account,
-        cores=1,
-        processes=1,
-        job_cpu=cluster.threads,
-        memory=cluster.memory,
-        walltime=cluster.walltime,
-        job_extra_directives=list(cluster.directives),
-    )
+    made = create_queue(cluster)
     made.scale(jobs=cluster.workers)
     return made
 
 
+def create_queue(cluster: ClusterSettings) -> Any:
+    """Return a cluster whose workers are jobs of SLURM or PBS, none of which is submitted yet.
+
+    Raises:
+        OptionalDependencyError: dask-jobqueue is not installed.
+    """
+    try:
+        from dask_jobqueue import PBSCluster, SLURMCluster
+    except ImportError as error:
+        raise OptionalDependencyError(
+            "dask-jobqueue is not installed: pip install dask-jobqueue"
+        ) from error
+    common = {
+        "queue": cluster.queue,
+        "account": cluster.account,
+        "cores": 1,
+        "processes": 1,
+        "memory": cluster.memory,
+        "walltime": cluster.walltime,
+        "job_extra_directives": list(cluster.directives),
+    }
+    if cluster.kind == "slurm":
+        return SLURMCluster(job_cpu=cluster.threads, **common)
+    amount = f"select=1:ncpus={cluster.threads}:mem={cluster.memory}"
+    return PBSCluster(resource_spec=cluster.resources or amount, **common)
+
+
 def _create_local(cluster: ClusterSettings) -> Any:
     """Return a dask cluster of processes; start it twice, as one of them may have been killed."""
-    from distributed import LocalCluster
-
-    start = partial(
-        LocalCluster,
-        n_workers=cluster.workers,
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address=":0",
-    )
     with contextlib.suppress(RuntimeError):  # "Nanny failed to start"
-        return start()
+        return _start(cluster)
     try:
-        return start()
+        return _start(cluster)
     except (RuntimeError, OSError) as error:
         raise SimulationError(
             f"dask's {cluster.workers} worker processes did not start "
             f"({' '.join(str(error).split())}); they may have been killed or have run out of "
             "memory: take fewer workers, or the serial cluster"
         ) from error
+
+
+def _start(cluster: ClusterSettings) -> Any:
+    """Start what dask's LocalCluster is, with an environment for each of the workers."""
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    here = {"host": "127.0.0.1", "protocol": "tcp://"}
+    own = {**here, "nthreads": 1, "memory_limit": 1.0 / cluster.workers, "silence_logs": 40}
+    return SpecCluster(
+        scheduler={"cls": Scheduler, "options": {**here, "dashboard_address": ":0"}},
+        workers={
+            number: {"cls": Nanny, "options": {**own, "env": environment}}
+            for number, environment in enumerate(worker_environments(cluster))
+        },
+    )
+
+
+def worker_environments(cluster: ClusterSettings) -> list[dict[str, str]]:
+    """Return the environment variables of each local worker: its threads, and its CUDA device.
+
+    Workers take the devices in turn; with more workers than devices, some share one.
+    """
+    devices = cuda_devices()
+    found = []
+    for number in range(cluster.workers):
+        own = {"OPENMM_CPU_THREADS": str(cluster.threads)}
+        if devices:
+            own["CUDA_VISIBLE_DEVICES"] = devices[number % len(devices)]
+        found.append(own)
+    return found

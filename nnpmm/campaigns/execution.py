@@ -20,6 +20,8 @@ ATTEMPTS = 2
 def execute_job(job: Job, store: Store, scratch: Path, threads: int = 1) -> JobReport:
     """Run a job with up to two seeds and store its result, or why it failed, atomically.
 
+    A job whose input is wrong is given up at once: another seed would not help.
+
     A job that ended through no fault of its own (its program was killed, the disk is full, a
     package is missing here) is not given up: no failure is stored, and the next campaign tries it
     again.
@@ -48,7 +50,7 @@ def execute_job(job: Job, store: Store, scratch: Path, threads: int = 1) -> JobR
     def run(attempt: int, seed: int) -> Output:
         _remove(passing[:attempt])
         works[attempt].mkdir(parents=True, exist_ok=True)
-        return job.function(**job.inputs, attempt=Attempt(works[attempt], seed, threads))
+        return job.function(**job.inputs, attempt=Attempt(works[attempt], seed, threads, attempt))
 
     _remove(passing)
     seeds = [derived_seed(job.seed, job.name, attempt) for attempt in range(ATTEMPTS)]

@@ -98,6 +98,8 @@ def run_on_cluster(plan: Plan) -> Iterator[JobReport]:
             "cluster"
         ) from error
     logging.getLogger("distributed").setLevel(logging.ERROR)
+    for part in ("client", "scheduler"):  # results lost with a worker, which dask gets again
+        logging.getLogger(f"distributed.{part}").setLevel(logging.CRITICAL)
     with create_cluster(plan.cluster) as workers, Client(workers) as client:
         if plan.progress is not None:
             progress = plan.progress

@@ -27,11 +27,13 @@ class Attempt:
             go on there.
         seed: 1 to 2^31 - 1, of its own for each job and attempt.
         threads: that the function may use.
+        number: of the attempt, from 0.
     """
 
     work: Path
     seed: int
     threads: int = 1
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ class Job:
     def key(self) -> str:
         """SHA-256 of the name, the function's name, the seed and the inputs; of files the content.
 
-        That holds for paths within settings too. A change of the function's code is not seen.
+        That holds for paths within settings too. Neither a change of the function's code is seen
+        nor one in a folder that is an input.
 
         Raises:
             InputFileError: a file that is an input cannot be read.
@@ -96,6 +99,8 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump()  # in which paths are still paths
     if isinstance(value, Path):
+        if value.is_dir():
+            return {"folder": str(value)}
         try:
             return {"sha256": sha256_of(value.read_bytes())}
         except OSError as error:

@@ -11,6 +11,7 @@ from nnpmm import __version__
 from nnpmm.cli.analyze import analyze
 from nnpmm.cli.benchmark import benchmark
 from nnpmm.cli.binding import binding
+from nnpmm.cli.campaign import campaign
 from nnpmm.cli.conformers import conformers
 from nnpmm.cli.demo import demo
 from nnpmm.cli.doctor import doctor
@@ -49,6 +50,7 @@ app.command()(fit_torsions)
 app.command()(validate)
 app.command()(doctor)
 app.command()(demo)
+app.add_typer(campaign, name="campaign")
 app.add_typer(sample, name="sample")
 app.add_typer(benchmark, name="benchmark")
 app.add_typer(permeation, name="permeation")

@@ -75,6 +75,7 @@ def settings_with(
         ConfigError: one is missing, or a setting is wrong.
         InputFileError: the file cannot be read.
     """
+    from nnpmm.core.settings.merging import merged
     from nnpmm.core.settings.reading import parse_settings
     from nnpmm.core.settings.yaml_file import read_yaml
 
@@ -84,10 +85,10 @@ def settings_with(
         read = read_yaml(config)
         if not isinstance(read, dict):
             raise ConfigError(f"{config.name}: found no keys, expected such as {required[0]!r}")
-        data, base, source = _merged(data, read), config.absolute().parent, config.name
+        data, base, source = merged(data, read), config.absolute().parent, config.name
     elif not set(required) <= set(given):
         raise ConfigError(missing)
-    return parse_settings(model, _merged(data, given), source=source, base=base)
+    return parse_settings(model, merged(data, given), source=source, base=base)
 
 
 def molecule_section(
@@ -112,13 +113,3 @@ def resumable(output: Path, how: str = "the same command and --resume") -> Itera
     except KeyboardInterrupt:
         typer.echo(f"stopped; go on with {how} ({output})", err=True)
         raise typer.Exit(130) from None
-
-
-def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """Return nested settings, those of the second in place of the first's."""
-    found = dict(first)
-    for name, value in second.items():
-        old = found.get(name)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        found[name] = _merged(old, value) if both else value  # type: ignore[arg-type]
-    return found

@@ -11,6 +11,7 @@ __all__ = [
     "ConfigError",
     "ForceFieldError",
     "InputFileError",
+    "LockedError",
     "ModelError",
     "NnpmmError",
     "OptionalDependencyError",
@@ -30,6 +31,10 @@ class NnpmmError(Exception):
 
 class ConfigError(NnpmmError, ValueError):
     """A setting is unknown, has the wrong type or unit, or contradicts another one."""
+
+
+class LockedError(ConfigError):
+    """Another process works in the folder."""
 
 
 class InputFileError(NnpmmError, ValueError):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nnpmm.core.errors import ConfigError
+from nnpmm.core.errors import ConfigError, LockedError
 from nnpmm.core.files import writing
 
 __all__ = ["is_locked", "locked"]
@@ -32,7 +32,8 @@ def locked(path: Path, message: str) -> Iterator[None]:
         message: of the error if another process holds it.
 
     Raises:
-        ConfigError: another process holds it, or it cannot be opened.
+        LockedError: another process holds it.
+        ConfigError: it cannot be opened.
         UnwritableError: its folder cannot be made.
     """
     with writing(path):
@@ -48,7 +49,7 @@ def locked(path: Path, message: str) -> Iterator[None]:
         try:
             _lock_soon(descriptor)
         except OSError as error:
-            raise ConfigError(message) from error
+            raise LockedError(message) from error
         yield
     finally:
         os.close(descriptor)

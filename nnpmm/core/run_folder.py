@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import yaml
 
 from nnpmm.core import locks
 from nnpmm.core.errors import ConfigError, shortened
+from nnpmm.core.settings.merging import flattened
 
 __all__ = ["LOCK", "fixed_settings", "goes_on", "locked", "read_settings", "require_same_settings"]
 
@@ -93,7 +94,7 @@ def fixed_settings(settings: dict[str, Any], may_change: Sequence[str]) -> dict[
     """
     return {
         key: value
-        for key, value in _flatten(settings)
+        for key, value in flattened(settings)
         if not any(key == name or key.startswith(f"{name}.") for name in may_change)
     }
 
@@ -109,11 +110,3 @@ def locked(directory: Path) -> AbstractContextManager[None]:
         f"{directory}: another process is running in this folder: wait for it, or take another "
         "output.directory",
     )
-
-
-def _flatten(data: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(data, dict) and data:
-        for key, value in data.items():
-            yield from _flatten(value, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, data

@@ -33,9 +33,9 @@ from nnpmm.campaigns import (
     run_campaign,
 )
 from nnpmm.campaigns.attempts import AttemptsError
-from nnpmm.campaigns.clusters import create_cluster
+from nnpmm.campaigns.clusters import create_cluster, worker_environments
 from nnpmm.campaigns.execution import execute_job
-from nnpmm.core.errors import ConfigError, SimulationError
+from nnpmm.core.errors import ConfigError, OptionalDependencyError, SimulationError
 
 SERIAL = ClusterSettings(kind="serial")
 
@@ -350,6 +350,88 @@ def test_clusters(tmp_path):
         read_cluster("lokal", workers=1, threads=1)
     with pytest.raises(ConfigError, match="found the cluster serial, allowed: local or slurm"):
         create_cluster(ClusterSettings(kind="serial"))
+
+
+def test_workers_take_devices_in_turn(monkeypatch):
+    """Each sees one device; without any, the variable is left alone."""
+    monkeypatch.setattr("nnpmm.campaigns.clusters.cuda_devices", lambda: ("2", "GPU-5"))
+    found = worker_environments(ClusterSettings(workers=3, threads=4))
+    assert [own["CUDA_VISIBLE_DEVICES"] for own in found] == ["2", "GPU-5", "2"]
+    assert {own["OPENMM_CPU_THREADS"] for own in found} == {"4"}
+    monkeypatch.setattr("nnpmm.campaigns.clusters.cuda_devices", lambda: ())
+    assert worker_environments(ClusterSettings()) == [{"OPENMM_CPU_THREADS": "1"}]
+
+
+def environment(names, *, attempt):
+    return Output({}, {name: os.environ.get(name) for name in names})
+
+
+def test_a_worker_has_its_environment(tmp_path, monkeypatch):
+    monkeypatch.setattr("nnpmm.campaigns.clusters.cuda_devices", lambda: ("7",))
+    one = Job("a", environment, {"names": ["CUDA_VISIBLE_DEVICES", "OPENMM_CPU_THREADS"]})
+    store = Store(tmp_path / "store")
+    run([one], store, cluster=ClusterSettings(kind="local", threads=3))
+    record = store.record(one)
+    assert (record["CUDA_VISIBLE_DEVICES"], record["OPENMM_CPU_THREADS"]) == ("7", "3")
+
+
+class Driver:
+    """The CUDA driver of a machine with some devices."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def cuInit(self, flags):
+        return 0 if self.count else 100  # CUDA_ERROR_NO_DEVICE
+
+    def cuDeviceGetCount(self, pointer):
+        pointer._obj.value = self.count
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("count", "visible", "found"),
+    [
+        (0, None, ()),
+        (2, None, ("0", "1")),
+        (2, "3,1", ("3", "1")),
+        (1, "0,9,1", ("0",)),  # CUDA stops at a device that is not there
+        (1, "MIG-1f", ("MIG-1f",)),
+    ],
+)
+def test_devices(monkeypatch, count, visible, found):
+    from nnpmm.campaigns import devices
+
+    monkeypatch.setattr(devices.ctypes, "CDLL", lambda name: Driver(count))
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert devices.cuda_devices() == found
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        ({"kind": "slurm"}, ["#SBATCH -p gpu", "#SBATCH --cpus-per-task=4", "#SBATCH --mem=4G"]),
+        ({"kind": "pbs"}, ["#PBS -q gpu", "#PBS -l select=1:ncpus=4:mem=4GB"]),
+        ({"kind": "pbs", "resources": "select=1:ngpus=1"}, ["#PBS -l select=1:ngpus=1"]),
+    ],
+)
+def test_scripts_of_queues(changes, lines):
+    pytest.importorskip("dask_jobqueue")
+    from nnpmm.campaigns.clusters import create_queue
+
+    settings = ClusterSettings(queue="gpu", threads=4, memory="4GB", **changes)
+    with create_queue(settings) as made:
+        script = made.job_script().splitlines()
+    assert not set(lines) - set(script), script
+
+
+def test_a_queue_needs_dask_jobqueue(monkeypatch):
+    monkeypatch.setitem(sys.modules, "dask_jobqueue", None)
+    with pytest.raises(OptionalDependencyError, match="pip install dask-jobqueue"):
+        create_cluster(ClusterSettings(kind="pbs"))
 
 
 def test_a_job_with_a_folder_keeps_it(store, tmp_path):

@@ -8,6 +8,7 @@ import json
 import numpy as np
 import openmm
 import pytest
+from campaign_jobs import assert_job_finds
 from cases import energy_and_forces
 from complexes import write_pdb
 from conftest import shared_data
@@ -99,8 +100,9 @@ def finished(files, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_from_a_complex_to_a_number(finished):
+def test_from_a_complex_to_a_number(files, finished):
     folder, result, told, reasons = finished
+    assert_job_finds("binding", settings(files), folder, result)
     assert [what for what, *_ in told] == [
         "short run of the complex",
         "solvent joint",

@@ -10,6 +10,7 @@ import numpy as np
 import openmm
 import pytest
 import yaml
+from campaign_jobs import assert_job_finds
 from contracts import random_rotation
 from rdkit.Geometry import Point3D
 from small_transfer import SMALL, write_inputs
@@ -56,6 +57,13 @@ def finished(files, tmp_path_factory):
         return lambda *_: None
 
     return folder, run_network(network(files), folder, announce=announce), told
+
+
+@pytest.mark.slow
+def test_an_edge_as_a_job_of_a_campaign(files, finished):
+    folder, result, _ = finished
+    own = settings(files).of_edge(("alcohol", "amine"))
+    assert_job_finds("binding-relative", own, folder / "edges/alcohol~amine", result.edges[0])
 
 
 @pytest.mark.slow

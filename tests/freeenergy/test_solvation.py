@@ -7,6 +7,7 @@ import json
 import numpy as np
 import openmm
 import pytest
+from campaign_jobs import assert_job_finds
 from openmm import app
 
 from nnpmm.cli.main import main
@@ -73,6 +74,7 @@ def joint(tmp_path_factory):
 def test_from_a_molecule_to_a_number(finished):
     """Methanol's value is -21 kJ/mol; a few ps give its size: six seeds gave -27 to -7."""
     folder, result, announced = finished
+    assert_job_finds("solvation", settings(route="separate"), folder, result)
     assert announced == [("network", 1, 1), ("force field", 1, 1)]
     for found in result.potentials.values():
         assert abs(found.value + 21) < 40

@@ -53,7 +53,7 @@ def build_dataset(
         SimulationError: dask's workers do not start.
     """
     cluster = cluster or ClusterSettings()
-    if cluster.kind != "slurm":  # whose nodes may have what this machine lacks
+    if cluster.kind not in ("slurm", "pbs"):  # whose nodes may have what this machine lacks
         create_engine(wanted.engine)
     require_buildable(wanted)
     store = dataset_store(folder.resolve())  # workers may have another working directory
