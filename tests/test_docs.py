@@ -37,7 +37,7 @@ def test_settings_of_permeation_are_all_listed():
     from nnpmm.permeation.labels.umbrella import UmbrellaSettings
     from nnpmm.permeation.runs.protocol import ProtocolSettings
 
-    page = DOCS / "permeation.md"
+    page = DOCS / "permeation-settings.md"
     tables = page.read_text().partition("## Settings")[2].split("| `")[1:]
     found: dict[str, set[str]] = {}
     for row in tables:
