@@ -21,7 +21,7 @@ PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md
 RUN = [
     *(ROOT / "README.md", DOCS / "index.md", DOCS / "files.md", DOCS / "models.md"),
     *(DOCS / "openmm-ml.md", DOCS / "transports.md", DOCS / "campaigns.md"),
-    *(DOCS / "relative-binding.md", DOCS / "sampling.md"),
+    *(DOCS / "relative-binding.md", DOCS / "sampling-python.md", DOCS / "ligand-parameters.md"),
 ]
 
 
