@@ -160,7 +160,7 @@ def show() -> None:
         "",
         f"{settings['repeats']} repeats, {settings['complex_ladder']['time']} for each state.",
     ]
-    path = ROOT / "docs" / "binding.md"
+    path = ROOT / "docs" / "validation" / "binding.md"
     begin, end = "<!-- cb7-b2 -->\n", "<!-- end of cb7-b2 -->"
     head, start, rest = path.read_text().partition(begin)
     _, stop, tail = rest.partition(end)

@@ -212,7 +212,7 @@ def draw(found: dict[str, Any], reference: dict[str, Any]) -> None:
 
 def replace_section(name: str, lines: list[str]) -> None:
     """Write the lines between the two marks of that name in the documentation."""
-    path = ROOT / "docs" / "solvation.md"
+    path = ROOT / "docs" / "validation" / "solvation.md"
     begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
     head, start, rest = path.read_text().partition(begin)
     _, stop, tail = rest.partition(end)

@@ -15,7 +15,7 @@ hydrogens of 3 amu, constrained X-H bonds and the least masses that the time ste
 and, in water, at 5 fs. In vacuum the means are compared with those at 1 fs.
 
 Runs that are done are not repeated. Part "summary" writes results/time_steps.json from them, and
-the tables of docs/time-steps.md.
+the tables of docs/validation/time-steps.md.
 Usage: python benchmarks/time_steps.py periods|hot|molecules|summary [--ps 100]
 """
 
@@ -82,7 +82,7 @@ MOLECULES = {
     "paracetamol": "CC(=O)Nc1ccc(O)cc1",
 }
 BROKEN = 1.5
-PAGE = ROOT / "docs" / "time-steps.md"
+PAGE = ROOT / "docs" / "validation" / "time-steps.md"
 # Name of a row, in water or not, time step (fs), and whether masses are scaled.
 ROWS = (
     ("vacuum, 4 fs, own masses", False, 4.0, False),

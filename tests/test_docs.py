@@ -17,12 +17,14 @@ from nnpmm.models import ModelFile
 from nnpmm.models.ani import PUBLISHED
 
 DOCS = ROOT / "docs"
+SETTINGS = DOCS / "reference" / "settings.md"
 PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
 # Code to be read only is fenced as "py"; a block fenced as "python" is run.
 RUN = [
     *(ROOT / "README.md", DOCS / "index.md", DOCS / "files.md", DOCS / "models.md"),
     *(DOCS / "openmm-ml.md", DOCS / "transports.md", DOCS / "campaigns.md"),
     *(DOCS / "relative-binding.md", DOCS / "sampling-python.md", DOCS / "ligand-parameters.md"),
+    DOCS / "reference" / "models.md",
 ]
 
 
@@ -124,19 +126,21 @@ def test_python_that_is_not_run_can_be_parsed(path):
 
 
 @pytest.mark.parametrize(
-    "block", blocks(DOCS / "run.md", "yaml"), ids=lambda text: " ".join(text.split()[:4])
+    "block",
+    [*blocks(DOCS / "run.md", "yaml"), *blocks(SETTINGS, "yaml")],
+    ids=lambda text: " ".join(text.split()[:4]),
 )
 def test_settings_are_valid(block, tmp_path):
     simulation.parse_config(yaml.safe_load(block), base=tmp_path)
 
 
 def test_each_input_type_has_an_example():
-    types = {yaml.safe_load(block)["system"]["type"] for block in blocks(DOCS / "run.md", "yaml")}
+    types = {yaml.safe_load(block)["system"]["type"] for block in blocks(SETTINGS, "yaml")}
     assert types == {"amber", "gromacs", "charmm", "tinker", "openmm", "build"}
 
 
 def test_template_is_the_one_printed():
-    assert blocks(DOCS / "run.md", "yaml")[-1] == simulation.template().rstrip("\n") + "\n"
+    assert blocks(SETTINGS, "yaml")[-1] == simulation.template().rstrip("\n") + "\n"
 
 
 @pytest.mark.parametrize("key", ModelFile.model_fields)
@@ -146,7 +150,8 @@ def test_every_key_of_model_json_is_described(key):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_digests_are_the_published_ones(name):
-    assert f"| `{name}` | `{PUBLISHED[name].digest}` |" in (DOCS / "models.md").read_text()
+    page = DOCS / "reference" / "models.md"
+    assert f"| `{name}` | `{PUBLISHED[name].digest}` |" in page.read_text()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
@@ -192,5 +197,6 @@ def test_quoted_messages_are_those_of_the_code():
     assert len(quotes()) > 100
     for quote in quotes():
         fixed = [part for part in quote.split("…") if part.strip()]
+        assert max(map(len, fixed)) > 12, f"{quote}: quote more of it"
         pattern = re.compile(".*".join(map(re.escape, fixed)), flags=re.S)
         assert any(pattern.search(text) for text in texts), quote
