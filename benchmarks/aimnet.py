@@ -31,7 +31,7 @@ from nnpmm.core.constants import COULOMB_CONSTANT, EV_TO_KJ_PER_MOL
 from nnpmm.core.errors import WeightsError
 from nnpmm.models import load_model
 from nnpmm.models.aimnet import AimnetParameters
-from nnpmm.models.aimnet.backends import BACKENDS
+from nnpmm.models.aimnet.backends import BACKENDS, missing
 from nnpmm.models.aimnet.cpu.kernel import CpuKernel
 from nnpmm.models.aimnet.cpu.packing import Networks, pack_networks
 from nnpmm.models.aimnet.weights import sources
@@ -170,6 +170,7 @@ def timing_row(molecule: Molecule, charge: int, rounds: int) -> dict[str, Any]:
             molecule.numbers, charge
         )
         for backend in BACKENDS
+        if missing(backend) is None
         for count, members in (("four networks", None), ("one network", 0))
     }
     parameters = ours["cpu, four networks"].model.parameters

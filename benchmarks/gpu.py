@@ -5,7 +5,8 @@ On the machine with the GPU:                    python benchmarks/gpu.py --input
 
 All parts run once side by side without being timed: each compares its results with the float64
 reference, and its kernels are compiled. Then they are timed in turn. A part that fails leaves the
-others; the exit status is 1 then. Writes gpu_ani.json and gpu_steps.json, and logs beside them.
+others; the exit status is 1 then. Writes gpu_ani.json, gpu_aimnet.json and gpu_steps.json, and logs
+beside them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from gpu_ani import LIGANDS, REPLICAS
 from gpu_steps import SYSTEMS
 
 HERE = Path(__file__).parent
+SCRIPTS = ("gpu_ani.py", "gpu_aimnet.py", "gpu_steps.py")
 
 
 def main() -> None:
@@ -27,16 +29,16 @@ def main() -> None:
     parser.add_argument("--write-inputs", type=Path, metavar="FOLDER")
     parser.add_argument("--inputs", type=Path, metavar="FOLDER")
     parser.add_argument("--output", type=Path, default=RESULTS)
-    parser.add_argument("--seconds", type=float, default=600.0, help="for each half")
+    parser.add_argument("--seconds", type=float, default=600.0, help="for each script")
     arguments = parser.parse_args()
     if arguments.write_inputs:
-        for script in ("gpu_ani.py", "gpu_steps.py"):
+        for script in SCRIPTS:
             command = [sys.executable, HERE / script, "--write-inputs", arguments.write_inputs]
             subprocess.run(command, check=True)
         return
     arguments.output.mkdir(parents=True, exist_ok=True)
     failed = prepare(arguments)
-    for script in ("gpu_ani.py", "gpu_steps.py"):
+    for script in SCRIPTS:
         output = arguments.output / script.replace(".py", ".json")
         process = start(script, ["--output", output], arguments)
         failed |= wait(script, process, arguments.seconds)
@@ -50,6 +52,7 @@ def prepare(arguments: argparse.Namespace) -> bool:
         for name in LIGANDS
     }
     parts["water"] = ("gpu_ani.py", ["--molecules", "--boxes", len(REPLICAS)])
+    parts["AIMNet2"] = ("gpu_aimnet.py", ["--rounds", 10])
     for name in SYSTEMS:
         parts[name] = ("gpu_steps.py", ["--systems", name, "--rounds", 1, "--steps", 10])
     running = {}

@@ -30,21 +30,21 @@ class CouplingConfig(Section):
     )
     charges: Literal["network", "emle"] | None = Field(
         None,
-        description="of electrostatic: those that the network predicts (network; AIMNet2 does), or "
+        description="electrostatic: charges of the network (network; AIMNet2 predicts them), or of "
         "EMLE on the symmetry functions of ANI-2x (emle)",
         examples=["network"],
     )
     emle_model: SettingsPath | None = Field(
-        None, description="file of charges: emle, .mat", examples=["emle.mat"]
+        None, description="with charges: emle, the EMLE model (.mat)", examples=["emle.mat"]
     )
     induction: bool = Field(
-        False, description="of charges: emle: dipoles that the surroundings induce in the region"
+        False, description="with charges: emle, let the surroundings induce dipoles in the region"
     )
     cutoff: Length = Field(
         1.2,
         gt=0,
-        description="of electrostatic: how far what these charges differ by from the fixed ones "
-        "acts, at most half the box, in nm",
+        description="electrostatic: cutoff of the difference between these charges and the fixed "
+        "ones, at most half the box, in nm",
     )
 
     @model_validator(mode="after")

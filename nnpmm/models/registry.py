@@ -48,7 +48,7 @@ def load_model(
         members: which networks of the ensemble to use, by 0-based index; None uses all.
         backend: ``"auto"`` (the fastest that is there for the device), or a name in
             `nnpmm.models.ani.BACKENDS`: ``"cpu"``, ``"reference"``, ``"torchani"``, ``"nnpops"``;
-            AIMNet2 has ``"reference"`` alone.
+            AIMNet2 has ``"cpu"``, ``"cuda"`` and ``"reference"``.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:<index>"``.
         precision: ``"single"``, or ``"double"`` for checks.
         threads: of the CPU. By default the cpu backend uses as many as OpenMM does: those of the

@@ -47,8 +47,13 @@ def symbols_of(numbers):
 def assert_like_reference(parameters, numbers, charge, positions, precision, threads=1):
     """Energies, forces and charges, and the gradient of a sum of charges."""
     symbols = symbols_of(numbers)
-    reference = ReferenceKernel(parameters, symbols, charge, "cpu", "double", 1)
     kernel = CpuKernel(parameters, symbols, charge, precision, threads)
+    return kernel, assert_agrees(kernel, parameters, symbols, charge, positions, precision)
+
+
+def assert_agrees(kernel, parameters, symbols, charge, positions, precision):
+    """A kernel with the float64 reference; return what it found."""
+    reference = ReferenceKernel(parameters, symbols, charge, "cpu", "double", 1)
     energy, force, of_charge = TOLERANCES[precision]
     expected, found = reference.evaluate(positions), kernel.evaluate(positions)
     np.testing.assert_allclose(found.member_energies, expected.member_energies, rtol=0, atol=energy)
@@ -64,7 +69,7 @@ def assert_like_reference(parameters, numbers, charge, positions, precision, thr
     np.testing.assert_allclose(embedded[0].forces, alone[0].forces, rtol=0, atol=force)
     np.testing.assert_allclose(embedded[1], charges, rtol=0, atol=of_charge)
     np.testing.assert_allclose(kernel.charges(positions), charges, rtol=0, atol=of_charge)
-    weights = np.random.default_rng(1).normal(size=len(numbers))
+    weights = np.random.default_rng(1).normal(size=len(symbols))
     tensor = torch.tensor(positions, requires_grad=True)
     (gradient,) = torch.autograd.grad(
         (reference.charge_tensors(tensor) * torch.tensor(weights)).sum(), tensor
@@ -72,7 +77,7 @@ def assert_like_reference(parameters, numbers, charge, positions, precision, thr
     np.testing.assert_allclose(
         kernel.charge_gradient(positions, weights), gradient, rtol=0, atol=100 * of_charge
     )
-    return kernel, found
+    return found
 
 
 @pytest.mark.parametrize("precision", TOLERANCES)

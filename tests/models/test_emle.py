@@ -17,6 +17,7 @@ from nnpmm.core.constants import BOHR_IN_NM, COULOMB_CONSTANT, HARTREE_TO_KJ_PER
 from nnpmm.core.errors import InputFileError, RegionError, WeightsError
 from nnpmm.coupling.electrostatic.reference import reference_energy
 from nnpmm.models.emle import EmleCharges, load_emle
+from nnpmm.models.emle.induction import induce
 from nnpmm.models.emle.reference import reference_charges
 
 PUBLISHED = json.loads((Path(__file__).parent / "emle_values.json").read_text())["molecules"]
@@ -93,6 +94,22 @@ def test_values_of_its_authors(case):
     expected = HARTREE_TO_KJ_PER_MOL * case["induced_hartree"]
     np.testing.assert_allclose(induced, expected, rtol=0, atol=1e-4)
     assert COULOMB_CONSTANT == pytest.approx(HARTREE_TO_KJ_PER_MOL * BOHR_IN_NM, rel=1e-6)
+
+
+def test_atoms_without_valence_electrons_are_not_polarizable():
+    """EMLE finds positive valence charges in distorted molecules; the others induce as before."""
+    rng = np.random.default_rng(3)
+    positions = 0.15 * np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    valence, widths = np.array([-4.0, 0.3, -1.0, -5.0]), np.full(4, 0.02)
+    scales, fields = np.full(4, 2.0), rng.normal(0, 1000, (2, 4, 3))
+    found = induce(positions, valence, widths, scales, 2.0, *fields)
+    kept = valence < 0
+    rest = [each[kept] for each in (positions, valence, widths, scales)]
+    expected = induce(*rest, 2.0, *fields[:, kept])
+    assert found.energy == pytest.approx(expected.energy, rel=1e-4)
+    np.testing.assert_allclose(found.by_positions[kept], expected.by_positions, rtol=1e-3)
+    assert all(np.isfinite(each).all() for each in found[1:])
+    np.testing.assert_allclose(found.by_field[~kept], 0.0, atol=1e-6)
 
 
 def test_copies_share_the_parameters(model):

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.core.errors import ModelError
+from nnpmm.core.errors import ModelError, OptionalDependencyError
 from nnpmm.models.aimnet.parameters import AimnetParameters
 from nnpmm.models.ani.backends import choose_device
+from nnpmm.models.cuda.device import missing as missing_device
 from nnpmm.models.protocol import BatchEvaluation, Evaluation
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["BACKENDS", "Kernel", "choose_backend"]
+__all__ = ["BACKENDS", "Kernel", "choose_backend", "missing"]
 
 
 class Kernel(Protocol):
@@ -59,6 +60,19 @@ def _cpu(
     return CpuKernel(parameters, symbols, charge, precision, threads)
 
 
+def _cuda(
+    parameters: AimnetParameters,
+    symbols: list[str],
+    charge: int,
+    device: str,
+    precision: str,
+    threads: int | None,
+) -> Kernel:
+    from nnpmm.models.aimnet.cuda.kernel import CudaKernel
+
+    return CudaKernel(parameters, symbols, charge, device, precision)
+
+
 def _reference(
     parameters: AimnetParameters,
     symbols: list[str],
@@ -76,31 +90,44 @@ def _reference(
 #: number of threads; they import what they need only then.
 BACKENDS: dict[str, Callable[[AimnetParameters, list[str], int, str, str, int | None], Kernel]] = {
     "cpu": _cpu,
+    "cuda": _cuda,
     "reference": _reference,
 }
+
+
+def missing(name: str) -> str | None:
+    """Return what to do about it if a backend cannot be used here, else None."""
+    return missing_device() if name == "cuda" else None
 
 
 def choose_backend(name: str, device: str, model: str) -> tuple[str, str]:
     """Return the names of a backend and of a device that it can use.
 
     Args:
-        name: of a backend; ``"auto"`` gives the fastest for the device.
+        name: of a backend; ``"auto"`` gives that of the device, ``"cpu"`` or ``"cuda"``.
         device: see `nnpmm.models.ani.backends.choose_device`.
         model: its name, for messages.
 
     Raises:
         ModelError: no backend or device of that name, or a backend that does not run on the device.
+        OptionalDependencyError: the backend needs a GPU, and there is none.
     """
     if name not in ("auto", *BACKENDS):
         raise ModelError(f"found the backend {name!r}, {model} has: auto, {', '.join(BACKENDS)}")
-    if name == "cpu":
-        if device not in ("auto", "cpu"):
+    if (remedy := missing(name)) is not None:
+        raise OptionalDependencyError(f"the backend {name!r} cannot be used here; {remedy}")
+    if name in ("cpu", "cuda"):  # each for its device
+        device = name if device == "auto" else device
+        if _kind(device) != name:
             raise ModelError(
-                f"found the device {device!r}, the backend {name!r} allows: cpu; choose another "
+                f"found the device {device!r}, the backend {name!r} allows: {name}; choose another "
                 "device or backend"
             )
-        return name, "cpu"
     device = choose_device(device)
     if name == "auto":
-        name = "cpu" if device == "cpu" else "reference"
+        name = _kind(device)
     return name, device
+
+
+def _kind(device: str) -> str:
+    return device.partition(":")[0]

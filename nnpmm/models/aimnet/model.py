@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nnpmm.core.constants import EV_TO_KJ_PER_MOL
 from nnpmm.core.errors import ModelError, RegionError, SimulationError
 from nnpmm.models.aimnet.backends import BACKENDS, Kernel, choose_backend
+from nnpmm.models.aimnet.first_use import COMPARED, trusted_kernel
 from nnpmm.models.aimnet.parameters import AimnetParameters
 from nnpmm.models.bound import BoundPotential
 from nnpmm.models.composition import known_symbols
@@ -52,6 +53,7 @@ class AimnetModel:
 
     Raises:
         ModelError: no such backend, device or precision.
+        OptionalDependencyError: the backend needs a GPU, and there is none.
     """
 
     parameters: AimnetParameters = field(repr=False)
@@ -82,6 +84,11 @@ class AimnetModel:
             f"AimnetModel({self.name!r}, {networks}, backend={self.backend!r}, "
             f"device={self.device!r}, precision={self.precision!r})"
         )
+
+    @property
+    def automatic(self) -> bool:
+        """Whether ``"auto"`` chose the backend, so that another one may take its place."""
+        return self.requested[0] == "auto"
 
     @property
     def name(self) -> str:
@@ -150,6 +157,8 @@ class AimnetEvaluator(BoundPotential):
 
     Attributes:
         charge: total charge, e.
+        backend: the implementation, another than the model's where the first positions show that
+            what ``auto`` chose cannot be used.
     """
 
     model: AimnetModel
@@ -168,15 +177,17 @@ class AimnetEvaluator(BoundPotential):
         )
         self._symbols = symbols
         self._lock = threading.RLock()  # copies of a System share this evaluator
+        self.backend = model.backend
         self._kernel: Kernel = BACKENDS[model.backend](
             model.parameters, symbols, charge, model.device, model.precision, model.threads
         )
+        self._to_compare = model.backend in COMPARED
 
     def member_energies(self, positions: Any, box: Any = None) -> NDArray[np.float64]:
         """Return every member's energy, (m,), kJ/mol; their spread is the model's uncertainty."""
         array = self._checked(positions, box)
         with self._lock:
-            return self._kernel.member_energies(array)
+            return self._compared(array).member_energies(array)
 
     def batch(self, positions: Any) -> BatchEvaluation:
         """Evaluate many geometries (k, n, 3) of the region, nm or a Quantity, in one go."""
@@ -184,7 +195,7 @@ class AimnetEvaluator(BoundPotential):
         for geometry in array:
             check_geometry(geometry)
         with self._lock:
-            return self._kernel.batch(array)
+            return self._compared(array[0]).batch(array)
 
     def charges(self, positions: Any) -> NDArray[np.float64]:
         """Return the atoms' charges, (n,), e: the mean over the members.
@@ -200,7 +211,7 @@ class AimnetEvaluator(BoundPotential):
         """
         array = self._checked(positions, None)
         with self._lock:
-            return self._kernel.charges(array)
+            return self._compared(array).charges(array)
 
     def charge_tensors(self, positions: torch.Tensor) -> torch.Tensor:
         """Return the same charges as a tensor that autograd differentiates.
@@ -217,7 +228,8 @@ class AimnetEvaluator(BoundPotential):
             (n,), float64, on the device of the positions.
         """
         with self._lock:
-            return self._kernel.charge_tensors(positions).to(positions.device)
+            kernel = self._compared(positions)
+            return kernel.charge_tensors(positions).to(positions.device)
 
     def in_potential(
         self, positions: NDArray[np.float64], potentials: NDArray[np.float64]
@@ -236,7 +248,7 @@ class AimnetEvaluator(BoundPotential):
         """
         copied = positions.copy()
         with self._lock:
-            found, charges = self._kernel.in_potential(positions, potentials)
+            found, charges = self._compared(positions).in_potential(positions, potentials)
         self._keep(copied, None, found)
         return found.energy, found.forces, charges
 
@@ -250,7 +262,7 @@ class AimnetEvaluator(BoundPotential):
             Both on the device of the positions.
         """
         with self._lock:
-            energy, forces = self._kernel.evaluate_tensors(positions)
+            energy, forces = self._compared(positions).evaluate_tensors(positions)
         return energy.to(positions.device), forces.to(positions.device)
 
     def torch_module(self) -> torch.nn.Module:
@@ -264,7 +276,17 @@ class AimnetEvaluator(BoundPotential):
         if box is not None:
             self._refuse_box()
         with self._lock:
-            return self._kernel.evaluate(positions)
+            return self._compared(positions).evaluate(positions)
+
+    def _compared(self, positions: NDArray[np.float64] | torch.Tensor) -> Kernel:
+        """Return the kernel; the first positions (n, 3), nm, show whether it can be used."""
+        if self._to_compare:
+            if not isinstance(positions, np.ndarray):
+                positions = positions.detach().cpu().numpy().astype(np.float64)
+            choice = trusted_kernel(self.model, self._symbols, self.charge, self._kernel, positions)
+            self.backend, self._kernel = choice
+            self._to_compare = False
+        return self._kernel
 
     def _checked(self, positions: Any, box: Any) -> NDArray[np.float64]:
         if box is not None:

@@ -8,14 +8,15 @@ and the reference would import torch at every start.
 from __future__ import annotations
 
 import logging
-import warnings
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnpmm.core.errors import ModelError, NnpmmError
+from nnpmm.core.errors import ModelError
 from nnpmm.models.ani.backends import BACKENDS, Kernel, usable_backends
+from nnpmm.models.comparison import find_problem, first_line, warn
 from nnpmm.models.protocol import Evaluation
 
 if TYPE_CHECKING:
@@ -24,13 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["KernelChoice", "first_kernel", "trusted_kernel"]
 
 _LOGGER = logging.getLogger(__name__)
-#: What every backend keeps to on a ligand: kJ/mol and kJ/mol/nm.
-_ENERGY, _FORCE = 0.01, 0.5
-#: In single precision every atom's energy, some 500 kJ/mol, is rounded at the seventh digit, and
-#: partly in the same direction for equal atoms: the bound of the sum grows with their number.
-_ATOMS = 100
-#: Rounding of large forces, as between atoms that overlap.
-_RELATIVE_FORCE = 1e-5
 #: The reference takes memory and time that no ligand needs: larger regions are not compared.
 _LARGEST = 5000
 
@@ -82,16 +76,17 @@ def trusted_kernel(
             expected = reference(
                 model.parameters, symbols, "cpu", "double", model.threads
             ).evaluate(positions, box)
-        problem = _problem(choice[1], expected, positions, box, catch=model.automatic)
+        evaluate = partial(choice[1].evaluate, positions, box)
+        problem = find_problem(evaluate, expected, catch=model.automatic)
         if problem is None:
             return choice
         tried.append(choice[0])
         what = f"the backend {choice[0]!r} on {model.device} {problem}"
         if not model.automatic:
-            _warn(f"{what}; results may be wrong: use backend='auto' or 'reference'")
+            warn(_LOGGER, f"{what}; results may be wrong: use backend='auto' or 'reference'")
             return choice
         choice = _next_kernel(model, symbols, tuple(tried))
-        _warn(f"{what}; the backend {choice[0]!r} is used instead")
+        warn(_LOGGER, f"{what}; the backend {choice[0]!r} is used instead")
     return choice
 
 
@@ -109,48 +104,11 @@ def _next_kernel(model: AniModel, symbols: list[str], tried: tuple[str, ...]) ->
         except Exception as error:  # whatever a compiler or a driver may raise
             if not (model.automatic and BACKENDS[name].compared):
                 raise
-            _warn(f"the backend {name!r} on {model.device} cannot start ({_line(error)})")
+            warn(
+                _LOGGER,
+                f"the backend {name!r} on {model.device} cannot start ({first_line(error)})",
+            )
     raise ModelError(
         f"found no backend that works on {model.device}, tried: {', '.join(names)}; take another "
         "device"
     )
-
-
-def _problem(
-    kernel: Kernel,
-    expected: Evaluation,
-    positions: NDArray[np.float64],
-    box: NDArray[np.float64] | None,
-    *,
-    catch: bool,
-) -> str | None:
-    """Return what is wrong with a kernel's result, or None; without ``catch`` it may raise."""
-    try:
-        found = kernel.evaluate(positions, box)
-    except NnpmmError:  # says what is wrong with the input
-        raise
-    except Exception as error:  # whatever a compiler or a driver may raise
-        if not catch:
-            raise
-        return f"fails ({_line(error)})"
-    energy = abs(found.energy - expected.energy)
-    force = float(np.abs(found.forces - expected.forces).max())
-    energy_bound = _ENERGY * max(1.0, len(positions) / _ATOMS)
-    force_bound = _FORCE + _RELATIVE_FORCE * float(np.abs(expected.forces).max())
-    if energy <= energy_bound and force <= force_bound:  # False for NaN
-        _LOGGER.info("compared with the reference: %.2g kJ/mol, %.2g kJ/mol/nm", energy, force)
-        return None
-    return (
-        f"differs from the float64 reference by {energy:.3g} kJ/mol and {force:.3g} kJ/mol/nm, "
-        f"allowed: {energy_bound:.3g} and {force_bound:.3g}"
-    )
-
-
-def _line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0][:200]}"
-
-
-def _warn(text: str) -> None:
-    warnings.warn(text, RuntimeWarning, stacklevel=6)
-    _LOGGER.warning("%s", text)

@@ -6,6 +6,9 @@ F is the field of the environment at the atoms, F' that field damped inside the 
 (eq. 20). A has 1/alpha_i on its diagonal, alpha_i = -60 v_i s_i^3 k_i, and the dipoles' interaction
 I/r^3 - 3 r r/r^5 off it, whose parts Thole's exponential damping multiplies by 1 - exp(-u) and
 1 - (1 + u) exp(-u), u = r^3 / (a sqrt(alpha_i alpha_j)).
+
+In a distorted molecule, such as a minimiser may try, EMLE may find a valence charge above zero.
+Such an atom has no electrons to polarize: its alpha is zero, where the equations would give NaN.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from nnpmm.core.constants import COULOMB_CONSTANT
 from nnpmm.models.charges import InducedEnergy
 
 __all__ = ["induce"]
+
+_NO_POLARIZABILITY = 1e-9  # nm^3, in place of zero; atoms have 1e-3
 
 
 def induce(
@@ -56,7 +61,7 @@ def _dipoles(
     positions: Tensor, valence: Tensor, widths: Tensor, scales: Tensor, thole: float, damped: Tensor
 ) -> Tensor:
     n = len(positions)
-    alpha = -60 * valence * widths**3 * scales
+    alpha = torch.clamp(-60 * valence * widths**3 * scales, min=_NO_POLARIZABILITY)
     diagonal = torch.eye(n, dtype=torch.float64)
     vectors = positions.unsqueeze(1) - positions
     square = (vectors * vectors).sum(2) + diagonal  # nothing divides by zero

@@ -266,7 +266,7 @@ class RunConfig(ProtocolConfig):
 
     system: SystemSource = Field(description="where the MM system comes from")
     region: RegionConfig = Field(
-        description="what the network describes; its keys may stand at the top level instead"
+        description="what the network describes; its keys may also be at the top level"
     )
     coupling: CouplingConfig = Field(
         CouplingConfig(), description="how the region and its surroundings act on each other"

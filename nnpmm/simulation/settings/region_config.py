@@ -92,9 +92,9 @@ class RegionConfig(Section):
     )
     mass_factor: Literal["auto"] | float = Field(
         "auto",
-        description="factor of the region's masses: slower vibrations, the same averages; auto: as "
-        "much, up to 4, as gives the fastest one seven time steps per period where the region's "
-        "bonds to hydrogen are constrained, else 1",
+        description="factor of the region's masses, which slows vibrations and keeps averages; "
+        "auto: the smallest, up to 4, that gives the fastest vibration seven time steps per period "
+        "if the region's bonds to hydrogen are constrained, else 1",
         examples=["1.5"],
     )
     link_atoms: LinkAtomsConfig | None = Field(
@@ -107,8 +107,8 @@ class RegionConfig(Section):
 
     allow_charged: bool = Field(
         False,
-        description="let a network that was trained on neutral molecules, such as ANI, describe a "
-        "charged region, whose charge it does not see; the run's report repeats it",
+        description="let a network for neutral molecules, such as ANI, describe a charged region, "
+        "whose charge it does not see; the run's report states it",
     )
 
     @field_validator("members", mode="before")

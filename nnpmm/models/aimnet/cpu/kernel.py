@@ -145,7 +145,7 @@ class CpuKernel:
 
     def charge_tensors(self, positions: torch.Tensor) -> torch.Tensor:
         """Return the charges as a tensor that autograd differentiates once."""
-        from nnpmm.models.aimnet.cpu.tensors import charge_tensors
+        from nnpmm.models.aimnet.tensors import charge_tensors
 
         return charge_tensors(self, positions)
 

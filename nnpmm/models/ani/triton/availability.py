@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import os
 
+from nnpmm.models.cuda.device import missing as missing_device
+
 __all__ = ["interpreted", "missing"]
 
 
@@ -15,10 +17,8 @@ def interpreted() -> bool:
 
 def missing() -> str | None:
     """Return what to do about it if the backend cannot run on a GPU here, else None."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return "it needs a CUDA device, and torch sees none; use backend='cpu'"
+    if (remedy := missing_device()) is not None:
+        return remedy
     if importlib.util.find_spec("triton") is None:
         return "pip install triton, in the version that the CUDA build of torch names"
     if interpreted():

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nnpmm.models.ani.triton.availability import interpreted
 from nnpmm.models.ani.triton.constants import choose_blocks, compile_constants
-from nnpmm.models.ani.triton.launch import Launch, Replay
+from nnpmm.models.ani.triton.launch import Launch
 from nnpmm.models.ani.triton.memory import (
     Model,
     allocate_cells,
@@ -25,6 +25,7 @@ from nnpmm.models.ani.triton.neighbours import assign_cells
 from nnpmm.models.ani.triton.networks import first_backward, first_forward, hidden_layers
 from nnpmm.models.ani.triton.reduction import gather_results
 from nnpmm.models.ani.triton.symmetry import environment_backward, environment_forward
+from nnpmm.models.cuda.graph import Replay
 
 __all__ = ["LARGEST_WITHOUT_CELLS", "Engine"]
 

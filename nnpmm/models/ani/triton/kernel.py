@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -15,6 +13,7 @@ from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.ani.triton.availability import interpreted
 from nnpmm.models.ani.triton.engine import Engine
 from nnpmm.models.ani.triton.memory import Model
+from nnpmm.models.cuda.device import on_device
 from nnpmm.models.protocol import BatchEvaluation, Evaluation
 
 __all__ = ["TritonKernel"]
@@ -144,19 +143,5 @@ class TritonKernel:
                 "check the box and minimise, or take another backend"
             )
 
-    @contextmanager
-    def _on_device(self, n_atoms: int) -> Iterator[None]:
-        """Use this kernel's GPU, and say so if its memory does not suffice."""
-        if self._device == "cpu":
-            yield
-            return
-        try:
-            with torch.cuda.device(self._device):
-                yield
-        except torch.cuda.OutOfMemoryError as error:
-            free, total = torch.cuda.mem_get_info(self._device)
-            raise SimulationError(
-                f"found {free / 2**30:.1f} of {total / 2**30:.1f} GiB free on {self._device}, too "
-                f"little for ANI of {n_atoms} atoms; evaluate fewer atoms or members, free the "
-                "GPU, or use device='cpu' with another backend"
-            ) from error
+    def _on_device(self, n_atoms: int) -> AbstractContextManager[None]:
+        return on_device(self._device, f"ANI of {n_atoms} atoms")

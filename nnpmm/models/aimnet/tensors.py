@@ -1,8 +1,8 @@
-"""Charges of the ``cpu`` backend as a tensor that torch's autograd differentiates."""
+"""Charges of a kernel without autograd as a tensor that torch's autograd differentiates."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -10,15 +10,26 @@ from numpy.typing import NDArray
 
 from nnpmm.core.errors import ModelError
 
-if TYPE_CHECKING:
-    from nnpmm.models.aimnet.cpu.kernel import CpuKernel
+__all__ = ["DifferentiatesCharges", "charge_tensors"]
 
-__all__ = ["charge_tensors"]
+
+class DifferentiatesCharges(Protocol):
+    """A kernel with charges and their gradient, on float64 positions (n, 3) in nm."""
+
+    def charges(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the mean charges (n,), e."""
+
+    def charge_gradient(
+        self, positions: NDArray[np.float64], weights: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the gradient of the sum of weights (n,) times charges, (n, 3), per nm."""
 
 
 class _Charges(torch.autograd.Function):
     @staticmethod
-    def forward(context: Any, positions: torch.Tensor, kernel: CpuKernel) -> torch.Tensor:
+    def forward(
+        context: Any, positions: torch.Tensor, kernel: DifferentiatesCharges
+    ) -> torch.Tensor:
         array = _as_array(positions)
         context.array, context.kernel, context.like = array, kernel, positions
         return torch.from_numpy(kernel.charges(array)).to(positions.device)
@@ -28,14 +39,14 @@ class _Charges(torch.autograd.Function):
         # torch would take the gradient for a constant, and second derivatives would lack a part.
         if torch.is_grad_enabled():
             raise ModelError(
-                "found a request for second derivatives of charges, the backend 'cpu' has first "
-                "ones; take backend='reference'"
+                "found a request for second derivatives of charges, this backend has first ones; "
+                "take backend='reference'"
             )
         gradient = context.kernel.charge_gradient(context.array, _as_array(weights[0]))
         return torch.from_numpy(gradient).to(context.like), None
 
 
-def charge_tensors(kernel: CpuKernel, positions: torch.Tensor) -> torch.Tensor:
+def charge_tensors(kernel: DifferentiatesCharges, positions: torch.Tensor) -> torch.Tensor:
     """Return the mean charges (n,), e, float64.
 
     Args:

@@ -1,0 +1,171 @@
+"""One evaluation: from positions to energies and charges, and back to forces."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from nnpmm.core.constants import EV_TO_KJ_PER_MOL
+from nnpmm.models.aimnet.cuda.basis import Basis, BasisFunctions
+from nnpmm.models.aimnet.cuda.charges import Coulomb, Shares, equilibrate, return_charges
+from nnpmm.models.aimnet.cuda.dispersion import PairDispersion
+from nnpmm.models.aimnet.cuda.layers import Layers
+from nnpmm.models.aimnet.cuda.packing import HEADS, Model
+from nnpmm.models.aimnet.cuda.surroundings import Surroundings
+from nnpmm.models.aimnet.parameters import PASSES, AimnetParameters
+
+__all__ = ["Found", "Operations"]
+
+_NM_TO_ANGSTROM = 10.0
+
+
+class Found(NamedTuple):
+    """Results of some geometries.
+
+    Attributes:
+        energies: of the members, (k, m), kJ/mol, float64.
+        charges: of the members, (m, k, n), e.
+        gradient: by positions, (k, 3, n), per angstrom.
+    """
+
+    energies: Tensor
+    charges: Tensor
+    gradient: Tensor
+
+
+class Operations:
+    """All that an evaluation does: fixed shapes, and nothing waits for the device.
+
+    Args:
+        parameters: the ensemble.
+        model: its networks for the atoms.
+        symbols: chemical symbol of each atom.
+        charge: total charge, e.
+        geometries: how many are evaluated together.
+    """
+
+    def __init__(
+        self,
+        parameters: AimnetParameters,
+        model: Model,
+        symbols: list[str],
+        charge: int,
+        geometries: int,
+    ) -> None:
+        like = model.features
+        n_radial, n, members, features = like.shape
+        self._shape = (geometries, n_radial, n, members, features)
+        self._charge = float(charge)
+        self._model = model
+        species = [parameters.elements.index(symbol) for symbol in symbols]
+        self._basis = BasisFunctions(parameters, n, geometries, like)
+        self._coulomb = Coulomb(parameters, n, like)
+        self._dispersion = PairDispersion(parameters.dispersion, species, like)
+        self._around = [Surroundings(model.combinations, self._shape) for _ in range(PASSES)]
+        self._around[0].own.copy_(like)
+        self._layers = [Layers(layers, geometries * n) for layers in model.passes]
+        self._no_charges = like.new_zeros(members, geometries, n)
+        # Heads come after the features, and zeros that fill up the columns after them.
+        self._first_head = n_radial * (features - 1)
+        widths = [layers[-1].weight.shape[2] for layers in model.passes]
+        self._by_found = [like.new_zeros(members, geometries * n, width) for width in widths[:-1]]
+        self._seed = like.new_zeros(widths[-1])
+        self._seed[0] = EV_TO_KJ_PER_MOL / members
+
+    @torch.no_grad()
+    def __call__(self, positions: Tensor, potentials: Tensor, scale: Tensor) -> Found:
+        """Evaluate the geometries and the gradient of their mean energies and charges; all float64.
+
+        Args:
+            positions: (k, n, 3), nm.
+            potentials: factors of the charges in what the gradient is of, (k, n), kJ/mol/e.
+            scale: factor of the energies in it, (1,).
+        """
+        potentials, scale = (each.to(self._seed.dtype) for each in (potentials, scale))
+        # A float32 position far from the origin has few digits left: shift before rounding.
+        shifted = (positions - positions[:, :1]) * _NM_TO_ANGSTROM
+        basis = self._basis(shifted.to(self._seed.dtype))
+        outputs, charges, shares = self._passes(basis)
+        k, _, n, members, _ = self._shape
+        coulomb, coulomb_slopes = self._coulomb(basis.distances)
+        dispersion, by_distances = self._dispersion(basis.distances)
+        by_geometry = charges.transpose(0, 1)
+        on_charges = torch.bmm(by_geometry, coulomb)
+        atomic = outputs[:, :, 0].view(members, k, n).sum(2, dtype=torch.float64)
+        of_charges = (on_charges * by_geometry).sum(2, dtype=torch.float64)
+        constant = dispersion[:, None] + self._model.shifted_energies
+        energies = torch.add(constant, atomic.T, alpha=EV_TO_KJ_PER_MOL)
+        energies = torch.add(energies, of_charges, alpha=0.5)
+        by_charges = torch.addcmul(potentials[:, None], on_charges, scale) / members
+        by_functions = self._back(basis, by_charges.transpose(0, 1), shares, scale)
+        products = torch.bmm(by_geometry.transpose(1, 2), by_geometry)
+        by_distances = torch.addcmul(by_distances, products, coulomb_slopes, value=0.5 / members)
+        gradient = self._basis.gradient(basis, by_functions, by_distances * scale)
+        return Found(energies, charges, gradient)
+
+    def _passes(self, basis: Basis) -> tuple[Tensor, Tensor, list[Shares]]:
+        """Return what the last pass gives, and charges, (m, k, n), with how they were shared."""
+        k, g, n, members, features = self._shape
+        first, charges, found_shares = self._first_head, self._no_charges, []
+        for p in range(PASSES - 1):
+            found = self._pass(p, basis)
+            heads = found[:, :, first : first + HEADS].view(members, k, n, HEADS)
+            charges, shares = equilibrate(charges + heads[..., 0], heads[..., 1], self._charge)
+            found_shares.append(shares)
+            change = found[:, :, :first].view(members, k, n, g, features - 1)
+            before, after = self._around[p].own, self._around[p + 1].own
+            torch.add(before[..., :-1], change.permute(1, 3, 2, 0, 4), out=after[..., :-1])
+            after[..., -1] = charges.permute(1, 2, 0)[:, None]
+        return self._pass(PASSES - 1, basis), charges, found_shares
+
+    def _pass(self, p: int, basis: Basis) -> Tensor:
+        """Return what a pass gives, (m, k n, outputs), from the features that are its own."""
+        layers = self._layers[p]
+        self._around[p].collect(basis.functions, layers.inputs)
+        return layers.forward()
+
+    def _back(
+        self, basis: Basis, by_charges: Tensor, shares: list[Shares], scale: Tensor
+    ) -> Tensor:
+        """Return derivatives by the basis functions, (k, g, c, i, j), through all passes.
+
+        Args:
+            basis: as in the passes.
+            by_charges: derivatives by the charges after the passes, (m, k, n).
+            shares: of the two passes that give charges.
+            scale: factor of the energies.
+        """
+        k, _, n, members, _ = self._shape
+        by_functions = torch.empty_like(basis.functions)
+        by_found = (self._seed * scale).expand(members, k * n, -1)
+        for p in reversed(range(PASSES)):
+            around, last = self._around[p], p == PASSES - 1
+            by_inputs = self._layers[p].backward(by_found)
+            around.return_derivatives(by_inputs, by_functions, add=not last)
+            if p > 0:
+                around.return_features(basis.functions)
+                if not last:  # features go on to the next pass as well
+                    around.by_own[..., :-1] += self._around[p + 1].by_own[..., :-1]
+                by_charges = by_charges + around.by_own[..., -1].sum(1).permute(2, 0, 1)
+                by_charges, by_weights = return_charges(by_charges, shares[p - 1])
+                by_found = self._collected(p - 1, around.by_own, by_charges, by_weights)
+        return by_functions
+
+    def _collected(self, p: int, by_own: Tensor, by_charges: Tensor, by_weights: Tensor) -> Tensor:
+        """Return derivatives by what pass p gave, (m, k n, outputs).
+
+        Args:
+            p: the pass.
+            by_own: derivatives by the features after it, (k, g, n, m, f).
+            by_charges: by the charges that it gave, (m, k, n).
+            by_weights: by their weights, likewise.
+        """
+        k, g, n, members, features = self._shape
+        first, by_found = self._first_head, self._by_found[p]
+        of_features = by_found[:, :, :first].view(members, k, n, g, features - 1)
+        of_features.copy_(by_own[..., :-1].permute(3, 0, 2, 1, 4))
+        heads = by_found[:, :, first : first + HEADS].view(members, k, n, HEADS)
+        heads[..., 0], heads[..., 1] = by_charges, by_weights
+        return by_found
