@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import re
 from pathlib import Path
@@ -22,7 +23,7 @@ PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md
 RUN = [
     *(ROOT / "README.md", DOCS / "index.md", DOCS / "files.md", DOCS / "models.md"),
     *(DOCS / "openmm-ml.md", DOCS / "transports.md", DOCS / "campaigns.md"),
-    *(DOCS / "relative-binding.md", DOCS / "sampling.md"),
+    *(DOCS / "relative-binding.md", DOCS / "sampling-python.md", DOCS / "ligand-parameters.md"),
     DOCS / "reference" / "models.md",
 ]
 
@@ -39,7 +40,7 @@ def test_settings_of_permeation_are_all_listed():
     from nnpmm.permeation.labels.umbrella import UmbrellaSettings
     from nnpmm.permeation.runs.protocol import ProtocolSettings
 
-    page = DOCS / "permeation.md"
+    page = DOCS / "reference" / "permeation-settings.md"
     tables = page.read_text().partition("## Settings")[2].split("| `")[1:]
     found: dict[str, set[str]] = {}
     for row in tables:
@@ -170,3 +171,32 @@ def anchors(page: Path) -> set[str]:
     """The ids that mkdocs and code hosts give to a page's headings."""
     headings = re.findall(r"^#+ +(.+)$", page.read_text(), flags=re.M)
     return {re.sub(r"[^\w\s-]", "", h).strip().lower().replace(" ", "-") for h in headings}
+
+
+def messages() -> list[str]:
+    """Every text of the code, with one character in place of each name or number."""
+    found = []
+    for path in sorted((ROOT / "nnpmm").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = [n.value if isinstance(n, ast.Constant) else "…" for n in node.values]
+                found.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(re.sub(r"%[-+.\d]*[a-z]", "…", node.value))
+    return found
+
+
+def quotes() -> list[str]:
+    """The messages that the page on troubleshooting quotes."""
+    page = (DOCS / "troubleshooting.md").read_text()
+    return re.findall(r"^\| `([^`]+)` \|", page, flags=re.M)
+
+
+def test_quoted_messages_are_those_of_the_code():
+    texts = messages()
+    assert len(quotes()) > 100
+    for quote in quotes():
+        fixed = [part for part in quote.split("…") if part.strip()]
+        assert max(map(len, fixed)) > 12, f"{quote}: quote more of it"
+        pattern = re.compile(".*".join(map(re.escape, fixed)), flags=re.S)
+        assert any(pattern.search(text) for text in texts), quote

@@ -294,8 +294,8 @@ def test_bad_requests(call, tmp_path, monkeypatch, arguments, words):
 
 
 def test_the_documented_command_works_on_the_shipped_data(call, tmp_path, monkeypatch):
-    """The line of docs/prediction.md that names data/permeation, as it stands there."""
-    text = (ROOT / "docs" / "prediction.md").read_text()
+    """The line of docs/permeability.md that names data/permeation, as it stands there."""
+    text = (ROOT / "docs" / "permeability.md").read_text()
     (line,) = [
         line
         for line in text.replace("\\\n", " ").splitlines()
