@@ -1,11 +1,12 @@
-"""All that is measured on a GPU, in one go: the network, then steps of dynamics.
+"""All that is measured on a GPU, in one go: the network, steps of dynamics, replicas.
 
 On a machine with rdkit and the network files:  python benchmarks/gpu.py --write-inputs FOLDER
 On the machine with the GPU:                    python benchmarks/gpu.py --inputs FOLDER
 
 All parts run once side by side without being timed: each compares its results with the float64
 reference, and its kernels are compiled. Then they are timed in turn. A part that fails leaves the
-others; the exit status is 1 then. Writes gpu_ani.json and gpu_steps.json, and logs beside them.
+others; the exit status is 1 then. Writes gpu_ani.json, gpu_steps.json and replicas.json, and logs
+beside them.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def main() -> None:
         return
     arguments.output.mkdir(parents=True, exist_ok=True)
     failed = prepare(arguments)
-    for script in ("gpu_ani.py", "gpu_steps.py"):
+    for script in ("gpu_ani.py", "gpu_steps.py", "replicas.py"):
         output = arguments.output / script.replace(".py", ".json")
         process = start(script, ["--output", output], arguments)
         failed |= wait(script, process, arguments.seconds)
@@ -67,6 +68,8 @@ def start(
     command = [sys.executable, HERE / script, "--inputs", arguments.inputs, *options]
     if script == "gpu_steps.py":
         command += ["--weights", arguments.inputs / "weights.safetensors"]
+    if script == "replicas.py":
+        command += ["--platform", "CUDA", "--replicas", 1, 4, 16]
     target = None if log is None else log.with_suffix(".log").open("w")
     return subprocess.Popen([*map(str, command)], stdout=target, stderr=subprocess.STDOUT)
 
