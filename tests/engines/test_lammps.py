@@ -148,6 +148,14 @@ def test_lammps_refusals_are_one_line(model):
             simulation.commands("fix motion all nonsense")
 
 
+def test_respa_is_refused(model):
+    """Atoms would move without the forces of the network, and nobody would say so."""
+    with create_simulation(system_from_topology(*water()), model) as simulation:
+        with pytest.raises(ConfigError, match=r"found 'run_style respa'.*allowed: verlet"):
+            simulation.commands("run_style respa 2 2 bond 1 pair 2")
+        simulation.commands("run_style verlet", "fix motion all nve", "run 1")
+
+
 def test_a_box_narrower_than_the_range_is_refused(model):
     system = system_from_topology(*water(2, 0.25))
     with pytest.raises(ConfigError, match=r"found a box 0\.50 x 0\.50 x 0\.50 nm wide"):
