@@ -1,12 +1,12 @@
-"""All that is measured on a GPU, in one go: the network, then steps of dynamics.
+"""All that is measured on a GPU, in one go: the network, steps of dynamics, replicas.
 
 On a machine with rdkit and the network files:  python benchmarks/gpu.py --write-inputs FOLDER
 On the machine with the GPU:                    python benchmarks/gpu.py --inputs FOLDER
 
 All parts run once side by side without being timed: each compares its results with the float64
 reference, and its kernels are compiled. Then they are timed in turn. A part that fails leaves the
-others; the exit status is 1 then. Writes gpu_ani.json, gpu_aimnet.json and gpu_steps.json, and logs
-beside them.
+others; the exit status is 1 then. Writes gpu_ani.json, gpu_aimnet.json, gpu_steps.json and
+replicas.json, and logs next to them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gpu_ani import LIGANDS, REPLICAS
 from gpu_steps import SYSTEMS
 
 HERE = Path(__file__).parent
-SCRIPTS = ("gpu_ani.py", "gpu_aimnet.py", "gpu_steps.py")
+WITH_INPUTS = ("gpu_ani.py", "gpu_aimnet.py", "gpu_steps.py")
 
 
 def main() -> None:
@@ -32,13 +32,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600.0, help="for each script")
     arguments = parser.parse_args()
     if arguments.write_inputs:
-        for script in SCRIPTS:
+        for script in WITH_INPUTS:
             command = [sys.executable, HERE / script, "--write-inputs", arguments.write_inputs]
             subprocess.run(command, check=True)
         return
     arguments.output.mkdir(parents=True, exist_ok=True)
     failed = prepare(arguments)
-    for script in SCRIPTS:
+    for script in (*WITH_INPUTS, "replicas.py"):
         output = arguments.output / script.replace(".py", ".json")
         process = start(script, ["--output", output], arguments)
         failed |= wait(script, process, arguments.seconds)
@@ -70,6 +70,8 @@ def start(
     command = [sys.executable, HERE / script, "--inputs", arguments.inputs, *options]
     if script == "gpu_steps.py":
         command += ["--weights", arguments.inputs / "weights.safetensors"]
+    if script == "replicas.py":
+        command += ["--platform", "CUDA", "--replicas", 1, 4, 16]
     target = None if log is None else log.with_suffix(".log").open("w")
     return subprocess.Popen([*map(str, command)], stdout=target, stderr=subprocess.STDOUT)
 

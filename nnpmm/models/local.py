@@ -24,6 +24,9 @@ __all__ = [
     "virial",
 ]
 
+# So few that their pairs stay in the processor's caches.
+_CENTRES_TOGETHER = 2048
+
 
 class Neighbourhoods(NamedTuple):
     """The neighbours of each centre; the centres are the first c of n atoms.
@@ -111,13 +114,21 @@ def find_neighbourhoods(
     """
     from scipy.spatial import cKDTree
 
-    centres = cKDTree(positions[:n_centres])
-    pairs = centres.sparse_distance_matrix(cKDTree(positions), cutoff, output_type="ndarray")
-    pairs = pairs[pairs["i"] != pairs["j"]]
-    pairs = pairs[np.argsort(pairs["i"], kind="stable")]
-    start = np.searchsorted(pairs["i"], np.arange(n_centres + 1))
-    atoms = pairs["j"].astype(np.int64)
-    return Neighbourhoods(start, atoms, positions[atoms] - positions[pairs["i"]])
+    every = cKDTree(positions)
+    counts, atoms, vectors = [np.zeros(1, np.int64)], [np.zeros(0, np.int64)], [np.zeros((0, 3))]
+    for first in range(0, n_centres, _CENTRES_TOGETHER):
+        centres = positions[first : min(first + _CENTRES_TOGETHER, n_centres)]
+        tree = cKDTree(centres)
+        pairs = tree.sparse_distance_matrix(every, cutoff, output_type="ndarray")
+        pairs = pairs[pairs["i"] + first != pairs["j"]]
+        rows = pairs["i"].astype(np.uint16)  # numbers of 16 bits are sorted without comparisons
+        order = np.argsort(rows, kind="stable")
+        rows, near = rows[order], pairs["j"][order].astype(np.int64)
+        counts.append(np.bincount(rows, minlength=len(centres)))
+        atoms.append(near)
+        vectors.append(positions[near] - centres[rows])
+    start = np.cumsum(np.concatenate(counts))
+    return Neighbourhoods(start, np.concatenate(atoms), np.concatenate(vectors))
 
 
 def forces_on_atoms(

@@ -13,6 +13,7 @@ from nnpmm.sampling.record import (
 )
 from nnpmm.sampling.region_scaling import scale_region, scaling_states
 from nnpmm.sampling.state_energies import StateEnergies, separate_groups
+from nnpmm.sampling.together import step_together
 from nnpmm.sampling.umbrella import (
     UmbrellaVariable,
     create_umbrella,
@@ -41,6 +42,7 @@ __all__ = [
     "scale_region",
     "scaling_states",
     "separate_groups",
+    "step_together",
     "umbrella_states",
     "unbiased_state",
     "write_samples",

