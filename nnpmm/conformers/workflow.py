@@ -24,8 +24,7 @@ from nnpmm.conformers.strain import RelaxedPose, Strain, relax_pose, strain_of
 from nnpmm.conformers.structure import same_chemistry
 from nnpmm.conformers.symmetry import SymmetricRmsd, distinct
 from nnpmm.core.errors import SimulationError
-from nnpmm.core.files import require_folder
-from nnpmm.core.locks import locked
+from nnpmm.core.locks import locked_folder
 from nnpmm.core.settings.folder import keep_settings
 from nnpmm.models import load_model
 from nnpmm.models.threads import thread_count
@@ -37,7 +36,7 @@ __all__ = ["ConformerResult", "run_conformers"]
 
 logger = logging.getLogger(__name__)
 
-_SETTINGS, _LOCK, _STAGES = "settings.json", ".lock", "stages"
+_SETTINGS, _STAGES = "settings.json", "stages"
 _BLOCK = 64  # geometries that are relaxed together, and kept together
 _SCREEN_RMSD, _SCREEN_ENERGY = 0.05, 1.0  # nm and kJ/mol, of geometries of the force field
 _SAME_ENERGY = 0.5  # kJ/mol
@@ -118,9 +117,7 @@ def run_conformers(
     from nnpmm.conformers.report import write_results
 
     search = _prepare(settings, directory, report)
-    require_folder(directory)
-    message = f"{directory}: another process works in this folder; wait, or take another"
-    with locked(directory / _LOCK, message):
+    with locked_folder(directory):
         keep_settings(settings, directory / _SETTINGS, ("molecule",))
         pose = _relaxed_pose(search) if search.has_pose else None
         ensemble = _ensemble(search, _candidates(search, pose))

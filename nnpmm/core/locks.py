@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nnpmm.core.errors import ConfigError, LockedError
-from nnpmm.core.files import writing
+from nnpmm.core.files import require_folder, writing
 
-__all__ = ["is_locked", "locked"]
+__all__ = ["is_locked", "locked", "locked_folder"]
 
 # Windows has neither flag, and opens no link unless asked to.
 _FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+
+_FOLDER_LOCK = ".lock"
 
 # Who asks whether a file is locked has it for some microseconds, far less than all of these pauses.
 _RETRIES, _PAUSE = 10, 0.005  # s
@@ -53,6 +55,21 @@ def locked(path: Path, message: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def locked_folder(directory: Path) -> Iterator[None]:
+    """Keep other processes out of the folder of a calculation, which is made if need be.
+
+    Raises:
+        LockedError: another process works in it.
+        ConfigError: its lock file cannot be opened.
+        UnwritableError: it cannot be made or written to.
+    """
+    require_folder(directory)
+    message = f"{directory}: another process works in this folder; wait, or take another"
+    with locked(directory / _FOLDER_LOCK, message):
+        yield
 
 
 def is_locked(path: Path) -> bool:

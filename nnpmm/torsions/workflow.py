@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from rdkit import Chem
 
 from nnpmm.core.errors import ConfigError, InputFileError
-from nnpmm.core.files import require_folder, sha256_of
-from nnpmm.core.locks import locked
+from nnpmm.core.files import sha256_of
+from nnpmm.core.locks import locked_folder
 from nnpmm.core.settings.folder import keep_settings, read_kept_settings
 from nnpmm.models import Evaluator, load_model
 from nnpmm.structures import LigandParameters, create_ligand_system
@@ -31,7 +31,7 @@ __all__ = ["FORCE_FIELD", "REFERENCE", "ScanResult", "read_settings_of", "run_sc
 
 #: Names of profiles beside those of the networks.
 FORCE_FIELD, REFERENCE = "force field", "reference"
-_SETTINGS, _LOCK, _SCANS = "settings.json", ".lock", "scans"
+_SETTINGS, _SCANS = "settings.json", "scans"
 #: Called with what is being done, how much of it is done, and how much there is.
 Report = Callable[[str, int, int], None]
 
@@ -98,9 +98,7 @@ def run_scan(
     reference = None
     if settings.reference is not None:
         reference = read_reference(settings.reference, bonds, angles)
-    require_folder(directory)
-    message = f"{directory}: another process works in this folder; wait, or take another"
-    with locked(directory / _LOCK, message):
+    with locked_folder(directory):
         keep_settings(settings, directory / _SETTINGS, ("molecule", "seed"))
         evaluators = _networks(settings, molecule)
         profiles: dict[str, NDArray[np.float64]] = {}

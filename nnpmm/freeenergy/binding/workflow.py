@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from nnpmm.core.files import require_folder, write_atomically
-from nnpmm.core.locks import locked
+from nnpmm.core.files import write_atomically
+from nnpmm.core.locks import locked_folder
 from nnpmm.freeenergy.alchemy import decouple
 from nnpmm.freeenergy.binding.complexes import ligand_in_water, load_complex
 from nnpmm.freeenergy.binding.ladders import (
@@ -34,7 +34,7 @@ from nnpmm.structures import MMSystem
 
 __all__ = ["run_binding"]
 
-_RESULT, _REPORT, _LOCK, _PILOT = "result.json", "report.html", ".lock", "pilot.safetensors"
+_RESULT, _REPORT, _PILOT = "result.json", "report.html", "pilot.safetensors"
 #: Called with what is next, its repeat and how many repeats there are; returns what reports its
 #: progress.
 Announce = Callable[[str, int, int], Report]
@@ -73,9 +73,7 @@ def run_binding(
         NnpmmError: the complex, the network or the force field is not usable, the simulation blew
             up, the ligand left its site, or states overlap too little.
     """
-    require_folder(directory)
-    message = f"{directory}: another process works in this folder; wait, or take another"
-    with locked(directory / _LOCK, message):
+    with locked_folder(directory):
         claim_folder(settings, directory, resume=resume)
         mm = load_complex(settings)
         keep_parameters(directory, mm.ligand_parameters)

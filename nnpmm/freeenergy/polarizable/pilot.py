@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nnpmm.core.files import require_folder, write_atomically
-from nnpmm.core.locks import locked
+from nnpmm.core.files import write_atomically
+from nnpmm.core.locks import locked_folder
 from nnpmm.freeenergy.alchemy import STAGES
 from nnpmm.freeenergy.legs import Report, claim_folder, leg_directory, sample_leg
 from nnpmm.freeenergy.polarizable.ladders import create_leg, ladder_name, load_box, stage_states
@@ -16,7 +16,7 @@ from nnpmm.sampling import read_samples
 
 __all__ = ["run_amoeba_pilot"]
 
-_SETTINGS, _LOCK = "settings.yaml", ".lock"
+_SETTINGS = "settings.yaml"
 
 
 def run_amoeba_pilot(
@@ -50,9 +50,7 @@ def run_amoeba_pilot(
     ladder = settings.ladder.model_copy(update={"time": time})
     changes = {"potentials": ("force field",), "repeats": 1, "ladder": ladder}
     pilot = settings.model_copy(update=changes)
-    require_folder(directory)
-    message = f"{directory}: another process works in this folder; wait, or take another"
-    with locked(directory / _LOCK, message):
+    with locked_folder(directory):
         claim_folder(pilot, directory, resume=resume)
         box = load_box(pilot)
         lengths: list[float] = []

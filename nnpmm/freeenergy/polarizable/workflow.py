@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from nnpmm.core.files import require_folder, write_atomically
-from nnpmm.core.locks import locked
+from nnpmm.core.files import write_atomically
+from nnpmm.core.locks import locked_folder
 from nnpmm.freeenergy.alchemy import STAGES
 from nnpmm.freeenergy.legs import (
     Report,
@@ -23,7 +23,7 @@ from nnpmm.freeenergy.polarizable.settings import AmoebaSolvationSettings
 
 __all__ = ["run_amoeba_solvation"]
 
-_RESULT, _REPORT, _LOCK = "result.json", "report.html", ".lock"
+_RESULT, _REPORT = "result.json", "report.html"
 #: Called with the ladder that is next, its repeat and their number; returns what reports progress.
 Announce = Callable[[str, int, int], Report]
 _LAMBDAS = {"electrostatics": "coul", "sterics": "vdw"}  # alchemlyb's names
@@ -59,9 +59,7 @@ def run_amoeba_solvation(
         NnpmmError: the files, the network or the solute are not usable, the simulation blew up, or
             states overlap too little.
     """
-    require_folder(directory)
-    message = f"{directory}: another process works in this folder; wait, or take another"
-    with locked(directory / _LOCK, message):
+    with locked_folder(directory):
         claim_folder(settings, directory, resume=resume)
         box = load_box(settings)
         for stage in STAGES:

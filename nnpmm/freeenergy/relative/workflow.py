@@ -32,7 +32,7 @@ from nnpmm.campaigns import (
 )
 from nnpmm.core.errors import ConfigError, NnpmmError, SimulationError
 from nnpmm.core.files import require_folder, write_atomically
-from nnpmm.core.locks import locked
+from nnpmm.core.locks import locked_folder
 from nnpmm.freeenergy.estimators import Estimate
 from nnpmm.freeenergy.legs import (
     Report,
@@ -56,7 +56,7 @@ from nnpmm.freeenergy.relative.settings import RelativeSettings
 
 __all__ = ["calculate_edge", "edge_directory", "run_edge", "run_network"]
 
-_RESULT, _REPORT, _LOCK = "result.json", "report.html", ".lock"
+_RESULT, _REPORT = "result.json", "report.html"
 #: Called with the pair, the ladder that is next, and how many; returns what reports its progress.
 Announce = Callable[[tuple[str, str], str, int, int], Report]
 
@@ -87,10 +87,8 @@ def run_edge(
         NnpmmError: the box cannot be built, the network is not usable, the simulation blew up, a
             ligand left the site, or states overlap too little.
     """
-    require_folder(directory)
     settings = settings.of_edge(settings.edges[0])
-    message = f"{directory}: another process works in this folder; wait, or take another"
-    with locked(directory / _LOCK, message):
+    with locked_folder(directory):
         claim_folder(settings, directory, resume=resume)
         box = build_box(settings)
         keep_parameters(directory, box.parameters)

@@ -10,8 +10,8 @@ import yaml
 from numpy.typing import ArrayLike
 
 from nnpmm.core.errors import ConfigError
-from nnpmm.core.files import require_folder, write_atomically
-from nnpmm.core.locks import locked
+from nnpmm.core.files import write_atomically
+from nnpmm.core.locks import locked_folder
 from nnpmm.freeenergy.legs import (
     Report,
     SamplingSettings,
@@ -29,7 +29,7 @@ from nnpmm.sampling import read_samples
 
 __all__ = ["place_decoupling", "run_pilot", "settings_text"]
 
-_SETTINGS, _LOCK = "settings.yaml", ".lock"
+_SETTINGS = "settings.yaml"
 _DIGITS = 4
 
 
@@ -63,9 +63,7 @@ def run_pilot(
     ladder = settings.ladder.model_copy(update={"time": time})
     changes = {"potentials": ("force field",), "repeats": 1, "ladder": ladder}
     pilot = settings.model_copy(update=changes)
-    require_folder(directory)
-    message = f"{directory}: another process works in this folder; wait, or take another"
-    with locked(directory / _LOCK, message):
+    with locked_folder(directory):
         claim_folder(pilot, directory, resume=resume)
         pilot = settings_for_solute(pilot)
         prepared = prepare(pilot, directory, _telling(report))

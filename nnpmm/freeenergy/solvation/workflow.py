@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nnpmm.campaigns import ClusterSettings, ReportCallback
-from nnpmm.core.files import require_folder, write_atomically
-from nnpmm.core.locks import locked
+from nnpmm.core.files import write_atomically
+from nnpmm.core.locks import locked_folder
 from nnpmm.freeenergy.legs import (
     Report,
     claim_folder,
@@ -27,7 +27,7 @@ from nnpmm.freeenergy.solvation.windows import sample_windows
 
 __all__ = ["run_solvation"]
 
-_RESULT, _REPORT, _LOCK = "result.json", "report.html", ".lock"
+_RESULT, _REPORT = "result.json", "report.html"
 #: Called with the ladder that is next and how many there are; returns what reports its progress.
 Announce = Callable[[LadderName, int, int], Report]
 
@@ -71,9 +71,7 @@ def run_solvation(
         NnpmmError: the molecule, the network or the force field is not usable, the simulation blew
             up, or states overlap too little.
     """
-    require_folder(directory)
-    message = f"{directory}: another process works in this folder; wait, or take another"
-    with locked(directory / _LOCK, message):
+    with locked_folder(directory):
         claim_folder(settings, directory, resume=resume)
         settings = settings_for_solute(settings)
         prepared = prepare(settings, directory, compressing)
