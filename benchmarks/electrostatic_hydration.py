@@ -39,7 +39,7 @@ MOLECULES = {
 }
 KINDS = ("electrostatic", "induction")
 STATES = (0.0, 0.25, 0.5, 0.75, 1.0)
-PADDING = 1.0  # nm; the box must be twice as wide as the cutoff of the coupling
+PADDING = 1.15  # nm; at constant pressure the box must stay twice as wide as the cutoff
 
 
 def main() -> None:
