@@ -71,7 +71,7 @@ def test_every_molecule_runs_at_4_fs_and_5_fs_with_the_least_masses():
 
 
 def test_the_documentation_shows_these_results(benchmark):
-    page = (ROOT / "docs/time-steps.md").read_text()
+    page = (ROOT / "docs/validation/time-steps.md").read_text()
     for name, lines in benchmark.tables(RESULTS).items():
         shown = page.split(f"<!-- {name} -->\n")[1].split(f"<!-- end of {name} -->")[0]
         assert shown.splitlines() == lines

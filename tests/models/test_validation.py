@@ -178,6 +178,10 @@ BROKEN = {
 }
 
 
+#: Noise may also turn the softest vibration into an imaginary mode.
+BY_CHANCE = {"noise": {"lowest mode"}}
+
+
 def failures(found):
     return {finding.check for finding in found.findings if finding.verdict == "fail"}
 
@@ -186,7 +190,9 @@ def failures(found):
 def test_each_defect_is_found_by_its_check(defect):
     model, expected = BROKEN[defect]
     found = validate(model, [METHANOL], checks=WITHOUT_COST)
-    assert failures(found) == expected, [f for f in found.findings if f.verdict == "fail"]
+    allowed = expected | BY_CHANCE.get(defect, set())
+    failed = [finding for finding in found.findings if finding.verdict == "fail"]
+    assert expected <= failures(found) <= allowed, failed
     assert found.verdict == "fail"
 
 
