@@ -257,7 +257,7 @@ def test_what_is_refused():
         with pytest.raises(ForceFieldError, match="decoupled region"):
             decouple_amoeba(system, case.region + 3, stage)
     fixed = solvated_ligand()
-    with pytest.raises(ForceFieldError, match="found a NonbondedForce beside AMOEBA"):
+    with pytest.raises(ForceFieldError, match="found a NonbondedForce together with AMOEBA"):
         decouple_amoeba(fixed.system, fixed.region, "sterics")
     charged = amoeba_case("alaninium amide")
     with pytest.raises(RegionError, match=r"a charge of \+1.000 e; allowed with AMOEBA: neutral"):

@@ -82,7 +82,7 @@ def decouple_amoeba(
     Raises:
         ConfigError: no such stage.
         RegionError: the region cuts a molecule, or has a net charge under PME.
-        ForceFieldError: no AMOEBA, implicit solvent, fixed charges beside multipoles, or a system
+        ForceFieldError: no AMOEBA, implicit solvent, fixed charges together with multipoles, or a system
             with a decoupled region.
     """
     if stage not in STAGES:
@@ -135,7 +135,7 @@ def _checked(system: openmm.System) -> openmm.AmoebaMultipoleForce:
             raise ForceFieldError(_DECOUPLED)
         if isinstance(force, _REFUSED):
             raise ForceFieldError(
-                f"found a {type(force).__name__} beside AMOEBA, allowed: multipoles and buffered "
+                f"found a {type(force).__name__} together with AMOEBA, allowed: multipoles and buffered "
                 "14-7 pairs in explicit solvent, or none"
             )
     multipoles = find_multipole_force(system)
