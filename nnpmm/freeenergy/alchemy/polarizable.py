@@ -82,8 +82,8 @@ def decouple_amoeba(
     Raises:
         ConfigError: no such stage.
         RegionError: the region cuts a molecule, or has a net charge under PME.
-        ForceFieldError: no AMOEBA, implicit solvent, fixed charges together with multipoles, or a system
-            with a decoupled region.
+        ForceFieldError: no AMOEBA, implicit solvent, fixed charges together with multipoles, or a
+            system with a decoupled region.
     """
     if stage not in STAGES:
         raise ConfigError(f"found the stage {stage!r}, allowed: {', '.join(STAGES)}")
@@ -135,8 +135,8 @@ def _checked(system: openmm.System) -> openmm.AmoebaMultipoleForce:
             raise ForceFieldError(_DECOUPLED)
         if isinstance(force, _REFUSED):
             raise ForceFieldError(
-                f"found a {type(force).__name__} together with AMOEBA, allowed: multipoles and buffered "
-                "14-7 pairs in explicit solvent, or none"
+                f"found a {type(force).__name__} together with AMOEBA, allowed: multipoles and "
+                "buffered 14-7 pairs in explicit solvent, or none"
             )
     multipoles = find_multipole_force(system)
     sterics = [f for f in system.getForces() if type(f) is openmm.AmoebaVdwForce]
