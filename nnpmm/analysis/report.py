@@ -240,7 +240,7 @@ def _add_method(page: Page, analysis: Analysis) -> None:
     first = analysis.replicas[0]
     page.heading("How it was calculated")
     page.paragraph(
-        "Molecules are made whole and brought to one periodic image, then aligned on the "
+        "Molecules are made whole and moved to one periodic image, then aligned on the "
         f"receptor's backbone. Deviations are from {first.facts['reference']}; the ligand's heavy "
         "atoms may exchange where chemistry does not tell them apart. Fluctuations are about the "
         f"average structure. The first shell of water around {first.facts['water_group']} reaches "

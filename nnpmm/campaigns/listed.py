@@ -237,7 +237,7 @@ def _claim(
         elif store.is_done(job) or work.exists():
             raise ConfigError(
                 f"{folder}: {one.name} was begun with {_change(known['settings'], one.settings)}; "
-                "give the row another name, or take another folder"
+                "rename the row, or choose another folder"
             )
     for one in calculations:
         rows[one.name] = {"values": one.values, "settings": one.settings, "digest": one.digest}
@@ -252,7 +252,7 @@ def _change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     for key in [*new, *old]:
         if key not in _FREE and old.get(key) != new.get(key):
             return f"{key} {old.get(key, 'not set')}, found {new.get(key, 'not set')}"
-    return "another content of a file that its settings name"
+    return "a file that its settings name has other content"
 
 
 def _folder_of(folder: Path, name: str) -> Path:

@@ -45,7 +45,7 @@ campaign = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
-    help="Many calculations from one list: runs, free energies, scans, conformers.",
+    help="Run many calculations from one list: runs, free energies, scans, conformers.",
 )
 _Folder = Annotated[Path, typer.Argument(help="Folder of the campaign.")]
 
@@ -83,7 +83,7 @@ def run(
         typer.Option(
             "--workers",
             min=1,
-            help="Calculations at a time.",
+            help="Number of calculations at a time.",
             show_default="one for each GPU, or one",
         ),
     ] = None,
@@ -92,15 +92,15 @@ def run(
         typer.Option(
             "--threads",
             min=1,
-            help="Threads of each.",
+            help="Threads of each calculation.",
             show_default="those of this machine, divided among the workers",
         ),
     ] = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try calculations again that were given up.")
+        bool, typer.Option("--retry-failed", help="Also retry calculations that have failed.")
     ] = False,
     template: Annotated[
-        bool, typer.Option("--template", help="Print a commented list and end.")
+        bool, typer.Option("--template", help="Print a commented list and exit.")
     ] = False,
     debug: DebugOption = False,
 ) -> None:
@@ -131,7 +131,7 @@ def run(
         with campaign_bar("calculations") as (report, _):
             run_list(found, output, cluster=where, retry_failed=retry_failed, report=report)
     except KeyboardInterrupt:
-        typer.echo(f"stopped; go on with the same command ({output})", err=True)
+        typer.echo(f"stopped; continue with the same command ({output})", err=True)
         raise typer.Exit(130) from None
     states = states_of(output)
     _print_failures(states)

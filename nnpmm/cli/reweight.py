@@ -28,23 +28,23 @@ def reweight(
     ],
     trajectory: Annotated[
         list[Path] | None,
-        typer.Option("--trajectory", "-x", help="Frames of the force field; once for each file."),
+        typer.Option("--trajectory", "-x", help="Trajectory of the force field; may be repeated."),
     ] = None,
     network_trajectory: Annotated[
         list[Path] | None,
-        typer.Option("--network-trajectory", help="Frames of NNP/MM, for a smaller error."),
+        typer.Option("--network-trajectory", help="Trajectory of NNP/MM, for a smaller error."),
     ] = None,
     reference: Annotated[
         Path | None,
-        typer.Option("--reference", help="Settings of the other environment, such as vacuum."),
+        typer.Option("--reference", help="Settings of the reference environment, such as vacuum."),
     ] = None,
     reference_trajectory: Annotated[
         list[Path] | None,
-        typer.Option("--reference-trajectory", help="Frames of the force field there."),
+        typer.Option("--reference-trajectory", help="Trajectory of the force field in the reference."),
     ] = None,
     reference_network_trajectory: Annotated[
         list[Path] | None,
-        typer.Option("--reference-network-trajectory", help="Frames of NNP/MM there."),
+        typer.Option("--reference-network-trajectory", help="Trajectory of NNP/MM in the reference."),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the numbers as JSON on stdout.")

@@ -36,7 +36,7 @@ def goes_on(directory: Path, *, has_run: bool, resume: bool, overwrite: bool) ->
     if resume and overwrite:
         raise ConfigError("found both resume and overwrite: give one of them")
     if directory.exists() and not directory.is_dir():
-        raise ConfigError(f"output.directory: {directory} is a file: take another name")
+        raise ConfigError(f"output.directory: {directory} is a file: choose another name")
     if has_run and not (resume or overwrite):
         raise ConfigError(
             f"output.directory: {directory} contains a run already: go on with it (resume=True), "

@@ -29,7 +29,7 @@ __all__ = [
     "log_failures",
 ]
 
-NON_FINITE_ENERGY = "the network returned a non-finite energy; take a smaller time step"
+NON_FINITE_ENERGY = "the network returned a non-finite energy; use a smaller time step"
 _log = logging.getLogger(__name__)
 
 EnergyAndForces = tuple[float, NDArray[np.float64]]

@@ -159,7 +159,7 @@ def _rounded(total: float, tolerance: float, rule: str | None = None) -> int:
     remedy = {
         "keep": "move the boundary, correct the charges, or let link atoms shift the excess to "
         "the neighbours (charges='shift')",
-        "shift": "the bonds of the capped region do not say which one is meant: move the boundary "
+        "shift": "the bonds of the capped region do not determine which one is meant: move the boundary "
         "or correct the charges",
     }.get(rule or "", "select whole molecules or correct the charges")
     raise RegionError(
@@ -210,7 +210,7 @@ def shift_charges(system: openmm.System, cut: Sequence[Pair], excess: Sequence[f
     for other in system.getForces():
         if isinstance(other, (openmm.GBSAOBCForce, openmm.CustomGBForce)):
             raise ForceFieldError(
-                f"found a {type(other).__name__}, which has charges of its own; allowed with it: "
+                f"found a {type(other).__name__}, which has its own charges; allowed with it: "
                 "charges='keep' of LinkAtoms (region.link_atoms)"
             )
     force = find_nonbonded_force(system)

@@ -54,7 +54,7 @@ class CouplingConfig(Section):
                 if getattr(self, name):
                     raise ValueError(
                         f"found '{name}' with the type {self.type}, which has the force field's "
-                        "charges; leave it out, or take the type electrostatic"
+                        "charges; leave it out, or use the type electrostatic"
                     )
         elif self.charges is None:
             raise ValueError("give 'charges' with the type electrostatic: network or emle")

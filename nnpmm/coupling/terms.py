@@ -149,5 +149,5 @@ def refuse_missing_terms(
             f"{missing[0]}) with neither bond nor angle term, so nothing but the network holds "
             "them; "
             "make the MM system with flexibleConstraints=True, or with neither constraints "
-            "nor rigid water" + (", or take constraints='keep'" if to_hydrogen else "")
+            "nor rigid water" + (", or use constraints='keep'" if to_hydrogen else "")
         )

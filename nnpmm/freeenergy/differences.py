@@ -179,6 +179,6 @@ def _checked_box(raw: Any, where: str) -> NDArray[np.float64]:
     if np.triu(box, 1).any() or not (np.diag(box) > 0).all():
         raise ConfigError(
             f"{where}: found the box vectors {box.tolist()}, allowed: rows of a lower triangular "
-            "matrix with lengths above 0 on its diagonal; turn box and positions, as mdtraj does"
+            "matrix with lengths above 0 on its diagonal; rotate box and positions, as mdtraj does"
         )
     return reduced_box(box)

@@ -181,7 +181,7 @@ def bar(
     if not (there.size and back.size):
         raise ConfigError(
             f"found {there.size} values from state 0 and {back.size} from state 1, allowed: one or "
-            "more of each; with one state alone use exponential_average"
+            "more of each; with samples of one state use exponential_average"
         )
     differences = np.concatenate([there, -back])
     energies = np.stack([np.zeros_like(differences), differences])

@@ -162,6 +162,6 @@ def _independent(differences: ArrayLike, name: str) -> NDArray[np.float64]:
     if not np.isfinite(array).all():
         raise SimulationError(
             f"found a non-finite energy in {name} (frame {int(np.argmin(np.isfinite(array)))}); "
-            "leave that frame out, or look into why it blew up"
+            "remove that frame, or find out why the simulation blew up"
         )
     return array[subsample(array)]

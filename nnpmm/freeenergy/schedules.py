@@ -57,7 +57,7 @@ def thermodynamic_lengths(
             first, second = (names or range(len(kept)))[state : state + 2]
             raise SimulationError(
                 f"states {first} and {second} of the pilot have {share:.2g} of their distributions "
-                f"in common, allowed: {_LEAST_COMMON:g} or more; put a state between them"
+                f"in common, allowed: {_LEAST_COMMON:g} or more; add a state between them"
             )
     return np.asarray(np.sqrt(np.maximum(-8 * np.log(np.minimum(common, 1.0)), 0.0)))
 

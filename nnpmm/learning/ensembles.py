@@ -139,7 +139,7 @@ class Ensemble(Generic[Card]):
             )
         chosen = features[:, :, feature_columns(self.card.network, names)]
         if not np.isfinite(chosen).all():
-            raise ConfigError("found features that are not finite: make them again")
+            raise ConfigError("found features that are not finite: calculate them again")
         scaler = MinMaxScaler(np.array(self.card.minimum), np.array(self.card.maximum))
         return torch.from_numpy(scaler(chosen))
 
@@ -199,7 +199,7 @@ def _read(path: Path, kind: type[Card]) -> tuple[Card, str]:
         return kind.model_validate(record), str(expected)
     except FileNotFoundError:
         raise InputFileError(
-            f"{path.parent}: found no {path.name}; train a model, or name the folder of one"
+            f"{path.parent}: found no {path.name}; train a model, or give the folder of one"
         ) from None
     except ValidationError as error:
         raise InputFileError(

@@ -117,7 +117,7 @@ def require_liquid(found: Compression, *, typical: float, temperature: float) ->
     third, time = len(found.densities) // 3, len(found.densities) * _INTERVAL
     if found.density < _LEAST * typical:
         raise SimulationError(
-            f"the solvent is no liquid at {temperature:g} K as built: found {found.density:.3f} "
+            f"the solvent is not liquid at {temperature:g} K as built: found {found.density:.3f} "
             f"g/ml after {time:g} ps, allowed: {_LEAST * typical:.3f} g/ml or more for molecules "
             "of this size; take another solvent, temperature or pressure, or other parameters"
         )

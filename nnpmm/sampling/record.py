@@ -146,7 +146,7 @@ class ExchangeRecord:
         path = directory / _SETTINGS
         if path.exists():
             if not resume:
-                raise ConfigError(f"{directory}: holds a replica exchange; resume it or remove it")
+                raise ConfigError(f"{directory}: contains a replica exchange; resume it or remove it")
             _require_same(_read_settings(directory), settings, directory)
         else:
             write_atomically(path, settings.model_dump_json(indent=1))

@@ -61,7 +61,7 @@ class LammpsSimulation:
             if line.split()[:2] == ["run_style", "respa"]:
                 raise ConfigError(
                     "found 'run_style respa', in which LAMMPS does not call the network after the "
-                    "first step, allowed: verlet; take a shorter time step"
+                    "first step, allowed: verlet; use a shorter time step"
                 )
             try:
                 self.lammps.command(line)

@@ -102,7 +102,7 @@ def _checked(system: openmm.System) -> openmm.NonbondedForce:
         )
     if nonbonded.getNonbondedMethod() == openmm.NonbondedForce.LJPME:
         raise ForceFieldError(
-            "found a NonbondedForce with LJPME, whose dispersion sum has no soft core; take PME"
+            "found a NonbondedForce with LJPME, whose dispersion sum has no soft core; use PME"
         )
     return nonbonded
 

@@ -55,7 +55,7 @@ def part_of(system: openmm.System, atoms: Iterable[int]) -> openmm.System:
     for force in system.getForces():
         if type(force) not in _CLASSES:
             raise ForceFieldError(
-                f"found a {type(force).__name__}, of which no part can be taken; allowed: bonded "
+                f"found a {type(force).__name__}, from which no part can be extracted; allowed: bonded "
                 "and non-bonded forces of fixed charges"
             )
     for section in list(root.iter()):
@@ -71,7 +71,7 @@ def part_of(system: openmm.System, atoms: Iterable[int]) -> openmm.System:
             section[:] = [child for child in section if _renumber(child, rows)]
         elif section.tag in ("ParticleOffsets", "ExceptionOffsets") and len(section):
             raise ForceFieldError(
-                "found a NonbondedForce with parameter offsets, of which no part can be taken"
+                "found a NonbondedForce with parameter offsets, from which no part can be extracted"
             )
     text = ElementTree.tostring(root, encoding="unicode")
     return openmm.XmlSerializer.deserialize(text)
@@ -188,7 +188,7 @@ def _waters(
     if len(free) < wanted:
         raise ConfigError(
             f"found a padding of {padding:g} nm, whose box takes {wanted} waters, and {len(free)} "
-            "waters in the system; take a smaller padding, or a complex in a larger box"
+            "waters in the system; use a smaller padding, or a complex in a larger box"
         )
     return free[:wanted]
 

@@ -77,7 +77,7 @@ def create_transfer_system(
     sets = _whole_molecules(system, first, second)
     for anchor, atoms in zip(anchors, sets, strict=True):
         if anchor not in atoms:
-            raise RegionError(f"found the anchor {anchor}, allowed: an atom of its own molecule")
+            raise RegionError(f"found the anchor {anchor}, allowed: an atom of the same molecule")
     for force in system.getForces():
         if role_of(force) in NETWORKS:
             _refuse_shared_network(force, sets)

@@ -136,7 +136,7 @@ def _method(settings: SolvationSettings) -> str:
     lifting = "the inside of the solute goes from the force field to the network, "
     routes = {
         "joint": decoupling + f"At both ends {lifting}in the same ladder. ",
-        "separate": decoupling + "Each potential has a ladder of its own. ",
+        "separate": decoupling + "Each potential has its own ladder. ",
         "reweighting": f"{decoupling}At both ends the network's value follows from the samples of "
         "the force field by exponential averaging. ",
         "correction": f"In the solvent and in vacuum {lifting}so that the difference of the two "

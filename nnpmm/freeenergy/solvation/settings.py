@@ -45,7 +45,7 @@ class SoluteSettings(MoleculeSource):
     """The molecule: a SMILES string, a structure file, or Amber files of the molecule alone."""
 
     charge: int | None = Field(
-        None, description="net charge that the molecule must have, in e; null: the one it has"
+        None, description="net charge that the molecule must have, in e; null: not checked"
     )
 
 
@@ -136,7 +136,7 @@ class SolvationSettings(JointSettings):
     padding: Length = Field(
         1.0, gt=0, description="least distance between the solute and the faces of the box, in nm"
     )
-    cutoff: Length = Field(0.9, gt=0, description="of the direct-space interactions, in nm")
+    cutoff: Length = Field(0.9, gt=0, description="cutoff of the direct-space interactions, in nm")
     coupling: CouplingConfig = Field(
         CouplingConfig(),
         description="of the network's region with the solvent; the force field's own ladder has "

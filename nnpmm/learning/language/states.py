@@ -98,7 +98,7 @@ def smooth_recrossings(states: ArrayLike, least: int) -> NDArray[np.int64]:
     if current is None:
         raise ConfigError(
             f"found no visit of {least} frames or more, the longest has {max(ends - starts)}; "
-            "count shorter ones"
+            "count shorter visits"
         )
     found[:first] = found[first]
     return found
@@ -136,6 +136,6 @@ def require_states(trajectories: Sequence[NDArray[np.int64]], n_states: int | No
     if transitions < _LEAST_TRANSITIONS:
         raise SimulationError(
             f"found {transitions} transitions between states, needed: {_LEAST_TRANSITIONS} or more "
-            "to learn from; take a longer trajectory"
+            "to learn from; use a longer trajectory"
         )
     return count

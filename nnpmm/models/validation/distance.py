@@ -15,7 +15,7 @@ _APART = 10.0  # nm; dipoles of 2 D interact by less than 1e-3 kJ/mol
 
 def _measure(probe: Probe) -> Measurement:
     if probe.pair is None:
-        raise NotApplicable("the model is made for these atoms alone")
+        raise NotApplicable("the model describes exactly these atoms")
     n = len(probe.numbers)
     both = probe.two(_APART)
     energy, forces = probe.pair(both)

@@ -69,7 +69,7 @@ ROTATION = Check(
     good=0.02,
     bad=0.2,
     figure=_FIGURE,
-    beyond="the energy depends on how the molecule lies in space",
+    beyond="the energy depends on the molecule's orientation",
 )
 PERMUTATION = Check(
     "permutation",

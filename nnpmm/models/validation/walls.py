@@ -148,5 +148,5 @@ CLOSE_CONTACTS = Check(
     bad=50.0,
     figure="lowest barrier against a bond of half its length, or atoms of two molecules 0.05 nm "
     "apart",
-    beyond="atoms collapse into a hole in a simulation",
+    beyond="atoms collapse onto each other in a simulation",
 )

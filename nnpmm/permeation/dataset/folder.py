@@ -162,7 +162,7 @@ def read_settings(folder: Path) -> DatasetSettings:
         return DatasetSettings.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise InputFileError(
-            f"{folder}: found no {_SETTINGS}; make a data set with nnpmm permeation dataset build"
+            f"{folder}: found no {_SETTINGS}; build a data set with nnpmm permeation dataset build"
         ) from None
     except ValidationError as error:
         raise InputFileError(

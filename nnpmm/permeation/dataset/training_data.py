@@ -111,12 +111,12 @@ def load_training_data(*folders: Path) -> tuple[TrainingData, list[str]]:
     for folder, part in zip(folders[1:], parts[1:], strict=True):
         if part.protocol != first.protocol:
             raise ConfigError(
-                f"{folders[0]} and {folder} were made by different protocols: train on one of them"
+                f"{folders[0]} and {folder} have different protocols: train on one of them"
             )
     names = [name for part in parts for name in part.names]
     double = {name for name in names if names.count(name) > 1}
     if double:
-        raise ConfigError(f"found {min(double)} in two data sets: leave one of them out")
+        raise ConfigError(f"found {min(double)} in two data sets: leave out one of them")
     data = TrainingData(
         tuple(lipid for part in parts for lipid in part.lipids),
         tuple(solute for part in parts for solute in part.solutes),

@@ -37,7 +37,7 @@ def parse_solute(text: str) -> MoleculeType:
     chains, *closures = text.strip().split("+")
     if len(closures) > 1:
         raise ForceFieldError(
-            f"solute {shown!r}: found more than one '+', write further bonds as +1-3,2-4"
+            f"solute {shown!r}: found more than one '+', write several bonds as +1-3,2-4"
         )
     beads: list[Bead] = []
     bonds: list[tuple[int, int]] = []

@@ -146,7 +146,7 @@ class ProjectionCallback:
         positions = state.getPositions(asNumpy=True)._value
         value, gradient = self.projection.gradient(positions, self.component)
         if not np.isfinite(value):
-            raise SimulationError("a learned variable is not finite; take a smaller time step")
+            raise SimulationError("a learned variable is not finite; use a smaller time step")
         return value, -gradient
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -26,7 +26,7 @@ def _indices(value: Any) -> Any:
 
 
 GroupSetting = Annotated[Group, BeforeValidator(_indices)]
-_GROUPS = "of atoms: a selection in mdtraj's language, or 0-based indices; of several the centre "
+_GROUPS = "groups of atoms: selections in mdtraj's language, or 0-based indices; a group of several atoms counts by its centre "
 _ALL = Field(description=f"groups in their order, each one {_GROUPS}of mass counts")
 
 

@@ -72,7 +72,7 @@ class IntegratorConfig(Section):
                 raise ValueError(f"found '{given[0]}' with type langevin; set type to respa")
             return self
         if self.inner is None or self.outer is None:
-            raise ValueError("respa needs 'inner' and 'outer'")
+            raise ValueError("type respa requires 'inner' and 'outer'")
         if self.short_range is not None and self.middle is None:
             raise ValueError("found 'short_range' without 'middle'; give both")
         return self

@@ -140,7 +140,7 @@ class TritonKernel:
             raise SimulationError(
                 f"found an atom with {found[0]} neighbours within {radii[0]:.2f} nm and {found[1]} "
                 f"within {radii[1]:.2f} nm, allowed {allowed[0]} and {allowed[1]}: atoms overlap; "
-                "check the box and minimise, or take another backend"
+                "check the box and minimise, or use another backend"
             )
 
     def _on_device(self, n_atoms: int) -> AbstractContextManager[None]:
