@@ -27,8 +27,8 @@ class ClusterSettings(Section):
 
     kind: Literal["serial", "local", "slurm", "pbs"] = Field(
         "local",
-        description="serial: one after the other in this process; local: dask's processes "
-        "on this machine, which take its CUDA devices in turn; slurm, pbs: dask-jobqueue",
+        description="serial: one job after another in this process; local: dask processes on this "
+        "machine, which use its CUDA devices in turn; slurm, pbs: dask-jobqueue",
     )
     workers: int = Field(1, ge=1, description="number of jobs at a time")
     threads: int = Field(1, ge=1, description="threads of each job")

@@ -222,8 +222,8 @@ def _claim(
     before = _read(folder) or {"command": command, "rows": {}}
     if before["command"] != command:
         raise ConfigError(
-            f"{folder}: holds a campaign of {before['command']!r}, found {command!r}; take another "
-            "folder"
+            f"{folder}: contains a campaign of {before['command']!r}, found {command!r}; choose "
+            "another folder"
         )
     rows: dict[str, Any] = dict(before["rows"])
     for one, job in zip(calculations, jobs, strict=True):

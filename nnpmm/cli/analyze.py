@@ -37,7 +37,9 @@ def analyze(
     ] = None,
     interval: Annotated[
         float | None,
-        typer.Option("--interval", help="Time between frames in ps, if the trajectory contains no times."),
+        typer.Option(
+            "--interval", help="Time between frames in ps, if the trajectory contains no times."
+        ),
     ] = None,
     selection: Annotated[
         str | None,
@@ -45,7 +47,9 @@ def analyze(
     ] = None,
     water_around: Annotated[
         str | None,
-        typer.Option("--water-around", help="Group around which water is counted.", show_default="ligand"),
+        typer.Option(
+            "--water-around", help="Group around which water is counted.", show_default="ligand"
+        ),
     ] = None,
     comparison: Annotated[
         tuple[Path, Path] | None,

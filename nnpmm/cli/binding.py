@@ -137,7 +137,9 @@ def _system(
     files = prepared if any(prepared.values()) else built
     missing = [name for name, path in files.items() if path is None]
     if missing:
-        raise ConfigError(f"--{missing[0]} is missing, which is required with --{_other(files, missing)}")
+        raise ConfigError(
+            f"--{missing[0]} is missing, which is required with --{_other(files, missing)}"
+        )
     kind = "build"
     if files is prepared:
         kind = "amber" if Path(str(topology)).suffix.lower() in _AMBER else "gromacs"

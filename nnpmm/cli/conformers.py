@@ -62,24 +62,33 @@ def conformers(
             help="Source of the charges for water: auto, openff, amber, amber-abcg2, fallback.",
         ),
     ] = "auto",
-    temperature: Annotated[str, typer.Option("--temperature", help="Temperature of populations.")] = "298.15 K",
+    temperature: Annotated[
+        str, typer.Option("--temperature", help="Temperature of populations.")
+    ] = "298.15 K",
     window: Annotated[
-        float, typer.Option("--window", help="Keep conformers up to this relative energy, kcal/mol.")
+        float,
+        typer.Option("--window", help="Keep conformers up to this relative energy, kcal/mol."),
     ] = 6.0,
     rmsd: Annotated[
         str, typer.Option("--rmsd", help="Conformers closer than this RMSD are the same.")
     ] = "0.025 nm",
     free_energies: Annotated[
-        bool, typer.Option("--free-energies", help="Calculate populations from harmonic free energies.")
+        bool,
+        typer.Option("--free-energies", help="Calculate populations from harmonic free energies."),
     ] = False,
     pose: Annotated[
-        Path | None, typer.Option("--pose", help="Structure with the pose whose strain is calculated.")
+        Path | None,
+        typer.Option("--pose", help="Structure with the pose whose strain is calculated."),
     ] = None,
     selection: Annotated[
-        str | None, typer.Option("--selection", help="Ligand in that structure, such as 'resname LIG'.")
+        str | None,
+        typer.Option("--selection", help="Ligand in that structure, such as 'resname LIG'."),
     ] = None,
     restraint_width: Annotated[
-        str, typer.Option("--restraint-width", help="Heavy atoms of the pose move freely within this distance.")
+        str,
+        typer.Option(
+            "--restraint-width", help="Heavy atoms of the pose move freely within this distance."
+        ),
     ] = "0.03 nm",
     restraint_constant: Annotated[
         str, typer.Option("--restraint-constant", help="Force constant beyond that distance.")

@@ -24,7 +24,9 @@ def fit_torsions(
         int,
         typer.Option("--conformers", min=2, help="Number of conformers that test the fit."),
     ] = 30,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed of these conformers.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Random seed of these conformers.")
+    ] = 0,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Fit torsion terms to a scan: OpenMM XML, Amber frcmod and mol2, and a System."""

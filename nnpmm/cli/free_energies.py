@@ -37,7 +37,9 @@ NetworkOption = Annotated[
 PotentialsOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--potential", help="Potential: network or force field; repeat the option for both.", show_default="both"
+        "--potential",
+        help="Potential: network or force field; repeat the option for both.",
+        show_default="both",
     ),
 ]
 RouteOption = Annotated[
@@ -49,9 +51,13 @@ TimeOption = Annotated[
 ]
 RepeatsOption = Annotated[
     int | None,
-    typer.Option("--repeats", "--replicas", help="Number of independent repeats.", show_default="1"),
+    typer.Option(
+        "--repeats", "--replicas", help="Number of independent repeats.", show_default="1"
+    ),
 ]
-QuickOption = Annotated[bool, typer.Option("--quick", help="Test run with 25 ps for each state; not converged.")]
+QuickOption = Annotated[
+    bool, typer.Option("--quick", help="Test run with 25 ps for each state; not converged.")
+]
 
 Show = Callable[[str, float, float], None]
 

@@ -25,7 +25,8 @@ def init(
         str | None, typer.Option(help="Residue name of the ligand, which becomes the region.")
     ] = None,
     selection: Annotated[
-        str | None, typer.Option(help="The region in mdtraj's selection language, instead of --ligand.")
+        str | None,
+        typer.Option(help="The region in mdtraj's selection language, instead of --ligand."),
     ] = None,
     model: Annotated[str, typer.Option(help="Network or model file.")] = "ANI-2x",
     box: Annotated[
@@ -33,7 +34,9 @@ def init(
     ] = None,
     include: Annotated[
         list[Path] | None,
-        typer.Option("--include", "-I", help="Folder that contains #include files of a GROMACS topology."),
+        typer.Option(
+            "--include", "-I", help="Folder that contains #include files of a GROMACS topology."
+        ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Settings file to write.")] = Path(
         "md.yaml"

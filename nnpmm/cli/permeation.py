@@ -41,7 +41,10 @@ _DEFAULT_FOLDER = Path("permeation-data")
 def build(
     lipids: Annotated[str, typer.Option(help="Lipids, separated by commas.")] = "DOPC",
     solutes: Annotated[
-        str, typer.Option(help="Solutes: monomers, dimers, trimers:N, a .csv file, or graphs such as C1-P4.")
+        str,
+        typer.Option(
+            help="Solutes: monomers, dimers, trimers:N, a .csv file, or graphs such as C1-P4."
+        ),
     ] = "dimers",
     preset: Annotated[str, typer.Option(help="Protocol: paper (21 ns) or short (6 ns).")] = "short",
     set_: Annotated[
@@ -51,10 +54,14 @@ def build(
     engine: Annotated[str, typer.Option(help="Engine: auto, gromacs or openmm.")] = "auto",
     output: _Folder = _DEFAULT_FOLDER,
     scratch: Annotated[Path | None, typer.Option(help="Folder for trajectories.")] = None,
-    cluster: Annotated[str, typer.Option(help="Where jobs run: local, serial, or a YAML file.")] = "local",
+    cluster: Annotated[
+        str, typer.Option(help="Where jobs run: local, serial, or a YAML file.")
+    ] = "local",
     workers: Annotated[int, typer.Option(min=1, help="Number of jobs at a time.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the engine in each job.")] = 1,
-    seed: Annotated[int, typer.Option(min=1, help="Master seed, from which all seeds are derived.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=1, help="Master seed, from which all seeds are derived.")
+    ] = 1,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Also retry jobs that have failed.")
     ] = False,

@@ -9,7 +9,9 @@ import typer
 
 __all__ = ["label"]
 
-label = typer.Typer(no_args_is_help=True, help="Calculate free energies of the solutes of a data set.")
+label = typer.Typer(
+    no_args_is_help=True, help="Calculate free energies of the solutes of a data set."
+)
 
 _Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder of the data set.")]
 _Lipid = Annotated[str, typer.Option(help="Lipid of the bilayer.")]

@@ -27,16 +27,19 @@ def train(
         str, typer.Option(help="Network: model-l, model-la or dnn (as published), or response.")
     ] = "response",
     split: Annotated[
-        str, typer.Option(help="Split: random, solute, or what to leave out (lipid:NAME,... or beads:TYPE,...).")
+        str,
+        typer.Option(
+            help="Split: random, solute, or what to leave out (lipid:NAME,... or beads:TYPE,...)."
+        ),
     ] = "random",
     seed: Annotated[int, typer.Option(help="Random seed of split, weights and batches.")] = 1,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change a setting of the training, as in --set epochs=200."),
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Output folder of the model.")] = Path(
-        "permeation-model"
-    ),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Output folder of the model.")
+    ] = Path("permeation-model"),
     overwrite: _Overwrite = False,
     debug: _Debug = False,
 ) -> None:

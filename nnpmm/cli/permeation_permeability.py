@@ -23,7 +23,8 @@ def permeability(
         Path, typer.Option("--dataset", "-d", help="Folder of the data set with that profile.")
     ] = Path("permeation-data"),
     diffusivity: Annotated[
-        float | None, typer.Option(help="Diffusivity at all heights in cm^2/s, instead of the profile's.")
+        float | None,
+        typer.Option(help="Diffusivity at all heights in cm^2/s, instead of the profile's."),
     ] = None,
     speed_up: Annotated[
         float, typer.Option(help="Divide diffusivities by this; about 4 for Martini.")
@@ -48,7 +49,8 @@ def permeability(
         raise ConfigError("give either --profile, a CSV file, or --solute, of label umbrella")
     if solute is not None and temperature is not None:
         raise ConfigError(
-            "--temperature requires --profile; a profile of label umbrella has the temperature of its data set"
+            "--temperature requires --profile; a profile of label umbrella has the temperature of "
+            "its data set"
         )
     require_suffix(output, ".json")
     constant = None if diffusivity is None else diffusivity / integral.CM2_PER_S
@@ -66,7 +68,7 @@ def permeability(
     Console().print(report.permeability_table(title, result, speed_up))
     if speed_up == 1.0 and profile is None:
         typer.echo(
-            "Martini diffuses about 4 times faster than nature, which is not taken out here: "
+            "Martini diffuses about 4 times faster than nature, which is not corrected here: "
             "--speed-up 4 divides P by 4"
         )
     typer.echo(f"{output} and {output.with_suffix('.png')}")

@@ -28,7 +28,9 @@ _Model = Annotated[
 _Output = Annotated[Path, typer.Option("--output", "-o", help="Output folder.")]
 _Engine = Annotated[str, typer.Option(help="Engine: auto, gromacs or openmm.")]
 _Scratch = Annotated[Path | None, typer.Option(help="Folder for trajectories.")]
-_Cluster = Annotated[str, typer.Option(help="Where runs take place: local, serial, or a YAML file.")]
+_Cluster = Annotated[
+    str, typer.Option(help="Where runs take place: local, serial, or a YAML file.")
+]
 _Workers = Annotated[int, typer.Option(min=1, help="Number of runs at a time.")]
 _Threads = Annotated[int, typer.Option(min=1, help="Threads of the engine in each run.")]
 _Seed = Annotated[int, typer.Option(min=1, help="Master seed, from which all seeds are derived.")]
@@ -91,7 +93,8 @@ def predict(
     failed = [prediction.molecule.name for prediction in found if prediction.failed]
     if failed:
         typer.echo(
-            f"{len(failed)} of {len(found)} molecules have no prediction, because their runs failed: "
+            f"{len(failed)} of {len(found)} molecules have no prediction, because their runs "
+            "failed: "
             f"{', '.join(failed)}",
             err=True,
         )

@@ -24,7 +24,9 @@ def prepare(
     selection: Annotated[
         str, typer.Option(help='The region in mdtraj\'s selection language, such as "resname MOL".')
     ],
-    model: Annotated[str, typer.Option(help="Network: ANI-2x, ANI-1x, ANI-1ccx or AIMNet2.")] = "ANI-2x",
+    model: Annotated[
+        str, typer.Option(help="Network: ANI-2x, ANI-1x, ANI-1ccx or AIMNet2.")
+    ] = "ANI-2x",
     members: Annotated[
         str | None, typer.Option(help="Members of the ensemble, such as 0 or 0,3; default: all.")
     ] = None,
@@ -45,12 +47,8 @@ def prepare(
             'such as C-C,C-S; "any single"; amide'
         ),
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Output folder.")] = Path(
-        "."
-    ),
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace existing files.")
-    ] = False,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Output folder.")] = Path("."),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Select a region of a structure, check it, and write model.json, its weights and model.pt."""

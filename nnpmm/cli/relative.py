@@ -49,7 +49,8 @@ def binding_relative(
         Path | None, typer.Option("--protein", help="Protein with hydrogens (PDB, mmCIF).")
     ] = None,
     ligands: Annotated[
-        Path | None, typer.Option("--ligands", help="SDF file of named ligands, with their poses in the site.")
+        Path | None,
+        typer.Option("--ligands", help="SDF file of named ligands, with their poses in the site."),
     ] = None,
     edge: Annotated[
         list[str] | None,

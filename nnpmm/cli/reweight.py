@@ -40,11 +40,15 @@ def reweight(
     ] = None,
     reference_trajectory: Annotated[
         list[Path] | None,
-        typer.Option("--reference-trajectory", help="Trajectory of the force field in the reference."),
+        typer.Option(
+            "--reference-trajectory", help="Trajectory of the force field in the reference."
+        ),
     ] = None,
     reference_network_trajectory: Annotated[
         list[Path] | None,
-        typer.Option("--reference-network-trajectory", help="Trajectory of NNP/MM in the reference."),
+        typer.Option(
+            "--reference-network-trajectory", help="Trajectory of NNP/MM in the reference."
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the numbers as JSON on stdout.")

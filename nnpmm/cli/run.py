@@ -44,7 +44,9 @@ def run(
     ] = False,
     engine: Annotated[
         str | None,
-        typer.Option("--engine", help="With --template: lammps, which puts a network on every atom."),
+        typer.Option(
+            "--engine", help="With --template: lammps, which puts a network on every atom."
+        ),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
@@ -65,7 +67,8 @@ def run(
     if runs_on_lammps(config):
         if dry_run:
             raise ConfigError(
-                "found --dry-run with engine: lammps, which does not support it: run some steps instead"
+                "found --dry-run with engine: lammps, which does not support it: run some steps "
+                "instead"
             )
         run_on_lammps(config, resume=resume, overwrite=overwrite)
         return
@@ -129,7 +132,9 @@ def _report_forecast(forecast: Forecast, config: Path, overwrite: bool) -> None:
     start = f"nnpmm run {config}" + (" --overwrite" if forecast.holds_run else "")
     typer.echo(f"nothing was written; start it with: {start}")
     if forecast.holds_run and not overwrite:
-        typer.echo("the output folder contains a run: --overwrite replaces it, --resume continues it")
+        typer.echo(
+            "the output folder contains a run: --overwrite replaces it, --resume continues it"
+        )
 
 
 def report_result(result: RunResult, *, remedy: str) -> None:

@@ -38,10 +38,14 @@ def fes(
     along: Annotated[
         list[str] | None,
         typer.Option(
-            "--along", help="Recorded variable; may be given up to three times.", show_default="biased ones"
+            "--along",
+            help="Recorded variable; may be given up to three times.",
+            show_default="biased ones",
         ),
     ] = None,
-    bins: Annotated[int, typer.Option("--bins", min=2, help="Number of bins along each variable.")] = 60,
+    bins: Annotated[
+        int, typer.Option("--bins", min=2, help="Number of bins along each variable.")
+    ] = 60,
     blocks: Annotated[
         int, typer.Option("--blocks", min=2, help="Number of blocks of each run, for errors.")
     ] = 10,
@@ -50,11 +54,15 @@ def fes(
     ] = 0.2,
     barrier: Annotated[
         float | None,
-        typer.Option("--barrier", help="Smallest barrier between minima, kJ/mol.", show_default="kT"),
+        typer.Option(
+            "--barrier", help="Smallest barrier between minima, kJ/mol.", show_default="kT"
+        ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Output folder.", show_default="surface, in the first run"),
+        typer.Option(
+            "--output", "-o", help="Output folder.", show_default="surface, in the first run"
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the numbers as JSON on stdout.")
@@ -105,7 +113,10 @@ def _print_minima(found: RunSurface) -> None:
 def weights(
     run: Annotated[Path, typer.Argument(help="Output folder of a metadynamics run.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="CSV file to write.", show_default="in the run's folder")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="CSV file to write.", show_default="in the run's folder"
+        ),
     ] = None,
     debug: DebugOption = False,
 ) -> None:

@@ -44,7 +44,9 @@ def train(
     period: Annotated[list[float] | None, _PERIOD] = None,
     smooth: Annotated[int, _SMOOTH] = 1,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Largest number of epochs.")] = 100,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed of weights and batches.")] = 1,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Random seed of weights and batches.")
+    ] = 1,
     output: Annotated[Path, typer.Option("--output", "-o", help="JSON file to write.")] = Path(
         "language.json"
     ),
@@ -71,8 +73,12 @@ def train(
 
 @language.command()
 def generate(
-    model: Annotated[Path, typer.Argument(help="JSON file that nnpmm sample language train wrote.")],
-    length: Annotated[int, typer.Option("--length", min=1, help="Frames of each trajectory.")] = 10_000,
+    model: Annotated[
+        Path, typer.Argument(help="JSON file that nnpmm sample language train wrote.")
+    ],
+    length: Annotated[
+        int, typer.Option("--length", min=1, help="Frames of each trajectory.")
+    ] = 10_000,
     walkers: Annotated[int, typer.Option("--walkers", min=1, help="Number of trajectories.")] = 10,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed.")] = 1,
     output: Annotated[Path, typer.Option("--output", "-o", help="NumPy file to write.")] = Path(
@@ -100,13 +106,17 @@ def generate(
 
 @language.command()
 def evaluate(
-    generated: Annotated[Path, typer.Argument(help="File that nnpmm sample language generate wrote.")],
+    generated: Annotated[
+        Path, typer.Argument(help="File that nnpmm sample language generate wrote.")
+    ],
     reference: Annotated[list[Path], typer.Argument(help="Long series to compare with.")],
     training: Annotated[
         list[Path] | None,
         typer.Option("--training", help="Training series; adds a Markov model to the comparison."),
     ] = None,
-    lag: Annotated[int, typer.Option("--lag", min=1, help="Lag time of timescales, in frames.")] = 1,
+    lag: Annotated[
+        int, typer.Option("--lag", min=1, help="Lag time of timescales, in frames.")
+    ] = 1,
     centers: Annotated[str | None, _CENTERS] = None,
     period: Annotated[list[float] | None, _PERIOD] = None,
     smooth: Annotated[int, _SMOOTH] = 1,

@@ -66,11 +66,13 @@ def scan(
             "--reference", help="CSV file: torsion, angle_degrees, energy_kcal_mol (or kj_mol)."
         ),
     ] = None,
-    spacing: Annotated[float, typer.Option("--spacing", help="Spacing of the angles, degrees.")] = 15.0,
-    seed: Annotated[int, typer.Option("--seed", help="Random seed of the conformer of --smiles.")] = 0,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Output folder.")] = Path(
-        "scan"
-    ),
+    spacing: Annotated[
+        float, typer.Option("--spacing", help="Spacing of the angles, degrees.")
+    ] = 15.0,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Random seed of the conformer of --smiles.")
+    ] = 0,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Output folder.")] = Path("scan"),
     debug: DebugOption = False,
 ) -> None:
     """Scan the torsions of a molecule with networks and a force field, all else relaxed.

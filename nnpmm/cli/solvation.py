@@ -92,7 +92,9 @@ def solvation(
     repeats: RepeatsOption = None,
     quick: Annotated[
         bool,
-        typer.Option("--quick", help="Test run with a small box and 25 ps for each state; not converged."),
+        typer.Option(
+            "--quick", help="Test run with a small box and 25 ps for each state; not converged."
+        ),
     ] = False,
     output: OutputOption = Path("solvation"),
     resume: ResumeOption = False,

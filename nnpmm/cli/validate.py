@@ -25,9 +25,7 @@ _COLORS = {"pass": "green", "warn": "yellow", "fail": "red"}
 
 
 def validate(
-    model: Annotated[
-        str, typer.Argument(help="Name or file of a model, as for nnpmm.load_model.")
-    ],
+    model: Annotated[str, typer.Argument(help="Name or file of a model, as for nnpmm.load_model.")],
     molecule: Annotated[
         list[str] | None,
         typer.Option(
@@ -42,9 +40,14 @@ def validate(
             "--family", help="Family of the model, if several have its name; such as openmm-ml."
         ),
     ] = None,
-    device: Annotated[str, typer.Option("--device", help="Device: auto, cpu, cuda, cuda:1.")] = "auto",
+    device: Annotated[
+        str, typer.Option("--device", help="Device: auto, cpu, cuda, cuda:1.")
+    ] = "auto",
     precision: Annotated[
-        str, typer.Option("--precision", help="single, or double, which separates rounding from errors.")
+        str,
+        typer.Option(
+            "--precision", help="single, or double, which separates rounding from errors."
+        ),
     ] = "single",
     output: Annotated[
         Path | None,

@@ -30,7 +30,8 @@ class ConformerSettings(Section):
         None,
         ge=1,
         le=10_000,
-        description="number of geometries from etkdg and from confab; null: 50, 200 or 300 by the number of "
+        description="number of geometries from etkdg and from confab; null: 50, 200 or 300 by the "
+        "number of "
         "rotatable bonds",
     )
     model: ModelName = Field("ANI-2x", description="the network")
@@ -44,7 +45,8 @@ class ConformerSettings(Section):
         25.0,
         gt=0,
         le=1000,
-        description="largest energy above the lowest conformer, in kJ/mol, of conformers that are kept",
+        description="largest energy above the lowest conformer, in kJ/mol, of conformers that are "
+        "kept",
     )
     screen_window: float = Field(
         80.0,
@@ -55,11 +57,13 @@ class ConformerSettings(Section):
     rmsd: Length = Field(
         "0.025 nm",  # type: ignore[assignment]
         gt=0,
-        description="of heavy atoms and polar hydrogens with symmetry; conformers that are closer "
-        "are the same",
+        description="conformers with a smaller RMSD (heavy atoms and polar hydrogens, with "
+        "symmetry) are the same",
     )
     free_energies: bool = Field(
-        False, description="calculate populations from harmonic free energies, with Hessians of the network"
+        False,
+        description="calculate populations from harmonic free energies, with Hessians of "
+        "the network",
     )
     pose: SettingsPath | None = Field(
         None, description="complex (PDB, mmCIF, GRO) with the pose whose strain is calculated"

@@ -149,7 +149,9 @@ def _prepare(settings: ConformerSettings, directory: Path, report: Report) -> _S
     name, field = Path(settings.model).name, force_field_of(molecule)
     first = f"geometries relaxed with {field}, those within {settings.screen_window:g} kJ/mol go on"
     methods = [
-        "no force field describes all atoms, so all geometries go to the network" if field is None else first,
+        "no force field describes all atoms, so all geometries go to the network"
+        if field is None
+        else first,
         f"relaxed together with {name} by BFGS, to forces below {FORCE_TOLERANCE:g} kJ/mol/nm",
     ]
     if parameters is not None:

@@ -55,12 +55,12 @@ def read_table(path: Path) -> Table:
         return Table((), ())
     columns = tuple(filled[0][1])
     if len(set(columns)) < len(columns):
-        raise InputFileError(f"{path}: found a column twice in {', '.join(columns)}; leave one")
+        raise InputFileError(f"{path}: found a column twice in {', '.join(columns)}; remove one")
     for number, cells in filled[1:]:
         if len(cells) != len(columns):
             raise InputFileError(
                 f"{path}, line {number}: found {len(cells)} cells, expected {len(columns)}, one "
-                "for each column and divided by commas"
+                "for each column, separated by commas"
             )
     rows = (Row(number, dict(zip(columns, cells, strict=True))) for number, cells in filled[1:])
     return Table(columns, tuple(rows))

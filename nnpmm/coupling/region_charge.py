@@ -159,7 +159,8 @@ def _rounded(total: float, tolerance: float, rule: str | None = None) -> int:
     remedy = {
         "keep": "move the boundary, correct the charges, or let link atoms shift the excess to "
         "the neighbours (charges='shift')",
-        "shift": "the bonds of the capped region do not determine which one is meant: move the boundary "
+        "shift": "the bonds of the capped region do not determine which one is meant: move the "
+        "boundary "
         "or correct the charges",
     }.get(rule or "", "select whole molecules or correct the charges")
     raise RegionError(

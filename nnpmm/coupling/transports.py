@@ -231,5 +231,5 @@ def _load_plugins_left_behind() -> None:
 def _unfit(evaluator: Evaluator, transport: str, needed: str) -> str:
     return (
         f"found a {type(evaluator).__name__}, transport={transport!r} needs {needed}, such as an "
-        "ANI model; take transport='python'"
+        "ANI model; use transport='python'"
     )

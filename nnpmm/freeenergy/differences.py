@@ -97,7 +97,7 @@ def region_differences(
     found = found - mm_energies
     if not np.isfinite(found).all():
         frame_index = int(np.argmin(np.isfinite(found)))
-        raise SimulationError(f"frame {frame_index}: {NON_FINITE_ENERGY}, or leave the frame out")
+        raise SimulationError(f"frame {frame_index}: {NON_FINITE_ENERGY}, or remove the frame")
     return np.asarray(found)
 
 

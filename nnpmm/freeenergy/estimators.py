@@ -343,8 +343,8 @@ def _reduced(energies: ArrayLike, counts: NDArray[np.int64], kt: float) -> NDArr
     if not np.isfinite(values).all():
         state, sample = np.argwhere(~np.isfinite(values))[0]
         raise SimulationError(
-            f"found a non-finite energy in state {state} (sample {sample}); leave that sample out, "
-            "or look into why it blew up"
+            f"found a non-finite energy in state {state} (sample {sample}); remove that sample, or "
+            "find out why the simulation blew up"
         )
     return values / kt
 

@@ -145,7 +145,7 @@ def _from_several(samples: Mapping[float, NDArray[np.float64]], temperature: Any
         (effective, overlap),
         least=(MIN_BAR_SAMPLES, MIN_BAR_OVERLAP),
         counts=counts,
-        remedy="sample more frames, sample at values of lambda_nnp between 0 and 1 too, or take "
+        remedy="sample more frames, sample at values of lambda_nnp between 0 and 1 too, or use "
         "nnpmm.freeenergy.switch",
     )
     ends = found.between()

@@ -155,7 +155,9 @@ def heat_bath(temperature: Any, friction: Any) -> tuple[float, float] | tuple[No
         ConfigError: one without the other, or one that is not positive.
     """
     if (temperature is None) != (friction is None):
-        raise ConfigError("found only one of temperature and friction; give both, or neither for NVE")
+        raise ConfigError(
+            "found only one of temperature and friction; give both, or neither for NVE"
+        )
     if temperature is None:
         return None, None
     return (

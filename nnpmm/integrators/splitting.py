@@ -81,8 +81,8 @@ def _refuse_virtual_sites(system: openmm.System) -> None:
     if sites:
         raise ConfigError(
             f"found {sites} virtual site(s), as in four-site water; allowed with RESPA: none, as "
-            "OpenMM's CPU and Reference platforms move them only at the end of a step; take a "
-            "water model without them, or an integrator with a single time step"
+            "OpenMM's CPU and Reference platforms move them only at the end of a step; use a water "
+            "model without them, or an integrator with a single time step"
         )
 
 

@@ -66,11 +66,15 @@ class LabelledSamples:
             if found != count:
                 raise ConfigError(f"{what}: found {found} entries for {count} samples")
         if not np.isfinite([self.labels, self.label_errors]).all():
-            raise ConfigError("found a label or its error that is not finite: calculate labels again")
+            raise ConfigError(
+                "found a label or its error that is not finite: calculate labels again"
+            )
         finite = np.isfinite(self.features).all(axis=(1, 2))
         if not finite.all():
             worst = self.names[int(finite.argmin())]
-            raise ConfigError(f"found features of {worst} that are not finite: calculate them again")
+            raise ConfigError(
+                f"found features of {worst} that are not finite: calculate them again"
+            )
 
     def __len__(self) -> int:
         return len(self.names)

@@ -177,8 +177,8 @@ def load_ensemble(folder: Path, kind: type[Card]) -> Ensemble[Card]:
         raise WeightsError(f"{path}: cannot be read ({error.strerror}); train again") from error
     if hashlib.sha256(weights).hexdigest() != expected:
         raise WeightsError(
-            f"{path}: its sha256 is not the one in {MODEL_FILE}: damaged, or of another model; "
-            "copy both files again, or train again"
+            f"{path}: its sha256 is not the one in {MODEL_FILE}: damaged, or belongs to another "
+            "model; copy both files again, or train again"
         )
     with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced at once
         networks = [create_network(card.network) for _ in range(card.training.members)]

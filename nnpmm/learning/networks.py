@@ -46,9 +46,13 @@ class NetworkSettings(Section):
     )
     lstm_width: int = Field(100, ge=1, description="width of every LSTM, and of the attention")
     dense_width: int = Field(100, ge=1, description="width of the dense layer after the LSTMs")
-    lstm_dropout: float = Field(0.5, ge=0, lt=1, description="dropout after the first LSTM of model-l")
+    lstm_dropout: float = Field(
+        0.5, ge=0, lt=1, description="dropout after the first LSTM of model-l"
+    )
     dnn_width: int = Field(128, ge=1, description="width of both hidden layers of dnn")
-    dnn_dropout: float = Field(0.3, ge=0, lt=1, description="dropout after each hidden layer of dnn")
+    dnn_dropout: float = Field(
+        0.3, ge=0, lt=1, description="dropout after each hidden layer of dnn"
+    )
     response_width: int = Field(32, ge=1, description="of the correction in response")
 
     @property

@@ -37,6 +37,6 @@ def known_symbols(
     if unknown:
         raise RegionError(
             f"found the elements {', '.join(unknown)}, {name} knows {', '.join(elements)}; leave "
-            "these atoms to the force field or take another model"
+            "these atoms to the force field or use another model"
         )
     return symbols

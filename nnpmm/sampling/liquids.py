@@ -119,7 +119,7 @@ def require_liquid(found: Compression, *, typical: float, temperature: float) ->
         raise SimulationError(
             f"the solvent is not liquid at {temperature:g} K as built: found {found.density:.3f} "
             f"g/ml after {time:g} ps, allowed: {_LEAST * typical:.3f} g/ml or more for molecules "
-            "of this size; take another solvent, temperature or pressure, or other parameters"
+            "of this size; use another solvent, temperature or pressure, or other parameters"
         )
     middle = found.densities[third : 2 * third]
     errors = [_block_error(part) for part in (middle, found.densities[-third:])]

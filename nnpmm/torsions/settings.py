@@ -17,7 +17,8 @@ class ScanSettings(Section):
     molecule: MoleculeSource
     bonds: tuple[str, ...] = Field(
         (),
-        description="bonds to scan, each by 0-based atoms '3-7', or by a torsion '1-3-7-8'; none: the "
+        description="bonds to scan, each by 0-based atoms '3-7', or by a torsion '1-3-7-8'; none: "
+        "the "
         "rotatable bonds that rdkit finds",
     )
     hydrogen_rotors: bool = Field(

@@ -44,7 +44,7 @@ def check_environment(system: openmm.System, region: NDArray[np.int64]) -> None:
             )
     if Role.NETWORK in forces_by_role(system):
         raise RegionError(
-            "found a system with a region already, whose charges would not see those of this one; "
+            "found a system with a region already, whose charges would not act on this region; "
             "allowed with several regions: mechanical embedding"
         )
     nonbonded = find_nonbonded_force(system)
@@ -82,7 +82,6 @@ def environment_charges(
     if not charged.any():
         raise ForceFieldError(
             f"found no charges on the {len(others)} particles around the region, which "
-            "electrostatic embedding needs; take mechanical embedding, or a force field with "
-            "charges"
+            "electrostatic embedding needs; use mechanical embedding, or a force field with charges"
         )
     return others[charged], charges[charged]

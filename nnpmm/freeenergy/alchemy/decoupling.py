@@ -116,8 +116,8 @@ def refuse_joined(system: openmm.System, members: set[int]) -> None:
     for i, j in constrained_pairs(system):
         if (i in members) != (j in members):
             raise RegionError(
-                f"a constraint joins atom {i} and atom {j}, of which the region holds one; select "
-                "whole molecules"
+                f"a constraint joins atom {i} and atom {j}, of which only one belongs to the "
+                "region; select whole molecules"
             )
 
 

@@ -55,7 +55,8 @@ def part_of(system: openmm.System, atoms: Iterable[int]) -> openmm.System:
     for force in system.getForces():
         if type(force) not in _CLASSES:
             raise ForceFieldError(
-                f"found a {type(force).__name__}, from which no part can be extracted; allowed: bonded "
+                f"found a {type(force).__name__}, from which no part can be extracted; allowed: "
+                "bonded "
                 "and non-bonded forces of fixed charges"
             )
     for section in list(root.iter()):

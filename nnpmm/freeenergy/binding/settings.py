@@ -37,7 +37,8 @@ class RestraintSettings(Section):
     anchors: tuple[int, int, int, int, int, int] | None = Field(
         None,
         description="0-based indices of three atoms of the receptor (c, b, a) and of three of the "
-        "ligand (A, B, C), where a and A are nearest to each other; null: chosen from the short run",
+        "ligand (A, B, C), where a and A are nearest to each other; null: chosen from the short "
+        "run",
         examples=["[10, 4, 7, 130, 128, 127]"],
     )
     site_radius: Length = Field(
@@ -51,7 +52,9 @@ class RestraintSettings(Section):
 class PilotSettings(Section):
     """The short run of the complex, without a restraint, from which anchors are chosen."""
 
-    equilibration: Time = Field(100.0, gt=0, description="equilibration under constant pressure, in ps")
+    equilibration: Time = Field(
+        100.0, gt=0, description="equilibration under constant pressure, in ps"
+    )
     length: Time = Field(500.0, gt=0, description="length of the run after that, in ps")
     interval: Time = Field(1.0, gt=0, description="time between frames, in ps")
 
@@ -121,7 +124,8 @@ class BindingSettings(JointSettings):
     def _consistent(self) -> Self:
         if self.selection is None and self.system.type != "build":
             raise ValueError(
-                "the key 'selection' is missing: prepared files do not say which atoms are the ligand"
+                "the key 'selection' is missing: prepared files do not say which atoms are the "
+                "ligand"
             )
         if self.system.type == "build" and self.system.protein is None:
             raise ValueError("system: found a ligand without a protein, allowed: with 'protein'")

@@ -60,7 +60,9 @@ def claim_folder(settings: SamplingSettings, directory: Path, *, resume: bool) -
         write_atomically(path, settings.model_dump_json(indent=1) + "\n")
         return
     if not resume:
-        raise ConfigError(f"{directory}: contains a calculation; resume it, or choose another folder")
+        raise ConfigError(
+            f"{directory}: contains a calculation; resume it, or choose another folder"
+        )
     try:
         there = json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -72,7 +74,7 @@ def claim_folder(settings: SamplingSettings, directory: Path, *, resume: bool) -
         if name not in _MAY_CHANGE and _fixed(there.get(name)) != _fixed(wanted[name]):
             which, old, new = _first_change(name, there.get(name), wanted[name])
             raise ConfigError(
-                f"{directory}: was started with {which} {old}, found {new}; take the same, or "
+                f"{directory}: was started with {which} {old}, found {new}; use the same, or "
                 "another folder"
             )
     write_atomically(path, settings.model_dump_json(indent=1) + "\n")

@@ -41,10 +41,14 @@ class LegTimes(Section):
     time: Time = Field(1000.0, gt=0, description="sampling time of each state, in ps")
     interval: Time = Field(1.0, gt=0, description="time between exchanges of states, in ps")
     equilibration: Time = Field(
-        100.0, gt=0, description="equilibration of the box under constant pressure, at full interaction, in ps"
+        100.0,
+        gt=0,
+        description="equilibration of the box under constant pressure, at full interaction, in ps",
     )
     state_equilibration: Time = Field(
-        10.0, gt=0, description="equilibration of each state, which starts where the one before ended, in ps"
+        10.0,
+        gt=0,
+        description="equilibration of each state, which starts where the one before ended, in ps",
     )
 
 
@@ -70,7 +74,9 @@ class SamplingSettings(Section):
         description="what describes the inside of the molecule, one ladder for each",
     )
     model: ModelName = Field("ANI-2x", description="the network")
-    members: tuple[int, ...] | None = Field(None, description="members of the network's ensemble; null: all")
+    members: tuple[int, ...] | None = Field(
+        None, description="members of the network's ensemble; null: all"
+    )
     temperature: Temperature = Field(298.15, gt=0, description="temperature, in K")
     pressure: Pressure = Field(1.01325, description="pressure, in bar")
     friction: Friction = Field(1.0, gt=0, description="Langevin collision rate, in 1/ps")
@@ -85,7 +91,9 @@ class SamplingSettings(Section):
     platform: Literal["auto", "CUDA", "HIP", "OpenCL", "CPU", "Reference"] = Field(
         "auto", description="OpenMM's platform"
     )
-    threads: int | None = Field(None, ge=1, description="threads of the CPU platform; null: its default")
+    threads: int | None = Field(
+        None, ge=1, description="threads of the CPU platform; null: its default"
+    )
 
     @model_validator(mode="after")
     def _each_potential_once(self) -> Self:

@@ -207,6 +207,6 @@ def _refuse_shared_network(force: openmm.Force, sets: tuple[set[int], set[int]])
         if atoms & molecule and not atoms <= molecule:
             raise RegionError(
                 "found one network on both molecules, or one that depends on one and other atoms, "
-                "so that its energy changes with their distance; couple each molecule as a region "
-                "of its own, by Mechanical or Subtractive"
+                "so that its energy changes with their distance; couple each molecule as a "
+                "separate region, by Mechanical or Subtractive"
             )

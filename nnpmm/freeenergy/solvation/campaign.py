@@ -54,8 +54,8 @@ def read_molecules(path: Path) -> list[Molecule]:
     if not {"name", "smiles"} <= set(table.columns) or not table.rows:
         raise InputFileError(
             f"{path}: found the columns {', '.join(table.columns) or 'none'} and {len(table.rows)} "
-            "lines below, expected name and smiles, divided by commas, and a molecule in each line "
-            "below"
+            "lines below, expected name and smiles, separated by commas, and a molecule in each "
+            "line below"
         )
     for number, cells in table.rows:
         name, smiles, measured = (cells.get(key, "") for key in ("name", "smiles", "experiment"))

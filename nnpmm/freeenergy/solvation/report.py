@@ -94,8 +94,8 @@ def _add_finite_size(page: Page, result: SolvationResult, found: FiniteSizeCorre
         "The solute is charged, so that its free energy depends on the size of the box and on the "
         "zero of the potential. The values are corrected for the box (Rocklin et al., J. Chem. "
         f"Phys. 2013, 139, 184103). Their zero of the potential is {found.zero_of_potential}: they "
-        "may be compared with values of the same convention, and with any for pairs of opposite "
-        "ions or differences between solutes of one charge."
+        "may be compared with values of the same convention; those of pairs of opposite ions, and "
+        "differences between solutes of one charge, with any."
     )
 
 

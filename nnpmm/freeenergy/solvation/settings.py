@@ -109,7 +109,7 @@ class SolvationLadder(LadderSettings):
     )
     exchange: bool = Field(
         True,
-        description="whether states exchange replicas; false: each is a job of its own, which can "
+        description="whether states exchange replicas; false: each is a separate job, which can "
         "run on another device or host",
     )
 

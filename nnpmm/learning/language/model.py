@@ -40,9 +40,13 @@ class LanguageSettings(Section):
     sequence: int = Field(100, ge=2, description="frames of a training sequence")
     batch: int = Field(64, ge=1, description="sequences in a batch")
     epochs: int = Field(100, ge=1)
-    patience: int = Field(15, ge=1, description="stop after so many epochs without a better validation loss")
+    patience: int = Field(
+        15, ge=1, description="stop after so many epochs without a better validation loss"
+    )
     learning_rate: float = Field(5e-3, gt=0)
-    validation: float = Field(0.2, gt=0, lt=1, description="fraction of each trajectory, its last part, for validation")
+    validation: float = Field(
+        0.2, gt=0, lt=1, description="fraction of each trajectory, its last part, for validation"
+    )
     seed: int = Field(1, ge=0)
 
 

@@ -129,8 +129,8 @@ def require_states(trajectories: Sequence[NDArray[np.int64]], n_states: int | No
     missing = sorted(set(range(count)) - set(pooled.astype(int).tolist()))
     if missing:
         raise SimulationError(
-            f"found no visit to the state(s) {', '.join(map(str, missing))} of {count}; leave them "
-            "out, or take a longer trajectory"
+            f"found no visit to the state(s) {', '.join(map(str, missing))} of {count}; remove "
+            "them, or use a longer trajectory"
         )
     transitions = sum(int((np.diff(each) != 0).sum()) for each in trajectories)
     if transitions < _LEAST_TRANSITIONS:

@@ -158,7 +158,7 @@ class AniModel:
             return LocalAni(self.parameters, elements, self.precision, self.threads)
         raise ModelError(
             f"found the backend {self.backend!r}, allowed for part of a system: cpu, reference; "
-            "take device='cpu'"
+            "use device='cpu'"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -36,6 +36,6 @@ SIZE_CONSISTENCY = Check(
     unit="kJ/mol",
     good=0.02,
     bad=0.2,
-    figure=f"energy of two molecules {_APART:g} nm apart beyond that of each",
+    figure=f"energy of two molecules {_APART:g} nm apart minus that of each",
     beyond="the energy of a molecule depends on how many others there are",
 )

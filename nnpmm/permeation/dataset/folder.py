@@ -130,8 +130,8 @@ def open_dataset(folder: Path, wanted: DatasetSettings) -> DatasetSettings:
             if getattr(there, key) != getattr(wanted, key):
                 raise ConfigError(
                     f"{folder} contains a data set with another {key} "
-                    f"({_difference(getattr(there, key), getattr(wanted, key))}): take another "
-                    "folder, or the same settings"
+                    f"({_difference(getattr(there, key), getattr(wanted, key))}): choose another "
+                    "folder, or use the same settings"
                 )
         wanted = wanted.model_copy(
             update={
@@ -166,7 +166,7 @@ def read_settings(folder: Path) -> DatasetSettings:
         ) from None
     except ValidationError as error:
         raise InputFileError(
-            f"{path}: no settings of a data set: {first_problem(error)}; take the folder of another"
+            f"{path}: no valid settings of a data set: {first_problem(error)}; give another folder"
         ) from error
     except (OSError, ValueError) as error:
         raise InputFileError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error

@@ -48,8 +48,8 @@ class TrainingData:
     def __post_init__(self) -> None:
         if len(self.lipids) != len(self.solutes):
             raise ConfigError(
-                f"found {len(self.lipids)} lipids and {len(self.solutes)} solutes: they do not "
-                "belong together"
+                f"found {len(self.lipids)} lipids and {len(self.solutes)} solutes: their numbers "
+                "differ"
             )
         LabelledSamples(  # which checks the arrays
             self.names, self.features, self.labels, self.label_errors, self.feature_names
@@ -142,7 +142,7 @@ def _load_one(folder: Path) -> tuple[TrainingData, list[str]]:
     if not kept:
         raise InputFileError(
             f"{folder}: found {len(samples)} samples with features, none of them with a label; "
-            "make labels with nnpmm permeation label linear"
+            "calculate labels with nnpmm permeation label linear"
         )
     labels, errors = np.array([row for row in rows if row is not None]).T
     data = TrainingData(

@@ -158,7 +158,7 @@ def run_umbrella(
         )
 
     work = _work_folder(scratch / "umbrella", job, settings, folder, windows)
-    busy = f"umbrella sampling of {job.name} is run already; wait for it or stop it"
+    busy = f"umbrella sampling of {job.name} is already running; wait for it or stop it"
     with locked(work.with_name(f"{work.name}.lock"), busy):
         if path.exists():  # another process has ended since
             return _read_record(path)

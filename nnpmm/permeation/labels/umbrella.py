@@ -49,7 +49,9 @@ class UmbrellaSettings(Section):
 
     top: Length = Field(4.1, gt=0, description="height of the last window, in nm")
     spacing: Length = Field(0.1, gt=0, description="distance between windows, in nm")
-    bulk: Length = Field(0.35, gt=0, description="windows within this distance of the last one are water, in nm")
+    bulk: Length = Field(
+        0.35, gt=0, description="windows within this distance of the last one are water, in nm"
+    )
     force_constant: ForceConstant = Field(1000.0, gt=0, description="in kJ/mol/nm^2")
     equilibration: Time = Field(200.0, gt=0, description="of each window, in ps")
     production: Time = Field(2_000.0, gt=0, description="of each window, in ps")
@@ -143,7 +145,7 @@ def _require_height(height: float, umbrella: UmbrellaSettings) -> None:
     if umbrella.top > _REACH * height:
         raise ConfigError(
             f"the last window at {umbrella.top:g} nm lies beyond {_REACH:g} of the box's height of "
-            f"{height:.2f} nm: set top to {_REACH * height - 0.05:.1f} nm or less, or take more "
+            f"{height:.2f} nm: set top to {_REACH * height - 0.05:.1f} nm or less, or use more "
             "waters_per_lipid"
         )
 

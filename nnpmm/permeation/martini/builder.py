@@ -74,7 +74,8 @@ def build_bilayer(
         raise ConfigError("found no lipids, or fewer than one of a kind: give at least one of each")
     if waters_per_lipid < 2.0:
         raise ConfigError(
-            f"found {waters_per_lipid:g} waters per lipid, 2 or more are needed to separate periodic images"
+            f"found {waters_per_lipid:g} waters per lipid, 2 or more are needed to separate "
+            "periodic images"
         )
     kinds = [lipid(name) for name in lipids]
     rng = np.random.default_rng(seed)

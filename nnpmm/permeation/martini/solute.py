@@ -83,7 +83,7 @@ def _closure(
             f"of 1 to {n_beads}"
         )
     if (i, j) in bonds:
-        raise ForceFieldError(f"solute {text!r}: the bond {closure} is there already; remove it")
+        raise ForceFieldError(f"solute {text!r}: the bond {closure} exists already; remove it")
     return i, j
 
 
@@ -95,7 +95,7 @@ def _check_connected(text: str, n_beads: int, bonds: Sequence[tuple[int, int]]) 
     lost = sorted(set(range(n_beads)) - reached)
     if lost:
         raise ForceFieldError(
-            f"solute {text!r}: bead {lost[0] + 1} is not bonded to the rest; tie it in with a bond "
+            f"solute {text!r}: bead {lost[0] + 1} is not bonded to the rest; connect it by a bond "
             f"such as +1-{lost[0] + 1}"
         )
 

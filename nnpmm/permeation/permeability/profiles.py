@@ -121,8 +121,8 @@ def read_profile_table(
     if missing:
         raise InputFileError(
             f"{path}: found no column {missing[0]} among {', '.join(table.columns) or 'none'}; "
-            f"columns are {', '.join(COLUMNS)}, divided by commas, in which errors may be left "
-            "out, and the diffusivity if one is given for all heights"
+            f"columns are {', '.join(COLUMNS)}, separated by commas; errors may be left out, and "
+            "the diffusivity if one is given for all heights"
         )
     points = len(table.rows)
     if points < 2:

@@ -43,10 +43,14 @@ class LearningSettings(Section):
 
     kind: Kind = "autoencoder"
     variables: int = Field(1, ge=1, le=3, description="number of variables")
-    lag: int = Field(1, ge=1, description="frames between the two frames of a pair; not for autoencoder")
+    lag: int = Field(
+        1, ge=1, description="frames between the two frames of a pair; not for autoencoder"
+    )
     hidden: tuple[int, ...] = Field((32, 16), min_length=1, description="widths of hidden layers")
     epochs: int = Field(300, ge=1)
-    patience: int = Field(50, ge=1, description="stop after so many epochs without a better validation loss")
+    patience: int = Field(
+        50, ge=1, description="stop after so many epochs without a better validation loss"
+    )
     learning_rate: float = Field(1e-3, gt=0)
     batch: int = Field(1000, ge=10, description="frames or pairs")
     seed: int = Field(1, ge=0)

@@ -81,7 +81,8 @@ class WarmupConfig(Section):
     length: Time = Field(
         5.0,
         gt=0,
-        description="length, in ps; the thermostat reaches its final temperature after 80 % of the length",
+        description="length, in ps; the thermostat reaches its final temperature after 80 % of the "
+        "length",
     )
     start_temperature: Temperature = Field(
         10.0, gt=0, description="temperature that the heating starts from, in K"

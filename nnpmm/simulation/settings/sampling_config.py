@@ -86,7 +86,9 @@ class MetadynamicsConfig(_Sampling):
     bias_factor: float = Field(
         10.0, gt=1, description="(T + dT)/T; in the end barriers appear lower by this factor"
     )
-    interval: Time = Field(0.5, gt=0, description="time between Gaussians, and between records, in ps")
+    interval: Time = Field(
+        0.5, gt=0, description="time between Gaussians, and between records, in ps"
+    )
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -106,7 +108,8 @@ class WindowsConfig(Section):
     )
     count: int | None = Field(None, ge=2, le=200, description="number of windows, with range")
     force_constant: str = Field(
-        description="force constant k of k/2 (s - c)^2, in kJ/mol/nm^2, kJ/mol/rad^2, or kJ/mol for a variable without unit"
+        description="force constant k of k/2 (s - c)^2, in kJ/mol/nm^2, kJ/mol/rad^2, or kJ/mol "
+        "for a variable without unit"
     )
 
     @model_validator(mode="after")
@@ -181,7 +184,11 @@ class LadderConfig(ExchangeConfig):
     """What replica exchange from ensemble.temperature to a higher one has."""
 
     highest: Temperature = Field(gt=0, description="temperature of the last replica, in K")
-    count: int = Field(ge=2, le=64, description="number of replicas, whose temperatures are spaced by equal factors")
+    count: int = Field(
+        ge=2,
+        le=64,
+        description="number of replicas, whose temperatures are spaced by equal factors",
+    )
 
     def check(self, settings: Any) -> None:
         """Check these settings against the others of a run.
