@@ -136,7 +136,7 @@ class _Observer:
         rows = np.minimum(rows, len(self.subject.atoms) - 1)
         if (self.subject.atoms[rows] != atoms).any():
             raise SelectionError(
-                f"the group {text!r} holds water, ions or lipids; select atoms of the solute"
+                f"the group {text!r} contains water, ions or lipids; select atoms of the solute"
             )
         return rows
 

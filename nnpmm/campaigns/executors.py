@@ -94,7 +94,7 @@ def run_on_cluster(plan: Plan) -> Iterator[JobReport]:
         from distributed import Client, as_completed
     except ImportError as error:
         raise OptionalDependencyError(
-            "dask.distributed is not installed: pip install dask distributed, or take the serial "
+            "dask.distributed is not installed: pip install dask distributed, or use the serial "
             "cluster"
         ) from error
     logging.getLogger("distributed").setLevel(logging.ERROR)

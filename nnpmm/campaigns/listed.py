@@ -252,7 +252,7 @@ def _change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     for key in [*new, *old]:
         if key not in _FREE and old.get(key) != new.get(key):
             return f"{key} {old.get(key, 'not set')}, found {new.get(key, 'not set')}"
-    return "a file that its settings name has other content"
+    return "other content of a file that its settings name"
 
 
 def _folder_of(folder: Path, name: str) -> Path:

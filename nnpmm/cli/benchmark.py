@@ -139,7 +139,7 @@ def _models(name: str, backends: str) -> list[AniModel]:
     usable = [key for key, backend in BACKENDS.items() if backend.missing() is None]
     models = [load_model(name, backend=key) for key in _listed(backends) or usable]
     if not all(isinstance(model, AniModel) for model in models):
-        raise ModelError(f"{name} has no backends to compare; take an ANI model")
+        raise ModelError(f"{name} has no backends to compare; use an ANI model")
     return [model for model in models if isinstance(model, AniModel)]
 
 

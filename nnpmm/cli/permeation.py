@@ -106,7 +106,7 @@ def _tell_result(result: CampaignResult, output: Path) -> None:
     """
     from nnpmm.campaigns import require_some
 
-    counts = f"{result.already} were there, {len(result.failed)} failed"
+    counts = f"{result.already} existed, {len(result.failed)} failed"
     before = f", {result.given_up} failed earlier (--retry-failed)" if result.given_up else ""
     typer.echo(f"{result.done} jobs done now, {counts}{before}")
     require_some(result)
@@ -114,7 +114,7 @@ def _tell_result(result: CampaignResult, output: Path) -> None:
     if left:
         typer.echo(
             f"{left} jobs are not done: nnpmm permeation dataset status -o {output} shows why; "
-            "call again to go on, with --retry-failed for those given up",
+            "repeat the command to continue, with --retry-failed for those that failed",
             err=True,
         )
         raise typer.Exit(1)

@@ -204,7 +204,7 @@ def check_span(
                 "use a larger box"
                 if n_molecules == 1
                 else f"it consists of {n_molecules} molecules, which move apart in a larger box as "
-                "well: select one of them (resid), or couple each as a region of its own in Python"
+                "well: select one of them (resid), or couple each as a separate region in Python"
             )
         )
 

@@ -174,7 +174,7 @@ def _refuse_charged(parts: list[_Part], charges: list[int], total: int) -> None:
     if total != 0:
         raise RegionError(
             f"the region has charge {total:+d} e, the model describes neutral molecules only; "
-            "select a neutral molecule, take a model that knows charges, or allow the charge to be "
+            "select a neutral molecule, use a model that takes charges, or allow the charge to be "
             "ignored (IgnoringCharge, region.allow_charged)"
         )
     charged = [
@@ -186,7 +186,7 @@ def _refuse_charged(parts: list[_Part], charges: list[int], total: int) -> None:
         raise RegionError(
             f"the region has {len(charged)} charged molecules with {', '.join(charged[:5])} e, "
             "the model describes neutral molecules only, each by itself; select neutral molecules, "
-            "take a model that knows charges, or allow charges to be ignored (IgnoringCharge, "
+            "use a model that takes charges, or allow charges to be ignored (IgnoringCharge, "
             "region.allow_charged)"
         )
 

@@ -25,8 +25,8 @@ class CouplingConfig(Section):
     type: Literal["mechanical", "electrostatic", "subtractive"] = Field(
         "mechanical",
         description="mechanical: the force field's fixed charges on the region; electrostatic: "
-        "charges that follow its geometry; subtractive: the whole force field, and the network "
-        "less the force field in the region, for AMOEBA",
+        "charges that follow its geometry; subtractive: the complete force field, plus the network "
+        "minus the force field in the region, for AMOEBA",
     )
     charges: Literal["network", "emle"] | None = Field(
         None,

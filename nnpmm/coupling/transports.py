@@ -118,7 +118,7 @@ def create_box_force(evaluator: Evaluator) -> openmm.Force:
     """
     if not getattr(evaluator, "takes_box", True):
         raise RegionError(
-            "found a whole periodic system, and a network that describes molecules without images; "
+            "found a periodic system, and a network that describes molecules without images; "
             "leave out the box, or describe the molecules as a region in a force field"
         )
     force = openmm.PythonForce(BoxCallback(evaluator))

@@ -110,7 +110,8 @@ def _check_groups(system: openmm.System, given: list[int]) -> None:
         raise ConfigError(f"no time step for the force groups {listed}; every one needs one")
     if unknown := sorted(set(given) - set(present)):
         raise ConfigError(
-            f"the force groups {unknown} hold no force; those of the system are {sorted(present)}"
+            f"the force groups {unknown} contain no force; those of the system are "
+            f"{sorted(present)}"
         )
 
 

@@ -212,7 +212,7 @@ def read_samples(directory: Path) -> Samples:
     except OSError as error:
         raise InputFileError(f"{path}: cannot be read ({error.strerror})") from error
     if len(rows) < count:
-        raise InputFileError(f"{path}: holds {len(rows)} of {count} iterations; it is damaged")
+        raise InputFileError(f"{path}: contains {len(rows)} of {count} iterations; it is damaged")
     return Samples(
         np.array(rows["energies"][:, :, :n_states]),
         np.array(rows["energies"][:, :, n_states:]),

@@ -116,11 +116,11 @@ def _refuse_between(force: openmm.Force, region: set[int]) -> None:
         return
     name = type(force).__name__
     if type(force) not in BONDED:
-        raise ForceFieldError(f"found a {name}, which the scaling of a region does not know")
+        raise ForceFieldError(f"found a {name}, which the scaling of a region does not support")
     if any(region & atoms for atoms in term_atoms(force)):
         raise ForceFieldError(
-            f"found a term of {name} on the region, which the scaling of a region does not know; "
-            "take a whole molecule as region"
+            f"found a term of {name} on the region, which the scaling of a region does not "
+            "support; use a whole molecule as region"
         )
 
 

@@ -227,7 +227,7 @@ def test_another_calculation_does_not_go_on_with_it(finished, changes, words):
     folder, _, _ = finished
     with pytest.raises(ConfigError, match=words):
         run_solvation(settings(route="separate", **changes), folder, resume=True)
-    with pytest.raises(ConfigError, match="holds a calculation; resume it"):
+    with pytest.raises(ConfigError, match="contains a calculation; resume it"):
         run_solvation(settings(), folder)
 
 

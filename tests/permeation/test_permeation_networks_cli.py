@@ -60,7 +60,7 @@ def test_train_and_evaluate(call, folder, tmp_path, network):
     arguments = ["--network", network, "--seed", "2", "-d", folder, "-o", model]
     found = call(main, "train", *arguments, *QUICK)
     assert found.status == 0, found.err
-    assert "2 samples without a label are left out: DOPC/C1-C1" in found.out
+    assert "2 samples have no label and are left out: DOPC/C1-C1" in found.out
     assert "test: 4 samples, MAE" in found.out
     names = {path.name for path in model.iterdir()}
     assert names == {"model.json", "model.safetensors", "learning.png"}

@@ -124,7 +124,7 @@ def test_file_of_molecules(tmp_path):
         ("name,smiles\na,CCO,1\n", "line 2: found 3 cells, expected 2"),
         ("name,smiles\na,CCO\nb\n", "line 3: found 1 cells, expected 2"),
         ("name,smiles,name\na,CCO,b\n", "found a column twice"),
-        ('name,smiles\n"a,CCO\n', "found no CSV"),
+        ('name,smiles\n"a,CCO\n', "is not a CSV file"),
         ("name,smiles\na,CCO\n\n,\n# c\nb,CC(\n", "line 6: SMILES"),
         ("name,smiles\na," + "C" * 500 + "\n", r"line 2: SMILES 'C{60}\.\.\. \(500 characters"),
         ("name,beads\na," + "C1-" * 500 + "X\n", r"line 2: solute .*\.\.\. \(1501 characters"),
@@ -145,7 +145,7 @@ def test_names_that_files_cannot_have(tmp_path):
     names = [molecule.file_name for molecule in read_molecules(path)]
     assert len(set(names)) == 2 and all(len(name) < 60 for name in names)
     path.write_bytes("name,beads\na,C1\n".encode("utf-16"))
-    with pytest.raises(InputFileError, match="found no UTF-8 text; save the table as CSV"):
+    with pytest.raises(InputFileError, match="is not UTF-8 text; save the table as CSV"):
         read_molecules(path)
 
 
@@ -237,7 +237,7 @@ def test_runs_that_failed_are_reported(model, campaign, tmp_path):
     assert "DOPC/C1-C1-C1 failed: seed 1: the solute leaked" in found.verdict.refusals[0]
     failure.unlink()
     found = predict_molecules([molecule], "DOPC", model, folder)[0]
-    assert found.verdict.refusals == ("its runs did not end; call again to go on",)
+    assert found.verdict.refusals == ("its runs did not end; repeat the call to continue",)
 
 
 def test_a_model_that_does_not_say_how_to_simulate(model, tmp_path):
@@ -358,7 +358,7 @@ def test_folders_that_cannot_be_written(call, tmp_path):
     arguments = ["predict", "--beads", "C1-C1", "--cluster", "serial", "-o"]
     call(main, *arguments, file).assert_one_line_error("cannot be written (Not a directory)")
     call(main, *arguments, tmp_path / "out", "--scratch", file).assert_one_line_error(
-        "cannot be written (Not a directory)", "take another place"
+        "cannot be written (Not a directory)", "choose another place"
     )
 
 
@@ -369,7 +369,7 @@ def test_failed_runs_set_the_exit_status(call, campaign, tmp_path):
     found = call(main, "predict", "--file", file, "-o", out)
     assert found.status == 1 and (out / "predictions.json").exists()
     assert found.err.strip() == (
-        "1 of 2 molecules have no prediction, as their runs failed: trimer"
+        "1 of 2 molecules have no prediction, because their runs failed: trimer"
     )
 
 
@@ -468,7 +468,7 @@ def test_from_smiles_to_free_energy(call, model, tmp_path):
     assert (tmp_path / "out" / "predictions.json").read_text() == before
     assert not (tmp_path / "out" / "DOPC" / "scratch").exists()
     again = call(main, *arguments, "--seed", "2")
-    again.assert_one_line_error("another seed", "take another folder")
+    again.assert_one_line_error("another seed", "choose another folder")
 
 
 def test_the_example_file():

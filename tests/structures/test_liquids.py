@@ -132,5 +132,5 @@ def test_what_cannot_be_a_solvent():
         create_liquid(*charged, 100)
     with pytest.raises(ConfigError, match=r"about 1\.5. nm wide, .* 1\.98 nm or more; take more"):
         create_liquid(*toluene, 20, nonbonded_cutoff=0.9)
-    with pytest.raises(ConfigError, match="nm or more; take a larger padding"):
+    with pytest.raises(ConfigError, match="nm or more; use a larger padding"):
         dissolve(*toluene, *toluene, padding=0.3, nonbonded_cutoff=0.9)

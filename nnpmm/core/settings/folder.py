@@ -56,7 +56,7 @@ def keep_settings(settings: BaseModel, path: Path, fixed: Sequence[str]) -> None
             if old != new:
                 raise ConfigError(
                     f"{path.parent}: was started with {name} {_shown(old)}, found {_shown(new)}; "
-                    "take another folder"
+                    "choose another folder"
                 )
     write_atomically(path, settings.model_dump_json(indent=1) + "\n")
 

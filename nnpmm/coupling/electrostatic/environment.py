@@ -39,7 +39,7 @@ def check_environment(system: openmm.System, region: NDArray[np.int64]) -> None:
             )
         if isinstance(force, _IMPLICIT):
             raise ForceFieldError(
-                f"found a {name}, which would go on with the region's fixed charges; allowed: "
+                f"found a {name}, which would keep using the region's fixed charges; allowed: "
                 "explicit solvent or none, or mechanical embedding"
             )
     if Role.NETWORK in forces_by_role(system):
@@ -56,8 +56,8 @@ def check_environment(system: openmm.System, region: NDArray[np.int64]) -> None:
     sites = attached_sites(system, set(region.tolist())).tolist()
     if charges_of(nonbonded, sites).any():
         raise RegionError(
-            f"found the charged virtual site {sites[0]} on the region, whose charge no model of "
-            "the charges knows; allowed: charges on the region's atoms, or mechanical embedding"
+            f"found the charged virtual site {sites[0]} on the region, whose charge no charge "
+            "model predicts; allowed: charges on the region's atoms, or mechanical embedding"
         )
 
 

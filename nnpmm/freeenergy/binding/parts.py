@@ -89,8 +89,8 @@ def _renumber(term: ElementTree.Element, rows: dict[int, int]) -> bool:
     if any(inside):
         particles = [int(term.attrib[name]) for name in names]
         raise RegionError(
-            f"a term of the force field joins atoms {particles}, of which the part holds some; "
-            "select whole molecules"
+            f"a term of the force field joins atoms {particles}, of which only some belong to the "
+            "part; select whole molecules"
         )
     return False
 
@@ -188,7 +188,7 @@ def _waters(
     free = [water for water in waters if apart.isdisjoint(water)]
     if len(free) < wanted:
         raise ConfigError(
-            f"found a padding of {padding:g} nm, whose box takes {wanted} waters, and {len(free)} "
+            f"found a padding of {padding:g} nm, whose box needs {wanted} waters, and {len(free)} "
             "waters in the system; use a smaller padding, or a complex in a larger box"
         )
     return free[:wanted]

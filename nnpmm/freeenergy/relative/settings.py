@@ -93,8 +93,9 @@ class RelativeSettings(JointSettings):
     ladder: TransferSettings = TransferSettings()
     route: Literal["joint", "separate"] = Field(
         "joint",
-        description="where network and force field are both asked for: one ladder that goes on "
-        "from the force field to the network at both ends (joint), or a ladder for each (separate)",
+        description="where network and force field are both asked for: one ladder that continues "
+        "from the force field to the network at both ends (joint), or a ladder for each "
+        "(separate)",
     )
 
     @model_validator(mode="after")

@@ -156,7 +156,7 @@ def _refuse_joined(
         for molecule in sets:
             if atoms & molecule and not atoms <= molecule:
                 raise RegionError(
-                    f"{what} joins atoms {sorted(atoms)}, of which one molecule holds "
+                    f"{what} joins atoms {sorted(atoms)}, of which one molecule contains "
                     f"{sorted(atoms & molecule)}; select whole molecules"
                 )
 

@@ -145,5 +145,5 @@ def _method(settings: SolvationSettings) -> str:
     route = routes[settings.route] if len(settings.potentials) == 2 else decoupling
     return (
         f"{route}The states exchange replicas; MBAR gives the free energies. Errors are the larger "
-        "one of MBAR's and of the spread of the repeats."
+        "of MBAR's error and the spread of the repeats."
     )

@@ -145,8 +145,9 @@ class SolvationSettings(JointSettings):
     ladder: SolvationLadder = SolvationLadder()
     route: Literal["joint", "separate", "reweighting", "correction"] = Field(
         "joint",
-        description="where network and force field are both asked for: one ladder that goes on "
-        "from the force field to the network at both ends (joint), a ladder for each (separate), "
+        description="where network and force field are both asked for: one ladder that continues "
+        "from the force field to the network at both ends (joint), a ladder for each "
+        "(separate), "
         "the force field's ladder and the energies of the network at its ends (reweighting), or "
         "from the force field to the network in the solvent and in vacuum, which gives the "
         "difference alone (correction)",

@@ -59,7 +59,7 @@ class LanguageCard(Card):
     transitions: int = Field(ge=0, description="in them")
     training: tuple[float, ...] = Field(description="cross entropy of each epoch, nats per frame")
     validation: tuple[float, ...] = Field(description="the same of the last parts")
-    prompt: tuple[int, ...] = Field(description="frames that new trajectories go on from")
+    prompt: tuple[int, ...] = Field(description="frames from which new trajectories continue")
 
 
 class _Network(nn.Module):
@@ -194,7 +194,7 @@ def _cut(states: torch.Tensor, settings: LanguageSettings) -> tuple[torch.Tensor
     if min(first, len(states) - first) <= settings.sequence:
         raise ConfigError(
             f"found a trajectory of {len(states)} frames, too short for stretches of "
-            f"{settings.sequence} in both parts; take shorter stretches or longer trajectories"
+            f"{settings.sequence} in both parts; use shorter stretches or longer trajectories"
         )
     return states[:first], states[first:]
 

@@ -47,8 +47,8 @@ def _explain(path: str | bytes | Path, error: OSError) -> str:
     else:
         remedy = "remove the cause"
     return (
-        f"{name}: cannot be written ({reason}): {remedy}, then go on with resume=True; the "
-        "last checkpoint is kept"
+        f"{name}: cannot be written ({reason}): {remedy}, then continue with resume=True; the last "
+        "checkpoint is kept"
     )
 
 

@@ -49,7 +49,7 @@ class IntegratorConfig(Section):
     short_range: tuple[Length, Length] | None = Field(
         None,
         description="respa: only pairs within this distance have the middle step, switched off "
-        "from the first to the second, in nm; null: the whole direct space",
+        "from the first to the second, in nm; null: the complete direct space",
         examples=["[0.5 nm, 0.7 nm]"],
     )
     inner_potential: Literal["force-field", "fit", "network"] = Field(

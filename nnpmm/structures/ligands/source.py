@@ -51,8 +51,8 @@ class MoleculeSource(Section):
             raise ValueError("'topology' and 'coordinates' require each other")
         if self.topology is not None and self.parameters != "auto":
             raise ValueError(
-                f"found parameters {self.parameters!r} with 'topology', which has parameters of "
-                "its own: leave 'parameters' out"
+                f"found parameters {self.parameters!r} with 'topology', which has its own "
+                "parameters: leave 'parameters' out"
             )
         return self
 
