@@ -180,6 +180,6 @@ def _print_learned(found: LearnedRun) -> None:
     )
     for meaning in found.meaning:
         low, high = record.low[meaning.component], record.high[meaning.component]
-        print_result(f"variable {meaning.component + 1}: {low:.3g} to {high:.3g}, goes along with")
+        print_result(f"variable {meaning.component + 1}: {low:.3g} to {high:.3g}, correlates with")
         for name, correlation in meaning.features:
             print_result(f"  {correlation:+.2f}  {name}")

@@ -43,7 +43,7 @@ class ProjectionRecord(Card):
     low: tuple[float, ...] = Field(description="least value of each in training")
     high: tuple[float, ...] = Field(description="largest value of each in training")
     training: dict[str, Any] = Field({}, description="settings, data, losses")
-    meaning: tuple[dict[str, Any], ...] = Field((), description="features that go along with each")
+    meaning: tuple[dict[str, Any], ...] = Field((), description="features that correlate with each")
 
 
 @dataclass(frozen=True, eq=False)
