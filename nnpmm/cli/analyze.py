@@ -66,7 +66,7 @@ def analyze(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Analyse trajectories: deviations, torsions, contacts, water, network; with errors."""
+    """Analyse trajectories: deviations, torsions, contacts, water, network, with errors."""
     if comparison is not None:
         if runs or topology or trajectory:
             raise ConfigError("found trajectories and --compare: give one of them")

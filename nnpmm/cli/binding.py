@@ -83,7 +83,7 @@ def binding(
 ) -> None:
     """Calculate the absolute binding free energy of a ligand, with network and force field.
 
-    Ctrl-C ends it; --resume goes on from the last checkpoint, also after a crash.
+    Ctrl-C stops the calculation; --resume continues it, also after a crash.
     """
     with starting():
         from nnpmm.freeenergy.binding import BindingSettings, run_binding

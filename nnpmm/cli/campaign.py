@@ -106,8 +106,8 @@ def run(
 ) -> None:
     """Run the calculations of a list that have no result yet.
 
-    Ctrl-C ends it; the same command goes on, also after a crash. The exit status is 1 if some
-    calculations have no result in the end.
+    Ctrl-C stops the campaign; the same command continues it, also after a crash. The exit status
+    is 1 if calculations have no result.
     """
     if template:
         typer.echo(_TEMPLATE, nl=False)
@@ -144,7 +144,7 @@ def run(
 
 @campaign.command()
 def status(folder: _Folder) -> None:
-    """Show how far the calculations of a campaign are, and what failed."""
+    """Show the progress of a campaign and its failures."""
     from rich.console import Console
     from rich.table import Table
 
@@ -165,7 +165,7 @@ def status(folder: _Folder) -> None:
 
 @campaign.command()
 def collect(folder: _Folder) -> None:
-    """Write the results that are there to one table: results.csv and, with pyarrow, Parquet."""
+    """Collect the results in one table: results.csv and, with pyarrow, Parquet."""
     _write(folder)
 
 

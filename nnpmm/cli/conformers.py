@@ -101,7 +101,7 @@ def conformers(
 ) -> None:
     """Find the low conformers of a molecule with a network, and the strain of a pose.
 
-    Ctrl-C ends it; the same command goes on where it stopped.
+    Ctrl-C stops the search; the same command continues it.
     """
     with starting():
         from nnpmm.conformers import ConformerSettings, run_conformers

@@ -21,7 +21,7 @@ def demo(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Simulate a drug-like ligand in water with NNP/MM: built, minimised, heated, run, plotted."""
+    """Build a drug-like ligand in water, simulate it with NNP/MM, and draw a report."""
     with starting():
         from nnpmm import simulation
         from nnpmm.simulation.demo import PARACETAMOL, choose_demo_model, demo_config

@@ -29,7 +29,7 @@ def fit_torsions(
     ] = 0,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Fit torsion terms to a scan: OpenMM XML, Amber frcmod and mol2, and a System."""
+    """Fit torsion terms to a scan; write OpenMM XML, Amber frcmod and mol2, and a System."""
     with starting():
         from nnpmm.torsions import run_refit
         from nnpmm.torsions.workflow import read_settings_of

@@ -46,7 +46,7 @@ def init(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Write a short settings file for nnpmm run: 4 fs, hydrogens of 3 amu, NPT at 300 K."""
+    """Write a short settings file for nnpmm run, with a time step of 4 fs if possible."""
     with starting():
         from nnpmm.simulation.starter import write_settings
 

@@ -67,7 +67,7 @@ def build(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Run all simulations of a data set that are not done yet; call it again to go on.
+    """Run the missing simulations of a data set; the same command continues after a stop.
 
     The exit status is 0 if all are done, 1 if some failed, 2 if nothing could be run.
     """
@@ -122,7 +122,7 @@ def _tell_result(result: CampaignResult, output: Path) -> None:
 
 @dataset.command()
 def status(output: _Folder = _DEFAULT_FOLDER) -> None:
-    """Show how much of a data set is there, and what failed."""
+    """Show the progress of a data set and its failures."""
     from rich.console import Console
     from rich.table import Table
 

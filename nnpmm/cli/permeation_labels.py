@@ -36,7 +36,7 @@ def decouple(
     threads: _Threads = 1,
     debug: _Debug = False,
 ) -> None:
-    """Compute dG of single solutes directly; they anchor the table of a lipid and check it."""
+    """Compute dG of single solutes directly, as anchors and checks of a lipid's table."""
     from nnpmm.cli.progress import stage_bar
     from nnpmm.permeation.dataset.folder import WATER, SoluteJob, read_settings
     from nnpmm.permeation.labels.decoupling import DecouplingSettings

@@ -43,7 +43,7 @@ def train(
     overwrite: _Overwrite = False,
     debug: _Debug = False,
 ) -> None:
-    """Train a network on a data set; the published protocol is the default of those published."""
+    """Train a network on a data set; published networks use the published protocol by default."""
     import torch
 
     from nnpmm.cli.progress import count_bar
@@ -89,7 +89,7 @@ def evaluate(
     overwrite: _Overwrite = False,
     debug: _Debug = False,
 ) -> None:
-    """Compare the predictions of a model with the labels of a data set; tables and plots."""
+    """Compare the predictions of a model with the labels of a data set, in tables and plots."""
     from rich.console import Console
 
     from nnpmm.core.files import require_writable

@@ -55,9 +55,10 @@ def predict(
     retry_failed: _Retry = False,
     debug: _Debug = False,
 ) -> None:
-    """Predict dG from water to the midplane; simulates briefly. Call it again to go on.
+    """Predict dG from water to the midplane from two short simulations.
 
-    The exit status is 0 if all runs are done, 1 if some failed, 2 if there is no result at all.
+    The same command continues after a stop. The exit status is 0 if all runs are done, 1 if some
+    failed, 2 if there is no result.
     """
     from rich.console import Console
 

@@ -81,9 +81,9 @@ def binding_relative(
     template: TemplateOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Calculate relative binding free energies of ligands that change places with each other.
+    """Calculate relative binding free energies of ligands, by alchemical transfer.
 
-    Ctrl-C ends it; --resume goes on from the last checkpoint, also after a crash.
+    Ctrl-C stops the calculation; --resume continues it, also after a crash.
     """
     with starting():
         from nnpmm.campaigns import read_cluster

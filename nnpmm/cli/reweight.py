@@ -57,8 +57,8 @@ def reweight(
 ) -> None:
     """Correct a free energy of the force field to the network, from trajectories of any program.
 
-    With --reference the difference of the two environments is what the network adds to the force
-    field's free energy of going from there to here: a solvation free energy, a transfer.
+    With --reference the result is the difference of two environments: the correction of the force
+    field's free energy of going from the reference to here, such as a solvation free energy.
     """
     with starting():
         from nnpmm.simulation import difference_of, load_config

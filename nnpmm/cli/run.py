@@ -52,11 +52,11 @@ def run(
 ) -> None:
     """Run a hybrid NNP/MM simulation: minimise, warm up, equilibrate, produce.
 
-    With engine: lammps in the settings a network describes every atom, and mpirun -n N nnpmm run
-    divides the system among N processes.
+    With engine: lammps in the settings, a network describes every atom; mpirun -n N nnpmm run
+    then divides the system among N processes.
 
-    Ctrl-C, SIGTERM, SIGHUP and SIGQUIT end it with a checkpoint; --resume goes on, also after a
-    crash.
+    Ctrl-C, SIGTERM, SIGHUP and SIGQUIT stop the run with a checkpoint; --resume continues it, also
+    after a crash.
     """
     if template:
         typer.echo(_template(engine), nl=False)

@@ -120,7 +120,7 @@ def weights(
     ] = None,
     debug: DebugOption = False,
 ) -> None:
-    """Write the weight of every frame of the trajectory, for unbiased averages of anything."""
+    """Write the weight of every frame of a metadynamics trajectory, for unbiased averages."""
     with starting():
         from nnpmm.simulation.sampled import read_sampled, write_frame_weights
     path = output or run / "weights.csv"
@@ -154,7 +154,7 @@ def learn(
     ),
     debug: DebugOption = False,
 ) -> None:
-    """Learn variables from trajectories, to be biased as type 'learned'."""
+    """Learn variables from trajectories, which runs can bias as type 'learned'."""
     if not runs:
         raise ConfigError("found no folder of a run: nnpmm sample learn RUN")
     with starting():

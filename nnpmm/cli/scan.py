@@ -75,9 +75,9 @@ def scan(
     output: Annotated[Path, typer.Option("--output", "-o", help="Output folder.")] = Path("scan"),
     debug: DebugOption = False,
 ) -> None:
-    """Scan the torsions of a molecule with networks and a force field, all else relaxed.
+    """Scan the torsions of a molecule with networks and a force field, relaxing everything else.
 
-    Ctrl-C ends it; the same command goes on where it stopped.
+    Ctrl-C stops the scan; the same command continues it.
     """
     with starting():
         from nnpmm.core.settings.reading import parse_settings

@@ -135,8 +135,8 @@ def solvation(
 ) -> None:
     """Calculate the solvation free energy of a molecule, with the network and the force field.
 
-    Ctrl-C ends it; --resume goes on from the last checkpoint, also after a crash. Of a table call
-    it again to go on; the exit status is then 1 if some molecules failed.
+    Ctrl-C stops the calculation; --resume continues it, also after a crash. For a table, the same
+    command continues; the exit status is then 1 if some molecules failed.
     """
     with starting():
         from nnpmm.freeenergy.solvation import SolvationSettings

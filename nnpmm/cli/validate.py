@@ -60,7 +60,7 @@ def validate(
 ) -> None:
     """Check a potential: forces, symmetries, dynamics, walls, modes, fragments, box, cost.
 
-    Exit status 0 if nothing fails, 1 if a check does, 2 for bad input.
+    The exit status is 0 if all checks pass, 1 if one fails, 2 for bad input.
     """
     with starting():
         from nnpmm.core.files import require_folder
