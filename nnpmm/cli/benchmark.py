@@ -47,7 +47,7 @@ def ani(
     output: Output = None,
     debug: Debug = False,
 ) -> None:
-    """Time energy and forces of a molecule with every backend, after checking that it is correct."""
+    """Time energy and forces of a molecule with every backend, after checking its results."""
     from rich.console import Console
 
     from nnpmm.benchmarking import (

@@ -35,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Hybrid neural-network-potential / molecular-mechanics simulation on OpenMM.",
+    rich_markup_mode="markdown",  # which joins the lines of a paragraph
 )
 app.command()(init)
 app.command()(prepare)

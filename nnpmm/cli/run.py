@@ -25,7 +25,7 @@ _INPUT_FILES = (
 
 def run(
     config: Annotated[
-        Path | None, typer.Argument(help="Settings, one YAML file (see --template).")
+        Path | None, typer.Argument(help="YAML file of settings (see --template).")
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run from its last checkpoint.")
