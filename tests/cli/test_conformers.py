@@ -125,7 +125,7 @@ def test_half_a_file_is_made_again(call, tmp_path):
         (("--smiles", "CCCC", "--count", "0"), ("count",)),
         (("--smiles", "CCCC", "--window", "-1"), ("window",)),
         (("--smiles", "CCCC", "--temperature", "0 K"), ("temperature",)),
-        (("--smiles", "CCCC", "--pose", "complex.pdb"), ("go together",)),
+        (("--smiles", "CCCC", "--pose", "complex.pdb"), ("require each other",)),
         (
             ("--smiles", "CCCC", "--pose", "none.pdb", "--selection", "resname LIG"),
             ("none.pdb: no such file",),

@@ -251,7 +251,7 @@ def test_a_platform_that_is_not_there_is_named(tmp_path):
     [
         ({}, "found none of smiles, file and topology, allowed: one"),
         ({"smiles": "CO", "file": "a.sdf"}, "found smiles and file"),
-        ({"topology": "a.prmtop"}, "go together"),
+        ({"topology": "a.prmtop"}, "require each other"),
         ({"smile": "CO"}, "did you mean 'smiles'"),
     ],
 )
@@ -341,7 +341,7 @@ def test_solvents_by_name_smiles_or_file(given, water_model, label):
         ({"name": "milk"}, "found the solvent 'milk', allowed: tip3p, .*toluene.* SMILES"),
         ({}, "found none of name, smiles, file and topology, allowed: one"),
         ({"name": "opc", "smiles": "CO"}, "found name and smiles"),
-        ({"topology": "a.prmtop"}, "go together"),
+        ({"topology": "a.prmtop"}, "require each other"),
         ({"smiles": "CO", "equilibration": "0 ps"}, "must be > 0"),
     ],
 )
