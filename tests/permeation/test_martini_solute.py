@@ -36,7 +36,7 @@ def test_graphs(text, types, bonds):
         ("C1-Qa", "bead 2 is the charged Qa"),
         ("C1.C1", "bead 2 is not bonded"),
         ("C1-C1.P4-P4", r"bead 3 is not bonded to the rest; connect it by a bond such as \+1-3"),
-        ("C1-C1+1-2", "the bond 1-2 is there already"),
+        ("C1-C1+1-2", "the bond 1-2 exists already"),
         ("C1-C1-C1+1-4", "expected two different beads of 1 to 3"),
         ("C1-C1-C1+0-2", "expected two different beads of 1 to 3"),
         ("C1-C1-C1+1-1", "two different beads"),
