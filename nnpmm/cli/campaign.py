@@ -118,18 +118,25 @@ def run(
             "(--template)"
         )
     with starting():
-        from nnpmm.calculations import run_list
-        from nnpmm.campaigns import cuda_devices, read_cluster, read_list, states_of
+        from nnpmm.calculations import calculate, calculations_of
+        from nnpmm.campaigns import cuda_devices, read_cluster, read_list, run_listed, states_of
         from nnpmm.models.threads import thread_count
 
     found = read_list(list_, command=command, settings=settings)
+    calculations = calculations_of(found)
     at_a_time = workers or len(cuda_devices()) or 1
     each = threads or max(1, thread_count() // at_a_time)
     where = read_cluster(cluster, workers=at_a_time, threads=each)
-    typer.echo(f"{len(found.rows)} calculations of {found.command}, {where.workers} at a time")
+    noun = "calculation" if len(calculations) == 1 else "calculations"
+    typer.echo(f"{len(calculations)} {noun} of {found.command}, {where.workers} at a time")
     try:
         with campaign_bar("calculations") as (report, _):
-            run_list(found, output, cluster=where, retry_failed=retry_failed, report=report)
+            run_listed(
+                *(calculations, found.command, calculate, output),
+                cluster=where,
+                retry_failed=retry_failed,
+                report=report,
+            )
     except KeyboardInterrupt:
         typer.echo(f"stopped; continue with the same command ({output})", err=True)
         raise typer.Exit(130) from None

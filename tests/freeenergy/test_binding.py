@@ -37,7 +37,7 @@ TIMES = {
     "equilibration": "1 ps",
     "state_equilibration": "0.2 ps",
     "electrostatics": [1, 0.75, 0.5, 0.25, 0],
-    "sterics": [0.8, 0.6, 0.5, 0.4, 0.2, 0],
+    "sterics": [0.8, 0.6, 0.5, 0.4, 0.3, 0.2, 0],
 }
 SMALL = {
     "padding": "0.6 nm",
@@ -153,7 +153,7 @@ def test_the_report_tells_what_it_is_worth(finished):
     assert page.count("data:image/png;base64,") == 3 + 4 + 5
     assert "Not converged: 2 ps for each state" in page
     assert "by numerical integration, which is used" in page
-    assert len(list((folder / "alchemlyb/complex-joint/repeat-1").glob("*.xvg"))) == 17
+    assert len(list((folder / "alchemlyb/complex-joint/repeat-1").glob("*.xvg"))) == 18
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from nnpmm.core.files import write_atomically
@@ -11,7 +12,6 @@ from nnpmm.core.locks import locked_folder
 from nnpmm.freeenergy.alchemy import decouple
 from nnpmm.freeenergy.binding.complexes import ligand_in_water, load_complex
 from nnpmm.freeenergy.binding.ladders import (
-    LegName,
     complex_leg,
     lambda_values,
     leg_states,
@@ -23,21 +23,18 @@ from nnpmm.freeenergy.binding.result import BindingResult, evaluate, leg_name
 from nnpmm.freeenergy.binding.settings import BindingSettings
 from nnpmm.freeenergy.binding.site import Solute
 from nnpmm.freeenergy.legs import (
-    Report,
+    Announce,
+    Ladder,
     claim_folder,
     keep_parameters,
-    leg_directory,
-    sample_leg,
-    write_leg_energies,
+    sample_repeats,
+    write_energies,
 )
 from nnpmm.structures import MMSystem
 
 __all__ = ["run_binding"]
 
 _RESULT, _REPORT, _PILOT = "result.json", "report.html", "pilot.safetensors"
-#: Called with what is next, its repeat and how many repeats there are; returns what reports its
-#: progress.
-Announce = Callable[[str, int, int], Report]
 
 
 def run_binding(
@@ -65,7 +62,7 @@ def run_binding(
         directory: to write to; made if need be.
         resume: go on with the calculation in that folder. Its settings must be the same, but for
             ``potentials``, ``repeats``, the ladders' ``time``, the platform and its threads.
-        announce: see `Announce`.
+        announce: see `nnpmm.freeenergy.legs.Announce`.
         explain: is called with each reason for the choice of the anchors.
 
     Raises:
@@ -84,7 +81,12 @@ def run_binding(
         pilot = run_pilot(settings, mm, solute, directory / _PILOT, report)
         for reason in (*pilot.choice.reasons, f"anchors: {', '.join(pilot.choice.labels)}"):
             explain(reason)
-        _sample(settings, directory, (mm, box), pilot, solute, resume=resume, announce=announce)
+        # The ladders of the ligand in water take less time: a fault in them shows early.
+        ladders = [
+            *_solvent_ladders(settings, box),
+            *_complex_ladders(settings, mm, pilot, solute),
+        ]
+        sample_repeats(settings, ladders, directory, resume=resume, announce=announce)
         result = evaluate(settings, directory, pilot)
         write_atomically(directory / _RESULT, json.dumps(result.record, indent=1) + "\n")
         _write_energies(settings, directory, result)
@@ -99,39 +101,32 @@ def _refuse_before_sampling(mm: MMSystem, box: MMSystem) -> None:
         decouple(system.system, system.ligand_atoms)
 
 
-def _sample(
-    settings: BindingSettings,
-    directory: Path,
-    systems: tuple[MMSystem, MMSystem],
-    pilot: Pilot,
-    solute: Solute,
-    *,
-    resume: bool,
-    announce: Announce,
-) -> None:
-    """Sample all ladders, the ones of the ligand in water first, which take less time."""
-    mm, box = systems
-    order: tuple[LegName, ...] = ("solvent", "complex")
-    for repeat in range(settings.repeats):
-        for name in order:
-            for ladder in settings.ladders:
-                if name == "complex":
-                    leg = complex_leg(settings, mm, pilot, solute, ladder)
-                else:
-                    leg = solvent_leg(settings, box, ladder)
-                what = leg_name(name, ladder)
-                sample_leg(
-                    *(settings, settings.legs[name], leg, leg_directory(directory, what, repeat)),
-                    seed=settings.seed + repeat,
-                    resume=resume,
-                    report=announce(what, repeat + 1, settings.repeats),
-                )
+def _solvent_ladders(settings: BindingSettings, box: MMSystem) -> list[Ladder]:
+    return [
+        Ladder(
+            leg_name("solvent", ladder),
+            settings.legs["solvent"],
+            partial(solvent_leg, settings, box, ladder),
+        )
+        for ladder in settings.ladders
+    ]
+
+
+def _complex_ladders(
+    settings: BindingSettings, mm: MMSystem, pilot: Pilot, solute: Solute
+) -> list[Ladder]:
+    return [
+        Ladder(
+            leg_name("complex", ladder),
+            settings.legs["complex"],
+            partial(complex_leg, settings, mm, pilot, solute, ladder),
+        )
+        for ladder in settings.ladders
+    ]
 
 
 def _write_energies(settings: BindingSettings, directory: Path, result: BindingResult) -> None:
     for leg, ladders in result.ladders.items():
         for ladder, repeats in ladders.items():
             lambdas = lambda_values(leg_states(settings, leg, ladder))
-            for repeat, found in enumerate(repeats):
-                folder = leg_directory(directory / "alchemlyb", leg_name(leg, ladder), repeat)
-                write_leg_energies(folder, found, lambdas)
+            write_energies(directory, leg_name(leg, ladder), repeats, lambdas)

@@ -5,8 +5,8 @@ from nnpmm.freeenergy.legs.folder import (
     fingerprint,
     keep_parameters,
     leg_directory,
-    write_leg_energies,
 )
+from nnpmm.freeenergy.legs.repeats import Announce, Ladder, sample_repeats, write_energies
 from nnpmm.freeenergy.legs.report import add_leg, convergence_warning, depict, text_in_kcal
 from nnpmm.freeenergy.legs.result import (
     JointValues,
@@ -40,8 +40,10 @@ from nnpmm.freeenergy.legs.settings import (
 __all__ = [
     "INSIDE",
     "POTENTIALS",
+    "Announce",
     "JointSettings",
     "JointValues",
+    "Ladder",
     "LadderName",
     "LadderSettings",
     "Leg",
@@ -65,8 +67,9 @@ __all__ = [
     "minus",
     "require_network_of_ions",
     "sample_leg",
+    "sample_repeats",
     "solve_leg",
     "split_joint",
     "text_in_kcal",
-    "write_leg_energies",
+    "write_energies",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ from pydantic import ValidationError
 
 from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.core.files import write_atomically
-from nnpmm.freeenergy.ladders import write_xvg
-from nnpmm.freeenergy.legs.result import LegResult
 from nnpmm.freeenergy.legs.settings import LegTimes, SamplingSettings
 
 __all__ = [
@@ -22,7 +19,6 @@ __all__ = [
     "fingerprint",
     "keep_parameters",
     "leg_directory",
-    "write_leg_energies",
 ]
 
 _SETTINGS = "settings.json"
@@ -129,27 +125,6 @@ def fingerprint(settings: SamplingSettings, *about: str) -> str:
     apart = dict.fromkeys([*_MAY_CHANGE, *_KEPT_ELSEWHERE], True)
     fixed = settings.model_dump_json(exclude={**apart, **ladders})
     return hashlib.sha256(" ".join([*about, fixed]).encode()).hexdigest()
-
-
-def write_leg_energies(
-    directory: Path, leg: LegResult, lambdas: Mapping[str, Sequence[float]]
-) -> None:
-    """Write the energies of a leg for alchemlyb (`nnpmm.freeenergy.write_xvg`).
-
-    Args:
-        directory: to write to.
-        leg: whose energies.
-        lambdas: of each kind of coupling, such as ``coul`` or ``vdw``, its value in each state.
-
-    Raises:
-        UnwritableError: a file cannot be written.
-    """
-    samples = leg.samples
-    write_xvg(
-        *(directory, samples.windows, lambdas),
-        temperature=samples.temperature,
-        interval=samples.interval,
-    )
 
 
 def _first_change(name: str, old: Any, new: Any) -> tuple[str, Any, Any]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from nnpmm.core.files import write_atomically
 from nnpmm.core.locks import locked_folder
 from nnpmm.freeenergy.alchemy import STAGES
 from nnpmm.freeenergy.legs import (
-    Report,
+    Announce,
+    Ladder,
     claim_folder,
-    leg_directory,
-    sample_leg,
-    write_leg_energies,
+    sample_repeats,
+    write_energies,
 )
 from nnpmm.freeenergy.polarizable.ladders import create_leg, ladder_name, load_box, stage_states
 from nnpmm.freeenergy.polarizable.report import write_report
@@ -24,8 +24,6 @@ from nnpmm.freeenergy.polarizable.settings import AmoebaSolvationSettings
 __all__ = ["run_amoeba_solvation"]
 
 _RESULT, _REPORT = "result.json", "report.html"
-#: Called with the ladder that is next, its repeat and their number; returns what reports progress.
-Announce = Callable[[str, int, int], Report]
 _LAMBDAS = {"electrostatics": "coul", "sterics": "vdw"}  # alchemlyb's names
 
 
@@ -52,7 +50,7 @@ def run_amoeba_solvation(
         directory: to write to; made if need be.
         resume: go on with the calculation in that folder. Its settings must be the same, but for
             ``potentials``, ``repeats``, the ladder's ``time``, the platform and its threads.
-        announce: see `Announce`.
+        announce: see `nnpmm.freeenergy.legs.Announce`.
 
     Raises:
         ConfigError: a calculation is there and is not to be resumed, or has other settings.
@@ -62,18 +60,15 @@ def run_amoeba_solvation(
     with locked_folder(directory):
         claim_folder(settings, directory, resume=resume)
         box = load_box(settings)
-        for stage in STAGES:
-            name = ladder_name(settings, stage)
-            for repeat in range(settings.repeats):
-                sample_leg(
-                    settings,
-                    settings.ladder,
-                    create_leg(settings, box, stage),
-                    leg_directory(directory, name, repeat),
-                    seed=settings.seed + repeat,
-                    resume=resume,
-                    report=announce(name, repeat + 1, settings.repeats),
-                )
+        ladders = [
+            Ladder(
+                ladder_name(settings, stage),
+                settings.ladder,
+                partial(create_leg, settings, box, stage),
+            )
+            for stage in STAGES
+        ]
+        sample_repeats(settings, ladders, directory, resume=resume, announce=announce)
         result = evaluate(settings, directory, box)
         write_atomically(directory / _RESULT, json.dumps(result.record(), indent=1) + "\n")
         _write_energies(settings, directory, result)
@@ -89,6 +84,4 @@ def _write_energies(
         lambdas = {_LAMBDAS[stage]: [state.coupling for state in states]}
         if settings.inside == "joint":
             lambdas["nnp"] = [state.nnp or 0.0 for state in states]
-        for repeat, leg in enumerate(legs):
-            folder = leg_directory(directory / "alchemlyb", ladder_name(settings, stage), repeat)
-            write_leg_energies(folder, leg, lambdas)
+        write_energies(directory, ladder_name(settings, stage), legs, lambdas)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,12 +36,12 @@ from nnpmm.core.files import require_folder, write_atomically
 from nnpmm.core.locks import locked_folder
 from nnpmm.freeenergy.estimators import Estimate
 from nnpmm.freeenergy.legs import (
+    Ladder,
     Report,
     claim_folder,
     keep_parameters,
-    leg_directory,
-    sample_leg,
-    write_leg_energies,
+    sample_repeats,
+    write_energies,
 )
 from nnpmm.freeenergy.relative.box import build_box, read_ligands
 from nnpmm.freeenergy.relative.ladder import create_transfer_leg, lambda_values
@@ -92,28 +93,19 @@ def run_edge(
         claim_folder(settings, directory, resume=resume)
         box = build_box(settings)
         keep_parameters(directory, box.parameters)
-        for ladder in settings.ladders:
-            for repeat in range(settings.repeats):
-                sample_leg(
-                    *(settings, settings.ladder, create_transfer_leg(settings, box, ladder)),
-                    leg_directory(directory, ladder, repeat),
-                    seed=settings.seed + repeat,
-                    resume=resume,
-                    report=announce(settings.edges[0], ladder, repeat + 1, settings.repeats),
-                )
+        ladders = [
+            Ladder(name, settings.ladder, partial(create_transfer_leg, settings, box, name))
+            for name in settings.ladders
+        ]
+        announced = partial(announce, settings.edges[0])
+        sample_repeats(settings, ladders, directory, resume=resume, announce=announced)
         result = evaluate_edge(settings, directory)
         record = {**result.record(), "parameters": box.parameters}
         write_atomically(directory / _RESULT, json.dumps(record, indent=1) + "\n")
-        _write_energies(settings, directory / "alchemlyb", result)
+        for name, legs in result.ladders.items():
+            write_energies(directory, name, legs, lambda_values(settings, name))
         write_edge_report(directory / _REPORT, settings, box, result)
     return result
-
-
-def _write_energies(settings: RelativeSettings, directory: Path, result: EdgeResult) -> None:
-    for ladder, legs in result.ladders.items():
-        for repeat, leg in enumerate(legs):
-            folder = leg_directory(directory, ladder, repeat)
-            write_leg_energies(folder, leg, lambda_values(settings, ladder))
 
 
 def run_network(

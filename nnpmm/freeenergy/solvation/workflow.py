@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from nnpmm.campaigns import ClusterSettings, ReportCallback
 from nnpmm.core.files import write_atomically
 from nnpmm.core.locks import locked_folder
 from nnpmm.freeenergy.legs import (
-    Report,
+    Announce,
+    Ladder,
     claim_folder,
     keep_parameters,
-    leg_directory,
-    sample_leg,
-    write_leg_energies,
+    sample_repeats,
+    write_energies,
 )
 from nnpmm.freeenergy.solvation.ladders import create_leg, lambda_values
 from nnpmm.freeenergy.solvation.net_charge import settings_for_solute
@@ -28,8 +29,6 @@ from nnpmm.freeenergy.solvation.windows import sample_windows
 __all__ = ["run_solvation"]
 
 _RESULT, _REPORT = "result.json", "report.html"
-#: Called with the ladder that is next and how many there are; returns what reports its progress.
-Announce = Callable[[LadderName, int, int], Report]
 
 
 def run_solvation(
@@ -59,7 +58,7 @@ def run_solvation(
         directory: to write to; made if need be.
         resume: go on with the calculation in that folder. Its settings must be the same, but for
             ``potentials``, ``repeats``, the ladder's ``time``, the platform and its threads.
-        announce: see `Announce`.
+        announce: see `nnpmm.freeenergy.legs.Announce`.
         compressing: is called with the time that the box of another solvent than water has been
             compressed for, and the whole, ps.
         cluster: where independent windows run, with ``ladder.exchange`` off; one after the other in
@@ -77,7 +76,8 @@ def run_solvation(
         prepared = prepare(settings, directory, compressing)
         keep_parameters(directory, prepared.providers)
         if settings.ladder.exchange:
-            _sample(settings, directory, prepared, resume, announce)
+            ladders = [_ladder(settings, prepared, name) for name in settings.ladders]
+            sample_repeats(settings, ladders, directory, resume=resume, announce=announce)
         else:
             where = cluster or ClusterSettings(kind="serial", threads=settings.threads or 1)
             sample_windows(prepared.settings, directory, where, windows)
@@ -89,28 +89,11 @@ def run_solvation(
     return result
 
 
-def _sample(
-    settings: SolvationSettings,
-    directory: Path,
-    prepared: Prepared,
-    resume: bool,
-    announce: Announce,
-) -> None:
-    """Sample all ladders, one after the other, by replica exchange."""
-    for ladder in settings.ladders:
-        for repeat in range(settings.repeats):
-            folder = leg_directory(directory, ladder, repeat)
-            leg = create_leg(settings, prepared.system_of(ladder), ladder)
-            sample_leg(
-                *(settings, settings.ladder, leg, folder),
-                seed=settings.seed + repeat,
-                resume=resume,
-                report=announce(ladder, repeat + 1, settings.repeats),
-            )
+def _ladder(settings: SolvationSettings, prepared: Prepared, name: LadderName) -> Ladder:
+    system = prepared.system_of(name)
+    return Ladder(name, settings.ladder, partial(create_leg, settings, system, name))
 
 
 def _write_energies(settings: SolvationSettings, directory: Path, result: SolvationResult) -> None:
     for ladder, legs in result.ladders.items():
-        lambdas = lambda_values(settings, ladder)
-        for repeat, leg in enumerate(legs):
-            write_leg_energies(leg_directory(directory / "alchemlyb", ladder, repeat), leg, lambdas)
+        write_energies(directory, ladder, legs, lambda_values(settings, ladder))
