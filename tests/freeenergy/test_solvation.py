@@ -219,7 +219,7 @@ def test_a_calculation_goes_on(finished):
         ({"solute": {"smiles": "CCO"}}, r"started with solute\.smiles CO, found CCO"),
         (
             {"ladder": {**SMALL["ladder"], "sterics": [0.5, 0]}},
-            r"started with ladder\.sterics \[0\.8, .*\], found \[0\.5, 0\.0\]; take",
+            r"started with ladder\.sterics \[0\.8, .*\], found \[0\.5, 0\.0\]; use",
         ),
     ],
 )
