@@ -1,4 +1,4 @@
-"""The energy that a NonbondedForce gives to the pairs inside a region, as forces of its own."""
+"""The energy that a NonbondedForce gives to the pairs inside a region, as separate forces."""
 
 from __future__ import annotations
 

@@ -206,7 +206,7 @@ def shift_charges(system: openmm.System, cut: Sequence[Pair], excess: Sequence[f
         excess: what the atom inside of each gives to the one outside, e.
 
     Raises:
-        ForceFieldError: another force has charges of its own, or a 1-4 pair has none to scale.
+        ForceFieldError: another force has its own charges, or a 1-4 pair has none to scale.
     """
     for other in system.getForces():
         if isinstance(other, (openmm.GBSAOBCForce, openmm.CustomGBForce)):

@@ -62,7 +62,7 @@ def create_transfer_system(
 
     Args:
         system: an MM system, or a hybrid system. It is not changed. Where networks describe both
-            molecules, each has to be a region of its own.
+            molecules, each has to be its own region.
         first: 0-based indices of the atoms of the molecule at the place of interest.
         second: of the one far away from it.
         anchors: atoms of the first and of the second molecule between which they are moved.

@@ -91,7 +91,7 @@ def _experiment(text: str, path: Path, number: int) -> float | None:
 def campaign_jobs(
     molecules: Sequence[Molecule], settings: SolvationSettings, directory: Path
 ) -> list[Job]:
-    """Return a job for each molecule, which works in a folder of its own and goes on there.
+    """Return a job for each molecule, which works in its own folder and goes on there.
 
     Args:
         molecules: of the table.

@@ -78,7 +78,7 @@ class SoluteJob:
         return read_reasons(self.failure(folder))[-1]
 
     def seed(self, campaign_seed: int, attempt: int) -> int:
-        """Return a seed of its own for every job and attempt, 1 to 2^31 - 1."""
+        """Return a separate seed for every job and attempt, 1 to 2^31 - 1."""
         return derived_seed(campaign_seed, self.name, attempt)
 
 

@@ -164,7 +164,7 @@ class GromacsEngine:
             terms: names as ``gmx energy`` lists them.
         """
         columns: dict[str, NDArray[np.float64]] = {}
-        for term in terms:  # one by one: gmx energy sorts its columns in an order of its own
+        for term in terms:  # one by one: gmx energy sorts its columns in its own order
             arguments = ["energy", "-f", f"{name}.edr", "-o", f"{name}-energy.xvg"]
             arguments += ["-xvg", "none", "-dp"]
             self._call(arguments, directory, answer=f"{term}\n\n")
