@@ -63,7 +63,7 @@ def test_the_same_command_goes_on_and_then_repeats_nothing(call, tmp_path, monke
     with monkeypatch.context() as patch:
         patch.setattr(engine, "_relax_at", broken)
         stopped = call(main, *options)
-    assert stopped.status == 130 and "go on with the same command" in stopped.err
+    assert stopped.status == 130 and "continue with the same command" in stopped.err
     calls.clear()
     steps = []
     monkeypatch.setattr(

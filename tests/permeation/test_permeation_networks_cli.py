@@ -78,7 +78,7 @@ def test_train_and_evaluate(call, folder, tmp_path, network):
     names = {path.name for path in report.iterdir()}
     assert names == drawn | {"evaluation.json", "predictions.csv"}
     again = call(main, "evaluate", "-m", model, "-d", folder, "-o", report)
-    again.assert_one_line_error("is there already", "--overwrite")
+    again.assert_one_line_error("exists already", "--overwrite")
     found = call(main, "evaluate", "-m", model, "-d", folder, "-o", report, "--overwrite")
     assert found.status == 0
 
@@ -114,7 +114,7 @@ def test_bad_trainings_leave_nothing(call, folder, tmp_path, arguments, words):
 def test_a_model_is_not_replaced_unasked(call, folder, tmp_path):
     (tmp_path / "model.json").write_text("mine")
     found = call(main, "train", "-d", folder, "-o", tmp_path)
-    found.assert_one_line_error("model.json: is there already", "--overwrite")
+    found.assert_one_line_error("model.json: exists already", "--overwrite")
     assert (tmp_path / "model.json").read_text() == "mine"
 
 

@@ -118,7 +118,7 @@ def test_file_of_molecules(tmp_path):
         ("name,beads\na,C1-Qa\n", "line 2: .* charged Qa"),
         ("name,smiles,beads\na,CCO,P2\n", "line 2: .* give a name and one of the others"),
         ("name,smiles\n,CCO\n", "line 2: found name ''"),
-        ("name;smiles\na;CCO\n", "found the columns name;smiles .* divided by commas"),
+        ("name;smiles\na;CCO\n", "found the columns name;smiles .* separated by commas"),
         ("Name,SMILES\na,CCO\n", "found the columns Name, SMILES .* expected name and smiles"),
         ("name,smiles\n", "and 0 lines below"),
         ("name,smiles\na,CCO,1\n", "line 2: found 3 cells, expected 2"),
@@ -264,14 +264,17 @@ def test_table_csv_json_and_picture_tell_one_error(call, campaign, tmp_path, mon
     from matplotlib.axes import Axes
 
     titles, labels = [], []
-    set_title, set_xlabel = Axes.set_title, Axes.set_xlabel
+    set_title, set_yticks = Axes.set_title, Axes.set_yticks
     monkeypatch.setattr(
         Axes, "set_title", lambda axes, text, **k: [titles.append(text), set_title(axes, text, **k)]
     )
     monkeypatch.setattr(
         Axes,
-        "set_xlabel",
-        lambda axes, text, **k: [labels.append(text), set_xlabel(axes, text, **k)],
+        "set_yticks",
+        lambda axes, ticks, texts=None, **k: [
+            labels.append(texts or []),
+            set_yticks(axes, ticks, texts, **k),
+        ],
     )
     file, out = tmp_path / "molecules.csv", tmp_path / "out"
     file.write_text("name,smiles,beads\noctane,CCCCCCCC,\nmine,,C1-C1\nlong,,C1-C1-C1-C1-C1-C1\n")
@@ -289,7 +292,7 @@ def test_table_csv_json_and_picture_tell_one_error(call, campaign, tmp_path, mon
         (line,) = [line for line in found.out.splitlines() if record["name"] in line][:1]
         cells = [cell.strip() for cell in line.split("│")]
         assert cells[4:7] == [value, f"{parts[0]:.2f}", text]
-        assert f"DOPC: dG = {value} kcal/mol" in titles
+        assert f"DOPC: ΔG = {value.replace('+-', '±')} kcal/mol" in titles
     assert [record["mapping_error_kcal"] for record in records] == [
         pytest.approx(0.709, abs=1e-3),
         0.0,
@@ -297,8 +300,10 @@ def test_table_csv_json_and_picture_tell_one_error(call, campaign, tmp_path, mon
     ]
     assert rows[2]["dg_kcal"] == rows[2]["error_kcal"] == "" and "6 beads" in rows[2]["reasons"]
     assert "(model^2 + mapping^2)^(1/2)" in found.out and "0.71 kcal/mol" in found.out
-    shown = [label for label in labels if "sigma: model" in label]
-    assert len(shown) == 2 and "mapping to beads 0.71" in shown[0] and "mapping" not in shown[1]
+    molecule, beads = ([text.split("± ")[1] for text in texts] for texts in labels if texts)
+    errors = [(row["model_error_kcal"], row["error_kcal"]) for row in rows[:2]]
+    assert molecule == [f"{float(error):.2f}" for error in errors[0]]
+    assert beads == [f"{float(errors[1][0]):.2f}"]  # beads that were given have no error of mapping
 
 
 def test_command_writes_reports(call, campaign, tmp_path):

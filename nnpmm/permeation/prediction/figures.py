@@ -104,9 +104,10 @@ def _draw_result(axes: Any, found: Prediction) -> None:
     axes.axvline(0.0, color=style.GREY, linewidth=0.8)
     if found.free_energy is not None and found.error is not None and found.model_error is not None:
         title = f"{found.lipid}: ΔG = {found.free_energy:.2f} ± {found.error:.2f} kcal/mol"
-        bars = {0.35: ("error of the model", found.model_error)}
+        bars = {0.35: (f"error of the model\n± {found.model_error:.2f}", found.model_error)}
         if found.molecule.mapping is not None:
-            bars[-0.15] = ("error of model and\nmapping to beads", found.error)
+            text = f"error of model and\nmapping to beads\n± {found.error:.2f}"
+            bars[-0.15] = (text, found.error)
         for height, (_, error) in bars.items():
             axes.errorbar(
                 found.free_energy, height, xerr=2.0 * error, fmt="o", color=color, capsize=4

@@ -39,7 +39,7 @@ def _explain(path: str | bytes | Path, error: OSError) -> str:
     name = os.fsdecode(path) if isinstance(path, str | bytes) else path
     reason = error.strerror or type(error).__name__
     if error.errno in _FULL:
-        remedy = "make space"
+        remedy = "free space"
     elif error.errno in _REFUSED:
         remedy = "make it writable"
     elif error.errno in _GONE:
