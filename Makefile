@@ -21,6 +21,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell README.md CONTRIBUTING.md CHANGELOG.md docs nnpmm
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/mkdocs build --strict

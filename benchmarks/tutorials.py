@@ -57,14 +57,15 @@ def _joined(outputs: list, folder: str) -> list:
     """Return outputs with the pieces of one stream together and fit to be shown."""
     found: list = []
     for output in outputs:
-        if output.output_type == "stream":
-            text = _COLORS.sub("", _OVERWRITTEN.sub("", output.text)).replace("\r\n", "\n")
-            output.text = text.replace(f"{folder}/", "").replace(sys.prefix, "$VIRTUAL_ENV")
         if found and output.output_type == "stream" == found[-1].output_type:
             if output.name == found[-1].name:
                 found[-1].text += output.text
                 continue
         found.append(output)
+    for output in found:
+        if output.output_type == "stream":
+            text = _COLORS.sub("", _OVERWRITTEN.sub("", output.text)).replace("\r\n", "\n")
+            output.text = text.replace(f"{folder}/", "").replace(sys.prefix, "$VIRTUAL_ENV")
     return found
 
 

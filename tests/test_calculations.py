@@ -68,7 +68,9 @@ def test_one_edge_in_a_row(tmp_path):
         (tmp_path / name).write_text("")
     settings = {"protein": "protein.pdb", "ligands": "ligands.sdf"}
     path = listing(tmp_path, "binding-relative", settings, {"edges": [["a", "b"], ["b", "c"]]})
-    with pytest.raises(ConfigError, match="row 1: edges: found 2 pairs, allowed in a row: one"):
+    with pytest.raises(
+        ConfigError, match="row 1: edges: found 2 pairs, allowed in a row of the list: one"
+    ):
         calculations_of(read_list(path))
     table = tmp_path / "edges.csv"
     table.write_text('name,edges\nab,"[[a, b]]"\nbc,"[[b, c]]"\n')

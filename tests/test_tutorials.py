@@ -17,6 +17,8 @@ PATHS = sorted(TUTORIALS.glob("*.ipynb"))
 #: Packages that a tutorial says how to install.
 NEEDS = {
     "charged-ligand": "Auto3D",
+    "host-guest": "openmmtools",
+    "learned-metadynamics": "mlcolvar",
     "moving-from-openmm-ml": "openmmml",
     "protein-ligand": "openmmtools",
 }
@@ -98,7 +100,7 @@ def printed(notebook) -> str:
 
 def number(pattern: str, text: str) -> float:
     """The number that a pattern has in its only group."""
-    found = re.search(pattern, text)
+    found = re.search(pattern, text, flags=re.M)
     assert found, f"{pattern} is not in:\n{text}"
     return float(found[1])
 
@@ -123,7 +125,7 @@ def check_openmm_ml(text):
 
 def check_charged(text):
     assert re.search(r"sum +-1\.000 +-1\.000", text)
-    first, second = (float(found) for found in re.findall(r"C1-O\d: ([\d.]+) nm", text))
+    first, second = (float(found) for found in re.findall(r"C1-O\d: ([\d.]+) nm", text)[:2])
     assert first == pytest.approx(second, abs=0.003)
 
 
@@ -144,6 +146,18 @@ def check_complex(text):
     assert number(r"ligand RMSD in the site +([\d.]+)", text) < 2.5  # angstrom: it stays
 
 
+def check_host_guest(text):
+    columns = [r"network", r"force field"]
+    values = [number(rf"^{name}( +-?[\d.]+)+ \+-", text) for name in columns]
+    assert all(value < -5 for value in values)  # kcal/mol, far from converged; a strong binder
+    assert values[0] == pytest.approx(values[1], abs=5)
+
+
+def check_learned(text):
+    assert number(r"variable 1: -?[\d.]+ to (-?[\d.]+), correlates with", text) > 0
+    assert len(re.findall(r"minimum 1: phi", text)) == 2  # of both runs
+
+
 def check_permeation(text):
     assert number(r"test .* R2 ([\d.]+)", text) > 0.9
 
@@ -151,7 +165,9 @@ def check_permeation(text):
 CHECKS = {
     "campaign": check_campaign,
     "charged-ligand": check_charged,
+    "host-guest": check_host_guest,
     "hydration-free-energy": check_hydration,
+    "learned-metadynamics": check_learned,
     "permeation": check_permeation,
     "protein-ligand": check_complex,
     "ligand-in-water": check_water,

@@ -67,7 +67,7 @@ def gather(replicas: Sequence[Observations], *, name: str | None = None) -> Anal
         ConfigError: there are no replicas.
     """
     if not replicas:
-        raise ConfigError("found no trajectory to analyse, allowed: one or more")
+        raise ConfigError("found no trajectory to analyse; give one or more")
     rotamers = pooled_rotamers(replicas)
     return Analysis(
         name or replicas[0].name, tuple(replicas), rotamers, find_quantities(replicas, rotamers)

@@ -81,7 +81,7 @@ def describe_ligand(
     if molecule is None:
         notes.append(
             "The ligand's bond orders could not be found from its bonds and geometry: double bonds "
-            "outside rings are listed as rotatable, and aromatic rings and charges are not known."
+            "outside of rings are listed as rotatable, and aromatic rings and charges are unknown."
         )
     symmetries = _symmetries(plain)
     if len(symmetries) == MOST_SYMMETRIES:

@@ -44,13 +44,10 @@ class Settings:
             residue that may be one.
         water_around: group whose first shell of water is counted, in mdtraj's language; None: the
             ligand's heavy atoms.
-        interactions: look for contacts, count water and keep frames to look at; without, only the
-            solute's backbone and ligand are looked at.
     """
 
     selection: str | None = None
     water_around: str | None = None
-    interactions: bool = True
 
 
 def observe(
@@ -84,7 +81,7 @@ class _Observer:
         if len(subject.ligand):
             self.ligand = describe_ligand(subject, self.reference, source.molecule)
         self.group = self._group()
-        count_waters = settings.interactions and len(subject.water) and len(self.group)
+        count_waters = len(subject.water) and len(self.group)
         self.water = subject.water if count_waters else subject.water[:0]
         atoms = np.union1d(subject.atoms, self.water)
         self.solute_rows = np.searchsorted(atoms, subject.atoms)
@@ -100,7 +97,7 @@ class _Observer:
         self.worst, self.spreads = self._largest_spreads()
         self.finder: ContactFinder | None = None
         self.viewer: ViewMaker | None = None
-        if settings.interactions and self.ligand is not None:
+        if self.ligand is not None:
             if subject.receptor:
                 self.finder = ContactFinder(subject, self.ligand)
             self.viewer = ViewMaker(
@@ -136,7 +133,7 @@ class _Observer:
         rows = np.minimum(rows, len(self.subject.atoms) - 1)
         if (self.subject.atoms[rows] != atoms).any():
             raise SelectionError(
-                f"the group {text!r} holds water, ions or lipids; select atoms of the solute"
+                f"the group {text!r} contains water, ions or lipids; select atoms of the solute"
             )
         return rows
 

@@ -218,8 +218,8 @@ def _contact_bars(shown: Sequence[Quantity]) -> tuple[Figure, str]:
         [KIND_COLORS[_kind(q)] for q in shown],
     )
     return figure, (
-        "Contacts of the ligand and how often they are there, with two standard errors; those "
-        f"below {100 * _LEAST:.0f} % are in the table alone."
+        "Contacts of the ligand and how often they occur, with two standard errors; those below "
+        f"{100 * _LEAST:.0f} % are only in the table."
     )
 
 
@@ -250,7 +250,7 @@ def _contact_strips(
         breaks=ends[:-1],
     )
     joined = ", the trajectories one after the other" if len(tables) > 1 else ""
-    return figure, f"When each contact is there{joined}."
+    return figure, f"When each contact exists{joined}."
 
 
 def _network(analysis: Analysis, shown: Sequence[Quantity]) -> tuple[Figure, str]:
@@ -260,6 +260,7 @@ def _network(analysis: Analysis, shown: Sequence[Quantity]) -> tuple[Figure, str
     edges = [(_residue(q), _kind(q), q.average.value) for q in specific]
     name = str(analysis.replicas[0].facts["ligand"])
     return plot_contact_network(name, edges, KIND_COLORS), (
-        "The ligand and the residues that it interacts with: the more often, the thicker. Numbers "
+        "The ligand and the residues that it interacts with: thicker lines for more frequent "
+        "contacts. Numbers "
         "are the probability of the most frequent kind."
     )

@@ -240,9 +240,9 @@ def _add_method(page: Page, analysis: Analysis) -> None:
     first = analysis.replicas[0]
     page.heading("How it was calculated")
     page.paragraph(
-        "Molecules are made whole and brought to one periodic image, then aligned on the "
+        "Molecules are made whole and moved to one periodic image, then aligned on the "
         f"receptor's backbone. Deviations are from {first.facts['reference']}; the ligand's heavy "
-        "atoms may exchange where chemistry does not tell them apart. Fluctuations are about the "
+        "atoms may exchange where they are chemically equivalent. Fluctuations are about the "
         f"average structure. The first shell of water around {first.facts['water_group']} reaches "
         f"{10 * SHELL:g} Å from a heavy atom."
     )
@@ -281,7 +281,7 @@ def _comparison_page(comparison: Comparison) -> tuple[Page, Pictures]:
         page.paragraph(
             f"There is only one trajectory of {' and of '.join(single)}. Its errors know nothing "
             "of motions that are slower than it: differences may be those of two trajectories of "
-            "one system. Independent replicas tell them apart.",
+            "one system. Independent replicas separate the two.",
             note=True,
         )
     for note in _notes([*comparison.first.replicas, *comparison.second.replicas]):

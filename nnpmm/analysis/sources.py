@@ -84,7 +84,7 @@ def read_source(
     """
     for path in (topology, trajectory):
         if not path.is_file():
-            raise InputFileError(f"{path}: found no such file; check the path")
+            raise InputFileError(f"{path}: no such file; check the path")
     found, reference, box = _read_topology(topology)
     return Source(
         trajectory.stem if name is None else name,

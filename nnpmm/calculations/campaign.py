@@ -72,7 +72,7 @@ def calculations_of(found: CalculationList) -> list[Listed]:
         if one.digest in seen:
             raise ConfigError(
                 f"{row.place}: found the same settings as in {seen[one.digest]}, which would give "
-                "the same result; change the seed, or leave one of them out"
+                "the same result; change the seed, or remove one of them"
             )
         seen[one.digest] = row.place
         calculations.append(one)

@@ -66,7 +66,7 @@ def _read_edge(data: Any, source: str, base: Path) -> Any:
     settings: Any = _read(RelativeSettings, data, source, base)
     if len(settings.edges) != 1:
         raise ConfigError(
-            f"{source}: edges: found {len(settings.edges)} pairs, allowed in a row: one"
+            f"{source}: edges: found {len(settings.edges)} pairs, allowed in a row of the list: one"
         )
     return settings
 

@@ -27,15 +27,15 @@ class ClusterSettings(Section):
 
     kind: Literal["serial", "local", "slurm", "pbs"] = Field(
         "local",
-        description="serial: one after the other in this process; local: dask's processes "
-        "on this machine, which take its CUDA devices in turn; slurm, pbs: dask-jobqueue",
+        description="serial: one job after another in this process; local: dask processes on this "
+        "machine, which use its CUDA devices in turn; slurm, pbs: dask-jobqueue",
     )
-    workers: int = Field(1, ge=1, description="jobs at a time")
+    workers: int = Field(1, ge=1, description="number of jobs at a time")
     threads: int = Field(1, ge=1, description="threads of each job")
     queue: str | None = Field(None, description="slurm: partition; pbs: queue")
     account: str | None = Field(None, description="slurm, pbs: account")
     memory: str = Field("2GB", description="slurm, pbs: memory of a worker")
-    walltime: str = Field("24:00:00", description="slurm, pbs: longest life of a worker")
+    walltime: str = Field("24:00:00", description="slurm, pbs: longest lifetime of a worker")
     directives: tuple[str, ...] = Field((), description="further lines: #SBATCH, or #PBS")
     resources: str | None = Field(
         None,
@@ -135,7 +135,7 @@ def _create_local(cluster: ClusterSettings) -> Any:
         raise SimulationError(
             f"dask's {cluster.workers} worker processes did not start "
             f"({' '.join(str(error).split())}); they may have been killed or have run out of "
-            "memory: take fewer workers, or the serial cluster"
+            "memory: use fewer workers, or the serial cluster"
         ) from error
 
 

@@ -94,7 +94,7 @@ def run_on_cluster(plan: Plan) -> Iterator[JobReport]:
         from distributed import Client, as_completed
     except ImportError as error:
         raise OptionalDependencyError(
-            "dask.distributed is not installed: pip install dask distributed, or take the serial "
+            "dask.distributed is not installed: pip install dask distributed, or use the serial "
             "cluster"
         ) from error
     logging.getLogger("distributed").setLevel(logging.ERROR)
@@ -159,8 +159,8 @@ def _reason(failure: Any) -> str:
 
     if isinstance(failure, KilledWorker):
         return (
-            "the worker processes that it ran in were killed, one after the other (they may have "
-            "run out of memory); call again to go on"
+            "the worker processes that ran it were killed, one after another (they may have "
+            "run out of memory); repeat the call to continue"
         )
     return _in_one_line(failure)
 

@@ -75,7 +75,7 @@ class Job:
         parts = self.name.split("/")
         if any(part in ("", ".", "..") for part in parts) or set(self.name) & {"\\", "\0"}:
             raise ConfigError(
-                f"found the job {self.name!r}, allowed: names such as a or a/b, as files have"
+                f"found the job {self.name!r}, allowed: names such as a or a/b, like those of files"
             )
 
     @property

@@ -222,8 +222,8 @@ def _claim(
     before = _read(folder) or {"command": command, "rows": {}}
     if before["command"] != command:
         raise ConfigError(
-            f"{folder}: holds a campaign of {before['command']!r}, found {command!r}; take another "
-            "folder"
+            f"{folder}: contains a campaign of {before['command']!r}, found {command!r}; choose "
+            "another folder"
         )
     rows: dict[str, Any] = dict(before["rows"])
     for one, job in zip(calculations, jobs, strict=True):
@@ -237,7 +237,7 @@ def _claim(
         elif store.is_done(job) or work.exists():
             raise ConfigError(
                 f"{folder}: {one.name} was begun with {_change(known['settings'], one.settings)}; "
-                "give the row another name, or take another folder"
+                "rename the row, or choose another folder"
             )
     for one in calculations:
         rows[one.name] = {"values": one.values, "settings": one.settings, "digest": one.digest}
@@ -252,7 +252,7 @@ def _change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     for key in [*new, *old]:
         if key not in _FREE and old.get(key) != new.get(key):
             return f"{key} {old.get(key, 'not set')}, found {new.get(key, 'not set')}"
-    return "another content of a file that its settings name"
+    return "other content of a file that its settings name"
 
 
 def _folder_of(folder: Path, name: str) -> Path:

@@ -103,15 +103,15 @@ def read_list(
         found = parse_settings(_File, read_yaml(path), source=path.name, base=base)
     if command is not None and found.command not in (None, command):
         raise ConfigError(
-            f"{path.name}: found the command {found.command!r} in it and {command!r} beside it; "
-            "give one of them"
+            f"{path.name}: found the command {found.command!r} in the file and {command!r} as an "
+            "argument; give one of them"
         )
     chosen = command or found.command
     if chosen is None:
         raise ConfigError(f"{path.name}: found no command, expected one such as run or solvation")
     if settings is not None and found.settings:
         raise ConfigError(
-            f"{path.name}: found settings in it and the file {settings} beside it; give one of them"
+            f"{path.name}: found settings in the file and in {settings}; give one of them"
         )
     rows = _named(_rows_of(found, path))
     if isinstance(found.settings, str):

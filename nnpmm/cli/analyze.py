@@ -25,33 +25,37 @@ _LISTED = 12
 def analyze(
     runs: Annotated[
         list[Path] | None,
-        typer.Argument(help="Folders of nnpmm run, replicas of one system."),
+        typer.Argument(help="Output folders of nnpmm run; several are replicas of one system."),
     ] = None,
     topology: Annotated[
         Path | None,
-        typer.Option("--topology", "-t", help="Topology of trajectories of any program."),
+        typer.Option("--topology", "-t", help="Topology of trajectories from any program."),
     ] = None,
     trajectory: Annotated[
         list[Path] | None,
-        typer.Option("--trajectory", "-x", help="Trajectory; once for each replica."),
+        typer.Option("--trajectory", "-x", help="Trajectory; repeat the option for replicas."),
     ] = None,
     interval: Annotated[
         float | None,
-        typer.Option("--interval", help="ps between frames, where the trajectory has no times."),
+        typer.Option(
+            "--interval", help="Time between frames in ps, if the trajectory contains no times."
+        ),
     ] = None,
     selection: Annotated[
         str | None,
-        typer.Option("--selection", help='The ligand, such as "resname LIG"; none: there is none.'),
+        typer.Option("--selection", help='The ligand, such as "resname LIG"; none: no ligand.'),
     ] = None,
     water_around: Annotated[
         str | None,
-        typer.Option("--water-around", help="Group whose water is counted.", show_default="ligand"),
+        typer.Option(
+            "--water-around", help="Group around which water is counted.", show_default="ligand"
+        ),
     ] = None,
     comparison: Annotated[
         tuple[Path, Path] | None,
         typer.Option(
             "--compare",
-            help="Two systems: folders of a run, of several, or that nnpmm analyze wrote.",
+            help="Two systems: folders of runs, or of nnpmm analyze.",
         ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the report.")] = Path(
@@ -62,7 +66,7 @@ def analyze(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Analyse trajectories: deviations, torsions, contacts, water, network; with errors."""
+    """Analyse trajectories: deviations, torsions, contacts, water, network, with errors."""
     if comparison is not None:
         if runs or topology or trajectory:
             raise ConfigError("found trajectories and --compare: give one of them")

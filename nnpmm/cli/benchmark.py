@@ -28,17 +28,17 @@ benchmark = typer.Typer(
 
 Model = Annotated[str, typer.Option(help="Name of the ANI model.")]
 Backends = Annotated[
-    str, typer.Option(help="Backends, separated by commas; all that work here if left out.")
+    str, typer.Option(help="Backends, separated by commas; default: all that work here.")
 ]
-Rounds = Annotated[int, typer.Option(min=1, help="Rounds; the median over them is printed.")]
-Output = Annotated[Path | None, typer.Option(help="Write the results to this JSON file too.")]
+Rounds = Annotated[int, typer.Option(min=1, help="Number of rounds; their median is printed.")]
+Output = Annotated[Path | None, typer.Option(help="Also write the results to this JSON file.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 @benchmark.command()
 def ani(
     structure: Annotated[
-        Path | None, typer.Argument(help="Structure file; three drugs if left out.")
+        Path | None, typer.Argument(help="Structure file; default: three drugs.")
     ] = None,
     selection: Annotated[str, typer.Option(help="Atoms of the structure to evaluate.")] = "all",
     model: Model = "ANI-2x",
@@ -47,7 +47,7 @@ def ani(
     output: Output = None,
     debug: Debug = False,
 ) -> None:
-    """Time energy and forces of a molecule with every backend, once each has been found right."""
+    """Time energy and forces of a molecule with every backend, after checking its results."""
     from rich.console import Console
 
     from nnpmm.benchmarking import (
@@ -89,10 +89,10 @@ def ani(
 def md(
     config: Annotated[
         Path | None,
-        typer.Argument(help="Settings as for nnpmm run; paracetamol in water if left out."),
+        typer.Argument(help="Settings file of nnpmm run; default: paracetamol in water."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="ANI model without settings; ANI-2x if left out.")
+        str | None, typer.Option(help="ANI model if there is no settings file; default: ANI-2x.")
     ] = None,
     backends: Backends = "",
     rounds: Rounds = 7,
@@ -139,7 +139,7 @@ def _models(name: str, backends: str) -> list[AniModel]:
     usable = [key for key, backend in BACKENDS.items() if backend.missing() is None]
     models = [load_model(name, backend=key) for key in _listed(backends) or usable]
     if not all(isinstance(model, AniModel) for model in models):
-        raise ModelError(f"{name} has no backends to compare; take an ANI model")
+        raise ModelError(f"{name} has no backends to compare; use an ANI model")
     return [model for model in models if isinstance(model, AniModel)]
 
 

@@ -57,7 +57,7 @@ def binding(
         ),
     ] = None,
     coordinates: Annotated[
-        Path | None, typer.Option("--coordinates", help="Its coordinates, with the box.")
+        Path | None, typer.Option("--coordinates", help="Coordinates of the complex, with the box.")
     ] = None,
     selection: Annotated[
         str | None,
@@ -65,7 +65,7 @@ def binding(
     ] = None,
     ligand: Annotated[
         Path | None,
-        typer.Option("--ligand", help="SDF or MOL2 file of the bound ligand, with --protein."),
+        typer.Option("--ligand", help="SDF or MOL2 file of the bound ligand; requires --protein."),
     ] = None,
     protein: Annotated[
         Path | None, typer.Option("--protein", help="Protein with hydrogens (PDB, mmCIF).")
@@ -83,7 +83,7 @@ def binding(
 ) -> None:
     """Calculate the absolute binding free energy of a ligand, with network and force field.
 
-    Ctrl-C ends it; --resume goes on from the last checkpoint, also after a crash.
+    Ctrl-C stops the calculation; --resume continues it, also after a crash.
     """
     with starting():
         from nnpmm.freeenergy.binding import BindingSettings, run_binding
@@ -137,7 +137,9 @@ def _system(
     files = prepared if any(prepared.values()) else built
     missing = [name for name, path in files.items() if path is None]
     if missing:
-        raise ConfigError(f"--{missing[0]} is missing, which goes with --{_other(files, missing)}")
+        raise ConfigError(
+            f"--{missing[0]} is missing, which is required with --{_other(files, missing)}"
+        )
     kind = "build"
     if files is prepared:
         kind = "amber" if Path(str(topology)).suffix.lower() in _AMBER else "gromacs"

@@ -45,7 +45,7 @@ campaign = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
-    help="Many calculations from one list: runs, free energies, scans, conformers.",
+    help="Run many calculations from one list: runs, free energies, scans, conformers.",
 )
 _Folder = Annotated[Path, typer.Argument(help="Folder of the campaign.")]
 
@@ -83,7 +83,7 @@ def run(
         typer.Option(
             "--workers",
             min=1,
-            help="Calculations at a time.",
+            help="Number of calculations at a time.",
             show_default="one for each GPU, or one",
         ),
     ] = None,
@@ -92,22 +92,22 @@ def run(
         typer.Option(
             "--threads",
             min=1,
-            help="Threads of each.",
+            help="Threads of each calculation.",
             show_default="those of this machine, divided among the workers",
         ),
     ] = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try calculations again that were given up.")
+        bool, typer.Option("--retry-failed", help="Also retry calculations that have failed.")
     ] = False,
     template: Annotated[
-        bool, typer.Option("--template", help="Print a commented list and end.")
+        bool, typer.Option("--template", help="Print a commented list and exit.")
     ] = False,
     debug: DebugOption = False,
 ) -> None:
     """Run the calculations of a list that have no result yet.
 
-    Ctrl-C ends it; the same command goes on, also after a crash. The exit status is 1 if some
-    calculations have no result in the end.
+    Ctrl-C stops the campaign; the same command continues it, also after a crash. The exit status
+    is 1 if calculations have no result.
     """
     if template:
         typer.echo(_TEMPLATE, nl=False)
@@ -138,7 +138,7 @@ def run(
                 report=report,
             )
     except KeyboardInterrupt:
-        typer.echo(f"stopped; go on with the same command ({output})", err=True)
+        typer.echo(f"stopped; continue with the same command ({output})", err=True)
         raise typer.Exit(130) from None
     states = states_of(output)
     _print_failures(states)
@@ -151,7 +151,7 @@ def run(
 
 @campaign.command()
 def status(folder: _Folder) -> None:
-    """Show how far the calculations of a campaign are, and what failed."""
+    """Show the progress of a campaign and its failures."""
     from rich.console import Console
     from rich.table import Table
 
@@ -172,7 +172,7 @@ def status(folder: _Folder) -> None:
 
 @campaign.command()
 def collect(folder: _Folder) -> None:
-    """Write the results that are there to one table: results.csv and, with pyarrow, Parquet."""
+    """Collect the results in one table: results.csv and, with pyarrow, Parquet."""
     _write(folder)
 
 

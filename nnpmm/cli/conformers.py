@@ -39,7 +39,7 @@ def conformers(
         list[str] | None,
         typer.Option(
             "--generator",
-            help="etkdg, systematic or confab; give it again for several.",
+            help="Generator: etkdg, systematic or confab; may be repeated.",
             show_default="etkdg",
         ),
     ] = None,
@@ -47,52 +47,61 @@ def conformers(
         int | None,
         typer.Option(
             "--count",
-            help="Geometries by etkdg and confab.",
-            show_default="50, 200 or 300 by rotatable bonds",
+            help="Number of geometries from etkdg and confab.",
+            show_default="50, 200 or 300, by the number of rotatable bonds",
         ),
     ] = None,
     model: Annotated[str, typer.Option("--model", help="The network.")] = "ANI-2x",
     solvent: Annotated[
-        str, typer.Option("--solvent", help="vacuum, or water (generalised Born).")
+        str, typer.Option("--solvent", help="vacuum, or water (generalised Born model).")
     ] = "vacuum",
     parameters: Annotated[
         str,
         typer.Option(
             "--parameters",
-            help="Of the charges for water: auto, openff, amber, amber-abcg2, fallback.",
+            help="Source of the charges for water: auto, openff, amber, amber-abcg2, fallback.",
         ),
     ] = "auto",
-    temperature: Annotated[str, typer.Option("--temperature", help="Of populations.")] = "298.15 K",
+    temperature: Annotated[
+        str, typer.Option("--temperature", help="Temperature of populations.")
+    ] = "298.15 K",
     window: Annotated[
-        float, typer.Option("--window", help="Energy up to which conformers are kept, kcal/mol.")
+        float,
+        typer.Option("--window", help="Keep conformers up to this relative energy, kcal/mol."),
     ] = 6.0,
     rmsd: Annotated[
-        str, typer.Option("--rmsd", help="Below which two conformers are the same.")
+        str, typer.Option("--rmsd", help="Conformers closer than this RMSD are the same.")
     ] = "0.025 nm",
     free_energies: Annotated[
-        bool, typer.Option("--free-energies", help="Populations by harmonic free energies.")
+        bool,
+        typer.Option("--free-energies", help="Calculate populations from harmonic free energies."),
     ] = False,
     pose: Annotated[
-        Path | None, typer.Option("--pose", help="Complex with a pose whose strain is wanted.")
+        Path | None,
+        typer.Option("--pose", help="Structure with the pose whose strain is calculated."),
     ] = None,
     selection: Annotated[
-        str | None, typer.Option("--selection", help="Of the ligand in it: 'resname LIG'.")
+        str | None,
+        typer.Option("--selection", help="Ligand in that structure, such as 'resname LIG'."),
     ] = None,
     restraint_width: Annotated[
-        str, typer.Option("--restraint-width", help="Heavy atoms of the pose move freely by this.")
+        str,
+        typer.Option(
+            "--restraint-width", help="Heavy atoms of the pose move freely within this distance."
+        ),
     ] = "0.03 nm",
     restraint_constant: Annotated[
-        str, typer.Option("--restraint-constant", help="Of the restraint beyond it.")
+        str, typer.Option("--restraint-constant", help="Force constant beyond that distance.")
     ] = "10000 kJ/mol/nm^2",
-    seed: Annotated[int, typer.Option("--seed", help="Of the distance geometry.")] = 0,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the search.")] = Path(
+    seed: Annotated[int, typer.Option("--seed", help="Random seed of distance geometry.")] = 0,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Output folder.")] = Path(
         "conformers"
     ),
     debug: DebugOption = False,
 ) -> None:
     """Find the low conformers of a molecule with a network, and the strain of a pose.
 
-    Ctrl-C ends it; the same command goes on where it stopped.
+    Ctrl-C stops the search; the same command continues it.
     """
     with starting():
         from nnpmm.conformers import ConformerSettings, run_conformers

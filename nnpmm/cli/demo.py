@@ -14,14 +14,14 @@ __all__ = ["demo"]
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="folder of the output")] = Path(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Output folder.")] = Path(
         "nnpmm-demo"
     ),
-    smiles: Annotated[str, typer.Option(help="the ligand; default paracetamol")] = "",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an earlier run")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
+    smiles: Annotated[str, typer.Option(help="SMILES of the ligand; default: paracetamol.")] = "",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Simulate a drug-like ligand in water with NNP/MM: built, minimised, heated, run, plotted."""
+    """Build a drug-like ligand in water, simulate it with NNP/MM, and draw a report."""
     with starting():
         from nnpmm import simulation
         from nnpmm.simulation.demo import PARACETAMOL, choose_demo_model, demo_config

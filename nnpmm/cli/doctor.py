@@ -21,7 +21,7 @@ def doctor(
 ) -> None:
     """Show versions, OpenMM platforms, ANI backends and where each model's weights come from.
 
-    Exit status 0 if the main job can run here, else 1.
+    The exit status is 0 if hybrid simulations can run here, otherwise 1.
     """
     with starting():
         from nnpmm.diagnosis import diagnose

@@ -19,15 +19,17 @@ __all__ = ["fit_torsions"]
 
 
 def fit_torsions(
-    directory: Annotated[Path, typer.Argument(help="Folder of nnpmm scan.")] = Path("scan"),
+    directory: Annotated[Path, typer.Argument(help="Output folder of nnpmm scan.")] = Path("scan"),
     conformers: Annotated[
         int,
-        typer.Option("--conformers", min=2, help="To judge the fit on, apart from the scans."),
+        typer.Option("--conformers", min=2, help="Number of conformers that test the fit."),
     ] = 30,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of these conformers.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Random seed of these conformers.")
+    ] = 0,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Fit torsion terms to a scan: OpenMM XML, Amber frcmod and mol2, and a System."""
+    """Fit torsion terms to a scan; write OpenMM XML, Amber frcmod and mol2, and a System."""
     with starting():
         from nnpmm.torsions import run_refit
         from nnpmm.torsions.workflow import read_settings_of

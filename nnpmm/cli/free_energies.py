@@ -37,21 +37,27 @@ NetworkOption = Annotated[
 PotentialsOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--potential", help="network or force field; give it twice for both.", show_default="both"
+        "--potential",
+        help="Potential: network or force field; repeat the option for both.",
+        show_default="both",
     ),
 ]
 RouteOption = Annotated[
     str | None,
-    typer.Option("--route", help="joint or separate; see --template.", show_default="joint"),
+    typer.Option("--route", help="Route: joint or separate; see --template.", show_default="joint"),
 ]
 TimeOption = Annotated[
-    str | None, typer.Option("--time", help="Sampled in each state.", show_default="1000 ps")
+    str | None, typer.Option("--time", help="Sampling time of each state.", show_default="1000 ps")
 ]
 RepeatsOption = Annotated[
     int | None,
-    typer.Option("--repeats", "--replicas", help="Independent repeats.", show_default="1"),
+    typer.Option(
+        "--repeats", "--replicas", help="Number of independent repeats.", show_default="1"
+    ),
 ]
-QuickOption = Annotated[bool, typer.Option("--quick", help="25 ps for each state: not converged.")]
+QuickOption = Annotated[
+    bool, typer.Option("--quick", help="Test run with 25 ps for each state; not converged.")
+]
 
 Show = Callable[[str, float, float], None]
 

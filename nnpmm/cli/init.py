@@ -22,18 +22,21 @@ def init(
         ),
     ],
     ligand: Annotated[
-        str | None, typer.Option(help="Residue name of the ligand, which the network describes.")
+        str | None, typer.Option(help="Residue name of the ligand, which becomes the region.")
     ] = None,
     selection: Annotated[
-        str | None, typer.Option(help="The region in mdtraj's language, in place of --ligand.")
+        str | None,
+        typer.Option(help="The region in mdtraj's selection language, instead of --ligand."),
     ] = None,
-    model: Annotated[str, typer.Option(help="Network, as for nnpmm prepare.")] = "ANI-2x",
+    model: Annotated[str, typer.Option(help="Network or model file.")] = "ANI-2x",
     box: Annotated[
-        str | None, typer.Option(help="Edges of the box in nm, such as 6,6,6, for CHARMM files.")
+        str | None, typer.Option(help="Box edges in nm for CHARMM files, such as 6,6,6.")
     ] = None,
     include: Annotated[
         list[Path] | None,
-        typer.Option("--include", "-I", help="Folder of #include files of a GROMACS topology."),
+        typer.Option(
+            "--include", "-I", help="Folder that contains #include files of a GROMACS topology."
+        ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Settings file to write.")] = Path(
         "md.yaml"
@@ -43,7 +46,7 @@ def init(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Write a short settings file for nnpmm run: 4 fs, hydrogens of 3 amu, NPT at 300 K."""
+    """Write a short settings file for nnpmm run, with a time step of 4 fs if possible."""
     with starting():
         from nnpmm.simulation.starter import write_settings
 
@@ -60,5 +63,5 @@ def init(
         )
     for line in lines:
         typer.echo(line)
-    typer.echo(f"try it: nnpmm run {output} --dry-run")
+    typer.echo(f"test it: nnpmm run {output} --dry-run")
     typer.echo(f"run it: nnpmm run {output}")

@@ -62,8 +62,8 @@ def run_on_lammps(config: Path, *, resume: bool, overwrite: bool) -> None:
 def _report(result: LammpsResult, config: Path) -> None:
     if result.signal_number is not None:
         typer.echo(
-            f"stopped in {result.stage} at {result.time_ps:g} ps; go on with: nnpmm run {config} "
-            "--resume",
+            f"stopped in {result.stage} at {result.time_ps:g} ps; continue with: nnpmm run "
+            f"{config} --resume",
             err=True,
         )
     elif result.already_complete:

@@ -35,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Hybrid neural-network-potential / molecular-mechanics simulation on OpenMM.",
+    rich_markup_mode="markdown",  # which joins the lines of a paragraph
 )
 app.command()(init)
 app.command()(prepare)
@@ -66,7 +67,9 @@ def _print_version(asked: bool) -> None:
 def _options(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="print the version"),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
     pass

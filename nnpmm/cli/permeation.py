@@ -24,7 +24,7 @@ permeation = typer.Typer(
     no_args_is_help=True,
     help="Free energies of membrane permeation from short coarse-grained simulations.",
 )
-dataset = typer.Typer(no_args_is_help=True, help="Make and inspect data sets of features.")
+dataset = typer.Typer(no_args_is_help=True, help="Build and inspect data sets of features.")
 permeation.add_typer(dataset, name="dataset")
 permeation.add_typer(label, name="label")
 permeation.command()(train)
@@ -39,28 +39,35 @@ _DEFAULT_FOLDER = Path("permeation-data")
 
 @dataset.command()
 def build(
-    lipids: Annotated[str, typer.Option(help="Lipids, divided by commas.")] = "DOPC",
+    lipids: Annotated[str, typer.Option(help="Lipids, separated by commas.")] = "DOPC",
     solutes: Annotated[
-        str, typer.Option(help="monomers, dimers, trimers:N, a .csv file, or graphs such as C1-P4.")
+        str,
+        typer.Option(
+            help="Solutes: monomers, dimers, trimers:N, a .csv file, or graphs such as C1-P4."
+        ),
     ] = "dimers",
     preset: Annotated[str, typer.Option(help="Protocol: paper (21 ns) or short (6 ns).")] = "short",
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change a setting, as in --set lipids_per_leaflet=32."),
     ] = None,
-    engine: Annotated[str, typer.Option(help="auto, gromacs or openmm.")] = "auto",
+    engine: Annotated[str, typer.Option(help="Engine: auto, gromacs or openmm.")] = "auto",
     output: _Folder = _DEFAULT_FOLDER,
     scratch: Annotated[Path | None, typer.Option(help="Folder for trajectories.")] = None,
-    cluster: Annotated[str, typer.Option(help="local, serial, or a YAML file.")] = "local",
-    workers: Annotated[int, typer.Option(min=1, help="Jobs at a time.")] = 1,
+    cluster: Annotated[
+        str, typer.Option(help="Where jobs run: local, serial, or a YAML file.")
+    ] = "local",
+    workers: Annotated[int, typer.Option(min=1, help="Number of jobs at a time.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the engine in each job.")] = 1,
-    seed: Annotated[int, typer.Option(min=1, help="All seeds are derived from it.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=1, help="Master seed, from which all seeds are derived.")
+    ] = 1,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try jobs again that were given up.")
+        bool, typer.Option("--retry-failed", help="Also retry jobs that have failed.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Run all simulations of a data set that are not done yet; call it again to go on.
+    """Run the missing simulations of a data set; the same command continues after a stop.
 
     The exit status is 0 if all are done, 1 if some failed, 2 if nothing could be run.
     """
@@ -99,15 +106,15 @@ def _tell_result(result: CampaignResult, output: Path) -> None:
     """
     from nnpmm.campaigns import require_some
 
-    counts = f"{result.already} were there, {len(result.failed)} failed"
-    before = f", {result.given_up} given up before (--retry-failed)" if result.given_up else ""
+    counts = f"{result.already} existed, {len(result.failed)} failed"
+    before = f", {result.given_up} failed earlier (--retry-failed)" if result.given_up else ""
     typer.echo(f"{result.done} jobs done now, {counts}{before}")
     require_some(result)
     left = len(result.failed) + result.given_up
     if left:
         typer.echo(
             f"{left} jobs are not done: nnpmm permeation dataset status -o {output} shows why; "
-            "call again to go on, with --retry-failed for those given up",
+            "repeat the command to continue, with --retry-failed for those that failed",
             err=True,
         )
         raise typer.Exit(1)
@@ -115,7 +122,7 @@ def _tell_result(result: CampaignResult, output: Path) -> None:
 
 @dataset.command()
 def status(output: _Folder = _DEFAULT_FOLDER) -> None:
-    """Show how much of a data set is there, and what failed."""
+    """Show the progress of a data set and its failures."""
     from rich.console import Console
     from rich.table import Table
 
@@ -138,7 +145,7 @@ def status(output: _Folder = _DEFAULT_FOLDER) -> None:
 
 @dataset.command()
 def export(
-    file: Annotated[Path, typer.Argument(help="File to write, .safetensors.")],
+    file: Annotated[Path, typer.Argument(help="Safetensors file to write.")],
     output: _Folder = _DEFAULT_FOLDER,
 ) -> None:
     """Write the features of all finished samples to one file: (samples, frames, 8) float32."""

@@ -9,11 +9,13 @@ import typer
 
 __all__ = ["label"]
 
-label = typer.Typer(no_args_is_help=True, help="Free energies of the solutes of a data set.")
+label = typer.Typer(
+    no_args_is_help=True, help="Calculate free energies of the solutes of a data set."
+)
 
 _Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder of the data set.")]
 _Lipid = Annotated[str, typer.Option(help="Lipid of the bilayer.")]
-_Solutes = Annotated[str, typer.Option(help="As for dataset build.")]
+_Solutes = Annotated[str, typer.Option(help="Solutes, as for dataset build.")]
 _Scratch = Annotated[Path | None, typer.Option(help="Folder for trajectories.")]
 _Threads = Annotated[int, typer.Option(min=1, help="Threads of the engine.")]
 _Changes = Annotated[
@@ -34,7 +36,7 @@ def decouple(
     threads: _Threads = 1,
     debug: _Debug = False,
 ) -> None:
-    """Compute dG of single solutes directly; they anchor the table of a lipid and check it."""
+    """Compute dG of single solutes directly, as anchors and checks of a lipid's table."""
     from nnpmm.cli.progress import stage_bar
     from nnpmm.permeation.dataset.folder import WATER, SoluteJob, read_settings
     from nnpmm.permeation.labels.decoupling import DecouplingSettings
@@ -75,7 +77,7 @@ def umbrella(
     lipid: _Lipid = "DOPC",
     solutes: _Solutes = "N0-N0",
     set_: _Changes = None,
-    engine: Annotated[str, typer.Option(help="auto, gromacs or openmm.")] = "auto",
+    engine: Annotated[str, typer.Option(help="Engine: auto, gromacs or openmm.")] = "auto",
     output: _Folder = _FOLDER,
     scratch: _Scratch = None,
     threads: _Threads = 1,
@@ -117,7 +119,7 @@ def umbrella(
 def _tell_kept(other: str, path: Path) -> None:
     """Say that a result was there before, if it was made with other settings."""
     if other:
-        typer.echo(f"  it was there already, with {other}; delete {path} to make it again")
+        typer.echo(f"  exists already, with {other}; delete {path} to make it again")
 
 
 @label.command()

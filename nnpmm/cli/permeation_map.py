@@ -17,7 +17,7 @@ def map_(
     ),
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Map a molecule to beads: their types, where they come from, and a picture."""
+    """Map a molecule to beads; print their types and origin, and draw them."""
     from rdkit import Chem
     from rich.console import Console
     from rich.markup import escape

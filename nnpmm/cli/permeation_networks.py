@@ -14,33 +14,36 @@ __all__ = ["evaluate", "train"]
 
 _Data = Annotated[Path, typer.Option("--data", "-d", help="Folder of the data set.")]
 _Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing output.")]
 _DATA = Path("permeation-data")
 
 
 def train(
     data: Annotated[
         list[Path] | None,
-        typer.Option("--data", "-d", help="Folder of a data set; may be given more than once."),
+        typer.Option("--data", "-d", help="Folder of a data set; may be repeated."),
     ] = None,
     network: Annotated[
-        str, typer.Option(help="model-l, model-la, dnn (as published) or response.")
+        str, typer.Option(help="Network: model-l, model-la or dnn (as published), or response.")
     ] = "response",
     split: Annotated[
-        str, typer.Option(help="random, solute, lipid:NAME,... or beads:TYPE,... (left out).")
+        str,
+        typer.Option(
+            help="Split: random, solute, or what to leave out (lipid:NAME,... or beads:TYPE,...)."
+        ),
     ] = "random",
-    seed: Annotated[int, typer.Option(help="Of the split, the weights and the batches.")] = 1,
+    seed: Annotated[int, typer.Option(help="Random seed of split, weights and batches.")] = 1,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change a setting of the training, as in --set epochs=200."),
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the model.")] = Path(
-        "permeation-model"
-    ),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Output folder of the model.")
+    ] = Path("permeation-model"),
     overwrite: _Overwrite = False,
     debug: _Debug = False,
 ) -> None:
-    """Train a network on a data set; the published protocol is the default of those published."""
+    """Train a network on a data set; published networks use the published protocol by default."""
     import torch
 
     from nnpmm.cli.progress import count_bar
@@ -77,7 +80,7 @@ def train(
 def evaluate(
     model: Annotated[
         Path | None,
-        typer.Option("--model", "-m", help="Folder of a model; that of nnpmm if left out."),
+        typer.Option("--model", "-m", help="Folder of a model; default: nnpmm's own."),
     ] = None,
     data: _Data = _DATA,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the report.")] = Path(
@@ -86,7 +89,7 @@ def evaluate(
     overwrite: _Overwrite = False,
     debug: _Debug = False,
 ) -> None:
-    """Compare the predictions of a model with the labels of a data set; tables and plots."""
+    """Compare the predictions of a model with the labels of a data set, in tables and plots."""
     from rich.console import Console
 
     from nnpmm.core.files import require_writable
@@ -116,7 +119,7 @@ def _read_samples(*data: Path) -> TrainingData:
 
     samples, missing = load_training_data(*data)
     if missing:
-        typer.echo(f"{len(missing)} samples without a label are left out: {missing[0]}, ...")
+        typer.echo(f"{len(missing)} samples have no label and are left out: {missing[0]}, ...")
     return samples
 
 
@@ -124,4 +127,4 @@ def _refuse_existing(path: Path, overwrite: bool) -> None:
     from nnpmm.core.errors import ConfigError
 
     if path.exists() and not overwrite:
-        raise ConfigError(f"{path}: is there already; take another folder, or --overwrite")
+        raise ConfigError(f"{path}: exists already; choose another folder, or --overwrite")

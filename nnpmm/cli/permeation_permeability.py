@@ -16,23 +16,24 @@ def permeability(
         typer.Option(help="CSV file with height_nm, free_energy_kj, diffusivity_cm2_s, ..."),
     ] = None,
     solute: Annotated[
-        str | None, typer.Option(help="Take the profile of label umbrella of this solute.")
+        str | None, typer.Option(help="Solute whose profile nnpmm permeation label umbrella wrote.")
     ] = None,
     lipid: Annotated[str, typer.Option(help="Lipid of that profile.")] = "DOPC",
     dataset: Annotated[
-        Path, typer.Option("--dataset", "-d", help="Folder of that profile's data set.")
+        Path, typer.Option("--dataset", "-d", help="Folder of the data set with that profile.")
     ] = Path("permeation-data"),
     diffusivity: Annotated[
-        float | None, typer.Option(help="cm^2/s at all heights, in place of the profile's.")
+        float | None,
+        typer.Option(help="Diffusivity at all heights in cm^2/s, instead of the profile's."),
     ] = None,
     speed_up: Annotated[
         float, typer.Option(help="Divide diffusivities by this; about 4 for Martini.")
     ] = 1.0,
     temperature: Annotated[
-        float | None, typer.Option(help="K, of a CSV file; 300 if left out.")
+        float | None, typer.Option(help="Temperature of a CSV profile in K; default: 300.")
     ] = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="JSON file to write, with a PNG.")
+        Path, typer.Option("--output", "-o", help="JSON file to write; a PNG goes next to it.")
     ] = Path("permeability.json"),
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
@@ -48,7 +49,8 @@ def permeability(
         raise ConfigError("give either --profile, a CSV file, or --solute, of label umbrella")
     if solute is not None and temperature is not None:
         raise ConfigError(
-            "--temperature goes with --profile; a profile of label umbrella has its data set's"
+            "--temperature requires --profile; a profile of label umbrella has the temperature of "
+            "its data set"
         )
     require_suffix(output, ".json")
     constant = None if diffusivity is None else diffusivity / integral.CM2_PER_S
@@ -66,7 +68,7 @@ def permeability(
     Console().print(report.permeability_table(title, result, speed_up))
     if speed_up == 1.0 and profile is None:
         typer.echo(
-            "Martini diffuses about 4 times faster than nature, which is not taken out here: "
+            "Martini diffuses about 4 times faster than nature, which is not corrected here: "
             "--speed-up 4 divides P by 4"
         )
     typer.echo(f"{output} and {output.with_suffix('.png')}")

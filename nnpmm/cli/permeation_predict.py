@@ -20,19 +20,21 @@ _File = Annotated[Path | None, typer.Option(help="CSV file with columns name and
 _Lipid = Annotated[str, typer.Option(help="Lipid of the bilayer.")]
 _Trajectory = Annotated[
     tuple[Path, Path] | None,
-    typer.Option(help="Folders of runs in water and in the membrane, instead of simulating."),
+    typer.Option(help="Folders of existing runs in water and in the membrane."),
 ]
 _Model = Annotated[
-    Path | None, typer.Option("--model", "-m", help="Folder of a model; else nnpmm's own.")
+    Path | None, typer.Option("--model", "-m", help="Folder of a model; default: nnpmm's own.")
 ]
-_Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of results.")]
-_Engine = Annotated[str, typer.Option(help="auto, gromacs or openmm.")]
+_Output = Annotated[Path, typer.Option("--output", "-o", help="Output folder.")]
+_Engine = Annotated[str, typer.Option(help="Engine: auto, gromacs or openmm.")]
 _Scratch = Annotated[Path | None, typer.Option(help="Folder for trajectories.")]
-_Cluster = Annotated[str, typer.Option(help="local, serial, or a YAML file.")]
-_Workers = Annotated[int, typer.Option(min=1, help="Runs at a time.")]
+_Cluster = Annotated[
+    str, typer.Option(help="Where runs take place: local, serial, or a YAML file.")
+]
+_Workers = Annotated[int, typer.Option(min=1, help="Number of runs at a time.")]
 _Threads = Annotated[int, typer.Option(min=1, help="Threads of the engine in each run.")]
-_Seed = Annotated[int, typer.Option(min=1, help="All seeds are derived from it.")]
-_Retry = Annotated[bool, typer.Option("--retry-failed", help="Try runs again that were given up.")]
+_Seed = Annotated[int, typer.Option(min=1, help="Master seed, from which all seeds are derived.")]
+_Retry = Annotated[bool, typer.Option("--retry-failed", help="Also retry runs that have failed.")]
 _Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -53,9 +55,10 @@ def predict(
     retry_failed: _Retry = False,
     debug: _Debug = False,
 ) -> None:
-    """Predict dG from water to the midplane; simulates briefly. Call it again to go on.
+    """Predict dG from water to the midplane from two short simulations.
 
-    The exit status is 0 if all runs are done, 1 if some failed, 2 if there is no result at all.
+    The same command continues after a stop. The exit status is 0 if all runs are done, 1 if some
+    failed, 2 if there is no result.
     """
     from rich.console import Console
 
@@ -91,7 +94,8 @@ def predict(
     failed = [prediction.molecule.name for prediction in found if prediction.failed]
     if failed:
         typer.echo(
-            f"{len(failed)} of {len(found)} molecules have no prediction, as their runs failed: "
+            f"{len(failed)} of {len(found)} molecules have no prediction, because their runs "
+            "failed: "
             f"{', '.join(failed)}",
             err=True,
         )

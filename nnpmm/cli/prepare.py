@@ -19,39 +19,37 @@ __all__ = ["main", "prepare"]
 
 def prepare(
     structure: Annotated[
-        Path, typer.Argument(help="PDB, mmCIF, GRO, Amber prmtop, SDF or MOL2 structure")
+        Path, typer.Argument(help="Structure: PDB, mmCIF, GRO, Amber prmtop, SDF or MOL2.")
     ],
     selection: Annotated[
-        str, typer.Option(help='region in mdtraj\'s language, for example "resname MOL"')
+        str, typer.Option(help='The region in mdtraj\'s selection language, such as "resname MOL".')
     ],
-    model: Annotated[str, typer.Option(help="ANI-2x, ANI-1x, ANI-1ccx or AIMNet2")] = "ANI-2x",
+    model: Annotated[
+        str, typer.Option(help="Network: ANI-2x, ANI-1x, ANI-1ccx or AIMNet2.")
+    ] = "ANI-2x",
     members: Annotated[
-        str | None, typer.Option(help="networks of the ensemble, for example 0 or 0,3; default all")
+        str | None, typer.Option(help="Members of the ensemble, such as 0 or 0,3; default: all.")
     ] = None,
     weights: Annotated[
         Path | None,
-        typer.Option(help="folder with ANI in NeuroChem layout, or AIMNet2's published file"),
+        typer.Option(help="Folder with ANI in NeuroChem layout, or AIMNet2's published file."),
     ] = None,
     coordinates: Annotated[
-        Path | None, typer.Option(help="inpcrd or rst7 that belongs to an Amber topology")
+        Path | None, typer.Option(help="Coordinates (inpcrd or rst7) of an Amber topology.")
     ] = None,
     charge: Annotated[
-        int | None, typer.Option(help="formal charge of the region, if the file does not state it")
+        int | None, typer.Option(help="Formal charge of the region, if the file does not state it.")
     ] = None,
     link_atoms: Annotated[
         str | None,
         typer.Option(
-            help="single bonds that the selection may cut, capped with hydrogens: C-C, or several "
+            help="Single bonds that the selection may cut, capped with hydrogens: C-C, or several "
             'such as C-C,C-S; "any single"; amide'
         ),
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="folder for the files")] = Path(
-        "."
-    ),
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="replace files that are there")
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Output folder.")] = Path("."),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Select a region of a structure, check it, and write model.json, its weights and model.pt."""
     with starting():

@@ -49,11 +49,12 @@ def binding_relative(
         Path | None, typer.Option("--protein", help="Protein with hydrogens (PDB, mmCIF).")
     ] = None,
     ligands: Annotated[
-        Path | None, typer.Option("--ligands", help="SDF file of named ligands in the site.")
+        Path | None,
+        typer.Option("--ligands", help="SDF file of named ligands, with their poses in the site."),
     ] = None,
     edge: Annotated[
         list[str] | None,
-        typer.Option("--edge", help="A pair of ligands, as A,B; may be given more than once."),
+        typer.Option("--edge", help="A pair of ligands, as A,B; may be repeated."),
     ] = None,
     model: NetworkOption = None,
     potential: PotentialsOption = None,
@@ -64,12 +65,12 @@ def binding_relative(
         str | None,
         typer.Option(
             "--cluster",
-            help="Run pairs as jobs: local, or a YAML file.",
+            help="Run pairs as jobs: local, or a YAML file of a cluster.",
             show_default="one after the other",
         ),
     ] = None,
     workers: Annotated[
-        int, typer.Option("--workers", min=1, help="Jobs at a time, with --cluster.")
+        int, typer.Option("--workers", min=1, help="Number of jobs at a time, with --cluster.")
     ] = 1,
     threads: Annotated[
         int, typer.Option("--threads", min=1, help="Threads of each job, with --cluster.")
@@ -80,9 +81,9 @@ def binding_relative(
     template: TemplateOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Calculate relative binding free energies of ligands that change places with each other.
+    """Calculate relative binding free energies of ligands, by alchemical transfer.
 
-    Ctrl-C ends it; --resume goes on from the last checkpoint, also after a crash.
+    Ctrl-C stops the calculation; --resume continues it, also after a crash.
     """
     with starting():
         from nnpmm.campaigns import read_cluster

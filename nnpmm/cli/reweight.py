@@ -28,23 +28,27 @@ def reweight(
     ],
     trajectory: Annotated[
         list[Path] | None,
-        typer.Option("--trajectory", "-x", help="Frames of the force field; once for each file."),
+        typer.Option("--trajectory", "-x", help="Trajectory of the force field; may be repeated."),
     ] = None,
     network_trajectory: Annotated[
         list[Path] | None,
-        typer.Option("--network-trajectory", help="Frames of NNP/MM, for a smaller error."),
+        typer.Option("--network-trajectory", help="Trajectory of NNP/MM, for a smaller error."),
     ] = None,
     reference: Annotated[
         Path | None,
-        typer.Option("--reference", help="Settings of the other environment, such as vacuum."),
+        typer.Option("--reference", help="Settings of the reference environment, such as vacuum."),
     ] = None,
     reference_trajectory: Annotated[
         list[Path] | None,
-        typer.Option("--reference-trajectory", help="Frames of the force field there."),
+        typer.Option(
+            "--reference-trajectory", help="Trajectory of the force field in the reference."
+        ),
     ] = None,
     reference_network_trajectory: Annotated[
         list[Path] | None,
-        typer.Option("--reference-network-trajectory", help="Frames of NNP/MM there."),
+        typer.Option(
+            "--reference-network-trajectory", help="Trajectory of NNP/MM in the reference."
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the numbers as JSON on stdout.")
@@ -53,8 +57,8 @@ def reweight(
 ) -> None:
     """Correct a free energy of the force field to the network, from trajectories of any program.
 
-    With --reference the difference of the two environments is what the network adds to the force
-    field's free energy of going from there to here: a solvation free energy, a transfer.
+    With --reference the result is the difference of two environments: the correction of the force
+    field's free energy of going from the reference to here, such as a solvation free energy.
     """
     with starting():
         from nnpmm.simulation import difference_of, load_config

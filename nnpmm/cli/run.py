@@ -25,10 +25,10 @@ _INPUT_FILES = (
 
 def run(
     config: Annotated[
-        Path | None, typer.Argument(help="Settings, one YAML file (see --template).")
+        Path | None, typer.Argument(help="YAML file of settings (see --template).")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run from its last checkpoint.")
+        bool, typer.Option("--resume", help="Continue the run from its last checkpoint.")
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the run in the output folder.")
@@ -36,25 +36,27 @@ def run(
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Prepare everything, time some steps, say how long it takes, and end."
+            "--dry-run", help="Prepare everything, time some steps, print an estimate, and exit."
         ),
     ] = False,
     template: Annotated[
-        bool, typer.Option("--template", help="Print a commented settings file and end.")
+        bool, typer.Option("--template", help="Print a commented settings file and exit.")
     ] = False,
     engine: Annotated[
         str | None,
-        typer.Option("--engine", help="With --template: lammps, for a network on every atom."),
+        typer.Option(
+            "--engine", help="With --template: lammps, which puts a network on every atom."
+        ),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Run a hybrid NNP/MM simulation: minimise, warm up, equilibrate, produce.
 
-    With engine: lammps in the settings a network describes every atom, and mpirun -n N nnpmm run
-    divides the system among N processes.
+    With engine: lammps in the settings, a network describes every atom; mpirun -n N nnpmm run
+    then divides the system among N processes.
 
-    Ctrl-C, SIGTERM, SIGHUP and SIGQUIT end it with a checkpoint; --resume goes on, also after a
-    crash.
+    Ctrl-C, SIGTERM, SIGHUP and SIGQUIT stop the run with a checkpoint; --resume continues it, also
+    after a crash.
     """
     if template:
         typer.echo(_template(engine), nl=False)
@@ -65,7 +67,8 @@ def run(
     if runs_on_lammps(config):
         if dry_run:
             raise ConfigError(
-                "found --dry-run with engine: lammps, which has none: run some steps instead"
+                "found --dry-run with engine: lammps, which does not support it: run some steps "
+                "instead"
             )
         run_on_lammps(config, resume=resume, overwrite=overwrite)
         return
@@ -86,7 +89,7 @@ def run(
     if dry_run:
         _report_forecast(forecast, config, overwrite)
     else:
-        report_result(result, remedy=f"go on with: nnpmm run {config} --resume")
+        report_result(result, remedy=f"continue with: nnpmm run {config} --resume")
 
 
 def _template(engine: str | None) -> str:
@@ -127,9 +130,11 @@ def _report_forecast(forecast: Forecast, config: Path, overwrite: bool) -> None:
     for stage in forecast.stages:
         typer.echo(f"{stage.name:<11} {stage.length_ps:g} ps take about {clock(stage.seconds)}")
     start = f"nnpmm run {config}" + (" --overwrite" if forecast.holds_run else "")
-    typer.echo(f"nothing was written; start with: {start}")
+    typer.echo(f"nothing was written; start it with: {start}")
     if forecast.holds_run and not overwrite:
-        typer.echo("the output folder contains a run: --overwrite replaces it, --resume goes on")
+        typer.echo(
+            "the output folder contains a run: --overwrite replaces it, --resume continues it"
+        )
 
 
 def report_result(result: RunResult, *, remedy: str) -> None:

@@ -24,7 +24,7 @@ __all__ = ["sample"]
 sample = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Free-energy surfaces of biased runs, learned variables, trajectories as a language.",
+    help="Draw free-energy surfaces, learn variables, learn trajectories of states.",
 )
 sample.add_typer(language, name="language")
 
@@ -33,28 +33,36 @@ sample.add_typer(language, name="language")
 def fes(
     runs: Annotated[
         list[Path] | None,
-        typer.Argument(help="Folders of nnpmm run with the same settings, each a replica."),
+        typer.Argument(help="Output folders of nnpmm run; several are replicas."),
     ] = None,
     along: Annotated[
         list[str] | None,
         typer.Option(
-            "--along", help="Recorded variable; up to three times.", show_default="biased ones"
+            "--along",
+            help="Recorded variable; may be given up to three times.",
+            show_default="biased ones",
         ),
     ] = None,
-    bins: Annotated[int, typer.Option("--bins", min=2, help="Along each variable.")] = 60,
+    bins: Annotated[
+        int, typer.Option("--bins", min=2, help="Number of bins along each variable.")
+    ] = 60,
     blocks: Annotated[
-        int, typer.Option("--blocks", min=2, help="Of each run, for the errors.")
+        int, typer.Option("--blocks", min=2, help="Number of blocks of each run, for errors.")
     ] = 10,
     discard: Annotated[
-        float, typer.Option("--discard", help="First part of each run that does not count.")
+        float, typer.Option("--discard", help="Fraction of each run to discard at its start.")
     ] = 0.2,
     barrier: Annotated[
         float | None,
-        typer.Option("--barrier", help="Least barrier between minima, kJ/mol.", show_default="kT"),
+        typer.Option(
+            "--barrier", help="Smallest barrier between minima, kJ/mol.", show_default="kT"
+        ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Folder.", show_default="surface, in the first run's"),
+        typer.Option(
+            "--output", "-o", help="Output folder.", show_default="surface, in the first run"
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the numbers as JSON on stdout.")
@@ -103,13 +111,16 @@ def _print_minima(found: RunSurface) -> None:
 
 @sample.command()
 def weights(
-    run: Annotated[Path, typer.Argument(help="Folder of nnpmm run by metadynamics.")],
+    run: Annotated[Path, typer.Argument(help="Output folder of a metadynamics run.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="CSV file.", show_default="in the run's")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="CSV file to write.", show_default="in the run's folder"
+        ),
     ] = None,
     debug: DebugOption = False,
 ) -> None:
-    """Write the weight of every frame of the trajectory, for unbiased averages of anything."""
+    """Write the weight of every frame of a metadynamics trajectory, for unbiased averages."""
     with starting():
         from nnpmm.simulation.sampled import read_sampled, write_frame_weights
     path = output or run / "weights.csv"
@@ -120,30 +131,30 @@ def weights(
 @sample.command()
 def learn(
     runs: Annotated[
-        list[Path] | None, typer.Argument(help="Folders of nnpmm run of one system.")
+        list[Path] | None, typer.Argument(help="Output folders of runs of one system.")
     ] = None,
     kind: Annotated[
-        str, typer.Option("--kind", help="autoencoder, time-lagged or deep-tica.")
+        str, typer.Option("--kind", help="Kind: autoencoder, time-lagged or deep-tica.")
     ] = "autoencoder",
     variables: Annotated[int, typer.Option("--variables", help="Number of variables.")] = 1,
     lag: Annotated[
         float | None,
-        typer.Option("--lag", help="ps between the two frames of a pair, if not autoencoder."),
+        typer.Option("--lag", help="Lag time in ps, for time-lagged and deep-tica."),
     ] = None,
     selection: Annotated[
         str | None,
         typer.Option(
-            "--selection", help="Atoms that features are made of.", show_default="the region"
+            "--selection", help="Atoms whose features are used.", show_default="the region"
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option("--epochs", help="At most.")] = 300,
-    seed: Annotated[int, typer.Option("--seed", help="Of weights and splits.")] = 1,
-    output: Annotated[Path, typer.Option("--output", "-o", help="File, .json.")] = Path(
+    epochs: Annotated[int, typer.Option("--epochs", help="Largest number of epochs.")] = 300,
+    seed: Annotated[int, typer.Option("--seed", help="Random seed of weights and splits.")] = 1,
+    output: Annotated[Path, typer.Option("--output", "-o", help="JSON file to write.")] = Path(
         "learned.json"
     ),
     debug: DebugOption = False,
 ) -> None:
-    """Learn variables from trajectories, to be biased as type 'learned'."""
+    """Learn variables from trajectories, which runs can bias as type 'learned'."""
     if not runs:
         raise ConfigError("found no folder of a run: nnpmm sample learn RUN")
     with starting():
@@ -169,6 +180,6 @@ def _print_learned(found: LearnedRun) -> None:
     )
     for meaning in found.meaning:
         low, high = record.low[meaning.component], record.high[meaning.component]
-        print_result(f"variable {meaning.component + 1}: {low:.3g} to {high:.3g}, goes along with")
+        print_result(f"variable {meaning.component + 1}: {low:.3g} to {high:.3g}, correlates with")
         for name, correlation in meaning.features:
             print_result(f"  {correlation:+.2f}  {name}")

@@ -25,16 +25,16 @@ __all__ = ["language"]
 language = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="A network that learns a trajectory of states, and generates new ones.",
+    help="Train a network on a trajectory of states, and generate new ones.",
 )
 _SERIES = typer.Argument(
-    help="Series, one file each (.npy, .csv, .txt): states, or variables with --centers."
+    help="Files of series (.npy, .csv, .txt): states, or variables with --centers."
 )
 _CENTERS = typer.Option(
     "--centers", help='Centres of the states, such as "-1;0;1", or "0,0;1,2" of two variables.'
 )
-_PERIOD = typer.Option("--period", help="Of each variable, in order; 0 for none.")
-_SMOOTH = typer.Option("--smooth", min=1, help="Frames of the shortest visit that counts.")
+_PERIOD = typer.Option("--period", help="Period of each variable, in order; 0: not periodic.")
+_SMOOTH = typer.Option("--smooth", min=1, help="Shortest visit that counts, in frames.")
 
 
 @language.command()
@@ -43,9 +43,11 @@ def train(
     centers: Annotated[str | None, _CENTERS] = None,
     period: Annotated[list[float] | None, _PERIOD] = None,
     smooth: Annotated[int, _SMOOTH] = 1,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="At most.")] = 100,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of weights and batches.")] = 1,
-    output: Annotated[Path, typer.Option("--output", "-o", help="File, .json.")] = Path(
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Largest number of epochs.")] = 100,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Random seed of weights and batches.")
+    ] = 1,
+    output: Annotated[Path, typer.Option("--output", "-o", help="JSON file to write.")] = Path(
         "language.json"
     ),
     debug: DebugOption = False,
@@ -71,11 +73,15 @@ def train(
 
 @language.command()
 def generate(
-    model: Annotated[Path, typer.Argument(help="File of nnpmm sample language train.")],
-    length: Annotated[int, typer.Option("--length", min=1, help="Frames of each.")] = 10_000,
-    walkers: Annotated[int, typer.Option("--walkers", min=1, help="Trajectories.")] = 10,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random numbers.")] = 1,
-    output: Annotated[Path, typer.Option("--output", "-o", help="File, .npy.")] = Path(
+    model: Annotated[
+        Path, typer.Argument(help="JSON file that nnpmm sample language train wrote.")
+    ],
+    length: Annotated[
+        int, typer.Option("--length", min=1, help="Frames of each trajectory.")
+    ] = 10_000,
+    walkers: Annotated[int, typer.Option("--walkers", min=1, help="Number of trajectories.")] = 10,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed.")] = 1,
+    output: Annotated[Path, typer.Option("--output", "-o", help="NumPy file to write.")] = Path(
         "generated.npy"
     ),
     debug: DebugOption = False,
@@ -100,13 +106,17 @@ def generate(
 
 @language.command()
 def evaluate(
-    generated: Annotated[Path, typer.Argument(help="File of nnpmm sample language generate.")],
+    generated: Annotated[
+        Path, typer.Argument(help="File that nnpmm sample language generate wrote.")
+    ],
     reference: Annotated[list[Path], typer.Argument(help="Long series to compare with.")],
     training: Annotated[
         list[Path] | None,
-        typer.Option("--training", help="Series of the training, to compare with a Markov model."),
+        typer.Option("--training", help="Training series; adds a Markov model to the comparison."),
     ] = None,
-    lag: Annotated[int, typer.Option("--lag", min=1, help="Frames, of timescales.")] = 1,
+    lag: Annotated[
+        int, typer.Option("--lag", min=1, help="Lag time of timescales, in frames.")
+    ] = 1,
     centers: Annotated[str | None, _CENTERS] = None,
     period: Annotated[list[float] | None, _PERIOD] = None,
     smooth: Annotated[int, _SMOOTH] = 1,
@@ -151,7 +161,7 @@ def _states(
             states = values.astype(np.int64)
         else:
             raise ConfigError(
-                f"{path}: found values that are no states: give --centers, or integers from 0"
+                f"{path}: found values that are not states: give --centers, or integers from 0"
             )
         found.append(smooth_recrossings(states, smooth))
     return found

@@ -37,19 +37,19 @@ def scan(
         list[str] | None,
         typer.Option(
             "--bond",
-            help="Bond by its 0-based atoms 3-7, or by a torsion 1-3-7-8; more than once for more.",
+            help="Bond, by its 0-based atoms 3-7 or by a torsion 1-3-7-8; may be repeated.",
             show_default="the rotatable bonds between heavy atoms",
         ),
     ] = None,
     every: Annotated[
         bool,
-        typer.Option("--all", help="Also bonds that turn hydrogens alone: methyl, hydroxyl."),
+        typer.Option("--all", help="Include bonds that only turn hydrogens: methyl, hydroxyl."),
     ] = False,
     model: Annotated[
         list[str] | None,
         typer.Option(
             "--model",
-            help="Network; give it again for others next to it.",
+            help="Network; repeat the option to compare several.",
             show_default="ANI-2x",
         ),
     ] = None,
@@ -57,7 +57,7 @@ def scan(
         str,
         typer.Option(
             "--parameters",
-            help="Of the force field: auto, openff, amber, amber-abcg2, fallback; or none.",
+            help="Source of the force field: auto, openff, amber, amber-abcg2, fallback; or none.",
         ),
     ] = "auto",
     reference: Annotated[
@@ -66,16 +66,18 @@ def scan(
             "--reference", help="CSV file: torsion, angle_degrees, energy_kcal_mol (or kj_mol)."
         ),
     ] = None,
-    spacing: Annotated[float, typer.Option("--spacing", help="Of the angles, degrees.")] = 15.0,
-    seed: Annotated[int, typer.Option("--seed", help="Of the conformer of --smiles.")] = 0,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the scan.")] = Path(
-        "scan"
-    ),
+    spacing: Annotated[
+        float, typer.Option("--spacing", help="Spacing of the angles, degrees.")
+    ] = 15.0,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Random seed of the conformer of --smiles.")
+    ] = 0,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Output folder.")] = Path("scan"),
     debug: DebugOption = False,
 ) -> None:
-    """Scan the torsions of a molecule with networks and a force field, all else relaxed.
+    """Scan the torsions of a molecule with networks and a force field, relaxing everything else.
 
-    Ctrl-C ends it; the same command goes on where it stopped.
+    Ctrl-C stops the scan; the same command continues it.
     """
     with starting():
         from nnpmm.core.settings.reading import parse_settings

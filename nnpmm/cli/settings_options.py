@@ -38,14 +38,14 @@ CoordinatesOption = Annotated[
     Path | None, typer.Option("--coordinates", help="Amber coordinates, with --topology.")
 ]
 ConfigArgument = Annotated[
-    Path | None, typer.Argument(help="Settings, one YAML file (see --template).")
+    Path | None, typer.Argument(help="YAML file of settings (see --template).")
 ]
-OutputOption = Annotated[Path, typer.Option("--output", "-o", help="Folder of the calculation.")]
+OutputOption = Annotated[Path, typer.Option("--output", "-o", help="Output folder.")]
 ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Go on with the calculation in that folder.")
+    bool, typer.Option("--resume", help="Continue the calculation in that folder.")
 ]
 TemplateOption = Annotated[
-    bool, typer.Option("--template", help="Print a commented settings file and end.")
+    bool, typer.Option("--template", help="Print a commented settings file and exit.")
 ]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -111,5 +111,5 @@ def resumable(output: Path, how: str = "the same command and --resume") -> Itera
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo(f"stopped; go on with {how} ({output})", err=True)
+        typer.echo(f"stopped; continue with {how} ({output})", err=True)
         raise typer.Exit(130) from None

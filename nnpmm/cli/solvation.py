@@ -74,7 +74,7 @@ def solvation(
         str | None,
         typer.Option(
             "--solvent",
-            help="A water model, or another solvent by its name or SMILES.",
+            help="Water model, or another solvent by name or SMILES.",
             show_default="water, which is TIP3P",
         ),
     ] = None,
@@ -84,7 +84,7 @@ def solvation(
         str | None,
         typer.Option(
             "--route",
-            help="joint, separate, reweighting or correction; see --template.",
+            help="Route: joint, separate, reweighting or correction; see --template.",
             show_default="joint",
         ),
     ] = None,
@@ -92,31 +92,33 @@ def solvation(
     repeats: RepeatsOption = None,
     quick: Annotated[
         bool,
-        typer.Option("--quick", help="A small box and 25 ps for each state: not converged."),
+        typer.Option(
+            "--quick", help="Test run with a small box and 25 ps for each state; not converged."
+        ),
     ] = False,
     output: OutputOption = Path("solvation"),
     resume: ResumeOption = False,
     workers: Annotated[
         int,
-        typer.Option("--workers", min=1, help="Molecules or windows at a time."),
+        typer.Option("--workers", min=1, help="Number of molecules or windows at a time."),
     ] = 1,
     cluster: Annotated[
         str | None,
         typer.Option(
             "--cluster",
-            help="Where they are calculated: local, serial, or a YAML file.",
+            help="Where jobs run: local, serial, or a YAML file of a cluster.",
             show_default="local, or serial with one worker",
         ),
     ] = None,
     retry_failed: Annotated[
         bool,
-        typer.Option("--retry-failed", help="Try molecules of a table again that were given up."),
+        typer.Option("--retry-failed", help="Also retry molecules of a table that have failed."),
     ] = False,
     pilot: Annotated[
         bool,
         typer.Option(
             "--pilot",
-            help="Sample each state briefly (50 ps, or --time), place the states by it, and end.",
+            help="Sample each state briefly (50 ps, or --time), place states, and exit.",
         ),
     ] = False,
     states: Annotated[
@@ -124,7 +126,7 @@ def solvation(
         typer.Option(
             "--states",
             min=3,
-            help="States that --pilot places.",
+            help="Number of states that --pilot places.",
             show_default="as many as in the pilot",
         ),
     ] = None,
@@ -133,8 +135,8 @@ def solvation(
 ) -> None:
     """Calculate the solvation free energy of a molecule, with the network and the force field.
 
-    Ctrl-C ends it; --resume goes on from the last checkpoint, also after a crash. Of a table call
-    it again to go on; the exit status is then 1 if some molecules failed.
+    Ctrl-C stops the calculation; --resume continues it, also after a crash. For a table, the same
+    command continues; the exit status is then 1 if some molecules failed.
     """
     with starting():
         from nnpmm.freeenergy.solvation import SolvationSettings
@@ -145,7 +147,7 @@ def solvation(
         return
     config, table = _by_kind(files or [])
     if states is not None and not pilot:
-        raise ConfigError("--states goes with --pilot; ladders are otherwise those of the settings")
+        raise ConfigError("--states requires --pilot; without it the settings define the ladders")
     if config is not None and is_amoeba(config):
         given = {
             "a table of molecules": table, "--smiles": smiles, "--ligand": ligand,

@@ -25,39 +25,42 @@ _COLORS = {"pass": "green", "warn": "yellow", "fail": "red"}
 
 
 def validate(
-    model: Annotated[
-        str, typer.Argument(help="Name or file of a model, as nnpmm.load_model takes it.")
-    ],
+    model: Annotated[str, typer.Argument(help="Name or file of a model, as for nnpmm.load_model.")],
     molecule: Annotated[
         list[str] | None,
         typer.Option(
             "--molecule",
-            help="SMILES, SDF or MOL2 file; once for each.",
-            show_default="water, methanol, acetamide, benzene, acetate, as far as it knows them",
+            help="SMILES, SDF or MOL2 file; may be repeated.",
+            show_default="those of water, methanol, acetamide, benzene, acetate that it supports",
         ),
     ] = None,
     family: Annotated[
         str | None,
         typer.Option(
-            "--family", help="Take the name from this family; openmm-ml: its own ani2x too."
+            "--family", help="Family of the model, if several have its name; such as openmm-ml."
         ),
     ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1.")] = "auto",
+    device: Annotated[
+        str, typer.Option("--device", help="Device: auto, cpu, cuda, cuda:1.")
+    ] = "auto",
     precision: Annotated[
-        str, typer.Option("--precision", help="single, or double to tell rounding from errors.")
+        str,
+        typer.Option(
+            "--precision", help="single, or double, which separates rounding from errors."
+        ),
     ] = "single",
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Folder of validation.json, .png and .svg."),
+        typer.Option("--output", "-o", help="Output folder of validation.json, .png and .svg."),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the figures as JSON on stdout.")
+        bool, typer.Option("--json", help="Print the results as JSON on stdout.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Check a potential: forces, symmetries, dynamics, walls, modes, fragments, box, cost.
 
-    Exit status 0 if nothing fails, 1 if a check does, 2 for bad input.
+    The exit status is 0 if all checks pass, 1 if one fails, 2 for bad input.
     """
     with starting():
         from nnpmm.core.files import require_folder

@@ -48,7 +48,7 @@ def confab_conformers(molecule: Chem.Mol, count: int) -> NDArray[np.float64]:
             found = _read(folder / "found.sdf")
     if finished.status != 0 or not found:
         raise SimulationError(
-            f"Confab gave no conformers ({last_line(finished.output)}); take the generator etkdg"
+            f"Confab found no conformers ({last_line(finished.output)}); use the generator etkdg"
         )
     return 0.1 * np.array([copy.GetConformer().GetPositions() for copy in found])
 

@@ -114,7 +114,7 @@ def etkdg_conformers(molecule: Chem.Mol, count: int, *, seed: int = 0, threads: 
             return found
     raise InputFileError(
         "found no conformers by distance geometry; check stereochemistry and ring strain, or give "
-        "a file with coordinates and take the generator systematic"
+        "a file with coordinates and use the generator systematic"
     )
 
 
@@ -168,7 +168,7 @@ def systematic_conformers(molecule: Chem.Mol, *, most: int = MOST_COMBINATIONS) 
     if number > most:
         raise ConfigError(
             f"found {len(found)} rotatable bonds with {number} combinations of their angles, a "
-            f"systematic search takes up to {most}; take the generator etkdg"
+            f"systematic search takes up to {most}; use the generator etkdg"
         )
     bonds = [bond for bond, _ in found]
     angles = np.radians(list(itertools.product(*(values for _, values in found))))

@@ -60,7 +60,7 @@ def read_pose(path: str | os.PathLike[str], selection: str) -> Pose:
     if bonds.cut:
         raise RegionError(
             f"found {len(bonds.cut)} bonds between the selection {selection!r} and other atoms, "
-            "the strain of a ligand is that of a molecule by itself; select all of it"
+            "the strain of a ligand is defined for a complete molecule; select all of it"
         )
     every = list(structure.topology.atoms())
     numbers = tuple(
@@ -215,5 +215,5 @@ def _with_hydrogens(molecule: Chem.Mol, heavy: Chem.Mol) -> Chem.Mol:
     added = Chem.AddHs(heavy, addCoords=True)
     order = added.GetSubstructMatch(molecule, useChirality=True)
     if len(order) != molecule.GetNumAtoms():
-        raise InputFileError("found other hydrogens on the pose than on the ligand; add them to it")
+        raise InputFileError("the pose has other hydrogens than the ligand; add the missing ones")
     return Chem.RenumberAtoms(added, list(order))

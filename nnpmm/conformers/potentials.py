@@ -100,7 +100,7 @@ def bind_implicit_water(molecule: Chem.Mol, parameters: LigandParameters) -> Eva
     if unknown := sorted(symbols - _WITH_RADII):
         raise ForceFieldError(
             f"found {', '.join(unknown)}, implicit water has radii of "
-            f"{', '.join(sorted(_WITH_RADII))}; take vacuum"
+            f"{', '.join(sorted(_WITH_RADII))}; use vacuum"
         )
     topology, _ = to_openmm_topology(molecule)
     system, force = openmm.System(), openmm.GBSAOBCForce()

@@ -186,7 +186,7 @@ def _pose(result: ConformerResult) -> str:
     pose, strain = result.pose, result.strain
     rows = (
         ("pose within the restraint", pose.restrained, strain.restrained),
-        ("minimum next to the pose", pose.minimum, strain.minimum),
+        ("minimum nearest to the pose", pose.minimum, strain.minimum),
     )
     return _sdf(
         result,
@@ -217,7 +217,7 @@ def _page(result: ConformerResult, figure: Figure, positions: _Array) -> Page:
         strain, spread = (v / KJ_PER_KCAL for v in (result.strain.restrained, result.strain.spread))
         cards.append((f"{strain:.1f} ± {spread:.1f}", "strain of the pose, kcal/mol"))
         minimum = result.strain.minimum / KJ_PER_KCAL
-        cards.append((f"{minimum:.1f}", "minimum next to the pose, kcal/mol"))
+        cards.append((f"{minimum:.1f}", "minimum nearest to the pose, kcal/mol"))
     page.cards(cards)
     page.figure(
         figure,

@@ -64,7 +64,9 @@ def relax_by_force_field(
         with rdBase.BlockLogs():
             found = helpers.OptimizeMoleculeConfs(copy, field, numThreads=threads, maxIters=steps)
     except RuntimeError as error:  # of rdkit, for H2
-        logger.warning("%s failed (%s); the network gets geometries as they are", name, error)
+        logger.warning(
+            "%s failed (%s); the network starts from the geometries as generated", name, error
+        )
         return None
     energies = KJ_PER_KCAL * np.array([energy for _, energy in found])
     relaxed = 0.1 * np.array([c.GetPositions() for c in copy.GetConformers()])

@@ -23,14 +23,15 @@ class ConformerSettings(Section):
     generators: tuple[Generator, ...] = Field(
         ("etkdg",),
         min_length=1,
-        description="of starting geometries: etkdg (distance geometry), systematic (all "
+        description="generators of starting geometries: etkdg (distance geometry), systematic (all "
         "combinations of torsions), confab (Open Babel)",
     )
     count: int | None = Field(
         None,
         ge=1,
         le=10_000,
-        description="of geometries by etkdg and confab each; none: 50, 200 or 300 by the number of "
+        description="number of geometries from etkdg and from confab; null: 50, 200 or 300 by the "
+        "number of "
         "rotatable bonds",
     )
     model: ModelName = Field("ANI-2x", description="the network")
@@ -44,27 +45,30 @@ class ConformerSettings(Section):
         25.0,
         gt=0,
         le=1000,
-        description="energy above the lowest, kJ/mol, up to which conformers are kept",
+        description="largest energy above the lowest conformer, in kJ/mol, of conformers that are "
+        "kept",
     )
     screen_window: float = Field(
         80.0,
         gt=0,
         le=10_000,
-        description="the same of the force field (MMFF94s, or UFF) before the network, kJ/mol",
+        description="the same for the force field (MMFF94s, or UFF), before the network, in kJ/mol",
     )
     rmsd: Length = Field(
         "0.025 nm",  # type: ignore[assignment]
         gt=0,
-        description="of heavy atoms and polar hydrogens with symmetry; conformers that are closer "
-        "are the same",
+        description="conformers with a smaller RMSD (heavy atoms and polar hydrogens, with "
+        "symmetry) are the same",
     )
     free_energies: bool = Field(
-        False, description="populations by harmonic free energies, from Hessians of the network"
+        False,
+        description="calculate populations from harmonic free energies, with Hessians of "
+        "the network",
     )
     pose: SettingsPath | None = Field(
-        None, description="complex (PDB, mmCIF, GRO) with a pose whose strain is wanted"
+        None, description="complex (PDB, mmCIF, GRO) with the pose whose strain is calculated"
     )
-    selection: str | None = Field(None, description="of the ligand in 'pose'")
+    selection: str | None = Field(None, description="selection of the ligand in 'pose'")
     restraint_width: Length = Field(
         "0.03 nm",  # type: ignore[assignment]
         ge=0,
@@ -73,14 +77,14 @@ class ConformerSettings(Section):
     restraint_constant: ForceConstant = Field(
         "10000 kJ/mol/nm^2",  # type: ignore[assignment]
         gt=0,
-        description="of the harmonic restraint beyond that distance",
+        description="force constant of the harmonic restraint beyond that distance",
     )
-    seed: int = Field(0, ge=0, description="of the distance geometry")
+    seed: int = Field(0, ge=0, description="random seed of distance geometry")
 
     @model_validator(mode="after")
     def _together(self) -> Self:
         if len(set(self.generators)) < len(self.generators):
             raise ValueError(f"found the generators {list(self.generators)}, allowed: each once")
         if (self.pose is None) != (self.selection is None):
-            raise ValueError("'pose' and 'selection' go together")
+            raise ValueError("'pose' and 'selection' require each other")
         return self

@@ -147,9 +147,12 @@ def _prepare(settings: ConformerSettings, directory: Path, report: Report) -> _S
     network = model.bind(numbers, Chem.GetFormalCharge(molecule))
     potential: BatchPotential = network
     name, field = Path(settings.model).name, force_field_of(molecule)
-    first = f"geometries relaxed with {field}, those within {settings.screen_window:g} kJ/mol go on"
+    window = f"{settings.screen_window:g} kJ/mol"
+    first = f"geometries relaxed with {field}, those within {window} go to the network"
     methods = [
-        "no force field knows all atoms, so that all geometries go on" if field is None else first,
+        "no force field describes all atoms, so all geometries go to the network"
+        if field is None
+        else first,
         f"relaxed together with {name} by BFGS, to forces below {FORCE_TOLERANCE:g} kJ/mol/nm",
     ]
     if parameters is not None:
@@ -245,7 +248,7 @@ def _sound(search: _Search, found: dict[str, _Array]) -> dict[str, _Array]:
     if len(kept) == 0:
         raise SimulationError(
             f"found no conformer of {len(same)} that the network relaxes to a minimum of the same "
-            "molecule; take another network"
+            "molecule; use another network"
         )
     for name in ("not converged", "other bonds or stereochemistry"):
         if count := search.counts[name]:

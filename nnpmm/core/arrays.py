@@ -144,4 +144,6 @@ def _record(file: Any) -> dict[str, Any]:
 
 
 def _unreadable(path: Path, error: Exception) -> InputFileError:
-    return InputFileError(f"{path}: cannot be read ({error}); delete it and make it again")
+    return InputFileError(
+        f"{path}: cannot be read ({error}); delete it and repeat the step that made it"
+    )

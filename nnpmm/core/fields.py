@@ -92,8 +92,8 @@ def _resolve(path: Path, info: ValidationInfo) -> Path:
         expanded = path.expanduser()
     except RuntimeError:
         raise ValueError(
-            f"found {str(path)[:60]!r}, but there is no such user: write the folder, or './~' if "
-            "its name begins with that sign"
+            f"found {str(path)[:60]!r}, but there is no such user: write out the folder, or './~' "
+            "if its name begins with that character"
         ) from None
     absolute = os.path.abspath(Path(base) / expanded)
     length = len(os.fsencode(absolute))

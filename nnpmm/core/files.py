@@ -45,8 +45,8 @@ def writing(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise UnwritableError(
-            f"{path}: cannot be written ({error.strerror or error}); take another place, or make "
-            "room and permission for it"
+            f"{path}: cannot be written ({error.strerror or error}); choose another place, or free "
+            "space and allow writing there"
         ) from error
 
 

@@ -67,7 +67,9 @@ def locked_folder(directory: Path) -> Iterator[None]:
         UnwritableError: it cannot be made or written to.
     """
     require_folder(directory)
-    message = f"{directory}: another process works in this folder; wait, or take another"
+    message = (
+        f"{directory}: another process is working in this folder; wait, or choose another folder"
+    )
     with locked(directory / _FOLDER_LOCK, message):
         yield
 

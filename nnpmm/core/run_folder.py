@@ -36,11 +36,11 @@ def goes_on(directory: Path, *, has_run: bool, resume: bool, overwrite: bool) ->
     if resume and overwrite:
         raise ConfigError("found both resume and overwrite: give one of them")
     if directory.exists() and not directory.is_dir():
-        raise ConfigError(f"output.directory: {directory} is a file: take another name")
+        raise ConfigError(f"output.directory: {directory} is a file: choose another name")
     if has_run and not (resume or overwrite):
         raise ConfigError(
-            f"output.directory: {directory} contains a run already: go on with it (resume=True), "
-            "replace it (overwrite=True), or take another folder"
+            f"output.directory: {directory} contains a run already: continue it (resume=True), "
+            "replace it (overwrite=True), or choose another folder"
         )
     return has_run and resume
 
@@ -81,7 +81,7 @@ def require_same_settings(path: Path, settings: dict[str, Any], may_change: Sequ
             raise ConfigError(
                 f"cannot resume: {key} is {new!r} here and was {old!r} in the run in "
                 f"{path.parent}; only {', '.join(may_change[:-1])} and {may_change[-1]} may "
-                "change: set it back, or take another output.directory"
+                "change: set it back, or choose another output.directory"
             )
 
 
@@ -107,6 +107,6 @@ def locked(directory: Path) -> AbstractContextManager[None]:
     """
     return locks.locked(
         directory / LOCK,
-        f"{directory}: another process is running in this folder: wait for it, or take another "
+        f"{directory}: another process is running in this folder: wait for it, or choose another "
         "output.directory",
     )

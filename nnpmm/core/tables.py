@@ -45,22 +45,22 @@ def read_table(path: Path) -> Table:
             reader = csv.reader(file, skipinitialspace=True, strict=True)
             lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     except UnicodeDecodeError:
-        raise InputFileError(f"{path}: found no UTF-8 text; save the table as CSV, UTF-8") from None
+        raise InputFileError(f"{path}: is not UTF-8 text; save the table as CSV in UTF-8") from None
     except OSError as error:
         raise InputFileError(f"{path}: cannot be read ({error.strerror or error})") from error
     except csv.Error as error:
-        raise InputFileError(f"{path}: found no CSV: {error}") from error
+        raise InputFileError(f"{path}: is not a CSV file: {error}") from error
     filled = [(n, cells) for n, cells in lines if any(cells) and not cells[0].startswith("#")]
     if not filled:
         return Table((), ())
     columns = tuple(filled[0][1])
     if len(set(columns)) < len(columns):
-        raise InputFileError(f"{path}: found a column twice in {', '.join(columns)}; leave one")
+        raise InputFileError(f"{path}: found a column twice in {', '.join(columns)}; remove one")
     for number, cells in filled[1:]:
         if len(cells) != len(columns):
             raise InputFileError(
                 f"{path}, line {number}: found {len(cells)} cells, expected {len(columns)}, one "
-                "for each column and divided by commas"
+                "for each column, separated by commas"
             )
     rows = (Row(number, dict(zip(columns, cells, strict=True))) for number, cells in filled[1:])
     return Table(columns, tuple(rows))

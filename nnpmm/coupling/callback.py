@@ -29,7 +29,7 @@ __all__ = [
     "log_failures",
 ]
 
-NON_FINITE_ENERGY = "the network returned a non-finite energy; take a smaller time step"
+NON_FINITE_ENERGY = "the network returned a non-finite energy; use a smaller time step"
 _log = logging.getLogger(__name__)
 
 EnergyAndForces = tuple[float, NDArray[np.float64]]
@@ -204,7 +204,7 @@ def check_span(
                 "use a larger box"
                 if n_molecules == 1
                 else f"it consists of {n_molecules} molecules, which move apart in a larger box as "
-                "well: select one of them (resid), or couple each as a region of its own in Python"
+                "well: select one of them (resid), or couple each as a separate region in Python"
             )
         )
 

@@ -43,7 +43,7 @@ UNTOUCHED = (
     openmm.RGForce,
     openmm.RMSDForce,
 )
-_REMEDY = "; AMOEBA takes coupling.Subtractive()"
+_REMEDY = "; for AMOEBA use coupling.Subtractive()"
 _COUPLED = (*BONDED, openmm.NonbondedForce, openmm.CustomNonbondedForce)
 
 

@@ -1,4 +1,4 @@
-"""The energy that a NonbondedForce gives to the pairs inside a region, as forces of its own."""
+"""The energy that a NonbondedForce gives to the pairs inside a region, as separate forces."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def region_pairs(force: openmm.NonbondedForce, region: NDArray[np.int64]) -> lis
     """
     if force.getNonbondedMethod() == openmm.NonbondedForce.LJPME:
         raise ForceFieldError(
-            "found a NonbondedForce with LJPME, which cannot be interpolated; take PME, or "
+            "found a NonbondedForce with LJPME, which cannot be interpolated; use PME, or "
             "Replaced()"
         )
     members = set(region.tolist())

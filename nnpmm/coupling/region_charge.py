@@ -159,7 +159,8 @@ def _rounded(total: float, tolerance: float, rule: str | None = None) -> int:
     remedy = {
         "keep": "move the boundary, correct the charges, or let link atoms shift the excess to "
         "the neighbours (charges='shift')",
-        "shift": "the bonds of the capped region do not say which one is meant: move the boundary "
+        "shift": "the bonds of the capped region do not determine which one is meant: move the "
+        "boundary "
         "or correct the charges",
     }.get(rule or "", "select whole molecules or correct the charges")
     raise RegionError(
@@ -173,7 +174,7 @@ def _refuse_charged(parts: list[_Part], charges: list[int], total: int) -> None:
     if total != 0:
         raise RegionError(
             f"the region has charge {total:+d} e, the model describes neutral molecules only; "
-            "select a neutral molecule, take a model that knows charges, or allow the charge to be "
+            "select a neutral molecule, use a model that takes charges, or allow the charge to be "
             "ignored (IgnoringCharge, region.allow_charged)"
         )
     charged = [
@@ -185,7 +186,7 @@ def _refuse_charged(parts: list[_Part], charges: list[int], total: int) -> None:
         raise RegionError(
             f"the region has {len(charged)} charged molecules with {', '.join(charged[:5])} e, "
             "the model describes neutral molecules only, each by itself; select neutral molecules, "
-            "take a model that knows charges, or allow charges to be ignored (IgnoringCharge, "
+            "use a model that takes charges, or allow charges to be ignored (IgnoringCharge, "
             "region.allow_charged)"
         )
 
@@ -205,12 +206,12 @@ def shift_charges(system: openmm.System, cut: Sequence[Pair], excess: Sequence[f
         excess: what the atom inside of each gives to the one outside, e.
 
     Raises:
-        ForceFieldError: another force has charges of its own, or a 1-4 pair has none to scale.
+        ForceFieldError: another force has its own charges, or a 1-4 pair has none to scale.
     """
     for other in system.getForces():
         if isinstance(other, (openmm.GBSAOBCForce, openmm.CustomGBForce)):
             raise ForceFieldError(
-                f"found a {type(other).__name__}, which has charges of its own; allowed with it: "
+                f"found a {type(other).__name__}, which has its own charges; allowed with it: "
                 "charges='keep' of LinkAtoms (region.link_atoms)"
             )
     force = find_nonbonded_force(system)

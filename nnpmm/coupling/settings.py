@@ -25,8 +25,8 @@ class CouplingConfig(Section):
     type: Literal["mechanical", "electrostatic", "subtractive"] = Field(
         "mechanical",
         description="mechanical: the force field's fixed charges on the region; electrostatic: "
-        "charges that follow its geometry; subtractive: the whole force field, and the network "
-        "less the force field in the region, for AMOEBA",
+        "charges that follow its geometry; subtractive: the complete force field, plus the network "
+        "minus the force field in the region, for AMOEBA",
     )
     charges: Literal["network", "emle"] | None = Field(
         None,
@@ -54,7 +54,7 @@ class CouplingConfig(Section):
                 if getattr(self, name):
                     raise ValueError(
                         f"found '{name}' with the type {self.type}, which has the force field's "
-                        "charges; leave it out, or take the type electrostatic"
+                        "charges; leave it out, or use the type electrostatic"
                     )
         elif self.charges is None:
             raise ValueError("give 'charges' with the type electrostatic: network or emle")

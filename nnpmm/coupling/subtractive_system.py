@@ -72,9 +72,9 @@ def create_region_system(system: openmm.System, atoms: list[int]) -> openmm.Syst
 
 
 _REASONS = {
-    openmm.DrudeForce: ": Drude particles belong to no molecule of the network; take a force field "
-    "with fixed charges, or AMOEBA",
-    openmm.HippoNonbondedForce: ": it has charge penetration and charge transfer (HIPPO); take "
+    openmm.DrudeForce: ": the network does not describe Drude particles; use a force field with "
+    "fixed charges, or AMOEBA",
+    openmm.HippoNonbondedForce: ": it has charge penetration and charge transfer (HIPPO); use "
     "AMOEBA",
 }
 

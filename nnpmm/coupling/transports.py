@@ -118,8 +118,8 @@ def create_box_force(evaluator: Evaluator) -> openmm.Force:
     """
     if not getattr(evaluator, "takes_box", True):
         raise RegionError(
-            "found a whole periodic system, and a network that describes molecules without images; "
-            "leave out the box, or make the molecules a region within a force field"
+            "found a periodic system, and a network that describes molecules without images; "
+            "leave out the box, or describe the molecules as a region in a force field"
         )
     force = openmm.PythonForce(BoxCallback(evaluator))
     force.setName(Role.NETWORK.value)
@@ -139,7 +139,7 @@ def add_in_own_group(system: openmm.System, force: openmm.Force) -> int:
             force.setForceGroup(group)
             system.addForce(force)
             return group
-    raise ForceFieldError("all 32 force groups are taken; free one for the network")
+    raise ForceFieldError("all 32 force groups are in use; free one for the network")
 
 
 Settings = dict[str, Any]
@@ -203,7 +203,7 @@ def _import_openmmtorch(force: str) -> Any:
     except (ImportError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise OptionalDependencyError(
-            f"cannot import openmmtorch ({reason}); {_OPENMM_TORCH}, or take transport='python'"
+            f"cannot import openmmtorch ({reason}); {_OPENMM_TORCH}, or use transport='python'"
         ) from error
     _load_plugins_left_behind()
     try:
@@ -231,5 +231,5 @@ def _load_plugins_left_behind() -> None:
 def _unfit(evaluator: Evaluator, transport: str, needed: str) -> str:
     return (
         f"found a {type(evaluator).__name__}, transport={transport!r} needs {needed}, such as an "
-        "ANI model; take transport='python'"
+        "ANI model; use transport='python'"
     )

@@ -97,7 +97,7 @@ def region_differences(
     found = found - mm_energies
     if not np.isfinite(found).all():
         frame_index = int(np.argmin(np.isfinite(found)))
-        raise SimulationError(f"frame {frame_index}: {NON_FINITE_ENERGY}, or leave the frame out")
+        raise SimulationError(f"frame {frame_index}: {NON_FINITE_ENERGY}, or remove the frame")
     return np.asarray(found)
 
 
@@ -179,6 +179,6 @@ def _checked_box(raw: Any, where: str) -> NDArray[np.float64]:
     if np.triu(box, 1).any() or not (np.diag(box) > 0).all():
         raise ConfigError(
             f"{where}: found the box vectors {box.tolist()}, allowed: rows of a lower triangular "
-            "matrix with lengths above 0 on its diagonal; turn box and positions, as mdtraj does"
+            "matrix with lengths above 0 on its diagonal; rotate box and positions, as mdtraj does"
         )
     return reduced_box(box)

@@ -181,7 +181,7 @@ def bar(
     if not (there.size and back.size):
         raise ConfigError(
             f"found {there.size} values from state 0 and {back.size} from state 1, allowed: one or "
-            "more of each; with one state alone use exponential_average"
+            "more of each; with samples of one state use exponential_average"
         )
     differences = np.concatenate([there, -back])
     energies = np.stack([np.zeros_like(differences), differences])
@@ -343,8 +343,8 @@ def _reduced(energies: ArrayLike, counts: NDArray[np.int64], kt: float) -> NDArr
     if not np.isfinite(values).all():
         state, sample = np.argwhere(~np.isfinite(values))[0]
         raise SimulationError(
-            f"found a non-finite energy in state {state} (sample {sample}); leave that sample out, "
-            "or look into why it blew up"
+            f"found a non-finite energy in state {state} (sample {sample}); remove that sample, or "
+            "find out why the simulation blew up"
         )
     return values / kt
 

@@ -63,7 +63,7 @@ def require_overlap(
     first, second = (str(n) if names is None else names[n] for n in pair)
     raise SimulationError(
         f"states {first} and {second} overlap too little: found {found:.2g}, allowed: {least:g} or "
-        "more (to 0.5); put states between them, or sample longer"
+        "more (to 0.5); add states between them, or sample longer"
     )
 
 

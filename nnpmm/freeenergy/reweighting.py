@@ -145,7 +145,7 @@ def _from_several(samples: Mapping[float, NDArray[np.float64]], temperature: Any
         (effective, overlap),
         least=(MIN_BAR_SAMPLES, MIN_BAR_OVERLAP),
         counts=counts,
-        remedy="sample more frames, sample at values of lambda_nnp between 0 and 1 too, or take "
+        remedy="sample more frames, sample at values of lambda_nnp between 0 and 1 too, or use "
         "nnpmm.freeenergy.switch",
     )
     ends = found.between()
@@ -162,6 +162,6 @@ def _independent(differences: ArrayLike, name: str) -> NDArray[np.float64]:
     if not np.isfinite(array).all():
         raise SimulationError(
             f"found a non-finite energy in {name} (frame {int(np.argmin(np.isfinite(array)))}); "
-            "leave that frame out, or look into why it blew up"
+            "remove that frame, or find out why the simulation blew up"
         )
     return array[subsample(array)]

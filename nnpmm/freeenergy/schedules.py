@@ -57,7 +57,7 @@ def thermodynamic_lengths(
             first, second = (names or range(len(kept)))[state : state + 2]
             raise SimulationError(
                 f"states {first} and {second} of the pilot have {share:.2g} of their distributions "
-                f"in common, allowed: {_LEAST_COMMON:g} or more; put a state between them"
+                f"in common, allowed: {_LEAST_COMMON:g} or more; add a state between them"
             )
     return np.asarray(np.sqrt(np.maximum(-8 * np.log(np.minimum(common, 1.0)), 0.0)))
 
@@ -88,8 +88,8 @@ def place_states(values: Sequence[float], lengths: ArrayLike, *, count: int) -> 
         raise ConfigError(f"found the values {given.tolist()}, allowed: rising or falling ones")
     if steps.shape != (len(given) - 1,) or not np.all(np.isfinite(steps) & (steps >= 0)):
         raise ConfigError(
-            f"found the lengths {steps.tolist()} for {len(given)} states, allowed: a number from 0 "
-            "on for each two neighbours"
+            f"found the lengths {steps.tolist()} for {len(given)} states, allowed: a number of 0 "
+            "or more for each pair of neighbours"
         )
     along = np.concatenate([[0.0], np.cumsum(np.maximum(steps, _SHORTEST))])
     placed = PchipInterpolator(along, given)(np.linspace(0.0, along[-1], count))

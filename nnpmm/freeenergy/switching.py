@@ -69,7 +69,7 @@ def switch(
         if not np.isfinite(work[index]):
             raise SimulationError(
                 f"the work at lambda_nnp = {values[index]:g} is not finite; switch more slowly or "
-                "take a smaller time step"
+                "use a smaller time step"
             )
         context.setParameter(LAMBDA_NNP, float(values[index]))
         context.getIntegrator().step(steps_per_change)

@@ -78,7 +78,7 @@ def _nonbonded(system: openmm.System) -> openmm.NonbondedForce:
 
 
 def _take_out_exceptions(force: openmm.NonbondedForce) -> openmm.CustomBondForce:
-    """Return the pairs with parameters of their own, which the NonbondedForce then leaves out."""
+    """Return the pairs with their own parameters, which the NonbondedForce then leaves out."""
     periodic = force.getExceptionsUsePeriodicBoundaryConditions()
     pairs = pair_force(f"{COULOMB_CONSTANT}*qq/r + {LENNARD_JONES}", periodic=periodic)
     pairs.setName("1-4 pairs")

@@ -56,7 +56,7 @@ class Gap:
 class GapMeter:
     """Measures the gap of a hybrid system, with one evaluation of the network each time.
 
-    It has copies of the network and of the negated inner potential in a context of their own, so
+    It has copies of the network and of the negated inner potential in a separate context, so
     that it disturbs no simulation and no other slow force comes in.
 
     Args:

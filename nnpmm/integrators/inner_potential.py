@@ -148,8 +148,9 @@ def _refuse_fragments(topology: Topology, members: set[int]) -> None:
     if cut:
         raise RegionError(
             f"the region cuts {len(cut)} covalent bond{'s' if len(cut) > 1 else ''} "
-            f"({bond_labels(topology, cut)}), an inner potential can be fitted to whole molecules "
-            "only; take the force field or one network as inner potential, or whole molecules"
+            f"({bond_labels(topology, cut)}), an inner potential can only be fitted to whole "
+            "molecules; use the force field or one network as inner potential, or select whole "
+            "molecules"
         )
 
 

@@ -53,8 +53,8 @@ def apply_hydrogen_mass(system: openmm.System, topology: Topology, mass: Any = 3
     for index, value in changed.items():
         if value < target:
             raise ForceFieldError(
-                f"{atom_label(atoms[index])} would be left with {value:.3f} amu, less than its "
-                f"hydrogens of {target:g} amu; take a smaller hydrogen mass"
+                f"{atom_label(atoms[index])} would keep only {value:.3f} amu, less than its "
+                f"hydrogens of {target:g} amu; use a smaller hydrogen mass"
             )
     for index, value in changed.items():
         system.setParticleMass(index, value)

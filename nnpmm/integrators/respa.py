@@ -70,11 +70,11 @@ class RespaIntegrator(openmm.CustomIntegrator):
 
     def setStepSize(self, size: Any) -> None:
         """Refuse: what the heat bath draws in a step was computed for the time steps given."""
-        raise ConfigError("the time steps of a RespaIntegrator are fixed; make another one")
+        raise ConfigError("the time steps of a RespaIntegrator are fixed; create a new one")
 
     def _refuse_without_bath(self) -> None:
         if not self._thermal:
-            raise ConfigError("this RespaIntegrator keeps the energy and has no temperature")
+            raise ConfigError("this RespaIntegrator conserves the energy and has no temperature")
 
     def _add_steps(self) -> None:
         """Add the moves of one step and the kicks at the positions before, between and after.
@@ -155,7 +155,9 @@ def heat_bath(temperature: Any, friction: Any) -> tuple[float, float] | tuple[No
         ConfigError: one without the other, or one that is not positive.
     """
     if (temperature is None) != (friction is None):
-        raise ConfigError("found one of temperature and friction; give both, or none for NVE")
+        raise ConfigError(
+            "found only one of temperature and friction; give both, or neither for NVE"
+        )
     if temperature is None:
         return None, None
     return (

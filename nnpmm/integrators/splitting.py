@@ -81,8 +81,8 @@ def _refuse_virtual_sites(system: openmm.System) -> None:
     if sites:
         raise ConfigError(
             f"found {sites} virtual site(s), as in four-site water; allowed with RESPA: none, as "
-            "OpenMM's CPU and Reference platforms move them only at the end of a step; take a "
-            "water model without them, or an integrator with a single time step"
+            "OpenMM's CPU and Reference platforms move them only at the end of a step; use a water "
+            "model without them, or an integrator with a single time step"
         )
 
 
@@ -110,7 +110,8 @@ def _check_groups(system: openmm.System, given: list[int]) -> None:
         raise ConfigError(f"no time step for the force groups {listed}; every one needs one")
     if unknown := sorted(set(given) - set(present)):
         raise ConfigError(
-            f"the force groups {unknown} hold no force; those of the system are {sorted(present)}"
+            f"the force groups {unknown} contain no force; those of the system are "
+            f"{sorted(present)}"
         )
 
 

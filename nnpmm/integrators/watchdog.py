@@ -206,4 +206,4 @@ class RespaWatchdog:
         )
 
 
-_REMEDY = "multiple time steps are not valid here, take single ones or shorter outer ones"
+_REMEDY = "multiple time steps are not valid here; use a single time step, or a shorter outer one"

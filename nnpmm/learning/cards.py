@@ -25,15 +25,21 @@ class TrainingSettings(Section):
     """How a network is trained."""
 
     split: str = Field("random", description="random, GROUP or GROUP:VALUE,... (left out)")
-    batch_size: int = Field(32, ge=1, description="samples in a batch")
+    batch_size: int = Field(32, ge=1, description="number of samples in a batch")
     learning_rate: float = Field(3e-4, gt=0, allow_inf_nan=False, description="of Adam")
     weight_decay: float = Field(0.0, ge=0, allow_inf_nan=False, description="decoupled (AdamW)")
-    epochs: int = Field(1000, ge=1, description="the best of which by validation is kept")
+    epochs: int = Field(
+        1000, ge=1, description="number of epochs; the one with the best validation is kept"
+    )
     anneal: bool = Field(
         False, description="the step falls to zero along a cosine, and the last epoch is kept"
     )
-    members: int = Field(1, ge=1, description="networks of other random weights that are averaged")
-    seed: int = Field(1, ge=0, description="of the split, weights, order of samples and dropout")
+    members: int = Field(
+        1, ge=1, description="number of networks with different random weights, which are averaged"
+    )
+    seed: int = Field(
+        1, ge=0, description="random seed of split, weights, order of samples and dropout"
+    )
 
 
 class DataSummary(Section):

@@ -54,7 +54,7 @@ class LabelledSamples:
             raise ConfigError(
                 f"found {count} names of samples, features {self.features.shape}, "
                 f"{len(self.feature_names)} names of features, labels {self.labels.shape} and "
-                f"errors {self.label_errors.shape}: they do not belong together"
+                f"errors {self.label_errors.shape}: their lengths differ"
             )
         name, most = max(Counter(self.names).items(), key=lambda item: item[1], default=("", 0))
         if most > 1:
@@ -66,11 +66,15 @@ class LabelledSamples:
             if found != count:
                 raise ConfigError(f"{what}: found {found} entries for {count} samples")
         if not np.isfinite([self.labels, self.label_errors]).all():
-            raise ConfigError("found a label or its error that is not finite: make labels again")
+            raise ConfigError(
+                "found a label or its error that is not finite: calculate labels again"
+            )
         finite = np.isfinite(self.features).all(axis=(1, 2))
         if not finite.all():
             worst = self.names[int(finite.argmin())]
-            raise ConfigError(f"found features of {worst} that are not finite: make them again")
+            raise ConfigError(
+                f"found features of {worst} that are not finite: calculate them again"
+            )
 
     def __len__(self) -> int:
         return len(self.names)

@@ -139,7 +139,7 @@ class Ensemble(Generic[Card]):
             )
         chosen = features[:, :, feature_columns(self.card.network, names)]
         if not np.isfinite(chosen).all():
-            raise ConfigError("found features that are not finite: make them again")
+            raise ConfigError("found features that are not finite: calculate them again")
         scaler = MinMaxScaler(np.array(self.card.minimum), np.array(self.card.maximum))
         return torch.from_numpy(scaler(chosen))
 
@@ -177,8 +177,8 @@ def load_ensemble(folder: Path, kind: type[Card]) -> Ensemble[Card]:
         raise WeightsError(f"{path}: cannot be read ({error.strerror}); train again") from error
     if hashlib.sha256(weights).hexdigest() != expected:
         raise WeightsError(
-            f"{path}: its sha256 is not the one in {MODEL_FILE}: damaged, or of another model; "
-            "copy both files again, or train again"
+            f"{path}: its sha256 is not the one in {MODEL_FILE}: damaged, or belongs to another "
+            "model; copy both files again, or train again"
         )
     with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced at once
         networks = [create_network(card.network) for _ in range(card.training.members)]
@@ -199,7 +199,7 @@ def _read(path: Path, kind: type[Card]) -> tuple[Card, str]:
         return kind.model_validate(record), str(expected)
     except FileNotFoundError:
         raise InputFileError(
-            f"{path.parent}: found no {path.name}; train a model, or name the folder of one"
+            f"{path.parent}: found no {path.name}; train a model, or give the folder of one"
         ) from None
     except ValidationError as error:
         raise InputFileError(

@@ -44,11 +44,15 @@ class NetworkSettings(Section):
     extensive: bool = Field(
         False, description="the network's output is multiplied by the size of the sample"
     )
-    lstm_width: int = Field(100, ge=1, description="of every LSTM, and of the attention")
-    dense_width: int = Field(100, ge=1, description="of the dense layer after the LSTMs")
-    lstm_dropout: float = Field(0.5, ge=0, lt=1, description="after the first LSTM of model-l")
-    dnn_width: int = Field(128, ge=1, description="of both hidden layers of dnn")
-    dnn_dropout: float = Field(0.3, ge=0, lt=1, description="after each hidden layer of dnn")
+    lstm_width: int = Field(100, ge=1, description="width of every LSTM, and of the attention")
+    dense_width: int = Field(100, ge=1, description="width of the dense layer after the LSTMs")
+    lstm_dropout: float = Field(
+        0.5, ge=0, lt=1, description="dropout after the first LSTM of model-l"
+    )
+    dnn_width: int = Field(128, ge=1, description="width of both hidden layers of dnn")
+    dnn_dropout: float = Field(
+        0.3, ge=0, lt=1, description="dropout after each hidden layer of dnn"
+    )
     response_width: int = Field(32, ge=1, description="of the correction in response")
 
     @property

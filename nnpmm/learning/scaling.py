@@ -47,10 +47,12 @@ def fit_scaler(features: NDArray[np.floating], names: tuple[str, ...]) -> MinMax
     minimum, maximum = rows.min(axis=0), rows.max(axis=0)
     for name, low, high in zip(names, minimum, maximum, strict=True):
         if not (np.isfinite(low) and np.isfinite(high)):
-            raise ConfigError(f"feature {name}: found values that are not finite; make it again")
+            raise ConfigError(
+                f"feature {name}: found values that are not finite; calculate it again"
+            )
         if low == high:
             raise ConfigError(
                 f"feature {name}: found {low:g} in all training samples, so that it cannot be "
-                "scaled; add samples or leave the feature out"
+                "scaled; add samples or remove the feature"
             )
     return MinMaxScaler(minimum, maximum)

@@ -65,7 +65,7 @@ def make_split(
     if len(set(sides.tolist())) < 3:
         raise ConfigError(
             f"split {request!r} of {samples} samples leaves training, validation or test "
-            "empty: add samples, or take another split"
+            "empty: add samples, or use another split"
         )
     return Split(*(np.flatnonzero(sides == side) for side in range(3)))
 

@@ -189,7 +189,7 @@ def _fit(
         if not (np.isfinite(learned) and np.isfinite(error)):
             raise ConfigError(
                 f"training diverged in epoch {epoch + 1} at a learning_rate of "
-                f"{settings.learning_rate:g}: take a smaller one"
+                f"{settings.learning_rate:g}: use a smaller one"
             )
         curve[epoch] = learned, error
         if settings.anneal:

@@ -122,7 +122,7 @@ class BoundPotential(ABC):
         """Evaluate finite positions (n, 3), nm; the box is as the caller gave it."""
 
     def _vectors(self, box: Any) -> NDArray[np.float64] | None:
-        """Return box vectors that any potential could take; each has a range of its own."""
+        """Return box vectors that any potential could take; each has its own range."""
         return None if box is None else checked_box(in_md_units(box, unit.nanometer), 0.0)
 
     def _positions(self, positions: Any) -> NDArray[np.float64]:

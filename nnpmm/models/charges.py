@@ -163,8 +163,8 @@ def network_charges(evaluator: Evaluator) -> BoundCharges:
     if not has_charges(evaluator):
         raise ModelError(
             f"found a {type(evaluator).__name__} without atomic charges; charges from the network "
-            "need a model that predicts them, such as AIMNet2: take that one, or charges of "
-            "another kind ('emle', a function)"
+            "need a model that predicts them, such as AIMNet2: use that one, or charges of another "
+            "kind ('emle', a function)"
         )
     return _NetworkCharges(evaluator)
 

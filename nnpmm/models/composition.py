@@ -36,7 +36,8 @@ def known_symbols(
     unknown = sorted(set(symbols) - set(elements))
     if unknown:
         raise RegionError(
-            f"found the elements {', '.join(unknown)}, {name} knows {', '.join(elements)}; leave "
-            "these atoms to the force field or take another model"
+            f"found the elements {', '.join(unknown)}, {name} supports {', '.join(elements)}; "
+            "leave "
+            "these atoms to the force field or use another model"
         )
     return symbols

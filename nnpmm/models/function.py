@@ -65,12 +65,12 @@ class FunctionModel:
         if self.elements is not None and not found.issubset(self.elements):
             raise RegionError(
                 f"found the elements {', '.join(sorted(found - set(self.elements)))}, {self.name} "
-                f"knows {', '.join(self.elements)}; select other atoms or take another model"
+                f"supports {', '.join(self.elements)}; select other atoms or use another model"
             )
         if self.neutral_only and charge != 0:
             raise RegionError(
                 f"found a charge of {charge:+d} e, {self.name} describes neutral molecules only; "
-                "take a model that knows charges"
+                "use a model that takes charges"
             )
         return FunctionEvaluator(self, numbers, charge)
 

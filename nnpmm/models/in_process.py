@@ -54,7 +54,7 @@ def restored_parameters(
     if rebuild is None:
         raise ModelError(
             f"the parameters of this {name} were given in Python and are not in the memory of "
-            "this process; make the model again and couple it again, or prepare a model.json"
+            "this process; create the model again and couple it again, or prepare a model.json"
         )
     function, arguments = rebuild
     parameters = function(*arguments).parameters

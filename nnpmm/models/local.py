@@ -108,7 +108,7 @@ def find_neighbourhoods(
 
     Args:
         positions: (n, 3), nm, of the centres and then of the atoms around them; an image of a
-            centre across a periodic boundary is an atom of its own.
+            centre across a periodic boundary counts as a separate atom.
         n_centres: number of centres.
         cutoff: range, nm.
     """

@@ -76,7 +76,7 @@ def find_minimum(
     if not largest < largest_force:
         raise SimulationError(
             f"found no minimum of the network: a force of {largest:.3g} kJ/mol/nm is left, "
-            f"allowed: less than {largest_force:g}; start from a better structure or take "
+            f"allowed: less than {largest_force:g}; start from a better structure or use "
             "precision='double'"
         )
     return positions

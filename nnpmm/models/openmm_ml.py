@@ -1,4 +1,4 @@
-"""Every potential that openmm-ml knows, evaluated in a context of its own."""
+"""Every potential that openmm-ml knows, evaluated in its own context."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ class OpenMMEvaluator(BoundPotential):
         force.setMutualInducedTargetEpsilon(tolerance)
         _LOGGER.warning(
             "%s: the induced dipoles of the molecule in vacuum do not converge to %.0e Debye; from "
-            "here on %.0e is enough",
+            "here on %.0e is accepted",
             self.model.name,
             tolerance / 10,
             tolerance,

@@ -91,8 +91,8 @@ def prepare_nnp(
     present = [name for name in (_MODEL_JSON, _WEIGHTS, _TORCHSCRIPT) if (output / name).exists()]
     if present and not overwrite:
         raise ConfigError(
-            f"{output}: {', '.join(present)} is there already; choose another output, or replace "
-            "it with overwrite=True"
+            f"{output}: {', '.join(present)} exists already; choose another output, or replace it "
+            "with overwrite=True"
         )
     found = read_structure(structure, coordinates)
     atoms = select_atoms(found.topology, selection)

@@ -248,5 +248,5 @@ def refuse_non_finite(array: NDArray[np.float64]) -> None:
     atom = int(np.argwhere(~np.isfinite(array).all(axis=-1))[0][-1])
     raise SimulationError(
         f"found a non-finite position of region atom {atom}; the simulation has blown up: "
-        "minimise further or take a smaller time step"
+        "minimise further or use a smaller time step"
     )

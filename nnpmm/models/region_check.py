@@ -31,8 +31,8 @@ def check_region(summary: RegionSummary, model: Potential) -> None:
         unknown = sorted({*summary.symbols, *links} - set(model.elements))
         if unknown:
             raise RegionError(
-                f"the region contains {', '.join(unknown)}, {model.name} knows "
-                f"{', '.join(model.elements)}; select other atoms or take another model"
+                f"the region contains {', '.join(unknown)}, {model.name} supports "
+                f"{', '.join(model.elements)}; select other atoms or use another model"
             )
     if summary.without_hydrogens:
         raise RegionError(

@@ -125,7 +125,7 @@ def families() -> dict[str, ModelFamily]:
         try:
             family = point.load()
             if point.name in found:
-                raise ValueError("there is a family of that name already")
+                raise ValueError("a family of that name exists already")
             if not isinstance(family, ModelFamily):
                 raise TypeError(f"found {type(family).__name__}, expected a ModelFamily")
         except Exception as error:  # whatever the import of another package raises

@@ -108,7 +108,7 @@ def _colors(count: int) -> list[str]:
 def _draw_overlay(
     axes: Axes, positions: ArrayLike, symbols: Sequence[str], bonds: ArrayLike
 ) -> None:
-    """Draw superimposed geometries as sticks, the first in front, each in a color of its own.
+    """Draw superimposed geometries as sticks, the first in front, each in its own color.
 
     Args:
         axes: get equal scales and lose their frame.

@@ -1,4 +1,4 @@
-"""Frames of a molecule to turn and to step through on a page, drawn by a script of its own.
+"""Frames of a molecule to turn and to step through on a page, drawn by its own script.
 
 3Dmol.js is what notebooks use; its Python package holds no script but loads it from a network,
 which a report must not need, and a copy would be half a megabyte on every page. Sticks on a canvas

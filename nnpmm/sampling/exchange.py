@@ -146,7 +146,7 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
             state = self.replicaStateIndex[index]
             raise SimulationError(
                 f"iteration {self.currentIteration + 1}: the energy of the replica in state "
-                f"{state} is not finite; equilibrate longer or take a smaller time step"
+                f"{state} is not finite; equilibrate longer or use a smaller time step"
             )
         return energies
 

@@ -102,7 +102,7 @@ def grid_of(
         if ends is not None:
             raise ConfigError(
                 f"ranges.{name}: found a range of a periodic variable, which is biased over its "
-                "whole period; leave it out"
+                "full period; leave it out"
             )
         assert variable.bounds is not None
         low, high = variable.bounds
@@ -143,6 +143,6 @@ def check_grids(grids: Sequence[BiasGrid]) -> None:
     points = math.prod(len(grid.points) for grid in grids)
     if points > _MOST_POINTS:
         raise ConfigError(
-            f"widths: found a table of {points} points for {names}, allowed: {_MOST_POINTS}; take "
+            f"widths: found a table of {points} points for {names}, allowed: {_MOST_POINTS}; use "
             "wider Gaussians, smaller ranges or fewer variables"
         )

@@ -117,9 +117,9 @@ def require_liquid(found: Compression, *, typical: float, temperature: float) ->
     third, time = len(found.densities) // 3, len(found.densities) * _INTERVAL
     if found.density < _LEAST * typical:
         raise SimulationError(
-            f"the solvent is no liquid at {temperature:g} K as built: found {found.density:.3f} "
+            f"the solvent is not liquid at {temperature:g} K as built: found {found.density:.3f} "
             f"g/ml after {time:g} ps, allowed: {_LEAST * typical:.3f} g/ml or more for molecules "
-            "of this size; take another solvent, temperature or pressure, or other parameters"
+            "of this size; use another solvent, temperature or pressure, or other parameters"
         )
     middle = found.densities[third : 2 * third]
     errors = [_block_error(part) for part in (middle, found.densities[-third:])]

@@ -146,7 +146,9 @@ class ExchangeRecord:
         path = directory / _SETTINGS
         if path.exists():
             if not resume:
-                raise ConfigError(f"{directory}: holds a replica exchange; resume it or remove it")
+                raise ConfigError(
+                    f"{directory}: contains a replica exchange; resume it or remove it"
+                )
             _require_same(_read_settings(directory), settings, directory)
         else:
             write_atomically(path, settings.model_dump_json(indent=1))
@@ -210,7 +212,7 @@ def read_samples(directory: Path) -> Samples:
     except OSError as error:
         raise InputFileError(f"{path}: cannot be read ({error.strerror})") from error
     if len(rows) < count:
-        raise InputFileError(f"{path}: holds {len(rows)} of {count} iterations; it is damaged")
+        raise InputFileError(f"{path}: contains {len(rows)} of {count} iterations; it is damaged")
     return Samples(
         np.array(rows["energies"][:, :, :n_states]),
         np.array(rows["energies"][:, :, n_states:]),
@@ -293,6 +295,6 @@ def _require_same(there: ExchangeSettings, wanted: ExchangeSettings, directory: 
     for name in ExchangeSettings.model_fields:
         if getattr(there, name) != getattr(wanted, name):
             raise ConfigError(
-                f"{directory}: was started with other {name}; take the same settings, or another "
+                f"{directory}: was started with other {name}; use the same settings, or another "
                 "folder"
             )

@@ -91,12 +91,12 @@ def _scale_nonbonded(force: openmm.NonbondedForce, region: set[int]) -> None:
         if (first in region) != (second in region) and strength > 0:
             raise ForceFieldError(
                 f"found a 1-4 pair of the atoms {first} and {second} across a cut bond, which the "
-                "scaling of a region does not know; take a whole molecule as region"
+                "scaling of a region does not support; use a whole molecule as region"
             )
     if force.getNumParticleParameterOffsets():
         raise ForceFieldError(
             "found parameter offsets in the NonbondedForce, which the scaling of a region would "
-            "change; leave one of the two out"
+            "change; remove one of the two"
         )
     force.addGlobalParameter(_CHARGE, 0.0)
     force.addGlobalParameter(_DEPTH, 0.0)
@@ -116,11 +116,11 @@ def _refuse_between(force: openmm.Force, region: set[int]) -> None:
         return
     name = type(force).__name__
     if type(force) not in BONDED:
-        raise ForceFieldError(f"found a {name}, which the scaling of a region does not know")
+        raise ForceFieldError(f"found a {name}, which the scaling of a region does not support")
     if any(region & atoms for atoms in term_atoms(force)):
         raise ForceFieldError(
-            f"found a term of {name} on the region, which the scaling of a region does not know; "
-            "take a whole molecule as region"
+            f"found a term of {name} on the region, which the scaling of a region does not "
+            "support; use a whole molecule as region"
         )
 
 

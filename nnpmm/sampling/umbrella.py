@@ -80,7 +80,7 @@ def umbrella_states(variables: Sequence[UmbrellaVariable]) -> tuple[dict[str, fl
     combinations = list(itertools.product(*(each.centres for each in variables)))
     if len(combinations) > _MOST_WINDOWS:
         raise ConfigError(
-            f"windows: found {len(combinations)} windows, allowed: up to {_MOST_WINDOWS}; take "
+            f"windows: found {len(combinations)} windows, allowed: up to {_MOST_WINDOWS}; use "
             "fewer centres"
         )
     names = [_center(each.variable.name) for each in variables]

@@ -1,8 +1,8 @@
-"""The figure at the end of a run: energies, temperature, the network, and the final structure."""
+"""The figure at the end of a run: its log, its averages, the region and what the region touches."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from nnpmm.analysis.averages import average
+from nnpmm.analysis.averages import average, probability
 from nnpmm.analysis.observations import Observations
+from nnpmm.analysis.pictures import KIND_COLORS
 from nnpmm.analysis.tables import with_error
 from nnpmm.plots.curves import draw_time_series
 from nnpmm.plots.molecule import draw_molecule
@@ -36,6 +37,16 @@ from nnpmm.simulation.record.files import replacing
 __all__ = ["report_figure", "write_report"]
 
 _MOST_TORSIONS = len(COLORS)
+_MOST_CONTACTS = 8
+#: Averages that the figure states: columns of the log, what they are, and their unit.
+_AVERAGES = {
+    "temperature_k": ("temperature", "K"),
+    "density_g_ml": ("density", "g/ml"),
+    "potential_energy_kj_mol": ("potential energy", "kJ/mol"),
+    "nnp_energy_kj_mol": ("NNP energy", "kJ/mol"),
+    "nnp_std_kj_mol": ("ensemble std. dev.", "kJ/mol"),
+}
+_IN_PRODUCTION = "time in production / ps"
 _STAGE_SHADES = {"warmup": "#fdf1e3", "equilibrate": "#eef4fa", "production": "#ffffff"}
 
 
@@ -76,7 +87,8 @@ def report_figure(
         positions: final positions of the region (n, 3) in nm, joined over the boundary.
         elements: symbols of its atoms.
         bonds: (m, 2) 0-based pairs within the region.
-        observed: what the trajectory shows of the region; adds a row of panels.
+        observed: what the trajectory shows of the region; adds a row of panels: deviations,
+            torsions if the region has any, and contacts with a receptor if there is one.
         title: heading, if any.
 
     Raises:
@@ -94,25 +106,33 @@ def report_figure(
         panel_letter(axes, letter)
         draw_panel(axes, time, columns)
         _shade_stages(axes, spans)
-    structure = figure.add_subplot(grid[:2, 2])
+    structure = figure.add_subplot(grid[0, 2])
     draw_molecule(structure, positions, elements, bonds)
     panel_letter(structure, "e")
     dress(structure, title="final structure of the NNP region")
+    numbers = figure.add_subplot(grid[1, 2])
+    panel_letter(numbers, "f")
+    _averages(numbers, stages, columns)
     if observed is not None:
-        _deviations(_added(figure, grid[2, 0], "f"), observed)
-        _torsions(_added(figure, grid[2, 1:], "g"), observed)
+        _observed(figure, grid[2, :], observed)
     if title:
         figure.suptitle(title, fontsize=TEXT + 1)
     _name_stages(figure, panels[0], spans)
     return figure
 
 
-def _added(figure: Figure, place: Any, letter: str) -> Axes:
-    """Return a panel for what the trajectory shows."""
-    axes: Axes = figure.add_subplot(place)
-    dress(axes, xlabel="time in production / ps")
-    panel_letter(axes, letter)
-    return axes
+def _observed(figure: Figure, place: Any, observed: Observations) -> None:
+    """Draw what the trajectory shows, in a row that has no empty panel."""
+    draw: list[Callable[[Axes, Observations], None]] = [_deviations]
+    if observed.torsions.shape[1]:
+        draw.append(_torsions)
+    if observed.contact_labels:
+        draw.append(_contacts)
+    row = place.subgridspec(1, len(draw), width_ratios=(1, 1, 1.4)[: len(draw)])
+    for n, (letter, draw_panel) in enumerate(zip("ghi", draw, strict=False)):
+        axes: Axes = figure.add_subplot(row[0, n])
+        panel_letter(axes, letter)
+        draw_panel(axes, observed)
 
 
 def _run_time(
@@ -198,6 +218,51 @@ def _spread(axes: Axes, time: NDArray[np.float64], columns: dict[str, NDArray[np
         axes.set_ylim(bottom=0)
 
 
+def _averages(axes: Axes, stages: list[str], columns: dict[str, NDArray[np.float64]]) -> None:
+    """Write averages over the last stage with their standard errors."""
+    axes.set_axis_off()
+    last = np.array([stage == stages[-1] for stage in stages], dtype=bool)
+    lines = []
+    for name, (what, unit) in _AVERAGES.items():
+        found = average(columns[name][last]) if len(last) else None
+        if found is not None and found.samples:
+            lines.append((what, f"{with_error(found.value, found.error)} {unit}"))
+    if lines:
+        dress(axes, title=f"averages of {stages[-1]}")
+    for n, (what, value) in enumerate(lines):
+        height = 0.88 - 0.16 * n
+        for x, text, side in ((0.0, what, "left"), (1.0, value, "right")):
+            axes.text(x, height, text, transform=axes.transAxes, fontsize=TEXT, ha=side, va="top")
+
+
+def _contacts(axes: Axes, observed: Observations) -> None:
+    """Draw how often the region touches residues, the most frequent contacts first."""
+    found = [
+        (name, kind, probability(observed.contacts[:, n]))
+        for n, (name, kind) in enumerate(observed.contact_labels)
+    ]
+    found.sort(key=lambda contact: (contact[1] == "contact", -contact[2].value))
+    shown = found[:_MOST_CONTACTS]
+    places = np.arange(len(shown))
+    axes.barh(
+        places,
+        [chance.value for _, _, chance in shown],
+        xerr=[chance.error for _, _, chance in shown],
+        color=[KIND_COLORS[kind] for _, kind, _ in shown],
+        ecolor=GREY,
+        height=0.8,
+        alpha=0.5,
+    )
+    for place, (name, kind, _) in zip(places, shown, strict=True):
+        axes.text(0.02, place, f"{name}, {kind}", fontsize=SMALL, va="center")
+    axes.set_yticks([])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)
+    title = f"{len(shown)} of {len(found)} contacts" if len(found) > len(shown) else "contacts"
+    dress(axes, xlabel="fraction of the frames")
+    axes.set_title(title, fontsize=TEXT, loc="left")
+
+
 def _deviations(axes: Axes, observed: Observations) -> None:
     names = {"ligand_rmsd": "in the site", "ligand_internal_rmsd": "internal"}
     for (key, name), color in zip(names.items(), (BLUE, GREEN), strict=True):
@@ -206,7 +271,7 @@ def _deviations(axes: Axes, observed: Observations) -> None:
             found = average(values)
             text = f"{name}, {with_error(found.value, found.error)} Å"
             draw_time_series(axes, observed.time, values, color=color, label=text)
-    dress(axes, ylabel="RMSD of the region / Å")
+    dress(axes, xlabel=_IN_PRODUCTION, ylabel="RMSD of the region / Å")
     axes.set_ylim(bottom=0)
     legend(axes, loc="lower left", bbox_to_anchor=(0.0, 0.98), ncols=2, columnspacing=1.0)
 
@@ -216,11 +281,9 @@ def _torsions(axes: Axes, observed: Observations) -> None:
     for label, values, color in zip(observed.torsion_labels, angles.T, COLORS, strict=False):
         axes.plot(observed.time, values, ".", color=color, markersize=2.5, label=label)
     axes.set(ylim=(-180, 180), yticks=(-180, -90, 0, 90, 180))
-    dress(axes, ylabel="torsion / °")
+    dress(axes, xlabel=_IN_PRODUCTION, ylabel="torsion / °")
     legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=3)
-    if not angles.shape[1]:
-        _absent(axes, "no rotatable bond")
-    elif len(observed.torsion_labels) > _MOST_TORSIONS:
+    if len(observed.torsion_labels) > _MOST_TORSIONS:
         axes.set_title(
             f"{_MOST_TORSIONS} of {len(observed.torsion_labels)} rotatable bonds",
             fontsize=TEXT, loc="left",

@@ -44,8 +44,8 @@ def run_folders(folder: Path) -> list[Path]:
     found = sorted(path for path in folder.glob("*") if path.is_dir() and has_run(path))
     if not found:
         raise InputFileError(
-            f"{folder}: found no folder of a run, nor folders of runs in it; give what nnpmm run "
-            "wrote to"
+            f"{folder}: found no folder of a run, nor folders of runs in it; give the output "
+            "folder of nnpmm run"
         )
     return found
 
@@ -123,7 +123,7 @@ def create_source(
         rows = np.minimum(np.searchsorted(atoms, ligand), len(atoms) - 1)
         if (atoms[rows] != ligand).any():
             raise ConfigError(
-                f"{trajectory}: does not hold the region (output.trajectory_atoms: {wanted}); "
+                f"{trajectory}: does not contain the region (output.trajectory_atoms: {wanted}); "
                 "select another ligand, or none"
             )
         topology, positions, ligand = part_of(topology, atoms), positions[atoms], rows

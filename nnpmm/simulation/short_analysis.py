@@ -1,11 +1,11 @@
-"""What a run says at its end about its trajectory: deviations and torsions of the region."""
+"""What a run says at its end about its trajectory: how the region moves and what it touches."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
 
-from nnpmm.analysis import Observations, Settings, observe
+from nnpmm.analysis import Observations, observe
 from nnpmm.core.errors import NnpmmError
 from nnpmm.simulation.run_source import create_source
 from nnpmm.simulation.settings.config import OutputConfig
@@ -40,7 +40,7 @@ def observe_run(
             region=region,
             log=log,
         )
-        return observe(source, Settings(interactions=False))
+        return observe(source)
     except NnpmmError as error:
         _LOGGER.warning("the report has no analysis of the trajectory: %s", error)
         return None

@@ -108,8 +108,8 @@ def read_inpcrd(
         inpcrd = app.AmberInpcrdFile(str(path))
     except ZeroDivisionError as error:
         raise InputFileError(
-            f"{path}: edges or angles of its periodic box are 0: take the box out of the file "
-            "if there is none, or write its edges and angles (in degrees)"
+            f"{path}: edges or angles of its periodic box are 0: remove the box from the file if "
+            "the system has none, or write its edges and angles (in degrees)"
         ) from error
     positions = in_md_units(inpcrd.getPositions(asNumpy=True), unit.nanometer)
     return positions, usable_box(inpcrd.boxVectors, len(positions), origin=path)

@@ -146,7 +146,7 @@ def check_cut_bonds(
         raise RegionError(
             f"{len(crowded)} of the cut bonds ({bond_labels(topology, crowded)}) end at a "
             "neighbour that they share, where their link atoms would overlap; allowed: one cut "
-            "bond for each atom outside; take the neighbour into the region, or keep only one of "
+            "bond for each atom outside; include the neighbour in the region, or keep only one of "
             "its sides"
         )
 
@@ -206,7 +206,7 @@ class _Bonds:
         if size is not None:
             return (
                 f"found a bond in a ring of {size} atoms, allowed: bonds outside rings of up to "
-                f"{_LARGEST_RING} atoms; take the whole ring into the region, or leave it out"
+                f"{_LARGEST_RING} atoms; include the whole ring in the region, or leave it out"
             )
         return _choice(pair, amide, kinds)
 

@@ -220,7 +220,7 @@ def _check_width(width: float, cutoff: float, remedy: str) -> None:
     if width < least:
         raise ConfigError(
             f"found a box that will be about {width:.2f} nm wide, allowed with a cutoff of "
-            f"{cutoff:g} nm: {least:.2f} nm or more; take {remedy}, or a "
+            f"{cutoff:g} nm: {least:.2f} nm or more; use {remedy}, or a "
             "shorter cutoff"
         )
 

@@ -47,8 +47,8 @@ def pack(
     radius = float(np.linalg.norm(shape, axis=1).max())
     if 2 * radius + distance > width:
         raise ConfigError(
-            f"found a molecule {2 * radius:.2f} nm long and a box {width:.2f} nm wide, allowed: "
-            "a box that is wider; take a larger one"
+            f"found a molecule {2 * radius:.2f} nm long and a box {width:.2f} nm wide, allowed: a "
+            "box that is wider; use a larger one"
         )
     taken = [np.empty((0, 3)) if fixed is None else fixed]
     placed = np.empty((count, *shape.shape))

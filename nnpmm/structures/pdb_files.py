@@ -68,7 +68,7 @@ def check_atoms_read(file: app.PDBFile | app.PDBxFile, lines: Iterable[str], pat
     if isinstance(file, app.PDBFile) and not any(line[16:17].strip() for line in records):
         raise InputFileError(
             f"{path}: {n_left_out} atoms have the name of another atom of their residue, and "
-            "OpenMM would leave them out: give every atom of a residue a name of its own"
+            "OpenMM would leave them out: give every atom of a residue its own name"
         )
     _LOGGER.warning(
         "%s: contains alternate locations; the first of each atom is taken (left out: %d)",

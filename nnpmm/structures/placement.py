@@ -82,11 +82,11 @@ def _check_contacts(own: list[Any], others: list[Any], positions: NDArray[np.flo
         return
     _, atom, other, distance, least = worst
     remedy = (
-        "correct the pose, or take the ligand out of the protein's file if that contains it too; a "
+        "correct the pose, or remove the ligand from the protein's file if that contains it too; a "
         "ligand bonded to the protein cannot be built here"
     )
     if is_water(other.residue, incomplete=True):
-        remedy = "take that water out of the protein's file, or correct the pose"
+        remedy = "remove that water from the protein's file, or correct the pose"
     raise InputFileError(
         f"found overlapping atoms: {atom.name} of the ligand is {distance:.3f} nm from "
         f"{_label(other)}, allowed is {least:.3f} nm or more between molecules: {remedy}"

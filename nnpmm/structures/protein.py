@@ -52,7 +52,7 @@ def protein_modeller(
         count = _count(dry, "crystal water")
         raise InputFileError(
             f"found {count} without all hydrogens in the protein's file, first "
-            f"{residue_label(dry[0])}: add hydrogens, {_COMPLETE}, or take them out"
+            f"{residue_label(dry[0])}: add hydrogens, {_COMPLETE}, or remove them"
         )
     if waters:
         modeller.addExtraParticles(force_field)
@@ -87,5 +87,5 @@ def _refuse(
     raise ForceFieldError(
         f"found {count} in the protein's file that Amber14 does not describe, "
         f"first {first} ({reason.rstrip('.')}): add missing atoms and termini, {_COMPLETE}, and "
-        "take out ligands and cofactors"
+        "remove ligands and cofactors"
     )

@@ -217,7 +217,7 @@ def _tell_ions(before: Counter[str], topology: app.Topology, molar: float) -> No
     if abs(found - molar) > _IONIC_STRENGTH_TOLERANCE * molar:
         _LOGGER.warning(
             "the box of %d waters holds %d pairs of Na+ and Cl-, %.3f M where ionic_strength asks "
-            "for %.3f M: a whole number of pairs cannot come closer; take a larger padding, or "
+            "for %.3f M: a whole number of pairs cannot come closer; use a larger padding, or "
             "leave out ionic_strength",
             waters,
             min(added["NA"], added["CL"]),

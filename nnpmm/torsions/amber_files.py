@@ -1,4 +1,4 @@
-"""A molecule's force field as Amber's frcmod and mol2 files, every atom with a type of its own.
+"""A molecule's force field as Amber's frcmod and mol2 files, every atom with its own type.
 
 Types of GAFF cannot carry refitted torsions: the same four types also name torsions inside of rings
 and of other molecules.

@@ -75,7 +75,7 @@ def find_rotatable_bonds(
         smiles = Chem.MolToSmiles(Chem.RemoveHs(molecule))
         raise SelectionError(
             f"found no rotatable bond in {smiles}; name a single bond outside of rings by its "
-            "atoms, or take another molecule"
+            "atoms, or use another molecule"
         )
     return tuple(rotatable_bond(molecule, *pair) for pair in sorted(pairs))
 
@@ -170,7 +170,7 @@ def _problem(molecule: Chem.Mol, ends: tuple[int, int]) -> str | None:
     for end in ends:
         atom = molecule.GetAtomWithIdx(end)
         if atom.GetDegree() < 2:
-            return f"found nothing to turn at atom {end}, which has no other neighbour"
+            return f"found nothing to rotate at atom {end}, which has no other neighbour"
         if atom.GetHybridization() == _LINEAR:
             return f"found the linear atom {end}, around which no torsion is defined"
     return None

@@ -65,7 +65,7 @@ def read_reference(
         if not off.min() < _OFF_GRID:
             raise InputFileError(
                 f"{where}: found the angle {angle:g}, scanned are {angles[0]:g} to {angles[-1]:g} "
-                f"degrees in steps of {angles[1] - angles[0]:g}; take another spacing"
+                f"degrees in steps of {angles[1] - angles[0]:g}; use another spacing"
             )
         energies[torsions[torsion], off.argmin()] = energy * _UNITS[column]
     return energies

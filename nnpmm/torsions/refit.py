@@ -180,8 +180,8 @@ def _write_results(folder: Path, result: RefitResult) -> None:
     page.table(("torsions", "periodicity", "phase / degrees", "k / (kcal/mol)"), _terms(result))
     page.paragraph(
         f"nnpmm {__version__}. Force field: {result.refit.parameters.provider}. Each term acts on "
-        "all torsions that the molecule's symmetry makes equal. Conformers are those of "
-        "distance geometry, their torsions held while each potential relaxes all else."
+        "all torsions that the molecule's symmetry makes equal. Conformers come from distance "
+        "geometry; their torsions are fixed while each potential relaxes everything else."
     )
     write_atomically(folder / "report.html", page.text())
 

@@ -285,5 +285,5 @@ def _require_convergence(left: _Array, tolerance: float, held: Held) -> None:
     angles = ", ".join(f"{angle:.0f}" for angle in np.degrees(held.angles[worst])) or "no"
     raise SimulationError(
         f"found a force of {left[worst]:.3g} kJ/mol/nm after the minimisation with the torsion "
-        f"held at {angles} degrees, allowed: {10 * tolerance:g}; start from another conformer"
+        f"fixed at {angles} degrees, allowed: {10 * tolerance:g}; start from another conformer"
     )

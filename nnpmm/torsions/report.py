@@ -215,7 +215,7 @@ def _page(result: ScanResult) -> Page:
     for bond, apart in flagged_bonds(result):
         page.paragraph(
             f"{bond.name}: force field and {result.network} rate a rotamer differently by "
-            f"{apart / KJ_PER_KCAL:.1f} kcal/mol. The force field is not to be trusted with it.",
+            f"{apart / KJ_PER_KCAL:.1f} kcal/mol. Do not trust the force field with this torsion.",
             note=True,
         )
     page.drawing(
@@ -258,7 +258,7 @@ def _caption(result: ScanResult, place: int) -> str:
     return (
         "Energies relative to the lowest of each potential. The scans with growing and falling "
         f"angle differ by up to {turned / KJ_PER_KCAL:.1f} kcal/mol: other parts of the molecule "
-        "change with this torsion. The lower one is shown."
+        "change with this torsion. The lower energy is shown."
     )
 
 
@@ -277,9 +277,10 @@ def _rotamer_rows(result: ScanResult, place: int) -> list[tuple[str, ...]]:
 def _add_method(page: Page, result: ScanResult) -> None:
     spacing = result.scan.angles[1] - result.scan.angles[0]
     page.paragraph(
-        f"nnpmm {__version__}. {result.network}: each torsion driven through the circle in steps "
-        f"of {spacing:g} degrees, with growing and with falling angle, all else relaxed; the lower "
-        "one is kept and tried on its neighbours. The angle is held exactly. Other potentials are "
+        f"nnpmm {__version__}. {result.network}: each torsion is rotated through the full circle "
+        f"in steps of {spacing:g} degrees, with growing and with falling angle, while everything "
+        "else relaxes; the lower energy is kept, and its geometry is tried at neighbouring angles. "
+        "The angle is fixed exactly. Other potentials are "
         f"relaxed from the geometries of {result.network}."
     )
     if result.parameters is not None:

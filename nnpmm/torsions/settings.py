@@ -17,11 +17,12 @@ class ScanSettings(Section):
     molecule: MoleculeSource
     bonds: tuple[str, ...] = Field(
         (),
-        description="to scan, each by 0-based atoms '3-7', or by a torsion '1-3-7-8'; none: the "
+        description="bonds to scan, each by 0-based atoms '3-7', or by a torsion '1-3-7-8'; none: "
+        "the "
         "rotatable bonds that rdkit finds",
     )
     hydrogen_rotors: bool = Field(
-        False, description="without 'bonds': also those that turn hydrogens alone"
+        False, description="without 'bonds': include bonds that only turn hydrogens"
     )
     models: tuple[ModelName, ...] = Field(
         ("ANI-2x",),
@@ -30,12 +31,12 @@ class ScanSettings(Section):
         "from its geometries",
     )
     force_field: bool = Field(True, description="compare with a force field")
-    spacing: float = Field(15.0, description="of the angles, in degrees; a divisor of 360")
+    spacing: float = Field(15.0, description="spacing of the angles, in degrees; a divisor of 360")
     reference: SettingsPath | None = Field(
         None,
         description="CSV file of reference energies: torsion, angle_degrees, energy_kcal_mol",
     )
-    seed: int = Field(0, ge=0, description="of the conformer of a SMILES string")
+    seed: int = Field(0, ge=0, description="random seed of the conformer of a SMILES string")
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:

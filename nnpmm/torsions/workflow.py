@@ -127,7 +127,7 @@ def read_settings_of(directory: Path) -> ScanSettings:
     """
     path = directory / _SETTINGS
     if not path.exists():
-        raise InputFileError(f"{directory}: holds no torsion scan; make one with nnpmm scan")
+        raise InputFileError(f"{directory}: contains no torsion scan; make one with nnpmm scan")
     return read_kept_settings(ScanSettings, path)
 
 

@@ -139,7 +139,7 @@ def test_a_residue_that_is_not_there(system, tmp_path):
     path = save(tmp_path / "t.dcd", system[0], system[1][None])
     with pytest.raises(SelectionError, match="XYZ matches nothing"):
         observe(source(path, system[0]), Settings(selection="resname XYZ"))
-    with pytest.raises(SelectionError, match="holds water"):
+    with pytest.raises(SelectionError, match="contains water"):
         observe(source(path, system[0]), Settings(water_around="resname HOH"))
 
 

@@ -278,7 +278,7 @@ def test_the_most_urgent_job_comes_first(tmp_path):
 def test_a_job_that_kills_every_worker_is_one_line(tmp_path):
     jobs = [job(1, tmp_path, *["worker dies"] * 99)]
     result = run(jobs, Store(tmp_path / "store"), cluster=ClusterSettings(kind="local"))
-    assert "worker processes that it ran in were killed" in result.failed[0].reasons[0]
+    assert "worker processes that ran it were killed" in result.failed[0].reasons[0]
     with pytest.raises(SimulationError, match="all 1 jobs failed; group-1/1: the worker"):
         require_some(result)
     assert not failure_reasons(jobs, Store(tmp_path / "store"))

@@ -85,7 +85,11 @@ def test_a_yaml_file_names_others(tmp_path):
         ("a.yaml", "rows: []\n", "found no rows"),
         ("a.yaml", "rows: [{}]\n", "row 1: found no values"),
         ("a.yaml", "row: [{seed: 1}]\n", "unknown key 'row' in the top level; did you mean 'rows'"),
-        ("a.yaml", "command: scan\nrows: [{seed: 1}]\n", "the command 'scan' in it and 'run'"),
+        (
+            "a.yaml",
+            "command: scan\nrows: [{seed: 1}]\n",
+            "the command 'scan' in the file and 'run'",
+        ),
         ("a.yaml", "[1]\n", "expected keys"),
         ("a.yaml", "rows: b.csv\n", "b.csv: cannot be read"),
     ],
@@ -99,7 +103,7 @@ def test_what_is_given_twice_or_not_at_all(tmp_path):
     path = write(tmp_path, "a.yaml", "settings: {seed: 1}\nrows: [{seed: 1}]\n")
     with pytest.raises(ConfigError, match="found no command"):
         read_list(path)
-    with pytest.raises(ConfigError, match=r"settings in it and the file .*b.yaml beside it"):
+    with pytest.raises(ConfigError, match=r"settings in the file and in .*b.yaml"):
         read_list(path, command="run", settings=tmp_path / "b.yaml")
 
 

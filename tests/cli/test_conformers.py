@@ -81,7 +81,7 @@ def test_the_same_command_goes_on_and_then_repeats_nothing(call, tmp_path, monke
     with monkeypatch.context() as patch:
         patch.setattr(workflow, "relax_all", broken)
         stopped = call(main, *options)
-    assert stopped.status == 130 and "go on with the same command" in stopped.err
+    assert stopped.status == 130 and "continue with the same command" in stopped.err
     blocks = []
     with monkeypatch.context() as patch:
         patch.setattr(workflow, "generate", None)  # not reached
@@ -113,7 +113,7 @@ def test_half_a_file_is_made_again(call, tmp_path):
     [
         ((), ("found no molecule",)),
         (("--smiles", "CC(C"), ("not a valid SMILES",)),
-        (("--smiles", "CCBr"), ("ANI-1x knows H, C, N, O",)),
+        (("--smiles", "CCBr"), ("ANI-1x supports H, C, N, O",)),
         (("--smiles", "CCC[NH3+]"), ("neutral molecules only",)),
         (("--smiles", "C" * 14, "--generator", "systematic"), ("11 rotatable bonds", "etkdg")),
         (("--smiles", "CCCC", "--generator", "crest"), ("'etkdg', 'systematic', 'confab'",)),
@@ -125,7 +125,7 @@ def test_half_a_file_is_made_again(call, tmp_path):
         (("--smiles", "CCCC", "--count", "0"), ("count",)),
         (("--smiles", "CCCC", "--window", "-1"), ("window",)),
         (("--smiles", "CCCC", "--temperature", "0 K"), ("temperature",)),
-        (("--smiles", "CCCC", "--pose", "complex.pdb"), ("go together",)),
+        (("--smiles", "CCCC", "--pose", "complex.pdb"), ("require each other",)),
         (
             ("--smiles", "CCCC", "--pose", "none.pdb", "--selection", "resname LIG"),
             ("none.pdb: no such file",),
@@ -164,4 +164,4 @@ def test_another_ligand_than_the_pose(call, tmp_path, monkeypatch):
 def test_a_folder_of_another_molecule(call, tmp_path):
     assert call(main, *OPTIONS, "-o", tmp_path / "a").status == 0
     answer = call(main, "conformers", "--smiles", "CCCO", "--model", "ANI-1x", "-o", tmp_path / "a")
-    answer.assert_one_line_error("was started with molecule smiles CCCC", "take another folder")
+    answer.assert_one_line_error("was started with molecule smiles CCCC", "choose another folder")

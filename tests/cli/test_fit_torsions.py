@@ -29,7 +29,7 @@ def test_from_a_scan_to_a_force_field(call, tmp_path):
 
 def test_without_a_scan(call, tmp_path):
     answer = call(main, "fit-torsions", tmp_path / "nothing")
-    answer.assert_one_line_error("holds no torsion scan", "nnpmm scan")
+    answer.assert_one_line_error("contains no torsion scan", "nnpmm scan")
 
 
 def test_a_scan_without_a_force_field(call, tmp_path):

@@ -224,7 +224,7 @@ def test_the_ligand_that_is_asked_for(call, tmp_path, molecules, more, selection
 def test_nothing_is_overwritten_unasked(call, tmp_path):
     path = tmp_path / "md.yaml"
     path.write_text("mine")
-    call(main, "init", "CO", "-o", path).assert_one_line_error("there already", "--overwrite")
+    call(main, "init", "CO", "-o", path).assert_one_line_error("exists already", "--overwrite")
     assert path.read_text() == "mine"
     assert call(main, "init", "CO", "-o", path, "--overwrite").status == 0
     assert load_config(path).system.smiles == "CO"

@@ -127,7 +127,7 @@ def test_a_dry_run_writes_nothing_and_forecasts(inputs, call, kind):
     assert found["region"] == "CH4O, 6 atoms, residue MOL 1"
     assert "kJ/mol" in found["energy"] and "ns/day" in found["speed"]
     assert ("production" in found) == (kind != "minimisation")
-    assert result.out.splitlines()[-1] == f"nothing was written; start with: nnpmm run {path}"
+    assert result.out.splitlines()[-1] == f"nothing was written; start it with: nnpmm run {path}"
 
 
 def test_the_forecast_adds_up(inputs):

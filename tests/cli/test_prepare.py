@@ -96,7 +96,7 @@ def test_files_that_are_there_are_kept_unless_overwritten(complex_pdb, tmp_path,
     (tmp_path / "model.pt").write_text("mine")
     (tmp_path / "notes.txt").write_text("mine too")
     result = call(main, *arguments, "--members", "1")
-    result.assert_one_line_error("model.pt", "is there already", "--overwrite")
+    result.assert_one_line_error("model.pt", "exists already", "--overwrite")
     assert names(tmp_path) == ["model.pt", "notes.txt"]
     assert (tmp_path / "model.pt").read_text() == "mine"
     assert call(main, *arguments, "--members", "1", "--overwrite").status == 0

@@ -54,7 +54,7 @@ def test_a_markov_model_is_compared(series, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ((), "no states: give --centers"),
+        ((), "not states: give --centers"),
         (("--centers", "1"), "--centers: found '1'"),
         (("--centers", "0,0;1,1"), "1 variables and centres of 2"),
         (("--centers", "-1;1;9"), "no visit to the state(s) 2"),

@@ -63,7 +63,7 @@ def test_the_same_command_goes_on_and_then_repeats_nothing(call, tmp_path, monke
     with monkeypatch.context() as patch:
         patch.setattr(engine, "_relax_at", broken)
         stopped = call(main, *options)
-    assert stopped.status == 130 and "go on with the same command" in stopped.err
+    assert stopped.status == 130 and "continue with the same command" in stopped.err
     calls.clear()
     steps = []
     monkeypatch.setattr(
@@ -86,7 +86,7 @@ def test_the_same_command_goes_on_and_then_repeats_nothing(call, tmp_path, monke
         (("--smiles", "CCCC", "--bond", "1-2", "--bond", "2-1"), "allowed: each once"),
         (("--smiles", "CCCC", "--bond", "1-2", "--all"), "allowed: one of them"),
         (("--smiles", "c1ccccc1"), "found no rotatable bond"),
-        (("--smiles", "CCBr", "--bond", "0-1"), "ANI-1x knows H, C, N, O"),
+        (("--smiles", "CCBr", "--bond", "0-1"), "ANI-1x supports H, C, N, O"),
         (("--smiles", "CCC[NH3+]"), "neutral molecules only"),
         (("--smiles", "CCCC", "--spacing", "7"), "divisor of 360"),
         (("--smiles", "CCCC", "--parameters", "gaff"), "parameters"),
@@ -105,4 +105,4 @@ def test_bad_input(call, tmp_path, monkeypatch, options, words):
 def test_a_folder_of_another_molecule(call, tmp_path):
     assert call(main, *OPTIONS, "--parameters", "none", "-o", tmp_path / "a").status == 0
     answer = call(main, "scan", "--smiles", "CCCO", "--model", "ANI-1x", "-o", tmp_path / "a")
-    answer.assert_one_line_error("was started with molecule smiles CCCC", "take another folder")
+    answer.assert_one_line_error("was started with molecule smiles CCCC", "choose another folder")

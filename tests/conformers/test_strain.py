@@ -111,7 +111,7 @@ def test_an_ion_is_solvated_by_borns_energy():
 def test_an_element_without_a_radius_is_refused():
     molecule = molecule_from_smiles("CCBr", seed=1)
     parameters = parameterize(molecule, provider="fallback")
-    with pytest.raises(ForceFieldError, match=r"found Br.*take vacuum"):
+    with pytest.raises(ForceFieldError, match=r"found Br.*use vacuum"):
         bind_implicit_water(molecule, parameters)
 
 

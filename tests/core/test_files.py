@@ -54,7 +54,7 @@ def test_a_fixed_name_takes_the_place_of_what_a_killed_process_left(tmp_path):
 def test_a_file_in_place_of_a_folder_is_one_line(tmp_path):
     (tmp_path / "file").touch()
     for call in (lambda p: write_atomically(p / "x", ""), require_folder):
-        with pytest.raises(UnwritableError, match=r"cannot be written .* take another place"):
+        with pytest.raises(UnwritableError, match=r"cannot be written .* choose another place"):
             call(tmp_path / "file")
 
 

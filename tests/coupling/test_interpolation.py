@@ -168,7 +168,7 @@ def test_rigid_water_without_terms(constraints, found):
 
 def test_no_ljpme():
     case = solvated_ligand("CO", openmm.NonbondedForce.LJPME)
-    with pytest.raises(ForceFieldError, match="LJPME, which cannot be interpolated; take PME"):
+    with pytest.raises(ForceFieldError, match="LJPME, which cannot be interpolated; use PME"):
         coupled(case)
 
 

@@ -298,7 +298,7 @@ def test_shifted_charges_need_a_force_field_that_says_how():
         born.addParticle(0.0, 0.15, 0.8)
     system = copy.deepcopy(cut.system)
     system.addForce(born)
-    with pytest.raises(ForceFieldError, match="found a GBSAOBCForce, which has charges of its own"):
+    with pytest.raises(ForceFieldError, match="found a GBSAOBCForce, which has its own charges"):
         couple(*(system, cut.topology, cut.region, TOY), coupling=Mechanical(boundary=cut.boundary))
     with pytest.raises(ConfigError, match=r"charges='shift'\) with Interpolated\(\)"):
         Mechanical(boundary=LinkAtoms(charges="shift"), inside=Interpolated())

@@ -296,7 +296,7 @@ def test_two_nonbonded_forces(model, case):
 
 def test_element_unknown_to_the_model(model):
     case = solvated_ligand("CF")
-    with pytest.raises(RegionError, match="found the elements F, ANI-1x knows"):
+    with pytest.raises(RegionError, match="found the elements F, ANI-1x supports"):
         create_hybrid_system(case.system, case.topology, case.region, model)
 
 

@@ -379,7 +379,7 @@ def test_an_atom_without_parameters():
 
 def test_mechanical_embedding_says_what_takes_amoeba():
     case = amoeba_case("glycine dipeptide")
-    with pytest.raises(ForceFieldError, match=r"AMOEBA takes coupling.Subtractive\(\)"):
+    with pytest.raises(ForceFieldError, match=r"for AMOEBA use coupling.Subtractive\(\)"):
         create_hybrid_system(case.system, case.topology, case.region, TOY)
 
 

@@ -169,7 +169,7 @@ def test_other_settings_are_refused_on_resume(whole, tmp_path):
 @needs_lammps
 def test_nothing_is_left_of_a_run_that_cannot_begin(tmp_path):
     write_water(tmp_path / "box.pdb", edge=2, spacing=0.25)
-    with pytest.raises(ConfigError, match="take a larger box"):
+    with pytest.raises(ConfigError, match="use a larger box"):
         lammps.run(settings(tmp_path))
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["run.lock"]
 

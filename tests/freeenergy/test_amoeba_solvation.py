@@ -123,7 +123,7 @@ def test_from_a_box_to_a_number(raw, tmp_path, call):
     assert len(samples.energies) == 10
     assert (out / "alchemlyb" / "force-field-electrostatics" / "repeat-1").is_dir()
     assert "van der waals" in (out / "report.html").read_text().lower()
-    with pytest.raises(ConfigError, match="holds a calculation"):
+    with pytest.raises(ConfigError, match="contains a calculation"):
         settings_again = parse_settings(AmoebaSolvationSettings, raw, base=tmp_path)
         from nnpmm.freeenergy.polarizable import run_amoeba_solvation
 

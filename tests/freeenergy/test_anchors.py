@@ -168,7 +168,7 @@ def test_given_anchors_in_line_are_refused():
     solute, site, frames = prepared(mm, trajectory(mm))
     ligand = solute.ligand[:3].tolist()
     frames[:, ligand[0]] = 2 * frames[:, 2] - frames[:, 1]  # on the line of b and a
-    with pytest.raises(ConfigError, match=r"the anchors \[0, 1, 2, .* take other anchors"):
+    with pytest.raises(ConfigError, match=r"the anchors \[0, 1, 2, .* choose other anchors"):
         describe_anchors(
             *(mm.topology, solute, site, frames, (0, 1, 2, *ligand)),
             springs=SPRINGS,
@@ -204,5 +204,5 @@ def test_what_is_no_complex_is_refused():
     far = complex_of()
     far.positions[far.ligand_atoms] += [1.4, 1.4, 1.4]
     solute = Solute(far)
-    with pytest.raises(SimulationError, match="which is in no site"):
+    with pytest.raises(SimulationError, match="so it is not in a site"):
         Site.around(far.topology, solute, far.positions[solute.atoms], 0.5)

@@ -184,7 +184,7 @@ def test_another_calculation_does_not_go_on_with_it(finished, files, changes, wo
     folder, _, _, _ = finished
     with pytest.raises(ConfigError, match=words):
         run_binding(settings(files, **changes), folder, resume=True)
-    with pytest.raises(ConfigError, match="holds a calculation; resume it"):
+    with pytest.raises(ConfigError, match="contains a calculation; resume it"):
         run_binding(settings(files), folder)
 
 
@@ -295,7 +295,7 @@ def test_the_ligand_in_water_has_the_force_field_of_the_complex(files):
         ({"selection": "resname ALA and name CA"}, RegionError, "select whole molecules"),
         ({"restraint": {"anchors": [0, 1, 2, 3, 4, 5]}}, ConfigError, "three of the ligand"),
         ({"timestep": "5 fs"}, ConfigError, "timestep: found 5 fs, the limit is 4 fs"),
-        ({"padding": "1.6 nm"}, ConfigError, "waters in the system; take a smaller padding"),
+        ({"padding": "1.6 nm"}, ConfigError, "waters in the system; use a smaller padding"),
     ],
 )
 def test_bad_input_is_refused_before_anything_runs(files, tmp_path, changes, error, words):

@@ -103,7 +103,7 @@ def test_the_second_moment_is_that_of_the_water_model(tmp_path, model):
         (
             {"potentials": ["network"], "model": "ANI-1x"},
             RegionError,
-            r"ANI-1x, which describes neutral molecules; take .* AIMNet2",
+            r"ANI-1x, which describes neutral molecules; use .* AIMNet2",
         ),
     ],
 )

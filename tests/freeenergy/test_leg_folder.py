@@ -35,6 +35,6 @@ def test_the_setting_that_differs_is_named_by_its_path(tmp_path):
     longer = first.model_copy(update={"ladder": first.ladder.model_copy(update={"time": 6.0})})
     claim_folder(longer, tmp_path, resume=True)
     other = SolvationSettings(solute=solute, ladder={"sterics": (0.4, 0.0), "time": 5.0})
-    words = r"started with ladder\.sterics \[0\.5, 0\.0\], found \[0\.4, 0\.0\]; take the same"
+    words = r"started with ladder\.sterics \[0\.5, 0\.0\], found \[0\.4, 0\.0\]; use the same"
     with pytest.raises(ConfigError, match=words):
         claim_folder(other, tmp_path, resume=True)

@@ -59,4 +59,4 @@ def test_the_command(call, tmp_path):
 
 def test_states_without_a_pilot(call, tmp_path):
     result = call(main, "solvation", "--smiles", "C", "--states", 5, "-o", tmp_path / "out")
-    result.assert_one_line_error("--states goes with --pilot")
+    result.assert_one_line_error("--states requires --pilot")

@@ -126,7 +126,7 @@ def test_a_calculation_goes_on_here_and_as_a_campaign(files, finished):
     after = read_samples(folder / "edges/alcohol~amine/force-field/repeat-1").energies
     assert len(after) == 11
     np.testing.assert_array_equal(after[:10], before)
-    with pytest.raises(ConfigError, match="holds a calculation; resume it"):
+    with pytest.raises(ConfigError, match="contains a calculation; resume it"):
         run_network(network(files), folder)
     with pytest.raises(ConfigError, match="started with temperature"):
         run_network(settings(files, temperature="310 K"), folder, resume=True)

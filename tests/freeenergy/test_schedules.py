@@ -73,8 +73,8 @@ def test_pilots_that_do_not_overlap():
     [
         ([1.0, 0.0], [1.0], 1, "2 states of a pilot and 1 to place"),
         ([1.0, 0.2, 0.5], [1.0, 1.0], 3, "rising or falling"),
-        ([1.0, 0.5, 0.0], [1.0], 3, "a number from 0 on"),
-        ([1.0, 0.5, 0.0], [1.0, -1.0], 3, "a number from 0 on"),
+        ([1.0, 0.5, 0.0], [1.0], 3, "a number of 0 or more"),
+        ([1.0, 0.5, 0.0], [1.0, -1.0], 3, "a number of 0 or more"),
     ],
 )
 def test_what_cannot_be_placed(values, lengths, count, words):

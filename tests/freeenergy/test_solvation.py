@@ -219,7 +219,7 @@ def test_a_calculation_goes_on(finished):
         ({"solute": {"smiles": "CCO"}}, r"started with solute\.smiles CO, found CCO"),
         (
             {"ladder": {**SMALL["ladder"], "sterics": [0.5, 0]}},
-            r"started with ladder\.sterics \[0\.8, .*\], found \[0\.5, 0\.0\]; take",
+            r"started with ladder\.sterics \[0\.8, .*\], found \[0\.5, 0\.0\]; use",
         ),
     ],
 )
@@ -227,7 +227,7 @@ def test_another_calculation_does_not_go_on_with_it(finished, changes, words):
     folder, _, _ = finished
     with pytest.raises(ConfigError, match=words):
         run_solvation(settings(route="separate", **changes), folder, resume=True)
-    with pytest.raises(ConfigError, match="holds a calculation; resume it"):
+    with pytest.raises(ConfigError, match="contains a calculation; resume it"):
         run_solvation(settings(), folder)
 
 
@@ -251,7 +251,7 @@ def test_a_platform_that_is_not_there_is_named(tmp_path):
     [
         ({}, "found none of smiles, file and topology, allowed: one"),
         ({"smiles": "CO", "file": "a.sdf"}, "found smiles and file"),
-        ({"topology": "a.prmtop"}, "go together"),
+        ({"topology": "a.prmtop"}, "require each other"),
         ({"smile": "CO"}, "did you mean 'smiles'"),
     ],
 )
@@ -341,7 +341,7 @@ def test_solvents_by_name_smiles_or_file(given, water_model, label):
         ({"name": "milk"}, "found the solvent 'milk', allowed: tip3p, .*toluene.* SMILES"),
         ({}, "found none of name, smiles, file and topology, allowed: one"),
         ({"name": "opc", "smiles": "CO"}, "found name and smiles"),
-        ({"topology": "a.prmtop"}, "go together"),
+        ({"topology": "a.prmtop"}, "require each other"),
         ({"smiles": "CO", "equilibration": "0 ps"}, "must be > 0"),
     ],
 )

@@ -260,7 +260,7 @@ def test_energies_that_overflow_are_large_and_not_a_number(pair):
     ("change", "error", "words"),
     [
         ("overlap", RegionError, "share 1 atoms"),
-        ("anchor", RegionError, "an atom of its own molecule"),
+        ("anchor", RegionError, "an atom of the same molecule"),
         ("cut", RegionError, "select whole molecules"),
         ("charge", RegionError, r"charges of \+0.000 and \+1.000 e"),
         ("restraint", ForceFieldError, "CustomExternalForce"),

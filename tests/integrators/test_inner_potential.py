@@ -210,7 +210,7 @@ RUN = {
 def test_a_run_with_link_atoms_is_fitted_nothing():
     half = {"selection": "resname MOL and index 1 2 6 7 8", "link_atoms": True}
     with pytest.raises(
-        RegionError, match=r"an inner potential can be fitted to whole molecules only"
+        RegionError, match=r"an inner potential can only be fitted to whole molecules"
     ):
         prepare_system(parse_config(RUN | {"region": RUN["region"] | half}))
 

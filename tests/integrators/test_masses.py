@@ -74,7 +74,7 @@ def test_heavy_atom_lighter_than_its_hydrogens():
     apply_hydrogen_mass(system, topology, 3.2)
     topology, system = molecule("C", 4)
     before = masses(system)
-    with pytest.raises(ForceFieldError, match=r"MOL1:C would be left with 2\.\d+ amu, less than"):
+    with pytest.raises(ForceFieldError, match=r"MOL1:C would keep only 2\.\d+ amu, less than"):
         apply_hydrogen_mass(system, topology, 3.5)
     np.testing.assert_array_equal(masses(system), before)
 

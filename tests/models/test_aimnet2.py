@@ -193,7 +193,7 @@ def test_the_number_of_electrons_is_even(model, charge, electrons):
 
 
 def test_unknown_elements_and_choices(model):
-    with pytest.raises(RegionError, match="found the elements Li, Na, AIMNet2 knows H, B, C"):
+    with pytest.raises(RegionError, match="found the elements Li, Na, AIMNet2 supports H, B, C"):
         model.bind([3, 11])
     with pytest.raises(RegionError, match="expected"):
         model.bind([])

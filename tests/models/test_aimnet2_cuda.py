@@ -407,4 +407,7 @@ def test_large_regions_are_not_compared(on_gpu, monkeypatch, caplog):
     monkeypatch.setattr("nnpmm.models.aimnet.first_use._LARGEST", 2)
     numbers, positions = distorted("O")
     on_gpu(numbers, 0, "energy")(positions)
-    assert "is not compared with the reference: found 3 atoms, compared are up to 2" in caplog.text
+    assert (
+        "was not compared with the reference: found 3 atoms, the comparison covers up to 2"
+        in caplog.text
+    )

@@ -115,7 +115,7 @@ def test_a_name_in_two_families(install):
     [
         ("toys = no_such_toys:TOYS", "ModuleNotFoundError: No module named 'no_such_toys'"),
         ("toys = toy_models:NOTHING", "TypeError: found NoneType, expected a ModelFamily"),
-        ("ANI = toy_models:RIVALS", "ValueError: there is a family of that name already"),
+        ("ANI = toy_models:RIVALS", "ValueError: a family of that name exists already"),
     ],
 )
 def test_a_package_that_is_broken_leaves_the_others_alone(install, entry, reason):

@@ -175,7 +175,7 @@ def test_large_regions_are_not_compared(fast, parameters, monkeypatch, caplog):
     for _ in range(2):
         evaluator(WATER)
     assert evaluator.backend == "fast"
-    assert caplog.text.count("found 3 atoms, compared are up to 2") == 1
+    assert caplog.text.count("found 3 atoms, the comparison covers up to 2") == 1
 
 
 def test_gpu_kernels_are_compared_and_the_cpu_backend_is_not():

@@ -66,9 +66,9 @@ def test_without_gmx(call, tmp_path, monkeypatch):
 def test_what_is_no_data_set(call, tmp_path):
     path = tmp_path / "dataset.json"
     for text, words in (
-        ("{}", ("no settings of a data set: protocol: Field required",)),
+        ("{}", ("no valid settings of a data set: protocol: Field required",)),
         ("[1,", ("cannot be read",)),
-        ("[]", ("no settings of a data set",)),
+        ("[]", ("no valid settings of a data set",)),
     ):
         path.write_text(text)
         found = call(main, "dataset", "status", "-o", tmp_path)
@@ -129,8 +129,8 @@ def test_build_status_export_and_label(call, tmp_path):
     folder = tmp_path / "set"
     build = ["dataset", "build", "--solutes", "C1,P4", "--cluster", "serial", *TINY, "-o", folder]
     found = call(main, *build)
-    assert found.status == 0 and "4 jobs done now, 0 were there, 0 failed" in found.out
-    assert "0 jobs done now, 4 were there" in call(main, *build).out
+    assert found.status == 0 and "4 jobs done now, 0 existed, 0 failed" in found.out
+    assert "0 jobs done now, 4 existed" in call(main, *build).out
     found = call(main, "dataset", "status", "-o", folder)
     assert [line.split("│")[1:5] for line in found.out.splitlines() if "DOPC" in line] == [
         [" DOPC  ", "    2 ", "      0 ", "       0 "]

@@ -132,7 +132,7 @@ def test_two_campaigns_do_not_share_a_folder(toy_runs, tmp_path):
     refused = []
 
     def second(report, n, total):
-        with pytest.raises(ConfigError, match="another build works on this data set"):
+        with pytest.raises(ConfigError, match="another process is building this data set"):
             campaign.build_dataset(tiny_settings(lipids=["DPPC"]), tmp_path, cluster=SERIAL)
         refused.append(read_settings(tmp_path).lipids)
 

@@ -60,7 +60,7 @@ def test_train_and_evaluate(call, folder, tmp_path, network):
     arguments = ["--network", network, "--seed", "2", "-d", folder, "-o", model]
     found = call(main, "train", *arguments, *QUICK)
     assert found.status == 0, found.err
-    assert "2 samples without a label are left out: DOPC/C1-C1" in found.out
+    assert "2 samples have no label and are left out: DOPC/C1-C1" in found.out
     assert "test: 4 samples, MAE" in found.out
     names = {path.name for path in model.iterdir()}
     assert names == {"model.json", "model.safetensors", "learning.png"}
@@ -78,7 +78,7 @@ def test_train_and_evaluate(call, folder, tmp_path, network):
     names = {path.name for path in report.iterdir()}
     assert names == drawn | {"evaluation.json", "predictions.csv"}
     again = call(main, "evaluate", "-m", model, "-d", folder, "-o", report)
-    again.assert_one_line_error("is there already", "--overwrite")
+    again.assert_one_line_error("exists already", "--overwrite")
     found = call(main, "evaluate", "-m", model, "-d", folder, "-o", report, "--overwrite")
     assert found.status == 0
 
@@ -114,7 +114,7 @@ def test_bad_trainings_leave_nothing(call, folder, tmp_path, arguments, words):
 def test_a_model_is_not_replaced_unasked(call, folder, tmp_path):
     (tmp_path / "model.json").write_text("mine")
     found = call(main, "train", "-d", folder, "-o", tmp_path)
-    found.assert_one_line_error("model.json: is there already", "--overwrite")
+    found.assert_one_line_error("model.json: exists already", "--overwrite")
     assert (tmp_path / "model.json").read_text() == "mine"
 
 

@@ -325,7 +325,7 @@ def test_profiles_that_are_not_there(call, tmp_path):
             "found no profile of", "there are: C1-P4 in DOPC", "label umbrella"
         )
     warm = call(main, *arguments, "C1-P4", "--temperature", "310")
-    warm.assert_one_line_error("--temperature goes with --profile")
+    warm.assert_one_line_error("--temperature requires --profile")
 
 
 def test_which_profile(call, tmp_path):

@@ -118,13 +118,13 @@ def test_file_of_molecules(tmp_path):
         ("name,beads\na,C1-Qa\n", "line 2: .* charged Qa"),
         ("name,smiles,beads\na,CCO,P2\n", "line 2: .* give a name and one of the others"),
         ("name,smiles\n,CCO\n", "line 2: found name ''"),
-        ("name;smiles\na;CCO\n", "found the columns name;smiles .* divided by commas"),
+        ("name;smiles\na;CCO\n", "found the columns name;smiles .* separated by commas"),
         ("Name,SMILES\na,CCO\n", "found the columns Name, SMILES .* expected name and smiles"),
         ("name,smiles\n", "and 0 lines below"),
         ("name,smiles\na,CCO,1\n", "line 2: found 3 cells, expected 2"),
         ("name,smiles\na,CCO\nb\n", "line 3: found 1 cells, expected 2"),
         ("name,smiles,name\na,CCO,b\n", "found a column twice"),
-        ('name,smiles\n"a,CCO\n', "found no CSV"),
+        ('name,smiles\n"a,CCO\n', "is not a CSV file"),
         ("name,smiles\na,CCO\n\n,\n# c\nb,CC(\n", "line 6: SMILES"),
         ("name,smiles\na," + "C" * 500 + "\n", r"line 2: SMILES 'C{60}\.\.\. \(500 characters"),
         ("name,beads\na," + "C1-" * 500 + "X\n", r"line 2: solute .*\.\.\. \(1501 characters"),
@@ -145,7 +145,7 @@ def test_names_that_files_cannot_have(tmp_path):
     names = [molecule.file_name for molecule in read_molecules(path)]
     assert len(set(names)) == 2 and all(len(name) < 60 for name in names)
     path.write_bytes("name,beads\na,C1\n".encode("utf-16"))
-    with pytest.raises(InputFileError, match="found no UTF-8 text; save the table as CSV"):
+    with pytest.raises(InputFileError, match="is not UTF-8 text; save the table as CSV"):
         read_molecules(path)
 
 
@@ -237,7 +237,7 @@ def test_runs_that_failed_are_reported(model, campaign, tmp_path):
     assert "DOPC/C1-C1-C1 failed: seed 1: the solute leaked" in found.verdict.refusals[0]
     failure.unlink()
     found = predict_molecules([molecule], "DOPC", model, folder)[0]
-    assert found.verdict.refusals == ("its runs did not end; call again to go on",)
+    assert found.verdict.refusals == ("its runs did not end; repeat the call to continue",)
 
 
 def test_a_model_that_does_not_say_how_to_simulate(model, tmp_path):
@@ -264,14 +264,17 @@ def test_table_csv_json_and_picture_tell_one_error(call, campaign, tmp_path, mon
     from matplotlib.axes import Axes
 
     titles, labels = [], []
-    set_title, set_xlabel = Axes.set_title, Axes.set_xlabel
+    set_title, set_yticks = Axes.set_title, Axes.set_yticks
     monkeypatch.setattr(
         Axes, "set_title", lambda axes, text, **k: [titles.append(text), set_title(axes, text, **k)]
     )
     monkeypatch.setattr(
         Axes,
-        "set_xlabel",
-        lambda axes, text, **k: [labels.append(text), set_xlabel(axes, text, **k)],
+        "set_yticks",
+        lambda axes, ticks, texts=None, **k: [
+            labels.append(texts or []),
+            set_yticks(axes, ticks, texts, **k),
+        ],
     )
     file, out = tmp_path / "molecules.csv", tmp_path / "out"
     file.write_text("name,smiles,beads\noctane,CCCCCCCC,\nmine,,C1-C1\nlong,,C1-C1-C1-C1-C1-C1\n")
@@ -289,7 +292,7 @@ def test_table_csv_json_and_picture_tell_one_error(call, campaign, tmp_path, mon
         (line,) = [line for line in found.out.splitlines() if record["name"] in line][:1]
         cells = [cell.strip() for cell in line.split("│")]
         assert cells[4:7] == [value, f"{parts[0]:.2f}", text]
-        assert f"DOPC: dG = {value} kcal/mol" in titles
+        assert f"DOPC: ΔG = {value.replace('+-', '±')} kcal/mol" in titles
     assert [record["mapping_error_kcal"] for record in records] == [
         pytest.approx(0.709, abs=1e-3),
         0.0,
@@ -297,8 +300,10 @@ def test_table_csv_json_and_picture_tell_one_error(call, campaign, tmp_path, mon
     ]
     assert rows[2]["dg_kcal"] == rows[2]["error_kcal"] == "" and "6 beads" in rows[2]["reasons"]
     assert "(model^2 + mapping^2)^(1/2)" in found.out and "0.71 kcal/mol" in found.out
-    shown = [label for label in labels if "sigma: model" in label]
-    assert len(shown) == 2 and "mapping to beads 0.71" in shown[0] and "mapping" not in shown[1]
+    molecule, beads = ([text.split("± ")[1] for text in texts] for texts in labels if texts)
+    errors = [(row["model_error_kcal"], row["error_kcal"]) for row in rows[:2]]
+    assert molecule == [f"{float(error):.2f}" for error in errors[0]]
+    assert beads == [f"{float(errors[1][0]):.2f}"]  # beads that were given have no error of mapping
 
 
 def test_command_writes_reports(call, campaign, tmp_path):
@@ -358,7 +363,7 @@ def test_folders_that_cannot_be_written(call, tmp_path):
     arguments = ["predict", "--beads", "C1-C1", "--cluster", "serial", "-o"]
     call(main, *arguments, file).assert_one_line_error("cannot be written (Not a directory)")
     call(main, *arguments, tmp_path / "out", "--scratch", file).assert_one_line_error(
-        "cannot be written (Not a directory)", "take another place"
+        "cannot be written (Not a directory)", "choose another place"
     )
 
 
@@ -369,7 +374,7 @@ def test_failed_runs_set_the_exit_status(call, campaign, tmp_path):
     found = call(main, "predict", "--file", file, "-o", out)
     assert found.status == 1 and (out / "predictions.json").exists()
     assert found.err.strip() == (
-        "1 of 2 molecules have no prediction, as their runs failed: trimer"
+        "1 of 2 molecules have no prediction, because their runs failed: trimer"
     )
 
 
@@ -468,7 +473,7 @@ def test_from_smiles_to_free_energy(call, model, tmp_path):
     assert (tmp_path / "out" / "predictions.json").read_text() == before
     assert not (tmp_path / "out" / "DOPC" / "scratch").exists()
     again = call(main, *arguments, "--seed", "2")
-    again.assert_one_line_error("another seed", "take another folder")
+    again.assert_one_line_error("another seed", "choose another folder")
 
 
 def test_the_example_file():

@@ -109,7 +109,7 @@ def test_a_campaign_survives_kills(call, fake_gmx, tmp_path, monkeypatch):
     arguments = ["--engine", "gromacs", "--solutes", "C1", "--cluster", "serial", *changes]
     found = call(main, "dataset", "build", "-o", tmp_path / "set", *arguments)
     assert found.status == 0, found.err
-    assert "2 jobs done now, 0 were there, 0 failed" in found.out
+    assert "2 jobs done now, 0 existed, 0 failed" in found.out
     assert "gmx mdrun was killed by SIGKILL" in found.out
     assert [(tmp_path / name).read_text() for name in ("relax", "production")] == ["2\n", "2\n"]
 
@@ -208,7 +208,9 @@ def test_labels_go_on_after_a_kill(tmp_path):
     found, common = direct._with_seeds(simulate, job, tiny_settings(), tmp_path, 100)
     assert found == 3.0 and common["attempts"] == ["killed by SIGKILL"] and seeds[0] == seeds[1]
     ends += [KilledError("killed by SIGKILL")] * 3
-    with pytest.raises(KilledError, match=r"DOPC/C1: killed by SIGKILL; call again to go on"):
+    with pytest.raises(
+        KilledError, match=r"DOPC/C1: killed by SIGKILL; repeat the call to continue"
+    ):
         direct._with_seeds(simulate, job, tiny_settings(), tmp_path, 100)
 
 

@@ -79,7 +79,9 @@ def test_an_interrupted_calculation_goes_on_with_its_own_settings_only(tmp_path,
     def windows(*arguments, **_):
         folders.append(arguments[5])
         if len(folders) == 5:
-            with pytest.raises(ConfigError, match="umbrella sampling of DOPC/C1 is run already"):
+            with pytest.raises(
+                ConfigError, match="umbrella sampling of DOPC/C1 is already running"
+            ):
                 run_umbrella(SoluteJob("DOPC", "C1"), SETTINGS, tmp_path, tmp_path / "scratch")
         raise KeyboardInterrupt
 

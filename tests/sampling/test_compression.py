@@ -46,7 +46,7 @@ def test_acetonitrile_becomes_a_liquid():
 def test_methane_is_no_liquid():
     found, typical = compressed("C", 60.0, 80)
     with pytest.raises(
-        SimulationError, match=r"no liquid at 298\.15 K as built: found 0\.\d+ g/ml"
+        SimulationError, match=r"not liquid at 298\.15 K as built: found 0\.\d+ g/ml"
     ):
         require_liquid(found, typical=typical, temperature=298.15)
 

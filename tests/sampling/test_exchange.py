@@ -206,7 +206,7 @@ def _iterations(folder) -> int:
 
 def test_a_run_that_is_there_is_not_overwritten(tmp_path):
     exchange(tmp_path).sample(1)
-    with pytest.raises(ConfigError, match="holds a replica exchange; resume it"):
+    with pytest.raises(ConfigError, match="contains a replica exchange; resume it"):
         exchange(tmp_path)
 
 
@@ -225,7 +225,7 @@ def test_damaged_folders_are_named(tmp_path):
     (tmp_path / "energies.bin").write_bytes(b"")
     with pytest.raises(InputFileError, match=r"energies\.bin: is shorter"):
         exchange(tmp_path, resume=True)
-    with pytest.raises(InputFileError, match="holds 0 of 2 iterations"):
+    with pytest.raises(InputFileError, match="contains 0 of 2 iterations"):
         read_samples(tmp_path)
     (tmp_path / "exchange.json").write_text(json.dumps({"states": []}))
     with pytest.raises(InputFileError, match=r"exchange\.json: states"):

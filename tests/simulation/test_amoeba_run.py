@@ -80,7 +80,7 @@ def test_mechanical_embedding_names_the_one_that_takes_amoeba(tmp_path, settings
     del settings["coupling"]
     settings["integrator"] = {"type": "langevin"}
     settings["timestep"] = "1 fs"
-    with pytest.raises(ForceFieldError, match=r"AMOEBA takes coupling.Subtractive\(\)"):
+    with pytest.raises(ForceFieldError, match=r"for AMOEBA use coupling.Subtractive\(\)"):
         run(written(tmp_path, settings), progress=False)
 
 

@@ -327,7 +327,7 @@ def test_barostats_and_thermostats_are_recognised_by_their_type(tmp_path, caplog
 )
 def test_the_isotropic_barostat_replaces_no_other_kind(tmp_path, caplog, barostat):
     kind = type(barostat()).__name__
-    with pytest.raises(ConfigError, match=f"found NPT, and a {kind} .*: set NVT, or take it out"):
+    with pytest.raises(ConfigError, match=f"found NPT, and a {kind} .*: set NVT, or remove it"):
         load_with_forces(tmp_path, {"pressure": barostat()}, "NPT")
     system = load_with_forces(tmp_path, {"pressure": barostat()}, "NVT")
     assert "pressure" not in [force.getName() for force in system.getForces()]

@@ -127,7 +127,7 @@ def test_the_network_is_in_the_slow_group():
 @pytest.mark.parametrize(
     ("integrator", "message"),
     [
-        ({"type": "respa", "inner": "0.5 fs"}, "respa needs 'inner' and 'outer'"),
+        ({"type": "respa", "inner": "0.5 fs"}, "respa requires 'inner' and 'outer'"),
         ({"type": "langevin", "inner": "1 fs"}, "found 'inner' with type langevin"),
         (RESPA | {"short_range": [0.5, 0.6]}, "'short_range' without 'middle'"),
         ({"type": "verlet"}, "integrator.type"),

@@ -67,7 +67,7 @@ def test_no_space_for_a_frame(tmp_path, reference, fmt):
         patch.setattr(staged_run, "open_trajectory", open_limited)
         with pytest.raises(SimulationError) as raised:
             go(tmp_path, fmt=fmt)
-    require_one_line(raised, f"trajectory.{fmt}", "make space", "resume=True", "checkpoint is kept")
+    require_one_line(raised, f"trajectory.{fmt}", "free space", "resume=True", "checkpoint is kept")
     go(tmp_path, fmt=fmt, resume=True)
     require_equal_runs(tmp_path, reference[fmt], fmt)
 
@@ -94,7 +94,7 @@ def test_no_space_for_a_file(tmp_path, monkeypatch, reference, count):
         with pytest.raises(SimulationError) as raised:
             go(tmp_path)
     assert calls[0] >= 10**9
-    require_one_line(raised, str(tmp_path), "No space left on device", "make space", "resume=True")
+    require_one_line(raised, str(tmp_path), "No space left on device", "free space", "resume=True")
     assert not list(tmp_path.glob("*.tmp"))
     go(tmp_path, resume=True)
     require_equal_runs(tmp_path, reference["dcd"])
@@ -122,7 +122,7 @@ def test_a_disk_that_fills_up(tmp_path, reference, fmt):
         filler.write_bytes(bytes(950_000))
         with pytest.raises(SimulationError) as raised:
             go(disk / "run", fmt=fmt)
-        require_one_line(raised, str(disk / "run"), "make space")
+        require_one_line(raised, str(disk / "run"), "free space")
         filler.unlink()
         go(disk / "run", fmt=fmt, resume=True)
         require_equal_runs(disk / "run", reference[fmt], fmt)

@@ -250,7 +250,7 @@ def test_a_blow_up_names_stage_and_step_and_keeps_the_last_checkpoint(tmp_path):
     with pytest.raises(SimulationError, match=r"production, .*(step|after step) \d+") as raised:
         go(tmp_path, prepared, stages=stages)
     assert "minimise further (stages.minimize.max_iterations)" in str(raised.value)
-    assert "take a smaller timestep than 1 fs" in str(raised.value)
+    assert "use a smaller timestep than 1 fs" in str(raised.value)
     assert "\n" not in str(raised.value)
     assert json.loads((tmp_path / "checkpoint.json").read_text())["step"] >= 0
 
@@ -279,7 +279,7 @@ def test_a_late_blow_up_names_the_time_step_and_keeps_the_run(tmp_path, monkeypa
         with pytest.raises(SimulationError, match=r"production, (after )?step 1[56]\d") as raised:
             go(tmp_path, production="0.2 ps")
     text = str(raised.value)
-    assert "the time step of 1 fs is the likely cause: take a smaller timestep" in text
+    assert "the time step of 1 fs is the likely cause: use a smaller timestep" in text
     assert "overwrite=True" in text and "the last checkpoint is kept" in text
     assert "\n" not in text
     assert json.loads((tmp_path / "checkpoint.json").read_text())["step"] == 147

@@ -38,8 +38,8 @@ def test_without_a_file_or_with_a_wrong_one_the_error_is_one_of_ours(tmp_path):
     [
         ({}, 0, "production reached 5 ps; results in"),
         ({"already_complete": True}, 0, "this run is complete"),
-        ({"signal_number": 2}, 130, "go on with: nnpmm run md.yaml --resume"),
-        ({"signal_number": 15}, 143, "go on with: nnpmm run md.yaml --resume"),
+        ({"signal_number": 2}, 130, "continue with: nnpmm run md.yaml --resume"),
+        ({"signal_number": 15}, 143, "continue with: nnpmm run md.yaml --resume"),
     ],
 )
 def test_the_end_of_a_run_decides_message_and_exit_status(

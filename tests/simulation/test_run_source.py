@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from runs import frames, go
 
-from nnpmm.analysis import Settings, analyze, observe
+from nnpmm.analysis import analyze, observe
 from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.simulation import run_folders, run_source
 from nnpmm.simulation.record.energy_log import read_log
@@ -36,16 +38,35 @@ def test_the_source_is_what_the_run_wrote(folder):
 
 
 def test_the_report_has_the_analysis(folder):
-    found = observe(run_source(folder), Settings(interactions=False))
+    found = observe(run_source(folder))
     assert "ligand_internal_rmsd" in found.series
-    positions = np.eye(3)
-    plain, more = (
-        report_figure(folder / "log.csv", positions, ["O", "H", "H"], [(0, 1)], observed=o)
-        for o in (None, found)
+    more = replace(
+        found,
+        torsions=np.zeros((found.n_frames, 1), dtype=np.float32),
+        torsion_labels=("C1-C2-C3-C4",),
+        contacts=np.arange(2 * found.n_frames).reshape(-1, 2) % 2 == 0,
+        contact_labels=(("LEU84", "hydrophobic"), ("ALA99", "contact")),
     )
-    assert len(more.axes) == len(plain.axes) + 2
-    labels = [text.get_text() for text in more.axes[-2].get_legend().get_texts()]
+    bare, molecule, complex_ = (
+        report_figure(folder / "log.csv", np.eye(3), ["O", "H", "H"], [(0, 1)], observed=o)
+        for o in (None, found, more)
+    )
+    # A panel for each kind of thing that the trajectory shows, and no empty one.
+    assert [len(figure.axes) - len(bare.axes) for figure in (molecule, complex_)] == [1, 3]
+    labels = [text.get_text() for text in molecule.axes[-1].get_legend().get_texts()]
     assert any(text.startswith("internal, ") for text in labels)
+    first, second = (bar.get_width() for bar in complex_.axes[-1].patches)
+    assert first > 0.5 > second  # LEU84 in every frame, ALA99 in none
+
+
+def test_the_report_states_averages_of_the_last_stage(folder):
+    stages, columns = read_log(folder / "log.csv")
+    last = np.array(stages) == stages[-1]
+    figure = report_figure(folder / "log.csv", np.eye(3), ["O", "H", "H"], [(0, 1)])
+    texts = [text.get_text() for text in figure.axes[-1].texts]
+    value = texts[texts.index("temperature") + 1]
+    stated = float(value.split(" ")[0])
+    assert stated == pytest.approx(columns["temperature_k"][last].mean(), rel=0.01)
 
 
 def test_a_trajectory_that_cannot_be_read_does_not_end_a_run(tmp_path, monkeypatch, caplog):

@@ -295,7 +295,7 @@ def test_a_failure_is_an_error_by_name_and_a_warning_with_auto(fake, caplog):
     assert found.provider.startswith("fallback")
     first, second = (record for record in caplog.records if record.levelno == logging.WARNING)
     assert "Cannot properly run sqm.; " in first.getMessage()
-    assert first.getMessage().endswith("the fallback takes its place")
+    assert first.getMessage().endswith("the fallback is used instead")
     assert "ligand parameters are the fallback" in second.getMessage()
 
 

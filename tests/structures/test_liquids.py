@@ -130,7 +130,7 @@ def test_what_cannot_be_a_solvent():
     charged, toluene = molecule("C[NH3+]"), molecule("Cc1ccccc1")
     with pytest.raises(ConfigError, match=r"molecule of charge \+1, allowed: neutral"):
         create_liquid(*charged, 100)
-    with pytest.raises(ConfigError, match=r"about 1\.5. nm wide, .* 1\.98 nm or more; take more"):
+    with pytest.raises(ConfigError, match=r"about 1\.5. nm wide, .* 1\.98 nm or more; use more"):
         create_liquid(*toluene, 20, nonbonded_cutoff=0.9)
-    with pytest.raises(ConfigError, match="nm or more; take a larger padding"):
+    with pytest.raises(ConfigError, match="nm or more; use a larger padding"):
         dissolve(*toluene, *toluene, padding=0.3, nonbonded_cutoff=0.9)

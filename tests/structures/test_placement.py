@@ -128,7 +128,7 @@ def test_crystal_waters_without_hydrogens_are_named(parameters, model, hydrogens
         build(modeller, above(modeller), parameters, water_model=model)
     text = str(caught.value)
     assert "found 2 crystal waters without all hydrogens" in text
-    assert "first HOH 301 of chain W: add hydrogens" in text and "take them out" in text
+    assert "first HOH 301 of chain W: add hydrogens" in text and "remove them" in text
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_ligand_inside_the_protein_file_is_refused(parameters):
     for bond in molecule.GetBonds():
         block.addBond(atoms[bond.GetBeginAtomIdx()], atoms[bond.GetEndAtomIdx()])
     modeller.add(block, 0.1 * molecule.GetConformer().GetPositions() * unit.nanometer)
-    words = r"of LIG 1 of chain L, allowed is .* take the ligand out of the protein's file"
+    words = r"of LIG 1 of chain L, allowed is .* remove the ligand from the protein's file"
     with pytest.raises(InputFileError, match=words):
         build(modeller, place, parameters)
 
@@ -239,7 +239,7 @@ def test_coordinates_in_another_unit_are_refused(parameters, factor):
 def test_a_ligand_on_a_crystal_water_is_refused_by_name(parameters):
     modeller = with_waters(peptide())
     oxygen = nm(modeller)[-3]
-    with pytest.raises(InputFileError, match=r"HOH 302 of chain W.* take that water out"):
+    with pytest.raises(InputFileError, match=r"HOH 302 of chain W.* remove that water"):
         build(modeller, oxygen + np.array([0, 0, 0.12]), parameters)
 
 

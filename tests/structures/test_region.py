@@ -216,7 +216,7 @@ def test_a_virtual_site_in_the_region():
 @pytest.mark.parametrize(
     ("smiles", "message"),
     [
-        ("c1ccccc1Cl", "the region contains Cl, ANI-1x knows H, C, N, O; select other atoms"),
+        ("c1ccccc1Cl", "the region contains Cl, ANI-1x supports H, C, N, O; select other atoms"),
         ("CC(=O)[O-]", r"formal charge -1 \(perceived from bonds and elements\), ANI-1x describes"),
         ("[NH3+]CC[NH3+]", r"formal charge \+2"),
     ],
@@ -304,7 +304,7 @@ def test_a_coordinated_metal_is_warned_of(tmp_path, caplog):
 def test_a_region_of_ions_names_its_element(tmp_path):
     """Distances to the water around sodium ions are not bonds that the region cuts."""
     summary = _describe(_with_ion(tmp_path, "Na", 0.23), "resname ION")
-    with pytest.raises(RegionError, match="the region contains Na, ANI-1x knows"):
+    with pytest.raises(RegionError, match="the region contains Na, ANI-1x supports"):
         check_region(summary, Model())
 
 

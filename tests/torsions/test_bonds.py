@@ -53,7 +53,7 @@ def _hydrogens(molecule: Chem.Mol, index: int) -> list[Chem.Atom]:
         ("CCCC", (0, 2), "no bond between these atoms"),
         ("CCCC", (0, 99), "among 14 atoms"),
         ("CCCC", (1, 1), "no such pair"),
-        ("CCCl", (1, 2), "nothing to turn at atom 2"),
+        ("CCCl", (1, 2), "nothing to rotate at atom 2"),
         ("CC#N", (0, 1), "linear atom 1"),
     ],
 )

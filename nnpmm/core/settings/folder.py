@@ -32,7 +32,7 @@ def read_kept_settings(model: type[Settings], path: Path) -> Settings:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputFileError(f"{path}: cannot be read ({error}); take another folder") from error
+        raise InputFileError(f"{path}: cannot be read ({error}); choose another folder") from error
     return parse_settings(model, data, source=str(path), base=path.parent)
 
 
@@ -56,7 +56,7 @@ def keep_settings(settings: BaseModel, path: Path, fixed: Sequence[str]) -> None
             if old != new:
                 raise ConfigError(
                     f"{path.parent}: was started with {name} {_shown(old)}, found {_shown(new)}; "
-                    "take another folder"
+                    "choose another folder"
                 )
     write_atomically(path, settings.model_dump_json(indent=1) + "\n")
 

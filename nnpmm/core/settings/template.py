@@ -17,7 +17,7 @@ _WIDTH = 98
 
 _NOTES = """\
 # Quantities are written with a unit ("4 fs", "310 K") or as numbers without one, in the unit named.
-# Relative paths start at the folder of this file. Keys behind a # are optional."""
+# Relative paths start at the folder of this file. Keys after a # are optional."""
 
 
 def commented_file(

@@ -91,8 +91,8 @@ def _read_text(path: Path) -> str:
         raise InputFileError(f"{path}: cannot read the settings: {reason}") from error
     if len(text) > _LARGEST_FILE:
         raise InputFileError(
-            f"{path}: larger than {_LARGEST_FILE // 1000} kB, which no settings file is: give the "
-            "YAML file of a run"
+            f"{path}: larger than {_LARGEST_FILE // 1000} kB, too large for a settings file: give "
+            "the YAML file of a run"
         )
     return text
 

@@ -39,12 +39,12 @@ def check_environment(system: openmm.System, region: NDArray[np.int64]) -> None:
             )
         if isinstance(force, _IMPLICIT):
             raise ForceFieldError(
-                f"found a {name}, which would go on with the region's fixed charges; allowed: "
+                f"found a {name}, which would keep using the region's fixed charges; allowed: "
                 "explicit solvent or none, or mechanical embedding"
             )
     if Role.NETWORK in forces_by_role(system):
         raise RegionError(
-            "found a system with a region already, whose charges would not see those of this one; "
+            "found a system with a region already, whose charges would not act on this region; "
             "allowed with several regions: mechanical embedding"
         )
     nonbonded = find_nonbonded_force(system)
@@ -56,8 +56,8 @@ def check_environment(system: openmm.System, region: NDArray[np.int64]) -> None:
     sites = attached_sites(system, set(region.tolist())).tolist()
     if charges_of(nonbonded, sites).any():
         raise RegionError(
-            f"found the charged virtual site {sites[0]} on the region, whose charge no model of "
-            "the charges knows; allowed: charges on the region's atoms, or mechanical embedding"
+            f"found the charged virtual site {sites[0]} on the region, whose charge no charge "
+            "model predicts; allowed: charges on the region's atoms, or mechanical embedding"
         )
 
 
@@ -82,7 +82,6 @@ def environment_charges(
     if not charged.any():
         raise ForceFieldError(
             f"found no charges on the {len(others)} particles around the region, which "
-            "electrostatic embedding needs; take mechanical embedding, or a force field with "
-            "charges"
+            "electrostatic embedding needs; use mechanical embedding, or a force field with charges"
         )
     return others[charged], charges[charged]

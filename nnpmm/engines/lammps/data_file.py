@@ -77,7 +77,7 @@ def _atom_style(path: Path, given: str | None) -> str:
     written = heading.group(1)
     if written is None and given is None:
         raise ConfigError(
-            f"{path}: found no atom style behind the heading Atoms, allowed: 'Atoms # full' and "
+            f"{path}: found no atom style after the heading Atoms, allowed: 'Atoms # full' and "
             "the like; write it there, or give atom_style=..."
         )
     if written is not None and given is not None and written != given:
@@ -137,7 +137,7 @@ def _elements(
         try:
             return [app.Element.getBySymbol(symbol) for symbol in given]
         except KeyError as error:
-            raise InputFileError(f"{path}: found {error}, which is no chemical symbol") from None
+            raise InputFileError(f"{path}: found {error}, which is not a chemical symbol") from None
     known = [app.Element.getByAtomicNumber(number) for number in range(1, 104)]
     of_known = np.array([element.mass.value_in_unit(unit.dalton) for element in known])
     found = []

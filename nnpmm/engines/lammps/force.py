@@ -105,7 +105,7 @@ class NetworkForce:
         if not np.isfinite(sums).all():
             failure = SimulationError(
                 f"step {step}: found an energy that is not a finite number; the simulation has "
-                "blown up: minimise further or take a smaller time step"
+                "blown up: minimise further or use a smaller time step"
             )
             self._fail(failure, forces)
             return
@@ -138,7 +138,7 @@ class NetworkForce:
         if not np.isfinite(positions).all():
             raise SimulationError(
                 "found a position that is not a finite number; the simulation has blown up: "
-                "minimise further or take a smaller time step"
+                "minimise further or use a smaller time step"
             )
         neighbourhoods = find_neighbourhoods(positions, n_owned, self._potential.cutoff)
         found = self._potential.evaluate(numbers, neighbourhoods)

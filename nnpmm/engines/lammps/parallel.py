@@ -46,8 +46,7 @@ def communicator() -> MPI.Comm:
     if comm.size != started and started > 1:
         raise ConfigError(
             f"found {started} processes that see {comm.size} MPI rank each: they were started by "
-            "an mpirun of another MPI; take the one that the package mpich has installed next to "
-            "python"
+            "an mpirun of another MPI; use the one that the package mpich installs next to python"
         )
     from nnpmm._version import __version__
 

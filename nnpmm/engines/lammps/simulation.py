@@ -61,7 +61,7 @@ class LammpsSimulation:
             if line.split()[:2] == ["run_style", "respa"]:
                 raise ConfigError(
                     "found 'run_style respa', in which LAMMPS does not call the network after the "
-                    "first step, allowed: verlet; take a shorter time step"
+                    "first step, allowed: verlet; use a shorter time step"
                 )
             try:
                 self.lammps.command(line)
@@ -287,7 +287,7 @@ def _check_domains(engine: Any, n_ranks: int, least: float) -> None:
     if (most < 1).any():
         raise ConfigError(
             f"found a box {shape} nm wide, allowed: {least / 10:.2f} nm or more, the range of the "
-            "network and the margin in which atoms move; take a larger box"
+            "network and the margin in which atoms move; use a larger box"
         )
     fitting = max(n for n in range(1, n_ranks) if _fits(n, most))
     remedy = "one rank" if fitting == 1 else f"{fitting} ranks or fewer"

@@ -75,7 +75,7 @@ def system_from_topology(
     if missing:
         raise InputFileError(
             f"{source}: found {len(missing)} atoms without an element, such as {missing[0].name} "
-            f"of {missing[0].residue.name}; a network describes atoms alone: take a structure "
+            f"of {missing[0].residue.name}; a network only describes atoms: give a structure "
             "without virtual sites and with elements"
         )
     masses = [atom.element.mass.value_in_unit(unit.dalton) for atom in topology.atoms()]
@@ -104,8 +104,8 @@ def check_system(system: WholeSystem, model: Potential, *, allow_charged: bool =
                 raise RegionError(
                     f"found the element {atom.element.symbol} (atom {atom.name} of residue "
                     f"{atom.residue.name} {atom.residue.id}), {model.name} knows "
-                    f"{', '.join(model.elements)}: leave it out, or describe a region alone by "
-                    "the network and the rest by a force field, on OpenMM"
+                    f"{', '.join(model.elements)}: leave it out, or describe only a region by the "
+                    "network and the rest by a force field, on OpenMM"
                 )
     if model.neutral_only and not allow_charged:
         refuse_charged(system.atomic_numbers, system.bonds, system.positions, model.name)

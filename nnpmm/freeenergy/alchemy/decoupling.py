@@ -35,7 +35,7 @@ from nnpmm.structures.bonds import constrained_pairs
 
 __all__ = ["decouple", "refuse_joined"]
 
-# Implicit solvent takes its charges from parameters of its own, which have no scaled form here.
+# Implicit solvent takes its charges from its own parameters, which have no scaled form here.
 _REFUSED = (openmm.GBSAOBCForce, openmm.CustomGBForce, openmm.LCPOForce)
 
 
@@ -102,7 +102,7 @@ def _checked(system: openmm.System) -> openmm.NonbondedForce:
         )
     if nonbonded.getNonbondedMethod() == openmm.NonbondedForce.LJPME:
         raise ForceFieldError(
-            "found a NonbondedForce with LJPME, whose dispersion sum has no soft core; take PME"
+            "found a NonbondedForce with LJPME, whose dispersion sum has no soft core; use PME"
         )
     return nonbonded
 
@@ -116,8 +116,8 @@ def refuse_joined(system: openmm.System, members: set[int]) -> None:
     for i, j in constrained_pairs(system):
         if (i in members) != (j in members):
             raise RegionError(
-                f"a constraint joins atom {i} and atom {j}, of which the region holds one; select "
-                "whole molecules"
+                f"a constraint joins atom {i} and atom {j}, of which only one belongs to the "
+                "region; select whole molecules"
             )
 
 
@@ -184,7 +184,7 @@ def _excludes_all(force: openmm.CustomNonbondedForce, own: NDArray[np.int64]) ->
 def _scale_charges(force: openmm.NonbondedForce, own: NDArray[np.int64]) -> None:
     """Give the region scaled charges and no Lennard-Jones, in place.
 
-    Without a sigma of its own, a particle can come closer to others before (sigma / r)^12
+    Without its own sigma, a particle can come closer to others before (sigma / r)^12
     overflows in single precision, which would make a decoupled particle's zero a NaN.
     """
     force.addGlobalParameter(LAMBDA_ELECTROSTATICS, 1.0)

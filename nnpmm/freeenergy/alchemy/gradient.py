@@ -32,7 +32,7 @@ def lambda_gradient(context: openmm.Context) -> dict[str, float]:
     if LAMBDA_ELECTROSTATICS not in present and AMOEBA_STERICS in present:
         raise ForceFieldError(
             "found AMOEBA without scaled multipoles; of its soft core OpenMM gives no derivative: "
-            "take the energies of several states (MBAR)"
+            "use the energies of several states (MBAR)"
         )
     if LAMBDA_ELECTROSTATICS not in present:
         raise ForceFieldError(

@@ -143,7 +143,7 @@ def _checked(system: openmm.System) -> openmm.AmoebaMultipoleForce:
     if multipoles is None or len(sterics) != 1:
         raise ForceFieldError(
             f"found {len(sterics)} AmoebaVdwForces and {int(multipoles is not None)} "
-            "AmoebaMultipoleForces, expected one of each; fixed charges take decouple()"
+            "AmoebaMultipoleForces, expected one of each; for fixed charges use decouple()"
         )
     if sterics[0].getAlchemicalMethod() != openmm.AmoebaVdwForce._None:
         raise ForceFieldError(_DECOUPLED)

@@ -79,8 +79,7 @@ def decoupling_schedule(
         falls = all(first > second for first, second in itertools.pairwise(values))
         if len(values) < 2 or not falls or values[0] != 1 or values[-1] != 0:
             raise ConfigError(
-                f"{name}: found {list(values)}, allowed: values that fall from 1 to 0 without a "
-                "repetition"
+                f"{name}: found {list(values)}, allowed: values that fall from 1 to 0, each once"
             )
     return (
         *(AlchemicalState(float(value), 1.0) for value in electrostatics),

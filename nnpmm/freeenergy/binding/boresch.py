@@ -264,7 +264,7 @@ def require_no_collinear_anchors(
             f"{what} {list(restraint.atoms)}: found angles of {first:.0f} and {second:.0f} degrees "
             f"at the bond between receptor and ligand; allowed: {np.degrees(least):.0f} to "
             f"{180 - np.degrees(least):.0f} degrees, from where {_COLLINEAR:g} kT bring the atoms "
-            "into one line; take other anchors, or a larger angle constant"
+            "into one line; choose other anchors, or a larger angle constant"
         )
 
 

@@ -46,8 +46,8 @@ def ligand_chains(topology: app.Topology, solute: Solute) -> tuple[NDArray[np.in
                 text = f"ligand: {len(members)} heavy atoms, no three of them in a ring, in "
             return chains, f"{text}{len(chains)} chains of three"
     raise SimulationError(
-        f"the ligand has {len(members)} heavy atoms, no three of them bonded in a chain, which six "
-        "coordinates of a restraint need; such a ligand is not supported"
+        f"the ligand has {len(members)} heavy atoms, no three of them bonded in a chain, as the "
+        "restraint's six coordinates require; such a ligand is not supported"
     )
 
 

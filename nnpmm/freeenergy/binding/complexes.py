@@ -54,7 +54,7 @@ def load_complex(settings: BindingSettings) -> MMSystem:
     if settings.timestep > limit.longest * (1 + 1e-6):
         raise ConfigError(
             f"timestep: found {settings.timestep * 1000:g} fs, the limit is "
-            f"{limit.longest * 1000:g} fs: {limit.reason}; take a shorter one, or constrain bonds "
+            f"{limit.longest * 1000:g} fs: {limit.reason}; use a shorter one, or constrain bonds "
             "to hydrogen"
         )
     return replace(mm, ligand_atoms=np.asarray(ligand, dtype=np.int64))

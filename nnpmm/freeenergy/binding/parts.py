@@ -55,7 +55,8 @@ def part_of(system: openmm.System, atoms: Iterable[int]) -> openmm.System:
     for force in system.getForces():
         if type(force) not in _CLASSES:
             raise ForceFieldError(
-                f"found a {type(force).__name__}, of which no part can be taken; allowed: bonded "
+                f"found a {type(force).__name__}, from which no part can be extracted; allowed: "
+                "bonded "
                 "and non-bonded forces of fixed charges"
             )
     for section in list(root.iter()):
@@ -71,7 +72,7 @@ def part_of(system: openmm.System, atoms: Iterable[int]) -> openmm.System:
             section[:] = [child for child in section if _renumber(child, rows)]
         elif section.tag in ("ParticleOffsets", "ExceptionOffsets") and len(section):
             raise ForceFieldError(
-                "found a NonbondedForce with parameter offsets, of which no part can be taken"
+                "found a NonbondedForce with parameter offsets, from which no part can be extracted"
             )
     text = ElementTree.tostring(root, encoding="unicode")
     return openmm.XmlSerializer.deserialize(text)
@@ -88,8 +89,8 @@ def _renumber(term: ElementTree.Element, rows: dict[int, int]) -> bool:
     if any(inside):
         particles = [int(term.attrib[name]) for name in names]
         raise RegionError(
-            f"a term of the force field joins atoms {particles}, of which the part holds some; "
-            "select whole molecules"
+            f"a term of the force field joins atoms {particles}, of which only some belong to the "
+            "part; select whole molecules"
         )
     return False
 
@@ -187,8 +188,8 @@ def _waters(
     free = [water for water in waters if apart.isdisjoint(water)]
     if len(free) < wanted:
         raise ConfigError(
-            f"found a padding of {padding:g} nm, whose box takes {wanted} waters, and {len(free)} "
-            "waters in the system; take a smaller padding, or a complex in a larger box"
+            f"found a padding of {padding:g} nm, whose box needs {wanted} waters, and {len(free)} "
+            "waters in the system; use a smaller padding, or a complex in a larger box"
         )
     return free[:wanted]
 

@@ -222,12 +222,13 @@ def _add_method(page: Page, settings: BindingSettings) -> None:
         "network. "
     )
     page.paragraph(
-        "A restraint of one distance, two angles and three torsions between receptor and ligand "
-        "goes on in the complex; then the ligand's interactions with everything else are scaled "
+        "A restraint of one distance, two angles and three torsions between receptor and ligand is "
+        "switched on in the complex; then the ligand's interactions with everything else are "
+        "scaled "
         "away, first the charges, then Lennard-Jones with a soft core, while its inside keeps its "
         "full energy. The same is done with the ligand alone in water, without a restraint. "
         f"{lifting if joint else ''}The states exchange replicas; MBAR gives the free energies. "
-        "Errors are the larger one of MBAR's and of the spread of the repeats."
+        "Errors are the larger of MBAR's error and the spread of the repeats."
     )
     rows = [
         ("program", f"nnpmm {__version__}"),

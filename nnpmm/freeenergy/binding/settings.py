@@ -29,15 +29,16 @@ class RestraintSettings(Section):
     """The restraint that keeps the decoupled ligand in its site."""
 
     distance_constant: ForceConstant = Field(
-        4184.0, gt=0, description="k of the spring k/2 (r - r0)^2, in kJ/mol/nm^2"
+        4184.0, gt=0, description="force constant k of k/2 (r - r0)^2, in kJ/mol/nm^2"
     )
     angle_constant: AngleConstant = Field(
-        83.68, gt=0, description="k of the springs of angles and torsions, in kJ/mol/rad^2"
+        83.68, gt=0, description="force constant of angles and torsions, in kJ/mol/rad^2"
     )
     anchors: tuple[int, int, int, int, int, int] | None = Field(
         None,
         description="0-based indices of three atoms of the receptor (c, b, a) and of three of the "
-        "ligand (A, B, C), where a and A are the nearest; null: chosen from the short run",
+        "ligand (A, B, C), where a and A are nearest to each other; null: chosen from the short "
+        "run",
         examples=["[10, 4, 7, 130, 128, 127]"],
     )
     site_radius: Length = Field(
@@ -51,9 +52,11 @@ class RestraintSettings(Section):
 class PilotSettings(Section):
     """The short run of the complex, without a restraint, from which anchors are chosen."""
 
-    equilibration: Time = Field(100.0, gt=0, description="under constant pressure, in ps")
-    length: Time = Field(500.0, gt=0, description="of the run after that, in ps")
-    interval: Time = Field(1.0, gt=0, description="between two frames, in ps")
+    equilibration: Time = Field(
+        100.0, gt=0, description="equilibration under constant pressure, in ps"
+    )
+    length: Time = Field(500.0, gt=0, description="length of the run after that, in ps")
+    interval: Time = Field(1.0, gt=0, description="time between frames, in ps")
 
     @model_validator(mode="after")
     def _several_frames(self) -> Self:
@@ -113,15 +116,17 @@ class BindingSettings(JointSettings):
     solvent_ladder: LadderSettings = LadderSettings()
     route: Literal["joint", "separate"] = Field(
         "joint",
-        description="where network and force field are both asked for: one ladder that goes on "
-        "from the force field to the network at both ends (joint), or a ladder for each (separate)",
+        description="where network and force field are both asked for: one ladder that continues "
+        "from the force field to the network at both ends (joint), or a ladder for each "
+        "(separate)",
     )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.selection is None and self.system.type != "build":
             raise ValueError(
-                "the key 'selection' is missing: prepared files do not say what is ligand"
+                "the key 'selection' is missing: prepared files do not say which atoms are the "
+                "ligand"
             )
         if self.system.type == "build" and self.system.protein is None:
             raise ValueError("system: found a ligand without a protein, allowed: with 'protein'")

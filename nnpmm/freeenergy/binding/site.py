@@ -123,7 +123,7 @@ class Site:
         if len(near) < _LEAST:
             raise SimulationError(
                 f"the receptor has {len(near)} heavy atoms within {_AROUND:g} nm of the ligand, "
-                f"which is in no site; allowed: {_LEAST} or more; give a bound complex"
+                f"so it is not in a site; allowed: {_LEAST} or more; give a bound complex"
             )
         return cls(near, ligand, positions[near], positions[ligand].mean(axis=0), radius)
 

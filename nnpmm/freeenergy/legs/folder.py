@@ -56,7 +56,9 @@ def claim_folder(settings: SamplingSettings, directory: Path, *, resume: bool) -
         write_atomically(path, settings.model_dump_json(indent=1) + "\n")
         return
     if not resume:
-        raise ConfigError(f"{directory}: holds a calculation; resume it, or take another folder")
+        raise ConfigError(
+            f"{directory}: contains a calculation; resume it, or choose another folder"
+        )
     try:
         there = json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -68,7 +70,7 @@ def claim_folder(settings: SamplingSettings, directory: Path, *, resume: bool) -
         if name not in _MAY_CHANGE and _fixed(there.get(name)) != _fixed(wanted[name]):
             which, old, new = _first_change(name, there.get(name), wanted[name])
             raise ConfigError(
-                f"{directory}: was started with {which} {old}, found {new}; take the same, or "
+                f"{directory}: was started with {which} {old}, found {new}; use the same, or "
                 "another folder"
             )
     write_atomically(path, settings.model_dump_json(indent=1) + "\n")
@@ -97,7 +99,7 @@ def keep_parameters(directory: Path, found: str | None) -> None:
     if there != found:
         raise ConfigError(
             f"{directory}: was begun with the ligand parameters {there!r}, found {found!r}; "
-            "install what made them, or take another folder"
+            "install the program that made them, or choose another folder"
         )
 
 

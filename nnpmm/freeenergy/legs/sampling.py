@@ -88,7 +88,7 @@ def create_leg_system(
         mm: with the atoms of the ligand.
         potential: what describes the inside of the ligand; with ``"both"`` the global parameter
             ``lambda_nnp`` goes from the force field (0) to the network (1).
-        regions: atoms of several ligands, each a region of its own; by default of the ligand.
+        regions: atoms of several ligands, each its own region; by default of the ligand.
         coupling: of the region with its surroundings; None for mechanical embedding.
 
     Raises:
@@ -127,7 +127,7 @@ def require_network_of_ions(settings: SamplingSettings, charge: int) -> None:
     if "network" in settings.potentials and load_model(settings.model).neutral_only:
         raise RegionError(
             f"found a molecule with a charge of {charge:+d} e, and {settings.model}, which "
-            "describes neutral molecules; take a model that knows charges, such as AIMNet2, or the "
+            "describes neutral molecules; use a model that takes charges, such as AIMNet2, or the "
             "force field alone"
         )
 
@@ -148,7 +148,7 @@ def sample_leg(
     Args:
         settings: of the calculation.
         times: how long.
-        leg: to sample. Its System gets force groups of its own, and a barostat if it has a box.
+        leg: to sample. Its System gets its own force groups, and a barostat if it has a box.
         directory: of this leg.
         seed: of its random numbers.
         sampled: the states to sample here, by index; None for all, which exchange replicas.
@@ -175,7 +175,7 @@ def sample_leg(
     )
     record = ExchangeRecord(directory, exchange, resume=resume)
     inner = leg.inner_timestep
-    if inner is None:  # several time steps have groups of their own
+    if inner is None:  # several time steps have their own groups
         separate_groups(leg.system, leg.states[0])
     simulation = create_simulation(settings, leg.system, leg.mm, seed, inner_timestep=inner)
     sampler = ReplicaExchange(simulation, record, watch=leg.watch)

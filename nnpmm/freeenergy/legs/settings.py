@@ -38,13 +38,17 @@ INSIDE: dict[LadderName, Literal["network", "force field", "both"]] = {
 class LegTimes(Section):
     """How long the states of a ladder are sampled."""
 
-    time: Time = Field(1000.0, gt=0, description="sampled in each state, in ps")
-    interval: Time = Field(1.0, gt=0, description="between two exchanges of states, in ps")
+    time: Time = Field(1000.0, gt=0, description="sampling time of each state, in ps")
+    interval: Time = Field(1.0, gt=0, description="time between exchanges of states, in ps")
     equilibration: Time = Field(
-        100.0, gt=0, description="of the box under constant pressure, full interaction, in ps"
+        100.0,
+        gt=0,
+        description="equilibration of the box under constant pressure, at full interaction, in ps",
     )
     state_equilibration: Time = Field(
-        10.0, gt=0, description="of each state, which starts where the one before ended, in ps"
+        10.0,
+        gt=0,
+        description="equilibration of each state, which starts where the one before ended, in ps",
     )
 
 
@@ -70,22 +74,26 @@ class SamplingSettings(Section):
         description="what describes the inside of the molecule, one ladder for each",
     )
     model: ModelName = Field("ANI-2x", description="the network")
-    members: tuple[int, ...] | None = Field(None, description="members of its ensemble; null: all")
-    temperature: Temperature = Field(298.15, gt=0, description="in K")
-    pressure: Pressure = Field(1.01325, description="in bar")
+    members: tuple[int, ...] | None = Field(
+        None, description="members of the network's ensemble; null: all"
+    )
+    temperature: Temperature = Field(298.15, gt=0, description="temperature, in K")
+    pressure: Pressure = Field(1.01325, description="pressure, in bar")
     friction: Friction = Field(1.0, gt=0, description="Langevin collision rate, in 1/ps")
-    timestep: Time = Field(0.004, gt=0, description="in ps")
-    hydrogen_mass: Mass = Field(3.0, ge=1.0, le=4.1, description="of hydrogens, in amu")
+    timestep: Time = Field(0.004, gt=0, description="time step, in ps")
+    hydrogen_mass: Mass = Field(3.0, ge=1.0, le=4.1, description="mass of hydrogens, in amu")
     trajectories: Literal["none", "replicas", "states"] = Field(
         "none", description="DCD files of all atoms, one for each replica or for each state"
     )
-    trajectory_interval: Time = Field(10.0, gt=0, description="between two frames, in ps")
+    trajectory_interval: Time = Field(10.0, gt=0, description="time between frames, in ps")
     repeats: int = Field(1, ge=1, le=100, description="independent repeats, each with its own seed")
-    seed: int = Field(1, ge=0, description="of the first repeat")
+    seed: int = Field(1, ge=0, description="random seed of the first repeat")
     platform: Literal["auto", "CUDA", "HIP", "OpenCL", "CPU", "Reference"] = Field(
         "auto", description="OpenMM's platform"
     )
-    threads: int | None = Field(None, ge=1, description="of the CPU platform; null: its default")
+    threads: int | None = Field(
+        None, ge=1, description="threads of the CPU platform; null: its default"
+    )
 
     @model_validator(mode="after")
     def _each_potential_once(self) -> Self:

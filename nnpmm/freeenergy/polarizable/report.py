@@ -67,7 +67,7 @@ def _add_method(page: Page, settings: AmoebaSolvationSettings, result: Polarizab
         "zero, then their buffered 14-7 pairs with a soft core, while the inside of the solute "
         "keeps its full energy; so the last state is the molecule in vacuum next to pure solvent. "
         "The states of each of the two ladders exchange replicas; MBAR gives their free energies, "
-        "whose sum is the value. Errors are the larger one of MBAR's and of the spread of the "
+        "whose sum is the value. Errors are the larger of MBAR's error and the spread of the "
         "repeats."
     )
     page.table(

@@ -40,9 +40,11 @@ class AmoebaSolvationSettings(JointSettings):
         examples=["resname UNK"],
     )
     timestep: Time = Field(
-        0.002, gt=0, description="of multipoles, polarization, van der Waals and network, in ps"
+        0.002,
+        gt=0,
+        description="time step of multipoles, polarization, van der Waals and network, in ps",
     )
-    inner_timestep: Time = Field(0.00025, gt=0, description="of the valence terms, in ps")
+    inner_timestep: Time = Field(0.00025, gt=0, description="time step of the valence terms, in ps")
     ladder: AmoebaLadder = AmoebaLadder()
 
     @property

@@ -59,7 +59,7 @@ def read_ligands(path: Path, names: tuple[str, ...]) -> dict[str, Chem.Mol]:
         InputFileError: the file cannot be read, or has no or several molecules of a name.
     """
     if not path.is_file():
-        raise InputFileError(f"{path}: there is no such file")
+        raise InputFileError(f"{path}: no such file")
     found: dict[str, list[Chem.Mol]] = {}
     with rdBase.BlockLogs():
         for molecule in Chem.SDMolSupplier(str(path), removeHs=False):

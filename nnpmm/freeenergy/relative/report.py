@@ -31,9 +31,9 @@ _LADDERS = {
 }
 _METHOD = (
     "Both ligands are in one box of water, one in the site and one far from the protein. In the "
-    "last state they have changed places (alchemical transfer). What is inside a ligand, the "
-    "network among it, does not change then. The states exchange replicas; MBAR gives the free "
-    "energies. Errors are the larger one of MBAR's and of the spread of the repeats."
+    "last state they have changed places (alchemical transfer). The inside of a ligand, including "
+    "the network, does not change. The states exchange replicas; MBAR gives the free "
+    "energies. Errors are the larger of MBAR's error and the spread of the repeats."
 )
 
 

@@ -39,7 +39,7 @@ class RestraintSettings(Section):
     """What keeps one ligand in the site, the other in the solvent, and both turned alike."""
 
     site_radius: Length = Field(
-        0.4, gt=0, description="how far the bound ligand may move away from its pose, in nm"
+        0.4, gt=0, description="distance by which the bound ligand may move from its pose, in nm"
     )
     clearance: Length = Field(
         0.8,
@@ -88,13 +88,14 @@ class RelativeSettings(JointSettings):
         "dodecahedron", description="shape of the periodic box"
     )
     ionic_strength: Concentration = Field(0.15, ge=0, description="salt added, in M")
-    cutoff: Length = Field(0.9, gt=0, description="of the direct-space interactions, in nm")
+    cutoff: Length = Field(0.9, gt=0, description="cutoff of the direct-space interactions, in nm")
     restraints: RestraintSettings = RestraintSettings()
     ladder: TransferSettings = TransferSettings()
     route: Literal["joint", "separate"] = Field(
         "joint",
-        description="where network and force field are both asked for: one ladder that goes on "
-        "from the force field to the network at both ends (joint), or a ladder for each (separate)",
+        description="where network and force field are both asked for: one ladder that continues "
+        "from the force field to the network at both ends (joint), or a ladder for each "
+        "(separate)",
     )
 
     @model_validator(mode="after")

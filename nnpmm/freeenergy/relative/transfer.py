@@ -62,7 +62,7 @@ def create_transfer_system(
 
     Args:
         system: an MM system, or a hybrid system. It is not changed. Where networks describe both
-            molecules, each has to be a region of its own.
+            molecules, each has to be its own region.
         first: 0-based indices of the atoms of the molecule at the place of interest.
         second: of the one far away from it.
         anchors: atoms of the first and of the second molecule between which they are moved.
@@ -77,7 +77,7 @@ def create_transfer_system(
     sets = _whole_molecules(system, first, second)
     for anchor, atoms in zip(anchors, sets, strict=True):
         if anchor not in atoms:
-            raise RegionError(f"found the anchor {anchor}, allowed: an atom of its own molecule")
+            raise RegionError(f"found the anchor {anchor}, allowed: an atom of the same molecule")
     for force in system.getForces():
         if role_of(force) in NETWORKS:
             _refuse_shared_network(force, sets)
@@ -156,7 +156,7 @@ def _refuse_joined(
         for molecule in sets:
             if atoms & molecule and not atoms <= molecule:
                 raise RegionError(
-                    f"{what} joins atoms {sorted(atoms)}, of which one molecule holds "
+                    f"{what} joins atoms {sorted(atoms)}, of which one molecule contains "
                     f"{sorted(atoms & molecule)}; select whole molecules"
                 )
 
@@ -207,6 +207,6 @@ def _refuse_shared_network(force: openmm.Force, sets: tuple[set[int], set[int]])
         if atoms & molecule and not atoms <= molecule:
             raise RegionError(
                 "found one network on both molecules, or one that depends on one and other atoms, "
-                "so that its energy changes with their distance; couple each molecule as a region "
-                "of its own, by Mechanical or Subtractive"
+                "so that its energy changes with their distance; couple each molecule as a "
+                "separate region, by Mechanical or Subtractive"
             )

@@ -138,7 +138,9 @@ def run_network(
     read_ligands(settings.ligands, settings.names)
     require_folder(directory)
     if (directory / "edges").exists() and not resume:
-        raise ConfigError(f"{directory}: holds a calculation; resume it, or take another folder")
+        raise ConfigError(
+            f"{directory}: contains a calculation; resume it, or choose another folder"
+        )
     if cluster is None:
         results, failures = _here(settings, directory, resume, announce)
     else:

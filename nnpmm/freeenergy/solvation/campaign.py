@@ -54,8 +54,8 @@ def read_molecules(path: Path) -> list[Molecule]:
     if not {"name", "smiles"} <= set(table.columns) or not table.rows:
         raise InputFileError(
             f"{path}: found the columns {', '.join(table.columns) or 'none'} and {len(table.rows)} "
-            "lines below, expected name and smiles, divided by commas, and a molecule in each line "
-            "below"
+            "lines below, expected name and smiles, separated by commas, and a molecule in each "
+            "line below"
         )
     for number, cells in table.rows:
         name, smiles, measured = (cells.get(key, "") for key in ("name", "smiles", "experiment"))
@@ -91,7 +91,7 @@ def _experiment(text: str, path: Path, number: int) -> float | None:
 def campaign_jobs(
     molecules: Sequence[Molecule], settings: SolvationSettings, directory: Path
 ) -> list[Job]:
-    """Return a job for each molecule, which works in a folder of its own and goes on there.
+    """Return a job for each molecule, which works in its own folder and goes on there.
 
     Args:
         molecules: of the table.

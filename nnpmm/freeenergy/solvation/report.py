@@ -94,8 +94,8 @@ def _add_finite_size(page: Page, result: SolvationResult, found: FiniteSizeCorre
         "The solute is charged, so that its free energy depends on the size of the box and on the "
         "zero of the potential. The values are corrected for the box (Rocklin et al., J. Chem. "
         f"Phys. 2013, 139, 184103). Their zero of the potential is {found.zero_of_potential}: they "
-        "may be compared with values of the same convention, and with any for pairs of opposite "
-        "ions or differences between solutes of one charge."
+        "may be compared with values of the same convention; those of pairs of opposite ions, and "
+        "differences between solutes of one charge, with any."
     )
 
 
@@ -136,7 +136,7 @@ def _method(settings: SolvationSettings) -> str:
     lifting = "the inside of the solute goes from the force field to the network, "
     routes = {
         "joint": decoupling + f"At both ends {lifting}in the same ladder. ",
-        "separate": decoupling + "Each potential has a ladder of its own. ",
+        "separate": decoupling + "Each potential has its own ladder. ",
         "reweighting": f"{decoupling}At both ends the network's value follows from the samples of "
         "the force field by exponential averaging. ",
         "correction": f"In the solvent and in vacuum {lifting}so that the difference of the two "
@@ -145,5 +145,5 @@ def _method(settings: SolvationSettings) -> str:
     route = routes[settings.route] if len(settings.potentials) == 2 else decoupling
     return (
         f"{route}The states exchange replicas; MBAR gives the free energies. Errors are the larger "
-        "one of MBAR's and of the spread of the repeats."
+        "of MBAR's error and the spread of the repeats."
     )

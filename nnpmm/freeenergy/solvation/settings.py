@@ -45,7 +45,7 @@ class SoluteSettings(MoleculeSource):
     """The molecule: a SMILES string, a structure file, or Amber files of the molecule alone."""
 
     charge: int | None = Field(
-        None, description="net charge that the molecule must have, in e; null: the one it has"
+        None, description="net charge that the molecule must have, in e; null: not checked"
     )
 
 
@@ -109,7 +109,7 @@ class SolvationLadder(LadderSettings):
     )
     exchange: bool = Field(
         True,
-        description="whether states exchange replicas; false: each is a job of its own, which can "
+        description="whether states exchange replicas; false: each is a separate job, which can "
         "run on another device or host",
     )
 
@@ -136,7 +136,7 @@ class SolvationSettings(JointSettings):
     padding: Length = Field(
         1.0, gt=0, description="least distance between the solute and the faces of the box, in nm"
     )
-    cutoff: Length = Field(0.9, gt=0, description="of the direct-space interactions, in nm")
+    cutoff: Length = Field(0.9, gt=0, description="cutoff of the direct-space interactions, in nm")
     coupling: CouplingConfig = Field(
         CouplingConfig(),
         description="of the network's region with the solvent; the force field's own ladder has "
@@ -145,8 +145,9 @@ class SolvationSettings(JointSettings):
     ladder: SolvationLadder = SolvationLadder()
     route: Literal["joint", "separate", "reweighting", "correction"] = Field(
         "joint",
-        description="where network and force field are both asked for: one ladder that goes on "
-        "from the force field to the network at both ends (joint), a ladder for each (separate), "
+        description="where network and force field are both asked for: one ladder that continues "
+        "from the force field to the network at both ends (joint), a ladder for each "
+        "(separate), "
         "the force field's ladder and the energies of the network at its ends (reweighting), or "
         "from the force field to the network in the solvent and in vacuum, which gives the "
         "difference alone (correction)",

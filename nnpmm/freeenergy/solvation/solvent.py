@@ -140,7 +140,7 @@ def _compress(
     if width < least:
         raise ConfigError(
             f"found a box of the liquid {width:.2f} nm wide, allowed with a cutoff of "
-            f"{settings.cutoff:g} nm: {least:.2f} nm or more; take a larger padding, or a shorter "
+            f"{settings.cutoff:g} nm: {least:.2f} nm or more; use a larger padding, or a shorter "
             "cutoff"
         )
     arrays = {"positions": state.getPositions(asNumpy=True)._value, "box_vectors": box}

@@ -130,7 +130,7 @@ def pooled(parts: Sequence[WeightedSamples]) -> WeightedSamples:
     for part in parts:
         if part.axes != first.axes or part.temperature != first.temperature:
             raise ConfigError(
-                "found runs of different variables, ranges or temperatures; take runs with the "
+                "found runs of different variables, ranges or temperatures; give runs with the "
                 "same settings"
             )
     ends = np.cumsum([0, *(len(part.values) for part in parts)])

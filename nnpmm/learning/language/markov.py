@@ -89,7 +89,7 @@ def fit_markov_model(
     if largest.n_states < n_states:
         raise SimulationError(
             f"found {largest.n_states} connected states of {n_states} at a lag of {lag} frames; "
-            "take a longer trajectory, or fewer states"
+            "use a longer trajectory, or fewer states"
         )
     model = MaximumLikelihoodMSM(reversible=True).fit_fetch(counts)
     return MarkovModel(

@@ -37,12 +37,16 @@ class LanguageSettings(Section):
 
     embedding: int = Field(8, ge=1)
     hidden: int = Field(64, ge=1)
-    sequence: int = Field(100, ge=2, description="frames of a stretch")
-    batch: int = Field(64, ge=1, description="stretches in a batch")
+    sequence: int = Field(100, ge=2, description="frames of a training sequence")
+    batch: int = Field(64, ge=1, description="sequences in a batch")
     epochs: int = Field(100, ge=1)
-    patience: int = Field(15, ge=1, description="epochs without a better validation, to stop after")
+    patience: int = Field(
+        15, ge=1, description="stop after so many epochs without a better validation loss"
+    )
     learning_rate: float = Field(5e-3, gt=0)
-    validation: float = Field(0.2, gt=0, lt=1, description="last part of each trajectory")
+    validation: float = Field(
+        0.2, gt=0, lt=1, description="fraction of each trajectory, its last part, for validation"
+    )
     seed: int = Field(1, ge=0)
 
 
@@ -55,7 +59,7 @@ class LanguageCard(Card):
     transitions: int = Field(ge=0, description="in them")
     training: tuple[float, ...] = Field(description="cross entropy of each epoch, nats per frame")
     validation: tuple[float, ...] = Field(description="the same of the last parts")
-    prompt: tuple[int, ...] = Field(description="frames that new trajectories go on from")
+    prompt: tuple[int, ...] = Field(description="frames from which new trajectories continue")
 
 
 class _Network(nn.Module):
@@ -190,7 +194,7 @@ def _cut(states: torch.Tensor, settings: LanguageSettings) -> tuple[torch.Tensor
     if min(first, len(states) - first) <= settings.sequence:
         raise ConfigError(
             f"found a trajectory of {len(states)} frames, too short for stretches of "
-            f"{settings.sequence} in both parts; take shorter stretches or longer trajectories"
+            f"{settings.sequence} in both parts; use shorter stretches or longer trajectories"
         )
     return states[:first], states[first:]
 

@@ -98,7 +98,7 @@ def smooth_recrossings(states: ArrayLike, least: int) -> NDArray[np.int64]:
     if current is None:
         raise ConfigError(
             f"found no visit of {least} frames or more, the longest has {max(ends - starts)}; "
-            "count shorter ones"
+            "count shorter visits"
         )
     found[:first] = found[first]
     return found
@@ -129,13 +129,13 @@ def require_states(trajectories: Sequence[NDArray[np.int64]], n_states: int | No
     missing = sorted(set(range(count)) - set(pooled.astype(int).tolist()))
     if missing:
         raise SimulationError(
-            f"found no visit to the state(s) {', '.join(map(str, missing))} of {count}; leave them "
-            "out, or take a longer trajectory"
+            f"found no visit to the state(s) {', '.join(map(str, missing))} of {count}; remove "
+            "them, or use a longer trajectory"
         )
     transitions = sum(int((np.diff(each) != 0).sum()) for each in trajectories)
     if transitions < _LEAST_TRANSITIONS:
         raise SimulationError(
             f"found {transitions} transitions between states, needed: {_LEAST_TRANSITIONS} or more "
-            "to learn from; take a longer trajectory"
+            "to learn from; use a longer trajectory"
         )
     return count

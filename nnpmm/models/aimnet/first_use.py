@@ -49,8 +49,8 @@ def trusted_kernel(
     name = model.backend
     if len(symbols) > _LARGEST:
         _LOGGER.warning(
-            "the backend %r is not compared with the reference: found %d atoms, compared are up to "
-            "%d; try it on a smaller region",
+            "the backend %r was not compared with the reference: found %d atoms, the comparison "
+            "covers up to %d; test it on a smaller region",
             name,
             len(symbols),
             _LARGEST,

@@ -298,8 +298,8 @@ class AimnetEvaluator(BoundPotential):
     def _refuse_box(self) -> None:
         raise SimulationError(
             f"found a periodic box, {self.model.name} describes molecules without images: its "
-            "Coulomb and dispersion energies have no cutoff; leave out the box, or make the "
-            "molecules a region within a force field"
+            "Coulomb and dispersion energies have no cutoff; leave out the box, or describe the "
+            "molecules as a region in a force field"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

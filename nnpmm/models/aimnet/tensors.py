@@ -39,8 +39,8 @@ class _Charges(torch.autograd.Function):
         # torch would take the gradient for a constant, and second derivatives would lack a part.
         if torch.is_grad_enabled():
             raise ModelError(
-                "found a request for second derivatives of charges, this backend has first ones; "
-                "take backend='reference'"
+                "found a request for second derivatives of charges, this backend has only first "
+                "derivatives; use backend='reference'"
             )
         gradient = context.kernel.charge_gradient(context.array, _as_array(weights[0]))
         return torch.from_numpy(gradient).to(context.like), None

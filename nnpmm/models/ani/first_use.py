@@ -64,8 +64,8 @@ def trusted_kernel(
     while BACKENDS[choice[0]].compared:
         if len(symbols) > _LARGEST:
             _LOGGER.warning(
-                "the backend %r is not compared with the reference: found %d atoms, compared are "
-                "up to %d; try it on a smaller region",
+                "the backend %r was not compared with the reference: found %d atoms, the "
+                "comparison covers up to %d; test it on a smaller region",
                 choice[0],
                 len(symbols),
                 _LARGEST,
@@ -109,6 +109,6 @@ def _next_kernel(model: AniModel, symbols: list[str], tried: tuple[str, ...]) ->
                 f"the backend {name!r} on {model.device} cannot start ({first_line(error)})",
             )
     raise ModelError(
-        f"found no backend that works on {model.device}, tried: {', '.join(names)}; take another "
+        f"found no backend that works on {model.device}, tried: {', '.join(names)}; use another "
         "device"
     )

@@ -122,6 +122,6 @@ def kinds_of(atomic_numbers: NDArray[np.int64], functions: SymmetryFunctions) ->
         unknown = Element.getByAtomicNumber(int(atomic_numbers[kinds < 0][0])).symbol
         raise ModelError(
             f"found an atom of {unknown}, the local potential was made for "
-            f"{', '.join(functions.elements)}; name all elements when it is made"
+            f"{', '.join(functions.elements)}; name all elements when you create it"
         )
     return kinds

@@ -1,7 +1,7 @@
 """ANI for part of a system, written to be read: one centre after the other, by autograd.
 
-Equations 3 to 5 of Smith, Isayev and Roitberg, Chem. Sci. 2017, 8, 3192. `LocalAni` is held
-against it.
+Equations 3 to 5 of Smith, Isayev and Roitberg, Chem. Sci. 2017, 8, 3192. `LocalAni` is
+compared with it.
 """
 
 from __future__ import annotations

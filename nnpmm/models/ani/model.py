@@ -162,7 +162,7 @@ class AniModel:
             return LocalTriton(self.parameters, elements, self.device, self.precision)
         raise ModelError(
             f"found the backend {self.backend!r}, allowed for part of a system: cpu, triton, "
-            "reference; take one of them"
+            "reference; use one of them"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

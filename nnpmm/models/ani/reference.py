@@ -2,7 +2,7 @@
 
 Equations 3 to 5 of Smith, Isayev and Roitberg, Chem. Sci. 2017, 8, 3192. The module is plain enough
 for ``torch.jit.script``, so the exported TorchScript model is this same code. Faster backends are
-held against it.
+compared with it.
 """
 
 # No postponed annotations here: torch.jit.script reads the classes' annotations as types.

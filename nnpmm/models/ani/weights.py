@@ -210,6 +210,6 @@ def _cache_path(name: str) -> Path:
 def _remedies(name: str, reason: str) -> str:
     return (
         f"found no weights of {name} ({reason}); set NNPMM_MODEL_DIR or weights=... to a folder "
-        f"that contains {PUBLISHED[name].folder} in NeuroChem layout, or connect to fetch "
-        f"{MODEL_ZOO_URL}, or use ANI-1x, which the torchani wheel carries"
+        f"that contains {PUBLISHED[name].folder} in NeuroChem layout, or connect to the network to "
+        f"fetch {MODEL_ZOO_URL}, or use ANI-1x, which is part of the torchani wheel"
     )

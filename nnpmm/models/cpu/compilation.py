@@ -65,8 +65,8 @@ def keep_on_disk(function: Any) -> None:
         function._cache = _TolerantCache(function.py_func)
     except RuntimeError:  # no folder that can be written: numba's "no locator available"
         _LOGGER.warning(
-            "found no folder to keep compiled code in, so that it is compiled at every start: set "
-            "NUMBA_CACHE_DIR to a folder that can be written"
+            "found no folder for compiled code, so it is compiled at every start: set "
+            "NUMBA_CACHE_DIR to a writable folder"
         )
 
 

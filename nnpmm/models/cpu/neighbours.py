@@ -48,7 +48,7 @@ class Listed(NamedTuple):
     and the forces are those on the c centres and then on each of the p neighbours.
 
     Attributes:
-        n_atoms: 1: every centre has an energy of its own.
+        n_atoms: 1: every centre has its own energy.
         n_centres: c.
         start: where the neighbours of each centre begin, (c + 1,).
         kind: element of each neighbour, (p,).

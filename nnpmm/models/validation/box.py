@@ -39,7 +39,7 @@ BOX = Check(
     unit="kJ/mol",
     good=0.02,
     bad=0.2,
-    figure="largest change of the energy, or of a force over 0.01 nm, in wide boxes, with whole "
-    "and with wrapped molecules, from vacuum",
+    figure="largest deviation of the energy, or of a force over 0.01 nm, from vacuum in wide "
+    "boxes, with whole and with wrapped molecules",
     beyond="the result depends on the box",
 )

@@ -27,5 +27,5 @@ TOTAL_CHARGE = Check(
     good=1e-3,
     bad=1e-2,
     figure="deviation of the sum of atomic charges from the charge of the molecule",
-    beyond="charge is lost, and electrostatics with it",
+    beyond="the total charge is wrong, and so are electrostatics",
 )

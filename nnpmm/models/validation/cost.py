@@ -60,7 +60,7 @@ SPEED = Check(
     good=100.0,
     bad=float("inf"),
     figure="time of energy and forces of one molecule",
-    beyond="below 1 ns a day",
+    beyond="simulations reach less than 1 ns per day",
 )
 MEMORY = Check(
     "memory",
@@ -69,5 +69,5 @@ MEMORY = Check(
     good=5.0,
     bad=50.0,
     figure=f"growth of memory over {_REPEATS} evaluations",
-    beyond="long runs end without memory",
+    beyond="long runs run out of memory",
 )

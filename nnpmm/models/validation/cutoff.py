@@ -36,7 +36,7 @@ def _measure(probe: Probe) -> Measurement:
     """
     pair = probe.pair
     if pair is None:
-        raise NotApplicable("the model is made for these atoms alone")
+        raise NotApplicable("the model describes exactly these atoms")
     start = _separation_at_contact(probe)
     separations = np.arange(start, start + _REACH, _STEP)
     found = pair.batch(np.array([probe.two(each) for each in separations]))

@@ -15,7 +15,7 @@ _APART = 10.0  # nm; dipoles of 2 D interact by less than 1e-3 kJ/mol
 
 def _measure(probe: Probe) -> Measurement:
     if probe.pair is None:
-        raise NotApplicable("the model is made for these atoms alone")
+        raise NotApplicable("the model describes exactly these atoms")
     n = len(probe.numbers)
     both = probe.two(_APART)
     energy, forces = probe.pair(both)
@@ -36,6 +36,6 @@ SIZE_CONSISTENCY = Check(
     unit="kJ/mol",
     good=0.02,
     bad=0.2,
-    figure=f"energy of two molecules {_APART:g} nm apart beyond that of each",
+    figure=f"energy of two molecules {_APART:g} nm apart minus that of each",
     beyond="the energy of a molecule depends on how many others there are",
 )

@@ -82,7 +82,7 @@ BONDS = Check(
     bad=0.03,
     figure="largest change of a bond length when the molecule is relaxed from its structure, for "
     "a SMILES that of MMFF94",
-    beyond="bonds break, or have lengths that no molecule has",
+    beyond="bonds break, or have impossible lengths",
 )
 RIGID_MODES = Check(
     "rigid modes",
@@ -100,5 +100,5 @@ LOWEST_MODE = Check(
     good=0.0,
     bad=-20.0,
     figure="lowest wavenumber of a vibration at the minimum, negative if imaginary",
-    beyond="what the minimisation found is no minimum, or the forces are noisy",
+    beyond="the minimisation did not end at a minimum, or the forces are noisy",
 )

@@ -81,6 +81,6 @@ def create_probes(
     if not probes:
         raise ConfigError(
             f"{potential.name} can describe none of {', '.join(DEFAULT_MOLECULES)} "
-            f"({next(iter(left_out.values()))}); give molecules of its own"
+            f"({next(iter(left_out.values()))}); give molecules that it describes"
         )
     return probes, left_out

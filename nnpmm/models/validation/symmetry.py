@@ -69,7 +69,7 @@ ROTATION = Check(
     good=0.02,
     bad=0.2,
     figure=_FIGURE,
-    beyond="the energy depends on how the molecule lies in space",
+    beyond="the energy depends on the molecule's orientation",
 )
 PERMUTATION = Check(
     "permutation",
@@ -78,6 +78,6 @@ PERMUTATION = Check(
     good=0.02,
     bad=0.2,
     figure=_FIGURE,
-    beyond="atoms of one element are told apart, as in a force field or a model for "
-    "one order of atoms",
+    beyond="the model distinguishes atoms of one element, as a force field does, or expects one "
+    "order of atoms",
 )

@@ -146,7 +146,7 @@ CLOSE_CONTACTS = Check(
     unit="kJ/mol",
     good=100.0,
     bad=50.0,
-    figure="lowest barrier against a bond of half its length, or atoms of two molecules 0.05 nm "
-    "apart",
-    beyond="atoms collapse into a hole in a simulation",
+    figure="lowest barrier against compressing a bond to half its length, or two molecules to an "
+    "atomic distance of 0.05 nm",
+    beyond="atoms collapse onto each other in a simulation",
 )

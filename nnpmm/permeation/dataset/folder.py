@@ -78,7 +78,7 @@ class SoluteJob:
         return read_reasons(self.failure(folder))[-1]
 
     def seed(self, campaign_seed: int, attempt: int) -> int:
-        """Return a seed of its own for every job and attempt, 1 to 2^31 - 1."""
+        """Return a separate seed for every job and attempt, 1 to 2^31 - 1."""
         return derived_seed(campaign_seed, self.name, attempt)
 
 
@@ -130,8 +130,8 @@ def open_dataset(folder: Path, wanted: DatasetSettings) -> DatasetSettings:
             if getattr(there, key) != getattr(wanted, key):
                 raise ConfigError(
                     f"{folder} contains a data set with another {key} "
-                    f"({_difference(getattr(there, key), getattr(wanted, key))}): take another "
-                    "folder, or the same settings"
+                    f"({_difference(getattr(there, key), getattr(wanted, key))}): choose another "
+                    "folder, or use the same settings"
                 )
         wanted = wanted.model_copy(
             update={
@@ -162,11 +162,11 @@ def read_settings(folder: Path) -> DatasetSettings:
         return DatasetSettings.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise InputFileError(
-            f"{folder}: found no {_SETTINGS}; make a data set with nnpmm permeation dataset build"
+            f"{folder}: found no {_SETTINGS}; build a data set with nnpmm permeation dataset build"
         ) from None
     except ValidationError as error:
         raise InputFileError(
-            f"{path}: no settings of a data set: {first_problem(error)}; take the folder of another"
+            f"{path}: no valid settings of a data set: {first_problem(error)}; give another folder"
         ) from error
     except (OSError, ValueError) as error:
         raise InputFileError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error

@@ -48,8 +48,8 @@ class TrainingData:
     def __post_init__(self) -> None:
         if len(self.lipids) != len(self.solutes):
             raise ConfigError(
-                f"found {len(self.lipids)} lipids and {len(self.solutes)} solutes: they do not "
-                "belong together"
+                f"found {len(self.lipids)} lipids and {len(self.solutes)} solutes: their numbers "
+                "differ"
             )
         LabelledSamples(  # which checks the arrays
             self.names, self.features, self.labels, self.label_errors, self.feature_names
@@ -111,12 +111,12 @@ def load_training_data(*folders: Path) -> tuple[TrainingData, list[str]]:
     for folder, part in zip(folders[1:], parts[1:], strict=True):
         if part.protocol != first.protocol:
             raise ConfigError(
-                f"{folders[0]} and {folder} were made by different protocols: train on one of them"
+                f"{folders[0]} and {folder} have different protocols: train on one of them"
             )
     names = [name for part in parts for name in part.names]
     double = {name for name in names if names.count(name) > 1}
     if double:
-        raise ConfigError(f"found {min(double)} in two data sets: leave one of them out")
+        raise ConfigError(f"found {min(double)} in two data sets: leave out one of them")
     data = TrainingData(
         tuple(lipid for part in parts for lipid in part.lipids),
         tuple(solute for part in parts for solute in part.solutes),
@@ -142,7 +142,7 @@ def _load_one(folder: Path) -> tuple[TrainingData, list[str]]:
     if not kept:
         raise InputFileError(
             f"{folder}: found {len(samples)} samples with features, none of them with a label; "
-            "make labels with nnpmm permeation label linear"
+            "calculate labels with nnpmm permeation label linear"
         )
     labels, errors = np.array([row for row in rows if row is not None]).T
     data = TrainingData(

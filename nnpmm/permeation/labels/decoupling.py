@@ -37,11 +37,13 @@ _SOFT_CORE = {"sc-alpha": 0.5, "sc-power": 1, "sc-sigma": 0.47}
 class DecouplingSettings(Section):
     """Lengths of a row of decoupling simulations."""
 
-    states: int = Field(12, ge=3, description="from coupled to decoupled, evenly spaced")
+    states: int = Field(
+        12, ge=3, description="number of states from coupled to decoupled, evenly spaced"
+    )
     equilibration: Time = Field(200.0, gt=0, description="of each state, in ps")
     production: Time = Field(2_000.0, gt=0, description="of each state, in ps")
     timestep: Time = Field(0.02, gt=0, le=0.04, description="in ps")
-    sample_interval: Time = Field(2.0, gt=0, description="between energies, in ps")
+    sample_interval: Time = Field(2.0, gt=0, description="time between energies, in ps")
     temperature: Temperature = Field(300.0, gt=0, description="in K")
     pressure: Pressure = Field(1.0, description="in bar")
 

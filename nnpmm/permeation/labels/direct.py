@@ -105,7 +105,7 @@ def run_direct(
         )
 
     work = _work_folder(scratch / "direct", job, settings, folder, lengths)
-    busy = f"{job.name} is being decoupled already; wait for it or stop it"
+    busy = f"{job.name} is already being decoupled by another process; wait for it or stop it"
     with locked(work.with_name(f"{work.name}.lock"), busy):
         if path.exists():  # another process has ended since
             return _read_record(path)
@@ -158,7 +158,7 @@ def run_umbrella(
         )
 
     work = _work_folder(scratch / "umbrella", job, settings, folder, windows)
-    busy = f"umbrella sampling of {job.name} is run already; wait for it or stop it"
+    busy = f"umbrella sampling of {job.name} is already running; wait for it or stop it"
     with locked(work.with_name(f"{work.name}.lock"), busy):
         if path.exists():  # another process has ended since
             return _read_record(path)
@@ -256,7 +256,7 @@ def _with_seeds(
             failures=(SimulationError,),
         )
     except KilledError as error:
-        raise KilledError(f"{job.name}: {error}; call again to go on") from error
+        raise KilledError(f"{job.name}: {error}; repeat the call to continue") from error
     except AttemptsError as error:
         raise SimulationError(f"{job.name} failed with {_ATTEMPTS} seeds: {error}") from error
     seconds = time.monotonic() - begin
@@ -283,7 +283,7 @@ def _read_record(path: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise InputFileError(
-            f"{path}: cannot be read ({error}); delete it and make it again"
+            f"{path}: cannot be read ({error}); delete it and calculate it again"
         ) from error
 
 

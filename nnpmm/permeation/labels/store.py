@@ -73,7 +73,7 @@ def label_linear(
             r.solute: [r.difference, r.error] for r in anchor_residuals(membrane, water, anchors)
         },
     }
-    busy = f"{folder}: labels are written already; wait for it or stop it"
+    busy = f"{folder}: another process is writing labels; wait for it or stop it"
     with locked(folder / "labels" / ".lock", busy):
         shapes = _read_shapes(folder, lipid) | {_shape(targets[0]): record}
         _write_table(folder, lipid, labels)

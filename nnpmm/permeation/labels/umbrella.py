@@ -48,12 +48,14 @@ class UmbrellaSettings(Section):
     """Windows of umbrella sampling and their lengths."""
 
     top: Length = Field(4.1, gt=0, description="height of the last window, in nm")
-    spacing: Length = Field(0.1, gt=0, description="between windows, in nm")
-    bulk: Length = Field(0.35, gt=0, description="windows this near to the last are water, in nm")
+    spacing: Length = Field(0.1, gt=0, description="distance between windows, in nm")
+    bulk: Length = Field(
+        0.35, gt=0, description="windows within this distance of the last one are water, in nm"
+    )
     force_constant: ForceConstant = Field(1000.0, gt=0, description="in kJ/mol/nm^2")
     equilibration: Time = Field(200.0, gt=0, description="of each window, in ps")
     production: Time = Field(2_000.0, gt=0, description="of each window, in ps")
-    sample_interval: Time = Field(0.5, gt=0, description="between heights, in ps")
+    sample_interval: Time = Field(0.5, gt=0, description="time between heights, in ps")
 
     @model_validator(mode="after")
     def _check_samples(self) -> Self:
@@ -143,7 +145,7 @@ def _require_height(height: float, umbrella: UmbrellaSettings) -> None:
     if umbrella.top > _REACH * height:
         raise ConfigError(
             f"the last window at {umbrella.top:g} nm lies beyond {_REACH:g} of the box's height of "
-            f"{height:.2f} nm: set top to {_REACH * height - 0.05:.1f} nm or less, or take more "
+            f"{height:.2f} nm: set top to {_REACH * height - 0.05:.1f} nm or less, or use more "
             "waters_per_lipid"
         )
 

@@ -53,7 +53,7 @@ def _parse(smiles: str) -> Chem.Mol:
     """Return what rdkit reads, its complaints kept quiet."""
     origin = f"SMILES {excerpt(smiles)!r}"
     if len(smiles.split()) > 1:  # rdkit takes the rest for a name
-        raise InputFileError(f"{origin}: found a blank within; give the SMILES alone, such as CCO")
+        raise InputFileError(f"{origin}: found a space in it; give only the SMILES, such as CCO")
     with _Silence():
         molecule = Chem.MolFromSmiles(smiles) if smiles else None
     if molecule is None:

@@ -51,7 +51,7 @@ def require_room(box: NDArray[np.float64]) -> None:
     if float(np.min(box)) < MINIMUM_EDGE:
         raise ConfigError(
             f"found a box of {' x '.join(f'{edge:.2f}' for edge in box)} nm, edges must be at "
-            f"least {MINIMUM_EDGE} nm for the cutoff of 1.2 nm: take a larger box or more lipids"
+            f"least {MINIMUM_EDGE} nm for the cutoff of 1.2 nm: use a larger box or more lipids"
         )
 
 
@@ -74,7 +74,8 @@ def build_bilayer(
         raise ConfigError("found no lipids, or fewer than one of a kind: give at least one of each")
     if waters_per_lipid < 2.0:
         raise ConfigError(
-            f"found {waters_per_lipid:g} waters per lipid, need 2 or more to keep images apart"
+            f"found {waters_per_lipid:g} waters per lipid, 2 or more are needed to separate "
+            "periodic images"
         )
     kinds = [lipid(name) for name in lipids]
     rng = np.random.default_rng(seed)

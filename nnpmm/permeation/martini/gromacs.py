@@ -54,7 +54,7 @@ class GromacsEngine:
         if gmx is None:
             raise OptionalDependencyError(
                 "found no gmx on the PATH; install GROMACS (Debian and Ubuntu: apt install "
-                "gromacs; conda: conda install -c conda-forge gromacs), or take engine openmm"
+                "gromacs; conda: conda install -c conda-forge gromacs), or use engine openmm"
             )
         self._gmx = gmx
         self._threads = threads
@@ -128,7 +128,7 @@ class GromacsEngine:
         if abs(reached - stage.length) > stage.timestep:
             raise KilledError(
                 f"stage {name}: gmx mdrun was stopped by a signal at {reached:g} of "
-                f"{stage.length:g} ps; run it again to go on"
+                f"{stage.length:g} ps; repeat the command to continue"
             )
         final = gf.read_g96(directory / f"{name}.g96")
         require_finite(final, f"stage {name}")
@@ -164,7 +164,7 @@ class GromacsEngine:
             terms: names as ``gmx energy`` lists them.
         """
         columns: dict[str, NDArray[np.float64]] = {}
-        for term in terms:  # one by one: gmx energy sorts its columns in an order of its own
+        for term in terms:  # one by one: gmx energy sorts its columns in its own order
             arguments = ["energy", "-f", f"{name}.edr", "-o", f"{name}-energy.xvg"]
             arguments += ["-xvg", "none", "-dp"]
             self._call(arguments, directory, answer=f"{term}\n\n")

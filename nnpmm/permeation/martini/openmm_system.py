@@ -46,7 +46,7 @@ def create_openmm_system(
         system: beads, bonds and angles.
         box: (3,) edges, nm.
         restraint: of the solute's height above the lipids, if any.
-        split_nonbonded: put Lennard-Jones and Coulomb terms into forces of their own, which is
+        split_nonbonded: put Lennard-Jones and Coulomb terms into their own forces, which is
             slower and shows both energies.
     """
     made = openmm.System()

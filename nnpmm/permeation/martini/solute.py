@@ -37,7 +37,7 @@ def parse_solute(text: str) -> MoleculeType:
     chains, *closures = text.strip().split("+")
     if len(closures) > 1:
         raise ForceFieldError(
-            f"solute {shown!r}: found more than one '+', write further bonds as +1-3,2-4"
+            f"solute {shown!r}: found more than one '+', write several bonds as +1-3,2-4"
         )
     beads: list[Bead] = []
     bonds: list[tuple[int, int]] = []
@@ -83,7 +83,7 @@ def _closure(
             f"of 1 to {n_beads}"
         )
     if (i, j) in bonds:
-        raise ForceFieldError(f"solute {text!r}: the bond {closure} is there already; remove it")
+        raise ForceFieldError(f"solute {text!r}: the bond {closure} exists already; remove it")
     return i, j
 
 
@@ -95,7 +95,7 @@ def _check_connected(text: str, n_beads: int, bonds: Sequence[tuple[int, int]]) 
     lost = sorted(set(range(n_beads)) - reached)
     if lost:
         raise ForceFieldError(
-            f"solute {text!r}: bead {lost[0] + 1} is not bonded to the rest; tie it in with a bond "
+            f"solute {text!r}: bead {lost[0] + 1} is not bonded to the rest; connect it by a bond "
             f"such as +1-{lost[0] + 1}"
         )
 

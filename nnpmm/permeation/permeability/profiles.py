@@ -71,7 +71,7 @@ def _find_record(folder: Path, lipid: str, solute: str) -> dict[str, Any]:
     there = [f"{name} in {place}" for place in LIPID_TAILS for name in read_umbrella(folder, place)]
     raise InputFileError(
         f"{folder}: found no profile of {excerpt(usual)!r} in {lipid} (there are: "
-        f"{', '.join(there) or 'none'}); make it with nnpmm permeation label umbrella"
+        f"{', '.join(there) or 'none'}); calculate it with nnpmm permeation label umbrella"
     )
 
 
@@ -84,7 +84,7 @@ def _diffusivities(
     if "diffusivities_nm2_ps" not in record:
         raise ConfigError(
             f"{name}: the profile is there, but was made without diffusivities: give one for all "
-            "heights (diffusivity), or delete the profile and make it again with "
+            "heights (diffusivity), or delete the profile and calculate it again with "
             "nnpmm permeation label umbrella"
         )
     interval = float(record["settings"]["sample_interval"].split()[0])
@@ -121,8 +121,8 @@ def read_profile_table(
     if missing:
         raise InputFileError(
             f"{path}: found no column {missing[0]} among {', '.join(table.columns) or 'none'}; "
-            f"columns are {', '.join(COLUMNS)}, divided by commas, in which errors may be left "
-            "out, and the diffusivity if one is given for all heights"
+            f"columns are {', '.join(COLUMNS)}, separated by commas; errors may be left out, and "
+            "the diffusivity if one is given for all heights"
         )
     points = len(table.rows)
     if points < 2:

@@ -1,15 +1,17 @@
-"""A picture of a prediction: the mapping, the result, and the features within the training's."""
+"""A picture of a prediction: the mapping, the result, and the features that the model sees."""
 
 from __future__ import annotations
 
 import io
+import math
 import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nnpmm import plots
-from nnpmm.permeation.features import FEATURES
+from nnpmm.permeation.features import FEATURE_NAMES, FEATURES
 from nnpmm.permeation.mapping.drawing import FRAGMENT_COLORS, mapping_png
 from nnpmm.permeation.martini.solute import parse_solute
 from nnpmm.permeation.networks.model_card import PermeationCard
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["prediction_figure"]
 
+_COLUMNS = 4  # of panels of features
+
 
 def prediction_figure(found: Prediction, card: PermeationCard) -> Figure:
     """Return a picture of a prediction.
@@ -30,29 +34,33 @@ def prediction_figure(found: Prediction, card: PermeationCard) -> Figure:
         card: of the model, with the ranges of its training.
     """
     style = plots.style
-    figure = style.create_figure(11.0, 7.2)
-    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.0, 1.25)).flat
-    molecule, result = above.subplots(1, 2, width_ratios=(1.1, 1.0))
+    names = card.network.features
+    rows = math.ceil(len(names) / _COLUMNS)
+    figure = style.create_figure(9.5, 3.0 + 2.5 * rows)
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(3.0, 2.5 * rows)).flat
+    molecule, result = above.subplots(1, 2, width_ratios=(1.0, 1.2))
     _draw_molecule(molecule, found.molecule)
     _draw_result(result, found)
-    panels = below.subplots(2, 4, sharex=True)
-    ranges = dict(
-        zip(card.network.features, zip(card.minimum, card.maximum, strict=True), strict=True)
-    )
-    for n, axes in enumerate(panels.flat):
-        if FEATURES[n].name in ranges:
-            axes.axhspan(*ranges[FEATURES[n].name], color=style.LIGHT_GREY, lw=0)
-        if found.features is not None:
-            frames = np.arange(1, len(found.features) + 1)
-            plots.draw_time_series(axes, frames, found.features[:, n])
-        style.dress(axes, title=style.axis_label(FEATURES[n].name, FEATURES[n].unit))
-    for axes in panels[-1]:
-        style.dress(axes, xlabel="frame")
-    below.suptitle(
-        "features; grey: the training's range of those that the model sees",
-        fontsize=style.TEXT + 1,
-    )
+    panels = below.subplots(rows, min(len(names), _COLUMNS), squeeze=False).flat
+    for axes, name, low, high in zip(panels, names, card.minimum, card.maximum, strict=False):
+        _draw_feature(axes, FEATURE_NAMES.index(name), (low, high), found.features)
+    for axes in list(panels)[len(names) :]:
+        axes.set_axis_off()
     return figure
+
+
+def _draw_feature(
+    axes: Any, column: int, trained: tuple[float, float], features: NDArray[np.float32] | None
+) -> None:
+    """Draw a feature of each frame, over the range that it has in the training data."""
+    style, feature = plots.style, FEATURES[column]
+    axes.axhspan(*trained, color=style.LIGHT_GREY, lw=0)
+    if features is not None:
+        frames = np.arange(1, len(features) + 1)
+        plots.draw_time_series(axes, frames, features[:, column])
+    style.dress(axes, xlabel="frame", ylabel=style.axis_label(feature.name, feature.unit))
+    title = f"{feature.description}\n(grey: range of the training data)"
+    axes.set_title(title, fontsize=style.TEXT, loc="left")
 
 
 def _draw_molecule(axes: Any, molecule: Molecule) -> None:
@@ -87,29 +95,49 @@ def _draw_beads(axes: Any, graph: str) -> None:
 
 
 def _draw_result(axes: Any, found: Prediction) -> None:
-    """Draw dG with two standard deviations, those of the model within, and why to doubt it."""
+    """Draw dG with its errors, between the two environments, and why to doubt it."""
     style = plots.style
     colors = {"inside": style.GREEN, "warning": style.ORANGE, "refused": style.RED}
     color = colors[found.verdict.level]
     title = f"{found.lipid}: refused"
-    axes.set_yticks([])
     axes.set_ylim(-1.0, 1.0)
     axes.axvline(0.0, color=style.GREY, linewidth=0.8)
-    label = "G(midplane) - G(water) / (kcal/mol), bar: two sigma"
     if found.free_energy is not None and found.error is not None and found.model_error is not None:
-        title = f"{found.lipid}: dG = {found.free_energy:.2f} +- {found.error:.2f} kcal/mol"
-        bar = 2.0 * found.error
-        axes.errorbar(found.free_energy, 0.4, xerr=bar, fmt="o", color=color, capsize=4)
-        inner = 2.0 * found.model_error
-        axes.errorbar(found.free_energy, 0.4, xerr=inner, fmt="none", color=color, elinewidth=4)
-        label += f"\nsigma: model {found.model_error:.2f} (thick)"
+        title = f"{found.lipid}: ΔG = {found.free_energy:.2f} ± {found.error:.2f} kcal/mol"
+        bars = {0.35: (f"error of the model\n± {found.model_error:.2f}", found.model_error)}
         if found.molecule.mapping is not None:
-            label += f", mapping to beads {found.molecule.mapping_error:.2f}"
-        reach = max(abs(found.free_energy) + bar, 1.0) * 1.2
+            text = f"error of model and\nmapping to beads\n± {found.error:.2f}"
+            bars[-0.15] = (text, found.error)
+        for height, (_, error) in bars.items():
+            axes.errorbar(
+                found.free_energy, height, xerr=2.0 * error, fmt="o", color=color, capsize=4
+            )
+        axes.set_yticks(list(bars), [text for text, _ in bars.values()], fontsize=style.TEXT)
+        reach = max(abs(found.free_energy) + 2.0 * found.error, 2.0) * 1.2
         axes.set_xlim(-reach, reach)
-    style.dress(axes, xlabel=label)
+        for x, side, text in ((0.0, "left", "← membrane"), (1.0, "right", "water →")):
+            axes.text(
+                *(x, 0.97, text),
+                transform=axes.transAxes,
+                fontsize=style.TEXT,
+                color=style.GREY,
+                ha=side,
+                va="top",
+            )
+    else:
+        axes.set_yticks([])
+    style.dress(axes, xlabel="ΔG = G(midplane) - G(water) / (kcal/mol); bars: two sigma")
     axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
     axes.set_title(title, color=color, fontsize=style.TEXT + 1)
     reasons = [textwrap.fill(reason, 52) for reason in found.verdict.reasons]
-    text = "\n".join(reasons) or "within the range of the training"
-    axes.text(0.03, 0.04, text, transform=axes.transAxes, fontsize=style.TEXT, va="bottom")
+    text = "\n".join(reasons) or "all features are within the range of the training data"
+    axes.text(
+        0.03,
+        0.04,
+        text,
+        transform=axes.transAxes,
+        fontsize=style.TEXT,
+        va="bottom",
+        backgroundcolor="white",
+    )

@@ -83,7 +83,7 @@ def read_molecules(path: Path) -> list[Molecule]:
     ):
         raise InputFileError(
             f"{path}: found the columns {', '.join(table.columns) or 'none'} and {len(table.rows)} "
-            "lines below, expected name and smiles, or name and beads, divided by commas, and a "
+            "lines below, expected name and smiles, or name and beads, separated by commas, and a "
             "molecule in each line below"
         )
     found: dict[str, Molecule] = {}

@@ -183,4 +183,4 @@ def _why_missing(folder: Path, lipid: str, solute: str) -> str:
     for job in (SoluteJob(WATER, solute), SoluteJob(lipid, solute)):
         if not job.result(folder).exists() and job.failure(folder).exists():
             return f"the run {job.name} failed: {job.reason(folder)}; try again with retry_failed"
-    return "its runs did not end; call again to go on"
+    return "its runs did not end; repeat the call to continue"

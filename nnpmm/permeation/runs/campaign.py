@@ -57,7 +57,7 @@ def build_dataset(
         create_engine(wanted.engine)
     require_buildable(wanted)
     store = dataset_store(folder.resolve())  # workers may have another working directory
-    with store.locked("another build works on this data set"):
+    with store.locked("another process is building this data set"):
         settings = open_dataset(store.folder, wanted)
         return run_campaign(
             _shuffled_jobs(settings),

@@ -28,25 +28,32 @@ _Settings = TypeVar("_Settings", bound=Section)
 class ProtocolSettings(Section):
     """Lengths and conditions of the runs of one solute."""
 
-    lipids_per_leaflet: int = Field(64, ge=9, le=10_000, description="lipids in each leaflet")
+    lipids_per_leaflet: int = Field(
+        64, ge=9, le=10_000, description="number of lipids in each leaflet"
+    )
     waters_per_lipid: float = Field(
         15.0, ge=4, le=1_000, description="beads of water for each lipid"
     )
     water_box: Length = Field(3.0, gt=0, le=50, description="edge of the cube of water, in nm")
     temperature: Temperature = Field(
-        300.0, ge=COLDEST, le=HOTTEST, description="in K; water and membranes are fluid"
+        300.0,
+        ge=COLDEST,
+        le=HOTTEST,
+        description="temperature, in K; water and membranes must be fluid",
     )
     pressure: Pressure = Field(1.0, description="in bar")
     bilayer_relaxation: Time = Field(
         20_000.0,
         gt=0,
         le=_LONGEST,
-        description="NPT of a bilayer without solute, once per lipid, in ps",
+        description="NPT run of a bilayer without solute, once per lipid, in ps",
     )
-    nvt: Time = Field(2_000.0, gt=0, le=_LONGEST, description="NVT with the solute, in ps")
-    npt: Time = Field(5_000.0, gt=0, le=_LONGEST, description="NPT with the solute, in ps")
+    nvt: Time = Field(2_000.0, gt=0, le=_LONGEST, description="NVT run with the solute, in ps")
+    npt: Time = Field(5_000.0, gt=0, le=_LONGEST, description="NPT run with the solute, in ps")
     production: Time = Field(21_000.0, gt=0, le=_LONGEST, description="in ps")
-    frame_interval: Time = Field(60.0, gt=0, description="between frames of the production, in ps")
+    frame_interval: Time = Field(
+        60.0, gt=0, description="time between frames of the production, in ps"
+    )
     equilibration_timestep: Time = Field(0.02, gt=0, le=0.04, description="in ps")
     production_timestep: Time = Field(0.03, gt=0, le=0.04, description="in ps")
     restraint: Restraint = Field(Restraint(), description="of the solute's height")

@@ -43,7 +43,7 @@ class ProjectionRecord(Card):
     low: tuple[float, ...] = Field(description="least value of each in training")
     high: tuple[float, ...] = Field(description="largest value of each in training")
     training: dict[str, Any] = Field({}, description="settings, data, losses")
-    meaning: tuple[dict[str, Any], ...] = Field((), description="features that go along with each")
+    meaning: tuple[dict[str, Any], ...] = Field((), description="features that correlate with each")
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +146,7 @@ class ProjectionCallback:
         positions = state.getPositions(asNumpy=True)._value
         value, gradient = self.projection.gradient(positions, self.component)
         if not np.isfinite(value):
-            raise SimulationError("a learned variable is not finite; take a smaller time step")
+            raise SimulationError("a learned variable is not finite; use a smaller time step")
         return value, -gradient
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -43,10 +43,14 @@ class LearningSettings(Section):
 
     kind: Kind = "autoencoder"
     variables: int = Field(1, ge=1, le=3, description="number of variables")
-    lag: int = Field(1, ge=1, description="frames between the two of a pair, if not autoencoder")
+    lag: int = Field(
+        1, ge=1, description="frames between the two frames of a pair; not for autoencoder"
+    )
     hidden: tuple[int, ...] = Field((32, 16), min_length=1, description="widths of hidden layers")
     epochs: int = Field(300, ge=1)
-    patience: int = Field(50, ge=1, description="epochs without a better validation, to stop after")
+    patience: int = Field(
+        50, ge=1, description="stop after so many epochs without a better validation loss"
+    )
     learning_rate: float = Field(1e-3, gt=0)
     batch: int = Field(1000, ge=10, description="frames or pairs")
     seed: int = Field(1, ge=0)
@@ -126,7 +130,7 @@ def _standardized(raw: Projection, features: torch.Tensor) -> Projection:
         outputs = raw.outputs(features).numpy()
     mean, scale = outputs.mean(axis=0), outputs.std(axis=0)
     if not (np.isfinite(outputs).all() and (scale > 1e-8).all()):
-        raise SimulationError("a learned variable is constant or not finite; take another seed")
+        raise SimulationError("a learned variable is constant or not finite; use another seed")
     shift, matrix = raw.arrays["output_shift"], raw.arrays["output_matrix"]
     moved = {
         "output_shift": shift + mean @ np.linalg.pinv(matrix),
@@ -227,7 +231,7 @@ def _fit(
         )
         trainer.fit(model, batches)
     if watch.best is None:
-        raise SimulationError("the training gave no finite loss; take a smaller learning rate")
+        raise SimulationError("the loss of the training is not finite; use a smaller learning rate")
     model.load_state_dict(watch.best)
     return model.eval(), (np.array(watch.training), np.array(watch.validation))
 

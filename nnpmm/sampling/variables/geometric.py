@@ -26,8 +26,11 @@ def _indices(value: Any) -> Any:
 
 
 GroupSetting = Annotated[Group, BeforeValidator(_indices)]
-_GROUPS = "of atoms: a selection in mdtraj's language, or 0-based indices; of several the centre "
-_ALL = Field(description=f"groups in their order, each one {_GROUPS}of mass counts")
+_GROUPS = (
+    "as a selection in mdtraj's language or 0-based indices; several atoms count by their centre "
+    "of mass"
+)
+_ALL = Field(description=f"the groups of atoms in order, each {_GROUPS}")
 
 
 class Distance(Section):
@@ -79,7 +82,7 @@ class Position(Section):
     """
 
     type: Literal["position"] = "position"
-    atoms: GroupSetting = Field(description=f"whose position it is, {_GROUPS}of mass counts")
+    atoms: GroupSetting = Field(description=f"the atoms whose position is measured, {_GROUPS}")
     origin: GroupSetting = Field(description="group where the vector begins")
     towards: GroupSetting = Field(description="group where the vector ends")
 

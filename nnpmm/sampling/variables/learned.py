@@ -23,9 +23,9 @@ class LearnedVariable(Section):
 
     type: Literal["learned"] = "learned"
     file: SettingsPath = Field(
-        description="its .json file, in one folder with its .safetensors file"
+        description="JSON file of nnpmm sample learn, in one folder with its .safetensors file"
     )
-    component: int = Field(1, ge=1, description="which of its variables, from 1")
+    component: int = Field(1, ge=1, description="number of the variable in that file, from 1")
     sha256: str | None = Field(
         None, description="of the .json file; null: of what is there, which a run then keeps to"
     )

@@ -40,7 +40,7 @@ class Coordination(Section):
         shared = set(groups[0].tolist()) & set(groups[1].tolist())
         if shared:
             raise VariableError(
-                f"{name}: found {structure.label(min(shared))} in both groups; leave it out of one"
+                f"{name}: found {structure.label(min(shared))} in both groups; remove it from one"
             )
         pairs = np.array(list(itertools.product(*(group.tolist() for group in groups))))
         if len(pairs) > _MOST_PAIRS:

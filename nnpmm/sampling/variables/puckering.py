@@ -41,7 +41,7 @@ class Puckering(Section):
         "a selection of a ring whose atoms are numbered in that order"
     )
     coordinate: Literal["theta", "phi", "amplitude"] = Field(
-        "theta", description="theta (six atoms), phi, or the total amplitude Q"
+        "theta", description="coordinate: theta (six atoms), phi, or the total amplitude Q"
     )
 
     def bind(self, name: str, structure: Structure) -> Variable:
@@ -51,7 +51,7 @@ class Puckering(Section):
         if size not in _SIZES:
             raise VariableError(f"{name}: found {size} atoms, allowed: rings of 5 or 6 atoms")
         if self.coordinate == "theta" and size == 5:
-            raise VariableError(f"{name}: found theta of a ring of 5 atoms; take phi or amplitude")
+            raise VariableError(f"{name}: found theta of a ring of 5 atoms; use phi or amplitude")
         _require_ring(atoms, structure, name)
 
         def create_force() -> openmm.Force:

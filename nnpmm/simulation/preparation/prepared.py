@@ -19,7 +19,7 @@ class PreparedSystem:
 
     Attributes:
         mm: the MM system before coupling, with positions and box; it is kept with the output.
-        hybrid: the system with its region and network; a stage that has forces of its own adds
+        hybrid: the system with its region and network; a stage that has its own forces adds
             them to a copy.
         model_provenance: name, members and origin of the network, for the record.
         motion: what decides how long a time step the region allows; None: the rules for force

@@ -39,7 +39,7 @@ def _explain(path: str | bytes | Path, error: OSError) -> str:
     name = os.fsdecode(path) if isinstance(path, str | bytes) else path
     reason = error.strerror or type(error).__name__
     if error.errno in _FULL:
-        remedy = "make space"
+        remedy = "free space"
     elif error.errno in _REFUSED:
         remedy = "make it writable"
     elif error.errno in _GONE:
@@ -47,8 +47,8 @@ def _explain(path: str | bytes | Path, error: OSError) -> str:
     else:
         remedy = "remove the cause"
     return (
-        f"{name}: cannot be written ({reason}): {remedy}, then go on with resume=True; the "
-        "last checkpoint is kept"
+        f"{name}: cannot be written ({reason}): {remedy}, then continue with resume=True; the last "
+        "checkpoint is kept"
     )
 
 

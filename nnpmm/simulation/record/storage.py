@@ -109,7 +109,7 @@ def check_directory(settings: ProtocolConfig, *, resume: bool, overwrite: bool) 
         if path.exists() and not path.is_file():
             kind = "a folder" if path.is_dir() else "no regular file"
             raise ConfigError(
-                f"{path}: is {kind}, where a run keeps a file: move it away, or take another "
+                f"{path}: is {kind}, where a run keeps a file: move it away, or choose another "
                 "output.directory"
             )
     resuming = run_folder.goes_on(
@@ -287,8 +287,8 @@ def save_provenance(
             sessions = [*json.loads(path.read_text(encoding="utf-8"))["sessions"]]
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise SimulationError(
-                f"{path}: is damaged ({type(error).__name__}): restore it, or delete it to go on "
-                "without the record of earlier sessions"
+                f"{path}: is damaged ({type(error).__name__}): restore it, or delete it to "
+                "continue without the record of earlier sessions"
             ) from error
     platform = context.getPlatform()
     properties = {n: platform.getPropertyValue(context, n) for n in platform.getPropertyNames()}

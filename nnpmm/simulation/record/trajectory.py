@@ -95,8 +95,8 @@ class _XtcWriter:
             if problem is not None or self.path.stat().st_size != whole:
                 raise SimulationError(
                     f"{self.path}: a frame could not be written "
-                    f"({problem or 'only a part of it is there'}): make space on the disk, then go "
-                    "on with resume=True; the last checkpoint is kept"
+                    f"({problem or 'only a part of it is there'}): free space on the disk, then "
+                    "continue with resume=True; the last checkpoint is kept"
                 ) from problem
         self.frames += 1
 

@@ -81,7 +81,8 @@ class WarmupConfig(Section):
     length: Time = Field(
         5.0,
         gt=0,
-        description="length, in ps; the thermostat reaches its final temperature after 80 % of it",
+        description="length, in ps; the thermostat reaches its final temperature after 80 % of the "
+        "length",
     )
     start_temperature: Temperature = Field(
         10.0, gt=0, description="temperature that the heating starts from, in K"
@@ -99,7 +100,7 @@ class WarmupConfig(Section):
         examples=['"protein and not element H"'],
     )
     restraint_force_constant: ForceConstant = Field(
-        1000.0, ge=0, description="k of the restraint k/2 |r - r0|^2, in kJ/mol/nm^2"
+        1000.0, ge=0, description="force constant k of the restraint k/2 |r - r0|^2, in kJ/mol/nm^2"
     )
 
 

@@ -49,7 +49,7 @@ class IntegratorConfig(Section):
     short_range: tuple[Length, Length] | None = Field(
         None,
         description="respa: only pairs within this distance have the middle step, switched off "
-        "from the first to the second, in nm; null: the whole direct space",
+        "from the first to the second, in nm; null: the complete direct space",
         examples=["[0.5 nm, 0.7 nm]"],
     )
     inner_potential: Literal["force-field", "fit", "network"] = Field(
@@ -72,7 +72,7 @@ class IntegratorConfig(Section):
                 raise ValueError(f"found '{given[0]}' with type langevin; set type to respa")
             return self
         if self.inner is None or self.outer is None:
-            raise ValueError("respa needs 'inner' and 'outer'")
+            raise ValueError("type respa requires 'inner' and 'outer'")
         if self.short_range is not None and self.middle is None:
             raise ValueError("found 'short_range' without 'middle'; give both")
         return self

@@ -80,13 +80,15 @@ class MetadynamicsConfig(_Sampling):
         description="variables that are biased, and the standard deviation of their Gaussians",
     )
     ranges: dict[str, tuple[Number, Number]] = Field(
-        {}, description="of biased variables without a period: where they are biased, with walls"
+        {}, description="ranges of biased variables that are not periodic, with walls at their ends"
     )
-    height: Energy = Field(1.0, gt=0, description="of the first Gaussian, in kJ/mol")
+    height: Energy = Field(1.0, gt=0, description="height of the first Gaussian, in kJ/mol")
     bias_factor: float = Field(
-        10.0, gt=1, description="(T + dT)/T: barriers seem lower by this factor in the end"
+        10.0, gt=1, description="(T + dT)/T; in the end barriers appear lower by this factor"
     )
-    interval: Time = Field(0.5, gt=0, description="between Gaussians and records, in ps")
+    interval: Time = Field(
+        0.5, gt=0, description="time between Gaussians, and between records, in ps"
+    )
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -102,11 +104,12 @@ class WindowsConfig(Section):
 
     centers: tuple[Number, ...] | None = Field(None, min_length=1, description="their centres")
     range: tuple[Number, Number] | None = Field(
-        None, description="in place of centers: the first and the last centre"
+        None, description="instead of centers: the first and the last centre"
     )
-    count: int | None = Field(None, ge=2, le=200, description="with range: number of windows")
+    count: int | None = Field(None, ge=2, le=200, description="number of windows, with range")
     force_constant: str = Field(
-        description="k of k/2 (s - c)^2, in kJ/mol/nm^2, kJ/mol/rad^2 or, without unit, kJ/mol"
+        description="force constant k of k/2 (s - c)^2, in kJ/mol/nm^2, kJ/mol/rad^2, or kJ/mol "
+        "for a variable without unit"
     )
 
     @model_validator(mode="after")
@@ -181,7 +184,11 @@ class LadderConfig(ExchangeConfig):
     """What replica exchange from ensemble.temperature to a higher one has."""
 
     highest: Temperature = Field(gt=0, description="temperature of the last replica, in K")
-    count: int = Field(ge=2, le=64, description="of replicas, spaced by equal factors")
+    count: int = Field(
+        ge=2,
+        le=64,
+        description="number of replicas, whose temperatures are spaced by equal factors",
+    )
 
     def check(self, settings: Any) -> None:
         """Check these settings against the others of a run.

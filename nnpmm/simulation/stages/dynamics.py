@@ -139,11 +139,11 @@ class Recorder:
         timestep = f"{self.settings.timestep * 1000:g} fs"
         if self.steps_before + step <= _EARLY_STEPS:
             return (
-                "minimise further (stages.minimize.max_iterations) or take a smaller timestep than "
+                "minimise further (stages.minimize.max_iterations) or use a smaller timestep than "
                 f"{timestep}"
             )
         return (
-            f"the time step of {timestep} is the likely cause: take a smaller timestep and start "
+            f"the time step of {timestep} is the likely cause: use a smaller timestep and start "
             "again, with overwrite=True or in another output.directory"
         )
 

@@ -27,7 +27,7 @@ def diverged_dipoles(context: openmm.Context, error: openmm.OpenMMException) -> 
     return (
         "the induced dipoles did not converge (polarization catastrophe), which atoms too close to "
         f"each other cause; polarized most by the permanent multipoles: {_most_polarized(context)}"
-        ": minimise further, take a smaller timestep, or system.polarization extrapolated"
+        ": minimise further, use a smaller timestep, or set system.polarization to extrapolated"
     )
 
 

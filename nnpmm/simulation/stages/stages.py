@@ -91,7 +91,7 @@ def plan_stages(settings: ProtocolConfig) -> list[Stage]:
 
 
 def stage_seed(seed: int, stage: Stage, purpose: int) -> int:
-    """Return a seed of its own for each stage and purpose; 0 would mean a random one to OpenMM."""
+    """Return a separate seed for each stage and purpose; 0 would mean a random one to OpenMM."""
     state = np.random.SeedSequence([seed, stage.index, purpose]).generate_state(1)[0]
     return int(state) % (2**31 - 2) + 1
 

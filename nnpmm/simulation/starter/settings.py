@@ -81,7 +81,7 @@ def write_settings(
     output = Path(output)
     if output.exists() and not overwrite:
         raise ConfigError(
-            f"{output}: is there already; choose another output, or replace it with overwrite=True"
+            f"{output}: exists already; choose another output, or replace it with overwrite=True"
         )
     section = recognize(files, box=box, include=include)
     model = _known_model(model, output.absolute().parent)
@@ -111,7 +111,7 @@ def _known_model(name: str, folder: Path) -> str:
 
     if name.endswith(MODEL_FILES):
         if not Path(name).is_file():
-            raise InputFileError(f"{name}: no such file; give a model file that is there")
+            raise InputFileError(f"{name}: no such file; give an existing model file")
         return os.path.relpath(name, folder)
     find_family(name)
     return ani.published_name(name) or aimnet.published_name(name) or name

@@ -49,7 +49,7 @@ def check_cutoffs(
         if value > half:
             raise ConfigError(
                 f"{setting}: found {value:.6g} nm, allowed: at most {half:.6g} nm, half the width "
-                "of the box: take a shorter cutoff or a larger box"
+                "of the box: use a shorter cutoff or a larger box"
             )
         if ensemble == "NPT" and value > (1 - _SHRINKS_BY) * half:
             _LOGGER.warning(

@@ -44,7 +44,7 @@ def remove_ensemble_forces(system: openmm.System, ensemble: Ensemble) -> None:
         if isinstance(force, _OTHER_SHAPES) and ensemble == "NPT":
             raise ConfigError(
                 f"ensemble.type: found NPT, and a {kind} in the MM system; allowed: the isotropic "
-                "MonteCarloBarostat, which would replace it: set NVT, or take it out of the system"
+                "MonteCarloBarostat, which would replace it: set NVT, or remove it from the system"
             )
         if isinstance(force, _REPLACEABLE + _OTHER_SHAPES):
             removed.append(kind)

@@ -91,7 +91,7 @@ def check_directives(top: TopologyFile, path: Path) -> None:
     if dropped:
         listed = ", ".join(f"[ {name} ] (lines: {lines})" for name, lines in dropped.items())
         _LOGGER.warning(
-            "%s: %s: left out, for a run does not read restraints from the topology; to hold "
+            "%s: %s: left out, because a run reads no restraints from the topology; to restrain "
             "atoms while the system heats up, name them under stages.warmup.restraint",
             path.name,
             listed,

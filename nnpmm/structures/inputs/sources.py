@@ -192,14 +192,14 @@ class BuildSystem(Section):
         description="protein with hydrogens (.pdb, .cif); the ligand file's coordinates must fit",
         examples=["protein.pdb"],
     )
-    padding: Length = Field(1.0, gt=0, description="water around the solute, in nm")
+    padding: Length = Field(1.0, gt=0, description="thickness of water around the solute, in nm")
     water_model: Literal["tip3p", "tip3pfb", "spce", "opc3", "opc", "tip4pew", "tip4pfb"] = Field(
         "tip3p", description="water model"
     )
     box_shape: Literal["cube", "dodecahedron", "octahedron"] = Field(
         "cube", description="shape of the periodic box"
     )
-    ionic_strength: Concentration = Field(0.0, ge=0, description="salt added, in M")
+    ionic_strength: Concentration = Field(0.0, ge=0, description="concentration of salt, in M")
     parameters: Provider = Field(
         "auto",
         description=f"provider of the ligand's charges and Lennard-Jones parameters: {PROVIDERS}",

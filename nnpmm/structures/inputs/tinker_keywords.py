@@ -193,7 +193,7 @@ def _refuse_unknown(path: Path, entry: Line, *, is_key: bool) -> None:
             if entry.word in _FOREIGN
             else "is not supported and may change the energy"
         )
-        + "; take the line out, or put a # before it if it is a comment"
+        + "; remove the line, or put a # before it if it is a comment"
     )
 
 

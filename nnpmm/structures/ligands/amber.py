@@ -67,7 +67,7 @@ def _with_bond_orders(
     editable = Chem.RWMol()
     for atom in topology.atoms():
         if atom.element is None:
-            raise InputFileError(f"{origin}: holds virtual sites, allowed: atoms alone")
+            raise InputFileError(f"{origin}: contains virtual sites, allowed: atoms only")
         editable.AddAtom(Chem.Atom(atom.element.atomic_number))
     for first, second in topology.bonds():
         editable.AddBond(first.index, second.index, Chem.BondType.SINGLE)
@@ -79,7 +79,7 @@ def _with_bond_orders(
     molecule = editable.GetMol()
     molecule.AddConformer(conformer)
     if len(Chem.GetMolFrags(molecule)) != 1:
-        raise InputFileError(f"{origin}: holds several molecules, allowed: the solute alone")
+        raise InputFileError(f"{origin}: contains several molecules, allowed: only the solute")
     if molecule.GetNumAtoms() == 1:  # an ion has no bonds to tell its charge by
         molecule.GetAtomWithIdx(0).SetFormalCharge(charge)
         return molecule

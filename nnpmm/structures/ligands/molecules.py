@@ -237,4 +237,4 @@ def add_conformer(molecule: Chem.Mol, seed: int, origin: str) -> None:
         elif rdForceFieldHelpers.UFFHasAllMoleculeParams(molecule):
             rdForceFieldHelpers.UFFOptimizeMolecule(molecule, maxIters=5000)
         else:
-            logger.warning("neither MMFF94 nor UFF knows all atoms of %s; not relaxed", origin)
+            logger.warning("neither MMFF94 nor UFF describes all atoms of %s; not relaxed", origin)

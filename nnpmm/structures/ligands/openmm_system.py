@@ -100,7 +100,7 @@ def forcefield_xml(
 ) -> str:
     """Write the ligand as an OpenMM ForceField file with a residue template.
 
-    Every atom has a type of its own (``<residue name>-<atom name>``), so the file can be loaded
+    Every atom has its own type (``<residue name>-<atom name>``), so the file can be loaded
     with others: ``ForceField("amber14-all.xml", "amber14/tip3pfb.xml", io.StringIO(xml))``.
 
     Args:

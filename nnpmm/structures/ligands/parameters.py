@@ -109,7 +109,7 @@ def _provided(molecule: Chem.Mol, provider: Provider) -> LigandParameters:
         try:
             return _provided(molecule, "amber")
         except ForceFieldError as error:
-            logger.warning("%s; the fallback takes its place", error)
+            logger.warning("%s; the fallback is used instead", error)
     return _fallback(molecule)
 
 

@@ -62,7 +62,7 @@ def run_program(path: str, arguments: list[str], folder: Path, *, time_limit: fl
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End a program and its children, which are in a session of their own."""
+    """End a program and its children, which are in their own session."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()

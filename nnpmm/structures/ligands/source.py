@@ -48,11 +48,11 @@ class MoleculeSource(Section):
                 f"{self._sources[-1]}, allowed: one"
             )
         if (self.topology is None) != (self.coordinates is None):
-            raise ValueError("'topology' and 'coordinates' go together")
+            raise ValueError("'topology' and 'coordinates' require each other")
         if self.topology is not None and self.parameters != "auto":
             raise ValueError(
-                f"found parameters {self.parameters!r} with 'topology', which has parameters of "
-                "its own: leave 'parameters' out"
+                f"found parameters {self.parameters!r} with 'topology', which has its own "
+                "parameters: leave 'parameters' out"
             )
         return self
 

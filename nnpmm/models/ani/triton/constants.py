@@ -244,5 +244,5 @@ def refuse_overflow(radial: int, angular: int, constants: Constants) -> None:
         raise SimulationError(
             f"found an atom with {radial} neighbours within {radii[0]:.2f} nm and {angular} "
             f"within {radii[1]:.2f} nm, allowed {allowed[0]} and {allowed[1]}: atoms overlap; "
-            "check the box and minimise, or take another backend"
+            "check the box and minimise, or use another backend"
         )

@@ -155,7 +155,7 @@ def pack_networks(parameters: AniParameters, device: str, dtype: torch.dtype) ->
     elements = parameters.elements
     depths = [len(parameters.members[0][element]) for element in elements]
     if min(depths) < 2:
-        raise ModelError("found a network without a hidden layer; take backend='reference' for it")
+        raise ModelError("found a network without a hidden layer; use backend='reference' for it")
     layers = np.zeros((len(elements), max(depths), LAYER_FIELDS), dtype=np.int32)
     chunks: list[list[NDArray[np.float32]]] = [[] for _ in parameters.members]
     size = 0
