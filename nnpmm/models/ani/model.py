@@ -74,7 +74,7 @@ class AniModel:
         if self.precision not in allowed:
             raise ModelError(
                 f"found the precision {self.precision!r}, the backend {self.backend!r} allows: "
-                f"{', '.join(allowed)}; take one of these or another backend"
+                f"{', '.join(allowed)}; use one of these or another backend"
             )
 
     def __repr__(self) -> str:
@@ -133,7 +133,7 @@ class AniModel:
         if charge != 0:
             raise RegionError(
                 f"found a charge of {charge:+d} e, {self.name} describes neutral molecules only; "
-                "take a model that knows charges"
+                "use a model that takes charges"
             )
         return AniEvaluator(self, np.asarray(atomic_numbers, dtype=np.int64))
 
