@@ -1,0 +1,100 @@
+"""Solubility and lipophilicity from graphs of molecules: pre-trained on geometries, or not.
+
+    python benchmarks/graph_pretraining.py prepare --folder FOLDER
+    nnpmm graphs pretrain FOLDER/pretraining.yaml -o FOLDER/pretraining
+    python benchmarks/graph_pretraining.py run --folder FOLDER
+    python benchmarks/graph_pretraining.py report --folder FOLDER
+
+``run`` goes on where it stopped, and adds seeds to those that are there. The molecules that are
+tested on are the same for all seeds and are left out of the pre-training, in every stereoisomer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+from common import data_folder
+
+from nnpmm.core.files import write_atomically
+from nnpmm.core.errors import InputFileError
+from nnpmm.graphs.molecules import Molecule, merged, parse_molecule, read_molecules
+from nnpmm.graphs.splits import SplitKind, tested_molecules
+from rdkit import Chem
+
+DATA = {"solubility": "esol.csv", "lipophilicity": "lipophilicity.csv"}
+COLUMN = {"solubility": "measured log solubility in mols per litre", "lipophilicity": "lipo"}
+SPLITS: tuple[SplitKind, ...] = ("random", "scaffold")
+PRETRAINING = """\
+molecules: [solubility.csv, lipophilicity.csv]
+leave_out: [tested.csv]
+recombined: 1000
+most_atoms: 40
+conformers: 4
+conformer_folder: conformers
+epochs: 400
+"""
+
+
+def readable_lines(name: str) -> tuple[list[tuple[str, str]], int]:
+    """Return SMILES and values of a data set, and how many lines are damaged.
+
+    In esol.csv, names with commas have pushed the SMILES out of their column.
+    """
+    lines = (data_folder() / "moleculenet" / DATA[name]).read_text().splitlines()
+    columns = lines[0].split(",")
+    smiles, value = columns.index("smiles"), columns.index(COLUMN[name])
+    found, damaged = [], 0
+    for line in lines[1:]:
+        cells = line.split(",")
+        try:
+            molecule = parse_molecule(cells[smiles].strip(), name)
+        except InputFileError:
+            damaged += 1
+            continue
+        found.append((Chem.MolToSmiles(molecule), cells[value]))
+    return found, damaged
+
+
+def prepare(folder: Path) -> None:
+    """Write clean tables, the molecules that are tested on, and settings of the pre-training."""
+    tested: set[str] = set()
+    for name in DATA:
+        rows, damaged = readable_lines(name)
+        path = folder / f"{name}.csv"
+        write_table(path, [("smiles", "value"), *rows])
+        molecules = molecules_of(path)
+        print(f"{name}: {len(rows)} lines, {damaged} damaged, {len(molecules)} molecules")
+        smiles = [molecule.smiles for molecule in molecules]
+        for split in SPLITS:
+            test = tested_molecules(smiles, split)
+            tested |= {text for text, is_tested in zip(smiles, test, strict=True) if is_tested}
+    write_table(folder / "tested.csv", [("smiles",), *((text,) for text in sorted(tested))])
+    write_atomically(folder / "pretraining.yaml", PRETRAINING)
+    print(f"{len(tested)} molecules are tested on and left out of the pre-training")
+
+
+def molecules_of(path: Path) -> list[Molecule]:
+    """Return each molecule of a clean table once, with the mean of its values."""
+    return merged(read_molecules(path, value="value"))
+
+
+def write_table(path: Path, rows: list[tuple[str, ...]]) -> None:
+    """Write a CSV file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+
+
+def main() -> None:
+    """Do a part of the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=("prepare",))
+    parser.add_argument("--folder", type=Path, required=True)
+    options = parser.parse_args()
+    prepare(options.folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Molecules as graphs: a network that learns from their geometries, and predicts properties."""
