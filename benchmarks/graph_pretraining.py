@@ -19,7 +19,7 @@ from common import data_folder
 
 from nnpmm.core.files import write_atomically
 from nnpmm.core.errors import InputFileError
-from nnpmm.graphs.molecules import Molecule, merged, parse_molecule, read_molecules
+from nnpmm.graphs.molecules import Molecule, flat_smiles, merged, parse_molecule, read_molecules
 from nnpmm.graphs.splits import SplitKind, tested_molecules
 from rdkit import Chem
 
@@ -27,13 +27,14 @@ DATA = {"solubility": "esol.csv", "lipophilicity": "lipophilicity.csv"}
 COLUMN = {"solubility": "measured log solubility in mols per litre", "lipophilicity": "lipo"}
 SPLITS: tuple[SplitKind, ...] = ("random", "scaffold")
 PRETRAINING = """\
-molecules: [solubility.csv, lipophilicity.csv]
+molecules: [seen.csv]
 leave_out: [tested.csv]
-recombined: 1000
+recombined: {recombined}
 most_atoms: 40
 conformers: 4
 conformer_folder: conformers
-epochs: 400
+network: {{width: 40, layers: 3}}
+epochs: {epochs}
 """
 
 
@@ -57,9 +58,10 @@ def readable_lines(name: str) -> tuple[list[tuple[str, str]], int]:
     return found, damaged
 
 
-def prepare(folder: Path) -> None:
+def prepare(folder: Path, most: int, epochs: int) -> None:
     """Write clean tables, the molecules that are tested on, and settings of the pre-training."""
     tested: set[str] = set()
+    every: list[str] = []
     for name in DATA:
         rows, damaged = readable_lines(name)
         path = folder / f"{name}.csv"
@@ -67,12 +69,17 @@ def prepare(folder: Path) -> None:
         molecules = molecules_of(path)
         print(f"{name}: {len(rows)} lines, {damaged} damaged, {len(molecules)} molecules")
         smiles = [molecule.smiles for molecule in molecules]
+        every += smiles
         for split in SPLITS:
             test = tested_molecules(smiles, split)
             tested |= {text for text, is_tested in zip(smiles, test, strict=True) if is_tested}
     write_table(folder / "tested.csv", [("smiles",), *((text,) for text in sorted(tested))])
-    write_atomically(folder / "pretraining.yaml", PRETRAINING)
-    print(f"{len(tested)} molecules are tested on and left out of the pre-training")
+    hidden = {flat_smiles(text) for text in tested}
+    seen = [text for text in every if flat_smiles(text) not in hidden][:most]
+    write_table(folder / "seen.csv", [("smiles",), *((text,) for text in seen)])
+    settings = PRETRAINING.format(recombined=len(seen) // 6, epochs=epochs)
+    write_atomically(folder / "pretraining.yaml", settings)
+    print(f"{len(tested)} molecules are tested on; the pre-training sees {len(seen)} of the others")
 
 
 def molecules_of(path: Path) -> list[Molecule]:
@@ -92,8 +99,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=("prepare",))
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--molecules", type=int, default=6000, help="of the pre-training, at most")
+    parser.add_argument("--epochs", type=int, default=200, help="of the pre-training")
     options = parser.parse_args()
-    prepare(options.folder)
+    prepare(options.folder, options.molecules, options.epochs)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ __all__ = ["FinetuningSettings", "GraphSettings", "PretrainingSettings", "Spatia
 class GraphSettings(Section):
     """Size of the network of the bonds."""
 
-    width: int = Field(64, ge=1, description="of the state of each atom")
-    layers: int = Field(4, ge=1, description="how often atoms hear of their neighbours")
+    width: int = Field(48, ge=1, description="of the state of each atom")
+    layers: int = Field(3, ge=1, description="how often atoms hear of their neighbours")
     dropout: float = Field(0.0, ge=0, lt=1, description="of the state of the molecule")
 
 
