@@ -13,19 +13,28 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
+import time
 from pathlib import Path
 
+import torch
 from common import data_folder
-
-from nnpmm.core.files import write_atomically
-from nnpmm.core.errors import InputFileError
-from nnpmm.graphs.molecules import Molecule, flat_smiles, merged, parse_molecule, read_molecules
-from nnpmm.graphs.splits import SplitKind, tested_molecules
 from rdkit import Chem
+
+from nnpmm.core.errors import InputFileError
+from nnpmm.core.files import write_atomically
+from nnpmm.core.settings.reading import parse_settings
+from nnpmm.graphs.finetuning import finetune
+from nnpmm.graphs.molecules import Molecule, flat_smiles, merged, parse_molecule, read_molecules
+from nnpmm.graphs.settings import FinetuningSettings
+from nnpmm.graphs.splits import SplitKind, tested_molecules
 
 DATA = {"solubility": "esol.csv", "lipophilicity": "lipophilicity.csv"}
 COLUMN = {"solubility": "measured log solubility in mols per litre", "lipophilicity": "lipo"}
 SPLITS: tuple[SplitKind, ...] = ("random", "scaffold")
+STARTS = ("random", "pretrained")
+EPOCHS = {"solubility": 50, "lipophilicity": 25}
+NETWORK = {"width": 40, "layers": 3}
 PRETRAINING = """\
 molecules: [seen.csv]
 leave_out: [tested.csv]
@@ -33,7 +42,7 @@ recombined: {recombined}
 most_atoms: 40
 conformers: 4
 conformer_folder: conformers
-network: {{width: 40, layers: 3}}
+network: {network}
 epochs: {epochs}
 """
 
@@ -77,7 +86,7 @@ def prepare(folder: Path, most: int, epochs: int) -> None:
     hidden = {flat_smiles(text) for text in tested}
     seen = [text for text in every if flat_smiles(text) not in hidden][:most]
     write_table(folder / "seen.csv", [("smiles",), *((text,) for text in seen)])
-    settings = PRETRAINING.format(recombined=len(seen) // 6, epochs=epochs)
+    settings = PRETRAINING.format(recombined=len(seen) // 6, network=NETWORK, epochs=epochs)
     write_atomically(folder / "pretraining.yaml", settings)
     print(f"{len(tested)} molecules are tested on; the pre-training sees {len(seen)} of the others")
 
@@ -85,6 +94,35 @@ def prepare(folder: Path, most: int, epochs: int) -> None:
 def molecules_of(path: Path) -> list[Molecule]:
     """Return each molecule of a clean table once, with the mean of its values."""
     return merged(read_molecules(path, value="value"))
+
+
+def run(folder: Path, seeds: int, starts: tuple[str, ...]) -> None:
+    """Train all that is not there yet, seed by seed."""
+    torch.set_num_threads(1)
+    for seed in range(1, seeds + 1):
+        for name, split, start in itertools.product(DATA, SPLITS, starts):
+            output = folder / "runs" / f"{name}-{split}-{start}-{seed}"
+            if (output / "model.json").exists():
+                continue
+            began = time.perf_counter()
+            model = finetune(settings_of(folder, name, split, start, seed), output)
+            rmse = model.card.metrics["test"].rmse
+            print(f"{output.name}: {rmse:.3f}, {time.perf_counter() - began:.0f} s", flush=True)
+
+
+def settings_of(
+    folder: Path, name: str, split: SplitKind, start: str, seed: int
+) -> FinetuningSettings:
+    """Return the settings of one training, the same for both starts."""
+    data = {
+        "data": f"{name}.csv",
+        "value": "value",
+        "split": split,
+        "epochs": EPOCHS[name],
+        "seed": seed,
+        **({"network": NETWORK} if start == "random" else {"pretrained": "pretraining/model.json"}),
+    }
+    return parse_settings(FinetuningSettings, data, source="benchmark", base=folder)
 
 
 def write_table(path: Path, rows: list[tuple[str, ...]]) -> None:
@@ -97,12 +135,17 @@ def write_table(path: Path, rows: list[tuple[str, ...]]) -> None:
 def main() -> None:
     """Do a part of the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=("prepare",))
+    parser.add_argument("part", choices=("prepare", "run"))
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--molecules", type=int, default=6000, help="of the pre-training, at most")
     parser.add_argument("--epochs", type=int, default=200, help="of the pre-training")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--start", choices=STARTS, help="of 'run'; both if left out")
     options = parser.parse_args()
-    prepare(options.folder, options.molecules, options.epochs)
+    if options.part == "prepare":
+        prepare(options.folder, options.molecules, options.epochs)
+    else:
+        run(options.folder, options.seeds, (options.start,) if options.start else STARTS)
 
 
 if __name__ == "__main__":

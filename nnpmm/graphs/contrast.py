@@ -28,9 +28,12 @@ def contrast(graphs: Tensor, conformers: Tensor, owner: Tensor, temperature: flo
     counts = torch.bincount(owner, minlength=len(graphs)).to(graphs.dtype)
     # (molecules, molecules): ln of the mean over the conformers of the second.
     largest = similar.detach().amax()
-    means = torch.zeros(len(graphs), len(graphs), dtype=graphs.dtype).index_add(
-        1, owner, torch.exp(similar - largest)
-    ) / counts
+    means = (
+        torch.zeros(len(graphs), len(graphs), dtype=graphs.dtype).index_add(
+            1, owner, torch.exp(similar - largest)
+        )
+        / counts
+    )
     own = torch.diagonal(means)
     return (torch.log(means.sum(dim=1) - own) - torch.log(own)).mean()
 

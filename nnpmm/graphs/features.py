@@ -36,9 +36,10 @@ _BONDS = (
 _STEREO = (Chem.BondStereo.STEREOE, Chem.BondStereo.STEREOZ)
 
 #: Numbers of each atom: kinds of which one is 1, then rings, aromaticity.
-ATOM_FEATURES = sum(
-    map(len, (_ELEMENTS, _DEGREES, _HYDROGENS, _CHARGES, _HYBRIDIZATIONS, _CENTERS, _RINGS))
-) + 1
+ATOM_FEATURES = (
+    sum(map(len, (_ELEMENTS, _DEGREES, _HYDROGENS, _CHARGES, _HYBRIDIZATIONS, _CENTERS, _RINGS)))
+    + 1
+)
 #: Numbers of each bond.
 BOND_FEATURES = len(_BONDS) + len(_STEREO) + 2
 

@@ -117,9 +117,7 @@ def _start(settings: FinetuningSettings) -> _Start:
 
 def _split(smiles: Sequence[str], settings: FinetuningSettings) -> tuple[NDArray[np.int64], ...]:
     """Return the molecules of training, validation and test."""
-    test = tested_molecules(
-        smiles, settings.split, share=settings.test, seed=settings.split_seed
-    )
+    test = tested_molecules(smiles, settings.split, share=settings.test, seed=settings.split_seed)
     parts = np.where(test, "test", "other").tolist()
     shares = (1.0 - settings.validation, settings.validation, 0.0)
     return tuple(
@@ -178,9 +176,7 @@ def _best(curve: Sequence[Sequence[float]]) -> int:
 
 def _has_ended(curve: Sequence[Sequence[float]], settings: FinetuningSettings) -> bool:
     count = len(curve)
-    return count >= settings.epochs or (
-        count > 0 and count - 1 - _best(curve) >= settings.patience
-    )
+    return count >= settings.epochs or (count > 0 and count - 1 - _best(curve) >= settings.patience)
 
 
 def _run_epoch(training: Training, part: _Part, size: int, rng: np.random.Generator) -> float:
@@ -220,8 +216,6 @@ def _measured(
     scale = None
     if len(model.networks) > 1:
         differences = found[1].mean(axis=0) - values[indices[1]]
-        scale = calibrate(
-            differences, found[1].std(axis=0, ddof=1), np.zeros(len(differences))
-        )
+        scale = calibrate(differences, found[1].std(axis=0, ddof=1), np.zeros(len(differences)))
     changes = {"metrics": metrics, "error_scale": scale}
     return PropertyModel(model.card.model_copy(update=changes), model.networks)

@@ -55,7 +55,9 @@ def parse_molecule(text: str, origin: str) -> Chem.Mol:
     return Chem.MolFromSmiles(Chem.MolToSmiles(found))
 
 
-def read_molecules(path: Path, *, smiles: str = "smiles", value: str | None = None) -> list[Molecule]:
+def read_molecules(
+    path: Path, *, smiles: str = "smiles", value: str | None = None
+) -> list[Molecule]:
     """Read the molecules of a table, a CSV file whose first line names its columns.
 
     Args:

@@ -1,0 +1,39 @@
+"""Learning curves of a pre-training and of the training of a property."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnpmm import plots
+from nnpmm.graphs.pretraining import PretrainedCard
+from nnpmm.graphs.properties import PropertyCard
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["agreement_figure", "learning_figure"]
+
+
+def learning_figure(card: PropertyCard) -> Figure:
+    """Return the RMS errors by epoch of every member; the kept epochs are marked."""
+    longest = max(len(curve) for curve in card.curves)
+    curves = np.full((len(card.curves), longest, 2), np.nan)
+    for row, curve in zip(curves, card.curves, strict=True):
+        row[: len(curve)] = curve
+    kept = np.nanargmin(curves[:, :, 1], axis=1) + 1
+    return plots.plot_learning_curve(
+        curves[:, :, 0],
+        curves[:, :, 1],
+        kept.tolist(),
+        ylabel=f"RMS error of {card.settings.value}",
+    )
+
+
+def agreement_figure(card: PretrainedCard) -> Figure:
+    """Return the share of graphs that are not nearest to a conformer of their own, by epoch."""
+    missed = np.clip(1.0 - np.array(card.agreement), 1e-3, None)
+    return plots.plot_learning_curve(
+        [[]], [missed], ylabel="share of graphs with a wrong conformer"
+    )
