@@ -27,7 +27,7 @@ from nnpmm.core.settings.reading import parse_settings
 from nnpmm.graphs.finetuning import finetune
 from nnpmm.graphs.molecules import Molecule, flat_smiles, merged, parse_molecule, read_molecules
 from nnpmm.graphs.settings import FinetuningSettings
-from nnpmm.graphs.splits import SplitKind, tested_molecules
+from nnpmm.graphs.splits import SplitKind, drawn_for_test
 
 DATA = {"solubility": "esol.csv", "lipophilicity": "lipophilicity.csv"}
 COLUMN = {"solubility": "measured log solubility in mols per litre", "lipophilicity": "lipo"}
@@ -80,7 +80,7 @@ def prepare(folder: Path, most: int, epochs: int) -> None:
         smiles = [molecule.smiles for molecule in molecules]
         every += smiles
         for split in SPLITS:
-            test = tested_molecules(smiles, split)
+            test = drawn_for_test(smiles, split)
             tested |= {text for text, is_tested in zip(smiles, test, strict=True) if is_tested}
     write_table(folder / "tested.csv", [("smiles",), *((text,) for text in sorted(tested))])
     hidden = {flat_smiles(text) for text in tested}

@@ -85,6 +85,9 @@ def seeded(*numbers: int) -> Iterator[np.random.Generator]:
 
     The latter is put back afterwards. An epoch with its own generators is the same after an
     interruption.
+
+    Yields:
+        numpy's generator.
     """
     sequence = np.random.SeedSequence(numbers)
     with torch.random.fork_rng(devices=[]):

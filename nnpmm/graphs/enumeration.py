@@ -42,7 +42,8 @@ def recombined(
     fitting: dict[tuple[str, str], list[str]] = {}
     for ends, piece in halves:
         fitting.setdefault(ends, []).append(piece)
-    taken, found = set(smiles), []
+    taken = set(smiles)
+    found: list[str] = []
     rng = np.random.default_rng(seed)
     for _ in range(_TRIES * count if halves else 0):
         if len(found) == count:

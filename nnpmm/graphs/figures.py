@@ -23,17 +23,11 @@ def learning_figure(card: PropertyCard) -> Figure:
     for row, curve in zip(curves, card.curves, strict=True):
         row[: len(curve)] = curve
     kept = np.nanargmin(curves[:, :, 1], axis=1) + 1
-    return plots.plot_learning_curve(
-        curves[:, :, 0],
-        curves[:, :, 1],
-        kept.tolist(),
-        ylabel=f"RMS error of {card.settings.value}",
-    )
+    label = f"RMS error of {card.settings.value}"
+    return plots.plot_learning_curve(curves[:, :, 0], curves[:, :, 1], kept.tolist(), ylabel=label)
 
 
 def agreement_figure(card: PretrainedCard) -> Figure:
     """Return the share of graphs that are not nearest to a conformer of their own, by epoch."""
     missed = np.clip(1.0 - np.array(card.agreement), 1e-3, None)
-    return plots.plot_learning_curve(
-        [[]], [missed], ylabel="share of graphs with a wrong conformer"
-    )
+    return plots.plot_learning_curve([[]], [missed], ylabel="share of wrong conformers")

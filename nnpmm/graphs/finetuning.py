@@ -26,7 +26,7 @@ from nnpmm.graphs.molecules import merged, read_molecules
 from nnpmm.graphs.pretraining import MODEL_FILE, load_pretrained
 from nnpmm.graphs.properties import PropertyCard, PropertyModel, PropertyNetwork
 from nnpmm.graphs.settings import FinetuningSettings, GraphSettings
-from nnpmm.graphs.splits import tested_molecules
+from nnpmm.graphs.splits import drawn_for_test
 from nnpmm.learning import calibrate, compare, make_split
 
 __all__ = ["finetune"]
@@ -117,7 +117,7 @@ def _start(settings: FinetuningSettings) -> _Start:
 
 def _split(smiles: Sequence[str], settings: FinetuningSettings) -> tuple[NDArray[np.int64], ...]:
     """Return the molecules of training, validation and test."""
-    test = tested_molecules(smiles, settings.split, share=settings.test, seed=settings.split_seed)
+    test = drawn_for_test(smiles, settings.split, share=settings.test, seed=settings.split_seed)
     parts = np.where(test, "test", "other").tolist()
     shares = (1.0 - settings.validation, settings.validation, 0.0)
     return tuple(

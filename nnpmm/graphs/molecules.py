@@ -71,10 +71,8 @@ def read_molecules(
     table = read_table(path)
     for name in filter(None, (smiles, value)):
         if name not in table.columns:
-            raise InputFileError(
-                f"{path}: found the columns {', '.join(table.columns) or 'none'}, expected {name!r} "
-                "among them"
-            )
+            columns = ", ".join(table.columns) or "none"
+            raise InputFileError(f"{path}: found the columns {columns}, expected {name!r} too")
     found = []
     for line, cells in table.rows:
         origin = f"{path}, line {line}"

@@ -217,7 +217,8 @@ def _run_epoch(
     total = 0.0
     for batch in batches:
         training.optimizer.zero_grad()
-        loss = contrast(*training.network(batch), settings.temperature)
+        graphs, conformers, owner = training.network(batch)
+        loss = contrast(graphs, conformers, owner, settings.temperature)
         loss.backward()
         training.optimizer.step()
         total += loss.item() * len(batch)

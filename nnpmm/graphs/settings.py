@@ -51,7 +51,7 @@ class PretrainingSettings(Section):
     temperature: float = Field(0.1, gt=0, description="of the loss; published: 0.1")
     validation: float = Field(0.05, gt=0, lt=0.5, description="share of the molecules")
     batch: int = Field(
-        128, ge=2, description="molecules in a batch, among which each is told apart"
+        128, ge=2, description="molecules in a batch, each told from the others"
     )
     epochs: int = Field(100, ge=1, description="may grow when a run goes on")
     learning_rate: float = Field(5e-4, gt=0, allow_inf_nan=False, description="of Adam")

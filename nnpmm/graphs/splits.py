@@ -13,12 +13,12 @@ from rdkit.Chem.Scaffolds import MurckoScaffold
 from nnpmm.graphs.molecules import flat_smiles
 from nnpmm.learning import make_split
 
-__all__ = ["SplitKind", "scaffold", "tested_molecules"]
+__all__ = ["SplitKind", "scaffold", "drawn_for_test"]
 
 SplitKind = Literal["random", "scaffold"]
 
 
-def tested_molecules(
+def drawn_for_test(
     smiles: Sequence[str], split: SplitKind, *, share: float = 0.1, seed: int = 0
 ) -> NDArray[np.bool_]:
     """Return which molecules are tested on, (n,).
