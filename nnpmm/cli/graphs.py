@@ -99,7 +99,7 @@ def finetune(
         Path | None,
         typer.Option(
             "--pretrained",
-            help="model.json of nnpmm graphs pretrain.",
+            help="model.json of nnpmm graphs pretrain, or of another property.",
             show_default="random weights",
         ),
     ] = None,

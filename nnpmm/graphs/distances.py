@@ -99,7 +99,7 @@ class _Layer(nn.Module):
 
 
 class DistanceNetwork(nn.Module):
-    """From distances of conformers to numbers of each.
+    """From distances of conformers to numbers of each, relative to the others in their batch.
 
     Args:
         settings: its size.
@@ -114,14 +114,16 @@ class DistanceNetwork(nn.Module):
         self.pairs = nn.Sequential(nn.Linear(1 + 2 * settings.frequencies, width), nn.SiLU())
         self.layers = nn.ModuleList(_Layer(width) for _ in range(settings.layers))
         self.head = nn.Sequential(
-            nn.BatchNorm1d(3 * width),
+            # By the batch at hand: means that run along with the training lag behind it, by more
+            # than conformers differ.
+            nn.BatchNorm1d(3 * width, track_running_stats=False),
             nn.Linear(3 * width, 3 * width),
             nn.ReLU(),
             nn.Linear(3 * width, outputs),
         )
 
     def forward(self, batch: ConformerBatch) -> Tensor:
-        """Return (conformers, outputs) numbers."""
+        """Return (conformers, outputs) numbers; there must be two conformers at least."""
         atoms = self.start.expand(len(batch.conformer), -1)
         pairs = self.pairs(distance_features(batch.distances, self.frequencies))
         for layer in self.layers:

@@ -18,13 +18,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nnpmm.core.errors import ConfigError
+from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.core.settings.folder import keep_settings
 from nnpmm.graphs.checkpoints import Training, as_arrays, load_arrays_into, seeded
 from nnpmm.graphs.features import MolecularGraph, collate, graph_of
 from nnpmm.graphs.molecules import merged, read_molecules
 from nnpmm.graphs.pretraining import MODEL_FILE, load_pretrained
-from nnpmm.graphs.properties import PropertyCard, PropertyModel, PropertyNetwork
+from nnpmm.graphs.properties import (
+    PropertyCard,
+    PropertyModel,
+    PropertyNetwork,
+    load_property_model,
+)
 from nnpmm.graphs.settings import FinetuningSettings, GraphSettings
 from nnpmm.graphs.splits import drawn_for_test
 from nnpmm.learning import calibrate, compare, make_split
@@ -42,11 +47,11 @@ class _Part(NamedTuple):
 
 
 class _Start(NamedTuple):
-    """What a member begins with; no weights: random ones."""
+    """What the members begin with: weights in turn; without any, random ones."""
 
     network: GraphSettings
-    weights: dict[str, NDArray[np.float32]] | None
-    pretraining_sha256: str | None
+    weights: list[dict[str, NDArray[np.float32]]]
+    sha256: str | None
 
 
 def finetune(
@@ -83,7 +88,7 @@ def finetune(
         _Part([graphs[n] for n in part], torch.from_numpy((values[part] - mean) / scale).float())
         for part in indices
     ]
-    key = f"{settings.model_dump_json()} {start.pretraining_sha256} {smiles} {values.tolist()}"
+    key = f"{settings.model_dump_json()} {start.sha256} {smiles} {values.tolist()}"
     networks, curves = [], []
     for member in range(settings.members):
         training = _trained(settings, start, parts, folder, member, key, progress)
@@ -93,7 +98,7 @@ def finetune(
     card = PropertyCard(
         network=start.network,
         settings=settings,
-        pretraining_sha256=start.pretraining_sha256,
+        pretraining_sha256=start.sha256,
         mean=mean,
         scale=scale,
         **{
@@ -110,9 +115,17 @@ def finetune(
 
 def _start(settings: FinetuningSettings) -> _Start:
     if settings.pretrained is None:
-        return _Start(settings.network or GraphSettings(), None, None)
-    card, bonds = load_pretrained(settings.pretrained)
-    return _Start(card.network, as_arrays(bonds), card.molecules_sha256)
+        return _Start(settings.network or GraphSettings(), [], None)
+    try:
+        card, bonds = load_pretrained(settings.pretrained)
+    except InputFileError as error:
+        try:
+            model = load_property_model(settings.pretrained)
+        except InputFileError:
+            raise error from None
+        weights = [as_arrays(network.bonds) for network in model.networks]
+        return _Start(model.card.network, weights, model.card.weights_sha256)
+    return _Start(card.network, [as_arrays(bonds)], card.weights_sha256)
 
 
 def _split(smiles: Sequence[str], settings: FinetuningSettings) -> tuple[NDArray[np.int64], ...]:
@@ -137,8 +150,8 @@ def _trained(
     """Return the training of a member after its last epoch, going on from where it stopped."""
     with seeded(settings.seed, member, 0):
         network = PropertyNetwork(start.network)
-    if start.weights is not None:
-        load_arrays_into(network.bonds, start.weights)
+    if start.weights:
+        load_arrays_into(network.bonds, start.weights[member % len(start.weights)])
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )

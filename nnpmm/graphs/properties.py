@@ -31,7 +31,7 @@ class PropertyCard(Card):
     network: GraphSettings
     settings: FinetuningSettings
     pretraining_sha256: str | None = Field(
-        description="of the molecules of the pre-training; none: from random weights"
+        description="of the weights that it began with; none: random ones"
     )
     mean: float = Field(allow_inf_nan=False, description="of the property, where it was learned")
     scale: float = Field(gt=0, allow_inf_nan=False, description="its standard deviation there")

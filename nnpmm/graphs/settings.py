@@ -50,9 +50,7 @@ class PretrainingSettings(Section):
     common: int = Field(128, ge=1, description="numbers of which both networks have to agree")
     temperature: float = Field(0.1, gt=0, description="of the loss; published: 0.1")
     validation: float = Field(0.05, gt=0, lt=0.5, description="share of the molecules")
-    batch: int = Field(
-        128, ge=2, description="molecules in a batch, each told from the others"
-    )
+    batch: int = Field(128, ge=2, description="molecules in a batch, each told from the others")
     epochs: int = Field(100, ge=1, description="may grow when a run goes on")
     learning_rate: float = Field(5e-4, gt=0, allow_inf_nan=False, description="of Adam")
     seed: int = Field(1, ge=0, description="of weights, batches, conformers and recombination")
@@ -65,7 +63,9 @@ class FinetuningSettings(Section):
     smiles: str = Field("smiles", description="name of the column of SMILES")
     value: str = Field(description="name of the column of the property")
     pretrained: SettingsPath | None = Field(
-        None, description="model.json of nnpmm graphs pretrain; none: random weights"
+        None,
+        description="model.json of nnpmm graphs pretrain, or of another property; none: random "
+        "weights",
     )
     network: GraphSettings | None = Field(
         None, description="only without 'pretrained', which has its own"

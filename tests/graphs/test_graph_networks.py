@@ -98,7 +98,9 @@ def test_segments_are_those_of_a_loop():
     args = (torch.from_numpy(values), torch.from_numpy(owner), 4)
     rows = [values[owner == n] if (owner == n).any() else np.zeros((1, 2)) for n in range(4)]
     for found, loop in zip(
-        (sums(*args), means(*args), *extremes(*args)), (np.sum, np.mean, np.max, np.min), strict=True
+        (sums(*args), means(*args), *extremes(*args)),
+        (np.sum, np.mean, np.max, np.min),
+        strict=True,
     ):
         np.testing.assert_allclose(found, [loop(row, axis=0) for row in rows], rtol=0, atol=1e-14)
 
@@ -122,7 +124,7 @@ def test_the_slopes_are_those_of_finite_differences(bonds):
 
 def test_distances_know_no_place_and_no_direction(distances):
     rng = np.random.default_rng(6)
-    positions = 0.3 * rng.normal(size=(2, 7, 3))
+    positions = 0.3 * rng.normal(size=(6, 7, 3))
     turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))  # with a reflection or without
     before = numbers(distances, positions)
     for moved in (
@@ -131,21 +133,28 @@ def test_distances_know_no_place_and_no_direction(distances):
         positions + 5.0,
         positions[:, rng.permutation(7)],
     ):
-        np.testing.assert_allclose(numbers(distances, moved), before, rtol=0, atol=1e-6)
-    assert np.abs(numbers(distances, 1.1 * positions) - before).max() > 1e-4
+        np.testing.assert_allclose(numbers(distances, moved), before, rtol=0, atol=1e-4)
+    stretched = positions * np.array([1.1, 1, 1, 1, 1, 1])[:, None, None]
+    assert np.abs(numbers(distances, stretched) - before).max() > 1e-3
 
 
-def test_a_single_atom_has_no_distances(distances):
-    assert np.isfinite(numbers(distances, np.zeros((3, 1, 3)))).all()
-
-
-def test_conformers_do_not_depend_on_their_batch(distances):
+def test_distances_are_enough(distances):
+    """Molecules of other sizes in the batch leave a conformer with its own distances."""
     rng = np.random.default_rng(7)
-    molecules = [0.3 * rng.normal(size=(k, n, 3)) for k, n in ((2, 5), (1, 1), (3, 8))]
+    shapes = ((2, 5), (1, 1), (3, 8))
+    molecules = [0.3 * rng.normal(size=(k, n, 3)).astype(np.float32) for k, n in shapes]
     batch = collate_conformers(molecules)
-    together = distances(batch._replace(distances=batch.distances.double())).detach().numpy()
-    alone = [numbers(distances, found[k : k + 1]) for found in molecules for k in range(len(found))]
-    np.testing.assert_allclose(together, np.concatenate(alone), rtol=0, atol=1e-6)
+    assert batch.conformers == 6 and len(batch.conformer) == 2 * 5 + 1 + 3 * 8
+    place = 0
+    points = np.concatenate([found.reshape(-1, 3) for found in molecules])
+    for k, n in shapes:
+        pairs = k * n * (n - 1) // 2
+        i, j = (each[place : place + pairs].numpy() for each in (batch.first, batch.second))
+        expected = np.linalg.norm(points[i] - points[j], axis=1)
+        np.testing.assert_allclose(batch.distances[place : place + pairs], expected, atol=1e-6)
+        assert (batch.conformer[i] == batch.conformer[j]).all() and (i < j).all()
+        place += pairs
+    assert place == len(batch.distances)
 
 
 def slow_contrast(graphs, conformers, owner, temperature: float) -> float:
@@ -160,10 +169,13 @@ def slow_contrast(graphs, conformers, owner, temperature: float) -> float:
         return sum(found) / len(found)
 
     count = len(graphs)
-    return sum(
-        -math.log(mean_of(i, i) / sum(mean_of(i, k) for k in range(count) if k != i))
-        for i in range(count)
-    ) / count
+    return (
+        sum(
+            -math.log(mean_of(i, i) / sum(mean_of(i, k) for k in range(count) if k != i))
+            for i in range(count)
+        )
+        / count
+    )
 
 
 def test_the_loss_is_that_of_a_loop():

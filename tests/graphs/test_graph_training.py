@@ -139,6 +139,11 @@ def test_a_property_begins_with_the_pretrained_weights(pretrained, table, tmp_pa
             found = dict(member.bonds.named_parameters())[name]
             np.testing.assert_allclose(found.detach(), weights.detach(), rtol=0, atol=1e-9)
     assert model.card.pretraining_sha256 is not None
+    again = tiny.model_copy(update={"pretrained": tmp_path / "a" / "model.json"})
+    third = finetune(again, tmp_path / "c")  # from another property, which is the same here
+    for first, member in zip(model.networks, third.networks, strict=True):
+        for one, other in zip(first.bonds.parameters(), member.bonds.parameters(), strict=True):
+            np.testing.assert_allclose(one.detach(), other.detach(), rtol=0, atol=1e-9)
     random = finetune(property_settings(table, epochs=1), tmp_path / "b")
     assert random.card.pretraining_sha256 is None
 
