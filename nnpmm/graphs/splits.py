@@ -13,7 +13,7 @@ from rdkit.Chem.Scaffolds import MurckoScaffold
 from nnpmm.graphs.molecules import flat_smiles
 from nnpmm.learning import make_split
 
-__all__ = ["SplitKind", "scaffold", "drawn_for_test"]
+__all__ = ["SplitKind", "drawn_for_test", "scaffold"]
 
 SplitKind = Literal["random", "scaffold"]
 

@@ -12,7 +12,7 @@ from nnpmm.graphs.geometries import conformers_of, kept_conformers
 from nnpmm.graphs.lists import pretraining_smiles
 from nnpmm.graphs.molecules import flat_smiles, merged, read_molecules
 from nnpmm.graphs.settings import PretrainingSettings
-from nnpmm.graphs.splits import scaffold, drawn_for_test
+from nnpmm.graphs.splits import drawn_for_test, scaffold
 
 DRUGS = (
     "CC(=O)Nc1ccc(O)cc1",
