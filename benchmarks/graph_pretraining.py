@@ -138,7 +138,7 @@ def run_forests(folder: Path, seeds: int) -> None:
             if path.exists():
                 continue
             test = drawn_for_test(smiles, split)
-            forest = RandomForestRegressor(300, max_features=1 / 3, random_state=seed)
+            forest = RandomForestRegressor(100, max_features=1 / 3, random_state=seed)
             forest.fit(prints[~test], values[~test])
             predicted = forest.predict(prints[test])
             path.parent.mkdir(exist_ok=True)
