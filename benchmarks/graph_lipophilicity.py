@@ -5,7 +5,8 @@
 FOLDER is that of graph_pretraining.py, whose models of lipophilicity (log D at pH 7.4) are used as
 they are, with a straight line fitted, and as the start of models of logP. Every split of the 154
 measured molecules tests on a tenth of them; all that is fitted is fitted to the others, the three
-coefficients of nnpmm's estimate among them. Prints a table; writes results/graph_lipophilicity.json.
+coefficients of nnpmm's estimate among them. Prints a table, and writes
+results/graph_lipophilicity.json.
 """
 
 from __future__ import annotations
