@@ -54,7 +54,7 @@ def pretrain(
     with starting():
         from nnpmm.graphs import PretrainingSettings
         from nnpmm.graphs import pretrain as train
-        from nnpmm.graphs.figures import agreement_figure
+        from nnpmm.graphs.figures import loss_figure
         from nnpmm.graphs.templates import pretraining_template
         from nnpmm.plots.saving import save_figure
     if template:
@@ -71,7 +71,7 @@ def pretrain(
     _one_thread()
     with resumable(output, _AGAIN), stage_bar("pre-training") as show:
         card = train(settings, output, report=show)
-    save_figure(agreement_figure(card), output / "learning")
+    save_figure(loss_figure(card), output / "learning")
     if card.without_conformers:
         typer.echo(
             f"warning: {len(card.without_conformers)} molecules without conformers are left out: "

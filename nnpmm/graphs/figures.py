@@ -13,7 +13,7 @@ from nnpmm.graphs.properties import PropertyCard
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["agreement_figure", "learning_figure"]
+__all__ = ["learning_figure", "loss_figure"]
 
 
 def learning_figure(card: PropertyCard) -> Figure:
@@ -27,7 +27,8 @@ def learning_figure(card: PropertyCard) -> Figure:
     return plots.plot_learning_curve(curves[:, :, 0], curves[:, :, 1], kept.tolist(), ylabel=label)
 
 
-def agreement_figure(card: PretrainedCard) -> Figure:
-    """Return the share of graphs that are not nearest to a conformer of their own, by epoch."""
-    missed = np.clip(1.0 - np.array(card.agreement), 1e-3, None)
-    return plots.plot_learning_curve([[]], [missed], ylabel="share of wrong conformers")
+def loss_figure(card: PretrainedCard) -> Figure:
+    """Return the loss by epoch of the molecules that are learned from and of the others."""
+    epochs = np.arange(1, len(card.training) + 1)
+    curves = {"training": card.training, "validation": card.validation}
+    return plots.plot_time_series(epochs, curves, xlabel="epoch", ylabel="loss (NT-Xent)")
