@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 
+from nnpmm.core.errors import ConfigError
 from nnpmm.permeation.mapping.bead_types import count_hydrogen_bonds, nearest_type, published_type
 from nnpmm.permeation.mapping.fragments import Division, divisions
 from nnpmm.permeation.mapping.molecules import read_molecule
@@ -61,7 +62,7 @@ class Mapping:
 
     @property
     def log_p(self) -> float:
-        """Estimate of the molecule's octanol/water logP."""
+        """The molecule's octanol/water logP, estimated unless it was given."""
         return sum(bead.free_energy for bead in self.beads) / KJ_PER_LOGP
 
     @property
@@ -70,27 +71,37 @@ class Mapping:
         return sum(BEAD_FREE_ENERGIES[bead.type] for bead in self.beads) / KJ_PER_LOGP
 
 
-def map_smiles(smiles: str, *, published: bool = True) -> Mapping:
+def map_smiles(smiles: str, *, published: bool = True, log_p: float | None = None) -> Mapping:
     """Return the beads of a molecule.
 
     Args:
         smiles: of one neutral molecule.
         published: give building blocks of the Martini 2 paper their published types; if False,
             every type is estimated.
+        log_p: octanol/water logP of the molecule, measured or from another model; None: estimated.
 
     Raises:
+        ConfigError: a logP that is not finite.
         InputFileError: not a SMILES, or a molecule that beads cannot stand for.
     """
-    return map_molecule(read_molecule(smiles), published=published)
+    return map_molecule(read_molecule(smiles), published=published, log_p=log_p)
 
 
-def map_molecule(molecule: Chem.Mol, *, published: bool = True) -> Mapping:
+def map_molecule(
+    molecule: Chem.Mol, *, published: bool = True, log_p: float | None = None
+) -> Mapping:
     """Return the beads of a molecule as ``molecules.read_molecule`` returns it.
 
     Of divisions that are equally good, that one is taken whose beads together come nearest to the
-    octanol/water free energy of the molecule.
+    octanol/water free energy of the molecule. What a given logP differs from the estimate is
+    divided evenly between the heavy atoms. Other arguments and errors are those of `map_smiles`.
     """
-    shares = atomic_log_p(molecule) * KJ_PER_LOGP
+    shares = atomic_log_p(molecule)
+    if log_p is not None:
+        if not np.isfinite(log_p):
+            raise ConfigError(f"found a logP of {log_p}, expected a number")
+        shares += (log_p - shares.sum()) / len(shares)
+    shares *= KJ_PER_LOGP
     candidates = [_beads(molecule, d, shares, published) for d in divisions(molecule)]
     total = float(shares.sum())
     beads = min(candidates, key=lambda found: abs(_sum_of_types(found) - total))
