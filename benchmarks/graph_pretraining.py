@@ -103,11 +103,11 @@ def molecules_of(path: Path) -> list[Molecule]:
     return merged(read_molecules(path, value="value"))
 
 
-def run(folder: Path, seeds: int, starts: tuple[str, ...]) -> None:
+def run(folder: Path, seeds: int, starts: tuple[str, ...], names: tuple[str, ...]) -> None:
     """Train all that is not there yet, seed by seed."""
     torch.set_num_threads(1)
     for seed in range(1, seeds + 1):
-        for name, split, start in itertools.product(DATA, SPLITS, starts):
+        for name, split, start in itertools.product(names, SPLITS, starts):
             output = folder / "runs" / f"{name}-{split}-{start}-{seed}"
             if (output / "model.json").exists():
                 continue
@@ -328,6 +328,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=200, help="of the pre-training")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--start", choices=STARTS, help="of 'run'; both if left out")
+    parser.add_argument("--property", choices=tuple(DATA), help="of 'run'; both if left out")
     options = parser.parse_args()
     if options.part == "prepare":
         prepare(options.folder, options.molecules, options.epochs)
@@ -336,7 +337,9 @@ def main() -> None:
     elif options.part == "forests":
         run_forests(options.folder, options.seeds)
     else:
-        run(options.folder, options.seeds, (options.start,) if options.start else STARTS)
+        starts = (options.start,) if options.start else STARTS
+        names = (options.property,) if options.property else tuple(DATA)
+        run(options.folder, options.seeds, starts, names)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ def map_(
         source = "published" if bead.published else "estimated"
         table.add_row(bead.type, escape(fragment), f"{bead.free_energy:.1f}", source)
     Console().print(table)
-    source = "estimated" if log_p is None else "given"
+    error = found.log_p_error
+    source = "given" if error is None else f"± {error:.2f} estimated"
     typer.echo(f"octanol/water logP: {found.log_p:.2f} {source}, {found.bead_log_p:.2f} as beads")
     typer.echo(f"{output}")

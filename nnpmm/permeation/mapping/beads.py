@@ -17,6 +17,7 @@ from rdkit import Chem
 from nnpmm.core.errors import ConfigError
 from nnpmm.permeation.mapping.bead_types import count_hydrogen_bonds, nearest_type, published_type
 from nnpmm.permeation.mapping.fragments import Division, divisions
+from nnpmm.permeation.mapping.lipophilicity import estimate_log_p
 from nnpmm.permeation.mapping.molecules import read_molecule
 from nnpmm.permeation.mapping.octanol import BEAD_FREE_ENERGIES, KJ_PER_LOGP, atomic_log_p
 from nnpmm.permeation.martini.solute import solute_graph
@@ -49,11 +50,13 @@ class Mapping:
         molecule: hydrogens implicit, atoms in canonical order.
         beads: in the order of the graph.
         graph: of the beads, as ``martini.parse_solute`` reads it.
+        log_p_error: standard deviation of the estimate of logP; None if it was given.
     """
 
     molecule: Chem.Mol
     beads: tuple[MappedBead, ...]
     graph: str
+    log_p_error: float | None = None
 
     @property
     def smiles(self) -> str:
@@ -93,20 +96,19 @@ def map_molecule(
     """Return the beads of a molecule as ``molecules.read_molecule`` returns it.
 
     Of divisions that are equally good, that one is taken whose beads together come nearest to the
-    octanol/water free energy of the molecule. What a given logP differs from the estimate is
-    divided evenly between the heavy atoms. Other arguments and errors are those of `map_smiles`.
+    octanol/water free energy of the molecule. What its logP differs from the contributions of its
+    atoms is divided evenly between them. Other arguments and errors are those of `map_smiles`.
     """
+    if log_p is not None and not np.isfinite(log_p):
+        raise ConfigError(f"found a logP of {log_p}, expected a number")
+    value, error = estimate_log_p(molecule) if log_p is None else (log_p, None)
     shares = atomic_log_p(molecule)
-    if log_p is not None:
-        if not np.isfinite(log_p):
-            raise ConfigError(f"found a logP of {log_p}, expected a number")
-        shares += (log_p - shares.sum()) / len(shares)
-    shares *= KJ_PER_LOGP
+    shares = (shares + (value - shares.sum()) / len(shares)) * KJ_PER_LOGP
     candidates = [_beads(molecule, d, shares, published) for d in divisions(molecule)]
-    total = float(shares.sum())
+    total = value * KJ_PER_LOGP
     beads = min(candidates, key=lambda found: abs(_sum_of_types(found) - total))
     order, graph = solute_graph([bead.type for bead in beads], _bonds(molecule, beads))
-    return Mapping(molecule, tuple(beads[n] for n in order), graph)
+    return Mapping(molecule, tuple(beads[n] for n in order), graph, error)
 
 
 def _beads(
