@@ -5,7 +5,7 @@
 FOLDER is that of graph_pretraining.py, whose models of lipophilicity (log D at pH 7.4) are used as
 they are, with a straight line fitted, and as the start of models of logP. Every split of the 154
 measured molecules tests on a tenth of them; all that is fitted is fitted to the others, the three
-coefficients of nnpmm's estimate among them. Prints a table, and writes
+coefficients of `octanol.atomic_log_p` among them. Prints a table, and writes
 results/graph_lipophilicity.json.
 """
 
@@ -33,11 +33,11 @@ from nnpmm.permeation.mapping import map_smiles
 from nnpmm.permeation.mapping.molecules import MAX_ATOMS
 
 DATA = ROOT / "benchmarks" / "data" / "octanol_water.csv"
-CURRENT = "Crippen and three coefficients (nnpmm)"
+CURRENT = "Crippen and three coefficients"
 LIPOPHILICITY = "networks of log D, as they are"
 LINE = "networks of log D, straight line"
 LOGP = "networks, from lipophilicity"
-MEAN = "mean of nnpmm's and the networks'"
+MEAN = "mean of the two (nnpmm)"
 MEASURED = "measured"
 EPOCHS = 60
 MEMBERS = 4
@@ -91,7 +91,7 @@ def beads_log_p(smiles: str, log_p: float) -> float:
 
 
 def current_log_p(smiles: list[str], fitted_to: tuple[list[str], np.ndarray]) -> np.ndarray:
-    """Return nnpmm's own estimate, its three coefficients fitted to some molecules."""
+    """Return Crippen's sum with three coefficients that are fitted to some molecules."""
     known, values = fitted_to
     residual = values - crippen_log_p(known)
     coefficients, *_ = np.linalg.lstsq(
