@@ -22,6 +22,7 @@ ROOMS = (
     ("sampling",),
     ("integrators",),
     ("coupling",),
+    ("graphs",),
     ("conformers",),
     ("torsions",),
     ("engines",),

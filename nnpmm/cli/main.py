@@ -17,6 +17,7 @@ from nnpmm.cli.demo import demo
 from nnpmm.cli.doctor import doctor
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.fit_torsions import fit_torsions
+from nnpmm.cli.graphs import graphs
 from nnpmm.cli.init import init
 from nnpmm.cli.permeation import permeation
 from nnpmm.cli.prepare import prepare
@@ -55,6 +56,7 @@ app.add_typer(campaign, name="campaign")
 app.add_typer(sample, name="sample")
 app.add_typer(benchmark, name="benchmark")
 app.add_typer(permeation, name="permeation")
+app.add_typer(graphs, name="graphs")
 
 
 def _print_version(asked: bool) -> None:

@@ -12,6 +12,12 @@ __all__ = ["map_"]
 
 def map_(
     smiles: Annotated[str, typer.Option(help="The molecule, such as CCCCO.")],
+    log_p: Annotated[
+        float | None,
+        typer.Option(
+            "--log-p", help="Octanol/water logP, if it is known.", show_default="estimated"
+        ),
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="PNG file to write.")] = Path(
         "mapping.png"
     ),
@@ -28,7 +34,7 @@ def map_(
     from nnpmm.permeation.mapping.drawing import mapping_png
 
     require_suffix(output, ".png")
-    found = map_smiles(smiles)
+    found = map_smiles(smiles, log_p=log_p)
     write_atomically(output, mapping_png(found))
     title = escape(f"{found.smiles}: {found.graph}")  # [nH] is no markup
     table = Table("bead", "fragment", "kJ/mol", "type", title=title)
@@ -37,5 +43,7 @@ def map_(
         source = "published" if bead.published else "estimated"
         table.add_row(bead.type, escape(fragment), f"{bead.free_energy:.1f}", source)
     Console().print(table)
-    typer.echo(f"octanol/water logP: {found.log_p:.2f} estimated, {found.bead_log_p:.2f} as beads")
+    error = found.log_p_error
+    source = "given" if error is None else f"± {error:.2f} estimated"
+    typer.echo(f"octanol/water logP: {found.log_p:.2f} {source}, {found.bead_log_p:.2f} as beads")
     typer.echo(f"{output}")

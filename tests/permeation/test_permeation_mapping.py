@@ -12,7 +12,7 @@ from rdkit.Chem import Crippen
 
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.permeation import permeation
-from nnpmm.core.errors import InputFileError
+from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.permeation.mapping import bead_types, map_smiles, octanol
 from nnpmm.permeation.mapping.bead_types import PUBLISHED, HydrogenBonds, nearest_type
 from nnpmm.permeation.mapping.drawing import mapping_png
@@ -122,6 +122,21 @@ def test_larger_molecules(smiles, graph, sizes):
     assert covered == list(range(found.molecule.GetNumAtoms()))
     whole = octanol.atomic_log_p(found.molecule).sum() * octanol.KJ_PER_LOGP
     assert sum(bead.free_energy for bead in found.beads) == pytest.approx(whole)
+
+
+def test_a_given_log_p_is_that_of_the_fragments():
+    found = map_smiles("CCCCCCCCO", log_p=3.0)
+    assert found.log_p == pytest.approx(3.0)
+    plain = map_smiles("CCCCCCCCO")
+    same = map_smiles("CCCCCCCCO", log_p=plain.log_p)
+    assert same.graph == plain.graph
+    shift = (3.0 - plain.log_p) * octanol.KJ_PER_LOGP / 9  # for each heavy atom
+    for bead, other in zip(found.beads, plain.beads, strict=True):
+        assert bead.free_energy - other.free_energy == pytest.approx(shift * len(bead.atoms))
+    # The more polar molecule gets more polar beads.
+    assert map_smiles("CCCCCCCCO", log_p=-2.0).bead_log_p < plain.bead_log_p
+    with pytest.raises(ConfigError, match="found a logP of nan, expected a number"):
+        map_smiles("CCO", log_p=float("nan"))
 
 
 @pytest.mark.parametrize("smiles", ["CC(=O)Nc1ccc(O)cc1", "CC(C)Cc1ccc(cc1)C(C)C(=O)O"])

@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 
+from nnpmm.core.errors import ConfigError
 from nnpmm.permeation.mapping.bead_types import count_hydrogen_bonds, nearest_type, published_type
 from nnpmm.permeation.mapping.fragments import Division, divisions
+from nnpmm.permeation.mapping.lipophilicity import estimate_log_p
 from nnpmm.permeation.mapping.molecules import read_molecule
 from nnpmm.permeation.mapping.octanol import BEAD_FREE_ENERGIES, KJ_PER_LOGP, atomic_log_p
 from nnpmm.permeation.martini.solute import solute_graph
@@ -48,11 +50,13 @@ class Mapping:
         molecule: hydrogens implicit, atoms in canonical order.
         beads: in the order of the graph.
         graph: of the beads, as ``martini.parse_solute`` reads it.
+        log_p_error: standard deviation of the estimate of logP; None if it was given.
     """
 
     molecule: Chem.Mol
     beads: tuple[MappedBead, ...]
     graph: str
+    log_p_error: float | None = None
 
     @property
     def smiles(self) -> str:
@@ -61,7 +65,7 @@ class Mapping:
 
     @property
     def log_p(self) -> float:
-        """Estimate of the molecule's octanol/water logP."""
+        """The molecule's octanol/water logP, estimated unless it was given."""
         return sum(bead.free_energy for bead in self.beads) / KJ_PER_LOGP
 
     @property
@@ -70,32 +74,41 @@ class Mapping:
         return sum(BEAD_FREE_ENERGIES[bead.type] for bead in self.beads) / KJ_PER_LOGP
 
 
-def map_smiles(smiles: str, *, published: bool = True) -> Mapping:
+def map_smiles(smiles: str, *, published: bool = True, log_p: float | None = None) -> Mapping:
     """Return the beads of a molecule.
 
     Args:
         smiles: of one neutral molecule.
         published: give building blocks of the Martini 2 paper their published types; if False,
             every type is estimated.
+        log_p: octanol/water logP of the molecule, measured or from another model; None: estimated.
 
     Raises:
+        ConfigError: a logP that is not finite.
         InputFileError: not a SMILES, or a molecule that beads cannot stand for.
     """
-    return map_molecule(read_molecule(smiles), published=published)
+    return map_molecule(read_molecule(smiles), published=published, log_p=log_p)
 
 
-def map_molecule(molecule: Chem.Mol, *, published: bool = True) -> Mapping:
+def map_molecule(
+    molecule: Chem.Mol, *, published: bool = True, log_p: float | None = None
+) -> Mapping:
     """Return the beads of a molecule as ``molecules.read_molecule`` returns it.
 
     Of divisions that are equally good, that one is taken whose beads together come nearest to the
-    octanol/water free energy of the molecule.
+    octanol/water free energy of the molecule. What its logP differs from the contributions of its
+    atoms is divided evenly between them. Other arguments and errors are those of `map_smiles`.
     """
-    shares = atomic_log_p(molecule) * KJ_PER_LOGP
+    if log_p is not None and not np.isfinite(log_p):
+        raise ConfigError(f"found a logP of {log_p}, expected a number")
+    value, error = estimate_log_p(molecule) if log_p is None else (log_p, None)
+    shares = atomic_log_p(molecule)
+    shares = (shares + (value - shares.sum()) / len(shares)) * KJ_PER_LOGP
     candidates = [_beads(molecule, d, shares, published) for d in divisions(molecule)]
-    total = float(shares.sum())
+    total = value * KJ_PER_LOGP
     beads = min(candidates, key=lambda found: abs(_sum_of_types(found) - total))
     order, graph = solute_graph([bead.type for bead in beads], _bonds(molecule, beads))
-    return Mapping(molecule, tuple(beads[n] for n in order), graph)
+    return Mapping(molecule, tuple(beads[n] for n in order), graph, error)
 
 
 def _beads(

@@ -1,0 +1,346 @@
+"""Solubility and lipophilicity from graphs of molecules: pre-trained on geometries, or not.
+
+    python benchmarks/graph_pretraining.py prepare --folder FOLDER
+    nnpmm graphs pretrain FOLDER/pretraining.yaml -o FOLDER/pretraining
+    python benchmarks/graph_pretraining.py run --folder FOLDER
+    python benchmarks/graph_pretraining.py forests --folder FOLDER   # needs scikit-learn
+    python benchmarks/graph_pretraining.py report --folder FOLDER
+
+``run`` goes on where it stopped, and adds seeds to those that are there. The molecules that are
+tested on are the same for all seeds and are left out of the pre-training, in every stereoisomer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from common import ROOT, data_folder, write_results
+from rdkit import Chem
+
+from nnpmm.core.errors import InputFileError
+from nnpmm.core.files import write_atomically
+from nnpmm.core.settings.reading import parse_settings
+from nnpmm.graphs.finetuning import finetune
+from nnpmm.graphs.molecules import Molecule, flat_smiles, merged, parse_molecule, read_molecules
+from nnpmm.graphs.pretraining import load_pretrained
+from nnpmm.graphs.properties import load_property_model
+from nnpmm.graphs.settings import FinetuningSettings
+from nnpmm.graphs.splits import SplitKind, drawn_for_test
+
+DATA = {"solubility": "esol.csv", "lipophilicity": "lipophilicity.csv"}
+COLUMN = {"solubility": "measured log solubility in mols per litre", "lipophilicity": "lipo"}
+SPLITS: tuple[SplitKind, ...] = ("random", "scaffold")
+STARTS = ("random", "pretrained")
+METHODS = ("forest", *STARTS)
+EPOCHS = {"solubility": 50, "lipophilicity": 25}
+NETWORK = {"width": 40, "layers": 3}
+PRETRAINING = """\
+molecules: [seen.csv]
+leave_out: [tested.csv]
+recombined: {recombined}
+most_atoms: 40
+conformers: 4
+conformer_folder: conformers
+network: {network}
+epochs: {epochs}
+"""
+
+
+def readable_lines(name: str) -> tuple[list[tuple[str, str]], int]:
+    """Return SMILES and values of a data set, and how many lines are damaged.
+
+    In esol.csv, names with commas have pushed the SMILES out of their column.
+    """
+    lines = (data_folder() / "moleculenet" / DATA[name]).read_text().splitlines()
+    columns = lines[0].split(",")
+    smiles, value = columns.index("smiles"), columns.index(COLUMN[name])
+    found, damaged = [], 0
+    for line in lines[1:]:
+        cells = line.split(",")
+        try:
+            molecule = parse_molecule(cells[smiles].strip(), name)
+        except InputFileError:
+            damaged += 1
+            continue
+        found.append((Chem.MolToSmiles(molecule), cells[value]))
+    return found, damaged
+
+
+def prepare(folder: Path, most: int, epochs: int) -> None:
+    """Write clean tables, the molecules that are tested on, and settings of the pre-training."""
+    tested: set[str] = set()
+    every: list[str] = []
+    for name in DATA:
+        rows, damaged = readable_lines(name)
+        path = folder / f"{name}.csv"
+        write_table(path, [("smiles", "value"), *rows])
+        molecules = molecules_of(path)
+        print(f"{name}: {len(rows)} lines, {damaged} damaged, {len(molecules)} molecules")
+        smiles = [molecule.smiles for molecule in molecules]
+        every += smiles
+        for split in SPLITS:
+            test = drawn_for_test(smiles, split)
+            tested |= {text for text, is_tested in zip(smiles, test, strict=True) if is_tested}
+    write_table(folder / "tested.csv", [("smiles",), *((text,) for text in sorted(tested))])
+    hidden = {flat_smiles(text) for text in tested}
+    seen = [text for text in every if flat_smiles(text) not in hidden][:most]
+    write_table(folder / "seen.csv", [("smiles",), *((text,) for text in seen)])
+    settings = PRETRAINING.format(recombined=len(seen) // 6, network=NETWORK, epochs=epochs)
+    write_atomically(folder / "pretraining.yaml", settings)
+    print(f"{len(tested)} molecules are tested on; the pre-training sees {len(seen)} of the others")
+
+
+def molecules_of(path: Path) -> list[Molecule]:
+    """Return each molecule of a clean table once, with the mean of its values."""
+    return merged(read_molecules(path, value="value"))
+
+
+def run(folder: Path, seeds: int, starts: tuple[str, ...], names: tuple[str, ...]) -> None:
+    """Train all that is not there yet, seed by seed."""
+    torch.set_num_threads(1)
+    for seed in range(1, seeds + 1):
+        for name, split, start in itertools.product(names, SPLITS, starts):
+            output = folder / "runs" / f"{name}-{split}-{start}-{seed}"
+            if (output / "model.json").exists():
+                continue
+            began = time.perf_counter()
+            model = finetune(settings_of(folder, name, split, start, seed), output)
+            rmse = model.card.metrics["test"].rmse
+            print(f"{output.name}: {rmse:.3f}, {time.perf_counter() - began:.0f} s", flush=True)
+
+
+def run_forests(folder: Path, seeds: int) -> None:
+    """Fit random forests on fingerprints, and keep their predictions of the tested molecules.
+
+    They learn from the training and validation molecules of the networks.
+    """
+    from rdkit.Chem import rdFingerprintGenerator
+    from sklearn.ensemble import RandomForestRegressor
+
+    generator = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
+    for name in DATA:
+        molecules = molecules_of(folder / f"{name}.csv")
+        smiles = [molecule.smiles for molecule in molecules]
+        values = np.array([molecule.value for molecule in molecules])
+        prints = np.array(
+            [generator.GetCountFingerprintAsNumPy(Chem.MolFromSmiles(text)) for text in smiles]
+        ).astype(np.float32)
+        for split, seed in itertools.product(SPLITS, range(1, seeds + 1)):
+            path = folder / "forests" / f"{name}-{split}-{seed}.json"
+            if path.exists():
+                continue
+            test = drawn_for_test(smiles, split)
+            forest = RandomForestRegressor(100, max_features=1 / 3, random_state=seed)
+            forest.fit(prints[~test], values[~test])
+            predicted = forest.predict(prints[test])
+            path.parent.mkdir(exist_ok=True)
+            write_atomically(path, json.dumps(predicted.tolist()) + "\n")
+            rmse = np.sqrt(((predicted - values[test]) ** 2).mean())
+            print(f"{path.stem}: {rmse:.3f}", flush=True)
+
+
+def report(folder: Path, seeds: int) -> None:
+    """Print tables of all seeds that every method has, and write them with JSON and picture."""
+    cases = []
+    for name, split in itertools.product(DATA, SPLITS):
+        values = {
+            molecule.smiles: molecule.value for molecule in molecules_of(folder / f"{name}.csv")
+        }
+        test = drawn_for_test(list(values), split)
+        labels = np.array(list(values.values()))[test]
+        tested = [text for text, is_tested in zip(values, test, strict=True) if is_tested]
+        done = [
+            n for n in range(1, seeds + 1) if all(p.exists() for p in paths(folder, name, split, n))
+        ]
+        if len(done) < 2:
+            continue
+        found = {
+            method: np.array([predictions(folder, name, split, method, n, tested) for n in done])
+            for method in METHODS
+        }
+        cases.append(case_record(name, split, done, labels, found))
+    pretraining, _ = load_pretrained(folder / "pretraining" / "model.json")
+    record = {
+        "cases": cases,
+        "pretraining": {
+            "molecules": pretraining.molecules,
+            "recombined": pretraining.settings.recombined,
+            "conformers": pretraining.settings.conformers,
+            "without conformers": len(pretraining.without_conformers),
+            "epochs": len(pretraining.training),
+            "loss": [pretraining.training[-1], pretraining.validation[-1]],
+            "agreement": pretraining.agreement[-1],
+            "settings": pretraining.settings.model_dump(
+                mode="json", exclude={"molecules", "leave_out", "conformer_folder"}
+            ),
+        },
+        "network": NETWORK,
+        "epochs": EPOCHS,
+    }
+    print(write_results("graph_pretraining", record))
+    lines = table_of(cases)
+    print("\n".join(lines))
+    replace_section("graph-pretraining", lines)
+
+
+def paths(folder: Path, name: str, split: str, seed: int) -> list[Path]:
+    """Return the files of one seed of all methods."""
+    runs = [folder / "runs" / f"{name}-{split}-{start}-{seed}" / "model.json" for start in STARTS]
+    return [*runs, folder / "forests" / f"{name}-{split}-{seed}.json"]
+
+
+def predictions(
+    folder: Path, name: str, split: str, method: str, seed: int, tested: list[str]
+) -> np.ndarray:
+    """Return what a method predicts of the tested molecules."""
+    *runs, forest = paths(folder, name, split, seed)
+    if method == "forest":
+        return np.array(json.loads(forest.read_text()))
+    model = load_property_model(runs[STARTS.index(method)])
+    if sorted(model.card.test) != sorted(tested):
+        raise SystemExit(f"{runs[0].parent}: was tested on other molecules")
+    return model.predict(tested)[0]
+
+
+def case_record(
+    name: str, split: str, seeds: list[int], labels: np.ndarray, found: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    """Return RMS errors of every seed and method, and differences with their errors.
+
+    Differences are paired over the seeds. Their second error comes from drawing other test
+    molecules (bootstrap), the same for both methods.
+    """
+    errors = {method: rms(values, labels) for method, values in found.items()}
+    rng = np.random.default_rng(1)
+    drawn = rng.integers(len(labels), size=(2000, len(labels)))
+    resampled = {
+        method: np.array([rms(values[:, rows], labels[rows]).mean() for rows in drawn])
+        for method, values in found.items()
+    }
+    return {
+        "property": name,
+        "split": split,
+        "seeds": seeds,
+        "tested": len(labels),
+        "rmse": {
+            method: {
+                "mean": float(each.mean()),
+                "error": standard_error(each),
+                "seeds": each.tolist(),
+            }
+            for method, each in errors.items()
+        },
+        "differences": {
+            other: {
+                "mean": float((errors["pretrained"] - errors[other]).mean()),
+                "error over seeds": standard_error(errors["pretrained"] - errors[other]),
+                "error over molecules": float((resampled["pretrained"] - resampled[other]).std()),
+            }
+            for other in ("random", "forest")
+        },
+        "ensemble": {
+            method: float(rms(values.mean(axis=0)[None], labels)[0])
+            for method, values in found.items()
+        },
+    }
+
+
+def rms(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the RMS error of each row."""
+    return np.sqrt(((values - labels) ** 2).mean(axis=1))
+
+
+def standard_error(values: np.ndarray) -> float:
+    """Return the standard error of the mean."""
+    return float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def table_of(cases: list[dict[str, Any]]) -> list[str]:
+    """Return the table of RMS errors and differences as Markdown."""
+    lines = [
+        "| RMS error of the test | fingerprints, random forest | random weights | pre-trained | "
+        "pre-trained - random weights |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for case in cases:
+        cells = [
+            f"{case['rmse'][method]['mean']:.3f} ± {case['rmse'][method]['error']:.3f}"
+            for method in METHODS
+        ]
+        change = case["differences"]["random"]
+        lines.append(
+            f"| {case['property']}, {case['split']} ({case['tested']} molecules) | "
+            f"{' | '.join(cells)} | {change['mean']:+.3f} ± {change['error over seeds']:.3f} ± "
+            f"{change['error over molecules']:.3f} |"
+        )
+    counts = sorted({len(case["seeds"]) for case in cases})
+    lines += ["", f"Seeds: {', '.join(map(str, counts))}."]
+    return lines
+
+
+def replace_section(name: str, lines: list[str]) -> None:
+    """Write the lines between the two marks of that name in the documentation."""
+    path = ROOT / "docs" / "validation" / "graphs.md"
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    head, start, rest = path.read_text().partition(begin)
+    _, stop, tail = rest.partition(end)
+    if not (start and stop):
+        raise SystemExit(f"{path}: has no section {name!r}")
+    path.write_text(head + begin + "\n" + "\n".join(lines) + "\n" + end + tail)
+
+
+def settings_of(
+    folder: Path, name: str, split: SplitKind, start: str, seed: int
+) -> FinetuningSettings:
+    """Return the settings of one training, the same for both starts."""
+    data = {
+        "data": f"{name}.csv",
+        "value": "value",
+        "split": split,
+        "epochs": EPOCHS[name],
+        "seed": seed,
+        **({"network": NETWORK} if start == "random" else {"pretrained": "pretraining/model.json"}),
+    }
+    return parse_settings(FinetuningSettings, data, source="benchmark", base=folder)
+
+
+def write_table(path: Path, rows: list[tuple[str, ...]]) -> None:
+    """Write a CSV file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+
+
+def main() -> None:
+    """Do a part of the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=("prepare", "run", "forests", "report"))
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--molecules", type=int, default=6000, help="of the pre-training, at most")
+    parser.add_argument("--epochs", type=int, default=200, help="of the pre-training")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--start", choices=STARTS, help="of 'run'; both if left out")
+    parser.add_argument("--property", choices=tuple(DATA), help="of 'run'; both if left out")
+    options = parser.parse_args()
+    if options.part == "prepare":
+        prepare(options.folder, options.molecules, options.epochs)
+    elif options.part == "report":
+        report(options.folder, options.seeds)
+    elif options.part == "forests":
+        run_forests(options.folder, options.seeds)
+    else:
+        starts = (options.start,) if options.start else STARTS
+        names = (options.property,) if options.property else tuple(DATA)
+        run(options.folder, options.seeds, starts, names)
+
+
+if __name__ == "__main__":
+    main()

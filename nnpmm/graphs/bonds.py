@@ -1,0 +1,96 @@
+"""The network of the bonds: principal neighbourhood aggregation.
+
+G. Corso et al., NeurIPS 2020 (arXiv 2004.05718), with residual connections and batch normalization
+as used by H. Stärk et al., ICML 2022 (arXiv 2110.04126).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from nnpmm.graphs.features import ATOM_FEATURES, BOND_FEATURES, GraphBatch
+from nnpmm.graphs.segments import extremes, means, sums
+from nnpmm.graphs.settings import GraphSettings
+
+__all__ = ["MEAN_LOG_DEGREE", "BondNetwork", "aggregate"]
+
+#: Mean of ln(degree + 1) over the heavy atoms of the lipophilicity data.
+MEAN_LOG_DEGREE = 1.13
+_SMALLEST = 1e-5  # a variance, so that its root has a slope
+
+
+def aggregate(messages: Tensor, target: Tensor, atoms: int) -> tuple[Tensor, Tensor]:
+    """Return what atoms make of their neighbours' messages: aggregates and scales.
+
+    The aggregates (atoms, 4 width) are mean, largest, smallest and standard deviation; the scales
+    (3, atoms) are 1, ln(d + 1) / delta and delta / ln(d + 1), with d neighbours and delta the mean
+    of ln(d + 1) (Corso et al., eq. 5-8). The third is 0 for an atom without neighbours.
+
+    Args:
+        messages: (m, width).
+        target: (m,) atom that each is for.
+        atoms: number of them.
+    """
+    mean = means(messages, target, atoms)
+    square = means(messages**2, target, atoms)
+    spread = torch.sqrt((square - mean**2).clamp(min=0.0) + _SMALLEST)
+    degree = torch.bincount(target, minlength=atoms)
+    scale = torch.log(degree.to(messages.dtype) + 1.0) / MEAN_LOG_DEGREE
+    inverse = torch.where(degree > 0, 1.0 / scale, 0.0)
+    found = torch.cat([mean, *extremes(messages, target, atoms), spread], dim=1)
+    return found, torch.stack([torch.ones_like(scale), scale, inverse])
+
+
+class _Layer(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        # One linear layer on (source, target, bond), taken apart: there are fewer atoms than bonds.
+        self.source = nn.Linear(width, width, bias=False)
+        self.target = nn.Linear(width, width, bias=False)
+        self.bond = nn.Linear(BOND_FEATURES, width)
+        self.message = nn.Linear(width, width)
+        self.own = nn.Linear(width, width)
+        # Of the aggregates with each scale: scaled afterwards, it is the same and there is less
+        # to multiply.
+        self.heard = nn.Linear(4 * width, 3 * width, bias=False)
+        self.normalize = nn.BatchNorm1d(width)
+
+    def forward(self, atoms: Tensor, batch: GraphBatch) -> Tensor:
+        """Return new states of the atoms, (n, width)."""
+        source = self.source(atoms).index_select(0, batch.source)
+        target = self.target(atoms).index_select(0, batch.target)
+        messages = self.message(torch.relu(source + target + self.bond(batch.bonds)))
+        found, scales = aggregate(messages, batch.target, len(atoms))
+        heard = self.heard(found).unflatten(1, (3, -1))
+        updated = self.own(atoms) + torch.einsum("nsw,sn->nw", heard, scales)
+        return atoms + torch.relu(self.normalize(updated))
+
+
+class BondNetwork(nn.Module):
+    """From graphs of molecules to what the atoms of each have in common.
+
+    Args:
+        settings: its size.
+    """
+
+    def __init__(self, settings: GraphSettings) -> None:
+        super().__init__()
+        self.atoms = nn.Linear(ATOM_FEATURES, settings.width)
+        self.layers = nn.ModuleList(_Layer(settings.width) for _ in range(settings.layers))
+        self.features = 4 * settings.width
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        """Return the state of each molecule, (molecules, 4 width).
+
+        Sum (divided by ten, to be of the size of the others), mean, largest and smallest over its
+        atoms.
+        """
+        atoms = self.atoms(batch.atoms)
+        for layer in self.layers:
+            atoms = layer(atoms, batch)
+        owner, count = batch.molecule, batch.molecules
+        total = sums(atoms, owner, count)
+        return torch.cat(
+            [0.1 * total, means(atoms, owner, count), *extremes(atoms, owner, count)], dim=1
+        )

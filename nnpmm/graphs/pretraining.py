@@ -1,0 +1,236 @@
+"""Pre-training: graphs learn to agree with the geometries of their molecules.
+
+H. Stärk et al., ICML 2022 (arXiv 2110.04126). The folder of a pre-training::
+
+    settings.json        of the pre-training
+    conformers/          of each molecule
+    checkpoint.safetensors
+    model.json           settings, molecules, learning curves; model.safetensors: the weights
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from nnpmm.core.arrays import Card, load_card, save_card
+from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.settings.folder import keep_settings
+from nnpmm.graphs.bonds import BondNetwork
+from nnpmm.graphs.checkpoints import Training, as_arrays, load_arrays_into, seeded
+from nnpmm.graphs.contrast import agreement, contrast
+from nnpmm.graphs.distances import DistanceNetwork, collate_conformers
+from nnpmm.graphs.features import MolecularGraph, collate, graph_of
+from nnpmm.graphs.geometries import kept_conformers
+from nnpmm.graphs.lists import pretraining_smiles
+from nnpmm.graphs.settings import GraphSettings, PretrainingSettings
+
+__all__ = [
+    "MODEL_FILE",
+    "ContrastiveNetwork",
+    "PretrainedCard",
+    "load_pretrained",
+    "pretrain",
+]
+
+MODEL_FILE = "model.json"
+_MAY_CHANGE = ("epochs", "conformer_folder")
+_CHECKPOINT = "checkpoint.safetensors"
+
+#: Called with the name of a stage, how much of it is done, and its length.
+Report = Callable[[str, float, float], None]
+
+
+class PretrainedCard(Card):
+    """What is known of a pre-trained network apart from its weights."""
+
+    network: GraphSettings
+    settings: PretrainingSettings
+    molecules: int = Field(ge=1, description="that it was trained and validated on")
+    molecules_sha256: str = Field(description="of their SMILES, one a line")
+    without_conformers: tuple[str, ...] = Field(description="SMILES that were left out")
+    training: tuple[float, ...] = Field(description="loss of each epoch")
+    validation: tuple[float, ...] = Field(description="of the molecules that it did not learn from")
+    agreement: tuple[float, ...] = Field(
+        description="share of them whose graph is nearest to a conformer of their own"
+    )
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A molecule of a pre-training: its graph, and its conformers (k, n, 3), nm."""
+
+    graph: MolecularGraph
+    conformers: NDArray[np.float32]
+
+
+class ContrastiveNetwork(nn.Module):
+    """Both networks of a pre-training.
+
+    Args:
+        settings: of the pre-training.
+    """
+
+    def __init__(self, settings: PretrainingSettings) -> None:
+        super().__init__()
+        self.bonds = BondNetwork(settings.network)
+        width = self.bonds.features
+        self.project = nn.Sequential(
+            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, settings.common)
+        )
+        self.distances = DistanceNetwork(settings.spatial, settings.common)
+
+    def forward(self, molecules: Sequence[_Seen]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return graphs (m, common), conformers (k, common), and the owner of each (k,)."""
+        graphs = self.project(self.bonds(collate([each.graph for each in molecules])))
+        conformers = self.distances(collate_conformers([each.conformers for each in molecules]))
+        counts = torch.tensor([len(each.conformers) for each in molecules])
+        return graphs, conformers, torch.repeat_interleave(torch.arange(len(counts)), counts)
+
+
+def pretrain(
+    settings: PretrainingSettings, folder: Path, *, report: Report = lambda *_: None
+) -> PretrainedCard:
+    """Pre-train a network in a folder, and return what is known of it.
+
+    A call with the same settings goes on where the last one was interrupted, with more epochs if
+    they are wanted; the result is the same to the last bit as without the interruption.
+
+    Args:
+        settings: of the pre-training.
+        folder: of the pre-training.
+        report: called as the stages go on.
+
+    Raises:
+        ConfigError: the folder has a pre-training with other settings, there are too few
+            molecules, or the training diverged.
+        InputFileError: a molecule cannot be read, or has an atom that graphs do not know.
+        UnwritableError: a file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    fixed = [name for name in PretrainingSettings.model_fields if name not in _MAY_CHANGE]
+    keep_settings(settings, folder / "settings.json", fixed)
+    smiles = pretraining_smiles(settings)
+    graphs = [graph_of(text) for text in smiles]  # before hours of conformers
+    found, reasons = kept_conformers(
+        settings.conformer_folder or folder / "conformers",
+        smiles,
+        settings.conformers,
+        seed=settings.seed,
+        progress=lambda done, total: report("conformers", done, total),
+    )
+    seen = [_Seen(*pair) for pair in zip(graphs, found, strict=True) if len(pair[1])]
+    digest = hashlib.sha256("\n".join(smiles).encode()).hexdigest()
+    training = _trained(settings, seen, folder / _CHECKPOINT, digest, report)
+    curves = np.array(training.curve).T
+    card = PretrainedCard(
+        network=settings.network,
+        settings=settings,
+        molecules=len(seen),
+        molecules_sha256=digest,
+        without_conformers=tuple(reasons),
+        training=tuple(curves[0]),
+        validation=tuple(curves[1]),
+        agreement=tuple(curves[2]),
+    )
+    save_card(folder / MODEL_FILE, card, as_arrays(training.network))
+    return card
+
+
+def load_pretrained(path: Path) -> tuple[PretrainedCard, BondNetwork]:
+    """Read the network of the bonds that `pretrain` has trained.
+
+    Args:
+        path: of its model.json.
+
+    Raises:
+        InputFileError: a file is missing, damaged, or does not belong to the other.
+    """
+    card, arrays = load_card(path, PretrainedCard)
+    network = ContrastiveNetwork(card.settings)
+    try:
+        load_arrays_into(network, arrays)
+    except RuntimeError as error:
+        raise InputFileError(
+            f"{path}: the weights next to it are not those of its network; train again"
+        ) from error
+    return card, network.bonds
+
+
+def _trained(
+    settings: PretrainingSettings,
+    seen: Sequence[_Seen],
+    checkpoint: Path,
+    digest: str,
+    report: Report,
+) -> Training:
+    """Return the training after all its epochs, going on from its last one."""
+    with seeded(settings.seed, 0) as rng:
+        network = ContrastiveNetwork(settings)
+        order = rng.permutation(len(seen))
+    late = max(2, round(settings.validation * len(seen)))
+    if len(seen) - late < 2:
+        raise ConfigError(
+            f"found {len(seen)} molecules with conformers, expected four or more: each is told "
+            "apart from others"
+        )
+    held_out = [seen[n] for n in order[:late]]
+    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
+    training = Training(network, optimizer)
+    key = f"pretraining {digest} {settings.model_dump_json(exclude={*_MAY_CHANGE})}"
+    training.load(checkpoint, key)
+    for epoch in range(len(training.curve), settings.epochs):
+        report("epochs", epoch, settings.epochs)
+        with seeded(settings.seed, 1, epoch) as rng:
+            batches = np.array_split(
+                rng.permutation(order[late:]), _batches(len(seen) - late, settings.batch)
+            )
+            loss = _run_epoch(training, [[seen[n] for n in b] for b in batches], settings)
+        training.curve.append([loss, *_validated(network, held_out, settings)])
+        if not np.isfinite(training.curve[-1]).all():
+            raise ConfigError(
+                f"training diverged in epoch {epoch + 1} at a learning_rate of "
+                f"{settings.learning_rate:g}: take a smaller one, and another folder"
+            )
+        training.save(checkpoint, key)
+    report("epochs", settings.epochs, settings.epochs)
+    return training
+
+
+def _batches(molecules: int, batch: int) -> int:
+    """Return the number of batches, of equal sizes and of two molecules at least."""
+    return max(1, min(-(-molecules // batch), molecules // 2))
+
+
+def _run_epoch(
+    training: Training, batches: Sequence[Sequence[_Seen]], settings: PretrainingSettings
+) -> float:
+    training.network.train()
+    total = 0.0
+    for batch in batches:
+        training.optimizer.zero_grad()
+        graphs, conformers, owner = training.network(batch)
+        loss = contrast(graphs, conformers, owner, settings.temperature)
+        loss.backward()
+        training.optimizer.step()
+        total += loss.item() * len(batch)
+    return total / sum(map(len, batches))
+
+
+@torch.no_grad()
+def _validated(
+    network: nn.Module, molecules: Sequence[_Seen], settings: PretrainingSettings
+) -> tuple[float, float]:
+    """Return the loss and the agreement of molecules that the network does not learn from."""
+    network.eval()
+    graphs, conformers, owner = network(molecules)
+    loss = contrast(graphs, conformers, owner, settings.temperature)
+    return float(loss), agreement(graphs, conformers, owner)

@@ -1,0 +1,141 @@
+"""A property of molecules from their graphs: trained networks that are averaged, and their file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from nnpmm.core.arrays import Card, load_card, save_card
+from nnpmm.core.errors import InputFileError
+from nnpmm.graphs.bonds import BondNetwork
+from nnpmm.graphs.checkpoints import as_arrays, load_arrays_into
+from nnpmm.graphs.features import GraphBatch, MolecularGraph, collate, graph_of
+from nnpmm.graphs.settings import FinetuningSettings, GraphSettings
+from nnpmm.learning import Metrics
+
+__all__ = ["PropertyCard", "PropertyModel", "PropertyNetwork", "load_property_model"]
+
+_MOLECULES_AT_A_TIME = 256  # bounds the memory of a prediction
+
+
+class PropertyCard(Card):
+    """What is known of a model of a property apart from its weights."""
+
+    network: GraphSettings
+    settings: FinetuningSettings
+    pretraining_sha256: str | None = Field(
+        description="of the weights that it began with; none: random ones"
+    )
+    mean: float = Field(allow_inf_nan=False, description="of the property, where it was learned")
+    scale: float = Field(gt=0, allow_inf_nan=False, description="its standard deviation there")
+    train: tuple[str, ...] = Field(description="SMILES that were learned from")
+    validation: tuple[str, ...] = Field(description="SMILES that chose the best epoch")
+    test: tuple[str, ...] = Field(description="SMILES that the training never saw")
+    curves: tuple[tuple[tuple[float, float], ...], ...] = Field(
+        description="of each member and epoch: RMS errors of learning and of validation"
+    )
+    error_scale: float | None = Field(
+        None, description="factor on the spread of the members; none: there is one member"
+    )
+    metrics: dict[str, Metrics]
+
+
+class PropertyNetwork(nn.Module):
+    """From graphs to a number of each molecule, in units of the standard deviation.
+
+    Args:
+        settings: size of the network of the bonds.
+    """
+
+    def __init__(self, settings: GraphSettings) -> None:
+        super().__init__()
+        self.bonds = BondNetwork(settings)
+        self.head = nn.Sequential(
+            nn.Dropout(settings.dropout),
+            nn.Linear(self.bonds.features, settings.width),
+            nn.ReLU(),
+            nn.Linear(settings.width, 1),
+        )
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        """Return (molecules,) numbers."""
+        numbers: Tensor = self.head(self.bonds(batch))
+        return numbers.squeeze(-1)
+
+
+@dataclass(frozen=True, eq=False)
+class PropertyModel:
+    """One or more trained networks, whose mean is the prediction.
+
+    Attributes:
+        card: what is known of them.
+        networks: the members.
+    """
+
+    card: PropertyCard
+    networks: tuple[PropertyNetwork, ...]
+
+    def predict(
+        self, smiles: Sequence[str]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Return the property of molecules and its standard deviation, (n,) each.
+
+        The error is the spread of the members times a factor from the validation molecules; None
+        if there is one member.
+
+        Args:
+            smiles: canonical, of the molecules.
+
+        Raises:
+            InputFileError: an element or a charge that graphs do not know.
+        """
+        members = self.members([graph_of(text) for text in smiles])
+        if self.card.error_scale is None:
+            return members.mean(axis=0), None
+        return members.mean(axis=0), self.card.error_scale * members.std(axis=0, ddof=1)
+
+    @torch.inference_mode()
+    def members(self, graphs: Sequence[MolecularGraph]) -> NDArray[np.float64]:
+        """Return what each network predicts, (members, n)."""
+        parts = [
+            collate(graphs[start : start + _MOLECULES_AT_A_TIME])
+            for start in range(0, len(graphs), _MOLECULES_AT_A_TIME)
+        ]
+        found = [torch.cat([network(part) for part in parts]) for network in self.networks]
+        return self.card.mean + self.card.scale * torch.stack(found).double().numpy()
+
+    def save(self, path: Path) -> None:
+        """Write ``NAME.json`` and ``NAME.safetensors``.
+
+        Raises:
+            ConfigError: the name does not end in .json.
+            UnwritableError: a file cannot be written.
+        """
+        save_card(path, self.card, as_arrays(nn.ModuleList(self.networks)))
+
+
+def load_property_model(path: Path) -> PropertyModel:
+    """Read what `PropertyModel.save` wrote; nothing in it is executed.
+
+    Args:
+        path: of its .json file.
+
+    Raises:
+        InputFileError: a file is missing, damaged, or does not belong to the other.
+    """
+    card, arrays = load_card(path, PropertyCard)
+    networks = [PropertyNetwork(card.network) for _ in range(card.settings.members)]
+    try:
+        load_arrays_into(nn.ModuleList(networks), arrays)
+    except RuntimeError as error:
+        raise InputFileError(
+            f"{path}: the weights next to it are not those of its network; train again"
+        ) from error
+    return PropertyModel(card, tuple(network.eval() for network in networks))
