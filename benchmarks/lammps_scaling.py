@@ -1,7 +1,6 @@
 """A model of how ANI-2x water on LAMMPS would scale over GPUs, from figures measured apart.
 
-Nothing here was measured on several GPUs: ANI's kernels for GPUs cannot evaluate part of a system
-yet. The time of a step is a sum of
+Nothing here was measured on several GPUs. The time of a step is a sum of
 
 * the evaluation of the atoms of a domain: times of one H100 by number of atoms, of boxes of water
   and, below 3,000 atoms, molecules (results/gpu_ani.json), interpolated between logarithms;

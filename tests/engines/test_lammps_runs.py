@@ -15,9 +15,11 @@ from openmm import app, unit
 from pydantic import ValidationError
 from water_boxes import needs_lammps, water, write_water
 
-from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
+from nnpmm.campaigns import cuda_devices
+from nnpmm.core.errors import ConfigError, InputFileError, ModelError, SimulationError
 from nnpmm.engines import lammps
 from nnpmm.engines.lammps import record
+from nnpmm.engines.lammps.parallel import device_of_rank
 from nnpmm.engines.lammps.running import integration
 from nnpmm.engines.lammps.settings import steps_of
 from nnpmm.engines.lammps.source import read_log
@@ -315,3 +317,34 @@ def test_settings_cannot_be_changed():
     )
     with pytest.raises(ValidationError):
         config.seed = 3
+
+
+@needs_lammps
+def test_ranks_of_a_machine_take_its_gpus_in_turn(monkeypatch):
+    import torch
+
+    class Ranks:
+        """A rank of a machine, as mpi4py has them."""
+
+        def __init__(self, rank: int = 0) -> None:
+            self.rank = rank
+
+        def Split_type(self, kind):
+            return self
+
+        def Free(self):
+            pass
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    devices = [device_of_rank(Ranks(n), "cuda") for n in range(3)]
+    assert devices == ["cuda:0", "cuda:1", "cuda:0"]
+    assert device_of_rank(Ranks(1), "cpu") == "cpu"
+
+
+@needs_lammps
+@pytest.mark.skipif(bool(cuda_devices()), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused_before_anything_is_written(tmp_path):
+    write_water(tmp_path / "box.pdb")
+    with pytest.raises(ModelError, match="found the device 'cuda:0'"):
+        lammps.run(settings(tmp_path, network={"model": "ANI-1x", "device": "cuda"}))
+    assert not list((tmp_path / "out").glob("*.log"))

@@ -77,7 +77,8 @@ def test_parts_add_up_to_the_periodic_evaluator(precision):
     np.testing.assert_allclose(forces, whole.forces, rtol=0, atol=1e-7 if exact else 0.02)
 
 
-def test_kernel_equals_the_reference():
+@pytest.mark.parametrize("kernel", ["cpu", pytest.param("triton", marks=pytest.mark.gpu)])
+def test_kernel_equals_the_reference(kernel):
     numbers, positions = water_box()
     every, atoms = with_images(positions, 0.52)
     found = find_neighbourhoods(every, 5, 0.6)  # with atoms beyond the range
@@ -85,7 +86,7 @@ def test_kernel_equals_the_reference():
         local_potential(load_with("ANI-1x", backend, "double", members=[0, 3]), "HCNO").evaluate(
             numbers[atoms], found
         )
-        for backend in ("cpu", "reference")
+        for backend in (kernel, "reference")
     ]
     for fast, slow in zip(*results, strict=True):
         np.testing.assert_allclose(fast, slow, rtol=0, atol=1e-6)

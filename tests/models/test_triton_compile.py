@@ -33,6 +33,10 @@ KERNELS = {
     "environment_backward",
     "gather_results",
 }
+LOCAL = (KERNELS - {"environment_forward", "environment_backward", "gather_results"}) | {
+    "neighbourhood_forward",
+    "neighbourhood_backward",
+}
 TOOLS = ("ptxas", "cuobjdump")
 
 
@@ -53,8 +57,9 @@ def tools_folder() -> Path | None:
         ["--atoms", "200", "--capability", "80"],
         ["--atoms", "5000", "--cells", "--elements", "HCNOSFL", "--capability", "90"],
         ["--atoms", "75", "--precision", "double", "--capability", "90"],
+        ["--atoms", "5000", "--local", "--capability", "90"],
     ],
-    ids=["ligand", "peptide", "protein", "double"],
+    ids=["ligand", "peptide", "protein", "double", "domain"],
 )
 def test_kernels_compile_and_fit(options, tmp_path):
     """No spills worth speaking of in single precision; shared memory that the device has."""
@@ -65,6 +70,7 @@ def test_kernels_compile_and_fit(options, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     expected = KERNELS | ({"assign_cells"} if "--cells" in options else set())
+    expected = LOCAL if "--local" in options else expected
     assert {row["kernel"] for row in rows} == expected
     for row in rows:
         assert row["shared"] <= SHARED_MEMORY[row["capability"]], row
@@ -119,6 +125,15 @@ def launches(elements: str, members: int, n_atoms: int, precision: str, cells: b
     return [step for step in steps if isinstance(step, Launch)]
 
 
+def local_launches(elements: str, members: int, n_atoms: int, precision: str):
+    """All launches of a domain, half of whose atoms are centres."""
+    from nnpmm.models.ani.triton import local
+
+    local.require_device = lambda device: None  # tensors on the CPU are enough to compile
+    made = local.LocalTriton(empty_parameters(elements, members), elements, "cpu", precision)
+    return made.prepare(np.arange(n_atoms) % len(elements), n_atoms // 2).steps
+
+
 def compiled(launch, capability: int):
     """Compile a launch as the just-in-time compiler would: aligned pointers, even integers."""
     import triton
@@ -168,10 +183,12 @@ def main() -> None:
     parser.add_argument("--atoms", type=int, default=75)
     parser.add_argument("--precision", default="single")
     parser.add_argument("--cells", action="store_true")
+    parser.add_argument("--local", action="store_true")
     parser.add_argument("--capability", type=int, nargs="+", default=[80, 90])
     options = parser.parse_args()
-    arguments = (options.elements, options.members, options.atoms)
-    for launch in launches(*arguments, options.precision, options.cells):
+    arguments = (options.elements, options.members, options.atoms, options.precision)
+    made = local_launches(*arguments) if options.local else launches(*arguments, options.cells)
+    for launch in made:
         for capability in options.capability:
             found = resources(compiled(launch, capability))
             row = {"kernel": launch.kernel.fn.__name__, "capability": capability, **found}

@@ -16,12 +16,16 @@ import torch
 from conftest import distorted, model_directory
 from openmm.app import Element
 from test_ani_contract import water_box
+from test_local import water_box as mixed_box
+from test_local import with_images
 
 from nnpmm.core.errors import ModelError, SimulationError
 from nnpmm.models import load_model
 from nnpmm.models.ani import BACKENDS
+from nnpmm.models.ani.local import LocalAni
 from nnpmm.models.ani.reference import ReferenceKernel
 from nnpmm.models.ani.triton import interpreted, missing
+from nnpmm.models.local import find_neighbourhoods
 from nnpmm.structures import molecule_from_smiles
 
 if not interpreted() and missing() is not None:
@@ -30,6 +34,7 @@ pytest.importorskip("triton")
 
 from nnpmm.models.ani.triton import constants, engine, kernel
 from nnpmm.models.ani.triton.kernel import TritonKernel
+from nnpmm.models.ani.triton.local import LocalTriton
 
 DEVICE = "cpu" if interpreted() else "cuda"
 ENERGY_TOLERANCE, FORCE_TOLERANCE = 0.01, 0.5  # targets.md
@@ -345,3 +350,41 @@ def test_memory_of_large_regions(ani1x):
     tensors = {tensor.data_ptr(): tensor for tensor in rows.values()}
     size = sum(t.numel() * t.element_size() for t in tensors.values()) / 10
     assert 15_000 < size < 32_000  # bytes per atom, 30 kB of it or at least the half
+
+
+@pytest.mark.parametrize("precision", ["single", "double"])
+def test_part_of_a_system_equals_the_cpu(two, precision):
+    """Also with other centres in the same memory, and with atoms beyond the range."""
+    numbers, positions = mixed_box()
+    every, atoms = with_images(positions, 0.52)
+    found = LocalTriton(two, "HCNO", DEVICE, precision)
+    expected = LocalAni(two, "HCNO", "double", threads=1)
+    bounds = (1e-8, 1e-6) if precision == "double" else (ENERGY_TOLERANCE, FORCE_TOLERANCE)
+    for first, centres in ((0, 6), (30, 5), (0, 2)):
+        order = np.roll(np.arange(len(every)), -first)
+        near = find_neighbourhoods(every[order], centres, 0.6)
+        results = [local.evaluate(numbers[atoms[order]], near) for local in (found, expected)]
+        for name in ("energies", "gradients", "member_energies"):
+            bound = bounds[1] if name == "gradients" else bounds[0]
+            np.testing.assert_allclose(
+                *(getattr(result, name) for result in results), rtol=0, atol=bound
+            )
+    assert np.abs(results[1].gradients).max() > 1
+
+
+def test_part_of_a_system_on_the_device(two, monkeypatch):
+    """No centre, a lone centre, too many neighbours, another device."""
+    found = LocalTriton(two, "HO", DEVICE, "double")
+    nothing = find_neighbourhoods(np.zeros((2, 3)), 0, 0.5)
+    assert found.evaluate(np.array([1, 8]), nothing).member_energies.tolist() == [0, 0]
+    alone = find_neighbourhoods(np.array([[0.0, 0, 0], [2.0, 0, 0]]), 1, 0.5)
+    expected = LocalAni(two, "HO", "double", threads=1).evaluate(np.array([8, 1]), alone)
+    result = found.evaluate(np.array([8, 1]), alone)
+    np.testing.assert_allclose(result.energies, expected.energies, rtol=0, atol=1e-8)
+    assert result.gradients.shape == (0, 3)
+    monkeypatch.setattr(constants, "_RADIAL_BOUND", 16)
+    crowd = find_neighbourhoods(np.random.default_rng(1).uniform(size=(20, 3)) * 0.15, 1, 0.5)
+    with pytest.raises(SimulationError, match=r"19 neighbours within 0\.52 nm .* allowed 16"):
+        LocalTriton(two, "H", DEVICE, "double").evaluate(np.ones(20, np.int64), crowd)
+    with pytest.raises(ModelError, match="found the device"):
+        LocalTriton(two, "H", "cuda" if interpreted() else "cpu", "single")

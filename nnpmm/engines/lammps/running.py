@@ -15,7 +15,13 @@ from nnpmm.core.files import require_folder
 from nnpmm.core.interrupts import StopFlag, stop_on_signals
 from nnpmm.core.run_folder import locked
 from nnpmm.engines.lammps import record
-from nnpmm.engines.lammps.parallel import aborting, communicator, on_every_rank, on_root
+from nnpmm.engines.lammps.parallel import (
+    aborting,
+    communicator,
+    device_of_rank,
+    on_every_rank,
+    on_root,
+)
 from nnpmm.engines.lammps.reading import read_system
 from nnpmm.engines.lammps.settings import LammpsConfig, load_config, steps_of
 from nnpmm.engines.lammps.simulation import (
@@ -85,18 +91,19 @@ def run(
             comm, lambda: record.check_folder(settings, resume=resume, overwrite=overwrite)
         )
         on_root(comm, lambda: require_folder(folder))
-        model = on_every_rank(comm, lambda: _load(settings))
+        device = device_of_rank(comm, settings.network.device)
+        model = on_every_rank(comm, lambda: _load(settings, device))
         with _locked(comm, folder), stop_on_signals() as stop:
             course = _Run(settings, comm, model, stop, progress)
             return course.go_on() if resuming else course.begin()
 
 
-def _load(settings: LammpsConfig) -> Potential:
+def _load(settings: LammpsConfig, device: str) -> Potential:
     network = settings.network
     return load_model(
         network.model,
         members=network.members,
-        device="cpu",
+        device=device,
         precision=network.precision,
         threads=network.threads,
         weights=network.weights,

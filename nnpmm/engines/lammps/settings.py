@@ -57,6 +57,9 @@ class NetworkConfig(Section):
     weights: SettingsPath | None = Field(
         None, description="folder with network weights; null: see nnpmm doctor", examples=["models"]
     )
+    device: Literal["cpu", "cuda"] = Field(
+        "cpu", description="cpu, or cuda: the ranks of a machine take its GPUs in turn"
+    )
     threads: int = Field(1, ge=1, description="threads of each rank")
     allow_charged: bool = Field(
         False,

@@ -156,9 +156,13 @@ class AniModel:
             return LocalAniReference(self.parameters, elements, self.precision)
         if self.backend == "cpu":
             return LocalAni(self.parameters, elements, self.precision, self.threads)
+        if self.backend == "triton":
+            from nnpmm.models.ani.triton.local import LocalTriton
+
+            return LocalTriton(self.parameters, elements, self.device, self.precision)
         raise ModelError(
-            f"found the backend {self.backend!r}, allowed for part of a system: cpu, reference; "
-            "use device='cpu'"
+            f"found the backend {self.backend!r}, allowed for part of a system: cpu, triton, "
+            "reference; use one of them"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 
+from nnpmm.core.errors import ModelError
 from nnpmm.models.cuda.device import missing as missing_device
 
-__all__ = ["interpreted", "missing"]
+__all__ = ["interpreted", "missing", "require_device"]
 
 
 def interpreted() -> bool:
@@ -24,3 +25,17 @@ def missing() -> str | None:
     if interpreted():
         return "unset TRITON_INTERPRET, with which Triton runs its kernels on the CPU"
     return None
+
+
+def require_device(device: str) -> None:
+    """Check that a torch device is one that the kernels run on in this process.
+
+    Raises:
+        ModelError: a CPU, or a GPU under Triton's interpreter.
+    """
+    if device.startswith("cuda") == interpreted():
+        needed = "'cpu' under TRITON_INTERPRET=1" if interpreted() else "'cuda'"
+        raise ModelError(
+            f"found the device {device!r}, the backend 'triton' needs {needed}; "
+            "choose that or another backend"
+        )

@@ -8,10 +8,11 @@ from typing import Any
 import triton
 import triton.language as tl
 
+from nnpmm.core.errors import SimulationError
 from nnpmm.models.ani.parameters import CELU_ALPHA, AniParameters
 from nnpmm.models.ani.triton.layout import NetworkTables, padded
 
-__all__ = ["Blocks", "Constants", "choose_blocks", "compile_constants"]
+__all__ = ["Blocks", "Constants", "choose_blocks", "compile_constants", "refuse_overflow"]
 
 # Bulk water has 60 and 18 neighbours in these ranges, and no molecule at 300 K comes near twice
 # that. A region of fewer atoms gets lists that hold all of them.
@@ -224,3 +225,24 @@ def compile_constants(
     used = {f.name for f in fields(Constants)} & {f.name for f in fields(Blocks)}
     values |= {name: getattr(blocks, name) for name in used}
     return Constants(**{name: tl.constexpr(value) for name, value in values.items()})
+
+
+def refuse_overflow(radial: int, angular: int, constants: Constants) -> None:
+    """Check the largest numbers of neighbours that were found.
+
+    Args:
+        radial, angular: neighbours within each cutoff.
+        constants: with the lengths of the lists.
+
+    Raises:
+        SimulationError: there are more than the lists have room for.
+    """
+    c = constants
+    allowed = c.radial_bound.value, c.angular_bound.value
+    if radial > allowed[0] or angular > allowed[1]:
+        radii = c.radial_cutoff.value / 10, c.angular_cutoff.value / 10
+        raise SimulationError(
+            f"found an atom with {radial} neighbours within {radii[0]:.2f} nm and {angular} "
+            f"within {radii[1]:.2f} nm, allowed {allowed[0]} and {allowed[1]}: atoms overlap; "
+            "check the box and minimise, or use another backend"
+        )

@@ -12,8 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnpmm.models.ani.triton.availability import interpreted
-from nnpmm.models.ani.triton.constants import choose_blocks, compile_constants
-from nnpmm.models.ani.triton.launch import Launch
+from nnpmm.models.ani.triton.constants import (
+    Blocks,
+    Constants,
+    choose_blocks,
+    compile_constants,
+)
+from nnpmm.models.ani.triton.launch import Launch, prepare_launch
 from nnpmm.models.ani.triton.memory import (
     Model,
     allocate_cells,
@@ -27,7 +32,7 @@ from nnpmm.models.ani.triton.reduction import gather_results
 from nnpmm.models.ani.triton.symmetry import environment_backward, environment_forward
 from nnpmm.models.cuda.graph import Replay
 
-__all__ = ["LARGEST_WITHOUT_CELLS", "Engine"]
+__all__ = ["LARGEST_WITHOUT_CELLS", "Engine", "network_launches"]
 
 #: Regions of up to this many atoms are searched without cells: testing every pair of 4,096 atoms
 #: is a small part of what their networks cost.
@@ -106,16 +111,9 @@ class Engine:
     def steps(self, *, periodic: bool) -> list[Callable[[], object]]:
         """Return the launches of one evaluation, in order."""
         n, c = self.n_rows, self.constants
-        tiles, members = len(self.tables["tiles"]), c.members.value
-        columns = -(-c.aev_padded.value // c.first_columns.value)
-        first = {"num_warps": self.blocks.first_warps}
-        # Without a bound the assembler may take 128 registers, and a few bytes of the stack.
-        hidden = {"num_warps": self.blocks.warps, "maxnreg": _HIDDEN_REGISTERS}
         steps: list[Callable[[], object]] = [
             self._launch(environment_forward, (n,), PERIODIC=periodic, CELLS=self.searches_cells),
-            self._launch(first_forward, (len(self.tables["blocks"]), members), first),
-            self._launch(hidden_layers, (tiles, members), hidden),
-            self._launch(first_backward, (tiles, columns, c.groups.value), first),
+            *network_launches(self._launch, self.tables, c, self.blocks),
             self._launch(environment_backward, (n,)),
             self._launch(gather_results, (n + self.geometries,)),
         ]
@@ -146,8 +144,33 @@ class Engine:
         }
         if not self.searches_cells:  # never read then
             known |= {"sorted_atoms": self.tables["rows"], "cell_starts": self.tables["rows"]}
-        arguments = {name: known[name] for name in kernel.arg_names if name in known}
-        return Launch(kernel, grid, arguments, {"M": self.constants, **flags}, options)
+        return prepare_launch(kernel, grid, known, {"M": self.constants, **flags}, options)
+
+
+def network_launches(
+    launch: Callable[..., Launch],
+    tables: Mapping[str, Tensor],
+    constants: Constants,
+    blocks: Blocks,
+) -> list[Launch]:
+    """Return the launches of all members' networks, forward and backward, in order.
+
+    Args:
+        launch: makes a launch from a kernel, its grid and the compiler's options.
+        tables: of `memory.build_tables`.
+        constants: that the kernels are compiled for.
+        blocks: sizes of blocks.
+    """
+    tiles, members = len(tables["tiles"]), constants.members.value
+    columns = -(-constants.aev_padded.value // constants.first_columns.value)
+    first = {"num_warps": blocks.first_warps}
+    # Without a bound the assembler may take 128 registers, and a few bytes of the stack.
+    hidden = {"num_warps": blocks.warps, "maxnreg": _HIDDEN_REGISTERS}
+    return [
+        launch(first_forward, (len(tables["blocks"]), members), first),
+        launch(hidden_layers, (tiles, members), hidden),
+        launch(first_backward, (tiles, columns, constants.groups.value), first),
+    ]
 
 
 def _sort_cells(cells: Mapping[str, Tensor]) -> None:

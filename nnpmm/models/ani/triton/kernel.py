@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nnpmm.core.errors import ModelError, SimulationError
 from nnpmm.models.ani.parameters import AniParameters
-from nnpmm.models.ani.triton.availability import interpreted
+from nnpmm.models.ani.triton.availability import require_device
+from nnpmm.models.ani.triton.constants import refuse_overflow
 from nnpmm.models.ani.triton.engine import Engine
 from nnpmm.models.ani.triton.memory import Model
 from nnpmm.models.cuda.device import on_device
@@ -43,12 +43,7 @@ class TritonKernel:
     def __init__(
         self, parameters: AniParameters, symbols: list[str], device: str, precision: str
     ) -> None:
-        if device.startswith("cuda") == interpreted():
-            needed = "'cpu' under TRITON_INTERPRET=1" if interpreted() else "'cuda'"
-            raise ModelError(
-                f"found the device {device!r}, the backend 'triton' needs {needed}; "
-                "choose that or another backend"
-            )
+        require_device(device)
         self._device = device
         self._batch: Engine | None = None
         with self._on_device(len(symbols)):
@@ -132,16 +127,8 @@ class TritonKernel:
         return self._batch
 
     def _refuse_overflow(self, results: NDArray[np.float64]) -> None:
-        found = results[:, 1:3].max(axis=0).astype(int)
-        c = self._engine.constants
-        allowed = c.radial_bound.value, c.angular_bound.value
-        if (found > allowed).any():
-            radii = c.radial_cutoff.value / 10, c.angular_cutoff.value / 10
-            raise SimulationError(
-                f"found an atom with {found[0]} neighbours within {radii[0]:.2f} nm and {found[1]} "
-                f"within {radii[1]:.2f} nm, allowed {allowed[0]} and {allowed[1]}: atoms overlap; "
-                "check the box and minimise, or use another backend"
-            )
+        radial, angular = results[:, 1:3].max(axis=0).astype(int)
+        refuse_overflow(int(radial), int(angular), self._engine.constants)
 
     def _on_device(self, n_atoms: int) -> AbstractContextManager[None]:
         return on_device(self._device, f"ANI of {n_atoms} atoms")

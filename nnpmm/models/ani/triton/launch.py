@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["Launch"]
+__all__ = ["Launch", "prepare_launch"]
 
 
 @dataclass(frozen=True)
@@ -32,3 +32,15 @@ class Launch:
     def __call__(self) -> None:
         """Launch the kernel on the current stream."""
         self.kernel[self.grid](**self.arguments, **self.constants, **self.options)
+
+
+def prepare_launch(
+    kernel: Any,
+    grid: tuple[int, ...],
+    known: Mapping[str, Tensor | int],
+    constants: Mapping[str, Any],
+    options: Mapping[str, int],
+) -> Launch:
+    """Return a launch with those of the known arguments that a kernel takes."""
+    arguments = {name: known[name] for name in kernel.arg_names if name in known}
+    return Launch(kernel, grid, arguments, constants, options)

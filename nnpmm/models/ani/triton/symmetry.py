@@ -1,6 +1,7 @@
 """Kernels of the symmetry functions: one program for each atom, forward and backward.
 
-The forward kernel builds the lists of neighbours, waits for its own writes and sums the terms. The
+Those of an environment find the neighbours themselves; those of a neighbourhood are given them. The
+forward kernel builds the lists of neighbours, waits for its own writes and sums the terms. The
 backward kernel gathers all that acts on its atom through radial functions, its own and those of its
 neighbours; of the angular functions it leaves, for each neighbour, the gradient on that neighbour,
 which `reduction` gathers. Sums over neighbours of one kind are products with a matrix of zeros and
@@ -20,7 +21,12 @@ from nnpmm.models.ani.triton.functions import (
 )
 from nnpmm.models.ani.triton.neighbours import search_cells, search_region
 
-__all__ = ["environment_backward", "environment_forward"]
+__all__ = [
+    "environment_backward",
+    "environment_forward",
+    "neighbourhood_backward",
+    "neighbourhood_forward",
+]
 
 
 @triton.jit
@@ -108,6 +114,17 @@ def _write_angular(index, vectors, species, shifts, aev, count, M: tl.constexpr)
 
 
 @triton.jit
+def _write_aev(index, vectors, species, shifts, aev, n_radial, n_angular, M: tl.constexpr):
+    """Sum both kinds of terms of one row into its AEV, from lists that may have overflowed."""
+    n_radial = tl.minimum(n_radial, M.radial_bound)
+    n_angular = tl.minimum(n_angular, M.angular_bound)
+    _write_radial(index, vectors, species, shifts, aev, n_radial, M)
+    index += M.radial_bound
+    vectors += M.radial_bound
+    _write_angular(index, vectors, species, shifts, aev + M.radial_length, n_angular, M)
+
+
+@triton.jit
 def environment_forward(
     positions, box, atoms, rows, species, sorted_atoms, cell_starts, shifts, index, vectors, counts,
     aev, n_atoms, cells, M: tl.constexpr, PERIODIC: tl.constexpr, CELLS: tl.constexpr,
@@ -146,12 +163,23 @@ def environment_forward(
     tl.store(counts + 2 * row, n_radial)
     tl.store(counts + 2 * row + 1, n_angular)
     tl.debug_barrier()
-    n_radial = tl.minimum(n_radial, M.radial_bound)
-    n_angular = tl.minimum(n_angular, M.angular_bound)
-    _write_radial(index, vectors, species, shifts, aev, n_radial, M)
-    index += M.radial_bound
-    vectors += M.radial_bound
-    _write_angular(index, vectors, species, shifts, aev + M.radial_length, n_angular, M)
+    _write_aev(index, vectors, species, shifts, aev, n_radial, n_angular, M)
+
+
+@triton.jit
+def neighbourhood_forward(species, shifts, index, vectors, counts, aev, M: tl.constexpr):
+    """Write the AEV of one row from lists that the host has filled.
+
+    Args:
+        species: element of every atom that a list names.
+        shifts, index, vectors, counts, aev: as in `environment_forward`.
+        M: `constants.Constants`.
+    """
+    row = tl.program_id(0).to(tl.int64)
+    n_radial, n_angular = tl.load(counts + 2 * row), tl.load(counts + 2 * row + 1)
+    index += row * M.list_length
+    vectors += row * 3 * M.list_length
+    _write_aev(index, vectors, species, shifts, aev + row * M.aev_padded, n_radial, n_angular, M)
 
 
 @triton.jit
@@ -285,3 +313,50 @@ def environment_backward(
     tl.store(on_centres + 3 * row, x + on_x)
     tl.store(on_centres + 3 * row + 1, y + on_y)
     tl.store(on_centres + 3 * row + 2, z + on_z)
+
+
+@triton.jit
+def _radial_pulls(index, vectors, species, shifts, own, slopes, count, M: tl.constexpr):
+    """Write the gradient on each radial neighbour of one atom through that atom's functions."""
+    columns = tl.arange(0, M.shifts_padded)[None, :]
+    for start in range(0, count, M.radial):
+        slots = start + tl.arange(0, M.radial)
+        mask = slots < count
+        x, y, z, r = _load_vectors(vectors, slots, mask, M)
+        element = tl.load(species + tl.load(index + slots, mask=mask, other=0), mask=mask, other=0)
+        wanted = mask[:, None] & (columns < M.shifts)
+        gradient = tl.load(own + element[:, None] * M.shifts + columns, mask=wanted, other=0.0)
+        scale = radial_slope(r, shifts, gradient, M) / r
+        tl.store(slopes + slots, scale * x, mask=mask)
+        tl.store(slopes + M.radial_bound + slots, scale * y, mask=mask)
+        tl.store(slopes + 2 * M.radial_bound + slots, scale * z, mask=mask)
+
+
+@triton.jit
+def neighbourhood_backward(
+    species, shifts, index, vectors, counts, gradients, own, slopes, pulls, n_rows,
+    M: tl.constexpr,
+):  # fmt: skip
+    """Turn dE/dAEV of one row into gradients by the vectors to its neighbours.
+
+    Args:
+        species: as in `neighbourhood_forward`.
+        shifts, index, vectors, counts, gradients, own, pulls: as in `environment_backward`.
+        slopes: gradient by every radial vector through radial functions, (n, 3, radial_bound).
+        n_rows: number of rows that there is room for.
+        M: `constants.Constants`.
+    """
+    row = tl.program_id(0).to(tl.int64)
+    index += row * M.list_length
+    vectors += row * 3 * M.list_length
+    own += row * M.aev_padded
+    _sum_groups(gradients, own, row, n_rows, M)
+    n_radial = tl.minimum(tl.load(counts + 2 * row), M.radial_bound)
+    n_angular = tl.minimum(tl.load(counts + 2 * row + 1), M.angular_bound)
+    tl.debug_barrier()
+    slopes += row * 3 * M.radial_bound
+    _radial_pulls(index, vectors, species, shifts, own, slopes, n_radial, M)
+    index += M.radial_bound
+    vectors += M.radial_bound
+    pulls += row * 3 * M.angular_bound
+    _angular_backward(index, vectors, species, shifts, own + M.radial_length, pulls, n_angular, M)
