@@ -210,7 +210,7 @@ def _import_openmmtorch(force: str) -> Any:
         return getattr(openmmtorch, force)
     except AttributeError as error:
         raise OptionalDependencyError(
-            f"the installed openmm-torch has no {force}; install a release that has it, or take "
+            f"the installed openmm-torch has no {force}; install a release that has it, or use "
             "transport='python'"
         ) from error
 

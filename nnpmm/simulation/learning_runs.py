@@ -89,7 +89,7 @@ def learn_from_runs(
         biased = [str(folder) for folder in folders if is_biased(folder)]
         if biased:
             raise ConfigError(
-                f"{biased[0]}: was biased, so that its times are not those of the system; take "
+                f"{biased[0]}: was biased, so that its times are not those of the system; use "
                 "plain runs, or the kind autoencoder"
             )
         settings = settings.model_copy(update={"lag": _frames(lag, intervals.pop())})

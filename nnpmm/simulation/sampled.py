@@ -209,7 +209,7 @@ def frame_weights(run: SampledRun, n_frames: int) -> NDArray[np.float64]:
     if not isinstance(run.sampling, MetadynamicsConfig):
         raise ConfigError(
             f"{run.directory}: found sampling of type {run.sampling.type}, whose frames have no "
-            "weights of their own; record what you want to average as a variable"
+            "weights; record what you want to average as a variable"
         )
     record, grids = _record(run)
     steps = np.arange(1, n_frames + 1) * round(run.interval / run.timestep)

@@ -293,7 +293,7 @@ def _check_domains(engine: Any, n_ranks: int, least: float) -> None:
     remedy = "one rank" if fitting == 1 else f"{fitting} ranks or fewer"
     raise ConfigError(
         f"found {n_ranks} ranks for a box {shape} nm wide, whose domains would be narrower than "
-        f"{least / 10:.2f} nm, the range of the network and the margin in which atoms move; take "
+        f"{least / 10:.2f} nm, the range of the network and the margin in which atoms move; use "
         f"{remedy}"
     )
 

@@ -178,7 +178,11 @@ def _cached(path: Path, molecule: Chem.Mol) -> dict[str, Any] | None:
 def _calculated(path: Path, molecule: Chem.Mol, charges: _Charges) -> dict[str, Any]:
     """Run the programs, and keep the topology that they end with."""
     formula = CalcMolFormula(molecule)
-    logger.info("%s charges of %s with AmberTools, once; may take minutes", charges.name, formula)
+    logger.info(
+        "calculating %s charges of %s with AmberTools; this may take minutes, and is done once",
+        charges.name,
+        formula,
+    )
     with tempfile.TemporaryDirectory(prefix="nnpmm-") as temporary:
         folder = Path(temporary)
         try:
