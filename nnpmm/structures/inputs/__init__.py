@@ -4,6 +4,7 @@ from nnpmm.structures.inputs.loading import load_system
 from nnpmm.structures.inputs.openmm_xml import read_system_xml
 from nnpmm.structures.inputs.sources import (
     AmberSystem,
+    AmoebaSystem,
     BuildSystem,
     CharmmSystem,
     Ensemble,
@@ -15,6 +16,7 @@ from nnpmm.structures.inputs.sources import (
 
 __all__ = [
     "AmberSystem",
+    "AmoebaSystem",
     "BuildSystem",
     "CharmmSystem",
     "Ensemble",
