@@ -13,8 +13,11 @@ from nnpmm.structures.inputs.sources import (
     SystemSource,
     TinkerSystem,
 )
+from nnpmm.structures.inputs.tinker import LONG_VDW_CUTOFF
+from nnpmm.structures.inputs.tinker_liquid import TinkerLiquid, dissolve_tinker
 
 __all__ = [
+    "LONG_VDW_CUTOFF",
     "AmberSystem",
     "AmoebaSystem",
     "BuildSystem",
@@ -23,7 +26,9 @@ __all__ = [
     "GromacsSystem",
     "OpenmmSystem",
     "SystemSource",
+    "TinkerLiquid",
     "TinkerSystem",
+    "dissolve_tinker",
     "load_system",
     "read_system_xml",
 ]
