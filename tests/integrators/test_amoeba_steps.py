@@ -142,7 +142,7 @@ def test_a_polarization_catastrophe_ends_a_stage_with_its_step():
     )
     with pytest.raises(
         SimulationError,
-        match=r"production, after step 12: the induced dipoles did not converge .* atom \d+ \(.* D\)",
+        match=r"production, after step 12: the induced dipoles did not .* atom \d+ \(.+ D\)",
     ):
         StageLoop.run(loop)
 
