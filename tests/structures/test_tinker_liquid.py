@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from conftest import shared_data
 from openmm import unit
 from scipy.spatial import cKDTree
 from tinker_files import HEADER, PEROXIDE, WATER, write
 
 from nnpmm.core.constants import DALTON_PER_NM3_IN_G_PER_ML
 from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.structures import molecule_from_smiles
 from nnpmm.structures.inputs import TinkerSystem, dissolve_tinker, load_system
 
 ONE_WATER = """3 water
@@ -97,3 +99,42 @@ def test_a_box_that_will_be_too_narrow(solute, water):
     wide = solute.model_copy(update={"vdw_cutoff": None})
     with pytest.raises(ConfigError, match=r"allowed with a cutoff of 1.2 nm: 2.64 nm or more"):
         dissolve_tinker(wide, water, padding=0.6)
+
+
+# SMILES, types of amoeba09.prm of the heavy atoms and of the hydrogens on each; g/ml at 25 C.
+LIQUIDS = {
+    "toluene": (
+        *("Cc1ccccc1", (239, 241, 242, 243, 244, 243, 242), (240, 0, 245, 246, 247, 246, 245)),
+        0.8623,
+    ),
+    "acetonitrile": ("CC#N", (212, 210, 211), (213, 0, 0), 0.7766),
+    "dmso": ("CS(C)=O", (191, 189, 191, 190), (192, 0, 192, 0), 1.0955),
+}
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", LIQUIDS)
+def test_solvents_of_the_published_protocol(name, tmp_path):
+    """Boxes are read with the published parameters, at half of about the liquid's density."""
+    smiles, heavy, hydrogens, density = LIQUIDS[name]
+    molecule = molecule_from_smiles(smiles, seed=1)
+    lines = [f"{molecule.GetNumAtoms()} {name}"]
+    for atom, place in zip(
+        molecule.GetAtoms(), molecule.GetConformer().GetPositions().tolist(), strict=True
+    ):
+        near = [other.GetIdx() for other in atom.GetNeighbors()]
+        kind = heavy[atom.GetIdx()] if atom.GetAtomicNum() > 1 else hydrogens[near[0]]
+        fields = [atom.GetIdx() + 1, atom.GetSymbol(), *place, kind, *(k + 1 for k in near)]
+        lines.append(" ".join(map(str, fields)))
+    source = TinkerSystem(
+        type="tinker",
+        xyz=write(tmp_path, f"{name}.xyz", "\n".join(lines) + "\n"),
+        parameters=(shared_data("deep-hp") / "amoeba09.prm",),
+        vdw_cutoff=0.8,
+    )
+    packed = dissolve_tinker(source, source.xyz, padding=0.75, seed=1)
+    assert packed.typical == pytest.approx(density, rel=0.15)
+    box = write(tmp_path, "box.xyz", packed.text)
+    mm = load_system(source.model_copy(update={"xyz": box}))
+    assert mm.topology.getNumAtoms() % molecule.GetNumAtoms() == 0
+    assert mm.system.getNumParticles() > 400
