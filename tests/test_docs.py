@@ -136,7 +136,7 @@ def test_settings_are_valid(block, tmp_path):
 
 def test_each_input_type_has_an_example():
     types = {yaml.safe_load(block)["system"]["type"] for block in blocks(SETTINGS, "yaml")}
-    assert types == {"amber", "gromacs", "charmm", "tinker", "openmm", "build"}
+    assert types == {"amber", "gromacs", "charmm", "tinker", "amoeba", "openmm", "build"}
 
 
 def test_template_is_the_one_printed():

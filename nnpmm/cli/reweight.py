@@ -50,6 +50,13 @@ def reweight(
             "--reference-network-trajectory", help="Trajectory of NNP/MM in the reference."
         ),
     ] = None,
+    leave_out_changed_bonds: Annotated[
+        bool,
+        typer.Option(
+            "--leave-out-changed-bonds",
+            help="Leave out frames in which bonds of the region broke or formed; else an error.",
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the numbers as JSON on stdout.")
     ] = False,
@@ -69,12 +76,13 @@ def reweight(
     there = None if reference is None else load_config(reference)
     if there is not None:
         _require_one_network(here, there)
-    found = _reweighted(here, trajectory or [], network_trajectory or [])
+    frames = trajectory or [], network_trajectory or []
+    found = _reweighted(here, *frames, leave_out=leave_out_changed_bonds)
     data: dict[str, Any] = {"settings": str(config), **_record(found)}
     lines = [_line(config, found)]
     if reference is not None and there is not None:
         frames = reference_trajectory or [], reference_network_trajectory or []
-        other = _reweighted(there, *frames)
+        other = _reweighted(there, *frames, leave_out=leave_out_changed_bonds)
         difference = difference_of(found, other)
         data["reference"] = {"settings": str(reference), **_record(other)}
         data["difference"] = {"kJ/mol": difference.value, "error": difference.error}
@@ -92,6 +100,7 @@ def _require_one_network(here: RunConfig, there: RunConfig) -> None:
         "ensemble.temperature": (here.ensemble.temperature, there.ensemble.temperature),
         "region.model": (here.region.model, there.region.model),
         "region.members": (here.region.members, there.region.members),
+        "coupling.type": (here.coupling.type, there.coupling.type),
     }
     for name, (first, second) in pairs.items():
         if first != second:
@@ -99,7 +108,11 @@ def _require_one_network(here: RunConfig, there: RunConfig) -> None:
 
 
 def _reweighted(
-    config: RunConfig, trajectories: Sequence[Path], network_trajectories: Sequence[Path]
+    config: RunConfig,
+    trajectories: Sequence[Path],
+    network_trajectories: Sequence[Path],
+    *,
+    leave_out: bool,
 ) -> Reweighting:
     from nnpmm.simulation import reweight_trajectories
 
@@ -108,6 +121,7 @@ def _reweighted(
             config,
             trajectories,
             network_trajectories,
+            leave_out_changed_bonds=leave_out,
             progress=lambda path, done, total: show(path.name, done, total),
         )
 

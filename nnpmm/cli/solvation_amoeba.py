@@ -81,8 +81,9 @@ def run_amoeba(settings: AmoebaSolvationSettings, output: Path, *, resume: bool)
             *(settings, output),
             resume=resume,
             announce=lambda ladder, *n: announcer(show)(f"{ladder} ladder", *n),
+            compressing=lambda done, total: show("compressing the solvent", done, total),
         )
-    print_result(f"solvation free energy in {settings.system.xyz.name}, AMOEBA, kcal/mol")
+    print_result(f"solvation free energy in {settings.label}, AMOEBA, kcal/mol")
     for name, found in result.potentials.items():
         print_value(name, found)
         for stage, part in result.stages.get(name, {}).items():

@@ -19,17 +19,16 @@ from openmm.app import Topology
 
 from nnpmm.core.errors import ConfigError
 from nnpmm.coupling.binding import BoundRegion, Region, bind_region
-from nnpmm.coupling.boundary import attached_sites, release_constraints
+from nnpmm.coupling.boundary import release_constraints
 from nnpmm.coupling.forces import refuse_earlier_regions
 from nnpmm.coupling.interpolation import LAMBDA_NNP
 from nnpmm.coupling.roles import Role
 from nnpmm.coupling.schemes import Interpolated, MultipleTimeSteps, Replaced, Scheme
-from nnpmm.coupling.subtractive_system import create_region_system
+from nnpmm.coupling.subtractive_system import bind_force_field
 from nnpmm.coupling.terms import VALENCE, connect_region, refuse_missing_terms
 from nnpmm.coupling.time_scales import DifferenceEvaluator
 from nnpmm.coupling.transports import add_in_own_group, create_region_force
-from nnpmm.models.openmm_potential import OpenMMPotential
-from nnpmm.models.protocol import Evaluator, Potential
+from nnpmm.models.protocol import Potential
 from nnpmm.structures.amoeba_terms import shorten_amoeba_terms
 
 __all__ = ["Subtractive"]
@@ -87,7 +86,7 @@ class Subtractive:
         members = set(region.tolist())
         refuse_earlier_regions(system, members)
         bound = bind_region(system, topology, region, potential)
-        force_field = _bind_force_field(system, bound.region)
+        force_field = bind_force_field(system, bound.region)
         self._release_constraints(system, bound.region)
         connect_region(system, set(bound.region.bonds))
         periodic = system.usesPeriodicBoundaryConditions()
@@ -116,12 +115,3 @@ class Subtractive:
         if not isinstance(self.inside, Replaced):
             terms = [force for force in system.getForces() if type(force) in VALENCE]
             refuse_missing_terms(released, terms, bonds=set(region.bonds), hydrogens=hydrogens)
-
-
-def _bind_force_field(system: openmm.System, region: Region) -> Evaluator:
-    """Return the force field of the region alone in vacuum, as an evaluator of its atoms."""
-    atoms = region.atoms.tolist()
-    sites = attached_sites(system, set(atoms)).tolist()
-    alone = OpenMMPotential(create_region_system(system, [*atoms, *sites]))
-    numbers = [element.atomic_number for element in region.elements]
-    return alone.bind(numbers, charge=region.charge)

@@ -10,12 +10,16 @@ from xml.etree import ElementTree
 import openmm
 
 from nnpmm.core.errors import ForceFieldError, RegionError
+from nnpmm.coupling.binding import Region
+from nnpmm.coupling.boundary import attached_sites
 from nnpmm.coupling.forces import UNTOUCHED
 from nnpmm.coupling.nonbonded import refuse_offsets
 from nnpmm.coupling.roles import role_of
 from nnpmm.coupling.terms import VALENCE
+from nnpmm.models.openmm_potential import OpenMMPotential
+from nnpmm.models.protocol import Evaluator
 
-__all__ = ["IMPLICIT_SOLVENT", "PAIRWISE", "create_region_system"]
+__all__ = ["IMPLICIT_SOLVENT", "PAIRWISE", "bind_force_field", "create_region_system"]
 
 #: AMOEBA's implicit solvent, which is no part of the region in vacuum, as other models are not.
 IMPLICIT_SOLVENT = (openmm.AmoebaGeneralizedKirkwoodForce, openmm.AmoebaWcaDispersionForce)
@@ -69,6 +73,23 @@ def create_region_system(system: openmm.System, atoms: list[int]) -> openmm.Syst
         if root is not None:
             region.addForce(_in_vacuum(_deserialize(root)))
     return region
+
+
+def bind_force_field(system: openmm.System, region: Region) -> Evaluator:
+    """Return V_FF(R), the force field of the region alone in vacuum, as an evaluator of its atoms.
+
+    Args:
+        system: a complete MM system.
+        region: whole molecules of it.
+
+    Raises:
+        RegionError, ForceFieldError: see `create_region_system`.
+    """
+    atoms = region.atoms.tolist()
+    sites = attached_sites(system, set(atoms)).tolist()
+    alone = OpenMMPotential(create_region_system(system, [*atoms, *sites]))
+    numbers = [element.atomic_number for element in region.elements]
+    return alone.bind(numbers, charge=region.charge)
 
 
 _REASONS = {

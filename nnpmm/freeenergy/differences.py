@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import openmm
@@ -21,17 +21,25 @@ from nnpmm.coupling import (
     LinkAtoms,
     Mechanical,
     Role,
+    Subtractive,
     couple,
     forces_by_role,
     role_of,
 )
 from nnpmm.coupling.callback import NON_FINITE_ENERGY, check_span
+from nnpmm.coupling.subtractive_system import bind_force_field
+from nnpmm.integrators.bond_graph import BondGraph
+from nnpmm.integrators.watchdog import WatchdogRanges
 from nnpmm.models.protocol import Potential
+from nnpmm.structures.selection import atom_label
 
 __all__ = ["region_differences"]
 
 _BATCH = 256  # geometries that the network is handed at once, to bound its memory
 
+_MOST = 8  # frames named in a message
+
+_Energy = Callable[[NDArray[np.float64], NDArray[np.float64] | None], float]
 _Frame = tuple[NDArray[np.float64], NDArray[np.float64] | None]
 
 
@@ -44,13 +52,16 @@ def region_differences(
     positions: Iterable[Any],
     boxes: Iterable[Any] | None = None,
     boundary: LinkAtoms | None = None,
+    embedding: Literal["mechanical", "subtractive"] = "mechanical",
+    changed_bonds: Literal["refuse", "nan"] = "refuse",
 ) -> NDArray[np.float64]:
     """Return V_NNP(region) - V_MM(region) of frames, the network evaluated in batches.
 
     What `nnpmm.coupling.nnp_derivative` returns for one context, for a trajectory: the force
-    field's part in double precision, the network's in its own. The region is made whole first, so
-    that frames may be wrapped into the box in any way. With several regions, each with its model,
-    add up what this returns for each.
+    field's part in double precision, the network's in its own. With subtractive embedding V_MM is
+    the energy of the region alone, V_FF(R), so that frames of AMOEBA can be taken. The region is
+    made whole first, so that frames may be wrapped into the box in any way. With several regions,
+    each with its model, add up what this returns for each.
 
     Constrained bonds to hydrogen are taken as constrained under both potentials, as by
     ``Mechanical(constraints="keep")``; all others, such as the angle of rigid water, as free under
@@ -67,6 +78,10 @@ def region_differences(
         boxes: periodic box vectors of each frame as rows of a lower triangular matrix (3, 3), nm
             or Quantity; needed for a periodic system and refused for another.
         boundary: link atoms cap bonds that the region cuts, as in `nnpmm.coupling.Mechanical`.
+        embedding: that of the network, `nnpmm.coupling.Mechanical` or `nnpmm.coupling.Subtractive`.
+        changed_bonds: what happens to frames in which the region's bonds, by distance and with the
+            ranges of `nnpmm.integrators.WatchdogRanges`, are not those of the topology, as after a
+            proton transfer: they are refused, or their differences are nan.
 
     Returns:
         The differences (k,) in kJ/mol, without the network's atomic self energies.
@@ -76,10 +91,14 @@ def region_differences(
             constraints inside the region without a term, other than of bonds to hydrogen.
         RegionError: the region is empty, cuts a bond, or the model cannot describe it.
         ConfigError: no frames, boxes missing, too many or too few, or arrays of another shape.
-        SimulationError: an energy or position is not finite, or the region spans half the box.
+        SimulationError: an energy or position is not finite, the region spans half the box, or
+            bonds have changed, and the frames are named.
     """
-    hybrid, force_field = _both_descriptions(mm_system, topology, region, model, boundary)
+    hybrid, force_field = _both_descriptions(
+        mm_system, topology, region, model, boundary=boundary, embedding=embedding
+    )
     atoms = hybrid.region.network_atoms
+    bonds = _Bonds(mm_system, topology, hybrid.region.atoms)
     join = WholeRegion(len(atoms), hybrid.region.bonded_rows)
     mm_energies, geometries = [], []
     periodic = mm_system.usesPeriodicBoundaryConditions()
@@ -87,10 +106,13 @@ def region_differences(
         if box is not None:
             frame[atoms] = join(frame[atoms], box)
             check_span(frame[atoms], box)
-        mm_energies.append(_energy(force_field, frame, box))
+        # Of bonds that it does not have, the force field knows nothing, and may not converge.
+        mm_energies.append(force_field(frame, box) if bonds.are_there(frame, box) else 0.0)
         geometries.append(frame[atoms])
     if not geometries:
         raise ConfigError("found no frames, expected at least one")
+    if bonds.changed and changed_bonds == "refuse":
+        raise SimulationError(bonds.complaint())
     starts = range(0, len(geometries), _BATCH)
     batches = (np.array(geometries[start : start + _BATCH]) for start in starts)
     found = np.concatenate([hybrid.evaluator.batch(batch).energies for batch in batches])
@@ -98,7 +120,46 @@ def region_differences(
     if not np.isfinite(found).all():
         frame_index = int(np.argmin(np.isfinite(found)))
         raise SimulationError(f"frame {frame_index}: {NON_FINITE_ENERGY}, or remove the frame")
+    found[list(bonds.changed)] = np.nan
     return np.asarray(found)
+
+
+class _Bonds:
+    """Notes the frames in which the region's bonds are not those of the topology."""
+
+    def __init__(
+        self, system: openmm.System, topology: Topology, region: NDArray[np.int64]
+    ) -> None:
+        ranges = WatchdogRanges()
+        self._graph = BondGraph(
+            system, topology, region, broken=ranges.broken, formed=ranges.formed
+        )
+        names = list(topology.atoms())
+        self._labels = [atom_label(names[index]) for index in region]
+        self._region, self._seen = region, 0
+        self.changed: dict[int, str] = {}
+
+    def are_there(self, frame: NDArray[np.float64], box: NDArray[np.float64] | None) -> bool:
+        """Whether they are in the next frame, (n_atoms, 3), nm, with its box."""
+        region = frame[self._region]
+        # The network says what is wrong with a position that is not a number.
+        changes = self._graph.update(region, box) if np.isfinite(region).all() else []
+        if changes:
+            self.changed[self._seen] = self._graph.describe(changes[0], self._labels)
+        self._seen += 1
+        return not changes
+
+    def complaint(self) -> str:
+        """Return the error that names the frames."""
+        frames = list(self.changed)
+        named = ", ".join(map(str, frames[:_MOST]))
+        more = f" and {len(frames) - _MOST} more" if len(frames) > _MOST else ""
+        return (
+            f"in {len(frames)} of {self._seen} frames ({named}{more}) the region's bonds are not "
+            f"those of the topology, first in frame {frames[0]}: {self.changed[frames[0]]}; the "
+            "force field does not describe them, allowed: frames with its bonds, or a choice to "
+            "leave the others out, which makes the result that of the bonds of the topology"
+        )
 
 
 def _both_descriptions(
@@ -106,14 +167,21 @@ def _both_descriptions(
     topology: Topology,
     region: Sequence[int] | NDArray[np.int64],
     model: Potential,
+    *,
     boundary: LinkAtoms | None,
-) -> tuple[HybridSystem, openmm.Context]:
-    """Return the region with its network, and a context of the force field's terms inside it."""
+    embedding: Literal["mechanical", "subtractive"],
+) -> tuple[HybridSystem, _Energy]:
+    """Return the region with its network, and the force field's energy inside it.
+
+    The latter takes positions of all atoms, the region's being whole, and a box.
+    """
     if Role.NETWORK in forces_by_role(mm_system):
         raise ForceFieldError(
             "found a network in the system, expected the MM system before coupling; with several "
             "regions add up the differences of each"
         )
+    if embedding == "subtractive":
+        return _subtracted(mm_system, topology, region, model, boundary)
     coupling = Mechanical(constraints="keep", boundary=boundary, inside=Interpolated())
     hybrid = couple(mm_system, topology, region, model, coupling=coupling)
     system = hybrid.system
@@ -125,7 +193,28 @@ def _both_descriptions(
             system.removeForce(index)
     # Double precision, and fast enough for the few terms of a region.
     platform = openmm.Platform.getPlatformByName("Reference")
-    return hybrid, openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+    return hybrid, lambda positions, box: _energy(context, positions, box)
+
+
+def _subtracted(
+    mm_system: openmm.System,
+    topology: Topology,
+    region: Sequence[int] | NDArray[np.int64],
+    model: Potential,
+    boundary: LinkAtoms | None,
+) -> tuple[HybridSystem, _Energy]:
+    """Return the region with its network, and V_FF(R)."""
+    if boundary is not None:
+        raise ConfigError(
+            "found link atoms with subtractive embedding, which describes whole molecules; "
+            "allowed: no boundary"
+        )
+    coupling = Subtractive(constraints="keep", inside=Interpolated())
+    hybrid = couple(mm_system, topology, region, model, coupling=coupling)
+    alone = bind_force_field(mm_system, hybrid.region)
+    atoms = hybrid.region.atoms
+    return hybrid, lambda positions, _: alone(positions[atoms])[0]
 
 
 def _energy(

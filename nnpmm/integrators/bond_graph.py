@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -106,6 +107,21 @@ class BondGraph:
         whole = self._join(region, box)
         distances = np.linalg.norm(whole[self._first] - whole[self._second], axis=1)
         return distances, distances / self._lengths
+
+    def describe(self, change: BondChange, labels: Sequence[str]) -> str:
+        """Return a change in words.
+
+        Args:
+            change: from `update`.
+            labels: of the region's atoms.
+        """
+        first, second = (labels[row] for row in change.atoms)
+        what, side = ("a bond has formed", "below") if change.formed else ("a bond broke", "over")
+        limit = self._formed if change.formed else self._broken
+        return (
+            f"{what} between {first} and {second}, {change.distance:.3f} nm apart, "
+            f"{change.ratio:.2f} times the covalent radii ({what.split()[-1]} {side} {limit:g})"
+        )
 
     @property
     def bonded(self) -> NDArray[np.bool_]:

@@ -170,7 +170,7 @@ class RespaWatchdog:
         """
         gap = self._meter.measure(positions, box)
         changes = self._bonds.update(positions[self.region], box)
-        complaints = tuple(self._complain(change) for change in changes)
+        complaints = tuple(self._bonds.describe(change, self._labels) for change in changes)
         if gap.kick > self.ranges.kick:
             complaints += (self._complain_gap(gap),)
         known = self._matters(self.last)
@@ -187,15 +187,6 @@ class RespaWatchdog:
             return set()
         matters: set[Any] = {(change.atoms, change.formed) for change in reading.changes}
         return matters | ({"kick"} if reading.gap.kick > self.ranges.kick else set())
-
-    def _complain(self, change: BondChange) -> str:
-        first, second = (self._labels[row] for row in change.atoms)
-        what, side = ("a bond has formed", "below") if change.formed else ("a bond broke", "over")
-        limit = self.ranges.formed if change.formed else self.ranges.broken
-        return (
-            f"{what} between {first} and {second}, {change.distance:.3f} nm apart, "
-            f"{change.ratio:.2f} times the covalent radii ({what.split()[-1]} {side} {limit:g})"
-        )
 
     def _complain_gap(self, gap: Gap) -> str:
         force = float(np.linalg.norm(gap.forces[gap.worst]))

@@ -16,6 +16,7 @@ from openmm import app, unit
 from nnpmm.core.constants import DALTON_PER_NM3_IN_G_PER_ML
 from nnpmm.core.errors import SimulationError
 from nnpmm.structures import MMSystem
+from nnpmm.structures.amoeba_terms import copied_system
 
 __all__ = ["Compression", "compress_liquid", "replace_box", "require_liquid"]
 
@@ -143,7 +144,7 @@ def replace_box(
     mm: MMSystem, positions: NDArray[np.float64], box_vectors: NDArray[np.float64]
 ) -> MMSystem:
     """Return an MM system with other positions (n_atoms, 3) and box rows (3, 3), nm."""
-    system, topology = copy.deepcopy(mm.system), copy.deepcopy(mm.topology)
+    system, topology = copied_system(mm.system), copy.deepcopy(mm.topology)
     vectors = [openmm.Vec3(*row) for row in box_vectors] * unit.nanometer
     system.setDefaultPeriodicBoxVectors(*vectors)
     topology.setPeriodicBoxVectors(vectors)

@@ -26,6 +26,7 @@ from nnpmm.simulation.settings.template import template
 from nnpmm.structures import MMSystem
 from nnpmm.structures.inputs.sources import (
     AmberSystem,
+    AmoebaSystem,
     BuildSystem,
     CharmmSystem,
     GromacsSystem,
@@ -35,6 +36,7 @@ from nnpmm.structures.inputs.sources import (
 
 __all__ = [
     "AmberSystem",
+    "AmoebaSystem",
     "BuildSystem",
     "CharmmSystem",
     "EnsembleConfig",

@@ -11,13 +11,14 @@ import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.analysis.frames import FrameReader
 from nnpmm.analysis.sources import Source
-from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.freeenergy import Estimate, Reweighting, region_differences, reweight
 from nnpmm.simulation.runner import link_atoms, load_network, load_region
 from nnpmm.simulation.settings.config import RunConfig
@@ -26,6 +27,7 @@ from nnpmm.structures import MMSystem
 __all__ = ["difference_of", "reweight_trajectories"]
 
 _LOGGER = logging.getLogger(__name__)
+_MOST = 8  # frames named in a warning
 
 
 def reweight_trajectories(
@@ -33,6 +35,7 @@ def reweight_trajectories(
     trajectories: Sequence[Path],
     network_trajectories: Sequence[Path] = (),
     *,
+    leave_out_changed_bonds: bool = False,
     progress: Callable[[Path, int, int], None] = lambda *_: None,
 ) -> Reweighting:
     """Return G(NNP/MM) - G(MM) of the system and region of a run.
@@ -41,15 +44,19 @@ def reweight_trajectories(
     trajectories count as one series after another.
 
     Args:
-        config: of ``nnpmm run``; system, region and temperature are used.
+        config: of ``nnpmm run``; system, region, coupling and temperature are used.
         trajectories: of the force field, in formats that mdtraj reads.
         network_trajectories: of NNP/MM.
+        leave_out_changed_bonds: go on without the frames in which bonds of the region have broken
+            or formed, as after a proton transfer; a warning names them. Otherwise they are an
+            error. The result is then that of the bonds of the topology.
         progress: called with file, frames read and frames in the file.
 
     Raises:
         ConfigError: no trajectory, or frames without a box of a system that has one.
         InputFileError: a trajectory cannot be read, or has other atoms.
-        SimulationError: the two ensembles overlap too little for an answer.
+        SimulationError: the two ensembles overlap too little for an answer, or bonds of the region
+            have changed, and the frames are named.
         NnpmmError: the system, the selection or the network is not usable.
     """
     if not trajectories:
@@ -57,18 +64,25 @@ def reweight_trajectories(
     for path in (*trajectories, *network_trajectories):
         if not path.is_file():
             raise InputFileError(f"{path}: found no such file; check the path")
+    embedding = _embedding(config)
     mm, atoms, name = load_region(config)
     model = load_network(config, name)
 
     def differences(path: Path) -> NDArray[np.float64]:
         positions, boxes = itertools.tee(_frames(mm, path, progress))
         periodic = mm.system.usesPeriodicBoundaryConditions()
-        return region_differences(
-            *(mm.system, mm.topology, atoms, model),
-            positions=(frame for frame, _ in positions),
-            boxes=(box for _, box in boxes) if periodic else None,
-            boundary=link_atoms(config),
-        )
+        try:
+            found = region_differences(
+                *(mm.system, mm.topology, atoms, model),
+                positions=(frame for frame, _ in positions),
+                boxes=(box for _, box in boxes) if periodic else None,
+                boundary=link_atoms(config),
+                embedding=embedding,
+                changed_bonds="nan" if leave_out_changed_bonds else "refuse",
+            )
+        except SimulationError as error:
+            raise SimulationError(f"{path}: {error}") from error
+        return _with_the_bonds_of_the_topology(found, path)
 
     def series(paths: Sequence[Path]) -> NDArray[np.float64]:
         return np.concatenate([differences(path) for path in paths])
@@ -78,6 +92,33 @@ def reweight_trajectories(
         series(network_trajectories) if network_trajectories else None,
         temperature=config.ensemble.temperature,
     )
+
+
+def _embedding(config: RunConfig) -> Literal["mechanical", "subtractive"]:
+    """Return how the network is embedded, where this leaves the surroundings' part the same."""
+    kind = config.coupling.type
+    if kind == "electrostatic":
+        raise ConfigError(
+            "coupling.type: found electrostatic, allowed: mechanical, subtractive; with charges "
+            "that follow the geometry the surroundings' part of the energy changes too"
+        )
+    return kind
+
+
+def _with_the_bonds_of_the_topology(
+    differences: NDArray[np.float64], path: Path
+) -> NDArray[np.float64]:
+    """Leave out the frames that are marked with nan, with a warning."""
+    changed = np.flatnonzero(np.isnan(differences))
+    if len(changed):
+        named = ", ".join(map(str, changed[:_MOST]))
+        more = f" and {len(changed) - _MOST} more" if len(changed) > _MOST else ""
+        _LOGGER.warning(
+            "%s: %d of %d frames are left out (%s%s), in which the region's bonds are not those of "
+            "the topology; the free energy is that of the bonds of the topology",
+            *(path, len(changed), len(differences), named, more),
+        )
+    return np.delete(differences, changed)
 
 
 def difference_of(found: Reweighting, reference: Reweighting) -> Estimate:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +24,7 @@ from nnpmm.core.errors import ConfigError
 from nnpmm.structures.ligands.openmm_system import forcefield_xml, to_openmm_topology
 from nnpmm.structures.ligands.parameters import LigandParameters
 from nnpmm.structures.mm_system import MMSystem
-from nnpmm.structures.packing import pack
+from nnpmm.structures.packing import check_liquid_width, pack_loosely
 from nnpmm.structures.periodic_system import (
     checked_hydrogen_mass,
     periodic_system,
@@ -37,8 +36,6 @@ __all__ = ["LIQUID_PACKING", "create_liquid", "dissolve", "typical_density"]
 #: Part of a liquid's volume that is within its molecules' van der Waals radii: 0.50 (pentane) to
 #: 0.61 (DMSO) with the densities of the CRC Handbook, 0.72 for glycerol, a mean of 0.56.
 LIQUID_PACKING = 0.56
-_DENSITIES = (0.5, 0.4, 0.32, 0.25, 0.2)  # of the packed box, parts of the liquid's
-_UNCERTAINTY = 1.1  # of the width of a liquid's box, before it is compressed
 _SOLVENT = "SLV"
 _NM3_PER_CUBIC_ANGSTROM = 1e-3
 
@@ -91,8 +88,9 @@ def create_liquid(
     kind = _Kind(solvent, parameters, _SOLVENT)
     cutoff = positive("nonbonded_cutoff", nonbonded_cutoff, unit.nanometer)
     width = (n_molecules * _volume(solvent)) ** (1 / 3)
-    _check_width(width, cutoff, "more molecules")
-    places, width = _packed(solvent, n_molecules, width, None, seed)
+    check_liquid_width(width, cutoff, "more molecules")
+    shape = to_openmm_topology(solvent)[1]
+    places, width = pack_loosely(shape, n_molecules, width, seed=seed)
     return _box(
         [kind] * n_molecules, list(places), width, cutoff, constrain_hydrogens, hydrogen_mass
     )
@@ -139,9 +137,10 @@ def dissolve(
     own = to_openmm_topology(molecule)[1]
     own = own - 0.5 * (own.min(axis=0) + own.max(axis=0))
     width = 2 * (float(np.linalg.norm(own, axis=1).max()) + margin)
-    _check_width(width, cutoff, "a larger padding")
+    check_liquid_width(width, cutoff, "a larger padding")
     count = max(1, round((width**3 - _volume(molecule)) / _volume(solvent)))
-    places, width = _packed(solvent, count, width, own, seed)
+    shape = to_openmm_topology(solvent)[1]
+    places, width = pack_loosely(shape, count, width, solute=own, seed=seed)
     kinds = [
         _Kind(molecule, parameters, residue_name),
         *[_Kind(solvent, solvent_parameters, _SOLVENT)] * count,
@@ -181,48 +180,10 @@ def _box(
     return MMSystem(topology, np.concatenate(positions), box, system)
 
 
-def _packed(
-    solvent: Chem.Mol,
-    count: int,
-    width: float,
-    solute: NDArray[np.float64] | None,
-    seed: int,
-) -> tuple[NDArray[np.float64], float]:
-    """Return the places of the solvent, and the width of a box that is wide enough for them.
-
-    Args:
-        solvent: the molecule.
-        count: number of them.
-        width: of the box of the liquid, nm.
-        solute: (n, 3) positions around 0, nm, put into the middle; or None.
-        seed: of the random numbers.
-    """
-    shape = to_openmm_topology(solvent)[1]
-    for density in _DENSITIES:
-        loose = width / density ** (1 / 3)
-        fixed = None if solute is None else solute + 0.5 * loose
-        try:
-            return pack(shape, count, loose, fixed=fixed, seed=seed), loose
-        except ConfigError:
-            if density == _DENSITIES[-1]:
-                raise
-    raise AssertionError("the last density returns or raises")
-
-
 def _volume(molecule: Chem.Mol) -> float:
     """Return the volume that a molecule takes in its liquid, nm^3."""
     inner = AllChem.ComputeMolVolume(molecule)
     return float(inner) * _NM3_PER_CUBIC_ANGSTROM / LIQUID_PACKING
-
-
-def _check_width(width: float, cutoff: float, remedy: str) -> None:
-    least = math.ceil(200 * _UNCERTAINTY * cutoff - 1e-6) / 100
-    if width < least:
-        raise ConfigError(
-            f"found a box that will be about {width:.2f} nm wide, allowed with a cutoff of "
-            f"{cutoff:g} nm: {least:.2f} nm or more; use {remedy}, or a "
-            "shorter cutoff"
-        )
 
 
 def _refuse_charged(solvent: Chem.Mol) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -9,9 +11,11 @@ from scipy.spatial.transform import Rotation
 
 from nnpmm.core.errors import ConfigError
 
-__all__ = ["pack"]
+__all__ = ["check_liquid_width", "pack", "pack_loosely"]
 
 _TRIES = 2000  # for each molecule
+_DENSITIES = (0.5, 0.4, 0.32, 0.25, 0.2)  # of the packed box, parts of the liquid's
+_UNCERTAINTY = 1.1  # of the width of a liquid's box, before it is compressed
 
 
 def pack(
@@ -66,3 +70,57 @@ def pack(
         placed[index] = new
         taken.append(new)
     return placed
+
+
+def pack_loosely(
+    molecule: NDArray[np.float64],
+    count: int,
+    width: float,
+    *,
+    solute: NDArray[np.float64] | None = None,
+    seed: int = 0,
+) -> tuple[NDArray[np.float64], float]:
+    """Pack molecules into a box of half the density of their liquid, or less where need be.
+
+    Args:
+        molecule: (n, 3) positions of its atoms, nm.
+        count: number of molecules.
+        width: of the box of the liquid, nm.
+        solute: (m, 3) positions around 0, nm, put into the middle; or None.
+        seed: of the random numbers.
+
+    Returns:
+        Positions (count, n, 3), nm, and the width of the box, nm.
+
+    Raises:
+        ConfigError: there is no room even at a fifth of the density.
+    """
+    for density in _DENSITIES:
+        loose = width / density ** (1 / 3)
+        fixed = None if solute is None else solute + 0.5 * loose
+        try:
+            return pack(molecule, count, loose, fixed=fixed, seed=seed), loose
+        except ConfigError:
+            if density == _DENSITIES[-1]:
+                raise
+    raise AssertionError("the last density returns or raises")
+
+
+def check_liquid_width(width: float, cutoff: float, remedy: str) -> None:
+    """Refuse a box of a liquid that will be narrower than twice the cutoff, once compressed.
+
+    Args:
+        width: as estimated, nm.
+        cutoff: nm.
+        remedy: for the message.
+
+    Raises:
+        ConfigError: it will be too narrow.
+    """
+    least = math.ceil(200 * _UNCERTAINTY * cutoff - 1e-6) / 100
+    if width < least:
+        raise ConfigError(
+            f"found a box that will be about {width:.2f} nm wide, allowed with a cutoff of "
+            f"{cutoff:g} nm: {least:.2f} nm or more; use {remedy}, or a "
+            "shorter cutoff"
+        )

@@ -59,7 +59,7 @@ def amoeba_case(
         "rigidWater": False,
         "constraints": None,
     }
-    modeller = solute(name) if name in SOLUTES else _water()
+    modeller = solute(name) if name in SOLUTES else water()
     alone = force_field.createSystem(
         modeller.topology, nonbondedMethod=app.NoCutoff, removeCMMotion=False, **options
     )
@@ -79,7 +79,7 @@ def amoeba_case(
     )
 
 
-def _water() -> app.Modeller:
+def water() -> app.Modeller:
     """One water molecule, of which OpenMM makes a context in no time."""
     shape = np.array([[0.0, 0.0, 0.0], [0.097, 0.0, 0.0], [-0.03, 0.09, 0.01]])
     return app.Modeller(waters_topology(1), shape * unit.nanometer)

@@ -12,14 +12,17 @@ from cases import energy_and_forces
 from tinker_files import HEADER, PEROXIDE, WATER, coordinates, write
 
 from nnpmm.cli.main import main
-from nnpmm.core.errors import ConfigError
+from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.core.settings.reading import parse_settings, read_settings
 from nnpmm.coupling import LAMBDA_NNP
 from nnpmm.freeenergy.alchemy import AMOEBA_STERICS, LAMBDA_ELECTROSTATICS
+from nnpmm.freeenergy.legs import compression
 from nnpmm.freeenergy.polarizable import AmoebaSolvationSettings
 from nnpmm.freeenergy.polarizable.ladders import create_leg, load_box, stage_states
+from nnpmm.freeenergy.polarizable.solvent import prepare_box
 from nnpmm.integrators import RespaIntegrator
 from nnpmm.sampling import read_samples
+from nnpmm.structures.inputs import load_system
 
 LADDER = {
     "electrostatics": [1, 0.5, 0],
@@ -154,6 +157,64 @@ def test_settings_of_the_system(raw, tmp_path, change, match):
     system = {**raw["system"], **change}
     with pytest.raises(ConfigError, match=match):
         settings(raw, tmp_path, system=system)
+
+
+@pytest.fixture
+def of_molecules(raw, tmp_path):
+    """Hydrogen peroxide alone, and a water that a box is built of."""
+    lines = (tmp_path / "system.xyz").read_text().splitlines()
+    write(tmp_path, "peroxide.xyz", "\n".join(["4 peroxide", *lines[2:6]]) + "\n")
+    write(
+        tmp_path, "water.xyz", "3 water\n1 O 0 0 0 1 2 3\n2 H 0.95 0 0 2 1\n3 H -0.28 0.91 0 2 1\n"
+    )
+    raw["system"] |= {"xyz": "peroxide.xyz", "cutoff": "0.4 nm", "vdw_cutoff": "0.4 nm"}
+    raw["solvent"] = {"xyz": "water.xyz", "padding": "0.36 nm", "equilibration": "3 ps"}
+    del raw["solute"]
+    return raw
+
+
+@pytest.mark.slow
+def test_a_box_is_built_of_the_solvent(of_molecules, tmp_path, monkeypatch):
+    """Packed and compressed once, then kept; whether water is a liquid here is not the question."""
+    monkeypatch.setattr(compression, "require_liquid", lambda *_, **__: None)
+    monkeypatch.setattr(compression, "_FLUCTUATION", 0.5)
+    found = settings(of_molecules, tmp_path)
+    seen = []
+    box = prepare_box(found, tmp_path, lambda *n: seen.append(n))
+    assert seen[-1] == (3, 3)
+    assert box.ligand_atoms.tolist() == [0, 1, 2, 3]
+    assert box.topology.getNumAtoms() % 3 == 1
+    again = prepare_box(found, tmp_path, lambda *_: pytest.fail("compressed again"))
+    np.testing.assert_array_equal(again.positions, box.positions)
+    loose = load_system(found.system.model_copy(update={"xyz": tmp_path / "box.xyz"}))
+    assert np.linalg.det(box.box_vectors) < 0.9 * np.linalg.det(loose.box_vectors)
+    assert create_leg(found, box, "sterics").system.getNumParticles() == len(box.positions)
+    assert found.label == "water"
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"solute": "index 0"}, "found solute with 'solvent', allowed: system.xyz with the solute"),
+        ({"solvent": {"xyz": "no.xyz"}}, r"no.xyz: no such file; give the Tinker coordinates"),
+        ({"solvent": {"xyz": "water.xyz", "padding": "0.1 nm"}}, "take a larger padding"),
+    ],
+)
+def test_what_a_solvent_must_be(of_molecules, tmp_path, change, match):
+    with pytest.raises((ConfigError, InputFileError), match=match):
+        prepare_box(settings(of_molecules, tmp_path, **change), tmp_path)
+
+
+@pytest.mark.parametrize("pilot", [[], ["--pilot"]], ids=["value", "pilot"])
+def test_a_charged_solute_is_refused(raw, tmp_path, call, pilot):
+    """Hydrogen peroxide with a charge of 1 e on its oxygens."""
+    text = PEROXIDE.replace("-0.20000\n", "0.30000\n", 1)
+    assert text != PEROXIDE
+    write(tmp_path, "solute.prm", text)
+    path = write(tmp_path, "solvation.yaml", yaml.safe_dump(raw))
+    found = call(main, "solvation", path, *pilot, "--output", tmp_path / "out")
+    found.assert_one_line_error("the region has a charge of +1.000 e; allowed with AMOEBA: neutral")
+    assert "box" in found.err
 
 
 def test_options_that_do_not_go_with_a_box(raw, tmp_path, call):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import openmm
@@ -12,7 +13,7 @@ from conftest import load_aimnet, model_directory, shared_data
 from toy import TOY
 
 from nnpmm import couple, load_model
-from nnpmm.core.errors import ConfigError, RegionError
+from nnpmm.core.errors import ConfigError, RegionError, SimulationError
 from nnpmm.coupling import MultipleTimeSteps, Role, Subtractive
 from nnpmm.integrators import (
     RespaWatchdog,
@@ -23,6 +24,7 @@ from nnpmm.integrators import (
 )
 from nnpmm.models import OpenMMPotential
 from nnpmm.models.ignoring_charge import IgnoringCharge
+from nnpmm.simulation.stages.dynamics import StageLoop
 from nnpmm.simulation.stages.polarization import diverged_dipoles
 from nnpmm.structures.inputs import TinkerSystem, load_system
 
@@ -111,14 +113,7 @@ def test_the_watchdog_sees_the_gap_between_network_and_force_field(water):
 
 
 def test_a_polarization_catastrophe_names_its_atoms():
-    """Two waters nearly on top of each other, and few iterations for their dipoles."""
-    case = amoeba_case("water", openmm.app.NoCutoff, waters=4)
-    system = copy.deepcopy(case.system)
-    (force,) = [f for f in system.getForces() if isinstance(f, openmm.AmoebaMultipoleForce)]
-    force.setMutualInducedMaxIterations(2)
-    positions = case.positions.copy()
-    positions[3:6] = positions[:3] + np.array([0.0, 0.0, 0.03])
-    context = case.context(system, positions)
+    context = catastrophe(amoeba_case("water", openmm.app.NoCutoff, waters=4))
     with pytest.raises(openmm.OpenMMException) as caught:
         context.getState(energy=True)
     text = diverged_dipoles(context, caught.value)
@@ -126,6 +121,30 @@ def test_a_polarization_catastrophe_names_its_atoms():
     named = {int(part.split()[0]) for part in text.split("atom ")[1:]}
     assert named <= {1, 2, 3, 4, 5, 6}
     assert diverged_dipoles(context, openmm.OpenMMException("Particle coordinate is NaN")) is None
+
+
+def catastrophe(case):
+    """Two waters nearly on top of each other, and few iterations for their dipoles."""
+    system = copy.deepcopy(case.system)
+    (force,) = [f for f in system.getForces() if isinstance(f, openmm.AmoebaMultipoleForce)]
+    force.setMutualInducedMaxIterations(2)
+    positions = case.positions.copy()
+    positions[3:6] = positions[:3] + np.array([0.0, 0.0, 0.03])
+    return case.context(system, positions)
+
+
+def test_a_polarization_catastrophe_ends_a_stage_with_its_step():
+    context = catastrophe(amoeba_case("water", openmm.app.NoCutoff, waters=4))
+    context.setStepCount(12)
+    stage = SimpleNamespace(name="production")
+    loop = SimpleNamespace(
+        context=context, stage=stage, _loop=lambda: context.getIntegrator().step(1)
+    )
+    with pytest.raises(
+        SimulationError,
+        match=r"production, after step 12: the induced dipoles did not .* atom \d+ \(.+ D\)",
+    ):
+        StageLoop.run(loop)
 
 
 @pytest.mark.data

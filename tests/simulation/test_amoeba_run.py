@@ -6,6 +6,9 @@ import csv
 
 import pytest
 import yaml
+from amoeba_systems import BOX, water
+from force_fields import dipeptide, with_water
+from openmm import app, unit
 from tinker_files import HEADER, PEROXIDE, WATER, coordinates, write
 
 from nnpmm.core.errors import ConfigError, ForceFieldError
@@ -56,6 +59,24 @@ def written(tmp_path, settings):
 
 @pytest.mark.slow
 def test_run(tmp_path, settings):
+    run(written(tmp_path, settings), progress=False)
+    rows = list(csv.DictReader((tmp_path / "out" / "log.csv").open()))
+    assert [int(row["step"]) for row in rows] == [4, 8]
+    assert float(rows[-1]["nnp_energy_kj_mol"]) != 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("molecule", "selection"), [(water, "resid 0"), (dipeptide, "protein")])
+def test_run_of_a_structure_with_openmms_amoeba(tmp_path, settings, molecule, selection):
+    """A water among waters, and a peptide, described by the network."""
+    modeller = molecule()
+    with_water(modeller, 12)
+    modeller.topology.setUnitCellDimensions(BOX * unit.nanometer)
+    with (tmp_path / "box.pdb").open("w") as file:
+        app.PDBFile.writeFile(modeller.topology, modeller.positions, file)
+    options = {"vdw_cutoff": "0.9 nm", "polarization": "direct"}
+    settings["system"] = {"type": "amoeba", "structure": "box.pdb", **options}
+    settings["region"]["selection"] = selection
     run(written(tmp_path, settings), progress=False)
     rows = list(csv.DictReader((tmp_path / "out" / "log.csv").open()))
     assert [int(row["step"]) for row in rows] == [4, 8]

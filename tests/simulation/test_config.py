@@ -186,7 +186,7 @@ def test_each_commented_system_of_the_template_is_valid():
     for block in blocks:
         data = yaml.safe_load(re.sub(r"(?m)^# ", "", block))
         found.append(parse_config({**GOOD, **data}).system.type)
-    assert found == ["gromacs", "charmm", "tinker", "openmm", "build"]
+    assert found == ["gromacs", "charmm", "tinker", "amoeba", "openmm", "build"]
 
 
 def test_every_field_is_described():

@@ -102,6 +102,21 @@ def test_the_command(call, bond):
     assert data["difference"]["kJ/mol"] == pytest.approx(value, abs=1e-9)
 
 
+def test_frames_without_the_bond(call, bond, caplog):
+    """They are an error that names them, or left out with a warning that does."""
+    frames = mdtraj.load(str(bond / "mm.dcd"), top=str(bond / "bond.pdb"))
+    frames.xyz[[3, 70]] *= 3
+    frames.save_dcd(str(bond / "broken.dcd"))
+    command = ("reweight", bond / "bond.yaml", "-x", bond / "broken.dcd")
+    refused = call(main, *command)
+    refused.assert_one_line_error(r"broken.dcd: in 2 of 2000 frames (3, 70) the region's bonds")
+    shown = call(main, *command, "--leave-out-changed-bonds", "--json")
+    assert shown.status == 0, shown.err
+    assert "broken.dcd: 2 of 2000 frames are left out (3, 70)" in caplog.text
+    data = json.loads(shown.out)
+    assert abs(data["kJ/mol"] - exact_difference()) < 3 * data["error"]
+
+
 def test_frames_of_other_atoms(bond):
     extra = mdtraj.load(str(bond / "mm.dcd"), top=str(bond / "bond.pdb")).atom_slice([0])
     extra.save_dcd(str(bond / "one.dcd"))

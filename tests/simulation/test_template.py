@@ -12,7 +12,7 @@ def test_the_settings_in_use_come_before_the_other_kinds_of_systems():
     lines = simulation.template().splitlines()
     active = [i for i, line in enumerate(lines) if line and not line.lstrip().startswith("#")]
     others = [i for i, line in enumerate(lines) if line == "# system:"]
-    assert len(others) == 5 and max(active) < min(others)
+    assert len(others) == 6 and max(active) < min(others)
     assert lines.index("region:") < 40
 
 
@@ -24,4 +24,4 @@ def test_every_kind_of_system_is_valid_with_the_comment_taken_away():
         section = yaml.safe_load("\n".join(line[2:] for line in block.splitlines()))
         settings = {**yaml.safe_load(first), **section}
         kinds.append(RunConfig.model_validate(settings).system.type)
-    assert kinds == ["amber", "gromacs", "charmm", "tinker", "openmm", "build"]
+    assert kinds == ["amber", "gromacs", "charmm", "tinker", "amoeba", "openmm", "build"]

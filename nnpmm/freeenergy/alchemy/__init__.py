@@ -7,6 +7,7 @@ from nnpmm.freeenergy.alchemy.polarizable import (
     STAGES,
     Stage,
     decouple_amoeba,
+    refuse_net_charge,
 )
 from nnpmm.freeenergy.alchemy.states import (
     LAMBDA_ELECTROSTATICS,
@@ -26,4 +27,5 @@ __all__ = [
     "decouple_amoeba",
     "decoupling_schedule",
     "lambda_gradient",
+    "refuse_net_charge",
 ]

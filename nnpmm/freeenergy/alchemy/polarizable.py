@@ -44,7 +44,7 @@ from nnpmm.freeenergy.alchemy.states import LAMBDA_ELECTROSTATICS
 from nnpmm.models.openmm_potential import OpenMMPotential
 from nnpmm.structures.amoeba_terms import copied_system
 
-__all__ = ["AMOEBA_STERICS", "STAGES", "Stage", "decouple_amoeba"]
+__all__ = ["AMOEBA_STERICS", "STAGES", "Stage", "decouple_amoeba", "refuse_net_charge"]
 
 Stage = Literal["electrostatics", "sterics"]
 #: The two stages, in the order in which a molecule is decoupled.
@@ -89,11 +89,11 @@ def decouple_amoeba(
         raise ConfigError(f"found the stage {stage!r}, allowed: {', '.join(STAGES)}")
     atoms = atom_indices(region, system.getNumParticles())
     new = copied_system(system)
-    multipoles = _checked(new)
+    _check(new)
     own = np.sort(np.concatenate([atoms, attached_sites(new, set(atoms.tolist()))])).tolist()
     refuse_joined(new, set(own))
     alone = _region_multipoles(new, atoms.tolist(), own)
-    _refuse_charged(multipoles, own)
+    refuse_net_charge(new, own)
     if stage == "electrostatics":
         _scale_electrostatics(new, own)
     else:
@@ -128,8 +128,8 @@ class _RegionMultipoles:
         return weight * energy, weight * forces
 
 
-def _checked(system: openmm.System) -> openmm.AmoebaMultipoleForce:
-    """Return the multipoles of a System that can be decoupled."""
+def _check(system: openmm.System) -> None:
+    """Refuse a System that cannot be decoupled."""
     for force in system.getForces():
         if role_of(force) in (Role.ALCHEMICAL_MULTIPOLES, Role.REGION_MULTIPOLES):
             raise ForceFieldError(_DECOUPLED)
@@ -147,7 +147,6 @@ def _checked(system: openmm.System) -> openmm.AmoebaMultipoleForce:
         )
     if sterics[0].getAlchemicalMethod() != openmm.AmoebaVdwForce._None:
         raise ForceFieldError(_DECOUPLED)
-    return multipoles
 
 
 _DECOUPLED = (
@@ -155,15 +154,26 @@ _DECOUPLED = (
 )
 
 
-def _refuse_charged(force: openmm.AmoebaMultipoleForce, own: list[int]) -> None:
-    if force.getNonbondedMethod() != openmm.AmoebaMultipoleForce.PME:
+def refuse_net_charge(system: openmm.System, region: Iterable[int]) -> None:
+    """Refuse a region whose net charge cannot be decoupled, as `decouple_amoeba` does.
+
+    Args:
+        system: AMOEBA.
+        region: 0-based indices of its particles.
+
+    Raises:
+        RegionError: a net charge under PME.
+    """
+    force = find_multipole_force(system)
+    if force is None or force.getNonbondedMethod() != openmm.AmoebaMultipoleForce.PME:
         return
-    total = sum(force.getMultipoleParameters(atom)[0]._value for atom in own)
+    total = sum(force.getMultipoleParameters(atom)[0]._value for atom in map(int, region))
     if abs(total) > CHARGE_ROUNDING:
         raise RegionError(
             f"the region has a charge of {total:+.3f} e; allowed with AMOEBA: neutral regions, "
             "since the free energy of a net charge under PME depends on the size of the box, and "
-            "its correction is not implemented for multipoles"
+            "its correction needs the mean second moment of the solvent's polarizable molecules, "
+            "which is not calculated; a force field with fixed charges has the correction"
         )
 
 

@@ -1,5 +1,6 @@
 """A leg of a thermodynamic cycle: the ladder of one potential, from settings to report."""
 
+from nnpmm.freeenergy.legs.compression import BOX, compressed_box
 from nnpmm.freeenergy.legs.folder import (
     claim_folder,
     fingerprint,
@@ -38,6 +39,7 @@ from nnpmm.freeenergy.legs.settings import (
 )
 
 __all__ = [
+    "BOX",
     "INSIDE",
     "POTENTIALS",
     "Announce",
@@ -55,6 +57,7 @@ __all__ = [
     "add_leg",
     "claim_folder",
     "combine_repeats",
+    "compressed_box",
     "convergence_warning",
     "create_leg_system",
     "create_simulation",

@@ -24,6 +24,7 @@ from nnpmm.freeenergy.alchemy import (
     Stage,
     decouple_amoeba,
     decoupling_schedule,
+    refuse_net_charge,
 )
 from nnpmm.freeenergy.legs import Leg, fingerprint
 from nnpmm.freeenergy.polarizable.settings import AmoebaSolvationSettings
@@ -97,6 +98,7 @@ def load_box(settings: AmoebaSolvationSettings) -> MMSystem:
     """Return the solute in its solvent, with its atoms as ``ligand_atoms``.
 
     Raises:
+        RegionError: the solute has a net charge.
         ConfigError: neither settings nor key file say what the solute is, or a time step that is
             too long for the hydrogens.
         NnpmmError: the files cannot be read, see `nnpmm.structures.inputs.load_system`.
@@ -117,6 +119,7 @@ def load_box(settings: AmoebaSolvationSettings) -> MMSystem:
             "found no solute: give its atoms as 'solute', such as \"resname UNK\", or a key file "
             "with mlpot embedding and group 1"
         )
+    refuse_net_charge(mm.system, atoms)  # before a network is loaded or a box compressed
     return MMSystem(mm.topology, mm.positions, mm.box_vectors, mm.system, ligand_atoms=atoms)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from nnpmm.core.files import write_atomically
 from nnpmm.core.locks import locked_folder
 from nnpmm.freeenergy.alchemy import STAGES
 from nnpmm.freeenergy.legs import Report, claim_folder, leg_directory, sample_leg
-from nnpmm.freeenergy.polarizable.ladders import create_leg, ladder_name, load_box, stage_states
+from nnpmm.freeenergy.polarizable.ladders import create_leg, ladder_name, stage_states
 from nnpmm.freeenergy.polarizable.settings import AmoebaSolvationSettings
+from nnpmm.freeenergy.polarizable.solvent import prepare_box
 from nnpmm.freeenergy.schedules import thermodynamic_lengths
 from nnpmm.freeenergy.solvation.pilot import place_decoupling, settings_text
 from nnpmm.sampling import read_samples
@@ -52,7 +54,7 @@ def run_amoeba_pilot(
     pilot = settings.model_copy(update=changes)
     with locked_folder(directory):
         claim_folder(pilot, directory, resume=resume)
-        box = load_box(pilot)
+        box = prepare_box(pilot, directory, partial(report, "compressing the solvent"))
         lengths: list[float] = []
         for stage in STAGES:
             folder = leg_directory(directory, ladder_name(pilot, stage), 0)

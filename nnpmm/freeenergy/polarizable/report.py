@@ -31,7 +31,7 @@ def write_report(path: Path, settings: AmoebaSolvationSettings, result: Polariza
     Raises:
         UnwritableError: the file cannot be written.
     """
-    page = Page(f"Solvation free energy in {settings.system.xyz.name}, AMOEBA")
+    page = Page(f"Solvation free energy in {settings.label}, AMOEBA")
     page.paragraph(
         f"From 1 M gas to 1 M solution at {settings.temperature:g} K and {settings.pressure:g} bar."
     )
@@ -76,6 +76,7 @@ def _add_method(page: Page, settings: AmoebaSolvationSettings, result: Polarizab
             ("program", f"nnpmm {__version__}"),
             ("network", settings.model if settings.creates_network else "none"),
             ("coordinates", settings.system.xyz.name),
+            *([] if settings.solvent is None else [("solvent", settings.solvent.xyz.name)]),
             ("parameters", ", ".join(path.name for path in settings.system.parameters)),
             ("density of the box", f"{result.density:.3f} g/ml"),
             (

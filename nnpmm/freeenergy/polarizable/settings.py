@@ -7,11 +7,11 @@ from typing import Literal
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from nnpmm.core.fields import Time
+from nnpmm.core.fields import Length, Section, SettingsPath, Time
 from nnpmm.freeenergy.legs import INSIDE, JointSettings, LadderName, LadderSettings
 from nnpmm.structures.inputs import TinkerSystem
 
-__all__ = ["AmoebaLadder", "AmoebaSolvationSettings"]
+__all__ = ["AmoebaLadder", "AmoebaSolvationSettings", "AmoebaSolvent"]
 
 
 class AmoebaLadder(LadderSettings):
@@ -28,11 +28,35 @@ class AmoebaLadder(LadderSettings):
     )
 
 
+class AmoebaSolvent(Section):
+    """A liquid that a box is built of."""
+
+    xyz: SettingsPath = Field(
+        description="one molecule of the solvent (Tinker coordinates, .xyz); its parameters are in "
+        "system.parameters",
+        examples=["toluene.xyz"],
+    )
+    padding: Length = Field(
+        1.2, gt=0, description="solvent around the solute, in nm, in a box of the liquid's density"
+    )
+    equilibration: Time = Field(
+        300.0,
+        gt=0,
+        description="of the box, which is packed loosely and compressed by the force field under "
+        "constant pressure, in ps",
+    )
+
+
 class AmoebaSolvationSettings(JointSettings):
-    """A solvation free energy in a box that was prepared as Tinker files."""
+    """A solvation free energy in a box of Tinker files, or in one that is built of them."""
 
     force_field: Literal["amoeba"] = Field("amoeba", description="the force field")
-    system: TinkerSystem = Field(description="the solute in its solvent")
+    system: TinkerSystem = Field(
+        description="the solute in its solvent; with 'solvent', the solute alone"
+    )
+    solvent: AmoebaSolvent | None = Field(
+        None, description="what a box is built of; null: the box is that of 'system'"
+    )
     solute: str | None = Field(
         None,
         description="selection of the solute's atoms, a whole molecule; null: the group that the "
@@ -46,6 +70,11 @@ class AmoebaSolvationSettings(JointSettings):
     )
     inner_timestep: Time = Field(0.00025, gt=0, description="time step of the valence terms, in ps")
     ladder: AmoebaLadder = AmoebaLadder()
+
+    @property
+    def label(self) -> str:
+        """What to call the solvent in a report."""
+        return self.system.xyz.name if self.solvent is None else self.solvent.xyz.stem
 
     @property
     def inside(self) -> LadderName:
@@ -64,6 +93,16 @@ class AmoebaSolvationSettings(JointSettings):
                 f"system.nonbonded_method: found {self.system.nonbonded_method}, allowed: PME, a "
                 "solute in a periodic box of solvent"
             )
+        if self.solvent is not None:
+            given = {
+                "solute": self.solute, "system.key": self.system.key, "system.box": self.system.box
+            }  # fmt: skip
+            wrong = [name for name, value in given.items() if value is not None]
+            if wrong:
+                raise ValueError(
+                    f"found {' and '.join(wrong)} with 'solvent', allowed: system.xyz with the "
+                    "solute alone, around which a box is built"
+                )
         if self.system.hydrogen_mass is not None:
             raise ValueError("system.hydrogen_mass: give 'hydrogen_mass' of the calculation")
         return self

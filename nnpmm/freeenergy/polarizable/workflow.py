@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -16,10 +17,11 @@ from nnpmm.freeenergy.legs import (
     sample_repeats,
     write_energies,
 )
-from nnpmm.freeenergy.polarizable.ladders import create_leg, ladder_name, load_box, stage_states
+from nnpmm.freeenergy.polarizable.ladders import create_leg, ladder_name, stage_states
 from nnpmm.freeenergy.polarizable.report import write_report
 from nnpmm.freeenergy.polarizable.result import PolarizableResult, evaluate
 from nnpmm.freeenergy.polarizable.settings import AmoebaSolvationSettings
+from nnpmm.freeenergy.polarizable.solvent import prepare_box
 
 __all__ = ["run_amoeba_solvation"]
 
@@ -33,12 +35,14 @@ def run_amoeba_solvation(
     *,
     resume: bool = False,
     announce: Announce = lambda *_: lambda *_: None,
+    compressing: Callable[[int, int], None] = lambda *_: None,
 ) -> PolarizableResult:
     """Calculate the solvation free energy of a molecule in a box of AMOEBA.
 
     ::
 
         settings.json                          what is calculated
+        box.xyz, box.safetensors               a box that is built, as packed and compressed
         joint-electrostatics/repeat-1/         one ladder; see nnpmm.sampling.record
         joint-sterics/repeat-1/                the other one
         alchemlyb/                             energies of each ladder for alchemlyb
@@ -51,6 +55,7 @@ def run_amoeba_solvation(
         resume: go on with the calculation in that folder. Its settings must be the same, but for
             ``potentials``, ``repeats``, the ladder's ``time``, the platform and its threads.
         announce: see `nnpmm.freeenergy.legs.Announce`.
+        compressing: called with the time of a box's compression that is done and the whole, ps.
 
     Raises:
         ConfigError: a calculation is there and is not to be resumed, or has other settings.
@@ -59,7 +64,7 @@ def run_amoeba_solvation(
     """
     with locked_folder(directory):
         claim_folder(settings, directory, resume=resume)
-        box = load_box(settings)
+        box = prepare_box(settings, directory, compressing)
         ladders = [
             Ladder(
                 ladder_name(settings, stage),

@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from rdkit import Chem
 from rdkit.Chem.rdMolDescriptors import CalcMolFormula
 
-from nnpmm.core.arrays import load_arrays, save_arrays
 from nnpmm.core.errors import ConfigError, InputFileError
-from nnpmm.freeenergy.legs import create_simulation
+from nnpmm.freeenergy.legs import compressed_box
 from nnpmm.freeenergy.solvation.settings import (
     SOLVENTS,
     WATER_MODELS,
     SolvationSettings,
     SolventSettings,
 )
-from nnpmm.sampling import compress_liquid, replace_box, require_liquid
 from nnpmm.structures import (
     LigandParameters,
     MMSystem,
@@ -28,13 +25,7 @@ from nnpmm.structures import (
 )
 from nnpmm.structures.ligands.source import read_molecule
 
-__all__ = ["BOX", "read_solvent", "solvated_solute"]
-
-#: The compressed box of another solvent than water, in the folder of a calculation.
-BOX = "box.safetensors"
-# OpenMM ends a run whose box becomes narrower than twice the cutoff. The volume of such a box
-# fluctuates by 1 to 2 %, its width by a third of that.
-_FLUCTUATION = 1.02
+__all__ = ["read_solvent", "solvated_solute"]
 
 Solvent = tuple[Chem.Mol, LigandParameters]
 
@@ -112,36 +103,10 @@ def solvated_solute(
         hydrogen_mass=settings.hydrogen_mass,
         seed=settings.seed,
     )
-    path = directory / BOX
-    if not path.exists():
-        _compress(settings, path, loose, solvent[0], report)
-    arrays, _ = load_arrays(path)
-    return replace_box(loose, arrays["positions"], arrays["box_vectors"])
-
-
-def _compress(
-    settings: SolvationSettings,
-    path: Path,
-    loose: MMSystem,
-    solvent: Chem.Mol,
-    report: Callable[[int, int], None],
-) -> None:
-    """Make a liquid of a loose box, and write its positions and box."""
-    mm = replace_box(loose, loose.positions, np.asarray(loose.box_vectors))  # keep its System
-    simulation = create_simulation(settings, mm.system, mm, settings.seed)
-    typical = typical_density(solvent)
-    found = compress_liquid(
-        simulation, time=settings.solvent.equilibration, typical=typical, report=report
+    return compressed_box(
+        *(settings, directory, loose),
+        time=settings.solvent.equilibration,
+        typical=typical_density(solvent[0]),
+        cutoff=settings.cutoff,
+        report=report,
     )
-    require_liquid(found, typical=typical, temperature=settings.temperature)
-    state = simulation.context.getState(positions=True)
-    box = state.getPeriodicBoxVectors(asNumpy=True)._value
-    width, least = float(np.diag(box).min()), 2 * _FLUCTUATION * settings.cutoff
-    if width < least:
-        raise ConfigError(
-            f"found a box of the liquid {width:.2f} nm wide, allowed with a cutoff of "
-            f"{settings.cutoff:g} nm: {least:.2f} nm or more; use a larger padding, or a shorter "
-            "cutoff"
-        )
-    arrays = {"positions": state.getPositions(asNumpy=True)._value, "box_vectors": box}
-    save_arrays(path, arrays, {"densities_g_ml": found.densities.tolist()})

@@ -18,11 +18,10 @@ from nnpmm.campaigns import (
     run_campaign,
 )
 from nnpmm.core.errors import SimulationError
-from nnpmm.freeenergy.legs import leg_directory, sample_leg
+from nnpmm.freeenergy.legs import BOX, leg_directory, sample_leg
 from nnpmm.freeenergy.solvation.ladders import create_leg, state_names
 from nnpmm.freeenergy.solvation.preparation import prepare
 from nnpmm.freeenergy.solvation.settings import LadderName, SolvationSettings
-from nnpmm.freeenergy.solvation.solvent import BOX
 from nnpmm.sampling import ExchangeSettings, read_samples, write_samples
 
 __all__ = ["sample_windows"]

@@ -20,6 +20,7 @@ from nnpmm.simulation.settings.config import ProtocolConfig, RunConfig, StagesCo
 from nnpmm.structures.formula import hill_formula
 from nnpmm.structures.inputs.sources import (
     AmberSystem,
+    AmoebaSystem,
     CharmmSystem,
     GromacsSystem,
     OpenmmSystem,
@@ -94,6 +95,9 @@ def describe_system_source(source: SystemSource) -> str:
     if isinstance(source, TinkerSystem):
         names = [source.xyz, *source.parameters, *([] if source.key is None else [source.key])]
         return f"reading {', '.join(path.name for path in names)}"
+    if isinstance(source, AmoebaSystem):
+        names = [source.structure, *source.parameters]
+        return f"reading {', '.join(path.name for path in names)} with {source.force_field}"
     if isinstance(source, OpenmmSystem):
         return f"reading {source.system.name} and {source.structure.name}"
     ligand = source.smiles if source.ligand is None else source.ligand.name

@@ -14,6 +14,7 @@ from nnpmm.core.units import in_md_units
 from nnpmm.structures.amoeba_terms import shorten_amoeba_terms
 from nnpmm.structures.bonds import constrained_pairs
 from nnpmm.structures.inputs.amber import load_amber
+from nnpmm.structures.inputs.amoeba import load_amoeba
 from nnpmm.structures.inputs.build import build_system
 from nnpmm.structures.inputs.charmm import load_charmm
 from nnpmm.structures.inputs.checks import (
@@ -27,6 +28,7 @@ from nnpmm.structures.inputs.gromacs import load_gromacs
 from nnpmm.structures.inputs.openmm_xml import load_openmm
 from nnpmm.structures.inputs.sources import (
     AmberSystem,
+    AmoebaSystem,
     CharmmSystem,
     Ensemble,
     GromacsSystem,
@@ -42,6 +44,7 @@ __all__ = ["load_system"]
 # What a message calls the cutoff; a serialized System brings its own.
 _CUTOFF = {
     "openmm": "system.system: the cutoff in the serialized System",
+    "amoeba": "system.vdw_cutoff",
     "tinker": "system.vdw_cutoff (vdw-cutoff in the key file)",
 }
 
@@ -76,6 +79,8 @@ def load_system(
         loaded = load_charmm(source)
     elif isinstance(source, TinkerSystem):
         loaded = load_tinker(source)
+    elif isinstance(source, AmoebaSystem):
+        loaded = load_amoeba(source)
     elif isinstance(source, OpenmmSystem):
         loaded = load_openmm(source)
     else:

@@ -13,6 +13,7 @@ from nnpmm.structures.providers import PROVIDERS, Provider
 
 __all__ = [
     "AmberSystem",
+    "AmoebaSystem",
     "BuildSystem",
     "CharmmSystem",
     "Ensemble",
@@ -167,6 +168,50 @@ class TinkerSystem(Section):
     )
 
 
+class AmoebaSystem(Section):
+    """AMOEBA from a structure and OpenMM's ForceField files."""
+
+    type: Literal["amoeba"] = Field(description="a structure with OpenMM's AMOEBA")
+    structure: SettingsPath = Field(
+        description="atoms with all hydrogens, bonds, coordinates, box (.pdb, .cif)",
+        examples=["protein.pdb"],
+    )
+    force_field: Literal["amoeba2018", "amoeba2013", "amoeba2009"] = Field(
+        "amoeba2018", description="parameters of proteins, water and ions that OpenMM has"
+    )
+    parameters: tuple[SettingsPath, ...] = Field(
+        (),
+        description="further parameters, of other molecules (OpenMM ForceField files, .xml)",
+        examples=["[ligand.xml]"],
+    )
+    nonbonded_method: Literal["PME", "NoCutoff"] = Field(
+        "PME", description="long-range method; use NoCutoff in vacuum"
+    )
+    box: tuple[Length, Length, Length] | None = Field(
+        None,
+        description="edges of a rectangular box (nm); null: from the structure",
+        examples=["[4 nm, 4 nm, 4 nm]"],
+    )
+    cutoff: Length = Field(0.7, gt=0, description="cutoff of the direct-space multipoles, in nm")
+    vdw_cutoff: Length = Field(1.2, gt=0, description="cutoff of the buffered 14-7 pairs, in nm")
+    polarization: Literal["mutual", "extrapolated", "direct"] = Field(
+        "mutual",
+        description="induced dipoles: mutual (to convergence), extrapolated (OPT3), or direct "
+        "(each by the permanent multipoles alone)",
+    )
+    polarization_tolerance: float = Field(
+        1e-5, gt=0, lt=0.1, description="largest error of mutual induced dipoles, in Debye"
+    )
+    hydrogen_mass: Mass | None = Field(
+        None,
+        ge=1.0,
+        le=4.1,
+        description="repartitioned mass of hydrogens (amu), water's too, which is flexible; null: "
+        "their own",
+        examples=["3 amu"],
+    )
+
+
 class OpenmmSystem(Section):
     """A serialized OpenMM System with a structure."""
 
@@ -234,6 +279,12 @@ class BuildSystem(Section):
 
 
 SystemSource = Annotated[
-    AmberSystem | GromacsSystem | CharmmSystem | TinkerSystem | OpenmmSystem | BuildSystem,
+    AmberSystem
+    | GromacsSystem
+    | CharmmSystem
+    | TinkerSystem
+    | AmoebaSystem
+    | OpenmmSystem
+    | BuildSystem,
     Field(discriminator="type"),
 ]

@@ -20,14 +20,15 @@ from nnpmm.structures.inputs.tinker_keywords import KeywordFile, Line, atom_grou
 from nnpmm.structures.inputs.tinker_parameters import check_complete, check_unique
 from nnpmm.structures.mm_system import MMSystem
 
-__all__ = ["load_tinker"]
+__all__ = ["LONG_VDW_CUTOFF", "load_tinker"]
 
 _NM = 0.1  # nm in an angstrom
 # Tinker's own where its key file does not say (kewald.f, cutoffs.f, mpole.f).
 _EWALD_CUTOFF, _VDW_CUTOFF, _TOLERANCE = 0.7, 0.9, 1e-6
 _EWALD_ERROR, _GRID_DENSITY = 1e-8, 1.2  # erfc(alpha r) / r in 1/angstrom; points per angstrom
 # Without a key file: the published protocol of solvation with AMOEBA (Jaffrelot Inizan, 2023).
-_LONG_VDW_CUTOFF, _LOOSE_TOLERANCE = 1.2, 1e-5
+LONG_VDW_CUTOFF = 1.2  #: nm
+_LOOSE_TOLERANCE = 1e-5
 _POLARIZATION = {"mutual": "mutual", "direct": "direct", "opt3": "extrapolated"}
 
 
@@ -113,7 +114,7 @@ def _plan(
             "system.box has a periodic box: give one, or set NoCutoff"
         )
     if key is None:
-        long = source.vdw_cutoff or _LONG_VDW_CUTOFF
+        long = source.vdw_cutoff or LONG_VDW_CUTOFF
         tolerance = source.polarization_tolerance or _LOOSE_TOLERANCE
         cutoff, polarization = source.cutoff or _EWALD_CUTOFF, _polarization(source, files, None)
         return _Run(box, cutoff, long, tolerance, polarization, True, None)
