@@ -3,6 +3,8 @@
     python benchmarks/sampling_alanine.py force-field     # Amber's ff14SB, three runs
     python benchmarks/sampling_alanine.py network FOLDER  # ANI-2x, one network; goes on
     python benchmarks/sampling_alanine.py results FOLDER  # tables and pictures
+    python benchmarks/sampling_alanine.py learn KNOWN FOLDER KIND  # from a run in KNOWN; goes on
+    python benchmarks/sampling_alanine.py compare KNOWN FOLDER...  # surfaces in (phi, psi)
 
 The force field alone is sampled from Python, the network by nnpmm run.
 """
@@ -53,6 +55,7 @@ VARIABLES = {
     ),
 }  # fmt: skip
 WIDTH = np.radians(20.0)
+LEARNED_WIDTH = 0.25  # standard deviations of the training data
 
 
 def alanine_dipeptide() -> tuple[app.Topology, np.ndarray, openmm.System]:
@@ -220,6 +223,40 @@ def network(folder: Path) -> None:
     run(settings(folder), resume=(folder / "run/settings.yaml").exists())
 
 
+def learned(known: Path, folder: Path, kind: str) -> None:
+    """Run, or go on with, metadynamics in two variables learned from the run in ``known``."""
+    from nnpmm.sampling.learned import LearningSettings
+    from nnpmm.simulation import run
+    from nnpmm.simulation.learning_runs import learn_from_runs, write_learned
+
+    path = settings(folder)
+    if not (folder / "cv.json").exists():
+        wanted = LearningSettings(kind=kind, variables=2)
+        lag = None if kind == "autoencoder" else 1.0  # ps
+        write_learned(folder / "cv.json", learn_from_runs([known / "run"], wanted, lag=lag))
+        data = yaml.safe_load(path.read_text())
+        low, high = learned_range(folder / "cv.json")
+        for number, name in enumerate(("one", "two")):
+            data["sampling"]["variables"][name] = {
+                **{"type": "learned", "file": "cv.json", "component": number + 1}
+            }
+        data["sampling"]["widths"] = dict.fromkeys(("one", "two"), LEARNED_WIDTH)
+        data["sampling"]["ranges"] = {
+            name: [low[k] - 0.5, high[k] + 0.5] for k, name in enumerate(("one", "two"))
+        }
+        data["stages"]["production"]["length"] = "10 ns"  # ended when the surface is compared
+        path.write_text(yaml.safe_dump(data, sort_keys=False))
+    run(path, resume=(folder / "run/settings.yaml").exists())
+
+
+def learned_range(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the least and the largest values of the learned variables in training."""
+    from nnpmm.sampling.learned import load_projection
+
+    record = load_projection(path).record
+    return record.low, record.high
+
+
 def results(folder: Path) -> None:
     """Print what the run with the network gave, compared with the force field."""
     from nnpmm.simulation.sampled import read_sampled, samples_of
@@ -243,5 +280,7 @@ if __name__ == "__main__":
         force_field()
     elif task == "network":
         network(Path(sys.argv[2]))
+    elif task == "learn":
+        learned(Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])
     else:
         results(Path(sys.argv[2]))
