@@ -1,18 +1,18 @@
 """Free-energy surfaces of alanine dipeptide in vacuum by metadynamics in (phi, psi).
 
-    python benchmarks/sampling_alanine.py force-field     # Amber's ff14SB, three runs
-    python benchmarks/sampling_alanine.py network FOLDER  # ANI-2x, one network; goes on
-    python benchmarks/sampling_alanine.py results FOLDER  # tables and pictures
-    python benchmarks/sampling_alanine.py learn KNOWN FOLDER KIND  # from a run in KNOWN; goes on
-    python benchmarks/sampling_alanine.py compare KNOWN FOLDER...  # surfaces in (phi, psi)
+    python benchmarks/sampling_alanine.py network KNOWN  # ANI-2x, one network; goes on
+    python benchmarks/sampling_alanine.py learn KNOWN LEARNED KIND  # a variable of that run, biased
+    python benchmarks/sampling_alanine.py force-field FOLDER LEARNED/cv.json  # Amber's ff14SB
+    python benchmarks/sampling_alanine.py results KNOWN LEARNED  # tables and pictures
 
 The force field alone is sampled from Python, the network by nnpmm run.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
-import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +35,11 @@ from nnpmm.freeenergy.surfaces import (
 )
 from nnpmm.plots import plot_surface
 from nnpmm.sampling import WellTempered, grid_of
-from nnpmm.sampling.variables import Structure, Torsion, bind_variables
+from nnpmm.sampling.variables import LearnedVariable, Structure, Torsion, bind_variables
 from nnpmm.structures import molecule_from_smiles
 
 TEMPERATURE, HEIGHT, FACTOR, EVERY = 300.0, 1.0, 8.0, 250  # K, kJ/mol, steps of 2 fs
-LENGTH_NS, RUNS = 4.0, 3  # of the force field alone
+LENGTH_NS, RUNS = 3.0, 2  # of the force field alone
 NAMES = (
     *(("ACE", "CH3"), ("ACE", "C"), ("ACE", "O"), ("ALA", "N"), ("ALA", "CA")),
     *(("ALA", "CB"), ("ALA", "C"), ("ALA", "O"), ("NME", "N"), ("NME", "C")),
@@ -82,38 +82,73 @@ def alanine_dipeptide() -> tuple[app.Topology, np.ndarray, openmm.System]:
     )
 
 
-def sample_force_field(seed: int) -> tuple[WeightedSamples, float]:
-    """Return the samples of one run, and the seconds that it took."""
+def sample_force_field(folder: Path, seed: int, cv: Path | None = None) -> WeightedSamples:
+    """Return the samples in (phi, psi) of one run with the force field, from its file if there.
+
+    Args:
+        folder: of the files.
+        seed: of the run.
+        cv: file of two learned variables to bias; None: phi and psi.
+    """
+    path = folder / f"force_field_{'known' if cv is None else 'learned'}_{seed}.npz"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez(path, **run_force_field(seed, cv))
+    with np.load(path) as stored:
+        values, logs, times = stored["values"], stored["logs"], stored["times"]
+    axes = tuple(Axis(n, "rad", 2 * np.pi, (-np.pi, np.pi)) for n in VARIABLES)
+    runs = np.zeros(len(times), dtype=np.int64)
+    return WeightedSamples(axes, values, times, runs, TEMPERATURE, lambda m: logs[m])
+
+
+def run_force_field(seed: int, cv: Path | None) -> dict[str, np.ndarray]:
+    """Return phi and psi (n, 2), logarithms of their weights (n,) and times (n,) of one run.
+
+    On the Reference platform, which is the fastest for 22 atoms on one thread.
+    """
     topology, positions, system = alanine_dipeptide()
-    variables = bind_variables(VARIABLES, Structure.of(topology, positions, system))
-    grids = [grid_of(v, WIDTH, None, temperature=TEMPERATURE) for v in variables.values()]
+    structure = Structure.of(topology, positions, system)
+    known = bind_variables(VARIABLES, structure)
+    if cv is None:
+        grids = [grid_of(v, WIDTH, None, temperature=TEMPERATURE) for v in known.values()]
+    else:
+        grids = learned_grids(cv, structure)
     bias = WellTempered(system, grids, temperature=TEMPERATURE, bias_factor=FACTOR, height=HEIGHT)
     integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, 1.0, 0.002)
     integrator.setRandomNumberSeed(seed)
-    platform = openmm.Platform.getPlatformByName("CPU")
-    simulation = app.Simulation(topology, system, integrator, platform, {"Threads": "1"})
+    platform = openmm.Platform.getPlatformByName("Reference")
+    simulation = app.Simulation(topology, system, integrator, platform)
     simulation.context.setPositions(positions)
     simulation.minimizeEnergy()
     simulation.context.setVelocitiesToTemperature(TEMPERATURE, seed)
     integrator.step(5000)
-    started, records = time.perf_counter(), []
+    records, values = [], []
     for _ in range(round(LENGTH_NS * 1000 / (EVERY * 0.002))):
         integrator.step(EVERY)
         records.append(bias.deposit(simulation.context))
-    seconds = time.perf_counter() - started
-    centres = np.array([record.values for record in records])
+        state = simulation.context.getState(positions=True)
+        here = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+        values.append([variable.evaluate(here, None) for variable in known.values()])
     offsets = metadynamics_offsets(
         grids,
-        centres,
+        np.array([record.values for record in records]),
         [record.height for record in records],
         temperature=TEMPERATURE,
         bias_factor=FACTOR,
     )
     logs = (np.array([r.bias for r in records]) - offsets) / thermal_energy(TEMPERATURE)
-    axes = tuple(Axis(n, "rad", 2 * np.pi, (-np.pi, np.pi)) for n in VARIABLES)
     times = np.arange(1, len(records) + 1) * EVERY * 0.002
-    runs = np.zeros(len(records), dtype=np.int64)
-    return WeightedSamples(axes, centres, times, runs, TEMPERATURE, lambda m: logs[m]), seconds
+    return {"values": np.array(values), "logs": logs, "times": times}
+
+
+def learned_grids(cv: Path, structure: Structure) -> list:
+    """Return the grids of two learned variables."""
+    low, high = learned_range(cv)
+    names = {f"cv{k}": LearnedVariable(file=cv, component=k + 1) for k in range(2)}
+    return [
+        grid_of(variable, LEARNED_WIDTH, (low[k] - 0.5, high[k] + 0.5), temperature=TEMPERATURE)
+        for k, variable in enumerate(bind_variables(names, structure).values())
+    ]
 
 
 def tell(samples: WeightedSamples, name: str) -> tuple[dict, object]:
@@ -157,22 +192,48 @@ def tell(samples: WeightedSamples, name: str) -> tuple[dict, object]:
     return data, surface
 
 
-def force_field() -> None:
-    """Run the force field alone and compare independent runs with each other."""
-    parts, seconds = zip(*(sample_force_field(seed) for seed in range(1, RUNS + 1)), strict=True)
-    data, surface = tell(pooled(parts), "force field")
-    each = [surface_of(p.after(0.2), ["phi", "psi"], bins=36) for p in parts]
-    pairs = [
-        difference_below(each[i].free_energy, each[j].free_energy)
-        for i in range(RUNS)
-        for j in range(i)
-    ]
-    print(f"RMS differences of single runs below 20 kJ/mol: {np.round(pairs, 2)}")
-    data["rms_differences_of_single_runs_kj_mol"] = [float(v) for v in pairs]
-    data["seconds_per_run"] = list(seconds)
+def force_field(folder: Path, cv: Path) -> None:
+    """Sample the force field along (phi, psi) and along learned variables, and compare."""
+    known = [sample_force_field(folder, seed) for seed in range(1, RUNS + 1)]
+    data, surface = tell(pooled(known), "force field")
+    save_surface(surface)
+    found = [sample_force_field(folder, seed, cv) for seed in range(1, RUNS + 1)]
+    data["learned"], _ = tell(pooled(found), "force field learned")
+    data["learned"] |= compare(known, found)
     data["runs"], data["length_ns"] = RUNS, LENGTH_NS
     write_results("sampling_alanine_force_field", data)
-    save_surface(surface)
+
+
+def compare(known: Sequence[WeightedSamples], found: Sequence[WeightedSamples]) -> dict:
+    """Return RMS differences below 20 kJ/mol of surfaces along (phi, psi), and print them.
+
+    Args:
+        known: runs biased along phi and psi, the reference.
+        found: other runs.
+    """
+
+    def free_energy(parts: Sequence[WeightedSamples]) -> np.ndarray:
+        return surface_of(pooled(parts).after(0.2), ["phi", "psi"], bins=36).free_energy
+
+    def pairs(parts: Sequence[WeightedSamples]) -> list[float]:
+        each = [free_energy([part]) for part in parts]
+        return [difference_below(a, b) for a, b in itertools.combinations(each, 2)]
+
+    reference = free_energy(known)
+    left_out = [
+        difference_below(free_energy([p for p in found if p is not one]), reference)
+        for one in found
+        if len(found) > 1
+    ]
+    data = {
+        "rms_difference_kj_mol": difference_below(free_energy(found), reference),
+        "rms_difference_each_run_left_out_kj_mol": left_out,
+        "rms_differences_of_single_known_runs_kj_mol": pairs(known),
+        "rms_differences_of_single_learned_runs_kj_mol": pairs(found),
+    }
+    for name, value in data.items():
+        print(name, np.round(value, 2))
+    return data
 
 
 def save_surface(surface) -> None:
@@ -257,8 +318,13 @@ def learned_range(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return record.low, record.high
 
 
-def results(folder: Path) -> None:
-    """Print what the run with the network gave, compared with the force field."""
+def results(folder: Path, other: Path | None) -> None:
+    """Print what the runs with the network gave, compared with the force field.
+
+    Args:
+        folder: of the run along (phi, psi).
+        other: of the run along learned variables.
+    """
     from nnpmm.simulation.sampled import read_sampled, samples_of
 
     samples = samples_of(read_sampled(folder / "run"))
@@ -271,16 +337,21 @@ def results(folder: Path) -> None:
             surface.free_energy, reference
         )
         print(f"network against force field: {data['rms_difference_from_force_field_kj_mol']:.2f}")
+    if other is not None:
+        found = samples_of(read_sampled(other / "run"))
+        data["learned"], _ = tell(found, "network learned")
+        data["learned"] |= compare([samples], [found])
+        data["learned"]["length_ns"] = float(found.times.max() / 1000)
     write_results("sampling_alanine_network", data)
 
 
 if __name__ == "__main__":
     task = sys.argv[1]
     if task == "force-field":
-        force_field()
+        force_field(Path(sys.argv[2]), Path(sys.argv[3]))
     elif task == "network":
         network(Path(sys.argv[2]))
     elif task == "learn":
         learned(Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])
     else:
-        results(Path(sys.argv[2]))
+        results(Path(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else None)

@@ -30,8 +30,8 @@ def match_transitions(
 ) -> torch.Tensor:
     """Return B (k, k) for which mean_t softmax(B[s_t] + r_t) over the frames in each state is T.
 
-    By iterative scaling, B <- B + ln T - ln mean_t softmax(B[s_t] + r_t), of which every step raises
-    the likelihood (Darroch and Ratcliff, Ann. Math. Stat. 1972, 43, 1470).
+    By iterative scaling, B <- B + ln T - ln mean_t softmax(B[s_t] + r_t), of which every step
+    raises the likelihood (Darroch and Ratcliff, Ann. Math. Stat. 1972, 43, 1470).
 
     Args:
         memory: (n, k) r of the frames.
