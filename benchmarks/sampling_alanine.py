@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,8 @@ from nnpmm.sampling.variables import LearnedVariable, Structure, Torsion, bind_v
 from nnpmm.structures import molecule_from_smiles
 
 TEMPERATURE, HEIGHT, FACTOR, EVERY = 300.0, 1.0, 8.0, 250  # K, kJ/mol, steps of 2 fs
-LENGTH_NS, RUNS = 3.0, 2  # of the force field alone
+LENGTH_NS, RUNS = 1.5, 2  # of the force field alone
+SAVED = 500  # Gaussians
 NAMES = (
     *(("ACE", "CH3"), ("ACE", "C"), ("ACE", "O"), ("ALA", "N"), ("ALA", "CA")),
     *(("ALA", "CB"), ("ALA", "C"), ("ALA", "O"), ("NME", "N"), ("NME", "C")),
@@ -93,7 +94,8 @@ def sample_force_field(folder: Path, seed: int, cv: Path | None = None) -> Weigh
     path = folder / f"force_field_{'known' if cv is None else 'learned'}_{seed}.npz"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        np.savez(path, **run_force_field(seed, cv))
+        for found in run_force_field(seed, cv):
+            np.savez(path, **found)
     with np.load(path) as stored:
         values, logs, times = stored["values"], stored["logs"], stored["times"]
     axes = tuple(Axis(n, "rad", 2 * np.pi, (-np.pi, np.pi)) for n in VARIABLES)
@@ -101,8 +103,8 @@ def sample_force_field(folder: Path, seed: int, cv: Path | None = None) -> Weigh
     return WeightedSamples(axes, values, times, runs, TEMPERATURE, lambda m: logs[m])
 
 
-def run_force_field(seed: int, cv: Path | None) -> dict[str, np.ndarray]:
-    """Return phi and psi (n, 2), logarithms of their weights (n,) and times (n,) of one run.
+def run_force_field(seed: int, cv: Path | None) -> Iterator[dict[str, np.ndarray]]:
+    """Yield phi and psi (n, 2), logarithms of their weights (n,) and times (n,) of one run so far.
 
     On the Reference platform, which is the fastest for 22 atoms on one thread.
     """
@@ -129,6 +131,12 @@ def run_force_field(seed: int, cv: Path | None) -> dict[str, np.ndarray]:
         state = simulation.context.getState(positions=True)
         here = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
         values.append([variable.evaluate(here, None) for variable in known.values()])
+        if len(records) % SAVED == 0:
+            yield weighted(grids, records, values)
+
+
+def weighted(grids: list, records: list, values: list) -> dict[str, np.ndarray]:
+    """Return what is known of a run by metadynamics so far."""
     offsets = metadynamics_offsets(
         grids,
         np.array([record.values for record in records]),
@@ -194,10 +202,12 @@ def tell(samples: WeightedSamples, name: str) -> tuple[dict, object]:
 
 def force_field(folder: Path, cv: Path) -> None:
     """Sample the force field along (phi, psi) and along learned variables, and compare."""
-    known = [sample_force_field(folder, seed) for seed in range(1, RUNS + 1)]
+    known, found = [], []
+    for seed in range(1, RUNS + 1):
+        known.append(sample_force_field(folder, seed))
+        found.append(sample_force_field(folder, seed, cv))
     data, surface = tell(pooled(known), "force field")
     save_surface(surface)
-    found = [sample_force_field(folder, seed, cv) for seed in range(1, RUNS + 1)]
     data["learned"], _ = tell(pooled(found), "force field learned")
     data["learned"] |= compare(known, found)
     data["runs"], data["length_ns"] = RUNS, LENGTH_NS
