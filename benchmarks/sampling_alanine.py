@@ -38,9 +38,10 @@ from nnpmm.sampling import WellTempered, grid_of
 from nnpmm.sampling.variables import LearnedVariable, Structure, Torsion, bind_variables
 from nnpmm.structures import molecule_from_smiles
 
-TEMPERATURE, HEIGHT, FACTOR, EVERY = 300.0, 1.0, 8.0, 250  # K, kJ/mol, steps of 2 fs
-LENGTH_NS, RUNS = 1.5, 2  # of the force field alone
-SAVED = 500  # Gaussians
+TEMPERATURE, HEIGHT, FACTOR = 300.0, 1.0, 8.0  # K, kJ/mol each 0.2 ps with the network
+# Of the force field alone: ns; kJ/mol every so many steps of 2 fs.
+LENGTH_NS, RUNS, FORCE_FIELD_HEIGHT, EVERY = 1.0, 2, 2.5, 500
+SAVED = 50  # Gaussians
 NAMES = (
     *(("ACE", "CH3"), ("ACE", "C"), ("ACE", "O"), ("ALA", "N"), ("ALA", "CA")),
     *(("ALA", "CB"), ("ALA", "C"), ("ALA", "O"), ("NME", "N"), ("NME", "C")),
@@ -115,7 +116,9 @@ def run_force_field(seed: int, cv: Path | None) -> Iterator[dict[str, np.ndarray
         grids = [grid_of(v, WIDTH, None, temperature=TEMPERATURE) for v in known.values()]
     else:
         grids = learned_grids(cv, structure)
-    bias = WellTempered(system, grids, temperature=TEMPERATURE, bias_factor=FACTOR, height=HEIGHT)
+    bias = WellTempered(
+        system, grids, temperature=TEMPERATURE, bias_factor=FACTOR, height=FORCE_FIELD_HEIGHT
+    )
     integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, 1.0, 0.002)
     integrator.setRandomNumberSeed(seed)
     platform = openmm.Platform.getPlatformByName("Reference")
