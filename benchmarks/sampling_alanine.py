@@ -3,7 +3,8 @@
     python benchmarks/sampling_alanine.py network KNOWN  # ANI-2x, one network; goes on
     python benchmarks/sampling_alanine.py learn KNOWN LEARNED KIND  # a variable of that run, biased
     python benchmarks/sampling_alanine.py force-field FOLDER LEARNED/cv.json  # Amber's ff14SB
-    python benchmarks/sampling_alanine.py results KNOWN LEARNED  # tables and pictures
+    python benchmarks/sampling_alanine.py results KNOWN LEARNED  # of the network, and pictures
+    python benchmarks/sampling_alanine.py table  # of all results, as in docs
 
 The force field alone is sampled from Python, the network by nnpmm run.
 """
@@ -11,6 +12,8 @@ The force field alone is sampled from Python, the network by nnpmm run.
 from __future__ import annotations
 
 import itertools
+import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import openmm
 import yaml
-from common import save_image, write_results
+from common import RESULTS, save_image, write_results
 from openmm import app, unit
 from rdkit import Chem
 
@@ -213,7 +216,8 @@ def force_field(folder: Path, cv: Path) -> None:
     save_surface(surface)
     data["learned"], _ = tell(pooled(found), "force field learned")
     data["learned"] |= compare(known, found)
-    data["runs"], data["length_ns"] = RUNS, LENGTH_NS
+    for name, parts in (("known_runs_ns", known), ("learned_runs_ns", found)):
+        data[name] = [float(part.times.max() / 1000) for part in parts]
     write_results("sampling_alanine_force_field", data)
 
 
@@ -358,6 +362,33 @@ def results(folder: Path, other: Path | None) -> None:
     write_results("sampling_alanine_network", data)
 
 
+def table() -> None:
+    """Print the tables of docs."""
+
+    def rows(minima: list[dict]) -> None:
+        print("| φ, ψ / degrees | free energy / (kJ/mol) | population |\n| --- | --- | --- |")
+        for each in minima:
+            population, error = each["population"], each["population_error"]
+            digits = max(1, -math.floor(math.log10(error))) if error > 0 else 3
+            print(f"| {each['phi_degrees']:.0f}, {each['psi_degrees']:.0f} | "
+                  f"{each['free_energy_kj_mol']:.1f} | "
+                  f"{population:.{digits}f} ± {error:.{digits}f} |")  # fmt: skip
+
+    for name in ("network", "force_field"):
+        path = RESULTS / f"sampling_alanine_{name}.json"
+        if not path.exists():
+            continue
+        found = json.loads(path.read_text())["results"]
+        print(f"\n{name}, biased along (φ, ψ)\n")
+        rows(found["minima"])
+        if "learned" in found:
+            print(f"\n{name}, biased along learned variables\n")
+            rows(found["learned"]["minima"])
+            for key, value in found["learned"].items():
+                if "rms_difference" in key:
+                    print(key, np.round(value, 2))
+
+
 if __name__ == "__main__":
     task = sys.argv[1]
     if task == "force-field":
@@ -366,5 +397,7 @@ if __name__ == "__main__":
         network(Path(sys.argv[2]))
     elif task == "learn":
         learned(Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])
+    elif task == "table":
+        table()
     else:
         results(Path(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else None)

@@ -1,7 +1,7 @@
 """Populations of a torsion of HSP90's ligand 3 by metadynamics: force field against network.
 
-    python benchmarks/sampling_ligand.py run FOLDER POTENTIAL PLACE NS  # of one run; goes on
-    python benchmarks/sampling_ligand.py results FOLDER  # of all runs there
+    python benchmarks/sampling_hsp90_ligand.py run FOLDER POTENTIAL PLACE NS  # of one run; goes on
+    python benchmarks/sampling_hsp90_ligand.py results FOLDER  # of all runs there
 
 POTENTIAL is ``force-field`` (GAFF2) or ``network`` (one network of ANI-2x, on the whole ligand,
 mechanical embedding), PLACE ``vacuum``, ``water`` or ``site``. The torsion is C12-N3-C10-C9, about
@@ -150,8 +150,8 @@ def results(folder: Path) -> None:
     axes.set_xlabel("C12-N3-C10-C9 / degrees")
     axes.set_ylabel("free energy / (kJ/mol)")
     axes.legend(frameon=False)
-    save_image(figure, "sampling_ligand")
-    write_results("sampling_ligand", data)
+    save_image(figure, "sampling_hsp90_ligand")
+    write_results("sampling_hsp90_ligand", data)
 
 
 def plain(values: np.ndarray) -> list:
