@@ -1,22 +1,34 @@
-"""Language model and Markov model of trajectories of states, compared with a long reference.
+"""Language models and Markov models of trajectories of states, compared with a long reference.
 
-    python benchmarks/sampling_language.py
+    python benchmarks/sampling_language.py FOLDER  # goes on with what FOLDER has
+    python benchmarks/sampling_language.py --table  # of the results, as in docs
 
 Langevin dynamics (BAOAB, mass 1, friction 1, beta 9.5) in two dimensions, U = 1e-4 (x^6 + y^6) less
 Gaussian wells of depth 1; states are the nearest wells, in both dimensions or along x alone (the
-projection test). Also the discrete double well of deeptime, whose transition matrix is known.
-deeptime is needed.
+projection test). The discrete double well of deeptime, whose transition matrix is known, in four
+coarse states. Alanine dipeptide in vacuum with Amber's ff14SB at 300 K, C7eq and C5. deeptime is
+needed.
+
+A deviation of a first-passage time counts as within its error if it is below 15 % or below twice
+the standard error of reference, training data and generated trajectory together.
 """
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import numba
 import numpy as np
-from common import data_folder, write_results
+import openmm
+from common import RESULTS, data_folder, write_results
+from openmm import unit
+from sampling_alanine import alanine_dipeptide
 
 from nnpmm.learning.language import (
+    Kinetics,
     LanguageSettings,
     MarkovModel,
     assign_states,
@@ -25,17 +37,24 @@ from nnpmm.learning.language import (
     smooth_recrossings,
     train_language_model,
 )
-from nnpmm.learning.language.comparison import compare_with_reference
+from nnpmm.torsions.internal import dihedral
 
-BETA, FRICTION, STEP, SAVED = 9.5, 1.0, 0.05, 20  # a frame every SAVED steps
+BETA, FRICTION, STEP, SAVED = 9.5, 1.0, 0.05, 50  # a frame every SAVED steps
 SIGMA = 0.8
 WELLS = {
     "3 states": np.array([[-1.5, -1.0], [0.0, 1.0], [1.5, -1.0]]),
     "4 states": np.array([[2.0, -1.0], [0.5, 1.2], [-0.5, -1.2], [-2.0, 1.0]]),
 }
-TRAINING, LONGER, LAG = 100_000, 20, 10
-LEAST = 5  # frames of a visit that counts
-SETTINGS = LanguageSettings(epochs=60, patience=10)
+TRAINING, REFERENCE, LAG = 100_000, 500_000, 10
+LEAST = 3  # frames of a visit that counts
+REPEATS = 2
+MODELS = {
+    "LSTM": LanguageSettings(epochs=60, patience=10),
+    "Markov + LSTM": LanguageSettings(markov=True, epochs=40, patience=8, learning_rate=2e-3),
+}
+WALKERS = 50
+PLAIN_PS = {"training": 1000.0, "reference": 4000.0}  # of alanine dipeptide, frames every 0.1 ps
+CENTRES = np.radians([[-83.0, 73.0], [-155.0, 160.0]])  # C7eq, C5
 
 
 @numba.njit
@@ -43,105 +62,195 @@ def langevin(wells, frames, saved, step, seed):
     """Positions (frames, 2) of one walk."""
     np.random.seed(seed)
     found = np.empty((frames, 2))
-    x, v = wells[0].copy(), np.zeros(2)
-    f = np.zeros(2)
     damp = np.exp(-FRICTION * step)
     kick = np.sqrt((1 - damp**2) / BETA)
+    x, y, vx, vy, fx, fy = wells[0, 0], wells[0, 1], 0.0, 0.0, 0.0, 0.0
     for frame in range(frames):
         for _ in range(saved):
-            v += 0.5 * step * f
-            x += 0.5 * step * v
-            v = damp * v + kick * np.random.standard_normal(2)
-            x += 0.5 * step * v
-            f = -6e-4 * x**5
+            vx += 0.5 * step * fx
+            vy += 0.5 * step * fy
+            x += 0.5 * step * vx
+            y += 0.5 * step * vy
+            vx = damp * vx + kick * np.random.standard_normal()
+            vy = damp * vy + kick * np.random.standard_normal()
+            x += 0.5 * step * vx
+            y += 0.5 * step * vy
+            fx, fy = -6e-4 * x**5, -6e-4 * y**5
             for k in range(len(wells)):
-                d = x - wells[k]
-                f -= np.exp(-(d**2).sum() / (2 * SIGMA**2)) * d / SIGMA**2
-            v += 0.5 * step * f
-        found[frame] = x
+                dx, dy = x - wells[k, 0], y - wells[k, 1]
+                pull = np.exp(-(dx * dx + dy * dy) / (2 * SIGMA**2)) / SIGMA**2
+                fx -= pull * dx
+                fy -= pull * dy
+            vx += 0.5 * step * fx
+            vy += 0.5 * step * fy
+        found[frame] = x, y
     return found
 
 
-def compare(name, training, reference, n_states, lag):
-    """Train, generate as many frames as the reference has, and print and return the rows."""
-    model = train_language_model([training], SETTINGS, n_states=n_states)
-    walkers = 50
-    length = max(2000, min(len(reference), 1_000_000) // walkers)
-    new = model.generate(length, walkers=walkers, seed=1)
-    markov = fit_markov_model([training], n_states, lag)
-    sources = {"language model": list(new), "training data": [training]}
-    found = compare_with_reference([reference], sources, n_states, lag=lag, markov=markov)
-    data = found.data()
-    data["transitions_in_training"] = model.card.transitions
-    data["epochs"] = len(model.card.validation)
-    print(f"\n{name}: {len(training)} frames of training with {model.card.transitions} transitions,"
-          f" reference {len(reference)} frames")  # fmt: skip
-    off = ~np.eye(n_states, dtype=bool)
-    reference_row = found.rows[0]
-    for row, entry in zip(found.rows, data["rows"], strict=True):
-        error = np.hypot(np.nan_to_num(row.passage_errors), reference_row.passage_errors)[off]
-        apart = np.abs(row.passage_times - reference_row.passage_times)[off]
-        relative = apart / reference_row.passage_times[off]
-        entry["passage_within_15_percent_or_2_sigma"] = float(
-            np.mean((relative < 0.15) | (apart < 2 * error))
+def wells(name: str, columns: slice, frames: int, seed: int) -> np.ndarray:
+    """Return the states of a walk in a model potential."""
+    places = WELLS[name]
+    walk = langevin(places, frames, SAVED, STEP, seed)
+    return smooth_recrossings(assign_states(walk[:, columns], places[:, columns]), LEAST)
+
+
+def double_well(frames: int, seed: int) -> np.ndarray:
+    """Return coarse states of a walk of deeptime's discrete double well, by its matrix."""
+    with np.load(data_folder() / "trajectories/double_well_discrete.npz") as data:
+        matrix = data["P"]
+    chain = MarkovModel(matrix, 1, np.full(len(matrix), np.nan))
+    walk = chain.generate(frames, seed=seed, start=34)
+    return np.digitize(walk, [45, 50, 55]).astype(np.int64)
+
+
+def alanine(folder: Path, part: str, seed: int) -> np.ndarray:
+    """Return the states of plain dynamics of alanine dipeptide."""
+    path = folder / f"plain_{part}_{seed}.npy"
+    if not path.exists():
+        _, positions, system = alanine_dipeptide()
+        atoms = np.array([[4, 6, 8, 14], [6, 8, 14, 16]])
+        integrator = openmm.LangevinMiddleIntegrator(300, 1.0, 0.002)
+        integrator.setRandomNumberSeed(seed)
+        context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName("Reference"))
+        context.setPositions(positions)
+        openmm.LocalEnergyMinimizer.minimize(context)
+        context.setVelocitiesToTemperature(300, seed)
+        integrator.step(10_000)
+        found = []
+        for _ in range(round(PLAIN_PS[part] / 0.1)):
+            integrator.step(50)
+            state = context.getState(positions=True)
+            here = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+            found.append([float(dihedral(here, row)) for row in atoms])
+        np.save(path, np.array(found))
+    angles = np.load(path)
+    return smooth_recrossings(assign_states(angles, CENTRES, periods=[2 * np.pi, 2 * np.pi]), LEAST)
+
+
+def systems(folder: Path) -> Iterator[tuple[str, int, np.ndarray, np.ndarray]]:
+    """Yield name, number of the repeat, states of training, and of the reference."""
+    both, x = slice(0, 2), slice(0, 1)
+    for repeat in range(REPEATS):
+        for name in WELLS:
+            for label, columns in (("", both), (", x alone", x)):
+                training = wells(name, columns, TRAINING, 10 + repeat)
+                yield name + label, repeat, training, wells(name, columns, REFERENCE, 2)
+        yield "double well", repeat, double_well(TRAINING, 10 + repeat), double_well(REFERENCE, 2)
+        training = alanine(folder, "training", 10 + repeat)
+        yield "alanine dipeptide", repeat, training, alanine(folder, "reference", 2)
+        for frames in (5_000, 20_000):
+            training = wells("3 states", both, frames, 10 + repeat)
+            yield (
+                f"3 states, {frames} frames",
+                repeat,
+                training,
+                wells("3 states", both, REFERENCE, 2),
+            )
+
+
+def deviations(
+    reference: Kinetics,
+    training: Kinetics,
+    populations: np.ndarray,
+    times: np.ndarray,
+    errors: np.ndarray | float = 0.0,
+) -> dict[str, float]:
+    """Return how far populations (k,) and first-passage times (k, k) are from the reference's."""
+    off = ~np.eye(len(populations), dtype=bool)
+    apart = np.abs(times - reference.passage_times)
+    sigma = np.sqrt(reference.passage_errors**2 + training.passage_errors**2 + errors**2)
+    relative = apart / np.where(off, reference.passage_times, 1.0)
+    return {
+        "population_mean_absolute_error": float(np.abs(populations - reference.populations).mean()),
+        "first_passage_mean_relative_deviation": float(relative[off].mean()),
+        "first_passage_within_15_percent_or_2_sigma": float(
+            np.mean((relative < 0.15) | (apart < 2 * sigma), where=off)
+        ),
+    }
+
+
+def compare(training: np.ndarray, reference: np.ndarray, repeat: int) -> dict:
+    """Train both networks and fit Markov models; return the deviations of each."""
+    count = int(reference.max()) + 1
+    long, short = kinetics_of([reference], count), kinetics_of([training], count)
+    data: dict = {
+        "frames": len(training),
+        "transitions_in_training": short.transitions,
+        "training_population_error": float(short.population_errors.mean()),
+        "reference_population_error": float(long.population_errors.mean()),
+        "rows": {"training data": deviations(long, short, short.populations, short.passage_times)},
+    }
+    for lag in (1, LAG):
+        model = fit_markov_model([training], count, lag)
+        data["rows"][f"Markov, lag {lag}"] = deviations(
+            long, short, model.populations, model.passage_times
         )
-        entry["mean_relative_passage_deviation"] = float(relative.mean())
-        print(f"  {row.name:24} populations {np.round(row.populations, 3)}, off by "
-              f"{found.population_error(row):.3f}; first passage off by "
-              f"{100 * relative.mean():.0f} % (mean), {100 * relative.max():.0f} % (largest); "
-              f"timescales {np.round(row.timescales[:2])}")  # fmt: skip
+    for name, settings in MODELS.items():
+        trained = train_language_model(
+            [training], settings.model_copy(update={"seed": repeat}), n_states=count
+        )
+        new = trained.generate(len(reference) // WALKERS, walkers=WALKERS, seed=repeat)
+        found = kinetics_of(list(new), count, blocks=2)
+        data["rows"][name] = deviations(
+            *(long, short, found.populations, found.passage_times), found.passage_errors
+        )
+        card = trained.card
+        data["rows"][name] |= {
+            "epochs": len(card.validation),
+            "cross_entropy": min(card.validation),
+        }
+        if card.markov is not None:
+            # Nats of the last fifth of the frames, by which the network knows it better.
+            gain = card.markov - min(card.markov, *card.validation)
+            late = training[round(len(training) * (1 - settings.validation)) :]
+            moved = int((np.diff(late) != 0).sum())
+            data["memory_nats_per_transition"] = gain * len(late) / moved
     return data
 
 
-def model_potentials() -> dict:
-    """Three and four wells, in two dimensions and along x alone."""
-    results = {}
-    for name, wells in WELLS.items():
-        early = langevin(wells, TRAINING, SAVED, STEP, 1)
-        late = langevin(wells, LONGER * TRAINING, SAVED, STEP, 2)
-        for label, columns in (("", slice(0, 2)), (", x alone", slice(0, 1))):
-            places = wells[:, columns]
-            states = [
-                smooth_recrossings(assign_states(w[:, columns], places), LEAST)
-                for w in (early, late)
-            ]
-            results[name + label] = compare(name + label, *states, len(wells), LAG)
-    return results
+def main(folder: Path) -> None:
+    """Compare what has not been compared yet, and write all results."""
+    folder.mkdir(parents=True, exist_ok=True)
+    results: dict = {}
+    for name, repeat, training, reference in systems(folder):
+        path = folder / f"{name} {repeat}.json"
+        if not path.exists():
+            path.write_text(json.dumps(compare(training, reference, repeat)))
+        found = json.loads(path.read_text())
+        results.setdefault(name, []).append(found)
+        print(name, repeat, found["transitions_in_training"], flush=True)
+        for row, each in found["rows"].items():
+            print(f"    {row:16}", *(f"{value:.3f}" for value in each.values()), flush=True)
+        write_results("sampling_language", results)
 
 
-def double_well() -> dict:
-    """The discrete double well of deeptime by its matrix, in four coarse states."""
-    with np.load(data_folder() / "trajectories/double_well_discrete.npz") as data:
-        matrix = data["P"]
-    # Both from the matrix: the trajectory in this file jumps by several bins, a stride not stated.
-    chain = MarkovModel(matrix, 1, np.full(len(matrix), np.nan))
-    walks = [chain.generate(n, seed=s, start=34) for n, s in ((TRAINING, 1), (2_000_000, 2))]
-    states = [np.digitize(walk, [45, 50, 55]).astype(np.int64) for walk in walks]
-    return {"double well": compare("double well", *states, 4, LAG)}
-
-
-def amounts() -> dict:
-    """How the errors of both models fall with the length of the training data."""
-    wells = WELLS["3 states"]
-    late = langevin(wells, LONGER * TRAINING, SAVED, STEP, 2)
-    reference = smooth_recrossings(assign_states(late, wells), LEAST)
-    results = {}
-    for frames in (5_000, 20_000, 100_000):
-        early = langevin(wells, frames, SAVED, STEP, 7)
-        training = smooth_recrossings(assign_states(early, wells), LEAST)
-        name = f"3 states, {frames} frames"
-        results[name] = compare(name, training, reference, len(wells), LAG)
-    return results
+def table() -> None:
+    """Print the tables of docs."""
+    results = json.loads((RESULTS / "sampling_language.json").read_text())["results"]
+    names = [row for row in next(iter(results.values()))[0]["rows"] if row != "training data"]
+    for key, title, form in (
+        ("population_mean_absolute_error", "populations", "{:.3f}"),
+        ("first_passage_mean_relative_deviation", "first passage", "{:.0%}"),
+        ("first_passage_within_15_percent_or_2_sigma", "within its error", "{:.0%}"),
+    ):
+        print(f"\n| {title} | training data |", " | ".join(names), "|")
+        print("| --- |", " --- |" * (len(names) + 1))
+        for name, repeats in results.items():
+            cells = []
+            for row in ("training data", *names):
+                values = np.array([each["rows"][row][key] for each in repeats])
+                cells.append(form.format(values.mean()))
+            print(f"| {name} |", " | ".join(cells), "|")
+    print("\n| system | trainings | transitions in each | memory, nats per transition |")
+    print("| --- | --- | --- | --- |")
+    for name, repeats in results.items():
+        moved = np.mean([each["transitions_in_training"] for each in repeats])
+        gain = [each["memory_nats_per_transition"] for each in repeats]
+        print(f"| {name} | {len(repeats)} | {moved:.0f} | {np.mean(gain):.2f} |")
 
 
 if __name__ == "__main__":
-    if "--kinetics" in sys.argv:
-        for name, wells in WELLS.items():
-            walk = smooth_recrossings(
-                assign_states(langevin(wells, TRAINING, SAVED, STEP, 1), wells), LEAST
-            )
-            found = kinetics_of([walk], len(wells))
-            print(name, found.transitions, found.populations, found.dwell)
-        raise SystemExit
-    results = {**model_potentials(), **double_well(), **amounts()}
-    write_results("sampling_language", results)
+    if "--table" in sys.argv:
+        table()
+    else:
+        main(Path(sys.argv[1]))

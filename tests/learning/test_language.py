@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
 from nnpmm.core.errors import ConfigError, InputFileError, SimulationError
 from nnpmm.learning.language import (
@@ -25,6 +26,7 @@ from nnpmm.learning.language import (
     train_language_model,
     transition_matrix,
 )
+from nnpmm.learning.language.memory import log_chances, match_transitions
 
 # Detailed balance with populations 0.5, 0.2, 0.3.
 POPULATIONS = np.array([0.5, 0.2, 0.3])
@@ -133,6 +135,53 @@ def test_memory_is_learned_where_a_markov_model_has_none():
     new = model.generate(400, seed=2)[0]
     lengths = dwell_times(new)[0]
     assert np.mean(lengths == 10) > 0.6  # of a Markov model 4 %
+
+
+def test_memory_leaves_the_mean_transitions_as_counted(walk):
+    """The chances averaged over the frames in each state, whatever the memory adds."""
+    states = torch.from_numpy(walk[:4000])
+    memory = torch.from_numpy(np.random.default_rng(5).normal(scale=1.5, size=(4000, 3)))
+
+    def mean(offsets):
+        chances = torch.softmax(offsets[states] + memory, dim=-1)
+        return np.array([chances[states == k].mean(dim=0).numpy() for k in range(3)])
+
+    assert np.abs(mean(log_chances(MATRIX)) - MATRIX).max() > 0.02
+    np.testing.assert_allclose(mean(match_transitions(memory, states, MATRIX)), MATRIX, atol=1e-5)
+    alone = match_transitions(0 * memory, states, MATRIX)
+    np.testing.assert_allclose(torch.softmax(alone, dim=-1), MATRIX, atol=1e-8)
+    with pytest.raises(SimulationError, match="do not meet those counted"):
+        match_transitions(memory * np.nan, states, MATRIX)
+
+
+WITH_MARKOV = QUICK.model_copy(update={"markov": True, "epochs": 8})
+
+
+def test_a_markov_model_is_where_memory_starts_from(walk):
+    """On a Markov chain memory gains nothing, and the populations are those of the counts."""
+    pytest.importorskip("deeptime")
+    model = train_language_model([walk], WITH_MARKOV)
+    assert model.card.markov is not None
+    assert min(model.card.validation) > model.card.markov - 1e-3
+    found = kinetics_of(list(model.generate(5000, walkers=40, seed=1)), 3, blocks=2)
+    counted = fit_markov_model([walk], 3, 1)
+    assert np.abs(found.populations - counted.populations).max() < 0.02
+    off = ~np.eye(3, dtype=bool)
+    np.testing.assert_allclose(found.passage_times[off], counted.passage_times[off], rtol=0.15)
+
+
+def test_memory_is_added_to_a_markov_model(tmp_path):
+    """Visits of exactly ten frames, as above: memory is of use, and kept in the file."""
+    pytest.importorskip("deeptime")
+    states = np.tile(np.repeat([0, 1], 10), 500)
+    settings = WITH_MARKOV.model_copy(update={"epochs": 40})
+    model = train_language_model([states], settings)
+    assert min(model.card.validation) < 0.3 * model.card.markov
+    new = model.generate(400, seed=2)[0]
+    assert np.mean(dwell_times(new)[0] == 10) > 0.6
+    model.save(tmp_path / "model.json")
+    again = load_language_model(tmp_path / "model.json")
+    np.testing.assert_array_equal(again.generate(100, seed=1), model.generate(100, seed=1))
 
 
 def test_training_and_generation_are_deterministic(walk, trained, tmp_path):

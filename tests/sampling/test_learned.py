@@ -22,6 +22,7 @@ from nnpmm.sampling.learned import (
     meaning_of,
     save_projection,
 )
+from nnpmm.sampling.learned.gradient import GradientAtOnce
 from nnpmm.sampling.learned.projection import ProjectionRecord
 from nnpmm.sampling.learned.training import _standardized
 from nnpmm.sampling.variables import LearnedVariable, Structure, Torsion
@@ -62,10 +63,10 @@ def random_projection(structure, features, variables=2, seed=1) -> Projection:
 
 
 def test_features_of_alanine_dipeptide(peptide, features):
-    """phi, psi, both peptide bonds and the methyl groups; long distances of heavy atoms."""
+    """phi, psi and both peptide bonds, no methyl group; long distances of heavy atoms."""
     names = features.names(peptide)
     assert len(names) == features.count == len(features.distances) + 2 * len(features.torsions)
-    assert len(features.torsions) == 7
+    assert len(features.torsions) == 4
     where = torch.from_numpy(peptide.positions[list(features.atoms)])
     values = features.evaluate(where).numpy()
     angles = [
@@ -98,6 +99,27 @@ def test_gradients_are_exact(peptide, features, tmp_path):
         slope = (variable.evaluate(high, None) - variable.evaluate(low, None)) / (2 * step)
         assert forces[atom, axis] == pytest.approx(-slope, rel=0, abs=1e-6)
     assert np.abs(forces).max() > 0.1
+
+
+@pytest.mark.parametrize("kinds", [("distances",), ("torsions",), ("contacts",), None])
+def test_the_fast_gradient_is_that_of_the_network(peptide, features, kinds):
+    mixed = FeatureSet(
+        distances=features.distances[:5], torsions=features.torsions, contacts=((0, 15), (1, 12))
+    )
+    if kinds is not None:
+        mixed = FeatureSet(**{kind: getattr(mixed, kind) for kind in kinds})
+    projection = random_projection(peptide, mixed)
+    rng = np.random.default_rng(4)
+    rows = list(mixed.atoms)
+    for component in (0, 1):
+        fast = GradientAtOnce(mixed, projection.arrays, component)
+        for _ in range(5):
+            positions = peptide.positions[rows] + rng.normal(scale=0.03, size=(len(rows), 3))
+            value, gradient = fast(positions)
+            expected, slope = projection.gradient(positions, component)
+            assert value == pytest.approx(expected, abs=1e-12)
+            np.testing.assert_allclose(gradient, slope, rtol=0, atol=1e-10)
+            assert np.abs(slope).max() > 1e-3
 
 
 def test_values_do_not_see_where_the_molecule_is(peptide, features):

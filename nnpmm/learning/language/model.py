@@ -3,6 +3,11 @@
 Embedding, one LSTM, a linear layer, as published: 8, 64, k. Trained by cross entropy on stretches
 of 100 frames in batches of 64 with Adam; the last part of the frames chooses the best epoch. New
 trajectories are drawn state by state.
+
+With ``markov`` the network starts as the reversible Markov model of the first part of the frames
+and learns what memory adds to it, no more than helps in the last part. In the end its transitions,
+averaged over all frames in each state, are made those of the Markov model of all frames
+(`nnpmm.learning.language.memory`).
 """
 
 from __future__ import annotations
@@ -21,6 +26,8 @@ from torch import nn
 from nnpmm.core.arrays import Card, load_card, save_card
 from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.core.section import Section
+from nnpmm.learning.language.markov import fit_markov_model
+from nnpmm.learning.language.memory import log_chances, match_transitions
 from nnpmm.learning.language.states import require_states
 
 __all__ = [
@@ -35,6 +42,7 @@ __all__ = [
 class LanguageSettings(Section):
     """The network and its training."""
 
+    markov: bool = Field(False, description="add memory to a Markov model of lag 1")
     embedding: int = Field(8, ge=1)
     hidden: int = Field(64, ge=1)
     sequence: int = Field(100, ge=2, description="frames of a training sequence")
@@ -59,6 +67,7 @@ class LanguageCard(Card):
     transitions: int = Field(ge=0, description="in them")
     training: tuple[float, ...] = Field(description="cross entropy of each epoch, nats per frame")
     validation: tuple[float, ...] = Field(description="the same of the last parts")
+    markov: float | None = Field(None, description="the same of the Markov model it started as")
     prompt: tuple[int, ...] = Field(description="frames from which new trajectories continue")
 
 
@@ -68,11 +77,19 @@ class _Network(nn.Module):
         self.embedding = nn.Embedding(n_states, settings.embedding)
         self.lstm = nn.LSTM(settings.embedding, settings.hidden, batch_first=True)
         self.linear = nn.Linear(settings.hidden, n_states)
+        self.counted: nn.Parameter | None = None
+        if settings.markov:
+            self.counted = nn.Parameter(torch.zeros(n_states, n_states), requires_grad=False)
+            nn.init.zeros_(self.linear.weight)
+            nn.init.zeros_(self.linear.bias)
 
     def forward(self, states: torch.Tensor, memory: Any = None) -> tuple[torch.Tensor, Any]:
         """Return logits (b, n, k) of the state after each frame (b, n), and the memory."""
         hidden, memory = self.lstm(self.embedding(states), memory)
-        return self.linear(hidden), memory
+        logits = self.linear(hidden)
+        if self.counted is not None:
+            logits = logits + self.counted[states]
+        return logits, memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,6 +182,7 @@ def train_language_model(
     Raises:
         ConfigError: trajectories that are too short, or numbers that are no states.
         SimulationError: a state that is never visited, or too few transitions.
+        OptionalDependencyError: ``markov``, and deeptime is not installed.
     """
     settings = settings or LanguageSettings()
     count = require_states(trajectories, n_states)
@@ -173,8 +191,12 @@ def train_language_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         network = _Network(count, settings)
+        if network.counted is not None:
+            _count(network.counted, [early for early, _ in parts])
         curves, best = _fit(network, parts, settings, progress)
     network.load_state_dict(best)
+    if network.counted is not None:
+        _match(network, network.counted, series, settings.sequence)
     longest = max(series, key=len)
     card = LanguageCard(
         n_states=count,
@@ -182,7 +204,8 @@ def train_language_model(
         frames=sum(map(len, series)),
         transitions=sum(int((each[1:] != each[:-1]).sum()) for each in series),
         training=tuple(curves[0]),
-        validation=tuple(curves[1]),
+        validation=tuple(curves[1][-len(curves[0]) :]),
+        markov=curves[1][0] if settings.markov else None,
         prompt=tuple(longest[: settings.sequence].tolist()),
     )
     return LanguageModel(card, network.eval())
@@ -205,12 +228,18 @@ def _fit(
     settings: LanguageSettings,
     progress: Callable[[int, int], None],
 ) -> tuple[tuple[list[float], list[float]], dict[str, torch.Tensor]]:
-    """Return both learning curves and the weights of the best epoch."""
+    """Return both learning curves and the weights of the best epoch.
+
+    That before the first epoch counts for a network that starts as a Markov model.
+    """
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     held_out = torch.cat([_stretches(late, settings.sequence, 0) for _, late in parts])
     training: list[float] = []
     validation: list[float] = []
     best: dict[str, torch.Tensor] = {}
+    if settings.markov:
+        validation.append(_mean_loss(network, held_out, settings.batch))
+        best = {k: v.detach().clone() for k, v in network.state_dict().items()}
     for epoch in range(settings.epochs):
         offset = int(torch.randint(settings.sequence, (1,)))
         rows = torch.cat([_stretches(early, settings.sequence, offset) for early, _ in parts])
@@ -224,14 +253,11 @@ def _fit(
             optimizer.step()
             total += loss.item() * len(batch)
         training.append(total / len(rows))
-        network.eval()
-        with torch.no_grad():
-            losses = [float(_loss(network, b)) * len(b) for b in held_out.split(settings.batch)]
-        validation.append(sum(losses) / len(held_out))
+        validation.append(_mean_loss(network, held_out, settings.batch))
         if validation[-1] == min(validation):
             best = {k: v.detach().clone() for k, v in network.state_dict().items()}
         progress(epoch + 1, settings.epochs)
-        if epoch - int(np.argmin(validation)) >= settings.patience:
+        if len(validation) - 1 - int(np.argmin(validation)) >= settings.patience:
             break
     return (training, validation), best
 
@@ -244,3 +270,36 @@ def _stretches(states: torch.Tensor, length: int, offset: int) -> torch.Tensor:
 def _loss(network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
     logits, _ = network(batch[:, :-1])
     return nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
+
+
+@torch.no_grad()
+def _mean_loss(network: nn.Module, rows: torch.Tensor, batch: int) -> float:
+    network.eval()
+    losses = [float(_loss(network, part)) * len(part) for part in rows.split(batch)]
+    return sum(losses) / len(rows)
+
+
+def _count(counted: nn.Parameter, series: Sequence[torch.Tensor]) -> None:
+    """Put the reversible Markov model of trajectories into a network."""
+    found = fit_markov_model([each.numpy() for each in series], len(counted), 1)
+    counted.data = log_chances(found.matrix).float()
+
+
+@torch.no_grad()
+def _match(
+    network: nn.Module, counted: nn.Parameter, series: Sequence[torch.Tensor], warm_up: int
+) -> None:
+    """Make the mean transitions of a network those of the reversible Markov model of all frames.
+
+    Frames count from ``warm_up`` frames behind the start of a trajectory, or of a piece of it.
+    """
+    network.eval()
+    memory, states = [], []
+    for each in series:
+        piece = min(len(each), 20 * warm_up)
+        rows = each.unfold(0, piece, max(1, piece - warm_up))
+        logits, _ = network(rows)
+        memory.append((logits - counted[rows])[:, warm_up:].flatten(0, 1))
+        states.append(rows[:, warm_up:].flatten())
+    matrix = fit_markov_model([each.numpy() for each in series], len(counted), 1).matrix
+    counted.data = match_transitions(torch.cat(memory), torch.cat(states), matrix).float()

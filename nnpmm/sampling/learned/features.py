@@ -109,7 +109,8 @@ def choose_features(structure: Structure, atoms: NDArray[np.int64]) -> FeatureSe
     """Choose features of a molecule: one torsion about each bond, and distances across it.
 
     A torsion is about a bond of two heavy atoms that have further neighbours; it goes through the
-    heaviest of these. Distances are those of heavy atoms four or more bonds apart.
+    heaviest of these. Rotations of three like hydrogens (methyl, ammonium) are left out: they look
+    the same every third of a turn. Distances are those of heavy atoms four or more bonds apart.
 
     Args:
         structure: of the system.
@@ -128,6 +129,8 @@ def choose_features(structure: Structure, atoms: NDArray[np.int64]) -> FeatureSe
         ends = []
         for middle, other in ((j, k), (k, j)):
             around = [atom for atom in bonded[middle] if atom != other]
+            if [elements[atom] for atom in around] == [1, 1, 1]:
+                around = []
             ends.append(max(around, key=lambda atom: (elements[atom], -atom), default=None))
         i, m = ends
         if i is not None and m is not None and i != m:

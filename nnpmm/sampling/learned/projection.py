@@ -25,6 +25,7 @@ from pydantic import Field
 from nnpmm.core.arrays import Card, load_card, save_card
 from nnpmm.core.errors import SimulationError
 from nnpmm.sampling.learned.features import FeatureSet
+from nnpmm.sampling.learned.gradient import GradientAtOnce
 from nnpmm.sampling.variables.variable import Structure, VariableError
 
 __all__ = ["Projection", "ProjectionRecord", "load_projection", "save_projection"]
@@ -108,6 +109,8 @@ class Projection:
     ) -> tuple[float, NDArray[np.float64]]:
         """Return one variable and its gradient (n, 3), 1/nm, at the features' atoms.
 
+        The reference of `GradientAtOnce`, which a force uses.
+
         Args:
             positions: (n, 3) nm of the features' atoms.
             component: which variable.
@@ -136,6 +139,7 @@ class ProjectionCallback:
 
     def __init__(self, projection: Projection, component: int) -> None:
         self.projection, self.component = projection, component
+        self._gradient = GradientAtOnce(projection.record.features, projection.arrays, component)
 
     def __call__(self, state: openmm.State) -> tuple[float, NDArray[np.float64]]:
         """Return the variable and minus its gradient (n, 3).
@@ -143,8 +147,7 @@ class ProjectionCallback:
         Raises:
             SimulationError: the variable is not finite.
         """
-        positions = state.getPositions(asNumpy=True)._value
-        value, gradient = self.projection.gradient(positions, self.component)
+        value, gradient = self._gradient(state.getPositions(asNumpy=True)._value)
         if not np.isfinite(value):
             raise SimulationError("a learned variable is not finite; use a smaller time step")
         return value, -gradient
