@@ -39,7 +39,7 @@ def conformers(
         list[str] | None,
         typer.Option(
             "--generator",
-            help="etkdg, systematic or confab; give it again for several.",
+            help="etkdg, monte-carlo, systematic, confab or torsionnet; give it again for several.",
             show_default="etkdg",
         ),
     ] = None,
@@ -47,9 +47,13 @@ def conformers(
         int | None,
         typer.Option(
             "--count",
-            help="Geometries by etkdg and confab.",
+            help="Geometries by each generator but systematic.",
             show_default="50, 200 or 300 by rotatable bonds",
         ),
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", help="Folder of nnpmm torsionnet train, for torsionnet."),
     ] = None,
     model: Annotated[str, typer.Option("--model", help="The network.")] = "ANI-2x",
     solvent: Annotated[
@@ -84,7 +88,7 @@ def conformers(
     restraint_constant: Annotated[
         str, typer.Option("--restraint-constant", help="Of the restraint beyond it.")
     ] = "10000 kJ/mol/nm^2",
-    seed: Annotated[int, typer.Option("--seed", help="Of the distance geometry.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Of the generators.")] = 0,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the search.")] = Path(
         "conformers"
     ),
@@ -105,6 +109,7 @@ def conformers(
         "molecule": molecule | {"parameters": parameters},
         "generators": generator or ["etkdg"],
         "count": count,
+        "policy": None if policy is None else str(policy.absolute()),
         "model": model,
         "solvent": solvent,
         "temperature": temperature,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -25,7 +26,7 @@ __all__ = [
     "systematic_conformers",
 ]
 
-Generator = Literal["etkdg", "systematic", "confab", "monte-carlo"]
+Generator = Literal["etkdg", "systematic", "confab", "monte-carlo", "torsionnet"]
 #: Of torsions in a systematic search.
 MOST_COMBINATIONS = 5000
 _TOUCHING = 0.5  # of the sum of the van der Waals radii
@@ -40,6 +41,7 @@ def generate(
     count: int | None = None,
     seed: int = 0,
     threads: int = 1,
+    policy: Path | None = None,
 ) -> _Array:
     """Return starting geometries (k, n, 3), nm, of several generators, one after the other.
 
@@ -51,11 +53,12 @@ def generate(
         count: of conformers by each generator but ``"systematic"``; None: by `count_for`.
         seed: of the distance geometry and the Monte Carlo search.
         threads: of the distance geometry.
+        policy: folder of a trained policy, for ``"torsionnet"``.
 
     Raises:
-        ConfigError: too many rotatable bonds for a systematic search, or atoms that no force field
-            knows for a search by energy.
-        InputFileError: no conformer could be built.
+        ConfigError: too many rotatable bonds for a systematic search, atoms that no force field
+            knows for a search by energy, or no policy.
+        InputFileError: no conformer could be built, or the policy cannot be read.
         OptionalDependencyError: Open Babel is not installed.
     """
     number = count_for(molecule) if count is None else count
@@ -64,9 +67,21 @@ def generate(
         "systematic": lambda: systematic_conformers(molecule),
         "confab": lambda: confab_conformers(molecule, number),
         "monte-carlo": lambda: monte_carlo_conformers(molecule, number, seed=seed),
+        "torsionnet": lambda: _by_policy(molecule, number, policy, seed),
     }
     own = 0.1 * np.array(molecule.GetConformer().GetPositions())[None]
     return np.concatenate([own, *(known[name]() for name in generators)])
+
+
+def _by_policy(molecule: Chem.Mol, count: int, policy: Path | None, seed: int) -> _Array:
+    if policy is None:
+        raise ConfigError(
+            "found the generator torsionnet without a policy; give the folder of one that nnpmm "
+            "torsionnet train has made"
+        )
+    from nnpmm.conformers.torsionnet import load_policy, torsionnet_conformers
+
+    return torsionnet_conformers(molecule, count, load_policy(policy), seed=seed)
 
 
 def count_for(molecule: Chem.Mol) -> int:

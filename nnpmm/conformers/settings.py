@@ -23,15 +23,19 @@ class ConformerSettings(Section):
     generators: tuple[Generator, ...] = Field(
         ("etkdg",),
         min_length=1,
-        description="of starting geometries: etkdg (distance geometry), systematic (all "
-        "combinations of torsions), confab (Open Babel)",
+        description="of starting geometries: etkdg (distance geometry), monte-carlo (search with "
+        "a force field), systematic (all combinations of torsions), confab (Open Babel), "
+        "torsionnet (search with a policy)",
     )
     count: int | None = Field(
         None,
         ge=1,
         le=10_000,
-        description="of geometries by etkdg and confab each; none: 50, 200 or 300 by the number of "
-        "rotatable bonds",
+        description="of geometries by each generator but systematic; none: 50, 200 or 300 by the "
+        "number of rotatable bonds",
+    )
+    policy: SettingsPath | None = Field(
+        None, description="folder of nnpmm torsionnet train, for the generator torsionnet"
     )
     model: ModelName = Field("ANI-2x", description="the network")
     solvent: Solvent = Field(
@@ -75,12 +79,14 @@ class ConformerSettings(Section):
         gt=0,
         description="of the harmonic restraint beyond that distance",
     )
-    seed: int = Field(0, ge=0, description="of the distance geometry")
+    seed: int = Field(0, ge=0, description="of the generators")
 
     @model_validator(mode="after")
     def _together(self) -> Self:
         if len(set(self.generators)) < len(self.generators):
             raise ValueError(f"found the generators {list(self.generators)}, allowed: each once")
+        if ("torsionnet" in self.generators) != (self.policy is not None):
+            raise ValueError("'policy' and the generator torsionnet go together")
         if (self.pose is None) != (self.selection is None):
             raise ValueError("'pose' and 'selection' go together")
         return self

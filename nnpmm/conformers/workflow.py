@@ -187,7 +187,7 @@ def _candidates(search: _Search, pose: RelaxedPose | None) -> dict[str, _Array]:
     """Return relaxed geometries with energies, those that kept their bonds and converged."""
     settings = search.settings
     names = ("generators", "count", "seed", "solvent", "screen_window")
-    content = {name: getattr(settings, name) for name in names}
+    content = {name: getattr(settings, name) for name in names} | {"policy": str(settings.policy)}
     found = search.stages.of("start", content, None, lambda: _start(search))
     start = found["positions"]
     search.counts["generated"] = int(found["generated"][0])
@@ -218,6 +218,7 @@ def _start(search: _Search) -> dict[str, _Array]:
         count=settings.count,
         seed=settings.seed,
         threads=threads,
+        policy=settings.policy,
     )
     count = np.array([len(generated)])
     search.report("force field", 0, 1)
