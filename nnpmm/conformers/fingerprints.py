@@ -11,7 +11,7 @@ from rdkit.Chem import TorsionFingerprints
 
 from nnpmm.torsions.internal import dihedral
 
-__all__ = ["FingerprintTorsions", "deviations"]
+__all__ = ["FingerprintTorsions"]
 
 _Array = NDArray[np.float64]
 
@@ -26,10 +26,12 @@ class FingerprintTorsions:
     Attributes:
         chains: atoms (t, q, 4); a bond with fewer than q torsions repeats its first.
         rings: atoms of each ring's torsions, (m, 4) each.
+        largest: deviation that counts one, degrees, (t + rings,): 180, and less for rings.
     """
 
     chains: NDArray[np.int64]
     rings: tuple[NDArray[np.int64], ...]
+    largest: _Array
 
     @classmethod
     def of(cls, molecule: Chem.Mol) -> FingerprintTorsions:
@@ -41,6 +43,7 @@ class FingerprintTorsions:
         return cls(
             np.array(padded, dtype=np.int64).reshape(len(lists), most, 4),
             tuple(np.array([tuple(a) for a in torsions], dtype=np.int64) for torsions, _ in rings),
+            np.array([largest for _, largest in (*chains, *rings)], dtype=np.float64),
         )
 
     def angles(self, positions: _Array) -> _Array:
@@ -53,14 +56,13 @@ class FingerprintTorsions:
             parts.append(np.broadcast_to(mean[:, None, None], (len(positions), 1, q)))
         return np.concatenate(parts, axis=1)
 
+    def deviations(self, one: _Array, others: _Array) -> _Array:
+        """Return the deviations (k,), from 0 to 1, of fingerprints (k, t, q) from another (t, q).
 
-def deviations(one: _Array, others: _Array) -> _Array:
-    """Return the deviations (k,), from 0 to 1, of fingerprints (k, t, q) from another (t, q).
-
-    The mean over the torsions, unweighted, of the difference in units of 180 degrees.
-    """
-    if one.shape[0] == 0:
-        return np.zeros(len(others))
-    apart = np.abs(one[:, :, None] - others[:, :, None, :]) % 360.0
-    nearest = np.minimum(apart, 360.0 - apart).min(axis=(2, 3))
-    return np.asarray(nearest.mean(axis=1) / 180.0)
+        The mean over the torsions, unweighted, of the difference in units of the largest.
+        """
+        if len(self.largest) == 0:
+            return np.zeros(len(others))
+        apart = np.abs(one[:, :, None] - others[:, :, None, :]) % 360.0
+        nearest = np.minimum(apart, 360.0 - apart).min(axis=(2, 3))
+        return np.asarray((nearest / self.largest).mean(axis=1))

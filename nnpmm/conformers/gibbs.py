@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from rdkit import Chem
 from rdkit.Chem import TorsionFingerprints
 
-from nnpmm.conformers.fingerprints import FingerprintTorsions, deviations
+from nnpmm.conformers.fingerprints import FingerprintTorsions
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
 
@@ -171,7 +171,7 @@ class GrowingScore:
         new = self._torsions.angles(positions[None])[0]
         count = len(self._fingerprints)
         if count:
-            others = deviations(new, np.array(self._fingerprints))
+            others = self._torsions.deviations(new, np.array(self._fingerprints))
             self._apart[count, :count] = self._apart[:count, count] = others
         self._fingerprints.append(new)
         self._energies[count] = energy

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rdkit import Chem
 
 from nnpmm.conformers.distance_geometry import etkdg_conformers
-from nnpmm.conformers.fingerprints import FingerprintTorsions, deviations
+from nnpmm.conformers.fingerprints import FingerprintTorsions
 from nnpmm.conformers.rotors import rotors
 from nnpmm.conformers.screening import ForceField
 from nnpmm.core.constants import KJ_PER_KCAL
@@ -95,7 +95,8 @@ class _Found:
         if threshold == 0.0:
             return True
         new = self._torsions.angles(positions[None])[0]
-        return bool((deviations(new, np.array(self.fingerprints)) >= threshold).all())
+        apart = self._torsions.deviations(new, np.array(self.fingerprints))
+        return bool((apart >= threshold).all())
 
 
 def monte_carlo_conformers(

@@ -14,7 +14,7 @@ from nnpmm.core.errors import ConfigError
 __all__ = ["branched_alkanes"]
 
 _BRANCHING = 0.2  # chance of a carbon to be added elsewhere than at the end of the chain
-_TRIALS = 200  # for each alkane that is wanted
+_TRIALS = 50  # for each alkane that is wanted
 
 
 def branched_alkanes(count: int, *, rotors: tuple[int, int], seed: int) -> list[str]:

@@ -117,8 +117,9 @@ def joined(batches: Sequence[Batch]) -> Batch:
     )
 
 
-def _perceptron(inputs: int, width: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, outputs))
+def _perceptron(inputs: int, width: int, outputs: int, *, bias: bool = True) -> nn.Sequential:
+    last = nn.Linear(width, outputs, bias=bias)
+    return nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), last)
 
 
 def _summed(values: Tensor, rows: Tensor, count: int) -> Tensor:
@@ -147,7 +148,7 @@ class Policy(nn.Module):
         self.pool = _perceptron(4 * width, width, width)
         self.talk = _perceptron(2 * width + 4, width, width)
         self.memory = nn.LSTM(2 * width + 2 + SCALARS, width)
-        self.choose = _perceptron(2 * width + 5, width, 1)
+        self.choose = _perceptron(2 * width + 5, width, 1, bias=False)
         self.appraise = _perceptron(width + SCALARS, width, 1)
         self.stay = nn.Parameter(torch.tensor(settings.stay))
         centres = torch.linspace(0.0, _CUTOFF, settings.radial)

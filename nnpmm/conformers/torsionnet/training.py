@@ -152,10 +152,12 @@ def _begun(settings: TrainingSettings, path: Path, molecules: int) -> _State:
     arrays, record = load_arrays(path)
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     policy.load_state_dict(_section(tensors, "policy"))
+    shapes = [parameter.shape for parameter in policy.parameters()]
     moments: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in _section(tensors, "adam").items():
         number, key = name.split(".")
-        moments.setdefault(int(number), {})[key] = tensor.reshape(()) if key == "step" else tensor
+        shape = () if key == "step" else shapes[int(number)]
+        moments.setdefault(int(number), {})[key] = tensor.reshape(shape)
     optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
     state.level, state.recent, state.curve = record["level"], record["recent"], record["curve"]
     return state
