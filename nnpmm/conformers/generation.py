@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,9 @@ from nnpmm.conformers.monte_carlo import monte_carlo_conformers
 from nnpmm.conformers.rotors import rotatable_bonds, rotors
 from nnpmm.core.errors import ConfigError
 from nnpmm.torsions.relaxation import Held, set_angles
+
+if TYPE_CHECKING:
+    from nnpmm.conformers.torsionnet import TrainedPolicy
 
 __all__ = [
     "MOST_COMBINATIONS",
@@ -41,7 +43,7 @@ def generate(
     count: int | None = None,
     seed: int = 0,
     threads: int = 1,
-    policy: Path | None = None,
+    policy: TrainedPolicy | None = None,
 ) -> _Array:
     """Return starting geometries (k, n, 3), nm, of several generators, one after the other.
 
@@ -53,12 +55,12 @@ def generate(
         count: of conformers by each generator but ``"systematic"``; None: by `count_for`.
         seed: of the distance geometry and the Monte Carlo search.
         threads: of the distance geometry.
-        policy: folder of a trained policy, for ``"torsionnet"``.
+        policy: for ``"torsionnet"``.
 
     Raises:
         ConfigError: too many rotatable bonds for a systematic search, atoms that no force field
             knows for a search by energy, or no policy.
-        InputFileError: no conformer could be built, or the policy cannot be read.
+        InputFileError: no conformer could be built.
         OptionalDependencyError: Open Babel is not installed.
     """
     number = count_for(molecule) if count is None else count
@@ -73,15 +75,15 @@ def generate(
     return np.concatenate([own, *(known[name]() for name in generators)])
 
 
-def _by_policy(molecule: Chem.Mol, count: int, policy: Path | None, seed: int) -> _Array:
+def _by_policy(molecule: Chem.Mol, count: int, policy: TrainedPolicy | None, seed: int) -> _Array:
     if policy is None:
         raise ConfigError(
             "found the generator torsionnet without a policy; give the folder of one that nnpmm "
             "torsionnet train has made"
         )
-    from nnpmm.conformers.torsionnet import load_policy, torsionnet_conformers
+    from nnpmm.conformers.torsionnet import torsionnet_conformers  # which imports torch
 
-    return torsionnet_conformers(molecule, count, load_policy(policy), seed=seed)
+    return torsionnet_conformers(molecule, count, policy, seed=seed)
 
 
 def count_for(molecule: Chem.Mol) -> int:

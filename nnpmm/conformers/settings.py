@@ -86,7 +86,11 @@ class ConformerSettings(Section):
         if len(set(self.generators)) < len(self.generators):
             raise ValueError(f"found the generators {list(self.generators)}, allowed: each once")
         if ("torsionnet" in self.generators) != (self.policy is not None):
-            raise ValueError("'policy' and the generator torsionnet go together")
+            raise ValueError(
+                f"found the generators {list(self.generators)} with policy {self.policy}; the "
+                "generator torsionnet needs a policy, the folder of nnpmm torsionnet train, and "
+                "others take none"
+            )
         if (self.pose is None) != (self.selection is None):
             raise ValueError("'pose' and 'selection' go together")
         return self
