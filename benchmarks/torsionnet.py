@@ -6,7 +6,8 @@ as they search do so with the same force field and number of steps, so that each
 minimisations. A drug has no published reference: its scores are relative to the mean of ETKDG.
 
 The policy is that of a folder of ``nnpmm torsionnet train``; ``untrained`` is the same network
-with fresh weights. Rows of generators that are not asked for stay as they are in the JSON file.
+with fresh weights. Runs that are in the JSON file already are not repeated, unless they are of
+another policy.
 
 python benchmarks/torsionnet.py --policy FOLDER --seeds 10 --drug-seeds 3
 python benchmarks/torsionnet.py --tables
@@ -104,9 +105,9 @@ def measure(arguments: argparse.Namespace) -> None:
     policies = policies_of(arguments)
     path = RESULTS / f"{NAME}.json"
     kept = json.loads(path.read_text())["results"] if path.exists() else {"runs": []}
-    chosen = set(arguments.generators)
-    runs = [run for run in kept["runs"] if run["generator"] not in chosen]
-    cards = kept.get("policy") if arguments.policy is None else summary(policies["torsionnet"])
+    cards = summary(policies["torsionnet"]) if policies else kept.get("policy")
+    runs = [r for r in kept["runs"] if r["generator"] not in policies or r["policy"] == cards["id"]]
+    done = {(r["molecule"], r["generator"], r["seed"]) for r in runs}
     jobs = [
         (name, a.smiles, seed) for seed in range(arguments.seeds) for name, a in ALKANES.items()
     ]
@@ -115,12 +116,16 @@ def measure(arguments: argparse.Namespace) -> None:
     ]
     for name, smiles, seed in jobs:
         for generator in arguments.generators:
+            needs_policy = generator in ("untrained", "torsionnet")
+            if (name, generator, seed) in done or (needs_policy and not policies):
+                continue
             if generator == "confab" and seed > 0:  # which takes no seed
                 continue
-            runs.append({"molecule": name, "generator": generator, "seed": seed})
-            runs[-1] |= score(name, smiles, generator, seed, policies)
+            run = {"molecule": name, "generator": generator, "seed": seed}
+            run |= {"policy": cards["id"]} if needs_policy else {}
+            runs.append(run | score(name, smiles, generator, seed, policies))
             print(runs[-1], flush=True)
-        write_results(NAME, {"policy": cards, "runs": runs})
+            write_results(NAME, {"policy": cards, "runs": runs})
 
 
 def policies_of(arguments: argparse.Namespace) -> dict[str, TrainedPolicy]:
@@ -136,6 +141,7 @@ def summary(policy: TrainedPolicy) -> dict[str, Any]:
     """Return what matters of a policy's training."""
     training = policy.card.training
     return {
+        "id": policy.card.weights_sha256[:12],
         "updates": len(policy.card.curve),
         "conformers": len(policy.card.curve) * training.episodes * training.steps,
         "molecules": len(policy.card.molecules),
