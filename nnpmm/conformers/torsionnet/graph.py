@@ -75,10 +75,13 @@ class MoleculeGraph:
         ends = nodes[:, 1:3]
         between = distances[ends[:, None, :, None], ends[None, :, None, :]].min(axis=(2, 3))
         return cls(
-            *(np.array(chosen), np.array([_features(molecule, a) for a in chosen], np.float32)),
-            *(np.array([i, j]), features, nodes),
-            np.array(np.nonzero((between <= 1) & ~np.eye(len(nodes), dtype=bool))),
-            turns.angles,
+            atoms=np.array(chosen, dtype=np.int64),
+            atom_features=np.array([_features(molecule, a) for a in chosen], dtype=np.float32),
+            pairs=np.array([i, j]),
+            pair_features=features,
+            torsions=nodes,
+            neighbours=np.array(np.nonzero((between <= 1) & ~np.eye(len(nodes), dtype=bool))),
+            angles=turns.angles,
         )
 
 

@@ -153,7 +153,9 @@ class Policy(nn.Module):
         self.stay = nn.Parameter(torch.tensor(settings.stay))
         centres = torch.linspace(0.0, _CUTOFF, settings.radial)
         self.register_buffer("centres", centres, persistent=False)
-        nn.init.zeros_(self.choose[2].weight)  # a fresh policy prefers nothing but to stay
+        nn.init.zeros_(
+            self.get_parameter("choose.2.weight")
+        )  # a fresh policy prefers nothing but to stay
 
     def forward(self, batch: Batch, memory: Memory | None = None) -> tuple[Tensor, Tensor, Memory]:
         """Return logits (t, r, a), values (t, e), and the memory after the last conformer.
@@ -188,8 +190,9 @@ class Policy(nn.Module):
     def _atoms(self, batch: Batch) -> Tensor:
         i, j = batch.pairs
         distance = (batch.positions[:, i] - batch.positions[:, j]).norm(dim=-1)[..., None]
-        spacing = self.centres[1] - self.centres[0]
-        radial = torch.exp(-(((distance - self.centres) / spacing) ** 2))
+        centres = self.get_buffer("centres")
+        spacing = centres[1] - centres[0]
+        radial = torch.exp(-(((distance - centres) / spacing) ** 2))
         fade = 0.5 * (1 + torch.cos(np.pi * (distance / _CUTOFF).clamp(max=1.0)))
         features = batch.pair_features.expand(len(distance), -1, -1)
         edges = torch.cat([radial, features], dim=-1)

@@ -42,8 +42,8 @@ class TrainingSettings(Section):
         "molecules doubles",
     )
     window: int = Field(24, ge=1, description="episodes of that mean")
-    policy: PolicySettings = Field(PolicySettings(), description="the network")  # type: ignore[call-arg]
-    ppo: PPOSettings = Field(PPOSettings(), description="the method")  # type: ignore[call-arg]
+    policy: PolicySettings = Field(PolicySettings(), description="the network")
+    ppo: PPOSettings = Field(PPOSettings(), description="the method")
     seed: int = Field(1, ge=0, description="of molecules, weights and episodes")
 
     @model_validator(mode="after")
@@ -58,4 +58,4 @@ class TrainingSettings(Section):
 def settings_template() -> str:
     """Return a commented settings file with all defaults."""
     header = "# nnpmm torsionnet train: a policy that searches conformers."
-    return commented_file(TrainingSettings(), header=header, shown={})  # type: ignore[call-arg]
+    return commented_file(TrainingSettings(), header=header, shown={})

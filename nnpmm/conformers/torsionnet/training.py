@@ -31,6 +31,7 @@ __all__ = ["CURVE", "train_policy"]
 
 _SETTINGS, _STATE, _STAGES = "settings.json", "state.safetensors", "stages"
 _FIRST = 4  # molecules at the beginning
+_SAVED = 20  # updates between two savings of the policy
 _MAY_CHANGE = ("updates",)
 #: Columns of a learning curve: molecules in use, and scores of the episodes of an update.
 CURVE = ("molecules", "mean score", "mean score of the hardest half")
@@ -59,7 +60,7 @@ def train_policy(
         settings.json         of the training
         stages/               reference scores of the molecules
         state.safetensors     weights and state of the optimiser after the last update
-        policy.json           the card of the policy, with policy.safetensors
+        policy.json           the card of the policy, with policy.safetensors; every 20 updates
 
     A training that was interrupted goes on, and ends with the same policy on the same machine.
     Torch's global generator is left as it was.
@@ -88,15 +89,21 @@ def train_policy(
         while len(state.curve) < settings.updates:
             _update(state, tasks, settings)
             _keep(state, directory / _STATE)
+            if len(state.curve) % _SAVED == 0:
+                _trained(state, smiles, settings).save(directory / POLICY_FILE)
             progress(len(state.curve), settings.updates)
-        card = PolicyCard(
-            training=settings,
-            molecules=tuple(smiles[: max(int(row[0]) for row in state.curve)]),
-            curve=tuple(tuple(row) for row in state.curve),
-        )
-        trained = TrainedPolicy(card, state.policy.eval())
+        trained = _trained(state, smiles, settings)
         trained.save(directory / POLICY_FILE)
     return trained
+
+
+def _trained(state: _State, smiles: list[str], settings: TrainingSettings) -> TrainedPolicy:
+    card = PolicyCard(
+        training=settings,
+        molecules=tuple(smiles[: max(int(row[0]) for row in state.curve)]),
+        curve=tuple(tuple(row) for row in state.curve),
+    )
+    return TrainedPolicy(card, state.policy)
 
 
 class _Tasks:
@@ -135,8 +142,9 @@ class _Tasks:
         return Task.of(
             *(molecule, GibbsReference(*values.tolist())),
             variant="MMFF94",
+            thermal_energy=wanted.thermal_energy,
+            threshold=wanted.threshold,
             relaxation=wanted.relaxation,
-            **scoring,
         )
 
 
