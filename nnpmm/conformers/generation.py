@@ -114,7 +114,7 @@ def systematic_conformers(molecule: Chem.Mol, *, most: int = MOST_COMBINATIONS) 
     if number > most:
         raise ConfigError(
             f"found {len(found)} rotatable bonds with {number} combinations of their angles, a "
-            f"systematic search takes up to {most}; take the generator etkdg"
+            f"systematic search takes up to {most}; take the generator etkdg or monte-carlo"
         )
     bonds = [bond for bond, _ in found]
     angles = np.radians(list(itertools.product(*(values for _, values in found))))
