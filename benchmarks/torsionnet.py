@@ -277,8 +277,8 @@ def drug_table(runs: list[dict[str, Any]]) -> list[str]:
     """Return lines of a table: scores relative to the mean of ETKDG, and processor times."""
     present = [g for g in GENERATORS if any(r["generator"] == g for r in runs)]
     lines = [
-        f"| | bonds | {' | '.join(LABELS[g] for g in present)} |",
-        f"| --- | --- |{' --- |' * len(present)}",
+        f"| | bonds | {' | '.join(LABELS[g] for g in present)} | lowest: Monte Carlo - ETKDG |",
+        f"| --- | --- |{' --- |' * len(present)} --- |",
     ]
     for name in DRUGS:
         logs = {
@@ -287,14 +287,21 @@ def drug_table(runs: list[dict[str, Any]]) -> list[str]:
             )
             for g in present
         }
-        if not len(logs["etkdg"]):
+        if not len(logs["etkdg"]) or len(logs["etkdg"]) != len(logs["monte-carlo"]):
             continue
         unit = logs["etkdg"].max()
         base = float(np.exp(logs["etkdg"] - unit).mean())
         bonds = next(r["torsions"] for r in runs if r["molecule"] == name)
         cells = [spread(np.exp(logs[g] - unit) / base) if len(logs[g]) else "" for g in present]
-        lines.append(f"| {name} | {bonds} | {' | '.join(cells)} |")
+        cells.append(spread(lowest(runs, name, "monte-carlo") - lowest(runs, name, "etkdg")))
+        lines.append(f"| {name} | {bonds} | {' | '.join(cells)} kcal/mol |")
     return lines
+
+
+def lowest(runs: list[dict[str, Any]], name: str, generator: str) -> NDArray[np.float64]:
+    """Return the lowest energy of each seed, kcal/mol, in the order of the seeds."""
+    some = [r for r in runs if (r["molecule"], r["generator"]) == (name, generator)]
+    return np.array([r["lowest_kcal_mol"] for r in sorted(some, key=lambda r: r["seed"])])
 
 
 def spread(values: NDArray[np.float64]) -> str:
