@@ -153,9 +153,8 @@ class Policy(nn.Module):
         self.stay = nn.Parameter(torch.tensor(settings.stay))
         centres = torch.linspace(0.0, _CUTOFF, settings.radial)
         self.register_buffer("centres", centres, persistent=False)
-        nn.init.zeros_(
-            self.get_parameter("choose.2.weight")
-        )  # a fresh policy prefers nothing but to stay
+        # A fresh policy prefers nothing but to stay.
+        nn.init.zeros_(self.get_parameter("choose.2.weight"))
 
     def forward(self, batch: Batch, memory: Memory | None = None) -> tuple[Tensor, Tensor, Memory]:
         """Return logits (t, r, a), values (t, e), and the memory after the last conformer.
