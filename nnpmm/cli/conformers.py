@@ -39,7 +39,7 @@ def conformers(
         list[str] | None,
         typer.Option(
             "--generator",
-            help="Generator: etkdg, systematic or confab; may be repeated.",
+            help="etkdg, monte-carlo, systematic, confab or torsionnet; may be repeated.",
             show_default="etkdg",
         ),
     ] = None,
@@ -47,9 +47,13 @@ def conformers(
         int | None,
         typer.Option(
             "--count",
-            help="Number of geometries from etkdg and confab.",
+            help="Number of geometries from each generator except systematic.",
             show_default="50, 200 or 300, by the number of rotatable bonds",
         ),
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", help="Folder of nnpmm torsionnet train, for torsionnet."),
     ] = None,
     model: Annotated[str, typer.Option("--model", help="The network.")] = "ANI-2x",
     solvent: Annotated[
@@ -93,7 +97,7 @@ def conformers(
     restraint_constant: Annotated[
         str, typer.Option("--restraint-constant", help="Force constant beyond that distance.")
     ] = "10000 kJ/mol/nm^2",
-    seed: Annotated[int, typer.Option("--seed", help="Random seed of distance geometry.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Random seed of the generators.")] = 0,
     output: Annotated[Path, typer.Option("--output", "-o", help="Output folder.")] = Path(
         "conformers"
     ),
@@ -114,6 +118,7 @@ def conformers(
         "molecule": molecule | {"parameters": parameters},
         "generators": generator or ["etkdg"],
         "count": count,
+        "policy": None if policy is None else str(policy.absolute()),
         "model": model,
         "solvent": solvent,
         "temperature": temperature,

@@ -27,6 +27,7 @@ from nnpmm.cli.run import run
 from nnpmm.cli.sample import sample
 from nnpmm.cli.scan import scan
 from nnpmm.cli.solvation import solvation
+from nnpmm.cli.torsionnet import torsionnet
 from nnpmm.cli.validate import validate
 
 __all__ = ["main"]
@@ -54,6 +55,7 @@ app.command()(doctor)
 app.command()(demo)
 app.add_typer(campaign, name="campaign")
 app.add_typer(sample, name="sample")
+app.add_typer(torsionnet, name="torsionnet")
 app.add_typer(benchmark, name="benchmark")
 app.add_typer(permeation, name="permeation")
 app.add_typer(graphs, name="graphs")

@@ -5,15 +5,12 @@ from typing import TYPE_CHECKING
 from nnpmm.core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from nnpmm.conformers.distance_geometry import etkdg_conformers
     from nnpmm.conformers.ensemble import Ensemble, populations
-    from nnpmm.conformers.generation import (
-        count_for,
-        etkdg_conformers,
-        generate,
-        systematic_conformers,
-    )
+    from nnpmm.conformers.generation import count_for, generate, systematic_conformers
     from nnpmm.conformers.gibbs import GibbsReference, gibbs_reference, gibbs_score
     from nnpmm.conformers.harmonic import thermal_correction
+    from nnpmm.conformers.monte_carlo import monte_carlo_conformers
     from nnpmm.conformers.pose import match_pose, read_pose
     from nnpmm.conformers.potentials import FlatBottom, SumPotential, bind_implicit_water
     from nnpmm.conformers.screening import relax_by_force_field
@@ -38,6 +35,7 @@ __all__ = [
     "gibbs_reference",
     "gibbs_score",
     "match_pose",
+    "monte_carlo_conformers",
     "populations",
     "read_pose",
     "relax_by_force_field",
@@ -61,11 +59,12 @@ __getattr__, __dir__ = lazy_names(
         "bind_implicit_water": "nnpmm.conformers.potentials",
         "count_for": "nnpmm.conformers.generation",
         "distinct": "nnpmm.conformers.symmetry",
-        "etkdg_conformers": "nnpmm.conformers.generation",
+        "etkdg_conformers": "nnpmm.conformers.distance_geometry",
         "generate": "nnpmm.conformers.generation",
         "gibbs_reference": "nnpmm.conformers.gibbs",
         "gibbs_score": "nnpmm.conformers.gibbs",
         "match_pose": "nnpmm.conformers.pose",
+        "monte_carlo_conformers": "nnpmm.conformers.monte_carlo",
         "populations": "nnpmm.conformers.ensemble",
         "read_pose": "nnpmm.conformers.pose",
         "relax_by_force_field": "nnpmm.conformers.screening",

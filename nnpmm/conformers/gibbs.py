@@ -9,10 +9,17 @@ from numpy.typing import ArrayLike, NDArray
 from rdkit import Chem
 from rdkit.Chem import TorsionFingerprints
 
+from nnpmm.conformers.fingerprints import FingerprintTorsions
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
 
-__all__ = ["GibbsReference", "gibbs_reference", "gibbs_score", "torsionally_distinct"]
+__all__ = [
+    "GibbsReference",
+    "GrowingScore",
+    "gibbs_reference",
+    "gibbs_score",
+    "torsionally_distinct",
+]
 
 #: Published: kT of 1 kcal/mol (503 K), and a fingerprint deviation of 0.05.
 THERMAL_ENERGY, THRESHOLD = KJ_PER_KCAL, 0.05
@@ -107,9 +114,69 @@ def torsionally_distinct(
         )
     apart = np.zeros((count, count))
     apart[np.tril_indices(count, -1)] = TorsionFingerprints.GetTFDMatrix(molecule, useWeights=False)
-    apart += apart.T
+    return _lowest_apart(values, apart + apart.T, threshold)
+
+
+def _lowest_apart(
+    energies: NDArray[np.float64], apart: NDArray[np.float64], threshold: float
+) -> NDArray[np.int64]:
+    """Return the rows (m,) that are ``threshold`` or more from each lower one that was kept."""
     kept: list[int] = []
-    for row in np.argsort(values, kind="stable").tolist():
-        if (apart[row, kept] >= threshold).all():
+    near = np.zeros(len(energies), dtype=bool)
+    for row in np.argsort(energies, kind="stable").tolist():
+        if not near[row]:
             kept.append(row)
+            near |= apart[row] < threshold
     return np.array(kept, dtype=np.int64)
+
+
+class GrowingScore:
+    """The Gibbs score of a set of conformers that grows by one after the other.
+
+    It equals `gibbs_score` of the set; only the deviations of a new conformer are calculated.
+
+    Args:
+        molecule: n atoms.
+        reference: E_0 and Z_0.
+        most: conformers that will be added.
+        thermal_energy: kT, kJ/mol.
+        threshold: of the torsion fingerprint deviation.
+    """
+
+    def __init__(
+        self,
+        molecule: Chem.Mol,
+        reference: GibbsReference,
+        *,
+        most: int,
+        thermal_energy: float = THERMAL_ENERGY,
+        threshold: float = THRESHOLD,
+    ) -> None:
+        self._torsions = FingerprintTorsions.of(molecule)
+        self._reference, self._kt, self._threshold = reference, thermal_energy, threshold
+        self._apart = np.zeros((most, most))
+        self._energies = np.zeros(most)
+        self._fingerprints: list[NDArray[np.float64]] = []
+        self.score = 0.0
+
+    def add(self, positions: NDArray[np.float64], energy: float) -> float:
+        """Add a conformer and return by how much the score grew, or fell.
+
+        It falls if the conformer takes the place of several that were apart from each other.
+
+        Args:
+            positions: (n, 3), nm.
+            energy: kJ/mol.
+        """
+        new = self._torsions.angles(positions[None])[0]
+        count = len(self._fingerprints)
+        if count:
+            others = self._torsions.deviations(new, np.array(self._fingerprints))
+            self._apart[count, :count] = self._apart[:count, count] = others
+        self._fingerprints.append(new)
+        self._energies[count] = energy
+        seen = slice(count + 1)
+        kept = _lowest_apart(self._energies[seen], self._apart[seen, seen], self._threshold)
+        factors = np.exp(-(self._energies[kept] - self._reference.energy) / self._kt)
+        before, self.score = self.score, float(factors.sum() / self._reference.normalization)
+        return self.score - before

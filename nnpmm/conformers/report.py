@@ -16,7 +16,7 @@ from rdkit import Chem
 from rdkit.Chem import rdMolAlign
 
 from nnpmm._version import __version__
-from nnpmm.conformers.generation import rotors
+from nnpmm.conformers.rotors import rotors
 from nnpmm.conformers.screening import with_conformers
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.files import write_atomically

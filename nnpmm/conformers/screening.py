@@ -11,8 +11,15 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdForceFieldHelpers
 
 from nnpmm.core.constants import KJ_PER_KCAL
+from nnpmm.core.errors import ConfigError
 
-__all__ = ["Screened", "force_field_of", "relax_by_force_field", "with_conformers"]
+__all__ = [
+    "ForceField",
+    "Screened",
+    "force_field_of",
+    "relax_by_force_field",
+    "with_conformers",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -89,3 +96,55 @@ def with_conformers(molecule: Chem.Mol, positions: NDArray[np.float64]) -> Chem.
         conformer.SetPositions(np.ascontiguousarray(10.0 * geometry))
         copy.AddConformer(conformer, assignId=True)
     return copy
+
+
+class ForceField:
+    """A force field of rdkit for one geometry after the other.
+
+    Args:
+        molecule: n atoms, hydrogens explicit, with a conformer.
+        variant: ``"MMFF94s"``, or ``"MMFF94"`` as in published scores; where it lacks an atom
+            type, UFF.
+
+    Raises:
+        ConfigError: no force field knows all atoms.
+    """
+
+    def __init__(self, molecule: Chem.Mol, *, variant: str = "MMFF94s") -> None:
+        self._molecule, self._name = molecule, force_field_of(molecule)
+        if self._name is None:
+            raise ConfigError(
+                "found atoms that neither MMFF94 nor UFF knows, which a search by energy needs; "
+                "use the generator etkdg"
+            )
+        helpers: Any = rdForceFieldHelpers
+        if self._name != "UFF":
+            self._properties = helpers.MMFFGetMoleculeProperties(molecule, mmffVariant=variant)
+        self._field = self._of(molecule)
+
+    def energies(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return energies (k,), kJ/mol, of positions (k, n, 3), nm, as they are."""
+        flat = (10.0 * positions).reshape(len(positions), 3 * self._molecule.GetNumAtoms()).tolist()
+        return KJ_PER_KCAL * np.array([self._field.CalcEnergy(each) for each in flat])
+
+    def relax(
+        self, positions: NDArray[np.float64], *, steps: int = 200
+    ) -> tuple[NDArray[np.float64], float]:
+        """Return a geometry (n, 3), nm, after a minimisation, and its energy, kJ/mol.
+
+        Args:
+            positions: (n, 3), nm.
+            steps: the most; 200 are rdkit's default and the published number.
+        """
+        copy = Chem.Mol(self._molecule, confId=self._molecule.GetConformer().GetId())
+        conformer = copy.GetConformer()
+        conformer.SetPositions(np.ascontiguousarray(10.0 * positions))
+        field = self._of(copy)
+        field.Minimize(maxIts=steps)
+        return 0.1 * np.array(conformer.GetPositions()), KJ_PER_KCAL * field.CalcEnergy()
+
+    def _of(self, molecule: Chem.Mol) -> Any:
+        helpers: Any = rdForceFieldHelpers
+        if self._name == "UFF":
+            return helpers.UFFGetMoleculeForceField(molecule)
+        return helpers.MMFFGetMoleculeForceField(molecule, self._properties)

@@ -23,16 +23,19 @@ class ConformerSettings(Section):
     generators: tuple[Generator, ...] = Field(
         ("etkdg",),
         min_length=1,
-        description="generators of starting geometries: etkdg (distance geometry), systematic (all "
-        "combinations of torsions), confab (Open Babel)",
+        description="generators of starting geometries: etkdg (distance geometry), monte-carlo "
+        "(search with a force field), systematic (all combinations of torsions), confab (Open Babel), "
+        "torsionnet (search with a policy)",
     )
     count: int | None = Field(
         None,
         ge=1,
         le=10_000,
-        description="number of geometries from etkdg and from confab; null: 50, 200 or 300 by the "
-        "number of "
-        "rotatable bonds",
+        description="number of geometries from each generator except systematic; null: 50, 200 or "
+        "300 by the number of rotatable bonds",
+    )
+    policy: SettingsPath | None = Field(
+        None, description="folder of nnpmm torsionnet train, for the generator torsionnet"
     )
     model: ModelName = Field("ANI-2x", description="the network")
     solvent: Solvent = Field(
@@ -79,12 +82,18 @@ class ConformerSettings(Section):
         gt=0,
         description="force constant of the harmonic restraint beyond that distance",
     )
-    seed: int = Field(0, ge=0, description="random seed of distance geometry")
+    seed: int = Field(0, ge=0, description="random seed of the generators")
 
     @model_validator(mode="after")
     def _together(self) -> Self:
         if len(set(self.generators)) < len(self.generators):
             raise ValueError(f"found the generators {list(self.generators)}, allowed: each once")
+        if ("torsionnet" in self.generators) != (self.policy is not None):
+            raise ValueError(
+                f"found the generators {list(self.generators)} with policy {self.policy}; the "
+                "generator torsionnet needs a policy, the folder of nnpmm torsionnet train, and "
+                "others take none"
+            )
         if (self.pose is None) != (self.selection is None):
             raise ValueError("'pose' and 'selection' require each other")
         return self

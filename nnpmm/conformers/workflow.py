@@ -23,6 +23,7 @@ from nnpmm.conformers.store import Stages
 from nnpmm.conformers.strain import RelaxedPose, Strain, relax_pose, strain_of
 from nnpmm.conformers.structure import same_chemistry
 from nnpmm.conformers.symmetry import SymmetricRmsd, distinct
+from nnpmm.conformers.torsionnet import TrainedPolicy, load_policy
 from nnpmm.core.errors import SimulationError
 from nnpmm.core.locks import locked_folder
 from nnpmm.core.settings.folder import keep_settings
@@ -81,6 +82,7 @@ class _Search:
     stages: Stages
     report: Report
     has_pose: bool
+    policy: TrainedPolicy | None
     counts: dict[str, int] = field(default_factory=dict)
     methods: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -166,6 +168,7 @@ def _prepare(settings: ConformerSettings, directory: Path, report: Report) -> _S
     return _Search(
         *(settings, molecule, potential, Stages(directory / _STAGES, content), report),
         has_pose=settings.pose is not None,
+        policy=None if settings.policy is None else load_policy(settings.policy),
         methods=methods,
     )
 
@@ -191,6 +194,8 @@ def _candidates(search: _Search, pose: RelaxedPose | None) -> dict[str, _Array]:
     settings = search.settings
     names = ("generators", "count", "seed", "solvent", "screen_window")
     content = {name: getattr(settings, name) for name in names}
+    if search.policy is not None:
+        content["policy"] = search.policy.card.weights_sha256
     found = search.stages.of("start", content, None, lambda: _start(search))
     start = found["positions"]
     search.counts["generated"] = int(found["generated"][0])
@@ -221,6 +226,7 @@ def _start(search: _Search) -> dict[str, _Array]:
         count=settings.count,
         seed=settings.seed,
         threads=threads,
+        policy=search.policy,
     )
     count = np.array([len(generated)])
     search.report("force field", 0, 1)

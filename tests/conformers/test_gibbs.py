@@ -10,6 +10,7 @@ from rdkit import Chem
 from rdkit.Chem import rdForceFieldHelpers, rdMolTransforms
 
 from nnpmm.conformers import GibbsReference, etkdg_conformers, gibbs_reference, gibbs_score
+from nnpmm.conformers.gibbs import GrowingScore
 from nnpmm.conformers.screening import with_conformers
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
@@ -66,3 +67,21 @@ def test_published_score_of_distance_geometry():
     reference = GibbsReference(KJ_PER_KCAL * 7.840935037731404, 13.066560104213275)
     score = gibbs_score(copy, KJ_PER_KCAL * np.array(energies), reference)
     assert abs(score - 1.14) < 3 * 0.16
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.3])
+def test_a_growing_set_has_the_score_of_the_whole(threshold):
+    """Also where a new conformer takes the place of an old one that is near and higher."""
+    molecule = molecule_from_smiles("CCCCC(C)CC", seed=1)
+    positions = etkdg_conformers(molecule, 40, seed=1)
+    energies = np.random.default_rng(2).normal(0, 5, len(positions))
+    reference = GibbsReference(-3.0, 2.0)
+    growing = GrowingScore(molecule, reference, most=len(positions), threshold=threshold)
+    gains = []
+    for count, (geometry, energy) in enumerate(zip(positions, energies, strict=True), start=1):
+        gains.append(growing.add(geometry, energy))
+        if count % 8 == 0:
+            copy = with_conformers(molecule, positions[:count])
+            whole = gibbs_score(copy, energies[:count], reference, threshold=threshold)
+            assert growing.score == pytest.approx(whole, rel=1e-12)
+    assert sum(gains) == pytest.approx(growing.score, rel=1e-9)

@@ -1,0 +1,77 @@
+"""A trained policy: its weights and what is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import Field
+
+from nnpmm._version import __version__
+from nnpmm.conformers.torsionnet.policy import Policy
+from nnpmm.conformers.torsionnet.settings import TrainingSettings
+from nnpmm.core.arrays import Card, load_card, save_card
+from nnpmm.core.errors import InputFileError
+
+__all__ = ["POLICY_FILE", "PolicyCard", "TrainedPolicy", "load_policy"]
+
+#: Name of a policy's card in the folder of its training.
+POLICY_FILE = "policy.json"
+
+
+class PolicyCard(Card):
+    """What is known of a policy apart from its weights."""
+
+    nnpmm: str = Field(__version__, description="version that trained it")
+    training: TrainingSettings
+    molecules: tuple[str, ...] = Field(description="SMILES of those that it has played")
+    curve: tuple[tuple[float, ...], ...] = Field(
+        description="of each update: molecules in use, mean score, that of the hardest half"
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedPolicy:
+    """A policy that can be used.
+
+    Attributes:
+        card: what is known of it.
+        network: logits and values.
+    """
+
+    card: PolicyCard
+    network: Policy
+
+    def save(self, path: Path) -> None:
+        """Write ``NAME.json`` and ``NAME.safetensors``.
+
+        Raises:
+            ConfigError: the name does not end in .json.
+            UnwritableError: a file cannot be written.
+        """
+        arrays = {k: v.detach().numpy() for k, v in self.network.state_dict().items()}
+        save_card(path, self.card, arrays)
+
+
+def load_policy(path: Path) -> TrainedPolicy:
+    """Read a policy.
+
+    Args:
+        path: ``NAME.json``, or the folder of its training.
+
+    Raises:
+        InputFileError: a file is missing, damaged, or does not belong to the other.
+    """
+    if path.is_dir():
+        path = path / POLICY_FILE
+    card, arrays = load_card(path, PolicyCard)
+    network = Policy(card.training.policy)
+    try:
+        network.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()})
+    except RuntimeError as error:
+        raise InputFileError(
+            f"{path.with_suffix('.safetensors')}: does not fit the network of {path.name}; train "
+            "again"
+        ) from error
+    return TrainedPolicy(card, network.eval())
