@@ -103,11 +103,17 @@ def molecules_of(path: Path) -> list[Molecule]:
     return merged(read_molecules(path, value="value"))
 
 
-def run(folder: Path, seeds: int, starts: tuple[str, ...], names: tuple[str, ...]) -> None:
+def run(
+    folder: Path,
+    seeds: int,
+    starts: tuple[str, ...],
+    names: tuple[str, ...],
+    splits: tuple[SplitKind, ...],
+) -> None:
     """Train all that is not there yet, seed by seed."""
     torch.set_num_threads(1)
     for seed in range(1, seeds + 1):
-        for name, split, start in itertools.product(names, SPLITS, starts):
+        for name, split, start in itertools.product(names, splits, starts):
             output = folder / "runs" / f"{name}-{split}-{start}-{seed}"
             if (output / "model.json").exists():
                 continue
@@ -328,6 +334,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=200, help="of the pre-training")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--start", choices=STARTS, help="of 'run'; both if left out")
+    parser.add_argument("--split", choices=SPLITS, help="of 'run'; both if left out")
     parser.add_argument("--property", choices=tuple(DATA), help="of 'run'; both if left out")
     options = parser.parse_args()
     if options.part == "prepare":
@@ -339,7 +346,8 @@ def main() -> None:
     else:
         starts = (options.start,) if options.start else STARTS
         names = (options.property,) if options.property else tuple(DATA)
-        run(options.folder, options.seeds, starts, names)
+        splits = (options.split,) if options.split else SPLITS
+        run(options.folder, options.seeds, starts, names, splits)
 
 
 if __name__ == "__main__":

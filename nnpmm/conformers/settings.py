@@ -24,8 +24,8 @@ class ConformerSettings(Section):
         ("etkdg",),
         min_length=1,
         description="generators of starting geometries: etkdg (distance geometry), monte-carlo "
-        "(search with a force field), systematic (all combinations of torsions), confab (Open Babel), "
-        "torsionnet (search with a policy)",
+        "(search with a force field), systematic (all combinations of torsions), confab "
+        "(Open Babel), torsionnet (search with a policy)",
     )
     count: int | None = Field(
         None,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.locks import locked_folder
 from nnpmm.core.settings.folder import keep_settings
 from nnpmm.graphs.checkpoints import Training, as_arrays, load_arrays_into, seeded
 from nnpmm.graphs.features import MolecularGraph, collate, graph_of
@@ -68,13 +69,11 @@ def finetune(
         progress: called with the number of epochs that are done, and their largest number.
 
     Raises:
-        ConfigError: the folder has a training with other settings, there are too few molecules, or
-            the training diverged.
+        ConfigError: the folder has a training with other settings, or another process works in it;
+            there are too few molecules, or the training diverged.
         InputFileError: a file or a molecule cannot be read, or has an atom that graphs do not know.
         UnwritableError: a file cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    keep_settings(settings, folder / "settings.json", list(FinetuningSettings.model_fields))
     molecules = merged(read_molecules(settings.data, smiles=settings.smiles, value=settings.value))
     smiles = [molecule.smiles for molecule in molecules]
     values = np.array([molecule.value for molecule in molecules])
@@ -88,28 +87,34 @@ def finetune(
         _Part([graphs[n] for n in part], torch.from_numpy((values[part] - mean) / scale).float())
         for part in indices
     ]
-    key = f"{settings.model_dump_json()} {start.sha256} {smiles} {values.tolist()}"
-    networks, curves = [], []
-    for member in range(settings.members):
-        training = _trained(settings, start, parts, folder, member, key, progress)
-        load_arrays_into(training.network, training.best)
-        networks.append(training.network.eval())
-        curves.append(tuple((scale * a, scale * b) for a, b in training.curve))
-    card = PropertyCard(
-        network=start.network,
-        settings=settings,
-        pretraining_sha256=start.sha256,
-        mean=mean,
-        scale=scale,
-        **{
-            name: tuple(smiles[n] for n in part)
-            for name, part in zip(("train", "validation", "test"), indices, strict=True)
-        },
-        curves=tuple(curves),
-        metrics={},
-    )
-    model = _measured(PropertyModel(card, tuple(networks)), parts, values, indices)  # type: ignore[arg-type]
-    model.save(folder / MODEL_FILE)
+    with locked_folder(folder):
+        keep_settings(settings, folder / "settings.json", list(FinetuningSettings.model_fields))
+        key = f"{settings.model_dump_json()} {start.sha256} {smiles} {values.tolist()}"
+        trained = [
+            _trained(settings, start, parts, folder, member, key, progress)
+            for member in range(settings.members)
+        ]
+        for each in trained:
+            load_arrays_into(each.network, each.best)
+        card = PropertyCard(
+            network=start.network,
+            settings=settings,
+            pretraining_sha256=start.sha256,
+            mean=mean,
+            scale=scale,
+            **{
+                name: tuple(smiles[n] for n in part)
+                for name, part in zip(("train", "validation", "test"), indices, strict=True)
+            },
+            curves=tuple(
+                tuple((scale * learned, scale * error) for learned, error in each.curve)
+                for each in trained
+            ),
+            metrics={},
+        )
+        networks = tuple(cast(PropertyNetwork, each.network.eval()) for each in trained)
+        model = _measured(PropertyModel(card, networks), parts, values, indices)
+        model.save(folder / MODEL_FILE)
     return model
 
 

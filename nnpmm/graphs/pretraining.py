@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from nnpmm.core.arrays import Card, load_card, save_card
 from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.locks import locked_folder
 from nnpmm.core.settings.folder import keep_settings
 from nnpmm.graphs.bonds import BondNetwork
 from nnpmm.graphs.checkpoints import Training, as_arrays, load_arrays_into, seeded
@@ -110,38 +111,38 @@ def pretrain(
         report: called as the stages go on.
 
     Raises:
-        ConfigError: the folder has a pre-training with other settings, there are too few
-            molecules, or the training diverged.
+        ConfigError: the folder has a pre-training with other settings, or another process works in
+            it; there are too few molecules, or the training diverged.
         InputFileError: a molecule cannot be read, or has an atom that graphs do not know.
         UnwritableError: a file cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    fixed = [name for name in PretrainingSettings.model_fields if name not in _MAY_CHANGE]
-    keep_settings(settings, folder / "settings.json", fixed)
     smiles = pretraining_smiles(settings)
     graphs = [graph_of(text) for text in smiles]  # before hours of conformers
-    found, reasons = kept_conformers(
-        settings.conformer_folder or folder / "conformers",
-        smiles,
-        settings.conformers,
-        seed=settings.seed,
-        progress=lambda done, total: report("conformers", done, total),
-    )
-    seen = [_Seen(*pair) for pair in zip(graphs, found, strict=True) if len(pair[1])]
-    digest = hashlib.sha256("\n".join(smiles).encode()).hexdigest()
-    training = _trained(settings, seen, folder / _CHECKPOINT, digest, report)
-    curves = np.array(training.curve).T
-    card = PretrainedCard(
-        network=settings.network,
-        settings=settings,
-        molecules=len(seen),
-        molecules_sha256=digest,
-        without_conformers=tuple(reasons),
-        training=tuple(curves[0]),
-        validation=tuple(curves[1]),
-        agreement=tuple(curves[2]),
-    )
-    save_card(folder / MODEL_FILE, card, as_arrays(training.network))
+    with locked_folder(folder):
+        fixed = [name for name in PretrainingSettings.model_fields if name not in _MAY_CHANGE]
+        keep_settings(settings, folder / "settings.json", fixed)
+        found, reasons = kept_conformers(
+            settings.conformer_folder or folder / "conformers",
+            smiles,
+            settings.conformers,
+            seed=settings.seed,
+            progress=lambda done, total: report("conformers", done, total),
+        )
+        seen = [_Seen(*pair) for pair in zip(graphs, found, strict=True) if len(pair[1])]
+        digest = hashlib.sha256("\n".join(smiles).encode()).hexdigest()
+        training = _trained(settings, seen, folder / _CHECKPOINT, digest, report)
+        learned, validation, agreements = np.array(training.curve).T
+        card = PretrainedCard(
+            network=settings.network,
+            settings=settings,
+            molecules=len(seen),
+            molecules_sha256=digest,
+            without_conformers=tuple(reasons),
+            training=tuple(learned),
+            validation=tuple(validation),
+            agreement=tuple(agreements),
+        )
+        save_card(folder / MODEL_FILE, card, as_arrays(training.network))
     return card
 
 

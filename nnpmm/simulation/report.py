@@ -254,7 +254,7 @@ def _contacts(axes: Axes, observed: Observations) -> None:
         alpha=0.5,
     )
     for place, (name, kind, _) in zip(places, shown, strict=True):
-        axes.text(0.02, place, f"{name}, {kind}", fontsize=SMALL, va="center")
+        axes.text(0.02, float(place), f"{name}, {kind}", fontsize=SMALL, va="center")
     axes.set_yticks([])
     axes.invert_yaxis()
     axes.set_xlim(0, 1)

@@ -11,6 +11,7 @@ from rdkit import Chem
 from rdkit.Chem import Crippen
 
 from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.locks import locked_folder
 from nnpmm.graphs.bonds import BondNetwork
 from nnpmm.graphs.finetuning import finetune
 from nnpmm.graphs.pretraining import load_pretrained, pretrain
@@ -206,6 +207,24 @@ def test_a_training_refuses_other_settings_and_other_files(pretrained, table, tm
         load_property_model(path)
     with pytest.raises(InputFileError):
         load_pretrained(path)
+
+
+def test_bad_data_leave_nothing_behind(table, tmp_path):
+    bad = tmp_path / "bad.csv"
+    bad.write_text(table.read_text() + "C[Fe],0\n")
+    with pytest.raises(InputFileError, match="element Fe"):
+        pretrain(pretraining(table, molecules=(bad,)), tmp_path / "a")
+    with pytest.raises(InputFileError, match="element Fe"):
+        finetune(property_settings(bad), tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_second_process_is_kept_out(table, tmp_path):
+    with locked_folder(tmp_path):
+        with pytest.raises(ConfigError, match="another process works in this folder"):
+            pretrain(pretraining(table), tmp_path)
+        with pytest.raises(ConfigError, match="another process works in this folder"):
+            finetune(property_settings(table), tmp_path)
 
 
 def test_torchs_generator_is_left_as_it_was(table, tmp_path):

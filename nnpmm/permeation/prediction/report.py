@@ -126,6 +126,7 @@ def _record(found: Prediction) -> dict[str, Any]:
     if mapping is not None:
         record["smiles"] = mapping.smiles
         record["log_p"] = mapping.log_p
+        record["log_p_error"] = mapping.log_p_error
         record["log_p_of_beads"] = mapping.bead_log_p
         record["fragments"] = [
             {"bead": bead.type, "atoms": list(bead.atoms), "published": bead.published}
