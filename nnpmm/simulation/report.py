@@ -243,7 +243,7 @@ def _contacts(axes: Axes, observed: Observations) -> None:
     ]
     found.sort(key=lambda contact: (contact[1] == "contact", -contact[2].value))
     shown = found[:_MOST_CONTACTS]
-    places = np.arange(len(shown))
+    places = range(len(shown))
     axes.barh(
         places,
         [chance.value for _, _, chance in shown],
