@@ -46,6 +46,7 @@ WELLS = {
     "4 states": np.array([[2.0, -1.0], [0.5, 1.2], [-0.5, -1.2], [-2.0, 1.0]]),
 }
 TRAINING, REFERENCE, LAG = 100_000, 500_000, 10
+DOUBLE_WELL_SAVED = 25  # steps of its matrix
 LEAST = 3  # frames of a visit that counts
 REPEATS = 2
 MODELS = {
@@ -98,7 +99,8 @@ def double_well(frames: int, seed: int) -> np.ndarray:
     """Return coarse states of a walk of deeptime's discrete double well, by its matrix."""
     with np.load(data_folder() / "trajectories/double_well_discrete.npz") as data:
         matrix = data["P"]
-    chain = MarkovModel(matrix, 1, np.full(len(matrix), np.nan))
+    frame = np.linalg.matrix_power(matrix, DOUBLE_WELL_SAVED)
+    chain = MarkovModel(frame, 1, np.full(len(matrix), np.nan))
     walk = chain.generate(frames, seed=seed, start=34)
     return np.digitize(walk, [45, 50, 55]).astype(np.int64)
 
