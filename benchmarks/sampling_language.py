@@ -133,7 +133,7 @@ Walks = Callable[[], tuple[np.ndarray, np.ndarray]]
 
 
 def systems(folder: Path) -> Iterator[tuple[str, int, Walks]]:
-    """Yield name, number of the repeat, and what returns states of training and of the reference."""
+    """Yield name, number of the repeat, and what returns states of training and reference."""
     both, x = slice(0, 2), slice(0, 1)
 
     def potential(name: str, columns: slice, frames: int, seed: int) -> Walks:
