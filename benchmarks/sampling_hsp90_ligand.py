@@ -61,7 +61,7 @@ def run(folder: Path, potential: str, place: str, length_ns: float) -> None:
     topology, system, positions = load(folder, place)
     if potential == "network":
         model = nnpmm.load_model("ANI-2x", members=[0])
-        region = nnpmm.select_atoms(topology, "resname LIG")
+        region = nnpmm.select_atoms(topology, "all" if place == "vacuum" else "resname LIG")
         system = nnpmm.couple(
             *(system, topology, region, model), coupling=Mechanical(constraints="keep")
         ).system

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numba
@@ -46,8 +46,9 @@ WELLS = {
     "4 states": np.array([[2.0, -1.0], [0.5, 1.2], [-0.5, -1.2], [-2.0, 1.0]]),
 }
 TRAINING, REFERENCE, LAG = 100_000, 500_000, 10
+DOUBLE_WELL_SAVED = 25  # steps of its matrix
 LEAST = 3  # frames of a visit that counts
-REPEATS = 2
+REPEATS, REFERENCE_SEED = 2, 2
 MODELS = {
     "LSTM": LanguageSettings(epochs=60, patience=10),
     "Markov + LSTM": LanguageSettings(markov=True, epochs=40, patience=8, learning_rate=2e-3),
@@ -98,7 +99,8 @@ def double_well(frames: int, seed: int) -> np.ndarray:
     """Return coarse states of a walk of deeptime's discrete double well, by its matrix."""
     with np.load(data_folder() / "trajectories/double_well_discrete.npz") as data:
         matrix = data["P"]
-    chain = MarkovModel(matrix, 1, np.full(len(matrix), np.nan))
+    frame = np.linalg.matrix_power(matrix, DOUBLE_WELL_SAVED)
+    chain = MarkovModel(frame, 1, np.full(len(matrix), np.nan))
     walk = chain.generate(frames, seed=seed, start=34)
     return np.digitize(walk, [45, 50, 55]).astype(np.int64)
 
@@ -127,25 +129,38 @@ def alanine(folder: Path, part: str, seed: int) -> np.ndarray:
     return smooth_recrossings(assign_states(angles, CENTRES, periods=[2 * np.pi, 2 * np.pi]), LEAST)
 
 
-def systems(folder: Path) -> Iterator[tuple[str, int, np.ndarray, np.ndarray]]:
-    """Yield name, number of the repeat, states of training, and of the reference."""
+Walks = Callable[[], tuple[np.ndarray, np.ndarray]]
+
+
+def systems(folder: Path) -> Iterator[tuple[str, int, Walks]]:
+    """Yield name, number of the repeat, and what returns states of training and reference."""
     both, x = slice(0, 2), slice(0, 1)
+
+    def potential(name: str, columns: slice, frames: int, seed: int) -> Walks:
+        return lambda: (
+            wells(name, columns, frames, seed),
+            wells(name, columns, REFERENCE, REFERENCE_SEED),
+        )
+
     for repeat in range(REPEATS):
+        seed = 10 + repeat
         for name in WELLS:
-            for label, columns in (("", both), (", x alone", x)):
-                training = wells(name, columns, TRAINING, 10 + repeat)
-                yield name + label, repeat, training, wells(name, columns, REFERENCE, 2)
-        yield "double well", repeat, double_well(TRAINING, 10 + repeat), double_well(REFERENCE, 2)
-        training = alanine(folder, "training", 10 + repeat)
-        yield "alanine dipeptide", repeat, training, alanine(folder, "reference", 2)
+            yield name, repeat, potential(name, both, TRAINING, seed)
+            yield f"{name}, x alone", repeat, potential(name, x, TRAINING, seed)
+        yield (
+            *("double well", repeat),
+            lambda seed=seed: (double_well(TRAINING, seed), double_well(REFERENCE, REFERENCE_SEED)),
+        )
+        yield (
+            *("alanine dipeptide", repeat),
+            lambda seed=seed: (
+                alanine(folder, "training", seed),
+                alanine(folder, "reference", REFERENCE_SEED),
+            ),
+        )
         for frames in (5_000, 20_000):
-            training = wells("3 states", both, frames, 10 + repeat)
-            yield (
-                f"3 states, {frames} frames",
-                repeat,
-                training,
-                wells("3 states", both, REFERENCE, 2),
-            )
+            name = f"3 states, {frames} frames"
+            yield name, repeat, potential("3 states", both, frames, seed)
 
 
 def deviations(
@@ -212,10 +227,10 @@ def main(folder: Path) -> None:
     """Compare what has not been compared yet, and write all results."""
     folder.mkdir(parents=True, exist_ok=True)
     results: dict = {}
-    for name, repeat, training, reference in systems(folder):
+    for name, repeat, walks in systems(folder):
         path = folder / f"{name} {repeat}.json"
         if not path.exists():
-            path.write_text(json.dumps(compare(training, reference, repeat)))
+            path.write_text(json.dumps(compare(*walks(), repeat)))
         found = json.loads(path.read_text())
         results.setdefault(name, []).append(found)
         print(name, repeat, found["transitions_in_training"], flush=True)
