@@ -1,6 +1,7 @@
 """What training data alone allow: how far models of counts are from the truth.
 
     python benchmarks/sampling_language_data.py
+    python benchmarks/sampling_language_data.py --table  # of the results, in the docs
 
 The systems of sampling_language.py, eight independent trajectories of each. Deviations of a Markov
 model at lags of 1 and 10 frames, and of one with memory of visits: it draws each visit, its length
@@ -12,9 +13,12 @@ times those of the reference; of the double well both are exact. deeptime is nee
 
 from __future__ import annotations
 
+import json
+import sys
+
 import numba
 import numpy as np
-from common import data_folder, write_results
+from common import RESULTS, ROOT, data_folder, write_results
 from numpy.typing import NDArray
 from sampling_language import BETA, LEAST, SAVED, SIGMA, STEP, WELLS, langevin
 
@@ -204,5 +208,43 @@ def double_well() -> dict:
     }
 
 
-if __name__ == "__main__":
+def write_table() -> None:
+    """Put the table of the results into docs/validation/trajectory-language.md."""
+    found = json.loads((RESULTS / "sampling_language_data.json").read_text())["results"]
+    lines = [
+        "| system | frames | transitions | Markov model, lag 1 | Markov model, lag 10 | visits |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, system in found.items():
+        for frames, models in system["deviations"].items():
+            cells = [
+                cell(models[model])
+                for model in ("Markov model, lag 1", "Markov model, lag 10", "visits")
+            ]
+            count = f"{models['transitions']:.0f}" if "transitions" in models else ""
+            shown = f"{int(frames):,}" if frames.isdigit() else f"{WALKS * LENGTH:,}"
+            lines.append(f"| {name} | {shown} | {count} | {' | '.join(cells)} |")
+    path = ROOT / "docs" / "validation" / "trajectory-language.md"
+    begin, end = "<!-- training data -->\n", "<!-- end of training data -->"
+    head, start, rest = path.read_text().partition(begin)
+    _, stop, tail = rest.partition(end)
+    if not (start and stop):
+        raise SystemExit(f"{path}: has no section for the table")
+    path.write_text(head + begin + "\n".join(lines) + "\n" + end + tail)
+
+
+def cell(row: dict) -> str:
+    """Return deviations of populations and of first-passage times with their errors."""
+    populations, times, _ = row["mean"]
+    if row["error"] is None:
+        return f"{populations:.3f}; {100 * times:.1f} %"
+    errors = row["error"]
+    return (
+        f"{populations:.3f} ± {errors[0]:.3f}; {100 * times:.1f} ± {100 * errors[1]:.1f} %"
+    )
+
+
+if __name__ == "__main__" and "--table" in sys.argv:
+    write_table()
+elif __name__ == "__main__":
     write_results("sampling_language_data", {**double_well(), **model_potentials()})

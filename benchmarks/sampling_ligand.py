@@ -56,12 +56,13 @@ def case_of(place: str, parameters: str) -> Case:
     if place == "water":
         mm = solvate(ligand, found, residue_name="LIG", hydrogen_mass=HYDROGEN_MASS, seed=1)
         topology, system, positions = mm.topology, mm.system, mm.positions
+        region = nnpmm.select_atoms(topology, "resname LIG")
     else:
         topology, positions = to_openmm_topology(ligand, "LIG")
         force_field = app.ForceField(io.StringIO(forcefield_xml(ligand, found, "LIG")))
         system = force_field.createSystem(topology, constraints=app.HBonds)
         apply_hydrogen_mass(system, topology, HYDROGEN_MASS)
-    region = nnpmm.select_atoms(topology, "resname LIG")
+        region = np.arange(system.getNumParticles())
     return Case(topology, system, positions, topology.getPeriodicBoxVectors(), region)
 
 
@@ -88,13 +89,13 @@ def run(arguments: argparse.Namespace) -> None:
     rows = start(simulation, bias, case, path, arguments.seed)
     wanted = round(arguments.time / (EVERY * TIMESTEP))
     while len(rows) < wanted:
-        begun = time.process_time()
-        for _ in range(min(SAVED, wanted - len(rows))):
+        begun, count = time.process_time(), min(SAVED, wanted - len(rows))
+        for _ in range(count):
             simulation.step(EVERY)
             record = bias.deposit(simulation.context)
             rows.append((record.values[0], record.height, record.bias))
         save(simulation, rows, path)
-        spent = 1000 * (time.process_time() - begun) / (SAVED * EVERY)
+        spent = 1000 * (time.process_time() - begun) / (count * EVERY)
         print(f"{name}: {len(rows)} of {wanted} Gaussians, {spent:.2f} ms of processor a step",
               flush=True)  # fmt: skip
 
