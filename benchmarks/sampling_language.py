@@ -43,29 +43,22 @@ def langevin(wells, frames, saved, step, seed):
     """Positions (frames, 2) of one walk."""
     np.random.seed(seed)
     found = np.empty((frames, 2))
-    x, y = wells[0]
-    vx, vy, fx, fy = 0.0, 0.0, 0.0, 0.0
+    x, v = wells[0].copy(), np.zeros(2)
+    f = np.zeros(2)
     damp = np.exp(-FRICTION * step)
     kick = np.sqrt((1 - damp**2) / BETA)
     for frame in range(frames):
         for _ in range(saved):
-            vx += 0.5 * step * fx
-            vy += 0.5 * step * fy
-            x += 0.5 * step * vx
-            y += 0.5 * step * vy
-            vx = damp * vx + kick * np.random.standard_normal()
-            vy = damp * vy + kick * np.random.standard_normal()
-            x += 0.5 * step * vx
-            y += 0.5 * step * vy
-            fx, fy = -6e-4 * x**5, -6e-4 * y**5
+            v += 0.5 * step * f
+            x += 0.5 * step * v
+            v = damp * v + kick * np.random.standard_normal(2)
+            x += 0.5 * step * v
+            f = -6e-4 * x**5
             for k in range(len(wells)):
-                dx, dy = x - wells[k, 0], y - wells[k, 1]
-                pull = np.exp(-(dx * dx + dy * dy) / (2 * SIGMA**2)) / SIGMA**2
-                fx -= pull * dx
-                fy -= pull * dy
-            vx += 0.5 * step * fx
-            vy += 0.5 * step * fy
-        found[frame, 0], found[frame, 1] = x, y
+                d = x - wells[k]
+                f -= np.exp(-(d**2).sum() / (2 * SIGMA**2)) * d / SIGMA**2
+            v += 0.5 * step * f
+        found[frame] = x
     return found
 
 

@@ -3,7 +3,7 @@
     python benchmarks/sampling_language_data.py
     python benchmarks/sampling_language_data.py --table  # of the results, in the docs
 
-The systems of sampling_language.py, eight independent trajectories of each. Deviations of a Markov
+The systems of sampling_language.py, six independent trajectories of each. Deviations of a Markov
 model at lags of 1 and 10 frames, and of one with memory of visits: it draws each visit, its length
 and the state that follows, from the visits of the training data to the same state that came from
 the same one before. Trained on the whole reference, the models show what their form costs; trained
@@ -20,7 +20,7 @@ import numba
 import numpy as np
 from common import RESULTS, ROOT, data_folder, write_results
 from numpy.typing import NDArray
-from sampling_language import BETA, LEAST, SAVED, SIGMA, STEP, WELLS, langevin
+from sampling_language import BETA, SIGMA, STEP, WELLS, langevin
 
 from nnpmm.core.errors import SimulationError
 from nnpmm.learning.language import (
@@ -32,6 +32,7 @@ from nnpmm.learning.language import (
     smooth_recrossings,
 )
 
+SAVED, LEAST = 20, 5  # steps between frames, frames of a visit that counts
 FRAMES, REPEATS = (25_000, 100_000, 400_000), 6
 WALKS, LENGTH = 4, 1_000_000  # of the reference
 GENERATED = 500_000
@@ -239,9 +240,7 @@ def cell(row: dict) -> str:
     if row["error"] is None:
         return f"{populations:.3f}; {100 * times:.1f} %"
     errors = row["error"]
-    return (
-        f"{populations:.3f} ± {errors[0]:.3f}; {100 * times:.1f} ± {100 * errors[1]:.1f} %"
-    )
+    return f"{populations:.3f} ± {errors[0]:.3f}; {100 * times:.1f} ± {100 * errors[1]:.1f} %"
 
 
 if __name__ == "__main__" and "--table" in sys.argv:
