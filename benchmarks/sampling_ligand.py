@@ -81,11 +81,11 @@ def run(arguments: argparse.Namespace) -> None:
     grid = grid_of(torsion, WIDTH, None, temperature=TEMPERATURE)
     bias = WellTempered(system, [grid], temperature=TEMPERATURE, bias_factor=FACTOR, height=HEIGHT)
     integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, 1.0, TIMESTEP)
-    integrator.setRandomNumberSeed(arguments.seed)
-    platform = openmm.Platform.getPlatformByName(arguments.platform)
-    simulation = app.Simulation(case.topology, system, integrator, platform)
     name = f"{arguments.place}-{arguments.potential}-{arguments.seed}".replace(" ", "-")
     path = arguments.folder / f"{name}.npz"
+    integrator.setRandomNumberSeed(1_000_000 * arguments.seed + count_rows(path))
+    platform = openmm.Platform.getPlatformByName(arguments.platform)
+    simulation = app.Simulation(case.topology, system, integrator, platform)
     rows = start(simulation, bias, case, path, arguments.seed)
     wanted = round(arguments.time / (EVERY * TIMESTEP))
     while len(rows) < wanted:
@@ -98,6 +98,14 @@ def run(arguments: argparse.Namespace) -> None:
         spent = 1000 * (time.process_time() - begun) / (count * EVERY)
         print(f"{name}: {len(rows)} of {wanted} Gaussians, {spent:.2f} ms of processor a step",
               flush=True)  # fmt: skip
+
+
+def count_rows(path: Path) -> int:
+    """Return the number of Gaussians that a run has, so that it goes on with other noise."""
+    if not path.exists():
+        return 0
+    with np.load(path) as data:
+        return len(data["rows"])
 
 
 def in_nm(positions: unit.Quantity | np.ndarray) -> np.ndarray:
