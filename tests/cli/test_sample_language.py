@@ -59,7 +59,7 @@ def test_a_markov_model_is_compared(series, tmp_path, capsys):
         (("--centers", "0,0;1,1"), "1 variables and centres of 2"),
         (("--centers", "-1;1;9"), "no visit to the state(s) 2"),
         (("--centers", "-1;1", "--smooth", "5000"), "found no visit of 5000 frames"),
-        (("--centers", "-1;1", "--smooth", "140"), "transitions between states"),
+        (("--centers", "-1;1", "--smooth", "140"), "transitions between states, needed: 20"),
         (("--centers", "-1;1", "-o", "x.pt"), "expected .json"),
     ],
 )
@@ -68,3 +68,25 @@ def test_what_cannot_be_learned_is_one_line(series, options, words, capsys, tmp_
     assert nnpmm("sample", "language", "train", series, *options) == 2
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("generated", "reference", "words"),
+    [
+        ([0, 1], [0, 2], "no visit to the state(s) 1 of 3"),
+        ([0, 0], [0, 1], "no visit to the state(s) 1 of 2"),
+        ([0, 2], [0, 1], "found the state 2, allowed: 0 to 1"),
+        ([0, 1], [0, 1, 1, 1] * 2 + [1] * 80, None),
+    ],
+)
+def test_what_cannot_be_evaluated_is_one_line(generated, reference, words, tmp_path, capsys):
+    """States that one of the two never visits, and too few transitions, with their number."""
+    few = words is None
+    for name, states in (("new", generated), ("long", reference)):
+        repeated = states if few and name == "long" else states * 50
+        np.save(tmp_path / f"{name}.npy", np.array(repeated))
+    command = ("sample", "language", "evaluate", tmp_path / "new.npy", tmp_path / "long.npy")
+    assert nnpmm(*command) == 2
+    error = capsys.readouterr().err
+    assert (words or "found 3 transitions between states, needed: 20") in error
+    assert error.count("\n") == 1

@@ -233,5 +233,9 @@ def test_deeptime_gives_the_chain_back(walk):
 
     theirs = MarkovStateModel(model.matrix).mfpt([0], [2])
     assert model.passage_times[0, 2] == pytest.approx(theirs)
-    with pytest.raises(SimulationError, match="connected"):
-        fit_markov_model([np.repeat([0, 1], 50)], 2, 1)
+    once = np.append(np.tile([0, 1], 50), [2, 2])  # which comes back from nowhere
+    with pytest.raises(SimulationError, match="found 2 connected states of 3"):
+        fit_markov_model([once], 3, 1)
+    for poor, words in ((np.repeat([0, 1], 50), "found 1 transitions"), (once, "state.s. 3 of 4")):
+        with pytest.raises(SimulationError, match=words):
+            fit_markov_model([poor], int(poor.max()) + (2 if "of 4" in words else 1), 1)

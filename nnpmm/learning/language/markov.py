@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nnpmm.core.errors import ConfigError, OptionalDependencyError, SimulationError
 from nnpmm.learning.language.kinetics import implied_timescales
+from nnpmm.learning.language.states import require_states
 
 __all__ = ["MarkovModel", "fit_markov_model"]
 
@@ -70,8 +71,9 @@ def fit_markov_model(
 
     Raises:
         OptionalDependencyError: deeptime is not installed.
-        ConfigError: a lag that no trajectory is longer than.
-        SimulationError: the states are not connected at this lag.
+        ConfigError: a lag that no trajectory is longer than, or numbers that are no states.
+        SimulationError: a state that is never visited, too few transitions, or states that are not
+            connected at this lag.
     """
     try:
         from deeptime.markov import TransitionCountEstimator
@@ -80,6 +82,7 @@ def fit_markov_model(
         raise OptionalDependencyError(
             f"cannot import deeptime ({error}); pip install nnpmm[learned]"
         ) from error
+    require_states(trajectories, n_states)
     if lag < 1 or max(map(len, trajectories)) <= lag:
         raise ConfigError(f"found a lag of {lag} frames, allowed: from 1, within a trajectory")
     counts = TransitionCountEstimator(lag, "sliding", n_states=n_states).fit_fetch(
