@@ -28,11 +28,13 @@ from rdkit import Chem
 from nnpmm.core.errors import InputFileError
 from nnpmm.core.files import write_atomically
 from nnpmm.core.settings.reading import parse_settings
+from nnpmm.graphs.bonds import BondNetwork
+from nnpmm.graphs.features import collate, graph_of
 from nnpmm.graphs.finetuning import finetune
 from nnpmm.graphs.molecules import Molecule, flat_smiles, merged, parse_molecule, read_molecules
 from nnpmm.graphs.pretraining import load_pretrained
 from nnpmm.graphs.properties import load_property_model
-from nnpmm.graphs.settings import FinetuningSettings
+from nnpmm.graphs.settings import FinetuningSettings, GraphSettings
 from nnpmm.graphs.splits import SplitKind, drawn_for_test
 
 DATA = {"solubility": "esol.csv", "lipophilicity": "lipophilicity.csv"}
@@ -172,7 +174,8 @@ def report(folder: Path, seeds: int) -> None:
             method: np.array([predictions(folder, name, split, method, n, tested) for n in done])
             for method in METHODS
         }
-        cases.append(case_record(name, split, done, labels, found))
+        case = case_record(name, split, done, labels, found)
+        cases.append({**case, "frozen": frozen(folder, name, split)})
     pretraining, _ = load_pretrained(folder / "pretraining" / "model.json")
     record = {
         "cases": cases,
@@ -195,6 +198,48 @@ def report(folder: Path, seeds: int) -> None:
     lines = table_of(cases)
     print("\n".join(lines))
     replace_section("graph-pretraining", lines)
+
+
+def frozen(folder: Path, name: str, split: SplitKind, draws: int = 5) -> dict[str, Any]:
+    """Return RMS errors of a linear fit to the states of molecules, without training a network.
+
+    Random networks have their batch normalization adapted to the molecules. The ridge is chosen by
+    a tenth of the molecules that are not tested.
+    """
+    molecules = molecules_of(folder / f"{name}.csv")
+    smiles = [molecule.smiles for molecule in molecules]
+    values = np.array([molecule.value for molecule in molecules])
+    graphs = [graph_of(text) for text in smiles]
+    batches = [collate(graphs[n : n + 256]) for n in range(0, len(graphs), 256)]
+    test = drawn_for_test(smiles, split)
+    late = np.random.default_rng(0).permutation(np.flatnonzero(~test))[: round(0.1 * len(smiles))]
+    train = np.setdiff1d(np.flatnonzero(~test), late)
+
+    def error(network: BondNetwork) -> float:
+        with torch.no_grad():
+            network.eval()
+            states = torch.cat([network(batch) for batch in batches]).double().numpy()
+        x = (states - states[train].mean(axis=0)) / (states[train].std(axis=0) + 1e-6)
+        y = values - values[train].mean()
+        found = []
+        for ridge in np.geomspace(0.1, 1e4, 12):
+            matrix = x[train].T @ x[train] + ridge * np.eye(x.shape[1])
+            predicted = x @ np.linalg.solve(matrix, x[train].T @ y[train])
+            squares = (predicted - y) ** 2
+            found.append((squares[late].mean(), np.sqrt(squares[test].mean())))
+        return float(min(found)[1])
+
+    random = []
+    for seed in range(draws):
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(seed)
+            network = BondNetwork(GraphSettings(**NETWORK))
+            for batch in batches:
+                network(batch)
+        random.append(error(network))
+    pretrained = error(load_pretrained(folder / "pretraining" / "model.json")[1])
+    mean, spread = float(np.mean(random)), standard_error(np.array(random))
+    return {"pretrained": pretrained, "random": {"mean": mean, "error": spread, "draws": random}}
 
 
 def paths(folder: Path, name: str, split: str, seed: int) -> list[Path]:
@@ -287,8 +332,16 @@ def table_of(cases: list[dict[str, Any]]) -> list[str]:
             f"{' | '.join(cells)} | {change['mean']:+.3f} ± {change['error over seeds']:.3f} ± "
             f"{change['error over molecules']:.3f} |"
         )
-    counts = sorted({len(case["seeds"]) for case in cases})
-    lines += ["", f"Seeds: {', '.join(map(str, counts))}."]
+    counts = ", ".join(f"{c['property']} ({c['split']}) {len(c['seeds'])}" for c in cases)
+    lines += ["", f"Seeds: {counts}.", ""]
+    lines += ["A linear fit to the states of molecules, the network not trained any further:", ""]
+    lines += ["| RMS error of the test | random weights | pre-trained |", "| --- | --- | --- |"]
+    for case in cases:
+        random = case["frozen"]["random"]
+        lines.append(
+            f"| {case['property']}, {case['split']} | {random['mean']:.2f} ± {random['error']:.2f} "
+            f"| {case['frozen']['pretrained']:.2f} |"
+        )
     return lines
 
 
