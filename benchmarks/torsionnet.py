@@ -247,8 +247,8 @@ def relaxed_as_published(
 def alkane_table(runs: list[dict[str, Any]]) -> list[str]:
     """Return lines of a table: the scores by the published references."""
     lines = [
-        "| | score | published [1] | score / ETKDG | processor time / s | time / ETKDG |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| | runs | score | published [1] | score / ETKDG | processor time / s | time / ETKDG |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, alkane in ALKANES.items():
         first: tuple[float, float] | None = None
@@ -262,12 +262,12 @@ def alkane_table(runs: list[dict[str, Any]]) -> list[str]:
             first = first or (float(scores.mean()), seconds)
             published = PUBLISHED.get((name, generator), "")
             lines.append(
-                f"| {LABELS[generator]}, {name} | {spread(scores)} | {published} | "
+                f"| {LABELS[generator]}, {name} | {len(scores)} | {spread(scores)} | {published} | "
                 f"{short(scores.mean() / first[0])} | {seconds:.1f} | {seconds / first[1]:.2f} |"
             )
         published, ratio, slower = TORSIONNET[name]
         lines.append(
-            f"| TorsionNet, {name} | | {published} | {ratio:.2f} (published) | | "
+            f"| TorsionNet, {name} | | | {published} | {ratio:.2f} (published) | | "
             f"{slower:.2f} (published) |"
         )
     return lines
