@@ -173,7 +173,7 @@ def _trained(
         if not np.isfinite(training.curve[-1]).all():
             raise ConfigError(
                 f"training diverged in epoch {epoch + 1} at a learning_rate of "
-                f"{settings.learning_rate:g}: take a smaller one, and another folder"
+                f"{settings.learning_rate:g}: choose a smaller one, and another folder"
             )
         if _best(training.curve) == epoch:
             training.best = as_arrays(network)

@@ -180,8 +180,8 @@ def _trained(
     late = max(2, round(settings.validation * len(seen)))
     if len(seen) - late < 2:
         raise ConfigError(
-            f"found {len(seen)} molecules with conformers, expected four or more: each is told "
-            "apart from others"
+            f"found {len(seen)} molecules with conformers, expected four or more: each is "
+            "compared with others"
         )
     held_out = [seen[n] for n in order[:late]]
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
@@ -199,7 +199,7 @@ def _trained(
         if not np.isfinite(training.curve[-1]).all():
             raise ConfigError(
                 f"training diverged in epoch {epoch + 1} at a learning_rate of "
-                f"{settings.learning_rate:g}: take a smaller one, and another folder"
+                f"{settings.learning_rate:g}: choose a smaller one, and another folder"
             )
         training.save(checkpoint, key)
     report("epochs", settings.epochs, settings.epochs)
