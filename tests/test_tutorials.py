@@ -22,6 +22,8 @@ NEEDS = {
     "moving-from-openmm-ml": "openmmml",
     "protein-ligand": "openmmtools",
 }
+#: Tutorials of several minutes, which run where this variable is set.
+LONG, RUN_LONG = {"host-guest"}, "NNPMM_LONG_TUTORIALS"
 
 
 @pytest.fixture(params=PATHS, ids=lambda path: path.stem)
@@ -71,6 +73,8 @@ def test_runs_from_the_top(path, tmp_path, monkeypatch):
     package = NEEDS.get(path.stem)
     if package is not None and importlib.util.find_spec(package) is None:
         pytest.skip(f"{package} is not installed")
+    if path.stem in LONG and RUN_LONG not in os.environ:
+        pytest.skip(f"takes minutes; set {RUN_LONG} to run it")
     commands = (str(Path(sys.executable).parent), os.environ["PATH"])
     monkeypatch.setenv("PATH", os.pathsep.join(commands))
     stored = nbformat.read(path, as_version=4)
