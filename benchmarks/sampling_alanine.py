@@ -98,8 +98,10 @@ def sample_force_field(folder: Path, seed: int, cv: Path | None = None) -> Weigh
     path = folder / f"force_field_{'known' if cv is None else 'learned'}_{seed}.npz"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial.npz")
         for found in run_force_field(seed, cv):
-            np.savez(path, **found)
+            np.savez(partial, **found)
+        partial.rename(path)
     with np.load(path) as stored:
         values, logs, times = stored["values"], stored["logs"], stored["times"]
     axes = tuple(Axis(n, "rad", 2 * np.pi, (-np.pi, np.pi)) for n in VARIABLES)
