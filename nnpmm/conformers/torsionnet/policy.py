@@ -28,11 +28,11 @@ Memory = tuple[Tensor, Tensor]
 class PolicySettings(Section):
     """The network."""
 
-    width: int = Field(48, ge=4, description="of the features of atoms, rotors and memory")
-    layers: int = Field(3, ge=1, description="of messages among atoms")
-    radial: int = Field(12, ge=2, description="Gaussians of a distance")
+    width: int = Field(48, ge=4, description="width of the features of atoms, rotors and memory")
+    layers: int = Field(3, ge=1, description="number of layers of messages among atoms")
+    radial: int = Field(12, ge=2, description="number of Gaussians that describe a distance")
     stay: float = Field(
-        2.0, description="of a fresh policy: how much the angle that a rotor has is preferred"
+        2.0, description="preference of an untrained policy for the present angle of a rotor"
     )
 
 

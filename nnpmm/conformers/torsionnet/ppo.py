@@ -22,14 +22,20 @@ __all__ = ["Game", "PPOSettings", "Rollout", "advantages", "improve", "play"]
 class PPOSettings(Section):
     """How the policy learns from episodes."""
 
-    learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False, description="of Adam")
-    passes: int = Field(4, ge=1, description="over the episodes of an update")
-    clip: float = Field(0.2, gt=0, lt=1, description="of the ratio of each rotor's probabilities")
-    discount: float = Field(0.99, gt=0, le=1, description="of a reward one conformer later")
+    learning_rate: float = Field(
+        1e-3, gt=0, allow_inf_nan=False, description="learning rate of Adam"
+    )
+    passes: int = Field(4, ge=1, description="number of passes over the episodes of an update")
+    clip: float = Field(
+        0.2, gt=0, lt=1, description="limit of the change of each rotor's probability ratio"
+    )
+    discount: float = Field(
+        0.99, gt=0, le=1, description="discount factor of a reward one conformer later"
+    )
     trace: float = Field(0.95, ge=0, le=1, description="lambda of the advantage estimate")
-    value_weight: float = Field(0.5, ge=0, description="of the value's squared error")
-    entropy_weight: float = Field(3e-3, ge=0, description="of the entropy of each rotor")
-    gradient: float = Field(0.5, gt=0, description="largest norm of a gradient")
+    value_weight: float = Field(0.5, ge=0, description="weight of the squared error of the value")
+    entropy_weight: float = Field(3e-3, ge=0, description="weight of the entropy of each rotor")
+    gradient: float = Field(0.5, gt=0, description="largest norm of the gradient")
 
 
 class Game(Protocol):
