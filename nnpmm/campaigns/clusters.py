@@ -87,7 +87,7 @@ def create_cluster(cluster: ClusterSettings) -> Any:
     Raises:
         ConfigError: the serial cluster, which has no processes.
         OptionalDependencyError: dask-jobqueue is not installed.
-        SimulationError: the processes did not start, twice.
+        SimulationError: the processes did not start, twice, or the queue takes no jobs.
     """
     if cluster.kind == "serial":
         raise ConfigError("found the cluster serial, allowed: local or slurm; it starts no process")
@@ -95,7 +95,24 @@ def create_cluster(cluster: ClusterSettings) -> Any:
         return _create_local(cluster)
     made = create_queue(cluster)
     made.scale(jobs=cluster.workers)
+    try:  # dask would log the error, and wait for ever for workers
+        made.sync(_submitted, made)
+    except (RuntimeError, OSError) as error:
+        with contextlib.suppress(AssertionError):  # dask expects workers that have started
+            made.close()
+        reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
+        raise SimulationError(
+            f"{cluster.kind} does not accept the jobs of the workers: {reason.strip()}; check the "
+            "queue, and the settings of the cluster"
+        ) from error
     return made
+
+
+async def _submitted(cluster: Any) -> None:
+    """Wait until the jobs of all workers are in the queue; one that failed is tried once more."""
+    await cluster
+    for worker in cluster.workers.values():
+        await worker
 
 
 def create_queue(cluster: ClusterSettings) -> Any:

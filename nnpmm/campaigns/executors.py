@@ -98,8 +98,10 @@ def run_on_cluster(plan: Plan) -> Iterator[JobReport]:
             "cluster"
         ) from error
     logging.getLogger("distributed").setLevel(logging.ERROR)
-    for part in ("client", "scheduler"):  # results lost with a worker, which dask gets again
-        logging.getLogger(f"distributed.{part}").setLevel(logging.CRITICAL)
+    # Results lost with a worker, which dask gets again; jobs that a queue did not accept, which
+    # are an error below.
+    for name in ("distributed.client", "distributed.scheduler", "tornado.application", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with create_cluster(plan.cluster) as workers, Client(workers) as client:
         if plan.progress is not None:
             progress = plan.progress

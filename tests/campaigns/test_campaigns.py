@@ -428,6 +428,24 @@ def test_scripts_of_queues(changes, lines):
     assert not set(lines) - set(script), script
 
 
+def test_a_queue_that_accepts_no_jobs_is_an_error(tmp_path, monkeypatch):
+    """Without a controller, and without the program; dask alone would wait for ever."""
+    pytest.importorskip("dask_jobqueue")
+    program = tmp_path / "sbatch"
+    program.write_text(
+        "#!/bin/sh\necho 'sbatch: error: Unable to contact slurm controller' >&2\nexit 1\n"
+    )
+    program.chmod(0o755)
+    settings = ClusterSettings(kind="slurm", workers=2)
+    with monkeypatch.context() as patched:
+        patched.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+        with pytest.raises(SimulationError, match=r"slurm does not accept .* contact slurm contr"):
+            create_cluster(settings)
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    with pytest.raises(SimulationError, match="slurm does not accept"):
+        create_cluster(settings)
+
+
 def test_a_queue_needs_dask_jobqueue(monkeypatch):
     monkeypatch.setitem(sys.modules, "dask_jobqueue", None)
     with pytest.raises(OptionalDependencyError, match="pip install dask-jobqueue"):
