@@ -117,7 +117,7 @@ def test_derivative_needs_an_interpolated_system(case):
 
 def test_bonds_that_only_constraints_describe(case):
     """OpenMM's builders leave out the bond terms of constrained bonds."""
-    with pytest.raises(ForceFieldError, match=r"4 constraints .*or take constraints='keep'$"):
+    with pytest.raises(ForceFieldError, match=r"4 constraints .*or use constraints='keep'$"):
         coupled(case, coupling=Mechanical(inside=Interpolated()))
     coupled(case, coupling=COUPLING)
 

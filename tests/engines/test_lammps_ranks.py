@@ -116,5 +116,5 @@ def test_errors_are_told_once(tmp_path):
     """One line for a box too small for the ranks, and how many it is wide enough for."""
     path = write_settings(tmp_path, "out", edge=3)
     result = mpirun(2, SCRIPTS / "nnpmm", "run", path, cwd=tmp_path, check=False)
-    result.assert_one_line_error("found 2 ranks for a box 0.93 x 0.93 x 0.93 nm", "take one rank")
+    result.assert_one_line_error("found 2 ranks for a box 0.93 x 0.93 x 0.93 nm", "use one rank")
     assert not (tmp_path / "out" / "settings.yaml").exists()

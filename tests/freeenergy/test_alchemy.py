@@ -190,7 +190,7 @@ def test_implicit_solvent_is_refused(name):
 
 def test_ljpme_is_refused():
     case = solvated_ligand("CO", openmm.NonbondedForce.LJPME)
-    with pytest.raises(ForceFieldError, match=r"LJPME, .*take PME"):
+    with pytest.raises(ForceFieldError, match=r"LJPME, .*use PME"):
         decouple(case.system, case.region)
 
 

@@ -80,7 +80,7 @@ def test_what_cannot_be_parted_is_refused():
     with pytest.raises(RegionError, match="joins atoms"):
         part_of(case.system, case.region[:-1])
     case.system.addForce(openmm.GBSAOBCForce())
-    with pytest.raises(ForceFieldError, match="GBSAOBCForce, of which no part"):
+    with pytest.raises(ForceFieldError, match="GBSAOBCForce, from which no part"):
         part_of(case.system, case.region)
 
 
@@ -126,7 +126,7 @@ def test_a_molecule_in_new_water(large, shape):
 
 
 def test_a_box_that_takes_more_water_than_there_is(large):
-    with pytest.raises(ConfigError, match=r"takes \d+ waters, and \d+ waters in the system"):
+    with pytest.raises(ConfigError, match=r"needs \d+ waters, and \d+ waters in the system"):
         in_new_water(large, large.ligand_atoms, padding=1.2)
 
 

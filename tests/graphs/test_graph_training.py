@@ -221,9 +221,9 @@ def test_bad_data_leave_nothing_behind(table, tmp_path):
 
 def test_a_second_process_is_kept_out(table, tmp_path):
     with locked_folder(tmp_path):
-        with pytest.raises(ConfigError, match="another process works in this folder"):
+        with pytest.raises(ConfigError, match="another process is working in this folder"):
             pretrain(pretraining(table), tmp_path)
-        with pytest.raises(ConfigError, match="another process works in this folder"):
+        with pytest.raises(ConfigError, match="another process is working in this folder"):
             finetune(property_settings(table), tmp_path)
 
 

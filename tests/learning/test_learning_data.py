@@ -61,7 +61,7 @@ def test_the_checksum_tells_samples_apart(change):
     ],
 )
 def test_arrays_of_different_samples(change):
-    with pytest.raises(ConfigError, match="do not belong together"):
+    with pytest.raises(ConfigError, match="their lengths differ"):
         replace(_samples(), **change)
 
 

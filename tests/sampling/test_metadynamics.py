@@ -116,7 +116,7 @@ def test_what_cannot_be_biased_is_refused():
         grid_of(free, 0.1, None, temperature=300.0)
     with pytest.raises(ConfigError, match="quarter of the range"):
         grid_of(free, 1.0, (0.0, 1.0), temperature=300.0)
-    with pytest.raises(ConfigError, match="whole period"):
+    with pytest.raises(ConfigError, match="full period"):
         grid_of(turning, 0.1, (0.0, 1.0), temperature=300.0)
     topology, system = particle("0*x", 2)
     structure = Structure.of(topology, np.zeros((2, 3)), system)

@@ -47,7 +47,7 @@ def test_the_same_command_goes_on_and_other_settings_are_refused(call, trained, 
     assert answer.status == 0 and "3 updates, 3 molecules" in answer.out, answer.err
     answer = call(main, "torsionnet", "train", settings_file, "--seed", 7, "-o", trained)
     assert answer.status == 2
-    assert "was started with seed 1, found 7; take another folder" in answer.err
+    assert "was started with seed 1, found 7; choose another folder" in answer.err
 
 
 def test_the_template_has_the_defaults(call):
