@@ -42,7 +42,9 @@ def pretrain(
         list[Path] | None,
         typer.Option("--molecules", help="CSV file with a column of SMILES; may be repeated."),
     ] = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="In all.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="Number of epochs in all.")
+    ] = None,
     output: OutputOption = Path("pretraining"),
     template: TemplateOption = False,
     debug: DebugOption = False,
@@ -106,15 +108,20 @@ def finetune(
     split: Annotated[
         str | None,
         typer.Option(
-            "--split", help="Of the tested molecules: random, scaffold.", show_default="random"
+            "--split",
+            help="How test molecules are chosen: random or scaffold.",
+            show_default="random",
         ),
     ] = None,
     members: Annotated[
         int | None,
-        typer.Option("--members", help="Networks, whose spread is an error.", show_default="1"),
+        typer.Option(
+            "--members", help="Number of networks, whose spread is an error.", show_default="1"
+        ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", help="Of weights and batches.", show_default="1")
+        int | None,
+        typer.Option("--seed", help="Random seed of weights and batches.", show_default="1"),
     ] = None,
     output: OutputOption = Path("property"),
     template: TemplateOption = False,
@@ -165,13 +172,13 @@ def finetune(
 def predict(
     model: Annotated[Path, typer.Argument(help="model.json of nnpmm graphs finetune.")],
     smiles: Annotated[
-        list[str] | None, typer.Option("--smiles", help="A molecule; may be repeated.")
+        list[str] | None, typer.Option("--smiles", help="SMILES of a molecule; may be repeated.")
     ] = None,
     molecules: Annotated[
         Path | None, typer.Option("--molecules", help="CSV file with a column of SMILES.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="CSV file to write, too.")
+        Path | None, typer.Option("--output", "-o", help="Also write the table to this CSV file.")
     ] = None,
     debug: DebugOption = False,
 ) -> None:

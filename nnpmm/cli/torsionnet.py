@@ -36,10 +36,14 @@ def _group() -> None:
 def train(
     config: ConfigArgument = None,
     updates: Annotated[
-        int | None, typer.Option("--updates", min=1, help="Of the policy; more go on.")
+        int | None,
+        typer.Option(
+            "--updates", min=1, help="Number of updates; a larger one continues a training."
+        ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Of molecules, weights and episodes.")
+        int | None,
+        typer.Option("--seed", min=0, help="Random seed of molecules, weights and episodes."),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the training.")] = Path(
         "torsionnet"

@@ -160,8 +160,7 @@ def _rounded(total: float, tolerance: float, rule: str | None = None) -> int:
         "keep": "move the boundary, correct the charges, or let link atoms shift the excess to "
         "the neighbours (charges='shift')",
         "shift": "the bonds of the capped region do not determine which one is meant: move the "
-        "boundary "
-        "or correct the charges",
+        "boundary or correct the charges",
     }.get(rule or "", "select whole molecules or correct the charges")
     raise RegionError(
         f"the region's charges add up to {total:+.3f} e, not to an integer within {tolerance} e; "

@@ -147,7 +147,6 @@ def refuse_missing_terms(
         raise ForceFieldError(
             f"found {len(missing)} constraints of the region (the first is of the {kind} atoms "
             f"{missing[0]}) with neither bond nor angle term, so that only the network would hold "
-            "them together; "
-            "make the MM system with flexibleConstraints=True, or with neither constraints "
-            "nor rigid water" + (", or use constraints='keep'" if to_hydrogen else "")
+            "them together; make the MM system with flexibleConstraints=True, or with neither "
+            "constraints nor rigid water" + (", or use constraints='keep'" if to_hydrogen else "")
         )

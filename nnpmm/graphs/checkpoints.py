@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nnpmm.core.arrays import load_keyed, save_arrays
+from nnpmm.learning.weights import as_arrays, load_arrays_into
 
-__all__ = ["Training", "as_arrays", "load_arrays_into", "seeded"]
+__all__ = ["Training", "seeded"]
 
 
 @dataclass
@@ -63,20 +64,6 @@ class Training:
             state["state"].setdefault(int(number), {})[what] = torch.from_numpy(array)
         self.optimizer.load_state_dict(state)
         self.curve = [list(row) for row in record["curve"]]
-
-
-def as_arrays(network: nn.Module) -> dict[str, NDArray[np.float32]]:
-    """Return copies of a network's weights by name."""
-    return {name: each.detach().numpy().copy() for name, each in network.state_dict().items()}
-
-
-def load_arrays_into(network: nn.Module, arrays: dict[str, NDArray[np.float32]]) -> None:
-    """Set a network's weights.
-
-    Raises:
-        RuntimeError: they are those of another network.
-    """
-    network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from torch import Tensor
 from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.core.locks import locked_folder
 from nnpmm.core.settings.folder import keep_settings
-from nnpmm.graphs.checkpoints import Training, as_arrays, load_arrays_into, seeded
+from nnpmm.graphs.checkpoints import Training, seeded
 from nnpmm.graphs.features import MolecularGraph, collate, graph_of
 from nnpmm.graphs.molecules import merged, read_molecules
 from nnpmm.graphs.pretraining import MODEL_FILE, load_pretrained
@@ -34,6 +34,7 @@ from nnpmm.graphs.properties import (
 from nnpmm.graphs.settings import FinetuningSettings, GraphSettings
 from nnpmm.graphs.splits import drawn_for_test
 from nnpmm.learning import calibrate, compare, make_split
+from nnpmm.learning.weights import as_arrays, load_arrays_into
 
 __all__ = ["finetune"]
 

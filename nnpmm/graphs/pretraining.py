@@ -22,17 +22,18 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from nnpmm.core.arrays import Card, load_card, save_card
-from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.errors import ConfigError
 from nnpmm.core.locks import locked_folder
 from nnpmm.core.settings.folder import keep_settings
 from nnpmm.graphs.bonds import BondNetwork
-from nnpmm.graphs.checkpoints import Training, as_arrays, load_arrays_into, seeded
+from nnpmm.graphs.checkpoints import Training, seeded
 from nnpmm.graphs.contrast import agreement, contrast
 from nnpmm.graphs.distances import DistanceNetwork, collate_conformers
 from nnpmm.graphs.features import MolecularGraph, collate, graph_of
 from nnpmm.graphs.geometries import kept_conformers
 from nnpmm.graphs.lists import pretraining_smiles
 from nnpmm.graphs.settings import GraphSettings, PretrainingSettings
+from nnpmm.learning.weights import as_arrays, load_file_into
 
 __all__ = [
     "MODEL_FILE",
@@ -157,12 +158,7 @@ def load_pretrained(path: Path) -> tuple[PretrainedCard, BondNetwork]:
     """
     card, arrays = load_card(path, PretrainedCard)
     network = ContrastiveNetwork(card.settings)
-    try:
-        load_arrays_into(network, arrays)
-    except RuntimeError as error:
-        raise InputFileError(
-            f"{path}: the weights next to it are not those of its network; train again"
-        ) from error
+    load_file_into(network, arrays, path)
     return card, network.bonds
 
 

@@ -13,12 +13,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from nnpmm.core.arrays import Card, load_card, save_card
-from nnpmm.core.errors import InputFileError
 from nnpmm.graphs.bonds import BondNetwork
-from nnpmm.graphs.checkpoints import as_arrays, load_arrays_into
 from nnpmm.graphs.features import GraphBatch, MolecularGraph, collate, graph_of
 from nnpmm.graphs.settings import FinetuningSettings, GraphSettings
 from nnpmm.learning import Metrics
+from nnpmm.learning.weights import as_arrays, load_file_into
 
 __all__ = ["PropertyCard", "PropertyModel", "PropertyNetwork", "load_property_model"]
 
@@ -132,10 +131,5 @@ def load_property_model(path: Path) -> PropertyModel:
     """
     card, arrays = load_card(path, PropertyCard)
     networks = [PropertyNetwork(card.network) for _ in range(card.settings.members)]
-    try:
-        load_arrays_into(nn.ModuleList(networks), arrays)
-    except RuntimeError as error:
-        raise InputFileError(
-            f"{path}: the weights next to it are not those of its network; train again"
-        ) from error
+    load_file_into(nn.ModuleList(networks), arrays, path)
     return PropertyModel(card, tuple(network.eval() for network in networks))

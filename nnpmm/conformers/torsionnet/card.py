@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from pydantic import Field
 
 from nnpmm._version import __version__
 from nnpmm.conformers.torsionnet.policy import Policy
 from nnpmm.conformers.torsionnet.settings import TrainingSettings
 from nnpmm.core.arrays import Card, load_card, save_card
-from nnpmm.core.errors import InputFileError
+from nnpmm.learning.weights import as_arrays, load_file_into
 
 __all__ = ["POLICY_FILE", "PolicyCard", "TrainedPolicy", "load_policy"]
 
@@ -50,8 +49,7 @@ class TrainedPolicy:
             ConfigError: the name does not end in .json.
             UnwritableError: a file cannot be written.
         """
-        arrays = {k: v.detach().numpy() for k, v in self.network.state_dict().items()}
-        save_card(path, self.card, arrays)
+        save_card(path, self.card, as_arrays(self.network))
 
 
 def load_policy(path: Path) -> TrainedPolicy:
@@ -67,11 +65,5 @@ def load_policy(path: Path) -> TrainedPolicy:
         path = path / POLICY_FILE
     card, arrays = load_card(path, PolicyCard)
     network = Policy(card.training.policy)
-    try:
-        network.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()})
-    except RuntimeError as error:
-        raise InputFileError(
-            f"{path.with_suffix('.safetensors')}: does not fit the network of {path.name}; train "
-            "again"
-        ) from error
+    load_file_into(network, arrays, path)
     return TrainedPolicy(card, network.eval())

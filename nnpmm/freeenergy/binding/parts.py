@@ -56,8 +56,7 @@ def part_of(system: openmm.System, atoms: Iterable[int]) -> openmm.System:
         if type(force) not in _CLASSES:
             raise ForceFieldError(
                 f"found a {type(force).__name__}, from which no part can be extracted; allowed: "
-                "bonded "
-                "and non-bonded forces of fixed charges"
+                "bonded and non-bonded forces of fixed charges"
             )
     for section in list(root.iter()):
         if section.tag in _PER_PARTICLE and len(section) == system.getNumParticles():

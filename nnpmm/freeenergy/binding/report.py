@@ -224,9 +224,9 @@ def _add_method(page: Page, settings: BindingSettings) -> None:
     page.paragraph(
         "A restraint of one distance, two angles and three torsions between receptor and ligand is "
         "switched on in the complex; then the ligand's interactions with everything else are "
-        "scaled "
-        "away, first the charges, then Lennard-Jones with a soft core, while its inside keeps its "
-        "full energy. The same is done with the ligand alone in water, without a restraint. "
+        "scaled away, first the charges, then Lennard-Jones with a soft core, while its inside "
+        "keeps its full energy. The same is done with the ligand alone in water, without a "
+        "restraint. "
         f"{lifting if joint else ''}The states exchange replicas; MBAR gives the free energies. "
         "Errors are the larger of MBAR's error and the spread of the repeats."
     )

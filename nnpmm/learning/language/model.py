@@ -24,11 +24,12 @@ from pydantic import Field
 from torch import nn
 
 from nnpmm.core.arrays import Card, load_card, save_card
-from nnpmm.core.errors import ConfigError, InputFileError
+from nnpmm.core.errors import ConfigError
 from nnpmm.core.section import Section
 from nnpmm.learning.language.markov import fit_markov_model
 from nnpmm.learning.language.memory import log_chances, match_transitions
 from nnpmm.learning.language.states import require_states
+from nnpmm.learning.weights import as_arrays, load_file_into
 
 __all__ = [
     "LanguageCard",
@@ -142,8 +143,7 @@ class LanguageModel:
             ConfigError: the name does not end in .json.
             UnwritableError: a file cannot be written.
         """
-        arrays = {k: v.detach().numpy() for k, v in self.network.state_dict().items()}
-        save_card(path, self.card, arrays)
+        save_card(path, self.card, as_arrays(self.network))
 
 
 def load_language_model(path: Path) -> LanguageModel:
@@ -154,13 +154,7 @@ def load_language_model(path: Path) -> LanguageModel:
     """
     card, arrays = load_card(path, LanguageCard)
     network = _Network(card.n_states, card.settings)
-    try:
-        network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
-    except RuntimeError as error:
-        raise InputFileError(
-            f"{path.with_suffix('.safetensors')}: does not fit the network of {path.name}; train "
-            "again"
-        ) from error
+    load_file_into(network, arrays, path)
     return LanguageModel(card, network.eval())
 
 
