@@ -1,7 +1,8 @@
-"""``nnpmm torsionnet train``: a policy that searches conformers."""
+"""``nnpmm torsionnet train | evaluate``: a policy that searches conformers."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -25,11 +26,6 @@ torsionnet = typer.Typer(
     no_args_is_help=True,
     help="A policy that searches conformers, by reinforcement learning.",
 )
-
-
-@torsionnet.callback()
-def _group() -> None:
-    pass
 
 
 @torsionnet.command()
@@ -82,3 +78,51 @@ def train(
         f"Monte Carlo search {score:.2f}, of the hardest {hardest:.2f}"
     )
     print_result(f"policy: {output / 'policy.json'}, learning curve: {output / 'learning.png'}")
+
+
+@torsionnet.command()
+def evaluate(
+    policy: Annotated[Path, typer.Argument(help="Folder of the training.")],
+    smiles: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--smiles",
+            help="A molecule; give the option several times. Default: six alkanes that the policy "
+            "was not trained on.",
+        ),
+    ] = None,
+    count: Annotated[
+        int, typer.Option("--count", min=2, help="Number of conformers of each search.")
+    ] = 200,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=2, help="Number of searches of each kind.")
+    ] = 3,
+    debug: DebugOption = False,
+) -> None:
+    """Compare a policy with searches that do not learn, and write the scores into its card."""
+    with starting():
+        import torch
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.table import Table
+
+        from nnpmm.conformers.torsionnet import evaluate_policy, load_policy, unseen_alkanes
+        from nnpmm.conformers.torsionnet.card import POLICY_FILE
+    torch.set_num_threads(1)
+    trained = load_policy(policy)
+    molecules = smiles or unseen_alkanes(trained.card)
+    with count_bar("searches") as show:
+        rows = evaluate_policy(trained, molecules, count=count, seeds=seeds, progress=show)
+    card = trained.card.model_copy(update={"evaluation": rows})
+    replace(trained, card=card).save(policy / POLICY_FILE)
+    table = Table("molecule", "rotors", "ETKDG", "Monte Carlo", "untrained", "policy")
+    for row in rows:
+        scores = (row.etkdg, row.monte_carlo, row.untrained, row.policy)
+        texts = (f"{score.mean:.2f} +- {score.error:.2f}" for score in scores)
+        table.add_row(escape(row.smiles), str(row.rotors), *texts)
+    Console().print(table)
+    print_result("Gibbs scores in units of the mean score of ETKDG, with standard errors.")
+    print_result(
+        "A search without learning scores higher for "
+        f"{len(card.failures)} of {len(rows)} molecules."
+    )

@@ -1,4 +1,4 @@
-"""``nnpmm torsionnet train``, its policy as a generator, and what both say to bad input."""
+"""``nnpmm torsionnet train | evaluate``, its policy as a generator, and what both say to bad input."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from nnpmm.cli.main import main
-from nnpmm.conformers.torsionnet import TrainingSettings
+from nnpmm.conformers.torsionnet import TrainingSettings, load_policy
 
 SETTINGS = {
     "molecules": ["CCCC", "CCCO", "CCCCC"],
@@ -48,6 +48,19 @@ def test_the_same_command_goes_on_and_other_settings_are_refused(call, trained, 
     answer = call(main, "torsionnet", "train", settings_file, "--seed", 7, "-o", trained)
     assert answer.status == 2
     assert "was started with seed 1, found 7; choose another folder" in answer.err
+
+
+def test_an_evaluation_is_written_into_the_card(call, trained):
+    answer = call(
+        main, "torsionnet", "evaluate", trained, "--smiles", "CCCCO",
+        *("--count", 6, "--seeds", 2),
+    )  # fmt: skip
+    assert answer.status == 0, answer.err
+    (row,) = load_policy(trained).card.evaluation
+    assert row.smiles == "CCCCO" and row.etkdg.mean == pytest.approx(1.0)
+    assert f"{row.policy.mean:.2f} +- {row.policy.error:.2f}" in answer.out
+    answer = call(main, "torsionnet", "evaluate", trained, "--smiles", "c1ccccc1")
+    assert answer.status == 2 and "found no rotatable bond" in answer.err
 
 
 def test_the_template_has_the_defaults(call):

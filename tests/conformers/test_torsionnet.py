@@ -15,10 +15,12 @@ from nnpmm.conformers.structure import same_chemistry
 from nnpmm.conformers.torsionnet import (
     TrainingSettings,
     branched_alkanes,
+    evaluate_policy,
     load_policy,
     torsionnet_conformers,
     train_policy,
     training,
+    unseen_alkanes,
 )
 from nnpmm.conformers.torsionnet.environment import Episode, Observation, Task
 from nnpmm.conformers.torsionnet.graph import MoleculeGraph
@@ -280,3 +282,34 @@ def test_the_reference_is_a_monte_carlo_search_of_equal_size(tmp_path, monkeypat
     asked_for.clear()
     train_policy(quick(updates=2, goal=9.0), tmp_path)
     assert len(asked_for) < 4  # those of molecules that were not played before
+
+
+def test_an_evaluation_is_in_units_of_etkdg_and_names_failures(tmp_path, monkeypatch):
+    policy = train_policy(quick(updates=1), tmp_path)
+    # A policy that finds the same high conformer again and again is worse than any search.
+    poor = "nnpmm.conformers.torsionnet.evaluation.torsionnet_conformers"
+
+    def stuck(molecule, count, network, **options):
+        if network is not policy:
+            return torsionnet_conformers(molecule, count, network, **options)
+        return np.repeat(0.1 * molecule.GetConformer().GetPositions()[None], count, axis=0)
+
+    monkeypatch.setattr(poor, stuck)
+    (row,) = evaluate_policy(policy, ["CCCCCO"], count=8, seeds=2)
+    assert row.rotors == 4
+    assert row.etkdg.mean == pytest.approx(1.0)
+    assert row.policy.mean < row.untrained.mean < row.monte_carlo.mean
+    assert row.policy.error >= 0
+    card = policy.card.model_copy(update={"evaluation": (row,)})
+    assert card.failures == (row,)
+    assert policy.card.failures == ()
+    with pytest.raises(ConfigError, match="found 1 seeds"):
+        evaluate_policy(policy, ["CCCCCO"], seeds=1)
+
+
+def test_unseen_alkanes_are_large_and_not_those_of_the_training(tmp_path):
+    card = train_policy(quick(updates=1, most_rotors=5), tmp_path).card
+    found = unseen_alkanes(card)
+    assert not {*found} & {*unseen_alkanes(card.model_copy(update={"molecules": tuple(found)}))}
+    bonds = [len(rotatable_bonds(Chem.AddHs(Chem.MolFromSmiles(smiles)))) for smiles in found]
+    assert bonds == [5, 5, 5, 10, 10, 10]

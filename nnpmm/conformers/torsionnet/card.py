@@ -11,12 +11,38 @@ from nnpmm._version import __version__
 from nnpmm.conformers.torsionnet.policy import Policy
 from nnpmm.conformers.torsionnet.settings import TrainingSettings
 from nnpmm.core.arrays import Card, load_card, save_card
+from nnpmm.core.section import Section
 from nnpmm.learning.weights import as_arrays, load_file_into
 
-__all__ = ["POLICY_FILE", "PolicyCard", "TrainedPolicy", "load_policy"]
+__all__ = [
+    "POLICY_FILE",
+    "PolicyCard",
+    "Score",
+    "ScoredMolecule",
+    "TrainedPolicy",
+    "load_policy",
+]
 
 #: Name of a policy's card in the folder of its training.
 POLICY_FILE = "policy.json"
+
+
+class Score(Section):
+    """Gibbs scores over independent searches, in units of the mean score of ETKDG."""
+
+    mean: float
+    error: float = Field(description="standard error of the mean")
+
+
+class ScoredMolecule(Section):
+    """Scores of one molecule by several searches with as many conformers each."""
+
+    smiles: str
+    rotors: int = Field(description="number of rotatable bonds")
+    etkdg: Score
+    monte_carlo: Score
+    untrained: Score = Field(description="of the same network with random weights")
+    policy: Score
 
 
 class PolicyCard(Card):
@@ -28,6 +54,18 @@ class PolicyCard(Card):
     curve: tuple[tuple[float, ...], ...] = Field(
         description="of each update: molecules in use, mean score, that of the hardest half"
     )
+    evaluation: tuple[ScoredMolecule, ...] = Field(
+        (), description="scores of molecules that it was not trained on"
+    )
+
+    @property
+    def failures(self) -> tuple[ScoredMolecule, ...]:
+        """The molecules for which a search without learning scores higher."""
+        return tuple(
+            row
+            for row in self.evaluation
+            if row.policy.mean < max(s.mean for s in (row.etkdg, row.monte_carlo, row.untrained))
+        )
 
 
 @dataclass(frozen=True, eq=False)
