@@ -11,26 +11,46 @@ from openmm.app import Element
 
 from nnpmm.core.errors import ModelError
 
-__all__ = ["LARGEST_CONSTANT", "check_names", "checked_number", "rows_of_members"]
+__all__ = [
+    "LARGEST_CONSTANT",
+    "EnsembleParameters",
+    "check_names",
+    "checked_number",
+    "rows_of_members",
+]
 
 #: Of a constant or an element of an array; AIMNet2's self energies reach 7e4 eV.
 LARGEST_CONSTANT = 1e6
 
 
-class _Ensemble(Protocol):
-    """Parameters of an ensemble, as read from a file."""
+class EnsembleParameters(Protocol):
+    """Constants and weights of an ensemble of networks."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The published name."""
+
     @property
-    def elements(self) -> tuple[str, ...]: ...
+    def elements(self) -> tuple[str, ...]:
+        """Chemical symbols that the networks know."""
+
     @property
-    def member_indices(self) -> tuple[int, ...]: ...
+    def members(self) -> Any:
+        """The networks, one after the other."""
+
     @property
-    def self_energies(self) -> Any: ...
+    def member_indices(self) -> tuple[int, ...]:
+        """Of each network, its index in the published ensemble."""
+
+    @property
+    def self_energies(self) -> Any:
+        """Of each element."""
+
+    def digest(self) -> str:
+        """Return a checksum of the content."""
 
 
-def rows_of_members(ensemble: _Ensemble, wanted: int | Sequence[int]) -> list[int]:
+def rows_of_members(ensemble: EnsembleParameters, wanted: int | Sequence[int]) -> list[int]:
     """Return where some networks of the published ensemble are among those that are here.
 
     Args:
@@ -50,7 +70,7 @@ def rows_of_members(ensemble: _Ensemble, wanted: int | Sequence[int]) -> list[in
     return [known.index(index) for index in indices]
 
 
-def check_names(ensemble: _Ensemble) -> None:
+def check_names(ensemble: EnsembleParameters) -> None:
     """Check name, elements, indices and self energies of parameters read from a file.
 
     Raises:

@@ -11,7 +11,7 @@ from nnpmm.cli.main import main
 from nnpmm.diagnosis import diagnose
 from nnpmm.models.aimnet import weights as aimnet_weights
 from nnpmm.models.ani import BACKENDS, PUBLISHED, weights
-from nnpmm.models.ani.weights import WeightsSource
+from nnpmm.models.weight_sources import WeightsSource
 from nnpmm.structures.ligands import ambertools
 
 

@@ -1,4 +1,4 @@
-"""``nnpmm torsionnet train | evaluate``, its policy as a generator, and what both say to bad input."""
+"""``nnpmm torsionnet train | evaluate``, its policy as a generator, and the errors of bad input."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from nnpmm.core.errors import ModelError, WeightsError
 from nnpmm.models import load_model
 from nnpmm.models.aimnet import load_parameters, save_parameters, weights
 from nnpmm.models.aimnet.weights import PUBLISHED, find_weights, sources
-from nnpmm.models.ani.weights import WeightsSource
+from nnpmm.models.weight_sources import WeightsSource
 
 pytestmark = pytest.mark.usefixtures("clean_sources")
 PUBLISHED_MODEL = PUBLISHED["AIMNet2"]

@@ -4,119 +4,51 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.core.constants import EV_TO_KJ_PER_MOL
-from nnpmm.core.errors import ModelError, RegionError, SimulationError
+from nnpmm.core.errors import RegionError, SimulationError
 from nnpmm.models.aimnet.backends import BACKENDS, Kernel, choose_backend
 from nnpmm.models.aimnet.first_use import COMPARED, trusted_kernel
 from nnpmm.models.aimnet.parameters import AimnetParameters
 from nnpmm.models.bound import BoundPotential
 from nnpmm.models.composition import known_symbols
+from nnpmm.models.ensemble_model import EnsembleModel
 from nnpmm.models.geometry import check_geometry
-from nnpmm.models.in_process import recall, remember, restored_parameters
+from nnpmm.models.in_process import recall, remember
 from nnpmm.models.protocol import BatchEvaluation, Evaluation
-from nnpmm.models.threads import thread_count
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["AimnetEvaluator", "AimnetModel"]
 
-_PRECISIONS = ("single", "double")
 
-
-@dataclass(frozen=True)
-class AimnetModel:
+@dataclass(frozen=True, repr=False)
+class AimnetModel(EnsembleModel):
     """An AIMNet2 ensemble with a chosen device and precision.
 
     Usually made by `nnpmm.load_model`. The energy is that of the region's atoms in vacuum: the
     networks' short range, the Coulomb energy of the charges that they predict, and D3 dispersion.
     The last two reach across the whole region, also from one molecule to another. Energies leave
-    out the atomic self energies.
-
-    Args:
-        parameters: constants, networks and self energies.
-        backend: ``"auto"`` or a name in `nnpmm.models.aimnet.backends.BACKENDS`.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:<index>"``.
-        precision: ``"single"``, or ``"double"`` for checks.
-        threads: of the CPU; None leaves it to the backend (see `nnpmm.models.threads`).
-        source: where the weights came from.
-        rebuild: a picklable function and its arguments that make this model again in another
-            process; without it, a System that contains the model can be copied in this process
-            only.
-
-    Raises:
-        ModelError: no such backend, device or precision.
-        OptionalDependencyError: the backend needs a GPU, and there is none.
+    out the atomic self energies. Arguments and errors are those of
+    `nnpmm.models.ensemble_model.EnsembleModel`; `BACKENDS` of `nnpmm.models.aimnet.backends` names
+    the backends.
     """
 
-    parameters: AimnetParameters = field(repr=False)
-    backend: str = "auto"
-    device: str = "auto"
-    precision: str = "single"
-    threads: int | None = None
-    source: str = "parameters given in Python"
-    rebuild: tuple[Callable[..., Any], tuple[Any, ...]] | None = field(default=None, repr=False)
-    requested: tuple[str, str] = field(default=("auto", "auto"), init=False, repr=False)
+    parameters: AimnetParameters
+    neutral_only = False  # the total charge is part of what the networks are given
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "requested", (self.backend, self.device))
-        backend, device = choose_backend(self.backend, self.device, self.name)
-        object.__setattr__(self, "backend", backend)
-        object.__setattr__(self, "device", device)
-        if self.precision not in _PRECISIONS:
-            raise ModelError(
-                f"found the precision {self.precision!r}, allowed: {', '.join(_PRECISIONS)}"
-            )
-        if self.threads is not None:
-            thread_count(self.threads)
+    def _choose_backend(self) -> tuple[str, str]:
+        return choose_backend(self.backend, self.device, self.name)
 
-    def __repr__(self) -> str:
-        count = len(self.parameters.members)
-        networks = "1 network" if count == 1 else f"{count} networks"
-        return (
-            f"AimnetModel({self.name!r}, {networks}, backend={self.backend!r}, "
-            f"device={self.device!r}, precision={self.precision!r})"
-        )
-
-    @property
-    def automatic(self) -> bool:
-        """Whether ``"auto"`` chose the backend, so that another one may take its place."""
-        return self.requested[0] == "auto"
-
-    @property
-    def name(self) -> str:
-        """The published name."""
-        return self.parameters.name
-
-    @property
-    def elements(self) -> tuple[str, ...]:
-        """Chemical symbols that the networks know."""
-        return self.parameters.elements
-
-    @property
-    def neutral_only(self) -> bool:
-        """False: the total charge is part of what the networks are given."""
-        return False
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """What to write down to make this model again."""
-        return {
-            "model": self.name,
-            "members": list(self.parameters.member_indices),
-            "backend": self.backend,
-            "device": self.device,
-            "precision": self.precision,
-            "weights": self.source,
-            "digest": self.parameters.digest(),
-        }
+    def _precisions(self) -> tuple[str, ...]:
+        return ("single", "double")
 
     def bind(
         self, atomic_numbers: Sequence[int] | NDArray[np.int64], charge: int = 0
@@ -133,23 +65,6 @@ class AimnetModel:
                 electrons.
         """
         return AimnetEvaluator(self, np.asarray(atomic_numbers, dtype=np.int64), int(charge))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        digest = self.parameters.digest()
-        remember(digest, self.parameters)
-        choices = (*self.requested, self.precision, self.threads, self.source)
-        return (_restore_model, (self.name, digest, choices, self.rebuild))
-
-
-def _restore_model(
-    name: str,
-    digest: str,
-    choices: tuple[Any, ...],
-    rebuild: tuple[Callable[..., Any], tuple[Any, ...]] | None,
-) -> AimnetModel:
-    parameters = restored_parameters(name, digest, rebuild)
-    backend, device, precision, threads, source = choices
-    return AimnetModel(parameters, backend, device, precision, threads, source, rebuild)
 
 
 class AimnetEvaluator(BoundPotential):

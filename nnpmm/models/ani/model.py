@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,100 +23,32 @@ from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.ani.torchscript import energy_module
 from nnpmm.models.bound import BoundPotential
 from nnpmm.models.composition import known_symbols
+from nnpmm.models.ensemble_model import EnsembleModel
 from nnpmm.models.geometry import check_geometry
-from nnpmm.models.in_process import recall, remember, restored_parameters
+from nnpmm.models.in_process import recall, remember
 from nnpmm.models.local import LocalPotential
 from nnpmm.models.protocol import BatchEvaluation, Evaluation, checked_box
-from nnpmm.models.threads import thread_count
 
 __all__ = ["AniEvaluator", "AniModel"]
 
 
-@dataclass(frozen=True)
-class AniModel:
+@dataclass(frozen=True, repr=False)
+class AniModel(EnsembleModel):
     """An ANI ensemble with a chosen backend, device and precision.
 
-    Usually made by `nnpmm.load_model`. Energies leave out the atomic self energies.
-
-    Args:
-        parameters: constants, networks and self energies.
-        backend: ``"auto"`` or a name in `nnpmm.models.ani.backends.BACKENDS`.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:<index>"``.
-        precision: ``"single"``, or ``"double"`` for checks.
-        threads: of the CPU; None leaves it to the backend (see `nnpmm.models.threads`).
-        source: where the weights came from.
-        rebuild: a picklable function and its arguments that make this model again in another
-            process; without it, a System that contains the model can be copied in this process
-            only.
-
-    Raises:
-        ModelError: no such backend, device or precision.
-        OptionalDependencyError: the backend's package is missing.
+    Usually made by `nnpmm.load_model`. Energies leave out the atomic self energies. Arguments and
+    errors are those of `nnpmm.models.ensemble_model.EnsembleModel`; `BACKENDS` of
+    `nnpmm.models.ani.backends` names the backends.
     """
 
-    parameters: AniParameters = field(repr=False)
-    backend: str = "auto"
-    device: str = "auto"
-    precision: str = "single"
-    threads: int | None = None
-    source: str = "parameters given in Python"
-    rebuild: tuple[Callable[..., Any], tuple[Any, ...]] | None = field(default=None, repr=False)
-    requested: tuple[str, str] = field(default=("auto", "auto"), init=False, repr=False)
+    parameters: AniParameters
+    neutral_only = True
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "requested", (self.backend, self.device))
-        backend, device = choose_backend(self.backend, self.device)
-        object.__setattr__(self, "backend", backend)
-        object.__setattr__(self, "device", device)
-        if self.threads is not None:
-            thread_count(self.threads)
-        allowed = BACKENDS[self.backend].precisions
-        if self.precision not in allowed:
-            raise ModelError(
-                f"found the precision {self.precision!r}, the backend {self.backend!r} allows: "
-                f"{', '.join(allowed)}; use one of these or another backend"
-            )
+    def _choose_backend(self) -> tuple[str, str]:
+        return choose_backend(self.backend, self.device)
 
-    def __repr__(self) -> str:
-        count = len(self.parameters.members)
-        networks = "1 network" if count == 1 else f"{count} networks"
-        return (
-            f"AniModel({self.name!r}, {networks}, backend={self.backend!r}, "
-            f"device={self.device!r}, precision={self.precision!r})"
-        )
-
-    @property
-    def automatic(self) -> bool:
-        """Whether ``"auto"`` chose the backend, so that another one may take its place."""
-        return self.requested[0] == "auto"
-
-    @property
-    def name(self) -> str:
-        """The published name, for example ``"ANI-2x"``."""
-        return self.parameters.name
-
-    @property
-    def elements(self) -> tuple[str, ...]:
-        """Chemical symbols that the networks know."""
-        return self.parameters.elements
-
-    @property
-    def neutral_only(self) -> bool:
-        """True: ANI was trained on neutral molecules and sees no charge."""
-        return True
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """What to write down to make this model again."""
-        return {
-            "model": self.name,
-            "members": list(self.parameters.member_indices),
-            "backend": self.backend,
-            "device": self.device,
-            "precision": self.precision,
-            "weights": self.source,
-            "digest": self.parameters.digest(),
-        }
+    def _precisions(self) -> tuple[str, ...]:
+        return BACKENDS[self.backend].precisions
 
     def bind(
         self, atomic_numbers: Sequence[int] | NDArray[np.int64], charge: int = 0
@@ -164,23 +96,6 @@ class AniModel:
             f"found the backend {self.backend!r}, allowed for part of a system: cpu, triton, "
             "reference; use one of them"
         )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        digest = self.parameters.digest()
-        remember(digest, self.parameters)
-        choices = (*self.requested, self.precision, self.threads, self.source)
-        return (_restore_model, (self.name, digest, choices, self.rebuild))
-
-
-def _restore_model(
-    name: str,
-    digest: str,
-    choices: tuple[Any, ...],
-    rebuild: tuple[Callable[..., Any], tuple[Any, ...]] | None,
-) -> AniModel:
-    parameters = restored_parameters(name, digest, rebuild)
-    backend, device, precision, threads, source = choices
-    return AniModel(parameters, backend, device, precision, threads, source, rebuild)
 
 
 class AniEvaluator(BoundPotential):

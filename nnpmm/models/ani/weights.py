@@ -14,22 +14,28 @@ import importlib.util
 import os
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from nnpmm.core.errors import ModelError, WeightsError
-from nnpmm.core.files import cache_directory
 from nnpmm.models.ani.neurochem import read_neurochem
 from nnpmm.models.ani.parameters import AniParameters
 from nnpmm.models.ani.storage import load_parameters, save_parameters
-from nnpmm.models.downloads import download, offline
+from nnpmm.models.downloads import download
+from nnpmm.models.weight_sources import (
+    WeightsSource,
+    cache_path,
+    cache_source,
+    download_source,
+    first_available,
+    given_paths,
+    with_published_digest,
+)
 
 __all__ = [
     "PUBLISHED",
     "FoundWeights",
-    "WeightsSource",
     "download_weights",
     "find_weights",
     "sources",
@@ -69,16 +75,6 @@ PUBLISHED: dict[str, PublishedModel] = {
 
 
 @dataclass(frozen=True)
-class WeightsSource:
-    """One place where weights may lie: what it is, its path, and whether they are there."""
-
-    kind: str
-    path: Path | None
-    available: bool
-    detail: str
-
-
-@dataclass(frozen=True)
 class FoundWeights:
     """Parameters of a whole published ensemble and a line that says where they were found."""
 
@@ -99,16 +95,17 @@ def find_weights(name: str, weights: str | os.PathLike[str] | None = None) -> Fo
     """
     if name not in PUBLISHED:
         raise ModelError(f"found the ANI model {name!r}, known models: {', '.join(PUBLISHED)}")
-    for source in sources(name, weights):
-        if source.available and source.path is not None:
-            return FoundWeights(_read(source, name), f"{source.kind}: {source.path}")
-    if offline():
-        raise WeightsError(_remedies(name, "NNPMM_OFFLINE is set"))
-    try:
-        path = download_weights(name, MODEL_ZOO_URL)
-    except (OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise WeightsError(_remedies(name, f"the download failed: {error}")) from error
-    return FoundWeights(load_parameters(path), f"downloaded: {MODEL_ZOO_URL}")
+    return FoundWeights(
+        *first_available(
+            sources(name, weights),
+            read=lambda source, path: _read(source, path, name),
+            download=lambda: (
+                load_parameters(download_weights(name, MODEL_ZOO_URL)),
+                MODEL_ZOO_URL,
+            ),
+            remedies=lambda reason: _remedies(name, reason),
+        )
+    )
 
 
 def sources(name: str, weights: str | os.PathLike[str] | None = None) -> Iterator[WeightsSource]:
@@ -119,17 +116,11 @@ def sources(name: str, weights: str | os.PathLike[str] | None = None) -> Iterato
             folder that the caller names does not contain the model.
     """
     folder = PUBLISHED[name].folder
-    for kind, given in (
-        ("weights", weights),
-        ("NNPMM_MODEL_DIR", os.environ.get("NNPMM_MODEL_DIR")),
-    ):
-        if given:
-            yield _neurochem_source(kind, Path(given), folder, required=kind == "weights")
-    cached = _cache_path(name)
-    yield WeightsSource("cache", cached, cached.is_file(), "" if cached.is_file() else "not there")
+    for kind, given in given_paths(weights):
+        yield _neurochem_source(kind, given, folder, required=kind == "weights")
+    yield cache_source(_cache_path(name))
     yield _torchani_source(folder)
-    detail = "NNPMM_OFFLINE is set" if offline() else MODEL_ZOO_URL
-    yield WeightsSource("download", None, not offline(), detail)
+    yield download_source(MODEL_ZOO_URL)
 
 
 def download_weights(name: str, url: str = MODEL_ZOO_URL) -> Path:
@@ -158,10 +149,7 @@ def download_weights(name: str, url: str = MODEL_ZOO_URL) -> Path:
     return cached
 
 
-def _read(source: WeightsSource, name: str) -> AniParameters:
-    path = source.path
-    if path is None:  # the download, which find_weights handles itself
-        raise WeightsError(f"{source.kind} has no file to read")
+def _read(source: WeightsSource, path: Path, name: str) -> AniParameters:
     if source.kind == "cache":
         parameters = load_parameters(path)
         remedy = f"{path} (delete it and try again)"
@@ -170,13 +158,7 @@ def _read(source: WeightsSource, name: str) -> AniParameters:
 
 
 def _verified(parameters: AniParameters, name: str, origin: str) -> AniParameters:
-    found, published = parameters.digest(), PUBLISHED[name].digest
-    if found != published:
-        raise WeightsError(
-            f"{origin}: the parameters are not those of the published {name} "
-            f"(digest {found[:12]}, expected {published[:12]}); fetch them again"
-        )
-    return parameters
+    return with_published_digest(parameters, name, PUBLISHED[name].digest, origin)
 
 
 def _neurochem_source(kind: str, given: Path, folder: str, *, required: bool) -> WeightsSource:
@@ -203,8 +185,7 @@ def _torchani_source(folder: str) -> WeightsSource:
 
 
 def _cache_path(name: str) -> Path:
-    file = f"{name.lower()}-{PUBLISHED[name].digest[:12]}.safetensors"
-    return cache_directory() / "models" / file
+    return cache_path(name, PUBLISHED[name].digest)
 
 
 def _remedies(name: str, reason: str) -> str:
