@@ -85,19 +85,19 @@ def train_policy(
             seed=settings.seed,
         )
         tasks = _Tasks(smiles, settings, Stages(directory / _STAGES, __version__))
-        state = _begun(settings, directory / _STATE, len(smiles))
+        state = _load_state(settings, directory / _STATE, len(smiles))
         while len(state.curve) < settings.updates:
             _update(state, tasks, settings)
-            _keep(state, directory / _STATE)
+            _save_state(state, directory / _STATE)
             if len(state.curve) % _SAVED == 0:
-                _trained(state, smiles, settings).save(directory / POLICY_FILE)
+                _with_card(state, smiles, settings).save(directory / POLICY_FILE)
             progress(len(state.curve), settings.updates)
-        trained = _trained(state, smiles, settings)
+        trained = _with_card(state, smiles, settings)
         trained.save(directory / POLICY_FILE)
     return trained
 
 
-def _trained(state: _State, smiles: list[str], settings: TrainingSettings) -> TrainedPolicy:
+def _with_card(state: _State, smiles: list[str], settings: TrainingSettings) -> TrainedPolicy:
     card = PolicyCard(
         training=settings,
         molecules=tuple(smiles[: max(int(row[0]) for row in state.curve)]),
@@ -118,10 +118,10 @@ class _Tasks:
 
     def __getitem__(self, number: int) -> Task:
         if number not in self._known:
-            self._known[number] = self._made(self._smiles[number])
+            self._known[number] = self._prepare(self._smiles[number])
         return self._known[number]
 
-    def _made(self, smiles: str) -> Task:
+    def _prepare(self, smiles: str) -> Task:
         wanted, seed = self._settings, self._settings.seed
         molecule = molecule_from_smiles(smiles, seed=seed)
         scoring = {"thermal_energy": wanted.thermal_energy, "threshold": wanted.threshold}
@@ -148,7 +148,7 @@ class _Tasks:
         )
 
 
-def _begun(settings: TrainingSettings, path: Path, molecules: int) -> _State:
+def _load_state(settings: TrainingSettings, path: Path, molecules: int) -> _State:
     """Return the state of a training: that of the folder, or a fresh one."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
@@ -176,7 +176,7 @@ def _section(tensors: dict[str, torch.Tensor], name: str) -> dict[str, torch.Ten
     return {key.removeprefix(start): t for key, t in tensors.items() if key.startswith(start)}
 
 
-def _keep(state: _State, path: Path) -> None:
+def _save_state(state: _State, path: Path) -> None:
     arrays: dict[str, NDArray[Any]] = {
         f"policy.{name}": tensor.numpy() for name, tensor in state.policy.state_dict().items()
     }
@@ -191,7 +191,7 @@ def _update(state: _State, tasks: _Tasks, settings: TrainingSettings) -> None:
     """Play the episodes of one update, learn from them, and take more molecules if it is time."""
     random = np.random.default_rng([settings.seed, len(state.curve)])
     generator = torch.Generator().manual_seed(int(random.integers(2**31)))
-    chosen = _chosen(state.level, settings.episodes, random)
+    chosen = _draw_molecules(state.level, settings.episodes, random)
     seeds = random.integers(2**31, size=len(chosen)).tolist()
     playing = [tasks[number] for number in chosen]
     games = [
@@ -212,7 +212,7 @@ def _update(state: _State, tasks: _Tasks, settings: TrainingSettings) -> None:
         state.level, state.recent = min(2 * state.level, len(tasks)), []
 
 
-def _chosen(level: int, episodes: int, random: np.random.Generator) -> list[int]:
+def _draw_molecules(level: int, episodes: int, random: np.random.Generator) -> list[int]:
     """Return molecules: the first half of the harder half of those in use, then any of them."""
     half = (episodes + 1) // 2
     hard = random.integers(level // 2, level, size=half)
