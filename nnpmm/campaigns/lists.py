@@ -156,7 +156,8 @@ def _cell(text: str, path: Path, line: int) -> Any:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError):
         raise InputFileError(
-            f"{path.name}, line {line}: found {excerpt(text)!r}, which is no list or section"
+            f"{path.name}, line {line}: found {excerpt(text)!r}, which is neither a list nor a "
+            "section"
         ) from None
 
 
@@ -171,7 +172,7 @@ def _named(values: Sequence[tuple[str, dict[str, Any]]]) -> tuple[ListRow, ...]:
         if name in rows:
             raise ConfigError(
                 f"{place}: found the name {excerpt(name)!r} again, which {rows[name].place} has; "
-                f"give a column {_NAME!r} with names that differ"
+                f"give each row its own name in the column {_NAME!r}"
             )
         rows[name] = ListRow(name, place, own)
     return tuple(rows.values())

@@ -127,7 +127,7 @@ def binding_relative(
 def _pair(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     if len(names) != 2 or not all(names):
-        raise ConfigError(f"found --edge {text!r}, allowed: two names of ligands, as A,B")
+        raise ConfigError(f"found --edge {text!r}, allowed: two names of ligands, such as A,B")
     return names
 
 

@@ -110,7 +110,7 @@ class RelativeSettings(JointSettings):
         for name in self.names:
             if not name.strip() or set(name) & set("/\\\0") or name.startswith("."):
                 raise ValueError(
-                    f"edges: found the name {name!r}, allowed: names that a folder can have"
+                    f"edges: found the name {name!r}, allowed: names that are valid for a folder"
                 )
         for name, value in self.measured.items():
             if value <= 0:
