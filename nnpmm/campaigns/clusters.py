@@ -35,11 +35,11 @@ class ClusterSettings(Section):
     queue: str | None = Field(None, description="slurm: partition; pbs: queue")
     account: str | None = Field(None, description="slurm, pbs: account")
     memory: str = Field("2GB", description="slurm, pbs: memory of a worker")
-    walltime: str = Field("24:00:00", description="slurm, pbs: longest lifetime of a worker")
-    directives: tuple[str, ...] = Field((), description="further lines: #SBATCH, or #PBS")
+    walltime: str = Field("24:00:00", description="slurm, pbs: maximum lifetime of a worker")
+    directives: tuple[str, ...] = Field((), description="further #SBATCH or #PBS lines")
     resources: str | None = Field(
         None,
-        description="pbs: of a worker, in place of those of threads and memory, such as "
+        description="pbs: resources of a worker, instead of threads and memory, such as "
         "select=1:ncpus=4:ngpus=1:mem=8gb",
     )
 

@@ -54,7 +54,7 @@ def binding_relative(
     ] = None,
     edge: Annotated[
         list[str] | None,
-        typer.Option("--edge", help="A pair of ligands, as A,B; may be repeated."),
+        typer.Option("--edge", help="A pair of ligands, such as A,B; may be repeated."),
     ] = None,
     model: NetworkOption = None,
     potential: PotentialsOption = None,
