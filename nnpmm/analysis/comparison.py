@@ -105,7 +105,7 @@ def compare(first: Analysis, second: Analysis) -> Comparison:
     shared = [k for k in shared if tables[0][k].average.samples and tables[1][k].average.samples]
     if not shared:
         raise ConfigError(
-            f"found nothing that both {first.name} and {second.name} have; compare two "
+            f"found nothing in common between {first.name} and {second.name}; compare two "
             "trajectories of the same ligand or receptor"
         )
     differences = [_difference(tables[0][key], tables[1][key]) for key in shared]

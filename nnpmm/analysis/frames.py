@@ -123,8 +123,8 @@ class FrameReader:
         if positions.shape[1] != self._n_atoms:
             raise InputFileError(
                 f"{self._path}: found {positions.shape[1]} atoms in the trajectory and "
-                f"{self._n_atoms} in the topology; give the topology of the atoms that "
-                "were written"
+                f"{self._n_atoms} in the topology; give a topology with exactly the atoms of the "
+                "trajectory"
             )
 
     def __iter__(self) -> Iterator[Chunk]:

@@ -126,7 +126,7 @@ class Observations:
         arrays, record = load_arrays(path)
         if record.get("format") != FORMAT:
             raise InputFileError(
-                f"{path}: found format {record.get('format')}, this version reads {FORMAT}; "
+                f"{path}: found format {record.get('format')}, but this version reads {FORMAT}; "
                 "analyse the trajectory again"
             )
         view = None

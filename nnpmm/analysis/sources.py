@@ -111,7 +111,7 @@ def _read_topology(
     except Exception as error:  # mdtraj's readers raise many kinds
         raise InputFileError(
             f"{path}: cannot be read as a topology ({shortened(error)}); known: "
-            f"{', '.join(READERS)} and what mdtraj reads"
+            f"{', '.join(READERS)} and the formats that mdtraj reads"
         ) from error
 
 

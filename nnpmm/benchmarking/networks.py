@@ -183,5 +183,5 @@ def _refuse_wrong(backend: str, molecule: Molecule, energy: float, force: float)
         raise SimulationError(
             f"the backend {backend!r} differs from the float64 reference on {molecule.name} by "
             f"{energy:.3g} kJ/mol and {force:.3g} kJ/mol/nm, allowed: {_ENERGY_TOLERANCE} and "
-            f"{_FORCE_TOLERANCE}; a wrong result is not timed"
+            f"{_FORCE_TOLERANCE}; wrong results are not timed"
         )

@@ -115,7 +115,7 @@ def _check(jobs: Sequence[Job], store: Store, preparations: Mapping[str, Prepara
         if job.needs is not None and job.needs not in preparations:
             known = ", ".join(preparations) or "none"
             raise ConfigError(
-                f"job {job.name}: found no preparation {job.needs!r}, there are: {known}"
+                f"job {job.name}: found no preparation {job.needs!r}, expected one of {known}"
             )
 
 

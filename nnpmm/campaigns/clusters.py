@@ -35,11 +35,11 @@ class ClusterSettings(Section):
     queue: str | None = Field(None, description="slurm: partition; pbs: queue")
     account: str | None = Field(None, description="slurm, pbs: account")
     memory: str = Field("2GB", description="slurm, pbs: memory of a worker")
-    walltime: str = Field("24:00:00", description="slurm, pbs: longest lifetime of a worker")
-    directives: tuple[str, ...] = Field((), description="further lines: #SBATCH, or #PBS")
+    walltime: str = Field("24:00:00", description="slurm, pbs: maximum lifetime of a worker")
+    directives: tuple[str, ...] = Field((), description="further #SBATCH or #PBS lines")
     resources: str | None = Field(
         None,
-        description="pbs: of a worker, in place of those of threads and memory, such as "
+        description="pbs: resources of a worker, instead of threads and memory, such as "
         "select=1:ncpus=4:ngpus=1:mem=8gb",
     )
 
@@ -90,7 +90,9 @@ def create_cluster(cluster: ClusterSettings) -> Any:
         SimulationError: the processes did not start, twice, or the queue takes no jobs.
     """
     if cluster.kind == "serial":
-        raise ConfigError("found the cluster serial, allowed: local or slurm; it starts no process")
+        raise ConfigError(
+            "found the cluster serial, allowed: local or slurm; serial starts no processes"
+        )
     if cluster.kind == "local":
         return _create_local(cluster)
     made = create_queue(cluster)
@@ -102,8 +104,8 @@ def create_cluster(cluster: ClusterSettings) -> Any:
             made.close()
         reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
         raise SimulationError(
-            f"{cluster.kind} does not accept the jobs of the workers: {reason.strip()}; check the "
-            "queue, and the settings of the cluster"
+            f"{cluster.kind} rejected the jobs of the workers: {reason.strip()}; check the queue "
+            "and the cluster settings"
         ) from error
     return made
 

@@ -75,7 +75,7 @@ class Job:
         parts = self.name.split("/")
         if any(part in ("", ".", "..") for part in parts) or set(self.name) & {"\\", "\0"}:
             raise ConfigError(
-                f"found the job {self.name!r}, allowed: names such as a or a/b, like those of files"
+                f"found the job {self.name!r}, allowed: names like those of files, such as a or a/b"
             )
 
     @property
@@ -105,7 +105,7 @@ def _as_json(value: Any) -> Any:
             return {"sha256": sha256_of(value.read_bytes())}
         except OSError as error:
             raise InputFileError(
-                f"{value}: cannot be read ({error.strerror or error}): it is the input of a job"
+                f"{value}: cannot be read ({error.strerror or error}); it is an input of a job"
             ) from error
     raise TypeError(
         f"found a {type(value).__name__} among the inputs of a job, allowed: JSON, settings and "

@@ -236,8 +236,9 @@ def _claim(
             store.forget_failure(job)
         elif store.is_done(job) or work.exists():
             raise ConfigError(
-                f"{folder}: {one.name} was begun with {_change(known['settings'], one.settings)}; "
-                "rename the row, or choose another folder"
+                f"{folder}: {one.name} was started with "
+                f"{_change(known['settings'], one.settings)}; rename the row, or choose another "
+                "folder"
             )
     for one in calculations:
         rows[one.name] = {"values": one.values, "settings": one.settings, "digest": one.digest}

@@ -68,9 +68,13 @@ class CalculationList:
 class _File(Section):
     """A list as a YAML file."""
 
-    command: str | None = Field(None, description="such as run or solvation")
-    settings: dict[str, Any] | str = Field({}, description="shared, or their file")
-    rows: list[dict[str, Any]] | str = Field(description="one for each calculation, or a CSV file")
+    command: str | None = Field(None, description="command, such as run or solvation")
+    settings: dict[str, Any] | str = Field(
+        {}, description="settings that all calculations share, or a file with them"
+    )
+    rows: list[dict[str, Any]] | str = Field(
+        description="rows, one for each calculation, or a CSV file"
+    )
 
 
 def read_list(
@@ -108,7 +112,9 @@ def read_list(
         )
     chosen = command or found.command
     if chosen is None:
-        raise ConfigError(f"{path.name}: found no command, expected one such as run or solvation")
+        raise ConfigError(
+            f"{path.name}: found no command, expected one command, such as run or solvation"
+        )
     if settings is not None and found.settings:
         raise ConfigError(
             f"{path.name}: found settings in the file and in {settings}; give one of them"
@@ -156,7 +162,8 @@ def _cell(text: str, path: Path, line: int) -> Any:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError):
         raise InputFileError(
-            f"{path.name}, line {line}: found {excerpt(text)!r}, which is no list or section"
+            f"{path.name}, line {line}: found {excerpt(text)!r}, which is neither a list nor a "
+            "section"
         ) from None
 
 
@@ -171,7 +178,7 @@ def _named(values: Sequence[tuple[str, dict[str, Any]]]) -> tuple[ListRow, ...]:
         if name in rows:
             raise ConfigError(
                 f"{place}: found the name {excerpt(name)!r} again, which {rows[name].place} has; "
-                f"give a column {_NAME!r} with names that differ"
+                f"give each row its own name in the column {_NAME!r}"
             )
         rows[name] = ListRow(name, place, own)
     return tuple(rows.values())

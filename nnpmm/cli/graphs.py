@@ -30,7 +30,7 @@ __all__ = ["graphs"]
 graphs = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Properties of molecules, such as lipophilicity, by networks on their graphs.",
+    help="Predict properties of molecules, such as lipophilicity, from their graphs.",
 )
 _AGAIN = "the same command"
 
@@ -43,7 +43,7 @@ def pretrain(
         typer.Option("--molecules", help="CSV file with a column of SMILES; may be repeated."),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option("--epochs", min=1, help="Number of epochs in all.")
+        int | None, typer.Option("--epochs", min=1, help="Total number of epochs.")
     ] = None,
     output: OutputOption = Path("pretraining"),
     template: TemplateOption = False,
@@ -116,7 +116,9 @@ def finetune(
     members: Annotated[
         int | None,
         typer.Option(
-            "--members", help="Number of networks, whose spread is an error.", show_default="1"
+            "--members",
+            help="Number of networks; their spread estimates the error.",
+            show_default="1",
         ),
     ] = None,
     seed: Annotated[

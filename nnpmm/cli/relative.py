@@ -54,7 +54,7 @@ def binding_relative(
     ] = None,
     edge: Annotated[
         list[str] | None,
-        typer.Option("--edge", help="A pair of ligands, as A,B; may be repeated."),
+        typer.Option("--edge", help="A pair of ligands, such as A,B; may be repeated."),
     ] = None,
     model: NetworkOption = None,
     potential: PotentialsOption = None,
@@ -127,7 +127,7 @@ def binding_relative(
 def _pair(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     if len(names) != 2 or not all(names):
-        raise ConfigError(f"found --edge {text!r}, allowed: two names of ligands, as A,B")
+        raise ConfigError(f"found --edge {text!r}, allowed: two names of ligands, such as A,B")
     return names
 
 

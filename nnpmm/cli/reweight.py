@@ -71,7 +71,7 @@ def reweight(
         from nnpmm.simulation import difference_of, load_config
 
     if (reference is None) != (reference_trajectory is None):
-        raise ConfigError("found --reference or --reference-trajectory alone: give both or none")
+        raise ConfigError("found --reference or --reference-trajectory alone: give both or neither")
     here = load_config(config)
     there = None if reference is None else load_config(reference)
     if there is not None:

@@ -114,7 +114,7 @@ def _require_settings(config: Path | None) -> Path:
         )
     if config.suffix.lower() in _INPUT_FILES:
         raise ConfigError(
-            f"found {config}, which is no settings file: write one for it with nnpmm init "
+            f"found {config}, which is not a settings file: write one for it with nnpmm init "
             f"{config} ..., then nnpmm run md.yaml"
         )
     return config

@@ -109,7 +109,7 @@ def evaluate(
     generated: Annotated[
         Path, typer.Argument(help="File that nnpmm sample language generate wrote.")
     ],
-    reference: Annotated[list[Path], typer.Argument(help="Long series to compare with.")],
+    reference: Annotated[list[Path], typer.Argument(help="Long reference series.")],
     training: Annotated[
         list[Path] | None,
         typer.Option("--training", help="Training series; adds a Markov model to the comparison."),

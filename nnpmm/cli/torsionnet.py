@@ -24,7 +24,7 @@ __all__ = ["torsionnet"]
 torsionnet = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="A policy that searches conformers, by reinforcement learning.",
+    help="Train a policy that searches conformers, by reinforcement learning.",
 )
 
 

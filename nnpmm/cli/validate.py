@@ -96,7 +96,7 @@ def _load(name: str, family: str | None, device: str, precision: str) -> Potenti
         if precision != "single":
             raise ModelError(
                 f"{name}: found the precision {precision!r}, the family openmm-ml takes: device; "
-                "leave the precision out"
+                "leave out the precision"
             )
         return OpenmmMlModel(name, device)
     return load_model(name, device=device, precision=precision, family=family)

@@ -34,7 +34,7 @@ _UNREADABLE = (OSError, SafetensorError, KeyError, TypeError, ValueError)
 class Card(Section):
     """Base of what is known of a network apart from its weights."""
 
-    weights_sha256: str = Field("", description="of the safetensors file")
+    weights_sha256: str = Field("", description="checksum of the safetensors file")
 
 
 _Card = TypeVar("_Card", bound=Card)

@@ -39,7 +39,7 @@ def goes_on(directory: Path, *, has_run: bool, resume: bool, overwrite: bool) ->
         raise ConfigError(f"output.directory: {directory} is a file: choose another name")
     if has_run and not (resume or overwrite):
         raise ConfigError(
-            f"output.directory: {directory} contains a run already: continue it (resume=True), "
+            f"output.directory: {directory} already contains a run: continue it (resume=True), "
             "replace it (overwrite=True), or choose another folder"
         )
     return has_run and resume

@@ -47,9 +47,9 @@ def attached_sites(system: openmm.System, members: set[int]) -> NDArray[np.int64
             found.append(index)
         elif parents & members:
             raise ForceFieldError(
-                f"found the virtual site {index} on atoms {sorted(parents)}, of which the region "
-                f"has {sorted(parents & members)}; allowed: sites on atoms of the region alone: "
-                "select whole molecules"
+                f"found the virtual site {index} on atoms {sorted(parents)}, but the region "
+                f"contains only {sorted(parents & members)}; allowed: sites whose atoms all belong "
+                "to the region: select whole molecules"
             )
     return np.array(found, dtype=np.int64)
 

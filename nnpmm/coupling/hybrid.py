@@ -106,9 +106,9 @@ def couple(
     """
     if topology.getNumAtoms() != mm_system.getNumParticles():
         raise InputFileError(
-            f"the topology has {topology.getNumAtoms()} atoms, the system "
-            f"{mm_system.getNumParticles()} particles; give the topology that the system was "
-            "made from"
+            f"the topology has {topology.getNumAtoms()} atoms, but the system has "
+            f"{mm_system.getNumParticles()} particles; give the topology that the system was made "
+            "from"
         )
     check_masses(mm_system, topology)
     atoms = atom_indices(region, mm_system.getNumParticles())

@@ -137,9 +137,9 @@ def _part_charge(part: _Part, rule: str) -> int:
     if others:
         allowed = ", ".join(f"{charge:+d}" if charge else "0" for charge in others)
         raise RegionError(
-            f"the charges of the region's part from atom {part.first} on add up to "
-            f"{part.total:+.3f} e, so to {nearest:+d}; its bonds, capped, allow {allowed}: move "
-            "the boundary or correct the charges"
+            f"the charges of the part of the region that begins at atom {part.first} add up to "
+            f"{part.total:+.3f} e, which is {nearest:+d} as an integer, but its capped bonds allow "
+            f"{allowed}: move the boundary or correct the charges"
         )
     return nearest  # no charge gives every atom a normal valence: bonds say nothing here
 
@@ -172,7 +172,7 @@ def _refuse_charged(parts: list[_Part], charges: list[int], total: int) -> None:
     """Refuse a charge, and ions whose charges cancel: apart, such a network does not join them."""
     if total != 0:
         raise RegionError(
-            f"the region has charge {total:+d} e, the model describes neutral molecules only; "
+            f"the region has charge {total:+d} e, but the model describes only neutral molecules; "
             "select a neutral molecule, use a model that takes charges, or allow the charge to be "
             "ignored (IgnoringCharge, region.allow_charged)"
         )
@@ -183,9 +183,9 @@ def _refuse_charged(parts: list[_Part], charges: list[int], total: int) -> None:
     ]
     if len(parts) > 1 and charged and sum(charges) == 0:
         raise RegionError(
-            f"the region has {len(charged)} charged molecules with {', '.join(charged[:5])} e, "
-            "the model describes neutral molecules only, each by itself; select neutral molecules, "
-            "use a model that takes charges, or allow charges to be ignored (IgnoringCharge, "
+            f"the region has {len(charged)} charged molecules with {', '.join(charged[:5])} e, but "
+            "the model describes only neutral molecules; select neutral molecules, use a model "
+            "that takes charges, or allow charges to be ignored (IgnoringCharge, "
             "region.allow_charged)"
         )
 

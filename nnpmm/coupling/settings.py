@@ -53,13 +53,15 @@ class CouplingConfig(Section):
             for name in ("charges", "emle_model", "induction"):
                 if getattr(self, name):
                     raise ValueError(
-                        f"found '{name}' with the type {self.type}, which has the force field's "
+                        f"found '{name}' with the type {self.type}, which uses the force field's "
                         "charges; leave it out, or use the type electrostatic"
                     )
         elif self.charges is None:
             raise ValueError("give 'charges' with the type electrostatic: network or emle")
         if self.induction and self.charges == "network":
-            raise ValueError("found 'induction: true' with 'charges: network', allowed with emle")
+            raise ValueError(
+                "found 'induction: true' with 'charges: network', allowed only with emle"
+            )
         if (self.charges == "emle") != (self.emle_model is not None):
             raise ValueError("give 'charges: emle' and its file, 'emle_model', or neither")
         return self

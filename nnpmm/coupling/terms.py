@@ -146,7 +146,8 @@ def refuse_missing_terms(
         to_hydrogen = all(len(hydrogens.intersection(pair)) == 1 for pair in missing)
         raise ForceFieldError(
             f"found {len(missing)} constraints of the region (the first is of the {kind} atoms "
-            f"{missing[0]}) with neither bond nor angle term, so that only the network would hold "
-            "them together; make the MM system with flexibleConstraints=True, or with neither "
-            "constraints nor rigid water" + (", or use constraints='keep'" if to_hydrogen else "")
+            f"{missing[0]}) that have neither a bond nor an angle term, so only the network would "
+            "keep them together; make the MM system with flexibleConstraints=True, or with "
+            "neither constraints nor rigid water"
+            + (", or use constraints='keep'" if to_hydrogen else "")
         )

@@ -90,8 +90,8 @@ def create_region_force(
     create = TRANSPORTS[check_transport(transport)]
     if weight is not None and transport != "python":
         raise ConfigError(
-            f"found transport={transport!r} for a network with a weight, as Interpolated() gives "
-            "it, allowed: 'python'"
+            f"found transport={transport!r} for a network with a weight (Interpolated()), allowed: "
+            "'python'"
         )
     fragments = spanning_trees(len(atoms), bonds)[1]
     settings: Settings = {
@@ -118,8 +118,8 @@ def create_box_force(evaluator: Evaluator) -> openmm.Force:
     """
     if not getattr(evaluator, "takes_box", True):
         raise RegionError(
-            "found a periodic system, and a network that describes molecules without images; "
-            "leave out the box, or describe the molecules as a region in a force field"
+            "found a periodic system, but the network describes molecules without periodic "
+            "images; leave out the box, or describe the molecules as a region in a force field"
         )
     force = openmm.PythonForce(BoxCallback(evaluator))
     force.setName(Role.NETWORK.value)

@@ -177,8 +177,8 @@ def _both_descriptions(
     """
     if Role.NETWORK in forces_by_role(mm_system):
         raise ForceFieldError(
-            "found a network in the system, expected the MM system before coupling; with several "
-            "regions add up the differences of each"
+            "found a network in the system, expected the MM system before coupling; for several "
+            "regions, add up the differences of each"
         )
     if embedding == "subtractive":
         return _subtracted(mm_system, topology, region, model, boundary)
@@ -251,7 +251,10 @@ def _paired(positions: Iterable[Any], boxes: Iterable[Any]) -> Iterator[tuple[An
     ):
         if frame is missing or box is missing:
             absent = "positions" if frame is missing else "boxes"
-            raise ConfigError(f"found no {absent} of frame {index}, expected as many as the others")
+            raise ConfigError(
+                f"found no {absent} of frame {index}, expected as many frames as in the other "
+                "arrays"
+            )
         yield frame, box
 
 

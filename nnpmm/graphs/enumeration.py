@@ -57,7 +57,7 @@ def recombined(
     if len(found) < count:
         raise ConfigError(
             f"found {len(found)} new molecules from {len(halves)} halves of {len(smiles)} "
-            f"molecules, wanted {count}: give more molecules, or want fewer"
+            f"molecules, expected {count}: give more molecules, or ask for fewer"
         )
     return found
 

@@ -83,7 +83,9 @@ def finetune(
     indices = _split(smiles, settings)
     mean, scale = float(values[indices[0]].mean()), float(values[indices[0]].std())
     if scale == 0.0:
-        raise ConfigError(f"{settings.data}: found {mean:g} of all molecules, nothing to learn")
+        raise ConfigError(
+            f"{settings.data}: all molecules have the value {mean:g}, so there is nothing to learn"
+        )
     parts = [
         _Part([graphs[n] for n in part], torch.from_numpy((values[part] - mean) / scale).float())
         for part in indices

@@ -36,7 +36,9 @@ def conformers_of(smiles: str, count: int, seed: int) -> NDArray[np.float32]:
     geometries = etkdg_conformers(explicit, count, seed=seed)
     relaxed = relax_by_force_field(explicit, geometries, steps=_STEPS)
     if relaxed is None:
-        raise InputFileError("found atoms that neither MMFF94s nor UFF knows; leave it out")
+        raise InputFileError(
+            "found atoms without parameters in MMFF94s and UFF; leave out the molecule"
+        )
     # Hydrogens that rdkit adds come after all other atoms.
     return relaxed.positions[:, : molecule.GetNumAtoms()].astype(np.float32)
 

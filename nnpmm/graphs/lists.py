@@ -37,7 +37,7 @@ def pretraining_smiles(settings: PretrainingSettings) -> list[str]:
     ]
     if not seen:
         raise ConfigError(
-            f"found {len(read)} molecules, all of them left out or with more than "
+            f"found {len(read)} molecules, all of which are left out or have more than "
             f"{settings.most_atoms} heavy atoms; add others"
         )
     if not settings.recombined:

@@ -72,7 +72,7 @@ def read_molecules(
     for name in filter(None, (smiles, value)):
         if name not in table.columns:
             columns = ", ".join(table.columns) or "none"
-            raise InputFileError(f"{path}: found the columns {columns}, expected {name!r} too")
+            raise InputFileError(f"{path}: found the columns {columns}, expected {name!r} as well")
     found = []
     for line, cells in table.rows:
         origin = f"{path}, line {line}"

@@ -56,13 +56,14 @@ class PretrainedCard(Card):
 
     network: GraphSettings
     settings: PretrainingSettings
-    molecules: int = Field(ge=1, description="that it was trained and validated on")
-    molecules_sha256: str = Field(description="of their SMILES, one a line")
+    molecules: int = Field(ge=1, description="number of molecules in training and validation")
+    molecules_sha256: str = Field(description="checksum of their SMILES, one on each line")
     without_conformers: tuple[str, ...] = Field(description="SMILES that were left out")
-    training: tuple[float, ...] = Field(description="loss of each epoch")
-    validation: tuple[float, ...] = Field(description="of the molecules that it did not learn from")
+    training: tuple[float, ...] = Field(description="training loss of each epoch")
+    validation: tuple[float, ...] = Field(description="validation loss of each epoch")
     agreement: tuple[float, ...] = Field(
-        description="share of them whose graph is nearest to a conformer of their own"
+        description="fraction of the validation molecules whose graph is nearest to one of their "
+        "own conformers"
     )
 
 

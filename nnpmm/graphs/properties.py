@@ -30,18 +30,26 @@ class PropertyCard(Card):
     network: GraphSettings
     settings: FinetuningSettings
     pretraining_sha256: str | None = Field(
-        description="of the weights that it began with; none: random ones"
+        description="checksum of the initial weights; none: random weights"
     )
-    mean: float = Field(allow_inf_nan=False, description="of the property, where it was learned")
-    scale: float = Field(gt=0, allow_inf_nan=False, description="its standard deviation there")
-    train: tuple[str, ...] = Field(description="SMILES that were learned from")
-    validation: tuple[str, ...] = Field(description="SMILES that chose the best epoch")
-    test: tuple[str, ...] = Field(description="SMILES that the training never saw")
+    mean: float = Field(
+        allow_inf_nan=False, description="mean of the property over the training molecules"
+    )
+    scale: float = Field(
+        gt=0, allow_inf_nan=False, description="standard deviation over the training molecules"
+    )
+    train: tuple[str, ...] = Field(description="SMILES of the training molecules")
+    validation: tuple[str, ...] = Field(
+        description="SMILES of the validation molecules, which chose the best epoch"
+    )
+    test: tuple[str, ...] = Field(description="SMILES of the test molecules")
     curves: tuple[tuple[tuple[float, float], ...], ...] = Field(
-        description="of each member and epoch: RMS errors of learning and of validation"
+        description="RMS errors of training and validation, for each member and epoch"
     )
     error_scale: float | None = Field(
-        None, description="factor on the spread of the members; none: there is one member"
+        None,
+        description="factor that scales the spread of the members to an error; none: there is "
+        "one member",
     )
     metrics: dict[str, Metrics]
 

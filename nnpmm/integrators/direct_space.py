@@ -68,7 +68,7 @@ def _nonbonded(system: openmm.System) -> openmm.NonbondedForce:
     )
     if len(found) != 1 or found[0].getNonbondedMethod() not in methods:
         raise ForceFieldError(
-            f"found {len(found)} NonbondedForces, a short range needs one, with a cutoff"
+            f"found {len(found)} NonbondedForces; a short range needs exactly one, with a cutoff"
         )
     if found[0].getNumParticleParameterOffsets() or found[0].getNumExceptionParameterOffsets():
         raise ForceFieldError(

@@ -173,7 +173,7 @@ def _check_region(system: openmm.System, region: NDArray[np.int64]) -> None:
     if region.size == 0 or (described and outside):
         raise RegionError(
             f"found {region.size} atoms to watch, {len(outside)} of them outside the network's "
-            "regions; give the atoms that create_hybrid_system was given"
+            "regions; give the atoms that were passed to create_hybrid_system"
         )
 
 
@@ -182,6 +182,6 @@ def _copy(force: openmm.Force) -> openmm.Force:
         return copy.deepcopy(force)
     except openmm.OpenMMException as error:
         raise ModelError(
-            "the network cannot be copied, as watching it needs: pickle refuses its evaluator; "
-            "give the evaluator a __reduce__"
+            "the network cannot be copied, which the check requires: pickle cannot serialize its "
+            "evaluator; give the evaluator a __reduce__ method"
         ) from error

@@ -148,7 +148,7 @@ def _refuse_fragments(topology: Topology, members: set[int]) -> None:
     if cut:
         raise RegionError(
             f"the region cuts {len(cut)} covalent bond{'s' if len(cut) > 1 else ''} "
-            f"({bond_labels(topology, cut)}), an inner potential can only be fitted to whole "
+            f"({bond_labels(topology, cut)}), but an inner potential can only be fitted to whole "
             "molecules; use the force field or one network as inner potential, or select whole "
             "molecules"
         )

@@ -37,7 +37,7 @@ def apply_hydrogen_mass(system: openmm.System, topology: Topology, mass: Any = 3
     """
     if topology.getNumAtoms() != system.getNumParticles():
         raise InputFileError(
-            f"the topology has {topology.getNumAtoms()} atoms, the system "
+            f"the topology has {topology.getNumAtoms()} atoms, but the system has "
             f"{system.getNumParticles()} particles; give the topology that the system was made from"
         )
     target = in_md_units(mass, unit.dalton)
@@ -83,8 +83,8 @@ def scale_masses(system: openmm.System, atoms: Iterable[int], factor: float) -> 
         i, j, _ = system.getConstraintParameters(index)
         if (i in chosen) != (j in chosen):
             raise ForceFieldError(
-                f"the constraint between atoms {i} and {j} leaves the atoms whose masses are to be "
-                "scaled; give whole molecules"
+                f"the constraint between atoms {i} and {j} joins an atom whose mass is scaled to "
+                "one whose mass is not; give whole molecules"
             )
     for atom in chosen:
         system.setParticleMass(atom, factor * system.getParticleMass(atom))

@@ -91,8 +91,8 @@ def fastest_vibration(
         values, vectors = eigsh(operator, k=1, which="LA", v0=start, tol=_TOLERANCE)
     except ArpackError as error:
         raise SimulationError(
-            f"found no fastest vibration of the region ({error}); the network's forces are not "
-            "smooth enough"
+            f"could not find the fastest vibration of the region ({error}); the network's forces "
+            "are not smooth enough"
         ) from error
     period = 2 * math.pi / math.sqrt(values[0]) if values[0] > 0 else math.inf
     return Vibration(period, _stretched_pair(relaxed, weight * project(vectors[:, 0])))

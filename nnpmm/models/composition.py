@@ -36,8 +36,7 @@ def known_symbols(
     unknown = sorted(set(symbols) - set(elements))
     if unknown:
         raise RegionError(
-            f"found the elements {', '.join(unknown)}, {name} supports {', '.join(elements)}; "
-            "leave "
-            "these atoms to the force field or use another model"
+            f"found the elements {', '.join(unknown)}, but {name} supports {', '.join(elements)}; "
+            "leave these atoms to the force field or use another model"
         )
     return symbols

@@ -69,8 +69,8 @@ class FunctionModel:
             )
         if self.neutral_only and charge != 0:
             raise RegionError(
-                f"found a charge of {charge:+d} e, {self.name} describes neutral molecules only; "
-                "use a model that takes charges"
+                f"found a charge of {charge:+d} e, but {self.name} describes only neutral "
+                "molecules; use a model that takes charges"
             )
         return FunctionEvaluator(self, numbers, charge)
 
@@ -100,7 +100,9 @@ class FunctionEvaluator(BoundPotential):
 
     def _evaluate(self, positions: NDArray[np.float64], box: Any) -> Evaluation:
         if box is not None:
-            raise SimulationError(f"{self.model.name}: a function model takes no periodic box")
+            raise SimulationError(
+                f"{self.model.name}: a function model does not support a periodic box"
+            )
         energy, forces = self.model.function(positions, self.atomic_numbers, self.charge)
         forces = np.asarray(forces, dtype=np.float64)
         if forces.shape != positions.shape:

@@ -104,7 +104,7 @@ class ModelFile(BaseModel):
         if len(atoms) != self.n_structure_atoms:
             raise InputFileError(
                 f"model.json was prepared for {self.n_structure_atoms} atoms "
-                f"({self.structure_file}), the topology has {len(atoms)}; {remedy}"
+                f"({self.structure_file}), but the topology has {len(atoms)}; {remedy}"
             )
         for index, expected in zip(self.atoms, self.elements, strict=True):
             element = atoms[index].element
@@ -131,7 +131,7 @@ class ModelFile(BaseModel):
         if others:
             raise InputFileError(
                 f"model.json has {len(expected)} link atoms, but the system's bonds and the file "
-                f"disagree about that between atoms {others[0][0]} and {others[0][1]}; give the "
+                f"disagree about the one between atoms {others[0][0]} and {others[0][1]}; give the "
                 "structure that the region was prepared from, or run prepare-nnp again"
             )
 
@@ -175,7 +175,7 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
         content.n_structure_atoms, content.atoms, content.elements
     ):
         raise InputFileError(
-            f"{path}: the fingerprint does not fit atoms and elements; the file was edited: "
+            f"{path}: the fingerprint does not match the atoms and elements; the file was edited: "
             "run prepare-nnp again"
         )
     if list(content.atoms) != sorted(set(content.atoms)) or not (
@@ -205,6 +205,6 @@ def _check_version(text: str, path: str | os.PathLike[str]) -> None:
         return  # not a model.json at all, as the validation will say
     if version != SCHEMA_VERSION:
         raise InputFileError(
-            f"{path}: schema version {shortened(repr(version))}, "
-            f"this nnpmm reads {SCHEMA_VERSION}; run prepare-nnp again"
+            f"{path}: schema version {shortened(repr(version))}, but this version of nnpmm reads "
+            f"{SCHEMA_VERSION}; run prepare-nnp again"
         )

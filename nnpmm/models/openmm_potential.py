@@ -97,8 +97,8 @@ class OpenMMPotential:
         numbers = np.asarray(atomic_numbers, dtype=np.int64)
         if len(numbers) != self.n_atoms:
             raise RegionError(
-                f"found {len(numbers)} atoms, the System of {self.name} has "
-                f"{self.n_atoms}; give the System of these atoms alone"
+                f"found {len(numbers)} atoms, but the System of {self.name} has {self.n_atoms}; "
+                "give the System of these atoms alone"
             )
         own = _charge(self.system)
         if own is not None and abs(own - charge) > _CHARGE_ROUNDING:
@@ -129,7 +129,7 @@ class OpenMMEvaluator(BoundPotential):
 
     def _evaluate(self, positions: NDArray[np.float64], box: Any) -> Evaluation:
         if box is not None:
-            raise SimulationError(f"{self.model.name}: a molecule in vacuum takes no periodic box")
+            raise SimulationError(f"{self.model.name}: a molecule in vacuum has no periodic box")
         with self._lock:
             state = self._state(positions)
         energy = float(state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole))

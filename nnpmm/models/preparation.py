@@ -98,7 +98,7 @@ def prepare_nnp(
     atoms = select_atoms(found.topology, selection)
     potential = load_model(model, members, weights=weights)
     if not isinstance(potential, (ani.AniModel, aimnet.AimnetModel)):
-        raise ModelError(f"found the model {model!r}, prepare-nnp exports ANI and AIMNet2 only")
+        raise ModelError(f"found the model {model!r}, but prepare-nnp exports only ANI and AIMNet2")
     kinds = None if link_atoms is None else checked_kinds(link_atoms)
     try:
         region = describe_region(found, atoms, charge, link_bonds=kinds)

@@ -31,7 +31,7 @@ def check_region(summary: RegionSummary, model: Potential) -> None:
         unknown = sorted({*summary.symbols, *links} - set(model.elements))
         if unknown:
             raise RegionError(
-                f"the region contains {', '.join(unknown)}, {model.name} supports "
+                f"the region contains {', '.join(unknown)}, but {model.name} supports "
                 f"{', '.join(model.elements)}; select other atoms or use another model"
             )
     if summary.without_hydrogens:
@@ -43,7 +43,7 @@ def check_region(summary: RegionSummary, model: Potential) -> None:
     if model.neutral_only:
         _check_neutral(summary, model)
     elif summary.formal_charge is None:
-        raise RegionError(f"{_unknown_charge(summary)}, {model.name} needs it; {_STATE_IT}")
+        raise RegionError(f"{_unknown_charge(summary)}, which {model.name} needs; {_STATE_IT}")
 
 
 def _check_neutral(summary: RegionSummary, model: Potential) -> None:
@@ -51,19 +51,19 @@ def _check_neutral(summary: RegionSummary, model: Potential) -> None:
     if len(summary.molecules) > 1 and charged:
         listed = ", ".join(f"{m.residue} {m.formal_charge:+d}" for m in charged[:5])
         raise RegionError(
-            f"the region contains charged molecules ({listed} e), {model.name} describes neutral "
-            "molecules only, each by itself; select neutral molecules"
+            f"the region contains charged molecules ({listed} e), but {model.name} describes only "
+            "neutral molecules; select neutral molecules"
         )
     if summary.formal_charge is None:
         raise RegionError(
-            f"{_unknown_charge(summary)}, {model.name} describes neutral molecules only; "
+            f"{_unknown_charge(summary)}, but {model.name} describes only neutral molecules; "
             f"{_STATE_IT}"
         )
     if summary.formal_charge != 0:
         raise RegionError(
             f"the region ({summary.formula}) has formal charge {summary.formal_charge:+d} "
-            f"({summary.charge_source}), {model.name} describes neutral molecules only; "
-            "select a neutral molecule"
+            f"({summary.charge_source}), but {model.name} describes only neutral molecules; select "
+            "a neutral molecule"
         )
 
 

@@ -95,7 +95,8 @@ class TorchScriptEvaluator(BoundPotential):
     def _evaluate(self, positions: NDArray[np.float64], box: Any) -> Evaluation:
         if box is not None:
             raise SimulationError(
-                f"{self.model.name}: a TorchScript model takes no periodic box; use a model by name"
+                f"{self.model.name}: a TorchScript model does not support a periodic box; use a "
+                "model by name"
             )
         tensor = torch.tensor(positions, device=self._device, requires_grad=True)
         energy = self._module(tensor).sum()
@@ -118,14 +119,15 @@ class TorchScriptEvaluator(BoundPotential):
             expected, found = torch.as_tensor(stated).tolist(), self.atomic_numbers.tolist()
             if found[: len(expected)] != expected:
                 raise RegionError(
-                    f"{self.model.path}: found the region {_formula(found)}, the file describes "
-                    f"{_formula(expected)}, atoms in this order; write a file for this region"
+                    f"{self.model.path}: found the region {_formula(found)}, but the file "
+                    f"describes {_formula(expected)}, atoms in this order; write a file for this "
+                    "region"
                 )
         stated = getattr(self._module, "total_charge", None)
         if stated is not None and int(stated) != charge:
             raise RegionError(
-                f"{self.model.path}: found a region of charge {charge:+d} e, the file describes "
-                f"one of {int(stated):+d} e; write a file for this region"
+                f"{self.model.path}: found a region of charge {charge:+d} e, but the file "
+                f"describes one of {int(stated):+d} e; write a file for this region"
             )
 
     def _check_result(self) -> None:

@@ -125,8 +125,8 @@ def _atomic_numbers(topology: Topology, region: NDArray[np.int64]) -> NDArray[np
     without = [int(i) for i in region if elements[i] is None]
     if without:
         raise RegionError(
-            f"found {len(without)} particles without an element (the first is {without[0]}), the "
-            "network describes atoms only; leave virtual sites to the force field"
+            f"found {len(without)} particles without an element (the first is {without[0]}), but "
+            "the network describes only atoms; leave virtual sites to the force field"
         )
     return np.array([elements[i].atomic_number for i in region], dtype=np.int64)
 
@@ -187,8 +187,8 @@ def _charge(name: str, model: Potential, stated: int | None, found: int | None) 
         )
     if stated is None and found is None and not model.neutral_only:
         raise RegionError(
-            f"{name}: the charge of its atoms is not known here, {model.name} needs it; state it "
-            "with charge=..."
+            f"{name}: the charge of its atoms, which {model.name} needs, is not known here; state "
+            "it with charge=..."
         )
     return stated if stated is not None else found or 0
 

@@ -89,8 +89,8 @@ def learn_from_runs(
         biased = [str(folder) for folder in folders if is_biased(folder)]
         if biased:
             raise ConfigError(
-                f"{biased[0]}: was biased, so that its times are not those of the system; use "
-                "plain runs, or the kind autoencoder"
+                f"{biased[0]}: was biased, so its kinetics are not those of the system; use plain "
+                "runs, or the kind autoencoder"
             )
         settings = settings.model_copy(update={"lag": _frames(lag, intervals.pop())})
     learned = learn(features, runs, structure, settings, progress=progress)
@@ -100,7 +100,9 @@ def learn_from_runs(
 
 def _frames(lag: float | None, interval: float) -> int:
     if lag is None:
-        raise ConfigError("lag=...: is missing; give the time between two frames of a pair, ps")
+        raise ConfigError(
+            "lag=...: is missing; give the time between the two frames of a pair, in ps"
+        )
     frames = round(lag / interval)
     if frames < 1 or abs(frames * interval - lag) > 1e-6 * lag:
         raise ConfigError(

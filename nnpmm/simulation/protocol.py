@@ -171,16 +171,16 @@ def _check_record(
     again = "restore the files, or start again with overwrite=True"
     if record.settings_sha256 != settings_sha256:
         raise ConfigError(
-            f"{directory}: checkpoint.json belongs to other settings than settings.yaml: {again}"
+            f"{directory}: checkpoint.json and settings.yaml have different settings: {again}"
         )
     digest, atoms = model_digest(prepared), region_atoms(prepared)
     if record.model_digest != digest:
         raise ConfigError(
-            f"cannot resume: the network is another one than in the run in {directory} "
-            f"(checksum {digest}, before {record.model_digest}): {again}"
+            f"cannot resume: the network differs from that of the run in {directory} (checksum "
+            f"{digest}, before {record.model_digest}): {again}"
         )
     if record.region != atoms:
         raise ConfigError(
-            f"cannot resume: the region has other atoms than in the run in {directory} "
+            f"cannot resume: the region's atoms differ from those of the run in {directory} "
             f"({len(atoms)} atoms, before {len(record.region)}): {again}"
         )

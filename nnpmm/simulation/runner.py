@@ -123,8 +123,8 @@ def _check_charge(prepared: ModelFile, path: Path | None, charge: int) -> None:
     """
     if prepared.formal_charge is not None and prepared.formal_charge != charge:
         raise RegionError(
-            f"the region was prepared with a charge of {prepared.formal_charge:+d} e ({path}), the "
-            f"force field gives it {charge:+d} e; correct one of the two"
+            f"the region was prepared with a charge of {prepared.formal_charge:+d} e ({path}), but "
+            f"the force field gives it {charge:+d} e; correct one of the two"
         )
 
 
@@ -261,7 +261,7 @@ def _inner_potential(
     if config.region.nnpfile is not None or (members is not None and len(members) < 2):
         raise ConfigError(
             "integrator.inner_potential: found network, which needs region.model with two members "
-            "or more; take force-field or fit"
+            "or more; use force-field or fit"
         )
     return load_network(config, name, (0,) if members is None else members[:1])
 
@@ -299,8 +299,8 @@ def _region(config: RunConfig, mm: MMSystem) -> tuple[NDArray[np.int64], str]:
         return selected, settings.model
     if mm.ligand_atoms is None:
         raise ConfigError(
-            "region.selection: is missing, and the system contains no built ligand, nor does a key "
-            "file give a group to the network (mlpot embedding)"
+            "region.selection: is missing; the system contains no built ligand, and no key file "
+            "assigns a group to the network (mlpot embedding)"
         )
     return mm.ligand_atoms, settings.model
 

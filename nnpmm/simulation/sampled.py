@@ -122,7 +122,9 @@ def samples_of(run: SampledRun) -> WeightedSamples:
 def _record(run: SampledRun) -> tuple[BiasRecord, list[BiasGrid]]:
     path, checkpoint = run.directory / BIAS_LOG, read_record(run.directory)
     if checkpoint is None or BIAS_LOG not in checkpoint.sizes:
-        raise ConfigError(f"{run.directory}: found no record; the run has not begun its production")
+        raise ConfigError(
+            f"{run.directory}: found no record; the run has not started its production"
+        )
     return read_bias_log(path, checkpoint.sizes[BIAS_LOG]), bias_grids(
         run.sampling, run.variables, run.temperature
     )
@@ -217,8 +219,8 @@ def frame_weights(run: SampledRun, n_frames: int) -> NDArray[np.float64]:
     if not n_frames or rows[-1] >= len(record.steps) or (record.steps[rows] != steps).any():
         raise ConfigError(
             f"{run.directory}: found frames every {run.interval:g} ps and Gaussians every "
-            f"{run.sampling.interval:g} ps; weights need frames that fall on Gaussians: set "
-            "output.trajectory_interval to a multiple of sampling.interval"
+            f"{run.sampling.interval:g} ps; weights require a Gaussian at the time of each frame: "
+            "set output.trajectory_interval to a multiple of sampling.interval"
         )
     logs = _log_weights(run, record, grids)[rows]
     found = np.exp(logs - logs.max())

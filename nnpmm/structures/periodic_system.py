@@ -68,7 +68,7 @@ def positive(name: str, value: Any, md_unit: unit.Unit, *, allow_zero: bool = Fa
     number = in_md_units(value, md_unit)
     if not (math.isfinite(number) and (number > 0 or (allow_zero and number == 0))):
         bound = "zero or more" if allow_zero else "more than zero"
-        raise ConfigError(f"found {name} {number}, allowed is {bound} {md_unit.get_name()}")
+        raise ConfigError(f"found {name} {number}, allowed: {bound} {md_unit.get_name()}")
     return float(number)
 
 
@@ -81,8 +81,8 @@ def checked_hydrogen_mass(value: Any) -> float:
     mass = positive("hydrogen_mass", value, unit.dalton)
     if not 1.0 <= mass <= 4.1:
         raise ConfigError(
-            f"found hydrogen_mass {mass}, allowed is 1 to 4.1 amu: more leaves too little "
-            "mass on a methyl carbon"
+            f"found hydrogen_mass {mass}, allowed: 1 to 4.1 amu: more leaves too little mass on a "
+            "methyl carbon"
         )
     return mass
 

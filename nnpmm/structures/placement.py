@@ -89,7 +89,7 @@ def _check_contacts(own: list[Any], others: list[Any], positions: NDArray[np.flo
         remedy = "remove that water from the protein's file, or correct the pose"
     raise InputFileError(
         f"found overlapping atoms: {atom.name} of the ligand is {distance:.3f} nm from "
-        f"{_label(other)}, allowed is {least:.3f} nm or more between molecules: {remedy}"
+        f"{_label(other)}, allowed: {least:.3f} nm or more between molecules: {remedy}"
     )
 
 
@@ -116,7 +116,7 @@ def _check_bonds(topology: app.Topology, positions: NDArray[np.float64]) -> None
                 reason = "add the residues that are missing there, or begin a new chain with caps"
             raise InputFileError(
                 f"found a bond of {length:.3f} nm between {_label(first)} and {_label(second)}, "
-                f"expected is about {usual:.3f} nm: {reason}"
+                f"expected about {usual:.3f} nm: {reason}"
             )
 
 
@@ -128,7 +128,7 @@ def _check_distance(own: list[Any], others: list[Any], positions: NDArray[np.flo
     if distance > _LARGEST_DISTANCE:
         raise InputFileError(
             f"found the ligand {distance:.2f} nm from the nearest atom of the protein "
-            f"({_label(solid[nearest[distances.argmin()]])}), allowed is {_LARGEST_DISTANCE:g} nm: "
+            f"({_label(solid[nearest[distances.argmin()]])}), allowed: {_LARGEST_DISTANCE:g} nm: "
             "give both files in one frame of reference, as a docking program or a crystal "
             "structure of the complex has them"
         )

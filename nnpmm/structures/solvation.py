@@ -251,8 +251,8 @@ def box_vectors(
         needed = 0.5 * least / float(np.diag(shape).min()) - radius
         raise ConfigError(
             f"found a box {width:.3f} nm wide, which is or becomes less than twice the cutoff of "
-            f"{cutoff} nm, since a new box shrinks by some per cent under pressure control; use "
-            f"a padding of at least {math.ceil(needed * 1000) / 1000:.3f} nm or a shorter "
+            f"{cutoff} nm, since a new box shrinks by a few per cent under pressure control; use a "
+            f"padding of at least {math.ceil(needed * 1000) / 1000:.3f} nm or a shorter "
             "nonbonded_cutoff"
         )
     return box
@@ -260,7 +260,7 @@ def box_vectors(
 
 def _check_choice(what: str, found: str, allowed: dict[str, Any]) -> None:
     if found not in allowed:
-        raise ConfigError(f"found the {what} {found!r}, allowed are {', '.join(allowed)}")
+        raise ConfigError(f"found the {what} {found!r}, allowed: {', '.join(allowed)}")
 
 
 @contextmanager

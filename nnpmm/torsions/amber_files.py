@@ -138,8 +138,8 @@ def _impropers(
         atoms, others = (i, j, centre, m), (i, j, m)
         if any(molecule.GetBondBetweenAtoms(centre, other) is None for other in others):
             raise ForceFieldError(
-                f"found the improper {'-'.join(map(str, atoms))} with its centre elsewhere than at "
-                "the third place, a frcmod file allows no other"
+                f"found the improper {'-'.join(map(str, atoms))} whose centre is not its third "
+                "atom, as a frcmod file requires"
             )
         lines.append(
             f"{_joined(types, atoms)} {height / KJ_PER_KCAL:.6f} {math.degrees(phase):.4f} "

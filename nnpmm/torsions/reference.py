@@ -58,14 +58,14 @@ def read_reference(
         if torsion not in torsions:
             known = ", ".join("-".join(map(str, bond.torsion)) for bond in bonds)
             raise InputFileError(
-                f"{where}: found the torsion {row['torsion']}, scanned are {known}; name it as a "
-                "bond to scan"
+                f"{where}: found the torsion {row['torsion']}, but the scan has {known}; name it "
+                "as a bond to scan"
             )
         off = np.abs((angles - angle + 180.0) % 360.0 - 180.0)
         if not off.min() < _OFF_GRID:
             raise InputFileError(
-                f"{where}: found the angle {angle:g}, scanned are {angles[0]:g} to {angles[-1]:g} "
-                f"degrees in steps of {angles[1] - angles[0]:g}; use another spacing"
+                f"{where}: found the angle {angle:g}, but the scan has {angles[0]:g} to "
+                f"{angles[-1]:g} degrees in steps of {angles[1] - angles[0]:g}; use another spacing"
             )
         energies[torsions[torsion], off.argmin()] = energy * _UNITS[column]
     return energies

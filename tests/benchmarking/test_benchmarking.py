@@ -75,7 +75,7 @@ def test_a_wrong_backend_is_not_timed(ani1x):
     )
     wrong = dataclasses.replace(ani1x, parameters=parameters, backend="cpu")
     reference = load_model("ANI-1x", backend="reference", precision="double")
-    with pytest.raises(SimulationError, match="a wrong result is not timed"):
+    with pytest.raises(SimulationError, match="wrong results are not timed"):
         measure_networks(molecule, [wrong], reference, rounds=1)
 
 

@@ -439,10 +439,10 @@ def test_a_queue_that_accepts_no_jobs_is_an_error(tmp_path, monkeypatch):
     settings = ClusterSettings(kind="slurm", workers=2)
     with monkeypatch.context() as patched:
         patched.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-        with pytest.raises(SimulationError, match=r"slurm does not accept .* contact slurm contr"):
+        with pytest.raises(SimulationError, match=r"slurm rejected .* contact slurm contr"):
             create_cluster(settings)
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
-    with pytest.raises(SimulationError, match="slurm does not accept"):
+    with pytest.raises(SimulationError, match="slurm rejected"):
         create_cluster(settings)
 
 

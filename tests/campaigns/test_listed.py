@@ -136,10 +136,10 @@ def test_other_settings_of_the_same_name_are_refused(tmp_path):
     file.write_text("one")
     rows = {"a": {"number": 1, "file": file}, "b": {"number": 2, "fail": "wrong"}}
     go(tmp_path / "out", rows)
-    with pytest.raises(ConfigError, match="a was begun with number 1, found 4; rename the row"):
+    with pytest.raises(ConfigError, match="a was started with number 1, found 4; rename the row"):
         go(tmp_path / "out", {"a": {"number": 4, "file": file}})
     file.write_text("two")
-    with pytest.raises(ConfigError, match="a was begun with other content of a file"):
+    with pytest.raises(ConfigError, match="a was started with other content of a file"):
         go(tmp_path / "out", {"a": {"number": 1, "file": file, "threads": 2}})
     file.write_text("one")
     (tmp_path / "out/jobs/b/left").touch()

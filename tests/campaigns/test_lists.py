@@ -80,7 +80,7 @@ def test_a_yaml_file_names_others(tmp_path):
     [
         ("a.csv", "seed\n", "found no rows"),
         ("a.csv", "seed\n1\n1\n", "line 3: found the name 'seed=1' again, which a.csv, line 2"),
-        ("a.csv", 'a\n"[1, 2"\n', r"line 2: found '\[1, 2', which is no list"),
+        ("a.csv", 'a\n"[1, 2"\n', r"line 2: found '\[1, 2', which is neither a list"),
         ("a.csv", "seed,seed\n1,2\n", "found a column twice"),
         ("a.yaml", "rows: []\n", "found no rows"),
         ("a.yaml", "rows: [{}]\n", "row 1: found no values"),

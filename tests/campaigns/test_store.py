@@ -77,7 +77,7 @@ def test_inputs_that_look_the_same_are_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["", "/etc/a", "../a", "a/../b", "a//b", "a/", ".", "a\\b", "a\0"])
 def test_names_that_lead_elsewhere_are_refused(name):
-    with pytest.raises(ConfigError, match="allowed: names such as a or a/b"):
+    with pytest.raises(ConfigError, match="allowed: names like those of files, such as a or a/b"):
         Job(name, other)
 
 

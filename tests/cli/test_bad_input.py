@@ -116,7 +116,7 @@ def test_unknown_model(refused):
 
 def test_a_model_that_cannot_be_exported(refused, tmp_path):
     (tmp_path / "x.pt").write_bytes(b"")
-    refused("x.pt", "exports ANI and AIMNet2 only", model=tmp_path / "x.pt")
+    refused("x.pt", "exports only ANI and AIMNet2", model=tmp_path / "x.pt")
 
 
 @pytest.mark.parametrize(

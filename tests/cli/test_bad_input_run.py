@@ -44,7 +44,7 @@ def test_the_settings_that_the_rows_spoil_are_good(inputs, call):
     assert result.status == 0, result.err
     assert (inputs.folder / "out").is_dir()
     again = call(main, "run", inputs.write_settings())
-    again.assert_one_line_error("contains a run already", "--resume", "--overwrite")
+    again.assert_one_line_error("already contains a run", "--resume", "--overwrite")
 
 
 def test_the_installed_script(inputs):

@@ -52,7 +52,7 @@ def test_results_and_failures_are_printed(go, call):
     collected = call(main, "campaign", "collect", "out")
     assert collected.status == 0 and "results: out/results.csv" in collected.out
     go(table.replace("water,O", "water,N")).assert_one_line_error(
-        "water was begun with molecule.smiles O, found N", "rename the row"
+        "water was started with molecule.smiles O, found N", "rename the row"
     )
 
 

@@ -114,7 +114,7 @@ def test_half_a_file_is_made_again(call, tmp_path):
         ((), ("found no molecule",)),
         (("--smiles", "CC(C"), ("not a valid SMILES",)),
         (("--smiles", "CCBr"), ("ANI-1x supports H, C, N, O",)),
-        (("--smiles", "CCC[NH3+]"), ("neutral molecules only",)),
+        (("--smiles", "CCC[NH3+]"), ("only neutral molecules",)),
         (("--smiles", "C" * 14, "--generator", "systematic"), ("11 rotatable bonds", "etkdg")),
         (("--smiles", "CCCC", "--generator", "crest"), ("'etkdg', 'systematic', 'confab'",)),
         (

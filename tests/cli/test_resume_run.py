@@ -39,7 +39,7 @@ def test_another_region_in_the_prepared_file_is_refused(inputs, go, call):
     prepare_region("resname MOL")
     assert go().status == 0
     prepare_region("resname MOL or resid 1")
-    go("--resume").assert_one_line_error("the region has other atoms", "(9 atoms, before 6)")
+    go("--resume").assert_one_line_error("the region's atoms differ", "(9 atoms, before 6)")
     prepare_region("resname MOL")
     assert "complete" in go("--resume").out
 
@@ -56,7 +56,7 @@ def test_another_torchscript_file_is_refused(inputs, go):
     inputs.settings["region"] = {"selection": "resname MOL", "model": path}
     assert go().status == 0
     prepare_member(1)
-    go("--resume").assert_one_line_error("the network is another one", "restore the files")
+    go("--resume").assert_one_line_error("the network differs", "restore the files")
     prepare_member(0)
     assert "complete" in go("--resume").out
 

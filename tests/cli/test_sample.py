@@ -93,7 +93,7 @@ def test_weights_of_frames_are_those_of_the_record(biased, tmp_path, capsys):
     [
         ((), "found no folder of a run"),
         (("{biased}", "--along", "chi"), "recorded are: apart, bend"),
-        (("{biased}", "--discard", "1"), "discarded part"),
+        (("{biased}", "--discard", "1"), "discarded fraction"),
         (("{biased}", "{replicas}"), "different variables, ranges"),
         (("{empty}",), "cannot be read"),
     ],

@@ -87,7 +87,7 @@ def test_the_same_command_goes_on_and_then_repeats_nothing(call, tmp_path, monke
         (("--smiles", "CCCC", "--bond", "1-2", "--all"), "allowed: one of them"),
         (("--smiles", "c1ccccc1"), "found no rotatable bond"),
         (("--smiles", "CCBr", "--bond", "0-1"), "ANI-1x supports H, C, N, O"),
-        (("--smiles", "CCC[NH3+]"), "neutral molecules only"),
+        (("--smiles", "CCC[NH3+]"), "only neutral molecules"),
         (("--smiles", "CCCC", "--spacing", "7"), "divisor of 360"),
         (("--smiles", "CCCC", "--parameters", "gaff"), "parameters"),
         (("--smiles", "CCCC", "--reference", "no-such-file.csv"), "cannot be read"),

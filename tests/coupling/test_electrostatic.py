@@ -550,7 +550,7 @@ REFUSED = {
             case.system, case.topology, range(case.region[-1] + 1, case.region[-1] + 4), TOY
         ),
         RegionError,
-        "a region already",
+        "already has a region",
     ),
 }
 

@@ -286,7 +286,7 @@ def test_a_charge_that_the_bonds_exclude():
     """Methane has no charge of +1; without the check the network would be told so."""
     cut = dipeptide({"ALA": "CB"}, "C-C")
     system = with_charge(cut, cut.region[0], 1.0)
-    message = r"part from atom \d+ on add up to \+0\.99\d e, so to \+1; its bonds, capped, allow 0:"
+    message = r"add up to \+0\.99\d e, which is \+1 as an integer, but its capped bonds allow 0:"
     with pytest.raises(RegionError, match=message):
         couple(*(system, cut.topology, cut.region, TOY), coupling=Mechanical(boundary=cut.boundary))
 

@@ -341,7 +341,7 @@ def test_aimnet2_of_a_whole_system(aimnet2, waters):
     with pytest.raises(RegionError, match="a periodic system, and a network that describes"):
         aimnet2.createSystem(alone.topology, charge=0)
     alone.topology.setPeriodicBoxVectors(None)
-    with pytest.raises(RegionError, match="the charge of its atoms is not known here, AIMNet2"):
+    with pytest.raises(RegionError, match="the charge of its atoms, which AIMNet2"):
         aimnet2.createSystem(alone.topology)
     positions = np.array(alone.positions.value_in_unit(unit.nanometer))
     water = Case(alone.topology, waters.system, positions, None, np.arange(3))

@@ -190,7 +190,7 @@ def test_charged_region_reaches_a_model_that_takes_it(charged):
 @pytest.mark.parametrize("model", ["ANI-1x", FunctionModel(morse_pairs, neutral_only=True)])
 def test_charged_region_and_a_model_for_neutral_ones(charged, model):
     model = load_model(model, 0) if isinstance(model, str) else model
-    with pytest.raises(RegionError, match=r"charge \+1 e, the model describes neutral"):
+    with pytest.raises(RegionError, match=r"charge \+1 e, but the model describes only neutral"):
         create_hybrid_system(charged.system, charged.topology, charged.region, model)
     with pytest.raises(RegionError, match=r"charge of \+1 e, .* describes neutral"):
         model.bind([6, 8, 1, 1, 1, 1], charge=1)

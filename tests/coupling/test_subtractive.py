@@ -403,7 +403,7 @@ def test_a_force_field_that_acts_alone_needs_terms_for_all_bonds(inside):
     case = solvated_ligand("CO")  # bonds to hydrogen are constrained, and have no terms
     subtracted(case)
     subtracted(case, constraints="keep", inside=inside)
-    with pytest.raises(ForceFieldError, match="neither bond nor angle term"):
+    with pytest.raises(ForceFieldError, match="neither a bond nor an angle term"):
         subtracted(case, inside=inside)
 
 

@@ -124,7 +124,7 @@ def test_a_signal_ends_a_run_that_then_goes_on(stage, step, whole, tmp_path):
 
     stopped = lammps.run(path, progress=interrupt)
     assert (stopped.stage, stopped.signal_number) == (stage, signal.SIGTERM)
-    with pytest.raises(ConfigError, match="contains a run already"):
+    with pytest.raises(ConfigError, match="already contains a run"):
         lammps.run(path)
     result = lammps.run(path, resume=True)
     assert result.stage == "production"

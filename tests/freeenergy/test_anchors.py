@@ -204,5 +204,5 @@ def test_what_is_no_complex_is_refused():
     far = complex_of()
     far.positions[far.ligand_atoms] += [1.4, 1.4, 1.4]
     solute = Solute(far)
-    with pytest.raises(SimulationError, match="so it is not in a site"):
+    with pytest.raises(SimulationError, match="so the ligand is not in a binding site"):
         Site.around(far.topology, solute, far.positions[solute.atoms], 0.5)

@@ -97,13 +97,13 @@ def test_the_second_moment_is_that_of_the_water_model(tmp_path, model):
         (
             {"solvent": "toluene"},
             ConfigError,
-            r"\+1 e in toluene, whose permittivity is not known, allowed: solvent.permittivity",
+            r"\+1 e in toluene, whose permittivity is not known; set solvent.permittivity",
         ),
         ({"solvent": "tip4pew"}, ConfigError, "TIP4PEW water, whose permittivity is not known"),
         (
             {"potentials": ["network"], "model": "ANI-1x"},
             RegionError,
-            r"ANI-1x, which describes neutral molecules; use .* AIMNet2",
+            r"ANI-1x describes only neutral molecules; use .* AIMNet2",
         ),
     ],
 )

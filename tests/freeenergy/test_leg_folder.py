@@ -13,7 +13,7 @@ def test_a_calculation_goes_on_with_its_parameters_only(tmp_path):
     keep_parameters(tmp_path, "fallback")
     keep_parameters(tmp_path, "fallback")
     keep_parameters(tmp_path, None)  # prepared files
-    with pytest.raises(ConfigError, match=r"was begun with .* 'fallback', found 'AmberTools"):
+    with pytest.raises(ConfigError, match=r"was started with .* 'fallback', found 'AmberTools"):
         keep_parameters(tmp_path, "AmberTools 26: GAFF2")
 
 

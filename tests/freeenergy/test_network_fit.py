@@ -100,7 +100,7 @@ def test_agreement():
         ([Edge("a", "b", Estimate(float("nan"), 1.0))], "an error above 0"),
         (
             [Edge("a", "b", Estimate(0.0, 1.0)), Edge("c", "d", Estimate(0.0, 1.0))],
-            r"2 parts that no edge joins \(a, b; c, d\)",
+            r"2 parts that no edge connects \(a, b; c, d\)",
         ),
     ],
 )

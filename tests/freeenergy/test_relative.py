@@ -236,7 +236,7 @@ def test_poses_without_a_common_core_are_refused(files):
     turned = conformer.GetPositions() @ random_rotation(np.random.default_rng(1)).T + [5.0, 0, 0]
     for index, place in enumerate(turned):
         conformer.SetAtomPosition(index, Point3D(*place.tolist()))
-    with pytest.raises(InputFileError, match="found 0 heavy atoms that lie at the same place"):
+    with pytest.raises(InputFileError, match="found 0 heavy atoms that have the same position"):
         choose_anchors(ligands["alcohol"], second)
 
 
@@ -270,11 +270,11 @@ def test_ligands_of_one_charge(files):
         (
             {"edges": [["alcohol", "amine"], ["alkane", "other"]]},
             ConfigError,
-            "2 parts that no edge joins",
+            "2 parts that no edge connects",
         ),
         ({"edges": [["alcohol", "alcohol"]]}, ConfigError, "two ligands, each pair once"),
         ({"edges": [*PAIRS, ["amine", "alcohol"]]}, ConfigError, "each pair once"),
-        ({"edges": [["a/b", "c"]]}, ConfigError, "names that a folder can have"),
+        ({"edges": [["a/b", "c"]]}, ConfigError, "names that are valid for a folder"),
         ({"measured": {"alcohol": "0 M"}}, ConfigError, "more than 0 M"),
         ({"ladder": {"half": [[0, 0], [0.5, 0.4]]}}, ConfigError, r"rise from \(0, 0\)"),
     ],

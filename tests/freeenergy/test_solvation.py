@@ -233,7 +233,7 @@ def test_another_calculation_does_not_go_on_with_it(finished, changes, words):
 def test_what_is_refused_leaves_the_folder_free(tmp_path):
     charged = settings(solute={"smiles": "C[NH3+]"})
     for _ in range(2):  # the second time not because of the first
-        with pytest.raises(RegionError, match=r"\+1 e, and ANI-1x, which describes neutral"):
+        with pytest.raises(RegionError, match=r"\+1 e, but ANI-1x describes only neutral"):
             run_solvation(charged, tmp_path)
     claim_folder(settings(), tmp_path, resume=False)
 

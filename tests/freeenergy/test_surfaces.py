@@ -287,7 +287,7 @@ def test_what_makes_no_surface_is_refused():
         surface_of(samples, ["phi"], bins=1)
     with pytest.raises(SimulationError, match="same value"):
         surface_of(plain(np.ones(100), [Axis("x")]), ["x"])
-    with pytest.raises(ConfigError, match="discarded part"):
+    with pytest.raises(ConfigError, match="discarded fraction"):
         samples.after(1.0)
     with pytest.raises(ConfigError, match="different variables"):
         pooled([samples, plain(np.ones(100), [Axis("x")])])

@@ -44,7 +44,7 @@ def test_a_table_is_read(tmp_path):
         (("smiles,x", "CCO,1", "CC.Cl,2"), "line 3: found 2 molecules in 'CC.Cl'"),
         (("smiles,x", "CCO,"), "line 2: found '' in x, expected a number"),
         (("smiles,x", "CCO,nan"), "line 2: found 'nan' in x, expected a number"),
-        (("SMILES,x", "CCO,1"), "found the columns SMILES, x, expected 'smiles' too"),
+        (("SMILES,x", "CCO,1"), "found the columns SMILES, x, expected 'smiles' as well"),
         (("smiles,x",), "found no molecules"),
     ],
 )
@@ -104,7 +104,7 @@ def test_what_is_left_out_is_not_seen_in_any_stereoisomer(tmp_path):
     assert len(found) == len(DRUGS) - 1 + 5 == len(set(found))
     forbidden = {flat_smiles(text) for text in ("C[C@@H](N)C(=O)O", DRUGS[0])}
     assert not forbidden & {flat_smiles(text) for text in found}
-    with pytest.raises(ConfigError, match="all of them left out"):
+    with pytest.raises(ConfigError, match="all of which are left out"):
         pretraining_smiles(PretrainingSettings(molecules=(hidden,), leave_out=(hidden,)))
 
 

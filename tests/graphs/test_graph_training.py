@@ -239,7 +239,9 @@ def test_torchs_generator_is_left_as_it_was(table, tmp_path):
 def test_a_single_value_has_nothing_to_learn(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("smiles,logp\n" + "".join(f"{text},1\n" for text in SMILES))
-    with pytest.raises(ConfigError, match="found 1 of all molecules, nothing to learn"):
+    with pytest.raises(
+        ConfigError, match="all molecules have the value 1, so there is nothing to learn"
+    ):
         finetune(property_settings(path), tmp_path / "a")
 
 

@@ -118,7 +118,7 @@ def test_distances_out_of_bounds(box, start, end):
 
 
 def test_what_has_no_short_range(box):
-    with pytest.raises(ForceFieldError, match="needs one, with a cutoff"):
+    with pytest.raises(ForceFieldError, match="needs exactly one, with a cutoff"):
         split_direct_space(with_method(box, openmm.NonbondedForce.NoCutoff), 0.4, 0.5)
     system = copy.deepcopy(box.system)
     nonbonded(system).addGlobalParameter("scale", 1.0)

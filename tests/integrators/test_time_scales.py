@@ -105,7 +105,9 @@ def test_what_describes_the_inside_is_an_object_of_its_own():
 
 def test_bonds_without_a_term_are_refused(network):
     box = solvated("CO", constrained=True)
-    with pytest.raises(ForceFieldError, match="with neither bond nor angle term, so that only"):
+    with pytest.raises(
+        ForceFieldError, match="that have neither a bond nor an angle term, so only"
+    ):
         hybrid(box, network)
     kept = hybrid(box, network, Mechanical(inside=MultipleTimeSteps(), constraints="keep"))
     assert any(role_of(force) is Role.NEGATED_INNER_POTENTIAL for force in kept.getForces())

@@ -133,7 +133,7 @@ def test_region_of_another_molecule(tmp_path):
         model.bind([16, 1, 1])
     with pytest.raises(RegionError, match=r"atoms in this order"):
         model.bind([1, 8, 1])
-    with pytest.raises(RegionError, match=r"charge \+1 e, the file describes one of \+0 e"):
+    with pytest.raises(RegionError, match=r"charge \+1 e, but the file describes one of \+0 e"):
         model.bind([8, 1, 1], charge=1)
 
 

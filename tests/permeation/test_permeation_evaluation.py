@@ -150,7 +150,7 @@ def test_more_frames_are_better(response):
     found = frames_study(response.model, data, [1, 5, 20])
     errors = [found[count].mae for count in (1, 5, 20)]
     assert errors[0] > 1.5 * errors[1] > 2.0 * errors[2]
-    with pytest.raises(ConfigError, match="21 frames asked for, there are 1 to 20"):
+    with pytest.raises(ConfigError, match="21 frames, allowed: 1 to 20"):
         frames_study(response.model, data, [21])
 
 

@@ -133,7 +133,7 @@ def test_anchors_tie_down_relative_values():
     assert error_scale(membrane, water, wide) == pytest.approx(1.0)
     for label in anchored_labels(membrane, water, wide):
         assert label.error == pytest.approx(both[label.solute].error)
-    with pytest.raises(ConfigError, match="need at least one"):
+    with pytest.raises(ConfigError, match="expected at least one"):
         anchored_labels(membrane, water, {})
     with pytest.raises(ConfigError, match="found the anchors N0-N0"):
         anchored_labels(membrane, water, {"N0-N0": Anchor(0.0, 1.0)})

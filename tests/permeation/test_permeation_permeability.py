@@ -313,7 +313,7 @@ def test_profiles_that_are_not_there(call, tmp_path):
     arguments = ["permeability", "-d", ROOT / "data" / "permeation", "--solute"]
     for solute in ("P4-C1", "C1-P4"):
         call(main, *arguments, solute).assert_one_line_error(
-            "DOPC/", "the profile is there, but was made without diffusivities", "(diffusivity)"
+            "DOPC/", "the profile exists, but was made without diffusivities", "(diffusivity)"
         )
     for request in (
         ["octanol"],

@@ -145,7 +145,7 @@ def test_bad_input(call, bond):
     other = ("--reference", warm, "--reference-trajectory", frames)
     for arguments, message in (
         (("-x", bond / "absent.dcd"), "absent.dcd: found no such file"),
-        (("-x", frames, *other[:2]), "alone: give both or none"),
+        (("-x", frames, *other[:2]), "alone: give both or neither"),
         (("-x", frames, *other), "ensemble.temperature: found 300.0 and 310.0"),
     ):
         found = call(main, "reweight", config, *arguments)

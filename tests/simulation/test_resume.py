@@ -228,7 +228,7 @@ def test_resume_refuses_other_settings_and_names_them(tmp_path, monkeypatch):
         go(tmp_path, resume=True, output={"log_interval": "10 fs"})
     with pytest.raises(ConfigError, match=r"stages\.production\.length: the run has \d+ steps"):
         go(tmp_path, resume=True, production="2 fs")
-    with pytest.raises(ConfigError, match="the network is another one than in the run"):
+    with pytest.raises(ConfigError, match="the network differs from that of the run"):
         go(tmp_path, resume=True, prepared=prepared_water(digest="springs-2"))
     go(tmp_path, resume=True, output={"checkpoint_interval": "20 fs"})
 
@@ -237,13 +237,15 @@ def test_resume_refuses_another_region(tmp_path, monkeypatch):
     record = interrupted(tmp_path, monkeypatch)
     assert record["region"] == [0, 1, 2]
     other = prepared_water(region=(3, 4, 5))
-    with pytest.raises(ConfigError, match=r"other atoms than in the run.*\(3 atoms, before 3\)"):
+    with pytest.raises(
+        ConfigError, match=r"atoms differ from those of the run.*\(3 atoms, before 3\)"
+    ):
         go(tmp_path, resume=True, prepared=other)
 
 
 def test_a_second_run_in_the_folder_is_refused(tmp_path):
     go(tmp_path, production=None)
-    with pytest.raises(ConfigError, match=r"contains a run already: .*resume=True.*overwrite=True"):
+    with pytest.raises(ConfigError, match=r"already contains a run: .*resume=True.*overwrite=True"):
         go(tmp_path, production=None)
     notes = tmp_path / "notes.txt"
     notes.write_text("mine")

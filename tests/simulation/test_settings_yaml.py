@@ -41,7 +41,7 @@ def test_aliases_that_stand_for_many_values(tmp_path, levels):
 
 def test_an_alias_within_itself(tmp_path):
     message = refused(tmp_path, HEAD + "timestep: &a [*a, *a]\n")
-    assert "an alias within what it stands for" in message
+    assert "an alias inside the value that it refers to" in message
 
 
 @pytest.mark.parametrize(

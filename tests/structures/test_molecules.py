@@ -108,7 +108,7 @@ def test_placeholders_elsewhere(tmp_path):
     block = Chem.MolToV3KMolBlock(molecule_from_smiles("CCO"))
     assert molecule_from_file(_sdf(tmp_path, block)).GetNumAtoms() == 9
     broken = block.replace("M  V30 6 H", "M  V30 6 R#")
-    with pytest.raises(InputFileError, match=r"for atom 6 of ligand\.sdf, which is no element"):
+    with pytest.raises(InputFileError, match=r"for atom 6 of ligand\.sdf, which is not an element"):
         molecule_from_file(_sdf(tmp_path, broken))
     with pytest.raises(InputFileError, match=r"found '\*' for atom 3 of the SMILES"):
         molecule_from_smiles("CC*")
@@ -165,7 +165,7 @@ def test_drawings_are_no_coordinates(tmp_path, smiles, tag):
 def test_missing_file_and_unknown_suffix_are_named(tmp_path):
     with pytest.raises(InputFileError, match="found no file"):
         molecule_from_file(tmp_path / "none.sdf")
-    with pytest.raises(InputFileError, match=r"'\.pdb' of x.pdb, allowed are .sdf, .mol and .mol2"):
+    with pytest.raises(InputFileError, match=r"'\.pdb' of x.pdb, allowed: .sdf, .mol and .mol2"):
         molecule_from_file(tmp_path / "x.pdb")
 
 

@@ -73,7 +73,7 @@ def test_template_with_smirnoff_trefoils_equals_the_vacuum_system():
     _assert_template_equals_system(molecule, dataclasses.replace(parameters, impropers=trefoil))
     for wrong, message in (
         (trefoil[:2], "another number of smirnoff impropers than 3"),
-        (((j, centre, k, m, 2, math.pi, 3.0),), "its centre at place 2"),
+        (((j, centre, k, m, 2, math.pi, 3.0),), "its centre in position 2"),
         (((j, k, m, 4, 2, math.pi, 3.0),), "none of whose atoms binds the other three"),
     ):
         with pytest.raises(ForceFieldError, match=message):

@@ -315,7 +315,7 @@ def test_fallback_says_what_it_is(caplog):
 
 def test_bad_input_is_named():
     ethanol = molecule_from_smiles("CCO")
-    with pytest.raises(ConfigError, match="found the provider 'gaff', allowed are"):
+    with pytest.raises(ConfigError, match="found the provider 'gaff', allowed:"):
         parameterize(ethanol, provider="gaff")
     with pytest.raises(InputFileError, match="6 hydrogens missing in the molecule"):
         parameterize(Chem.RemoveHs(ethanol), provider="fallback")

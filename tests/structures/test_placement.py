@@ -182,7 +182,7 @@ def test_a_ligand_inside_the_protein_file_is_refused(parameters):
     for bond in molecule.GetBonds():
         block.addBond(atoms[bond.GetBeginAtomIdx()], atoms[bond.GetEndAtomIdx()])
     modeller.add(block, 0.1 * molecule.GetConformer().GetPositions() * unit.nanometer)
-    words = r"of LIG 1 of chain L, allowed is .* remove the ligand from the protein's file"
+    words = r"of LIG 1 of chain L, allowed: .* remove the ligand from the protein's file"
     with pytest.raises(InputFileError, match=words):
         build(modeller, place, parameters)
 
@@ -253,7 +253,7 @@ def test_a_ligand_far_from_its_protein_is_refused(parameters):
     )
     text = str(caught.value)
     assert f"found the ligand {distances.min():.2f} nm from the nearest atom of the protein" in text
-    assert "allowed is 1 nm" in text and "frame of reference" in text
+    assert "allowed: 1 nm" in text and "frame of reference" in text
     modeller = peptide()
     assert len(build(modeller, above(modeller, 0.8), parameters).ligand_atoms) == 6
 

@@ -158,12 +158,12 @@ def test_protein_and_ligand_keep_their_coordinates(paracetamol):
             "less than twice the cutoff of 1.2 nm, .*; use a",
         ),
         ({"padding": 0.5, "box_shape": "dodecahedron"}, "less than twice the cutoff"),
-        ({"padding": -1.0}, "found padding -1.0, allowed is more than zero nanometer"),
+        ({"padding": -1.0}, "found padding -1.0, allowed: more than zero nanometer"),
         ({"padding": 1.0 * unit.kelvin}, "found a quantity in kelvin"),
-        ({"ionic_strength": -0.1}, "found ionic_strength -0.1, allowed is zero or more"),
-        ({"water_model": "tip9p"}, "found the water model 'tip9p', allowed are tip3p"),
-        ({"box_shape": "sphere"}, "found the box shape 'sphere', allowed are cube"),
-        ({"hydrogen_mass": 5.0}, "found hydrogen_mass 5.0, allowed is 1 to 4.1 amu"),
+        ({"ionic_strength": -0.1}, "found ionic_strength -0.1, allowed: zero or more"),
+        ({"water_model": "tip9p"}, "found the water model 'tip9p', allowed: tip3p"),
+        ({"box_shape": "sphere"}, "found the box shape 'sphere', allowed: cube"),
+        ({"hydrogen_mass": 5.0}, "found hydrogen_mass 5.0, allowed: 1 to 4.1 amu"),
     ],
 )
 def test_bad_settings_are_named(paracetamol, settings, message):

@@ -241,7 +241,7 @@ def test_molecules_that_are_not_in_one_run(files, tmp_path):
     files["xyz"] = write(
         tmp_path, "mixed.xyz", "\n".join([*lines[:2], *(" ".join(row) for row in rows)]) + "\n"
     )
-    with pytest.raises(InputFileError, match="write the atoms molecule after molecule"):
+    with pytest.raises(InputFileError, match="write the atoms molecule by molecule"):
         load_system(TinkerSystem(**{**files, "vdw_cutoff": 0.9}))
 
 

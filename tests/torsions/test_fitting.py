@@ -185,7 +185,7 @@ def test_parmed_reads_the_energies_from_frcmod_and_mol2(ester, tmp_path, imprope
 def test_impropers_of_smirnoff_have_no_place_in_frcmod(ester):
     molecule, usual, *_ = ester
     i, j, centre, m, *term = usual.impropers[0]
-    with pytest.raises(ForceFieldError, match="third place"):
+    with pytest.raises(ForceFieldError, match="third atom"):
         frcmod_text(molecule, replace(usual, impropers=((centre, i, j, m, *term),)))
 
 

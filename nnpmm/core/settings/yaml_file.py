@@ -107,7 +107,7 @@ def _count(node: yaml.Node | None, known: dict[int, int]) -> int:
         return 1
     if known.get(id(node)) == 0:  # still being counted
         raise yaml.constructor.ConstructorError(
-            None, None, "found an alias within what it stands for", node.start_mark
+            None, None, "found an alias inside the value that it refers to", node.start_mark
         )
     if id(node) not in known:
         known[id(node)] = 0

@@ -44,14 +44,14 @@ def check_environment(system: openmm.System, region: NDArray[np.int64]) -> None:
             )
     if Role.NETWORK in forces_by_role(system):
         raise RegionError(
-            "found a system with a region already, whose charges would not act on this region; "
+            "found a system that already has a region, whose charges would not act on this one; "
             "allowed with several regions: mechanical embedding"
         )
     nonbonded = find_nonbonded_force(system)
     if nonbonded.getNumParticleParameterOffsets() or nonbonded.getNumExceptionParameterOffsets():
         raise ForceFieldError(
-            "found parameter offsets in the NonbondedForce, so that the environment's charges are "
-            "not fixed; allowed: a system without, or mechanical embedding"
+            "found parameter offsets in the NonbondedForce, which change the environment's "
+            "charges; allowed: a system without offsets, or mechanical embedding"
         )
     sites = attached_sites(system, set(region.tolist())).tolist()
     if charges_of(nonbonded, sites).any():

@@ -137,8 +137,8 @@ def _refuse_charged(force: openmm.NonbondedForce, own: NDArray[np.int64], *, all
     if abs(rest) > CHARGE_ROUNDING:
         raise RegionError(
             f"the region has a charge of {total:+.3f} e and its environment one of {rest:+.3f} e; "
-            "allowed: a neutral environment without counter-ions, as the free energy is corrected "
-            "for the size of the box as that of a charge in a pure solvent"
+            "allowed: a neutral environment without counter-ions, as the correction for the size "
+            "of the box is that of a charge in a pure solvent"
         )
 
 

@@ -31,7 +31,7 @@ def lambda_gradient(context: openmm.Context) -> dict[str, float]:
     present = dict(context.getParameters())
     if LAMBDA_ELECTROSTATICS not in present and AMOEBA_STERICS in present:
         raise ForceFieldError(
-            "found AMOEBA without scaled multipoles; of its soft core OpenMM gives no derivative: "
+            "found AMOEBA without scaled multipoles; OpenMM gives no derivative of its soft core: "
             "use the energies of several states (MBAR)"
         )
     if LAMBDA_ELECTROSTATICS not in present:

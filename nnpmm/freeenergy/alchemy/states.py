@@ -49,7 +49,8 @@ class AlchemicalState:
         if self.electrostatics > 0 and self.sterics < 1:
             raise ConfigError(
                 f"found electrostatics {self.electrostatics} with sterics {self.sterics}, allowed: "
-                "charges only where sterics is 1, or opposite charges meet without repulsion"
+                "charges only where sterics is 1, since opposite charges would otherwise meet "
+                "without repulsion"
             )
 
     @property

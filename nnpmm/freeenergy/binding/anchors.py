@@ -91,8 +91,9 @@ def choose_anchors(
     best, count = search.best(receptor, chains)
     if best is None:
         raise SimulationError(
-            f"found no anchors out of {len(receptor)} atoms of the receptor and {len(chains)} "
-            "chains of the ligand that stay out of line; give anchors, or a larger angle constant"
+            f"found no anchors among {len(receptor)} atoms of the receptor and {len(chains)} "
+            "chains of the ligand whose angles stay away from 0 and 180 degrees; give anchors, or "
+            "a larger angle constant"
         )
     tried = f"{count} sets out of line were compared; the one that restrains least was taken"
     rows = tuple(best)

@@ -63,9 +63,9 @@ def load_complex(settings: BindingSettings) -> MMSystem:
 def _refuse_charge(charge: float) -> None:
     if abs(charge) > CHARGE_ROUNDING:
         raise RegionError(
-            f"found a ligand with a charge of {charge:+.3g} e, allowed: neutral ones, since the "
-            "free energies of a net charge, in water as in the complex, depend on the size of the "
-            "box"
+            f"found a ligand with a charge of {charge:+.3g} e, allowed: neutral ligands, since the "
+            "free energies of a net charge depend on the size of the box, both in water and in "
+            "the complex"
         )
 
 

@@ -187,8 +187,8 @@ def _waters(
     free = [water for water in waters if apart.isdisjoint(water)]
     if len(free) < wanted:
         raise ConfigError(
-            f"found a padding of {padding:g} nm, whose box needs {wanted} waters, and {len(free)} "
-            "waters in the system; use a smaller padding, or a complex in a larger box"
+            f"found a padding of {padding:g} nm, whose box needs {wanted} waters, but the system "
+            f"has only {len(free)}; use a smaller padding, or a complex in a larger box"
         )
     return free[:wanted]
 

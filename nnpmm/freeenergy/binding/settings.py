@@ -44,8 +44,8 @@ class RestraintSettings(Section):
     site_radius: Length = Field(
         0.5,
         gt=0,
-        description="the ligand has left its site, which is an error, when its centre is farther "
-        "from where it was, in nm",
+        description="largest allowed distance of the ligand's centre from its start, in nm; "
+        "beyond it, the ligand has left its site, which is an error",
     )
 
 
@@ -108,13 +108,13 @@ class BindingSettings(JointSettings):
     symmetry_number: int = Field(
         1,
         ge=1,
-        description="equivalent poses of the bound ligand that the simulation does not reach from "
-        "each other; they add -kT ln of their number",
+        description="number of equivalent poses of the bound ligand between which the simulation "
+        "does not move; it adds -kT ln(number)",
     )
     padding: Length = Field(
         1.0,
         gt=0,
-        description="least distance between the ligand alone and the faces of its box, in nm",
+        description="minimum distance between the ligand alone and the faces of its box, in nm",
     )
     restraint: RestraintSettings = RestraintSettings()
     pilot: PilotSettings = PilotSettings()
@@ -122,9 +122,8 @@ class BindingSettings(JointSettings):
     solvent_ladder: LadderSettings = LadderSettings()
     route: Literal["joint", "separate"] = Field(
         "joint",
-        description="where network and force field are both asked for: one ladder that continues "
-        "from the force field to the network at both ends (joint), or a ladder for each "
-        "(separate)",
+        description="with both network and force field: one ladder that continues from the force "
+        "field to the network at both ends (joint), or a ladder for each (separate)",
     )
 
     @model_validator(mode="after")

@@ -122,8 +122,9 @@ class Site:
         near = receptor[distances < _AROUND]
         if len(near) < _LEAST:
             raise SimulationError(
-                f"the receptor has {len(near)} heavy atoms within {_AROUND:g} nm of the ligand, "
-                f"so it is not in a site; allowed: {_LEAST} or more; give a bound complex"
+                f"the receptor has {len(near)} heavy atoms within {_AROUND:g} nm of the ligand, so "
+                f"the ligand is not in a binding site; allowed: {_LEAST} or more; give a bound "
+                "complex"
             )
         return cls(near, ligand, positions[near], positions[ligand].mean(axis=0), radius)
 
@@ -145,7 +146,7 @@ class Site:
         moved = self.displacement(positions)
         if moved > self.radius:
             raise SimulationError(
-                f"the ligand left its site {when}: its centre is {moved:.2f} nm from where it was, "
+                f"the ligand left its site {when}: its centre is {moved:.2f} nm from its start, "
                 f"allowed: {self.radius:g} nm; check the pose and the force field, equilibrate "
                 "longer, or allow a larger site"
             )

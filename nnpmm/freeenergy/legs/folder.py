@@ -57,7 +57,7 @@ def claim_folder(settings: SamplingSettings, directory: Path, *, resume: bool) -
         return
     if not resume:
         raise ConfigError(
-            f"{directory}: contains a calculation; resume it, or choose another folder"
+            f"{directory}: already contains a calculation; resume it, or choose another folder"
         )
     try:
         there = json.loads(path.read_text())
@@ -98,7 +98,7 @@ def keep_parameters(directory: Path, found: str | None) -> None:
         return
     if there != found:
         raise ConfigError(
-            f"{directory}: was begun with the ligand parameters {there!r}, found {found!r}; "
+            f"{directory}: was started with the ligand parameters {there!r}, found {found!r}; "
             "install the program that made them, or choose another folder"
         )
 

@@ -126,9 +126,9 @@ def require_network_of_ions(settings: SamplingSettings, charge: int) -> None:
     """
     if "network" in settings.potentials and load_model(settings.model).neutral_only:
         raise RegionError(
-            f"found a molecule with a charge of {charge:+d} e, and {settings.model}, which "
-            "describes neutral molecules; use a model that takes charges, such as AIMNet2, or the "
-            "force field alone"
+            f"found a molecule with a charge of {charge:+d} e, but {settings.model} describes only "
+            "neutral molecules; use a model that takes charges, such as AIMNet2, or the force "
+            "field alone"
         )
 
 

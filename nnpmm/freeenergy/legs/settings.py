@@ -71,7 +71,7 @@ class SamplingSettings(Section):
     potentials: tuple[PotentialName, ...] = Field(
         ("network", "force field"),
         min_length=1,
-        description="what describes the inside of the molecule, one ladder for each",
+        description="potentials of the molecule's internal energy; each has its own ladder",
     )
     model: ModelName = Field("ANI-2x", description="the network")
     members: tuple[int, ...] | None = Field(

@@ -19,12 +19,13 @@ class AmoebaLadder(LadderSettings):
 
     electrostatics: tuple[float, ...] = Field(
         (1.0, 0.75, 0.5, 0.25, 0.0),
-        description="factors of the interaction of solute and solvent by multipoles and "
-        "polarization, from 1 to 0, at full van der Waals",
+        description="scaling factors of multipoles and polarization between solute and solvent, "
+        "from 1 to 0, at full van der Waals",
     )
     sterics: tuple[float, ...] = Field(
         (0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.3, 0.2, 0.1, 0.0),
-        description="couplings of the soft-core buffered 14-7, below 1 to 0, without multipoles",
+        description="couplings of the soft-core buffered 14-7 interaction, below 1 to 0, without "
+        "multipoles",
     )
 
 
@@ -37,13 +38,16 @@ class AmoebaSolvent(Section):
         examples=["toluene.xyz"],
     )
     padding: Length = Field(
-        1.2, gt=0, description="solvent around the solute, in nm, in a box of the liquid's density"
+        1.2,
+        gt=0,
+        description="thickness of solvent around the solute, in nm, in a box at the liquid's "
+        "density",
     )
     equilibration: Time = Field(
         300.0,
         gt=0,
-        description="of the box, which is packed loosely and compressed by the force field under "
-        "constant pressure, in ps",
+        description="equilibration of the loosely packed box with the force field, under constant "
+        "pressure, in ps",
     )
 
 
@@ -55,7 +59,7 @@ class AmoebaSolvationSettings(JointSettings):
         description="the solute in its solvent; with 'solvent', the solute alone"
     )
     solvent: AmoebaSolvent | None = Field(
-        None, description="what a box is built of; null: the box is that of 'system'"
+        None, description="solvent of which a box is built; null: 'system' contains the box"
     )
     solute: str | None = Field(
         None,

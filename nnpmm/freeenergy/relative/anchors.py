@@ -41,8 +41,8 @@ def choose_anchors(first: Chem.Mol, second: Chem.Mol) -> tuple[Triple, Triple]:
             a, b = zip(*found, strict=True)
             return a, b
     raise InputFileError(
-        f"found {len(pairs)} heavy atoms that lie at the same place in both ligands (within "
-        f"{_SAME_PLACE:g} nm), allowed: three or more that are not on a line; align the poses on "
+        f"found {len(pairs)} heavy atoms that have the same position in both ligands (within "
+        f"{_SAME_PLACE:g} nm), allowed: three or more that are not collinear; align the poses on "
         "their common core"
     )
 

@@ -212,7 +212,7 @@ def _restraints(
     if len(site) < 3:
         raise InputFileError(
             f"found {len(site)} heavy atoms of the protein within {_AROUND} nm of the middle of "
-            "the first ligand, allowed: three or more; give poses in the site"
+            "the first ligand, allowed: three or more; give poses in the binding site"
         )
     centre = mm.positions[site].mean(axis=0)
     options = settings.restraints

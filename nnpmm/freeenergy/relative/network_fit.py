@@ -236,8 +236,8 @@ def _checked(edges: Sequence[Edge]) -> tuple[str, ...]:
     if len(parts) > 1:
         listed = "; ".join(", ".join(part) for part in parts)
         raise ConfigError(
-            f"found a network of {len(parts)} parts that no edge joins ({listed}), allowed: one; "
-            "add an edge between them"
+            f"found a network of {len(parts)} parts that no edge connects ({listed}), allowed: "
+            "one; add an edge between them"
         )
     return names
 

@@ -44,19 +44,20 @@ class RestraintSettings(Section):
     clearance: Length = Field(
         0.8,
         gt=0,
-        description="least distance between the ligand in the solvent and heavy atoms of the "
+        description="minimum distance between the ligand in the solvent and heavy atoms of the "
         "protein, in nm",
     )
     alignment: float = Field(
         209.2,
         ge=0,
-        description="energy of turning the axes of the ligands against each other, in kJ/mol; "
-        "0 leaves it out",
+        description="restraint energy of ligands whose axes are antiparallel, in kJ/mol; 0: no "
+        "restraint of the alignment",
     )
     strength: float = Field(
         10460.0,
         gt=0,
-        description="force constant outside of site and solvent, in kJ/mol/nm^2",
+        description="force constant that keeps the ligands in the site and in the solvent, in "
+        "kJ/mol/nm^2",
     )
 
 
@@ -82,7 +83,9 @@ class RelativeSettings(JointSettings):
         "tip3p", description="water model"
     )
     padding: Length = Field(
-        1.0, gt=0, description="least distance between the solutes and the faces of the box, in nm"
+        1.0,
+        gt=0,
+        description="minimum distance between the solutes and the faces of the box, in nm",
     )
     box_shape: Literal["cube", "dodecahedron", "octahedron"] = Field(
         "dodecahedron", description="shape of the periodic box"
@@ -93,9 +96,8 @@ class RelativeSettings(JointSettings):
     ladder: TransferSettings = TransferSettings()
     route: Literal["joint", "separate"] = Field(
         "joint",
-        description="where network and force field are both asked for: one ladder that continues "
-        "from the force field to the network at both ends (joint), or a ladder for each "
-        "(separate)",
+        description="with both network and force field: one ladder that continues from the force "
+        "field to the network at both ends (joint), or a ladder for each (separate)",
     )
 
     @model_validator(mode="after")
@@ -110,7 +112,7 @@ class RelativeSettings(JointSettings):
         for name in self.names:
             if not name.strip() or set(name) & set("/\\\0") or name.startswith("."):
                 raise ValueError(
-                    f"edges: found the name {name!r}, allowed: names that a folder can have"
+                    f"edges: found the name {name!r}, allowed: names that are valid for a folder"
                 )
         for name, value in self.measured.items():
             if value <= 0:

@@ -199,7 +199,7 @@ def _changes(force: openmm.Force, sets: tuple[set[int], set[int]]) -> bool:
 def _refuse_shared_network(force: openmm.Force, sets: tuple[set[int], set[int]]) -> None:
     if not hasattr(force, "getParticles"):
         raise ForceFieldError(
-            f"found a network in a {type(force).__name__}, which does not tell its atoms; couple "
+            f"found a network in a {type(force).__name__}, which does not state its atoms; couple "
             "with transport='python'"
         )
     atoms = set(force.getParticles()) or set.union(*sets)  # none listed means all

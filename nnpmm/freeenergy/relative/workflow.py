@@ -139,7 +139,7 @@ def run_network(
     require_folder(directory)
     if (directory / "edges").exists() and not resume:
         raise ConfigError(
-            f"{directory}: contains a calculation; resume it, or choose another folder"
+            f"{directory}: already contains a calculation; resume it, or choose another folder"
         )
     if cluster is None:
         results, failures = _here(settings, directory, resume, announce)

@@ -97,8 +97,8 @@ def _permittivity(settings: SolvationSettings, charge: int) -> float:
     if solvent.permittivity is None and known is None:
         raise ConfigError(
             f"found a solute with a charge of {charge:+d} e in {solvent.label}, whose permittivity "
-            "is not known, allowed: solvent.permittivity, that of the solvent's force field, on "
-            "which the correction for the size of the box depends"
+            "is not known; set solvent.permittivity to that of the solvent's force field, which "
+            "the correction for the size of the box needs"
         )
     return solvent.permittivity or known or 0.0
 

@@ -62,8 +62,8 @@ class SolventSettings(MoleculeSource):
     equilibration: Time = Field(
         300.0,
         gt=0,
-        description="of a box of another solvent than water, which is packed loosely and "
-        "compressed by the force field under constant pressure, in ps",
+        description="equilibration of a loosely packed box of a solvent other than water, with "
+        "the force field, under constant pressure, in ps",
     )
     permittivity: float | None = Field(
         None,
@@ -134,23 +134,22 @@ class SolvationSettings(JointSettings):
     solute: SoluteSettings
     solvent: SolventSettings = SolventSettings(name="tip3p")
     padding: Length = Field(
-        1.0, gt=0, description="least distance between the solute and the faces of the box, in nm"
+        1.0, gt=0, description="minimum distance between the solute and the faces of the box, in nm"
     )
     cutoff: Length = Field(0.9, gt=0, description="cutoff of the direct-space interactions, in nm")
     coupling: CouplingConfig = Field(
         CouplingConfig(),
-        description="of the network's region with the solvent; the force field's own ladder has "
-        "none",
+        description="coupling of the network's region to the solvent; the force field's own "
+        "ladder has none",
     )
     ladder: SolvationLadder = SolvationLadder()
     route: Literal["joint", "separate", "reweighting", "correction"] = Field(
         "joint",
-        description="where network and force field are both asked for: one ladder that continues "
-        "from the force field to the network at both ends (joint), a ladder for each "
-        "(separate), "
-        "the force field's ladder and the energies of the network at its ends (reweighting), or "
-        "from the force field to the network in the solvent and in vacuum, which gives the "
-        "difference alone (correction)",
+        description="with both network and force field: one ladder that continues from the force "
+        "field to the network at both ends (joint), a ladder for each (separate), the force "
+        "field's ladder and the energies of the network at its ends (reweighting), or from the "
+        "force field to the network in the solvent and in vacuum, which gives the difference "
+        "alone (correction)",
     )
 
     @property

@@ -82,7 +82,9 @@ class WeightedSamples:
             ConfigError: not a fraction from 0 to below 1.
         """
         if not 0 <= fraction < 1:
-            raise ConfigError(f"found a discarded part of {fraction:g}, allowed: from 0 to below 1")
+            raise ConfigError(
+                f"found a discarded fraction of {fraction:g}, allowed: 0 or more, less than 1"
+            )
         kept = np.zeros(len(self.values), dtype=bool)
         for run in np.unique(self.runs):
             rows = np.flatnonzero(self.runs == run)

@@ -216,6 +216,6 @@ def _check(samples: WeightedSamples, blocks: int) -> None:
         raise ConfigError(f"found {blocks} blocks, allowed: two or more")
     if len(samples.values) < max(_LEAST_SAMPLES, blocks):
         raise SimulationError(
-            f"found {len(samples.values)} samples, a surface needs {_LEAST_SAMPLES} or more; run "
-            "longer or discard less"
+            f"found {len(samples.values)} samples, expected {_LEAST_SAMPLES} or more; run longer "
+            "or discard less"
         )

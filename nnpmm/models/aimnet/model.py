@@ -212,9 +212,9 @@ class AimnetEvaluator(BoundPotential):
 
     def _refuse_box(self) -> None:
         raise SimulationError(
-            f"found a periodic box, {self.model.name} describes molecules without images: its "
-            "Coulomb and dispersion energies have no cutoff; leave out the box, or describe the "
-            "molecules as a region in a force field"
+            f"found a periodic box, but {self.model.name} describes molecules without periodic "
+            "images: its Coulomb and dispersion energies have no cutoff; leave out the box, or "
+            "describe the molecules as a region in a force field"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -234,8 +234,8 @@ def _require_closed_shell(protons: int, charge: int, name: str) -> None:
     if electrons % 2:
         stated = f"{charge:+d}" if charge else "0"
         raise RegionError(
-            f"found {electrons} electrons with a charge of {stated} e, {name} describes closed "
-            "shells, with an even number; give the right charge, or check the hydrogens"
+            f"found {electrons} electrons with a charge of {stated} e, but {name} describes closed "
+            "shells, which have an even number; give the right charge, or check the hydrogens"
         )
 
 

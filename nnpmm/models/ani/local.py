@@ -121,7 +121,7 @@ def kinds_of(atomic_numbers: NDArray[np.int64], functions: SymmetryFunctions) ->
     if (kinds < 0).any():
         unknown = Element.getByAtomicNumber(int(atomic_numbers[kinds < 0][0])).symbol
         raise ModelError(
-            f"found an atom of {unknown}, the local potential was made for "
+            f"found an atom of {unknown}, but the local potential was made for "
             f"{', '.join(functions.elements)}; name all elements when you create it"
         )
     return kinds

@@ -64,8 +64,8 @@ class AniModel(EnsembleModel):
         """
         if charge != 0:
             raise RegionError(
-                f"found a charge of {charge:+d} e, {self.name} describes neutral molecules only; "
-                "use a model that takes charges"
+                f"found a charge of {charge:+d} e, but {self.name} describes only neutral "
+                "molecules; use a model that takes charges"
             )
         return AniEvaluator(self, np.asarray(atomic_numbers, dtype=np.int64))
 

@@ -131,6 +131,6 @@ def _check_layers(parameters: AniParameters) -> None:
     depths = {len(member[e]) for member in parameters.members for e in parameters.elements}
     if depths != {len(_LINEAR_LAYERS)}:
         raise ModelError(
-            f"found networks of {sorted(depths)} layers in {parameters.name}, NNPOps takes "
+            f"found networks of {sorted(depths)} layers in {parameters.name}, NNPOps supports "
             f"{len(_LINEAR_LAYERS)}; use another backend, for example 'reference'"
         )

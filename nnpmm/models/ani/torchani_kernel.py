@@ -44,7 +44,9 @@ def import_torchani() -> Any:
     except ImportError as error:
         raise OptionalDependencyError(f"cannot import torchani ({error}); {remedy}") from error
     if not str(torchani.__version__).startswith("2.2"):
-        raise OptionalDependencyError(f"found torchani {torchani.__version__}, need 2.2; {remedy}")
+        raise OptionalDependencyError(
+            f"found torchani {torchani.__version__}, expected 2.2; {remedy}"
+        )
     return torchani
 
 

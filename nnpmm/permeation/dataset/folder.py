@@ -85,11 +85,13 @@ class SoluteJob:
 class DatasetSettings(Section):
     """What a data set is made of."""
 
-    protocol: ProtocolSettings = Field(description="of every run")
-    engine: str = Field(description="gromacs, openmm or auto")
-    seed: int = Field(1, ge=1, description="that the seeds of all jobs are derived from")
+    protocol: ProtocolSettings = Field(description="protocol of every run")
+    engine: str = Field(description="engine: gromacs, openmm or auto")
+    seed: int = Field(
+        1, ge=1, description="master seed, from which the seeds of all jobs are derived"
+    )
     lipids: tuple[str, ...] = Field(description="lipids of the bilayers")
-    solutes: tuple[str, ...] = Field(description="graphs of beads")
+    solutes: tuple[str, ...] = Field(description="solutes, as graphs of beads")
 
     def jobs(self) -> Iterator[SoluteJob]:
         """Yield every job: water with the first lipid, then lipid after lipid."""

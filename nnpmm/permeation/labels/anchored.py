@@ -82,8 +82,8 @@ def anchored_labels(
     names = [name for name in membrane.solutes if name in water.solutes]
     if not anchors or not set(anchors) <= set(names):
         raise ConfigError(
-            f"found the anchors {', '.join(anchors) or 'none'}, need at least one of the solutes "
-            "with relative free energies; run nnpmm permeation label decouple"
+            f"found the anchors {', '.join(anchors) or 'none'}, expected at least one of the "
+            "solutes with relative free energies; run nnpmm permeation label decouple"
         )
     scale = error_scale(membrane, water, anchors)
     anchors = {name: Anchor(a.free_energy, scale * a.error) for name, a in anchors.items()}

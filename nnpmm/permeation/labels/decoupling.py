@@ -40,12 +40,12 @@ class DecouplingSettings(Section):
     states: int = Field(
         12, ge=3, description="number of states from coupled to decoupled, evenly spaced"
     )
-    equilibration: Time = Field(200.0, gt=0, description="of each state, in ps")
-    production: Time = Field(2_000.0, gt=0, description="of each state, in ps")
-    timestep: Time = Field(0.02, gt=0, le=0.04, description="in ps")
+    equilibration: Time = Field(200.0, gt=0, description="equilibration of each state, in ps")
+    production: Time = Field(2_000.0, gt=0, description="sampling of each state, in ps")
+    timestep: Time = Field(0.02, gt=0, le=0.04, description="time step, in ps")
     sample_interval: Time = Field(2.0, gt=0, description="time between energies, in ps")
-    temperature: Temperature = Field(300.0, gt=0, description="in K")
-    pressure: Pressure = Field(1.0, description="in bar")
+    temperature: Temperature = Field(300.0, gt=0, description="temperature, in K")
+    pressure: Pressure = Field(1.0, description="pressure, in bar")
 
 
 @dataclass(frozen=True)

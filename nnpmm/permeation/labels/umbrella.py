@@ -52,9 +52,11 @@ class UmbrellaSettings(Section):
     bulk: Length = Field(
         0.35, gt=0, description="windows within this distance of the last one are water, in nm"
     )
-    force_constant: ForceConstant = Field(1000.0, gt=0, description="in kJ/mol/nm^2")
-    equilibration: Time = Field(200.0, gt=0, description="of each window, in ps")
-    production: Time = Field(2_000.0, gt=0, description="of each window, in ps")
+    force_constant: ForceConstant = Field(
+        1000.0, gt=0, description="force constant of the restraint, in kJ/mol/nm^2"
+    )
+    equilibration: Time = Field(200.0, gt=0, description="equilibration of each window, in ps")
+    production: Time = Field(2_000.0, gt=0, description="sampling of each window, in ps")
     sample_interval: Time = Field(0.5, gt=0, description="time between heights, in ps")
 
     @model_validator(mode="after")

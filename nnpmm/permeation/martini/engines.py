@@ -66,17 +66,19 @@ class Restraint(Section):
 class Stage(Section):
     """A stretch of dynamics at one temperature."""
 
-    name: str = Field(description="of its files", pattern=r"^[a-z0-9-]+$")
-    length: Time = Field(gt=0, description="in ps")
-    timestep: Time = Field(gt=0, le=0.04, description="in ps")
-    ensemble: Literal["NVT", "NPT"] = Field(description="NPT couples x and y apart from z")
-    isotropic: bool = Field(False, description="couple all edges together (a box of water)")
+    name: str = Field(description="name of its files", pattern=r"^[a-z0-9-]+$")
+    length: Time = Field(gt=0, description="length, in ps")
+    timestep: Time = Field(gt=0, le=0.04, description="time step, in ps")
+    ensemble: Literal["NVT", "NPT"] = Field(description="NPT scales x and y separately from z")
+    isotropic: bool = Field(False, description="scale all edges together (a box of water)")
     relaxing: bool = Field(False, description="a barostat that is robust far from equilibrium")
-    temperature: Temperature = Field(300.0, gt=0, description="in K")
-    pressure: Pressure = Field(1.0, description="in bar")
-    frame_interval: Time | None = Field(None, gt=0, description="in ps; None: no trajectory")
-    restraint: Restraint | None = Field(None, description="of the solute along z")
-    seed: int = Field(1, ge=1, le=2**31 - 1, description="of velocities and thermostat")
+    temperature: Temperature = Field(300.0, gt=0, description="temperature, in K")
+    pressure: Pressure = Field(1.0, description="pressure, in bar")
+    frame_interval: Time | None = Field(
+        None, gt=0, description="time between frames, in ps; None: no trajectory"
+    )
+    restraint: Restraint | None = Field(None, description="restraint of the solute along z")
+    seed: int = Field(1, ge=1, le=2**31 - 1, description="seed of velocities and thermostat")
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def trimers(count: int, *, seed: int = 1) -> list[str]:
         }
     )
     if not 1 <= count <= len(every):
-        raise ConfigError(f"found trimers:{count}, there are 1 to {len(every)} of them")
+        raise ConfigError(f"found trimers:{count}, allowed: 1 to {len(every)}")
     chosen = np.random.default_rng(seed).choice(len(every), size=count, replace=False)
     return [every[n] for n in chosen]
 

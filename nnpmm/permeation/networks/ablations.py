@@ -30,5 +30,5 @@ def first_frames(data: TrainingData, count: int) -> TrainingData:
     """
     frames = data.features.shape[1]
     if not 1 <= count <= frames:
-        raise ConfigError(f"found {count} frames asked for, there are 1 to {frames}")
+        raise ConfigError(f"found {count} frames, allowed: 1 to {frames}")
     return replace(data, features=data.features[:, :count])

@@ -15,9 +15,9 @@ __all__ = ["PermeationCard", "PermeationData"]
 class PermeationData(DataSummary):
     """What a permeation model was trained on; samples are named ``lipid/solute``."""
 
-    lipids: tuple[str, ...] = Field(description="that occur")
+    lipids: tuple[str, ...] = Field(description="lipids of the training data")
     protocol: ProtocolSettings | None = Field(
-        None, description="of the simulations, which predictions have to repeat"
+        None, description="protocol of the simulations, which predictions must repeat"
     )
 
 

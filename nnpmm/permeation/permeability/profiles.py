@@ -83,9 +83,9 @@ def _diffusivities(
         return _constant(constant, len(record["heights_nm"]))
     if "diffusivities_nm2_ps" not in record:
         raise ConfigError(
-            f"{name}: the profile is there, but was made without diffusivities: give one for all "
-            "heights (diffusivity), or delete the profile and calculate it again with "
-            "nnpmm permeation label umbrella"
+            f"{name}: the profile exists, but was made without diffusivities: give one for all "
+            "heights (diffusivity), or delete the profile and calculate it again with nnpmm "
+            "permeation label umbrella"
         )
     interval = float(record["settings"]["sample_interval"].split()[0])
     shortest = min(record["correlation_times_ps"])

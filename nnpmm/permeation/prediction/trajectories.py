@@ -64,7 +64,7 @@ def trajectory_features(
     if len(frames) != len(enthalpies) or len(frames) < 3:
         raise InputFileError(
             f"{water_run}: found {len(frames)} frames and {len(enthalpies)} enthalpies, expected "
-            "as many of each, three or more: write energies as often as frames"
+            "equal numbers, three or more: write energies and frames at the same interval"
         )
     outside = water_features(in_water, frames, enthalpies[1:]).values
     table = membrane_features(in_membrane, _frames(membrane_run, in_membrane))

@@ -50,13 +50,19 @@ class ProtocolSettings(Section):
     )
     nvt: Time = Field(2_000.0, gt=0, le=_LONGEST, description="NVT run with the solute, in ps")
     npt: Time = Field(5_000.0, gt=0, le=_LONGEST, description="NPT run with the solute, in ps")
-    production: Time = Field(21_000.0, gt=0, le=_LONGEST, description="in ps")
+    production: Time = Field(
+        21_000.0, gt=0, le=_LONGEST, description="length of the production, in ps"
+    )
     frame_interval: Time = Field(
         60.0, gt=0, description="time between frames of the production, in ps"
     )
-    equilibration_timestep: Time = Field(0.02, gt=0, le=0.04, description="in ps")
-    production_timestep: Time = Field(0.03, gt=0, le=0.04, description="in ps")
-    restraint: Restraint = Field(Restraint(), description="of the solute's height")
+    equilibration_timestep: Time = Field(
+        0.02, gt=0, le=0.04, description="time step of the equilibration, in ps"
+    )
+    production_timestep: Time = Field(
+        0.03, gt=0, le=0.04, description="time step of the production, in ps"
+    )
+    restraint: Restraint = Field(Restraint(), description="restraint of the solute's height")
 
     @property
     def n_frames(self) -> int:

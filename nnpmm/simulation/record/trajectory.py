@@ -160,7 +160,7 @@ def cut_back(path: Path, size: int, frames: int | None = None, n_atoms: int = 0)
     found = path.stat().st_size if path.is_file() else -1
     if found < size:
         state = "is missing" if found < 0 else f"has {found} bytes"
-        raise SimulationError(f"{path}: {state}, the checkpoint says {size} bytes: {_AGAIN}")
+        raise SimulationError(f"{path}: {state}, but the checkpoint says {size} bytes: {_AGAIN}")
     with writing(path), open(path, "r+b") as handle:
         if frames:
             problem = (dcd_problem if path.suffix == ".dcd" else _xtc_problem)(

@@ -68,7 +68,7 @@ class MinimizeConfig(Section):
     max_iterations: int = Field(
         500,
         ge=1,
-        description="most iterations of the minimiser",
+        description="maximum number of iterations of the minimiser",
     )
     tolerance: Rms = Field(
         10.0, gt=0, description="root-mean-square force that ends the minimisation, in kJ/mol/nm"

@@ -22,13 +22,14 @@ class LinkAtomsConfig(Section):
     )
     distances: dict[str, Length] = Field(
         {},
-        description="from the region's atom to its hydrogen, by bond, the region's atom first",
+        description="distance from the region's atom to its link hydrogen, for each kind of "
+        "bond, the region's atom first",
         examples=["{N-C: 0.101 nm}"],
     )
     charges: Literal["keep", "shift"] = Field(
         "keep",
-        description="force-field charges inside the cuts: keep, or shift what is beyond an integer "
-        "to the neighbours outside",
+        description="force-field charges of the region: keep them, or shift their non-integer "
+        "remainder to the neighbours outside",
     )
 
     @field_validator("bonds", mode="before")

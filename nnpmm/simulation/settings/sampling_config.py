@@ -102,7 +102,9 @@ class MetadynamicsConfig(_Sampling):
 class WindowsConfig(Section):
     """Umbrella windows along a variable."""
 
-    centers: tuple[Number, ...] | None = Field(None, min_length=1, description="their centres")
+    centers: tuple[Number, ...] | None = Field(
+        None, min_length=1, description="centres of the windows"
+    )
     range: tuple[Number, Number] | None = Field(
         None, description="instead of centers: the first and the last centre"
     )
@@ -125,13 +127,13 @@ class ExchangeConfig(_Sampling):
     """What the kinds of replica exchange share; production.length is that of each replica."""
 
     interval: Time = Field(
-        1.0, gt=0, description="between attempts to exchange, and between records, in ps"
+        1.0, gt=0, description="time between exchange attempts, and between records, in ps"
     )
     equilibrate: Time = Field(
         10.0,
         gt=0,
-        description="of each replica in its state before the first record, one after the other, "
-        "each from where the one before it ended, in ps",
+        description="equilibration of each replica in its state before the first record, in ps; "
+        "the replicas follow one another, and each starts where the previous one ended",
     )
     trajectory: Literal["states", "replicas", "none"] = Field(
         "states", description="DCD files of all atoms: one for each state or replica, or none"
@@ -170,7 +172,7 @@ class UmbrellaConfig(ExchangeConfig):
 
     type: Literal["umbrella"] = "umbrella"
     windows: dict[str, WindowsConfig] = Field(
-        min_length=1, description="windows of the variables that are restrained"
+        min_length=1, description="windows of each restrained variable"
     )
     exchange: bool = Field(True, description="whether windows exchange their replicas")
 
@@ -187,7 +189,7 @@ class LadderConfig(ExchangeConfig):
     count: int = Field(
         ge=2,
         le=64,
-        description="number of replicas, whose temperatures are spaced by equal factors",
+        description="number of replicas; their temperatures have equal ratios",
     )
 
     def check(self, settings: Any) -> None:

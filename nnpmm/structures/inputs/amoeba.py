@@ -63,8 +63,8 @@ def _refuse_code(path: Path) -> None:
         if root.find(f".//{name}") is not None:
             raise InputFileError(
                 f"{path}: has an element {name}, allowed: parameters alone, since it could run "
-                "code when it is read; take it out, or write the System with "
-                "openmm.XmlSerializer (type: openmm)"
+                "code when it is read; remove it, or write the System with openmm.XmlSerializer "
+                "(type: openmm)"
             )
 
 

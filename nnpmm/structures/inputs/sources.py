@@ -76,7 +76,7 @@ class GromacsSystem(_ForceFieldOptions):
     )
     include_directories: tuple[SettingsPath, ...] = Field(
         (),
-        description="folders searched for #include files, first hit wins",
+        description="folders searched for #include files; the first match is used",
         examples=["[/usr/share/gromacs/top]"],
     )
     defines: dict[str, str] = Field(

@@ -96,8 +96,8 @@ def _check_order(tinker: Any) -> None:
     for index, atom in enumerate(tinker.topology.atoms()):
         if int(atom.id) != index:
             raise InputFileError(
-                f"the Tinker coordinates have other atoms between those of one molecule or residue "
-                f"(atom {index + 1}): write the atoms molecule after molecule"
+                "the Tinker coordinates do not list the atoms of a molecule or residue together "
+                f"(atom {index + 1}): write the atoms molecule by molecule"
             )
 
 

@@ -155,8 +155,8 @@ def _sections(path: Path) -> dict[str, list[str]]:
             name = line[len("@<TRIPOS>") :].strip()
             if name in sections:
                 raise InputFileError(
-                    f"found several {name} sections in {path.name}, allowed is one molecule; "
-                    "split the file"
+                    f"found several {name} sections in {path.name}, allowed: one molecule; split "
+                    "the file"
                 )
             current = sections.setdefault(name, [])
         elif line.strip() and not line.startswith("#"):
@@ -178,7 +178,7 @@ def _parse_atom(line: str, path: Path) -> _Mol2Atom:
     if atom_type.split(".")[0] in _DUMMIES:
         raise InputFileError(
             f"found atom {name} of type {atom_type} in {path.name}, which is a dummy atom or a "
-            "lone pair and no element; remove it, or put the atom that is meant in its place"
+            "lone pair and not an element; remove it, or replace it by the atom that is meant"
         )
     element = element_of(name, atom_type)
     if element is None:
@@ -239,7 +239,7 @@ def _total_charge(atoms: list[_Mol2Atom], path: Path) -> int | None:
     total = float(charges.sum())
     if abs(total - round(total)) > CHARGE_SUM_TOLERANCE:
         raise InputFileError(
-            f"found partial charges in {path.name} that add up to {total:.4f}, allowed is a whole "
+            f"found partial charges in {path.name} that add up to {total:.4f}, allowed: a whole "
             f"number within {CHARGE_SUM_TOLERANCE}; correct the charges or set all of them to zero"
         )
     return round(total)

@@ -87,7 +87,7 @@ def molecule_from_file(path: str | Path) -> Chem.Mol:
     suffix = path.suffix.lower()
     if suffix not in (".sdf", ".mol", ".mol2"):
         raise InputFileError(
-            f"found the file type {suffix!r} of {path.name}, allowed are .sdf, .mol and .mol2; "
+            f"found the file type {suffix!r} of {path.name}, allowed: .sdf, .mol and .mol2; "
             "convert the file, keeping hydrogens and bond orders"
         )
     if not path.is_file():
@@ -114,7 +114,7 @@ def check_molecule(molecule: Chem.Mol, origin: str, *, needs_conformer: bool) ->
     fragments = Chem.GetMolFrags(molecule)
     if len(fragments) != 1:
         raise InputFileError(
-            f"found {len(fragments)} separate molecules in {origin}, allowed is one; remove "
+            f"found {len(fragments)} separate molecules in {origin}, allowed: one; remove "
             "counter-ions and solvent"
         )
     missing = sum(atom.GetTotalNumHs() for atom in molecule.GetAtoms())
@@ -141,7 +141,7 @@ def refuse_radicals(molecule: Chem.Mol, origin: str) -> None:
     radicals = [a.GetIdx() for a in molecule.GetAtoms() if a.GetNumRadicalElectrons()]
     if radicals:
         raise InputFileError(
-            f"found unpaired electrons on atoms {radicals} of {origin}, allowed are closed-shell "
+            f"found unpaired electrons on atoms {radicals} of {origin}, allowed: closed-shell "
             "molecules; add the missing hydrogens or formal charges"
         )
 
@@ -160,8 +160,8 @@ def _check_conformer(molecule: Chem.Mol, origin: str) -> None:
     if not positions[:, 2].any() and not _may_be_planar(molecule, positions):
         raise InputFileError(
             f"found z = 0 for all atoms of {origin}, and bond lengths or angles that no planar "
-            "molecule has: a drawing, no 3D coordinates; generate a conformer first, or give the "
-            "SMILES to molecule_from_smiles"
+            "molecule has: this is a drawing without 3D coordinates; generate a conformer first, "
+            "or give the SMILES to molecule_from_smiles"
         )
     distances = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
     first, second = np.where(np.triu(distances < 0.4, k=1))
@@ -190,8 +190,8 @@ def _refuse_placeholders(molecule: Chem.Mol, origin: str) -> None:
     for atom in molecule.GetAtoms():
         if atom.GetAtomicNum() == 0 or atom.HasQuery():
             raise InputFileError(
-                f"found {atom.GetSymbol()!r} for atom {atom.GetIdx() + 1} of {origin}, which is no "
-                "element; put an atom in its place"
+                f"found {atom.GetSymbol()!r} for atom {atom.GetIdx() + 1} of {origin}, which is "
+                "not an element; put an atom in its place"
             )
     for bond in molecule.GetBonds():
         if bond.HasQuery() or bond.GetBondType() == Chem.BondType.UNSPECIFIED:

@@ -87,7 +87,7 @@ def terms_from_system(system: openmm.System, molecule: Chem.Mol) -> dict[str, An
     n_atoms = molecule.GetNumAtoms()
     if system.getNumParticles() != n_atoms:
         raise ForceFieldError(
-            f"found {system.getNumParticles()} particles for {n_atoms} atoms, allowed are force "
+            f"found {system.getNumParticles()} particles for {n_atoms} atoms, allowed: force "
             "fields without virtual sites"
         )
     terms: dict[str, Any] = {"bonds": (), "angles": (), "torsions": (), "impropers": ()}
@@ -107,8 +107,8 @@ def terms_from_system(system: openmm.System, molecule: Chem.Mol) -> dict[str, An
             terms.update(_split_torsions(force, molecule))
         elif not isinstance(force, openmm.CMMotionRemover):
             raise ForceFieldError(
-                f"found the force {type(force).__name__} on the ligand, allowed are "
-                "NonbondedForce, HarmonicBondForce, HarmonicAngleForce and PeriodicTorsionForce"
+                f"found the force {type(force).__name__} on the ligand, allowed: NonbondedForce, "
+                "HarmonicBondForce, HarmonicAngleForce and PeriodicTorsionForce"
             )
     return terms
 

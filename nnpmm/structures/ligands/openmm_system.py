@@ -183,8 +183,8 @@ def _add_impropers(
         counts[(ordering, centre)] += 1
         if not ordering:
             raise ForceFieldError(
-                f"found the improper {atoms} with its centre at place {atoms.index(centre) + 1}, "
-                "allowed are the first and the third place"
+                f"found the improper {atoms} with its centre in position "
+                f"{atoms.index(centre) + 1}, allowed: the first and the third position"
             )
         if counts[(ordering, centre)] == 1:
             by_ordering[ordering][(centre, *others)] = terms

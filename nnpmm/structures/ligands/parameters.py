@@ -85,7 +85,7 @@ def parameterize(molecule: Chem.Mol, *, provider: Provider = "auto") -> LigandPa
     if provider not in get_args(Provider):
         *others, last = (repr(name) for name in get_args(Provider))
         raise ConfigError(
-            f"found the provider {provider!r}, allowed are {', '.join(others)} and {last}"
+            f"found the provider {provider!r}, allowed: {', '.join(others)} and {last}"
         )
     check_molecule(molecule, "the molecule", needs_conformer=False)
     unusual = unusual_protonation(molecule)

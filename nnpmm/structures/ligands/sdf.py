@@ -29,7 +29,7 @@ def read_sdf(path: Path) -> Chem.Mol:
         records = list(Chem.SDMolSupplier(str(path), removeHs=False))
     if len(records) != 1:
         raise InputFileError(
-            f"found {len(records)} molecules in {path.name}, allowed is one; split the file"
+            f"found {len(records)} molecules in {path.name}, allowed: one; split the file"
         )
     _refuse_placeholders(lines, path)
     if records[0] is None:
@@ -48,8 +48,8 @@ def _refuse_placeholders(lines: list[str], path: Path) -> None:
         symbol = line[31:34].strip()
         if symbol and symbol.capitalize() not in _SYMBOLS:
             raise InputFileError(
-                f"found {symbol!r} for atom {number} of {path.name}, which is no element; put an "
-                "atom in its place (*, R#, A, Q, L and X stand for any of several atoms)"
+                f"found {symbol!r} for atom {number} of {path.name}, which is not an element; put "
+                "an atom in its place (*, R#, A, Q, L and X stand for any of several atoms)"
             )
 
 
