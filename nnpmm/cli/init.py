@@ -8,19 +8,21 @@ from typing import Annotated
 import typer
 
 from nnpmm.cli.narration import narrated, starting
+from nnpmm.cli.settings_options import SmilesOption
 
 __all__ = ["init"]
 
 
 def init(
     files: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             help="The system: prmtop + inpcrd, top + gro, psf + crd + parameters, System XML + "
             "pdb, protein pdb + ligand sdf, a ligand file, or SMILES.",
             show_default=False,
         ),
-    ],
+    ] = None,
+    smiles: SmilesOption = None,
     ligand: Annotated[
         str | None, typer.Option(help="Residue name of the ligand, which becomes the region.")
     ] = None,
@@ -52,8 +54,9 @@ def init(
 
     with narrated():
         lines = write_settings(
-            files,
+            files or [],
             output,
+            smiles=smiles,
             ligand=ligand,
             selection=selection,
             model=model,

@@ -113,6 +113,19 @@ def test_each_kind_of_input(files, call, tmp_path, kind):
         np.testing.assert_allclose(masses, 3.0)
 
 
+def test_smiles_as_an_option(call, tmp_path, monkeypatch):
+    """The option always means SMILES, even where a file has that name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "CO").touch()
+    assert call(main, "init", "--smiles", "CO", "-o", "option.yaml").status == 0
+    assert load_config("option.yaml").system.smiles == "CO"
+    both = call(main, "init", "complex.top", "--smiles", "CO")
+    both.assert_one_line_error("complex.top", "--smiles", "give one of them")
+    wrong = call(main, "init", "--smiles", "C1CC")
+    wrong.assert_one_line_error("'C1CC'", "SMILES")
+    assert "file" not in wrong.err
+
+
 @pytest.mark.slow
 def test_a_molecule_by_its_smiles_and_a_dry_run(call, tmp_path, monkeypatch):
     """From nothing to the expected speed with two commands."""

@@ -24,7 +24,7 @@ ROWS = [
     (["prepare"], ("structure", "prepare --help")),
     (["prepare", "x.pdb"], ("--selection",)),
     (["prepare", "x.pdb", "--select", "all"], ("--select", "--selection")),
-    (["init"], ("files", "init --help")),
+    (["init"], ("no files", "--smiles", "top + gro")),
     (["init", "CO", "--ligand", "LIG"], ("--ligand", "leave them out")),
     (["init", "complex.top"], ("complex.top", "no such file", "top + gro")),
     (["demo", "--smiles", "C1CC"], ("C1CC", "SMILES")),

@@ -27,12 +27,17 @@ _ALLOWED = (
 
 
 def recognize(
-    files: Sequence[str], *, box: str | None = None, include: Sequence[Path] = ()
+    files: Sequence[str],
+    *,
+    smiles: str | None = None,
+    box: str | None = None,
+    include: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Return the ``system`` section for some files, with the type that they belong to.
 
     Args:
         files: paths in any order, or one SMILES.
+        smiles: of a ligand in water, in place of files.
         box: edges of the box in nm, separated by commas, for CHARMM files.
         include: folders of ``#include`` files, for a GROMACS topology.
 
@@ -40,8 +45,14 @@ def recognize(
         InputFileError: a file is not there.
         ConfigError: the files are not a system, or an option does not go with them.
     """
-    if len(files) == 1 and _is_smiles(files[0]):
-        section: dict[str, Any] = {"type": "build", "smiles": files[0]}
+    if smiles is not None and files:
+        raise ConfigError(f"found {', '.join(files)} and smiles=...: give one of them")
+    if smiles is None and not files:
+        raise ConfigError(f"found no files and no smiles=...; allowed: {_ALLOWED}")
+    if smiles is None and len(files) == 1 and _is_smiles(files[0]):
+        smiles = files[0]
+    if smiles is not None:
+        section: dict[str, Any] = {"type": "build", "smiles": smiles}
     else:
         paths = [Path(name) for name in files]
         for path in paths:

@@ -46,9 +46,10 @@ _HYDROGEN_MASS = "3 amu"
 
 
 def write_settings(
-    files: Sequence[str],
+    files: Sequence[str] = (),
     output: str | os.PathLike[str] = "md.yaml",
     *,
+    smiles: str | None = None,
     ligand: str | None = None,
     selection: str | None = None,
     model: str = "ANI-2x",
@@ -63,6 +64,7 @@ def write_settings(
 
     Args:
         files: the system's files in any order, or one SMILES.
+        smiles: of a ligand in water, in place of files.
         output: YAML file to write; paths in it are relative to its folder.
         ligand: residue name of the region; found if it is the only one possible.
         selection: the region in mdtraj's language, in place of ``ligand``.
@@ -83,7 +85,7 @@ def write_settings(
         raise ConfigError(
             f"{output}: exists already; choose another output, or replace it with overwrite=True"
         )
-    section = recognize(files, box=box, include=include)
+    section = recognize(files, smiles=smiles, box=box, include=include)
     model = _known_model(model, output.absolute().parent)
     if section["type"] == "build":
         if ligand or selection:
@@ -91,7 +93,7 @@ def write_settings(
                 "found ligand=... or selection=... with a system that is built: its region is the "
                 "ligand, leave them out"
             )
-        text, said = _built(section, model, output)
+        text, said = _built(section, model, output, may_be_file=smiles is None)
     else:
         text, said = _read(section, model, output, ligand, selection)
     parse_config(yaml.safe_load(text), source=output.name, base=output.absolute().parent)
@@ -127,14 +129,21 @@ def _write(output: Path, text: str) -> None:
         ) from error
 
 
-def _built(section: dict[str, Any], model: str, output: Path) -> tuple[str, list[str]]:
-    """Return the settings of a ligand that is built into water, and what to say."""
+def _built(
+    section: dict[str, Any], model: str, output: Path, *, may_be_file: bool
+) -> tuple[str, list[str]]:
+    """Return the settings of a ligand that is built into water, and what to say.
+
+    With ``may_be_file``, what is no SMILES may be the name of a file that is not there.
+    """
     from nnpmm import structures
 
     if "smiles" in section:
         try:
             molecule = structures.molecule_from_smiles(section["smiles"], seed=1)
         except InputFileError as error:
+            if not may_be_file:
+                raise
             raise InputFileError(f"{error}, and there is no file of that name") from error
     else:
         molecule = structures.molecule_from_file(section["ligand"])
