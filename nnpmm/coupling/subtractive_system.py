@@ -1,4 +1,4 @@
-"""The region cut out of an MM system: the same force field, without surroundings, cutoff or box."""
+"""The force field of a region alone, extracted from an MM system, without cutoff or box."""
 
 from __future__ import annotations
 
