@@ -10,10 +10,10 @@ degree of freedom, and its force goes to Q and M by the chain rule,
 
     F_M += d / |r_M - r_Q| (F_L - u (u . F_L)),  F_Q += F_L - that.
 
-The force on M has no component along the bond, so only the force field describes its stretch. (ONIOM's
-r_L = r_Q + g (r_M - r_Q) with a fixed ratio g, Dapprich et al., J. Mol. Struct. THEOCHEM 1999, 461,
-1, would add the network's to it.) `nnpmm.coupling.capped_terms` decides which other terms the
-network describes; `nnpmm.structures.link_bonds` defines d and which bonds may be cut.
+The force on M has no component along the bond, so only the force field describes its stretch.
+(ONIOM's r_L = r_Q + g (r_M - r_Q) with a fixed ratio g, Dapprich et al., J. Mol. Struct. THEOCHEM
+1999, 461, 1, would add the network's to it.) `nnpmm.coupling.capped_terms` decides which other
+terms the network describes; `nnpmm.structures.link_bonds` defines d and which bonds may be cut.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What keeps two ligands at their places: one in the site, one in the solvent, both turned alike.
+"""Restraints of two ligands: one in the site, one in the solvent, both with the same orientation.
 
 None of them changes the free energy between the ends of a transfer. Those on places act on the
 anchors: the place of the first is the site, that of the second the solvent, whichever ligand is
-there. The alignment depends on how one ligand is turned against the other. The one in the solvent
-may turn freely, so at both ends its contribution is the same integral over all rotations.
+there. The alignment depends on the relative orientation of the ligands. The one in the solvent may
+rotate freely, so its contribution at both ends is the same integral over all rotations.
 """
 
 from __future__ import annotations

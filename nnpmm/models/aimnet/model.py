@@ -37,8 +37,8 @@ class AimnetModel:
 
     Usually made by `nnpmm.load_model`. The energy is that of the region's atoms in vacuum: the
     networks' short range, the Coulomb energy of the charges that they predict, and D3 dispersion.
-    The last two reach across the whole region, also from one molecule to another. Energies leave
-    out the atomic self energies.
+    The last two act between all atoms of the region, even of different molecules. Energies do not
+    include the atomic self energies.
 
     Args:
         parameters: constants, networks and self energies.

@@ -36,7 +36,7 @@ __all__ = ["AniEvaluator", "AniModel"]
 class AniModel:
     """An ANI ensemble with a chosen backend, device and precision.
 
-    Usually made by `nnpmm.load_model`. Energies leave out the atomic self energies.
+    Usually created by `nnpmm.load_model`. Energies do not include the atomic self energies.
 
     Args:
         parameters: constants, networks and self energies.
