@@ -37,7 +37,7 @@ _WORST = 5  # frames of the largest spread that are named
 
 @dataclass(frozen=True)
 class Settings:
-    """What is looked at.
+    """What to observe.
 
     Attributes:
         selection: the ligand in mdtraj's language; ``"none"``: there is none; None: the only
@@ -53,12 +53,12 @@ class Settings:
 def observe(
     source: Source, settings: Settings | None = None, *, progress: Progress | None = None
 ) -> Observations:
-    """Look at every frame of a trajectory; memory does not grow with its size on disk.
+    """Observe every frame of a trajectory; memory does not grow with its size on disk.
 
     Args:
         source: the trajectory.
-        settings: what is looked at.
-        progress: is told how far it is.
+        settings: what to observe.
+        progress: called with the progress.
 
     Raises:
         InputFileError: a file cannot be read, or topology and trajectory do not belong together.

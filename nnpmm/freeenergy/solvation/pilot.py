@@ -1,4 +1,4 @@
-"""A short run of the decoupling ladder that tells where its states belong."""
+"""A short run of the decoupling ladder, from which its states are placed."""
 
 from __future__ import annotations
 

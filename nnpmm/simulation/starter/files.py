@@ -37,8 +37,8 @@ def recognize(
         include: folders of ``#include`` files, for a GROMACS topology.
 
     Raises:
-        InputFileError: a file is not there.
-        ConfigError: the files are not a system, or an option does not go with them.
+        InputFileError: a file does not exist.
+        ConfigError: the files are not a system, or an option does not match them.
     """
     if len(files) == 1 and _is_smiles(files[0]):
         section: dict[str, Any] = {"type": "build", "smiles": files[0]}
