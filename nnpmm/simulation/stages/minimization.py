@@ -1,4 +1,4 @@
-"""Energy minimisation with a bounded number of iterations, which keeps the geometry that it reaches."""
+"""Energy minimisation with a bounded number of iterations, which keeps the geometry reached."""
 
 from __future__ import annotations
 
