@@ -1,4 +1,4 @@
-"""Direct free energies of single solutes, kept in the folder of a data set.
+"""Direct free energies of single solutes, stored in the folder of a data set.
 
 Layout::
 
@@ -67,7 +67,7 @@ def run_direct(
     threads: int = 1,
     progress: StageProgress | None = None,
 ) -> dict[str, Any]:
-    """Decouple a solute in one place, unless that is done; return and keep the record.
+    """Decouple a solute in one environment, unless it is done; store and return the record.
 
     A record that is there is returned whatever lengths it was made with, which it contains as
     ``settings``.
@@ -124,7 +124,7 @@ def run_umbrella(
     threads: int = 1,
     progress: StageProgress | None = None,
 ) -> dict[str, Any]:
-    """Compute the profile of a solute across a bilayer, unless that is done; keep it with a plot.
+    """Compute the profile of a solute across a bilayer, unless it is done; store it with a plot.
 
     Args:
         job: lipid and solute.

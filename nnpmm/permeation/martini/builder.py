@@ -1,6 +1,6 @@
 """Start structures: bilayers on a grid, water on a lattice, solutes in the widest gap.
 
-They are crude on purpose: an engine's minimiser and a short equilibration do the rest.
+They are deliberately crude: an engine's minimiser and a short equilibration do the rest.
 """
 
 from __future__ import annotations

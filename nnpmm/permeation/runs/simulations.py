@@ -1,6 +1,6 @@
 """Runs the protocol: cached start bilayers, and the two productions of a solute.
 
-Every stage leaves its end in a file, so that an interrupted run goes on where it was.
+Every stage writes its end to a file, so an interrupted run continues from there.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SETTLE_LENGTH, _SETTLE_TIMESTEP = 500.0, 0.01  # ps, from the grid to a rough b
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """A finished production: the system, and what the engine left."""
+    """A finished production: the system and the engine's result."""
 
     system: MartiniSystem
     production: StageResult
@@ -128,7 +128,7 @@ def equilibrated_bilayer(
     *,
     seed: int = 1,
 ) -> tuple[MartiniSystem, Configuration]:
-    """Return a relaxed bilayer without solute, from the cache if it is there.
+    """Return a relaxed bilayer without solute, from the cache if possible.
 
     Args:
         lipids: number in each leaflet, by name.
