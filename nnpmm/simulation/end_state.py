@@ -82,7 +82,7 @@ def reweight_trajectories(
             )
         except SimulationError as error:
             raise SimulationError(f"{path}: {error}") from error
-        return _with_the_bonds_of_the_topology(found, path)
+        return _without_marked_frames(found, path)
 
     def series(paths: Sequence[Path]) -> NDArray[np.float64]:
         return np.concatenate([differences(path) for path in paths])
@@ -105,9 +105,7 @@ def _embedding(config: RunConfig) -> Literal["mechanical", "subtractive"]:
     return kind
 
 
-def _with_the_bonds_of_the_topology(
-    differences: NDArray[np.float64], path: Path
-) -> NDArray[np.float64]:
+def _without_marked_frames(differences: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
     """Leave out the frames that are marked with nan, with a warning."""
     changed = np.flatnonzero(np.isnan(differences))
     if len(changed):

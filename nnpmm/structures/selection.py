@@ -169,7 +169,7 @@ def _residue_numbers(
     for value in values:
         _check_insertion_code(value, keys, atoms)
     if not any(value in keys for value in values):
-        raise _not_there(node.keyword, [f"{n}{c}" for n, c in values], atoms)
+        raise _not_found(node.keyword, [f"{n}{c}" for n, c in values], atoms)
     negated = isinstance(node, language.Comparison) and node.operator == "!="
     return [(key in values) != negated for key in keys]
 
@@ -213,10 +213,10 @@ def _check_occurrence(
         )
     each = node.keyword in ("resname", "resn")
     if missing and (each or (node.keyword in _MUST_OCCUR and len(missing) == len(wanted))):
-        raise _not_there(node.keyword, missing, atoms)
+        raise _not_found(node.keyword, missing, atoms)
 
 
-def _not_there(keyword: str, missing: Sequence[str], atoms: _Atoms) -> SelectionError:
+def _not_found(keyword: str, missing: Sequence[str], atoms: _Atoms) -> SelectionError:
     if keyword in ("resname", "resn"):
         where = (
             "OpenMM's readers rename some residues, SOL and WAT to HOH; "

@@ -144,7 +144,7 @@ def solvate(
             neutralize=neutralize,
             residueTemplates=_templates(modeller.topology, number, solutes),
         )
-    _tell_ions(before, modeller.topology, molar)
+    _log_ions(before, modeller.topology, molar)
     templates = _templates(modeller.topology, number, solutes)
     system = periodic_system(
         force_field, modeller.topology, templates, cutoff, constrain_hydrogens, mass
@@ -208,7 +208,7 @@ def _count_ions(topology: app.Topology) -> Counter[str]:
     return Counter(name for name in names if name in ("NA", "CL"))
 
 
-def _tell_ions(before: Counter[str], topology: app.Topology, molar: float) -> None:
+def _log_ions(before: Counter[str], topology: app.Topology, molar: float) -> None:
     """Log which ions were added, and warn where their number cannot match the ionic strength."""
     added = _count_ions(topology) - before
     if added:

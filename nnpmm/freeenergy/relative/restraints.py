@@ -80,7 +80,7 @@ def add_restraints(system: openmm.System, restraints: Restraints) -> None:
     if len(restraints.site):
         system.addForce(_site(restraints, periodic))
     if len(restraints.receptor):
-        system.addForce(_apart(restraints, periodic))
+        system.addForce(_separation(restraints, periodic))
 
 
 def _alignment(restraints: Restraints) -> openmm.Force:
@@ -108,7 +108,7 @@ def _site(restraints: Restraints, periodic: bool) -> openmm.Force:
     return force
 
 
-def _apart(restraints: Restraints, periodic: bool) -> openmm.Force:
+def _separation(restraints: Restraints, periodic: bool) -> openmm.Force:
     """Return the repulsion of the second anchor from every atom of the receptor."""
     force = openmm.CustomBondForce("0.5*apart_strength*max(0, clearance-r)^2")
     force.addGlobalParameter("apart_strength", restraints.strength)

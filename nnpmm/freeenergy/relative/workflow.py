@@ -142,7 +142,7 @@ def run_network(
             f"{directory}: already contains a calculation; resume it, or choose another folder"
         )
     if cluster is None:
-        results, failures = _here(settings, directory, resume, announce)
+        results, failures = _in_this_process(settings, directory, resume, announce)
     else:
         results, failures = _as_campaign(settings, directory, cluster, report)
     if not results:
@@ -159,7 +159,7 @@ def run_network(
 _Failures = dict[tuple[str, str], str]
 
 
-def _here(
+def _in_this_process(
     settings: RelativeSettings, directory: Path, resume: bool, announce: Announce
 ) -> tuple[list[EdgeResult], _Failures]:
     results, failures = [], _Failures()

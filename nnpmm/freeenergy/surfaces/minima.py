@@ -70,7 +70,7 @@ def find_basins(surface: Surface, *, barrier: float | None = None) -> Basins:
         # How much each way out lacks of the barrier that is needed.
         lacking = {
             k: (needed[lowest[k]] - (way - flat[lowest[k]]), other)
-            for k, (way, other) in _ways_out(flat, labels, neighbours).items()
+            for k, (way, other) in _exits(flat, labels, neighbours).items()
         }
         if not lacking:
             break
@@ -176,7 +176,7 @@ def _descend(energy: NDArray[np.float64], neighbours: NDArray[np.int64]) -> NDAr
         to = further
 
 
-def _ways_out(
+def _exits(
     energy: NDArray[np.float64], labels: NDArray[np.int64], neighbours: NDArray[np.int64]
 ) -> dict[int, tuple[float, int]]:
     """Return for each basin the lowest way to another one: its height, and the other basin."""

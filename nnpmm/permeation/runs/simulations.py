@@ -68,7 +68,7 @@ def run_stages(
         if not done.exists():
             tell = None
             if progress is not None:
-                tell = _teller(progress, stage)
+                tell = _stage_progress(progress, stage)
             made = engine.run(system, result.configuration, stage, directory, tell)
             final = made.configuration
             arrays = {"positions": final.positions, "box": final.box} | {
@@ -87,7 +87,7 @@ def run_stages(
     return result
 
 
-def _teller(progress: StageProgress, stage: Stage) -> Callable[[float], None]:
+def _stage_progress(progress: StageProgress, stage: Stage) -> Callable[[float], None]:
     return lambda done: progress(stage.name, done, stage.length)
 
 
