@@ -181,7 +181,7 @@ def _charge(name: str, model: Potential, stated: int | None, found: int | None) 
     """
     if stated is not None and found is not None and stated != found:
         raise RegionError(
-            f"{name}: found charge={stated:+d}, the force field gives the region {found:+d} e; "
+            f"{name}: found charge={stated:+d}, but the force field gives the region {found:+d} e; "
             "correct one of the two"
         )
     if stated is None and found is None and not model.neutral_only:
