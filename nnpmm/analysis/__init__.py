@@ -1,4 +1,4 @@
-"""From trajectories to answers: deviations, torsions, contacts, their errors, comparisons."""
+"""Analysis of trajectories: deviations, torsions, contacts, their errors, comparisons."""
 
 from typing import TYPE_CHECKING
 

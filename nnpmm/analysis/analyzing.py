@@ -1,4 +1,4 @@
-"""Replicas observed, kept by content, and put together."""
+"""Observe replicas, cache the observations, and average over the replicas."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def analyze(
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> Analysis:
-    """Observe trajectories of one system, and average over time and over them.
+    """Observe trajectories of one system, and average over time and replicas.
 
     Args:
         sources: one trajectory or several replicas.
@@ -40,9 +40,9 @@ def analyze(
             residue that may be one.
         water_around: group whose first shell of water is counted; None: the ligand.
         name: of the system; that of the first trajectory if left out.
-        cache: folder that keeps what was observed under a checksum of files and settings, so that
-            the same trajectory is not read a second time; None keeps nothing.
-        progress: is told the name of a trajectory, how many frames are done, and of how many.
+        cache: folder that stores observations under a checksum of files and settings, so that a
+            trajectory is read only once; None stores nothing.
+        progress: called with the name of a trajectory, the number of frames done, and their total.
 
     Raises:
         ConfigError: there are no trajectories.

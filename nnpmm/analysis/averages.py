@@ -15,12 +15,13 @@ __all__ = ["Average", "average", "over_replicas", "probability"]
 
 @dataclass(frozen=True)
 class Average:
-    """A mean and what is known about its error.
+    """A mean and its error.
 
     Attributes:
         value: the mean.
-        error: its standard error; nan where it is not known.
-        inefficiency: how many samples count as one; nan where it is not known.
+        error: its standard error; nan if it is not known.
+        inefficiency: statistical inefficiency, the number of samples that count as one; nan if it
+            is not known.
         samples: number of samples, of all replicas.
         replicas: number of replicas.
         spread: standard deviation of the replicas' means; nan for one replica.
@@ -35,7 +36,7 @@ class Average:
 
     @property
     def independent(self) -> float:
-        """Number of independent samples; of replicas, where the error is that of their spread."""
+        """Number of independent samples, or of replicas if the error comes from their spread."""
         return float(self.replicas) if self._spreads else self.samples / self.inefficiency
 
     @property
@@ -70,7 +71,7 @@ def average(series: ArrayLike) -> Average:
 
 
 def probability(series: ArrayLike) -> Average:
-    """Return how often something is so, with its error.
+    """Return the probability that a series is true, with its error.
 
     The error is the standard deviation of the beta distribution with 1 + N p and 1 + N (1 - p),
     what N independent samples leave of a uniform prior (Laplace's rule of succession). For many

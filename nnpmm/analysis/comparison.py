@@ -1,4 +1,4 @@
-"""Two systems compared: differences with errors, and which of them mean something."""
+"""Compare two systems: differences with errors, and their significance."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Difference:
         first: average of the first system.
         second: of the other one.
         value: the difference.
-        error: its standard error; nan where one of the averages has none.
-        p_value: probability of a difference at least as large without any, by Welch's test, times
-            the number of tests that Holm's method counts; nan without an error.
+        error: its standard error; nan if one of the averages has none.
+        p_value: probability of a difference at least as large by chance, by Welch's test and
+            adjusted by Holm's method; nan without an error.
         significant: whether it is larger than two standard errors and the adjusted p value is below
-            5 %; None where there is no error.
+            5 %; None without an error.
     """
 
     first: Quantity
@@ -43,7 +43,7 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """What may be said; where no difference is seen, how large it may still be."""
+        """The conclusion; if there is no significant difference, with its upper bound."""
         if self.significant is None:
             return "error not known"
         if self.significant:
@@ -63,7 +63,7 @@ class Comparison:
         second: system.
         differences: of all averages that both have.
         only_first: names of averages that the second system does not have.
-        only_second: the other way round.
+        only_second: names of averages that the first system does not have.
     """
 
     first: Analysis
@@ -80,9 +80,9 @@ class Comparison:
 def compare(first: Analysis, second: Analysis) -> Comparison:
     """Return the differences of two systems.
 
-    Rotamers are those of both systems together. Errors add in quadrature; the p value is that of
-    Welch's test with the degrees of freedom of both errors (Welch and Satterthwaite). Many
-    differences are looked at, so p values of each kind of average are adjusted by Holm's method
+    Rotamers are defined from both systems together. Errors add in quadrature; the p value comes
+    from Welch's test with the degrees of freedom of both errors (Welch and Satterthwaite). Because
+    there are many differences, p values of each kind of average are adjusted by Holm's method
     (Scand. J. Stat. 1979, 6, 65), which holds however the averages are correlated.
 
     Raises:

@@ -74,10 +74,10 @@ class ContactFinder:
         symbols = subject.symbols
         polar = [row for row in range(n_atoms) if symbols[row] in ("N", "O")]
         donors = [(d, h) for d in polar for h in neighbours[d] if symbols[h] == "H"]
-        greasy = [row for row in range(n_atoms) if _is_greasy(row, symbols, neighbours)]
+        hydrophobic = [row for row in range(n_atoms) if _is_hydrophobic(row, symbols, neighbours)]
         inside = set(subject.ligand.tolist())
         self._heavy = _split(np.flatnonzero(subject.heavy).tolist(), inside)
-        self._greasy = _split(greasy, inside)
+        self._hydrophobic = _split(hydrophobic, inside)
         self._acceptors = _split(polar, inside)
         self._donors = [
             np.array([p for p in donors if (p[0] in inside) is own], dtype=np.int64).reshape(-1, 2)
@@ -96,7 +96,7 @@ class ContactFinder:
         found: Found = {}
         for kind, rows, limit in (
             (_CONTACT, self._heavy, _CONTACT_NM),
-            (_HYDROPHOBIC, self._greasy, _HYDROPHOBIC_NM),
+            (_HYDROPHOBIC, self._hydrophobic, _HYDROPHOBIC_NM),
         ):
             other = rows[1][near[rows[1]]]
             self._note(found, kind, other, _closer(positions, rows[0], other, limit))
@@ -163,7 +163,7 @@ def _split(rows: Iterable[int], inside: set[int]) -> tuple[NDArray[np.int64], ND
     return np.array(both[0], dtype=np.int64), np.array(both[1], dtype=np.int64)
 
 
-def _is_greasy(row: int, symbols: tuple[str, ...], neighbours: list[list[int]]) -> bool:
+def _is_hydrophobic(row: int, symbols: tuple[str, ...], neighbours: list[list[int]]) -> bool:
     symbol = symbols[row]
     if symbol in ("S", "Cl", "Br", "I"):
         return all(symbols[n] in ("C", "H", "S") for n in neighbours[row])

@@ -77,8 +77,8 @@ class Imager:
     def _gather(self, whole: NDArray[np.float32], boxes: NDArray[np.float32]) -> None:
         placed = self._fragments[0]
         for fragment in self._fragments[1:]:
-            probes = _some(fragment, _PROBES)
-            anchors = _some(placed, _PLACED)
+            probes = _subset(fragment, _PROBES)
+            anchors = _subset(placed, _PLACED)
             apart = whole[:, probes, None] - whole[:, None, anchors]
             nearest = nearest_image(apart, boxes[:, None, None])
             flat = (nearest**2).sum(axis=-1).reshape(len(whole), -1).argmin(axis=1)
@@ -88,7 +88,7 @@ class Imager:
             placed = np.concatenate((placed, fragment))
 
 
-def _some(atoms: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def _subset(atoms: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Return at most so many of the atoms, spread evenly."""
     if len(atoms) <= count:
         return atoms

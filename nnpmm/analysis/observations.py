@@ -21,7 +21,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """Some frames of the ligand and what surrounds it, to be looked at.
+    """Some frames of the ligand and its surroundings, for the 3-D view.
 
     Attributes:
         symbols: of the atoms; a hydrogen of the receptor is left out unless it is polar.
@@ -42,30 +42,30 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class Observations:
-    """What was observed in the n frames of one trajectory.
+    """Observations in the n frames of one trajectory.
 
     Attributes:
         name: of the trajectory.
-        time: (n,) ps, or the indices of the frames where nothing says the time.
-        has_time: whether it is a time.
+        time: (n,) ps, or the indices of the frames if the times are not known.
+        has_time: whether ``time`` contains times.
         series: values (n,) by name: ``backbone_rmsd``, ``ligand_rmsd`` (as it lies in the aligned
             receptor), ``ligand_internal_rmsd``, ``gyration_radius`` (of the receptor),
             ``ligand_gyration_radius``, all in nm, and ``water``, molecules in the first shell.
         torsions: (n, t) degrees.
         torsion_labels: names of the four atoms of each.
-        contacts: (n, c) whether a contact is there.
+        contacts: (n, c) whether a contact exists.
         contact_labels: residue and kind of each.
         residues: labels of the receptor's residues.
         square_fluctuation: (r,) <|r - <r>|^2> of each, nm^2.
-        square_jackknife: (b, r) the same without one block of the trajectory after the other.
-        b_factors: (r,) angstrom^2, of a crystal structure; nan where there is none.
-        reading_time: (m,) ps, of what was logged.
+        square_jackknife: (b, r) the same, leaving out each block of the trajectory in turn.
+        b_factors: (r,) angstrom^2, of a crystal structure; nan if missing.
+        reading_time: (m,) ps, of the logged values.
         readings: logged values (m,), as in ``Readings``.
-        spread_frames: (s,) frames in which the ensemble of networks is least at one, worst first.
+        spread_frames: (s,) frames in which the members of the network differ most, worst first.
         spreads: (s,) kJ/mol, its standard deviation there.
-        view: frames to be looked at; None without a ligand.
-        facts: what the ligand is, the reference, whether contacts were looked for, notes, why
-            reading ended early.
+        view: frames for the 3-D view; None without a ligand.
+        facts: the ligand, the reference, whether contacts were searched, notes, and why reading
+            ended early.
     """
 
     name: str

@@ -37,7 +37,7 @@ _WORST = 5  # frames of the largest spread that are named
 
 @dataclass(frozen=True)
 class Settings:
-    """What is looked at.
+    """What to observe.
 
     Attributes:
         selection: the ligand in mdtraj's language; ``"none"``: there is none; None: the only
@@ -53,12 +53,12 @@ class Settings:
 def observe(
     source: Source, settings: Settings | None = None, *, progress: Progress | None = None
 ) -> Observations:
-    """Look at every frame of a trajectory; memory does not grow with its size on disk.
+    """Observe every frame of a trajectory; memory does not grow with its size on disk.
 
     Args:
         source: the trajectory.
-        settings: what is looked at.
-        progress: is told how far it is.
+        settings: what to observe.
+        progress: called with the progress.
 
     Raises:
         InputFileError: a file cannot be read, or topology and trajectory do not belong together.
@@ -107,7 +107,7 @@ class _Observer:
     def go(self) -> Observations:
         """Read all frames and return what was observed."""
         for chunk in self.reader:
-            self._look_at(chunk)
+            self._observe_chunk(chunk)
             self.done += len(chunk.positions)
             if self.progress is not None:
                 self.progress(self.source.name, self.done, max(self.reader.announced, self.done))
@@ -137,7 +137,7 @@ class _Observer:
             )
         return rows
 
-    def _look_at(self, chunk: Chunk) -> None:
+    def _observe_chunk(self, chunk: Chunk) -> None:
         subject = self.subject
         solute = self.imager(chunk.positions[:, self.solute_rows], chunk.boxes)
         if len(self.water):
@@ -156,14 +156,14 @@ class _Observer:
         elif self.ligand is not None:
             solute = aligned(solute, self.reference, self.ligand.heavy)
         if self.ligand is not None:
-            self._look_at_ligand(solute, self.ligand)
+            self._observe_ligand(solute, self.ligand)
         if self.viewer is not None:
             self.viewer.add(chunk.first, solute)
         frames = np.arange(chunk.first, chunk.first + len(solute), dtype=np.float64)
         self.has_time = self.has_time and chunk.times is not None
         self.times.append(frames if chunk.times is None else chunk.times)
 
-    def _look_at_ligand(self, solute: NDArray[np.float32], ligand: Ligand) -> None:
+    def _observe_ligand(self, solute: NDArray[np.float32], ligand: Ligand) -> None:
         orders, rows = ligand.symmetries, self.subject.ligand
         if len(self.subject.backbone):
             self._keep("ligand_rmsd", lowest_rmsd(solute, self.reference, orders))

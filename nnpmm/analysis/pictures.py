@@ -172,7 +172,7 @@ def _fluctuations(analysis: Analysis) -> tuple[Figure, str]:
         crystal = np.sqrt(3 * factors / (8 * np.pi**2))
         series["from B factors"] = (crystal, np.full(len(crystal), np.nan))
         caption += ", and what B factors of the structure say, (3 B / 8 π²)^(1/2)"
-    touching = [q.name.split(", ")[0] for q in analysis.of_kind("contact") if _often(q)]
+    touching = [q.name.split(", ")[0] for q in analysis.of_kind("contact") if _is_frequent(q)]
     caption += ". Triangles are residues that touch the ligand." if touching else "."
     return plot_fluctuations(labels, series, marked=touching), caption
 
@@ -192,12 +192,12 @@ def _densities(system: Analysis, label: str) -> list[NDArray[np.float64]]:
     return [circular_density(found)[1] for found in angles if len(found)]
 
 
-def _often(quantity: Quantity) -> bool:
+def _is_frequent(quantity: Quantity) -> bool:
     return quantity.average.value >= _LEAST
 
 
 def _shown_contacts(analysis: Analysis) -> list[Quantity]:
-    found = [q for q in analysis.of_kind("contact") if _often(q)]
+    found = [q for q in analysis.of_kind("contact") if _is_frequent(q)]
     found.sort(key=lambda q: (KINDS.index(_kind(q)), -q.average.value))
     return found[:_MOST_STRIPS]
 

@@ -42,8 +42,8 @@ class Quantity:
         kind: ``overall``, ``torsion`` (a population), ``angle``, ``contact`` or ``fluctuation``.
         name: what it is.
         unit: of its values; empty for numbers.
-        replicas: of each trajectory.
-        average: of all trajectories together.
+        replicas: average of each trajectory.
+        average: over all trajectories.
     """
 
     kind: str
@@ -59,8 +59,8 @@ class Analysis:
 
     Attributes:
         name: of the system.
-        replicas: what was observed in each trajectory.
-        rotamers: of each torsion that the replicas share, by its label.
+        replicas: observations of each trajectory.
+        rotamers: of each torsion that all replicas have, by its label.
         quantities: averages.
     """
 

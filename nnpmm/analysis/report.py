@@ -34,11 +34,11 @@ def write_report(folder: Path, found: Analysis | Comparison) -> Path:
     """Write the report of an analysis or a comparison, and return the page.
 
     The folder gets ``report.html``, ``analysis.json``, each picture as PNG and SVG in
-    ``pictures/``, and the numbers as CSV in ``tables/``. That of an analysis also gets what was
-    observed in each trajectory, which ``read_observations`` reads.
+    ``pictures/``, and the numbers as CSV in ``tables/``. An analysis also writes the observations
+    of each trajectory, which ``read_observations`` reads.
 
     Args:
-        folder: is made if need be.
+        folder: output folder, created if necessary.
         found: what is reported.
 
     Raises:

@@ -20,7 +20,7 @@ __all__ = ["Readings", "Source", "read_source"]
 
 @dataclass(frozen=True, eq=False)
 class Readings:
-    """What a simulation logged while it wrote the trajectory.
+    """Values that a simulation logged while it wrote the trajectory.
 
     Attributes:
         time: (m,) ps, on the clock of the frames.
@@ -35,20 +35,20 @@ class Readings:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """One trajectory, and what is known about it.
+    """One trajectory, with its topology and metadata.
 
     Attributes:
         name: of the trajectory in tables and pictures.
         topology: of the atoms in the trajectory.
         trajectory: file in a format that mdtraj reads.
-        interval: ps between frames; None takes the times in the file, if it has any.
-        start: ps, time of the first frame, where ``interval`` is given.
-        reference: (n_atoms, 3) nm, the structure that deviations are measured from; None takes the
-            first frame.
+        interval: time between frames, ps; None uses the times in the file, if it has any.
+        start: time of the first frame, ps, if ``interval`` is given.
+        reference: (n_atoms, 3) nm, the reference structure of deviations; None uses the first
+            frame.
         box: (3, 3) nm, rows, the periodic box of the reference; None: it is whole as it is.
-        ligand: 0-based indices of the ligand's atoms, where they are known.
+        ligand: 0-based indices of the ligand's atoms, if known.
         molecule: the ligand with its bond orders, its atoms in the order of ``ligand``.
-        readings: what was logged.
+        readings: the logged values.
         b_factors: (n_atoms,) angstrom^2, from a crystal structure.
     """
 
@@ -70,13 +70,13 @@ def read_source(
 ) -> Source:
     """Read the topology of a trajectory.
 
-    The coordinates of a topology file that has some are the reference of deviations, and its
-    B factors, if they differ from atom to atom, are kept.
+    If the topology file has coordinates, they are the reference of deviations. Its B factors are
+    kept if they differ between atoms.
 
     Args:
         topology: file that nnpmm or mdtraj reads.
         trajectory: file that mdtraj reads.
-        interval: ps between frames, for a format without times.
+        interval: time between frames, ps, for a format without times.
         name: of the trajectory; the file's name without its suffix if left out.
 
     Raises:

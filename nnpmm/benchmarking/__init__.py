@@ -1,4 +1,4 @@
-"""Benchmarks: what an evaluation and a step cost on this machine."""
+"""Benchmarks: the cost of an evaluation and of a step on this machine."""
 
 from nnpmm.benchmarking.dynamics import measure_steps, step_contexts
 from nnpmm.benchmarking.networks import (

@@ -1,4 +1,4 @@
-"""What a step of hybrid dynamics costs compared with a step of the force field alone."""
+"""The cost of a step of hybrid dynamics, compared with a step of the force field alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def step_contexts(
     platform: str | None = None,
     properties: Mapping[str, str] | None = None,
 ) -> dict[str, openmm.Context]:
-    """Return a context for each system, on the same platform, a little relaxed and warm.
+    """Return a context for each system on the same platform, briefly minimised and thermalised.
 
     Args:
         systems: by name.

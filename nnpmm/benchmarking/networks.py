@@ -1,4 +1,4 @@
-"""What energy and forces of a molecule cost with each ANI backend, and what they could cost."""
+"""The cost of energy and forces of a molecule with each ANI backend, and its lower bound."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def molecule_from_structure(path: str, selection: str) -> Molecule:
     """Return a selection of a structure file.
 
     Raises:
-        NnpmmError: the file or the selection is not usable.
+        NnpmmError: the file or the selection cannot be used.
     """
     from nnpmm.structures.readers import read_structure
     from nnpmm.structures.selection import select_atoms
@@ -118,15 +118,15 @@ def measure_networks(
     peers: dict[str, Evaluate] | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> list[Row]:
-    """Time energy and forces, all in turn, once each has been found right.
+    """Time energy and forces of all backends in turn, after checking their results.
 
     Args:
         molecule: what to evaluate.
         models: the backends to time.
         reference: the same network in float64.
         rounds: number of rounds.
-        peers: other implementations by name, positions in nm to energy and forces; they are
-            compared with nothing.
+        peers: other implementations by name, from positions in nm to energy and forces; their
+            results are not checked.
         progress: called after every turn.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Where and with what a figure was measured, kept with the figure."""
+"""The machine and versions of a measurement, stored with its results."""
 
 from __future__ import annotations
 

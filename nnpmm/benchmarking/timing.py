@@ -1,4 +1,4 @@
-"""Times several things in turn, so that a slow spell of the machine hits all of them."""
+"""Time several functions in turn, so that fluctuations of the machine affect all of them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def time_in_turn(
     progress: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Timing]:
-    """Return what each call costs.
+    """Return the time of each call.
 
     In every round each call has its turn: a pause, one call that is not counted, and then as many
     as fill a twentieth of a second; their mean is one sample.

@@ -1,4 +1,4 @@
-"""Runs the calculations of a list, whatever their command, in the folder of a campaign."""
+"""Run the calculations of a list with any command in the folder of a campaign."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def run_list(
     retry_failed: bool = False,
     report: ReportCallback | None = None,
 ) -> CampaignResult:
-    """Run the calculations of a list, or go on with those that have no result yet.
+    """Run the calculations of a list that have no result yet.
 
     The first attempt of each has the seed of its settings; after a failure, the second has another.
 
     Args:
         found: the list, from `nnpmm.campaigns.read_list`.
-        folder: of the campaign; made if need be.
+        folder: of the campaign, created if necessary.
         cluster: where jobs run; one local worker if None.
-        retry_failed: try calculations again that were given up.
+        retry_failed: repeat failed calculations.
         report: called with every job that ends.
 
     Raises:
-        ConfigError: settings are wrong, two rows are the same calculation, one was begun in this
+        ConfigError: settings are wrong, two rows are the same calculation, one was started in this
             folder with other settings, or another campaign works there.
         InputFileError: a file that settings name cannot be read.
         NnpmmError: others of `nnpmm.campaigns.run_campaign`.
@@ -80,7 +80,7 @@ def calculations_of(found: CalculationList) -> list[Listed]:
 
 
 def calculate(command: str, settings: Mapping[str, Any], *, attempt: Attempt) -> Output:
-    """Run a command as the job of a campaign, or go on with it in its folder.
+    """Run or continue a command in its folder, as the job of a campaign.
 
     Args:
         command: one of `COMMANDS`.

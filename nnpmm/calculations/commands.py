@@ -1,4 +1,4 @@
-"""Commands that a campaign can run: their settings, what runs them, and what they end in."""
+"""Commands that a campaign can run: their settings, functions and results."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Command:
     Attributes:
         read: settings from nested ones, with the words that errors begin with and the folder of
             relative paths.
-        run: calculate something in a folder, or go on there; returns what comes out.
+        run: start or continue the calculation in a folder; returns the result.
     """
 
     read: Callable[[Any, str, Path], Any]

@@ -1,12 +1,12 @@
 """Many calculations: jobs, their results, and where they run.
 
-A ``Job`` is a function with its inputs. ``run_campaign`` runs those whose result is not in the
-``Store`` yet, in this process, in processes of this machine or on a cluster. A job that fails is
-tried again with another seed and then given up; one that was killed is tried again by the next
-call. Nothing here knows what the functions compute.
+A ``Job`` is a function with its inputs. ``run_campaign`` runs the jobs whose results are not in the
+``Store`` yet: in this process, in processes of this machine or on a cluster. A job that fails is
+repeated once with another seed; a job that was killed is repeated by the next call. This package
+does not depend on what the functions compute.
 
 ``read_list`` reads a table of calculations, ``run_listed`` runs them in a folder, ``states_of``
-says how far they are, and ``collect_results`` puts what they ended in together.
+returns their progress, and ``collect_results`` collects their results.
 """
 
 from nnpmm.campaigns.attempts import (

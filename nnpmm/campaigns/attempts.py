@@ -39,7 +39,7 @@ _T = TypeVar("_T")
 
 
 class KilledError(SimulationError):
-    """A program was ended from outside, by a signal; called again, it goes on where it was."""
+    """A program was ended from outside, by a signal; it continues if it is called again."""
 
 
 class AttemptsError(SimulationError):
@@ -63,7 +63,7 @@ INPUT_ERRORS = (
 
 
 def derived_seed(campaign_seed: int, name: str, attempt: int) -> int:
-    """Return a seed of its own for every name and attempt, 1 to 2^31 - 1."""
+    """Return a separate seed for every name and attempt, 1 to 2^31 - 1."""
     digest = hashlib.sha256(f"{campaign_seed} {name} {attempt}".encode()).digest()
     return int.from_bytes(digest[:4], "big") % (2**31 - 1) + 1
 
@@ -71,11 +71,11 @@ def derived_seed(campaign_seed: int, name: str, attempt: int) -> int:
 def retry_if_killed(
     function: Callable[[], _T], on_kill: Callable[[str], object] | None = None
 ) -> _T:
-    """Return what a function returns, calling it again where its program was killed from outside.
+    """Call a function, again if its program was killed from outside, and return its result.
 
     Args:
-        function: goes on where it was when it is called again.
-        on_kill: is given the reason whenever the program was killed and the function is called
+        function: continues where it stopped if it is called again.
+        on_kill: called with the reason whenever the program was killed and the function is called
             again.
 
     Raises:
@@ -97,14 +97,14 @@ def first_success(
     *,
     failures: tuple[type[Exception], ...] = (Exception,),
 ) -> tuple[_T, int]:
-    """Return what a function returns with the first seed that does not fail, and that seed.
+    """Call a function with one seed after another; return the first success and its seed.
 
-    A kill from outside uses up no seed: the function is called again with the same one. So it is
-    when another process that works in its folder has ended. After one of ``INPUT_ERRORS`` no other
-    seed is tried.
+    A kill from outside does not use up a seed: the function is called again with the same one. This
+    also applies after another process in its folder has ended. After one of ``INPUT_ERRORS`` no
+    other seed is tried.
 
     Args:
-        function: is called with the number of the attempt, from 0, and its seed.
+        function: called with the number of the attempt, from 0, and its seed.
         seeds: one for each attempt.
         reasons: gets a line for every kill and every failure.
         failures: exceptions that count as failures; ``NOT_ITS_FAULT`` never does.
@@ -113,7 +113,7 @@ def first_success(
         AttemptsError: every seed failed, or the input is wrong.
         KilledError: the program was killed again and again.
         LockedError: another process has worked in its folder for a minute.
-        OSError: the disk is full, or a folder is gone.
+        OSError: the disk is full, or a folder is missing.
         ImportError: a package is not installed.
     """
     last: Exception | None = None

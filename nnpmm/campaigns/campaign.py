@@ -31,7 +31,7 @@ ReportCallback = Callable[[JobReport, int, int], None]
 
 @dataclass(frozen=True)
 class CampaignResult:
-    """How many jobs were there already, were given up before, were done now, and failed."""
+    """Numbers of jobs that had results, had failed before, finished now, and failed now."""
 
     already: int
     given_up: int
@@ -51,25 +51,25 @@ def run_campaign(
     progress: ProgressCallback | None = None,
     locked: bool = False,
 ) -> CampaignResult:
-    """Begin a campaign, or go on with it: run every job that has no result.
+    """Start or continue a campaign: run every job that has no result.
 
-    A killed campaign goes on with the next call. It loses the jobs that ran, but those which have a
-    folder go on there.
+    A killed campaign continues with the next call. The jobs that were running start again, except
+    that jobs with a folder continue there.
 
     Args:
-        jobs: the most urgent first.
+        jobs: in order of priority.
         store: of their results.
-        preparations: by name, what has to end before the jobs that need it.
+        preparations: by name, functions that must finish before the jobs that need them.
         cluster: where jobs run; one local worker if None.
         scratch: for the folders that jobs work in, which are deleted; inside the store if None.
-        retry_failed: try jobs again that were given up.
+        retry_failed: repeat failed jobs.
         report: called for every job that ends.
         progress: called with the progress of the preparations.
         locked: the caller has locked the store by ``Store.locked``.
 
     Raises:
         ConfigError: another campaign works in this store, two jobs have the same result, or a
-            preparation is not there.
+            preparation is missing.
         InputFileError: a file that is an input of a job cannot be read.
         UnwritableError: a folder cannot be written to.
         OptionalDependencyError: dask is not installed.

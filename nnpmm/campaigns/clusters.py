@@ -49,8 +49,8 @@ def read_cluster(request: str, *, workers: int, threads: int) -> ClusterSettings
 
     Args:
         request: one of the two words, or the file.
-        workers: jobs at a time, where the file does not say.
-        threads: of each job, where the file does not say.
+        workers: number of jobs at a time, if the file does not state it.
+        threads: of each job, if the file does not state it.
 
     Raises:
         ConfigError: the file cannot be read or contains an unknown or impossible setting.
@@ -87,7 +87,7 @@ def create_cluster(cluster: ClusterSettings) -> Any:
     Raises:
         ConfigError: the serial cluster, which has no processes.
         OptionalDependencyError: dask-jobqueue is not installed.
-        SimulationError: the processes did not start, twice, or the queue takes no jobs.
+        SimulationError: the processes did not start, twice, or the queue rejects jobs.
     """
     if cluster.kind == "serial":
         raise ConfigError(

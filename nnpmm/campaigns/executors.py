@@ -121,7 +121,7 @@ def _submit(client: Any, plan: Plan) -> dict[Any, str]:
     threads = plan.cluster.threads
     ready = {
         name: client.submit(
-            *(_prepare_and_tell, name, plan.preparations[name], plan.scratch, threads), pure=False
+            *(_prepare_and_report, name, plan.preparations[name], plan.scratch, threads), pure=False
         )
         for name in dict.fromkeys(job.needs for job in plan.jobs if job.needs is not None)
     }
@@ -138,7 +138,7 @@ def _submit(client: Any, plan: Plan) -> dict[Any, str]:
     }
 
 
-def _prepare_and_tell(name: str, preparation: Preparation, scratch: Path, threads: int) -> None:
+def _prepare_and_report(name: str, preparation: Preparation, scratch: Path, threads: int) -> None:
     """Run a preparation and send word of it to the process that waits for the jobs."""
     from distributed import get_worker
 

@@ -19,13 +19,12 @@ __all__ = ["Attempt", "Job", "JobReport", "Output"]
 
 @dataclass(frozen=True)
 class Attempt:
-    """What the function of a job is given for one attempt.
+    """The arguments of one attempt of a job, for its function.
 
     Attributes:
-        work: folder of its own, which is deleted when the job has ended, unless the job has a
-            ``folder``. It is kept while the function is called again after a kill, which can then
-            go on there.
-        seed: 1 to 2^31 - 1, of its own for each job and attempt.
+        work: separate folder, deleted when the job has ended, unless the job has a ``folder``. It
+            is kept if the function is called again after a kill, so that it can continue there.
+        seed: 1 to 2^31 - 1, different for each job and attempt.
         threads: that the function may use.
         number: of the attempt, from 0.
     """
@@ -38,7 +37,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Output:
-    """What the function of a job returns: named arrays, and a JSON record of what they are."""
+    """The result of a job's function: named arrays, and a JSON record that describes them."""
 
     arrays: Mapping[str, NDArray[Any]]
     record: Mapping[str, Any] = field(default_factory=dict)
@@ -46,22 +45,22 @@ class Output:
 
 @dataclass(frozen=True)
 class Job:
-    """A calculation that ends in one file.
+    """A calculation whose result is one file.
 
     Attributes:
         name: unique in its campaign; may have several parts, as in ``DOPC/C1-P4``.
-        function: at the top of a module or script, so that another process has it; it is called
-            with the inputs as keywords and the ``Attempt`` as ``attempt``, and returns an
+        function: at the top of a module or script, so that other processes can import it; it is
+            called with the inputs as keywords and the ``Attempt`` as ``attempt``, and returns an
             ``Output``.
         inputs: all that the output depends on: JSON, settings (pydantic) and paths of files.
         seed: of the campaign; the seeds of all attempts are derived from it.
-        needs: name of the preparation that has to end before, or None.
-        folder: to work in, which is kept, so that a job of hours goes on where it was when the
-            campaign was killed; a second attempt has a folder of its own in it. It does not count
-            as an input. None: one in the scratch folder.
+        needs: name of the preparation that must finish before, or None.
+        folder: to work in. It is kept, so that a long job continues after the campaign was killed;
+            a second attempt uses a subfolder. It does not count as an input. None: a folder in the
+            scratch folder.
 
     Raises:
-        ConfigError: the name is no relative path, or leads out of its folder.
+        ConfigError: the name is not a relative path, or leads out of its folder.
     """
 
     name: str

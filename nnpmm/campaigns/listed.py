@@ -1,4 +1,4 @@
-"""A folder in which the calculations of a list run: what was begun, and how far it is.
+"""A folder in which the calculations of a list run, with their settings and progress.
 
 ::
 
@@ -7,7 +7,8 @@
     results/            what they ended in; see nnpmm.campaigns.store
     results.csv         the same as a table
 
-A calculation that was begun keeps its settings: the same name with others is refused.
+A calculation keeps the settings that it was started with; other settings under the same name are
+refused.
 """
 
 from __future__ import annotations
@@ -66,15 +67,15 @@ class Listed:
 
 @dataclass(frozen=True)
 class JobState:
-    """How far a calculation is.
+    """The progress of a calculation.
 
     Attributes:
         name: of the calculation.
         state: waiting, running, finished or failed.
-        seconds: that a finished one took; None of others.
-        reasons: a line for each attempt that failed, of finished ones too.
-        last_lines: of the traceback of a failed one, where the error is not one of nnpmm's.
-        details: file with that traceback; None of others.
+        seconds: duration of a finished calculation; None for others.
+        reasons: a line for each failed attempt, also of finished calculations.
+        last_lines: of the traceback of a failed calculation, if the error is not an error of nnpmm.
+        details: file with this traceback, or None.
     """
 
     name: str
@@ -121,7 +122,7 @@ def _none() -> Output:
 
 
 def listed_store(folder: Path) -> Store:
-    """Return the store of the results of a list, which are named for its calculations."""
+    """Return the store for results of a list; its files have the names of the calculations."""
     return Store(folder.absolute() / _RESULTS, by_name)
 
 
@@ -141,14 +142,14 @@ def run_listed(
         calculations: of the list.
         command: that they run.
         function: of their jobs; it is called with ``command`` and ``settings``.
-        folder: of the campaign; made if need be.
+        folder: of the campaign, created if necessary.
         cluster: where jobs run.
-        retry_failed: try calculations again that were given up.
+        retry_failed: repeat failed calculations.
         report: called with every job that ends.
 
     Raises:
         ConfigError: another campaign works in this folder, it belongs to another command, or a
-            calculation was begun there with other settings.
+            calculation was started there with other settings.
         NnpmmError: see `nnpmm.campaigns.run_campaign`.
     """
     require_folder(folder)
@@ -187,7 +188,7 @@ def read_listed(folder: Path) -> tuple[str, list[Listed]]:
 
 
 def states_of(folder: Path) -> list[JobState]:
-    """Return how far each calculation of a campaign is.
+    """Return the progress of each calculation of a campaign.
 
     Raises:
         InputFileError: the folder holds no campaign, or a file in it is damaged.

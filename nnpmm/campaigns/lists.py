@@ -39,7 +39,7 @@ class ListRow:
 
 @dataclass(frozen=True)
 class CalculationList:
-    """What a list contains.
+    """The content of a list.
 
     Attributes:
         command: that all rows run, such as ``solvation``.
@@ -83,19 +83,19 @@ def read_list(
     """Read a list of calculations.
 
     A CSV file has a column for each dotted key of the settings, such as ``ensemble.temperature``,
-    and a calculation in each line below. A cell is text, which settings read as numbers where they
-    are numbers; ``[a, b]`` is a list, ``{a: 1}`` a section, ``null`` nothing, and an empty cell
-    leaves the shared setting as it is. A YAML file has ``command``, ``settings`` (or the name of
-    their file) and ``rows`` (or the name of a CSV file). A column ``name`` names the calculations;
-    without it they are named for their values.
+    and a calculation in each line below. Cells are text, and settings interpret numbers as numbers;
+    ``[a, b]`` is a list, ``{a: 1}`` a section, ``null`` nothing, and an empty cell keeps the shared
+    setting. A YAML file has ``command``, ``settings`` (or the name of their file) and ``rows`` (or
+    the name of a CSV file). A column ``name`` names the calculations; without it, the names are
+    made from the values.
 
-    Relative paths in settings start at the folder of the shared settings' file, or at that of the
-    list where there is none.
+    Relative paths in settings start at the folder of the shared settings' file or, without such a
+    file, at the folder of the list.
 
     Args:
         path: of the list.
         command: that runs; a YAML file may name it itself.
-        settings: file of the shared settings, where the list does not contain them.
+        settings: file of the shared settings, if the list does not contain them.
 
     Raises:
         InputFileError: a file cannot be read, or a line of it cannot be used.

@@ -1,4 +1,4 @@
-"""What the calculations of a list ended in, as one table: CSV and Parquet."""
+"""The results of the calculations of a list as one table: CSV and Parquet."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _VALUES = "values"
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number that a calculation ends in.
+    """A numerical result of a calculation.
 
     Attributes:
         name: of the quantity.
-        value: of it, in ``unit``.
-        error: its standard error; None where it has none or it is not known.
-        unit: "" of a count.
+        value: in ``unit``.
+        error: its standard error; None if it has none or it is not known.
+        unit: "" for a count.
     """
 
     name: str
@@ -52,9 +52,9 @@ class ResultTable:
     """Results of a campaign.
 
     Attributes:
-        columns: name, state, what the rows of the list say, quantities with their errors, and how
-            the calculation went.
-        rows: cells by column, text or float; those that are not known are left out.
+        columns: name, state, the settings in the rows of the list, quantities with their errors,
+            and information about the calculation.
+        rows: cells by column, text or float; unknown ones are left out.
     """
 
     columns: tuple[str, ...]
@@ -70,7 +70,7 @@ def output_of(quantities: Sequence[Quantity]) -> Output:
 
 
 def collect_results(folder: Path) -> ResultTable:
-    """Return what a campaign has found so far, a row for each calculation of its list.
+    """Return the results of a campaign so far, with a row for each calculation of its list.
 
     Raises:
         InputFileError: the folder holds no campaign, or a result is damaged.

@@ -1,4 +1,4 @@
-"""How many jobs of a campaign are done, failed, running and missing."""
+"""Numbers of jobs of a campaign that are done, failed, running and missing."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class JobCounts:
 
     Attributes:
         done: have a result.
-        failed: were given up.
+        failed: failed with all seeds.
         running: run now.
         missing: are none of these.
         retried: of those done, needed more than one attempt.
-        core_hours: that the jobs which are done took.
+        core_hours: used by the finished jobs.
     """
 
     done: int = 0

@@ -1,4 +1,4 @@
-"""The folder that keeps what jobs end in.
+"""The folder that stores the results of jobs.
 
 Layout::
 
@@ -7,7 +7,7 @@ Layout::
     running/ADDRESS            a job that runs now
     .lock                      keeps a second campaign out
 
-A result that is there is finished: files appear whole or not at all.
+An existing result is complete, because files are written atomically.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _RESERVED = (_FAILED, _RUNNING, "scratch")
 
 
 def by_key(job: Job) -> str:
-    """Return the address of a job by its content: other inputs have another file."""
+    """Return the address of a job by its content: changed inputs have another file."""
     return f"{job.key[:2]}/{job.key}"
 
 
 def by_name(job: Job) -> str:
-    """Return the address of a job by its name: the caller sees to it that inputs never change.
+    """Return the address of a job by its name: the caller must ensure that inputs never change.
 
     Raises:
         ConfigError: the name begins with that of a folder which a store keeps for itself.
@@ -84,7 +84,7 @@ class Store:
     """Results of jobs in a folder.
 
     Attributes:
-        folder: of the store; made with the first file.
+        folder: of the store, created with the first file.
         address: where the file of a job is, relative to the folder: ``by_key`` or ``by_name``.
     """
 
@@ -162,7 +162,7 @@ class Store:
     def locked(
         self, who: str = "another campaign works in this folder"
     ) -> AbstractContextManager[None]:
-        """Hold the store against a second campaign; a killed process lets go of it.
+        """Lock the store against a second campaign; a killed process releases it.
 
         Args:
             who: holds it, for the message of the error.

@@ -1,4 +1,4 @@
-"""``nnpmm analyze``: what a trajectory says about a ligand and its receptor."""
+"""``nnpmm analyze``: analyse trajectories of a ligand and its receptor."""
 
 from __future__ import annotations
 

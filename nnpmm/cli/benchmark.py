@@ -1,4 +1,4 @@
-"""``nnpmm benchmark``: what the network costs on this machine."""
+"""``nnpmm benchmark``: measure the cost of the network on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``nnpmm campaign``: many calculations from one list, how far they are, and their results."""
+"""``nnpmm campaign``: many calculations from one list, their progress and their results."""
 
 from __future__ import annotations
 

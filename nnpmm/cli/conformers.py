@@ -1,4 +1,4 @@
-"""``nnpmm conformers``: low conformers of a molecule, and the strain of a pose."""
+"""``nnpmm conformers``: low-energy conformers of a molecule, and the strain of a pose."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def conformers(
     ),
     debug: DebugOption = False,
 ) -> None:
-    """Find the low conformers of a molecule with a network, and the strain of a pose.
+    """Find the low-energy conformers of a molecule with a network, and the strain of a pose.
 
     Ctrl-C stops the search; the same command continues it.
     """

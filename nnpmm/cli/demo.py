@@ -1,4 +1,4 @@
-"""``nnpmm demo``: the main job on a ligand given by its SMILES."""
+"""``nnpmm demo``: a short NNP/MM simulation of a ligand from its SMILES."""
 
 from __future__ import annotations
 

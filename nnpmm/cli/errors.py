@@ -1,4 +1,4 @@
-"""Turns errors that a user can correct into one line on stderr and exit status 2."""
+"""Turn errors that a user can correct into one line on stderr and exit status 2."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _with_options(message: str, app: typer.Typer, arguments: Sequence[str]) -> s
 
 
 def print_result(text: str) -> None:
-    """Print the outcome of finished work, which is no failure because nobody can read it."""
+    """Print the outcome of finished work; a closed stdout is not an error."""
     try:
         typer.echo(text)
     except OSError:

@@ -1,4 +1,4 @@
-"""What the commands that calculate free energies have in common: options, progress, last lines."""
+"""Common parts of the commands that calculate free energies: options, progress, last lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``nnpmm graphs``: properties of molecules by networks that know their geometries."""
+"""``nnpmm graphs``: predict properties of molecules with networks pre-trained on geometries."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def pretrain(
 ) -> None:
     """Teach a network the geometries of molecules (3D Infomax).
 
-    Ctrl-C ends it; the same command goes on where it stopped.
+    Ctrl-C stops the training; the same command continues it.
     """
     with starting():
         from nnpmm.graphs import PretrainingSettings
@@ -131,7 +131,7 @@ def finetune(
 ) -> None:
     """Train a model of a property, from a pre-trained network or from random weights.
 
-    Ctrl-C ends it; the same command goes on where it stopped.
+    Ctrl-C stops the training; the same command continues it.
     """
     with starting():
         from nnpmm.graphs import FinetuningSettings

@@ -1,4 +1,4 @@
-"""``nnpmm init``: a first settings file for the files at hand."""
+"""``nnpmm init``: write an initial settings file for given files."""
 
 from __future__ import annotations
 

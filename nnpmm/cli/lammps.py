@@ -19,7 +19,7 @@ __all__ = ["run_on_lammps", "runs_on_lammps"]
 
 
 def runs_on_lammps(config: Path) -> bool:
-    """Tell whether settings name LAMMPS as their engine.
+    """Return whether settings name LAMMPS as their engine.
 
     Raises:
         ConfigError: they name another one.
@@ -41,7 +41,7 @@ def runs_on_lammps(config: Path) -> bool:
 
 
 def run_on_lammps(config: Path, *, resume: bool, overwrite: bool) -> None:
-    """Run on all ranks; rank 0 alone speaks."""
+    """Run on all ranks; only rank 0 prints."""
     with starting():
         from nnpmm.engines import lammps
         from nnpmm.engines.lammps.parallel import rank_of_environment

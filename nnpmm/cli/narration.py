@@ -1,4 +1,4 @@
-"""What a run says about itself on stdout, and a word on stderr while Python starts."""
+"""Messages of a run on stdout, and a message on stderr while Python starts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def narrated() -> Iterator[None]:
 
 @contextmanager
 def starting() -> Iterator[None]:
-    """Show a word in a terminal while the libraries are imported; it vanishes in the end."""
+    """Show a message in a terminal while the libraries are imported, then remove it."""
     if not sys.stderr.isatty():
         yield
         return

@@ -95,10 +95,10 @@ def build(
             report=report,
             relaxation=relaxation,
         )
-    _tell_result(result, output)
+    _print_result(result, output)
 
 
-def _tell_result(result: CampaignResult, output: Path) -> None:
+def _print_result(result: CampaignResult, output: Path) -> None:
     """Print how a build ended, and exit with status 1 if some of its jobs are not done.
 
     Raises:

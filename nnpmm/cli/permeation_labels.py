@@ -40,7 +40,7 @@ def decouple(
     from nnpmm.cli.progress import stage_bar
     from nnpmm.permeation.dataset.folder import WATER, SoluteJob, read_settings
     from nnpmm.permeation.labels.decoupling import DecouplingSettings
-    from nnpmm.permeation.labels.direct import kept_from_before, read_anchors, run_direct
+    from nnpmm.permeation.labels.direct import differing_settings, read_anchors, run_direct
     from nnpmm.permeation.martini import lipid as known_lipid
     from nnpmm.permeation.martini.solute_sets import list_solutes
     from nnpmm.permeation.runs.protocol import changed_settings, parse_changes
@@ -67,7 +67,7 @@ def decouple(
                 f"{record['error_kj']:.2f} kJ/mol, overlap {record['overlap']:.2f}"
             )
             path = output / "labels" / "direct" / place / f"{solute}.json"
-            _tell_kept(kept_from_before(record, lengths), path)
+            _report_existing(differing_settings(record, lengths), path)
         found = read_anchors(output, lipid, solute)[solute]
         typer.echo(f"{lipid} {solute}: dG {found.free_energy:.2f} +- {found.error:.2f} kcal/mol")
 
@@ -86,7 +86,7 @@ def umbrella(
     """Compute the free-energy profile of single solutes across a bilayer, with a plot."""
     from nnpmm.cli.progress import stage_bar
     from nnpmm.permeation.dataset.folder import SoluteJob, read_settings
-    from nnpmm.permeation.labels.direct import kept_from_before, run_umbrella
+    from nnpmm.permeation.labels.direct import differing_settings, run_umbrella
     from nnpmm.permeation.labels.umbrella import UmbrellaSettings
     from nnpmm.permeation.martini import lipid as known_lipid
     from nnpmm.permeation.martini.solute_sets import list_solutes
@@ -113,10 +113,10 @@ def umbrella(
             f"{lipid} {solute}: dG {record['dg_kcal']:.2f} +- {record['error_kcal']:.2f} kcal/mol, "
             f"overlap {record['overlap']:.2f}; profile and plot in {results}"
         )
-        _tell_kept(kept_from_before(record, windows), results / f"{solute}.json")
+        _report_existing(differing_settings(record, windows), results / f"{solute}.json")
 
 
-def _tell_kept(other: str, path: Path) -> None:
+def _report_existing(other: str, path: Path) -> None:
     """Say that a result was there before, if it was made with other settings."""
     if other:
         typer.echo(f"  exists already, with {other}; delete {path} to make it again")

@@ -1,4 +1,4 @@
-"""``nnpmm permeation predict``: from a SMILES and a lipid to a free energy."""
+"""``nnpmm permeation predict``: predict a free energy from a SMILES and a lipid."""
 
 from __future__ import annotations
 

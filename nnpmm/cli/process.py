@@ -1,4 +1,4 @@
-"""What a process needs before anything is imported that takes long: streams, and Ctrl-C."""
+"""Set up a process before slow imports: streams, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _IMPORT = "<frozen importlib._bootstrap>"
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Let neither a closed stream nor Ctrl-C during an import bring a command down.
+    """Prevent that a closed stream or Ctrl-C during an import crashes a command.
 
     Text for a stderr that cannot be written is dropped.
     """
@@ -53,7 +53,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def _open_closed_streams() -> None:
     """Open those of stdin, stdout and stderr that are closed, so that no other file gets them.
 
-    What a library prints would else be written into the first files that are opened.
+    Otherwise, output of libraries would be written into the first files that are opened.
     """
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         try:

@@ -1,4 +1,4 @@
-"""Progress: bars on stderr, which vanish when their work is done, and lines that stay."""
+"""Progress: bars on stderr, which disappear when the work is done, and permanent lines."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def count_bar(label: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def campaign_bar(label: str) -> Iterator[tuple[ReportCallback, ProgressCallback]]:
-    """Show the jobs of a campaign, and above them how far its bilayers are.
+    """Show the jobs of a campaign, and above them the progress of its bilayers.
 
     Yields:
         Two functions for ``build_dataset``: what prints a line for every job that ended and moves

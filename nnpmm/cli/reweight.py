@@ -1,4 +1,4 @@
-"""``nnpmm reweight``: what the network changes in a free energy, from trajectories."""
+"""``nnpmm reweight``: correct a free energy to the network, from trajectories."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def reweight(
 ) -> None:
     """Correct a free energy of the force field to the network, from trajectories of any program.
 
-    With --reference the result is the difference of two environments: the correction of the force
-    field's free energy of going from the reference to here, such as a solvation free energy.
+    With --reference the result is the difference between two environments: the correction to the
+    force field's free energy of transfer from the reference, such as a solvation free energy.
     """
     with starting():
         from nnpmm.simulation import difference_of, load_config

@@ -121,7 +121,7 @@ def _require_settings(config: Path | None) -> Path:
 
 
 def _report_forecast(forecast: Forecast, config: Path, overwrite: bool) -> None:
-    """Print what a run would cost, and how to start it."""
+    """Print the estimated cost of a run, and how to start it."""
     from nnpmm.simulation.stages.progress import clock
 
     typer.echo(f"energy      {forecast.potential_energy:.1f} kJ/mol (starting structure)")
@@ -138,7 +138,7 @@ def _report_forecast(forecast: Forecast, config: Path, overwrite: bool) -> None:
 
 
 def report_result(result: RunResult, *, remedy: str) -> None:
-    """Say where the run got to and what it left; exit like a shell after a signal.
+    """Print the progress and the output of a run; exit like a shell after a signal.
 
     Args:
         result: of the run.

@@ -1,4 +1,4 @@
-"""``nnpmm sample``: what biased runs say."""
+"""``nnpmm sample``: evaluate biased runs."""
 
 from __future__ import annotations
 

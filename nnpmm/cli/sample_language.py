@@ -1,4 +1,4 @@
-"""``nnpmm sample language``: a network that learns the language of a trajectory of states."""
+"""``nnpmm sample language``: a language model of trajectories of states."""
 
 from __future__ import annotations
 

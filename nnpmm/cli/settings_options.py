@@ -1,4 +1,4 @@
-"""Options that several commands share, and settings of a file together with these."""
+"""Options that several commands share, and how they combine with a settings file."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def settings_with(
         config: the file.
         options: settings from the command line; None and empty sections are left out.
         defaults: settings that file and command line replace.
-        required: settings of which each is needed where there is no file.
-        missing: message where one of them is missing.
+        required: settings that are needed without a file.
+        missing: message if one of them is missing.
 
     Raises:
         ConfigError: one is missing, or a setting is wrong.
@@ -107,7 +107,7 @@ def molecule_section(
 
 @contextmanager
 def resumable(output: Path, how: str = "the same command and --resume") -> Iterator[None]:
-    """End at Ctrl-C with a line that says how to go on, and exit status 130."""
+    """End at Ctrl-C with a line that says how to continue, and exit status 130."""
     try:
         yield
     except KeyboardInterrupt:

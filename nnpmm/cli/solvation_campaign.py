@@ -39,7 +39,7 @@ def run_table(
     cluster: str | None,
     retry_failed: bool,
 ) -> None:
-    """Calculate all molecules of a table, and print and write what came out.
+    """Calculate all molecules of a table, and print and write the results.
 
     Raises:
         NnpmmError: the table or the settings are not usable, or all molecules failed.

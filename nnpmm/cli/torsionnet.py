@@ -49,7 +49,7 @@ def train(
 ) -> None:
     """Train a policy that searches conformers, on branched alkanes or molecules of your own.
 
-    Ctrl-C ends it; the same command goes on where it stopped, also after a crash.
+    Ctrl-C stops the training; the same command continues it, also after a crash.
     """
     with starting():
         import torch

@@ -1,4 +1,4 @@
-"""``nnpmm validate``: whether a potential can be trusted."""
+"""``nnpmm validate``: check a potential before you trust it."""
 
 from __future__ import annotations
 

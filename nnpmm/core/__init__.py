@@ -1,4 +1,4 @@
-"""What every part stands on: errors, units, constants, geometry, files, settings.
+"""Common basis of all packages: errors, units, constants, geometry, files, settings.
 
 Arrays on disk are in ``nnpmm.core.arrays``, which imports numpy and safetensors, and the base of
 settings in ``nnpmm.core.section``, which imports pydantic.

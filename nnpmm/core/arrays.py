@@ -1,4 +1,4 @@
-"""Named arrays and a record of what they are, in one safetensors file or next to one."""
+"""Named arrays and a JSON record that describes them, in or next to a safetensors file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _UNREADABLE = (OSError, SafetensorError, KeyError, TypeError, ValueError)
 
 
 class Card(Section):
-    """Base of what is known of a network apart from its weights."""
+    """Base of the records that describe a network, apart from its weights."""
 
     weights_sha256: str = Field("", description="checksum of the safetensors file")
 
@@ -46,7 +46,7 @@ def save_arrays(
     """Write named arrays and a JSON record of what they are to a safetensors file, atomically.
 
     Raises:
-        UnwritableError: the file cannot be written; what was there before still is.
+        UnwritableError: the file cannot be written; an existing file is unchanged.
     """
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     record = json.dumps(dict(metadata), sort_keys=True)
@@ -69,7 +69,7 @@ def load_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 def load_keyed(path: Path, key: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
     """Return the arrays and the record of a file if its record has this ``key``, or else None.
 
-    A damaged file is as good as none: its content is calculated again.
+    A damaged file counts as missing, so its content is calculated again.
     """
     if not path.exists():
         return None
@@ -81,7 +81,7 @@ def load_keyed(path: Path, key: str) -> tuple[dict[str, NDArray[Any]], dict[str,
 
 
 def load_record(path: Path) -> dict[str, Any]:
-    """Read the record alone of what ``save_arrays`` wrote.
+    """Read only the record that ``save_arrays`` wrote.
 
     Raises:
         InputFileError: the file is missing, truncated, or not one of nnpmm's.
@@ -98,7 +98,7 @@ def save_card(path: Path, card: Card, arrays: Mapping[str, NDArray[Any]]) -> Non
 
     Args:
         path: ``NAME.json``.
-        card: what is known of the arrays; the checksum of their file is written with it.
+        card: describes the arrays; the checksum of their file is added.
         arrays: by name.
 
     Raises:

@@ -1,4 +1,4 @@
-"""One reading of the atom indices that a caller gives."""
+"""Check and sort the atom indices that a caller gives."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def atom_indices(
     *,
     may_be_empty: bool = False,
 ) -> NDArray[np.int64]:
-    """Return atom indices sorted and each once.
+    """Return sorted atom indices without duplicates.
 
     Args:
         atoms: 0-based indices in any order, as a sequence, set or array; or a boolean mask with one

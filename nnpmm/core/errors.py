@@ -1,8 +1,8 @@
 """Exceptions of nnpmm.
 
-Every message is one line that says what was found, what is allowed and what to do. It names an
-argument that helps as Python has it, ``overwrite=True`` or ``charge=...``. The command line prints
-the line, with its own option in place of the argument, and exits with status 2.
+Every message is one line that says what was found, what is allowed and what to do. It names
+arguments as in Python, such as ``overwrite=True`` or ``charge=...``. The command line prints the
+line with its own option instead of the argument, and exits with status 2.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class ForceFieldError(NnpmmError, ValueError):
 
 
 class SimulationError(NnpmmError, RuntimeError):
-    """A simulation cannot go on: non-finite positions or energies, an unusable checkpoint."""
+    """A simulation cannot continue: non-finite positions or energies, an unusable checkpoint."""
 
 
 class OptionalDependencyError(NnpmmError, ImportError):
@@ -70,6 +70,6 @@ class OptionalDependencyError(NnpmmError, ImportError):
 
 
 def shortened(text: object) -> str:
-    """Return what a file or another program says as one line of at most 200 characters."""
+    """Return the text of a file or another program as one line of at most 200 characters."""
     line = " ".join(str(text).split())
     return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."

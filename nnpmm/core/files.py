@@ -1,4 +1,4 @@
-"""Files that survive a crash: the old content or the new one, never a half; and the cache."""
+"""Write files atomically, so that a crash leaves the old or the new content; the cache folder."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class UnwritableError(NnpmmError, OSError):
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn the system's refusals to write a file into an error of one line.
+    """Turn the system's errors when writing a file into an error of one line.
 
     Raises:
-        UnwritableError: says which file, why, and what to do.
+        UnwritableError: names the file and the reason, and says what to do.
     """
     try:
         yield
@@ -59,7 +59,7 @@ def cache_directory() -> Path:
 
 
 def require_folder(path: Path) -> None:
-    """Make a folder unless it is there, and check that files can be written to it.
+    """Create a folder if it does not exist, and check that files can be written to it.
 
     Raises:
         UnwritableError: they cannot.
@@ -70,7 +70,7 @@ def require_folder(path: Path) -> None:
 
 
 def require_writable(path: Path) -> None:
-    """Check that files can be written to a folder, which is not made if it is not there yet.
+    """Check that files can be written to a folder, without creating it.
 
     Raises:
         UnwritableError: they cannot.
@@ -85,17 +85,17 @@ def require_writable(path: Path) -> None:
 
 
 def require_suffix(path: Path, suffix: str) -> None:
-    """Check that the name of a file to be written ends as its format demands.
+    """Check that the name of an output file has the suffix of its format.
 
     Raises:
-        ConfigError: it ends in something else.
+        ConfigError: it has another suffix.
     """
     if path.suffix != suffix:
         raise ConfigError(f"{path}: found a file that ends in {path.suffix!r}, expected {suffix}")
 
 
 def create(path: Path) -> IO[bytes]:
-    """Open a new file for reading and writing in place of what has its name, following no link.
+    """Open a new file for reading and writing, replacing any of that name; follow no link.
 
     Raises:
         OSError: the file cannot be created.
@@ -109,16 +109,17 @@ def create(path: Path) -> IO[bytes]:
 
 @contextmanager
 def replacing(path: Path, *, temporary: Path | None = None) -> Iterator[IO[bytes]]:
-    """Yield a file that takes the place of ``path`` in one step, which survives a crash.
+    """Yield a file that replaces ``path`` atomically.
 
     Args:
-        path: is as it was until the new content is on the disk.
+        path: is unchanged until the new content is on the disk.
         temporary: the file's name until then. By default no other process has the same name, so
-            that processes on several machines may write the same file. Where a lock keeps the
-            others out, give a fixed name: the next process then replaces what a killed one left.
+            that processes on several machines may write the same file. If a lock excludes other
+            processes, give a fixed name: the next process then replaces what a killed process left
+            behind.
 
     Raises:
-        OSError: the file cannot be written; then ``path`` is as it was.
+        OSError: the file cannot be written; ``path`` is then unchanged.
     """
     if temporary is None:
         temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
@@ -136,10 +137,10 @@ def replacing(path: Path, *, temporary: Path | None = None) -> Iterator[IO[bytes
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Replace a file by new content in one step; its folder is made if need be.
+    """Replace a file by new content atomically, and create its folder if necessary.
 
     Raises:
-        UnwritableError: the file cannot be written; what was there before still is.
+        UnwritableError: the file cannot be written; an existing file is unchanged.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -151,7 +152,7 @@ def sync_file(path: Path) -> int:
     """Force a file's content to the disk and return its size in bytes.
 
     Raises:
-        OSError: the file is not there, or the disk refuses.
+        OSError: the file does not exist, or the disk reports an error.
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -162,10 +163,10 @@ def sync_file(path: Path) -> int:
 
 
 def sync_directory(path: Path) -> None:
-    """Force the names in a folder to the disk, where the system can do that.
+    """Force the names in a folder to the disk, if the system supports it.
 
     Raises:
-        OSError: the disk refuses.
+        OSError: the disk reports an error.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY)

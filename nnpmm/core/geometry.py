@@ -1,4 +1,4 @@
-"""Nearest images, periodic boxes, regions that the boundary has split, and superposition."""
+"""Nearest images, periodic boxes, regions split by the boundary, and superposition."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ __all__ = [
 
 
 def nearest_image(vectors: NDArray[Any], box: NDArray[Any]) -> NDArray[Any]:
-    """Return difference vectors between nearest images, as OpenMM takes them.
+    """Return difference vectors between nearest images, by OpenMM's convention.
 
-    In a skewed box a vector longer than half the smallest width need not be the shortest one.
+    In a triclinic box, a vector longer than half the smallest width need not be the shortest one.
 
     Args:
         vectors: (..., 3), nm.
@@ -72,12 +72,12 @@ def images_around(positions: NDArray[np.float64], box: NDArray[np.float64]) -> N
 
 
 class WholeRegion:
-    """Joins the same region again and again; what depends on the bonds alone is done once.
+    """Makes the same region whole repeatedly; the work that depends only on its bonds is done once.
 
     Args:
         n_atoms: number of atoms in the region.
         bonds: pairs of 0-based indices within the region, shape (m, 2).
-        gather: also move fragments that no bond joins to the image nearest to the first one.
+        gather: also move unconnected fragments to the image nearest to the first one.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ def make_whole(
         positions: (n, 3), nm.
         box: periodic box vectors as rows of a lower-triangular (3, 3) matrix in nm, or None.
         bonds: pairs of 0-based row numbers, shape (m, 2).
-        gather: also move fragments that no bond joins, whole, to the image nearest to the first.
+        gather: also move unconnected fragments to the image nearest to the first one.
     """
     join = WholeRegion(len(positions), bonds, gather=gather)
     return np.array(join(np.asarray(positions, dtype=float), box))
@@ -166,7 +166,7 @@ def spanning_trees(
 
 
 def superposed_rmsd(points: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
-    """Return the least root-mean-square deviation over translations and rotations, nm.
+    """Return the minimum root-mean-square deviation over translations and rotations, nm.
 
     W. Kabsch, Acta Cryst. 1976, A32, 922.
 

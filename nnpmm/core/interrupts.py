@@ -29,7 +29,7 @@ class StopFlag:
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopFlag]:
-    """Yield a flag that the signals set; the old handlers come back afterwards.
+    """Yield a flag that the signals set; the old handlers are restored afterwards.
 
     A signal that ``nohup`` or a shell has set to be ignored stays ignored. The handlers do nothing
     else, so they are safe at any instant. Python allows handlers in the main thread only; elsewhere

@@ -1,6 +1,6 @@
-"""Packages whose names are imported when they are first asked for (PEP 562).
+"""Packages whose names are imported on first use (PEP 562).
 
-torch, OpenMM, rdkit and matplotlib together take seconds to import, and most uses need few of them.
+Importing torch, OpenMM, rdkit and matplotlib takes seconds, and most uses need only some of them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Lock files, which keep a second process out of a folder."""
+"""Lock files, which prevent a second process from using a folder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def locked(path: Path, message: str) -> Iterator[None]:
     The file's content is never touched, and a symbolic link is never followed.
 
     Args:
-        path: of the lock file; it and its folder are made if need be.
+        path: of the lock file, which is created with its folder if necessary.
         message: of the error if another process holds it.
 
     Raises:
@@ -59,12 +59,12 @@ def locked(path: Path, message: str) -> Iterator[None]:
 
 @contextmanager
 def locked_folder(directory: Path) -> Iterator[None]:
-    """Keep other processes out of the folder of a calculation, which is made if need be.
+    """Lock the folder of a calculation against other processes; create it if necessary.
 
     Raises:
         LockedError: another process works in it.
         ConfigError: its lock file cannot be opened.
-        UnwritableError: it cannot be made or written to.
+        UnwritableError: it cannot be created or written to.
     """
     require_folder(directory)
     message = (
@@ -75,7 +75,7 @@ def locked_folder(directory: Path) -> Iterator[None]:
 
 
 def is_locked(path: Path) -> bool:
-    """Return whether a process holds a lock file; nothing is made or changed."""
+    """Return whether a process holds a lock file, without creating or changing it."""
     try:
         descriptor = os.open(path, _FLAGS)
     except OSError:  # not there, or not ours to open

@@ -1,8 +1,8 @@
 """Which OpenMM platforms work here. An OpenCL device that is a CPU is never used.
 
-OpenMM takes OpenCL before its own CPU platform. With pocl installed that is the CPU through another
-compiler: slower, and its kernels have ended interpreters that had loaded torch or numba. So nothing
-is run there even to try it; OpenCL itself is asked what its devices are.
+OpenMM prefers OpenCL to its own CPU platform. With pocl, OpenCL runs on the CPU: this is slower,
+and its kernels have crashed interpreters that had loaded torch or numba. nnpmm therefore runs
+nothing on it, even as a test, and asks OpenCL itself for its devices.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def device_properties(name: str) -> dict[str, str]:
 
 
 def opencl_devices() -> list[OpenclDevice]:
-    """Return OpenCL's devices, without running anything on them; none if there is no OpenCL."""
+    """Return OpenCL's devices without running anything on them; empty without OpenCL."""
     library = _opencl_library()
     if library is None:
         return []

@@ -1,4 +1,4 @@
-"""The folder of a run: whether a run may begin there or go on, and which settings are the same."""
+"""The folder of a run: whether a run may start or continue there, and with which settings."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _NOT_SET = "not set"
 
 
 def goes_on(directory: Path, *, has_run: bool, resume: bool, overwrite: bool) -> bool:
-    """Tell whether there is a run to go on with; nothing is changed.
+    """Return whether there is a run to continue; change nothing.
 
     Args:
         directory: of the run; need not exist.
-        has_run: whether a run has begun there.
-        resume: go on with it.
+        has_run: whether the folder already contains a run.
+        resume: continue it.
         overwrite: replace it.
 
     Raises:
-        ConfigError: the folder is a file, or has a run that was neither to be resumed nor
-            overwritten; or both were asked for.
+        ConfigError: the folder is a file; it has a run, and neither ``resume`` nor ``overwrite`` is
+            set; or both are set.
     """
     if resume and overwrite:
         raise ConfigError("found both resume and overwrite: give one of them")
@@ -72,7 +72,7 @@ def require_same_settings(path: Path, settings: dict[str, Any], may_change: Sequ
         may_change: see `fixed_settings`.
 
     Raises:
-        ConfigError: a setting differs that must not, or the file cannot be read.
+        ConfigError: a fixed setting differs, or the file cannot be read.
     """
     before, now = (fixed_settings(data, may_change) for data in (read_settings(path), settings))
     for key in [*now, *before]:

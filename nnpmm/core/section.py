@@ -1,4 +1,4 @@
-"""Base of settings and records that pydantic checks."""
+"""Base class of settings and records, checked by pydantic."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Section(BaseModel):
 
 
 def first_problem(error: ValidationError) -> str:
-    """Return in one line what is wrong with the first setting that is, and what was found."""
+    """Describe the first validation error in one line, with the value that was found."""
     first = error.errors()[0]
     text = first["msg"].removeprefix("Value error, ")
     if not first["loc"]:  # of several settings together

@@ -1,4 +1,4 @@
-"""Streams that go silent when they can no longer be written."""
+"""Streams that become silent when they can no longer be written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["drop_unwritable", "quiet", "silent_libraries"]
 
 
 class _QuietStream:
-    """Passes text on for as long as the other end takes it."""
+    """Passes text on as long as the other end accepts it."""
 
     def __init__(self, stream: TextIO):
         self._stream = stream
@@ -38,10 +38,10 @@ class _QuietStream:
 
 
 def quiet(stream: TextIO) -> TextIO:
-    """Return a stream for news about work that must not end because nobody can read them.
+    """Return a stream for progress messages, whose failure must not end the calculation.
 
-    The reader of a pipe may end, a terminal may be closed, a disk may be full: from then on all
-    text is dropped.
+    If the reader of a pipe ends, a terminal is closed or a disk is full, all further text is
+    dropped.
     """
     return cast(TextIO, stream if isinstance(stream, _QuietStream) else _QuietStream(stream))
 

@@ -1,4 +1,4 @@
-"""CSV files that people write, the names in them, and long words in messages."""
+"""Read CSV files written by users; names of files, and excerpts for messages."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def excerpt(text: str) -> str:
 
 
 def file_name(name: str) -> str:
-    """Return a name without what a file's name cannot have; a long one ends in a digest."""
+    """Return a valid file name for a name; a long name ends in a digest."""
     plain = re.sub(r"[^\w.+=-]+", "_", name).lstrip(".-") or "molecule"
     if len(plain.encode()) <= _LONGEST_NAME:
         return plain

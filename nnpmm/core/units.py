@@ -1,4 +1,4 @@
-"""One conversion at the public boundary: Quantities in, plain floats in OpenMM's MD units inside.
+"""Conversion at the public boundary, from Quantities to plain floats in OpenMM's MD units.
 
 MD units are nm, ps, amu, K, kJ/mol, elementary charge and, for pressure, bar.
 """
@@ -59,8 +59,7 @@ def in_md_units(value: Any, md_unit: unit.Unit) -> Any:
     """Return Quantities, a float or an array as a plain float or float64 array in ``md_unit``.
 
     Args:
-        value: an ``openmm.unit.Quantity``, a list of them, or numbers taken to be in ``md_unit``
-            already.
+        value: an ``openmm.unit.Quantity``, a list of them, or numbers in ``md_unit``.
         md_unit: the unit of the result.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How a region described by a network and its force-field surroundings are joined."""
+"""Couple a region described by a network to its force-field surroundings."""
 
 from nnpmm.core.geometry import make_whole
 from nnpmm.coupling.binding import BoundRegion, Region, bind_region

@@ -32,7 +32,7 @@ def attached_sites(system: openmm.System, members: set[int]) -> NDArray[np.int64
     """Return the virtual sites whose positions follow from atoms of the region alone.
 
     The network does not see them. Their charges and Lennard-Jones parameters belong to the region:
-    they act on the rest, and not within the region.
+    they act on the rest, but not within the region.
 
     Raises:
         ForceFieldError: a site depends on atoms of the region and on others.
@@ -57,7 +57,7 @@ def attached_sites(system: openmm.System, members: set[int]) -> NDArray[np.int64
 def release_constraints(
     system: openmm.System, members: set[int], hydrogens: set[int], *, keep: bool
 ) -> list[Pair]:
-    """Remove constraints inside a region, in place; return the pairs that are free now.
+    """Remove constraints inside a region, in place; return the released pairs.
 
     Args:
         system: the system to change.

@@ -36,7 +36,7 @@ EnergyAndForces = tuple[float, NDArray[np.float64]]
 
 
 def log_failures(call: Callable[..., EnergyAndForces]) -> Callable[..., EnergyAndForces]:
-    """Write the traceback of an exception to the log: OpenMM hands on its text alone."""
+    """Write the traceback of an exception to the log, because OpenMM passes on only its text."""
 
     @functools.wraps(call)
     def logged(*arguments: Any) -> EnergyAndForces:
@@ -56,8 +56,9 @@ class RegionCallback:
         evaluator: the potential bound to the region's atoms.
         bonds: pairs of row numbers within the region, (m, 2).
         periodic: the system has a periodic box.
-        exact_to_half_box: refuse a region that spans half the box or more: pairs taken out of an
-            Ewald sum, or several molecules joined at their nearest images, would be others then.
+        exact_to_half_box: refuse a region that spans half the box or more, because its nearest
+            images, and with them the pairs removed from an Ewald sum or the arrangement of several
+            molecules, would then change.
         weight: name of a global parameter that multiplies energy and forces; at zero the network
             is not called.
     """
@@ -123,9 +124,9 @@ class RegionCallback:
 
 
 class BoxCallback:
-    """Called by OpenMM with the State of a periodic system that is the network's as a whole.
+    """Called by OpenMM with the State of a periodic system that the network describes completely.
 
-    Its atoms meet their own images, so the box of the moment goes to the network, and molecules may
+    Atoms interact with periodic images, so the network receives the current box, and molecules may
     be split by the boundary.
 
     Args:
@@ -151,7 +152,7 @@ class BoxCallback:
 def callback_of(force: openmm.PythonForce) -> Any:
     """Return a copy of the function that a PythonForce calls.
 
-    OpenMM hands it out in its XML alone, pickled, as when it copies a System.
+    OpenMM gives access to it only in its XML, pickled, as when it copies a System.
 
     Args:
         force: of a System in the memory of this process.
@@ -163,7 +164,7 @@ def callback_of(force: openmm.PythonForce) -> Any:
 
 
 def finite(energy: float, forces: NDArray[np.float64]) -> EnergyAndForces:
-    """Return what the network found.
+    """Return the result of the network.
 
     Raises:
         SimulationError: its energy is not finite.
@@ -177,7 +178,7 @@ def is_below_half(positions: NDArray[np.float64], box: NDArray[np.float64]) -> b
     """Whether all atoms are within half a box of each other.
 
     Then their coordinates are finite, they are at their nearest images, and the region is not too
-    wide: one test in place of three in almost every step.
+    wide. One test replaces three in almost every step.
     """
     span = positions.max(axis=0) - positions.min(axis=0)
     return bool((span < 0.5 * box.diagonal()).all())

@@ -1,10 +1,10 @@
-"""Which bonded terms of a force field a capped network has as well.
+"""Which bonded terms of a force field a capped network already describes.
 
-Where a region is cut at a bond Q-M, the network sees a link atom L in the place of M. A term over
-atoms of the region and M, such as the angle X-Q-M, is in the network once more as X-Q-L, so the
-force field's own is left out (as by lnk_method=2 of AMBER's sander, and by openmm-ml 1.8). The
-stretch Q-M stays, for L is at a fixed distance from Q and knows nothing of it; so do pairs three
-bonds apart, which belong to the non-bonded interactions.
+If a region is cut at a bond Q-M, the network sees a link atom L instead of M. A term of atoms of
+the region and M, such as the angle X-Q-M, is already described by the network as X-Q-L, so the
+force field's term is removed (as with lnk_method=2 of AMBER's sander, and in openmm-ml 1.8). The
+stretch of Q-M stays, because L is at a fixed distance from Q and does not depend on it. Pairs three
+bonds apart also stay, because they belong to the non-bonded interactions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["CappedTerms"]
 
 
 class CappedTerms:
-    """Tells terms that are the network's from those that stay with the force field.
+    """Decides which terms the network describes and which stay in the force field.
 
     Args:
         region: atom indices.
@@ -34,9 +34,9 @@ class CappedTerms:
     def hold(self, atoms: Collection[int]) -> bool:
         """Return whether a term over these atoms is the network's.
 
-        It is if every atom outside the region hangs, within the term, on one atom of the region
-        alone: a link atom stands there. Of pairs that is a bond, which stays; one over an angle
-        (Urey-Bradley) goes with the angle.
+        It is, if each atom outside the region is bonded, within the term, to exactly one atom of
+        the region, where a link atom replaces it. A pair of this kind is a bond, which stays; a
+        pair across an angle (Urey-Bradley) is treated like the angle.
         """
         outside = [atom for atom in atoms if atom not in self._region]
         if not outside:

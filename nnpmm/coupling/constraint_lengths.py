@@ -1,4 +1,4 @@
-"""Constraint lengths that suit the network instead of the force field."""
+"""Constraint lengths from the network instead of the force field."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def apply_constraint_lengths(
     *,
     charge: int = 0,
 ) -> None:
-    """Set the region's constrained bonds to hydrogen to the network's own lengths, in place.
+    """Set the region's constrained bonds to hydrogen to the network's bond lengths, in place.
 
-    The region alone is minimised with the network from the given positions; every constraint
-    inside it between hydrogen and another element gets the distance found there. Couple the system
+    The region alone is minimised with the network from the given positions; every constraint inside
+    it between hydrogen and another element gets the distance at this minimum. Couple the system
     with ``Mechanical(constraints="keep")`` afterwards.
 
     Args:

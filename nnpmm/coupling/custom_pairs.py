@@ -1,4 +1,4 @@
-"""The region's own pairs taken out of a CustomNonbondedForce: NBFIX, 12-6-4, Lennard-Jones."""
+"""Remove the pairs inside a region from a CustomNonbondedForce: NBFIX, 12-6-4, Lennard-Jones."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def exclude_custom_pairs(
 ) -> None:
     """Exclude every pair inside the region, in place.
 
-    A long-range correction stays as it is: it is an average over all pairs of the system, the
-    excluded ones among them.
+    A long-range correction does not change: it is an average over all pairs of the system,
+    including the excluded ones.
 
     Args:
         force: the force to change.
@@ -45,7 +45,7 @@ def exclude_custom_pairs(
 def region_custom_pairs(
     force: openmm.CustomNonbondedForce, region: NDArray[np.int64]
 ) -> openmm.CustomNonbondedForce | None:
-    """Return a force with the pairs inside the region alone, None if there are none.
+    """Return a force with only the pairs inside the region, or None if there are none.
 
     Args:
         force: as the force field made it, before `exclude_custom_pairs`.

@@ -1,4 +1,4 @@
-"""Whether a system's masses are those of its topology's elements."""
+"""Check that a system's masses match the elements of its topology."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SMALLEST_SHARE = 0.92
 
 
 def check_masses(system: openmm.System, topology: Topology) -> None:
-    """Check that no atom is lighter than its element, as where two atoms have changed places.
+    """Check that no atom is lighter than its element, which would show a different order of atoms.
 
     A heavy atom counts with the hydrogens bonded to it, which may have taken over some of its mass.
     Masses may be larger than the element's by any factor, as isotopes, united atoms and

@@ -50,11 +50,11 @@ _COUPLED = (*BONDED, openmm.NonbondedForce, openmm.CustomNonbondedForce)
 def check_forces(system: openmm.System, members: set[int]) -> None:
     """Check that every force of a system can be coupled, by its class.
 
-    Forces of an earlier coupling are let through: a system may have several regions.
+    Forces of an earlier coupling are allowed, because a system may have several regions.
 
     Raises:
         ForceFieldError: a class that is not supported; it is named.
-        RegionError: an atom of the region is part of an earlier region already.
+        RegionError: an atom of the region already belongs to an earlier region.
     """
     known = (*_COUPLED, *UNTOUCHED)
     refuse_earlier_regions(system, members)
@@ -84,7 +84,7 @@ def find_nonbonded_force(system: openmm.System) -> openmm.NonbondedForce:
 
 
 def has_inner_potential(system: openmm.System) -> bool:
-    """Whether a region has an inner potential, as multiple time steps need it."""
+    """Whether a region has an inner potential, as multiple time steps require."""
     roles = forces_by_role(system)
     inner = {Role.NEGATED_INNER_POTENTIAL, Role.INNER_NETWORK}
     if Role.NETWORK_LESS_FORCE_FIELD in roles:

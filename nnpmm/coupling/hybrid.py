@@ -1,4 +1,4 @@
-"""A hybrid system with what it was made from, and the call that makes one."""
+"""Hybrid systems, and the function that creates them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Coupling", "HybridSystem", "couple", "create_hybrid_system"]
 
 
 class Coupling(Protocol):
-    """How a region that a network describes and its surroundings act on each other."""
+    """How a region described by a network interacts with its surroundings."""
 
     def couple(
         self,
@@ -53,7 +53,7 @@ class HybridSystem:
         mm_system: the System that it was made from, unchanged.
         region: atoms, elements, bonds, cut bonds and charge of the region.
         evaluator: the network bound to ``region.network_atoms``.
-        provenance: what to write down to make the system again: of the model, and the coupling.
+        provenance: a record of the model and the coupling, from which the system can be made again.
     """
 
     system: openmm.System
@@ -84,7 +84,7 @@ def couple(
 ) -> HybridSystem:
     """Describe a region of an MM system with a network.
 
-    The MM system is not changed. The network's force has a force group of its own. Atomic self
+    The MM system is not changed. The network's force has a separate force group. Atomic self
     energies are not part of the energy. For several regions, each with its own model, call this
     again with the system of the first result.
 
@@ -101,7 +101,7 @@ def couple(
             of its element.
         RegionError: the region is empty, cuts a bond, or the model cannot describe it.
         ForceFieldError: the system contains a force that cannot be coupled, or lacks parameters.
-        ModelError: the model does not exist in the form that the coupling's transport needs.
+        ModelError: the model does not support the coupling's transport.
         OptionalDependencyError: that transport's package is not installed.
     """
     if topology.getNumAtoms() != mm_system.getNumParticles():
@@ -127,7 +127,7 @@ def create_hybrid_system(
     *,
     coupling: Coupling | None = None,
 ) -> openmm.System:
-    """Return the System of `couple`, for those who need nothing else.
+    """Return only the System of `couple`.
 
     Args:
         mm_system: see `couple`, as for all others.

@@ -31,8 +31,8 @@ LAMBDA_EMBEDDING = "lambda_electrostatic_embedding"
 def create_region_mm_force(forces: list[openmm.Force]) -> openmm.CustomCVForce:
     """Return one force with (1 - lambda_nnp) times the energy of forces of any class.
 
-    A CustomCVForce contains them, since not every class can be written as another with a factor
-    (a CMAP cannot). It contains the force field's terms alone, never the network.
+    A CustomCVForce contains them, because not every class can be rewritten with a factor (a CMAP
+    cannot). It contains only terms of the force field, never the network.
 
     Args:
         forces: the terms inside the region, which the new force takes over.
@@ -58,7 +58,7 @@ def check_interpolated(context: openmm.Context) -> None:
 def nnp_derivative(context: openmm.Context) -> float:
     """Return dV/dlambda_nnp = V_NNP(region) - V_MM(region) at a context's positions, kJ/mol.
 
-    The context's own value stays as it is. One evaluation of the network.
+    The value in the context does not change. This takes one evaluation of the network.
 
     Args:
         context: of a system made with ``Mechanical(inside=Interpolated())``; with several
@@ -76,7 +76,7 @@ def nnp_derivative(context: openmm.Context) -> float:
 def linear_derivative(context: openmm.Context, parameter: str, groups: Iterable[int]) -> float:
     """Return dV/d(parameter) of an energy that is linear in a global parameter, kJ/mol.
 
-    It is the difference between the energies at 1 and 0; the context keeps its own value.
+    It is the difference between the energies at 1 and 0; the value in the context does not change.
 
     Args:
         context: of a system with this parameter.

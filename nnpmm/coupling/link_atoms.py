@@ -1,6 +1,6 @@
 """Link atoms: hydrogens that cap a region where it cuts single bonds.
 
-A link atom L stands on the cut bond between the region's atom Q and its neighbour M outside, at the
+A link atom L lies on the cut bond between the region's atom Q and its neighbour M outside, at the
 length d of a bond from Q to hydrogen,
 
     r_L = r_Q + d u,  u = (r_M - r_Q) / |r_M - r_Q|,
@@ -10,10 +10,10 @@ degree of freedom, and its force goes to Q and M by the chain rule,
 
     F_M += d / |r_M - r_Q| (F_L - u (u . F_L)),  F_Q += F_L - that.
 
-Nothing of it pulls along the bond, so the stretch of Q-M is the force field's alone. (ONIOM's
-r_L = r_Q + g (r_M - r_Q) with a fixed ratio g, Dapprich et al., J. Mol. Struct. THEOCHEM 1999, 461,
-1, would add the network's to it.) What else the two descriptions share is said in
-`nnpmm.coupling.capped_terms`; which bonds may be cut, and d, in `nnpmm.structures.link_bonds`.
+The force on M has no component along the bond, so only the force field describes its stretch.
+(ONIOM's r_L = r_Q + g (r_M - r_Q) with a fixed ratio g, Dapprich et al., J. Mol. Struct. THEOCHEM
+1999, 461, 1, would add the network's to it.) `nnpmm.coupling.capped_terms` decides which other
+terms the network describes; `nnpmm.structures.link_bonds` defines d and which bonds may be cut.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ __all__ = ["CappedEvaluator", "LinkAtoms"]
 class LinkAtoms:
     """The boundary of a region that hydrogens cap where it cuts single bonds.
 
-    Force-field terms with an atom outside the region stay, but for angles and torsions that the
-    capped network has as well.
+    Force-field terms with an atom outside the region stay, except for angles and torsions that the
+    capped network already describes.
 
     Args:
         bonds: kinds of single bonds that the region may cut: pairs of elements such as ``"C-S"``;
@@ -57,10 +57,10 @@ class LinkAtoms:
         distances: from the region's atom to its link atom by bond, the region's atom first, nm or
             a Quantity, such as ``{"N-C": 0.101}``; others are those of
             `nnpmm.structures.link_bonds.HYDROGEN_DISTANCES`.
-        charges: the force field's charges of what is inside the cuts need not add up to an integer.
-            ``"keep"`` leaves them so; ``"shift"`` moves what is left over from the region's atom of
-            each cut bond to its neighbour outside, in equal parts for the cuts of a molecule, so
-            that the region's charge is an integer and the system's stays.
+        charges: the force field's charges inside the cuts need not add up to an integer. ``"keep"``
+            leaves them unchanged. ``"shift"`` moves the excess, in equal parts for the cuts of a
+            molecule, from the region's atom of each cut bond to its neighbour outside. The region's
+            charge is then an integer, and the system's charge does not change.
 
     Raises:
         ConfigError: another kind of bond, distance or choice of charges.

@@ -38,8 +38,8 @@ class Mechanical:
     """Mechanical embedding (Lahey and Rowley, Chem. Sci. 2020, 11, 2362; Galvelis et al., 2022).
 
     V = V_NNP(region) + V_MM(rest) + sum over region atoms i and other atoms j of the force field's
-    Coulomb and Lennard-Jones terms. Every bonded term and every pair inside the region is the
-    network's.
+    Coulomb and Lennard-Jones terms. The network describes every bonded term and every pair inside
+    the region.
 
     Args:
         transport: the force that calls the network: ``"python"`` (OpenMM's PythonForce),

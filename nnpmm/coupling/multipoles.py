@@ -1,4 +1,4 @@
-"""What AMOEBA's multipoles say about a region: its charge, and whether it has parameters."""
+"""The charge of a region from AMOEBA's multipoles, and whether it has parameters."""
 
 from __future__ import annotations
 

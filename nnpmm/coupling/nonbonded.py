@@ -1,4 +1,4 @@
-"""The region's own pairs taken out of a NonbondedForce; its pairs with the rest stay."""
+"""Remove the pairs inside a region from a NonbondedForce; its pairs with the rest stay."""
 
 from __future__ import annotations
 
@@ -28,10 +28,9 @@ def exclude_region_pairs(
 ) -> None:
     """Make an exception of every pair inside the region, in place, with no charge and no LJ.
 
-    Under Ewald methods OpenMM subtracts an excluded pair from the reciprocal sum exactly; what is
-    left of the region with itself is its interaction with its own periodic images. The subtraction
-    uses the pair's nearest image, so that a region split by the boundary is treated like a whole
-    one.
+    With Ewald methods, OpenMM subtracts an excluded pair from the reciprocal sum exactly; only the
+    interaction of the region with its own periodic images is left. The subtraction uses the pair's
+    nearest image, so that a region split by the boundary is treated like a whole one.
 
     Args:
         force: the force to change.

@@ -1,4 +1,4 @@
-"""The energy that a NonbondedForce gives to the pairs inside a region, as separate forces."""
+"""The pairs inside a region of a NonbondedForce, as separate forces with the same energy."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The charge of a region: an integer for the network, and what the force field has besides it.
+"""The charge of a region: an integer for the network, and the excess in the force field.
 
-Force fields make residues neutral, not their parts, so that the charges inside the cuts of a region
-add up to an integer but for an excess. The capped part's bonds say which integers are possible.
+Force fields assign integer charges to residues, not to their parts, so the charges inside the cuts
+of a region add up to an integer plus an excess. The bonds of the capped part determine which
+integers are possible.
 """
 
 from __future__ import annotations
@@ -67,8 +68,9 @@ def region_charge(
 ) -> RegionCharge:
     """Return the charge of a region.
 
-    That of a molecule which the region cuts is the integer next to its sum. Where this is far from
-    any and is to be shifted, it is the one beside the sum that the bonds of the capped part allow.
+    For a molecule that the region cuts, this is the integer nearest to its sum. If the sum is far
+    from any integer and charges are shifted, it is the neighbouring integer that the bonds of the
+    capped part allow.
 
     Args:
         charges: of the region's atoms, and of virtual sites, which follow them, e.

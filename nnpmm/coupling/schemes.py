@@ -1,6 +1,6 @@
-"""What describes the inside of a region: the network alone, a mixture, or the network in two parts.
+"""How the inside of a region is described: the network, a mixture, or the network in two parts.
 
-They are alternatives, so that no two of them can be asked for at once.
+They are alternatives and cannot be combined.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["Interpolated", "MultipleTimeSteps", "Replaced", "Scheme"]
 
 @dataclass(frozen=True)
 class Replaced:
-    """The network takes the place of the force field."""
+    """The network replaces the force field."""
 
 
 @dataclass(frozen=True)

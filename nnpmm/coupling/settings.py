@@ -1,4 +1,4 @@
-"""Settings of the coupling, as YAML files have them, and the coupling made from them."""
+"""Settings of the coupling in YAML files, and the coupling that they describe."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["CouplingConfig", "create_coupling"]
 
 
 class CouplingConfig(Section):
-    """How the region and its surroundings act on each other."""
+    """How the region and its surroundings interact."""
 
     type: Literal["mechanical", "electrostatic", "subtractive"] = Field(
         "mechanical",
@@ -74,7 +74,7 @@ def create_coupling(
     inside: Scheme,
     boundary: LinkAtoms | None = None,
 ) -> Mechanical | Electrostatic | Subtractive:
-    """Return the coupling that settings ask for.
+    """Return the coupling that the settings describe.
 
     Args:
         settings: of the coupling.

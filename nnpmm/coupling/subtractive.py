@@ -2,9 +2,9 @@
 
 V = V_FF(all) + V_NNP(R) - V_FF(R alone, without cutoff and box)
 
-(Jaffrelot Inizan et al., Chem. Sci. 2023, 14, 5438). What acts between region and rest stays the
-force field's, the polarization of the two by each other included. The bracket V_NNP(R) - V_FF(R)
-depends on the region's atoms alone.
+(Jaffrelot Inizan et al., Chem. Sci. 2023, 14, 5438). The force field describes all interactions
+between region and rest, including their mutual polarization. The correction V_NNP(R) - V_FF(R)
+depends only on the region's atoms.
 """
 
 from __future__ import annotations

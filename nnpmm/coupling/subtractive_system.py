@@ -1,4 +1,4 @@
-"""The region cut out of an MM system: the same force field, without surroundings, cutoff or box."""
+"""The force field of a region alone, extracted from an MM system, without cutoff or box."""
 
 from __future__ import annotations
 
@@ -200,13 +200,13 @@ def _renumber(root: ElementTree.Element, rows: dict[int, int]) -> None:
             continue
         if index not in rows:
             raise RegionError(
-                f"the region cuts a molecule of the force field: a {_what(element, name)} joins "
+                f"the region cuts a molecule of the force field: a {_term(element, name)} joins "
                 f"it to atom {index}; select whole molecules"
             )
         element.set(name, str(rows[index]))
 
 
-def _what(element: ElementTree.Element, name: str) -> str:
+def _term(element: ElementTree.Element, name: str) -> str:
     if name in _AXES:
         return "multipole's frame"
     return {

@@ -1,4 +1,4 @@
-"""Bonded terms of any force class, parted into those of a region's network and all others."""
+"""Divide bonded terms of any force class into those that the network describes and all others."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def take_out_terms(system: openmm.System, terms: CappedTerms) -> list[openmm.For
 def _part(force: openmm.Force, terms: CappedTerms) -> tuple[openmm.Force, openmm.Force | None]:
     """Return a force with the terms that stay, and one with the network's, or None.
 
-    OpenMM cannot remove a term, and what a term needs differs from class to class (energy
-    expression, parameters, tables); its XML contains all of that in one form.
+    OpenMM cannot remove a term, and the data of a term differ between classes (energy expression,
+    parameters, tables). The XML contains all of it in one form.
     """
     rest, inside = (
         ElementTree.fromstring(text) for text in 2 * [openmm.XmlSerializer.serialize(force)]
@@ -99,8 +99,8 @@ def _read(root: ElementTree.Element) -> openmm.Force:
 def connect_region(system: openmm.System, bonds: set[tuple[int, int]]) -> None:
     """Add zero-strength bonds, in place, so that OpenMM keeps the region's molecules together.
 
-    OpenMM finds molecules from bonds and constraints: without any, barostats and trajectory
-    writers would move every atom of the region on its own.
+    OpenMM finds molecules from bonds and constraints. Without them, barostats and trajectory
+    writers would move every atom of the region separately.
 
     Args:
         system: the system to change.
@@ -118,7 +118,7 @@ def connect_region(system: openmm.System, bonds: set[tuple[int, int]]) -> None:
 def refuse_missing_terms(
     released: list[Pair], forces: list[openmm.Force], *, bonds: set[Pair], hydrogens: set[int]
 ) -> None:
-    """Refuse constraints that were the only description of a bond or an angle.
+    """Refuse removed constraints that were the only description of a bond or an angle.
 
     Args:
         released: pairs inside the region whose constraints were removed.

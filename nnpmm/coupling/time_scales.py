@@ -1,9 +1,9 @@
-"""What moves fast inside a region, and what is left for the network, for multiple time steps.
+"""Divide the energy of a region into fast and slow parts, for multiple time steps.
 
 V = V_in(region) + [V_NNP(region) - V_in(region)] + all else: the first term changes fast and is
 cheap, the bracket changes slowly and is costly (Jaffrelot Inizan et al., Chem. Sci. 2023, 14,
-5438). Their sum is the network, exactly. V_in is the force field's bonded terms, terms of one's
-own, or another network.
+5438). Their sum is the network, exactly. V_in consists of the force field's bonded terms, of fitted
+terms, or of another network.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class DifferenceEvaluator:
     """One network minus another, both bound to the same atoms.
 
     Args:
-        minuend: the network that is meant.
+        minuend: the network of the hybrid system.
         subtrahend: the inner potential.
     """
 

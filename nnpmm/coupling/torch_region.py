@@ -1,7 +1,7 @@
 """The region in torch: joined across the periodic boundary, and its energy as one module.
 
-What `nnpmm.core.geometry` does with numpy, on any device and plain enough for
-``torch.jit.script``; both give the same positions.
+This does the same as `nnpmm.core.geometry` does with numpy, but on any device and in a form that
+``torch.jit.script`` accepts. Both give the same positions.
 """
 
 # No postponed annotations here: torch.jit.script reads the classes' annotations as types.
@@ -86,7 +86,7 @@ class WholeRegionModule(nn.Module):
 
 
 class RegionEnergy(nn.Module):
-    """The network's energy from the positions of a whole system, as TorchForce asks for it.
+    """The network's energy from the positions of a whole system, as TorchForce requires.
 
     Args:
         network: from positions (n, 3) of the region, nm, float64, to its energy, kJ/mol, a scalar.
@@ -126,7 +126,7 @@ class RegionEnergy(nn.Module):
 
 
 class TensorCallback:
-    """Called by PythonTorchForce with a State and the region's positions; all stays in torch.
+    """Called by PythonTorchForce with a State and the region's positions; uses only torch.
 
     Args:
         evaluator: the potential bound to the region's atoms.

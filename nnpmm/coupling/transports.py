@@ -84,7 +84,7 @@ def create_region_force(
 
     Raises:
         ConfigError: no such transport.
-        ModelError: the potential does not exist in the form that the transport needs.
+        ModelError: the potential does not support the transport.
         OptionalDependencyError: openmm-torch is missing, or has no such force.
     """
     create = TRANSPORTS[check_transport(transport)]
@@ -131,7 +131,7 @@ def add_in_own_group(system: openmm.System, force: openmm.Force) -> int:
     """Add a force in the first free force group from 1 on, in place; return the group.
 
     Raises:
-        ForceFieldError: all 32 force groups are taken.
+        ForceFieldError: all 32 force groups are in use.
     """
     taken = {other.getForceGroup() for other in system.getForces()}
     for group in range(1, 32):

@@ -57,16 +57,16 @@ def region_differences(
 ) -> NDArray[np.float64]:
     """Return V_NNP(region) - V_MM(region) of frames, the network evaluated in batches.
 
-    What `nnpmm.coupling.nnp_derivative` returns for one context, for a trajectory: the force
-    field's part in double precision, the network's in its own. With subtractive embedding V_MM is
-    the energy of the region alone, V_FF(R), so that frames of AMOEBA can be taken. The region is
-    made whole first, so that frames may be wrapped into the box in any way. With several regions,
-    each with its model, add up what this returns for each.
+    This is the value of `nnpmm.coupling.nnp_derivative` for a whole trajectory, with the force
+    field in double precision and the network in its own precision. With subtractive embedding V_MM
+    is the energy of the region alone, V_FF(R), so frames from AMOEBA can be used. The region is
+    made whole first, so frames may be wrapped into the box in any way. For several regions with
+    their own models, add up the results of each.
 
-    Constrained bonds to hydrogen are taken as constrained under both potentials, as by
-    ``Mechanical(constraints="keep")``; all others, such as the angle of rigid water, as free under
-    both, so that frames sampled with them do not show how these distances vary. These need a term
-    of the force field.
+    Constrained bonds to hydrogen count as constrained for both potentials, as with
+    ``Mechanical(constraints="keep")``. All other constraints, such as the angle of rigid water,
+    count as free for both, although frames sampled with them do not show how these distances vary.
+    The force field needs a term for them.
 
     Args:
         mm_system: the force field's system, before any coupling.
@@ -79,16 +79,16 @@ def region_differences(
             or Quantity; needed for a periodic system and refused for another.
         boundary: link atoms cap bonds that the region cuts, as in `nnpmm.coupling.Mechanical`.
         embedding: that of the network, `nnpmm.coupling.Mechanical` or `nnpmm.coupling.Subtractive`.
-        changed_bonds: what happens to frames in which the region's bonds, by distance and with the
-            ranges of `nnpmm.integrators.WatchdogRanges`, are not those of the topology, as after a
-            proton transfer: they are refused, or their differences are nan.
+        changed_bonds: what happens to frames in which the region's bonds (by distance, with the
+            ranges of `nnpmm.integrators.WatchdogRanges`) differ from the topology's, as after a
+            proton transfer: they are an error, or their differences are nan.
 
     Returns:
         The differences (k,) in kJ/mol, without the network's atomic self energies.
 
     Raises:
-        ForceFieldError: the system is a hybrid one, holds a force that cannot be coupled, or has
-            constraints inside the region without a term, other than of bonds to hydrogen.
+        ForceFieldError: the system is a hybrid one, contains a force that cannot be coupled, or has
+            constraints inside the region, other than bonds to hydrogen, without a term.
         RegionError: the region is empty, cuts a bond, or the model cannot describe it.
         ConfigError: no frames, boxes missing, too many or too few, or arrays of another shape.
         SimulationError: an energy or position is not finite, the region spans half the box, or

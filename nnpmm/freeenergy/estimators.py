@@ -1,10 +1,11 @@
 """Estimators of free energies, on pymbar: MBAR, BAR, exponential averaging, independent samples.
 
-Energies and free energies are in kJ/mol. All states have one temperature; what counts are reduced
-energies u = V/kT, and what is common to all states of a sample, such as pV, cancels.
+Energies and free energies are in kJ/mol. All states have the same temperature. Estimators use
+reduced energies u = V/kT; contributions that are common to all states of a sample, such as pV,
+cancel.
 
-MBAR (Shirts and Chodera, J. Chem. Phys. 2008, 129, 124105) joins states that do not overlap without
-complaint and gives small errors to the result. So overlap is measured, and too little is an error.
+MBAR (Shirts and Chodera, J. Chem. Phys. 2008, 129, 124105) silently combines states that do not
+overlap, and reports small errors. nnpmm therefore measures the overlap, and too little is an error.
 """
 
 from __future__ import annotations
@@ -121,12 +122,12 @@ def mbar(
             first state come first, then those of the second. No two states may be the same.
         samples: (K,) number of independent samples of each state; 0 for one that was not simulated.
         temperature: of all states, K or Quantity.
-        min_overlap: least overlap. 0 switches the test off, where the caller has one of its own;
+        min_overlap: minimum overlap. 0 switches the test off, for callers with their own test;
             errors are then nan where nothing overlaps.
         names: of the states, for the error message; their indices if left out.
 
     Raises:
-        ConfigError: shapes that do not fit, no samples, or a temperature that is not positive.
+        ConfigError: shapes that do not match, no samples, or a temperature that is not positive.
         SimulationError: an energy is not finite, the equations have no solution, or two groups of
             states overlap too little.
     """
@@ -194,7 +195,7 @@ def exponential_average(work: ArrayLike, *, temperature: Any) -> Estimate:
 
     -kT ln <exp(-w/kT)> of energy differences (Zwanzig, J. Chem. Phys. 1954, 22, 1420) or of the
     work of switching (Jarzynski, Phys. Rev. Lett. 1997, 78, 2690). The error is that of the mean
-    weight by the delta method. It fails without a sign where the samples miss the other state.
+    weight by the delta method. The average fails silently if the samples miss the other state.
 
     Args:
         work: (n,) V_1 - V_0 of independent samples of state 0, or the work from 0 to 1, kJ/mol.
@@ -202,7 +203,7 @@ def exponential_average(work: ArrayLike, *, temperature: Any) -> Estimate:
 
     Raises:
         ConfigError: no values, or a temperature that is not positive.
-        SimulationError: a value is not finite, or too few samples carry the average.
+        SimulationError: a value is not finite, or too few samples dominate the average.
     """
     kt = thermal_energy(temperature)
     values = np.ravel(in_md_units(work, unit.kilojoule_per_mole))
@@ -234,8 +235,8 @@ def subsample(series: ArrayLike, *, equilibration: bool = False) -> NDArray[np.i
 
     Args:
         series: (n,) in its order in time, in any unit.
-        equilibration: leave out the start of the series, up to where the rest has the most
-            independent samples (Chodera, J. Chem. Theory Comput. 2016, 12, 1799).
+        equilibration: leave out the start of the series, so that the rest has the most independent
+            samples (Chodera, J. Chem. Theory Comput. 2016, 12, 1799).
 
     Raises:
         ConfigError: the series is empty or not one-dimensional.
@@ -274,9 +275,9 @@ def statistical_inefficiency(series: ArrayLike) -> float:
 def combine(repeats: Sequence[Estimate]) -> Estimate:
     """Return the mean of independent repeats with the larger of two standard errors.
 
-    One is what the repeats report, (sum s^2)^(1/2) / n. The other is what their spread says, their
-    standard deviation over n^(1/2). It knows of slow motions that a single repeat does not see, but
-    is itself uncertain by 1 / (2 n - 2)^(1/2), 50 % for three repeats.
+    One is the propagated error of the repeats, (sum s^2)^(1/2) / n. The other comes from their
+    spread, the standard deviation divided by n^(1/2). It includes slow motions that a single repeat
+    does not sample, but is itself uncertain by 1 / (2 n - 2)^(1/2), 50 % for three repeats.
 
     Raises:
         ConfigError: there are no repeats.

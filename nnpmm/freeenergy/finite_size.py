@@ -2,8 +2,8 @@
 
 `nnpmm.freeenergy.alchemy.decouple` scales the charges of a molecule by lambda_e. A net charge Q
 then interacts with its own periodic images and with the uniform background that neutralises the
-cell, by lambda_e^2, and so does the polarization of the solvent around it. What is wanted is the
-molecule in an infinite solvent. The difference has four parts (Rocklin, Mobley, Dill and
+cell, by lambda_e^2, and so does the polarization of the solvent around it. The desired result is
+the molecule in an infinite solvent. The difference has four parts (Rocklin, Mobley, Dill and
 Hunenberger, J. Chem. Phys. 2013, 139, 184103, with neither a second charge nor its empirical term),
 for a cube of edge L and a solvent of permittivity eps::
 
@@ -13,8 +13,8 @@ for a cube of edge L and a solvent of permittivity eps::
     discrete solvent       -Q gamma N / (6 eps0 L^3)
 
 The first removes the interaction with images and background in vacuum, which the ladder contains in
-full; the second adds what the solvent around images and background screens of it. Their sum is -xi
-Q^2 / (8 pi eps0 eps L): small in water, large in a solvent of low permittivity.
+full; the second adds the part of it that the solvent screens. Their sum is -xi Q^2 / (8 pi eps0 eps
+L): small in water, large in a solvent of low permittivity.
 
 Ewald sums set the mean potential of the cell to zero. The third part accounts for the molecule's
 share in that mean (Hunenberger and McCammon, J. Chem. Phys. 1999, 110, 1856)::
@@ -22,17 +22,17 @@ share in that mean (Hunenberger and McCammon, J. Chem. Phys. 1999, 110, 1856)::
     I = integral of [phi(r) - Q / (4 pi eps0 eps |r - r_Q|)] over all space,
 
 phi being the potential of the molecule's charges in a cavity of the solvent, r_Q their centre. Two
-limits are simple. In a solvent that conducts phi ends at the cavity, and by Green's reciprocity I =
+limits are simple. In a conducting solvent, phi ends at the cavity, and by Green's reciprocity I =
 sum of q_i u(r_i), with -laplace u = 1/eps0 inside and u = 0 on the surface. Without solvent I =
 -sum of q_i |r_i - r_Q|^2 / (6 eps0). Between them I is interpolated in 1/eps, which is exact for a
 charge in the centre of a sphere of radius R: I = Q R^2 (1 - 1/eps) / (6 eps0).
 
-The fourth part is the share of the N solvent molecules in the mean potential: each has the trace
-gamma = sum of q_i |r_i - r_0|^2 of its second moment about its van der Waals site r_0 (Kastenholz
-and Hunenberger, J. Chem. Phys. 2006, 124, 124106 and 224501). With it the zero of the potential is
-outside of the solvent molecules, without a surface of the liquid: the free energy is an intrinsic
-one. Without it the zero is the mean potential of the box, and the free energy of a single charge
-depends on where the solvent's molecules carry their charges.
+The fourth part is the contribution of the N solvent molecules to the mean potential: each has the
+trace gamma = sum of q_i |r_i - r_0|^2 of its second moment about its van der Waals site r_0
+(Kastenholz and Hunenberger, J. Chem. Phys. 2006, 124, 124106 and 224501). With it the zero of the
+potential is outside of the solvent molecules, without a surface of the liquid: the free energy is
+an intrinsic one. Without it the zero is the mean potential of the box, and the free energy of a
+single charge depends on where the solvent's molecules carry their charges.
 
 The next term of the sphere, (16 pi^2 / 45) (1 - 1/eps) Q^2 R^5 / (8 pi eps0 L^6), is below 0.01
 kJ/mol for R = 0.3 nm in a box of 2.5 nm and is left out.
@@ -61,7 +61,7 @@ _WALKS, _SKIN = 1000, 1e-4  # for each point; nm from the surface at which a wal
 
 @dataclass(frozen=True)
 class FiniteSizeCorrection:
-    """What is to be added to the free energy of charging in a periodic box, kJ/mol.
+    """Terms to add to the free energy of charging in a periodic box, kJ/mol.
 
     Attributes:
         net_charge: of the interaction with images and background in vacuum.

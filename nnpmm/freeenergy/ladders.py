@@ -102,10 +102,10 @@ def convergence(windows: Sequence[ArrayLike], *, temperature: Any, points: int =
     """Return the free energy of a ladder from growing parts of its samples, in both directions.
 
     Forward and backward values that agree within their errors long before all samples are used are
-    a sign of convergence; a drift of the forward ones tells of equilibration (Klimovich, Shirts and
-    Mobley, J. Comput. Aided Mol. Des. 2015, 29, 397). The overlap is not tested, as small parts
-    have little of it by chance; a part whose samples overlap so little that MBAR has no solution
-    gives nan.
+    a sign of convergence; a drift of the forward values indicates equilibration (Klimovich, Shirts
+    and Mobley, J. Comput. Aided Mol. Des. 2015, 29, 397). The overlap is not tested, because small
+    parts may overlap little by chance. If MBAR has no solution for a part because of this, the
+    result is nan.
 
     Args:
         windows: energies of the ladder, K arrays (n_k, K), kJ/mol or Quantity.
@@ -153,8 +153,8 @@ def write_xvg(
     """Write the energies of a ladder for alchemlyb, a file for each state.
 
     The format is that of the energy differences of GROMACS (dhdl.xvg), which
-    ``alchemlyb.parsing.gmx.extract_u_nk(path, T=temperature)`` reads; ``alchemlyb.concat`` of all
-    states is what its estimators take. Energies are relative to that of the sampled state.
+    ``alchemlyb.parsing.gmx.extract_u_nk(path, T=temperature)`` reads; its estimators accept the
+    ``alchemlyb.concat`` of all states. Energies are relative to that of the sampled state.
 
     Args:
         folder: gets state-00.xvg, state-01.xvg, ...

@@ -1,4 +1,4 @@
-"""Whether ensembles overlap enough for a free energy between them.
+"""Check that ensembles overlap enough for a free energy between them.
 
 For MBAR's overlap matrix O, with O_ab the probability that a sample of state a is assigned to state
 b, Klimovich, Shirts and Mobley (J. Comput. Aided Mol. Des. 2015, 29, 397) advise that neighbours
@@ -8,7 +8,7 @@ overlap by 0.03 or more. Here that limit is set to the overlap of two groups A a
 
 at the weakest division into two. In a ladder whose states overlap with their neighbours only, this
 is the overlap of the weakest pair. It does not depend on the order of the states, and it does not
-shrink where many states lie close together and share the samples.
+decrease if many states are close together and share the samples.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def require_overlap(
 def weakest_link(
     overlap: NDArray[np.float64], counts: NDArray[np.int64]
 ) -> tuple[float, tuple[int, int]]:
-    """Return the least overlap of two groups of states, and the two states that link them best.
+    """Return the smallest overlap of two groups of states, and the two states that link them best.
 
     Args:
         overlap: (K, K) overlap matrix.

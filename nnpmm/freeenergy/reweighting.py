@@ -6,8 +6,9 @@ With d = V_NNP(region) - V_MM(region) and kT, frames sampled with the force fiel
 
 (Zwanzig, J. Chem. Phys. 1954, 22, 1420). With frames of both ensembles Bennett's acceptance ratio
 (J. Comput. Phys. 1976, 22, 245) has the smallest error, and with frames between them as well its
-extension MBAR (Shirts and Chodera, J. Chem. Phys. 2008, 129, 124105). Where the ensembles hardly
-overlap the first fails without a sign, so overlap is measured and too little of it is an error.
+extension MBAR (Shirts and Chodera, J. Chem. Phys. 2008, 129, 124105). If the ensembles hardly
+overlap, the exponential average fails silently, so nnpmm measures the overlap, and too little is an
+error.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class Reweighting:
 
     Attributes:
         difference: G(NNP/MM) - G(MM), kJ/mol.
-        error: its standard error, kJ/mol. It knows only of what the frames have visited.
+        error: its standard error, kJ/mol. It includes only configurations that the frames have
+            visited.
         overlap: from 0 to 1, for identical ensembles. From one ensemble, the effective share of
             the samples; from two, 1 minus the second eigenvalue of MBAR's overlap matrix O, which
             is O_01 + O_10; from more, the least such sum of neighbours.
@@ -83,10 +85,10 @@ def reweight(
 ) -> Reweighting:
     """Return the free energy difference between the force field's ensemble and that of NNP/MM.
 
-    From the first alone by exponential averaging, from more by MBAR, which for two is Bennett's
-    acceptance ratio. Each series is thinned out by its statistical inefficiency (Chodera et al., J.
-    Chem. Theory Comput. 2007, 3, 26). A conformation that no frame shows cannot be noticed from one
-    ensemble; from two it shows as missing overlap.
+    Frames of the force field alone are averaged exponentially. Frames of several ensembles are
+    combined by MBAR, which is Bennett's acceptance ratio for two. Each series is thinned out by its
+    statistical inefficiency (Chodera et al., J. Chem. Theory Comput. 2007, 3, 26). With one
+    ensemble, a missing conformation cannot be detected; with two, it appears as missing overlap.
 
     Args:
         mm_differences: V_NNP - V_MM of frames sampled with the force field (lambda_nnp = 0), (k,),

@@ -42,7 +42,7 @@ def thermodynamic_lengths(
 
     Raises:
         ConfigError: fewer than two states, or arrays of another shape.
-        SimulationError: neighbours have next to nothing in common, or an energy is not finite.
+        SimulationError: neighbouring states hardly overlap, or an energy is not finite.
     """
     kept = independent_windows(windows, equilibration=True)
     counts = np.array([len(samples) for samples in kept])

@@ -1,4 +1,4 @@
-"""Non-equilibrium switching between a force field and a network, and the work that it takes.
+"""Non-equilibrium switching between a force field and a network, and its work.
 
 The works of switches in both directions give the free energy difference by Crooks' theorem (Phys.
 Rev. E 1999, 60, 2721) and Bennett's acceptance ratio, `nnpmm.freeenergy.bar`. From one direction
@@ -38,7 +38,8 @@ def switch(
     W_k = sum over changes j <= k of V(x_j; lambda_j) - V(x_j; lambda_j-1), with steps of the
     context's integrator between the changes. V is linear in lambda_nnp, so each change costs one
     evaluation of the network, (lambda_j - lambda_j-1) dV/dlambda. The integrator must sample at
-    constant temperature, and starting points must come from equilibrium at ``protocol[0]``.
+    constant temperature, and starting points must come from the equilibrium ensemble at
+    ``protocol[0]``.
 
     Args:
         context: of a system made with ``Mechanical(inside=Interpolated())``, positions and

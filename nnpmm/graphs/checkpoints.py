@@ -56,10 +56,10 @@ class Training:
         if found is None:
             return
         arrays, record = found
-        load_arrays_into(self.network, _under("network.", arrays))
-        self.best = _under("best.", arrays)
+        load_arrays_into(self.network, _with_prefix("network.", arrays))
+        self.best = _with_prefix("best.", arrays)
         state = self.optimizer.state_dict()
-        for name, array in _under("adam.", arrays).items():
+        for name, array in _with_prefix("adam.", arrays).items():
             number, _, what = name.partition(".")
             state["state"].setdefault(int(number), {})[what] = torch.from_numpy(array)
         self.optimizer.load_state_dict(state)
@@ -82,5 +82,7 @@ def seeded(*numbers: int) -> Iterator[np.random.Generator]:
         yield np.random.default_rng(sequence)
 
 
-def _under(prefix: str, arrays: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+def _with_prefix(
+    prefix: str, arrays: dict[str, NDArray[np.float32]]
+) -> dict[str, NDArray[np.float32]]:
     return {name[len(prefix) :]: each for name, each in arrays.items() if name.startswith(prefix)}

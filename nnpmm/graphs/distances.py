@@ -1,4 +1,4 @@
-"""The network of the distances: it sees how far atoms are from each other, and nothing else.
+"""The network of the distances, whose only input is the distances between atoms.
 
 H. Stärk et al., ICML 2022 (arXiv 2110.04126), section 4.2. Messages here are the same in both
 directions, so that each pair is looked at once.

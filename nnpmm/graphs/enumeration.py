@@ -33,7 +33,7 @@ def recombined(
         count: of new molecules.
         seed: the same gives the same molecules.
         most_atoms: heavy atoms of a new molecule.
-        unwanted: tells which molecules are not to be among them.
+        unwanted: returns whether a molecule must be left out.
 
     Raises:
         ConfigError: there are too few halves for so many molecules.

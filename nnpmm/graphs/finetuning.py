@@ -61,18 +61,18 @@ def finetune(
 ) -> PropertyModel:
     """Train a model of a property in a folder, and write it there.
 
-    A call with the same settings goes on where the last one was interrupted; the result is the
-    same to the last bit as without the interruption.
+    A call with the same settings continues after an interruption; the result is bitwise the same as
+    without the interruption.
 
     Args:
         settings: of the training.
         folder: of the training.
-        progress: called with the number of epochs that are done, and their largest number.
+        progress: called with the number of finished epochs and the maximum number.
 
     Raises:
         ConfigError: the folder has a training with other settings, or another process works in it;
             there are too few molecules, or the training diverged.
-        InputFileError: a file or a molecule cannot be read, or has an atom that graphs do not know.
+        InputFileError: a file or a molecule cannot be read, or has an unsupported atom.
         UnwritableError: a file cannot be written.
     """
     molecules = merged(read_molecules(settings.data, smiles=settings.smiles, value=settings.value))

@@ -102,20 +102,20 @@ class ContrastiveNetwork(nn.Module):
 def pretrain(
     settings: PretrainingSettings, folder: Path, *, report: Report = lambda *_: None
 ) -> PretrainedCard:
-    """Pre-train a network in a folder, and return what is known of it.
+    """Pre-train a network in a folder, and return its record.
 
-    A call with the same settings goes on where the last one was interrupted, with more epochs if
-    they are wanted; the result is the same to the last bit as without the interruption.
+    A call with the same settings continues after an interruption, and may ask for more epochs; the
+    result is bitwise the same as without the interruption.
 
     Args:
         settings: of the pre-training.
         folder: of the pre-training.
-        report: called as the stages go on.
+        report: called with the progress of the stages.
 
     Raises:
         ConfigError: the folder has a pre-training with other settings, or another process works in
             it; there are too few molecules, or the training diverged.
-        InputFileError: a molecule cannot be read, or has an atom that graphs do not know.
+        InputFileError: a molecule cannot be read, or has an unsupported atom.
         UnwritableError: a file cannot be written.
     """
     smiles = pretraining_smiles(settings)

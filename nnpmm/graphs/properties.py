@@ -1,4 +1,4 @@
-"""A property of molecules from their graphs: trained networks that are averaged, and their file."""
+"""Predict a property of molecules from their graphs, with an ensemble of trained networks."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class PropertyModel:
     """One or more trained networks, whose mean is the prediction.
 
     Attributes:
-        card: what is known of them.
+        card: their record.
         networks: the members.
     """
 
@@ -110,7 +110,7 @@ class PropertyModel:
 
     @torch.inference_mode()
     def members(self, graphs: Sequence[MolecularGraph]) -> NDArray[np.float64]:
-        """Return what each network predicts, (members, n)."""
+        """Return the predictions of each network, (members, n)."""
         parts = [
             collate(graphs[start : start + _MOLECULES_AT_A_TIME])
             for start in range(0, len(graphs), _MOLECULES_AT_A_TIME)

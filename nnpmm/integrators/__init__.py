@@ -1,4 +1,4 @@
-"""Time integration: several time steps at once, and masses that allow longer ones."""
+"""Time integration: multiple time steps, and masses that allow longer time steps."""
 
 from nnpmm.integrators.inner_potential import InnerPotential, fit_inner_potential
 from nnpmm.integrators.mass_factor import choose_mass_factor

@@ -40,10 +40,10 @@ class BondGraph:
 
     A bond breaks where its atoms are further apart than ``broken`` times the sum of their covalent
     radii (those of rdkit), and forms where they are closer than ``formed`` times it; between the
-    two everything stays as it was, so that a proton that is shared does not flicker.
+    two limits its state does not change, so a shared proton does not flicker.
 
     Args:
-        system: MM or hybrid system, whose bonds are taken beside the topology's.
+        system: MM or hybrid system, whose bonds are used in addition to those of the topology.
         topology: with elements.
         region: indices of its atoms, (n,).
         broken: largest ratio of a bond.
@@ -81,7 +81,7 @@ class BondGraph:
     def update(
         self, region: NDArray[np.float64], box: NDArray[np.float64] | None
     ) -> list[BondChange]:
-        """Take in positions (n, 3) nm; return how the bonds differ from the topology's now.
+        """Update the bonds from positions (n, 3), nm; return how they differ from the topology's.
 
         Args:
             region: positions of its atoms, which the boundary may have split.

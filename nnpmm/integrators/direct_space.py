@@ -1,9 +1,9 @@
-"""Non-bonded forces parted into a short range, which changes fast, and the rest.
+"""Divide non-bonded forces into a short range, which changes fast, and the rest.
 
 V = V_short + [V - V_short] with V_short the Coulomb and Lennard-Jones energy of each pair times a
 switch that falls smoothly from 1 to 0 between two distances: the split of RESPA1 (Tuckerman, Berne,
-Martyna, J. Chem. Phys. 1992, 97, 1990; Zhou, Berne, J. Chem. Phys. 1995, 103, 9444). The sum is the
-system as it was, exactly.
+Martyna, J. Chem. Phys. 1992, 97, 1990; Zhou, Berne, J. Chem. Phys. 1995, 103, 9444). The sum is
+exactly the original energy.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _MIXED = "sigma=0.5*(sigma1+sigma2); epsilon=sqrt(epsilon1*epsilon2)"
 
 
 def split_direct_space(system: openmm.System, start: Any, end: Any) -> None:
-    """Add the short range of a system's NonbondedForce, and take it off again, in place.
+    """Add the short range of a system's NonbondedForce, and subtract it again, in place.
 
     The two are forces named ``"short range"`` and ``"short range, negated"``, for different time
-    steps; the second goes with the NonbondedForce. The pairs of atoms three bonds apart move from
-    the NonbondedForce into a bonded force of their own. Energy and forces stay what they were.
+    steps; the second has the same time step as the NonbondedForce. Pairs three bonds apart move
+    from the NonbondedForce into a separate bonded force. The total energy and forces do not change.
 
     Args:
         system: MM or hybrid system with a cutoff or Ewald sum.

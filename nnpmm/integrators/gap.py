@@ -1,14 +1,15 @@
 """How far the network is from the inner potential, inside a region.
 
-With multiple time steps the slow force on the region is F_NNP - F_in, of the network less its
-inner potential, and one slow kick lasts a whole outer step dt. Its size against thermal momentum,
+With multiple time steps, the slow force on the region is F_NNP - F_in, the difference between the
+network and its inner potential, and one slow kick acts for a whole outer step dt. Its size relative
+to the thermal momentum,
 
     kick^2 = 1/f sum_i dt^2 |F_i|^2 / (m_i kT),    f degrees of freedom,
 
-is what the scheme lives on: for an oscillator of frequency w, w_s of it slow (w_s^2 + w_fast^2 =
-w^2), it is (w_s dt) (w_s / w) in the mean, and the impulse method needs w_s dt < 2 (Tuckerman,
-Berne, Martyna, J. Chem. Phys. 1992, 97, 1990). A constraint takes up the forces along it, so they
-do not count.
+decides whether the scheme is valid. For an oscillator of frequency w with a slow part w_s (w_s^2 +
+w_fast^2 = w^2) it is (w_s dt) (w_s / w) on average, and the impulse method needs w_s dt < 2
+(Tuckerman, Berne, Martyna, J. Chem. Phys. 1992, 97, 1990). Forces along a constraint do not count,
+because the constraint cancels them.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Gap:
     """Network minus inner potential at one geometry.
 
     Attributes:
-        energy: V_NNP - V_in, kJ/mol; its changes mean something, itself it does not.
+        energy: V_NNP - V_in, kJ/mol; only its changes are meaningful.
         forces: on the region's atoms, what constraints take up left out, (n, 3), kJ/mol/nm.
         rms_force: root mean square of their lengths, kJ/mol/nm.
         kick: root mean square change of momentum in one outer step, for each degree of freedom, in
@@ -56,8 +57,8 @@ class Gap:
 class GapMeter:
     """Measures the gap of a hybrid system, with one evaluation of the network each time.
 
-    It has copies of the network and of the negated inner potential in a separate context, so
-    that it disturbs no simulation and no other slow force comes in.
+    It has copies of the network and of the negated inner potential in a separate context, so it
+    does not disturb the simulation, and no other slow forces contribute.
 
     Args:
         system: made with ``Mechanical(inside=MultipleTimeSteps())``.

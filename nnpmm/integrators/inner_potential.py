@@ -1,10 +1,10 @@
 """An inner potential made of harmonic terms that are fitted to the Hessian of a network.
 
-For regions whose force field is poor or has no bonded terms. At a minimum of the network, where
-every term is at rest, a term k/2 (q - q0)^2 adds k grad q grad q^T to the Hessian. The force
-constants that come closest to the network's Hessian, mass-weighted, are found by non-negative
-least squares, so that the inner potential is bounded from below and stable by itself. (Force fields
-from Hessians: Seminario, Int. J. Quantum Chem. 1996, 60, 1271; here all terms at once.)
+Use it for regions whose force field is poor or has no bonded terms. At a minimum of the network,
+where every term is at rest, a term k/2 (q - q0)^2 adds k grad q grad q^T to the Hessian. The force
+constants that come closest to the network's Hessian, mass-weighted, are found by non-negative least
+squares, so that the inner potential is bounded from below and stable by itself. (Force fields from
+Hessians: Seminario, Int. J. Quantum Chem. 1996, 60, 1271; here all terms at once.)
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ def fit_inner_potential(
 ) -> InnerPotential:
     """Fit bonds, angles, distances of atoms two bonds apart, and planes to a network's Hessian.
 
-    No term depends on a torsion, so all conformers share the inner potential; what it lacks is left
-    to the network. The region is minimised in vacuum, from the positions given, first.
+    No term depends on a torsion, so all conformers share the inner potential; the network provides
+    the rest. The region is first minimised in vacuum from the given positions.
 
     Args:
         model: the network.
@@ -139,7 +139,7 @@ def fit_inner_potential(
 
 
 def _refuse_fragments(topology: Topology, members: set[int]) -> None:
-    """Refuse cut bonds: without its link atoms the fragment is a radical, of another shape."""
+    """Refuse cut bonds: without its link atoms the fragment is a radical with another shape."""
     cut = [
         (a.index, b.index)
         for a, b in topology.bonds()

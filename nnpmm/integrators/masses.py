@@ -22,7 +22,7 @@ def apply_hydrogen_mass(system: openmm.System, topology: Topology, mass: Any = 3
 
     Configurational averages do not depend on masses; the fastest motions get slower (Feenstra,
     Hess, Berendsen, J. Comput. Chem. 1999, 20, 786). Hydrogens of water, which is rigid, keep their
-    mass. The total mass stays the same. Applying it twice changes nothing more.
+    mass. The total mass stays the same. Applying it twice has no further effect.
 
     Args:
         system: MM or hybrid system.
@@ -63,9 +63,9 @@ def apply_hydrogen_mass(system: openmm.System, topology: Topology, mass: Any = 3
 def scale_masses(system: openmm.System, atoms: Iterable[int], factor: float) -> None:
     """Multiply the masses of whole molecules, in place.
 
-    Their vibrations get slower by the square root of the factor, and configurational averages stay
-    what they are; their translation, rotation and inner motions get slower too, so nothing may be
-    read off the time that they take.
+    Their vibrations become slower by the square root of the factor, and configurational averages do
+    not change. Their translation, rotation and internal motions become slower too, so do not
+    calculate kinetic properties from such a simulation.
 
     Args:
         system: MM or hybrid system.

@@ -29,11 +29,12 @@ __all__ = ["RespaIntegrator", "create_respa_integrator", "heat_bath"]
 class RespaIntegrator(openmm.CustomIntegrator):
     """An OpenMM integrator made by `create_respa_integrator`.
 
-    One step is one step of the slowest level, whose forces are evaluated once in it. Those of a
-    faster level with r steps in it are evaluated r + 1 times on the CPU and Reference platforms,
-    which keep the forces of the group last evaluated only.
+    One step is one step of the slowest level, whose forces are evaluated once in it. The forces of
+    a faster level with r steps in it are evaluated r + 1 times on the CPU and Reference platforms,
+    which store only the forces of the last evaluated group.
 
-    Not for systems with virtual sites: those platforms place them at the end of a step only.
+    Systems with virtual sites are not supported, because these platforms place the sites only at
+    the end of a step.
 
     Args:
         levels: from slow to fast.
@@ -69,7 +70,7 @@ class RespaIntegrator(openmm.CustomIntegrator):
         self.setGlobalVariableByName("kT", GAS_CONSTANT * kelvin)
 
     def setStepSize(self, size: Any) -> None:
-        """Refuse: what the heat bath draws in a step was computed for the time steps given."""
+        """Refuse, as the coefficients of the heat bath depend on the given time steps."""
         raise ConfigError("the time steps of a RespaIntegrator are fixed; create a new one")
 
     def _refuse_without_bath(self) -> None:
@@ -126,9 +127,9 @@ def create_respa_integrator(
     """Return an integrator with a time step for each force group.
 
     Args:
-        system: whose force groups are split; every one of them needs a time step. It must have no
-            virtual sites, as four-site water has: OpenMM's CPU and Reference platforms move them at
-            the end of a step only, so that forces within it would heat the system.
+        system: whose force groups are split; every one of them needs a time step. It must not have
+            virtual sites, as in four-site water: OpenMM's CPU and Reference platforms move them
+            only at the end of a step, so forces within the step would heat the system.
         splitting: pairs of a time step (ps or a Quantity) and the force groups that are integrated
             with it, in any order; each time step is a multiple of the next shorter one. One pair
             gives velocity Verlet or BAOAB.

@@ -72,10 +72,10 @@ def parse_splitting(
 
 
 def _refuse_virtual_sites(system: openmm.System) -> None:
-    """Refuse sites that OpenMM would leave behind.
+    """Refuse virtual sites, which OpenMM would not move within a step.
 
-    Its CPU and Reference platforms place them at the end of a CustomIntegrator's step only, and
-    offer no operation that does so within one, so every force would act on where they were before.
+    Its CPU and Reference platforms place them only at the end of a CustomIntegrator's step, and
+    have no operation for this within a step, so every force would act on their old positions.
     """
     sites = sum(system.isVirtualSite(index) for index in range(system.getNumParticles()))
     if sites:

@@ -35,12 +35,13 @@ def split_time_scales(
 ) -> list[tuple[Any, int]]:
     """Put a system's forces into force groups by how fast they change, in place.
 
-    Fast are bonded terms. Slow are the network with what is taken off it, and the reciprocal space
-    of Ewald sums. All others, direct space above all, are between the two, and slow if there is
-    nothing between. One group for each time step: OpenMM evaluates a group at once.
+    Bonded terms are fast. The network, minus its inner potential, and the reciprocal space of Ewald
+    sums are slow. All other forces, mainly the direct space, have the middle time step, or the slow
+    one if there is no middle step. Each time step has one group, because OpenMM evaluates a group
+    at once.
 
     For a region in a system made with ``Mechanical(inside=MultipleTimeSteps())`` the fast forces
-    hold the inner potential of the region too, and the slow ones take it off again.
+    also contain the inner potential of the region, and the slow forces subtract it again.
 
     Args:
         system: MM or hybrid system.

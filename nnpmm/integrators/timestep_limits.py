@@ -1,11 +1,11 @@
 """The longest time step that a hybrid system allows, and the masses that a longer one needs.
 
-Two motions set it. Around the region, bonds to hydrogen and the other bonded terms of the force
-field decide, and the limits are those in general use. Inside the region the network's fastest
-vibration decides: its period must hold a number of steps that was measured on molecules with C=O,
-C=C, C#N, C#C, S=O, nitro and azide groups (benchmarks/time_steps.py). Both limits hold for
-configurational averages under a Langevin thermostat; without one the total energy fluctuates by a
-few per cent of the kinetic energy there.
+Two motions determine it. Around the region, bonds to hydrogen and the other bonded terms of the
+force field decide, and the limits are those in general use. Inside the region the network's fastest
+vibration decides: its period must contain a number of steps that was measured on molecules with
+C=O, C=C, C#N, C#C, S=O, nitro and azide groups (benchmarks/time_steps.py). Both limits apply to
+configurational averages under a Langevin thermostat. Without a thermostat, the total energy at the
+limit fluctuates by a few per cent of the kinetic energy.
 """
 
 from __future__ import annotations

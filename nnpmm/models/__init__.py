@@ -1,4 +1,4 @@
-"""Potentials: the protocol they share, ANI, and loading by name or file."""
+"""Potentials: their common protocol, ANI, and loading by name or file."""
 
 from __future__ import annotations
 

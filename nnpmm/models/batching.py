@@ -1,4 +1,4 @@
-"""Calls of a network from several threads, joined into one batch."""
+"""Join calls of a network from several threads into one batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Atomic charges that follow a molecule's geometry: what electrostatic embedding asks for."""
+"""Atomic charges that follow a molecule's geometry, for electrostatic embedding."""
 
 from __future__ import annotations
 
@@ -201,8 +201,8 @@ class FunctionCharges:
         function: from positions (n, 3) in nm to the charges (n,) in e and their derivatives: an
             array (n, n, 3), dq_i/dr_k in e/nm; a function from weights (n,) to the gradient (n, 3)
             of the sum of charges times weights; or None for charges that do not depend on the
-            positions. Another process can read a system with it if pickle finds the function
-            there, at the top level of a module.
+            positions. Another process can read a system with it only if pickle finds the function
+            at the top level of a module.
         name: for messages and logs.
     """
 
@@ -216,7 +216,7 @@ class FunctionCharges:
     def bind(
         self, atomic_numbers: Sequence[int] | NDArray[np.int64], charge: int = 0
     ) -> BoundCharges:
-        """Return the charges of so many atoms; what the function knows of them is its own."""
+        """Return the charges of so many atoms; the function itself must know the composition."""
         return _BoundFunction(self.function, len(atomic_numbers), self.name)
 
 

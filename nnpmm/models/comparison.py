@@ -1,4 +1,4 @@
-"""Whether a fast kernel's energy and forces are those of the float64 reference."""
+"""Compare a fast kernel's energy and forces with the float64 reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a family of models offers, so that `nnpmm.load_model` finds its models by name."""
+"""The interface of a family of models, through which `nnpmm.load_model` finds models by name."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ __all__ = ["ModelFamily"]
 class ModelFamily(Protocol):
     """Models that are loaded in the same way: ANI, TorchScript files, the models of openmm-ml.
 
-    A package adds its own by an entry point in the group ``nnpmm.models`` that names an object with
-    these methods. Importing it should be cheap: torch and weights are needed by `load` alone.
+    A package adds its own family with an entry point in the group ``nnpmm.models`` that names an
+    object with these methods. Importing it should be fast: only `load` needs torch and weights.
     """
 
     @property
@@ -23,7 +23,7 @@ class ModelFamily(Protocol):
 
     @property
     def accepts(self) -> str:
-        """In a few words for error messages: which names the family takes."""
+        """A short description of the names that the family accepts, for error messages."""
 
     def names(self) -> tuple[str, ...]:
         """Return the names that can be listed; none where the names are those of files."""

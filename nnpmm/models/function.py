@@ -26,14 +26,14 @@ PotentialFunction = Callable[
 
 @dataclass(frozen=True)
 class FunctionModel:
-    """A potential of your own for a molecule in vacuum.
+    """A user-defined potential for a molecule in vacuum.
 
     Args:
         function: from positions (n, 3) in nm, atomic numbers (n,) and total charge in e to the
             energy in kJ/mol and the forces (n, 3) in kJ/mol/nm. Another process can read a system
-            with it if pickle finds the function there, at the top level of a module.
+            with it only if pickle finds the function at the top level of a module.
         name: for messages and logs.
-        elements: chemical symbols that it knows; None if any.
+        elements: supported chemical symbols; None for any element.
         neutral_only: it describes neutral molecules only.
     """
 
@@ -48,7 +48,7 @@ class FunctionModel:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """The function's module and name: all that can be said about it."""
+        """The function's module and name, which is all that is known about it."""
         where = f"{self.function.__module__}.{getattr(self.function, '__qualname__', '?')}"
         return {"model": self.name, "backend": "function", "weights": where}
 

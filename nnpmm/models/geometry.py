@@ -1,4 +1,4 @@
-"""Whether positions can be those of a molecule; not asked at each step of a simulation."""
+"""Check that positions can be those of a molecule; not done at each step of a simulation."""
 
 from __future__ import annotations
 

@@ -16,12 +16,12 @@ __all__ = ["IgnoringCharge"]
 
 @dataclass(frozen=True)
 class IgnoringCharge:
-    """A potential that sees no charge, allowed on regions that have one.
+    """A potential for neutral molecules, allowed to describe charged regions.
 
-    ANI was trained on neutral molecules, and to it an ion is a neutral molecule with the same
-    atoms at the same places: energies and forces of a charged region are an extrapolation. Deep-HP
+    ANI was trained on neutral molecules. To it, an ion is a neutral molecule with the same atoms at
+    the same positions, so energies and forces of a charged region are an extrapolation. Deep-HP
     runs charged ligands with ANI-2x in this way (T. Jaffrelot Inizan et al., Chem. Sci. 2023, 14,
-    5438). A potential that takes the charge is the better choice.
+    5438). Prefer a potential that supports charges.
 
     Args:
         potential: for neutral molecules only.
@@ -50,7 +50,7 @@ class IgnoringCharge:
         return {**self.potential.provenance, "ignores_charge": True}
 
     def bind(self, atomic_numbers: Sequence[int] | NDArray[np.int64], charge: int = 0) -> Evaluator:
-        """Fix the composition; the charge is not handed on.
+        """Fix the composition; the charge is not passed on.
 
         Args:
             atomic_numbers: shape (n,).

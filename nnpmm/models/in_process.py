@@ -1,8 +1,8 @@
-"""Objects that this process has already, found again by its key when a System is copied.
+"""Objects in the memory of this process, found by a key when a System is copied.
 
-OpenMM copies a PythonForce by pickling its function. The pickle carries a key, and whoever reads it
-in the same process gets the object itself, which nothing changes after it was made. Keys of weights
-are digests of their content. The objects are referred to weakly: they go with their last user.
+OpenMM copies a PythonForce by pickling its function. The pickle contains a key, and unpickling it
+in the same process returns the same object, which is never changed. Keys of weights are digests of
+their content. References are weak, so an object is freed with its last user.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def remember(key: str, value: object) -> None:
 
 
 def recall(key: str) -> Any:
-    """Return the object of a key, or None if this process does not hold it (any more)."""
+    """Return the object of a key, or None if it is not (or no longer) in memory."""
     return _objects.get(key)
 
 

@@ -1,7 +1,8 @@
 """Potentials for part of a system: the energies of some atoms, given their neighbours.
 
-An engine that divides a system among processes calls them with the atoms of its domain. Energies
-of the whole are sums over domains; forces on atoms of other domains go back to where those are.
+An engine that divides a system among processes calls them with the atoms of its domain. The total
+energy is the sum over domains; forces on atoms of other domains are sent back to the domains that
+own them.
 """
 
 from __future__ import annotations

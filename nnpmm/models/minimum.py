@@ -65,11 +65,11 @@ def find_minimum(
         evaluator: the network bound to n atoms.
         start: (n, 3), nm, whole.
         evaluations: the most evaluations of the network.
-        largest_force: that a minimum may leave on an atom, kJ/mol/nm. With 30 a bond is within
+        largest_force: that may remain on an atom at a minimum, kJ/mol/nm. With 30 a bond is within
             1e-4 nm of its minimum.
 
     Raises:
-        SimulationError: a larger force is left on an atom, or one that is not finite.
+        SimulationError: a larger force remains on an atom, or one that is not finite.
     """
     positions = relax(evaluator, start, evaluations=evaluations)
     largest = float(np.linalg.norm(evaluator(positions)[1], axis=1).max())

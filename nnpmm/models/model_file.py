@@ -146,7 +146,7 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
     """Read model.json.
 
     Returns:
-        Its content, which agrees with its own fingerprint.
+        Its content, checked against its fingerprint.
 
     Raises:
         InputFileError: the file is missing, not of this format, or contradicts itself.

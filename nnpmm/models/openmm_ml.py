@@ -84,13 +84,13 @@ OPENMM_ML = OpenmmMlFamily()
 class OpenmmMlModel:
     """A potential of openmm-ml, such as ``"mace-off23-small"``.
 
-    Its energy is what openmm-ml returns: whether self energies are part of it is the potential's
-    choice. Elements are not checked here.
+    Its energy is the one that openmm-ml returns; whether it includes self energies depends on the
+    potential. Elements are not checked here.
 
     Args:
         name: as for openmm-ml's ``MLPotential``.
-        device: handed to the potential; ``"auto"`` leaves the choice to it.
-        arguments: further ones for openmm-ml's ``createSystem``, by name, such as ``calculator``
+        device: passed to the potential; ``"auto"`` leaves the choice to it.
+        arguments: further keyword arguments of openmm-ml's ``createSystem``, such as ``calculator``
             for the potential ``"ase"``.
     """
 
@@ -114,7 +114,7 @@ class OpenmmMlModel:
     def bind(
         self, atomic_numbers: Sequence[int] | NDArray[np.int64], charge: int = 0
     ) -> OpenmmMlEvaluator:
-        """Make openmm-ml's system for these atoms.
+        """Create openmm-ml's System of these atoms.
 
         A charge is handed to the potentials of openmm-ml 1.8 that read one; what the network makes
         of it is the network's. With ``"ase"`` the charge has to stand in ``arguments["info"]``.

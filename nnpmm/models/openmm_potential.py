@@ -30,17 +30,17 @@ _LOOSEST = 1.001e-3
 
 @dataclass(frozen=True, eq=False)
 class OpenMMPotential:
-    """Any force field of a molecule in vacuum, in place of a network.
+    """A force field of a molecule in vacuum, as a potential like a network.
 
-    Differences of two potentials, such as a network and a force field, are what subtractive
-    embedding, delta learning and inner potentials are made of.
+    Subtractive embedding, delta learning and inner potentials are based on differences between two
+    potentials, such as a network and a force field.
 
     Args:
-        system: of the molecule alone, any virtual sites behind its atoms. Its constraints do not
-            matter: their terms do.
+        system: of the molecule alone, any virtual sites behind its atoms. Constraints are ignored;
+            only energy terms count.
         name: for messages and logs.
-        platform: OpenMM's name of it; Reference computes in double precision and is fast enough
-            for a molecule.
+        platform: name of OpenMM's platform; Reference uses double precision and is fast enough for
+            a molecule.
 
     Raises:
         ForceFieldError: the system is periodic, or an atom follows a virtual site.
@@ -85,7 +85,7 @@ class OpenMMPotential:
     def bind(
         self, atomic_numbers: Sequence[int] | NDArray[np.int64], charge: int = 0
     ) -> OpenMMEvaluator:
-        """Fix the composition, which the System has already.
+        """Check the composition, which the System determines.
 
         Args:
             atomic_numbers: shape (n,), in the order of the System's particles.

@@ -1,4 +1,4 @@
-"""From a structure and a selection to model.json, weights and TorchScript."""
+"""Prepare a region: from a structure and a selection to model.json, weights and TorchScript."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _MODEL_JSON, _WEIGHTS, _TORCHSCRIPT = "model.json", "model.safetensors", "model.
 
 @dataclass(frozen=True)
 class Prepared:
-    """What was selected and written.
+    """A selected region and the files that were written.
 
     Args:
         region: the region's atoms, formula, charge and residues.
@@ -69,17 +69,17 @@ def prepare_nnp(
         members: which networks of the ensemble; None keeps all.
         weights: as for `nnpmm.load_model`.
         coordinates: inpcrd or rst7 of an Amber topology.
-        charge: formal charge of the region in e, where the structure does not state it.
+        charge: formal charge of the region, e, if the structure does not state it.
         link_atoms: kinds of single bonds that the selection may cut, which link atoms then cap,
             such as ``"C-C"``; see `nnpmm.coupling.LinkAtoms`. None: a cut bond is an error.
-        output: folder for the files; made if missing.
-        overwrite: replace files that are there.
+        output: folder for the files; created if necessary.
+        overwrite: replace existing files.
 
     Returns:
         The region, its model, and the path of model.json.
 
     Raises:
-        ConfigError: an unknown kind of bond, files are there already, or the folder cannot be
+        ConfigError: the kind of bond is unknown, the files exist already, or the folder cannot be
             written to.
         ModelError: a model that is neither ANI nor AIMNet2.
         RegionError: the model cannot describe the region; see

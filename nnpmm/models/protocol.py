@@ -1,4 +1,4 @@
-"""What a potential must offer so that the coupling, the runner and the estimators can use it."""
+"""The interface of a potential for the coupling, the runner and the estimators."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ class _EvaluatesOne(Protocol):
 
 
 def one_by_one(kernel: _EvaluatesOne, positions: NDArray[np.float64]) -> BatchEvaluation:
-    """Evaluate geometries (k, n, 3) in turn, for an implementation that has nothing faster."""
+    """Evaluate geometries (k, n, 3) one by one, for implementations without a faster way."""
     energies, forces, members = zip(
         *(kernel.evaluate(geometry, None) for geometry in positions), strict=True
     )

@@ -1,4 +1,4 @@
-"""From a name or a file to a model: the families of models, and which of them knows a name."""
+"""Load models by name or file: the families of models, and which of them recognizes a name."""
 
 from __future__ import annotations
 
@@ -43,31 +43,31 @@ def load_model(
 
     Args:
         name: ``"ANI-2x"``, ``"ANI-1x"``, ``"ANI-1ccx"`` or ``"AIMNet2"``; the path of a model.json
-            written by prepare-nnp; the path of a TorchScript file ``*.pt``; a name that openmm-ml
-            knows, such as ``"mace-off23-small"``; or a name of a family that another package adds.
+            written by prepare-nnp; the path of a TorchScript file ``*.pt``; a name of openmm-ml,
+            such as ``"mace-off23-small"``; or a name of a family that another package adds.
         members: which networks of the ensemble to use, by 0-based index; None uses all.
-        backend: ``"auto"`` (the fastest that is there for the device), or a name in
+        backend: ``"auto"`` (the fastest one available for the device), or a name in
             `nnpmm.models.ani.BACKENDS`: ``"cpu"``, ``"reference"``, ``"torchani"``, ``"nnpops"``;
             AIMNet2 has ``"cpu"``, ``"cuda"`` and ``"reference"``.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:<index>"``.
         precision: ``"single"``, or ``"double"`` for checks.
-        threads: of the CPU. By default the cpu backend uses as many as OpenMM does: those of the
-            environment variable ``OPENMM_CPU_THREADS``, or all.
+        threads: number of CPU threads. By default the cpu backend uses as many as OpenMM: the
+            number in the environment variable ``OPENMM_CPU_THREADS``, or all cores.
         weights: a folder with ANI in NeuroChem layout, or with AIMNet2's published file; by default
             the sources listed in `nnpmm.models.ani.weights` and `nnpmm.models.aimnet.weights` are
             tried in turn.
-        family: where several families know the name, the one to take it from: ``"ANI"``,
-            ``"openmm-ml"`` or another that ``nnpmm doctor`` lists.
-        options: further ones of a family that another package adds.
+        family: the family to use if several recognize the name: ``"ANI"``, ``"openmm-ml"`` or
+            another that ``nnpmm doctor`` lists.
+        options: further options, for a family that another package adds.
 
     Returns:
         The model, not yet bound to atoms.
 
     Raises:
-        ModelError: unknown model, family, backend, device or member; a name that several families
-            know; or an option that the model's family does not take.
-        WeightsError: the weights are nowhere to be had, or not those published.
-        InputFileError: a model.json that cannot be read.
+        ModelError: the model, family, backend, device or member is unknown; several families
+            recognize the name; or the model's family does not accept an option.
+        WeightsError: the weights cannot be found, or differ from the published ones.
+        InputFileError: the model.json cannot be read.
         OptionalDependencyError: the backend's package is not installed.
     """
     text = os.fspath(name)
@@ -115,8 +115,8 @@ def find_family(name: str, family: str | None = None) -> tuple[str, ModelFamily]
 def families() -> dict[str, ModelFamily]:
     """Return the families by name: nnpmm's own, then those of the entry points ``nnpmm.models``.
 
-    A family of another package that cannot be imported, or has the name of one before it, is left
-    out with a warning: the other models can still be loaded.
+    A family of another package is left out with a warning if it cannot be imported or has the name
+    of an earlier one; the other models can still be loaded.
     """
     found: dict[str, ModelFamily] = {}
     for point in _BUILT_IN:

@@ -1,4 +1,4 @@
-"""A potential that comes as a TorchScript file: positions in, energy out."""
+"""A potential in a TorchScript file, which maps positions to the energy."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ __all__ = ["TorchScriptEvaluator", "TorchScriptModel"]
 class TorchScriptModel:
     """A TorchScript module from positions (n, 3) in nm to the potential energy in kJ/mol.
 
-    Composition and charge are part of the module. They are compared with the region's where the
-    module states them, as attributes ``atomic_numbers`` (n,) and ``total_charge``; files of
+    Composition and charge are part of the module. They are compared with the region's if the module
+    states them in the attributes ``atomic_numbers`` (n,) and ``total_charge``, as files of
     ``prepare-nnp`` do. A TorchScript file is a program: load only files that you trust.
     """
 

@@ -2,7 +2,7 @@
 
 A run in water gives four and a run in a membrane the other four (Dutta et al., Digital Discovery
 2023). The same pass records phi, the energies at unit well depth from which free energies of other
-solutes follow (see ``martini.pair_energy``), and what is needed to recognise a bad run.
+solutes follow (see ``martini.pair_energy``), and quantities that identify bad runs.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ _LONGEST_BOND = 1.2  # nm; longer ones only occur in a system that blows up
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """What one trajectory gives.
+    """The features of one trajectory.
 
     Attributes:
         values: (frames, 4) float32, the columns of ``WATER_FEATURES`` or ``MEMBRANE_FEATURES``.

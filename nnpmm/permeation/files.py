@@ -12,7 +12,7 @@ __all__ = ["save_figure"]
 
 
 def save_figure(figure: Any, path: Path, *, dpi: float | None = None) -> None:
-    """Write a figure of matplotlib to a PNG file, atomically; its folder is made if need be.
+    """Write a matplotlib figure to a PNG file, atomically; create its folder if necessary.
 
     Raises:
         UnwritableError: the file cannot be written.

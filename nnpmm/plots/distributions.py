@@ -24,7 +24,7 @@ class Pairs:
     """References and predictions of one series of a parity plot, all (n,) and in one unit.
 
     Attributes:
-        reference: what is right, or taken as such.
+        reference: the reference values.
         predicted: of the same quantity.
         reference_error: standard errors of the first, if known.
         predicted_error: standard errors of the second, if known.
@@ -67,7 +67,7 @@ def draw_parity(
     ylabel: str,
     colors: Sequence[str] = COLORS,
 ) -> None:
-    """Draw what `plot_parity` draws on axes of one's own."""
+    """Draw the same as `plot_parity` on given axes."""
     both = [np.ravel(each) for p in series.values() for each in (p.reference, p.predicted)]
     ends = np.array([np.nanmin(np.concatenate(both)), np.nanmax(np.concatenate(both))])
     axes.plot(ends, ends, color=GREY, linewidth=0.8, zorder=0)
@@ -158,7 +158,7 @@ def plot_matrix(
     limits: tuple[float, float] = (0.0, 1.0),
     title: str = "",
 ) -> Figure:
-    """Draw a matrix of numbers, written into the cells where there is room for them.
+    """Draw a matrix of numbers, written into the cells if they fit.
 
     Args:
         matrix: (n, m).

@@ -1,4 +1,4 @@
-"""What to look at before a free energy is believed: overlap, convergence, and each step."""
+"""Diagnostics of free energies: overlap, convergence, and each step."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def plot_convergence(
 ) -> Figure:
     """Draw a free energy from growing parts of the samples, from the start and from the end.
 
-    Bands are two standard errors; the grey one is that of all samples. Where both curves enter it
-    early and stay, the value is converged.
+    Bands are two standard errors; the grey one is that of all samples. If both curves enter it
+    early and stay in it, the value is converged.
 
     Args:
         fractions: (m,) of the samples, up to 1.

@@ -66,10 +66,10 @@ def draw_molecule(
     """Draw atoms and bonds, seen along the axis of least extent, farther ones paler.
 
     Args:
-        axes: where to; gets equal scales and loses its frame.
+        axes: to draw on; they get equal scales and lose their frame.
         positions: (n_atoms, 3) in nm, the molecule whole.
         elements: symbols, one for each atom.
-        bonds: (n_bonds, 2) 0-based pairs; guessed from distances where there are none.
+        bonds: (n_bonds, 2) 0-based pairs; guessed from distances if there are none.
 
     Returns:
         Positions (n_atoms, 3) as they are seen, the line of sight last.

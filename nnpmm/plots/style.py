@@ -1,7 +1,6 @@
 """The one style of all pictures: sizes, fonts, colors, axes, panel letters.
 
-Nothing here changes matplotlib's settings, so that other pictures of the same program stay as they
-are.
+Nothing here changes matplotlib's settings, so other pictures of the same program are not affected.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ def create_panels(
 
 
 def dress(axes: Axes, *, xlabel: str = "", ylabel: str = "", title: str = "") -> None:
-    """Give axes the style, and labels and a title where they are not empty."""
+    """Apply the style to axes, with labels and a title if they are not empty."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=SMALL)
     axes.set_prop_cycle(color=COLORS)

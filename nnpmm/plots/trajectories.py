@@ -1,4 +1,4 @@
-"""What happens in trajectories: series of replicas, fluctuations, torsions, contacts."""
+"""Pictures of trajectories: series of replicas, fluctuations, torsions, contacts."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def plot_time_strips(
     xlabel: str = "time / ps",
     breaks: Sequence[float] = (),
 ) -> Figure:
-    """Draw a strip along time for each of c things that come and go, dark where they are there.
+    """Draw a strip along time for each of c events, such as contacts, dark while they are present.
 
     Args:
         names: of the c strips, from the top.
@@ -291,7 +291,7 @@ def plot_probabilities(
 def plot_contact_network(
     center: str, edges: Sequence[tuple[str, str, float]], colors: Mapping[str, str]
 ) -> Figure:
-    """Draw what touches something in the middle, the more often the thicker.
+    """Draw the contacts of something in the middle; thicker lines are more frequent.
 
     Args:
         center: name in the middle.
@@ -339,7 +339,7 @@ def plot_differences(
     *,
     xlabel: str,
 ) -> Figure:
-    """Draw differences with two standard errors; those that mean something stand out.
+    """Draw differences with two standard errors; significant ones are highlighted.
 
     Args:
         names: of the n differences, from the top.

@@ -35,7 +35,7 @@ _OF_OPENMM_ML = ("linkAtomDistances", "mlLongRange")
 
 
 class NetworkPotential(MLPotentialImpl):
-    """A model of nnpmm in openmm-ml's systems; energies leave out the atomic self energies.
+    """A model of nnpmm in openmm-ml's systems; energies do not include the atomic self energies.
 
     Args:
         name: ``"nnpmm-"`` and the name of a model.
@@ -60,21 +60,20 @@ class NetworkPotential(MLPotentialImpl):
         """Add the network's force, named ``"NNP"``, to a system in place.
 
         Given atoms are treated as `nnpmm.create_hybrid_system` treats a region: made whole, and
-        alone in vacuum. Without, the network takes the whole system, with its periodic images if
-        there is a box. Zero-strength bonds tell OpenMM what the molecules are.
+        alone in vacuum. Without ``atoms``, the network describes the whole system, with its
+        periodic images if there is a box. Zero-strength bonds tell OpenMM what the molecules are.
 
         Args:
             topology: with elements, bonds, and box vectors if the system is periodic.
-            system: the system; openmm-ml gives an empty one where it interpolates.
+            system: the system; openmm-ml gives an empty one if it interpolates.
             atoms: indices of the atoms to describe; None for all.
             forceGroup: group of the network's force.
             arguments: as for the constructor; these come first.
 
         Raises:
             ModelError: an unknown argument, or one that `nnpmm.load_model` refuses.
-            RegionError: virtual sites, elements that the model does not know, a charge that it does
-                not describe, is not known or is stated wrong, or a whole periodic system and a
-                model without periodic images.
+            RegionError: virtual sites, unsupported elements, a charge that is unsupported, unknown
+                or stated wrongly, or a whole periodic system and a model without periodic images.
             ForceFieldError: atoms of a region without charges or Lennard-Jones parameters.
         """
         chosen = self._arguments | _checked(self.name, arguments)
@@ -182,7 +181,7 @@ def _charge(name: str, model: Potential, stated: int | None, found: int | None) 
     """
     if stated is not None and found is not None and stated != found:
         raise RegionError(
-            f"{name}: found charge={stated:+d}, the force field gives the region {found:+d} e; "
+            f"{name}: found charge={stated:+d}, but the force field gives the region {found:+d} e; "
             "correct one of the two"
         )
     if stated is None and found is None and not model.neutral_only:

@@ -1,8 +1,8 @@
-"""From the free energy of the force field to that of the network, from trajectories of any program.
+"""Reweight the force field's free energy to the network, from trajectories of any program.
 
 G(NNP/MM) - G(MM) in one environment follows from frames of the force field, better from frames of
-both (`nnpmm.freeenergy.reweight`). The difference of two environments, such as a ligand's in water
-and in vacuum, or in two solvents, is what the network changes in the free energy between them.
+both (`nnpmm.freeenergy.reweight`). The difference between two environments, such as water and
+vacuum or two solvents, is the network's correction to the free energy between them.
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ def reweight_trajectories(
 ) -> Reweighting:
     """Return G(NNP/MM) - G(MM) of the system and region of a run.
 
-    Frames are read in chunks. All atoms of the system must be in them, and those of several
-    trajectories count as one series after another.
+    Frames are read in chunks. They must contain all atoms of the system. Several trajectories are
+    read one after the other as one series.
 
     Args:
         config: of ``nnpmm run``; system, region, coupling and temperature are used.
         trajectories: of the force field, in formats that mdtraj reads.
         network_trajectories: of NNP/MM.
-        leave_out_changed_bonds: go on without the frames in which bonds of the region have broken
-            or formed, as after a proton transfer; a warning names them. Otherwise they are an
-            error. The result is then that of the bonds of the topology.
+        leave_out_changed_bonds: leave out frames in which bonds of the region have broken or
+            formed, as after a proton transfer; a warning names them. The result is then that of the
+            topology's bonds. By default such frames are an error.
         progress: called with file, frames read and frames in the file.
 
     Raises:
-        ConfigError: no trajectory, or frames without a box of a system that has one.
-        InputFileError: a trajectory cannot be read, or has other atoms.
+        ConfigError: no trajectory, or frames without a box for a periodic system.
+        InputFileError: a trajectory cannot be read, or has different atoms.
         SimulationError: the two ensembles overlap too little for an answer, or bonds of the region
             have changed, and the frames are named.
-        NnpmmError: the system, the selection or the network is not usable.
+        NnpmmError: the system, the selection or the network cannot be used.
     """
     if not trajectories:
         raise ConfigError("found no trajectory of the force field; give one or more")
@@ -82,7 +82,7 @@ def reweight_trajectories(
             )
         except SimulationError as error:
             raise SimulationError(f"{path}: {error}") from error
-        return _with_the_bonds_of_the_topology(found, path)
+        return _without_marked_frames(found, path)
 
     def series(paths: Sequence[Path]) -> NDArray[np.float64]:
         return np.concatenate([differences(path) for path in paths])
@@ -105,9 +105,7 @@ def _embedding(config: RunConfig) -> Literal["mechanical", "subtractive"]:
     return kind
 
 
-def _with_the_bonds_of_the_topology(
-    differences: NDArray[np.float64], path: Path
-) -> NDArray[np.float64]:
+def _without_marked_frames(differences: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
     """Leave out the frames that are marked with nan, with a warning."""
     changed = np.flatnonzero(np.isnan(differences))
     if len(changed):
@@ -122,11 +120,11 @@ def _with_the_bonds_of_the_topology(
 
 
 def difference_of(found: Reweighting, reference: Reweighting) -> Estimate:
-    """Return what the network adds to the force field's free energy from one place to another.
+    """Return the network's correction to the force field's free energy between two environments.
 
     Args:
-        found: where the path ends, for example in water.
-        reference: where it begins, for example in vacuum.
+        found: the final environment, for example water.
+        reference: the initial environment, for example vacuum.
     """
     error = float(np.hypot(found.error, reference.error))
     return Estimate(found.difference - reference.difference, error)

@@ -1,4 +1,4 @@
-"""Everything up to the first step of a run, and how long its stages will take."""
+"""Prepare a run up to its first step, and estimate the duration of its stages."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class StageForecast:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run will cost.
+    """The estimated cost of a run.
 
     Attributes:
         potential_energy: of the starting structure, with the constraints of the first stage unless
             it is minimised, kJ/mol, without self energies.
-        seconds_per_step: measured here; output and neighbour lists come on top.
+        seconds_per_step: measured here, without output and neighbour lists.
         ns_per_day: simulated time per day at that rate.
         stages: the stages of dynamics; the minimisation is not measured.
         holds_run: the output folder contains a run.

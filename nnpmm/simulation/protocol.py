@@ -1,4 +1,4 @@
-"""Run a hybrid simulation from settings to report, or go on with one."""
+"""Run or resume a hybrid simulation, from settings to report."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def run_protocol(
     overwrite: bool = False,
     progress: bool = True,
 ) -> RunResult:
-    """Minimise, heat, equilibrate and produce, as far as the settings ask for it.
+    """Minimise, heat, equilibrate and produce, with the stages in the settings.
 
     Args:
         prepared: the hybrid system; it is not changed.
         settings: the protocol.
-        resume: go on with the run in ``settings.output.directory``, from the beginning if it has
-            no checkpoint yet.
+        resume: continue the run in ``settings.output.directory``, from the beginning if it has no
+            checkpoint yet.
         overwrite: replace the run in that folder.
         progress: show progress on stderr.
 

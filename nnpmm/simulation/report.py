@@ -1,4 +1,4 @@
-"""The figure at the end of a run: its log, its averages, the region and what the region touches."""
+"""The figure at the end of a run: its log, its averages, the region and its contacts."""
 
 from __future__ import annotations
 

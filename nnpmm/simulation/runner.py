@@ -1,4 +1,4 @@
-"""From a settings file to a finished simulation in one call."""
+"""Run a simulation from a settings file in one call."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
 
     Raises:
         ConfigError: a time step is over its limit.
-        NnpmmError: an input, the selection, the model or the coupling is not usable.
+        NnpmmError: an input, the selection, the model or the coupling cannot be used.
     """
     if mm is None:
         mm = _load_system(config)
@@ -186,7 +186,7 @@ def _coupling(
 
 
 def link_atoms(config: RunConfig) -> LinkAtoms | None:
-    """Return the link atoms that the settings or the prepared file ask for, or None.
+    """Return the link atoms of the settings or the prepared file, or None.
 
     Raises:
         ConfigError: an unknown kind of bond, or a distance that no bond to hydrogen has.
@@ -323,17 +323,17 @@ def run(
     overwrite: bool = False,
     progress: bool = True,
 ) -> RunResult:
-    """Run a hybrid NNP/MM simulation, or go on with one.
+    """Run or resume a hybrid NNP/MM simulation.
 
     Args:
         config: settings, or the YAML file that contains them.
-        resume: go on with the run in ``output.directory``. It is taken from its last checkpoint, or
-            from the beginning if it has none; the MM system is the one saved there.
+        resume: continue the run in ``output.directory`` from its last checkpoint, or from the
+            beginning if it has none. The MM system is read from this folder.
         overwrite: replace the run in that folder.
         progress: show progress on stderr.
 
     Raises:
-        NnpmmError: wrong settings or input, or a simulation that cannot go on.
+        NnpmmError: wrong settings or input, or a simulation that cannot continue.
     """
     settings = config if isinstance(config, RunConfig) else load_config(config)
     resuming = storage.check_directory(settings, resume=resume, overwrite=overwrite)

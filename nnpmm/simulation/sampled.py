@@ -1,4 +1,4 @@
-"""What a biased run has sampled, with the weights that take the bias off again."""
+"""Samples of a biased run, with the weights that remove the bias."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run says at its end about its trajectory: how the region moves and what it touches."""
+"""The short analysis at the end of a run: motion and contacts of the region."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Structures: files, selections, regions, ligands and their parameters, solvated boxes.
 
 For a ligand the usual order is `molecule_from_smiles` or `molecule_from_file`, then `parameterize`,
-then `solvate`. Everything is handed over as rdkit molecules and ordinary OpenMM objects.
+then `solvate`. All functions exchange rdkit molecules and ordinary OpenMM objects.
 """
 
 from typing import TYPE_CHECKING

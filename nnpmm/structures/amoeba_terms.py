@@ -1,8 +1,9 @@
-"""AMOEBA's out-of-plane and in-plane angles in a form that OpenMM prepares in a moment, and copies.
+"""AMOEBA's out-of-plane and in-plane angles in a form that OpenMM prepares and copies quickly.
 
 OpenMM differentiates the energy of a CustomCompoundBondForce by every coordinate when a context is
-made. The two forces that its AMOEBA builders write in coordinates take seconds each, in every
-context. In distances, angles and dihedrals they are the same energies, and quick.
+made. Its AMOEBA builders write two forces in Cartesian coordinates, which take seconds each in
+every context. Written in distances, angles and dihedrals, the energies are the same and preparation
+is fast.
 """
 
 from __future__ import annotations

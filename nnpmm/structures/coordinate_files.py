@@ -1,4 +1,4 @@
-"""GRO and Amber coordinates, and boxes that are none: shared by all readers of coordinates."""
+"""GRO and Amber coordinates, and entries that mean no box: shared by all coordinate readers."""
 
 from __future__ import annotations
 

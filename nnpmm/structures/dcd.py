@@ -1,4 +1,4 @@
-"""The layout of DCD files as OpenMM writes them, to cut them back to a number of frames."""
+"""The layout of DCD files as OpenMM writes them, to truncate them to a number of frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Elements of atoms, also of those that a file gives by name alone."""
+"""Elements of atoms, including those for which a file contains only names."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """The formal charge of a molecule from its bonds and bond lengths, all hydrogens present.
 
-Every atom takes one of the valence states of its element: how many bonds it forms beyond one to
-each neighbour, and the formal charge that goes with it. A total charge is possible if states and
-multiple bonds can be assigned that agree; that is an integer program, whose answer does not depend
-on the order of the atoms. Several charges can be possible: the bonds of paraquat allow 0 and +2.
-Then the bond lengths are asked which of them fits better.
+Every atom has one of the valence states of its element: the number of bonds beyond one to each
+neighbour, and the corresponding formal charge. A total charge is possible if a consistent set of
+states and multiple bonds exists. This is an integer program, whose solution does not depend on the
+order of the atoms. Several charges can be possible: the bonds of paraquat allow 0 and +2. The bond
+lengths then decide.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _MARGIN = 1.0
 
 @dataclass(frozen=True)
 class FormalCharge:
-    """What bonds and bond lengths say about a charge.
+    """The formal charge that follows from bonds and bond lengths.
 
     Attributes:
         charge: e, or None if it cannot be determined.

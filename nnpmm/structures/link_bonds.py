@@ -1,9 +1,9 @@
-"""Bonds at which a region may end, and how far from it the hydrogens stand that cap it.
+"""Bonds at which a region may end, and the distances to the hydrogens that cap them.
 
 A bond may be cut if it is a single one and outside small rings. It is single if the topology says
 so, or if one of its atoms has as many neighbours as its element forms single bonds (carbon four,
-oxygen and sulfur two): nothing is left then for a multiple bond. A bond C(=X)-N with X = O, N or S
-is partly double whatever is written, and is an amide bond here.
+oxygen and sulfur two): no valence is then left for a multiple bond. A bond C(=X)-N with X = O, N or
+S is partly double, whatever its stated order, and counts as an amide bond.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def check_cut_bonds(
 
 
 def link_distance(inside: str, outside: str, given: Mapping[str, float]) -> float:
-    """Return how far from its atom a link atom stands, nm.
+    """Return the distance of a link atom from its atom, nm.
 
     Args:
         inside: symbol of the region's atom.

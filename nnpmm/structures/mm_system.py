@@ -21,8 +21,8 @@ class MMSystem:
         positions: (n_atoms, 3) in nm, molecules whole.
         box_vectors: (3, 3) rows in nm, or None without periodic boundaries.
         system: the OpenMM System, without thermostat and barostat.
-        ligand_atoms: 0-based indices of the ligand, where it was built here.
-        ligand_parameters: where its parameters come from, in words, where it was built here.
+        ligand_atoms: 0-based indices of the ligand, if nnpmm built the system.
+        ligand_parameters: one line with the source of its parameters, if nnpmm built the system.
     """
 
     topology: app.Topology

@@ -1,4 +1,4 @@
-"""PDB and mmCIF files: what OpenMM's readers pass over without a word."""
+"""PDB and mmCIF files: check what OpenMM's readers silently ignore."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The OpenMM System of a periodic box, and checks of the numbers that it is made with."""
+"""The OpenMM System of a periodic box, and checks of its input values."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def checked_hydrogen_mass(value: Any) -> float:
 
 @contextmanager
 def as_force_field_error() -> Iterator[None]:
-    """Turn what OpenMM's ForceField raises into an error of one line.
+    """Turn exceptions of OpenMM's ForceField into an error of one line.
 
     Raises:
         ForceFieldError: says what it is.

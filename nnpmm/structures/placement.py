@@ -1,4 +1,4 @@
-"""Whether a ligand's coordinates can be a pose in its protein: no overlap, and not far away."""
+"""Check that a ligand's coordinates can be a pose in its protein: no overlap, and not far away."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _check_distance(own: list[Any], others: list[Any], positions: NDArray[np.flo
 
 
 def residue_label(residue: app.topology.Residue) -> str:
-    """Return how messages call a residue: its name, number and chain."""
+    """Return the label of a residue in messages: its name, number and chain."""
     chain = residue.chain.id
     return f"{residue.name} {residue.id}" + (f" of chain {chain}" if chain.strip() else "")
 

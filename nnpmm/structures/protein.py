@@ -1,4 +1,4 @@
-"""A protein, its crystal waters and ions, made ready for the force field that describes them."""
+"""Prepare a protein with its crystal waters and ions for the force field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Structure files of the field, read into one form."""
+"""Read the common structure formats into one data structure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Structure:
-    """What a structure file says.
+    """The content of a structure file.
 
     Args:
         topology: atoms with elements, residues, and bonds as far as the file or its residue names
@@ -38,7 +38,8 @@ class Structure:
         box: periodic box vectors as rows (3, 3) nm, or None.
         formal_charges: (n,) e where the format states them (SDF, MOL2), else None.
         partial_charges: (n,) e where the format states them (Amber), else None.
-        guesses: what the reader guessed since the file does not say it, in words, or None.
+        guesses: a description of what the reader guessed because the file does not state it, or
+            None.
     """
 
     topology: app.Topology
@@ -59,7 +60,8 @@ def read_structure(
         coordinates: for an Amber topology (prmtop, parm7, prm7), its inpcrd or rst7 file; optional.
 
     Raises:
-        InputFileError: unknown suffix, missing or unreadable file, or files that disagree.
+        InputFileError: the suffix is unknown, a file is missing or unreadable, or the files
+            disagree.
     """
     path = Path(path)
     reader = READERS.get(path.suffix.lower())

@@ -1,4 +1,4 @@
-"""What a region is made of."""
+"""The composition of a region."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class _Capped(NamedTuple):
 
 @dataclass(frozen=True)
 class RegionSummary:
-    """What was selected.
+    """A description of a selected region.
 
     Args:
         atoms: sorted 0-based indices, (n,).
@@ -84,7 +84,7 @@ class RegionSummary:
         charge_source: how the charge was found.
         molecules: the region's molecules.
         without_hydrogens: labels of atoms that seem to lack hydrogens.
-        link_atoms: hydrogens that cap the cut bonds; none where these are not to be capped.
+        link_atoms: hydrogens that cap the cut bonds; none if the bonds are not capped.
     """
 
     atoms: NDArray[np.int64]
@@ -116,7 +116,7 @@ def describe_region(
     Args:
         structure: the whole structure.
         atoms: sorted 0-based indices of the region.
-        charge: the formal charge in e if the caller knows it.
+        charge: the formal charge, e, if the caller knows it.
         link_bonds: kinds of bonds that link atoms cap, see
             `nnpmm.structures.link_bonds.checked_kinds`; None caps none.
 

@@ -1,4 +1,4 @@
-"""The covalent bonds of a region: those of the file, and by distance what it does not list."""
+"""The covalent bonds of a region: those in the file, and missing ones by distance."""
 
 from __future__ import annotations
 

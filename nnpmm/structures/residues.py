@@ -1,4 +1,4 @@
-"""What the residues of a system are: amino acids, lipids, possible ligands."""
+"""Classify the residues of a system: amino acids, lipids, possible ligands."""
 
 from __future__ import annotations
 

@@ -51,17 +51,17 @@ class _Atoms(NamedTuple):
 def select_atoms(topology: Topology | mdtraj.Topology, selection: str) -> NDArray[np.int64]:
     """Return the sorted 0-based indices of the atoms that a selection matches.
 
-    Names need no quotes, also ``resname 36H``, ``resname 017`` and ``name C1'``. A residue with an
-    insertion code is ``residue 60A``; ``residue 60`` is the one without a code alone. Ranges such
-    as ``residue 59 to 61`` contain the residues with codes between.
+    Names need no quotes, even ``resname 36H``, ``resname 017`` and ``name C1'``. A residue with an
+    insertion code is written ``residue 60A``; ``residue 60`` means only the one without a code.
+    Ranges such as ``residue 59 to 61`` include the residues with codes in between.
 
     Args:
         topology: an OpenMM or mdtraj topology.
         selection: mdtraj's language, for example ``"resname MOL"`` or
-            ``"chainid 1 and not water"``. To take the whole system write ``"all"``.
+            ``"chainid 1 and not water"``. Write ``"all"`` to select the whole system.
 
     Raises:
-        SelectionError: the text cannot be parsed, names a residue that is not there (even after
+        SelectionError: the text cannot be parsed, names a residue that does not exist (even after
             ``not``), matches nothing, or matches every atom without being ``"all"``.
     """
     node = language.parse_selection(selection)
@@ -169,7 +169,7 @@ def _residue_numbers(
     for value in values:
         _check_insertion_code(value, keys, atoms)
     if not any(value in keys for value in values):
-        raise _not_there(node.keyword, [f"{n}{c}" for n, c in values], atoms)
+        raise _not_found(node.keyword, [f"{n}{c}" for n, c in values], atoms)
     negated = isinstance(node, language.Comparison) and node.operator == "!="
     return [(key in values) != negated for key in keys]
 
@@ -213,10 +213,10 @@ def _check_occurrence(
         )
     each = node.keyword in ("resname", "resn")
     if missing and (each or (node.keyword in _MUST_OCCUR and len(missing) == len(wanted))):
-        raise _not_there(node.keyword, missing, atoms)
+        raise _not_found(node.keyword, missing, atoms)
 
 
-def _not_there(keyword: str, missing: Sequence[str], atoms: _Atoms) -> SelectionError:
+def _not_found(keyword: str, missing: Sequence[str], atoms: _Atoms) -> SelectionError:
     if keyword in ("resname", "resn"):
         where = (
             "OpenMM's readers rename some residues, SOL and WAT to HOH; "

@@ -3,7 +3,7 @@
 mdtraj's own parser reads ``36H`` as 36 and H, ``017`` as an invalid number,
 ``resname A && mass < 5`` as ``(resname A && mass) < 5`` and ``not mass < 5`` as ``(not mass) < 5``.
 Here a word after the keyword of a name is a name, comparisons bind more tightly than ``not``,
-``and`` and ``or``, and an error says where it is.
+``and`` and ``or``, and errors state their position.
 """
 
 from __future__ import annotations

@@ -93,9 +93,10 @@ def solvate(
         parameters: of the same atoms in the same order.
         protein: Topology with all hydrogens and positions (n, 3) in nm; Amber14 describes it.
             Crystal waters and ions may be among its residues.
-        second: another molecule in the same box, where its conformer is, with its parameters and
-            residue name. It follows the ligand; whether it overlaps with others is not checked.
-        padding: least distance between the solute's enclosing sphere and the box faces, nm.
+        second: another molecule in the same box, at the position of its conformer, with its
+            parameters and residue name. It follows the ligand; overlaps with other molecules are
+            not checked.
+        padding: minimum distance between the solute's enclosing sphere and the box faces, nm.
         water_model: one of tip3p, tip3pfb, spce, opc3, opc, tip4pew, tip4pfb.
         box_shape: cube, dodecahedron or octahedron.
         ionic_strength: of NaCl, neutralising ions not counted, mol/l.
@@ -103,8 +104,8 @@ def solvate(
         nonbonded_cutoff: of PME's real-space part and of Lennard-Jones, nm.
         constrain_hydrogens: constrain bonds to hydrogen (water is rigid in any case).
         hydrogen_mass: repartition masses so that solute hydrogens weigh this many amu.
-        residue_name: of the ligand; none that the force field has.
-        seed: of the choice which waters ions replace.
+        residue_name: of the ligand; not a name in the force field.
+        seed: for the choice of waters that ions replace.
 
     Returns:
         The box; nothing is minimised.
@@ -143,7 +144,7 @@ def solvate(
             neutralize=neutralize,
             residueTemplates=_templates(modeller.topology, number, solutes),
         )
-    _tell_ions(before, modeller.topology, molar)
+    _log_ions(before, modeller.topology, molar)
     templates = _templates(modeller.topology, number, solutes)
     system = periodic_system(
         force_field, modeller.topology, templates, cutoff, constrain_hydrogens, mass
@@ -207,7 +208,7 @@ def _count_ions(topology: app.Topology) -> Counter[str]:
     return Counter(name for name in names if name in ("NA", "CL"))
 
 
-def _tell_ions(before: Counter[str], topology: app.Topology, molar: float) -> None:
+def _log_ions(before: Counter[str], topology: app.Topology, molar: float) -> None:
     """Log which ions were added, and warn where their number cannot match the ionic strength."""
     added = _count_ions(topology) - before
     if added:

@@ -1,7 +1,7 @@
 """A molecule's force field as Amber's frcmod and mol2 files, every atom with its own type.
 
-Types of GAFF cannot carry refitted torsions: the same four types also name torsions inside of rings
-and of other molecules.
+GAFF's atom types cannot describe refitted torsions, because the same four types also match torsions
+in rings and in other molecules.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ORDERS = {1.0: "1", 1.5: "ar", 2.0: "2", 3.0: "3"}
 
 
 def amber_types(n_atoms: int) -> tuple[str, ...]:
-    """Return as many atom types of two characters.
+    """Return the given number of two-character atom types.
 
     Raises:
         ForceFieldError: more atoms than there are types.

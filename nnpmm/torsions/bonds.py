@@ -1,4 +1,4 @@
-"""Rotatable bonds of a molecule, and the torsion by which each is turned."""
+"""Rotatable bonds of a molecule, and the torsion that defines the rotation of each."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RotatableBond:
 
     Attributes:
         torsion: atoms i, j, k, l; the bond is j-k.
-        moved: atoms that turn with l, k's side of the bond without k.
+        moved: atoms that rotate with l: k's side of the bond without k.
         name: atoms j and k with their elements, such as ``"C3-N7"``.
     """
 
@@ -43,7 +43,7 @@ class RotatableBond:
         return self.torsion[1:3]
 
     def mask(self, n_atoms: int) -> NDArray[np.bool_]:
-        """Return which of n atoms turn with l, shape (n,)."""
+        """Return which of n atoms rotate with l, shape (n,)."""
         found = np.zeros(n_atoms, dtype=bool)
         found[list(self.moved)] = True
         return found
@@ -52,14 +52,14 @@ class RotatableBond:
 def find_rotatable_bonds(
     molecule: Chem.Mol, *, hydrogen_rotors: bool = False
 ) -> tuple[RotatableBond, ...]:
-    """Return the bonds that a torsion scan is worth, in the order of their atoms.
+    """Return the bonds worth scanning, in the order of their atoms.
 
     By rdkit's definition: single bonds outside of rings between atoms that have other heavy
     neighbours, none of them at a triple bond. Amide bonds are among them.
 
     Args:
         molecule: n atoms, hydrogens explicit.
-        hydrogen_rotors: also the bonds that turn nothing but hydrogens: methyl, hydroxyl, amino.
+        hydrogen_rotors: include bonds that rotate only hydrogens: methyl, hydroxyl, amino.
 
     Raises:
         SelectionError: there is none.
@@ -81,7 +81,7 @@ def find_rotatable_bonds(
 
 
 def rotatable_bond(molecule: Chem.Mol, j: int, k: int) -> RotatableBond:
-    """Return the bond between two atoms with the torsion by which it is turned.
+    """Return the bond between two atoms with the torsion that defines its rotation.
 
     The torsion's ends are the neighbours with the largest atomic number, and of these the first.
 
@@ -91,7 +91,7 @@ def rotatable_bond(molecule: Chem.Mol, j: int, k: int) -> RotatableBond:
         k: of another; the smaller side of the bond is the one that moves.
 
     Raises:
-        SelectionError: no such atoms, no bond, or one that cannot turn.
+        SelectionError: no such atoms, no bond between them, or one that cannot rotate.
     """
     problem = _problem(molecule, (j, k))
     if problem is not None:
@@ -102,14 +102,14 @@ def rotatable_bond(molecule: Chem.Mol, j: int, k: int) -> RotatableBond:
 
 
 def bond_of_torsion(molecule: Chem.Mol, torsion: tuple[int, int, int, int]) -> RotatableBond:
-    """Return the bond that a torsion of one's own choice turns.
+    """Return the rotatable bond of a given torsion.
 
     Args:
         molecule: n atoms, hydrogens explicit.
         torsion: 0-based atoms i, j, k, l of a chain of bonds; l's side moves.
 
     Raises:
-        SelectionError: they are no chain, or the bond in their middle cannot turn.
+        SelectionError: they are not a chain, or the bond in their middle cannot rotate.
     """
     i, j, k, m = torsion
     problem = _problem(molecule, (j, k))
@@ -131,7 +131,7 @@ def bond_from_text(molecule: Chem.Mol, text: str) -> RotatableBond:
         text: two or four 0-based atom indices.
 
     Raises:
-        SelectionError: the text is written otherwise, or the bond cannot turn.
+        SelectionError: the text has another form, or the bond cannot rotate.
     """
     parts = [part.strip() for part in text.split("-")]
     if len(parts) not in (2, 4) or not all(p.isdecimal() and len(p) < 10 for p in parts):

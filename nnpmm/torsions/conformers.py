@@ -1,4 +1,4 @@
-"""Conformers that no scan has seen, on which refitted torsions are judged."""
+"""Conformers outside the scans, on which refitted torsions are tested."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["HeldOut", "conformer_errors", "held_out_conformers"]
 
 
 class HeldOut(NamedTuple):
-    """Conformers with all torsions of interest held where distance geometry put them.
+    """Conformers with all torsions of interest fixed at the values from distance geometry.
 
     Attributes:
         positions: nm, (k, n, 3), all else relaxed by the network.
@@ -41,7 +41,7 @@ def held_out_conformers(
     count: int,
     seed: int = 0,
 ) -> HeldOut:
-    """Return conformers of distance geometry, relaxed by the network at the torsions they have.
+    """Return conformers from distance geometry, relaxed by the network with their torsions fixed.
 
     rdkit is told not to prefer the torsions of crystals; esters and amides stay planar.
 

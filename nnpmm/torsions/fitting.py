@@ -59,7 +59,7 @@ def fit_torsions(
     ridge: float = RIDGE,
     rounds: int = _ROUNDS,
 ) -> Refit:
-    """Replace the torsion terms about the scanned bonds by ones that give the network's profiles.
+    """Replace the torsion terms about the scanned bonds by terms fitted to the network's profiles.
 
     With ``E0`` the force field without any torsion term about the scanned bonds, least squares in
     ``E_network - E0 = c_b + sum_t k_t sum_{torsions of t} cos(n_t phi)`` over all points of all
@@ -67,10 +67,10 @@ def fit_torsions(
     of periodicity 1 to 6 of each class of torsions that the molecule's symmetry makes equal; a
     negative k becomes phase 180 degrees.
 
-    The first round takes the network's geometries. Each further one adds those of the force field
-    so far, relaxed at the same angles, for which the network's profile is wanted too. Without them
-    the fit puts the strain of the network's bonds and angles into the torsions, and minimisation
-    with the force field finds its way around them.
+    The first round uses the network's geometries. Each further round adds geometries of the current
+    force field, relaxed at the same angles, with the network's profile as the target. Without them,
+    the torsion terms would absorb the strain of the network's bonds and angles, and minimisation
+    with the force field would give other profiles.
 
     Args:
         molecule: n atoms.
@@ -80,7 +80,7 @@ def fit_torsions(
         rounds: of the fit.
 
     Raises:
-        SimulationError: a minimisation of the force field did not end.
+        SimulationError: a minimisation with the force field did not converge.
     """
     classes = torsion_classes(molecule, scan.bonds)
     bare = without_torsions(parameters, scan.bonds)
@@ -99,7 +99,7 @@ def fit_torsions(
 def torsion_classes(
     molecule: Chem.Mol, bonds: Sequence[RotatableBond]
 ) -> tuple[tuple[Torsion, ...], ...]:
-    """Return all torsions about some bonds, those together that the graph's symmetry makes equal.
+    """Return all torsions about some bonds, grouped by the symmetry of the molecular graph.
 
     Args:
         molecule: n atoms, hydrogens explicit.

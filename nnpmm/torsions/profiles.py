@@ -1,4 +1,4 @@
-"""Torsion profiles: rotamers, barriers, and how far two profiles are apart."""
+"""Torsion profiles: rotamers, barriers, and differences between two profiles."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ProfileErrors:
-    """How far a profile is from another at the same angles, kJ/mol.
+    """Differences between two profiles at the same angles, kJ/mol.
 
     Attributes:
         rmse: root mean square of the differences, their mean taken off: the zero is arbitrary.
@@ -89,7 +89,7 @@ def compare_profiles(reference: _Array, energies: _Array) -> ProfileErrors:
 
 
 def barrier_heights(energies: _Array, minima: NDArray[np.int64]) -> _Array:
-    """Return the highest energy between neighbouring minima, above the lowest of all, kJ/mol.
+    """Return the highest energies between neighbouring minima, above the lowest of all, kJ/mol.
 
     Args:
         energies: periodic profile, (a,), kJ/mol.

@@ -1,4 +1,4 @@
-"""From the scans of a network to a force field with new torsions, its files and its errors."""
+"""Refit the torsions of a force field to scans with a network; write its files and errors."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ Report = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class RefitResult:
-    """A refitted force field and how far it is from the network.
+    """A refitted force field and its differences from the network.
 
     Attributes:
-        scan: by the network, and the profiles before.
+        scan: with the network, and the profiles before the refit.
         refit: the new terms.
         relaxed: scan with the refitted force field, from the network's geometries.
         before: RMSE of each bond's profile with the old force field, kJ/mol, (b,).
         after: with the refitted one.
-        held_out: RMSE of conformers that no scan has seen before and after, kJ/mol.
-        conformers: how many.
-        without_frcmod: why there is no frcmod file, if there is none.
+        held_out: RMSE of conformers outside the scans, before and after the refit, kJ/mol.
+        conformers: number of these conformers.
+        without_frcmod: the reason if there is no frcmod file.
     """
 
     scan: ScanResult
@@ -84,14 +84,15 @@ def run_refit(
         refit/report.html        the same to read
 
     Args:
-        settings: of the scan. What of it is not in the folder yet is done first.
+        settings: of the scan. Parts that are missing in the folder are done first.
         directory: of the scan.
-        conformers: to judge the refitted force field on; see `held_out_conformers`.
+        conformers: number of conformers that test the refitted force field; see
+            `held_out_conformers`.
         seed: of these conformers.
         report: see `Report`.
 
     Raises:
-        ConfigError: the scan is without a force field.
+        ConfigError: the scan has no force field.
         NnpmmError: see `run_scan` and `fit_torsions`.
     """
     if not settings.force_field:

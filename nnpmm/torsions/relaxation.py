@@ -1,8 +1,8 @@
-"""Minimisation of many geometries of one molecule at once, with torsions held at given angles.
+"""Minimise many geometries of one molecule at once, with torsions fixed at given angles.
 
-The constraint is exact. A step of a quasi-Newton method leads along the surface of equal angles to
-first order, and turning one side of each held bond by the small rest puts the angle back. So no
-restraint has to be taken off the energy.
+The constraint is exact. A step of a quasi-Newton method stays on the surface of constant angles to
+first order, and a small rotation of one side of each bond restores the angle. No restraint energy
+must therefore be subtracted.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ _Array = NDArray[np.float64]
 
 
 class BatchPotential(Protocol):
-    """All that a minimisation asks of a potential bound to n atoms."""
+    """The interface that a minimisation needs from a potential bound to n atoms."""
 
     def batch(self, positions: Any) -> BatchEvaluation:
         """Evaluate positions (k, n, 3), nm."""
 
 
 class Held(NamedTuple):
-    """Torsions that are held, m of them in each of k geometries.
+    """Fixed torsions, m of them in each of k geometries.
 
     Attributes:
         torsions: atoms, (k, m, 4).
-        moved: which of the n atoms turn with the last atom of each, (k, m, n).
+        moved: which of the n atoms rotate with the last atom of each, (k, m, n).
         angles: radians, (k, m).
     """
 
@@ -67,7 +67,7 @@ class Held(NamedTuple):
 
     @staticmethod
     def of(bonds: Sequence[Sequence[RotatableBond]], angles: _Array, n_atoms: int) -> Held:
-        """Return the torsions of k lists of m bonds each, held at angles (k, m), radians."""
+        """Return the torsions of k lists of m bonds each, fixed at angles (k, m), radians."""
         k, m = len(bonds), len(bonds[0]) if bonds else 0
         torsions = np.array([[b.torsion for b in row] for row in bonds], dtype=np.int64)
         moved = np.array([[b.mask(n_atoms) for b in row] for row in bonds], dtype=bool)
@@ -121,22 +121,22 @@ def relax_held(
     tolerance: float = FORCE_TOLERANCE,
     steps: int = _MOST_STEPS,
 ) -> Relaxed:
-    """Return the geometries of least energy at the held angles, next to the given ones.
+    """Return the geometries of minimum energy at the fixed angles, next to the given ones.
 
     BFGS (J. Nocedal and S. Wright, Numerical Optimization, 2006, eq. 6.17) from a model Hessian,
-    each step at right angles to the gradients of the held angles (eq. 18.9) and no longer than a
-    radius of trust, for all geometries together; those that are done drop out.
+    each step orthogonal to the gradients of the fixed angles (eq. 18.9) and no longer than a trust
+    radius, for all geometries together; converged geometries drop out.
 
     Args:
         evaluator: the potential bound to n atoms.
-        positions: (k, n, 3), nm, whole. They are first turned to the held angles.
+        positions: (k, n, 3), nm, whole. They are first rotated to the fixed angles.
         held: torsions and angles of each geometry.
         terms: of the molecule, for the model Hessian.
         tolerance: largest force left on an atom, kJ/mol/nm.
         steps: the most of them.
 
     Raises:
-        SimulationError: the energy is not finite, or forces are left after the last step.
+        SimulationError: the energy is not finite, or forces are too large after the last step.
     """
     found = _minimized(evaluator, positions, held, terms, tolerance, steps)
     _require_convergence(found.left, tolerance, held)
@@ -151,9 +151,9 @@ def relax_all(
     tolerance: float = FORCE_TOLERANCE,
     steps: int = _MOST_STEPS,
 ) -> Relaxed:
-    """Return the minimum next to each geometry, with no torsion held; see `relax_held`.
+    """Return the minimum next to each geometry, without fixed torsions; see `relax_held`.
 
-    A geometry that does not converge is no error: ``left`` says what force it is left with.
+    A geometry that does not converge is not an error: ``left`` contains its remaining force.
 
     Args:
         evaluator: the potential bound to n atoms.
@@ -207,7 +207,7 @@ def _minimized(
 
 
 def set_angles(positions: _Array, held: Held) -> _Array:
-    """Return geometries (k, n, 3) with one side of each held bond turned to its angle."""
+    """Return geometries (k, n, 3) with one side of each bond rotated to its fixed angle."""
     rows = np.arange(len(positions))
     for place in range(held.torsions.shape[1]):
         atoms, moved = held.torsions[:, place], held.moved[:, place]

@@ -1,4 +1,4 @@
-"""What a scan leaves in its folder: numbers, tables, pictures, geometries, and a page to read."""
+"""The output of a scan: numbers, tables, pictures, geometries, and a report page."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def write_results(directory: Path, result: ScanResult) -> None:
 
 
 def bond_errors(result: ScanResult, place: int) -> dict[str, ProfileErrors]:
-    """Return how far each profile of a bond is from the reference, or else from the network.
+    """Return the differences of a bond's profiles from the reference, or else from the network.
 
     Args:
         result: of a scan.
@@ -80,7 +80,7 @@ def bond_errors(result: ScanResult, place: int) -> dict[str, ProfileErrors]:
 
 
 def flagged_bonds(result: ScanResult) -> list[tuple[RotatableBond, float]]:
-    """Return the bonds whose rotamers the force field and the network rate differently.
+    """Return the bonds for whose rotamers force field and network disagree.
 
     Each with the largest difference at a rotamer, kJ/mol, if that is more than `FLAGGED`.
     """

@@ -27,12 +27,12 @@ class TorsionScan:
     """Relaxed scans of b bonds at the same a angles with one potential; n atoms.
 
     Attributes:
-        bonds: that are turned, b of them.
+        bonds: the b scanned bonds.
         angles: degrees, (a,), from above -180 to 180.
         energies: kJ/mol, (b, a), of the lowest geometry found at each angle.
         positions: nm, (b, a, n, 3), of these geometries.
-        hysteresis: kJ/mol, (b, a), between the scans with growing and with falling angle; zero
-            where geometries were given.
+        hysteresis: kJ/mol, (b, a), between the scans with increasing and with decreasing angle;
+            zero if geometries were given.
         evaluations: of the potential.
     """
 
@@ -46,7 +46,7 @@ class TorsionScan:
 
 @dataclass(eq=False)
 class Chains:
-    """How far the scans in both directions are: what a scan that goes on needs.
+    """The state of the scans in both directions, from which a scan can continue.
 
     Attributes:
         minimum: nm, (n, 3), the minimum from which all start.
@@ -89,11 +89,11 @@ def scan_torsions(
 ) -> TorsionScan:
     """Scan bonds of a molecule, each with all else relaxed.
 
-    From the minimum next to the given geometry every torsion is driven through the whole circle,
-    with growing and with falling angle, each step from the geometry before. The lower of both is
-    kept; where they differ, their neighbours are relaxed again from the lower one until nothing
-    gets lower (as in Y. Qiu et al., J. Chem. Phys. 2020, 152, 244116). All bonds and directions
-    are one batch.
+    From the minimum next to the given geometry, every torsion is driven through the whole circle,
+    with increasing and with decreasing angle, each step from the previous geometry. The lower
+    geometry of both is kept. Where they differ, their neighbours are relaxed again from the lower
+    one until no energy decreases further (as in Y. Qiu et al., J. Chem. Phys. 2020, 152, 244116).
+    All bonds and directions are one batch.
 
     Args:
         evaluator: the potential bound to n atoms.
@@ -101,8 +101,8 @@ def scan_torsions(
         bonds: to scan, one or more.
         terms: of the molecule.
         spacing: of the angles, degrees.
-        chains: what an unfinished scan of the same bonds reported.
-        report: is given the chains after each step, to keep them and to show how far they are.
+        chains: the last report of an unfinished scan of the same bonds.
+        report: called with the chains after each step, to store them and to show the progress.
 
     Raises:
         ConfigError: the spacing does not divide the circle.

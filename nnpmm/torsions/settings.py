@@ -1,4 +1,4 @@
-"""What is scanned, and with which potentials."""
+"""Settings of a torsion scan."""
 
 from __future__ import annotations
 

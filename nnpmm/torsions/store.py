@@ -1,4 +1,4 @@
-"""Scans on disk: finished ones under the name of what they are of, and chains that go on."""
+"""Scans on disk: finished scans by their content, and unfinished chains that can continue."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def scan_key(
     bonds: Sequence[RotatableBond],
     spacing: float,
 ) -> str:
-    """Return a digest of all that a scan follows from.
+    """Return a digest of everything that determines a scan.
 
     Args:
         provenance: of the potential; whatever JSON can hold.

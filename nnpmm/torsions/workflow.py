@@ -1,4 +1,4 @@
-"""A torsion scan from settings to report, in one folder; what is done already is not done again."""
+"""A torsion scan from settings to report, in one folder; finished parts are not repeated."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ScanResult:
 
     Attributes:
         evaluator: the first network, bound to the molecule.
-        molecule: n atoms with the conformer from which the scan began.
+        molecule: n atoms, with the conformer from which the scan started.
         parameters: of the force field; None without one.
         scan: with the first network: bonds, angles, geometries, hysteresis.
         profiles: energies (b, a), kJ/mol, by the name of the potential: the networks and the force
@@ -82,13 +82,13 @@ def run_scan(
 
     Args:
         settings: of the scan.
-        directory: to write to; made if need be.
+        directory: output folder, created if necessary.
         report: see `Report`.
 
     Raises:
-        ConfigError: the folder is of another molecule, or another process works in it.
+        ConfigError: the folder belongs to another molecule, or another process works in it.
         SelectionError: a bond that cannot be scanned, or none.
-        NnpmmError: the molecule, a network or the force field is not usable.
+        NnpmmError: the molecule, a network or the force field cannot be used.
     """
     from nnpmm.torsions.report import write_results
 

@@ -56,7 +56,7 @@ SCRIPT_ROWS = {
     ),
     "element the model does not know": (
         ("--selection", "resname CLB", "--model", "ANI-1x"),
-        ("contains Cl, ANI-1x supports H, C, N, O", "use another model"),
+        ("contains Cl, but ANI-1x supports H, C, N, O", "use another model"),
     ),
     "charged region": (
         ("--selection", "resname ACE", "--model", "ANI-1x"),

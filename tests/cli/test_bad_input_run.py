@@ -245,7 +245,7 @@ def test_a_prepared_file_of_another_structure(inputs, refused, tmp_path_factory)
     (folder / "x.sdf").write_text(Chem.MolToMolBlock(molecule_from_smiles("CO", seed=1)))
     prepare_nnp(folder / "x.sdf", "all", "ANI-1x", members=0, output=folder)
     inputs.settings["region"] = {"nnpfile": str(folder / "model.json")}
-    refused("prepared for 6 atoms (x.sdf), the topology has 18", "run prepare-nnp again")
+    refused("prepared for 6 atoms (x.sdf), but the topology has 18", "run prepare-nnp again")
     content = json.loads((folder / "model.json").read_text())
     content["atoms"][0] = 7
     (folder / "model.json").write_text(json.dumps(content))

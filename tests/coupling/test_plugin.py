@@ -331,7 +331,9 @@ def test_aimnet2_takes_the_charge_of_the_force_field(aimnet2, case):
     expected = case.state(create_hybrid_system(case.system, case.topology, case.region, model))
     for arguments in ({}, {"charge": 0}):
         assert_same(case.state(mixed(case, aimnet2, **arguments)), expected)
-    with pytest.raises(RegionError, match=r"found charge=-2, the force field gives the region \+0"):
+    with pytest.raises(
+        RegionError, match=r"found charge=-2, but the force field gives the region \+0"
+    ):
         mixed(case, aimnet2, charge=-2)
 
 

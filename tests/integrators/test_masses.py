@@ -98,7 +98,7 @@ def test_a_mass_that_is_none(mass):
 def test_another_topology():
     topology, system = molecule("C", 4)
     system.addParticle(1.0)
-    with pytest.raises(InputFileError, match="the topology has 5 atoms, the system 6"):
+    with pytest.raises(InputFileError, match="the topology has 5 atoms, but the system has 6"):
         apply_hydrogen_mass(system, topology, 3.0)
 
 

@@ -193,7 +193,9 @@ def test_the_number_of_electrons_is_even(model, charge, electrons):
 
 
 def test_unknown_elements_and_choices(model):
-    with pytest.raises(RegionError, match="found the elements Li, Na, AIMNet2 supports H, B, C"):
+    with pytest.raises(
+        RegionError, match="found the elements Li, Na, but AIMNet2 supports H, B, C"
+    ):
         model.bind([3, 11])
     with pytest.raises(RegionError, match="expected"):
         model.bind([])
@@ -306,7 +308,7 @@ def test_a_prepared_ion(ammonium_inputs):
 def test_a_charge_that_is_not_the_force_fields(ammonium_inputs):
     prepared_ion(ammonium_inputs, -1)
     settings = load_config(ammonium_inputs.write_settings())
-    message = r"prepared with a charge of -1 e \(.*model.json\), the force field gives it \+1 e"
+    message = r"prepared with a charge of -1 e \(.*model.json\), but the force field gives it \+1 e"
     with pytest.raises(RegionError, match=message):
         prepare_system(settings)
 

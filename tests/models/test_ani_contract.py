@@ -253,7 +253,7 @@ def test_energy_offset_is_the_sum_of_self_energies(model):
 
 
 def test_unknown_element_is_an_error(model):
-    with pytest.raises(RegionError, match="found the elements Si, ANI-1x supports H, C, N, O"):
+    with pytest.raises(RegionError, match="found the elements Si, but ANI-1x supports H, C, N, O"):
         model.bind([14, 1])
     with pytest.raises(RegionError, match="expected"):
         model.bind([])

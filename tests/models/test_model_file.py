@@ -158,7 +158,7 @@ def test_topologies_that_do_not_fit(original):
     content = read_model_file(original / "model.json")
     symbols = list(content.elements)
     for found, message in (
-        ([*symbols, "O"], "prepared for 20 atoms .drug.sdf., the topology has 21"),
+        ([*symbols, "O"], "prepared for 20 atoms .drug.sdf., but the topology has 21"),
         (symbols[:-1], "the topology has 19"),
         (["N", *symbols[1:]], "atom 0 is N in the topology but C"),
         ([*symbols[:-1], None], "atom 19 is no element in the topology but H"),

@@ -129,7 +129,7 @@ def test_region_of_another_molecule(tmp_path):
     path.write_bytes(export_torchscript(parameters, ["O", "H", "H"], range(3)))
     model = load_model(path)
     model.bind([8, 1, 1])
-    with pytest.raises(RegionError, match=r"found the region H2S, the file describes H2O"):
+    with pytest.raises(RegionError, match=r"found the region H2S, but the file describes H2O"):
         model.bind([16, 1, 1])
     with pytest.raises(RegionError, match=r"atoms in this order"):
         model.bind([1, 8, 1])

@@ -14,7 +14,12 @@ from nnpmm.core.files import write_atomically
 from nnpmm.permeation.dataset.folder import DatasetSettings, SoluteJob
 from nnpmm.permeation.labels import direct
 from nnpmm.permeation.labels import umbrella as module
-from nnpmm.permeation.labels.direct import kept_from_before, read_umbrella, run_direct, run_umbrella
+from nnpmm.permeation.labels.direct import (
+    differing_settings,
+    read_umbrella,
+    run_direct,
+    run_umbrella,
+)
 from nnpmm.permeation.labels.umbrella import UmbrellaSettings, join_windows, run_windows
 from nnpmm.permeation.martini.engine_choice import create_engine
 from nnpmm.permeation.martini.engines import Frame, Restraint, StageResult
@@ -66,8 +71,8 @@ def test_failures_are_tried_with_another_seed_and_reported(tmp_path, monkeypatch
     assert (tmp_path / "labels/umbrella/DOPC/C1-P4.png").stat().st_size > 1000
     assert run_umbrella(job, SETTINGS, tmp_path, tmp_path / "scratch") == record
     assert len(seen) == 2
-    assert kept_from_before(record, UmbrellaSettings()) == ""
-    assert kept_from_before(record, UmbrellaSettings(top=3.4)) == "top 4.1 nm"
+    assert differing_settings(record, UmbrellaSettings()) == ""
+    assert differing_settings(record, UmbrellaSettings(top=3.4)) == "top 4.1 nm"
     with pytest.raises(SimulationError, match=r"DOPC/N0 failed with 2 seeds: .*leaked.*; seed"):
         run_umbrella(SoluteJob("DOPC", "N0"), SETTINGS, tmp_path, tmp_path / "scratch")
 

@@ -266,7 +266,10 @@ def test_resume_without_a_run_starts_one(tmp_path, reference):
         (lambda d, r: (d / "checkpoint.json").write_text("{"), "checkpoint record is damaged"),
         (lambda d, r: (d / r["state_file"]).write_bytes(b"x"), "does not match its sha256"),
         (lambda d, r: (d / r["state_file"]).unlink(), "the checkpoint's state is missing"),
-        (lambda d, r: (d / "log.csv").write_text(""), "log.csv: has 0 bytes, the checkpoint says"),
+        (
+            lambda d, r: (d / "log.csv").write_text(""),
+            "log.csv: has 0 bytes, but the checkpoint says",
+        ),
         (
             lambda d, r: (d / "trajectory.dcd").unlink(),
             "trajectory.dcd: is missing, the checkpoint",

@@ -74,7 +74,7 @@ def test_bad_sdf_files_are_named(tmp_path):
     clash.GetConformer().SetAtomPosition(0, clash.GetConformer().GetAtomPosition(1))
     for blocks, message in (
         ((block, block), "found 2 molecules in ligand.sdf"),
-        ((Chem.MolToMolBlock(flat),), "no 3D coordinates"),
+        ((Chem.MolToMolBlock(flat),), "without 3D coordinates"),
         ((without_h,), "found 6 hydrogens missing"),
         ((Chem.MolToMolBlock(clash),), "closer than 0.4 angstrom"),
         (("nonsense\n\n\nnot a molecule\n",), "rdkit cannot read"),

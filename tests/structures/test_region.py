@@ -216,7 +216,10 @@ def test_a_virtual_site_in_the_region():
 @pytest.mark.parametrize(
     ("smiles", "message"),
     [
-        ("c1ccccc1Cl", "the region contains Cl, ANI-1x supports H, C, N, O; select other atoms"),
+        (
+            "c1ccccc1Cl",
+            "the region contains Cl, but ANI-1x supports H, C, N, O; select other atoms",
+        ),
         ("CC(=O)[O-]", r"formal charge -1 \(perceived from bonds and elements\), ANI-1x describes"),
         ("[NH3+]CC[NH3+]", r"formal charge \+2"),
     ],

@@ -1,4 +1,4 @@
-"""The settings that a calculation keeps in its folder, as JSON."""
+"""The settings of a calculation, stored as JSON in its folder."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def keep_settings(settings: BaseModel, path: Path, fixed: Sequence[str]) -> None
         fixed: names of the settings that must stay as they were.
 
     Raises:
-        ConfigError: one of them was another.
-        InputFileError: there are settings that cannot be read.
+        ConfigError: one of them differs.
+        InputFileError: the existing settings cannot be read.
         UnwritableError: the file cannot be written.
     """
     if path.exists():

@@ -1,4 +1,4 @@
-"""Nested settings put together: dotted keys, and values that take the place of others."""
+"""Combine nested settings: dotted keys, and values that override others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["flattened", "merged", "nested"]
 
 
 def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested settings, those of the second in place of the first's."""
+    """Return nested settings in which values of the second override the first."""
     found = dict(first)
     for name, value in second.items():
         old = found.get(name)

@@ -1,4 +1,4 @@
-"""From a YAML file, or what it would contain, to checked settings."""
+"""Read settings from a YAML file or from nested dictionaries, and check them."""
 
 from __future__ import annotations
 

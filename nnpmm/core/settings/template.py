@@ -29,8 +29,8 @@ def commented_file(
 ) -> str:
     """Return a commented YAML file with every setting, its default and its meaning.
 
-    Fields of the settings' own class come before those that it inherits: what a calculation is
-    about before how it is sampled.
+    Fields of the class itself come before inherited fields: first the subject of a calculation,
+    then its sampling.
 
     Args:
         settings: the defaults, and examples of what must be given.
@@ -104,6 +104,6 @@ def _scalar(value: Any) -> str:
 
 
 def comment_lines(text: str, indent: str = "") -> list[str]:
-    """Return a text as comments of lines that fit a page."""
+    """Return a text as comment lines of limited width."""
     lead = f"{indent}# "
     return textwrap.wrap(text, _WIDTH, initial_indent=lead, subsequent_indent=lead)

@@ -93,7 +93,7 @@ def _unknown_key(loc: tuple[Any, ...], model: type[BaseModel]) -> str:
 def _in_users_words(
     loc: tuple[Any, ...], model: type[BaseModel], data: Any
 ) -> tuple[list[str], Any]:
-    """Return the keys as the user wrote them and the value that stands there, if any."""
+    """Return the keys as the user wrote them, and their value, if any."""
     path = _without_tags(loc, model)
     for key in path:
         if isinstance(data, dict):

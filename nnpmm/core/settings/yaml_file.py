@@ -1,4 +1,4 @@
-"""YAML of a settings file, read with bounds on its size, depth and aliases."""
+"""Read the YAML of a settings file, with limits on its size, depth and aliases."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def read_yaml(path: Path) -> Any:
     """Read a YAML file.
 
     Args:
-        path: the file, at most 1 MB of text; what aliases stand for counts as often as it is used.
+        path: the file, at most 1 MB of text; the value of an alias counts as often as it is used.
 
     Returns:
         What it contains: dictionaries, lists and scalars.

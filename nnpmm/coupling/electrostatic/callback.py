@@ -32,7 +32,7 @@ _ROUNDING = 1e-9  # nm
 
 
 class Embedding(NamedTuple):
-    """What a region's charges are embedded in, and what takes their place there.
+    """The environment of a region's charges, and the charges that replace the fixed ones.
 
     Attributes:
         charges: of the region, as they follow its geometry; None for the network's own.

@@ -39,18 +39,18 @@ class Electrostatic:
     """Electrostatic embedding: charges q(r) of the region's geometry in its environment's field.
 
     V = V(mechanical embedding) + lambda sum_i (q_i - q0_i) phi_i, where q0 are the force field's
-    charges of the region, which stay in the NonbondedForce, so that its Ewald sum has the long
+    charges of the region, which stay in the NonbondedForce, whose Ewald sum describes the long
     range, and phi_i is the potential of the charges around the region within the cutoff. lambda is
     the global parameter ``lambda_electrostatic_embedding``, 1 by default; 0 is mechanical
-    embedding. The network itself sees no charges around it: without ``induction`` the region is
-    not polarized.
+    embedding. The network itself does not see the charges around it: without ``induction`` the
+    region is not polarized.
 
     Args:
-        charges: ``"network"`` for those that the network predicts, such as AIMNet2's; a charge
+        charges: ``"network"`` for charges that the network predicts, as AIMNet2 does; a charge
             model, such as that of `nnpmm.models.load_emle`; or a function, see
             `nnpmm.models.FunctionCharges`. Their sum is the region's charge.
-        induction: dipoles that the environment induces in the region, within the cutoff as well;
-            for charges with polarizabilities, which are EMLE's.
+        induction: include dipoles that the environment within the cutoff induces in the region.
+            This requires charges with polarizabilities, such as EMLE's.
         cutoff: of q - q0 with the environment, nm or a Quantity; the pair potential and its first
             two derivatives go to zero there (`reference.pair_potential`). Not used in a system
             whose NonbondedForce has no cutoff. At most half the box.
@@ -133,7 +133,7 @@ def _checked(charges: Any) -> Any:
 
 
 def _embed(system: openmm.System, embedding: Embedding, around: NDArray[np.int64]) -> None:
-    """Let the network's force act on the environment as well, in place."""
+    """Make the network's force also act on the environment, in place."""
     (index,) = [i for i, force in enumerate(system.getForces()) if role_of(force) is Role.NETWORK]
     mechanical = system.getForce(index)
     region: RegionCallback = callback_of(mechanical)

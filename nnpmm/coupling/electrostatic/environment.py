@@ -1,4 +1,4 @@
-"""The environment's charges, and what electrostatic embedding cannot do; refused by name."""
+"""The environment's charges, and checks for what electrostatic embedding does not support."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check_environment(system: openmm.System, region: NDArray[np.int64]) -> None:
     Raises:
         ForceFieldError: a polarizable environment, implicit solvent, or charges that a parameter
             changes.
-        RegionError: another region is there, or the region has charged virtual sites.
+        RegionError: the system already has a region, or the region has charged virtual sites.
     """
     for force in system.getForces():
         name = type(force).__name__

@@ -1,6 +1,6 @@
 """Potentials of the environment at a region's atoms, and its forces: compiled loops over pairs.
 
-`nnpmm.coupling.electrostatic.reference` has the same written to be read.
+`nnpmm.coupling.electrostatic.reference` is the readable version.
 """
 
 # No postponed annotations here: numba looks at the functions' globals alone.

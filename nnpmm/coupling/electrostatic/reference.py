@@ -1,4 +1,4 @@
-"""What electrostatic embedding adds to mechanical embedding, written to be read: a double sum."""
+"""Readable reference of the electrostatic embedding energy, as a double sum."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def pair_potential(distance: float, cutoff: float) -> float:
     """Return the potential of a unit charge, 1/nm: 1/r without cutoff, else of zero multipoles.
 
     1/r - 15/(8 R) + 5 r^2/(4 R^3) - 3 r^4/(8 R^5) within R, 0 beyond (Fukuda, J. Chem. Phys. 2013,
-    139, 174107, for l = 3 without damping). Value, slope and curvature are 0 at R: to a charge it
-    is as if the sphere around it contained no net charge, dipole or quadrupole.
+    139, 174107, for l = 3 without damping). Value, slope and curvature are 0 at R: a charge
+    interacts as if the sphere around it contained no net charge, dipole or quadrupole.
 
     Args:
         distance: r, nm.

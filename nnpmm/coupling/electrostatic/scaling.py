@@ -1,4 +1,4 @@
-"""The force of an embedded region, and the global parameters that scale what embedding adds."""
+"""The force of an embedded region, and the global parameters that scale its embedding energy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["create_embedded_force", "embedding_energy", "scale_embedding"]
 def create_embedded_force(
     callback: ElectrostaticCallback, particles: Iterable[int]
 ) -> openmm.PythonForce:
-    """Return the network's force with what electrostatic embedding adds.
+    """Return the network's force, including the electrostatic embedding.
 
     Args:
         callback: network, charges, and the parameters that scale them, which all are 1 by default.
@@ -35,7 +35,7 @@ def create_embedded_force(
 
 
 def embedding_energy(context: openmm.Context) -> float:
-    """Return what electrostatic embedding adds to mechanical embedding, kJ/mol.
+    """Return the energy that electrostatic embedding adds to mechanical embedding, kJ/mol.
 
     It is dV/d(lambda_electrostatic_embedding), at any value of this parameter.
 
@@ -54,7 +54,7 @@ def embedding_energy(context: openmm.Context) -> float:
 
 
 def scale_embedding(system: openmm.System, atoms: NDArray[np.int64], parameter: str) -> None:
-    """Multiply what embedding adds by one more global parameter, in place.
+    """Multiply the embedding energy by an additional global parameter, in place.
 
     Args:
         system: any; one without electrostatic embedding stays as it is.

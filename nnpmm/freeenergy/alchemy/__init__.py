@@ -1,4 +1,4 @@
-"""Alchemy: a region whose interactions with its environment can be scaled away."""
+"""Alchemy: switch off the interactions of a region with its environment."""
 
 from nnpmm.freeenergy.alchemy.decoupling import decouple
 from nnpmm.freeenergy.alchemy.gradient import lambda_gradient

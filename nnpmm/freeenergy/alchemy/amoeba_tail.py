@@ -1,8 +1,8 @@
 """The long-range correction of buffered 14-7 pairs that involve a region.
 
 OpenMM's correction of an AmoebaVdwForce is C / V for a box of volume V, with C a sum over all pairs
-of particles. It has no alchemical parameter: what the region adds to C stays at every state, and a
-force beside it takes that off.
+of particles. It has no alchemical parameter: the region's contribution to C stays in every state,
+and an additional force subtracts it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SPACING = 1.2  # cutoffs between particles that are to have no pair energy
 def create_amoeba_tail(
     force: openmm.AmoebaVdwForce, own: list[int], parameter: str
 ) -> openmm.CustomVolumeForce | None:
-    """Return -(1 - l) times the region's share of the long-range correction.
+    """Return -(1 - l) times the region's contribution to the long-range correction.
 
     Args:
         force: of all particles.

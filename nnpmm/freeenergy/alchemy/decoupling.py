@@ -3,8 +3,8 @@
 V(le, ls) = V(region) + V(environment) + le Coulomb(region, environment)
             + soft-core Lennard-Jones(region, environment; ls)
 
-The inside of the region keeps its full energy at every state, be it the network's or the force
-field's. So the decoupled state (0, 0) is the molecule in vacuum next to the pure environment, and a
+The region's internal energy, from the network or the force field, is complete in every state. The
+decoupled state (0, 0) is therefore the molecule in vacuum next to the pure environment, and a
 solvation free energy needs neither a second leg in vacuum nor a soft core inside the molecule.
 """
 
@@ -44,12 +44,12 @@ def decouple(
 ) -> openmm.System:
     """Return a System whose region can be decoupled from its environment.
 
-    Two global parameters do so: `LAMBDA_ELECTROSTATICS` scales the charges of the region's atoms
+    It has two global parameters: `LAMBDA_ELECTROSTATICS` scales the charges of the region's atoms
     (with Ewald methods also its interaction with its own periodic images, by the square), and
     `LAMBDA_STERICS` their Lennard-Jones interaction by a soft core (Beutler et al., Chem. Phys.
     Lett. 1994, 222, 529; alpha 0.5, powers 1, 1 and 6). Both are 1 in the new System, whose energy
-    then is that of the given one. The long-range correction of the Lennard-Jones interaction is
-    scaled along, and with electrostatic embedding also what its charges add.
+    is then equal to that of the given one. The long-range correction of the Lennard-Jones
+    interaction is scaled as well, and with electrostatic embedding also the embedding energy.
 
     Args:
         system: an MM system, or a hybrid system (`nnpmm.coupling.HybridSystem.system`). It is not
@@ -61,8 +61,8 @@ def decouple(
     Raises:
         RegionError: the region cuts a bond, or is charged under an Ewald method without
             ``charged``, or with ions of the opposite charge in its environment.
-        ForceFieldError: implicit solvent, LJPME, not exactly one NonbondedForce, a system that has
-            a decoupled region already, or a region whose charges have offsets of their own.
+        ForceFieldError: implicit solvent, LJPME, not exactly one NonbondedForce, a system that
+            already has a decoupled region, or a region whose charges have parameter offsets.
     """
     atoms = atom_indices(region, system.getNumParticles())
     new = copy.deepcopy(system)

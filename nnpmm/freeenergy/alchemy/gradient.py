@@ -16,17 +16,18 @@ __all__ = ["lambda_gradient"]
 def lambda_gradient(context: openmm.Context) -> dict[str, float]:
     """Return dV/dlambda of the two alchemical parameters at a context's positions, kJ/mol.
 
-    For thermodynamic integration. The energy is a polynomial of second degree in
-    `LAMBDA_ELECTROSTATICS`, so that three energies give its derivative exactly; with AMOEBA it is
-    linear, and there is no other derivative. That of `LAMBDA_STERICS` is OpenMM's own, to which
-    the long-range correction is added, which is linear. The context's parameters stay as they are.
+    Use it for thermodynamic integration. The energy is a polynomial of second degree in
+    `LAMBDA_ELECTROSTATICS`, so three energies give its derivative exactly. With AMOEBA it is
+    linear, and there is no other derivative. OpenMM calculates the derivative with respect to
+    `LAMBDA_STERICS`; the derivative of the long-range correction, which is linear, is added. The
+    context's parameters do not change.
 
     Args:
         context: of a System from `decouple`, or of the first stage of `decouple_amoeba`.
 
     Raises:
-        ForceFieldError: the System has no alchemical parameters, or it has AMOEBA's soft core, of
-            which OpenMM gives no derivative.
+        ForceFieldError: the System has no alchemical parameters, or it has AMOEBA's soft core,
+            whose derivative OpenMM does not calculate.
     """
     present = dict(context.getParameters())
     if LAMBDA_ELECTROSTATICS not in present and AMOEBA_STERICS in present:

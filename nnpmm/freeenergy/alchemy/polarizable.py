@@ -7,17 +7,16 @@ hybrid system with `nnpmm.coupling.Subtractive`:
 electrostatics: V(le) = V - (1 - le) [M(R + E) - M(R) - M(E)]
 sterics:        V(ls) = V - [M(R + E) - M(R) - M(E)] - W(R, E) + soft-core W(R, E; ls)
 
-M(R) is that of the region alone in vacuum, as in V_FF(R) of the subtractive coupling, and M(E) that
-of the environment with the region's multipoles and polarizabilities at zero. The inside of the
-region keeps its full energy at every state, so that (0, 0) is the molecule in vacuum next to the
-pure environment, and no leg in vacuum is needed. The two stages meet where le = 0 and ls = 1.
+M(R) is the energy of the region alone in vacuum, as in V_FF(R) of the subtractive coupling. M(E) is
+that of the environment, with the region's multipoles and polarizabilities at zero. The region's
+internal energy is complete in every state, so (0, 0) is the molecule in vacuum next to the pure
+environment, and no vacuum leg is needed. The two stages meet where le = 0 and ls = 1.
 
-Scaling the energy of interaction is what scaling the charges is with fixed charges: the path of a
-linear le. OpenMM's AmoebaMultipoleForce has no parameter that could scale the multipoles
-themselves. M(R + E) must not be evaluated where atoms overlap: closer than about 0.005 nm it falls
-to -1e10 kJ/mol and less, far below the finite wall of the buffered 14-7, and such a sample of the
-second stage would have an infinite weight in the first. The second stage is therefore a System
-without M(R + E), and the stages have a ladder each.
+Scaling the interaction energy corresponds to a linear path in le. OpenMM's AmoebaMultipoleForce has
+no parameter that could scale the multipoles themselves. M(R + E) must not be evaluated where atoms
+overlap: closer than about 0.005 nm it falls to -1e10 kJ/mol and less, far below the finite wall of
+the buffered 14-7, and such a sample of the second stage would have an infinite weight in the first.
+The second stage is therefore a System without M(R + E), and each stage has its own ladder.
 """
 
 from __future__ import annotations
@@ -64,14 +63,14 @@ def decouple_amoeba(
 ) -> openmm.System:
     """Return a System whose region can be decoupled from its environment, in one of two stages.
 
-    In the stage ``"electrostatics"`` the global parameter `LAMBDA_ELECTROSTATICS` scales what
-    multipoles and induced dipoles of region and environment do to each other. A step evaluates the
-    multipoles twice. In the stage ``"sterics"`` this interaction is off, and `AMOEBA_STERICS` is
-    the parameter of OpenMM's soft core (Jiao et al., Proc. Natl. Acad. Sci. USA 2008, 105, 6290,
-    Eq. 2; alpha 0.7, power 5; method Decouple), with which the region's share of the long-range
-    correction is scaled linearly. Parameters are 1 in the new System. Under PME the region's
-    interaction with its own periodic images is part of what is scaled. The region's own buffered
-    14-7 pairs keep the cutoff at every state.
+    In the stage ``"electrostatics"`` the global parameter `LAMBDA_ELECTROSTATICS` scales the
+    interaction between region and environment by multipoles and induced dipoles. A step evaluates
+    the multipoles twice. In the stage ``"sterics"`` this interaction is off, and `AMOEBA_STERICS`
+    is the parameter of OpenMM's soft core (Jiao et al., Proc. Natl. Acad. Sci. USA 2008, 105, 6290,
+    Eq. 2; alpha 0.7, power 5; method Decouple), and the region's contribution to the long-range
+    correction is scaled linearly with it. Parameters are 1 in the new System. With PME the region's
+    interaction with its own periodic images is scaled too. The region's own buffered 14-7 pairs
+    keep the cutoff in every state.
 
     Args:
         system: AMOEBA, or a hybrid system made of it with `nnpmm.coupling.Subtractive`. It is not

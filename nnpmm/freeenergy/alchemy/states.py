@@ -24,13 +24,13 @@ LAMBDA_STERICS = "lambda_sterics"
 
 @dataclass(frozen=True)
 class AlchemicalState:
-    """One rung of a ladder.
+    """One state of a ladder.
 
     Attributes:
         electrostatics: factor of the region's charges, 0 to 1.
         sterics: coupling of its Lennard-Jones interactions, 0 to 1.
-        nnp: weight of the network inside an interpolated region, 0 to 1; None where the system has
-            no such parameter.
+        nnp: weight of the network inside an interpolated region, 0 to 1; None if the system has no
+            such parameter.
 
     Raises:
         ConfigError: a value outside 0 to 1, or charges on a region without full sterics: an

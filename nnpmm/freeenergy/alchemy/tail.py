@@ -1,7 +1,7 @@
 """The long-range correction of Lennard-Jones pairs that involve a region.
 
 OpenMM's correction of a NonbondedForce (Shirts et al., J. Phys. Chem. B 2007, 111, 13052) is C / V
-for a box of volume V. What the region adds to C is scaled with its Lennard-Jones interactions.
+for a box of volume V. The region's contribution to C is scaled with its Lennard-Jones interactions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NODES = 64  # of the quadrature over the switched range: exact to rounding for 
 def create_tail_force(
     force: openmm.NonbondedForce, own: NDArray[np.int64]
 ) -> openmm.CustomVolumeForce | None:
-    """Return the region's share of the long-range correction, times `LAMBDA_STERICS`.
+    """Return the region's contribution to the long-range correction, times `LAMBDA_STERICS`.
 
     Args:
         force: with the Lennard-Jones parameters of all particles, before the region's are taken

@@ -1,8 +1,8 @@
 """Six anchors for a Boresch restraint, chosen from a run of the complex without one.
 
-Of all sets without anchors in line, the one is taken that restrains least what the complex does
-anyway: that with the least mean energy of its restraint, with springs at the averages of the run.
-The search keeps the best sets at each of three steps (a and the ligand's chain; b; c).
+Among all sets without collinear anchors, the one is chosen that disturbs the complex least: the set
+whose restraint, with reference values at the averages of the run, has the smallest mean energy. The
+search keeps the best sets at each of three steps (a and the ligand's chain; b; c).
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def describe_anchors(
     temperature: float,
     reasons: tuple[str, ...] = (),
 ) -> AnchorChoice:
-    """Return the restraint of given anchors, its springs at the averages of a run.
+    """Return the restraint of given anchors, with reference values at the averages of a run.
 
     Args:
         topology: of the whole system.
@@ -155,7 +155,7 @@ def describe_anchors(
 def reference_values(
     coordinates: NDArray[np.float64], springs: tuple[float, float]
 ) -> NDArray[np.float64]:
-    """Return the averages (6,) of a run's coordinates (frames, 6), those of torsions circular.
+    """Return the averages (6,) of a run's coordinates (frames, 6), circular ones for torsions.
 
     Where the ligand turns from one pose to another in the run, averages over all of it would be of
     no pose. So the frame that is nearest to all others, by the energy of a restraint, is found, and

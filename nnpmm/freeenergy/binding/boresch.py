@@ -7,9 +7,9 @@ Chem. B 2003, 107, 9535):
     r = |aA|,  theta_A = baA,  theta_B = aAB,  phi_A = cbaA,  phi_B = baAB,  phi_C = aABC
     U = lambda [ k_r/2 (r - r0)^2 + k/2 sum of (angle - angle0)^2 ]
 
-These are all six external degrees of freedom of the ligand, so that the restraint changes nothing
-inside it or inside the receptor, and its configuration integral is a product of six integrals over
-one coordinate each.
+These are the six external degrees of freedom of the ligand. The restraint therefore does not affect
+the internal degrees of freedom of ligand and receptor, and its configuration integral is a product
+of six integrals over one coordinate each.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A part of an MM system with the same parameters, in a new box of the same water.
 
 The solvent leg of a binding free energy needs the ligand in water with exactly the force field of
-the complex. So its System is cut out of that of the complex: the ligand's terms, and those of as
-many of its waters as the new box holds. Only the positions of the waters are new.
+the complex. Its System is therefore extracted from that of the complex: the terms of the ligand and
+of as many waters as the new box needs. Only the positions of the waters are new.
 """
 
 from __future__ import annotations

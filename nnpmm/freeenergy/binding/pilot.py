@@ -1,7 +1,6 @@
 """A short run of the complex with the force field, without a restraint: anchors and their values.
 
-It is done once, so that all ladders and repeats have the same restraint. A file holds what came of
-it::
+It is done once, so that all ladders and repeats have the same restraint. A file stores its result::
 
     pilot.safetensors    restraint, site, coordinates of the anchors, and where the run ended
 """
@@ -38,7 +37,7 @@ _WHEN = "in the short run without a restraint"
 
 @dataclass(frozen=True, eq=False)
 class Pilot:
-    """What the short run gave.
+    """The result of the short run.
 
     Attributes:
         choice: the restraint with its reasons.
@@ -67,7 +66,7 @@ class Pilot:
 def run_pilot(
     settings: BindingSettings, mm: MMSystem, solute: Solute, path: Path, report: Report
 ) -> Pilot:
-    """Run the complex without a restraint and choose anchors, or read what came of it before.
+    """Run the complex without a restraint and choose anchors, or read the stored result.
 
     Args:
         settings: of the calculation.

@@ -54,15 +54,15 @@ _Ladders = Mapping[LegName, Mapping[LadderName, tuple[LegResult, ...]]]
 
 @dataclass(frozen=True)
 class BindingResult:
-    """Binding free energies of the potentials that were asked for, kJ/mol, at 1 M.
+    """Binding free energies of the requested potentials, kJ/mol, at 1 M.
 
     Attributes:
-        potentials: of each the sum of its parts.
-        parts: of each potential its `PARTS`, the means of the repeats.
-        difference: network minus force field; None unless both were asked for.
-        differences: its parts in the complex and in the solvent.
-        ladders: what was sampled, the repeats of each ladder of each leg.
-        record: all of it in kJ/mol and kcal/mol, as JSON can hold it.
+        potentials: the sum of the parts for each potential.
+        parts: the `PARTS` of each potential, means of the repeats.
+        difference: network minus force field; None unless both were requested.
+        differences: the parts of the difference, in the complex and in the solvent.
+        ladders: the samples, for the repeats of each ladder of each leg.
+        record: the complete result in kJ/mol and kcal/mol, ready for JSON.
     """
 
     potentials: Mapping[PotentialName, Estimate]
@@ -87,7 +87,7 @@ def evaluate(settings: BindingSettings, directory: Path, pilot: Pilot) -> Bindin
         pilot: with the restraint.
 
     Raises:
-        InputFileError: a ladder is not there or damaged.
+        InputFileError: a ladder is missing or damaged.
         SimulationError: states overlap too little, or too few samples are independent.
     """
     ladders = {leg: _solved(settings, directory, leg) for leg in settings.legs}

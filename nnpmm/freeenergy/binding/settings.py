@@ -1,4 +1,4 @@
-"""What an absolute binding free energy is calculated for, and how long."""
+"""Settings of an absolute binding free energy."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where a ligand is bound, and whether it is still there.
+"""The binding site of a ligand, and whether the ligand is still in it.
 
-A ligand has left its site when the centre of its heavy atoms is farther from where it was than a
-given distance, after the receptor's heavy atoms around the ligand have been superposed.
+A ligand has left its site when the centre of its heavy atoms is farther than a given distance from
+its start, after superposition of the receptor's heavy atoms around the ligand.
 """
 
 from __future__ import annotations

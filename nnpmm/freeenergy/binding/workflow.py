@@ -59,15 +59,15 @@ def run_binding(
 
     Args:
         settings: of the calculation.
-        directory: to write to; made if need be.
-        resume: go on with the calculation in that folder. Its settings must be the same, but for
+        directory: output folder, created if necessary.
+        resume: continue the calculation in that folder. Its settings must be the same, except for
             ``potentials``, ``repeats``, the ladders' ``time``, the platform and its threads.
         announce: see `nnpmm.freeenergy.legs.Announce`.
         explain: is called with each reason for the choice of the anchors.
 
     Raises:
-        ConfigError: a calculation is there and is not to be resumed, or has other settings.
-        NnpmmError: the complex, the network or the force field is not usable, the simulation blew
+        ConfigError: the folder has a calculation and ``resume`` is not set, or its settings differ.
+        NnpmmError: the complex, the network or the force field cannot be used, the simulation blew
             up, the ligand left its site, or states overlap too little.
     """
     with locked_folder(directory):

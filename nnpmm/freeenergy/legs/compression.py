@@ -1,4 +1,4 @@
-"""The box of a liquid that a calculation compresses once, and keeps."""
+"""The box of a liquid, which a calculation compresses once and stores."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def compressed_box(
     inner_timestep: float | None = None,
     report: Callable[[int, int], None] = lambda *_: None,
 ) -> MMSystem:
-    """Return a liquid made of a loose box by its force field, once; it is kept in the folder.
+    """Compress a loose box to a liquid by its force field, once; store it in the folder.
 
     Args:
         settings: of the calculation.

@@ -48,7 +48,7 @@ def claim_folder(settings: SamplingSettings, directory: Path, *, resume: bool) -
         resume: whether the calculation in it may go on.
 
     Raises:
-        ConfigError: a calculation is there and is not to be resumed, or has other settings.
+        ConfigError: the folder has a calculation and ``resume`` is not set, or its settings differ.
         InputFileError: its settings cannot be read.
     """
     path = directory / _SETTINGS
@@ -79,14 +79,15 @@ def claim_folder(settings: SamplingSettings, directory: Path, *, resume: bool) -
 def keep_parameters(directory: Path, found: str | None) -> None:
     """Note where the parameters of built molecules come from, or check that it is the same.
 
-    What ``auto`` takes depends on what is installed, which may change before a calculation goes on.
+    The choice of ``auto`` depends on installed packages, which may change before a calculation
+    continues.
 
     Args:
         directory: of the calculation.
         found: in words; None where nothing was built.
 
     Raises:
-        ConfigError: the calculation began with others.
+        ConfigError: the calculation was started with other parameters.
     """
     path = directory / _PARAMETERS
     if found is None:
@@ -115,7 +116,7 @@ def fingerprint(settings: SamplingSettings, *about: str) -> str:
 
     Args:
         settings: of the calculation.
-        about: what else tells the leg from others, such as its potential.
+        about: further properties of the leg, such as its potential.
     """
     ladders = {
         name: _NOT_SAMPLED

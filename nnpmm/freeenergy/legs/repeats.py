@@ -48,7 +48,7 @@ def sample_repeats(
         settings: of the calculation; they say how many repeats there are.
         ladders: in the order of sampling.
         directory: of the calculation.
-        resume: go on with what is there.
+        resume: continue existing legs.
         announce: see `Announce`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a report says of one leg."""
+"""The section of a report about one leg."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ JointValues = tuple[Estimate, Estimate, Estimate]
 
 @dataclass(frozen=True)
 class LegResult:
-    """What one ladder gives.
+    """The result of one ladder.
 
     Attributes:
         names: of its states, from full interaction to none.
@@ -56,7 +56,7 @@ def solve_leg(directory: Path, names: Sequence[str]) -> LegResult:
         names: of its states, for error messages.
 
     Raises:
-        InputFileError: the leg is not there or damaged.
+        InputFileError: the leg is missing or damaged.
         SimulationError: states overlap too little, or too few samples are independent.
     """
     samples = read_samples(directory)
@@ -78,7 +78,7 @@ def split_joint(leg: LegResult, inner: int) -> JointValues:
 
     Args:
         leg: the ladder.
-        inner: number of states at each end that hold some of the network.
+        inner: number of states at each end with a weight of the network above 0.
     """
     free = leg.free_energies
     network = free.between(-1, 0)
@@ -130,7 +130,7 @@ def combine_repeats(
 
 
 def in_both_units(estimate: Estimate) -> dict[str, float]:
-    """Return an estimate in kJ/mol and kcal/mol, as JSON can hold it."""
+    """Return an estimate in kJ/mol and kcal/mol, ready for JSON."""
     return {
         "kJ/mol": estimate.value,
         "error_kJ/mol": estimate.error,

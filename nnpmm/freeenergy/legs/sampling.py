@@ -55,9 +55,9 @@ class Leg:
         mm: the MM system that it was made from, with topology, positions (nm) and box.
         states: values of the global parameters, in the order of the ladder; the first one is
             equilibrated.
-        fingerprint: of all that is simulated; a leg that goes on must have the same.
-        evaluated: more states, in which energies are evaluated and nothing is sampled.
-        watch: is called with the context after every move of a replica, and may raise an error.
+        fingerprint: of all that is simulated; a resumed leg must have the same.
+        evaluated: further states, in which energies are evaluated but nothing is sampled.
+        watch: called with the context after every move of a replica; may raise an error.
         inner_timestep: of the valence terms, ps, with the settings' time step for all others; None
             for one time step.
     """
@@ -86,13 +86,13 @@ def create_leg_system(
     Args:
         settings: of the calculation.
         mm: with the atoms of the ligand.
-        potential: what describes the inside of the ligand; with ``"both"`` the global parameter
+        potential: describes the internal energy of the ligand; with ``"both"`` the global parameter
             ``lambda_nnp`` goes from the force field (0) to the network (1).
         regions: atoms of several ligands, each its own region; by default of the ligand.
         coupling: of the region with its surroundings; None for mechanical embedding.
 
     Raises:
-        NnpmmError: the network or the coupling is not usable, or the time step is too long.
+        NnpmmError: the network or the coupling cannot be used, or the time step is too long.
     """
     if potential == "force field":
         return mm.system
@@ -114,7 +114,7 @@ def create_leg_system(
 
 
 def require_network_of_ions(settings: SamplingSettings, charge: int) -> None:
-    """Check that the network, if it is asked for, knows the charge of a molecule.
+    """Check that the network, if requested, supports the charge of a molecule.
 
     Args:
         settings: of the calculation.
@@ -122,7 +122,7 @@ def require_network_of_ions(settings: SamplingSettings, charge: int) -> None:
 
     Raises:
         RegionError: the network describes neutral molecules only.
-        NnpmmError: the network is not usable.
+        NnpmmError: the network cannot be used.
     """
     if "network" in settings.potentials and load_model(settings.model).neutral_only:
         raise RegionError(
@@ -143,7 +143,7 @@ def sample_leg(
     resume: bool = False,
     report: Report = lambda *_: None,
 ) -> None:
-    """Sample one leg into its folder, or go on with it.
+    """Sample one leg into its folder, or continue it.
 
     Args:
         settings: of the calculation.
@@ -152,8 +152,8 @@ def sample_leg(
         directory: of this leg.
         seed: of its random numbers.
         sampled: the states to sample here, by index; None for all, which exchange replicas.
-        resume: go on with what is there.
-        report: is called as the leg proceeds.
+        resume: continue an existing leg.
+        report: called as the leg proceeds.
 
     Raises:
         NnpmmError: the folder has another calculation, or the simulation blew up.
@@ -212,8 +212,8 @@ def create_simulation(
         inner_timestep: see `Leg`.
 
     Raises:
-        ConfigError: the platform is not there or does not work, or time steps that are not
-            multiples of each other.
+        ConfigError: the platform is missing or does not work, or the time steps are not multiples
+            of each other.
     """
     if mm.box_vectors is not None:
         barostat = openmm.MonteCarloBarostat(

@@ -1,4 +1,4 @@
-"""What every free energy calculation with a ladder of states has to know."""
+"""Settings that all free energy calculations with a ladder of states share."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class SamplingSettings(Section):
 
 
 class JointSettings(SamplingSettings):
-    """The same, where one ladder may give the values of both potentials."""
+    """The same, if one ladder may give the values of both potentials."""
 
     network: tuple[float, ...] = Field(
         (0.5, 1.0),

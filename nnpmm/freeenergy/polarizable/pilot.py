@@ -1,4 +1,4 @@
-"""A short run of both ladders that tells where their states belong."""
+"""A short run of both ladders, from which their states are placed."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ def run_amoeba_pilot(
 
     Args:
         settings: of the calculation to come.
-        directory: of the pilot; made if need be.
+        directory: of the pilot, created if necessary.
         time: sampled in each state, ps.
-        count: number of states to place, that in which the ladders meet counted once; as many as in
-            the pilot if left out.
-        resume: go on with the pilot in that folder.
-        report: is called as it proceeds.
+        count: number of states to place, with the common state of the ladders counted once; by
+            default as many as in the pilot.
+        resume: continue the pilot in that folder.
+        report: called as it proceeds.
 
     Raises:
         ConfigError: another calculation is in that folder, or too few states are to be placed.
-        SimulationError: neighbours of the pilot have next to nothing in common.
-        NnpmmError: the files or the solute are not usable.
+        SimulationError: neighbouring states of the pilot hardly overlap.
+        NnpmmError: the files or the solute cannot be used.
     """
     ladder = settings.ladder.model_copy(update={"time": time})
     changes = {"potentials": ("force field",), "repeats": 1, "ladder": ladder}

@@ -31,12 +31,12 @@ __all__ = ["PolarizableResult", "evaluate"]
 
 @dataclass(frozen=True)
 class PolarizableResult:
-    """Solvation free energies of the potentials that were asked for, kJ/mol.
+    """Solvation free energies of the requested potentials, kJ/mol.
 
     Attributes:
-        potentials: of each the mean of its repeats.
-        difference: network minus force field; None unless both were asked for.
-        repeats: of each potential the value of every repeat.
+        potentials: the mean of the repeats for each potential.
+        difference: network minus force field; None unless both were requested.
+        repeats: the values of all repeats for each potential.
         stages: of each potential what its two stages add up to it, means of the repeats. Of a joint
             ladder those of the force field alone: the network's hold the change of potential too.
         ladders: what was sampled, the repeats of each stage.
@@ -75,7 +75,7 @@ def evaluate(
         box: the solute in its solvent.
 
     Raises:
-        InputFileError: a ladder is not there or damaged.
+        InputFileError: a ladder is missing or damaged.
         SimulationError: states overlap too little, or too few samples are independent.
     """
     ladders: dict[Stage, tuple[LegResult, ...]] = {}

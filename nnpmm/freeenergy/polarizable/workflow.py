@@ -51,15 +51,15 @@ def run_amoeba_solvation(
 
     Args:
         settings: of the calculation.
-        directory: to write to; made if need be.
-        resume: go on with the calculation in that folder. Its settings must be the same, but for
+        directory: output folder, created if necessary.
+        resume: continue the calculation in that folder. Its settings must be the same, except for
             ``potentials``, ``repeats``, the ladder's ``time``, the platform and its threads.
         announce: see `nnpmm.freeenergy.legs.Announce`.
         compressing: called with the time of a box's compression that is done and the whole, ps.
 
     Raises:
-        ConfigError: a calculation is there and is not to be resumed, or has other settings.
-        NnpmmError: the files, the network or the solute are not usable, the simulation blew up, or
+        ConfigError: the folder has a calculation and ``resume`` is not set, or its settings differ.
+        NnpmmError: the files, the network or the solute cannot be used, the simulation blew up, or
             states overlap too little.
     """
     with locked_folder(directory):

@@ -1,4 +1,4 @@
-"""Relative binding free energies by alchemical transfer of two ligands that change places."""
+"""Relative binding free energies by alchemical transfer, which exchanges two ligands."""
 
 from nnpmm.freeenergy.relative.network_fit import (
     Agreement,

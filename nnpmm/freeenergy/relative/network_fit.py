@@ -1,4 +1,4 @@
-"""From relative free energies of pairs of ligands to one value for each ligand.
+"""Fit one value for each ligand to relative free energies of pairs of ligands.
 
 The edges of a network of ligands overdetermine the values g of the ligands. These are the weighted
 least-squares solution
@@ -102,7 +102,7 @@ class Closure:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How calculated and measured values agree; of each figure its value and its 95 % interval.
+    """Agreement of calculated and measured values; each figure with its 95 % interval.
 
     Attributes:
         kendall: rank correlation tau.
@@ -180,10 +180,10 @@ def compare(
     draws: int = 2000,
     seed: int = 0,
 ) -> Agreement:
-    """Compare calculated with measured free energies of the ligands that both hold.
+    """Compare calculated with measured free energies of the ligands in both sets.
 
-    The intervals are from a bootstrap over ligands. Both sets are taken from their mean, also in
-    each draw, since relative free energies have no zero.
+    The intervals are from a bootstrap over ligands. Both sets are relative to their means, in each
+    draw as well, because relative free energies have no zero.
 
     Args:
         calculated: by name, kJ/mol.

@@ -1,9 +1,9 @@
-"""What keeps two ligands at their places: one in the site, one in the solvent, both turned alike.
+"""Restraints of two ligands: one in the site, one in the solvent, both with the same orientation.
 
 None of them changes the free energy between the ends of a transfer. Those on places act on the
 anchors: the place of the first is the site, that of the second the solvent, whichever ligand is
-there. The alignment depends on how one ligand is turned against the other. The one in the solvent
-may turn freely, so at both ends its contribution is the same integral over all rotations.
+there. The alignment depends on the relative orientation of the ligands. The one in the solvent may
+rotate freely, so its contribution at both ends is the same integral over all rotations.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def add_restraints(system: openmm.System, restraints: Restraints) -> None:
     if len(restraints.site):
         system.addForce(_site(restraints, periodic))
     if len(restraints.receptor):
-        system.addForce(_apart(restraints, periodic))
+        system.addForce(_separation(restraints, periodic))
 
 
 def _alignment(restraints: Restraints) -> openmm.Force:
@@ -108,7 +108,7 @@ def _site(restraints: Restraints, periodic: bool) -> openmm.Force:
     return force
 
 
-def _apart(restraints: Restraints, periodic: bool) -> openmm.Force:
+def _separation(restraints: Restraints, periodic: bool) -> openmm.Force:
     """Return the repulsion of the second anchor from every atom of the receptor."""
     force = openmm.CustomBondForce("0.5*apart_strength*max(0, clearance-r)^2")
     force.addGlobalParameter("apart_strength", restraints.strength)

@@ -44,9 +44,9 @@ class EdgeResult:
 
     Attributes:
         ligands: their names.
-        potentials: of each the mean of its repeats.
+        potentials: the mean of the repeats for each potential.
         difference: network minus force field; None unless both were calculated.
-        repeats: of each potential the value of every repeat.
+        repeats: the values of all repeats for each potential.
         ladders: what was sampled, the repeats of each ladder.
     """
 
@@ -70,11 +70,11 @@ class EdgeResult:
 
 @dataclass(frozen=True)
 class NetworkResult:
-    """All edges of a network of ligands, and what follows from them for one potential each.
+    """All edges of a network of ligands, and the results for each potential.
 
     Attributes:
-        edges: the results of the edges that ended well.
-        failures: of all others why, by the names of their ligands.
+        edges: the results of the successful edges.
+        failures: the reasons of all others, by the names of their ligands.
         closures: of the cycles.
         fits: value of each ligand, kJ/mol; from the measured mean where there are measured values,
             else from the mean of all. Empty if an edge is missing.
@@ -159,7 +159,7 @@ def evaluate_network(
     edges: tuple[EdgeResult, ...],
     failures: Mapping[tuple[str, str], str],
 ) -> NetworkResult:
-    """Return what the edges of a network say together.
+    """Return the combined result of the edges of a network.
 
     Args:
         settings: of the calculation.

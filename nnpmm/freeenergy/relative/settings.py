@@ -1,4 +1,4 @@
-"""What relative binding free energies are calculated for, and how long."""
+"""Settings of relative binding free energies."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class TransferSettings(LegTimes):
 
 
 class RestraintSettings(Section):
-    """What keeps one ligand in the site, the other in the solvent, and both turned alike."""
+    """Restraints that keep one ligand in the site, the other in the solvent, and both aligned."""
 
     site_radius: Length = Field(
         0.4, gt=0, description="distance by which the bound ligand may move from its pose, in nm"

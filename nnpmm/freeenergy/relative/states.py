@@ -57,7 +57,7 @@ HALF = (
 
 @dataclass(frozen=True)
 class TransferState:
-    """One rung of the ladder.
+    """One state of the ladder.
 
     Attributes:
         direction: 1 on the half next to the system as it is, -1 on that next to the transferred.

@@ -1,15 +1,16 @@
-"""A System in which two molecules can change places.
+"""A System in which two molecules can exchange their positions.
 
-V = V_0 + V(u0, u1; lambda), where u0 is the energy of all that depends on where the two molecules
-are, and u1 the same after the transfer: the first molecule is moved by a vector d, the second by
--d. This d goes from an atom of the first to an atom of the second molecule, so that nothing refers
-to axes of the laboratory: complex and molecules may turn and drift. The transfer is its own inverse
-and keeps volumes, so that the free energy between its ends needs no correction.
+V = V_0 + V(u0, u1; lambda), where u0 is the energy of all terms that depend on the positions of the
+two molecules, and u1 the same energy after the transfer: the first molecule is displaced by a
+vector d, the second by -d. The vector d points from an atom of the first to an atom of the second
+molecule, so it does not refer to axes of the laboratory: complex and molecules may rotate and
+drift. The transfer is its own inverse and preserves volume, so the free energy between its ends
+needs no correction.
 
-Terms within a molecule do not change when it is moved as a whole. So the bonded terms stay outside,
-and with them the network on a molecule: it is evaluated once for each step, not twice. Subtractive
-embedding keeps this, as what it subtracts depends on the region alone; electrostatic embedding does
-not, and is refused.
+Terms within a molecule do not change when it moves as a rigid body. Bonded terms and the network on
+a molecule therefore stay outside and are evaluated only once in each step. This also holds for
+subtractive embedding, because the subtracted energy depends only on the region. It does not hold
+for electrostatic embedding, which is refused.
 """
 
 from __future__ import annotations
@@ -61,10 +62,10 @@ def create_transfer_system(
     `nnpmm.freeenergy.relative.TransferState`.
 
     Args:
-        system: an MM system, or a hybrid system. It is not changed. Where networks describe both
-            molecules, each has to be its own region.
-        first: 0-based indices of the atoms of the molecule at the place of interest.
-        second: of the one far away from it.
+        system: an MM system, or a hybrid system. It is not changed. If networks describe both
+            molecules, each must be a separate region.
+        first: 0-based indices of the atoms of the molecule in the site.
+        second: of the molecule far from the site.
         anchors: atoms of the first and of the second molecule between which they are moved.
         network_inside: evaluate networks before and after the transfer, as a slow reference that
             gives the same energies.

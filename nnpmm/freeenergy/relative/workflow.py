@@ -78,14 +78,14 @@ def run_edge(
 
     Args:
         settings: of the calculation.
-        directory: of the pair; made if need be.
-        resume: go on with the calculation in that folder. Its settings must be the same, but for
+        directory: of the pair, created if necessary.
+        resume: continue the calculation in that folder. Its settings must be the same, except for
             ``potentials``, ``repeats``, the ladder's ``time``, the platform and its threads.
         announce: see `Announce`.
 
     Raises:
         ConfigError: a calculation is there and is not to be resumed, or has other settings.
-        NnpmmError: the box cannot be built, the network is not usable, the simulation blew up, a
+        NnpmmError: the box cannot be built, the network cannot be used, the simulation blew up, a
             ligand left the site, or states overlap too little.
     """
     settings = settings.of_edge(settings.edges[0])
@@ -123,15 +123,15 @@ def run_network(
 
     Args:
         settings: of the calculation.
-        directory: to write to; made if need be.
-        resume: go on with what is there; see `run_edge`. Pairs may have been added.
+        directory: output folder, created if necessary.
+        resume: continue the calculation; see `run_edge`. Pairs may have been added.
         cluster: where pairs run as jobs of a campaign; one after the other in this process if None.
         announce: see `Announce`; for pairs in this process.
-        report: is told of every job that ends.
+        report: called for every job that ends.
 
     Raises:
-        ConfigError: a calculation is there and is not to be resumed, or the pairs do not join all
-            ligands.
+        ConfigError: the folder has a calculation and ``resume`` is not set, or the pairs do not
+            connect all ligands.
         NnpmmError: a ligand cannot be read, or every pair failed.
     """
     fit_network([Edge(*edge, Estimate(0.0, 1.0)) for edge in settings.edges])  # is it joined?
@@ -142,7 +142,7 @@ def run_network(
             f"{directory}: already contains a calculation; resume it, or choose another folder"
         )
     if cluster is None:
-        results, failures = _here(settings, directory, resume, announce)
+        results, failures = _in_this_process(settings, directory, resume, announce)
     else:
         results, failures = _as_campaign(settings, directory, cluster, report)
     if not results:
@@ -159,7 +159,7 @@ def run_network(
 _Failures = dict[tuple[str, str], str]
 
 
-def _here(
+def _in_this_process(
     settings: RelativeSettings, directory: Path, resume: bool, announce: Announce
 ) -> tuple[list[EdgeResult], _Failures]:
     results, failures = [], _Failures()

@@ -1,4 +1,4 @@
-"""Solvation free energies of a table of molecules, one job of a campaign each."""
+"""Solvation free energies of a table of molecules, with one job of a campaign for each."""
 
 from __future__ import annotations
 

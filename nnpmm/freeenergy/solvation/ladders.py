@@ -6,9 +6,9 @@ the network's solvation free energy, the force field's states by that of the for
 
     network, coupled -> force field, coupled -> ... -> force field, none -> network, none
 
-What the two have in common, the decoupling, cancels from their difference, whose error is that of
-the two short paths between the potentials alone. Where the force field's value is known, these two
-are enough: one in the solvent, and one of the molecule in vacuum.
+The decoupling, which both have in common, cancels in their difference, so the error of the
+difference comes only from the two short paths between the potentials. If the force field's value is
+known, these two paths are enough: one in the solvent, and one of the molecule in vacuum.
 """
 
 from __future__ import annotations

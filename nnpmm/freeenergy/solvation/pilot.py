@@ -1,4 +1,4 @@
-"""A short run of the decoupling ladder that tells where its states belong."""
+"""A short run of the decoupling ladder, from which its states are placed."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def run_pilot(
     with locked_folder(directory):
         claim_folder(pilot, directory, resume=resume)
         pilot = settings_for_solute(pilot)
-        prepared = prepare(pilot, directory, _telling(report))
+        prepared = prepare(pilot, directory, _compression_progress(report))
         keep_parameters(directory, prepared.providers)
         folder = leg_directory(directory, "force field", 0)
         leg = create_leg(pilot, prepared.box, "force field")
@@ -123,16 +123,16 @@ def place_decoupling(
     return tuple(charges.round(_DIGITS).tolist()), tuple(rest.round(_DIGITS).tolist())
 
 
-def _telling(report: Report) -> Callable[[int, int], None]:
+def _compression_progress(report: Report) -> Callable[[int, int], None]:
     return lambda done, total: report("compressing the solvent", done, total)
 
 
 def settings_text(settings: SamplingSettings) -> str:
     """Return settings as a file, without what is not given."""
-    return yaml.safe_dump(_given(settings.model_dump(mode="json")), sort_keys=False)
+    return yaml.safe_dump(_without_nulls(settings.model_dump(mode="json")), sort_keys=False)
 
 
-def _given(value: Any) -> Any:
+def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _given(inner) for name, inner in value.items() if inner is not None}
+        return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
     return value

@@ -1,4 +1,4 @@
-"""What every ladder of a solvation free energy starts from: the molecule and its box."""
+"""The common start of all ladders of a solvation free energy: the molecule and its box."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Prepared:
         molecule: the solute.
         parameters: of its atoms.
         box: the solute in the solvent.
-        sources: where parameters come from, in words.
-        settings: of the calculation, with the providers of parameters that were taken for ``auto``.
+        sources: a description of where the parameters come from.
+        settings: of the calculation, with ``auto`` replaced by the chosen providers of parameters.
     """
 
     molecule: Chem.Mol

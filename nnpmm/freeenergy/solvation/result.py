@@ -38,17 +38,17 @@ __all__ = ["SolvationResult", "evaluate", "shifted"]
 
 @dataclass(frozen=True)
 class SolvationResult:
-    """Solvation free energies of the potentials that were asked for, kJ/mol.
+    """Solvation free energies of the requested potentials, kJ/mol.
 
     Attributes:
-        potentials: of each the mean of its repeats; empty where the difference alone is known. Of a
-            charged solute they hold the finite-size correction.
-        difference: network minus force field; None unless both were asked for.
-        repeats: of each potential the value of every repeat.
+        potentials: the mean of the repeats for each potential; empty if only the difference is
+            known. Values of a charged solute include the finite-size correction.
+        difference: network minus force field; None unless both were requested.
+        repeats: the values of all repeats for each potential.
         ladders: what was sampled, the repeats of each ladder.
         density: of the box at full interaction, g/ml, from the first ladder.
-        finite_size: what the values of a charged solute hold besides the free energy of its box;
-            None for a neutral one.
+        finite_size: the correction in the values of a charged solute, in addition to the free
+            energy in the box; None for a neutral solute.
     """
 
     potentials: Mapping[PotentialName, Estimate]
@@ -93,7 +93,7 @@ def evaluate(settings: SolvationSettings, directory: Path, prepared: Prepared) -
         prepared: the solute in its solvent.
 
     Raises:
-        InputFileError: a ladder is not there or damaged.
+        InputFileError: a ladder is missing or damaged.
         SimulationError: states overlap too little, or too few samples are independent.
     """
     ladders: dict[LadderName, tuple[LegResult, ...]] = {}

@@ -1,4 +1,4 @@
-"""What a solvation free energy is calculated for, and how long."""
+"""Settings of a solvation free energy."""
 
 from __future__ import annotations
 

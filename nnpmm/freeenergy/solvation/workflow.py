@@ -55,19 +55,19 @@ def run_solvation(
 
     Args:
         settings: of the calculation.
-        directory: to write to; made if need be.
-        resume: go on with the calculation in that folder. Its settings must be the same, but for
+        directory: output folder, created if necessary.
+        resume: continue the calculation in that folder. Its settings must be the same, except for
             ``potentials``, ``repeats``, the ladder's ``time``, the platform and its threads.
         announce: see `nnpmm.freeenergy.legs.Announce`.
-        compressing: is called with the time that the box of another solvent than water has been
-            compressed for, and the whole, ps.
+        compressing: called with the time of the compression of a solvent other than water that is
+            done, and the total, ps.
         cluster: where independent windows run, with ``ladder.exchange`` off; one after the other in
             this process if None.
         windows: called with every such window that ends.
 
     Raises:
-        ConfigError: a calculation is there and is not to be resumed, or has other settings.
-        NnpmmError: the molecule, the network or the force field is not usable, the simulation blew
+        ConfigError: the folder has a calculation and ``resume`` is not set, or its settings differ.
+        NnpmmError: the molecule, the network or the force field cannot be used, the simulation blew
             up, or states overlap too little.
     """
     with locked_folder(directory):

@@ -20,10 +20,10 @@ class Minimum:
     """A minimum of a surface.
 
     Attributes:
-        place: of its lowest bin, one value for each variable.
+        place: position of its lowest bin, one value for each variable.
         free_energy: there, above the lowest minimum, kJ/mol.
-        population: share of its basin of all that was sampled.
-        visits: how often the runs came into the basin from another one.
+        population: fraction of its basin in all samples.
+        visits: number of times the runs entered the basin from another one.
     """
 
     place: tuple[float, ...]
@@ -47,11 +47,10 @@ class Basins:
 
 
 def find_basins(surface: Surface, *, barrier: float | None = None) -> Basins:
-    """Part a surface into the basins of its minima.
+    """Divide a surface into the basins of its minima.
 
-    A basin whose lowest way out is less than ``barrier`` above its minimum, or less than two
-    standard errors of the minimum, is joined with the one that the way leads to, the flattest
-    first.
+    A basin whose lowest exit is less than ``barrier`` above its minimum, or less than two standard
+    errors of the minimum, is merged with the basin behind this exit, starting with the shallowest.
 
     Args:
         surface: of one to three variables.
@@ -71,7 +70,7 @@ def find_basins(surface: Surface, *, barrier: float | None = None) -> Basins:
         # How much each way out lacks of the barrier that is needed.
         lacking = {
             k: (needed[lowest[k]] - (way - flat[lowest[k]]), other)
-            for k, (way, other) in _ways_out(flat, labels, neighbours).items()
+            for k, (way, other) in _exits(flat, labels, neighbours).items()
         }
         if not lacking:
             break
@@ -177,7 +176,7 @@ def _descend(energy: NDArray[np.float64], neighbours: NDArray[np.int64]) -> NDAr
         to = further
 
 
-def _ways_out(
+def _exits(
     energy: NDArray[np.float64], labels: NDArray[np.int64], neighbours: NDArray[np.int64]
 ) -> dict[int, tuple[float, int]]:
     """Return for each basin the lowest way to another one: its height, and the other basin."""

@@ -1,4 +1,4 @@
-"""Samples of variables that a bias has drawn, and the weights that take it off again."""
+"""Samples of variables from biased runs, and the weights that remove the bias."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Axis:
-    """A variable that samples have.
+    """A variable of samples.
 
     Attributes:
         name: of the variable.
         unit: ``"rad"``, ``"nm"`` or empty.
         period: after which values repeat, or None.
-        ends: between which a surface is drawn; None: where the samples are.
+        ends: between which a surface is drawn; None: the range of the samples.
     """
 
     name: str

@@ -2,8 +2,8 @@ r"""Free-energy surfaces F(s) = -kT ln p(s) from weighted samples, with errors a
 
 Errors are those of the jackknife over blocks of time: each block is left out in turn, weights are
 fitted to the rest, and the spread of the B surfaces, times ((B - 1) / B)^(1/2), is the standard
-error (Efron, Ann. Stat. 1979, 7, 1). Where there are several runs, leaving out one run at a time
-gives another one; the larger of the two counts, as `nnpmm.freeenergy.combine` has it.
+error (Efron, Ann. Stat. 1979, 7, 1). With several runs, leaving out one run at a time gives a
+second estimate; the larger of the two counts, as in `nnpmm.freeenergy.combine`.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ class Surface:
 
 @dataclass(frozen=True, eq=False)
 class Convergence:
-    """How a surface has come about.
+    """How a surface converges with time.
 
     Attributes:
-        times: (k,) to which samples were taken, ps of each run.
+        times: (k,) up to which samples were used, ps of each run.
         differences: (k,) root mean square difference from the last surface below 20 kJ/mol.
     """
 
@@ -195,7 +195,7 @@ def difference_below(
 ) -> float:
     """Return the root mean square difference of two surfaces, each bin the same, kJ/mol.
 
-    The constant between them is the one that makes it least.
+    The constant between them is chosen to minimise it.
 
     Args:
         found: kJ/mol, on the bins of the reference.

@@ -1,4 +1,4 @@
-r"""Weights that take a bias off: of metadynamics as it goes, and of many states by MBAR.
+r"""Weights that remove a bias: of metadynamics while it grows, and of many states by MBAR.
 
 Metadynamics: w = exp((V(s, t) - c(t)) / kT) with
 

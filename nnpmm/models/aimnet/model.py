@@ -33,12 +33,11 @@ __all__ = ["AimnetEvaluator", "AimnetModel"]
 class AimnetModel(EnsembleModel):
     """An AIMNet2 ensemble with a chosen device and precision.
 
-    Usually made by `nnpmm.load_model`. The energy is that of the region's atoms in vacuum: the
+    Usually created by `nnpmm.load_model`. The energy is that of the region's atoms in vacuum: the
     networks' short range, the Coulomb energy of the charges that they predict, and D3 dispersion.
-    The last two reach across the whole region, also from one molecule to another. Energies leave
-    out the atomic self energies. Arguments and errors are those of
-    `nnpmm.models.ensemble_model.EnsembleModel`; `BACKENDS` of `nnpmm.models.aimnet.backends` names
-    the backends.
+    The last two act between all atoms of the region, even of different molecules. Energies do not
+    include the atomic self energies. `nnpmm.models.ensemble_model.EnsembleModel` describes the
+    arguments and errors, and `nnpmm.models.aimnet.backends.BACKENDS` names the backends.
     """
 
     parameters: AimnetParameters

@@ -1,4 +1,4 @@
-"""AIMNet2 written to be read: one torch module from positions to energies and charges.
+"""Readable reference of AIMNet2: one torch module from positions to energies and charges.
 
 Anstine, Zubatyuk and Isayev, Chem. Sci. 2025, 16, 10228. The module is plain enough for
 ``torch.jit.script``, so that an exported TorchScript model is this same code.

@@ -1,4 +1,4 @@
-"""Where AIMNet2's weights come from; the first source that has them wins.
+"""Find AIMNet2's weights; the first source that has them is used.
 
 1. the published TorchScript file, given by the caller or in ``NNPMM_MODEL_DIR``;
 2. nnpmm's cache (``NNPMM_CACHE_DIR``, else ``$XDG_CACHE_HOME/nnpmm``, else ``~/.cache/nnpmm``);

@@ -1,4 +1,4 @@
-"""The implementations of ANI by name, and the choice of the fastest one that is there."""
+"""The implementations of ANI by name, and the choice of the fastest available one."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def choose_backend(name: str, device: str = "auto") -> tuple[str, str]:
     """Return the names of a backend and of a device that it can use.
 
     Args:
-        name: of a backend; ``"auto"`` gives the fastest that is there for the device.
+        name: of a backend; ``"auto"`` chooses the fastest one available for the device.
         device: ``"auto"`` is ``"cuda"`` if torch sees a GPU and the backend can use it, else
             ``"cpu"``; or a device by name.
 
@@ -187,7 +187,7 @@ def choose_backend(name: str, device: str = "auto") -> tuple[str, str]:
 
 
 def usable_backends(device: str, precision: str) -> list[str]:
-    """Return the backends that are there for a device and a precision, fastest first."""
+    """Return the available backends for a device and a precision, fastest first."""
     return [
         name
         for name, backend in BACKENDS.items()

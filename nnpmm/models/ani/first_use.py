@@ -1,8 +1,8 @@
 """A fast kernel is compared with the float64 reference before its results are used.
 
-What a GPU's compiler makes of a kernel depends on device, driver and versions, so no test done
-elsewhere covers it. The ``cpu`` backend is not compared: the tests run it on usual processors,
-and the reference would import torch at every start.
+The compiled kernel depends on the GPU, its driver and versions, so tests on other machines do not
+cover it. The ``cpu`` backend is not compared: the tests run it on usual processors, and the
+reference would import torch at every start.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""ANI for part of a system, written to be read: one centre after the other, by autograd.
+"""Readable reference of ANI for part of a system: one centre after the other, by autograd.
 
 Equations 3 to 5 of Smith, Isayev and Roitberg, Chem. Sci. 2017, 8, 3192. `LocalAni` is
 compared with it.

@@ -36,9 +36,9 @@ __all__ = ["AniEvaluator", "AniModel"]
 class AniModel(EnsembleModel):
     """An ANI ensemble with a chosen backend, device and precision.
 
-    Usually made by `nnpmm.load_model`. Energies leave out the atomic self energies. Arguments and
-    errors are those of `nnpmm.models.ensemble_model.EnsembleModel`; `BACKENDS` of
-    `nnpmm.models.ani.backends` names the backends.
+    Usually created by `nnpmm.load_model`. Energies do not include the atomic self energies.
+    `nnpmm.models.ensemble_model.EnsembleModel` describes the arguments and errors, and
+    `nnpmm.models.ani.backends.BACKENDS` names the backends.
     """
 
     parameters: AniParameters

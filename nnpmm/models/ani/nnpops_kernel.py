@@ -1,7 +1,7 @@
 """ANI evaluated by NNPOps, from nnpmm's parameters.
 
-NNPOps' OptimizedTorchANI is made of symmetry functions and of networks batched over members; both
-are used here without its last step, which keeps nothing but the mean over the members.
+NNPOps' OptimizedTorchANI consists of symmetry functions and of networks batched over members. Both
+are used here without its last step, which returns only the mean over the members.
 """
 
 from __future__ import annotations

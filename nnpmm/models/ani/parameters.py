@@ -90,8 +90,8 @@ class AniParameters:
         symmetry_functions: constants of the AEV.
         members: one mapping for each network of the ensemble, from chemical symbol to the layers of
             that element's network; CELU follows every layer but the last.
-        self_energies: energy of each isolated atom in hartree; kept apart from the networks, since
-            added to them in float32 it would cost 0.1 kJ/mol of rounding.
+        self_energies: energy of each isolated atom in hartree; kept separate from the networks,
+            because adding them in float32 would cause rounding errors of 0.1 kJ/mol.
         member_indices: which networks of the published ensemble these are.
     """
 

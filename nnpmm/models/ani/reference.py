@@ -1,4 +1,4 @@
-"""ANI written to be read: one torch module from positions to the energy of every network.
+"""Readable reference of ANI: one torch module from positions to the energy of every network.
 
 Equations 3 to 5 of Smith, Isayev and Roitberg, Chem. Sci. 2017, 8, 3192. The module is plain enough
 for ``torch.jit.script``, so the exported TorchScript model is this same code. Faster backends are

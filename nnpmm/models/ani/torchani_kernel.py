@@ -124,7 +124,7 @@ def parameters_from_torchani(model: Any, name: str) -> AniParameters:
     Args:
         model: a built-in model, with ``aev_computer``, ``neural_networks``, ``energy_shifter`` and
             ``species``.
-        name: the name that the parameters carry.
+        name: for the parameters.
 
     Raises:
         ModelError: the object lacks one of these, or has more than one width per function.

@@ -35,7 +35,7 @@ class EmleCharges:
     Args:
         parameters: of the model.
         source: where they came from, for messages and records.
-        path: of the file, from which another process reads them again.
+        path: of the file, from which another process can read them again.
     """
 
     parameters: EmleParameters = field(repr=False)
@@ -81,7 +81,7 @@ def load_emle(path: str | Path) -> EmleCharges:
     The models are published at github.com/chemle/emle-models under the GPL; nnpmm contains none.
 
     Args:
-        path: a MATLAB file, version 5 or 7, with arrays of numbers alone.
+        path: a MATLAB file, version 5 or 7, which contains only numeric arrays.
 
     Raises:
         InputFileError: the file cannot be read.

@@ -1,4 +1,4 @@
-"""EMLE written to be read, in torch; `nnpmm.models.emle.model` is the fast one."""
+"""Readable reference of EMLE in torch; `nnpmm.models.emle.model` is the fast version."""
 
 from __future__ import annotations
 

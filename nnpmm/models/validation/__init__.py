@@ -1,4 +1,4 @@
-"""Checks of a potential: what to look at before trusting it."""
+"""Checks of a potential, to run before you trust it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a check of a potential is: a measurement with bounds, and what it found."""
+"""A check of a potential: a measurement with bounds, and its result."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _THERMAL = 0.01  # nm, how far a bonded atom moves at room temperature
 
 
 class NotApplicable(Exception):
-    """A check asks for something that the potential does not have."""
+    """A check needs a property that the potential does not have."""
 
 
 class Curve(NamedTuple):
@@ -52,14 +52,14 @@ class Measurement(NamedTuple):
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found for one molecule.
+    """The result of a check for one molecule.
 
     Attributes:
         check: name of the check.
         molecule: name of the molecule.
         verdict: ``"pass"``, ``"warn"``, ``"fail"`` or ``"n/a"``.
-        value: the measured figure; None where nothing could be measured.
-        note: what else was seen.
+        value: the measured value; None if nothing could be measured.
+        note: further observations.
         curves: for a picture.
     """
 

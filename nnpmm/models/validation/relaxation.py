@@ -1,4 +1,4 @@
-"""A minimum that is one along soft modes too, in spite of rounding."""
+"""Find a minimum along soft modes as well, in spite of rounding."""
 
 from __future__ import annotations
 

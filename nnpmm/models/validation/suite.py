@@ -34,13 +34,13 @@ _ORDER = (NOT_APPLICABLE, PASS, WARN, FAIL)
 
 @dataclass(frozen=True)
 class Validation:
-    """What all checks found.
+    """The results of all checks.
 
     Attributes:
         model: the potential's provenance.
-        checks: that were run.
+        checks: the checks that were run.
         molecules: names of the molecules.
-        left_out: of each molecule that the potential cannot describe, the reason.
+        left_out: for each molecule that the potential cannot describe, the reason.
         findings: of each check for each molecule.
     """
 
@@ -55,7 +55,7 @@ class Validation:
         return [finding for finding in self.findings if finding.check == check]
 
     def worst(self, check: str) -> Finding:
-        """Return the finding of one check that is furthest beyond its bounds."""
+        """Return the finding of one check that exceeds its bounds most."""
         (chosen,) = (each for each in self.checks if each.name == check)
         sign = -1.0 if chosen.at_least else 1.0
 
@@ -82,16 +82,18 @@ def validate(
 
     Args:
         potential: any.
-        molecules: SMILES, or SDF and MOL2 files; by default small ones that the potential knows.
-        checks: that are run; all by default.
-        progress: is told the check and molecule that is next, how many are done, and of how many.
+        molecules: SMILES, or SDF and MOL2 files; by default small molecules that the potential
+            supports.
+        checks: the checks to run; all by default.
+        progress: called with the next check and molecule, the number of finished checks, and their
+            total.
 
     Returns:
-        What was found; nothing that a potential does wrong is an error here.
+        The results. A failed check is not an exception.
 
     Raises:
         InputFileError: a molecule cannot be read.
-        RegionError: the potential cannot describe a molecule that was asked for.
+        RegionError: the potential cannot describe a requested molecule.
         ModelError: the same, of a potential of another package.
         ConfigError: it can describe none of the default molecules, it was made for one molecule
             and none is given, or one is given twice.

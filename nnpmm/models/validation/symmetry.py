@@ -1,4 +1,4 @@
-"""What must change nothing: translation, rotation, and exchange of like atoms."""
+"""Invariance to translation, rotation, and exchange of equal atoms."""
 
 from __future__ import annotations
 

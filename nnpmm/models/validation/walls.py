@@ -1,4 +1,4 @@
-"""Stretched bonds and close contacts cost energy: there is no hole to fall into."""
+"""Stretched bonds and close contacts cost energy, so atoms cannot fall into a hole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A data set on disk: what it is made of, which results are there, and the results as arrays.
+"""A data set on disk: its settings, the existing results, and the results as arrays.
 
 Layout of its folder::
 
@@ -7,7 +7,7 @@ Layout of its folder::
     DOPC/C1-P4.safetensors         the other four
     failed/DOPC/C1-P4.json         why a job was given up
 
-A result that is there is finished: files appear whole or not at all.
+An existing result is complete, because files are written atomically.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class SoluteJob:
 
 
 class DatasetSettings(Section):
-    """What a data set is made of."""
+    """The settings of a data set."""
 
     protocol: ProtocolSettings = Field(description="protocol of every run")
     engine: str = Field(description="engine: gromacs, openmm or auto")
@@ -103,7 +103,7 @@ class DatasetSettings(Section):
 
 
 def require_buildable(wanted: DatasetSettings) -> None:
-    """Refuse now what no job could build.
+    """Refuse settings with which no job could build its system.
 
     Raises:
         ConfigError: the protocol's boxes are too small.
@@ -118,7 +118,7 @@ def require_buildable(wanted: DatasetSettings) -> None:
 
 
 def open_dataset(folder: Path, wanted: DatasetSettings) -> DatasetSettings:
-    """Begin a data set, or add lipids and solutes to the one that is there.
+    """Start a data set, or add lipids and solutes to an existing one.
 
     Returns:
         The settings of the whole data set, which are written to its folder.
@@ -190,7 +190,7 @@ class FeatureSet:
 
 
 def load_features(folder: str | Path) -> FeatureSet:
-    """Read all samples whose runs in water and in the membrane are both there.
+    """Read all samples with finished runs in water and in the membrane.
 
     Raises:
         InputFileError: the folder is no data set, or a result is damaged.
@@ -213,7 +213,7 @@ def load_features(folder: str | Path) -> FeatureSet:
 
 
 def export_features(folder: str | Path, path: Path) -> int:
-    """Write all finished samples to one file and return how many there are.
+    """Write all finished samples to one file and return their number.
 
     Raises:
         InputFileError: the folder is no data set, or a result is damaged.

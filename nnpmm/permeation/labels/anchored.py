@@ -1,13 +1,14 @@
-"""Absolute free energies: relative ones of all solutes, tied to direct ones of a few.
+"""Absolute free energies of all solutes, from relative ones and direct ones of a few solutes.
 
 With relative free energies r of every solute in membrane minus water, and direct dG of anchors a,
 
     dG(k) = sum over a of w_a [ dG(a) + r(k) - r(a) ],   w_a = s_a^-2 / sum s^-2.
 
-The error adds those of the anchors, sum w_a^2 s_a^2, and the one of r(k) - sum w_a r(a). An anchor
-that disagrees shows in its residual, its direct value minus what the other anchors predict for it.
-Where anchors disagree by more than their errors say, these are multiplied by the scale factor of
-the Particle Data Group, S = sqrt(chi^2 / (n - 1)) if above 1 (Workman et al., PTEP 2022, 083C01).
+The error adds those of the anchors, sum w_a^2 s_a^2, and the one of r(k) - sum w_a r(a). The
+residual of an anchor, its direct value minus the prediction of the other anchors, shows whether it
+disagrees. If anchors disagree by more than their errors, the errors are multiplied by the scale
+factor of the Particle Data Group, S = sqrt(chi^2 / (n - 1)) if above 1 (Workman et al., PTEP 2022,
+083C01).
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Residual:
-    """Direct value of an anchor minus what the others predict, kcal/mol, and its error."""
+    """Direct value of an anchor minus the prediction of the others, kcal/mol, and its error."""
 
     solute: str
     difference: float
@@ -118,7 +119,7 @@ def error_scale(
 def anchor_residuals(
     membrane: LinearEstimate, water: LinearEstimate, anchors: Mapping[str, Anchor]
 ) -> list[Residual]:
-    """Return for each of two or more anchors how far it is from what the others predict."""
+    """Return the difference of each of two or more anchors from the prediction of the others."""
     residuals = []
     for name, anchor in anchors.items():
         others = {other: value for other, value in anchors.items() if other != name}

@@ -1,8 +1,8 @@
 """Direct free energies: a solute is decoupled from its surroundings, in membrane and in water.
 
 The solute's Lennard-Jones interactions with everything else are switched off through a soft core
-(Beutler et al., Chem. Phys. Lett. 1994, 222, 529) in a row of simulations by GROMACS, and MBAR
-joins them. With the solute restrained at the midplane in all states of the membrane,
+(Beutler et al., Chem. Phys. Lett. 1994, 222, 529) in a series of simulations by GROMACS, which MBAR
+combines. With the solute restrained at the midplane in all states of the membrane,
 
     dG = dF_decouple(water) - dF_decouple(membrane),
 
@@ -35,7 +35,7 @@ _SOFT_CORE = {"sc-alpha": 0.5, "sc-power": 1, "sc-sigma": 0.47}
 
 
 class DecouplingSettings(Section):
-    """Lengths of a row of decoupling simulations."""
+    """Lengths of a series of decoupling simulations."""
 
     states: int = Field(
         12, ge=3, description="number of states from coupled to decoupled, evenly spaced"
@@ -71,7 +71,7 @@ def decouple(
 ) -> Decoupling:
     """Return the free energy of decoupling the solute of a system from the rest.
 
-    Every state begins where the one before ended; finished states are not run again.
+    Every state starts from the end of the previous one; finished states are not run again.
 
     Args:
         system: with one solute.
@@ -106,7 +106,7 @@ def decouple(
 
 
 def join_states(energies: Sequence[NDArray[np.float64]], temperature: float) -> Decoupling:
-    """Return the free energy from the first to the last of a row of states by MBAR.
+    """Return the free energy from the first to the last of a series of states by MBAR.
 
     Args:
         energies: for each state (samples, states), kJ/mol, of its samples in all states; what is

@@ -1,6 +1,6 @@
 """Local diffusivity from the heights of a solute in an umbrella window.
 
-A solute restrained at a height moves in the well that the restraint and the membrane make. If its
+A solute restrained at a height moves in the well formed by the restraint and the membrane. If its
 motion there is overdamped, its position autocorrelation C(t) = <dz(t) dz(0)> gives the diffusivity
 across the membrane (Hummer, New J. Phys. 2005, 7, 34, eq. 10),
 

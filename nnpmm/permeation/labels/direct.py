@@ -1,4 +1,4 @@
-"""Direct free energies of single solutes, kept in the folder of a data set.
+"""Direct free energies of single solutes, stored in the folder of a data set.
 
 Layout::
 
@@ -39,7 +39,7 @@ from nnpmm.permeation.martini.gromacs import GromacsEngine
 from nnpmm.permeation.martini.solute import parse_solute
 from nnpmm.permeation.runs.simulations import RunOutcome, StageProgress, run_solute
 
-__all__ = ["kept_from_before", "read_anchors", "read_umbrella", "run_direct", "run_umbrella"]
+__all__ = ["differing_settings", "read_anchors", "read_umbrella", "run_direct", "run_umbrella"]
 
 _ATTEMPTS = 2
 #: Seeds of direct calculations are not those of the runs of the data set, whose attempts count
@@ -67,7 +67,7 @@ def run_direct(
     threads: int = 1,
     progress: StageProgress | None = None,
 ) -> dict[str, Any]:
-    """Decouple a solute in one place, unless that is done; return and keep the record.
+    """Decouple a solute in one environment, unless it is done; store and return the record.
 
     A record that is there is returned whatever lengths it was made with, which it contains as
     ``settings``.
@@ -124,7 +124,7 @@ def run_umbrella(
     threads: int = 1,
     progress: StageProgress | None = None,
 ) -> dict[str, Any]:
-    """Compute the profile of a solute across a bilayer, unless that is done; keep it with a plot.
+    """Compute the profile of a solute across a bilayer, unless it is done; store it with a plot.
 
     Args:
         job: lipid and solute.
@@ -188,8 +188,8 @@ def _work_folder(
     return scratch / job.place / f"{job.solute}-{digest}"
 
 
-def kept_from_before(record: dict[str, Any], settings: Section) -> str:
-    """Return what a record was made with in place of the settings asked for; "" if nothing."""
+def differing_settings(record: dict[str, Any], settings: Section) -> str:
+    """Return the settings in which a record differs from the requested ones; "" if none."""
     wanted = settings.model_dump(mode="json")
     other = {k: v for k, v in record["settings"].items() if v != wanted.get(k)}
     return ", ".join(f"{name} {value}" for name, value in other.items())

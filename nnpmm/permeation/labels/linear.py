@@ -1,7 +1,7 @@
 """Free energies of all solutes of a shape from the simulations of some of them.
 
-Neutral Martini beads differ only in their interaction levels, so that the energy of a solute in
-given surroundings is linear in well depths (see ``martini.pair_energy``). Recorded phi give the
+Neutral Martini beads differ only in their interaction levels, so the energy of a solute in given
+surroundings is linear in the well depths (see ``martini.pair_energy``). Recorded phi give the
 reduced potential of every solute of the same shape in every frame,
 
     u_k(x) = [ sum over beads b and channels c of epsilon_k(b, c) phi(x, b, c)
@@ -79,7 +79,7 @@ def read_samples(folder: Path, place: str, like: str) -> list[SoluteFrames]:
         like: a solute of the wanted shape.
 
     Raises:
-        InputFileError: the folder is no data set, or a result is damaged.
+        InputFileError: the folder is not a data set, or a result is damaged.
     """
     found = []
     shape = parse_solute(like).bonds
@@ -102,7 +102,7 @@ def read_samples(folder: Path, place: str, like: str) -> list[SoluteFrames]:
 
 
 def solute_energies(samples: SoluteFrames, solute: MoleculeType) -> NDArray[np.float64]:
-    """Return the (frames,) energies, kJ/mol, that a solute would have in place of the simulated."""
+    """Return the (frames,) energies, kJ/mol, of a solute in place of the simulated one."""
     types = tuple(bead.type for bead in solute.beads)
     epsilons = solute_epsilons(types, samples.channels)
     outer = np.einsum("fbc,bc->f", samples.phi, epsilons)

@@ -1,13 +1,13 @@
 """Free-energy profiles across a bilayer by umbrella sampling (Torrie and Valleau 1977).
 
-In window k a harmonic restraint holds the solute's centre at the height z_k above that of the
-lipids. MBAR joins the windows into the free energy of each of them,
+In window k a harmonic restraint keeps the solute's centre near the height z_k above that of the
+lipids. MBAR combines the windows and gives the free energy of each,
 
     F_k = -kT ln integral exp(-[G(z) + K/2 (z - z_k)^2] / kT) dz,
 
 which is the profile G seen through the restraint: smeared by (kT / K)^(1/2), 0.05 nm for the usual
-K. It is what decoupling under the same restraint gives, and its zero is the mean of the windows in
-bulk water.
+K. Decoupling with the same restraint gives the same quantity. Its zero is the mean of the windows
+in bulk water.
 """
 
 from __future__ import annotations

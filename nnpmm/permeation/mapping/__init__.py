@@ -1,4 +1,4 @@
-"""From a molecule's SMILES to Martini 2 beads."""
+"""Map a molecule's SMILES to Martini 2 beads."""
 
 from nnpmm.permeation.mapping.beads import MappedBead, Mapping, map_molecule, map_smiles
 

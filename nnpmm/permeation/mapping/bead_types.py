@@ -1,8 +1,8 @@
 """The type of bead of a fragment: published, or the nearest in octanol/water.
 
 A fragment that is one of the building blocks of the Martini 2 paper gets its published type. Any
-other gets the type whose octanol/water free energy is nearest to the fragment's share; between
-types that octanol and water do not tell apart, hydrogen bonds decide.
+other gets the type whose octanol/water free energy is nearest to the fragment's. If octanol/water
+does not distinguish types, hydrogen bonds decide.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _ACCEPTORS = Chem.MolFromSmarts("[OX1,OX2H,NX1,NX2,nX2,$([NX3;H0;!$(N[C,S]=[O,S]
 
 
 class HydrogenBonds(NamedTuple):
-    """What a fragment can give and take."""
+    """Hydrogen bonds that a fragment can donate and accept."""
 
     hydrogens: int
     """N-H and O-H."""

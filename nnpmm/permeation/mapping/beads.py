@@ -1,8 +1,8 @@
 """A molecule's beads: fragments, their types, and the graph they make.
 
-Beads are the normal ones of Martini 2 at a distance of 0.47 nm, all that ``martini.solute`` knows.
-Rings are therefore made of three heavy atoms a bead, and not of the published ring beads, which are
-smaller, closer and more.
+Beads are the normal beads of Martini 2 at a distance of 0.47 nm, the only ones that
+``martini.solute`` supports. Rings therefore have three heavy atoms per bead, instead of the
+published ring beads, which are smaller, closer and more numerous.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ __all__ = ["MappedBead", "Mapping", "map_molecule", "map_smiles"]
 
 @dataclass(frozen=True)
 class MappedBead:
-    """A bead and what it stands for.
+    """A bead and the atoms that it represents.
 
     Attributes:
         type: of Martini 2.
         atoms: sorted indices of heavy atoms.
-        free_energy: the atoms' share of the molecule's, octanol/water, kJ/mol.
+        free_energy: contribution of the atoms to the molecule's octanol/water free energy, kJ/mol.
         published: whether the type is that of a published building block.
     """
 
@@ -85,7 +85,7 @@ def map_smiles(smiles: str, *, published: bool = True, log_p: float | None = Non
 
     Raises:
         ConfigError: a logP that is not finite.
-        InputFileError: not a SMILES, or a molecule that beads cannot stand for.
+        InputFileError: not a SMILES, or a molecule that beads cannot represent.
     """
     return map_molecule(read_molecule(smiles), published=published, log_p=log_p)
 
@@ -95,9 +95,10 @@ def map_molecule(
 ) -> Mapping:
     """Return the beads of a molecule as ``molecules.read_molecule`` returns it.
 
-    Of divisions that are equally good, that one is taken whose beads together come nearest to the
-    octanol/water free energy of the molecule. What its logP differs from the contributions of its
-    atoms is divided evenly between them. Other arguments and errors are those of `map_smiles`.
+    Among equally good divisions, the one is chosen whose beads best reproduce the octanol/water
+    free energy of the molecule. The difference between its logP and the sum of its atoms'
+    contributions is divided evenly among the atoms. Other arguments and errors are those of
+    `map_smiles`.
     """
     if log_p is not None and not np.isfinite(log_p):
         raise ConfigError(f"found a logP of {log_p}, expected a number")

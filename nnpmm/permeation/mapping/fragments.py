@@ -1,12 +1,11 @@
-"""Divides a molecule into connected fragments, one for each bead.
+"""Divide a molecule into connected fragments, one for each bead.
 
-A fragment of four heavy atoms, or of three in a ring, fills a bead exactly. The division taken has
-the least
+A fragment of four heavy atoms, or of three in a ring, fills a bead exactly. The chosen division has
+the smallest
 
     sum over fragments of (fill - 1)^2 + sum over cut bonds of their penalty,
 
-fill being the number of chain atoms / 4 + that of ring atoms / 3. Functional groups are kept whole
-by penalties.
+where fill is (chain atoms) / 4 + (ring atoms) / 3. Functional groups are kept whole by penalties.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ Division = tuple[frozenset[int], ...]
 
 
 def divisions(molecule: Chem.Mol) -> list[Division]:
-    """Return the best divisions of a molecule into fragments; more than one where they tie.
+    """Return the best divisions of a molecule into fragments; several if they are equally good.
 
     The result does not depend on chance, but on the order of atoms: give them in canonical order.
 

@@ -1,4 +1,4 @@
-"""The octanol/water logP of a molecule: the mean of two estimates that err independently.
+"""The octanol/water logP of a molecule: the mean of two estimates with independent errors.
 
 One is the sum of Crippen's contributions with three coefficients (`octanol.atomic_log_p`), the
 other four networks on the graph that learned lipophilicity and then logP. On molecules that

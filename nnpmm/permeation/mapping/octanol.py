@@ -1,4 +1,4 @@
-"""Octanol/water: how much of it each atom of a molecule and each type of bead stands for.
+"""Octanol/water free energies: contributions of each atom, and values of each bead type.
 
 Positive free energies prefer octanol: dG = RT ln(10) logP.
 """
@@ -49,7 +49,7 @@ PER_MOLECULE, PER_SP3_CARBON, WITH_NITROGEN_OR_OXYGEN = 0.342, 0.111, -0.800
 
 
 def atomic_log_p(molecule: Chem.Mol) -> NDArray[np.float64]:
-    """Return the (atoms,) shares of heavy atoms, their hydrogens included, in logP.
+    """Return the (atoms,) contributions of heavy atoms, including their hydrogens, to logP.
 
     logP = sum of Crippen's contributions (Wildman and Crippen, J. Chem. Inf. Comput. Sci. 1999, 39,
     868) + a + b (number of sp3 carbons) + c [there is nitrogen or oxygen]

@@ -1,6 +1,6 @@
 """Start structures: bilayers on a grid, water on a lattice, solutes in the widest gap.
 
-They are crude on purpose: an engine's minimiser and a short equilibration do the rest.
+They are deliberately crude: an engine's minimiser and a short equilibration do the rest.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def build_bilayer(
     sites = int(np.ceil(np.sqrt(per_leaflet)))
     edge = float(np.sqrt(per_leaflet * _AREA_PER_LIPID))
     upper, lower = (
-        _deal(list(lipids.values()), _grid(sites, edge)[rng.permutation(sites**2)[:per_leaflet]])
+        _split(list(lipids.values()), _grid(sites, edge)[rng.permutation(sites**2)[:per_leaflet]])
         for _ in range(2)
     )
     parts = []
@@ -175,7 +175,7 @@ def _grid(sites: int, edge: float) -> NDArray[np.float64]:
     return np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
 
 
-def _deal(counts: list[int], places: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+def _split(counts: list[int], places: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     return np.split(places, np.cumsum(counts)[:-1])
 
 

@@ -1,4 +1,4 @@
-"""Which engine simulates: GROMACS or OpenMM."""
+"""Choose the simulation engine: GROMACS or OpenMM."""
 
 from __future__ import annotations
 

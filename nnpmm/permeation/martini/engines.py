@@ -1,4 +1,4 @@
-"""What an engine has to do, whichever program stands behind it."""
+"""The interface of a simulation engine, for any program."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Restraint(Section):
 
 
 class Stage(Section):
-    """A stretch of dynamics at one temperature."""
+    """A segment of dynamics at one temperature."""
 
     name: str = Field(description="name of its files", pattern=r"^[a-z0-9-]+$")
     length: Time = Field(gt=0, description="length, in ps")
@@ -83,7 +83,7 @@ class Stage(Section):
 
 @dataclass(frozen=True)
 class StageResult:
-    """What a stage leaves.
+    """The result of a stage.
 
     Attributes:
         configuration: the last one, with velocities.

@@ -1,4 +1,4 @@
-"""The GROMACS engine: writes its input, calls ``gmx``, reads what it leaves."""
+"""The GROMACS engine: writes its input, calls ``gmx``, reads its output."""
 
 from __future__ import annotations
 

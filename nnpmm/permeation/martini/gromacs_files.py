@@ -1,4 +1,4 @@
-"""GROMACS' files: topology, coordinates, index, run settings, and what its programs print."""
+"""GROMACS' files: topology, coordinates, index, run settings, and program output."""
 
 from __future__ import annotations
 

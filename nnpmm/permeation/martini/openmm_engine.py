@@ -187,8 +187,8 @@ class OpenMMEngine:
 def gather(system: MartiniSystem, configuration: Configuration) -> NDArray[np.float64]:
     """Return positions (n, 3), nm, with molecules whole and a bilayer in the middle of the box.
 
-    The restraint and the barostats take coordinates as they are, so that all lipids have to lie on
-    the same side of the periodic boundary.
+    The restraint and the barostats use coordinates without periodic images, so all lipids must be
+    on the same side of the periodic boundary.
     """
     box = configuration.box
     positions = make_whole(system, configuration.positions, box)

@@ -1,1 +1,1 @@
-"""The networks that predict the free energy of permeation: training, evaluation, model cards."""
+"""Networks that predict the free energy of permeation: training, evaluation, model cards."""

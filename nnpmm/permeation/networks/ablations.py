@@ -1,4 +1,4 @@
-"""Samples changed in one thing, to see what it is good for."""
+"""Samples with one change, to measure its effect."""
 
 from __future__ import annotations
 

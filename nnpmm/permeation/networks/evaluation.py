@@ -1,4 +1,4 @@
-"""What a trained model gets right and wrong on the samples of a data set."""
+"""Evaluate a trained model on the samples of a data set."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Evaluation:
         return {part: groups[part] for part in PARTS if part in groups}
 
     def unseen(self) -> Evaluation:
-        """Return the samples that the training never saw; there may be none."""
+        """Return the samples outside the training; there may be none."""
         return self.take(np.flatnonzero(np.isin(self.parts, ("test", "new"))))
 
 

@@ -13,7 +13,7 @@ __all__ = ["PUBLISHED", "Published"]
 
 
 class Published(NamedTuple):
-    """What was published of a network.
+    """Published results of a network.
 
     Attributes:
         networks: our names of the networks that it holds for.

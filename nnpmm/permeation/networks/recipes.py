@@ -1,4 +1,4 @@
-"""Settings that each kind of network is trained with unless others are asked for."""
+"""Default settings for the training of each kind of network."""
 
 from __future__ import annotations
 

@@ -80,10 +80,10 @@ def write_report(model: Regressor, found: Evaluation, folder: Path, interval: fl
     """Write metrics and predictions as JSON and CSV, and the plots.
 
     Args:
-        model: that was evaluated.
+        model: the evaluated model.
         found: its predictions.
-        folder: is made if need be.
-        interval: time from frame to frame, ps.
+        folder: output folder, created if necessary.
+        interval: time between frames, ps.
     """
     drawn = {
         "parity": figures.parity_figure(found),

@@ -19,7 +19,7 @@ __all__ = ["TrainingResult", "train"]
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A trained model and how it came about.
+    """A trained model and its learning curves.
 
     Attributes:
         model: with the weights of the epochs that were kept.
@@ -47,8 +47,8 @@ def train(
         progress: called after every epoch.
 
     Raises:
-        ConfigError: the data do not fit the network or the split, a feature cannot be scaled, or
-            the training diverged; or the samples have a single frame.
+        ConfigError: the data do not match the network or the split, a feature cannot be scaled, the
+            training diverged, or the samples have a single frame.
     """
     found = learning.train(
         data.samples(), network, settings, shares=PUBLISHED_SHARES, progress=progress

@@ -1,6 +1,6 @@
 """The solubility-diffusion integral.
 
-The resistance of a membrane to a solute that crosses it by diffusion is that of its layers in a row
+The resistance of a membrane to a solute that crosses it by diffusion is the sum over its layers
 (Diamond and Katz, J. Membr. Biol. 1974, 17, 121; Marrink and Berendsen, J. Phys. Chem. 1994, 98,
 4155),
 
@@ -29,7 +29,7 @@ CM_PER_S, CM2_PER_S = 1e5, 1e-2
 
 @dataclass(frozen=True)
 class PermeationProfile:
-    """What a solute meets on its way.
+    """The profile of a solute across a membrane.
 
     Attributes:
         heights: (points,) nm, increasing. A profile that begins at 0, the midplane, is half of a
@@ -41,7 +41,7 @@ class PermeationProfile:
         temperature: K.
 
     Raises:
-        ConfigError: on construction, of columns that do not fit or values that make no sense.
+        ConfigError: columns of different lengths, or impossible values.
     """
 
     heights: NDArray[np.float64]
@@ -106,7 +106,7 @@ class Permeability:
         value: P, cm/s.
         log10: decadic logarithm of P / (cm/s).
         log10_error: one standard deviation of it.
-        weights: (points,) part of the resistance that each point of the profile stands for.
+        weights: (points,) fraction of the resistance at each point of the profile.
     """
 
     value: float
@@ -118,15 +118,14 @@ class Permeability:
 def permeability(profile: PermeationProfile, *, speed_up: float = 1.0) -> Permeability:
     """Return the permeability of a profile, with its error.
 
-    The error of ln P is sum_i w_i sigma_i / RT, from free energies, whose errors along a profile
-    go together, joined with [sum_i (w_i delta_i / D_i)^2]^(1/2), from diffusivities, whose errors
-    do not; w_i = d ln(1/P) / d ln[exp(dG_i / RT) / D_i].
+    The error of ln P combines sum_i w_i sigma_i / RT from free energies, whose errors along a
+    profile are correlated, with [sum_i (w_i delta_i / D_i)^2]^(1/2) from diffusivities, whose
+    errors are independent; w_i = d ln(1/P) / d ln[exp(dG_i / RT) / D_i].
 
     Args:
         profile: of free energies and diffusivities.
-        speed_up: how many times faster the model diffuses than nature; D is divided by it.
-            Martini's water is about 4 times too fast (Marrink et al., J. Phys. Chem. B 2007, 111,
-            7812).
+        speed_up: factor by which the model diffuses too fast; D is divided by it. Martini's water
+            is about 4 times too fast (Marrink et al., J. Phys. Chem. B 2007, 111, 7812).
 
     Raises:
         ConfigError: a factor that is not positive.

@@ -1,4 +1,4 @@
-"""Where profiles come from: umbrella sampling in the folder of a data set, or a table."""
+"""Read profiles from umbrella sampling in the folder of a data set, or from a table."""
 
 from __future__ import annotations
 

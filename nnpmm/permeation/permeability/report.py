@@ -22,7 +22,7 @@ __all__ = ["permeability_figure", "permeability_table", "write_permeability"]
 
 
 def permeability_table(title: str, found: Permeability, speed_up: float) -> Table:
-    """Return a table of the permeability and of what was assumed of the model's dynamics."""
+    """Return a table of the permeability and of the assumptions about the model's dynamics."""
     table = Table("quantity", "value", title=title)
     factor = 10.0**found.log10_error
     table.add_row("P", f"{found.value:.3g} cm/s, within a factor of {factor:.2g}")
@@ -54,7 +54,7 @@ def write_permeability(
 
 
 def permeability_figure(title: str, profile: PermeationProfile) -> Figure:
-    """Return free energy, diffusivity and where the resistance lies; bands are two sigma."""
+    """Return a figure of free energy, diffusivity and resistance; bands are two sigma."""
     style = plots.style
     figure, panels = style.create_panels(3, 1, width=5.0, height=6.5, sharex=True)
     energy, diffusion, resistance = panels

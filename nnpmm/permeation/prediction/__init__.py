@@ -1,4 +1,4 @@
-"""From a molecule and a lipid to the free energy of permeation."""
+"""Predict the free energy of permeation from a molecule and a lipid."""
 
 from nnpmm.permeation.prediction.molecules import (
     Molecule,

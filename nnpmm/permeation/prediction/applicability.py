@@ -1,6 +1,7 @@
-"""Whether a model may be asked: is the molecule like those that it was trained on?
+"""The applicability domain of a model: is the molecule like those of the training?
 
-Before simulating, by size, shape, types of beads and lipid; afterwards, by the ranges of features.
+It is checked before simulating, by size, shape, types of beads and lipid, and afterwards by the
+ranges of features.
 """
 
 from __future__ import annotations

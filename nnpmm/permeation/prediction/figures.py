@@ -1,4 +1,4 @@
-"""A picture of a prediction: the mapping, the result, and the features that the model sees."""
+"""A picture of a prediction: the mapping, the result, and the features that the model uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The molecules that a prediction is asked for, one by one or as the lines of a file."""
+"""The molecules of a prediction, given one by one or as the lines of a file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Molecule:
     Attributes:
         name: to be shown.
         graph: of its beads.
-        mapping: from atoms, or None where the beads were given.
+        mapping: from atoms, or None if the beads were given.
     """
 
     name: str
@@ -53,7 +53,7 @@ def molecule_from_smiles(smiles: str, name: str | None = None) -> Molecule:
     """Return a molecule from SMILES.
 
     Raises:
-        InputFileError: not a SMILES, or a molecule that beads cannot stand for.
+        InputFileError: not a SMILES, or a molecule that beads cannot represent.
     """
     mapping = map_smiles(smiles)
     return Molecule(name or smiles, mapping.graph, mapping)

@@ -1,4 +1,4 @@
-"""Simulates molecules as a model's training data were simulated, and asks the model."""
+"""Simulate molecules with the protocol of a model's training data, and predict their dG."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ __all__ = ["Prediction", "model_protocol", "predict_features", "predict_molecule
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of a molecule in a lipid.
+    """The prediction of a model for a molecule in a lipid.
 
     Attributes:
         molecule: with its beads.
         lipid: of the bilayer.
-        free_energy: dG = G(midplane) - G(water), kcal/mol; None where it is refused.
+        free_energy: dG = G(midplane) - G(water), kcal/mol; None if refused.
         model_error: one standard deviation, kcal/mol, of the network and of its finite
             trajectories; None where the free energy is None.
         verdict: on the model's applicability.
-        features: (frames, 8), or None where nothing was simulated.
-        failed: whether a run that the prediction needs failed or did not end.
+        features: (frames, 8), or None if nothing was simulated.
+        failed: whether a required run failed or did not finish.
     """
 
     molecule: Molecule
@@ -85,19 +85,19 @@ def predict_molecules(
     report: ReportCallback | None = None,
     relaxation: ProgressCallback | None = None,
 ) -> list[Prediction]:
-    """Run what is missing in water and in a membrane, and predict dG of each molecule.
+    """Run the missing simulations in water and in a membrane, and predict dG of each molecule.
 
     Args:
-        molecules: whose dG is wanted; those that the model is not fit for are not simulated.
+        molecules: to predict; those outside the applicability domain are not simulated.
         lipid: of the bilayer.
         model: trained network.
-        folder: of a data set of this lipid, which keeps the features; an interrupted prediction
-            goes on there.
+        folder: of a data set of this lipid, which stores the features; an interrupted prediction
+            continues there.
         engine: ``auto``, ``gromacs`` or ``openmm``.
-        seed: that the seeds of all runs are derived from.
+        seed: master seed, from which the seeds of all runs are derived.
         cluster: where runs go; one local worker if None.
         scratch: for trajectories, which are deleted; inside ``folder`` if None.
-        retry_failed: try runs again that were given up.
+        retry_failed: repeat failed runs.
         report: called for every run that ends.
         relaxation: called with the progress of the bilayer's relaxation, if it needs one.
 
@@ -150,7 +150,7 @@ def predict_features(
     features: NDArray[np.float32] | None,
     verdict: Verdict,
 ) -> Prediction:
-    """Return the prediction from features, (frames, 8), unless these or the verdict forbid it.
+    """Return the prediction from features, (frames, 8), unless the verdict refuses it.
 
     Args:
         molecule: with its beads.

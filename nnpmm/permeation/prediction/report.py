@@ -47,7 +47,7 @@ def predictions_table(predictions: Sequence[Prediction]) -> Table:
 
 
 def remarks(predictions: Sequence[Prediction]) -> list[str]:
-    """Return what belongs below the table, as lines: what errors are, and reasons for doubt."""
+    """Return the lines below the table: the meaning of errors, and warnings."""
     lines = []
     if any(found.free_energy is not None for found in predictions):
         lines.append(_ERRORS)

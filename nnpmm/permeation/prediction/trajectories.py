@@ -1,6 +1,6 @@
-"""Features of runs that are there already: a folder in water and a folder in a membrane.
+"""Features of existing runs: a folder in water and a folder in a membrane.
 
-A folder contains what ``runs.run_solute`` leaves of its production:
+A folder contains the production files of ``runs.run_solute``:
 
     production.trr            frames
     production.safetensors    energies of each frame, and which molecules there are

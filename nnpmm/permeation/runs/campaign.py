@@ -1,4 +1,4 @@
-"""Runs the simulations of a data set that are not done yet."""
+"""Run the missing simulations of a data set."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def build_dataset(
     report: ReportCallback | None = None,
     relaxation: ProgressCallback | None = None,
 ) -> CampaignResult:
-    """Begin a data set, or go on with it: run every job whose result is not there.
+    """Start or continue a data set: run every job without a result.
 
     A killed campaign goes on with the next call and loses the jobs that ran.
 

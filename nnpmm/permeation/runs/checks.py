@@ -1,4 +1,4 @@
-"""Whether a run is good, or leaked, fell apart, or blew up."""
+"""Check that a run is valid: that nothing leaked, fell apart, or blew up."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TEMPERATURE_TOLERANCE = 0.05
 
 
 def check_heights(heights: NDArray[Any], restraint: Restraint) -> None:
-    """Check that the solute stayed where it was restrained.
+    """Check that the solute stayed at the height of its restraint.
 
     Args:
         heights: (frames,) nm above the centre of the lipids.

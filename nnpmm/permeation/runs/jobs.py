@@ -56,7 +56,7 @@ def prepare_bilayer(
     threads: int,
     progress: StageProgress | None = None,
 ) -> None:
-    """Make sure that the relaxed bilayer of a lipid is in the cache.
+    """Ensure that the relaxed bilayer of a lipid is in the cache.
 
     A relaxation that fails is tried again from the start, with another seed.
 

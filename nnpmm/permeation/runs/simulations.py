@@ -1,6 +1,6 @@
 """Runs the protocol: cached start bilayers, and the two productions of a solute.
 
-Every stage leaves its end in a file, so that an interrupted run goes on where it was.
+Every stage writes its end to a file, so an interrupted run continues from there.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SETTLE_LENGTH, _SETTLE_TIMESTEP = 500.0, 0.01  # ps, from the grid to a rough b
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """A finished production: the system, and what the engine left."""
+    """A finished production: the system and the engine's result."""
 
     system: MartiniSystem
     production: StageResult
@@ -68,7 +68,7 @@ def run_stages(
         if not done.exists():
             tell = None
             if progress is not None:
-                tell = _teller(progress, stage)
+                tell = _stage_progress(progress, stage)
             made = engine.run(system, result.configuration, stage, directory, tell)
             final = made.configuration
             arrays = {"positions": final.positions, "box": final.box} | {
@@ -87,7 +87,7 @@ def run_stages(
     return result
 
 
-def _teller(progress: StageProgress, stage: Stage) -> Callable[[float], None]:
+def _stage_progress(progress: StageProgress, stage: Stage) -> Callable[[float], None]:
     return lambda done: progress(stage.name, done, stage.length)
 
 
@@ -128,7 +128,7 @@ def equilibrated_bilayer(
     *,
     seed: int = 1,
 ) -> tuple[MartiniSystem, Configuration]:
-    """Return a relaxed bilayer without solute, from the cache if it is there.
+    """Return a relaxed bilayer without solute, from the cache if possible.
 
     Args:
         lipids: number in each leaflet, by name.

@@ -1,1 +1,1 @@
-"""What happens before the first step: the platform, the checks, what is said to the user."""
+"""Preparation before the first step: the platform, checks, messages to the user."""

@@ -1,4 +1,4 @@
-"""The density of a box of water that was built, and the density that it should have."""
+"""The density of a newly built box of water, and its expected density."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The MM system that the settings of a run ask for."""
+"""Load the MM system of a run from its settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run starts from: an MM system, and the hybrid system that was made of it."""
+"""The start of a run: an MM system and the hybrid system made from it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class PreparedSystem:
     """A hybrid system that is ready to be simulated.
 
     Attributes:
-        mm: the MM system before coupling, with positions and box; it is kept with the output.
+        mm: the MM system before coupling, with positions and box; it is stored with the output.
         hybrid: the system with its region and network; a stage that has its own forces adds
             them to a copy.
         model_provenance: name, members and origin of the network, for the record.
-        motion: what decides how long a time step the region allows; None: the rules for force
-            fields do.
-        expected_density: what a built box should have under pressure control; None: not known.
+        motion: determines the longest time step that the region allows; None: the rules for force
+            fields apply.
+        expected_density: of a built box under pressure control; None: not known.
     """
 
     mm: MMSystem

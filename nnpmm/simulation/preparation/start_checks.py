@@ -1,4 +1,4 @@
-"""Whether a prepared system can start: one evaluation before anything is written."""
+"""Check that a prepared system can start, with one evaluation before anything is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the settings' time step is short enough, and what to do if it is not."""
+"""Check that the time step in the settings is short enough."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record of a biased run: variables, bias and Gaussians, from which the bias is built again."""
+"""The record of a biased run: variables, bias and Gaussians, from which the bias is rebuilt."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Checkpoints that survive a crash at any instant.
 
-A checkpoint is the binary state that OpenMM writes and a small JSON record: where the run stood,
-and how long every output file was at that moment. The record is replaced in one step, after
-everything that it speaks of is on the disk, and the binary state before it is deleted only then.
-It carries a checksum of itself, since a changed step or number of frames would tear the output.
+A checkpoint consists of the binary state that OpenMM writes and a small JSON record of the progress
+and the length of every output file. The record is replaced atomically, after everything that it
+refers to is on the disk; only then is the previous binary state deleted. The record contains its
+own checksum, because a changed step or number of frames would corrupt the output.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _AGAIN = "restore it from a copy, or start again with overwrite=True"
 
 
 class CheckpointRecord(Section):
-    """Where a run stood and what its files were like."""
+    """The progress of a run and the state of its files."""
 
     stage: str = Field(description="stage")
     step: int = Field(ge=0, description="steps done within the stage")

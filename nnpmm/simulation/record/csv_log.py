@@ -1,4 +1,4 @@
-"""A CSV file that a run appends to, and goes on with after a stop."""
+"""A CSV file that a run appends to, and continues after a stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run keeps with its output: settings, MM system, structure, and where all came from."""
+"""Files that a run stores with its output: settings, MM system, structure, and provenance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trajectories that can be cut back to a checkpoint and continued."""
+"""Trajectories that can be truncated to a checkpoint and continued."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a settings file may contain, and how it is read."""
+"""The contents of a settings file, and how it is read."""

@@ -1,4 +1,4 @@
-"""Settings of a run, one YAML file; unknown keys are refused and every field says what it is."""
+"""Settings of a run in one YAML file; unknown keys are refused, every field has a description."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ class WindowsConfig(Section):
 
 
 class ExchangeConfig(_Sampling):
-    """What the kinds of replica exchange share; production.length is that of each replica."""
+    """Common settings of replica exchange; production.length is that of each replica."""
 
     interval: Time = Field(
         1.0, gt=0, description="time between exchange attempts, and between records, in ps"
@@ -183,7 +183,7 @@ class UmbrellaConfig(ExchangeConfig):
 
 
 class LadderConfig(ExchangeConfig):
-    """What replica exchange from ensemble.temperature to a higher one has."""
+    """Settings of replica exchange from ensemble.temperature to a higher temperature."""
 
     highest: Temperature = Field(gt=0, description="temperature of the last replica, in K")
     count: int = Field(
@@ -230,7 +230,7 @@ class TemperaturesConfig(LadderConfig):
 
 
 class RegionScalingConfig(LadderConfig):
-    """Replica exchange in which the region alone gets hot, as in REST2."""
+    """Replica exchange in which only the region is heated, as in REST2."""
 
     type: Literal["region-scaling"] = "region-scaling"
 

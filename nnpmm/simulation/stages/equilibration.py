@@ -1,4 +1,4 @@
-"""Whether a run has its temperature and its density when production begins."""
+"""Check the temperature and the density of a run at the start of production."""
 
 from __future__ import annotations
 

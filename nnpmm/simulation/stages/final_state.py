@@ -1,4 +1,4 @@
-"""What a complete run leaves at its end: the last structure and the report."""
+"""The final output of a run: the last structure and the report."""
 
 from __future__ import annotations
 

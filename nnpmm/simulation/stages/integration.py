@@ -1,4 +1,4 @@
-"""The integrator that the settings of a run ask for, and whether it can be stable."""
+"""The integrator of a run, and checks that it can be stable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Energy minimisation that keeps to its bound and keeps what it has reached."""
+"""Energy minimisation with a bounded number of iterations, which keeps the geometry reached."""
 
 from __future__ import annotations
 

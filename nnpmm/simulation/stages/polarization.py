@@ -1,4 +1,4 @@
-"""What to say where induced dipoles do not converge: a polarization catastrophe."""
+"""The error message if induced dipoles do not converge: a polarization catastrophe."""
 
 from __future__ import annotations
 

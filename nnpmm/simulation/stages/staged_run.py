@@ -47,7 +47,7 @@ _Platform = tuple[openmm.Platform, dict[str, str]]
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run left behind.
+    """The output of a run.
 
     Attributes:
         directory: folder of all files.

@@ -1,4 +1,4 @@
-"""First settings for the files at hand: what ``nnpmm init`` writes."""
+"""Initial settings for given files, as written by ``nnpmm init``."""
 
 from nnpmm.simulation.starter.files import recognize
 from nnpmm.simulation.starter.ligand import find_region

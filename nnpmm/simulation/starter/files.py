@@ -42,8 +42,8 @@ def recognize(
         include: folders of ``#include`` files, for a GROMACS topology.
 
     Raises:
-        InputFileError: a file is not there.
-        ConfigError: the files are not a system, or an option does not go with them.
+        InputFileError: a file does not exist.
+        ConfigError: the files are not a system, or an option does not match them.
     """
     if smiles is not None and files:
         raise ConfigError(f"found {', '.join(files)} and smiles=...: give one of them")

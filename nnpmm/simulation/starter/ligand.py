@@ -27,7 +27,7 @@ class Region:
 def find_region(
     topology: app.Topology, *, ligand: str | None = None, selection: str | None = None
 ) -> Region:
-    """Return the region that is asked for, or the only ligand that there is.
+    """Return the requested region, or the only ligand of the system.
 
     A ligand is a residue that is not bonded to another one, and neither an amino acid, a lipid,
     water nor an ion.
@@ -38,7 +38,7 @@ def find_region(
         selection: the region in mdtraj's language, in place of ``ligand``.
 
     Raises:
-        SelectionError: no such residue, or several that could be meant; the message lists them.
+        SelectionError: no such residue, or several candidates, which the message lists.
     """
     if ligand is not None and selection is not None:
         raise SelectionError("found ligand=... and selection=...: give one of them")

@@ -59,8 +59,8 @@ def write_settings(
 ) -> list[str]:
     """Write settings for a system: 4 fs, hydrogens of 3 amu, constrained X-H bonds, NPT, 300 K.
 
-    The files are read as a run would read them, so that what cannot be read is refused here.
-    Finished systems are created too; a ligand and a protein are not yet put in water.
+    The files are read as a run would read them, so unreadable files are refused here. Complete
+    systems are also created; a ligand and a protein are not yet solvated.
 
     Args:
         files: the system's files in any order, or one SMILES.
@@ -74,10 +74,10 @@ def write_settings(
         overwrite: replace the file.
 
     Returns:
-        What was decided and written, as lines of text.
+        The decisions and the written file, as lines of text.
 
     Raises:
-        ConfigError: the file is there already, or the input files are not a system.
+        ConfigError: the file already exists, or the input files are not a system.
         NnpmmError: an input file cannot be read, or the ligand is not clear.
     """
     output = Path(output)

@@ -1,4 +1,4 @@
-"""A ligand, and perhaps a protein, built into a box of water."""
+"""Build a box of water around a ligand, with or without a protein."""
 
 from __future__ import annotations
 

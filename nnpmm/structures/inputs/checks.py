@@ -1,4 +1,4 @@
-"""What must hold for an MM system before anything slow begins: cutoffs, contacts, indices."""
+"""Checks of an MM system before anything slow starts: cutoffs, contacts, indices."""
 
 from __future__ import annotations
 

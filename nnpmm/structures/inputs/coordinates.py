@@ -1,4 +1,4 @@
-"""Coordinate files: positions, box, and what the file says about its atoms."""
+"""Coordinate files: positions, box, and information about the atoms."""
 
 from __future__ import annotations
 

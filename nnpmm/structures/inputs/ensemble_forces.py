@@ -26,7 +26,7 @@ _OTHER_SHAPES = (
 
 
 def remove_ensemble_forces(system: openmm.System, ensemble: Ensemble) -> None:
-    """Take thermostats and barostats out of an MM system, in place, and log which.
+    """Remove thermostats and barostats from an MM system, in place, and log which.
 
     They would act in addition to those of the ensemble. Their type decides, not their name.
 

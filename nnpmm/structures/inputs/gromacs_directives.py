@@ -1,7 +1,7 @@
-"""What a GROMACS topology contains and OpenMM's reader passes over.
+"""Sections of a GROMACS topology that OpenMM's reader ignores.
 
-The reader ignores every section that it does not know, without a word. The directives of GROMACS
-are those of the reference manual 2025, "Topology file formats", table 18.
+The reader silently ignores every section that it does not know. The directives of GROMACS are those
+of the reference manual 2025, "Topology file formats", table 18.
 """
 
 from __future__ import annotations

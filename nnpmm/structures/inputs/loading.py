@@ -58,12 +58,11 @@ def load_system(
 ) -> MMSystem:
     """Read or build an MM system, check it, and join molecules split over the boundary.
 
-    Thermostats and barostats of its files are left out: who simulates it adds those of the
-    ensemble.
+    Thermostats and barostats in its files are removed; the caller adds those of the ensemble.
 
     Args:
         source: the files and their options, or what to build.
-        ensemble: what will be sampled; decides which barostat may be left out without a word.
+        ensemble: the ensemble to be sampled; decides which barostat is removed without a warning.
         seed: of a built system's conformer and ions.
         constrain_hydrogens: whether a built system's solute has constrained bonds to hydrogen.
 

@@ -25,13 +25,13 @@ _FOREIGN_REFERENCE = re.compile(rb"&#(?!x(?:0[1-9A-F]|1[0-9A-F]);)")
 
 
 def read_system_xml(path: Path) -> openmm.System:
-    """Read a serialized System, but none that carries code.
+    """Read a serialized System; refuse one that contains code.
 
-    OpenMM stores a PythonForce as a pickle, which runs what its author wished when it is read.
-    Document types and character references that could hide the name are refused with it.
+    OpenMM stores a PythonForce as a pickle, which can run any code when it is read. Document types
+    and character references that could hide its name are also refused.
 
     Raises:
-        InputFileError: not a serialized System, one that carries code, or one with values that are
+        InputFileError: not a serialized System, one that contains code, or one with values that are
             not finite numbers.
     """
     data = read_file(path, "OpenMM System", path.read_bytes)

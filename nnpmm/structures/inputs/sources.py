@@ -1,4 +1,4 @@
-"""Settings of the MM system: which files it comes from, or what it is built from."""
+"""Settings of the MM system: the files that it is read from, or what it is built from."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ class OpenmmSystem(Section):
 
 
 class BuildSystem(Section):
-    """A ligand, and perhaps a protein, put in a box of water."""
+    """A ligand, with or without a protein, in a box of water."""
 
     type: Literal["build"] = Field(description="build a ligand in water")
     smiles: str | None = Field(

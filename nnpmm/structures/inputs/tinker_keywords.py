@@ -1,4 +1,4 @@
-"""Key words of Tinker's parameter and key files: what is read, what is left, what is refused."""
+"""Key words of Tinker's parameter and key files: which are read, ignored or refused."""
 
 from __future__ import annotations
 

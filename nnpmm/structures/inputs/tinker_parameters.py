@@ -1,4 +1,4 @@
-"""Whether the parameters of Tinker files describe every atom, and describe it once."""
+"""Check that the parameters of Tinker files describe every atom, without contradictions."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A check of an OpenMM XML file before OpenMM reads it.
 
-OpenMM's parser follows nested elements without end and takes text that is not a number for 0.
+OpenMM's parser follows nested elements to any depth and reads text that is not a number as 0.
 """
 
 from __future__ import annotations

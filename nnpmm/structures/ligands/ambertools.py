@@ -1,8 +1,8 @@
-"""AM1-BCC or ABCG2 charges and GAFF2 from AmberTools, whose programs are called.
+"""AM1-BCC or ABCG2 charges and GAFF2 parameters from the programs of AmberTools.
 
-Charges come from one conformer of the molecule that is made here, never from the coordinates that
-the molecule comes with. So the same molecule has the same charges wherever it is from, and they are
-calculated once: the topology that tleap writes is kept in nnpmm's cache.
+Charges come from one conformer that is generated here, never from the given coordinates. The same
+molecule therefore always has the same charges, and they are calculated only once: nnpmm's cache
+stores the topology that tleap writes.
 """
 
 from __future__ import annotations

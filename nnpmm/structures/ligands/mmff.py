@@ -1,9 +1,9 @@
 """Charges and valence terms of MMFF94, as rdkit types them, in OpenMM's functional forms.
 
 MMFF94 (T. A. Halgren, J. Comput. Chem. 1996, 17, 490-519, 520-552, 553-586, 616-641) is anharmonic
-and has cross terms. Kept here are the second-order parts of bonds and angles, the torsions in full
-and the out-of-plane terms to second order; left out are the cubic and quartic parts and the
-stretch-bend terms.
+and has cross terms. This module keeps the second-order parts of bonds and angles, the complete
+torsions, and the out-of-plane terms to second order. It leaves out the cubic and quartic parts and
+the stretch-bend terms.
 """
 
 from __future__ import annotations

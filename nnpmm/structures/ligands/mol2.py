@@ -1,6 +1,6 @@
-"""A small MOL2 reader that also takes GAFF atom types.
+"""A small MOL2 reader that also accepts GAFF atom types.
 
-rdkit reads Tripos atom types only. Files that antechamber and its relatives write carry GAFF types
+rdkit reads only Tripos atom types. Files that antechamber and its relatives write carry GAFF types
 (``ca``, ``hn``, or machine-made ones such as ``zw``), Kekulé or ``ar`` bonds, and no formal
 charges. Here the element comes from the type where the type is Tripos or GAFF, and otherwise from
 an atom name that can be read in one way only; formal charges come from valences and have to add up

@@ -71,7 +71,7 @@ def molecule_from_smiles(smiles: str, *, seed: int = 0) -> Chem.Mol:
 def molecule_from_file(path: str | Path) -> Chem.Mol:
     """Read one molecule with all hydrogens and 3D coordinates from an SDF or MOL2 file.
 
-    MOL2 files may carry Tripos or GAFF atom types; see ``nnpmm.structures.ligands.mol2``.
+    MOL2 files may have Tripos or GAFF atom types; see ``nnpmm.structures.ligands.mol2``.
 
     Args:
         path: a file that ends in ``.sdf``, ``.mol`` or ``.mol2`` and contains one molecule.
@@ -100,7 +100,7 @@ def molecule_from_file(path: str | Path) -> Chem.Mol:
 
 
 def check_molecule(molecule: Chem.Mol, origin: str, *, needs_conformer: bool) -> None:
-    """Refuse what cannot be a ligand: fragments, missing hydrogens, radicals, drawings.
+    """Refuse molecules that cannot be a ligand: fragments, missing hydrogens, radicals, drawings.
 
     Args:
         molecule: a sanitised molecule.

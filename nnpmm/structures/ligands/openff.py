@@ -1,4 +1,4 @@
-"""Parameters from the OpenFF toolkit, imported only when they are asked for."""
+"""Parameters from the OpenFF toolkit, which is imported only on use."""
 
 from __future__ import annotations
 

@@ -63,8 +63,8 @@ def to_openmm_topology(
 ) -> tuple[app.Topology, np.ndarray]:
     """Return the ligand as a Topology of one residue with bond orders and unique atom names.
 
-    Atom names of a MOL2 file are kept where their first four characters are unique, as a PDB file
-    needs them; otherwise they are element and number.
+    Atom names of a MOL2 file are kept if their first four characters are unique, as a PDB file
+    requires. Otherwise the names consist of element and number.
 
     Args:
         molecule: n atoms with a conformer.

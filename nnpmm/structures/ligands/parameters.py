@@ -42,7 +42,7 @@ class LigandParameters:
             k (1 + cos(periodicity w - phase)).
         impropers: as torsions, the centre first (all three terms of a SMIRNOFF trefoil) or third
             (Amber).
-        choice: the provider that `parameterize` took; None for parameters of a file.
+        choice: the provider that `parameterize` chose; None for parameters from a file.
     """
 
     provider: str
@@ -60,27 +60,27 @@ class LigandParameters:
 def parameterize(molecule: Chem.Mol, *, provider: Provider = "auto") -> LigandParameters:
     """Assign charges, Lennard-Jones and valence parameters to a ligand.
 
-    An unusual protonation state is a warning; nothing is changed.
+    An unusual protonation state causes a warning; the molecule is not changed.
 
     Args:
-        molecule: one molecule of n atoms, hydrogens explicit; a conformer is not needed.
-        provider: ``"openff"`` takes OpenFF 2.2 with AM1-BCC charges from the OpenFF toolkit,
+        molecule: one molecule of n atoms with explicit hydrogens; it needs no conformer.
+        provider: ``"openff"`` uses OpenFF 2.2 with AM1-BCC charges from the OpenFF toolkit,
             ``"amber"`` GAFF2 with AM1-BCC charges from AmberTools, ``"amber-abcg2"`` the same with
-            ABCG2 charges, ``"fallback"`` what rdkit knows (fit for an NNP region, not for MM
-            production; see the page on ligand parameters), ``"auto"`` the first of ``"openff"``,
-            ``"amber"`` and ``"fallback"`` that is installed. Where AmberTools fails on the
-            molecule, ``"auto"`` says so in a warning and takes the fallback.
+            ABCG2 charges, ``"fallback"`` parameters from rdkit (good enough for an NNP region, not
+            for MM production; see the page on ligand parameters), ``"auto"`` the first of
+            ``"openff"``, ``"amber"`` and ``"fallback"`` that is installed. If AmberTools fails on
+            the molecule, ``"auto"`` warns and uses the fallback.
 
     Returns:
         The parameters in the molecule's atom order.
 
     Raises:
         ConfigError: an unknown provider.
-        InputFileError: several molecules, missing hydrogens, unpaired electrons, or with
-            AmberTools an odd number of electrons.
+        InputFileError: several molecules, missing hydrogens, unpaired electrons, or (with
+            AmberTools) an odd number of electrons.
         ForceFieldError: an atom without parameters (atom and element are named), a program that
             fails, or MMFF94 charges that miss the formal charge.
-        OptionalDependencyError: what the provider needs is not installed.
+        OptionalDependencyError: a package that the provider needs is not installed.
     """
     if provider not in get_args(Provider):
         *others, last = (repr(name) for name in get_args(Provider))

@@ -1,4 +1,4 @@
-"""Programs of other packages: where they are, and a run of one that leaves nothing behind."""
+"""Find programs of other packages, and run them with a time limit."""
 
 from __future__ import annotations
 

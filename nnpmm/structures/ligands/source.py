@@ -1,4 +1,4 @@
-"""Where a molecule and its force-field parameters come from, as settings say it."""
+"""Settings for the source of a molecule and its force-field parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which stereocentres of a molecule are left open: two different isomers fit what is given."""
+"""Find stereocentres of a molecule that the input does not specify."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _DOUBLE = Chem.BondType.DOUBLE
 
 
 def count_open_stereocenters(molecule: Chem.Mol) -> int:
-    """Return how many centres and double bonds have two isomers of which none is chosen.
+    """Return the number of stereocentres and double bonds whose isomer is not specified.
 
     rdkit's potential stereochemistry, without what has but one isomer that lasts:
 

@@ -44,9 +44,7 @@ def divide(
     order = np.add.outer(atoms, len(species) * np.arange(n_geometries)).ravel()
     edges = n_geometries * np.searchsorted(species[atoms], np.arange(len(n_weights) + 1))
     n_shares = max(1, min(n_threads, len(order) // _LEAST))
-    plans = [
-        _hand_out(_cut(edges, pieces), n_weights, n_shares) for pieces in range(1, n_shares + 3)
-    ]
+    plans = [_assign(_cut(edges, pieces), n_weights, n_shares) for pieces in range(1, n_shares + 3)]
     _, shares = min(plans, key=lambda plan: plan[0])
     return order, [np.array(sorted(share), np.int64) for share in shares if share]
 
@@ -62,7 +60,7 @@ def _cut(edges: NDArray[np.int64], pieces: int) -> list[Block]:
     return blocks
 
 
-def _hand_out(
+def _assign(
     blocks: list[Block], n_weights: NDArray[np.int64], n_shares: int
 ) -> tuple[float, list[list[Block]]]:
     """Give the costliest block left to the share that has least; return the largest cost."""
