@@ -40,7 +40,7 @@ REPLICAS = ((1, 1, 1), (2, 2, 1), (2, 5, 1), (3, 3, 4))  # of 1,000 molecules
 ROUNDS = 5  # of these in turn, and one before that is not counted
 TORCHANI_SIZES = (100, 200, 400, 600, 800, 1000, 1500, 2000, 4000)  # molecules
 TORCHANI_MEMORY = 8 * 2**30  # bytes that its process may take
-DRIFT = (216, 2000)  # molecules, steps
+DRIFT = (216, 2000, 3)  # molecules, steps, repeats with velocities of their own
 RANGE = 0.51  # nm, of ANI-2x
 
 
@@ -170,10 +170,15 @@ def ghosts_within(simulation: LammpsSimulation, width: float) -> int:
 
 
 def drift(task: dict[str, Any]) -> dict[str, Any]:
-    """Return total energies of an NVE run."""
+    """Return total energies of an NVE run from velocities of its own."""
     totals = []
     with create_simulation(relaxed(task), model([0])) as simulation:
-        simulation.commands(f"timestep {task['timestep']}", "fix motion all nve", "run 0")
+        simulation.commands(
+            f"timestep {task['timestep']}",
+            f"velocity all create 300 {task['seed']} dist gaussian mom yes rot no loop all",
+            "fix motion all nve",
+            "run 0",
+        )
         for _ in range(task["steps"] // 20):
             simulation.commands("run 20 pre no post no")
             totals.append(simulation.lammps.get_thermo("etotal") * 4.184)
@@ -338,20 +343,23 @@ def torchani_size(folder: Path) -> dict[str, Any]:
 
 
 def nve(folder: Path) -> dict[str, Any]:
-    """Slope of the total energy, with the error of the fit, for two time steps."""
-    molecules, steps = DRIFT
+    """Slope of the total energy for two time steps, with the error from independent repeats."""
+    molecules, steps, repeats = DRIFT
     file, found = box(folder, molecules, 400), {}
     for timestep in (0.25, 0.5):
-        totals = np.array(
-            on_ranks(1, "drift", folder, file=file, steps=steps, timestep=timestep)["totals"]
-        )
-        times = 20 * timestep * 1e-6 * np.arange(len(totals))  # ns
-        (slope, _), covariance = np.polyfit(times, totals / (3 * molecules), 1, cov=True)
+        times = 20 * timestep * 1e-6 * np.arange(steps // 20)  # ns
+        slopes, spreads = [], []
+        for seed in range(1, repeats + 1):
+            task = {"file": file, "steps": steps, "timestep": timestep, "seed": seed}
+            energies = np.array(on_ranks(1, "drift", folder, **task)["totals"]) / (3 * molecules)
+            slopes.append(float(np.polyfit(times, energies, 1)[0]))
+            spreads.append(float(energies.std()))
         found[str(timestep)] = {
-            "drift_kj_mol_ns_atom": float(slope),
-            "error": float(np.sqrt(covariance[0, 0])),
-            "length_ps": float(times[-1] * 1000),
-            "spread_kj_mol_atom": float(totals.std() / (3 * molecules)),
+            "drifts_kj_mol_ns_atom": slopes,
+            "drift_kj_mol_ns_atom": float(np.mean(slopes)),
+            "error": float(np.std(slopes, ddof=1) / np.sqrt(repeats)),
+            "length_ps": steps * timestep / 1000,
+            "spread_kj_mol_atom": float(np.mean(spreads)),
         }
     return {"atoms": 3 * molecules, "steps": found}
 
