@@ -51,9 +51,7 @@ def main() -> None:
     }
     checks = shells(measured["lammps_water"])
     for n_atoms, rows in curves.items():
-        print(f"{int(n_atoms):,} atoms")
-        for row in rows:
-            print("  " + "  ".join(f"{key} {value:.4g}" for key, value in row.items()))
+        print(table(int(n_atoms), rows))
     for row in checks:
         print(row)
     figures = {
@@ -64,6 +62,21 @@ def main() -> None:
     }
     print(write_results("lammps_scaling", {**figures, "curves": curves, "ghosts": checks}))
     draw(curves, checks)
+
+
+def table(n_atoms: int, rows: list[dict[str, float]]) -> str:
+    """Return a table of docs/validation/lammps.md."""
+    heading = (
+        f"{n_atoms:,} atoms, GPUs", "evaluation, ms", "around it, ms", "messages, ms",
+        "bytes of a rank", "ns/day", "with two shells",
+    )  # fmt: skip
+    lines = [f"| {' | '.join(heading)} |", "|" + " --- |" * len(heading)]
+    for row in rows:
+        parts = [f"{1e3 * row[f'{name}_s']:.2f}" for name in ("evaluation", "around", "messages")]
+        speeds = [f"{row[name]:.2f}" for name in ("ns_day", "ns_day_two_shells")]
+        cells = [f"{row['gpus']}", *parts, f"{row['message_bytes']:,.0f}", *speeds]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def results(name: str) -> Any:

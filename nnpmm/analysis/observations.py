@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from nnpmm.core.errors import InputFileError
 __all__ = ["FORMAT", "Observations", "View"]
 
 #: Of the record; a change of what it holds or of any definition makes it larger.
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,8 @@ class Observations:
         has_time: whether ``time`` contains times.
         series: values (n,) by name: ``backbone_rmsd``, ``ligand_rmsd`` (as it lies in the aligned
             receptor), ``ligand_internal_rmsd``, ``gyration_radius`` (of the receptor),
-            ``ligand_gyration_radius``, all in nm, and ``water``, molecules in the first shell.
+            ``ligand_gyration_radius``, all in nm, and ``water``, molecules in the first shell; of a
+            liquid ``density`` (g/ml), unless it was logged.
         torsions: (n, t) degrees.
         torsion_labels: names of the four atoms of each.
         contacts: (n, c) whether a contact exists.
@@ -64,28 +65,33 @@ class Observations:
         spread_frames: (s,) frames in which the members of the network differ most, worst first.
         spreads: (s,) kJ/mol, its standard deviation there.
         view: frames for the 3-D view; None without a ligand.
-        facts: the ligand, the reference, whether contacts were searched, notes, and why reading
-            ended early.
+        radii: (b,) nm, centres of the bins of the radial distribution functions of a liquid.
+        distributions: for each pair of elements the radial distribution function in k blocks of
+            frames, (k, b).
+        facts: the ligand or the liquid, the reference, whether contacts were searched, notes, and
+            why reading ended early.
     """
 
     name: str
     time: NDArray[np.float64]
     has_time: bool
     series: Mapping[str, NDArray[np.float64]]
-    torsions: NDArray[np.float32]
-    torsion_labels: tuple[str, ...]
-    contacts: NDArray[np.bool_]
-    contact_labels: tuple[tuple[str, str], ...]
-    residues: tuple[str, ...]
-    square_fluctuation: NDArray[np.float64]
-    square_jackknife: NDArray[np.float64]
-    b_factors: NDArray[np.float64]
     reading_time: NDArray[np.float64]
     readings: Mapping[str, NDArray[np.float64]]
-    spread_frames: NDArray[np.int64]
-    spreads: NDArray[np.float64]
-    view: View | None
     facts: Mapping[str, Any]
+    torsions: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    torsion_labels: tuple[str, ...] = ()
+    contacts: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 0), np.bool_))
+    contact_labels: tuple[tuple[str, str], ...] = ()
+    residues: tuple[str, ...] = ()
+    square_fluctuation: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    square_jackknife: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+    b_factors: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    spread_frames: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    spreads: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    view: View | None = None
+    radii: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    distributions: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def n_frames(self) -> int:
@@ -101,6 +107,7 @@ class Observations:
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         arrays |= {f"series.{name}": values for name, values in self.series.items()}
         arrays |= {f"readings.{name}": values for name, values in self.readings.items()}
+        arrays |= {f"distributions.{name}": values for name, values in self.distributions.items()}
         record = {
             "format": FORMAT,
             "name": self.name,
@@ -145,6 +152,7 @@ class Observations:
             facts=record["facts"],
             series=_part(arrays, "series."),
             readings=_part(arrays, "readings."),
+            distributions=_part(arrays, "distributions."),
             view=view,
             **{name: arrays[name] for name in _ARRAYS},
         )
@@ -152,7 +160,7 @@ class Observations:
 
 _ARRAYS = (
     "time", "torsions", "contacts", "square_fluctuation", "square_jackknife", "b_factors",
-    "reading_time", "spread_frames", "spreads",
+    "reading_time", "spread_frames", "spreads", "radii",
 )  # fmt: skip
 _VIEW_ARRAYS = ("groups", "bonds", "frames", "positions")
 

@@ -20,9 +20,10 @@ from nnpmm.analysis.frames import Chunk, FrameReader, first_frame
 from nnpmm.analysis.hydration import count_water
 from nnpmm.analysis.imaging import Imager
 from nnpmm.analysis.ligand import Ligand, describe_ligand
+from nnpmm.analysis.liquids import is_liquid, observe_liquid
 from nnpmm.analysis.observations import Observations
 from nnpmm.analysis.sources import Readings, Source
-from nnpmm.analysis.subjects import find_subject
+from nnpmm.analysis.subjects import NO_LIGAND, find_subject
 from nnpmm.analysis.torsions import torsion_angles
 from nnpmm.analysis.view import ViewMaker
 from nnpmm.core.errors import InputFileError, SelectionError
@@ -65,7 +66,18 @@ def observe(
         SelectionError: the ligand or the group cannot be found.
     """
     settings = settings or Settings()
+    if _has_no_solute(source, settings):
+        return observe_liquid(source, progress=progress)
     return _Observer(source, settings, progress).go()
+
+
+def _has_no_solute(source: Source, settings: Settings) -> bool:
+    """Tell whether a trajectory is that of a liquid in which nobody named a molecule."""
+    if settings.selection not in (None, NO_LIGAND) or settings.water_around is not None:
+        return False
+    if source.ligand is not None or not is_liquid(source.topology):
+        return False
+    return first_frame(source)[1] is not None
 
 
 class _Observer:
@@ -246,6 +258,7 @@ class _Observer:
         ligand = self.ligand
         given = self.source.reference is not None
         return {
+            "liquid": "",
             "ligand": self.subject.ligand_name,
             "ligand_atoms": len(self.subject.ligand),
             "receptor_residues": len(self.subject.receptor),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,9 +12,11 @@ from numpy.typing import NDArray
 from nnpmm.analysis.comparison import Comparison
 from nnpmm.analysis.contacts import KINDS
 from nnpmm.analysis.observations import Observations
-from nnpmm.analysis.quantities import READINGS, SERIES, Analysis, Quantity, angles_of
+from nnpmm.analysis.quantities import ANGSTROM, READINGS, SERIES, Analysis, Quantity, angles_of
+from nnpmm.analysis.radial import mean_curve
 from nnpmm.analysis.torsions import circular_density
 from nnpmm.plots import style
+from nnpmm.plots.curves import plot_radial_distributions
 from nnpmm.plots.trajectories import (
     Panel,
     Torsion,
@@ -43,6 +46,7 @@ Pictures = dict[str, tuple[Figure, str]]
 _LEAST = 0.05  # probability of a contact, below which it is in the table alone
 _MOST_STRIPS = 40
 _COLUMNS = 1500  # of a strip; a screen has no more
+_BAND = ", with bands of two standard errors."
 
 
 def time_label(replicas: Sequence[Observations]) -> str:
@@ -69,6 +73,11 @@ def draw_pictures(analysis: Analysis) -> Pictures:
         found["contacts"] = _contact_bars(shown)
         found["contact-times"] = _contact_strips(analysis, shown, xlabel)
         found["contact-network"] = _network(analysis, shown)
+    if any(replica.distributions for replica in replicas):
+        found["distributions"] = (
+            plot_radial_distributions(_radial({r.name: [r] for r in replicas})),
+            f"Radial distribution functions between atoms of different molecules{_BAND}",
+        )
     _add_panels(found, "readings", READINGS, "readings", replicas, "time / ps")
     return found
 
@@ -113,6 +122,11 @@ def draw_comparison(comparison: Comparison) -> Pictures:
             ),
             "Distribution of each torsion in both systems; thin lines are single trajectories.",
         )
+    if any(r.distributions for system in both for r in system.replicas):
+        found["shell-distributions"] = (
+            plot_radial_distributions(_radial({s.name: s.replicas for s in both})),
+            f"Radial distribution functions in both systems{_BAND}",
+        )
     if all(any(len(r.residues) for r in system.replicas) for system in both):
         labels = [d.first.name for d in comparison.of_kind("fluctuation")]
         series = {system.name: _values_of(system, labels) for system in both}
@@ -144,10 +158,24 @@ def _add_panels(
             panels.append(Panel(title, unit, series))
     if panels:
         caption = {
-            "series": "Structure along time. Strong lines are running averages.",
+            "series": "Series along time. Strong lines are running averages.",
             "readings": "What the simulation logged.",
         }[source]
         found[name] = (plot_panels(panels, xlabel=xlabel), caption)
+
+
+def _radial(
+    systems: Mapping[str, Sequence[Observations]],
+) -> dict[str, dict[str, tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]]]:
+    """Return the curves of each pair of elements: radii in angstrom, g(r) and its error."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, replicas in systems.items():
+        for pair in dict.fromkeys(pair for r in replicas for pair in r.distributions):
+            having = [r for r in replicas if pair in r.distributions]
+            radii = min((r.radii for r in having), key=len)
+            mean, error = mean_curve([r.distributions[pair][:, : len(radii)] for r in having])
+            found.setdefault(pair, {})[name] = (ANGSTROM * radii, mean, error)
+    return found
 
 
 def _values_of(

@@ -10,19 +10,31 @@ from numpy.typing import NDArray
 
 from nnpmm.analysis.averages import Average, average, over_replicas, probability
 from nnpmm.analysis.observations import Observations
+from nnpmm.analysis.radial import find_shell, jackknife, mean_curve, neighbours, peak
 from nnpmm.analysis.torsions import Rotamers, find_rotamers
 
-__all__ = ["READINGS", "SERIES", "Analysis", "Quantity", "find_quantities", "pooled_rotamers"]
+__all__ = [
+    "ANGSTROM",
+    "READINGS",
+    "SERIES",
+    "Analysis",
+    "Quantity",
+    "find_quantities",
+    "pooled_rotamers",
+]
 
-_ANGSTROM = 10.0  # in a nm, for what people read
+#: Takes a radial distribution function (b,) to a number.
+Curve = Callable[[NDArray[np.float64]], float]
+ANGSTROM = 10.0  # in a nm, for what people read
 #: Of each series its name for people, its unit, and how many of that unit are one of the series'.
 SERIES = {
-    "backbone_rmsd": ("receptor RMSD", "Å", _ANGSTROM),
-    "ligand_rmsd": ("ligand RMSD in the site", "Å", _ANGSTROM),
-    "ligand_internal_rmsd": ("ligand RMSD, internal", "Å", _ANGSTROM),
-    "gyration_radius": ("radius of gyration, receptor", "Å", _ANGSTROM),
-    "ligand_gyration_radius": ("radius of gyration, ligand", "Å", _ANGSTROM),
+    "backbone_rmsd": ("receptor RMSD", "Å", ANGSTROM),
+    "ligand_rmsd": ("ligand RMSD in the site", "Å", ANGSTROM),
+    "ligand_internal_rmsd": ("ligand RMSD, internal", "Å", ANGSTROM),
+    "gyration_radius": ("radius of gyration, receptor", "Å", ANGSTROM),
+    "ligand_gyration_radius": ("radius of gyration, ligand", "Å", ANGSTROM),
     "water": ("waters in the first shell", "", 1.0),
+    "density": ("density", "g/ml", 1.0),
 }
 #: The same of what was logged.
 READINGS = {
@@ -30,6 +42,7 @@ READINGS = {
     "network_spread": ("spread of the ensemble", "kJ/mol", 1.0),
     "potential_energy": ("potential energy", "kJ/mol", 1.0),
     "temperature": ("temperature", "K", 1.0),
+    "pressure": ("pressure", "bar", 1.0),
     "density": ("density", "g/ml", 1.0),
 }
 
@@ -39,7 +52,8 @@ class Quantity:
     """One average.
 
     Attributes:
-        kind: ``overall``, ``torsion`` (a population), ``angle``, ``contact`` or ``fluctuation``.
+        kind: ``overall``, ``torsion`` (a population), ``angle``, ``contact``, ``fluctuation`` or
+            ``shell`` (of a radial distribution function).
         name: what it is.
         unit: of its values; empty for numbers.
         replicas: average of each trajectory.
@@ -105,6 +119,7 @@ def find_quantities(
         *_angles(replicas, rotamers),
         *_contacts(replicas),
         *_fluctuations(replicas),
+        *_shells(replicas),
     )
 
 
@@ -202,8 +217,8 @@ def _fluctuations(replicas: Sequence[Observations]) -> list[Quantity]:
 
 def _fluctuation_averages(replica: Observations) -> dict[str, Average]:
     """Return the root mean square fluctuation of each residue with the jackknife's error."""
-    values = _ANGSTROM * np.sqrt(replica.square_fluctuation)
-    parts = _ANGSTROM * np.sqrt(replica.square_jackknife)
+    values = ANGSTROM * np.sqrt(replica.square_fluctuation)
+    parts = ANGSTROM * np.sqrt(replica.square_jackknife)
     errors = np.full(len(values), np.nan)
     blocks = len(parts)
     if blocks > 1:
@@ -215,3 +230,40 @@ def _fluctuation_averages(replica: Observations) -> dict[str, Average]:
         label: Average(float(value), float(error), inefficiency, replica.n_frames)
         for label, value, error in zip(replica.residues, values, errors, strict=True)
     }
+
+
+def _shells(replicas: Sequence[Observations]) -> list[Quantity]:
+    """Return what the first shell of each radial distribution function is like."""
+    pairs = dict.fromkeys(pair for replica in replicas for pair in replica.distributions)
+    return [quantity for pair in pairs for quantity in _shell(pair, replicas)]
+
+
+def _shell(pair: str, replicas: Sequence[Observations]) -> list[Quantity]:
+    having = [replica for replica in replicas if pair in replica.distributions]
+    radii = min((replica.radii for replica in having), key=len)
+    bins = len(radii)
+    shell = find_shell(radii, mean_curve([r.distributions[pair][:, :bins] for r in having])[0])
+    if shell is None:
+        return []
+    near, end = shell
+
+    def row(name: str, unit: str, of: Callable[[Observations], Curve]) -> Quantity:
+        def from_blocks(replica: Observations) -> Average:
+            if pair not in replica.distributions:
+                return average([])
+            blocks = replica.distributions[pair][:, :bins]
+            return jackknife(blocks, replica.n_frames, of(replica))
+
+        return _quantity("shell", name, unit, replicas, from_blocks)
+
+    def count(replica: Observations) -> Curve:
+        density = replica.facts["partners"][pair]
+        return lambda curve: neighbours(radii, curve, density, end)
+
+    first, second = pair.split("-")
+    return [
+        row(f"{pair}, first peak", "Å", lambda _: lambda c: ANGSTROM * peak(radii, c, near)[0]),
+        row(f"{pair}, height of first peak", "", lambda _: lambda c: peak(radii, c, near)[1]),
+        row(f"{pair}, first minimum", "Å", lambda _: lambda c: ANGSTROM * end),
+        row(f"{second} around {first}, to first minimum", "", count),
+    ]

@@ -53,6 +53,7 @@ def write_report(folder: Path, found: Analysis | Comparison) -> Path:
         page, pictures = _analysis_page(found)
         data = tables.data_of(found)
         files = {"averages.csv": tables.averages_csv(found), **tables.series_csv(found)}
+        files |= tables.distributions_csv(found)
         _save_observations(folder / _OBSERVATIONS, found.replicas)
     for name, (figure, _) in pictures.items():
         save_figure(figure, folder / "pictures" / name)
@@ -87,7 +88,8 @@ def _analysis_page(analysis: Analysis) -> tuple[Page, Pictures]:
     first = analysis.replicas[0]
     names = ", ".join(replica.name for replica in analysis.replicas[:_NAMED])
     more = f" and {len(analysis.replicas) - _NAMED} more" * (len(analysis.replicas) > _NAMED)
-    page = Page(f"{first.facts['ligand'] or 'Trajectory'}: {names}{more}")
+    subject = first.facts["ligand"] or first.facts["liquid"] or "Trajectory"
+    page = Page(f"{subject}: {names}{more}")
     page.paragraph(_summary(analysis))
     for note in _notes(analysis.replicas):
         page.paragraph(note, note=True)
@@ -99,6 +101,10 @@ def _analysis_page(analysis: Analysis) -> tuple[Page, Pictures]:
     page.heading("Averages")
     _add_averages(page, analysis.of_kind("overall"), "quantity")
     _add_pictures(page, pictures, "structure", "readings")
+    if "distributions" in pictures:
+        page.heading("Radial distribution functions")
+        _add_pictures(page, pictures, "distributions")
+        _add_averages(page, analysis.of_kind("shell"), "quantity")
     _add_spreads(page, analysis.replicas)
     if analysis.rotamers:
         page.heading("Rotatable bonds")
@@ -141,7 +147,7 @@ def _notes(replicas: Sequence[Observations]) -> list[str]:
 def _cards(analysis: Analysis) -> list[tuple[str, str]]:
     wanted = (
         "ligand RMSD in the site", "ligand RMSD, internal", "receptor RMSD",
-        "waters in the first shell", "spread of the ensemble",
+        "waters in the first shell", "density", "spread of the ensemble",
     )  # fmt: skip
     table = {q.name: q for q in analysis.of_kind("overall")}
     found = [
@@ -237,8 +243,32 @@ def _add_rotamers(page: Page, analysis: Analysis) -> None:
 
 
 def _add_method(page: Page, analysis: Analysis) -> None:
-    first = analysis.replicas[0]
     page.heading("How it was calculated")
+    if analysis.replicas[0].facts["liquid"]:
+        _add_method_of_liquids(page)
+    else:
+        _add_method_of_solutes(page, analysis.replicas[0])
+    rows = [(r.name, str(r.n_frames), str(r.facts["trajectory"])) for r in analysis.replicas]
+    page.table(("trajectory", "frames", "file"), rows)
+    page.paragraph(f"nnpmm {__version__}")
+
+
+def _add_method_of_liquids(page: Page) -> None:
+    page.paragraph(
+        "Radial distribution functions count pairs of atoms in different molecules, relative to "
+        "pairs without any order. A large system or a long trajectory is represented by some of "
+        "its atoms and frames, spread evenly. Neighbours are counted up to the first minimum "
+        "behind the first peak of the mean curve."
+    )
+    page.paragraph(
+        "An error is one standard error: of a series with its statistical inefficiency, of a "
+        "radial distribution function from ten blocks of the trajectory, of its peak and its "
+        "neighbours a jackknife over these. Of several trajectories it is the larger one of what "
+        "these give and of their spread. It does not include motions slower than a block."
+    )
+
+
+def _add_method_of_solutes(page: Page, first: Observations) -> None:
     page.paragraph(
         "Molecules are made whole and moved to one periodic image, then aligned on the "
         f"receptor's backbone. Deviations are from {first.facts['reference']}; the ligand's heavy "
@@ -259,9 +289,6 @@ def _add_method(page: Page, analysis: Analysis) -> None:
         "5.5 Å (6.5 Å edge to face), contacts between heavy atoms below 4 Å. Rotamers are the "
         "basins of the distribution; a transition is an arrival in the core of another one."
     )
-    rows = [(r.name, str(r.n_frames), str(r.facts["trajectory"])) for r in analysis.replicas]
-    page.table(("trajectory", "frames", "file"), rows)
-    page.paragraph(f"nnpmm {__version__}")
 
 
 def _comparison_page(comparison: Comparison) -> tuple[Page, Pictures]:
@@ -292,6 +319,7 @@ def _comparison_page(comparison: Comparison) -> tuple[Page, Pictures]:
         "angle": "Mean angles in the rotamers",
         "contact": "Contacts",
         "fluctuation": "Fluctuations",
+        "shell": "Radial distribution functions",
     }
     for kind, title in titles.items():
         chosen = comparison.of_kind(kind)

@@ -24,9 +24,9 @@ class Readings:
 
     Attributes:
         time: (m,) ps, on the clock of the frames.
-        columns: values (m,) by name: ``temperature`` (K), ``density`` (g/ml), ``volume`` (nm^3),
-            ``potential_energy``, ``network_energy`` and ``network_spread`` (kJ/mol), the last one
-            the standard deviation of an ensemble's members.
+        columns: values (m,) by name: ``temperature`` (K), ``pressure`` (bar), ``density`` (g/ml),
+            ``volume`` (nm^3), ``potential_energy``, ``network_energy`` and ``network_spread``
+            (kJ/mol), the last one the standard deviation of an ensemble's members.
     """
 
     time: NDArray[np.float64]

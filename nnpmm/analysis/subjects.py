@@ -18,7 +18,7 @@ from nnpmm.structures.region_bonds import find_bonds
 from nnpmm.structures.residues import LIPIDS, candidate_ligands, is_amino_acid
 from nnpmm.structures.selection import atom_label, is_water, select_atoms
 
-__all__ = ["NO_LIGAND", "Residue", "Subject", "find_subject"]
+__all__ = ["NO_LIGAND", "Residue", "Subject", "check_bond_lengths", "find_subject"]
 
 #: The selection that stands for no ligand at all.
 NO_LIGAND = "none"
@@ -117,14 +117,14 @@ def find_subject(
     if not solute:
         raise SelectionError(
             "found neither a ligand nor a receptor: every residue is water, an ion or a lipid; "
-            "select the ligand"
+            "select the ligand, or give a liquid with its periodic box"
         )
     atoms = np.array(sorted(solute), dtype=np.int64)
     row_of = {int(atom): row for row, atom in enumerate(atoms)}
     structure = Structure(topology, np.asarray(first, dtype=np.float64), box)
     bonds = _bonds(structure, atoms, row_of)
     every = list(topology.atoms())
-    _check_lengths(structure, [every[i] for i in atoms.tolist()], atoms, bonds)
+    check_bond_lengths(structure, atoms, bonds)
     chains = len({residue.chain.index for residue in residues}) > 1
     receptor = tuple(_residue(r, row_of, members, chains=chains) for r in residues)
     symbols = tuple(a.element.symbol if a.element else "" for a in (every[i] for i in atoms))
@@ -191,12 +191,19 @@ def _bonds(
     return np.array(sorted((row_of[i], row_of[j]) for i, j in pairs), dtype=np.int64).reshape(-1, 2)
 
 
-def _check_lengths(
-    structure: Structure,
-    every: Sequence[app.topology.Atom],
-    atoms: NDArray[np.int64],
-    bonds: NDArray[np.int64],
+def check_bond_lengths(
+    structure: Structure, atoms: NDArray[np.int64], bonds: NDArray[np.int64]
 ) -> None:
+    """Refuse a frame in which a bond is longer than any bond can be.
+
+    Args:
+        structure: topology, and the positions and the box of the frame.
+        atoms: (n,) indices in the topology.
+        bonds: (m, 2) rows of these.
+
+    Raises:
+        InputFileError: topology and trajectory cannot belong together.
+    """
     positions = structure.positions
     if positions is None or not len(bonds):
         return
@@ -206,7 +213,8 @@ def _check_lengths(
     length = np.linalg.norm(apart, axis=1)
     worst = int(length.argmax())
     if length[worst] > _LONGEST_BOND:
-        first, second = (atom_label(every[row]) for row in bonds[worst].tolist())
+        every = list(structure.topology.atoms())
+        first, second = (atom_label(every[index]) for index in atoms[bonds[worst]].tolist())
         raise InputFileError(
             f"found a bond of {length[worst]:.2f} nm between {first} and {second} in the first "
             "frame: topology and trajectory do not list the same atoms in the same order, or a "

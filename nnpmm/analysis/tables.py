@@ -13,13 +13,16 @@ import numpy as np
 from nnpmm._version import __version__
 from nnpmm.analysis.averages import Average
 from nnpmm.analysis.comparison import Comparison, Difference
+from nnpmm.analysis.observations import Observations
 from nnpmm.analysis.quantities import Analysis, angles_of
+from nnpmm.analysis.radial import mean_curve
 
 __all__ = [
     "averages_csv",
     "comparison_data",
     "data_of",
     "differences_csv",
+    "distributions_csv",
     "series_csv",
     "transitions_of",
     "with_error",
@@ -95,6 +98,20 @@ def series_csv(analysis: Analysis) -> dict[str, str]:
     return found
 
 
+def distributions_csv(analysis: Analysis) -> dict[str, str]:
+    """Return the radial distribution functions of each trajectory as CSV; radii are in nm."""
+    found = {}
+    for number, replica in enumerate(analysis.replicas, start=1):
+        if not replica.distributions:
+            continue
+        header, columns = ["r_nm"], [replica.radii]
+        for pair, blocks in replica.distributions.items():
+            header += [f"g_{pair}", f"standard_error_{pair}"]
+            columns += mean_curve([blocks])
+        found[f"distributions-{number}.csv"] = _csv(header, zip(*columns, strict=True))
+    return found
+
+
 def data_of(analysis: Analysis) -> dict[str, Any]:
     """Return an analysis as plain data, for JSON; what is not known is None."""
     return {
@@ -109,6 +126,7 @@ def data_of(analysis: Analysis) -> dict[str, Any]:
                     {"frame": int(frame), "spread_kj_mol": float(spread)}
                     for frame, spread in zip(r.spread_frames, r.spreads, strict=True)
                 ],
+                "distributions": _distributions(r),
             }
             for r in analysis.replicas
         ],
@@ -149,6 +167,18 @@ def transitions_of(analysis: Analysis, label: str) -> int:
     """Return how often a torsion changes its rotamer in all trajectories together."""
     found = analysis.rotamers[label]
     return sum(found.transitions(angles_of(replica, label)) for replica in analysis.replicas)
+
+
+def _distributions(replica: Observations) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for pair, blocks in replica.distributions.items():
+        mean, error = mean_curve([blocks])
+        found[pair] = {
+            "r_nm": np.round(replica.radii, 6).tolist(),
+            "g": mean.tolist(),
+            "standard_error": [_known(value) for value in error.tolist()],
+        }
+    return found
 
 
 def _average_data(a: Average) -> dict[str, Any]:

@@ -135,6 +135,7 @@ def run_listed(
     cluster: ClusterSettings | None = None,
     retry_failed: bool = False,
     report: ReportCallback | None = None,
+    checked: Callable[[], None] = lambda: None,
 ) -> CampaignResult:
     """Run the calculations of a list that have no result yet.
 
@@ -146,6 +147,7 @@ def run_listed(
         cluster: where jobs run.
         retry_failed: repeat failed calculations.
         report: called with every job that ends.
+        checked: called before the first job, when the settings fit what was begun in the folder.
 
     Raises:
         ConfigError: another campaign works in this folder, it belongs to another command, or a
@@ -165,6 +167,7 @@ def run_listed(
     ]
     with store.locked():
         _claim(calculations, jobs, command, folder, store)
+        checked()
         return run_campaign(
             jobs, store, cluster=cluster, retry_failed=retry_failed, report=report, locked=True
         )

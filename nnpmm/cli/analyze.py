@@ -156,7 +156,7 @@ def _print_analysis(analysis: Analysis) -> None:
                 f"{replica.name}: read {replica.n_frames} frames only: {replica.facts['problem']}",
                 err=True,
             )
-    for q in analysis.of_kind("overall"):
+    for q in [*analysis.of_kind("overall"), *analysis.of_kind("shell")]:
         print_result(f"{q.name:<30} {with_error(q.average.value, q.average.error)} {q.unit}")
     for q in analysis.of_kind("torsion"):
         share = with_error(100 * q.average.value, 100 * q.average.error)

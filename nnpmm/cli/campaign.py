@@ -127,8 +127,7 @@ def run(
     at_a_time = workers or len(cuda_devices()) or 1
     each = threads or max(1, thread_count() // at_a_time)
     where = read_cluster(cluster, workers=at_a_time, threads=each)
-    noun = "calculation" if len(calculations) == 1 else "calculations"
-    typer.echo(f"{len(calculations)} {noun} of {found.command}, {where.workers} at a time")
+    begin = f"{_counted(len(calculations))} of {found.command}, {where.workers} at a time"
     try:
         with campaign_bar("calculations") as (report, _):
             run_listed(
@@ -136,6 +135,7 @@ def run(
                 cluster=where,
                 retry_failed=retry_failed,
                 report=report,
+                checked=lambda: typer.echo(begin),
             )
     except KeyboardInterrupt:
         typer.echo(f"stopped; continue with the same command ({output})", err=True)
@@ -145,7 +145,8 @@ def run(
     _write(output)
     missing = sum(state.state != "finished" for state in states)
     if missing:
-        typer.echo(f"{missing} of {len(states)} calculations have no result", err=True)
+        have = "has" if missing == 1 else "have"
+        typer.echo(f"{missing} of {_counted(len(states))} {have} no result", err=True)
         raise typer.Exit(1)
 
 
@@ -174,6 +175,10 @@ def status(folder: _Folder) -> None:
 def collect(folder: _Folder) -> None:
     """Collect the results in one table: results.csv and, with pyarrow, Parquet."""
     _write(folder)
+
+
+def _counted(count: int) -> str:
+    return f"{count} calculation" if count == 1 else f"{count} calculations"
 
 
 def _print_failures(states: list[JobState]) -> None:

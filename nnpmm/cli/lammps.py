@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
@@ -44,11 +47,14 @@ def run_on_lammps(config: Path, *, resume: bool, overwrite: bool) -> None:
     """Run on all ranks; only rank 0 prints."""
     with starting():
         from nnpmm.engines import lammps
-        from nnpmm.engines.lammps.parallel import rank_of_environment
+        from nnpmm.engines.lammps.parallel import NoMpiError, rank_of_environment
     rank = rank_of_environment()
     try:
         with stage_bar("run") as show:
             result = lammps.run(config, resume=resume, overwrite=overwrite, progress=show)
+    except NoMpiError as error:
+        typer.echo(f"error: {error}", err=True)
+        _end_all_ranks()
     except NnpmmError:
         if rank == 0:
             raise
@@ -57,6 +63,14 @@ def run_on_lammps(config: Path, *, resume: bool, overwrite: bool) -> None:
         _report(result, config)
     if result.signal_number is not None:
         raise typer.Exit(128 + result.signal_number)
+
+
+def _end_all_ranks() -> NoReturn:
+    """End this process by a signal: mpirun then ends the others, and after an exit it does not."""
+    sys.stderr.flush()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
+    raise typer.Exit(2)  # where no such signal exists
 
 
 def _report(result: LammpsResult, config: Path) -> None:

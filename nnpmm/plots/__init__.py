@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         draw_time_series,
         plot_learning_curve,
         plot_profile,
+        plot_radial_distributions,
         plot_time_series,
     )
     from nnpmm.plots.distributions import (
@@ -66,6 +67,7 @@ __all__ = [
     "plot_parity",
     "plot_probabilities",
     "plot_profile",
+    "plot_radial_distributions",
     "plot_surface",
     "plot_surface_convergence",
     "plot_surface_profile",
@@ -106,6 +108,7 @@ __getattr__, __dir__ = lazy_names(
         "plot_overlap": "nnpmm.plots.free_energies",
         "plot_parity": "nnpmm.plots.distributions",
         "plot_profile": "nnpmm.plots.curves",
+        "plot_radial_distributions": "nnpmm.plots.curves",
         "plot_time_series": "nnpmm.plots.curves",
         "plot_surface": "nnpmm.plots.surfaces",
         "plot_surface_convergence": "nnpmm.plots.surfaces",

@@ -10,13 +10,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from nnpmm.plots.style import BLACK, BLUE, COLORS, GREY, LIGHT_GREY, create_panels, dress, legend
+from nnpmm.plots.style import (
+    BLACK,
+    BLUE,
+    COLORS,
+    GREY,
+    LIGHT_GREY,
+    SMALL,
+    create_panels,
+    dress,
+    legend,
+)
 
 __all__ = [
     "draw_profile",
     "draw_time_series",
     "plot_learning_curve",
     "plot_profile",
+    "plot_radial_distributions",
     "plot_time_series",
 ]
 
@@ -100,6 +111,45 @@ def draw_profile(
     axes.plot(
         positions, middle, color=color, linewidth=1.2, marker="o", markersize=2.5, label=label
     )
+
+
+def plot_radial_distributions(
+    curves: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike, ArrayLike]]],
+) -> Figure:
+    """Draw radial distribution functions, a panel for each pair of elements.
+
+    Args:
+        curves: at least one; of each pair, by names in the legend, radii (b,) in angstrom, g(r)
+            (b,) and standard errors (b,), of which twice is drawn as a band; nan is left out.
+    """
+    columns = min(3, len(curves))
+    rows = -(-len(curves) // columns)
+    figure, axes = create_panels(
+        rows, columns, width=max(2.9 * columns, 4.6), height=2.3 * rows + 0.3, letters=False
+    )
+    for n, (place, (pair, named)) in enumerate(zip(axes, curves.items(), strict=False)):
+        place.axhline(1.0, color=LIGHT_GREY, linewidth=0.8, zorder=0)
+        for (name, (radii, values, errors)), color in zip(named.items(), cycle(COLORS)):
+            middle = np.asarray(values, dtype=np.float64)
+            reach = 2.0 * np.nan_to_num(np.asarray(errors, dtype=np.float64))
+            place.fill_between(
+                np.asarray(radii), middle - reach, middle + reach, color=color, alpha=0.2, lw=0
+            )
+            place.plot(np.asarray(radii), middle, color=color, linewidth=1.2, label=name)
+        place.margins(x=0)
+        place.set(xlim=(0, None), ylim=(0, None))
+        last = n >= len(curves) - columns
+        dress(
+            place, xlabel="r / Å" if last else "", ylabel="" if n % columns else "g(r)", title=pair
+        )
+    for place in axes[len(curves) :]:
+        place.remove()
+    if len(next(iter(curves.values()))) > 1:
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(
+            handles, labels, loc="outside upper left", fontsize=SMALL, frameon=False, ncols=3
+        )
+    return figure
 
 
 def plot_learning_curve(

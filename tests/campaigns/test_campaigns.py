@@ -416,6 +416,10 @@ def test_devices(monkeypatch, count, visible, found):
         ({"kind": "slurm"}, ["#SBATCH -p gpu", "#SBATCH --cpus-per-task=4", "#SBATCH --mem=4G"]),
         ({"kind": "pbs"}, ["#PBS -q gpu", "#PBS -l select=1:ncpus=4:mem=4GB"]),
         ({"kind": "pbs", "resources": "select=1:ngpus=1"}, ["#PBS -l select=1:ngpus=1"]),
+        (
+            {"kind": "pbs", "account": "chem", "walltime": "02:00:00", "directives": ["-m n"]},
+            ["#PBS -A chem", "#PBS -l walltime=02:00:00", "#PBS -m n"],
+        ),
     ],
 )
 def test_scripts_of_queues(changes, lines):
@@ -426,6 +430,8 @@ def test_scripts_of_queues(changes, lines):
     with create_queue(settings) as made:
         script = made.job_script().splitlines()
     assert not set(lines) - set(script), script
+    assert script[-1].split()[1:3] == ["-m", "distributed.cli.dask_worker"]
+    assert "--nthreads 1" in script[-1]
 
 
 def test_a_queue_that_accepts_no_jobs_is_an_error(tmp_path, monkeypatch):

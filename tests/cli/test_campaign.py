@@ -39,7 +39,7 @@ def test_results_and_failures_are_printed(go, call):
     assert (
         "nonsense failed; traceback in " in result.out and "results: out/results.csv" in result.out
     )
-    assert result.err.splitlines() == ["1 of 2 calculations have no result"]
+    assert result.err.splitlines() == ["1 of 2 calculations has no result"]
     again = go(table)
     assert again.status == 1 and "[1/" not in again.out
     status = call(main, "campaign", "status", "out")
@@ -54,6 +54,16 @@ def test_results_and_failures_are_printed(go, call):
     go(table.replace("water,O", "water,N")).assert_one_line_error(
         "water was started with molecule.smiles O, found N", "rename the row"
     )
+
+
+def test_one_calculation_is_not_several(go):
+    """Nothing is announced where the settings are not those that were begun."""
+    assert "1 calculation of conformers, 1 at a time" in go("name,molecule.smiles\na,O\n").out
+    changed = go("name,molecule.smiles\na,N\n")
+    changed.assert_one_line_error("a was begun with molecule.smiles O, found N")
+    assert "at a time" not in changed.out
+    failed = go("name,molecule.smiles\nb,C(\n", "-o", "other")
+    assert failed.err.splitlines() == ["1 of 1 calculation has no result"]
 
 
 @pytest.mark.parametrize(

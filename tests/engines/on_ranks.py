@@ -6,11 +6,16 @@ import sys
 
 import numpy as np
 from mpi4py import MPI
-from water_boxes import water
+from water_boxes import flexible_water, network_energy, water
 
 from nnpmm import _version, load_model
 from nnpmm.core.errors import NnpmmError
-from nnpmm.engines.lammps import communicator, create_simulation, system_from_topology
+from nnpmm.engines.lammps import (
+    apply_network,
+    communicator,
+    create_simulation,
+    system_from_topology,
+)
 from nnpmm.engines.lammps.ghosts import GhostExchange
 
 
@@ -37,6 +42,20 @@ def simulate(fixes: list[str]) -> dict[str, np.ndarray]:
         # Atoms come and go: more than one plan was needed.
         assert simulation.lammps.extract_global("ntimestep") == 30
     return found
+
+
+def levels() -> dict[str, np.ndarray]:
+    """Return where a network at every third step of a force field leads to."""
+    model = load_model("ANI-1x", members=[0], precision="double", threads=1, backend="cpu")
+    comm = communicator()
+    with flexible_water(5, comm) as engine:
+        simulation = apply_network(engine, model, ["O", "H"], every=3, comm=comm)
+        simulation.commands("timestep 0.25", "fix motion all nve", "run 15")
+        return {
+            "positions": simulation.gathered()[0],
+            "members": simulation.force.member_energies,
+            "printed": np.array(network_energy(engine)),
+        }
 
 
 def ghost_sums() -> np.ndarray:
@@ -81,6 +100,8 @@ def main() -> None:
     what, path = sys.argv[1:]
     if what == "ghosts":
         found = {"worst": ghost_sums()}
+    elif what == "levels":
+        found = levels()
     elif what in ("lammps", "versions"):
         found = {"errors": refusals(what)}
     else:

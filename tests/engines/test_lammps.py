@@ -26,6 +26,7 @@ from nnpmm.engines.lammps import (
     system_from_topology,
 )
 from nnpmm.engines.lammps.molecules import bonds_by_distance
+from nnpmm.engines.lammps.parallel import NoMpiError
 from nnpmm.engines.lammps.system import check_system
 from nnpmm.models.local import local_potential
 
@@ -256,6 +257,14 @@ def test_a_missing_package_is_named_with_its_remedy(package, monkeypatch, tmp_pa
     for call in (communicator, lambda: read_system(tmp_path / "box.data")):
         with pytest.raises(OptionalDependencyError, match=r"pip install 'nnpmm\[lammps\]'$"):
             call()
+
+
+def test_a_rank_without_mpi_says_which_it_is(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mpi4py.MPI", None)
+    monkeypatch.setenv("PMI_SIZE", "2")
+    monkeypatch.setenv("PMI_RANK", "1")
+    with pytest.raises(NoMpiError, match=r"^rank 1: found no LAMMPS, MPI .*'nnpmm\[lammps\]'$"):
+        communicator()
 
 
 def test_bonds_by_distance_cross_the_boundary():

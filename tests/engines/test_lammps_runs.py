@@ -175,6 +175,24 @@ def test_nothing_is_left_of_a_run_that_cannot_begin(tmp_path):
 
 
 @needs_lammps
+def test_analysis_of_a_box_of_water(whole):
+    """No ligand and no receptor: density and structure, with what LAMMPS logged."""
+    from nnpmm.analysis import analyze
+    from nnpmm.simulation import run_source
+
+    found = analyze(run_source(whole))
+    (replica,) = found.replicas
+    assert replica.facts["liquid"] == "27 HOH"
+    assert replica.n_frames == 7
+    assert set(replica.distributions) == {"O-O", "O-H", "H-H"}
+    values = {quantity.name: quantity.average for quantity in found.of_kind("overall")}
+    run = lammps.read_run(whole)
+    for name in ("density", "temperature", "pressure"):
+        assert values[name].value == pytest.approx(run.readings[name].mean())
+    assert values["potential energy"].samples == 13
+
+
+@needs_lammps
 def test_analysis_of_a_run(tmp_path):
     """A methanol among waters is the solute of ``nnpmm analyze``."""
     from nnpmm.analysis import analyze

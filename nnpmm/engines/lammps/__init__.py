@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nnpmm.core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from nnpmm.engines.lammps.levels import apply_network
     from nnpmm.engines.lammps.mliap import create_mliap_model
     from nnpmm.engines.lammps.parallel import communicator
     from nnpmm.engines.lammps.reading import read_system
@@ -23,6 +24,7 @@ __all__ = [
     "LammpsRun",
     "LammpsSimulation",
     "WholeSystem",
+    "apply_network",
     "communicator",
     "create_mliap_model",
     "create_simulation",
@@ -43,6 +45,7 @@ __getattr__, __dir__ = lazy_names(
         "LammpsRun": "nnpmm.engines.lammps.source",
         "LammpsSimulation": "nnpmm.engines.lammps.simulation",
         "WholeSystem": "nnpmm.engines.lammps.system",
+        "apply_network": "nnpmm.engines.lammps.levels",
         "communicator": "nnpmm.engines.lammps.parallel",
         "create_mliap_model": "nnpmm.engines.lammps.mliap",
         "create_simulation": "nnpmm.engines.lammps.simulation",

@@ -1,4 +1,4 @@
-"""The network as a force of LAMMPS: what ``fix external`` calls at every step."""
+"""The network as a force of LAMMPS: what ``fix external`` calls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FIX", "NetworkForce"]
 
-#: Name of the fix in LAMMPS' commands and output; ``f_network[1]`` is the spread of the members.
+#: Name of the fix in LAMMPS' commands and output; ``f_network[1]`` is the spread of the members,
+#: ``f_network[2]`` the energy.
 FIX = "network"
 # xx, yy, zz, xy, xz, yz, as LAMMPS numbers them.
 _COMPONENTS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
@@ -38,8 +39,11 @@ class NetworkForce:
         comm: its ranks.
         potential: of all atoms.
         numbers: (types + 1,), atomic number of each LAMMPS type; types count from 1.
+        every: None: the network is the only force. Otherwise LAMMPS has a force field of its own,
+            and at every so many steps gets that many times the force that the network adds to it.
 
     Attributes:
+        every: as given.
         wants_to_stop: whether this rank asks the run to end after this step.
         tell_step: is called with the number of each step.
         failure: what ended the run, on all ranks, or None.
@@ -52,8 +56,9 @@ class NetworkForce:
         comm: MPI.Comm,
         potential: LocalPotential,
         numbers: NDArray[np.int64],
+        every: int | None = None,
     ) -> None:
-        self._lammps, self._comm = lammps, comm
+        self._lammps, self._comm, self.every = lammps, comm, every
         self._potential, self._numbers = potential, numbers
         self._exchange = GhostExchange(comm)
         self.wants_to_stop: Callable[[], bool] = lambda: False
@@ -62,14 +67,15 @@ class NetworkForce:
         self.member_energies = np.zeros(0)
 
     def attach(self) -> None:
-        """Make the fix that calls this at every step."""
+        """Make the fix that calls this."""
+        every, alone = self.every or 1, "yes" if self.every is None else "no"
         self._lammps.commands_list(
             [
-                f"fix {FIX} all external pf/callback 1 1",
-                f"fix_modify {FIX} energy yes virial yes",
+                f"fix {FIX} all external pf/callback {every} {every}",
+                f"fix_modify {FIX} energy {alone} virial {alone}",
             ]
         )
-        self._lammps.fix_external_set_vector_length(FIX, 1)
+        self._lammps.fix_external_set_vector_length(FIX, 2)
         self._lammps.set_fix_external_callback(FIX, self, None)
 
     def __call__(
@@ -110,6 +116,12 @@ class NetworkForce:
             self._fail(failure, forces)
             return
         forces[:] = self._exchange.add_up(mine) / FORCE_UNIT
+        if self.every is not None:
+            # Verlet with an impulse (H. Grubmüller et al., Mol. Simul. 1991, 6, 121): half of it
+            # ends an outer step, the other half begins the next one. LAMMPS has added up the
+            # forces of its force field by now.
+            forces -= self._lammps.numpy.extract_atom("f", nelem=n_owned)
+            forces *= self.every
         self._tell_lammps(sums)
         self.tell_step(step)
         if flags[1]:
@@ -148,13 +160,14 @@ class NetworkForce:
         return forces, np.concatenate([found.member_energies, components])
 
     def _tell_lammps(self, sums: NDArray[np.float64]) -> None:
-        """Set energy, virial and spread, which are those of the whole on every rank."""
+        """Set energy, virial, spread and energy again, those of the whole on every rank."""
         self.member_energies = sums[:-6]
         energy = float(self.member_energies.mean()) / KJ_PER_KCAL
         self._lammps.fix_external_set_energy_global(FIX, energy)
         self._lammps.fix_external_set_virial_global(FIX, (sums[-6:] / KJ_PER_KCAL).tolist())
         spread = self.member_energies.std(ddof=1) if len(self.member_energies) > 1 else 0.0
         self._lammps.fix_external_set_vector(FIX, 1, float(spread) / KJ_PER_KCAL)
+        self._lammps.fix_external_set_vector(FIX, 2, energy)
 
     def _fail(self, failure: NnpmmError | None, forces: NDArray[np.float64]) -> None:
         """End the run on all ranks with the error of the first rank that has one."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mpi4py import MPI
 
 __all__ = [
+    "NoMpiError",
     "aborting",
     "communicator",
     "device_of_rank",
@@ -33,16 +34,26 @@ _SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
 Result = TypeVar("Result")
 
 
+class NoMpiError(OptionalDependencyError):
+    """One of several ranks has no MPI; the others do not learn of it, and wait for this one."""
+
+
 def communicator() -> MPI.Comm:
     """Return the ranks of this run, after a check that they belong together.
 
     Raises:
-        OptionalDependencyError: MPI or mpi4py is missing, or LAMMPS on any rank.
+        OptionalDependencyError: MPI or mpi4py is missing (``NoMpiError`` on one of several ranks),
+            or LAMMPS on any rank.
         ConfigError: the processes were started by another MPI, so that each believes to be alone,
             or have different versions of nnpmm or LAMMPS.
     """
-    comm: MPI.Comm = import_package("mpi4py.MPI").COMM_WORLD
     started = next((int(os.environ[name]) for name in _SIZES if name in os.environ), 1)
+    try:
+        comm: MPI.Comm = import_package("mpi4py.MPI").COMM_WORLD
+    except OptionalDependencyError as error:
+        if started == 1:
+            raise
+        raise NoMpiError(f"rank {rank_of_environment()}: {error}") from error
     if comm.size != started and started > 1:
         raise ConfigError(
             f"found {started} processes that see {comm.size} MPI rank each: they were started by "

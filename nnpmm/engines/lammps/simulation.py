@@ -15,16 +15,17 @@ from nnpmm.engines.lammps.force import FIX, NetworkForce
 from nnpmm.engines.lammps.parallel import communicator, on_every_rank, on_root
 from nnpmm.engines.lammps.system import WholeSystem
 from nnpmm.engines.lammps.units import BAR_PER_ATM, FORCE_UNIT, NM_PER_ANGSTROM, PS_PER_FS
-from nnpmm.models.local import local_potential
+from nnpmm.models.local import LocalPotential, local_potential
 from nnpmm.models.protocol import Potential
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-__all__ = ["LammpsSimulation", "create_simulation", "resume_simulation"]
+__all__ = ["LammpsSimulation", "attach_network", "create_simulation", "resume_simulation"]
 
 _SKIN = 1.0  # angstrom that atoms may move before LAMMPS assigns them to ranks again
 _THERMO = "step time temp pe ke etotal press vol density"
+_BAROSTATS = {"npt", "nph", "press/berendsen", "press/langevin", "box/relax"}
 
 
 class LammpsSimulation:
@@ -54,15 +55,12 @@ class LammpsSimulation:
         """Give commands to LAMMPS, such as ``"fix motion all nve"`` and ``"run 100"``.
 
         Raises:
-            ConfigError: ``run_style respa``.
+            ConfigError: ``run_style respa``; next to a force field also what needs the network
+                at every step.
             SimulationError: LAMMPS refuses one, or the simulation has blown up.
         """
         for line in lines:
-            if line.split()[:2] == ["run_style", "respa"]:
-                raise ConfigError(
-                    "found 'run_style respa', in which LAMMPS does not call the network after the "
-                    "first step, allowed: verlet; use a shorter time step"
-                )
+            self._check(line)
             try:
                 self.lammps.command(line)
             except Exception as error:  # LAMMPS' errors are plain Exceptions
@@ -74,6 +72,23 @@ class LammpsSimulation:
             if self.force.failure is not None:
                 failure, self.force.failure = self.force.failure, None
                 raise failure
+
+    def _check(self, line: str) -> None:
+        words = line.split()
+        if words[:2] == ["run_style", "respa"]:
+            raise ConfigError(
+                "found 'run_style respa', in which LAMMPS does not call the network after the "
+                "first step, allowed: verlet; use a shorter time step, or apply_network on a force "
+                "field"
+            )
+        if self.force.every is None:
+            return
+        if words[:1] == ["minimize"] or (words[:1] == ["fix"] and _BAROSTATS & set(words[3:4])):
+            raise ConfigError(
+                f"found {line!r} with a network at every {self.force.every} steps, allowed: "
+                "dynamics at constant volume; minimise and find the density before, with "
+                "create_simulation"
+            )
 
     @property
     def step(self) -> int:
@@ -209,6 +224,21 @@ def _with_force(
     potential = on_every_rank(comm, lambda: local_potential(model, symbols))
     if arrays is not None:
         _create_atoms(engine, arrays)
+    return attach_network(engine, comm, potential, _numbers_of_types(engine, comm, numbers))
+
+
+def attach_network(
+    engine: Any,
+    comm: MPI.Comm,
+    potential: LocalPotential,
+    numbers: NDArray[np.int64],
+    every: int | None = None,
+) -> LammpsSimulation:
+    """Make a network a force of a LAMMPS that has its atoms; arguments as for `NetworkForce`.
+
+    Raises:
+        ConfigError: a domain is narrower than the range of the network.
+    """
     engine.commands_list(
         [
             f"neighbor {_SKIN} bin",
@@ -217,10 +247,13 @@ def _with_force(
         ]
     )
     _check_domains(engine, comm.size, potential.cutoff / NM_PER_ANGSTROM + _SKIN)
-    force = NetworkForce(engine, comm, potential, _numbers_of_types(engine, comm, numbers))
+    force = NetworkForce(engine, comm, potential, numbers, every)
     force.attach()
     engine.commands_list(
-        [f"thermo_style custom {_THERMO} f_{FIX}[1]", "thermo_modify flush yes format float %.10g"]
+        [
+            f"thermo_style custom {_THERMO} f_{FIX}[1] f_{FIX}[2]",
+            "thermo_modify flush yes format float %.10g",
+        ]
     )
     return LammpsSimulation(engine, comm, force)
 

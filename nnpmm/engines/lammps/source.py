@@ -16,7 +16,7 @@ from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.engines.lammps.force import FIX
 from nnpmm.engines.lammps.record import SETTINGS, TRAJECTORY, load_structure, log_of
 from nnpmm.engines.lammps.settings import OutputConfig
-from nnpmm.engines.lammps.units import PS_PER_FS
+from nnpmm.engines.lammps.units import BAR_PER_ATM, PS_PER_FS
 
 __all__ = ["LammpsRun", "read_log", "read_run"]
 
@@ -25,6 +25,7 @@ _NM3_PER_A3 = 1e-3
 _COLUMNS = {
     "Temp": ("temperature", 1.0),
     "PotEng": ("potential_energy", KJ_PER_KCAL),
+    "Press": ("pressure", BAR_PER_ATM),
     "Volume": ("volume", _NM3_PER_A3),
     "Density": ("density", 1.0),
     f"f_{FIX}[1]": ("network_spread", KJ_PER_KCAL),
@@ -42,8 +43,8 @@ class LammpsRun:
         trajectory: DCD file; its first frame is at time 0.
         interval: ps between frames.
         time: (m,) ps, of what was logged.
-        readings: (m,) each, by name: ``temperature`` (K), ``density`` (g/ml), ``volume`` (nm^3),
-            ``potential_energy`` and ``network_spread`` (kJ/mol).
+        readings: (m,) each, by name: ``temperature`` (K), ``pressure`` (bar), ``density`` (g/ml),
+            ``volume`` (nm^3), ``potential_energy`` and ``network_spread`` (kJ/mol).
     """
 
     topology: app.Topology
