@@ -64,7 +64,7 @@ def results(folder: Path) -> None:
         "ns": {bias: [float(run.times.max() / 1000) for run in runs[bias]] for bias in runs},
         "minima": minima_of(kept, reference),
         "pairs_kj_mol": pairs(kept, learned),
-        "differences": {bias: difference(kept[bias], known) for bias in learned},
+        "differences": {b: difference(kept[b], known) for b in learned if len(kept[b]) > 1},
         "convergence": {bias: convergence(bias, runs[bias], known) for bias in runs},
     }
     write_results("sampling_alanine_force_field", data)
@@ -125,24 +125,31 @@ def pairs(kept: dict[str, list[WeightedSamples]], learned: Sequence[str]) -> dic
 def difference(found: list[WeightedSamples], known: list[WeightedSamples]) -> dict[str, float]:
     """Return the RMS difference of the surfaces of all runs, and what their errors account for.
 
+    Args:
+        found: two or more runs.
+        known: two or more runs, the reference.
+
     Returns:
         In kJ/mol: the difference; its jackknife error, leaving out one run at a time; and the
         difference expected of equal surfaces with the standard errors of these two.
     """
     ours, theirs = surface_along(found), surface_along(known)
-    left_out = [
-        difference_below(surface_along(a).free_energy, surface_along(b).free_energy)
-        for a, b in (
-            *((without(found, k), known) for k in range(len(found)) if len(found) > 1),
-            *((found, without(known, k)) for k in range(len(known)) if len(known) > 1),
-        )
-    ]
-    spread = np.array(left_out) - np.mean(left_out)
+    left_out = (
+        [(without(found, k), known) for k in range(len(found))],
+        [(found, without(known, k)) for k in range(len(known))],
+    )
+    spread = 0.0
+    for side in left_out:
+        each = [
+            difference_below(surface_along(ours).free_energy, surface_along(theirs).free_energy)
+            for ours, theirs in side
+        ]
+        spread += (len(side) - 1) * float(np.var(each))
     variance = ours.error**2 + theirs.error**2
     compared = (theirs.free_energy <= LIMIT) & np.isfinite(variance)
     return {
         "rms_kj_mol": difference_below(ours.free_energy, theirs.free_energy),
-        "error_kj_mol": float(np.sqrt((spread**2).sum() / 2)),
+        "error_kj_mol": spread**0.5,
         "expected_of_errors_kj_mol": float(np.sqrt(variance[compared].mean())),
     }
 
@@ -200,7 +207,9 @@ def table() -> None:
     lines = ["| surfaces of | RMS difference / (kJ/mol) |", "| --- | --- |"]
     for name, values in found["pairs_kj_mol"].items():
         if values:
-            shown = f"{np.mean(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+            shown = f"{np.mean(values):.1f}"
+            if len(values) > 1:
+                shown += f" ({min(values):.1f} to {max(values):.1f})"
             first, second = (names[part] for part in name.split(" and "))
             lines.append(f"| single runs, {first} and {second} | {shown} |")
     for bias, each in found["differences"].items():
