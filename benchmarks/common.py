@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,16 @@ def save_image(figure: Figure, name: str) -> Path:
     path = IMAGES / f"{name}.png"
     figure.savefig(path)
     return path
+
+
+def write_section(page: Path, name: str, lines: Sequence[str]) -> None:
+    """Replace the lines between ``<!-- name -->`` and ``<!-- end of name -->`` of a page."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    head, start, rest = page.read_text().partition(begin)
+    _, stop, tail = rest.partition(end)
+    if not (start and stop):
+        raise SystemExit(f"{page}: has no section {name}")
+    page.write_text(head + begin + "\n".join(lines) + "\n" + end + tail)
 
 
 def mean_with_error(series: ArrayLike) -> tuple[float, float]:

@@ -1,12 +1,11 @@
-"""Free-energy surfaces of alanine dipeptide in vacuum by metadynamics in (phi, psi).
+"""Free-energy surfaces of alanine dipeptide in vacuum with the network, by metadynamics.
 
     python benchmarks/sampling_alanine.py network KNOWN  # ANI-2x, one network; goes on
     python benchmarks/sampling_alanine.py learn KNOWN LEARNED KIND  # a variable of that run, biased
-    python benchmarks/sampling_alanine.py force-field FOLDER LEARNED/cv.json  # Amber's ff14SB
-    python benchmarks/sampling_alanine.py results KNOWN LEARNED  # of the network, and pictures
-    python benchmarks/sampling_alanine.py table  # of all results, as in docs
+    python benchmarks/sampling_alanine.py results KNOWN LEARNED  # and pictures
+    python benchmarks/sampling_alanine.py table  # of the results, into docs
 
-The force field alone is sampled from Python, the network by nnpmm run.
+The force field alone is sampled by sampling_alanine_force_field.py.
 """
 
 from __future__ import annotations
@@ -15,36 +14,31 @@ import itertools
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import openmm
 import yaml
-from common import RESULTS, save_image, write_results
+from common import RESULTS, ROOT, save_image, write_results, write_section
 from openmm import app, unit
 from rdkit import Chem
 
-from nnpmm.freeenergy.estimators import thermal_energy
 from nnpmm.freeenergy.surfaces import (
-    Axis,
     WeightedSamples,
     convergence_of,
     difference_below,
     find_minima,
-    metadynamics_offsets,
     pooled,
     surface_of,
 )
 from nnpmm.plots import plot_surface
-from nnpmm.sampling import WellTempered, grid_of
-from nnpmm.sampling.variables import LearnedVariable, Structure, Torsion, bind_variables
+from nnpmm.sampling.variables import Torsion
 from nnpmm.structures import molecule_from_smiles
 
 TEMPERATURE, HEIGHT, FACTOR = 300.0, 1.0, 8.0  # K, kJ/mol each 0.2 ps with the network
-# Of the force field alone: ns; kJ/mol every so many steps of 2 fs.
-LENGTH_NS, RUNS, FORCE_FIELD_HEIGHT, EVERY = 1.0, 2, 2.5, 500
-SAVED = 50  # Gaussians
+BINS = 36  # along phi and psi
+PAGE = ROOT / "docs" / "validation" / "sampling.md"
 NAMES = (
     *(("ACE", "CH3"), ("ACE", "C"), ("ACE", "O"), ("ALA", "N"), ("ALA", "CA")),
     *(("ALA", "CB"), ("ALA", "C"), ("ALA", "O"), ("NME", "N"), ("NME", "C")),
@@ -63,8 +57,14 @@ WIDTH = np.radians(20.0)
 LEARNED_WIDTH = 0.25  # standard deviations of the training data
 
 
-def alanine_dipeptide() -> tuple[app.Topology, np.ndarray, openmm.System]:
-    """Return topology, positions (22, 3) nm, and the System with Amber's ff14SB."""
+def alanine_dipeptide(
+    hydrogen_mass: float | None = None,
+) -> tuple[app.Topology, np.ndarray, openmm.System]:
+    """Return topology, positions (22, 3) nm, and the System with Amber's ff14SB.
+
+    Args:
+        hydrogen_mass: amu, taken from the heavy atoms that the hydrogens are bonded to; None: 1.
+    """
     molecule = Chem.RemoveHs(molecule_from_smiles("CC(=O)N[C@@H](C)C(=O)NC", seed=1))
     topology, residues, atoms = app.Topology(), {}, []
     chain = topology.addChain()
@@ -79,7 +79,9 @@ def alanine_dipeptide() -> tuple[app.Topology, np.ndarray, openmm.System]:
     modeller = app.Modeller(topology, positions * unit.nanometer)
     force_field = app.ForceField("amber14/protein.ff14SB.xml")
     modeller.addHydrogens(force_field)
-    system = force_field.createSystem(modeller.topology, constraints=app.HBonds)
+    system = force_field.createSystem(
+        modeller.topology, constraints=app.HBonds, hydrogenMass=hydrogen_mass
+    )
     return (
         modeller.topology,
         np.array(modeller.positions.value_in_unit(unit.nanometer)),
@@ -87,92 +89,12 @@ def alanine_dipeptide() -> tuple[app.Topology, np.ndarray, openmm.System]:
     )
 
 
-def sample_force_field(folder: Path, seed: int, cv: Path | None = None) -> WeightedSamples:
-    """Return the samples in (phi, psi) of one run with the force field, from its file if there.
-
-    Args:
-        folder: of the files.
-        seed: of the run.
-        cv: file of two learned variables to bias; None: phi and psi.
-    """
-    path = folder / f"force_field_{'known' if cv is None else 'learned'}_{seed}.npz"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial.npz")
-        for found in run_force_field(seed, cv):
-            np.savez(partial, **found)
-        partial.rename(path)
-    with np.load(path) as stored:
-        values, logs, times = stored["values"], stored["logs"], stored["times"]
-    axes = tuple(Axis(n, "rad", 2 * np.pi, (-np.pi, np.pi)) for n in VARIABLES)
-    runs = np.zeros(len(times), dtype=np.int64)
-    return WeightedSamples(axes, values, times, runs, TEMPERATURE, lambda m: logs[m])
-
-
-def run_force_field(seed: int, cv: Path | None) -> Iterator[dict[str, np.ndarray]]:
-    """Yield phi and psi (n, 2), logarithms of their weights (n,) and times (n,) of one run so far.
-
-    On the Reference platform, which is the fastest for 22 atoms on one thread.
-    """
-    topology, positions, system = alanine_dipeptide()
-    structure = Structure.of(topology, positions, system)
-    known = bind_variables(VARIABLES, structure)
-    if cv is None:
-        grids = [grid_of(v, WIDTH, None, temperature=TEMPERATURE) for v in known.values()]
-    else:
-        grids = learned_grids(cv, structure)
-    bias = WellTempered(
-        system, grids, temperature=TEMPERATURE, bias_factor=FACTOR, height=FORCE_FIELD_HEIGHT
-    )
-    integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, 1.0, 0.002)
-    integrator.setRandomNumberSeed(seed)
-    platform = openmm.Platform.getPlatformByName("Reference")
-    simulation = app.Simulation(topology, system, integrator, platform)
-    simulation.context.setPositions(positions)
-    simulation.minimizeEnergy()
-    simulation.context.setVelocitiesToTemperature(TEMPERATURE, seed)
-    integrator.step(5000)
-    records, values = [], []
-    for _ in range(round(LENGTH_NS * 1000 / (EVERY * 0.002))):
-        integrator.step(EVERY)
-        records.append(bias.deposit(simulation.context))
-        state = simulation.context.getState(positions=True)
-        here = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
-        values.append([variable.evaluate(here, None) for variable in known.values()])
-        if len(records) % SAVED == 0:
-            yield weighted(grids, records, values)
-
-
-def weighted(grids: list, records: list, values: list) -> dict[str, np.ndarray]:
-    """Return what is known of a run by metadynamics so far."""
-    offsets = metadynamics_offsets(
-        grids,
-        np.array([record.values for record in records]),
-        [record.height for record in records],
-        temperature=TEMPERATURE,
-        bias_factor=FACTOR,
-    )
-    logs = (np.array([r.bias for r in records]) - offsets) / thermal_energy(TEMPERATURE)
-    times = np.arange(1, len(records) + 1) * EVERY * 0.002
-    return {"values": np.array(values), "logs": logs, "times": times}
-
-
-def learned_grids(cv: Path, structure: Structure) -> list:
-    """Return the grids of two learned variables."""
-    low, high = learned_range(cv)
-    names = {f"cv{k}": LearnedVariable(file=cv, component=k + 1) for k in range(2)}
-    return [
-        grid_of(variable, LEARNED_WIDTH, (low[k] - 0.5, high[k] + 0.5), temperature=TEMPERATURE)
-        for k, variable in enumerate(bind_variables(names, structure).values())
-    ]
-
-
 def tell(samples: WeightedSamples, name: str) -> tuple[dict, object]:
     """Print and return minima, convergence and the surface of samples."""
     kept = samples.after(0.2)
-    surface = surface_of(kept, ["phi", "psi"], bins=36)
+    surface = surface_of(kept, ["phi", "psi"], bins=BINS)
     minima = find_minima(kept, surface)
-    convergence = convergence_of(kept, ["phi", "psi"], bins=36)
+    convergence = convergence_of(kept, ["phi", "psi"], bins=BINS)
     rows = []
     for minimum in minima:
         phi, psi = np.degrees(minimum.place)
@@ -208,21 +130,6 @@ def tell(samples: WeightedSamples, name: str) -> tuple[dict, object]:
     return data, surface
 
 
-def force_field(folder: Path, cv: Path) -> None:
-    """Sample the force field along (phi, psi) and along learned variables, and compare."""
-    known, found = [], []
-    for seed in range(1, RUNS + 1):
-        known.append(sample_force_field(folder, seed))
-        found.append(sample_force_field(folder, seed, cv))
-    data, surface = tell(pooled(known), "force field")
-    save_surface(surface)
-    data["learned"], _ = tell(pooled(found), "force field learned")
-    data["learned"] |= compare(known, found)
-    for name, parts in (("known_runs_ns", known), ("learned_runs_ns", found)):
-        data[name] = [float(part.times.max() / 1000) for part in parts]
-    write_results("sampling_alanine_force_field", data)
-
-
 def compare(known: Sequence[WeightedSamples], found: Sequence[WeightedSamples]) -> dict:
     """Return RMS differences below 20 kJ/mol of surfaces along (phi, psi), and print them.
 
@@ -232,7 +139,7 @@ def compare(known: Sequence[WeightedSamples], found: Sequence[WeightedSamples]) 
     """
 
     def free_energy(parts: Sequence[WeightedSamples]) -> np.ndarray:
-        return surface_of(pooled(parts).after(0.2), ["phi", "psi"], bins=36).free_energy
+        return surface_of(pooled(parts).after(0.2), ["phi", "psi"], bins=BINS).free_energy
 
     def pairs(parts: Sequence[WeightedSamples]) -> list[float]:
         each = [free_energy([part]) for part in parts]
@@ -253,13 +160,6 @@ def compare(known: Sequence[WeightedSamples], found: Sequence[WeightedSamples]) 
     for name, value in data.items():
         print(name, np.round(value, 2))
     return data
-
-
-def save_surface(surface) -> None:
-    """Keep the force field's surface for the comparison with the network."""
-    folder = Path(__file__).parent / "data"
-    np.savez(folder / "sampling_alanine_force_field.npz", free_energy=surface.free_energy,
-             error=surface.error)  # fmt: skip
 
 
 def settings(folder: Path) -> Path:
@@ -365,37 +265,28 @@ def results(folder: Path, other: Path | None) -> None:
 
 
 def table() -> None:
-    """Print the tables of docs."""
+    """Write the tables of the runs with the network into the documentation."""
+    found = json.loads((RESULTS / "sampling_alanine_network.json").read_text())["results"]
+    write_section(PAGE, "network", rows_of(found["minima"]))
+    if "learned" in found:
+        write_section(PAGE, "network learned", rows_of(found["learned"]["minima"]))
 
-    def rows(minima: list[dict]) -> None:
-        print("| φ, ψ / degrees | free energy / (kJ/mol) | population |\n| --- | --- | --- |")
-        for each in minima:
-            population, error = each["population"], each["population_error"]
-            digits = max(1, -math.floor(math.log10(error))) if error > 0 else 3
-            print(f"| {each['phi_degrees']:.0f}, {each['psi_degrees']:.0f} | "
-                  f"{each['free_energy_kj_mol']:.1f} | "
-                  f"{population:.{digits}f} ± {error:.{digits}f} |")  # fmt: skip
 
-    for name in ("network", "force_field"):
-        path = RESULTS / f"sampling_alanine_{name}.json"
-        if not path.exists():
-            continue
-        found = json.loads(path.read_text())["results"]
-        print(f"\n{name}, biased along (φ, ψ)\n")
-        rows(found["minima"])
-        if "learned" in found:
-            print(f"\n{name}, biased along learned variables\n")
-            rows(found["learned"]["minima"])
-            for key, value in found["learned"].items():
-                if "rms_difference" in key:
-                    print(key, np.round(value, 2))
+def rows_of(minima: list[dict]) -> list[str]:
+    """Return the lines of a table of minima."""
+    lines = ["| φ, ψ / degrees | free energy / (kJ/mol) | population |", "| --- | --- | --- |"]
+    for each in minima:
+        population, error = each["population"], each["population_error"]
+        digits = max(1, -math.floor(math.log10(error))) if error > 0 else 3
+        lines.append(f"| {each['phi_degrees']:.0f}, {each['psi_degrees']:.0f} | "
+                     f"{each['free_energy_kj_mol']:.1f} | "
+                     f"{population:.{digits}f} ± {error:.{digits}f} |")  # fmt: skip
+    return lines
 
 
 if __name__ == "__main__":
     task = sys.argv[1]
-    if task == "force-field":
-        force_field(Path(sys.argv[2]), Path(sys.argv[3]))
-    elif task == "network":
+    if task == "network":
         network(Path(sys.argv[2]))
     elif task == "learn":
         learned(Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])

@@ -1,7 +1,7 @@
 """Cost of a bias per step: torsions, other variables, and a learned one.
 
     python benchmarks/sampling_cost.py
-    python benchmarks/sampling_cost.py --table  # of the results, as in docs
+    python benchmarks/sampling_cost.py --table  # of the results, into docs
 
 Alanine dipeptide with Amber's ff14SB in vacuum, one thread of the Reference platform, the fastest
 for 22 atoms; microseconds of processor time per step, the medians of rounds in turn, and the least.
@@ -18,9 +18,9 @@ import time
 
 import numpy as np
 import openmm
-from common import RESULTS, write_results
+from common import RESULTS, write_results, write_section
 from openmm import unit
-from sampling_alanine import VARIABLES, alanine_dipeptide
+from sampling_alanine import PAGE, VARIABLES, alanine_dipeptide
 
 from nnpmm.sampling import WellTempered, grid_of
 from nnpmm.sampling.learned import Projection, choose_features
@@ -153,15 +153,16 @@ def gradient_times(structure: Structure) -> dict[str, float]:
 
 
 def table() -> None:
-    """Print the table of docs."""
+    """Write the table into the documentation."""
     results = json.loads((RESULTS / "sampling_cost.json").read_text())["results"]
-    print("| bias on | us per step | least | more than without bias |")
-    print("| --- | --- | --- | --- |")
     medians = results["median_us"]
+    lines = ["| bias on | us per step | least | more than without bias |"]
+    lines.append("| --- | --- | --- | --- |")
     for name, value in medians.items():
         more = "" if name == "no bias" else f"{value - medians['no bias']:.0f}"
-        print(f"| {name} | {value:.0f} | {results['least_us'][name]:.0f} | {more} |")
-    print("\nGradient alone:", {k: round(v) for k, v in results["gradient_median_us"].items()})
+        lines.append(f"| {name} | {value:.0f} | {results['least_us'][name]:.0f} | {more} |")
+    write_section(PAGE, "cost of a bias", lines)
+    print("Gradient alone:", {k: round(v) for k, v in results["gradient_median_us"].items()})
 
 
 if __name__ == "__main__":

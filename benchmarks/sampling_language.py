@@ -1,7 +1,7 @@
 """Language models and Markov models of trajectories of states, compared with a long reference.
 
     python benchmarks/sampling_language.py FOLDER  # goes on with what FOLDER has
-    python benchmarks/sampling_language.py --table  # of the results, as in docs
+    python benchmarks/sampling_language.py --table  # of the results, into docs
 
 Langevin dynamics (BAOAB, mass 1, friction 1, beta 9.5) in two dimensions, U = 1e-4 (x^6 + y^6) less
 Gaussian wells of depth 1; states are the nearest wells, in both dimensions or along x alone (the
@@ -23,7 +23,7 @@ from pathlib import Path
 import numba
 import numpy as np
 import openmm
-from common import RESULTS, data_folder, write_results
+from common import RESULTS, ROOT, data_folder, write_results, write_section
 from openmm import unit
 from sampling_alanine import alanine_dipeptide
 
@@ -39,6 +39,7 @@ from nnpmm.learning.language import (
 )
 from nnpmm.torsions.internal import dihedral
 
+PAGE = ROOT / "docs" / "validation" / "trajectory-language.md"
 BETA, FRICTION, STEP, SAVED = 9.5, 1.0, 0.05, 50  # a frame every SAVED steps
 SIGMA = 0.8
 WELLS = {
@@ -240,7 +241,7 @@ def main(folder: Path) -> None:
 
 
 def table() -> None:
-    """Print the tables of docs."""
+    """Write the tables into the documentation."""
     results = json.loads((RESULTS / "sampling_language.json").read_text())["results"]
     names = [row for row in next(iter(results.values()))[0]["rows"] if row != "training data"]
     for key, title, form in (
@@ -248,20 +249,24 @@ def table() -> None:
         ("first_passage_mean_relative_deviation", "first passage", "{:.0%}"),
         ("first_passage_within_15_percent_or_2_sigma", "within its error", "{:.0%}"),
     ):
-        print(f"\n| {title} | training data |", " | ".join(names), "|")
-        print("| --- |", " --- |" * (len(names) + 1))
+        lines = [
+            f"| {title} | training data | " + " | ".join(names) + " |",
+            "| --- |" + " --- |" * (len(names) + 1),
+        ]
         for name, repeats in results.items():
             cells = []
             for row in ("training data", *names):
                 values = np.array([each["rows"][row][key] for each in repeats])
                 cells.append(form.format(values.mean()))
-            print(f"| {name} |", " | ".join(cells), "|")
-    print("\n| system | trainings | transitions in each | memory, nats per transition |")
-    print("| --- | --- | --- | --- |")
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        write_section(PAGE, title, lines)
+    lines = ["| system | trainings | transitions in each | memory, nats per transition |"]
+    lines.append("| --- | --- | --- | --- |")
     for name, repeats in results.items():
         moved = np.mean([each["transitions_in_training"] for each in repeats])
         gain = [each["memory_nats_per_transition"] for each in repeats]
-        print(f"| {name} | {len(repeats)} | {moved:.0f} | {np.mean(gain):.2f} |")
+        lines.append(f"| {name} | {len(repeats)} | {moved:.0f} | {np.mean(gain):.2f} |")
+    write_section(PAGE, "memory", lines)
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ import sys
 
 import numba
 import numpy as np
-from common import RESULTS, ROOT, data_folder, write_results
+from common import RESULTS, data_folder, write_results, write_section
 from numpy.typing import NDArray
-from sampling_language import BETA, SIGMA, STEP, WELLS, langevin
+from sampling_language import BETA, PAGE, SIGMA, STEP, WELLS, langevin
 
 from nnpmm.core.errors import SimulationError
 from nnpmm.learning.language import (
@@ -225,13 +225,7 @@ def write_table() -> None:
             count = f"{models['transitions']:.0f}" if "transitions" in models else ""
             shown = f"{int(frames):,}" if frames.isdigit() else f"{WALKS * LENGTH:,}"
             lines.append(f"| {name} | {shown} | {count} | {' | '.join(cells)} |")
-    path = ROOT / "docs" / "validation" / "trajectory-language.md"
-    begin, end = "<!-- training data -->\n", "<!-- end of training data -->"
-    head, start, rest = path.read_text().partition(begin)
-    _, stop, tail = rest.partition(end)
-    if not (start and stop):
-        raise SystemExit(f"{path}: has no section for the table")
-    path.write_text(head + begin + "\n".join(lines) + "\n" + end + tail)
+    write_section(PAGE, "training data", lines)
 
 
 def cell(row: dict) -> str:

@@ -43,7 +43,16 @@ def train(
     centers: Annotated[str | None, _CENTERS] = None,
     period: Annotated[list[float] | None, _PERIOD] = None,
     smooth: Annotated[int, _SMOOTH] = 1,
+    markov: Annotated[
+        bool, typer.Option("--markov", help="Add memory to a reversible Markov model (deeptime).")
+    ] = False,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Largest number of epochs.")] = 100,
+    patience: Annotated[
+        int, typer.Option("--patience", min=1, help="Epochs without improvement before the end.")
+    ] = 15,
+    learning_rate: Annotated[
+        float, typer.Option("--learning-rate", min=1e-6, max=1, help="Learning rate of Adam.")
+    ] = 5e-3,
     seed: Annotated[
         int, typer.Option("--seed", min=0, help="Random seed of weights and batches.")
     ] = 1,
@@ -58,7 +67,9 @@ def train(
         from nnpmm.learning.language import LanguageSettings, train_language_model
     require_suffix(output, ".json")
     states = _states(series, centers, period, smooth)
-    settings = LanguageSettings(epochs=epochs, seed=seed)
+    settings = LanguageSettings(
+        markov=markov, epochs=epochs, patience=patience, learning_rate=learning_rate, seed=seed
+    )
     with count_bar("epochs") as show:
         count = None if centers is None else len(_centers(centers))
         model = train_language_model(states, settings, n_states=count, progress=show)
@@ -68,6 +79,8 @@ def train(
         f"{card.n_states} states, {card.frames} frames, {card.transitions} transitions; cross "
         f"entropy {min(card.validation):.4f} nats per frame after {len(card.validation)} epochs"
     )
+    if card.markov is not None:
+        print_result(_gain(card.markov, min(card.validation)))
     print_result(f"  {output}")
 
 
@@ -141,6 +154,16 @@ def evaluate(
         markov = fit_markov_model(learned, count, lag)
     found = compare_with_reference(long, {"generated": new}, count, lag=lag, markov=markov)
     print_result(json.dumps(found.data(), indent=1)) if as_json else _print(found)
+
+
+def _gain(markov: float, network: float) -> str:
+    """Say what memory adds to the Markov model that the network started as."""
+    if network >= markov:
+        return (
+            f"memory does not improve on the Markov model, {markov:.4f} nats per frame; the model "
+            "written is this Markov model"
+        )
+    return f"Markov model {markov:.4f} nats per frame; memory gains {markov - network:.4f}"
 
 
 def _states(

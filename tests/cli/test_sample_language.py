@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from test_sample import nnpmm
 
+from nnpmm.cli.sample_language import _gain
+from nnpmm.learning.language import load_language_model
+
 
 @pytest.fixture(scope="module")
 def series(tmp_path_factory):
@@ -34,6 +37,25 @@ def test_train_generate_evaluate(series, tmp_path, capsys):
     assert data["rows"][1]["population_mean_absolute_error"] < 0.15
     assert nnpmm("sample", "language", "evaluate", new, series, *options) == 0
     assert "first passage 0 to 1" in capsys.readouterr().out
+
+
+def test_memory_is_added_to_a_markov_model(series, tmp_path, capsys):
+    """The card has the loss of the Markov model, and the command says what memory gains."""
+    pytest.importorskip("deeptime")
+    model = tmp_path / "model.json"
+    options = ("--centers", "-1;1", "--markov", "--epochs", 2, "--patience", 2)
+    command = ("sample", "language", "train", series, *options, "--learning-rate", 2e-3)
+    assert nnpmm(*command, "-o", model) == 0
+    card = load_language_model(model).card
+    assert card.settings.markov and card.settings.epochs == card.settings.patience == 2
+    assert card.settings.learning_rate == 2e-3
+    out = capsys.readouterr().out
+    assert f"{card.markov:.4f} nats per frame" in out and "memory" in out
+
+
+def test_what_memory_gains_is_told():
+    assert _gain(0.3, 0.2) == "Markov model 0.3000 nats per frame; memory gains 0.1000"
+    assert "does not improve" in _gain(0.3, 0.3)
 
 
 def test_a_markov_model_is_compared(series, tmp_path, capsys):

@@ -2,7 +2,7 @@
 
 1. a NeuroChem folder given by the caller or by ``NNPMM_MODEL_DIR``;
 2. nnpmm's cache (``NNPMM_CACHE_DIR``, else ``$XDG_CACHE_HOME/nnpmm``, else ``~/.cache/nnpmm``);
-3. the installed torchani (the 2.2.4 wheel contains all of ANI-1x; its files of the others are empty);
+3. the installed torchani (the 2.2.4 wheel contains all of ANI-1x; its other files are empty);
 4. the official model zoo, downloaded once into the cache unless ``NNPMM_OFFLINE`` is set.
 
 Whatever the source, the parameters read are compared with the digest of the published ones.

@@ -1,0 +1,235 @@
+"""Alanine dipeptide with Amber's ff14SB: metadynamics along known and along learned variables.
+
+    python benchmarks/sampling_alanine_force_field.py --folder alanine  # goes on where it stopped
+
+Variables are learned from a plain run at 600 K, which knows nothing of phi and psi. Each kind of
+bias is repeated with other seeds. Samples have weights that take the bias off.
+sampling_alanine_comparison.py compares the runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import openmm
+from openmm import app, unit
+from sampling_alanine import (
+    FACTOR,
+    LEARNED_WIDTH,
+    TEMPERATURE,
+    VARIABLES,
+    WIDTH,
+    alanine_dipeptide,
+    learned_range,
+)
+
+from nnpmm.freeenergy.estimators import thermal_energy
+from nnpmm.freeenergy.surfaces import Axis, WeightedSamples, metadynamics_offsets
+from nnpmm.sampling import WellTempered, grid_of
+from nnpmm.sampling.grids import BiasGrid
+from nnpmm.sampling.learned import LearningSettings, choose_features, learn, save_projection
+from nnpmm.sampling.variables import LearnedVariable, Structure, bind_variables
+
+STEP, HYDROGEN_MASS = 0.004, 3.0  # ps, amu
+SAMPLED, DEPOSITED = 50, 500  # steps
+HEIGHT = 2.5  # kJ/mol
+PIECE = 0.25  # ns
+BIASES = ("phi, psi", "autoencoder", "time-lagged", "plain")
+TRAINING_TEMPERATURE, TRAINING_NS, TRAINING_EVERY = 600.0, 5.0, 250  # K, ns, steps
+LAG = 2  # frames of the training
+
+
+class Molecule:
+    """The molecule in vacuum on the Reference platform, the fastest for 22 atoms on one thread.
+
+    Attributes:
+        structure: that variables are bound to.
+        system: to which a bias may be added before `start`.
+    """
+
+    def __init__(self) -> None:
+        self.topology, self._positions, self.system = alanine_dipeptide(HYDROGEN_MASS)
+        self.structure = Structure.of(self.topology, self._positions, self.system)
+
+    def start(self, temperature: float, seed: int) -> app.Simulation:
+        """Return a simulation, minimised and equilibrated for 10 ps."""
+        integrator = openmm.LangevinMiddleIntegrator(temperature, 1.0, STEP)
+        integrator.setRandomNumberSeed(seed)
+        platform = openmm.Platform.getPlatformByName("Reference")
+        simulation = app.Simulation(self.topology, self.system, integrator, platform)
+        simulation.context.setPositions(self._positions)
+        simulation.minimizeEnergy()
+        simulation.context.setVelocitiesToTemperature(temperature, seed)
+        integrator.step(2500)
+        return simulation
+
+
+def positions_of(simulation: app.Simulation) -> np.ndarray:
+    """Return positions (22, 3), nm."""
+    state = simulation.context.getState(positions=True)
+    return state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+
+
+def learn_variables(folder: Path, kind: str) -> Path:
+    """Return the file of two variables learned from the run at 600 K, made where it is missing."""
+    path = folder / f"{kind}.json"
+    if path.exists():
+        return path
+    frames = folder / "training.npy"
+    molecule = Molecule()
+    if not frames.exists():
+        simulation = molecule.start(TRAINING_TEMPERATURE, seed=1)
+        found = []
+        for _ in range(round(TRAINING_NS * 1000 / STEP / TRAINING_EVERY)):
+            simulation.integrator.step(TRAINING_EVERY)
+            found.append(positions_of(simulation))
+        np.save(frames, np.array(found))
+    features = choose_features(molecule.structure, np.arange(len(molecule.structure.masses)))
+    settings = LearningSettings(kind=kind, variables=2, lag=LAG)
+    run = np.load(frames)[:, list(features.atoms)]
+    save_projection(path, learn(features, [run], molecule.structure, settings).projection)
+    return path
+
+
+def grids_of(bias: str, cv: Path | None, structure: Structure) -> list[BiasGrid]:
+    """Return the grids of what is biased; none for a plain run."""
+    if bias == "plain":
+        return []
+    if cv is None:
+        known = bind_variables(VARIABLES, structure)
+        return [grid_of(v, WIDTH, None, temperature=TEMPERATURE) for v in known.values()]
+    low, high = learned_range(cv)
+    names = {f"cv{k}": LearnedVariable(file=cv, component=k + 1) for k in range(2)}
+    return [
+        grid_of(variable, LEARNED_WIDTH, (low[k] - 0.5, high[k] + 0.5), temperature=TEMPERATURE)
+        for k, variable in enumerate(bind_variables(names, structure).values())
+    ]
+
+
+class Run:
+    """A run along some bias, which goes on from its file.
+
+    Args:
+        folder: of the file, and of the learned variables.
+        bias: along what.
+        seed: of the run.
+    """
+
+    def __init__(self, folder: Path, bias: str, seed: int) -> None:
+        self.path = path_of(folder, bias, seed)
+        cv = learn_variables(folder, bias) if bias in ("autoencoder", "time-lagged") else None
+        molecule = Molecule()
+        self.known = bind_variables(VARIABLES, molecule.structure)
+        self.grids = grids_of(bias, cv, molecule.structure)
+        self.metadynamics, self.group = None, 0
+        if self.grids:
+            self.metadynamics = WellTempered(
+                *(molecule.system, self.grids),
+                **{"temperature": TEMPERATURE, "bias_factor": FACTOR, "height": HEIGHT},
+            )
+            forces = molecule.system.getForces()
+            self.group = next(f.getForceGroup() for f in forces if f.getName() == "metadynamics")
+        stored = dict(np.load(self.path)) if self.path.exists() else {}
+        # (n, 2) phi and psi; (n,) bias in kJ/mol; Gaussians as values of the bias and a height.
+        self.values = stored.get("values", np.zeros((0, 2))).tolist()
+        self.biases = stored.get("biases", np.zeros(0)).tolist()
+        self.gaussians = stored.get("gaussians", np.zeros((0, len(self.grids) + 1))).tolist()
+        self.simulation = molecule.start(TEMPERATURE, seed + 1000 * len(self.values))
+        if stored:
+            state = openmm.XmlSerializer.deserialize(str(stored["state"]))
+            self.simulation.context.setState(state)
+            if self.metadynamics is not None:
+                rows = np.array(self.gaussians)
+                self.metadynamics.restore(rows[:, :-1], rows[:, -1], self.simulation.context)
+
+    @property
+    def time(self) -> float:
+        """Simulated so far, ns."""
+        return len(self.values) * SAMPLED * STEP / 1000
+
+    def advance(self, time: float) -> None:
+        """Go on for some ns, and save."""
+        context = self.simulation.context
+        for _ in range(round(time * 1000 / STEP / SAMPLED)):
+            self.simulation.integrator.step(SAMPLED)
+            here = positions_of(self.simulation)
+            self.values.append([variable.evaluate(here, None) for variable in self.known.values()])
+            if self.metadynamics is None:
+                continue
+            energy = context.getState(energy=True, groups={self.group}).getPotentialEnergy()
+            self.biases.append(energy.value_in_unit(unit.kilojoule_per_mole))
+            if len(self.values) % (DEPOSITED // SAMPLED) == 0:
+                found = self.metadynamics.deposit(context)
+                self.gaussians.append([*found.values, found.height])
+        self.save()
+
+    def save(self) -> None:
+        """Write the samples, the logarithms of their weights, and where to go on."""
+        logs = np.zeros(len(self.values))
+        if self.metadynamics is not None:
+            rows = np.array(self.gaussians)
+            offsets = metadynamics_offsets(
+                *(self.grids, rows[:, :-1], rows[:, -1]),
+                **{"temperature": TEMPERATURE, "bias_factor": FACTOR},
+            )
+            of_samples = np.repeat(offsets, DEPOSITED // SAMPLED)
+            logs = (np.array(self.biases) - of_samples) / thermal_energy(TEMPERATURE)
+        state = self.simulation.context.getState(positions=True, velocities=True)
+        partial = self.path.with_suffix(".partial.npz")
+        np.savez(
+            partial,
+            values=np.array(self.values),
+            biases=np.array(self.biases),
+            gaussians=np.array(self.gaussians),
+            logs=logs,
+            times=np.arange(1, len(self.values) + 1) * SAMPLED * STEP,
+            state=openmm.XmlSerializer.serialize(state),
+        )
+        partial.rename(self.path)
+
+
+def path_of(folder: Path, bias: str, seed: int) -> Path:
+    """Return the file of a run."""
+    return folder / f"{bias.replace(', ', '_')}_{seed}.npz"
+
+
+def samples_of(path: Path) -> WeightedSamples:
+    """Return the samples of a run from its file; the weights take off walls, too."""
+    with np.load(path) as stored:
+        values, times, logs = stored["values"], stored["times"], stored["logs"]
+    axes = tuple(Axis(n, "rad", 2 * np.pi, (-np.pi, np.pi)) for n in VARIABLES)
+    runs = np.zeros(len(times), dtype=np.int64)
+    return WeightedSamples(axes, values, times, runs, TEMPERATURE, lambda mask: logs[mask])
+
+
+def sample(folder: Path, biases: Sequence[str], repeats: int, time: float) -> None:
+    """Let runs go on in turn, a piece at a time, until each has its time (ns)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    waiting = []
+    for seed, bias in itertools.product(range(1, repeats + 1), biases):
+        path = path_of(folder, bias, seed)
+        if not path.exists() or samples_of(path).times.max() < 1000 * time - 1e-6:
+            waiting.append((bias, seed, Run(folder, bias, seed)))
+    while waiting:
+        for bias, seed, run in waiting:
+            run.advance(PIECE)
+            print(f"{bias} {seed}: {run.time:.2f} ns", flush=True)
+        waiting = [each for each in waiting if each[2].time < time - 1e-6]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("alanine"), help="of the runs")
+    parser.add_argument("--repeats", type=int, default=2, help="runs with each kind of bias")
+    parser.add_argument("--bias", action="append", choices=BIASES, help="what is sampled; all")
+    parser.add_argument("--time", type=float, default=5.0, help="ns of each run")
+    options = parser.parse_args()
+    sample(options.folder, options.bias or BIASES, options.repeats, options.time)
+
+
+if __name__ == "__main__":
+    main()
