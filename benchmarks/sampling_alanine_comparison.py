@@ -70,8 +70,9 @@ def results(folder: Path) -> None:
     write_results("sampling_alanine_force_field", data)
     np.savez(Path(__file__).parent / "data/sampling_alanine_force_field.npz",
              free_energy=reference.free_energy, error=reference.error)  # fmt: skip
-    pictured = {"force_field": reference} | {
-        f"force_field_{bias}": surface_along(kept[bias]) for bias in learned
+    pictured = {
+        "force_field": reference,
+        "force_field_autoencoder": surface_along(kept["autoencoder"]),
     }
     for name, surface in pictured.items():
         degrees = [np.degrees(c) for c in surface.bins.centres]
@@ -214,8 +215,8 @@ def table() -> None:
             lines.append(f"| single runs, {first} and {second} | {shown} |")
     for bias, each in found["differences"].items():
         lines.append(
-            f"| all runs, φ, ψ and {bias} | **{each['rms_kj_mol']:.1f} ± {each['error_kj_mol']:.1f}"
-            f"**; their errors account for {each['expected_of_errors_kj_mol']:.1f} |"
+            f"| all runs, φ, ψ and {bias} | **{each['rms_kj_mol']:.2f} ± {each['error_kj_mol']:.2f}"
+            f"**; expected from their errors: {each['expected_of_errors_kj_mol']:.1f} |"
         )
     write_section(PAGE, "force-field differences", lines)
     lines = [
@@ -239,8 +240,8 @@ def table() -> None:
 def with_error(share: dict[str, float]) -> str:
     """Return a population with its error."""
     if not share["error"]:
-        return f"{share['mean']:.4f}"
-    digits = min(6, max(1, -math.floor(math.log10(share["error"]))))
+        return f"{share['mean']:.3f}"
+    digits = min(4, max(1, -math.floor(math.log10(share["error"]))))
     return f"{share['mean']:.{digits}f} ± {share['error']:.{digits}f}"
 
 
