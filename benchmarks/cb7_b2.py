@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import openmm
-from common import RESULTS, ROOT, data_folder, write_results
+from common import RESULTS, ROOT, data_folder, write_results, write_section
 from openmm import app, unit
 
 from nnpmm.core.constants import KJ_PER_KCAL
@@ -160,13 +160,7 @@ def show() -> None:
         "",
         f"{settings['repeats']} repeats, {settings['complex_ladder']['time']} for each state.",
     ]
-    path = ROOT / "docs" / "validation" / "binding.md"
-    begin, end = "<!-- cb7-b2 -->\n", "<!-- end of cb7-b2 -->"
-    head, start, rest = path.read_text().partition(begin)
-    _, stop, tail = rest.partition(end)
-    if not (start and stop):
-        raise SystemExit(f"{path}: has no section for the table")
-    path.write_text(head + begin + "\n".join(lines) + "\n" + end + tail)
+    write_section(ROOT / "docs" / "validation" / "binding.md", "cb7-b2", lines)
 
 
 def text(estimate: dict[str, float]) -> str:

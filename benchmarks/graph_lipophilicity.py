@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import ROOT, write_results
-from graph_pretraining import STARTS, replace_section, rms, standard_error
+from common import ROOT, write_results, write_section
+from graph_pretraining import PAGE, STARTS, rms, standard_error
 from rdkit import Chem
 from rdkit.Chem import Crippen
 
@@ -270,7 +270,7 @@ def show(record: dict[str, Any]) -> None:
     for name, found in large["estimates"].items():
         lines.append(f"| {name} | {' | '.join(cells_of(name, found))} |")
     print("\n".join(lines))
-    replace_section("graph-lipophilicity", lines)
+    write_section(PAGE, "graph-lipophilicity", ["", *lines])
 
 
 def cells_of(name: str, found: dict[str, float]) -> list[str]:

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import ROOT, data_folder, write_results
+from common import ROOT, data_folder, write_results, write_section
 from rdkit import Chem
 
 from nnpmm.core.errors import InputFileError
@@ -37,6 +37,7 @@ from nnpmm.graphs.properties import load_property_model
 from nnpmm.graphs.settings import FinetuningSettings, GraphSettings
 from nnpmm.graphs.splits import SplitKind, drawn_for_test
 
+PAGE = ROOT / "docs" / "validation" / "graphs.md"
 DATA = {"solubility": "esol.csv", "lipophilicity": "lipophilicity.csv"}
 COLUMN = {"solubility": "measured log solubility in mols per litre", "lipophilicity": "lipo"}
 SPLITS: tuple[SplitKind, ...] = ("random", "scaffold")
@@ -197,7 +198,7 @@ def report(folder: Path, seeds: int) -> None:
     print(write_results("graph_pretraining", record))
     lines = table_of(cases)
     print("\n".join(lines))
-    replace_section("graph-pretraining", lines)
+    write_section(PAGE, "graph-pretraining", ["", *lines])
 
 
 def frozen(folder: Path, name: str, split: SplitKind, draws: int = 5) -> dict[str, Any]:
@@ -343,17 +344,6 @@ def table_of(cases: list[dict[str, Any]]) -> list[str]:
             f"| {case['frozen']['pretrained']:.2f} |"
         )
     return lines
-
-
-def replace_section(name: str, lines: list[str]) -> None:
-    """Write the lines between the two marks of that name in the documentation."""
-    path = ROOT / "docs" / "validation" / "graphs.md"
-    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-    head, start, rest = path.read_text().partition(begin)
-    _, stop, tail = rest.partition(end)
-    if not (start and stop):
-        raise SystemExit(f"{path}: has no section {name!r}")
-    path.write_text(head + begin + "\n" + "\n".join(lines) + "\n" + end + tail)
 
 
 def settings_of(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import IMAGES, RESULTS, ROOT, data_folder, write_results
+from common import IMAGES, RESULTS, ROOT, data_folder, write_results, write_section
 
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import NnpmmError
@@ -54,6 +54,7 @@ CORRECTIONS = {
 MOLECULES = {**LADDERS, **CORRECTIONS}
 VALUES = ("force field", "network", "difference")
 PADDING = 0.8  # nm
+PAGE = ROOT / "docs" / "validation" / "solvation.md"
 
 
 def run(
@@ -123,11 +124,13 @@ def show() -> None:
     """Write the tables into the documentation, and draw the picture."""
     reference = json.loads((data_folder() / "freesolv" / "database-subset.json").read_text())
     found = combined(reference)
-    replace_section("hydration free energies", molecule_table(found, reference))
+    write_section(PAGE, "hydration free energies", molecule_table(found, reference))
     experiment = np.array([reference[key]["expt"] for key in found])
     calculated = np.array([reference[key]["calc"] for key in found])
     network = np.array([means["network"].value for means in found.values()])
-    replace_section("hydration errors", error_table(network - experiment, calculated - experiment))
+    write_section(
+        PAGE, "hydration errors", error_table(network - experiment, calculated - experiment)
+    )
     draw(found, reference)
 
 
@@ -208,17 +211,6 @@ def draw(found: dict[str, Any], reference: dict[str, Any]) -> None:
         ylabel="calculated / (kcal/mol)",
     )
     figure.savefig(IMAGES / "hydration.png")
-
-
-def replace_section(name: str, lines: list[str]) -> None:
-    """Write the lines between the two marks of that name in the documentation."""
-    path = ROOT / "docs" / "validation" / "solvation.md"
-    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-    head, start, rest = path.read_text().partition(begin)
-    _, stop, tail = rest.partition(end)
-    if not (start and stop):
-        raise SystemExit(f"{path}: has no section {name!r}")
-    path.write_text(head + begin + "\n".join(lines) + "\n" + end + tail)
 
 
 def main() -> None:

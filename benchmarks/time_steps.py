@@ -26,14 +26,13 @@ import copy
 import itertools
 import json
 import logging
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import openmm
 import pymbar
 import scipy.special
-from common import ROOT, write_results
+from common import ROOT, write_results, write_section
 
 import nnpmm
 from nnpmm import structures
@@ -105,7 +104,8 @@ def main() -> None:
     if arguments.part == "summary":
         results = summary()
         print(write_results("time_steps", results))
-        write_tables(PAGE, results)
+        for name, lines in tables(results).items():
+            write_section(PAGE, name, lines)
         return
     results = Results(arguments.part)
     for name in arguments.names:
@@ -270,16 +270,6 @@ def count(rows: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
         "median_energy_error": float(np.median(errors)) if errors else None,
         "largest_energy_error": max(errors, default=None),
     }
-
-
-def write_tables(page: Path, results: dict[str, Any]) -> None:
-    """Replace what stands between the marks of each table in a page of the documentation."""
-    text = page.read_text()
-    for name, lines in tables(results).items():
-        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-        before, rest = text.split(begin)
-        text = before + begin + "\n".join(lines) + "\n" + end + rest.split(end, 1)[1]
-    page.write_text(text)
 
 
 def tables(results: dict[str, Any]) -> dict[str, list[str]]:
