@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from common import RESULTS, write_results
+from common import RESULTS, ROOT, write_results, write_section
 from numpy.typing import NDArray
 from rdkit import Chem, RDLogger
 from rdkit.Chem import rdForceFieldHelpers
@@ -53,6 +53,7 @@ from nnpmm.structures import molecule_from_smiles
 from nnpmm.structures.ligands.programs import find_program
 
 NAME, VARIANT = "torsionnet", "MMFF94"
+PAGE = ROOT / "docs" / "validation" / "conformers.md"
 COUNT = 200
 GENERATORS = ("etkdg", "confab", "monte-carlo", "untrained", "torsionnet")
 LABELS = {
@@ -127,7 +128,8 @@ def main() -> None:
     if not arguments.tables:
         measure(arguments)
     results = json.loads((RESULTS / f"{NAME}.json").read_text())["results"]
-    print("\n".join((*alkane_table(results["runs"]), "", *drug_table(results["runs"]))))
+    write_section(PAGE, "gibbs scores", alkane_table(results["runs"]))
+    write_section(PAGE, "gibbs scores of drugs", drug_table(results["runs"]))
 
 
 def measure(arguments: argparse.Namespace) -> None:

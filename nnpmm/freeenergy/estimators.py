@@ -1,8 +1,7 @@
 """Estimators of free energies, on pymbar: MBAR, BAR, exponential averaging, independent samples.
 
 Energies and free energies are in kJ/mol. All states have the same temperature. Estimators use
-reduced energies u = V/kT; contributions that are common to all states of a sample, such as pV,
-cancel.
+reduced energies u = V/kT; contributions common to all states of a sample, such as pV, cancel.
 
 MBAR (Shirts and Chodera, J. Chem. Phys. 2008, 129, 124105) silently combines states that do not
 overlap, and reports small errors. nnpmm therefore measures the overlap, and too little is an error.

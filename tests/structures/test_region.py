@@ -310,7 +310,7 @@ def test_a_coordinated_metal_is_warned_of(tmp_path, caplog):
 def test_a_region_of_ions_names_its_element(tmp_path):
     """Distances to the water around sodium ions are not bonds that the region cuts."""
     summary = _describe(_with_ion(tmp_path, "Na", 0.23), "resname ION")
-    with pytest.raises(RegionError, match="the region contains Na, ANI-1x supports"):
+    with pytest.raises(RegionError, match="the region contains Na, but ANI-1x supports"):
         check_region(summary, Model())
 
 
@@ -333,7 +333,7 @@ def test_charged_molecules_do_not_cancel(tmp_path):
     path = write_molecules(tmp_path / "x.pdb", "C[NH3+]", "CC(=O)[O-]", "O", "CO")
     summary = _describe(path, "resname L00 L01 HOH")
     assert summary.formal_charge == 0
-    message = r"charged molecules \(L00\d \+1, L01\d -1 e\), ANI-1x describes only neutral"
+    message = r"charged molecules \(L00\d \+1, L01\d -1 e\), but ANI-1x describes only neutral"
     for stated in (summary, _describe(path, "resname L00 L01", charge=0)):
         with pytest.raises(RegionError, match=message):
             check_region(stated, Model())
