@@ -49,7 +49,7 @@ def attached_sites(system: openmm.System, members: set[int]) -> NDArray[np.int64
             raise ForceFieldError(
                 f"found the virtual site {index} on atoms {sorted(parents)}, but the region "
                 f"contains only {sorted(parents & members)}; allowed: sites whose atoms all belong "
-                "to the region: select whole molecules"
+                "to the region; select whole molecules"
             )
     return np.array(found, dtype=np.int64)
 

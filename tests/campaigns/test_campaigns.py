@@ -293,7 +293,7 @@ def test_impossible_campaigns_run_nothing(store, tmp_path):
     one = job(1, tmp_path)
     with pytest.raises(ConfigError, match="found 2 jobs with the result"):
         run([one, one], store)
-    with pytest.raises(ConfigError, match="found no preparation 'oven', there are: ice"):
+    with pytest.raises(ConfigError, match="found no preparation 'oven', expected one of ice"):
         run([job(2, tmp_path, needs="oven")], store, preparations={"ice": toy_jobs.prepare})
     assert not list(tmp_path.glob("calls-*"))
 

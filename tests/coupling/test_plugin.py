@@ -340,7 +340,7 @@ def test_aimnet2_takes_the_charge_of_the_force_field(aimnet2, case):
 def test_aimnet2_of_a_whole_system(aimnet2, waters):
     alone = app.Modeller(waters.topology, waters.positions * unit.nanometer)
     alone.delete(list(alone.topology.residues())[1:])
-    with pytest.raises(RegionError, match="a periodic system, and a network that describes"):
+    with pytest.raises(RegionError, match="a periodic system, but the network describes"):
         aimnet2.createSystem(alone.topology, charge=0)
     alone.topology.setPeriodicBoxVectors(None)
     with pytest.raises(RegionError, match="the charge of its atoms, which AIMNet2"):

@@ -194,7 +194,7 @@ def test_a_region_without_bonds_is_refused():
 def test_a_region_that_cuts_a_bond_is_refused():
     """A fragment without its link atoms is a radical: its shape is not that of the capped one."""
     with pytest.raises(
-        RegionError, match=r"cuts 1 covalent bond \(MOL1:C1-MOL1:C2\), an inner potential"
+        RegionError, match=r"cuts 1 covalent bond \(MOL1:C1-MOL1:C2\), but an inner potential"
     ):
         fit_inner_potential(FunctionModel(spring_model), chain(4), [0, 1], np.zeros((4, 3)))
 

@@ -272,7 +272,7 @@ def test_resume_without_a_run_starts_one(tmp_path, reference):
         ),
         (
             lambda d, r: (d / "trajectory.dcd").unlink(),
-            "trajectory.dcd: is missing, the checkpoint",
+            "trajectory.dcd: is missing, but the checkpoint",
         ),
     ],
 )
