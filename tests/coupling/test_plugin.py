@@ -285,7 +285,7 @@ def test_unknown_arguments_are_refused_by_name(potential, case):
 
 def test_elements_unknown_to_the_model(potential):
     case = solvated_ligand("CF")
-    with pytest.raises(RegionError, match="found the elements F, ANI-1x supports"):
+    with pytest.raises(RegionError, match="found the elements F, but ANI-1x supports"):
         mixed(case, potential)
 
 

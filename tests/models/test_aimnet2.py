@@ -177,7 +177,7 @@ def test_a_periodic_box_is_refused(model):
     evaluator = model.bind([1, 1])
     positions = np.array([[0, 0, 0], [0.074, 0, 0]])
     for call in (evaluator, evaluator.evaluate, evaluator.member_energies, evaluator.at_each_step):
-        with pytest.raises(SimulationError, match="found a periodic box, AIMNet2 describes"):
+        with pytest.raises(SimulationError, match="found a periodic box, but AIMNet2 describes"):
             call(positions, 3.0 * np.eye(3))
 
 
