@@ -130,6 +130,7 @@ def main() -> None:
     results = json.loads((RESULTS / f"{NAME}.json").read_text())["results"]
     write_section(PAGE, "gibbs scores", alkane_table(results["runs"]))
     write_section(PAGE, "gibbs scores of drugs", drug_table(results["runs"]))
+    write_section(PAGE, "evaluation of the policy", evaluation_table(results["policy"]))
 
 
 def measure(arguments: argparse.Namespace) -> None:
@@ -179,6 +180,7 @@ def summary(policy: TrainedPolicy) -> dict[str, Any]:
         "molecules": len(policy.card.molecules),
         "last": policy.card.curve[-1],
         "parameters": sum(p.numel() for p in policy.network.parameters()),
+        "evaluation": [row.model_dump() for row in policy.card.evaluation],
     }
 
 
@@ -300,6 +302,24 @@ def drug_table(runs: list[dict[str, Any]]) -> list[str]:
         cells = [spread(np.exp(logs[g] - unit) / base) if len(logs[g]) else "" for g in present]
         apart = lowest(runs, name, "monte-carlo") - lowest(runs, name, "etkdg")
         lines.append(f"| {name} | {bonds} | {' | '.join(cells)} | {apart.mean():+.1f} |")
+    return lines
+
+
+def evaluation_table(policy: dict[str, Any]) -> list[str]:
+    """Return lines of a table: what ``nnpmm torsionnet evaluate`` has written into the card."""
+    searches = {
+        "etkdg": "ETKDG",
+        "monte_carlo": LABELS["monte-carlo"],
+        "untrained": LABELS["untrained"],
+        "policy": LABELS["torsionnet"],
+    }
+    lines = [
+        f"| alkane | rotatable bonds | {' | '.join(searches.values())} |",
+        f"| --- | --- |{' --- |' * len(searches)}",
+    ]
+    for row in policy["evaluation"]:
+        scores = (f"{short(row[n]['mean'])} ± {short(row[n]['error'])}" for n in searches)
+        lines.append(f"| `{row['smiles']}` | {row['rotors']} | {' | '.join(scores)} |")
     return lines
 
 

@@ -21,6 +21,8 @@ from nnpmm.cli.settings_options import (
 
 __all__ = ["torsionnet"]
 
+_SEARCHES = ("ETKDG", "Monte Carlo", "untrained", "policy")  # columns of an evaluation
+
 torsionnet = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -104,7 +106,7 @@ def evaluate(
         import torch
         from rich.console import Console
         from rich.markup import escape
-        from rich.table import Table
+        from rich.table import Column, Table
 
         from nnpmm.conformers.torsionnet import evaluate_policy, load_policy, unseen_alkanes
         from nnpmm.conformers.torsionnet.card import POLICY_FILE
@@ -115,7 +117,7 @@ def evaluate(
         rows = evaluate_policy(trained, molecules, count=count, seeds=seeds, progress=show)
     card = trained.card.model_copy(update={"evaluation": rows})
     replace(trained, card=card).save(policy / POLICY_FILE)
-    table = Table("molecule", "rotors", "ETKDG", "Monte Carlo", "untrained", "policy")
+    table = Table(Column("molecule", overflow="fold"), "rotors", *_SEARCHES)
     for row in rows:
         scores = (row.etkdg, row.monte_carlo, row.untrained, row.policy)
         texts = (f"{score.mean:.2f} +- {score.error:.2f}" for score in scores)

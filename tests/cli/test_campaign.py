@@ -60,7 +60,7 @@ def test_one_calculation_is_not_several(go):
     """Nothing is announced where the settings are not those that were begun."""
     assert "1 calculation of conformers, 1 at a time" in go("name,molecule.smiles\na,O\n").out
     changed = go("name,molecule.smiles\na,N\n")
-    changed.assert_one_line_error("a was begun with molecule.smiles O, found N")
+    changed.assert_one_line_error("a was started with molecule.smiles O, found N")
     assert "at a time" not in changed.out
     failed = go("name,molecule.smiles\nb,C(\n", "-o", "other")
     assert failed.err.splitlines() == ["1 of 1 calculation has no result"]

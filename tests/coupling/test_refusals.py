@@ -193,9 +193,7 @@ def test_virtual_site_between_region_and_rest(model, case):
         if water in system.getConstraintParameters(index)[:2]:
             system.removeConstraint(index)
     system.setVirtualSite(water, site)
-    with pytest.raises(
-        ForceFieldError, match=f"virtual site {water} on atoms .* but the region"
-    ):
+    with pytest.raises(ForceFieldError, match=f"virtual site {water} on atoms .* but the region"):
         create_hybrid_system(system, case.topology, case.region, model)
 
 
