@@ -84,7 +84,7 @@ def test_weights_of_frames_are_those_of_the_record(biased, tmp_path, capsys):
     samples = samples_of(run)
     np.testing.assert_allclose(table["weight"], samples.weights(), rtol=1e-6)
     np.testing.assert_allclose(table["time_ps"], samples.times, rtol=1e-9)
-    with pytest.raises(ConfigError, match="fall on Gaussians"):
+    with pytest.raises(ConfigError, match="a Gaussian at the time of each frame"):
         frame_weights(run, 301)
 
 

@@ -281,7 +281,7 @@ def test_what_makes_no_surface_is_refused():
     samples = mixture(200)
     with pytest.raises(ConfigError, match="recorded are: phi, psi"):
         surface_of(samples, ["chi"])
-    with pytest.raises(SimulationError, match="needs 50 or more"):
+    with pytest.raises(SimulationError, match="expected 50 or more"):
         surface_of(mixture(20), ["phi"])
     with pytest.raises(ConfigError, match="two or more"):
         surface_of(samples, ["phi"], bins=1)
