@@ -77,5 +77,5 @@ def test_the_report_repeats_it(tmp_path, monkeypatch):
 
 def test_a_network_of_neutral_molecules_is_refused_before_anything_is_calculated(tmp_path):
     solute = SoluteSettings(smiles=ACETATE, parameters="fallback")
-    with pytest.raises(RegionError, match=r"charge of -1 e, and ANI-1x, which .* as AIMNet2"):
+    with pytest.raises(RegionError, match=r"charge of -1 e, but ANI-1x .* as AIMNet2"):
         run_solvation(SolvationSettings(solute=solute, model="ANI-1x"), tmp_path)
