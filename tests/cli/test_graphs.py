@@ -87,7 +87,10 @@ def test_what_is_refused_in_one_line(call, data, tmp_path):
         (("pretrain", "--molecules", bad, "-o", tmp_path / "b"), "line 3", "C1CC"),
         (("pretrain", other, "-o", tmp_path / "a"), "was started with conformers 1, found 2"),
         (("finetune",), "found no data"),
-        (("finetune", "--data", data, "--value", "x", "-o", tmp_path / "c"), "expected 'x' as well"),
+        (
+            ("finetune", "--data", data, "--value", "x", "-o", tmp_path / "c"),
+            "expected 'x' as well",
+        ),
         (("predict", tmp_path / "a" / "none.json", "--smiles", "CC"), "cannot be read"),
     )
     for arguments, *words in cases:

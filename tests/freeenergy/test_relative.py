@@ -247,7 +247,10 @@ def test_poses_without_a_common_core_are_refused(files):
             {"edges": [["alcohol", "ammonium"]]},
             r"alcohol with \+0 e and ammonium with \+1 e",
         ),
-        ({"potentials": ["network"], "edges": [["ammonium", "methylammonium"]]}, "but ANI-1x describes"),
+        (
+            {"potentials": ["network"], "edges": [["ammonium", "methylammonium"]]},
+            "but ANI-1x describes",
+        ),
     ],
 )
 def test_charges_that_cannot_be_calculated(files, changes, words):
