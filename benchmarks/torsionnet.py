@@ -319,7 +319,9 @@ def evaluation_table(policy: dict[str, Any]) -> list[str]:
     ]
     for row in policy["evaluation"]:
         scores = (f"{short(row[n]['mean'])} ± {short(row[n]['error'])}" for n in searches)
-        lines.append(f"| `{row['smiles']}` | {row['rotors']} | {' | '.join(scores)} |")
+        # Without stereocentres, whose brackets are a link in Markdown.
+        flat = Chem.MolToSmiles(Chem.MolFromSmiles(row["smiles"]), isomericSmiles=False)
+        lines.append(f"| `{flat}` | {row['rotors']} | {' | '.join(scores)} |")
     return lines
 
 
