@@ -44,7 +44,7 @@ def is_liquid(topology: app.Topology) -> bool:
 def observe_liquid(
     source: Source, *, progress: Callable[[str, int, int], None] | None = None
 ) -> Observations:
-    """Look at every frame of a liquid; memory does not grow with the size of the trajectory.
+    """Observe every frame of a liquid; memory does not grow with the size of the trajectory.
 
     Radial distribution functions are those between atoms of different molecules, for each pair of
     elements, in ten blocks of frames. They come from at most 400 frames and two million pairs in

@@ -1,4 +1,4 @@
-"""``nnpmm analyze``: analyse trajectories of a ligand and its receptor."""
+"""``nnpmm analyze``: analyse trajectories of a ligand and its receptor, or of a liquid."""
 
 from __future__ import annotations
 
