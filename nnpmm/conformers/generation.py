@@ -15,7 +15,7 @@ from nnpmm.conformers.distance_geometry import etkdg_conformers
 from nnpmm.conformers.monte_carlo import monte_carlo_conformers
 from nnpmm.conformers.rotors import rotatable_bonds, rotors
 from nnpmm.core.errors import ConfigError
-from nnpmm.torsions.relaxation import Held, set_angles
+from nnpmm.torsions.relaxation import FixedTorsions, set_angles
 
 if TYPE_CHECKING:
     from nnpmm.conformers.torsionnet import TrainedPolicy
@@ -120,7 +120,7 @@ def systematic_conformers(molecule: Chem.Mol, *, most: int = MOST_COMBINATIONS) 
     angles = np.radians(list(itertools.product(*(values for _, values in found))))
     own = 0.1 * np.array(molecule.GetConformer().GetPositions())
     start = np.repeat(own[None], len(angles), axis=0)
-    turned = set_angles(start, Held.of([bonds] * len(angles), angles, len(own)))
+    turned = set_angles(start, FixedTorsions.of([bonds] * len(angles), angles, len(own)))
     return turned[~_clashing(molecule, turned)]
 
 

@@ -26,7 +26,7 @@ from nnpmm.conformers.symmetry import SymmetricRmsd, distinct
 from nnpmm.conformers.torsionnet import TrainedPolicy, load_policy
 from nnpmm.core.errors import SimulationError
 from nnpmm.core.locks import locked_folder
-from nnpmm.core.settings.folder import keep_settings
+from nnpmm.core.settings.folder import store_settings
 from nnpmm.models import load_model
 from nnpmm.models.threads import thread_count
 from nnpmm.structures.ligands.source import read_molecule, read_molecule_alone
@@ -120,7 +120,7 @@ def run_conformers(
 
     search = _prepare(settings, directory, report)
     with locked_folder(directory):
-        keep_settings(settings, directory / _SETTINGS, ("molecule",))
+        store_settings(settings, directory / _SETTINGS, ("molecule",))
         pose = _relaxed_pose(search) if search.has_pose else None
         ensemble = _ensemble(search, _candidates(search, pose))
         for text in search.warnings:

@@ -13,14 +13,21 @@ from nnpmm.core import locks
 from nnpmm.core.errors import ConfigError, shortened
 from nnpmm.core.settings.merging import flattened
 
-__all__ = ["LOCK", "fixed_settings", "goes_on", "locked", "read_settings", "require_same_settings"]
+__all__ = [
+    "LOCK",
+    "check_resume",
+    "fixed_settings",
+    "locked",
+    "read_settings",
+    "require_same_settings",
+]
 
 #: Name of the file that a process locks while it runs in the folder.
 LOCK = "run.lock"
 _NOT_SET = "not set"
 
 
-def goes_on(directory: Path, *, has_run: bool, resume: bool, overwrite: bool) -> bool:
+def check_resume(directory: Path, *, has_run: bool, resume: bool, overwrite: bool) -> bool:
     """Return whether there is a run to continue; change nothing.
 
     Args:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.core.locks import locked_folder
-from nnpmm.core.settings.folder import keep_settings
+from nnpmm.core.settings.folder import store_settings
 from nnpmm.graphs.checkpoints import Training, seeded
 from nnpmm.graphs.features import MolecularGraph, collate, graph_of
 from nnpmm.graphs.molecules import merged, read_molecules
@@ -91,7 +91,7 @@ def finetune(
         for part in indices
     ]
     with locked_folder(folder):
-        keep_settings(settings, folder / "settings.json", list(FinetuningSettings.model_fields))
+        store_settings(settings, folder / "settings.json", list(FinetuningSettings.model_fields))
         key = f"{settings.model_dump_json()} {start.sha256} {smiles} {values.tolist()}"
         trained = [
             _trained(settings, start, parts, folder, member, key, progress)

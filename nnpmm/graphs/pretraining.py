@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from nnpmm.core.arrays import Card, load_card, save_card
 from nnpmm.core.errors import ConfigError
 from nnpmm.core.locks import locked_folder
-from nnpmm.core.settings.folder import keep_settings
+from nnpmm.core.settings.folder import store_settings
 from nnpmm.graphs.bonds import BondNetwork
 from nnpmm.graphs.checkpoints import Training, seeded
 from nnpmm.graphs.contrast import agreement, contrast
@@ -122,7 +122,7 @@ def pretrain(
     graphs = [graph_of(text) for text in smiles]  # before hours of conformers
     with locked_folder(folder):
         fixed = [name for name in PretrainingSettings.model_fields if name not in _MAY_CHANGE]
-        keep_settings(settings, folder / "settings.json", fixed)
+        store_settings(settings, folder / "settings.json", fixed)
         found, reasons = kept_conformers(
             settings.conformer_folder or folder / "conformers",
             smiles,

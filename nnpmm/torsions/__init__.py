@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from nnpmm.torsions.fitting import Refit, fit_torsions
     from nnpmm.torsions.internal import valence_terms
     from nnpmm.torsions.refit import RefitResult, run_refit
-    from nnpmm.torsions.relaxation import Held, relax_all, relax_held
+    from nnpmm.torsions.relaxation import FixedTorsions, relax_all, relax_with_fixed_torsions
     from nnpmm.torsions.report import bond_errors, flagged_bonds
     from nnpmm.torsions.scan import TorsionScan, energies_along, relax_along, scan_torsions
     from nnpmm.torsions.settings import ScanSettings
     from nnpmm.torsions.workflow import ScanResult, run_scan
 
 __all__ = [
-    "Held",
+    "FixedTorsions",
     "Refit",
     "RefitResult",
     "RotatableBond",
@@ -38,7 +38,7 @@ __all__ = [
     "flagged_bonds",
     "relax_all",
     "relax_along",
-    "relax_held",
+    "relax_with_fixed_torsions",
     "rotatable_bond",
     "run_refit",
     "run_scan",
@@ -49,7 +49,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "Held": "nnpmm.torsions.relaxation",
+        "FixedTorsions": "nnpmm.torsions.relaxation",
         "Refit": "nnpmm.torsions.fitting",
         "RefitResult": "nnpmm.torsions.refit",
         "RotatableBond": "nnpmm.torsions.bonds",
@@ -65,7 +65,7 @@ __getattr__, __dir__ = lazy_names(
         "flagged_bonds": "nnpmm.torsions.report",
         "relax_all": "nnpmm.torsions.relaxation",
         "relax_along": "nnpmm.torsions.scan",
-        "relax_held": "nnpmm.torsions.relaxation",
+        "relax_with_fixed_torsions": "nnpmm.torsions.relaxation",
         "rotatable_bond": "nnpmm.torsions.bonds",
         "run_refit": "nnpmm.torsions.refit",
         "run_scan": "nnpmm.torsions.workflow",

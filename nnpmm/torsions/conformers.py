@@ -14,7 +14,7 @@ from nnpmm.core.errors import SimulationError
 from nnpmm.models import Evaluator
 from nnpmm.torsions.bonds import RotatableBond
 from nnpmm.torsions.internal import dihedral, valence_terms
-from nnpmm.torsions.relaxation import Held, relax_held
+from nnpmm.torsions.relaxation import FixedTorsions, relax_with_fixed_torsions
 
 __all__ = ["HeldOut", "conformer_errors", "held_out_conformers"]
 
@@ -25,12 +25,12 @@ class HeldOut(NamedTuple):
     Attributes:
         positions: nm, (k, n, 3), all else relaxed by the network.
         energies: of the network, kJ/mol, (k,).
-        held: torsions and angles.
+        fixed: torsions and angles.
     """
 
     positions: NDArray[np.float64]
     energies: NDArray[np.float64]
-    held: Held
+    fixed: FixedTorsions
 
 
 def held_out_conformers(
@@ -48,7 +48,7 @@ def held_out_conformers(
     Args:
         molecule: n atoms.
         evaluator: the network, bound to them.
-        bonds: whose torsions are held.
+        bonds: whose torsions are fixed.
         count: of conformers.
         seed: of distance geometry.
 
@@ -64,9 +64,9 @@ def held_out_conformers(
         raise SimulationError("found no conformers of the molecule; check its ring strain")
     positions = 0.1 * np.array([copy.GetConformer(i).GetPositions() for i in numbers])
     angles = np.stack([dihedral(positions, np.array(b.torsion)) for b in bonds], axis=1)
-    held = Held.of([bonds] * len(positions), angles, molecule.GetNumAtoms())
-    found = relax_held(evaluator, positions, held, valence_terms(molecule))
-    return HeldOut(found.positions, found.energies, held)
+    fixed = FixedTorsions.of([bonds] * len(positions), angles, molecule.GetNumAtoms())
+    found = relax_with_fixed_torsions(evaluator, positions, fixed, valence_terms(molecule))
+    return HeldOut(found.positions, found.energies, fixed)
 
 
 def conformer_errors(molecule: Chem.Mol, evaluator: Evaluator, conformers: HeldOut) -> float:
@@ -82,6 +82,6 @@ def conformer_errors(molecule: Chem.Mol, evaluator: Evaluator, conformers: HeldO
     Raises:
         SimulationError: a minimisation did not end.
     """
-    positions, energies, held = conformers
-    found = relax_held(evaluator, positions, held, valence_terms(molecule))
+    positions, energies, fixed = conformers
+    found = relax_with_fixed_torsions(evaluator, positions, fixed, valence_terms(molecule))
     return float(np.std(found.energies - energies))

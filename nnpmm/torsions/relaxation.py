@@ -28,10 +28,10 @@ from nnpmm.torsions.internal import (
 __all__ = [
     "FORCE_TOLERANCE",
     "BatchPotential",
-    "Held",
+    "FixedTorsions",
     "Relaxed",
     "relax_all",
-    "relax_held",
+    "relax_with_fixed_torsions",
     "set_angles",
 ]
 
@@ -52,7 +52,7 @@ class BatchPotential(Protocol):
         """Evaluate positions (k, n, 3), nm."""
 
 
-class Held(NamedTuple):
+class FixedTorsions(NamedTuple):
     """Fixed torsions, m of them in each of k geometries.
 
     Attributes:
@@ -66,18 +66,18 @@ class Held(NamedTuple):
     angles: _Array
 
     @staticmethod
-    def of(bonds: Sequence[Sequence[RotatableBond]], angles: _Array, n_atoms: int) -> Held:
+    def of(bonds: Sequence[Sequence[RotatableBond]], angles: _Array, n_atoms: int) -> FixedTorsions:
         """Return the torsions of k lists of m bonds each, fixed at angles (k, m), radians."""
         k, m = len(bonds), len(bonds[0]) if bonds else 0
         torsions = np.array([[b.torsion for b in row] for row in bonds], dtype=np.int64)
         moved = np.array([[b.mask(n_atoms) for b in row] for row in bonds], dtype=bool)
-        return Held(
+        return FixedTorsions(
             *(torsions.reshape(k, m, 4), moved.reshape(k, m, n_atoms)), np.reshape(angles, (k, m))
         )
 
-    def rows(self, chosen: NDArray[np.int64]) -> Held:
+    def rows(self, chosen: NDArray[np.int64]) -> FixedTorsions:
         """Return those of some of the geometries."""
-        return Held(self.torsions[chosen], self.moved[chosen], self.angles[chosen])
+        return FixedTorsions(self.torsions[chosen], self.moved[chosen], self.angles[chosen])
 
 
 class Relaxed(NamedTuple):
@@ -86,7 +86,7 @@ class Relaxed(NamedTuple):
     Attributes:
         positions: (k, n, 3), nm.
         energies: (k,), kJ/mol.
-        forces: (k, n, 3), kJ/mol/nm, with the component along the held torsions.
+        forces: (k, n, 3), kJ/mol/nm, with the component along the fixed torsions.
         left: (k,) largest force on an atom without that component, kJ/mol/nm.
         evaluations: of the potential, of all geometries together.
     """
@@ -101,7 +101,7 @@ class Relaxed(NamedTuple):
 class _State(NamedTuple):
     """Of k geometries: positions (k, n, 3), energies (k,), and gradients (k, 3n).
 
-    ``free`` is the gradient without its components along the gradients of the held angles,
+    ``free`` is the gradient without its components along the gradients of the fixed angles,
     ``normals`` (k, m, 3n).
     """
 
@@ -112,10 +112,10 @@ class _State(NamedTuple):
     free: _Array
 
 
-def relax_held(
+def relax_with_fixed_torsions(
     evaluator: BatchPotential,
     positions: _Array,
-    held: Held,
+    fixed: FixedTorsions,
     terms: ValenceTerms,
     *,
     tolerance: float = FORCE_TOLERANCE,
@@ -130,7 +130,7 @@ def relax_held(
     Args:
         evaluator: the potential bound to n atoms.
         positions: (k, n, 3), nm, whole. They are first rotated to the fixed angles.
-        held: torsions and angles of each geometry.
+        fixed: torsions and angles of each geometry.
         terms: of the molecule, for the model Hessian.
         tolerance: largest force left on an atom, kJ/mol/nm.
         steps: the most of them.
@@ -138,8 +138,8 @@ def relax_held(
     Raises:
         SimulationError: the energy is not finite, or forces are too large after the last step.
     """
-    found = _minimized(evaluator, positions, held, terms, tolerance, steps)
-    _require_convergence(found.left, tolerance, held)
+    found = _minimized(evaluator, positions, fixed, terms, tolerance, steps)
+    _require_convergence(found.left, tolerance, fixed)
     return found
 
 
@@ -151,7 +151,7 @@ def relax_all(
     tolerance: float = FORCE_TOLERANCE,
     steps: int = _MOST_STEPS,
 ) -> Relaxed:
-    """Return the minimum next to each geometry, without fixed torsions; see `relax_held`.
+    """Return the minimum next to each geometry, with no torsion fixed.
 
     A geometry that does not converge is not an error: ``left`` contains its remaining force.
 
@@ -165,19 +165,21 @@ def relax_all(
     Raises:
         SimulationError: the energy is not finite.
     """
-    nothing = Held.of([[]] * len(positions), np.zeros((len(positions), 0)), positions.shape[1])
+    nothing = FixedTorsions.of(
+        [[]] * len(positions), np.zeros((len(positions), 0)), positions.shape[1]
+    )
     return _minimized(evaluator, positions, nothing, terms, tolerance, steps)
 
 
 def _minimized(
     evaluator: BatchPotential,
     positions: _Array,
-    held: Held,
+    fixed: FixedTorsions,
     terms: ValenceTerms,
     tolerance: float,
     steps: int,
 ) -> Relaxed:
-    state = _evaluated(evaluator, set_angles(positions.copy(), held), held)
+    state = _evaluated(evaluator, set_angles(positions.copy(), fixed), fixed)
     inverse = np.asarray(np.linalg.inv(model_hessian(state.positions, terms)), dtype=np.float64)
     trust = np.full(len(positions), _FIRST)
     evaluations = len(positions)
@@ -187,7 +189,7 @@ def _minimized(
         active = active[trust[active] > _SHORTEST]
         if len(active) == 0:
             break
-        old, here = _State(*(array[active] for array in state)), held.rows(active)
+        old, here = _State(*(array[active] for array in state)), fixed.rows(active)
         step = _bounded(_newton_step(old, inverse[active]), trust[active])
         moved = set_angles(old.positions + step.reshape(old.positions.shape), here)
         new = _evaluated(evaluator, moved, here)
@@ -199,25 +201,25 @@ def _minimized(
         length = _largest(made)
         shrunk, grown = 0.3 * length, np.maximum(trust[active], 2 * length)
         trust[active] = np.where(lower, np.minimum(grown, _LONGEST), shrunk)
-        for whole, part in zip(state, new, strict=True):
-            whole[active[lower]] = part[lower]
+        for every, part in zip(state, new, strict=True):
+            every[active[lower]] = part[lower]
     left = _largest(state.free)
     forces = -state.gradients.reshape(state.positions.shape)
     return Relaxed(state.positions, state.energies, forces, left, evaluations)
 
 
-def set_angles(positions: _Array, held: Held) -> _Array:
+def set_angles(positions: _Array, fixed: FixedTorsions) -> _Array:
     """Return geometries (k, n, 3) with one side of each bond rotated to its fixed angle."""
     rows = np.arange(len(positions))
-    for place in range(held.torsions.shape[1]):
-        atoms, moved = held.torsions[:, place], held.moved[:, place]
+    for place in range(fixed.torsions.shape[1]):
+        atoms, moved = fixed.torsions[:, place], fixed.moved[:, place]
         found = dihedral(positions[rows[:, None], atoms], np.arange(4))
-        rest = wrapped(held.angles[:, place] - found)
+        rest = wrapped(fixed.angles[:, place] - found)
         positions = turned(positions, (atoms[:, 1], atoms[:, 2]), moved, rest)
     return positions
 
 
-def _evaluated(evaluator: BatchPotential, positions: _Array, held: Held) -> _State:
+def _evaluated(evaluator: BatchPotential, positions: _Array, fixed: FixedTorsions) -> _State:
     found = evaluator.batch(positions)
     if not (np.isfinite(found.energies).all() and np.isfinite(found.forces).all()):
         raise SimulationError(
@@ -226,9 +228,9 @@ def _evaluated(evaluator: BatchPotential, positions: _Array, held: Held) -> _Sta
         )
     k, n, _ = positions.shape
     rows = np.arange(k)
-    normals = np.zeros((k, held.torsions.shape[1], n, 3))
+    normals = np.zeros((k, fixed.torsions.shape[1], n, 3))
     for place in range(normals.shape[1]):
-        atoms = held.torsions[:, place]
+        atoms = fixed.torsions[:, place]
         corners = positions[rows[:, None], atoms]
         normals[rows[:, None], place, atoms] = dihedral_gradient(corners, np.arange(4))
     flat = normals.reshape(k, -1, 3 * n)
@@ -239,7 +241,7 @@ def _evaluated(evaluator: BatchPotential, positions: _Array, held: Held) -> _Sta
 
 
 def _newton_step(state: _State, inverse: _Array) -> _Array:
-    """Return the steps (k, 3n) that a quadratic model with the held angles fixed promises."""
+    """Return the steps (k, 3n) that a quadratic model with the fixed angles fixed promises."""
     plain = np.einsum("kxy,ky->kx", inverse, state.free)
     across = state.normals @ inverse  # (k, m, 3n)
     matrix = across @ state.normals.transpose(0, 2, 1)
@@ -277,12 +279,12 @@ def _largest(flat: _Array) -> _Array:
     return np.asarray(np.linalg.norm(flat.reshape(len(flat), -1, 3), axis=2).max(axis=1))
 
 
-def _require_convergence(left: _Array, tolerance: float, held: Held) -> None:
+def _require_convergence(left: _Array, tolerance: float, fixed: FixedTorsions) -> None:
     worst = int(np.argmax(left))
     # What is left where steps have become too short is the noise of single precision.
     if left[worst] <= 10 * tolerance:
         return
-    angles = ", ".join(f"{angle:.0f}" for angle in np.degrees(held.angles[worst])) or "no"
+    angles = ", ".join(f"{angle:.0f}" for angle in np.degrees(fixed.angles[worst])) or "no"
     raise SimulationError(
         f"found a force of {left[worst]:.3g} kJ/mol/nm after the minimisation with the torsion "
         f"fixed at {angles} degrees, allowed: {10 * tolerance:g}; start from another conformer"

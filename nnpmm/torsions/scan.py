@@ -12,7 +12,7 @@ from nnpmm.core.errors import ConfigError, SimulationError
 from nnpmm.models import Evaluator
 from nnpmm.torsions.bonds import RotatableBond
 from nnpmm.torsions.internal import ValenceTerms, dihedral
-from nnpmm.torsions.relaxation import Held, Relaxed, relax_held
+from nnpmm.torsions.relaxation import FixedTorsions, Relaxed, relax_with_fixed_torsions
 
 __all__ = ["Chains", "TorsionScan", "energies_along", "grid", "relax_along", "scan_torsions"]
 
@@ -167,8 +167,8 @@ def energies_along(evaluator: Evaluator, scan: TorsionScan) -> _Array:
 
 
 def _begin(evaluator: Evaluator, positions: _Array, b: int, a: int, terms: ValenceTerms) -> Chains:
-    nothing = Held.of([[]], np.zeros((1, 0)), len(positions))
-    found = relax_held(evaluator, np.asarray(positions)[None], nothing, terms)
+    nothing = FixedTorsions.of([[]], np.zeros((1, 0)), len(positions))
+    found = relax_with_fixed_torsions(evaluator, np.asarray(positions)[None], nothing, terms)
     shape = (b, 2, a)
     return Chains(
         found.positions[0], np.zeros((*shape, *positions.shape)), np.full(shape, np.nan),
@@ -188,8 +188,10 @@ def _relax_at(
     degrees: _Array,
     terms: ValenceTerms,
 ) -> Relaxed:
-    held = Held.of([[bond] for bond in bonds], np.radians(degrees)[:, None], positions.shape[1])
-    return relax_held(evaluator, positions, held, terms)
+    fixed = FixedTorsions.of(
+        [[bond] for bond in bonds], np.radians(degrees)[:, None], positions.shape[1]
+    )
+    return relax_with_fixed_torsions(evaluator, positions, fixed, terms)
 
 
 def _lowest(

@@ -15,7 +15,7 @@ from rdkit import Chem
 from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.core.files import sha256_of
 from nnpmm.core.locks import locked_folder
-from nnpmm.core.settings.folder import keep_settings, read_kept_settings
+from nnpmm.core.settings.folder import read_stored_settings, store_settings
 from nnpmm.models import Evaluator, load_model
 from nnpmm.structures import LigandParameters, create_ligand_system
 from nnpmm.structures.ligands.source import read_molecule, read_molecule_alone
@@ -99,7 +99,7 @@ def run_scan(
     if settings.reference is not None:
         reference = read_reference(settings.reference, bonds, angles)
     with locked_folder(directory):
-        keep_settings(settings, directory / _SETTINGS, ("molecule", "seed"))
+        store_settings(settings, directory / _SETTINGS, ("molecule", "seed"))
         evaluators = _networks(settings, molecule)
         profiles: dict[str, NDArray[np.float64]] = {}
         scans = directory / _SCANS
@@ -128,7 +128,7 @@ def read_settings_of(directory: Path) -> ScanSettings:
     path = directory / _SETTINGS
     if not path.exists():
         raise InputFileError(f"{directory}: contains no torsion scan; make one with nnpmm scan")
-    return read_kept_settings(ScanSettings, path)
+    return read_stored_settings(ScanSettings, path)
 
 
 def _read(settings: ScanSettings) -> tuple[Chem.Mol, LigandParameters | None]:

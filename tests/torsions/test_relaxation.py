@@ -1,4 +1,4 @@
-"""Minimisation with held torsions: the angle is exact, and nothing but its torque is left."""
+"""Minimisation with fixed torsions: the angle is exact, and nothing but its torque is left."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from nnpmm.core.errors import SimulationError
 from nnpmm.models import find_minimum
 from nnpmm.structures import molecule_from_smiles
 from nnpmm.torsions import (
-    Held,
+    FixedTorsions,
     find_rotatable_bonds,
     relax_all,
-    relax_held,
+    relax_with_fixed_torsions,
     rotatable_bond,
     valence_terms,
 )
@@ -26,8 +26,8 @@ from nnpmm.torsions.relaxation import set_angles
 ANGLES = np.radians([[-170.0], [-63.0], [0.0], [100.0]])
 
 
-def _held(molecule, bond, angles):
-    return Held.of([[bond]] * len(angles), angles, molecule.GetNumAtoms())
+def _fixed(molecule, bond, angles):
+    return FixedTorsions.of([[bond]] * len(angles), angles, molecule.GetNumAtoms())
 
 
 def _rdkit_angle(molecule, positions, torsion):
@@ -39,7 +39,9 @@ def _rdkit_angle(molecule, positions, torsion):
 def _relaxed(molecule, evaluator, bond, **options):
     start = np.repeat(positions_of(molecule)[None], len(ANGLES), axis=0)
     terms = valence_terms(molecule)
-    return relax_held(evaluator, start, _held(molecule, bond, ANGLES), terms, **options)
+    return relax_with_fixed_torsions(
+        evaluator, start, _fixed(molecule, bond, ANGLES), terms, **options
+    )
 
 
 def test_angles_are_exact_and_only_their_torque_is_left():
@@ -59,7 +61,7 @@ def test_angles_are_exact_and_only_their_torque_is_left():
 
 
 def test_a_stiff_restraint_finds_the_same_minimum():
-    """At the angle that a restrained minimum has, the held one has the same energy."""
+    """At the angle of a restrained minimum, a geometry with that angle fixed has its energy."""
     molecule, evaluator = molecule_and_force_field("CCCO")
     bond = rotatable_bond(molecule, 1, 2)
     torsion, target = np.array(bond.torsion), np.radians(20.0)
@@ -72,17 +74,19 @@ def test_a_stiff_restraint_finds_the_same_minimum():
         gradient[torsion] += 2000.0 * off * dihedral_gradient(x, torsion)
         return energy + 1000.0 * off**2, 0.01 * gradient.ravel()
 
-    held = _held(molecule, bond, np.array([[target]]))
-    start = relax_held(
-        evaluator, positions_of(molecule)[None], held, valence_terms(molecule)
+    fixed = _fixed(molecule, bond, np.array([[target]]))
+    start = relax_with_fixed_torsions(
+        evaluator, positions_of(molecule)[None], fixed, valence_terms(molecule)
     ).positions[0]
     options = {"maxiter": 20000, "maxfun": 20000, "ftol": 0.0, "gtol": 1e-4}
     reference = scipy.optimize.minimize(
         restrained, start.ravel() / 0.01, jac=True, method="L-BFGS-B", options=options
     )
     x = 0.01 * reference.x.reshape(-1, 3)
-    held = _held(molecule, bond, dihedral(x, torsion).reshape(1, 1))
-    found = relax_held(evaluator, start[None], held, valence_terms(molecule), tolerance=0.1)
+    fixed = _fixed(molecule, bond, dihedral(x, torsion).reshape(1, 1))
+    found = relax_with_fixed_torsions(
+        evaluator, start[None], fixed, valence_terms(molecule), tolerance=0.1
+    )
     assert found.energies[0] == pytest.approx(evaluator(x)[0], abs=1e-3)
 
 
@@ -91,8 +95,10 @@ def test_together_as_alone():
     bond = rotatable_bond(molecule, 1, 2)
     together = _relaxed(molecule, evaluator, bond)
     for place in range(len(ANGLES)):
-        held = _held(molecule, bond, ANGLES[place : place + 1])
-        alone = relax_held(evaluator, positions_of(molecule)[None], held, valence_terms(molecule))
+        fixed = _fixed(molecule, bond, ANGLES[place : place + 1])
+        alone = relax_with_fixed_torsions(
+            evaluator, positions_of(molecule)[None], fixed, valence_terms(molecule)
+        )
         assert alone.energies[0] == pytest.approx(together.energies[place], abs=1e-6)
 
 
@@ -100,9 +106,9 @@ def test_several_torsions_of_one_molecule():
     molecule, evaluator = molecule_and_force_field("CCCCC")
     bonds = find_rotatable_bonds(molecule)
     angles = np.radians([[60.0, -75.0], [180.0, 65.0]])
-    held = Held.of([bonds, bonds], angles, molecule.GetNumAtoms())
+    fixed = FixedTorsions.of([bonds, bonds], angles, molecule.GetNumAtoms())
     start = np.repeat(positions_of(molecule)[None], 2, axis=0)
-    found = relax_held(evaluator, start, held, valence_terms(molecule))
+    found = relax_with_fixed_torsions(evaluator, start, fixed, valence_terms(molecule))
     for place, bond in enumerate(bonds):
         for row in range(2):
             angle = _rdkit_angle(molecule, found.positions[row], bond.torsion)
@@ -132,7 +138,7 @@ def test_all_at_once_each_to_the_minimum_next_to_it():
     bond = rotatable_bond(molecule, 1, 2)
     angles = np.radians([[170.0], [80.0], [-50.0]])
     start = np.repeat(positions_of(molecule)[None], 3, axis=0)
-    turned = set_angles(start, Held.of([[bond]] * 3, angles, molecule.GetNumAtoms()))
+    turned = set_angles(start, FixedTorsions.of([[bond]] * 3, angles, molecule.GetNumAtoms()))
     before = turned.copy()
     found = relax_all(evaluator, turned, valence_terms(molecule))
     assert np.array_equal(turned, before)  # what is given stays as it is

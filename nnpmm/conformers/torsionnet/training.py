@@ -24,7 +24,7 @@ from nnpmm.conformers.torsionnet.ppo import improve, play
 from nnpmm.conformers.torsionnet.settings import TrainingSettings
 from nnpmm.core.arrays import load_arrays, save_arrays
 from nnpmm.core.locks import locked_folder
-from nnpmm.core.settings.folder import keep_settings
+from nnpmm.core.settings.folder import store_settings
 from nnpmm.structures import molecule_from_smiles
 
 __all__ = ["CURVE", "train_policy"]
@@ -78,7 +78,7 @@ def train_policy(
     """
     fixed = [name for name in TrainingSettings.model_fields if name not in _MAY_CHANGE]
     with locked_folder(directory):
-        keep_settings(settings, directory / _SETTINGS, fixed)
+        store_settings(settings, directory / _SETTINGS, fixed)
         smiles = list(settings.molecules) or branched_alkanes(
             settings.alkanes,
             rotors=(settings.fewest_rotors, settings.most_rotors),

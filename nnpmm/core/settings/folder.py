@@ -13,13 +13,13 @@ from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.core.files import write_atomically
 from nnpmm.core.settings.reading import parse_settings
 
-__all__ = ["keep_settings", "read_kept_settings"]
+__all__ = ["read_stored_settings", "store_settings"]
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
 
-def read_kept_settings(model: type[Settings], path: Path) -> Settings:
-    """Read the settings that `keep_settings` wrote.
+def read_stored_settings(model: type[Settings], path: Path) -> Settings:
+    """Read the settings that `store_settings` wrote.
 
     Args:
         model: the settings class.
@@ -36,7 +36,7 @@ def read_kept_settings(model: type[Settings], path: Path) -> Settings:
     return parse_settings(model, data, source=str(path), base=path.parent)
 
 
-def keep_settings(settings: BaseModel, path: Path, fixed: Sequence[str]) -> None:
+def store_settings(settings: BaseModel, path: Path, fixed: Sequence[str]) -> None:
     """Write the settings of a calculation, unless its folder was started with others.
 
     Args:
@@ -50,7 +50,7 @@ def keep_settings(settings: BaseModel, path: Path, fixed: Sequence[str]) -> None
         UnwritableError: the file cannot be written.
     """
     if path.exists():
-        there = read_kept_settings(type(settings), path)
+        there = read_stored_settings(type(settings), path)
         for name in fixed:
             old, new = getattr(there, name), getattr(settings, name)
             if old != new:

@@ -74,7 +74,7 @@ def has_run(folder: Path) -> bool:
 
 
 def check_folder(config: LammpsConfig, *, resume: bool, overwrite: bool) -> bool:
-    """Tell whether there is a run to go on with; nothing is changed.
+    """Return whether there is a run to continue; change nothing.
 
     Raises:
         ConfigError: the folder has a run that was neither to be resumed nor overwritten, or the
@@ -82,7 +82,7 @@ def check_folder(config: LammpsConfig, *, resume: bool, overwrite: bool) -> bool
     """
     folder = config.output.directory
     started = (folder / SETTINGS).exists()
-    resuming = run_folder.goes_on(folder, has_run=started, resume=resume, overwrite=overwrite)
+    resuming = run_folder.check_resume(folder, has_run=started, resume=resume, overwrite=overwrite)
     if resuming:
         data = config.model_dump(mode="json", context={"base": folder})
         run_folder.require_same_settings(folder / SETTINGS, data, _MAY_CHANGE)

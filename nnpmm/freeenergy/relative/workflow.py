@@ -165,10 +165,10 @@ def _in_this_process(
     results, failures = [], _Failures()
     for edge in settings.edges:
         folder = edge_directory(directory, edge)
-        goes_on = resume and folder.exists()
+        resuming = resume and folder.exists()
         try:
             results.append(
-                run_edge(settings.of_edge(edge), folder, resume=goes_on, announce=announce)
+                run_edge(settings.of_edge(edge), folder, resume=resuming, announce=announce)
             )
         except NnpmmError as error:
             if len(settings.edges) == 1:

@@ -112,7 +112,7 @@ def check_directory(settings: ProtocolConfig, *, resume: bool, overwrite: bool) 
                 f"{path}: is {kind}, where a run keeps a file: move it away, or choose another "
                 "output.directory"
             )
-    resuming = run_folder.goes_on(
+    resuming = run_folder.check_resume(
         directory, has_run=has_run(directory), resume=resume, overwrite=overwrite
     )
     if resuming:

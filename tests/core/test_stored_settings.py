@@ -4,7 +4,7 @@ import pytest
 
 from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.core.fields import Section, SettingsPath
-from nnpmm.core.settings.folder import keep_settings, read_kept_settings
+from nnpmm.core.settings.folder import read_stored_settings, store_settings
 
 
 class _Settings(Section):
@@ -15,14 +15,14 @@ class _Settings(Section):
 def test_what_may_change_and_what_may_not(tmp_path):
     path = tmp_path / "settings.json"
     first = _Settings(molecule=tmp_path / "a.sdf")
-    keep_settings(first, path, ("molecule",))
+    store_settings(first, path, ("molecule",))
     longer = first.model_copy(update={"count": 2})
-    keep_settings(longer, path, ("molecule",))
-    assert read_kept_settings(_Settings, path) == longer
+    store_settings(longer, path, ("molecule",))
+    assert read_stored_settings(_Settings, path) == longer
     other = _Settings(molecule=tmp_path / "b.sdf")
     with pytest.raises(ConfigError, match=r"was started with molecule .*a\.sdf, found .*b\.sdf"):
-        keep_settings(other, path, ("molecule",))
-    assert read_kept_settings(_Settings, path) == longer
+        store_settings(other, path, ("molecule",))
+    assert read_stored_settings(_Settings, path) == longer
 
 
 @pytest.mark.parametrize("text", ['{"molecule": "a.s', "[]", '{"molecule": "a", "size": 1}'])
@@ -30,5 +30,5 @@ def test_settings_that_cannot_be_read(tmp_path, text):
     path = tmp_path / "settings.json"
     path.write_text(text)
     with pytest.raises((InputFileError, ConfigError), match=r"settings\.json"):
-        keep_settings(_Settings(molecule=tmp_path / "a"), path, ("molecule",))
+        store_settings(_Settings(molecule=tmp_path / "a"), path, ("molecule",))
     assert path.read_text() == text
