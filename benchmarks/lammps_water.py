@@ -425,7 +425,7 @@ def speed_table(results: dict[str, Any]) -> str:
         rows.append(
             (
                 f"{found['atoms']:,}",
-                ranks,
+                str(ranks),
                 f"{1e3 * mean:.0f} ± {1e3 * error:.0f} ms",
                 f"{1e6 * each:.0f} {US}",
             )
