@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import openmm
-from common import data_folder, save_image, write_results
+from common import ROOT, data_folder, save_image, write_results, write_section
 from gpu_steps import HYDROGEN_MASS, MASS_FACTOR, Case, cases, coupled
 from openmm import app, unit
 
@@ -44,6 +44,7 @@ from nnpmm.structures import forcefield_xml, parameterize, solvate, to_openmm_to
 LIGAND, TORSION = "lig_ejm_31", (9, 11, 13, 14)  # C7-N1-C8-C9
 TEMPERATURE, HEIGHT, FACTOR, EVERY = 300.0, 2.0, 12.0, 50  # K, kJ/mol, steps of 4 fs
 TIMESTEP, WIDTH, SAVED = 0.004, np.radians(15.0), 50  # ps, rad, Gaussians
+PAGE = ROOT / "docs" / "validation" / "sampling.md"
 PLACES, POTENTIALS = ("vacuum", "water", "site"), ("force field", "network")
 
 
@@ -215,6 +216,33 @@ def results(folder: Path) -> None:
     figure = plot_surface_profile(degrees, lines, xlabel="C7-N1-C8-C9 / degrees", limit=70.0)
     save_image(figure, "sampling_ligand")
     write_results("sampling_ligand", found)
+    write_section(PAGE, "ligand torsion", table(found))
+
+
+def table(found: dict[str, dict]) -> list[str]:
+    """Return the populations of all places and potentials as Markdown."""
+    lines = [
+        "| | runs | population of the flipped ring | of each run | barrier / (kJ/mol) |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, each in found.items():
+        lengths = sorted({round(length) for length in each["ps_per_run"]})
+        share, error = each["flipped"], each["flipped_error"]
+        surface = np.array(each["free_energy_kj_mol"], dtype=float)
+        lines.append(
+            f"| {name} | {each['runs']} x {' to '.join(map(str, lengths))} ps | "
+            f"{share:.3f}{'' if error is None else f' ± {error:.3f}'} | "
+            f"{', '.join(f'{value:.3f}' for value in each['flipped_of_each_run'])} | "
+            f"{barrier(each['degrees'], surface):.0f} |"
+        )
+    return lines
+
+
+def barrier(degrees: list[float], surface: np.ndarray) -> float:
+    """Return the lower of the two barriers between 0 and 180 degrees, kJ/mol above the minimum."""
+    angles = np.array(degrees)
+    sides = [np.nanmax(surface[angles > 0]), np.nanmax(surface[angles < 0])]
+    return float(min(sides) - np.nanmin(surface))
 
 
 def plain(numbers: np.ndarray) -> list[float | None]:

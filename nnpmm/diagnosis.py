@@ -15,6 +15,7 @@ from nnpmm._version import __version__
 from nnpmm.core.errors import ModelError, NnpmmError, OptionalDependencyError
 from nnpmm.core.platforms import FASTEST_FIRST, loaded_platforms, try_platform
 from nnpmm.core.versions import installed_version
+from nnpmm.models.aimnet import backends as aimnet_backends
 from nnpmm.models.aimnet import weights as aimnet_weights
 from nnpmm.models.ani import BACKENDS, choose_backend
 from nnpmm.models.ani import weights as ani_weights
@@ -157,15 +158,24 @@ def _families() -> list[Finding]:
 
 
 def _backends() -> list[Finding]:
+    """Every implementation of ANI and AIMNet2, and the ones that ``backend="auto"`` chooses."""
     findings = []
     fastest, device = choose_backend("auto")
     for name, backend in BACKENDS.items():
         remedy = backend.missing()
-        chosen = " (chosen by auto)" if name == fastest else ""
-        detail = f"{backend.summary}{chosen}" if remedy is None else remedy
-        findings.append(Finding("ANI backend", name, True if remedy is None else None, detail))
+        findings.append(_backend("ANI backend", name, fastest, backend.summary, remedy))
     findings.append(Finding("ANI backend", "device", True, f"auto takes {device}"))
+    fastest, _ = aimnet_backends.choose_backend("auto", "auto", "AIMNet2")
+    for name, summary in aimnet_backends.SUMMARIES.items():
+        remedy = aimnet_backends.missing(name)
+        findings.append(_backend("AIMNet2 backend", name, fastest, summary, remedy))
     return findings
+
+
+def _backend(group: str, name: str, fastest: str, summary: str, remedy: str | None) -> Finding:
+    if remedy is not None:
+        return Finding(group, name, None, remedy)
+    return Finding(group, name, True, f"{summary}{' (chosen by auto)' if name == fastest else ''}")
 
 
 def _weights() -> list[Finding]:

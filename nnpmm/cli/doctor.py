@@ -19,7 +19,7 @@ _MARKS = {True: "[green]ok[/green]", None: "[yellow]-[/yellow]", False: "[red]FA
 def doctor(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Show versions, OpenMM platforms, ANI backends and where each model's weights come from.
+    """Show versions, OpenMM platforms, backends, and where each model's weights come from.
 
     The exit status is 0 if hybrid simulations can run here, otherwise 1.
     """

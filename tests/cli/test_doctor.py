@@ -9,6 +9,7 @@ from conftest import call_script
 from nnpmm import __version__
 from nnpmm.cli.main import main
 from nnpmm.diagnosis import diagnose
+from nnpmm.models.aimnet import backends as aimnet_backends
 from nnpmm.models.aimnet import weights as aimnet_weights
 from nnpmm.models.ani import BACKENDS, PUBLISHED, weights
 from nnpmm.models.weight_sources import WeightsSource
@@ -46,6 +47,14 @@ def test_the_table(call, torchani_folder):
     assert "chosen by auto" in result.out
     assert "FAIL" not in result.out
     assert "NNPMM_OFFLINE is set" in result.out  # why ANI-2x is nowhere
+
+
+def test_backends_of_both_networks():
+    found = [(each.group, each.subject) for each in diagnose()]
+    for name in BACKENDS:
+        assert ("ANI backend", name) in found
+    for name in aimnet_backends.BACKENDS:
+        assert ("AIMNet2 backend", name) in found
 
 
 def test_absurd_threads_are_not_started(call, torchani_folder, monkeypatch):

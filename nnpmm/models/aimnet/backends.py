@@ -17,7 +17,7 @@ from nnpmm.models.protocol import BatchEvaluation, Evaluation
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["BACKENDS", "Kernel", "choose_backend", "missing"]
+__all__ = ["BACKENDS", "SUMMARIES", "Kernel", "choose_backend", "missing"]
 
 
 class Kernel(Protocol):
@@ -92,6 +92,13 @@ BACKENDS: dict[str, Callable[[AimnetParameters, list[str], int, str, str, int | 
     "cpu": _cpu,
     "cuda": _cuda,
     "reference": _reference,
+}
+
+#: What each of them is, in a few words.
+SUMMARIES = {
+    "cpu": "numba loops and packed matrix products",
+    "cuda": "CUDA kernels, compiled at first use",
+    "reference": "torch, autograd forces",
 }
 
 
