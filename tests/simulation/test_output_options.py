@@ -44,6 +44,17 @@ def test_it_goes_on_after_a_resume_and_must_not_change(tmp_path):
         run_protocol(prepared_water(), other, resume=True, progress=False)
 
 
+def test_a_production_without_frames_warns_before_it_runs(tmp_path, caplog):
+    output = {"trajectory_interval": "1 ps"}
+    settings = protocol(tmp_path, production="0.02 ps", output=output)
+    run_protocol(prepared_water(), settings, progress=False)
+    (warning,) = [each.message for each in caplog.records if each.levelname == "WARNING"]
+    assert warning == (
+        "stages.production.length (0.02 ps) is shorter than output.trajectory_interval (1 ps): "
+        "the trajectory will have no frames"
+    )
+
+
 @pytest.mark.parametrize("wanted", ["resname LIG", "resname (", "solute"])
 def test_a_selection_of_nothing_is_refused_before_anything_is_written(tmp_path, wanted):
     folder = tmp_path / "run"

@@ -115,6 +115,7 @@ class StagedRun:
         if record is not None and self._complete(first, record):
             _LOGGER.info("the run in %s is complete", self.directory)
             return self._result(self.plan[first].name, record.step, already_complete=True)
+        self._warn_of_no_frames()
         name, step = "minimize", 0
         with ExitStack() as stack:
             stop = stack.enter_context(stop_on_signals())
@@ -153,9 +154,27 @@ class StagedRun:
     def _write_final(self, state: Snapshot, monitor: RegionMonitor) -> None:
         mm, output = self.prepared.mm, self.settings.output
         region = region_atoms(self.prepared)
-        observed = observe_run(mm, output, region, self.trajectory, self.log)
+        observed = None
+        if self._frames_expected():
+            observed = observe_run(mm, output, region, self.trajectory, self.log)
         note = str(self.prepared.model_provenance.get("note", ""))
         write_final(mm.topology, self.directory, self.log, state, monitor, observed, note)
+
+    def _frames_expected(self) -> bool:
+        """Return whether the production is long enough for a frame of the trajectory."""
+        production = self.settings.stages.production
+        return (
+            production is not None and production.length >= self.settings.output.trajectory_interval
+        )
+
+    def _warn_of_no_frames(self) -> None:
+        if self.settings.stages.production is not None and not self._frames_expected():
+            _LOGGER.warning(
+                "stages.production.length (%g ps) is shorter than output.trajectory_interval "
+                "(%g ps): the trajectory will have no frames",
+                self.settings.stages.production.length,
+                self.settings.output.trajectory_interval,
+            )
 
     def _first_stage(self, record: CheckpointRecord | None) -> int:
         """Return the index in the plan of the stage to go on with."""
