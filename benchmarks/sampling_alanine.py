@@ -1,44 +1,44 @@
-"""Free-energy surfaces of alanine dipeptide in vacuum with the network, by metadynamics.
+"""Alanine dipeptide in vacuum: metadynamics along known and along learned variables.
 
-    python benchmarks/sampling_alanine.py network KNOWN  # ANI-2x, one network; goes on
-    python benchmarks/sampling_alanine.py learn KNOWN LEARNED KIND  # a variable of that run, biased
-    python benchmarks/sampling_alanine.py results KNOWN LEARNED  # and pictures
-    python benchmarks/sampling_alanine.py table  # of the results, into docs
+    python benchmarks/sampling_alanine.py --folder alanine  # Amber's ff14SB
+    python benchmarks/sampling_alanine.py --folder alanine-network --potential network
 
-The force field alone is sampled by sampling_alanine_force_field.py.
+Continues where it stopped. The network is one network of ANI-2x on the whole molecule. Variables
+are learned from a plain run of the force field at 600 K, which knows nothing of phi and psi. Each
+kind of bias is repeated with other seeds. Samples have weights that remove the bias.
+sampling_alanine_comparison.py compares the runs.
 """
 
 from __future__ import annotations
 
+import argparse
 import itertools
-import json
-import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import openmm
-import yaml
-from common import RESULTS, ROOT, save_image, write_results, write_section
 from openmm import app, unit
 from rdkit import Chem
 
-from nnpmm.freeenergy.surfaces import (
-    WeightedSamples,
-    convergence_of,
-    difference_below,
-    find_minima,
-    pooled,
-    surface_of,
+import nnpmm
+from nnpmm.coupling import Mechanical
+from nnpmm.freeenergy.estimators import thermal_energy
+from nnpmm.freeenergy.surfaces import Axis, WeightedSamples, metadynamics_offsets
+from nnpmm.integrators import bound_region_motion, choose_mass_factor, scale_masses
+from nnpmm.sampling import WellTempered, grid_of
+from nnpmm.sampling.grids import BiasGrid
+from nnpmm.sampling.learned import (
+    LearningSettings,
+    choose_features,
+    learn,
+    load_projection,
+    save_projection,
 )
-from nnpmm.plots import plot_surface
-from nnpmm.sampling.variables import Torsion
+from nnpmm.sampling.variables import LearnedVariable, Structure, Torsion, bind_variables
 from nnpmm.structures import molecule_from_smiles
 
-TEMPERATURE, HEIGHT, FACTOR = 300.0, 1.0, 8.0  # K, kJ/mol each 0.2 ps with the network
-BINS = 36  # along phi and psi
-PAGE = ROOT / "docs" / "validation" / "sampling.md"
+TEMPERATURE, HEIGHT, FACTOR = 300.0, 2.5, 8.0  # K, kJ/mol
 NAMES = (
     *(("ACE", "CH3"), ("ACE", "C"), ("ACE", "O"), ("ALA", "N"), ("ALA", "CA")),
     *(("ALA", "CB"), ("ALA", "C"), ("ALA", "O"), ("NME", "N"), ("NME", "C")),
@@ -55,6 +55,13 @@ VARIABLES = {
 }  # fmt: skip
 WIDTH = np.radians(20.0)
 LEARNED_WIDTH = 0.25  # standard deviations of the training data
+STEP, HYDROGEN_MASS = 0.004, 3.0  # ps, amu
+SAMPLED, DEPOSITED = 50, 500  # steps
+PIECE = 0.25  # ns
+BIASES = ("phi, psi", "autoencoder", "time-lagged", "plain")
+TRAINING_TEMPERATURE, TRAINING_NS, TRAINING_EVERY = 600.0, 5.0, 250  # K, ns, steps
+LAG = 2  # frames of the training
+POTENTIALS = ("force field", "network")
 
 
 def alanine_dipeptide(
@@ -89,208 +96,211 @@ def alanine_dipeptide(
     )
 
 
-def tell(samples: WeightedSamples, name: str) -> tuple[dict, object]:
-    """Print and return minima, convergence and the surface of samples."""
-    kept = samples.after(0.2)
-    surface = surface_of(kept, ["phi", "psi"], bins=BINS)
-    minima = find_minima(kept, surface)
-    convergence = convergence_of(kept, ["phi", "psi"], bins=BINS)
-    rows = []
-    for minimum in minima:
-        phi, psi = np.degrees(minimum.place)
-        share = minimum.population
-        rows.append(
-            {
-                "phi_degrees": float(phi),
-                "psi_degrees": float(psi),
-                "free_energy_kj_mol": minimum.free_energy,
-                "population": share.value,
-                "population_error": share.error,
-                "visits": minimum.visits,
-            }
-        )
-        print(f"{name:12} {phi:6.0f} {psi:6.0f} {minimum.free_energy:6.2f} kJ/mol "
-              f"{share.value:7.4f} +- {share.error:.4f}, {minimum.visits} visits")  # fmt: skip
-    below = surface.free_energy <= 20
-    data = {
-        "minima": rows,
-        "mean_error_below_20_kj_mol": float(np.nanmean(surface.error[below])),
-        "convergence_ps": convergence.times.tolist(),
-        "rms_difference_from_the_end_kj_mol": convergence.differences.tolist(),
-    }
-    degrees = [np.degrees(c) for c in surface.bins.centres]
-    figure = plot_surface(
-        *degrees,
-        surface.free_energy,
-        xlabel="phi / degrees",
-        ylabel="psi / degrees",
-        minima=[(r["phi_degrees"], r["psi_degrees"]) for r in rows],
-    )
-    save_image(figure, f"sampling_alanine_{name.replace(' ', '_')}")
-    return data, surface
+class Molecule:
+    """The molecule in vacuum on the Reference platform, the fastest for 22 atoms on one thread.
 
-
-def compare(known: Sequence[WeightedSamples], found: Sequence[WeightedSamples]) -> dict:
-    """Return RMS differences below 20 kJ/mol of surfaces along (phi, psi), and print them.
-
-    Args:
-        known: runs biased along phi and psi, the reference.
-        found: other runs.
+    Attributes:
+        structure: that variables are bound to.
+        system: to which a bias may be added before `start`.
     """
 
-    def free_energy(parts: Sequence[WeightedSamples]) -> np.ndarray:
-        return surface_of(pooled(parts).after(0.2), ["phi", "psi"], bins=BINS).free_energy
+    def __init__(self, potential: str) -> None:
+        self.topology, self._positions, self.system = alanine_dipeptide(HYDROGEN_MASS)
+        self.structure = Structure.of(self.topology, self._positions, self.system)
+        if potential == "network":
+            self.system = self._with_network()
 
-    def pairs(parts: Sequence[WeightedSamples]) -> list[float]:
-        each = [free_energy([part]) for part in parts]
-        return [difference_below(a, b) for a, b in itertools.combinations(each, 2)]
+    def _with_network(self) -> openmm.System:
+        """Return the System of the network, with masses that allow the time step."""
+        model = nnpmm.load_model("ANI-2x", members=[0], threads=1)
+        region = np.arange(self.system.getNumParticles())
+        coupling = Mechanical(constraints="keep")
+        hybrid = nnpmm.couple(self.system, self.topology, region, model, coupling=coupling)
+        motion = bound_region_motion(
+            *(hybrid.system, self.topology, hybrid.region, hybrid.evaluator, self._positions)
+        )
+        scale_masses(hybrid.system, region, choose_mass_factor(motion, "auto", STEP))
+        return hybrid.system
 
-    reference = free_energy(known)
-    left_out = [
-        difference_below(free_energy([p for p in found if p is not one]), reference)
-        for one in found
-        if len(found) > 1
-    ]
-    data = {
-        "rms_difference_kj_mol": difference_below(free_energy(found), reference),
-        "rms_difference_each_run_left_out_kj_mol": left_out,
-        "rms_differences_of_single_known_runs_kj_mol": pairs(known),
-        "rms_differences_of_single_learned_runs_kj_mol": pairs(found),
-    }
-    for name, value in data.items():
-        print(name, np.round(value, 2))
-    return data
+    def start(self, temperature: float, seed: int) -> app.Simulation:
+        """Return a simulation, minimised and equilibrated for 10 ps."""
+        integrator = openmm.LangevinMiddleIntegrator(temperature, 1.0, STEP)
+        integrator.setRandomNumberSeed(seed)
+        platform = openmm.Platform.getPlatformByName("Reference")
+        simulation = app.Simulation(self.topology, self.system, integrator, platform)
+        simulation.context.setPositions(self._positions)
+        simulation.minimizeEnergy()
+        simulation.context.setVelocitiesToTemperature(temperature, seed)
+        integrator.step(2500)
+        return simulation
 
 
-def settings(folder: Path) -> Path:
-    """Write the System, its structure and md.yaml of the run with the network."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "md.yaml"
+def positions_of(simulation: app.Simulation) -> np.ndarray:
+    """Return positions (22, 3), nm."""
+    state = simulation.context.getState(positions=True)
+    return state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+
+
+def learn_variables(folder: Path, kind: str) -> Path:
+    """Return the file of two variables learned from the run at 600 K, made where it is missing."""
+    path = folder / f"{kind}.json"
     if path.exists():
         return path
-    topology, positions, system = alanine_dipeptide()
-    (folder / "system.xml").write_text(openmm.XmlSerializer.serialize(system))
-    with open(folder / "alanine.pdb", "w", encoding="utf-8") as handle:
-        app.PDBFile.writeFile(topology, positions * unit.nanometer, handle, keepIds=True)
-    variables = {
-        name: {"type": "torsion", "atoms": list(each.atoms)} for name, each in VARIABLES.items()
-    }
-    data = {
-        "system": {"type": "openmm", "system": "system.xml", "structure": "alanine.pdb"},
-        "region": {
-            **{"selection": "all", "model": "ANI-2x", "members": [0]},
-            "constraints": "keep",
-        },
-        "ensemble": {"type": "NVT"},
-        "timestep": "2 fs",
-        "stages": {"warmup": {"length": "5 ps"}, "equilibrate": {"length": "10 ps"},
-                   "production": {"length": "1 ns"}},
-        "sampling": {"type": "metadynamics", "variables": variables,
-                     "widths": {"phi": "20 deg", "psi": "20 deg"}, "height": HEIGHT,
-                     "bias_factor": FACTOR, "interval": "0.2 ps"},
-        "output": {"directory": "run", "trajectory_interval": "1 ps", "log_interval": "1 ps",
-                   "checkpoint_interval": "20 ps"},
-        "platform": {"name": "CPU", "threads": 1},
-    }  # fmt: skip
-    path.write_text(yaml.safe_dump(data, sort_keys=False))
+    frames = folder / "training.npy"
+    molecule = Molecule("force field")
+    if not frames.exists():
+        simulation = molecule.start(TRAINING_TEMPERATURE, seed=1)
+        found = []
+        for _ in range(round(TRAINING_NS * 1000 / STEP / TRAINING_EVERY)):
+            simulation.integrator.step(TRAINING_EVERY)
+            found.append(positions_of(simulation))
+        np.save(frames, np.array(found))
+    features = choose_features(molecule.structure, np.arange(len(molecule.structure.masses)))
+    settings = LearningSettings(kind=kind, variables=2, lag=LAG)
+    run = np.load(frames)[:, list(features.atoms)]
+    save_projection(path, learn(features, [run], molecule.structure, settings).projection)
     return path
 
 
-def network(folder: Path) -> None:
-    """Run, or go on with, the molecule described by the network."""
-    from nnpmm.simulation import run
-
-    run(settings(folder), resume=(folder / "run/settings.yaml").exists())
-
-
-def learned(known: Path, folder: Path, kind: str) -> None:
-    """Run, or go on with, metadynamics in two variables learned from the run in ``known``."""
-    from nnpmm.sampling.learned import LearningSettings
-    from nnpmm.simulation import run
-    from nnpmm.simulation.learning_runs import learn_from_runs, write_learned
-
-    path = settings(folder)
-    if not (folder / "cv.json").exists():
-        wanted = LearningSettings(kind=kind, variables=2)
-        lag = None if kind == "autoencoder" else 1.0  # ps
-        write_learned(folder / "cv.json", learn_from_runs([known / "run"], wanted, lag=lag))
-        data = yaml.safe_load(path.read_text())
-        low, high = learned_range(folder / "cv.json")
-        for number, name in enumerate(("one", "two")):
-            data["sampling"]["variables"][name] = {
-                **{"type": "learned", "file": "cv.json", "component": number + 1}
-            }
-        data["sampling"]["widths"] = dict.fromkeys(("one", "two"), LEARNED_WIDTH)
-        data["sampling"]["ranges"] = {
-            name: [low[k] - 0.5, high[k] + 0.5] for k, name in enumerate(("one", "two"))
-        }
-        data["stages"]["production"]["length"] = "10 ns"  # ended when the surface is compared
-        path.write_text(yaml.safe_dump(data, sort_keys=False))
-    run(path, resume=(folder / "run/settings.yaml").exists())
+def grids_of(bias: str, cv: Path | None, structure: Structure) -> list[BiasGrid]:
+    """Return the grids of what is biased; none for a plain run."""
+    if bias == "plain":
+        return []
+    if cv is None:
+        known = bind_variables(VARIABLES, structure)
+        return [grid_of(v, WIDTH, None, temperature=TEMPERATURE) for v in known.values()]
+    record = load_projection(cv).record
+    low, high = record.low, record.high
+    names = {f"cv{k}": LearnedVariable(file=cv, component=k + 1) for k in range(2)}
+    return [
+        grid_of(variable, LEARNED_WIDTH, (low[k] - 0.5, high[k] + 0.5), temperature=TEMPERATURE)
+        for k, variable in enumerate(bind_variables(names, structure).values())
+    ]
 
 
-def learned_range(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the least and the largest values of the learned variables in training."""
-    from nnpmm.sampling.learned import load_projection
-
-    record = load_projection(path).record
-    return record.low, record.high
-
-
-def results(folder: Path, other: Path | None) -> None:
-    """Print what the runs with the network gave, compared with the force field.
+class Run:
+    """A run along some bias, which goes on from its file.
 
     Args:
-        folder: of the run along (phi, psi).
-        other: of the run along learned variables.
+        folder: of the file, and of the learned variables.
+        potential: of the molecule.
+        bias: along what.
+        seed: of the run.
     """
-    from nnpmm.simulation.sampled import read_sampled, samples_of
 
-    samples = samples_of(read_sampled(folder / "run"))
-    data, surface = tell(samples, "network")
-    data["length_ns"] = float(samples.times.max() / 1000)
-    stored = Path(__file__).parent / "data/sampling_alanine_force_field.npz"
-    if stored.exists():
-        reference = np.load(stored)["free_energy"]
-        data["rms_difference_from_force_field_kj_mol"] = difference_below(
-            surface.free_energy, reference
+    def __init__(self, folder: Path, potential: str, bias: str, seed: int) -> None:
+        self.path = path_of(folder, bias, seed)
+        cv = learn_variables(folder, bias) if bias in ("autoencoder", "time-lagged") else None
+        molecule = Molecule(potential)
+        self.known = bind_variables(VARIABLES, molecule.structure)
+        self.grids = grids_of(bias, cv, molecule.structure)
+        self.metadynamics, self.group = None, 0
+        if self.grids:
+            self.metadynamics = WellTempered(
+                *(molecule.system, self.grids),
+                **{"temperature": TEMPERATURE, "bias_factor": FACTOR, "height": HEIGHT},
+            )
+            forces = molecule.system.getForces()
+            self.group = next(f.getForceGroup() for f in forces if f.getName() == "metadynamics")
+        stored = dict(np.load(self.path)) if self.path.exists() else {}
+        # (n, 2) phi and psi; (n,) bias in kJ/mol; Gaussians as values of the bias and a height.
+        self.values = stored.get("values", np.zeros((0, 2))).tolist()
+        self.biases = stored.get("biases", np.zeros(0)).tolist()
+        self.gaussians = stored.get("gaussians", np.zeros((0, len(self.grids) + 1))).tolist()
+        self.simulation = molecule.start(TEMPERATURE, seed + 1000 * len(self.values))
+        if stored:
+            state = openmm.XmlSerializer.deserialize(str(stored["state"]))
+            self.simulation.context.setState(state)
+            if self.metadynamics is not None:
+                rows = np.array(self.gaussians)
+                self.metadynamics.restore(rows[:, :-1], rows[:, -1], self.simulation.context)
+
+    @property
+    def time(self) -> float:
+        """Simulated so far, ns."""
+        return len(self.values) * SAMPLED * STEP / 1000
+
+    def advance(self, time: float) -> None:
+        """Go on for some ns, and save."""
+        context = self.simulation.context
+        for _ in range(round(time * 1000 / STEP / SAMPLED)):
+            self.simulation.integrator.step(SAMPLED)
+            here = positions_of(self.simulation)
+            self.values.append([variable.evaluate(here, None) for variable in self.known.values()])
+            if self.metadynamics is None:
+                continue
+            energy = context.getState(energy=True, groups={self.group}).getPotentialEnergy()
+            self.biases.append(energy.value_in_unit(unit.kilojoule_per_mole))
+            if len(self.values) % (DEPOSITED // SAMPLED) == 0:
+                found = self.metadynamics.deposit(context)
+                self.gaussians.append([*found.values, found.height])
+        self.save()
+
+    def save(self) -> None:
+        """Write the samples, the logarithms of their weights, and where to go on."""
+        logs = np.zeros(len(self.values))
+        if self.metadynamics is not None:
+            rows = np.array(self.gaussians)
+            offsets = metadynamics_offsets(
+                *(self.grids, rows[:, :-1], rows[:, -1]),
+                **{"temperature": TEMPERATURE, "bias_factor": FACTOR},
+            )
+            of_samples = np.repeat(offsets, DEPOSITED // SAMPLED)
+            logs = (np.array(self.biases) - of_samples) / thermal_energy(TEMPERATURE)
+        state = self.simulation.context.getState(positions=True, velocities=True)
+        partial = self.path.with_suffix(".partial.npz")
+        np.savez(
+            partial,
+            values=np.array(self.values),
+            biases=np.array(self.biases),
+            gaussians=np.array(self.gaussians),
+            logs=logs,
+            times=np.arange(1, len(self.values) + 1) * SAMPLED * STEP,
+            state=openmm.XmlSerializer.serialize(state),
         )
-        print(f"network against force field: {data['rms_difference_from_force_field_kj_mol']:.2f}")
-    if other is not None:
-        found = samples_of(read_sampled(other / "run"))
-        data["learned"], _ = tell(found, "network learned")
-        data["learned"] |= compare([samples], [found])
-        data["learned"]["length_ns"] = float(found.times.max() / 1000)
-    write_results("sampling_alanine_network", data)
+        partial.rename(self.path)
 
 
-def table() -> None:
-    """Write the tables of the runs with the network into the documentation."""
-    found = json.loads((RESULTS / "sampling_alanine_network.json").read_text())["results"]
-    write_section(PAGE, "network", rows_of(found["minima"]))
-    if "learned" in found:
-        write_section(PAGE, "network learned", rows_of(found["learned"]["minima"]))
+def path_of(folder: Path, bias: str, seed: int) -> Path:
+    """Return the file of a run."""
+    return folder / f"{bias.replace(', ', '_')}_{seed}.npz"
 
 
-def rows_of(minima: list[dict]) -> list[str]:
-    """Return the lines of a table of minima."""
-    lines = ["| φ, ψ / degrees | free energy / (kJ/mol) | population |", "| --- | --- | --- |"]
-    for each in minima:
-        population, error = each["population"], each["population_error"]
-        digits = max(1, -math.floor(math.log10(error))) if error > 0 else 3
-        lines.append(f"| {each['phi_degrees']:.0f}, {each['psi_degrees']:.0f} | "
-                     f"{each['free_energy_kj_mol']:.1f} | "
-                     f"{population:.{digits}f} ± {error:.{digits}f} |")  # fmt: skip
-    return lines
+def samples_of(path: Path) -> WeightedSamples:
+    """Return the samples of a run from its file; the weights take off walls, too."""
+    with np.load(path) as stored:
+        values, times, logs = stored["values"], stored["times"], stored["logs"]
+    axes = tuple(Axis(n, "rad", 2 * np.pi, (-np.pi, np.pi)) for n in VARIABLES)
+    runs = np.zeros(len(times), dtype=np.int64)
+    return WeightedSamples(axes, values, times, runs, TEMPERATURE, lambda mask: logs[mask])
+
+
+def sample(folder: Path, potential: str, biases: Sequence[str], repeats: int, time: float) -> None:
+    """Let runs go on in turn, a piece at a time, until each has its time (ns)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    waiting = []
+    for seed, bias in itertools.product(range(1, repeats + 1), biases):
+        path = path_of(folder, bias, seed)
+        if not path.exists() or samples_of(path).times.max() < 1000 * time - 1e-6:
+            waiting.append((bias, seed, Run(folder, potential, bias, seed)))
+    while waiting:
+        for bias, seed, run in waiting:
+            run.advance(PIECE)
+            print(f"{bias} {seed}: {run.time:.2f} ns", flush=True)
+        waiting = [each for each in waiting if each[2].time < time - 1e-6]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("alanine"), help="of the runs")
+    parser.add_argument("--potential", choices=POTENTIALS, default=POTENTIALS[0])
+    parser.add_argument("--repeats", type=int, default=2, help="runs with each kind of bias")
+    parser.add_argument("--bias", action="append", choices=BIASES, help="what is sampled; all")
+    parser.add_argument("--time", type=float, default=5.0, help="ns of each run")
+    options = parser.parse_args()
+    biases = options.bias or BIASES
+    sample(options.folder, options.potential, biases, options.repeats, options.time)
 
 
 if __name__ == "__main__":
-    task = sys.argv[1]
-    if task == "network":
-        network(Path(sys.argv[2]))
-    elif task == "learn":
-        learned(Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])
-    elif task == "table":
-        table()
-    else:
-        results(Path(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else None)
+    main()

@@ -1,7 +1,8 @@
-"""Compare the runs of sampling_alanine_force_field.py, and write their tables.
+"""Compare the runs of sampling_alanine.py, and write their tables.
 
     python benchmarks/sampling_alanine_comparison.py --folder alanine  # results and pictures
-    python benchmarks/sampling_alanine_comparison.py --table  # into docs, from the results
+    python benchmarks/sampling_alanine_comparison.py --folder alanine-network --potential network
+    python benchmarks/sampling_alanine_comparison.py --table  # only the tables in docs
 
 Surfaces along phi and psi in bins of 10 degrees, up to 20 kJ/mol. The first fifth of each biased
 run does not count.
@@ -17,10 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from common import RESULTS, save_image, write_results, write_section
+from common import RESULTS, ROOT, save_image, write_results, write_section
 from numpy.typing import ArrayLike
-from sampling_alanine import BINS, PAGE
-from sampling_alanine_force_field import BIASES, path_of, samples_of
+from sampling_alanine import BIASES, POTENTIALS, path_of, samples_of
 
 from nnpmm.freeenergy.surfaces import (
     Surface,
@@ -32,6 +32,9 @@ from nnpmm.freeenergy.surfaces import (
 )
 from nnpmm.plots import plot_surface
 
+PAGE = ROOT / "docs" / "validation" / "sampling.md"
+STORED = Path(__file__).parent / "data"  # surfaces
+BINS = 36  # along phi and psi
 DISCARDED = 0.2  # of each biased run
 # kJ/mol: bins up to here are compared, and surfaces so near are the same; share of bins.
 LIMIT, NEAR, VISITED = 20.0, 2.0, 0.95
@@ -47,8 +50,8 @@ def surface_along(parts: Sequence[WeightedSamples]) -> Surface:
     return surface_of(pooled(parts), ["phi", "psi"], bins=BINS)
 
 
-def results(folder: Path) -> None:
-    """Compare the runs that are there, and write what they gave."""
+def results(folder: Path, potential: str) -> None:
+    """Compare the runs of a folder, and write their results."""
     runs: dict[str, list[WeightedSamples]] = {}
     for bias, seed in itertools.product(BIASES, range(1, 100)):
         path = path_of(folder, bias, seed)
@@ -67,18 +70,25 @@ def results(folder: Path) -> None:
         "differences": {b: difference(kept[b], known) for b in learned if len(kept[b]) > 1},
         "convergence": {bias: convergence(bias, runs[bias], known) for bias in runs},
     }
-    write_results("sampling_alanine_force_field", data)
-    np.savez(Path(__file__).parent / "data/sampling_alanine_force_field.npz",
-             free_energy=reference.free_energy, error=reference.error)  # fmt: skip
-    pictured = {
-        "force_field": reference,
-        "force_field_autoencoder": surface_along(kept["autoencoder"]),
-    }
-    for name, surface in pictured.items():
+    name = name_of(potential)
+    if potential == "network":
+        with np.load(STORED / f"{name_of('force field')}.npz") as stored:
+            data["difference_from_force_field_kj_mol"] = difference_below(
+                reference.free_energy, stored["free_energy"]
+            )
+    write_results(name, data)
+    np.savez(STORED / f"{name}.npz", free_energy=reference.free_energy, error=reference.error)
+    pictured = {name: reference, f"{name}_autoencoder": surface_along(kept["autoencoder"])}
+    for title, surface in pictured.items():
         degrees = [np.degrees(c) for c in surface.bins.centres]
         figure = plot_surface(*degrees, surface.free_energy, xlabel="phi / degrees",
                               ylabel="psi / degrees")  # fmt: skip
-        save_image(figure, f"sampling_alanine_{name}")
+        save_image(figure, title)
+
+
+def name_of(potential: str) -> str:
+    """Return the name of the results of a potential."""
+    return f"sampling_alanine_{potential.replace(' ', '_')}"
 
 
 def minima_of(kept: dict[str, list[WeightedSamples]], reference: Surface) -> list[dict]:
@@ -192,9 +202,9 @@ def convergence(
     return rows
 
 
-def table() -> None:
-    """Write the tables into the documentation."""
-    found = json.loads((RESULTS / "sampling_alanine_force_field.json").read_text())["results"]
+def table(potential: str) -> None:
+    """Write the tables of a potential into the documentation."""
+    found = json.loads((RESULTS / f"{name_of(potential)}.json").read_text())["results"]
     names = {bias: bias.replace("phi, psi", "φ, ψ") for bias in found["ns"]}
     lines = [
         "| φ, ψ / degrees | kJ/mol | " + " | ".join(names.values()) + " |",
@@ -204,7 +214,7 @@ def table() -> None:
         shares = " | ".join(with_error(each["populations"][bias]) for bias in names)
         lines.append(f"| {each['phi_degrees']:.0f}, {each['psi_degrees']:.0f} | "
                      f"{each['free_energy_kj_mol']:.1f} | {shares} |")  # fmt: skip
-    write_section(PAGE, "force-field populations", lines)
+    write_section(PAGE, f"{potential} populations", lines)
     lines = ["| surfaces of | RMS difference / (kJ/mol) |", "| --- | --- |"]
     for name, values in found["pairs_kj_mol"].items():
         if values:
@@ -218,7 +228,7 @@ def table() -> None:
             f"| all runs, φ, ψ and {bias} | **{each['rms_kj_mol']:.2f} ± {each['error_kj_mol']:.2f}"
             f"**; expected from their errors: {each['expected_of_errors_kj_mol']:.1f} |"
         )
-    write_section(PAGE, "force-field differences", lines)
+    write_section(PAGE, f"{potential} differences", lines)
     lines = [
         "| bias | runs | within 2 kJ/mol after | at the end: RMS / (kJ/mol) | bins visited |",
         "| --- | --- | --- | --- | --- |",
@@ -234,7 +244,7 @@ def table() -> None:
         lines.append(f"| {names[bias]} | {len(last)} | {reached} | "
                      f"{', '.join(f'{v:.1f}' for v in last)} | "
                      f"{', '.join(f'{v:.0%}' for v in seen)} |")  # fmt: skip
-    write_section(PAGE, "force-field convergence", lines)
+    write_section(PAGE, f"{potential} convergence", lines)
 
 
 def with_error(share: dict[str, float]) -> str:
@@ -248,9 +258,12 @@ def with_error(share: dict[str, float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("alanine"), help="of the runs")
+    parser.add_argument("--potential", choices=POTENTIALS, default=POTENTIALS[0])
     parser.add_argument("--table", action="store_true", help="write the tables")
     options = parser.parse_args()
-    table() if options.table else results(options.folder)
+    if not options.table:
+        results(options.folder, options.potential)
+    table(options.potential)
 
 
 if __name__ == "__main__":

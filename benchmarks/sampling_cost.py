@@ -20,7 +20,8 @@ import numpy as np
 import openmm
 from common import RESULTS, write_results, write_section
 from openmm import unit
-from sampling_alanine import PAGE, VARIABLES, alanine_dipeptide
+from sampling_alanine import VARIABLES, alanine_dipeptide
+from sampling_alanine_comparison import PAGE
 
 from nnpmm.sampling import WellTempered, grid_of
 from nnpmm.sampling.learned import Projection, choose_features
