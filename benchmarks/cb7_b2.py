@@ -7,6 +7,7 @@ soon as it is complete; an interrupted one goes on.
 
 Run: python benchmarks/cb7_b2.py --folder cb7-b2 --repeats 2 --time 100
 Table alone: python benchmarks/cb7_b2.py --show
+Repeats from both ends of the ladder: ... --equilibrate-from alternate --name cb7_b2_ends
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ from nnpmm.freeenergy.legs import in_both_units, leg_directory, solve_leg
 from nnpmm.structures import load_system, select_atoms
 from nnpmm.structures.inputs import AmberSystem
 
-NAME = "cb7_b2"
 EXPERIMENT = -56.07  # kJ/mol
 PADDING = 0.8  # nm, of both boxes
 CUTOFF = 0.9  # nm
@@ -74,6 +74,7 @@ def settings_of(folder: Path, arguments: argparse.Namespace) -> BindingSettings:
         "state_equilibration": min(3.0, arguments.equilibration / 10),
         "interval": min(1.0, arguments.time / 10),
     }
+    from_ends = {"equilibrate_from": arguments.equilibrate_from}
     data = {
         "system": {"type": "openmm", **prepare(folder)},
         "selection": LIGAND,
@@ -84,7 +85,7 @@ def settings_of(folder: Path, arguments: argparse.Namespace) -> BindingSettings:
             "length": arguments.pilot,
             "interval": min(1.0, arguments.pilot / 50),
         },
-        "complex_ladder": times,
+        "complex_ladder": {**times, **from_ends},
         "solvent_ladder": times,
         "route": arguments.route,
         "potentials": arguments.potential or ["network", "force field"],
@@ -101,14 +102,16 @@ def run(folder: Path, arguments: argparse.Namespace) -> None:
 
     def announce(what: str, repeat: int, repeats: int):
         print(f"{what}, repeat {repeat} of {repeats}", flush=True)
-        save(settings, calculation, None)
+        save(arguments.name, settings, calculation, None)
         return lambda *_: None
 
     result = run_binding(settings, calculation, resume=True, announce=announce, explain=print)
-    save(settings, calculation, result)
+    save(arguments.name, settings, calculation, result)
 
 
-def save(settings: BindingSettings, calculation: Path, result: BindingResult | None) -> None:
+def save(
+    name: str, settings: BindingSettings, calculation: Path, result: BindingResult | None
+) -> None:
     """Write the ladders that are complete, and the result if there is one."""
     record = {
         "settings": json.loads(settings.model_dump_json(exclude={"system"})),
@@ -116,7 +119,7 @@ def save(settings: BindingSettings, calculation: Path, result: BindingResult | N
         "ladders": complete_ladders(settings, calculation),
         "result": None if result is None else result.record,
     }
-    write_results(NAME, record)
+    write_results(name, record)
 
 
 def complete_ladders(settings: BindingSettings, calculation: Path) -> list[dict[str, Any]]:
@@ -138,29 +141,44 @@ def complete_ladders(settings: BindingSettings, calculation: Path) -> list[dict[
     return found
 
 
-def show() -> None:
+def show(name: str) -> None:
     """Write the table into the documentation."""
-    results = json.loads((RESULTS / f"{NAME}.json").read_text())["results"]
+    results = json.loads((RESULTS / f"{name}.json").read_text())["results"]
     record = results["result"]
     if record is None:
         raise SystemExit("the calculation is not complete yet")
     settings = results["settings"]
-    names = [name for name in ("force field", "network") if name in record]
+    potentials = [each for each in ("force field", "network") if each in record]
     lines = [
         "| kcal/mol | complex | restraint | solvent | symmetry | binding |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for name in names:
-        parts = " | ".join(text(part) for part in record[name]["parts"].values())
-        lines.append(f"| {name} | {parts} | {text(record[name])} |")
+    for each in potentials:
+        parts = " | ".join(text(part) for part in record[each]["parts"].values())
+        lines.append(f"| {each} | {parts} | {text(record[each])} |")
     if "network minus force field" in record:
         lines.append(f"| difference | | | | | {text(record['network minus force field'])} |")
     lines.append(f"| experiment | | | | | {EXPERIMENT / KJ_PER_KCAL:.1f} |")
     lines += [
         "",
         f"{settings['repeats']} repeats, {settings['complex_ladder']['time']} for each state.",
+        "",
+        *repeats_table(results["ladders"], settings),
     ]
-    write_section(ROOT / "docs" / "validation" / "binding.md", "cb7-b2", lines)
+    write_section(ROOT / "docs" / "validation" / "binding.md", name.replace("_", "-"), lines)
+
+
+def repeats_table(ladders: list[dict[str, Any]], settings: dict[str, Any]) -> list[str]:
+    """Return a table of the ladders of each repeat, with the state that each began with."""
+    lines = ["| ladder | repeat | began with | coupling, kcal/mol |", "| --- " * 4 + "|"]
+    for each in ladders:
+        start = settings[f"{each['leg']}_ladder"].get("equilibrate_from", "first")
+        if start == "alternate":
+            start = "last" if each["repeat"] % 2 == 0 else "first"
+        end = {"first": "full interaction", "last": "no interaction"}[start]
+        potential = "network" if each["ladder"] == "joint" else each["ladder"]
+        lines.append(f"| {each['leg']}, {potential} | {each['repeat']} | {end} | {text(each)} |")
+    return lines
 
 
 def text(estimate: dict[str, float]) -> str:
@@ -178,11 +196,13 @@ def main() -> None:
     parser.add_argument("--route", choices=("joint", "separate"), default="joint")
     parser.add_argument("--potential", action="append", help="network or force field; both")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--equilibrate-from", default="first", help="first, last or alternate")
+    parser.add_argument("--name", default="cb7_b2", help="of the results and their table")
     parser.add_argument("--show", action="store_true", help="write the table alone")
     arguments = parser.parse_args()
     if not arguments.show:
         run(arguments.folder, arguments)
-    show()
+    show(arguments.name)
 
 
 if __name__ == "__main__":

@@ -85,26 +85,34 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
             positions=True, velocities=True, parameters=True, integratorParameters=True
         )
 
-    def equilibrate(self, steps: int, report: Callable[[int], None] | None = None) -> None:
+    def equilibrate(
+        self,
+        steps: int,
+        report: Callable[[int], None] | None = None,
+        *,
+        from_last: bool = False,
+    ) -> None:
         """Move every replica into its state, and make a checkpoint.
 
-        The first replica starts from what the context holds, each other one where the replica
+        One replica starts from the positions of the context, each other one where the replica
         before it ended.
 
         Args:
             steps: for each replica.
             report: is called with the number of replicas that are done.
+            from_last: begin with the last replica instead of the first.
 
         Raises:
             UnwritableError: the folder cannot be written.
         """
         start = self._conformation()
-        for index in range(len(self.replicaStateIndex)):
+        order = range(len(self.replicaStateIndex))
+        for done, index in enumerate(reversed(order) if from_last else order, start=1):
             self.replicaConformation[index] = start
             self.simulateReplica(index, steps)
             start = self.replicaConformation[index]
             if report is not None:
-                report(index + 1)
+                report(done)
         self.checkpoint()
 
     def sample(

@@ -82,6 +82,20 @@ def samples(tmp_path_factory):
     return read_samples(folder)
 
 
+@pytest.mark.parametrize("from_last", [False, True])
+def test_equilibration_begins_at_either_end(tmp_path, monkeypatch, from_last):
+    sampler, order = exchange(tmp_path), []
+    simulate = sampler.simulateReplica
+
+    def recorded(index, *arguments):
+        order.append(index)
+        simulate(index, *arguments)
+
+    monkeypatch.setattr(sampler, "simulateReplica", recorded)
+    sampler.equilibrate(5, from_last=from_last)
+    assert order == ([3, 2, 1, 0] if from_last else [0, 1, 2, 3])
+
+
 def test_every_state_has_its_distribution(samples):
     """The mean energy of each state is that of 3 N quadratic terms, within its error."""
     expected = 1.5 * PARTICLES * GAS_CONSTANT * TEMPERATURE

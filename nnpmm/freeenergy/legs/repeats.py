@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnpmm.core.errors import ConfigError
 from nnpmm.freeenergy.ladders import write_xvg
 from nnpmm.freeenergy.legs.folder import leg_directory
 from nnpmm.freeenergy.legs.result import LegResult
@@ -52,17 +53,32 @@ def sample_repeats(
         announce: see `Announce`.
 
     Raises:
+        ConfigError: repeats are to alternate, and there is only one.
         NnpmmError: a leg's folder has another calculation, or the simulation blew up.
     """
+    _require_repeats(settings.repeats, ladders)
     for repeat in range(settings.repeats):
         for ladder in ladders:
             sample_leg(
                 *(settings, ladder.times, ladder.create()),
                 leg_directory(directory, ladder.name, repeat),
                 seed=settings.seed + repeat,
+                from_last=_from_last(ladder.times, repeat),
                 resume=resume,
                 report=announce(ladder.name, repeat + 1, settings.repeats),
             )
+
+
+def _require_repeats(repeats: int, ladders: Sequence[Ladder]) -> None:
+    if repeats < 2 and any(each.times.equilibrate_from == "alternate" for each in ladders):
+        raise ConfigError("equilibrate_from: alternate needs two repeats or more, found one")
+
+
+def _from_last(times: LegTimes, repeat: int) -> bool:
+    """Return whether a repeat, counted from 0, begins with the last state of its ladder."""
+    if times.equilibrate_from == "alternate":
+        return repeat % 2 == 1
+    return times.equilibrate_from == "last"
 
 
 def write_energies(

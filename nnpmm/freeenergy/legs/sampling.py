@@ -1,4 +1,4 @@
-"""Sampling of one leg: equilibrated at full interaction, then all states by replica exchange."""
+"""Sampling of one leg: equilibration at one end of the ladder, then replica exchange."""
 
 from __future__ import annotations
 
@@ -53,8 +53,7 @@ class Leg:
     Attributes:
         system: without a barostat.
         mm: the MM system that it was made from, with topology, positions (nm) and box.
-        states: values of the global parameters, in the order of the ladder; the first one is
-            equilibrated.
+        states: values of the global parameters, in the order of the ladder.
         fingerprint: of all that is simulated; a resumed leg must have the same.
         evaluated: further states, in which energies are evaluated but nothing is sampled.
         watch: called with the context after every move of a replica; may raise an error.
@@ -139,6 +138,7 @@ def sample_leg(
     directory: Path,
     *,
     seed: int,
+    from_last: bool = False,
     sampled: tuple[int, ...] | None = None,
     resume: bool = False,
     report: Report = lambda *_: None,
@@ -151,6 +151,7 @@ def sample_leg(
         leg: to sample. Its System gets its own force groups, and a barostat if it has a box.
         directory: of this leg.
         seed: of its random numbers.
+        from_last: equilibrate the last state first, and the others in reverse order.
         sampled: the states to sample here, by index; None for all, which exchange replicas.
         resume: continue an existing leg.
         report: called as the leg proceeds.
@@ -180,7 +181,7 @@ def sample_leg(
     simulation = create_simulation(settings, leg.system, leg.mm, seed, inner_timestep=inner)
     sampler = ReplicaExchange(simulation, record, watch=leg.watch)
     if not sampler.restored:
-        _equilibrate(times, sampler, report)
+        _equilibrate(times, sampler, from_last, report)
     try:
         sampler.sample(iterations, report=lambda done: report("sampling", done, iterations))
     except openmm.OpenMMException as error:
@@ -243,12 +244,14 @@ def create_simulation(
     return simulation
 
 
-def _equilibrate(times: LegTimes, sampler: ReplicaExchange, report: Report) -> None:
-    """Relax the box at full interaction, then bring one replica into each state."""
+def _equilibrate(
+    times: LegTimes, sampler: ReplicaExchange, from_last: bool, report: Report
+) -> None:
+    """Relax the box in the first or the last state, then bring one replica into each state."""
     context, exchange = sampler.simulation.context, sampler.record.settings
     step, count = exchange.timestep, len(sampler.replicaStateIndex)
     total = round(times.equilibration / step)
-    sampler.energies.apply(0)
+    sampler.energies.apply(len(exchange.states) - 1 if from_last else 0)
     report("equilibrating", 0, total)
     try:
         openmm.LocalEnergyMinimizer.minimize(context, _MINIMIZATION_TOLERANCE)
@@ -259,6 +262,7 @@ def _equilibrate(times: LegTimes, sampler: ReplicaExchange, report: Report) -> N
         sampler.equilibrate(
             round(times.state_equilibration / step),
             lambda done: report("equilibrating states", done, count),
+            from_last=from_last,
         )
     except openmm.OpenMMException as error:
         raise SimulationError(f"equilibration blew up: {error}") from error

@@ -50,6 +50,12 @@ class LegTimes(Section):
         gt=0,
         description="equilibration of each state, which starts where the one before ended, in ps",
     )
+    equilibrate_from: Literal["first", "last", "alternate"] = Field(
+        "first",
+        description="state in which the box is equilibrated, the first or the last of the ladder; "
+        "the other states follow in order. With alternate, every second repeat begins with the "
+        "last one, so that the error from repeats shows hysteresis",
+    )
 
 
 class LadderSettings(LegTimes):

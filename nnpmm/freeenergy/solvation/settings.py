@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
+from typing_extensions import Self
 
 from nnpmm.core.fields import Length, Time
 from nnpmm.coupling.settings import CouplingConfig
@@ -112,6 +113,15 @@ class SolvationLadder(LadderSettings):
         description="whether states exchange replicas; false: each is a separate job, which can "
         "run on another device or host",
     )
+
+    @model_validator(mode="after")
+    def _windows_start_from_the_first_state(self) -> Self:
+        if not self.exchange and self.equilibrate_from != "first":
+            raise ValueError(
+                f"found equilibrate_from: {self.equilibrate_from} and exchange: false, allowed: "
+                "first; windows are equilibrated independently of each other"
+            )
+        return self
 
     def charge_factors(self, charge: int = 0) -> tuple[float, ...]:
         """Return the factors of the charges that are given, or else those for a net charge.
