@@ -429,8 +429,8 @@ def speed_table(results: dict[str, Any]) -> str:
     wall = ", ".join(f"{value:.1f}" for value in found["ratios"]["wall_s"])
     return (
         markdown(("atoms", "ranks", "processor time of a step", "per atom"), *rows)
-        + f"\n\nTwo ranks are {ratio:.2f} ± {error:.2f} times as fast as one by the evaluation, and "
-        f"{wall} times in the three rounds by wall time."
+        + f"\n\nTwo ranks are {ratio:.2f} ± {error:.2f} times as fast as one by the evaluation. "
+        f"By wall time, the three rounds gave {wall}."
     )
 
 
