@@ -426,7 +426,7 @@ def speed_table(results: dict[str, Any]) -> str:
             )
         )
     ratio, error = mean_and_error(found["ratios"]["evaluation_s"])
-    wall = ", ".join(f"{value:.1f}" for value in found["ratios"]["wall_s"])
+    wall = ", ".join(f"{value:.2f}" for value in found["ratios"]["wall_s"])
     return (
         markdown(("atoms", "ranks", "processor time of a step", "per atom"), *rows)
         + f"\n\nTwo ranks are {ratio:.2f} ± {error:.2f} times as fast as one by the evaluation. "
