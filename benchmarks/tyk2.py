@@ -1,7 +1,8 @@
 """Relative binding free energies of ligands of Tyk2, and how far they are from measured ones.
 
 Protein, poses and measured inhibition constants are those of the protein-ligand benchmark set. A
-row reads "not converged" unless every state was sampled for 500 ps or more.
+row reads "not converged" unless every state was sampled for 500 ps or more. If states of an edge
+overlap too little, there is no value; the hysteresis of its neighbouring states is stored instead.
 Run: python benchmarks/tyk2.py [--edge lig_ejm_31,lig_ejm_42 ...] [--time 1000] [--resume]
 """
 
@@ -10,15 +11,20 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
 import yaml
 from common import data_folder, write_results
 from rich.console import Console
 from rich.table import Table
 
 from nnpmm.core.constants import KJ_PER_KCAL
-from nnpmm.freeenergy.legs import convergence_warning, text_in_kcal
+from nnpmm.core.errors import SimulationError
+from nnpmm.freeenergy.estimators import thermal_energy
+from nnpmm.freeenergy.legs import convergence_warning, leg_directory, text_in_kcal
 from nnpmm.freeenergy.relative import RelativeSettings, run_network
 from nnpmm.freeenergy.relative.result import measured_values
+from nnpmm.freeenergy.relative.workflow import edge_directory
+from nnpmm.sampling import read_samples
 
 UNITS = {"uM": 1e-6, "nM": 1e-9}
 
@@ -37,9 +43,21 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true")
     arguments = parser.parse_args()
     settings = read_settings(arguments)
-    result = run_network(settings, arguments.output, resume=arguments.resume, announce=announced)
-    warning = convergence_warning(settings.ladder)
     measured = measured_values(settings)
+    warning = convergence_warning(settings.ladder)
+    about = {
+        "converged": warning is None,
+        "ps_per_state": settings.ladder.time,
+        "model": settings.model,
+        "measured_kJ/mol": measured,
+    }
+    output = arguments.output
+    try:
+        result = run_network(settings, output, resume=arguments.resume, announce=announced)
+    except SimulationError:
+        found = {name: hysteresis(settings, output, name) for name in settings.ladders}
+        print(write_results("tyk2", {**about, "value": None, "hysteresis_kT": found}))
+        raise
     table = Table("first", "second", *settings.potentials, "measured", "")
     for edge in result.edges:
         first, second = edge.ligands
@@ -48,13 +66,23 @@ def main() -> None:
         note = "" if warning is None else "not converged"
         table.add_row(first, second, *values, f"{experiment:.2f}", note)
     Console().print(table)
-    about = {
-        "converged": warning is None,
-        "ps_per_state": settings.ladder.time,
-        "model": settings.model,
-        "measured_kJ/mol": measured,
-    }
     print(write_results("tyk2", {**about, **result.record()}))
+
+
+def hysteresis(settings: RelativeSettings, output: Path, ladder: str) -> list[float]:
+    """Return the hysteresis between neighbouring states of the first edge's first repeat, kT.
+
+    It is the mean work to switch from a state to the next plus the mean work to switch back.
+    """
+    folder = leg_directory(edge_directory(output, settings.edges[0]), ladder, 0)
+    energies = read_samples(folder).energies / thermal_energy(settings.temperature)
+    own = np.diagonal(energies, axis1=1, axis2=2)  # (iterations, states)
+    found = []
+    for first in range(own.shape[1] - 1):
+        forward = energies[:, first, first + 1] - own[:, first]
+        back = energies[:, first + 1, first] - own[:, first + 1]
+        found.append(float(forward.mean() + back.mean()))
+    return found
 
 
 def read_settings(arguments: argparse.Namespace) -> RelativeSettings:

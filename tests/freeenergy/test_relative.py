@@ -135,7 +135,7 @@ def test_a_calculation_goes_on_here_and_as_a_campaign(files, finished):
 @pytest.mark.slow
 def test_one_ladder_gives_both_potentials(files, tmp_path):
     """The network's energy counts by its weight, whichever places the ligands have."""
-    both = settings(files, potentials=["network", "force field"])
+    both = settings(files, potentials=["network", "force field"], network=[0.5, 1.0])
     result = run_network(both, tmp_path)
     (edge,) = result.edges
     (leg,) = edge.ladders["joint"]

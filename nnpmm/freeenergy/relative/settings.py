@@ -93,6 +93,12 @@ class RelativeSettings(JointSettings):
     ionic_strength: Concentration = Field(0.15, ge=0, description="salt added, in M")
     cutoff: Length = Field(0.9, gt=0, description="cutoff of the direct-space interactions, in nm")
     restraints: RestraintSettings = RestraintSettings()
+    # Two drug-like molecules change their potential at once: with steps of 0.5, the states at the
+    # ends hardly overlapped for two ligands of Tyk2 (docs/validation/binding.md).
+    network: tuple[float, ...] = Field(
+        (0.25, 0.5, 0.75, 1.0),
+        description="weights of the network between force field and network, above 0 to 1",
+    )
     ladder: TransferSettings = TransferSettings()
     route: Literal["joint", "separate"] = Field(
         "joint",
