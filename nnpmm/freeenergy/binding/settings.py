@@ -120,6 +120,12 @@ class BindingSettings(JointSettings):
     pilot: PilotSettings = PilotSettings()
     complex_ladder: ComplexLadderSettings = ComplexLadderSettings()
     solvent_ladder: LadderSettings = LadderSettings()
+    # Two steps give a ligand of 32 atoms a hysteresis of 9 kT, which is too much (see the benchmark
+    # network_weights.py).
+    network: tuple[float, ...] = Field(
+        (0.35, 0.7, 1.0),
+        description="weights of the network between force field and network, above 0 to 1",
+    )
     route: Literal["joint", "separate"] = Field(
         "joint",
         description="with both network and force field: one ladder that continues from the force "

@@ -96,7 +96,7 @@ class RelativeSettings(JointSettings):
     # Two drug-like molecules change their potential at once: with steps of 0.5, the states at the
     # ends hardly overlapped for two ligands of Tyk2 (docs/validation/binding.md).
     network: tuple[float, ...] = Field(
-        (0.25, 0.5, 0.75, 1.0),
+        (0.2, 0.4, 0.6, 0.8, 1.0),
         description="weights of the network between force field and network, above 0 to 1",
     )
     ladder: TransferSettings = TransferSettings()
