@@ -49,6 +49,7 @@ def main() -> None:
         "converged": warning is None,
         "ps_per_state": settings.ladder.time,
         "model": settings.model,
+        "network": settings.network,
         "measured_kJ/mol": measured,
     }
     output = arguments.output
