@@ -18,7 +18,7 @@ from nnpmm.conformers.fingerprints import FingerprintTorsions
 from nnpmm.conformers.rotors import rotors
 from nnpmm.conformers.screening import ForceField
 from nnpmm.core.constants import KJ_PER_KCAL
-from nnpmm.torsions.internal import dihedral, turned, wrapped
+from nnpmm.torsions.internal import dihedral, rotate_about_bonds, wrap_angles
 
 __all__ = ["Turns", "monte_carlo_conformers"]
 
@@ -63,13 +63,13 @@ class Turns(NamedTuple):
 
     def nearest(self, torsions: _Array) -> _Rows:
         """Return which angle of each rotor is nearest to torsions (k, r), radians; (k, r)."""
-        apart = np.abs(wrapped(self.angles - torsions[..., None]))
+        apart = np.abs(wrap_angles(self.angles - torsions[..., None]))
         return np.asarray(np.where(np.isnan(apart), np.inf, apart).argmin(axis=-1))
 
     def turn(self, positions: _Array, rotor: _Rows, angle: _Array) -> _Array:
         """Return positions (k, n, 3) with one rotor (k,) of each turned by an angle (k,)."""
         j, k = self.torsions[rotor, 1], self.torsions[rotor, 2]
-        return turned(positions, (j, k), self.moved[rotor], angle)
+        return rotate_about_bonds(positions, (j, k), self.moved[rotor], angle)
 
 
 class _Found:

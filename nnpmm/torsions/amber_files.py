@@ -18,12 +18,13 @@ from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ForceFieldError
 from nnpmm.structures import LigandParameters
 from nnpmm.structures.ligands.openmm_system import to_openmm_topology
+from nnpmm.torsions.internal import torsions_about
 
 __all__ = ["amber_types", "frcmod_text", "mol2_text"]
 
-# Letters with which no type of GAFF or of Amber's force fields for biomolecules begins.
+# No atom type of GAFF or of Amber's biomolecular force fields begins with one of these letters.
 _FIRST, _SECOND = "zyquvx", string.digits + string.ascii_uppercase
-_NM = 10.0  # angstrom
+_ANGSTROM_PER_NM = 10.0
 _RMIN_PER_SIGMA = 2.0 ** (1.0 / 6.0)
 _ORDERS = {1.0: "1", 1.5: "ar", 2.0: "2", 3.0: "3"}
 
@@ -34,10 +35,10 @@ def amber_types(n_atoms: int) -> tuple[str, ...]:
     Raises:
         ForceFieldError: more atoms than there are types.
     """
-    known = tuple(a + b for a, b in itertools.product(_FIRST, _SECOND))
-    if n_atoms > len(known):
-        raise ForceFieldError(f"found {n_atoms} atoms, a frcmod file allows {len(known)} types")
-    return known[:n_atoms]
+    types = tuple(a + b for a, b in itertools.product(_FIRST, _SECOND))
+    if n_atoms > len(types):
+        raise ForceFieldError(f"found {n_atoms} atoms, a frcmod file allows {len(types)} types")
+    return types[:n_atoms]
 
 
 def frcmod_text(molecule: Chem.Mol, parameters: LigandParameters) -> str:
@@ -61,15 +62,15 @@ def frcmod_text(molecule: Chem.Mol, parameters: LigandParameters) -> str:
     lines += [f"{name} {mass:.4f}" for name, mass in zip(types, masses, strict=True)]
     lines += ["", "BOND"]
     for i, j, length, stiffness in parameters.bonds:
-        strength = 0.5 * stiffness / KJ_PER_KCAL / _NM**2
-        lines.append(f"{_joined(types, (i, j))} {strength:.5f} {length * _NM:.6f}")
+        strength = 0.5 * stiffness / KJ_PER_KCAL / _ANGSTROM_PER_NM**2
+        lines.append(f"{_joined(types, (i, j))} {strength:.5f} {length * _ANGSTROM_PER_NM:.6f}")
     lines += ["", "ANGLE"]
     for i, j, m, angle, stiffness in parameters.angles:
         strength = 0.5 * stiffness / KJ_PER_KCAL
         lines.append(f"{_joined(types, (i, j, m))} {strength:.5f} {math.degrees(angle):.5f}")
     lines += ["", "DIHE", *_dihedrals(molecule, parameters, types)]
     lines += ["", "IMPROPER", *_impropers(molecule, parameters, types), "", "NONB"]
-    half_rmin = 0.5 * _RMIN_PER_SIGMA * _NM * np.asarray(parameters.sigma)
+    half_rmin = 0.5 * _RMIN_PER_SIGMA * _ANGSTROM_PER_NM * np.asarray(parameters.sigma)
     depths = np.asarray(parameters.epsilon) / KJ_PER_KCAL
     lines += [
         f"{name} {r:.6f} {e:.6f}" for name, r, e in zip(types, half_rmin, depths, strict=True)
@@ -83,15 +84,15 @@ def mol2_text(molecule: Chem.Mol, parameters: LigandParameters, residue_name: st
     Args:
         molecule: n atoms with a conformer.
         parameters: of the same atoms.
-        residue_name: of the residue.
+        residue_name: name of the only residue.
     """
     types = amber_types(molecule.GetNumAtoms())
     topology, positions = to_openmm_topology(molecule, residue_name)
     lines = ["@<TRIPOS>MOLECULE", residue_name]
     lines += [f"{len(types)} {molecule.GetNumBonds()} 1 0 0", "SMALL", "USER_CHARGES"]
     lines.append("@<TRIPOS>ATOM")
-    for atom, place in zip(topology.atoms(), positions, strict=True):
-        x, y, z = _NM * place
+    for atom, position in zip(topology.atoms(), positions, strict=True):
+        x, y, z = _ANGSTROM_PER_NM * position
         charge = float(parameters.charges[atom.index])
         lines.append(
             f"{atom.index + 1:5d} {atom.name:<6} {x:10.4f} {y:10.4f} {z:10.4f} "
@@ -108,21 +109,22 @@ def mol2_text(molecule: Chem.Mol, parameters: LigandParameters, residue_name: st
 def _dihedrals(
     molecule: Chem.Mol, parameters: LigandParameters, types: tuple[str, ...]
 ) -> list[str]:
-    """Return lines for every chain of three bonds, also for those without terms."""
+    """Return lines for every chain of three bonds.
+
+    Chains without terms get a zero one, because tleap refuses a torsion that it does not find.
+    """
     terms: dict[tuple[int, ...], list[tuple[float, float, int]]] = {}
     for bond in molecule.GetBonds():
-        j, k = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
-        near = [[a.GetIdx() for a in molecule.GetAtomWithIdx(x).GetNeighbors()] for x in (j, k)]
-        for i, m in itertools.product(*near):
-            if i != k and m != j and i != m:
-                terms[(i, j, k, m)] = []
+        for chain in torsions_about(molecule, bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()):
+            terms[chain] = []
     for i, j, k, m, periodicity, phase, strength in parameters.torsions:
         chain = (i, j, k, m) if (i, j, k, m) in terms else (m, k, j, i)
         terms[chain].append((strength, phase, periodicity))
     lines = []
-    for atoms, found in terms.items():
-        for place, (height, angle, periodicity) in enumerate(found or [(0.0, 0.0, 1)], start=1):
-            sign = -1 if place < len(found) else 1  # a negative one says that more follow
+    for atoms, series in terms.items():
+        for number, (height, angle, periodicity) in enumerate(series or [(0.0, 0.0, 1)], start=1):
+            # A negative periodicity announces another term of the same torsion.
+            sign = -1 if number < len(series) else 1
             lines.append(
                 f"{_joined(types, atoms)} 1 {height / KJ_PER_KCAL:.6f} {math.degrees(angle):.4f} "
                 f"{sign * periodicity:.1f}"

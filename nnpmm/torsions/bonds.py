@@ -44,9 +44,9 @@ class RotatableBond:
 
     def mask(self, n_atoms: int) -> NDArray[np.bool_]:
         """Return which of n atoms rotate with l, shape (n,)."""
-        found = np.zeros(n_atoms, dtype=bool)
-        found[list(self.moved)] = True
-        return found
+        mask = np.zeros(n_atoms, dtype=bool)
+        mask[list(self.moved)] = True
+        return mask
 
 
 def find_rotatable_bonds(
@@ -88,7 +88,7 @@ def rotatable_bond(molecule: Chem.Mol, j: int, k: int) -> RotatableBond:
     Args:
         molecule: n atoms, hydrogens explicit.
         j: 0-based index of an atom.
-        k: of another; the smaller side of the bond is the one that moves.
+        k: index of the other; the smaller side of the bond moves.
 
     Raises:
         SelectionError: no such atoms, no bond between them, or one that cannot rotate.
@@ -146,13 +146,14 @@ def bond_from_text(molecule: Chem.Mol, text: str) -> RotatableBond:
 
 
 def _heavy_matches(molecule: Chem.Mol) -> list[tuple[int, int]]:
-    bare = Chem.Mol(molecule)
-    for atom in bare.GetAtoms():
+    """Return the matches of rdkit's pattern, which requires implicit hydrogens."""
+    labelled = Chem.Mol(molecule)
+    for atom in labelled.GetAtoms():
         atom.SetIntProp("_index", atom.GetIdx())
-    bare = Chem.RemoveHs(bare)
-    numbers = [atom.GetIntProp("_index") for atom in bare.GetAtoms()]
-    matches: Sequence[tuple[int, int]] = bare.GetSubstructMatches(Lipinski.RotatableBondSmarts)
-    return [(numbers[j], numbers[k]) for j, k in matches]
+    heavy = Chem.RemoveHs(labelled)
+    indices = [atom.GetIntProp("_index") for atom in heavy.GetAtoms()]
+    matches: Sequence[tuple[int, int]] = heavy.GetSubstructMatches(Lipinski.RotatableBondSmarts)
+    return [(indices[j], indices[k]) for j, k in matches]
 
 
 def _problem(molecule: Chem.Mol, ends: tuple[int, int]) -> str | None:
@@ -177,7 +178,7 @@ def _problem(molecule: Chem.Mol, ends: tuple[int, int]) -> str | None:
 
 
 def _side(molecule: Chem.Mol, start: int, other: int) -> set[int]:
-    """Return the atoms that hang on ``start``, without it, if its bond to ``other`` is cut."""
+    """Return the atoms on the side of ``start`` of its bond to ``other``, without ``start``."""
     found, todo = {start}, [start]
     while todo:
         for atom in molecule.GetAtomWithIdx(todo.pop()).GetNeighbors():

@@ -43,7 +43,8 @@ def held_out_conformers(
 ) -> HeldOut:
     """Return conformers from distance geometry, relaxed by the network with their torsions fixed.
 
-    rdkit is told not to prefer the torsions of crystals; esters and amides stay planar.
+    Without the torsion preferences that rdkit takes from crystal structures; esters and amides stay
+    planar.
 
     Args:
         molecule: n atoms.
@@ -58,21 +59,21 @@ def held_out_conformers(
     copy = Chem.Mol(molecule)
     settings: Any = rdDistGeom.ETKDGv3()
     settings.useExpTorsionAnglePrefs = False
-    settings.randomSeed = seed + 1  # with 0 all conformers are the same
+    settings.randomSeed = seed + 1  # rdkit gives identical conformers with a seed of 0
     numbers = list(rdDistGeom.EmbedMultipleConfs(copy, count, settings))
     if len(numbers) < 2:
         raise SimulationError("found no conformers of the molecule; check its ring strain")
     positions = 0.1 * np.array([copy.GetConformer(i).GetPositions() for i in numbers])
     angles = np.stack([dihedral(positions, np.array(b.torsion)) for b in bonds], axis=1)
     fixed = FixedTorsions.of([bonds] * len(positions), angles, molecule.GetNumAtoms())
-    found = relax_with_fixed_torsions(evaluator, positions, fixed, valence_terms(molecule))
-    return HeldOut(found.positions, found.energies, fixed)
+    relaxed = relax_with_fixed_torsions(evaluator, positions, fixed, valence_terms(molecule))
+    return HeldOut(relaxed.positions, relaxed.energies, fixed)
 
 
 def conformer_errors(molecule: Chem.Mol, evaluator: Evaluator, conformers: HeldOut) -> float:
-    """Return the RMSE, kJ/mol, of another potential's energies of conformers, less their mean.
+    """Return the RMSE, kJ/mol, of another potential's energies of conformers, without their mean.
 
-    Each is relaxed with the potential first, at the same torsions.
+    Each conformer is first relaxed with that potential at the same torsions.
 
     Args:
         molecule: n atoms.
@@ -83,5 +84,5 @@ def conformer_errors(molecule: Chem.Mol, evaluator: Evaluator, conformers: HeldO
         SimulationError: a minimisation did not end.
     """
     positions, energies, fixed = conformers
-    found = relax_with_fixed_torsions(evaluator, positions, fixed, valence_terms(molecule))
-    return float(np.std(found.energies - energies))
+    relaxed = relax_with_fixed_torsions(evaluator, positions, fixed, valence_terms(molecule))
+    return float(np.std(relaxed.energies - energies))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,7 +12,7 @@ from rdkit import Chem
 from nnpmm.models import Evaluator, OpenMMPotential
 from nnpmm.structures import LigandParameters, create_ligand_system
 from nnpmm.torsions.bonds import RotatableBond
-from nnpmm.torsions.internal import dihedral, valence_terms
+from nnpmm.torsions.internal import dihedral, torsions_about, valence_terms
 from nnpmm.torsions.scan import TorsionScan, energies_along, relax_along
 
 __all__ = [
@@ -26,10 +25,10 @@ __all__ = [
 ]
 
 PERIODICITIES = (1, 2, 3, 4, 5, 6)
-#: Of the squared strengths against the mean squared residual, (kJ/mol)^2 over (kJ/mol)^2. It
-#: decides between terms that the scans cannot tell apart, and little else.
+#: Weight of the squared force constants relative to the mean squared residual. It decides between
+#: terms that the scans do not distinguish, and changes other terms little.
 RIDGE = 1e-3
-_NOTHING = 1e-4  # kJ/mol: a term that can be left out
+_NEGLIGIBLE = 1e-4  # kJ/mol: smaller terms are left out
 _ROUNDS = 5
 
 _Array = NDArray[np.float64]
@@ -76,23 +75,23 @@ def fit_torsions(
         molecule: n atoms.
         parameters: of the force field.
         scan: by the network.
-        ridge: see above; for each row.
-        rounds: of the fit.
+        ridge: weight of the squared force constants, for each row of the equations.
+        rounds: number of fits; 1 uses the network's geometries alone.
 
     Raises:
         SimulationError: a minimisation with the force field did not converge.
     """
     classes = torsion_classes(molecule, scan.bonds)
-    bare = without_torsions(parameters, scan.bonds)
-    evaluator = bind_force_field(molecule, bare)
+    rest = without_torsions(parameters, scan.bonds)
+    evaluator = bind_force_field(molecule, rest)
     terms = valence_terms(molecule)
     equations = [_equations(scan, scan.energies - energies_along(evaluator, scan), classes)]
-    refit = _with_terms(bare, classes, _solved(equations, ridge))
+    refit = _with_terms(rest, classes, _solve(equations, ridge))
     for _ in range(rounds - 1):
         relaxed = relax_along(bind_force_field(molecule, refit.parameters), scan, terms)
-        missing = scan.energies - energies_along(evaluator, relaxed)
-        equations.append(_equations(relaxed, missing, classes))
-        refit = _with_terms(bare, classes, _solved(equations, ridge))
+        target = scan.energies - energies_along(evaluator, relaxed)
+        equations.append(_equations(relaxed, target, classes))
+        refit = _with_terms(rest, classes, _solve(equations, ridge))
     return refit
 
 
@@ -106,24 +105,21 @@ def torsion_classes(
         bonds: of it.
     """
     rank = list(Chem.CanonicalRankAtoms(molecule, breakTies=False))
-    found: dict[tuple[int, ...], list[Torsion]] = {}
+    classes: dict[tuple[int, ...], list[Torsion]] = {}
     for bond in bonds:
-        j, k = bond.atoms
-        near = [[a.GetIdx() for a in molecule.GetAtomWithIdx(x).GetNeighbors()] for x in (j, k)]
-        for i, m in itertools.product(*near):
-            if i != k and m != j and i != m:
-                ranks = tuple(rank[atom] for atom in (i, j, k, m))
-                found.setdefault(min(ranks, ranks[::-1]), []).append((i, j, k, m))
-    return tuple(tuple(found[key]) for key in sorted(found))
+        for torsion in torsions_about(molecule, *bond.atoms):
+            ranks = tuple(rank[atom] for atom in torsion)
+            classes.setdefault(min(ranks, ranks[::-1]), []).append(torsion)
+    return tuple(tuple(classes[key]) for key in sorted(classes))
 
 
 def without_torsions(
     parameters: LigandParameters, bonds: Sequence[RotatableBond]
 ) -> LigandParameters:
     """Return parameters without the torsion terms about some bonds; impropers stay."""
-    gone = {frozenset(bond.atoms) for bond in bonds}
-    kept = tuple(t for t in parameters.torsions if frozenset(t[1:3]) not in gone)
-    return replace(parameters, torsions=kept)
+    about = {frozenset(bond.atoms) for bond in bonds}
+    others = tuple(t for t in parameters.torsions if frozenset(t[1:3]) not in about)
+    return replace(parameters, torsions=others)
 
 
 def bind_force_field(molecule: Chem.Mol, parameters: LigandParameters) -> Evaluator:
@@ -134,53 +130,56 @@ def bind_force_field(molecule: Chem.Mol, parameters: LigandParameters) -> Evalua
 
 
 def _equations(
-    geometry: TorsionScan, missing: _Array, classes: Sequence[Sequence[Torsion]]
+    scan: TorsionScan, target: _Array, classes: Sequence[Sequence[Torsion]]
 ) -> tuple[_Array, _Array]:
-    """Return rows of sums of cosines and what they are to add up to, less the means of each bond.
+    """Return the matrix and the right-hand side of the least-squares equations of one scan.
+
+    Columns are sums of cosines. The constant of each bond is eliminated by subtracting the means
+    over its angles.
 
     Args:
-        geometry: of b bonds at a angles.
-        missing: (b, a), kJ/mol.
-        classes: of torsions, c.
+        scan: geometries of b bonds at a angles.
+        target: energy that the terms should add up to, (b, a), kJ/mol.
+        classes: c classes of torsions.
 
     Returns:
         Shapes (b a, 6 c) and (b a,).
     """
-    b, a = missing.shape
+    b, a = target.shape
     columns = []
     for torsions in classes:
-        angles = dihedral(geometry.positions, np.array(torsions))  # (b, a, t)
+        angles = dihedral(scan.positions, np.array(torsions))  # (b, a, t)
         columns += [np.cos(n * angles).sum(axis=-1) for n in PERIODICITIES]
     matrix = np.stack([c - c.mean(axis=1, keepdims=True) for c in columns], axis=-1)
-    return matrix.reshape(b * a, -1), (missing - missing.mean(axis=1, keepdims=True)).ravel()
+    return matrix.reshape(b * a, -1), (target - target.mean(axis=1, keepdims=True)).ravel()
 
 
-def _solved(equations: Sequence[tuple[_Array, _Array]], ridge: float) -> _Array:
-    """Return the strengths (c, 6), kJ/mol, of all rounds' equations together."""
+def _solve(equations: Sequence[tuple[_Array, _Array]], ridge: float) -> _Array:
+    """Return the force constants (c, 6), kJ/mol, by the equations of all rounds together."""
     rows = np.concatenate([matrix for matrix, _ in equations])
     target = np.concatenate([values for _, values in equations])
     penalty = ridge * len(rows) * np.eye(rows.shape[1])
-    found = np.linalg.solve(rows.T @ rows + penalty, rows.T @ target)
-    return np.asarray(found.reshape(-1, len(PERIODICITIES)))
+    constants = np.linalg.solve(rows.T @ rows + penalty, rows.T @ target)
+    return np.asarray(constants.reshape(-1, len(PERIODICITIES)))
 
 
 def _with_terms(
-    bare: LigandParameters, classes: tuple[tuple[Torsion, ...], ...], strengths: _Array
+    rest: LigandParameters, classes: tuple[tuple[Torsion, ...], ...], constants: _Array
 ) -> Refit:
     terms = tuple(
         tuple(
             (n, 0.0 if k > 0 else np.pi, abs(float(k)))
             for n, k in zip(PERIODICITIES, row, strict=True)
-            if abs(k) > _NOTHING
+            if abs(k) > _NEGLIGIBLE
         )
-        for row in strengths
+        for row in constants
     )
     new = tuple(
         (*torsion, *term)
-        for torsions, found in zip(classes, terms, strict=True)
+        for torsions, series in zip(classes, terms, strict=True)
         for torsion in torsions
-        for term in found
+        for term in series
     )
-    provider = f"{bare.provider}; torsions about scanned bonds refitted"
-    parameters = replace(bare, torsions=(*bare.torsions, *new), provider=provider)
+    provider = f"{rest.provider}; torsions about scanned bonds refitted"
+    parameters = replace(rest, torsions=(*rest.torsions, *new), provider=provider)
     return Refit(parameters, classes, terms)

@@ -14,17 +14,18 @@ __all__ = [
     "dihedral",
     "dihedral_gradient",
     "model_hessian",
-    "turned",
+    "rotate_about_bonds",
+    "torsions_about",
     "valence_terms",
-    "wrapped",
+    "wrap_angles",
 ]
 
-# kJ/mol/nm^2, kJ/mol/rad^2, kJ/mol/rad^2: a stiffness of each kind that is typical of organic
-# molecules. Only the number of steps of a minimisation depends on them.
+# kJ/mol/nm^2, kJ/mol/rad^2, kJ/mol/rad^2: typical stiffnesses in organic molecules. Only the number
+# of steps of a minimisation depends on them.
 _STRETCH, _BEND, _TWIST = 3.0e5, 500.0, 40.0
-# kJ/mol/nm^2 of every coordinate: what is left to the soft modes and to overall motion.
+# kJ/mol/nm^2, of every coordinate: the stiffness of soft modes and of overall motion.
 _SOFT = 500.0
-_STRAIGHT = 0.1  # sine of an angle below which its torsions and its gradient mean nothing
+_LINEAR = 0.1  # sine of an angle below which its gradient and those of its torsions are left out
 
 
 class ValenceTerms(NamedTuple):
@@ -40,12 +41,7 @@ def valence_terms(molecule: Chem.Mol) -> ValenceTerms:
     near = [[a.GetIdx() for a in atom.GetNeighbors()] for atom in molecule.GetAtoms()]
     bonds = [(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in molecule.GetBonds()]
     angles = [(i, j, k) for j, ends in enumerate(near) for i, k in itertools.combinations(ends, 2)]
-    torsions = [
-        (i, j, k, m)
-        for j, k in bonds
-        for i, m in itertools.product(near[j], near[k])
-        if i != k and m != j and i != m
-    ]
+    torsions = [torsion for j, k in bonds for torsion in torsions_about(molecule, j, k)]
     return ValenceTerms(
         *(
             np.array(atoms, dtype=np.int64).reshape(-1, width)
@@ -54,7 +50,13 @@ def valence_terms(molecule: Chem.Mol) -> ValenceTerms:
     )
 
 
-def wrapped(angle: NDArray[np.float64]) -> NDArray[np.float64]:
+def torsions_about(molecule: Chem.Mol, j: int, k: int) -> list[tuple[int, int, int, int]]:
+    """Return all torsions i-j-k-m about a bond; none that closes a three-membered ring."""
+    near = [[a.GetIdx() for a in molecule.GetAtomWithIdx(x).GetNeighbors()] for x in (j, k)]
+    return [(i, j, k, m) for i, m in itertools.product(*near) if i != k and m != j and i != m]
+
+
+def wrap_angles(angle: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return angles in radians between -pi and pi."""
     return np.asarray((angle + np.pi) % (2 * np.pi) - np.pi)
 
@@ -98,19 +100,19 @@ def dihedral_gradient(
     return np.stack([i, j, -(i + j + m), m], axis=-2)
 
 
-def turned(
+def rotate_about_bonds(
     positions: NDArray[np.float64],
     axis: tuple[NDArray[np.int64], NDArray[np.int64]],
     moved: NDArray[np.bool_],
     angle: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return geometries with some atoms turned around a bond (Rodrigues' formula).
+    """Return geometries with some atoms rotated about a bond (Rodrigues' formula).
 
     Args:
         positions: (k, n, 3).
         axis: atoms j and k of each bond, (k,) each; the axis runs from the first to the second.
-        moved: (k, n) which atoms turn.
-        angle: (k,) radians, right-handed; it is added to a dihedral whose last atom is moved.
+        moved: (k, n) which atoms rotate.
+        angle: (k,) radians, right-handed; dihedrals whose last atom is moved grow by it.
     """
     rows = np.arange(len(positions))
     origin = positions[rows, axis[1]][:, None]
@@ -137,15 +139,15 @@ def model_hessian(positions: NDArray[np.float64], terms: ValenceTerms) -> NDArra
     for atoms, stiffness, gradient in (
         (terms.bonds, _STRETCH, _bond_gradient),
         (terms.angles, _BEND, _angle_gradient),
-        (terms.torsions, _TWIST, _bent_dihedral_gradient),
+        (terms.torsions, _TWIST, _safe_dihedral_gradient),
     ):
         full = np.zeros((k, len(atoms), n, 3))
         np.put_along_axis(
             full, atoms[None, :, :, None], np.sqrt(stiffness) * gradient(positions, atoms), axis=2
         )
         rows.append(full.reshape(k, len(atoms), 3 * n))
-    every = np.concatenate(rows, axis=1)
-    return np.asarray(every.transpose(0, 2, 1) @ every + _SOFT * np.eye(3 * n))
+    weighted = np.concatenate(rows, axis=1)
+    return np.asarray(weighted.transpose(0, 2, 1) @ weighted + _SOFT * np.eye(3 * n))
 
 
 def _bond_gradient(positions: NDArray[np.float64], atoms: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -164,13 +166,13 @@ def _angle_gradient(
     left, right = left / lengths[0], right / lengths[1]
     cosine = _dot(left, right)
     sine = np.sqrt(np.maximum(1 - cosine**2, 0))
-    bent = np.where(sine > _STRAIGHT, 1 / np.maximum(sine, _STRAIGHT), 0.0)
-    i = (cosine * left - right) * bent / lengths[0]
-    m = (cosine * right - left) * bent / lengths[1]
+    inverse_sine = np.where(sine > _LINEAR, 1 / np.maximum(sine, _LINEAR), 0.0)
+    i = (cosine * left - right) * inverse_sine / lengths[0]
+    m = (cosine * right - left) * inverse_sine / lengths[1]
     return np.stack([i, -(i + m), m], axis=-2)
 
 
-def _bent_dihedral_gradient(
+def _safe_dihedral_gradient(
     positions: NDArray[np.float64], atoms: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Return gradients of torsions (k, t, 4, 3), zero where three atoms lie nearly on a line."""
@@ -178,7 +180,7 @@ def _bent_dihedral_gradient(
     bent = np.ones(first.shape[:-1], dtype=bool)
     for a, b in ((first, axis), (axis, last)):
         product = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
-        bent &= np.linalg.norm(np.cross(a, b), axis=-1) > _STRAIGHT * product
+        bent &= np.linalg.norm(np.cross(a, b), axis=-1) > _LINEAR * product
     with np.errstate(divide="ignore", invalid="ignore"):
         gradient = dihedral_gradient(positions, atoms)
     return np.where(bent[..., None, None], gradient, 0.0)

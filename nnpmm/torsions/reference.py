@@ -20,7 +20,7 @@ _UNITS = {
     "energy_kcal_mol": KJ_PER_KCAL,
     "energy_hartree": HARTREE_TO_KJ_PER_MOL,
 }
-_OFF_GRID = 0.1  # degrees
+_OFF_GRID = 0.1  # degrees, allowed for rounded angles
 
 
 def read_reference(
@@ -38,7 +38,7 @@ def read_reference(
         angles: degrees, (a,), of the scan.
 
     Returns:
-        Energies (b, a), kJ/mol, not a number where the file has none.
+        Energies (b, a), kJ/mol, NaN where the file has none.
 
     Raises:
         InputFileError: the file cannot be read, lacks a column, has something that is no number, a

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,14 +28,12 @@ from nnpmm.torsions.profiles import compare_profiles
 from nnpmm.torsions.report import depict_bond
 from nnpmm.torsions.scan import TorsionScan, relax_along
 from nnpmm.torsions.settings import ScanSettings
-from nnpmm.torsions.workflow import FORCE_FIELD, ScanResult, run_scan
+from nnpmm.torsions.workflow import FORCE_FIELD, Report, ScanResult, run_scan
 
 __all__ = ["REFITTED", "RefitResult", "run_refit"]
 
 REFITTED = "refitted force field"
 _FOLDER = "refit"
-#: Is told what is done, how much of it, and how much there is.
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,15 +78,15 @@ def run_refit(
         refit/system.xml         the OpenMM System of the molecule in vacuum
         refit/refit.json         terms and errors
         refit/bond-C1-C2.png     a picture of each bond
-        refit/report.html        the same to read
+        refit/report.html        a report with tables and pictures
 
     Args:
-        settings: of the scan. Parts that are missing in the folder are done first.
+        settings: of the scan. Parts of it that the folder lacks are calculated first.
         directory: of the scan.
         conformers: number of conformers that test the refitted force field; see
             `held_out_conformers`.
         seed: of these conformers.
-        report: see `Report`.
+        report: called with the name of a stage, how much of it is done, and its length.
 
     Raises:
         ConfigError: the scan has no force field.
@@ -105,21 +102,23 @@ def run_refit(
         bind_force_field(scan.molecule, refit.parameters), scan.scan, valence_terms(scan.molecule)
     )
     report("conformers", 0, 1)
-    found = held_out_conformers(
-        *(scan.molecule, scan.evaluator, scan.scan.bonds), count=conformers, seed=seed
+    held_out = held_out_conformers(
+        scan.molecule, scan.evaluator, scan.scan.bonds, count=conformers, seed=seed
     )
     errors = [
-        conformer_errors(scan.molecule, bind_force_field(scan.molecule, parameters), found)
+        conformer_errors(scan.molecule, bind_force_field(scan.molecule, parameters), held_out)
         for parameters in (scan.parameters, refit.parameters)
     ]
     folder = directory / _FOLDER
     require_folder(folder)
     result = RefitResult(
-        *(scan, refit, relaxed),
+        scan,
+        refit,
+        relaxed,
         before=_rmse(scan, scan.profiles[FORCE_FIELD]),
         after=_rmse(scan, relaxed.energies),
         held_out=(errors[0], errors[1]),
-        conformers=len(found.positions),
+        conformers=len(held_out.positions),
         without_frcmod=_write_force_field(folder, scan.molecule, refit),
     )
     _write_results(folder, result)

@@ -1,8 +1,8 @@
 """Minimise many geometries of one molecule at once, with torsions fixed at given angles.
 
 The constraint is exact. A step of a quasi-Newton method stays on the surface of constant angles to
-first order, and a small rotation of one side of each bond restores the angle. No restraint energy
-must therefore be subtracted.
+first order, and a small rotation of one side of each bond restores the angle. There is therefore no
+restraint energy to subtract.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from nnpmm.torsions.internal import (
     dihedral,
     dihedral_gradient,
     model_hessian,
-    turned,
-    wrapped,
+    rotate_about_bonds,
+    wrap_angles,
 )
 
 __all__ = [
@@ -37,10 +37,11 @@ __all__ = [
 
 #: kJ/mol/nm: largest force left on an atom. With it energies of minima are within 0.01 kJ/mol.
 FORCE_TOLERANCE = 3.0
-_MOST_STEPS = 500
-_LONGEST, _FIRST, _SHORTEST = 0.03, 0.015, 1e-6  # nm, of an atom in one step
-_NOISE = 2e-3  # kJ/mol, of a network in single precision
-_ENOUGH = 0.1  # of the energy that a step promises
+_MAX_STEPS = 500
+# nm: largest, initial and smallest trust radius, the largest displacement of an atom in one step.
+_MAX_TRUST, _INITIAL_TRUST, _MIN_TRUST = 0.03, 0.015, 1e-6
+_NOISE = 2e-3  # kJ/mol, rounding error of a network in single precision
+_SUFFICIENT = 0.1  # fraction of the predicted decrease at which a step is accepted
 
 _Array = NDArray[np.float64]
 
@@ -72,7 +73,7 @@ class FixedTorsions(NamedTuple):
         torsions = np.array([[b.torsion for b in row] for row in bonds], dtype=np.int64)
         moved = np.array([[b.mask(n_atoms) for b in row] for row in bonds], dtype=bool)
         return FixedTorsions(
-            *(torsions.reshape(k, m, 4), moved.reshape(k, m, n_atoms)), np.reshape(angles, (k, m))
+            torsions.reshape(k, m, 4), moved.reshape(k, m, n_atoms), np.reshape(angles, (k, m))
         )
 
     def rows(self, chosen: NDArray[np.int64]) -> FixedTorsions:
@@ -119,7 +120,7 @@ def relax_with_fixed_torsions(
     terms: ValenceTerms,
     *,
     tolerance: float = FORCE_TOLERANCE,
-    steps: int = _MOST_STEPS,
+    steps: int = _MAX_STEPS,
 ) -> Relaxed:
     """Return the geometries of minimum energy at the fixed angles, next to the given ones.
 
@@ -133,7 +134,7 @@ def relax_with_fixed_torsions(
         fixed: torsions and angles of each geometry.
         terms: of the molecule, for the model Hessian.
         tolerance: largest force left on an atom, kJ/mol/nm.
-        steps: the most of them.
+        steps: largest number of steps.
 
     Raises:
         SimulationError: the energy is not finite, or forces are too large after the last step.
@@ -149,7 +150,7 @@ def relax_all(
     terms: ValenceTerms,
     *,
     tolerance: float = FORCE_TOLERANCE,
-    steps: int = _MOST_STEPS,
+    steps: int = _MAX_STEPS,
 ) -> Relaxed:
     """Return the minimum next to each geometry, with no torsion fixed.
 
@@ -160,7 +161,7 @@ def relax_all(
         positions: (k, n, 3), nm, whole.
         terms: of the molecule, for the model Hessian.
         tolerance: largest force left on an atom, kJ/mol/nm.
-        steps: the most of them.
+        steps: largest number of steps.
 
     Raises:
         SimulationError: the energy is not finite.
@@ -181,12 +182,12 @@ def _minimized(
 ) -> Relaxed:
     state = _evaluated(evaluator, set_angles(positions.copy(), fixed), fixed)
     inverse = np.asarray(np.linalg.inv(model_hessian(state.positions, terms)), dtype=np.float64)
-    trust = np.full(len(positions), _FIRST)
+    trust = np.full(len(positions), _INITIAL_TRUST)
     evaluations = len(positions)
     for _ in range(steps):
         active = np.flatnonzero(_largest(state.free) > tolerance)
-        # A step this short changes less than the noise of the energy.
-        active = active[trust[active] > _SHORTEST]
+        # Shorter steps change the energy by less than its rounding error.
+        active = active[trust[active] > _MIN_TRUST]
         if len(active) == 0:
             break
         old, here = _State(*(array[active] for array in state)), fixed.rows(active)
@@ -194,15 +195,16 @@ def _minimized(
         moved = set_angles(old.positions + step.reshape(old.positions.shape), here)
         new = _evaluated(evaluator, moved, here)
         evaluations += len(active)
-        made = (new.positions - old.positions).reshape(len(active), -1)
-        inverse[active] = _updated(inverse[active], made, new.free - old.free)
-        promised = np.einsum("kx,kx->k", old.free, made)  # negative, to first order
-        lower = new.energies - old.energies <= _ENOUGH * promised + _NOISE
-        length = _largest(made)
+        # Setting the angles has changed the step.
+        step = (new.positions - old.positions).reshape(len(active), -1)
+        inverse[active] = _updated(inverse[active], step, new.free - old.free)
+        predicted = np.einsum("kx,kx->k", old.free, step)  # to first order; negative
+        accepted = new.energies - old.energies <= _SUFFICIENT * predicted + _NOISE
+        length = _largest(step)
         shrunk, grown = 0.3 * length, np.maximum(trust[active], 2 * length)
-        trust[active] = np.where(lower, np.minimum(grown, _LONGEST), shrunk)
+        trust[active] = np.where(accepted, np.minimum(grown, _MAX_TRUST), shrunk)
         for every, part in zip(state, new, strict=True):
-            every[active[lower]] = part[lower]
+            every[active[accepted]] = part[accepted]
     left = _largest(state.free)
     forces = -state.gradients.reshape(state.positions.shape)
     return Relaxed(state.positions, state.energies, forces, left, evaluations)
@@ -213,9 +215,9 @@ def set_angles(positions: _Array, fixed: FixedTorsions) -> _Array:
     rows = np.arange(len(positions))
     for place in range(fixed.torsions.shape[1]):
         atoms, moved = fixed.torsions[:, place], fixed.moved[:, place]
-        found = dihedral(positions[rows[:, None], atoms], np.arange(4))
-        rest = wrapped(fixed.angles[:, place] - found)
-        positions = turned(positions, (atoms[:, 1], atoms[:, 2]), moved, rest)
+        present = dihedral(positions[rows[:, None], atoms], np.arange(4))
+        turn = wrap_angles(fixed.angles[:, place] - present)
+        positions = rotate_about_bonds(positions, (atoms[:, 1], atoms[:, 2]), moved, turn)
     return positions
 
 
@@ -241,7 +243,7 @@ def _evaluated(evaluator: BatchPotential, positions: _Array, fixed: FixedTorsion
 
 
 def _newton_step(state: _State, inverse: _Array) -> _Array:
-    """Return the steps (k, 3n) that a quadratic model with the fixed angles fixed promises."""
+    """Return the steps (k, 3n) to the minimum of a quadratic model at constant fixed angles."""
     plain = np.einsum("kxy,ky->kx", inverse, state.free)
     across = state.normals @ inverse  # (k, m, 3n)
     matrix = across @ state.normals.transpose(0, 2, 1)
@@ -255,7 +257,7 @@ def _bounded(step: _Array, trust: _Array) -> _Array:
 
 
 def _updated(inverse: _Array, s: _Array, y: _Array) -> _Array:
-    """Return the inverse Hessians after BFGS's update; none where the curvature is not positive."""
+    """Return inverse Hessians after a BFGS update, which needs a positive curvature."""
     product = np.einsum("kx,kx->k", s, y)
     norms = np.linalg.norm(s, axis=1) * np.linalg.norm(y, axis=1)
     good = product > 1e-4 * norms
@@ -275,13 +277,13 @@ def _solve(matrices: _Array, vectors: _Array) -> _Array:
 
 
 def _largest(flat: _Array) -> _Array:
-    """Return the largest length of an atom's part of vectors (k, 3n), shape (k,)."""
+    """Return the largest norm over the atoms of vectors (k, 3n), shape (k,)."""
     return np.asarray(np.linalg.norm(flat.reshape(len(flat), -1, 3), axis=2).max(axis=1))
 
 
 def _require_convergence(left: _Array, tolerance: float, fixed: FixedTorsions) -> None:
     worst = int(np.argmax(left))
-    # What is left where steps have become too short is the noise of single precision.
+    # In single precision, steps may become too short before the forces are below the tolerance.
     if left[worst] <= 10 * tolerance:
         return
     angles = ", ".join(f"{angle:.0f}" for angle in np.degrees(fixed.angles[worst])) or "no"

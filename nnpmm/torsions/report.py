@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 _FORCE_FIELD, _REFERENCE = "force field", "reference"
-_TURNED_BACK = 1.0  # kJ/mol of hysteresis that a page speaks of
+_REPORTED_HYSTERESIS = 1.0  # kJ/mol, from which on a caption mentions it
 
 
 def write_results(directory: Path, result: ScanResult) -> None:
@@ -69,7 +69,7 @@ def bond_errors(result: ScanResult, place: int) -> dict[str, ProfileErrors]:
 
     Args:
         result: of a scan.
-        place: of the bond.
+        place: index of the bond.
     """
     base = _base(result, place)
     return {
@@ -87,8 +87,8 @@ def flagged_bonds(result: ScanResult) -> list[tuple[RotatableBond, float]]:
     if _FORCE_FIELD not in result.profiles:
         return []
     pairs = zip(result.profiles[result.network], result.profiles[_FORCE_FIELD], strict=True)
-    apart = [compare_profiles(network, other).rotamer for network, other in pairs]
-    return [(b, a) for b, a in zip(result.scan.bonds, apart, strict=True) if a > FLAGGED]
+    errors = [compare_profiles(network, other).rotamer for network, other in pairs]
+    return [(b, e) for b, e in zip(result.scan.bonds, errors, strict=True) if e > FLAGGED]
 
 
 def profile_figure(result: ScanResult, place: int) -> Figure:
@@ -101,7 +101,8 @@ def profile_figure(result: ScanResult, place: int) -> Figure:
     }
     torsion = "-".join(map(str, bond.torsion))
     return plot_torsion_profiles(
-        *(result.scan.angles, shown),
+        result.scan.angles,
+        shown,
         dashed=(result.unrelaxed,),
         points=(_REFERENCE,),
         title=f"{bond.name}, torsion {torsion}",
@@ -212,10 +213,10 @@ def _geometries(result: ScanResult, place: int) -> str:
 def _page(result: ScanResult) -> Page:
     smiles = Chem.MolToSmiles(Chem.RemoveHs(result.molecule))
     page = Page(f"Torsion profiles of {smiles}")
-    for bond, apart in flagged_bonds(result):
+    for bond, error in flagged_bonds(result):
         page.paragraph(
             f"{bond.name}: force field and {result.network} rate a rotamer differently by "
-            f"{apart / KJ_PER_KCAL:.1f} kcal/mol. Do not trust the force field with this torsion.",
+            f"{error / KJ_PER_KCAL:.1f} kcal/mol. Do not trust the force field with this torsion.",
             note=True,
         )
     page.drawing(
@@ -252,13 +253,13 @@ def _rows(result: ScanResult) -> list[tuple[str, ...]]:
 
 
 def _caption(result: ScanResult, place: int) -> str:
-    turned = float(result.scan.hysteresis[place].max())
-    if turned < _TURNED_BACK:
+    hysteresis = float(result.scan.hysteresis[place].max())
+    if hysteresis < _REPORTED_HYSTERESIS:
         return "Energies relative to the lowest of each potential."
     return (
-        "Energies relative to the lowest of each potential. The scans with growing and falling "
-        f"angle differ by up to {turned / KJ_PER_KCAL:.1f} kcal/mol: other parts of the molecule "
-        "change with this torsion. The lower energy is shown."
+        "Energies relative to the lowest of each potential. The scans with increasing and with "
+        f"decreasing angle differ by up to {hysteresis / KJ_PER_KCAL:.1f} kcal/mol: other parts of "
+        "the molecule change with this torsion. The lower energy is shown."
     )
 
 
@@ -278,7 +279,7 @@ def _add_method(page: Page, result: ScanResult) -> None:
     spacing = result.scan.angles[1] - result.scan.angles[0]
     page.paragraph(
         f"nnpmm {__version__}. {result.network}: each torsion is rotated through the full circle "
-        f"in steps of {spacing:g} degrees, with growing and with falling angle, while everything "
+        f"in steps of {spacing:g} degrees, with increasing and with decreasing angle, while all "
         "else relaxes; the lower energy is kept, and its geometry is tried at neighbouring angles. "
         "The angle is fixed exactly. Other potentials are "
         f"relaxed from the geometries of {result.network}."

@@ -16,8 +16,8 @@ from nnpmm.torsions.relaxation import FixedTorsions, Relaxed, relax_with_fixed_t
 
 __all__ = ["Chains", "TorsionScan", "energies_along", "grid", "relax_along", "scan_torsions"]
 
-_LONGER = 1.4  # than at the start: such a bond is broken
-_LOWER = 0.05  # kJ/mol by which a geometry has to be better to take another's place
+_BROKEN = 1.4  # length relative to that at the start, above which a bond is broken
+_LOWER = 0.05  # kJ/mol by which a geometry must be lower to replace another
 
 _Array = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ class TorsionScan:
         positions: nm, (b, a, n, 3), of these geometries.
         hysteresis: kJ/mol, (b, a), between the scans with increasing and with decreasing angle;
             zero if geometries were given.
-        evaluations: of the potential.
+        evaluations: number of evaluations of the potential.
     """
 
     bonds: tuple[RotatableBond, ...]
@@ -50,10 +50,10 @@ class Chains:
 
     Attributes:
         minimum: nm, (n, 3), the minimum from which all start.
-        positions: nm, (b, 2, a, n, 3) with growing and falling angle.
-        energies: kJ/mol, (b, 2, a); not a number where there is none yet.
-        done: angles of each chain.
-        evaluations: of the potential.
+        positions: nm, (b, 2, a, n, 3), with increasing and with decreasing angle.
+        energies: kJ/mol, (b, 2, a); NaN where there is none yet.
+        done: number of angles that each chain has reached.
+        evaluations: number of evaluations of the potential.
     """
 
     minimum: _Array
@@ -154,8 +154,12 @@ def relax_along(evaluator: Evaluator, scan: TorsionScan, terms: ValenceTerms) ->
     found = _relax_at(evaluator, flat, bonds, np.tile(scan.angles, b), terms)
     _refuse_broken_bonds(found.positions, flat[0], terms)
     return TorsionScan(
-        *(scan.bonds, scan.angles, found.energies.reshape(b, a)),
-        *(found.positions.reshape(scan.positions.shape), np.zeros((b, a)), found.evaluations),
+        scan.bonds,
+        scan.angles,
+        found.energies.reshape(b, a),
+        found.positions.reshape(scan.positions.shape),
+        np.zeros((b, a)),
+        found.evaluations,
     )
 
 
@@ -216,13 +220,13 @@ def _lowest(
         for side in (1, -1):
             if len(b) == 0:
                 break
-            beside = (a + side) % len(angles)
+            neighbour = (a + side) % len(angles)
             found = _relax_at(
-                *(evaluator, positions[b, a], [bonds[int(row)] for row in b], angles[beside], terms)
+                evaluator, positions[b, a], [bonds[int(row)] for row in b], angles[neighbour], terms
             )
             evaluations += found.evaluations
-            lower = found.energies < energies[b, beside] - _LOWER
-            target = b[lower], beside[lower]
+            lower = found.energies < energies[b, neighbour] - _LOWER
+            target = b[lower], neighbour[lower]
             energies[target], positions[target] = found.energies[lower], found.positions[lower]
             fresh[target] = True
     _refuse_broken_bonds(positions.reshape(-1, *positions.shape[2:]), chains.minimum, terms)
@@ -234,7 +238,7 @@ def _refuse_broken_bonds(positions: _Array, start: _Array, terms: ValenceTerms) 
     i, j = terms.bonds.T
     before = np.linalg.norm(start[i] - start[j], axis=-1)
     ratio = np.linalg.norm(positions[:, i] - positions[:, j], axis=-1) / before
-    if ratio.max() > _LONGER:
+    if ratio.max() > _BROKEN:
         bond = np.unravel_index(int(ratio.argmax()), ratio.shape)[1]
         raise SimulationError(
             f"the scan broke the bond {i[bond]}-{j[bond]}, which became {ratio.max():.2f} times as "

@@ -18,8 +18,7 @@ class ScanSettings(Section):
     bonds: tuple[str, ...] = Field(
         (),
         description="bonds to scan, each by 0-based atoms '3-7', or by a torsion '1-3-7-8'; none: "
-        "the "
-        "rotatable bonds that rdkit finds",
+        "the rotatable bonds that rdkit finds",
     )
     hydrogen_rotors: bool = Field(
         False, description="without 'bonds': include bonds that only turn hydrogens"

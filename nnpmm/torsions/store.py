@@ -29,7 +29,7 @@ def scan_key(
     """Return a digest of everything that determines a scan.
 
     Args:
-        provenance: of the potential; whatever JSON can hold.
+        provenance: of the potential, as JSON.
         numbers: atomic numbers, (n,).
         positions: nm, of any shape, from which it starts.
         bonds: that are scanned.
@@ -44,33 +44,37 @@ def scan_key(
 
 
 class ScanFile:
-    """The file of one scan, and that of its chains while it is not done.
+    """The file of a finished scan, and that of its chains until it is finished.
 
     Args:
-        folder: for scans.
+        folder: of the scans.
         name: of the potential.
-        key: from `scan_key`; what was written under another one is not read.
+        key: from `scan_key`; files with another key are ignored.
     """
 
     def __init__(self, folder: Path, name: str, key: str) -> None:
-        plain = "".join(c if c.isalnum() or c in "-." else "-" for c in Path(name).name)
+        safe = "".join(c if c.isalnum() or c in "-." else "-" for c in Path(name).name)
         self._key = key
-        self._path = folder / f"{plain}-{key[:8]}.safetensors"
-        self._chains = folder / f"{plain}-{key[:8]}.chains.safetensors"
+        self._path = folder / f"{safe}-{key[:8]}.safetensors"
+        self._chains = folder / f"{safe}-{key[:8]}.chains.safetensors"
 
     def load(self, bonds: Sequence[RotatableBond]) -> TorsionScan | None:
-        """Return the scan if it is there."""
+        """Return the finished scan, or None."""
         found = load_keyed(self._path, self._key)
         if found is None:
             return None
         arrays, record = found
         return TorsionScan(
-            *(tuple(bonds), arrays["angles"], arrays["energies"], arrays["positions"]),
-            *(arrays["hysteresis"], int(record["evaluations"])),
+            tuple(bonds),
+            arrays["angles"],
+            arrays["energies"],
+            arrays["positions"],
+            arrays["hysteresis"],
+            int(record["evaluations"]),
         )
 
     def save(self, scan: TorsionScan) -> None:
-        """Write a finished scan; its chains are not needed any more.
+        """Write a finished scan and remove its chains.
 
         Raises:
             UnwritableError: the file cannot be written.
@@ -82,7 +86,7 @@ class ScanFile:
             self._chains.unlink()
 
     def load_chains(self) -> Chains | None:
-        """Return the chains of an unfinished scan if they are there."""
+        """Return the chains of an unfinished scan, or None."""
         found = load_keyed(self._chains, self._key)
         if found is None:
             return None
@@ -90,7 +94,7 @@ class ScanFile:
         return Chains(**arrays, done=int(record["done"]), evaluations=int(record["evaluations"]))
 
     def save_chains(self, chains: Chains) -> None:
-        """Write how far a scan is.
+        """Write the chains of an unfinished scan.
 
         Raises:
             UnwritableError: the file cannot be written.

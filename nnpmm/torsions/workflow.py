@@ -23,16 +23,23 @@ from nnpmm.torsions.bonds import RotatableBond, bond_from_text, find_rotatable_b
 from nnpmm.torsions.fitting import bind_force_field
 from nnpmm.torsions.internal import valence_terms
 from nnpmm.torsions.reference import read_reference
-from nnpmm.torsions.scan import TorsionScan, energies_along, grid, relax_along, scan_torsions
+from nnpmm.torsions.scan import (
+    Chains,
+    TorsionScan,
+    energies_along,
+    grid,
+    relax_along,
+    scan_torsions,
+)
 from nnpmm.torsions.settings import ScanSettings
 from nnpmm.torsions.store import ScanFile, scan_key
 
 __all__ = ["FORCE_FIELD", "REFERENCE", "ScanResult", "read_settings_of", "run_scan"]
 
-#: Names of profiles beside those of the networks.
+#: Names of the profiles that are not those of networks.
 FORCE_FIELD, REFERENCE = "force field", "reference"
 _SETTINGS, _SCANS = "settings.json", "scans"
-#: Called with what is being done, how much of it is done, and how much there is.
+#: Called with the name of a stage, how much of it is done, and its length.
 Report = Callable[[str, int, int], None]
 
 
@@ -74,16 +81,16 @@ def run_scan(
     ::
 
         settings.json     what is scanned
-        scans/            energies and geometries of each potential; an unfinished scan goes on
+        scans/            energies and geometries of each potential; unfinished scans continue
         result.json       profiles, rotamers, barriers, errors
         profiles.csv      the profiles as a table
         bond-C1-C2.png    a picture of each bond, also as SVG, and its geometries as SDF
-        report.html       the same to read
+        report.html       a report with tables and pictures
 
     Args:
         settings: of the scan.
         directory: output folder, created if necessary.
-        report: see `Report`.
+        report: called with the name of a stage, how much of it is done, and its length.
 
     Raises:
         ConfigError: the folder belongs to another molecule, or another process works in it.
@@ -172,26 +179,27 @@ def _scanned(
     spacing: float,
     report: Report,
 ) -> TorsionScan:
-    """Return the scan of a network: that in the folder, its rest, or a new one."""
+    """Return the scan of a network; finished and unfinished ones in the folder are used."""
     positions = 0.1 * np.array(molecule.GetConformer().GetPositions())
-    file = ScanFile(
-        *(folder, name, scan_key(origin, _numbers(molecule), positions, bonds, spacing))
-    )
+    file = ScanFile(folder, name, scan_key(origin, _numbers(molecule), positions, bonds, spacing))
     found = file.load(bonds)
     if found is None:
         total = len(grid(spacing))
         chains = file.load_chains()
         report(name, 0 if chains is None else chains.done, total)
 
-        def keep(now: Any) -> None:
-            file.save_chains(now)
-            report(name, now.done, total)
+        def store_progress(chains: Chains) -> None:
+            file.save_chains(chains)
+            report(name, chains.done, total)
 
         found = scan_torsions(
-            *(evaluator, positions, bonds, valence_terms(molecule)),
+            evaluator,
+            positions,
+            bonds,
+            valence_terms(molecule),
             spacing=spacing,
             chains=chains,
-            report=keep,
+            report=store_progress,
         )
         file.save(found)
     return found

@@ -1,4 +1,4 @@
-"""Refitted torsions: known terms come back, and files give the energies of the System."""
+"""Refitted torsions: the fit recovers known terms, and files reproduce the System's energies."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from nnpmm.torsions.fitting import bind_force_field, torsion_classes, without_to
 
 @pytest.fixture(scope="module")
 def ester():
-    """Methyl propanoate with torsion terms of our own, scanned, and its usual force field."""
+    """Methyl propanoate scanned with invented torsion terms, and its usual force field."""
     molecule = molecule_from_smiles("CCC(=O)OC", seed=1)
     usual = parameterize(molecule, provider="fallback")
     bonds = find_rotatable_bonds(molecule)
@@ -49,8 +49,8 @@ def ester():
         for n, phase, k in ((1, np.pi, rng.uniform(1, 3)), (2, np.pi, 4.0), (3, 0.0, 1.5))
         for torsion in torsions
     )
-    bare = without_torsions(usual, bonds)
-    truth = replace(bare, torsions=(*bare.torsions, *own))
+    rest = without_torsions(usual, bonds)
+    truth = replace(rest, torsions=(*rest.torsions, *own))
     scan = scan_torsions(
         bind_force_field(molecule, truth), positions_of(molecule), bonds, valence_terms(molecule)
     )
@@ -58,7 +58,7 @@ def ester():
 
 
 def test_known_terms_come_back(ester):
-    """The fit with other torsions in place finds a force field of the same energies everywhere."""
+    """A fit that starts from other torsions gives the same energies everywhere."""
     molecule, usual, truth, scan = ester
     refit = fit_torsions(molecule, usual, scan, ridge=1e-9, rounds=1)
     new, old, true = (bind_force_field(molecule, p) for p in (refit.parameters, usual, truth))
@@ -81,15 +81,15 @@ def test_the_ridge_costs_little(ester):
 
 
 def test_a_single_term_is_found_with_its_strength_and_phase():
-    """Hydrogen peroxide has one torsion, so that its terms are the only answer."""
+    """Hydrogen peroxide has one torsion, so the solution is unique."""
     molecule = molecule_from_smiles("OO", seed=1)
     usual = parameterize(molecule, provider="fallback")
     bonds = find_rotatable_bonds(molecule, hydrogen_rotors=True)
-    bare = without_torsions(usual, bonds)
+    rest = without_torsions(usual, bonds)
     terms = tuple(
         (*bonds[0].torsion, n, phase, k) for n, phase, k in ((2, np.pi, 7.0), (5, 0.0, 2.0))
     )
-    truth = bind_force_field(molecule, replace(bare, torsions=(*bare.torsions, *terms)))
+    truth = bind_force_field(molecule, replace(rest, torsions=(*rest.torsions, *terms)))
     scan = scan_torsions(truth, positions_of(molecule), bonds, valence_terms(molecule))
     refit = fit_torsions(molecule, usual, scan, ridge=0.0)
     (found,) = refit.terms
@@ -133,11 +133,11 @@ def test_rounds_bring_the_relaxed_profile_closer(ani1x):
     assert error(last) < min(0.5 * error(usual), error(first) + 0.1)
 
 
-def test_conformers_differ_and_are_held(ester):
+def test_conformers_differ_and_keep_their_torsions(ester):
     molecule, usual, truth, scan = ester
     true = bind_force_field(molecule, truth)
     found = held_out_conformers(molecule, true, scan.bonds, count=6, seed=0)
-    assert np.std(found.held.angles[:, 0]) > 0.3  # the ester itself stays planar
+    assert np.std(found.fixed.angles[:, 0]) > 0.3  # the ester itself stays planar
     assert conformer_errors(molecule, true, found) < 0.02
     assert conformer_errors(molecule, bind_force_field(molecule, usual), found) > 2.0
 
@@ -165,7 +165,7 @@ def test_openmm_xml_gives_the_energies_of_the_system(ester):
 
 @pytest.mark.parametrize(("impropers", "tolerance"), [(False, 0.01), (True, 0.5)])
 def test_parmed_reads_the_energies_from_frcmod_and_mol2(ester, tmp_path, impropers, tolerance):
-    """Amber orders the atoms of an improper by their types, so that its energy differs a bit."""
+    """Amber orders the atoms of an improper by their types, so that its energy differs slightly."""
     molecule, parameters, positions, _ = _refitted(ester)
     if not impropers:
         parameters = replace(parameters, impropers=())
@@ -182,7 +182,7 @@ def test_parmed_reads_the_energies_from_frcmod_and_mol2(ester, tmp_path, imprope
     np.testing.assert_allclose(found, expected, atol=tolerance, rtol=0)
 
 
-def test_impropers_of_smirnoff_have_no_place_in_frcmod(ester):
+def test_frcmod_refuses_impropers_of_smirnoff(ester):
     molecule, usual, *_ = ester
     i, j, centre, m, *term = usual.impropers[0]
     with pytest.raises(ForceFieldError, match="third atom"):

@@ -9,7 +9,7 @@ from torsions.molecules import positions_of
 
 from nnpmm.structures import molecule_from_smiles
 from nnpmm.torsions import rotatable_bond, valence_terms
-from nnpmm.torsions.internal import dihedral, dihedral_gradient, model_hessian, turned
+from nnpmm.torsions.internal import dihedral, dihedral_gradient, model_hessian, rotate_about_bonds
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_turning_adds_to_the_angle_and_keeps_all_else(propanal):
     molecule, x, terms = propanal
     bond = rotatable_bond(molecule, 1, 2)
     axis = tuple(np.array([atom]) for atom in bond.atoms)
-    new = turned(x[None], axis, bond.mask(len(x))[None], np.array([0.7]))[0]
+    new = rotate_about_bonds(x[None], axis, bond.mask(len(x))[None], np.array([0.7]))[0]
     torsion = np.array(bond.torsion)
     assert dihedral(new, torsion) - dihedral(x, torsion) == pytest.approx(0.7, abs=1e-12)
     for i, j in terms.bonds:

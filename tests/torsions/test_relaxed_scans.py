@@ -88,7 +88,7 @@ def test_a_scan_goes_on_where_it_stopped(pentane):
         scan_torsions(evaluator, x, bonds, terms, spacing=30.0, report=stop)
     steps: list[int] = []
     rest = scan_torsions(
-        *(evaluator, x, bonds, terms), spacing=30.0, chains=kept[0],
+        evaluator, x, bonds, terms, spacing=30.0, chains=kept[0],
         report=lambda chains: steps.append(chains.done),
     )  # fmt: skip
     assert steps == list(range(5, 13))
