@@ -155,7 +155,10 @@ def _overall(replicas: Sequence[Observations]) -> list[Quantity]:
 def _torsions(replicas: Sequence[Observations], rotamers: Mapping[str, Rotamers]) -> list[Quantity]:
     return [
         _quantity(
-            *("torsion", f"{label}, {name}", "", replicas),
+            "torsion",
+            f"{label}, {name}",
+            "",
+            replicas,
             lambda r, label=label, state=state, found=found: probability(  # type: ignore[misc]
                 found.states(angles_of(r, label)) == state
             ),
@@ -176,7 +179,10 @@ def _angles(replicas: Sequence[Observations], rotamers: Mapping[str, Rotamers]) 
 
     return [
         _quantity(
-            *("angle", f"{label}, {name}, mean angle", "°", replicas),
+            "angle",
+            f"{label}, {name}, mean angle",
+            "°",
+            replicas,
             lambda r, label=label, state=state: average(  # type: ignore[misc]
                 inside(r, label, state)
             ),
@@ -197,7 +203,10 @@ def _contacts(replicas: Sequence[Observations]) -> list[Quantity]:
 
     return [
         _quantity(
-            *("contact", f"{residue}, {kind}", "", replicas),
+            "contact",
+            f"{residue}, {kind}",
+            "",
+            replicas,
             lambda r, key=(residue, kind): probability(seen(r, key)),  # type: ignore[misc]
         )
         for residue, kind in keys

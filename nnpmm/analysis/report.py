@@ -174,8 +174,13 @@ def _add_viewer(page: Page, replica: Observations) -> None:
         captions.append(f"frame {frame}{time}{worst}")
     page.element(
         viewer_html(
-            *("site", view.symbols, view.groups, view.bonds, view.labels),
-            *(view.positions, captions),
+            "site",
+            view.symbols,
+            view.groups,
+            view.bonds,
+            view.labels,
+            view.positions,
+            captions,
         ),
         f"{replica.name}: the ligand (green) and the residues around it, aligned. Drag to turn, "
         "scroll or pinch to zoom, arrow keys or the slider for the frames.",

@@ -76,9 +76,14 @@ def differences_csv(comparison: Comparison) -> str:
         header,
         (
             (
-                *(d.first.kind, d.first.name, d.first.unit),
-                *(d.first.average.value, d.second.average.value),
-                *(d.value, d.error, d.p_value),
+                d.first.kind,
+                d.first.name,
+                d.first.unit,
+                d.first.average.value,
+                d.second.average.value,
+                d.value,
+                d.error,
+                d.p_value,
                 "" if d.significant is None else d.significant,
             )
             for d in comparison.differences

@@ -13,8 +13,17 @@ from nnpmm.core.versions import installed_version
 __all__ = ["machine", "versions", "write_record"]
 
 _PACKAGES = (
-    *("nnpmm", "openmm", "torch", "numba", "triton", "torchani", "openmmml", "openmmtorch"),
-    *("nnpops", "rdkit", "numpy"),
+    "nnpmm",
+    "openmm",
+    "torch",
+    "numba",
+    "triton",
+    "torchani",
+    "openmmml",
+    "openmmtorch",
+    "nnpops",
+    "rdkit",
+    "numpy",
 )
 
 

@@ -50,7 +50,10 @@ def run_list(
         NnpmmError: others of `nnpmm.campaigns.run_campaign`.
     """
     return run_listed(
-        *(calculations_of(found), found.command, calculate, folder),
+        calculations_of(found),
+        found.command,
+        calculate,
+        folder,
         cluster=cluster,
         retry_failed=retry_failed,
         report=report,

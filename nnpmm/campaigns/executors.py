@@ -121,15 +121,18 @@ def _submit(client: Any, plan: Plan) -> dict[Any, str]:
     threads = plan.cluster.threads
     ready = {
         name: client.submit(
-            *(_prepare_and_report, name, plan.preparations[name], plan.scratch, threads), pure=False
+            _prepare_and_report, name, plan.preparations[name], plan.scratch, threads, pure=False
         )
         for name in dict.fromkeys(job.needs for job in plan.jobs if job.needs is not None)
     }
     return {
         client.submit(
             _execute_after,
-            *(None if job.needs is None else ready[job.needs], job),
-            *(plan.store, plan.scratch, threads),
+            None if job.needs is None else ready[job.needs],
+            job,
+            plan.store,
+            plan.scratch,
+            threads,
             pure=False,
             priority=-n,
             retries=1,

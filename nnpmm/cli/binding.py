@@ -104,7 +104,9 @@ def binding(
         "solvent_ladder": times,
     }
     settings = settings_with(
-        *(BindingSettings, config, options),
+        BindingSettings,
+        config,
+        options,
         defaults=_QUICK if quick else {},
         required=("system",),
         missing="found no complex: nnpmm binding --topology complex.prmtop --coordinates "

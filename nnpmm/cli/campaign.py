@@ -131,7 +131,10 @@ def run(
     try:
         with campaign_bar("calculations") as (report, _):
             run_listed(
-                *(calculations, found.command, calculate, output),
+                calculations,
+                found.command,
+                calculate,
+                output,
                 cluster=where,
                 retry_failed=retry_failed,
                 report=report,

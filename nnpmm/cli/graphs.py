@@ -64,7 +64,9 @@ def pretrain(
         return
     tables = [str(path.absolute()) for path in molecules or []]
     settings = settings_with(
-        *(PretrainingSettings, config, {"molecules": tables or None, "epochs": epochs}),
+        PretrainingSettings,
+        config,
+        {"molecules": tables or None, "epochs": epochs},
         defaults={},
         required=("molecules",),
         missing="found no molecules: nnpmm graphs pretrain --molecules FILE.csv, or a settings "
@@ -151,7 +153,9 @@ def finetune(
         "seed": seed,
     }
     settings = settings_with(
-        *(FinetuningSettings, config, options),
+        FinetuningSettings,
+        config,
+        options,
         defaults={},
         required=("data", "value"),
         missing="found no data: nnpmm graphs finetune --data FILE.csv --value COLUMN, or a "

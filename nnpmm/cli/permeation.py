@@ -88,7 +88,8 @@ def build(
     where = read_cluster(cluster, workers=workers, threads=threads)
     with campaign_bar("jobs") as (report, relaxation):
         result = build_dataset(
-            *(wanted, output),
+            wanted,
+            output,
             cluster=where,
             scratch=scratch,
             retry_failed=retry_failed,

@@ -76,7 +76,10 @@ def predict(
         where = read_cluster(cluster, workers=workers, threads=threads)
         with campaign_bar("runs") as (report, relaxation):
             found = predict_molecules(
-                *(molecules, lipid, regressor, output / lipid),
+                molecules,
+                lipid,
+                regressor,
+                output / lipid,
                 engine=engine,
                 seed=seed,
                 cluster=where,

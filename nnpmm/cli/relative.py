@@ -104,7 +104,9 @@ def binding_relative(
         "ladder": None if time is None else {"time": time},
     }
     settings = settings_with(
-        *(RelativeSettings, config, options),
+        RelativeSettings,
+        config,
+        options,
         defaults=_QUICK if quick else {},
         required=("protein", "ligands", "edges"),
         missing="found no complete set of inputs: nnpmm binding-relative --protein protein.pdb "
@@ -115,7 +117,8 @@ def binding_relative(
         where = read_cluster(cluster, workers=workers, threads=threads)
     with resumable(output), stage_bar("transfer") as show:
         result = run_network(
-            *(settings, output),
+            settings,
+            output,
             resume=resume,
             cluster=where,
             announce=_announcer(show),

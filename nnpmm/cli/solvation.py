@@ -176,7 +176,9 @@ def solvation(
         "ladder": None if time is None or pilot else {"time": time},  # or that of the pilot
     }
     settings = settings_with(
-        *(SolvationSettings, config, options),
+        SolvationSettings,
+        config,
+        options,
         defaults=_QUICK if quick else {},
         required=("solute",),
         missing="found no molecule: nnpmm solvation --smiles CO, or --ligand, or a settings file "
@@ -184,7 +186,7 @@ def solvation(
     )
     if table is not None:
         run_table(
-            *(table, settings, output), workers=workers, cluster=cluster, retry_failed=retry_failed
+            table, settings, output, workers=workers, cluster=cluster, retry_failed=retry_failed
         )
     elif pilot:
         _place(settings, output, time=time, states=states, resume=resume)
@@ -200,7 +202,8 @@ def _calculate(
 
     with resumable(output), stage_bar("solvation") as show:
         result = run_solvation(
-            *(settings, output),
+            settings,
+            output,
             resume=resume,
             announce=lambda ladder, *n: announcer(show)(f"{ladder} ladder", *n),
             compressing=lambda done, total: show("compressing the solvent", done, total),

@@ -55,7 +55,9 @@ def amoeba_settings(
             "--potential, --time, --repeats, --quick, --pilot, --states, --output, --resume"
         )
     return settings_with(
-        *(AmoebaSolvationSettings, config, options),
+        AmoebaSolvationSettings,
+        config,
+        options,
         defaults={"ladder": SHORT_LADDER} if quick else {},
         required=(),
         missing="",
@@ -78,7 +80,8 @@ def run_amoeba(settings: AmoebaSolvationSettings, output: Path, *, resume: bool)
 
     with resumable(output), stage_bar("solvation") as show:
         result = run_amoeba_solvation(
-            *(settings, output),
+            settings,
+            output,
             resume=resume,
             announce=lambda ladder, *n: announcer(show)(f"{ladder} ladder", *n),
             compressing=lambda done, total: show("compressing the solvent", done, total),

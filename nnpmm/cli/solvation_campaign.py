@@ -52,7 +52,9 @@ def run_table(
     where = chosen_cluster(settings, cluster, workers)
     with campaign_bar("molecules") as (report, _):
         jobs, store, result = run_solvation_campaign(
-            *(molecules, settings, output),
+            molecules,
+            settings,
+            output,
             cluster=where,
             retry_failed=retry_failed,
             report=report,

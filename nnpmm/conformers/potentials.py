@@ -106,7 +106,9 @@ def bind_implicit_water(molecule: Chem.Mol, parameters: LigandParameters) -> Eva
     system, force = openmm.System(), openmm.GBSAOBCForce()
     force.setSolventDielectric(WATER_DIELECTRIC)
     rows = zip(
-        *(molecule.GetAtoms(), parameters.charges, _radii(topology)),
+        molecule.GetAtoms(),
+        parameters.charges,
+        _radii(topology),
         strict=True,
     )
     for atom, charge, (radius, scale) in rows:

@@ -32,8 +32,12 @@ __all__ = ["conformer_figure", "conformer_rows", "superimposed", "write_results"
 
 _HEADER = ("conformer", "energy", "spread", "free energy", "copies", "population", "spread")
 _COLUMNS = (
-    *("energy_kcal_mol", "energy_spread_kcal_mol", "free_energy_kcal_mol", "copies"),
-    *("population_percent", "population_spread_percent"),
+    "energy_kcal_mol",
+    "energy_spread_kcal_mol",
+    "free_energy_kcal_mol",
+    "copies",
+    "population_percent",
+    "population_spread_percent",
 )
 _MOST_FRAMES = 50
 
@@ -78,8 +82,10 @@ def conformer_figure(result: ConformerResult, positions: _Array) -> Figure:
         strain = result.strain
         pose = ("pose", strain.restrained / KJ_PER_KCAL, strain.spread / KJ_PER_KCAL)
     return plot_conformers(
-        *(_above_lowest(ensemble.energies), ensemble.energy_spread / KJ_PER_KCAL),
-        *(ensemble.populations, ensemble.population_spread),
+        _above_lowest(ensemble.energies),
+        ensemble.energy_spread / KJ_PER_KCAL,
+        ensemble.populations,
+        ensemble.population_spread,
         positions[:, drawn],
         [molecule.GetAtomWithIdx(i).GetSymbol() for i in drawn],
         bonds,
@@ -93,9 +99,12 @@ def conformer_rows(result: ConformerResult) -> list[tuple[str, ...]]:
     ensemble = result.ensemble
     copies = ensemble.weights / ensemble.weights.min()
     columns = zip(
-        *(_above_lowest(ensemble.energies), ensemble.energy_spread / KJ_PER_KCAL),
-        *(ensemble.free_energies / KJ_PER_KCAL, copies),
-        *(100 * ensemble.populations, 100 * ensemble.population_spread),
+        _above_lowest(ensemble.energies),
+        ensemble.energy_spread / KJ_PER_KCAL,
+        ensemble.free_energies / KJ_PER_KCAL,
+        copies,
+        100 * ensemble.populations,
+        100 * ensemble.population_spread,
         strict=True,
     )
     return [

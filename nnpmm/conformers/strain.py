@@ -53,8 +53,13 @@ class RelaxedPose:
         """Return the pose that `to_arrays` wrote."""
         energy, moved, minimum_energy, minimum_moved = arrays["scalars"].tolist()
         return RelaxedPose(
-            *(arrays["restrained"], arrays["members"], energy, moved),
-            *(arrays["minimum"], minimum_energy, minimum_moved),
+            arrays["restrained"],
+            arrays["members"],
+            energy,
+            moved,
+            arrays["minimum"],
+            minimum_energy,
+            minimum_moved,
         )
 
 

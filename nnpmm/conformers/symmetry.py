@@ -58,7 +58,7 @@ class SymmetricRmsd:
         rows = [atom.GetIntProp("_row") for atom in flat.GetAtoms()]
         matches = flat.GetSubstructMatches(flat, uniquify=False, maxMatches=_MOST_OPERATIONS)
         return SymmetricRmsd(
-            *(np.array(rows), np.array(matches, dtype=np.int64), has_mirror_image(molecule))
+            np.array(rows), np.array(matches, dtype=np.int64), has_mirror_image(molecule)
         )
 
     def between(self, first: _Array, second: _Array) -> float:

@@ -126,8 +126,12 @@ def run_conformers(
         for text in search.warnings:
             logger.warning("%s", text)
         result = ConformerResult(
-            *(settings, ensemble, search.counts),
-            *(tuple(search.methods), tuple(search.warnings), pose),
+            settings,
+            ensemble,
+            search.counts,
+            tuple(search.methods),
+            tuple(search.warnings),
+            pose,
             None if pose is None else strain_of(pose, ensemble),
         )
         write_results(directory, result)
@@ -166,7 +170,11 @@ def _prepare(settings: ConformerSettings, directory: Path, report: Report) -> _S
     charges = None if parameters is None else parameters.charges.tolist()
     content = [dict(model.provenance), Chem.MolToMolBlock(molecule), charges, __version__]
     return _Search(
-        *(settings, molecule, potential, Stages(directory / _STAGES, content), report),
+        settings,
+        molecule,
+        potential,
+        Stages(directory / _STAGES, content),
+        report,
         has_pose=settings.pose is not None,
         policy=None if settings.policy is None else load_policy(settings.policy),
         methods=methods,
@@ -222,7 +230,8 @@ def _start(search: _Search) -> dict[str, _Array]:
     settings, threads = search.settings, thread_count()
     search.report("generation", 0, 1)
     generated = generate(
-        *(search.molecule, settings.generators),
+        search.molecule,
+        settings.generators,
         count=settings.count,
         seed=settings.seed,
         threads=threads,
@@ -231,7 +240,8 @@ def _start(search: _Search) -> dict[str, _Array]:
     count = np.array([len(generated)])
     search.report("force field", 0, 1)
     screened = relax_by_force_field(
-        *(search.molecule, generated),
+        search.molecule,
+        generated,
         dielectric=WATER_DIELECTRIC if settings.solvent == "water" else 1.0,
         threads=threads,
     )
@@ -265,7 +275,7 @@ def _sound(search: _Search, found: dict[str, _Array]) -> dict[str, _Array]:
 def _ensemble(search: _Search, found: dict[str, _Array]) -> Ensemble:
     settings, measure = search.settings, SymmetricRmsd.of(search.molecule)
     rows = distinct(
-        *(measure, found["positions"], found["energies"]), rmsd=settings.rmsd, energy=_SAME_ENERGY
+        measure, found["positions"], found["energies"], rmsd=settings.rmsd, energy=_SAME_ENERGY
     )
     search.counts["distinct"] = len(rows)
     low = rows[found["energies"][rows] - found["energies"].min() <= settings.window]
@@ -274,8 +284,13 @@ def _ensemble(search: _Search, found: dict[str, _Array]) -> Ensemble:
     weights = [1 / measure.symmetry_number(geometry, settings.rmsd) for geometry in positions]
     corrections = _corrections(search, positions) if settings.free_energies else None
     ensemble = Ensemble(
-        *(search.molecule, positions, found["energies"][low], found["members"][low]),
-        *(np.array(weights), settings.temperature, corrections),
+        search.molecule,
+        positions,
+        found["energies"][low],
+        found["members"][low],
+        np.array(weights),
+        settings.temperature,
+        corrections,
     )
     spread = ensemble.population_spread
     worst = int(spread.argmax())

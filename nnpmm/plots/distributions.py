@@ -139,7 +139,7 @@ def draw_groups(
     for kind in shown:
         chosen = np.array(kinds) == kind
         axes.plot(
-            *(places[chosen], heights[chosen], "o"), markersize=3, color=colors[kind], label=kind
+            places[chosen], heights[chosen], "o", markersize=3, color=colors[kind], label=kind
         )
     for n, name in enumerate(names):
         mean = heights[np.array(groups) == name].mean()

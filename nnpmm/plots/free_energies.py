@@ -100,7 +100,7 @@ def plot_ladder(
     bars = 2 * np.diag(errors, 1)
     below.bar(states[:-1] + 0.5, np.diag(values, 1), width=0.75, color=GREEN, alpha=0.55)
     below.errorbar(
-        *(states[:-1] + 0.5, np.diag(values, 1), bars), fmt="none", color=BLACK, capsize=2, lw=1
+        states[:-1] + 0.5, np.diag(values, 1), bars, fmt="none", color=BLACK, capsize=2, lw=1
     )
     dress(below, xlabel="state", ylabel=f"of each step:\n{ylabel}")
     below.set_xticks(states, list(names) or None)

@@ -312,7 +312,7 @@ def plot_contact_network(
             shift = 0.028 * (n - (len(own) - 1) / 2) * across
             line = np.array([0.2 * way + shift, 0.84 * way + shift])
             axes.plot(
-                *(line[:, 0], line[:, 1]), color=colors[kind], linewidth=0.6 + 5 * share,
+                line[:, 0], line[:, 1], color=colors[kind], linewidth=0.6 + 5 * share,
                 alpha=0.3 + 0.6 * share, solid_capstyle="butt", zorder=1,
             )  # fmt: skip
         most = max(share for _, share in own)

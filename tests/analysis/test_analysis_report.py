@@ -101,12 +101,14 @@ def screenshot(page, path, size):
     if BROWSER is None:
         pytest.skip("found no chromium to open the report with")
     command = [
-        *(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
-        *(
-            f"--window-size={size[0]},{size[1]}",
-            f"--screenshot={path}",
-            f"--user-data-dir={path}.d",
-        ),
+        BROWSER,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        f"--window-size={size[0]},{size[1]}",
+        f"--screenshot={path}",
+        f"--user-data-dir={path}.d",
         page.as_uri(),
     ]
     subprocess.run(command, capture_output=True, timeout=120, check=True)
@@ -138,8 +140,14 @@ def test_no_page_is_wider_than_its_screen(folder, tmp_path, width):
     page = tmp_path / "page.html"
     page.write_text((folder / "report.html").read_text().replace("</body>", probe))
     command = [
-        *(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},900"),
-        *("--dump-dom", f"--user-data-dir={tmp_path / 'd'}", page.as_uri()),
+        BROWSER,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--window-size={width},900",
+        "--dump-dom",
+        f"--user-data-dir={tmp_path / 'd'}",
+        page.as_uri(),
     ]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     wide, sort = re.search(r"<title>WIDE (-?\d+) SORT (\w+)", answer.stdout).groups()

@@ -41,7 +41,7 @@ def test_a_difference_has_the_error_of_both_and_welchs_p_value():
     assert found.value == 1
     assert found.error == pytest.approx(0.5)
     expected = stats.ttest_ind_from_stats(
-        *(1.0, 0.3 * np.sqrt(10), 10), *(2.0, 0.4 * np.sqrt(20), 20), equal_var=False
+        1.0, 0.3 * np.sqrt(10), 10, 2.0, 0.4 * np.sqrt(20), 20, equal_var=False
     )
     assert found.p_value == pytest.approx(expected.pvalue)
 

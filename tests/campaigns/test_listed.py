@@ -100,8 +100,16 @@ def test_results_failures_and_the_table(tmp_path):
     with open(tmp_path / "results.csv", newline="") as file:
         table = list(csv.DictReader(file))
     assert list(table[0]) == [
-        *("name", "state", "number", "fail", "square (nm^2)", "square error (nm^2)", "odd"),
-        *("seconds", "attempts", "failure"),
+        "name",
+        "state",
+        "number",
+        "fail",
+        "square (nm^2)",
+        "square error (nm^2)",
+        "odd",
+        "seconds",
+        "attempts",
+        "failure",
     ]
     assert [row["square (nm^2)"] for row in table] == ["9", "4", "", ""]
     assert [row["square error (nm^2)"] for row in table] == ["0.5", "0.5", "", ""]

@@ -208,7 +208,14 @@ def test_an_output_that_cannot_be_a_folder(call, structure, tmp_path, below):
     result = call(
         main,
         structure,
-        *("--selection", "resname DRG", "--model", "ANI-1x", "--members", "0", "-o", out),
+        "--selection",
+        "resname DRG",
+        "--model",
+        "ANI-1x",
+        "--members",
+        "0",
+        "-o",
+        out,
     )
     result.assert_one_line_error(str(tmp_path / "out"))
     assert (tmp_path / "out").read_text() == "mine"

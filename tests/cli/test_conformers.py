@@ -49,8 +49,8 @@ def test_strain_of_a_pose_in_water_and_harmonic_free_energies(call, tmp_path):
     folder = tmp_path / "found"
     answer = call(
         main, "conformers", "--smiles", "CCO", "--model", "ANI-1x", "--count", "8",
-        *("--pose", path, "--selection", "resname LIG", "--solvent", "water"),
-        *("--parameters", "fallback", "--free-energies", "-o", folder),
+        "--pose", path, "--selection", "resname LIG", "--solvent", "water",
+        "--parameters", "fallback", "--free-energies", "-o", folder,
     )  # fmt: skip
     assert answer.status == 0, answer.err
     record = json.loads((folder / "result.json").read_text())
@@ -156,7 +156,7 @@ def test_another_ligand_than_the_pose(call, tmp_path, monkeypatch):
     path = write_pdb(tmp_path / "complex.pdb", topology, positions)
     answer = call(
         main, "conformers", "--smiles", "CC=O", "--model", "ANI-1x",
-        *("--pose", path, "--selection", "resname LIG"),
+        "--pose", path, "--selection", "resname LIG",
     )  # fmt: skip
     answer.assert_one_line_error("found C2H6O, the ligand is C2H4O")
 

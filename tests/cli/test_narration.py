@@ -49,9 +49,19 @@ def test_a_run_says_what_it_is(inputs, call):
 def test_a_word_precedes_what_takes_long(inputs, call):
     out = call(main, "run", inputs.write_settings()).out
     in_order = [
-        *("settings", "stages", "results", "reading system.xml and complex.pdb ...", "system"),
-        *("region", "loading the network ANI-1x ...", "model", "coupling", "time step"),
-        *("platform", "first forces", "production reached"),
+        "settings",
+        "stages",
+        "results",
+        "reading system.xml and complex.pdb ...",
+        "system",
+        "region",
+        "loading the network ANI-1x ...",
+        "model",
+        "coupling",
+        "time step",
+        "platform",
+        "first forces",
+        "production reached",
     ]
     places = [re.search(rf"^{re.escape(word)}", out, flags=re.M).start() for word in in_order]
     assert places == sorted(places)

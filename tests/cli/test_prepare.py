@@ -38,7 +38,12 @@ def test_the_installed_script(complex_pdb, tmp_path):
     result = call_script(
         "prepare-nnp",
         complex_pdb,
-        *("--selection", "resname LIG", "--model", "ani1x", "--members", "0,3"),
+        "--selection",
+        "resname LIG",
+        "--model",
+        "ani1x",
+        "--members",
+        "0,3",
         cwd=tmp_path,
     )
     assert result.status == 0, result
@@ -70,7 +75,14 @@ def test_the_table_shows_the_whole_path_of_the_weights(
     result = call(
         main,
         complex_pdb,
-        *("--selection", "resname LIG", "--model", "ANI-1x", "--members", "0", "-o", tmp_path),
+        "--selection",
+        "resname LIG",
+        "--model",
+        "ANI-1x",
+        "--members",
+        "0",
+        "-o",
+        tmp_path,
         columns=80,
     )
     assert result.status == 0
@@ -137,7 +149,14 @@ def test_amber(tmp_path, call, with_coordinates):
     result = call(
         main,
         shared_data("toluene/toluene-explicit.prm7"),
-        *("--selection", "resname MBN", "--model", "ANI-1x", "--members", "0", "-o", tmp_path),
+        "--selection",
+        "resname MBN",
+        "--model",
+        "ANI-1x",
+        "--members",
+        "0",
+        "-o",
+        tmp_path,
         *extra,
     )
     assert result.status == 0, result.err
@@ -151,7 +170,14 @@ def test_ani2x_is_the_default_model(tmp_path, call):
     result = call(
         main,
         shared_data("nnpops-ligands/3lka_ligand.mol2"),
-        *("--selection", "all", "--weights", model_directory(), "--members", "0", "-o", tmp_path),
+        "--selection",
+        "all",
+        "--weights",
+        model_directory(),
+        "--members",
+        "0",
+        "-o",
+        tmp_path,
     )
     assert result.status == 0, result.err
     content = nnpmm.read_model_file(tmp_path / "model.json")

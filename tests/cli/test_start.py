@@ -29,8 +29,17 @@ def start(statement, *arguments):
 
 NNPMM = "from nnpmm.cli.main import main; main()"
 COMMANDS = [
-    *([], ["run"], ["prepare"], ["init"], ["doctor"], ["demo"], ["benchmark"], ["benchmark", "md"]),
-    *(["permeation"], ["permeation", "predict"], ["permeation", "dataset", "build"]),
+    [],
+    ["run"],
+    ["prepare"],
+    ["init"],
+    ["doctor"],
+    ["demo"],
+    ["benchmark"],
+    ["benchmark", "md"],
+    ["permeation"],
+    ["permeation", "predict"],
+    ["permeation", "dataset", "build"],
 ]
 
 

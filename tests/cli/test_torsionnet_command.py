@@ -53,7 +53,7 @@ def test_the_same_command_goes_on_and_other_settings_are_refused(call, trained, 
 def test_an_evaluation_is_written_into_the_card(call, trained):
     answer = call(
         main, "torsionnet", "evaluate", trained, "--smiles", "CCCCO",
-        *("--count", 6, "--seeds", 2),
+        "--count", 6, "--seeds", 2,
     )  # fmt: skip
     assert answer.status == 0, answer.err
     (row,) = load_policy(trained).card.evaluation
@@ -71,7 +71,7 @@ def test_the_template_has_the_defaults(call):
 def test_the_policy_is_a_generator(call, trained, tmp_path):
     answer = call(
         main, "conformers", "--smiles", "CCCO", "--model", "ANI-1x", "--count", 8,
-        *("--generator", "torsionnet", "--policy", trained, "-o", tmp_path / "found"),
+        "--generator", "torsionnet", "--policy", trained, "-o", tmp_path / "found",
     )  # fmt: skip
     assert answer.status == 0, answer.err
     record = json.loads((tmp_path / "found" / "result.json").read_text())
@@ -81,7 +81,7 @@ def test_the_policy_is_a_generator(call, trained, tmp_path):
 def test_the_monte_carlo_search_is_a_generator(call, tmp_path):
     answer = call(
         main, "conformers", "--smiles", "CCCO", "--model", "ANI-1x", "--count", 12,
-        *("--generator", "monte-carlo", "-o", tmp_path / "found"),
+        "--generator", "monte-carlo", "-o", tmp_path / "found",
     )  # fmt: skip
     assert answer.status == 0, answer.err
 
@@ -98,7 +98,7 @@ def test_the_monte_carlo_search_is_a_generator(call, tmp_path):
 def test_generators_and_policies_that_do_not_fit(call, tmp_path, options, message):
     answer = call(
         main, "conformers", "--smiles", "CCCC", "--model", "ANI-1x", *options,
-        *("-o", tmp_path / "found"),
+        "-o", tmp_path / "found",
     )  # fmt: skip
     assert answer.status == 2 and message in answer.err
     assert len(answer.err.strip().splitlines()) == 1

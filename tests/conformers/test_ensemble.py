@@ -23,8 +23,12 @@ def ensemble(members, weights, corrections=None):
     members = np.array(members, dtype=float)
     return Ensemble(
         molecule_from_smiles("C"),
-        *(np.zeros((len(members), 5, 3)), members.mean(axis=1), members),
-        *(np.array(weights), T, corrections),
+        np.zeros((len(members), 5, 3)),
+        members.mean(axis=1),
+        members,
+        np.array(weights),
+        T,
+        corrections,
     )
 
 

@@ -113,8 +113,14 @@ PICTURES = {
 
 # Pictures with names along the vertical axis, with one that panels share, or without axes.
 NAMED = {
-    *("torsions", "torsion_distributions", "strips", "probabilities", "network", "differences"),
-    *("validation", "conformers"),
+    "torsions",
+    "torsion_distributions",
+    "strips",
+    "probabilities",
+    "network",
+    "differences",
+    "validation",
+    "conformers",
 }
 
 

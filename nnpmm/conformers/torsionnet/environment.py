@@ -111,7 +111,8 @@ class Episode:
         self.present, self._energy = task.field.relax(start, steps=task.relaxation)
         self._last = self._energy
         self.gibbs = GrowingScore(
-            *(task.molecule, task.reference),
+            task.molecule,
+            task.reference,
             most=steps + 1,
             thermal_energy=task.thermal_energy,
             threshold=task.threshold,

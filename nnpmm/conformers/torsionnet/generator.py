@@ -43,7 +43,8 @@ def torsionnet_conformers(
     """
     training = policy.card.training
     task = Task.of(
-        *(molecule, GibbsReference(0.0)),
+        molecule,
+        GibbsReference(0.0),
         variant=variant,
         thermal_energy=training.thermal_energy,
         threshold=training.threshold,

@@ -93,6 +93,9 @@ def _features(molecule: Chem.Mol, index: int) -> list[float]:
     return [
         *map(float, (*kinds, not any(kinds))),
         *(float(atom.GetHybridization() == kind) for kind in _HYBRIDIZATIONS),
-        *(float(atom.GetIsAromatic()), float(atom.IsInRing()), float(atom.GetFormalCharge())),
-        *(hydrogens / 4.0, (atom.GetDegree() - hydrogens) / 4.0),
+        float(atom.GetIsAromatic()),
+        float(atom.IsInRing()),
+        float(atom.GetFormalCharge()),
+        hydrogens / 4.0,
+        (atom.GetDegree() - hydrogens) / 4.0,
     ]

@@ -101,7 +101,9 @@ def play(
         rewards.append([game.step(part) for game, part in zip(games, parts, strict=True)])
     return Rollout(
         tuple(batches),
-        *(torch.stack(actions), torch.stack(chances), torch.stack(values)),
+        torch.stack(actions),
+        torch.stack(chances),
+        torch.stack(values),
         torch.tensor(rewards, dtype=torch.float32),
     )
 

@@ -128,7 +128,7 @@ class _Tasks:
 
         def reference() -> dict[str, NDArray[np.float64]]:
             found = monte_carlo_conformers(
-                *(molecule, wanted.steps + 1), seed=seed, apart=wanted.threshold, variant="MMFF94"
+                molecule, wanted.steps + 1, seed=seed, apart=wanted.threshold, variant="MMFF94"
             )
             energies = ForceField(molecule, variant="MMFF94").energies(found)
             return {
@@ -140,7 +140,8 @@ class _Tasks:
         content = [smiles, seed, wanted.steps, scoring]
         values = self._stages.of("reference", content, None, reference)["reference"]
         return Task.of(
-            *(molecule, GibbsReference(*values.tolist())),
+            molecule,
+            GibbsReference(*values.tolist()),
             variant="MMFF94",
             thermal_energy=wanted.thermal_energy,
             threshold=wanted.threshold,
