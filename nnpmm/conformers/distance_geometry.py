@@ -18,7 +18,7 @@ _Array = NDArray[np.float64]
 
 
 def etkdg_conformers(molecule: Chem.Mol, count: int, *, seed: int = 0, threads: int = 1) -> _Array:
-    """Return conformers (k, n, 3), nm, of distance geometry with rdkit's torsion knowledge.
+    """Return conformers (k, n, 3), nm, from distance geometry with rdkit's torsion preferences.
 
     S. Wang et al., J. Chem. Inf. Model. 2020, 60, 2044 (ETKDGv3).
 
@@ -32,7 +32,7 @@ def etkdg_conformers(molecule: Chem.Mol, count: int, *, seed: int = 0, threads: 
         InputFileError: none could be built.
     """
     settings: Any = rdDistGeom.ETKDGv3()
-    settings.randomSeed = seed + 1  # with 0 all conformers are the same
+    settings.randomSeed = seed + 1  # rdkit gives identical conformers with a seed of 0
     settings.numThreads = threads
     for changes in ({}, {"useRandomCoords": True}, {"enforceChirality": False}):
         for name, value in changes.items():

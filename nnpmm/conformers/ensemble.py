@@ -1,4 +1,4 @@
-"""Conformers with energies and populations, and what the networks' spread makes of them."""
+"""Conformers with energies and populations, and their spread over the networks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Ensemble:
     """Distinct minima of a molecule of n atoms, k of them, the lowest energy first.
 
     Attributes:
-        molecule: with its stereochemistry; its conformer is that from which all began.
+        molecule: with its stereochemistry and the conformer from which the search started.
         positions: nm, (k, n, 3).
         energies: kJ/mol, (k,).
         member_energies: kJ/mol, (k, m), of each network of the model.
@@ -41,7 +41,7 @@ class Ensemble:
 
     @property
     def free_energies(self) -> _Array:
-        """What decides on populations: energy and correction, (k,), kJ/mol, the lowest at zero."""
+        """Energies with corrections, (k,), kJ/mol, the lowest at zero."""
         free = self.energies if self.corrections is None else self.energies + self.corrections
         return free - free.min()
 
@@ -54,11 +54,11 @@ class Ensemble:
     def population_spread(self) -> _Array:
         """The standard deviation of the populations over the networks, (k,); zero for one."""
         correction = 0.0 if self.corrections is None else self.corrections
-        found = [
+        members = [
             populations(energies + correction, self.weights, self.temperature)
             for energies in self.member_energies.T
         ]
-        return _spread(np.array(found).T)
+        return _spread(np.array(members).T)
 
     @property
     def energy_spread(self) -> _Array:

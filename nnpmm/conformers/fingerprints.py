@@ -1,4 +1,4 @@
-"""Torsion fingerprints of many geometries at once, and how far apart they are."""
+"""Torsion fingerprints of many geometries at once, and deviations between them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class FingerprintTorsions:
-    """The torsions of a molecule's fingerprint, by rdkit.
+    """The torsions in a molecule's fingerprint, as rdkit defines them.
 
     T. Schulz-Gasch et al., J. Chem. Inf. Model. 2012, 52, 1499. A bond with equivalent ends has
     several torsions, of which the nearest two count; a ring has the mean of its absolute ones.
@@ -26,7 +26,7 @@ class FingerprintTorsions:
     Attributes:
         chains: atoms (t, q, 4); a bond with fewer than q torsions repeats its first.
         rings: atoms of each ring's torsions, (m, 4) each.
-        largest: deviation that counts one, degrees, (t + rings,): 180, and less for rings.
+        largest: deviation that counts as 1, degrees, (t + rings,): 180, and less for rings.
     """
 
     chains: NDArray[np.int64]
@@ -35,7 +35,7 @@ class FingerprintTorsions:
 
     @classmethod
     def of(cls, molecule: Chem.Mol) -> FingerprintTorsions:
-        """Return those of a molecule."""
+        """Return the fingerprint torsions of a molecule."""
         chains, rings = TorsionFingerprints.CalculateTorsionLists(molecule)
         lists = [[tuple(atoms) for atoms in torsions] for torsions, _ in chains]
         most = max(map(len, lists), default=1)

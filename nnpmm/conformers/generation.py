@@ -29,9 +29,9 @@ __all__ = [
 ]
 
 Generator = Literal["etkdg", "systematic", "confab", "monte-carlo", "torsionnet"]
-#: Of torsions in a systematic search.
+#: Largest number of combinations of torsions in a systematic search.
 MOST_COMBINATIONS = 5000
-_TOUCHING = 0.5  # of the sum of the van der Waals radii
+_CLASH = 0.5  # of the sum of the van der Waals radii
 
 _Array = NDArray[np.float64]
 
@@ -64,7 +64,7 @@ def generate(
         OptionalDependencyError: Open Babel is not installed.
     """
     number = count_for(molecule) if count is None else count
-    known: dict[Generator, Callable[[], _Array]] = {
+    searches: dict[Generator, Callable[[], _Array]] = {
         "etkdg": lambda: etkdg_conformers(molecule, number, seed=seed, threads=threads),
         "systematic": lambda: systematic_conformers(molecule),
         "confab": lambda: confab_conformers(molecule, number),
@@ -72,7 +72,7 @@ def generate(
         "torsionnet": lambda: _by_policy(molecule, number, policy, seed),
     }
     own = 0.1 * np.array(molecule.GetConformer().GetPositions())[None]
-    return np.concatenate([own, *(known[name]() for name in generators)])
+    return np.concatenate([own, *(searches[name]() for name in generators)])
 
 
 def _by_policy(molecule: Chem.Mol, count: int, policy: TrainedPolicy | None, seed: int) -> _Array:
@@ -81,7 +81,7 @@ def _by_policy(molecule: Chem.Mol, count: int, policy: TrainedPolicy | None, see
             "found the generator torsionnet without a policy; give the folder of one that nnpmm "
             "torsionnet train has made"
         )
-    from nnpmm.conformers.torsionnet import torsionnet_conformers  # which imports torch
+    from nnpmm.conformers.torsionnet import torsionnet_conformers  # imports torch
 
     return torsionnet_conformers(molecule, count, policy, seed=seed)
 
@@ -104,7 +104,7 @@ def systematic_conformers(molecule: Chem.Mol, *, most: int = MOST_COMBINATIONS) 
 
     Args:
         molecule: n atoms, hydrogens explicit, with a conformer.
-        most: combinations.
+        most: largest number of combinations.
 
     Raises:
         ConfigError: there are more combinations.
@@ -131,4 +131,4 @@ def _clashing(molecule: Chem.Mol, positions: _Array) -> NDArray[np.bool_]:
     heavy = np.outer(numbers > 1, numbers > 1)
     i, j = np.nonzero(np.triu(heavy & (Chem.GetDistanceMatrix(molecule) > 3)))
     distances = np.linalg.norm(positions[:, i] - positions[:, j], axis=-1)
-    return np.asarray((distances < _TOUCHING * (radii[i] + radii[j])).any(axis=1))
+    return np.asarray((distances < _CLASH * (radii[i] + radii[j])).any(axis=1))

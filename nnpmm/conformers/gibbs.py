@@ -21,16 +21,16 @@ __all__ = [
     "torsionally_distinct",
 ]
 
-#: Published: kT of 1 kcal/mol (503 K), and a fingerprint deviation of 0.05.
+#: As published by T. Gogineni et al.: a kT of 1 kcal/mol (503 K) and a deviation of 0.05.
 THERMAL_ENERGY, THRESHOLD = KJ_PER_KCAL, 0.05
 
 
 class GibbsReference(NamedTuple):
-    """What a score is relative to.
+    """The energy and the sum to which a score is relative.
 
     Attributes:
-        energy: kJ/mol, at which a conformer counts one.
-        normalization: the sum of Boltzmann factors whose score is one.
+        energy: kJ/mol, E_0, at which a conformer has a Boltzmann factor of 1.
+        normalization: Z_0, the sum of Boltzmann factors whose score is 1.
     """
 
     energy: float
@@ -73,7 +73,7 @@ def gibbs_reference(
     thermal_energy: float = THERMAL_ENERGY,
     threshold: float = THRESHOLD,
 ) -> GibbsReference:
-    """Return a reference by which a set of conformers has the score one.
+    """Return the reference by which a set of conformers has a score of 1.
 
     Args:
         molecule: n atoms with k conformers.
@@ -94,13 +94,13 @@ def gibbs_reference(
 def torsionally_distinct(
     molecule: Chem.Mol, energies: ArrayLike, *, threshold: float = THRESHOLD
 ) -> NDArray[np.int64]:
-    """Return the rows of conformers without those near a lower one, the lowest first.
+    """Return the rows of conformers that are not close to a lower one, the lowest first.
 
     The deviation is that of T. Schulz-Gasch et al. (J. Chem. Inf. Model. 2012, 52, 1499) by rdkit.
 
     Args:
         molecule: n atoms with k conformers.
-        energies: (k,), by which they are sorted.
+        energies: (k,), by which the conformers are sorted.
         threshold: of the deviation.
 
     Raises:
@@ -112,33 +112,33 @@ def torsionally_distinct(
         raise ConfigError(
             f"found energies of shape {values.shape} for {count} conformers, expected one for each"
         )
-    apart = np.zeros((count, count))
-    apart[np.tril_indices(count, -1)] = TorsionFingerprints.GetTFDMatrix(molecule, useWeights=False)
-    return _lowest_apart(values, apart + apart.T, threshold)
+    lower = np.zeros((count, count))
+    lower[np.tril_indices(count, -1)] = TorsionFingerprints.GetTFDMatrix(molecule, useWeights=False)
+    return _distinct_rows(values, lower + lower.T, threshold)
 
 
-def _lowest_apart(
-    energies: NDArray[np.float64], apart: NDArray[np.float64], threshold: float
+def _distinct_rows(
+    energies: NDArray[np.float64], deviations: NDArray[np.float64], threshold: float
 ) -> NDArray[np.int64]:
-    """Return the rows (m,) that are ``threshold`` or more from each lower one that was kept."""
+    """Return the rows (m,) that deviate by ``threshold`` or more from each lower row returned."""
     kept: list[int] = []
     near = np.zeros(len(energies), dtype=bool)
     for row in np.argsort(energies, kind="stable").tolist():
         if not near[row]:
             kept.append(row)
-            near |= apart[row] < threshold
+            near |= deviations[row] < threshold
     return np.array(kept, dtype=np.int64)
 
 
 class GrowingScore:
-    """The Gibbs score of a set of conformers that grows by one after the other.
+    """The Gibbs score of a set to which conformers are added one by one.
 
     It equals `gibbs_score` of the set; only the deviations of a new conformer are calculated.
 
     Args:
         molecule: n atoms.
         reference: E_0 and Z_0.
-        most: conformers that will be added.
+        most: largest number of conformers that will be added.
         thermal_energy: kT, kJ/mol.
         threshold: of the torsion fingerprint deviation.
     """
@@ -154,7 +154,7 @@ class GrowingScore:
     ) -> None:
         self._torsions = FingerprintTorsions.of(molecule)
         self._reference, self._kt, self._threshold = reference, thermal_energy, threshold
-        self._apart = np.zeros((most, most))
+        self._deviations = np.zeros((most, most))
         self._energies = np.zeros(most)
         self._fingerprints: list[NDArray[np.float64]] = []
         self.score = 0.0
@@ -162,7 +162,7 @@ class GrowingScore:
     def add(self, positions: NDArray[np.float64], energy: float) -> float:
         """Add a conformer and return by how much the score grew, or fell.
 
-        It falls if the conformer takes the place of several that were apart from each other.
+        It falls if the conformer replaces several that were distinct from each other.
 
         Args:
             positions: (n, 3), nm.
@@ -172,11 +172,11 @@ class GrowingScore:
         count = len(self._fingerprints)
         if count:
             others = self._torsions.deviations(new, np.array(self._fingerprints))
-            self._apart[count, :count] = self._apart[:count, count] = others
+            self._deviations[count, :count] = self._deviations[:count, count] = others
         self._fingerprints.append(new)
         self._energies[count] = energy
-        seen = slice(count + 1)
-        kept = _lowest_apart(self._energies[seen], self._apart[seen, seen], self._threshold)
+        used = slice(count + 1)
+        kept = _distinct_rows(self._energies[used], self._deviations[used, used], self._threshold)
         factors = np.exp(-(self._energies[kept] - self._reference.energy) / self._kt)
         before, self.score = self.score, float(factors.sum() / self._reference.normalization)
         return self.score - before

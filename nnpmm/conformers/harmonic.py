@@ -15,7 +15,7 @@ from nnpmm.models.validation.relaxation import rigid_motions
 
 __all__ = ["LOWEST_WAVENUMBER", "Thermal", "thermal_correction", "wavenumbers"]
 
-#: 1/cm. Softer vibrations are no harmonic oscillators; they count as this stiff (R. F. Ribeiro
+#: 1/cm. Softer vibrations are not harmonic; they are raised to this wavenumber (R. F. Ribeiro
 #: et al., J. Phys. Chem. B 2011, 115, 14556).
 LOWEST_WAVENUMBER = 100.0
 _SPEED_OF_LIGHT = 2.99792458e-2  # cm/ps
@@ -25,10 +25,10 @@ _Array = NDArray[np.float64]
 
 
 class Thermal(NamedTuple):
-    """What turns an energy into a free energy.
+    """The difference between an energy and a free energy.
 
     Attributes:
-        correction: kJ/mol; translation and what all conformers have in common are left out.
+        correction: kJ/mol, without translation and terms that all conformers have in common.
         softest: the lowest wavenumber, 1/cm; imaginary ones are negative.
     """
 
@@ -55,7 +55,7 @@ def thermal_correction(
         positions: (n, 3), nm, of a minimum.
         masses: (n,), amu.
         temperature: K.
-        lowest: wavenumber, 1/cm, to which lower ones are raised.
+        lowest: wavenumber, 1/cm, to which lower ones and imaginary ones are raised.
     """
     found = wavenumbers(evaluator, positions, masses)
     quanta = _KJ_PER_WAVENUMBER * np.maximum(found, lowest)

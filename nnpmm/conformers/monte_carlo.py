@@ -1,8 +1,8 @@
 """Low conformers by a Monte Carlo search with minimisation in the space of torsions.
 
 G. Chang, W. C. Guida and W. C. Still (J. Am. Chem. Soc. 1989, 111, 4379): a few torsions of a low
-conformer are changed, the new geometry is minimised and added to the set. Of several changes the
-one with the lowest energy before the minimisation is taken, which costs little and avoids clashes.
+conformer are changed, and the new geometry is minimised and added to the set. Several changes are
+tried, and the one with the lowest energy is minimised. This costs little and avoids clashes.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from nnpmm.torsions.internal import dihedral, rotate_about_bonds, wrap_angles
 __all__ = ["Turns", "monte_carlo_conformers"]
 
 _STARTS = 10  # conformers of distance geometry at the start
-_TRIALS = 60  # changes, of which one is minimised
-_MOST_CHANGED = 3  # torsions at once
-_IDLE = 20  # rounds without a new combination of angles, after which there are no more
+_TRIALS = 60  # changes, the best of which is minimised
+_MOST_CHANGED = 3  # torsions in one change
+_IDLE = 20  # rounds without a new combination of angles, after which the search ends
 
 _Array = NDArray[np.float64]
 _Rows = NDArray[np.int64]
@@ -48,7 +48,7 @@ class Turns(NamedTuple):
 
     @staticmethod
     def of(molecule: Chem.Mol) -> Turns:
-        """Return those of a molecule."""
+        """Return the rotors of a molecule."""
         found = rotors(molecule)
         n, most = molecule.GetNumAtoms(), max((len(a) for _, a in found), default=1)
         angles = np.full((len(found), most), np.nan)
@@ -72,8 +72,8 @@ class Turns(NamedTuple):
         return rotate_about_bonds(positions, (j, k), self.moved[rotor], angle)
 
 
-class _Found:
-    """The conformers of a search."""
+class _ConformerSet:
+    """The conformers that a search has found so far."""
 
     def __init__(self, turns: Turns, torsions: FingerprintTorsions) -> None:
         self._turns, self._torsions = turns, torsions
@@ -95,8 +95,8 @@ class _Found:
         if threshold == 0.0:
             return True
         new = self._torsions.angles(positions[None])[0]
-        apart = self._torsions.deviations(new, np.array(self.fingerprints))
-        return bool((apart >= threshold).all())
+        deviations = self._torsions.deviations(new, np.array(self.fingerprints))
+        return bool((deviations >= threshold).all())
 
 
 def monte_carlo_conformers(
@@ -110,10 +110,10 @@ def monte_carlo_conformers(
 ) -> _Array:
     """Return conformers (k, n, 3), nm, minimised with a force field, in the order of the search.
 
-    It starts from ten conformers of distance geometry, which alone vary rings. Each further one
-    begins as a conformer found before, taken by its Boltzmann factor, with up to three rotors
-    turned to other angles of `rotors`. It is a combination that was not there before. Of 60 such
-    changes the one of lowest energy is minimised.
+    The search starts from ten conformers of distance geometry; only these vary rings. Each further
+    one starts from an earlier conformer, drawn by its Boltzmann factor, with up to three rotors
+    turned to other angles of `rotors`, in a combination that is new. Of 60 such changes the one of
+    lowest energy is minimised.
 
     Args:
         molecule: n atoms, hydrogens explicit, with a conformer.
@@ -130,7 +130,7 @@ def monte_carlo_conformers(
     """
     random, field = np.random.default_rng(seed), ForceField(molecule, variant=variant)
     turns = Turns.of(molecule)
-    found = _Found(turns, FingerprintTorsions.of(molecule))
+    found = _ConformerSet(turns, FingerprintTorsions.of(molecule))
     for start in etkdg_conformers(molecule, min(count, _STARTS), seed=seed):
         found.add(*field.relax(start))
     idle = 0
@@ -147,14 +147,14 @@ def monte_carlo_conformers(
 
 
 def _changes(
-    found: _Found, turns: Turns, thermal_energy: float, random: np.random.Generator
+    found: _ConformerSet, turns: Turns, thermal_energy: float, random: np.random.Generator
 ) -> tuple[_Array, list[bytes]]:
-    """Return new geometries (m, n, 3) and their combinations of angles, none of those seen."""
+    """Return geometries (m, n, 3) with new combinations of angles, and these combinations."""
     energies = np.array(found.energies)
     weights = np.exp(-(energies - energies.min()) / thermal_energy)
     parents = random.choice(len(energies), _TRIALS, p=weights / weights.sum())
-    now = np.array(found.angles)[parents]
-    states = turns.nearest(now)
+    present = np.array(found.angles)[parents]
+    states = turns.nearest(present)
     width = min(_MOST_CHANGED, len(turns.counts))
     chosen = random.random(states.shape).argsort(axis=1)[:, :width]
     changes = np.arange(width) < random.integers(1, width + 1, _TRIALS)[:, None]
@@ -167,6 +167,6 @@ def _changes(
     positions = np.array(found.positions)[parents[fresh]]
     for place in range(width):
         rotor = chosen[fresh, place]
-        turn = turns.angles[rotor, new[fresh, place]] - now[fresh, rotor]
+        turn = turns.angles[rotor, new[fresh, place]] - present[fresh, rotor]
         positions = turns.turn(positions, rotor, np.where(changes[fresh, place], turn, 0.0))
     return positions, [keys[row] for row in fresh]

@@ -17,15 +17,16 @@ from nnpmm.structures.region_bonds import find_bonds
 
 __all__ = ["Pose", "match_pose", "read_pose"]
 
-# nm. Bonds of different order differ by more, those of a sound structure and a force field by less.
-_LONGEST_MISFIT = 0.016
+# nm. Bonds of different orders differ by more; a bond in a sound structure differs by less from
+# that in a force field.
+_LARGEST_MISFIT = 0.016
 _MOST_MATCHES = 10_000
 
 _Array = NDArray[np.float64]
 
 
 class Pose(NamedTuple):
-    """Atoms of a ligand as a structure has them, without bond orders.
+    """Atoms of a ligand in a structure, without bond orders.
 
     Attributes:
         name: of the file and the selection, for messages.
@@ -75,9 +76,9 @@ def read_pose(path: str | os.PathLike[str], selection: str) -> Pose:
 def match_pose(molecule: Chem.Mol, pose: Pose) -> Chem.Mol:
     """Return the molecule with the pose as its only conformer, and with the pose's stereochemistry.
 
-    Atoms are matched by elements and bonds. Of several ways to do so the one whose bond lengths fit
-    best is taken, among those with the stereochemistry that the molecule states; what the molecule
-    leaves open is that of the pose. Hydrogens that the pose lacks are added to it.
+    Atoms are matched by elements and bonds. Among several matches with the stereochemistry that the
+    molecule specifies, the one with the best bond lengths is used. Stereochemistry that the
+    molecule leaves open comes from the pose. Hydrogens that the pose lacks are added to it.
 
     Args:
         molecule: n atoms, hydrogens explicit, with a conformer.
@@ -102,7 +103,7 @@ def match_pose(molecule: Chem.Mol, pose: Pose) -> Chem.Mol:
     misfits = _misfits(template, pose.positions, matches)
     best = matches[int(np.argsort(misfits.max(axis=1), kind="stable")[0])]
     worst = float(misfits.max(axis=1).min())
-    if worst > _LONGEST_MISFIT:
+    if worst > _LARGEST_MISFIT:
         raise InputFileError(_misfit_message(template, pose, best))
     for match in matches[np.argsort(misfits.sum(axis=1), kind="stable")]:
         found = _placed(template, pose.positions[match])
@@ -125,9 +126,9 @@ def _check_composition(molecule: Chem.Mol, pose: Pose) -> bool:
         InputFileError: another composition.
     """
     numbers = [atom.GetAtomicNum() for atom in molecule.GetAtoms()]
-    there, wanted = (sorted(n for n in each if n != 1) for each in (pose.numbers, numbers))
+    present, wanted = (sorted(n for n in each if n != 1) for each in (pose.numbers, numbers))
     hydrogens = pose.numbers.count(1)
-    if there != wanted or hydrogens not in (0, numbers.count(1)):
+    if present != wanted or hydrogens not in (0, numbers.count(1)):
         found, expected = (_formula(each) for each in (pose.numbers, numbers))
         raise InputFileError(
             f"{pose.name}: found {found}, the ligand is {expected}; give the ligand of this pose "
@@ -142,7 +143,7 @@ def _formula(numbers: list[int] | tuple[int, ...]) -> str:
 
 
 def _skeleton(molecule: Chem.Mol) -> Chem.Mol:
-    """Return elements and bonds alone."""
+    """Return the molecule with single bonds only, for a match by elements and bonds."""
     bonds = [(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in molecule.GetBonds()]
     return _plain([atom.GetAtomicNum() for atom in molecule.GetAtoms()], bonds)
 
@@ -188,7 +189,7 @@ def _misfit_message(template: Chem.Mol, pose: Pose, match: NDArray[np.int64]) ->
     )
     return (
         f"{pose.name}: found a length of {length:.3f} nm for the {order} bond {ends} of the "
-        f"ligand, allowed: within {_LONGEST_MISFIT:g} nm of the usual; its bond orders do not fit "
+        f"ligand, allowed: within {_LARGEST_MISFIT:g} nm of the usual; its bond orders do not fit "
         "this pose, or the pose is distorted"
     )
 

@@ -1,4 +1,4 @@
-"""What is added to a network: implicit water, and a restraint to a pose."""
+"""Potentials that are added to a network: implicit water, and a restraint to a pose."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from nnpmm.torsions.relaxation import BatchPotential
 
 __all__ = ["WATER_DIELECTRIC", "FlatBottom", "SumPotential", "bind_implicit_water"]
 
-#: Of water at 298 K, as OpenMM's implicit solvents have it.
+#: Dielectric constant of water at 298 K in OpenMM's implicit solvents.
 WATER_DIELECTRIC = 78.5
-# Other elements would get a radius of 0.15 nm, whatever they are.
+# OpenMM gives all other elements a radius of 0.15 nm.
 _WITH_RADII = frozenset("H C N O F P S Cl".split())
 
 _Array = NDArray[np.float64]
@@ -33,8 +33,8 @@ class SumPotential:
     """The sum of potentials that are bound to the same n atoms.
 
     Attributes:
-        network: whose members those of the sum are.
-        others: are added to the energy and to that of each member.
+        network: potential whose members become those of the sum.
+        others: added to the energy and to that of each member.
     """
 
     network: BatchPotential
@@ -53,12 +53,12 @@ class SumPotential:
 
 @dataclass(frozen=True)
 class FlatBottom:
-    r"""A restraint of atoms to where they are in a pose, which allows for its errors.
+    r"""A restraint of atoms to their positions in a pose, flat within the pose's uncertainty.
 
     ``sum_i k/2 max(0, |x_i - x_i^0| - w)^2``
 
     Attributes:
-        reference: (n, 3), nm; the rows of ``atoms`` count.
+        reference: (n, 3), nm; only the rows of ``atoms`` are used.
         atoms: rows, (a,).
         width: w, nm, within which an atom moves freely.
         constant: k, kJ/mol/nm^2.
@@ -91,7 +91,7 @@ def bind_implicit_water(molecule: Chem.Mol, parameters: LigandParameters) -> Eva
 
     Args:
         molecule: n atoms with a conformer.
-        parameters: its charges are taken.
+        parameters: of the same atoms; only the charges are used.
 
     Raises:
         ForceFieldError: an element without a radius in this model.

@@ -1,4 +1,4 @@
-"""What a search leaves in its folder: geometries, tables, a picture, and a page to read."""
+"""The output of a search: geometries, tables, a picture, and a report page."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def _geometries(result: ConformerResult, positions: _Array) -> str:
 
 
 def _pose(result: ConformerResult) -> str:
-    """Return the relaxed pose and the minimum next to it as an SDF file, where the complex is."""
+    """Return the relaxed pose and the minimum next to it as SDF, in the frame of the complex."""
     assert result.pose is not None and result.strain is not None
     pose, strain = result.pose, result.strain
     rows = (

@@ -1,4 +1,4 @@
-"""Bonds that a search turns, and the angles at which it looks."""
+"""Bonds that a search rotates, and the angles that it tries."""
 
 from __future__ import annotations
 

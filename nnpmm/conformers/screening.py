@@ -1,4 +1,4 @@
-"""A force field's first look at starting geometries, before a network sees them."""
+"""Starting geometries relaxed with a force field, before a network relaxes them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def relax_by_force_field(
         positions: (k, n, 3), nm.
         dielectric: constant of the Coulomb energy of MMFF94s; UFF has none.
         threads: of rdkit.
-        steps: the most of each minimisation.
+        steps: largest number of steps of each minimisation.
     """
     copy, name = with_conformers(molecule, positions), force_field_of(molecule)
     helpers: Any = rdForceFieldHelpers
@@ -70,7 +70,7 @@ def relax_by_force_field(
     try:
         with rdBase.BlockLogs():
             found = helpers.OptimizeMoleculeConfs(copy, field, numThreads=threads, maxIters=steps)
-    except RuntimeError as error:  # of rdkit, for H2
+    except RuntimeError as error:  # rdkit raises it for H2 at its minimum
         logger.warning(
             "%s failed (%s); the network starts from the geometries as generated", name, error
         )
@@ -99,7 +99,7 @@ def with_conformers(molecule: Chem.Mol, positions: NDArray[np.float64]) -> Chem.
 
 
 class ForceField:
-    """A force field of rdkit for one geometry after the other.
+    """A force field of rdkit, for one geometry at a time.
 
     Args:
         molecule: n atoms, hydrogens explicit, with a conformer.
@@ -120,7 +120,7 @@ class ForceField:
         helpers: Any = rdForceFieldHelpers
         if self._name != "UFF":
             self._properties = helpers.MMFFGetMoleculeProperties(molecule, mmffVariant=variant)
-        self._field = self._of(molecule)
+        self._field = self._bind(molecule)
 
     def energies(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return energies (k,), kJ/mol, of positions (k, n, 3), nm, as they are."""
@@ -134,16 +134,16 @@ class ForceField:
 
         Args:
             positions: (n, 3), nm.
-            steps: the most; 200 are rdkit's default and the published number.
+            steps: largest number of steps; 200 are rdkit's default and the published number.
         """
         copy = Chem.Mol(self._molecule, confId=self._molecule.GetConformer().GetId())
         conformer = copy.GetConformer()
         conformer.SetPositions(np.ascontiguousarray(10.0 * positions))
-        field = self._of(copy)
+        field = self._bind(copy)
         field.Minimize(maxIts=steps)
         return 0.1 * np.array(conformer.GetPositions()), KJ_PER_KCAL * field.CalcEnergy()
 
-    def _of(self, molecule: Chem.Mol) -> Any:
+    def _bind(self, molecule: Chem.Mol) -> Any:
         helpers: Any = rdForceFieldHelpers
         if self._name == "UFF":
             return helpers.UFFGetMoleculeForceField(molecule)

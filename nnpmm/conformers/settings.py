@@ -1,4 +1,4 @@
-"""Which conformers are sought, and with which potential."""
+"""Settings of a conformer search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stages of a calculation in a folder: what is there already is not calculated again."""
+"""Stages of a calculation in a folder, where finished stages are not calculated again."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ class Stages:
     """The files of one calculation.
 
     Args:
-        folder: for them.
-        content: what every stage follows from, as JSON.
+        folder: of the files.
+        content: all that every stage depends on, as JSON.
     """
 
     def __init__(self, folder: Path, content: Any) -> None:
         self._folder, self._content = folder, _text(content)
 
-    def of(
+    def run(
         self,
         name: str,
         content: Any,
         positions: NDArray[np.float64] | None,
-        make: Callable[[], Mapping[str, NDArray[Any]]],
+        calculate: Callable[[], Mapping[str, NDArray[Any]]],
     ) -> _Arrays:
-        """Return the arrays of a stage: those in the folder, or what ``make`` returns.
+        """Return the arrays of a stage, from the folder if they are there.
 
         Args:
             name: of the stage.
-            content: what it follows from in addition to that of all stages, as JSON.
+            content: what this stage depends on in addition, as JSON.
             positions: nm, of any shape, from which it starts.
-            make: calculates arrays of one dimension or more.
+            calculate: returns the arrays, of one dimension or more.
 
         Raises:
             UnwritableError: the file cannot be written.
@@ -54,9 +54,9 @@ class Stages:
         found = load_keyed(path, key)
         if found is not None:
             return found[0]
-        made = dict(make())
-        save_arrays(path, made, {"key": key})
-        return made
+        arrays = dict(calculate())
+        save_arrays(path, arrays, {"key": key})
+        return arrays
 
 
 def _text(content: Any) -> str:

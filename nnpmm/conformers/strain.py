@@ -1,4 +1,4 @@
-"""Strain of a bound pose: its energy above the global minimum of the molecule by itself."""
+"""Strain of a bound pose: its energy above the global minimum of the free molecule."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RelaxedPose:
     minimum_moved: float
 
     def to_arrays(self) -> dict[str, _Array]:
-        """Return what `from_arrays` takes, for a file."""
+        """Return arrays for a file, which `from_arrays` reads."""
         scalars = [self.restrained_energy, self.moved, self.minimum_energy, self.minimum_moved]
         arrays = {"restrained": self.restrained, "minimum": self.minimum}
         return {**arrays, "members": self.restrained_members, "scalars": np.array(scalars)}
@@ -65,7 +65,7 @@ class RelaxedPose:
 
 @dataclass(frozen=True)
 class Strain:
-    """How far a pose lies above the global minimum, kJ/mol.
+    """Energy of a pose above the global minimum, kJ/mol.
 
     Attributes:
         restrained: of the pose relaxed within its restraint.
@@ -97,9 +97,9 @@ def relax_pose(
     terms = valence_terms(molecule)
     restraint = FlatBottom(start, heavy, width, constant)
     found = relax_all(SumPotential(potential, (restraint,)), start[None], terms)
-    _require(found, "within the restraint")
+    _require_convergence(found, "within the restraint")
     free = relax_all(potential, found.positions, terms)
-    _require(free, "without the restraint")
+    _require_convergence(free, "without the restraint")
     own = potential.batch(found.positions)
     return RelaxedPose(
         restrained=found.positions[0],
@@ -128,7 +128,7 @@ def strain_of(pose: RelaxedPose, ensemble: Ensemble) -> Strain:
     )
 
 
-def _require(found: Relaxed, how: str) -> None:
+def _require_convergence(found: Relaxed, how: str) -> None:
     if found.left[0] > 10 * FORCE_TOLERANCE:
         raise SimulationError(
             f"found a force of {found.left[0]:.3g} kJ/mol/nm after the minimisation of the pose "

@@ -11,8 +11,8 @@ from nnpmm.structures.elements import covalent_radius
 
 __all__ = ["same_chemistry"]
 
-# Of the sum of the covalent radii: bonds are shorter than the first, and distances without a bond
-# longer than the second (1.23 in bicyclo[1.1.1]pentane).
+# Relative to the sum of the covalent radii: bonds are shorter than the first, and distances between
+# atoms that are not bonded are longer than the second (1.23 in bicyclo[1.1.1]pentane).
 _BROKEN, _NEW = 1.25, 1.05
 
 

@@ -1,12 +1,12 @@
 """RMSD of conformers with symmetry: which are the same, and how many copies one stands for.
 
-The molecular graph's automorphisms exchange atoms that nothing tells apart. Two conformers that
-such an exchange and a rotation bring together are the same; in a molecule whose mirror image is the
-molecule itself, so are two that a reflection brings together. A conformer that some of these
-operations leave as it is has fewer copies than one that they all change: relative to each other
-conformers count by the inverse of the number of operations that leave them as they are, proper and
-improper. That is the symmetry number of the rotational partition function together with the two
-mirror images of a chiral conformer.
+The automorphisms of the molecular graph exchange equivalent atoms. Two conformers are the same if
+such an exchange and a rotation superimpose them. If the molecule is its own mirror image, they are
+also the same if a reflection superimposes them. A conformer that some of these operations leave
+unchanged has fewer copies than one that they all change. Its weight relative to the others is
+therefore one over the number of operations, proper and improper, that leave it unchanged. This
+combines the symmetry number of the rotational partition function with the two mirror images of a
+chiral conformer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nnpmm.conformers.screening import with_conformers
 
 __all__ = ["SymmetricRmsd", "distinct", "has_mirror_image"]
 
-# Acids, nitro groups, amidines without hydrogens at the ends: rdkit draws one of two equal forms.
+# Acids, nitro groups and amidines without terminal hydrogens: rdkit has one of two resonance forms.
 _TERMINAL = Chem.MolFromSmarts("[O,N;D1;$([O,N;D1]-[*]=[O,N;D1]),$([O,N;D1]=[*]-[O,N;D1])]~[*]")
 _MOST_OPERATIONS = 20_000
 
@@ -30,7 +30,7 @@ _Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class SymmetricRmsd:
-    """What is compared: heavy atoms, and hydrogens on atoms other than carbon.
+    """RMSD over heavy atoms and hydrogens on atoms other than carbon, with symmetry.
 
     Attributes:
         atoms: rows that are compared, (a,).
@@ -44,7 +44,7 @@ class SymmetricRmsd:
 
     @staticmethod
     def of(molecule: Chem.Mol) -> SymmetricRmsd:
-        """Return it for a molecule of n atoms, hydrogens explicit, with a conformer."""
+        """Return the measure of a molecule of n atoms, hydrogens explicit, with a conformer."""
         flat = Chem.RWMol(molecule)
         for atom in flat.GetAtoms():
             atom.SetIntProp("_row", atom.GetIdx())
@@ -66,16 +66,16 @@ class SymmetricRmsd:
         return float(self._all(first, second).min())
 
     def symmetry_number(self, positions: _Array, tolerance: float) -> int:
-        """Return how many operations leave a geometry (n, 3), nm, as it is.
+        """Return how many operations leave a geometry (n, 3), nm, unchanged.
 
         Args:
             positions: (n, 3), nm.
-            tolerance: RMSD, nm, below which it is as it was.
+            tolerance: RMSD, nm, below which it is unchanged.
         """
         return int((self._all(positions, positions) < tolerance).sum())
 
     def widths(self, positions: _Array) -> _Array:
-        """Return what bounds the RMSD of geometries (k, n, 3) from below: (k, 3), nm.
+        """Return widths (k, 3), nm, of geometries (k, n, 3): their RMSD is no less than the distance.
 
         No operation changes the singular values of the centred positions over the square root of
         the number of atoms, and their differences are no larger than the RMSD (L. Mirsky, Quart.
@@ -134,8 +134,8 @@ def distinct(
         measure: of the molecule.
         positions: (k, n, 3), nm.
         energies: (k,), kJ/mol.
-        rmsd: nm, below which two geometries are the same, if
-        energy: kJ/mol, is no less than the difference of their energies.
+        rmsd: nm, below which two geometries are the same.
+        energy: kJ/mol; geometries whose energies differ by more are not the same.
     """
     widths = measure.widths(positions)
     kept: list[int] = []

@@ -38,12 +38,12 @@ __all__ = ["ConformerResult", "run_conformers"]
 logger = logging.getLogger(__name__)
 
 _SETTINGS, _STAGES = "settings.json", "stages"
-_BLOCK = 64  # geometries that are relaxed together, and kept together
+_BLOCK = 64  # geometries that are relaxed together and stored in one file
 _SCREEN_RMSD, _SCREEN_ENERGY = 0.05, 1.0  # nm and kJ/mol, of geometries of the force field
 _SAME_ENERGY = 0.5  # kJ/mol
-_LARGEST_SPREAD = 0.1  # of a population over the networks, above which there is a warning
-_IMAGINARY = 20.0  # 1/cm; less is the noise of single precision
-#: Called with what is being done, how much of it is done, and how much there is.
+_LARGEST_SPREAD = 0.1  # of a population over the networks, from which on a warning is given
+_IMAGINARY = 20.0  # 1/cm; smaller ones are rounding errors of single precision
+#: Called with the name of a stage, how much of it is done, and its length.
 Report = Callable[[str, int, int], None]
 
 _Array = NDArray[np.float64]
@@ -56,10 +56,10 @@ class ConformerResult:
     Attributes:
         settings: of the search.
         ensemble: the conformers within the window.
-        counts: of geometries at each stage, by what the stage is called.
-        methods: what was calculated how, a sentence each.
-        warnings: what is doubtful, a sentence each.
-        pose: relaxed, if there is one.
+        counts: number of geometries at each stage, by the stage's name.
+        methods: sentences that describe the calculation.
+        warnings: sentences about doubtful results.
+        pose: the relaxed pose, if there is one.
         strain: of the pose.
     """
 
@@ -74,7 +74,7 @@ class ConformerResult:
 
 @dataclass(eq=False)
 class _Search:
-    """What the steps of a search share."""
+    """Input and state that the steps of a search share."""
 
     settings: ConformerSettings
     molecule: Chem.Mol
@@ -95,26 +95,26 @@ def run_conformers(
 
     ::
 
-        settings.json      what was sought
-        stages/            geometries after each step; an unfinished search goes on
+        settings.json      of the search
+        stages/            geometries after each step; unfinished searches continue
         conformers.sdf     the conformers with energies and populations
         conformers.csv     energies and populations as a table
         conformers.png     a picture, also as SVG
         pose.sdf           the pose, relaxed within the restraint and without it
-        result.json        all figures
-        report.html        the same to read
+        result.json        energies, populations, strain
+        report.html        a report with tables and a picture
 
     Args:
         settings: of the search.
-        directory: to write to; made if need be.
-        report: see `Report`.
+        directory: output folder, created if necessary.
+        report: called with the name of a stage, how much of it is done, and its length.
 
     Raises:
-        ConfigError: the folder is of another molecule, another process works in it, or there are
+        ConfigError: the folder belongs to another molecule, another process works in it, or there are
             too many rotatable bonds for a systematic search.
         InputFileError: no conformer can be built, or the pose is not one of the molecule.
         RegionError: elements or a charge that the network does not describe.
-        NnpmmError: others of the molecule, the network, or the parameters.
+        NnpmmError: the molecule, the network or the parameters cannot be used.
     """
     from nnpmm.conformers.report import write_results
 
@@ -139,7 +139,7 @@ def run_conformers(
 
 
 def _prepare(settings: ConformerSettings, directory: Path, report: Report) -> _Search:
-    """Read all input, so that what is wrong with it is said before anything is calculated."""
+    """Read all input, so that errors in it are reported before anything is calculated."""
     water = settings.solvent == "water"
     if water:
         molecule, parameters = read_molecule(settings.molecule, settings.seed)
@@ -194,17 +194,17 @@ def _relaxed_pose(search: _Search) -> RelaxedPose:
         found = relax_pose(search.molecule, search.potential, width=width, constant=constant)
         return found.to_arrays()
 
-    return RelaxedPose.from_arrays(search.stages.of("pose", [width, constant], None, relaxed))
+    return RelaxedPose.from_arrays(search.stages.run("pose", [width, constant], None, relaxed))
 
 
 def _candidates(search: _Search, pose: RelaxedPose | None) -> dict[str, _Array]:
-    """Return relaxed geometries with energies, those that kept their bonds and converged."""
+    """Return relaxed geometries with energies that converged and kept their bonds."""
     settings = search.settings
     names = ("generators", "count", "seed", "solvent", "screen_window")
     content = {name: getattr(settings, name) for name in names}
     if search.policy is not None:
         content["policy"] = search.policy.card.weights_sha256
-    found = search.stages.of("start", content, None, lambda: _start(search))
+    found = search.stages.run("start", content, None, lambda: _starting_geometries(search))
     start = found["positions"]
     search.counts["generated"] = int(found["generated"][0])
     search.counts["relaxed by the network"] = len(start)
@@ -221,11 +221,13 @@ def _candidates(search: _Search, pose: RelaxedPose | None) -> dict[str, _Array]:
             arrays = {"positions": found.positions, "energies": found.energies}
             return {**arrays, "members": members, "left": found.left}
 
-        blocks.append(search.stages.of("relaxed", None, block, relaxed))
-    return _sound(search, {key: np.concatenate([b[key] for b in blocks]) for key in blocks[0]})
+        blocks.append(search.stages.run("relaxed", None, block, relaxed))
+    return _without_failures(
+        search, {key: np.concatenate([b[key] for b in blocks]) for key in blocks[0]}
+    )
 
 
-def _start(search: _Search) -> dict[str, _Array]:
+def _starting_geometries(search: _Search) -> dict[str, _Array]:
     """Return geometries for the network: generated, and screened by a force field."""
     settings, threads = search.settings, thread_count()
     search.report("generation", 0, 1)
@@ -254,8 +256,8 @@ def _start(search: _Search) -> dict[str, _Array]:
     return {"positions": positions[rows], "generated": count}
 
 
-def _sound(search: _Search, found: dict[str, _Array]) -> dict[str, _Array]:
-    """Leave out geometries that did not converge, and those that are another molecule now."""
+def _without_failures(search: _Search, found: dict[str, _Array]) -> dict[str, _Array]:
+    """Leave out geometries that did not converge or became another molecule."""
     converged = found["left"] <= 10 * FORCE_TOLERANCE
     same = same_chemistry(search.molecule, found["positions"])
     search.counts["not converged"] = int((~converged).sum())
@@ -315,7 +317,7 @@ def _corrections(search: _Search, positions: _Array) -> _Array:
             values = thermal_correction(search.potential, geometry, masses, temperature)
             return {"thermal": np.array(values)}
 
-        found.append(search.stages.of("thermal", temperature, geometry, thermal)["thermal"])
+        found.append(search.stages.run("thermal", temperature, geometry, thermal)["thermal"])
     correction, softest = np.array(found).T
     if saddles := int((softest < -_IMAGINARY).sum()):
         search.warnings.append(

@@ -1,4 +1,4 @@
-"""Starting geometries: all combinations are there, distance geometry keeps the stereoisomer."""
+"""Starting geometries: combinations are complete, distance geometry keeps the stereoisomer."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_angles_by_the_kind_of_bond(smiles, angles):
 
 
 def test_overlapping_atoms_are_left_out():
-    molecule = built("CCCCCCC")  # gauche+ gauche- gauche+ gauche- bites its tail
+    molecule = built("CCCCCCC")  # the ends overlap in gauche+ gauche- gauche+ gauche-
     positions = systematic_conformers(molecule)
     assert 0 < len(positions) < 81
     copy = with_conformers(molecule, positions)
@@ -81,16 +81,16 @@ def test_distance_geometry_keeps_the_isomer_that_the_first_conformer_has():
 
 def test_a_broken_bond_and_a_new_one_are_another_molecule():
     molecule = built("CCCO")
-    whole = 0.1 * np.array(molecule.GetConformer().GetPositions())
-    broken, joined = whole.copy(), whole.copy()
+    intact = 0.1 * np.array(molecule.GetConformer().GetPositions())
+    broken, joined = intact.copy(), intact.copy()
     broken[3] += 0.1
-    joined[0] = whole[3] + [0.0, 0.0, 0.12]
-    assert same_chemistry(molecule, np.array([whole, broken, joined])).tolist() == [
+    joined[0] = intact[3] + [0.0, 0.0, 0.12]
+    assert same_chemistry(molecule, np.array([intact, broken, joined])).tolist() == [
         True, False, False,
     ]  # fmt: skip
 
 
-def test_strained_rings_are_what_they_are():
+def test_strained_rings_keep_their_chemistry():
     molecule = built("OC(=O)C12CC(C1)(C2)N")  # bicyclo[1.1.1]pentane: 0.187 nm across
     assert same_chemistry(molecule, etkdg_conformers(molecule, 2)).all()
 
@@ -123,7 +123,7 @@ def test_the_force_field_goes_downhill_and_water_screens_charges():
     assert vacuum.energies == pytest.approx(after, abs=1e-6)
     water = relax_by_force_field(molecule, start, dielectric=78.5)
     assert force_field_of(molecule) == "MMFF94s"
-    # The internal hydrogen bond of glycol spreads energies in vacuum, in water hardly.
+    # The internal hydrogen bond of glycol spreads the energies in vacuum, much less in water.
     assert np.ptp(water.energies) < np.ptp(vacuum.energies)
 
 
@@ -144,6 +144,6 @@ def test_confab_if_it_is_installed():
 
 def test_other_force_fields_and_none():
     assert force_field_of(built("C[Si](C)(C)C[B-](C)(C)C")) == "UFF"
-    hydrogen = built("[H][H]")  # of which rdkit refuses to minimise a minimum
+    hydrogen = built("[H][H]")  # rdkit refuses to minimise a minimum
     minimum = 0.1 * np.array(hydrogen.GetConformer().GetPositions())
     assert relax_by_force_field(hydrogen, minimum[None]) is None

@@ -1,4 +1,4 @@
-"""The Gibbs score: what it counts, and the published figure of distance geometry."""
+"""The Gibbs score: which conformers count, and the published score of distance geometry."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def test_published_score_of_distance_geometry():
 
 
 @pytest.mark.parametrize("threshold", [0.05, 0.3])
-def test_a_growing_set_has_the_score_of_the_whole(threshold):
-    """Also where a new conformer takes the place of an old one that is near and higher."""
+def test_a_growing_set_has_the_score_of_the_full_set(threshold):
+    """Also where a new conformer replaces a close one of higher energy."""
     molecule = molecule_from_smiles("CCCCC(C)CC", seed=1)
     positions = etkdg_conformers(molecule, 40, seed=1)
     energies = np.random.default_rng(2).normal(0, 5, len(positions))

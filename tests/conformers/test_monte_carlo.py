@@ -1,4 +1,4 @@
-"""The Monte Carlo search: it finds what there is, repeats nothing, and keeps the molecule."""
+"""The Monte Carlo search finds all minima, repeats none, and keeps the molecule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Poses: atoms matched, stereochemistry taken over, and what does not fit is refused."""
+"""Poses: atoms are matched, stereochemistry is read, and other molecules are refused."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ DRUG = "C[C@H](N)C(=O)Nc1ccc(O)cc1"
 
 @pytest.fixture(scope="module")
 def complex_file(tmp_path_factory):
-    """A drug, and water beside it, in a PDB file."""
+    """A PDB file with a drug next to a water molecule."""
     topology, positions = side_by_side([("HOH", "O"), ("LIG", DRUG)])
     return write_pdb(tmp_path_factory.mktemp("pose") / "complex.pdb", topology, positions)
 
 
 def shuffled(molecule, *, hydrogens=True, seed=5):
-    """Return the pose that a molecule's conformer is, its atoms in another order."""
+    """Return a molecule's conformer as a pose, with its atoms in another order."""
     kept = [a.GetIdx() for a in molecule.GetAtoms() if hydrogens or a.GetAtomicNum() > 1]
     order = np.random.default_rng(seed).permutation(kept)
     place = {int(atom): row for row, atom in enumerate(order)}
@@ -72,7 +72,7 @@ def test_another_order_of_atoms(hydrogens):
         assert 0.9 < min(lengths) and max(lengths) < 1.2
 
 
-def test_equal_oxygens_are_told_apart_by_bond_lengths():
+def test_bond_lengths_distinguish_equal_oxygens():
     """Without hydrogens only its length says which oxygen of an acid has the double bond."""
     original, template = (molecule_from_smiles("CC(O)=O", seed=seed) for seed in (4, 8))
     found = match_pose(template, shuffled(original, hydrogens=False)).GetConformer()

@@ -69,7 +69,7 @@ def test_the_sum_adds_up_members_too():
 
 @pytest.mark.data
 def test_implicit_water_is_that_of_openmm_for_amber_files():
-    """Guest of CB7 with its Amber topology, whose radii and scales are read there from the file."""
+    """A guest of CB7: OpenMM reads radii and scales from the Amber topology."""
     folder = shared_data("cb7-b2")
     prmtop = app.AmberPrmtopFile(str(folder / "ligand.prmtop"))
     positions = app.AmberInpcrdFile(str(folder / "ligand.inpcrd")).positions
@@ -98,7 +98,7 @@ def test_implicit_water_is_that_of_openmm_for_amber_files():
 
 
 def test_an_ion_is_solvated_by_borns_energy():
-    """Far from all else, a charge q of radius a gains q^2/(8 pi eps0 a) (1 - 1/78.5)."""
+    """A charge q in a sphere of radius a gains q^2/(8 pi eps0 a) (1 - 1/78.5)."""
     molecule = molecule_from_smiles("[NH4+]", seed=1)
     parameters = parameterize(molecule, provider="fallback")
     water = bind_implicit_water(molecule, parameters)
@@ -123,7 +123,7 @@ def minimum_at(molecule, angle):
 
 
 def test_strain_of_gauche_and_of_twisted_butane():
-    """A gauche pose is strained by gauche less anti; one at 95 degrees by more, until let go."""
+    """A gauche pose is strained by gauche less anti; one at 95 degrees by more, until it is released."""
     molecule = molecule_from_smiles("CCCC", seed=1)
     anti, lowest = minimum_at(molecule, 180.0)
     gauche, higher = minimum_at(molecule, 65.0)

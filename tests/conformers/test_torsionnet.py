@@ -1,4 +1,4 @@
-"""The policy that searches conformers: what it sees, what it earns, that it learns and goes on."""
+"""The policy that searches conformers: symmetries, rewards, learning, interrupted training."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def built(smiles, seed=1):
 
 
 def seen(molecule, positions=None):
-    """What a policy sees of a molecule's conformer."""
+    """Return the input of a policy for a molecule's conformer."""
     graph = MoleculeGraph.of(molecule, turns := Turns.of(molecule))
     if positions is None:
         positions = 0.1 * np.array(molecule.GetConformer().GetPositions())
@@ -49,7 +49,7 @@ def seen(molecule, positions=None):
 
 
 def fresh(seed=1):
-    """A policy that also prefers angles, which a fresh one does not."""
+    """Return a policy that prefers some angles, unlike an untrained one."""
     torch.manual_seed(seed)
     policy = Policy(SMALL)
     torch.nn.init.normal_(policy.choose[2].weight)
@@ -57,7 +57,7 @@ def fresh(seed=1):
 
 
 def asked(policy, *views):
-    """Logits and values of a policy in double precision."""
+    """Return logits and values of a policy in double precision."""
     batch = batch_of([g for g, _ in views], [o for _, o in views])
     names = ("atoms", "pair_features", "angles", "positions", "now", "scalars")
     fields = {name: getattr(batch, name).double() for name in names}
@@ -65,7 +65,7 @@ def asked(policy, *views):
     return logits[0].detach(), values[0].detach()
 
 
-def test_nothing_depends_on_how_the_molecule_lies():
+def test_logits_are_invariant_to_rotation_and_translation():
     molecule = built("CC(C)CC(=O)NCCO")
     positions = 0.1 * np.array(molecule.GetConformer().GetPositions())
     turn = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
@@ -76,7 +76,7 @@ def test_nothing_depends_on_how_the_molecule_lies():
         torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
 
 
-def test_nothing_depends_on_the_order_of_atoms_but_the_order_of_rotors():
+def test_the_order_of_atoms_changes_only_the_order_of_rotors():
     molecule = built("CC(C)CC(=O)NCCO")
     order = np.random.default_rng(2).permutation(molecule.GetNumAtoms()).tolist()
     mixed = Chem.RenumberAtoms(molecule, order)
@@ -105,7 +105,7 @@ def test_molecules_of_a_batch_do_not_see_each_other():
 
 
 def test_steps_together_are_steps_one_after_the_other():
-    """The network remembers: played in one go, as for learning, it answers as while playing."""
+    """The memory works: all steps at once, as in learning, give the logits of single steps."""
     graph, view = seen(built("CCCC(C)CO"))
     torch.manual_seed(1)
     policy, memory, one_by_one = Policy(SMALL), None, []
@@ -124,7 +124,7 @@ def test_steps_together_are_steps_one_after_the_other():
 
 
 class Toy:
-    """All rotors want 180 degrees, the second of their three angles."""
+    """A game whose reward is the fraction of rotors at 180 degrees, the second of three angles."""
 
     def __init__(self, smiles="CCCCC", steps=8):
         self.graph, self.view = seen(built(smiles))

@@ -1,4 +1,4 @@
-"""Which bonds turn, and what is said about those that do not."""
+"""Rotatable bonds, and the messages about bonds that cannot rotate."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_bonds_that_cannot_turn(smiles, pair, words):
         rotatable_bond(molecule_from_smiles(smiles), *pair)
 
 
-def test_torsion_of_ones_own_choice():
+def test_torsions_may_be_chosen():
     butane = molecule_from_smiles("CCCC")
     assert bond_of_torsion(butane, (0, 1, 2, 3)).torsion == (0, 1, 2, 3)
     with pytest.raises(SelectionError, match="chain of three bonds"):

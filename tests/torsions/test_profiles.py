@@ -1,4 +1,4 @@
-"""Rotamers, barriers and differences of profiles whose answers are known on paper."""
+"""Rotamers, barriers and differences of analytic profiles."""
 
 from __future__ import annotations
 

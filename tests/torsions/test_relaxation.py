@@ -1,4 +1,4 @@
-"""Minimisation with fixed torsions: the angle is exact, and nothing but its torque is left."""
+"""Minimisation with fixed torsions: the angle is exact, and only its torque remains."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_all_at_once_each_to_the_minimum_next_to_it():
     turned = set_angles(start, FixedTorsions.of([[bond]] * 3, angles, molecule.GetNumAtoms()))
     before = turned.copy()
     found = relax_all(evaluator, turned, valence_terms(molecule))
-    assert np.array_equal(turned, before)  # what is given stays as it is
+    assert np.array_equal(turned, before)  # the input does not change
     assert found.left.max() < 3.0
     rotamers = [_rdkit_angle(molecule, geometry, bond.torsion) for geometry in found.positions]
     assert rotamers == pytest.approx([180.0, 66.0, -66.0], abs=4.0)
@@ -151,7 +151,7 @@ def test_all_at_once_each_to_the_minimum_next_to_it():
         assert energy == pytest.approx(evaluator(reached)[0], abs=0.02)
 
 
-def test_what_does_not_converge_is_said_and_no_error():
+def test_a_geometry_that_does_not_converge_is_no_error():
     molecule, evaluator = molecule_and_force_field("CCOC(C)=O")
     start = positions_of(molecule)
     shaken = start + np.random.default_rng(1).normal(scale=0.01, size=start.shape)

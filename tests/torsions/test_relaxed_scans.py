@@ -1,4 +1,4 @@
-"""Relaxed scans: known profiles, both directions, going on, other potentials."""
+"""Relaxed scans: known profiles, both directions, interruptions, other potentials."""
 
 from __future__ import annotations
 

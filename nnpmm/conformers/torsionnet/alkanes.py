@@ -1,4 +1,4 @@
-"""Branched alkanes from small to large, on which the policy learns."""
+"""Branched alkanes from small to large, on which a policy is trained."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from nnpmm.core.errors import ConfigError
 
 __all__ = ["branched_alkanes"]
 
-_BRANCHING = 0.2  # chance of a carbon to be added elsewhere than at the end of the chain
+_BRANCHING = 0.2  # probability that a carbon is not added at the end of the chain
 _TRIALS = 50  # for each alkane that is wanted
 
 
 def branched_alkanes(count: int, *, rotors: tuple[int, int], seed: int) -> list[str]:
     """Return SMILES of different alkanes, by the number of their rotatable bonds.
 
-    Carbon by carbon, mostly at the last one, else at any that has a hydrogen left. A
-    stereocentre's configuration is drawn.
+    They grow carbon by carbon, mostly at the last one, otherwise at any that has a hydrogen left.
+    The configuration of stereocentres is random.
 
     Args:
-        count: of alkanes, as many of each number of rotatable bonds as there are and are needed.
+        count: number of alkanes, spread over the numbers of rotatable bonds.
         rotors: fewest and most rotatable bonds.
         seed: the same gives the same alkanes.
 

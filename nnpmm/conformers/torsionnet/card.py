@@ -1,4 +1,4 @@
-"""A trained policy: its weights and what is known of it."""
+"""A trained policy: its weights and its card."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ScoredMolecule(Section):
 
 
 class PolicyCard(Card):
-    """What is known of a policy apart from its weights."""
+    """Training and evaluation of a policy, stored with its weights."""
 
     nnpmm: str = Field(__version__, description="version that trained it")
     training: TrainingSettings
@@ -73,8 +73,8 @@ class TrainedPolicy:
     """A policy that can be used.
 
     Attributes:
-        card: what is known of it.
-        network: logits and values.
+        card: its training and evaluation.
+        network: returns logits and values.
     """
 
     card: PolicyCard

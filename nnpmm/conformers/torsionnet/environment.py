@@ -19,16 +19,16 @@ from nnpmm.torsions.internal import dihedral
 
 __all__ = ["SCALARS", "Episode", "Observation", "Task"]
 
-#: Numbers of each observation that belong to the molecule as a whole.
+#: Number of features of the whole molecule in an observation.
 SCALARS = 3
-_SCALE = 0.1  # of energies in units of kT, for the network
+_SCALE = 0.1  # of energies in units of kT, so that inputs of the network are of order 1
 
 _Array = NDArray[np.float64]
 _Rows = NDArray[np.int64]
 
 
 class Observation(NamedTuple):
-    """What the policy sees of a conformer, with its `MoleculeGraph`.
+    """The input of the policy for a conformer, in addition to its `MoleculeGraph`.
 
     Attributes:
         positions: of the nodes, nm, (n, 3).
@@ -44,17 +44,17 @@ class Observation(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A molecule to search, and what counts.
+    """A molecule to search, and the settings of its score.
 
     Attributes:
         molecule: n atoms, hydrogens explicit, with a conformer.
         turns: its rotors.
-        graph: that the policy sees.
-        field: for minimisation and energies.
+        graph: input of the policy.
+        field: force field of minimisations and energies.
         reference: of the Gibbs score.
         thermal_energy: kT of the score and of the acceptance, kJ/mol.
         threshold: of the torsion fingerprint deviation.
-        relaxation: the most steps of a minimisation.
+        relaxation: largest number of steps of a minimisation.
     """
 
     molecule: Chem.Mol
@@ -77,7 +77,7 @@ class Task:
         threshold: float = THRESHOLD,
         relaxation: int = 200,
     ) -> Task:
-        """Return the task of a molecule; the arguments are those of the attributes.
+        """Return the task of a molecule; for the arguments see the attributes.
 
         Raises:
             ConfigError: the molecule has nothing to turn, or no force field knows all its atoms.
@@ -93,14 +93,14 @@ class Task:
 
 
 class Episode:
-    """One search, which begins with a minimised conformer of distance geometry.
+    """One search, which starts from a minimised conformer of distance geometry.
 
-    The next change starts from the new conformer if its energy passes the criterion of Metropolis,
-    else from the one before.
+    The next change starts from the new conformer if the Metropolis criterion accepts its energy,
+    otherwise from the previous one.
 
     Args:
-        task: what is searched.
-        steps: conformers to be found after the first.
+        task: molecule and settings.
+        steps: number of conformers after the first.
         seed: of the first conformer and of the acceptance.
     """
 
@@ -126,7 +126,7 @@ class Episode:
         return len(self.positions) > self._steps
 
     def observe(self) -> Observation:
-        """Return what the policy sees."""
+        """Return the input of the policy."""
         lowest, kt = min(self.energies), self._task.thermal_energy
         above = [_SCALE * min((e - lowest) / kt, 50.0) for e in (self._last, self._energy)]
         return Observation(
@@ -136,17 +136,17 @@ class Episode:
         )
 
     def step(self, action: _Rows) -> float:
-        """Turn each rotor to an angle, minimise, and return what the Gibbs score gained.
+        """Turn each rotor to an angle, minimise, and return the gain of the Gibbs score.
 
         Args:
-            action: which of its angles each rotor takes, (r,); a rotor that is nearest to that
-                angle already stays as it is.
+            action: index of the new angle of each rotor, (r,); a rotor whose nearest angle this
+                already is does not turn.
         """
         turns = self._task.turns
-        now = dihedral(self.present, turns.torsions)
+        torsions = dihedral(self.present, turns.torsions)
         new = self.present[None]
-        for rotor in np.flatnonzero(turns.nearest(now) != action).tolist():
-            turn = turns.angles[rotor, action[rotor]] - now[rotor]
+        for rotor in np.flatnonzero(turns.nearest(torsions) != action).tolist():
+            turn = turns.angles[rotor, action[rotor]] - torsions[rotor]
             new = turns.turn(new, np.array([rotor]), np.array([turn]))
         relaxed, energy = self._task.field.relax(new[0], steps=self._task.relaxation)
         gained = self.gibbs.add(relaxed, energy)

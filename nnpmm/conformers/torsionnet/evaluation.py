@@ -1,4 +1,4 @@
-"""Where a policy succeeds and where it fails: its Gibbs scores next to those of other searches."""
+"""Evaluation of a policy: its Gibbs scores and those of other searches."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def evaluate_policy(
     """Return Gibbs scores of a policy and of three searches without learning.
 
     Each search finds ``count`` conformers, minimised with MMFF94, once for each seed. ETKDG is the
-    unit: its mean score of a molecule is one. An untrained policy tells what has been learned.
+    unit: its mean score of a molecule is one. An untrained policy shows what training adds.
 
     Args:
         policy: trained.
@@ -105,7 +105,7 @@ def _searches(policy: TrainedPolicy, count: int) -> dict[str, Callable[[Chem.Mol
         apart = training.threshold
         return monte_carlo_conformers(molecule, count, seed=seed, apart=apart, variant=_VARIANT)
 
-    def by(network: TrainedPolicy) -> Callable[[Chem.Mol, int], _Array]:
+    def guided_by(network: TrainedPolicy) -> Callable[[Chem.Mol, int], _Array]:
         return lambda molecule, seed: torsionnet_conformers(
             molecule, count, network, seed=seed, variant=_VARIANT
         )
@@ -113,8 +113,8 @@ def _searches(policy: TrainedPolicy, count: int) -> dict[str, Callable[[Chem.Mol
     return {
         "etkdg": etkdg,
         "monte_carlo": monte_carlo,
-        "untrained": by(untrained),
-        "policy": by(policy),
+        "untrained": guided_by(untrained),
+        "policy": guided_by(policy),
     }
 
 

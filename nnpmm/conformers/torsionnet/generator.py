@@ -27,7 +27,7 @@ def torsionnet_conformers(
 ) -> NDArray[np.float64]:
     """Return conformers (count, n, 3), nm, minimised with a force field, that a policy finds.
 
-    In episodes about as long as those of its training, played side by side, each from its own
+    The search runs in parallel episodes about as long as those of the training, each from its own
     conformer of distance geometry.
 
     Args:

@@ -1,4 +1,4 @@
-"""A molecule as the policy sees it: atoms, pairs of atoms, and rotors."""
+"""The graph of a molecule that the policy reads: atoms, pairs of atoms, and rotors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nnpmm.conformers.monte_carlo import Turns
 
 __all__ = ["ATOM_FEATURES", "PAIR_FEATURES", "MoleculeGraph"]
 
-_ELEMENTS = (1, 6, 7, 8, 9, 15, 16, 17, 35)  # others share one more place
+_ELEMENTS = (1, 6, 7, 8, 9, 15, 16, 17, 35)  # all others share one more feature
 _HYBRIDIZATIONS = (
     Chem.HybridizationType.SP,
     Chem.HybridizationType.SP2,
@@ -24,7 +24,7 @@ _BONDS = (
     Chem.BondType.TRIPLE,
     Chem.BondType.AROMATIC,
 )
-_FAR = 5  # bonds between two atoms from which on the number does not count
+_FAR = 5  # bonds between two atoms; larger numbers share one feature
 #: Element, hybridisation, aromatic, in a ring, charge, hydrogens, heavy neighbours.
 ATOM_FEATURES = len(_ELEMENTS) + 1 + len(_HYBRIDIZATIONS) + 5
 #: Bonds between the two atoms, and the kind of bond if it is one.
@@ -36,7 +36,7 @@ _Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class MoleculeGraph:
-    """What of a molecule does not change with its conformer.
+    """The part of the policy's input that all conformers of a molecule share.
 
     Attributes:
         atoms: which of the molecule's atoms are nodes, (n,): heavy ones, and those of torsions.

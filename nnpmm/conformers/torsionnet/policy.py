@@ -1,8 +1,8 @@
 """The policy: messages among atoms, then among rotors, a memory, and angles for each rotor.
 
 After TorsionNet (T. Gogineni et al., NeurIPS 2020), with three differences. Positions enter by
-distances and torsions, so that nothing depends on how the molecule lies. Each rotor has a memory
-of its own. And each rotor chooses among the angles of its kind, knowing which one it has.
+distances and torsions, so that the policy is invariant to rotation and translation. Each rotor has
+its own memory. And each rotor chooses among the angles of its kind, knowing the present one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nnpmm.core.section import Section
 
 __all__ = ["Batch", "Memory", "Policy", "PolicySettings", "batch_of", "joined"]
 
-_CUTOFF = 0.7  # nm, beyond which atoms do not see each other
+_CUTOFF = 0.7  # nm, beyond which atoms exchange no messages
 Memory = tuple[Tensor, Tensor]
 
 
@@ -153,7 +153,7 @@ class Policy(nn.Module):
         self.stay = nn.Parameter(torch.tensor(settings.stay))
         centres = torch.linspace(0.0, _CUTOFF, settings.radial)
         self.register_buffer("centres", centres, persistent=False)
-        # A fresh policy prefers nothing but to stay.
+        # An untrained policy prefers only the present angles.
         nn.init.zeros_(self.get_parameter("choose.2.weight"))
 
     def forward(self, batch: Batch, memory: Memory | None = None) -> tuple[Tensor, Tensor, Memory]:
@@ -164,12 +164,12 @@ class Policy(nn.Module):
             memory: after those before; None at the start.
         """
         rotors, molecules = self._rotors(batch)
-        seen, memory = self.memory(
+        recalled, memory = self.memory(
             torch.cat([rotors, molecules[:, batch.molecule_of_rotor]], dim=-1), memory
         )
-        both = torch.cat([rotors[..., : seen.shape[-1]], seen], dim=-1)
-        logits = self._logits(batch, both)
-        return logits, self._values(batch, seen), memory
+        # Without the torsions at the end of the features, which the choices contain.
+        both = torch.cat([rotors[..., : recalled.shape[-1]], recalled], dim=-1)
+        return self._logits(batch, both), self._values(batch, recalled), memory
 
     def _rotors(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return features of rotors with their torsions, and of molecules with their scalars."""
@@ -183,8 +183,7 @@ class Policy(nn.Module):
         rotors = rotors + _summed(self.talk(pair), one, rotors.shape[1])
         count = torch.bincount(batch.molecule_of_atom, minlength=batch.molecules)[:, None]
         mean = _summed(hidden, batch.molecule_of_atom, batch.molecules) / count
-        most = torch.cat([mean, batch.scalars], dim=-1)
-        return torch.cat([rotors, now], dim=-1), most
+        return torch.cat([rotors, now], dim=-1), torch.cat([mean, batch.scalars], dim=-1)
 
     def _atoms(self, batch: Batch) -> Tensor:
         i, j = batch.pairs
@@ -211,7 +210,7 @@ class Policy(nn.Module):
         logits = self.choose(torch.cat([wide, choices], dim=-1))[..., 0] + self.stay * here
         return logits.masked_fill(~batch.allowed, -torch.inf)
 
-    def _values(self, batch: Batch, seen: Tensor) -> Tensor:
+    def _values(self, batch: Batch, recalled: Tensor) -> Tensor:
         count = torch.bincount(batch.molecule_of_rotor, minlength=batch.molecules)[:, None]
-        mean = _summed(seen, batch.molecule_of_rotor, batch.molecules) / count
+        mean = _summed(recalled, batch.molecule_of_rotor, batch.molecules) / count
         return self.appraise(torch.cat([mean, batch.scalars], dim=-1))[..., 0]

@@ -39,14 +39,14 @@ class PPOSettings(Section):
 
 
 class Game(Protocol):
-    """What is played: a search, or a toy in a test."""
+    """An environment that the policy plays: a search, or a toy in a test."""
 
     @property
     def is_done(self) -> bool:
         """Whether the episode is over."""
 
     def observe(self) -> Observation:
-        """Return what the policy sees."""
+        """Return the input of the policy."""
 
     def step(self, action: NDArray[np.int64]) -> float:
         """Take an action (r,) and return the reward."""
@@ -56,7 +56,7 @@ class Rollout(NamedTuple):
     """Episodes of t steps of e molecules, r rotors in all.
 
     Attributes:
-        batches: what the policy saw, one for each step.
+        batches: inputs of the policy, one for each step.
         actions: (t, r).
         chances: logarithms of the actions' probabilities, (t, r).
         values: (t, e).
@@ -169,8 +169,12 @@ def _loss(
     weight = scaled[:, batch.molecule_of_rotor]
     clipped = ratio.clamp(1 - settings.clip, 1 + settings.clip)
     gained = torch.minimum(ratio * weight, clipped * weight).mean()
-    # 0 * -inf at the angles that a rotor does not have
-    terms = (logarithms.exp() * logarithms.masked_fill(~batch.allowed, 0.0)).sum(dim=-1)
+    # At angles that a rotor does not have, the product would be 0 * -inf.
+    negative_entropy = (logarithms.exp() * logarithms.masked_fill(~batch.allowed, 0.0)).sum(dim=-1)
     target = gain + rollout.values
-    wrong = (values - target).square().mean()
-    return -gained + settings.value_weight * wrong + settings.entropy_weight * terms.mean()
+    value_error = (values - target).square().mean()
+    return (
+        -gained
+        + settings.value_weight * value_error
+        + settings.entropy_weight * negative_entropy.mean()
+    )

@@ -1,4 +1,4 @@
-"""How a policy is trained."""
+"""Settings of the training of a policy."""
 
 from __future__ import annotations
 

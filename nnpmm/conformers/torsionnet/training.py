@@ -1,4 +1,4 @@
-"""The training of a policy on molecules from easy to hard, in a folder from which it goes on."""
+"""The training of a policy on molecules from easy to hard, which can be interrupted."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["CURVE", "train_policy"]
 
 _SETTINGS, _STATE, _STAGES = "settings.json", "state.safetensors", "stages"
 _FIRST = 4  # molecules at the beginning
-_SAVED = 20  # updates between two savings of the policy
+_SAVED = 20  # updates between two copies of the policy with its card
 _MAY_CHANGE = ("updates",)
 #: Columns of a learning curve: molecules in use, and scores of the episodes of an update.
 CURVE = ("molecules", "mean score", "mean score of the hardest half")
@@ -41,7 +41,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(eq=False)
 class _State:
-    """All that a training goes on from; what is random follows from the number of the update."""
+    """The state of a training; random numbers depend only on the number of the update."""
 
     policy: Policy
     optimizer: torch.optim.Adam
@@ -62,16 +62,16 @@ def train_policy(
         state.safetensors     weights and state of the optimiser after the last update
         policy.json           the card of the policy, with policy.safetensors; every 20 updates
 
-    A training that was interrupted goes on, and ends with the same policy on the same machine.
-    Torch's global generator is left as it was.
+    An interrupted training continues, and ends with the same policy on the same machine. The state
+    of torch's global generator does not change.
 
     Args:
         settings: of the training.
-        directory: to write to; made if need be.
+        directory: output folder, created if necessary.
         progress: called after each update.
 
     Raises:
-        ConfigError: the folder is of a training with other settings, or another process works in
+        ConfigError: the folder belongs to a training with other settings, or another process works in
             it, or a molecule cannot be searched.
         InputFileError: a file of the folder is damaged, or a molecule has no conformer.
         UnwritableError: a file cannot be written.
@@ -138,7 +138,7 @@ class _Tasks:
             }
 
         content = [smiles, seed, wanted.steps, scoring]
-        values = self._stages.of("reference", content, None, reference)["reference"]
+        values = self._stages.run("reference", content, None, reference)["reference"]
         return Task.of(
             molecule,
             GibbsReference(*values.tolist()),
@@ -189,7 +189,7 @@ def _save_state(state: _State, path: Path) -> None:
 
 
 def _update(state: _State, tasks: _Tasks, settings: TrainingSettings) -> None:
-    """Play the episodes of one update, learn from them, and take more molecules if it is time."""
+    """Play the episodes of one update, learn from them, and add molecules at the goal."""
     random = np.random.default_rng([settings.seed, len(state.curve)])
     generator = torch.Generator().manual_seed(int(random.integers(2**31)))
     chosen = _draw_molecules(state.level, settings.episodes, random)
@@ -214,7 +214,7 @@ def _update(state: _State, tasks: _Tasks, settings: TrainingSettings) -> None:
 
 
 def _draw_molecules(level: int, episodes: int, random: np.random.Generator) -> list[int]:
-    """Return molecules: the first half of the harder half of those in use, then any of them."""
+    """Draw molecules, the first half of them from the harder half of those in use."""
     half = (episodes + 1) // 2
     hard = random.integers(level // 2, level, size=half)
     return [*hard.tolist(), *random.integers(0, level, size=episodes - half).tolist()]
