@@ -75,7 +75,7 @@ class SymmetricRmsd:
         return int((self._all(positions, positions) < tolerance).sum())
 
     def widths(self, positions: _Array) -> _Array:
-        """Return widths (k, 3), nm, of geometries (k, n, 3): their RMSD is no less than the distance.
+        """Return widths (k, 3), nm, of geometries (k, n, 3), whose distances bound RMSDs.
 
         No operation changes the singular values of the centred positions over the square root of
         the number of atoms, and their differences are no larger than the RMSD (L. Mirsky, Quart.

@@ -110,8 +110,8 @@ def run_conformers(
         report: called with the name of a stage, how much of it is done, and its length.
 
     Raises:
-        ConfigError: the folder belongs to another molecule, another process works in it, or there are
-            too many rotatable bonds for a systematic search.
+        ConfigError: the folder belongs to another molecule, another process works in it, or there
+            are too many rotatable bonds for a systematic search.
         InputFileError: no conformer can be built, or the pose is not one of the molecule.
         RegionError: elements or a charge that the network does not describe.
         NnpmmError: the molecule, the network or the parameters cannot be used.

@@ -1,4 +1,4 @@
-"""A training that is interrupted and goes on: its state in one file."""
+"""The state of a training in one file, from which an interrupted training continues."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = ["Training", "seeded"]
 
 @dataclass
 class Training:
-    """A network with its optimizer, and what has come of it so far.
+    """A network, its optimizer, and the progress of its training.
 
     Attributes:
-        network: is trained in place.
-        optimizer: Adam of its parameters.
-        curve: numbers of each epoch.
-        best: the weights that are kept so far, by name.
+        network: trained in place.
+        optimizer: Adam or AdamW of its parameters.
+        curve: losses or errors of each epoch.
+        best: weights of the best epoch so far, by name.
     """
 
     network: nn.Module
@@ -39,10 +39,10 @@ class Training:
 
         Args:
             path: of the file.
-            key: what the training follows from.
+            key: all that the training depends on.
 
         Raises:
-            UnwritableError: the file cannot be written; what was there before still is.
+            UnwritableError: the file cannot be written; an earlier one does not change.
         """
         arrays = {f"network.{name}": array for name, array in as_arrays(self.network).items()}
         arrays |= {f"best.{name}": array for name, array in self.best.items()}
@@ -51,7 +51,7 @@ class Training:
         save_arrays(path, arrays, {"key": key, "curve": self.curve})
 
     def load(self, path: Path, key: str) -> None:
-        """Go on from the state in a file, if there is one that follows from the same."""
+        """Continue from the state in a file, if there is one with this key."""
         found = load_keyed(path, key)
         if found is None:
             return
@@ -60,18 +60,18 @@ class Training:
         self.best = _with_prefix("best.", arrays)
         state = self.optimizer.state_dict()
         for name, array in _with_prefix("adam.", arrays).items():
-            number, _, what = name.partition(".")
-            state["state"].setdefault(int(number), {})[what] = torch.from_numpy(array)
+            number, _, moment = name.partition(".")
+            state["state"].setdefault(int(number), {})[moment] = torch.from_numpy(array)
         self.optimizer.load_state_dict(state)
         self.curve = [list(row) for row in record["curve"]]
 
 
 @contextmanager
 def seeded(*numbers: int) -> Iterator[np.random.Generator]:
-    """Draw from generators that follow from these numbers alone: numpy's, and torch's global one.
+    """Seed a numpy generator and torch's global one with these numbers alone.
 
-    The latter is put back afterwards. An epoch with its own generators is the same after an
-    interruption.
+    The state of the latter is restored afterwards. An epoch that is seeded in this way is the same
+    after an interruption.
 
     Yields:
         numpy's generator.

@@ -21,16 +21,17 @@ def contrast(graphs: Tensor, conformers: Tensor, owner: Tensor, temperature: flo
     Args:
         graphs: (molecules, common).
         conformers: (conformers, common).
-        owner: (conformers,) molecule of each; every molecule has one at least.
+        owner: (conformers,) molecule of each; every molecule has at least one.
         temperature: T.
     """
-    similar = normalize(graphs, dim=1) @ normalize(conformers, dim=1).T / temperature
+    similarity = normalize(graphs, dim=1) @ normalize(conformers, dim=1).T / temperature
     counts = torch.bincount(owner, minlength=len(graphs)).to(graphs.dtype)
-    # (molecules, molecules): ln of the mean over the conformers of the second.
-    largest = similar.detach().amax()
+    # (molecules, molecules): means over the conformers of the second. The largest similarity is
+    # subtracted against overflow, and cancels in the loss.
+    largest = similarity.detach().amax()
     means = (
         torch.zeros(len(graphs), len(graphs), dtype=graphs.dtype).index_add(
-            1, owner, torch.exp(similar - largest)
+            1, owner, torch.exp(similarity - largest)
         )
         / counts
     )
@@ -43,5 +44,5 @@ def agreement(graphs: Tensor, conformers: Tensor, owner: Tensor) -> float:
 
     Arguments are as in `contrast`.
     """
-    similar = normalize(graphs, dim=1) @ normalize(conformers, dim=1).T
-    return float((owner[similar.argmax(dim=1)] == torch.arange(len(graphs))).double().mean())
+    similarity = normalize(graphs, dim=1) @ normalize(conformers, dim=1).T
+    return float((owner[similarity.argmax(dim=1)] == torch.arange(len(graphs))).double().mean())

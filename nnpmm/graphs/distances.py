@@ -1,7 +1,7 @@
-"""The network of the distances, whose only input is the distances between atoms.
+"""The network on conformers, whose only input is the distances between atoms.
 
 H. Stärk et al., ICML 2022 (arXiv 2110.04126), section 4.2. Messages here are the same in both
-directions, so that each pair is looked at once.
+directions, so that each pair is evaluated once.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class ConformerBatch(NamedTuple):
     Attributes:
         distances: (p,) of each pair of atoms of a conformer, nm.
         first: (p,) index of an atom.
-        second: (p,) index of another.
-        conformer: (n,) to which each atom belongs.
-        conformers: number of them.
+        second: (p,) index of the other atom.
+        conformer: (n,) conformer of each atom.
+        conformers: number of conformers.
     """
 
     distances: Tensor
@@ -49,10 +49,10 @@ def collate_conformers(positions: Sequence[NDArray[np.float32]]) -> ConformerBat
     """
     distances, first, second, sizes = [], [], [], []
     start = 0
-    for found in positions:
-        count, atoms = found.shape[:2]
+    for geometries in positions:
+        count, atoms = geometries.shape[:2]
         i, j = np.triu_indices(atoms, 1)
-        distances.append(np.linalg.norm(found[:, i] - found[:, j], axis=-1).ravel())
+        distances.append(np.linalg.norm(geometries[:, i] - geometries[:, j], axis=-1).ravel())
         shifts = start + atoms * np.arange(count)[:, None]
         first.append((shifts + i).ravel())
         second.append((shifts + j).ravel())
@@ -82,7 +82,7 @@ def distance_features(distances: Tensor, frequencies: int) -> Tensor:
 class _Layer(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
-        # One linear layer on (sum of both atoms, pair), taken apart: there are fewer atoms.
+        # A linear layer on (sum of both atoms, pair) in two parts: there are fewer atoms than pairs.
         self.ends = nn.Linear(width, width, bias=False)
         self.pair = nn.Linear(width, width)
         self.update = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
@@ -99,11 +99,11 @@ class _Layer(nn.Module):
 
 
 class DistanceNetwork(nn.Module):
-    """From distances of conformers to numbers of each, relative to the others in their batch.
+    """Maps the distances of conformers to features of each, relative to the others in the batch.
 
     Args:
-        settings: its size.
-        outputs: numbers of each conformer.
+        settings: size of the network.
+        outputs: number of features of each conformer.
     """
 
     def __init__(self, settings: SpatialSettings, outputs: int) -> None:
@@ -114,8 +114,8 @@ class DistanceNetwork(nn.Module):
         self.pairs = nn.Sequential(nn.Linear(1 + 2 * settings.frequencies, width), nn.SiLU())
         self.layers = nn.ModuleList(_Layer(width) for _ in range(settings.layers))
         self.head = nn.Sequential(
-            # By the batch at hand: means that run along with the training lag behind it, by more
-            # than conformers differ.
+            # Statistics of the current batch: running averages lag behind the training by more than
+            # conformers differ.
             nn.BatchNorm1d(3 * width, track_running_stats=False),
             nn.Linear(3 * width, 3 * width),
             nn.ReLU(),
@@ -123,12 +123,12 @@ class DistanceNetwork(nn.Module):
         )
 
     def forward(self, batch: ConformerBatch) -> Tensor:
-        """Return (conformers, outputs) numbers; there must be two conformers at least."""
+        """Return features (conformers, outputs); there must be at least two conformers."""
         atoms = self.start.expand(len(batch.conformer), -1)
         pairs = self.pairs(distance_features(batch.distances, self.frequencies))
         for layer in self.layers:
             atoms, pairs = layer(atoms, pairs, batch)
         owner, count = batch.conformer, batch.conformers
         states = [means(atoms, owner, count), *extremes(atoms, owner, count)]
-        found: Tensor = self.head(torch.cat(states, dim=1))
-        return found
+        features: Tensor = self.head(torch.cat(states, dim=1))
+        return features

@@ -25,8 +25,8 @@ def recombined(
 ) -> list[str]:
     """Return molecules made of halves of two others, as canonical SMILES.
 
-    Molecules are cut at one single bond of those named by J. Degen et al., ChemMedChem 2008, 3,
-    1503 (BRICS); two halves fit if each has the surroundings that the other had.
+    Molecules are cut at one BRICS bond (J. Degen et al., ChemMedChem 2008, 3, 1503). Two halves fit
+    if the environment of each is the one that the other had before the cut.
 
     Args:
         smiles: of the molecules that are cut.
@@ -42,7 +42,7 @@ def recombined(
     fitting: dict[tuple[str, str], list[str]] = {}
     for ends, piece in halves:
         fitting.setdefault(ends, []).append(piece)
-    taken = set(smiles)
+    known = set(smiles)
     found: list[str] = []
     rng = np.random.default_rng(seed)
     for _ in range(_TRIES * count if halves else 0):
@@ -51,8 +51,8 @@ def recombined(
         (own, other), piece = halves[rng.integers(len(halves))]
         partners = fitting[other, own]
         new = _joined(piece, partners[rng.integers(len(partners))], most_atoms)
-        if new is not None and new not in taken and not unwanted(new):
-            taken.add(new)
+        if new is not None and new not in known and not unwanted(new):
+            known.add(new)
             found.append(new)
     if len(found) < count:
         raise ConfigError(
@@ -63,7 +63,7 @@ def recombined(
 
 
 def _halves(smiles: str) -> Iterator[tuple[tuple[str, str], str]]:
-    """Yield both halves of every cut: the kind of its end and of the other's, and its SMILES."""
+    """Yield both halves of every cut: BRICS environments of its end and the other, and SMILES."""
     molecule = Chem.MolFromSmiles(smiles)
     for (i, j), kinds in sorted(BRICS.FindBRICSBonds(molecule)):
         bond = molecule.GetBondBetweenAtoms(i, j)

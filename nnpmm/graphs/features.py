@@ -1,4 +1,4 @@
-"""A molecule as a graph: what is known of its atoms and bonds, as numbers."""
+"""A molecule as a graph with features of its atoms and bonds."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ _BONDS = (
 )
 _STEREO = (Chem.BondStereo.STEREOE, Chem.BondStereo.STEREOZ)
 
-#: Numbers of each atom: kinds of which one is 1, then rings, aromaticity.
+#: Number of features of each atom: one-hot encodings, then ring sizes and aromaticity.
 ATOM_FEATURES = (
     sum(map(len, (_ELEMENTS, _DEGREES, _HYDROGENS, _CHARGES, _HYBRIDIZATIONS, _CENTERS, _RINGS)))
     + 1
 )
-#: Numbers of each bond.
+#: Number of features of each bond.
 BOND_FEATURES = len(_BONDS) + len(_STEREO) + 2
 
 
 class MolecularGraph(NamedTuple):
-    """A molecule of n heavy atoms and m bonds; each bond is there in both directions.
+    """A molecule of n heavy atoms and m bonds; each bond appears in both directions.
 
     Attributes:
         atoms: (n, ATOM_FEATURES).
@@ -134,12 +134,12 @@ def _atom(atom: Chem.Atom, smiles: str) -> list[float]:
         )
     center = atom.GetProp("_CIPCode") if atom.HasProp("_CIPCode") else ""
     return [
-        *_one_of(symbol, _ELEMENTS),
-        *_one_of(min(atom.GetDegree(), _DEGREES[-1]), _DEGREES),
-        *_one_of(min(atom.GetTotalNumHs(), _HYDROGENS[-1]), _HYDROGENS),
-        *_one_of(charge, _CHARGES),
-        *_one_of(atom.GetHybridization(), _HYBRIDIZATIONS),
-        *_one_of(center, _CENTERS),
+        *_one_hot(symbol, _ELEMENTS),
+        *_one_hot(min(atom.GetDegree(), _DEGREES[-1]), _DEGREES),
+        *_one_hot(min(atom.GetTotalNumHs(), _HYDROGENS[-1]), _HYDROGENS),
+        *_one_hot(charge, _CHARGES),
+        *_one_hot(atom.GetHybridization(), _HYBRIDIZATIONS),
+        *_one_hot(center, _CENTERS),
         *(float(atom.IsInRingSize(size)) for size in _RINGS),
         float(atom.GetIsAromatic()),
     ]
@@ -147,12 +147,12 @@ def _atom(atom: Chem.Atom, smiles: str) -> list[float]:
 
 def _bond(bond: Chem.Bond) -> list[float]:
     return [
-        *_one_of(bond.GetBondType(), _BONDS),
-        *_one_of(bond.GetStereo(), _STEREO),
+        *_one_hot(bond.GetBondType(), _BONDS),
+        *_one_hot(bond.GetStereo(), _STEREO),
         float(bond.GetIsConjugated()),
         float(bond.IsInRing()),
     ]
 
 
-def _one_of(found: Any, allowed: Sequence[Any]) -> list[float]:
+def _one_hot(found: Any, allowed: Sequence[Any]) -> list[float]:
     return [float(found == value) for value in allowed]

@@ -28,7 +28,7 @@ def learning_figure(card: PropertyCard) -> Figure:
 
 
 def loss_figure(card: PretrainedCard) -> Figure:
-    """Return the loss by epoch of the molecules that are learned from and of the others."""
+    """Return the training and validation loss by epoch."""
     epochs = np.arange(1, len(card.training) + 1)
     curves = {"training": card.training, "validation": card.validation}
     return plots.plot_time_series(epochs, curves, xlabel="epoch", ylabel="loss (NT-Xent)")

@@ -4,7 +4,7 @@ The folder::
 
     settings.json             of the training
     member-1.safetensors ...  state of each member
-    model.json                all about the model; model.safetensors: the weights
+    model.json                card of the model; model.safetensors: the weights
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class _Part(NamedTuple):
 
 
 class _Start(NamedTuple):
-    """What the members begin with: weights in turn; without any, random ones."""
+    """Initial weights, which members use in turn; random ones if there are none."""
 
     network: GraphSettings
     weights: list[dict[str, NDArray[np.float32]]]
@@ -94,7 +94,7 @@ def finetune(
         store_settings(settings, folder / "settings.json", list(FinetuningSettings.model_fields))
         key = f"{settings.model_dump_json()} {start.sha256} {smiles} {values.tolist()}"
         trained = [
-            _trained(settings, start, parts, folder, member, key, progress)
+            _train(settings, start, parts, folder, member, key, progress)
             for member in range(settings.members)
         ]
         for each in trained:
@@ -116,7 +116,7 @@ def finetune(
             metrics={},
         )
         networks = tuple(cast(PropertyNetwork, each.network.eval()) for each in trained)
-        model = _measured(PropertyModel(card, networks), parts, values, indices)
+        model = _with_metrics(PropertyModel(card, networks), parts, values, indices)
         model.save(folder / MODEL_FILE)
     return model
 
@@ -137,7 +137,7 @@ def _start(settings: FinetuningSettings) -> _Start:
 
 
 def _split(smiles: Sequence[str], settings: FinetuningSettings) -> tuple[NDArray[np.int64], ...]:
-    """Return the molecules of training, validation and test."""
+    """Return the indices of the training, validation and test molecules."""
     test = drawn_for_test(smiles, settings.split, share=settings.test, seed=settings.split_seed)
     parts = np.where(test, "test", "other").tolist()
     shares = (1.0 - settings.validation, settings.validation, 0.0)
@@ -146,7 +146,7 @@ def _split(smiles: Sequence[str], settings: FinetuningSettings) -> tuple[NDArray
     )
 
 
-def _trained(
+def _train(
     settings: FinetuningSettings,
     start: _Start,
     parts: Sequence[_Part],
@@ -155,7 +155,7 @@ def _trained(
     key: str,
     progress: Progress,
 ) -> Training:
-    """Return the training of a member after its last epoch, going on from where it stopped."""
+    """Return the finished training of a member, continued from its checkpoint."""
     with seeded(settings.seed, member, 0):
         network = PropertyNetwork(start.network)
     if start.weights:
@@ -186,7 +186,7 @@ def _trained(
 
 
 def _rate(epoch: int, settings: FinetuningSettings) -> float:
-    """Return the learning rate of an epoch: up to its value in three, then down along a cosine."""
+    """Return the learning rate of an epoch: three epochs of warm-up, and a cosine decay."""
     warm = min(1.0, (epoch + 1) / 3.0)
     return settings.learning_rate * warm * 0.5 * (1.0 + np.cos(np.pi * epoch / settings.epochs))
 
@@ -201,10 +201,11 @@ def _has_ended(curve: Sequence[Sequence[float]], settings: FinetuningSettings) -
 
 
 def _run_epoch(training: Training, part: _Part, size: int, rng: np.random.Generator) -> float:
-    """Take a step for every batch, in random order, and return the RMS error met on the way."""
+    """Take a step for every batch, in random order, and return their RMS error."""
     training.network.train()
     count = len(part.graphs)
     total = 0.0
+    # Batch normalisation needs two molecules or more in each batch.
     for batch in np.array_split(rng.permutation(count), max(1, min(-(-count // size), count // 2))):
         training.optimizer.zero_grad()
         predicted = training.network(collate([part.graphs[n] for n in batch]))
@@ -220,23 +221,24 @@ def _error(network: torch.nn.Module, part: _Part) -> float:
     return float((network(collate(part.graphs)) - part.values).square().mean().sqrt())
 
 
-def _measured(
+def _with_metrics(
     model: PropertyModel,
     parts: Sequence[_Part],
     values: NDArray[np.float64],
     indices: Sequence[NDArray[np.int64]],
 ) -> PropertyModel:
-    """Return the model with its metrics, and its errors calibrated on the validation molecules."""
-    found = [model.members(part.graphs) for part in parts]
+    """Return the model with its metrics and with errors calibrated on the validation molecules."""
+    predictions = [model.members(part.graphs) for part in parts]
     metrics = {
         name: compare(members.mean(axis=0), values[index])
         for name, members, index in zip(
-            ("train", "validation", "test"), found, indices, strict=True
+            ("train", "validation", "test"), predictions, indices, strict=True
         )
     }
     scale = None
     if len(model.networks) > 1:
-        differences = found[1].mean(axis=0) - values[indices[1]]
-        scale = calibrate(differences, found[1].std(axis=0, ddof=1), np.zeros(len(differences)))
+        members = predictions[1]
+        differences = members.mean(axis=0) - values[indices[1]]
+        scale = calibrate(differences, members.std(axis=0, ddof=1), np.zeros(len(differences)))
     changes = {"metrics": metrics, "error_scale": scale}
     return PropertyModel(model.card.model_copy(update=changes), model.networks)

@@ -1,4 +1,4 @@
-"""Conformers of many molecules, each made once and kept in a folder."""
+"""Conformers of many molecules, generated once and stored in a folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nnpmm.core.errors import InputFileError
 
 __all__ = ["conformers_of", "kept_conformers"]
 
-# Geometries are near enough to their minima long before the force field has converged.
+# Distances hardly change after 200 steps, long before the minimisation converges.
 _STEPS = 200
 
 
@@ -54,9 +54,9 @@ def kept_conformers(
     """Return conformers (k, n, 3), nm, of each molecule, and why some molecules have none.
 
     Args:
-        folder: where the conformers of each molecule are kept; those in it are not made again.
+        folder: of the conformers; those in it are not generated again.
         smiles: canonical.
-        count: of conformers of a molecule; a molecule without any gets an array of none.
+        count: of conformers of each molecule; k is 0 for a molecule without any.
         seed: of the distance geometry.
         progress: called with the number of molecules that are done, and their number.
 

@@ -1,4 +1,4 @@
-"""The molecules that a pre-training sees."""
+"""The molecules of a pre-training."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def pretraining_smiles(settings: PretrainingSettings) -> list[str]:
     """Return the canonical SMILES of the molecules of a pre-training, each once.
 
     Raises:
-        ConfigError: none are left, or too few to make others of.
+        ConfigError: no molecules are left, or too few for recombination.
         InputFileError: a table or a molecule in it cannot be read.
     """
-    hidden = {
+    left_out = {
         flat_smiles(molecule.smiles)
         for path in settings.leave_out
         for molecule in read_molecules(path, smiles=settings.smiles)
@@ -29,23 +29,23 @@ def pretraining_smiles(settings: PretrainingSettings) -> list[str]:
         for path in settings.molecules
         for molecule in read_molecules(path, smiles=settings.smiles)
     )
-    seen = [
+    chosen = [
         text
         for text in read
         if Chem.MolFromSmiles(text).GetNumAtoms() <= settings.most_atoms
-        and flat_smiles(text) not in hidden
+        and flat_smiles(text) not in left_out
     ]
-    if not seen:
+    if not chosen:
         raise ConfigError(
             f"found {len(read)} molecules, all of which are left out or have more than "
             f"{settings.most_atoms} heavy atoms; add others"
         )
     if not settings.recombined:
-        return seen
-    return seen + recombined(
-        seen,
+        return chosen
+    return chosen + recombined(
+        chosen,
         settings.recombined,
         seed=settings.seed,
         most_atoms=settings.most_atoms,
-        unwanted=lambda text: flat_smiles(text) in hidden,
+        unwanted=lambda text: flat_smiles(text) in left_out,
     )

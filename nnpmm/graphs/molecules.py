@@ -1,4 +1,4 @@
-"""Molecules of a table, by its lines."""
+"""Molecules read from tables."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Molecule(NamedTuple):
     """A molecule of a list.
 
     Attributes:
-        origin: where it is written, for messages.
+        origin: file and line, for messages.
         smiles: canonical, with stereochemistry.
-        value: of the wanted column; NaN if none was wanted.
+        value: of the property; NaN without a column of it.
     """
 
     origin: str
@@ -34,7 +34,7 @@ def parse_molecule(text: str, origin: str) -> Chem.Mol:
 
     Args:
         text: SMILES of one molecule.
-        origin: where it is written, for messages.
+        origin: file and line, for messages.
 
     Raises:
         InputFileError: not a SMILES, no atom, or several molecules.
@@ -102,7 +102,7 @@ def flat_smiles(smiles: str) -> str:
 
 
 def merged(molecules: Sequence[Molecule]) -> list[Molecule]:
-    """Return each molecule once, in the order in which they first come, with its mean value."""
+    """Return each molecule once, in the order of first appearance, with its mean value."""
     values: dict[str, list[float]] = {}
     first: dict[str, Molecule] = {}
     for molecule in molecules:

@@ -52,7 +52,7 @@ Report = Callable[[str, float, float], None]
 
 
 class PretrainedCard(Card):
-    """What is known of a pre-trained network apart from its weights."""
+    """Settings and learning curves of a pre-trained network, stored with its weights."""
 
     network: GraphSettings
     settings: PretrainingSettings
@@ -68,7 +68,7 @@ class PretrainedCard(Card):
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _Example:
     """A molecule of a pre-training: its graph, and its conformers (k, n, 3), nm."""
 
     graph: MolecularGraph
@@ -91,7 +91,7 @@ class ContrastiveNetwork(nn.Module):
         )
         self.distances = DistanceNetwork(settings.spatial, settings.common)
 
-    def forward(self, molecules: Sequence[_Seen]) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, molecules: Sequence[_Example]) -> tuple[Tensor, Tensor, Tensor]:
         """Return graphs (m, common), conformers (k, common), and the owner of each (k,)."""
         graphs = self.project(self.bonds(collate([each.graph for each in molecules])))
         conformers = self.distances(collate_conformers([each.conformers for each in molecules]))
@@ -119,25 +119,27 @@ def pretrain(
         UnwritableError: a file cannot be written.
     """
     smiles = pretraining_smiles(settings)
-    graphs = [graph_of(text) for text in smiles]  # before hours of conformers
+    # Unsupported atoms are found here, before hours of conformer generation.
+    graphs = [graph_of(text) for text in smiles]
     with locked_folder(folder):
         fixed = [name for name in PretrainingSettings.model_fields if name not in _MAY_CHANGE]
         store_settings(settings, folder / "settings.json", fixed)
-        found, reasons = kept_conformers(
+        conformers, reasons = kept_conformers(
             settings.conformer_folder or folder / "conformers",
             smiles,
             settings.conformers,
             seed=settings.seed,
             progress=lambda done, total: report("conformers", done, total),
         )
-        seen = [_Seen(*pair) for pair in zip(graphs, found, strict=True) if len(pair[1])]
+        pairs = zip(graphs, conformers, strict=True)
+        examples = [_Example(*pair) for pair in pairs if len(pair[1])]
         digest = hashlib.sha256("\n".join(smiles).encode()).hexdigest()
-        training = _trained(settings, seen, folder / _CHECKPOINT, digest, report)
+        training = _train(settings, examples, folder / _CHECKPOINT, digest, report)
         learned, validation, agreements = np.array(training.curve).T
         card = PretrainedCard(
             network=settings.network,
             settings=settings,
-            molecules=len(seen),
+            molecules=len(examples),
             molecules_sha256=digest,
             without_conformers=tuple(reasons),
             training=tuple(learned),
@@ -149,7 +151,7 @@ def pretrain(
 
 
 def load_pretrained(path: Path) -> tuple[PretrainedCard, BondNetwork]:
-    """Read the network of the bonds that `pretrain` has trained.
+    """Read the network on graphs that `pretrain` has trained.
 
     Args:
         path: of its model.json.
@@ -163,24 +165,24 @@ def load_pretrained(path: Path) -> tuple[PretrainedCard, BondNetwork]:
     return card, network.bonds
 
 
-def _trained(
+def _train(
     settings: PretrainingSettings,
-    seen: Sequence[_Seen],
+    examples: Sequence[_Example],
     checkpoint: Path,
     digest: str,
     report: Report,
 ) -> Training:
-    """Return the training after all its epochs, going on from its last one."""
+    """Return the finished training, continued from its checkpoint."""
     with seeded(settings.seed, 0) as rng:
         network = ContrastiveNetwork(settings)
-        order = rng.permutation(len(seen))
-    late = max(2, round(settings.validation * len(seen)))
-    if len(seen) - late < 2:
+        order = rng.permutation(len(examples))
+    n_validation = max(2, round(settings.validation * len(examples)))
+    if len(examples) - n_validation < 2:
         raise ConfigError(
-            f"found {len(seen)} molecules with conformers, expected four or more: each is "
+            f"found {len(examples)} molecules with conformers, expected four or more: each is "
             "compared with others"
         )
-    held_out = [seen[n] for n in order[:late]]
+    held_out = [examples[n] for n in order[:n_validation]]
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     training = Training(network, optimizer)
     key = f"pretraining {digest} {settings.model_dump_json(exclude={*_MAY_CHANGE})}"
@@ -189,10 +191,11 @@ def _trained(
         report("epochs", epoch, settings.epochs)
         with seeded(settings.seed, 1, epoch) as rng:
             batches = np.array_split(
-                rng.permutation(order[late:]), _batches(len(seen) - late, settings.batch)
+                rng.permutation(order[n_validation:]),
+                _batches(len(examples) - n_validation, settings.batch),
             )
-            loss = _run_epoch(training, [[seen[n] for n in b] for b in batches], settings)
-        training.curve.append([loss, *_validated(network, held_out, settings)])
+            loss = _run_epoch(training, [[examples[n] for n in b] for b in batches], settings)
+        training.curve.append([loss, *_validate(network, held_out, settings)])
         if not np.isfinite(training.curve[-1]).all():
             raise ConfigError(
                 f"training diverged in epoch {epoch + 1} at a learning_rate of "
@@ -204,12 +207,12 @@ def _trained(
 
 
 def _batches(molecules: int, batch: int) -> int:
-    """Return the number of batches, of equal sizes and of two molecules at least."""
+    """Return the number of batches of equal sizes, of at least two molecules each."""
     return max(1, min(-(-molecules // batch), molecules // 2))
 
 
 def _run_epoch(
-    training: Training, batches: Sequence[Sequence[_Seen]], settings: PretrainingSettings
+    training: Training, batches: Sequence[Sequence[_Example]], settings: PretrainingSettings
 ) -> float:
     training.network.train()
     total = 0.0
@@ -224,10 +227,10 @@ def _run_epoch(
 
 
 @torch.no_grad()
-def _validated(
-    network: nn.Module, molecules: Sequence[_Seen], settings: PretrainingSettings
+def _validate(
+    network: nn.Module, molecules: Sequence[_Example], settings: PretrainingSettings
 ) -> tuple[float, float]:
-    """Return the loss and the agreement of molecules that the network does not learn from."""
+    """Return the loss and the agreement of the validation molecules."""
     network.eval()
     graphs, conformers, owner = network(molecules)
     loss = contrast(graphs, conformers, owner, settings.temperature)

@@ -21,11 +21,11 @@ from nnpmm.learning.weights import as_arrays, load_file_into
 
 __all__ = ["PropertyCard", "PropertyModel", "PropertyNetwork", "load_property_model"]
 
-_MOLECULES_AT_A_TIME = 256  # bounds the memory of a prediction
+_BATCH = 256  # molecules; it limits the memory of a prediction
 
 
 class PropertyCard(Card):
-    """What is known of a model of a property apart from its weights."""
+    """Settings, data and metrics of a model of a property, stored with its weights."""
 
     network: GraphSettings
     settings: FinetuningSettings
@@ -55,10 +55,10 @@ class PropertyCard(Card):
 
 
 class PropertyNetwork(nn.Module):
-    """From graphs to a number of each molecule, in units of the standard deviation.
+    """Maps graphs to the property of each molecule, in units of the standard deviation.
 
     Args:
-        settings: size of the network of the bonds.
+        settings: size of the network on graphs.
     """
 
     def __init__(self, settings: GraphSettings) -> None:
@@ -72,7 +72,7 @@ class PropertyNetwork(nn.Module):
         )
 
     def forward(self, batch: GraphBatch) -> Tensor:
-        """Return (molecules,) numbers."""
+        """Return the scaled property, (molecules,)."""
         numbers: Tensor = self.head(self.bonds(batch))
         return numbers.squeeze(-1)
 
@@ -111,10 +111,7 @@ class PropertyModel:
     @torch.inference_mode()
     def members(self, graphs: Sequence[MolecularGraph]) -> NDArray[np.float64]:
         """Return the predictions of each network, (members, n)."""
-        parts = [
-            collate(graphs[start : start + _MOLECULES_AT_A_TIME])
-            for start in range(0, len(graphs), _MOLECULES_AT_A_TIME)
-        ]
+        parts = [collate(graphs[start : start + _BATCH]) for start in range(0, len(graphs), _BATCH)]
         found = [torch.cat([network(part) for part in parts]) for network in self.networks]
         return self.card.mean + self.card.scale * torch.stack(found).double().numpy()
 

@@ -1,4 +1,4 @@
-"""What rows that belong together have in common: neighbours of an atom, atoms of a molecule."""
+"""Sums, means and extremes over groups of rows: neighbours of an atom, atoms of a molecule."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def sums(values: Tensor, owner: Tensor, owners: int) -> Tensor:
 
     Args:
         values: (rows, width).
-        owner: (rows,) to whom each row belongs.
-        owners: number of them.
+        owner: (rows,) owner of each row.
+        owners: number of owners.
     """
     return values.new_zeros(owners, values.shape[1]).index_add(0, owner, values)
 
@@ -26,7 +26,7 @@ def means(values: Tensor, owner: Tensor, owners: int) -> Tensor:
 
 
 def extremes(values: Tensor, owner: Tensor, owners: int) -> tuple[Tensor, Tensor]:
-    """Return the largest and the smallest number of each owner, both (owners, width).
+    """Return the largest and the smallest value of each owner, both (owners, width).
 
     0 where an owner has no rows; arguments as in `sums`.
     """

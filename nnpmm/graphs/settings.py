@@ -1,4 +1,4 @@
-"""What a network of molecules is, and how it learns."""
+"""Settings of networks on molecular graphs, and of their training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which molecules a property is tested on."""
+"""The choice of the molecules on which a property is tested."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SplitKind = Literal["random", "scaffold"]
 def drawn_for_test(
     smiles: Sequence[str], split: SplitKind, *, share: float = 0.1, seed: int = 0
 ) -> NDArray[np.bool_]:
-    """Return which molecules are tested on, (n,).
+    """Return which molecules are test molecules, (n,).
 
-    By scaffolds, those that occur most are learned from, and those that occur least tested on, as
-    in Z. Wu et al., Chem. Sci. 2018, 9, 513; the molecules of a scaffold stay together.
+    With scaffolds, the rarest ones are for the test, as in Z. Wu et al., Chem. Sci. 2018, 9, 513.
+    All molecules of a scaffold are in the same part.
 
     Args:
         smiles: (n,) of the molecules.
@@ -56,9 +56,9 @@ def _rare_scaffolds(scaffolds: Sequence[str], share: float) -> NDArray[np.bool_]
     for number, text in enumerate(scaffolds):
         groups.setdefault(text, []).append(number)
     test = np.ones(len(scaffolds), dtype=bool)
-    room = round((1.0 - share) * len(scaffolds))
+    remaining = round((1.0 - share) * len(scaffolds))
     for members in sorted(groups.values(), key=lambda found: (-len(found), found[0])):
-        if len(members) <= room:
+        if len(members) <= remaining:
             test[members] = False
-            room -= len(members)
+            remaining -= len(members)
     return test

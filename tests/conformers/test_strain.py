@@ -123,7 +123,7 @@ def minimum_at(molecule, angle):
 
 
 def test_strain_of_gauche_and_of_twisted_butane():
-    """A gauche pose is strained by gauche less anti; one at 95 degrees by more, until it is released."""
+    """A gauche pose is strained by gauche less anti; one at 95 degrees by more, until released."""
     molecule = molecule_from_smiles("CCCC", seed=1)
     anti, lowest = minimum_at(molecule, 180.0)
     gauche, higher = minimum_at(molecule, 65.0)

@@ -1,4 +1,4 @@
-"""Tables of molecules, splits, recombination and kept conformers."""
+"""Tables of molecules, splits, recombination and stored conformers."""
 
 from __future__ import annotations
 

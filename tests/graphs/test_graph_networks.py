@@ -68,7 +68,7 @@ def test_a_molecule_does_not_depend_on_its_batch(bonds):
     np.testing.assert_allclose(states(bonds, *graphs), alone, rtol=0, atol=1e-12)
 
 
-def test_isomers_are_told_apart(bonds):
+def test_isomers_differ(bonds):
     pairs = (("CCO", "COC"), ("C[C@H](N)C(=O)O", "C[C@@H](N)C(=O)O"), ("C/C=C/C", "C/C=C\\C"))
     for first, second in pairs:
         found = [states(bonds, graph_of(Chem.CanonSmiles(text))) for text in (first, second)]
@@ -122,7 +122,7 @@ def test_the_slopes_are_those_of_finite_differences(bonds):
     assert change.item() == pytest.approx(float((slope * direction).sum()), rel=1e-5)
 
 
-def test_distances_know_no_place_and_no_direction(distances):
+def test_the_network_of_distances_is_invariant_to_rotation_and_translation(distances):
     rng = np.random.default_rng(6)
     positions = 0.3 * rng.normal(size=(6, 7, 3))
     turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))  # with a reflection or without
@@ -139,7 +139,7 @@ def test_distances_know_no_place_and_no_direction(distances):
 
 
 def test_distances_are_enough(distances):
-    """Molecules of other sizes in the batch leave a conformer with its own distances."""
+    """Molecules of other sizes in the batch do not change the distances of a conformer."""
     rng = np.random.default_rng(7)
     shapes = ((2, 5), (1, 1), (3, 8))
     molecules = [0.3 * rng.normal(size=(k, n, 3)).astype(np.float32) for k, n in shapes]

@@ -1,4 +1,4 @@
-"""Pre-training and the training of a property: they learn, go on, and refuse other settings."""
+"""Pre-training and the training of a property: learning, interruptions, changed settings."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def train_policy(
         progress: called after each update.
 
     Raises:
-        ConfigError: the folder belongs to a training with other settings, or another process works in
+        ConfigError: the folder belongs to a training with other settings, another process works in
             it, or a molecule cannot be searched.
         InputFileError: a file of the folder is damaged, or a molecule has no conformer.
         UnwritableError: a file cannot be written.
@@ -189,7 +189,7 @@ def _save_state(state: _State, path: Path) -> None:
 
 
 def _update(state: _State, tasks: _Tasks, settings: TrainingSettings) -> None:
-    """Play the episodes of one update, learn from them, and add molecules at the goal."""
+    """Play the episodes of an update, learn from them, and add molecules at the goal."""
     random = np.random.default_rng([settings.seed, len(state.curve)])
     generator = torch.Generator().manual_seed(int(random.integers(2**31)))
     chosen = _draw_molecules(state.level, settings.episodes, random)
