@@ -20,7 +20,7 @@ from nnpmm.core.errors import ConfigError, InputFileError
 
 __all__ = ["analyze", "gather"]
 
-_READ = 1 << 22
+_BLOCK = 1 << 22  # bytes, of a read
 
 
 def analyze(
@@ -60,7 +60,7 @@ def gather(replicas: Sequence[Observations], *, name: str | None = None) -> Anal
     """Return the averages of replicas that were observed before.
 
     Args:
-        replicas: of one system.
+        replicas: observations of one system.
         name: of the system; that of the first replica if left out.
 
     Raises:
@@ -84,7 +84,7 @@ def _observe(
         try:
             return replace(Observations.load(path), name=source.name)
         except InputFileError:
-            path.unlink(missing_ok=True)  # damaged: made again
+            path.unlink(missing_ok=True)  # damaged; it is written again below
     found = observe(source, settings, progress=progress)
     found.save(path)
     return found
@@ -106,7 +106,7 @@ def _checksum(source: Source, settings: Settings) -> str:
         digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
     try:
         with open(source.trajectory, "rb") as handle:
-            while block := handle.read(_READ):
+            while block := handle.read(_BLOCK):
                 digest.update(block)
     except OSError as error:
         raise InputFileError(

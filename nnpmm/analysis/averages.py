@@ -20,8 +20,8 @@ class Average:
     Attributes:
         value: the mean.
         error: its standard error; nan if it is not known.
-        inefficiency: statistical inefficiency, the number of samples that count as one; nan if it
-            is not known.
+        inefficiency: statistical inefficiency, the number of samples for each independent one; nan
+            if it is not known.
         samples: number of samples, of all replicas.
         replicas: number of replicas.
         spread: standard deviation of the replicas' means; nan for one replica.
@@ -37,23 +37,27 @@ class Average:
     @property
     def independent(self) -> float:
         """Number of independent samples, or of replicas if the error comes from their spread."""
-        return float(self.replicas) if self._spreads else self.samples / self.inefficiency
+        return (
+            float(self.replicas) if self._error_is_of_spread else self.samples / self.inefficiency
+        )
 
     @property
     def freedom(self) -> float:
         """Degrees of freedom of the error, for Student's distribution; at least 1."""
-        if self._spreads:
+        if self._error_is_of_spread:
             return self.replicas - 1.0
         return float(max(1.0, np.nan_to_num(self.independent, nan=1.0) - self.replicas))
 
     @property
-    def _spreads(self) -> bool:
-        """Whether the error is that of the replicas' spread."""
+    def _error_is_of_spread(self) -> bool:
+        """Whether the error comes from the spread of the replicas."""
         return self.replicas > 1 and self.spread / np.sqrt(self.replicas) >= 0.999 * self.error
 
 
 def average(series: ArrayLike) -> Average:
-    """Return the mean of a time series, its error s (g / n)^(1/2) with g samples that count as one.
+    """Return the mean of a time series and its error s (g / n)^(1/2).
+
+    s is the standard deviation of the samples and g the statistical inefficiency.
 
     Args:
         series: (n,) in its order in time; values that are not finite are left out.
@@ -74,9 +78,9 @@ def probability(series: ArrayLike) -> Average:
     """Return the probability that a series is true, with its error.
 
     The error is the standard deviation of the beta distribution with 1 + N p and 1 + N (1 - p),
-    what N independent samples leave of a uniform prior (Laplace's rule of succession). For many
-    samples it is (p (1 - p) / N)^(1/2); it is no zero where all frames say the same, which then
-    count as one sample.
+    the posterior of a uniform prior after N independent samples (Laplace's rule of succession). For
+    many samples it is (p (1 - p) / N)^(1/2). It is not zero if all frames agree, which then count
+    as one sample.
 
     Args:
         series: (n,) of True and False, in order of time.

@@ -14,7 +14,7 @@ from nnpmm.core.errors import ConfigError
 
 __all__ = ["LEVEL", "Comparison", "Difference", "compare"]
 
-#: Probability, at most, that any difference of one kind is called significant by chance alone.
+#: Largest probability that any difference of one kind is called significant by chance alone.
 LEVEL = 0.05
 _SIGMAS = 2.0
 
@@ -98,7 +98,7 @@ def compare(first: Analysis, second: Analysis) -> Comparison:
         for system in (first, second)
     ]
     tables = [{(q.kind, q.name): q for q in system.quantities} for system in both]
-    # A contact that one system never has is absent from its table and there with probability 0.
+    # A contact that a system never has is absent from its table; its probability is 0.
     for table, system, other in zip(tables, both, tables[::-1], strict=True):
         _add_missing_contacts(table, system, other)
     shared = [key for key in tables[0] if key in tables[1]]
@@ -123,12 +123,12 @@ def _add_missing_contacts(
     system: Analysis,
     other: dict[tuple[str, str], Quantity],
 ) -> None:
-    looked = [r for r in system.replicas if r.facts["contacts"]]
-    residues = {label for replica in looked for label in replica.residues}
+    searched = [r for r in system.replicas if r.facts["contacts"]]
+    residues = {label for replica in searched for label in replica.residues}
     for key, quantity in other.items():
         if key[0] != "contact" or key in table or key[1].split(", ")[0] not in residues:
             continue
-        never = tuple(probability(np.zeros(r.n_frames, dtype=bool)) for r in looked)
+        never = tuple(probability(np.zeros(r.n_frames, dtype=bool)) for r in searched)
         table[key] = replace(quantity, replicas=never, average=over_replicas(never))
 
 
@@ -145,7 +145,7 @@ def _difference(first: Quantity, second: Quantity) -> Difference:
 
 
 def _adjusted(differences: Sequence[Difference]) -> list[Difference]:
-    """Return the differences with Holm's p values, kind by kind, and what is significant then."""
+    """Return the differences with p values that are adjusted by Holm's method, kind by kind."""
     found = list(differences)
     for kind in {difference.first.kind for difference in differences}:
         tested = [

@@ -31,7 +31,7 @@ from nnpmm.analysis.subjects import Subject
 
 __all__ = ["KINDS", "ContactFinder"]
 
-#: In the order of tables and pictures. Hydrogen bonds are told apart by who gives the hydrogen.
+#: In the order of tables and pictures. Hydrogen bonds are divided by the donor.
 KINDS = (
     "hydrogen bond, ligand donates",
     "hydrogen bond, ligand accepts",
@@ -47,7 +47,7 @@ _HYDROGEN_BOND_NM, _HYDROGEN_BOND_COSINE = 0.25, np.cos(np.deg2rad(120.0))
 _FACE = (0.55, np.cos(np.deg2rad(35.0)), np.cos(np.deg2rad(33.0)))
 _EDGE = (0.65, np.cos(np.deg2rad(50.0)), np.cos(np.deg2rad(30.0)))
 _CATION_PI_COSINE = np.cos(np.deg2rad(30.0))
-_REACH = 0.7  # nm, farther than any of these
+_REACH = 0.7  # nm, longer than any of these distances
 
 Found = dict[tuple[int, str], NDArray[np.bool_]]
 _Positions = NDArray[np.float32]
@@ -57,8 +57,8 @@ class ContactFinder:
     """Finds the contacts between a ligand and the residues of the receptor.
 
     Args:
-        subject: whose contacts are asked for.
-        ligand: its chemistry.
+        subject: ligand and receptor.
+        ligand: chemistry of the ligand.
     """
 
     def __init__(self, subject: Subject, ligand: Ligand) -> None:
@@ -87,7 +87,7 @@ class ContactFinder:
         self._rings = residue_rings(subject)
 
     def find(self, positions: _Positions) -> Found:
-        """Return, for each residue (index) and kind that is seen at all, in which frames (f,).
+        """Return the frames (f,) of each contact that occurs, by index of the residue and kind.
 
         Args:
             positions: (f, n, 3) nm of the solute, whole and in one image.
@@ -99,26 +99,26 @@ class ContactFinder:
             (_HYDROPHOBIC, self._hydrophobic, _HYDROPHOBIC_NM),
         ):
             other = rows[1][near[rows[1]]]
-            self._note(found, kind, other, _closer(positions, rows[0], other, limit))
+            self._record(found, kind, other, _closer(positions, rows[0], other, limit))
         self._hydrogen_bonds(positions, near, found)
         self._ionic(positions, near, found)
         self._stacking(positions, near, found)
         return found
 
     def _near(self, positions: _Positions) -> NDArray[np.bool_]:
-        """Return which atoms (n,) come close to the ligand in any of the frames."""
+        """Return which residues' atoms (n,) come close to the ligand in any of the frames."""
         own = positions[:, self._ligand.heavy]
         low, high = own.min(axis=1) - _REACH, own.max(axis=1) + _REACH
         inside = ((positions > low[:, None]) & (positions < high[:, None])).all(axis=-1)
         near = inside.any(axis=0)
-        # Whole residues: a ring or a hydrogen's donor must not be cut.
-        wanted = np.unique(self._residue[near & (self._residue >= 0)])
-        return np.isin(self._residue, wanted)
+        # All atoms of a residue, because rings and donors with hydrogens must be complete.
+        chosen = np.unique(self._residue[near & (self._residue >= 0)])
+        return np.isin(self._residue, chosen)
 
-    def _note(
+    def _record(
         self, found: Found, kind: str, rows: NDArray[np.int64], seen: NDArray[np.bool_]
     ) -> None:
-        """Join what was seen (f, m) of atoms in m rows by residue."""
+        """Combine contacts (f, m) of m atoms by residue."""
         if not len(rows) or not np.any(seen):
             return
         for index in np.unique(self._residue[rows[seen.any(axis=0)]]).tolist():
@@ -129,16 +129,16 @@ class ContactFinder:
     def _hydrogen_bonds(self, positions: _Positions, near: NDArray[np.bool_], found: Found) -> None:
         outer = self._acceptors[1][near[self._acceptors[1]]]
         bonds = _hydrogen_bonds(positions, self._donors[0], outer)
-        self._note(found, _DONATES, outer, np.asarray(bonds.any(axis=1)))
+        self._record(found, _DONATES, outer, np.asarray(bonds.any(axis=1)))
         donors = self._donors[1][near[self._donors[1][:, 0]]]
         bonds = _hydrogen_bonds(positions, donors, self._acceptors[0])
-        self._note(found, _ACCEPTS, donors[:, 0], np.asarray(bonds.any(axis=2)))
+        self._record(found, _ACCEPTS, donors[:, 0], np.asarray(bonds.any(axis=2)))
 
     def _ionic(self, positions: _Positions, near: NDArray[np.bool_], found: Found) -> None:
         for sign, rows in ((1, self._charged[1]), (-1, self._charged[0])):
             own = np.array([r for r, q in self._ligand.charged.items() if q * sign > 0], dtype=int)
             other = rows[near[rows]]
-            self._note(found, _IONIC, other, _closer(positions, own, other, _IONIC_NM))
+            self._record(found, _IONIC, other, _closer(positions, own, other, _IONIC_NM))
 
     def _stacking(self, positions: _Positions, near: NDArray[np.bool_], found: Found) -> None:
         rings = [ring for ring in self._rings if near[ring[0]]]
@@ -148,13 +148,13 @@ class ContactFinder:
             plane = _plane(positions, first)
             for second in rings:
                 seen = _stacked(plane, _plane(positions, second))
-                self._note(found, _STACKING, np.array(second[:1]), seen[:, None])
+                self._record(found, _STACKING, np.array(second[:1]), seen[:, None])
             if len(cations):
                 seen = _over_ring(plane, positions[:, cations])
-                self._note(found, _CATION_PI, cations, seen)
+                self._record(found, _CATION_PI, cations, seen)
         for ring in rings if len(own) else ():
             seen = np.asarray(_over_ring(_plane(positions, ring), positions[:, own]).any(axis=1))
-            self._note(found, _CATION_PI, np.array(ring[:1]), seen[:, None])
+            self._record(found, _CATION_PI, np.array(ring[:1]), seen[:, None])
 
 
 def _split(rows: Iterable[int], inside: set[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,4 +1,4 @@
-"""How far structures are from a reference, and how much atoms fluctuate."""
+"""Deviations of structures from a reference, and fluctuations of atoms."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Positions = NDArray[np.float32]
 
 
 def aligned(positions: Positions, reference: Positions, rows: NDArray[np.int64]) -> Positions:
-    """Return positions (f, n, 3) moved and turned so that some atoms lie best on the reference.
+    """Return positions (f, n, 3) superimposed on a reference by least squares over some atoms.
 
     Args:
         positions: (f, n, 3), nm.
         reference: (n, 3), nm.
-        rows: of the atoms that are laid on each other.
+        rows: of the atoms that are superimposed.
     """
     moved = mdtraj.Trajectory(np.array(positions, dtype=np.float32), None)
     moved.superpose(mdtraj.Trajectory(reference[None], None), atom_indices=rows)
@@ -27,7 +27,7 @@ def aligned(positions: Positions, reference: Positions, rows: NDArray[np.int64])
 def lowest_rmsd(
     positions: Positions, reference: Positions, orders: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Return the root mean square deviation (f,) as the atoms lie, of the best symmetry, nm.
+    """Return the root mean square deviation (f,), nm, without alignment, of the best symmetry.
 
     Args:
         positions: (f, n, 3), nm, aligned by the caller.
@@ -46,7 +46,7 @@ def lowest_rmsd(
 def best_rmsd(
     positions: Positions, reference: Positions, orders: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Return the root mean square deviation (f,) of the best alignment and symmetry, nm.
+    """Return the root mean square deviation (f,), nm, of the best alignment and symmetry.
 
     Args:
         positions: (f, n, 3), nm.
@@ -76,11 +76,11 @@ def gyration_radius(positions: Positions, masses: NDArray[np.float64]) -> NDArra
 
 
 class Fluctuations:
-    """Root mean square fluctuations about the average structure, from frames one after the other.
+    """Root mean square fluctuations about the average structure, from frames that are added.
 
     Args:
-        n_atoms: whose fluctuations are asked for.
-        n_frames: that will come, about; they are cut into blocks for the error.
+        n_atoms: number of atoms.
+        n_frames: approximate number of frames; they are divided into blocks for the error.
     """
 
     _BLOCKS = 10
@@ -103,18 +103,18 @@ class Fluctuations:
             self._square[block] += (chosen**2).sum(axis=(0, 2))
 
     def squares(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return <|r - <r>|^2> (n,) in nm^2, and the same without one block after the other.
+        """Return <|r - <r>|^2> (n,) in nm^2, and the same without each of the blocks.
 
-        The second one, (b, n) for b blocks with frames, gives the jackknife's error of what is
-        made from the first.
+        The second array, (b, n) for b blocks with frames, gives jackknife errors of functions of
+        the first.
         """
         filled = np.flatnonzero(self._count)
-        whole = self._of(filled)
+        total = self._over(filled)
         if len(filled) < 2:
-            return whole, np.zeros((0, len(whole)))
-        return whole, np.array([self._of(filled[filled != block]) for block in filled])
+            return total, np.zeros((0, len(total)))
+        return total, np.array([self._over(filled[filled != block]) for block in filled])
 
-    def _of(self, blocks: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _over(self, blocks: NDArray[np.int64]) -> NDArray[np.float64]:
         count = self._count[blocks].sum()
         mean = self._sum[blocks].sum(axis=0) / count
         square = self._square[blocks].sum(axis=0) / count

@@ -1,4 +1,4 @@
-"""Frames of a trajectory in chunks, as many as can be read."""
+"""Frames of a trajectory in chunks, up to the first that cannot be read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nnpmm.core.streams import silent_libraries
 
 __all__ = ["Chunk", "FrameReader", "first_frame"]
 
-#: Positions that a chunk holds at most; 60 MB in single precision.
+#: Largest number of positions in a chunk; 60 MB in single precision.
 _CHUNK_ATOMS = 5_000_000
 _LONGEST_CHUNK = 500
 _WITH_TIMES = (".xtc", ".trr", ".nc", ".netcdf", ".ncdf", ".h5")
@@ -30,9 +30,9 @@ class Chunk:
 
     Attributes:
         first: index of the first of them in the trajectory.
-        positions: (f, n, 3) nm of the atoms that were asked for.
+        positions: (f, n, 3) nm, of the requested atoms.
         boxes: (f, 3, 3) nm, box vectors as rows, or None.
-        times: (f,) ps, or None where nothing says them.
+        times: (f,) ps, or None if they are not known.
     """
 
     first: int
@@ -42,9 +42,10 @@ class Chunk:
 
 
 class _Atoms:
-    """All of a topology that reading needs: mdtraj would copy a whole one for each chunk.
+    """The part of an mdtraj topology that readers use.
 
-    For 47,000 atoms that takes longer than to read and analyse a hundred frames.
+    mdtraj copies the topology for each chunk. For 47,000 atoms a full copy takes longer than
+    reading and analysing a hundred frames.
     """
 
     def __init__(self, n_atoms: int) -> None:
@@ -69,12 +70,13 @@ class FrameReader:
         atoms: 0-based indices of the atoms to read, sorted.
 
     Attributes:
-        announced: frames that the file says it holds; a damaged one holds less.
-        chunk: frames that are read at a time.
+        announced: number of frames according to the file, 0 if it does not say; a damaged one has
+            fewer.
+        chunk: number of frames that are read at a time.
         problem: why reading ended before the announced end, or None.
 
     Raises:
-        InputFileError: the file cannot be opened, holds no frames, or has another number of atoms.
+        InputFileError: the file cannot be opened, has no frames, or has another number of atoms.
     """
 
     def __init__(self, source: Source, atoms: NDArray[np.int64]) -> None:
@@ -100,10 +102,10 @@ class FrameReader:
 
     def _announced(self, handle: Any) -> int:
         found = 0
-        with suppress(Exception):  # a damaged file, or a format that does not say it
+        with suppress(Exception):  # a damaged file, or a format without the number of frames
             found = len(handle)
         if self._path.suffix.lower() == ".dcd":
-            # The plug-in corrects the header's number where the file is shorter.
+            # mdtraj's reader lowers the number of the header if the file is shorter.
             with open(self._path, "rb") as file:
                 head = file.read(12)
             if len(head) == 12 and head[4:8] == b"CORD":
@@ -152,7 +154,7 @@ class FrameReader:
             self.problem = f"the file announces {self.announced} frames and ends after {done}"
 
     def _read(self, handle: Any, done: int) -> mdtraj.Trajectory | None:
-        """Return the next frames; where the chunk is damaged, those before the damage."""
+        """Return the next frames; of a damaged chunk those before the damage."""
         try:
             return self._load(handle, self.chunk)
         except Exception as error:  # mdtraj's readers raise many kinds
@@ -191,7 +193,7 @@ def first_frame(source: Source) -> tuple[NDArray[np.float32], NDArray[np.float64
     """Return the positions (n_atoms, 3) and the box (3, 3), or None, of the first frame, in nm.
 
     Raises:
-        InputFileError: there is none, or it does not fit the topology.
+        InputFileError: the frame cannot be read, or does not fit the topology.
     """
     reader = FrameReader(source, np.arange(source.topology.getNumAtoms()))
     reader.chunk = 1

@@ -9,8 +9,8 @@ from nnpmm.core.geometry import nearest_image
 
 __all__ = ["SHELL", "count_water"]
 
-#: nm. Water oxygens within this distance of a heavy atom are in its first shell: the first minimum
-#: of water's oxygen-oxygen distribution lies there.
+#: nm. Water oxygens within this distance of a heavy atom are in its first shell. The first minimum
+#: of the oxygen-oxygen distribution of water is at this distance.
 SHELL = 0.35
 
 
@@ -21,12 +21,12 @@ def count_water(
 ) -> NDArray[np.int64]:
     """Return how many waters (f,) are in the first shell of any atom of a group.
 
-    Each water is taken in the image nearest to the group's centre, so the group and its shell must
+    Of each water the image nearest to the group's centre counts, so the group and its shell must
     fit into the box.
 
     Args:
         group: (f, n, 3) nm, whole.
-        water: (f, w, 3) nm, the oxygens.
+        water: (f, w, 3) nm, of the oxygens.
         boxes: (f, 3, 3) nm, or None.
     """
     center = 0.5 * (group.min(axis=1) + group.max(axis=1))[:, None]

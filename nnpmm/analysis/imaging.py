@@ -11,15 +11,15 @@ from nnpmm.core.geometry import nearest_image, spanning_trees
 
 __all__ = ["Imager"]
 
-# Atoms of a molecule, and of all that are placed already, between which the nearest pair is looked
-# for. They lie closer to each other than half a box in every system that has water around it.
+# Largest numbers of atoms of a molecule, and of the molecules placed before, among which the
+# nearest pair is searched. In a system with water around it, the pair is closer than half the box.
 _PROBES, _PLACED = 12, 500
 
 
 class Imager:
-    """Joins bonded atoms and moves every molecule to the image nearest to those before it.
+    """Makes molecules whole and moves each to the image nearest to those placed before.
 
-    Nearest are two molecules by their closest pair of atoms: by their centres, a ligand at the
+    The distance of two molecules is that of their closest atoms: by their centres, a ligand at the
     surface of a long protein could end up at the wrong side.
 
     Args:
@@ -49,7 +49,7 @@ class Imager:
         """
         if boxes is None:
             return np.asarray(positions, dtype=np.float32)
-        single = boxes.astype(np.float32)  # as exact as the positions, and twice as fast
+        single = boxes.astype(np.float32)  # as exact as the positions; twice as fast
         whole = self._joined(positions, single)
         self._gather(whole, single)
         return whole
@@ -62,7 +62,7 @@ class Imager:
             return whole
         parents, children = self._steps.T
         half = 0.5 * np.diagonal(boxes, axis1=1, axis2=2)[:, None]
-        # 0.45 of the box, lest an atom near half of it be passed over.
+        # 0.45 of the box, so that no bond near half of it is missed.
         split = (np.abs(whole[:, children] - whole[:, parents]) > 0.9 * half).any(axis=(1, 2))
         if split.any():
             part, box = whole[split], boxes[split][:, None]

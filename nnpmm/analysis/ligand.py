@@ -15,9 +15,9 @@ from nnpmm.structures.formal_charge import perceive_charge
 
 __all__ = ["Ligand", "Torsion", "describe_ligand"]
 
-#: Symmetries that are tried at most; a molecule with many CF3 and t-butyl groups has more.
+#: Largest number of symmetries; a molecule with many CF3 and t-butyl groups has more.
 MOST_SYMMETRIES = 1000
-_LABEL = 100  # isotopes tell atoms with different numbers of hydrogens apart
+_LABEL = 100  # isotope of an atom without hydrogens; each hydrogen adds 1
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,18 @@ class Torsion:
 
 @dataclass(frozen=True, eq=False)
 class Ligand:
-    """What is known about a ligand; rows count the solute's atoms.
+    """The chemistry of a ligand; rows count the solute's atoms.
 
     Attributes:
         heavy: (h,) rows of its heavy atoms.
-        symmetries: (s, h) the same rows in each order that is chemically the same, the first one
-            as they are.
+        symmetries: (s, h) the same rows in each chemically equivalent order, the original one
+            first.
         torsions: its rotatable bonds.
         rings: rows of each aromatic ring.
-        charged: rows of atoms with a formal charge, and its sign.
-        smiles: of the molecule; empty where bond orders could not be found.
-        molecule: with its bond orders; None where they could not be found.
-        notes: what a reader should know.
+        charged: formal charges of atoms that have one, by row.
+        smiles: of the molecule; empty without bond orders.
+        molecule: with bond orders; None if they could not be determined.
+        notes: remarks for the report.
     """
 
     heavy: NDArray[np.int64]
@@ -67,8 +67,8 @@ def describe_ligand(
     Args:
         subject: that holds the ligand.
         positions: (n, 3) nm of the solute, molecules whole.
-        molecule: the ligand with its bond orders, atoms in the same order; found from bonds and
-            geometry if left out.
+        molecule: the ligand with its bond orders, atoms in the same order; None: bond orders are
+            determined from bonds and geometry.
     """
     rows = subject.ligand
     local = {int(row): k for k, row in enumerate(rows)}
@@ -125,7 +125,7 @@ def _with_orders(
     bonds: Sequence[tuple[int, int]],
     positions: NDArray[np.floating],
 ) -> Chem.Mol | None:
-    """Return the molecule with bond orders, or None where there is no one answer."""
+    """Return the molecule with bond orders, or None if they are ambiguous."""
     pairs = np.array(bonds, dtype=np.int64).reshape(-1, 2)
     charge = perceive_charge(symbols, pairs, np.asarray(positions, dtype=np.float64)).charge
     if charge is None or "" in symbols or len(Chem.GetMolFrags(plain)) != 1:
@@ -151,8 +151,8 @@ def _with_orders(
 def _symmetries(plain: Chem.Mol) -> list[list[int]]:
     """Return the heavy atoms in each order that keeps elements, bonds and numbers of hydrogens.
 
-    Bond orders are left out: the oxygens of a carboxylate are the same, whichever has the double
-    bond on paper.
+    Bond orders do not count: the oxygens of a carboxylate are equivalent, whichever has the double
+    bond.
     """
     heavy = [a.GetIdx() for a in plain.GetAtoms() if a.GetAtomicNum() != 1]
     if not heavy:
@@ -179,8 +179,8 @@ def _symmetries(plain: Chem.Mol) -> list[list[int]]:
 def _rotatable(molecule: Chem.Mol) -> list[tuple[int, int, int, int]]:
     """Return four atoms for each single bond outside rings with a further heavy atom at each end.
 
-    Bonds to an atom of a triple bond are left out, since nothing turns about them. Of the further
-    atoms the one of the highest atomic number is taken, then the one of the lowest index.
+    Bonds to an atom of a triple bond are left out, because no torsion is defined about them. Of the
+    further atoms the one of the highest atomic number is used, then the one of the lowest index.
     """
     found = []
     for bond in molecule.GetBonds():
@@ -222,7 +222,7 @@ def _aromatic_rings(
 
 
 def _charged(molecule: Chem.Mol | None, rows: NDArray[np.int64]) -> dict[int, int]:
-    """Return atoms with a formal charge; both oxygens of a carboxylate, not those of a nitro."""
+    """Return the charged atoms: both oxygens of a carboxylate, none of a nitro group."""
     if molecule is None:
         return {}
     net = {

@@ -1,4 +1,4 @@
-"""A liquid without a solute: its density and how its atoms lie around each other."""
+"""A liquid without a solute: its density and its radial distribution functions."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ from nnpmm.structures.selection import is_water
 __all__ = ["is_liquid", "observe_liquid"]
 
 _REACH, _BIN = 1.0, 0.005  # nm, of radial distribution functions
-_WIDTH = 0.45  # largest radius as a share of the narrowest box; half is the limit
+_WIDTH = 0.45  # largest radius relative to the narrowest box; 0.5 is the limit of minimum images
 _PAIRS = 2_000_000  # in a frame, of all elements
-_FRAMES = 400  # spread evenly, that radial distribution functions are taken from
+_FRAMES = 400  # largest number of frames for radial distribution functions, spread evenly
 _BLOCKS = 10
+
+Progress = Callable[[str, int, int], None]
 
 
 def is_liquid(topology: app.Topology) -> bool:
-    """Tell whether a system is water, with ions or without, or several molecules of one kind."""
+    """Return whether a system is water, with ions or without, or several molecules of one kind."""
     residues = list(topology.residues())
     if any(b.atom1.residue.index != b.atom2.residue.index for b in topology.bonds()):
         return False
@@ -41,9 +43,7 @@ def is_liquid(topology: app.Topology) -> bool:
     return waters > 0 and all(len(r) == 1 or is_water(r) for r in residues)
 
 
-def observe_liquid(
-    source: Source, *, progress: Callable[[str, int, int], None] | None = None
-) -> Observations:
+def observe_liquid(source: Source, *, progress: Progress | None = None) -> Observations:
     """Observe every frame of a liquid; memory does not grow with the size of the trajectory.
 
     Radial distribution functions are those between atoms of different molecules, for each pair of
@@ -52,21 +52,23 @@ def observe_liquid(
 
     Args:
         source: the trajectory, of a system that ``is_liquid``.
-        progress: is told the name, how many frames are done, and of how many.
+        progress: called with the name, the number of frames done, and their total.
 
     Raises:
         InputFileError: a file cannot be read, topology and trajectory do not belong together, or a
             frame has no periodic box.
     """
-    first, box = first_frame(source)
-    _check(source, first, box)
-    boxes, times, problem = _read_boxes(source)
-    volumes = np.linalg.det(boxes)
-    widths = 1 / np.linalg.norm(np.linalg.inv(boxes), axis=1)
-    bins = int(min(_REACH, _WIDTH * widths.min()) / _BIN)
-    radii = _BIN * (np.arange(bins, dtype=np.float64) + 0.5)
     atoms = _Atoms(source.topology)
-    distributions = _distributions(source, atoms, radii, len(boxes), progress)
+    reader = FrameReader(source, np.arange(source.topology.getNumAtoms()))
+    most_bins = _bins(_checked_box(source)[None])
+    sums = _Sums(atoms, most_bins, reader.announced)
+    boxes, times = _read(source, reader, sums, progress)
+    if len(boxes) != reader.announced:  # the choice of frames was that of another number of frames
+        sums = _Sums(atoms, most_bins, len(boxes))
+        _read(source, reader, sums, progress)
+    # Bins of equal width: those beyond the narrowest box are left out afterwards.
+    bins = _bins(boxes)
+    volumes = np.linalg.det(boxes)
     readings = source.readings or Readings(np.zeros(0), {})
     series = {}
     if "density" not in readings.columns:
@@ -78,8 +80,8 @@ def observe_liquid(
         series=series,
         reading_time=np.asarray(readings.time, dtype=np.float64),
         readings={n: np.asarray(v, dtype=np.float64) for n, v in readings.columns.items()},
-        radii=radii,
-        distributions=distributions,
+        radii=_radii(bins),
+        distributions=sums.means(bins),
         facts={
             "liquid": atoms.description,
             "partners": atoms.partner_densities(float(np.mean(1 / volumes))),
@@ -87,13 +89,15 @@ def observe_liquid(
             "smiles": "",
             "contacts": False,
             "notes": [],
-            "problem": problem,
+            "problem": reader.problem,
             "trajectory": source.trajectory.name,
         },
     )
 
 
-def _check(source: Source, first: NDArray[np.float32], box: NDArray[np.float64] | None) -> None:
+def _checked_box(source: Source) -> NDArray[np.float64]:
+    """Return the box (3, 3) of the first frame, and refuse a frame with impossible bonds."""
+    first, box = first_frame(source)
     if box is None:
         raise InputFileError(
             f"{source.trajectory}: found no periodic box in the first frame, expected one: the "
@@ -103,14 +107,26 @@ def _check(source: Source, first: NDArray[np.float32], box: NDArray[np.float64] 
     bonds = [(b.atom1.index, b.atom2.index) for b in source.topology.bonds()]
     every = np.arange(source.topology.getNumAtoms())
     check_bond_lengths(structure, every, np.array(bonds, dtype=np.int64).reshape(-1, 2))
+    return box
 
 
-def _read_boxes(
-    source: Source,
-) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, str | None]:
-    """Return the boxes (f, 3, 3), the times (f,) where they are known, and what ended reading."""
-    reader = FrameReader(source, np.arange(source.topology.getNumAtoms()))
+def _bins(boxes: NDArray[np.float64]) -> int:
+    """Return the number of bins that boxes (f, 3, 3) allow."""
+    widths = 1 / np.linalg.norm(np.linalg.inv(boxes), axis=1)
+    return int(min(_REACH, _WIDTH * widths.min()) / _BIN)
+
+
+def _radii(bins: int) -> NDArray[np.float64]:
+    """Return the centres of the bins, nm."""
+    return np.asarray(_BIN * (np.arange(bins, dtype=np.float64) + 0.5))
+
+
+def _read(
+    source: Source, reader: FrameReader, sums: _Sums, progress: Progress | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Add all frames to the sums, and return boxes (f, 3, 3) and times (f,) if they are known."""
     boxes, times = [], []
+    done = 0
     for chunk in reader:
         if chunk.boxes is None:
             raise InputFileError(
@@ -119,11 +135,15 @@ def _read_boxes(
             )
         boxes.append(chunk.boxes)
         times.append(chunk.times)
+        sums.add(chunk.first, chunk.positions, chunk.boxes)
+        done += len(chunk.positions)
+        if progress is not None:
+            progress(source.name, done, max(done, reader.announced))
     if not boxes:
         raise InputFileError(f"{source.trajectory}: found no frame that can be read")
     known = [each for each in times if each is not None]
     time = np.concatenate(known) if len(known) == len(times) else None
-    return np.concatenate(boxes), time, reader.problem
+    return np.concatenate(boxes), time
 
 
 class _Atoms:
@@ -134,7 +154,7 @@ class _Atoms:
         self.molecules = np.array([atom.residue.index for atom in atoms], dtype=np.int64)
         self.mass = sum(a.element.mass._value for a in atoms if a.element is not None)
         symbols = np.array([a.element.symbol if a.element else "" for a in atoms])
-        # Heavy elements first: O-H is how hydrogens lie around oxygen.
+        # Heavy elements first, so that O-H means hydrogens around oxygen.
         names = sorted({s for s in symbols.tolist() if s}, key=lambda s: (s == "H", s))
         self.of_element = {name: np.flatnonzero(symbols == name) for name in names}
         kinds = Counter(residue.name for residue in topology.residues())
@@ -144,14 +164,14 @@ class _Atoms:
         """Return the pairs of atoms by the names of their elements."""
         both = list(combinations_with_replacement(self.of_element, 2))
         most = _PAIRS // len(both)
-        found = {
+        chosen = {
             f"{a}-{b}": choose_pairs(self.of_element[a], self.of_element[b], self.molecules, most)
             for a, b in both
         }
-        return {name: pairs for name, pairs in found.items() if len(pairs)}
+        return {name: pairs for name, pairs in chosen.items() if len(pairs)}
 
     def partner_densities(self, inverse_volume: float) -> dict[str, float]:
-        """Return how many second atoms there are for a first one in other molecules, nm^-3."""
+        """Return the density of second elements in other molecules than the first's, nm^-3."""
         per_molecule = {
             name: np.bincount(self.molecules[rows], minlength=self.molecules.max() + 1)
             for name, rows in self.of_element.items()
@@ -163,29 +183,40 @@ class _Atoms:
         return found
 
 
-def _distributions(
-    source: Source,
-    atoms: _Atoms,
-    radii: NDArray[np.float64],
-    n_frames: int,
-    progress: Callable[[str, int, int], None] | None,
-) -> dict[str, NDArray[np.float64]]:
-    """Return g(r) in blocks (k, b) of frames that follow each other."""
-    chosen = np.unique(np.linspace(0, n_frames - 1, min(n_frames, _FRAMES)).astype(np.int64))
-    blocks = min(_BLOCKS, len(chosen))
-    block_of = np.arange(len(chosen)) * blocks // len(chosen)
-    pairs = atoms.pairs()
-    sums = {name: np.zeros((blocks, len(radii))) for name in pairs}
-    for chunk in FrameReader(source, np.arange(source.topology.getNumAtoms())):
-        end = min(chunk.first + len(chunk.positions), n_frames)
-        assert chunk.boxes is not None, "all boxes were read before"
-        for n in np.flatnonzero((chosen >= chunk.first) & (chosen < end)).tolist():
-            row = int(chosen[n]) - chunk.first
-            for name, found in pairs.items():
-                sums[name][block_of[n]] += radial_distribution(
-                    chunk.positions[row], chunk.boxes[row], found, radii
+class _Sums:
+    """Sums of radial distribution functions over blocks of frames that follow each other.
+
+    Args:
+        atoms: of the liquid.
+        bins: number of bins.
+        n_frames: of the trajectory, from which frames are chosen evenly.
+    """
+
+    def __init__(self, atoms: _Atoms, bins: int, n_frames: int) -> None:
+        count = min(n_frames, _FRAMES)
+        self._frames = np.unique(np.linspace(0, n_frames - 1, count).astype(np.int64))
+        blocks = min(_BLOCKS, len(self._frames))
+        self._blocks = np.arange(len(self._frames)) * blocks // max(1, len(self._frames))
+        self._pairs, self._radii = atoms.pairs(), _radii(bins)
+        self._sums = {name: np.zeros((blocks, bins)) for name in self._pairs}
+
+    def add(self, first: int, positions: NDArray[np.float32], boxes: NDArray[np.float64]) -> None:
+        """Add the chosen ones of some frames.
+
+        Args:
+            first: index of the first of these frames.
+            positions: (f, n, 3), nm.
+            boxes: (f, 3, 3), nm.
+        """
+        inside = (self._frames >= first) & (self._frames < first + len(positions))
+        for n in np.flatnonzero(inside).tolist():
+            row, block = int(self._frames[n]) - first, self._blocks[n]
+            for name, pairs in self._pairs.items():
+                self._sums[name][block] += radial_distribution(
+                    positions[row], boxes[row], pairs, self._radii
                 )
-            if progress is not None:
-                progress(source.name, int(chosen[n]) + 1, n_frames)
-    counts = np.bincount(block_of)[:, None]
-    return {name: total / counts for name, total in sums.items()}
+
+    def means(self, bins: int) -> dict[str, NDArray[np.float64]]:
+        """Return g(r) of each pair of elements in blocks (k, bins), without further bins."""
+        counts = np.bincount(self._blocks)[:, None]
+        return {name: total[:, :bins] / counts for name, total in self._sums.items()}

@@ -1,4 +1,4 @@
-"""What was observed in one trajectory, as a record of arrays that can be kept in a file."""
+"""The observations of one trajectory, a record of arrays that can be saved to a file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nnpmm.core.errors import InputFileError
 
 __all__ = ["FORMAT", "Observations", "View"]
 
-#: Of the record; a change of what it holds or of any definition makes it larger.
+#: Version of the record; it increases with a change of its content or of a definition.
 FORMAT = 2
 
 

@@ -31,9 +31,9 @@ from nnpmm.structures.selection import select_atoms
 
 __all__ = ["Progress", "Settings", "observe"]
 
-#: Takes the name of a trajectory, how many frames are done, and how many there are.
+#: Called with the name of a trajectory, the number of frames done, and their total.
 Progress = Callable[[str, int, int], None]
-_WORST = 5  # frames of the largest spread that are named
+_WORST = 5  # number of frames of the largest spread that are reported
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def observe(
     Args:
         source: the trajectory.
         settings: what to observe.
-        progress: called with the progress.
+        progress: called with the name of the trajectory, the frames done, and their total.
 
     Raises:
         InputFileError: a file cannot be read, or topology and trajectory do not belong together.
@@ -68,11 +68,11 @@ def observe(
     settings = settings or Settings()
     if _has_no_solute(source, settings):
         return observe_liquid(source, progress=progress)
-    return _Observer(source, settings, progress).go()
+    return _Observer(source, settings, progress).run()
 
 
 def _has_no_solute(source: Source, settings: Settings) -> bool:
-    """Tell whether a trajectory is that of a liquid in which nobody named a molecule."""
+    """Return whether a trajectory is that of a liquid, and no ligand or group was selected."""
     if settings.selection not in (None, NO_LIGAND) or settings.water_around is not None:
         return False
     if source.ligand is not None or not is_liquid(source.topology):
@@ -116,7 +116,7 @@ class _Observer:
                 subject, self.reference, self.reader.announced, self.worst.tolist()
             )
 
-    def go(self) -> Observations:
+    def run(self) -> Observations:
         """Read all frames and return what was observed."""
         for chunk in self.reader:
             self._observe_chunk(chunk)
@@ -128,12 +128,12 @@ class _Observer:
     def _reference(
         self, first: NDArray[np.float32], box: NDArray[np.float64] | None
     ) -> NDArray[np.float32]:
-        own = self.source.reference is not None
-        positions = np.asarray(self.source.reference if own else first, dtype=np.float32)
-        given = self.source.box if own else box
-        chosen = positions[self.subject.atoms][None]
-        found: NDArray[np.float32] = self.imager(chosen, None if given is None else given[None])[0]
-        return found
+        """Return the solute in the reference structure, or else in the first frame, whole."""
+        if self.source.reference is not None:
+            first, box = np.asarray(self.source.reference, dtype=np.float32), self.source.box
+        chosen = first[self.subject.atoms][None]
+        solute: NDArray[np.float32] = self.imager(chosen, None if box is None else box[None])[0]
+        return solute
 
     def _group(self) -> NDArray[np.int64]:
         """Return the rows of the group whose water is counted."""
@@ -154,16 +154,16 @@ class _Observer:
         solute = self.imager(chunk.positions[:, self.solute_rows], chunk.boxes)
         if len(self.water):
             water = chunk.positions[:, self.water_rows]
-            self._keep("water", count_water(solute[:, self.group], water, chunk.boxes))
+            self._append("water", count_water(solute[:, self.group], water, chunk.boxes))
         if self.finder is not None:
             self.contacts.append((chunk.first, self.finder.find(solute)))
         if len(subject.backbone):
             solute = aligned(solute, self.reference, subject.backbone)
             order = subject.backbone[None]
-            self._keep("backbone_rmsd", lowest_rmsd(solute, self.reference, order))
+            self._append("backbone_rmsd", lowest_rmsd(solute, self.reference, order))
             rows = np.concatenate([residue.rows for residue in subject.receptor])
             masses = subject.masses[rows]
-            self._keep("gyration_radius", gyration_radius(solute[:, rows], masses))
+            self._append("gyration_radius", gyration_radius(solute[:, rows], masses))
             self.fluctuations.add(chunk.first, solute[:, np.concatenate(self.centers)])
         elif self.ligand is not None:
             solute = aligned(solute, self.reference, self.ligand.heavy)
@@ -178,14 +178,14 @@ class _Observer:
     def _observe_ligand(self, solute: NDArray[np.float32], ligand: Ligand) -> None:
         orders, rows = ligand.symmetries, self.subject.ligand
         if len(self.subject.backbone):
-            self._keep("ligand_rmsd", lowest_rmsd(solute, self.reference, orders))
-        self._keep("ligand_internal_rmsd", best_rmsd(solute, self.reference, orders))
+            self._append("ligand_rmsd", lowest_rmsd(solute, self.reference, orders))
+        self._append("ligand_internal_rmsd", best_rmsd(solute, self.reference, orders))
         radius = gyration_radius(solute[:, rows], self.subject.masses[rows])
-        self._keep("ligand_gyration_radius", radius)
+        self._append("ligand_gyration_radius", radius)
         quadruples = np.array([t.rows for t in ligand.torsions], dtype=np.int64).reshape(-1, 4)
         self.torsions.append(torsion_angles(solute, quadruples))
 
-    def _keep(self, name: str, values: NDArray) -> None:
+    def _append(self, name: str, values: NDArray) -> None:
         self.series.setdefault(name, []).append(values)
 
     def _largest_spreads(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

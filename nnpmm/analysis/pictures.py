@@ -43,9 +43,9 @@ KIND_COLORS = dict(
     )
 )  # fmt: skip
 Pictures = dict[str, tuple[Figure, str]]
-_LEAST = 0.05  # probability of a contact, below which it is in the table alone
+_SMALLEST = 0.05  # probability of a contact; rarer ones are in the table only
 _MOST_STRIPS = 40
-_COLUMNS = 1500  # of a strip; a screen has no more
+_COLUMNS = 1500  # of a strip; screens are hardly wider
 _BAND = ", with bands of two standard errors."
 
 
@@ -171,9 +171,9 @@ def _radial(
     found: dict[str, dict[str, Any]] = {}
     for name, replicas in systems.items():
         for pair in dict.fromkeys(pair for r in replicas for pair in r.distributions):
-            having = [r for r in replicas if pair in r.distributions]
-            radii = min((r.radii for r in having), key=len)
-            mean, error = mean_curve([r.distributions[pair][:, : len(radii)] for r in having])
+            with_pair = [r for r in replicas if pair in r.distributions]
+            radii = min((r.radii for r in with_pair), key=len)
+            mean, error = mean_curve([r.distributions[pair][:, : len(radii)] for r in with_pair])
             found.setdefault(pair, {})[name] = (ANGSTROM * radii, mean, error)
     return found
 
@@ -221,7 +221,7 @@ def _densities(system: Analysis, label: str) -> list[NDArray[np.float64]]:
 
 
 def _is_frequent(quantity: Quantity) -> bool:
-    return quantity.average.value >= _LEAST
+    return quantity.average.value >= _SMALLEST
 
 
 def _shown_contacts(analysis: Analysis) -> list[Quantity]:
@@ -247,7 +247,7 @@ def _contact_bars(shown: Sequence[Quantity]) -> tuple[Figure, str]:
     )
     return figure, (
         "Contacts of the ligand and how often they occur, with two standard errors; those below "
-        f"{100 * _LEAST:.0f} % are only in the table."
+        f"{100 * _SMALLEST:.0f} % are only in the table."
     )
 
 
@@ -289,6 +289,5 @@ def _network(analysis: Analysis, shown: Sequence[Quantity]) -> tuple[Figure, str
     name = str(analysis.replicas[0].facts["ligand"])
     return plot_contact_network(name, edges, KIND_COLORS), (
         "The ligand and the residues that it interacts with: thicker lines for more frequent "
-        "contacts. Numbers "
-        "are the probability of the most frequent kind."
+        "contacts. Numbers are the probability of the most frequent kind."
     )

@@ -23,10 +23,10 @@ __all__ = [
     "pooled_rotamers",
 ]
 
-#: Takes a radial distribution function (b,) to a number.
-Curve = Callable[[NDArray[np.float64]], float]
-ANGSTROM = 10.0  # in a nm, for what people read
-#: Of each series its name for people, its unit, and how many of that unit are one of the series'.
+#: Returns a property of a radial distribution function (b,).
+Property = Callable[[NDArray[np.float64]], float]
+ANGSTROM = 10.0  # in a nm, for tables and pictures
+#: For each series its title, its unit in tables and pictures, and the factor of this unit.
 SERIES = {
     "backbone_rmsd": ("receptor RMSD", "Å", ANGSTROM),
     "ligand_rmsd": ("ligand RMSD in the site", "Å", ANGSTROM),
@@ -36,7 +36,7 @@ SERIES = {
     "water": ("waters in the first shell", "", 1.0),
     "density": ("density", "g/ml", 1.0),
 }
-#: The same of what was logged.
+#: The same for logged values.
 READINGS = {
     "network_energy": ("network energy of the region", "kJ/mol", 1.0),
     "network_spread": ("spread of the ensemble", "kJ/mol", 1.0),
@@ -55,7 +55,7 @@ class Quantity:
         kind: ``overall``, ``torsion`` (a population), ``angle``, ``contact``, ``fluctuation`` or
             ``shell`` (of a radial distribution function).
         name: what it is.
-        unit: of its values; empty for numbers.
+        unit: of its values; empty for pure numbers.
         replicas: average of each trajectory.
         average: over all trajectories.
     """
@@ -128,9 +128,9 @@ def _quantity(
     name: str,
     unit: str,
     replicas: Sequence[Observations],
-    of: Callable[[Observations], Average],
+    measure: Callable[[Observations], Average],
 ) -> Quantity:
-    found = tuple(of(replica) for replica in replicas)
+    found = tuple(measure(replica) for replica in replicas)
     return Quantity(kind, name, unit, found, over_replicas(found))
 
 
@@ -142,13 +142,13 @@ def _overall(replicas: Sequence[Observations]) -> list[Quantity]:
             if not any(np.isfinite(column.get(key, np.nan)).any() for column in columns):
                 continue
 
-            def of(
+            def measure(
                 replica: Observations, source: str = source, key: str = key, factor: float = factor
             ) -> Average:
                 values = getattr(replica, source).get(key)
                 return average([] if values is None else factor * values)
 
-            found.append(_quantity("overall", name, unit, replicas, of))
+            found.append(_quantity("overall", name, unit, replicas, measure))
     return found
 
 
@@ -169,7 +169,7 @@ def _torsions(replicas: Sequence[Observations], rotamers: Mapping[str, Rotamers]
 
 
 def _angles(replicas: Sequence[Observations], rotamers: Mapping[str, Rotamers]) -> list[Quantity]:
-    """Return the mean angle in each rotamer: populations do not show where in a basin it is."""
+    """Return the mean angle in each rotamer; populations do not show shifts within a basin."""
 
     def inside(replica: Observations, label: str, state: int) -> NDArray[np.float64]:
         angles, found = angles_of(replica, label), rotamers[label]
@@ -198,7 +198,7 @@ def _contacts(replicas: Sequence[Observations]) -> list[Quantity]:
     def seen(replica: Observations, key: tuple[str, str]) -> NDArray[np.bool_]:
         if key in replica.contact_labels:
             return np.asarray(replica.contacts[:, replica.contact_labels.index(key)])
-        # Never seen, unless contacts were not looked for at all.
+        # Never present, unless contacts were not searched at all.
         return np.zeros(replica.n_frames if replica.facts["contacts"] else 0, dtype=bool)
 
     return [
@@ -242,30 +242,30 @@ def _fluctuation_averages(replica: Observations) -> dict[str, Average]:
 
 
 def _shells(replicas: Sequence[Observations]) -> list[Quantity]:
-    """Return what the first shell of each radial distribution function is like."""
+    """Return the properties of the first shell of each radial distribution function."""
     pairs = dict.fromkeys(pair for replica in replicas for pair in replica.distributions)
     return [quantity for pair in pairs for quantity in _shell(pair, replicas)]
 
 
 def _shell(pair: str, replicas: Sequence[Observations]) -> list[Quantity]:
-    having = [replica for replica in replicas if pair in replica.distributions]
-    radii = min((replica.radii for replica in having), key=len)
+    with_pair = [replica for replica in replicas if pair in replica.distributions]
+    radii = min((replica.radii for replica in with_pair), key=len)
     bins = len(radii)
-    shell = find_shell(radii, mean_curve([r.distributions[pair][:, :bins] for r in having])[0])
+    shell = find_shell(radii, mean_curve([r.distributions[pair][:, :bins] for r in with_pair])[0])
     if shell is None:
         return []
     near, end = shell
 
-    def row(name: str, unit: str, of: Callable[[Observations], Curve]) -> Quantity:
+    def row(name: str, unit: str, property_of: Callable[[Observations], Property]) -> Quantity:
         def from_blocks(replica: Observations) -> Average:
             if pair not in replica.distributions:
                 return average([])
             blocks = replica.distributions[pair][:, :bins]
-            return jackknife(blocks, replica.n_frames, of(replica))
+            return jackknife(blocks, replica.n_frames, property_of(replica))
 
         return _quantity("shell", name, unit, replicas, from_blocks)
 
-    def count(replica: Observations) -> Curve:
+    def count(replica: Observations) -> Property:
         density = replica.facts["partners"][pair]
         return lambda curve: neighbours(radii, curve, density, end)
 

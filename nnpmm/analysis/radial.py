@@ -24,8 +24,8 @@ __all__ = [
 
 #: Radii (nm) of a peak and of the minimum behind it.
 Shell = tuple[float, float]
-_PROMINENCE = 0.1  # of g(r), below which a hump is noise
-_AROUND = 0.03  # nm, in which the peak of part of a trajectory lies around that of all
+_PROMINENCE = 0.1  # of g(r); smaller maxima are noise
+_AROUND = 0.03  # nm, largest shift of the peak of a part from that of the full trajectory
 
 
 def choose_pairs(
@@ -33,26 +33,26 @@ def choose_pairs(
 ) -> NDArray[np.int64]:
     """Return pairs (p, 2) of atoms in different molecules.
 
-    Where there are more than allowed, they are all pairs of some of the first atoms, which are
-    spread evenly over the list. g(r) is an average over the first atoms, so their choice does not
+    If there are more than allowed, the pairs are those of some of the first atoms, spread evenly
+    over the list. g(r) is an average over the first atoms, so their choice does not
     bias it.
 
     Args:
         first: indices of atoms.
         second: indices of atoms; the same ones for a distribution within one element.
         molecules: (n_atoms,) number of each atom's molecule.
-        most: pairs, about.
+        most: approximate largest number of pairs.
     """
     count = max(1, most // max(1, len(second)))
-    alike = np.array_equal(first, second)
-    every = len(first) <= count
-    if not every:
+    same_element = np.array_equal(first, second)
+    all_first = len(first) <= count
+    if not all_first:
         first = first[np.linspace(0, len(first) - 1, count).astype(np.int64)]
     pairs = np.stack(np.meshgrid(first, second, indexing="ij"), axis=-1).reshape(-1, 2)
-    apart = molecules[pairs[:, 0]] != molecules[pairs[:, 1]]
-    if alike and every:
-        apart &= pairs[:, 0] < pairs[:, 1]
-    chosen: NDArray[np.int64] = pairs[apart]
+    counted = molecules[pairs[:, 0]] != molecules[pairs[:, 1]]
+    if same_element and all_first:
+        counted &= pairs[:, 0] < pairs[:, 1]  # each pair once
+    chosen: NDArray[np.int64] = pairs[counted]
     return chosen
 
 
@@ -62,7 +62,7 @@ def radial_distribution(
     pairs: NDArray[np.int64],
     radii: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return g(r) (b,) of one frame: how much denser pairs are than without any order.
+    """Return g(r) (b,) of one frame, relative to pairs at random positions.
 
     Args:
         positions: (n, 3) nm.
@@ -78,7 +78,7 @@ def radial_distribution(
 
 
 def find_shell(radii: NDArray[np.float64], values: NDArray[np.float64]) -> Shell | None:
-    """Return where the first peak of g(r) is, and the minimum behind it; None if there is none.
+    """Return the radii of the first peak of g(r) and of the minimum behind it; None without a peak.
 
     Args:
         radii: (b,) nm.
@@ -101,15 +101,15 @@ def peak(
     Args:
         radii: (b,) nm.
         values: (b,) g(r).
-        near: nm, where about it is.
+        near: nm, approximate radius.
     """
     inside = np.flatnonzero(np.abs(radii - near) <= _AROUND)
     top = int(np.clip(inside[values[inside].argmax()], 1, len(values) - 2))
     before, middle, after = values[top - 1 : top + 2]
-    bend = before - 2 * middle + after
-    if bend >= 0:
+    curvature = before - 2 * middle + after
+    if curvature >= 0:
         return float(radii[top]), float(middle)
-    shift = 0.5 * (before - after) / bend
+    shift = 0.5 * (before - after) / curvature
     height = middle - 0.25 * (before - after) * shift
     return float(radii[top] + shift * (radii[1] - radii[0])), float(height)
 
@@ -131,19 +131,21 @@ def neighbours(
 
 
 def jackknife(
-    blocks: NDArray[np.float64], samples: int, of: Callable[[NDArray[np.float64]], float]
+    blocks: NDArray[np.float64], samples: int, function: Callable[[NDArray[np.float64]], float]
 ) -> Average:
-    """Return a quantity of the mean of blocks, its error from leaving out one block after another.
+    """Return a property of the mean of blocks with its jackknife error.
 
     Args:
         blocks: (k, b) curves.
-        samples: frames of all blocks.
-        of: takes a curve (b,).
+        samples: number of frames of all blocks.
+        function: returns the property of a curve (b,).
     """
-    count, value = len(blocks), of(blocks.mean(axis=0))
+    count, value = len(blocks), function(blocks.mean(axis=0))
     error = float("nan")
     if count > 1:
-        parts = np.array([of(np.delete(blocks, n, axis=0).mean(axis=0)) for n in range(count)])
+        parts = np.array(
+            [function(np.delete(blocks, n, axis=0).mean(axis=0)) for n in range(count)]
+        )
         if np.ptp(parts) > 0:
             error = float(np.sqrt((count - 1) / count * ((parts - parts.mean()) ** 2).sum()))
     return Average(value, error, samples / count, samples)

@@ -1,4 +1,4 @@
-"""Charged atoms and aromatic rings of amino acids, by their names and hydrogens."""
+"""Charged atoms and aromatic rings of amino acids, by atom names and hydrogens."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def cations_and_anions(
     group without a hydrogen.
 
     Args:
-        subject: that holds the receptor.
+        subject: with the receptor.
         neighbours: rows of the bonded atoms of each atom.
     """
     symbols = subject.symbols

@@ -1,4 +1,4 @@
-"""What an analysis reads: a topology, a trajectory, and what else is known about them."""
+"""Input of an analysis: a topology, a trajectory, and metadata."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Source:
         start: time of the first frame, ps, if ``interval`` is given.
         reference: (n_atoms, 3) nm, the reference structure of deviations; None uses the first
             frame.
-        box: (3, 3) nm, rows, the periodic box of the reference; None: it is whole as it is.
+        box: (3, 3) nm, rows, the periodic box of the reference; None: its molecules are whole.
         ligand: 0-based indices of the ligand's atoms, if known.
         molecule: the ligand with its bond orders, its atoms in the order of ``ligand``.
         readings: the logged values.
@@ -106,8 +106,7 @@ def _read_topology(
         structure = read_structure(path)
         return structure.topology, structure.positions, structure.box
     try:
-        traced = mdtraj.load_topology(str(path))
-        return traced.to_openmm(), None, None
+        return mdtraj.load_topology(str(path)).to_openmm(), None, None
     except Exception as error:  # mdtraj's readers raise many kinds
         raise InputFileError(
             f"{path}: cannot be read as a topology ({shortened(error)}); known: "

@@ -1,4 +1,4 @@
-"""What of a system is looked at: the ligand, its receptor, the water."""
+"""The parts of a system that are analysed: the ligand, its receptor, the water."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nnpmm.structures.selection import atom_label, is_water, select_atoms
 
 __all__ = ["NO_LIGAND", "Residue", "Subject", "check_bond_lengths", "find_subject"]
 
-#: The selection that stands for no ligand at all.
+#: The selection that means that there is no ligand.
 NO_LIGAND = "none"
 _BACKBONE = ("N", "CA", "C", "O")
 _LONGEST_BOND = 0.3  # nm; I-I is 0.27
@@ -48,7 +48,7 @@ class Residue:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """The solute, ligand and receptor, and the water around it; rows count its atoms.
+    """The solute (ligand and receptor) and the water around it; rows count the solute's atoms.
 
     Attributes:
         atoms: (n,) sorted 0-based indices of the solute in the topology.
@@ -62,7 +62,7 @@ class Subject:
         backbone: rows that frames are aligned on: N, CA, C and O of amino acids, else the heavy
             atoms of the receptor.
         water: (w,) indices of the water molecules' oxygens in the topology.
-        notes: what a reader should know, a sentence each.
+        notes: remarks for the report, a sentence each.
     """
 
     atoms: NDArray[np.int64]
@@ -79,7 +79,7 @@ class Subject:
 
     @property
     def heavy(self) -> NDArray[np.bool_]:
-        """(n,) which atoms are no hydrogens."""
+        """Which atoms are not hydrogens, (n,)."""
         return np.array([symbol != "H" for symbol in self.symbols], dtype=bool)
 
     @property
@@ -95,7 +95,7 @@ def find_subject(
     box: NDArray[np.float64] | None,
     selection: str | None = None,
 ) -> Subject:
-    """Return what to look at in a trajectory.
+    """Return the parts of a system that are analysed.
 
     Args:
         source: the trajectory.

@@ -1,4 +1,4 @@
-"""The numbers of an analysis as rows and as plain data."""
+"""The numbers of an analysis as CSV tables and as data for JSON."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _HEADER = (
 
 
 def with_error(value: float, error: float) -> str:
-    """Return a value with its error, which has two digits: ``"1.23 ± 0.11"``."""
+    """Return a value with its error, rounded to two digits of the error: ``"1.23 ± 0.11"``."""
     if not math.isfinite(value):
         return "-"
     if not math.isfinite(error) or error <= 0:

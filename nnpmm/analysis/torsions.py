@@ -2,10 +2,9 @@
 
 A rotamer is a basin of the distribution: from one minimum of the density to the next. The density
 is a sum of von Mises kernels 10 degrees wide. A basin counts on its own if the density falls to
-less than half between its peak and that of the neighbour. A transition is an arrival in the core of
-another rotamer than that of the last core, a core being where the density is more than half of its
-peak (Buchete and Hummer, J. Phys. Chem. B 2008, 112, 6057), so that a visit to the border counts
-as nothing.
+less than half between its peak and that of the neighbour. The core of a rotamer is where the
+density is more than half of its peak. A transition is an arrival in another core than the last one
+(Buchete and Hummer, J. Phys. Chem. B 2008, 112, 6057), so that visits to a border do not count.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ __all__ = ["Rotamers", "circular_density", "find_rotamers", "torsion_angles"]
 
 _BINS = 360
 _WIDTH = np.deg2rad(10.0)  # of a kernel
-_LEAST_DIP = 0.5  # of the density between two rotamers, of the lower peak
-_CORE = 0.5  # of the peak's density
-_LEAST_SHARE = 0.01  # of all frames, for a basin to be a rotamer
+_HIGHEST_DIP = 0.5  # of the density between two rotamers, relative to the lower peak
+_CORE = 0.5  # lowest density of a core, relative to the peak
+_LOWEST_PEAK = 0.01  # density relative to the highest peak; lower ones are no rotamers
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +40,7 @@ class Rotamers:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of each rotamer its angle, such as ``"-60°"``."""
+        """Names of the rotamers by their angles, such as ``"-60°"``."""
         return tuple(f"{peak:.0f}°" for peak in self.peaks)
 
     def states(self, angles: ArrayLike) -> NDArray[np.int64]:
@@ -114,8 +113,8 @@ def _kept_peaks(density: NDArray[np.float64]) -> list[int]:
             lowest = density[_lowest(density, peak, other)]
             dips.append(lowest / min(density[peak], density[other]))
         worst = int(np.argmax(dips))
-        rare = [n for n, peak in enumerate(peaks) if density[peak] < _LEAST_SHARE * density.max()]
-        if dips[worst] <= _LEAST_DIP and not rare:
+        rare = [n for n, peak in enumerate(peaks) if density[peak] < _LOWEST_PEAK * density.max()]
+        if dips[worst] <= _HIGHEST_DIP and not rare:
             break
         pair = (worst, (worst + 1) % len(peaks))
         lower = rare[0] if rare else min(pair, key=lambda n: density[peaks[n]])
@@ -127,7 +126,7 @@ def _lowest(density: NDArray[np.float64], first: int, last: int) -> int:
     """Return the bin of least density on the way up from one bin to another."""
     way = (first + np.arange(((last - first) % _BINS or _BINS) + 1)) % _BINS
     low = way[density[way] <= density[way].min() + 1e-300]
-    return int(low[len(low) // 2])  # the middle, where nothing was seen at all
+    return int(low[len(low) // 2])  # the middle of an empty stretch
 
 
 def _bins(angles: ArrayLike) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Frames of the ligand and what surrounds it, to be looked at."""
+"""Frames of the ligand and its surroundings for the 3-D view."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ LIGAND, SITE, TRACE = 0, 1, 2
 
 
 class ViewMaker:
-    """Keeps some frames.
+    """Collects some frames.
 
     Args:
-        subject: that holds a ligand.
+        subject: with a ligand.
         reference: (n, 3) nm.
         n_frames: of the trajectory.
-        extra: frames that are kept besides those spread evenly.
+        extra: further frames in addition to those spread evenly.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class ViewMaker:
         extra: Sequence[int] = (),
     ) -> None:
         even = np.linspace(0, max(n_frames - 1, 0), min(_FRAMES, max(n_frames, 1)))
-        self._wanted = np.unique([*even.astype(np.int64).tolist(), *extra])
+        self._chosen = np.unique([*even.astype(np.int64).tolist(), *extra])
         heavy = subject.heavy
         own = reference[subject.ligand_heavy]
         rows, groups, labels = subject.ligand.tolist(), [LIGAND] * len(subject.ligand), []
@@ -80,14 +80,14 @@ class ViewMaker:
         self._positions: list[NDArray[np.float32]] = []
 
     def add(self, first: int, positions: NDArray[np.float32]) -> None:
-        """Keep the wanted ones of some frames, positions (f, n, 3) in nm, aligned."""
+        """Keep the chosen ones of some frames, positions (f, n, 3) in nm, aligned."""
         last = first + len(positions)
-        for frame in self._wanted[(self._wanted >= first) & (self._wanted < last)].tolist():
+        for frame in self._chosen[(self._chosen >= first) & (self._chosen < last)].tolist():
             self._frames.append(frame)
             self._positions.append(np.array(positions[frame - first, self._rows]))
 
     def view(self) -> View:
-        """Return what was kept."""
+        """Return the frames that were kept."""
         return View(
             self._symbols,
             self._groups,

@@ -82,7 +82,7 @@ def distance_features(distances: Tensor, frequencies: int) -> Tensor:
 class _Layer(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
-        # A linear layer on (sum of both atoms, pair) in two parts: there are fewer atoms than pairs.
+        # A linear layer on (sum of both atoms, pair) in two parts, as there are fewer atoms.
         self.ends = nn.Linear(width, width, bias=False)
         self.pair = nn.Linear(width, width)
         self.update = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))

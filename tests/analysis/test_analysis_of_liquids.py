@@ -43,7 +43,7 @@ def create_liquid(kind: str = "HOH", count: int = 64, ions: int = 0) -> app.Topo
 
 
 def place(topology: app.Topology, boxes: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Return frames of molecules anywhere, turned anyhow, some across the boundary."""
+    """Return frames of molecules at random, some of them across the boundary."""
     generator = np.random.default_rng(seed)
     frames = []
     for box in boxes:
@@ -111,6 +111,29 @@ def test_distributions_are_counted_pairs(tmp_path):
         assert (np.abs(blocks - expected) > 1e-4).mean() < 0.01
     narrowest = 1 / np.linalg.norm(np.linalg.inv(boxes), axis=1).max()
     assert 0.44 * narrowest < found.radii[-1] + 0.0025 <= 0.45 * narrowest
+
+
+def test_a_sound_trajectory_is_read_once(tmp_path, monkeypatch):
+    """Only a trajectory with fewer frames than its file announces is read again."""
+    passes = []
+
+    class CountingReader(liquids.FrameReader):
+        def __iter__(self):
+            passes.append(self.announced)
+            return super().__iter__()
+
+    monkeypatch.setattr(liquids, "FrameReader", CountingReader)
+    topology, boxes = create_liquid(count=20), changing(12)
+    path = write(tmp_path / "a.dcd", topology, boxes)
+    (sound,) = analyze(source(path, topology)).replicas
+    assert passes == [12]
+    assert len(sound.series["density"]) == 12
+    data = path.read_bytes()
+    path.write_bytes(data[:-100])  # within the last frame
+    (damaged,) = analyze(source(path, topology)).replicas
+    assert passes == [12, 12, 12]
+    assert damaged.n_frames == 11 and damaged.facts["problem"]
+    assert all(len(blocks) == 10 for blocks in damaged.distributions.values())
 
 
 def test_distributions_of_mdtraj(tmp_path):
