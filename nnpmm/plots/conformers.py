@@ -1,4 +1,4 @@
-"""Conformers of a molecule: energies, populations, and all of them on top of each other."""
+"""Conformers of a molecule: energies, populations, and geometries superimposed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
+from nnpmm.plots.molecule import view_axes
 from nnpmm.plots.style import (
     COLORS,
     GREY,
@@ -26,9 +27,9 @@ from nnpmm.plots.style import (
 
 __all__ = ["plot_conformers"]
 
-_MOST_SHOWN = 30  # of energies and populations
+_MOST_SHOWN = 30  # largest number of energies and populations
 _OVERLAID = len(COLORS) - 1
-# Of atoms by element; carbon has the color of its conformer.
+# Colors of elements; carbon has the color of its conformer.
 _ELEMENTS = {"N": "#4f6bed", "O": "#e8412c", "S": "#e3c520", "H": "#b0b0b0"}
 _HALOGENS = {"F", "Cl", "Br", "I"}
 
@@ -53,7 +54,8 @@ def plot_conformers(
         energy_spread: (k,), drawn as error bars.
         populations: (k,), from 0 to 1.
         population_spread: (k,), drawn as error bars.
-        overlay: nm, (k, a, 3), superimposed, of the atoms to be drawn; the first few are.
+        overlay: nm, (k, a, 3), superimposed positions of the atoms to draw; only the first few
+            conformers are drawn.
         symbols: elements of these atoms.
         bonds: (b, 2), 0-based pairs of them.
         pose: name, energy and its spread of a line across the energies.
@@ -75,7 +77,7 @@ def plot_conformers(
         axes.set_xlim(0.3, shown + 0.7)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     dress(upper, ylabel=ylabel, title=title)
-    dress(lower, xlabel=_counted(shown, len(heights)), ylabel="population / %")
+    dress(lower, xlabel=_xlabel(shown, len(heights)), ylabel="population / %")
     _draw_overlay(molecule, np.asarray(overlay)[:_OVERLAID], symbols, bonds)
     for axes, letter in ((upper, "a"), (lower, "b"), (molecule, "c")):
         panel_letter(axes, letter)
@@ -101,7 +103,7 @@ def _draw_populations(axes: Axes, populations: NDArray[Any], spread: NDArray[Any
 
 
 def _colors(count: int) -> list[str]:
-    """Return the colors of conformers: those that are superimposed have one of their own."""
+    """Return the colors of conformers; each of those superimposed has its own."""
     return [COLORS[n] if n < _OVERLAID else GREY for n in range(count)]
 
 
@@ -117,10 +119,7 @@ def _draw_overlay(
         bonds: (b, 2), 0-based pairs.
     """
     points = np.asarray(positions, dtype=np.float64)
-    centre = points[0].mean(axis=0)
-    turn = np.linalg.svd(points[0] - centre, full_matrices=True)[2]
-    turn[2] = np.cross(turn[0], turn[1])  # no mirror image: chirality must show as it is
-    seen = (points - centre) @ turn.T
+    seen = (points - points[0].mean(axis=0)) @ view_axes(points[0]).T
     pairs = np.asarray(bonds, dtype=np.int64).reshape(-1, 2)
     for number in reversed(range(len(seen))):
         first = number == 0
@@ -169,5 +168,5 @@ def _draw_pose(axes: Axes, name: str, energy: float, spread: float) -> None:
     legend(axes, loc="lower right")
 
 
-def _counted(shown: int, count: int) -> str:
+def _xlabel(shown: int, count: int) -> str:
     return "conformer" if shown == count else f"conformer (the lowest {shown} of {count})"

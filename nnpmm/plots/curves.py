@@ -1,4 +1,4 @@
-"""Values along something: time, height, epochs."""
+"""Curves along a coordinate: time series, profiles, distributions, learning curves."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from nnpmm.plots.style import (
     COLORS,
     GREY,
     LIGHT_GREY,
-    SMALL,
     create_panels,
     dress,
     legend,
+    legend_above,
 )
 
 __all__ = [
@@ -31,7 +31,7 @@ __all__ = [
     "plot_time_series",
 ]
 
-_FEW = 40  # points, which are marked one by one
+_FEW = 40  # points; fewer are drawn with markers
 
 
 def plot_time_series(
@@ -46,7 +46,7 @@ def plot_time_series(
 
     Args:
         time: (n,), in the unit of the label.
-        series: of each name in the legend, values (n,); an only one may have the name "".
+        series: values (n,) by name in the legend; a single one may have the name "".
         xlabel: with the unit.
         ylabel: with the unit.
         title: heading, if any.
@@ -99,17 +99,24 @@ def draw_profile(
         positions: (n,) along the coordinate.
         values: (n,).
         errors: (n,) standard errors in the unit of the values; no band if left out.
-        color: of both.
+        color: of line and band.
         label: in a legend that the caller adds.
     """
-    middle = np.asarray(values, dtype=np.float64)
     if errors is not None:
-        reach = 2.0 * np.asarray(errors, dtype=np.float64)
-        axes.fill_between(
-            np.asarray(positions), middle - reach, middle + reach, color=color, alpha=0.2, lw=0
-        )
+        draw_band(axes, positions, values, errors, color=color)
     axes.plot(
-        positions, middle, color=color, linewidth=1.2, marker="o", markersize=2.5, label=label
+        positions, values, color=color, linewidth=1.2, marker="o", markersize=2.5, label=label
+    )
+
+
+def draw_band(
+    axes: Axes, positions: ArrayLike, values: ArrayLike, errors: ArrayLike, *, color: str
+) -> None:
+    """Draw a band of two standard errors around values (n,); it has no width at unknown errors."""
+    middle = np.asarray(values, dtype=np.float64)
+    reach = 2.0 * np.nan_to_num(np.asarray(errors, dtype=np.float64))
+    axes.fill_between(
+        np.asarray(positions), middle - reach, middle + reach, color=color, alpha=0.2, lw=0
     )
 
 
@@ -119,36 +126,29 @@ def plot_radial_distributions(
     """Draw radial distribution functions, a panel for each pair of elements.
 
     Args:
-        curves: at least one; of each pair, by names in the legend, radii (b,) in angstrom, g(r)
-            (b,) and standard errors (b,), of which twice is drawn as a band; nan is left out.
+        curves: at least one; for each pair, by name in the legend, radii (b,) in angstrom, g(r)
+            (b,) and standard errors (b,); bands are two of them, and left out at nan.
     """
     columns = min(3, len(curves))
     rows = -(-len(curves) // columns)
     figure, axes = create_panels(
         rows, columns, width=max(2.9 * columns, 4.6), height=2.3 * rows + 0.3, letters=False
     )
-    for n, (place, (pair, named)) in enumerate(zip(axes, curves.items(), strict=False)):
-        place.axhline(1.0, color=LIGHT_GREY, linewidth=0.8, zorder=0)
+    for n, (panel, (pair, named)) in enumerate(zip(axes, curves.items(), strict=False)):
+        panel.axhline(1.0, color=LIGHT_GREY, linewidth=0.8, zorder=0)
         for (name, (radii, values, errors)), color in zip(named.items(), cycle(COLORS)):
-            middle = np.asarray(values, dtype=np.float64)
-            reach = 2.0 * np.nan_to_num(np.asarray(errors, dtype=np.float64))
-            place.fill_between(
-                np.asarray(radii), middle - reach, middle + reach, color=color, alpha=0.2, lw=0
-            )
-            place.plot(np.asarray(radii), middle, color=color, linewidth=1.2, label=name)
-        place.margins(x=0)
-        place.set(xlim=(0, None), ylim=(0, None))
+            draw_band(panel, radii, values, errors, color=color)
+            panel.plot(np.asarray(radii), np.asarray(values), color=color, lw=1.2, label=name)
+        panel.margins(x=0)
+        panel.set(xlim=(0, None), ylim=(0, None))
         last = n >= len(curves) - columns
         dress(
-            place, xlabel="r / Å" if last else "", ylabel="" if n % columns else "g(r)", title=pair
+            panel, xlabel="r / Å" if last else "", ylabel="" if n % columns else "g(r)", title=pair
         )
-    for place in axes[len(curves) :]:
-        place.remove()
+    for panel in axes[len(curves) :]:
+        panel.remove()
     if len(next(iter(curves.values()))) > 1:
-        handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(
-            handles, labels, loc="outside upper left", fontsize=SMALL, frameon=False, ncols=3
-        )
+        legend_above(figure, axes[0])
     return figure
 
 
@@ -165,7 +165,7 @@ def plot_learning_curve(
     Args:
         training: (members, epochs) errors on the training data.
         validation: (members, epochs) errors on the validation data.
-        kept_epochs: (members,) of the weights that were kept, from 1; marked if there are any.
+        kept_epochs: (members,) epochs of the best weights, from 1; marked if given.
         ylabel: with the unit.
         title: heading, if any.
     """

@@ -15,7 +15,7 @@ from nnpmm.plots.style import BLACK, COLORS, GREY, SMALL, create_panels, dress, 
 
 __all__ = ["Pairs", "draw_groups", "draw_parity", "plot_histogram", "plot_matrix", "plot_parity"]
 
-# Rows of a matrix whose numbers, and whose names, can still be read.
+# Largest numbers of rows of a matrix whose numbers and whose names are readable.
 _CELLS, _NAMES = 16, 40
 
 
@@ -25,9 +25,9 @@ class Pairs:
 
     Attributes:
         reference: the reference values.
-        predicted: of the same quantity.
-        reference_error: standard errors of the first, if known.
-        predicted_error: standard errors of the second, if known.
+        predicted: predictions of the same quantity.
+        reference_error: standard errors of the references, if known.
+        predicted_error: standard errors of the predictions, if known.
     """
 
     reference: ArrayLike
@@ -47,7 +47,7 @@ def plot_parity(
     """Draw predictions against references on equal scales, with the diagonal.
 
     Args:
-        series: of each name in the legend, its points; an only one may have the name "".
+        series: points by name in the legend; a single one may have the name "".
         xlabel: with the unit.
         ylabel: with the unit.
         colors: of the series.
@@ -68,8 +68,10 @@ def draw_parity(
     colors: Sequence[str] = COLORS,
 ) -> None:
     """Draw the same as `plot_parity` on given axes."""
-    both = [np.ravel(each) for p in series.values() for each in (p.reference, p.predicted)]
-    ends = np.array([np.nanmin(np.concatenate(both)), np.nanmax(np.concatenate(both))])
+    both = np.concatenate(
+        [np.ravel(each) for p in series.values() for each in (p.reference, p.predicted)]
+    )
+    ends = np.array([np.nanmin(both), np.nanmax(both)])
     axes.plot(ends, ends, color=GREY, linewidth=0.8, zorder=0)
     for (name, pairs), color in zip(series.items(), cycle(colors), strict=False):
         axes.errorbar(
@@ -94,7 +96,7 @@ def plot_histogram(
     """Draw the normalized distributions of values over common bins.
 
     Args:
-        series: of each name in the legend, its values (n,); an only one may have the name "".
+        series: values (n,) by name in the legend; a single one may have the name "".
         xlabel: with the unit.
         bins: over the range of all values.
         title: heading, if any.
@@ -158,15 +160,15 @@ def plot_matrix(
     limits: tuple[float, float] = (0.0, 1.0),
     title: str = "",
 ) -> Figure:
-    """Draw a matrix of numbers, written into the cells if they fit.
+    """Draw a matrix as colors, with its numbers in the cells if they fit.
 
     Args:
         matrix: (n, m).
         rows: n names; their indices if left out.
         columns: m names; their indices if left out.
-        xlabel: what the columns are.
-        ylabel: what the rows are.
-        value: what the numbers are, for the color bar.
+        xlabel: of the columns.
+        ylabel: of the rows.
+        value: label of the color bar.
         limits: of the colors.
         title: heading, if any.
     """

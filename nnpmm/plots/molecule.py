@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Circle, Polygon
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["draw_molecule"]
+__all__ = ["draw_molecule", "view_axes"]
 
 # Corey-Pauling-Koltun colours and covalent radii (nm, Cordero et al., Dalton Trans. 2008, 2832).
 _ELEMENTS = {
@@ -28,25 +28,27 @@ _ELEMENTS = {
 _OTHER = ("#c77fb5", 0.12)
 _STICK = 0.011  # half width in nm
 _MARGIN = 0.07  # nm
-_PANEL_POINTS = 300.0  # width that a panel of a page has, for the size of the labels
-_FOG = 0.35  # share of white in the atom that is farthest away
+_PANEL_POINTS = 300.0  # width of a panel, for the size of the labels
+_FOG = 0.35  # fraction of white in the farthest atom
 
 
 def _ball_radius(element: str) -> float:
     return 0.018 + 0.3 * _ELEMENTS.get(element, _OTHER)[1]
 
 
+def view_axes(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the axes (3, 3) of a view as rows: the widest one first, the line of sight last."""
+    axes = np.linalg.svd(positions - positions.mean(axis=0), full_matrices=True)[2]
+    axes[2] = np.cross(axes[0], axes[1])  # right-handed, to preserve chirality
+    return axes
+
+
 def _view(positions: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return positions (n, 3) with the widest axis first and the line of sight last."""
-    centred = positions - positions.mean(axis=0)
-    if len(positions) < 2:
-        return centred
-    axes = np.linalg.svd(centred, full_matrices=True)[2]
-    axes[2] = np.cross(axes[0], axes[1])  # no mirror image: chirality must show as it is
-    return centred @ axes.T
+    return (positions - positions.mean(axis=0)) @ view_axes(positions).T
 
 
-def _fogged(colour: str, depth: float) -> NDArray[np.float64]:
+def _faded(colour: str, depth: float) -> NDArray[np.float64]:
     """Blend a colour with white; ``depth`` is 1 in front and 0 behind."""
     share = _FOG * (1 - depth)
     return (1 - share) * np.array(to_rgb(colour)) + share
@@ -72,14 +74,14 @@ def draw_molecule(
         bonds: (n_bonds, 2) 0-based pairs; guessed from distances if there are none.
 
     Returns:
-        Positions (n_atoms, 3) as they are seen, the line of sight last.
+        Positions (n_atoms, 3) in the view, the line of sight last.
     """
     points = _view(np.asarray(positions, dtype=np.float64))
     pairs = np.asarray(bonds, dtype=np.int64).reshape(-1, 2)
     if len(pairs) == 0:
         pairs = _bonds_by_distance(points, elements)
     span = np.ptp(points[:, 2]) if len(points) else 0.0
-    # A flat molecule must not be fogged by its last hundredth of a nanometre.
+    # In a flat molecule, differences of depth below 0.1 nm hardly change the colours.
     depths = (points[:, 2] - points[:, 2].min()) / max(span, 0.1)
     depths = depths + (1 - depths.max())
     widest = max(float(np.ptp(points[:, 0])), float(np.ptp(points[:, 1]))) + 2 * _MARGIN
@@ -103,7 +105,7 @@ def _draw_atom(
     depth: float,
     points_per_nm: float,
 ) -> None:
-    radius, colour = _ball_radius(element), _fogged(_ELEMENTS.get(element, _OTHER)[0], depth)
+    radius, colour = _ball_radius(element), _faded(_ELEMENTS.get(element, _OTHER)[0], depth)
     x, y, order = float(point[0]), float(point[1]), 10 + 10 * float(point[2])
     edge = 0.45 * colour + 0.25 * (1 - depth)
     axes.add_patch(Circle((x, y), radius, facecolor=colour, edgecolor=edge, lw=0.7, zorder=order))
@@ -143,7 +145,7 @@ def _draw_bond(
     normal = across / np.linalg.norm(across) * _STICK
     middle = (points[i] + points[j]) / 2
     for atom, way in ((i, along / length), (j, -along / length)):
-        # A stick leaves its ball at the surface, in front of it or behind it.
+        # A stick begins at the surface of its ball, in front of it or behind it.
         begin = points[atom] + 0.95 * _ball_radius(elements[atom]) * way
         corners = [
             begin[:2] + normal,
@@ -151,6 +153,6 @@ def _draw_bond(
             middle[:2] - normal,
             begin[:2] - normal,
         ]
-        colour = 0.85 * _fogged(_ELEMENTS.get(elements[atom], _OTHER)[0], depths[atom])
+        colour = 0.85 * _faded(_ELEMENTS.get(elements[atom], _OTHER)[0], depths[atom])
         order = 10 + 10 * points[atom, 2] + (2e-4 if way[2] > 0 else -2e-4)
         axes.add_patch(Polygon(corners, closed=True, facecolor=colour, lw=0, zorder=order))

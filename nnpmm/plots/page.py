@@ -1,4 +1,4 @@
-"""One self-contained HTML page of text, tables and pictures, to be read without a network."""
+"""A self-contained HTML page of text, tables and pictures, which needs no network."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ class Page:
         Args:
             header: headings of the columns.
             rows: cells.
-            values: of each row, by column, what to sort by in place of the cell's text.
-            long: scroll the table within itself.
+            values: for each row the sort keys that replace the cells' text, by column.
+            long: put the table into a scrolling area.
         """
         keys = list(values)
         lines = []
@@ -109,7 +109,7 @@ class Page:
         self._sorts = True
 
     def cards(self, cards: Iterable[tuple[str, str]]) -> None:
-        """Add a row of figures, each with what it is."""
+        """Add a row of key values, each with its name."""
         items = [
             f"<li><b>{html.escape(value)}</b><span>{html.escape(name)}</span></li>"
             for value, name in cards

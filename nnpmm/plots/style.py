@@ -28,13 +28,14 @@ __all__ = [
     "create_panels",
     "dress",
     "legend",
+    "legend_above",
     "panel_letter",
 ]
 
-# The palette of Okabe and Ito, which the colour-blind can tell apart.
+# The palette of Okabe and Ito, for readers with and without colour blindness.
 BLUE, RED, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, BLACK = "#E69F00", "#56B4E9", "#222222"
-#: In the order in which series get them.
+#: Colors of series, in this order.
 COLORS = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY, BLACK)
 GREY, LIGHT_GREY = "#808080", "#D9D9D9"
 #: Font sizes in points: of labels and titles, and of ticks, legends and notes.
@@ -57,14 +58,14 @@ def create_panels(
     letters: bool = True,
     **options: Any,
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure with panels, row by row, that carry the letters a, b, c, ...
+    """Return a figure with panels, row by row, with the letters a, b, c, ...
 
     Args:
         rows: of panels.
         columns: of panels.
         width: of the figure, inches.
         height: of the figure, inches.
-        letters: leave them out with False; one panel alone has none.
+        letters: whether several panels get letters.
         options: of ``Figure.subplots``, such as ``sharex=True``.
     """
     figure = create_figure(width, height)
@@ -98,7 +99,7 @@ def axis_label(quantity: str, unit: str = "") -> str:
 
 
 def panel_letter(axes: Axes, letter: str) -> None:
-    """Write a panel's letter in bold at its upper left, outside."""
+    """Write a panel's letter in bold outside its upper left corner."""
     axes.annotate(
         letter,
         (0, 1),
@@ -122,3 +123,16 @@ def legend(axes: Axes, **options: Any) -> None:
     """
     if axes.get_legend_handles_labels()[1]:
         axes.legend(**{"fontsize": SMALL, "frameon": False, **options})
+
+
+def legend_above(figure: Figure, axes: Axes, **options: Any) -> None:
+    """Put the legend of some axes above all panels, where it hides no data.
+
+    Args:
+        figure: that gets it.
+        axes: with the labels.
+        options: of ``Figure.legend``.
+    """
+    handles, labels = axes.get_legend_handles_labels()
+    style: dict[str, Any] = {"fontsize": SMALL, "frameon": False, "ncols": 3}
+    figure.legend(handles, labels, loc="outside upper left", **{**style, **options})

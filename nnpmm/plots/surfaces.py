@@ -1,9 +1,10 @@
-"""Free-energy surfaces along one and two variables, and how they converge."""
+"""Free-energy surfaces along one and two variables, and their convergence."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,7 +17,7 @@ __all__ = ["plot_surface", "plot_surface_convergence", "plot_surface_profile"]
 
 _LABEL = "free energy / (kJ/mol)"
 _STEP = 2.5  # kJ/mol between colours
-_CIRCLE = 350.0  # degrees, above which an axis is marked every 90
+_CIRCLE = 350.0  # degrees; longer axes have ticks every 90
 
 
 def plot_surface_profile(
@@ -32,8 +33,8 @@ def plot_surface_profile(
 
     Args:
         positions: (n,) of the bins.
-        profiles: of each name in the legend, free energies (n,) and standard errors (n,), kJ/mol,
-            with gaps where they are not numbers; an only one may have the name "".
+        profiles: free energies (n,) and standard errors (n,), kJ/mol, by name in the legend, with
+            gaps at nan; a single one may have the name "".
         xlabel: with the unit.
         minima: positions that are marked.
         limit: kJ/mol, above which nothing is drawn.
@@ -49,7 +50,7 @@ def plot_surface_profile(
         highest = max(highest, float(np.nanmax(heights)))
     for place in minima:
         axes.axvline(place, color=GREY, linewidth=0.8, linestyle=":")
-    _circle(axes.set_xticks, axes.set_xlim, where)
+    _set_axis(axes.set_xticks, axes.set_xlim, where)
     axes.set_ylim(-0.05 * highest, 1.1 * highest)
     dress(axes, xlabel=xlabel, ylabel=_LABEL, title=title)
     legend(axes)
@@ -72,7 +73,7 @@ def plot_surface(
     Args:
         first: (n,) positions of the bins along the first variable, which goes to the right.
         second: (m,) the same of the second one, which goes up.
-        free_energy: (n, m) kJ/mol, with gaps where they are not numbers.
+        free_energy: (n, m) kJ/mol, with gaps at nan.
         xlabel: with the unit.
         ylabel: with the unit.
         minima: that are marked and numbered.
@@ -100,8 +101,8 @@ def plot_surface(
         axes.annotate(
             str(number), place, ha="center", va="center", fontsize=SMALL - 1.5, color=BLACK
         )
-    _circle(axes.set_xticks, axes.set_xlim, x)
-    _circle(axes.set_yticks, axes.set_ylim, y)
+    _set_axis(axes.set_xticks, axes.set_xlim, x)
+    _set_axis(axes.set_yticks, axes.set_ylim, y)
     dress(axes, xlabel=xlabel, ylabel=ylabel, title=title)
     return figure
 
@@ -109,11 +110,11 @@ def plot_surface(
 def plot_surface_convergence(
     times: ArrayLike, curves: Mapping[str, ArrayLike], *, title: str = ""
 ) -> Figure:
-    """Draw how a surface approaches a reference, or itself at its end, with time.
+    """Draw the difference of a surface from a reference, or from the final surface, along time.
 
     Args:
         times: (n,) ps.
-        curves: of each name in the legend, root mean square differences (n,), kJ/mol.
+        curves: root mean square differences (n,), kJ/mol, by name in the legend.
         title: heading, if any.
     """
     figure, (axes,) = create_panels()
@@ -131,8 +132,12 @@ def _edges(centres: np.ndarray) -> np.ndarray:
     return np.append(centres - half, centres[-1] + half)
 
 
-def _circle(set_ticks, set_limits, values: np.ndarray) -> None:  # type: ignore[no-untyped-def]
-    """Mark an axis that goes round a circle every 90 degrees."""
+def _set_axis(
+    set_ticks: Callable[[np.ndarray], Any],
+    set_limits: Callable[[float, float], Any],
+    values: np.ndarray,
+) -> None:
+    """Set the limits of an axis, and ticks every 90 degrees if it covers a circle."""
     low, high = _edges(values)[[0, -1]]
     set_limits(low, high)
     if high - low > _CIRCLE:

@@ -26,7 +26,7 @@ def plot_torsion_profiles(
 
     Args:
         angles: degrees, (a,), from above -180 to 180.
-        profiles: of each name in the legend, energies (a,), gaps where they are not numbers.
+        profiles: energies (a,) by name in the legend, with gaps at nan.
         dashed: names of profiles drawn with dashes and without markers.
         points: names of references, drawn as black points.
         ylabel: with the unit.

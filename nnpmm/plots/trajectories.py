@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from numpy.typing import ArrayLike, NDArray
 
+from nnpmm.plots.curves import draw_band
 from nnpmm.plots.style import (
     BLACK,
     BLUE,
@@ -27,6 +28,7 @@ from nnpmm.plots.style import (
     create_panels,
     dress,
     legend,
+    legend_above,
 )
 
 __all__ = [
@@ -42,8 +44,8 @@ __all__ = [
     "plot_torsions",
 ]
 
-_WINDOW = 0.05  # of the series, over which the strong line is averaged
-_SMOOTH = 60  # samples, below which there is one line only
+_WINDOW = 0.05  # fraction of a series in a running average
+_SMOOTH = 60  # samples; shorter series have no running average
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,9 @@ class Panel:
     """One quantity along time.
 
     Attributes:
-        title: what it is.
-        unit: of it; empty for numbers.
-        series: of each replica, times (n,) and values (n,).
+        title: name of the quantity.
+        unit: of its values; empty for pure numbers.
+        series: times (n,) and values (n,) of each replica.
     """
 
     title: str
@@ -66,10 +68,10 @@ class Torsion:
     """One torsion.
 
     Attributes:
-        name: of it.
-        series: of each replica, times (n,) and angles (n,) in degrees.
+        name: of the torsion.
+        series: times (n,) and angles (n,) in degrees of each replica.
         grid: (g,) degrees.
-        density: of each replica (g,) per degree.
+        density: (g,) per degree, of each replica.
     """
 
     name: str
@@ -79,7 +81,7 @@ class Torsion:
 
 
 def plot_panels(panels: Sequence[Panel], *, xlabel: str = "time / ps") -> Figure:
-    """Draw quantities along time in panels; of long series also the running average.
+    """Draw quantities along time in panels, long series with their running averages.
 
     Args:
         panels: at least one.
@@ -90,23 +92,16 @@ def plot_panels(panels: Sequence[Panel], *, xlabel: str = "time / ps") -> Figure
     figure, axes = create_panels(
         rows, columns, width=4.3 * columns, height=2.2 * rows + 0.2, letters=False
     )
-    for panel, place in zip(panels, axes, strict=False):
+    for panel, own in zip(panels, axes, strict=False):
         for (name, (time, values)), color in zip(panel.series.items(), cycle(COLORS), strict=False):
-            _draw_series(place, np.asarray(time), np.asarray(values), color, name)
-        dress(place, xlabel=xlabel, ylabel=panel.unit, title=panel.title)
-        place.ticklabel_format(axis="y", useOffset=False)
-    for place in axes[len(panels) :]:
-        place.remove()
+            _draw_series(own, np.asarray(time), np.asarray(values), color, name)
+        dress(own, xlabel=xlabel, ylabel=panel.unit, title=panel.title)
+        own.ticklabel_format(axis="y", useOffset=False)
+    for unused in axes[len(panels) :]:
+        unused.remove()
     if len(panels[0].series) > 1:
-        _legend_above(figure, axes[0])
+        legend_above(figure, axes[0])
     return figure
-
-
-def _legend_above(figure: Figure, axes: Axes, **options: Any) -> None:
-    """Put the legend of some axes above all panels, where it hides no data."""
-    handles, labels = axes.get_legend_handles_labels()
-    style: dict[str, Any] = {"fontsize": SMALL, "frameon": False, "ncols": 3}
-    figure.legend(handles, labels, loc="outside upper left", **style, **options)
 
 
 def _draw_series(
@@ -133,17 +128,15 @@ def plot_fluctuations(
 
     Args:
         labels: of the r residues.
-        series: of each name in the legend, values (r,) and standard errors (r,); nan is left out.
-        marked: labels of residues with a tick below, such as those that touch a ligand.
+        series: values (r,) and standard errors (r,), by name in the legend; no band at nan.
+        marked: labels of residues with a triangle below, such as those that touch a ligand.
         ylabel: with the unit.
     """
     figure, (axes,) = create_panels(width=8.6, height=3.0)
     places = np.arange(len(labels))
     for (name, (values, errors)), color in zip(series.items(), cycle(COLORS), strict=False):
-        middle = np.asarray(values, dtype=np.float64)
-        reach = 2 * np.nan_to_num(np.asarray(errors, dtype=np.float64))
-        axes.fill_between(places, middle - reach, middle + reach, color=color, alpha=0.2, lw=0)
-        axes.plot(places, middle, color=color, linewidth=1.1, label=name)
+        draw_band(axes, places, values, errors, color=color)
+        axes.plot(places, np.asarray(values), color=color, linewidth=1.1, label=name)
     axes.set_ylim(bottom=0)
     for place in [n for n, label in enumerate(labels) if label in set(marked)]:
         axes.plot(
@@ -187,7 +180,7 @@ def plot_torsions(torsions: Sequence[Torsion], *, xlabel: str = "time / ps") -> 
         dress(side)
         strip.set_title(torsion.name, fontsize=TEXT, loc="left")
         if n == 0 and len(torsion.series) > 1:
-            _legend_above(figure, strip, markerscale=3)
+            legend_above(figure, strip, markerscale=3)
     return figure
 
 
@@ -197,26 +190,26 @@ def plot_torsion_distributions(
     """Draw the distributions of torsions in several systems, replicas as thin lines.
 
     Args:
-        torsions: at least one; of each, by the system's name, the densities (g,) per degree of its
-            replicas on a regular grid over the whole circle.
+        torsions: at least one; for each, by the system's name, the densities (g,) per degree of the
+            replicas, on a regular grid over the full circle.
     """
     columns = min(3, len(torsions))
     rows = -(-len(torsions) // columns)
     figure, axes = create_panels(
         rows, columns, width=2.9 * columns, height=1.7 * rows + 0.5, letters=False
     )
-    for n, (place, (name, systems)) in enumerate(zip(axes, torsions.items(), strict=False)):
+    for n, (panel, (name, systems)) in enumerate(zip(axes, torsions.items(), strict=False)):
         for (system, densities), color in zip(systems.items(), cycle(COLORS), strict=False):
             for density in densities:
-                _draw_density(place, np.asarray(density), color=color, linewidth=0.6, alpha=0.6)
+                _draw_density(panel, np.asarray(density), color=color, linewidth=0.6, alpha=0.6)
             if len(densities):
                 mean = np.mean([np.asarray(density) for density in densities], axis=0)
-                _draw_density(place, mean, color=color, linewidth=1.8, label=system)
-        place.set(xlim=(-180, 180), ylim=(0, None), xticks=(-120, 0, 120), yticks=[])
-        dress(place, xlabel="angle / °", ylabel="" if n % columns else "density", title=name)
-    for place in axes[len(torsions) :]:
-        place.remove()
-    _legend_above(figure, axes[0])
+                _draw_density(panel, mean, color=color, linewidth=1.8, label=system)
+        panel.set(xlim=(-180, 180), ylim=(0, None), xticks=(-120, 0, 120), yticks=[])
+        dress(panel, xlabel="angle / °", ylabel="" if n % columns else "density", title=name)
+    for panel in axes[len(torsions) :]:
+        panel.remove()
+    legend_above(figure, axes[0])
     return figure
 
 
@@ -234,7 +227,7 @@ def plot_time_strips(
     xlabel: str = "time / ps",
     breaks: Sequence[float] = (),
 ) -> Figure:
-    """Draw a strip along time for each of c events, such as contacts, dark while they are present.
+    """Draw a strip along time for each of c events, such as contacts, dark while they occur.
 
     Args:
         names: of the c strips, from the top.
@@ -276,7 +269,7 @@ def plot_probabilities(
     figure, (axes,) = create_panels(width=8.6, height=0.2 * len(names) + 0.9)
     places, middle = np.arange(len(names)), np.asarray(values, dtype=np.float64)
     reach = 2 * np.asarray(errors, dtype=np.float64)
-    # No bar leaves the range of a probability.
+    # Bars end at 0 and 1.
     bars = np.array([np.minimum(reach, middle), np.minimum(reach, 1 - middle)])
     axes.barh(places, middle, height=0.68, color=list(colors), alpha=0.75)
     axes.errorbar(middle, places, xerr=bars, fmt="none", color=BLACK, elinewidth=0.9, capsize=1.5)
@@ -291,11 +284,11 @@ def plot_probabilities(
 def plot_contact_network(
     center: str, edges: Sequence[tuple[str, str, float]], colors: Mapping[str, str]
 ) -> Figure:
-    """Draw the contacts of something in the middle; thicker lines are more frequent.
+    """Draw the contacts of a molecule in the middle; thicker lines are more frequent.
 
     Args:
-        center: name in the middle.
-        edges: a neighbour's name, a kind, and a probability, neighbours in their order around.
+        center: name of the molecule.
+        edges: a neighbour's name, a kind, and a probability, in the order around the molecule.
         colors: of each kind, in the order of the legend.
     """
     figure, (axes,) = create_panels(width=5.4, height=4.5)
@@ -321,9 +314,9 @@ def plot_contact_network(
         axes.text(way[0], way[1], text, fontsize=SMALL - 1.5, ha="center", va="center")
     axes.add_patch(Circle((0, 0), 0.2, facecolor="#e6f4ef", edgecolor="#009E73", lw=1.4, zorder=3))
     axes.text(0, 0, center, fontsize=TEXT, ha="center", va="center", weight="bold", zorder=4)
-    there = {kind for _, kind, _ in edges}
+    present = {kind for _, kind, _ in edges}
     for kind, color in colors.items():
-        if kind in there:
+        if kind in present:
             axes.plot([], [], color=color, linewidth=4, label=kind)
     axes.set(xlim=(-1.22, 1.22), ylim=(-1.18, 1.18), aspect="equal")
     axes.axis("off")

@@ -1,4 +1,4 @@
-"""Checks of a potential: which passed for which molecule, and curves that show it."""
+"""Checks of a potential: a table of verdicts for each molecule, and curves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["ValidationPanel", "plot_validation"]
 
 _COLORS = {"pass": GREEN, "warn": ORANGE, "fail": RED}
 _HEIGHT = 0.24  # inches, of a row of the table
-_TALLEST = 1000.0  # kJ/mol, of energies that are drawn
+_LARGEST = 1000.0  # kJ/mol, of the energy axis
 
 
 class ValidationPanel(NamedTuple):
@@ -41,7 +41,7 @@ class ValidationPanel(NamedTuple):
         title: of the check.
         xlabel: with the unit.
         ylabel: with the unit.
-        curves: label and values (n,) along both axes of each.
+        curves: for each a label and values (n,) along both axes.
     """
 
     title: str
@@ -63,7 +63,7 @@ def plot_validation(
     Args:
         checks: names of the rows.
         molecules: names of the columns.
-        table: of each row and column a verdict (pass, warn, fail or n/a) and the figure's text.
+        table: for each row and column a verdict (pass, warn, fail or n/a) and the measured value.
         panels: any number.
         title: heading, if any.
     """
@@ -77,7 +77,7 @@ def plot_validation(
         axes = figure.add_subplot(grid[1 + index // columns, index % columns])
         _draw_panel(axes, panel)
         panel_letter(axes, chr(ord("b") + index))
-        if index == 0:  # the colors are the same in all
+        if index == 0:  # all panels have the same colors
             legend(axes)
     return figure
 
@@ -128,7 +128,7 @@ def _draw_panel(axes: Axes, panel: ValidationPanel) -> None:
         axes.plot([ends.min(), ends.max()], [ends.min(), ends.max()], color=GREY, lw=0.6, zorder=0)
     if energies:
         values = np.concatenate([np.ravel(y) for _, _, y in panel.curves])
-        low, high = max(values.min(), -_TALLEST), min(values.max(), _TALLEST)
+        low, high = max(values.min(), -_LARGEST), min(values.max(), _LARGEST)
         axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
         axes.axhline(0, color=GREY, linewidth=0.6, zorder=0)
     dress(axes, xlabel=panel.xlabel, ylabel=panel.ylabel, title=panel.title)

@@ -1,8 +1,8 @@
-"""Frames of a molecule to turn and to step through on a page, drawn by its own script.
+"""An interactive view of the frames of a molecule on a page.
 
-3Dmol.js is what notebooks use; its Python package holds no script but loads it from a network,
-which a report must not need, and a copy would be half a megabyte on every page. Sticks on a canvas
-need 130 lines.
+Notebooks use 3Dmol.js, but its Python package loads the script from a network, which a report must
+not need, and a copy would add half a megabyte to every page. The script here draws sticks on a
+canvas in 130 lines.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 __all__ = ["viewer_html"]
 
-_LARGEST = 32767  # pm, in two bytes
+_LARGEST = 32767  # pm, the largest signed integer of two bytes
 
 
 def viewer_html(
@@ -30,12 +30,12 @@ def viewer_html(
     positions: ArrayLike,
     captions: Sequence[str],
 ) -> str:
-    """Return a canvas with its data and script, which need nothing else.
+    """Return a canvas with its data and script as self-contained HTML.
 
     Args:
         identifier: of the element on its page; letters and digits.
         symbols: elements of the n atoms.
-        groups: (n,) 0 for the molecule in the middle, 1 for what is around it, 2 for a trace.
+        groups: (n,) 0 for the molecule in the middle, 1 for its surroundings, 2 for a trace.
         bonds: (m, 2) 0-based pairs.
         labels: texts, each with the atom where it is written.
         positions: (frames, n, 3), nm, up to 32 nm from the centre of the first frame.
@@ -43,7 +43,7 @@ def viewer_html(
     """
     points = np.asarray(positions, dtype=np.float64)
     local = 1000 * (points - points[0].mean(axis=0))
-    whole = np.clip(np.rint(local), -_LARGEST, _LARGEST).astype("<i2")
+    picometres = np.clip(np.rint(local), -_LARGEST, _LARGEST).astype("<i2")
     data = {
         "symbols": list(symbols),
         "groups": np.asarray(groups).tolist(),
@@ -51,7 +51,7 @@ def viewer_html(
         "labels": [[int(atom), text] for atom, text in labels],
         "frames": list(range(len(points))),
         "captions": list(captions),
-        "positions": base64.b64encode(whole.tobytes()).decode(),
+        "positions": base64.b64encode(picometres.tobytes()).decode(),
     }
     # "</script>" in a label would end the script.
     text = json.dumps(data).replace("<", "\\u003c")

@@ -1,4 +1,4 @@
-"""Pictures: what is drawn is what was given, in one style, and nothing is saved or left behind."""
+"""Figures draw the given data in one style; nothing is saved or changed globally."""
 
 from __future__ import annotations
 
