@@ -31,7 +31,8 @@ LIGANDS = {
     "S(=O)(=O)c1ccc(N)cc1",
 }
 _MATRIX = 1024  # edge of the matrices whose product gives the machine's rate
-# What every backend must keep to before it is timed, kJ/mol and kJ/mol/nm.
+_PRODUCT = "matrix product"
+# Largest deviations from the reference, kJ/mol and kJ/mol/nm, of a backend that is timed.
 _ENERGY_TOLERANCE, _FORCE_TOLERANCE = 0.01, 0.5
 
 Evaluate = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
@@ -53,7 +54,7 @@ class Row(NamedTuple):
         timing: milliseconds of energy and forces.
         energy_error: kJ/mol, from the float64 reference.
         force_error: largest component, kJ/mol/nm.
-        times_bound: time over that of the matrix products alone at the machine's rate.
+        times_bound: time relative to that of the matrix products alone at the machine's rate.
     """
 
     molecule: str
@@ -73,11 +74,11 @@ def sample_molecules(smiles: Mapping[str, str] = LIGANDS) -> list[Molecule]:
     """
     from nnpmm.structures import molecule_from_smiles
 
-    made = []
+    molecules = []
     for name, text in smiles.items():
         mol = molecule_from_smiles(text, seed=1)
         atoms = list(mol.GetAtoms())
-        made.append(
+        molecules.append(
             Molecule(
                 name,
                 [atom.GetSymbol() for atom in atoms],
@@ -85,7 +86,7 @@ def sample_molecules(smiles: Mapping[str, str] = LIGANDS) -> list[Molecule]:
                 mol.GetConformer().GetPositions() / 10,
             )
         )
-    return made
+    return molecules
 
 
 def molecule_from_structure(path: str, selection: str) -> Molecule:
@@ -121,7 +122,7 @@ def measure_networks(
     """Time energy and forces of all backends in turn, after checking their results.
 
     Args:
-        molecule: what to evaluate.
+        molecule: the molecule.
         models: the backends to time.
         reference: the same network in float64.
         rounds: number of rounds.
@@ -141,13 +142,13 @@ def measure_networks(
         found_energy, found_forces = evaluate(molecule.positions)
         errors[name] = (abs(found_energy - energy), float(np.abs(found_forces - forces).max()))
         if name in evaluators:
-            _refuse_wrong(name, molecule, *errors[name])
+            _check_accuracy(name, molecule, *errors[name])
         calls[name] = partial(evaluate, molecule.positions)
     left, right = np.random.default_rng(0).random((2, _MATRIX, _MATRIX), np.float32)
     product = np.empty_like(left)
-    calls[""] = partial(np.matmul, left, right, out=product)
+    calls[_PRODUCT] = partial(np.matmul, left, right, out=product)
     timings = time_in_turn(calls, rounds=rounds, progress=progress)
-    rate = 2 * _MATRIX**3 / timings.pop("").median
+    rate = 2 * _MATRIX**3 / timings.pop(_PRODUCT).median  # operations per millisecond
     bound = product_bound(reference.parameters, molecule.symbols) / rate
     return [
         Row(
@@ -167,18 +168,18 @@ def product_bound(parameters: AniParameters, symbols: Sequence[str]) -> float:
 
     Columns of absent elements are left out; two operations for each weight, atom and direction.
     """
-    cut = parameters.restricted_to(set(symbols))
+    restricted = parameters.restricted_to(set(symbols))
     return float(
         sum(
             4 * layer.weight.size
-            for member in cut.members
+            for member in restricted.members
             for symbol in symbols
             for layer in member[symbol]
         )
     )
 
 
-def _refuse_wrong(backend: str, molecule: Molecule, energy: float, force: float) -> None:
+def _check_accuracy(backend: str, molecule: Molecule, energy: float, force: float) -> None:
     if energy > _ENERGY_TOLERANCE or force > _FORCE_TOLERANCE:
         raise SimulationError(
             f"the backend {backend!r} differs from the float64 reference on {molecule.name} by "

@@ -8,6 +8,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from nnpmm.core.files import write_atomically
 from nnpmm.core.versions import installed_version
 
 __all__ = ["machine", "versions", "write_record"]
@@ -45,13 +46,17 @@ def machine() -> dict[str, Any]:
 
 
 def versions(packages: tuple[str, ...] = _PACKAGES) -> dict[str, str]:
-    """Return versions of Python and of those of the packages that are installed."""
+    """Return the versions of Python and of the installed packages among the given ones."""
     installed = {package: installed_version(package) for package in packages}
     found = {package: version for package, version in installed.items() if version is not None}
     return {"python": platform.python_version()} | found
 
 
 def write_record(path: Path, results: Any, **more: Any) -> None:
-    """Write results with machine and versions as JSON."""
+    """Write results with machine and versions as JSON.
+
+    Raises:
+        UnwritableError: the file cannot be written.
+    """
     record = {"machine": machine(), "versions": versions(), **more, "results": results}
-    path.write_text(json.dumps(record, indent=2) + "\n")
+    write_atomically(path, json.dumps(record, indent=2) + "\n")

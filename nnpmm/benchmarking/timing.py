@@ -11,10 +11,10 @@ import numpy as np
 
 __all__ = ["Timing", "time_in_turn"]
 
-# The threads of BLAS and OpenMP wait by spinning for up to a tenth of a second: without a
-# pause they would slow down whatever comes next.
+# Idle threads of BLAS and OpenMP spin for up to a tenth of a second. Without a pause they would
+# slow down the next call.
 _PAUSE = 0.15  # s
-_TURN = 0.05  # s that a turn should take at least
+_TURN = 0.05  # s, shortest duration of a turn
 
 
 class Timing(NamedTuple):
@@ -34,11 +34,11 @@ def time_in_turn(
 ) -> dict[str, Timing]:
     """Return the time of each call.
 
-    In every round each call has its turn: a pause, one call that is not counted, and then as many
-    as fill a twentieth of a second; their mean is one sample.
+    In every round each call has its turn: a pause, one call that is not timed, and then as many as
+    fill a twentieth of a second. Their mean is one sample.
 
     Args:
-        calls: what to time, by name.
+        calls: functions to time, by name.
         rounds: number of rounds.
         progress: called after every turn.
         clock: returns seconds; `time.process_time` for calls of one thread on a busy machine.

@@ -27,9 +27,9 @@ class Command:
     """A command that a campaign can run.
 
     Attributes:
-        read: settings from nested ones, with the words that errors begin with and the folder of
+        read: validates nested settings; it also receives the source for messages, and the folder of
             relative paths.
-        run: start or continue the calculation in a folder; returns the result.
+        run: starts or continues the calculation in the folder of the attempt; returns the results.
     """
 
     read: Callable[[Any, str, Path], Any]
@@ -95,7 +95,7 @@ def _run(settings: Any, attempt: Attempt) -> list[Quantity]:
     )
     result = simulation.run(own, resume=True, progress=False)
     if result.signal_number is not None:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt  # the campaign stops; the run has a checkpoint
     return [Quantity("simulated", result.time_ps, None, "ps"), *_averages(result.log)]
 
 

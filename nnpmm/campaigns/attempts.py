@@ -1,4 +1,4 @@
-"""Attempts of a calculation: seeds, kills from outside, and failures of its own."""
+"""Attempts of a calculation: seeds, external kills, and failures."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from nnpmm.core.errors import (
 )
 
 __all__ = [
+    "EXTERNAL_ERRORS",
     "INPUT_ERRORS",
-    "NOT_ITS_FAULT",
     "AttemptsError",
     "KilledError",
     "derived_seed",
@@ -30,27 +30,27 @@ __all__ = [
     "retry_if_killed",
 ]
 
-#: How often a calculation that is killed from outside is started in all.
+#: Total number of starts of a calculation that is killed from outside.
 _STARTS = 3
-# A worker that has lost its campaign may hold its folder for as long as a step of its takes.
+# A worker that has lost its campaign may lock its folder until its current step ends.
 _LONGEST_WAIT, _PAUSE = 60.0, 0.5  # s
 
 _T = TypeVar("_T")
 
 
 class KilledError(SimulationError):
-    """A program was ended from outside, by a signal; it continues if it is called again."""
+    """A program was ended by a signal from outside; it continues if it is called again."""
 
 
 class AttemptsError(SimulationError):
-    """The calculation failed; the message contains the reasons, the cause is the last failure."""
+    """All attempts failed; the message contains the reasons, the cause is the last failure."""
 
 
-#: What stops a calculation without being a failure of it: a kill, a full disk, a lost folder,
-#: another process in its folder, a package that is missing where it runs.
-NOT_ITS_FAULT = (KilledError, LockedError, OSError, ImportError)
+#: Errors that are no failures of the calculation: a kill, a full disk, a lost folder, another
+#: process in its folder, a package that is not installed on the worker.
+EXTERNAL_ERRORS = (KilledError, LockedError, OSError, ImportError)
 
-#: What is wrong with the input of a calculation, and fails with every seed.
+#: Errors in the input of a calculation, which fail with every seed.
 INPUT_ERRORS = (
     ConfigError,
     ForceFieldError,
@@ -71,12 +71,11 @@ def derived_seed(campaign_seed: int, name: str, attempt: int) -> int:
 def retry_if_killed(
     function: Callable[[], _T], on_kill: Callable[[str], object] | None = None
 ) -> _T:
-    """Call a function, again if its program was killed from outside, and return its result.
+    """Call a function, and again if its program was killed from outside; return its result.
 
     Args:
         function: continues where it stopped if it is called again.
-        on_kill: called with the reason whenever the program was killed and the function is called
-            again.
+        on_kill: called with the reason before each repetition.
 
     Raises:
         KilledError: the program was killed every time.
@@ -99,15 +98,15 @@ def first_success(
 ) -> tuple[_T, int]:
     """Call a function with one seed after another; return the first success and its seed.
 
-    A kill from outside does not use up a seed: the function is called again with the same one. This
-    also applies after another process in its folder has ended. After one of ``INPUT_ERRORS`` no
-    other seed is tried.
+    After a kill from outside, the function is called again with the same seed. It is also called
+    again with the same seed after another process in its folder has ended. After one of
+    ``INPUT_ERRORS`` no other seed is tried.
 
     Args:
         function: called with the number of the attempt, from 0, and its seed.
         seeds: one for each attempt.
-        reasons: gets a line for every kill and every failure.
-        failures: exceptions that count as failures; ``NOT_ITS_FAULT`` never does.
+        reasons: list to which a line is added for every kill and every failure.
+        failures: exceptions that count as failures; ``EXTERNAL_ERRORS`` never do.
 
     Raises:
         AttemptsError: every seed failed, or the input is wrong.
@@ -121,7 +120,7 @@ def first_success(
         try:
             call = partial(_unlocked, function, attempt, seed)
             return retry_if_killed(call, reasons.append), seed
-        except NOT_ITS_FAULT:
+        except EXTERNAL_ERRORS:
             raise
         except failures as error:
             last, text = error, " ".join(str(error).split()) or type(error).__name__
@@ -133,7 +132,7 @@ def first_success(
 
 
 def _unlocked(function: Callable[[int, int], _T], attempt: int, seed: int) -> _T:
-    """Call a function; again, while another process works in its folder, for up to a minute."""
+    """Call a function; for up to a minute again while another process works in its folder."""
     deadline = time.monotonic() + _LONGEST_WAIT
     while True:
         try:

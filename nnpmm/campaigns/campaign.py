@@ -25,7 +25,7 @@ from nnpmm.core.files import require_folder
 
 __all__ = ["CampaignResult", "ReportCallback", "require_some", "run_campaign"]
 
-#: Called after every job with its report, the number of jobs that ended, and of all jobs to run.
+#: Called after every job with its report, the number of finished jobs, and the number of all jobs.
 ReportCallback = Callable[[JobReport, int, int], None]
 
 
@@ -77,20 +77,24 @@ def run_campaign(
     """
     _check(jobs, store, preparations or {})
     with nullcontext() if locked else store.locked():
-        left = [job for job in jobs if not store.is_done(job)]
-        todo = [job for job in left if retry_failed or not store.is_given_up(job)]
+        unfinished = [job for job in jobs if not store.is_done(job)]
+        todo = [job for job in unfinished if retry_failed or not store.is_given_up(job)]
         work = _scratch(store.folder, scratch)
         where = cluster or ClusterSettings()
         reports = _run(Plan(todo, store, work, where, preparations or {}, progress), report)
     failed = tuple(r for r in reports if not r.done)
-    already = len(jobs) - len(left)
-    return CampaignResult(already, len(left) - len(todo), len(reports) - len(failed), failed)
+    return CampaignResult(
+        already=len(jobs) - len(unfinished),
+        given_up=len(unfinished) - len(todo),
+        done=len(reports) - len(failed),
+        failed=failed,
+    )
 
 
 def _run(plan: Plan, report: ReportCallback | None) -> list[JobReport]:
     """Return how the jobs of a plan ended; the store has to be locked."""
     reports = []
-    _clear(plan)  # what a killed campaign left here is worthless: its jobs begin anew
+    _clear(plan)  # remains of a killed campaign, whose jobs start again
     try:
         if plan.jobs:
             require_folder(plan.scratch)
@@ -107,7 +111,7 @@ def _run(plan: Plan, report: ReportCallback | None) -> list[JobReport]:
 
 
 def _check(jobs: Sequence[Job], store: Store, preparations: Mapping[str, Preparation]) -> None:
-    """Refuse now what no worker could put right."""
+    """Check that results are unique and that preparations exist."""
     for address, count in Counter(store.address(job) for job in jobs).items():
         if count > 1:
             raise ConfigError(f"found {count} jobs with the result {address}, allowed: one")

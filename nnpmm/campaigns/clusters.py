@@ -45,10 +45,10 @@ class ClusterSettings(Section):
 
 
 def read_cluster(request: str, *, workers: int, threads: int) -> ClusterSettings:
-    """Return where jobs run: ``local``, ``serial``, or as a YAML file of ``ClusterSettings`` says.
+    """Return the settings of a cluster: ``local``, ``serial``, or those of a YAML file.
 
     Args:
-        request: one of the two words, or the file.
+        request: one of the two words, or the path of a file of ``ClusterSettings``.
         workers: number of jobs at a time, if the file does not state it.
         threads: of each job, if the file does not state it.
 
@@ -91,34 +91,34 @@ def create_cluster(cluster: ClusterSettings) -> Any:
     """
     if cluster.kind == "serial":
         raise ConfigError(
-            "found the cluster serial, allowed: local or slurm; serial starts no processes"
+            "found the cluster serial, allowed: local, slurm or pbs; serial starts no processes"
         )
     if cluster.kind == "local":
         return _create_local(cluster)
-    made = create_queue(cluster)
-    made.scale(jobs=cluster.workers)
-    try:  # dask would log the error, and wait for ever for workers
-        made.sync(_submitted, made)
+    queue = create_queue(cluster)
+    queue.scale(jobs=cluster.workers)
+    try:  # dask would only log the error, and wait for workers forever
+        queue.sync(_submitted, queue)
     except (RuntimeError, OSError) as error:
         with contextlib.suppress(AssertionError):  # dask expects workers that have started
-            made.close()
+            queue.close()
         reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
         raise SimulationError(
             f"{cluster.kind} rejected the jobs of the workers: {reason.strip()}; check the queue "
             "and the cluster settings"
         ) from error
-    return made
+    return queue
 
 
 async def _submitted(cluster: Any) -> None:
-    """Wait until the jobs of all workers are in the queue; one that failed is tried once more."""
+    """Wait until the jobs of all workers are in the queue; a failed submission is repeated once."""
     await cluster
     for worker in cluster.workers.values():
         await worker
 
 
 def create_queue(cluster: ClusterSettings) -> Any:
-    """Return a cluster whose workers are jobs of SLURM or PBS, none of which is submitted yet.
+    """Return a cluster whose workers are jobs of SLURM or PBS, before any is submitted.
 
     Raises:
         OptionalDependencyError: dask-jobqueue is not installed.
@@ -145,7 +145,7 @@ def create_queue(cluster: ClusterSettings) -> Any:
 
 
 def _create_local(cluster: ClusterSettings) -> Any:
-    """Return a dask cluster of processes; start it twice, as one of them may have been killed."""
+    """Return a dask cluster of processes; try twice, because a process may have been killed."""
     with contextlib.suppress(RuntimeError):  # "Nanny failed to start"
         return _start(cluster)
     try:
@@ -159,7 +159,7 @@ def _create_local(cluster: ClusterSettings) -> Any:
 
 
 def _start(cluster: ClusterSettings) -> Any:
-    """Start what dask's LocalCluster is, with an environment for each of the workers."""
+    """Start the equivalent of dask's LocalCluster, with an environment for each worker."""
     from distributed import Nanny, Scheduler, SpecCluster
 
     here = {"host": "127.0.0.1", "protocol": "tcp://"}

@@ -1,4 +1,4 @@
-"""Which CUDA devices this process may use, as the driver says it."""
+"""The CUDA devices that this process may use, according to the driver."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 def cuda_devices() -> tuple[str, ...]:
     """Return the CUDA devices that this process may use, each as ``CUDA_VISIBLE_DEVICES`` names it.
 
-    They are numbers, or the names of devices or parts of them where that variable has such names.
-    None without a driver or a device.
+    They are numbers, or names of devices or of parts of them if that variable contains names. The
+    tuple is empty without a driver or a device.
     """
     try:
         driver = ctypes.CDLL(_DRIVER)

@@ -1,4 +1,4 @@
-"""Runs one job, from its function to a file in the store; this happens in a worker process."""
+"""Runs one job, in a worker process, and stores its result."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import time
 import traceback
 from pathlib import Path
 
-from nnpmm.campaigns.attempts import NOT_ITS_FAULT, AttemptsError, derived_seed, first_success
+from nnpmm.campaigns.attempts import EXTERNAL_ERRORS, AttemptsError, derived_seed, first_success
 from nnpmm.campaigns.jobs import Attempt, Job, JobReport, Output
 from nnpmm.campaigns.store import Store
 
 __all__ = ["ATTEMPTS", "execute_job"]
 
-#: A job whose simulation failed is tried once more, with another seed.
+#: A job whose simulation failed is repeated once with another seed.
 ATTEMPTS = 2
 
 
@@ -22,16 +22,15 @@ def execute_job(job: Job, store: Store, scratch: Path, threads: int = 1) -> JobR
 
     A job whose input is wrong is given up at once: another seed would not help.
 
-    A job that ended through no fault of its own (its program was killed, the disk is full, a
-    package is missing here) is not given up: no failure is stored, and the next campaign tries it
-    again.
+    A job that ended for an external reason (its program was killed, the disk is full, a package is
+    missing here) is not given up: no failure is stored, and the next campaign runs it again.
 
-    A job that is done or given up already is not run again: dask repeats all that a lost worker
-    had done, as its reports are lost with it.
+    A job that is done or given up is not run again: dask repeats all jobs of a lost worker, because
+    their reports are lost with it.
 
     Args:
-        job: what to run.
-        store: where the result goes.
+        job: the job.
+        store: of the result.
         scratch: for the folders that the function works in.
         threads: that the function may use.
 
@@ -45,20 +44,21 @@ def execute_job(job: Job, store: Store, scratch: Path, threads: int = 1) -> JobR
         return JobReport(job.name, False, 0.0, store.reasons(job))
     begin = time.monotonic()
     reasons: list[str] = []
-    works, passing = _folders(job, scratch)
+    folders, temporary = _folders(job, scratch)
 
     def run(attempt: int, seed: int) -> Output:
-        _remove(passing[:attempt])
-        works[attempt].mkdir(parents=True, exist_ok=True)
-        return job.function(**job.inputs, attempt=Attempt(works[attempt], seed, threads, attempt))
+        _remove(temporary[:attempt])
+        folders[attempt].mkdir(parents=True, exist_ok=True)
+        arguments = Attempt(folders[attempt], seed, threads, attempt)
+        return job.function(**job.inputs, attempt=arguments)
 
-    _remove(passing)
+    _remove(temporary)
     seeds = [derived_seed(job.seed, job.name, attempt) for attempt in range(ATTEMPTS)]
     done = False
     with store.running(job):
         try:
             output, seed = first_success(run, seeds, reasons)
-        except NOT_ITS_FAULT as error:
+        except EXTERNAL_ERRORS as error:
             reasons.append(" ".join(str(error).split()))
         except AttemptsError as error:
             detail = "".join(traceback.format_exception(error.__cause__))
@@ -69,15 +69,15 @@ def execute_job(job: Job, store: Store, scratch: Path, threads: int = 1) -> JobR
             store.save(job, Output(output.arrays, {**output.record, **history}))
             done = True
         finally:
-            _remove(passing)
+            _remove(temporary)
     return JobReport(job.name, done, time.monotonic() - begin, tuple(reasons))
 
 
 def _folders(job: Job, scratch: Path) -> tuple[list[Path], list[Path]]:
-    """Return the folder of each attempt, and those of them that are to be removed."""
+    """Return the folder of each attempt, and the temporary ones among them."""
     if job.folder is None:
-        works = [scratch / f"{job.name}.{attempt}" for attempt in range(ATTEMPTS)]
-        return works, works
+        folders = [scratch / f"{job.name}.{attempt}" for attempt in range(ATTEMPTS)]
+        return folders, folders
     others = [job.folder / f"attempt-{attempt + 1}" for attempt in range(1, ATTEMPTS)]
     return [job.folder, *others], []
 

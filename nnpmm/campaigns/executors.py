@@ -27,11 +27,11 @@ __all__ = [
 #: Called with the name of a stage, how much of it is done, and its length, in its own unit.
 StageCallback = Callable[[str, float, float], None]
 
-#: Called with the name of a preparation, and with what a ``StageCallback`` is called with.
+#: Called with the name of a preparation and the arguments of a ``StageCallback``.
 ProgressCallback = Callable[[str, str, float, float], None]
 
-#: What several jobs need, such as a file in the cache: is called with a scratch folder, the
-#: number of threads, and a ``StageCallback`` or None.
+#: Provides something that several jobs need, such as a file in the cache. It is called with a
+#: scratch folder, the number of threads, and a ``StageCallback`` or None.
 Preparation = Callable[[Path, int, StageCallback | None], object]
 
 _TOPIC = "nnpmm-preparation"
@@ -39,14 +39,14 @@ _TOPIC = "nnpmm-preparation"
 
 @dataclass(frozen=True)
 class Plan:
-    """What an executor runs.
+    """The input of an executor.
 
     Attributes:
-        jobs: the most urgent first.
+        jobs: in order of priority.
         store: of their results.
         scratch: for the folders that jobs and preparations work in.
         cluster: where they run.
-        preparations: by name; those that no job needs are left out.
+        preparations: by name; only those that a job needs are run.
         progress: called with the progress of the preparations.
     """
 
@@ -60,7 +60,7 @@ class Plan:
 
 def run_serially(plan: Plan) -> Iterator[JobReport]:
     """Yield reports as jobs end; jobs whose preparation fails fail with it, untried."""
-    ready: dict[str, str | None] = {}  # why a preparation is not; None if it is
+    ready: dict[str, str | None] = {}  # for each preparation None, or the reason of its failure
     for job in plan.jobs:
         reason = None
         if job.needs is not None:
@@ -74,11 +74,11 @@ def run_serially(plan: Plan) -> Iterator[JobReport]:
 
 
 def _prepare_here(plan: Plan, name: str) -> str | None:
-    """Return why a preparation failed, or None."""
-    tell = None if plan.progress is None else partial(plan.progress, name)
+    """Run a preparation, and return the reason of its failure or None."""
+    progress = None if plan.progress is None else partial(plan.progress, name)
     try:
-        plan.preparations[name](plan.scratch, plan.cluster.threads, tell)
-    except Exception as error:  # whatever it is, it takes only the jobs that need it
+        plan.preparations[name](plan.scratch, plan.cluster.threads, progress)
+    except Exception as error:  # only the jobs that need it fail
         return _in_one_line(error)
     return None
 
@@ -98,7 +98,7 @@ def run_on_cluster(plan: Plan) -> Iterator[JobReport]:
             "cluster"
         ) from error
     logging.getLogger("distributed").setLevel(logging.ERROR)
-    # Results lost with a worker, which dask gets again; jobs that a queue did not accept, which
+    # They log results of a lost worker, which dask recomputes, and rejected jobs of a queue, which
     # are an error below.
     for name in ("distributed.client", "distributed.scheduler", "tornado.application", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -108,7 +108,7 @@ def run_on_cluster(plan: Plan) -> Iterator[JobReport]:
             client.subscribe_topic(_TOPIC, lambda event: progress(*event[1]))
         names = _submit(client, plan)
         for future in as_completed(names):
-            name = names.pop(future)  # or dask would run it again if its worker is lost
+            name = names.pop(future)  # a future that is kept runs again if its worker is lost
             failure = future.exception()
             if failure is None:
                 yield future.result()
@@ -117,7 +117,7 @@ def run_on_cluster(plan: Plan) -> Iterator[JobReport]:
 
 
 def _submit(client: Any, plan: Plan) -> dict[Any, str]:
-    """Hand all jobs and the preparations that they need to dask; return the jobs' futures."""
+    """Submit all jobs and the preparations that they need; return names by futures of the jobs."""
     threads = plan.cluster.threads
     ready = {
         name: client.submit(
@@ -142,15 +142,15 @@ def _submit(client: Any, plan: Plan) -> dict[Any, str]:
 
 
 def _prepare_and_report(name: str, preparation: Preparation, scratch: Path, threads: int) -> None:
-    """Run a preparation and send word of it to the process that waits for the jobs."""
+    """Run a preparation, and send its progress to the process that waits for the jobs."""
     from distributed import get_worker
 
     worker = get_worker()
 
-    def tell(stage: str, done: float, length: float) -> None:
+    def progress(stage: str, done: float, length: float) -> None:
         worker.log_event(_TOPIC, (name, stage, done, length))
 
-    preparation(scratch, threads, tell)
+    preparation(scratch, threads, progress)
 
 
 def _execute_after(ready: object, job: Job, store: Store, scratch: Path, threads: int) -> JobReport:
@@ -159,7 +159,7 @@ def _execute_after(ready: object, job: Job, store: Store, scratch: Path, threads
 
 
 def _reason(failure: Any) -> str:
-    """Return in one line why dask has no result."""
+    """Return in one line the reason why dask has no result."""
     from distributed import KilledWorker
 
     if isinstance(failure, KilledWorker):

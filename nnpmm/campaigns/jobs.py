@@ -1,4 +1,4 @@
-"""A job: a function, its inputs, and what it returns."""
+"""A job: a function, its inputs, and its output."""
 
 from __future__ import annotations
 
@@ -79,10 +79,10 @@ class Job:
 
     @property
     def key(self) -> str:
-        """SHA-256 of the name, the function's name, the seed and the inputs; of files the content.
+        """SHA-256 of the name, the function's name, the seed, the inputs, and the content of files.
 
-        That holds for paths within settings too. Neither a change of the function's code is seen
-        nor one in a folder that is an input.
+        This includes files that settings name. Changes of the function's code or in a folder that
+        is an input do not change the key.
 
         Raises:
             InputFileError: a file that is an input cannot be read.
@@ -96,7 +96,7 @@ class Job:
 
 def _as_json(value: Any) -> Any:
     if isinstance(value, BaseModel):
-        return value.model_dump()  # in which paths are still paths
+        return value.model_dump()  # paths remain paths
     if isinstance(value, Path):
         if value.is_dir():
             return {"folder": str(value)}

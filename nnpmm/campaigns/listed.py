@@ -3,8 +3,8 @@
 ::
 
     campaign.json       the command, and of each calculation its settings
-    jobs/NAME/          where a calculation works, which goes on there
-    results/            what they ended in; see nnpmm.campaigns.store
+    jobs/NAME/          folder in which a calculation works and continues
+    results/            results and failures; see nnpmm.campaigns.store
     results.csv         the same as a table
 
 A calculation keeps the settings that it was started with; other settings under the same name are
@@ -41,9 +41,9 @@ __all__ = [
     "states_of",
 ]
 
-_LAST_LINES = 5  # of a traceback
+_LAST_LINES = 5  # of a traceback, which are shown
 _RECORD, _JOBS, _RESULTS, _VERSION = "campaign.json", "jobs", "results", 1
-# Settings that each job has of its own, and those that do not change what comes out.
+# Settings that the job sets itself, and those that do not change the results.
 _OF_JOB, _FREE = ("output.directory",), ("threads", "platform.threads")
 State = Literal["waiting", "running", "finished", "failed"]
 
@@ -98,7 +98,7 @@ def listed(row: ListRow, settings: BaseModel) -> Listed:
     """
     try:
         inputs = _without(settings.model_dump(), (*_OF_JOB, *_FREE))
-        digest = Job("row", _none, {"settings": inputs}).key
+        digest = Job("row", _no_output, {"settings": inputs}).key
     except InputFileError as error:
         raise InputFileError(f"{row.place}: {error}") from error
     dumped = _without(settings.model_dump(mode="json"), _OF_JOB)
@@ -117,7 +117,8 @@ def _without(data: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
     return data
 
 
-def _none() -> Output:
+def _no_output() -> Output:
+    """Return nothing: the function of jobs that are only looked up in the store."""
     return Output({})
 
 
@@ -147,7 +148,7 @@ def run_listed(
         cluster: where jobs run.
         retry_failed: repeat failed calculations.
         report: called with every job that ends.
-        checked: called before the first job, when the settings fit what was begun in the folder.
+        checked: called before the first job, after the check of the settings against the folder.
 
     Raises:
         ConfigError: another campaign works in this folder, it belongs to another command, or a
@@ -197,7 +198,7 @@ def states_of(folder: Path) -> list[JobState]:
         InputFileError: the folder holds no campaign, or a file in it is damaged.
     """
     store = listed_store(folder)
-    return [_state(Job(one.name, _none), store) for one in read_listed(folder)[1]]
+    return [_state(Job(one.name, _no_output), store) for one in read_listed(folder)[1]]
 
 
 def _state(job: Job, store: Store) -> JobState:
@@ -213,7 +214,7 @@ def _state(job: Job, store: Store) -> JobState:
 
 
 def _last_lines(path: Path) -> tuple[str, ...]:
-    """Return where an unexpected error was raised and what it was; nothing of an expected one."""
+    """Return the last lines of the traceback of an unexpected error; none of an nnpmm error."""
     lines = json.loads(path.read_text(encoding="utf-8"))["traceback"].splitlines()
     expected = not lines or lines[-1].startswith(NnpmmError.__module__)
     return () if expected else tuple(lines[-_LAST_LINES:])
@@ -222,7 +223,7 @@ def _last_lines(path: Path) -> tuple[str, ...]:
 def _claim(
     calculations: Sequence[Listed], jobs: Sequence[Job], command: str, folder: Path, store: Store
 ) -> None:
-    """Note what is calculated, unless it contradicts what was begun."""
+    """Record the calculations, unless settings differ from those of started ones."""
     before = _read(folder) or {"command": command, "rows": {}}
     if before["command"] != command:
         raise ConfigError(
@@ -235,7 +236,7 @@ def _claim(
         if known is None or known["digest"] == one.digest:
             continue
         work = _folder_of(folder, one.name)
-        if store.is_given_up(job):  # corrected: what failed before is of no use
+        if store.is_given_up(job):  # corrected settings: remove the failed attempt
             shutil.rmtree(work, ignore_errors=True)
             store.forget_failure(job)
         elif store.is_done(job) or work.exists():
@@ -252,7 +253,7 @@ def _claim(
 
 
 def _change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Return in words what differs between two settings, or in the files that they name."""
+    """Return a text about the first difference between two settings or the files that they name."""
     old, new = dict(flattened(dict(before))), dict(flattened(dict(now)))
     for key in [*new, *old]:
         if key not in _FREE and old.get(key) != new.get(key):

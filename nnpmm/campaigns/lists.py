@@ -44,7 +44,7 @@ class CalculationList:
     Attributes:
         command: that all rows run, such as ``solvation``.
         template: settings that they share.
-        base: folder that relative paths in settings begin at.
+        base: folder at which relative paths in settings start.
         rows: one for each calculation.
     """
 
@@ -136,7 +136,7 @@ def _read_shared(path: Path) -> dict[str, Any]:
 
 
 def _rows_of(found: _File, path: Path) -> list[tuple[str, dict[str, Any]]]:
-    """Return the cells of each row, with the words that say where it is."""
+    """Return the cells of each row, with its place for messages."""
     if isinstance(found.rows, str):
         path = path.absolute().parent / found.rows
         rows = [
@@ -154,7 +154,7 @@ def _rows_of(found: _File, path: Path) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _cell(text: str, path: Path, line: int) -> Any:
-    """Return what a cell says. SMILES begin with a bracket as well, but contain no comma."""
+    """Return the value of a cell. SMILES may also begin with a bracket, but contain no comma."""
     is_list = text.startswith("[") and "," in text
     if not (is_list or text.startswith("{") or text == "null"):
         return text
@@ -174,7 +174,7 @@ def _named(values: Sequence[tuple[str, dict[str, Any]]]) -> tuple[ListRow, ...]:
         given = cells.get(_NAME)
         if given is None and not own:
             raise InputFileError(f"{place}: found no values, expected some of settings, or a name")
-        name = file_name(_made_of(own) if given is None else str(given))
+        name = file_name(_name_of(own) if given is None else str(given))
         if name in rows:
             raise ConfigError(
                 f"{place}: found the name {excerpt(name)!r} again, which {rows[name].place} has; "
@@ -184,6 +184,6 @@ def _named(values: Sequence[tuple[str, dict[str, Any]]]) -> tuple[ListRow, ...]:
     return tuple(rows.values())
 
 
-def _made_of(values: Mapping[str, Any]) -> str:
+def _name_of(values: Mapping[str, Any]) -> str:
     """Return a name for a row: the last part of each key with its value."""
     return "_".join(f"{key.split('.')[-1]}={value}" for key, value in values.items())

@@ -1,4 +1,4 @@
-"""Child processes that end with their parent, and the signals that ended them."""
+"""Child processes that end with their parent, and the signals that end processes."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ __all__ = ["end_with_parent", "ending_signal", "is_crash"]
 
 _PR_SET_PDEATHSIG = 1  # of Linux' prctl
 _SHELL = 128  # a shell reports the signal n as the status 128 + n
-#: Signals that a program causes by its own fault; any other comes from outside.
+#: Signals of a crash; all others come from outside.
 _CRASHES = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP")
 
 
 def end_with_parent() -> Callable[[], None] | None:
     """Return a ``preexec_fn`` of subprocess: Linux kills the child when its parent has ended.
 
-    That holds however the parent ends, kill -9 included. Linux takes the thread that starts the
-    child for its parent: it has to wait for the child. None on other systems.
+    This works for any end of the parent, including kill -9. For Linux the parent is the thread that
+    starts the child, so this thread has to wait for the child. None on other systems.
     """
     if not sys.platform.startswith("linux"):
         return None
-    prctl = ctypes.CDLL(None).prctl  # found before the fork, after which little is safe
+    prctl = ctypes.CDLL(None).prctl  # looked up here, because little is safe after a fork
     parent = os.getpid()
 
     def ask() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended in the meantime
+        if os.getppid() != parent:  # the parent has ended in the meantime
             os._exit(1)
 
     return ask
@@ -51,5 +51,5 @@ def ending_signal(status: int) -> str | None:
 
 
 def is_crash(name: str) -> bool:
-    """Return whether a signal is a program's own fault."""
+    """Return whether a signal is that of a crash."""
     return name in _CRASHES

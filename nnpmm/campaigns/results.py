@@ -37,7 +37,7 @@ class Quantity:
     unit: str = ""
 
     def cells(self) -> dict[str, float]:
-        """Return its columns with their values; what is not finite is left out."""
+        """Return its columns with their values; values that are not finite are left out."""
         unit = f" ({self.unit})" if self.unit else ""
         found = {f"{self.name}{unit}": self.value, f"{self.name} error{unit}": self.error}
         return {
@@ -62,7 +62,7 @@ class ResultTable:
 
 
 def output_of(quantities: Sequence[Quantity]) -> Output:
-    """Return what the function of a job returns, for `collect_results`."""
+    """Return quantities as the output of a job, for `collect_results`."""
     cells: dict[str, float] = {}
     for quantity in quantities:
         cells |= quantity.cells()

@@ -13,14 +13,14 @@ __all__ = ["JobCounts", "count_jobs", "failure_reasons"]
 
 @dataclass
 class JobCounts:
-    """Jobs of one group by their state, and what they cost.
+    """Numbers of jobs of one group by their state, and their cost.
 
     Attributes:
-        done: have a result.
-        failed: failed with all seeds.
-        running: run now.
-        missing: are none of these.
-        retried: of those done, needed more than one attempt.
+        done: jobs with a result.
+        failed: jobs that failed with all seeds.
+        running: jobs that run now.
+        missing: all other jobs.
+        retried: jobs with a result that needed more than one attempt.
         core_hours: used by the finished jobs.
     """
 

@@ -3,9 +3,9 @@
 Layout::
 
     ADDRESS.safetensors        the result of a job
-    failed/ADDRESS.json        why a job was given up
-    running/ADDRESS            a job that runs now
-    .lock                      keeps a second campaign out
+    failed/ADDRESS.json        reasons why a job was given up
+    running/ADDRESS            mark of a job that runs now
+    .lock                      lock against a second campaign
 
 An existing result is complete, because files are written atomically.
 """
@@ -30,12 +30,12 @@ from nnpmm.core.locks import is_locked, locked
 __all__ = ["Store", "by_key", "by_name", "failure_path", "read_reasons", "result_path"]
 
 _FAILED, _RUNNING, _LOCK = "failed", "running", ".lock"
-#: Folders in the store that contain no results, which no name may lead to.
+#: Folders in the store that contain no results; names must not begin with them.
 _RESERVED = (_FAILED, _RUNNING, "scratch")
 
 
 def by_key(job: Job) -> str:
-    """Return the address of a job by its content: changed inputs have another file."""
+    """Return the address of a job by its content: changed inputs give another file."""
     return f"{job.key[:2]}/{job.key}"
 
 
@@ -43,7 +43,7 @@ def by_name(job: Job) -> str:
     """Return the address of a job by its name: the caller must ensure that inputs never change.
 
     Raises:
-        ConfigError: the name begins with that of a folder which a store keeps for itself.
+        ConfigError: the name begins with that of a reserved folder of the store.
     """
     if job.name.split("/")[0] in _RESERVED:
         raise ConfigError(
@@ -59,7 +59,7 @@ def result_path(folder: Path, address: str) -> Path:
 
 
 def failure_path(folder: Path, address: str) -> Path:
-    """Return the file that says why a job was given up."""
+    """Return the file with the reasons why a job was given up."""
     return folder / _FAILED / f"{address}.json"
 
 
@@ -92,7 +92,7 @@ class Store:
     address: Callable[[Job], str] = by_key
 
     def is_done(self, job: Job) -> bool:
-        """Return whether the result of a job is there."""
+        """Return whether a job has a result."""
         return result_path(self.folder, self.address(job)).exists()
 
     def is_given_up(self, job: Job) -> bool:
@@ -100,7 +100,7 @@ class Store:
         return failure_path(self.folder, self.address(job)).exists() and not self.is_done(job)
 
     def is_running(self, job: Job) -> bool:
-        """Return whether a job runs now, as part of a campaign that holds the store."""
+        """Return whether a job runs now, in a campaign that has locked the store."""
         return self._mark(job).exists() and is_locked(self.folder / _LOCK)
 
     def load(self, job: Job) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -112,9 +112,9 @@ class Store:
         return load_arrays(result_path(self.folder, self.address(job)))
 
     def record(self, job: Job) -> dict[str, Any]:
-        """Return the record of a result: the function's own, and how the job went.
+        """Return the record of a result: that of the function, with data on the attempts.
 
-        The second part has ``seed``, ``attempts`` (a line for each failure and kill before),
+        The latter are ``seed``, ``attempts`` (a line for each failure and kill before),
         ``threads`` and ``seconds``.
 
         Raises:
@@ -126,12 +126,12 @@ class Store:
         """Return why a job was given up, a line for each attempt.
 
         Raises:
-            InputFileError: the file that says so is missing or damaged.
+            InputFileError: the file is missing or damaged.
         """
         return read_reasons(failure_path(self.folder, self.address(job)))
 
     def save(self, job: Job, output: Output) -> None:
-        """Keep a result, and forget an earlier failure.
+        """Write a result, and remove an earlier failure.
 
         Raises:
             UnwritableError: the file cannot be written.
@@ -141,11 +141,11 @@ class Store:
         self.forget_failure(job)
 
     def forget_failure(self, job: Job) -> None:
-        """Let a job that was given up be one that has not run yet."""
+        """Remove the failure of a job, so that it counts as one that has not run."""
         failure_path(self.folder, self.address(job)).unlink(missing_ok=True)
 
     def save_failure(self, job: Job, reasons: Sequence[str], detail: str) -> None:
-        """Give a job up.
+        """Write the reasons why a job was given up.
 
         Args:
             job: that failed with every seed.
@@ -165,18 +165,18 @@ class Store:
         """Lock the store against a second campaign; a killed process releases it.
 
         Args:
-            who: holds it, for the message of the error.
+            who: owner of the lock, for the message of the error.
 
         Raises:
-            ConfigError: another process holds it.
-            UnwritableError: the folder cannot be made.
+            ConfigError: another process has locked it.
+            UnwritableError: the folder cannot be created.
         """
         message = f"{self.folder}: {who} already; wait for it or stop it"
         return locked(self.folder / _LOCK, message)
 
     @contextmanager
     def running(self, job: Job) -> Iterator[None]:
-        """Mark a job as one that runs now; a mark that cannot be written is left out."""
+        """Mark a job as running; errors of the mark are ignored."""
         mark = self._mark(job)
         with suppress(OSError):
             mark.parent.mkdir(parents=True, exist_ok=True)

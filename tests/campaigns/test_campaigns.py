@@ -348,7 +348,7 @@ def test_clusters(tmp_path):
         read_cluster(str(tmp_path / "c.yaml"), workers=1, threads=4)
     with pytest.raises(ConfigError, match="expected local, serial, or a YAML file"):
         read_cluster("lokal", workers=1, threads=1)
-    with pytest.raises(ConfigError, match="found the cluster serial, allowed: local or slurm"):
+    with pytest.raises(ConfigError, match="found the cluster serial, allowed: local, slurm or pbs"):
         create_cluster(ClusterSettings(kind="serial"))
 
 
