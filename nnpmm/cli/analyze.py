@@ -12,6 +12,7 @@ import typer
 from nnpmm.cli.errors import print_result
 from nnpmm.cli.narration import starting
 from nnpmm.cli.progress import stage_bar
+from nnpmm.cli.settings_options import DebugOption, JsonOption
 from nnpmm.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -61,10 +62,8 @@ def analyze(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the report.")] = Path(
         "analysis"
     ),
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the numbers as JSON on stdout.")
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """Analyse trajectories: deviations, torsions, contacts, water, network, with errors."""
     if comparison is not None:
@@ -78,13 +77,16 @@ def analyze(
 
     path = write_report(output, found)
     if isinstance(found, Comparison):
-        data, tell = tables.comparison_data(found), lambda: _print_comparison(found)
+        data = tables.comparison_data(found)
     else:
-        data, tell = tables.data_of(found), lambda: _print_analysis(found)
+        data = tables.data_of(found)
     if as_json:
         print_result(json.dumps(data, indent=1, ensure_ascii=False))
         return
-    tell()
+    if isinstance(found, Comparison):
+        _print_comparison(found)
+    else:
+        _print_analysis(found)
     print_result(f"report: {path}")
 
 
@@ -126,7 +128,7 @@ def _analyze(
             water_around=water_around,
             name=sources[0].name if len(sources) == 1 else name,
             cache=cache_directory() / "analysis",
-            progress=lambda name, done, total: show(name, done, total),
+            progress=show,
         )
 
 
@@ -138,9 +140,9 @@ def _compare(
         from nnpmm.analysis.report import read_observations
     systems = []
     for folder in folders:
-        name, kept = folder.absolute().name, read_observations(folder)
-        if kept:
-            systems.append(gather(kept, name=name))
+        name, stored = folder.absolute().name, read_observations(folder)
+        if stored:
+            systems.append(gather(stored, name=name))
         else:
             sources = _sources([folder], None, [], None)
             systems.append(_analyze(sources, selection, water_around, name))

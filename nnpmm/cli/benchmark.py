@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nnpmm.cli.settings_options import DebugOption
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -32,7 +34,6 @@ Backends = Annotated[
 ]
 Rounds = Annotated[int, typer.Option(min=1, help="Number of rounds; their median is printed.")]
 Output = Annotated[Path | None, typer.Option(help="Also write the results to this JSON file.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 @benchmark.command()
@@ -45,7 +46,7 @@ def ani(
     backends: Backends = "",
     rounds: Rounds = 20,
     output: Output = None,
-    debug: Debug = False,
+    debug: DebugOption = False,
 ) -> None:
     """Time energy and forces of a molecule with every backend, after checking its results."""
     from rich.console import Console
@@ -98,7 +99,7 @@ def md(
     rounds: Rounds = 7,
     steps: Annotated[int, typer.Option(min=1, help="Steps in each round.")] = 100,
     output: Output = None,
-    debug: Debug = False,
+    debug: DebugOption = False,
 ) -> None:
     """Time a step of NNP/MM with every backend and a step of the force field alone."""
     from rich.console import Console
@@ -109,7 +110,7 @@ def md(
 
     settings = _md_settings(config, model)
     mm, region, name = simulation.load_region(settings)
-    systems = {"MM": mm.system, **_hybrid_systems(settings, mm, name, _listed(backends))}
+    systems = {"MM": mm.system, **_hybrid_systems(settings, mm, name, _split(backends))}
     platform, properties = choose_platform(settings.platform)
     used = platform.getName()
     contexts = step_contexts(
@@ -131,27 +132,27 @@ def md(
 
 
 def _models(name: str, backends: str) -> list[AniModel]:
-    """Return the model with each backend asked for, or with each that works here."""
+    """Return the model with each requested backend, or with each that works here."""
     from nnpmm.core.errors import ModelError
     from nnpmm.models import load_model
     from nnpmm.models.ani import BACKENDS, AniModel
 
     usable = [key for key, backend in BACKENDS.items() if backend.missing() is None]
-    models = [load_model(name, backend=key) for key in _listed(backends) or usable]
+    models = [load_model(name, backend=key) for key in _split(backends) or usable]
     if not all(isinstance(model, AniModel) for model in models):
         raise ModelError(f"{name} has no backends to compare; use an ANI model")
     return [model for model in models if isinstance(model, AniModel)]
 
 
-def _listed(text: str) -> list[str]:
+def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _md_settings(config: Path | None, model: str | None) -> RunConfig:
-    """Return the settings to time a step with; those of the demo without a file.
+    """Return the settings of the timed step; without a file those of the demo.
 
     Raises:
-        ConfigError: a file, which names its network, and another network as well.
+        ConfigError: both a settings file, which names its network, and another network.
     """
     from nnpmm import simulation
     from nnpmm.core.errors import ConfigError
@@ -167,7 +168,7 @@ def _md_settings(config: Path | None, model: str | None) -> RunConfig:
     settings = simulation.load_config(config)
     if settings.integrator.type == "langevin":
         return settings
-    # What is timed is a step of the network and everything else, not the splitting of respa.
+    # A step with all forces is timed, not the splitting of respa.
     single = type(settings.integrator)()
     inner = settings.integrator.inner
     return settings.model_copy(update={"integrator": single, "timestep": inner})
@@ -176,7 +177,7 @@ def _md_settings(config: Path | None, model: str | None) -> RunConfig:
 def _hybrid_systems(
     settings: RunConfig, mm: MMSystem, name: str, backends: list[str]
 ) -> dict[str, openmm.System]:
-    """Return the hybrid system of the settings with each backend asked for, or that can be used."""
+    """Return the hybrid system of the settings with each requested or usable backend."""
     from nnpmm import simulation
     from nnpmm.models.ani import BACKENDS
     from nnpmm.models.registry import find_family

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["binding"]
 
-#: A value within an hour or so, to see that all works and what comes out.
+#: A test within about an hour, which shows the output; not converged.
 _QUICK = {
     "padding": "0.8 nm",
     "pilot": {"equilibration": "20 ps", "length": "50 ps"},

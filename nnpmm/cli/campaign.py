@@ -127,7 +127,7 @@ def run(
     at_a_time = workers or len(cuda_devices()) or 1
     each = threads or max(1, thread_count() // at_a_time)
     where = read_cluster(cluster, workers=at_a_time, threads=each)
-    begin = f"{_counted(len(calculations))} of {found.command}, {where.workers} at a time"
+    summary = f"{_counted(len(calculations))} of {found.command}, {where.workers} at a time"
     try:
         with campaign_bar("calculations") as (report, _):
             run_listed(
@@ -138,7 +138,7 @@ def run(
                 cluster=where,
                 retry_failed=retry_failed,
                 report=report,
-                checked=lambda: typer.echo(begin),
+                checked=lambda: typer.echo(summary),
             )
     except KeyboardInterrupt:
         typer.echo(f"stopped; continue with the same command ({output})", err=True)
@@ -154,7 +154,7 @@ def run(
 
 
 @campaign.command()
-def status(folder: _Folder) -> None:
+def status(folder: _Folder, debug: DebugOption = False) -> None:
     """Show the progress of a campaign and its failures."""
     from rich.console import Console
     from rich.table import Table
@@ -175,7 +175,7 @@ def status(folder: _Folder) -> None:
 
 
 @campaign.command()
-def collect(folder: _Folder) -> None:
+def collect(folder: _Folder, debug: DebugOption = False) -> None:
     """Collect the results in one table: results.csv and, with pyarrow, Parquet."""
     _write(folder)
 

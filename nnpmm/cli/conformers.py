@@ -14,6 +14,7 @@ from nnpmm.cli.settings_options import (
     CoordinatesOption,
     DebugOption,
     LigandOption,
+    OutputOption,
     SmilesOption,
     TopologyOption,
     molecule_section,
@@ -98,9 +99,7 @@ def conformers(
         str, typer.Option("--restraint-constant", help="Force constant beyond that distance.")
     ] = "10000 kJ/mol/nm^2",
     seed: Annotated[int, typer.Option("--seed", help="Random seed of the generators.")] = 0,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Output folder.")] = Path(
-        "conformers"
-    ),
+    output: OutputOption = Path("conformers"),
     debug: DebugOption = False,
 ) -> None:
     """Find the low-energy conformers of a molecule with a network, and the strain of a pose.

@@ -9,17 +9,16 @@ import typer
 
 from nnpmm.cli.narration import narrated, starting
 from nnpmm.cli.run import report_result
+from nnpmm.cli.settings_options import DebugOption, OutputOption
 
 __all__ = ["demo"]
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Output folder.")] = Path(
-        "nnpmm-demo"
-    ),
+    output: OutputOption = Path("nnpmm-demo"),
     smiles: Annotated[str, typer.Option(help="SMILES of the ligand; default: paracetamol.")] = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: DebugOption = False,
 ) -> None:
     """Build a drug-like ligand in water, simulate it with NNP/MM, and draw a report."""
     with starting():

@@ -1,8 +1,6 @@
-"""``nnpmm doctor``: a table of what works here."""
+"""``nnpmm doctor``: check versions, platforms, backends and weights."""
 
 from __future__ import annotations
-
-from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -10,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from nnpmm.cli.narration import starting
+from nnpmm.cli.settings_options import DebugOption
 
 __all__ = ["doctor"]
 
@@ -17,7 +16,7 @@ _MARKS = {True: "[green]ok[/green]", None: "[yellow]-[/yellow]", False: "[red]FA
 
 
 def doctor(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: DebugOption = False,
 ) -> None:
     """Show versions, OpenMM platforms, backends, and where each model's weights come from.
 

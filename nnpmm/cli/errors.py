@@ -17,7 +17,7 @@ from nnpmm.core.streams import drop_unwritable
 __all__ = ["print_result", "run_app"]
 
 
-# click's, or in newer versions typer's own copy of it; typer exports only what derives from it.
+# UsageError of click, or of typer's copy of click in newer versions. typer exports only subclasses.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
@@ -35,10 +35,10 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s"
     )
-    if not debug:  # an AM1 calculation, which may take long, is announced
+    if not debug:  # announces AM1 calculations, which may take long
         logging.getLogger("nnpmm.structures.ligands.ambertools").setLevel(logging.INFO)
     logging.captureWarnings(True)
-    # Libraries speak up at import time about options that nnpmm does not use.
+    # Libraries warn at import time about features that nnpmm does not use.
     logging.getLogger("py.warnings").setLevel(logging.DEBUG if debug else logging.ERROR)
     try:
         status = app(arguments, standalone_mode=False)
@@ -67,12 +67,12 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None = None) -> None:
 
 
 def _has_shown_help(error: Exception) -> bool:
-    """Whether a group of commands was called without one: its help has been printed."""
+    """Return whether a group was called without a command, so that its help has been printed."""
     return isinstance(error, _UsageError) and not error.format_message()  # type: ignore[attr-defined]
 
 
 def _with_options(message: str, app: typer.Typer, arguments: Sequence[str]) -> str:
-    """Put options of the command that was called in place of Python's arguments of their names."""
+    """Replace names of Python arguments in a message by options of the command."""
     command = typer.main.get_command(app)
     for argument in arguments:
         command = getattr(command, "commands", {}).get(argument, command)

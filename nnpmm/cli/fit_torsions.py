@@ -10,6 +10,7 @@ import typer
 from nnpmm.cli.errors import print_result
 from nnpmm.cli.narration import starting
 from nnpmm.cli.progress import stage_bar
+from nnpmm.cli.settings_options import DebugOption
 from nnpmm.core.constants import KJ_PER_KCAL
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def fit_torsions(
     seed: Annotated[
         int, typer.Option("--seed", min=0, help="Random seed of these conformers.")
     ] = 0,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: DebugOption = False,
 ) -> None:
     """Fit torsion terms to a scan; write OpenMM XML, Amber frcmod and mol2, and a System."""
     with starting():

@@ -28,7 +28,7 @@ __all__ = [
     "print_value",
 ]
 
-#: Times of --quick: to see that all works and what comes out.
+#: Times of --quick, for tests that show the output.
 SHORT_LADDER = {"time": "25 ps", "equilibration": "10 ps", "state_equilibration": "1 ps"}
 
 NetworkOption = Annotated[
@@ -63,7 +63,7 @@ Show = Callable[[str, float, float], None]
 
 
 def announcer(show: Show) -> Callable[[str, int, int], Callable[[str, int, int], None]]:
-    """Return what tells on stdout which ladder is next, and its progress to the bar.
+    """Return a function that prints the next ladder, and returns one that moves the bar.
 
     Args:
         show: moves the bar.
@@ -83,7 +83,7 @@ def in_kcal(estimate: Estimate, width: int = 0) -> str:
 
 
 def print_value(name: str, found: Estimate, indent: int = 2) -> None:
-    """Print a value in kcal/mol below others."""
+    """Print an indented value in kcal/mol."""
     print_result(f"{' ' * indent}{name:<{14 - indent}} {in_kcal(found, 8)}")
 
 

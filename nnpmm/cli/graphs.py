@@ -223,7 +223,7 @@ def _molecules(smiles: list[str] | None, table: Path | None, column: str) -> lis
 
 
 def _one_thread() -> None:
-    """Small networks: more threads are hardly faster, and change the last digits."""
+    """Use one thread: more are hardly faster for small networks, and change the last digits."""
     import torch
 
     torch.set_num_threads(1)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nnpmm.cli.narration import narrated, starting
-from nnpmm.cli.settings_options import SmilesOption
+from nnpmm.cli.settings_options import DebugOption, SmilesOption
 
 __all__ = ["init"]
 
@@ -46,7 +46,7 @@ def init(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the settings file.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: DebugOption = False,
 ) -> None:
     """Write a short settings file for nnpmm run, with a time step of 4 fs if possible."""
     with starting():

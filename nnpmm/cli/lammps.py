@@ -32,7 +32,7 @@ def runs_on_lammps(config: Path) -> bool:
     try:
         data = read_yaml(config)
     except NnpmmError:
-        return False  # whoever reads the settings will say what is wrong with them
+        return False  # the reader of the settings reports the error
     if not isinstance(data, dict) or "engine" not in data:
         return False
     if data["engine"] != "lammps":
@@ -66,7 +66,7 @@ def run_on_lammps(config: Path, *, resume: bool, overwrite: bool) -> None:
 
 
 def _end_all_ranks() -> NoReturn:
-    """End this process by a signal: mpirun then ends the others, and after an exit it does not."""
+    """End this process by a signal: only then mpirun ends the other ranks."""
     sys.stderr.flush()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -16,20 +16,20 @@ class _Echo(logging.Handler):
     """Prints messages as they are."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print the message of a record; a run goes on where nobody can read it."""
+        """Print the message of a record; a closed stdout does not stop a run."""
         with suppress(OSError):
             typer.echo(record.getMessage())
 
 
 @contextmanager
 def narrated() -> Iterator[None]:
-    """Print what the simulation says while it prepares: facts, and what is being done."""
+    """Print the messages of a simulation while it prepares."""
     from nnpmm.simulation.preparation.narration import LOGGER
 
     level, propagate, handler = LOGGER.level, LOGGER.propagate, _Echo()
     LOGGER.addHandler(handler)
     LOGGER.setLevel(logging.INFO)
-    LOGGER.propagate = False  # to the log of warnings on stderr, where it would stand again
+    LOGGER.propagate = False  # otherwise the root logger prints the message on stderr as well
     try:
         yield
     finally:

@@ -12,6 +12,7 @@ from nnpmm.cli.permeation_map import map_
 from nnpmm.cli.permeation_networks import evaluate, train
 from nnpmm.cli.permeation_permeability import permeability
 from nnpmm.cli.permeation_predict import predict
+from nnpmm.cli.settings_options import DebugOption, resumable
 
 if TYPE_CHECKING:
     from nnpmm.campaigns import CampaignResult
@@ -65,7 +66,7 @@ def build(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Also retry jobs that have failed.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: DebugOption = False,
 ) -> None:
     """Run the missing simulations of a data set; the same command continues after a stop.
 
@@ -86,7 +87,7 @@ def build(
         solutes=tuple(list_solutes(solutes)),
     )
     where = read_cluster(cluster, workers=workers, threads=threads)
-    with campaign_bar("jobs") as (report, relaxation):
+    with resumable(output, "the same command"), campaign_bar("jobs") as (report, relaxation):
         result = build_dataset(
             wanted,
             output,
@@ -122,7 +123,7 @@ def _print_result(result: CampaignResult, output: Path) -> None:
 
 
 @dataset.command()
-def status(output: _Folder = _DEFAULT_FOLDER) -> None:
+def status(output: _Folder = _DEFAULT_FOLDER, debug: DebugOption = False) -> None:
     """Show the progress of a data set and its failures."""
     from rich.console import Console
     from rich.table import Table
@@ -148,6 +149,7 @@ def status(output: _Folder = _DEFAULT_FOLDER) -> None:
 def export(
     file: Annotated[Path, typer.Argument(help="Safetensors file to write.")],
     output: _Folder = _DEFAULT_FOLDER,
+    debug: DebugOption = False,
 ) -> None:
     """Write the features of all finished samples to one file: (samples, frames, 8) float32."""
     from nnpmm.core.files import require_suffix

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nnpmm.cli.settings_options import DebugOption
+
 __all__ = ["label"]
 
 label = typer.Typer(
@@ -22,7 +24,6 @@ _Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a setting, as in --set production='1 ns'."),
 ]
-_Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 _FOLDER = Path("permeation-data")
 
 
@@ -34,7 +35,7 @@ def decouple(
     output: _Folder = _FOLDER,
     scratch: _Scratch = None,
     threads: _Threads = 1,
-    debug: _Debug = False,
+    debug: DebugOption = False,
 ) -> None:
     """Compute dG of single solutes directly, as anchors and checks of a lipid's table."""
     from nnpmm.cli.progress import stage_bar
@@ -81,7 +82,7 @@ def umbrella(
     output: _Folder = _FOLDER,
     scratch: _Scratch = None,
     threads: _Threads = 1,
-    debug: _Debug = False,
+    debug: DebugOption = False,
 ) -> None:
     """Compute the free-energy profile of single solutes across a bilayer, with a plot."""
     from nnpmm.cli.progress import stage_bar
@@ -117,7 +118,7 @@ def umbrella(
 
 
 def _report_existing(other: str, path: Path) -> None:
-    """Say that a result was there before, if it was made with other settings."""
+    """Report that a result existed before, calculated with other settings."""
     if other:
         typer.echo(f"  exists already, with {other}; delete {path} to make it again")
 
@@ -127,7 +128,7 @@ def linear(
     lipid: _Lipid = "DOPC",
     solutes: _Solutes = "dimers",
     output: _Folder = _FOLDER,
-    debug: _Debug = False,
+    debug: DebugOption = False,
 ) -> None:
     """Compute dG of all solutes of a shape from the runs of some, anchored at direct values."""
     from nnpmm.permeation.labels.store import label_linear

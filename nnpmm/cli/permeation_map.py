@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nnpmm.cli.settings_options import DebugOption
+
 __all__ = ["map_"]
 
 
@@ -21,7 +23,7 @@ def map_(
     output: Annotated[Path, typer.Option("--output", "-o", help="PNG file to write.")] = Path(
         "mapping.png"
     ),
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: DebugOption = False,
 ) -> None:
     """Map a molecule to beads; print their types and origin, and draw them."""
     from rdkit import Chem
@@ -36,7 +38,7 @@ def map_(
     require_suffix(output, ".png")
     found = map_smiles(smiles, log_p=log_p)
     write_atomically(output, mapping_png(found))
-    title = escape(f"{found.smiles}: {found.graph}")  # [nH] is no markup
+    title = escape(f"{found.smiles}: {found.graph}")  # rich would read [nH] as markup
     table = Table("bead", "fragment", "kJ/mol", "type", title=title)
     for bead in found.beads:
         fragment = Chem.MolFragmentToSmiles(found.molecule, atomsToUse=bead.atoms)

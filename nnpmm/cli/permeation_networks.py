@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nnpmm.cli.settings_options import DebugOption
+
 if TYPE_CHECKING:
     from nnpmm.permeation.dataset.training_data import TrainingData
 
 __all__ = ["evaluate", "train"]
 
 _Data = Annotated[Path, typer.Option("--data", "-d", help="Folder of the data set.")]
-_Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 _Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing output.")]
 _DATA = Path("permeation-data")
 
@@ -41,7 +42,7 @@ def train(
         Path, typer.Option("--output", "-o", help="Output folder of the model.")
     ] = Path("permeation-model"),
     overwrite: _Overwrite = False,
-    debug: _Debug = False,
+    debug: DebugOption = False,
 ) -> None:
     """Train a network on a data set; published networks use the published protocol by default."""
     import torch
@@ -61,7 +62,7 @@ def train(
     settings = changed_settings(protocol, **wanted)
     _refuse_existing(output / MODEL_FILE, overwrite)
     samples = _read_samples(*(data or [_DATA]))
-    require_writable(output)  # before hours of training
+    require_writable(output)  # checked before hours of training
     torch.set_num_threads(1)  # small networks: more threads are slower, and change the sums
     with count_bar("epochs") as tell:
         result = training.train(samples, architecture, settings, progress=tell)
@@ -87,7 +88,7 @@ def evaluate(
         "permeation-evaluation"
     ),
     overwrite: _Overwrite = False,
-    debug: _Debug = False,
+    debug: DebugOption = False,
 ) -> None:
     """Compare the predictions of a model with the labels of a data set, in tables and plots."""
     from rich.console import Console

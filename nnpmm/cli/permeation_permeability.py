@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nnpmm.cli.settings_options import DebugOption
+
 __all__ = ["permeability"]
 
 
@@ -35,7 +37,7 @@ def permeability(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="JSON file to write; a PNG goes next to it.")
     ] = Path("permeability.json"),
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: DebugOption = False,
 ) -> None:
     """Compute a permeability, cm/s, from a free-energy profile and diffusivities."""
     from rich.console import Console

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nnpmm.cli.settings_options import DebugOption, OutputOption, resumable
+
 if TYPE_CHECKING:
     from nnpmm.permeation.networks.regressor import Regressor
     from nnpmm.permeation.prediction import Molecule, Prediction
@@ -25,7 +27,6 @@ _Trajectory = Annotated[
 _Model = Annotated[
     Path | None, typer.Option("--model", "-m", help="Folder of a model; default: nnpmm's own.")
 ]
-_Output = Annotated[Path, typer.Option("--output", "-o", help="Output folder.")]
 _Engine = Annotated[str, typer.Option(help="Engine: auto, gromacs or openmm.")]
 _Scratch = Annotated[Path | None, typer.Option(help="Folder for trajectories.")]
 _Cluster = Annotated[
@@ -35,7 +36,6 @@ _Workers = Annotated[int, typer.Option(min=1, help="Number of runs at a time.")]
 _Threads = Annotated[int, typer.Option(min=1, help="Threads of the engine in each run.")]
 _Seed = Annotated[int, typer.Option(min=1, help="Master seed, from which all seeds are derived.")]
 _Retry = Annotated[bool, typer.Option("--retry-failed", help="Also retry runs that have failed.")]
-_Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 def predict(
@@ -45,7 +45,7 @@ def predict(
     lipid: _Lipid = "DOPC",
     trajectory: _Trajectory = None,
     model: _Model = None,
-    output: _Output = Path("permeation-prediction"),
+    output: OutputOption = Path("permeation-prediction"),
     engine: _Engine = "auto",
     scratch: _Scratch = None,
     cluster: _Cluster = "local",
@@ -53,7 +53,7 @@ def predict(
     threads: _Threads = 1,
     seed: _Seed = 1,
     retry_failed: _Retry = False,
-    debug: _Debug = False,
+    debug: DebugOption = False,
 ) -> None:
     """Predict dG from water to the midplane from two short simulations.
 
@@ -74,7 +74,7 @@ def predict(
         found = [_from_runs(molecules, lipid, regressor, trajectory)]
     else:
         where = read_cluster(cluster, workers=workers, threads=threads)
-        with campaign_bar("runs") as (report, relaxation):
+        with resumable(output, "the same command"), campaign_bar("runs") as (report, relaxation):
             found = predict_molecules(
                 molecules,
                 lipid,
@@ -88,7 +88,7 @@ def predict(
                 report=report,
                 relaxation=relaxation,
             )
-    _refuse_if_nothing_is_left(found)
+    _require_a_simulation(found)
     console = Console()
     console.print(predictions_table(found))
     for line in remarks(found):
@@ -140,8 +140,8 @@ def _from_runs(
     return predict_features(molecules[0], lipid, model, features, verdict)
 
 
-def _refuse_if_nothing_is_left(found: list[Prediction]) -> None:
-    """Raise the reason where no molecule has a prediction, and nothing was simulated."""
+def _require_a_simulation(found: list[Prediction]) -> None:
+    """Raise the reason if no molecule has a prediction or was simulated."""
     from nnpmm.core.errors import ConfigError
     from nnpmm.core.tables import excerpt
 

@@ -9,6 +9,7 @@ import typer
 
 from nnpmm.cli.errors import run_app
 from nnpmm.cli.narration import starting
+from nnpmm.cli.settings_options import DebugOption, OutputOption
 from nnpmm.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,9 +48,9 @@ def prepare(
             'such as C-C,C-S; "any single"; amide'
         ),
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Output folder.")] = Path("."),
+    output: OutputOption = Path("."),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: DebugOption = False,
 ) -> None:
     """Select a region of a structure, check it, and write model.json, its weights and model.pt."""
     with starting():

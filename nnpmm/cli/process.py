@@ -18,14 +18,14 @@ _IMPORT = "<frozen importlib._bootstrap>"
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Prevent that a closed stream or Ctrl-C during an import crashes a command.
+    """Prevent crashes by a closed stream or by Ctrl-C during an import.
 
     Text for a stderr that cannot be written is dropped.
     """
     _open_closed_streams()
     stderr, sys.stderr = sys.stderr, quiet(sys.stderr)
     previous = signal.getsignal(signal.SIGINT)
-    if previous is signal.default_int_handler:  # else a shell has set it to be ignored
+    if previous is signal.default_int_handler:  # a shell may have it ignored
         signal.signal(signal.SIGINT, _interrupt)
     try:
         yield
@@ -59,6 +59,6 @@ def _open_closed_streams() -> None:
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # which takes the lowest free number
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, closefd=False))

@@ -19,19 +19,19 @@ __all__ = ["campaign_bar", "count_bar", "print_report", "stage_bar"]
 
 
 def _bars() -> Progress:
-    """Return a display that stays silent where stderr is no terminal."""
+    """Return a display that prints nothing if stderr is no terminal."""
     console = Console(stderr=True)
     return Progress(
         console=console,
         transient=True,
-        disable=not console.file.isatty(),  # FORCE_COLOR makes rich take a file for a terminal
-        redirect_stdout=sys.stdout.isatty(),  # what goes to a file is to stay there
+        disable=not console.file.isatty(),  # with FORCE_COLOR rich treats files as terminals
+        redirect_stdout=sys.stdout.isatty(),  # output to a file must not go to the terminal
     )
 
 
 @contextmanager
 def count_bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function that takes how many of how many things are done."""
+    """Yield a function of the number of things done and their total."""
     with _bars() as progress:
         task = progress.add_task(label, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
@@ -39,11 +39,12 @@ def count_bar(label: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def campaign_bar(label: str) -> Iterator[tuple[ReportCallback, ProgressCallback]]:
-    """Show the jobs of a campaign, and above them the progress of its bilayers.
+    """Show the progress of the jobs of a campaign and of its bilayers.
 
     Yields:
-        Two functions for ``build_dataset``: what prints a line for every job that ended and moves
-        the bar of all jobs, and what says that a bilayer is relaxed and moves its bar.
+        Two callbacks, as for ``build_dataset``. The first prints a line for every finished job and
+        moves the bar of all jobs. The second announces the relaxation of a bilayer and moves its
+        bar.
     """
     with _bars() as progress:
         jobs = progress.add_task(label, total=None)
@@ -57,10 +58,10 @@ def campaign_bar(label: str) -> Iterator[tuple[ReportCallback, ProgressCallback]
             if lipid not in bilayers:
                 typer.echo(f"{_clock()} relaxing a bilayer of {lipid}, which is kept for later")
                 bilayers[lipid] = progress.add_task("")
-            words = f"bilayer of {lipid}, {stage}"
+            description = f"bilayer of {lipid}, {stage}"
             progress.update(
                 bilayers[lipid],
-                description=words,
+                description=description,
                 completed=done,
                 total=length,
                 visible=done < length,
@@ -71,18 +72,18 @@ def campaign_bar(label: str) -> Iterator[tuple[ReportCallback, ProgressCallback]
 
 @contextmanager
 def stage_bar(label: str) -> Iterator[Callable[[str, float, float], None]]:
-    """Yield a function that takes the name of a stage, how much of it is done, and its length."""
+    """Yield a function of the name of a stage, how much of it is done, and its length."""
     with _bars() as progress:
         tasks: dict[str, TaskID] = {}
 
-        def tell(stage: str, done: float, length: float) -> None:
+        def show(stage: str, done: float, length: float) -> None:
             if stage not in tasks:
                 for task in tasks.values():
                     progress.update(task, visible=False)
                 tasks[stage] = progress.add_task(f"{label}, {stage}", total=length)
             progress.update(tasks[stage], completed=done, total=length, visible=True)
 
-        yield tell
+        yield show
 
 
 def print_report(report: JobReport, n: int, total: int) -> None:

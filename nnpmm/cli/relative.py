@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["binding_relative"]
 
-#: A few ps for each state, to see that all works and what comes out.
+#: A test with a few ps for each state, which shows the output; not converged.
 _QUICK = {"padding": "0.8 nm", "ladder": SHORT_LADDER}
 
 
@@ -135,7 +135,7 @@ def _pair(text: str) -> list[str]:
 
 
 def _announcer(show: Callable[[str, float, float], None]) -> Any:
-    """Return what tells what is next on stdout, and its progress to the bar."""
+    """Return a function that prints the next ladder, and returns one that moves the bar."""
 
     def announce(
         edge: tuple[str, str], ladder: str, repeat: int, repeats: int

@@ -12,6 +12,7 @@ import typer
 from nnpmm.cli.errors import print_result
 from nnpmm.cli.narration import starting
 from nnpmm.cli.progress import stage_bar
+from nnpmm.cli.settings_options import DebugOption, JsonOption
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError
 
@@ -57,10 +58,8 @@ def reweight(
             help="Leave out frames in which bonds of the region broke or formed; else an error.",
         ),
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the numbers as JSON on stdout.")
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """Correct a free energy of the force field to the network, from trajectories of any program.
 
@@ -95,7 +94,7 @@ def reweight(
 
 
 def _require_one_network(here: RunConfig, there: RunConfig) -> None:
-    """Refuse two environments whose difference would be no difference of environments."""
+    """Require that two environments have the same network, coupling and temperature."""
     pairs = {
         "ensemble.temperature": (here.ensemble.temperature, there.ensemble.temperature),
         "region.model": (here.region.model, there.region.model),

@@ -1,4 +1,4 @@
-"""``nnpmm run``: simulate what a YAML file describes."""
+"""``nnpmm run``: run the simulation of a settings file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from nnpmm.cli.errors import print_result
 from nnpmm.cli.lammps import run_on_lammps, runs_on_lammps
 from nnpmm.cli.narration import narrated, starting
+from nnpmm.cli.settings_options import ConfigArgument, DebugOption, TemplateOption
 from nnpmm.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ _INPUT_FILES = (
 
 
 def run(
-    config: Annotated[
-        Path | None, typer.Argument(help="YAML file of settings (see --template).")
-    ] = None,
+    config: ConfigArgument = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run from its last checkpoint.")
     ] = False,
@@ -39,16 +38,14 @@ def run(
             "--dry-run", help="Prepare everything, time some steps, print an estimate, and exit."
         ),
     ] = False,
-    template: Annotated[
-        bool, typer.Option("--template", help="Print a commented settings file and exit.")
-    ] = False,
+    template: TemplateOption = False,
     engine: Annotated[
         str | None,
         typer.Option(
             "--engine", help="With --template: lammps, which puts a network on every atom."
         ),
     ] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: DebugOption = False,
 ) -> None:
     """Run a hybrid NNP/MM simulation: minimise, warm up, equilibrate, produce.
 
@@ -106,7 +103,7 @@ def _template(engine: str | None) -> str:
 
 
 def _require_settings(config: Path | None) -> Path:
-    """Return the settings file that was given; refuse none, and an input file in its place."""
+    """Return the settings file; a missing one and an input file are errors."""
     if config is None:
         raise ConfigError(
             "found no settings file: nnpmm run md.yaml; write one with nnpmm init, or from "

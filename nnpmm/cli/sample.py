@@ -12,7 +12,7 @@ from nnpmm.cli.errors import print_result
 from nnpmm.cli.narration import starting
 from nnpmm.cli.progress import count_bar
 from nnpmm.cli.sample_language import language
-from nnpmm.cli.settings_options import DebugOption
+from nnpmm.cli.settings_options import DebugOption, JsonOption
 from nnpmm.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -64,9 +64,7 @@ def fes(
             "--output", "-o", help="Output folder.", show_default="surface, in the first run"
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the numbers as JSON on stdout.")
-    ] = False,
+    as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Draw the free-energy surface of biased runs, with errors, minima and convergence."""

@@ -11,7 +11,7 @@ import typer
 from nnpmm.cli.errors import print_result
 from nnpmm.cli.narration import starting
 from nnpmm.cli.progress import count_bar
-from nnpmm.cli.settings_options import DebugOption
+from nnpmm.cli.settings_options import DebugOption, JsonOption
 from nnpmm.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -133,9 +133,7 @@ def evaluate(
     centers: Annotated[str | None, _CENTERS] = None,
     period: Annotated[list[float] | None, _PERIOD] = None,
     smooth: Annotated[int, _SMOOTH] = 1,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the numbers as JSON on stdout.")
-    ] = False,
+    as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Compare populations and kinetics of generated trajectories with a reference."""
@@ -157,7 +155,7 @@ def evaluate(
 
 
 def _gain(markov: float, network: float) -> str:
-    """Say what memory adds to the Markov model that the network started as."""
+    """Return a sentence about the gain of memory over the initial Markov model."""
     if network >= markov:
         return (
             f"memory does not improve on the Markov model, {markov:.4f} nats per frame; the model "

@@ -14,6 +14,7 @@ from nnpmm.cli.settings_options import (
     CoordinatesOption,
     DebugOption,
     LigandOption,
+    OutputOption,
     SmilesOption,
     TopologyOption,
     molecule_section,
@@ -72,7 +73,7 @@ def scan(
     seed: Annotated[
         int, typer.Option("--seed", help="Random seed of the conformer of --smiles.")
     ] = 0,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Output folder.")] = Path("scan"),
+    output: OutputOption = Path("scan"),
     debug: DebugOption = False,
 ) -> None:
     """Scan the torsions of a molecule with networks and a force field, relaxing everything else.
@@ -124,9 +125,9 @@ def _print(result: ScanResult, output: Path) -> None:
                 f"barrier {errors.barrier / KJ_PER_KCAL:+.2f}, "
                 f"rotamer {errors.rotamer / KJ_PER_KCAL:.2f} kcal/mol"
             )
-    for bond, apart in flagged_bonds(result):
+    for bond, error in flagged_bonds(result):
         print_result(
-            f"{bond.name}: force field and {result.network} differ by {apart / KJ_PER_KCAL:.1f} "
+            f"{bond.name}: force field and {result.network} differ by {error / KJ_PER_KCAL:.1f} "
             "kcal/mol at a rotamer"
         )
     print_result(f"report: {output / 'report.html'}")

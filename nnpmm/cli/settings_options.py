@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from pydantic import BaseModel
 
 from nnpmm.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 __all__ = [
     "ConfigArgument",
     "CoordinatesOption",
     "DebugOption",
+    "JsonOption",
     "LigandOption",
     "OutputOption",
     "ResumeOption",
@@ -47,9 +50,10 @@ ResumeOption = Annotated[
 TemplateOption = Annotated[
     bool, typer.Option("--template", help="Print a commented settings file and exit.")
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON on stdout.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
-Settings = TypeVar("Settings", bound=BaseModel)
+Settings = TypeVar("Settings", bound="BaseModel")
 
 
 def settings_with(
@@ -69,7 +73,7 @@ def settings_with(
         options: settings from the command line; None and empty sections are left out.
         defaults: settings that file and command line replace.
         required: settings that are needed without a file.
-        missing: message if one of them is missing.
+        missing: message of the error if one of them is missing.
 
     Raises:
         ConfigError: one is missing, or a setting is wrong.

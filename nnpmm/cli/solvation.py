@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["solvation"]
 
-#: A value in minutes, to see that all works and what comes out.
+#: A test within minutes, which shows the output; not converged.
 _QUICK = {"padding": "0.8 nm", "ladder": SHORT_LADDER}
 
 
@@ -173,7 +173,9 @@ def solvation(
         "potentials": potential,
         "route": route,
         "repeats": repeats,
-        "ladder": None if time is None or pilot else {"time": time},  # or that of the pilot
+        "ladder": None
+        if time is None or pilot
+        else {"time": time},  # --time may be that of the pilot
     }
     settings = settings_with(
         SolvationSettings,
@@ -283,7 +285,7 @@ def _by_kind(files: list[Path]) -> tuple[Path | None, Path | None]:
 
 
 def _first(table: Path, solute: dict[str, Any]) -> dict[str, Any]:
-    """Return the first molecule of a table: the settings of all are checked with it."""
+    """Return the first molecule of a table, with which the settings of all are checked."""
     from nnpmm.freeenergy.solvation.campaign import read_molecules
 
     if solute:

@@ -20,7 +20,7 @@ __all__ = ["amoeba_settings", "is_amoeba", "run_amoeba"]
 
 
 def is_amoeba(config: Path) -> bool:
-    """Whether a settings file is that of a box of AMOEBA.
+    """Return whether a settings file is that of a box of AMOEBA.
 
     Raises:
         InputFileError: the file cannot be read.
@@ -69,8 +69,8 @@ def run_amoeba(settings: AmoebaSolvationSettings, output: Path, *, resume: bool)
 
     Args:
         settings: of the calculation.
-        output: its folder.
-        resume: go on with what is there.
+        output: output folder.
+        resume: continue the calculation in that folder.
 
     Raises:
         NnpmmError: see `nnpmm.freeenergy.polarizable.run_amoeba_solvation`.

@@ -10,6 +10,7 @@ import typer
 
 from nnpmm.cli.errors import print_result
 from nnpmm.cli.progress import campaign_bar
+from nnpmm.cli.settings_options import resumable
 
 if TYPE_CHECKING:
     from nnpmm.campaigns import ClusterSettings
@@ -22,7 +23,7 @@ __all__ = ["chosen_cluster", "run_table"]
 def chosen_cluster(
     settings: SolvationSettings, request: str | None, workers: int
 ) -> ClusterSettings:
-    """Return where jobs run: as asked for, or else here, one after the other or side by side."""
+    """Return the requested cluster, or this machine with one or several jobs at a time."""
     from nnpmm.campaigns import read_cluster
     from nnpmm.freeenergy.solvation.campaign import threads_for
 
@@ -50,7 +51,7 @@ def run_table(
 
     molecules = read_molecules(table)
     where = chosen_cluster(settings, cluster, workers)
-    with campaign_bar("molecules") as (report, _):
+    with resumable(output, "the same command"), campaign_bar("molecules") as (report, _):
         jobs, store, result = run_solvation_campaign(
             molecules,
             settings,

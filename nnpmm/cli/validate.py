@@ -1,4 +1,4 @@
-"""``nnpmm validate``: check a potential before you trust it."""
+"""``nnpmm validate``: check a potential."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import typer
 from nnpmm.cli.errors import print_result
 from nnpmm.cli.narration import starting
 from nnpmm.cli.progress import stage_bar
+from nnpmm.cli.settings_options import DebugOption
 
 if TYPE_CHECKING:
     from nnpmm.models import Potential
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["validate"]
 
-_WIDE = 130  # characters, from which on a terminal has room for sentences
+_WIDE = 130  # characters; narrower terminals get no column of sentences
 _COLORS = {"pass": "green", "warn": "yellow", "fail": "red"}
 
 
@@ -56,7 +57,7 @@ def validate(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the results as JSON on stdout.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: DebugOption = False,
 ) -> None:
     """Check a potential: forces, symmetries, dynamics, walls, modes, fragments, box, cost.
 
@@ -74,7 +75,7 @@ def validate(
         found = run_checks(
             _load(model, family, device, precision),
             molecule or (),
-            progress=lambda what, done, total: show(what, done, total),
+            progress=show,
         )
     if output is not None:
         write_report(output, found)
@@ -87,7 +88,7 @@ def validate(
 
 
 def _load(name: str, family: str | None, device: str, precision: str) -> Potential:
-    """Return the model; that of openmm-ml itself also where nnpmm has one of the same name."""
+    """Return the model; with the family openmm-ml its own, also if nnpmm has the same name."""
     from nnpmm.core.errors import ModelError
     from nnpmm.models import load_model
     from nnpmm.models.openmm_ml import OpenmmMlModel, openmm_ml_names
