@@ -55,8 +55,8 @@ from nnpmm.structures.ligands.programs import find_program
 NAME, VARIANT = "torsionnet", "MMFF94"
 PAGE = ROOT / "docs" / "validation" / "conformers.md"
 COUNT = 200
-GENERATORS = ("etkdg", "confab", "monte-carlo", "untrained", "torsionnet")
-LABELS = {
+# Names in the JSON file, and labels in tables.
+GENERATORS = {
     "etkdg": "ETKDG",
     "confab": "Confab",
     "monte-carlo": "Monte Carlo search",
@@ -117,7 +117,7 @@ DRUGS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--policy", type=Path)
-    parser.add_argument("--generators", nargs="+", choices=GENERATORS, default=GENERATORS)
+    parser.add_argument("--generators", nargs="+", choices=GENERATORS, default=tuple(GENERATORS))
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--drug-seeds", type=int, default=3)
     parser.add_argument("--tables", action="store_true", help="of the JSON file alone")
@@ -256,7 +256,7 @@ def alkane_table(runs: list[dict[str, Any]]) -> list[str]:
     ]
     for name, alkane in ALKANES.items():
         first: tuple[float, float] | None = None
-        for generator in GENERATORS:
+        for generator, label in GENERATORS.items():
             some = [r for r in runs if (r["molecule"], r["generator"]) == (name, generator)]
             if not some:
                 continue
@@ -266,7 +266,7 @@ def alkane_table(runs: list[dict[str, Any]]) -> list[str]:
             first = first or (float(scores.mean()), seconds)
             published = PUBLISHED.get((name, generator), "")
             lines.append(
-                f"| {LABELS[generator]}, {name} | {len(scores)} | {spread(scores)} | {published} | "
+                f"| {label}, {name} | {len(scores)} | {spread(scores)} | {published} | "
                 f"{short(scores.mean() / first[0])} | {seconds:.1f} | {seconds / first[1]:.2f} |"
             )
         published, ratio, slower = TORSIONNET[name]
@@ -284,7 +284,7 @@ def drug_table(runs: list[dict[str, Any]]) -> list[str]:
     """
     present = [g for g in GENERATORS if any(r["generator"] == g for r in runs)]
     lines = [
-        f"| | bonds | {' | '.join(LABELS[g] for g in present)} | difference / (kcal/mol) |",
+        f"| | bonds | {' | '.join(GENERATORS[g] for g in present)} | difference / (kcal/mol) |",
         f"| --- | --- |{' --- |' * len(present)} --- |",
     ]
     for name in DRUGS:
@@ -308,10 +308,10 @@ def drug_table(runs: list[dict[str, Any]]) -> list[str]:
 def evaluation_table(policy: dict[str, Any]) -> list[str]:
     """Return lines of a table: what ``nnpmm torsionnet evaluate`` has written into the card."""
     searches = {
-        "etkdg": "ETKDG",
-        "monte_carlo": LABELS["monte-carlo"],
-        "untrained": LABELS["untrained"],
-        "policy": LABELS["torsionnet"],
+        "etkdg": GENERATORS["etkdg"],
+        "monte_carlo": GENERATORS["monte-carlo"],
+        "untrained": GENERATORS["untrained"],
+        "policy": GENERATORS["torsionnet"],
     }
     lines = [
         f"| alkane | rotatable bonds | {' | '.join(searches.values())} |",

@@ -21,8 +21,6 @@ from nnpmm.cli.settings_options import (
 
 __all__ = ["torsionnet"]
 
-_SEARCHES = ("ETKDG", "Monte Carlo", "untrained", "policy")  # columns of an evaluation
-
 torsionnet = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -109,7 +107,7 @@ def evaluate(
         from rich.table import Column, Table
 
         from nnpmm.conformers.torsionnet import evaluate_policy, load_policy, unseen_alkanes
-        from nnpmm.conformers.torsionnet.card import POLICY_FILE
+        from nnpmm.conformers.torsionnet.card import POLICY_FILE, SEARCHES
     torch.set_num_threads(1)
     trained = load_policy(policy)
     molecules = smiles or unseen_alkanes(trained.card)
@@ -117,10 +115,9 @@ def evaluate(
         rows = evaluate_policy(trained, molecules, count=count, seeds=seeds, progress=show)
     card = trained.card.model_copy(update={"evaluation": rows})
     replace(trained, card=card).save(policy / POLICY_FILE)
-    table = Table(Column("molecule", overflow="fold"), "rotors", *_SEARCHES)
+    table = Table(Column("molecule", overflow="fold"), "rotors", *SEARCHES.values())
     for row in rows:
-        scores = (row.etkdg, row.monte_carlo, row.untrained, row.policy)
-        texts = (f"{score.mean:.2f} +- {score.error:.2f}" for score in scores)
+        texts = (f"{score.mean:.2f} +- {score.error:.2f}" for score in row.scores().values())
         table.add_row(escape(row.smiles), str(row.rotors), *texts)
     Console().print(table)
     print_result("Gibbs scores in units of the mean score of ETKDG, with standard errors.")

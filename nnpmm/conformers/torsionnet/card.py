@@ -16,6 +16,7 @@ from nnpmm.learning.weights import as_arrays, load_file_into
 
 __all__ = [
     "POLICY_FILE",
+    "SEARCHES",
     "PolicyCard",
     "Score",
     "ScoredMolecule",
@@ -25,6 +26,13 @@ __all__ = [
 
 #: Name of a policy's card in the folder of its training.
 POLICY_FILE = "policy.json"
+#: Searches of an evaluation: fields of `ScoredMolecule`, and their titles in tables.
+SEARCHES = {
+    "etkdg": "ETKDG",
+    "monte_carlo": "Monte Carlo",
+    "untrained": "untrained",
+    "policy": "policy",
+}
 
 
 class Score(Section):
@@ -43,6 +51,10 @@ class ScoredMolecule(Section):
     monte_carlo: Score
     untrained: Score = Field(description="of the same network with random weights")
     policy: Score
+
+    def scores(self) -> dict[str, Score]:
+        """Return the scores by the names of `SEARCHES`."""
+        return {name: getattr(self, name) for name in SEARCHES}
 
 
 class PolicyCard(Card):
@@ -64,7 +76,7 @@ class PolicyCard(Card):
         return tuple(
             row
             for row in self.evaluation
-            if row.policy.mean < max(s.mean for s in (row.etkdg, row.monte_carlo, row.untrained))
+            if row.policy.mean < max(score.mean for score in row.scores().values())
         )
 
 
