@@ -1,4 +1,4 @@
-"""What the job of a campaign must give, whatever free energy it calculates."""
+"""Checks that every free-energy calculation must pass as the job of a campaign."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nnpmm.campaigns import Attempt
 
 
 def assert_job_finds(command, settings, folder, result):
-    """Check that the job of a campaign goes on in a finished folder and gives its values."""
+    """Check that the job of a campaign continues in a finished folder and returns its values."""
     given = settings.model_dump(mode="json")
     output = calculate(command, given, attempt=Attempt(folder, 1))
     values = dict(output.record["values"])

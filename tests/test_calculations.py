@@ -1,4 +1,4 @@
-"""Commands as the jobs of a campaign: what is read, what comes out, kills of master and worker."""
+"""Commands as the jobs of a campaign: settings, results, kills of main process and worker."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_replicas_of_a_run(inputs):
 
 
 def test_conformers_of_a_table(tmp_path):
-    """Populations add up to all; a molecule that cannot be read is tried once."""
+    """Populations add up to 100 %; a molecule that cannot be read is tried once."""
     table = tmp_path / "list.csv"
     table.write_text("name,molecule.smiles\nwater,O\nnonsense,C(\n")
     shared = tmp_path / "shared.yaml"
@@ -128,7 +128,7 @@ def test_conformers_of_a_table(tmp_path):
 
 
 def test_a_scan(tmp_path):
-    """The barrier of the whole profile, which the report has too."""
+    """The barrier of the full profile, as in the report."""
     settings = {"models": ["ANI-1x"], "spacing": 60, "force_field": False, "hydrogen_rotors": True}
     path = listing(tmp_path, "scan", settings, {"molecule.smiles": "CO"})
     (one,) = calculations_of(read_list(path))
@@ -170,7 +170,7 @@ def workers_of(master: subprocess.Popen) -> list[psutil.Process]:
 
 @pytest.mark.slow
 def test_no_run_is_lost_or_doubled_by_kills(inputs):
-    """kill -9 of the worker in the first run and of the master in the second: all go on."""
+    """kill -9 of the worker in the first run, of the main process in the second: all continue."""
     steps = 200
     inputs.set("stages.production.length", f"{steps * 0.5} fs")
     inputs.set("output.checkpoint_interval", "5 fs")

@@ -1,4 +1,4 @@
-"""A peptide with a ligand and some water, made here, and trajectories of it with known answers."""
+"""A peptide with a ligand and some water, and trajectories of it with known answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BOX = 6.0
 
 
 def add_molecule(topology, chain, molecule, name=None):
-    """Add an rdkit molecule, by residues where it has them."""
+    """Add an rdkit molecule, residue by residue if it has any."""
     residues, atoms = {}, []
     for atom in molecule.GetAtoms():
         info = atom.GetPDBResidueInfo()
@@ -38,7 +38,7 @@ def add_molecule(topology, chain, molecule, name=None):
 
 
 def peptide(sequence="AFDK"):
-    """A peptide with hydrogens, atoms of a residue one after the other."""
+    """Return a peptide with hydrogens, the atoms of each residue together."""
     drawn = Chem.MolFromSequence(sequence)
     for atom in drawn.GetAtoms():
         if atom.GetPDBResidueInfo().GetName().strip() == "NZ":  # lysine is charged in water
@@ -105,7 +105,7 @@ def source(path: Path, topology, **given) -> Source:
 
 
 def tumbling(positions, n_frames, box=BOX, seed=5):
-    """Return frames of a rigid system that turns and drifts, every atom wrapped by itself."""
+    """Return frames of a rigid system that rotates and drifts, each atom wrapped separately."""
     from scipy.spatial.transform import Rotation
 
     generator = np.random.default_rng(seed)

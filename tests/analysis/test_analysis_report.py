@@ -1,4 +1,4 @@
-"""The report: what is in it, that it needs no network, and what a browser makes of it."""
+"""The report: its content, that it needs no network, and how a browser shows it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def system():
 
 @pytest.fixture(scope="module")
 def folder(system, tmp_path_factory):
-    """A report of two replicas, with a log and names that HTML must not take for its own."""
+    """A report of two replicas, with a log and names that HTML must escape."""
     base = tmp_path_factory.mktemp("report")
     sources = []
     for seed, name in enumerate(("<one>", "two")):
@@ -129,7 +129,7 @@ def test_a_browser_draws_the_molecule(folder, tmp_path, size):
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [500, 1200])
 def test_no_page_is_wider_than_its_screen(folder, tmp_path, width):
-    """A script writes what the browser found out into the title of the page."""
+    """A script writes the results of the browser into the title of the page."""
     if BROWSER is None:
         pytest.skip("found no chromium to open the report with")
     probe = (

@@ -1,4 +1,4 @@
-"""Errors of averages: of series whose correlation is known, of probabilities, of replicas."""
+"""Errors of averages of series with known correlation, of probabilities, and of replicas."""
 
 from __future__ import annotations
 

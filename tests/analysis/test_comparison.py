@@ -1,4 +1,4 @@
-"""Replicas together, two systems compared, and observations that are kept by content."""
+"""Averages over replicas, comparisons of two systems, and the cache of observations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def system():
 
 
 def trajectory(folder, name, system, lift=0.0, seed=1, count=60):
-    """Independent frames, the ligand at a distance that it does not have in the reference."""
+    """Independent frames, with the ligand at another distance than in the reference."""
     topology, positions = system
     generator = np.random.default_rng(seed)
     frames = positions + generator.normal(scale=0.008, size=(count, *positions.shape))
@@ -47,7 +47,7 @@ def test_a_difference_has_the_error_of_both_and_welchs_p_value():
 
 
 def test_among_many_differences_by_chance_none_is_significant():
-    """Of 400 differences of nothing about 18 exceed two standard errors."""
+    """Of 400 differences that are zero, about 18 exceed two standard errors."""
     generator = np.random.default_rng(1)
     plain = [
         _difference(quantity(0.0, 0.7), quantity(float(value), 0.7))
@@ -76,7 +76,7 @@ def test_no_difference_is_said_with_its_error():
 
 
 def test_a_difference_beyond_its_error_is_never_called_none():
-    """Four standard errors, and yet a p value that chance gives among so many differences."""
+    """Four standard errors, but a p value that is expected among so many differences."""
     few = _difference(quantity(1.0, 0.1, samples=3), quantity(1.6, 0.11, samples=3))
     found, *_ = _adjusted([few, *[_difference(quantity(1.0, 0.1), quantity(1.0, 0.1))] * 20])
     assert found.significant is False
@@ -85,7 +85,7 @@ def test_a_difference_beyond_its_error_is_never_called_none():
 
 
 def test_a_shift_within_a_rotamer_is_found(system, tmp_path):
-    """Two basins across 180 degrees that are one together: populations alike, angles apart."""
+    """Two basins near 180 degrees that merge when pooled: equal populations, different angles."""
     seen = analyze(trajectory(tmp_path, "any", system)).replicas[0]
 
     def around(center, seed):

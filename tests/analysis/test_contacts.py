@@ -1,4 +1,4 @@
-"""Contacts and water against mdtraj and against geometries that are set up by hand."""
+"""Contacts and water, compared with mdtraj and with constructed geometries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def shaken(positions, count, scale=0.03, seed=1):
 
 
 def in_place(topology, positions, residue, distance, ligand_atom, atom):
-    """Move the ligand so that one of its atoms lies so far from an atom of a residue, outwards."""
+    """Move the ligand outwards until one of its atoms has this distance to an atom of a residue."""
     ligand = rows_of(topology, "LIG")
     target = positions[rows_of(topology, residue, [atom])[0]]
     own = positions[rows_of(topology, "LIG", [ligand_atom])[0]]
@@ -106,7 +106,7 @@ def test_a_salt_bridge_is_an_ionic_contact(distance, there, tmp_path):
 
 
 def ring_over_ring(tmp_path, height, tilt=0.0, aside=0.0):
-    """Benzene over the ring of a phenylalanine, turned about an axis in its plane."""
+    """Benzene over the ring of a phenylalanine, rotated about an axis in its plane."""
     topology, positions = create_complex("AFA", "c1ccccc1", n_water=0)
     phe = rows_of(topology, "PHE", ["CG", "CD1", "CE1", "CZ", "CE2", "CD2"])
     ligand = rows_of(topology, "LIG")

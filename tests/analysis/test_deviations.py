@@ -95,7 +95,7 @@ def test_fluctuations_in_blocks_are_those_of_all_frames():
 
 
 def _ligand(smiles):
-    """Return the chemistry of a molecule alone, found from bonds and geometry, and positions."""
+    """Return the chemistry of a single molecule, from its bonds and geometry, and its positions."""
     topology, positions = create_complex(sequence="A", smiles=smiles, n_water=0)
     given = source(save_nothing(), topology)
     subject = find_subject(given, positions, None, "resname LIG")

@@ -1,4 +1,4 @@
-"""Reading: broken files, files that do not belong together, memory, and what is looked at."""
+"""Reading: damaged files, files that do not match, memory, and the parts of a system."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def test_progress_is_told(system, tmp_path):
 
 
 def test_memory_does_not_grow_with_the_trajectory(system, tmp_path, monkeypatch):
-    """Per frame only the series are kept: less than a fiftieth of the frame's positions."""
+    """Only series are stored for each frame: less than a fiftieth of its positions."""
     monkeypatch.setattr("nnpmm.analysis.frames._LONGEST_CHUNK", 50)
     topology, positions = create_complex("A" * 12, n_water=200)
     peaks = []
@@ -222,7 +222,7 @@ def test_ligand_atoms_may_be_given(system, tmp_path):
 
 @pytest.mark.data
 def test_toluene_in_water_of_amber(tmp_path):
-    """Its ring turns over unnoticed, it has no rotatable bond, and it has no receptor."""
+    """A flip of its ring does not count; it has no rotatable bond and no receptor."""
     folder = shared_data("toluene")
     structure = read_structure(folder / "toluene-explicit.prm7", folder / "toluene-explicit.rst7")
     positions = wrapped(structure.positions + 1.3, structure.box)

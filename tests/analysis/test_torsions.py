@@ -1,4 +1,4 @@
-"""Torsions: which bonds, what angles, and populations and transitions that are known."""
+"""Torsions: rotatable bonds, angles, and known populations and transitions."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_one_well_is_one_rotamer():
 
 
 def test_transitions_are_counted_once():
-    """Fifty frames in each well, four times, with noise; visits to the border are none."""
+    """Fifty frames in each well, four times, with noise; visits to the border do not count."""
     generator = np.random.default_rng(4)
     centers = np.repeat([60, 180, 60, 180], 50).astype(float)
     angles = centers + generator.normal(scale=8, size=200)

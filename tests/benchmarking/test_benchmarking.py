@@ -1,4 +1,4 @@
-"""What the benchmarks compute, not how long things take."""
+"""Results of the benchmarks, except times."""
 
 from __future__ import annotations
 

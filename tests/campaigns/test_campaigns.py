@@ -1,4 +1,4 @@
-"""Campaigns of toy jobs: done, failed, retried, killed, gone on with, locked, and through dask."""
+"""Campaigns of toy jobs: success, failures, retries, kills, locks, and dask."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def wait_for(ask):
 
 
 def test_a_killed_campaign_goes_on(tmp_path):
-    """While it runs it holds the store and says what runs; after a kill, another takes over."""
+    """A campaign locks the store and marks running jobs; after a kill, another continues."""
     store = Store(tmp_path / "store", by_name)
     jobs = [job(1, tmp_path), job(2, tmp_path), job(3, tmp_path)]
     seen = []
@@ -251,7 +251,7 @@ def test_a_preparation_with_a_bug_takes_its_own_jobs_only(tmp_path, kind):
 
 
 def test_two_workers_of_dask(store, tmp_path):
-    """One job fails for good; one takes its worker with it, and is run again by another."""
+    """One job fails with every seed; one kills its worker, and another worker runs it again."""
     jobs = [job(n, tmp_path) for n in range(6)]
     jobs += [job(6, tmp_path, "fails", "bug"), job(7, tmp_path, "worker dies")]
     result = run(jobs, store, cluster=ClusterSettings(kind="local", workers=2, threads=3))
@@ -308,7 +308,7 @@ def test_a_campaign_that_fails_as_a_whole(store, tmp_path):
 
 @pytest.mark.parametrize("ends", [(), ("fails", "fails")])
 def test_what_a_lost_worker_did_is_not_done_again(store, tmp_path, ends):
-    """Dask repeats the tasks whose reports were in the memory of a worker that is gone."""
+    """Dask repeats the tasks whose reports were in the memory of a lost worker."""
     one = job(1, tmp_path, *ends)
     reports = [execute_job(one, store, tmp_path / "scratch") for _ in range(2)]
     assert reports[0].done == reports[1].done == (not ends)
@@ -328,7 +328,7 @@ def leaves_files(*, attempt):
 
 
 def test_every_attempt_begins_in_an_empty_folder(store, tmp_path):
-    """What a lost worker left is deleted, and so is what the attempt before left."""
+    """The files of a lost worker and of the previous attempt are deleted."""
     one = Job("a", leaves_files)
     (tmp_path / "scratch" / "a.1" / "of a lost worker").mkdir(parents=True)
     assert execute_job(one, store, tmp_path / "scratch", threads=2).done
@@ -353,7 +353,7 @@ def test_clusters(tmp_path):
 
 
 def test_workers_take_devices_in_turn(monkeypatch):
-    """Each sees one device; without any, the variable is left alone."""
+    """Each worker sees one device; without devices, the variable is not set."""
     monkeypatch.setattr("nnpmm.campaigns.clusters.cuda_devices", lambda: ("2", "GPU-5"))
     found = worker_environments(ClusterSettings(workers=3, threads=4))
     assert [own["CUDA_VISIBLE_DEVICES"] for own in found] == ["2", "GPU-5", "2"]
@@ -435,7 +435,7 @@ def test_scripts_of_queues(changes, lines):
 
 
 def test_a_queue_that_accepts_no_jobs_is_an_error(tmp_path, monkeypatch):
-    """Without a controller, and without the program; dask alone would wait for ever."""
+    """Without a controller, and without the program; dask alone would wait forever."""
     pytest.importorskip("dask_jobqueue")
     program = tmp_path / "sbatch"
     program.write_text(
@@ -459,7 +459,7 @@ def test_a_queue_needs_dask_jobqueue(monkeypatch):
 
 
 def test_a_job_with_a_folder_keeps_it(store, tmp_path):
-    """Each attempt works in its own; nothing is removed, and the key does not know of it."""
+    """Each attempt has its own folder; none is removed, and the key does not depend on them."""
     plain = job(1, tmp_path, "fails")
     kept = replace(plain, folder=tmp_path / "kept")
     assert kept.key == plain.key

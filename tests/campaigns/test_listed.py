@@ -1,4 +1,4 @@
-"""The folder of a list: what is begun, refused, given up, corrected, and collected."""
+"""The folder of a list: calculations that run, fail, are corrected or refused, and results."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Settings(Section):
 
 
 def square(command, settings, *, attempt):
-    """Square a number, and note each call in the folder."""
+    """Square a number, and record each call in the folder."""
     calls = attempt.work.parent / f"{attempt.work.name}.calls"
     with open(calls, "a") as file:
         file.write(f"{attempt.number} {attempt.seed}\n")
@@ -79,7 +79,7 @@ def states(folder):
 
 
 def test_results_failures_and_the_table(tmp_path):
-    """A failure is tried again once; wrong input is not."""
+    """A failure is repeated once; wrong input is not."""
     rows = {
         "a": {"number": 3},
         "b": {"number": 2, "fail": "once"},
@@ -122,7 +122,7 @@ def test_results_failures_and_the_table(tmp_path):
 
 
 def test_the_last_lines_of_a_bug(tmp_path):
-    """Where it was raised; the errors of nnpmm say in their message what to do."""
+    """The place where it was raised; nnpmm's own errors need no traceback."""
     go(tmp_path, {"a": {"number": 1, "fail": "bug"}, "b": {"number": 1, "fail": "always"}})
     bug, known = states_of(tmp_path)
     assert bug.last_lines[-1] == "KeyError: 'shelf'"
@@ -139,7 +139,7 @@ def test_rows_are_added_and_left_out(tmp_path):
 
 
 def test_other_settings_of_the_same_name_are_refused(tmp_path):
-    """What was begun keeps its settings and files; threads are free; what failed is corrected."""
+    """Started calculations keep settings and files; threads may change; failed ones may change."""
     file = tmp_path / "input.txt"
     file.write_text("one")
     rows = {"a": {"number": 1, "file": file}, "b": {"number": 2, "fail": "wrong"}}
@@ -173,7 +173,7 @@ def test_a_campaign_of_another_command_is_refused(tmp_path):
 
 
 def test_a_folder_that_another_process_holds_is_waited_for(tmp_path, monkeypatch):
-    """It is no failure of the calculation, which the next campaign finishes."""
+    """A kill is no failure of the calculation, which the next campaign finishes."""
     monkeypatch.setattr("nnpmm.campaigns.attempts._LONGEST_WAIT", 0.0)
     monkeypatch.setattr("nnpmm.campaigns.attempts._PAUSE", 0.01)
     rows = {"a": {"number": 1, "fail": "locked"}}

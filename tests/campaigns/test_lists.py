@@ -1,4 +1,4 @@
-"""Lists of calculations: CSV and YAML, dotted keys, names, and lists that cannot be used."""
+"""Lists of calculations: CSV and YAML, dotted keys, names, and errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def write(folder: Path, name: str, text: str) -> Path:
 
 
 def test_a_table(tmp_path):
-    """Text stays text, whatever YAML takes it for; only lists, sections and null are read."""
+    """Text stays text, also if YAML would convert it; only lists, sections and null are parsed."""
     path = write(
         tmp_path,
         "list.csv",

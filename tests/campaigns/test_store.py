@@ -1,4 +1,4 @@
-"""Addresses of results: by what a job is made of, or by its name."""
+"""Addresses of results, by the content of a job or by its name."""
 
 from __future__ import annotations
 

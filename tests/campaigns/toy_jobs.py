@@ -1,4 +1,4 @@
-"""Jobs that need no simulation: they count what they are asked to, and fail when asked to."""
+"""Jobs without simulations, which succeed or fail as requested."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nnpmm.core.errors import RegionError, SimulationError
 
 
 def square(number, folder, fail=(), *, attempt):
-    """Square a number; ``fail`` says what the first calls end in, which a file counts."""
+    """Square a number; ``fail`` lists the errors of the first calls, which a file counts."""
     assert attempt.work.is_dir()
     log = Path(folder) / f"calls-{number}"
     calls = log.read_text().splitlines() if log.exists() else []
@@ -51,7 +51,7 @@ def calls(folder, number):
 
 
 def prepare(folder, scratch, threads, tell):
-    """Count the calls of a preparation, and say how far it is."""
+    """Count the calls of a preparation, and report its progress."""
     (Path(folder) / f"prepared-{os.getpid()}").touch()
     for done in (0.0, 1.0, 2.0):
         if tell is not None:

@@ -1,4 +1,4 @@
-"""nnpmm campaign as a user calls it: lists that cannot be used, what is printed, exit statuses."""
+"""nnpmm campaign as a user calls it: errors in lists, output, exit statuses."""
 
 from __future__ import annotations
 

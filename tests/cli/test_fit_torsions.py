@@ -1,4 +1,4 @@
-"""``nnpmm fit-torsions``: files and errors of a refit, and what it says to bad input."""
+"""``nnpmm fit-torsions``: files and RMSEs of a refit, and errors of bad input."""
 
 from __future__ import annotations
 

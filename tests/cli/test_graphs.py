@@ -1,4 +1,4 @@
-"""nnpmm graphs: pre-training, a property, predictions, a kill, and what is refused in one line."""
+"""nnpmm graphs: pre-training, a property, predictions, a kill, and errors of bad input."""
 
 from __future__ import annotations
 

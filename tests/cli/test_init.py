@@ -1,4 +1,4 @@
-"""nnpmm init: a settings file that loads for each kind of input, and one line where it cannot."""
+"""nnpmm init: a settings file that loads for each kind of input, or an error of one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run says what it is before its first step; a dry run says what it will cost."""
+"""A run describes itself before its first step; a dry run estimates its cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""prepare-nnp: what it writes and prints, in one process and as the installed script."""
+"""prepare-nnp: files and output, in this process and as the installed script."""
 
 from __future__ import annotations
 

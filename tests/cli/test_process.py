@@ -1,4 +1,4 @@
-"""Commands in processes of their own: streams that are closed, terminals that go, Ctrl-C."""
+"""Commands in separate processes: closed streams, lost terminals, Ctrl-C."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress bars: on a terminal only, and gone at the end."""
+"""Progress bars appear on terminals only, and disappear at the end."""
 
 import io
 import time

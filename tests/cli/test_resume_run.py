@@ -1,4 +1,4 @@
-"""nnpmm run --resume as a user calls it: what must be the same, and files found from any folder."""
+"""nnpmm run --resume as a user calls it: settings that must not change, and paths of files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""nnpmm sample: surfaces and weights of runs, and what is refused in one line."""
+"""nnpmm sample: surfaces and weights of runs, and errors of bad input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""nnpmm sample language: train, generate, evaluate, and what is refused in one line."""
+"""nnpmm sample language: train, generate, evaluate, and errors of bad input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``nnpmm scan``: what it writes, that it goes on, and what it says to bad input."""
+"""``nnpmm scan``: output, continuation, and errors of bad input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Help and version come at once: they import nothing that takes long to import."""
+"""Help and version are fast: they import no slow library."""
 
 from __future__ import annotations
 

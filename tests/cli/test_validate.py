@@ -1,4 +1,4 @@
-"""``nnpmm validate``: what it prints and writes, its exit status, and openmm-ml's own models."""
+"""``nnpmm validate``: output, files, exit status, and openmm-ml's own models."""
 
 from __future__ import annotations
 

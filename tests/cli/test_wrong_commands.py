@@ -1,4 +1,4 @@
-"""Mistakes on the command line: each gets a line that names what works."""
+"""Mistakes on the command line: each gives one line with a command that works."""
 
 from __future__ import annotations
 
