@@ -53,13 +53,13 @@ class RelaxedPose:
         """Return the pose that `to_arrays` wrote."""
         energy, moved, minimum_energy, minimum_moved = arrays["scalars"].tolist()
         return RelaxedPose(
-            arrays["restrained"],
-            arrays["members"],
-            energy,
-            moved,
-            arrays["minimum"],
-            minimum_energy,
-            minimum_moved,
+            restrained=arrays["restrained"],
+            restrained_members=arrays["members"],
+            restrained_energy=energy,
+            moved=moved,
+            minimum=arrays["minimum"],
+            minimum_energy=minimum_energy,
+            minimum_moved=minimum_moved,
         )
 
 

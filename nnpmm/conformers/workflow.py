@@ -126,13 +126,13 @@ def run_conformers(
         for text in search.warnings:
             logger.warning("%s", text)
         result = ConformerResult(
-            settings,
-            ensemble,
-            search.counts,
-            tuple(search.methods),
-            tuple(search.warnings),
-            pose,
-            None if pose is None else strain_of(pose, ensemble),
+            settings=settings,
+            ensemble=ensemble,
+            counts=search.counts,
+            methods=tuple(search.methods),
+            warnings=tuple(search.warnings),
+            pose=pose,
+            strain=None if pose is None else strain_of(pose, ensemble),
         )
         write_results(directory, result)
     return result
@@ -170,11 +170,11 @@ def _prepare(settings: ConformerSettings, directory: Path, report: Report) -> _S
     charges = None if parameters is None else parameters.charges.tolist()
     content = [dict(model.provenance), Chem.MolToMolBlock(molecule), charges, __version__]
     return _Search(
-        settings,
-        molecule,
-        potential,
-        Stages(directory / _STAGES, content),
-        report,
+        settings=settings,
+        molecule=molecule,
+        potential=potential,
+        stages=Stages(directory / _STAGES, content),
+        report=report,
         has_pose=settings.pose is not None,
         policy=None if settings.policy is None else load_policy(settings.policy),
         methods=methods,
@@ -286,13 +286,13 @@ def _ensemble(search: _Search, found: dict[str, _Array]) -> Ensemble:
     weights = [1 / measure.symmetry_number(geometry, settings.rmsd) for geometry in positions]
     corrections = _corrections(search, positions) if settings.free_energies else None
     ensemble = Ensemble(
-        search.molecule,
-        positions,
-        found["energies"][low],
-        found["members"][low],
-        np.array(weights),
-        settings.temperature,
-        corrections,
+        molecule=search.molecule,
+        positions=positions,
+        energies=found["energies"][low],
+        member_energies=found["members"][low],
+        weights=np.array(weights),
+        temperature=settings.temperature,
+        corrections=corrections,
     )
     spread = ensemble.population_spread
     worst = int(spread.argmax())

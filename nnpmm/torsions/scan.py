@@ -154,12 +154,12 @@ def relax_along(evaluator: Evaluator, scan: TorsionScan, terms: ValenceTerms) ->
     found = _relax_at(evaluator, flat, bonds, np.tile(scan.angles, b), terms)
     _refuse_broken_bonds(found.positions, flat[0], terms)
     return TorsionScan(
-        scan.bonds,
-        scan.angles,
-        found.energies.reshape(b, a),
-        found.positions.reshape(scan.positions.shape),
-        np.zeros((b, a)),
-        found.evaluations,
+        bonds=scan.bonds,
+        angles=scan.angles,
+        energies=found.energies.reshape(b, a),
+        positions=found.positions.reshape(scan.positions.shape),
+        hysteresis=np.zeros((b, a)),
+        evaluations=found.evaluations,
     )
 
 

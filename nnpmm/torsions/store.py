@@ -65,12 +65,12 @@ class ScanFile:
             return None
         arrays, record = found
         return TorsionScan(
-            tuple(bonds),
-            arrays["angles"],
-            arrays["energies"],
-            arrays["positions"],
-            arrays["hysteresis"],
-            int(record["evaluations"]),
+            bonds=tuple(bonds),
+            angles=arrays["angles"],
+            energies=arrays["energies"],
+            positions=arrays["positions"],
+            hysteresis=arrays["hysteresis"],
+            evaluations=int(record["evaluations"]),
         )
 
     def save(self, scan: TorsionScan) -> None:
