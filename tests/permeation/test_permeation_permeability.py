@@ -1,4 +1,4 @@
-"""Diffusivities on a particle whose own is known, and the integral on profiles solved by hand."""
+"""Diffusivities of a particle with a known one, and the integral of profiles solved by hand."""
 
 import json
 import shlex
@@ -91,7 +91,7 @@ def test_rectangular_barrier():
 
 
 def test_slope_is_exact():
-    """Of a wedge with D = const: integral of exp(a z), whatever the points."""
+    """For a linear profile with constant D, the integral of exp(a z) is exact for any points."""
     found = permeability(profile([-1, 0.2, 1], [0, 12, 20]))
     assert found.value == pytest.approx(1e-5 / (2e-7 * (exp(20 / KT) - 1) / (20 / KT)), rel=1e-9)
 
