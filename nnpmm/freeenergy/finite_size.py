@@ -180,13 +180,13 @@ def exit_time(
         radii: (n,), nm.
         seed: of the walks, whose scatter is 2 to 3 % of w.
     """
-    centres, radii = (np.asarray(a, dtype=np.float64) for a in (centres, radii))
+    middles, sizes = (np.asarray(a, dtype=np.float64) for a in (centres, radii))
     rng, means = np.random.default_rng(seed), []
     for point in np.asarray(points, dtype=np.float64):
         walkers, total = np.tile(point, (_WALKS, 1)), 0.0
         while len(walkers):
-            distances = np.linalg.norm(walkers[:, None] - centres, axis=2)
-            free = (radii - distances).max(axis=1)  # radius of a sphere inside the union
+            distances = np.linalg.norm(walkers[:, None] - middles, axis=2)
+            free = (sizes - distances).max(axis=1)  # radius of a sphere inside the union
             walkers, free = walkers[free > _SKIN], free[free > _SKIN]
             total += float((free**2).sum()) / 6
             steps = rng.normal(size=walkers.shape)

@@ -120,7 +120,8 @@ def convergence(windows: Sequence[ArrayLike], *, temperature: Any, points: int =
         raise ConfigError(f"found {points} points of a convergence, allowed: 1 or more")
     kept = independent_windows(windows)
     fractions = np.arange(1, points + 1) / points
-    forward, backward = [], []
+    forward: list[tuple[float, float]] = []
+    backward: list[tuple[float, float]] = []
     for fraction in fractions:
         counts = [int(np.ceil(fraction * len(samples))) for samples in kept]
         first = [samples[:count] for samples, count in zip(kept, counts, strict=True)]
