@@ -83,13 +83,13 @@ def _diffusivities(
     """Return the (windows,) diffusivities and errors of a record, nm^2/ps, or a constant one."""
     if constant is not None:
         return _constant(constant, len(record["heights_nm"]))
-    if "diffusivities_nm2_ps" not in record:
+    if not record.keys() >= {"diffusivities_nm2_ps", "interval_ps"}:
         raise ConfigError(
             f"{name}: the profile exists, but was made without diffusivities: give one for all "
             "heights (diffusivity), or delete the profile and calculate it again with nnpmm "
             "permeation label umbrella"
         )
-    interval = float(record["settings"]["sample_interval"].split()[0])
+    interval = float(record["interval_ps"])  # in whole time steps, unlike the requested one
     shortest = min(record["correlation_times_ps"])
     if shortest < _LEAST_HEIGHTS * interval:
         raise ConfigError(
