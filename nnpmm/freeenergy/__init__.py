@@ -1,4 +1,4 @@
-"""Free energies: estimators, alchemy, solvation, reweighting, switching."""
+"""Free energies: estimators, ladders of states, reweighting and non-equilibrium switching."""
 
 from typing import TYPE_CHECKING
 

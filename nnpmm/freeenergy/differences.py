@@ -35,9 +35,8 @@ from nnpmm.structures.selection import atom_label
 
 __all__ = ["region_differences"]
 
-_BATCH = 256  # geometries that the network is handed at once, to bound its memory
-
-_MOST = 8  # frames named in a message
+_BATCH = 256  # geometries in one evaluation of the network, to bound its memory
+_MOST_NAMED = 8  # frames in a message
 
 _Energy = Callable[[NDArray[np.float64], NDArray[np.float64] | None], float]
 _Frame = tuple[NDArray[np.float64], NDArray[np.float64] | None]
@@ -63,10 +62,10 @@ def region_differences(
     made whole first, so frames may be wrapped into the box in any way. For several regions with
     their own models, add up the results of each.
 
-    Constrained bonds to hydrogen count as constrained for both potentials, as with
-    ``Mechanical(constraints="keep")``. All other constraints, such as the angle of rigid water,
-    count as free for both, although frames sampled with them do not show how these distances vary.
-    The force field needs a term for them.
+    Both potentials treat constrained bonds to hydrogen as constrained, as with
+    ``Mechanical(constraints="keep")``. Both treat all other constrained distances, such as the
+    angle of rigid water, as free, although frames sampled with the constraints do not show how
+    these distances vary. The force field needs a term for each of them.
 
     Args:
         mm_system: the force field's system, before any coupling.
@@ -79,9 +78,9 @@ def region_differences(
             or Quantity; needed for a periodic system and refused for another.
         boundary: link atoms cap bonds that the region cuts, as in `nnpmm.coupling.Mechanical`.
         embedding: that of the network, `nnpmm.coupling.Mechanical` or `nnpmm.coupling.Subtractive`.
-        changed_bonds: what happens to frames in which the region's bonds (by distance, with the
-            ranges of `nnpmm.integrators.WatchdogRanges`) differ from the topology's, as after a
-            proton transfer: they are an error, or their differences are nan.
+        changed_bonds: treatment of frames in which the region's bonds (by distance, with the ranges
+            of `nnpmm.integrators.WatchdogRanges`) differ from the topology's, as after a proton
+            transfer: ``"refuse"`` raises an error, ``"nan"`` returns nan for them.
 
     Returns:
         The differences (k,) in kJ/mol, without the network's atomic self energies.
@@ -94,11 +93,11 @@ def region_differences(
         SimulationError: an energy or position is not finite, the region spans half the box, or
             bonds have changed, and the frames are named.
     """
-    hybrid, force_field = _both_descriptions(
+    hybrid, force_field = _bind_potentials(
         mm_system, topology, region, model, boundary=boundary, embedding=embedding
     )
     atoms = hybrid.region.network_atoms
-    bonds = _Bonds(mm_system, topology, hybrid.region.atoms)
+    bonds = _BondCheck(mm_system, topology, hybrid.region.atoms)
     join = WholeRegion(len(atoms), hybrid.region.bonded_rows)
     mm_energies, geometries = [], []
     periodic = mm_system.usesPeriodicBoundaryConditions()
@@ -106,26 +105,31 @@ def region_differences(
         if box is not None:
             frame[atoms] = join(frame[atoms], box)
             check_span(frame[atoms], box)
-        # Of bonds that it does not have, the force field knows nothing, and may not converge.
-        mm_energies.append(force_field(frame, box) if bonds.are_there(frame, box) else 0.0)
+        # A force field has no terms for new bonds; induced dipoles may not even converge.
+        unchanged = bonds.are_unchanged(frame, box)
+        mm_energies.append(force_field(frame, box) if unchanged else 0.0)
         geometries.append(frame[atoms])
     if not geometries:
         raise ConfigError("found no frames, expected at least one")
     if bonds.changed and changed_bonds == "refuse":
-        raise SimulationError(bonds.complaint())
+        raise SimulationError(bonds.message())
     starts = range(0, len(geometries), _BATCH)
     batches = (np.array(geometries[start : start + _BATCH]) for start in starts)
-    found = np.concatenate([hybrid.evaluator.batch(batch).energies for batch in batches])
-    found = found - mm_energies
-    if not np.isfinite(found).all():
-        frame_index = int(np.argmin(np.isfinite(found)))
+    energies = np.concatenate([hybrid.evaluator.batch(batch).energies for batch in batches])
+    differences = energies - mm_energies
+    if not np.isfinite(differences).all():
+        frame_index = int(np.argmin(np.isfinite(differences)))
         raise SimulationError(f"frame {frame_index}: {NON_FINITE_ENERGY}, or remove the frame")
-    found[list(bonds.changed)] = np.nan
-    return np.asarray(found)
+    differences[list(bonds.changed)] = np.nan
+    return np.asarray(differences)
 
 
-class _Bonds:
-    """Notes the frames in which the region's bonds are not those of the topology."""
+class _BondCheck:
+    """Records the frames in which the region's bonds are not those of the topology.
+
+    Attributes:
+        changed: description of the first changed bond, by the index of the frame.
+    """
 
     def __init__(
         self, system: openmm.System, topology: Topology, region: NDArray[np.int64]
@@ -134,35 +138,35 @@ class _Bonds:
         self._graph = BondGraph(
             system, topology, region, broken=ranges.broken, formed=ranges.formed
         )
-        names = list(topology.atoms())
-        self._labels = [atom_label(names[index]) for index in region]
-        self._region, self._seen = region, 0
+        atoms = list(topology.atoms())
+        self._labels = [atom_label(atoms[index]) for index in region]
+        self._region, self._count = region, 0
         self.changed: dict[int, str] = {}
 
-    def are_there(self, frame: NDArray[np.float64], box: NDArray[np.float64] | None) -> bool:
-        """Whether they are in the next frame, (n_atoms, 3), nm, with its box."""
+    def are_unchanged(self, frame: NDArray[np.float64], box: NDArray[np.float64] | None) -> bool:
+        """Return whether the next frame, (n_atoms, 3), nm, has the bonds of the topology."""
         region = frame[self._region]
-        # The network says what is wrong with a position that is not a number.
+        # A position that is not finite is reported later, with the network's energy.
         changes = self._graph.update(region, box) if np.isfinite(region).all() else []
         if changes:
-            self.changed[self._seen] = self._graph.describe(changes[0], self._labels)
-        self._seen += 1
+            self.changed[self._count] = self._graph.describe(changes[0], self._labels)
+        self._count += 1
         return not changes
 
-    def complaint(self) -> str:
-        """Return the error that names the frames."""
+    def message(self) -> str:
+        """Return the error message, which names the frames."""
         frames = list(self.changed)
-        named = ", ".join(map(str, frames[:_MOST]))
-        more = f" and {len(frames) - _MOST} more" if len(frames) > _MOST else ""
+        named = ", ".join(map(str, frames[:_MOST_NAMED]))
+        more = f" and {len(frames) - _MOST_NAMED} more" if len(frames) > _MOST_NAMED else ""
         return (
-            f"in {len(frames)} of {self._seen} frames ({named}{more}) the region's bonds are not "
+            f"in {len(frames)} of {self._count} frames ({named}{more}) the region's bonds are not "
             f"those of the topology, first in frame {frames[0]}: {self.changed[frames[0]]}; the "
             "force field does not describe them, allowed: frames with its bonds, or a choice to "
             "leave the others out, which makes the result that of the bonds of the topology"
         )
 
 
-def _both_descriptions(
+def _bind_potentials(
     mm_system: openmm.System,
     topology: Topology,
     region: Sequence[int] | NDArray[np.int64],
@@ -173,7 +177,7 @@ def _both_descriptions(
 ) -> tuple[HybridSystem, _Energy]:
     """Return the region with its network, and the force field's energy inside it.
 
-    The latter takes positions of all atoms, the region's being whole, and a box.
+    The latter is a function of the positions of all atoms, with a whole region, and the box.
     """
     if Role.NETWORK in forces_by_role(mm_system):
         raise ForceFieldError(
@@ -181,7 +185,7 @@ def _both_descriptions(
             "regions, add up the differences of each"
         )
     if embedding == "subtractive":
-        return _subtracted(mm_system, topology, region, model, boundary)
+        return _bind_subtractive(mm_system, topology, region, model, boundary)
     coupling = Mechanical(constraints="keep", boundary=boundary, inside=Interpolated())
     hybrid = couple(mm_system, topology, region, model, coupling=coupling)
     system = hybrid.system
@@ -191,13 +195,13 @@ def _both_descriptions(
             force.setGlobalParameterDefaultValue(0, 0.0)  # lambda_nnp: all of the force field
         else:
             system.removeForce(index)
-    # Double precision, and fast enough for the few terms of a region.
+    # Reference has double precision, and is fast enough for the few terms of a region.
     platform = openmm.Platform.getPlatformByName("Reference")
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
     return hybrid, lambda positions, box: _energy(context, positions, box)
 
 
-def _subtracted(
+def _bind_subtractive(
     mm_system: openmm.System,
     topology: Topology,
     region: Sequence[int] | NDArray[np.int64],
@@ -266,7 +270,7 @@ def _array(raw: Any, shape: tuple[int, int], found: str) -> NDArray[np.float64]:
 
 
 def _checked_box(raw: Any, where: str) -> NDArray[np.float64]:
-    """Return box vectors in OpenMM's reduced form, which rounding in files may just miss."""
+    """Return box vectors in OpenMM's reduced form, which those in files may miss by rounding."""
     box = _array(raw, (3, 3), f"{where}: found a box")
     if np.triu(box, 1).any() or not (np.diag(box) > 0).all():
         raise ConfigError(

@@ -44,13 +44,13 @@ __all__ = [
     "thermal_energy",
 ]
 
-#: pymbar's default tolerance of 1e-12 kT lies below the noise of sums over many samples, where its
-#: solvers iterate for an hour.
+#: pymbar's default tolerance of 1e-12 kT is below the rounding errors of sums over many samples, so
+#: that its solvers would iterate for an hour.
 _SOLVERS = (
     {"method": "adaptive", "tol": 1e-10, "options": {"maxiter": 500, "min_sc_iter": 0}},
     {"method": "lm", "tol": 1e-10},
 )
-_STARTS = 50  # of the series, that are tried as the end of equilibration
+_STARTS = 50  # points of a series that are tried as the end of its equilibration
 
 
 @dataclass(frozen=True)
@@ -137,10 +137,10 @@ def mbar(
     try:
         solved = _solve(reduced, counts)
         with np.errstate(invalid="ignore"):  # negative variances become nan, which is checked below
-            found = solved.compute_free_energy_differences()
+            differences = solved.compute_free_energy_differences()
         result = FreeEnergies(
-            kt * np.asarray(found["Delta_f"]),
-            kt * np.asarray(found["dDelta_f"]),
+            kt * np.asarray(differences["Delta_f"]),
+            kt * np.asarray(differences["dDelta_f"]),
             np.asarray(solved.compute_overlap()["matrix"]),
             np.asarray(solved.compute_effective_sample_number()),
             counts,
@@ -175,17 +175,17 @@ def bar(
         ConfigError: an empty series, or a temperature that is not positive.
         SimulationError: a value is not finite, or the states overlap too little.
     """
-    there, back = (
+    w01, w10 = (
         np.ravel(in_md_units(works, unit.kilojoule_per_mole)) for works in (forward, backward)
     )
-    if not (there.size and back.size):
+    if not (w01.size and w10.size):
         raise ConfigError(
-            f"found {there.size} values from state 0 and {back.size} from state 1, allowed: one or "
+            f"found {w01.size} values from state 0 and {w10.size} from state 1, allowed: one or "
             "more of each; with samples of one state use exponential_average"
         )
-    differences = np.concatenate([there, -back])
+    differences = np.concatenate([w01, -w10])
     energies = np.stack([np.zeros_like(differences), differences])
-    counts = (there.size, back.size)
+    counts = (w01.size, w10.size)
     return mbar(energies, counts, temperature=temperature, min_overlap=min_overlap)
 
 
@@ -255,9 +255,10 @@ def subsample(series: ArrayLike, *, equilibration: bool = False) -> NDArray[np.i
 
 
 def statistical_inefficiency(series: ArrayLike) -> float:
-    """Return how many samples of a time series count as one, 1 plus twice the autocorrelation time.
+    """Return the number of samples of a time series that carry the information of one.
 
-    Chodera et al., J. Chem. Theory Comput. 2007, 3, 26. All samples of a constant series are one.
+    This is 1 plus twice the autocorrelation time in samples (Chodera et al., J. Chem. Theory
+    Comput. 2007, 3, 26). A constant series counts as one sample.
 
     Args:
         series: (n,) in its order in time, in any unit.
@@ -333,7 +334,7 @@ def _series(series: ArrayLike) -> NDArray[np.float64]:
 
 
 def _reduced(energies: ArrayLike, counts: NDArray[np.int64], kt: float) -> NDArray[np.float64]:
-    """Return u (K, N), checked."""
+    """Return reduced energies u (K, N) after checks of shapes and values."""
     values = np.asarray(in_md_units(energies, unit.kilojoule_per_mole), dtype=np.float64)
     if counts.ndim != 1 or counts.sum() == 0 or values.shape != (len(counts), counts.sum()):
         raise ConfigError(
@@ -352,23 +353,22 @@ def _reduced(energies: ArrayLike, counts: NDArray[np.int64], kt: float) -> NDArr
 def _solve(reduced: NDArray[np.float64], counts: NDArray[np.int64]) -> Any:
     """Return pymbar's solution for u (K, N).
 
-    From zeros its solvers stop at once where two states differ by tens of kT, since all samples
-    then seem to belong to the lowest one.
+    The equations are solved for the sampled states alone; f of all other states follows from them.
+    If two states differ by tens of kT, pymbar's solvers fail from an initial guess of zeros: all
+    samples then seem to belong to the lower one.
     """
     sampled = counts > 0
-    own, drawn = reduced[sampled], counts[sampled]
-    for guess in (_chained_averages(own, drawn), None):
-        solved = _pymbar().MBAR(own, drawn, initial_f_k=guess, solver_protocol=_SOLVERS)
+    u, n = reduced[sampled], counts[sampled]
+    for guess in (_chained_averages(u, n), None):
+        solved = _pymbar().MBAR(u, n, initial_f_k=guess, solver_protocol=_SOLVERS)
+        # In a solution the weights of each state add up to 1.
         if np.allclose(solved.weights().sum(axis=0), 1.0, atol=1e-4):
             break
     if sampled.all():
         return solved
-    weights = np.log(drawn) + solved.f_k
-    mixture = logsumexp(weights[:, None] - own, axis=0)
-    found = -logsumexp(-reduced - mixture, axis=1)
-    return _pymbar().MBAR(
-        *(reduced, counts), initial_f_k=found - found[0], solver_protocol=_SOLVERS
-    )
+    mixture = logsumexp((np.log(n) + solved.f_k)[:, None] - u, axis=0)
+    f = -logsumexp(-reduced - mixture, axis=1)
+    return _pymbar().MBAR(*(reduced, counts), initial_f_k=f - f[0], solver_protocol=_SOLVERS)
 
 
 def _chained_averages(
@@ -381,17 +381,17 @@ def _chained_averages(
     ends = np.cumsum(counts)
     steps = []
     for state in range(len(counts) - 1):
-        gaps = reduced[state + 1] - reduced[state]
-        there = gaps[ends[state] - counts[state] : ends[state]]
-        back = gaps[ends[state] : ends[state + 1]]
-        forward = np.log(len(there)) - logsumexp(-there)
-        backward = logsumexp(back) - np.log(len(back))
+        differences = reduced[state + 1] - reduced[state]
+        own = differences[ends[state] - counts[state] : ends[state]]
+        of_next = differences[ends[state] : ends[state + 1]]
+        forward = np.log(len(own)) - logsumexp(-own)
+        backward = logsumexp(of_next) - np.log(len(of_next))
         steps.append(0.5 * (forward + backward))
     return np.concatenate([[0.0], np.cumsum(steps)])
 
 
 def _pymbar() -> Any:
-    # It takes a second to import, and announces then that JAX is not there.
+    # The import takes a second, and logs a warning where JAX is not installed.
     logging.getLogger("pymbar").setLevel(logging.ERROR)
     import pymbar
     import pymbar.timeseries

@@ -1,11 +1,11 @@
-"""The size of the box in the free energy of charging a molecule under Ewald sums.
+"""Finite-size correction of the free energy of charging a molecule under Ewald sums.
 
 `nnpmm.freeenergy.alchemy.decouple` scales the charges of a molecule by lambda_e. A net charge Q
 then interacts with its own periodic images and with the uniform background that neutralises the
-cell, by lambda_e^2, and so does the polarization of the solvent around it. The desired result is
-the molecule in an infinite solvent. The difference has four parts (Rocklin, Mobley, Dill and
-Hunenberger, J. Chem. Phys. 2013, 139, 184103, with neither a second charge nor its empirical term),
-for a cube of edge L and a solvent of permittivity eps::
+cell, in proportion to lambda_e^2, and so does the polarization of the solvent around it. The
+desired result is that of the molecule in an infinite solvent. The difference has four parts
+(Rocklin, Mobley, Dill and Hunenberger, J. Chem. Phys. 2013, 139, 184103, with neither a second
+charge nor its empirical term), for a cube of edge L and a solvent of permittivity eps::
 
     net charge             -xi Q^2 / (8 pi eps0 L),                 xi = -2.837297
     undersolvation         +xi Q^2 / (8 pi eps0 L) (1 - 1/eps)
@@ -56,7 +56,8 @@ _ONE_OVER_EPS0 = 4 * np.pi * COULOMB_CONSTANT
 # nm: the distance between van der Waals surfaces at which TIP3P's oxygen (R_min/2 = 0.1768 nm) is
 # closest, minus the 0.14 nm of a spherical probe.
 _SOLVENT_RADIUS = 0.1768 - 0.14
-_WALKS, _SKIN = 1000, 1e-4  # for each point; nm from the surface at which a walk ends
+_WALKS = 1000  # random walks from each point
+_SKIN = 1e-4  # nm, distance from the surface at which a walk ends
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class FiniteSizeCorrection:
 
     Attributes:
         net_charge: of the interaction with images and background in vacuum.
-        undersolvation: of the solvent that these exclude.
+        undersolvation: of the part of this interaction that the solvent screens.
         integrated_potential: of the molecule's share in the mean potential of the box.
         discrete_solvent: of the solvent's share; None where it is not defined.
     """
@@ -78,14 +79,14 @@ class FiniteSizeCorrection:
     @property
     def terms(self) -> dict[str, float]:
         """The parts that are defined, by their names."""
-        found = {
+        terms = {
             "net charge": self.net_charge,
             "undersolvation": self.undersolvation,
             "integrated potential": self.integrated_potential,
         }
         if self.discrete_solvent is not None:
-            found["discrete solvent"] = self.discrete_solvent
-        return found
+            terms["discrete solvent"] = self.discrete_solvent
+        return terms
 
     @property
     def total(self) -> float:
@@ -94,7 +95,7 @@ class FiniteSizeCorrection:
 
     @property
     def zero_of_potential(self) -> str:
-        """Where the potential is zero to which the corrected free energy refers, in words."""
+        """The zero of the potential to which the corrected free energy refers, in words."""
         if self.discrete_solvent is None:
             return "the mean of the box, the insides of the solvent's molecules included"
         return "outside of the solvent's molecules, without a surface of the liquid (intrinsic)"
@@ -112,8 +113,9 @@ def finite_size_correction(
 ) -> FiniteSizeCorrection:
     """Return the finite-size correction of charging a molecule in a cubic box of pure solvent.
 
-    The box breathes: means over its volumes are taken. Fluctuations would add
-    -Var(correction) / (2 kT), 0.1 kJ/mol for a unit charge in 25 nm^3 of water.
+    The correction is averaged over the fluctuating volume of the box. Its fluctuations would
+    contribute -Var(correction) / (2 kT), 0.1 kJ/mol for a unit charge in 25 nm^3 of water, which is
+    left out.
 
     Args:
         charges: of the molecule's atoms, (n,), e.
@@ -122,7 +124,7 @@ def finite_size_correction(
         volumes: of the box with the charged molecule, (m,), nm^3.
         permittivity: static relative permittivity of the solvent's model.
         solvent: number of its molecules, and the trace of the second moment of each about its van
-            der Waals site, e nm^2; None leaves that part out.
+            der Waals site, e nm^2; None leaves out the term of the discrete solvent.
         seed: of the random walks that give the potential in the cavity.
 
     Raises:
@@ -167,9 +169,10 @@ def exit_time(
 ) -> NDArray[np.float64]:
     """Return w with -laplace w = 1 in a union of spheres and w = 0 on its surface, (k,), nm^2.
 
-    w is the mean time after which Brownian motion with the generator laplace leaves. It is found by
-    walking on spheres (Muller, Ann. Math. Stat. 1956, 27, 569): from the centre of a sphere of
-    radius r inside the union its surface is reached after r^2 / 6 on average, at any point alike.
+    w is the mean exit time of Brownian motion whose generator is the Laplacian. It is estimated by
+    walks on spheres (Muller, Ann. Math. Stat. 1956, 27, 569): from the centre of a sphere of radius
+    r inside the union, the motion takes r^2 / 6 on average to reach the surface of that sphere, at
+    a point that is uniformly distributed over it.
 
     Args:
         points: (k, 3), nm; 0 is returned for those outside.
@@ -178,18 +181,18 @@ def exit_time(
         seed: of the walks, whose scatter is 2 to 3 % of w.
     """
     middles, sizes = (np.asarray(a, dtype=np.float64) for a in (centres, radii))
-    rng, found = np.random.default_rng(seed), []
+    rng, means = np.random.default_rng(seed), []
     for point in np.asarray(points, dtype=np.float64):
-        places, times = np.tile(point, (_WALKS, 1)), 0.0
-        while len(places):
-            apart = np.linalg.norm(places[:, None] - middles, axis=2)
-            free = (sizes - apart).max(axis=1)
-            places, free = places[free > _SKIN], free[free > _SKIN]
-            times += float((free**2).sum()) / 6
-            ways = rng.normal(size=places.shape)
-            places = places + free[:, None] * ways / np.linalg.norm(ways, axis=1, keepdims=True)
-        found.append(times / _WALKS)
-    return np.array(found)
+        walkers, total = np.tile(point, (_WALKS, 1)), 0.0
+        while len(walkers):
+            distances = np.linalg.norm(walkers[:, None] - middles, axis=2)
+            free = (sizes - distances).max(axis=1)  # radius of a sphere inside the union
+            walkers, free = walkers[free > _SKIN], free[free > _SKIN]
+            total += float((free**2).sum()) / 6
+            steps = rng.normal(size=walkers.shape)
+            walkers = walkers + free[:, None] * steps / np.linalg.norm(steps, axis=1, keepdims=True)
+        means.append(total / _WALKS)
+    return np.array(means)
 
 
 def _integrated_potential(
@@ -200,10 +203,10 @@ def _integrated_potential(
     seed: int,
 ) -> float:
     """Return I, kJ/mol nm^3 / e."""
-    places, total = np.asarray(positions, dtype=np.float64), float(charges.sum())
+    atoms, total = np.asarray(positions, dtype=np.float64), float(charges.sum())
     if total == 0:
         return 0.0
-    conductor = float(charges @ exit_time(places, places, radii, seed=seed))
-    apart = places - charges @ places / total
-    vacuum = -float(charges @ (apart**2).sum(axis=1)) / 6
+    conductor = float(charges @ exit_time(atoms, atoms, radii, seed=seed))
+    from_centre = atoms - charges @ atoms / total
+    vacuum = -float(charges @ (from_centre**2).sum(axis=1)) / 6
     return _ONE_OVER_EPS0 * (conductor * (1 - 1 / permittivity) + vacuum / permittivity)

@@ -66,16 +66,16 @@ def solve_ladder(
         SimulationError: states overlap too little, or an energy is not finite.
     """
     kept = independent_windows(windows, equilibration=equilibration)
-    return _joined(kept, temperature=temperature, min_overlap=min_overlap, names=names)
+    return _solve(kept, temperature=temperature, min_overlap=min_overlap, names=names)
 
 
 def independent_windows(
     windows: Sequence[ArrayLike], *, equilibration: bool = False
 ) -> list[NDArray[np.float64]]:
-    """Return the nearly independent samples of every state of a ladder.
+    """Return the nearly independent samples of every state of a ladder, K arrays (m_k, K), kJ/mol.
 
-    Correlation is that of the energy difference to the next state (to the one before, for the
-    last), which is what the free energy depends on.
+    The samples are those of `subsample` for the energy difference to the next state, on which the
+    free energy depends (for the last state, to the one before).
 
     Args:
         windows: energies of the ladder, K arrays (n_k, K), kJ/mol or Quantity.
@@ -120,24 +120,24 @@ def convergence(windows: Sequence[ArrayLike], *, temperature: Any, points: int =
         raise ConfigError(f"found {points} points of a convergence, allowed: 1 or more")
     kept = independent_windows(windows)
     fractions = np.arange(1, points + 1) / points
-    found: dict[int, list[Estimate]] = {1: [], -1: []}
+    forward: list[tuple[float, float]] = []
+    backward: list[tuple[float, float]] = []
     for fraction in fractions:
-        for direction, estimates in found.items():
-            parts = []
-            for samples in kept:
-                count = int(np.ceil(fraction * len(samples)))
-                parts.append(samples[:count] if direction > 0 else samples[-count:])
-            estimates.append(_of_part(parts, temperature, whole=fraction == 1))
-    forward, backward = (np.array([[e.value, e.error] for e in found[way]]).T for way in (1, -1))
-    return Convergence(fractions, *forward, *backward)
+        counts = [int(np.ceil(fraction * len(samples))) for samples in kept]
+        first = [samples[:count] for samples, count in zip(kept, counts, strict=True)]
+        last = [samples[-count:] for samples, count in zip(kept, counts, strict=True)]
+        for parts, estimates in ((first, forward), (last, backward)):
+            ends = _ends(parts, temperature, complete=fraction == 1)
+            estimates.append((ends.value, ends.error))
+    return Convergence(fractions, *np.transpose(forward), *np.transpose(backward))
 
 
-def _of_part(parts: Sequence[NDArray[np.float64]], temperature: Any, *, whole: bool) -> Estimate:
-    """Return the free energy between the ends of a ladder from a part of its samples."""
+def _ends(parts: Sequence[NDArray[np.float64]], temperature: Any, *, complete: bool) -> Estimate:
+    """Return the free energy between the ends of a ladder; nan if a part of the samples fails."""
     try:
-        return _joined(parts, temperature=temperature, min_overlap=0.0).between()
+        return _solve(parts, temperature=temperature, min_overlap=0.0).between()
     except SimulationError:
-        if whole:
+        if complete:
             raise
         return Estimate(np.nan, np.nan)
 
@@ -191,7 +191,7 @@ def write_xvg(
 
 
 def _header(state: int, lambdas: Mapping[str, Sequence[float]], kelvin: float) -> list[str]:
-    """Return the lines that tell states and columns, as GROMACS writes them."""
+    """Return the lines that describe states and columns, as GROMACS writes them."""
 
     def point(values: Sequence[float]) -> str:
         text = ", ".join(repr(float(value)) for value in values)
@@ -214,7 +214,7 @@ def _header(state: int, lambdas: Mapping[str, Sequence[float]], kelvin: float) -
     ]
 
 
-def _joined(
+def _solve(
     windows: Sequence[NDArray[np.float64]],
     *,
     temperature: Any,

@@ -2,13 +2,13 @@
 
 For MBAR's overlap matrix O, with O_ab the probability that a sample of state a is assigned to state
 b, Klimovich, Shirts and Mobley (J. Comput. Aided Mol. Des. 2015, 29, 397) advise that neighbours
-overlap by 0.03 or more. Here that limit is set to the overlap of two groups A and B of states,
+overlap by 0.03 or more. Here the limit applies to the overlap of two groups A and B of states,
 
     1/2 sum over a in A, b in B of (O_ab + O_ba),
 
-at the weakest division into two. In a ladder whose states overlap with their neighbours only, this
-is the overlap of the weakest pair. It does not depend on the order of the states, and it does not
-decrease if many states are close together and share the samples.
+for the division into two groups with the smallest overlap. In a ladder whose states overlap with
+their neighbours only, this is the overlap of the weakest pair. It does not depend on the order of
+the states, and it does not decrease if many states are close together and share the samples.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ __all__ = [
 
 #: Least overlap of two groups of states, from 0 to 0.5 for two identical states.
 MIN_OVERLAP = 0.03
-#: Least effective number of samples, and its least share of all samples, of one ensemble alone. In
-#: benchmarks/reweighting.py 24 % of the results below these limits are off by more than three times
-#: their error, 2.8 % of those above.
+#: Least effective number of samples, and its least fraction of all samples, for an average over one
+#: ensemble. In benchmarks/reweighting.py, 24 % of the results below these limits deviate by more
+#: than three times their error, and 2.8 % of those above.
 MIN_ZWANZIG_SAMPLES, MIN_ZWANZIG_OVERLAP = 100.0, 0.1
 
 
@@ -99,7 +99,7 @@ def _along_slowest_mode(
     """
     root = np.sqrt(counts / counts.sum())
     symmetric = matrix * root[:, None] / root
-    # The first eigenvector is taken out: it mixes with the second where the states fall apart.
+    # Subtract the first eigenvector: it mixes with the second if two groups do not overlap at all.
     symmetric = 0.5 * (symmetric + symmetric.T) - np.outer(root, root)
     return np.argsort(np.linalg.eigh(symmetric)[1][:, -1] / root)
 
@@ -111,7 +111,7 @@ def require_effective_samples(
     counts: Sequence[int],
     remedy: str,
 ) -> None:
-    """Refuse ensembles of which too few samples count.
+    """Refuse ensembles with too few effective samples or too little overlap.
 
     Args:
         found: number of effective samples, and overlap from 0 to 1.

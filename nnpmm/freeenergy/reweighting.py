@@ -46,9 +46,9 @@ __all__ = [
     "reweight",
 ]
 
-#: Least effective number of samples, and least overlap, of two ensembles or more. By
-#: benchmarks/reweighting.py errors hold further down where both have one basin: the limits are for
-#: others. The overlap counts both directions, O_01 + O_10.
+#: Least effective number of samples, and least overlap O_01 + O_10, of two ensembles or more. In
+#: benchmarks/reweighting.py, errors of ensembles with one basin are still right below these limits,
+#: which are meant for ensembles with several basins.
 MIN_BAR_SAMPLES, MIN_BAR_OVERLAP = 5.0, 2 * MIN_OVERLAP
 
 
@@ -155,7 +155,7 @@ def _from_several(samples: Mapping[float, NDArray[np.float64]], temperature: Any
 
 
 def _independent(differences: ArrayLike, name: str) -> NDArray[np.float64]:
-    """Return the differences (k,) of nearly independent frames, kJ/mol, checked."""
+    """Return the differences (k,) of nearly independent frames, kJ/mol, after checks."""
     array = np.asarray(in_md_units(differences, unit.kilojoule_per_mole), dtype=np.float64)
     if array.ndim != 1 or array.size == 0:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Where to put the states of a ladder: at equal distances in thermodynamic length.
+"""Placement of the states of a ladder at equal distances in thermodynamic length.
 
 The thermodynamic length of a path is the integral of the standard deviation of the derivative of
 the reduced energy along it (Crooks, Phys. Rev. Lett. 2007, 99, 100602). States that are equally far
@@ -22,8 +22,8 @@ from nnpmm.freeenergy.ladders import independent_windows
 
 __all__ = ["place_states", "thermodynamic_lengths"]
 
-_LEAST_COMMON = 0.05  # of the Bhattacharyya coefficient; two normal distributions 4.9 sigma apart
-_SHORTEST = 1e-6  # of an interval; states that are the same cannot be separated
+_LEAST_COMMON = 0.05  # Bhattacharyya coefficient, as of two normal distributions 4.9 sigma apart
+_SHORTEST = 1e-6  # length of an interval, so that the length increases even between equal states
 
 
 def thermodynamic_lengths(

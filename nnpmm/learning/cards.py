@@ -15,7 +15,7 @@ from nnpmm.learning.networks import NetworkSettings
 
 __all__ = ["PARTS", "DataSummary", "ModelCard", "TrainingSettings"]
 
-#: What samples are to a training; ``new`` are those that its data did not contain.
+#: The parts that samples can have in a training; ``new`` samples were not in its data.
 PARTS = ("train", "validation", "test", "new")
 
 _Bounds = tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
@@ -52,7 +52,7 @@ class DataSummary(Section):
     test: tuple[str, ...] = Field(description="of those that the training never saw")
 
     def parts(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Return which of ``PARTS`` each sample was to the training, (samples,).
+        """Return the part of each sample in the training, one of ``PARTS``, (samples,).
 
         Args:
             names: (samples,) of any samples.
@@ -62,7 +62,7 @@ class DataSummary(Section):
 
 
 class ModelCard(Section):
-    """All about a trained network except its weights; the networks are all of one architecture."""
+    """A description of trained networks of one architecture, without their weights."""
 
     schema_version: Literal[1] = 1
     nnpmm: str = Field(__version__, description="version that trained it")

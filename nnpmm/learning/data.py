@@ -20,7 +20,7 @@ class LabelledSamples:
     """Features and labels of samples; labels, their errors and predictions have the same unit.
 
     Attributes:
-        names: (samples,) by which a model's card lists the samples; each is there once.
+        names: (samples,) unique; a model's card lists the samples by them.
         features: (samples, frames, features) float32, not scaled.
         labels: (samples,) float64, what a network learns.
         label_errors: (samples,) float64, standard deviations of the labels.
@@ -30,7 +30,7 @@ class LabelledSamples:
             each, by which samples can be split.
 
     Raises:
-        ConfigError: the arrays do not belong together, a name is there twice, or a number is not
+        ConfigError: the arrays do not belong together, a name occurs twice, or a number is not
             finite.
     """
 
@@ -62,9 +62,9 @@ class LabelledSamples:
         counts = {f"group {name}": len(values) for name, values in self.groups.items()}
         if self.sizes is not None:
             counts["sizes"] = len(self.sizes)
-        for what, found in counts.items():
-            if found != count:
-                raise ConfigError(f"{what}: found {found} entries for {count} samples")
+        for what, entries in counts.items():
+            if entries != count:
+                raise ConfigError(f"{what}: found {entries} entries for {count} samples")
         if not np.isfinite([self.labels, self.label_errors]).all():
             raise ConfigError(
                 "found a label or its error that is not finite: calculate labels again"
@@ -92,7 +92,7 @@ class LabelledSamples:
         )
 
     def digest(self) -> str:
-        """Return the sha256 of all that is learned from, as hex digits; groups are left out."""
+        """Return the sha256 of names, features, labels and sizes as hex digits; not of groups."""
         sizes = None if self.sizes is None else tuple(self.sizes.tolist())
         description = (self.names, self.feature_names, sizes)
         return checksum(description, self.features, self.labels, self.label_errors)
@@ -108,13 +108,13 @@ def checksum(
 
     Args:
         description: what else distinguishes samples; tuples of text and numbers.
-        features: (samples, frames, features), taken in single precision.
-        labels: (samples,), taken in double precision.
-        label_errors: (samples,), the same.
+        features: (samples, frames, features), hashed in single precision.
+        labels: (samples,), hashed in double precision.
+        label_errors: (samples,), hashed in double precision.
     """
-    found = hashlib.sha256(repr(description).encode())
-    found.update(repr(features.shape).encode())
-    found.update(np.ascontiguousarray(features, dtype="<f4").tobytes())
+    digest = hashlib.sha256(repr(description).encode())
+    digest.update(repr(features.shape).encode())
+    digest.update(np.ascontiguousarray(features, dtype="<f4").tobytes())
     for numbers in (labels, label_errors):
-        found.update(np.ascontiguousarray(numbers, dtype="<f8").tobytes())
-    return found.hexdigest()
+        digest.update(np.ascontiguousarray(numbers, dtype="<f8").tobytes())
+    return digest.hexdigest()

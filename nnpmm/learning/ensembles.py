@@ -1,4 +1,4 @@
-"""Trained networks that are averaged, with all that is needed to use them, and their two files.
+"""Ensembles of trained networks, and the two files in which a model is stored.
 
 Layout of the folder of a model::
 
@@ -42,7 +42,7 @@ class Ensemble(Generic[Card]):
     """One or more trained networks, whose mean is the prediction.
 
     Attributes:
-        card: all that is known of them.
+        card: architecture, bounds of the features, data, training and metrics.
         networks: the members.
     """
 
@@ -78,8 +78,8 @@ class Ensemble(Generic[Card]):
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return predictions and their standard deviations, both (samples,).
 
-        The error joins the spread of the members with the standard error over blocks of frames,
-        times a factor from the validation samples.
+        The error combines the spread of the members with the standard error over blocks of frames.
+        A factor from the validation samples calibrates it.
 
         Args:
             features: as in ``predict``, but at least two frames.
@@ -125,11 +125,11 @@ class Ensemble(Generic[Card]):
         factors = size_factors(self.card.network, sizes, len(features))
         scaled = self._scaled(features, names)
         with torch.inference_mode():
-            found = [
+            predictions = [
                 torch.cat([network(part) for part in scaled.split(_SAMPLES_AT_A_TIME)])
                 for network in self.networks
             ]
-        return np.asarray(torch.stack(found).double().numpy()) * factors
+        return np.asarray(torch.stack(predictions).double().numpy()) * factors
 
     def _scaled(self, features: NDArray[np.floating], names: tuple[str, ...]) -> torch.Tensor:
         if features.ndim != 3 or features.shape[2] != len(names) or 0 in features.shape[:2]:
@@ -180,7 +180,8 @@ def load_ensemble(folder: Path, kind: type[Card]) -> Ensemble[Card]:
             f"{path}: its sha256 is not the one in {MODEL_FILE}: damaged, or belongs to another "
             "model; copy both files again, or train again"
         )
-    with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced at once
+    # Constructors draw random weights, which are replaced: the caller's generator must not notice.
+    with torch.random.fork_rng(devices=[]):
         networks = [create_network(card.network) for _ in range(card.training.members)]
     try:
         torch.nn.ModuleList(networks).load_state_dict(load(weights))

@@ -27,10 +27,10 @@ class Metrics(Section):
 
 
 class Calibration(Section):
-    """Agreement of predicted errors with what the errors turn out to be.
+    """Agreement of predicted errors with the actual ones.
 
-    For errors that are right and normally distributed, ``rms`` is 1, and a share of 0.68 and 0.95
-    of the samples lies within one and two of them.
+    If the errors are normally distributed and predicted correctly, ``rms`` is 1, and fractions of
+    0.68 and 0.95 of the samples lie within one and two predicted errors.
     """
 
     mean: float = Field(allow_inf_nan=False, description="mean predicted error")
@@ -77,7 +77,7 @@ def compare_errors(
     errors: NDArray[np.floating],
     label_errors: NDArray[np.floating],
 ) -> Calibration:
-    """Return how well errors describe differences; those of the labels are joined in squares.
+    """Return how well errors describe differences; errors of labels are added in quadrature.
 
     Args:
         differences: (samples,) predictions minus labels.
@@ -87,13 +87,13 @@ def compare_errors(
     Raises:
         ConfigError: neither a prediction nor its label has an error.
     """
-    joined = np.hypot(errors, label_errors)
-    if not (joined > 0.0).all():
+    total = np.hypot(errors, label_errors)
+    if not (total > 0.0).all():
         raise ConfigError(
-            f"sample {int(np.argmin(joined > 0.0))}: found no error of the prediction and none of "
+            f"sample {int(np.argmin(total > 0.0))}: found no error of the prediction and none of "
             "the label, expected one above 0: calibration needs it"
         )
-    ratios = np.abs(differences) / joined
+    ratios = np.abs(differences) / total
     return Calibration(
         mean=float(np.mean(errors)),
         rms=float(np.sqrt((ratios**2).mean())),
@@ -126,6 +126,7 @@ def report(
 
 
 def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
+    """Return the linear correlation; None where a series is constant."""
     if np.ptp(a) == 0.0 or np.ptp(b) == 0.0:
         return None
     return float(np.corrcoef(a, b)[0, 1])

@@ -69,7 +69,7 @@ class NetworkSettings(Section):
 class StackedLSTM(nn.Module):
     """Model-L: LSTM, dropout, LSTM, dense layer (ReLU), one number, from the last frame's state.
 
-    The dropout of 0.5 falls on what the first LSTM hands to the second.
+    The dropout acts on the states that the first LSTM passes to the second.
     """
 
     def __init__(self, settings: NetworkSettings):
@@ -161,9 +161,9 @@ class ResponseNetwork(nn.Module):
 
     y = < w . x_t + b + v . tanh(W x_t + c) >
 
-    To first order, what surroundings do to the free energy of a solute is linear in its mean
-    interaction energy with them (Aqvist, Medina and Samuelsson 1994). The linear part goes on
-    outside of the range that was trained on; the correction levels off there.
+    To first order, the free energy of solvating a solute is linear in its mean interaction energy
+    with the surroundings (Aqvist, Medina and Samuelsson 1994). Outside of the range of the training
+    samples, the linear part extrapolates and the correction saturates.
     """
 
     def __init__(self, settings: NetworkSettings):
@@ -218,12 +218,12 @@ def feature_columns(network: NetworkSettings, names: tuple[str, ...]) -> list[in
 def size_factors(
     network: NetworkSettings, sizes: ArrayLike | None, samples: int
 ) -> NDArray[np.float64]:
-    """Return what each output of a network is multiplied by, (samples,).
+    """Return the factors by which a network's outputs are multiplied, (samples,).
 
     Args:
         network: architecture.
-        sizes: (samples,) positive, in any one unit; None will do unless the network is extensive.
-        samples: number of them.
+        sizes: (samples,) positive, in any one unit; may be None unless the network is extensive.
+        samples: number of samples.
 
     Raises:
         ConfigError: the network is extensive, and the sizes are missing, too many or too few, not

@@ -16,7 +16,8 @@ __all__ = ["MinMaxScaler", "fit_scaler"]
 class MinMaxScaler:
     """Maps each feature to (x - minimum) / (maximum - minimum).
 
-    Values outside of the bounds, which test samples may have, leave [0, 1]; they are not clipped.
+    Values outside of the bounds, as test samples may have, map to values outside of [0, 1]: they
+    are not clipped.
 
     Attributes:
         minimum: (features,) in the unit of each feature.
@@ -28,7 +29,8 @@ class MinMaxScaler:
 
     def __call__(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return scaled features of the same shape, (..., features)."""
-        # In double precision: enthalpies of -1e5 kJ/mol lose their fluctuations in single.
+        # In double precision: single precision would round off fluctuations of large values, such
+        # as enthalpies of -1e5 kJ/mol.
         values = features.astype(np.float64)
         return ((values - self.minimum) / (self.maximum - self.minimum)).astype(np.float32)
 

@@ -1,7 +1,7 @@
-"""Which samples train, which choose the best epoch, and which are only tested on.
+"""Splits of samples into those for training, for choosing the best epoch, and for testing.
 
-A request is ``random``; ``GROUP``, which keeps all samples of a value of that group together; or
-``GROUP:VALUE,...``, which leaves the samples with one of these values out for testing.
+A request is ``random``; ``GROUP``, which keeps samples of the same value of that group together; or
+``GROUP:VALUE,...``, which leaves out the samples with one of these values for testing.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def make_split(
             values where a sample has several. Only groups of single values can be kept together.
         samples: number of samples.
         seed: of the division.
-        shares: of training, validation and test samples; in proportion to each other, they need
-            not add up to 1. The third has no part in a split that leaves samples out.
+        shares: of training, validation and test samples. Only their ratios matter: they need not
+            add up to 1. A split that leaves samples out ignores the third.
 
     Raises:
         ConfigError: the request is unknown, leaves out nothing or everything, or there are too
@@ -55,19 +55,19 @@ def make_split(
     name, colon, text = request.partition(":")
     wanted = [value.strip() for value in text.split(",") if value.strip()]
     if request == "random":
-        sides = _divide(np.arange(samples), shares, rng)
+        parts = _divide(np.arange(samples), shares, rng)
     elif not colon and name in _single_valued(groups):
-        sides = _divide(_numbered(groups[name]), shares, rng)
+        parts = _divide(_numbered(groups[name]), shares, rng)
     elif name in groups and wanted:
-        sides = _leave_out(_as_sets(groups[name]), wanted, request, shares[:2], rng)
+        parts = _leave_out(_as_sets(groups[name]), wanted, request, shares[:2], rng)
     else:
         raise ConfigError(f"found the split {request!r}, allowed: {_allowed(groups)}")
-    if len(set(sides.tolist())) < 3:
+    if len(set(parts.tolist())) < 3:
         raise ConfigError(
             f"split {request!r} of {samples} samples leaves training, validation or test "
             "empty: add samples, or use another split"
         )
-    return Split(*(np.flatnonzero(sides == side) for side in range(3)))
+    return Split(*(np.flatnonzero(parts == part) for part in range(3)))
 
 
 def _single_valued(groups: Mapping[str, Sequence[str | Collection[str]]]) -> list[str]:
@@ -82,6 +82,7 @@ def _allowed(groups: Mapping[str, Sequence[str | Collection[str]]]) -> str:
 
 
 def _numbered(values: Sequence[str | Collection[str]]) -> NDArray[np.int64]:
+    """Return the number of each sample's group, (samples,)."""
     return np.unique(np.asarray(values), return_inverse=True)[1].astype(np.int64)
 
 
@@ -92,33 +93,33 @@ def _as_sets(values: Sequence[str | Collection[str]]) -> list[set[str]]:
 def _divide(
     groups: NDArray[np.int64], shares: Sequence[float], rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Return the part, 0, 1, ..., of each sample; groups stay whole and are divided by shares."""
+    """Return the part, 0, 1, ..., of each sample; samples of one group are in the same part."""
     order = rng.permutation(np.unique(groups))
     bounds = np.cumsum(shares)[:-1] / np.sum(shares) * len(order)
-    part_of_place = np.searchsorted(np.rint(bounds), np.arange(len(order)), side="right")
-    part_of_group = dict(zip(order.tolist(), part_of_place.tolist(), strict=True))
+    parts = np.searchsorted(np.rint(bounds), np.arange(len(order)), side="right")
+    part_of_group = dict(zip(order.tolist(), parts.tolist(), strict=True))
     return np.array([part_of_group[group] for group in groups.tolist()], dtype=np.int64)
 
 
 def _leave_out(
-    present: Sequence[set[str]],
+    values_of_samples: Sequence[set[str]],
     values: Sequence[str],
     request: str,
     shares: Sequence[float],
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """Return 2 for samples with one of the values, and 0 or 1 for the others."""
-    known = set().union(*present)
+    known = set().union(*values_of_samples)
     for value in values:
         if value not in known:
             raise ConfigError(
                 f"split {request!r}: found no sample with {value}, there are: "
                 f"{', '.join(sorted(known))}"
             )
-    out = np.array([not found.isdisjoint(values) for found in present], dtype=bool)
-    sides = np.full(len(present), 2, dtype=np.int64)
-    kept = np.flatnonzero(~out)
-    if len(kept) == 0:
-        raise ConfigError(f"split {request!r} leaves out all {len(present)} samples: name fewer")
-    sides[kept] = _divide(np.arange(len(kept)), shares, rng)
-    return sides
+    rest = np.flatnonzero([own.isdisjoint(values) for own in values_of_samples])
+    count = len(values_of_samples)
+    if len(rest) == 0:
+        raise ConfigError(f"split {request!r} leaves out all {count} samples: name fewer")
+    parts = np.full(count, 2, dtype=np.int64)
+    parts[rest] = _divide(np.arange(len(rest)), shares, rng)
+    return parts

@@ -1,8 +1,9 @@
 """Training of an ensemble of networks on samples that are split in three.
 
-Adam on the mean absolute error of batches; after every epoch the validation samples are predicted,
-and the weights of the best epoch are kept. With ``anneal`` the steps become ever smaller instead,
-and the last epoch is kept: few validation samples are a poor judge of epochs that differ by noise.
+Adam minimises the mean absolute error of batches. After every epoch the validation samples are
+predicted, and the weights of the best epoch are kept. With ``anneal`` the learning rate decays to
+zero instead, and the weights of the last epoch are kept: a few validation samples cannot rank
+epochs that differ only by noise.
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A trained model and how it came about.
+    """A trained model and its learning curves.
 
     Attributes:
         model: with the weights of the epochs that were kept.
-        curves: (members, epochs, 2) mean absolute errors: of the training samples while they were
-            learned from, with dropout, and of the validation samples after the epoch.
+        curves: (members, epochs, 2) mean absolute errors of the training samples during the epoch,
+            with dropout, and of the validation samples after it.
     """
 
     model: Ensemble[ModelCard]
@@ -75,11 +76,11 @@ def train(
 ) -> TrainingResult:
     """Train a network on a part of the samples and measure it on each part.
 
-    On a CPU the result is the same for the same seed, data and number of torch's threads. Torch's
-    global generator is left as it was.
+    On a CPU the result is the same for the same seed, data and number of torch's threads. The state
+    of torch's global generator does not change.
 
     Args:
-        samples: which are split as the settings say, by their groups.
+        samples: all samples; the settings say how they are split.
         network: architecture.
         settings: split, seed, steps and number of members.
         shares: of training, validation and test samples, as in ``make_split``.
@@ -89,7 +90,7 @@ def train(
         ConfigError: the samples do not fit the network or the split, a feature cannot be scaled,
             or the training diverged; or the samples have a single frame.
     """
-    seen = replace(
+    selected = replace(
         samples,
         features=samples.features[:, :, feature_columns(network, samples.feature_names)],
         feature_names=network.features,
@@ -97,9 +98,9 @@ def train(
     split = make_split(
         settings.split, samples.groups, len(samples), seed=settings.seed, shares=shares
     )
-    scaler = _scaler_of(seen.features[split.train], seen.feature_names, network)
+    scaler = _fit_scaler(selected.features[split.train], selected.feature_names, network)
     training, validation = (
-        _tensors(seen.take(part), scaler, network) for part in (split.train, split.validation)
+        _tensors(selected.take(part), scaler, network) for part in (split.train, split.validation)
     )
     modules, curves = _train_members(network, training, validation, settings, progress)
     model = Ensemble(
@@ -115,7 +116,7 @@ def train(
         ),
         modules,
     )
-    return TrainingResult(_measured(model, samples, split), np.array(curves))
+    return TrainingResult(_evaluated(model, samples, split), np.array(curves))
 
 
 def _train_members(
@@ -131,29 +132,30 @@ def _train_members(
         torch.manual_seed(settings.seed)
         for member in range(settings.members):
             module = create_network(network)
-            tell = _shifted(progress, member, settings)
-            curves.append(_fit(module, training, validation, settings, tell))
+            report = _member_progress(progress, member, settings)
+            curves.append(_fit(module, training, validation, settings, report))
             modules.append(module.eval())
     return tuple(modules), curves
 
 
-def _shifted(
+def _member_progress(
     progress: Progress | None, member: int, settings: TrainingSettings
 ) -> Callable[[int], None]:
-    """Return what a member reports its epochs to."""
+    """Return a function that reports an epoch of a member as one of the epochs of all members."""
 
-    def tell(epoch: int) -> None:
+    def report(epoch: int) -> None:
         if progress is not None:
             progress(member * settings.epochs + epoch, settings.members * settings.epochs)
 
-    return tell
+    return report
 
 
-def _scaler_of(
+def _fit_scaler(
     features: NDArray[np.float32], names: tuple[str, ...], network: NetworkSettings
 ) -> MinMaxScaler:
-    """Return the scaler of what the network sees: frames, or their means."""
-    if network.averages_frames:  # which spread less: bounds of frames would squeeze them
+    """Return the scaler of the network's input: frames, or their means."""
+    # Means spread less than frames, whose bounds would compress them into a small part of [0, 1].
+    if network.averages_frames:
         return fit_scaler(features.astype(np.float64).mean(axis=1, keepdims=True), names)
     return fit_scaler(features, names)
 
@@ -175,7 +177,7 @@ def _fit(
     progress: Callable[[int], None],
 ) -> NDArray[np.float64]:
     """Train a module in place, leave it with the kept weights, and return the learning curve."""
-    optimizer = torch.optim.AdamW(  # which is Adam at a weight decay of zero
+    optimizer = torch.optim.AdamW(  # the same as Adam for a weight decay of zero
         module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs)
@@ -209,7 +211,7 @@ def _kept_epoch(curve: NDArray[np.float64], settings: TrainingSettings) -> int:
 def _run_epoch(
     module: nn.Module, optimizer: torch.optim.Optimizer, training: _Tensors, batch_size: int
 ) -> float:
-    """Take one step for every batch, in random order, and return the MAE met on the way."""
+    """Take one step for every batch, in random order, and return the MAE over these batches."""
     module.train()
     total = 0.0
     for batch in torch.randperm(len(training.labels)).split(batch_size):
@@ -228,19 +230,19 @@ def _summary(samples: LabelledSamples, split: Split) -> DataSummary:
     return DataSummary(sha256=samples.digest(), frames=samples.features.shape[1], **names)
 
 
-def _measured(
+def _evaluated(
     model: Ensemble[ModelCard], samples: LabelledSamples, split: Split
 ) -> Ensemble[ModelCard]:
     """Return the model with its metrics, and errors calibrated on the validation samples."""
     metrics = {}
-    for part, indices in split._asdict().items():
-        some = samples.take(indices)
-        predicted = model.predict(some.features, some.feature_names, sizes=some.sizes)
-        metrics[part] = compare(predicted, some.labels)
-    held_out = samples.take(split.validation)
+    for name, indices in split._asdict().items():
+        part = samples.take(indices)
+        predicted = model.predict(part.features, part.feature_names, sizes=part.sizes)
+        metrics[name] = compare(predicted, part.labels)
+    validation = samples.take(split.validation)
     predicted, errors = model.predict_with_error(
-        held_out.features, held_out.feature_names, sizes=held_out.sizes
+        validation.features, validation.feature_names, sizes=validation.sizes
     )
-    scale = calibrate(predicted - held_out.labels, errors, held_out.label_errors)
+    scale = calibrate(predicted - validation.labels, errors, validation.label_errors)
     changes = {"metrics": metrics, "error_scale": scale}
     return Ensemble(model.card.model_copy(update=changes), model.networks)

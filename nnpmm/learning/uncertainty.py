@@ -1,4 +1,4 @@
-"""Errors of predictions: from their frames, from the members of an ensemble, calibrated.
+"""Errors of predictions from their frames and from the members of an ensemble, and calibration.
 
 All errors are standard deviations in the unit of the labels.
 """
@@ -14,14 +14,14 @@ from nnpmm.core.errors import ConfigError
 
 __all__ = ["calibrate", "raw_errors", "split_frames"]
 
-#: Few blocks are long against the correlation of frames; ten are enough for a spread.
+#: Ten blocks are enough for a spread, and longer than the correlation time of frames.
 _BLOCKS = 10
 _PRIOR_SAMPLES = 10
-_SMALLEST = 1e-12  # a variance; networks that agree in everything have no logarithm
+_SMALLEST = 1e-12  # variance; where all networks agree it would be 0, and its logarithm infinite
 
 
 def split_frames(features: NDArray[np.floating]) -> Iterator[NDArray[np.floating]]:
-    """Yield blocks of consecutive frames, ten if there are so many.
+    """Yield blocks of consecutive frames: ten, or one for each frame if there are fewer.
 
     Args:
         features: (samples, frames, features).
@@ -39,14 +39,14 @@ def split_frames(features: NDArray[np.floating]) -> Iterator[NDArray[np.floating
 
 
 def raw_errors(members: NDArray[np.floating], blocks: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return standard deviations, (samples,), that are yet to be calibrated.
+    """Return standard deviations before calibration, (samples,).
 
-    sqrt(var over members + var over blocks / number of blocks); the first is that of the networks,
-    the second that of a trajectory of finite length (Flyvbjerg and Petersen 1989).
+    sqrt(var over members + var over blocks / number of blocks). The first term is the uncertainty
+    of the networks, the second that of a finite trajectory (Flyvbjerg and Petersen 1989).
 
     Args:
-        members: (members, samples) what each network predicts from all frames.
-        blocks: (blocks, samples) what all predict from each block of frames; two or more.
+        members: (members, samples) predictions of each network from all frames.
+        blocks: (blocks, samples) mean predictions from each block of frames; two or more.
     """
     networks = members.var(axis=0, ddof=1) if len(members) > 1 else np.zeros(members.shape[1])
     frames = blocks.var(axis=0, ddof=1) / len(blocks)
@@ -60,9 +60,9 @@ def calibrate(
 ) -> float:
     """Return the factor on errors that makes differences from labels most likely.
 
-    The maximum over f of prod N(difference; 0, (f error)^2 + label error^2) exp(-n / 2 f^2) / f^n.
-    The last two terms stand for n samples whose errors are just right, since those errors do have
-    a physical meaning: few samples cannot pull the factor far from 1, and many can.
+    The maximum over f of prod N(difference; 0, (f error)^2 + label error^2) exp(-n / (2 f^2)) / f^n
+    with n = 10. The last two terms are a prior: n samples whose errors are correct. Raw errors have
+    a physical meaning, so a few samples should not move the factor far from 1.
 
     Args:
         differences: (samples,) predictions minus labels, of samples not trained on.

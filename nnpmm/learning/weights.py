@@ -1,4 +1,4 @@
-"""Weights of a network as arrays by name, as they lie in files."""
+"""Weights of a network as arrays by name, as files store them."""
 
 from __future__ import annotations
 

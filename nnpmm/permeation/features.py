@@ -200,7 +200,16 @@ class _Rows:
         self._inner: list[NDArray[np.float64]] = []
 
     def add(self, frame: Frame, whole: NDArray[np.float64], role: str) -> None:
-        """Take in a frame; ``role`` says with whom the energy per bead is counted."""
+        """Add a frame.
+
+        Args:
+            frame: as the engine wrote it.
+            whole: its positions with whole molecules, nm.
+            role: of the beads whose Lennard-Jones energy with the solute is a feature.
+
+        Raises:
+            SimulationError: the solute's bonds are broken.
+        """
         bonds = np.array([np.linalg.norm(whole[i] - whole[j]) for i, j, _, _ in self._bonds])
         if not np.all(np.isfinite(frame.positions)) or np.any(bonds > _LONGEST_BOND):
             raise SimulationError(f"the solute flew apart at {frame.time:g} ps")
@@ -215,7 +224,7 @@ class _Rows:
         self._inner.append(unit_lennard_jones(distances, 0.47))
 
     def table(self, values: NDArray[np.float64], heights: NDArray[np.float64]) -> FeatureTable:
-        """Return what was collected, with the columns of features and the heights.
+        """Return the table of all frames, with given columns of features and heights.
 
         Raises:
             SimulationError: some feature is not a number.

@@ -103,7 +103,7 @@ def test_no_coupling_is_region_and_environment(case, whole, context):
 
 
 def test_a_decoupled_region_may_be_anywhere(case, context):
-    """Also on top of other atoms: nothing of the environment is felt."""
+    """The environment has no effect on a decoupled region, even where atoms overlap."""
     energy, _ = at(context, 0, 0, case.positions)
     moved = case.positions.copy()
     moved[case.region] += [0.3, -0.2, 0.25]

@@ -154,7 +154,7 @@ def test_energies_are_finite_where_atoms_overlap(case, softening):
 
 
 def test_multipoles_at_full_strength_fall_below_the_wall():
-    """Why a stage without them is needed where atoms may overlap."""
+    """This is why the second stage, in which atoms may overlap, has no multipoles."""
     case = amoeba_case("water", app.NoCutoff, waters=4)
     moved = case.positions.copy()
     moved[case.region] += case.positions[rest_of(case)[0]] - case.positions[case.region[0]]
@@ -176,7 +176,7 @@ def test_forces_are_those_of_the_energy(stage, case, charging, softening):
 
 
 def test_gradient_of_the_electrostatics(case, charging):
-    """Exact, as the energy is linear; of the soft core OpenMM gives none."""
+    """The derivative is exact, as the energy is linear; there is none for the soft core."""
     ends = [at(charging, LAMBDA_ELECTROSTATICS, x, case.positions)[0] for x in (0.59, 0.61)]
     charging.setParameter(LAMBDA_ELECTROSTATICS, 0.6)
     slope = (ends[1] - ends[0]) / 0.02
@@ -194,7 +194,7 @@ def test_gradient_of_the_soft_core_is_refused(softening):
     ("stage", "name"), [("electrostatics", LAMBDA_ELECTROSTATICS), ("sterics", AMOEBA_STERICS)]
 )
 def test_energies_in_the_states_of_a_ladder(stage, name):
-    """Of the network's weight too: what replica exchange evaluates, force group by force group."""
+    """Energies by force group, as replica exchange evaluates them, also for lambda_nnp."""
     case = amoeba_case("water", waters=4)
     hybrid = create_hybrid_system(
         case.system, case.topology, case.region, TOY, coupling=Subtractive(inside=Interpolated())
@@ -214,7 +214,7 @@ def test_energies_in_the_states_of_a_ladder(stage, name):
 
 
 def test_the_correction_of_the_cutoff_is_scaled_along():
-    """What is left of C / V without interaction is that of the environment alone."""
+    """Without interaction, C / V is that of the environment alone."""
     case = amoeba_case("water", waters=4)
     found = {}
     for used in (True, False):

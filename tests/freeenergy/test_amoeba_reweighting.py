@@ -23,7 +23,7 @@ from nnpmm.simulation import load_config, reweight_trajectories
 
 
 def test_frames_of_amoeba_give_what_a_context_gives():
-    """The derivative by lambda_nnp of a System in which only the bracket is scaled."""
+    """The derivative with respect to lambda_nnp of a System that scales only the difference."""
     case = amoeba_case("water", waters=2)
     rng = np.random.default_rng(1)
     frames = case.positions + rng.normal(0, 0.002, (3, *case.positions.shape))
@@ -60,7 +60,7 @@ def test_both_embeddings_are_the_same_with_fixed_charges(methanol):
 
 
 def with_a_moved_proton(setup, frame):
-    """The hydroxyl's hydrogen on the nearest oxygen of a water."""
+    """Positions with the hydrogen of the hydroxyl group on the nearest oxygen of a water."""
     atoms = list(setup[1].atoms())
     (oxygen,) = [k for k in setup[2] if atoms[k].element.symbol == "O"]
     hydrogens = [k for k in setup[2] if atoms[k].element.symbol == "H"]
@@ -147,7 +147,7 @@ def waters(tmp_path, monkeypatch):
 
 
 def test_a_trajectory_of_amoeba(waters):
-    """Against the exponential average of all frames, which are independent of each other."""
+    """The result is the exponential average of all frames, which are independent."""
     folder, energies = waters
     config = load_config(folder / "md.yaml")
     found = reweight_trajectories(config, [folder / "mm.dcd"])

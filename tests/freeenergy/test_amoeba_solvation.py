@@ -109,7 +109,7 @@ def test_both_ladders_have_the_network_at_their_ends(raw, tmp_path):
 
 @pytest.mark.slow
 def test_from_a_box_to_a_number(raw, tmp_path, call):
-    """A tenth of a picosecond for each state, and its parts add up."""
+    """Each state is sampled for 0.1 ps; the contributions of the stages add up to the total."""
     path = write(tmp_path, "solvation.yaml", yaml.safe_dump(raw))
     out = tmp_path / "out"
     options = ["--potential", "force field", "--output", str(out)]
@@ -175,7 +175,7 @@ def of_molecules(raw, tmp_path):
 
 @pytest.mark.slow
 def test_a_box_is_built_of_the_solvent(of_molecules, tmp_path, monkeypatch):
-    """Packed and compressed once, then kept; whether water is a liquid here is not the question."""
+    """The box is packed and compressed once, then stored; its density is not tested."""
     monkeypatch.setattr(compression, "require_liquid", lambda *_, **__: None)
     monkeypatch.setattr(compression, "_FLUCTUATION", 0.5)
     found = settings(of_molecules, tmp_path)
@@ -241,7 +241,7 @@ def test_valence_terms_have_the_inner_time_step(raw, tmp_path):
 
 @pytest.mark.slow
 def test_a_pilot_places_the_states(raw, tmp_path, call):
-    """As many as asked for, ends included, with the state in which the ladders meet."""
+    """There are as many states as requested, with the ends and the common state of the ladders."""
     path, out = write(tmp_path, "solvation.yaml", yaml.safe_dump(raw)), tmp_path / "pilot"
     options = ["--pilot", "--time", "0.07 ps", "--states", "8", "--output", out]
     found = call(main, "solvation", path, *options)

@@ -130,7 +130,7 @@ def test_from_a_complex_to_a_number(files, finished):
 
 @pytest.mark.slow
 def test_the_restraint_of_the_decoupled_ligand_has_its_known_energy(finished, files):
-    """3 kT or so, and all of it as the energies of the ladder have it."""
+    """The mean is about 3 kT, and the energies are those in the ladder's samples."""
     folder, result, _, _ = finished
     (leg,) = result.ladders["complex"]["joint"]
     energies = restraint_energies_of_states(leg)
@@ -158,7 +158,7 @@ def test_the_report_tells_what_it_is_worth(finished):
 
 @pytest.mark.slow
 def test_a_calculation_goes_on(finished, files):
-    """Again with the same settings nothing is sampled; with a longer time only what is missing."""
+    """The same settings sample nothing again; a longer time samples only the rest."""
     folder, first, _, _ = finished
     again = run_binding(settings(files), folder, resume=True)
     assert again.record == first.record
@@ -250,7 +250,7 @@ def test_a_charged_ligand_is_refused_before_it_has_parameters(files, tmp_path, m
 
 
 def test_charges_that_add_up_to_a_fraction_are_refused(files, monkeypatch):
-    """Before the short run: decoupling would refuse them after it."""
+    """They are refused before the short run, not by decoupling after it."""
 
     def load_changed(source, **options):
         mm = load_system(source, **options)
@@ -273,7 +273,7 @@ def test_a_ligand_that_leaves_in_the_short_run(files, tmp_path):
 
 @pytest.mark.slow
 def test_the_ligand_in_water_has_the_force_field_of_the_complex(files):
-    """Of the same geometry, without a cutoff, the ligand's own energy is the same."""
+    """For the same geometry without a cutoff, the ligand's internal energy is the same."""
     chosen = settings(files)
     mm = load_complex(chosen)
     box = ligand_in_water(chosen, mm)
@@ -323,7 +323,7 @@ def test_settings_that_make_no_sense(files, changes, words):
 
 
 def test_symmetry_adds_its_logarithm(files):
-    """Two equivalent poses of which one is sampled: -kT ln 2 more."""
+    """If one of two equivalent poses is sampled, -kT ln 2 is added."""
     from nnpmm.freeenergy.binding import result
 
     kt = 8.31446261815324e-3 * 298.15

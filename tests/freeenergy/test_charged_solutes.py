@@ -1,4 +1,4 @@
-"""Solvation free energies of ions: what is asked for, and what is corrected."""
+"""Solvation free energies of ions: required settings, and the finite-size correction."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_a_neutral_solute_is_not_corrected(tmp_path):
 
 
 def test_the_difference_of_the_potentials_needs_no_permittivity():
-    """Nothing is decoupled, and both ends have the same charges."""
+    """The correction does not apply: nothing is decoupled, and both ends have the same charges."""
     changes = {"potentials": ["network", "force field"], "route": "correction"}
     wanted = settings(solvent="toluene", model="AIMNet2", **changes)
     assert not wanted.decouples
@@ -158,7 +158,7 @@ def test_the_charge_of_amber_files_is_the_sum_of_their_charges(tmp_path):
 
 
 def test_an_ion_without_bonds(tmp_path):
-    """Its charge is that of its parameters, as no bonds say which one it has."""
+    """The charge is that of the parameters, since there are no bonds to derive it from."""
     parmed = pytest.importorskip("parmed")
     topology = app.Topology()
     residue = topology.addResidue("NA", topology.addChain())

@@ -132,7 +132,7 @@ def vacuum_frames(positions):
 
 
 def test_the_box_of_the_frames_counts(network):
-    """Not the one that the system was made with, here smaller than butane's charged pairs."""
+    """The default box of the system, here too small for butane's charged pairs, is not used."""
     topology, positions = side_by_side([("MOL", "CCCC")])
     system, frames = methanol_system(topology), vacuum_frames(positions)
     setup = system, topology, range(14), network
@@ -145,7 +145,7 @@ def test_the_box_of_the_frames_counts(network):
 
 
 def test_several_regions_add_up(network):
-    """Methanol and propane, each with a network, beside a water without."""
+    """Methanol and propane each have a network, and a water has none."""
     topology, positions = side_by_side([("MOL", "CO"), ("PRO", "CCC"), ("HOH", "O")], 0.6)
     mm, frames = methanol_system(topology), vacuum_frames(positions)
     coupling, regions = Mechanical(inside=Interpolated()), [range(6), range(6, 17)]
@@ -159,7 +159,7 @@ def test_several_regions_add_up(network):
 
 
 def test_a_capped_region(network):
-    """Half of butane: a link atom in the place of an atom outside, in angles and torsions too."""
+    """For half of butane, a link atom replaces the outer atom, in angles and torsions too."""
     molecule = structures.molecule_from_smiles("CCCC", seed=3)
     system = structures.create_ligand_system(molecule, structures.parameterize(molecule))
     topology, positions = structures.to_openmm_topology(molecule)
@@ -174,7 +174,7 @@ def test_a_capped_region(network):
 
 
 def test_rigid_water_in_the_region(network):
-    """With an angle term beside its constraints; its bonds to hydrogen stay, as in a context."""
+    """The water has an angle term in addition to its constraints; bonds to hydrogen stay rigid."""
     topology, positions = side_by_side([("HOH", "O"), ("HOH", "O")], 0.5)
     field = app.ForceField("tip3p.xml")
     setup = field.createSystem(topology, flexibleConstraints=True), topology, range(3), network

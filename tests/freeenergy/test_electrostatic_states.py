@@ -65,7 +65,7 @@ def test_full_coupling_is_the_system_itself(case):
 
 
 def test_the_decoupled_region_feels_no_field(case):
-    """Charges off: the network's force group is the network, wherever the molecule is."""
+    """Without charges, the energy of the network's force group does not depend on the position."""
     hybrid = decouple(embedded(case), case.region)
     context = case.context(hybrid)
     context.setParameter(LAMBDA_ELECTROSTATICS, 0.0)
@@ -112,7 +112,7 @@ def test_forces_between_the_states(case):
 
 
 def test_the_network_can_be_a_third_axis(case):
-    """lambda_nnp 0 is the force field at every state of the charges."""
+    """At lambda_nnp = 0 the energy is that of the force field for all charge factors."""
     hybrid = decouple(embedded(case, constraints="keep", inside=Interpolated()), case.region)
     plain = decouple(case.system, case.region)
     for value in (1.0, 0.5):

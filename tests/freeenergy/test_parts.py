@@ -64,7 +64,7 @@ def test_the_environment_alone(case):
 
 
 def test_atoms_in_another_order(case):
-    """The environment before the region: everything is renumbered and nothing is lost."""
+    """With the environment before the region, all terms are renumbered and none is lost."""
     rest = np.setdiff1d(np.arange(len(case.positions)), case.region)
     order = np.concatenate([rest, case.region])
     energy, forces = state_of(case.system, case.positions, case.box)
@@ -93,7 +93,7 @@ def large(request) -> MMSystem:
 
 @pytest.mark.parametrize("shape", ["cube", "dodecahedron"])
 def test_a_molecule_in_new_water(large, shape):
-    """The solute as it was, water of its force field, at the density of water, nothing too near."""
+    """The solute is unchanged; the water has its force field, the usual density and no clashes."""
     for force in large.system.getForces():
         if isinstance(force, openmm.NonbondedForce):
             force.setCutoffDistance(0.6)

@@ -68,7 +68,7 @@ def test_an_edge_as_a_job_of_a_campaign(files, finished):
 
 @pytest.mark.slow
 def test_from_files_to_numbers(finished):
-    """Molecules of a few atoms next to a dipeptide bind alike within some kJ/mol."""
+    """Small molecules next to a dipeptide have similar binding free energies."""
     folder, result, told = finished
     assert [what[0] for what in told] == [("alcohol", "amine"), ("amine", "alkane")]
     assert not result.failures
@@ -110,7 +110,7 @@ def test_reports(finished):
 
 @pytest.mark.slow
 def test_a_calculation_goes_on_here_and_as_a_campaign(files, finished):
-    """Nothing is sampled again, and a longer time samples what is missing."""
+    """Nothing is sampled again, and a longer time samples only the rest."""
     folder, first, _ = finished
     assert run_network(network(files), folder, resume=True).record() == first.record()
     cluster = ClusterSettings(kind="serial")
@@ -134,7 +134,7 @@ def test_a_calculation_goes_on_here_and_as_a_campaign(files, finished):
 
 @pytest.mark.slow
 def test_one_ladder_gives_both_potentials(files, tmp_path):
-    """The network's energy counts by its weight, whichever places the ligands have."""
+    """The network's energy is scaled by its weight, before and after the transfer."""
     both = settings(files, potentials=["network", "force field"], network=[0.5, 1.0])
     result = run_network(both, tmp_path)
     (edge,) = result.edges
@@ -164,7 +164,7 @@ def box(files):
 
 
 def test_the_box(box):
-    """The first ligand at its pose, the second far from the protein, both with their terms."""
+    """The first ligand is at its pose, the second far from the protein; both have all terms."""
     atoms = list(box.mm.topology.atoms())
     assert {atoms[i].residue.name for i in box.mm.ligand_atoms} == {"MOL"}
     assert {atoms[i].residue.name for i in box.second} == {"SEC"}
@@ -259,7 +259,7 @@ def test_charges_that_cannot_be_calculated(files, changes, words):
 
 
 def test_ligands_of_one_charge(files):
-    """The box is neutral by counter-ions, and stays so while they change places."""
+    """Counter-ions neutralise the box, which remains neutral during the transfer."""
     wanted = settings(files, edges=[["ammonium", "methylammonium"]])
     ions = build_box(wanted)
     assert sum(residue.name == "CL" for residue in ions.mm.topology.residues()) == 2

@@ -111,7 +111,7 @@ def steps_between(rng, sigma, n, values):
 
 
 def test_frames_between_bridge_a_gap():
-    """At 7 kT the ends alone are refused; five steps lead across, and know their error."""
+    """At 7 kT the ends alone are refused; five steps give the value with a correct error."""
     rng, found = np.random.default_rng(13), []
     for _ in range(30):
         steps = steps_between(rng, 7.0, 300, np.linspace(0, 1, 7))
@@ -127,7 +127,7 @@ def test_frames_between_bridge_a_gap():
 
 
 def test_one_gap_among_many_states_is_refused():
-    """Nine of ten steps overlap well, and no step lacks samples: the weakest link counts."""
+    """One of nine steps overlaps too little, although all have enough samples: it is refused."""
     steps = steps_between(np.random.default_rng(14), 10.0, 3000, [0, *np.linspace(0.5, 1, 9)])
     ends = steps.pop(0), steps.pop(1.0)
     with pytest.raises(SimulationError, match=r"found [1-9]\d.* effective .* overlap of 0\.0\d"):
@@ -174,7 +174,7 @@ def test_too_little_overlap_is_refused(sides, sigma):
 
 @pytest.mark.parametrize("sides", [1, 2])
 def test_too_few_samples_are_refused(sides):
-    """Full overlap, but a handful of frames."""
+    """The ensembles overlap fully, but there are only a few frames."""
     samples = gaussian(np.random.default_rng(9), 0.1, 8)[:sides]
     with pytest.raises(SimulationError, match=r"overlap too little: .* independent frames"):
         reweight(*samples, temperature=TEMPERATURE)
@@ -195,7 +195,7 @@ def test_a_lucky_effective_number_is_refused():
 
 
 def test_a_conformation_of_one_ensemble_alone_shows_as_missing_overlap():
-    """Half of NNP/MM's frames are where the force field never was: refused or a larger error."""
+    """Half of the NNP/MM frames are not sampled by the force field: refused, or a larger error."""
     rng = np.random.default_rng(10)
     forward = rng.normal(0.0, 0.5, 400) * KT + 10 * KT
     backward = rng.normal(0.0, 0.5, 400) * KT - 10 * KT

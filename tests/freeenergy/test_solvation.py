@@ -92,7 +92,7 @@ def test_from_a_molecule_to_a_number(finished):
 
 @pytest.mark.slow
 def test_one_ladder_gives_both_potentials(joint):
-    """What both share cancels: the difference is known better than either value."""
+    """Common contributions cancel: the difference has a smaller error than either value."""
     (leg,) = joint.ladders["joint"]
     assert leg.names[:3] == ("NNP 1", "NNP 0.5", "q 1")
     assert leg.names[-3:] == ("LJ 0", "NNP 0.5, none", "NNP 1, none")
@@ -115,7 +115,7 @@ def test_one_ladder_gives_both_potentials(joint):
 
 @pytest.mark.slow
 def test_samples_of_the_force_field_are_not_lifted_without_overlap(tmp_path):
-    """15 samples are too few for an exponential average; the message says where and what to do."""
+    """15 samples are too few for an exponential average; the message names the end and a remedy."""
     with pytest.raises(SimulationError, match=r"in the solvent: the ensembles .* route to joint"):
         run_solvation(settings(route="reweighting"), tmp_path)
 
@@ -197,7 +197,7 @@ def test_the_report_needs_no_network_and_says_what_it_is_worth(finished):
 
 @pytest.mark.slow
 def test_a_calculation_goes_on(finished):
-    """Again with the same settings nothing is sampled; with a longer time only what is missing."""
+    """The same settings sample nothing again; a longer time samples only the rest."""
     folder, first, _ = finished
     again = run_solvation(settings(route="separate"), folder, resume=True)
     assert again.record() == first.record()
@@ -351,7 +351,7 @@ def test_the_solvent_is_given_once(solvent, words):
 
 @pytest.mark.slow
 def test_methanol_in_acetonitrile(tmp_path):
-    """The box is compressed once, and a second run takes the one that is there."""
+    """The box is compressed once, and a second run uses the stored one."""
     ladder = {**SMALL["ladder"], "time": "4 ps", "interval": "0.1 ps", "equilibration": "1 ps"}
     changes = {
         "solvent": {"name": "acetonitrile", "equilibration": "90 ps"},

@@ -1,4 +1,4 @@
-"""A table of molecules: one job each, gone on with where it was, failures in one line each."""
+"""A table of molecules: one job each, which can be continued, and failures in one line each."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_bad_tables_are_one_line(tmp_path, text, words):
 
 
 def test_the_key_is_of_what_is_calculated(tmp_path):
-    """Neither threads nor the place of the folder make another result; the solvent does."""
+    """The identity of a job depends on the solvent, but not on threads or its folder."""
 
     def key(folder: str, **changes) -> str:
         return campaign_jobs([Molecule("a", "C")], settings(**changes), tmp_path / folder)[0].key
@@ -114,7 +114,7 @@ def test_a_summary(tmp_path):
 
 @pytest.mark.slow
 def test_the_command_for_a_table(call, tmp_path):
-    """One molecule with a result and one that cannot be read; again, nothing is sampled."""
+    """One molecule has a result and one cannot be read; a second call samples nothing."""
     path = table(tmp_path, "name,smiles,experiment\nmethane,C,2.00\nnonsense,C(,\n")
     config = tmp_path / "tiny.yaml"
     config.write_text(json.dumps({name: METHANE[name] for name in METHANE if name != "solute"}))

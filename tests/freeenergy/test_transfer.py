@@ -125,7 +125,7 @@ BEFORE, MIDDLE, AFTER = TransferState(1, 0, 0), TransferState(1, 0.5, 0.5), Tran
 
 
 def test_ions_of_one_charge_change_places():
-    """With the counter-ions that make the box neutral; the network has nothing to do with it."""
+    """Counter-ions neutralise the box; there is no network."""
     ions = Pair(smiles=("C[NH3+]", "CC[NH3+]"))
     assert sum(residue.name == "CL" for residue in ions.topology.residues()) == 2
     context = ions.context(ions.transfer(ions.system))
@@ -188,7 +188,7 @@ def test_the_middle_is_the_mean_of_both_ends(pair, context):
 
 
 def test_the_network_gives_the_same_inside_and_outside(pair):
-    """Inside it is evaluated before and after the transfer, which does not change its energy."""
+    """With ``network_inside`` it is evaluated before and after the transfer: the same energy."""
     hybrid = pair.hybrid()
     outside, inside = pair.transfer(hybrid), pair.transfer(hybrid, network_inside=True)
     assert len(forces_by_role(outside)[Role.NETWORK]) == 2
@@ -204,7 +204,7 @@ def test_the_network_gives_the_same_inside_and_outside(pair):
     "inside", [Replaced(), MultipleTimeSteps()], ids=lambda i: type(i).__name__
 )
 def test_regions_coupled_by_subtraction_change_places(pair, inside):
-    """What is subtracted depends on the region alone, which is moved as a whole."""
+    """The subtracted energy depends only on the region, which moves as a rigid body."""
     hybrid = pair.hybrid(Subtractive(constraints="keep", inside=inside))
     outside, within = pair.transfer(hybrid), pair.transfer(hybrid, network_inside=True)
     for system in (outside, within):

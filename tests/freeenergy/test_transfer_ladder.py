@@ -99,7 +99,7 @@ def aligned_energy(first, second) -> float:
 
 
 def test_alignment_depends_on_how_one_ligand_is_turned_against_the_other():
-    """Not on their places, nor on how both are turned, nor on the shapes of the triangles."""
+    """It does not depend on positions, common rotations or shapes of the triangles."""
     triangle = np.array([[0.0, 0.0, 0.0], [0.15, 0.0, 0.0], [0.05, 0.12, 0.0]])
     other = np.array([[0.0, 0.0, 0.0], [0.23, 0.0, 0.0], [-0.03, 0.2, 0.0]])
     random = np.random.default_rng(2)

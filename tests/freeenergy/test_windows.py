@@ -31,7 +31,7 @@ def settings(**ladder) -> SolvationSettings:
 
 @pytest.mark.slow
 def test_windows_through_dask(tmp_path):
-    """Two workers; a longer run goes on in each window."""
+    """Two workers sample the windows; a longer run continues each of them."""
     told = []
     result = run_solvation(
         settings(),
@@ -57,7 +57,7 @@ def test_windows_through_dask(tmp_path):
 
 
 def test_windows_take_the_parameters_that_were_chosen(tmp_path, monkeypatch):
-    """Not those that ``auto`` would choose on their hosts."""
+    """Workers do not choose the providers by ``auto`` again."""
     from nnpmm.freeenergy.solvation import workflow
 
     told = []

@@ -26,7 +26,7 @@ from nnpmm.learning.language import (
     train_language_model,
     transition_matrix,
 )
-from nnpmm.learning.language.memory import log_chances, match_transitions
+from nnpmm.learning.language.memory import log_probabilities, match_transitions
 
 # Detailed balance with populations 0.5, 0.2, 0.3.
 POPULATIONS = np.array([0.5, 0.2, 0.3])
@@ -117,7 +117,7 @@ def trained(walk):
 
 
 def test_a_chain_is_learned(trained, walk):
-    """Cross entropy near the chain's entropy; populations and passage times of new walks."""
+    """The cross entropy is near the chain's entropy; new walks have its populations and times."""
     entropy = -(POPULATIONS[:, None] * MATRIX * np.log(MATRIX)).sum()
     assert min(trained.card.validation) < 1.05 * entropy
     new = trained.generate(4000, walkers=20, seed=1)
@@ -129,7 +129,7 @@ def test_a_chain_is_learned(trained, walk):
 
 
 def test_memory_is_learned_where_a_markov_model_has_none():
-    """Visits of exactly ten frames, in a fixed order: a Markov model makes them exponential."""
+    """Visits have exactly ten frames and a fixed order; a Markov model would vary their lengths."""
     states = np.tile(np.repeat([0, 1], 10), 500)
     model = train_language_model([states], QUICK)
     new = model.generate(400, seed=2)[0]
@@ -138,7 +138,7 @@ def test_memory_is_learned_where_a_markov_model_has_none():
 
 
 def test_memory_leaves_the_mean_transitions_as_counted(walk):
-    """The chances averaged over the frames in each state, whatever the memory adds."""
+    """Mean probabilities over the frames in each state are those of the matrix for any memory."""
     states = torch.from_numpy(walk[:4000])
     memory = torch.from_numpy(np.random.default_rng(5).normal(scale=1.5, size=(4000, 3)))
 
@@ -146,7 +146,7 @@ def test_memory_leaves_the_mean_transitions_as_counted(walk):
         chances = torch.softmax(offsets[states] + memory, dim=-1)
         return np.array([chances[states == k].mean(dim=0).numpy() for k in range(3)])
 
-    assert np.abs(mean(log_chances(MATRIX)) - MATRIX).max() > 0.02
+    assert np.abs(mean(log_probabilities(MATRIX)) - MATRIX).max() > 0.02
     np.testing.assert_allclose(mean(match_transitions(memory, states, MATRIX)), MATRIX, atol=1e-5)
     alone = match_transitions(0 * memory, states, MATRIX)
     np.testing.assert_allclose(torch.softmax(alone, dim=-1), MATRIX, atol=1e-8)
@@ -171,7 +171,7 @@ def test_a_markov_model_is_where_memory_starts_from(walk):
 
 
 def test_memory_is_added_to_a_markov_model(tmp_path):
-    """Visits of exactly ten frames, as above: memory is of use, and kept in the file."""
+    """With visits of exactly ten frames memory helps, and the file stores it."""
     pytest.importorskip("deeptime")
     states = np.tile(np.repeat([0, 1], 10), 500)
     settings = WITH_MARKOV.model_copy(update={"epochs": 40})

@@ -1,4 +1,4 @@
-"""Samples: what belongs together, parts of them, and their checksum."""
+"""Samples: arrays that must fit together, subsets, and the checksum."""
 
 from dataclasses import replace
 

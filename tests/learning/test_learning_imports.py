@@ -1,4 +1,4 @@
-"""Importing learning loads nothing that knows what is learned, not even by way of others."""
+"""Importing nnpmm.learning loads no package of chemistry or physics, not even indirectly."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Agreement of predictions with labels, and of predicted errors with those that occur."""
+"""Agreement of predictions with labels, and of predicted errors with actual ones."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The networks: their shapes, their sizes, and what they must not depend on."""
+"""The networks: their shapes, their numbers of weights, and what they must not depend on."""
 
 import numpy as np
 import pytest
@@ -99,7 +99,7 @@ def test_order_of_frames():
 
 
 def test_response_is_linear_far_outside():
-    """There the correction is a constant: equal steps make equal differences."""
+    """Outside the correction is constant, so equal steps give equal differences."""
     network = create_network(_settings("response")).double()
     start, step = torch.rand(1, 5, 8).double(), 1e3 * torch.randn(8).double()
     energies = torch.cat([network(start + n * step) for n in (1, 2, 3)])

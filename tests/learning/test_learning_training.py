@@ -1,4 +1,4 @@
-"""Training and its files, on synthetic samples: learned, repeatable, without leaks, or refused."""
+"""Training on synthetic samples: accuracy, reproducibility, leaks between parts, and bad input."""
 
 import json
 from dataclasses import replace
@@ -29,7 +29,7 @@ NAMES = ("a", "b", "c")
 
 
 def _samples(count=40, frames=6, seed=1):
-    """Labels that are linear in the means of two features; the third feature says nothing."""
+    """Labels are linear in the means of two features and independent of the third."""
     rng = np.random.default_rng(seed)
     means = rng.uniform(-1, 1, size=(count, 3))
     features = means[:, None] + 0.1 * rng.normal(size=(count, frames, 3))
@@ -84,7 +84,7 @@ def test_a_seed_settles_everything(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_of_the_test_samples_leaks(kind):
-    """Test samples of any size and label change neither the scaler, the weights nor the epoch."""
+    """Features and labels of test samples affect neither the scaler, the weights nor the epoch."""
     data = _samples()
     test = make_split("random", {}, len(data), seed=1).test
     features, labels = data.features.copy(), data.labels.copy()
@@ -266,7 +266,7 @@ def test_training_that_cannot_be():
 
 
 def test_extensive_quantities():
-    """Labels that are sizes times a function of the features; predictions scale with the size."""
+    """Labels are sizes times a function of the features, and predictions scale with the size."""
     data = _samples(count=100)
     sizes = np.tile([1.0, 2.0, 5.0, 10.0], 25)
     data = replace(data, labels=data.labels * sizes, sizes=sizes)
@@ -299,7 +299,7 @@ def test_splits_by_a_group_of_the_samples():
 
 
 def test_curves_are_errors_of_all_samples_with_dropout_while_learning():
-    """Steps of next to nothing leave the network as it was drawn."""
+    """A tiny learning rate leaves the initial weights almost unchanged."""
     still = _quick(batch_size=5, learning_rate=1e-12)
     plain = _small("dnn").model_copy(update={"dnn_dropout": 0.0})
     result = train(_samples(), plain, still)

@@ -22,7 +22,7 @@ def tiny_settings(**changes):
 
 
 def replace_simulations(monkeypatch, value):
-    """Every feature of a job is ``value(job, seed)``, which may raise what a simulation would."""
+    """Every feature of a job is ``value(job, seed)``, which may raise errors of a simulation."""
 
     def simulate(job, protocol, engine, work, seed):
         values = np.full((protocol.n_frames, 4), value(job, seed), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The GROMACS engine: our arithmetic gives its energies, and its runs can be taken up."""
+"""The GROMACS engine: its energies match our own sums, and its runs can be continued."""
 
 import dataclasses
 

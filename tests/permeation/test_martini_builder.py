@@ -79,7 +79,7 @@ def test_center_of_a_slab_across_the_boundary():
 
 @pytest.mark.parametrize("shift", [0.0, 0.3, 0.5, 0.8])
 def test_height_of_a_solute_does_not_depend_on_the_cell(shift):
-    """A bilayer that lies across the periodic boundary, its solute on the other side of it."""
+    """A bilayer lies across the periodic boundary, with the solute on the other side of it."""
     system, start = insert_solute(*build_bilayer({"DOPC": 16}), parse_solute("C1"), z=1.2)
     moved = (start.positions + shift * start.box) % start.box
     assert solute_height(system, moved, start.box) == pytest.approx(1.2, abs=1e-6)

@@ -116,7 +116,7 @@ def test_labels_without_gmx(call, data_set, monkeypatch, command):
 
 @pytest.fixture
 def data_set(tmp_path):
-    """Return the folder of a data set that is only begun."""
+    """Return the folder of a data set without results."""
     settings = DatasetSettings(
         protocol=preset("short"), engine="gromacs", lipids=["DOPC"], solutes=["C1"]
     )

@@ -1,4 +1,4 @@
-"""Campaigns: resumable, locked, honest about failures. Most run a toy in place of an engine."""
+"""Campaigns: resuming, locks and failures. Most tests run a toy instead of an engine."""
 
 import json
 
@@ -30,7 +30,7 @@ SERIAL = ClusterSettings(kind="serial")
 
 @pytest.fixture
 def toy_runs(monkeypatch):
-    """Runs without simulations, which fail for the (job, attempt) in the first of two lists."""
+    """Replace simulations by toys, which fail for the (job, attempt) in the first of two lists."""
     failing, seen = [], []
 
     def value(job, seed):
@@ -72,7 +72,7 @@ def test_a_campaign_goes_on_where_it_was(toy_runs, tmp_path):
 
 
 def test_half_a_data_set_is_a_fair_sample(toy_runs, tmp_path):
-    """Solutes come in an order of chance, water and membrane of one after the other."""
+    """Solutes are in random order; the runs in water and membrane of one follow each other."""
     _, seen = toy_runs
     names = list_solutes("dimers")
     settings = open_dataset(tmp_path, tiny_settings(solutes=names))
@@ -127,7 +127,7 @@ def test_lipids_and_solutes_may_be_added_but_nothing_changed(tmp_path):
 
 
 def test_two_campaigns_do_not_share_a_folder(toy_runs, tmp_path):
-    """The second one changes nothing, not even the list of what is wanted."""
+    """The second one changes nothing, not even the settings of the data set."""
     settings = open_dataset(tmp_path, tiny_settings())
     refused = []
 
@@ -214,7 +214,7 @@ def test_lists_of_solutes(tmp_path):
 
 @needs_gmx
 def test_a_real_campaign_through_dask(tmp_path, monkeypatch):
-    """Two jobs in processes of their own, to features; the last part of a run fills no frame."""
+    """Two jobs in separate processes give features; the run ends between two frames."""
     monkeypatch.setenv("NNPMM_CACHE_DIR", str(tmp_path / "cache"))
     folder = tmp_path / "set"
     odd = TINY.model_copy(update={"production": 75.0})

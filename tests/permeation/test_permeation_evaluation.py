@@ -1,4 +1,4 @@
-"""Errors of predictions, ablations, and what an evaluation finds, on synthetic samples."""
+"""Errors of predictions, ablations, and results of evaluations, on synthetic samples."""
 
 import csv
 import io
@@ -52,7 +52,7 @@ def chains():
 
 
 def test_dimers_teach_trimers(response, chains):
-    """Interactions per bead go out of the range of the dimers, and dG grows with the beads."""
+    """Interactions per bead leave the range of the dimers, and dG grows with the size."""
     expected = compare(evaluate(response.model, chains).predicted, chains.labels)
     assert response.model.card.metrics["test"].mae < 0.3
     assert expected.mae < 0.4 and expected.r2 > 0.98 and expected.spearman > 0.98

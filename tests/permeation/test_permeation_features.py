@@ -155,6 +155,6 @@ def test_sasa_against_gmx_sasa(short_run):
 
 @needs_gmx
 def test_heights_against_the_trajectory(short_run):
-    """The restraint holds the solute at the midplane, within five standard deviations."""
+    """The restraint keeps the solute within five standard deviations of the midplane."""
     _, _, _, table = short_run
     assert np.all(np.abs(table.heights) < 5 * np.sqrt(2.494 / 1000))

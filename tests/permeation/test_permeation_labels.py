@@ -76,7 +76,7 @@ def test_linear_free_energies_are_exact_for_gaussian_surroundings():
 
 
 def test_solutes_that_nothing_tells_apart_are_one_state():
-    """Na, Nd and Nda meet P4 and C1 alike: one free energy, and twice the samples."""
+    """Na, Nd and Nda have the same interactions with P4 and C1: one free energy, more samples."""
     model = GaussianSurroundings(np.random.default_rng(12))
     recorded = [model.samples(name) for name in ("C1-C1", "Na-P2", "Nd-P2", "C5-N0")]
     found = relative_free_energies(recorded, ["Nda-P2"], 300.0)
@@ -159,7 +159,7 @@ def _write_runs(folder, models, simulated, anchors, beads=2):
 
 
 def test_the_table_of_a_lipid(tmp_path):
-    """From files of runs and direct values to labels that are known exactly."""
+    """Labels from files of runs and direct values are the exact ones."""
     inside = GaussianSurroundings(np.random.default_rng(21))
     outside = GaussianSurroundings(np.random.default_rng(22))
     simulated = ["C1-C1", "C5-N0", "C1-P4", "P4-P5"]
@@ -227,7 +227,7 @@ def test_dhdl_files(tmp_path):
 
 @needs_gmx
 def test_decoupling_runs_and_goes_on(tmp_path):
-    """Rough and short: a C1 bead does not like water."""
+    """A short calculation shows only that a C1 bead avoids water."""
     system, start = build_water_box(parse_solute("C1"))
     engine = GromacsEngine(threads=1)
     relaxed = engine.minimize(system, start, tmp_path)

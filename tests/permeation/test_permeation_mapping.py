@@ -92,7 +92,7 @@ def test_coefficients_are_the_least_squares(measured):
 
 
 def test_beads_add_up_to_measured_octanol_water(measured):
-    """In units of logP, rms: less than of molecules that the estimate was not fitted to."""
+    """The rms error in logP is below that of molecules to which the estimate was not fitted."""
     smiles, log_p = measured
     found = [map_smiles(text) for text in smiles]
     contributions = [octanol.atomic_log_p(read_molecule(text)).sum() for text in smiles]
@@ -106,7 +106,7 @@ def test_beads_add_up_to_measured_octanol_water(measured):
 
 
 def test_the_error_of_log_p_is_that_of_molecules_not_seen(measured):
-    """Those of the model's own test, and the spread, which grows for foreign molecules."""
+    """Errors in the model's own test, and the spread, which is larger for unusual molecules."""
     smiles, log_p = measured
     model = load_property_model(MODEL)
     values = dict(zip(map(Chem.CanonSmiles, smiles), log_p, strict=True))
@@ -183,7 +183,7 @@ def test_functional_groups_stay_whole():
 
 
 def test_divisions_are_the_best_of_all():
-    """Against every partition of a small molecule into connected parts."""
+    """The divisions are the best of all partitions of a small molecule into connected parts."""
     molecule = read_molecule("CC(C)CC(=O)OC")
     adjacency = Chem.GetAdjacencyMatrix(molecule)
 
@@ -243,7 +243,7 @@ def test_the_table_of_bead_free_energies(shared_octanol):
 
 @pytest.fixture
 def shared_octanol():
-    """The table that the figures were taken from."""
+    """The published table is the source of these numbers."""
     from conftest import shared_data
 
     text = shared_data("martini2/martini2_octanol_water_dG_kJmol.csv").read_text()
@@ -339,7 +339,7 @@ def test_command(call, tmp_path):
 
 
 def test_brackets_of_smiles_are_printed(call, tmp_path):
-    """A terminal's markup would swallow them."""
+    """The terminal's markup would remove them."""
     found = call(main, "map", "--smiles", "CCc1ccc[nH]1", "-o", tmp_path / "map.png")
     assert "[nH]" in found.out.splitlines()[0]
     assert found.out.count("[nH]") > 1

@@ -1,4 +1,4 @@
-"""Diffusivities on a particle whose own is known, and the integral on profiles solved by hand."""
+"""Diffusivities of a particle with a known one, and the integral of profiles solved by hand."""
 
 import json
 import shlex
@@ -91,7 +91,7 @@ def test_rectangular_barrier():
 
 
 def test_slope_is_exact():
-    """Of a wedge with D = const: integral of exp(a z), whatever the points."""
+    """For a linear profile with constant D, the integral of exp(a z) is exact for any points."""
     found = permeability(profile([-1, 0.2, 1], [0, 12, 20]))
     assert found.value == pytest.approx(1e-5 / (2e-7 * (exp(20 / KT) - 1) / (20 / KT)), rel=1e-9)
 
@@ -219,6 +219,7 @@ def umbrella(tmp_path):
         "diffusivities_nm2_ps": [D, D, D],
         "diffusivity_errors_nm2_ps": [0.0, 0.0, 0.0],
         "correlation_times_ps": [2.5, 2.0, 3.0],
+        "interval_ps": 0.5,
         "settings": {"sample_interval": "0.5 ps"},
     }
     path = folder / "labels" / "umbrella" / "DOPC" / "C1.json"
@@ -236,7 +237,8 @@ def test_command_with_umbrella_sampling(call, tmp_path, umbrella):
     call(main, *arguments[:2], "P4", *arguments[3:]).assert_one_line_error(
         "no profile of 'P4' in DOPC (there are: C1 in DOPC)", "label umbrella"
     )
-    path.write_text(json.dumps(record | {"settings": {"sample_interval": "1.1 ps"}}))
+    # The simulated interval counts, which is the requested one in whole time steps.
+    path.write_text(json.dumps(record | {"interval_ps": 1.1}))
     call(main, *arguments).assert_one_line_error("every 1.1 ps", "sample_interval of 0.5 ps")
     del record["diffusivities_nm2_ps"]
     path.write_text(json.dumps(record))

@@ -1,4 +1,4 @@
-"""Prediction: molecules asked for, what the model is fit for, runs, reports, and bad input."""
+"""Predictions: molecules, applicability of the model, runs, reports, and bad input."""
 
 import csv
 import json
@@ -64,13 +64,13 @@ def _with_card(model, **changes):
 
 @pytest.fixture
 def dimers_only(model):
-    """A model that says that it was trained on a few dimers in DOPC."""
+    """A model whose card says that it was trained on a few dimers in DOPC."""
     return changed(model, train=("DOPC/C1-P4", "DOPC/C1-C5", "DOPC/Nda-P2"), lipids=("DOPC",))
 
 
 @pytest.fixture
 def campaign(monkeypatch):
-    """Simulations that take their results from the data set of the repository."""
+    """Replace simulations by the results in the data set of the repository."""
     asked = []
 
     def build(settings, folder, **options):
@@ -170,7 +170,7 @@ def test_what_the_model_is_fit_for(dimers_only, graph, lipid, warnings, refusals
 
 
 def test_a_lipid_that_was_left_out_of_the_training(dimers_only):
-    """The card names all lipids of the data set; samples of one may all be on the test side."""
+    """The card names all lipids of the data set; all samples of one may be test samples."""
     data = dimers_only.card.data.model_copy(update={"lipids": ("DAPC", "DOPC")})
     card = dimers_only.card.model_copy(update={"data": data})
     assert check_solute(card, "C1-P4", "DAPC").refusals == ("DAPC: the model was trained on DOPC",)
@@ -184,7 +184,7 @@ def test_branched_graphs_are_no_chains(dimers_only):
 
 
 def test_ranges_of_features(model):
-    """Of a model that sees two of the eight."""
+    """Only the two features that the model uses are checked."""
     card = model.card
     assert card.network.features == ("lj-mol-wat", "lj-mol-lip")
     (low, _), (high, _) = card.minimum, card.maximum
@@ -206,7 +206,7 @@ def test_ranges_of_features(model):
 
 
 def test_predictions_are_the_models(model, campaign, tmp_path):
-    """Runs as in the training, features in their order, and nothing of what is refused."""
+    """Runs have the protocol of the training; refused molecules are not simulated."""
     asked = [molecule_from_beads(graph) for graph in ("P4-C1", "C1-C1-C1-C1-C1-C1", "C1-C1")]
     found = predict_molecules(asked, "DOPC", model, tmp_path / "p", engine="gromacs", seed=7)
     settings, options = campaign[0]
@@ -398,7 +398,7 @@ def test_a_model_of_other_features(model, campaign, tmp_path):
 
 @pytest.fixture(scope="module")
 def tiny_runs(tmp_path_factory):
-    """Folders of a run in water and one in a small membrane, and the features of both."""
+    """Return folders of a run in water and one in a small membrane, and the features of both."""
     folder = tmp_path_factory.mktemp("runs")
     engine = create_engine("gromacs", threads=1)
     run_solute("C1-P4", {}, TINY, engine, folder / "water", seed=5)
@@ -409,7 +409,7 @@ def tiny_runs(tmp_path_factory):
 @pytest.mark.slow
 @needs_gmx
 def test_ready_trajectories(call, model, tiny_runs, tmp_path):
-    """With nnpmm's record of the run, and with GROMACS' own files in its place."""
+    """The features are the same from nnpmm's record of the run and from GROMACS' own files."""
     runs = (tiny_runs / "water", tiny_runs / "membrane")
     found = trajectory_features("C1-P4", "DOPC", *runs, TINY)
     assert found.shape == (3, 8) and np.isfinite(found).all()
@@ -444,7 +444,7 @@ def test_ready_trajectories(call, model, tiny_runs, tmp_path):
 
 @needs_gmx
 def test_beads_in_the_order_of_the_run(tiny_runs, tmp_path):
-    """A run of P4-C1 has its polar bead first, whichever way its beads are asked for."""
+    """A run of P4-C1 has its polar bead first, however the solute is written."""
     runs = [shutil.copytree(tiny_runs / name, tmp_path / name) for name in ("water", "membrane")]
     found = trajectory_features("C1-P4", "DOPC", *runs, TINY)
     for run in runs:
@@ -482,7 +482,7 @@ def test_the_example_file():
 
 
 def test_features_far_outside_have_no_prediction(model):
-    """The reason is kept with the features, and there is no number to be misused."""
+    """The result has the reason and the features, but no free energy."""
     low, high = np.array(model.card.minimum), np.array(model.card.maximum)
     features = np.zeros((20, 8), dtype=np.float32)
     features[:, [1, 4]] = low - 0.8 * (high - low)

@@ -21,7 +21,7 @@ def test_published_lengths():
 
 
 def test_frames_are_those_that_the_engines_write():
-    """A last stretch shorter than the interval gives no frame; intervals are whole steps."""
+    """A rest shorter than the interval gives no frame; intervals are whole numbers of steps."""
     assert preset("short", production="10 ns").n_frames == 166
     assert preset("short", production="1 ns").n_frames == 16
     assert preset("short", frame_interval="70 ps").n_frames == 85  # of 2333 steps of 0.03 ps

@@ -1,4 +1,4 @@
-"""Processes that are killed: named, tried again, not given up, and never left behind."""
+"""Killed processes: messages, new attempts, resuming, and no processes left running."""
 
 import os
 import shutil
@@ -51,7 +51,7 @@ def fake_gmx(tmp_path, monkeypatch):
 
 @pytest.fixture
 def default_hangup():
-    """SIGHUP as usual: nohup lets the tests ignore it, and children inherit that."""
+    """Restore the default SIGHUP: under nohup, tests and their children ignore it."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
@@ -260,7 +260,7 @@ def _is_gone(pid):
 
 @pytest.fixture
 def killed_workers(tmp_path):
-    """Return a function: of the worker processes that start, so many are killed at once."""
+    """Return a function that kills the given number of worker processes as they start."""
     import dask
     import distributed  # noqa: F401  (adds its defaults to the configuration)
 

@@ -46,7 +46,7 @@ def test_save_and_load(data, trained, tmp_path):
 
 
 def test_models_of_older_versions(data, trained, tmp_path):
-    """They call an extensive network one of free energies per bead."""
+    """Cards of older versions call an extensive network ``per_bead``."""
     save_regressor(trained, tmp_path)
     path = tmp_path / "model.json"
     record = json.loads(path.read_text())

@@ -78,7 +78,7 @@ def test_failures_are_tried_with_another_seed_and_reported(tmp_path, monkeypatch
 
 
 def test_an_interrupted_calculation_goes_on_with_its_own_settings_only(tmp_path, monkeypatch):
-    """Other settings and other data sets work elsewhere; the same one is locked."""
+    """Other settings and other data sets have other folders; the same one is locked."""
     folders = []
 
     def windows(*arguments, **_):
@@ -110,7 +110,7 @@ def test_an_interrupted_calculation_goes_on_with_its_own_settings_only(tmp_path,
 
 
 def test_what_another_process_has_done_meanwhile_is_not_done_again(tmp_path, monkeypatch):
-    """It ends between the look at the record and the lock."""
+    """The other process ends between the check of the record and the lock."""
     monkeypatch.setattr(direct, "create_engine", lambda *_, **__: None)
     monkeypatch.setattr(direct, "GromacsEngine", lambda **_: None)
     monkeypatch.setattr(direct, "_with_seeds", lambda *_: pytest.fail("done again"))
@@ -129,7 +129,7 @@ def test_what_another_process_has_done_meanwhile_is_not_done_again(tmp_path, mon
 
 
 def test_diffusivities_know_the_interval_that_was_simulated(tmp_path, monkeypatch):
-    """A height every 0.03 ps is one every 0.04 ps in steps of 0.02 ps."""
+    """An interval of 0.03 ps becomes 0.04 ps with a time step of 0.02 ps."""
     rng = np.random.default_rng(1)
 
     def windows(*_, **__):

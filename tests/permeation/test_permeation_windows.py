@@ -1,4 +1,4 @@
-"""Every module of permeation, and what it stands on, can be imported on Windows."""
+"""Every module of permeation and its dependencies can be imported on Windows."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from nnpmm.coupling import Role
 
 __all__ = ["create_amoeba_tail"]
 
-_SPACING = 1.2  # cutoffs between particles that are to have no pair energy
+_SPACING = 1.2  # cutoffs between the particles of a dilute gas without pair energies
 
 
 def create_amoeba_tail(
@@ -45,9 +45,10 @@ def create_amoeba_tail(
 
 
 def _coefficient(force: openmm.AmoebaVdwForce, particles: list[int]) -> float:
-    """Return C, kJ/mol nm^3, of some of a force's particles: OpenMM's own, of a dilute gas.
+    """Return C, kJ/mol nm^3, of some of a force's particles, as OpenMM calculates it.
 
-    Beyond the cutoff from each other the particles have no other energy than C / V.
+    The particles are placed farther from each other than the cutoff, so that C / V is their only
+    energy.
     """
     if not particles:
         return 0.0
@@ -60,7 +61,7 @@ def _coefficient(force: openmm.AmoebaVdwForce, particles: list[int]) -> float:
             gas.addParticle(row, sigma, epsilon, 1.0, False, scale)
         system.addParticle(1.0)
     system.addForce(gas)
-    edge = 2  # which leaves the box twice as wide as the cutoff
+    edge = 2  # particles along an edge; the box has to be wider than two cutoffs
     while edge**3 < len(particles):
         edge += 1
     width = _SPACING * force.getCutoffDistance()._value
@@ -79,14 +80,14 @@ def _coefficient(force: openmm.AmoebaVdwForce, particles: list[int]) -> float:
 
 def _without_particles(force: openmm.AmoebaVdwForce) -> openmm.AmoebaVdwForce:
     """Return a force with the same rules, types and cutoff, and no particles."""
-    made = openmm.AmoebaVdwForce()
-    made.setPotentialFunction(force.getPotentialFunction())
-    made.setSigmaCombiningRule(force.getSigmaCombiningRule())
-    made.setEpsilonCombiningRule(force.getEpsilonCombiningRule())
-    made.setNonbondedMethod(force.getNonbondedMethod())
-    made.setCutoffDistance(force.getCutoffDistance())
+    new = openmm.AmoebaVdwForce()
+    new.setPotentialFunction(force.getPotentialFunction())
+    new.setSigmaCombiningRule(force.getSigmaCombiningRule())
+    new.setEpsilonCombiningRule(force.getEpsilonCombiningRule())
+    new.setNonbondedMethod(force.getNonbondedMethod())
+    new.setCutoffDistance(force.getCutoffDistance())
     for index in range(force.getNumParticleTypes()):
-        made.addParticleType(*force.getParticleTypeParameters(index))
+        new.addParticleType(*force.getParticleTypeParameters(index))
     for index in range(force.getNumTypePairs()):
-        made.addTypePair(*force.getTypePairParameters(index))
-    return made
+        new.addTypePair(*force.getTypePairParameters(index))
+    return new

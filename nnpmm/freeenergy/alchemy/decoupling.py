@@ -108,7 +108,7 @@ def _checked(system: openmm.System) -> openmm.NonbondedForce:
 
 
 def refuse_joined(system: openmm.System, members: set[int]) -> None:
-    """Refuse a region with a constraint to its environment; pairs are checked when excluded.
+    """Refuse a region with a constraint to its environment.
 
     Raises:
         RegionError: there is such a constraint.
@@ -145,7 +145,11 @@ def _refuse_charged(force: openmm.NonbondedForce, own: NDArray[np.int64], *, all
 def _separate_inside(
     system: openmm.System, nonbonded: openmm.NonbondedForce, own: NDArray[np.int64]
 ) -> list[openmm.Force]:
-    """Exclude the region's own pairs, in place; return forces that give them at full strength."""
+    """Exclude the region's own pairs, in place; return forces with these pairs at full strength.
+
+    Raises:
+        RegionError: the region cuts a 1-2, 1-3 or 1-4 pair.
+    """
     inside: list[openmm.Force] = []
     if _has_own_pairs(nonbonded, own):
         inside += region_pairs(nonbonded, own)
@@ -161,8 +165,8 @@ def _separate_inside(
 
 
 def _has_own_pairs(force: openmm.NonbondedForce, own: NDArray[np.int64]) -> bool:
-    """Whether a pair of the region has an energy; in a network's region none has."""
-    members, silent = set(own.tolist()), 0
+    """Return whether any pair of the region has an energy; in a network's region none has."""
+    members, without_energy = set(own.tolist()), 0
     for index in range(force.getNumExceptions()):
         i, j, charges, _, epsilon = force.getExceptionParameters(index)
         if (i in members) != (j in members):
@@ -170,8 +174,8 @@ def _has_own_pairs(force: openmm.NonbondedForce, own: NDArray[np.int64]) -> bool
                 f"the region cuts the 1-2, 1-3 or 1-4 pair of atoms {i} and {j}; select whole "
                 "molecules"
             )
-        silent += i in members and charges._value == 0 and epsilon._value == 0
-    return silent < len(own) * (len(own) - 1) // 2
+        without_energy += i in members and charges._value == 0 and epsilon._value == 0
+    return without_energy < len(own) * (len(own) - 1) // 2
 
 
 def _excludes_all(force: openmm.CustomNonbondedForce, own: NDArray[np.int64]) -> bool:
@@ -184,8 +188,8 @@ def _excludes_all(force: openmm.CustomNonbondedForce, own: NDArray[np.int64]) ->
 def _scale_charges(force: openmm.NonbondedForce, own: NDArray[np.int64]) -> None:
     """Give the region scaled charges and no Lennard-Jones, in place.
 
-    Without its own sigma, a particle can come closer to others before (sigma / r)^12
-    overflows in single precision, which would make a decoupled particle's zero a NaN.
+    Sigma is set to zero as well as epsilon: in single precision (sigma / r)^12 can overflow where a
+    decoupled particle overlaps with another one, and zero times infinity would be nan.
     """
     force.addGlobalParameter(LAMBDA_ELECTROSTATICS, 1.0)
     for atom in own.tolist():

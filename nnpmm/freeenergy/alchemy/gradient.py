@@ -59,7 +59,7 @@ def lambda_gradient(context: openmm.Context) -> dict[str, float]:
 
 
 def _has_charges(force: openmm.Force) -> bool:
-    """Whether a force depends on `LAMBDA_ELECTROSTATICS`."""
+    """Return whether a force depends on `LAMBDA_ELECTROSTATICS`."""
     if isinstance(force, openmm.PythonForce):
         return LAMBDA_ELECTROSTATICS in force.getGlobalParameters()
     multipoles = role_of(force) is Role.ALCHEMICAL_MULTIPOLES

@@ -51,8 +51,8 @@ STAGES: tuple[Stage, ...] = ("electrostatics", "sterics")
 #: Global parameter of OpenMM's soft-core buffered 14-7: 1 is full interaction, 0 none.
 AMOEBA_STERICS: str = openmm.AmoebaVdwForce.Lambda()
 
-# M(R) comes from a callback.
-_MIXED = f"{LAMBDA_ELECTROSTATICS}*whole+(1-{LAMBDA_ELECTROSTATICS})*environment"
+# le M(R + E) + (1 - le) M(E); a callback adds (1 - le) M(R).
+_MIXED = f"{LAMBDA_ELECTROSTATICS}*total+(1-{LAMBDA_ELECTROSTATICS})*environment"
 _REFUSED = (*IMPLICIT_SOLVENT, openmm.NonbondedForce, openmm.CustomNonbondedForce)
 
 
@@ -113,7 +113,7 @@ class _RegionMultipoles:
 
     Args:
         callback: of M(R).
-        scaled: with the parameter `LAMBDA_ELECTROSTATICS`.
+        scaled: whether the energy is multiplied by 1 - le.
     """
 
     def __init__(self, callback: RegionCallback, *, scaled: bool) -> None:
@@ -221,14 +221,14 @@ def _bonds(region: openmm.System) -> NDArray[np.int64]:
 
 
 def _scale_electrostatics(system: openmm.System, own: list[int]) -> None:
-    """Put le M(R + E) + (1 - le) M(E) in the place of the multipoles, in place."""
+    """Replace M(R + E) by le M(R + E) + (1 - le) M(E), in place."""
     index, force = _multipoles(system)
     mixed = openmm.CustomCVForce(_MIXED)
     mixed.addGlobalParameter(LAMBDA_ELECTROSTATICS, 1.0)
-    mixed.addCollectiveVariable("whole", copy.deepcopy(force))
-    off = copy.deepcopy(force)
-    _switch_off(off, own)
-    mixed.addCollectiveVariable("environment", off)
+    mixed.addCollectiveVariable("total", copy.deepcopy(force))
+    environment = copy.deepcopy(force)
+    _switch_off(environment, own)
+    mixed.addCollectiveVariable("environment", environment)
     mixed.setName(Role.ALCHEMICAL_MULTIPOLES.value)
     mixed.setForceGroup(force.getForceGroup())
     system.removeForce(index)
@@ -236,7 +236,7 @@ def _scale_electrostatics(system: openmm.System, own: list[int]) -> None:
 
 
 def _soften(system: openmm.System, own: list[int]) -> None:
-    """Take the region's multipoles away, and give its buffered 14-7 pairs a soft core, in place."""
+    """Remove the region's multipoles and give its buffered 14-7 pairs a soft core, in place."""
     _switch_off(_multipoles(system)[1], own)
     (sterics,) = (f for f in system.getForces() if type(f) is openmm.AmoebaVdwForce)
     tail = create_amoeba_tail(sterics, own, AMOEBA_STERICS)
@@ -261,5 +261,5 @@ def _switch_off(force: openmm.AmoebaMultipoleForce, own: list[int]) -> None:
     """Set the multipoles and polarizabilities of some atoms to zero, in place."""
     for atom in own:
         _, dipole, quadrupole, *frame, _ = force.getMultipoleParameters(atom)
-        off = (0.0, [0.0] * len(dipole), [0.0] * len(quadrupole))
-        force.setMultipoleParameters(atom, *off, *frame, 0.0)
+        zeros = (0.0, [0.0] * len(dipole), [0.0] * len(quadrupole))
+        force.setMultipoleParameters(atom, *zeros, *frame, 0.0)

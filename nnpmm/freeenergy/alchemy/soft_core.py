@@ -2,8 +2,8 @@
 
 U(r; l) = 4 l epsilon (x^2 - x),  x = sigma^6 / (alpha (1 - l) sigma^6 + r^6)
 
-of Beutler et al., Chem. Phys. Lett. 1994, 222, 529, with alpha = 0.5: the Lennard-Jones energy at a
-distance that stays above (alpha (1 - l))^(1/6) sigma, times l.
+of Beutler et al., Chem. Phys. Lett. 1994, 222, 529, with alpha = 0.5. This is l times the
+Lennard-Jones energy at a distance of (alpha (1 - l) sigma^6 + r^6)^(1/6).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from nnpmm.freeenergy.alchemy.states import LAMBDA_STERICS
 __all__ = ["create_sterics_force", "soften"]
 
 _ALPHA = 0.5
-# nm: what takes the place of sigma where an energy expression has no such parameter, as tables of
-# A/r^12 - B/r^6. 0.3 nm is between the diameters of hydrogen and carbon, and GROMACS's sc-sigma.
+# nm: used as sigma for energy expressions without such a parameter, such as A/r^12 - B/r^6. 0.3 nm
+# is between the diameters of hydrogen and carbon, and the default of GROMACS' sc-sigma.
 _SIGMA = 0.3
 _LENNARD_JONES = (
     f"4*{LAMBDA_STERICS}*epsilon*x*(x-1);"
@@ -57,7 +57,7 @@ def create_sterics_force(
     sterics.addPerParticleParameter("epsilon")
     for sigma, epsilon in parameters:
         sterics.addParticle([sigma._value, epsilon._value])
-    # Platforms with GPUs ask that all non-bonded forces exclude the same pairs.
+    # GPU platforms require that all non-bonded forces exclude the same pairs.
     excluded = set()
     for index in range(force.getNumExceptions()):
         i, j = force.getExceptionParameters(index)[:2]

@@ -18,7 +18,7 @@ from nnpmm.freeenergy.alchemy.states import LAMBDA_STERICS
 
 __all__ = ["create_tail_force"]
 
-_NODES = 64  # of the quadrature over the switched range: exact to rounding for such polynomials
+_NODES = 64  # of the quadrature over the switched range, which is then exact to rounding
 
 
 def create_tail_force(
@@ -27,8 +27,7 @@ def create_tail_force(
     """Return the region's contribution to the long-range correction, times `LAMBDA_STERICS`.
 
     Args:
-        force: with the Lennard-Jones parameters of all particles, before the region's are taken
-            out.
+        force: with the Lennard-Jones parameters of all particles, those of the region included.
         own: indices of the region's particles.
 
     Returns:
@@ -37,11 +36,11 @@ def create_tail_force(
     if not (force.usesPeriodicBoundaryConditions() and force.getUseDispersionCorrection()):
         return None
     n_particles, members = force.getNumParticles(), set(own.tolist())
-    kinds = [
+    parameters = [
         tuple(p._value for p in force.getParticleParameters(i)[1:]) for i in range(n_particles)
     ]
-    rest = (kind for i, kind in enumerate(kinds) if i not in members)
-    share = _coefficient(force, kinds) - _coefficient(force, rest)
+    environment = (pair for i, pair in enumerate(parameters) if i not in members)
+    share = _coefficient(force, parameters) - _coefficient(force, environment)
     if share == 0:
         return None
     tail = openmm.CustomVolumeForce(f"{LAMBDA_STERICS}*alchemical_tail/v")
@@ -51,12 +50,12 @@ def create_tail_force(
     return tail
 
 
-def _coefficient(force: openmm.NonbondedForce, kinds: Iterable[tuple[float, float]]) -> float:
+def _coefficient(force: openmm.NonbondedForce, parameters: Iterable[tuple[float, float]]) -> float:
     """Return C, in kJ/mol nm^3, of particles with the given sigma (nm) and epsilon (kJ/mol).
 
     As in OpenMM, the average runs over all pairs of particles and of particles with themselves.
     """
-    counts = Counter(kind for kind in kinds if kind[1] > 0)
+    counts = Counter(pair for pair in parameters if pair[1] > 0)
     if not counts:
         return 0.0
     sigmas, epsilons = np.array(list(counts)).T

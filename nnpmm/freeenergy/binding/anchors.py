@@ -1,8 +1,9 @@
 """Six anchors for a Boresch restraint, chosen from a run of the complex without one.
 
-Among all sets without collinear anchors, the one is chosen that disturbs the complex least: the set
-whose restraint, with reference values at the averages of the run, has the smallest mean energy. The
-search keeps the best sets at each of three steps (a and the ligand's chain; b; c).
+The chosen set perturbs the complex least: among all sets without collinear anchors, its restraint,
+with reference values at the averages of the run, has the smallest mean energy in the run. The
+search is a beam search in three steps (a and the ligand's chain; b; c), which keeps the best sets
+after each step.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ from nnpmm.structures.selection import atom_label
 
 __all__ = ["AnchorChoice", "choose_anchors", "describe_anchors", "reference_values"]
 
-_FRAMES = 200  # of the run that the search looks at
-_KEPT = 30  # sets that go on to the next step of the search
-_BENT = np.radians([30.0, 150.0])  # of the angles inside the receptor's and the ligand's anchors
+_FRAMES = 200  # of the run, which the search uses
+_BEAM = 30  # sets that the search keeps after each step
+_BENT = np.radians([30.0, 150.0])  # range of the angles c-b-a of the receptor and A-B-C
 _SAME_POSE = np.radians(60.0)  # largest deviation of an angle from the most typical frame
 
 
@@ -81,8 +82,8 @@ def choose_anchors(
         temperature: K.
 
     Raises:
-        SimulationError: the ligand has no three heavy atoms in a chain, the receptor too few rigid
-            ones, or all sets have anchors in line.
+        SimulationError: the ligand has no chain of three heavy atoms, the receptor has too few
+            rigid atoms, or all sets have collinear anchors.
     """
     frames = np.array([superposed(frame, site.receptor, site.reference) for frame in frames])
     chains, of_ligand = ligand_chains(topology, solute)
@@ -95,13 +96,13 @@ def choose_anchors(
             "chains of the ligand whose angles stay away from 0 and 180 degrees; give anchors, or "
             "a larger angle constant"
         )
-    tried = f"{count} sets out of line were compared; the one that restrains least was taken"
+    comparison = f"{count} sets out of line were compared; the one that restrains least was taken"
     rows = tuple(best)
     return describe_anchors(
         *(topology, solute, site, frames, rows),
         springs=springs,
         temperature=temperature,
-        reasons=(of_ligand, of_receptor, tried),
+        reasons=(of_ligand, of_receptor, comparison),
     )
 
 
@@ -129,7 +130,7 @@ def describe_anchors(
         reasons: sentences that come first.
 
     Raises:
-        ConfigError: the anchors are close to one line.
+        ConfigError: the anchors are nearly collinear.
     """
     coordinates = anchor_coordinates(frames[:, list(rows)])
     reference = reference_values(coordinates, springs)
@@ -142,12 +143,12 @@ def describe_anchors(
     )
     require_no_collinear_anchors(restraint, temperature)
     aligned = np.array([superposed(frame, site.receptor, site.reference) for frame in frames])
-    every = list(topology.atoms())
+    all_atoms = list(topology.atoms())
     return AnchorChoice(
         restraint,
         coordinates,
         fluctuations(aligned)[list(rows)],
-        tuple(atom_label(every[index]) for index in atoms),
+        tuple(atom_label(all_atoms[index]) for index in atoms),
         (*reasons, *_evidence(restraint, coordinates, thermal_energy(temperature))),
     )
 
@@ -157,21 +158,22 @@ def reference_values(
 ) -> NDArray[np.float64]:
     """Return the averages (6,) of a run's coordinates (frames, 6), circular ones for torsions.
 
-    Where the ligand turns from one pose to another in the run, averages over all of it would be of
-    no pose. So the frame that is nearest to all others, by the energy of a restraint, is found, and
-    the frames count whose angles and torsions are within 60 degrees of it.
+    If the ligand moves between several poses, averages over all frames would describe none of them.
+    The averages are therefore over one pose: the frames whose angles and torsions are within 60
+    degrees of the most typical frame. For a restraint with its reference at that frame, the mean
+    energy of the run is lowest.
 
     Args:
         coordinates: nm and rad.
         springs: constants of the distance (kJ/mol/nm^2) and of the angles (kJ/mol/rad^2).
     """
     constants = np.array([springs[0], *(5 * [springs[1]])])
-    tried = coordinates[:: max(1, len(coordinates) // _FRAMES)]
-    gaps = np.array([(deviations(coordinates, one) ** 2 @ constants).mean() for one in tried])
-    typical = tried[int(gaps.argmin())]
-    off = deviations(coordinates, typical)
-    same = (np.abs(off[:, 1:]) < _SAME_POSE).all(axis=1)
-    mean = typical + off[same].mean(axis=0)
+    candidates = coordinates[:: max(1, len(coordinates) // _FRAMES)]
+    costs = [(deviations(coordinates, frame) ** 2 @ constants).mean() for frame in candidates]
+    typical = candidates[int(np.argmin(costs))]
+    difference = deviations(coordinates, typical)
+    same_pose = (np.abs(difference[:, 1:]) < _SAME_POSE).all(axis=1)
+    mean = typical + difference[same_pose].mean(axis=0)
     mean[3:] -= 2 * np.pi * np.floor(mean[3:] / (2 * np.pi) + 0.5)
     return np.asarray(mean)
 
@@ -191,45 +193,43 @@ class _Search:
     def best(
         self, receptor: NDArray[np.int64], chains: NDArray[np.int64]
     ) -> tuple[list[int] | None, int]:
-        """Return the rows of c, b, a, A, B, C, and how many sets were compared."""
-        at, count = self._frames, 0
-        found: list[tuple[float, tuple[int, ...]]] = []
-        places = at[:, receptor]
+        """Return the rows of c, b, a, A, B, C (None without a valid set), and the sets compared."""
+        count = 0
+        sets: list[_ScoredSet] = []
+        candidates = self._frames[:, receptor]
         for chain in chains.tolist():
-            first, second, third = (at[:, [row]] for row in chain)
+            first, second, third = (self._frames[:, [row]] for row in chain)
             if not _bent(first, second, third).all():
                 continue
-            distance = np.linalg.norm(places - first, axis=-1)
-            theta, phi = (
-                bond_angle(places, first, second),
-                torsion_angle(places, first, second, third),
-            )
+            distance = np.linalg.norm(candidates - first, axis=-1)
+            theta = bond_angle(candidates, first, second)
+            phi = torsion_angle(candidates, first, second, third)
             cost = self._distance * distance.var(axis=0)
             cost += self._angle * (theta.var(axis=0) + _circular_variance(phi))
             cost = np.where(self._out_of_line(theta), cost, np.inf)
             count += int(np.isfinite(cost).sum())
-            found += [(value, (row, *chain)) for value, row in zip(cost, receptor, strict=True)]
-        found = self._kept(found)
+            sets += [(value, (row, *chain)) for value, row in zip(cost, receptor, strict=True)]
+        sets = _cheapest(sets)
         for step in ("b", "c"):
-            longer: list[tuple[float, tuple[int, ...]]] = []
-            for before, rows in found:
-                cost = before + self._with(step, places, rows)
+            longer: list[_ScoredSet] = []
+            for before, rows in sets:
+                cost = before + self._added_cost(step, candidates, rows)
                 cost = np.where(np.isin(receptor, rows), np.inf, cost)
                 count += int(np.isfinite(cost).sum())
                 longer += [(value, (row, *rows)) for value, row in zip(cost, receptor, strict=True)]
-            found = self._kept(longer)
-        return ([int(row) for row in found[0][1]] if found else None), count
+            sets = _cheapest(longer)
+        return ([int(row) for row in sets[0][1]] if sets else None), count
 
-    def _with(
-        self, step: str, places: NDArray[np.float64], rows: tuple[int, ...]
+    def _added_cost(
+        self, step: str, candidates: NDArray[np.float64], rows: tuple[int, ...]
     ) -> NDArray[np.float64]:
-        """Return what each candidate adds to the mean energy as the next anchor, kT."""
+        """Return the contribution of each candidate for anchor b or c to the mean energy, kT."""
         first, second, third = (self._frames[:, [row]] for row in rows[:3])
         with np.errstate(invalid="ignore", divide="ignore"):  # atoms that are anchors already
-            theta = bond_angle(places, first, second)
-            phi = torsion_angle(places, first, second, third)
+            theta = bond_angle(candidates, first, second)
+            phi = torsion_angle(candidates, first, second, third)
         if step == "c":
-            allowed = _bent(places, first, second).all(axis=0)
+            allowed = _bent(candidates, first, second).all(axis=0)
             return np.where(allowed, self._angle * _circular_variance(phi), np.inf)
         cost = self._angle * (theta.var(axis=0) + _circular_variance(phi))
         return np.where(self._out_of_line(theta), cost, np.inf)
@@ -238,8 +238,14 @@ class _Search:
         mean = angles.mean(axis=0)
         return np.asarray(np.minimum(mean, np.pi - mean) > self._least)
 
-    def _kept(self, found: list[tuple[float, tuple[int, ...]]]) -> list:
-        return sorted(entry for entry in found if np.isfinite(entry[0]))[:_KEPT]
+
+# The mean energy of a restraint, kT, and the rows of its anchors.
+_ScoredSet = tuple[float, tuple[int, ...]]
+
+
+def _cheapest(sets: list[_ScoredSet]) -> list[_ScoredSet]:
+    """Return the sets that the search continues with."""
+    return sorted(entry for entry in sets if np.isfinite(entry[0]))[:_BEAM]
 
 
 def _bent(
@@ -251,20 +257,20 @@ def _bent(
 
 def _circular_variance(angles: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the mean square deviation of angles (frames, k) from their circular mean."""
-    mean = np.angle(np.exp(1j * angles).mean(axis=0))
-    off = angles - mean
-    return np.asarray(((off - 2 * np.pi * np.round(off / (2 * np.pi))) ** 2).mean(axis=0))
+    difference = angles - np.angle(np.exp(1j * angles).mean(axis=0))
+    difference -= 2 * np.pi * np.round(difference / (2 * np.pi))
+    return np.asarray((difference**2).mean(axis=0))
 
 
 def _evidence(
     restraint: BoreschRestraint, coordinates: NDArray[np.float64], kt: float
 ) -> tuple[str, ...]:
-    """Return what the run says of a restraint."""
+    """Return sentences about the energy and the coordinates of a restraint in the run."""
     energy = restraint_energies(restraint, coordinates).mean() / kt
-    off = np.sqrt((deviations(coordinates, restraint.reference) ** 2).mean(axis=0))
-    parts = [f"r {restraint.reference[0]:.3f} +- {off[0]:.3f} nm"]
+    widths = np.sqrt((deviations(coordinates, restraint.reference) ** 2).mean(axis=0))
+    parts = [f"r {restraint.reference[0]:.3f} +- {widths[0]:.3f} nm"]
     for name, value, width in zip(
-        COORDINATES[1:], np.degrees(restraint.reference[1:]), np.degrees(off[1:]), strict=True
+        COORDINATES[1:], np.degrees(restraint.reference[1:]), np.degrees(widths[1:]), strict=True
     ):
         parts.append(f"{name} {value:.0f} +- {width:.0f}")
     values = ", ".join(parts)

@@ -186,7 +186,7 @@ def stiff_release_free_energy(restraint: BoreschRestraint, temperature: Any) -> 
     """Return the free energy of release by the formula of stiff springs, kJ/mol.
 
     -kT ln[ 8 pi^2 V0 (k_r k^5)^(1/2) / (r0^2 sin theta_A0 sin theta_B0 (2 pi kT)^3) ], equation 32
-    of Boresch et al. (2003). It takes r^2 and the sines for constant, and all coordinates for
+    of Boresch et al. (2003). It treats r^2 and the sines as constant, and all coordinates as
     unbounded.
 
     Args:
@@ -234,7 +234,7 @@ def mean_restraint_energy(restraint: BoreschRestraint, temperature: Any) -> floa
 
 
 def least_angle(angle_constant: float, temperature: Any) -> float:
-    """Return the least theta_A or theta_B, rad, that it takes 10 kT to bring to 0.
+    """Return the angle theta_A or theta_B, rad, at which collinear anchors have 10 kT of energy.
 
     Args:
         angle_constant: k, kJ/mol/rad^2.
@@ -246,15 +246,18 @@ def least_angle(angle_constant: float, temperature: Any) -> float:
 def require_no_collinear_anchors(
     restraint: BoreschRestraint, temperature: Any, *, what: str = "the anchors"
 ) -> None:
-    """Refuse anchors in line: it must take 10 kT to bring theta_A or theta_B to 0 or 180 degrees.
+    """Refuse a restraint that allows collinear anchors.
+
+    Its energy at a theta_A or theta_B of 0 or 180 degrees, where torsions are undefined, must be 10
+    kT or more.
 
     Args:
         restraint: to check.
         temperature: K or Quantity.
-        what: has these anchors, for the message.
+        what: name of the anchors in the message.
 
     Raises:
-        ConfigError: it takes less.
+        ConfigError: the energy is lower.
     """
     angles = np.array(restraint.reference[1:3])
     least = least_angle(restraint.angle_constant, temperature)
@@ -294,7 +297,7 @@ def _one(_: float) -> float:
     return 1.0
 
 
-# Of each coordinate: the Jacobian, and the range.
+# The Jacobian and the range of each coordinate.
 _MEASURES: tuple[tuple[Callable[[float], float], tuple[float, float]], ...] = (
     (_square, (0.0, np.inf)),
     (np.sin, (0.0, np.pi)),

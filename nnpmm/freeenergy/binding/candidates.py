@@ -1,8 +1,8 @@
-"""Which atoms may become anchors of a restraint: those that keep their place.
+"""Candidates for the anchors of a restraint: rigid parts of the ligand and the receptor.
 
-Of the ligand, chains of three bonded ring atoms (of heavy atoms where there are no such chains); of
-the receptor, backbone atoms N, CA and C of proteins and ring atoms of other molecules (all heavy
-atoms where there are fewer than three) that fluctuate little.
+In the ligand, these are chains of three bonded ring atoms, or of heavy atoms if there are no such
+chains. In the receptor, these are atoms with small fluctuations: backbone atoms N, CA and C of
+proteins and ring atoms of other molecules, or all heavy atoms if there are fewer than three.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from nnpmm.freeenergy.binding.site import Solute, heavy_atoms
 __all__ = ["fluctuations", "ligand_chains", "receptor_candidates"]
 
 _RIGID = 0.1  # nm, largest root-mean-square fluctuation of a receptor's anchor
-_NEAREST = 60  # candidates of the receptor that are tried
+_NEAREST = 60  # most candidates of the receptor, for the cost of the search
 _BACKBONE = ("N", "CA", "C")
 
 
 def ligand_chains(topology: app.Topology, solute: Solute) -> tuple[NDArray[np.int64], str]:
-    """Return the chains A-B-C of the ligand, in rings where it has some, and what they are.
+    """Return the candidates for the anchors A-B-C of the ligand.
 
     Args:
         topology: of the whole system.
         solute: receptor and ligand.
 
     Returns:
-        Rows (k, 3) of the solute, and a sentence.
+        Rows (k, 3) of the solute, and a sentence about them.
 
     Raises:
         SimulationError: there are no three heavy atoms in a chain.
@@ -85,7 +85,7 @@ def receptor_candidates(
     solute: Solute,
     frames: NDArray[np.float64],
 ) -> tuple[NDArray[np.int64], str]:
-    """Return the receptor's rigid atoms, the nearest to the ligand first, and what they are.
+    """Return the candidates for the anchors of the receptor, the nearest to the ligand first.
 
     Args:
         topology: of the whole system.
@@ -93,7 +93,7 @@ def receptor_candidates(
         frames: (frames, n, 3) of the solute, superposed, nm.
 
     Returns:
-        At most 60 rows of the solute, and a sentence.
+        At most 60 rows of the solute, and a sentence about them.
 
     Raises:
         SimulationError: there are fewer than three.

@@ -30,7 +30,7 @@ def load_complex(settings: BindingSettings) -> MMSystem:
         ConfigError: the time step is too long for its constraints.
     """
     if settings.system.type == "build" and settings.system.ligand is not None:
-        # before its parameters are calculated, which may take minutes
+        # Before the calculation of the ligand's parameters, which may take minutes.
         _refuse_charge(Chem.GetFormalCharge(molecule_from_file(settings.system.ligand)))
     mm = load_system(settings.system, ensemble="NPT", seed=settings.seed)
     ligand = mm.ligand_atoms

@@ -18,7 +18,7 @@ _BINS = 40
 
 
 def plot_coordinates(restraint: BoreschRestraint, coordinates: ArrayLike, kt: float) -> Figure:
-    """Draw how the coordinates of a restraint were distributed without it.
+    """Draw the distributions of a restraint's coordinates in a run without it.
 
     Args:
         restraint: whose reference is marked, with the width that its springs alone allow.
@@ -26,11 +26,11 @@ def plot_coordinates(restraint: BoreschRestraint, coordinates: ArrayLike, kt: fl
         kt: kJ/mol.
     """
     figure, panels = create_panels(2, 3, width=8.0, height=4.4)
-    off = deviations(coordinates, restraint.reference)
+    differences = deviations(coordinates, restraint.reference)
     for index, (axes, name) in enumerate(zip(panels, COORDINATES, strict=True)):
         unit = 1.0 if index == 0 else 180 / np.pi
         middle = unit * restraint.reference[index]
-        values = middle + unit * off[:, index]
+        values = middle + unit * differences[:, index]
         density, edges = np.histogram(values, bins=_BINS, density=True)
         axes.stairs(density, edges, fill=True, alpha=0.4, color=BLUE)
         width = unit * np.sqrt(kt / restraint.constants[index])
@@ -79,12 +79,13 @@ def plot_restraint_energies(
 ) -> Figure:
     """Draw distributions of the energy of the full restraint in several states.
 
-    That of a decoupled ligand is (U/kT)^2 exp(-U/kT) / 2, for six springs without a Jacobian.
+    The black line is the distribution for a decoupled ligand, (U/kT)^2 exp(-U/kT) / 2, of six
+    springs without a Jacobian.
 
     Args:
         energies: of each state, (n,), kJ/mol.
         kt: kJ/mol.
-        longest: of the axis, kT; larger energies are left out of the picture.
+        longest: end of the energy axis, kT.
     """
     figure, (axes,) = create_panels()
     edges = np.linspace(0, longest, _BINS + 1)

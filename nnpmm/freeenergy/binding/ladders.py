@@ -57,7 +57,7 @@ class LegState:
 
     @property
     def name(self) -> str:
-        """What it is called, such as ``"restraint 0.05"``, ``"q 0.5"`` or ``"LJ 0.3"``."""
+        """Name in reports, such as ``"restraint 0.05"``, ``"q 0.5"`` or ``"LJ 0.3"``."""
         state = self.alchemical
         if state.nnp:
             return f"NNP {state.nnp:g}" if state.sterics else f"NNP {state.nnp:g}, none"
@@ -74,21 +74,20 @@ def leg_states(settings: BindingSettings, leg: LegName, ladder: LadderName) -> t
     schedule = decoupling_schedule(lambdas.electrostatics, lambdas.sterics)
     nnp = 0.0 if ladder == "joint" else None
     pairs = [(state.electrostatics, state.sterics) for state in schedule]
-    restraint = None
-    if leg == "complex":
-        restraint, pairs = 1.0, pairs[1:]
-    middle = [LegState(AlchemicalState(*pair, nnp), restraint) for pair in pairs]
-    if leg == "complex":
-        bound = AlchemicalState(1, 1, nnp)
-        on = (LegState(bound, value) for value in settings.complex_ladder.restraints)
-        middle = [*on, *middle]
+    if leg == "solvent":
+        states = [LegState(AlchemicalState(*pair, nnp)) for pair in pairs]
+    else:
+        restraints = settings.complex_ladder.restraints
+        states = [LegState(AlchemicalState(1, 1, nnp), value) for value in restraints]
+        # The last of these states has full interaction and the full restraint.
+        states += [LegState(AlchemicalState(*pair, nnp), 1.0) for pair in pairs[1:]]
     if ladder != "joint":
-        return tuple(middle)
-    free = middle[0].restraint
+        return tuple(states)
+    first, last = states[0].restraint, states[-1].restraint
     return (
-        *(LegState(AlchemicalState(1, 1, w), free) for w in reversed(settings.network)),
-        *middle,
-        *(LegState(AlchemicalState(0, 0, w), restraint) for w in settings.network),
+        *(LegState(AlchemicalState(1, 1, w), first) for w in reversed(settings.network)),
+        *states,
+        *(LegState(AlchemicalState(0, 0, w), last) for w in settings.network),
     )
 
 
@@ -157,13 +156,13 @@ def solvent_leg(settings: BindingSettings, box: MMSystem, ladder: LadderName) ->
 
 
 def _site_watch(pilot: Pilot, solute: Solute) -> Callable[[openmm.Context], None]:
-    """Return what ends sampling when the ligand has left its site."""
+    """Return a function that raises an error if the ligand has left its site."""
 
     def watch(context: openmm.Context) -> None:
         state = context.getState(positions=True)
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
         box = state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer)
-        placed = solute.positions(np.asarray(positions), np.asarray(box))
-        pilot.site.require_bound(placed, "while the ladder of the complex was sampled")
+        of_solute = solute.positions(np.asarray(positions), np.asarray(box))
+        pilot.site.require_bound(of_solute, "while the ladder of the complex was sampled")
 
     return watch

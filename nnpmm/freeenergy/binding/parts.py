@@ -7,7 +7,6 @@ of as many waters as the new box needs. Only the positions of the waters are new
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -24,17 +23,18 @@ from nnpmm.core.errors import ConfigError, ForceFieldError, RegionError
 from nnpmm.core.units import in_md_units
 from nnpmm.coupling.nonbonded import EWALD_METHODS
 from nnpmm.coupling.terms import BONDED
+from nnpmm.freeenergy.constraints import constrained_positions
 from nnpmm.structures import MMSystem
 from nnpmm.structures.selection import is_water
 from nnpmm.structures.solvation import BoxShape, box_vectors
 
 __all__ = ["in_new_water", "part_of"]
 
-# Attributes of XML elements that are particles.
+# Attributes of XML elements whose values are indices of particles.
 _PARTICLE = re.compile(r"[pab]\d+|particle\d*|index")
-# Elements whose children are one for each particle, terms of some particles, or neither of these.
+# Elements with one child for each particle, and elements whose children refer to some particles.
 _PER_PARTICLE = {"Particles"}
-_TERMS = {*BONDED.values(), "Exceptions", "Exclusions", "Constraints"}
+_TERMS = {*BONDED.values(), "Exceptions", "Exclusions", "Constraints", "Set1", "Set2"}
 _CLASSES = (*BONDED, openmm.NonbondedForce, openmm.CustomNonbondedForce, openmm.CMMotionRemover)
 _CLEARANCE = 0.24  # nm from a water's oxygen to the solute's atoms, hydrogens included
 
@@ -47,7 +47,7 @@ def part_of(system: openmm.System, atoms: Iterable[int]) -> openmm.System:
         atoms: 0-based indices of whole molecules, in the order of the new System.
 
     Raises:
-        ForceFieldError: a force of a class whose terms cannot be parted.
+        ForceFieldError: a force of a class whose terms cannot be separated.
         RegionError: a term joins these particles and others.
     """
     rows = {int(atom): row for row, atom in enumerate(atoms)}
@@ -67,8 +67,6 @@ def part_of(system: openmm.System, atoms: Iterable[int]) -> openmm.System:
                     _renumber(site, rows)
         elif section.tag in _TERMS:
             section[:] = [child for child in section if _renumber(child, rows)]
-        elif section.tag in ("Set1", "Set2"):
-            section[:] = [child for child in section if _renumber(child, rows)]
         elif section.tag in ("ParticleOffsets", "ExceptionOffsets") and len(section):
             raise ForceFieldError(
                 "found a NonbondedForce with parameter offsets, from which no part can be extracted"
@@ -78,7 +76,7 @@ def part_of(system: openmm.System, atoms: Iterable[int]) -> openmm.System:
 
 
 def _renumber(term: ElementTree.Element, rows: dict[int, int]) -> bool:
-    """Give a term its new particles, in place; return whether all of them are there."""
+    """Renumber the particles of a term, in place; return whether all of them are in the part."""
     names = [name for name in term.attrib if _PARTICLE.fullmatch(name)]
     inside = [int(term.attrib[name]) in rows for name in names]
     if all(inside):
@@ -102,18 +100,18 @@ def in_new_water(
     Args:
         mm: with the atoms of its ligand.
         atoms: 0-based indices of the molecules; water that is among them stays where it is.
-        padding: least distance between their enclosing sphere and the faces of the box, nm.
+        padding: minimum distance between their enclosing sphere and the faces of the box, nm.
         box_shape: cube, dodecahedron or octahedron.
 
     Returns:
-        The molecules first, in their order, then the water; the ligand's atoms if they are among
-        them. Water has the geometry of its force field; nothing is minimised.
+        The molecules in their order, followed by water. ``ligand_atoms`` is None unless all of
+        them are included. Water has the geometry of its force field; nothing is minimised.
 
     Raises:
-        ConfigError: the system holds fewer waters than the box needs, or the box is too small for
-            the cutoff.
-        ForceFieldError: a force of which no part can be taken.
-        RegionError: the atoms are no whole molecules.
+        ConfigError: the system has fewer waters than the box needs, or the box is too small for the
+            cutoff.
+        ForceFieldError: a force of a class whose terms cannot be separated.
+        RegionError: the atoms are not whole molecules.
     """
     solute = np.array(sorted(atoms), dtype=np.int64)
     positions = mm.positions[solute]
@@ -121,13 +119,13 @@ def in_new_water(
     centre = 0.5 * (positions.min(axis=0) + positions.max(axis=0))
     positions = positions - centre + 0.5 * box.sum(axis=0)
     oxygens, hydrogens = _water(box, positions)
-    taken = _waters(mm.topology, set(solute.tolist()), len(oxygens), padding)
-    chosen = [*solute.tolist(), *(atom for water in taken for atom in water)]
+    waters = _waters(mm.topology, set(solute.tolist()), len(oxygens), padding)
+    chosen = [*solute.tolist(), *(atom for water in waters for atom in water)]
     system = part_of(mm.system, chosen)
     system.setDefaultPeriodicBoxVectors(*(openmm.Vec3(*row) for row in box))
     topology = _part_of_topology(mm.topology, chosen, box)
-    places = _placed(mm.topology, taken, oxygens, hydrogens)
-    settled = _settled(system, np.concatenate([positions, places]), box)
+    of_water = _water_positions(mm.topology, waters, oxygens, hydrogens)
+    positions = constrained_positions(system, np.concatenate([positions, of_water]))
     ligand = mm.ligand_atoms
     if ligand is not None:
         inside = np.isin(ligand, solute).all()
@@ -135,7 +133,7 @@ def in_new_water(
     return replace(
         mm,
         topology=topology,
-        positions=settled,
+        positions=positions,
         box_vectors=box,
         system=system,
         ligand_atoms=ligand,
@@ -165,61 +163,61 @@ def _water(
     vectors = tuple(openmm.Vec3(*row) for row in box) * unit.nanometer
     force_field = app.ForceField("amber14/tip3p.xml")
     modeller.addSolvent(force_field, model="tip3p", boxVectors=vectors, neutralize=False)
-    places = in_md_units(modeller.positions, unit.nanometer).reshape(-1, 3, 3)
-    # Modeller leaves the box around the origin, or in its first cell: the solute is put to it.
-    middle = 0.5 * (places[:, 0].min(axis=0) + places[:, 0].max(axis=0))
-    places = places - middle + 0.5 * box.sum(axis=0)
+    waters = in_md_units(modeller.positions, unit.nanometer).reshape(-1, 3, 3)
+    # Modeller may centre the water on the origin; here its centre is that of the cell.
+    middle = 0.5 * (waters[:, 0].min(axis=0) + waters[:, 0].max(axis=0))
+    waters = waters - middle + 0.5 * box.sum(axis=0)
     images = [i * box[0] + j * box[1] + k * box[2] for i, j, k in np.ndindex(3, 3, 3)]
     around = np.concatenate([solute + image - box.sum(axis=0) for image in images])
-    free = cKDTree(around).query(places[:, 0])[0] > _CLEARANCE
-    return places[free, 0], places[free, 1:]
+    free = cKDTree(around).query(waters[:, 0])[0] > _CLEARANCE
+    return waters[free, 0], waters[free, 1:]
 
 
 def _waters(
-    topology: app.Topology, apart: set[int], wanted: int, padding: float
+    topology: app.Topology, excluded: set[int], count: int, padding: float
 ) -> list[list[int]]:
-    """Return the atoms of so many waters of a system."""
+    """Return the atoms of each of ``count`` waters of a system that have no excluded atoms."""
     waters = [
         [atom.index for atom in residue.atoms()]
         for residue in topology.residues()
         if is_water(residue)
     ]
-    free = [water for water in waters if apart.isdisjoint(water)]
-    if len(free) < wanted:
+    free = [water for water in waters if excluded.isdisjoint(water)]
+    if len(free) < count:
         raise ConfigError(
-            f"found a padding of {padding:g} nm, whose box needs {wanted} waters, but the system "
+            f"found a padding of {padding:g} nm, whose box needs {count} waters, but the system "
             f"has only {len(free)}; use a smaller padding, or a complex in a larger box"
         )
-    return free[:wanted]
+    return free[:count]
 
 
-def _placed(
+def _water_positions(
     topology: app.Topology,
     waters: list[list[int]],
     oxygens: NDArray[np.float64],
     hydrogens: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Return positions (n, 3) of waters in the order of their atoms; other sites at the oxygen."""
-    atoms, places = list(topology.atoms()), []
+    atoms, positions = list(topology.atoms()), []
     for water, oxygen, pair in zip(waters, oxygens, hydrogens, strict=True):
-        left = list(pair)
+        remaining = list(pair)
         for index in water:
             element = atoms[index].element
             is_hydrogen = element is not None and element.atomic_number == 1
-            places.append(left.pop() if is_hydrogen else oxygen)
-    return np.array(places, dtype=np.float64).reshape(-1, 3)
+            positions.append(remaining.pop() if is_hydrogen else oxygen)
+    return np.array(positions, dtype=np.float64).reshape(-1, 3)
 
 
 def _part_of_topology(
     topology: app.Topology, atoms: list[int], box: NDArray[np.float64]
 ) -> app.Topology:
-    """Return the topology of some atoms, each residue's together, in their order."""
-    new, every = app.Topology(), list(topology.atoms())
+    """Return the topology of some atoms in this order, in which residues must be contiguous."""
+    new, old_atoms = app.Topology(), list(topology.atoms())
     chains: dict[Any, Any] = {}
     residues: dict[Any, Any] = {}
-    made: dict[int, Any] = {}
+    new_atoms: dict[int, Any] = {}
     for index in atoms:
-        atom = every[index]
+        atom = old_atoms[index]
         residue, chain = atom.residue, atom.residue.chain
         if chain not in chains:
             chains[chain] = new.addChain(chain.id)
@@ -227,25 +225,10 @@ def _part_of_topology(
             residues[residue] = new.addResidue(
                 residue.name, chains[chain], residue.id, residue.insertionCode
             )
-        made[index] = new.addAtom(atom.name, atom.element, residues[residue], atom.id)
+        new_atoms[index] = new.addAtom(atom.name, atom.element, residues[residue], atom.id)
     for bond in topology.bonds():
-        if bond.atom1.index in made and bond.atom2.index in made:
-            new.addBond(made[bond.atom1.index], made[bond.atom2.index], bond.type, bond.order)
+        i, j = bond.atom1.index, bond.atom2.index
+        if i in new_atoms and j in new_atoms:
+            new.addBond(new_atoms[i], new_atoms[j], bond.type, bond.order)
     new.setPeriodicBoxVectors([openmm.Vec3(*row) for row in box] * unit.nanometer)
     return new
-
-
-def _settled(
-    system: openmm.System, positions: NDArray[np.float64], box: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return positions with constraints and virtual sites as the System has them."""
-    platform = openmm.Platform.getPlatformByName("Reference")
-    alone = copy.deepcopy(system)
-    for index in reversed(range(alone.getNumForces())):
-        alone.removeForce(index)
-    context = openmm.Context(alone, openmm.VerletIntegrator(0.001), platform)
-    context.setPeriodicBoxVectors(*(openmm.Vec3(*row) for row in box))
-    context.setPositions(positions)
-    context.applyConstraints(1e-6)
-    context.computeVirtualSites()
-    return np.array(context.getState(positions=True).getPositions(asNumpy=True)._value)

@@ -1,4 +1,4 @@
-"""A short run of the complex with the force field, without a restraint: anchors and their values.
+"""A short run of the complex with the force field and without a restraint, to choose the anchors.
 
 It is done once, so that all ladders and repeats have the same restraint. A file stores its result::
 
@@ -32,7 +32,7 @@ __all__ = ["Pilot", "run_pilot"]
 
 _MINIMIZATION_TOLERANCE = 50.0  # kJ/mol/nm
 _CHUNK = 1000  # steps between two reports
-_WHEN = "in the short run without a restraint"
+_WHEN = "in the short run without a restraint"  # for messages
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +41,10 @@ class Pilot:
 
     Attributes:
         choice: the restraint with its reasons.
-        site: in which the ligand was at the start.
+        site: the ligand's site at the start.
         displacements: (frames,) of the ligand's centre in its site, nm.
-        positions: (n, 3) of all atoms at its end, nm.
-        box: periodic box vectors as rows (3, 3), nm, then.
+        positions: (n, 3) of all atoms at the end of the run, nm.
+        box: periodic box vectors at the end, as rows (3, 3), nm.
     """
 
     choice: AnchorChoice
@@ -76,7 +76,7 @@ def run_pilot(
         report: is called as the run proceeds.
 
     Raises:
-        ConfigError: given anchors are not of receptor and ligand, or close to one line.
+        ConfigError: given anchors are not atoms of receptor and ligand, or nearly collinear.
         SimulationError: the run blew up, the ligand left its site, or no anchors were found.
         InputFileError: the file is damaged.
     """
@@ -85,32 +85,32 @@ def run_pilot(
     rows = _given_rows(settings, solute)
     start = solute.positions(mm.positions, mm.box_vectors)
     site = Site.around(mm.topology, solute, start, settings.restraint.site_radius)
-    frames, displacements, last = _frames(settings, mm, solute, site, report)
+    frames, displacements, positions, box = _simulate(settings, mm, solute, site, report)
     springs = settings.restraint.distance_constant, settings.restraint.angle_constant
-    of_run = (mm.topology, solute, site, frames)
+    run = (mm.topology, solute, site, frames)
     if rows is None:
-        choice = choose_anchors(*of_run, springs=springs, temperature=settings.temperature)
+        choice = choose_anchors(*run, springs=springs, temperature=settings.temperature)
     else:
         choice = describe_anchors(
-            *(*of_run, rows),
+            *(*run, rows),
             springs=springs,
             temperature=settings.temperature,
             reasons=("the anchors are those of the settings",),
         )
-    pilot = Pilot(choice, site, displacements, *last)
+    pilot = Pilot(choice, site, displacements, positions, box)
     _save(path, pilot)
     return pilot
 
 
 def _given_rows(settings: BindingSettings, solute: Solute) -> tuple[int, ...] | None:
-    """Return rows of the solute of given anchors."""
+    """Return the rows of given anchors in the solute; None if the settings give none."""
     anchors = settings.restraint.anchors
     if anchors is None:
         return None
     rows = {int(atom): row for row, atom in enumerate(solute.atoms)}
-    wanted = [*(3 * [set(solute.receptor.tolist())]), *(3 * [set(solute.ligand.tolist())])]
     found = [rows.get(atom, -1) for atom in anchors]
-    if len(set(anchors)) < 6 or any(row not in of for row, of in zip(found, wanted, strict=True)):
+    valid = np.isin(found[:3], solute.receptor).all() and np.isin(found[3:], solute.ligand).all()
+    if len(set(anchors)) < 6 or not valid:
         raise ConfigError(
             f"restraint.anchors: found {list(anchors)}, allowed: six different atoms, three of the "
             "receptor and then three of the ligand"
@@ -118,21 +118,19 @@ def _given_rows(settings: BindingSettings, solute: Solute) -> tuple[int, ...] | 
     return tuple(found)
 
 
-_Frames = tuple[
-    NDArray[np.float64], NDArray[np.float64], tuple[NDArray[np.float64], NDArray[np.float64]]
-]
+_Array = NDArray[np.float64]
 
 
-def _frames(
+def _simulate(
     settings: BindingSettings, mm: MMSystem, solute: Solute, site: Site, report: Report
-) -> _Frames:
-    """Return frames of the solute, how far the ligand moved, and where the run ended."""
+) -> tuple[_Array, _Array, _Array, _Array]:
+    """Return frames of the solute, displacements of the ligand, last positions and last box."""
     times = settings.pilot
     simulation = create_simulation(settings, copy.deepcopy(mm.system), mm, settings.seed)
     context = simulation.context
     steps = max(1, round(times.interval / settings.timestep))
     count = round(times.length / times.interval)
-    frames, moved = [], []
+    frames, displacements = [], []
     try:
         openmm.LocalEnergyMinimizer.minimize(context, _MINIMIZATION_TOLERANCE)
         context.setVelocitiesToTemperature(settings.temperature, settings.seed)
@@ -143,11 +141,11 @@ def _frames(
             if not np.isfinite(positions).all():
                 raise SimulationError("the short run blew up: positions are not finite")
             frames.append(solute.positions(positions, box))
-            moved.append(site.require_bound(frames[-1], _WHEN))
+            displacements.append(site.require_bound(frames[-1], _WHEN))
             report("choosing anchors", number + 1, count)
     except openmm.OpenMMException as error:
         raise SimulationError(f"the short run blew up: {error}") from error
-    return np.array(frames), np.array(moved), _state(context)
+    return np.array(frames), np.array(displacements), *_state(context)
 
 
 def _advance(simulation: app.Simulation, steps: int, report: Report) -> None:
@@ -156,7 +154,8 @@ def _advance(simulation: app.Simulation, steps: int, report: Report) -> None:
         report("equilibrating", min(done + _CHUNK, steps), steps)
 
 
-def _state(context: openmm.Context) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _state(context: openmm.Context) -> tuple[_Array, _Array]:
+    """Return positions (n, 3) and box vectors (3, 3), nm."""
     state = context.getState(positions=True)
     positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
     box = state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer)

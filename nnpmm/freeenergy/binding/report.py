@@ -41,11 +41,11 @@ _LADDERS = {
     "force field": "ladder of the force field",
     "joint": "ladder of both potentials",
 }
-_SHOWN = 0.6  # nm: receptor's atoms around the ligand in the picture of the anchors
+_SHOWN = 0.6  # nm; the picture of the anchors shows receptor atoms nearer to the ligand than this
 
 
 def converged_warning(settings: BindingSettings) -> str | None:
-    """Return a sentence if either leg is sampled too shortly for a value that may be quoted."""
+    """Return a sentence if the sampling of a leg is too short for a value that may be quoted."""
     shortest = min(settings.legs.values(), key=lambda times: times.time)
     return convergence_warning(shortest)
 
@@ -169,17 +169,17 @@ def _add_restraint(
 
 def _anchor_figure(mm: MMSystem, solute: Solute, pilot: Pilot) -> Figure:
     """Return the picture of the anchors at the end of the short run."""
-    places = solute.positions(pilot.positions, pilot.box)
+    positions = solute.positions(pilot.positions, pilot.box)
     heavy = heavy_atoms(mm.topology, solute.atoms)
     ligand = np.isin(np.arange(len(heavy)), solute.ligand)
-    gaps = np.linalg.norm(places[:, None] - places[None, ligand], axis=-1).min(axis=1)
+    distances = np.linalg.norm(positions[:, None] - positions[None, ligand], axis=-1).min(axis=1)
     anchors = np.isin(solute.atoms, pilot.restraint.atoms)
-    rows = np.flatnonzero(heavy & (ligand | anchors | (gaps < _SHOWN)))
+    rows = np.flatnonzero(heavy & (ligand | anchors | (distances < _SHOWN)))
     local = {int(row): n for n, row in enumerate(rows)}
     atoms = list(mm.topology.atoms())
     of_atom = {int(atom): row for row, atom in enumerate(solute.atoms)}
     return plot_anchors(
-        places[rows],
+        positions[rows],
         [atoms[int(solute.atoms[row])].element.symbol for row in rows],
         [(local[i], local[j]) for i, j in solute.bonds if i in local and j in local],
         {

@@ -74,7 +74,7 @@ class BindingResult:
 
 
 def leg_name(leg: LegName, ladder: LadderName) -> str:
-    """Return what a ladder of a leg is called, as its folder is."""
+    """Return the name of a ladder of a leg, after which its folder is named."""
     return f"{leg} {ladder}"
 
 
@@ -90,19 +90,15 @@ def evaluate(settings: BindingSettings, directory: Path, pilot: Pilot) -> Bindin
         InputFileError: a ladder is missing or damaged.
         SimulationError: states overlap too little, or too few samples are independent.
     """
-    ladders = {leg: _solved(settings, directory, leg) for leg in settings.legs}
+    ladders = {leg: _solve_ladders(settings, directory, leg) for leg in settings.legs}
     restraint = -release_free_energy(pilot.restraint, settings.temperature)
-    fixed = {
-        "restraint": Estimate(restraint, 0.0),
-        "symmetry": Estimate(symmetry_free_energy(settings), 0.0),
-    }
-    values = {leg: _of_leg(settings, found) for leg, found in ladders.items()}
+    values = {leg: _leg_values(settings, of_leg) for leg, of_leg in ladders.items()}
     parts = {
         potential: {
             "complex": values["complex"][0][potential],
-            "restraint": fixed["restraint"],
+            "restraint": Estimate(restraint, 0.0),
             "solvent": minus(Estimate(0.0, 0.0), values["solvent"][0][potential]),
-            "symmetry": fixed["symmetry"],
+            "symmetry": Estimate(symmetry_free_energy(settings), 0.0),
         }
         for potential in settings.potentials
     }
@@ -130,7 +126,7 @@ def restraint_energies_of_states(leg: LegResult) -> NDArray[np.float64]:
     return np.asarray(leg.samples.energies[:, :, restrained] - leg.samples.evaluated[:, :, 0])
 
 
-def _solved(
+def _solve_ladders(
     settings: BindingSettings, directory: Path, leg: LegName
 ) -> dict[LadderName, tuple[LegResult, ...]]:
     found = {}
@@ -143,10 +139,13 @@ def _solved(
     return found
 
 
-def _of_leg(
+def _leg_values(
     settings: BindingSettings, ladders: Mapping[LadderName, tuple[LegResult, ...]]
 ) -> tuple[dict[PotentialName, Estimate], Estimate]:
-    """Return G(first) - G(last) of each potential, and the difference of the two potentials."""
+    """Return G(first) - G(last) of each potential, and network minus force field.
+
+    The difference is 0 if there is one potential only; nothing uses it then.
+    """
     if "joint" in ladders:
         rows = [split_joint(leg, len(settings.network)) for leg in ladders["joint"]]
         network, mm, difference = (combine([row[n] for row in rows]) for n in range(3))
@@ -202,7 +201,7 @@ def _record(
 
 
 def _repeat_record(result: LegResult, leg: LegName) -> dict[str, Any]:
-    """Return what JSON says of one repeat of a ladder."""
+    """Return the record of one repeat of a ladder, ready for JSON."""
     found: dict[str, Any] = {
         "states": list(result.names),
         **in_both_units(result.free_energies.between(-1, 0)),

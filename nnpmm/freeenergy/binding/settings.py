@@ -71,8 +71,8 @@ class PilotSettings(Section):
 class ComplexLadderSettings(LadderSettings):
     """The states of the complex: the restraint goes on, then the ligand is decoupled."""
 
-    # Where water takes the ligand's place in a narrow site the samples change within one step of
-    # 0.1: of B2 in cucurbit[7]uril 0.3 and 0.2 overlap by 0.011.
+    # In a narrow site, water replaces the ligand between 0.4 and 0.1. States have to be closer than
+    # 0.1 there: those at 0.3 and 0.2 of B2 in cucurbit[7]uril overlap by 0.011 only.
     sterics: tuple[float, ...] = Field(
         (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.0),
         description="couplings of the Lennard-Jones interaction, below 1 to 0, without charges",

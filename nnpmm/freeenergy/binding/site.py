@@ -21,8 +21,8 @@ from nnpmm.structures.selection import is_water
 
 __all__ = ["Site", "Solute", "heavy_atoms", "superposed"]
 
-_AROUND = 1.0  # nm: the receptor's atoms that are superposed
-_LEAST = 3  # atoms that define an orientation
+_AROUND = 1.0  # nm; receptor atoms nearer to the ligand than this are superposed
+_LEAST = 3  # atoms, to define an orientation
 
 
 class Solute:
@@ -64,9 +64,11 @@ class Solute:
             for i, j in sorted(covalent_bonds(mm.system, mm.topology))
             if i in rows and j in rows
         ]
-        own = {int(row): n for n, row in enumerate(self.ligand)}
-        inner = [(own[i], own[j]) for i, j in self.bonds if i in own and j in own]
-        molecules = WholeRegion(len(self.ligand), inner).n_molecules
+        of_ligand = {int(row): n for n, row in enumerate(self.ligand)}
+        ligand_bonds = [
+            (of_ligand[i], of_ligand[j]) for i, j in self.bonds if i in of_ligand and j in of_ligand
+        ]
+        molecules = WholeRegion(len(self.ligand), ligand_bonds).n_molecules
         if molecules != 1:
             raise RegionError(
                 f"found a ligand of {molecules} molecules, allowed: one; narrow the selection"
@@ -82,14 +84,14 @@ class Solute:
 
 @dataclass(frozen=True, eq=False)
 class Site:
-    """A site as it was found at one moment.
+    """A binding site, and the position of its ligand in one frame.
 
     Attributes:
         receptor: (k,) rows of the receptor's atoms that are superposed.
         ligand: (m,) rows of the ligand's heavy atoms.
-        reference: (k, 3) where the former were, nm.
-        centre: (3,) where the centre of the latter was, nm.
-        radius: how far it may go, nm.
+        reference: (k, 3) positions of the receptor's atoms in this frame, nm.
+        centre: (3,) centre of the ligand's heavy atoms in this frame, nm.
+        radius: largest allowed distance of the ligand's centre from this one, nm.
     """
 
     receptor: NDArray[np.int64]
@@ -108,7 +110,7 @@ class Site:
             topology: of the whole system.
             solute: receptor and ligand.
             positions: (n, 3) of the solute, whole, nm.
-            radius: how far the ligand may go, nm.
+            radius: largest allowed displacement of the ligand's centre, nm.
 
         Raises:
             SimulationError: the receptor has fewer than three heavy atoms within 1 nm of it.
@@ -134,14 +136,14 @@ class Site:
         return float(np.linalg.norm(moved[self.ligand].mean(axis=0) - self.centre))
 
     def require_bound(self, positions: NDArray[np.float64], when: str) -> float:
-        """Return how far the ligand's centre has moved, nm, if it has not left its site.
+        """Return the displacement of the ligand's centre, nm, if the ligand has not left its site.
 
         Args:
             positions: (n, 3) of the solute, whole, nm.
             when: for the message.
 
         Raises:
-            SimulationError: it has.
+            SimulationError: the ligand has left its site.
         """
         moved = self.displacement(positions)
         if moved > self.radius:
@@ -156,7 +158,7 @@ class Site:
 def superposed(
     positions: NDArray[np.float64], rows: NDArray[np.int64], reference: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return positions (n, 3) turned and moved so that some rows fit their reference best.
+    """Return positions (n, 3) rotated and translated so that some rows fit a reference best.
 
     Args:
         positions: (n, 3), nm.
@@ -164,8 +166,8 @@ def superposed(
         reference: (k, 3), nm.
     """
     source, target = positions[rows].mean(axis=0), reference.mean(axis=0)
-    turn, _ = Rotation.align_vectors(reference - target, positions[rows] - source)
-    return np.asarray(turn.apply(positions - source) + target)
+    rotation, _ = Rotation.align_vectors(reference - target, positions[rows] - source)
+    return np.asarray(rotation.apply(positions - source) + target)
 
 
 def heavy_atoms(topology: app.Topology, atoms: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -38,7 +38,7 @@ def _system_lines(system: AmberSystem) -> list[str]:
     first = ("type", "topology", "coordinates")
     lines = [*comment_lines(_SYSTEM), "system:"]
     for name in dict.fromkeys([*first, *type(system).model_fields]):
-        if name != "hydrogen_mass":  # that of the whole calculation counts
+        if name != "hydrogen_mass":  # the calculation has this setting itself
             lines += entry_lines(
                 *(AmberSystem, name, values[name]),
                 path=f"system.{name}",

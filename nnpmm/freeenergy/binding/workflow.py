@@ -81,7 +81,7 @@ def run_binding(
         pilot = run_pilot(settings, mm, solute, directory / _PILOT, report)
         for reason in (*pilot.choice.reasons, f"anchors: {', '.join(pilot.choice.labels)}"):
             explain(reason)
-        # The ladders of the ligand in water take less time: a fault in them shows early.
+        # The ladders of the ligand in water take less time, so errors in the settings show early.
         ladders = [
             *_solvent_ladders(settings, box),
             *_complex_ladders(settings, mm, pilot, solute),
@@ -95,7 +95,7 @@ def run_binding(
 
 
 def _refuse_before_sampling(mm: MMSystem, box: MMSystem) -> None:
-    """Make both Systems once, so that what cannot be decoupled is refused before the short run."""
+    """Refuse a System that cannot be decoupled before the short run."""
     for system in (mm, box):
         assert system.ligand_atoms is not None  # the complex was loaded with them
         decouple(system.system, system.ligand_atoms)

@@ -1,4 +1,4 @@
-"""The box of a liquid, which a calculation compresses once and stores."""
+"""Compression of a loosely packed box to a liquid, once for each calculation."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from nnpmm.structures import MMSystem
 
 __all__ = ["BOX", "compressed_box"]
 
-#: The compressed box, in the folder of a calculation.
+#: Name of the file of the compressed box, in the folder of a calculation.
 BOX = "box.safetensors"
-# OpenMM ends a run whose box becomes narrower than twice the cutoff. The volume of such a box
-# fluctuates by 1 to 2 %, its width by a third of that.
+# Least width of the box in units of twice the cutoff: OpenMM stops a run whose box becomes narrower
+# than that. The volume of such a box fluctuates by 1 to 2 %, its width by a third of that.
 _FLUCTUATION = 1.02
 
 
@@ -44,7 +44,7 @@ def compressed_box(
         typical: density of such liquids, g/ml.
         cutoff: the longest one, nm.
         inner_timestep: see `nnpmm.freeenergy.legs.Leg`.
-        report: called with the time of the compression that is done and the whole, ps.
+        report: called with the time of the compression that is done, and the total, ps.
 
     Raises:
         SimulationError: the solvent is no liquid as built.
@@ -52,7 +52,8 @@ def compressed_box(
     """
     path = directory / BOX
     if not path.exists():
-        mm = replace_box(loose, loose.positions, np.asarray(loose.box_vectors))  # keep its System
+        # A copy, since the simulation adds a barostat to its System.
+        mm = replace_box(loose, loose.positions, np.asarray(loose.box_vectors))
         simulation = create_simulation(
             settings, mm.system, mm, settings.seed, inner_timestep=inner_timestep
         )

@@ -23,11 +23,12 @@ __all__ = [
 
 _SETTINGS = "settings.json"
 _PARAMETERS = ".parameters.json"
-# What may change when a calculation goes on, and the length of each ladder.
+# Settings that may change when a calculation is resumed, in addition to the time of each ladder.
 _MAY_CHANGE = {"potentials", "repeats", "platform", "threads"}
-# What says how much of a ladder is sampled where, and what the record of its sampling tells itself.
-_NOT_SAMPLED = {"time", "exchange"}
-_KEPT_ELSEWHERE = {"trajectories", "trajectory_interval"}
+# Settings of a ladder that do not affect what one sample is.
+_NOT_OF_SAMPLES = {"time", "exchange"}
+# Settings that the record of the sampling checks itself.
+_CHECKED_BY_RECORD = {"trajectories", "trajectory_interval"}
 
 
 def leg_directory(directory: Path, name: str, repeat: int) -> Path:
@@ -39,13 +40,13 @@ def claim_folder(settings: SamplingSettings, directory: Path, *, resume: bool) -
     """Write the settings to a new folder, or check that those of an old one are the same.
 
     ``potentials``, ``repeats``, the ladders' ``time``, the platform and its threads may differ. A
-    calculation that ended before it wrote anything else, such as one of a molecule that was
-    refused, leaves the folder free.
+    folder that contains nothing but settings counts as new: a calculation that failed at once, as
+    for a molecule that is refused, does not block it.
 
     Args:
         settings: of the calculation.
         directory: that exists.
-        resume: whether the calculation in it may go on.
+        resume: whether to continue the calculation in it.
 
     Raises:
         ConfigError: the folder has a calculation and ``resume`` is not set, or its settings differ.
@@ -60,15 +61,15 @@ def claim_folder(settings: SamplingSettings, directory: Path, *, resume: bool) -
             f"{directory}: already contains a calculation; resume it, or choose another folder"
         )
     try:
-        there = json.loads(path.read_text())
+        stored = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InputFileError(f"{path}: cannot be read ({error})") from error
-    with suppress(ValidationError):  # of another version: settings that it did not have
-        there = json.loads(type(settings).model_validate(there).model_dump_json())
+    with suppress(ValidationError):  # add the defaults of settings that older versions lack
+        stored = json.loads(type(settings).model_validate(stored).model_dump_json())
     wanted = json.loads(settings.model_dump_json())
     for name in wanted:
-        if name not in _MAY_CHANGE and _fixed(there.get(name)) != _fixed(wanted[name]):
-            which, old, new = _first_change(name, there.get(name), wanted[name])
+        if name not in _MAY_CHANGE and _fixed(stored.get(name)) != _fixed(wanted[name]):
+            which, old, new = _first_change(name, stored.get(name), wanted[name])
             raise ConfigError(
                 f"{directory}: was started with {which} {old}, found {new}; use the same, or "
                 "another folder"
@@ -77,14 +78,14 @@ def claim_folder(settings: SamplingSettings, directory: Path, *, resume: bool) -
 
 
 def keep_parameters(directory: Path, found: str | None) -> None:
-    """Note where the parameters of built molecules come from, or check that it is the same.
+    """Record the source of the parameters of built molecules, or check that it is the same.
 
     The choice of ``auto`` depends on installed packages, which may change before a calculation
     continues.
 
     Args:
         directory: of the calculation.
-        found: in words; None where nothing was built.
+        found: description of the source; None where no parameters were calculated.
 
     Raises:
         ConfigError: the calculation was started with other parameters.
@@ -93,38 +94,38 @@ def keep_parameters(directory: Path, found: str | None) -> None:
     if found is None:
         return
     try:
-        there = json.loads(path.read_text())
+        stored = json.loads(path.read_text())
     except (OSError, ValueError):  # new, or of an older version
         write_atomically(path, json.dumps(found) + "\n")
         return
-    if there != found:
+    if stored != found:
         raise ConfigError(
-            f"{directory}: was started with the ligand parameters {there!r}, found {found!r}; "
+            f"{directory}: was started with the ligand parameters {stored!r}, found {found!r}; "
             "install the program that made them, or choose another folder"
         )
 
 
 def _is_started(directory: Path) -> bool:
-    """Whether there is more in the folder than settings and a lock."""
+    """Return whether a calculation has written more than its settings and hidden files."""
     return (directory / _SETTINGS).exists() and any(
         not (child.name == _SETTINGS or child.name.startswith(".")) for child in directory.iterdir()
     )
 
 
 def fingerprint(settings: SamplingSettings, *about: str) -> str:
-    """Return a fingerprint of everything in the settings that a leg may not change.
+    """Return a fingerprint of all settings that must not change when a leg is resumed.
 
     Args:
         settings: of the calculation.
         about: further properties of the leg, such as its potential.
     """
-    ladders = {
-        name: _NOT_SAMPLED
+    of_ladders = {
+        name: _NOT_OF_SAMPLES
         for name in type(settings).model_fields
         if isinstance(getattr(settings, name), LegTimes)
     }
-    apart = dict.fromkeys([*_MAY_CHANGE, *_KEPT_ELSEWHERE], True)
-    fixed = settings.model_dump_json(exclude={**apart, **ladders})
+    excluded = dict.fromkeys([*_MAY_CHANGE, *_CHECKED_BY_RECORD], True)
+    fixed = settings.model_dump_json(exclude={**excluded, **of_ladders})
     return hashlib.sha256(" ".join([*about, fixed]).encode()).hexdigest()
 
 

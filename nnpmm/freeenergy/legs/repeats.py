@@ -16,7 +16,7 @@ from nnpmm.freeenergy.legs.settings import LegTimes, SamplingSettings
 __all__ = ["Announce", "Ladder", "sample_repeats", "write_energies"]
 
 #: Called with the name of the next ladder, its repeat, counted from 1, and the number of repeats;
-#: returns what reports its progress.
+#: returns a function that reports the ladder's progress.
 Announce = Callable[[str, int, int], Report]
 
 

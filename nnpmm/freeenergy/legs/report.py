@@ -16,9 +16,10 @@ from nnpmm.plots.page import Page
 
 __all__ = ["add_leg", "convergence_warning", "depict", "text_in_kcal"]
 
-# ps for each state, below which a result is called not converged. Torsions of small molecules and
-# the shells of water around them relax in tens to hundreds of ps; the values of FreeSolv come from
-# 5 ns for each state (Mobley and Guthrie, J. Comput. Aided Mol. Des. 2014, 28, 711).
+# ps for each state; reports call results of shorter sampling not converged. Torsions of small
+# molecules and the shells of water around them relax in tens to hundreds of ps. The values of
+# FreeSolv are from 5 ns for each state (Mobley and Guthrie, J. Comput. Aided Mol. Des. 2014, 28,
+# 711).
 _CONVERGED_TIME = 500.0
 
 
@@ -53,9 +54,10 @@ def add_leg(page: Page, leg: LegResult, quantity: str, *, sign: int = -1) -> Non
 
     Args:
         page: to add to.
-        leg: whose pictures.
-        quantity: what its free energy from the last to the first state is.
-        sign: 1 where that is the free energy from the first to the last state.
+        leg: the result of the leg.
+        quantity: name of the free energy.
+        sign: -1 if this is the free energy from the last to the first state, 1 if it is that from
+            the first to the last.
     """
     names, free, samples = leg.names, leg.free_energies, leg.samples
     page.paragraph(
@@ -82,8 +84,8 @@ def add_leg(page: Page, leg: LegResult, quantity: str, *, sign: int = -1) -> Non
         ),
         f"{quantity.capitalize()} from the first and from the last part of the samples.",
     )
-    if not np.ptp(samples.replicas, axis=0).any():
-        return  # independent windows
+    if not np.ptp(samples.replicas, axis=0).any():  # independent windows exchange no replicas
+        return
     mixing = samples.mixing
     page.figure(
         plot_matrix(

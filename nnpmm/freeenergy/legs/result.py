@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openmm
+from numpy.typing import NDArray
+from openmm import unit
 
-from nnpmm.core.constants import KJ_PER_KCAL
+from nnpmm.core.constants import DALTON_PER_NM3_IN_G_PER_ML, KJ_PER_KCAL
 from nnpmm.core.errors import SimulationError
 from nnpmm.freeenergy.estimators import Estimate, FreeEnergies, combine
 from nnpmm.freeenergy.ladders import Convergence, convergence, solve_ladder
@@ -22,6 +25,7 @@ __all__ = [
     "combine_repeats",
     "in_both_units",
     "ladders_record",
+    "mean_density",
     "minus",
     "solve_leg",
     "split_joint",
@@ -89,7 +93,7 @@ def split_joint(leg: LegResult, inner: int) -> JointValues:
 
 
 def ladders_record(ladders: Mapping[Any, Sequence[LegResult]]) -> dict[str, Any]:
-    """Return what JSON says of the sampling of some ladders, by their names."""
+    """Return a record of the sampling of ladders by their names, ready for JSON."""
     return {
         name: {
             "states": list(legs[0].names),
@@ -106,6 +110,16 @@ def ladders_record(ladders: Mapping[Any, Sequence[LegResult]]) -> dict[str, Any]
     }
 
 
+def mean_density(system: openmm.System, volumes: NDArray[np.float64]) -> float:
+    """Return the density of a box, g/ml, from its volumes (n,), nm^3.
+
+    The masses are those of the System: hydrogen mass repartitioning does not change their sum.
+    """
+    masses = (system.getParticleMass(i) for i in range(system.getNumParticles()))
+    total = float(sum(mass.value_in_unit(unit.dalton) for mass in masses))
+    return float(DALTON_PER_NM3_IN_G_PER_ML * total / volumes.mean())
+
+
 def minus(first: Estimate, second: Estimate) -> Estimate:
     """Return the difference of two independent estimates."""
     error = float(np.hypot(first.error, second.error))
@@ -118,15 +132,16 @@ def combine_repeats(
     """Return the mean of each potential, and that of network minus force field.
 
     Args:
-        repeats: of each potential the value of every repeat.
-        differences: of every repeat, where one ladder gives both potentials; else none.
+        repeats: values of all repeats for each potential.
+        differences: of all repeats, if one ladder gives both potentials; otherwise empty.
     """
-    totals = {name: combine(found) for name, found in repeats.items()}
+    totals = {name: combine(values) for name, values in repeats.items()}
     if differences:
         return totals, combine(differences)
     if len(totals) < 2:
         return totals, None
-    return totals, minus(totals["network"], totals["force field"])  # of ladders of their own
+    # Each potential has its own ladder, so the two errors are independent.
+    return totals, minus(totals["network"], totals["force field"])
 
 
 def in_both_units(estimate: Estimate) -> dict[str, float]:

@@ -38,12 +38,12 @@ __all__ = [
     "sample_leg",
 ]
 
-#: Called with what is being done, how much of it is done, and how much there is.
+#: Called with the name of an activity, how much of it is done, and the total.
 Report = Callable[[str, int, int], None]
 
 _BAROSTAT_INTERVAL = 25  # steps
 _CHUNK = 1000  # steps between two reports
-_MINIMIZATION_TOLERANCE = 50.0  # kJ/mol/nm; enough to part atoms of a built box
+_MINIMIZATION_TOLERANCE = 50.0  # kJ/mol/nm; removes the close contacts of a built box
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Leg:
         system: without a barostat.
         mm: the MM system that it was made from, with topology, positions (nm) and box.
         states: values of the global parameters, in the order of the ladder.
-        fingerprint: of all that is simulated; a resumed leg must have the same.
+        fingerprint: of the System and its settings; a resumed leg must have the same.
         evaluated: further states, in which energies are evaluated but nothing is sampled.
         watch: called with the context after every move of a replica; may raise an error.
         inner_timestep: of the valence terms, ps, with the settings' time step for all others; None
@@ -78,16 +78,16 @@ def create_leg_system(
     *,
     coupling: CouplingConfig | None = None,
 ) -> openmm.System:
-    """Return the System to make alchemical: the MM one, or a hybrid one.
+    """Return the System from which an alchemical one is made: the MM system, or a hybrid one.
 
-    A hybrid one has masses that the time step allows.
+    The atoms of a hybrid System have masses that allow the time step.
 
     Args:
         settings: of the calculation.
         mm: with the atoms of the ligand.
         potential: describes the internal energy of the ligand; with ``"both"`` the global parameter
             ``lambda_nnp`` goes from the force field (0) to the network (1).
-        regions: atoms of several ligands, each its own region; by default of the ligand.
+        regions: atoms of several ligands, each its own region; by default those of the ligand.
         coupling: of the region with its surroundings; None for mechanical embedding.
 
     Raises:
@@ -147,8 +147,8 @@ def sample_leg(
 
     Args:
         settings: of the calculation.
-        times: how long.
-        leg: to sample. Its System gets its own force groups, and a barostat if it has a box.
+        times: how long its states are equilibrated and sampled.
+        leg: to sample. Its System is changed: it gets force groups, and a barostat if it has a box.
         directory: of this leg.
         seed: of its random numbers.
         from_last: equilibrate the last state first, and the others in reverse order.
@@ -176,7 +176,7 @@ def sample_leg(
     )
     record = ExchangeRecord(directory, exchange, resume=resume)
     inner = leg.inner_timestep
-    if inner is None:  # several time steps have their own groups
+    if inner is None:  # multiple time steps need the groups for themselves
         separate_groups(leg.system, leg.states[0])
     simulation = create_simulation(settings, leg.system, leg.mm, seed, inner_timestep=inner)
     sampler = ReplicaExchange(simulation, record, watch=leg.watch)
@@ -234,7 +234,7 @@ def create_simulation(
         )
     integrator.setRandomNumberSeed(seed)
     integrator.setConstraintTolerance(1e-6)
-    thread_count(settings.threads)  # before a context starts so many
+    thread_count(settings.threads)  # check the number before a context starts so many threads
     platform, properties = choose_platform(settings.platform, threads=settings.threads)
     simulation = app.Simulation(mm.topology, system, integrator, platform, properties)
     if mm.box_vectors is not None:

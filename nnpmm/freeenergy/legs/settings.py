@@ -22,12 +22,12 @@ __all__ = [
     "SamplingSettings",
 ]
 
-#: What describes the inside of the region.
+#: Potential of the internal energy of the region.
 PotentialName = Literal["network", "force field"]
 POTENTIALS: tuple[PotentialName, ...] = typing.get_args(PotentialName)
 #: A ladder of one potential, or one that goes from the force field to the network at both ends.
 LadderName = Literal["network", "force field", "joint"]
-#: What describes the inside of the region in such a ladder, as `create_leg_system` takes it.
+#: Potential of the internal energy of the region in each ladder, as in `create_leg_system`.
 INSIDE: dict[LadderName, Literal["network", "force field", "both"]] = {
     "network": "network",
     "force field": "force field",
@@ -109,7 +109,7 @@ class SamplingSettings(Section):
 
 
 class JointSettings(SamplingSettings):
-    """The same, if one ladder may give the values of both potentials."""
+    """Settings of calculations in which one ladder can give the values of both potentials."""
 
     network: tuple[float, ...] = Field(
         (0.5, 1.0),

@@ -2,8 +2,8 @@
 
 The first ladder scales multipoles and polarization between solute and solvent to zero, the second
 one the buffered 14-7 pairs (`nnpmm.freeenergy.alchemy.decouple_amoeba`). The free energy is the sum
-of both. Where network and force field are both asked for, the first ladder starts, and the second
-ends, with states that go from one to the other::
+of both. If both network and force field are requested, the first ladder starts, and the second
+ends, with states that go from one potential to the other::
 
     network -> force field -> ... -> no multipoles,   no multipoles -> ... -> none -> network, none
 """
@@ -44,12 +44,12 @@ _LABELS: dict[Stage, str] = {"electrostatics": "multipoles", "sterics": "vdW"}
 
 @dataclass(frozen=True)
 class State:
-    """One rung of a ladder.
+    """One state of a ladder.
 
     Attributes:
         stage: which interaction is scaled.
         coupling: its factor, 0 to 1.
-        nnp: weight of the network inside the solute; None without the other potential.
+        nnp: weight of the network inside the solute; None in a ladder of one potential.
     """
 
     stage: Stage
@@ -58,7 +58,7 @@ class State:
 
     @property
     def name(self) -> str:
-        """What a report calls it."""
+        """Name in reports."""
         if self.nnp:
             return f"NNP {self.nnp:g}"
         return f"{_LABELS[self.stage]} {self.coupling:g}"
@@ -77,7 +77,7 @@ def stage_states(settings: AmoebaSolvationSettings, stage: Stage) -> tuple[State
         ConfigError: values that do not fall from 1 to 0.
     """
     ladder = settings.ladder
-    decoupling_schedule(ladder.electrostatics, ladder.sterics)  # which checks them
+    decoupling_schedule(ladder.electrostatics, ladder.sterics)  # checks the values
     joint = settings.inside == "joint"
     weights = settings.network if joint else ()
     first = 0.0 if joint else None
@@ -95,12 +95,12 @@ def ladder_name(settings: AmoebaSolvationSettings, stage: Stage) -> str:
 
 
 def load_box(settings: AmoebaSolvationSettings) -> MMSystem:
-    """Return the solute in its solvent, with its atoms as ``ligand_atoms``.
+    """Return the solute in its solvent, with the solute's atoms as ``ligand_atoms``.
 
     Raises:
         RegionError: the solute has a net charge.
-        ConfigError: neither settings nor key file say what the solute is, or a time step that is
-            too long for the hydrogens.
+        ConfigError: neither the settings nor the key file select a solute, or the time step is too
+            long for the hydrogens.
         NnpmmError: the files cannot be read, see `nnpmm.structures.inputs.load_system`.
     """
     source = settings.system.model_copy(update={"hydrogen_mass": settings.hydrogen_mass})
@@ -132,10 +132,11 @@ def create_leg(settings: AmoebaSolvationSettings, box: MMSystem, stage: Stage) -
         stage: which interaction it scales.
 
     Raises:
-        NnpmmError: the network, its coupling or the solute is not usable.
+        NnpmmError: the network, its coupling or the solute cannot be used.
     """
-    assert box.ligand_atoms is not None
-    system = decouple_amoeba(_whole(settings, box, box.ligand_atoms), box.ligand_atoms, stage)
+    assert box.ligand_atoms is not None  # the box was loaded with them
+    system = _coupled_system(settings, box, box.ligand_atoms)
+    system = decouple_amoeba(system, box.ligand_atoms, stage)
     return Leg(
         system,
         box,
@@ -145,10 +146,10 @@ def create_leg(settings: AmoebaSolvationSettings, box: MMSystem, stage: Stage) -
     )
 
 
-def _whole(
+def _coupled_system(
     settings: AmoebaSolvationSettings, box: MMSystem, atoms: NDArray[np.int64]
 ) -> openmm.System:
-    """Return the force field, or the network in it."""
+    """Return the System before decoupling: that of the force field, or a hybrid one."""
     if not settings.creates_network:
         return box.system
     model = load_model(settings.model, settings.members, threads=settings.threads)

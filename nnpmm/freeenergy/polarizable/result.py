@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from openmm import unit
 
-from nnpmm.core.constants import DALTON_PER_NM3_IN_G_PER_ML
 from nnpmm.freeenergy.alchemy import STAGES, Stage
 from nnpmm.freeenergy.estimators import Estimate, combine
 from nnpmm.freeenergy.legs import (
@@ -20,6 +18,7 @@ from nnpmm.freeenergy.legs import (
     in_both_units,
     ladders_record,
     leg_directory,
+    mean_density,
     solve_leg,
 )
 from nnpmm.freeenergy.polarizable.ladders import ladder_name, stage_states
@@ -37,8 +36,9 @@ class PolarizableResult:
         potentials: the mean of the repeats for each potential.
         difference: network minus force field; None unless both were requested.
         repeats: the values of all repeats for each potential.
-        stages: of each potential what its two stages add up to it, means of the repeats. Of a joint
-            ladder those of the force field alone: the network's hold the change of potential too.
+        stages: contributions of the two stages to each potential, means of the repeats. A joint
+            ladder gives them for the force field alone, since those of the network would include
+            the change of potential.
         ladders: what was sampled, the repeats of each stage.
         density: of the box at full interaction, g/ml.
     """
@@ -92,11 +92,10 @@ def evaluate(
     stages = {
         name: {stage: combine(values) for stage, values in found.items()}
         for name, found in parts.items()
-        if settings.inside == name  # in a joint ladder the network's hold the change of potential
-        or name == "force field"
+        if settings.inside == name or name == "force field"  # see the attribute
     }
     volumes = ladders["electrostatics"][0].samples.volumes[:, 0]
-    density = float(DALTON_PER_NM3_IN_G_PER_ML * _mass(box) / volumes.mean())
+    density = mean_density(box.system, volumes)
     return PolarizableResult(totals, difference, repeats, stages, ladders, density)
 
 
@@ -106,10 +105,10 @@ _Parts = dict[PotentialName, dict[Stage, tuple[Estimate, ...]]]
 def _parts(
     settings: AmoebaSolvationSettings, ladders: Mapping[Stage, Sequence[LegResult]]
 ) -> _Parts:
-    """Return what each stage gives to each potential, by repeat."""
+    """Return the contribution of each stage to each potential in every repeat."""
     found: _Parts = {}
     for potential in settings.potentials:
-        # The force field's states of a joint ladder are between those with some of the network.
+        # States with a weight of the network above 0 enclose the force field's in a joint ladder.
         inner = settings.inside == "joint" and potential == "force field"
         skipped = len(settings.network) if inner else 0
         found[potential] = {
@@ -126,7 +125,7 @@ def _parts(
 def _differences(
     settings: AmoebaSolvationSettings, ladders: Mapping[Stage, Sequence[LegResult]]
 ) -> list[Estimate]:
-    """Return network minus force field of every repeat: what both share cancels."""
+    """Return network minus force field of every repeat, from the states between the potentials."""
     if settings.inside != "joint":
         return []
     inner = len(settings.network)
@@ -144,8 +143,3 @@ def _sum(first: Estimate, second: Estimate) -> Estimate:
     """Return the sum of two independent estimates."""
     error = float(np.hypot(first.error, second.error))
     return Estimate(first.value + second.value, error)
-
-
-def _mass(box: MMSystem) -> float:
-    masses = (box.system.getParticleMass(i) for i in range(box.system.getNumParticles()))
-    return float(sum(mass.value_in_unit(unit.dalton) for mass in masses))

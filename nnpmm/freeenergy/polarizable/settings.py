@@ -82,7 +82,7 @@ class AmoebaSolvationSettings(JointSettings):
 
     @property
     def inside(self) -> LadderName:
-        """What describes the inside of the solute in the ladders."""
+        """The kind of the ladders: of one potential, or joint."""
         return self.potentials[0] if len(self.potentials) == 1 else "joint"
 
     @property

@@ -23,14 +23,14 @@ def prepare_box(
     directory: Path,
     report: Callable[[int, int], None] = lambda *_: None,
 ) -> MMSystem:
-    """Return the solute in its solvent, with its atoms as ``ligand_atoms``.
+    """Return the solute in its solvent, with the solute's atoms as ``ligand_atoms``.
 
-    A box that is built is compressed by the force field, once; it is kept in the folder.
+    A box that is built is compressed with the force field once, and stored in the folder.
 
     Args:
         settings: of the calculation.
         directory: of the calculation.
-        report: called with the time of the compression that is done and the whole, ps.
+        report: called with the time of the compression that is done, and the total, ps.
 
     Raises:
         SimulationError: the solvent is no liquid as built.

@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from nnpmm.core.errors import InputFileError, RegionError
 from nnpmm.core.units import in_md_units
 from nnpmm.freeenergy.legs import require_network_of_ions
-from nnpmm.freeenergy.relative.anchors import choose_anchors
+from nnpmm.freeenergy.relative.anchors import choose_anchors, pose
 from nnpmm.freeenergy.relative.restraints import Restraints
 from nnpmm.freeenergy.relative.settings import RelativeSettings
 from nnpmm.structures import MMSystem, Structure, parameterize, read_structure, solvate
@@ -24,9 +24,9 @@ from nnpmm.structures.selection import is_water
 __all__ = ["TransferBox", "build_box", "read_ligands"]
 
 _FIRST, _SECOND = "MOL", "SEC"  # residue names
-_AROUND = 0.8  # nm: the receptor's atoms around the anchor whose centre is that of the site
-_MARGIN, _STEP, _FARTHEST = 0.1, 0.05, 20.0  # nm, of the search for a place in the solvent
-_DIRECTIONS = 400
+_AROUND = 0.8  # nm; receptor atoms nearer to the anchor than this define the centre of the site
+_MARGIN, _STEP, _FARTHEST = 0.1, 0.05, 20.0  # nm, of the search for a position in the solvent
+_DIRECTIONS = 400  # of the search
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class TransferBox:
     """A box in which two ligands can change places.
 
     Attributes:
-        mm: the MM system; its ligand is the first one.
+        mm: the MM system; ``ligand_atoms`` are those of the first ligand.
         second: (m,) atoms of the second ligand.
         restraints: of both.
         molecules: both, with their poses in the site.
@@ -91,8 +91,8 @@ def build_box(settings: RelativeSettings) -> TransferBox:
     _check_charges(settings, ligands)
     anchors = choose_anchors(first, second)
     structure = read_structure(str(settings.protein))
-    apart = _clearance(settings, (first, second), anchors)
-    moved = _in_solvent(structure, first, second, anchors, apart)
+    clearance = _clearance(settings, (first, second), anchors)
+    moved = _in_solvent(structure, first, second, anchors, clearance)
     parameters = [
         parameterize(molecule, provider=settings.parameters) for molecule in ligands.values()
     ]
@@ -113,7 +113,7 @@ def build_box(settings: RelativeSettings) -> TransferBox:
     assert mm.ligand_atoms is not None  # the box was built around it
     after = int(mm.ligand_atoms[-1]) + 1
     atoms = after + np.arange(second.GetNumAtoms(), dtype=np.int64)
-    restraints = _restraints(settings, mm, atoms, anchors, apart)
+    restraints = _restraints(settings, mm, atoms, anchors, clearance)
     providers = " and ".join(dict.fromkeys(found.provider for found in parameters))
     return TransferBox(mm, atoms, restraints, (first, second), providers)
 
@@ -132,53 +132,49 @@ def _check_charges(settings: RelativeSettings, ligands: dict[str, Chem.Mol]) -> 
         require_network_of_ions(settings, charge)
 
 
-def _places(molecule: Chem.Mol) -> NDArray[np.float64]:
-    return np.array(molecule.GetConformer().GetPositions()) / 10
-
-
 _Anchors = tuple[tuple[int, int, int], tuple[int, int, int]]
 
 
 def _clearance(
     settings: RelativeSettings, molecules: tuple[Chem.Mol, Chem.Mol], anchors: _Anchors
 ) -> float:
-    """Return the least distance of the anchor in the solvent from the receptor, nm."""
-    reach = 0.0
+    """Return the minimum distance of the anchor in the solvent from the receptor, nm."""
+    radius = 0.0  # of the larger ligand around its anchor
     for molecule, (anchor, *_) in zip(molecules, anchors, strict=True):
-        places = _places(molecule)
-        reach = max(reach, float(np.linalg.norm(places - places[anchor], axis=1).max()))
-    return reach + settings.restraints.clearance
+        atoms = pose(molecule)
+        radius = max(radius, float(np.linalg.norm(atoms - atoms[anchor], axis=1).max()))
+    return radius + settings.restraints.clearance
 
 
 def _in_solvent(
-    structure: Structure, first: Chem.Mol, second: Chem.Mol, anchors: _Anchors, apart: float
+    structure: Structure, first: Chem.Mol, second: Chem.Mol, anchors: _Anchors, clearance: float
 ) -> Chem.Mol:
-    """Return the second ligand, moved to where the solutes take up the least room."""
+    """Return the second ligand, moved to the position where all solutes fit the smallest sphere."""
     protein = in_md_units(structure.positions, unit.nanometer)
-    others = np.concatenate([protein, _places(first)])
-    tree, places = cKDTree(others), _places(second)
-    anchor = places[anchors[1][0]]
+    others = np.concatenate([protein, pose(first)])
+    tree, positions = cKDTree(others), pose(second)
+    anchor = positions[anchors[1][0]]
     best: tuple[float, NDArray[np.float64]] | None = None
     for direction in _directions():
         for distance in np.arange(_STEP, _FARTHEST, _STEP):
             shift = distance * direction
-            if tree.query(anchor + shift)[0] >= apart + _MARGIN:
-                both = np.concatenate([others, places + shift])
-                centre = 0.5 * (both.min(axis=0) + both.max(axis=0))
-                radius = float(np.linalg.norm(both - centre, axis=1).max())
+            if tree.query(anchor + shift)[0] >= clearance + _MARGIN:
+                solutes = np.concatenate([others, positions + shift])
+                centre = 0.5 * (solutes.min(axis=0) + solutes.max(axis=0))
+                radius = float(np.linalg.norm(solutes - centre, axis=1).max())
                 if best is None or radius < best[0]:
                     best = radius, shift
                 break
-    assert best is not None  # 20 nm lead out of every protein
+    assert best is not None  # no protein extends over 20 nm in all directions
     moved = Chem.Mol(second)
     conformer = moved.GetConformer()
-    for index, place in enumerate(10 * (places + best[1])):
-        conformer.SetAtomPosition(index, Point3D(*place.tolist()))
+    for index, position in enumerate(10 * (positions + best[1])):
+        conformer.SetAtomPosition(index, Point3D(*position.tolist()))
     return moved
 
 
 def _directions() -> NDArray[np.float64]:
-    """Return directions spread evenly over a sphere, a Fibonacci lattice."""
+    """Return unit vectors (n, 3) that are evenly distributed over a sphere: a Fibonacci lattice."""
     rank = np.arange(_DIRECTIONS) + 0.5
     z = 1 - 2 * rank / _DIRECTIONS
     angle = np.pi * (1 + 5**0.5) * rank
@@ -191,9 +187,9 @@ def _restraints(
     mm: MMSystem,
     second: NDArray[np.int64],
     anchors: _Anchors,
-    apart: float,
+    clearance: float,
 ) -> Restraints:
-    assert mm.ligand_atoms is not None
+    assert mm.ligand_atoms is not None  # the box was built around it
     ligands = set(mm.ligand_atoms.tolist()) | set(second.tolist())
     receptor = np.array(
         [
@@ -226,7 +222,7 @@ def _restraints(
         site=site.tolist(),
         radius=float(np.linalg.norm(anchor - centre)) + options.site_radius,
         receptor=receptor.tolist(),
-        clearance=apart,
+        clearance=clearance,
         alignment=options.alignment,
         strength=options.strength,
     )

@@ -1,7 +1,7 @@
 """The ladders of one pair of ligands.
 
-One ladder can give the values of both potentials. It starts from the network with the ligands at
-their places, goes to the force field, lets them change places, and goes back to the network::
+One ladder can give the values of both potentials. It starts from the network before the transfer,
+goes to the force field, exchanges the ligands, and goes back to the network::
 
     network -> force field -> ... transfer ... -> force field, transferred -> network, transferred
 """
@@ -23,8 +23,8 @@ from nnpmm.freeenergy.relative.transfer import create_transfer_system
 
 __all__ = ["create_transfer_leg", "lambda_values", "state_names"]
 
-# kT of the restraint to the site, at which the ligand has gone as far as it can.
-_LEFT = 5.0
+# kT; at a higher energy of the restraint to the site, the ligand has left the site.
+_HIGHEST_ENERGY = 5.0
 
 
 def create_transfer_leg(settings: RelativeSettings, box: TransferBox, ladder: LadderName) -> Leg:
@@ -45,19 +45,19 @@ def create_transfer_leg(settings: RelativeSettings, box: TransferBox, ladder: La
     anchors = (box.restraints.first[0], box.restraints.second[0])
     system = create_transfer_system(system, *ligands, anchors)
     add_restraints(system, box.restraints)
-    _own_group(system)
+    _separate_site_restraint(system)
     states = tuple(
         state.parameters if weight is None else {**state.parameters, LAMBDA_NNP: weight}
         for state, weight in _states(settings, ladder)
     )
     return Leg(
         *(system, box.mm, states, fingerprint(settings, ladder)),
-        watch=_Watch(settings.temperature),
+        watch=_SiteWatch(settings.temperature),
     )
 
 
 def state_names(settings: RelativeSettings, ladder: LadderName) -> tuple[str, ...]:
-    """Return what states are called: how far the transfer is, and the weight of the network."""
+    """Return the names of the states: the progress of the transfer, and the network's weight."""
     return tuple(
         f"NNP {weight:g}, {state.progress:g}" if weight else f"{state.progress:.3g}"
         for state, weight in _states(settings, ladder)
@@ -88,7 +88,7 @@ def _states(
     )
 
 
-def _own_group(system: openmm.System) -> None:
+def _separate_site_restraint(system: openmm.System) -> None:
     """Give the restraint to the site a force group of its own, in place."""
     forces = system.getForces()
     (site,) = (force for force in forces if force.getName() == SITE)
@@ -96,11 +96,11 @@ def _own_group(system: openmm.System) -> None:
     site.setForceGroup(max(set(range(32)) - used))
 
 
-class _Watch:
-    """Refuses a configuration in which the ligand in the site presses against its bounds."""
+class _SiteWatch:
+    """Refuses a configuration in which the restraint to the site has a high energy."""
 
     def __init__(self, temperature: float) -> None:
-        self._most = _LEFT * GAS_CONSTANT * temperature
+        self._highest = _HIGHEST_ENERGY * GAS_CONSTANT * temperature
 
     def __call__(self, context: openmm.Context) -> None:
         (group,) = (
@@ -110,9 +110,9 @@ class _Watch:
         )
         state = context.getState(energy=True, groups={group})
         energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
-        if energy > self._most:
+        if energy > self._highest:
             raise SimulationError(
                 f"a ligand left the site: its restraint has an energy of {energy:.1f} kJ/mol, "
-                f"allowed: {self._most:.1f}; check the poses, equilibrate longer, or allow a "
+                f"allowed: {self._highest:.1f}; check the poses, equilibrate longer, or allow a "
                 "larger site_radius"
             )

@@ -39,8 +39,8 @@ class Edge:
 
     Attributes:
         first: name of a ligand.
-        second: of the other.
-        difference: of the second minus the first, with its standard error.
+        second: name of another ligand.
+        difference: the second minus the first, with its standard error.
     """
 
     first: str
@@ -50,7 +50,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class NetworkFit:
-    """Free energies of ligands; relative, with a mean that is known without error.
+    """Relative free energies of ligands; their mean is fixed, and has no error.
 
     Attributes:
         names: of the n ligands, in the order of their first edge.
@@ -72,10 +72,10 @@ class NetworkFit:
         return Estimate(float(self.values[row]), float(np.sqrt(self.covariance[row, row])))
 
     def from_mean_of(self, measured: Mapping[str, float]) -> NetworkFit:
-        """Return values that have the mean of measured ones, over the ligands that both hold.
+        """Return values shifted to the mean of the measured ones, over the ligands in both.
 
         Args:
-            measured: by name, kJ/mol. Without a common ligand nothing changes.
+            measured: by name, kJ/mol. Without a common ligand, nothing changes.
         """
         common = [name in measured for name in self.names]
         if not any(common):
@@ -219,7 +219,7 @@ def _figures(pairs: NDArray[np.float64]) -> tuple[float, float, float]:
 
 
 def _checked(edges: Sequence[Edge]) -> tuple[str, ...]:
-    """Return the names of the ligands of a network without flaws."""
+    """Return the names of the ligands after checks of the edges."""
     if not edges:
         raise ConfigError("found no edges, allowed: one or more")
     for edge in edges:
@@ -243,6 +243,7 @@ def _checked(edges: Sequence[Edge]) -> tuple[str, ...]:
 
 
 def _parts(names: Sequence[str], edges: Sequence[Edge]) -> list[list[str]]:
+    """Return the connected parts of a network, as lists of names."""
     part = {name: {name} for name in names}
     for edge in edges:
         joined = part[edge.first] | part[edge.second]
@@ -255,6 +256,7 @@ def _parts(names: Sequence[str], edges: Sequence[Edge]) -> list[list[str]]:
 def _shortest_path(
     neighbours: Mapping[str, Mapping[str, Edge]], start: str, end: str
 ) -> list[str] | None:
+    """Return the names along the shortest path, by breadth-first search; None without a path."""
     paths, seen = [[start]], {start}
     while paths:
         longer = []

@@ -1,9 +1,10 @@
 """Restraints of two ligands: one in the site, one in the solvent, both with the same orientation.
 
-None of them changes the free energy between the ends of a transfer. Those on places act on the
-anchors: the place of the first is the site, that of the second the solvent, whichever ligand is
-there. The alignment depends on the relative orientation of the ligands. The one in the solvent may
-rotate freely, so its contribution at both ends is the same integral over all rotations.
+None of them changes the free energy between the ends of a transfer. The positional restraints act
+on the anchors. They restrain one anchor to the site and the other to the solvent, whichever ligands
+are there. The alignment depends on the relative orientation of the ligands. The ligand in the
+solvent may rotate freely, so the contribution of the alignment at both ends is the same integral
+over all rotations.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ __all__ = ["SITE", "Restraints", "add_restraints"]
 #: Name of the restraint to the site.
 SITE = "site"
 
-# Of three atoms of each ligand, a and b, the vectors from the first to the others, span a frame:
-# e along a, n normal to both. OpenMM wants a definition after its use.
+# Three atoms of each ligand define a frame. With vectors a and b from the first atom to the others,
+# e is the unit vector along a, and n that along the normal c = a x b. OpenMM requires that
+# definitions follow their use.
 _FRAMES = ((1, (1, 2, 3)), (2, (4, 5, 6)))
 _ALIGNMENT = ";".join(
     [
@@ -48,11 +50,11 @@ class Restraints:
     Attributes:
         first: three atoms of the ligand in the site that are not on a line; the first one is the
             anchor.
-        second: of the other ligand, three atoms at the same places of its structure.
+        second: the corresponding three atoms of the other ligand.
         site: receptor atoms around the site; empty without a receptor.
-        radius: how far the anchor may be from the centre of these atoms, nm.
-        receptor: atoms that the anchor in the solvent keeps away from.
-        clearance: how far, nm.
+        radius: largest distance of the anchor from the centre of these atoms, nm.
+        receptor: atoms from which the anchor in the solvent is kept away.
+        clearance: smallest distance of that anchor from these atoms, nm.
         alignment: energy of turning one ligand's axis by 180 degrees, kJ/mol.
         strength: force constant beyond radius and below clearance, kJ/mol/nm^2.
     """
@@ -72,7 +74,7 @@ def add_restraints(system: openmm.System, restraints: Restraints) -> None:
 
     Args:
         system: from `create_transfer_system`.
-        restraints: to add. An alignment of zero is left out, as are places without atoms.
+        restraints: to add. An alignment of zero is left out, as are restraints to no atoms.
     """
     periodic = system.usesPeriodicBoundaryConditions()
     if restraints.alignment > 0:
@@ -86,7 +88,7 @@ def add_restraints(system: openmm.System, restraints: Restraints) -> None:
 def _alignment(restraints: Restraints) -> openmm.Force:
     """Return k/2 [(1 - e1.e2) + (1 - n1.n2)] of the axes and the normals of both frames.
 
-    Within a molecule alone differences of positions count, so that the force needs no box.
+    The frames depend only on vectors within a molecule, so the force needs no periodic box.
     """
     force = openmm.CustomCompoundBondForce(6, _ALIGNMENT)
     force.addPerBondParameter("k")

@@ -75,9 +75,9 @@ class NetworkResult:
     Attributes:
         edges: the results of the successful edges.
         failures: the reasons of all others, by the names of their ligands.
-        closures: of the cycles.
-        fits: value of each ligand, kJ/mol; from the measured mean where there are measured values,
-            else from the mean of all. Empty if an edge is missing.
+        closures: of the cycles, for each potential.
+        fits: values of the ligands, kJ/mol, with the mean of the measured values of the same
+            ligands if there are any, otherwise with the mean zero. Empty if an edge failed.
         agreements: with experiment, where three or more ligands were measured.
     """
 
@@ -116,7 +116,7 @@ def evaluate_edge(settings: RelativeSettings, directory: Path) -> EdgeResult:
         directory: that holds the ladders of this edge.
 
     Raises:
-        InputFileError: a ladder is not there or damaged.
+        InputFileError: a ladder is missing or damaged.
         SimulationError: states overlap too little, or too few samples are independent.
     """
     ladders = {
@@ -163,8 +163,8 @@ def evaluate_network(
 
     Args:
         settings: of the calculation.
-        edges: that ended well.
-        failures: of all others, why.
+        edges: results of the successful edges.
+        failures: reasons of all others, by the names of their ligands.
     """
     closures: dict[PotentialName, tuple[Closure, ...]] = {}
     fits: dict[PotentialName, NetworkFit] = {}

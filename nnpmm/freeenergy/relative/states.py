@@ -83,7 +83,7 @@ class TransferState:
 
     @property
     def progress(self) -> float:
-        """How far the transfer is on the whole way: 0 and 1 are the two ends."""
+        """Progress of the transfer, from 0 to 1."""
         half = 0.5 * (self.lambda1 + self.lambda2)
         return half if self.direction == 1 else 1 - half
 
@@ -100,8 +100,8 @@ class TransferState:
 def transfer_schedule(half: Sequence[tuple[float, float]] = HALF) -> tuple[TransferState, ...]:
     """Return a ladder from the system as it is to the transferred one.
 
-    The states of the first half come back in the second with the other direction; the middle is
-    there once.
+    The second half has the states of the first in reverse order and with the other direction,
+    except for the middle, which both halves share.
 
     Args:
         half: (lambda1, lambda2) from (0, 0) to (1/2, 1/2), neither of them falling.

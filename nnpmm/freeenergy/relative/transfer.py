@@ -36,7 +36,7 @@ from nnpmm.structures.bonds import constrained_pairs
 
 __all__ = ["create_transfer_system", "transfer_positions"]
 
-# Made of terms within a region, which the network's atoms tell.
+# Terms within a region. Whether the region is one molecule is checked for its network.
 _WITHIN_REGION = (Role.REGION_FORCE_FIELD, Role.NEGATED_INNER_POTENTIAL, Role.CONNECTIVITY)
 _MOVED = (
     openmm.NonbondedForce,
@@ -45,7 +45,7 @@ _MOVED = (
     openmm.CustomGBForce,
     openmm.LCPOForce,
 )
-_OF_THE_WHOLE = (*FORCELESS, openmm.CustomVolumeForce)
+_INDEPENDENT_OF_POSITIONS = (*FORCELESS, openmm.CustomVolumeForce)
 
 
 def create_transfer_system(
@@ -65,8 +65,8 @@ def create_transfer_system(
         system: an MM system, or a hybrid system. It is not changed. If networks describe both
             molecules, each must be a separate region.
         first: 0-based indices of the atoms of the molecule in the site.
-        second: of the molecule far from the site.
-        anchors: atoms of the first and of the second molecule between which they are moved.
+        second: indices of the atoms of the molecule far from the site.
+        anchors: an atom of the first and one of the second molecule, which define the vector d.
         network_inside: evaluate networks before and after the transfer, as a slow reference that
             gives the same energies.
 
@@ -151,7 +151,7 @@ def _refuse_other_charge(force: openmm.NonbondedForce, sets: tuple[set[int], set
 def _refuse_joined(
     groups: Iterable[Iterable[int]], sets: tuple[set[int], set[int]], what: str
 ) -> None:
-    """Refuse a term that holds a part of a molecule and other atoms."""
+    """Refuse a term that joins a part of a molecule with other atoms."""
     for group in groups:
         atoms = set(group)
         for molecule in sets:
@@ -168,22 +168,28 @@ def _create_force(
     force = openmm.ATMForce(ENERGY_FUNCTION)
     for name, value in PARAMETERS.items():
         force.addGlobalParameter(name, value)
-    ways = ((anchors[1], anchors[0]), anchors)  # destination and origin of each molecule
+    # Destination and origin of the displacement of each molecule.
+    displacements = ((anchors[1], anchors[0]), anchors)
     for atom in range(count):
-        place = next((n for n, atoms in enumerate(sets) if atom in atoms), None)
-        if place is None:
+        molecule = next((n for n, atoms in enumerate(sets) if atom in atoms), None)
+        if molecule is None:
             force.addParticle()
             continue
-        displacement = openmm.ParticleOffsetDisplacement(*ways[place])
-        displacement.thisown = 0  # the force deletes it; OpenMM 8.6 does not tell Python so
+        displacement = openmm.ParticleOffsetDisplacement(*displacements[molecule])
+        displacement.thisown = 0  # the force deletes it, but OpenMM 8.6 leaves it to Python too
         force.addParticle(displacement)
     return force
 
 
 def _changes(force: openmm.Force, sets: tuple[set[int], set[int]]) -> bool:
-    """Whether a force has another energy after the transfer."""
+    """Return whether the energy of a force changes in the transfer.
+
+    Raises:
+        RegionError: a bonded term joins a part of a molecule with other atoms.
+        ForceFieldError: a class of force that is not supported.
+    """
     role = role_of(force)
-    if role in (*NETWORKS, *_WITHIN_REGION) or type(force) in _OF_THE_WHOLE:
+    if role in (*NETWORKS, *_WITHIN_REGION) or type(force) in _INDEPENDENT_OF_POSITIONS:
         return False
     if type(force) in BONDED:
         _refuse_joined(term_atoms(force), sets, f"a term of the {type(force).__name__}")
@@ -203,7 +209,7 @@ def _refuse_shared_network(force: openmm.Force, sets: tuple[set[int], set[int]])
             f"found a network in a {type(force).__name__}, which does not state its atoms; couple "
             "with transport='python'"
         )
-    atoms = set(force.getParticles()) or set.union(*sets)  # none listed means all
+    atoms = set(force.getParticles()) or set.union(*sets)  # an empty list stands for all atoms
     for molecule in sets:
         if atoms & molecule and not atoms <= molecule:
             raise RegionError(

@@ -6,8 +6,8 @@
     edges/A~B/joint/repeat-1/         one ladder; see nnpmm.sampling.record
     edges/A~B/alchemlyb/              energies of each ladder for alchemlyb
     edges/A~B/result.json             its free energies and their errors
-    edges/A~B/report.html
-    campaign/                         where edges run as jobs: which ones are done
+    edges/A~B/report.html             the same to read, with pictures
+    campaign/                         state of the jobs, if edges run as jobs
     result.json                       all edges, closed cycles, and a value for each ligand
     report.html                       the same to read, with pictures
 """
@@ -58,7 +58,8 @@ from nnpmm.freeenergy.relative.settings import RelativeSettings
 __all__ = ["calculate_edge", "edge_directory", "run_edge", "run_network"]
 
 _RESULT, _REPORT = "result.json", "report.html"
-#: Called with the pair, the ladder that is next, and how many; returns what reports its progress.
+#: Called with the pair, the name of the next ladder, its repeat, counted from 1, and the number of
+#: repeats; returns a function that reports the ladder's progress.
 Announce = Callable[[tuple[str, str], str, int, int], Report]
 
 
@@ -84,7 +85,7 @@ def run_edge(
         announce: see `Announce`.
 
     Raises:
-        ConfigError: a calculation is there and is not to be resumed, or has other settings.
+        ConfigError: the folder has a calculation and ``resume`` is not set, or its settings differ.
         NnpmmError: the box cannot be built, the network cannot be used, the simulation blew up, a
             ligand left the site, or states overlap too little.
     """
@@ -134,7 +135,8 @@ def run_network(
             connect all ligands.
         NnpmmError: a ligand cannot be read, or every pair failed.
     """
-    fit_network([Edge(*edge, Estimate(0.0, 1.0)) for edge in settings.edges])  # is it joined?
+    # Refuse a network in several parts before hours of sampling.
+    fit_network([Edge(*edge, Estimate(0.0, 1.0)) for edge in settings.edges])
     read_ligands(settings.ligands, settings.names)
     require_folder(directory)
     if (directory / "edges").exists() and not resume:
@@ -178,7 +180,7 @@ def _in_this_process(
 
 
 def calculate_edge(settings: RelativeSettings, folder: str, *, attempt: Attempt) -> Output:
-    """Calculate one pair as the job of a campaign, in a folder where it goes on after a kill.
+    """Calculate one pair as a job of a campaign; a job that was killed continues in its folder.
 
     Args:
         settings: of the pair.

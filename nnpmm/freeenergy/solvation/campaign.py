@@ -28,7 +28,7 @@ from nnpmm.freeenergy.solvation.workflow import run_solvation
 
 __all__ = ["QUANTITIES", "Molecule", "campaign_jobs", "read_molecules", "run_solvation_campaign"]
 
-#: What a record may have a free energy of.
+#: Names of the free energies in the record of a result.
 QUANTITIES = ("network", "force field", "network minus force field")
 _RESULTS, _MOLECULES = "results", "molecules"
 
@@ -45,7 +45,7 @@ class Molecule:
 def read_molecules(path: Path) -> list[Molecule]:
     """Read a CSV file with the columns ``name``, ``smiles`` and, if known, ``experiment``.
 
-    Experiments are in kcal/mol; a cell may be empty. Other columns are skipped.
+    Measured values are in kcal/mol; a cell may be empty. Other columns are ignored.
 
     Raises:
         InputFileError: the file cannot be read, lacks a column, or a line is not usable.
@@ -91,12 +91,12 @@ def _experiment(text: str, path: Path, number: int) -> float | None:
 def campaign_jobs(
     molecules: Sequence[Molecule], settings: SolvationSettings, directory: Path
 ) -> list[Job]:
-    """Return a job for each molecule, which works in its own folder and goes on there.
+    """Return a job for each molecule, which works in its own folder and continues there.
 
     Args:
         molecules: of the table.
-        settings: of each; the solute is that of the molecule, with the ``parameters`` of the
-            settings' solute.
+        settings: of each calculation; the solute is replaced by the molecule, with the
+            ``parameters`` of the settings' solute.
         directory: of the campaign.
     """
     return [
@@ -120,7 +120,7 @@ def run_solvation_campaign(
     retry_failed: bool = False,
     report: ReportCallback | None = None,
 ) -> tuple[list[Job], Store, CampaignResult]:
-    """Calculate the solvation free energies of many molecules, or go on with them.
+    """Start or continue a calculation of the solvation free energies of many molecules.
 
     ::
 
@@ -129,24 +129,25 @@ def run_solvation_campaign(
 
     Args:
         molecules: of the table.
-        settings: of each, as in `campaign_jobs`.
-        directory: of the campaign; made if need be.
+        settings: of each calculation, as in `campaign_jobs`.
+        directory: of the campaign, created if necessary.
         cluster: where jobs run.
-        retry_failed: try molecules again that were given up.
+        retry_failed: repeat the calculations of molecules that failed.
         report: called with every job that ends.
 
     Returns:
-        The jobs in the order of the molecules, the store of their results, and how many ended how.
+        The jobs in the order of the molecules, the store of their results, and the numbers of
+        finished and failed jobs.
 
     Raises:
         ConfigError: another campaign works in this folder, or the calculation of a molecule there
-            was begun with other settings.
+            was started with other settings.
         NnpmmError: see `nnpmm.campaigns.run_campaign`.
     """
     jobs = campaign_jobs(molecules, settings, directory)
     for job in jobs:
         if job.folder is not None and job.folder.exists():
-            own = _seeded(job.inputs["settings"], derived_seed(job.seed, job.name, 0))
+            own = _with_seed(job.inputs["settings"], derived_seed(job.seed, job.name, 0))
             claim_folder(own, job.folder, resume=True)
     store = Store(directory / _RESULTS)
     result = run_campaign(jobs, store, cluster=cluster, retry_failed=retry_failed, report=report)
@@ -154,21 +155,22 @@ def run_solvation_campaign(
 
 
 def solvation_job(settings: SolvationSettings, *, attempt: Attempt) -> Output:
-    """Calculate one of them; a killed calculation goes on in its folder.
+    """Calculate one molecule as a job; a calculation that was killed continues in its folder.
 
     Returns:
-        The record of the result, and of what it has values of, (n, 2) value and error, kJ/mol.
+        The record of the result, and its free energies with their errors, (n, 2) kJ/mol, in the
+        order of `QUANTITIES`.
     """
-    own = _seeded(settings, attempt.seed).model_copy(update={"threads": attempt.threads})
+    own = _with_seed(settings, attempt.seed).model_copy(update={"threads": attempt.threads})
     result = run_solvation(own, attempt.work, resume=True)
     record = result.record()
-    found = [record[name] for name in QUANTITIES if name in record]
-    kj = np.array([[one["kJ/mol"], one["error_kJ/mol"]] for one in found])
+    values = [record[name] for name in QUANTITIES if name in record]
+    kj = np.array([[value["kJ/mol"], value["error_kJ/mol"]] for value in values])
     return Output({"solvation_kj": kj}, record)
 
 
 def threads_for(settings: SolvationSettings, workers: int) -> int:
-    """Return the threads of each job: those of the settings, or this machine's by the workers."""
+    """Return the threads of each job: as in the settings, or the processors for each worker."""
     return settings.threads or max(1, (os.cpu_count() or 1) // workers)
 
 
@@ -177,5 +179,5 @@ def _of(molecule: Molecule, settings: SolvationSettings) -> SolvationSettings:
     return settings.model_copy(update={"solute": solute, "threads": None})
 
 
-def _seeded(settings: SolvationSettings, seed: int) -> SolvationSettings:
+def _with_seed(settings: SolvationSettings, seed: int) -> SolvationSettings:
     return settings.model_copy(update={"seed": seed})

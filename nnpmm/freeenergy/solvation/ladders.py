@@ -32,7 +32,7 @@ _INSIDE: dict[LadderName, Literal["network", "force field", "both"]] = {
     "solvent": "both",
     "vacuum": "both",
 }
-# Between the potentials alone; nothing is decoupled.
+# Ladders between the two potentials, without decoupling.
 _PATHS = ("solvent", "vacuum")
 
 
@@ -48,7 +48,7 @@ def create_leg(settings: SolvationSettings, box: MMSystem, ladder: LadderName) -
         NnpmmError: the network or the coupling is not usable, or the time step is too long.
     """
     assert box.ligand_atoms is not None  # the box was built around it
-    # In vacuum nothing is there to embed the solute in.
+    # In vacuum there are no surroundings to couple to.
     coupling = None if ladder == "vacuum" else settings.coupling
     system = create_leg_system(settings, box, _INSIDE[ladder], coupling=coupling)
     if ladder not in _PATHS:
@@ -62,7 +62,7 @@ def create_leg(settings: SolvationSettings, box: MMSystem, ladder: LadderName) -
 
 
 def state_names(settings: SolvationSettings, ladder: LadderName) -> tuple[str, ...]:
-    """Return what the states of a ladder are called, such as ``"q 0.5"`` or ``"LJ 0.3"``."""
+    """Return the names of the states of a ladder, such as ``"q 0.5"`` or ``"LJ 0.3"``."""
     states = _states(settings, ladder)
     if ladder in _PATHS:
         return tuple(f"NNP {state.nnp:g}" for state in states)

@@ -1,16 +1,15 @@
-"""Solutes with a net charge: what they need before sampling, and the correction of their values."""
+"""Solutes with a net charge: their settings, and the finite-size correction of their results."""
 
 from __future__ import annotations
 
 import numpy as np
-import openmm
 from numpy.typing import NDArray
-from openmm import unit
 from rdkit import Chem
 
 from nnpmm.core.errors import ConfigError, RegionError
 from nnpmm.coupling.forces import find_nonbonded_force
 from nnpmm.coupling.region_charge import charges_of
+from nnpmm.freeenergy.constraints import constrained_positions
 from nnpmm.freeenergy.finite_size import (
     FiniteSizeCorrection,
     cavity_radii,
@@ -40,11 +39,11 @@ PERMITTIVITIES = {
 
 
 def settings_for_solute(settings: SolvationSettings) -> SolvationSettings:
-    """Return the settings with the states that the charge of the solute asks for.
+    """Return the settings with the states that the solute's charge requires.
 
     Raises:
-        RegionError: the solute has another charge than given, or one that the network does not
-            know.
+        RegionError: the solute's charge differs from the given one, or the network does not support
+            it.
         ConfigError: the permittivity of the solvent is needed and not known.
         NnpmmError: the molecule cannot be read.
     """
@@ -106,8 +105,8 @@ def _permittivity(settings: SolvationSettings, charge: int) -> float:
 def _discrete_solvent(box: MMSystem) -> tuple[int, float] | None:
     """Return the number of solvent molecules, and the second moment of each; see `finite_size`.
 
-    None if a molecule has several Lennard-Jones sites: its second moment about one of them is not
-    that about another.
+    None if a molecule has several Lennard-Jones sites: the second moment depends on which of them
+    is the origin.
     """
     assert box.ligand_atoms is not None
     solute = set(box.ligand_atoms.tolist())
@@ -117,20 +116,6 @@ def _discrete_solvent(box: MMSystem) -> tuple[int, float] | None:
     sites = [atom for atom in first if force.getParticleParameters(atom)[2]._value > 0]
     if len(sites) != 1:
         return None
-    positions = _in_shape(box)
-    apart = positions[first] - positions[sites[0]]
-    return len(solvent), float(charges_of(force, first) @ (apart**2).sum(axis=1))
-
-
-def _in_shape(box: MMSystem) -> NDArray[np.float64]:
-    """Return the positions with constraints and virtual sites as the force field has them, nm."""
-    bare = openmm.XmlSerializer.clone(box.system)
-    while bare.getNumForces():
-        bare.removeForce(0)
-    platform = openmm.Platform.getPlatformByName("Reference")
-    context = openmm.Context(bare, openmm.VerletIntegrator(0.001), platform)
-    context.setPositions(box.positions)
-    context.applyConstraints(1e-6)
-    context.computeVirtualSites()
-    state = context.getState(positions=True)
-    return np.asarray(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
+    positions = constrained_positions(box.system, box.positions)
+    from_site = positions[first] - positions[sites[0]]
+    return len(solvent), float(charges_of(force, first) @ (from_site**2).sum(axis=1))

@@ -30,7 +30,7 @@ from nnpmm.sampling import read_samples
 __all__ = ["place_decoupling", "run_pilot", "settings_text"]
 
 _SETTINGS = "settings.yaml"
-_DIGITS = 4
+_DIGITS = 4  # of the values of states in settings.yaml
 
 
 def run_pilot(
@@ -42,23 +42,23 @@ def run_pilot(
     resume: bool = False,
     report: Report = lambda *_: None,
 ) -> SolvationSettings:
-    """Run the decoupling ladder briefly, and return settings with states placed by it.
+    """Run the decoupling ladder briefly, and return settings with states placed by its samples.
 
-    The ladder is the force field's: interactions with the solvent are the same for the network. The
-    settings are also written to ``settings.yaml``.
+    The pilot uses the ladder of the force field: the network has the same interactions with the
+    solvent. The settings are also written to ``settings.yaml``.
 
     Args:
-        settings: of the calculation to come.
-        directory: of the pilot; made if need be.
+        settings: of the calculation for which states are placed.
+        directory: of the pilot, created if necessary.
         time: sampled in each state, ps.
-        count: number of states to place; as many as in the pilot if left out.
-        resume: go on with the pilot in that folder.
-        report: is called as it proceeds.
+        count: number of states to place; by default as many as in the pilot.
+        resume: continue the pilot in that folder.
+        report: called as it proceeds.
 
     Raises:
         ConfigError: another calculation is in that folder, or too few states are to be placed.
-        SimulationError: neighbours of the pilot have next to nothing in common.
-        NnpmmError: the molecule, the solvent or the force field is not usable.
+        SimulationError: neighbouring states of the pilot hardly overlap.
+        NnpmmError: the molecule, the solvent or the force field cannot be used.
     """
     ladder = settings.ladder.model_copy(update={"time": time})
     changes = {"potentials": ("force field",), "repeats": 1, "ladder": ladder}
@@ -83,9 +83,9 @@ def run_pilot(
         placed = settings.ladder.model_copy(
             update={"electrostatics": electrostatics, "sterics": sterics}
         )
-        found = settings.model_copy(update={"ladder": placed})
-        write_atomically(directory / _SETTINGS, settings_text(found))
-    return found
+        result = settings.model_copy(update={"ladder": placed})
+        write_atomically(directory / _SETTINGS, settings_text(result))
+    return result
 
 
 def place_decoupling(
@@ -95,15 +95,15 @@ def place_decoupling(
     *,
     count: int | None = None,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the two lists of `SolvationLadder` at equal thermodynamic length.
+    """Return the two lists of `SolvationLadder` at equal distances in thermodynamic length.
 
-    The state without charges at full Lennard-Jones, where the path turns, is always kept.
+    The state without charges at full Lennard-Jones, where the path turns, is always included.
 
     Args:
         electrostatics: of the pilot, K_1 values from 1 to 0.
         sterics: of the pilot, K_2 values from below 1 to 0.
         lengths: (K_1 + K_2 - 1,) between its neighbours.
-        count: number of states to place; K_1 + K_2 if left out.
+        count: number of states to place; by default K_1 + K_2.
 
     Raises:
         ConfigError: fewer than three states to place, or values and lengths that do not fit.
@@ -128,7 +128,7 @@ def _compression_progress(report: Report) -> Callable[[int, int], None]:
 
 
 def settings_text(settings: SamplingSettings) -> str:
-    """Return settings as a file, without what is not given."""
+    """Return settings as YAML, without those that are null."""
     return yaml.safe_dump(_without_nulls(settings.model_dump(mode="json")), sort_keys=False)
 
 

@@ -1,4 +1,4 @@
-"""The common start of all ladders of a solvation free energy: the molecule and its box."""
+"""The molecule and its box, with which all ladders of a solvation free energy start."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Prepared:
 
     @property
     def providers(self) -> str:
-        """Where the parameters of solute and solvent come from, in one line."""
-        found = [text for name, text in self.sources.items() if name.endswith("parameters")]
-        return " and ".join(dict.fromkeys(found))
+        """The sources of the parameters of solute and solvent, in one line."""
+        texts = [text for name, text in self.sources.items() if name.endswith("parameters")]
+        return " and ".join(dict.fromkeys(texts))
 
     def system_of(self, ladder: LadderName) -> MMSystem:
-        """Return what a ladder is made of: the box, or the solute alone."""
+        """Return the MM system of a ladder: the box, or the solute in vacuum."""
         if ladder == "vacuum":
             return solute_alone(self.box, self.molecule, self.parameters)
         return self.box
@@ -57,24 +57,24 @@ def prepare(
 
     Args:
         settings: of the calculation.
-        directory: of the calculation, where the box of another solvent than water is kept.
-        compressing: is called with the time that such a box has been compressed for, and the whole,
-            ps.
+        directory: of the calculation, which stores the box of another solvent than water.
+        compressing: called with the time of the compression of such a box that is done, and the
+            total, ps.
 
     Raises:
-        NnpmmError: the molecule, the solvent or the force field is not usable.
+        NnpmmError: the molecule, the solvent or the force field cannot be used.
     """
     molecule, parameters = read_molecule(settings.solute, settings.seed)
     solvent = read_solvent(settings.solvent, settings.seed)
     box = solvated_solute(settings, directory, molecule, parameters, solvent, compressing)
     sources = {"parameters": parameters.provider, "solvent": settings.solvent.label}
-    taken: dict[str, MoleculeSource] = {"solute": _with_choice(settings.solute, parameters)}
+    chosen: dict[str, MoleculeSource] = {"solute": _with_choice(settings.solute, parameters)}
     if solvent is not None:
         sources["solvent_parameters"] = solvent[1].provider
-        taken["solvent"] = _with_choice(settings.solvent, solvent[1])
-    return Prepared(molecule, parameters, box, sources, settings.model_copy(update=taken))
+        chosen["solvent"] = _with_choice(settings.solvent, solvent[1])
+    return Prepared(molecule, parameters, box, sources, settings.model_copy(update=chosen))
 
 
-def _with_choice(source: MoleculeSource, found: LigandParameters) -> MoleculeSource:
-    """Return a source that names the provider which was taken."""
-    return source.model_copy(update={"parameters": found.choice or source.parameters})
+def _with_choice(source: MoleculeSource, parameters: LigandParameters) -> MoleculeSource:
+    """Return a source with ``auto`` replaced by the provider that was chosen."""
+    return source.model_copy(update={"parameters": parameters.choice or source.parameters})

@@ -82,7 +82,7 @@ def _rows(settings: SolvationSettings, result: SolvationResult) -> list[tuple[st
 
 
 def _add_finite_size(page: Page, result: SolvationResult, found: FiniteSizeCorrection) -> None:
-    """Show how the free energy in the box became that of a charge in an infinite solvent."""
+    """Add the free energies in the box, and the corrections to those in an infinite solvent."""
     parts = {**found.terms, "sum of the corrections": found.total}
     terms = [(name, f"{kj / KJ_PER_KCAL:.2f}", f"{kj:.1f}") for name, kj in parts.items()]
     raw = [

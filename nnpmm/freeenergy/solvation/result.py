@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from openmm import unit
 
-from nnpmm.core.constants import DALTON_PER_NM3_IN_G_PER_ML
 from nnpmm.core.errors import SimulationError
 from nnpmm.freeenergy.estimators import Estimate
 from nnpmm.freeenergy.finite_size import FiniteSizeCorrection
@@ -22,6 +20,7 @@ from nnpmm.freeenergy.legs import (
     in_both_units,
     ladders_record,
     leg_directory,
+    mean_density,
     minus,
     solve_leg,
     split_joint,
@@ -31,7 +30,6 @@ from nnpmm.freeenergy.solvation.ladders import state_names
 from nnpmm.freeenergy.solvation.net_charge import correct_for_box
 from nnpmm.freeenergy.solvation.preparation import Prepared
 from nnpmm.freeenergy.solvation.settings import LadderName, SolvationSettings
-from nnpmm.structures import MMSystem
 
 __all__ = ["SolvationResult", "evaluate", "shifted"]
 
@@ -103,7 +101,7 @@ def evaluate(settings: SolvationSettings, directory: Path, prepared: Prepared) -
         ladders[ladder] = tuple(solve_leg(folder, names) for folder in folders)
     first = ladders[settings.ladders[0]][0].samples
     volumes = first.volumes[:, 0]
-    density = float(DALTON_PER_NM3_IN_G_PER_ML * _mass(prepared.box) / volumes.mean())
+    density = mean_density(prepared.box.system, volumes)
     repeats, differences = _estimates(settings, ladders)
     finite_size = correct_for_box(settings, prepared, volumes)
     if finite_size is not None:
@@ -113,12 +111,6 @@ def evaluate(settings: SolvationSettings, directory: Path, prepared: Prepared) -
         }
     totals, difference = combine_repeats(repeats, differences)
     return SolvationResult(totals, difference, repeats, ladders, density, finite_size)
-
-
-def _mass(box: MMSystem) -> float:
-    """Return the mass of a box, amu; that of its atoms, which repartitioning keeps."""
-    masses = (box.system.getParticleMass(i) for i in range(box.system.getNumParticles()))
-    return float(sum(mass.value_in_unit(unit.dalton) for mass in masses))
 
 
 _Repeats = Mapping[PotentialName, tuple[Estimate, ...]]
@@ -152,13 +144,14 @@ def _split_joint(settings: SolvationSettings, leg: LegResult) -> JointValues:
 def _split_reweighting(settings: SolvationSettings, leg: LegResult) -> JointValues:
     """Return network, force field and their difference from the force field's samples.
 
-    G(network) - G(force field) by exponential averaging in the solvent minus the same without it.
+    The difference is G(network) - G(force field) by exponential averaging, in the solvent minus
+    without interaction.
     """
     samples, corrections = leg.samples, []
     for state, column, where in ((0, 0, "in the solvent"), (-1, 1, "without the solvent")):
-        gaps = samples.evaluated[:, state, column] - samples.energies[:, state, state]
+        differences = samples.evaluated[:, state, column] - samples.energies[:, state, state]
         try:
-            found = reweight(gaps, temperature=samples.temperature)
+            found = reweight(differences, temperature=samples.temperature)
         except SimulationError as error:
             raise SimulationError(
                 f"from the force field to the network {where}: {error}; or set route to joint"

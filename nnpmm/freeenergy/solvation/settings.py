@@ -164,7 +164,7 @@ class SolvationSettings(JointSettings):
 
     @property
     def decouples(self) -> bool:
-        """Whether a ladder takes the solute's interactions away, or its inside alone changes."""
+        """Whether a ladder decouples the solute, rather than only change its potential."""
         return "vacuum" not in self.ladders
 
     @property
@@ -177,7 +177,7 @@ class SolvationSettings(JointSettings):
     @field_validator("solvent", mode="before")
     @classmethod
     def _by_name(cls, value: Any) -> Any:
-        """Take a text for a name, or else for a SMILES string."""
+        """Interpret text as a name if it is known, otherwise as SMILES."""
         if not isinstance(value, str):
             return value
         known = value.lower() in (*WATER_MODELS, *SOLVENTS, *_OTHER_NAMES)

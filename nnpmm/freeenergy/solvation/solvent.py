@@ -69,7 +69,7 @@ def solvated_solute(
 ) -> MMSystem:
     """Return the solute in a box of the solvent, the same for every potential and repeat.
 
-    A box of another solvent than water is compressed by the force field, once; it is kept in the
+    A box of another solvent than water is compressed with the force field once, and stored in the
     folder.
 
     Args:
@@ -78,7 +78,7 @@ def solvated_solute(
         molecule: the solute, from `nnpmm.structures.read_molecule`.
         parameters: of its atoms.
         solvent: from `read_solvent`.
-        report: called with the time of the compression that is done and the whole, ps.
+        report: called with the time of the compression that is done, and the total, ps.
 
     Raises:
         NnpmmError: see `nnpmm.structures.solvate` and `nnpmm.structures.dissolve`.

@@ -29,12 +29,12 @@ _CSV, _JSON, _PAGE, _PICTURE = "summary.csv", "summary.json", "summary.html", "p
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """What is known of one molecule.
+    """The result of one molecule.
 
     Attributes:
         molecule: of the table.
-        values: free energies by name, out of `QUANTITIES`, kcal/mol; none without a result.
-        failure: why it was given up, in one line.
+        values: free energies by name, out of `QUANTITIES`, kcal/mol; empty without a result.
+        failure: the reason of the failure in one line; empty if there is none.
     """
 
     molecule: Molecule
@@ -43,11 +43,11 @@ class SummaryRow:
 
 
 def summarize(molecules: Sequence[Molecule], jobs: Sequence[Job], store: Store) -> list[SummaryRow]:
-    """Return what a campaign has found so far.
+    """Return the results of a campaign so far.
 
     Args:
         molecules: of the table.
-        jobs: of them, in the same order.
+        jobs: of the molecules, in the same order.
         store: of their results.
 
     Raises:
@@ -124,7 +124,7 @@ def write_summary(
 
 
 def _names(rows: Sequence[SummaryRow]) -> list[str]:
-    """Return what at least one molecule has a value of."""
+    """Return the quantities that at least one molecule has."""
     return [name for name in QUANTITIES if any(name in row.values for row in rows)]
 
 

@@ -1,4 +1,4 @@
-"""The states of ladders as independent jobs, for many devices or hosts, without exchange."""
+"""Sampling of the states of ladders as independent jobs, without exchange of replicas."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def sample_windows(
     cluster: ClusterSettings,
     report: ReportCallback | None = None,
 ) -> None:
-    """Sample each state of each ladder as a job, and join them as if they were replicas.
+    """Sample each state of each ladder as a job, and store the samples as those of replicas.
 
-    A job works in the folder of its state, ``state-NN``, and goes on there.
+    A job works in the folder of its state, ``state-NN``, and continues there.
 
     Args:
-        settings: of the calculation, with the providers of parameters by name: what ``auto`` takes
-            may be another one on another host.
+        settings: of the calculation, with explicit providers of parameters, since ``auto`` may
+            choose another one on another host.
         directory: of the calculation.
         cluster: where jobs run.
         report: called with every job that ends.
@@ -83,9 +83,9 @@ def window_job(
     Args:
         settings: of the calculation.
         ladder: its name.
-        repeat: counted from 0, which makes the job another one.
+        repeat: counted from 0; it is not used, but makes the job another one.
         state: index of the state.
-        box: of another solvent than water, compressed.
+        box: file of the compressed box of another solvent than water, or None.
         attempt: where it works.
 
     Returns:
@@ -110,7 +110,7 @@ def _jobs(
     ladder: LadderName,
     repeat: int,
 ) -> list[Job]:
-    # What may change when a calculation goes on is no input of a window.
+    # Inputs identify a job: leave out what may change when a calculation is resumed.
     fixed = settings.model_copy(update={"threads": None, "repeats": 1})
     box = directory.absolute() / BOX
     folder = leg_directory(directory.absolute(), ladder, repeat)
@@ -139,5 +139,6 @@ def _join(directory: Path, windows: Sequence[Job], store: Store) -> None:
     energies = np.stack([arrays["energies"][:count] for arrays, _ in loaded], axis=1)
     volumes = np.stack([arrays["volumes"][:count] for arrays, _ in loaded], axis=1)
     first = ExchangeSettings.model_validate_json(loaded[0][1]["exchange"])
-    whole = first.model_copy(update={"sampled": None, "seed": 0})  # each window has its own
-    write_samples(directory, whole, energies, volumes)
+    # Each window has its own seed, so the ladder has none.
+    ladder = first.model_copy(update={"sampled": None, "seed": 0})
+    write_samples(directory, ladder, energies, volumes)

@@ -16,11 +16,11 @@ __all__ = ["Bins"]
 
 @dataclass(frozen=True, eq=False)
 class Bins:
-    """Equal bins between two ends along each variable.
+    """Bins of equal width between two ends along each variable.
 
     Attributes:
         axes: the variables.
-        edges: of the bins, (b + 1,) along each of them.
+        edges: of the bins, (b + 1,) along each variable.
     """
 
     axes: tuple[Axis, ...]
@@ -28,7 +28,12 @@ class Bins:
 
     @classmethod
     def of(cls, samples: WeightedSamples, names: Sequence[str], count: int) -> Bins:
-        """Return bins over the range of variables, or over their samples where they have none.
+        """Return bins over the ranges of variables; without a range, over that of the samples.
+
+        Args:
+            samples: with these variables.
+            names: of one to three variables.
+            count: number of bins along each variable.
 
         Raises:
             ConfigError: no such variable, too many of them, or fewer than two bins.
@@ -64,20 +69,20 @@ class Bins:
     def cells(self, samples: WeightedSamples) -> NDArray[np.int64]:
         """Return the flat index (n,) of each sample's bin; -1 outside."""
         count = len(samples.values)
-        found, inside = np.zeros(count, dtype=np.int64), np.ones(count, dtype=bool)
+        cells, inside = np.zeros(count, dtype=np.int64), np.ones(count, dtype=bool)
         for axis, edges in zip(self.axes, self.edges, strict=True):
             low, high, bins = edges[0], edges[-1], len(edges) - 1
-            where = samples.values[:, samples.column(axis.name)]
+            values = samples.values[:, samples.column(axis.name)]
             if axis.period is not None:
-                where = low + (where - low) % axis.period
-            index = np.floor((where - low) / (high - low) * bins).astype(np.int64)
-            index = np.where(where == high, bins - 1, index)
+                values = low + (values - low) % axis.period
+            index = np.floor((values - low) / (high - low) * bins).astype(np.int64)
+            index = np.where(values == high, bins - 1, index)
             inside &= (index >= 0) & (index < bins)
-            found = found * bins + np.clip(index, 0, bins - 1)
-        return np.where(inside, found, -1)
+            cells = cells * bins + np.clip(index, 0, bins - 1)
+        return np.where(inside, cells, -1)
 
     def shares(self, cells: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the share of the weights (k,) in each bin, flat; those outside do not count."""
+        """Return the fraction of the weights (k,) in each bin, flat, without those outside."""
         total = np.bincount(
             np.maximum(cells, 0), weights * (cells >= 0), minlength=int(np.prod(self.shape))
         )

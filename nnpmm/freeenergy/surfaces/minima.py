@@ -1,4 +1,4 @@
-"""Minima of a free-energy surface, their basins, and how much of the ensemble each one has."""
+"""Minima of a free-energy surface, their basins, and the populations of these."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Minimum:
 
 @dataclass(frozen=True, eq=False)
 class Basins:
-    """Where steepest descent from every bin ends.
+    """The basin of every bin: the minimum at which steepest descent from it ends.
 
     Attributes:
         labels: of each bin, the number of its basin; -1 where nothing was sampled. Basin 0 has the
@@ -56,40 +56,55 @@ def find_basins(surface: Surface, *, barrier: float | None = None) -> Basins:
         surface: of one to three variables.
         barrier: kJ/mol; kT if left out.
     """
-    energy = np.where(np.isfinite(surface.free_energy), surface.free_energy, np.inf)
+    shape, error = surface.free_energy.shape, surface.error.ravel()
+    energy = np.where(np.isfinite(surface.free_energy), surface.free_energy, np.inf).ravel()
     least = thermal_energy(surface.temperature) if barrier is None else barrier
+    required = np.fmax(least, 2 * np.where(np.isnan(error), np.inf, error))
     neighbours = _neighbours(surface)
-    labels = _descend(energy.ravel(), neighbours)
-    flat = energy.ravel()
-    needed = np.fmax(least, 2 * np.where(np.isnan(surface.error), np.inf, surface.error)).ravel()
-    while True:
-        lowest = {
-            k: int(np.argmin(np.where(labels == k, flat, np.inf)))
-            for k in np.unique(labels[labels >= 0]).tolist()
-        }
-        # How much each way out lacks of the barrier that is needed.
-        lacking = {
-            k: (needed[lowest[k]] - (way - flat[lowest[k]]), other)
-            for k, (way, other) in _exits(flat, labels, neighbours).items()
-        }
-        if not lacking:
-            break
-        flattest = max(lacking, key=lambda k: lacking[k][0])
-        lack, other = lacking[flattest]
-        if lack <= 0:
-            break
-        labels[labels == flattest] = other
-    for k in set(lowest) - set(lacking):  # islands, of which those without an error are noise
-        if np.isnan(surface.error.ravel()[lowest[k]]) and flat[lowest[k]] > 0:
+    labels = _descend(energy, neighbours)
+    _merge_shallow(energy, labels, neighbours, required)
+    lowest, exits = _lowest_bins(energy, labels), _exits(energy, labels, neighbours)
+    for k in set(lowest) - set(exits):  # without an exit: islands, or the only basin
+        if np.isnan(error[lowest[k]]) and energy[lowest[k]] > 0:  # an island that is noise
             labels[labels == k] = -1
             del lowest[k]
-    order = sorted(lowest, key=lambda k: flat[lowest[k]])
-    renamed = np.full(len(labels), -1)
+    order = sorted(lowest, key=lambda k: energy[lowest[k]])
+    numbers = np.full(len(labels), -1)
     minima = []
     for number, k in enumerate(order):
-        renamed[labels == k] = number
-        minima.append(tuple(int(i) for i in np.unravel_index(lowest[k], energy.shape)))
-    return Basins(renamed.reshape(energy.shape), tuple(minima))
+        numbers[labels == k] = number
+        minima.append(tuple(int(i) for i in np.unravel_index(lowest[k], shape)))
+    return Basins(numbers.reshape(shape), tuple(minima))
+
+
+def _merge_shallow(
+    energy: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    neighbours: NDArray[np.int64],
+    required: NDArray[np.float64],
+) -> None:
+    """Merge basins whose barriers are lower than required at their lowest bins, in place."""
+    while True:
+        lowest = _lowest_bins(energy, labels)
+        missing = {
+            k: (required[lowest[k]] - (height - energy[lowest[k]]), other)
+            for k, (height, other) in _exits(energy, labels, neighbours).items()
+        }
+        if not missing:
+            return
+        shallowest = max(missing, key=lambda k: missing[k][0])
+        height, other = missing[shallowest]
+        if height <= 0:
+            return
+        labels[labels == shallowest] = other
+
+
+def _lowest_bins(energy: NDArray[np.float64], labels: NDArray[np.int64]) -> dict[int, int]:
+    """Return the flat index of the lowest bin of each basin."""
+    return {
+        k: int(np.argmin(np.where(labels == k, energy, np.inf)))
+        for k in np.unique(labels[labels >= 0]).tolist()
+    }
 
 
 def find_minima(
@@ -105,16 +120,16 @@ def find_minima(
     """
     basins = find_basins(surface, barrier=barrier)
     cells, count = surface.bins.cells(samples), len(basins.minima)
-    places = np.where(cells >= 0, basins.labels.ravel()[cells], -1)
+    basin_of_sample = np.where(cells >= 0, basins.labels.ravel()[cells], -1)
 
     def estimate(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-        inside = places[mask]
-        weights = samples.weights(mask) * (inside >= 0)
-        total = np.bincount(np.maximum(inside, 0), weights, minlength=count)
+        chosen = basin_of_sample[mask]
+        weights = samples.weights(mask) * (chosen >= 0)
+        total = np.bincount(np.maximum(chosen, 0), weights, minlength=count)
         return np.asarray(total / total.sum())
 
     value, error = jackknife(samples, estimate, blocks)
-    visits = _visits(samples, places, count)
+    visits = _visits(samples, basin_of_sample, count)
     return [
         Minimum(
             tuple(float(c[i]) for c, i in zip(surface.bins.centres, index, strict=True)),
@@ -126,60 +141,61 @@ def find_minima(
     ]
 
 
-def _visits(samples: WeightedSamples, places: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def _visits(samples: WeightedSamples, basins: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Return how often each basin was entered from another one, in the order of time of each run.
 
-    Samples of several states at one time, as of a replica exchange, are no walk: they give 0.
+    Runs with several samples at the same time, as of replica exchange, have no single path and
+    count 0.
     """
-    found = np.zeros(count, dtype=np.int64)
+    visits = np.zeros(count, dtype=np.int64)
     for run in np.unique(samples.runs):
         rows = samples.runs == run
         if len(np.unique(samples.times[rows])) < rows.sum():
             continue
-        walk = places[rows][np.argsort(samples.times[rows])]
-        walk = walk[walk >= 0]
-        entered = walk[1:][walk[1:] != walk[:-1]]
-        found += np.bincount(entered, minlength=count)
-    return found
+        path = basins[rows][np.argsort(samples.times[rows])]
+        path = path[path >= 0]
+        entered = path[1:][path[1:] != path[:-1]]
+        visits += np.bincount(entered, minlength=count)
+    return visits
 
 
 def _neighbours(surface: Surface) -> NDArray[np.int64]:
     """Return the flat indices (bins, 3^d - 1) of the bins around each bin; -1 beyond an end."""
     shape = surface.free_energy.shape
-    places = np.indices(shape).reshape(len(shape), -1)
-    found = []
+    indices = np.indices(shape).reshape(len(shape), -1)
+    columns = []
     for step in itertools.product((-1, 0, 1), repeat=len(shape)):
         if not any(step):
             continue
-        moved, inside = [], np.ones(places.shape[1], dtype=bool)
-        for axis, (where, by, size) in enumerate(zip(places, step, shape, strict=True)):
-            to = where + by
+        moved, inside = [], np.ones(indices.shape[1], dtype=bool)
+        for axis, size in enumerate(shape):
+            index = indices[axis] + step[axis]
             if surface.bins.axes[axis].period is not None:
-                to = to % size
-            inside &= (to >= 0) & (to < size)
-            moved.append(np.clip(to, 0, size - 1))
-        found.append(np.where(inside, np.ravel_multi_index(moved, shape), -1))
-    return np.array(found).T
+                index = index % size
+            inside &= (index >= 0) & (index < size)
+            moved.append(np.clip(index, 0, size - 1))
+        columns.append(np.where(inside, np.ravel_multi_index(moved, shape), -1))
+    return np.array(columns).T
 
 
 def _descend(energy: NDArray[np.float64], neighbours: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return for each bin the bin where steepest descent from it ends; -1 where nothing is."""
+    """Return for each bin the bin where steepest descent from it ends; -1 if it is infinite."""
     around = np.where(neighbours >= 0, energy[neighbours], np.inf)
     best = np.argmin(around, axis=1)
     rows = np.arange(len(energy))
     lower = around[rows, best] < energy
-    to = np.where(lower, neighbours[rows, best], rows)
-    while True:
-        further = to[to]
-        if (further == to).all():
-            return np.where(np.isfinite(energy), to, -1)
-        to = further
+    ends = np.where(lower, neighbours[rows, best], rows)
+    while True:  # each round doubles the number of steps
+        further = ends[ends]
+        if (further == ends).all():
+            return np.where(np.isfinite(energy), ends, -1)
+        ends = further
 
 
 def _exits(
     energy: NDArray[np.float64], labels: NDArray[np.int64], neighbours: NDArray[np.int64]
 ) -> dict[int, tuple[float, int]]:
-    """Return for each basin the lowest way to another one: its height, and the other basin."""
+    """Return for each basin the lowest exit to another one: its height, and the other basin."""
     rows = np.repeat(np.arange(len(energy)), neighbours.shape[1])
     others = neighbours.ravel()
     crossing = (others >= 0) & (labels[rows] >= 0)
@@ -187,9 +203,9 @@ def _exits(
     crossing = (labels[others] >= 0) & (labels[others] != labels[rows])
     rows, others = rows[crossing], others[crossing]
     heights = np.maximum(energy[rows], energy[others])
-    found: dict[int, tuple[float, int]] = {}
+    exits: dict[int, tuple[float, int]] = {}
     for index in np.argsort(heights).tolist():
-        found.setdefault(
+        exits.setdefault(
             int(labels[rows[index]]), (float(heights[index]), int(labels[others[index]]))
         )
-    return found
+    return exits

@@ -23,7 +23,7 @@ class Axis:
         name: of the variable.
         unit: ``"rad"``, ``"nm"`` or empty.
         period: after which values repeat, or None.
-        ends: between which a surface is drawn; None: the range of the samples.
+        ends: range of a surface along the variable; None: the range of the samples.
     """
 
     name: str
@@ -41,9 +41,10 @@ class WeightedSamples:
         values: (n, m).
         times: (n,) of each sample within its run, ps.
         runs: (n,) number of its run.
-        temperature: at which weights hold, K.
-        weigh: returns ln w (k,) of the k samples that a mask (n,) chooses, up to a constant. What
-            is fitted, such as MBAR's free energies, is fitted to these alone.
+        temperature: of the unbiased ensemble, K.
+        weigh: returns ln w (k,) of the k samples that a mask (n,) selects, up to a constant.
+            Quantities that have to be fitted, such as MBAR's free energies, are fitted to these
+            samples alone.
     """
 
     axes: tuple[Axis, ...]
@@ -54,15 +55,19 @@ class WeightedSamples:
     weigh: Callable[[Mask], NDArray[np.float64]]
 
     def weights(self, chosen: Mask | None = None) -> NDArray[np.float64]:
-        """Return weights (k,) of chosen samples; those of every run add up to its share of them."""
+        """Return weights (k,) of chosen samples.
+
+        The weights of a run add up to its fraction of the samples: biases of different runs have no
+        common zero, so that only weights within a run can be compared.
+        """
         mask = np.ones(len(self.values), dtype=bool) if chosen is None else chosen
         logs, runs = self.weigh(mask), self.runs[mask]
-        found = np.empty(len(logs))
+        weights = np.empty(len(logs))
         for run in np.unique(runs):
             rows = runs == run
-            each = np.exp(logs[rows] - logs[rows].max())
-            found[rows] = each / each.sum() * rows.mean()
-        return found
+            relative = np.exp(logs[rows] - logs[rows].max())
+            weights[rows] = relative / relative.sum() * rows.mean()
+        return weights
 
     def column(self, name: str) -> int:
         """Return the column of a variable.
@@ -97,9 +102,9 @@ class WeightedSamples:
         indices = np.flatnonzero(mask)
 
         def weigh(part: Mask) -> NDArray[np.float64]:
-            whole = np.zeros(len(mask), dtype=bool)
-            whole[indices[part]] = True
-            return self.weigh(whole)
+            of_all = np.zeros(len(mask), dtype=bool)
+            of_all[indices[part]] = True
+            return self.weigh(of_all)
 
         return replace(
             self,
@@ -110,14 +115,14 @@ class WeightedSamples:
         )
 
     def blocks(self, count: int) -> NDArray[np.int64]:
-        """Return the number (n,) of each sample's block: equal parts of the time of each run."""
-        found = np.empty(len(self.values), dtype=np.int64)
+        """Return the number (n,) of each sample's block; each run is cut into equal times."""
+        numbers = np.empty(len(self.values), dtype=np.int64)
         for number, run in enumerate(np.unique(self.runs)):
             rows = np.flatnonzero(self.runs == run)
             ranks = np.searchsorted(np.unique(self.times[rows]), self.times[rows])
             total = ranks.max() + 1
-            found[rows] = number * count + ranks * count // total
-        return found
+            numbers[rows] = number * count + ranks * count // total
+        return numbers
 
 
 def pooled(parts: Sequence[WeightedSamples]) -> WeightedSamples:

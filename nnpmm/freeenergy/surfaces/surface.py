@@ -1,9 +1,10 @@
 r"""Free-energy surfaces F(s) = -kT ln p(s) from weighted samples, with errors and convergence.
 
-Errors are those of the jackknife over blocks of time: each block is left out in turn, weights are
-fitted to the rest, and the spread of the B surfaces, times ((B - 1) / B)^(1/2), is the standard
-error (Efron, Ann. Stat. 1979, 7, 1). With several runs, leaving out one run at a time gives a
-second estimate; the larger of the two counts, as in `nnpmm.freeenergy.combine`.
+Errors are from a jackknife over blocks of time. Each block is left out in turn, and weights are
+fitted to the rest. For the B surfaces F_b, the standard error is the root of (B - 1) / B times the
+sum of the squared deviations of F_b from their mean (Efron, Ann. Stat. 1979, 7, 1). With several
+runs, leaving out one run at a time gives a second estimate; the larger one is returned, as in
+`nnpmm.freeenergy.combine`.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ __all__ = [
     "surface_of",
 ]
 
-#: kJ/mol above the minimum, up to which surfaces are compared.
+#: Surfaces are compared up to this free energy above the minimum, kJ/mol.
 LIMIT = 20.0
-_LEAST_SAMPLES = 50
+_LEAST_SAMPLES = 50  # fewer leave most bins empty
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +53,10 @@ class Surface:
 
     @property
     def probability(self) -> NDArray[np.float64]:
-        """Of each bin; they add up to 1."""
+        """Probability of each bin; they add up to 1."""
         kt = thermal_energy(self.temperature)
-        found = np.nan_to_num(np.exp(-self.free_energy / kt), nan=0.0)
-        return np.asarray(found / found.sum())
+        weights = np.nan_to_num(np.exp(-self.free_energy / kt), nan=0.0)
+        return np.asarray(weights / weights.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +89,7 @@ def surface_of(
 
     Raises:
         ConfigError: no such variable, or numbers out of bounds.
-        SimulationError: too few samples, or the weights cannot be found.
+        SimulationError: too few samples, or the weights cannot be calculated.
     """
     _check(samples, blocks)
     grid = Bins.of(samples, names, bins)
@@ -104,10 +105,10 @@ def surface_of(
 
 
 def _free_energy(shares: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
-    """Return -kT ln p, nan where nothing is."""
+    """Return -kT ln p; nan where p is 0."""
     with np.errstate(divide="ignore"):
-        found = -thermal_energy(temperature) * np.log(shares)
-    return np.where(shares > 0, found, np.nan)
+        energies = -thermal_energy(temperature) * np.log(shares)
+    return np.where(shares > 0, energies, np.nan)
 
 
 def jackknife(
@@ -122,16 +123,17 @@ def jackknife(
         estimate: from those that a mask (n,) chooses, an array.
         blocks: of each run.
     """
-    everything = np.ones(len(samples.values), dtype=bool)
-    errors = [_spread(samples.blocks(blocks), estimate)]
+    every_sample = np.ones(len(samples.values), dtype=bool)
+    errors = [_jackknife_error(samples.blocks(blocks), estimate)]
     if len(np.unique(samples.runs)) > 1:
-        errors.append(_spread(samples.runs, estimate))
-    return estimate(everything), np.fmax.reduce(errors)
+        errors.append(_jackknife_error(samples.runs, estimate))
+    return estimate(every_sample), np.fmax.reduce(errors)
 
 
-def _spread(
+def _jackknife_error(
     labels: NDArray[np.int64], estimate: Callable[[NDArray[np.bool_]], NDArray[np.float64]]
 ) -> NDArray[np.float64]:
+    """Return the standard error from estimates without the samples of one label at a time."""
     left_out = np.array([estimate(labels != label) for label in np.unique(labels)])
     count = len(left_out)
     mean = left_out.mean(axis=0)
@@ -180,22 +182,22 @@ def convergence_of(
     labels = samples.blocks(parts) % parts
     grid = Bins.of(samples, names, bins)
     cells = grid.cells(samples)
-    found = []
+    surfaces, times = [], []
     for part in range(parts):
         mask = labels <= part
         shares = grid.shares(cells[mask], samples.weights(mask))
-        found.append(_free_energy(shares, samples.temperature))
-    times = [samples.times[labels <= part].max() for part in range(parts)]
-    differences = [difference_below(each, found[-1]) for each in found]
+        surfaces.append(_free_energy(shares, samples.temperature))
+        times.append(samples.times[mask].max())
+    differences = [difference_below(surface, surfaces[-1]) for surface in surfaces]
     return Convergence(np.array(times), np.array(differences))
 
 
 def difference_below(
     found: NDArray[np.float64], reference: NDArray[np.float64], limit: float = LIMIT
 ) -> float:
-    """Return the root mean square difference of two surfaces, each bin the same, kJ/mol.
+    """Return the root mean square difference of two surfaces, all bins with equal weight, kJ/mol.
 
-    The constant between them is chosen to minimise it.
+    A constant is added to one of them so that the result is smallest.
 
     Args:
         found: kJ/mol, on the bins of the reference.

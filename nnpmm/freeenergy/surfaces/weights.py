@@ -20,8 +20,8 @@ from nnpmm.sampling import BiasGrid
 
 __all__ = ["mbar_weights", "metadynamics_offsets"]
 
-_OFFSETS = 1000  # times at which c(t) is computed; between them it is interpolated
-_SOLVED = 4000  # samples, spread evenly, from which MBAR's free energies are solved
+_OFFSETS = 1000  # times at which c(t) is calculated; it is interpolated between them
+_MBAR_SAMPLES = 4000  # evenly spaced samples from which MBAR's free energies are calculated
 
 
 def metadynamics_offsets(
@@ -44,21 +44,24 @@ def metadynamics_offsets(
     kt, points = thermal_energy(temperature), np.asarray(centres, dtype=np.float64)
     amounts = np.asarray(heights, dtype=np.float64)
     axes = [_inside(grid) for grid in grids]
-    shapes = [_shapes(grid, axis, points[:, k]) for k, (grid, axis) in enumerate(zip(grids, axes))]  # noqa: B905
+    shapes = [
+        _shapes(grid, axis, column)
+        for grid, axis, column in zip(grids, axes, points.T, strict=True)
+    ]
     count = len(points)
     knots = np.unique(np.linspace(0, count - 1, min(count, _OFFSETS)).astype(np.int64))
     bias = np.zeros([len(axis) for axis in axes])
-    found, before = [], 0
+    offsets, added = [], 0
     for knot in knots.tolist():
-        bias += _sum(amounts[before:knot], [shape[before:knot] for shape in shapes])
-        before = knot
+        bias += _sum(amounts[added:knot], [shape[added:knot] for shape in shapes])
+        added = knot
         scaled = bias / ((bias_factor - 1) * kt)
-        found.append(kt * (logsumexp(bias_factor * scaled) - logsumexp(scaled)))
-    return np.asarray(np.interp(np.arange(count), knots, found))
+        offsets.append(kt * (logsumexp(bias_factor * scaled) - logsumexp(scaled)))
+    return np.asarray(np.interp(np.arange(count), knots, offsets))
 
 
 def _inside(grid: BiasGrid) -> NDArray[np.float64]:
-    """Return the points of a grid within its range, a periodic end once."""
+    """Return the points of a grid within its range, those of a periodic boundary only once."""
     points = grid.points
     if grid.periodic:
         return points[:-1]
@@ -105,10 +108,10 @@ def mbar_weights(
     kt = thermal_energy(temperature)
     count, states = energies.shape[:2]
     scaled = energies * (temperature / np.asarray(temperatures))
-    every = max(1, count * states // _SOLVED)
-    solved = scaled[::every]
-    columns = solved.transpose(1, 0, 2).reshape(-1, states).T
-    found = mbar(columns, [len(solved)] * states, temperature=temperature)
-    f = found.delta[0] / kt
+    every = max(1, count * states // _MBAR_SAMPLES)
+    fitted = scaled[::every]
+    columns = fitted.transpose(1, 0, 2).reshape(-1, states).T
+    free_energies = mbar(columns, [len(fitted)] * states, temperature=temperature)
+    f = free_energies.delta[0] / kt
     mixture = logsumexp(f + np.log(count) - scaled / kt, axis=-1)
     return np.asarray(-target / kt - mixture)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnpmm.learning.language.kinetics import (
-    Kinetics,
     implied_timescales,
     kinetics_of,
     transition_matrix,
@@ -119,17 +118,17 @@ def compare_with_reference(
 
 def _plain(numbers: NDArray[np.float64]) -> list[Any]:
     """Return numbers as lists, None for nan, which JSON does not have."""
-    found = numbers.astype(object)
-    found[np.isnan(numbers)] = None
-    return list(found.tolist())
+    values = numbers.astype(object)
+    values[np.isnan(numbers)] = None
+    return list(values.tolist())
 
 
 def _row(name: str, trajectories: Sequence[NDArray[np.int64]], n_states: int, lag: int) -> Row:
-    found: Kinetics = kinetics_of(trajectories, n_states)
+    kinetics = kinetics_of(trajectories, n_states)
     matrix = transition_matrix(trajectories, n_states, lag)
     return Row(
         name,
-        *(found.populations, found.population_errors),
-        *(found.passage_times, found.passage_errors),
+        *(kinetics.populations, kinetics.population_errors),
+        *(kinetics.passage_times, kinetics.passage_errors),
         implied_timescales(matrix, lag),
     )

@@ -1,13 +1,13 @@
 r"""Populations and kinetics of trajectories of states, with errors.
 
-The mean first-passage time from i to j is the mean, over all frames in i, of the time until j is
-next visited; a frame after which j is not visited any more does not count. Errors are those of the
-jackknife over blocks of time, which sees frames as correlated.
+The mean first-passage time from i to j is the mean, over all frames in i, of the time until the
+next visit to j. Frames after the last visit to j do not count. Errors are from a jackknife over
+blocks of time, since frames are correlated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,13 +27,13 @@ States = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Kinetics:
-    """What trajectories of k states say; times are in frames.
+    """Populations and kinetics of trajectories of k states; times are in frames.
 
     Attributes:
         populations: (k,).
         population_errors: (k,) standard errors.
         passage_times: (k, k) mean first-passage time from the row's to the column's state; 0 on
-            the diagonal, nan where it was never seen.
+            the diagonal, nan where there was no passage.
         passage_errors: (k, k) standard errors.
         dwell: (k,) mean length of a visit.
         dwell_errors: (k,) standard errors.
@@ -61,16 +61,16 @@ def kinetics_of(trajectories: Sequence[States], n_states: int, *, blocks: int = 
     pieces = [t[i : i + length] for t in trajectories for i in range(0, len(t), length)]
     pieces = [piece for piece in pieces if len(piece) >= length]
     populations = np.bincount(np.concatenate(trajectories), minlength=n_states)
-    sums, counts = _pooled(trajectories, lambda t: _passages(t, n_states))
-    dwell_sums, dwell_counts = _pooled(trajectories, lambda t: _visits(t, n_states))
+    sums, counts = _pooled([_passages(each, n_states) for each in trajectories])
+    dwell_sums, dwell_counts = _pooled([_visits(each, n_states) for each in trajectories])
     with np.errstate(invalid="ignore", divide="ignore"):
         return Kinetics(
             populations / populations.sum(),
-            _error(pieces, lambda t: _counts(t, n_states)),
+            _jackknife([_counts(piece, n_states) for piece in pieces]),
             sums / counts,
             _passage_error(trajectories, n_states, length),
             dwell_sums / dwell_counts,
-            _error(pieces, lambda t: _visits(t, n_states)),
+            _jackknife([_visits(piece, n_states) for piece in pieces]),
             sum(int((np.diff(t) != 0).sum()) for t in trajectories),
         )
 
@@ -83,21 +83,24 @@ def first_passage_times(states: States, n_states: int) -> NDArray[np.float64]:
 
 
 def dwell_times(states: States) -> dict[int, NDArray[np.int64]]:
-    """Return the lengths of all complete visits by state, in frames: how long it stays committed.
+    """Return the lengths of all complete visits by state, in frames.
 
-    The first and the last visit, which are cut, are left out.
+    The first and the last visit are left out, since the trajectory shows only a part of them.
     """
     starts = np.flatnonzero(np.diff(states, prepend=states[0] - 1))
     lengths = np.diff(np.append(starts, len(states)))
     inner = slice(1, -1)
-    visited, long = states[starts][inner], lengths[inner]
-    return {int(k): long[visited == k] for k in np.unique(visited)}
+    visited, lengths = states[starts][inner], lengths[inner]
+    return {int(k): lengths[visited == k] for k in np.unique(visited)}
 
 
 def transition_matrix(
     trajectories: Sequence[States], n_states: int, lag: int
 ) -> NDArray[np.float64]:
-    """Return the shares (k, k) of transitions from the row's to the column's state after a lag."""
+    """Return the probabilities (k, k) of the column's state a lag after the row's, from counts.
+
+    A state without counts gets a row of the unit matrix: it is absorbing.
+    """
     counts = np.zeros((n_states, n_states))
     for states in trajectories:
         np.add.at(counts, (states[:-lag], states[lag:]), 1.0)
@@ -106,44 +109,48 @@ def transition_matrix(
 
 
 def implied_timescales(matrix: NDArray[np.float64], lag: int) -> NDArray[np.float64]:
-    """Return -lag / ln |l| of all eigenvalues of a transition matrix but the first, in frames."""
+    """Return -lag / ln |l| of all eigenvalues l of a transition matrix but the first, in frames."""
     eigenvalues = np.sort(np.abs(np.linalg.eigvals(matrix)))[::-1][1:]
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore"):  # the bound keeps a second eigenvalue of 1 finite
         return np.asarray(-lag / np.log(np.minimum(eigenvalues, 1 - 1e-12)))
 
 
-Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
+# Sums and the numbers of their terms, whose ratios are means.
+_Sums = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def _passages(states: States, n_states: int) -> Pair:
+def _passages(states: States, n_states: int) -> _Sums:
     """Return sums (k, k) of the times from frames in i until j, and their numbers."""
-    return _passages_of(_waits(states, n_states), states, n_states)
+    return _sums_by_state(_times_to_states(states, n_states), states, n_states)
 
 
-def _waits(states: States, n_states: int) -> NDArray[np.float64]:
-    """Return the time (n, k) from each frame until each state is next visited; nan: never."""
+def _times_to_states(states: States, n_states: int) -> NDArray[np.float64]:
+    """Return the time (n, k) from each frame until the next visit to each state; nan: never."""
     frames = np.arange(len(states), dtype=np.float64)
-    found = np.empty((len(states), n_states))
+    times = np.empty((len(states), n_states))
     for target in range(n_states):
         hits = np.where(states == target, frames, np.inf)
-        found[:, target] = np.minimum.accumulate(hits[::-1])[::-1] - frames
-    return np.where(np.isfinite(found), found, np.nan)
+        times[:, target] = np.minimum.accumulate(hits[::-1])[::-1] - frames
+    return np.where(np.isfinite(times), times, np.nan)
 
 
-def _passages_of(waits: NDArray[np.float64], states: States, n_states: int) -> Pair:
+def _sums_by_state(times: NDArray[np.float64], states: States, n_states: int) -> _Sums:
+    """Return sums (k, k) of times (n, k) over the frames in each state, and their numbers."""
     sums, counts = np.zeros((n_states, n_states)), np.zeros((n_states, n_states))
     for state in range(n_states):
-        rows = waits[states == state]
+        rows = times[states == state]
         sums[state], counts[state] = np.nansum(rows, axis=0), np.isfinite(rows).sum(axis=0)
     return sums, counts
 
 
-def _counts(states: States, n_states: int) -> Pair:
+def _counts(states: States, n_states: int) -> _Sums:
+    """Return the numbers (k,) of frames in each state, and of all frames."""
     counts = np.bincount(states, minlength=n_states).astype(np.float64)
     return counts, np.full(n_states, float(len(states)))
 
 
-def _visits(states: States, n_states: int) -> Pair:
+def _visits(states: States, n_states: int) -> _Sums:
+    """Return the sums (k,) of the lengths of complete visits, and their numbers."""
     lengths = dwell_times(states)
     return (
         np.array([float(lengths.get(k, np.zeros(0)).sum()) for k in range(n_states)]),
@@ -151,36 +158,33 @@ def _visits(states: States, n_states: int) -> Pair:
     )
 
 
-def _pooled(trajectories: Sequence[States], measure: Callable[[States], Pair]) -> Pair:
-    found = [measure(states) for states in trajectories]
-    return sum(each for each, _ in found), sum(each for _, each in found)  # type: ignore[return-value]
-
-
-def _error(pieces: Sequence[States], measure: Callable[[States], Pair]) -> NDArray[np.float64]:
-    return _jackknife([measure(piece) for piece in pieces])
+def _pooled(parts: Sequence[_Sums]) -> _Sums:
+    """Return the sums and numbers of several trajectories together."""
+    sums, counts = zip(*parts, strict=True)
+    return np.sum(sums, axis=0), np.sum(counts, axis=0)
 
 
 def _passage_error(
     trajectories: Sequence[States], n_states: int, length: int
 ) -> NDArray[np.float64]:
-    """Return errors by blocks of frames whose waits reach beyond the block."""
+    """Return errors from blocks of frames; passages that begin in a block may end after it."""
     parts = []
     for states in trajectories:
-        waits = _waits(states, n_states)
+        times = _times_to_states(states, n_states)
         parts += [
-            _passages_of(waits[i : i + length], states[i : i + length], n_states)
+            _sums_by_state(times[i : i + length], states[i : i + length], n_states)
             for i in range(0, len(states) - length + 1, length)
         ]
     return _jackknife(parts)
 
 
-def _jackknife(parts: Sequence[Pair]) -> NDArray[np.float64]:
-    """Return the standard error of the ratio of two sums over blocks."""
+def _jackknife(parts: Sequence[_Sums]) -> NDArray[np.float64]:
+    """Return the standard error of the ratio of two sums over blocks; nan from a single block."""
     if len(parts) < 2:
         return np.full(np.shape(parts[0][0]), np.nan)
-    above, below = (np.array(each, dtype=np.float64) for each in zip(*parts, strict=True))
+    sums, counts = (np.array(each, dtype=np.float64) for each in zip(*parts, strict=True))
     with np.errstate(invalid="ignore", divide="ignore"):
-        left_out = (above.sum(axis=0) - above) / (below.sum(axis=0) - below)
+        left_out = (sums.sum(axis=0) - sums) / (counts.sum(axis=0) - counts)
     count = len(parts)
     square = ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
     return np.asarray(np.sqrt((count - 1) / count * square))

@@ -38,23 +38,29 @@ class MarkovModel:
     def passage_times(self) -> NDArray[np.float64]:
         """Mean first-passage times (k, k): m_ij = lag + sum_l P_il m_lj, m_jj = 0."""
         count = len(self.matrix)
-        found = np.zeros((count, count))
+        times = np.zeros((count, count))
         for target in range(count):
             others = [k for k in range(count) if k != target]
             inside = self.matrix[np.ix_(others, others)]
-            found[others, target] = np.linalg.solve(
+            times[others, target] = np.linalg.solve(
                 np.eye(count - 1) - inside, np.full(count - 1, float(self.lag))
             )
-        return found
+        return times
 
     def generate(self, length: int, *, seed: int, start: int = 0) -> NDArray[np.int64]:
-        """Return a trajectory of so many steps of one lag each, (length,)."""
+        """Return a trajectory (length,) with a frame for each lag time.
+
+        Args:
+            length: number of frames.
+            seed: of the random numbers.
+            start: the state before the first frame.
+        """
         rng = np.random.default_rng(seed)
-        edges = self.matrix.cumsum(axis=1)
+        cumulative = self.matrix.cumsum(axis=1)
         states = np.empty(length, dtype=np.int64)
         state = start
         for step, number in enumerate(rng.random(length).tolist()):
-            state = int(np.searchsorted(edges[state], number * edges[state, -1]))
+            state = int(np.searchsorted(cumulative[state], number * cumulative[state, -1]))
             states[step] = state
         return states
 
@@ -71,7 +77,7 @@ def fit_markov_model(
 
     Raises:
         OptionalDependencyError: deeptime is not installed.
-        ConfigError: a lag that no trajectory is longer than, or numbers that are no states.
+        ConfigError: a lag below 1 or not shorter than a trajectory, or numbers that are no states.
         SimulationError: a state that is never visited, too few transitions, or states that are not
             connected at this lag.
     """

@@ -1,17 +1,18 @@
-"""A network that predicts the next state of a trajectory from all before it.
+"""A network that predicts the next state of a trajectory from all states before it.
 
-Embedding, one LSTM, a linear layer, as published: 8, 64, k. Trained by cross entropy on stretches
-of 100 frames in batches of 64 with Adam; the last part of the frames chooses the best epoch. New
-trajectories are drawn state by state.
+The network is the published one: an embedding (width 8), one LSTM (64) and a linear layer (k). Adam
+minimises the cross entropy of sequences of 100 frames in batches of 64. The last part of each
+trajectory chooses the best epoch. New trajectories are sampled state by state.
 
-With ``markov`` the network starts as the reversible Markov model of the first part of the frames
-and learns what memory adds to it, no more than helps in the last part. In the end its transitions,
-averaged over all frames in each state, are made those of the Markov model of all frames
-(`nnpmm.learning.language.memory`).
+With ``markov`` the network starts as the reversible Markov model of the first part of the frames,
+and training adds memory for as long as this lowers the loss of the last part. After training, the
+mean transition probabilities over the frames in each state are set to those of the Markov model of
+all frames (`nnpmm.learning.language.memory`).
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from nnpmm.core.arrays import Card, load_card, save_card
 from nnpmm.core.errors import ConfigError
 from nnpmm.core.section import Section
 from nnpmm.learning.language.markov import fit_markov_model
-from nnpmm.learning.language.memory import log_chances, match_transitions
+from nnpmm.learning.language.memory import log_probabilities, match_transitions
 from nnpmm.learning.language.states import require_states
 from nnpmm.learning.weights import as_arrays, load_file_into
 
@@ -78,14 +79,16 @@ class _Network(nn.Module):
         self.embedding = nn.Embedding(n_states, settings.embedding)
         self.lstm = nn.LSTM(settings.embedding, settings.hidden, batch_first=True)
         self.linear = nn.Linear(settings.hidden, n_states)
+        # ln T of the Markov model. Files contain the weight by this name.
         self.counted: nn.Parameter | None = None
         if settings.markov:
             self.counted = nn.Parameter(torch.zeros(n_states, n_states), requires_grad=False)
+            # Without an output of the LSTM the network is the Markov model alone.
             nn.init.zeros_(self.linear.weight)
             nn.init.zeros_(self.linear.bias)
 
     def forward(self, states: torch.Tensor, memory: Any = None) -> tuple[torch.Tensor, Any]:
-        """Return logits (b, n, k) of the state after each frame (b, n), and the memory."""
+        """Return logits (b, n, k) of the state after each frame (b, n), and the LSTM's memory."""
         hidden, memory = self.lstm(self.embedding(states), memory)
         logits = self.linear(hidden)
         if self.counted is not None:
@@ -114,7 +117,7 @@ class LanguageModel:
         seed: int,
         progress: Callable[[int, int], None] = lambda *_: None,
     ) -> NDArray[np.int64]:
-        """Return new trajectories (walkers, length), which go on from the same real frames.
+        """Return new trajectories (walkers, length), which all continue the prompt of the card.
 
         Args:
             length: frames of each.
@@ -126,15 +129,15 @@ class LanguageModel:
         self.network.eval()
         prompt = torch.tensor(self.card.prompt)[None].repeat(walkers, 1)
         logits, memory = self.network(prompt)
-        found = torch.empty((walkers, length), dtype=torch.int64)
+        states = torch.empty((walkers, length), dtype=torch.int64)
         for frame in range(length):
-            chances = torch.softmax(logits[:, -1], dim=-1)
-            drawn = torch.multinomial(chances, 1, generator=generator)
-            found[:, frame] = drawn[:, 0]
-            logits, memory = self.network(drawn, memory)
+            probabilities = torch.softmax(logits[:, -1], dim=-1)
+            sampled = torch.multinomial(probabilities, 1, generator=generator)
+            states[:, frame] = sampled[:, 0]
+            logits, memory = self.network(sampled, memory)
             if frame % 1000 == 999 or frame + 1 == length:
                 progress(frame + 1, length)
-        return found.numpy()
+        return states.numpy()
 
     def save(self, path: Path) -> None:
         """Write ``NAME.json`` and ``NAME.safetensors``.
@@ -169,28 +172,28 @@ def train_language_model(
 
     Args:
         trajectories: (n,) each.
-        settings: of the network and the training; the published ones if left out.
-        n_states: number of states; None: as the trajectories have them.
+        settings: of the network and the training; the published ones if None.
+        n_states: number of states; None: the highest number in the trajectories plus 1.
         progress: called with the number of epochs that are done, and their number.
 
     Raises:
         ConfigError: trajectories that are too short, or numbers that are no states.
         SimulationError: a state that is never visited, or too few transitions.
-        OptionalDependencyError: ``markov``, and deeptime is not installed.
+        OptionalDependencyError: deeptime is not installed, which ``markov`` requires.
     """
     settings = settings or LanguageSettings()
     count = require_states(trajectories, n_states)
     series = [torch.from_numpy(np.asarray(each, dtype=np.int64)) for each in trajectories]
-    parts = [_cut(each, settings) for each in series]
+    parts = [_split(each, settings) for each in series]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         network = _Network(count, settings)
         if network.counted is not None:
-            _count(network.counted, [early for early, _ in parts])
+            _set_markov_model(network.counted, [early for early, _ in parts])
         curves, best = _fit(network, parts, settings, progress)
     network.load_state_dict(best)
     if network.counted is not None:
-        _match(network, network.counted, series, settings.sequence)
+        _match_markov_model(network, network.counted, series, settings.sequence)
     longest = max(series, key=len)
     card = LanguageCard(
         n_states=count,
@@ -205,8 +208,8 @@ def train_language_model(
     return LanguageModel(card, network.eval())
 
 
-def _cut(states: torch.Tensor, settings: LanguageSettings) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the frames of a trajectory for training, and those behind them for validation."""
+def _split(states: torch.Tensor, settings: LanguageSettings) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the frames of a trajectory for training, and those after them for validation."""
     first = round(len(states) * (1 - settings.validation))
     if min(first, len(states) - first) <= settings.sequence:
         raise ConfigError(
@@ -224,19 +227,19 @@ def _fit(
 ) -> tuple[tuple[list[float], list[float]], dict[str, torch.Tensor]]:
     """Return both learning curves and the weights of the best epoch.
 
-    That before the first epoch counts for a network that starts as a Markov model.
+    The Markov model that a network may start from counts as an epoch, so that it can be the best.
     """
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
-    held_out = torch.cat([_stretches(late, settings.sequence, 0) for _, late in parts])
+    held_out = torch.cat([_sequences(late, settings.sequence, 0) for _, late in parts])
     training: list[float] = []
     validation: list[float] = []
     best: dict[str, torch.Tensor] = {}
     if settings.markov:
         validation.append(_mean_loss(network, held_out, settings.batch))
-        best = {k: v.detach().clone() for k, v in network.state_dict().items()}
+        best = copy.deepcopy(network.state_dict())
     for epoch in range(settings.epochs):
-        offset = int(torch.randint(settings.sequence, (1,)))
-        rows = torch.cat([_stretches(early, settings.sequence, offset) for early, _ in parts])
+        offset = int(torch.randint(settings.sequence, (1,)))  # so that epochs differ in the cuts
+        rows = torch.cat([_sequences(early, settings.sequence, offset) for early, _ in parts])
         rows = rows[torch.randperm(len(rows))]
         network.train()
         total = 0.0
@@ -249,15 +252,15 @@ def _fit(
         training.append(total / len(rows))
         validation.append(_mean_loss(network, held_out, settings.batch))
         if validation[-1] == min(validation):
-            best = {k: v.detach().clone() for k, v in network.state_dict().items()}
+            best = copy.deepcopy(network.state_dict())
         progress(epoch + 1, settings.epochs)
         if len(validation) - 1 - int(np.argmin(validation)) >= settings.patience:
             break
     return (training, validation), best
 
 
-def _stretches(states: torch.Tensor, length: int, offset: int) -> torch.Tensor:
-    """Return stretches (m, length + 1), which share their ends."""
+def _sequences(states: torch.Tensor, length: int, offset: int) -> torch.Tensor:
+    """Return sequences (m, length + 1); each starts with the last frame of the one before."""
     return states[offset:].unfold(0, length + 1, length)
 
 
@@ -273,19 +276,20 @@ def _mean_loss(network: nn.Module, rows: torch.Tensor, batch: int) -> float:
     return sum(losses) / len(rows)
 
 
-def _count(counted: nn.Parameter, series: Sequence[torch.Tensor]) -> None:
-    """Put the reversible Markov model of trajectories into a network."""
-    found = fit_markov_model([each.numpy() for each in series], len(counted), 1)
-    counted.data = log_chances(found.matrix).float()
+def _set_markov_model(counted: nn.Parameter, series: Sequence[torch.Tensor]) -> None:
+    """Set a network's ln T to that of the reversible Markov model of trajectories."""
+    model = fit_markov_model([each.numpy() for each in series], len(counted), 1)
+    counted.data = log_probabilities(model.matrix).float()
 
 
 @torch.no_grad()
-def _match(
+def _match_markov_model(
     network: nn.Module, counted: nn.Parameter, series: Sequence[torch.Tensor], warm_up: int
 ) -> None:
     """Make the mean transitions of a network those of the reversible Markov model of all frames.
 
-    Frames count from ``warm_up`` frames behind the start of a trajectory, or of a piece of it.
+    Long trajectories are evaluated in pieces. The first ``warm_up`` frames of each piece are left
+    out, since the network has no memory of the states before them.
     """
     network.eval()
     memory, states = [], []

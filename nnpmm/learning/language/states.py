@@ -1,4 +1,4 @@
-"""States of a trajectory: the nearest of given centres, without short recrossings."""
+"""Assignment of a trajectory's frames to states: the nearest centre, without short recrossings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nnpmm.core.errors import ConfigError, InputFileError, SimulationError, shor
 
 __all__ = ["assign_states", "read_series", "require_states", "smooth_recrossings"]
 
-_LEAST_TRANSITIONS = 20
+_LEAST_TRANSITIONS = 20  # fewer leave rates, and the network that learns them, to chance
 
 
 def read_series(path: Path) -> NDArray[np.float64]:
@@ -23,10 +23,10 @@ def read_series(path: Path) -> NDArray[np.float64]:
     """
     try:
         if path.suffix == ".npy":
-            found = np.load(path, allow_pickle=False)
+            table = np.load(path, allow_pickle=False)
         else:
-            found = np.loadtxt(path, delimiter="," if path.suffix == ".csv" else None)
-        values = np.asarray(found, dtype=np.float64)
+            table = np.loadtxt(path, delimiter="," if path.suffix == ".csv" else None)
+        values = np.asarray(table, dtype=np.float64)
     except (OSError, ValueError) as error:
         raise InputFileError(f"{path}: cannot be read ({shortened(error)})") from error
     if values.ndim not in (1, 2) or not values.size or not np.isfinite(values).all():
@@ -42,37 +42,37 @@ def assign_states(
     """Return the number (n,) of the centre that each frame is nearest to.
 
     Args:
-        values: (n,) or (n, d) of variables.
+        values: (n,) or (n, d), of d variables.
         centres: (k,) or (k, d) of the states, in the same units.
-        periods: of the d variables, None where there is none.
+        periods: of the d variables, None for those that are not periodic.
 
     Raises:
-        ConfigError: centres of other variables.
+        ConfigError: another number of variables in the centres, or of periods.
     """
     points = np.asarray(values, dtype=np.float64)
     points = points[:, None] if points.ndim == 1 else points
-    places = np.asarray(centres, dtype=np.float64)
-    places = places[:, None] if places.ndim == 1 else places
-    if points.shape[1] != places.shape[1] or (periods and len(periods) != points.shape[1]):
+    centers = np.asarray(centres, dtype=np.float64)
+    centers = centers[:, None] if centers.ndim == 1 else centers
+    if points.shape[1] != centers.shape[1] or (periods and len(periods) != points.shape[1]):
         raise ConfigError(
-            f"found {points.shape[1]} variables and centres of {places.shape[1]}; give both the "
+            f"found {points.shape[1]} variables and centres of {centers.shape[1]}; give both the "
             "same"
         )
-    square = np.zeros((len(points), len(places)))
+    square = np.zeros((len(points), len(centers)))
     for column in range(points.shape[1]):
-        apart = points[:, column, None] - places[:, column]
+        difference = points[:, column, None] - centers[:, column]
         period = periods[column] if periods else None
         if period is not None:
-            apart -= period * np.round(apart / period)
-        square += apart**2
+            difference -= period * np.round(difference / period)
+        square += difference**2
     return np.asarray(square.argmin(axis=1), dtype=np.int64)
 
 
 def smooth_recrossings(states: ArrayLike, least: int) -> NDArray[np.int64]:
     """Return states (n,) without short visits.
 
-    A visit of fewer than ``least`` frames counts as part of the visit before it; at the very
-    beginning, as part of the one behind it. Visits are taken in their order in time.
+    A visit of fewer than ``least`` frames becomes part of the visit before it, or, at the start of
+    the trajectory, of the visit after it. Visits are processed in their order in time.
 
     Args:
         states: (n,) numbers of states.
@@ -81,27 +81,27 @@ def smooth_recrossings(states: ArrayLike, least: int) -> NDArray[np.int64]:
     Raises:
         ConfigError: no visit is that long.
     """
-    found = np.array(states, dtype=np.int64)
-    if not found.size:
-        return found
-    starts = np.flatnonzero(np.diff(found, prepend=found[0] - 1))
-    ends = np.append(starts[1:], len(found))
+    smooth = np.array(states, dtype=np.int64)
+    if not smooth.size:
+        return smooth
+    starts = np.flatnonzero(np.diff(smooth, prepend=smooth[0] - 1))
+    ends = np.append(starts[1:], len(smooth))
     current: int | None = None
-    first = len(found)
+    first = len(smooth)
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-        if end - start >= least or (current is not None and found[start] == current):
+        if end - start >= least or (current is not None and smooth[start] == current):
             if current is None:
                 first = start
-            current = int(found[start])
+            current = int(smooth[start])
         elif current is not None:
-            found[start:end] = current
+            smooth[start:end] = current
     if current is None:
         raise ConfigError(
             f"found no visit of {least} frames or more, the longest has {max(ends - starts)}; "
             "count shorter visits"
         )
-    found[:first] = found[first]
-    return found
+    smooth[:first] = smooth[first]
+    return smooth
 
 
 def require_states(trajectories: Sequence[NDArray[np.int64]], n_states: int | None = None) -> int:
@@ -109,7 +109,7 @@ def require_states(trajectories: Sequence[NDArray[np.int64]], n_states: int | No
 
     Args:
         trajectories: (n,) each.
-        n_states: how many there should be; None: as many as the largest number says.
+        n_states: expected number of states; None: the highest number in the trajectories plus 1.
 
     Raises:
         ConfigError: numbers that are no states.

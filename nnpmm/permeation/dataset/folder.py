@@ -51,7 +51,7 @@ _SETTINGS = "dataset.json"
 
 @dataclass(frozen=True)
 class SoluteJob:
-    """One production: a solute in water or in the bilayer of a lipid."""
+    """One production run: a solute in water or in the bilayer of a lipid."""
 
     place: str
     solute: str
@@ -127,18 +127,18 @@ def open_dataset(folder: Path, wanted: DatasetSettings) -> DatasetSettings:
         ConfigError: the data set there has another protocol, engine or seed.
     """
     if (folder / _SETTINGS).exists():
-        there = read_settings(folder)
+        stored = read_settings(folder)
         for key in ("protocol", "engine", "seed"):
-            if getattr(there, key) != getattr(wanted, key):
+            if getattr(stored, key) != getattr(wanted, key):
                 raise ConfigError(
                     f"{folder} contains a data set with another {key} "
-                    f"({_difference(getattr(there, key), getattr(wanted, key))}): choose another "
+                    f"({_difference(getattr(stored, key), getattr(wanted, key))}): choose another "
                     "folder, or use the same settings"
                 )
         wanted = wanted.model_copy(
             update={
-                "lipids": tuple(dict.fromkeys((*there.lipids, *wanted.lipids))),
-                "solutes": tuple(dict.fromkeys((*there.solutes, *wanted.solutes))),
+                "lipids": tuple(dict.fromkeys((*stored.lipids, *wanted.lipids))),
+                "solutes": tuple(dict.fromkeys((*stored.solutes, *wanted.solutes))),
             }
         )
     text = json.dumps(wanted.model_dump(mode="json"), indent=1)

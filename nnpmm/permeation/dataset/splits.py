@@ -1,4 +1,4 @@
-"""The groups that samples of permeation are split by, and the published shares."""
+"""Groups by which samples of permeation are split, and the published sizes of the parts."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from nnpmm.permeation.martini.solute import parse_solute
 
 __all__ = ["PUBLISHED_SHARES", "split_groups"]
 
-#: Of 630 samples: training, validation, test (Dutta et al., Digital Discovery 2023).
+#: Training, validation and test samples, out of 630 (Dutta et al., Digital Discovery 2023).
 PUBLISHED_SHARES = (510, 57, 63)
 
 
 def split_groups(
     lipids: Sequence[str], solutes: Sequence[str]
 ) -> dict[str, Sequence[str] | Sequence[frozenset[str]]]:
-    """Return the groups that ``nnpmm.learning.make_split`` knows samples of permeation by.
+    """Return the groups of samples of permeation for ``nnpmm.learning.make_split``.
 
-    A request is ``random``; ``solute``, all samples of a solute on one side; ``lipid:DOPC``, leave
-    lipids out; ``beads:C1,P4``, leave out every solute with one of these beads.
+    They allow the requests ``random``; ``solute``, which keeps the samples of a solute together;
+    ``lipid:DOPC``, which leaves out lipids; and ``beads:C1,P4``, which leaves out every solute with
+    one of these beads.
 
     Args:
         lipids: (samples,) of the samples.

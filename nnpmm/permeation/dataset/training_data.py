@@ -51,12 +51,13 @@ class TrainingData:
                 f"found {len(self.lipids)} lipids and {len(self.solutes)} solutes: their numbers "
                 "differ"
             )
-        LabelledSamples(  # which checks the arrays
+        # The constructor checks the arrays.
+        LabelledSamples(
             self.names, self.features, self.labels, self.label_errors, self.feature_names
         )
 
     def samples(self) -> LabelledSamples:
-        """Return what a network learns from: labels in kcal/mol, numbers of beads as sizes."""
+        """Return the samples for training, with the numbers of beads as sizes."""
         return LabelledSamples(
             self.names,
             self.features,
@@ -90,7 +91,7 @@ class TrainingData:
         )
 
     def digest(self) -> str:
-        """Return the sha256 of everything that the samples are, as hex digits."""
+        """Return the sha256 of names, features and labels of the samples, as hex digits."""
         description = (self.lipids, self.solutes, self.feature_names)
         return checksum(description, self.features, self.labels, self.label_errors)
 

@@ -4,11 +4,10 @@ With relative free energies r of every solute in membrane minus water, and direc
 
     dG(k) = sum over a of w_a [ dG(a) + r(k) - r(a) ],   w_a = s_a^-2 / sum s^-2.
 
-The error adds those of the anchors, sum w_a^2 s_a^2, and the one of r(k) - sum w_a r(a). The
-residual of an anchor, its direct value minus the prediction of the other anchors, shows whether it
-disagrees. If anchors disagree by more than their errors, the errors are multiplied by the scale
-factor of the Particle Data Group, S = sqrt(chi^2 / (n - 1)) if above 1 (Workman et al., PTEP 2022,
-083C01).
+The variance is the sum of that of the anchors, sum w_a^2 s_a^2, and that of r(k) - sum w_a r(a).
+The residual of an anchor is its direct value minus the prediction of the other anchors. If anchors
+disagree by more than their errors, these are multiplied by the scale factor of the Particle Data
+Group, S = sqrt(chi^2 / (n - 1)) if above 1 (Workman et al., PTEP 2022, 083C01).
 """
 
 from __future__ import annotations
@@ -70,7 +69,7 @@ class Residual:
 def anchored_labels(
     membrane: LinearEstimate, water: LinearEstimate, anchors: Mapping[str, Anchor]
 ) -> list[Label]:
-    """Return dG of every solute that both estimates know, in the order of the first.
+    """Return dG of every solute in both estimates, in the order of the first.
 
     Args:
         membrane: relative free energies at the midplane.

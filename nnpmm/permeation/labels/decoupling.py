@@ -109,8 +109,8 @@ def join_states(energies: Sequence[NDArray[np.float64]], temperature: float) -> 
     """Return the free energy from the first to the last of a series of states by MBAR.
 
     Args:
-        energies: for each state (samples, states), kJ/mol, of its samples in all states; what is
-            common to a row does not matter.
+        energies: for each state (samples, states), kJ/mol, of its samples in all states; a constant
+            may be added to a row.
         temperature: K.
 
     Raises:
@@ -150,7 +150,10 @@ def _run_state(
 
 
 def _options(settings: DecouplingSettings, state: int, every: int) -> dict[str, object]:
-    """Return the options of a state; stochastic dynamics, as a ghost is heated by nobody."""
+    """Return the options of a state.
+
+    Stochastic dynamics thermostat every bead: a decoupled solute exchanges no heat with the rest.
+    """
     lambdas = np.linspace(0.0, 1.0, settings.states)
     return {
         "integrator": "sd",

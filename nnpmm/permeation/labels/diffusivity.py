@@ -7,7 +7,7 @@ across the membrane (Hummer, New J. Phys. 2005, 7, 34, eq. 10),
     D = var(z)^2 / integral of C(t) dt from 0 to infinity = var(z) / tau.
 
 The integral ends where its upper bound is six times tau, as for any autocorrelation time (Sokal
-1997); what is left out is a few parts in a thousand for an exponential.
+1997). For an exponential, the rest of the integral is below 0.3 %.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ __all__ = ["FEWEST_SAMPLES", "Diffusivity", "window_diffusivity"]
 
 _BLOCKS = 10
 _WINDOW = 6.0  # correlation times
+#: In a window, for an error from blocks.
 FEWEST_SAMPLES = 2 * _BLOCKS
 
 
@@ -33,7 +34,7 @@ class Diffusivity:
     Attributes:
         value: D, nm^2/ps.
         error: one standard deviation, nm^2/ps.
-        correlation_time: tau, ps. Readings of the height have to be closer than this.
+        correlation_time: tau, ps; the interval between heights has to be shorter.
     """
 
     value: float
@@ -97,7 +98,7 @@ def _block_correlations(
 def _from_correlation(correlation: NDArray[np.float64], interval: float) -> tuple[float, float]:
     """Return D, nm^2/ps, and tau, ps, from (lags,) values of C, nm^2."""
     normalized = correlation / correlation[0]
-    # Trapezoids: the first value counts half, and so does the last, which is next to nothing.
+    # Trapezoidal rule: the first value and the last one have half the weight.
     times = interval * (np.cumsum(normalized) - 0.5 * normalized[0] - 0.5 * normalized)
     ends = np.flatnonzero(np.arange(len(times)) * interval >= _WINDOW * np.maximum(times, 0.0))
     end = next((n for n in ends if n > 0), len(times) - 1)

@@ -42,9 +42,8 @@ from nnpmm.permeation.runs.simulations import RunOutcome, StageProgress, run_sol
 __all__ = ["differing_settings", "read_anchors", "read_umbrella", "run_direct", "run_umbrella"]
 
 _ATTEMPTS = 2
-#: Seeds of direct calculations are not those of the runs of the data set, whose attempts count
-#: from 0.
-_DECOUPLING_SEEDS, _UMBRELLA_SEEDS = 100, 200
+#: Numbers of the first attempts, which give other seeds than those of the data set's runs, from 0.
+_FIRST_DECOUPLING, _FIRST_UMBRELLA = 100, 200
 
 _T = TypeVar("_T")
 
@@ -67,22 +66,23 @@ def run_direct(
     threads: int = 1,
     progress: StageProgress | None = None,
 ) -> dict[str, Any]:
-    """Decouple a solute in one environment, unless it is done; store and return the record.
+    """Decouple a solute in one environment, store the record, and return it.
 
-    A record that is there is returned whatever lengths it was made with, which it contains as
+    An existing record is returned, even if it is from other lengths; it contains them as
     ``settings``.
 
     Args:
         job: place and solute.
         settings: of the data set, whose protocol equilibrates the system.
         folder: of the data set.
-        scratch: for GROMACS' files; an interrupted calculation of the same settings goes on there.
+        scratch: for GROMACS' files; an interrupted calculation with the same settings continues
+            there.
         decoupling: lengths; the defaults if None.
         threads: of GROMACS.
         progress: called for every stage.
 
     Raises:
-        ConfigError: another process does the same.
+        ConfigError: another process decouples this solute.
         SimulationError: it failed with two seeds, or the states do not overlap.
     """
     path = _direct_path(folder, job.place, job.solute)
@@ -107,10 +107,11 @@ def run_direct(
     work = _work_folder(scratch / "direct", job, settings, folder, lengths)
     busy = f"{job.name} is already being decoupled by another process; wait for it or stop it"
     with locked(work.with_name(f"{work.name}.lock"), busy):
-        if path.exists():  # another process has ended since
+        if path.exists():  # another process finished it before the lock was free
             return _read_record(path)
-        found, common = _with_seeds(simulate, job, settings, work, _DECOUPLING_SEEDS)
-        return _keep(path, _decoupling_record(found) | common, lengths, engine, threads, work)
+        found, common = _with_seeds(simulate, job, settings, work, _FIRST_DECOUPLING)
+        record = _decoupling_record(found) | common
+        return _store_record(path, record, lengths, engine, threads, work)
 
 
 def run_umbrella(
@@ -124,13 +125,15 @@ def run_umbrella(
     threads: int = 1,
     progress: StageProgress | None = None,
 ) -> dict[str, Any]:
-    """Compute the profile of a solute across a bilayer, unless it is done; store it with a plot.
+    """Compute the profile of a solute across a bilayer, store it with a plot, and return it.
+
+    An existing record is returned.
 
     Args:
         job: lipid and solute.
         settings: of the data set, whose protocol sets size and conditions.
         folder: of the data set.
-        scratch: for the engine's files; an interrupted calculation of the same settings goes on
+        scratch: for the engine's files; an interrupted calculation with the same settings continues
             there.
         umbrella: windows and lengths; the defaults if None.
         engine: ``auto``, ``gromacs`` or ``openmm``.
@@ -142,7 +145,8 @@ def run_umbrella(
         and the diffusivity in each window.
 
     Raises:
-        ConfigError: the box is too low for the last window, or another process does the same.
+        ConfigError: the box is too low for the last window, or another process computes this
+            profile.
         SimulationError: it failed with two seeds, or the windows do not overlap.
     """
     path = _umbrella_path(folder, job.place, job.solute)
@@ -160,16 +164,16 @@ def run_umbrella(
     work = _work_folder(scratch / "umbrella", job, settings, folder, windows)
     busy = f"umbrella sampling of {job.name} is already running; wait for it or stop it"
     with locked(work.with_name(f"{work.name}.lock"), busy):
-        if path.exists():  # another process has ended since
+        if path.exists():  # another process finished it before the lock was free
             return _read_record(path)
-        heights, common = _with_seeds(simulate, job, settings, work, _UMBRELLA_SEEDS)
+        heights, common = _with_seeds(simulate, job, settings, work, _FIRST_UMBRELLA)
         found = join_windows(heights, windows, protocol.temperature)
         figure = profile_figure(found, f"{job.solute} in {job.place}")
         save_figure(figure, path.with_suffix(".png"))
         interval = _simulated_interval(windows, settings)
         local = [window_diffusivity(series, interval) for series in heights]
         record = _profile_record(found, local) | {"interval_ps": interval} | common
-        return _keep(path, record, windows, program, threads, work)
+        return _store_record(path, record, windows, program, threads, work)
 
 
 def _simulated_interval(windows: UmbrellaSettings, settings: DatasetSettings) -> float:
@@ -181,7 +185,7 @@ def _simulated_interval(windows: UmbrellaSettings, settings: DatasetSettings) ->
 def _work_folder(
     scratch: Path, job: SoluteJob, settings: DatasetSettings, folder: Path, lengths: Section
 ) -> Path:
-    """Return where the files of a calculation go: other settings or data sets go elsewhere."""
+    """Return the folder of a calculation's files, which depends on its settings and data set."""
     parts = [settings.protocol.model_dump(mode="json"), lengths.model_dump(mode="json")]
     identity = json.dumps([str(folder.resolve()), settings.seed, *parts])
     digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
@@ -219,7 +223,7 @@ def _profile_record(found: Profile, local: Sequence[Diffusivity]) -> dict[str, A
     }
 
 
-def _keep(
+def _store_record(
     path: Path, record: dict[str, Any], settings: Section, engine: Engine, threads: int, work: Path
 ) -> dict[str, Any]:
     """Write a record with its provenance, delete the engine's files, and return it."""
@@ -240,13 +244,13 @@ def _with_seeds(
     work: Path,
     first: int,
 ) -> tuple[_T, dict[str, Any]]:
-    """Return what a calculation gives, tried with two seeds, and what to record of it.
+    """Return the result of a calculation, tried with two seeds, and a record of the attempts.
 
     Raises:
-        KilledError: the engine was killed again and again; called again, it goes on.
-        SimulationError: it failed both times.
+        KilledError: the engine was killed repeatedly; the next call continues.
+        SimulationError: the calculation failed with both seeds.
     """
-    begin = time.monotonic()
+    start = time.monotonic()
     reasons: list[str] = []
     try:
         found, seed = first_success(
@@ -259,7 +263,7 @@ def _with_seeds(
         raise KilledError(f"{job.name}: {error}; repeat the call to continue") from error
     except AttemptsError as error:
         raise SimulationError(f"{job.name} failed with {_ATTEMPTS} seeds: {error}") from error
-    seconds = time.monotonic() - begin
+    seconds = time.monotonic() - start
     return found, {"seed": seed, "attempts": reasons, "seconds": seconds, "nnpmm": __version__}
 
 

@@ -55,7 +55,7 @@ class LinearEstimate:
 
     Attributes:
         solutes: their graphs, the simulated ones first.
-        simulated: how many were.
+        simulated: number of simulated solutes.
         differences: (solutes, solutes), row to column.
         errors: (solutes, solutes), one standard deviation.
         effective: (solutes,) effective number of samples.
@@ -158,15 +158,15 @@ def relative_free_energies(
 
 
 def _states(samples: SoluteFrames, solutes: Sequence[MoleculeType]) -> list[int]:
-    """Return a number for each solute, the same for those that the surroundings cannot tell apart.
+    """Return a number for each solute, the same for solutes with identical interactions.
 
-    In water, which is of one type, many beads are the same.
+    In water, which is of one type, many beads have the same interactions.
     """
     numbers: dict[bytes, int] = {}
-    found = []
+    states = []
     for solute in solutes:
         types = tuple(bead.type for bead in solute.beads)
         pairs = [interaction(types[i], types[j])[0] for i, j in samples.inner_pairs]
         key = solute_epsilons(types, samples.channels).tobytes() + np.array(pairs).tobytes()
-        found.append(numbers.setdefault(key, len(numbers)))
-    return found
+        states.append(numbers.setdefault(key, len(numbers)))
+    return states

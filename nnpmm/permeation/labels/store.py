@@ -5,7 +5,7 @@ Layout::
     labels/DOPC.csv     dG of every solute, with errors
     labels/DOPC.json    overlap and residuals of the anchors by shape of solute, provenance
 
-A data set may contain solutes of several shapes, whose labels are made one shape at a time.
+A data set may contain solutes of several shapes. Labels are calculated for one shape at a time.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ def label_linear(
         targets: solutes of one shape; the simulated ones and the anchors are added.
 
     Returns:
-        The labels, and what the JSON file says of them.
+        The labels, and their record in the JSON file.
 
     Raises:
         ConfigError: nothing was simulated, there is no anchor, or another process writes labels
-            at the same moment.
+            at the same time.
         SimulationError: MBAR has no solution.
-        InputFileError: labels of other shapes are there and cannot be read.
+        InputFileError: existing labels of other shapes cannot be read.
     """
     temperature = read_settings(folder).protocol.temperature
     anchors = read_anchors(folder, lipid, targets[0])
@@ -88,11 +88,12 @@ def label_linear(
 
 
 def _write_table(folder: Path, lipid: str, labels: Sequence[Label]) -> None:
-    """Write the labels of a shape in place of its former ones, and leave other shapes' alone."""
+    """Replace the labels of one shape in the table, and keep those of other shapes."""
     shape = _shape(labels[0].solute)
     path = _table_path(folder, lipid)
-    there = _read_rows(path) if path.exists() else []
-    rows = [[row[column] for column in _COLUMNS] for row in there if _shape(row["solute"]) != shape]
+    stored = _read_rows(path) if path.exists() else []
+    others = [row for row in stored if _shape(row["solute"]) != shape]
+    rows = [[row[column] for column in _COLUMNS] for row in others]
     for label in labels:
         numbers = (label.free_energy, label.error, label.effective_samples)
         rows.append([label.solute, *map("{:{}}".format, numbers, (".4f", ".4f", ".1f"))])
@@ -103,7 +104,7 @@ def _write_table(folder: Path, lipid: str, labels: Sequence[Label]) -> None:
 
 
 def _shape(solute: str) -> str:
-    """Return what solutes have in common whose beads are bonded alike, such as "2 beads, 1-2"."""
+    """Return a description of how the beads of a solute are bonded, such as "2 beads, 1-2"."""
     graph = parse_solute(solute)
     return ", ".join([f"{len(graph.beads)} beads", *(f"{b.i + 1}-{b.j + 1}" for b in graph.bonds)])
 
@@ -123,7 +124,7 @@ def read_labels(folder: Path, lipid: str) -> dict[str, tuple[float, float]]:
 
 
 def read_label_record(folder: Path, lipid: str, like: str) -> dict[str, Any]:
-    """Return how the labels of solutes of one shape were made, as ``label_linear`` does.
+    """Return the record of the labels of solutes of one shape, as ``label_linear`` does.
 
     Raises:
         InputFileError: there are none.
@@ -147,7 +148,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def _read_shapes(folder: Path, lipid: str) -> dict[str, Any]:
-    """Return what is known of the labels of each shape."""
+    """Return the record of the labels of each shape."""
     path = _record_path(folder, lipid)
     if not path.exists():
         return {}

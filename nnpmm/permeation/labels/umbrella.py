@@ -40,7 +40,8 @@ from nnpmm.permeation.runs.simulations import (
 
 __all__ = ["Profile", "UmbrellaSettings", "join_windows", "run_windows"]
 
-#: The farthest window, as a part of the box's height: beyond a half it is nearer from below.
+#: Largest height of a window, as a fraction of the box's height. Beyond a half, the nearest image
+#: of the bilayer is another one.
 _REACH = 0.47
 
 
@@ -113,7 +114,7 @@ def run_windows(
         protocol: size of the bilayer and conditions.
         umbrella: windows and lengths.
         engine: that simulates.
-        directory: for the engine's files; an interrupted calculation goes on there.
+        directory: for the engine's files; an interrupted calculation continues there.
         seed: of the first window.
         progress: called for every stage.
 

@@ -1,8 +1,8 @@
 """The type of bead of a fragment: published, or the nearest in octanol/water.
 
 A fragment that is one of the building blocks of the Martini 2 paper gets its published type. Any
-other gets the type whose octanol/water free energy is nearest to the fragment's. If octanol/water
-does not distinguish types, hydrogen bonds decide.
+other gets the type whose octanol/water free energy is nearest to that of the fragment. Types with
+nearly the same free energy are distinguished by hydrogen bonds.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ PUBLISHED: dict[str, str] = {
     "CC(C)C": "C1",
 }
 
-# As the published types see them: ethers neither give nor take, amines give.
+# As in the published types, ethers neither donate nor accept, and amines donate.
 _DONORS = Chem.MolFromSmarts("[O,N,n;!H0]")
 _ACCEPTORS = Chem.MolFromSmarts("[OX1,OX2H,NX1,NX2,nX2,$([NX3;H0;!$(N[C,S]=[O,S]);!$(N=O)])]")
 
@@ -65,10 +65,10 @@ class HydrogenBonds(NamedTuple):
 def count_hydrogen_bonds(molecule: Chem.Mol, atoms: Collection[int]) -> HydrogenBonds:
     """Return the hydrogen bonds of a fragment, given by its atoms' indices."""
     donors = [n for (n,) in molecule.GetSubstructMatches(_DONORS) if n in atoms]
-    found = [molecule.GetAtomWithIdx(n) for n in donors]
+    donor_atoms = [molecule.GetAtomWithIdx(n) for n in donors]
     return HydrogenBonds(
-        sum(atom.GetTotalNumHs() for atom in found),
-        any(atom.GetAtomicNum() == 7 for atom in found),
+        sum(atom.GetTotalNumHs() for atom in donor_atoms),
+        any(atom.GetAtomicNum() == 7 for atom in donor_atoms),
         any(n in atoms for (n,) in molecule.GetSubstructMatches(_ACCEPTORS)),
     )
 
@@ -88,17 +88,17 @@ def nearest_type(free_energy: float, bonds: HydrogenBonds) -> str:
         polar = "P3"
     else:
         polar = "P5" if bonds.on_nitrogen else "P4"
-    gives = bonds.hydrogens > 0
+    donates = bonds.hydrogens > 0
     intermediate = {(True, True): "Nda", (True, False): "Nd", (False, True): "Na"}
-    allowed = {polar, "P2", "P1", intermediate.get((gives, bonds.accepts), "N0")}
+    allowed = {polar, "P2", "P1", intermediate.get((donates, bonds.accepts), "N0")}
     allowed |= {name for name in BEAD_FREE_ENERGIES if name.startswith("C")}
     return min(sorted(allowed), key=lambda name: abs(BEAD_FREE_ENERGIES[name] - free_energy))
 
 
 def published_type(molecule: Chem.Mol, atoms: Collection[int]) -> str | None:
-    """Return the published type of a fragment, its cut bonds closed by hydrogens, or None.
+    """Return the published type of a fragment whose cut bonds are capped by hydrogens, or None.
 
-    A part of a ring is not the open molecule of the same atoms.
+    Fragments with ring atoms have none: a part of a ring differs from the open-chain molecule.
     """
     chosen = [molecule.GetAtomWithIdx(n) for n in atoms]
     if any(atom.IsInRing() for atom in chosen):

@@ -1,4 +1,4 @@
-"""A molecule's beads: fragments, their types, and the graph they make.
+"""Mapping of a molecule to beads: its fragments, their types, and the graph of the beads.
 
 Beads are the normal beads of Martini 2 at a distance of 0.47 nm, the only ones that
 ``martini.solute`` supports. Rings therefore have three heavy atoms per bead, instead of the
@@ -70,7 +70,7 @@ class Mapping:
 
     @property
     def bead_log_p(self) -> float:
-        """The same of the beads, if their free energies add up."""
+        """The logP of the beads, as the sum of their free energies."""
         return sum(BEAD_FREE_ENERGIES[bead.type] for bead in self.beads) / KJ_PER_LOGP
 
 
@@ -107,7 +107,7 @@ def map_molecule(
     shares = (shares + (value - shares.sum()) / len(shares)) * KJ_PER_LOGP
     candidates = [_beads(molecule, d, shares, published) for d in divisions(molecule)]
     total = value * KJ_PER_LOGP
-    beads = min(candidates, key=lambda found: abs(_sum_of_types(found) - total))
+    beads = min(candidates, key=lambda beads: abs(_sum_of_types(beads) - total))
     order, graph = solute_graph([bead.type for bead in beads], _bonds(molecule, beads))
     return Mapping(molecule, tuple(beads[n] for n in order), graph, error)
 
@@ -115,14 +115,15 @@ def map_molecule(
 def _beads(
     molecule: Chem.Mol, division: Division, shares: NDArray[np.float64], published: bool
 ) -> list[MappedBead]:
-    found = []
+    """Return a bead for each fragment of a division."""
+    beads = []
     for fragment in division:
         atoms = tuple(sorted(fragment))
-        share = float(shares[list(atoms)].sum())
+        free_energy = float(shares[list(atoms)].sum())
         known = published_type(molecule, fragment) if published else None
-        estimated = nearest_type(share, count_hydrogen_bonds(molecule, fragment))
-        found.append(MappedBead(known or estimated, atoms, share, known is not None))
-    return found
+        estimated = nearest_type(free_energy, count_hydrogen_bonds(molecule, fragment))
+        beads.append(MappedBead(known or estimated, atoms, free_energy, known is not None))
+    return beads
 
 
 def _sum_of_types(beads: Sequence[MappedBead]) -> float:

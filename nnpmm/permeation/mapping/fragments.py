@@ -5,7 +5,8 @@ the smallest
 
     sum over fragments of (fill - 1)^2 + sum over cut bonds of their penalty,
 
-where fill is (chain atoms) / 4 + (ring atoms) / 3. Functional groups are kept whole by penalties.
+where fill is (chain atoms) / 4 + (ring atoms) / 3. The penalties keep functional groups in one
+fragment.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from rdkit import Chem
 __all__ = ["divisions"]
 
 _CHAIN_ATOMS, _RING_ATOMS = 4.0, 3.0
-_FULLEST = 1.5
-#: Bonds between the first and the last atom of a pattern, and what it costs to cut one.
+_FULLEST = 1.5  # fill of a fragment
+#: Bonds between the first and the last atom of a pattern, and the penalty for cutting one.
 _PENALTIES = (
     ("[*]=,#;!@[*]", 0.5),
     ("[CX3](=[O,S,N])!@[O,N,S]", 0.25),  # acids, esters, amides
 )
-_MOST_TIES = 500
-_SAME = 1e-9
+_MOST_TIES = 500  # equally good divisions; symmetric molecules may have very many
+_SAME = 1e-9  # tolerance for rounding in comparisons of costs
 
 Division = tuple[frozenset[int], ...]
 
@@ -34,7 +35,7 @@ Division = tuple[frozenset[int], ...]
 def divisions(molecule: Chem.Mol) -> list[Division]:
     """Return the best divisions of a molecule into fragments; several if they are equally good.
 
-    The result does not depend on chance, but on the order of atoms: give them in canonical order.
+    The result is deterministic, but depends on the order of atoms: give them in canonical order.
 
     Args:
         molecule: hydrogens implicit.
@@ -50,7 +51,7 @@ def _members(mask: int) -> frozenset[int]:
 
 
 class _Search:
-    """Exact search; sets of atoms are the bits of an integer."""
+    """Exact search by dynamic programming; the bits of an integer are a set of atoms."""
 
     def __init__(self, molecule: Chem.Mol):
         self._fills = [
@@ -99,7 +100,7 @@ class _Search:
         return tuple((fragment, self._own_cost(fragment)) for fragment in sorted(found))
 
     def _own_cost(self, fragment: int) -> float:
-        # Each end of a cut bond bears half of its penalty.
+        # Both fragments at a cut bond contribute half of its penalty.
         cut = sum(
             penalty / 2.0
             for (i, j), penalty in self._penalties.items()
@@ -111,6 +112,7 @@ class _Search:
         return sum(self._fills[n] for n in _members(fragment))
 
     def _around(self, fragment: int) -> int:
+        """Return the atoms that are bonded to a fragment."""
         near = 0
         for n in _members(fragment):
             near |= self._near[n]
@@ -118,6 +120,7 @@ class _Search:
 
 
 def _bits(mask: int) -> Iterator[int]:
+    """Yield the bits that are set, each as an integer."""
     while mask:
         yield mask & -mask
         mask &= mask - 1

@@ -1,8 +1,9 @@
 """The octanol/water logP of a molecule: the mean of two estimates with independent errors.
 
-One is the sum of Crippen's contributions with three coefficients (`octanol.atomic_log_p`), the
-other four networks on the graph that learned lipophilicity and then logP. On molecules that
-neither had seen, the mean is better than each: docs/validation/graphs.md has the errors.
+One is the sum of Crippen's contributions with three coefficients (`octanol.atomic_log_p`). The
+other is the mean of four graph networks, which were pretrained on lipophilicity and trained on
+logP. For molecules that were not used for either, the mean has smaller errors than each of them;
+docs/validation/graphs.md lists the errors.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class LogP(NamedTuple):
 
     Attributes:
         value: octanol/water.
-        error: from the spread of the networks, calibrated on molecules that they had not seen.
+        error: from the spread of the networks, calibrated on molecules not used for training.
     """
 
     value: float

@@ -1,8 +1,8 @@
-"""Which molecules can be mapped to neutral beads, and their atoms in an order of their own."""
+"""Reading of molecules that can be mapped to neutral beads, with their atoms in canonical order."""
 
 from __future__ import annotations
 
-from rdkit import Chem, RDLogger
+from rdkit import Chem, rdBase
 
 from nnpmm.core.errors import InputFileError
 from nnpmm.core.tables import excerpt
@@ -10,7 +10,7 @@ from nnpmm.structures.ligands.molecules import refuse_radicals
 
 __all__ = ["MAX_ATOMS", "read_molecule"]
 
-#: Bounds the search for fragments; networks have learned much smaller molecules.
+#: Bounds the search for fragments; the networks are trained on much smaller molecules.
 MAX_ATOMS = 30
 _ELEMENTS = ("H", "C", "N", "O", "F", "P", "S", "Cl", "Br", "I")
 
@@ -18,12 +18,12 @@ _ELEMENTS = ("H", "C", "N", "O", "F", "P", "S", "Cl", "Br", "I")
 def read_molecule(smiles: str) -> Chem.Mol:
     """Return a molecule with implicit hydrogens, its atoms in canonical order.
 
-    Two SMILES of one molecule give the same result. Stereochemistry, which beads do not have, is
-    dropped.
+    Two SMILES of one molecule give the same result. Stereochemistry is removed, since beads have
+    none.
 
     Raises:
         InputFileError: not a SMILES, several fragments, a charge, an unpaired electron, an element
-            that beads do not stand for, or too few or too many atoms.
+            that beads do not represent, or too few or too many atoms.
     """
     molecule = _parse(smiles.strip())
     origin = f"SMILES {excerpt(smiles)!r}"
@@ -50,11 +50,11 @@ def read_molecule(smiles: str) -> Chem.Mol:
 
 
 def _parse(smiles: str) -> Chem.Mol:
-    """Return what rdkit reads, its complaints kept quiet."""
+    """Return the molecule of a SMILES string, without messages from rdkit on stderr."""
     origin = f"SMILES {excerpt(smiles)!r}"
-    if len(smiles.split()) > 1:  # rdkit takes the rest for a name
+    if len(smiles.split()) > 1:  # rdkit would read the rest as a name
         raise InputFileError(f"{origin}: found a space in it; give only the SMILES, such as CCO")
-    with _Silence():
+    with rdBase.BlockLogs():
         molecule = Chem.MolFromSmiles(smiles) if smiles else None
     if molecule is None:
         raise InputFileError(f"{origin}: rdkit cannot read it; expected a molecule such as CCO")
@@ -62,7 +62,7 @@ def _parse(smiles: str) -> Chem.Mol:
 
 
 def _check_charges(molecule: Chem.Mol, origin: str) -> None:
-    """Refuse ions and zwitterions; charges that neighbours cancel, as in nitro, are a notation."""
+    """Refuse ions and zwitterions, but not formal charges that neighbours cancel, as in nitro."""
     total = Chem.GetFormalCharge(molecule)
     if total != 0:
         raise InputFileError(
@@ -75,13 +75,3 @@ def _check_charges(molecule: Chem.Mol, origin: str) -> None:
                 f"{origin}: found a charge of {atom.GetFormalCharge():+d} on "
                 f"{atom.GetSymbol()}, beads are neutral: give the neutral form of the zwitterion"
             )
-
-
-class _Silence:
-    """Keeps rdkit from writing its own lines to stderr."""
-
-    def __enter__(self) -> None:
-        RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]
-
-    def __exit__(self, *_: object) -> None:
-        RDLogger.EnableLog("rdApp.*")  # type: ignore[attr-defined]

@@ -38,13 +38,13 @@ BEAD_FREE_ENERGIES: dict[str, float] = {
     "C1": 14.20,
 }
 
-#: Root mean square difference between the logP of a molecule's beads and the measured one, over
-#: molecules of benchmarks/data/octanol_water.csv that the estimate was not fitted to
-#: (benchmarks/graph_lipophilicity.py): what is known of a mapping's error.
+#: Estimate of the error of a mapping: root mean square difference between the logP of a molecule's
+#: beads and the measured one, over molecules of benchmarks/data/octanol_water.csv to which the
+#: estimate was not fitted (benchmarks/graph_lipophilicity.py).
 BEAD_LOG_P_ERROR = 0.47
 
-# Least squares over benchmarks/data/octanol_water.csv, in units of logP: Crippen's contributions,
-# made for drugs, make small molecules too alike.
+# Least squares over benchmarks/data/octanol_water.csv, in units of logP. Crippen's contributions
+# were fitted to larger molecules, and underestimate the differences between small ones.
 PER_MOLECULE, PER_SP3_CARBON, WITH_NITROGEN_OR_OXYGEN = 0.342, 0.111, -0.800
 
 

@@ -1,6 +1,6 @@
 """Start structures: bilayers on a grid, water on a lattice, solutes in the widest gap.
 
-They are deliberately crude: an engine's minimiser and a short equilibration do the rest.
+They are deliberately crude, since minimisation and equilibration follow.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ __all__ = [
 ]
 
 ANTIFREEZE_FRACTION = 0.1
-#: Twice the cutoff of 1.2 nm, and room for the neighbour list and for the box to breathe.
+#: Twice the cutoff of 1.2 nm, with a margin for the neighbour list and fluctuations of the box.
 MINIMUM_EDGE = 2.75
 
-_AREA_PER_LIPID = 0.75  # nm^2; the barostat brings it down
+_AREA_PER_LIPID = 0.75  # nm^2; more than in equilibrium, the barostat compresses it
 _TAIL_OFFSET = 0.185  # nm; half the bond between the glycerol beads
-_BEAD_SPACING = 0.30  # nm; along the lipid: its liquid volume at this area, lest a void opens
-_MIDPLANE_GAP = 0.20  # nm; of the last tail bead
+_BEAD_SPACING = 0.30  # nm, along the lipid; gives the volume of the liquid at this area
+_MIDPLANE_GAP = 0.20  # nm; distance of the last tail bead
 _WATER_SPACING = 0.50  # nm; 8 beads/nm^3, the liquid has 8.3
 _CLEARANCE = 0.43  # nm; least distance of lattice water from a solute
 _TRIALS = 400
@@ -144,7 +144,7 @@ def insert_solute(
 ) -> tuple[MartiniSystem, Configuration]:
     """Add a solute at a height above the midplane, in the widest of many random gaps.
 
-    Velocities are dropped, since the structure has to be minimised.
+    The result has no velocities, since it has to be minimised.
 
     Args:
         system: the bilayer.

@@ -22,7 +22,7 @@ def create_engine(name: str = "auto", *, threads: int | None = None) -> Engine:
 
     Raises:
         ConfigError: an unknown name.
-        OptionalDependencyError: GROMACS is asked for and not there.
+        OptionalDependencyError: GROMACS is requested but not installed.
     """
     if name not in ENGINES:
         raise ConfigError(f"found the engine {name!r}, known engines: {', '.join(ENGINES)}")

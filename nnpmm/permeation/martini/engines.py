@@ -33,10 +33,10 @@ __all__ = [
 #: Lennard-Jones forces are switched off between these distances, and the reaction field ends at
 #: the second, nm.
 SWITCH_DISTANCE, CUTOFF = 0.9, 1.2
-#: Inside the cutoff; outside it is infinite.
+#: Inside the cutoff; outside, the permittivity is infinite.
 RELATIVE_PERMITTIVITY = 15.0
 
-#: Called with the picoseconds that are done.
+#: Called with the simulated time, ps.
 ProgressCallback = Callable[[float], None]
 
 
@@ -121,7 +121,7 @@ class Engine(Protocol):
         directory: Path,
         progress: ProgressCallback | None = None,
     ) -> StageResult:
-        """Run a stage, or go on with it if its folder contains a part of it.
+        """Run a stage, or continue it if its folder contains a part of it.
 
         Velocities are drawn where the configuration has none.
 

@@ -31,8 +31,8 @@ def minimum_image(difference: NDArray[np.float64], box: NDArray[np.float64]) -> 
 def periodic_center(coordinates: NDArray[np.float64], edge: float) -> float:
     """Return the centre of a slab from its periodic coordinates (n,), both in nm.
 
-    The circular mean finds the cut, about which the plain mean of the nearest images is taken. It
-    is the centre of mass of beads of one mass as long as they fill less than the whole box.
+    The circular mean gives a first estimate; the result is the mean of the images nearest to it.
+    For beads of equal mass that fill less than the whole box, it is their centre of mass.
     """
     angles = 2.0 * np.pi * coordinates / edge
     rough = np.arctan2(np.sin(angles).mean(), np.cos(angles).mean()) * edge / (2.0 * np.pi)

@@ -105,7 +105,7 @@ class GromacsEngine:
         *,
         extra: Mapping[str, object] | None = None,
     ) -> StageResult:
-        """Run a stage of dynamics, or go on from its checkpoint.
+        """Run a stage of dynamics, or continue from its checkpoint.
 
         Args:
             system: what to simulate.
@@ -164,7 +164,7 @@ class GromacsEngine:
             terms: names as ``gmx energy`` lists them.
         """
         columns: dict[str, NDArray[np.float64]] = {}
-        for term in terms:  # one by one: gmx energy sorts its columns in its own order
+        for term in terms:  # one by one, since gmx energy orders its columns itself
             arguments = ["energy", "-f", f"{name}.edr", "-o", f"{name}-energy.xvg"]
             arguments += ["-xvg", "none", "-dp"]
             self._call(arguments, directory, answer=f"{term}\n\n")
@@ -189,7 +189,7 @@ class GromacsEngine:
         arguments = ["grompp", "-maxwarn", "2", "-po", f"{name}.out.mdp"]
         for flag, suffix in (("-f", "mdp"), ("-c", "gro"), ("-p", "top"), ("-n", "ndx")):
             arguments += [flag, f"{name}.{suffix}"]
-        # The run input appears under its name only when it is whole.
+        # Rename the run input when it is complete: an interrupted grompp must leave no part of it.
         self._call([*arguments, "-o", f"{name}.part.tpr"], directory)
         os.replace(directory / f"{name}.part.tpr", directory / f"{name}.tpr")
 
@@ -292,7 +292,7 @@ def _failure(program: str, directory: Path, status: int, log: Path) -> Simulatio
 
 
 def _reason(log: Path) -> str:
-    """Return GROMACS' error message in one line; mdrun's lines of progress are none."""
+    """Return GROMACS' error message in one line, without mdrun's lines of progress."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     lines = [line for line in lines if not line.startswith(("step ", "imb F", "vol "))]
     starts = [n for n, line in enumerate(lines) if line.startswith(("Fatal error", "Error in"))]

@@ -41,7 +41,7 @@ _PLATFORMS = ("CUDA", "HIP", "OpenCL", "CPU", "Reference")
 
 @dataclass
 class _Record:
-    """Frames and readings so far; what is needed to go on after an interruption."""
+    """Frames and observables so far, with which an interrupted stage can continue."""
 
     steps: int = 0
     frames: list[NDArray[np.float32]] = field(default_factory=list)
@@ -54,17 +54,17 @@ class OpenMMEngine:
 
     Args:
         threads: of the CPU platform; OpenMM chooses if None.
-        platform: name of an OpenMM platform; the fastest that there is if None.
+        platform: name of an OpenMM platform; the fastest available one if None.
     """
 
     name = "openmm"
 
     def __init__(self, *, threads: int | None = None, platform: str | None = None):
-        there = {
+        available = {
             openmm.Platform.getPlatform(n).getName()
             for n in range(openmm.Platform.getNumPlatforms())
         }
-        self._platform = platform or next(name for name in _PLATFORMS if name in there)
+        self._platform = platform or next(name for name in _PLATFORMS if name in available)
         self._properties = {}
         if self._platform == "CPU" and threads is not None:
             self._properties["Threads"] = str(threads)
@@ -78,8 +78,8 @@ class OpenMMEngine:
     def energy(self, system: MartiniSystem, configuration: Configuration) -> EnergyTerms:
         """Return the potential energy of one configuration."""
         require_room(configuration.box)
-        made = create_openmm_system(system, configuration.box, split_nonbonded=True)
-        context = self._context(made, openmm.VerletIntegrator(0.001))
+        openmm_system = create_openmm_system(system, configuration.box, split_nonbonded=True)
+        context = self._context(openmm_system, openmm.VerletIntegrator(0.001))
         context.setPositions(gather(system, configuration))
 
         def term(name: str) -> float:
@@ -93,8 +93,8 @@ class OpenMMEngine:
     ) -> Configuration:
         """Return a configuration without strong overlaps; the folder is not used."""
         require_room(configuration.box)
-        made = create_openmm_system(system, configuration.box)
-        context = self._context(made, openmm.VerletIntegrator(0.001))
+        openmm_system = create_openmm_system(system, configuration.box)
+        context = self._context(openmm_system, openmm.VerletIntegrator(0.001))
         context.setPositions(gather(system, configuration))
         openmm.LocalEnergyMinimizer.minimize(context, _MINIMIZER_TOLERANCE, _MINIMIZER_STEPS)
         positions = context.getState(getPositions=True).getPositions(asNumpy=True)
@@ -110,7 +110,7 @@ class OpenMMEngine:
         directory: Path,
         progress: ProgressCallback | None = None,
     ) -> StageResult:
-        """Run a stage of dynamics, or go on from what was saved at most a minute before.
+        """Run a stage of dynamics, or continue it; its state is saved every minute.
 
         Raises:
             SimulationError: the system blew up.
@@ -143,21 +143,23 @@ class OpenMMEngine:
         part.unlink(missing_ok=True)
         return result
 
-    def _context(self, made: openmm.System, integrator: openmm.Integrator) -> openmm.Context:
+    def _context(
+        self, openmm_system: openmm.System, integrator: openmm.Integrator
+    ) -> openmm.Context:
         platform = openmm.Platform.getPlatformByName(self._platform)
-        return openmm.Context(made, integrator, platform, self._properties)
+        return openmm.Context(openmm_system, integrator, platform, self._properties)
 
     def _start(
         self, system: MartiniSystem, configuration: Configuration, stage: Stage, steps: int
     ) -> openmm.Context:
         """Return a context ready to step; a continuation has another stream of random numbers."""
-        made = create_openmm_system(system, configuration.box, restraint=stage.restraint)
+        openmm_system = create_openmm_system(system, configuration.box, restraint=stage.restraint)
         seed = (stage.seed + steps) % (2**31 - 1) + 1
         if stage.ensemble == "NPT":
-            made.addForce(_barostat(stage, seed))
+            openmm_system.addForce(_barostat(stage, seed))
         integrator = openmm.LangevinMiddleIntegrator(stage.temperature, _FRICTION, stage.timestep)
         integrator.setRandomNumberSeed(seed)
-        context = self._context(made, integrator)
+        context = self._context(openmm_system, integrator)
         context.setPositions(gather(system, configuration))
         if configuration.velocities is None:
             context.setVelocitiesToTemperature(stage.temperature, seed)
@@ -176,12 +178,12 @@ class OpenMMEngine:
         positions = np.asarray(state.getPositions(asNumpy=True)._value)
         volume = float(np.prod(box))
         enthalpy = potential + kinetic + stage.pressure * volume * _BAR_NM3
-        freedoms = 3 * len(positions) - 3
-        temperature = 2.0 * kinetic / (freedoms * GAS_CONSTANT)
-        now = record.steps * stage.timestep
+        degrees_of_freedom = 3 * len(positions) - 3
+        temperature = 2.0 * kinetic / (degrees_of_freedom * GAS_CONSTANT)
+        moment = record.steps * stage.timestep
         record.frames.append(positions.astype(np.float32))
         record.boxes.append(box)
-        record.rows.append((now, potential, kinetic, temperature, volume, enthalpy))
+        record.rows.append((moment, potential, kinetic, temperature, volume, enthalpy))
 
 
 def gather(system: MartiniSystem, configuration: Configuration) -> NDArray[np.float64]:
@@ -205,9 +207,9 @@ def gather(system: MartiniSystem, configuration: Configuration) -> NDArray[np.fl
 
 def _barostat(stage: Stage, seed: int) -> openmm.Force:
     if stage.isotropic:
-        made = openmm.MonteCarloBarostat(stage.pressure, stage.temperature, _BAROSTAT_INTERVAL)
+        barostat = openmm.MonteCarloBarostat(stage.pressure, stage.temperature, _BAROSTAT_INTERVAL)
     else:
-        made = openmm.MonteCarloMembraneBarostat(
+        barostat = openmm.MonteCarloMembraneBarostat(
             stage.pressure,
             0.0,
             stage.temperature,
@@ -215,8 +217,8 @@ def _barostat(stage: Stage, seed: int) -> openmm.Force:
             openmm.MonteCarloMembraneBarostat.ZFree,
             _BAROSTAT_INTERVAL,
         )
-    made.setRandomNumberSeed(seed)
-    return made
+    barostat.setRandomNumberSeed(seed)
+    return barostat
 
 
 def _advance(context: openmm.Context, steps: int, stage: Stage) -> None:

@@ -1,9 +1,11 @@
 """A Martini system as an ``openmm.System``.
 
-Martini's matrix of interactions follows no combination rule. Written as a sum of products of
-parameters of single beads, its eigenvectors, it costs half of what a table of pairs costs:
+Martini's matrix of interactions follows no combination rule. It is written as a sum over its
+eigenvectors, whose terms are products of per-particle parameters,
 
-    C6(a, b) = sum over k of lambda_k v_k(a) v_k(b), and so for C12.
+    C6(a, b) = sum over k of lambda_k v_k(a) v_k(b), and likewise for C12.
+
+This takes half of the time of a lookup in a table of pairs.
 """
 
 from __future__ import annotations
@@ -46,31 +48,31 @@ def create_openmm_system(
         system: beads, bonds and angles.
         box: (3,) edges, nm.
         restraint: of the solute's height above the lipids, if any.
-        split_nonbonded: put Lennard-Jones and Coulomb terms into their own forces, which is
-            slower and shows both energies.
+        split_nonbonded: put Lennard-Jones and Coulomb terms into separate forces. This is slower,
+            but gives both energies.
     """
-    made = openmm.System()
-    made.setDefaultPeriodicBoxVectors(*np.diag(box).tolist())
+    openmm_system = openmm.System()
+    openmm_system.setDefaultPeriodicBoxVectors(*np.diag(box).tolist())
     for mass in system.masses:
-        made.addParticle(float(mass))
-    _add_bonded(made, system)
+        openmm_system.addParticle(float(mass))
+    _add_bonded(openmm_system, system)
     lj, rf = _lennard_jones_expression(system), _coulomb_expression()
     if split_nonbonded:
-        _add_pairs(made, system, lj[0], lj[1], FORCE_GROUPS["lennard_jones"])
+        _add_pairs(openmm_system, system, lj[0], lj[1], FORCE_GROUPS["lennard_jones"])
         charges = {"q": _scaled_charges(system)}
-        _add_pairs(made, system, rf, charges, FORCE_GROUPS["coulomb"])
+        _add_pairs(openmm_system, system, rf, charges, FORCE_GROUPS["coulomb"])
     else:
         expression = lj[0].replace(";", f"+{rf};", 1)
         parameters = lj[1] | {"q": _scaled_charges(system)}
-        _add_pairs(made, system, expression, parameters, FORCE_GROUPS["lennard_jones"])
-    _add_field_corrections(made, system)
+        _add_pairs(openmm_system, system, expression, parameters, FORCE_GROUPS["lennard_jones"])
+    _add_field_corrections(openmm_system, system)
     if restraint is not None:
-        _add_restraint(made, system, restraint)
-    made.addForce(openmm.CMMotionRemover(100))
-    return made
+        _add_restraint(openmm_system, system, restraint)
+    openmm_system.addForce(openmm.CMMotionRemover(100))
+    return openmm_system
 
 
-def _add_bonded(made: openmm.System, system: MartiniSystem) -> None:
+def _add_bonded(openmm_system: openmm.System, system: MartiniSystem) -> None:
     bonds = openmm.HarmonicBondForce()
     for i, j, length, constant in system.bonds:
         bonds.addBond(i, j, length, constant)
@@ -82,7 +84,7 @@ def _add_bonded(made: openmm.System, system: MartiniSystem) -> None:
     for force, group in ((bonds, "bonds"), (angles, "angles")):
         force.setUsesPeriodicBoundaryConditions(True)
         force.setForceGroup(FORCE_GROUPS[group])
-        made.addForce(force)
+        openmm_system.addForce(force)
 
 
 def _scaled_charges(system: MartiniSystem) -> NDArray[np.float64]:
@@ -127,7 +129,7 @@ def _lennard_jones_expression(
 
 
 def _add_pairs(
-    made: openmm.System,
+    openmm_system: openmm.System,
     system: MartiniSystem,
     expression: str,
     parameters: dict[str, NDArray[np.float64]],
@@ -144,10 +146,10 @@ def _add_pairs(
     force.setNonbondedMethod(openmm.CustomNonbondedForce.CutoffPeriodic)
     force.setCutoffDistance(CUTOFF)
     force.setForceGroup(group)
-    made.addForce(force)
+    openmm_system.addForce(force)
 
 
-def _add_field_corrections(made: openmm.System, system: MartiniSystem) -> None:
+def _add_field_corrections(openmm_system: openmm.System, system: MartiniSystem) -> None:
     """Add the reaction field of excluded pairs and of charges with themselves, as in GROMACS."""
     charges = _scaled_charges(system)
     field = openmm.CustomBondForce(f"qq*(({0.5 / CUTOFF**3!r})*r^2-({1.5 / CUTOFF!r}))")
@@ -162,10 +164,12 @@ def _add_field_corrections(made: openmm.System, system: MartiniSystem) -> None:
     field.setUsesPeriodicBoundaryConditions(True)
     for force in (field, own):
         force.setForceGroup(FORCE_GROUPS["coulomb"])
-        made.addForce(force)
+        openmm_system.addForce(force)
 
 
-def _add_restraint(made: openmm.System, system: MartiniSystem, restraint: Restraint) -> None:
+def _add_restraint(
+    openmm_system: openmm.System, system: MartiniSystem, restraint: Restraint
+) -> None:
     force = openmm.CustomCentroidBondForce(2, "0.5*k*(z2-z1-z0)^2")
     force.addGlobalParameter("k", restraint.force_constant)
     force.addGlobalParameter("z0", restraint.z)
@@ -173,4 +177,4 @@ def _add_restraint(made: openmm.System, system: MartiniSystem, restraint: Restra
     force.addGroup(system.select("solute").tolist())
     force.addBond([0, 1], [])
     force.setForceGroup(FORCE_GROUPS["restraint"])
-    made.addForce(force)
+    openmm_system.addForce(force)

@@ -69,7 +69,8 @@ def reaction_field(
 ) -> NDArray[np.float64]:
     """Return the reaction-field energy, kJ/mol, of charge products qq (e^2) at distances r, nm.
 
-    The dielectric beyond the cutoff is infinite. Excluded pairs keep the field's part.
+    The permittivity beyond the cutoff is infinite. Excluded pairs have the term of the reaction
+    field alone.
     """
     k, c = 0.5 / CUTOFF**3, 1.5 / CUTOFF
     direct = 0.0 if excluded else 1.0 / r
@@ -78,7 +79,7 @@ def reaction_field(
 
 
 class Channel(NamedTuple):
-    """A way in which surroundings meet a solute bead: their role and type, and the diameter."""
+    """A kind of interaction of solute beads: role and type of the other bead, and the diameter."""
 
     role: str
     type: str
@@ -91,7 +92,7 @@ def _sigmas(kind: str) -> tuple[float, ...]:
 
 
 def channels(system: MartiniSystem) -> tuple[Channel, ...]:
-    """Return all channels through which a neutral bead could meet the rest of a system."""
+    """Return all channels between a neutral bead and the rest of a system."""
     pairs = sorted(
         {
             (kind.role, bead.type)
@@ -122,15 +123,15 @@ def solute_phi(
     return phi
 
 
-def solute_epsilons(types: tuple[str, ...], found: tuple[Channel, ...]) -> NDArray[np.float64]:
-    """Return the well depths (beads, channels), kJ/mol: zero where the diameter is another."""
+def solute_epsilons(types: tuple[str, ...], columns: tuple[Channel, ...]) -> NDArray[np.float64]:
+    """Return the well depths (beads, channels), kJ/mol: zero for channels of another diameter."""
     rows = []
     for bead in types:
-        pairs = [interaction(bead, channel.type) for channel in found]
+        pairs = [interaction(bead, channel.type) for channel in columns]
         rows.append(
             [
                 epsilon if sigma == channel.sigma else 0.0
-                for (epsilon, sigma), channel in zip(pairs, found, strict=True)
+                for (epsilon, sigma), channel in zip(pairs, columns, strict=True)
             ]
         )
     return np.array(rows)

@@ -32,7 +32,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class MartiniSystem:
-    """Molecules in the order of their beads: pairs of a kind and how many stand in a row."""
+    """Molecules in the order of their beads: pairs of a kind and a number of consecutive ones."""
 
     molecules: tuple[tuple[MoleculeType, int], ...]
 

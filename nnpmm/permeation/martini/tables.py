@@ -1,4 +1,4 @@
-"""Figures of the Martini 2 force field, as compact tables.
+"""Parameters of the Martini 2 force field, as compact tables.
 
 Interaction levels, the matrix of levels between bead types, bonds, angles, tails and mass are those
 published in:
@@ -89,7 +89,7 @@ LEVEL_MATRIX: dict[str, str] = {
 }
 
 WATER = "P4"
-#: Antifreeze meets every bead as P4 does, except P4 itself.
+#: Antifreeze interacts with every bead as P4 does, except with P4 itself.
 ANTIFREEZE = "BP4"
 ANTIFREEZE_WATER = Level("O", 5.6, 0.57)
 

@@ -55,12 +55,12 @@ class Evaluation:
         return {name: self.take(np.flatnonzero(of_sample == name)) for name in sorted(set(names))}
 
     def by_part(self) -> dict[str, Evaluation]:
-        """Return the samples of each part that there is, in the order of ``PARTS``."""
+        """Return the samples of each part that has any, in the order of ``PARTS``."""
         groups = self.grouped(self.parts)
         return {part: groups[part] for part in PARTS if part in groups}
 
     def unseen(self) -> Evaluation:
-        """Return the samples outside the training; there may be none."""
+        """Return the samples that were not used for training, possibly none."""
         return self.take(np.flatnonzero(np.isin(self.parts, ("test", "new"))))
 
 

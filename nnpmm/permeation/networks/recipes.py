@@ -19,9 +19,10 @@ PUBLISHED_TRAINING = TrainingSettings(
 def recipe(kind: str) -> tuple[NetworkSettings, TrainingSettings]:
     """Return the architecture and the protocol of a kind of network.
 
-    The published protocol for the published networks. ``response`` sees the two interaction
-    energies alone and predicts free energies per bead. What it learns from dimers then holds for
-    longer molecules, whose surface per bead, for one, is one that no dimer has.
+    Published networks have the published protocol. ``response`` uses only the two interaction
+    energies, and predicts free energies per bead, so that a network trained on dimers can be
+    applied to longer molecules. Other features of these, such as the surface per bead, are outside
+    of the range of dimers.
 
     Raises:
         ConfigError: there is no such kind.

@@ -41,7 +41,7 @@ class Regressor:
 
     @property
     def card(self) -> PermeationCard:
-        """All that is known of the model."""
+        """The model's card: architecture, data, training and metrics."""
         return self.ensemble.card
 
     def predict(

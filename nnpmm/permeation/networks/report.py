@@ -28,12 +28,12 @@ _HEADERS = ("MAE", "RMSE", "largest", "R2", "Pearson", "Spearman")
 _NARROW: dict[str, Any] = {"box": box.HORIZONTALS, "padding": (0, 1, 0, 0)}  # for 80 columns
 _FRAME_COUNTS = (5, 10, 20, 35, 50, 75, 100, 150, 200, 250, 300, 350)
 
-#: Of what samples are grouped by, such as ``lipid``, the report of each group.
+#: Reports of the groups of samples, by the property that defines the groups, such as ``lipid``.
 Reports = Mapping[str, Mapping[str, Report]]
 
 
 def reports_by_group(found: Evaluation) -> Reports:
-    """Return metrics by part and, of the samples that were never trained on, lipid and polarity."""
+    """Return metrics by part and, of samples not used for training, by lipid and polarity."""
     groups = {"part": found.by_part()}
     unseen = found.unseen()
     groups["lipid"] = unseen.grouped(unseen.data.lipids)

@@ -23,8 +23,8 @@ class TrainingResult:
 
     Attributes:
         model: with the weights of the epochs that were kept.
-        curves: (members, epochs, 2) MAE in kcal/mol: of the training samples while they were
-            learned from, with dropout, and of the validation samples after the epoch.
+        curves: (members, epochs, 2) MAE in kcal/mol of the training samples during the epoch, with
+            dropout, and of the validation samples after it.
     """
 
     model: Regressor

@@ -18,16 +18,16 @@ from nnpmm.permeation.permeability.integral import CM2_PER_S, PermeationProfile
 
 __all__ = ["COLUMNS", "read_profile_table", "umbrella_profile"]
 
-#: Of a table; the errors may be left out, and the diffusivity if a constant one is given.
+#: Columns of a table; the errors may be left out, and the diffusivity if a constant one is given.
 COLUMNS = (
     *("height_nm", "free_energy_kj", "free_energy_error_kj"),
     *("diffusivity_cm2_s", "diffusivity_error_cm2_s"),
 )
 
-_ZERO = 1.0  # kJ/mol, how far from zero the free energy in water may be
+_ZERO = 1.0  # kJ/mol, largest free energy in water
 
-#: In each correlation time: with fewer the integral of the correlation is too large.
-_READINGS = 2.0
+#: Heights in a correlation time; with fewer, the integral of the correlation is too large.
+_LEAST_HEIGHTS = 2.0
 
 
 def umbrella_profile(
@@ -68,10 +68,12 @@ def _find_record(folder: Path, lipid: str, solute: str) -> dict[str, Any]:
     records = read_umbrella(folder, lipid)
     if usual in records:
         return records[usual]
-    there = [f"{name} in {place}" for place in LIPID_TAILS for name in read_umbrella(folder, place)]
+    stored = [
+        f"{name} in {place}" for place in LIPID_TAILS for name in read_umbrella(folder, place)
+    ]
     raise InputFileError(
         f"{folder}: found no profile of {excerpt(usual)!r} in {lipid} (there are: "
-        f"{', '.join(there) or 'none'}); calculate it with nnpmm permeation label umbrella"
+        f"{', '.join(stored) or 'none'}); calculate it with nnpmm permeation label umbrella"
     )
 
 
@@ -81,19 +83,19 @@ def _diffusivities(
     """Return the (windows,) diffusivities and errors of a record, nm^2/ps, or a constant one."""
     if constant is not None:
         return _constant(constant, len(record["heights_nm"]))
-    if "diffusivities_nm2_ps" not in record:
+    if not record.keys() >= {"diffusivities_nm2_ps", "interval_ps"}:
         raise ConfigError(
             f"{name}: the profile exists, but was made without diffusivities: give one for all "
             "heights (diffusivity), or delete the profile and calculate it again with nnpmm "
             "permeation label umbrella"
         )
-    interval = float(record["settings"]["sample_interval"].split()[0])
+    interval = float(record["interval_ps"])  # in whole time steps, unlike the requested one
     shortest = min(record["correlation_times_ps"])
-    if shortest < _READINGS * interval:
+    if shortest < _LEAST_HEIGHTS * interval:
         raise ConfigError(
             f"{name}: heights every {interval:g} ps are too far apart for a correlation time of "
             f"{shortest:.2g} ps; repeat label umbrella with a sample_interval of "
-            f"{shortest / (2.0 * _READINGS):.1g} ps, or give one diffusivity for all heights"
+            f"{shortest / (2.0 * _LEAST_HEIGHTS):.1g} ps, or give one diffusivity for all heights"
         )
     return (
         np.array(record["diffusivities_nm2_ps"]),

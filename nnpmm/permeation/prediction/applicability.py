@@ -1,7 +1,7 @@
-"""The applicability domain of a model: is the molecule like those of the training?
+"""The applicability domain of a model: whether a molecule resembles those of the training.
 
-It is checked before simulating, by size, shape, types of beads and lipid, and afterwards by the
-ranges of features.
+Size, shape, types of beads and lipid are checked before simulations, and the ranges of features
+after them.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ __all__ = ["Verdict", "check_features", "check_solute"]
 
 Level = Literal["inside", "warning", "refused"]
 
-#: How far the mean of a feature may lie beyond the training's, in parts of the training's range.
-_NEAR, _FAR = 0.0, 0.5
-#: Trimers were predicted fairly by a network trained on dimers (Dutta et al. 2023); nothing is
-#: known of a step further.
+#: Distances of a feature's mean from the range of the training, in units of that range, above which
+#: there is a warning or a refusal.
+_WARNED, _REFUSED = 0.0, 0.5
+#: A network trained on dimers predicts trimers fairly well (Dutta et al. 2023). There are no such
+#: results for longer molecules.
 _BEADS_BEYOND = 1
 
 
@@ -55,8 +56,9 @@ class Verdict:
 def check_solute(card: PermeationCard, graph: str, lipid: str) -> Verdict:
     """Compare a solute and a lipid with those of the training.
 
-    Refused are a lipid that does not occur there, and sizes more than a bead away; warned of are
-    other sizes, shapes and types of beads.
+    The verdict refuses a lipid that the training did not contain, and solutes that are smaller or
+    larger than all of its solutes by more than a bead. It warns of other differences in size, and
+    of new shapes and types of beads.
     """
     samples = [name.partition("/") for name in card.data.train]  # such as DOPC/C1-P4
     known = [parse_solute(graph) for _, _, graph in samples]
@@ -97,7 +99,8 @@ def _shape(kind: MoleculeType) -> str:
 def check_features(card: PermeationCard, features: NDArray[np.floating]) -> Verdict:
     """Compare the means of the features that a model sees with the ranges of the training.
 
-    Warned of is a mean beyond the range, refused one farther than half of the range beyond it.
+    The verdict warns of a mean outside of the range, and refuses one that is outside by more than
+    half of the range.
 
     Args:
         card: of the model.
@@ -109,10 +112,10 @@ def check_features(card: PermeationCard, features: NDArray[np.floating]) -> Verd
     beyond = np.maximum(low - means, means - high) / (high - low)
     warnings: list[str] = []
     refusals: list[str] = []
-    for n in np.flatnonzero(beyond > _NEAR):
+    for n in np.flatnonzero(beyond > _WARNED):
         text = (
             f"{card.network.features[n]} is {means[n]:.4g} on average, {low[n]:.4g} to "
             f"{high[n]:.4g} in the training"
         )
-        (refusals if beyond[n] > _FAR else warnings).append(text)
+        (refusals if beyond[n] > _REFUSED else warnings).append(text)
     return Verdict(tuple(warnings), tuple(refusals))

@@ -95,7 +95,7 @@ def _draw_beads(axes: Any, graph: str) -> None:
 
 
 def _draw_result(axes: Any, found: Prediction) -> None:
-    """Draw dG with its errors, between the two environments, and why to doubt it."""
+    """Draw dG with its errors, and the reasons of the verdict."""
     style = plots.style
     colors = {"inside": style.GREEN, "warning": style.ORANGE, "refused": style.RED}
     color = colors[found.verdict.level]

@@ -20,7 +20,7 @@ __all__ = [
     "read_molecules",
 ]
 
-#: One standard deviation of a free energy of transfer of beads in place of a molecule, kcal/mol.
+#: Error of a free energy of transfer due to the mapping to beads, one standard deviation, kcal/mol.
 MAPPING_ERROR = BEAD_LOG_P_ERROR * KJ_PER_LOGP / KJ_PER_KCAL
 
 
@@ -29,7 +29,7 @@ class Molecule:
     """A molecule as beads.
 
     Attributes:
-        name: to be shown.
+        name: in tables and pictures.
         graph: of its beads.
         mapping: from atoms, or None if the beads were given.
     """
@@ -40,12 +40,12 @@ class Molecule:
 
     @property
     def mapping_error(self) -> float:
-        """Standard deviation of dG, kcal/mol, by the mapping to beads; 0 if these were given."""
+        """Standard deviation of dG due to the mapping, kcal/mol; 0 if the beads were given."""
         return 0.0 if self.mapping is None else MAPPING_ERROR
 
     @property
     def file_name(self) -> str:
-        """The name without what a file's name cannot have; a long one ends in a digest."""
+        """The name with only characters that files allow; a long one ends in a digest."""
         return file_name(self.name)
 
 

@@ -131,7 +131,7 @@ def predict_molecules(
 def _plan(
     molecules: Sequence[Molecule], lipid: str, model: Regressor, engine: str, seed: int
 ) -> DatasetSettings | None:
-    """Return what has to be simulated, or None if the model is not fit for any molecule."""
+    """Return the data set to simulate; None if the model is applicable to none of the molecules."""
     known_lipid(lipid)
     protocol = model_protocol(model)
     graphs = dict.fromkeys(molecule.graph for molecule in molecules)

@@ -34,26 +34,26 @@ def build_dataset(
 ) -> CampaignResult:
     """Start or continue a data set: run every job without a result.
 
-    A killed campaign goes on with the next call and loses the jobs that ran.
+    After a kill, the next call continues; the jobs that were running start again.
 
     Args:
-        wanted: what to make; lipids and solutes are added to those that are there.
+        wanted: settings; lipids and solutes are added to those of an existing data set.
         folder: of the data set.
         cluster: where jobs run; one local worker if None.
         scratch: for trajectories, which are deleted; inside ``folder`` if None.
-        retry_failed: try jobs again that were given up.
+        retry_failed: repeat failed jobs.
         report: called for every job that ends.
         relaxation: called with the progress of bilayers that are relaxed first; times in ps.
 
     Raises:
-        ConfigError: another campaign works on this folder, the data set there was made with
-            other settings, its boxes are too small, or a folder cannot be written to.
+        ConfigError: another campaign works on this folder, the data set in it has other settings,
+            its boxes are too small, or a folder cannot be written to.
         ForceFieldError: an unknown lipid.
-        OptionalDependencyError: dask, or the engine asked for, is not installed.
+        OptionalDependencyError: dask, or the requested engine, is not installed.
         SimulationError: dask's workers do not start.
     """
     cluster = cluster or ClusterSettings()
-    if cluster.kind not in ("slurm", "pbs"):  # whose nodes may have what this machine lacks
+    if cluster.kind not in ("slurm", "pbs"):  # nodes may have an engine that this host lacks
         create_engine(wanted.engine)
     require_buildable(wanted)
     store = dataset_store(folder.resolve())  # workers may have another working directory
@@ -75,7 +75,7 @@ def build_dataset(
 
 
 def _shuffled_jobs(settings: DatasetSettings) -> list[campaigns.Job]:
-    """Return all jobs, solutes in random order: half a data set is then a fair sample."""
+    """Return all jobs with the solutes in random order, so that any part is a fair sample."""
     solutes = np.random.default_rng(settings.seed).permutation(settings.solutes)
     shuffled = settings.model_copy(update={"solutes": tuple(solutes.tolist())})
     return [production_job(job, settings) for job in shuffled.jobs()]

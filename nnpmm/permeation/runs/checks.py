@@ -1,4 +1,4 @@
-"""Check that a run is valid: that nothing leaked, fell apart, or blew up."""
+"""Checks of a run: the solute's height, the area of the bilayer, and the temperature."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nnpmm.permeation.runs.protocol import ProtocolSettings
 
 __all__ = ["check_heights", "check_membrane_run", "check_temperature"]
 
-_FARTHEST = 0.5  # nm from where the restraint holds the solute: ten of its standard deviations
+_FARTHEST = 0.5  # nm from the reference of the restraint: ten standard deviations
 _AREAS = (0.40, 1.00)  # nm^2 per lipid; fluid Martini bilayers have 0.58 to 0.80
 _TEMPERATURE_TOLERANCE = 0.05
 
@@ -24,10 +24,10 @@ def check_heights(heights: NDArray[Any], restraint: Restraint) -> None:
 
     Args:
         heights: (frames,) nm above the centre of the lipids.
-        restraint: that acted on it.
+        restraint: of the run.
 
     Raises:
-        SimulationError: it leaked.
+        SimulationError: it did not.
     """
     inside = np.abs(heights - restraint.z) < _FARTHEST
     if not np.all(inside):
@@ -39,10 +39,10 @@ def check_heights(heights: NDArray[Any], restraint: Restraint) -> None:
 
 
 def check_membrane_run(table: FeatureTable, settings: ProtocolSettings) -> None:
-    """Check that the solute stayed where it was restrained and the bilayer stayed one.
+    """Check the height of the solute and the area per lipid.
 
     Raises:
-        SimulationError: it leaked, or the area per lipid is none of a bilayer's.
+        SimulationError: the solute left its restraint, or the area is not that of a fluid bilayer.
     """
     check_heights(table.heights, settings.restraint)
     area = float(table.values[:, 1].mean())

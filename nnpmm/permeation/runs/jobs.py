@@ -99,7 +99,7 @@ def production_job(job: SoluteJob, settings: DatasetSettings) -> campaigns.Job:
 def _run_production(
     place: str, solute: str, protocol: ProtocolSettings, engine: str, *, attempt: Attempt
 ) -> Output:
-    """Simulate a solute in one place; the trajectory is deleted when the features are made."""
+    """Simulate a solute in one place, and return its features without the trajectory."""
     job = SoluteJob(place, solute)
     program = create_engine(engine, threads=attempt.threads)
     outcome, table = _simulate(job, protocol, program, attempt.work, attempt.seed)
@@ -109,7 +109,7 @@ def _run_production(
 def _simulate(
     job: SoluteJob, protocol: ProtocolSettings, engine: Engine, work: Path, seed: int
 ) -> tuple[RunOutcome, FeatureTable]:
-    """Run the protocol, make the features, and refuse what cannot be trusted."""
+    """Run the protocol, check the run, and calculate the features."""
     lipids = {} if job.place == WATER else {job.place: protocol.lipids_per_leaflet}
     outcome = run_solute(job.solute, lipids, protocol, engine, work, seed=seed)
     production = outcome.production
@@ -131,7 +131,7 @@ def _simulate(
 def _provenance(
     job: SoluteJob, protocol: ProtocolSettings, outcome: RunOutcome, engine: Engine
 ) -> dict[str, Any]:
-    """Return what the arrays of a result are and where they come from."""
+    """Return the description of a result's arrays and their provenance."""
     system = outcome.system
     columns = WATER_FEATURES if job.place == WATER else MEMBRANE_FEATURES
     first = int(system.select("solute")[0])

@@ -1,6 +1,6 @@
-"""Runs the protocol: cached start bilayers, and the two productions of a solute.
+"""The runs of the protocol: cached relaxed bilayers, and the two productions of a solute.
 
-Every stage writes its end to a file, so an interrupted run continues from there.
+Every stage stores its last configuration, from which an interrupted run continues.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
     "run_stages",
 ]
 
-#: Called with the name of a stage, the picoseconds that are done, and its length.
+#: Called with the name of a stage, the simulated time and its length, ps.
 StageProgress = Callable[[str, float, float], None]
 
 _SETTLE_LENGTH, _SETTLE_TIMESTEP = 500.0, 0.01  # ps, from the grid to a rough bilayer
@@ -52,7 +52,7 @@ def run_stages(
 ) -> StageResult:
     """Minimise, run stages one after the other, and return the result of the last one.
 
-    Stages whose end lies in the folder are not run again.
+    Stages whose last configuration is in the folder are not run again.
 
     Raises:
         SimulationError: the engine failed.
@@ -66,18 +66,16 @@ def run_stages(
     for stage in stages:
         done = directory / f"{stage.name}.safetensors"
         if not done.exists():
-            tell = None
-            if progress is not None:
-                tell = _stage_progress(progress, stage)
-            made = engine.run(system, result.configuration, stage, directory, tell)
-            final = made.configuration
+            report = None if progress is None else _stage_progress(progress, stage)
+            run = engine.run(system, result.configuration, stage, directory, report)
+            final = run.configuration
             arrays = {"positions": final.positions, "box": final.box} | {
-                f"observable-{name}": values for name, values in made.observables.items()
+                f"observable-{name}": values for name, values in run.observables.items()
             }
             if final.velocities is not None:
                 arrays["velocities"] = final.velocities
             record = {
-                "trajectory": made.trajectory.name if made.trajectory else None,
+                "trajectory": run.trajectory.name if run.trajectory else None,
                 "molecules": [[kind.name, count] for kind, count in system.molecules],
             }
             save_arrays(done, arrays, record)
@@ -133,7 +131,7 @@ def equilibrated_bilayer(
     Args:
         lipids: number in each leaflet, by name.
         settings: of the protocol.
-        engine: that relaxes the bilayer if need be.
+        engine: that relaxes the bilayer if it is not in the cache.
         directory: for the engine's files.
         progress: called for every stage.
         seed: of the velocities and the thermostat, if the bilayer is not in the cache.
@@ -204,7 +202,7 @@ def run_solute(
         lipids: number in each leaflet, by name; none for water.
         settings: of the protocol.
         engine: that simulates.
-        directory: for the engine's files; an interrupted run is taken up there.
+        directory: for the engine's files; an interrupted run continues there.
         seed: of the solute's place, the velocities and the thermostat.
         production: False to end after the equilibration.
         progress: called for every stage.
