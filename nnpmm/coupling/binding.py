@@ -100,7 +100,10 @@ def bind_region(
     charges = _checked_charges(system, region, symbols, sites)
     bonds = sorted(inner)
     charge, excess = region_charge(
-        *(charges, region, symbols, _rows(region, bonds)),
+        charges,
+        region,
+        symbols,
+        _rows(region, bonds),
         _molecules(system, region, bonds, sites),
         neutral=potential.neutral_only,
         anchors=np.searchsorted(region, [inside for inside, _ in cut]),
@@ -124,7 +127,10 @@ def _checked_charges(
     nonbonded = find_nonbonded_force(system)
     charges = charges_of(nonbonded, [*region.tolist(), *sites])
     check_parameters(
-        *(nonbonded, region, symbols, charges),
+        nonbonded,
+        region,
+        symbols,
+        charges,
         lennard_jones=not has_lennard_jones_elsewhere(system, nonbonded),
     )
     return charges

@@ -73,7 +73,11 @@ class BiasGrid:
         """Return the variable as OpenMM's Metadynamics takes it."""
         low, high = self.limits
         return app.BiasVariable(
-            *(self.variable.create_force(), low, high, self.width, self.periodic),
+            self.variable.create_force(),
+            low,
+            high,
+            self.width,
+            self.periodic,
             gridWidth=len(self.points),
         )
 

@@ -136,7 +136,9 @@ def require_liquid(found: Compression, *, typical: float, temperature: float) ->
         _LOGGER.warning(
             "the solvent's molecules moved %.2f nm in %g ps (root of the mean square): at %g K it "
             "is solid or very viscous, and solvation free energies in it do not converge",
-            *(motion**0.5, span, temperature),
+            motion**0.5,
+            span,
+            temperature,
         )
 
 

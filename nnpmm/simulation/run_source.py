@@ -70,7 +70,9 @@ def run_source(folder: Path) -> Source:
     topology, positions, box = load_structure(folder)
     return create_source(
         trajectory,
-        *(topology, positions, box),
+        topology,
+        positions,
+        box,
         wanted=output.trajectory_atoms,
         interval=output.trajectory_interval,
         region=record.region,

@@ -133,7 +133,9 @@ def _record(run: SampledRun) -> tuple[BiasRecord, list[BiasGrid]]:
 def _log_weights(run: SampledRun, record: BiasRecord, grids: list[BiasGrid]) -> NDArray[np.float64]:
     columns = [record.names.index(grid.variable.name) for grid in grids]
     offsets = metadynamics_offsets(
-        *(grids, record.values[:, columns], record.heights),
+        grids,
+        record.values[:, columns],
+        record.heights,
         temperature=run.temperature,
         bias_factor=run.sampling.bias_factor,
     )

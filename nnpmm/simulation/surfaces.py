@@ -123,7 +123,11 @@ def surface_of_runs(
                 "and errors mean little: run longer"
             )
     return RunSurface(
-        *(tuple(folders), surface, tuple(minima), convergence, float(samples.times.max())),
+        tuple(folders),
+        surface,
+        tuple(minima),
+        convergence,
+        float(samples.times.max()),
         tuple(warnings),
     )
 
@@ -212,7 +216,9 @@ def _pictures(found: RunSurface) -> dict[str, Any]:
         )
     if len(labels) == 2:
         pictures["surface"] = plot_surface(
-            *(shown[0][0], shown[1][0], surface.free_energy),
+            shown[0][0],
+            shown[1][0],
+            surface.free_energy,
             xlabel=labels[0],
             ylabel=labels[1],
             minima=[(place[0], place[1]) for place in places],

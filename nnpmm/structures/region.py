@@ -154,7 +154,15 @@ def describe_region(
         lacking = tuple(atom_label(chosen[row]) for row in _lacking(*capped) if row < len(chosen))
     residues = dict.fromkeys(_residue_label(atom) for atom in chosen)
     return RegionSummary(
-        *(atoms, symbols, tuple(residues), bonds, cut, total, source, molecules, lacking),
+        atoms,
+        symbols,
+        tuple(residues),
+        bonds,
+        cut,
+        total,
+        source,
+        molecules,
+        lacking,
         link_atoms=links,
     )
 

@@ -75,7 +75,9 @@ def entry_lines(
         lines.append(f"{indent}{name}:")
         for key in sections[0].model_fields:
             lines += entry_lines(
-                *(sections[0], key, value[key]),
+                sections[0],
+                key,
+                value[key],
                 path=f"{path}.{key}",
                 indent=indent + "  ",
                 shown=shown,

@@ -67,7 +67,11 @@ class Torsion(Section):
     def bind(self, name: str, structure: Structure) -> Variable:
         """Return the variable of a structure; see `bind_variables` for the errors."""
         return _centroids(
-            *(name, structure, self.atoms, "dihedral(g1, g2, g3, g4)", _torsion),
+            name,
+            structure,
+            self.atoms,
+            "dihedral(g1, g2, g3, g4)",
+            _torsion,
             unit="rad",
             bounds=(-math.pi, math.pi),
             period=2 * math.pi,
