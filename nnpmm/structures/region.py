@@ -35,12 +35,12 @@ _NEED_NEIGHBOURS = frozenset("BCNOPS")
 
 @dataclass(frozen=True)
 class Molecule:
-    """A molecule, or a part that no bond of the region joins to the rest.
+    """A molecule, or a part of one that is not bonded to the rest of the region.
 
     Args:
         residue: name and number of the residue of its first atom, for example ``"LIG1"``.
-        formal_charge: e, or None where it cannot be determined.
-        possible_charges: those that the structure allows, where it cannot be determined.
+        formal_charge: e, or None if it cannot be determined.
+        possible_charges: those that the structure allows, if it cannot be determined.
     """
 
     residue: str
@@ -80,7 +80,7 @@ class RegionSummary:
         residues: names with numbers, for example ``"LIG1"``.
         bonds: pairs of row numbers within the region, (m, 2).
         cut_bonds: labels of covalent bonds between region and rest.
-        formal_charge: of all molecules together, e, or None where it cannot be determined.
+        formal_charge: of all molecules together, e, or None if it cannot be determined.
         charge_source: how the charge was found.
         molecules: the region's molecules.
         without_hydrogens: labels of atoms that seem to lack hydrogens.
@@ -100,7 +100,7 @@ class RegionSummary:
 
     @property
     def formula(self) -> str:
-        """Hill formula: carbon, hydrogen, then the rest by the alphabet."""
+        """Hill formula: carbon, hydrogen, then the rest alphabetically."""
         return hill_formula(self.symbols)
 
 
@@ -204,7 +204,7 @@ def _molecules(
 ) -> tuple[tuple[Molecule, ...], str]:
     """Return the region's molecules with their charges, and how these were found.
 
-    Sums of force-field charges are not asked where bonds are cut: they are no integers there.
+    Sums of force-field charges are not used if bonds are cut, because they are not integers then.
     """
     symbols, bonds, positions = region
     indices = np.array([atom.index for atom in chosen])
@@ -251,7 +251,7 @@ def _lacking(
 
 
 def _lacks_hydrogens(symbol: str, vectors: NDArray[np.float64]) -> bool:
-    """Whether an atom seems to lack hydrogens, from the vectors (k, 3) to its neighbours, nm.
+    """Return whether an atom seems to lack hydrogens, from vectors to neighbours, (k, 3), nm.
 
     A carbon is linear with two neighbours, planar with three, and has a triple bond to a single
     one; angles show this also where bonds are stretched. An atom without any neighbour that is no

@@ -79,7 +79,7 @@ class Torsion(Section):
 
 
 class Position(Section):
-    r"""How far a group is along the vector from one group to another, nm.
+    r"""Position of a group along the vector from one group to another, nm.
 
     s = (r - r_from) . (r_to - r_from) / |r_to - r_from|, from the three distances: s = (d^2(group,
     from) + d^2(from, to) - d^2(group, to)) / (2 d(from, to)).
