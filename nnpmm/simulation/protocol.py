@@ -94,7 +94,7 @@ def run_prepared(
             _check_record(record, settings_sha256, prepared, directory)
         run = StagedRun(prepared, settings, platform, settings_sha256, progress, resuming)
         try:
-            return run.go(record)
+            return run.run_stages(record)
         except openmm.OpenMMException as error:
             text = " ".join(str(error).split())
             raise SimulationError(f"OpenMM stopped: {text}") from error

@@ -63,7 +63,7 @@ class LinkAtom(NamedTuple):
 
 
 class _Capped(NamedTuple):
-    """Symbols, bonds as rows and positions of a region, its link atoms at the end."""
+    """Symbols, bonds as rows and positions of a region, followed by its link atoms."""
 
     symbols: tuple[str, ...]
     bonds: NDArray[np.int64]
@@ -253,9 +253,9 @@ def _lacking(
 def _lacks_hydrogens(symbol: str, vectors: NDArray[np.float64]) -> bool:
     """Return whether an atom seems to lack hydrogens, from vectors to neighbours, (k, 3), nm.
 
-    A carbon is linear with two neighbours, planar with three, and has a triple bond to a single
-    one; angles show this also where bonds are stretched. An atom without any neighbour that is no
-    ion lacks all its hydrogens.
+    A carbon with all hydrogens is linear if it has two neighbours, planar if it has three, and has
+    a triple bond if it has one. Angles show this even if bonds are stretched. An atom without
+    neighbours lacks all its hydrogens unless it is an ion.
     """
     if len(vectors) == 0:
         return symbol in _NEED_NEIGHBOURS

@@ -57,7 +57,7 @@ class ProductionBias:
         """Begin a new record."""
         self._log = BiasLog(self.path, tuple(self._variables), append=False)
 
-    def go_on(self, context: openmm.Context) -> None:
+    def resume(self, context: openmm.Context) -> None:
         """Restore the bias of a context from the record, and continue the record.
 
         Raises:
