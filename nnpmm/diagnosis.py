@@ -46,7 +46,7 @@ class Finding:
 def diagnose() -> list[Finding]:
     """Return versions, OpenMM platforms, model families, backends and each model's weights.
 
-    A finding with ``ok`` False stops the main job from working here.
+    A finding with ``ok=False`` means that hybrid simulations cannot run here.
     """
     return [*_versions(), *_platforms(), *_families(), *_backends(), *_weights()]
 
@@ -96,28 +96,28 @@ def _at_least_8_6() -> bool:
 
 
 def _platforms() -> list[Finding]:
-    """Every platform: tried on two particles, or the reason why its plug-in did not load."""
+    """Try every platform on two particles, or find the reason why its plug-in did not load."""
     loaded = loaded_platforms()
     failures = " ".join(openmm.Platform.getPluginLoadFailures())
     findings = []
     for name in FASTEST_FIRST:
-        required = name in ("CPU", "Reference")
+        unavailable = False if name in ("CPU", "Reference") else None
         if name not in loaded:
             reason = next(
                 (line for line in failures.split("Error loading library") if name in line), ""
             )
             detail = " ".join(reason.split())[:160] or f"no plug-in installed{_install_hint(name)}"
-            findings.append(Finding("platform", name, False if required else None, detail))
+            findings.append(Finding("platform", name, unavailable, detail))
             continue
         problem = _platform_problem(name, loaded[name])
-        verdict = True if problem is None else (False if required else None)
         works = f"works{_mps_hint()}" if name == "CUDA" else "works"
+        verdict = True if problem is None else unavailable
         findings.append(Finding("platform", name, verdict, problem or works))
     return findings
 
 
 def _mps_hint() -> str:
-    """Say so if NVIDIA's MPS is not running: without it the GPU changes contexts in every step."""
+    """Return whether NVIDIA's MPS runs; without it, the GPU switches contexts in every step."""
     folder = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps"))
     if (folder / "control").exists():
         return " (with NVIDIA's MPS)"
@@ -143,8 +143,8 @@ def _install_hint(name: str) -> str:
 
 
 def _families() -> list[Finding]:
-    """Every family of models with the names that it knows, and those that cannot be imported."""
-    with warnings.catch_warnings(record=True) as left_out:
+    """Return every family of models with its names, and the families that cannot be imported."""
+    with warnings.catch_warnings(record=True) as failures:
         warnings.simplefilter("always")
         found = families()
     findings = [
@@ -153,7 +153,7 @@ def _families() -> list[Finding]:
     ]
     return [
         *findings,
-        *(Finding("model family", "left out", None, str(each.message)) for each in left_out),
+        *(Finding("model family", "left out", None, str(each.message)) for each in failures),
     ]
 
 
@@ -179,7 +179,7 @@ def _backend(group: str, name: str, fastest: str, summary: str, remedy: str | No
 
 
 def _weights() -> list[Finding]:
-    """Where each model's weights would come from. One usable model is enough for the main job."""
+    """Return where each model's weights would come from; one model with weights is enough."""
     findings, usable = [], False
     published = dict.fromkeys(ani_weights.PUBLISHED, ani_weights.sources)
     published |= dict.fromkeys(aimnet_weights.PUBLISHED, aimnet_weights.sources)
@@ -190,20 +190,14 @@ def _weights() -> list[Finding]:
             findings.append(Finding("weights", name, False, str(error)))
             continue
         first = next((source for source in tried if source.available), None)
-        here = first is not None and first.path is not None
-        usable = usable or here
+        local = first is not None and first.path is not None
+        usable = usable or local
         if first is None:
             missing = "; ".join(f"{source.kind}: {source.detail}" for source in tried)
             findings.append(Finding("weights", name, None, f"nowhere ({missing})"))
         else:
-            findings.append(
-                Finding(
-                    "weights",
-                    name,
-                    True if here else None,
-                    f"{first.kind}: {first.path or first.detail}",
-                )
-            )
+            detail = f"{first.kind}: {first.path or first.detail}"
+            findings.append(Finding("weights", name, True if local else None, detail))
     if not usable:
         findings.append(
             Finding("weights", "any model", False, "no model's weights are on this machine")

@@ -1,7 +1,8 @@
-"""Common basis of all packages: errors, units, constants, geometry, files, settings.
+"""What all packages share: errors, units, constants, geometry, files, settings.
 
-Arrays on disk are in ``nnpmm.core.arrays``, which imports numpy and safetensors, and the base of
-settings in ``nnpmm.core.section``, which imports pydantic.
+This module offers only what needs no third-party package. Arrays on disk are in
+``nnpmm.core.arrays``, which imports numpy and safetensors; the base class of settings is in
+``nnpmm.core.section``, which imports pydantic.
 """
 
 from nnpmm.core.files import (

@@ -26,8 +26,8 @@ def atom_indices(
         atoms: 0-based indices in any order, as a sequence, set or array; or a boolean mask with one
             value for every atom, (n_atoms,).
         n_atoms: number of atoms of the whole system.
-        what: what the messages call the atoms.
-        may_be_empty: whether no atom at all is allowed.
+        what: name of the selection in error messages.
+        may_be_empty: accept a selection without atoms.
 
     Raises:
         RegionError: no index, an index out of range, a mask of another length, or values that are
@@ -41,27 +41,27 @@ def atom_indices(
     if not isinstance(atoms, np.ndarray):
         atoms = list(atoms)
     try:
-        found = np.asarray(atoms)
+        array = np.asarray(atoms)
     except ValueError:  # lists of different lengths
-        found = np.empty((0, 0))
-    if found.ndim != 1:
+        array = np.empty((0, 0))
+    if array.ndim != 1:
         raise RegionError(
-            f"found an array of {found.ndim} dimensions for the {what}, expected one list of "
+            f"found an array of {array.ndim} dimensions for the {what}, expected one list of "
             "0-based atom indices; couple several regions one after the other"
         )
-    if found.dtype == bool:
-        if len(found) != n_atoms:
+    if array.dtype == bool:
+        if len(array) != n_atoms:
             raise RegionError(
-                f"found a mask of {len(found)} values for the {what} of a system of {n_atoms} "
+                f"found a mask of {len(array)} values for the {what} of a system of {n_atoms} "
                 "atoms; give one value for every atom, or 0-based indices (np.flatnonzero(mask))"
             )
-        found = np.flatnonzero(found)
-    elif found.size and not np.issubdtype(found.dtype, np.integer):
+        array = np.flatnonzero(array)
+    elif array.size and not np.issubdtype(array.dtype, np.integer):
         raise RegionError(
-            f"found values of type {found.dtype} for the {what}, expected 0-based atom indices as "
+            f"found values of type {array.dtype} for the {what}, expected 0-based atom indices as "
             "whole numbers"
         )
-    indices = np.unique(found.astype(np.int64))
+    indices = np.unique(array.astype(np.int64))
     if indices.size == 0 and may_be_empty:
         return indices
     if indices.size == 0 or indices[0] < 0 or indices[-1] >= n_atoms:

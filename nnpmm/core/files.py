@@ -34,7 +34,7 @@ class UnwritableError(NnpmmError, OSError):
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn the system's errors when writing a file into an error of one line.
+    """Turn the operating system's errors from writing a file into an error of one line.
 
     Raises:
         UnwritableError: names the file and the reason, and says what to do.
@@ -72,14 +72,16 @@ def require_folder(path: Path) -> None:
 def require_writable(path: Path) -> None:
     """Check that files can be written to a folder, without creating it.
 
+    If the folder does not exist, its nearest existing parent is checked.
+
     Raises:
         UnwritableError: they cannot.
     """
-    there = path.absolute()
-    while not there.exists():
-        there = there.parent
+    existing = path.absolute()
+    while not existing.exists():
+        existing = existing.parent
     with writing(path):
-        probe = there / f".{uuid.uuid4().hex}.tmp"
+        probe = existing / f".{uuid.uuid4().hex}.tmp"
         probe.touch()
         probe.unlink()
 
@@ -95,7 +97,7 @@ def require_suffix(path: Path, suffix: str) -> None:
 
 
 def create(path: Path) -> IO[bytes]:
-    """Open a new file for reading and writing, replacing any of that name; follow no link.
+    """Open a new file for reading and writing; replace an existing file or link of that name.
 
     Raises:
         OSError: the file cannot be created.

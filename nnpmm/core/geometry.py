@@ -42,7 +42,7 @@ def reduced_box(box: NDArray[np.float64]) -> NDArray[np.float64]:
         box: periodic box vectors as rows of a lower-triangular (3, 3) matrix in nm, with positive
             numbers on its diagonal.
     """
-    a, b, c = reduced = np.array(box, dtype=float)
+    a, b, c = reduced = np.array(box, dtype=float)  # views of its rows
     b -= np.round(b[0] / a[0]) * a
     c -= np.round(c[1] / b[1]) * b
     c -= np.round(c[0] / a[0]) * a
@@ -61,7 +61,9 @@ def wrapped(positions: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray
 
 
 def images_around(positions: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return positions and their images in the 26 cells around, (27, n, 3); row 13 is the former.
+    """Return positions and their images in the 26 cells around, (27, n, 3).
+
+    Element 13 contains the positions themselves.
 
     Args:
         positions: (n, 3), nm.
@@ -72,7 +74,9 @@ def images_around(positions: NDArray[np.float64], box: NDArray[np.float64]) -> N
 
 
 class WholeRegion:
-    """Makes the same region whole repeatedly; the work that depends only on its bonds is done once.
+    """Joins a region that the periodic boundary has split, at many frames.
+
+    The work that depends only on the bonds is done once.
 
     Args:
         n_atoms: number of atoms in the region.
@@ -176,13 +180,13 @@ def superposed_rmsd(points: NDArray[np.float64], reference: NDArray[np.float64])
     """
     a, b = points - points.mean(axis=0), reference - reference.mean(axis=0)
     u, singular, vt = np.linalg.svd(a.T @ b)
-    singular[-1] *= np.sign(np.linalg.det(u) * np.linalg.det(vt))  # no mirror image
+    singular[-1] *= np.sign(np.linalg.det(u) * np.linalg.det(vt))  # a rotation, not a reflection
     square = (a * a).sum() + (b * b).sum() - 2.0 * singular.sum()
     return float(np.sqrt(max(square, 0.0) / len(a)))
 
 
 def _lattice_shift(vectors: NDArray[Any], box: NDArray[Any]) -> NDArray[Any]:
-    """Return the lattice vectors from the nearest images of vectors (..., 3) to these."""
+    """Return the lattice vectors by which vectors (..., 3) differ from their nearest images."""
     shift = np.round(vectors[..., 2:] / box[..., 2, 2, None]) * box[..., 2, :]
     rest = vectors[..., 1:2] - shift[..., 1:2]
     shift = shift + np.round(rest / box[..., 1, 1, None]) * box[..., 1, :]

@@ -19,13 +19,13 @@ _FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 _FOLDER_LOCK = ".lock"
 
-# Who asks whether a file is locked has it for some microseconds, far less than all of these pauses.
+# `is_locked` of another process holds a lock for microseconds, far less than these pauses.
 _RETRIES, _PAUSE = 10, 0.005  # s
 
 
 @contextmanager
 def locked(path: Path, message: str) -> Iterator[None]:
-    """Hold a lock file, which the system frees even if the process is killed.
+    """Hold a lock file, which the operating system releases even if the process is killed.
 
     The file's content is never touched, and a symbolic link is never followed.
 
@@ -36,7 +36,7 @@ def locked(path: Path, message: str) -> Iterator[None]:
     Raises:
         LockedError: another process holds it.
         ConfigError: it cannot be opened.
-        UnwritableError: its folder cannot be made.
+        UnwritableError: its folder cannot be created.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def locked(path: Path, message: str) -> Iterator[None]:
         raise ConfigError(f"{path}: cannot be opened ({reason}): {remedy}") from error
     try:
         try:
-            _lock_soon(descriptor)
+            _lock_with_retries(descriptor)
         except OSError as error:
             raise LockedError(message) from error
         yield
@@ -81,7 +81,7 @@ def is_locked(path: Path) -> bool:
     except OSError:  # not there, or not ours to open
         return False
     try:
-        _lock(descriptor, shared=True)  # so that processes which ask do not see each other
+        _lock(descriptor, shared=True)  # so that two processes may ask at the same time
     except OSError:
         return True
     finally:
@@ -89,8 +89,8 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def _lock_soon(descriptor: int) -> None:
-    """Lock an open file as ``_lock`` does, though ``is_locked`` of others may have it just now."""
+def _lock_with_retries(descriptor: int) -> None:
+    """Lock an open file as ``_lock`` does, also while another process asks ``is_locked``."""
     for _ in range(_RETRIES):
         try:
             return _lock(descriptor)

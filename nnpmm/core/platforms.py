@@ -26,10 +26,10 @@ __all__ = [
     "try_platform",
 ]
 
-#: OpenMM's platforms by name.
+#: Names of OpenMM's platforms.
 FASTEST_FIRST = ("CUDA", "HIP", "OpenCL", "CPU", "Reference")
 _DEVICE_TYPE, _DEVICE_NAME, _ALL_DEVICES, _CPU = 0x1000, 0x102B, 0xFFFFFFFF, 1 << 1  # CL/cl.h
-_MOST = 64  # platforms, and devices of each
+_MAX_LISTED = 64  # OpenCL platforms, and devices of each
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class OpenclDevice:
 def fastest_platform() -> openmm.Platform:
     """Return the fastest platform that works here, for ``openmm.app.Simulation`` and contexts.
 
-    Unlike OpenMM's own choice it leaves out OpenCL devices that are CPUs: such as pocl's, on which
-    a process that has loaded a network can crash. Where OpenCL also knows a GPU, that one becomes
+    Unlike OpenMM's own choice, this leaves out OpenCL devices that are CPUs, such as pocl's, on
+    which a process that has loaded a network can crash. If OpenCL also has a GPU, the GPU becomes
     the platform's default device.
 
     Raises:
@@ -70,12 +70,12 @@ def choose_platform(
 
     Args:
         name: of the platform, or ``"auto"`` for the fastest that works.
-        threads: of the CPU platform; None: its own choice.
-        precision: of platforms that have a choice.
+        threads: of the CPU platform; None for its default.
+        precision: of the GPU platforms.
         required: a checkpoint is bound to the platform, which the message then says.
 
     Raises:
-        ConfigError: the platform is not there or does not work.
+        ConfigError: the platform is not available or does not work.
     """
     loaded = loaded_platforms()
     for candidate in loaded if name == "auto" else (name,):
@@ -108,7 +108,8 @@ def loaded_platforms() -> dict[str, openmm.Platform]:
     found = [openmm.Platform.getPlatform(i) for i in range(openmm.Platform.getNumPlatforms())]
     by_name = {platform.getName(): platform for platform in found}
     known = [name for name in FASTEST_FIRST if name in by_name]
-    return {name: by_name[name] for name in [*known, *(set(by_name) - set(known))]}
+    others = [name for name in by_name if name not in FASTEST_FIRST]
+    return {name: by_name[name] for name in [*known, *others]}
 
 
 def try_platform(platform: openmm.Platform) -> str | None:
@@ -137,7 +138,7 @@ def try_platform(platform: openmm.Platform) -> str | None:
 
 
 def device_properties(name: str) -> dict[str, str]:
-    """Return the properties that keep OpenCL off a CPU where it also knows another device."""
+    """Return the properties that select a device other than a CPU if OpenCL has both kinds."""
     devices = opencl_devices() if name == "OpenCL" else []
     others = [device for device in devices if not device.is_cpu]
     if not others or len(others) == len(devices):
@@ -150,25 +151,25 @@ def opencl_devices() -> list[OpenclDevice]:
     library = _opencl_library()
     if library is None:
         return []
-    platforms = (ctypes.c_void_p * _MOST)()
-    found = ctypes.c_uint(0)
-    if library.clGetPlatformIDs(_MOST, platforms, ctypes.byref(found)) != 0:
+    platforms = (ctypes.c_void_p * _MAX_LISTED)()
+    count = ctypes.c_uint(0)
+    if library.clGetPlatformIDs(_MAX_LISTED, platforms, ctypes.byref(count)) != 0:
         return []
     return [
         device
-        for number in range(min(found.value, _MOST))
+        for number in range(min(count.value, _MAX_LISTED))
         for device in _devices_of(library, number, ctypes.c_void_p(platforms[number]))
     ]
 
 
 def _devices_of(library: ctypes.CDLL, number: int, platform: ctypes.c_void_p) -> list[OpenclDevice]:
-    devices = (ctypes.c_void_p * _MOST)()
-    found = ctypes.c_uint(0)
+    devices = (ctypes.c_void_p * _MAX_LISTED)()
+    count = ctypes.c_uint(0)
     kinds = ctypes.c_uint64(_ALL_DEVICES)
-    if library.clGetDeviceIDs(platform, kinds, _MOST, devices, ctypes.byref(found)) != 0:
+    if library.clGetDeviceIDs(platform, kinds, _MAX_LISTED, devices, ctypes.byref(count)) != 0:
         return []
     result = []
-    for index in range(min(found.value, _MOST)):
+    for index in range(min(count.value, _MAX_LISTED)):
         device = ctypes.c_void_p(devices[index])
         kind, name = ctypes.c_uint64(0), ctypes.create_string_buffer(256)
         library.clGetDeviceInfo(

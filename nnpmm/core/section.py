@@ -19,7 +19,7 @@ def first_problem(error: ValidationError) -> str:
     """Describe the first validation error in one line, with the value that was found."""
     first = error.errors()[0]
     text = first["msg"].removeprefix("Value error, ")
-    if not first["loc"]:  # of several settings together
+    if not first["loc"]:  # the error is about several settings together
         return text
     found = "" if first["type"] == "missing" else f" (found {shortened(first['input'])!r})"
     return f"{'.'.join(map(str, first['loc']))}: {text}{found}"

@@ -12,7 +12,7 @@ __all__ = ["drop_unwritable", "quiet", "silent_libraries"]
 
 
 class _QuietStream:
-    """Passes text on as long as the other end accepts it."""
+    """Passes text on until the underlying stream fails, and drops all later text."""
 
     def __init__(self, stream: TextIO):
         self._stream = stream
@@ -25,7 +25,7 @@ class _QuietStream:
         if not self._broken:
             try:
                 return self._stream.write(text)
-            except (OSError, ValueError):  # ValueError: it was closed
+            except (OSError, ValueError):  # ValueError: the stream is closed
                 self._broken = True
         return len(text)
 
@@ -47,9 +47,9 @@ def quiet(stream: TextIO) -> TextIO:
 
 
 def drop_unwritable(stream: TextIO) -> None:
-    """Drop what a stream still holds if it cannot be written.
+    """Discard a stream's buffered text if it cannot be written.
 
-    Python would complain about it at its end and exit with status 120.
+    Otherwise the interpreter would report the error when it exits, and return status 120.
     """
     try:
         stream.flush()
@@ -60,25 +60,25 @@ def drop_unwritable(stream: TextIO) -> None:
 
 @contextmanager
 def silent_libraries() -> Iterator[None]:
-    """Drop what compiled libraries print on stdout and stderr; Python's own text is kept.
+    """Drop what compiled libraries print on stdout and stderr.
 
-    Where the process has no such streams, or no C library to speak to, nothing changes.
+    Nothing changes if the process has no such streams, or no C library is accessible.
     """
     try:
         flush = ctypes.CDLL(None).fflush
-        kept = [os.dup(descriptor) for descriptor in (1, 2)]
+        saved = [os.dup(descriptor) for descriptor in (1, 2)]
     except (OSError, TypeError, AttributeError):  # Windows, or closed streams
         yield
         return
     flush(None)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    null = os.open(os.devnull, os.O_WRONLY)
     try:
         for descriptor in (1, 2):
-            os.dup2(nowhere, descriptor)
+            os.dup2(null, descriptor)
         yield
     finally:
         flush(None)
-        for descriptor, before in zip((1, 2), kept, strict=True):
-            os.dup2(before, descriptor)
-            os.close(before)
-        os.close(nowhere)
+        for descriptor, original in zip((1, 2), saved, strict=True):
+            os.dup2(original, descriptor)
+            os.close(original)
+        os.close(null)

@@ -1,4 +1,4 @@
-"""Read CSV files written by users; names of files, and excerpts for messages."""
+"""CSV files written by users, file names for molecules, and excerpts for messages."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from nnpmm.core.errors import InputFileError
 
 __all__ = ["Row", "Table", "excerpt", "file_name", "read_table"]
 
-_LONGEST = 60
-_LONGEST_NAME = 160  # bytes; file systems allow 255, with what is added to it
+_LONGEST = 60  # characters
+_LONGEST_NAME = 160  # bytes; file systems allow 255, which leaves room for suffixes
 
 
 class Row(NamedTuple):
-    """A line of a table: its number in the file, and its cells by column, without blanks."""
+    """A line of a table: its number in the file, and its cells, stripped, by column."""
 
     line: int
     cells: dict[str, str]
@@ -77,4 +77,4 @@ def file_name(name: str) -> str:
     if len(plain.encode()) <= _LONGEST_NAME:
         return plain
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return f"{plain[: _LONGEST_NAME // 4]}-{digest}"
+    return f"{plain[: _LONGEST_NAME // 4]}-{digest}"  # a character has at most 4 bytes

@@ -22,6 +22,7 @@ def count_steps(time: float, timestep: float) -> int:
             f"{_MOST_STEPS:g} steps"
         )
     steps = round(time / timestep)
+    # A millionth of a step, and for long times 1e-9 of the time, for the rounding of decimals.
     if steps < 1 or abs(steps * timestep - time) > 1e-6 * timestep * max(1.0, steps * 1e-3):
         nearest = max(1, steps) * timestep
         raise ConfigError(

@@ -56,7 +56,7 @@ _LONGEST_SHOWN = 60  # characters
 
 
 def in_md_units(value: Any, md_unit: unit.Unit) -> Any:
-    """Return Quantities, a float or an array as a plain float or float64 array in ``md_unit``.
+    """Return a Quantity, a float or an array as a plain float or float64 array in ``md_unit``.
 
     Args:
         value: an ``openmm.unit.Quantity``, a list of them, or numbers in ``md_unit``.

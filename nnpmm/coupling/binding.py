@@ -36,8 +36,8 @@ class Region:
         bonds: inside the region as pairs of atom indices, sorted.
         cut_bonds: bonds that it cuts, as (atom in, atom out), sorted.
         charge: of the region and the virtual sites on it in the force field, rounded, e.
-        excess: charge, in e, that the force field has beyond this, for each cut bond: that of the
-            molecule in equal parts for its cuts.
+        excess: charge of the force field less ``charge``, e, for each cut bond: a molecule's excess
+            is divided equally between its cuts.
     """
 
     atoms: NDArray[np.int64]
@@ -49,9 +49,15 @@ class Region:
 
     @property
     def network_atoms(self) -> NDArray[np.int64]:
-        """Atoms whose positions the network takes: the region, and the neighbours at its cuts."""
+        """Atoms whose positions the network needs: the region and its neighbours at the cuts."""
         hosts = np.array([outside for _, outside in self.cut_bonds], dtype=np.int64)
         return np.concatenate([self.atoms, hosts])
+
+    @property
+    def hydrogens(self) -> set[int]:
+        """Indices of the region's hydrogens."""
+        pairs = zip(self.atoms.tolist(), self.elements, strict=True)
+        return {atom for atom, element in pairs if element.atomic_number == 1}
 
     @property
     def bonded_rows(self) -> NDArray[np.int64]:
@@ -81,10 +87,10 @@ def bind_region(
         topology: that it was made from.
         region: sorted atom indices.
         potential: the network.
-        boundary: link atoms cap bonds that the region cuts; otherwise these are an error.
+        boundary: the link atoms that cap cut bonds; None if the region must not cut any.
 
     Raises:
-        RegionError: the region cuts a bond that is not to be capped, or the potential cannot
+        RegionError: the region cuts a bond that cannot be capped, or the potential cannot
             describe it.
         ForceFieldError: the region's atoms lack parameters.
     """
@@ -100,31 +106,37 @@ def bind_region(
     charges = _checked_charges(system, region, symbols, sites)
     bonds = sorted(inner)
     charge, excess = region_charge(
-        *(charges, region, symbols, _rows(region, bonds)),
+        charges,
+        region,
+        symbols,
+        _rows(region, bonds),
         _molecules(system, region, bonds, sites),
         neutral=potential.neutral_only,
         anchors=np.searchsorted(region, [inside for inside, _ in cut]),
         charge_rule="keep" if boundary is None else boundary.charges,
     )
-    found = Region(region, tuple(elements), tuple(bonds), tuple(cut), charge, excess)
+    described = Region(region, tuple(elements), tuple(bonds), tuple(cut), charge, excess)
     numbers = [element.atomic_number for element in elements]
     evaluator: Evaluator = potential.bind([*numbers, *(1 for _ in cut)], charge=charge)
     if cut and boundary is not None:
-        evaluator = _capped(evaluator, topology, found, boundary)
-    return BoundRegion(found, evaluator)
+        evaluator = _capped(evaluator, topology, described, boundary)
+    return BoundRegion(described, evaluator)
 
 
 def _checked_charges(
     system: openmm.System, region: NDArray[np.int64], symbols: list[str], sites: list[int]
 ) -> NDArray[np.float64]:
-    """Return the charges of a region's atoms and sites, e, after a look at its parameters."""
+    """Check a region's parameters, and return the charges of its atoms and sites, e."""
     multipoles = find_multipole_force(system)
     if multipoles is not None:
         return monopoles_of(multipoles, region.tolist(), symbols)
     nonbonded = find_nonbonded_force(system)
     charges = charges_of(nonbonded, [*region.tolist(), *sites])
     check_parameters(
-        *(nonbonded, region, symbols, charges),
+        nonbonded,
+        region,
+        symbols,
+        charges,
         lennard_jones=not has_lennard_jones_elsewhere(system, nonbonded),
     )
     return charges
@@ -133,7 +145,7 @@ def _checked_charges(
 def _capped(
     evaluator: Evaluator, topology: Topology, region: Region, boundary: LinkAtoms
 ) -> CappedEvaluator:
-    """Return the evaluator of a region with link atoms as one of its ``network_atoms``."""
+    """Return an evaluator of the region's ``network_atoms``, from one of region and link atoms."""
     anchors, hosts = _rows(region.network_atoms, list(region.cut_bonds)).T
     elements = [atom.element for atom in topology.atoms()]
     ends = [(elements[i], elements[j]) for i, j in region.cut_bonds]
@@ -145,15 +157,15 @@ def _capped(
 def _molecules(
     system: openmm.System, region: NDArray[np.int64], bonds: list[Pair], sites: list[int]
 ) -> list[NDArray[np.int64]]:
-    """Return for each molecule the rows of its atoms, and of the sites on it, which follow them."""
-    found = [rows.tolist() for rows in spanning_trees(len(region), _rows(region, bonds))[1]]
+    """Return for each molecule the rows of its atoms and of its sites, which follow all atoms."""
+    molecules = [rows.tolist() for rows in spanning_trees(len(region), _rows(region, bonds))[1]]
     for number, site in enumerate(sites, start=len(region)):
         parent = int(np.searchsorted(region, system.getVirtualSite(site).getParticle(0)))
-        next(rows for rows in found if parent in rows).append(number)
-    return [np.array(rows, dtype=np.int64) for rows in found]
+        next(rows for rows in molecules if parent in rows).append(number)
+    return [np.array(rows, dtype=np.int64) for rows in molecules]
 
 
 def _rows(atoms: NDArray[np.int64], pairs: list[Pair]) -> NDArray[np.int64]:
-    """Pairs of atom indices as pairs of row numbers of ``atoms``, (m, 2)."""
+    """Return pairs of atom indices as pairs of row numbers of ``atoms``, (m, 2)."""
     row = {atom: number for number, atom in enumerate(atoms.tolist())}
     return np.array([(row[i], row[j]) for i, j in pairs], dtype=np.int64).reshape(-1, 2)

@@ -29,10 +29,10 @@ def refuse_cut_bonds(topology: Topology, cut: list[Pair]) -> None:
 
 
 def attached_sites(system: openmm.System, members: set[int]) -> NDArray[np.int64]:
-    """Return the virtual sites whose positions follow from atoms of the region alone.
+    """Return the virtual sites that depend only on atoms of the region.
 
     The network does not see them. Their charges and Lennard-Jones parameters belong to the region:
-    they act on the rest, but not within the region.
+    they interact with the rest of the system, but not with the region.
 
     Raises:
         ForceFieldError: a site depends on atoms of the region and on others.
@@ -62,7 +62,7 @@ def release_constraints(
     Args:
         system: the system to change.
         members: atoms of the region.
-        hydrogens: those of them that are hydrogen.
+        hydrogens: hydrogens of the region.
         keep: leave bonds between hydrogen and another element constrained.
     """
     released = []

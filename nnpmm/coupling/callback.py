@@ -24,9 +24,9 @@ __all__ = [
     "RegionCallback",
     "callback_of",
     "check_span",
-    "finite",
-    "is_below_half",
     "log_failures",
+    "require_finite",
+    "spans_less_than_half",
 ]
 
 NON_FINITE_ENERGY = "the network returned a non-finite energy; use a smaller time step"
@@ -56,9 +56,9 @@ class RegionCallback:
         evaluator: the potential bound to the region's atoms.
         bonds: pairs of row numbers within the region, (m, 2).
         periodic: the system has a periodic box.
-        exact_to_half_box: refuse a region that spans half the box or more, because its nearest
-            images, and with them the pairs removed from an Ewald sum or the arrangement of several
-            molecules, would then change.
+        exact_to_half_box: refuse a region that spans half the box or more. Nearest images change
+            there, and with them the pairs removed from an Ewald sum, or the arrangement of several
+            molecules.
         weight: name of a global parameter that multiplies energy and forces; at zero the network
             is not called.
     """
@@ -78,7 +78,7 @@ class RegionCallback:
         self.exact_to_half_box = exact_to_half_box
         self.weight = weight
         self._evaluate = at_each_step(evaluator)
-        self._whole = WholeRegion(len(evaluator.atomic_numbers), bonds)
+        self._join = WholeRegion(len(evaluator.atomic_numbers), bonds)
 
     @log_failures
     def __call__(self, state: openmm.State) -> EnergyAndForces:
@@ -88,23 +88,25 @@ class RegionCallback:
         if weight == 0:
             return 0.0, np.zeros_like(positions)
         box = state.getPeriodicBoxVectors(asNumpy=True)._value if self.periodic else None
-        energy, forces = finite(*self._evaluate(self.whole(positions, box)))
+        energy, forces = require_finite(*self._evaluate(self.make_whole(positions, box)))
         return weight * energy, weight * forces
 
-    def whole(
+    def make_whole(
         self, positions: NDArray[np.float64], box: NDArray[np.float64] | None
     ) -> NDArray[np.float64]:
         """Return the positions of a region that the boundary may have split, (n, 3).
 
         Args:
             positions: (n, 3), nm.
-            box: rows, (3, 3), nm, of a periodic system.
+            box: periodic box vectors as rows, (3, 3), nm, or None.
 
         Raises:
             SimulationError: a position is not finite, or the region is too wide for the box.
         """
         if box is not None:
-            return positions if is_below_half(positions, box) else self._joined(positions, box)
+            if spans_less_than_half(positions, box):
+                return positions
+            return self._joined(positions, box)
         refuse_non_finite(positions)
         return positions
 
@@ -112,10 +114,11 @@ class RegionCallback:
         self, positions: NDArray[np.float64], box: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Return the positions of a region that the boundary has split, (n, 3)."""
-        refuse_non_finite(positions)  # a network sees no neighbours there, and its energy is finite
-        positions = self._whole(positions, box)
+        # An atom at NaN has no neighbours, so the network would return a finite energy.
+        refuse_non_finite(positions)
+        positions = self._join(positions, box)
         if self.exact_to_half_box:
-            check_span(positions, box, self._whole.n_molecules)
+            check_span(positions, box, self._join.n_molecules)
         return positions
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -146,16 +149,17 @@ class BoxCallback:
         positions = state.getPositions(asNumpy=True)._value
         refuse_non_finite(positions)
         box = state.getPeriodicBoxVectors(asNumpy=True)._value
-        return finite(*self._evaluate(positions, box))
+        return require_finite(*self._evaluate(positions, box))
 
 
 def callback_of(force: openmm.PythonForce) -> Any:
     """Return a copy of the function that a PythonForce calls.
 
-    OpenMM gives access to it only in its XML, pickled, as when it copies a System.
+    OpenMM gives access to it only as a pickle in its XML. The pickle comes from this process, so
+    that loading it is safe.
 
     Args:
-        force: of a System in the memory of this process.
+        force: of a System that this process has made.
     """
     text = openmm.XmlSerializer.serialize(force)
     match = re.search(r'\bfunction="([0-9a-f]*)"', text)
@@ -163,22 +167,22 @@ def callback_of(force: openmm.PythonForce) -> Any:
     return pickle.loads(bytes.fromhex(match.group(1)))
 
 
-def finite(energy: float, forces: NDArray[np.float64]) -> EnergyAndForces:
-    """Return the result of the network.
+def require_finite(energy: float, forces: NDArray[np.float64]) -> EnergyAndForces:
+    """Return the network's energy and forces unchanged.
 
     Raises:
-        SimulationError: its energy is not finite.
+        SimulationError: the energy is not finite.
     """
     if not math.isfinite(energy):
         raise SimulationError(NON_FINITE_ENERGY)
     return energy, forces
 
 
-def is_below_half(positions: NDArray[np.float64], box: NDArray[np.float64]) -> bool:
-    """Whether all atoms are within half a box of each other.
+def spans_less_than_half(positions: NDArray[np.float64], box: NDArray[np.float64]) -> bool:
+    """Return whether a region spans less than half the box in every direction.
 
-    Then their coordinates are finite, they are at their nearest images, and the region is not too
-    wide. One test replaces three in almost every step.
+    If so, its coordinates are finite, its atoms are at their nearest images, and it is not too wide
+    for the box: in almost every step, this one test replaces three.
     """
     span = positions.max(axis=0) - positions.min(axis=0)
     return bool((span < 0.5 * box.diagonal()).all())
@@ -191,11 +195,11 @@ def check_span(
 
     Args:
         positions: of the region's atoms.
-        box: rows.
-        n_molecules: how many molecules the region consists of, for the message.
+        box: periodic box vectors as rows.
+        n_molecules: number of molecules in the region, for the message.
 
     Raises:
-        SimulationError: it is not.
+        SimulationError: it is wider.
     """
     span = np.ptp(positions, axis=0) / np.diag(box)
     if (span >= 0.5).any():

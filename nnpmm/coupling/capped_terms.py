@@ -31,25 +31,28 @@ class CappedTerms:
             self._neighbours.setdefault(i, set()).add(j)
             self._neighbours.setdefault(j, set()).add(i)
 
-    def hold(self, atoms: Collection[int]) -> bool:
-        """Return whether a term over these atoms is the network's.
+    def include(self, atoms: Collection[int]) -> bool:
+        """Return whether the network describes a term over these atoms.
 
-        It is, if each atom outside the region is bonded, within the term, to exactly one atom of
-        the region, where a link atom replaces it. A pair of this kind is a bond, which stays; a
-        pair across an angle (Urey-Bradley) is treated like the angle.
+        It does if a link atom replaces each atom outside the region: one that is bonded, within the
+        term, to exactly one atom, which is in the region. Of the terms with two atoms, a bond to an
+        atom outside stays in the force field; a pair across an angle (Urey-Bradley) is treated like
+        the angle.
         """
         outside = [atom for atom in atoms if atom not in self._region]
         if not outside:
             return True
         if len(atoms) == 2:
             return self._spans_an_angle(*atoms)
-        return all(self._hangs_on_the_region(atom, atoms) for atom in outside)
+        return all(self._is_capped(atom, atoms) for atom in outside)
 
-    def _hangs_on_the_region(self, atom: int, atoms: Collection[int]) -> bool:
-        held_by = self._neighbours.get(atom, set()).intersection(atoms)
-        return len(held_by) == 1 and held_by <= self._region
+    def _is_capped(self, atom: int, atoms: Collection[int]) -> bool:
+        """Return whether a link atom replaces an outside atom in a term over ``atoms``."""
+        partners = self._neighbours.get(atom, set()).intersection(atoms)
+        return len(partners) == 1 and partners <= self._region
 
     def _spans_an_angle(self, i: int, j: int) -> bool:
-        around = self._neighbours.get(i, set())
-        shared = around & self._neighbours.get(j, set()) & self._region
-        return bool(shared) and j not in around
+        """Return whether two atoms are the ends of an angle whose centre is in the region."""
+        neighbours = self._neighbours.get(i, set())
+        centres = neighbours & self._neighbours.get(j, set()) & self._region
+        return bool(centres) and j not in neighbours

@@ -21,7 +21,8 @@ from nnpmm.structures.elements import region_elements
 
 __all__ = ["apply_constraint_lengths"]
 
-_LARGEST_FORCE = 5.0  # kJ/mol/nm, at which a bond to hydrogen is within 2e-5 nm of its minimum
+# kJ/mol/nm; with a force constant of 3e5 kJ/mol/nm^2 a bond to hydrogen is then within 2e-5 nm.
+_LARGEST_FORCE = 5.0
 
 
 def apply_constraint_lengths(
@@ -59,10 +60,10 @@ def apply_constraint_lengths(
     start = in_md_units(positions, unit.nanometer)[atoms]
     whole = make_whole(start, box, topology_bonds(topology, atoms))
 
-    x = find_minimum(evaluator, whole, largest_force=_LARGEST_FORCE)
+    minimum = find_minimum(evaluator, whole, largest_force=_LARGEST_FORCE)
     row = {int(atom): number for number, atom in enumerate(atoms)}
     for index in range(mm_system.getNumConstraints()):
         i, j, _ = mm_system.getConstraintParameters(index)
         if i in row and j in row and (numbers[row[i]] == 1) != (numbers[row[j]] == 1):
-            length = float(np.linalg.norm(x[row[i]] - x[row[j]]))
+            length = float(np.linalg.norm(minimum[row[i]] - minimum[row[j]]))
             mm_system.setConstraintParameters(index, i, j, length)

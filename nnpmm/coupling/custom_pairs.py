@@ -24,10 +24,10 @@ def exclude_custom_pairs(
     Args:
         force: the force to change.
         region: sorted atom indices.
-        may_cut: excluded pairs between region and rest are those around a cut bond.
+        may_cut: the region cuts bonds, so excluded pairs may join it to the rest.
 
     Raises:
-        RegionError: an excluded pair joins the region to the rest, and must not.
+        RegionError: an excluded pair joins the region to the rest although no bond is cut.
     """
     members = set(region.tolist())
     excluded = _exclusions(force)

@@ -28,7 +28,7 @@ def check_masses(system: openmm.System, topology: Topology) -> None:
 
     Args:
         system: MM or hybrid system.
-        topology: with as many atoms.
+        topology: with the same number of atoms.
 
     Raises:
         InputFileError: a mass does not fit; the first such atom is named.
@@ -36,7 +36,7 @@ def check_masses(system: openmm.System, topology: Topology) -> None:
     atoms = list(topology.atoms())
     masses = [system.getParticleMass(index)._value for index in range(len(atoms))]
     for group in _heavy_atoms_with_hydrogens(atoms, covalent_bonds(system, topology)):
-        # A topology with D may belong to a force field of hydrogen, and the other way round.
+        # Deuterium counts as hydrogen: topology and force field may disagree about the isotope.
         natural = [
             hydrogen.mass._value if _is_hydrogen(atoms[index]) else atoms[index].element.mass._value
             for index in group
@@ -53,7 +53,7 @@ def check_masses(system: openmm.System, topology: Topology) -> None:
 
 
 def _heavy_atoms_with_hydrogens(atoms: list[Atom], bonds: set[Pair]) -> list[list[int]]:
-    """Return each atom with its hydrogens, but those with hydrogens that several atoms claim."""
+    """Return each heavy atom with its hydrogens, except where a hydrogen has several bonds."""
     partners: dict[int, list[int]] = {}
     for i, j in bonds:
         for light, heavy in ((i, j), (j, i)):

@@ -19,7 +19,7 @@ __all__ = [
     "refuse_earlier_regions",
 ]
 
-#: Forces of OpenMM that exert none: they act on velocities or on the box.
+#: Forces without an energy: they act on velocities or on the box.
 FORCELESS = (
     openmm.CMMotionRemover,
     openmm.AndersenThermostat,
@@ -28,7 +28,7 @@ FORCELESS = (
     openmm.MonteCarloMembraneBarostat,
     openmm.MonteCarloFlexibleBarostat,
 )
-#: Forces that pass through as they are: they are neither bonded terms nor pairs of the vacuum.
+#: Forces that coupling leaves unchanged: they belong neither to bonded terms nor to pairs.
 UNTOUCHED = (
     *FORCELESS,
     # Implicit solvent: the region stays in the Born sum and in the surface.
@@ -48,12 +48,12 @@ _COUPLED = (*BONDED, openmm.NonbondedForce, openmm.CustomNonbondedForce)
 
 
 def check_forces(system: openmm.System, members: set[int]) -> None:
-    """Check that every force of a system can be coupled, by its class.
+    """Check that mechanical embedding supports the class of every force.
 
     Forces of an earlier coupling are allowed, because a system may have several regions.
 
     Raises:
-        ForceFieldError: a class that is not supported; it is named.
+        ForceFieldError: names a class that is not supported.
         RegionError: an atom of the region already belongs to an earlier region.
     """
     known = (*_COUPLED, *UNTOUCHED)
@@ -93,9 +93,9 @@ def has_inner_potential(system: openmm.System) -> bool:
 
 
 def _earlier_regions(system: openmm.System) -> set[int]:
-    """Return the atoms of earlier regions, with the neighbours that link atoms cut off.
+    """Return the atoms of earlier regions, including neighbours at capped bonds.
 
-    A TorchForce does not list its atoms, but the bonds that hold its region together do.
+    A TorchForce does not list its atoms, but the force that connects its region does.
     """
     taken: set[int] = set()
     for force in system.getForces():

@@ -50,7 +50,7 @@ class HybridSystem:
     Attributes:
         system: the OpenMM System.
         topology: atoms with elements, residues and bonds.
-        mm_system: the System that it was made from, unchanged.
+        mm_system: the MM System that it was made from.
         region: atoms, elements, bonds, cut bonds and charge of the region.
         evaluator: the network bound to ``region.network_atoms``.
         provenance: a record of the model and the coupling, from which the system can be made again.
@@ -65,12 +65,12 @@ class HybridSystem:
 
     @property
     def forces(self) -> dict[Role, list[openmm.Force]]:
-        """Forces of the system by their role; with several regions several of each."""
+        """Forces of the system by their role; several regions have several forces of a role."""
         return forces_by_role(self.system)
 
     @property
     def groups(self) -> dict[Role, set[int]]:
-        """Force groups of the system by their role, as they are now."""
+        """Current force groups of the system by the role of their forces."""
         return groups_by_role(self.system)
 
 
@@ -130,7 +130,7 @@ def create_hybrid_system(
     """Return only the System of `couple`.
 
     Args:
-        mm_system: see `couple`, as for all others.
+        mm_system: see `couple` for all arguments.
         topology: with elements.
         region: 0-based indices, or a boolean mask.
         model: the network.

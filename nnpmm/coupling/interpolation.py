@@ -83,7 +83,7 @@ def linear_derivative(context: openmm.Context, parameter: str, groups: Iterable[
         parameter: its name.
         groups: the force groups that depend on it.
     """
-    present = context.getParameter(parameter)
+    current = context.getParameter(parameter)
     ends = []
     try:
         for value in (0.0, 1.0):
@@ -91,5 +91,5 @@ def linear_derivative(context: openmm.Context, parameter: str, groups: Iterable[
             energy = context.getState(energy=True, groups=set(groups)).getPotentialEnergy()
             ends.append(float(energy.value_in_unit(unit.kilojoule_per_mole)))
     finally:
-        context.setParameter(parameter, present)
+        context.setParameter(parameter, current)
     return ends[1] - ends[0]

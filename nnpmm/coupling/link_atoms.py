@@ -5,10 +5,10 @@ length d of a bond from Q to hydrogen,
 
     r_L = r_Q + d u,  u = (r_M - r_Q) / |r_M - r_Q|,
 
-as by default in AMBER's sander (Walker, Crowley, Case, J. Comput. Chem. 2008, 29, 1019): no new
-degree of freedom, and its force goes to Q and M by the chain rule,
+as by default in AMBER's sander (Walker, Crowley, Case, J. Comput. Chem. 2008, 29, 1019). It adds no
+degree of freedom. The chain rule distributes its force F_L to Q and M,
 
-    F_M += d / |r_M - r_Q| (F_L - u (u . F_L)),  F_Q += F_L - that.
+    G = d / |r_M - r_Q| (F_L - u (u . F_L)),  F_M += G,  F_Q += F_L - G.
 
 The force on M has no component along the bond, so only the force field describes its stretch.
 (ONIOM's r_L = r_Q + g (r_M - r_Q) with a fixed ratio g, Dapprich et al., J. Mol. Struct. THEOCHEM
@@ -45,25 +45,25 @@ __all__ = ["CappedEvaluator", "LinkAtoms"]
 
 @dataclass(frozen=True)
 class LinkAtoms:
-    """The boundary of a region that hydrogens cap where it cuts single bonds.
+    """A boundary that caps the region with hydrogens where it cuts single bonds.
 
     Force-field terms with an atom outside the region stay, except for angles and torsions that the
     capped network already describes.
 
     Args:
         bonds: kinds of single bonds that the region may cut: pairs of elements such as ``"C-S"``;
-            ``"any single"`` for all between non-metals; ``"amide"`` for C(=O)-N, which is partly
-            double and in none of the others. A hydrogen replaces a carbon better than a polar atom.
+            ``"any single"`` for all between non-metals; ``"amide"`` for C(=O)-N, a partial double
+            bond that no other kind includes. A hydrogen replaces a carbon better than a polar atom.
         distances: from the region's atom to its link atom by bond, the region's atom first, nm or
-            a Quantity, such as ``{"N-C": 0.101}``; others are those of
+            a Quantity, such as ``{"N-C": 0.101}``; the defaults are in
             `nnpmm.structures.link_bonds.HYDROGEN_DISTANCES`.
-        charges: the force field's charges inside the cuts need not add up to an integer. ``"keep"``
-            leaves them unchanged. ``"shift"`` moves the excess, in equal parts for the cuts of a
-            molecule, from the region's atom of each cut bond to its neighbour outside. The region's
+        charges: what happens to the region's charges, whose sum need not be an integer. ``"keep"``
+            leaves them unchanged. ``"shift"`` moves the excess of each molecule, in equal parts for
+            its cuts, from the region's atom of each cut bond to its neighbour outside. The region's
             charge is then an integer, and the system's charge does not change.
 
     Raises:
-        ConfigError: another kind of bond, distance or choice of charges.
+        ConfigError: unknown kind of bond, distance or choice of charges.
     """
 
     bonds: str | tuple[str, ...] = ("C-C",)
@@ -78,13 +78,14 @@ class LinkAtoms:
 
 
 class CappedEvaluator:
-    """A potential of a capped region, as one of the region's atoms and the neighbours cut off.
+    """The potential of a capped region, as a function of the region's atoms and their neighbours.
+
+    It takes the positions of the atoms of the region followed by the atom M of each cut bond.
 
     Args:
         evaluator: bound to the region's atoms followed by one hydrogen for each cut bond.
-        anchors: row of Q for each cut bond, within the region.
-        hosts: row of M for each cut bond, all different, in the region's atoms followed by the
-            neighbours.
+        anchors: row of Q for each cut bond.
+        hosts: row of M for each cut bond, all different.
         host_numbers: atomic number of M for each cut bond.
         distances: d for each cut bond, from Q to its link atom, nm.
     """
@@ -112,7 +113,7 @@ class CappedEvaluator:
         return self.evaluator.energy_offset
 
     def __call__(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
-        """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm, those on link atoms passed on."""
+        """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm on region and neighbours."""
         array = self._checked(positions)
         energy, forces = self.evaluator(self.capped(array), box)
         return energy, self.spread(forces, array)
@@ -125,7 +126,7 @@ class CappedEvaluator:
         return energy, self.spread(forces, positions)
 
     def last_energies(self, positions: NDArray[np.float64], box: Any = None) -> Energies | None:
-        """Return what the last step found; see `nnpmm.models.protocol.last_energies`."""
+        """Return the energies of the last step; see `nnpmm.models.protocol.last_energies`."""
         return last_energies(self.evaluator, self.capped(positions), box)
 
     def evaluate(self, positions: Any, box: Any = None) -> Evaluation:
@@ -147,7 +148,7 @@ class CappedEvaluator:
         return BatchEvaluation(found.energies, forces, found.member_energies)
 
     def capped(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the region with its link atoms from the region with its neighbours, nm."""
+        """Return positions of region and link atoms from those of region and neighbours, nm."""
         directions, _ = self._bonds(positions)
         links = positions[self.anchors] + self.distances * directions
         return np.concatenate([positions[: self._n_region], links])
@@ -155,7 +156,7 @@ class CappedEvaluator:
     def spread(
         self, forces: NDArray[np.float64], positions: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return forces on the region and its neighbours from those with link atoms.
+        """Return forces on region and neighbours from those on region and link atoms.
 
         Args:
             forces: on the region and its link atoms, kJ/mol/nm.

@@ -114,30 +114,27 @@ class Mechanical:
         return bound
 
     def _take_out_region(self, system: openmm.System, topology: Topology, region: Region) -> None:
-        """Take the constraints, bonded terms and pairs that are the network's out of the rest."""
-        members = set(region.atoms.tolist())
+        """Replace what the network describes by the forces inside the region that remain, if any.
+
+        Constraints, bonded terms and pairs inside the region are removed, in place.
+        """
+        members, hydrogens = set(region.atoms.tolist()), region.hydrogens
         may_cut = bool(region.cut_bonds)
-        hydrogens = {
-            atom
-            for atom, element in zip(region.atoms.tolist(), region.elements, strict=True)
-            if element.atomic_number == 1
-        }
         released = release_constraints(system, members, hydrogens, keep=self.constraints == "keep")
-        # The charge of a virtual site on the region acts on the rest only, as its atoms' do.
-        own = np.sort(np.concatenate([region.atoms, attached_sites(system, members)]))
+        # Virtual sites of the region interact only with the rest, as its atoms do.
+        particles = np.sort(np.concatenate([region.atoms, attached_sites(system, members)]))
         bonds = covalent_bonds(system, topology) if may_cut else ()
-        terms = take_out_terms(system, CappedTerms(own.tolist(), bonds))
-        pairs = _take_out_pairs(
-            system, own, may_cut=may_cut, wanted=isinstance(self.inside, Interpolated)
-        )
+        terms = take_out_terms(system, CappedTerms(particles.tolist(), bonds))
+        interpolated = isinstance(self.inside, Interpolated)
+        pairs = _take_out_pairs(system, particles, may_cut=may_cut, extract=interpolated)
         if isinstance(self.inside, Replaced):
             return
-        if isinstance(self.inside, MultipleTimeSteps) and self.inside.inner_potential is not None:
-            inner = self.inside.inner_potential
-            terms = inner.create_forces(region.atoms) if isinstance(inner, InnerTerms) else []
-        else:
+        inner = self.inside.inner_potential if isinstance(self.inside, MultipleTimeSteps) else None
+        if inner is None:
             refuse_missing_terms(released, terms, bonds=set(region.bonds), hydrogens=hydrogens)
-        if isinstance(self.inside, Interpolated):
+        else:
+            terms = inner.create_forces(region.atoms) if isinstance(inner, InnerTerms) else []
+        if interpolated:
             if terms + pairs:
                 add_in_own_group(system, create_region_mm_force(terms + pairs))
         elif terms:
@@ -147,17 +144,17 @@ class Mechanical:
 
 
 def _take_out_pairs(
-    system: openmm.System, own: NDArray[np.int64], *, may_cut: bool, wanted: bool
+    system: openmm.System, particles: NDArray[np.int64], *, may_cut: bool, extract: bool
 ) -> list[openmm.Force]:
-    """Exclude all pairs of some atoms, in place; return forces of these pairs if wanted."""
+    """Exclude all pairs of some particles, in place; with ``extract`` return forces with them."""
     pairs: list[openmm.Force] = []
     for force in system.getForces():
         if type(force) is openmm.NonbondedForce:
-            if wanted:
-                pairs += region_pairs(force, own)
-            exclude_region_pairs(force, own, may_cut=may_cut)
+            if extract:
+                pairs += region_pairs(force, particles)
+            exclude_region_pairs(force, particles, may_cut=may_cut)
         elif type(force) is openmm.CustomNonbondedForce:
-            inner = region_custom_pairs(force, own) if wanted else None
+            inner = region_custom_pairs(force, particles) if extract else None
             pairs += [inner] if inner is not None else []
-            exclude_custom_pairs(force, own, may_cut=may_cut)
+            exclude_custom_pairs(force, particles, may_cut=may_cut)
     return pairs

@@ -37,7 +37,7 @@ def monopoles_of(
         symbols: chemical symbol of each.
 
     Raises:
-        ForceFieldError: an atom is not polarizable, as one without parameters.
+        ForceFieldError: an atom has no polarizability, so it has no parameters.
     """
     charges = []
     for atom, symbol in zip(atoms, symbols, strict=True):

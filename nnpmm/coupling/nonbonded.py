@@ -26,20 +26,20 @@ EWALD_METHODS = (
 def exclude_region_pairs(
     force: openmm.NonbondedForce, region: NDArray[np.int64], *, may_cut: bool = False
 ) -> None:
-    """Make an exception of every pair inside the region, in place, with no charge and no LJ.
+    """Add an exception without charge and Lennard-Jones for every pair in the region, in place.
 
     With Ewald methods, OpenMM subtracts an excluded pair from the reciprocal sum exactly; only the
-    interaction of the region with its own periodic images is left. The subtraction uses the pair's
-    nearest image, so that a region split by the boundary is treated like a whole one.
+    interaction of the region with its own periodic images remains. The exceptions use the nearest
+    image of a pair, so that the result is the same for a region that the boundary has split.
 
     Args:
         force: the force to change.
         region: sorted atom indices.
-        may_cut: exceptions between region and rest are those around a cut bond, and stay.
+        may_cut: the region cuts bonds, so exceptions may join it to the rest; these stay.
 
     Raises:
-        RegionError: an exception (a 1-2, 1-3 or 1-4 pair) joins the region to the rest, and must
-            not.
+        RegionError: an exception (a 1-2, 1-3 or 1-4 pair) joins the region to the rest although
+            no bond is cut.
         ForceFieldError: a parameter offset acts on the region.
     """
     members = set(region.tolist())
@@ -76,7 +76,8 @@ def check_parameters(
         lennard_jones: the NonbondedForce contains the Lennard-Jones parameters.
 
     Raises:
-        ForceFieldError: a heavy atom without LJ, or polar atoms all without charge.
+        ForceFieldError: a heavy atom has no Lennard-Jones parameters, or a region with polar atoms
+            has no charges.
     """
     parameters = [force.getParticleParameters(int(atom)) for atom in region]
     for atom, symbol, (_, sigma, epsilon) in zip(region, symbols, parameters, strict=True):
@@ -96,7 +97,7 @@ def check_parameters(
 
 
 def has_lennard_jones_elsewhere(system: openmm.System, force: openmm.NonbondedForce) -> bool:
-    """True if a CustomNonbondedForce describes all Lennard-Jones pairs, as with NBFIX.
+    """Return whether a CustomNonbondedForce describes all Lennard-Jones pairs, as with NBFIX.
 
     OpenMM's readers then leave the NonbondedForce without any well depth.
     """
@@ -110,7 +111,7 @@ def refuse_offsets(force: openmm.NonbondedForce, members: set[int]) -> None:
     """Refuse parameter offsets that act on atoms of a region.
 
     Raises:
-        ForceFieldError: the offset is named.
+        ForceFieldError: names the first such offset.
     """
     for index in range(force.getNumParticleParameterOffsets()):
         name, atom = force.getParticleParameterOffset(index)[:2]

@@ -1,7 +1,7 @@
-"""The charge of a region: an integer for the network, and the excess in the force field.
+"""The charge of a region: an integer for the network, and the excess of the force field.
 
-Force fields assign integer charges to residues, not to their parts, so the charges inside the cuts
-of a region add up to an integer plus an excess. The bonds of the capped part determine which
+Force fields assign integer charges to residues, not to their parts, so the charges of a region that
+cuts bonds add up to an integer plus an excess. The bonds of the capped part determine which
 integers are possible.
 """
 
@@ -24,11 +24,11 @@ __all__ = ["CHARGE_ROUNDING", "RegionCharge", "charges_of", "region_charge", "sh
 
 #: Largest total charge, in e, that rounding of published charges leaves on a neutral molecule.
 CHARGE_ROUNDING = 0.05
-# The same where the region ends at bonds. An Amber residue's backbone carries up to 0.14 e
+# The same for a part that ends at cut bonds. An Amber residue's backbone carries up to 0.14 e
 # (aspartate), which its side chain balances.
 _CUT_ROUNDING = 0.2
 _NO_CHANGE = 1e-9  # e
-# Atoms; larger parts, such as a whole chain of a protein, would take minutes.
+# Atoms; the search for formal charges takes minutes for larger parts, such as a protein chain.
 _LARGEST_CHECKED = 500
 
 
@@ -37,8 +37,8 @@ class RegionCharge(NamedTuple):
 
     Attributes:
         charge: an integer, e.
-        excess: what the force field has beyond it, for each cut bond, e: that of a molecule in
-            equal parts for its cuts.
+        excess: charge of the force field less this, e, for each cut bond: a molecule's excess is
+            divided equally between its cuts.
     """
 
     charge: int
@@ -46,7 +46,15 @@ class RegionCharge(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """What cuts leave of a molecule: its first atom, its charge, and it with its link atoms."""
+    """The part of a molecule in the region.
+
+    Attributes:
+        first: index of its first atom, for messages.
+        total: sum of its charges in the force field, e.
+        symbols: of its atoms and link atoms.
+        bonds: between these, as pairs of row numbers, (m, 2).
+        n_cuts: number of bonds that the region cuts.
+    """
 
     first: int
     total: float
@@ -76,15 +84,15 @@ def region_charge(
         charges: of the region's atoms, and of virtual sites, which follow them, e.
         atoms: their indices, for messages, (n,).
         symbols: chemical symbol of each atom.
-        bonds: rows of these, (m, 2).
+        bonds: pairs of rows of the atoms, (m, 2).
         molecules: rows of each molecule's atoms and sites.
-        neutral: the network describes neutral molecules only.
-        anchors: row of the atom inside for each cut bond.
+        neutral: whether the network describes only neutral molecules.
+        anchors: for each cut bond, the row of its atom in the region.
         charge_rule: see `nnpmm.coupling.LinkAtoms`.
 
     Raises:
-        RegionError: the charges do not add up to an integer, or to one that the bonds of a capped
-            part exclude; or a charged molecule and a network of neutral ones.
+        RegionError: the charges do not add up to an integer, or the bonds of a capped part exclude
+            this integer; or a molecule is charged, but the network describes only neutral ones.
     """
     anchors = np.zeros(0, dtype=np.int64) if anchors is None else anchors
     parts = [_part(charges, atoms, symbols, bonds, rows, anchors) for rows in molecules]
@@ -111,6 +119,7 @@ def _part(
     rows: NDArray[np.int64],
     anchors: NDArray[np.int64],
 ) -> _Part:
+    """Return the capped part of a molecule; the arguments are those of `region_charge`."""
     inside = np.sort(rows[rows < len(atoms)])
     capped = np.searchsorted(inside, anchors[np.isin(anchors, inside)])
     links = len(inside) + np.arange(len(capped))
@@ -125,17 +134,18 @@ def _part(
 
 
 def _part_charge(part: _Part, rule: str) -> int:
+    """Return the integer charge of a part, or raise a RegionError if there is none."""
     if not part.n_cuts:
         return _rounded(part.total, CHARGE_ROUNDING)
     nearest = round(part.total)
     if rule == "shift" and abs(part.total - nearest) > _CUT_ROUNDING:
-        found = _possible(part, (math.floor(part.total), math.ceil(part.total)))
-        if len(found) == 1:
-            return found[0]
-    _rounded(part.total, _CUT_ROUNDING, rule)
-    if _possible(part, (nearest,)):
+        neighbours = _allowed_charges(part, (math.floor(part.total), math.ceil(part.total)))
+        if len(neighbours) == 1:
+            return neighbours[0]
+    _rounded(part.total, _CUT_ROUNDING, rule)  # raises if the sum is too far from an integer
+    if _allowed_charges(part, (nearest,)):
         return nearest
-    others = _possible(part, range(-4, 5))
+    others = _allowed_charges(part, range(-4, 5))
     if others:
         allowed = ", ".join(f"{charge:+d}" if charge else "0" for charge in others)
         raise RegionError(
@@ -143,10 +153,10 @@ def _part_charge(part: _Part, rule: str) -> int:
             f"{part.total:+.3f} e, which is {nearest:+d} as an integer, but its capped bonds allow "
             f"{allowed}: move the boundary or correct the charges"
         )
-    return nearest  # no charge gives every atom a normal valence: bonds say nothing here
+    return nearest  # no charge gives every atom a normal valence, so the bonds exclude none
 
 
-def _possible(part: _Part, charges: Iterable[int]) -> list[int]:
+def _allowed_charges(part: _Part, charges: Iterable[int]) -> list[int]:
     """Return which charges the bonds of the capped part allow; none if it is too large."""
     from nnpmm.structures.formal_charge import allows_charge
 
@@ -156,6 +166,7 @@ def _possible(part: _Part, charges: Iterable[int]) -> list[int]:
 
 
 def _rounded(total: float, tolerance: float, rule: str | None = None) -> int:
+    """Return the nearest integer; ``rule`` is that of link atoms, for the message."""
     if abs(total - round(total)) <= tolerance:
         return round(total)
     remedy = {
@@ -171,7 +182,7 @@ def _rounded(total: float, tolerance: float, rule: str | None = None) -> int:
 
 
 def _refuse_charged(parts: list[_Part], charges: list[int], total: int) -> None:
-    """Refuse a charge, and ions whose charges cancel: apart, such a network does not join them."""
+    """Refuse a charge, and separate ions whose charges cancel: each would be described wrongly."""
     if total != 0:
         raise RegionError(
             f"the region has charge {total:+d} e, but the model describes only neutral molecules; "
@@ -199,15 +210,16 @@ def charges_of(force: openmm.NonbondedForce, atoms: list[int]) -> NDArray[np.flo
 
 
 def shift_charges(system: openmm.System, cut: Sequence[Pair], excess: Sequence[float]) -> None:
-    """Move charge across cut bonds, in place, with the 1-4 pairs of the atoms concerned.
+    """Move charge across cut bonds, in place, and scale the 1-4 pairs of the atoms concerned.
 
     Args:
         system: the system, with one NonbondedForce.
         cut: bonds as (atom in, atom out).
-        excess: what the atom inside of each gives to the one outside, e.
+        excess: charge that moves from the atom inside to the one outside, for each bond, e.
 
     Raises:
-        ForceFieldError: another force has its own charges, or a 1-4 pair has none to scale.
+        ForceFieldError: another force has its own charges, or an atom of a 1-4 pair has no charge,
+            from which the scale of the pair would follow.
     """
     for other in system.getForces():
         if isinstance(other, (openmm.GBSAOBCForce, openmm.CustomGBForce)):

@@ -25,7 +25,7 @@ class Role(Enum):
     REGION_FORCE_FIELD = "region MM"
     #: Minus the inner potential, so that the sum is the network.
     NEGATED_INNER_POTENTIAL = "region MM, negated"
-    #: Bonds without strength, which keep the region's molecules together.
+    #: Bonds with zero force constant, by which OpenMM recognizes the region's molecules.
     CONNECTIVITY = "region connectivity"
     #: Non-bonded pairs within a short range, for a time step of their own.
     SHORT_RANGE = "short range"
@@ -35,9 +35,9 @@ class Role(Enum):
     ALCHEMICAL_STERICS = "alchemical sterics"
     #: Its share of the long-range correction.
     ALCHEMICAL_TAIL = "alchemical tail"
-    #: AMOEBA's multipoles and polarization, of which a region can be parted from its environment.
+    #: AMOEBA's multipoles and polarization, from which a region can be decoupled.
     ALCHEMICAL_MULTIPOLES = "alchemical multipoles"
-    #: Those of the region alone, where it is parted.
+    #: Multipoles and polarization of a decoupled region alone.
     REGION_MULTIPOLES = "region multipoles"
 
 
@@ -64,13 +64,13 @@ _BY_NAME = {role.value: role for role in Role}
 
 
 def role_of(force: openmm.Force) -> Role | None:
-    """Return the role of a force, None if it is the force field's."""
+    """Return the role of a force, None if it belongs to the force field."""
     role = _BY_NAME.get(force.getName())
     return role if role is not None and type(force).__name__ in _CLASSES[role] else None
 
 
 def forces_by_role(system: openmm.System) -> dict[Role, list[openmm.Force]]:
-    """Return the forces of a system that have a role; with several regions several of each."""
+    """Return the forces of a system that have a role; several regions have several of a role."""
     found: dict[Role, list[openmm.Force]] = {}
     for force in system.getForces():
         role = role_of(force)

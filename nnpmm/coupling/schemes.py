@@ -30,9 +30,9 @@ class Interpolated:
 
 @dataclass(frozen=True)
 class MultipleTimeSteps:
-    """An inner potential acts inside the region, and a negated copy of it next to the network.
+    """An inner potential acts inside the region, and the network less the inner potential.
 
-    The sum is the network. The two can have different time steps, see
+    Their sum is the network. The two parts can have different time steps; see
     `nnpmm.integrators.split_time_scales`.
 
     Args:

@@ -78,7 +78,7 @@ def create_coupling(
 
     Args:
         settings: of the coupling.
-        constraints: see `nnpmm.coupling.Mechanical`, as for the others.
+        constraints: see `nnpmm.coupling.Mechanical`.
         inside: what describes the region.
         boundary: link atoms, or None.
 

@@ -38,10 +38,10 @@ __all__ = ["Subtractive"]
 class Subtractive:
     """V_FF(all) + V_NNP(region) - V_FF(region alone), for any force field that OpenMM evaluates.
 
-    The region is whole molecules. Its own energy in vacuum is that of the same force field, cut out
-    of the system: with AMOEBA its valence terms, multipoles with their frames, covalent maps and
-    polarization groups, and buffered 14-7 pairs. With fixed charges and without cutoff the result
-    is that of `Mechanical`.
+    The region consists of whole molecules. Its energy in vacuum comes from the same force field,
+    extracted from the system: with AMOEBA its valence terms, multipoles with their frames, covalent
+    maps and polarization groups, and buffered 14-7 pairs. With fixed charges and without cutoff the
+    result is that of `Mechanical`.
 
     Args:
         constraints: what happens to the MM system's constraints inside the region: ``"none"``
@@ -53,8 +53,8 @@ class Subtractive:
             that is released.
 
     Raises:
-        ConfigError: no such choice of constraints, or an inner potential other than the force
-            field, which is here in any case.
+        ConfigError: unknown choice of constraints, or an inner potential: here it is always the
+            force field.
     """
 
     constraints: Literal["none", "keep"] = "none"
@@ -104,13 +104,8 @@ class Subtractive:
         return bound
 
     def _release_constraints(self, system: openmm.System, region: Region) -> None:
-        """Remove the region's constraints as asked for, in place."""
-        members = set(region.atoms.tolist())
-        hydrogens = {
-            atom
-            for atom, element in zip(region.atoms.tolist(), region.elements, strict=True)
-            if element.atomic_number == 1
-        }
+        """Remove the region's constraints according to ``constraints``, in place."""
+        members, hydrogens = set(region.atoms.tolist()), region.hydrogens
         released = release_constraints(system, members, hydrogens, keep=self.constraints == "keep")
         if not isinstance(self.inside, Replaced):
             terms = [force for force in system.getForces() if type(force) in VALENCE]

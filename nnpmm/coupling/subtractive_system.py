@@ -21,7 +21,7 @@ from nnpmm.models.protocol import Evaluator
 
 __all__ = ["IMPLICIT_SOLVENT", "PAIRWISE", "bind_force_field", "create_region_system"]
 
-#: AMOEBA's implicit solvent, which is no part of the region in vacuum, as other models are not.
+#: AMOEBA's implicit solvent, which like other implicit solvents does not act in vacuum.
 IMPLICIT_SOLVENT = (openmm.AmoebaGeneralizedKirkwoodForce, openmm.AmoebaWcaDispersionForce)
 #: Forces with parameters for every particle, and the XML element that lists these.
 PAIRWISE: dict[type[openmm.Force], str] = {
@@ -33,22 +33,34 @@ PAIRWISE: dict[type[openmm.Force], str] = {
 # Attributes of OpenMM's XML that are indices of particles: p1, p2, ... of terms, exceptions and
 # virtual sites; a1 ... a4 and b1 ... b4 of the two torsions of a CMAP; the axis atoms and covalent
 # maps of a multipole; the parent and the exclusions of a van der Waals particle.
-_TERM = {f"{letter}{number}" for letter in "pab" for number in range(1, 21)}
 _AXES = {"multipoleAtomX", "multipoleAtomY", "multipoleAtomZ"}
+_INDICES = {
+    *(f"{letter}{number}" for letter in "pab" for number in range(1, 21)),
+    *_AXES,
+    "ivIndex",
+    "chiralCheckAtomIndex",
+}
+_TAGGED_INDICES = {("Cv", "v"), ("excl", "index")}  # element and attribute
 _NONE = -1  # in place of an atom that a multipole's frame or a check of chirality does not need
+_REASONS = {
+    openmm.DrudeForce: ": the network does not describe Drude particles; use a force field with "
+    "fixed charges, or AMOEBA",
+    openmm.HippoNonbondedForce: ": it has charge penetration and charge transfer (HIPPO); use "
+    "AMOEBA",
+}
 
 
 def create_region_system(system: openmm.System, atoms: list[int]) -> openmm.System:
-    """Return a System of some atoms alone, in vacuum, with all that the force field gives them.
+    """Return a System of some atoms alone, in vacuum, with their force field.
 
-    It has the valence terms among these atoms, their pairs without cutoff with all exceptions and
-    exclusions, multipoles with axis atoms, covalent maps and polarization groups, and virtual
-    sites. It has no constraints. Restraints, thermostats, barostats and implicit solvent are no
-    part of it, nor are forces of an earlier coupling.
+    It contains the valence terms among these atoms, their pairs without cutoff and with all
+    exceptions and exclusions, multipoles with axis atoms, covalent maps and polarization groups,
+    and virtual sites. It contains no constraints, restraints, thermostats, barostats, implicit
+    solvent, or forces of an earlier coupling.
 
     Args:
         system: a complete MM system.
-        atoms: indices of its particles, the virtual sites among them behind their atoms.
+        atoms: indices of its particles; virtual sites come after their atoms.
 
     Raises:
         RegionError: an exception, an exclusion, a multipole's frame or a polarization group joins
@@ -92,14 +104,6 @@ def bind_force_field(system: openmm.System, region: Region) -> Evaluator:
     return alone.bind(numbers, charge=region.charge)
 
 
-_REASONS = {
-    openmm.DrudeForce: ": the network does not describe Drude particles; use a force field with "
-    "fixed charges, or AMOEBA",
-    openmm.HippoNonbondedForce: ": it has charge penetration and charge transfer (HIPPO); use "
-    "AMOEBA",
-}
-
-
 def _particles(system: openmm.System, rows: dict[int, int]) -> openmm.System:
     """Return a System of the particles with their masses and virtual sites, without forces."""
     if not any(system.isVirtualSite(atom) for atom in rows):
@@ -107,7 +111,8 @@ def _particles(system: openmm.System, rows: dict[int, int]) -> openmm.System:
         for atom in rows:
             region.addParticle(system.getParticleMass(atom))
         return region
-    emptied = copy.deepcopy(system)  # whose XML has the definitions of all kinds of sites
+    # The XML of a system without forces defines virtual sites of every kind.
+    emptied = copy.deepcopy(system)
     while emptied.getNumForces():
         emptied.removeForce(0)
     root = _serialize(emptied)
@@ -115,12 +120,12 @@ def _particles(system: openmm.System, rows: dict[int, int]) -> openmm.System:
     listed = _find(root, "Particles", "System")
     listed[:] = [listed[atom] for atom in rows]
     _renumber(root, rows)
-    made: openmm.System = _deserialize(root)
-    return made
+    particles: openmm.System = _deserialize(root)
+    return particles
 
 
 def _valence(force: openmm.Force, rows: dict[int, int]) -> ElementTree.Element | None:
-    """Return the XML of a force with the terms among the atoms alone, None without any."""
+    """Return the XML of a force with only the terms among the atoms, None if there are none."""
     root = _serialize(force)
     listed = _find(root, VALENCE[type(force)], type(force).__name__)
     listed[:] = [
@@ -142,7 +147,7 @@ def _pairs(force: openmm.Force, rows: dict[int, int]) -> ElementTree.Element | N
     root = _serialize(force)
     listed = _find(root, PAIRWISE[type(force)], type(force).__name__)
     listed[:] = [listed[atom] for atom in rows]
-    for name in ("ParticleOffsets", "ExceptionOffsets"):  # those of the atoms were refused
+    for name in ("ParticleOffsets", "ExceptionOffsets"):  # of other atoms
         for found in root.iter(name):
             found[:] = []
     for name in ("Exceptions", "Exclusions"):
@@ -157,7 +162,7 @@ def _pairs(force: openmm.Force, rows: dict[int, int]) -> ElementTree.Element | N
 
 
 def _belongs(pair: ElementTree.Element, rows: dict[int, int]) -> bool:
-    """Whether a pair is one of the atoms; not that of an atom and another."""
+    """Return whether a pair is inside the region; refuse one that joins it to other atoms."""
     inside = [index in rows for _, _, index in _indices(pair)]
     if any(inside) and not all(inside):
         raise RegionError(
@@ -168,7 +173,7 @@ def _belongs(pair: ElementTree.Element, rows: dict[int, int]) -> bool:
 
 
 def _keep_interaction_groups(root: ElementTree.Element, rows: dict[int, int]) -> bool:
-    """Leave what interaction groups have of the atoms; return whether any pair is left."""
+    """Restrict interaction groups to the atoms, in place; return whether any pair remains."""
     groups = _find(root, "InteractionGroups", "CustomNonbondedForce")
     if not len(groups):
         return True
@@ -184,13 +189,9 @@ def _keep_interaction_groups(root: ElementTree.Element, rows: dict[int, int]) ->
 def _indices(root: ElementTree.Element) -> Iterator[tuple[ElementTree.Element, str, int]]:
     """Yield each attribute that is the index of a particle: element, name, index."""
     for element in root.iter():
-        for name in list(element.attrib):
-            listed = (element.tag == "Cv" and name == "v") or (
-                element.tag == "excl" and name == "index"
-            )
-            chiral = name == "chiralCheckAtomIndex"
-            if name in _TERM or name in _AXES or name == "ivIndex" or listed or chiral:
-                yield element, name, int(element.attrib[name])
+        for name, value in list(element.attrib.items()):
+            if name in _INDICES or (element.tag, name) in _TAGGED_INDICES:
+                yield element, name, int(value)
 
 
 def _renumber(root: ElementTree.Element, rows: dict[int, int]) -> None:
@@ -200,13 +201,14 @@ def _renumber(root: ElementTree.Element, rows: dict[int, int]) -> None:
             continue
         if index not in rows:
             raise RegionError(
-                f"the region cuts a molecule of the force field: a {_term(element, name)} joins "
-                f"it to atom {index}; select whole molecules"
+                f"the region cuts a molecule of the force field: a {_description(element, name)} "
+                f"joins it to atom {index}; select whole molecules"
             )
         element.set(name, str(rows[index]))
 
 
-def _term(element: ElementTree.Element, name: str) -> str:
+def _description(element: ElementTree.Element, name: str) -> str:
+    """Return what an index belongs to, for a message."""
     if name in _AXES:
         return "multipole's frame"
     return {
@@ -228,7 +230,7 @@ def _refuse_parameters(force: openmm.Force) -> None:
 
 
 def _in_vacuum(force: Any) -> Any:
-    """Take the cutoff and the box off a force, in place, and return it."""
+    """Remove the cutoff and the box from a force, in place, and return it."""
     kind = type(force)
     force.setForceGroup(0)
     if kind in VALENCE:

@@ -33,28 +33,28 @@ BONDED: dict[type[openmm.Force], str] = {
     openmm.CustomTorsionForce: "Torsions",
     openmm.CustomCompoundBondForce: "Bonds",
 }
-#: The same with those that only AMOEBA has: all that is fast in a molecule.
+#: `BONDED` and AMOEBA's own class: every force that describes fast motions in a molecule.
 VALENCE: dict[type[openmm.Force], str] = {
     **BONDED,
     openmm.AmoebaTorsionTorsionForce: "TorsionTorsion",
 }
-# p1, p2, ... in all of them, but a1...a4 and b1...b4 for the two torsions of a CMAP.
+# Attributes with the atoms of a term: p1, p2, ...; a1...a4 and b1...b4 in the torsions of a CMAP.
 _ATOM = re.compile(r"[pab]\d+")
 
 
 def take_out_terms(system: openmm.System, terms: CappedTerms) -> list[openmm.Force]:
-    """Remove every term that is the network's, in place; return forces that contain them.
+    """Remove every term that the network describes, in place; return forces with these terms.
 
     Args:
         system: the system to change. A force that loses terms moves to the end of its list.
-        terms: says which those are.
+        terms: decides which terms these are.
     """
     taken = []
     for index in reversed(range(system.getNumForces())):
         force = system.getForce(index)
         if type(force) not in BONDED:
             continue
-        rest, inside = _part(force, terms)
+        rest, inside = _divide(force, terms)
         if inside is not None:
             system.removeForce(index)
             system.addForce(rest)
@@ -62,8 +62,8 @@ def take_out_terms(system: openmm.System, terms: CappedTerms) -> list[openmm.For
     return taken[::-1]
 
 
-def _part(force: openmm.Force, terms: CappedTerms) -> tuple[openmm.Force, openmm.Force | None]:
-    """Return a force with the terms that stay, and one with the network's, or None.
+def _divide(force: openmm.Force, terms: CappedTerms) -> tuple[openmm.Force, openmm.Force | None]:
+    """Return a force with the terms that stay, and one with the network's terms, if any.
 
     OpenMM cannot remove a term, and the data of a term differ between classes (energy expression,
     parameters, tables). The XML contains all of it in one form.
@@ -74,11 +74,11 @@ def _part(force: openmm.Force, terms: CappedTerms) -> tuple[openmm.Force, openmm
     listed, wanted = (root.find(BONDED[type(force)]) for root in (rest, inside))
     if listed is None or wanted is None:
         raise RuntimeError(f"OpenMM's XML of a {type(force).__name__} has changed")
-    of_network = [terms.hold(_atoms(term)) for term in listed]
-    if not any(of_network):
+    included = [terms.include(_atoms(term)) for term in listed]
+    if not any(included):
         return force, None
-    listed[:] = [term for term, taken in zip(listed, of_network, strict=True) if not taken]
-    wanted[:] = [term for term, taken in zip(wanted, of_network, strict=True) if taken]
+    listed[:] = [term for term, taken in zip(listed, included, strict=True) if not taken]
+    wanted[:] = [term for term, taken in zip(wanted, included, strict=True) if taken]
     return _read(rest), _read(inside)
 
 
@@ -124,7 +124,7 @@ def refuse_missing_terms(
         released: pairs inside the region whose constraints were removed.
         forces: the bonded terms inside the region.
         bonds: inside the region; other released pairs are the ends of constrained angles.
-        hydrogens: of the region.
+        hydrogens: hydrogens of the region.
 
     Raises:
         ForceFieldError: the force field has no term for some of them.
@@ -138,7 +138,7 @@ def refuse_missing_terms(
         elif isinstance(force, (openmm.HarmonicAngleForce, openmm.CustomAngleForce)):
             ends = (force.getAngleParameters(i)[:3:2] for i in range(force.getNumAngles()))
             bent |= {sorted_pair(*pair) for pair in ends}
-    # A topology without bonds leaves only the elements to tell that two hydrogens are an angle.
+    # Two hydrogens are the ends of an angle, even if the topology lists no bonds (rigid water).
     angles = {pair for pair in released if pair not in bonds or hydrogens.issuperset(pair)}
     missing = [pair for pair in released if pair not in stretched | (bent & angles)]
     if missing:

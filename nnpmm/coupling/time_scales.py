@@ -23,7 +23,7 @@ __all__ = ["DifferenceEvaluator", "InnerTerms", "create_negated_force"]
 
 @runtime_checkable
 class InnerTerms(Protocol):
-    """An inner potential for the network that is made of OpenMM's forces."""
+    """An inner potential for the network that consists of OpenMM forces."""
 
     def create_forces(self, atoms: NDArray[np.int64]) -> list[openmm.Force]:
         """Return forces of the classes in `nnpmm.coupling.terms.BONDED`.
@@ -58,23 +58,23 @@ class DifferenceEvaluator:
     def __call__(self, positions: Any, box: Any = None) -> tuple[float, NDArray[np.float64]]:
         """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm."""
         energy, forces = self.minuend(positions, box)
-        taken_energy, taken_forces = self.subtrahend(positions, box)
-        return energy - taken_energy, forces - taken_forces
+        inner_energy, inner_forces = self.subtrahend(positions, box)
+        return energy - inner_energy, forces - inner_forces
 
     def at_each_step(
         self, positions: NDArray[np.float64], box: Any = None
     ) -> tuple[float, NDArray[np.float64]]:
         """Like a call, without checks; see `nnpmm.models.protocol.at_each_step`."""
         energy, forces = at_each_step(self.minuend)(positions, box)
-        taken_energy, taken_forces = at_each_step(self.subtrahend)(positions, box)
-        return energy - taken_energy, forces - taken_forces
+        inner_energy, inner_forces = at_each_step(self.subtrahend)(positions, box)
+        return energy - inner_energy, forces - inner_forces
 
     def evaluate(self, positions: Any, box: Any = None) -> Evaluation:
         """Like a call, with the energy of every member of the minuend less the subtrahend."""
-        found = self.minuend.evaluate(positions, box)
+        outer = self.minuend.evaluate(positions, box)
         energy, forces = self.subtrahend(positions, box)
         return Evaluation(
-            found.energy - energy, found.forces - forces, found.member_energies - energy
+            outer.energy - energy, outer.forces - forces, outer.member_energies - energy
         )
 
     def member_energies(self, positions: Any, box: Any = None) -> NDArray[np.float64]:
@@ -83,11 +83,11 @@ class DifferenceEvaluator:
 
     def batch(self, positions: Any) -> BatchEvaluation:
         """Evaluate geometries (k, n, 3) in nm."""
-        found, taken = self.minuend.batch(positions), self.subtrahend.batch(positions)
+        outer, inner = self.minuend.batch(positions), self.subtrahend.batch(positions)
         return BatchEvaluation(
-            found.energies - taken.energies,
-            found.forces - taken.forces,
-            found.member_energies - taken.energies[:, np.newaxis],
+            outer.energies - inner.energies,
+            outer.forces - inner.forces,
+            outer.member_energies - inner.energies[:, np.newaxis],
         )
 
 
@@ -95,7 +95,7 @@ def create_negated_force(forces: list[openmm.Force]) -> openmm.CustomCVForce:
     """Return a force whose energy is minus the sum of those of other forces, of any class.
 
     Args:
-        forces: are copied.
+        forces: the new force contains copies of them.
     """
     names = [f"region{index}" for index in range(len(forces))]
     negated = openmm.CustomCVForce(f"-({'+'.join(names)})")

@@ -51,7 +51,7 @@ class WholeRegionModule(nn.Module):
             "sizes", torch.tensor([[len(atoms)] for atoms in fragments], dtype=torch.float64)
         )
         self.exact_to_half_box = exact_to_half_box
-        self.too_wide = _TOO_WIDE
+        self.too_wide = _TOO_WIDE  # TorchScript reads attributes, but not a module's globals
 
     def forward(self, positions: Tensor, box: Tensor) -> Tensor:
         """Return positions (n, 3) with every bond at its nearest image and fragments close.
@@ -61,11 +61,11 @@ class WholeRegionModule(nn.Module):
             box: reduced periodic box vectors as rows, (3, 3), nm, float64.
 
         Raises:
-            RuntimeError: the region spans half the box or more, and must not.
+            RuntimeError: with ``exact_to_half_box``, the region spans half the box or more.
         """
         fixed = positions.detach()
         shift = self.lattice_shift(fixed - fixed.index_select(0, self.ancestors[0]), box)
-        # Each round doubles the length of the way to the root whose shifts have been added up.
+        # Each round doubles the number of bonds towards the root whose shifts are added up.
         for ancestor in self.ancestors.unbind(0):
             shift = shift + shift.index_select(0, ancestor)
         centres = torch.zeros(self.sizes.shape[0], 3, dtype=shift.dtype, device=shift.device)
@@ -79,7 +79,7 @@ class WholeRegionModule(nn.Module):
         return whole
 
     def lattice_shift(self, vectors: Tensor, box: Tensor) -> Tensor:
-        """Lattice vectors (n, 3) from the nearest images of vectors (n, 3) to themselves."""
+        """Return the lattice vectors by which vectors (n, 3) differ from their nearest images."""
         shift = torch.round(vectors[:, 2:3] / box[2, 2]) * box[2]
         shift = shift + torch.round((vectors[:, 1:2] - shift[:, 1:2]) / box[1, 1]) * box[1]
         return shift + torch.round((vectors[:, 0:1] - shift[:, 0:1]) / box[0, 0]) * box[0]
@@ -113,13 +113,13 @@ class RegionEnergy(nn.Module):
         Raises:
             RuntimeError: a position or the energy is not finite, or the region is too wide.
         """
-        # On OpenCL the positions come in host memory though the module is on a GPU.
+        # With OpenCL the positions are in host memory even if the module is on a GPU.
         region = positions.index_select(0, self.atoms.to(positions.device))
         region = region.to(self.atoms.device, torch.float64)
         if box is not None:
             region = self.whole(region, box.to(region.device, torch.float64))
         energy = self.network(region)
-        # Atoms at NaN have no neighbours, and would leave a finite energy behind.
+        # An atom at NaN has no neighbours, so the network's energy may be finite.
         if not bool(torch.isfinite(energy + region.sum())):
             raise RuntimeError(self.non_finite)
         return energy
@@ -164,7 +164,7 @@ class TensorCallback:
             box = torch.tensor(vectors, device=region.device)
             region = self._whole.to(region.device)(region, box)
         energy, forces = self.evaluator.evaluate_tensors(region)
-        # The engine reads the energy on the host right after this: the question costs no more.
+        # OpenMM reads the energy on the host right after this, so the test costs nothing extra.
         if not bool(torch.isfinite(energy + region.sum().to(energy.device))):
             raise SimulationError(NON_FINITE_ENERGY)
         return energy, forces.to(positions).contiguous()
@@ -180,7 +180,7 @@ def _rebuild(
 
 
 def _ancestors(parent: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Ancestors 1, 2, 4, ... steps up, (k, n), until every atom has reached its root."""
+    """Return each atom's ancestor 1, 2, 4, ... bonds up, (k, n), until all reach their root."""
     rows = [parent]
     while (rows[-1] != rows[-1][rows[-1]]).any():
         rows.append(rows[-1][rows[-1]])

@@ -43,6 +43,9 @@ __all__ = [
 _OPENMM_TORCH = "conda install -c conda-forge openmm-torch"
 _log = logging.getLogger(__name__)
 
+# Keyword arguments of `RegionCallback` and `TensorCallback`.
+Settings = dict[str, Any]
+
 
 def check_transport(name: str) -> str:
     """Return the name if there is such a transport.
@@ -73,14 +76,14 @@ def create_region_force(
         atoms: their indices in the system.
         bonds: pairs of row numbers of ``atoms``, (m, 2), along which the region is made whole.
         periodic: the system has a periodic box.
-        exact_to_half_box: refuse a region that spans half the box or more, since its pairs are
-            taken out of an Ewald sum at their nearest image. A region of several molecules is
-            refused then in any case: each goes to the image nearest to the first one, and from
-            half the box on that is another one than before.
+        exact_to_half_box: refuse a region that spans half the box or more, because its pairs are
+            removed from an Ewald sum at their nearest image. A region of several molecules is
+            always refused then: each molecule is moved to the image nearest to the first one, and
+            at half the box this becomes a different image.
         transport: a name in `TRANSPORTS`.
         weight: name of a global parameter, 1 by default, that multiplies energy and forces, for
             ``transport="python"``.
-        role: of the force, which its name says.
+        role: of the force, which determines its name.
 
     Raises:
         ConfigError: no such transport.
@@ -102,7 +105,7 @@ def create_region_force(
         settings["weight"] = weight
     force = create(evaluator, [int(atom) for atom in atoms], bonds, settings)
     force.setName(role.value)
-    # A non-periodic force in a periodic system is handed corrupted positions (openmm issue 5421).
+    # OpenMM passes wrong positions to a non-periodic force in a periodic system (issue 5421).
     force.setUsesPeriodicBoundaryConditions(periodic)
     return force
 
@@ -140,9 +143,6 @@ def add_in_own_group(system: openmm.System, force: openmm.Force) -> int:
             system.addForce(force)
             return group
     raise ForceFieldError("all 32 force groups are in use; free one for the network")
-
-
-Settings = dict[str, Any]
 
 
 def _python(
@@ -198,14 +198,14 @@ def _import_openmmtorch(force: str) -> Any:
         OptionalDependencyError: it is not installed, cannot be loaded, or lacks the class.
     """
     try:
-        importlib.import_module("torch")  # its libraries have to be in the process first
+        importlib.import_module("torch")  # openmm-torch's libraries need torch's to be loaded first
         import openmmtorch
     except (ImportError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise OptionalDependencyError(
             f"cannot import openmmtorch ({reason}); {_OPENMM_TORCH}, or use transport='python'"
         ) from error
-    _load_plugins_left_behind()
+    _load_failed_plugins()
     try:
         return getattr(openmmtorch, force)
     except AttributeError as error:
@@ -216,8 +216,8 @@ def _import_openmmtorch(force: str) -> Any:
 
 
 @functools.cache
-def _load_plugins_left_behind() -> None:
-    """Load openmm-torch's plug-ins, which fail to load if openmm was imported before torch."""
+def _load_failed_plugins() -> None:
+    """Load openmm-torch's plug-ins again: they fail if openmm is imported before torch."""
     failures = " ".join(openmm.Platform.getPluginLoadFailures())
     plugins = Path(openmm.version.openmm_library_path) / "plugins"
     for library in sorted(plugins.glob("*OpenMMTorch*")):

@@ -1,4 +1,4 @@
-"""Hamiltonian replica exchange on OpenMM's sampler, in a folder that survives a crash."""
+"""Hamiltonian replica exchange with OpenMM's sampler, in a folder that survives a crash."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ __all__ = ["ReplicaExchange"]
 
 
 class ReplicaExchange(app.ReplicaExchangeSampler):
-    """Samples all states of a ladder, one replica each, that exchange states as they go.
+    """Samples all states of a ladder with one replica each; the replicas exchange states.
 
-    OpenMM's ReplicaExchangeSampler moves the replicas. What is added is the folder, energies that
-    evaluate no force group twice (`nnpmm.sampling.StateEnergies`), and random numbers of its own.
-    With ``exchange`` off the replicas stay in their states: independent windows. Where the settings
-    name the states that are ``sampled``, only these have a replica. States that have a
-    ``temperature`` are sampled at it; the System has no barostat then.
+    OpenMM's ReplicaExchangeSampler moves the replicas. This class adds the folder, energies that
+    evaluate no force group twice (`nnpmm.sampling.StateEnergies`), and a seeded random generator.
+    With ``exchange=False`` the replicas stay in their states, as independent windows. If the
+    settings list ``sampled`` states, only these have a replica. A state with a ``temperature`` is
+    sampled at this temperature; the System must not have a barostat then.
 
     Args:
-        simulation: positions and box are those from which all replicas start; the integrator has
-            the temperature.
-        record: the folder; a checkpoint in it is where sampling goes on.
+        simulation: its positions and box are the start of all replicas; its integrator has the
+            temperature.
+        record: the folder; sampling continues from its checkpoint, if it has one.
         exchange: whether replicas exchange states.
-        watch: is called with the context after every move of a replica, and may raise an error,
-            which ends sampling.
-        observe: returns the observables (m,) of the context after every move of a replica, which
-            are recorded with the energies.
+        watch: called with the context after every move of a replica; an error that it raises ends
+            the sampling.
+        observe: called with the context after every move of a replica; returns observables (m,),
+            which are recorded with the energies.
 
     Raises:
-        ConfigError: states of other parameters than the System has, an integrator of another
-            temperature or time step than the settings say, or several temperatures and a barostat.
+        ConfigError: the System lacks a parameter of a state, the integrator's temperature or time
+            step differs from the settings, or there are several temperatures and a barostat.
     """
 
     def __init__(
@@ -56,8 +56,8 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
         _check_integrator(simulation.integrator, settings.temperature, settings.timestep)
         if len(set(settings.temperatures)) > 1:
             _refuse_barostat(simulation.system)
-        every = (*settings.states, *settings.evaluated)
-        parameters = [{k: v for k, v in state.items() if k != TEMPERATURE} for state in every]
+        states = (*settings.states, *settings.evaluated)
+        parameters = [{k: v for k, v in state.items() if k != TEMPERATURE} for state in states]
         self.energies = StateEnergies(simulation.context, parameters)
         super().__init__([dict(state) for state in settings.states], simulation, settings.steps)
         if settings.sampled is not None:
@@ -66,11 +66,11 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
             del self.replicaConformation[len(settings.sampled) :]
         self.record, self.exchange, self.watch, self.observe = record, exchange, watch, observe
         self._random = np.random.default_rng(settings.seed)
-        #: (K + M,) of all states, kJ/mol.
+        #: kT of all states, (K + M,), kJ/mol.
         self.thermal_energies = GAS_CONSTANT * np.array(settings.temperatures)
         self._observables: dict[int, NDArray[np.float64]] = {}
         saved = record.checkpoint()
-        #: Whether a checkpoint was there to go on from.
+        #: Whether sampling continues from a checkpoint.
         self.restored = saved is not None
         if saved is not None:
             self._restore(*saved)
@@ -92,14 +92,14 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
         *,
         from_last: bool = False,
     ) -> None:
-        """Move every replica into its state, and make a checkpoint.
+        """Equilibrate every replica in its state, and write a checkpoint.
 
-        One replica starts from the positions of the context, each other one where the replica
-        before it ended.
+        One replica starts from the context's positions, each other one from the end of the previous
+        replica.
 
         Args:
             steps: for each replica.
-            report: is called with the number of replicas that are done.
+            report: called with the number of replicas that are finished.
             from_last: begin with the last replica instead of the first.
 
         Raises:
@@ -122,19 +122,19 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
         checkpoint_every: int = 10,
         report: Callable[[int], None] | None = None,
     ) -> None:
-        """Sample until so many iterations are done, those of earlier calls and runs included.
+        """Sample up to a total number of iterations, including those of earlier calls and runs.
 
         Args:
-            iterations: in all.
+            iterations: total number.
             checkpoint_every: iterations between checkpoints.
-            report: is called with the number of iterations done.
+            report: called with the number of finished iterations.
 
         Raises:
             SimulationError: an energy is not finite.
             UnwritableError: the folder cannot be written.
         """
         while self.currentIteration < iterations:
-            table = np.array([self._moved(index) for index in range(len(self.replicaStateIndex))])
+            table = np.array([self._move(index) for index in range(len(self.replicaStateIndex))])
             self._append(table)
             self.currentIteration += 1
             if self.exchange:
@@ -144,7 +144,7 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
             if report is not None:
                 report(self.currentIteration)
 
-    def _moved(self, index: int) -> NDArray[np.float64]:
+    def _move(self, index: int) -> NDArray[np.float64]:
         """Move a replica, and return its energies (K + M,) in all states, kJ/mol."""
         self.simulateReplica(index)
         self.watch(self.simulation.context)
@@ -159,6 +159,7 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
         return energies
 
     def _append(self, table: NDArray[np.float64]) -> None:
+        """Record an iteration from the energies of all replicas in all states."""
         order = np.argsort(self.replicaStateIndex)  # the replica in each state
         periodic = self.simulation.system.usesPeriodicBoundaryConditions()
         volumes = np.array(
@@ -175,10 +176,10 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
             )
 
     def _exchange(self, table: NDArray[np.float64]) -> None:
-        """Exchange the states of random pairs of replicas by Metropolis' rule.
+        """Exchange the states of random pairs of replicas by the Metropolis criterion.
 
-        Chodera and Shirts, J. Chem. Phys. 2011, 135, 194110: many attempts in one iteration cost
-        nothing and mix well.
+        K^3 attempts in each iteration cost nothing and mix well: Chodera and Shirts, J. Chem. Phys.
+        2011, 135, 194110.
         """
         states, count = self.replicaStateIndex, len(self.replicaStateIndex)
         if count < 2:
@@ -189,18 +190,18 @@ class ReplicaExchange(app.ReplicaExchangeSampler):
         for (i, j), bound in zip(pairs, bounds, strict=True):
             a, b = states[i], states[j]
             change = reduced[i, b] + reduced[j, a] - reduced[i, a] - reduced[j, b]
-            if bound < -change:  # a replica paired with itself stays where it is
+            if bound < -change:  # nothing happens to a replica that is paired with itself
                 states[i], states[j] = b, a
 
     def checkpoint(self) -> None:
-        """Make all iterations so far count.
+        """Write a checkpoint: iterations so far are not lost if the process is killed.
 
         Raises:
             UnwritableError: the folder cannot be written.
         """
         arrays = {
             "states": np.array(self.replicaStateIndex, dtype=np.int64),
-            # Velocities are those of the states before the exchange.
+            # The velocities belong to the temperatures of the states before the exchange.
             "previous": np.array(self._previousReplicaStateIndex, dtype=np.int64),
         }
         for name, read in _ARRAYS.items():

@@ -17,9 +17,9 @@ from nnpmm.sampling.variables import Variable
 __all__ = ["BiasGrid", "check_grids", "grid_of"]
 
 _POINTS_PER_WIDTH = 5
-_MARGIN = 3.0  # widths beyond the ends, where the walls act
+_MARGIN = 3.0  # widths of the table beyond each end of the range, where the walls act
 _MOST_POINTS = 4_000_000  # of a table, 32 MB
-_MOST_VARIABLES = 3  # OpenMM's
+_MOST_VARIABLES = 3  # a limit of OpenMM's tabulated functions
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class BiasGrid:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Ends of the table, beyond those of the range where there are walls."""
+        """Ends of the table, which with walls are beyond the ends of the range."""
         margin = 0.0 if self.periodic else _MARGIN * self.width
         return self.low - margin, self.high + margin
 
@@ -65,15 +65,19 @@ class BiasGrid:
         return 0.5 * self.wall * beyond**2
 
     def left(self, value: float) -> bool:
-        """Whether a value is beyond the table, where there is no bias."""
+        """Return whether a value is outside the table, where there is no bias."""
         low, high = self.limits
         return not self.periodic and not low <= value <= high
 
     def bias_variable(self) -> app.BiasVariable:
-        """Return the variable as OpenMM's Metadynamics takes it."""
+        """Return the variable for OpenMM's Metadynamics."""
         low, high = self.limits
         return app.BiasVariable(
-            *(self.variable.create_force(), low, high, self.width, self.periodic),
+            self.variable.create_force(),
+            low,
+            high,
+            self.width,
+            self.periodic,
             gridWidth=len(self.points),
         )
 
@@ -90,12 +94,12 @@ def grid_of(
     Args:
         variable: that is biased.
         width: standard deviation of the Gaussians, in the variable's unit.
-        ends: of its range; None: its whole period.
+        ends: of its range; None for the whole period.
         temperature: K.
 
     Raises:
-        ConfigError: no range for a variable without a period, a range that is none, or a width that
-            does not fit into it.
+        ConfigError: a variable without a period has no range, the range is empty or out of bounds,
+            or the width is more than a quarter of it.
     """
     name, wall = variable.name, 0.0
     if variable.period is not None:
@@ -130,7 +134,7 @@ def check_grids(grids: Sequence[BiasGrid]) -> None:
     """Check that variables can be biased together.
 
     Raises:
-        ConfigError: none or too many of them, periodic ones with others, or too large a table.
+        ConfigError: no or too many variables, periodic and other variables, or too large a table.
     """
     names = ", ".join(grid.variable.name for grid in grids)
     if not 1 <= len(grids) <= _MOST_VARIABLES:

@@ -1,4 +1,4 @@
-"""Compression of a loosely packed box until it is the liquid, or is seen to be none."""
+"""Compression of a loosely packed box to a liquid, and checks that the result is one."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _LOGGER = logging.getLogger(__name__)
 _INTERVAL = 1.0  # ps between two frames
 _BAROSTAT_INTERVAL = 25  # steps
 _MINIMIZATION_TOLERANCE = 50.0  # kJ/mol/nm
-# Parts of the typical density. Liquids have 0.88 (pentane) to 1.28 (glycerol) of it, a gas at 1 bar
-# less than 0.01; 0.75 leaves 10 % to the force field.
+# Fractions of the typical density. Liquids have 0.88 (pentane) to 1.28 (glycerol) of it, a gas at
+# 1 bar less than 0.01; 0.75 allows for a force field that is wrong by 10 %.
 _LEAST, _GAS = 0.75, 0.2
-# Between the second and the last third of the densities, besides their errors from blocks: those of
-# small boxes fluctuate by some per cent.
+# Largest relative difference between the second and the last third of the densities, in addition to
+# their errors from blocks, because densities of small boxes fluctuate by some per cent.
 _DRIFT, _BLOCKS = 0.03, 5
 # nm^2 in 100 ps. Toluene's molecules move 1.4 nm^2, 1-octanol's 0.08 (D of 2.3e-9 and 1.4e-10 m^2/s
 # at 298 K); molecules that only rattle in their cages, 0.03 or less.
@@ -37,10 +37,10 @@ _LEAST_MOTION = 0.05
 
 @dataclass(frozen=True)
 class Compression:
-    """How a box became a liquid.
+    """The course of a compression.
 
     Attributes:
-        densities: (n,) one for each ps, g/ml.
+        densities: of each ps, (n,), g/ml.
         motion: mean squared displacement of the molecules' centres in the second half, nm^2, and
             its length, ps.
     """
@@ -66,8 +66,8 @@ def compress_liquid(
     Args:
         simulation: with positions and box; its System has a barostat, its integrator a temperature.
         time: ps.
-        typical: density of such liquids, g/ml, to tell an expanding gas.
-        report: called with the time that is done and the whole time, ps.
+        typical: density of such liquids, g/ml; far below it, the box is an expanding gas.
+        report: called with the elapsed time and the whole time, ps.
 
     Raises:
         SimulationError: the box expands as a gas does, shrinks below twice the cutoff, or blows up.
@@ -103,10 +103,10 @@ def compress_liquid(
 
 
 def require_liquid(found: Compression, *, typical: float, temperature: float) -> None:
-    """Refuse a box that is no liquid, and warn of one whose molecules do not move.
+    """Refuse a box that is not liquid, and warn of one whose molecules do not move.
 
     Args:
-        found: what its compression gave.
+        found: the course of its compression.
         typical: density of such liquids as estimated from the molecule's volume, g/ml.
         temperature: K, for the messages.
 
@@ -136,7 +136,9 @@ def require_liquid(found: Compression, *, typical: float, temperature: float) ->
         _LOGGER.warning(
             "the solvent's molecules moved %.2f nm in %g ps (root of the mean square): at %g K it "
             "is solid or very viscous, and solvation free energies in it do not converge",
-            *(motion**0.5, span, temperature),
+            motion**0.5,
+            span,
+            temperature,
         )
 
 
@@ -154,7 +156,7 @@ def replace_box(
 
 
 def _block_error(series: NDArray[np.float64]) -> float:
-    """Return the standard error of a mean (n,) from that of blocks, which are less correlated."""
+    """Return the standard error of the mean of a series (n,), from means of blocks."""
     means = [block.mean() for block in np.array_split(series, min(_BLOCKS, len(series)))]
     return float(np.std(means, ddof=1) / len(means) ** 0.5) if len(means) > 1 else 0.0
 

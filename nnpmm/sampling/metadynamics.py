@@ -1,8 +1,8 @@
-"""Well-tempered metadynamics on OpenMM's Metadynamics, with a bias that can be built again.
+"""Well-tempered metadynamics with OpenMM's Metadynamics, and a bias that can be restored.
 
 Barducci, Bussi and Parrinello, Phys. Rev. Lett. 2008, 100, 020603. The bias is the sum of the
-Gaussians that were deposited. So a record of these, with the state of the context, is all that a
-run needs to go on as if it had never stopped.
+deposited Gaussians, so a run can continue exactly from a record of these and the state of the
+context.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _KJ = unit.kilojoule_per_mole
 
 @dataclass(frozen=True)
 class Gaussian:
-    """What was deposited.
+    """A deposited Gaussian.
 
     Attributes:
-        values: (d,) of the biased variables, its centre.
-        bias: before it was deposited, at these values, kJ/mol.
+        values: of the biased variables at its centre, (d,).
+        bias: at these values before the deposition, kJ/mol.
         height: kJ/mol.
     """
 
@@ -42,11 +42,11 @@ class Gaussian:
 class WellTempered(app.Metadynamics):
     """Deposits Gaussians in one to three variables of a System.
 
-    A CustomCVForce with a force group of its own is added to the System: the table of the bias and,
-    where a variable has no period, harmonic walls at the ends of its range.
+    A CustomCVForce in a separate force group is added to the System. It contains the table of the
+    bias and, for variables that are not periodic, harmonic walls at the ends of their range.
 
     Args:
-        system: gets the force; a context is made of it afterwards.
+        system: the force is added to it, so the context must be created afterwards.
         grids: of the variables.
         temperature: of the simulation, K.
         bias_factor: (T + dT) / T, above 1.

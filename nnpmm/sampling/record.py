@@ -1,15 +1,15 @@
-"""The folder of a replica exchange: what was sampled, its energies, and where to go on.
+"""The folder of a replica exchange: settings, energies of the samples, and a checkpoint.
 
 ::
 
     exchange.json             states, temperature, steps of an iteration
-    energies.bin              of each finished iteration: energies (K, K + M), volumes, states (K,),
-                              observables (K, m)
-    trajectories/             if asked for; see nnpmm.sampling.trajectories
-    checkpoint.safetensors    replicas, their states and the random numbers after some iteration
+    energies.bin              of each finished iteration: energies (K, K + M), volumes (K,),
+                              replicas (K,), observables (K, m)
+    trajectories/             optional; see nnpmm.sampling.trajectories
+    checkpoint.safetensors    replicas, their states and the random generator after some iteration
 
-An iteration counts once it is in a checkpoint. What a killed process wrote after its last one is
-dropped when the run goes on, so that no iteration is lost or counted twice.
+An iteration counts only after a checkpoint. What a killed process wrote after its last checkpoint
+is dropped when the run continues, so that no iteration is lost or counted twice.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ _SETTINGS, _ENERGIES, _CHECKPOINT = "exchange.json", "energies.bin", "checkpoint
 
 
 class ExchangeSettings(Section):
-    """What a replica exchange samples; a run that goes on must have the same.
+    """What a replica exchange samples; it cannot change when a run continues.
 
-    In the shapes of arrays K is the number of states, and also that of replicas unless ``sampled``
-    says otherwise.
+    In the shapes of arrays, K is the number of states. It is also the number of replicas, unless
+    ``sampled`` lists fewer states.
     """
 
     states: tuple[dict[str, float], ...] = Field(min_length=1)
@@ -74,25 +74,25 @@ class ExchangeSettings(Section):
 
     @property
     def temperatures(self) -> list[float]:
-        """Of all states, sampled and evaluated, K."""
-        every = (*self.states, *self.evaluated)
-        return [state.get(TEMPERATURE, self.temperature) for state in every]
+        """Temperatures of all states, sampled and evaluated, K."""
+        states = (*self.states, *self.evaluated)
+        return [state.get(TEMPERATURE, self.temperature) for state in states]
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What a replica exchange with K states has sampled in n iterations.
+    """The samples of a replica exchange with K states in n iterations.
 
     Attributes:
-        energies: (n, K, K) of the configuration sampled in the row's state, in the column's state,
-            kJ/mol.
-        evaluated: (n, K, M) the same in the M states that were not sampled.
-        volumes: (n, K) of the boxes, nm^3, in the order of the states; 0 without a box.
-        replicas: (n, K) the replica that was in each state.
+        energies: of the configuration sampled in the row's state, evaluated in the column's state,
+            (n, K, K), kJ/mol.
+        evaluated: the same in the M states that were not sampled, (n, K, M), kJ/mol.
+        volumes: of the boxes by state, (n, K), nm^3; 0 without a box.
+        replicas: the replica in each state, (n, K).
         interval: time between two samples, ps.
-        temperature: K.
-        observables: (n, K, m) of the configuration sampled in each state.
-        temperatures: (K + M,) of all states, sampled and evaluated, K.
+        temperature: of the settings, K.
+        observables: of the configuration sampled in each state, (n, K, m).
+        temperatures: of all states, sampled and evaluated, (K + M,), K.
         names: of the m observables.
     """
 
@@ -108,14 +108,14 @@ class Samples:
 
     @property
     def windows(self) -> list[NDArray[np.float64]]:
-        """Energies as estimators take them: for each state, (n, K), kJ/mol."""
+        """Energies in the form that the estimators use: for each state, (n, K), kJ/mol."""
         return list(self.energies.transpose(1, 0, 2))
 
     @property
     def mixing(self) -> NDArray[np.float64]:
-        """(K, K) probability that a replica goes from one state to another in an iteration.
+        """Probability that a replica moves from one state to another in an iteration, (K, K).
 
-        Symmetric, since the exchange has detailed balance: moves there and back are pooled.
+        Moves in both directions are pooled, because detailed balance makes the matrix symmetric.
         """
         n_states = self.replicas.shape[1]
         counts = np.zeros((n_states, n_states))
@@ -131,13 +131,14 @@ class ExchangeRecord:
     """The folder of one replica exchange.
 
     Args:
-        directory: of the run; made if need be.
+        directory: of the run; created if necessary.
         settings: of the run.
-        resume: go on with the run that is there, if there is one.
+        resume: continue the run in the folder, if there is one.
 
     Raises:
-        ConfigError: a run is there and is not to go on, or it has other settings.
-        InputFileError: a file of it cannot be read.
+        ConfigError: the folder contains a run and ``resume`` is False, or the run has other
+            settings.
+        InputFileError: a file of the run cannot be read.
         UnwritableError: the folder cannot be written.
     """
 
@@ -157,7 +158,7 @@ class ExchangeRecord:
     def checkpoint(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
         """Return the arrays and the record of the last checkpoint, None if there is none.
 
-        Energies of iterations that it does not know are dropped.
+        Energies of later iterations are deleted.
         """
         path, energies = self.directory / _CHECKPOINT, self.directory / _ENERGIES
         if not path.exists():
@@ -181,7 +182,7 @@ class ExchangeRecord:
         replicas: NDArray[np.int64],
         observables: NDArray[np.float64],
     ) -> None:
-        """Add an iteration: see `Samples` for the arrays, of one iteration."""
+        """Add an iteration; the arrays are those of `Samples` without their first dimension."""
         row = np.array([(energies, volumes, replicas, observables)], dtype=self._row)
         path = self.directory / _ENERGIES
         with writing(path), open(path, "ab") as handle:
@@ -190,7 +191,7 @@ class ExchangeRecord:
     def save_checkpoint(
         self, arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any]
     ) -> None:
-        """Make all iterations so far count; ``record`` has their number as ``iteration``."""
+        """Write a checkpoint; ``record`` contains the number of iterations as ``iteration``."""
         path = self.directory / _ENERGIES
         with writing(path):
             sync_file(path)
@@ -198,10 +199,10 @@ class ExchangeRecord:
 
 
 def read_samples(directory: Path) -> Samples:
-    """Read what a replica exchange has sampled so far, as its last checkpoint has it.
+    """Read the samples of a replica exchange up to its last checkpoint.
 
     Raises:
-        InputFileError: there is no replica exchange, or no checkpoint yet, or a damaged file.
+        InputFileError: there is no replica exchange, it has no checkpoint, or a file is damaged.
     """
     settings = _read_settings(directory)
     row, n_states = _row(settings), len(settings.states)
@@ -232,16 +233,17 @@ def write_samples(
     energies: NDArray[np.float64],
     volumes: NDArray[np.float64],
 ) -> None:
-    """Write what independent windows have sampled, as a run whose replicas never exchanged.
+    """Write the samples of independent windows as a run whose replicas never exchanged states.
 
     Args:
-        directory: of the run; made if need be. Samples that are there are replaced.
+        directory: of the run; created if necessary. Existing samples are replaced.
         settings: of the run.
-        energies: (n, K, K + M) of the configuration of the row's state in the column's, kJ/mol.
-        volumes: (n, K) of the boxes, nm^3.
+        energies: of the configuration of the row's state in the column's state, (n, K, K + M),
+            kJ/mol.
+        volumes: of the boxes, (n, K), nm^3.
 
     Raises:
-        ConfigError: a run with other settings is there.
+        ConfigError: the folder contains a run with other settings.
         UnwritableError: the folder cannot be written.
     """
     ExchangeRecord(directory, settings, resume=True)
@@ -253,10 +255,10 @@ def write_samples(
 
 
 def remove_exchange(directory: Path) -> None:
-    """Delete the files of a replica exchange, and nothing else, from a folder.
+    """Delete only the files of a replica exchange from a folder.
 
     Raises:
-        OSError: one cannot be deleted.
+        OSError: a file cannot be deleted.
     """
     for name in (_SETTINGS, _CHECKPOINT, _ENERGIES, "topology.pdb"):
         (directory / name).unlink(missing_ok=True)
@@ -269,6 +271,7 @@ def remove_exchange(directory: Path) -> None:
 
 
 def _row(settings: ExchangeSettings) -> np.dtype[Any]:
+    """Return the layout of an iteration in the file of energies."""
     n_states = len(settings.states)
     n_replicas = n_states if settings.sampled is None else len(settings.sampled)
     return np.dtype(
@@ -291,9 +294,9 @@ def _read_settings(directory: Path) -> ExchangeSettings:
         raise InputFileError(f"{path}: cannot be read ({error})") from error
 
 
-def _require_same(there: ExchangeSettings, wanted: ExchangeSettings, directory: Path) -> None:
+def _require_same(stored: ExchangeSettings, wanted: ExchangeSettings, directory: Path) -> None:
     for name in ExchangeSettings.model_fields:
-        if getattr(there, name) != getattr(wanted, name):
+        if getattr(stored, name) != getattr(wanted, name):
             raise ConfigError(
                 f"{directory}: was started with other {name}; use the same settings, or another "
                 "folder"

@@ -1,11 +1,12 @@
-r"""Replica exchange in which the region alone gets hot: REST2 for the region of a network.
+r"""Replica exchange in which only the region is heated: REST2 for the region of a network.
 
 Wang, Friesner and Berne, J. Phys. Chem. B 2011, 115, 9431. At the bath's temperature T,
 
     V(x; l) = l V_NNP(R) + l^(1/2) V_Coulomb,LJ(R, E) + V(E),   l = T / T_R,
 
 so that the region is sampled as if at T_R. Charges of the region are scaled by l^(1/2) and its
-Lennard-Jones well depths by l; under Ewald sums its own images are scaled by l with that.
+Lennard-Jones well depths by l. With Ewald sums, the region's interaction with its own images is
+therefore scaled by l.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _CHARGE, _DEPTH = "region_charge_change", "region_depth_change"
 
 
 def scaling_states(temperature: float, highest: float, count: int) -> tuple[dict[str, float], ...]:
-    """Return the states of regions from one temperature to another, spaced by equal factors.
+    """Return states in which the region's temperature increases by equal factors.
 
     Args:
         temperature: of the bath, K.
@@ -36,7 +37,7 @@ def scaling_states(temperature: float, highest: float, count: int) -> tuple[dict
         count: of states.
 
     Raises:
-        ConfigError: fewer than two states, or a highest temperature that is not above the bath's.
+        ConfigError: fewer than two states, or the highest temperature is not above the bath's.
     """
     if count < 2 or not highest > temperature:
         raise ConfigError(
@@ -51,14 +52,14 @@ def scaling_states(temperature: float, highest: float, count: int) -> tuple[dict
 
 
 def scale_region(system: openmm.System, atoms: Iterable[int]) -> None:
-    """Let context parameters scale what a hybrid system's region is part of, in place.
+    """Let context parameters scale the energy of a region and its interactions, in place.
 
     Args:
-        system: hybrid, with one region and without cut bonds.
+        system: a hybrid system with one region and without cut bonds.
         atoms: 0-based indices of the region's atoms.
 
     Raises:
-        ForceFieldError: another region, cut bonds, or a force between the region and the rest that
+        ForceFieldError: no or several regions, cut bonds, or a force between region and rest that
             cannot be scaled.
     """
     region = set(atoms)
@@ -111,7 +112,7 @@ def _scale_nonbonded(force: openmm.NonbondedForce, region: set[int]) -> None:
 
 
 def _refuse_between(force: openmm.Force, region: set[int]) -> None:
-    """Refuse forces in which the region takes part and which stay as they are."""
+    """Refuse a force that acts on the region but cannot be scaled."""
     if isinstance(force, _INERT):
         return
     name = type(force).__name__

@@ -1,4 +1,4 @@
-"""The energy of one configuration in many states, without evaluating anything twice.
+"""The energies of a configuration in many states, without repeated evaluations.
 
 States differ in global parameters that few forces depend on. Each force group is evaluated once for
 every distinct set of values of the parameters that it depends on: a network once for all states of
@@ -21,18 +21,18 @@ from nnpmm.sampling.transfer_energies import TransferEnergies
 
 __all__ = ["StateEnergies", "separate_groups"]
 
-_GROUPS = 32  # OpenMM's
+_GROUPS = 32  # the number that OpenMM has
 
 
 class StateEnergies:
-    """Evaluates a context's configuration in all of its states.
+    """Evaluates a context's configuration in many states.
 
     Args:
         context: whose System has every parameter of the states.
         states: values of global parameters; all states name the same ones.
 
     Raises:
-        ConfigError: states of different parameters, or one that the context does not have.
+        ConfigError: the states have different parameters, or the context lacks one.
     """
 
     def __init__(self, context: openmm.Context, states: Sequence[Mapping[str, float]]) -> None:
@@ -53,11 +53,11 @@ class StateEnergies:
         ]
 
     def apply(self, index: int) -> None:
-        """Give the context the parameters of a state."""
+        """Set the parameters of a state in the context."""
         self._set(self.states[index])
 
     def evaluate(self) -> NDArray[np.float64]:
-        """Return the energies (K,) of the configuration, kJ/mol; the parameters are not kept."""
+        """Return the energies of the configuration, (K,), kJ/mol; this changes the parameters."""
         energies = np.zeros(len(self.states))
         for group, cases in self._plan.items():
             for values, members in cases:
@@ -75,7 +75,7 @@ class StateEnergies:
 
 
 def _lone_transfers(system: openmm.System, plan: dict[int, Any]) -> list[openmm.ATMForce]:
-    """Return the ATMForces that have a force group to themselves, and take it out of the plan."""
+    """Return the ATMForces that are alone in their force group, and remove it from the plan."""
     members: dict[int, list[openmm.Force]] = {}
     for force in system.getForces():
         members.setdefault(force.getForceGroup(), []).append(force)
@@ -115,7 +115,7 @@ def _plan(
 def separate_groups(system: openmm.System, parameters: Iterable[str]) -> None:
     """Give forces that depend on different parameters different force groups, in place.
 
-    Then `StateEnergies` evaluates each as rarely as can be. Forces that depend on none of them keep
+    `StateEnergies` then evaluates each as rarely as possible. Forces that depend on none keep
     their groups.
 
     Args:
@@ -123,7 +123,7 @@ def separate_groups(system: openmm.System, parameters: Iterable[str]) -> None:
         parameters: names of the global parameters that the states differ in.
 
     Raises:
-        ConfigError: there are not enough force groups left.
+        ConfigError: there are not enough unused force groups.
     """
     wanted, used = set(parameters), set()
     kinds: dict[frozenset[str], list[openmm.Force]] = {}
@@ -147,13 +147,13 @@ def separate_groups(system: openmm.System, parameters: Iterable[str]) -> None:
 
 
 def _parameters(force: openmm.Force, wanted: set[str]) -> set[str]:
-    """Return those of some global parameters that a force depends on."""
+    """Return which of some global parameters a force depends on."""
     if isinstance(force, openmm.PythonForce):
         return wanted & set(force.getGlobalParameters())
     if isinstance(force, openmm.AmoebaVdwForce):
         decoupled = force.getAlchemicalMethod() != openmm.AmoebaVdwForce._None
         return wanted & {force.Lambda()} if decoupled else set()
-    if type(force) is openmm.Force:  # a force of a plug-in, which does not tell its parameters
+    if type(force) is openmm.Force:  # of a plug-in, whose parameters are not accessible
         return wanted
     if not hasattr(force, "getNumGlobalParameters"):
         return set()

@@ -16,20 +16,20 @@ __all__ = ["step_together"]
 def step_together(contexts: Sequence[openmm.Context], steps: int) -> None:
     """Advance several contexts, each in a thread, and join their calls of the network.
 
-    The contexts are of one hybrid System, or of copies of it; global parameters, temperatures and
-    integrators may differ, as those of alchemical windows or replicas do. A call waits until every
-    context has one, and all are evaluated as a batch. A trajectory is the one that the context
-    would follow alone, within the rounding of the network. Calls of a network
-    that is polarized by its surroundings, or describes a whole periodic system, are not joined.
+    The contexts are of one hybrid System, or of copies of it. Their global parameters, temperatures
+    and integrators may differ, as for alchemical windows or replicas. A call of the network waits
+    until every context has one, and all are evaluated as a batch. Each context follows the same
+    trajectory as it would alone, within the rounding of the network. Calls of a network that is
+    polarized by its surroundings, or that describes a whole periodic system, are not joined.
 
     Args:
-        contexts: with an integrator each; on the CPU platform give each one thread.
-        steps: of every integrator. Threads start anew in each call, and an interrupt waits for its
-            end: take some hundreds.
+        contexts: each with an integrator; on the CPU platform give each one thread.
+        steps: of every integrator. Every call starts new threads, and an interrupt waits for the
+            end of the call, so some hundreds of steps are a good choice.
 
     Raises:
-        ConfigError: a context is there twice.
-        OpenMMException: what the first context that failed raised; the others have made their
+        ConfigError: a context occurs twice.
+        OpenMMException: the error of the first context that failed; the others have finished their
             steps, unless the batch itself failed.
     """
     if len(set(map(id, contexts))) < len(contexts):

@@ -1,4 +1,4 @@
-"""Trajectories of a replica exchange, one for each replica or state, that a crash leaves whole.
+"""Trajectories of a replica exchange, one for each replica or state, that survive a crash.
 
 ::
 
@@ -6,8 +6,8 @@
     trajectories/replica-00.dcd frames of one replica, whose state in each is in energies.bin
     trajectories/state-00.dcd   or frames of one state, from whichever replica was in it
 
-Frame n is that of iteration n times the interval. A frame counts once its iteration is in a
-checkpoint: later ones are cut off when the run goes on.
+Frame n belongs to iteration n times the interval. A frame counts only after a checkpoint; later
+frames are deleted when the run continues.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class Trajectories:
         directory: of the run.
         settings: of the run, which write trajectories.
         simulation: with the topology; its positions are those of ``topology.pdb``.
-        iteration: after which the run goes on; 0 begins new files.
+        iteration: after which the run continues; 0 begins new files.
 
     Raises:
-        InputFileError: a file is missing, damaged, or shorter than it was.
+        InputFileError: a file is missing, damaged, or shorter than at the checkpoint.
         UnwritableError: the folder cannot be written.
     """
 
@@ -77,7 +77,7 @@ class Trajectories:
     def write(
         self, iteration: int, conformations: Sequence[openmm.State], states: Sequence[int]
     ) -> None:
-        """Add the frames of an iteration, if it is one of those to be kept.
+        """Add the frames of an iteration, unless the settings skip this iteration.
 
         Args:
             iteration: counted from 1.
@@ -89,9 +89,9 @@ class Trajectories:
         """
         if iteration % self._settings.trajectory_every:
             return
-        order = range(len(states))
+        order = list(range(len(states)))
         if self._settings.trajectories == "states":
-            order = sorted(order, key=lambda index: states[index])  # type: ignore[assignment]
+            order.sort(key=lambda index: states[index])
         for path, file, index in zip(self._paths, self._files, order, strict=True):
             state = conformations[index]
             box = state.getPeriodicBoxVectors() if self._box else None
@@ -99,14 +99,14 @@ class Trajectories:
                 file.writeModel(state.getPositions(), periodicBoxVectors=box)
 
     def sync(self) -> None:
-        """Make what was written survive a crash of the machine."""
+        """Force all frames to the disk, so that they survive a crash of the machine."""
         for path, handle in zip(self._paths, self._handles, strict=True):
             with writing(path):
                 handle.flush()
                 os.fsync(handle.fileno())
 
     def _open(self, path: Path, frames: int) -> IO[bytes]:
-        """Open a file that has so many frames; more are cut off."""
+        """Open a file and truncate it to a number of frames."""
         if not frames:
             with writing(path):
                 return open(path, "w+b")

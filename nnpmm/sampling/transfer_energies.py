@@ -11,21 +11,20 @@ from openmm import unit
 
 __all__ = ["TransferEnergies"]
 
-# kJ/mol. An energy that overflows, as of atoms on top of each other after a transfer, would turn
-# its difference from another one into a NaN; no sample has such an energy.
+# kJ/mol. An infinite energy, of atoms that overlap after a transfer, would make differences NaN.
+# No sampled configuration has an energy near this limit.
 _LARGEST = 1e12
 
 
 class TransferEnergies:
     """Evaluates an ATMForce in all states of a ladder.
 
-    Its energy is a function of u0, u1 and global parameters. The function is evaluated by OpenMM
-    itself, as the energy of a particle in a System of its own, so that there is no second version
-    of it.
+    Its energy is a function of u0, u1 and global parameters. OpenMM evaluates this function as the
+    energy of a particle in a separate System, so that it need not be written a second time.
 
     Args:
         context: of the System.
-        force: of that System.
+        force: the System's ATMForce.
     """
 
     def __init__(self, context: openmm.Context, force: openmm.ATMForce) -> None:
@@ -52,12 +51,12 @@ class TransferEnergies:
         for name, energy in (("u0", u0), ("u1", u1)):
             value = energy.value_in_unit(unit.kilojoule_per_mole)
             self._function.setParameter(name, float(np.clip(value, -_LARGEST, _LARGEST)))
-        present = dict(self._context.getParameters())
-        found = []
+        current = dict(self._context.getParameters())
+        energies = []
         for state in states:
-            values = {**present, **state}
+            values = {**current, **state}
             for name in self._names:
                 self._function.setParameter(name, values[name])
             energy = self._function.getState(energy=True).getPotentialEnergy()
-            found.append(energy.value_in_unit(unit.kilojoule_per_mole))
-        return np.array(found)
+            energies.append(energy.value_in_unit(unit.kilojoule_per_mole))
+        return np.array(energies)

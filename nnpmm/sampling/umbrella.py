@@ -1,7 +1,7 @@
 r"""Umbrella windows: V = sum_i k_i/2 (s_i - c_i)^2 with centres that are context parameters.
 
 Torrie and Valleau, J. Comput. Phys. 1977, 23, 187. All windows are states of one context, so that
-replica exchange samples them, and MBAR takes the energies in all of them.
+replica exchange can sample them, and MBAR has the energies in all of them.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _MOST_WINDOWS = 200
 
 @dataclass(frozen=True)
 class UmbrellaVariable:
-    """A variable that windows restrain.
+    """A variable that is restrained in windows.
 
     Attributes:
-        variable: which.
+        variable: the restrained variable.
         centres: of the windows, in its unit.
         force_constant: k, kJ/mol per unit squared.
     """
@@ -40,7 +40,7 @@ def create_umbrella(variables: Sequence[UmbrellaVariable]) -> openmm.CustomCVFor
     """Return the force of all windows; differences of periodic variables are the shortest ones.
 
     Args:
-        variables: that are restrained.
+        variables: the restrained variables.
 
     Raises:
         ConfigError: no variables, or a force constant that is not positive.

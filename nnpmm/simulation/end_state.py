@@ -73,7 +73,10 @@ def reweight_trajectories(
         periodic = mm.system.usesPeriodicBoundaryConditions()
         try:
             found = region_differences(
-                *(mm.system, mm.topology, atoms, model),
+                mm.system,
+                mm.topology,
+                atoms,
+                model,
                 positions=(frame for frame, _ in positions),
                 boxes=(box for _, box in boxes) if periodic else None,
                 boundary=link_atoms(config),
@@ -114,7 +117,11 @@ def _without_marked_frames(differences: NDArray[np.float64], path: Path) -> NDAr
         _LOGGER.warning(
             "%s: %d of %d frames are left out (%s%s), in which the region's bonds are not those of "
             "the topology; the free energy is that of the bonds of the topology",
-            *(path, len(changed), len(differences), named, more),
+            path,
+            len(changed),
+            len(differences),
+            named,
+            more,
         )
     return np.delete(differences, changed)
 

@@ -62,11 +62,11 @@ def run_prepared(
     overwrite: bool = False,
     progress: bool = True,
 ) -> RunResult:
-    """Run a system that `prepare_system` has made, with time steps that it has checked.
+    """Run a system from `prepare_system`, which has checked the time steps.
 
     Args:
         prepared: the hybrid system; it is not changed.
-        settings: those that it was prepared with.
+        settings: the settings that it was prepared with.
         resume: see `run_protocol`.
         overwrite: see `run_protocol`.
         progress: see `run_protocol`.
@@ -94,7 +94,7 @@ def run_prepared(
             _check_record(record, settings_sha256, prepared, directory)
         run = StagedRun(prepared, settings, platform, settings_sha256, progress, resuming)
         try:
-            return run.go(record)
+            return run.run_stages(record)
         except openmm.OpenMMException as error:
             text = " ".join(str(error).split())
             raise SimulationError(f"OpenMM stopped: {text}") from error
@@ -103,15 +103,15 @@ def run_prepared(
 def open_platform(
     settings: ProtocolConfig, required: str | None = None
 ) -> tuple[openmm.Platform, dict[str, str]]:
-    """Return the platform of a run and its properties, and say that first forces come next.
+    """Return the platform of a run and its properties; report it and the next step as progress.
 
     Args:
         settings: of the run.
         required: platform that a checkpoint is bound to.
 
     Raises:
-        ConfigError: the platform is not there or does not work.
-        ModelError: more threads than make sense here.
+        ConfigError: the platform is not available or does not work.
+        ModelError: more threads than this machine can use.
     """
     platform = choose_platform(settings.platform, required)
     narration.tell_platform(*platform)
@@ -123,9 +123,9 @@ def check_prepared(prepared: PreparedSystem, settings: ProtocolConfig) -> None:
     """Check that a system can be simulated with these settings.
 
     Raises:
-        InputFileError: positions that are not finite.
-        ConfigError: several time steps that are not multiples of each other or that the system was
-            not coupled for, variables that cannot be biased, or NPT without a box.
+        InputFileError: a position is not finite.
+        ConfigError: time steps that are not multiples of each other, several time steps without an
+            inner potential, variables that cannot be biased, or NPT without a box.
     """
     if not np.isfinite(prepared.mm.positions).all():
         raise InputFileError("the starting positions are not all finite numbers")
@@ -139,7 +139,7 @@ def check_prepared(prepared: PreparedSystem, settings: ProtocolConfig) -> None:
 def _check_time_steps(prepared: PreparedSystem, settings: ProtocolConfig) -> None:
     """Check the time steps against the limits of the surroundings and of the region."""
     hybrid, motion = prepared.hybrid, prepared.motion
-    # Without the network's vibrations the rules for force fields are those of the region as well.
+    # If the network's vibrations are unknown, the force field's limits also apply to the region.
     region = () if motion is None else hybrid.region.atoms
 
     def around(impulse: bool) -> TimestepLimit:
@@ -151,7 +151,7 @@ def _check_time_steps(prepared: PreparedSystem, settings: ProtocolConfig) -> Non
 
 
 def _begin(prepared: PreparedSystem, settings: ProtocolConfig) -> None:
-    """Write what a run starts from; the settings, which make the folder a run, come last."""
+    """Write the system and structures; the caller then writes the settings, which mark a run."""
     directory, mm = settings.output.directory, prepared.mm
     storage.remove_run(directory)
     storage.save_mm_system(mm, directory)
@@ -168,19 +168,19 @@ def _check_record(
     record: CheckpointRecord, settings_sha256: str, prepared: PreparedSystem, directory: Path
 ) -> None:
     """Check that a checkpoint belongs to these settings, this network and this region."""
-    again = "restore the files, or start again with overwrite=True"
+    remedy = "restore the files, or start again with overwrite=True"
     if record.settings_sha256 != settings_sha256:
         raise ConfigError(
-            f"{directory}: checkpoint.json and settings.yaml have different settings: {again}"
+            f"{directory}: checkpoint.json and settings.yaml have different settings: {remedy}"
         )
     digest, atoms = model_digest(prepared), region_atoms(prepared)
     if record.model_digest != digest:
         raise ConfigError(
             f"cannot resume: the network differs from that of the run in {directory} (checksum "
-            f"{digest}, before {record.model_digest}): {again}"
+            f"{digest}, before {record.model_digest}): {remedy}"
         )
     if record.region != atoms:
         raise ConfigError(
             f"cannot resume: the region's atoms differ from those of the run in {directory} "
-            f"({len(atoms)} atoms, before {len(record.region)}): {again}"
+            f"({len(atoms)} atoms, before {len(record.region)}): {remedy}"
         )

@@ -38,7 +38,7 @@ __all__ = ["report_figure", "write_report"]
 
 _MOST_TORSIONS = len(COLORS)
 _MOST_CONTACTS = 8
-#: Averages that the figure states: columns of the log, what they are, and their unit.
+#: Averages in the figure: column of the log, label and unit.
 _AVERAGES = {
     "temperature_k": ("temperature", "K"),
     "density_g_ml": ("density", "g/ml"),
@@ -87,7 +87,7 @@ def report_figure(
         positions: final positions of the region (n, 3) in nm, joined over the boundary.
         elements: symbols of its atoms.
         bonds: (m, 2) 0-based pairs within the region.
-        observed: what the trajectory shows of the region; adds a row of panels: deviations,
+        observed: observables of the region along the trajectory; adds a row of panels: deviations,
             torsions if the region has any, and contacts with a receptor if there is one.
         title: heading, if any.
 
@@ -122,7 +122,7 @@ def report_figure(
 
 
 def _observed(figure: Figure, place: Any, observed: Observations) -> None:
-    """Draw what the trajectory shows, in a row that has no empty panel."""
+    """Draw the observables along the trajectory in a row without empty panels."""
     draw: list[Callable[[Axes, Observations], None]] = [_deviations]
     if observed.torsions.shape[1]:
         draw.append(_torsions)
@@ -158,8 +158,8 @@ def _shade_stages(axes: Axes, spans: list[tuple[str, float, float]]) -> None:
 
 
 def _name_stages(figure: Figure, axes: Axes, spans: list[tuple[str, float, float]]) -> None:
-    """Write the name of each stage above it where it fits; all panels have to be there."""
-    figure.draw_without_rendering()  # which gives the panels their widths
+    """Write the name of each stage above it if it fits; call this after all panels are drawn."""
+    figure.draw_without_rendering()  # determines the widths of the panels
     for name, begin, end in spans:
         text = axes.text(
             (begin + end) / 2,
@@ -180,7 +180,7 @@ def _energies(
     axes: Axes, time: NDArray[np.float64], columns: dict[str, NDArray[np.float64]]
 ) -> None:
     potential, total = columns["potential_energy_kj_mol"], columns["total_energy_kj_mol"]
-    # Large systems are shown in MJ/mol, lest the axis fill with zeros or an offset.
+    # Energies of large systems are in MJ/mol, so that the labels of the axis stay short.
     large = bool(len(time)) and float(np.abs(potential).max()) >= 1e5
     scale, unit = (1e-3, "MJ/mol") if large else (1.0, "kJ/mol")
     draw_time_series(axes, time, potential * scale, label="potential")

@@ -1,4 +1,4 @@
-"""The trajectory of a run's folder, as an analysis reads it."""
+"""The trajectory in a run's folder, in the form that an analysis reads."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PRODUCTION = "production"
 
 
 def run_folders(folder: Path) -> list[Path]:
-    """Return the folders of runs: the folder itself, or those in it, by their names.
+    """Return the folders of runs: the folder itself, or the run folders in it, sorted by name.
 
     Raises:
         InputFileError: there are none.
@@ -53,7 +53,7 @@ def run_folders(folder: Path) -> list[Path]:
 def run_source(folder: Path) -> Source:
     """Return the trajectory of a run, with the starting structure, the region and the log.
 
-    A run with a network on every atom, on LAMMPS, has no region.
+    A LAMMPS run, with a network on every atom, has no region.
 
     Raises:
         InputFileError: a file is missing or damaged.
@@ -70,7 +70,9 @@ def run_source(folder: Path) -> Source:
     topology, positions, box = load_structure(folder)
     return create_source(
         trajectory,
-        *(topology, positions, box),
+        topology,
+        positions,
+        box,
         wanted=output.trajectory_atoms,
         interval=output.trajectory_interval,
         region=record.region,
@@ -79,7 +81,7 @@ def run_source(folder: Path) -> Source:
 
 
 def output_settings(folder: Path) -> OutputConfig:
-    """Return what the settings of a run say of its output.
+    """Return the output section of a run's settings.
 
     Raises:
         ConfigError: the settings cannot be read.
@@ -101,22 +103,22 @@ def create_source(
     region: tuple[int, ...],
     log: Path,
 ) -> Source:
-    """Return the trajectory of a run from what it is made of.
+    """Return the trajectory of a run from its files and its starting structure.
 
     Args:
-        trajectory: its file; its folder gives the name.
+        trajectory: its file, in the folder after which it is named.
         topology: of the whole system.
-        positions: (n_atoms, 3) nm, from which the run started.
-        box: (3, 3) nm, rows, or None.
+        positions: starting positions, (n_atoms, 3), nm.
+        box: periodic box vectors as rows, (3, 3), nm, or None.
         wanted: atoms of the trajectory, as in ``output.trajectory_atoms``.
         interval: ps between frames.
         region: 0-based indices of the region's atoms.
         log: CSV log.
 
     Raises:
-        SelectionError: the trajectory does not hold the atoms that it should.
+        SelectionError: ``wanted`` selects no atoms.
         SimulationError: the log is damaged.
-        ConfigError: the trajectory does not hold the region.
+        ConfigError: the trajectory does not contain the region.
     """
     atoms, ligand = trajectory_atoms(topology, wanted), np.array(region, dtype=np.int64)
     if atoms is not None:
@@ -141,22 +143,23 @@ def create_source(
 
 
 def _lammps_source(folder: Path) -> Source:
-    found = lammps.read_run(folder)
+    run = lammps.read_run(folder)
     return Source(
         name=folder.absolute().name,
-        topology=found.topology,
-        trajectory=found.trajectory,
-        interval=found.interval,
+        topology=run.topology,
+        trajectory=run.trajectory,
+        interval=run.interval,
         start=0.0,
-        reference=found.positions,
-        box=found.box,
-        readings=Readings(found.time, found.readings),
+        reference=run.positions,
+        box=run.box,
+        readings=Readings(run.time, run.readings),
     )
 
 
 def _readings(log: Path) -> Readings:
+    """Return the log's columns in production, without those that were not recorded."""
     stages, columns = read_log(log)
     chosen = np.array([stage == _PRODUCTION for stage in stages], dtype=bool)
-    found: dict[str, Any] = {name: columns[column][chosen] for name, column in _COLUMNS.items()}
-    kept = {name: values for name, values in found.items() if np.isfinite(values).any()}
-    return Readings(columns["time_ps"][chosen], kept)
+    values: dict[str, Any] = {name: columns[column][chosen] for name, column in _COLUMNS.items()}
+    recorded = {name: array for name, array in values.items() if np.isfinite(array).any()}
+    return Readings(columns["time_ps"][chosen], recorded)

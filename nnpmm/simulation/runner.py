@@ -62,10 +62,10 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
 
     Args:
         config: settings of the run.
-        mm: the MM system; read or built as the settings say if None.
+        mm: the MM system; None to read or build it according to the settings.
 
     Raises:
-        ConfigError: a time step is over its limit.
+        ConfigError: a time step exceeds its limit.
         NnpmmError: an input, the selection, the model or the coupling cannot be used.
     """
     if mm is None:
@@ -116,7 +116,7 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
 
 
 def _check_charge(prepared: ModelFile, path: Path | None, charge: int) -> None:
-    """Compare the charge that the force field gives to the region with that of its model.json.
+    """Check that the region has the same charge in the force field and in its model.json.
 
     Raises:
         RegionError: they differ.
@@ -129,7 +129,7 @@ def _check_charge(prepared: ModelFile, path: Path | None, charge: int) -> None:
 
 
 def _charge_note(model: Potential, charge: int) -> str | None:
-    """Return what has to be said of a network that ignores the charge of its region."""
+    """Return a warning if the network ignores the charge of its region."""
     if not isinstance(model, IgnoringCharge):
         return None
     return (
@@ -139,9 +139,9 @@ def _charge_note(model: Potential, charge: int) -> str | None:
 
 
 def _check_surroundings(config: RunConfig, mm: MMSystem, region: NDArray[np.int64]) -> None:
-    """Refuse a time step that is too long for any network, before one is loaded."""
+    """Refuse a time step that is too long with any network, before the network is loaded."""
     limit = surroundings_limit(mm.system, mm.topology, region)
-    if limit.cause != "bonded terms":  # which may be the region's own, until it is coupled
+    if limit.cause != "bonded terms":  # before coupling, these include the region's
         setting = "timestep" if config.integrator.inner is None else "integrator.inner"
         check_timestep(limit, config.integrator.inner or config.timestep, setting=setting)
 
@@ -149,7 +149,7 @@ def _check_surroundings(config: RunConfig, mm: MMSystem, region: NDArray[np.int6
 def _scale_masses(
     config: RunConfig, mm: MMSystem, hybrid: HybridSystem
 ) -> tuple[RegionMotion, float, TimestepLimit]:
-    """Multiply the region's masses as the settings say, and check the time steps.
+    """Scale the region's masses according to the settings, and check the time steps.
 
     Returns:
         The region's motion with these masses, their factor, and the limit of the longest step.
@@ -159,20 +159,20 @@ def _scale_masses(
     def surroundings(impulse: bool) -> TimestepLimit:
         return surroundings_limit(system, mm.topology, region.atoms, impulse=impulse)
 
-    # No masses of the region help against a time step that is too long for what surrounds it.
-    around = check_time_steps(config, surroundings)
+    # Scaling the region's masses does not raise the limit that its surroundings set.
+    outside = check_time_steps(config, surroundings)
     motion = bound_region_motion(system, mm.topology, region, hybrid.evaluator, mm.positions)
     factor = choose_mass_factor(motion, config.region.mass_factor, config.timestep, respa=respa)
     scale_masses(system, region.atoms.tolist(), factor)
     scaled = motion.scaled(factor)
     inside = check_time_steps(config, lambda impulse: region_limit(scaled, impulse=impulse))
-    return scaled, factor, min(around, inside, key=lambda limit: limit.longest)
+    return scaled, factor, min(outside, inside, key=lambda limit: limit.longest)
 
 
 def _coupling(
     config: RunConfig, mm: MMSystem, region: NDArray[np.int64], name: str, model: Potential
 ) -> Coupling:
-    """Return the coupling that the settings ask for."""
+    """Return the coupling that the settings describe."""
     settings = config.region
     inside: Replaced | MultipleTimeSteps = Replaced()
     if config.integrator.type == "respa":
@@ -189,7 +189,7 @@ def link_atoms(config: RunConfig) -> LinkAtoms | None:
     """Return the link atoms of the settings or the prepared file, or None.
 
     Raises:
-        ConfigError: an unknown kind of bond, or a distance that no bond to hydrogen has.
+        ConfigError: an unknown kind of bond, or an impossible distance to a hydrogen.
     """
     settings = config.region.link_atoms
     if settings is not None:
@@ -207,7 +207,7 @@ def _model_file(config: RunConfig) -> ModelFile | None:
 
 
 def _expected_density(config: RunConfig, mm: MMSystem) -> ExpectedDensity | None:
-    """Return the density that a built box should have; None where that is not known."""
+    """Return the density that a built box should have, or None for other systems."""
     source = config.system
     if not isinstance(source, BuildSystem):
         return None
@@ -219,8 +219,8 @@ def load_network(config: RunConfig, name: str, members: tuple[int, ...] | None =
 
     Args:
         config: settings of the run.
-        name: of the network, or its file, as `load_region` returns it.
-        members: in place of those of the settings.
+        name: of the network, or its file, as returned by `load_region`.
+        members: of the ensemble, instead of those in the settings.
 
     Raises:
         NnpmmError: see `nnpmm.load_model`.
@@ -235,7 +235,8 @@ def load_network(config: RunConfig, name: str, members: tuple[int, ...] | None =
         backend=settings.backend,
         device=settings.device,
         precision=settings.precision,
-        # Threads of OpenMM's CPU platform, which ANI shares; not every network takes a number.
+        # ANI's CPU kernels use as many threads as OpenMM's CPU platform; other models have no such
+        # option.
         threads=config.platform.threads if "threads" in family.options else None,
         weights=settings.weights,
     )
@@ -249,7 +250,7 @@ def _inner_potential(
     name: str,
     model: Potential,
 ) -> InnerTerms | Potential | None:
-    """Return the inner potential of multiple time steps; None: the force field's bonded terms."""
+    """Return the inner potential of multiple time steps, None for the force field's terms."""
     if config.integrator.inner_potential == "force-field":
         return None
     if config.integrator.inner_potential == "fit":
@@ -293,7 +294,7 @@ def _region(config: RunConfig, mm: MMSystem) -> tuple[NDArray[np.int64], str]:
         raise ConfigError("region: give either 'nnpfile', or 'selection' and 'model'")
     if settings.selection is not None:
         atoms = select_atoms(mm.topology, settings.selection)
-        # A selection by residue has the lone pairs of its atoms, which the network does not see.
+        # A selection by residue includes lone pairs, which the network does not see.
         selected = np.array([k for k in atoms.tolist() if not mm.system.isVirtualSite(k)])
         _check_group(config, mm, selected)
         return selected, settings.model
@@ -306,7 +307,7 @@ def _region(config: RunConfig, mm: MMSystem) -> tuple[NDArray[np.int64], str]:
 
 
 def _check_group(config: RunConfig, mm: MMSystem, selected: NDArray[np.int64]) -> None:
-    """Refuse a selection that contradicts the group which Tinker's key file gives to a network."""
+    """Refuse a selection other than the group that Tinker's key file assigns to a network."""
     group = mm.ligand_atoms
     if isinstance(config.system, TinkerSystem) and group is not None:
         if not np.array_equal(np.sort(selected), group):

@@ -1,4 +1,4 @@
-"""Samples of a biased run, with the weights that remove the bias."""
+"""Samples of a biased run, and the weights that remove the bias."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class SampledRun:
 
     Attributes:
         directory: of the run.
-        sampling: its settings.
+        sampling: the section of its settings.
         variables: by name.
-        temperature: of the ensemble that is wanted, K.
+        temperature: of the unbiased ensemble, K.
         timestep: ps.
         interval: between frames of its trajectory, ps.
     """
@@ -67,7 +67,7 @@ class SampledRun:
 
 
 def is_biased(directory: Path) -> bool:
-    """Tell whether a run has a section of sampling.
+    """Return whether a run's settings have a section 'sampling'.
 
     Raises:
         ConfigError: there is no run.
@@ -82,15 +82,14 @@ def read_sampled(directory: Path) -> SampledRun:
         ConfigError: there is no run, or it was not biased, or has no variables.
         InputFileError: the structure is missing or damaged.
     """
-    path, data, context = (
-        directory / SETTINGS,
-        read_settings(directory / SETTINGS),
-        {"base": directory},
-    )
+    path = directory / SETTINGS
+    data = read_settings(path)
     if data.get("sampling") is None:
         raise ConfigError(f"{path}: the run was not biased; give one with a section 'sampling'")
     try:
-        sampling = TypeAdapter(SamplingConfig).validate_python(data["sampling"], context=context)
+        sampling = TypeAdapter(SamplingConfig).validate_python(
+            data["sampling"], context={"base": directory}
+        )
         temperature = EnsembleConfig.model_validate(data["ensemble"]).temperature
         times = TypeAdapter(tuple[Time, Time])
         timestep, interval = times.validate_python(
@@ -120,20 +119,23 @@ def samples_of(run: SampledRun) -> WeightedSamples:
 
 
 def _record(run: SampledRun) -> tuple[BiasRecord, list[BiasGrid]]:
+    """Return the Gaussians up to the last checkpoint, and the grids of the biased variables."""
     path, checkpoint = run.directory / BIAS_LOG, read_record(run.directory)
     if checkpoint is None or BIAS_LOG not in checkpoint.sizes:
         raise ConfigError(
             f"{run.directory}: found no record; the run has not started its production"
         )
-    return read_bias_log(path, checkpoint.sizes[BIAS_LOG]), bias_grids(
-        run.sampling, run.variables, run.temperature
-    )
+    record = read_bias_log(path, checkpoint.sizes[BIAS_LOG])
+    return record, bias_grids(run.sampling, run.variables, run.temperature)
 
 
 def _log_weights(run: SampledRun, record: BiasRecord, grids: list[BiasGrid]) -> NDArray[np.float64]:
+    """Return the logarithm of the weight of each sample, up to a constant: (bias - offset) / kT."""
     columns = [record.names.index(grid.variable.name) for grid in grids]
     offsets = metadynamics_offsets(
-        *(grids, record.values[:, columns], record.heights),
+        grids,
+        record.values[:, columns],
+        record.heights,
         temperature=run.temperature,
         bias_factor=run.sampling.bias_factor,
     )
@@ -166,7 +168,7 @@ def _axes(run: SampledRun, ends: dict[str, tuple[float, float]]) -> tuple[Axis, 
 
 
 def _of_exchange(run: SampledRun, samples: Samples) -> WeightedSamples:
-    """Return the samples of all states together, weighted for the unbiased one."""
+    """Return the samples of all states together, with weights for the unbiased state."""
     sampling: ExchangeConfig = run.sampling
     count, states = samples.energies.shape[:2]
     ends: dict[str, tuple[float, float]] = {}
@@ -196,16 +198,16 @@ def _of_exchange(run: SampledRun, samples: Samples) -> WeightedSamples:
 
 
 def frame_weights(run: SampledRun, n_frames: int) -> NDArray[np.float64]:
-    """Return the weights (n_frames,) of the frames of a trajectory by metadynamics; their sum is 1.
+    """Return the weights of the frames of a metadynamics trajectory, (n_frames,); their sum is 1.
 
-    With them any average over the frames is one of the unbiased ensemble.
+    An average over the frames with these weights is an average of the unbiased ensemble.
 
     Args:
-        run: by metadynamics.
-        n_frames: of its trajectory.
+        run: a metadynamics run.
+        n_frames: number of frames in its trajectory.
 
     Raises:
-        ConfigError: the run is another kind, or its frames do not fall on Gaussians.
+        ConfigError: the run is of another kind, or a frame has no Gaussian at its time.
         SimulationError: the record is damaged.
     """
     if not isinstance(run.sampling, MetadynamicsConfig):
@@ -223,22 +225,22 @@ def frame_weights(run: SampledRun, n_frames: int) -> NDArray[np.float64]:
             "set output.trajectory_interval to a multiple of sampling.interval"
         )
     logs = _log_weights(run, record, grids)[rows]
-    found = np.exp(logs - logs.max())
-    return np.asarray(found / found.sum())
+    weights = np.exp(logs - logs.max())
+    return np.asarray(weights / weights.sum())
 
 
 def write_frame_weights(run: SampledRun, path: Path) -> tuple[float, int]:
     """Write the frames of a run's trajectory, their times and weights as CSV.
 
     Args:
-        run: by metadynamics.
+        run: a metadynamics run.
         path: of the file.
 
     Returns:
-        the effective number of frames, (sum w)^2 / sum w^2, and their number.
+        The effective number of frames, (sum w)^2 / sum w^2, and the number of frames.
 
     Raises:
-        ConfigError: see `frame_weights`; the run has no frames yet.
+        ConfigError: the run has no frames yet; see also `frame_weights`.
         UnwritableError: the file cannot be written.
     """
     record = read_record(run.directory)

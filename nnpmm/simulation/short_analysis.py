@@ -34,7 +34,10 @@ def observe_run(
         return None
     try:
         source = create_source(
-            *(trajectory, mm.topology, mm.positions, mm.box_vectors),
+            trajectory,
+            mm.topology,
+            mm.positions,
+            mm.box_vectors,
             wanted=output.trajectory_atoms,
             interval=output.trajectory_interval,
             region=region,

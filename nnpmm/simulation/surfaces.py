@@ -30,20 +30,20 @@ from nnpmm.simulation.settings.sampling_config import MetadynamicsConfig, Umbrel
 
 __all__ = ["RunSurface", "surface_of_runs", "write_surface"]
 
-_FEW_VISITS = 10
+_FEW_VISITS = 10  # transitions, below which statistical errors are unreliable
 
 
 @dataclass(frozen=True, eq=False)
 class RunSurface:
-    """The surface of one or more biased runs of the same settings.
+    """The surface of one or more biased runs with the same settings.
 
     Attributes:
         runs: their folders.
         surface: along one to three variables.
         minima: the lowest first.
-        convergence: with the time of each run.
-        time: of each run, ps.
-        warnings: what speaks against the surface, in sentences.
+        convergence: of the surface as a function of the time of each run.
+        time: of the longest run, ps.
+        warnings: reasons to doubt the surface, as sentences.
     """
 
     runs: tuple[Path, ...]
@@ -54,7 +54,7 @@ class RunSurface:
     warnings: tuple[str, ...]
 
     def data(self) -> dict[str, Any]:
-        """Return the numbers, angles in degrees."""
+        """Return the results as plain data, angles in degrees."""
         axes = self.surface.bins.axes
         names = [axis.name for axis in axes]
         return {
@@ -96,15 +96,15 @@ def surface_of_runs(
     """Return the free-energy surface of biased runs.
 
     Args:
-        folders: of runs of the same settings; several give errors from their spread as well.
-        along: one to three of the variables that were recorded; those that were biased if left out.
-        bins: along each of them.
-        blocks: of each run, for the errors.
-        discard: first part of each run that does not count.
-        barrier: least barrier between two minima, kJ/mol; kT if left out.
+        folders: of runs with the same settings; the spread of several runs adds to the errors.
+        along: one to three of the recorded variables; by default the biased ones.
+        bins: number of bins along each variable.
+        blocks: number of blocks of each run, for the errors.
+        discard: fraction of each run that is left out at its beginning.
+        barrier: smallest barrier between two minima, kJ/mol; by default kT.
 
     Raises:
-        NnpmmError: a folder without a biased run, an unknown variable, or too few samples.
+        NnpmmError: a folder has no biased run, a variable is unknown, or there are too few samples.
     """
     if not folders:
         raise ConfigError("found no folder of a run, expected one or more")
@@ -123,7 +123,11 @@ def surface_of_runs(
                 "and errors mean little: run longer"
             )
     return RunSurface(
-        *(tuple(folders), surface, tuple(minima), convergence, float(samples.times.max())),
+        tuple(folders),
+        surface,
+        tuple(minima),
+        convergence,
+        float(samples.times.max()),
         tuple(warnings),
     )
 
@@ -146,8 +150,8 @@ def write_surface(folder: Path, found: RunSurface) -> list[Path]:
     """Write ``surface.json``, ``surface.csv`` and pictures; return their paths.
 
     Args:
-        folder: is made if need be.
-        found: what is written.
+        folder: created if necessary.
+        found: the surface.
 
     Raises:
         UnwritableError: a file cannot be written.
@@ -212,7 +216,9 @@ def _pictures(found: RunSurface) -> dict[str, Any]:
         )
     if len(labels) == 2:
         pictures["surface"] = plot_surface(
-            *(shown[0][0], shown[1][0], surface.free_energy),
+            shown[0][0],
+            shown[1][0],
+            surface.free_energy,
             xlabel=labels[0],
             ylabel=labels[1],
             minima=[(place[0], place[1]) for place in places],

@@ -39,13 +39,13 @@ _IN_PLANE = (
 
 
 def _pattern(variable: str, rest: str) -> re.Pattern[str]:
-    """Return what the energy of one of OpenMM's builders looks like, blanks left out."""
+    """Return a pattern of the energy of one of OpenMM's builders, without blanks."""
     powers = "".join(f"+{{number}}*{variable}^{n}" for n in range(3, 7))
     text = re.escape(f"k*({variable}^2{powers});{rest}".replace(" ", ""))
     return re.compile(text.replace(re.escape("{number}"), _NUMBER))
 
 
-#: Pattern of a builder's energy, its variable, and the energy that takes its place.
+#: Pattern of a builder's energy, its variable, and the expression that replaces it.
 _FORMS = (
     (
         _pattern(
@@ -71,21 +71,21 @@ _FORMS = (
 def copied_system(system: openmm.System) -> openmm.System:
     """Return a copy of a System.
 
-    OpenMM copies through its XML, which does not say whether an AmoebaVdwForce has its long-range
-    correction: a plain copy has it.
+    OpenMM copies through its XML, which omits whether an AmoebaVdwForce uses its long-range
+    correction. In a plain copy the correction is always on.
     """
-    new = copy.deepcopy(system)
-    for old, made in zip(system.getForces(), new.getForces(), strict=True):
+    copied = copy.deepcopy(system)
+    for old, new in zip(system.getForces(), copied.getForces(), strict=True):
         if type(old) is openmm.AmoebaVdwForce:
-            made.setUseDispersionCorrection(old.getUseDispersionCorrection())
-    return new
+            new.setUseDispersionCorrection(old.getUseDispersionCorrection())
+    return copied
 
 
 def shorten_amoeba_terms(system: openmm.System) -> None:
     """Write AMOEBA's out-of-plane and in-plane angles in internal coordinates, in place.
 
-    Energies and forces stay what they were. Forces with other energies than those of OpenMM's
-    AMOEBA builders stay as they are. CustomCompoundBondForces without terms are removed.
+    Energies and forces do not change. Forces whose energy is not that of OpenMM's AMOEBA builders
+    stay as they are. CustomCompoundBondForces without terms are removed.
 
     Args:
         system: from OpenMM's ForceField or TinkerFiles. A force that is rewritten moves to the end
@@ -103,13 +103,13 @@ def shorten_amoeba_terms(system: openmm.System) -> None:
 
 
 def _shortened(energy: str) -> str | None:
-    """Return the same energy in internal coordinates, None for another one than the builders'."""
+    """Return the same energy in internal coordinates, or None if it is not that of a builder."""
     text = re.sub(r"\s", "", energy)
     for pattern, variable, rest in _FORMS:
-        found = pattern.fullmatch(text)
-        if found is not None:
+        match = pattern.fullmatch(text)
+        if match is not None:
             powers = "".join(
-                f"+({factor})*{variable}^{n}" for n, factor in enumerate(found.groups(), start=3)
+                f"+({factor})*{variable}^{n}" for n, factor in enumerate(match.groups(), start=3)
             )
             return f"k*({variable}^2{powers}); {rest}"
     return None
@@ -119,12 +119,12 @@ def _copy_with(
     force: openmm.CustomCompoundBondForce, energy: str
 ) -> openmm.CustomCompoundBondForce:
     """Return a force with the same terms and another energy."""
-    made = openmm.CustomCompoundBondForce(force.getNumParticlesPerBond(), energy)
+    new = openmm.CustomCompoundBondForce(force.getNumParticlesPerBond(), energy)
     for index in range(force.getNumPerBondParameters()):
-        made.addPerBondParameter(force.getPerBondParameterName(index))
+        new.addPerBondParameter(force.getPerBondParameterName(index))
     for index in range(force.getNumBonds()):
-        made.addBond(*force.getBondParameters(index))
-    made.setName(force.getName())
-    made.setForceGroup(force.getForceGroup())
-    made.setUsesPeriodicBoundaryConditions(force.usesPeriodicBoundaryConditions())
-    return made
+        new.addBond(*force.getBondParameters(index))
+    new.setName(force.getName())
+    new.setForceGroup(force.getForceGroup())
+    new.setUsesPeriodicBoundaryConditions(force.usesPeriodicBoundaryConditions())
+    return new

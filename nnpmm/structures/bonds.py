@@ -25,11 +25,11 @@ Pair = tuple[int, int]
 
 
 def covalent_bonds(system: openmm.System, topology: Topology) -> set[Pair]:
-    """Return the bonds of a system, each as two atom indices in rising order.
+    """Return the bonds of a system, each as two atom indices in ascending order.
 
-    They are those of the topology and, for what it does not list, the pairs of the system's
-    HarmonicBondForces and constraints; of these, two neighbours of one atom are no bond but the
-    ends of an angle, as in Urey-Bradley terms and constrained angles.
+    These are the bonds of the topology and further pairs of the system's HarmonicBondForces and
+    constraints. Of the further pairs, two neighbours of the same atom are not a bond but the ends
+    of an angle, as in Urey-Bradley terms and constrained angles.
     """
     pairs = {sorted_pair(bond.atom1.index, bond.atom2.index) for bond in topology.bonds()}
     neighbours: dict[int, set[int]] = {}
@@ -53,9 +53,9 @@ def covalent_bonds(system: openmm.System, topology: Topology) -> set[Pair]:
 def parted_bonds(
     system: openmm.System, topology: Topology, members: set[int]
 ) -> tuple[set[Pair], list[Pair]]:
-    """Return the bonds inside a region, and those it cuts as (atom in, atom out), both sorted.
+    """Return the bonds inside a region, and the bonds it cuts as sorted pairs (atom in, atom out).
 
-    What counts as a bond is said in `covalent_bonds`.
+    See `covalent_bonds` for what counts as a bond.
     """
     inside, cut = set(), set()
     for i, j in covalent_bonds(system, topology):
@@ -69,7 +69,7 @@ def parted_bonds(
 
 
 def sorted_pair(i: int, j: int) -> Pair:
-    """Return two atom indices in rising order."""
+    """Return two atom indices in ascending order."""
     return (i, j) if i < j else (j, i)
 
 

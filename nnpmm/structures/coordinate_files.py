@@ -1,4 +1,4 @@
-"""GRO and Amber coordinates, and entries that mean no box: shared by all coordinate readers."""
+"""GRO and Amber coordinates, and box entries that mean no box: shared by all readers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHORTEST_EDGE = 0.2
 # Nor does it contain an atom in less than this (nm^3): diamond has 0.0057, water 0.010.
 _SMALLEST_VOLUME_PER_ATOM = 0.004
 _AMBER_TOPOLOGY_START = b"%VERSION"
-_FIRST_COORDINATE = 20  # column; residue number, residue name, atom name and number stand before it
+_FIRST_COORDINATE = 20  # column, after residue number, residue name, atom name and atom number
 
 
 class GroFile(NamedTuple):
@@ -121,15 +121,15 @@ def usable_box(
     *,
     origin: str | os.PathLike[str] = "the structure",
 ) -> NDArray[np.float64] | None:
-    """Return periodic box vectors, or None where a file writes a box that means none.
+    """Return periodic box vectors, or None if a file contains a box that means no box.
 
-    Such are zeros (GROMACS), the cell of 1 angstrom that NMR and cryo-EM entries of the PDB carry,
-    and cells in which the atoms have no room. All but the zeros are reported by a warning.
+    Such boxes are zeros (GROMACS), the cell of 1 angstrom in NMR and cryo-EM entries of the PDB,
+    and cells that are too small for the atoms. All but the zeros cause a warning.
 
     Args:
         vectors: rows (3, 3), a Quantity or in nm, or None.
         n_atoms: number of atoms in the box.
-        origin: what the messages call the source of the vectors.
+        origin: name of the source of the vectors in messages.
 
     Raises:
         InputFileError: the vectors are not finite numbers.
@@ -154,10 +154,10 @@ def usable_box(
 
 
 def without_unset_cell(text: str) -> str:
-    """Return the text of an mmCIF file without its cell if that has no lengths.
+    """Return the text of an mmCIF file without its cell if the cell has no lengths.
 
-    Entries from NMR, cryo-EM and predictions have ``?``, ``.`` or 0 there, which OpenMM's reader
-    takes for numbers.
+    Entries from NMR, cryo-EM and predictions have ``?``, ``.`` or 0 as lengths, which OpenMM's
+    reader would parse as numbers.
     """
     lengths = re.findall(r"^_cell\.length_[abc]\s+(\S+)", text, flags=re.MULTILINE)
     if any(value in "?." or re.fullmatch(r"0*\.?0*", value) for value in lengths):
@@ -166,6 +166,7 @@ def without_unset_cell(text: str) -> str:
 
 
 def _width(line: str, path: Path) -> int:
+    """Return the width of a coordinate column from the first atom's line."""
     first = line.find(".", _FIRST_COORDINATE)
     second = line.find(".", first + 1)
     if first < 0 or second < 0:
@@ -179,6 +180,7 @@ def _width(line: str, path: Path) -> int:
 def _atom(
     line: str, number: int, width: int, path: Path
 ) -> tuple[int, str, str, tuple[float, float, float]]:
+    """Return residue number, residue name, atom name and position (nm) from a line."""
     start = _FIRST_COORDINATE
     try:
         x, y, z = (float(line[start + i * width : start + (i + 1) * width]) for i in range(3))
@@ -193,6 +195,7 @@ def _atom(
 
 
 def _box(line: str, number: int, path: Path) -> NDArray[np.float64]:
+    """Return the box vectors of a GRO file as rows, (3, 3), nm."""
     try:
         values = [float(word) for word in line.split()]
     except ValueError:

@@ -17,24 +17,25 @@ def dcd_size(frames: int, n_atoms: int, *, box: bool) -> int:
 
 
 def set_frame_count(handle: IO[bytes], frames: int) -> None:
-    """Correct the header's counts; the first frame has the number 1."""
+    """Write the number of frames and the last step, counted in frames from 1, into the header."""
     for offset in (_FRAMES, _LAST_STEP):
         handle.seek(offset)
         handle.write(struct.pack("<i", frames))
 
 
 def dcd_problem(handle: IO[bytes], size: int, frames: int, n_atoms: int) -> str | None:
-    """Return what is wrong with a file that OpenMM has written, by its header and its size.
+    """Return what is wrong with the header or the size of a file that OpenMM wrote, or None.
 
     Args:
         handle: at the start of the file.
-        size: that it has or had, bytes.
-        frames: of which it consists.
-        n_atoms: in each of them.
+        size: of the file, bytes.
+        frames: expected number of frames.
+        n_atoms: expected number of atoms in a frame.
     """
     header = handle.read(_HEADER)
     if len(header) < _HEADER:
         return "its header is cut"
+    # Fortran records begin and end with their length in bytes.
     marks = [struct.unpack_from("<i", header, at)[0] for at in (0, 88, 92, 260, 264, 272)]
     if header[4:8] != b"CORD" or marks != [84, 84, 164, 164, 4, 4]:
         return "its header is damaged"

@@ -1,4 +1,4 @@
-"""Elements of atoms, including those for which a file contains only names."""
+"""Elements of atoms, also of atoms for which a file contains only names."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ def guess_element(
 ) -> app.Element | None:
     """Return the element of an atom known only by its name, or None for a virtual site.
 
-    An atom that is alone in its residue or named like it is an ion. Otherwise ``CL``, ``BR``,
-    ``FE``, ``SE``, ``SI`` and ``ZN`` begin the names of those elements; for the rest the first
-    letter decides, or the first two where no element has that letter. Virtual sites begin with
-    ``MW``, ``MC``, ``EP`` or ``LP``.
+    An atom that is the only one in its residue, or has the residue's name, is an ion. Otherwise
+    names that begin with ``CL``, ``BR``, ``FE``, ``SE``, ``SI`` or ``ZN`` belong to these elements;
+    for all other names the first letter decides, or the first two if no element has that letter.
+    Names of virtual sites begin with ``MW``, ``MC``, ``EP`` or ``LP``.
 
     Args:
         atom_name: name of the atom.
         residue_name: name of its residue.
         alone: whether the residue has no other atom.
-        aligned: whether the file's columns say that the symbol has two letters (PDB).
+        aligned: whether the alignment of the name in a PDB file shows a symbol of two letters.
     """
     letters = re.sub(r"[^A-Za-z]", "", atom_name).upper()
     residue = re.sub(r"[^A-Za-z]", "", residue_name).upper()
@@ -80,10 +80,11 @@ def guess_element(
 
 
 def fill_pdb_elements(lines: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Write elements guessed from the names where a PDB file has none in columns 77-78.
+    """Guess elements from atom names where columns 77-78 of a PDB file have none.
 
-    Columns 13-14 have the symbol flush right, so that ``CA`` in column 13 is calcium and in column
-    14 an alpha carbon. That counts if no name of the file contradicts it.
+    The symbol is right-aligned in columns 13-14, so that ``CA`` is calcium if it begins in column
+    13 and an alpha carbon if it begins in column 14. This rule is used only if all names in the
+    file can follow it.
 
     Args:
         lines: of the file.
@@ -138,7 +139,7 @@ def region_elements(topology: app.Topology, region: NDArray[np.int64]) -> list[a
     """Return the element of every region atom, deuterium as hydrogen.
 
     Raises:
-        RegionError: an atom has none, as a virtual site.
+        RegionError: an atom has no element; it may be a virtual site.
     """
     atoms = list(topology.atoms())
     found = [atoms[i].element for i in region]

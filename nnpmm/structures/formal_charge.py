@@ -1,4 +1,4 @@
-"""The formal charge of a molecule from its bonds and bond lengths, all hydrogens present.
+"""The formal charge of a molecule with all its hydrogens, from its bonds and bond lengths.
 
 Every atom has one of the valence states of its element: the number of bonds beyond one to each
 neighbour, and the corresponding formal charge. A total charge is possible if a consistent set of
@@ -56,7 +56,7 @@ _LARGEST_CHARGE = 4
 # Degrees. Nitrogen with four bonds to two neighbours is sp-hybridised, as in nitronium and diazo
 # groups; the other states of two-coordinate nitrogen bend to 104 (amide ion) to 135 degrees.
 _SMALLEST_LINEAR = 150.0
-# Another charge whose bond orders fit better by this much in sum makes the charge ambiguous.
+# A charge is ambiguous if the bond orders of another one fit better by this much in sum.
 _MARGIN = 1.0
 
 
@@ -81,14 +81,14 @@ def perceive_charge(
 ) -> FormalCharge:
     """Return the formal charge of one molecule.
 
-    It is the smallest charge for which every atom has a normal valence, unless bond lengths fit
-    another one clearly better, or fit two opposite ones equally; then it cannot be determined.
-    Charges on carbon count for isonitriles and cyanide alone.
+    It is the smallest charge for which every atom has a normal valence. It cannot be determined if
+    the bond lengths fit another charge clearly better, or fit two opposite charges equally well.
+    Carbon is charged only in isonitriles and cyanide.
 
     Args:
         symbols: chemical symbols, n of them.
-        bonds: (m, 2) row numbers, all hydrogens among them.
-        positions: (n, 3), nm, whole; None leaves bond lengths out.
+        bonds: pairs of row numbers, (m, 2), including the bonds of all hydrogens.
+        positions: (n, 3), nm, not split by the boundary; None to use no bond lengths.
     """
     if not set(symbols) <= set(_STATES):
         return FormalCharge(None)
@@ -119,15 +119,15 @@ def allows_charge(symbols: Sequence[str], bonds: NDArray[np.int64], charge: int)
     """Return whether a molecule can have a formal charge with a normal valence of every atom.
 
     Args:
-        symbols: chemical symbols, n of them; of an element that is not known here, nothing can.
-        bonds: (m, 2) row numbers, all hydrogens among them.
+        symbols: chemical symbols, n of them; the result is False if one is not in the table here.
+        bonds: pairs of row numbers, (m, 2), including the bonds of all hydrogens.
         charge: e.
     """
     return set(symbols) <= set(_STATES) and _Program(symbols, bonds).allows(charge)
 
 
 def _bent_atoms(bonds: NDArray[np.int64], positions: NDArray[np.float64]) -> set[int]:
-    """Return the atoms with two neighbours at an angle that is not that of sp hybridisation."""
+    """Return the atoms with two neighbours whose angle excludes sp hybridisation."""
     neighbours: dict[int, list[int]] = {}
     for i, j in bonds.tolist():
         neighbours.setdefault(i, []).append(j)
@@ -145,14 +145,14 @@ def _bent_atoms(bonds: NDArray[np.int64], positions: NDArray[np.float64]) -> set
 def bond_multiplicities(
     symbols: Sequence[str], bonds: NDArray[np.int64], positions: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return by how much each bond is more than a single one, from 0 to 2, by its length, (m,).
+    """Return each bond's order less 1, from 0 to 2, interpolated from its length, (m,).
 
-    It is nan for bonds to hydrogen and halogens, whose lengths say nothing.
+    It is nan for bonds to hydrogen and halogens, which are always single.
 
     Args:
         symbols: chemical symbols, n of them.
-        bonds: (m, 2) row numbers.
-        positions: (n, 3), nm, whole.
+        bonds: pairs of row numbers, (m, 2).
+        positions: (n, 3), nm, not split by the boundary.
     """
     found = np.full(len(bonds), np.nan)
     for row, (i, j) in enumerate(bonds.tolist()):
@@ -160,17 +160,17 @@ def bond_multiplicities(
         if first is None or second is None:
             continue
         single, double, triple = (a + b for a, b in zip(first, second, strict=True))
-        length = 10 * float(np.linalg.norm(positions[i] - positions[j]))
+        length = 10 * float(np.linalg.norm(positions[i] - positions[j]))  # angstrom
+        # Sulphur's radii are not monotonic; np.interp requires rising lengths.
         found[row] = np.interp(-length, (-single, -double, -min(triple, double - 0.05)), (0, 1, 2))
     return found
 
 
 class _Program:
-    """Which state each atom takes and how often each bond counts, as a mixed-integer program.
+    """A mixed-integer program for the valence state of each atom and the order of each bond.
 
-    Variables are, in this order, one number from 0 to 1 for each state of each atom, the
-    multiplicity from 0 to 2 of each bond beyond a single one, and its distance from the observed
-    one.
+    Its variables are, in this order, the weight from 0 to 1 of each state of each atom, the order
+    of each bond less 1, from 0 to 2, and the difference of this from the observed value.
     """
 
     def __init__(
@@ -197,7 +197,7 @@ class _Program:
         )
 
     def allows(self, charge: int) -> bool:
-        """Whether states and whole-numbered bonds exist that add up to a charge."""
+        """Return whether states and integer bond orders exist that add up to a charge."""
         size = self.n_states + len(self.bonds)
         matrix, low = self._balance(size, charge)
         return bool(
@@ -210,9 +210,9 @@ class _Program:
         )
 
     def misfit(self, charge: int, observed: NDArray[np.float64]) -> float:
-        """Return by how much bond orders differ at least from the observed ones, in sum.
+        """Return the smallest possible sum of differences between bond orders and observed ones.
 
-        States may be mixed here, as in the resonance forms of a nitro group or an aromatic ring.
+        Here states may be mixed, as in the resonance forms of a nitro group or an aromatic ring.
         """
         n_bonds = len(self.bonds)
         size = self.n_states + 2 * n_bonds
@@ -238,10 +238,11 @@ class _Program:
         return float(found.fun) if found.success else np.inf
 
     def _upper(self) -> NDArray[np.float64]:
+        """Return the upper bounds of state weights and of bond orders less 1."""
         return np.concatenate([np.ones(self.n_states), 2.0 * (1 - self.hydrogen_bonds)])
 
     def _balance(self, size: int, charge: int) -> tuple[lil_matrix, NDArray[np.float64]]:
-        """Return equations: one state per atom, its bonds add up, and so do all charges."""
+        """Return the equations: one state per atom, its bonds, and the total charge."""
         matrix = lil_matrix((2 * self.n_atoms + 1, size))
         for column, (atom, extra, formal) in enumerate(
             zip(self.owners, self.extras, self.charges, strict=True)

@@ -9,9 +9,9 @@ __all__ = ["hill_formula"]
 
 
 def hill_formula(symbols: Iterable[str]) -> str:
-    """Return the formula in Hill's order: carbon, hydrogen, then the rest by the alphabet.
+    """Return the formula in Hill's order: carbon, hydrogen, then the rest alphabetically.
 
-    Without carbon, hydrogen stands among the rest.
+    Without carbon, all elements are in alphabetical order.
 
     >>> hill_formula(["O", "H", "C", "H", "H", "H"])
     'CH4O'

@@ -1,4 +1,4 @@
-"""Bonds at which a region may end, and the distances to the hydrogens that cap them.
+"""Bonds that a region may cut, and the distances to the hydrogens that cap them.
 
 A bond may be cut if it is a single one and outside small rings. It is single if the topology says
 so, or if one of its atoms has as many neighbours as its element forms single bonds (carbon four,
@@ -30,7 +30,7 @@ __all__ = [
     "link_distance",
 ]
 
-#: Kinds of bonds beside pairs of elements such as ``"C-S"``.
+#: Kinds of bonds other than pairs of elements such as ``"C-S"``.
 ANY_SINGLE, AMIDE = "any single", "amide"
 #: Length of a bond to hydrogen, nm. C, N, O, S: equilibrium lengths of the Amber force fields
 #: (Cornell et al., J. Am. Chem. Soc. 1995, 117, 5179: CT-HC, N-H, OH-HO, SH-HS); the others: of
@@ -49,7 +49,7 @@ HYDROGEN_DISTANCES = {
     "Br": 0.1414,
     "I": 0.1609,
 }
-# Neighbours with which an atom has single bonds only.
+# With this number of neighbours, an atom has only single bonds.
 _SATURATED = {
     **{"B": 4, "C": 4, "N": 4, "Si": 4, "O": 2, "S": 2, "Se": 2},
     **dict.fromkeys(("F", "Cl", "Br", "I"), 1),
@@ -66,7 +66,7 @@ def _element_pair(text: str) -> tuple[str, str]:
     """Return the two symbols of a pair such as ``"C-S"``.
 
     Raises:
-        ConfigError: it is no pair of elements whose length to hydrogen is known.
+        ConfigError: it is not a pair of elements with a known bond length to hydrogen.
     """
     first, dash, second = text.partition("-") if isinstance(text, str) else ("", "", "")
     if not dash or {first, second} - set(HYDROGEN_DISTANCES):
@@ -81,7 +81,7 @@ def checked_kinds(kinds: str | Sequence[str]) -> tuple[str, ...]:
     """Return the kinds of bonds that may be cut as a tuple.
 
     Raises:
-        ConfigError: there is none, or one is neither a pair of elements nor a known word.
+        ConfigError: there is no kind, or one is neither a pair of elements nor a known word.
     """
     found = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     if not found:
@@ -100,7 +100,7 @@ def checked_distances(distances: Mapping[str, Any]) -> dict[str, float]:
     """Return distances to link atoms by bond, the region's atom first, in nm.
 
     Raises:
-        ConfigError: a key is no bond, or no bond to hydrogen is as short or long.
+        ConfigError: a key is not a bond, or a distance is impossible for a bond to hydrogen.
     """
     found = {}
     for bond, distance in distances.items():
@@ -170,7 +170,7 @@ def bond_labels(topology: Topology, bonds: Sequence[Pair]) -> str:
 
 
 class _Bonds:
-    """What a topology says about its bonds."""
+    """The bonds of a topology, with their orders."""
 
     def __init__(self, topology: Topology) -> None:
         self.symbols = [
@@ -217,7 +217,7 @@ class _Bonds:
         return bool(len(self.neighbours[atom]) == _SATURATED.get(self.symbols[atom]))
 
     def _is_amide(self, carbon: int, nitrogen: int) -> bool:
-        """Whether a planar carbon joins a nitrogen to O, N or S, as in amides and guanidines."""
+        """Return whether a planar carbon joins a nitrogen to O, N or S, as in amides."""
         if (self.symbols[carbon], self.symbols[nitrogen]) != ("C", "N"):
             return False
         if len(self.neighbours[carbon]) != 3 or len(self.neighbours[nitrogen]) > 3:
@@ -241,7 +241,7 @@ class _Bonds:
 
 
 def _choice(pair: str, amide: bool, kinds: Sequence[str]) -> str | None:
-    """Return what to set if a single bond of this kind was not chosen."""
+    """Return the setting that allows this kind of single bond, for a message."""
     allowed = ", ".join(kinds)
     if amide:
         if AMIDE in kinds:

@@ -78,7 +78,7 @@ def create_liquid(
         nonbonded_cutoff: of PME's real-space part and of Lennard-Jones, nm.
         constrain_hydrogens: constrain bonds to hydrogen.
         hydrogen_mass: repartition masses so that hydrogens weigh this many amu.
-        seed: of places and orientations.
+        seed: of positions and orientations.
 
     Raises:
         ConfigError: a charged molecule, hydrogens heavier than their molecule allows, or a box that
@@ -122,7 +122,7 @@ def dissolve(
         constrain_hydrogens: constrain bonds to hydrogen.
         hydrogen_mass: repartition masses so that hydrogens weigh this many amu.
         residue_name: of the solute.
-        seed: of places and orientations.
+        seed: of positions and orientations.
 
     Returns:
         The box with the solute first; nothing is minimised.
@@ -181,7 +181,7 @@ def _box(
 
 
 def _volume(molecule: Chem.Mol) -> float:
-    """Return the volume that a molecule takes in its liquid, nm^3."""
+    """Return the volume of a molecule in its liquid, nm^3."""
     inner = AllChem.ComputeMolVolume(molecule)
     return float(inner) * _NM3_PER_CUBIC_ANGSTROM / LIQUID_PACKING
 

@@ -18,7 +18,7 @@ class MMSystem:
 
     Attributes:
         topology: atoms, residues and bonds; its box is that of ``box_vectors``.
-        positions: (n_atoms, 3) in nm, molecules whole.
+        positions: (n_atoms, 3) in nm, no molecule split by the boundary.
         box_vectors: (3, 3) rows in nm, or None without periodic boundaries.
         system: the OpenMM System, without thermostat and barostat.
         ligand_atoms: 0-based indices of the ligand, if nnpmm built the system.

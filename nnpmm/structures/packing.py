@@ -27,7 +27,7 @@ def pack(
     distance: float = 0.2,
     seed: int = 0,
 ) -> NDArray[np.float64]:
-    """Put molecules at random places in random orientations into a cubic periodic box.
+    """Put molecules at random positions and orientations into a cubic periodic box.
 
     Each one is inserted where it overlaps with none before it (random sequential addition). This
     succeeds up to about half the density of a liquid.
@@ -36,7 +36,7 @@ def pack(
         molecule: (n, 3) positions of its atoms, nm.
         count: number of molecules.
         width: of the box, nm.
-        fixed: (m, 3) positions of atoms that are there already, nm.
+        fixed: positions of atoms that are already in the box, (m, 3), nm.
         distance: least distance between atoms of different molecules, nm.
         seed: of the random numbers.
 
@@ -80,13 +80,13 @@ def pack_loosely(
     solute: NDArray[np.float64] | None = None,
     seed: int = 0,
 ) -> tuple[NDArray[np.float64], float]:
-    """Pack molecules into a box of half the density of their liquid, or less where need be.
+    """Pack molecules into a box of half the density of their liquid, or less if necessary.
 
     Args:
         molecule: (n, 3) positions of its atoms, nm.
         count: number of molecules.
         width: of the box of the liquid, nm.
-        solute: (m, 3) positions around 0, nm, put into the middle; or None.
+        solute: positions around the origin, (m, 3), nm, for the middle of the box; or None.
         seed: of the random numbers.
 
     Returns:

@@ -16,7 +16,7 @@ __all__ = ["PDB_ATOMS", "check_atoms_read", "read_pdb_lines"]
 _LOGGER = logging.getLogger(__name__)
 
 PDB_ATOMS = ("ATOM  ", "HETATM")
-_WIDEST = 1e5  # angstrom; what is larger has run over from the next column
+_WIDEST = 1e5  # angstrom; a larger number includes digits of the next column
 
 
 def read_pdb_lines(path: Path) -> list[str]:
@@ -47,7 +47,7 @@ def read_pdb_lines(path: Path) -> list[str]:
 def check_atoms_read(file: app.PDBFile | app.PDBxFile, lines: Iterable[str], path: Path) -> None:
     """Warn of models and alternate locations that are not used, and refuse atoms that were lost.
 
-    OpenMM makes one atom of all those that a residue of a PDB file has under the same name.
+    OpenMM merges all atoms of a residue in a PDB file that have the same name.
 
     Args:
         file: as OpenMM read it.

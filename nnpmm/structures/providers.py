@@ -1,4 +1,4 @@
-"""Where a ligand's force-field parameters come from, by name."""
+"""Sources of a ligand's force-field parameters, by name."""
 
 from __future__ import annotations
 

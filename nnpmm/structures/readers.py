@@ -100,7 +100,7 @@ def _read_pdb(path: Path) -> Structure:
 
 
 def _note_on_guesses(path: Path, guessed: list[tuple[str, str]]) -> str:
-    # One example of each kind, and those with a second reading first: NAA could be Na.
+    # One example of each kind; ambiguous names first, such as NAA, which could be Na.
     kinds = {(name[:2].rstrip("0123456789"), symbol): name for name, symbol in reversed(guessed)}
     listed = sorted(kinds.items(), key=lambda item: len(item[0][0]), reverse=True)
     examples = ", ".join(f"{name} is {symbol}" for (_, symbol), name in listed[:6])

@@ -35,12 +35,12 @@ _NEED_NEIGHBOURS = frozenset("BCNOPS")
 
 @dataclass(frozen=True)
 class Molecule:
-    """A molecule, or a part that no bond of the region joins to the rest.
+    """A molecule, or a part of one that is not bonded to the rest of the region.
 
     Args:
         residue: name and number of the residue of its first atom, for example ``"LIG1"``.
-        formal_charge: e, or None where it cannot be determined.
-        possible_charges: those that the structure allows, where it cannot be determined.
+        formal_charge: e, or None if it cannot be determined.
+        possible_charges: those that the structure allows, if it cannot be determined.
     """
 
     residue: str
@@ -63,7 +63,7 @@ class LinkAtom(NamedTuple):
 
 
 class _Capped(NamedTuple):
-    """Symbols, bonds as rows and positions of a region, its link atoms at the end."""
+    """Symbols, bonds as rows and positions of a region, followed by its link atoms."""
 
     symbols: tuple[str, ...]
     bonds: NDArray[np.int64]
@@ -80,7 +80,7 @@ class RegionSummary:
         residues: names with numbers, for example ``"LIG1"``.
         bonds: pairs of row numbers within the region, (m, 2).
         cut_bonds: labels of covalent bonds between region and rest.
-        formal_charge: of all molecules together, e, or None where it cannot be determined.
+        formal_charge: of all molecules together, e, or None if it cannot be determined.
         charge_source: how the charge was found.
         molecules: the region's molecules.
         without_hydrogens: labels of atoms that seem to lack hydrogens.
@@ -100,7 +100,7 @@ class RegionSummary:
 
     @property
     def formula(self) -> str:
-        """Hill formula: carbon, hydrogen, then the rest by the alphabet."""
+        """Hill formula: carbon, hydrogen, then the rest alphabetically."""
         return hill_formula(self.symbols)
 
 
@@ -154,7 +154,15 @@ def describe_region(
         lacking = tuple(atom_label(chosen[row]) for row in _lacking(*capped) if row < len(chosen))
     residues = dict.fromkeys(_residue_label(atom) for atom in chosen)
     return RegionSummary(
-        *(atoms, symbols, tuple(residues), bonds, cut, total, source, molecules, lacking),
+        atoms,
+        symbols,
+        tuple(residues),
+        bonds,
+        cut,
+        total,
+        source,
+        molecules,
+        lacking,
         link_atoms=links,
     )
 
@@ -196,7 +204,7 @@ def _molecules(
 ) -> tuple[tuple[Molecule, ...], str]:
     """Return the region's molecules with their charges, and how these were found.
 
-    Sums of force-field charges are not asked where bonds are cut: they are no integers there.
+    Sums of force-field charges are not used if bonds are cut, because they are not integers then.
     """
     symbols, bonds, positions = region
     indices = np.array([atom.index for atom in chosen])
@@ -243,11 +251,11 @@ def _lacking(
 
 
 def _lacks_hydrogens(symbol: str, vectors: NDArray[np.float64]) -> bool:
-    """Whether an atom seems to lack hydrogens, from the vectors (k, 3) to its neighbours, nm.
+    """Return whether an atom seems to lack hydrogens, from vectors to neighbours, (k, 3), nm.
 
-    A carbon is linear with two neighbours, planar with three, and has a triple bond to a single
-    one; angles show this also where bonds are stretched. An atom without any neighbour that is no
-    ion lacks all its hydrogens.
+    A carbon with all hydrogens is linear if it has two neighbours, planar if it has three, and has
+    a triple bond if it has one. Angles show this even if bonds are stretched. An atom without
+    neighbours lacks all its hydrogens unless it is an ion.
     """
     if len(vectors) == 0:
         return symbol in _NEED_NEIGHBOURS

@@ -40,5 +40,5 @@ def candidate_ligands(topology: app.Topology) -> list[Residue]:
 
 
 def is_amino_acid(residue: Residue) -> bool:
-    """Tell whether a residue has a peptide backbone; names alone would take in some ligands."""
+    """Return whether a residue has a peptide backbone; names alone would take in some ligands."""
     return {"N", "CA", "C", "O"} <= {atom.name for atom in residue.atoms()}

@@ -40,7 +40,7 @@ class _Residue(NamedTuple):
 
 
 class _Atoms(NamedTuple):
-    """What the conditions of one selection look at."""
+    """The properties of atoms and residues that a selection refers to."""
 
     selection: str
     topology: mdtraj.Topology
@@ -154,7 +154,7 @@ def _residue_numbers(
 ) -> list[bool]:
     """Return for each residue whether its number and insertion code match.
 
-    A number stands before the same number with a code, and codes in the order of the alphabet.
+    A number comes before the same number with a code; codes are in alphabetical order.
     """
     keys = [None if r.number is None else (r.number, r.code) for r in atoms.residues]
     if isinstance(node, language.Range):
@@ -175,7 +175,7 @@ def _residue_numbers(
 
 
 def _check_insertion_code(value: _Key, keys: Sequence[_Key | None], atoms: _Atoms) -> None:
-    """Refuse a residue that is not there where others share its number."""
+    """Refuse a residue that does not exist although others have its number."""
     number, code = value
     same = [(i, key) for i, key in enumerate(keys) if key is not None and key[0] == number]
     if value in keys or not (same or code):
@@ -191,9 +191,9 @@ def _check_insertion_code(value: _Key, keys: Sequence[_Key | None], atoms: _Atom
 def _check_occurrence(
     node: language.OneOf | language.Range | language.Comparison, values: NDArray, atoms: _Atoms
 ) -> None:
-    """Refuse names and numbers that occur nowhere: after ``not`` they would match everything.
+    """Refuse names and numbers that do not occur: after ``not`` they would match everything.
 
-    Of residue names each must occur. Of atom names and indices one must: a list such as
+    Every residue name must occur. Of atom names and indices, one must occur: a list such as
     ``name N CA C O OXT`` serves for several molecules.
     """
     if isinstance(node, language.OneOf):
@@ -249,7 +249,7 @@ def atom_label(atom: Atom) -> str:
 
 
 def is_water(residue: Residue, *, incomplete: bool = False) -> bool:
-    """Tell whether a residue is a water molecule, with or without virtual sites.
+    """Return whether a residue is a water molecule, with or without virtual sites.
 
     Args:
         residue: of a topology.

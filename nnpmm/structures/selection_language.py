@@ -142,7 +142,7 @@ def parse_selection(selection: str) -> Node:
 
 
 def is_reserved(word: str) -> bool:
-    """Return whether a word is a keyword, or a logical operator in whatever case."""
+    """Return whether a word is a keyword, or a logical operator in upper or lower case."""
     return word in _KEYWORDS or word.lower() in ("and", "or", "not", "to")
 
 

@@ -48,7 +48,7 @@ _WATER_MODELS = {
     "tip4pew": ("amber14/tip4pew.xml", "tip4pew"),
     "tip4pfb": ("amber14/tip4pfb.xml", "tip4pew"),
 }
-# What OpenMM and mdtraj take for water whatever the atoms are, and HIS: not names of Amber14.
+# Names that OpenMM and mdtraj treat as water whatever the atoms, and HIS: not in Amber14.
 _OTHER_TAKEN_NAMES = frozenset(
     "WAT SOL H2O HHO OHH OH2 TIP TIP2 TIP3 TIP3P TP3 TIP4 TIP4P TIP5 SPC SPCE HIS".split()
 )
@@ -241,7 +241,7 @@ def box_vectors(
     Raises:
         ConfigError: the box is less than 2.1 times the cutoff wide.
     """
-    # The centre is that of the bounding box, as Modeller takes it when it adds water.
+    # Modeller uses the centre of the bounding box when it adds water.
     centre = 0.5 * (positions.min(axis=0) + positions.max(axis=0))
     radius = float(np.linalg.norm(positions - centre, axis=1).max())
     shape = np.array(_BOX_SHAPES[box_shape], dtype=np.float64)
@@ -266,7 +266,7 @@ def _check_choice(what: str, found: str, allowed: dict[str, Any]) -> None:
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    # Modeller draws from Python's global generator; leave that as it was found.
+    # Modeller uses Python's global random generator; restore its state afterwards.
     state = random.getstate()
     random.seed(seed)
     try:

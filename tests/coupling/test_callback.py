@@ -12,7 +12,7 @@ from nnpmm.coupling.callback import (
     NON_FINITE_ENERGY,
     BoxCallback,
     RegionCallback,
-    is_below_half,
+    spans_less_than_half,
 )
 from nnpmm.models import FunctionModel
 
@@ -83,12 +83,12 @@ def test_a_region_below_half_a_box_needs_no_joining(box):
     rng, skipped, box = np.random.default_rng(3), 0, np.array(box)
     for scale in rng.uniform(0.8, 1.8, 300):
         positions = rng.uniform(-5, 5, 3) + scale * rng.uniform(0, 0.5, (4, 3)) @ box
-        if is_below_half(positions, box):
+        if spans_less_than_half(positions, box):
             np.testing.assert_array_equal(callback._joined(positions, box), positions)
             skipped += 1
         for bad in (np.nan, np.inf, -np.inf):
             broken = positions.copy()
             broken[2, 1] = bad
             with np.errstate(invalid="ignore"):
-                assert not is_below_half(broken, box)
+                assert not spans_less_than_half(broken, box)
     assert 30 < skipped < 270

@@ -104,5 +104,5 @@ BONDS = [(2, 1), (1, 0), (0, 10), (2, 3), (3, 11), (10, 12), (1, 4)]
     ],
 )
 def test_which_terms_the_capped_network_has(atoms, further, networks):
-    assert CappedTerms(range(5), BONDS + further).hold(atoms) is networks
-    assert CappedTerms(range(5)).hold(atoms) is (max(atoms) < 5)  # without link atoms
+    assert CappedTerms(range(5), BONDS + further).include(atoms) is networks
+    assert CappedTerms(range(5)).include(atoms) is (max(atoms) < 5)  # without link atoms

@@ -23,7 +23,7 @@ def read_stored_settings(model: type[Settings], path: Path) -> Settings:
 
     Args:
         model: the settings class.
-        path: of the file; relative paths in it start at its folder.
+        path: of the file; paths in it are relative to its folder.
 
     Raises:
         InputFileError: the file cannot be read.
@@ -50,9 +50,9 @@ def store_settings(settings: BaseModel, path: Path, fixed: Sequence[str]) -> Non
         UnwritableError: the file cannot be written.
     """
     if path.exists():
-        there = read_stored_settings(type(settings), path)
+        stored = read_stored_settings(type(settings), path)
         for name in fixed:
-            old, new = getattr(there, name), getattr(settings, name)
+            old, new = getattr(stored, name), getattr(settings, name)
             if old != new:
                 raise ConfigError(
                     f"{path.parent}: was started with {name} {_shown(old)}, found {_shown(new)}; "

@@ -12,28 +12,29 @@ __all__ = ["flattened", "merged", "nested"]
 
 def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
     """Return nested settings in which values of the second override the first."""
-    found = dict(first)
+    result = dict(first)
     for name, value in second.items():
-        old = found.get(name)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        found[name] = merged(old, value) if both else value  # type: ignore[arg-type]
-    return found
+        old = result.get(name)
+        if isinstance(old, dict) and isinstance(value, dict):
+            value = merged(old, value)
+        result[name] = value
+    return result
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested settings of dotted keys, such as ``ensemble.temperature``.
+    """Return nested settings from dotted keys, such as ``ensemble.temperature``.
 
     Raises:
         ConfigError: a key has an empty part, or two keys contradict each other.
     """
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for key, value in values.items():
         *sections, last = key.split(".")
         if not all([*sections, last]):
             raise ConfigError(
                 f"found the key {key!r}, allowed: names of settings with dots between"
             )
-        section = found
+        section = result
         for name in sections:
             section = section.setdefault(name, {})
             if not isinstance(section, dict):
@@ -41,7 +42,7 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
         if last in section:
             raise ConfigError(f"found {key!r} and parts of it; give one of them")
         section[last] = dict(value) if isinstance(value, dict) else value
-    return found
+    return result
 
 
 def flattened(data: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -41,7 +41,7 @@ def parse_settings(
 
 
 def read_settings(model: type[Settings], path: str | Path) -> Settings:
-    """Read settings from a YAML file; its relative paths start at its folder.
+    """Read settings from a YAML file; paths in it are relative to its folder.
 
     Raises:
         InputFileError: the file cannot be read.

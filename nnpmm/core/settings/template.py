@@ -1,4 +1,4 @@
-"""Commented settings files, made from the fields' descriptions."""
+"""Commented settings files, written from the fields' descriptions."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def commented_file(
     then its sampling.
 
     Args:
-        settings: the defaults, and examples of what must be given.
+        settings: the defaults, and examples for the required settings.
         header: the comment at the top, to which notes on units and paths are added.
-        shown: texts in place of values, by path.
-        blocks: lines of some fields in place of those made here.
+        shown: texts that replace values, by path.
+        blocks: by field, lines that replace those written here.
     """
     model, values = type(settings), settings.model_dump(mode="json")
     own = [name for name in model.__annotations__ if name in model.model_fields]
-    made = dict(blocks or {})
+    blocks = blocks or {}
     parts = [f"{header}\n{_NOTES}"]
     for name in dict.fromkeys([*own, *model.model_fields]):
-        lines = made.get(name) or entry_lines(model, name, values[name], path=name, shown=shown)
+        lines = blocks.get(name) or entry_lines(model, name, values[name], path=name, shown=shown)
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
@@ -57,15 +57,15 @@ def entry_lines(
     indent: str = "",
     shown: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """Return the comment and the key of one field, with its section below if it is one.
+    """Return the comment and the key of one field, followed by its keys if it is a section.
 
     Args:
         model: the settings class.
         name: of the field.
-        value: its default as JSON; None, and it is commented out unless it must be given.
+        value: its default as JSON; a field without a value is commented out unless it is required.
         path: of the field, such as ``"output.directory"``.
         indent: of its lines.
-        shown: texts in place of defaults, by path.
+        shown: texts that replace defaults, by path.
     """
     shown = shown or {}
     field = model.model_fields[name]
@@ -75,7 +75,9 @@ def entry_lines(
         lines.append(f"{indent}{name}:")
         for key in sections[0].model_fields:
             lines += entry_lines(
-                *(sections[0], key, value[key]),
+                sections[0],
+                key,
+                value[key],
                 path=f"{path}.{key}",
                 indent=indent + "  ",
                 shown=shown,
@@ -93,7 +95,7 @@ def entry_lines(
 
 
 def _candidates(annotation: Any) -> list[type]:
-    """Return the classes that an optional annotation is made of."""
+    """Return the classes that an annotation such as ``Section | None`` names."""
     arguments = typing.get_args(annotation)
     found = [annotation] if not arguments else list(arguments)
     return [item for item in found if isinstance(item, type)]
@@ -104,6 +106,6 @@ def _scalar(value: Any) -> str:
 
 
 def comment_lines(text: str, indent: str = "") -> list[str]:
-    """Return a text as comment lines of limited width."""
+    """Return a text as YAML comment lines, wrapped."""
     lead = f"{indent}# "
     return textwrap.wrap(text, _WIDTH, initial_indent=lead, subsequent_indent=lead)

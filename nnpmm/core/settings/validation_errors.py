@@ -43,7 +43,7 @@ def _describe(item: dict[str, Any], model: type[BaseModel], data: Any) -> str:
     kind, ctx = item["type"], item.get("ctx", {})
     if kind == "extra_forbidden":
         return _unknown_key(item["loc"], model)
-    path, raw = _in_users_words(item["loc"], model, data)
+    path, raw = _keys_and_value(item["loc"], model, data)
     shown = _shown(raw)
     plain = raw if isinstance(raw, str) and len(raw) <= _LONGEST_SHOWN else shown
     name = ".".join(path)
@@ -90,7 +90,7 @@ def _unknown_key(loc: tuple[Any, ...], model: type[BaseModel]) -> str:
     return f"unknown key '{key}' in {where}; {hint}allowed: {', '.join(allowed)}"
 
 
-def _in_users_words(
+def _keys_and_value(
     loc: tuple[Any, ...], model: type[BaseModel], data: Any
 ) -> tuple[list[str], Any]:
     """Return the keys as the user wrote them, and their value, if any."""
@@ -128,6 +128,10 @@ def _tags(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
 
 
 def _walk(model: type[BaseModel], loc: tuple[Any, ...]) -> tuple[type[BaseModel] | None, list[str]]:
+    """Follow pydantic's location of an error; return the settings class there and the user's keys.
+
+    Below a discriminated union, the location contains the tag of the class, which is not a key.
+    """
     current: type[BaseModel] | None = model
     branches: list[type[BaseModel]] = []
     path: list[str] = []

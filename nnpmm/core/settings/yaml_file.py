@@ -13,11 +13,11 @@ __all__ = ["read_yaml"]
 
 _LARGEST_FILE = 1_000_000  # bytes; every key of the template with its comments takes 10 kB
 _DEEPEST = 20
-_MOST_VALUES = 10_000  # with the values that aliases stand for
+_MOST_VALUES = 10_000  # aliases expanded
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses deep nesting, and a key given twice, of which YAML takes the last."""
+    """SafeLoader that refuses deep nesting and repeated keys, of which PyYAML uses the last."""
 
     depth = 0
 
@@ -98,10 +98,14 @@ def _read_text(path: Path) -> str:
 
 
 def _count(node: yaml.Node | None, known: dict[int, int]) -> int:
-    """Return the number of scalars below a node, aliases expanded.
+    """Return the number of values in a node and below it, aliases expanded.
+
+    Args:
+        node: of the composed document.
+        known: counts of the nodes seen so far by their id, so that each is counted once.
 
     Raises:
-        ConstructorError: an alias stands within what it names.
+        ConstructorError: an alias is inside the value that it refers to.
     """
     if node is None or isinstance(node, yaml.ScalarNode):
         return 1

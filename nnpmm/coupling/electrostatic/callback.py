@@ -2,11 +2,11 @@
 
 V = V_NNP + sum_i (q_i - q0_i) phi_i + sum_i v_i chi_i(s_i) + V_ind
 
-q_i are charges that follow the region's geometry, q0_i the force field's, which stay in OpenMM's
-NonbondedForce; v_i is the part of q_i that is spread out with a width s_i, if any. phi_i is the
-potential of the environment's charges at atom i, and chi_i what a density of unit charge feels less
-than a point. This is linear in the environment's charges; V_ind, of dipoles that they induce, is
-not.
+The charges q_i follow the region's geometry; q0_i are the force field's, which stay in OpenMM's
+NonbondedForce. v_i is the part of q_i, if any, that is a density of width s_i. phi_i is the
+potential of the environment's charges at atom i, and chi_i the difference between the potentials
+that a density and a point charge feel. These terms are linear in the environment's charges; V_ind,
+the energy of the dipoles that they induce, is not.
 """
 
 from __future__ import annotations
@@ -20,26 +20,27 @@ from numpy.typing import NDArray
 
 from nnpmm.core.constants import COULOMB_CONSTANT
 from nnpmm.core.errors import ModelError, SimulationError
-from nnpmm.coupling.callback import EnergyAndForces, RegionCallback, finite, log_failures
+from nnpmm.coupling.callback import EnergyAndForces, RegionCallback, log_failures, require_finite
 from nnpmm.coupling.region_charge import CHARGE_ROUNDING
 from nnpmm.models.charges import BoundCharges, Charges, evaluate_in_potential
 from nnpmm.models.protocol import at_each_step
 
 __all__ = ["ElectrostaticCallback", "Embedding"]
 
-_NONE = np.zeros(0)
-_ROUNDING = 1e-9  # nm
+_POINT_CHARGES = np.zeros(0)  # in place of widths and valence charges
+_ROUNDING = 1e-9  # nm, so that rounding leaves out no image at the cutoff
 
 
 class Embedding(NamedTuple):
     """The environment of a region's charges, and the charges that replace the fixed ones.
 
     Attributes:
-        charges: of the region, as they follow its geometry; None for the network's own.
+        charges: model of the region's charges; None for the charges of the called network.
         fixed: charges of the region's atoms in the NonbondedForce, (n,), e.
-        environment: charges of the atoms whose positions follow the region's, (m,), e.
+        environment: charges of the environment's atoms, (m,), e; in the force's list of particles
+            these come after the region's.
         cutoff: nm, or infinity.
-        factors: names of the global parameters that multiply the energy.
+        factors: names of the global parameters that multiply the embedding energy.
         induction: whether the environment induces dipoles in the region.
     """
 
@@ -55,8 +56,8 @@ class ElectrostaticCallback:
     """Called by OpenMM with the State of the region's and the environment's charged atoms.
 
     Args:
-        region: what calls the network.
-        embedding: the charges.
+        region: calls the network.
+        embedding: the charges and their environment.
     """
 
     def __init__(self, region: RegionCallback, embedding: Embedding) -> None:
@@ -70,7 +71,7 @@ class ElectrostaticCallback:
 
     @property
     def n_region(self) -> int:
-        """How many of the force's particles are the region's, its first ones."""
+        """Number of the region's atoms, which are the first of the force's particles."""
         return len(self.embedding.fixed)
 
     @log_failures
@@ -86,12 +87,12 @@ class ElectrostaticCallback:
         n, box = self.n_region, None
         if self.region.periodic:
             box = state.getPeriodicBoxVectors(asNumpy=True)._value
-        region = self.region.whole(positions[:n], box)
+        region = self.region.make_whole(positions[:n], box)
         if factor == 0:
             energy, forces[:n] = self._evaluate(region)
         else:
             energy = self._embedded(region, positions[n:], box, factor, forces)
-        energy, forces = finite(energy, forces)
+        energy, forces = require_finite(energy, forces)
         return weight * energy, weight * forces
 
     def _embedded(
@@ -107,52 +108,70 @@ class ElectrostaticCallback:
 
         _check_box(box, self.embedding.cutoff)
         centre = region.mean(axis=0)
-        place = region - centre
-        reach = self.embedding.cutoff + np.linalg.norm(place, axis=1).max() + _ROUNDING
-        around, images = kernel.find_images(
+        centred = region - centre
+        reach = self.embedding.cutoff + np.linalg.norm(centred, axis=1).max() + _ROUNDING
+        indices, images = kernel.find_images(
             centre, reach, environment, np.eye(3) if box is None else box, box is not None
         )
-        charges = COULOMB_CONSTANT * self.embedding.environment[around]
-        near = _Near(place, around, charges, images, self._shape)
+        charges = COULOMB_CONSTANT * self.embedding.environment[indices]
+        nearby = _Nearby(centred, indices, charges, images, self._shape)
         if self.embedding.charges is None:
-            return self._with_network_charges(region, near, factor, forces)
+            return self._with_network_charges(region, nearby, factor, forces)
         density = self.embedding.charges(region)
-        energy, own = self._evaluate(region)
+        energy, network_forces = self._evaluate(region)
         n, shifts = self.n_region, self._shifts(density.total)
-        added, on_region, on_environment = _coupled(density, shifts, near, len(environment))
+        added, on_region, on_environment = _coupled(density, shifts, nearby, len(environment))
         if self.embedding.induction:
-            induced, forces_of_it = _induced(density, near, on_environment)
-            added, on_region = added + induced, on_region + forces_of_it
-        forces[:n], forces[n:] = own + factor * on_region, factor * on_environment
+            induced, induced_forces = _induced(density, nearby, on_environment)
+            added, on_region = added + induced, on_region + induced_forces
+        forces[:n] = network_forces + factor * on_region
+        forces[n:] = factor * on_environment
         return float(energy + factor * added)
 
     def _with_network_charges(
         self,
         region: NDArray[np.float64],
-        near: _Near,
+        nearby: _Nearby,
         factor: float,
         forces: NDArray[np.float64],
     ) -> float:
-        """Return the energy, and write the forces, with one evaluation where that is enough."""
+        """Return the energy, and write the forces; the network gives its charges at the same time.
+
+        Args:
+            region: (n, 3), nm.
+            nearby: images of the environment's atoms.
+            factor: of the embedding energy.
+            forces: (n + m, 3), kJ/mol/nm, written to.
+        """
         from nnpmm.coupling.electrostatic import kernel
 
-        found = kernel.find_potentials(near.place, _NONE, *near[2:])
-        potentials, gradients = found[:2]
-        energy, own, total = evaluate_in_potential(
+        centred, indices, charges, images, shape = nearby
+        potentials, gradients, *_ = kernel.find_potentials(
+            centred, _POINT_CHARGES, charges, images, shape
+        )
+        energy, network_forces, total = evaluate_in_potential(
             self.region.evaluator, region, factor * potentials
         )
         n, shifts = self.n_region, factor * self._shifts(total)
-        forces[:n] = own - shifts[:, None] * gradients
+        forces[:n] = network_forces - shifts[:, None] * gradients
         kernel.add_environment_forces(
-            *(forces[n:], near.around, near.place, shifts, _NONE, _NONE), *near[2:]
+            forces[n:],
+            indices,
+            centred,
+            shifts,
+            _POINT_CHARGES,
+            _POINT_CHARGES,
+            charges,
+            images,
+            shape,
         )
         return float(energy + shifts @ potentials)
 
     def _shifts(self, total: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the charges (n,) less the fixed ones.
+        """Return the charges (n,) less the fixed charges, e.
 
         Raises:
-            ModelError: they do not add up to the same.
+            ModelError: the two have different sums.
         """
         shifts = total - self.embedding.fixed
         if not abs(shifts.sum()) <= CHARGE_ROUNDING:
@@ -163,68 +182,88 @@ class ElectrostaticCallback:
         return shifts
 
 
-class _Near(NamedTuple):
-    """A region and the images around it.
+class _Nearby(NamedTuple):
+    """A region and the images of charged atoms around it.
 
     Attributes:
-        place: of the region's atoms, relative to their centre, (n, 3), nm.
-        around: indices of the images in the environment, (k,).
-        charges: of the images, (k,), so that q / r is kJ/mol/e.
-        images: relative to the region's centre, (3, k), nm.
-        shape: of the pair potential.
+        region: positions relative to their centre, (n, 3), nm.
+        indices: the atom of each image in the environment, (k,).
+        charges: of the images times Coulomb's constant, (k,), so that q / r is in kJ/mol/e.
+        images: positions relative to the region's centre, (3, k), nm.
+        shape: coefficients of the pair potential; see `_shape`.
     """
 
-    place: NDArray[np.float64]
-    around: NDArray[np.int64]
+    region: NDArray[np.float64]
+    indices: NDArray[np.int64]
     charges: NDArray[np.float64]
     images: NDArray[np.float64]
     shape: tuple[float, float, float, float]
 
 
 def _coupled(
-    density: Charges, shifts: NDArray[np.float64], near: _Near, n_environment: int
+    density: Charges, shifts: NDArray[np.float64], nearby: _Nearby, n_environment: int
 ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-    """Return energy, forces on the region (n, 3), and forces on the environment (m, 3)."""
+    """Return energy, forces on the region (n, 3), and forces on the environment (m, 3).
+
+    Args:
+        density: the region's charges.
+        shifts: these less the fixed charges, (n,), e.
+        nearby: images of the environment's atoms.
+        n_environment: m, the number of these atoms.
+    """
     from nnpmm.coupling.electrostatic import kernel
 
+    region, indices, charges, images, shape = nearby
     widths, valence = density.widths, density.valence
-    found = kernel.find_potentials(near.place, widths, *near[2:])
-    potentials, gradients, penetration, slopes, by_widths = found
+    potentials, gradients, penetration, slopes, by_widths = kernel.find_potentials(
+        region, widths, charges, images, shape
+    )
     energy, gradient = shifts @ potentials, shifts[:, None] * gradients
-    weights = (potentials, _NONE, _NONE)
+    weights = (potentials, _POINT_CHARGES, _POINT_CHARGES)
     if len(widths):
         energy += valence @ penetration
         gradient += valence[:, None] * slopes
         weights = (potentials, penetration, valence * by_widths)
     on_environment = np.zeros((n_environment, 3))
     kernel.add_environment_forces(
-        *(on_environment, near.around, near.place, shifts, valence, widths), *near[2:]
+        on_environment, indices, region, shifts, valence, widths, charges, images, shape
     )
+    # The charges depend on the geometry, too: pull_back multiplies by their derivatives.
     return float(energy), -gradient - density.pull_back(*weights), on_environment
 
 
 def _induced(
-    density: Charges, near: _Near, on_environment: NDArray[np.float64]
+    density: Charges, nearby: _Nearby, on_environment: NDArray[np.float64]
 ) -> tuple[float, NDArray[np.float64]]:
-    """Return energy and forces on the region of induced dipoles; add those on the environment."""
+    """Return the energy of induced dipoles and their forces on the region, (n, 3).
+
+    Their forces on the environment are added to ``on_environment``, (m, 3).
+    """
     from nnpmm.coupling.electrostatic import kernel
 
     assert density.induce is not None
-    # The field that polarizes is damped by densities of twice the width.
-    place, around, charges, images, shape = near
-    widths = 2 * density.widths
-    field = -kernel.find_potentials(place, _NONE, charges, images, shape)[1]
-    damping = kernel.find_damping_fields(place, widths, charges, images, shape[0])
-    found = density.induce(field, field + damping)
-    forces = np.zeros_like(place)
+    region, indices, charges, images, shape = nearby
+    widths = 2 * density.widths  # EMLE damps the polarizing field with densities twice as wide
+    field = -kernel.find_potentials(region, _POINT_CHARGES, charges, images, shape)[1]
+    damping = kernel.find_damping_fields(region, widths, charges, images, shape[0])
+    induced = density.induce(field, field + damping)
+    forces = np.zeros_like(region)
     by_widths = kernel.add_field_forces(
-        *(forces, on_environment, around, place, found.by_field + found.by_damped),
-        *(found.by_damped, widths, charges, images, shape),
+        forces,
+        on_environment,
+        indices,
+        region,
+        induced.by_field + induced.by_damped,
+        induced.by_damped,
+        widths,
+        charges,
+        images,
+        shape,
     )
     pulled = density.pull_back(
-        np.zeros_like(widths), found.by_valence, found.by_widths + 2 * by_widths
+        np.zeros_like(widths), induced.by_valence, induced.by_widths + 2 * by_widths
     )
-    return found.energy, forces - found.by_positions - pulled
+    return induced.energy, forces - induced.by_positions - pulled
 
 
 def _shape(cutoff: float) -> tuple[float, float, float, float]:
@@ -238,7 +277,7 @@ def _check_box(box: NDArray[np.float64] | None, cutoff: float) -> None:
     """Check that no two images of an atom are within the cutoff.
 
     Raises:
-        SimulationError: two may be.
+        SimulationError: the box is too small.
     """
     if box is not None and box.diagonal().min() < 2 * cutoff:
         raise SimulationError(

@@ -31,8 +31,6 @@ from nnpmm.models.protocol import Potential
 
 __all__ = ["Electrostatic"]
 
-_UNCUT = (openmm.NonbondedForce.NoCutoff,)
-
 
 @dataclass(frozen=True)
 class Electrostatic:
@@ -55,7 +53,7 @@ class Electrostatic:
             two derivatives go to zero there (`reference.pair_potential`). Not used in a system
             whose NonbondedForce has no cutoff. At most half the box.
         constraints: see `nnpmm.coupling.Mechanical`.
-        inside: see there.
+        inside: see `nnpmm.coupling.Mechanical`.
 
     Raises:
         ConfigError: charges of another kind, induction without polarizabilities, or a cutoff that
@@ -98,6 +96,7 @@ class Electrostatic:
         check_environment(system, region)
         around, environment = environment_charges(system, region)
         nonbonded = find_nonbonded_force(system)
+        uncut = nonbonded.getNonbondedMethod() == openmm.NonbondedForce.NoCutoff
         fixed = charges_of(nonbonded, region.tolist())
         mechanical = Mechanical(constraints=self.constraints, inside=self.inside)
         bound = mechanical.couple(system, topology, region, potential)
@@ -105,7 +104,7 @@ class Electrostatic:
             charges=self._bind(bound),
             fixed=fixed,
             environment=environment,
-            cutoff=math.inf if nonbonded.getNonbondedMethod() in _UNCUT else self.cutoff,
+            cutoff=math.inf if uncut else self.cutoff,
             factors=(LAMBDA_EMBEDDING,),
             induction=self.induction,
         )
@@ -113,9 +112,14 @@ class Electrostatic:
         return bound
 
     def _bind(self, bound: BoundRegion) -> BoundCharges | None:
+        """Return the charges bound to the region, None for those of a network that is called.
+
+        With `Replaced`, the callback evaluates the network and its charges together. Otherwise it
+        calls a difference or a weighted network, so the charges need an evaluation of their own.
+        """
         if self.charges == "network":
-            network_charges(bound.evaluator)  # an error if it has none
-            return None if isinstance(self.inside, Replaced) else network_charges(bound.evaluator)
+            charges = network_charges(bound.evaluator)  # also checks that the network has charges
+            return None if isinstance(self.inside, Replaced) else charges
         assert isinstance(self.charges, ChargeModel)
         numbers = [element.atomic_number for element in bound.region.elements]
         return self.charges.bind(numbers, bound.region.charge)

@@ -64,7 +64,7 @@ def check_environment(system: openmm.System, region: NDArray[np.int64]) -> None:
 def environment_charges(
     system: openmm.System, region: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the charged particles outside a region, virtual sites among them, and their charges.
+    """Return the charged particles outside a region, including virtual sites, and their charges.
 
     Args:
         system: the MM system.

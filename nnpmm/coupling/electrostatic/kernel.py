@@ -22,6 +22,7 @@ __all__ = [
 
 #: A density exp(-r / s) is neglected beyond this many s, where it is below 1e-13.
 _SLATER_RANGE = 30.0
+# Allows vectorized sums. Without "nnan" and "ninf", since cutoffs may be infinite.
 _FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 
@@ -37,8 +38,9 @@ def find_images(centre, reach, positions, box, periodic):
         periodic: whether there is a box.
 
     Returns:
-        Indices into the environment (k,), and where the images are relative to the point, (3, k).
+        Indices into the environment (k,), and the images' positions relative to the point, (3, k).
     """
+    # Empty lists whose types numba can infer.
     indices, images = [0 for _ in range(0)], [(0.0, 0.0, 0.0) for _ in range(0)]
     shortest = min(box[0, 0], min(box[1, 1], box[2, 2])) if periodic else np.inf
     for j in range(len(positions)):
@@ -46,19 +48,19 @@ def find_images(centre, reach, positions, box, periodic):
         y = positions[j, 1] - centre[1]
         z = positions[j, 2] - centre[2]
         if periodic:
-            turns = np.round(z / box[2, 2])
-            x, y, z = x - turns * box[2, 0], y - turns * box[2, 1], z - turns * box[2, 2]
-            turns = np.round(y / box[1, 1])
-            x, y = x - turns * box[1, 0], y - turns * box[1, 1]
+            cells = np.round(z / box[2, 2])
+            x, y, z = x - cells * box[2, 0], y - cells * box[2, 1], z - cells * box[2, 2]
+            cells = np.round(y / box[1, 1])
+            x, y = x - cells * box[1, 0], y - cells * box[1, 1]
             x -= np.round(x / box[0, 0]) * box[0, 0]
         square = x * x + y * y + z * z
         if square < reach * reach:
             indices.append(j)
             images.append((x, y, z))
-        # Every other image is farther from this one than the shortest width of the box.
+        # Every other image is at least the shortest width of the box away from this one.
         if not periodic or shortest - math.sqrt(square) > reach:
             continue
-        # Reduced vectors b and c move x by up to a whole box.
+        # The off-diagonal elements of reduced vectors b and c move x by up to a whole box width.
         for a in range(-2, 3):
             for b in range(-1, 2):
                 for c in range(-1, 2):
@@ -83,13 +85,14 @@ def find_potentials(region, widths, charges, images, shape):
     Args:
         region: relative to its centre, (n, 3), nm.
         widths: s of the atoms' valence densities, (n,), nm, or (0,) for point charges.
-        charges: of the images (k,), in units that make q / r the potential wanted.
+        charges: of the images, (k,), times the constant that makes q / r a potential.
         images: relative to the region's centre, (3, k), nm.
         shape: of the interaction, 1/r + a + b r^2 + c r^4 up to a cutoff: cutoff^2, a, b, c.
 
     Returns:
-        Potential at each atom (n,) and its gradient (n, 3); what a valence density feels beyond a
-        point (n,), the gradient of that (n, 3), and its derivative by the width (n,).
+        Potential at each atom, (n,), and its gradient, (n, 3); the difference between the
+        potentials that a valence density and a point charge feel, (n,), the gradient of this
+        difference, (n, 3), and its derivative by the width, (n,).
     """
     n, spread = len(region), len(widths) > 0
     potentials, gradients = np.zeros(n), np.zeros((n, 3))
@@ -102,7 +105,7 @@ def find_potentials(region, widths, charges, images, shape):
         for k in range(len(charges)):
             dx, dy, dz = xi - x[k], yi - y[k], zi - z[k]
             square = dx * dx + dy * dy + dz * dz
-            square = limit if square > limit else square  # value and slope are zero there
+            square = limit if square > limit else square  # value and slope are zero at the cutoff
             inverse = 1.0 / math.sqrt(square)
             potential += charges[k] * (inverse + a + square * (b + c * square))
             slope = charges[k] * (2 * b + 4 * c * square - inverse * inverse * inverse)
@@ -141,9 +144,9 @@ def add_environment_forces(
         indices: of the images, (k,).
         region: relative to its centre, (n, 3), nm.
         charges: of the region's atoms, (n,).
-        valence: those of them that are spread out, (n,) or (0,).
-        widths: of these, (n,) or (0,), nm.
-        environment: charges of the images, (k,); see `find_potentials`, as for the rest.
+        valence: the part of these charges that is a valence density, (n,) or (0,).
+        widths: of the densities, (n,) or (0,), nm.
+        environment: charges of the images, (k,); see `find_potentials`.
         images: (3, k), nm.
         shape: of the interaction.
     """
@@ -182,7 +185,7 @@ def add_environment_forces(
 
 @numba.njit(nogil=True, error_model="numpy", fastmath=_FAST)
 def find_damping_fields(region, widths, charges, images, limit):
-    """Sum what valence densities take from the field of point charges at the atoms of a region.
+    """Sum the damping, by valence densities, of the field of point charges at a region's atoms.
 
     Args:
         region: relative to its centre, (n, 3), nm.
@@ -216,7 +219,7 @@ def find_damping_fields(region, widths, charges, images, limit):
 def add_field_forces(
     on_region, forces, indices, region, by_field, by_damping, widths, charges, images, shape
 ):
-    """Add the forces of an energy that depends on the field, and on what densities take from it.
+    """Add the forces of an energy that depends on the field and on its damping.
 
     Args:
         on_region: forces on the region's atoms, (n, 3), added to.
@@ -231,7 +234,7 @@ def add_field_forces(
         shape: of the interaction; see `find_potentials`.
 
     Returns:
-        The derivative by these widths, (n,).
+        The derivative by the widths, (n,).
     """
     limit, _, b, c = shape
     by_widths = np.zeros(len(region))
@@ -257,12 +260,12 @@ def add_field_forces(
                 x = 1 / (inverse * s)
                 decay = math.exp(-x) * cube
                 h = -(1 + x + 0.5 * x * x) * decay
-                turn = v[0] * dx + v[1] * dy + v[2] * dz
-                along = (0.5 * x * x * decay * inverse / s - 3 * h * inverse * inverse) * turn
+                projection = v[0] * dx + v[1] * dy + v[2] * dz
+                along = (0.5 * x * x * decay * inverse / s - 3 * h * inverse * inverse) * projection
                 fx += h * v[0] + along * dx
                 fy += h * v[1] + along * dy
                 fz += h * v[2] + along * dz
-                by_widths[i] -= charges[k] * turn * 0.5 * x * x * x * decay / s
+                by_widths[i] -= charges[k] * projection * 0.5 * x * x * x * decay / s
             atom = indices[k]
             on_region[i, 0] -= charges[k] * fx
             on_region[i, 1] -= charges[k] * fy

@@ -14,7 +14,9 @@ __all__ = ["pair_potential", "reference_energy"]
 
 
 def pair_potential(distance: float, cutoff: float) -> float:
-    """Return the potential of a unit charge, 1/nm: 1/r without cutoff, else of zero multipoles.
+    """Return the potential of a unit charge, 1/nm, by the zero-multipole summation with a cutoff.
+
+    Without a cutoff it is 1/r; with the cutoff R it is
 
     1/r - 15/(8 R) + 5 r^2/(4 R^3) - 3 r^4/(8 R^5) within R, 0 beyond (Fukuda, J. Chem. Phys. 2013,
     139, 174107, for l = 3 without damping). Value, slope and curvature are 0 at R: a charge
@@ -46,12 +48,12 @@ def reference_energy(
     """Return the energy of charges, and of densities around them, with the environment, kJ/mol.
 
     Args:
-        region: whole, (n, 3), nm.
-        charge_shifts: charges of the region less its fixed ones, (n,), e.
-        environment: (m, 3), nm.
+        region: positions, not split by the boundary, (n, 3), nm.
+        charge_shifts: charges of the region less its fixed charges, (n,), e.
+        environment: positions, (m, 3), nm.
         environment_charges: (m,), e.
         cutoff: nm.
-        box: rows, (3, 3), nm; images in the 124 cells around count as atoms of their own.
+        box: rows, (3, 3), nm; the sum includes images in the 124 cells around.
         valence: the part of each atom's charge with a density exp(-r / s) / (8 pi s^3), (n,), e.
         widths: s of these, (n,), nm.
     """
@@ -59,14 +61,15 @@ def reference_energy(
     if box is not None:
         shifts = np.array(list(itertools.product(range(-2, 3), repeat=3))) @ box
     energy = 0.0
-    for i, place in enumerate(region):
+    for i, position in enumerate(region):
         for other, charge in zip(environment, environment_charges, strict=True):
-            for distance in np.linalg.norm(other + shifts - place, axis=1):
+            for distance in np.linalg.norm(other + shifts - position, axis=1):
                 if distance >= cutoff:
                     continue
                 energy += charge_shifts[i] * charge * pair_potential(distance, cutoff)
                 if valence is not None and widths is not None:
                     x = distance / widths[i]
-                    beyond_a_point = -(1 + x / 2) * math.exp(-x) / distance
-                    energy += valence[i] * charge * beyond_a_point
+                    # What the density feels less than a point charge: charge penetration.
+                    penetration = -(1 + x / 2) * math.exp(-x) / distance
+                    energy += valence[i] * charge * penetration
     return COULOMB_CONSTANT * energy

@@ -23,7 +23,7 @@ def create_embedded_force(
     """Return the network's force, including the electrostatic embedding.
 
     Args:
-        callback: network, charges, and the parameters that scale them, which all are 1 by default.
+        callback: network, charges, and the global parameters that scale them, all 1 by default.
         particles: the network's atoms, then the charged ones around them.
     """
     weight = callback.region.weight
@@ -40,7 +40,7 @@ def embedding_energy(context: openmm.Context) -> float:
     It is dV/d(lambda_electrostatic_embedding), at any value of this parameter.
 
     Args:
-        context: of a system made with `nnpmm.coupling.Electrostatic`; it keeps its parameters.
+        context: of a system made with `nnpmm.coupling.Electrostatic`; its parameters do not change.
 
     Raises:
         ForceFieldError: the system has no such region.
@@ -57,12 +57,13 @@ def scale_embedding(system: openmm.System, atoms: NDArray[np.int64], parameter: 
     """Multiply the embedding energy by an additional global parameter, in place.
 
     Args:
-        system: any; one without electrostatic embedding stays as it is.
-        atoms: whose charges the parameter scales in the NonbondedForce.
+        system: any; one without electrostatic embedding does not change.
+        atoms: those whose charges the parameter scales in the NonbondedForce.
         parameter: its name; 1 by default.
 
     Raises:
-        RegionError: these are not the embedded region: some of the charges around it, or a part.
+        RegionError: the atoms do not contain the whole embedded region, or contain charges of its
+            environment.
     """
     for index, force in reversed(list(enumerate(system.getForces()))):
         if type(force) is not openmm.PythonForce:

@@ -67,7 +67,11 @@ class Torsion(Section):
     def bind(self, name: str, structure: Structure) -> Variable:
         """Return the variable of a structure; see `bind_variables` for the errors."""
         return _centroids(
-            *(name, structure, self.atoms, "dihedral(g1, g2, g3, g4)", _torsion),
+            name,
+            structure,
+            self.atoms,
+            "dihedral(g1, g2, g3, g4)",
+            _torsion,
             unit="rad",
             bounds=(-math.pi, math.pi),
             period=2 * math.pi,
@@ -75,7 +79,7 @@ class Torsion(Section):
 
 
 class Position(Section):
-    r"""How far a group is along the vector from one group to another, nm.
+    r"""Position of a group along the vector from one group to another, nm.
 
     s = (r - r_from) . (r_to - r_from) / |r_to - r_from|, from the three distances: s = (d^2(group,
     from) + d^2(from, to) - d^2(group, to)) / (2 d(from, to)).

@@ -32,7 +32,7 @@ class LearnedVariable(Section):
 
     @model_validator(mode="after")
     def _keep_to_the_file(self) -> Self:
-        """Put in the checksum, so that a run does not go on with another network."""
+        """Add the checksum of the file, so that a run cannot continue with another network."""
         if self.sha256 is None and self.file.is_file():
             object.__setattr__(self, "sha256", sha256_of(self.file.read_bytes()))
         return self

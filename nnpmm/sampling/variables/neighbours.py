@@ -1,4 +1,4 @@
-"""Coordination: how many pairs of two groups are close, as a smooth number."""
+"""Coordination: a smooth count of close pairs between two groups."""
 
 from __future__ import annotations
 

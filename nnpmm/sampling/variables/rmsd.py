@@ -23,7 +23,7 @@ _LEAST = 3
 
 
 class Rmsd(Section):
-    """RMSD of some atoms from a reference structure, nm; all atoms count the same."""
+    """RMSD of some atoms from a reference structure, nm; all atoms have equal weights."""
 
     type: Literal["rmsd"] = "rmsd"
     atoms: GroupSetting = Field(

@@ -29,7 +29,7 @@ RESERVED = ("step", "bias_kj_mol", "height_kj_mol")
 
 
 def check_names(variables: Mapping[str, VariableSettings]) -> None:
-    """Refuse names that cannot head a column of a CSV file.
+    """Refuse names that cannot be the name of a column in a CSV file.
 
     Raises:
         ConfigError: there is one.
@@ -52,7 +52,7 @@ def bind_variables(
         structure: whose atoms they are of.
 
     Raises:
-        VariableError: atoms that are not there or do not fit.
+        VariableError: atoms do not exist or do not fit the variable.
         SelectionError: a selection cannot be read or matches nothing.
         InputFileError: a reference structure cannot be read, or has other atoms.
     """

@@ -1,6 +1,6 @@
-"""What a collective variable is: an OpenMM force for biases, and a function of positions.
+"""Collective variables: an OpenMM force for biases, and a function of positions.
 
-The force serves the bias, whose gradients OpenMM takes. The function is the slow readable version
+OpenMM differentiates the force for the bias. The function is the slow, readable version
 of the same, for trajectories and for tests of the force.
 """
 
@@ -30,12 +30,12 @@ _UNITS = {"rad": unit.radian, "nm": unit.nanometer}
 
 
 class VariableError(ConfigError):
-    """A collective variable that cannot be what its settings say."""
+    """A collective variable cannot be created from its settings."""
 
 
 @dataclass(frozen=True, eq=False)
 class Structure:
-    """What the atoms of variables are selected from.
+    """The structure from which the atoms of variables are selected.
 
     Attributes:
         topology: of all atoms.
@@ -92,7 +92,7 @@ class Structure:
 
         Raises:
             SelectionError: the selection cannot be read or matches nothing.
-            VariableError: an index that is not there, or one that is there twice.
+            VariableError: an index is out of range or occurs twice.
         """
         if isinstance(group, str):
             try:
@@ -145,7 +145,7 @@ class Structure:
             )
 
     def label(self, index: int) -> str:
-        """Return how a message or a picture names an atom."""
+        """Return the label of an atom in messages and pictures."""
         return atom_label(list(self.topology.atoms())[index])
 
 
@@ -157,10 +157,10 @@ class Variable:
         name: as in the settings.
         unit: ``"rad"``, ``"nm"`` or empty.
         period: after which values repeat, or None.
-        bounds: between which all values lie; None where there are none.
+        bounds: between which all values lie; None if there are none.
         create_force: returns a new OpenMM force whose energy is the variable.
         evaluate: returns its value from positions (n_atoms, 3) nm and box rows (3, 3) nm or None.
-        label: what it is in words.
+        label: a description in words.
     """
 
     name: str
@@ -226,7 +226,7 @@ def _has_no_unit(value: Any) -> bool:
 
 
 def in_unit(value: Any, symbol: str) -> tuple[Any, str]:
-    """Return values and their unit as people read them: radians as degrees."""
+    """Return values and their unit for output: radians as degrees."""
     if symbol == "rad":
         return np.degrees(value), "degrees"
     return value, symbol

@@ -1,4 +1,4 @@
-"""What a run says about itself before its first step: log messages at INFO level.
+"""What a run reports before its first step: log messages at INFO level.
 
 Nothing is printed here. ``nnpmm run`` shows the messages on stdout; a script sees them with
 ``logging.basicConfig(level=logging.INFO)``.
@@ -48,17 +48,17 @@ _MOST_RESIDUES = 4
 
 
 def working(what: str) -> None:
-    """Say what is being done, where it may take more than a moment."""
+    """Report a step that may take more than a moment."""
     LOGGER.info("%s ...", what)
 
 
 def fact(name: str, value: str) -> None:
-    """Say something about the run that has just become known."""
+    """Report a fact about the run."""
     LOGGER.info("%-11s %s", name, value)
 
 
 def tell_settings(settings: RunConfig, path: Path | None) -> None:
-    """Say what the settings alone decide: stages and folder."""
+    """Report what follows from the settings alone: stages and folder."""
     if path is not None:
         fact("settings", str(path))
     fact("stages", describe_stages(settings))
@@ -87,7 +87,7 @@ def _time(ps: float) -> str:
 
 
 def describe_system_source(source: SystemSource) -> str:
-    """Return what is done to get the MM system."""
+    """Return how the MM system is obtained, for a message."""
     if isinstance(source, AmberSystem | GromacsSystem):
         return f"reading {source.topology.name} and {source.coordinates.name}"
     if isinstance(source, CharmmSystem):
@@ -106,7 +106,7 @@ def describe_system_source(source: SystemSource) -> str:
 
 
 def tell_system(mm: MMSystem) -> None:
-    """Say how large the MM system is, and where a built ligand's parameters come from."""
+    """Report the size of the MM system, and the source of a built ligand's parameters."""
     box = "no periodic box"
     if mm.box_vectors is not None:
         edges = np.linalg.norm(mm.box_vectors, axis=1)
@@ -117,7 +117,7 @@ def tell_system(mm: MMSystem) -> None:
 
 
 def tell_region(topology: app.Topology, region: ArrayLike) -> None:
-    """Say what the network describes."""
+    """Report the region that the network describes."""
     chosen = set(np.asarray(region).tolist())
     atoms = [atom for atom in topology.atoms() if atom.index in chosen]
     formula = hill_formula("?" if a.element is None else a.element.symbol for a in atoms)
@@ -128,7 +128,7 @@ def tell_region(topology: app.Topology, region: ArrayLike) -> None:
 
 
 def tell_model(model: Potential) -> None:
-    """Say which network it is, where its weights are from, and what evaluates it."""
+    """Report the network, the source of its weights, and its backend."""
     known = model.provenance
     members = known.get("members")
     count = "" if members is None else f", {len(members)} network{'s' * (len(members) != 1)}"
@@ -141,7 +141,7 @@ def tell_model(model: Potential) -> None:
 
 
 def tell_time_step(settings: ProtocolConfig, limit: TimestepLimit, mass_factor: float) -> None:
-    """Say the time step, the longest that is allowed and what sets it, and heavier masses."""
+    """Report the time step, its limit with the cause, and increased masses."""
     integrator = settings.integrator
     if integrator.inner is not None and integrator.outer is not None:
         steps = f"{integrator.inner * 1000:g} fs inner, {integrator.outer * 1000:g} fs outer"
@@ -153,6 +153,6 @@ def tell_time_step(settings: ProtocolConfig, limit: TimestepLimit, mass_factor: 
 
 
 def tell_platform(platform: openmm.Platform, properties: dict[str, str]) -> None:
-    """Say where OpenMM runs."""
+    """Report the platform of OpenMM."""
     details = "".join(f", {key.lower()} {value}" for key, value in properties.items())
     fact("platform", f"{platform.getName()}{details}")

@@ -23,8 +23,8 @@ def choose_platform(
         required: platform that a checkpoint is bound to; replaces ``auto``.
 
     Raises:
-        ConfigError: the platform is not there or does not work.
-        ModelError: more threads than make sense here.
+        ConfigError: the platform is not available or does not work.
+        ModelError: more threads than this machine can use.
     """
     wanted = required or settings.name
     if wanted in ("auto", "CPU"):

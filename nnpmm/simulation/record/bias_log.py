@@ -1,4 +1,4 @@
-"""The record of a biased run: variables, bias and Gaussians, from which the bias is rebuilt."""
+"""The record of a biased run: variables, bias and Gaussians, which restore the bias."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class BiasLog:
         self._file = CsvLog(path, [_STEP, *names, _BIAS, _HEIGHT], append=append)
 
     def write(self, step: int, values: Sequence[float], bias: float, height: float) -> None:
-        """Append a row, and hand it to the operating system."""
+        """Append a row and flush it to the operating system."""
         self._file.write([step, *(repr(float(value)) for value in (*values, bias, height))])
 
     def close(self) -> None:
-        """Close the file; what could not be written has been reported before."""
+        """Close the file; errors of writing have been reported before."""
         self._file.close()
 
 

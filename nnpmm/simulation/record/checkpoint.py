@@ -106,7 +106,7 @@ def write_checkpoint(
     model_digest: str | None,
     region: tuple[int, ...],
 ) -> CheckpointRecord:
-    """Write a checkpoint of a context and of the files as they are now.
+    """Write a checkpoint of a context and of the current sizes of the files.
 
     Args:
         directory: folder of the run.

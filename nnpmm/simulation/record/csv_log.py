@@ -16,12 +16,12 @@ __all__ = ["CsvLog"]
 
 
 class CsvLog:
-    """Appends rows to a CSV file, each handed to the operating system at once.
+    """Appends rows to a CSV file and flushes each to the operating system.
 
     Args:
         path: of the file.
         names: of the columns, the first row of a new file.
-        append: whether to go on with the file that is there.
+        append: continue the existing file.
 
     Raises:
         SimulationError: the file cannot be written.
@@ -47,6 +47,6 @@ class CsvLog:
             self._handle.flush()
 
     def close(self) -> None:
-        """Close the file; what could not be written has been reported before."""
+        """Close the file; errors of writing have been reported before."""
         with suppress(OSError):
             self._handle.close()

@@ -59,7 +59,7 @@ class EnergyLog:
         self._file.write(_text(value) for value in astuple(row))
 
     def close(self) -> None:
-        """Close the file; what could not be written has been reported before."""
+        """Close the file; errors of writing have been reported before."""
         self._file.close()
 
 

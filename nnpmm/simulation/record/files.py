@@ -1,4 +1,4 @@
-"""Writing the files of a run: an error of the system becomes a message with the way to go on."""
+"""Write the files of a run, with errors that say how to continue."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn a failure of the operating system into one line.
+    """Turn an error of the operating system into one of nnpmm, in one line.
 
     Args:
-        path: is named where the system does not say which file it was.
+        path: for the message, if the operating system does not name the file.
 
     Raises:
         SimulationError: says what failed and what to do.
@@ -54,21 +54,21 @@ def _explain(path: str | bytes | Path, error: OSError) -> str:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Yield a file that takes the place of ``path`` in one step, which survives a crash.
+    """Yield a file that replaces ``path`` atomically.
 
     Raises:
-        SimulationError: it cannot be written; then ``path`` is as it was.
+        SimulationError: it cannot be written; ``path`` is then unchanged.
     """
-    temporary = path.with_name(f"{path.name}.tmp")  # one process at a time works in a run's folder
+    temporary = path.with_name(f"{path.name}.tmp")  # the lock admits one process
     with writing(path), files.replacing(path, temporary=temporary) as handle:
         yield handle
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Replace a file by new content in one step that survives a crash.
+    """Replace a file by new content atomically.
 
     Raises:
-        SimulationError: it cannot be written; then the file is as it was.
+        SimulationError: it cannot be written; the file is then unchanged.
     """
     with replacing(path) as handle:
         handle.write(content.encode("utf-8") if isinstance(content, str) else content)

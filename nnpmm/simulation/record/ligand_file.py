@@ -31,7 +31,7 @@ def write_ligand(
 
     Raises:
         ConfigError: the settings name no ligand.
-        SimulationError: the ligand's file is another molecule by now, or the file cannot be
+        SimulationError: the ligand's file now contains another molecule, or the file cannot be
             written.
     """
     from rdkit import Chem

@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 SETTINGS = "settings.yaml"
-#: Folder of the replicas of a run that exchange states.
+#: Folder of the replicas of a run with replica exchange.
 EXCHANGE = "exchange"
 PROVENANCE = "provenance.json"
 _SYSTEM, _STRUCTURE = "mm_system.xml", "structure.npz"
@@ -93,12 +93,12 @@ def settings_hash(data: dict[str, Any]) -> str:
 
 
 def has_run(directory: Path) -> bool:
-    """Tell whether a folder contains a run."""
+    """Return whether a folder contains a run."""
     return (directory / SETTINGS).exists() or (directory / CHECKPOINT).exists()
 
 
 def check_directory(settings: ProtocolConfig, *, resume: bool, overwrite: bool) -> bool:
-    """Tell whether there is a run to go on with; nothing is changed.
+    """Return whether there is a run to continue; change nothing.
 
     Raises:
         ConfigError: the folder has a run that was neither to be resumed nor overwritten, or the
@@ -130,9 +130,9 @@ def save_settings(settings: ProtocolConfig, directory: Path) -> str:
 
 
 def remove_run(directory: Path) -> None:
-    """Delete the files of an earlier run, and nothing else, from a folder."""
+    """Delete only the files of an earlier run from a folder."""
     with writing(directory):
-        for name in _OWN_FILES:  # the settings first: what is left is then no run any more
+        for name in _OWN_FILES:  # settings first: without them the folder is no longer a run
             (directory / name).unlink(missing_ok=True)
         for path in directory.glob("checkpoint-*.chk*"):
             path.unlink(missing_ok=True)
@@ -186,7 +186,7 @@ def _require(path: Path) -> None:
 
 
 def save_arrays(path: Path, arrays: dict[str, NDArray]) -> None:
-    """Write arrays to an npz file in one step."""
+    """Write arrays to an npz file atomically."""
     with replacing(path) as handle:
         np.savez(handle, allow_pickle=False, **arrays)
 

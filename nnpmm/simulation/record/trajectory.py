@@ -45,7 +45,7 @@ class TrajectoryWriter(Protocol):
 
 
 def _vectors(box: NDArray[np.float64] | None) -> unit.Quantity | None:
-    """Return box rows (3, 3) in nm the way OpenMM's writers want them."""
+    """Return box rows (3, 3) in nm in the form that OpenMM's writers require."""
     return None if box is None else [openmm.Vec3(*row) for row in box] * unit.nanometer
 
 
@@ -67,7 +67,7 @@ class _DcdWriter:
         self.frames += 1
 
     def close(self) -> None:
-        with suppress(OSError):  # what could not be written has been reported before
+        with suppress(OSError):  # errors of writing have been reported before
             self._handle.close()
 
 
@@ -105,7 +105,7 @@ class _XtcWriter:
 
 
 def _xtc_frame_size(handle: IO[bytes], offset: int) -> int:
-    """Return the size in bytes of the XTC frame at an offset, as its own header says; -1: cut."""
+    """Return the size in bytes of the XTC frame at an offset from its header, -1 if truncated."""
     handle.seek(offset)
     header = handle.read(92)
     if len(header) < 56:
@@ -141,12 +141,12 @@ def open_trajectory(
         return writer(path, topology, interval, frames)
     except SimulationError:
         raise
-    except (RuntimeError, ValueError) as error:  # what OpenMM cannot append to
+    except (RuntimeError, ValueError) as error:  # OpenMM cannot append to the file
         raise SimulationError(f"{path}: cannot be continued ({error}): {_AGAIN}") from error
 
 
 def cut_back(path: Path, size: int, frames: int | None = None, n_atoms: int = 0) -> None:
-    """Cut a file back to its size at a checkpoint and correct a DCD header's counts.
+    """Truncate a file to its size at a checkpoint and correct the counts in a DCD header.
 
     Args:
         path: trajectory or log.

@@ -60,7 +60,9 @@ def _systems() -> list[list[str]]:
             block = [*comment_lines(f"{what}; other kinds: at the end"), *block]
         for name in sorted(kind.model_fields, key=lambda n, k=kind: _rank(k, n)):  # type: ignore[misc]
             block += entry_lines(
-                *(kind, name, values.get(name)),
+                kind,
+                name,
+                values.get(name),
                 path=f"system.{name}",
                 indent="  ",
                 shown=_SHOWN,

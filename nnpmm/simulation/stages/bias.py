@@ -24,10 +24,10 @@ class ProductionBias:
     Args:
         prepared: the hybrid system.
         settings: of the run.
-        sampling: what they say of metadynamics.
+        sampling: the metadynamics section of the settings.
 
     Raises:
-        NnpmmError: variables that are not there or cannot be biased.
+        NnpmmError: variables that do not exist or cannot be biased.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class ProductionBias:
         """Begin a new record."""
         self._log = BiasLog(self.path, tuple(self._variables), append=False)
 
-    def go_on(self, context: openmm.Context) -> None:
-        """Build the bias of a context again from the record, and go on with it.
+    def resume(self, context: openmm.Context) -> None:
+        """Restore the bias of a context from the record, and continue the record.
 
         Raises:
-            SimulationError: the record is damaged, or is of other variables.
+            SimulationError: the record is damaged or has other variables.
         """
         found = read_bias_log(self.path)
         if found.names != tuple(self._variables):

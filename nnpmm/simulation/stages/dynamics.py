@@ -36,7 +36,7 @@ __all__ = ["Recorder", "Snapshot", "StageLoop", "snapshot"]
 
 _LOGGER = logging.getLogger(__name__)
 _SECONDS_PER_CHUNK = 0.5
-_EARLY_STEPS = 100  # overlapping atoms fly apart within so many
+_EARLY_STEPS = 100  # within which overlapping atoms fly apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +52,8 @@ def snapshot(context: openmm.Context, *, wrapped: bool = False) -> Snapshot:
     """Return positions, velocities and box of a context.
 
     Args:
-        context: where from.
-        wrapped: put every molecule, as a whole, into the box.
+        context: of the simulation.
+        wrapped: move every molecule into the box without splitting it.
     """
     periodic = context.getSystem().usesPeriodicBoundaryConditions()
     state = context.getState(
@@ -75,7 +75,7 @@ def _box(state: openmm.State, periodic: bool) -> NDArray[np.float64] | None:
 
 @dataclass
 class Recorder:
-    """Where the output of a run goes, and how far it is.
+    """The output of a run and its progress.
 
     ``steps_before`` counts the steps of earlier stages, ``remaining_ps_after`` is the time of later
     ones.
@@ -102,7 +102,7 @@ class Recorder:
     last_row: LogRow | None = field(default=None)
 
     def checkpoint(self, context: openmm.Context, stage: str, step: int) -> None:
-        """Write a checkpoint, unless the state is not finite: then the last one stays."""
+        """Write a checkpoint, unless the state is not finite; the last one stays then."""
         now = snapshot(context)
         self.require_finite(stage, step, positions=now.positions, velocities=now.velocities)
         files = [self.log.path]
@@ -135,7 +135,7 @@ class Recorder:
                 )
 
     def remedy(self, step: int) -> str:
-        """Return what to do about a simulation that has blown up at a step of the stage."""
+        """Return a remedy for a simulation that has blown up at a step of the stage."""
         timestep = f"{self.settings.timestep * 1000:g} fs"
         if self.steps_before + step <= _EARLY_STEPS:
             return (
@@ -149,13 +149,13 @@ class Recorder:
 
 
 class StageLoop:
-    """Steps a context through a stage and writes what is due.
+    """Runs a stage in a context and writes its output.
 
     Args:
         context: of the stage.
-        stage: which.
-        recorder: where output goes.
-        step: steps of the stage that are done already.
+        stage: the stage to run.
+        recorder: writes the output.
+        step: number of finished steps of the stage.
     """
 
     def __init__(self, context: openmm.Context, stage: Stage, recorder: Recorder, step: int = 0):
@@ -174,7 +174,7 @@ class StageLoop:
         self._first_step = step
 
     def run(self) -> int:
-        """Go to the end of the stage, or to a signal, with a checkpoint; return the steps done.
+        """Run to the end of the stage or to a signal, with a checkpoint; return the steps done.
 
         Raises:
             SimulationError: the state is no longer finite, or OpenMM stopped.
@@ -224,7 +224,7 @@ class StageLoop:
         return self.step
 
     def _next_event(self) -> int:
-        """Return the step at which something is due next."""
+        """Return the next step with output."""
         intervals = [self._log_every, self._checkpoint_every, self._ramp_every]
         if self.stage.writes_frames:
             intervals.append(self._frame_every)
@@ -235,7 +235,7 @@ class StageLoop:
         return min(self.stage.n_steps, *((self.step // n + 1) * n for n in intervals))
 
     def _advance(self) -> int:
-        """Make some steps, not past the next event, and return how many."""
+        """Run some steps, at most to the next output, and return their number."""
         integrator = self.context.getIntegrator()
         n_steps = min(self._next_event() - self.step, self._chunk)
         final = self.recorder.settings.ensemble.temperature
@@ -246,7 +246,7 @@ class StageLoop:
         return n_steps
 
     def _write_due(self) -> None:
-        """Look, and write the frame, the row and the checkpoint that are due, in this order."""
+        """Write the row, the frame and the checkpoint that are due."""
         writer = self.recorder.trajectory if self.stage.writes_frames else None
         frame_due = writer is not None and self.step % self._frame_every == 0
         log_due = self.step % self._log_every == 0
@@ -259,7 +259,7 @@ class StageLoop:
             self.recorder.require_finite(self.stage.name, self.step, positions=positions)
             if watch_due and self.recorder.watchdog is not None:
                 self.recorder.watchdog.check(positions, box, step=self.step)
-            if log_due:  # before the frame: a state that is refused leaves no frame behind
+            if log_due:  # before the frame, so that a refused state leaves no frame
                 self._log(state, positions, box)
             if frame_due and writer is not None:
                 state = self.context.getState(positions=True, enforcePeriodicBox=periodic)

@@ -35,7 +35,7 @@ def warn_unless_equilibrated(
 
     Averages are taken over the end of the stage before production: the second half of the
     equilibration, or what of the warm-up is at its final temperature. If the log has no row there,
-    the state at hand is judged.
+    the current state is checked.
 
     Args:
         log: CSV log of the run.
@@ -58,7 +58,7 @@ def _check_temperature(
     settings: ProtocolConfig,
     degrees_of_freedom: int,
 ) -> None:
-    """Warn if the average of temperatures (K) is further off than chance explains."""
+    """Warn if the average temperature (K) is off by more than chance explains."""
     found, wanted = float(temperatures.mean()), settings.ensemble.temperature
     interval = before.friction * settings.output.log_interval
     limit = temperature_limit(wanted, degrees_of_freedom, len(temperatures), interval)

@@ -141,7 +141,7 @@ class ReplicaLoop:
     Args:
         context: of the stage, with the System that `Replicas.add_to` has changed.
         stage: the production.
-        recorder: where output goes.
+        recorder: writes the output.
         replicas: their states.
         topology: of the system.
     """

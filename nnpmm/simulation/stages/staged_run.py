@@ -1,4 +1,4 @@
-"""The stages of a run in their order, from the first or from a checkpoint on."""
+"""Runs the stages of a simulation in order, from the first one or from a checkpoint."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class RunResult:
         stage: stage that was reached.
         time_ps: time reached within it.
         signal_number: signal that interrupted the run; None if it is complete.
-        already_complete: there was nothing left to do.
+        already_complete: whether the run was complete before.
     """
 
     directory: Path
@@ -84,7 +84,7 @@ def region_atoms(prepared: PreparedSystem) -> tuple[int, ...]:
 
 
 class StagedRun:
-    """One call of ``run_protocol``: the stages from the first or from a checkpoint on."""
+    """One call of ``run_protocol``: the stages from the first one or from a checkpoint."""
 
     def __init__(
         self,
@@ -109,8 +109,12 @@ class StagedRun:
         elif sampling is not None:
             self.replicas = Replicas(prepared, settings, sampling)
 
-    def go(self, record: CheckpointRecord | None) -> RunResult:
-        """Go through the stages and return what there is in the end."""
+    def run_stages(self, record: CheckpointRecord | None) -> RunResult:
+        """Run the remaining stages, or until a signal, and return the output.
+
+        Args:
+            record: of the checkpoint to continue from, or None.
+        """
         first = self._first_stage(record)
         if record is not None and self._complete(first, record):
             _LOGGER.info("the run in %s is complete", self.directory)
@@ -121,7 +125,7 @@ class StagedRun:
             stop = stack.enter_context(stop_on_signals())
             display = stack.enter_context(progress_display(self.progress))
             recorder = stack.enter_context(self._recorder(record, display, stop))
-            remove_final(self.directory)  # of a shorter production
+            remove_final(self.directory)  # left by a shorter production
             state = self._minimize(recorder) if record is None else None
             if record is None and stop:
                 return self._result(name, step, signal_number=stop.signal_number)
@@ -146,7 +150,7 @@ class StagedRun:
     def _loop(
         self, context: openmm.Context, stage: Stage, recorder: Recorder, step: int
     ) -> StageLoop | ReplicaLoop:
-        """Return what moves a stage on."""
+        """Return the loop that runs a stage."""
         if self.replicas is None or stage.name != PRODUCTION:
             return StageLoop(context, stage, recorder, step)
         return ReplicaLoop(context, stage, recorder, self.replicas, self.prepared.mm.topology)
@@ -177,7 +181,7 @@ class StagedRun:
             )
 
     def _first_stage(self, record: CheckpointRecord | None) -> int:
-        """Return the index in the plan of the stage to go on with."""
+        """Return the index in the plan of the stage to continue with."""
         if record is None:
             return 0
         for index, stage in enumerate(self.plan):
@@ -203,7 +207,7 @@ class StagedRun:
     def _recorder(
         self, record: CheckpointRecord | None, display: ProgressDisplay, stop: StopFlag
     ) -> Iterator[Recorder]:
-        """Cut the output back to the checkpoint and yield where new output goes."""
+        """Truncate the output to the checkpoint and yield the recorder of new output."""
         if record is not None:
             n_atoms = self._trajectory_topology().getNumAtoms()
             for name, size in record.sizes.items():
@@ -211,7 +215,7 @@ class StagedRun:
                     raise SimulationError(f"checkpoint.json: names an unknown file {name!r}")
                 frames = record.frames if name == self.trajectory.name else None
                 cut_back(self.directory / name, size, frames, n_atoms)
-            read_log(self.log)  # a damaged one would spoil the report, hours later
+            read_log(self.log)  # a damaged log is an error now, not at the report hours later
         prepared, hybrid = self.prepared, self.prepared.hybrid
         with ExitStack() as stack:
             log = EnergyLog(self.log, append=record is not None)
@@ -251,7 +255,7 @@ class StagedRun:
         settings, region = self.settings.stages.minimize, prepared.hybrid.region.atoms
         minimize(context, settings, recorder.display, recorder.stop, region)
         minimized = snapshot(context)
-        # Without velocities, which a minimisation leaves at zero: the first stage draws them.
+        # The first stage draws the velocities, which are zero after a minimisation.
         return Snapshot(minimized.positions, None, minimized.box)
 
     @staticmethod
@@ -288,8 +292,8 @@ class StagedRun:
             recorder.trajectory = self._open_trajectory(recorder.frames)
         if record is not None:
             load_state(self.directory, record, context)
-            if sampling is self.bias is not None:
-                self.bias.go_on(context)
+            if self.bias is not None and sampling is self.bias:
+                self.bias.resume(context)
                 recorder.bias = self.bias
             return context, record.step
         if state is None:
@@ -300,7 +304,7 @@ class StagedRun:
             temperature = stage.start_temperature or self.settings.ensemble.temperature
             seed = stage_seed(self.settings.seed, stage, 2)
             context.setVelocitiesToTemperature(temperature, seed)
-        if sampling is self.bias is not None:
+        if self.bias is not None and sampling is self.bias:
             self.bias.begin()
             recorder.bias = self.bias
         recorder.checkpoint(context, stage.name, 0)
@@ -313,7 +317,7 @@ class StagedRun:
         return topology if atoms is None else part_of(topology, atoms)
 
     def _open_trajectory(self, frames: int) -> TrajectoryWriter:
-        """Return the writer of the atoms that the settings want."""
+        """Return a writer of the atoms that the settings select."""
         output = self.settings.output
         writer = open_trajectory(
             self.trajectory, self._trajectory_topology(), output.trajectory_interval, frames

@@ -127,7 +127,7 @@ def _has(*suffixes: str) -> Callable[[Path], bool]:
 
 
 def _is_amber_top(path: Path) -> bool:
-    """Whether a .top file, of which Amber and GROMACS both have one, is Amber's."""
+    """Return whether a .top file is Amber's; GROMACS uses the same suffix."""
     if path.suffix.lower() != ".top":
         return False
     with path.open("rb") as handle:

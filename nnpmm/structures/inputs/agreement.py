@@ -22,12 +22,12 @@ _ORDER = "write the coordinates in the atom order of the topology"
 def check_same_atoms(topology: app.Topology, file: Path, coordinates: Coordinates) -> None:
     """Compare the number, names and elements of the atoms of a topology and its coordinates.
 
-    Programs write some names differently, so a name that differs alone is logged, in one warning.
+    Programs write some names differently, so names that differ only in spelling cause one warning.
 
     Args:
-        topology: as read.
-        file: that it was read from.
-        coordinates: as read; Amber's contain no names, and then only the numbers are compared.
+        topology: of the force field.
+        file: that the topology was read from.
+        coordinates: of the same atoms; Amber's contain no names, so only the numbers are compared.
 
     Raises:
         InputFileError: another number of atoms, another element, or the same names in another
@@ -98,7 +98,7 @@ def _plain(name: str) -> str:
 
 
 def _same_name(first: str, second: str) -> bool:
-    """Tell whether two names are one, written differently or cut to the width of a column."""
+    """Return whether two names are the same, apart from spelling or truncation to a column."""
     if first == second:
         return True
     short, long = sorted((_plain(first), _plain(second)), key=len)
@@ -121,7 +121,7 @@ def _symbols(coordinates: Coordinates, index: int) -> set[str]:
 
 
 def _may_be(atom: Atom, symbols: set[str]) -> bool:
-    """Tell whether an atom may be of one of these elements; a virtual site has none to compare."""
+    """Return whether an atom may have one of these elements; a virtual site fits all of them."""
     if atom.element is None:
         return True
     return _hydrogen(atom.element.symbol) in {_hydrogen(symbol) for symbol in symbols}
@@ -131,21 +131,21 @@ def _hydrogen(symbol: str) -> str:
     return "H" if symbol == "D" else symbol
 
 
-def _other_elements(atoms: list[Atom], coordinates: Coordinates, apart: set[int]) -> list[int]:
-    """Return the atoms of the same name for which the file states another element."""
+def _other_elements(atoms: list[Atom], coordinates: Coordinates, skip: set[int]) -> list[int]:
+    """Return the atoms for which the coordinate file states another element, except ``skip``."""
     if coordinates.symbols is None:
         return []
     return [
         atom.index
         for atom, symbol in zip(atoms, coordinates.symbols, strict=True)
-        if symbol is not None and atom.index not in apart and not _may_be(atom, {symbol})
+        if symbol is not None and atom.index not in skip and not _may_be(atom, {symbol})
     ]
 
 
 def _permuted(topology: app.Topology, names: list[str], differing: list[int]) -> list[int]:
-    """Return the atoms whose names change places within their residue.
+    """Return the atoms whose names are exchanged within their residue.
 
-    Hydrogens of the same neighbour may: nothing but their names tells them apart.
+    Hydrogens on the same atom may be exchanged, because they are equivalent.
     """
     neighbours: dict[int, list[int]] = {index: [] for index in differing}
     for bond in topology.bonds():
@@ -175,7 +175,7 @@ def _is_hydrogen(atom: Atom) -> bool:
 
 
 def _permuted_residues(atoms: list[Atom], coordinates: Coordinates) -> list[int]:
-    """Return the atoms of residues whose names change places, of molecules in another order."""
+    """Return the atoms of residues whose names are exchanged: molecules in another order."""
     app.PDBFile._loadNameReplacementTables()
     replaced = app.PDBFile._residueNameReplacements
     there = [_plain_residue(replaced.get(n, n)) for n in coordinates.residue_names or ()]

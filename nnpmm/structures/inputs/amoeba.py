@@ -28,11 +28,10 @@ _CODE_IN_XML = ("Script", "InitializationScript", "Include")
 def load_amoeba(source: AmoebaSystem) -> MMSystem:
     """Read a structure and give it AMOEBA's parameters.
 
-    Bonds are flexible, water's too, as in AMOEBA.
+    There are no constraints: AMOEBA has flexible bonds, also in water.
 
     Raises:
-        InputFileError: a file cannot be read, would run code, or has residues without parameters,
-            which are named.
+        InputFileError: a file cannot be read or would run code, or residues have no parameters.
         ForceFieldError: a parameter file adds fixed charges.
         ConfigError: PME without a box.
     """
@@ -57,7 +56,7 @@ def load_amoeba(source: AmoebaSystem) -> MMSystem:
 
 
 def _refuse_code(path: Path) -> None:
-    """Refuse a ForceField file whose author wants code to run when it is read."""
+    """Refuse a ForceField file that would run code when it is read."""
     root = read_file(path, "ForceField file", lambda: ElementTree.parse(path)).getroot()
     for name in _CODE_IN_XML:
         if root.find(f".//{name}") is not None:
@@ -83,7 +82,7 @@ def _box(source: AmoebaSystem, found: NDArray[np.float64] | None) -> NDArray[np.
 
 
 def _refuse_unknown(source: AmoebaSystem, force_field: Any, topology: app.Topology) -> None:
-    """Name residues that the force field does not describe, and what OpenMM says of the first."""
+    """Refuse residues without parameters, with OpenMM's explanation for the first one."""
     unmatched = force_field.getUnmatchedResidues(topology)
     if not unmatched:
         return

@@ -13,11 +13,11 @@ __all__ = ["build_system"]
 
 
 def build_system(source: BuildSystem, seed: int, *, constrain_hydrogens: bool) -> MMSystem:
-    """Build a ligand, and perhaps a protein, in water.
+    """Build a ligand in water, with or without a protein.
 
     Args:
         source: settings of the MM system.
-        seed: of the conformer and of the ions' places.
+        seed: of the conformer and of the ions' positions.
         constrain_hydrogens: constrain the solute's bonds to hydrogen.
 
     Raises:

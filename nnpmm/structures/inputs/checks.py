@@ -18,12 +18,12 @@ from nnpmm.structures.inputs.sources import Ensemble
 __all__ = ["check_accepted", "check_contacts", "check_cutoffs", "check_positive_masses"]
 
 _LOGGER = logging.getLogger(__name__)
-# nm: half the shortest bond between heavy atoms. A minimisation parts hydrogens that lie closer, as
-# those of the water that OpenMM builds do at times.
+# nm: half the shortest bond between heavy atoms. Hydrogens may be closer, as in water that OpenMM
+# has added, because a minimisation separates them.
 _CLOSEST = 0.055
-_NEIGHBOURS = 4  # looked at per atom: a Drude particle or a copy of the atom may be among them
-_AT_ONE_POINT = 10  # atoms; more mean coordinates that were never set
-_SHRINKS_BY = 0.05  # of the box's width, in a box that was built or cut out
+_NEIGHBOURS = 4  # per atom; a Drude particle or a copy of the atom may be among them
+_AT_ONE_POINT = 10  # atoms; if more coincide, their coordinates were never set
+_SHRINKS_BY = 0.05  # of the box's width, during the equilibration of a newly built box
 
 
 def check_cutoffs(
@@ -34,7 +34,7 @@ def check_cutoffs(
     Args:
         system: the MM system.
         box: rows (3, 3) in nm, in OpenMM's reduced form.
-        ensemble: under NPT a box that would not shrink by much is reported.
+        ensemble: with NPT, a cutoff just below the limit causes a warning.
         setting: the setting that the cutoffs come from.
 
     Raises:
@@ -77,7 +77,7 @@ def check_contacts(
         topology: names and elements of the atoms.
         system: the MM system.
         positions: (n_atoms, 3) in nm.
-        box: rows (3, 3) in nm, or None. Contacts over its faces are not looked for.
+        box: rows (3, 3) in nm, or None. Contacts across its faces are not checked.
 
     Raises:
         InputFileError: two atoms overlap.
@@ -140,9 +140,9 @@ def _excluded(system: openmm.System) -> set[tuple[int, int]]:
 
 
 def check_positive_masses(topology: app.Topology, system: openmm.System) -> None:
-    """Check that repartitioning has left no atom with less than no mass, which OpenMM accepts.
+    """Check that mass repartitioning has left no negative mass, which OpenMM accepts.
 
-    Hydrogens of 4.1 amu take more from the carbon of methane than it has.
+    Hydrogens of 4.1 amu, for example, exceed the mass of methane.
 
     Args:
         topology: names of the atoms.
@@ -161,10 +161,10 @@ def check_positive_masses(topology: app.Topology, system: openmm.System) -> None
 
 
 def check_accepted(system: openmm.System) -> None:
-    """Check that OpenMM takes the system: indices in range, parameters of every particle.
+    """Check that OpenMM accepts the system: indices in range, parameters for every particle.
 
     Raises:
-        InputFileError: it does not.
+        InputFileError: OpenMM does not.
     """
     platform = openmm.Platform.getPlatformByName("Reference")
     try:

@@ -29,8 +29,8 @@ class Coordinates:
         box: (3, 3) rows in nm, or None.
         atom_names: one per atom, or None where the format has none.
         residue_names: of the residue of each atom, or None.
-        symbols: of the element of each atom, None for one that the file gives no element; or None
-            where the file names no elements.
+        symbols: chemical symbol of each atom, None for an atom without an element; or None if the
+            file contains no elements.
     """
 
     path: Path
@@ -75,7 +75,7 @@ def _read_pdb(path: Path) -> Coordinates:
     pdb = app.PDBFile(io.StringIO("\n".join(lines)))
     check_atoms_read(pdb, lines, path)
     atoms = list(pdb.topology.atoms())
-    # OpenMM guesses the elements that are left blank, which says nothing about the file.
+    # OpenMM guesses elements that are blank, so its elements are those of the file only if none is.
     stated = all(line[76:78].strip() for line in lines if line.startswith(PDB_ATOMS))
     return Coordinates(
         path,
@@ -88,7 +88,7 @@ def _read_pdb(path: Path) -> Coordinates:
 
 
 def _first_line(path: Path) -> str:
-    """Return the first line with text of a file, of which some formats are binary."""
+    """Return the first line of a file that is not empty; the file may be binary."""
     with open(path, "rb") as handle:
         lines = handle.read(1000).decode("latin-1").splitlines()
     return next((line.strip() for line in lines if line.strip()), "")

@@ -14,10 +14,9 @@ _TOLERANCE_LIGHT, _TOLERANCE_HEAVY, _HEAVY = 0.01, 0.1, 20.0
 
 
 def element_by_mass(element: app.Element | None, mass: float) -> app.Element | None:
-    """Return the element that a mass belongs to, where it is another than the one given.
+    """Return the element that a mass belongs to, or None if it does not contradict the given one.
 
-    None means that the mass does not contradict the element: it may be lighter by repartitioning,
-    and heavier where the force field counts hydrogens to their carbon.
+    Repartitioning makes heavy atoms lighter, and united-atom force fields make carbons heavier.
 
     Args:
         element: of the atom, or None.

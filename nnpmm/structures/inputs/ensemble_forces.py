@@ -17,7 +17,7 @@ _REPLACEABLE = (
     openmm.MonteCarloBarostat,
     openmm.RPMDMonteCarloBarostat,
 )
-# The box of these changes its shape too: the isotropic barostat would sample another ensemble.
+# These also change the shape of the box: the isotropic barostat would sample another ensemble.
 _OTHER_SHAPES = (
     openmm.MonteCarloAnisotropicBarostat,
     openmm.MonteCarloFlexibleBarostat,
@@ -28,7 +28,7 @@ _OTHER_SHAPES = (
 def remove_ensemble_forces(system: openmm.System, ensemble: Ensemble) -> None:
     """Remove thermostats and barostats from an MM system, in place, and log which.
 
-    They would act in addition to those of the ensemble. Their type decides, not their name.
+    They would act in addition to those of the run's ensemble. They are recognized by their class.
 
     Args:
         system: the MM system.

@@ -56,7 +56,7 @@ def load_gromacs(source: GromacsSystem) -> MMSystem:
 def _set_elements_by_mass(top: TopologyFile) -> None:
     """Replace elements that OpenMM guessed from an atom name and that the mass contradicts.
 
-    It takes the first letter where the atom type has no atomic number: BR for boron.
+    If an atom type has no atomic number, OpenMM uses the first letter of the name: for BR, boron.
     """
     atoms = top.topology.atoms()
     for name, count in top._molecules:
@@ -71,9 +71,9 @@ def _set_elements_by_mass(top: TopologyFile) -> None:
 
 @contextmanager
 def _merged_directories(directories: tuple[Path, ...]) -> Iterator[str | None]:
-    """Yield one folder that shows the content of several, for OpenMM takes a single one.
+    """Yield one folder that links to the content of several, because OpenMM accepts only one.
 
-    Of entries with the same name the first folder's wins; folders of the same name are merged.
+    Of files with the same name, the first folder's is used; folders of the same name are merged.
     """
     for directory in directories:
         if not directory.is_dir():
@@ -93,14 +93,14 @@ def _merged_directories(directories: tuple[Path, ...]) -> Iterator[str | None]:
 
 
 def _folders(top: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Yield every folder below one, itself first, with its files; links are followed once."""
-    above = {str(top): {os.path.realpath(top)}}  # the folders that a path leads through
+    """Yield a folder and all its subfolders with their files; links are followed once."""
+    above = {str(top): {os.path.realpath(top)}}  # each folder's parents, and itself
     for folder, folders, files in os.walk(top, followlinks=True):
         yield Path(folder), files
         for name in list(folders):
             path = os.path.join(folder, name)
             real = os.path.realpath(path)
             if real in above[folder]:
-                folders.remove(name)  # a link back to where it came from
+                folders.remove(name)  # a link to one of its own parents
             else:
                 above[path] = above[folder] | {real}

@@ -24,8 +24,8 @@ _READ = frozenset(
     "moleculetype atoms bonds pairs angles dihedrals exclusions constraints settles cmap "
     "virtual_sites2 dummies2 virtual_sites3 dummies3 molecules".split()
 )
-# The title, and tables that are used only together with something that OpenMM refuses or that
-# GROMACS itself has given up.
+# The title, and tables that are used only together with something that OpenMM refuses, or that
+# GROMACS itself no longer supports.
 _WITHOUT_EFFECT = frozenset(
     "system constrainttypes implicit_genborn_params implicit_surface_params".split()
 )
@@ -33,7 +33,7 @@ _RESTRAINTS = frozenset(
     "position_restraints angle_restraints angle_restraints_z dihedral_restraints "
     "distance_restraints orientation_restraints".split()
 )
-# These are part of the force field: without them the system is another one.
+# These are part of the force field: without them the energy would be different.
 _BETWEEN_MOLECULES = "intermolecular_interactions"
 _FORCE_FIELD = frozenset(
     f"{_BETWEEN_MOLECULES} pairs_nb polarization water_polarization thole_polarization "
@@ -42,7 +42,7 @@ _FORCE_FIELD = frozenset(
 
 
 class TopologyFile(app.GromacsTopFile):
-    """OpenMM's reader, which also counts the lines of every section that is in force.
+    """OpenMM's reader, which also counts the lines of every section outside of false #ifdefs.
 
     Attributes:
         section_lines: number of lines by section and by molecule type (None before the first).
@@ -61,23 +61,23 @@ class TopologyFile(app.GromacsTopFile):
         if text[0] != "[":
             self.section_lines[self._currentCategory, molecule and molecule.name] += 1
         elif self._currentCategory == _BETWEEN_MOLECULES:
-            # The terms that follow are in sections that OpenMM takes for the molecule's.
+            # OpenMM would add the terms of the following sections to the last molecule type.
             self.section_lines[_BETWEEN_MOLECULES, None] += 1
         if molecule is not None:
-            molecule.has_virtual_sites = False  # an error that does not say which section it means
+            molecule.has_virtual_sites = False  # OpenMM's error would not name the section
 
 
 def check_directives(top: TopologyFile, path: Path) -> None:
-    """Report restraints that OpenMM's reader leaves out, and refuse what changes the force field.
+    """Warn of restraints that OpenMM's reader ignores, and refuse ignored force-field sections.
 
-    Sections of molecule types that the system does not contain do not count.
+    Sections of molecule types that the system does not contain are not checked.
 
     Args:
-        top: the topology, read.
+        top: the topology.
         path: its file.
 
     Raises:
-        InputFileError: a section of the force field is left out.
+        InputFileError: OpenMM's reader ignores a section of the force field.
     """
     used = {name for name, count in top._molecules if count > 0}
     dropped: Counter[str] = Counter()
@@ -99,7 +99,7 @@ def check_directives(top: TopologyFile, path: Path) -> None:
 
 
 def _reason(section: str) -> str:
-    """Say why a section cannot be left out."""
+    """Return why a section cannot be ignored, for a message."""
     spelling = section.lower().replace("-", "_")
     if section in _FORCE_FIELD:
         return (
@@ -118,15 +118,15 @@ def _reason(section: str) -> str:
 def _check_constraints(top: TopologyFile, used: set[str], path: Path) -> None:
     """Refuse constraints of type 1 that replace a bond.
 
-    GROMACS excludes their atoms like bonded ones; OpenMM looks at bonds alone and would let them
-    interact.
+    GROMACS excludes the interaction of their atoms like that of bonded atoms. OpenMM derives
+    exclusions only from bonds, so it would let the atoms interact.
     """
     for name in sorted(used):
         molecule = top._moleculeTypes[name]
-        apart = {frozenset(fields[:2]) for fields in molecule.bonds}
-        apart |= {frozenset((f[0], other)) for f in molecule.exclusions for other in f[1:]}
+        excluded = {frozenset(fields[:2]) for fields in molecule.bonds}
+        excluded |= {frozenset((f[0], other)) for f in molecule.exclusions for other in f[1:]}
         for fields in molecule.constraints:
-            if fields[2] == "1" and frozenset(fields[:2]) not in apart:
+            if fields[2] == "1" and frozenset(fields[:2]) not in excluded:
                 raise InputFileError(
                     f"{path}: the constraint between atoms {fields[0]} and {fields[1]} of {name} "
                     "replaces a bond, and OpenMM would let the two atoms interact: list the bond "

@@ -41,7 +41,7 @@ from nnpmm.structures.mm_system import MMSystem
 
 __all__ = ["load_system"]
 
-# What a message calls the cutoff; a serialized System brings its own.
+# Name of the cutoff in messages; a serialized System contains its cutoff.
 _CUTOFF = {
     "openmm": "system.system: the cutoff in the serialized System",
     "amoeba": "system.vdw_cutoff",
@@ -56,7 +56,7 @@ def load_system(
     seed: int = 0,
     constrain_hydrogens: bool = True,
 ) -> MMSystem:
-    """Read or build an MM system, check it, and join molecules split over the boundary.
+    """Read or build an MM system, check it, and join molecules that the boundary splits.
 
     Thermostats and barostats in its files are removed; the caller adds those of the ensemble.
 
@@ -111,7 +111,7 @@ def _finish(loaded: MMSystem, ensemble: Ensemble, kind: str) -> MMSystem:
     check_positive_masses(loaded.topology, loaded.system)
     check_accepted(loaded.system)
     check_contacts(loaded.topology, loaded.system, loaded.positions, box)
-    # Constraints hold rigid water together where a topology has no bonds.
+    # Rigid water may have only constraints, and no bonds in the topology.
     bonds = [(a.index, b.index) for a, b in loaded.topology.bonds()]
     pairs = bonds + constrained_pairs(loaded.system)
     positions = make_whole(loaded.positions, box, pairs, gather=False)

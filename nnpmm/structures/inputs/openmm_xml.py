@@ -16,8 +16,8 @@ from nnpmm.structures.readers import read_structure
 
 __all__ = ["load_openmm", "read_system_xml"]
 
-# An OpenMM XML file has these only if its author wants code of his own to run here: PythonForce
-# is stored as a pickle, TorchForce as a TorchScript module.
+# These forces run code from the file: PythonForce is stored as a pickle, TorchForce as a
+# TorchScript module.
 _CODE_IN_XML = (b"PythonForce", b"TorchForce")
 # Character references could spell such a name unseen ("&#80;ythonForce"), but not those that OpenMM
 # itself writes: of control characters, such as the newlines of energy expressions.

@@ -129,7 +129,10 @@ def _plan(
         cutoff=cutoff,
         vdw_cutoff=_length(key, "vdw-cutoff", source.vdw_cutoff, "vdw_cutoff", _VDW_CUTOFF),
         tolerance=_setting(
-            *(key, "polar-eps", source.polarization_tolerance, "polarization_tolerance"),
+            key,
+            "polar-eps",
+            source.polarization_tolerance,
+            "polarization_tolerance",
             _TOLERANCE,
         ),
         polarization=_polarization(source, files, key),

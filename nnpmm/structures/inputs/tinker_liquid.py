@@ -51,7 +51,7 @@ def dissolve_tinker(
         solvent: Tinker coordinates of one molecule of the liquid.
         padding: distance between the solute's enclosing sphere and the faces of the box, nm, once
             the box has the typical density of such a liquid.
-        seed: of places and orientations.
+        seed: of positions and orientations.
 
     Raises:
         InputFileError: a file cannot be read, has more than one molecule, or parameters are
@@ -114,7 +114,7 @@ def _as_rdkit(mm: MMSystem) -> Chem.Mol:
 
 
 def _volume(mm: MMSystem) -> float:
-    """Return the volume that a molecule takes in its liquid, nm^3."""
+    """Return the volume of a molecule in its liquid, nm^3."""
     molecule = _as_rdkit(mm)
     mass = sum(atom.GetMass() for atom in molecule.GetAtoms())
     return DALTON_PER_NM3_IN_G_PER_ML * mass / typical_density(molecule)

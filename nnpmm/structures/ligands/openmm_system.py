@@ -87,7 +87,8 @@ def to_openmm_topology(
     for i, j in _bonded_pairs(molecule):
         kind = molecule.GetBondBetweenAtoms(i, j).GetBondType()
         topology.addBond(
-            *(atoms[i], atoms[j]),
+            atoms[i],
+            atoms[j],
             type=app.Aromatic if kind == Chem.BondType.AROMATIC else None,
             order=_ORDERS.get(kind),
         )
