@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.io
 
-from nnpmm.models.emle.parameters import ANI_2X_FUNCTIONS, columns_of_elements
+from nnpmm.models.emle.parameters import ANI_2X_FUNCTIONS
 
 ELEMENTS = ("H", "C", "N", "O", "S")
 
@@ -13,8 +13,8 @@ ELEMENTS = ("H", "C", "N", "O", "S")
 def toy_arrays() -> dict[str, np.ndarray]:
     """Arrays of a .mat file: 12 references for each element, of which S has 9."""
     rng = np.random.default_rng(11)
-    columns = columns_of_elements(ANI_2X_FUNCTIONS, ELEMENTS)
-    sulfur_pair = columns_of_elements(ANI_2X_FUNCTIONS, ("S",))[16:]
+    columns = ANI_2X_FUNCTIONS.columns_of(ELEMENTS)
+    sulfur_pair = ANI_2X_FUNCTIONS.columns_of(("S",))[16:]
     mask = np.zeros(ANI_2X_FUNCTIONS.aev_length, np.uint8)
     mask[np.setdiff1d(columns, sulfur_pair)] = 1
     references = rng.exponential(size=(5, 12, int(mask.sum()))) ** 2

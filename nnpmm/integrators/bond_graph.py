@@ -20,13 +20,13 @@ _NM_PER_ANGSTROM = 0.1
 
 
 class BondChange(NamedTuple):
-    """A bond that is not in the topology, or one of the topology that is gone.
+    """A bond that has formed, or a bond of the topology that has broken.
 
     Attributes:
         atoms: rows of the two atoms in the region.
-        formed: it is new; False: it is broken.
+        formed: True if it has formed, False if it has broken.
         distance: nm.
-        ratio: of the distance to the sum of the covalent radii.
+        ratio: distance over the sum of the covalent radii.
     """
 
     atoms: tuple[int, int]
@@ -84,7 +84,7 @@ class BondGraph:
         """Update the bonds from positions (n, 3), nm; return how they differ from the topology's.
 
         Args:
-            region: positions of its atoms, which the boundary may have split.
+            region: positions of its atoms, which a periodic boundary may separate.
             box: periodic box vectors as rows, (3, 3), nm, or None.
         """
         distances, ratios = self.distances(region, box)

@@ -50,7 +50,7 @@ def split_direct_space(system: openmm.System, start: Any, end: Any) -> None:
             f"found a short range from {begin:g} to {stop:g} nm, allowed: 0 < start < end <= "
             f"{cutoff:g} nm, the cutoff"
         )
-    exceptions = _take_out_exceptions(force)
+    exceptions = _move_exceptions(force)
     if exceptions.getNumBonds():
         system.addForce(exceptions)
     for role, sign in ((Role.SHORT_RANGE, "1"), (Role.NEGATED_SHORT_RANGE, "-1")):
@@ -77,8 +77,8 @@ def _nonbonded(system: openmm.System) -> openmm.NonbondedForce:
     return found[0]
 
 
-def _take_out_exceptions(force: openmm.NonbondedForce) -> openmm.CustomBondForce:
-    """Return the pairs with their own parameters, which the NonbondedForce then leaves out."""
+def _move_exceptions(force: openmm.NonbondedForce) -> openmm.CustomBondForce:
+    """Move pairs with their own parameters from the NonbondedForce to the force returned."""
     periodic = force.getExceptionsUsePeriodicBoundaryConditions()
     pairs = pair_force(f"{COULOMB_CONSTANT}*qq/r + {LENNARD_JONES}", periodic=periodic)
     pairs.setName("1-4 pairs")

@@ -1,4 +1,4 @@
-"""How far the network is from the inner potential, inside a region.
+"""The difference between a network and its inner potential, inside a region.
 
 With multiple time steps, the slow force on the region is F_NNP - F_in, the difference between the
 network and its inner potential, and one slow kick acts for a whole outer step dt. Its size relative
@@ -29,8 +29,8 @@ from nnpmm.structures.bonds import constrained_rows
 
 __all__ = ["Gap", "GapMeter"]
 
-# Their sum is the network less the inner potential. An inner network is subtracted inside the
-# other network's force already, and so is the force field of a region coupled by subtraction.
+# Their sum is the network minus the inner potential. The force of the network already subtracts an
+# inner network, and the force field of a region that is coupled by subtraction.
 _SLOW = (Role.NETWORK, Role.NETWORK_LESS_FORCE_FIELD, Role.NEGATED_INNER_POTENTIAL)
 
 
@@ -40,11 +40,12 @@ class Gap:
 
     Attributes:
         energy: V_NNP - V_in, kJ/mol; only its changes are meaningful.
-        forces: on the region's atoms, what constraints take up left out, (n, 3), kJ/mol/nm.
+        forces: on the region's atoms, without the components that constraints cancel, (n, 3),
+            kJ/mol/nm.
         rms_force: root mean square of their lengths, kJ/mol/nm.
         kick: root mean square change of momentum in one outer step, for each degree of freedom, in
             units of the thermal momentum sqrt(m kT).
-        worst: row of the atom with the largest share in it.
+        worst: row of the atom that contributes most to the kick.
     """
 
     energy: float
@@ -57,8 +58,8 @@ class Gap:
 class GapMeter:
     """Measures the gap of a hybrid system, with one evaluation of the network each time.
 
-    It has copies of the network and of the negated inner potential in a separate context, so it
-    does not disturb the simulation, and no other slow forces contribute.
+    Copies of the network and of the negated inner potential are in a separate context, so that the
+    simulation is not disturbed and no other slow forces contribute.
 
     Args:
         system: made with ``Mechanical(inside=MultipleTimeSteps())``.

@@ -35,7 +35,7 @@ from nnpmm.structures.elements import region_elements
 __all__ = ["FittedTerm", "InnerPotential", "fit_inner_potential"]
 
 _LARGEST_ANGLE = 3.0  # rad; beyond, the direction in which an angle bends is not defined
-_SMALLEST = 1e-6  # force constants below are zeros of the fit
+_SMALLEST = 1e-6  # kJ/mol/nm^2 or kJ/mol/rad^2; the fit leaves smaller constants in place of zero
 _HEIGHT = (
     "0.5*k*(height-rest)^2;"
     "height=((x1-x2)*nx+(y1-y2)*ny+(z1-z2)*nz)/sqrt(nx^2+ny^2+nz^2);"
@@ -68,7 +68,8 @@ class InnerPotential:
 
     Attributes:
         terms: with positive force constants.
-        residual: what the terms leave of the mass-weighted Hessian, by Frobenius' norm, relative.
+        residual: Frobenius norm of the mass-weighted Hessian minus that of the terms, relative to
+            that of the Hessian.
     """
 
     terms: tuple[FittedTerm, ...]
@@ -92,9 +93,12 @@ class InnerPotential:
                 angles.addAngle(*indices, term.rest, term.constant)
             else:
                 heights.addBond(indices, [term.rest, term.constant])
-        filled = [distances.getNumBonds(), angles.getNumAngles(), heights.getNumBonds()]
-        forces = zip((distances, angles, heights), filled, strict=True)
-        return [force for force, count in forces if count]
+        forces = (
+            (distances, distances.getNumBonds()),
+            (angles, angles.getNumAngles()),
+            (heights, heights.getNumBonds()),
+        )
+        return [force for force, n_terms in forces if n_terms]
 
 
 def fit_inner_potential(
@@ -139,7 +143,7 @@ def fit_inner_potential(
 
 
 def _refuse_fragments(topology: Topology, members: set[int]) -> None:
-    """Refuse cut bonds: without its link atoms the fragment is a radical with another shape."""
+    """Refuse cut bonds: without link atoms the fragment is a radical, of another geometry."""
     cut = [
         (a.index, b.index)
         for a, b in topology.bonds()
@@ -186,7 +190,8 @@ def _coordinates(
     for i, j in bonds:
         neighbours.setdefault(i, []).append(j)
         neighbours.setdefault(j, []).append(i)
-    found: dict[tuple[str, tuple[int, ...]], None] = {}  # ordered, and a 1-3 pair counts once
+    # A dict keeps the order, and a pair that is 1-3 in two ways, as in a ring of four, counts once.
+    found: dict[tuple[str, tuple[int, ...]], None] = {}
     for i, j in bonds:
         found["distance", (min(i, j), max(i, j))] = None
     for centre, around in sorted(neighbours.items()):

@@ -12,13 +12,13 @@ from nnpmm.integrators.timestep_limits import RegionMotion
 __all__ = ["LARGEST_MASS_FACTOR", "RECOMMENDED_STEPS", "choose_mass_factor"]
 
 _LOGGER = logging.getLogger(__name__)
-#: Steps per period of the fastest vibration at which ``auto`` aims where bonds to hydrogen are
-#: constrained. A stretch that holds several kT can gain energy until its bond breaks: of 5, 5.5, 6,
-#: 6.5, 7 and 8 steps, 6.5 are the fewest with which no run of benchmarks/time_steps.py that started
-#: hot blew up; half a step more, as a margin.
+#: Steps per period of the fastest vibration that ``auto`` aims at where bonds to hydrogen are
+#: constrained. A stretch with an energy of several kT can gain more until its bond breaks: of 5,
+#: 5.5, 6, 6.5, 7 and 8 steps, 6.5 are the fewest with which no run of benchmarks/time_steps.py that
+#: started hot blew up. Half a step is added as a margin.
 RECOMMENDED_STEPS = 7.0
-#: Atoms four times as heavy move half as fast. C#N, the fastest bond between heavy atoms, has 5.5
-#: steps of 5 fs per period then.
+#: Atoms four times as heavy move half as fast: the period of C#N, the fastest bond between heavy
+#: atoms, is then 5.5 steps of 5 fs.
 LARGEST_MASS_FACTOR = 4.0
 
 
@@ -29,9 +29,9 @@ def choose_mass_factor(
 
     Averages over configurations do not depend on masses. With ``auto`` the factor is the smallest
     one that gives the region's fastest vibration seven steps per period, but at most 4. With RESPA
-    it is the smallest one that gives the outer step its least number of steps per period. With
-    single time steps a region whose bonds to hydrogen are free keeps its masses: there, constraints
-    are the remedy.
+    it is the smallest one that gives the vibration the fewest outer steps per period that it needs.
+    With single time steps the masses of a region whose bonds to hydrogen are not constrained do not
+    change: constrain these bonds instead.
 
     Args:
         motion: of the region, with its own masses.
@@ -40,8 +40,7 @@ def choose_mass_factor(
         respa: the region is integrated with RESPA.
 
     Raises:
-        ConfigError: with masses four times as large a period has fewer steps than it needs at
-            least.
+        ConfigError: a period has too few steps even with masses four times as large.
     """
     if wanted != "auto":
         return wanted

@@ -38,8 +38,8 @@ class RespaIntegrator(openmm.CustomIntegrator):
 
     Args:
         levels: from slow to fast.
-        temperature: K; None keeps the energy.
-        friction: 1/ps; with a temperature.
+        temperature: K; None for constant energy.
+        friction: 1/ps; None without a temperature.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class RespaIntegrator(openmm.CustomIntegrator):
         if temperature is not None and friction is not None:
             move = levels[-1].timestep
             self.addGlobalVariable("kT", GAS_CONSTANT * temperature)
-            self.addGlobalVariable("kept", math.exp(-friction * move))
-            self.addGlobalVariable("drawn", math.sqrt(-math.expm1(-2 * friction * move)))
+            self.addGlobalVariable("friction_factor", math.exp(-friction * move))
+            self.addGlobalVariable("noise_factor", math.sqrt(-math.expm1(-2 * friction * move)))
         self.addUpdateContextState()
         self._add_steps()
         self.addConstrainVelocities()
@@ -78,21 +78,21 @@ class RespaIntegrator(openmm.CustomIntegrator):
             raise ConfigError("this RespaIntegrator conserves the energy and has no temperature")
 
     def _add_steps(self) -> None:
-        """Add the moves of one step and the kicks at the positions before, between and after.
+        """Add the moves of one step, with the kicks before, between and after them.
 
-        A level's half kicks to both sides of a position are one kick there.
+        Two consecutive half kicks of a level, at the same positions, are one whole kick.
         """
         counts = np.cumprod([level.substeps for level in self.levels]).tolist()  # in one step
         moves = counts[-1]
         for place in range(moves + 1):
-            due = [
+            kicks = [
                 (level, n)
                 for level, n in zip(self.levels, counts, strict=True)
                 if place * n % moves == 0
             ]
             share = "" if 0 < place < moves else "0.5*"
-            # The slowest comes last and first again, so that its forces are kept in between.
-            for level, n in due if place == 0 else reversed(due):
+            # The slowest level is last in a step and first in the next: its forces are reused.
+            for level, n in kicks if place == 0 else reversed(kicks):
                 for group in level.groups:
                     self.addComputePerDof("v", f"v+{share}(dt/{n})*f{group}/m")
             if place < moves:
@@ -107,7 +107,7 @@ class RespaIntegrator(openmm.CustomIntegrator):
         self.addConstrainVelocities()
         if self._thermal:
             self.addComputePerDof("x", f"x+0.5*{move}*v")
-            self.addComputePerDof("v", "kept*v+drawn*sqrt(kT/m)*gaussian")
+            self.addComputePerDof("v", "friction_factor*v+noise_factor*sqrt(kT/m)*gaussian")
             self.addComputePerDof("x", f"x+0.5*{move}*v")
         else:
             self.addComputePerDof("x", f"x+{move}*v")
@@ -133,7 +133,7 @@ def create_respa_integrator(
         splitting: pairs of a time step (ps or a Quantity) and the force groups that are integrated
             with it, in any order; each time step is a multiple of the next shorter one. One pair
             gives velocity Verlet or BAOAB.
-        temperature: of the heat bath, K or a Quantity; without it the energy is kept.
+        temperature: of the heat bath, K or a Quantity; None for constant energy.
         friction: of the heat bath, 1/ps or a Quantity; with a temperature.
         seed: of the random numbers.
 

@@ -33,10 +33,10 @@ def respa(
         hybrid: coupled with ``Mechanical(inside=MultipleTimeSteps())``.
         inner: time step of the fast forces, ps or a Quantity.
         outer: time step of the slow forces, a multiple of the inner one.
-        middle: time step of all other forces; without it the outer one.
+        middle: time step of all other forces; None for the outer one.
         short_range: with a middle time step, the distances (nm or Quantities) between which pairs
             are switched over from it to the outer one.
-        temperature: of the heat bath, K or a Quantity; without it the energy is kept.
+        temperature: of the heat bath, K or a Quantity; None for constant energy.
         friction: of the heat bath, 1/ps or a Quantity; with a temperature.
         seed: of the random numbers.
 

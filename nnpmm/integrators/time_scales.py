@@ -16,7 +16,7 @@ from nnpmm.integrators.direct_space import split_direct_space
 __all__ = ["split_time_scales"]
 
 _FAST, _MIDDLE, _SLOW = 0, 1, 2
-# Forces that take off what faster ones add, or add what they leave.
+# The networks, and the forces that subtract again what a faster level has added.
 _SLOW_ROLES = (
     Role.NETWORK,
     Role.NETWORK_LESS_FORCE_FIELD,
@@ -47,7 +47,7 @@ def split_time_scales(
         system: MM or hybrid system.
         inner: time step of the fast forces, ps or a Quantity.
         outer: time step of the slow forces.
-        middle: time step of all others; without it that of the slow ones.
+        middle: time step of all others; None for that of the slow ones.
         short_range: with a middle time step, the two distances (nm or Quantities) between which
             pairs are switched over from it to the slow one, see
             `nnpmm.integrators.direct_space.split_direct_space`; otherwise the whole direct space
@@ -64,9 +64,9 @@ def split_time_scales(
         if middle is None:
             raise ConfigError("found a short range without a middle time step; give both")
         split_direct_space(system, *short_range)
-    between = _SLOW if middle is None else _MIDDLE
+    other = _SLOW if middle is None else _MIDDLE
     steps = {_FAST: inner, _SLOW: outer} | ({} if middle is None else {_MIDDLE: middle})
-    found = set()
+    used = set()
     for force in system.getForces():
         if isinstance(force, FORCELESS):
             continue
@@ -78,10 +78,10 @@ def split_time_scales(
         elif type(force) in VALENCE or role is Role.INNER_NETWORK:
             group = _FAST
         else:
-            group = between
+            group = other
         force.setForceGroup(group)
-        found.add(group)
+        used.add(group)
         if isinstance(force, openmm.NonbondedForce) and force.getNonbondedMethod() in EWALD_METHODS:
             force.setReciprocalSpaceForceGroup(_SLOW)
-            found.add(_SLOW)
-    return [(steps[group], group) for group in sorted(found)]
+            used.add(_SLOW)
+    return [(steps[group], group) for group in sorted(used)]

@@ -47,7 +47,7 @@ __all__ = [
 
 #: Steps per period of the region's fastest vibration, by whether its bonds to hydrogen are free:
 #: the fewest of 4, 4.5, 5, 6 and 7 with which no run of benchmarks/time_steps.py that started at a
-#: minimum blew up, 5 and 6; with free bonds one more, as a margin.
+#: minimum blew up are 5 and 6; with free bonds one is added as a margin.
 STEPS_PER_PERIOD = {"constrained": 5.0, "free": 7.0}
 #: amu. Hydrogens below it count as light; repartitioned ones commonly have 3 amu.
 LIGHT_HYDROGEN = 2.9
@@ -70,7 +70,7 @@ class TimestepLimit:
 
     Attributes:
         longest: ps.
-        cause: what sets it.
+        cause: what determines it.
         reason: the same in words, for messages.
     """
 
@@ -103,7 +103,7 @@ class RegionMotion:
         return RegionMotion(Vibration(period, self.vibration.pair), self.atoms, self.free_hydrogens)
 
     def mass_factor(self, timestep: float, steps: float) -> float:
-        """Return the smallest factor of the masses with which a period has so many time steps.
+        """Return the smallest mass factor with which a period has a given number of time steps.
 
         It is 1 or more, and rounded up to hundredths. Periods grow with its square root.
 
@@ -238,8 +238,8 @@ def surroundings_limit(
     hydrogen constrained, 4 fs with constrained hydrogens of 2.9 amu or more (Feenstra, Hess,
     Berendsen, J. Comput. Chem. 1999, 20, 786; Hopkins et al., J. Chem. Theory Comput. 2015, 11,
     1864). Rigid water may keep its masses. 5 fs where nothing but rigid molecules and ions
-    surrounds the region (benchmarks/respa_faithful.py). The slow forces of RESPA take 2, 3, 4 and
-    5 fs.
+    surrounds the region (benchmarks/respa_faithful.py). For the slow forces of RESPA these limits
+    are 2, 3, 4 and 5 fs.
 
     Args:
         system: the MM or the hybrid system.
@@ -252,7 +252,7 @@ def surroundings_limit(
     for pair in constrained_pairs(system):
         for atom in pair:
             constraints[atom] += 1
-    limits = [_rest_limit(system)]
+    limits = [_heavy_atom_limit(system)]
     for atom in topology.atoms():
         index, element = atom.index, atom.element
         if element is None or element.atomic_number != 1 or index in inside:
@@ -277,7 +277,7 @@ def _hydrogen_limit(label: str, mass: float, constrained: bool, impulse: bool) -
     return TimestepLimit(0.004, "bonded terms", f"{name} is part of a flexible molecule")
 
 
-def _rest_limit(system: openmm.System) -> TimestepLimit:
+def _heavy_atom_limit(system: openmm.System) -> TimestepLimit:
     """Return the limit of a system without hydrogens: bonded terms of the force field, or none."""
     bonded = any(
         getattr(force, f"getNum{BONDED[type(force)]}")()

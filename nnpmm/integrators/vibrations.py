@@ -18,8 +18,8 @@ from nnpmm.models.protocol import Evaluator
 __all__ = ["Vibration", "fastest_vibration"]
 
 # Frequencies of stretches hardly depend on how well the geometry is relaxed.
-_RELAXATION = 200
-_TOLERANCE = 1e-3  # relative, of the largest eigenvalue: half of it in the period
+_RELAXATION = 200  # evaluations of the network
+_TOLERANCE = 1e-3  # relative error of the largest eigenvalue; that of the period is half of it
 _SPEED_OF_LIGHT = 2.99792458e-2  # cm/ps
 
 
@@ -79,13 +79,13 @@ def fastest_vibration(
         if length == 0:
             return direction
         shift = (HESSIAN_STEP / length) * direction.reshape(-1, 3)
-        rising, falling = evaluator.batch(np.stack([relaxed + shift, relaxed - shift])).forces
-        return project(weight * (falling - rising).ravel() * (length / (2 * HESSIAN_STEP)))
+        forward, backward = evaluator.batch(np.stack([relaxed + shift, relaxed - shift])).forces
+        return project(weight * (backward - forward).ravel() * (length / (2 * HESSIAN_STEP)))
 
     size = relaxed.size
     operator = LinearOperator((size, size), matvec=product, dtype=np.float64)
     start = np.random.default_rng(1).normal(size=size)  # ARPACK's own start is not reproducible
-    if not product(start).any():  # nothing vibrates, and ARPACK takes no zero vector
+    if not product(start).any():  # nothing vibrates, and ARPACK fails for a zero vector
         return Vibration(math.inf, (0, size // 3 - 1))
     try:
         values, vectors = eigsh(operator, k=1, which="LA", v0=start, tol=_TOLERANCE)

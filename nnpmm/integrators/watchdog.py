@@ -1,9 +1,9 @@
-"""Watches where multiple time steps stop being valid: poor inner potentials, and bonds that change.
+"""Warns where multiple time steps are not valid: poor inner potentials, and bonds that change.
 
 The scheme needs an inner potential that is close to the network. The force field's bonded terms are
-not close where the network is strained far from them, and never where a bond has broken or a proton
-moved: then they pull at atoms that the network lets go (Jaffrelot Inizan et al., Chem. Sci. 2023,
-14, 5438).
+not close to it at strained geometries, and never where a bond has broken or a proton has moved:
+then they pull at atoms that the network lets go (Jaffrelot Inizan et al., Chem. Sci. 2023, 14,
+5438).
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ from nnpmm.structures.selection import atom_label
 __all__ = ["RespaWatchdog", "WatchdogRanges", "WatchdogReading"]
 
 _LOGGER = logging.getLogger(__name__)
+_REMEDY = "multiple time steps are not valid here; use a single time step, or a shorter outer one"
 
 
 @dataclass(frozen=True)
 class WatchdogRanges:
     """What counts as normal.
 
-    The defaults are from benchmarks/respa_watchdog.py: in runs of three molecules that went well
-    the kick was at most 0.63, bonds were up to 1.13 and other atoms from 1.50 times the covalent
-    radii; dynamics that blew up passed a kick of 1 on the way.
+    The defaults are from benchmarks/respa_watchdog.py. In stable runs of three molecules the kick
+    was at most 0.63, bonded atoms were at most 1.13 and other atoms at least 1.50 times the sum of
+    their covalent radii apart. Runs that blew up first exceeded a kick of 1.
 
     Args:
         kick: largest root mean square change of momentum by network minus inner potential in one
@@ -74,13 +75,13 @@ class WatchdogRanges:
 
 @dataclass(frozen=True, eq=False)
 class WatchdogReading:
-    """What the watchdog saw at one step.
+    """What the watchdog measured at one step.
 
     Attributes:
         step: of the simulation.
         gap: network minus inner potential.
         changes: bonds that differ from the topology's.
-        complaints: what is out of range, a line each; empty if all is well.
+        complaints: what is out of range, one line each; empty if nothing is.
     """
 
     step: int
@@ -92,9 +93,9 @@ class WatchdogReading:
 class RespaWatchdog:
     """A reporter for OpenMM that warns, or stops, where multiple time steps are not valid.
 
-    Add it to ``simulation.reporters``; without an `openmm.app.Simulation` call `check`. Each look
-    costs one evaluation of the network. A warning is given when something leaves its range, and
-    again only after it was back.
+    Add it to ``simulation.reporters``; without an `openmm.app.Simulation` call `check`. Each check
+    costs one evaluation of the network. A quantity that leaves its range causes one warning, and
+    another one only after it has been back.
 
     Args:
         system: made with ``Mechanical(inside=MultipleTimeSteps())``; hydrogen masses as simulated.
@@ -102,7 +103,7 @@ class RespaWatchdog:
         region: 0-based indices of the region's atoms; of all of them if there are several regions.
         timestep: that of the slow forces, ps or a Quantity.
         temperature: K or a Quantity.
-        interval: steps between two looks.
+        interval: steps between two checks.
         ranges: what counts as normal.
         stop: raise a SimulationError rather than warn.
 
@@ -147,12 +148,12 @@ class RespaWatchdog:
         )
 
     def describeNextReport(self, simulation: Any) -> dict[str, Any]:
-        """Tell OpenMM when the next look is due and what it needs."""
+        """Return when the next check is due and what it needs, as OpenMM asks its reporters."""
         steps = self.interval - simulation.currentStep % self.interval
         return {"steps": steps, "periodic": False, "include": ["positions"]}
 
     def report(self, simulation: Any, state: openmm.State) -> None:
-        """Look at a state of OpenMM's Simulation."""
+        """Check a state of OpenMM's Simulation."""
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
         box = None
         if self._periodic:
@@ -162,7 +163,7 @@ class RespaWatchdog:
     def check(
         self, positions: NDArray[np.float64], box: NDArray[np.float64] | None, *, step: int
     ) -> WatchdogReading:
-        """Look at positions (n_atoms, 3) and box rows (3, 3) or None, nm; warn where needed.
+        """Check positions (n_atoms, 3) and box rows (3, 3) or None, nm; warn where needed.
 
         Raises:
             SimulationError: something is out of range, and the watchdog is to stop; or the network
@@ -172,29 +173,26 @@ class RespaWatchdog:
         changes = self._bonds.update(positions[self.region], box)
         complaints = tuple(self._bonds.describe(change, self._labels) for change in changes)
         if gap.kick > self.ranges.kick:
-            complaints += (self._complain_gap(gap),)
-        known = self._matters(self.last)
+            complaints += (self._describe_gap(gap),)
+        known = self._problems(self.last)
         self.last = WatchdogReading(step, gap, changes, complaints)
         if complaints and self.stop:
             raise SimulationError(f"step {step}: {'; '.join(complaints)}; {_REMEDY}")
-        if self._matters(self.last) - known:
+        if self._problems(self.last) - known:
             _LOGGER.warning("step %d: %s; %s", step, "; ".join(complaints), _REMEDY)
         return self.last
 
-    def _matters(self, reading: WatchdogReading | None) -> set[Any]:
-        """What is out of range, without the numbers, to tell news from what is known."""
+    def _problems(self, reading: WatchdogReading | None) -> set[Any]:
+        """Return what is out of range, without numbers: only new problems cause a warning."""
         if reading is None:
             return set()
-        matters: set[Any] = {(change.atoms, change.formed) for change in reading.changes}
-        return matters | ({"kick"} if reading.gap.kick > self.ranges.kick else set())
+        problems: set[Any] = {(change.atoms, change.formed) for change in reading.changes}
+        return problems | ({"kick"} if reading.gap.kick > self.ranges.kick else set())
 
-    def _complain_gap(self, gap: Gap) -> str:
+    def _describe_gap(self, gap: Gap) -> str:
         force = float(np.linalg.norm(gap.forces[gap.worst]))
         return (
             f"the network is far from the inner potential: kick {gap.kick:.2f}, allowed up "
             f"to {self.ranges.kick:g} (RMS force difference {gap.rms_force:.0f} kJ/mol/nm; most on "
             f"{self._labels[gap.worst]}, {force:.0f} kJ/mol/nm)"
         )
-
-
-_REMEDY = "multiple time steps are not valid here; use a single time step, or a shorter outer one"

@@ -1,4 +1,4 @@
-"""Potentials: their common protocol, ANI, and loading by name or file."""
+"""Potentials: their common protocol, their implementations, and loading by name or file."""
 
 from __future__ import annotations
 

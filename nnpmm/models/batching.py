@@ -15,29 +15,29 @@ from nnpmm.models.protocol import Evaluator
 __all__ = ["JoinedCalls", "joined_calls"]
 
 _EnergyAndForces = tuple[float, NDArray[np.float64]]
-_of_thread = threading.local()
+_this_thread = threading.local()
 
 
 @dataclass(eq=False)
 class _Call:
-    """What one thread asks for, and the answer."""
+    """A call of one thread, and its result or error."""
 
     evaluator: Evaluator
     positions: NDArray[np.float64]
-    found: _EnergyAndForces | None = None
+    result: _EnergyAndForces | None = None
     error: BaseException | None = None
 
     @property
     def is_answered(self) -> bool:
         """Whether there is a result or an error."""
-        return self.found is not None or self.error is not None
+        return self.result is not None or self.error is not None
 
 
 class JoinedCalls:
     """Threads that wait for each other's calls of a network and have them evaluated together.
 
-    A batch is evaluated as soon as every thread that still takes part has a call, so that threads
-    need not make equally many: one that is done or has failed holds up nobody.
+    A batch is evaluated as soon as every thread that still takes part has made a call. Threads need
+    not make equally many: one that has finished or failed does not block the others.
 
     Args:
         threads: how many take part; each has to enter `taking_part` once.
@@ -51,11 +51,11 @@ class JoinedCalls:
     @contextmanager
     def taking_part(self) -> Iterator[None]:
         """Join the calls that this thread makes within the block."""
-        _of_thread.calls = self
+        _this_thread.calls = self
         try:
             yield
         finally:
-            _of_thread.calls = None
+            _this_thread.calls = None
             with self._changed:
                 self._threads -= 1
                 self._changed.notify_all()
@@ -64,7 +64,7 @@ class JoinedCalls:
         """Return energy (kJ/mol) and forces (n, 3) in kJ/mol/nm.
 
         Args:
-            evaluator: calls of the same one are a batch.
+            evaluator: calls of the same evaluator are evaluated as a batch.
             positions: (n, 3), nm, of whole molecules.
 
         Raises:
@@ -79,18 +79,18 @@ class JoinedCalls:
                 self._changed.notify_all()
         if call.error is not None:
             raise call.error
-        assert call.found is not None
-        return call.found
+        assert call.result is not None
+        return call.result
 
     def _has_all(self) -> bool:
         return len(self._waiting) == self._threads
 
     def _answer(self) -> None:
         calls, self._waiting = self._waiting, []
-        of_evaluator: dict[int, list[_Call]] = {}
+        by_evaluator: dict[int, list[_Call]] = {}
         for call in calls:
-            of_evaluator.setdefault(id(call.evaluator), []).append(call)
-        for group in of_evaluator.values():
+            by_evaluator.setdefault(id(call.evaluator), []).append(call)
+        for group in by_evaluator.values():
             try:
                 _evaluate(group)
             except Exception as error:
@@ -99,12 +99,12 @@ class JoinedCalls:
 
 
 def joined_calls() -> JoinedCalls | None:
-    """Return what this thread takes part in, or None."""
-    found: JoinedCalls | None = getattr(_of_thread, "calls", None)
+    """Return the joined calls that this thread takes part in, or None."""
+    found: JoinedCalls | None = getattr(_this_thread, "calls", None)
     return found
 
 
 def _evaluate(calls: list[_Call]) -> None:
     found = calls[0].evaluator.batch(np.stack([call.positions for call in calls]))
     for call, energy, forces in zip(calls, found.energies, found.forces, strict=True):
-        call.found = float(energy), forces
+        call.result = float(energy), forces

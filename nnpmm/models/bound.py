@@ -26,7 +26,7 @@ __all__ = ["BoundPotential"]
 
 
 class _Step(NamedTuple):
-    """Where the last step of molecular dynamics was, and what it found."""
+    """The last step of molecular dynamics: its positions, box and energies."""
 
     positions: NDArray[np.float64]
     box: Any
@@ -47,7 +47,7 @@ class BoundPotential(ABC):
     energy_offset: float = 0.0
     #: Whether atoms may not coincide, as those of molecules do not.
     needs_molecule = True
-    #: Whether the atoms may meet periodic images of their own.
+    #: Whether a periodic box is supported, in which atoms interact with their own images.
     takes_box = True
     _last: _Step | None = None
 
@@ -60,7 +60,7 @@ class BoundPotential(ABC):
         Args:
             positions: (n, 3) in nm or as a Quantity.
             box: periodic box vectors as rows, (3, 3), in nm or as a Quantity, if the atoms are to
-                meet their own images; without it the region must be whole.
+                interact with their own images; without it the region must be whole.
 
         Raises:
             SimulationError: another shape, a position that is not finite, coincident atoms, or a
@@ -86,7 +86,7 @@ class BoundPotential(ABC):
         calls = joined_calls()
         if calls is not None and box is None:
             return calls.evaluate(self, positions)
-        copied = positions.copy()  # what is evaluated might change them
+        copied = positions.copy()  # the caller may reuse its array
         found = self._evaluate(positions, box)
         self._keep(copied, box, found)
         return found.energy, found.forces
@@ -107,10 +107,10 @@ class BoundPotential(ABC):
         return self.evaluate(positions, box).member_energies
 
     def batch(self, positions: Any) -> BatchEvaluation:
-        """Evaluate many geometries of the region, whole in each: scans, reweighting.
+        """Evaluate many geometries of the region, as for scans and reweighting.
 
         Args:
-            positions: (k, n, 3) in nm or as a Quantity.
+            positions: (k, n, 3) in nm or as a Quantity, with the region whole in each geometry.
 
         Raises:
             SimulationError: another shape, a position that is not finite, or coincident atoms.
@@ -122,7 +122,7 @@ class BoundPotential(ABC):
         """Evaluate finite positions (n, 3), nm; the box is as the caller gave it."""
 
     def _vectors(self, box: Any) -> NDArray[np.float64] | None:
-        """Return box vectors that any potential could take; each has its own range."""
+        """Return box vectors as an array. Each potential checks them against its own range."""
         return None if box is None else checked_box(in_md_units(box, unit.nanometer), 0.0)
 
     def _positions(self, positions: Any) -> NDArray[np.float64]:

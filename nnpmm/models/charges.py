@@ -24,14 +24,14 @@ __all__ = [
     "evaluate_in_potential",
     "has_charges",
     "network_charges",
-    "points",
+    "point_charges",
 ]
 
 #: positions (n, 3) nm -> charges (n,) e, and their derivatives; see `FunctionCharges`.
 ChargeFunction = Callable[[NDArray[np.float64]], tuple[Any, Any]]
 
-#: From weights w, (n,) each, of charges, valence charges and widths to the gradient (n, 3) of the
-#: sum of all that they multiply.
+#: From weights, (n,) each, of charges, valence charges and widths to the gradient (n, 3) of their
+#: weighted sum.
 PullBack = Callable[
     [NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]
 ]
@@ -63,8 +63,8 @@ class Charges:
 
     Attributes:
         total: of each atom, (n,), e.
-        pull_back: weights of the total charges, of valence charges and of widths, (n,) each, to the
-            gradient (n, 3), 1/nm, of the sum of these times their weights.
+        pull_back: from weights of the total charges, of valence charges and of widths, (n,) each,
+            to the gradient (n, 3), 1/nm, of their weighted sum.
         valence: the part of each atom's charge that is spread out, with the density
             exp(-r / s) / (8 pi s^3), (n,), e; (0,) if all charges are points.
         widths: s of each atom, (n,), nm; (0,) with points.
@@ -105,12 +105,12 @@ class ChargeModel(Protocol):
         """
 
 
-def points(
+def point_charges(
     charges: NDArray[Any], pull_back: Callable[[NDArray[np.float64]], NDArray[np.float64]]
 ) -> Charges:
-    """Return point charges (n,), e, with what turns weights (n,) of them into a gradient (n, 3)."""
-    none = np.zeros(0)
-    return Charges(np.asarray(charges, float), lambda weights, *_: pull_back(weights), none, none)
+    """Return point charges (n,), e, with a pull back from weights (n,) to a gradient (n, 3)."""
+    empty = np.zeros(0)
+    return Charges(np.asarray(charges, float), lambda weights, *_: pull_back(weights), empty, empty)
 
 
 class InPotential(NamedTuple):
@@ -133,8 +133,8 @@ def evaluate_in_potential(
 ) -> InPotential:
     """Evaluate a network that has charges in a potential.
 
-    The evaluator's own ``in_potential`` does it in one evaluation, where it has that method. Else
-    the charges are evaluated on top of energy and forces.
+    An evaluator with a method ``in_potential`` does this in one evaluation. For others the charges
+    are a second evaluation.
 
     Args:
         evaluator: with charges; see `network_charges`.
@@ -146,8 +146,9 @@ def evaluate_in_potential(
         return InPotential(*own(positions, potentials))
     energy, forces = at_each_step(evaluator)(positions)
     charges = network_charges(evaluator)(positions)
-    none = np.zeros(0)
-    return InPotential(energy, forces - charges.pull_back(potentials, none, none), charges.total)
+    empty = np.zeros(0)
+    gradient = charges.pull_back(potentials, empty, empty)
+    return InPotential(energy, forces - gradient, charges.total)
 
 
 def network_charges(evaluator: Evaluator) -> BoundCharges:
@@ -181,16 +182,16 @@ class _NetworkCharges:
     def __call__(self, positions: NDArray[np.float64]) -> Charges:
         import torch
 
-        places = torch.tensor(positions, dtype=torch.float64, requires_grad=True)
-        charges = self.evaluator.charge_tensors(places)
+        tensor = torch.tensor(positions, dtype=torch.float64, requires_grad=True)
+        charges = self.evaluator.charge_tensors(tensor)
 
         def pull_back(weights: NDArray[np.float64]) -> NDArray[np.float64]:
             (gradient,) = torch.autograd.grad(
-                charges, places, torch.from_numpy(weights), retain_graph=True
+                charges, tensor, torch.from_numpy(weights), retain_graph=True
             )
             return np.asarray(gradient.numpy())
 
-        return points(charges.detach().numpy(), pull_back)
+        return point_charges(charges.detach().numpy(), pull_back)
 
 
 @dataclass(frozen=True)
@@ -238,16 +239,16 @@ class _BoundFunction:
                 f"{self.name} returned charges of shape {charges.shape}, expected ({self.n_atoms},)"
             )
         if derivatives is None:
-            return points(charges, lambda _: np.zeros((self.n_atoms, 3)))
+            return point_charges(charges, lambda _: np.zeros((self.n_atoms, 3)))
         if callable(derivatives):
-            return points(charges, derivatives)
+            return point_charges(charges, derivatives)
         matrix = np.asarray(derivatives, dtype=np.float64)
         if matrix.shape != (self.n_atoms, self.n_atoms, 3):
             raise ModelError(
                 f"{self.name} returned derivatives of shape {matrix.shape}, expected "
                 f"({self.n_atoms}, {self.n_atoms}, 3)"
             )
-        return points(charges, lambda weights: np.einsum("i,ika->ka", weights, matrix))
+        return point_charges(charges, lambda weights: np.einsum("i,ika->ka", weights, matrix))
 
     def __reduce__(self) -> tuple[Any, ...]:
         remember(self._key, self)

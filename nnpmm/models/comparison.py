@@ -14,10 +14,11 @@ from nnpmm.models.protocol import Evaluation
 __all__ = ["find_problem", "first_line", "warn"]
 
 _LOGGER = logging.getLogger(__name__)
-#: What every backend keeps to on a ligand: kJ/mol and kJ/mol/nm.
+#: Tolerances for a ligand, the same for every backend: kJ/mol and kJ/mol/nm.
 _ENERGY, _FORCE = 0.01, 0.5
-#: In single precision every atom's energy, some 500 kJ/mol, is rounded at the seventh digit, and
-#: partly in the same direction for equal atoms: the bound of the sum grows with their number.
+#: In single precision the energy of each atom, some 500 kJ/mol, is rounded at the seventh digit,
+#: partly in the same direction for equal atoms. So beyond this many atoms the bound grows with
+#: their number.
 _ATOMS = 100
 #: Rounding of large forces, as between atoms that overlap.
 _RELATIVE_FORCE = 1e-5
@@ -31,12 +32,12 @@ def find_problem(
     Args:
         evaluate: evaluates it where the reference was evaluated.
         expected: the reference's result.
-        catch: whether a failure, but for one that says what is wrong with the input, is a problem
-            to return.
+        catch: whether an exception is returned as a problem; an NnpmmError, which says what is
+            wrong with the input, is raised in any case.
     """
     try:
         found = evaluate()
-    except NnpmmError:  # says what is wrong with the input
+    except NnpmmError:
         raise
     except Exception as error:  # whatever a compiler or a driver may raise
         if not catch:
@@ -56,12 +57,12 @@ def find_problem(
 
 
 def first_line(error: Exception) -> str:
-    """Return the class of an error and the first line of what it says, shortened."""
+    """Return the class of an error and the first line of its message, shortened."""
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0][:200]}"
 
 
 def warn(logger: logging.Logger, text: str) -> None:
-    """Warn whoever called the evaluator, and write it to the log."""
-    warnings.warn(text, RuntimeWarning, stacklevel=6)
+    """Warn the caller of the evaluator, and write the warning to the log."""
+    warnings.warn(text, RuntimeWarning, stacklevel=6)  # from here to who called the evaluator
     logger.warning("%s", text)

@@ -48,7 +48,7 @@ def offline() -> bool:
 
 
 def _reason(error: OSError) -> str:
-    """Return what went wrong; requests wraps it in the history of its attempts."""
+    """Return the cause of a failed download, which requests wraps in other exceptions."""
     cause = error.args[0] if error.args else None
     return str(getattr(cause, "reason", error))
 

@@ -40,7 +40,7 @@ class EnsembleParameters(Protocol):
 
     @property
     def member_indices(self) -> tuple[int, ...]:
-        """Of each network, its index in the published ensemble."""
+        """Index of each network in the published ensemble."""
 
     @property
     def self_energies(self) -> Any:
@@ -51,7 +51,7 @@ class EnsembleParameters(Protocol):
 
 
 def rows_of_members(ensemble: EnsembleParameters, wanted: int | Sequence[int]) -> list[int]:
-    """Return where some networks of the published ensemble are among those that are here.
+    """Return the rows, in these parameters, of some networks of the published ensemble.
 
     Args:
         ensemble: the parameters.
@@ -94,10 +94,10 @@ def check_names(ensemble: EnsembleParameters) -> None:
 
 
 def checked_number(value: Any, what: str) -> float:
-    """Return a value that is a number of sensible size.
+    """Return a value as a float, after a check.
 
     Raises:
-        ValueError: it is not.
+        ValueError: it is no number, not finite or larger than `LARGEST_CONSTANT`.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"{what} is not a number")

@@ -28,9 +28,8 @@ class EnsembleModel(ABC):
         precision: ``"single"``, or ``"double"`` for checks.
         threads: of the CPU; None leaves it to the backend (see `nnpmm.models.threads`).
         source: where the weights came from.
-        rebuild: a picklable function and its arguments that make this model again in another
-            process; without it, a System that contains the model can be copied in this process
-            only.
+        rebuild: a picklable function and its arguments that create this model again in another
+            process. Without it, a System that contains the model can only be copied in this one.
 
     Raises:
         ModelError: no such backend, device or precision.
@@ -95,7 +94,7 @@ class EnsembleModel(ABC):
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What to write down to make this model again."""
+        """What a record has to contain so that this model can be loaded again."""
         return {
             "model": self.name,
             "members": list(self.parameters.member_indices),

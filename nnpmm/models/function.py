@@ -48,7 +48,7 @@ class FunctionModel:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """The function's module and name, which is all that is known about it."""
+        """The function's module and name: nothing else is known about it."""
         where = f"{self.function.__module__}.{getattr(self.function, '__qualname__', '?')}"
         return {"model": self.name, "backend": "function", "weights": where}
 
@@ -58,7 +58,7 @@ class FunctionModel:
         """Fix composition and charge.
 
         Raises:
-            RegionError: an element that the function does not know, or a charge it does not take.
+            RegionError: an element or a charge that the function does not support.
         """
         numbers = np.asarray(atomic_numbers, dtype=np.int64)
         found = {Element.getByAtomicNumber(int(number)).symbol for number in numbers}
@@ -114,10 +114,10 @@ class FunctionEvaluator(BoundPotential):
 
 
 def _restore(key: str, name: str, *arguments: Any) -> FunctionEvaluator:
-    """Return the evaluator of this process, or make it again from the arguments.
+    """Return the evaluator of this process, or create it again from the arguments.
 
     Raises:
-        ModelError: it was made in another process and its function cannot be imported.
+        ModelError: it was created in another process and its function cannot be imported.
     """
     found = recall(key)
     if found is not None:

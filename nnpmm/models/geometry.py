@@ -20,9 +20,9 @@ _ALL_PAIRS = 500  # atoms; beyond, a tree is faster
 
 
 def check_geometry(positions: NDArray[np.float64], box: NDArray[np.float64] | None = None) -> None:
-    """Refuse coincident atoms; warn if every atom is alone, as with positions in angstrom.
+    """Refuse coincident atoms; warn if all atoms are far apart, as with positions in angstrom.
 
-    Atoms that are all far apart are a legitimate geometry, so they are no error.
+    Isolated atoms are a legitimate geometry, so they are no error.
 
     Args:
         positions: (n, 3), finite, nm.

@@ -9,7 +9,7 @@ from nnpmm.models.protocol import Evaluator
 
 __all__ = ["HESSIAN_STEP", "network_hessian"]
 
-HESSIAN_STEP = 2e-4  # nm; float32 forces still have four digits in their differences
+HESSIAN_STEP = 2e-4  # nm; differences of float32 forces still have four digits
 
 
 def network_hessian(evaluator: Evaluator, positions: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -22,6 +22,6 @@ def network_hessian(evaluator: Evaluator, positions: NDArray[np.float64]) -> NDA
     size = positions.size
     shifts = HESSIAN_STEP * np.eye(size).reshape(size, *positions.shape)
     forces = evaluator.batch(np.concatenate([positions + shifts, positions - shifts])).forces
-    rising, falling = forces.reshape(2, size, size)
-    hessian = (falling - rising) / (2 * HESSIAN_STEP)
+    forward, backward = forces.reshape(2, size, size)
+    hessian = (backward - forward) / (2 * HESSIAN_STEP)
     return 0.5 * (hessian + hessian.T)

@@ -1,8 +1,8 @@
-"""Objects in the memory of this process, found by a key when a System is copied.
+"""Objects in the memory of this process, which copies of a System find again by a key.
 
 OpenMM copies a PythonForce by pickling its function. The pickle contains a key, and unpickling it
-in the same process returns the same object, which is never changed. Keys of weights are digests of
-their content. References are weak, so an object is freed with its last user.
+in the same process returns the same object, which nothing modifies. The key of weights is a digest
+of their content. References are weak: an object is freed when nothing else refers to it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def new_key() -> str:
 
 
 def remember(key: str, value: object) -> None:
-    """Keep a weak reference; an object that is known by this key already stays."""
+    """Keep a weak reference to an object, unless the key has one already."""
     _objects.setdefault(key, value)
 
 

@@ -25,14 +25,14 @@ __all__ = [
     "virial",
 ]
 
-# So few that their pairs stay in the processor's caches.
+# Centres that are searched together: so few that their pairs stay in the processor's caches.
 _CENTRES_TOGETHER = 2048
 
 
 class Neighbourhoods(NamedTuple):
     """The neighbours of each centre; the centres are the first c of n atoms.
 
-    Atoms beyond the range of the potential may be listed; they change nothing.
+    Atoms beyond the range of the potential may be listed; they have no effect.
 
     Attributes:
         start: (c + 1,), where the neighbours of each centre begin in what follows.
@@ -67,7 +67,7 @@ class LocalPotential(Protocol):
 
     @property
     def cutoff(self) -> float:
-        """Range in nm: what is farther from an atom does not change its energy."""
+        """Range in nm: atoms beyond it do not change the energy of an atom."""
 
     def evaluate(
         self, atomic_numbers: NDArray[np.int64], neighbourhoods: Neighbourhoods
@@ -115,14 +115,14 @@ def find_neighbourhoods(
     """
     from scipy.spatial import cKDTree
 
-    every = cKDTree(positions)
+    all_atoms = cKDTree(positions)
     counts, atoms, vectors = [np.zeros(1, np.int64)], [np.zeros(0, np.int64)], [np.zeros((0, 3))]
     for first in range(0, n_centres, _CENTRES_TOGETHER):
         centres = positions[first : min(first + _CENTRES_TOGETHER, n_centres)]
         tree = cKDTree(centres)
-        pairs = tree.sparse_distance_matrix(every, cutoff, output_type="ndarray")
+        pairs = tree.sparse_distance_matrix(all_atoms, cutoff, output_type="ndarray")
         pairs = pairs[pairs["i"] + first != pairs["j"]]
-        rows = pairs["i"].astype(np.uint16)  # numbers of 16 bits are sorted without comparisons
+        rows = pairs["i"].astype(np.uint16)  # numpy sorts 16-bit integers by radix, which is faster
         order = np.argsort(rows, kind="stable")
         rows, near = rows[order], pairs["j"][order].astype(np.int64)
         counts.append(np.bincount(rows, minlength=len(centres)))
@@ -137,7 +137,7 @@ def forces_on_atoms(
 ) -> NDArray[np.float64]:
     """Return the forces (n_atoms, 3) in kJ/mol/nm on centres and neighbours alike.
 
-    A vector from i to j with the derivative g pulls j along -g and i along g.
+    A vector from i to j with the derivative g gives the forces -g on j and g on i.
 
     Args:
         neighbourhoods: of the centres.

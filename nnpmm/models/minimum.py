@@ -1,4 +1,4 @@
-"""The minimum of a network next to a geometry."""
+"""Minimise the energy of a network from a geometry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nnpmm.models.protocol import Evaluator
 
 __all__ = ["find_minimum", "relax"]
 
-# nm. The first step of L-BFGS has length one in its own unit: a nanometre would break every bond.
+# nm. The first step of L-BFGS has length one in its own unit; one nanometre would break all bonds.
 _SCALE = 0.01
 
 

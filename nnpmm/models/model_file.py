@@ -35,15 +35,15 @@ class StoredFile(BaseModel):
     sha256: str = Field(description="checksum of the content")
 
     @classmethod
-    def of(cls, name: str, content: bytes) -> StoredFile:
-        """Describe a file with this content."""
+    def from_content(cls, name: str, content: bytes) -> StoredFile:
+        """Return the entry of a file with this content."""
         return cls(file=name, sha256=hashlib.sha256(content).hexdigest())
 
     def verified(self, folder: Path) -> Path:
-        """Return the path of the file after its checksum was compared.
+        """Return the path of the file, after comparing its checksum.
 
         Raises:
-            WeightsError: the file is missing or its content is another.
+            WeightsError: the file is missing, or its content has another checksum.
         """
         path = folder / self.file
         try:
@@ -166,6 +166,16 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
         raise InputFileError(
             f"{path}: not a model.json of nnpmm ({where}); run prepare-nnp"
         ) from error
+    _check_consistency(content, path)
+    return content
+
+
+def _check_consistency(content: ModelFile, path: str | os.PathLike[str]) -> None:
+    """Check what the types of the entries do not guarantee.
+
+    Raises:
+        InputFileError: atoms, elements, fingerprint or link atoms contradict each other.
+    """
     if len(content.atoms) != len(content.elements):
         raise InputFileError(
             f"{path}: found {len(content.atoms)} atoms and {len(content.elements)} elements, "
@@ -194,15 +204,14 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
                 "expected one of the region and one outside; the file was edited: run prepare-nnp "
                 "again"
             )
-    return content
 
 
 def _check_version(text: str, path: str | os.PathLike[str]) -> None:
-    """Refuse another version first: its keys may be others, and their errors would mislead."""
+    """Refuse another version before its entries, which may have other names, cause errors."""
     try:
         version = json.loads(text)["schema_version"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        return  # not a model.json at all, as the validation will say
+        return  # not a model.json at all, which the validation reports
     if version != SCHEMA_VERSION:
         raise InputFileError(
             f"{path}: schema version {shortened(repr(version))}, but this version of nnpmm reads "

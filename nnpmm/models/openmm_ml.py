@@ -27,7 +27,7 @@ __all__ = [
     "openmm_ml_names",
 ]
 
-# Kinds of potentials that read an argument "charge", as seen in the source of openmm-ml 1.8.
+# Kinds of potentials that read an argument "charge", according to the source of openmm-ml 1.8.
 _READ_CHARGES = ("AIMNet2", "FeNNix", "MACE", "Orb", "TorchMDNet")
 
 
@@ -51,7 +51,7 @@ class OpenmmMlFamily:
 
     @property
     def accepts(self) -> str:
-        """What to say in a list of the names that are known."""
+        """A description of the names that are known, for error messages."""
         if openmm_ml_names() is None:
             return "pip install openmmml for more"
         return "a name that openmm-ml knows"
@@ -62,7 +62,7 @@ class OpenmmMlFamily:
 
     def recognizes(self, name: str) -> bool:
         """Return whether openmm-ml knows a name, which is neither a file's nor nnpmm's own."""
-        # openmm-ml imports all its potentials: it is not asked for the names of others.
+        # Asking openmm-ml makes it import all its potentials, so other names are decided before.
         if name.endswith(MODEL_FILES) or _is_own(name):
             return False
         return name in self.names()
@@ -107,7 +107,7 @@ class OpenmmMlModel:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What to write down to make this model again."""
+        """What a record has to contain so that this model can be loaded again."""
         record = {"model": self.name, "backend": "openmm-ml", "device": self.device}
         return record | {name: str(value) for name, value in self.arguments.items()}
 
@@ -116,8 +116,8 @@ class OpenmmMlModel:
     ) -> OpenmmMlEvaluator:
         """Create openmm-ml's System of these atoms.
 
-        A charge is handed to the potentials of openmm-ml 1.8 that read one; what the network makes
-        of it is the network's. With ``"ase"`` the charge has to stand in ``arguments["info"]``.
+        A charge is passed to the potentials of openmm-ml 1.8 that read one; whether their network
+        uses it depends on the network. With ``"ase"`` state the charge in ``arguments["info"]``.
 
         Args:
             atomic_numbers: shape (n,).
@@ -148,7 +148,7 @@ class OpenmmMlEvaluator(BoundPotential):
             element = app.Element.getByAtomicNumber(int(number))
             self._topology.addAtom(element.symbol, element, residue)
         self._contexts: dict[bool, openmm.Context] = {}
-        self._context_for(None)  # so that what cannot work fails now
+        self._context_for(None)  # an error is raised here rather than in a simulation
 
     def _evaluate(self, positions: NDArray[np.float64], box: Any) -> Evaluation:
         if box is not None:
@@ -165,7 +165,7 @@ class OpenmmMlEvaluator(BoundPotential):
         return Evaluation(energy, forces, np.array([energy]))
 
     def _context_for(self, box: NDArray[np.float64] | None) -> openmm.Context:
-        """A periodic system is another system: each kind is made once, when it is asked for."""
+        """Return the context with or without a periodic box; each is created on first use."""
         periodic = box is not None
         if periodic not in self._contexts:
             vectors = None if box is None else [Vec3(*row) for row in box] * unit.nanometer

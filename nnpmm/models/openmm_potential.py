@@ -23,9 +23,9 @@ __all__ = ["OpenMMEvaluator", "OpenMMPotential"]
 
 _LOGGER = logging.getLogger(__name__)
 _CHARGE_ROUNDING = 0.05  # e
-_STALLED = "Induced dipoles did not converge"  # in OpenMM's words
-# Debye. At 1e-4 energies are within 0.003 kJ/mol of those at 1e-5.
-_LOOSEST = 1.001e-3
+_NOT_CONVERGED = "Induced dipoles did not converge"  # in OpenMM's message
+# Debye, 1e-3 and a margin for rounding. At 1e-4 energies are within 0.003 kJ/mol of those at 1e-5.
+_LARGEST_TOLERANCE = 1.001e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ class OpenMMPotential:
 
     @property
     def n_atoms(self) -> int:
-        """Number of particles that are no virtual sites."""
+        """Number of particles that are not virtual sites."""
         count = self.system.getNumParticles()
         return count - sum(self.system.isVirtualSite(index) for index in range(count))
 
@@ -133,7 +133,7 @@ class OpenMMEvaluator(BoundPotential):
         with self._lock:
             state = self._state(positions)
         energy = float(state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole))
-        # OpenMM has handed the forces on virtual sites to their atoms.
+        # OpenMM has added the forces on virtual sites to those on their atoms.
         forces = np.array(state.getForces(asNumpy=True)._value)[: len(positions)]
         return Evaluation(energy, forces, np.array([energy]))
 
@@ -141,22 +141,22 @@ class OpenMMEvaluator(BoundPotential):
         """Return the state with energy and forces at positions (n, 3), nm.
 
         OpenMM's iteration of induced dipoles stalls for some small molecules, benzene among them,
-        at an error of some 1e-5 Debye. There the tolerance is made ten times as large, once for
-        all geometries, and a warning says so.
+        at an error of some 1e-5 Debye. The tolerance is then multiplied by ten, for all further
+        geometries too, with a warning.
         """
         while True:
             try:
-                return self._evaluated(positions)
+                return self._energy_and_forces(positions)
             except openmm.OpenMMException as error:
-                if _STALLED not in str(error) or not self._loosen():
+                if _NOT_CONVERGED not in str(error) or not self._loosen():
                     raise
 
     def _loosen(self) -> bool:
-        """Go on with a larger tolerance of the induced dipoles; False if it is large already."""
+        """Increase the tolerance of the induced dipoles; return False if it is at its largest."""
         system = copy.deepcopy(self._context.getSystem())
         (force,) = [f for f in system.getForces() if isinstance(f, openmm.AmoebaMultipoleForce)]
         tolerance = 10 * force.getMutualInducedTargetEpsilon()
-        if tolerance > _LOOSEST:
+        if tolerance > _LARGEST_TOLERANCE:
             return False
         force.setMutualInducedTargetEpsilon(tolerance)
         _LOGGER.warning(
@@ -170,7 +170,7 @@ class OpenMMEvaluator(BoundPotential):
         self._context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
         return True
 
-    def _evaluated(self, positions: NDArray[np.float64]) -> openmm.State:
+    def _energy_and_forces(self, positions: NDArray[np.float64]) -> openmm.State:
         if self._n_sites:
             sites = np.zeros((self._n_sites, 3))
             self._context.setPositions(np.concatenate([positions, sites]))

@@ -154,8 +154,8 @@ def _write(
             link_bonds=link_bonds,
             link_atoms=tuple(StoredLinkAtom(**link._asdict()) for link in region.link_atoms),
             fingerprint=fingerprint(n_structure_atoms, atoms, region.symbols),
-            weights=StoredFile.of(_WEIGHTS, (folder / _WEIGHTS).read_bytes()),
-            torchscript=StoredFile.of(_TORCHSCRIPT, script),
+            weights=StoredFile.from_content(_WEIGHTS, (folder / _WEIGHTS).read_bytes()),
+            torchscript=StoredFile.from_content(_TORCHSCRIPT, script),
             nnpmm_version=__version__,
         )
         (folder / _MODEL_JSON).write_text(content.model_dump_json(indent=2) + "\n")
@@ -176,5 +176,5 @@ def _export(
     assert region.formal_charge is not None  # check_region refuses it
     aimnet.save_parameters(model.parameters, weights)
     return export_aimnet(
-        *(model.parameters, region.symbols, region.formal_charge, region.atoms, links)
+        model.parameters, region.symbols, region.formal_charge, region.atoms, links
     )

@@ -71,8 +71,8 @@ class Evaluator(Protocol):
 
         Args:
             positions: (n, 3) in nm.
-            box: periodic box vectors as rows, (3, 3), in nm, if the atoms meet their own images;
-                without it the positions are those of a whole molecule in vacuum.
+            box: periodic box vectors as rows, (3, 3), in nm, if the atoms interact with their
+                images; without it the positions are those of a whole molecule in vacuum.
         """
 
     def evaluate(self, positions: Any, box: Any = None) -> Evaluation:
@@ -137,9 +137,8 @@ class Potential(Protocol):
 def at_each_step(evaluator: Evaluator) -> Callable[..., tuple[float, NDArray[np.float64]]]:
     """Return the evaluator's ``at_each_step`` if it has one, else the evaluator.
 
-    It is a call without checks: positions are a finite float64 array (n, 3) in nm, of a molecule
-    or of whole molecules that molecular dynamics has moved. Who calls it looks at the positions
-    with `refuse_non_finite` once.
+    It does not check its arguments: positions are a finite float64 array (n, 3) in nm, of whole
+    molecules. The caller checks them with `refuse_non_finite`.
     """
     found: Callable[..., tuple[float, NDArray[np.float64]]]
     found = getattr(evaluator, "at_each_step", evaluator)
@@ -149,10 +148,10 @@ def at_each_step(evaluator: Evaluator) -> Callable[..., tuple[float, NDArray[np.
 def last_energies(
     evaluator: Evaluator, positions: NDArray[np.float64], box: NDArray[np.float64] | None = None
 ) -> Energies | None:
-    """Return what the last step found, if it was at exactly these positions and in this box.
+    """Return the energies of the last step, if it was at exactly these positions and in this box.
 
-    None where it was not, as after a trial move of a barostat, or where the evaluator does not keep
-    its last step. A step through another transport than ``"python"`` leaves nothing here.
+    Return None if it was not, as after a trial move of a barostat, or if the evaluator does not
+    store its last step. Only steps through the transport ``"python"`` are stored.
 
     Args:
         evaluator: that molecular dynamics calls, by `at_each_step`.
@@ -229,7 +228,7 @@ class _EvaluatesOne(Protocol):
 
 
 def one_by_one(kernel: _EvaluatesOne, positions: NDArray[np.float64]) -> BatchEvaluation:
-    """Evaluate geometries (k, n, 3) one by one, for implementations without a faster way."""
+    """Evaluate geometries (k, n, 3) one after the other, for kernels without a faster way."""
     energies, forces, members = zip(
         *(kernel.evaluate(geometry, None) for geometry in positions), strict=True
     )
@@ -242,7 +241,7 @@ def refuse_non_finite(array: NDArray[np.float64]) -> None:
     Raises:
         SimulationError: one is not; the message names its atom.
     """
-    # Adding up is several times faster than asking every coordinate, and this runs at every step.
+    # A sum is several times faster than a test of every coordinate, and this runs at every step.
     if np.isfinite(array.sum()) or np.isfinite(array).all():
         return
     atom = int(np.argwhere(~np.isfinite(array).all(axis=-1))[0][-1])

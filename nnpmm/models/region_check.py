@@ -68,7 +68,7 @@ def _check_neutral(summary: RegionSummary, model: Potential) -> None:
 
 
 def _unknown_charge(summary: RegionSummary) -> str:
-    """Say that the charge is not known, and why."""
+    """Return a message that the charge is not known, and why."""
     possible = [m.possible_charges for m in summary.molecules if m.possible_charges]
     reason = "cannot be determined from this structure"
     if possible:

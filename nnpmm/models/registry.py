@@ -15,7 +15,7 @@ from nnpmm.models.protocol import Potential
 __all__ = ["families", "find_family", "load_model"]
 
 _GROUP = "nnpmm.models"
-# In this table rather than in pyproject.toml, so that a checkout works without being installed.
+# A table here rather than in pyproject.toml, so that a checkout works without being installed.
 _BUILT_IN = (
     EntryPoint("ANI", "nnpmm.models.ani.family:ANI", _GROUP),
     EntryPoint("AIMNet2", "nnpmm.models.aimnet.family:AIMNET", _GROUP),
@@ -23,8 +23,8 @@ _BUILT_IN = (
     EntryPoint("TorchScript", "nnpmm.models.files:TORCHSCRIPT", _GROUP),
     EntryPoint("openmm-ml", "nnpmm.models.openmm_ml:OPENMM_ML", _GROUP),
 )
-# What load_model leaves to the family, which therefore need not take the option at all.
-_LEFT_TO_THE_FAMILY = {"backend": "auto", "device": "auto", "precision": "single"}
+# Defaults of load_model, which are not passed on: a family need not have these options.
+_DEFAULTS = {"backend": "auto", "device": "auto", "precision": "single"}
 
 
 def load_model(
@@ -140,6 +140,6 @@ def families() -> dict[str, ModelFamily]:
 
 
 def _is_a_choice(option: str, value: Any) -> bool:
-    if isinstance(value, str):  # arrays of members do not compare with a text
-        return value != _LEFT_TO_THE_FAMILY.get(option)
+    if isinstance(value, str):  # an array of members cannot be compared with a text
+        return value != _DEFAULTS.get(option)
     return value is not None

@@ -23,8 +23,8 @@ class RegionEnergy(nn.Module):
     Args:
         network: from positions (n, 3) of the region, with link atoms at the end, to the energy of
             every member, (m,).
-        symbols: chemical symbol of each atom of the region. The module keeps their atomic numbers
-            and the charge, so that a file is not taken for another molecule's.
+        symbols: chemical symbol of each atom of the region. The module stores their atomic numbers
+            and the charge, so that it is not used for another molecule by mistake.
         charge: total charge of the region, e.
         atoms: 0-based indices of the region's atoms in the system.
         links: link atoms as (row of the atom inside, index of the one outside, distance, nm).
@@ -58,15 +58,15 @@ class RegionEnergy(nn.Module):
 
     def forward(self, positions: Tensor) -> Tensor:
         """Return the energy from positions (n, 3), or (N, 3) of the whole system, in nm."""
-        # TorchForce hands over every particle of the system, a caller of his own the region alone.
+        # TorchForce passes every particle of the system, other callers the region alone.
         if positions.shape[0] != self.n_all:
             positions = positions.index_select(0, self.atoms)
         if self.n_all > self.n_region:
             inside = positions.index_select(0, self.anchors)
             bonds = positions[self.n_region :] - inside
             lengths = torch.linalg.norm(bonds, dim=1, keepdim=True)
-            reach = self.distances.to(positions.dtype).unsqueeze(1) / lengths
-            positions = torch.cat([positions[: self.n_region], inside + reach * bonds])
+            scale = self.distances.to(positions.dtype).unsqueeze(1) / lengths
+            positions = torch.cat([positions[: self.n_region], inside + scale * bonds])
         return self.network(positions).mean()
 
 

@@ -1,4 +1,4 @@
-"""Arrays and a text in one safetensors file, as in nnpmm's cache and next to model.json."""
+"""Arrays and a text in one safetensors file, in nnpmm's cache or next to model.json."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from safetensors.numpy import save
 from nnpmm.core.errors import WeightsError, shortened
 from nnpmm.core.files import replacing
 
-__all__ = ["read_tensors", "refusing_others", "write_tensors"]
+__all__ = ["read_tensors", "reading_weights", "write_tensors"]
 
 _UNREADABLE = (
     *(OSError, SafetensorError, KeyError, IndexError, ValueError, TypeError, AttributeError),
@@ -49,8 +49,8 @@ def read_tensors(path: Path, key: str) -> tuple[str, dict[str, NDArray[Any]]]:
 
 
 @contextmanager
-def refusing_others(path: Path, kind: str) -> Iterator[None]:
-    """Turn what reading a missing, truncated or another file raises into one error.
+def reading_weights(path: Path, kind: str) -> Iterator[None]:
+    """Turn the exceptions of a missing, truncated or foreign file into a WeightsError.
 
     Args:
         path: of the file.

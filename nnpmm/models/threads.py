@@ -14,15 +14,16 @@ from nnpmm.core.errors import ModelError
 __all__ = ["run_together", "thread_count", "threads_for"]
 
 _LARGEST_ON_ONE_THREAD = 100  # atoms
-_MOST_PER_PROCESSOR = 4  # threads; every one takes memory, and more of them only wait
+_MOST_PER_PROCESSOR = 4  # threads; each needs memory, and more of them would only wait
 
 
 @contextmanager
 def threads_for(n_atoms: int, setting: int | None = None) -> Iterator[None]:
-    """Use as many of torch's threads as asked for, or one for a small region.
+    """Set the number of torch's threads: as asked for, or one for a small region.
 
-    torch's threads wait by spinning. Next to OpenMM's own threads, or another process, that makes
-    an evaluation many times slower, while a second thread gains a tenth at best on a ligand.
+    torch's threads spin while they wait. With OpenMM's own threads or another process on the same
+    processors, that makes an evaluation many times slower, while a second thread makes that of a
+    ligand at most a tenth faster.
     """
     import torch
 
@@ -67,19 +68,19 @@ def thread_count(setting: int | None = None) -> int:
 def run_together(work: Callable[[int], None], count: int) -> None:
     """Call ``work(0)`` to ``work(count - 1)``, the first in this thread; return when all are done.
 
-    The others go to threads that sleep between calls, so that they take nothing from OpenMM's. Work
-    that releases the GIL runs at the same time.
+    The others run on threads that sleep between calls, so that they do not slow down those of
+    OpenMM. Work that releases the GIL runs at the same time.
     """
     if count == 1:
         work(0)
         return
     workers = _workers(count - 1)
-    workers.leave_this_processor()
+    workers.avoid_this_processor()
     futures = [workers.pool.submit(work, i) for i in range(1, count)]
     try:
         work(0)
         for i, future in enumerate(futures, 1):
-            if future.cancel():  # on a busy machine no thread has come to it yet
+            if future.cancel():  # on a busy machine no thread may have started it yet
                 work(i)
     finally:
         for future in futures:
@@ -98,15 +99,15 @@ class _Workers:
             count, "nnpmm", initializer=lambda: self._ids.append(threading.get_native_id())
         )
 
-    def leave_this_processor(self) -> None:
-        """Keep the workers off the processor that the caller is on, where the system can do that.
+    def avoid_this_processor(self) -> None:
+        """Keep the workers off the caller's processor, where the operating system supports it.
 
-        Linux tends to wake a thread where the one runs that woke it. Both would then take turns
-        there, for a few milliseconds each time, with another processor idle.
+        Linux tends to wake a thread on the processor of the thread that wakes it. Both would then
+        take turns there for some milliseconds, while another processor is idle.
         """
         if _current_processor is None:
             return
-        # A thread that has begun since the last call has not been set yet.
+        # The affinity of a thread that has started since the last call is not set yet.
         here = (_current_processor(), len(self._ids))
         if here != self._avoided:
             others = os.sched_getaffinity(0) - {here[0]}
@@ -116,12 +117,12 @@ class _Workers:
 
 
 def _workers(count: int) -> _Workers:
-    """Return this process's workers; threads do not live on in a forked process."""
-    workers = _of_process.get(os.getpid())
+    """Return the workers of this process: a forked process does not inherit threads."""
+    workers = _workers_of_process.get(os.getpid())
     if workers is None or workers.count < count:
         workers = _Workers(count)
-        _of_process.clear()
-        _of_process[os.getpid()] = workers
+        _workers_of_process.clear()
+        _workers_of_process[os.getpid()] = workers
     return workers
 
 
@@ -136,5 +137,5 @@ def _find_current_processor() -> Callable[[], int] | None:
     return function
 
 
-_of_process: dict[int, _Workers] = {}
+_workers_of_process: dict[int, _Workers] = {}
 _current_processor = _find_current_processor()

@@ -47,7 +47,7 @@ class TorchScriptModel:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What to write down to make this model again, with the SHA-256 of the file as digest.
+        """What a record has to contain: the file and its SHA-256, as digest.
 
         Raises:
             ModelError: the file cannot be read.
@@ -109,7 +109,7 @@ class TorchScriptEvaluator(BoundPotential):
         return _Scalar(self._module)
 
     def check_region(self, charge: int) -> None:
-        """Compare the region with what the module states about its own; caps of cuts come last.
+        """Compare the region with the one that the module states; link atoms come last.
 
         Raises:
             RegionError: another composition, order of the atoms, or charge.
@@ -202,7 +202,7 @@ def _formula(atomic_numbers: Sequence[int]) -> str:
 
 
 def _line(error: Exception) -> str:
-    """Return what an error says, in one line: TorchScript's says it last, after its call stack."""
+    """Return the message of an error in one line: TorchScript's is the last, after its stack."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[-1] if lines else type(error).__name__)[:200]
 

@@ -2,7 +2,7 @@
 
 The entry points under ``openmmml.potentials`` in pyproject.toml name `NetworkFactory`. openmm-ml
 loads them while it is being imported, so nothing here may import openmm-ml before a potential is
-made.
+created.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nnpmm.plugin.potential import NetworkPotential
 
-__all__ = ["AniFactory", "NetworkFactory"]
+__all__ = ["NetworkFactory"]
 
 
 class NetworkFactory:
-    """What openmm-ml asks for a potential; see openmm-ml's ``MLPotentialImplFactory``."""
+    """Creates potentials for openmm-ml; see openmm-ml's ``MLPotentialImplFactory``."""
 
     def createImpl(self, name: str, **arguments: Any) -> NetworkPotential:
         """Return the potential of a registered name, such as ``"nnpmm-ani2x"``.
@@ -32,7 +32,3 @@ class NetworkFactory:
         from nnpmm.plugin.potential import NetworkPotential
 
         return NetworkPotential(name, arguments)
-
-
-#: What the metadata of an installation without AIMNet2 names.
-AniFactory = NetworkFactory

@@ -30,8 +30,8 @@ from nnpmm.structures.elements import region_elements
 __all__ = ["NetworkPotential"]
 
 _PREFIX = "nnpmm-"
-# openmm-ml hands the arguments of its embeddings to the potential too.
-_OF_OPENMM_ML = ("linkAtomDistances", "mlLongRange")
+# openmm-ml passes the arguments of its embeddings to the potential too.
+_EMBEDDING_ARGUMENTS = ("linkAtomDistances", "mlLongRange")
 
 
 class NetworkPotential(MLPotentialImpl):
@@ -68,7 +68,7 @@ class NetworkPotential(MLPotentialImpl):
             system: the system; openmm-ml gives an empty one if it interpolates.
             atoms: indices of the atoms to describe; None for all.
             forceGroup: group of the network's force.
-            arguments: as for the constructor; these come first.
+            arguments: as for the constructor, which they override.
 
         Raises:
             ModelError: an unknown argument, or one that `nnpmm.load_model` refuses.
@@ -79,14 +79,14 @@ class NetworkPotential(MLPotentialImpl):
         chosen = self._arguments | _checked(self.name, arguments)
         stated = chosen.pop("charge", None)
         model = load_model(self.name.removeprefix(_PREFIX), **chosen)
-        number = topology.getNumAtoms()
-        region = np.arange(number) if atoms is None else atom_indices(atoms, number)
+        n_atoms = topology.getNumAtoms()
+        region = np.arange(n_atoms) if atoms is None else atom_indices(atoms, n_atoms)
         numbers = _atomic_numbers(topology, region)
         bonds = _bonds(topology, system, region)
         periodic = topology.getPeriodicBoxVectors() is not None
         periodic = periodic or system.usesPeriodicBoundaryConditions()
         found = None
-        if system.getNumParticles() == number:
+        if system.getNumParticles() == n_atoms:  # not the empty system of an interpolation
             found = _check_region(topology, system, region, model)
             connect_region(system, {(min(p), max(p)) for p in region[bonds].tolist()})
         evaluator = model.bind(numbers, charge=_charge(self.name, model, stated, found))
@@ -107,7 +107,7 @@ class NetworkPotential(MLPotentialImpl):
 
 def _checked(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     options = (*find_family(name.removeprefix(_PREFIX))[1].options, "charge")
-    unknown = sorted(set(arguments) - {*options, *_OF_OPENMM_ML})
+    unknown = sorted(set(arguments) - {*options, *_EMBEDDING_ARGUMENTS})
     if unknown:
         raise ModelError(
             f"{name}: found the argument{'s' if len(unknown) > 1 else ''} {', '.join(unknown)}, "
@@ -133,7 +133,7 @@ def _atomic_numbers(topology: Topology, region: NDArray[np.int64]) -> NDArray[np
 def _bonds(
     topology: Topology, system: openmm.System, region: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Bonds as pairs of row numbers, (m, 2), with those of openmm-ml's caps, which are virtual."""
+    """Return bonds as pairs of rows, (m, 2), with those of openmm-ml's caps, virtual sites."""
     row_of = {int(atom): row for row, atom in enumerate(region)}
     caps = [
         (row_of[system.getVirtualSite(atom).getParticle(0)], row)
@@ -154,7 +154,7 @@ def _check_region(
     """
     members = set(region.tolist())
     if any((b.atom1.index in members) != (b.atom2.index in members) for b in topology.bonds()):
-        return None  # openmm-ml caps it; what is left of the charges need not add up to anything
+        return None  # openmm-ml caps it, and the charges left need not add up to an integer
     found = None
     symbols = [element.symbol for element in region_elements(topology, region)]
     atoms = np.sort(region)
@@ -163,12 +163,15 @@ def _check_region(
         if type(force) is openmm.NonbondedForce:
             charges = charges_of(force, atoms.tolist())
             check_parameters(
-                *(force, atoms, symbols, charges),
+                force,
+                atoms,
+                symbols,
+                charges,
                 lennard_jones=not has_lennard_jones_elsewhere(system, force),
             )
             molecules = spanning_trees(len(atoms), bonds)[1]
             found = region_charge(
-                *(charges, atoms, symbols, bonds, molecules), neutral=model.neutral_only
+                charges, atoms, symbols, bonds, molecules, neutral=model.neutral_only
             ).charge
     return found
 
@@ -193,6 +196,6 @@ def _charge(name: str, model: Potential, stated: int | None, found: int | None) 
 
 
 def _subtracts_pairs(system: openmm.System) -> bool:
-    """True if the region's pairs are taken out of an Ewald sum, or if that cannot be seen."""
+    """Return whether the region's pairs are subtracted from an Ewald sum; True if not known."""
     forces = [f for f in system.getForces() if type(f) is openmm.NonbondedForce]
     return not forces or any(f.getNonbondedMethod() in EWALD_METHODS for f in forces)

@@ -40,7 +40,7 @@ from nnpmm.coupling import (
 )
 from nnpmm.coupling.electrostatic.kernel import find_images
 from nnpmm.coupling.electrostatic.reference import pair_potential, reference_energy
-from nnpmm.models.charges import points
+from nnpmm.models.charges import point_charges
 from nnpmm.structures import molecule_from_smiles, parameterize, solvate
 
 CUTOFF = 0.7  # nm; the boxes of these tests are small
@@ -121,7 +121,7 @@ class CloudCharges:
             own = 2 * (on_widths * 0.15)[:, None] * (positions - centre)
             return gradient + own - own.mean(axis=0)
 
-        found = points(charges, pull_back)
+        found = point_charges(charges, pull_back)
         # A core charge of 3 e, so that more of the clouds reaches into the water.
         return type(found)(charges, all_back, charges - 3.0, 0.02 + 0.15 * square)
 

@@ -113,7 +113,7 @@ def test_lammps_calls_the_network_within_respa_before_a_run_alone(model):
     with flexible_water() as engine:
         simulation = apply_network(engine, model, ["O", "H"], every=1)
         steps = []
-        simulation.force.tell_step = steps.append
+        simulation.force.on_step = steps.append
         simulation.commands("fix motion all nve", "run 4")
         assert steps == [0, 1, 2, 3, 4]
         steps.clear()

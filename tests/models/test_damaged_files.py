@@ -147,7 +147,7 @@ def test_model_json_that_contradicts_itself(tmp_path, changes):
 
 def test_model_json_with_many_members(ani1x, tmp_path):
     save_parameters(ani1x.parameters.subset(0), tmp_path / "w")
-    weights = StoredFile.of("w", (tmp_path / "w").read_bytes()).model_dump()
+    weights = StoredFile.from_content("w", (tmp_path / "w").read_bytes()).model_dump()
     path = _model_json(tmp_path / "model.json", weights=weights, members=list(range(100_000)))
     with pytest.raises(WeightsError, match=r"model.json says") as caught:
         load_model(path)

@@ -131,6 +131,8 @@ def test_elements_that_it_does_not_know(model):
         ({"s_ref": np.zeros((5, 3))}, r"found s_ref of shape \(5, 3\)"),
         ({"aev_mask": np.ones((1, 528), np.uint8)}, "ref_aev|symmetry functions"),
         ({"n_ref": np.array([[12, 12, 12, 12, 40]])}, "symmetry functions and 5 elements"),
+        ({"q_core": np.ones((1, 3))}, "found 3 numbers in q_core, expected 5"),
+        ({"a_QEq": np.ones((1, 2))}, "found 2 numbers in a_QEq, expected 1"),
     ],
 )
 def test_files_with_another_content(tmp_path, changes, words):

@@ -39,13 +39,13 @@ class NetworkForce:
         comm: its ranks.
         potential: of all atoms.
         numbers: (types + 1,), atomic number of each LAMMPS type; types count from 1.
-        every: None: the network is the only force. Otherwise LAMMPS has a force field of its own,
-            and at every so many steps gets that many times the force that the network adds to it.
+        every: None: the network is the only force. Otherwise LAMMPS has its own force field, and
+            once in this many steps receives the difference of the two forces, times this number.
 
     Attributes:
         every: as given.
         wants_to_stop: whether this rank asks the run to end after this step.
-        tell_step: is called with the number of each step.
+        on_step: is called with the number of each step.
         failure: what ended the run, on all ranks, or None.
         member_energies: (m,), kJ/mol, of the last step, of the whole system.
     """
@@ -62,12 +62,12 @@ class NetworkForce:
         self._potential, self._numbers = potential, numbers
         self._exchange = GhostExchange(comm)
         self.wants_to_stop: Callable[[], bool] = lambda: False
-        self.tell_step: Callable[[int], None] = lambda step: None
+        self.on_step: Callable[[int], None] = lambda step: None
         self.failure: NnpmmError | None = None
         self.member_energies = np.zeros(0)
 
     def attach(self) -> None:
-        """Make the fix that calls this."""
+        """Define the fix that calls this object."""
         every, alone = self.every or 1, "yes" if self.every is None else "no"
         self._lammps.commands_list(
             [
@@ -90,23 +90,23 @@ class NetworkForce:
         """Write the forces on this rank's atoms, kcal/mol/angstrom, and set energy and virial."""
         # An exception would be lost in LAMMPS' compiled code, and the other ranks would wait.
         failure: NnpmmError | None = None
-        mine, sums = None, np.zeros(0)
+        own_forces, sums = None, np.zeros(0)
         try:
-            mine, sums = self._evaluate(n_owned)
+            own_forces, sums = self._evaluate(n_owned)
         except NnpmmError as error:
             failure = error
         except Exception as error:  # a bug, which must not leave the other ranks waiting either
             failure = SimulationError(f"step {step}: {type(error).__name__}: {error}")
-        every = self._exchange_tags(n_owned)
-        changed = self._exchange.has_changed(every, n_owned)
+        all_tags = self._all_tags(n_owned)
+        changed = self._exchange.has_changed(all_tags, n_owned)
         flags = np.array([changed, self.wants_to_stop(), failure is not None], np.int32)
         self._comm.Allreduce(self._in_place, flags)
         if flags[2]:
             self._fail(failure, forces)
             return
         if flags[0]:
-            self._exchange.make_plan(every, n_owned)
-        assert mine is not None
+            self._exchange.make_plan(all_tags, n_owned)
+        assert own_forces is not None
         self._comm.Allreduce(self._in_place, sums)
         if not np.isfinite(sums).all():
             failure = SimulationError(
@@ -115,15 +115,15 @@ class NetworkForce:
             )
             self._fail(failure, forces)
             return
-        forces[:] = self._exchange.add_up(mine) / FORCE_UNIT
+        forces[:] = self._exchange.add_up(own_forces) / FORCE_UNIT
         if self.every is not None:
             # Verlet with an impulse (H. Grubmüller et al., Mol. Simul. 1991, 6, 121): half of it
             # ends an outer step, the other half begins the next one. LAMMPS has added up the
             # forces of its force field by now.
             forces -= self._lammps.numpy.extract_atom("f", nelem=n_owned)
             forces *= self.every
-        self._tell_lammps(sums)
-        self.tell_step(step)
+        self._set_results(sums)
+        self.on_step(step)
         if flags[1]:
             self._lammps.force_timeout()
 
@@ -133,7 +133,8 @@ class NetworkForce:
 
         return MPI.IN_PLACE
 
-    def _exchange_tags(self, n_owned: int) -> NDArray[np.integer]:
+    def _all_tags(self, n_owned: int) -> NDArray[np.integer]:
+        """Return the tags of the owned atoms and then of the ghosts; LAMMPS passes the former."""
         n_atoms = n_owned + self._lammps.extract_setting("nghost")
         tags: NDArray[np.integer] = self._lammps.numpy.extract_atom("id", nelem=n_atoms).ravel()
         return tags
@@ -159,8 +160,8 @@ class NetworkForce:
         components = [tensor[place] for place in _COMPONENTS]
         return forces, np.concatenate([found.member_energies, components])
 
-    def _tell_lammps(self, sums: NDArray[np.float64]) -> None:
-        """Set energy, virial, spread and energy again, those of the whole on every rank."""
+    def _set_results(self, sums: NDArray[np.float64]) -> None:
+        """Set energy, virial and vector of the fix: those of the whole system, on every rank."""
         self.member_energies = sums[:-6]
         energy = float(self.member_energies.mean()) / KJ_PER_KCAL
         self._lammps.fix_external_set_energy_global(FIX, energy)
@@ -171,7 +172,7 @@ class NetworkForce:
 
     def _fail(self, failure: NnpmmError | None, forces: NDArray[np.float64]) -> None:
         """End the run on all ranks with the error of the first rank that has one."""
-        every = self._comm.allgather(failure)
-        self.failure = next(each for each in every if each is not None)
+        failures = self._comm.allgather(failure)
+        self.failure = next(each for each in failures if each is not None)
         forces[:] = 0
         self._lammps.force_timeout()

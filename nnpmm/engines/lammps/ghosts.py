@@ -1,8 +1,8 @@
-"""Forces on ghost atoms go back to the ranks that own the atoms.
+"""Send the forces on ghost atoms back to the ranks that own these atoms.
 
-LAMMPS sends them back before a fix sees the forces, so that those of ``fix external`` stay where
-they are. Without them every rank would have to evaluate its neighbours' atoms too: twice to three
-times the work in a box of 3,000 atoms.
+LAMMPS does so before it calls a fix, and not again for the forces of ``fix external``. Without this
+exchange every rank would also have to evaluate the atoms of its neighbours: two to three times the
+work in a box of 3,000 atoms.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ __all__ = ["GhostExchange"]
 class GhostExchange:
     """Adds up forces on the owned atoms and their ghosts on all ranks.
 
-    Which rank owns a ghost is asked for when the atoms of any rank change. Every rank answers for
-    the atoms whose number leaves its own rank as the remainder, so that no rank knows all of them.
+    The owners of ghosts are looked up when the atoms of any rank change. The directory of owners is
+    distributed: atom i is listed on rank i modulo the number of ranks, so none lists all atoms.
 
     Args:
         comm: the ranks.
@@ -34,7 +34,7 @@ class GhostExchange:
         self._n_owned = -1
 
     def has_changed(self, tags: NDArray[np.integer], n_owned: int) -> bool:
-        """Return whether this rank's atoms are others than those of the last plan.
+        """Return whether this rank's atoms differ from those of the last plan.
 
         Args:
             tags: (n,), numbers of the owned atoms and then of the ghosts.
@@ -52,24 +52,24 @@ class GhostExchange:
         self._tags, self._n_owned = tags.astype(np.int64), n_owned
         owned, ghosts = self._tags[:n_owned], self._tags[n_owned:]
         size, rank = self._comm.size, self._comm.rank
-        # Every owned atom is entered at the rank that answers for it: number, owner, row there.
+        # Enter every owned atom in the directory: number, owner, row there.
         entries = np.stack([owned, np.full(n_owned, rank), np.arange(n_owned)], axis=1)
         order, counts = _by_rank(owned % size, size)
         entries = self._send(entries[order], counts)[0]
         entries = entries[np.argsort(entries[:, 0])]
-        # Every ghost is asked for there, and the answers come back in the order of the questions.
+        # Look up every ghost there; the answers come back in the order of the questions.
         order, counts = _by_rank(ghosts % size, size)
         questions, asked = self._send(ghosts[order, None], counts)
         found = entries[np.searchsorted(entries[:, 0], questions[:, 0]), 1:]
         answers = np.empty((len(ghosts), 2), np.int64)
         answers[order] = self._send(found, asked)[0]
-        # Ghosts in the order of their owners, who learn which rows are meant.
+        # Sort the ghosts by owner, and tell each owner which of its rows they are.
         self._order, self._counts = _by_rank(answers[:, 0], size)
         rows, self._received = self._send(answers[self._order, 1:], self._counts)
         self._rows = rows[:, 0]
 
     def add_up(self, forces: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the forces on the owned atoms, those on their ghosts included.
+        """Return the forces on the owned atoms, including those on their ghosts.
 
         Args:
             forces: (n, 3), on the owned atoms and then on the ghosts.
@@ -85,7 +85,7 @@ class GhostExchange:
         counts: NDArray[np.int64],
         received: NDArray[np.int64] | None = None,
     ) -> tuple[NDArray, NDArray[np.int64]]:
-        """Send rows (n, k), sorted by rank, and return those that come in, and how many from each.
+        """Send rows (n, k), sorted by rank; return those received, and how many from each rank.
 
         Args:
             rows: to be sent.

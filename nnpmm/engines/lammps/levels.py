@@ -1,4 +1,4 @@
-"""Two time steps on LAMMPS: its force field at every one, what the network changes at some."""
+"""Two time steps on LAMMPS: its force field at every step, the network's correction at some."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def apply_network(
     every: int,
     comm: MPI.Comm | None = None,
 ) -> LammpsSimulation:
-    """Let a network describe every atom of a LAMMPS that has a force field; all ranks call this.
+    """Let a network describe every atom of a LAMMPS with a force field; all ranks call this.
 
     The force field integrates at LAMMPS' time step. At every so many steps the difference of the
     two forces acts as an impulse (M. Tuckerman et al., J. Chem. Phys. 1992, 97, 1990), so that the

@@ -1,6 +1,6 @@
 """The network for LAMMPS built with ML-IAP and Python: ``pair_style mliap unified``.
 
-There LAMMPS lists the pairs, and adds the forces of pairs up, ghosts included.
+LAMMPS then builds the list of pairs and sums the forces of pairs, ghosts included.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def create_mliap_model(
 
 
 def _unified(base: Any, potential: LocalPotential, elements: list[str], energy_unit: float) -> Any:
-    """Return an instance of a class derived from LAMMPS', which is there only with lammps."""
+    """Return an instance of a class derived from LAMMPS' own, known only once it is imported."""
     numbers = np.array([Element.getBySymbol(symbol).atomic_number for symbol in elements])
     gradient_unit = energy_unit / NM_PER_ANGSTROM  # kJ/mol/nm
 
@@ -62,10 +62,10 @@ def _unified(base: Any, potential: LocalPotential, elements: list[str], energy_u
             """Do nothing: the network has no parameters to fit here."""
 
         def compute_descriptors(self, data: Any) -> None:
-            """Do nothing: there are no descriptors but inside the network."""
+            """Do nothing: the descriptors are computed inside the network."""
 
         def compute_forces(self, data: Any) -> None:
-            """Set the energies of the atoms and the derivatives by the vector of each pair."""
+            """Set the energies of the atoms, and their derivatives by the vector of each pair."""
             order = np.argsort(data.pair_i, kind="stable")
             centres = np.asarray(data.pair_i)[order]
             n_owned = data.nlistatoms

@@ -1,4 +1,4 @@
-"""The molecules of a box that says nothing of them: bonds by distance, and their charges."""
+"""The molecules of a box without bonds: bonds by distance, and charges."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LARGEST_CHECKED = 400
 def bonds_by_distance(
     numbers: NDArray[np.int64], positions: NDArray[np.float64], box: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """Return the bonds (m, 2) of atoms that are as close as bonded ones, across the boundary too.
+    """Return bonds (m, 2) by distance, also across the periodic boundary.
 
     Args:
         numbers: atomic numbers, (n,).
@@ -40,7 +40,7 @@ def bonds_by_distance(
     inside = wrapped(positions, box)
     every = images_around(inside, box).reshape(-1, 3)
     atoms = np.tile(np.arange(len(numbers)), 27)
-    # Only images next to the box can be bonded to what is in it.
+    # Only images close to the box can be bonded to atoms inside it.
     widths = 1 / np.linalg.norm(np.linalg.inv(box), axis=0)
     fractions = every @ np.linalg.inv(box)
     near = ((fractions > -longest / widths) & (fractions < 1 + longest / widths)).all(axis=1)
@@ -55,10 +55,9 @@ def bonds_by_distance(
 def molecules_of(
     numbers: NDArray[np.int64], bonds: NDArray[np.int64], box: NDArray[np.float64]
 ) -> app.Topology:
-    """Return a Topology with a residue for each stretch of bonded atoms; water is called HOH.
+    """Return a Topology with a residue for each molecule; water is called HOH.
 
-    Residues follow the order of the atoms: a molecule whose atoms do not stand together has
-    several.
+    Residues follow the order of the atoms: a molecule whose atoms are not consecutive has several.
 
     Args:
         numbers: atomic numbers, (n,).
@@ -72,11 +71,11 @@ def molecules_of(
     for k, fragment in enumerate(spanning_trees(len(numbers), bonds)[1]):
         molecule[fragment] = k
         names.append("HOH" if sorted(numbers[fragment]) == [1, 1, 8] else "MOL")
-    residue, before, atoms = None, -1, []
+    residue, previous, atoms = None, -1, []
     counts: dict[int, int] = {}
     for number, own in zip(numbers.tolist(), molecule.tolist(), strict=True):
-        if own != before:
-            residue, before, counts = topology.addResidue(names[own], chain), own, {}
+        if own != previous:
+            residue, previous, counts = topology.addResidue(names[own], chain), own, {}
         element = app.Element.getByAtomicNumber(number)
         counts[number] = counts.get(number, 0) + 1
         name = element.symbol
@@ -104,7 +103,7 @@ def refuse_charged(
         model: name of the network, for the message.
 
     Raises:
-        RegionError: a molecule is charged, or what its charge is cannot be told.
+        RegionError: a molecule is charged, or its charge cannot be determined.
     """
     by_atom: list[list[tuple[int, int]]] = [[] for _ in numbers]
     for i, j in bonds.tolist():

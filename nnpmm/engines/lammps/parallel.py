@@ -1,4 +1,4 @@
-"""MPI: the ranks of a run, and how they come to the same error."""
+"""MPI: the ranks of a run, and errors that all of them raise together."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Result = TypeVar("Result")
 
 
 class NoMpiError(OptionalDependencyError):
-    """One of several ranks has no MPI; the others do not learn of it, and wait for this one."""
+    """One of several ranks has no MPI: it cannot tell the others, which wait for it."""
 
 
 def communicator() -> MPI.Comm:
@@ -44,8 +44,8 @@ def communicator() -> MPI.Comm:
     Raises:
         OptionalDependencyError: MPI or mpi4py is missing (``NoMpiError`` on one of several ranks),
             or LAMMPS on any rank.
-        ConfigError: the processes were started by another MPI, so that each believes to be alone,
-            or have different versions of nnpmm or LAMMPS.
+        ConfigError: the processes were started by another MPI, so that each sees only itself, or
+            they have different versions of nnpmm or LAMMPS.
     """
     started = next((int(os.environ[name]) for name in _SIZES if name in os.environ), 1)
     try:
@@ -69,8 +69,8 @@ def communicator() -> MPI.Comm:
 def device_of_rank(comm: MPI.Comm, kind: str) -> str:
     """Return the torch device of this rank: ``cpu``, or a GPU of its machine.
 
-    The ranks of a machine take its GPUs in turn. Without a GPU the first one is named, which is for
-    whoever loads a model to refuse.
+    The GPUs of a machine are assigned to its ranks in turn. Without a GPU the result is ``cuda:0``,
+    which is refused when the model is loaded.
 
     Args:
         comm: all ranks; every one of them must call.
@@ -105,7 +105,7 @@ def _require_same(comm: MPI.Comm, versions: dict[str, object]) -> None:
     """Check that all ranks have the same versions.
 
     Raises:
-        ConfigError: they have not.
+        ConfigError: the versions differ.
     """
     found = comm.allgather(versions)
     for rank, other in enumerate(found):
@@ -118,7 +118,7 @@ def _require_same(comm: MPI.Comm, versions: dict[str, object]) -> None:
 
 
 def on_root(comm: MPI.Comm, work: Callable[[], Result]) -> Result:
-    """Do something on rank 0 and return the result on all ranks; it must be picklable.
+    """Call a function on rank 0 and return its result, which must be picklable, on all ranks.
 
     Raises:
         NnpmmError: what the work raises, on all ranks.
@@ -138,10 +138,10 @@ def on_root(comm: MPI.Comm, work: Callable[[], Result]) -> Result:
 
 
 def on_every_rank(comm: MPI.Comm, work: Callable[[], Result]) -> Result:
-    """Do something on every rank and return each one's own result.
+    """Call a function on every rank and return each rank's own result.
 
     Raises:
-        NnpmmError: what the work raises on the first rank where it does, on all ranks.
+        NnpmmError: the error of the first rank that has one, on all ranks.
     """
     failure: NnpmmError | None = None
     try:
@@ -156,7 +156,7 @@ def on_every_rank(comm: MPI.Comm, work: Callable[[], Result]) -> Result:
 
 @contextmanager
 def aborting(comm: MPI.Comm) -> Iterator[None]:
-    """End all ranks where one meets an error that the others do not know of; they would wait."""
+    """End all ranks if one raises an error that the others do not see: they would wait for it."""
     try:
         yield
     except (NnpmmError, KeyboardInterrupt, SystemExit):

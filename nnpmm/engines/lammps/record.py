@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from pathlib import Path
@@ -33,7 +34,7 @@ __all__ = [
     "join_trajectory",
     "last_restart",
     "load_structure",
-    "log_of",
+    "log_path",
     "remove_run",
     "restart_name",
     "save_start",
@@ -59,13 +60,13 @@ class Restart(NamedTuple):
     path: Path
 
 
-def log_of(folder: Path, stage: str) -> Path:
-    """Return the file of LAMMPS' log of a stage."""
+def log_path(folder: Path, stage: str) -> Path:
+    """Return the path of LAMMPS' log of a stage."""
     return folder / f"{stage}.log"
 
 
 def has_run(folder: Path) -> bool:
-    """Tell whether a folder contains a run on LAMMPS."""
+    """Return whether a folder contains a run on LAMMPS."""
     try:
         text = (folder / SETTINGS).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -77,8 +78,8 @@ def check_folder(config: LammpsConfig, *, resume: bool, overwrite: bool) -> bool
     """Return whether there is a run to continue; change nothing.
 
     Raises:
-        ConfigError: the folder has a run that was neither to be resumed nor overwritten, or the
-            settings differ from those of the run to be resumed.
+        ConfigError: the folder contains a run, and neither ``resume`` nor ``overwrite`` is set; or
+            the settings differ from those of the run to be resumed.
     """
     folder = config.output.directory
     started = (folder / SETTINGS).exists()
@@ -98,22 +99,13 @@ def save_start(config: LammpsConfig, system: WholeSystem | None) -> None:
     assert system is not None, "rank 0 has the system"
     folder = config.output.directory
     remove_run(folder)
-    lines = _Lines()
-    app.PDBxFile.writeFile(system.topology, system.positions * unit.nanometer, lines, keepIds=True)
-    write_atomically(folder / _STRUCTURE, "".join(lines.parts))
+    structure = io.StringIO()
+    positions = system.positions * unit.nanometer
+    app.PDBxFile.writeFile(system.topology, positions, structure, keepIds=True)
+    write_atomically(folder / _STRUCTURE, structure.getvalue())
     data = config.model_dump(mode="json", context={"base": folder})
     head = f"# resolved settings of this run, written by nnpmm {__version__}\n"
     write_atomically(folder / SETTINGS, head + yaml.safe_dump(data, sort_keys=False))
-
-
-class _Lines:
-    """What OpenMM writes to in place of a file."""
-
-    def __init__(self) -> None:
-        self.parts: list[str] = []
-
-    def write(self, text: str) -> None:
-        self.parts.append(text)
 
 
 def load_structure(folder: Path) -> tuple[app.Topology, NDArray[np.float64], NDArray[np.float64]]:
@@ -130,7 +122,7 @@ def load_structure(folder: Path) -> tuple[app.Topology, NDArray[np.float64], NDA
 
 def remove_run(folder: Path) -> None:
     """Delete the files of an earlier run, and nothing else, from a folder."""
-    names = [SETTINGS, _STRUCTURE, TRAJECTORY, _PART, *(log_of(folder, s).name for s in STAGES)]
+    names = [SETTINGS, _STRUCTURE, TRAJECTORY, _PART, *(log_path(folder, s).name for s in STAGES)]
     with writing(folder):
         for name in names:
             (folder / name).unlink(missing_ok=True)
@@ -173,13 +165,14 @@ def discard_old_restarts(folder: Path) -> None:
 
 
 def cut_trajectory(folder: Path, frames: int, n_atoms: int) -> Path:
-    """Leave the first frames of a trajectory, and return the file that further ones go to.
+    """Cut a trajectory to its first frames, and return the file for further frames.
 
-    Frames of a continuation that was not joined are taken in first. Called on one rank.
+    Frames of an earlier continuation are appended before, if they have not been. Called on one
+    rank.
 
     Args:
         folder: of the run.
-        frames: number to be kept.
+        frames: number of frames to keep.
         n_atoms: of a frame.
 
     Raises:

@@ -39,20 +39,20 @@ if TYPE_CHECKING:
 
 __all__ = ["LammpsResult", "Progress", "integration", "run"]
 
-#: Is told the name of a stage, how many steps are done, and of how many; on rank 0.
+#: Called on rank 0 with the name of a stage, the number of steps done, and their total.
 Progress = Callable[[str, int, int], None]
 _LARGEST_SEED = 899_000_000  # LAMMPS adds the rank, and allows 900 million
 
 
 @dataclass(frozen=True)
 class LammpsResult:
-    """Where a run has got to.
+    """The state of a run that has ended or was stopped.
 
     Attributes:
         directory: its folder.
         stage: name of the last stage.
         time_ps: time of that stage.
-        signal_number: of the signal that ended it, or None.
+        signal_number: number of the signal that stopped it, or None.
         already_complete: whether there was nothing left to do.
     """
 
@@ -70,13 +70,13 @@ def run(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> LammpsResult:
-    """Run a network on every atom of a system, or go on with such a run; all ranks call this.
+    """Run a network on every atom of a system, or resume such a run; all ranks call this.
 
     Args:
         config: settings, or the YAML file that contains them.
-        resume: go on from the last restart file, or from the beginning if there is none.
+        resume: continue from the last restart file, or from the beginning if there is none.
         overwrite: replace the run in the folder.
-        progress: is told on rank 0 how far the run is.
+        progress: see `Progress`; called on rank 0.
 
     Raises:
         NnpmmError: wrong settings or input, or a simulation that cannot go on; on all ranks.
@@ -94,8 +94,8 @@ def run(
         device = device_of_rank(comm, settings.network.device)
         model = on_every_rank(comm, lambda: _load(settings, device))
         with _locked(comm, folder), stop_on_signals() as stop:
-            course = _Run(settings, comm, model, stop, progress)
-            return course.go_on() if resuming else course.begin()
+            stages = _Run(settings, comm, model, stop, progress)
+            return stages.resume() if resuming else stages.start()
 
 
 def _load(settings: LammpsConfig, device: str) -> Potential:
@@ -134,34 +134,34 @@ class _Run:
         self._folder = settings.output.directory
         self._n_atoms = 0
 
-    def begin(self) -> LammpsResult:
+    def start(self) -> LammpsResult:
         """Run from the files of the settings."""
         system = self._read()
         with create_simulation(system, self._model, comm=self._comm) as simulation:
-            # Only now is it sure that the system can be run, and an earlier run goes.
+            # An earlier run is deleted only now that the new system is known to be usable.
             on_root(self._comm, lambda: record.save_start(self._settings, system))
-            simulation.commands(f'log "{record.log_of(self._folder, "equilibrate")}"')
+            simulation.commands(f'log "{record.log_path(self._folder, "equilibrate")}"')
             self._n_atoms = int(simulation.lammps.get_natoms())
             self._prepare(simulation)
-            moves = self._comm.bcast(None if system is None else system.velocities is not None)
+            has_velocities = self._comm.bcast(system is not None and system.velocities is not None)
             if self._settings.stages.minimize is not None:
                 self._minimize(simulation)
-            if not moves:
+            if not has_velocities:
                 simulation.commands(_velocities(self._settings))
             if self._signal():
                 return self._result("minimize", 0, signal_number=self._signal())
             return self._stages(simulation, "equilibrate", fresh=True)
 
-    def go_on(self) -> LammpsResult:
+    def resume(self) -> LammpsResult:
         """Run from the last restart file, or from the beginning if there is none."""
         restart = on_root(self._comm, lambda: record.last_restart(self._folder))
         if restart is None:
-            return self.begin()
+            return self.start()
         total = self._steps(restart.stage)
         if restart.stage == "production" and restart.step >= total:
             return self._result("production", restart.step, already_complete=True)
         numbers = on_root(self._comm, lambda: _numbers(self._folder))
-        log = record.log_of(self._folder, restart.stage)
+        log = record.log_path(self._folder, restart.stage)
         with resume_simulation(
             restart.path, numbers, self._model, comm=self._comm, log=log
         ) as simulation:
@@ -170,7 +170,7 @@ class _Run:
             return self._stages(simulation, restart.stage, fresh=False)
 
     def _read(self) -> WholeSystem | None:
-        """Read and check the system; it is on rank 0 alone."""
+        """Read and check the system on rank 0; return None on the others."""
         found: list[WholeSystem] = []
 
         def read() -> None:
@@ -198,12 +198,12 @@ class _Run:
         most, tolerance = settings.max_iterations, settings.tolerance / FORCE_UNIT
         calls = 0
 
-        def tell(step: int) -> None:
+        def count_call(step: int) -> None:
             nonlocal calls
-            calls += 1
-            self._tell("minimize", min(calls, most), most)
+            calls += 1  # an iteration may take several
+            self._report("minimize", min(calls, most), most)
 
-        simulation.force.tell_step = tell
+        simulation.force.on_step = count_call
         simulation.commands(
             "min_modify norm max", f"minimize 0.0 {tolerance:.10g} {most} {10 * most}"
         )
@@ -215,7 +215,7 @@ class _Run:
                 continue
             if fresh:
                 simulation.commands("reset_timestep 0")
-            simulation.commands(f'log "{record.log_of(self._folder, stage)}" append')
+            simulation.commands(f'log "{record.log_path(self._folder, stage)}" append')
             self._dynamics(simulation, stage)
             step = simulation.step
             if step < self._steps(stage):
@@ -227,7 +227,7 @@ class _Run:
         """Run one stage to its end, or until a signal."""
         settings, total = self._settings, self._steps(stage)
         every = steps_of(settings, settings.output.restart_interval)
-        simulation.force.tell_step = lambda step: self._after(stage, step, total, every)
+        simulation.force.on_step = lambda step: self._after_step(stage, step, total, every)
         fixes = integration(settings, stage, simulation.step)
         simulation.commands(*fixes)
         path = self._folder / record.restart_name(stage, "*")
@@ -246,19 +246,22 @@ class _Run:
 
     def _write_frames(self, simulation: LammpsSimulation) -> None:
         every = steps_of(self._settings, self._settings.output.trajectory_interval)
-        kept = -(-simulation.step // every)  # LAMMPS writes the frame of its first step again
-        path = on_root(self._comm, lambda: record.cut_trajectory(self._folder, kept, self._n_atoms))
+        n_frames = -(-simulation.step // every)  # LAMMPS writes the frame of its first step again
+        path = on_root(
+            self._comm, lambda: record.cut_trajectory(self._folder, n_frames, self._n_atoms)
+        )
         simulation.commands(
             f'dump frames all dcd {every} "{path}"', "dump_modify frames unwrap yes"
         )
 
-    def _after(self, stage: str, step: int, total: int, every: int) -> None:
-        """Tell how far the run is, and delete restart files that two newer ones have replaced."""
-        self._tell(stage, step, total)
+    def _after_step(self, stage: str, step: int, total: int, every: int) -> None:
+        """Report progress, and delete restart files that two newer ones have replaced."""
+        self._report(stage, step, total)
+        # LAMMPS writes a restart file after this call, so old ones are deleted one step later.
         if self._comm.rank == 0 and (step - 1) % every == 0:
             record.discard_old_restarts(self._folder)
 
-    def _tell(self, stage: str, done: int, total: int) -> None:
+    def _report(self, stage: str, done: int, total: int) -> None:
         if self._progress is not None and self._comm.rank == 0:
             self._progress(stage, done, total)
 
@@ -267,7 +270,7 @@ class _Run:
         return 0 if settings is None else steps_of(self._settings, settings.length)
 
     def _signal(self) -> int | None:
-        """Return the number of the signal that any rank was given; all ranks ask together."""
+        """Return the number of a signal that any rank received; all ranks call this together."""
         return max(self._comm.allgather(self._stop.signal_number or 0)) or None
 
     def _result(
@@ -287,8 +290,8 @@ def integration(settings: LammpsConfig, stage: str, step: int) -> list[str]:
 
     Args:
         settings: of the run.
-        stage: that begins or goes on.
-        step: of the stage; a Langevin thermostat has other random numbers at each beginning.
+        stage: the stage that starts or continues.
+        step: of the stage; the random numbers of a Langevin thermostat differ at each start.
     """
     e = settings.ensemble
     t, tau = f"{e.temperature:.10g}", f"{e.thermostat_time / PS_PER_FS:.10g}"

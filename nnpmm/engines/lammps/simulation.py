@@ -48,16 +48,16 @@ class LammpsSimulation:
         self.close()
 
     def close(self) -> None:
-        """Free what LAMMPS holds."""
+        """Free the memory of LAMMPS."""
         self.lammps.close()
 
     def commands(self, *lines: str) -> None:
         """Give commands to LAMMPS, such as ``"fix motion all nve"`` and ``"run 100"``.
 
         Raises:
-            ConfigError: ``run_style respa``; next to a force field also what needs the network
-                at every step.
-            SimulationError: LAMMPS refuses one, or the simulation has blown up.
+            ConfigError: ``run_style respa``; with a force field also a command that needs the
+                network at every step.
+            SimulationError: LAMMPS refuses a command, or the simulation has blown up.
         """
         for line in lines:
             self._check(line)
@@ -128,7 +128,7 @@ def create_simulation(
     Nothing moves yet: give LAMMPS a fix that integrates, such as ``fix motion all nve``.
 
     Args:
-        system: is looked at on rank 0 alone; the others may give None.
+        system: used on rank 0 only; the others may give None.
         model: the network, on every rank the same.
         comm: the ranks; None: all.
         log: file of LAMMPS' log; None: none is written.
@@ -137,16 +137,15 @@ def create_simulation(
         OptionalDependencyError: LAMMPS, MPI or mpi4py is missing.
         ModelError: the network cannot be evaluated for part of a system.
         RegionError: an element that the network does not know.
-        ConfigError: so many ranks that a domain is narrower than the range of the network, or a
-            box that is.
+        ConfigError: a domain is narrower than the range of the network, because of too many ranks
+            or a small box.
     """
     comm = communicator() if comm is None else comm
     arrays = on_root(comm, lambda: _arrays(system))
     engine = _start(comm, log)
     engine.commands_list(["units real", "boundary p p p", "atom_style atomic"])
     engine.command("atom_modify map yes")
-    simulation = _with_force(engine, comm, model, arrays["numbers"], arrays)
-    return simulation
+    return _with_force(engine, comm, model, arrays["numbers"], arrays)
 
 
 def resume_simulation(
@@ -159,14 +158,14 @@ def resume_simulation(
 ) -> LammpsSimulation:
     """Return a simulation from a restart file that LAMMPS wrote for the same system.
 
-    Fixes of the same names and styles as before go on where they were.
+    Fixes of the same names and styles as before continue from their stored state.
 
     Args:
         restart: the file.
         numbers: (n,), atomic numbers.
         model: the network.
         comm: the ranks; None: all.
-        log: file of LAMMPS' log, to which is added; None: none is written.
+        log: file of LAMMPS' log, to which output is appended; None: none is written.
 
     Raises:
         OptionalDependencyError: LAMMPS, MPI or mpi4py is missing.
@@ -195,7 +194,7 @@ def _start(comm: MPI.Comm, log: str | os.PathLike[str] | None, *, append: bool =
 
 
 def _arrays(system: WholeSystem | None) -> dict[str, Any]:
-    """Return what all ranks need of a system: atoms inside the box, and which image they are."""
+    """Return the arrays of a system that all ranks need, with atoms inside the box and images."""
     assert system is not None, "rank 0 has the system"
     fractions = system.positions @ np.linalg.inv(system.box)
     images = np.floor(fractions).astype(int)
@@ -234,7 +233,7 @@ def attach_network(
     numbers: NDArray[np.int64],
     every: int | None = None,
 ) -> LammpsSimulation:
-    """Make a network a force of a LAMMPS that has its atoms; arguments as for `NetworkForce`.
+    """Add a network as a force to a LAMMPS with atoms; arguments as for `NetworkForce`.
 
     Raises:
         ConfigError: a domain is narrower than the range of the network.
@@ -259,12 +258,12 @@ def attach_network(
 
 
 def _create_atoms(engine: Any, arrays: dict[str, Any]) -> None:
-    """Make the box and the atoms, numbered from 1 in the order of the system."""
+    """Create the box and the atoms, numbered from 1 in the order of the system."""
     box = arrays["box"]
     kinds, types = np.unique(
         np.stack([arrays["numbers"], arrays["masses"]], axis=1), axis=0, return_inverse=True
     )
-    # Written in full: a box that differs in the last digits is another system.
+    # With all digits, so that the box is exactly that of the system.
     edges = " ".join(f"0.0 {float(box[k, k])!r}" for k in range(3))
     if np.tril(box, -1).any():
         tilts = " ".join(repr(float(box[place])) for place in ((1, 0), (2, 0), (2, 1)))
@@ -298,7 +297,7 @@ def _numbers_of_types(engine: Any, comm: MPI.Comm, numbers: NDArray[np.int64]) -
 
 
 def _check_domains(engine: Any, n_ranks: int, least: float) -> None:
-    """Refuse domains that are narrower than what their atoms see.
+    """Refuse domains that are narrower than the range of the network and the skin.
 
     Args:
         engine: with its box.

@@ -1,4 +1,4 @@
-"""What an analysis reads of a run on LAMMPS: trajectory, structure and thermodynamic output."""
+"""Read a run on LAMMPS for analysis: trajectory, structure and thermodynamic output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from openmm import app
 from nnpmm.core.constants import KJ_PER_KCAL
 from nnpmm.core.errors import ConfigError, InputFileError
 from nnpmm.engines.lammps.force import FIX
-from nnpmm.engines.lammps.record import SETTINGS, TRAJECTORY, load_structure, log_of
+from nnpmm.engines.lammps.record import SETTINGS, TRAJECTORY, load_structure, log_path
 from nnpmm.engines.lammps.settings import OutputConfig
 from nnpmm.engines.lammps.units import BAR_PER_ATM, PS_PER_FS
 
@@ -71,7 +71,7 @@ def read_run(folder: Path) -> LammpsRun:
     trajectory = folder / TRAJECTORY
     if not trajectory.is_file():
         raise ConfigError(f"{folder}: found no trajectory; the run has not reached its production")
-    columns = read_log(log_of(folder, "production"))
+    columns = read_log(log_path(folder, "production"))
     readings = {name: columns[key] * factor for key, (name, factor) in _COLUMNS.items()}
     time = columns["Time"] * PS_PER_FS
     return LammpsRun(
@@ -82,7 +82,7 @@ def read_run(folder: Path) -> LammpsRun:
 def read_log(path: Path) -> dict[str, NDArray[np.float64]]:
     """Return the columns of the thermodynamic output in a log of LAMMPS.
 
-    Where a run went on from an earlier step, the later rows of a step count.
+    If a run was resumed from an earlier step, the later row of each step is used.
 
     Args:
         path: the log; it may have several tables with the same columns.

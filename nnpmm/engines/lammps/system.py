@@ -56,7 +56,7 @@ def system_from_topology(
         topology: atoms with elements.
         positions: (n, 3), nm or a Quantity.
         box: rows (3, 3), nm or a Quantity, in OpenMM's reduced form; None: that of the topology.
-        source: what messages call it.
+        source: name of the topology in messages.
 
     Raises:
         InputFileError: no box, other numbers of atoms and positions, or an atom without an element.
@@ -112,7 +112,7 @@ def check_system(system: WholeSystem, model: Potential, *, allow_charged: bool =
 
 
 def _lacks_bonds(topology: app.Topology, bonds: NDArray[np.int64]) -> bool:
-    """Tell whether an atom that is not alone in its residue has no bond."""
+    """Return whether an atom of a residue of several atoms has no bond."""
     bonded = np.zeros(topology.getNumAtoms(), bool)
     bonded[bonds.ravel()] = True
     return any(len(a.residue) > 1 and not bonded[a.index] for a in topology.atoms())

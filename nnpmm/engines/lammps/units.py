@@ -1,4 +1,4 @@
-"""LAMMPS' units real (angstrom, fs, kcal/mol, atm) in nnpmm's."""
+"""LAMMPS' units real (angstrom, fs, kcal/mol, atm) in those of nnpmm."""
 
 from __future__ import annotations
 

@@ -71,8 +71,8 @@ class AimnetEvaluator(BoundPotential):
 
     Attributes:
         charge: total charge, e.
-        backend: the implementation, another than the model's where the first positions show that
-            what ``auto`` chose cannot be used.
+        backend: name of the implementation. It differs from the model's if the first positions show
+            that the one that ``auto`` chose cannot be used.
     """
 
     model: AimnetModel
@@ -114,8 +114,8 @@ class AimnetEvaluator(BoundPotential):
     def charges(self, positions: Any) -> NDArray[np.float64]:
         """Return the atoms' charges, (n,), e: the mean over the members.
 
-        They add up to the total charge, but for a millionth of what the networks leave to be
-        shared out. `charge_tensors` has their derivatives.
+        Their sum is the total charge, except for about a millionth of the charge that the networks
+        redistribute. `charge_tensors` gives their derivatives.
 
         Args:
             positions: (n, 3) in nm or as a Quantity.
@@ -128,12 +128,11 @@ class AimnetEvaluator(BoundPotential):
             return self._compared(array).charges(array)
 
     def charge_tensors(self, positions: torch.Tensor) -> torch.Tensor:
-        """Return the same charges as a tensor that autograd differentiates.
+        """Return the mean charges (n,), e, as a tensor that autograd differentiates.
 
         The force of a field phi (n,) on the charges, kJ/mol/e, is minus the gradient of
         ``(phi * charge_tensors(x)).sum()``; ``torch.autograd.functional.jacobian`` gives all
-        derivatives, (n, n, 3), e/nm. Second derivatives are there with the backend ``reference``
-        alone.
+        derivatives, (n, n, 3), e/nm. Only the backend ``reference`` has second derivatives.
 
         Args:
             positions: (n, 3) in nm, of any floating type and device.

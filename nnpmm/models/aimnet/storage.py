@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nnpmm.models.aimnet.content import check_parameters
 from nnpmm.models.aimnet.parameters import AimnetParameters
-from nnpmm.models.tensor_file import read_tensors, refusing_others, write_tensors
+from nnpmm.models.tensor_file import read_tensors, reading_weights, write_tensors
 
 __all__ = ["load_parameters", "save_parameters"]
 
@@ -28,7 +28,7 @@ def load_parameters(path: Path) -> AimnetParameters:
     Raises:
         WeightsError: the file is missing, truncated, or not one of nnpmm's.
     """
-    with refusing_others(path, "AIMNet2"):
+    with reading_weights(path, "AIMNet2"):
         text, tensors = read_tensors(path, _METADATA_KEY)
         parameters = AimnetParameters.from_tensors(text, tensors)
         check_parameters(parameters)

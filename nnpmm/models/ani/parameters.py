@@ -72,6 +72,21 @@ class SymmetryFunctions:
         index[upper] = np.arange(len(upper[0]))
         return np.maximum(index, index.T)
 
+    def columns_of(self, symbols: Collection[str]) -> NDArray[np.int64]:
+        """Return the columns of the AEV that belong to some elements alone.
+
+        For a molecule of these elements all other columns are zero.
+
+        Args:
+            symbols: chemical symbols of the elements that occur.
+        """
+        present = [i for i, element in enumerate(self.elements) if element in symbols]
+        pairs = self.pair_index()[np.ix_(present, present)][np.triu_indices(len(present))]
+        n_shifts, n_angular = len(self.radial_shifts), self.functions_per_pair
+        radial = np.add.outer(np.array(present) * n_shifts, np.arange(n_shifts)).ravel()
+        angular = np.add.outer(pairs * n_angular, np.arange(n_angular)).ravel()
+        return np.concatenate([radial, self.radial_length + angular])
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -135,13 +150,8 @@ class AniParameters:
             symbols: chemical symbols of the elements that occur.
         """
         functions = self.symmetry_functions
-        kept = [i for i, element in enumerate(self.elements) if element in symbols]
-        n_shifts, n_angular = len(functions.radial_shifts), functions.functions_per_pair
-        pairs = functions.pair_index()[np.ix_(kept, kept)][np.triu_indices(len(kept))]
-        radial = np.add.outer(np.array(kept) * n_shifts, np.arange(n_shifts)).ravel()
-        angular = np.add.outer(pairs * n_angular, np.arange(n_angular)).ravel()
-        columns = np.concatenate([radial, functions.radial_length + angular])
-        elements = tuple(self.elements[i] for i in kept)
+        columns = functions.columns_of(symbols)
+        elements = tuple(element for element in self.elements if element in symbols)
         members = tuple(
             {
                 element: (

@@ -9,7 +9,7 @@ import numpy as np
 
 from nnpmm.models.ani.content import check_parameters
 from nnpmm.models.ani.parameters import AniParameters, Layer
-from nnpmm.models.tensor_file import read_tensors, refusing_others, write_tensors
+from nnpmm.models.tensor_file import read_tensors, reading_weights, write_tensors
 
 __all__ = ["load_parameters", "save_parameters"]
 
@@ -37,7 +37,7 @@ def load_parameters(path: Path) -> AniParameters:
     Raises:
         WeightsError: the file is missing, truncated, or not one of nnpmm's.
     """
-    with refusing_others(path, "ANI"):
+    with reading_weights(path, "ANI"):
         text, tensors = read_tensors(path, _METADATA_KEY)
         shell = AniParameters.from_json(text, members=())
         members = tuple(

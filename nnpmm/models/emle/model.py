@@ -1,4 +1,4 @@
-"""EMLE's charges of a molecule, by compiled symmetry functions and derivatives made by hand."""
+"""EMLE's charges of a molecule, with compiled symmetry functions and analytical derivatives."""
 
 from __future__ import annotations
 
@@ -134,10 +134,8 @@ class BoundEmle:
         symmetry = self._functions()
         features, lengths = self._features(symmetry.describe(positions))
         widths, chi, products = self._predict(features)
-        equilibration = Equilibration(
-            *(positions / BOHR_IN_NM, widths, chi),
-            *(self.model.parameters.gaussian_scale, self.charge),
-        )
+        scale = self.model.parameters.gaussian_scale
+        equilibration = Equilibration(positions / BOHR_IN_NM, widths, chi, scale, self.charge)
 
         def pull_back(
             on_charges: NDArray[np.float64],
@@ -154,7 +152,10 @@ class BoundEmle:
         charges = equilibration.charges
         valence, in_nm = charges - self._core, widths * BOHR_IN_NM
         return Charges(
-            *(charges, pull_back, valence, in_nm),
+            charges,
+            pull_back,
+            valence,
+            in_nm,
             functools.partial(self._induce, positions, valence, in_nm),
         )
 
@@ -166,7 +167,7 @@ class BoundEmle:
         return induce(positions, valence, widths, self._scales, thole, field, damped)
 
     def _functions(self) -> Symmetry:
-        """Return the symmetry functions, made when they are first needed: numba is slow to load."""
+        """Return the symmetry functions, created on first use because numba is slow to import."""
         if self._symmetry is None:
             from nnpmm.models.emle.symmetry import Symmetry
 

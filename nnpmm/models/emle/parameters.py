@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
-from collections.abc import Collection
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from nnpmm.models.ani.parameters import SymmetryFunctions
 
-__all__ = ["ANI_2X_FUNCTIONS", "EmleParameters", "columns_of_elements"]
+__all__ = ["ANI_2X_FUNCTIONS", "EmleParameters"]
 
 #: The AEV of ANI-2x (Devereux et al., J. Chem. Theory Comput. 2020, 16, 4192), angstrom.
 ANI_2X_FUNCTIONS = SymmetryFunctions(
@@ -27,9 +26,7 @@ ANI_2X_FUNCTIONS = SymmetryFunctions(
     angular_zeta=14.1,
     angle_shifts=tuple(math.pi / 8 * (2 * k + 1) for k in range(4)),
 )
-
-
-_NOISE = 1e-3  # of the Gaussian processes
+_NOISE = 1e-3  # standard deviation in the Gaussian processes, as published
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +60,9 @@ class EmleParameters:
     polarizability_scales: NDArray[np.float64]
 
     def coefficients(self, values: tuple[NDArray[np.float64], ...]) -> list[NDArray[np.float64]]:
-        """Return c_r of each element for values at its reference environments, less their mean.
+        """Return c_r of each element for values at its reference environments, minus their mean.
 
-        The kernel is (f . f')^2, its noise 1e-3.
+        The kernel is (f . f')^2; the noise has a standard deviation of 1e-3.
         """
         found = []
         for features, at_references in zip(self.references, values, strict=True):
@@ -92,20 +89,3 @@ class EmleParameters:
                 checksum.update(np.ascontiguousarray(part).tobytes())
                 checksum.update(str(part).encode() if isinstance(part, str) else b";")
         return checksum.hexdigest()
-
-
-def columns_of_elements(
-    functions: SymmetryFunctions, symbols: Collection[str]
-) -> NDArray[np.int64]:
-    """Return the columns of the AEV that belong to some elements alone; all others are zero.
-
-    Args:
-        functions: constants of the AEV.
-        symbols: chemical symbols of the elements that occur.
-    """
-    kept = [i for i, element in enumerate(functions.elements) if element in symbols]
-    pairs = functions.pair_index()[np.ix_(kept, kept)][np.triu_indices(len(kept))]
-    n_shifts, n_angular = len(functions.radial_shifts), functions.functions_per_pair
-    radial = np.add.outer(np.array(kept) * n_shifts, np.arange(n_shifts)).ravel()
-    angular = np.add.outer(pairs * n_angular, np.arange(n_angular)).ravel()
-    return np.concatenate([radial, functions.radial_length + angular])

@@ -11,7 +11,7 @@ from torch import Tensor
 from nnpmm.core.constants import BOHR_IN_NM
 from nnpmm.models.ani.parameters import AniParameters, Layer
 from nnpmm.models.ani.reference import AniModule
-from nnpmm.models.emle.parameters import EmleParameters, columns_of_elements
+from nnpmm.models.emle.parameters import EmleParameters
 
 __all__ = ["reference_charges"]
 
@@ -47,7 +47,7 @@ def _environments(parameters: EmleParameters, symbols: list[str], positions: Ten
     energies = dict.fromkeys(functions.elements, 0.0)
     without_networks = AniParameters("", functions, (networks,), energies, (0,))
     module = AniModule(without_networks, symbols, torch.float64)
-    columns = torch.from_numpy(columns_of_elements(functions, symbols))
+    columns = torch.from_numpy(functions.columns_of(symbols))
     aev = torch.zeros(len(symbols), functions.aev_length, dtype=torch.float64)
     return aev.index_copy(1, columns, module.environment(_NM_TO_ANGSTROM * positions))
 

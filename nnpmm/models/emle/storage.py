@@ -81,6 +81,11 @@ def _parameters(path: Path, arrays: dict[str, NDArray[Any]]) -> EmleParameters:
             f"{path}: found {len(mask)} symmetry functions and {len(counts)} elements, expected "
             f"those of ANI-2x, {ANI_2X_FUNCTIONS.aev_length}, and {n} ({', '.join(_ELEMENTS)})"
         )
+    for name, size in (("q_core", n), ("k_Z", n), ("a_QEq", 1), ("a_Thole", 1)):
+        if arrays[name].size != size:
+            raise WeightsError(
+                f"{path}: found {arrays[name].size} numbers in {name}, expected {size}"
+            )
     numbers = {name: arrays[name].astype(np.float64) for name in _ARRAYS}
 
     def of_references(name: str) -> tuple[NDArray[np.float64], ...]:

@@ -21,7 +21,6 @@ from nnpmm.models.ani.cpu.symmetry import (
 from nnpmm.models.ani.parameters import SymmetryFunctions
 from nnpmm.models.cpu.compilation import keep_on_disk, source_digest
 from nnpmm.models.cpu.neighbours import build_cells, find_neighbours
-from nnpmm.models.emle.parameters import columns_of_elements
 
 __all__ = ["Symmetry"]
 
@@ -40,11 +39,11 @@ class Symmetry:
     """
 
     def __init__(self, functions: SymmetryFunctions, symbols: list[str]) -> None:
-        kept = [i for i, element in enumerate(functions.elements) if element in symbols]
-        own = replace(functions, elements=tuple(functions.elements[i] for i in kept))
-        self.columns = columns_of_elements(functions, symbols)
+        present = tuple(element for element in functions.elements if element in symbols)
+        own = replace(functions, elements=present)
+        self.columns = functions.columns_of(symbols)
         species = np.array([own.elements.index(symbol) for symbol in symbols], np.int64)
-        n_pairs = len(kept) * (len(kept) + 1) // 2
+        n_pairs = len(present) * (len(present) + 1) // 2
         starts = own.radial_length + own.functions_per_pair * np.arange(n_pairs + 1)
         dtype = np.dtype(np.float64)
         self._constants = Constants.of(own, species, starts, dtype)

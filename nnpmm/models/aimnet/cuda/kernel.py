@@ -56,7 +56,7 @@ class CudaKernel:
         with self._on_device(1):
             dtype = torch.float64 if precision == "double" else torch.float32
             self._model = pack_model(parameters, symbols, device, dtype)
-            self._engine = self._made(1)
+            self._engine = self._create_engine(1)
 
     def evaluate(self, positions: NDArray[np.float64]) -> Evaluation:
         """Return energy, forces and member energies at positions (n, 3) in nm.
@@ -131,10 +131,10 @@ class CudaKernel:
             return self._engine
         if self._batch is None or self._batch.geometries != geometries:
             self._batch = None  # gives its memory back first
-            self._batch = self._made(geometries)
+            self._batch = self._create_engine(geometries)
         return self._batch
 
-    def _made(self, geometries: int) -> Engine:
+    def _create_engine(self, geometries: int) -> Engine:
         return Engine(
             self._parameters, self._model, self._symbols, self._charge, self._device, geometries
         )

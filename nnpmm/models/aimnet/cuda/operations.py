@@ -16,12 +16,12 @@ from nnpmm.models.aimnet.cuda.packing import HEADS, Model
 from nnpmm.models.aimnet.cuda.surroundings import Surroundings
 from nnpmm.models.aimnet.parameters import PASSES, AimnetParameters
 
-__all__ = ["Found", "Operations"]
+__all__ = ["Operations", "Results"]
 
 _NM_TO_ANGSTROM = 10.0
 
 
-class Found(NamedTuple):
+class Results(NamedTuple):
     """Results of some geometries.
 
     Attributes:
@@ -75,7 +75,7 @@ class Operations:
         self._seed[0] = EV_TO_KJ_PER_MOL / members
 
     @torch.no_grad()
-    def __call__(self, positions: Tensor, potentials: Tensor, scale: Tensor) -> Found:
+    def __call__(self, positions: Tensor, potentials: Tensor, scale: Tensor) -> Results:
         """Evaluate the geometries and the gradient of their mean energies and charges; all float64.
 
         Args:
@@ -103,7 +103,7 @@ class Operations:
         products = torch.bmm(by_geometry.transpose(1, 2), by_geometry)
         by_distances = torch.addcmul(by_distances, products, coulomb_slopes, value=0.5 / members)
         gradient = self._basis.gradient(basis, by_functions, by_distances * scale)
-        return Found(energies, charges, gradient)
+        return Results(energies, charges, gradient)
 
     def _passes(self, basis: Basis) -> tuple[Tensor, Tensor, list[Shares]]:
         """Return what the last pass gives, and charges, (m, k, n), with how they were shared."""
