@@ -1,8 +1,12 @@
-"""Progress: bars on stderr, which disappear when the work is done, and permanent lines."""
+"""Progress: bars on stderr, which disappear when the work is done, and permanent lines.
+
+In a file, such as the log of a batch job, a line every ten minutes takes the place of the bar.
+"""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -17,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["campaign_bar", "count_bar", "print_report", "stage_bar"]
 
+#: Time between two lines in a file, s.
+LOG_INTERVAL = 600.0
+
 
 def _bars() -> Progress:
     """Return a display that prints nothing if stderr is no terminal."""
@@ -29,12 +36,36 @@ def _bars() -> Progress:
     )
 
 
+class _Log:
+    """Writes to stderr, at most once per ``LOG_INTERVAL``, how far the work is.
+
+    Args:
+        silent: write nothing, because a bar shows it.
+    """
+
+    def __init__(self, silent: bool) -> None:
+        self._silent = silent
+        self._last = time.monotonic()
+
+    def __call__(self, words: str, done: float, total: float) -> None:
+        if self._silent or time.monotonic() - self._last < LOG_INTERVAL:
+            return
+        self._last = time.monotonic()
+        typer.echo(f"{_clock()} {words}: {done / total:.0%}", err=True)
+
+
 @contextmanager
 def count_bar(label: str) -> Iterator[Callable[[int, int], None]]:
     """Yield a function of the number of things done and their total."""
     with _bars() as progress:
         task = progress.add_task(label, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+        log = _Log(silent=not progress.disable)
+
+        def tell(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+            log(label, done, total)
+
+        yield tell
 
 
 @contextmanager
@@ -75,6 +106,7 @@ def stage_bar(label: str) -> Iterator[Callable[[str, float, float], None]]:
     """Yield a function of the name of a stage, how much of it is done, and its length."""
     with _bars() as progress:
         tasks: dict[str, TaskID] = {}
+        log = _Log(silent=not progress.disable)
 
         def show(stage: str, done: float, length: float) -> None:
             if stage not in tasks:
@@ -82,6 +114,7 @@ def stage_bar(label: str) -> Iterator[Callable[[str, float, float], None]]:
                     progress.update(task, visible=False)
                 tasks[stage] = progress.add_task(f"{label}, {stage}", total=length)
             progress.update(tasks[stage], completed=done, total=length, visible=True)
+            log(f"{label}, {stage}", done, length)
 
         yield show
 

@@ -1,4 +1,4 @@
-"""Progress bars appear on terminals only, and disappear at the end."""
+"""Progress bars appear on terminals only, and disappear at the end; a file gets lines."""
 
 import io
 import time
@@ -73,6 +73,27 @@ def test_what_is_printed_to_a_file_goes_there(terminal, capsys):
 def test_silence_in_a_file(capsys):
     with progress.stage_bar("DOPC/C1") as tell, progress.count_bar("jobs") as count:
         tell("nvt", 5.0, 10.0)
+        count(1, 4)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_file_gets_a_line_from_time_to_time(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with progress.stage_bar("solvation") as tell, progress.count_bar("epochs") as count:
+        for now[0] in (100.0, 700.0, 800.0):
+            tell("sampling", now[0], 1000.0)
+        now[0] = 2000.0
+        count(1, 4)
+    out, err = capsys.readouterr()
+    lines = [line.split(maxsplit=1)[1] for line in err.splitlines()]  # without the time of day
+    assert out == "" and lines == ["solvation, sampling: 70%", "epochs: 25%"]
+
+
+def test_a_terminal_gets_no_such_lines(terminal, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "LOG_INTERVAL", 0.0)
+    with progress.stage_bar("solvation") as tell, progress.count_bar("epochs") as count:
+        tell("sampling", 5.0, 10.0)
         count(1, 4)
     assert capsys.readouterr() == ("", "")
 
