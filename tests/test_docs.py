@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 import copy
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 import yaml
 from conftest import ROOT, model_directory
 
 from nnpmm import simulation
+from nnpmm.cli.main import app
 from nnpmm.models import ModelFile
 from nnpmm.models.ani import PUBLISHED
 
@@ -123,6 +126,44 @@ def test_python_blocks_run(path, ligand_box, model_name, prepared, monkeypatch):
 def test_python_that_is_not_run_can_be_parsed(path):
     for block in blocks(path, "py"):
         compile(block, str(path), "exec")
+
+
+def command_lines(path: Path) -> list[list[str]]:
+    """The arguments of each nnpmm and prepare-nnp in the bash blocks of a page."""
+    found = []
+    for block in blocks(path, "bash"):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(line.partition(" > ")[0], comments=True)
+            if words[:2] == ["mpirun", "-n"]:
+                words = words[3:]
+            if words[:1] == ["prepare-nnp"]:
+                found.append(["prepare", *words[1:]])
+            elif words[:1] == ["nnpmm"]:
+                found.append(words[1:])
+    return found
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_command_lines_have_options_that_exist(path):
+    root = typer.main.get_command(app)
+    for words in command_lines(path):
+        command = root
+        context = command.make_context("nnpmm", [], resilient_parsing=True)
+        while hasattr(command, "commands"):
+            command, words = command.commands[words[0]], words[1:]
+            context = command.make_context(command.name, [], context, resilient_parsing=True)
+        context.resilient_parsing = False  # so that the parser raises
+        _, extra, _ = command.make_parser(context).parse_args(list(words))
+        assert not extra, f"nnpmm {command.name}: {extra} in {name_of(path)}"
+
+
+def test_unknown_option_of_a_command_line_is_found(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("```bash\nmpirun -n 2 nnpmm run md.yaml --resum\n```\n")
+    assert command_lines(page) == [["run", "md.yaml", "--resum"]]
+    with pytest.raises(typer.BadParameter.__mro__[1]) as error:
+        test_command_lines_have_options_that_exist(page)
+    assert "--resum" in str(error.value)
 
 
 @pytest.mark.parametrize(
