@@ -23,8 +23,15 @@ def demo(
     """Build a drug-like ligand in water, simulate it with NNP/MM, and draw a report."""
     with starting():
         from nnpmm import simulation
+        from nnpmm.core.errors import ConfigError
         from nnpmm.simulation.demo import PARACETAMOL, choose_demo_model, demo_config
+        from nnpmm.simulation.record.storage import has_run
 
+    if has_run(output) and not overwrite:
+        raise ConfigError(
+            f"{output} already contains a run: replace it (--overwrite), or choose another folder "
+            "(--output)"
+        )
     ligand = smiles or PARACETAMOL
     model, reason = choose_demo_model()
     typer.echo(f"ligand {ligand}" + ("" if smiles else " (paracetamol)"))

@@ -42,6 +42,14 @@ def test_one_line_that_helps(call, tmp_path, monkeypatch, arguments, words):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_demo_does_not_replace_a_run(call, tmp_path):
+    (tmp_path / "settings.yaml").write_text("{}")
+    result = call(main, "demo", "-o", tmp_path)
+    result.assert_one_line_error("already contains a run", "--overwrite", "--output")
+    assert "resume" not in result.err  # which nnpmm demo does not have
+    assert [path.name for path in tmp_path.iterdir()] == ["settings.yaml"]
+
+
 @pytest.mark.parametrize("group", [["benchmark"], ["permeation"], ["permeation", "dataset"]])
 def test_a_group_alone_shows_its_help_and_nothing_else(call, group):
     result = call(main, *group)

@@ -104,7 +104,7 @@ def _from_files(paths: list[Path]) -> dict[str, Any]:
         parts = {"ligand": _has(*_MOLECULE)} | ({"protein": _has(*_PDB)} if len(paths) > 1 else {})
         return {"type": "build", **_pick(paths, parts)}
     raise ConfigError(
-        f"found {_names(paths)}, which contain no force field and no ligand with bond orders; "
+        f"found no force field and no ligand with bond orders in {_names(paths)}; "
         f"allowed: {_ALLOWED}"
     )
 
