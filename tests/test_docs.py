@@ -161,7 +161,8 @@ def test_unknown_option_of_a_command_line_is_found(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("```bash\nmpirun -n 2 nnpmm run md.yaml --resum\n```\n")
     assert command_lines(page) == [["run", "md.yaml", "--resum"]]
-    with pytest.raises(typer.BadParameter.__mro__[1]) as error:
+    usage_error = typer.BadParameter.__mro__[1]  # typer has a UsageError but does not export it
+    with pytest.raises(usage_error) as error:
         test_command_lines_have_options_that_exist(page)
     assert "--resum" in str(error.value)
 

@@ -72,19 +72,8 @@ def test_the_table_shows_the_whole_path_of_the_weights(
     complex_pdb, tmp_path, call, torchani_folder
 ):
     """A long path is not cut with dots, however narrow the terminal."""
-    result = call(
-        main,
-        complex_pdb,
-        "--selection",
-        "resname LIG",
-        "--model",
-        "ANI-1x",
-        "--members",
-        "0",
-        "-o",
-        tmp_path,
-        columns=80,
-    )
+    arguments = (complex_pdb, "--selection", "resname LIG", "--model", "ANI-1x", "--members", "0")
+    result = call(main, *arguments, "-o", tmp_path, columns=80)
     assert result.status == 0
     assert "…" not in result.out
     assert str(torchani_folder) in "".join(result.out.split())
@@ -146,19 +135,9 @@ def test_amber(tmp_path, call, with_coordinates):
     extra = ()
     if with_coordinates:
         extra = ("--coordinates", shared_data("toluene/toluene-explicit.rst7"))
-    result = call(
-        main,
-        shared_data("toluene/toluene-explicit.prm7"),
-        "--selection",
-        "resname MBN",
-        "--model",
-        "ANI-1x",
-        "--members",
-        "0",
-        "-o",
-        tmp_path,
-        *extra,
-    )
+    topology = shared_data("toluene/toluene-explicit.prm7")
+    arguments = (topology, "--selection", "resname MBN", "--model", "ANI-1x", "--members", "0")
+    result = call(main, *arguments, "-o", tmp_path, *extra)
     assert result.status == 0, result.err
     assert "C7H8" in result.out
     assert "sum of force-field charges" in result.out
