@@ -6,7 +6,6 @@ import pytest
 from pydantic import ValidationError
 from small_ladders import METHANE
 
-from nnpmm.core.errors import ConfigError
 from nnpmm.freeenergy.legs import Ladder, repeats, sample_repeats
 from nnpmm.freeenergy.solvation import SolvationSettings
 
@@ -37,9 +36,9 @@ def test_repeats_begin_at_the_end_that_was_asked_for(start, expected, tmp_path, 
     assert ends(settings(3, equilibrate_from=start), tmp_path, monkeypatch) == expected
 
 
-def test_one_repeat_cannot_alternate(tmp_path, monkeypatch):
-    with pytest.raises(ConfigError, match="alternate needs two repeats or more, found one"):
-        ends(settings(1, equilibrate_from="alternate"), tmp_path, monkeypatch)
+def test_one_repeat_cannot_alternate():
+    with pytest.raises(ValidationError, match="found alternate and one repeat, allowed: two"):
+        settings(1, equilibrate_from="alternate")
 
 
 def test_windows_begin_with_the_first_state():

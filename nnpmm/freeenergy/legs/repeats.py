@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnpmm.core.errors import ConfigError
 from nnpmm.freeenergy.ladders import write_xvg
 from nnpmm.freeenergy.legs.folder import leg_directory
 from nnpmm.freeenergy.legs.result import LegResult
@@ -53,10 +52,8 @@ def sample_repeats(
         announce: see `Announce`.
 
     Raises:
-        ConfigError: repeats are to alternate, and there is only one.
         NnpmmError: a leg's folder has another calculation, or the simulation blew up.
     """
-    _require_repeats(settings.repeats, ladders)
     for repeat in range(settings.repeats):
         for ladder in ladders:
             sample_leg(
@@ -67,11 +64,6 @@ def sample_repeats(
                 resume=resume,
                 report=announce(ladder.name, repeat + 1, settings.repeats),
             )
-
-
-def _require_repeats(repeats: int, ladders: Sequence[Ladder]) -> None:
-    if repeats < 2 and any(each.times.equilibrate_from == "alternate" for each in ladders):
-        raise ConfigError("equilibrate_from: alternate needs two repeats or more, found one")
 
 
 def _from_last(times: LegTimes, repeat: int) -> bool:

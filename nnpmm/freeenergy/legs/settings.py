@@ -107,6 +107,18 @@ class SamplingSettings(Section):
             raise ValueError(f"found the potentials {list(self.potentials)}, allowed: each once")
         return self
 
+    @model_validator(mode="after")
+    def _repeats_to_alternate(self) -> Self:
+        for name in type(self).model_fields:
+            ladder = getattr(self, name)
+            alternates = isinstance(ladder, LegTimes) and ladder.equilibrate_from == "alternate"
+            if alternates and self.repeats < 2:
+                raise ValueError(
+                    f"{name}.equilibrate_from: found alternate and one repeat, allowed: two "
+                    "repeats or more"
+                )
+        return self
+
 
 class JointSettings(SamplingSettings):
     """Settings of calculations in which one ladder can give the values of both potentials."""
