@@ -226,7 +226,7 @@ def main():
         engine=options.engine,
         cluster=ClusterSettings(kind="serial"),
         scratch=options.scratch,
-        report=lambda job, n, total: print(f"[{n}/{total}] {job.job.name} {job.seconds:.0f} s"),
+        report=lambda job, n, total: print(f"[{n}/{total}] {job.name} {job.seconds:.0f} s"),
     )
     scratch = options.scratch or options.folder / "scratch-direct"
     references = [

@@ -26,7 +26,7 @@ import nnpmm
 from nnpmm.benchmarking import step_contexts
 from nnpmm.core.geometry import WholeRegion
 from nnpmm.coupling import Role, role_of
-from nnpmm.coupling.callback import RegionCallback, is_below_half
+from nnpmm.coupling.callback import RegionCallback, spans_less_than_half
 from nnpmm.models import FunctionModel
 
 
@@ -143,7 +143,7 @@ def callback_parts(
     whole = WholeRegion(len(region), hybrid.region.bonded_rows)
     joined = whole(positions, box)
     return {
-        "region is whole, below half a box": lambda: is_below_half(positions, box),
+        "region is whole, below half a box": lambda: spans_less_than_half(positions, box),
         "network alone": lambda: hybrid.evaluator.at_each_step(joined),
     }
 
