@@ -96,9 +96,10 @@ def run_ladder(key: str, kind: str, repeat: int, arguments: argparse.Namespace) 
     box = solvated_solute(settings, folder, molecule, parameters, None)
     system = create_leg_system(settings, box, "network", coupling=settings.coupling)
     states = tuple({LAMBDA_EMBEDDING: value} for value in STATES)
-    leg = Leg(system, box, states, f"{key} {kind} {arguments.emle.name} {PADDING}")
+    names = tuple(f"embedding {value:g}" for value in STATES)
+    leg = Leg(system, box, states, names, f"{key} {kind} {arguments.emle.name} {PADDING}")
     sample_leg(settings, times, leg, folder / "ladder", seed=repeat, resume=True)
-    free = solve_leg(folder / "ladder", [f"embedding {value:g}" for value in STATES])
+    free = solve_leg(folder / "ladder", names)
     change = free.free_energies.between(0, -1)
     return {
         "molecule": key,

@@ -6,8 +6,11 @@ import pytest
 from pydantic import ValidationError
 from small_ladders import METHANE
 
-from nnpmm.freeenergy.legs import Ladder, repeats, sample_repeats
+from nnpmm.freeenergy.binding import BindingSettings, ComplexLadderSettings
+from nnpmm.freeenergy.binding.report import converged_warning
+from nnpmm.freeenergy.legs import Ladder, LadderSettings, repeats, sample_repeats
 from nnpmm.freeenergy.solvation import SolvationSettings
+from nnpmm.structures.inputs import AmberSystem
 
 
 def settings(count: int, **ladder) -> SolvationSettings:
@@ -36,9 +39,16 @@ def test_repeats_begin_at_the_end_that_was_asked_for(start, expected, tmp_path, 
     assert ends(settings(3, equilibrate_from=start), tmp_path, monkeypatch) == expected
 
 
-def test_one_repeat_cannot_alternate():
-    with pytest.raises(ValidationError, match="found alternate and one repeat, allowed: two"):
-        settings(1, equilibrate_from="alternate")
+def test_repeats_of_a_complex_begin_at_both_ends_by_default():
+    assert ComplexLadderSettings().equilibrate_from == "alternate"
+    assert LadderSettings().equilibrate_from == "first"
+
+
+@pytest.mark.parametrize(("repeats", "warned"), [(1, True), (2, False)])
+def test_a_single_repeat_of_a_binding_free_energy_is_reported(repeats, warned):
+    system = AmberSystem(type="amber", topology="complex.prmtop", coordinates="complex.inpcrd")
+    wanted = BindingSettings(system=system, selection="resname LIG", repeats=repeats)
+    assert ("cannot show hysteresis" in (converged_warning(wanted) or "")) == warned
 
 
 def test_windows_begin_with_the_first_state():

@@ -132,6 +132,7 @@ def complex_leg(
         system,
         pilot.moved(mm),
         tuple(state.parameters for state in states),
+        tuple(state.name for state in states),
         fingerprint(settings, "complex", ladder, pilot.restraint.model_dump_json()),
         evaluated=(released.parameters,),
         watch=_site_watch(pilot, solute),
@@ -151,8 +152,14 @@ def solvent_leg(settings: BindingSettings, box: MMSystem, ladder: LadderName) ->
     """
     assert box.ligand_atoms is not None  # the box was built around them
     system = decouple(create_leg_system(settings, box, INSIDE[ladder]), box.ligand_atoms)
-    states = tuple(state.parameters for state in leg_states(settings, "solvent", ladder))
-    return Leg(system, box, states, fingerprint(settings, "solvent", ladder))
+    states = leg_states(settings, "solvent", ladder)
+    return Leg(
+        system,
+        box,
+        tuple(state.parameters for state in states),
+        tuple(state.name for state in states),
+        fingerprint(settings, "solvent", ladder),
+    )
 
 
 def _site_watch(pilot: Pilot, solute: Solute) -> Callable[[openmm.Context], None]:

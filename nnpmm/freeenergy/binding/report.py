@@ -43,11 +43,15 @@ _LADDERS = {
 }
 _SHOWN = 0.6  # nm; the picture of the anchors shows receptor atoms nearer to the ligand than this
 
+_SINGLE = "One repeat cannot show hysteresis: use two or more."
+
 
 def converged_warning(settings: BindingSettings) -> str | None:
-    """Return a sentence if the sampling of a leg is too short for a value that may be quoted."""
+    """Return a warning if a leg is sampled for too short a time, or not repeated."""
     shortest = min(settings.legs.values(), key=lambda times: times.time)
-    return convergence_warning(shortest)
+    short = convergence_warning(shortest)
+    single = _SINGLE if settings.repeats == 1 else None
+    return " ".join(filter(None, (short, single))) or None
 
 
 def write_report(

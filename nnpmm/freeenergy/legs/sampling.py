@@ -16,6 +16,7 @@ from nnpmm.core.errors import RegionError, SimulationError
 from nnpmm.core.platforms import choose_platform
 from nnpmm.coupling import Interpolated, Replaced, couple
 from nnpmm.coupling.settings import CouplingConfig, create_coupling
+from nnpmm.freeenergy.legs.early_check import iterations_before_check, warn_of_gap
 from nnpmm.freeenergy.legs.settings import LegTimes, PotentialName, SamplingSettings
 from nnpmm.integrators import (
     bound_region_motion,
@@ -54,6 +55,7 @@ class Leg:
         system: without a barostat.
         mm: the MM system that it was made from, with topology, positions (nm) and box.
         states: values of the global parameters, in the order of the ladder.
+        names: of the states, for messages.
         fingerprint: of the System and its settings; a resumed leg must have the same.
         evaluated: further states, in which energies are evaluated but nothing is sampled.
         watch: called with the context after every move of a replica; may raise an error.
@@ -64,6 +66,7 @@ class Leg:
     system: openmm.System
     mm: MMSystem
     states: tuple[dict[str, float], ...]
+    names: tuple[str, ...]
     fingerprint: str
     evaluated: tuple[dict[str, float], ...] = ()
     watch: Callable[[openmm.Context], None] = lambda _: None
@@ -145,6 +148,8 @@ def sample_leg(
 ) -> None:
     """Sample one leg into its folder, or continue it.
 
+    After a tenth of the iterations, states that overlap too little are reported in a warning.
+
     Args:
         settings: of the calculation.
         times: how long its states are equilibrated and sampled.
@@ -182,8 +187,15 @@ def sample_leg(
     sampler = ReplicaExchange(simulation, record, watch=leg.watch)
     if not sampler.restored:
         _equilibrate(times, sampler, from_last, report)
+    early = iterations_before_check(iterations)
+
+    def observe(done: int) -> None:
+        report("sampling", done, iterations)
+        if done == early and sampled is None:
+            warn_of_gap(directory, leg.names)
+
     try:
-        sampler.sample(iterations, report=lambda done: report("sampling", done, iterations))
+        sampler.sample(iterations, report=observe)
     except openmm.OpenMMException as error:
         raise SimulationError(f"{directory}: sampling ended: {error}") from error
 

@@ -54,7 +54,7 @@ class LegTimes(Section):
         "first",
         description="state in which the box is equilibrated, the first or the last of the ladder; "
         "the other states follow in order. With alternate, every second repeat begins with the "
-        "last one, so that the error from repeats shows hysteresis",
+        "last state, so that the error from repeats shows hysteresis",
     )
 
 
@@ -105,18 +105,6 @@ class SamplingSettings(Section):
     def _each_potential_once(self) -> Self:
         if len(set(self.potentials)) != len(self.potentials):
             raise ValueError(f"found the potentials {list(self.potentials)}, allowed: each once")
-        return self
-
-    @model_validator(mode="after")
-    def _repeats_to_alternate(self) -> Self:
-        for name in type(self).model_fields:
-            ladder = getattr(self, name)
-            alternates = isinstance(ladder, LegTimes) and ladder.equilibrate_from == "alternate"
-            if alternates and self.repeats < 2:
-                raise ValueError(
-                    f"{name}.equilibrate_from: found alternate and one repeat, allowed: two "
-                    "repeats or more"
-                )
         return self
 
 

@@ -137,10 +137,12 @@ def create_leg(settings: AmoebaSolvationSettings, box: MMSystem, stage: Stage) -
     assert box.ligand_atoms is not None  # the box was loaded with them
     system = _coupled_system(settings, box, box.ligand_atoms)
     system = decouple_amoeba(system, box.ligand_atoms, stage)
+    states = stage_states(settings, stage)
     return Leg(
         system,
         box,
-        tuple(state.parameters for state in stage_states(settings, stage)),
+        tuple(state.parameters for state in states),
+        tuple(state.name for state in states),
         fingerprint(settings, ladder_name(settings, stage)),
         inner_timestep=settings.inner_timestep,
     )

@@ -51,7 +51,11 @@ def create_transfer_leg(settings: RelativeSettings, box: TransferBox, ladder: La
         for state, weight in _states(settings, ladder)
     )
     return Leg(
-        *(system, box.mm, states, fingerprint(settings, ladder)),
+        system,
+        box.mm,
+        states,
+        state_names(settings, ladder),
+        fingerprint(settings, ladder),
         watch=_SiteWatch(settings.temperature),
     )
 

@@ -55,7 +55,10 @@ def create_leg(settings: SolvationSettings, box: MMSystem, ladder: LadderName) -
         system = decouple(system, box.ligand_atoms, charged=True)
     ends = (AlchemicalState(1, 1, 1), AlchemicalState(0, 0, 1)) if ladder == "reweighting" else ()
     return Leg(
-        *(system, box, _parameters(_states(settings, ladder), ladder)),
+        system,
+        box,
+        _parameters(_states(settings, ladder), ladder),
+        state_names(settings, ladder),
         fingerprint(settings, ladder),
         evaluated=_parameters(ends, ladder),
     )
