@@ -68,6 +68,10 @@ def prepare_system(config: RunConfig, mm: MMSystem | None = None) -> PreparedSys
         ConfigError: a time step exceeds its limit.
         NnpmmError: an input, the selection, the model or the coupling cannot be used.
     """
+    from nnpmm.models.registry import find_family
+
+    if config.region.model is not None:
+        find_family(config.region.model)  # refuses an unknown name before a system is built
     if mm is None:
         mm = _load_system(config)
         if isinstance(config.system, BuildSystem) and config.ensemble.type == "NVT":

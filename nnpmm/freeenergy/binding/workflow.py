@@ -27,6 +27,7 @@ from nnpmm.freeenergy.legs import (
     Ladder,
     claim_folder,
     keep_parameters,
+    require_network,
     sample_repeats,
     write_energies,
 )
@@ -70,13 +71,14 @@ def run_binding(
         NnpmmError: the complex, the network or the force field cannot be used, the simulation blew
             up, the ligand left its site, or states overlap too little.
     """
+    require_network(settings)
     with locked_folder(directory):
         claim_folder(settings, directory, resume=resume)
         mm = load_complex(settings)
         keep_parameters(directory, mm.ligand_parameters)
         solute = Solute(mm)
         box = ligand_in_water(settings, mm)
-        _refuse_before_sampling(mm, box)
+        _refuse_before_sampling(settings, mm, box)
         report = announce("short run of the complex", 1, 1)
         pilot = run_pilot(settings, mm, solute, directory / _PILOT, report)
         for reason in (*pilot.choice.reasons, f"anchors: {', '.join(pilot.choice.labels)}"):
@@ -94,11 +96,12 @@ def run_binding(
     return result
 
 
-def _refuse_before_sampling(mm: MMSystem, box: MMSystem) -> None:
-    """Refuse a System that cannot be decoupled before the short run."""
-    for system in (mm, box):
-        assert system.ligand_atoms is not None  # the complex was loaded with them
-        decouple(system.system, system.ligand_atoms)
+def _refuse_before_sampling(settings: BindingSettings, mm: MMSystem, box: MMSystem) -> None:
+    """Refuse a System that cannot be decoupled, or a network for it, before the short run."""
+    assert mm.ligand_atoms is not None  # the complex was loaded with them
+    decouple(mm.system, mm.ligand_atoms)
+    for ladder in settings.ladders:
+        solvent_leg(settings, box, ladder)
 
 
 def _solvent_ladders(settings: BindingSettings, box: MMSystem) -> list[Ladder]:

@@ -25,7 +25,7 @@ from nnpmm.integrators import (
     scale_masses,
     split_time_scales,
 )
-from nnpmm.models import load_model
+from nnpmm.models import Potential, find_family, load_model
 from nnpmm.models.threads import thread_count
 from nnpmm.sampling import ExchangeRecord, ExchangeSettings, ReplicaExchange, separate_groups
 from nnpmm.structures import MMSystem
@@ -35,6 +35,8 @@ __all__ = [
     "Report",
     "create_leg_system",
     "create_simulation",
+    "load_network",
+    "require_network",
     "require_network_of_ions",
     "sample_leg",
 ]
@@ -98,7 +100,7 @@ def create_leg_system(
     """
     if potential == "force field":
         return mm.system
-    model = load_model(settings.model, settings.members, threads=settings.threads)
+    model = load_network(settings)
     inside = Interpolated() if potential == "both" else Replaced()
     how = create_coupling(coupling or CouplingConfig(), constraints="keep", inside=inside)
     system, factors = mm.system, []
@@ -115,6 +117,34 @@ def create_leg_system(
     return system
 
 
+def load_network(settings: SamplingSettings) -> Potential:
+    """Load the network of the settings.
+
+    Args:
+        settings: of the calculation. Their threads are those of nnpmm's own kernels; networks of
+            other packages choose theirs.
+
+    Raises:
+        NnpmmError: see `nnpmm.load_model`.
+    """
+    _, family = find_family(settings.model)
+    threads = settings.threads if "threads" in family.options else None
+    return load_model(settings.model, settings.members, threads=threads)
+
+
+def require_network(settings: SamplingSettings) -> None:
+    """Check that the network, if requested, can be loaded, before anything takes time.
+
+    Args:
+        settings: of the calculation.
+
+    Raises:
+        NnpmmError: see `nnpmm.load_model`.
+    """
+    if "network" in settings.potentials:
+        load_network(settings)
+
+
 def require_network_of_ions(settings: SamplingSettings, charge: int) -> None:
     """Check that the network, if requested, supports the charge of a molecule.
 
@@ -126,7 +156,7 @@ def require_network_of_ions(settings: SamplingSettings, charge: int) -> None:
         RegionError: the network describes neutral molecules only.
         NnpmmError: the network cannot be used.
     """
-    if "network" in settings.potentials and load_model(settings.model).neutral_only:
+    if "network" in settings.potentials and load_network(settings).neutral_only:
         raise RegionError(
             f"found a molecule with a charge of {charge:+d} e, but {settings.model} describes only "
             "neutral molecules; use a model that takes charges, such as AIMNet2, or the force "

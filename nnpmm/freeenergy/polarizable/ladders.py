@@ -26,10 +26,9 @@ from nnpmm.freeenergy.alchemy import (
     decoupling_schedule,
     refuse_net_charge,
 )
-from nnpmm.freeenergy.legs import Leg, fingerprint
+from nnpmm.freeenergy.legs import Leg, fingerprint, load_network
 from nnpmm.freeenergy.polarizable.settings import AmoebaSolvationSettings
 from nnpmm.integrators import surroundings_limit
-from nnpmm.models import load_model
 from nnpmm.structures import MMSystem, select_atoms
 from nnpmm.structures.inputs import load_system
 
@@ -154,7 +153,7 @@ def _coupled_system(
     """Return the System before decoupling: that of the force field, or a hybrid one."""
     if not settings.creates_network:
         return box.system
-    model = load_model(settings.model, settings.members, threads=settings.threads)
+    model = load_network(settings)
     inside = Interpolated() if settings.inside == "joint" else MultipleTimeSteps()
     coupling = Subtractive(inside=inside)
     return couple(box.system, box.topology, atoms, model, coupling=coupling).system

@@ -14,6 +14,7 @@ from nnpmm.freeenergy.legs import (
     Announce,
     Ladder,
     claim_folder,
+    require_network,
     sample_repeats,
     write_energies,
 )
@@ -62,6 +63,7 @@ def run_amoeba_solvation(
         NnpmmError: the files, the network or the solute cannot be used, the simulation blew up, or
             states overlap too little.
     """
+    require_network(settings)
     with locked_folder(directory):
         claim_folder(settings, directory, resume=resume)
         box = prepare_box(settings, directory, compressing)

@@ -40,6 +40,7 @@ from nnpmm.freeenergy.legs import (
     Report,
     claim_folder,
     keep_parameters,
+    require_network,
     sample_repeats,
     write_energies,
 )
@@ -90,6 +91,7 @@ def run_edge(
             ligand left the site, or states overlap too little.
     """
     settings = settings.of_edge(settings.edges[0])
+    require_network(settings)
     with locked_folder(directory):
         claim_folder(settings, directory, resume=resume)
         box = build_box(settings)
@@ -133,11 +135,12 @@ def run_network(
     Raises:
         ConfigError: the folder has a calculation and ``resume`` is not set, or the pairs do not
             connect all ligands.
-        NnpmmError: a ligand cannot be read, or every pair failed.
+        NnpmmError: a ligand cannot be read, the network cannot be loaded, or every pair failed.
     """
     # Refuse a network in several parts before hours of sampling.
     fit_network([Edge(*edge, Estimate(0.0, 1.0)) for edge in settings.edges])
     read_ligands(settings.ligands, settings.names)
+    require_network(settings)
     require_folder(directory)
     if (directory / "edges").exists() and not resume:
         raise ConfigError(

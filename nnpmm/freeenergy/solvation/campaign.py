@@ -22,7 +22,7 @@ from nnpmm.campaigns import (
 )
 from nnpmm.core.errors import InputFileError
 from nnpmm.core.tables import excerpt, file_name, read_table
-from nnpmm.freeenergy.legs import claim_folder
+from nnpmm.freeenergy.legs import claim_folder, require_network
 from nnpmm.freeenergy.solvation.settings import SoluteSettings, SolvationSettings
 from nnpmm.freeenergy.solvation.workflow import run_solvation
 
@@ -142,8 +142,9 @@ def run_solvation_campaign(
     Raises:
         ConfigError: another campaign works in this folder, or the calculation of a molecule there
             was started with other settings.
-        NnpmmError: see `nnpmm.campaigns.run_campaign`.
+        NnpmmError: the network cannot be loaded; and see `nnpmm.campaigns.run_campaign`.
     """
+    require_network(settings)
     jobs = campaign_jobs(molecules, settings, directory)
     for job in jobs:
         if job.folder is not None and job.folder.exists():

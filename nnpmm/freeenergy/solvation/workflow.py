@@ -15,6 +15,7 @@ from nnpmm.freeenergy.legs import (
     Ladder,
     claim_folder,
     keep_parameters,
+    require_network,
     sample_repeats,
     write_energies,
 )
@@ -70,6 +71,7 @@ def run_solvation(
         NnpmmError: the molecule, the network or the force field cannot be used, the simulation blew
             up, or states overlap too little.
     """
+    require_network(settings)
     with locked_folder(directory):
         claim_folder(settings, directory, resume=resume)
         settings = settings_for_solute(settings)
