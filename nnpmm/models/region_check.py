@@ -52,8 +52,8 @@ def _check_neutral(summary: RegionSummary, model: Potential) -> None:
         listed = ", ".join(f"{m.residue} {m.formal_charge:+d}" for m in charged[:5])
         raise RegionError(
             f"the region contains charged molecules ({listed} e), but {model.name} describes only "
-            "neutral molecules; select neutral molecules, or use a model that takes charges, such as "
-            "AIMNet2"
+            "neutral molecules; select neutral molecules, or use a model that takes charges, such "
+            "as AIMNet2"
         )
     if summary.formal_charge is None:
         raise RegionError(
