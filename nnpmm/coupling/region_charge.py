@@ -186,8 +186,8 @@ def _refuse_charged(parts: list[_Part], charges: list[int], total: int) -> None:
     if total != 0:
         raise RegionError(
             f"the region has charge {total:+d} e, but the model describes only neutral molecules; "
-            "select a neutral molecule, use a model that takes charges, such as AIMNet2, or allow the "
-            "charge to be ignored (IgnoringCharge, region.allow_charged)"
+            "select a neutral molecule, use a model that takes charges, such as AIMNet2, or allow "
+            "the charge to be ignored (IgnoringCharge, region.allow_charged)"
         )
     charged = [
         f"{charge:+d} (from atom {part.first} on)"
