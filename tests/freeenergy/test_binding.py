@@ -352,7 +352,10 @@ def test_the_template_is_a_settings_file(tmp_path):
             ["'selection' is missing"],
         ),
         (
-            ["--topology", "a.prmtop", "--coordinates", "a.rst7", "--selection", "resname B"],
+            [
+                *("--topology", "a.prmtop", "--coordinates", "a.rst7", "--selection", "resname B"),
+                *("--model", "ANI-1x"),
+            ],
             ["a.prmtop", "no such file"],
         ),
         (
