@@ -53,7 +53,7 @@ class HybridSystem:
         mm_system: the MM System that it was made from.
         region: atoms, elements, bonds, cut bonds and charge of the region.
         evaluator: the network bound to ``region.network_atoms``.
-        provenance: a record of the model and the coupling, from which the system can be made again.
+        provenance: a record of the model and the coupling, from which the system can be recreated.
     """
 
     system: openmm.System

@@ -47,7 +47,7 @@ def run_protocol(
 
     Raises:
         ConfigError: settings that contradict the system or the run in the folder.
-        SimulationError: the simulation cannot go on, or its files cannot be written.
+        SimulationError: the simulation cannot continue, or its files cannot be written.
     """
     check_restraint(prepared.mm.topology, settings)
     _check_time_steps(prepared, settings)
@@ -73,7 +73,7 @@ def run_prepared(
 
     Raises:
         ConfigError: settings that contradict the system or the run in the folder.
-        SimulationError: the simulation cannot go on, or its files cannot be written.
+        SimulationError: the simulation cannot continue, or its files cannot be written.
     """
     check_prepared(prepared, settings)
     resuming = storage.check_directory(settings, resume=resume, overwrite=overwrite)

@@ -79,7 +79,7 @@ def run(
         progress: see `Progress`; called on rank 0.
 
     Raises:
-        NnpmmError: wrong settings or input, or a simulation that cannot go on; on all ranks.
+        NnpmmError: wrong settings or input, or a simulation that cannot continue; on all ranks.
     """
     comm = communicator()
     with aborting(comm):

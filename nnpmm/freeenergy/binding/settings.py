@@ -69,7 +69,7 @@ class PilotSettings(Section):
 
 
 class ComplexLadderSettings(LadderSettings):
-    """The states of the complex: the restraint goes on, then the ligand is decoupled."""
+    """The states of the complex: the restraint is switched on, then the ligand is decoupled."""
 
     # In a narrow site, water replaces the ligand between 0.4 and 0.1. States have to be closer than
     # 0.1 there: those at 0.3 and 0.2 of B2 in cucurbit[7]uril overlap by 0.011 only.

@@ -66,14 +66,14 @@ def load_aimnet(
 
     Raises:
         ModelError: unknown model, member, backend, device or precision.
-        WeightsError: the weights are nowhere to be had, or not those published.
+        WeightsError: no source has the weights, or they differ from those published.
     """
     from nnpmm.models.aimnet.model import AimnetModel
 
     published = published_name(name)
     if published is None:
         raise ModelError(f"found the AIMNet2 model {name!r}, known models: {', '.join(PUBLISHED)}")
-    # Another process, which makes the model again, may work in another folder.
+    # A process that recreates the model may work in another folder.
     given = None if weights is None else os.path.abspath(weights)
     found = find_weights(published, given)
     return AimnetModel(

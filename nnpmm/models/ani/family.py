@@ -64,7 +64,7 @@ def load_ani(
 
     Raises:
         ModelError: unknown model, member, backend, device or precision.
-        WeightsError: the weights are nowhere to be had, or not those published.
+        WeightsError: no source has the weights, or they differ from those published.
         OptionalDependencyError: the backend's package is not installed.
     """
     from nnpmm.models.ani.model import AniModel
@@ -72,7 +72,7 @@ def load_ani(
     published = published_name(name)
     if published is None:
         raise ModelError(f"found the ANI model {name!r}, known models: {', '.join(PUBLISHED)}")
-    # Another process, which makes the model again, may work in another folder.
+    # A process that recreates the model may work in another folder.
     folder = None if weights is None else os.path.abspath(weights)
     found = find_weights(published, folder)
     return AniModel(

@@ -20,7 +20,7 @@ FINAL, REPORT = "final.pdb", "report.png"
 
 
 def remove_final(directory: Path) -> None:
-    """Delete the last structure and the report of a run that goes on."""
+    """Delete the last structure and the report of a run that continues."""
     with writing(directory):
         for name in (FINAL, "final.cif", REPORT):
             (directory / name).unlink(missing_ok=True)

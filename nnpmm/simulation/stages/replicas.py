@@ -109,7 +109,7 @@ class Replicas:
         separate_groups(system, set(self.states[0]) - {TEMPERATURE})
 
     def record(self, directory: Path, fingerprint: str, seed: int) -> ExchangeRecord:
-        """Return the folder of the replicas; what is in it goes on.
+        """Return the folder of the replicas; a run in it continues.
 
         Raises:
             ConfigError: it was started with other settings.

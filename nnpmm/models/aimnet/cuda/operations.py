@@ -146,7 +146,7 @@ class Operations:
             around.return_derivatives(by_inputs, by_functions, add=not last)
             if p > 0:
                 around.return_features(basis.functions)
-                if not last:  # features go on to the next pass as well
+                if not last:  # the next pass needs the features as well
                     around.by_own[..., :-1] += self._around[p + 1].by_own[..., :-1]
                 by_charges = by_charges + around.by_own[..., -1].sum(1).permute(2, 0, 1)
                 by_charges, by_weights = return_charges(by_charges, shares[p - 1])
