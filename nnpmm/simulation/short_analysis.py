@@ -19,9 +19,9 @@ _LOGGER = logging.getLogger(__name__)
 def observe_run(
     mm: MMSystem, output: OutputConfig, region: tuple[int, ...], trajectory: Path, log: Path
 ) -> Observations | None:
-    """Return what the trajectory of a run shows of its region, or None where there is none.
+    """Return the observables of the region along a trajectory, or None without a trajectory.
 
-    A run is complete without: what keeps its trajectory from being read is a warning.
+    The analysis is optional: if the trajectory cannot be read, there is only a warning.
 
     Args:
         mm: the system that it started from.

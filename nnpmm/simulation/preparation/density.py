@@ -38,13 +38,14 @@ _WATER_DENSITIES = {
 # 5.0e-4 with OPC, TIP4P-Ew and SPC/E.
 _EXPANSION = {"tip3p": 9e-4}
 _OTHER_EXPANSION = 4e-4
-# K, bar: where these numbers hold within the tolerance, a part of the water's volume. At the ends
-# of the ranges the expansion of a model (1.3e-4 / K in 35 K) and the pressure, which the estimate
-# leaves out (100 bar times the compressibility below), make 0.5 % each; the rest is for cutoffs.
+# K, bar: where these numbers hold within the tolerance, a fraction of the water's volume. At the
+# ends of the ranges, the differences in expansion between models (1.3e-4 / K in 35 K) and the
+# pressure, which the estimate ignores (100 bar times the compressibility below), contribute 0.5 %
+# each; the rest is for cutoffs.
 _TEMPERATURES, _PRESSURES = (273.0, 333.0), (0.1, 100.0)
 _WATER_TOLERANCE = 0.015
-# g/ml, and a part of the solute's volume: from small polar molecules, little above water, to
-# proteins, whose partial specific volume of 0.73 to 0.74 ml/g means 1.36 g/ml.
+# g/ml, and a fraction of the solute's volume: the range from small polar molecules, slightly denser
+# than water, to proteins with a partial specific volume of 0.73 to 0.74 ml/g, or 1.36 g/ml.
 _SOLUTE_DENSITY, _SOLUTE_TOLERANCE = 1.2, 0.15
 _COMPRESSIBILITY = 4.5e-5  # 1/bar, of water at 298 K: J. Chem. Eng. Data 1975, 20, 97
 _NM3_BAR_IN_KJ = 0.0602214076  # 1 bar nm^3 = 1e-22 J, per mole in kJ

@@ -93,7 +93,7 @@ def _first_context(
 
 
 def check_restraint(topology: app.Topology, settings: ProtocolConfig) -> None:
-    """Check the selection of the warm-up's restraint, and say so if it contains water.
+    """Check the selection of the warm-up's restraint, and report water in it.
 
     Args:
         topology: of the MM system.
@@ -116,7 +116,7 @@ def check_restraint(topology: app.Topology, settings: ProtocolConfig) -> None:
 
 
 def describe_atoms(topology: app.Topology, atoms: NDArray[np.int64]) -> str:
-    """Return how many atoms of which residues are meant, for example ``12 of LIG, 800 of HOH``."""
+    """Return the number of atoms of each residue, for example ``12 of LIG, 800 of HOH``."""
     residues = [atom.residue.name for atom in topology.atoms()]
     counts = Counter(residues[k] for k in atoms.tolist()).most_common()
     listed = ", ".join(f"{count} of {name}" for name, count in counts[:8])

@@ -53,7 +53,7 @@ class CheckpointRecord(Section):
         """Return the record that ``to_json`` gave.
 
         Raises:
-            ValueError: it is not one, or not as it was.
+            ValueError: it is not a record, or it was changed.
         """
         data = json.loads(text)
         if not isinstance(data, dict) or _CHECKSUM not in data:

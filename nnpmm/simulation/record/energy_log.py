@@ -157,8 +157,8 @@ class RegionMonitor:
         hybrid: the system that is simulated.
 
     Attributes:
-        atoms: whose positions the network takes: the region and, where link atoms cap it, the
-            neighbours that it was cut from.
+        atoms: whose positions the network needs: the region and, with link atoms, the neighbours
+            beyond the cut bonds.
         bonds: pairs of row numbers of ``atoms``, (m, 2).
     """
 
@@ -182,8 +182,8 @@ class RegionMonitor:
         energy of a row, the network is not called again.
 
         Args:
-            positions: of the whole system, (n_atoms, 3), nm, as the context has them. Those that
-                are wrapped into the box are others.
+            positions: of the full system, (n_atoms, 3), nm, exactly as in the context, not wrapped
+                into the box.
             box: rows, (3, 3), nm, or None.
         """
         whole = self.whole(positions, box)

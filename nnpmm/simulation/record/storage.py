@@ -263,7 +263,7 @@ def write_structure(
     topology: app.Topology,
     positions: NDArray[np.float64],
 ) -> Path:
-    """Write a structure as PDB, and as mmCIF too where it has more atoms than PDB can number."""
+    """Write a structure as PDB, and also as mmCIF if it has more atoms than PDB can number."""
     in_nm = positions * unit.nanometer
     files = [(directory / f"{stem}.pdb", app.PDBFile)]
     if topology.getNumAtoms() > _MOST_PDB_ATOMS:

@@ -102,7 +102,7 @@ class Recorder:
     last_row: LogRow | None = field(default=None)
 
     def checkpoint(self, context: openmm.Context, stage: str, step: int) -> None:
-        """Write a checkpoint, unless the state is not finite; the last one stays then."""
+        """Write a checkpoint, unless the state is not finite; then the previous one remains."""
         now = snapshot(context)
         self.require_finite(stage, step, positions=now.positions, velocities=now.velocities)
         files = [self.log.path]

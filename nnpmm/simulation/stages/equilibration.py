@@ -19,8 +19,8 @@ from nnpmm.simulation.stages.stages import Stage, constant_from, plan_stages
 __all__ = ["temperature_limit", "warn_unless_equilibrated"]
 
 _LOGGER = logging.getLogger(__name__)
-# A difference counts if it exceeds both: the statistical error, and what the time step does to the
-# kinetic energy.
+# A difference is reported if it exceeds both the statistical error and the effect of the time step
+# on the kinetic energy.
 _STANDARD_ERRORS, _LEAST_FRACTION = 4.0, 0.02
 
 
@@ -31,11 +31,11 @@ def warn_unless_equilibrated(
     thermometer: Thermometer,
     expected: ExpectedDensity | None,
 ) -> None:
-    """Warn if production begins off the ensemble's temperature or off the expected density.
+    """Warn if the temperature or the density at the start of production is not as expected.
 
-    Averages are taken over the end of the stage before production: the second half of the
-    equilibration, or what of the warm-up is at its final temperature. If the log has no row there,
-    the current state is checked.
+    Averages are over the end of the stage before production: the second half of the equilibration,
+    or the part of the warm-up at its final temperature. If the log has no row there, the current
+    state is checked.
 
     Args:
         log: CSV log of the run.
@@ -58,7 +58,7 @@ def _check_temperature(
     settings: ProtocolConfig,
     degrees_of_freedom: int,
 ) -> None:
-    """Warn if the average temperature (K) is off by more than chance explains."""
+    """Warn if the average temperature (K) deviates by more than chance explains."""
     found, wanted = float(temperatures.mean()), settings.ensemble.temperature
     interval = before.friction * settings.output.log_interval
     limit = temperature_limit(wanted, degrees_of_freedom, len(temperatures), interval)
@@ -90,16 +90,16 @@ def _check_density(density: float, expected: ExpectedDensity) -> None:
 def temperature_limit(
     temperature: float, degrees_of_freedom: int, n_readings: int, friction_interval: float
 ) -> float:
-    r"""Return how far (K) an average kinetic temperature may be off by chance.
+    r"""Return how far (K) an average kinetic temperature may deviate by chance.
 
     The kinetic temperature of f degrees of freedom has the standard deviation T sqrt(2/f). Under
-    Langevin dynamics readings dt apart are correlated over about the inverse of the friction, so
-    n of them count as n / (1 + 2 / (friction dt)), and never as less than one.
+    Langevin dynamics, its correlation time is about the inverse of the friction, so n readings at
+    intervals dt correspond to n / (1 + 2 / (friction dt)) independent ones, and at least to one.
 
     Args:
         temperature: of the ensemble, K.
         degrees_of_freedom: f.
-        n_readings: how many are averaged.
+        n_readings: number of averaged readings.
         friction_interval: friction times the time between readings.
 
     Returns:

@@ -43,7 +43,7 @@ def write_final(
         log: its CSV log.
         state: the last one, molecules whole.
         monitor: of the region, which is drawn.
-        observed: what the trajectory shows of it, if there is one.
+        observed: observables of the region along the trajectory, if there is one.
         note: a line above the report.
 
     Raises:

@@ -26,7 +26,7 @@ __all__ = ["check_integrator", "check_time_steps", "create_integrator", "create_
 
 
 def check_integrator(system: openmm.System, settings: ProtocolConfig) -> None:
-    """Check that a hybrid system can be integrated as the settings ask for.
+    """Check that a hybrid system can be integrated according to the settings.
 
     Args:
         system: coupled as the integrator needs it; it is not changed.
@@ -108,7 +108,7 @@ def create_integrator(
 
 
 def create_watchdog(hybrid: HybridSystem, settings: ProtocolConfig) -> RespaWatchdog | None:
-    """Return what watches a run with several time steps; None where the settings want none."""
+    """Return the watchdog of a run with several time steps; None if the settings have none."""
     watched = settings.integrator.watchdog
     if settings.integrator.type != "respa" or watched is None:
         return None

@@ -22,8 +22,9 @@ __all__ = ["minimize", "potential_energy"]
 
 _LOGGER = logging.getLogger(__name__)
 # kJ/mol/nm^2. The first is about three times a force field's bond to hydrogen: lengths end within
-# 2 % of the constraint, and the minimisation is not yet slowed down. Stiffer ones serve where
-# hydrogens of rigid water, which carry no repulsion of their own, fall into a neighbour's charge.
+# 2 % of the constraint, and the minimisation does not become slower. Stiffer springs are needed
+# where hydrogens of rigid water, which have no repulsion of their own, fall onto a neighbour's
+# charge.
 _SPRING_CONSTANTS = (1e6, 1e7, 1e8)
 _CONSTRAINT_TOLERANCE = 1e-6
 
@@ -61,20 +62,20 @@ def minimize(
 ) -> None:
     """Minimise the energy of a context, in place, within a bounded number of iterations.
 
-    OpenMM's minimiser turns constraints into springs and, where they are not satisfied to its
-    liking, goes back to the first positions and begins again with stiffer ones. On a box of water
-    that costs several times the iterations asked for, or all that was reached. Here every stiffness
-    goes on from the lowest state so far that satisfies the constraints.
+    OpenMM's minimiser replaces constraints by springs. If the result does not satisfy the
+    constraints, it returns to the first positions and starts again with stiffer springs. A box of
+    water then needs several times the requested iterations, or loses all progress. Here, each
+    stiffness continues from the lowest energy so far that satisfies the constraints.
 
-    The surroundings come first, by the force field around the region as it stands: a clash would
-    else be relieved by bending the region out of what the network was trained on.
+    The first pass moves only the surroundings, with the force field and a frozen region. Otherwise
+    a clash could bend the region into geometries on which the network was not trained.
 
     Args:
         context: contains the starting positions; afterwards the lowest ones found.
         settings: bound and tolerance.
         display: shows the iterations.
         stop: ends the minimisation early.
-        region: atoms that are held still at first.
+        region: atoms that are frozen in the first pass.
 
     Raises:
         SimulationError: the energy at the start is not finite, or no pass succeeded.
@@ -110,9 +111,9 @@ def _passes(
     system: openmm.System, region: Sequence[int] | NDArray[np.int64]
 ) -> list[tuple[float, frozenset[int]]]:
     """Return spring constant and frozen atoms of each pass."""
-    held = frozenset(int(atom) for atom in region)
+    frozen = frozenset(int(atom) for atom in region)
     softest, *stiffer = _SPRING_CONSTANTS
-    first = [(softest, held)] if held and len(held) < system.getNumParticles() else []
+    first = [(softest, frozen)] if frozen and len(frozen) < system.getNumParticles() else []
     rest = stiffer if system.getNumConstraints() else []
     return [*first, (softest, frozenset()), *((constant, frozenset()) for constant in rest)]
 
@@ -120,7 +121,7 @@ def _passes(
 def _with_springs(
     context: openmm.Context, constant: float, frozen: frozenset[int]
 ) -> openmm.Context:
-    """Return a context in which harmonic springs stand for the constraints.
+    """Return a context in which harmonic springs replace the constraints.
 
     Args:
         context: which system, platform and box.

@@ -50,7 +50,7 @@ class Status:
     nnp_deviation: float | None = None
 
     def amount(self) -> str:
-        """Return how much is done of how much, long times in ns."""
+        """Return the finished and the total amount, long times in ns."""
         if self.unit == "ps" and self.total >= 1000:
             return f"{self.done / 1000:.4g} / {self.total / 1000:.6g} ns"
         return f"{self.done:.5g} / {self.total:.6g} {self.unit}"
@@ -169,7 +169,7 @@ def _bars(console: Console) -> _StageBars:
         TextColumn("{task.fields[pace]}", table_column=Column(no_wrap=True)),
         console=console,
         refresh_per_second=4,
-        redirect_stdout=sys.stdout.isatty(),  # what goes to a file is to stay there
+        redirect_stdout=sys.stdout.isatty(),  # a file must contain the final state as well
     )
 
 

@@ -97,7 +97,7 @@ class Replicas:
         return scaling_states(temperature, sampling.highest, sampling.count), ()
 
     def add_to(self, system: openmm.System) -> None:
-        """Add what the states differ in to a System, in place.
+        """Add the forces in which the states differ to a System, in place.
 
         Raises:
             ForceFieldError: the region cannot be scaled.
@@ -193,7 +193,7 @@ class ReplicaLoop:
 
     def _equilibrated(self, done: int) -> None:
         if self._recorder.stop:
-            # Nothing of this is kept: the replicas equilibrate again.
+            # The equilibration is not stored; a continuation repeats it.
             raise _Stopped
         length = self._replicas.sampling.equilibrate
         count = len(self._replicas.states)

@@ -215,7 +215,7 @@ class StagedRun:
                     raise SimulationError(f"checkpoint.json: names an unknown file {name!r}")
                 frames = record.frames if name == self.trajectory.name else None
                 cut_back(self.directory / name, size, frames, n_atoms)
-            read_log(self.log)  # a damaged log is an error now, not at the report hours later
+            read_log(self.log)  # a damaged log must fail now, not hours later in the report
         prepared, hybrid = self.prepared, self.prepared.hybrid
         with ExitStack() as stack:
             log = EnergyLog(self.log, append=record is not None)

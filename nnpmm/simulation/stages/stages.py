@@ -38,7 +38,7 @@ __all__ = [
 
 PRODUCTION = "production"
 _RAMP_SEGMENTS = 100
-# The system lags behind the thermostat, so the end of a heating has constant temperature.
+# The system lags behind the thermostat, so heating ends with a period of constant temperature.
 _RAMP_FRACTION = 0.8
 
 
@@ -97,7 +97,7 @@ def stage_seed(seed: int, stage: Stage, purpose: int) -> int:
 
 
 def ramp_temperature(stage: Stage, step: int, final: float) -> float:
-    """Return the thermostat's temperature (K) at a step of a stage: 100 equal stairs of heating."""
+    """Return the thermostat's temperature (K) at a step of a stage; heating has 100 equal steps."""
     ramp_steps = constant_from(stage)
     if stage.start_temperature is None or step >= ramp_steps:
         return final
@@ -113,7 +113,7 @@ def constant_from(stage: Stage) -> int:
 
 
 def ramp_interval(stage: Stage) -> int:
-    """Return after how many steps the thermostat's temperature is looked at again."""
+    """Return the number of steps after which the thermostat's temperature is updated."""
     if stage.start_temperature is None:
         return stage.n_steps
     return max(1, constant_from(stage) // _RAMP_SEGMENTS)
@@ -194,7 +194,7 @@ def create_stage_context(
     """Return a context with the forces and the integrator of a stage, at the start of the run.
 
     Args:
-        prepared: stays as it is; a stage with forces or force groups of its own gets a copy of the
+        prepared: not changed; a stage with forces or force groups of its own gets a copy of the
             hybrid system.
         stage: which stage.
         settings: of the run.

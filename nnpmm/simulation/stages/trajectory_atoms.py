@@ -25,7 +25,7 @@ def trajectory_atoms(topology: app.Topology, wanted: str) -> NDArray[np.int64] |
             a selection in mdtraj's language.
 
     Raises:
-        SelectionError: the selection cannot be read, or nothing is left.
+        SelectionError: the selection cannot be read, or selects nothing.
     """
     if wanted == "all":
         return None

@@ -102,7 +102,7 @@ def _force_constant(value: Any, variable: Variable, name: str) -> float:
 
 
 def check_sampling(mm: MMSystem, settings: ProtocolConfig) -> None:
-    """Check that the variables of a run are there and can be biased as its settings say.
+    """Check that the variables of a run exist and can be biased according to its settings.
 
     Raises:
         NnpmmError: they are not, or cannot.
@@ -115,7 +115,7 @@ def check_sampling(mm: MMSystem, settings: ProtocolConfig) -> None:
 
 
 def observed_values(context: openmm.Context, variables: dict[str, Variable]) -> NDArray[np.float64]:
-    """Return the values (m,) of variables where a context is."""
+    """Return the values (m,) of variables at the positions of a context."""
     if not variables:
         return np.empty(0)
     state = context.getState(positions=True)
