@@ -133,16 +133,16 @@ def load_network(settings: SamplingSettings) -> Potential:
 
 
 def require_network(settings: SamplingSettings) -> None:
-    """Check that the network, if requested, can be loaded, before anything takes time.
+    """Check that the network, if requested, is known, before anything takes time.
 
     Args:
         settings: of the calculation.
 
     Raises:
-        NnpmmError: see `nnpmm.load_model`.
+        ModelError: no family of networks recognizes its name.
     """
     if "network" in settings.potentials:
-        load_network(settings)
+        find_family(settings.model)
 
 
 def require_network_of_ions(settings: SamplingSettings, charge: int) -> None:

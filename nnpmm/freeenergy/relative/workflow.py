@@ -135,7 +135,7 @@ def run_network(
     Raises:
         ConfigError: the folder has a calculation and ``resume`` is not set, or the pairs do not
             connect all ligands.
-        NnpmmError: a ligand cannot be read, the network cannot be loaded, or every pair failed.
+        NnpmmError: a ligand cannot be read, the network is unknown, or every pair failed.
     """
     # Refuse a network in several parts before hours of sampling.
     fit_network([Edge(*edge, Estimate(0.0, 1.0)) for edge in settings.edges])

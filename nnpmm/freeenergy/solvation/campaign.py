@@ -142,7 +142,7 @@ def run_solvation_campaign(
     Raises:
         ConfigError: another campaign works in this folder, or the calculation of a molecule there
             was started with other settings.
-        NnpmmError: the network cannot be loaded; and see `nnpmm.campaigns.run_campaign`.
+        NnpmmError: the network is unknown; and see `nnpmm.campaigns.run_campaign`.
     """
     require_network(settings)
     jobs = campaign_jobs(molecules, settings, directory)
