@@ -96,7 +96,9 @@ def choose_anchors(
             "chains of the ligand whose angles stay away from 0 and 180 degrees; give anchors, or "
             "a larger angle constant"
         )
-    comparison = f"{count} sets out of line were compared; the one that restrains least was taken"
+    comparison = (
+        f"{count} sets that are not collinear were compared; the least restraining was chosen"
+    )
     rows = tuple(best)
     return describe_anchors(
         *(topology, solute, site, frames, rows),
