@@ -29,11 +29,11 @@ from rdkit import Chem
 from nnpmm.benchmarking import Molecule, Timing, sample_molecules
 from nnpmm.core.constants import COULOMB_CONSTANT, EV_TO_KJ_PER_MOL
 from nnpmm.core.errors import WeightsError
-from nnpmm.models import load_model
 from nnpmm.models.aimnet import AimnetParameters
 from nnpmm.models.aimnet.backends import BACKENDS, missing
 from nnpmm.models.aimnet.cpu.kernel import CpuKernel
 from nnpmm.models.aimnet.cpu.packing import Networks, pack_networks
+from nnpmm.models.aimnet.family import load_aimnet
 from nnpmm.models.aimnet.weights import sources
 from nnpmm.models.cpu.simd import MAX_ROWS, multiply_packed, multiply_tile, panel_width
 
@@ -146,7 +146,7 @@ def accuracy_row(molecule: Molecule, charge: int) -> dict[str, Any]:
     row: dict[str, Any] = {"molecule": molecule.name, "atoms": len(molecule.numbers)}
     row["charge"] = charge
     for precision in ("single", "double"):
-        evaluator = load_model("AIMNet2", precision=precision).bind(molecule.numbers, charge)
+        evaluator = load_aimnet("AIMNet2", precision=precision).bind(molecule.numbers, charge)
         energy, forces = evaluator(molecule.positions)
         row[precision] = {
             "energy_kj": abs(energy - expected[0]),
@@ -166,7 +166,7 @@ def timing_row(molecule: Molecule, charge: int, rounds: int) -> dict[str, Any]:
     data = as_tensors(molecule, charge)
     whole, one = File(), File(0)
     ours = {
-        f"{backend}, {count}": load_model("AIMNet2", members, backend=backend, threads=1).bind(
+        f"{backend}, {count}": load_aimnet("AIMNet2", members, backend=backend, threads=1).bind(
             molecule.numbers, charge
         )
         for backend in BACKENDS
@@ -315,7 +315,7 @@ def processor_times(calls: Mapping[str, Callable[[], Any]], rounds: int) -> dict
 def apart_row(first: str, second: str) -> dict[str, Any]:
     """Return what two molecules far apart have more than each alone, less their Coulomb energy."""
     (a, qa), (b, qb) = charged({"a": first, "b": second})
-    model = load_model("AIMNet2", precision="double")
+    model = load_aimnet("AIMNet2", precision="double")
     far = b.positions + np.array([APART, 0, 0])
     both = model.bind(np.concatenate([a.numbers, b.numbers]), qa + qb)
     positions = np.concatenate([a.positions, far])

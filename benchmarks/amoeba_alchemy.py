@@ -117,7 +117,7 @@ def _water(mm):
 
 def _times(contexts, positions, rounds):
     """Return the time of an evaluation of all forces, relative to the hybrid system."""
-    seconds = {name: [] for name in contexts}
+    seconds: dict[str, list[float]] = {name: [] for name in contexts}
     for count in range(rounds + 1):
         for name, context in contexts.items():
             if name == "electrostatics":

@@ -66,9 +66,8 @@ def main() -> None:
 def _integrator(system, outer, **bath):
     if outer == INNER:
         groups = {force.getForceGroup() for force in system.getForces()}
-        splitting = [(INNER, groups)]
-    else:
-        splitting = split_time_scales(system, inner=INNER, outer=outer)
+        return create_respa_integrator(system, [(INNER, groups)], **bath)
+    splitting = split_time_scales(system, inner=INNER, outer=outer)
     return create_respa_integrator(system, splitting, **bath)
 
 

@@ -15,6 +15,7 @@ import argparse
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from common import data_folder, mean_with_error, write_results
 
@@ -74,7 +75,7 @@ def write_molecule(folder: Path, name: str) -> Path:
 def _density(name: str, time: float, gpu: bool) -> dict:
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
-        choice = dict(_PRODUCTION if gpu else _SMALL)
+        choice: dict[str, Any] = dict(_PRODUCTION if gpu else _SMALL)
         molecule = write_molecule(folder, name)
         padding = choice.pop("padding")
         system = TinkerSystem(
@@ -104,8 +105,8 @@ def _density(name: str, time: float, gpu: bool) -> dict:
 
         try:
             series = compress_liquid(simulation, time=time, typical=packed.typical, report=show)
-        except SimulationError as error:
-            return {"molecules": count, "error": str(error)}
+        except SimulationError as reason:
+            return {"molecules": count, "error": str(reason)}
     densities = series.densities
     value, error = mean_with_error(densities[-max(3, len(densities) // 3) :])
     return {

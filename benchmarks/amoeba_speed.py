@@ -79,7 +79,7 @@ def main() -> None:
             parts = {"force field": _evaluated(mm.system, positions, None)}
             parts["network and region's force field"] = _evaluated(hybrid.system, positions, 1)
         contexts[name] = _context(hybrid.system, splitting, positions)
-    seconds = {name: [] for name in SPLITTINGS}
+    seconds: dict[str, list[float]] = {name: [] for name in SPLITTINGS}
     for count in range(options.rounds + 1):
         for name, context in contexts.items():
             began = time.process_time()

@@ -25,6 +25,7 @@ from nnpmm.benchmarking import (
 )
 from nnpmm.models import load_model
 from nnpmm.models.ani import BACKENDS
+from nnpmm.models.ani.family import load_ani
 from nnpmm.plots import style
 
 SMALL = {"water": "O", "methanol": "CO", "toluene": "Cc1ccccc1"}
@@ -60,11 +61,14 @@ def test_ligand() -> list[Molecule]:
 
 
 def molecule_rows(name: str, molecule: Molecule, rounds: int) -> list[dict]:
-    models = [load_model(name, backend=key) for key, b in BACKENDS.items() if b.missing() is None]
-    reference = load_model(name, backend="reference", device="cpu", precision="double")
-    torchani = load_model(name, backend="torchani", threads=os.cpu_count())
-    peers = {"torchani, all threads": torchani.bind(molecule.numbers)}
-    rows = measure_networks(molecule, models, reference, rounds=rounds, peers=peers)
+    models = [load_ani(name, backend=key) for key, b in BACKENDS.items() if b.missing() is None]
+    reference = load_ani(name, backend="reference", device="cpu", precision="double")
+    torchani = load_ani(name, backend="torchani", threads=os.cpu_count())
+    rows = measure_networks(
+        *(molecule, models, reference),
+        rounds=rounds,
+        peers={"torchani, all threads": torchani.bind(molecule.numbers)},
+    )
     fastest_peer = min(row.timing.median for row in rows if row.backend.startswith("torchani"))
     print(f"{molecule.name}, {len(molecule.numbers)} atoms")
     found = []
@@ -90,8 +94,10 @@ def batch_row(name: str, molecule: Molecule, rounds: int) -> dict:
         for geometry in geometries:
             evaluator(geometry)
 
-    calls = {"single": one_by_one, "batch": partial(evaluator.batch, geometries)}
-    timings = time_in_turn(calls, rounds=max(5, rounds // 2))
+    timings = time_in_turn(
+        {"single": one_by_one, "batch": partial(evaluator.batch, geometries)},
+        rounds=max(5, rounds // 2),
+    )
     gain = timings["single"].median / timings["batch"].median
     per = {key: timing.median / BATCH for key, timing in timings.items()}
     print(

@@ -85,7 +85,7 @@ def main() -> None:
 def reference_scans() -> Iterator[tuple[Chem.Mol, TorsionScan]]:
     """Molecules and their scans by quantum chemistry; the file is in angstrom and kcal/mol."""
     stored = json.loads((data_folder() / FILE).read_text())
-    parser = Chem.SmilesParserParams()
+    parser: Any = Chem.SmilesParserParams()  # whose stubs say that it cannot be set
     parser.removeHs = False
     for entry in stored["qm_torsions"]:
         mapped = Chem.MolFromSmiles(entry["mapped_smiles"], parser)

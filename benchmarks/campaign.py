@@ -157,8 +157,8 @@ def count_after_kills(
     """Kill a worker when a quarter of the jobs is done, and the master at a half; then go on."""
     jobs = len(read_list(path, command=command, settings=settings).rows)
     program = [sys.executable, "-c", "from nnpmm.cli.entry import nnpmm; nnpmm()"]
-    line = [*program, "campaign", "run", path, "--command", command, "--settings", settings]
-    line = [*map(str, [*line, "-o", folder, "--workers", workers])]
+    line = [*program, "campaign", "run", str(path), "--command", command]
+    line += ["--settings", str(settings), "-o", str(folder), "--workers", str(workers)]
     began = time.perf_counter()
     with open(folder.with_suffix(".first"), "w") as log:
         master = subprocess.Popen(line, stdout=log)

@@ -50,8 +50,8 @@ def timed(smiles: str, model: str, threads: int) -> dict[str, Any]:
     """Wall and processor time of one search, the machine's load before it, and what it found."""
     folder = Path(tempfile.mkdtemp())
     environment = {**os.environ, "OPENMM_CPU_THREADS": str(threads)}
-    program = Path(sys.executable).with_name("nnpmm")
-    command = [program, "conformers", "--smiles", smiles, "--model", model, "-o", folder]
+    program = str(Path(sys.executable).with_name("nnpmm"))
+    command = [program, "conformers", "--smiles", smiles, "--model", model, "-o", str(folder)]
     load = os.getloadavg()[0]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()

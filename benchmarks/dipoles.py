@@ -27,7 +27,7 @@ from nnpmm.core.files import replacing
 from nnpmm.core.geometry import make_whole, nearest_image
 from nnpmm.coupling import Coupling, Electrostatic, Mechanical, create_hybrid_system
 from nnpmm.freeenergy.solvation.solute import solute_alone
-from nnpmm.models import load_emle
+from nnpmm.models import Potential, load_emle
 from nnpmm.models.emle import EmleCharges
 from nnpmm.structures import MMSystem, molecule_from_smiles, parameterize, solvate
 from nnpmm.structures.bonds import topology_bonds
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def molecule_rows(
-    name: str, emle: EmleCharges, model: nnpmm.models.AniModel, folder: Path, time: float
+    name: str, emle: EmleCharges, model: Potential, folder: Path, time: float
 ) -> Iterator[dict[str, Any]]:
     """Dipole moments of one molecule in vacuum and under each coupling."""
     molecule = molecule_from_smiles(MOLECULES[name], seed=1)

@@ -27,9 +27,10 @@ import nnpmm
 from nnpmm.benchmarking import measure_steps, step_contexts
 from nnpmm.core.constants import COULOMB_CONSTANT
 from nnpmm.core.geometry import nearest_image
-from nnpmm.coupling import Electrostatic, Mechanical, create_hybrid_system
+from nnpmm.coupling import Coupling, Electrostatic, Mechanical, create_hybrid_system
 from nnpmm.coupling.electrostatic import embedding_energy
 from nnpmm.models import load_emle
+from nnpmm.models.aimnet.family import load_aimnet
 from nnpmm.structures import MMSystem, molecule_from_smiles, parameterize, solvate
 
 IBUPROFEN = "CC(C)Cc1ccc(cc1)[C@@H](C)C(=O)O"
@@ -91,7 +92,10 @@ def measure_steps_of(
         "AIMNet2, 1 network": nnpmm.load_model("AIMNet2", members=0),
     }
     for name, model in networks.items():
-        couplings = {"mechanical": Mechanical(), "the coupling alone": Electrostatic(free)}
+        couplings: dict[str, Coupling] = {
+            "mechanical": Mechanical(),
+            "the coupling alone": Electrostatic(free),
+        }
         if name.startswith("AIMNet2"):
             couplings["network's charges"] = Electrostatic("network")
         elif arguments.emle:
@@ -120,7 +124,7 @@ def measure_steps_of(
 def measure_step_costs(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Steps of both systems."""
     box = solvated(IBUPROFEN)
-    systems = {
+    systems: dict[str, tuple[Any, ...]] = {
         "ibuprofen in water": (
             *(box.topology, box.system, np.array(box.ligand_atoms)),
             *(np.array(box.positions), np.array(box.box_vectors), 20),
@@ -221,7 +225,7 @@ def measure_truncation(arguments: argparse.Namespace) -> Iterator[dict[str, Any]
         fixed = charges_of(box.system)
         environment = np.setdiff1d(np.arange(len(fixed)), region)
         numbers = [atom.element.atomic_number for atom in box.topology.atoms()]
-        network = nnpmm.load_model("AIMNet2", members=0).bind(np.array(numbers)[region])
+        network = load_aimnet("AIMNet2", members=0).bind(np.array(numbers)[region])
         frames = frames_of(box, 20)
         interaction = exact_interaction(vectors, len(fixed))
         predicted = network.charges(frames[-1][region])

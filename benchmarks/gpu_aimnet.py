@@ -29,11 +29,11 @@ from gpu_ani import GEOMETRIES, NOT_MEASURED, device_us, number, profile_us, wal
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nnpmm.benchmarking import Molecule, sample_molecules, write_record
-from nnpmm.models import load_model
 from nnpmm.models.aimnet import AimnetParameters, load_parameters, save_parameters
 from nnpmm.models.aimnet.backends import missing
 from nnpmm.models.aimnet.cuda.engine import Engine
 from nnpmm.models.aimnet.cuda.kernel import CudaKernel
+from nnpmm.models.aimnet.family import load_aimnet
 from nnpmm.models.aimnet.reference import ReferenceKernel
 
 #: 32, 50 and 59 atoms, neutral.
@@ -60,13 +60,14 @@ def main() -> None:
         write_inputs(arguments.write_inputs, arguments.members)
         return
     parameters, molecules = read_inputs(arguments.inputs)
+    rows = [molecule_row(parameters, m, arguments.rounds) for m in molecules]
     results = {
         "model": parameters.name,
         "members": len(parameters.members),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "molecules": [molecule_row(parameters, m, arguments.rounds) for m in molecules],
+        "molecules": rows,
     }
-    report(results["molecules"])
+    report(rows)
     if arguments.output:
         write_record(arguments.output, results, commit=commit())
         print(arguments.output)
@@ -76,7 +77,7 @@ def main() -> None:
 
 def write_inputs(folder: Path, members: list[int] | None) -> None:
     """Write the weights and a geometry file for each molecule."""
-    parameters = load_model("AIMNet2", backend="cpu").parameters.subset(members)
+    parameters = load_aimnet("AIMNet2", backend="cpu").parameters.subset(members)
     save_parameters(parameters, folder / WEIGHTS)
     for m in sample_molecules(MOLECULES):
         path = folder / f"aimnet2-{m.name}.npz"
@@ -86,7 +87,7 @@ def write_inputs(folder: Path, members: list[int] | None) -> None:
 def read_inputs(folder: Path | None) -> tuple[AimnetParameters, list[Molecule]]:
     """Return parameters and molecules, from a folder or the installed sources."""
     if folder is None:
-        return load_model("AIMNet2", backend="cpu").parameters, sample_molecules(MOLECULES)
+        return load_aimnet("AIMNet2", backend="cpu").parameters, sample_molecules(MOLECULES)
     molecules = []
     for name in MOLECULES:
         with np.load(folder / f"aimnet2-{name}.npz") as file:

@@ -23,6 +23,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,9 +33,9 @@ from ani import water_box
 from common import commit, write_results
 
 from nnpmm.benchmarking import LIGANDS, Molecule, sample_molecules, write_record
-from nnpmm.models import load_model
 from nnpmm.models.ani import AniModel, AniParameters, load_parameters, save_parameters
 from nnpmm.models.ani.backends import usable_backends
+from nnpmm.models.ani.family import load_ani
 from nnpmm.models.ani.reference import ReferenceKernel
 from nnpmm.models.ani.triton import missing
 
@@ -92,7 +93,7 @@ def main() -> None:
 
 def write_inputs(model: str, elements: list[str] | None, folder: Path) -> None:
     """Write weights.safetensors and a geometry file for each ligand."""
-    parameters = load_model(model, backend="reference").parameters
+    parameters = load_ani(model, backend="reference").parameters
     molecules = sample_molecules()
     present = {symbol for molecule in molecules for symbol in molecule.symbols}
     cut = parameters.restricted_to(elements or present)
@@ -108,7 +109,7 @@ def read_inputs(
 ) -> tuple[AniParameters, list[Molecule], Box | None]:
     """Return parameters, ligands and the evaluated box, from a folder or the installed sources."""
     if folder is None:
-        return load_model(model, backend="reference").parameters, sample_molecules(), None
+        return load_ani(model, backend="reference").parameters, sample_molecules(), None
     molecules = []
     for name in LIGANDS:
         with np.load(folder / f"{name}.npz") as file:
@@ -208,7 +209,7 @@ def backends_us(
         except Exception as error:  # a peer that fails here leaves the other rows
             found[name] = f"{NOT_MEASURED}: {error}"
         else:
-            found[name] = wall_us(lambda e=evaluator: e(molecule.positions), rounds)
+            found[name] = wall_us(partial(evaluator, molecule.positions), rounds)
     return found
 
 
@@ -317,8 +318,10 @@ def profile_us(call: Callable[[], Any], repeats: int = 50) -> dict[str, tuple[in
 
 def report(results: dict[str, Any]) -> None:
     """Print the tables."""
-    keys = ("us_from_host", "us_on_device", "us_without_graph", "us_of_two_streams")
-    keys += ("us_of_one_network", "us_of_batch", "batch_speedup", "launches", "mib")
+    keys = (
+        *("us_from_host", "us_on_device", "us_without_graph", "us_of_two_streams"),
+        *("us_of_one_network", "us_of_batch", "batch_speedup", "launches", "mib"),
+    )
     head = f"{'ligand':12s}{'atoms':>6s}{'dE':>14s}{'dF':>14s}"
     print(head + "".join(f"{key:>18s}" for key in keys))
     for row in results["molecules"]:
@@ -332,8 +335,10 @@ def report(results: dict[str, Any]) -> None:
             print(f"  {row['molecule']:12s}backend {name:20s}{number(us, 12)} us")
     print(f"{'water':>12s}{'ms':>14s}{'GiB':>14s}{'dE':>14s}{'dF':>14s}")
     for row in results["boxes"]:
-        keys = ("ms", "peak_gib", "energy_error", "force_error")
-        print(f"{row['atoms']:12d}" + "".join(number(row.get(key), 14) for key in keys))
+        cells = [
+            number(row.get(key), 14) for key in ("ms", "peak_gib", "energy_error", "force_error")
+        ]
+        print(f"{row['atoms']:12d}" + "".join(cells))
 
 
 def number(value: Any, width: int) -> str:

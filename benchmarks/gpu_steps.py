@@ -33,8 +33,9 @@ import nnpmm
 from nnpmm.benchmarking import time_in_turn, write_record
 from nnpmm.coupling import Mechanical, MultipleTimeSteps, Role
 from nnpmm.integrators import apply_hydrogen_mass, respa, scale_masses
-from nnpmm.models import FunctionModel
+from nnpmm.models import FunctionModel, Potential
 from nnpmm.models.ani import AniModel, load_parameters
+from nnpmm.models.ani.family import load_ani
 
 SYSTEMS = ("HSP90 ligand 3 in water", "HSP90 complex", "Tyk2 complex")
 TIMESTEPS = (2.0, 4.0, 5.0)  # fs
@@ -71,7 +72,7 @@ def main() -> None:
             write_case(arguments.write_inputs, name, case)
         return
     if arguments.weights is None:
-        model = nnpmm.load_model("ANI-2x")
+        model = load_ani("ANI-2x")
     else:
         model = AniModel(load_parameters(arguments.weights))
     properties = {"Precision": "mixed"} if arguments.platform == "CUDA" else {}
@@ -154,7 +155,7 @@ def measure(
     return {
         "atoms": case.system.getNumParticles(),
         "region": len(case.region),
-        **errors(hybrid, case, start, platform),
+        **errors(hybrid, case, model, start, platform),
         "ms_per_step": ms,
         "network_in_its_step_ms": 1000 * float(np.median(network.seconds)),
         "ns_per_day": {
@@ -207,7 +208,7 @@ def parts_of(
     }
 
 
-def coupled(case: Case, model: AniModel, **inside: Any) -> nnpmm.HybridSystem:
+def coupled(case: Case, model: Potential, **inside: Any) -> nnpmm.HybridSystem:
     """Couple with constraints kept and masses that allow steps of 5 fs."""
     hybrid = nnpmm.couple(
         *(case.system, case.topology, case.region, model),
@@ -229,15 +230,13 @@ def relaxed(hybrid: nnpmm.HybridSystem, case: Case, platform: tuple[Any, ...]) -
 
 
 def errors(
-    hybrid: nnpmm.HybridSystem, case: Case, start: Any, platform: tuple[Any, ...]
+    hybrid: nnpmm.HybridSystem, case: Case, model: AniModel, start: Any, platform: tuple[Any, ...]
 ) -> dict[str, float]:
     """Compare the network's energy and forces within a step with the float64 reference."""
-    parameters = hybrid.evaluator.model.parameters
-    exact = AniModel(parameters, backend="reference", device="cpu", precision="double")
+    exact = AniModel(model.parameters, backend="reference", device="cpu", precision="double")
     slow = coupled(case, exact)
-    reference = (openmm.Platform.getPlatformByName("Reference"), {})
     found = network_state(hybrid, start, platform)
-    expected = network_state(slow, start, reference)
+    expected = network_state(slow, start, (openmm.Platform.getPlatformByName("Reference"), {}))
     energy, force = abs(found[0] - expected[0]), float(np.abs(found[1] - expected[1]).max())
     if not (energy <= ENERGY_TOLERANCE and force <= FORCE_TOLERANCE):  # NaN fails too
         raise SystemExit(f"wrong: {energy:.3g} kJ/mol and {force:.3g} kJ/mol/nm from the reference")

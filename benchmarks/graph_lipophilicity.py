@@ -20,7 +20,7 @@ import torch
 from common import ROOT, write_results, write_section
 from graph_pretraining import PAGE, STARTS, rms, standard_error
 from rdkit import Chem
-from rdkit.Chem import Crippen
+from rdkit.Chem.rdMolDescriptors import CalcCrippenDescriptors
 
 from nnpmm.graphs.features import graph_of
 from nnpmm.graphs.finetuning import finetune
@@ -102,7 +102,7 @@ def current_log_p(smiles: list[str], fitted_to: tuple[list[str], np.ndarray]) ->
 
 def crippen_log_p(smiles: list[str]) -> np.ndarray:
     """Return the sum of Crippen's contributions."""
-    return np.array([Crippen.MolLogP(Chem.MolFromSmiles(text)) for text in smiles])
+    return np.array([CalcCrippenDescriptors(Chem.MolFromSmiles(text))[0] for text in smiles])
 
 
 def small_molecules(folder: Path, start: Path, splits: int) -> tuple[dict[str, Any], float]:
@@ -112,7 +112,7 @@ def small_molecules(folder: Path, start: Path, splits: int) -> tuple[dict[str, A
     values = np.array([molecule.value for molecule in molecules])
     lipophilicity = load_property_model(start).predict(smiles)[0]
     errors: dict[str, list[list[float]]] = {}
-    differences, spreads = [], []
+    apart, deviations = [], []
     for split in range(splits):
         model = from_lipophilicity(folder, start, split)
         test = drawn_for_test(smiles, "random", seed=split)
@@ -137,10 +137,10 @@ def small_molecules(folder: Path, start: Path, splits: int) -> tuple[dict[str, A
             ]
             both = np.array([estimate, beads])
             errors.setdefault(name, []).append(rms(both, values[test]).tolist())
-        differences.append(estimates[MEAN] - values[test])
-        spreads.append(members.std(axis=0, ddof=1))
+        apart.append(estimates[MEAN] - values[test])
+        deviations.append(members.std(axis=0, ddof=1))
         print(split, {name: np.round(each[-1], 3).tolist() for name, each in errors.items()})
-    differences, spreads = np.concatenate(differences), np.concatenate(spreads)
+    differences, spreads = np.concatenate(apart), np.concatenate(deviations)
     scale = calibrate(differences, spreads, np.zeros(len(spreads)))
     rows = {
         name: row_of(np.array(each), np.array(errors[CURRENT])) for name, each in errors.items()

@@ -90,8 +90,8 @@ def run_molecule(
         result = run_solvation(settings, folder / f"{key}-{repeat}", resume=True)
     except NnpmmError as error:
         return {**row, "failed": str(error)}
-    found = {**result.potentials, "difference": result.difference}
-    for name, estimate in found.items():
+    assert result.difference is not None  # both routes give it
+    for name, estimate in (*result.potentials.items(), ("difference", result.difference)):
         row[name] = [estimate.value / KJ_PER_KCAL, estimate.error / KJ_PER_KCAL]
     return {**row, "density": result.density}
 

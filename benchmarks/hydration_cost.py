@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from common import data_folder, write_results
@@ -21,12 +22,14 @@ from nnpmm.benchmarking import time_in_turn
 from nnpmm.freeenergy.legs import create_simulation
 from nnpmm.freeenergy.solvation import SoluteSettings, SolvationSettings
 from nnpmm.freeenergy.solvation.ladders import create_leg
+from nnpmm.freeenergy.solvation.settings import LadderName
 from nnpmm.freeenergy.solvation.solvent import solvated_solute
 from nnpmm.sampling import ExchangeRecord, ExchangeSettings, ReplicaExchange, separate_groups
+from nnpmm.structures import MMSystem
 from nnpmm.structures.ligands.source import read_molecule
 
 MOLECULES = {"mobley_7532833": "acetonitrile", "mobley_8127829": "ethylbenzene"}
-LADDERS = ("force field", "network", "joint")
+LADDERS: tuple[LadderName, ...] = ("force field", "network", "joint")
 STEPS = 250
 
 
@@ -41,9 +44,9 @@ def main() -> None:
     for key, name in MOLECULES.items():
         settings = SolvationSettings(solute=solute(key), threads=arguments.threads)
         with tempfile.TemporaryDirectory() as folder:
-            solute_of = read_molecule(settings.solute)
-            box = solvated_solute(settings, Path(folder), *solute_of, None)
-            calls = {
+            molecule, parameters = read_molecule(settings.solute)
+            box = solvated_solute(settings, Path(folder), molecule, parameters, None)
+            calls: dict[str, Callable[[], None]] = {
                 ladder: iteration(settings, box, ladder, Path(folder) / ladder)
                 for ladder in LADDERS
             }
@@ -52,7 +55,7 @@ def main() -> None:
         ratios = {name: times[name].median / times["force field"].median for name in LADDERS}
         results[name] = {
             "atoms": count,
-            "solute_atoms": len(box.ligand_atoms),
+            "solute_atoms": molecule.GetNumAtoms(),
             "seconds": {ladder: [t / 1000 for t in times[ladder]] for ladder in LADDERS},
             "over_force_field": ratios,
         }
@@ -71,7 +74,9 @@ def solute(key: str) -> SoluteSettings:
     return SoluteSettings(topology=folder / f"{key}.prmtop", coordinates=folder / f"{key}.inpcrd")
 
 
-def iteration(settings, box, ladder: str, folder: Path):
+def iteration(
+    settings: SolvationSettings, box: MMSystem, ladder: LadderName, folder: Path
+) -> Callable[[], None]:
     """Return what does one more iteration of a ladder that is equilibrated a little."""
     leg = create_leg(settings, box, ladder)
     separate_groups(leg.system, leg.states[0])

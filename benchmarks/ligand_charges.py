@@ -39,7 +39,7 @@ def with_bootstrap(squares: list[np.ndarray]) -> tuple[float, float]:
     return float(np.sqrt(sums.sum() / counts.sum())), float(again.std(ddof=1))
 
 
-def summary(provider: str, label: str, found: list[Comparison]) -> dict[str, object]:
+def summary(provider: Provider, label: str, found: list[Comparison]) -> dict[str, object]:
     """Differences to FreeSolv of one provider."""
     differences = [c.charges - c.reference for c in found]
     dipoles = np.array([c.dipoles() for c in found])

@@ -12,6 +12,7 @@ import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openmm
@@ -40,10 +41,11 @@ class Comparison:
 
     def dipoles(self) -> tuple[float, float]:
         """Dipole moments in debye with the fallback's and the reference charges."""
-        return tuple(
+        ours, reference = (
             DEBYE_PER_E_ANGSTROM * float(np.linalg.norm(q @ self.positions))
             for q in (self.charges, self.reference)
         )
+        return ours, reference
 
 
 def skeleton(elements: list[int], bonds: list[tuple[int, int]]) -> Chem.Mol:
@@ -158,7 +160,7 @@ def plot(comparisons: list[Comparison]) -> None:
     save_image(figure, "ligand_charges")
 
 
-def print_table(rows: list[dict[str, object]]) -> None:
+def print_table(rows: list[dict[str, Any]]) -> None:
     header = ("set", "molecules", "atoms", "MAD/e", "RMS/e", "max/e", "r", "dipole MAD/D", "LJ")
     print("| " + " | ".join(header) + " |\n" + "|---" * len(header) + "|")
     keys = ("set", "molecules", "atoms", "charge_mad_e", "charge_rms_e", "charge_max_e")

@@ -42,7 +42,7 @@ COLUMNS = ("length", "angle", "stretch", "tilt", "barrier")
 def main() -> None:
     logging.disable(logging.WARNING)
     model = nnpmm.load_model("ANI-2x", precision="double")
-    rows = {}
+    rows: dict[str, dict[str, dict[str, float]]] = {}
     print(f"{'':<34} {'':<12} {'nm':>8} {'deg':>8} {'kJ/mol/nm2':>11} {'/rad2':>8} {'kJ/mol':>8}")
     for name, (smiles, heavy, kind) in BONDS.items():
         rows[name] = {}

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import copy
 import logging
+from typing import Literal
 
 import numpy as np
 import openmm
@@ -27,7 +28,7 @@ from nnpmm.structures import molecule_from_smiles, parameterize, solvate
 
 TEMPERATURE, FRICTION, SAMPLE_PS = 300.0, 1.0, 0.04
 # Time step (fs), constraints of the region, hydrogen mass (amu).
-RUNS = {
+RUNS: dict[str, tuple[float, Literal["none", "keep"], float | None]] = {
     "4 fs, kept, 3 amu": (4.0, "keep", 3.0),
     "1 fs, kept, 1 amu": (1.0, "keep", None),
     "0.5 fs, free, 1 amu": (0.5, "none", None),

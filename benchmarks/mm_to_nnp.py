@@ -72,9 +72,8 @@ def interpolated_ligand(box: MMSystem) -> tuple[openmm.System, openmm.State]:
     """The interpolated system, and a state relaxed under the force field."""
     coupling = Mechanical(inside=Interpolated(), constraints="keep")
     model = nnpmm.load_model("ANI-2x", members=0)
-    system = nnpmm.create_hybrid_system(
-        box.system, box.topology, box.ligand_atoms, model, coupling=coupling
-    )
+    region = np.array(box.ligand_atoms)
+    system = nnpmm.create_hybrid_system(box.system, box.topology, region, model, coupling=coupling)
     context = context_of(system, seed=7)
     context.setPeriodicBoxVectors(*np.array(box.box_vectors, dtype=float))
     context.setPositions(np.array(box.positions))
@@ -137,7 +136,7 @@ def direct(system: openmm.System, start: openmm.State, n_steps: int) -> tuple[fl
 def plot(forward: np.ndarray, reverse: np.ndarray, estimates: dict) -> None:
     """Both distributions of the work, with the free energies that they give."""
     figure, (axes,) = style.create_panels(width=6, height=3.2)
-    bins = np.histogram_bin_edges(np.concatenate([forward, -reverse]), 25)
+    bins = np.histogram_bin_edges(np.concatenate([forward, -reverse]), 25).tolist()
     axes.hist(forward, bins, alpha=0.6, label="W, MM to NNP/MM")
     axes.hist(-reverse, bins, alpha=0.6, label="-W, NNP/MM to MM")
     for color, (name, (value, error)) in zip(

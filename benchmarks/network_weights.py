@@ -17,12 +17,14 @@ import numpy as np
 import openmm
 from common import ROOT, data_folder, write_results, write_section
 from openmm import app
+from rdkit import Chem
 
 import nnpmm
 from nnpmm.coupling import Interpolated, Mechanical, nnp_derivative
 from nnpmm.freeenergy.estimators import thermal_energy
 from nnpmm.freeenergy.relative.box import read_ligands
 from nnpmm.integrators import apply_hydrogen_mass
+from nnpmm.models import Potential
 from nnpmm.structures import forcefield_xml, molecule_from_smiles, parameterize, to_openmm_topology
 
 PAGE = ROOT / "docs" / "validation" / "binding.md"
@@ -39,14 +41,14 @@ EQUILIBRATION, INTERVAL, SAMPLES, REPEATS = 1500, 50, 100, 3  # steps, steps
 COUNTS = (1, 2, 3, 4, 5)  # equal steps
 
 
-def molecules() -> dict[str, object]:
+def molecules() -> dict[str, Chem.Mol]:
     """Return the molecules by name, smallest first."""
     found = {name: molecule_from_smiles(smiles, seed=1) for name, smiles in SMILES.items()}
     ligand = read_ligands(data_folder() / "tyk2/ligands.sdf", (LIGAND,))[LIGAND]
     return {**found, "ligand of Tyk2": ligand}
 
 
-def mean_differences(molecule, model, seed: int) -> list[float]:
+def mean_differences(molecule: Chem.Mol, model: Potential, seed: int) -> list[float]:
     """Return <V_NNP - V_MM> at each weight, kJ/mol, from one run through all weights."""
     topology, positions = to_openmm_topology(molecule, "LIG")
     parameters = parameterize(molecule, provider="amber")

@@ -18,6 +18,7 @@ import openmm
 from common import RESULTS, save_image, write_results
 
 import nnpmm
+from nnpmm.models import Potential
 from nnpmm.plots import style
 from nnpmm.structures import (
     create_ligand_system,
@@ -46,8 +47,8 @@ def main() -> None:
     settings = {
         "smiles": arguments.smiles,
         "model": model.name,
-        "backend": model.backend,
-        "precision": model.precision,
+        "backend": model.provenance["backend"],
+        "precision": model.provenance["precision"],
         "timestep_fs": TIMESTEP_FS,
         "length_ps": arguments.ps,
     }
@@ -72,7 +73,7 @@ def earlier(settings: dict) -> dict[str, float]:
     return found["drift_kj_per_mol_ns_dof"] if found.get("settings") == settings else {}
 
 
-def hybrid_ligand(arguments: argparse.Namespace) -> tuple[openmm.System, np.ndarray, object]:
+def hybrid_ligand(arguments: argparse.Namespace) -> tuple[openmm.System, np.ndarray, Potential]:
     """The ligand alone, wholly described by the network."""
     molecule = molecule_from_smiles(arguments.smiles, seed=1)
     topology, positions = to_openmm_topology(molecule)

@@ -41,7 +41,7 @@ def free_energies(folder, like):
 def draw(energies, free):
     """One point a bead; those that are the same to water share a label."""
     figure, (axes,) = style.create_panels(width=5.5, height=4.2)
-    levels = {}
+    levels: dict[float, list[str]] = {}
     for bead, (value, error) in free.items():
         colour = style.RED if bead == OUTLIER else style.BLUE
         axes.errorbar(energies[bead], value, 2.0 * error, fmt="o", color=colour, ms=4)
@@ -69,8 +69,8 @@ def main():
     for bead in sorted(free, key=lambda name: free[name][0]):
         value, error = free[bead]
         print(f"{bead:4s} energy {energies[bead]:7.2f}, free energy {value:7.2f} +- {error:.2f}")
-    ends = sorted((energies[bead], free[bead][0]) for bead in NEIGHBOURS)
-    line = float(np.interp(energies[OUTLIER], *zip(*ends, strict=True)))
+    ends = np.array(sorted((energies[bead], free[bead][0]) for bead in NEIGHBOURS))
+    line = float(np.interp(energies[OUTLIER], ends[:, 0], ends[:, 1]))
     print(f"{OUTLIER}: {free[OUTLIER][0] - line:+.2f} from the line between {NEIGHBOURS}")
     draw(energies, free)
     record = {

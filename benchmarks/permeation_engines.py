@@ -40,7 +40,8 @@ def compare_energies(options, engines, settings, work):
 
 def run_dynamics(engine, options, settings, bilayer, work):
     """Averages of a bilayer with a solute restrained at its midplane, and the speed."""
-    system, start = insert_solute(*bilayer, parse_solute(options.solute))
+    lipids, positions = bilayer
+    system, start = insert_solute(lipids, positions, parse_solute(options.solute))
     relaxed = engine.minimize(system, start, work)
     stage = Stage(
         name=engine.name,

@@ -25,11 +25,11 @@ import openmm
 from common import RESULTS, commit
 from gpu_steps import SYSTEMS, cases, coupled, langevin, relaxed
 
-import nnpmm
 from nnpmm.benchmarking import write_record
 from nnpmm.coupling import HybridSystem, topology_bonds
 from nnpmm.coupling.transports import create_region_force
 from nnpmm.models.ani import AniModel, load_parameters
+from nnpmm.models.ani.family import load_ani
 from nnpmm.sampling import step_together
 
 PROPERTIES = {"CPU": {"Threads": "1"}, "CUDA": {"Precision": "mixed"}}
@@ -48,7 +48,7 @@ def main() -> None:
     if arguments.inputs is not None:
         model = AniModel(load_parameters(arguments.inputs / "weights.safetensors"))
     else:
-        model = nnpmm.load_model("ANI-2x", backend="cpu", threads=1)
+        model = load_ani("ANI-2x", backend="cpu", threads=1)
     platform = openmm.Platform.getPlatformByName(arguments.platform)
     target = (platform, PROPERTIES[arguments.platform])
     (_, case), *_ = cases(arguments.inputs, [SYSTEMS[0]])

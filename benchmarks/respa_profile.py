@@ -71,7 +71,11 @@ def main() -> None:
 def stepper(context: openmm.Context, integrator: Any) -> Callable[[], None]:
     """Return a function that makes one step; the context lives as long as it does."""
     integrator.step(5)
-    return lambda context=context: integrator.step(1)
+
+    def step(context: openmm.Context = context) -> None:
+        integrator.step(1)
+
+    return step
 
 
 def forces(like: openmm.Context, groups: set[int]) -> Callable[[], None]:

@@ -25,13 +25,14 @@ from common import RESULTS, save_image, write_results
 import nnpmm
 from nnpmm import structures
 from nnpmm.core.constants import GAS_CONSTANT
-from nnpmm.coupling import Mechanical, MultipleTimeSteps, Replaced
+from nnpmm.coupling import InnerTerms, Mechanical, MultipleTimeSteps, Replaced
 from nnpmm.integrators import (
     apply_hydrogen_mass,
     create_respa_integrator,
     fit_inner_potential,
     split_time_scales,
 )
+from nnpmm.models import Potential
 from nnpmm.models.hessian import network_hessian
 from nnpmm.plots import style
 
@@ -98,10 +99,11 @@ class Bench:
                 if "H" in (bond[0].element.symbol, bond[1].element.symbol):
                     length = float(np.linalg.norm(self.positions[i] - self.positions[j]))
                     mm.addConstraint(i, j, length)
-        inner = {"fit": self.fit, "one network": self.one}.get(inner_potential)
+        inner: dict[str, InnerTerms | Potential] = {"fit": self.fit, "one network": self.one}
+        steps = MultipleTimeSteps(inner.get(inner_potential))
         coupling = Mechanical(
             constraints="keep" if kept else "none",
-            inside=Replaced() if inner_potential == "single steps" else MultipleTimeSteps(inner),
+            inside=Replaced() if inner_potential == "single steps" else steps,
         )
         system = nnpmm.create_hybrid_system(
             mm, self.topology, self.atoms, self.network, coupling=coupling

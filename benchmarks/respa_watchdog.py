@@ -31,6 +31,7 @@ from nnpmm.integrators import (
     split_time_scales,
 )
 from nnpmm.integrators.bond_graph import BondGraph
+from nnpmm.models import Potential
 from nnpmm.plots import style
 
 TEMPERATURE = 300.0
@@ -85,7 +86,7 @@ def main() -> None:
     plot(traces)
 
 
-def prepared(smiles: str, model: object, setting: Setting) -> Run:
+def prepared(smiles: str, model: Potential, setting: Setting) -> Run:
     """Return a relaxed context with velocities, its box and what looks at it."""
     molecule = structures.molecule_from_smiles(smiles, seed=1)
     box = structures.solvate(
@@ -99,9 +100,8 @@ def prepared(smiles: str, model: object, setting: Setting) -> Run:
     coupling = Mechanical(
         constraints="keep" if setting.kept else "none", inside=MultipleTimeSteps()
     )
-    system = nnpmm.create_hybrid_system(
-        box.system, box.topology, box.ligand_atoms, model, coupling=coupling
-    )
+    region = np.array(box.ligand_atoms)
+    system = nnpmm.create_hybrid_system(box.system, box.topology, region, model, coupling=coupling)
     if setting.heavy:
         apply_hydrogen_mass(system, box.topology, 3.0)
     inner, outer = setting.inner / 1000, setting.outer / 1000  # ps
@@ -113,7 +113,6 @@ def prepared(smiles: str, model: object, setting: Setting) -> Run:
     context.setPositions(box.positions)
     openmm.LocalEnergyMinimizer.minimize(context, 10, 100)
     context.setVelocitiesToTemperature(TEMPERATURE, 1)
-    region = np.array(box.ligand_atoms)
     dog = RespaWatchdog(system, box.topology, region, timestep=outer, temperature=TEMPERATURE)
     bonds = BondGraph(system, box.topology, region, broken=1.5, formed=1.2)
     return Run(context, box, dog, bonds)
@@ -185,7 +184,7 @@ def moved_proton(run: Run) -> dict:
 def transfer(topology: openmm.app.Topology, region: list[int]) -> tuple[int, int, int]:
     """The hydroxyl's proton, the other oxygen, and the carbon that this one is bonded to."""
     atoms = list(topology.atoms())
-    neighbours = {i: [] for i in region}
+    neighbours: dict[int, list[int]] = {i: [] for i in region}
     for first, second in topology.bonds():
         if first.index in neighbours:
             neighbours[first.index].append(second.index)

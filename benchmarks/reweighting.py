@@ -16,6 +16,7 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -118,8 +119,9 @@ def methanol(mm_ps: float, nnp_ps: float) -> tuple[dict, list[np.ndarray]]:
     box, model = ligand_in_water("CO"), nnpmm.load_model("ANI-2x", members=0)
     hybrid, start = interpolated_ligand(box)
     vectors = np.array(box.box_vectors, dtype=float)
-    setup = box.system, box.topology, box.ligand_atoms, model
-    series, found = [], {}
+    setup = box.system, box.topology, np.array(box.ligand_atoms), model
+    series: list[np.ndarray] = []
+    found: dict[str, Any] = {}
     for system, length, seed in ((box.system, mm_ps, 21), (hybrid, nnp_ps, 22)):
         frames = sample(system, start, length, seed)
         boxes = np.broadcast_to(vectors, (len(frames), 3, 3))
@@ -167,7 +169,7 @@ def one_by_one(hybrid: openmm.System, frames: np.ndarray) -> float:
 def plot(trials: dict, series: list[np.ndarray], found: dict, reference: float) -> None:
     """Left: both distributions of d for methanol. Right: how often an error is too small."""
     figure, (left, right) = style.create_panels(1, 2, width=8.5, height=3.2)
-    bins = np.histogram_bin_edges(np.concatenate(series), 40)
+    bins = np.histogram_bin_edges(np.concatenate(series), 40).tolist()
     for each, label in zip(series, ("MM", "NNP/MM"), strict=True):
         left.hist(each, bins, density=True, alpha=0.6, label=f"frames of {label}")
     left.axvline(reference, color=style.BLACK, lw=1, label=f"switching: {reference:.2f}")

@@ -198,7 +198,9 @@ class Run:
         if self.grids:
             self.metadynamics = WellTempered(
                 *(molecule.system, self.grids),
-                **{"temperature": TEMPERATURE, "bias_factor": FACTOR, "height": HEIGHT},
+                temperature=TEMPERATURE,
+                bias_factor=FACTOR,
+                height=HEIGHT,
             )
             forces = molecule.system.getForces()
             self.group = next(f.getForceGroup() for f in forces if f.getName() == "metadynamics")
@@ -243,7 +245,8 @@ class Run:
             rows = np.array(self.gaussians)
             offsets = metadynamics_offsets(
                 *(self.grids, rows[:, :-1], rows[:, -1]),
-                **{"temperature": TEMPERATURE, "bias_factor": FACTOR},
+                temperature=TEMPERATURE,
+                bias_factor=FACTOR,
             )
             of_samples = np.repeat(offsets, DEPOSITED // SAMPLED)
             logs = (np.array(self.biases) - of_samples) / thermal_energy(TEMPERATURE)

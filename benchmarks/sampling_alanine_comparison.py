@@ -16,6 +16,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from common import RESULTS, ROOT, save_image, write_results, write_section
@@ -63,7 +64,7 @@ def results(folder: Path, potential: str) -> None:
     known = kept["phi, psi"]
     reference = surface_along(known)
     learned = [bias for bias in ("autoencoder", "time-lagged") if bias in kept]
-    data = {
+    data: dict[str, Any] = {
         "ns": {bias: [float(run.times.max() / 1000) for run in runs[bias]] for bias in runs},
         "minima": minima_of(kept, reference),
         "pairs_kj_mol": pairs(kept, learned),
@@ -80,8 +81,8 @@ def results(folder: Path, potential: str) -> None:
     np.savez(STORED / f"{name}.npz", free_energy=reference.free_energy, error=reference.error)
     pictured = {name: reference, f"{name}_autoencoder": surface_along(kept["autoencoder"])}
     for title, surface in pictured.items():
-        degrees = [np.degrees(c) for c in surface.bins.centres]
-        figure = plot_surface(*degrees, surface.free_energy, xlabel="phi / degrees",
+        phi, psi = (np.degrees(c) for c in surface.bins.centres)
+        figure = plot_surface(phi, psi, surface.free_energy, xlabel="phi / degrees",
                               ylabel="psi / degrees")  # fmt: skip
         save_image(figure, title)
 

@@ -15,6 +15,7 @@ import copy
 import json
 import sys
 import time
+from typing import Any
 
 import numpy as np
 import openmm
@@ -37,7 +38,7 @@ def random_projection(structure: Structure, count: int) -> Projection:
     features = choose_features(structure, np.arange(len(structure.masses)))
     rng = np.random.default_rng(1)
     sizes = [features.count, 32, 16, count]
-    arrays = {"shift": np.zeros(sizes[0]), "scale": np.ones(sizes[0])}
+    arrays: dict[str, np.ndarray] = {"shift": np.zeros(sizes[0]), "scale": np.ones(sizes[0])}
     for layer, size in enumerate(sizes[1:]):
         arrays[f"weight{layer}"] = rng.normal(size=(size, sizes[layer])) / sizes[layer] ** 0.5
         arrays[f"bias{layer}"] = np.zeros(size)
@@ -122,7 +123,7 @@ def main() -> None:
             context.getIntegrator().step(STEPS)
             times[name].append(1e6 * (time.process_time() - started) / STEPS)
     gradients = gradient_times(Structure.of(topology, positions, system))
-    data = {
+    data: dict[str, Any] = {
         "median_us": {name: float(np.median(each)) for name, each in times.items()},
         "least_us": {name: float(np.min(each)) for name, each in times.items()},
         "gradient_median_us": gradients,

@@ -143,22 +143,22 @@ def systems(folder: Path) -> Iterator[tuple[str, int, Walks]]:
             wells(name, columns, REFERENCE, REFERENCE_SEED),
         )
 
+    def flipping(seed: int) -> Walks:
+        return lambda: (double_well(TRAINING, seed), double_well(REFERENCE, REFERENCE_SEED))
+
+    def dipeptide(seed: int) -> Walks:
+        return lambda: (
+            alanine(folder, "training", seed),
+            alanine(folder, "reference", REFERENCE_SEED),
+        )
+
     for repeat in range(REPEATS):
         seed = 10 + repeat
         for name in WELLS:
             yield name, repeat, potential(name, both, TRAINING, seed)
             yield f"{name}, x alone", repeat, potential(name, x, TRAINING, seed)
-        yield (
-            *("double well", repeat),
-            lambda seed=seed: (double_well(TRAINING, seed), double_well(REFERENCE, REFERENCE_SEED)),
-        )
-        yield (
-            *("alanine dipeptide", repeat),
-            lambda seed=seed: (
-                alanine(folder, "training", seed),
-                alanine(folder, "reference", REFERENCE_SEED),
-            ),
-        )
+        yield "double well", repeat, flipping(seed)
+        yield "alanine dipeptide", repeat, dipeptide(seed)
         for frames in (5_000, 20_000):
             name = f"3 states, {frames} frames"
             yield name, repeat, potential("3 states", both, frames, seed)

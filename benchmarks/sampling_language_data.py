@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 import numba
 import numpy as np
@@ -88,8 +89,10 @@ def deviations(found: dict, truth: tuple, errors: NDArray[np.float64]) -> dict[s
 def tell(name: str, truth: tuple, long: States, walks: list[States], n_states: int) -> dict:
     """Print and return the deviations of all models for every length of training data."""
     nothing = np.zeros((n_states, n_states))
-    rows = {"reference": deviations(models_of(long, n_states, 1), truth, nothing)}
-    rows = {"reference": {k: {"mean": v, "error": None} for k, v in rows["reference"].items()}}
+    reference = deviations(models_of(long, n_states, 1), truth, nothing)
+    rows: dict[str, dict[str, Any]] = {
+        "reference": {model: {"mean": mean, "error": None} for model, mean in reference.items()}
+    }
     for frames in FRAMES:
         each, refused, changes = [], 0, []
         for seed, walk in enumerate(walks):
@@ -114,10 +117,10 @@ def tell(name: str, truth: tuple, long: States, walks: list[States], n_states: i
         }
         rows[str(frames)]["transitions"] = float(np.mean(changes))
         rows[str(frames)]["refused"] = refused
-    for frames, found in rows.items():
-        for model, row in found.items():
+    for length, of_models in rows.items():
+        for model, row in of_models.items():
             if isinstance(row, dict):
-                print(f"{name:18} {frames:>9} {model:22} populations {row['mean'][0]:.4f}, first "
+                print(f"{name:18} {length:>9} {model:22} populations {row['mean'][0]:.4f}, first "
                       f"passage {100 * row['mean'][1]:.1f} %, in the target "
                       f"{100 * row['mean'][2]:.0f} %", flush=True)  # fmt: skip
     return rows

@@ -16,6 +16,7 @@ import argparse
 import io
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openmm
@@ -40,6 +41,7 @@ from nnpmm.plots import plot_surface_profile
 from nnpmm.sampling import WellTempered, grid_of
 from nnpmm.sampling.variables import Structure, Torsion
 from nnpmm.structures import forcefield_xml, parameterize, solvate, to_openmm_topology
+from nnpmm.structures.providers import Provider
 
 LIGAND, TORSION = "lig_ejm_31", (9, 11, 13, 14)  # C7-N1-C8-C9
 TEMPERATURE, HEIGHT, FACTOR, EVERY = 300.0, 2.0, 12.0, 50  # K, kJ/mol, steps of 4 fs
@@ -48,7 +50,7 @@ PAGE = ROOT / "docs" / "validation" / "sampling.md"
 PLACES, POTENTIALS = ("vacuum", "water", "site"), ("force field", "network")
 
 
-def case_of(place: str, parameters: str) -> Case:
+def case_of(place: str, parameters: Provider) -> Case:
     """Return the ligand with the force field, by the place where it is."""
     if place == "site":
         return next(cases(None, ["Tyk2 complex"]))[1]
@@ -109,7 +111,7 @@ def count_rows(path: Path) -> int:
         return len(data["rows"])
 
 
-def in_nm(positions: unit.Quantity | np.ndarray) -> np.ndarray:
+def in_nm(positions: Any) -> np.ndarray:
     """Return positions (n, 3) with units or in nm as numbers."""
     if unit.is_quantity(positions):
         return np.array(positions.value_in_unit(unit.nanometer))
@@ -159,10 +161,14 @@ def samples_of(path: Path) -> WeightedSamples:
     )
     logs = (biases - offsets) / thermal_energy(TEMPERATURE)
     axes = (Axis("chi", "rad", 2 * np.pi, (-np.pi, np.pi)),)
-    times = np.arange(1, len(values) + 1) * EVERY * TIMESTEP
+    times = np.arange(1, len(values) + 1, dtype=np.float64) * EVERY * TIMESTEP
     return WeightedSamples(
-        *(axes, values[:, None], times, np.zeros(len(values), dtype=np.int64), TEMPERATURE),
-        lambda mask: logs[mask],
+        axes=axes,
+        values=values[:, None],
+        times=times,
+        runs=np.zeros(len(values), dtype=np.int64),
+        temperature=TEMPERATURE,
+        weigh=lambda mask: logs[mask],
     )
 
 

@@ -47,7 +47,8 @@ def timed(smiles: str, threads: int) -> dict[str, float]:
     """Wall and processor time of one scan, and how often the network was evaluated."""
     folder = Path(tempfile.mkdtemp())
     environment = {**os.environ, "OPENMM_CPU_THREADS": str(threads)}
-    command = [Path(sys.executable).with_name("nnpmm"), "scan", "--smiles", smiles, "-o", folder]
+    program = str(Path(sys.executable).with_name("nnpmm"))
+    command = [program, "scan", "--smiles", smiles, "-o", str(folder)]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
     subprocess.run(command, env=environment, check=True, capture_output=True)

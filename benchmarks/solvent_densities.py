@@ -10,6 +10,7 @@ import argparse
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,11 @@ def from_solute(solute: SoluteSettings) -> tuple[MMSystem, float, str]:
     return box, typical_density(molecule), parameters.provider.split(":")[0]
 
 
+def from_freesolv(files: SoluteSettings) -> tuple[MMSystem, float, str]:
+    box, typical, _ = from_solute(files)
+    return box, typical, "FreeSolv"
+
+
 def water() -> tuple[MMSystem, float, str]:
     force_field = app.ForceField("amber14/tip3p.xml")
     modeller = app.Modeller(app.Topology(), [] * unit.nanometer)
@@ -65,14 +71,12 @@ def liquids(amber: Path) -> list[Liquid]:
     found = [Liquid("water", water)]
     for name in ("toluene", "acetonitrile", "dmso"):
         solute = SoluteSettings(smiles=SOLVENTS[name], parameters="fallback")
-        found.append(Liquid(name, lambda solute=solute: from_solute(solute)))
+        found.append(Liquid(name, partial(from_solute, solute)))
     for name, entry in AMBER.items():
         path = amber / f"{entry}.prmtop"
         if path.exists():
             files = SoluteSettings(topology=path, coordinates=path.with_suffix(".inpcrd"))
-            found.append(
-                Liquid(f"{name}, GAFF", lambda files=files: (*from_solute(files)[:2], "FreeSolv"))
-            )
+            found.append(Liquid(f"{name}, GAFF", partial(from_freesolv, files)))
     return found
 
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import argparse
 import copy
-import functools
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from nnpmm.core.geometry import WholeRegion
 from nnpmm.coupling import Role, role_of
 from nnpmm.coupling.callback import RegionCallback, spans_less_than_half
 from nnpmm.models import FunctionModel
+from nnpmm.models.protocol import at_each_step
 
 
 class Clocked:
@@ -68,7 +69,7 @@ def main() -> None:
     for clock in (network, bridge):
         clock.seconds.clear()
     calls = {
-        name: functools.partial(context.getIntegrator().step, arguments.steps)
+        name: partial(context.getIntegrator().step, arguments.steps)
         for name, context in contexts.items()
     }
     parts = callback_parts(hybrid, contexts["MM"], region)
@@ -76,8 +77,8 @@ def main() -> None:
     for _ in range(arguments.rounds):
         for name, call in calls.items():
             seconds[name].append(processor_time(call) / arguments.steps)
-        for name, call in parts.items():
-            seconds[name].append(processor_time(call, repeats=5) / 5)
+        for name, part in parts.items():
+            seconds[name].append(processor_time(part, repeats=5) / 5)
     seconds |= {"network, in its step": network.seconds, "zeros, in its step": bridge.seconds}
     times = {name: quartiles(found) for name, found in seconds.items()}
     mm = times["MM"]["median"]
@@ -119,7 +120,9 @@ def callback(hybrid: nnpmm.HybridSystem, evaluator: Any) -> RegionCallback:
     return RegionCallback(evaluator, bonds, periodic=True, exact_to_half_box=True)
 
 
-def with_callback(hybrid: nnpmm.HybridSystem, call: Clocked | None) -> openmm.System:
+def with_callback(
+    hybrid: nnpmm.HybridSystem, call: Clocked | RegionCallback | None
+) -> openmm.System:
     """Return the hybrid System with another callback, or without any."""
     system = copy.deepcopy(hybrid.system)
     for index in reversed(range(system.getNumForces())):
@@ -144,7 +147,7 @@ def callback_parts(
     joined = whole(positions, box)
     return {
         "region is whole, below half a box": lambda: spans_less_than_half(positions, box),
-        "network alone": lambda: hybrid.evaluator.at_each_step(joined),
+        "network alone": partial(at_each_step(hybrid.evaluator), joined),
     }
 
 

@@ -102,9 +102,9 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     if arguments.part == "summary":
-        results = summary()
-        print(write_results("time_steps", results))
-        for name, lines in tables(results).items():
+        found = summary()
+        print(write_results("time_steps", found))
+        for name, lines in tables(found).items():
             write_section(PAGE, name, lines)
         return
     results = Results(arguments.part)
@@ -158,7 +158,7 @@ class Bench:
                 molecule, parameters, padding=0.6, nonbonded_cutoff=0.7, seed=1
             )
             self.mm, self.topology, self.positions = box.system, box.topology, box.positions
-            self.region, self.box = box.ligand_atoms, box.box_vectors
+            self.region, self.box = np.array(box.ligand_atoms), box.box_vectors
         else:
             self.mm = structures.create_ligand_system(molecule, parameters)
             self.topology, self.positions = structures.to_openmm_topology(molecule)

@@ -33,7 +33,7 @@ import numpy as np
 import torch
 from common import RESULTS, ROOT, write_results, write_section
 from numpy.typing import NDArray
-from rdkit import Chem, RDLogger
+from rdkit import Chem, rdBase
 from rdkit.Chem import rdForceFieldHelpers
 
 from nnpmm.conformers import (
@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--tables", action="store_true", help="of the JSON file alone")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    RDLogger.DisableLog("rdApp.*")
+    rdBase.DisableLog("rdApp.*")
     logging.disable(logging.WARNING)  # stereocentres that a SMILES leaves open
     if not arguments.tables:
         measure(arguments)
@@ -137,8 +137,9 @@ def measure(arguments: argparse.Namespace) -> None:
     """Run every generator in turn for one seed after the other, and keep what is done."""
     policies = policies_of(arguments)
     path = RESULTS / f"{NAME}.json"
-    kept = json.loads(path.read_text())["results"] if path.exists() else {"runs": []}
-    cards = summary(policies["torsionnet"]) if policies else kept.get("policy")
+    nothing: dict[str, Any] = {"policy": None, "runs": []}
+    kept = json.loads(path.read_text())["results"] if path.exists() else nothing
+    cards = summary(policies["torsionnet"]) if policies else kept["policy"]
     runs = [r for r in kept["runs"] if r["generator"] not in policies or r["policy"] == cards["id"]]
     done = {(r["molecule"], r["generator"], r["seed"]) for r in runs}
     jobs = [
@@ -233,6 +234,8 @@ def built_by_open_babel(smiles: str) -> Chem.Mol:
     """Return a molecule with the geometry that Open Babel's builder gives it."""
     with tempfile.TemporaryDirectory() as folder:
         program = find_program("obabel")
+        if program is None:
+            raise SystemExit("found no program obabel; install Open Babel or leave out confab")
         command = [program, f"-:{smiles}", "-O", "built.sdf", "--gen3d", "--fast"]
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
         (molecule,) = Chem.SDMolSupplier(f"{folder}/built.sdf", removeHs=False)

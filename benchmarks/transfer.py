@@ -83,7 +83,8 @@ def prepared(smiles: tuple[str, str], platform: str, threads: int) -> dict[str, 
         hydrogen_mass=3.0,
         seed=1,
     )
-    ligands = (mm.ligand_atoms, mm.ligand_atoms[-1] + 1 + np.arange(second.GetNumAtoms()))
+    atoms = np.array(mm.ligand_atoms)
+    ligands = (atoms, atoms[-1] + 1 + np.arange(second.GetNumAtoms()))
     anchors = (int(ligands[0][4]), int(ligands[1][4]))
     model = load_model("ANI-2x", threads=threads)
     hybrid = mm.system

@@ -52,13 +52,14 @@ def hybrid_systems(mm_system, topology, region, model_name) -> dict[str, openmm.
     """The hybrid system with every transport that can be had here."""
     reference = nnpmm.load_model(model_name, backend="reference")
     fastest = nnpmm.load_model(model_name)
+    backend = fastest.provenance["backend"]
     systems = {}
     for key, model, transport in (
         ("python, reference", reference, "python"),
-        (f"python, {fastest.backend}", fastest, "python"),
+        (f"python, {backend}", fastest, "python"),
         ("torchscript", reference, "torchscript"),
         ("torch, reference", reference, "torch"),
-        (f"torch, {fastest.backend}", fastest, "torch"),
+        (f"torch, {backend}", fastest, "torch"),
     ):
         try:
             systems[key] = nnpmm.create_hybrid_system(

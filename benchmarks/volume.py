@@ -16,7 +16,7 @@ from common import mean_with_error, write_results
 
 import nnpmm
 from nnpmm.coupling import Mechanical, topology_bonds
-from nnpmm.structures import molecule_from_smiles, parameterize, solvate
+from nnpmm.structures import MMSystem, molecule_from_smiles, parameterize, solvate
 
 TEMPERATURE, TIMESTEP = 300.0, 0.002
 
@@ -32,9 +32,8 @@ def main() -> None:
     mm_system.addForce(openmm.MonteCarloBarostat(1.0, TEMPERATURE, 25))
     model = nnpmm.load_model("ANI-2x", members=0)
     coupling = Mechanical(constraints="keep")
-    hybrid = nnpmm.create_hybrid_system(
-        mm_system, box.topology, box.ligand_atoms, model, coupling=coupling
-    )
+    region = np.array(box.ligand_atoms)
+    hybrid = nnpmm.create_hybrid_system(mm_system, box.topology, region, model, coupling=coupling)
     rows = {}
     for name, system in (("force field", mm_system), ("NNP/MM", hybrid)):
         volumes, longest = run(system, box, arguments.ps)
@@ -42,12 +41,12 @@ def main() -> None:
         rows[name] = {"mean_nm3": mean, "error": error, "longest_bond_nm": longest}
         print(f"{name:<12} {mean:.4f} +- {error:.4f} nm^3, longest bond {longest:.4f} nm")
     difference = rows["NNP/MM"]["mean_nm3"] - rows["force field"]["mean_nm3"]
-    sigma = float(np.hypot(*(row["error"] for row in rows.values())))
+    sigma = float(np.hypot(rows["force field"]["error"], rows["NNP/MM"]["error"]))
     print(f"difference {difference:+.4f} nm^3, {difference / sigma:+.2f} standard errors")
     print(write_results("volume", {"length_ps": arguments.ps, "rows": rows}))
 
 
-def run(system: openmm.System, box: object, length_ps: float) -> tuple[np.ndarray, float]:
+def run(system: openmm.System, box: MMSystem, length_ps: float) -> tuple[np.ndarray, float]:
     """Volumes (nm^3) every 0.1 ps after 20 ps, and the longest bond of the ligand seen, nm."""
     integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, 2.0, TIMESTEP)
     integrator.setRandomNumberSeed(3)
@@ -57,13 +56,14 @@ def run(system: openmm.System, box: object, length_ps: float) -> tuple[np.ndarra
     openmm.LocalEnergyMinimizer.minimize(context, 10.0, 100)
     context.setVelocitiesToTemperature(TEMPERATURE, 3)
     integrator.step(round(20 / TIMESTEP))
-    bonds = topology_bonds(box.topology, box.ligand_atoms)
+    ligand = np.array(box.ligand_atoms)
+    bonds = topology_bonds(box.topology, ligand)
     volumes, longest = [], 0.0
     for _ in range(round(length_ps / 0.1)):
         integrator.step(round(0.1 / TIMESTEP))
         state = context.getState(positions=True)
         volumes.append(state.getPeriodicBoxVolume()._value)
-        x = state.getPositions(asNumpy=True)._value[box.ligand_atoms]
+        x = state.getPositions(asNumpy=True)._value[ligand]
         lengths = np.linalg.norm(x[bonds[:, 0]] - x[bonds[:, 1]], axis=1)
         longest = max(longest, float(lengths.max()))
     return np.array(volumes), longest

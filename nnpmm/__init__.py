@@ -39,7 +39,7 @@ __all__ = [
     "structures",
 ]
 
-__getattr__, __dir__ = lazy_names(
+lazy_names(
     __name__,
     {
         "HybridSystem": "nnpmm.coupling",

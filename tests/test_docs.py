@@ -21,6 +21,7 @@ from nnpmm.models.ani import PUBLISHED
 
 DOCS = ROOT / "docs"
 SETTINGS = DOCS / "reference" / "settings.md"
+SCRIPTS = sorted((ROOT / "benchmarks").glob("*.py"))
 PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
 # Code to be read only is fenced as "py"; a block fenced as "python" is run.
 RUN = [
@@ -165,6 +166,40 @@ def test_unknown_option_of_a_command_line_is_found(tmp_path):
     with pytest.raises(usage_error) as error:
         test_command_lines_have_options_that_exist(page)
     assert "--resum" in str(error.value)
+
+
+def script_calls(text: str) -> list[tuple[Path, set[str]]]:
+    """The script and the options of each ``benchmarks/<name>.py --option ...`` in a text."""
+    calls = re.findall(r"benchmarks/(\w+\.py)([^`\n]*)", text.replace("\\\n", " "))
+    return [
+        (ROOT / "benchmarks" / name, set(re.findall(r"[ \[](--[\w-]+)", words)))
+        for name, words in calls
+    ]
+
+
+def options_of(script: Path) -> set[str]:
+    """The options of a script's parser, or that it compares with ``sys.argv``, from its source."""
+    found = []
+    for node in ast.walk(ast.parse(script.read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "parser.add_argument":
+            found += node.args
+        elif isinstance(node, ast.Compare):
+            found += ast.walk(node)
+    return {str(node.value) for node in found if isinstance(node, ast.Constant)}
+
+
+@pytest.mark.parametrize("path", [*PAGES, *SCRIPTS], ids=name_of)
+def test_calls_of_scripts_have_options_that_exist(path):
+    for script, options in script_calls(path.read_text()):
+        assert options <= options_of(script), f"{script.name} in {path.name}"
+
+
+def test_unknown_option_of_a_script_is_found(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("`python benchmarks/ani.py --rounds 3 [--nam ani]` prints a table.\n")
+    assert script_calls(page.read_text())[0][1] == {"--rounds", "--nam"}
+    with pytest.raises(AssertionError):
+        test_calls_of_scripts_have_options_that_exist(page)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import ast
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +53,10 @@ def test_lazy_names_are_those_of_the_type_checker(package):
     assert set(seen) == set(sources) <= set(package.__all__)
     for name, module in seen.items():
         assert sources[name] in (module, f"{module}.{name}")
+
+
+def test_type_checkers_know_which_names_there_are_not():
+    """With a ``__getattr__`` in its source a package has every name, also one that is misspelt."""
+    sources = list(Path(nnpmm.__file__).parent.rglob("__init__.py"))
+    assert sources
+    assert not [path for path in sources if "__getattr__" in path.read_text()]

@@ -33,7 +33,7 @@ __all__ = [
     "write_report",
 ]
 
-__getattr__, __dir__ = lazy_names(
+lazy_names(
     __name__,
     {
         "Analysis": "nnpmm.analysis.quantities",

@@ -46,7 +46,7 @@ __all__ = [
     "thermal_correction",
 ]
 
-__getattr__, __dir__ = lazy_names(
+lazy_names(
     __name__,
     {
         "ConformerResult": "nnpmm.conformers.workflow",

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 __all__ = ["lazy_names"]
 
 
-def lazy_names(
-    package: str, sources: Mapping[str, str]
-) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return ``__getattr__`` and ``__dir__`` of a package that imports its names on demand.
+def lazy_names(package: str, sources: Mapping[str, str]) -> None:
+    """Give a package ``__getattr__`` and ``__dir__`` that import its names on demand.
+
+    The package does not assign them itself: to a type checker, a module with a ``__getattr__`` has
+    every name, and one that is misspelt or gone would pass.
 
     Args:
         package: the package's ``__name__``.
@@ -34,4 +35,4 @@ def lazy_names(
     def __dir__() -> list[str]:
         return sorted({*vars(sys.modules[package]), *sources})
 
-    return __getattr__, __dir__
+    vars(sys.modules[package]).update(__getattr__=__getattr__, __dir__=__dir__)

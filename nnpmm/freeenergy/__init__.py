@@ -42,7 +42,7 @@ __all__ = [
     "write_xvg",
 ]
 
-__getattr__, __dir__ = lazy_names(
+lazy_names(
     __name__,
     {
         "Convergence": "nnpmm.freeenergy.ladders",

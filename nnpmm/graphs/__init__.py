@@ -31,7 +31,7 @@ __all__ = [
     "recombined",
 ]
 
-__getattr__, __dir__ = lazy_names(
+lazy_names(
     __name__,
     {
         "FinetuningSettings": "nnpmm.graphs.settings",

@@ -45,7 +45,7 @@ __all__ = [
     "read_model_file",
 ]
 
-__getattr__, __dir__ = lazy_names(
+lazy_names(
     __name__,
     {
         "BatchEvaluation": "nnpmm.models.protocol",

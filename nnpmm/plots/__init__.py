@@ -80,7 +80,7 @@ __all__ = [
     "style",
 ]
 
-__getattr__, __dir__ = lazy_names(
+lazy_names(
     __name__,
     {
         "Pairs": "nnpmm.plots.distributions",

@@ -47,7 +47,7 @@ __all__ = [
     "typical_density",
 ]
 
-__getattr__, __dir__ = lazy_names(
+lazy_names(
     __name__,
     {
         "LigandParameters": "nnpmm.structures.ligands",

@@ -46,7 +46,7 @@ __all__ = [
     "valence_terms",
 ]
 
-__getattr__, __dir__ = lazy_names(
+lazy_names(
     __name__,
     {
         "FixedTorsions": "nnpmm.torsions.relaxation",

@@ -25,7 +25,7 @@ __all__ = [
     "unseen_alkanes",
 ]
 
-__getattr__, __dir__ = lazy_names(
+lazy_names(
     __name__,
     {
         "PolicyCard": "nnpmm.conformers.torsionnet.card",

@@ -37,7 +37,7 @@ __all__ = [
     "template",
 ]
 
-__getattr__, __dir__ = lazy_names(
+lazy_names(
     __name__,
     {
         "LammpsConfig": "nnpmm.engines.lammps.settings",

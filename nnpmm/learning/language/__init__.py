@@ -52,7 +52,7 @@ __all__ = [
     "transition_matrix",
 ]
 
-__getattr__, __dir__ = lazy_names(
+lazy_names(
     __name__,
     {
         "Comparison": "nnpmm.learning.language.comparison",

@@ -26,7 +26,7 @@ __all__ = [
     "save_parameters",
 ]
 
-__getattr__, __dir__ = lazy_names(
+lazy_names(
     __name__,
     {
         "PUBLISHED": "nnpmm.models.aimnet.weights",

@@ -32,7 +32,7 @@ __all__ = [
     "save_parameters",
 ]
 
-__getattr__, __dir__ = lazy_names(
+lazy_names(
     __name__,
     {
         "BACKENDS": "nnpmm.models.ani.backends",

@@ -22,7 +22,7 @@ __all__ = [
     "write_report",
 ]
 
-__getattr__, __dir__ = lazy_names(
+lazy_names(
     __name__,
     {
         "CHECKS": "nnpmm.models.validation.suite",

@@ -23,7 +23,7 @@ __all__ = [
     "save_projection",
 ]
 
-__getattr__, __dir__ = lazy_names(
+lazy_names(
     __name__,
     {
         "FeatureSet": "nnpmm.sampling.learned.features",
