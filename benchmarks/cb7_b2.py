@@ -183,7 +183,7 @@ def repeats_table(ladders: list[dict[str, Any]], settings: dict[str, Any]) -> li
 
 def text(estimate: dict[str, float]) -> str:
     value, error = estimate["kcal/mol"], estimate["error_kcal/mol"]
-    return f"{value:.2f} +- {error:.2f}" if error else f"{value:.2f}"
+    return f"{value:.2f} ± {error:.2f}" if error else f"{value:.2f}"
 
 
 def main() -> None:

@@ -144,8 +144,8 @@ def molecule_table(found: dict[str, Any], reference: dict[str, Any]) -> list[str
         known = reference[key]
         cells = " | ".join(text(means[name]) if name in means else "" for name in VALUES)
         lines.append(
-            f"| {MOLECULES[key]} | {known['expt']:.2f} +- {known['d_expt']:.2f} "
-            f"| {known['calc']:.2f} +- {known['d_calc']:.2f} | {cells} | {means['repeats']} |"
+            f"| {MOLECULES[key]} | {known['expt']:.2f} ± {known['d_expt']:.2f} "
+            f"| {known['calc']:.2f} ± {known['d_calc']:.2f} | {cells} | {means['repeats']} |"
         )
     return lines
 
@@ -166,16 +166,16 @@ def error_table(network: np.ndarray, force_field: np.ndarray) -> list[str]:
     return [
         "| against experiment, kcal/mol | RMSE | mean error |",
         "| --- | --- | --- |",
-        f"| network | {values['network']:.2f} +- {draws['network'].std():.2f} "
+        f"| network | {values['network']:.2f} ± {draws['network'].std():.2f} "
         f"| {network.mean():+.2f} |",
         f"| FreeSolv's force field | {values['force field']:.2f} "
         f"+- {draws['force field'].std():.2f} | {force_field.mean():+.2f} |",
-        f"| difference | {gap:+.2f} +- {spread:.2f} | {(network - force_field).mean():+.2f} |",
+        f"| difference | {gap:+.2f} ± {spread:.2f} | {(network - force_field).mean():+.2f} |",
     ]
 
 
 def text(estimate: Estimate) -> str:
-    return f"{estimate.value:.2f} +- {estimate.error:.2f}"
+    return f"{estimate.value:.2f} ± {estimate.error:.2f}"
 
 
 def draw(found: dict[str, Any], reference: dict[str, Any]) -> None:

@@ -351,7 +351,7 @@ def molecules_table(molecules: dict[str, Any], fastest: dict[str, Any]) -> list[
             outcome(rows["vacuum, 4 fs, own masses"]),
             f"{long['mass_factor']:g}",
             outcome(long),
-            f"{b - a:+.1f} +- {np.hypot(error, other):.1f}",
+            f"{b - a:+.1f} ± {np.hypot(error, other):.1f}",
             outcome(rows["water, 4 fs"]),
             f"{rows['water, 5 fs']['mass_factor']:g}",
             outcome(rows["water, 5 fs"]),
@@ -380,7 +380,7 @@ def outcome(row: dict[str, Any]) -> str:
     if row["blew_up_at_ps"] is not None:
         return f"blew up after {row['blew_up_at_ps']:.1f} ps"
     mean, error = row["temperature_K"]
-    return f"{mean:.0f} +- {error:.0f} K"
+    return f"{mean:.0f} ± {error:.0f} K"
 
 
 def measure_periods(results: Results, name: str, length: float, seeds: int) -> None:
