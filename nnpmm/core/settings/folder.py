@@ -27,12 +27,18 @@ def read_stored_settings(model: type[Settings], path: Path) -> Settings:
 
     Raises:
         InputFileError: the file cannot be read.
-        ConfigError: a setting is wrong.
+        ConfigError: the settings are those of another kind of calculation, or one is wrong.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputFileError(f"{path}: cannot be read ({error}); choose another folder") from error
+    foreign = sorted(set(data) - set(model.model_fields)) if isinstance(data, dict) else []
+    if foreign:
+        raise ConfigError(
+            f"{path}: belongs to another kind of calculation (found the setting {foreign[0]!r}); "
+            "choose another folder"
+        )
     return parse_settings(model, data, source=str(path), base=path.parent)
 
 
