@@ -37,5 +37,5 @@ def test_settings_that_cannot_be_read(tmp_path, text):
 def test_a_folder_of_another_calculation_is_refused(tmp_path):
     path = tmp_path / "settings.json"
     path.write_text('{"bonds": [[1, 2]], "molecule": "CCO"}')
-    with pytest.raises(ConfigError, match="another kind of calculation .found the setting 'bonds'"):
+    with pytest.raises(ConfigError, match=r"another kind .* \(found the setting 'bonds'\)"):
         store_settings(_Settings(molecule=tmp_path / "a.sdf"), path, ())
