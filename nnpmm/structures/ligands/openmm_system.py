@@ -16,13 +16,13 @@ from nnpmm.structures.ligands.parameters import LigandParameters
 
 __all__ = ["create_ligand_system", "forcefield_xml", "to_openmm_topology"]
 
-#: Amber's factors between atoms three bonds apart.
+#: Amber's scaling of interactions between atoms three bonds apart.
 COULOMB_14_SCALE = 0.8333333333333334
 LJ_14_SCALE = 0.5
 
 _NM_PER_ANGSTROM = 0.1
 _ORDERS = {Chem.BondType.SINGLE: 1, Chem.BondType.DOUBLE: 2, Chem.BondType.TRIPLE: 3}
-_PDB_NAME = 4  # characters of an atom name in a PDB file, into which OpenMM cuts longer ones
+_PDB_NAME_LENGTH = 4  # characters; OpenMM truncates longer atom names in a PDB file
 
 
 def create_ligand_system(molecule: Chem.Mol, parameters: LigandParameters) -> openmm.System:
@@ -122,13 +122,13 @@ def forcefield_xml(
     _add_template(root, molecule, parameters, residue_name, names, types)
     bonds = ElementTree.SubElement(root, "HarmonicBondForce")
     for i, j, length, k in parameters.bonds:
-        _add(bonds, "Bond", types, (i, j), length=length, k=k)
+        _add_term(bonds, "Bond", types, (i, j), length=length, k=k)
     angles = ElementTree.SubElement(root, "HarmonicAngleForce")
     for i, j, m, angle, k in parameters.angles:
-        _add(angles, "Angle", types, (i, j, m), angle=angle, k=k)
+        _add_term(angles, "Angle", types, (i, j, m), angle=angle, k=k)
     torsions = ElementTree.SubElement(root, "PeriodicTorsionForce")
     for atoms, terms in _grouped(parameters.torsions).items():
-        _add(torsions, "Proper", types, atoms, **_torsion_attributes(terms))
+        _add_term(torsions, "Proper", types, atoms, **_torsion_attributes(terms))
     _add_impropers(root, molecule, parameters.impropers, types)
     nonbonded = ElementTree.SubElement(
         root,
@@ -198,7 +198,7 @@ def _add_impropers(
         if groups:
             parent = ElementTree.SubElement(root, "PeriodicTorsionForce", ordering=ordering)
             for atoms, terms in groups.items():
-                _add(parent, "Improper", types, atoms, **_torsion_attributes(terms))
+                _add_term(parent, "Improper", types, atoms, **_torsion_attributes(terms))
 
 
 def _centre(molecule: Chem.Mol, atoms: tuple[int, ...]) -> int:
@@ -210,16 +210,13 @@ def _centre(molecule: Chem.Mol, atoms: tuple[int, ...]) -> int:
 
 
 def _grouped(torsions: tuple[Torsion, ...]) -> dict[tuple[int, ...], list[Torsion]]:
+    """Return the terms by their four atoms; a dihedral read backwards is the same dihedral."""
     groups: dict[tuple[int, ...], list[Torsion]] = {}
     for term in torsions:
         atoms = term[:4]
-        groups.setdefault(atoms if atoms in groups else _known(groups, atoms), []).append(term)
+        key = atoms[::-1] if atoms[::-1] in groups else atoms
+        groups.setdefault(key, []).append(term)
     return groups
-
-
-def _known(groups: dict[tuple[int, ...], list[Torsion]], atoms: tuple[int, ...]) -> tuple[int, ...]:
-    # A dihedral read backwards is the same dihedral.
-    return atoms[::-1] if atoms[::-1] in groups else atoms
 
 
 def _torsion_attributes(terms: list[Torsion]) -> dict[str, float]:
@@ -231,14 +228,14 @@ def _torsion_attributes(terms: list[Torsion]) -> dict[str, float]:
     return attributes
 
 
-def _add(
+def _add_term(
     parent: ElementTree.Element,
     tag: str,
     types: list[str],
     atoms: tuple[int, ...],
     **values: float,
 ) -> None:
-    attributes = {f"type{place}": types[atom] for place, atom in enumerate(atoms, start=1)}
+    attributes = {f"type{number}": types[atom] for number, atom in enumerate(atoms, start=1)}
     attributes.update({key: repr(value) for key, value in values.items()})
     ElementTree.SubElement(parent, tag, attributes)
 
@@ -251,7 +248,7 @@ def _atom_names(molecule: Chem.Mol) -> list[str]:
     atoms = list(molecule.GetAtoms())
     if all(atom.HasProp("_TriposAtomName") for atom in atoms):
         names = [atom.GetProp("_TriposAtomName") for atom in atoms]
-        if len({name[:_PDB_NAME] for name in names}) == len(names):
+        if len({name[:_PDB_NAME_LENGTH] for name in names}) == len(names):
             return names
     seen: Counter[str] = Counter()
     names = []

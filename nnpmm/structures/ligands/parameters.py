@@ -25,10 +25,12 @@ FALLBACK_PROVIDER = (
     "and angles, MMFF94 torsions"
 )
 
+_CHARGE_ERROR = 1e-3  # e; more than the rounded increments of MMFF94 explain
+
 
 @dataclass(frozen=True, eq=False)
 class LigandParameters:
-    """Parameters of a ligand of n atoms in OpenMM's MD units, in the molecule's atom order.
+    """Parameters of a ligand of n atoms, in OpenMM's MD units, in the molecule's atom order.
 
     Attributes:
         provider: one line that says where the parameters come from.
@@ -95,30 +97,31 @@ def parameterize(molecule: Chem.Mol, *, provider: Provider = "auto") -> LigandPa
             "protonation state that you mean",
             " and ".join(unusual),
         )
-    parameters = _provided(molecule, provider)
+    parameters = _parameters_from(molecule, provider)
     logger.info("ligand parameters: %s", parameters.provider)
     return parameters
 
 
-def _provided(molecule: Chem.Mol, provider: Provider) -> LigandParameters:
+def _parameters_from(molecule: Chem.Mol, provider: Provider) -> LigandParameters:
     if provider == "openff" or (provider == "auto" and openff.is_installed()):
         return LigandParameters(**openff.openff_terms(molecule), choice="openff")
     if provider in ambertools.CHARGES:
         return LigandParameters(**ambertools.ambertools_terms(molecule, provider), choice=provider)
     if provider == "auto" and ambertools.is_installed():
         try:
-            return _provided(molecule, "amber")
+            return _parameters_from(molecule, "amber")
         except ForceFieldError as error:
             logger.warning("%s; the fallback is used instead", error)
     return _fallback(molecule)
 
 
 def _fallback(molecule: Chem.Mol) -> LigandParameters:
+    """Return MMFF94 charges and valence terms with GAFF Lennard-Jones parameters."""
     lj_types, sigma, epsilon = lennard_jones(molecule)
     properties = mmff.mmff_properties(molecule)
     charges = mmff.bond_charges(molecule, properties)
     formal_charge = Chem.GetFormalCharge(molecule)
-    if abs(charges.sum() - formal_charge) > 1e-3:
+    if abs(charges.sum() - formal_charge) > _CHARGE_ERROR:
         raise ForceFieldError(
             f"found MMFF94 charges that add up to {charges.sum():.3f} for a molecule of charge "
             f"{formal_charge}: rdkit's MMFF94 mistypes one of its atoms; check the formal charges, "

@@ -28,7 +28,7 @@ def last_line(output: str) -> str:
 
 
 def find_program(name: str) -> str | None:
-    """Return the path of a program on the PATH, or else next to Python, or None."""
+    """Return the path of a program on the PATH or else next to Python, or None."""
     return shutil.which(name) or shutil.which(name, path=sysconfig.get_path("scripts"))
 
 
@@ -36,10 +36,10 @@ def run_program(path: str, arguments: list[str], folder: Path, *, time_limit: fl
     """Run a program in a folder until it ends, and end it and its children if it takes too long.
 
     Args:
-        path: of the program.
-        arguments: of its command line.
-        folder: where it runs.
-        time_limit: s.
+        path: path of the program.
+        arguments: command-line arguments.
+        folder: working directory.
+        time_limit: in s.
     """
     process = subprocess.Popen(
         [path, *arguments],

@@ -1,4 +1,4 @@
-"""Protonation states that are unusual in water at pH 7, by SMARTS. Nothing is changed."""
+"""Detect protonation states that are unusual in water at pH 7, by SMARTS."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _UNUSUAL = (
 def unusual_protonation(molecule: Chem.Mol) -> list[str]:
     """Return groups whose protonation is unusual in water at pH 7, such as ``"... (atom 3)"``.
 
-    A short list of common groups by typical pKa; what surrounds a group is not weighed up.
+    The groups are common ones with a typical pKa; the effect of their surroundings is neglected.
 
     Args:
-        molecule: with all hydrogens.
+        molecule: a sanitised molecule with all hydrogens.
     """
     found: dict[str, list[int]] = {}
     seen: set[int] = set()

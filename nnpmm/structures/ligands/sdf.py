@@ -1,4 +1,4 @@
-"""One molecule from an SDF or MOL file, with errors that name what rdkit cannot read."""
+"""Read one molecule from an SDF or MOL file; errors name what rdkit cannot read."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def read_sdf(path: Path) -> Chem.Mol:
 
 
 def _refuse_placeholders(lines: list[str], path: Path) -> None:
-    """Refuse what the atom block of a V2000 file has in place of an element."""
+    """Refuse placeholders for elements in the atom block of a V2000 file."""
     if len(lines) < 4 or not lines[3][:3].strip().isdigit() or "V3000" in lines[3]:
         return
     for number, line in enumerate(lines[4 : 4 + int(lines[3][:3])], start=1):
@@ -54,7 +54,7 @@ def _refuse_placeholders(lines: list[str], path: Path) -> None:
 
 
 def _problem(path: Path) -> str:
-    """Return what is wrong with the chemistry of a record, if that is what is wrong."""
+    """Return rdkit's first chemistry problem in parentheses, or an empty string if it has none."""
     with rdBase.BlockLogs():
         (molecule,) = Chem.SDMolSupplier(str(path), removeHs=False, sanitize=False)
         problems = [] if molecule is None else Chem.DetectChemistryProblems(molecule)

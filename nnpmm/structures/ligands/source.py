@@ -20,7 +20,7 @@ __all__ = ["MoleculeSource", "read_molecule", "read_molecule_alone"]
 class MoleculeSource(Section):
     """The molecule: a SMILES string, a structure file, or Amber files of the molecule alone."""
 
-    #: The keys of which one must be given.
+    #: Exactly one of these keys must be given.
     _sources: ClassVar[tuple[str, ...]] = ("smiles", "file", "topology")
 
     smiles: str | None = Field(None, description="SMILES of the molecule", examples=["CO"])
@@ -61,8 +61,8 @@ def read_molecule(source: MoleculeSource, seed: int = 0) -> tuple[Chem.Mol, Liga
     """Return the molecule, with a conformer, and its parameters.
 
     Args:
-        source: where they come from.
-        seed: of the conformer of a SMILES string.
+        source: settings of the molecule.
+        seed: seed of the conformer if the source is a SMILES string.
 
     Raises:
         NnpmmError: see `nnpmm.structures.parameterize` and the readers.

@@ -12,12 +12,14 @@ _DOUBLE = Chem.BondType.DOUBLE
 def count_open_stereocenters(molecule: Chem.Mol) -> int:
     """Return the number of stereocentres and double bonds whose isomer is not specified.
 
-    rdkit's potential stereochemistry, without what has but one isomer that lasts:
+    These are rdkit's potential stereocentres and double bonds, with three exceptions:
 
-    - cumulated double bonds are linear, as in azides, isocyanates and ketenes; only allenes and
-      longer cumulenes with two different substituents at both ends count, once;
-    - C=N-H next to another nitrogen, as in guanidines and amidines, whose hydrogen changes place;
-    - phosphorus and sulfur with two terminal oxygens, which share charge, bond order and hydrogen.
+    - Cumulated double bonds are linear, as in azides, isocyanates and ketenes. Only allenes and
+      longer cumulenes with two different substituents at both ends count, once each.
+    - C=N-H next to another nitrogen, as in guanidines and amidines, does not count, because its
+      hydrogen moves between the nitrogens.
+    - Phosphorus and sulfur with two terminal oxygens do not count, because the oxygens are
+      equivalent by resonance or exchange of the hydrogen.
 
     Args:
         molecule: with explicit hydrogens.
@@ -26,11 +28,11 @@ def count_open_stereocenters(molecule: Chem.Mol) -> int:
     found = [s for s in Chem.FindPotentialStereo(molecule) if s.specified == unspecified]
     double = Chem.StereoType.Bond_Double
     bonds = [molecule.GetBondWithIdx(s.centeredOn) for s in found if s.type == double]
-    plain = [bond for bond in bonds if not _is_cumulated(bond)]
+    isolated = [bond for bond in bonds if not _is_cumulated(bond)]
     centers = [molecule.GetAtomWithIdx(s.centeredOn) for s in found if s.type != double]
     return (
         sum(not _has_equal_oxygens(atom) for atom in centers)
-        + sum(not _has_mobile_hydrogen(bond) for bond in plain)
+        + sum(not _has_mobile_hydrogen(bond) for bond in isolated)
         + _count_cumulenes(molecule)
     )
 
@@ -47,10 +49,10 @@ def _has_equal_oxygens(atom: Chem.Atom) -> bool:
     if atom.GetSymbol() not in ("P", "S"):
         return False
     terminal = [
-        near
-        for near in atom.GetNeighbors()
-        if near.GetSymbol() == "O"
-        and all(o.GetIdx() == atom.GetIdx() or o.GetSymbol() == "H" for o in near.GetNeighbors())
+        oxygen
+        for oxygen in atom.GetNeighbors()
+        if oxygen.GetSymbol() == "O"
+        and all(n.GetIdx() == atom.GetIdx() or n.GetSymbol() == "H" for n in oxygen.GetNeighbors())
     ]
     return len(terminal) > 1
 
@@ -64,7 +66,7 @@ def _has_mobile_hydrogen(bond: Chem.Bond) -> bool:
 
 
 def _count_cumulenes(molecule: Chem.Mol) -> int:
-    """Return how many open chains of cumulated double bonds there are between carbon ends."""
+    """Return the number of cumulenes whose two carbon ends have different substituents."""
     ranks = list(Chem.CanonicalRankAtoms(molecule, breakTies=False))
     return sum(
         all(_has_two_substituents(end, ranks) for end in ends) for ends in _cumulene_ends(molecule)
@@ -72,7 +74,7 @@ def _count_cumulenes(molecule: Chem.Mol) -> int:
 
 
 def _cumulene_ends(molecule: Chem.Mol) -> list[tuple[Chem.Atom, Chem.Atom]]:
-    """Return both ends of every chain of cumulated double bonds outside of rings."""
+    """Return both ends of every chain of two or more cumulated double bonds outside rings."""
     found = []
     for start in molecule.GetAtoms():
         if _count_double_bonds(start) != 1:
