@@ -26,7 +26,7 @@ from sampling_alanine_comparison import PAGE
 
 from nnpmm.sampling import WellTempered, grid_of
 from nnpmm.sampling.learned import Projection, choose_features
-from nnpmm.sampling.learned.gradient import GradientAtOnce
+from nnpmm.sampling.learned.gradient import CompiledGradient
 from nnpmm.sampling.learned.projection import ProjectionRecord
 from nnpmm.sampling.variables import Coordination, Rmsd, Structure, Variable, bind_variables
 
@@ -139,7 +139,7 @@ def gradient_times(structure: Structure) -> dict[str, float]:
     """Return microseconds of one gradient of a learned variable, compiled and by torch."""
     projection = random_projection(structure, 1)
     positions = structure.positions[list(projection.record.features.atoms)]
-    compiled = GradientAtOnce(projection.record.features, projection.arrays, 0)
+    compiled = CompiledGradient(projection.record.features, projection.arrays, 0)
     ways = {
         "compiled": lambda: compiled(positions),
         "torch": lambda: projection.gradient(positions, 0),

@@ -1,9 +1,9 @@
 """The energies of a configuration in many states, without repeated evaluations.
 
-States differ in global parameters that few forces depend on. Each force group is evaluated once for
-every distinct set of values of the parameters that it depends on: a network once for all states of
-a ladder that scales charges and Lennard-Jones. An ATMForce is evaluated once for all states, whose
-energies are functions of its two energies.
+States differ in global parameters on which few forces depend. Each force group is evaluated once
+for each distinct set of values of its parameters. In a ladder that scales charges and
+Lennard-Jones interactions, a network is thus evaluated once for all states. So is an ATMForce,
+because the energy of every state is a function of the two energies that it interpolates.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from nnpmm.sampling.transfer_energies import TransferEnergies
 
 __all__ = ["StateEnergies", "separate_groups"]
 
-_GROUPS = 32  # the number that OpenMM has
+_GROUPS = 32  # the number of force groups in OpenMM
 
 
 class StateEnergies:
-    """Evaluates a context's configuration in many states.
+    """Evaluates the configuration of a context in many states.
 
     Args:
-        context: whose System has every parameter of the states.
-        states: values of global parameters; all states name the same ones.
+        context: a context whose System has every parameter of the states.
+        states: values of global parameters; all states have the same parameters.
 
     Raises:
         ConfigError: the states have different parameters, or the context lacks one.
@@ -49,7 +49,7 @@ class StateEnergies:
         self._plan = _plan(context.getSystem(), self.states)
         self._transfers = [
             TransferEnergies(context, force)
-            for force in _lone_transfers(context.getSystem(), self._plan)
+            for force in _separate_transfers(context.getSystem(), self._plan)
         ]
 
     def apply(self, index: int) -> None:
@@ -57,7 +57,7 @@ class StateEnergies:
         self._set(self.states[index])
 
     def evaluate(self) -> NDArray[np.float64]:
-        """Return the energies of the configuration, (K,), kJ/mol; this changes the parameters."""
+        """Return the energies (K,) of the configuration, kJ/mol, and change the parameters."""
         energies = np.zeros(len(self.states))
         for group, cases in self._plan.items():
             for values, members in cases:
@@ -74,8 +74,8 @@ class StateEnergies:
             self._context.setParameter(name, value)
 
 
-def _lone_transfers(system: openmm.System, plan: dict[int, Any]) -> list[openmm.ATMForce]:
-    """Return the ATMForces that are alone in their force group, and remove it from the plan."""
+def _separate_transfers(system: openmm.System, plan: dict[int, Any]) -> list[openmm.ATMForce]:
+    """Return ATMForces that have a group of their own, and remove these groups from the plan."""
     members: dict[int, list[openmm.Force]] = {}
     for force in system.getForces():
         members.setdefault(force.getForceGroup(), []).append(force)
@@ -93,7 +93,7 @@ _Values = tuple[tuple[str, float], ...]
 def _plan(
     system: openmm.System, states: Sequence[Mapping[str, float]]
 ) -> dict[int, list[tuple[_Values, list[int]]]]:
-    """Return for each group the distinct values that it depends on, and the states with them."""
+    """Return for each group the distinct parameter values, each with the states that have them."""
     wanted = set(states[0])
     needed: dict[int, set[str]] = {}
     for force in system.getForces():
@@ -115,12 +115,12 @@ def _plan(
 def separate_groups(system: openmm.System, parameters: Iterable[str]) -> None:
     """Give forces that depend on different parameters different force groups, in place.
 
-    `StateEnergies` then evaluates each as rarely as possible. Forces that depend on none keep
-    their groups.
+    `StateEnergies` then evaluates each group as rarely as possible. Forces that depend on none of
+    the parameters keep their groups.
 
     Args:
-        system: the System, before a context is made of it.
-        parameters: names of the global parameters that the states differ in.
+        system: the System; a context must be created after this call.
+        parameters: names of the global parameters in which the states differ.
 
     Raises:
         ConfigError: there are not enough unused force groups.
@@ -147,13 +147,13 @@ def separate_groups(system: openmm.System, parameters: Iterable[str]) -> None:
 
 
 def _parameters(force: openmm.Force, wanted: set[str]) -> set[str]:
-    """Return which of some global parameters a force depends on."""
+    """Return the wanted global parameters on which a force depends."""
     if isinstance(force, openmm.PythonForce):
         return wanted & set(force.getGlobalParameters())
     if isinstance(force, openmm.AmoebaVdwForce):
         decoupled = force.getAlchemicalMethod() != openmm.AmoebaVdwForce._None
         return wanted & {force.Lambda()} if decoupled else set()
-    if type(force) is openmm.Force:  # of a plug-in, whose parameters are not accessible
+    if type(force) is openmm.Force:  # from a plug-in; Python cannot see its parameters
         return wanted
     if not hasattr(force, "getNumGlobalParameters"):
         return set()

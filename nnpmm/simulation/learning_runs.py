@@ -1,4 +1,4 @@
-"""Learned variables from the trajectories of runs."""
+"""Learn collective variables from the trajectories of runs."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ __all__ = ["LearnedRun", "learn_from_runs", "write_learned"]
 
 @dataclass(frozen=True, eq=False)
 class LearnedRun:
-    """A variable that was learned from runs.
+    """Variables that were learned from runs.
 
     Attributes:
         learned: the network and its learning curves.
-        meaning: of each variable.
-        frames: that it was learned from.
+        meaning: the features that correlate with each variable.
+        frames: number of frames of all runs.
     """
 
     learned: Learned
@@ -59,11 +59,11 @@ def learn_from_runs(
     """Learn variables from the trajectories of runs of one system.
 
     Args:
-        folders: of the runs, whose trajectories have all atoms.
-        settings: of the network; its lag is replaced by that in ps, if there is one.
-        lag: ps between the two frames of a pair.
-        selection: atoms that features are chosen from; the region of the run if left out.
-        features: in place of chosen ones.
+        folders: folders of the runs, whose trajectories contain the atoms of the features.
+        settings: settings of the network; ``lag`` replaces their lag in frames.
+        lag: time between the two frames of a pair, ps; not for an autoencoder.
+        selection: atoms from which features are chosen; None: the region of the first run.
+        features: features in place of automatically chosen ones.
         progress: see `nnpmm.sampling.learned.learn`.
 
     Raises:
@@ -79,8 +79,9 @@ def learn_from_runs(
         region = np.array(() if record is None else record.region, dtype=np.int64)
         atoms = region if selection is None else structure.atoms(selection, "selection")
         features = choose_features(structure, atoms)
-    found = [_read(folder, structure, features.atoms) for folder in folders]
-    runs, intervals = [run for run, _ in found], {interval for _, interval in found}
+    trajectories = [_read_run(folder, structure, features.atoms) for folder in folders]
+    runs = [positions for positions, _ in trajectories]
+    intervals = {interval for _, interval in trajectories}
     if len(intervals) > 1:
         raise ConfigError(
             f"found runs with {sorted(intervals)} ps between frames, allowed: the same in all"
@@ -92,13 +93,13 @@ def learn_from_runs(
                 f"{biased[0]}: was biased, so its kinetics are not those of the system; use plain "
                 "runs, or the kind autoencoder"
             )
-        settings = settings.model_copy(update={"lag": _frames(lag, intervals.pop())})
+        settings = settings.model_copy(update={"lag": _lag_in_frames(lag, intervals.pop())})
     learned = learn(features, runs, structure, settings, progress=progress)
     meaning = meaning_of(learned.projection, runs, structure)
     return LearnedRun(learned, meaning, sum(map(len, runs)))
 
 
-def _frames(lag: float | None, interval: float) -> int:
+def _lag_in_frames(lag: float | None, interval: float) -> int:
     if lag is None:
         raise ConfigError(
             "lag=...: is missing; give the time between the two frames of a pair, in ps"
@@ -111,24 +112,24 @@ def _frames(lag: float | None, interval: float) -> int:
     return frames
 
 
-def _read(
+def _read_run(
     folder: Path, structure: Structure, atoms: Sequence[int]
 ) -> tuple[NDArray[np.float64], float]:
-    """Return positions (frames, n, 3) of some atoms in a run's trajectory, and its interval."""
+    """Return positions (frames, n, 3), nm, of atoms in a run's trajectory, and its interval, ps."""
     topology, start, box = load_structure(folder)
-    here = Structure.of(topology, start, None, box)
-    if here.elements != structure.elements:
+    own = Structure.of(topology, start, None, box)
+    if own.elements != structure.elements:
         raise ConfigError(
-            f"{folder}: found a system of {len(here.masses)} atoms, expected the same "
+            f"{folder}: found a system of {len(own.masses)} atoms, expected the same "
             f"{len(structure.masses)} as in the first run; learned variables need runs of one "
             "system"
         )
     source = run_source(folder)
-    kept = trajectory_atoms(topology, output_settings(folder).trajectory_atoms)
+    written = trajectory_atoms(topology, output_settings(folder).trajectory_atoms)
     rows = np.array(atoms, dtype=np.int64)
-    if kept is not None:
-        rows = np.minimum(np.searchsorted(kept, rows), len(kept) - 1)
-        if (kept[rows] != np.array(atoms)).any():
+    if written is not None:  # the trajectory contains a part of the atoms
+        rows = np.minimum(np.searchsorted(written, rows), len(written) - 1)
+        if (written[rows] != np.array(atoms)).any():
             raise ConfigError(
                 f"{folder}: the trajectory lacks atoms of the features; write more with "
                 "output.trajectory_atoms, or select others"
@@ -138,21 +139,22 @@ def _read(
 
 
 def write_learned(path: Path, found: LearnedRun) -> list[Path]:
-    """Write a learned variable, and a picture of its learning curve; return the paths.
+    """Write learned variables and a picture of the learning curves, and return the paths.
 
     Args:
         path: ``NAME.json``.
-        found: what is written.
+        found: the learned variables.
 
     Raises:
-        ConfigError: another suffix.
+        ConfigError: the path has another suffix.
         UnwritableError: a file cannot be written.
     """
     from nnpmm.plots import plot_time_series
 
     learned = found.learned
-    meaning = tuple({"component": m.component + 1, "features": dict(m.features)} for m in
-                    found.meaning)  # fmt: skip
+    meaning = tuple(
+        {"component": m.component + 1, "features": dict(m.features)} for m in found.meaning
+    )
     record = learned.projection.record.model_copy(update={"meaning": meaning})
     projection = type(learned.projection)(record, learned.projection.arrays)
     save_projection(path, projection)

@@ -1,4 +1,4 @@
-"""Replica exchange of temperatures, of umbrella windows, and of a region that gets hot."""
+"""Replica exchange of temperatures, of umbrella windows, and of a heated region."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_every_state_has_the_energy_of_its_temperature(hot):
 
 
 def test_acceptance_has_the_ratio_of_boltzmann_weights(tmp_path):
-    """P(states) of two fixed configurations, exchanged again and again."""
+    """Populations of the states of two fixed configurations after many exchanges."""
     sampler = tempered(tmp_path)
     energies = np.array([10.0, 11.5, 12.0])
     table = np.repeat(energies[:, None], 3, axis=1)
@@ -124,7 +124,7 @@ def test_a_barostat_is_refused(tmp_path):
         ReplicaExchange(simulation, ExchangeRecord(tmp_path, settings, resume=False))
 
 
-def test_umbrella_takes_the_shortest_difference():
+def test_umbrella_uses_the_shortest_difference():
     free = UmbrellaVariable(coordinate("x"), (0.1, 0.3), 100.0)
     turning = UmbrellaVariable(coordinate("y", 2.0), (0.9, -0.9), 50.0)
     system = particle("0*x")[1]

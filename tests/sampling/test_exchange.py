@@ -1,4 +1,4 @@
-"""Replica exchange: the right distributions, and a folder that survives a crash."""
+"""Replica exchange: correct distributions, and a folder that can be resumed after a crash."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def samples(tmp_path_factory):
 
 
 @pytest.mark.parametrize("from_last", [False, True])
-def test_equilibration_begins_at_either_end(tmp_path, monkeypatch, from_last):
+def test_equilibration_starts_from_the_first_or_last_state(tmp_path, monkeypatch, from_last):
     sampler, order = exchange(tmp_path), []
     simulate = sampler.simulateReplica
 
@@ -108,7 +108,7 @@ def test_every_state_has_its_distribution(samples):
 
 
 def test_energies_of_all_states_are_those_of_the_configuration(samples):
-    """In a harmonic well the energies are as the force constants."""
+    """In a harmonic well the energies are proportional to the force constants."""
     for state, window in enumerate(samples.windows):
         ratios = window / window[:, [state]]
         expected = np.array(CONSTANTS) / CONSTANTS[state]
@@ -123,13 +123,13 @@ def test_replicas_mix(samples):
     assert {tuple(sorted(row)) for row in samples.replicas.tolist()} == {(0, 1, 2, 3)}
 
 
-def test_without_exchange_replicas_stay(tmp_path):
+def test_without_exchange_replicas_keep_their_states(tmp_path):
     record = ExchangeRecord(tmp_path, settings(), resume=False)
     ReplicaExchange(springs(), record, exchange=False).sample(5)
     assert (read_samples(tmp_path).replicas == np.arange(4)).all()
 
 
-def test_a_run_goes_on_after_its_last_checkpoint(tmp_path):
+def test_a_run_resumes_from_its_last_checkpoint(tmp_path):
     sampler = exchange(tmp_path)
     sampler.sample(6, checkpoint_every=4)
     before = read_samples(tmp_path)
@@ -143,8 +143,8 @@ def test_a_run_goes_on_after_its_last_checkpoint(tmp_path):
     np.testing.assert_array_equal(after.energies[:6], before.energies)
 
 
-def test_windows_apart_are_joined(tmp_path):
-    """Each state in a folder of its own, killed and gone on with; joined, they are a ladder."""
+def test_separate_windows_are_joined(tmp_path):
+    """States that are sampled in separate folders, and resumed, are joined to one ladder."""
     for state in range(4):
         folder = tmp_path / f"state-{state}"
         exchange(folder, sampled=(state,)).sample(20)
@@ -167,7 +167,7 @@ def test_windows_apart_are_joined(tmp_path):
     assert len(read_samples(tmp_path / "whole").energies) == 150
 
 
-def test_what_no_checkpoint_knows_is_dropped(tmp_path):
+def test_iterations_after_the_last_checkpoint_are_dropped(tmp_path):
     exchange(tmp_path).sample(4)
     before = read_samples(tmp_path)
     path = tmp_path / "energies.bin"
@@ -218,7 +218,7 @@ def _iterations(folder) -> int:
         return 0
 
 
-def test_a_run_that_is_there_is_not_overwritten(tmp_path):
+def test_an_existing_run_is_not_overwritten(tmp_path):
     exchange(tmp_path).sample(1)
     with pytest.raises(ConfigError, match="contains a replica exchange; resume it"):
         exchange(tmp_path)
@@ -228,7 +228,7 @@ def test_a_run_that_is_there_is_not_overwritten(tmp_path):
     ("name", "value"),
     [("states", ({"spring": 1.0},)), ("steps", 30), ("fingerprint", "another molecule")],
 )
-def test_a_run_goes_on_with_its_own_settings_only(tmp_path, name, value):
+def test_a_run_resumes_only_with_its_own_settings(tmp_path, name, value):
     exchange(tmp_path).sample(1)
     with pytest.raises(ConfigError, match=f"started with other {name}"):
         ExchangeRecord(tmp_path, settings(**{name: value}), resume=True)
@@ -256,7 +256,7 @@ def test_an_integrator_of_another_temperature_is_refused(tmp_path):
         exchange(tmp_path, temperature=310.0)
 
 
-def test_energies_that_are_not_finite_end_the_run(tmp_path):
+def test_non_finite_energies_stop_the_run(tmp_path):
     sampler = exchange(tmp_path)
     with pytest.raises(SimulationError, match=r"iteration 1: .* state 0 is not finite"):
         sampler.energies._plan = {0: [((("spring", np.nan),), [0, 1, 2, 3])]}
@@ -264,8 +264,8 @@ def test_energies_that_are_not_finite_end_the_run(tmp_path):
 
 
 @pytest.mark.parametrize("separate", [False, True])
-def test_state_energies_are_those_of_each_state(separate, monkeypatch):
-    """Against one evaluation of everything in every state; the network is called once."""
+def test_state_energies_equal_separate_evaluations(separate, monkeypatch):
+    """Compare with an evaluation of all forces in every state; the network is called once."""
     case = solvated_ligand("CO")
     hybrid = create_hybrid_system(
         case.system, case.topology, case.region, TOY, coupling=Mechanical(constraints="keep")

@@ -1,4 +1,4 @@
-"""Learned variables: exact gradients, files, refusals; training finds what is slow."""
+"""Learned variables: exact gradients, files, refusals, and training on a slow torsion."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nnpmm.sampling.learned import (
     meaning_of,
     save_projection,
 )
-from nnpmm.sampling.learned.gradient import GradientAtOnce
+from nnpmm.sampling.learned.gradient import CompiledGradient
 from nnpmm.sampling.learned.projection import ProjectionRecord
 from nnpmm.sampling.learned.training import _standardized
 from nnpmm.sampling.variables import LearnedVariable, Structure, Torsion
@@ -102,7 +102,7 @@ def test_gradients_are_exact(peptide, features, tmp_path):
 
 
 @pytest.mark.parametrize("kinds", [("distances",), ("torsions",), ("contacts",), None])
-def test_the_fast_gradient_is_that_of_the_network(peptide, features, kinds):
+def test_the_compiled_gradient_equals_that_of_the_network(peptide, features, kinds):
     mixed = FeatureSet(
         distances=features.distances[:5], torsions=features.torsions, contacts=((0, 15), (1, 12))
     )
@@ -112,7 +112,7 @@ def test_the_fast_gradient_is_that_of_the_network(peptide, features, kinds):
     rng = np.random.default_rng(4)
     rows = list(mixed.atoms)
     for component in (0, 1):
-        fast = GradientAtOnce(mixed, projection.arrays, component)
+        fast = CompiledGradient(mixed, projection.arrays, component)
         for _ in range(5):
             positions = peptide.positions[rows] + rng.normal(scale=0.03, size=(len(rows), 3))
             value, gradient = fast(positions)
@@ -122,7 +122,7 @@ def test_the_fast_gradient_is_that_of_the_network(peptide, features, kinds):
             assert np.abs(slope).max() > 1e-3
 
 
-def test_values_do_not_see_where_the_molecule_is(peptide, features):
+def test_values_are_invariant_to_translation_and_rotation(peptide, features):
     projection = random_projection(peptide, features)
     turn, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))
     turn *= np.sign(np.linalg.det(turn))
@@ -134,7 +134,7 @@ def test_values_do_not_see_where_the_molecule_is(peptide, features):
     assert np.abs(mirrored - both[0]).max() > 1e-3
 
 
-def test_files_belong_together(peptide, features, tmp_path):
+def test_json_and_weights_must_belong_together(peptide, features, tmp_path):
     projection = random_projection(peptide, features)
     save_projection(tmp_path / "a.json", projection)
     save_projection(tmp_path / "b.json", random_projection(peptide, features, seed=2))
@@ -170,7 +170,7 @@ def test_another_molecule_is_refused(peptide, features, tmp_path):
 
 
 def test_variables_are_standardized(peptide, features):
-    """Mean 0, standard deviation 1, and the range of both; the same function up to a scale."""
+    """The outputs have mean 0 and standard deviation 1, and differ only by shift and scale."""
     raw = random_projection(peptide, features)
     where = np.random.default_rng(5).normal(scale=0.02, size=(200, *peptide.positions.shape))
     frames = (peptide.positions + where)[:, list(features.atoms)]
@@ -200,7 +200,7 @@ def trajectory(peptide, frames=1500, seed=1):
 
 
 def set_torsions(peptide, phi, psi):
-    """Positions with two torsions turned to these values, about their bonds."""
+    """Positions with two torsions set to given values."""
     positions = peptide.positions.copy()
     bonds = [(a.index, b.index) for a, b in peptide.topology.bonds()]
     for atoms, wanted in ((PHI, phi), (PSI, psi)):
@@ -236,7 +236,7 @@ def hopping(peptide, features):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["deep-tica", "time-lagged"])
-def test_what_is_slow_is_found(kind, peptide, features, hopping, tmp_path):
+def test_the_slow_torsion_is_found(kind, peptide, features, hopping, tmp_path):
     """phi hops rarely, psi is white noise: the variable tells the states of phi apart."""
     pytest.importorskip("mlcolvar")
     frames, state, _ = hopping

@@ -1,4 +1,4 @@
-"""Metadynamics: known surfaces, a bias that is built again bit by bit, and walls."""
+"""Metadynamics: known surfaces, a bias that is restored bit by bit, and walls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PLATFORM = openmm.Platform.getPlatformByName("Reference")
 
 
 def coordinate(axis="x", period=None) -> Variable:
-    """The coordinate of the first particle, which may repeat."""
+    """The coordinate of the first particle, which may be periodic."""
 
     def create_force():
         force = openmm.CustomExternalForce(axis)
@@ -65,7 +65,7 @@ def test_the_surface_of_a_double_well():
     assert np.sqrt((difference**2).mean()) < 1.5  # kJ/mol; of a barrier of 25
 
 
-def test_the_bias_is_built_again_bit_by_bit():
+def test_the_bias_is_restored_bit_by_bit():
     grids = [grid_of(coordinate(a, 2.0), 0.1, None, temperature=300.0) for a in "xy"]
     found, bias = simulation("5*cos(pi*x)*cos(pi*y) + 500*z^2; pi=3.14159265", grids)
     records = run(found, bias, 40)
@@ -92,7 +92,7 @@ def test_heights_follow_the_bias():
     assert record.bias > 1.0
 
 
-def test_walls_act_beyond_the_range_alone():
+def test_walls_act_only_beyond_the_range():
     grid = grid_of(coordinate(), 0.05, (-0.4, 0.4), temperature=300.0)
     found, bias = simulation("0*x", [grid])
     group = {bias._force.getForceGroup()}

@@ -1,4 +1,4 @@
-"""Replicas that advance together follow the trajectories that they follow alone."""
+"""Replicas that are propagated together have the same trajectories as separate ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STEPS = 12
 
 @pytest.fixture(scope="module")
 def methanol():
-    """Return an evaluator, a System that has nothing but the network and a spring, positions."""
+    """Return an evaluator, a System with only the network and a spring, and positions."""
     molecule = molecule_from_smiles("CO", seed=1)
     numbers = [atom.GetAtomicNum() for atom in molecule.GetAtoms()]
     evaluator = load_with("ANI-1x", "cpu", "double", members=[0, 1], threads=1).bind(numbers)
@@ -71,8 +71,8 @@ def sizes_of_batches(evaluator, monkeypatch) -> list[int]:
     return sizes
 
 
-def test_trajectories_are_those_of_replicas_alone(methanol, monkeypatch):
-    """At other temperatures, with other parameters; and every step is one batch of all."""
+def test_trajectories_equal_those_of_separate_replicas(methanol, monkeypatch):
+    """Replicas have different temperatures and parameters; every step is one batch."""
     evaluator, system, positions = methanol
 
     def windows():
@@ -95,7 +95,7 @@ def test_trajectories_are_those_of_replicas_alone(methanol, monkeypatch):
     assert joined_calls() is None
 
 
-def test_replicas_with_barostats_need_not_make_equally_many_calls():
+def test_replicas_with_barostats_may_differ_in_their_number_of_calls():
     """A trial move of the box evaluates the network once or twice more."""
     case = solvated_ligand()
     hybrid = nnpmm.couple(case.system, case.topology, case.region, TOY)
@@ -118,8 +118,8 @@ def test_replicas_with_barostats_need_not_make_equally_many_calls():
     )
 
 
-def test_a_region_with_cut_bonds_is_joined_too(monkeypatch):
-    """Each copy of the System has an evaluator of its own there, around the same network."""
+def test_a_region_with_cut_bonds_is_evaluated_together_too(monkeypatch):
+    """Each copy of the System then has its own evaluator of the same network."""
     case = solvated_ligand("CCO")
     atoms = list(case.topology.atoms())
     heavy = [i for i in case.region.tolist() if atoms[i].element.symbol != "H"]
@@ -135,7 +135,7 @@ def test_a_region_with_cut_bonds_is_joined_too(monkeypatch):
     assert set(sizes) == {2}
 
 
-def test_the_others_go_on_when_one_fails(methanol):
+def test_other_replicas_continue_if_one_fails(methanol):
     _, system, positions = methanol
     contexts = [context_of(system, positions, seed=seed) for seed in (1, 2, 3)]
     contexts[1].setPositions(np.full_like(positions, np.nan))
@@ -144,7 +144,7 @@ def test_the_others_go_on_when_one_fails(methanol):
     assert [context.getStepCount() for context in contexts] == [STEPS, 0, STEPS]
 
 
-def test_an_error_of_a_batch_reaches_all_who_wait():
+def test_an_error_of_a_batch_reaches_all_waiting_replicas():
     class Failing:
         def batch(self, positions):
             raise RuntimeError(f"out of order for {len(positions)}")
@@ -166,7 +166,7 @@ def test_an_error_of_a_batch_reaches_all_who_wait():
     assert found == ["out of order for 2"] * 2
 
 
-def test_a_context_counts_once(methanol):
+def test_a_repeated_context_is_refused(methanol):
     _, system, positions = methanol
     context = context_of(system, positions)
     with pytest.raises(ConfigError, match="found a context twice"):

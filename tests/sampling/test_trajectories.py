@@ -48,8 +48,8 @@ def assert_frames_are_those_of_the_samples(folder, kind, every=EVERY):
 
 @pytest.mark.parametrize("box", [False, True])
 @pytest.mark.parametrize("kind", ["replica", "state"])
-def test_what_no_checkpoint_knows_is_cut_off(tmp_path, kind, box):
-    """As after kill -9: frames and half a frame are there of which the checkpoint knows nothing."""
+def test_frames_after_the_last_checkpoint_are_removed(tmp_path, kind, box):
+    """As after kill -9, there are frames, and half a frame, after the last checkpoint."""
     sampler = exchange(tmp_path, trajectories=f"{kind}s", box=box)
     sampler.sample(7)
     sampler.checkpoint = lambda: None
@@ -63,7 +63,7 @@ def test_what_no_checkpoint_knows_is_cut_off(tmp_path, kind, box):
     assert_frames_are_those_of_the_samples(tmp_path, kind)
 
 
-def test_a_killed_run_without_a_checkpoint_begins_anew(tmp_path):
+def test_a_killed_run_without_a_checkpoint_starts_again(tmp_path):
     sampler = exchange(tmp_path)
     sampler.checkpoint = lambda: None
     sampler.sample(4)

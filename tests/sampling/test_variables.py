@@ -63,7 +63,7 @@ def moved(structure: Structure) -> np.ndarray:
 
 
 def energy_and_forces(variable, structure, positions):
-    """Energy and forces of the variable as OpenMM has it in double precision."""
+    """Energy and forces of the variable's OpenMM force in double precision."""
     system = openmm.System()
     for mass in structure.masses:
         system.addParticle(mass)
@@ -85,7 +85,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("name", "setting", "periodic"), CASES, ids=lambda v: str(v)[:12])
-def test_force_and_function_are_the_same(name, setting, periodic):
+def test_force_and_function_agree(name, setting, periodic):
     structure = six_ring() if periodic is None else chain(periodic)
     variable = setting.bind(name, structure)
     positions = moved(structure)
@@ -102,7 +102,7 @@ def test_force_and_function_are_the_same(name, setting, periodic):
 
 @pytest.mark.parametrize("name", ["torsion", "distance", "angle", "centres"])
 def test_a_molecule_split_by_the_boundary_keeps_its_values(name):
-    """Whole atoms in other images change nothing; groups of several atoms move as one."""
+    """Shifts to other periodic images, of atoms or whole groups, change nothing."""
     structure = chain(True)
     variable = CHAIN[name].bind(name, structure)
     split = structure.positions.copy()

@@ -1,4 +1,4 @@
-"""Collective variables that a network has learned from trajectories."""
+"""Collective variables that are networks trained on trajectories."""
 
 from typing import TYPE_CHECKING
 

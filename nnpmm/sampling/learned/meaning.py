@@ -1,4 +1,4 @@
-"""What a learned variable means: the features that go along with it."""
+"""Interpretation of a learned variable: the features that correlate with it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["Meaning", "meaning_of"]
 
 @dataclass(frozen=True)
 class Meaning:
-    """Features of one learned variable.
+    """The features that correlate most strongly with one learned variable.
 
     Attributes:
-        component: which variable.
-        features: names, the strongest first, and their rank correlations with it.
+        component: 0-based index of the variable.
+        features: names and rank correlations, the strongest first.
     """
 
     component: int
@@ -37,13 +37,13 @@ def meaning_of(
 ) -> tuple[Meaning, ...]:
     """Return the features that correlate with each variable along trajectories.
 
-    Spearman's rank correlation, which sees monotonic relations of any shape.
+    The measure is Spearman's rank correlation, which finds monotonic relations of any shape.
 
     Args:
         projection: the learned variables.
         runs: positions (frames, n, 3) nm of the features' atoms in each run.
-        structure: whose atoms they are.
-        most: features of each variable.
+        structure: structure of the system.
+        most: largest number of features per variable.
     """
     from scipy.stats import spearmanr
 
@@ -60,6 +60,6 @@ def meaning_of(
             for k, name in enumerate(names)
             if np.ptp(values[:, k]) > 0
         ]
-        scores.sort(key=lambda each: -abs(each[1]))
+        scores.sort(key=lambda score: -abs(score[1]))
         found.append(Meaning(component, tuple(scores[:most])))
     return tuple(found)

@@ -5,8 +5,8 @@
     NAME.json           kind, features, elements, what it was trained on, checksum of the weights
     NAME.safetensors    shift and scale of the features, layers, shift and matrix of the outputs
 
-The network is h = tanh(W h + b) layer by layer, linear in the last one, between shifted and scaled
-features and outputs. In float64, so that gradients are exact to rounding.
+Features are shifted and scaled, each layer is h = tanh(W h + b), the last layer is linear, and a
+shift and a matrix convert its result to the variables. All calculations are in float64.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pydantic import Field
 from nnpmm.core.arrays import Card, load_card, save_card
 from nnpmm.core.errors import SimulationError
 from nnpmm.sampling.learned.features import FeatureSet
-from nnpmm.sampling.learned.gradient import GradientAtOnce
+from nnpmm.sampling.learned.gradient import CompiledGradient
 from nnpmm.sampling.variables.variable import Structure, VariableError
 
 __all__ = ["Projection", "ProjectionRecord", "load_projection", "save_projection"]
@@ -34,12 +34,12 @@ Kind = Literal["autoencoder", "time-lagged", "deep-tica"]
 
 
 class ProjectionRecord(Card):
-    """What is known of a learned variable."""
+    """Description of the learned variables of a file."""
 
     kind: Kind
     features: FeatureSet
-    elements: tuple[str, ...] = Field(description="of the features' atoms")
-    n_atoms: int = Field(description="of the system")
+    elements: tuple[str, ...] = Field(description="elements of the features' atoms")
+    n_atoms: int = Field(description="number of atoms of the system")
     variables: int = Field(ge=1, description="number of outputs")
     low: tuple[float, ...] = Field(description="least value of each in training")
     high: tuple[float, ...] = Field(description="largest value of each in training")
@@ -49,18 +49,19 @@ class ProjectionRecord(Card):
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """A learned function of positions.
+    """Learned variables as a function of positions.
 
     Attributes:
-        record: what is known of it.
-        arrays: its numbers, by name.
+        record: description of the variables.
+        arrays: scaling and weights of the network: ``shift`` (f,), ``scale`` (f,), ``weight0``,
+            ``bias0``, ..., ``output_shift``, ``output_matrix``.
     """
 
     record: ProjectionRecord
     arrays: dict[str, NDArray[np.float64]]
 
     def check(self, structure: Structure, what: str) -> None:
-        """Refuse another molecule than that of the training.
+        """Refuse a molecule that differs from that of the training.
 
         Raises:
             VariableError: another number of atoms, or other elements.
@@ -80,7 +81,7 @@ class Projection:
 
     def outputs(self, features: torch.Tensor) -> torch.Tensor:
         """Return the variables (..., d) of features (..., f)."""
-        shift, scale, layers, output_shift, output_matrix = self._numbers
+        shift, scale, layers, output_shift, output_matrix = self._tensors
         hidden = (features - shift) / scale
         for number, (weight, bias) in enumerate(layers, 1):
             hidden = hidden @ weight.T + bias
@@ -89,42 +90,42 @@ class Projection:
         return (hidden - output_shift) @ output_matrix
 
     @functools.cached_property
-    def _numbers(self) -> tuple[Any, ...]:
-        """The arrays as tensors: shift, scale, layers, and those of the outputs."""
-        numbers = {name: torch.from_numpy(array) for name, array in self.arrays.items()}
-        depth = sum(name.startswith("weight") for name in numbers)
-        layers = [(numbers[f"weight{k}"], numbers[f"bias{k}"]) for k in range(depth)]
-        last = numbers["output_shift"], numbers["output_matrix"]
-        return numbers["shift"], numbers["scale"], layers, *last
+    def _tensors(self) -> tuple[Any, ...]:
+        """The arrays as tensors: shift, scale, layers, output shift, output matrix."""
+        tensors = {name: torch.from_numpy(array) for name, array in self.arrays.items()}
+        depth = sum(name.startswith("weight") for name in tensors)
+        layers = [(tensors[f"weight{k}"], tensors[f"bias{k}"]) for k in range(depth)]
+        output = tensors["output_shift"], tensors["output_matrix"]
+        return tensors["shift"], tensors["scale"], layers, *output
 
     def values(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the variables (frames, d) of the features' atoms at (frames, n, 3) nm."""
-        chosen = np.ascontiguousarray(positions, dtype=np.float64)
+        contiguous = np.ascontiguousarray(positions, dtype=np.float64)
         with torch.no_grad():
-            found = self.outputs(self.record.features.evaluate(torch.from_numpy(chosen)))
-        return np.asarray(found.numpy())
+            variables = self.outputs(self.record.features.evaluate(torch.from_numpy(contiguous)))
+        return np.asarray(variables.numpy())
 
     def gradient(
         self, positions: NDArray[np.float64], component: int
     ) -> tuple[float, NDArray[np.float64]]:
         """Return one variable and its gradient (n, 3), 1/nm, at the features' atoms.
 
-        The reference of `GradientAtOnce`, which a force uses.
+        This is the slow reference for `CompiledGradient`, which a force uses.
 
         Args:
-            positions: (n, 3) nm of the features' atoms.
-            component: which variable.
+            positions: (n, 3) of the features' atoms, nm.
+            component: 0-based index of the variable.
         """
-        where = torch.tensor(positions, dtype=torch.float64, requires_grad=True)
-        value = self.outputs(self.record.features.evaluate(where))[component]
-        (gradient,) = torch.autograd.grad(value, where)
+        tensor = torch.tensor(positions, dtype=torch.float64, requires_grad=True)
+        value = self.outputs(self.record.features.evaluate(tensor))[component]
+        (gradient,) = torch.autograd.grad(value, tensor)
         return float(value.detach()), gradient.numpy()
 
     def create_force(self, component: int, *, periodic: bool) -> openmm.Force:
         """Return a force whose energy is one of the variables, with its exact gradient."""
         force = openmm.PythonForce(ProjectionCallback(self, component))
         force.setParticles(list(self.record.features.atoms))
-        # A non-periodic force in a periodic system is handed corrupted positions (openmm 5421).
+        # OpenMM gives a non-periodic force in a periodic system corrupted positions (openmm 5421).
         force.setUsesPeriodicBoundaryConditions(periodic)
         return force
 
@@ -133,16 +134,16 @@ class ProjectionCallback:
     """Called by OpenMM with the State of the features' atoms; returns a variable as an energy.
 
     Args:
-        projection: of the atoms.
-        component: which variable.
+        projection: the learned variables.
+        component: 0-based index of the variable.
     """
 
     def __init__(self, projection: Projection, component: int) -> None:
         self.projection, self.component = projection, component
-        self._gradient = GradientAtOnce(projection.record.features, projection.arrays, component)
+        self._gradient = CompiledGradient(projection.record.features, projection.arrays, component)
 
     def __call__(self, state: openmm.State) -> tuple[float, NDArray[np.float64]]:
-        """Return the variable and minus its gradient (n, 3).
+        """Return the variable and minus its gradient (n, 3), 1/nm.
 
         Raises:
             SimulationError: the variable is not finite.

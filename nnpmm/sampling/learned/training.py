@@ -1,9 +1,9 @@
-"""Learning variables from features along trajectories, with mlcolvar's networks.
+"""Train variables on features along trajectories, with mlcolvar's networks.
 
 | kind | network | what it minimises |
 | --- | --- | --- |
 | autoencoder | encoder and decoder | mean squared error of the features |
-| time-lagged | encoder and decoder | the same of the features one lag later |
+| time-lagged | encoder and decoder | mean squared error of the features one lag later |
 | deep-tica | features to variables | minus the squared eigenvalues of TICA in the outputs |
 
 Autoencoder: Belkacemi et al., J. Chem. Theory Comput. 2022, 18, 59; time-lagged: Wehmeyer and Noe,
@@ -33,9 +33,9 @@ from nnpmm.sampling.variables.variable import Structure
 
 __all__ = ["Learned", "LearningSettings", "learn"]
 
-_LEAST = 100  # pairs or frames
-_LOUD = ("lightning", "lightning_fabric", "lightning_utilities", "pytorch_lightning")
-_BATCHES = 8  # of an epoch, at least
+_MIN_SAMPLES = 100  # pairs or frames
+_VERBOSE_PACKAGES = ("lightning", "lightning_fabric", "lightning_utilities", "pytorch_lightning")
+_MIN_BATCHES = 8  # per epoch
 
 
 class LearningSettings(Section):
@@ -63,8 +63,8 @@ class Learned:
     Attributes:
         projection: the network, whose outputs have mean 0 and standard deviation 1 in training.
         training: (epochs,) loss on the training data.
-        validation: (epochs,) loss on the others, by which the weights were kept.
-        best: epoch of the weights that were kept, from 1.
+        validation: (epochs,) loss on the validation data.
+        best: epoch with the least validation loss, counted from 1, whose weights are used.
     """
 
     projection: Projection
@@ -84,11 +84,11 @@ def learn(
     """Train a network on the frames of runs.
 
     Args:
-        features: of the frames.
-        runs: of each run, positions (frames, n, 3) nm of the features' atoms in order of time.
-        structure: whose atoms they are.
-        settings: of the network and the training.
-        progress: called with the number of epochs that are done, and their number.
+        features: input of the network.
+        runs: for each run, positions (frames, n, 3) nm of the features' atoms in order of time.
+        structure: structure of the system.
+        settings: settings of network and training.
+        progress: called with the number of finished epochs and the largest number of epochs.
 
     Raises:
         OptionalDependencyError: mlcolvar is not installed.
@@ -105,23 +105,25 @@ def learn(
     with _quiet():
         model, (training, validation) = _fit(data, settings, progress)
     best = int(np.argmin(validation)) + 1
-    known = {
+    training_record = {
         **settings.model_dump(mode="json"),
         "samples": len(data["data"]),
         "best_epoch": best,
         "validation_loss": float(validation[best - 1]),
     }
-    raw = Projection(_record(features, structure, settings, known), _arrays(model, settings.kind))
-    projection = _standardized(raw, torch.from_numpy(np.concatenate(values)))
+    record = _record(features, structure, settings, training_record)
+    projection = _standardized(
+        Projection(record, _arrays(model, settings.kind)), torch.from_numpy(np.concatenate(values))
+    )
     return Learned(projection, training, validation, best)
 
 
 def _standardized(raw: Projection, features: torch.Tensor) -> Projection:
-    """Return a projection whose outputs have mean 0 and standard deviation 1, and their range.
+    """Return a projection whose outputs have mean 0 and standard deviation 1, with their range.
 
     Args:
-        raw: whose outputs are shifted and scaled.
-        features: (k, f) of all frames.
+        raw: projection with the outputs of the network.
+        features: (k, f) features of all frames.
 
     Raises:
         SimulationError: a variable is constant or not finite.
@@ -132,37 +134,40 @@ def _standardized(raw: Projection, features: torch.Tensor) -> Projection:
     if not (np.isfinite(outputs).all() and (scale > 1e-8).all()):
         raise SimulationError("a learned variable is constant or not finite; use another seed")
     shift, matrix = raw.arrays["output_shift"], raw.arrays["output_matrix"]
-    moved = {
+    output = {
         "output_shift": shift + mean @ np.linalg.pinv(matrix),
         "output_matrix": matrix / scale,
     }
-    found = (outputs - mean) / scale
-    ends = {
-        "low": tuple(found.min(axis=0).tolist()),
-        "high": tuple(found.max(axis=0).tolist()),
+    standardized = (outputs - mean) / scale
+    limits = {
+        "low": tuple(standardized.min(axis=0).tolist()),
+        "high": tuple(standardized.max(axis=0).tolist()),
     }
-    return Projection(raw.record.model_copy(update=ends), {**raw.arrays, **moved})
+    return Projection(raw.record.model_copy(update=limits), {**raw.arrays, **output})
 
 
 def _features_of(features: FeatureSet, positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    chosen = np.ascontiguousarray(positions, dtype=np.float64)
-    return np.asarray(features.evaluate(torch.from_numpy(chosen)).numpy())
+    contiguous = np.ascontiguousarray(positions, dtype=np.float64)
+    return np.asarray(features.evaluate(torch.from_numpy(contiguous)).numpy())
 
 
 def _pairs(
     values: Sequence[NDArray[np.float64]], settings: LearningSettings
 ) -> dict[str, torch.Tensor]:
-    """Return frames (k, f), and with a lag those one lag later, never across two runs."""
+    """Return features (k, f) of frames as "data", and of the frames one lag later as "later".
+
+    The lag of an autoencoder is zero. The two frames of a pair belong to one run.
+    """
     lag = 0 if settings.kind == "autoencoder" else settings.lag
-    long = [each for each in values if len(each) > lag]
-    count = sum(len(each) - lag for each in long)
-    if count < _LEAST:
+    long = [run for run in values if len(run) > lag]
+    count = sum(len(run) - lag for run in long)
+    if count < _MIN_SAMPLES:
         raise ConfigError(
             f"found {count} {'pairs of frames' if lag else 'frames'} in {len(values)} run(s), "
-            f"needed: {_LEAST} or more; run longer, or write frames more often"
+            f"needed: {_MIN_SAMPLES} or more; run longer, or write frames more often"
         )
-    first = np.concatenate([each[: len(each) - lag] for each in long])
-    second = np.concatenate([each[lag:] for each in long])
+    first = np.concatenate([run[: len(run) - lag] for run in long])
+    second = np.concatenate([run[lag:] for run in long])
     return {
         "data": torch.from_numpy(first).float(),
         "later": torch.from_numpy(second).float(),
@@ -170,8 +175,9 @@ def _pairs(
 
 
 def _record(
-    features: FeatureSet, structure: Structure, settings: LearningSettings, known: dict[str, Any]
+    features: FeatureSet, structure: Structure, settings: LearningSettings, training: dict[str, Any]
 ) -> ProjectionRecord:
+    """Return the description of the network; `_standardized` replaces the limits."""
     elements = structure.elements
     return ProjectionRecord(
         kind=settings.kind,
@@ -181,18 +187,18 @@ def _record(
         variables=settings.variables,
         low=(0.0,) * settings.variables,
         high=(0.0,) * settings.variables,
-        training=known,
+        training=training,
     )
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep lightning from speaking about loggers, tips and devices."""
+    """Silence the messages of lightning about loggers, tips and devices."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        _import_mlcolvar()  # whose packages set the levels of their loggers when they are imported
+        _import_mlcolvar()  # on import, its packages set the levels of their loggers
         for name in list(logging.root.manager.loggerDict):
-            if name.partition(".")[0] in _LOUD:
+            if name.partition(".")[0] in _VERBOSE_PACKAGES:
                 logging.getLogger(name).setLevel(logging.ERROR)
         yield
 
@@ -219,7 +225,7 @@ def _fit(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         model, batches = _create_model(cvs, sets, data, settings)
-        watch = _watcher(lightning, settings, progress)
+        record = _create_callback(lightning, settings, progress)
         trainer = lightning.Trainer(
             max_epochs=settings.epochs,
             accelerator="cpu",
@@ -227,13 +233,13 @@ def _fit(
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            callbacks=[watch],
+            callbacks=[record],
         )
         trainer.fit(model, batches)
-    if watch.best is None:
+    if record.best is None:
         raise SimulationError("the loss of the training is not finite; use a smaller learning rate")
-    model.load_state_dict(watch.best)
-    return model.eval(), (np.array(watch.training), np.array(watch.validation))
+    model.load_state_dict(record.best)
+    return model.eval(), (np.array(record.training), np.array(record.validation))
 
 
 def _create_model(
@@ -243,32 +249,32 @@ def _create_model(
     layers = [data["data"].shape[1], *settings.hidden, settings.variables]
     options: dict[str, Any] = {"optimizer": {"lr": settings.learning_rate}}
     count, content = len(data["data"]), {"data": data["data"]}
-    whole = settings.kind == "deep-tica"
-    if whole:
+    full_batch = settings.kind == "deep-tica"
+    if full_batch:
         ones = torch.ones(count)
         content |= {"data_lag": data["later"], "weights": ones, "weights_lag": ones}
         model = cvs.DeepTICA(layers, options={"nn": {"activation": "tanh"}, **options})
-        batch = count  # the eigenvalues are those of all pairs together
+        batch = count  # the eigenvalues are an average over all pairs
     else:
         content |= {"target": data["later"]}
         blocks = {name: {"activation": "tanh"} for name in ("encoder", "decoder")}
         model = cvs.AutoEncoderCV(layers, options={**blocks, **options})
-        batch = min(settings.batch, max(10, count // _BATCHES))
+        batch = min(settings.batch, max(10, count // _MIN_BATCHES))
     batches = sets.DictModule(
         sets.DictDataset(content),
         lengths=[0.8, 0.2],
         batch_size=batch,
         random_split=True,
-        shuffle=not whole,
+        shuffle=not full_batch,
         generator=torch.Generator().manual_seed(settings.seed),
     )
     return model, batches
 
 
-def _watcher(lightning: Any, settings: LearningSettings, progress: Any) -> Any:
-    """Return what keeps the curves and the best weights, and ends a training that stands still."""
+def _create_callback(lightning: Any, settings: LearningSettings, progress: Any) -> Any:
+    """Return a callback that records losses and the best weights, and stops the training early."""
 
-    class Watch(lightning.Callback):
+    class Record(lightning.Callback):
         def __init__(self) -> None:
             self.training: list[float] = []
             self.validation: list[float] = []
@@ -282,14 +288,14 @@ def _watcher(lightning: Any, settings: LearningSettings, progress: Any) -> Any:
             if np.isfinite(self.validation[-1]) and self.validation[-1] == lowest:
                 self.best = {k: v.detach().clone() for k, v in module.state_dict().items()}
             progress(len(self.validation), settings.epochs)
-            since = len(self.validation) - 1 - int(np.argmin(self.validation))
-            trainer.should_stop = since >= settings.patience
+            epochs_since_best = len(self.validation) - 1 - int(np.argmin(self.validation))
+            trainer.should_stop = epochs_since_best >= settings.patience
 
-    return Watch()
+    return Record()
 
 
 def _arrays(model: Any, kind: Kind) -> dict[str, NDArray[np.float64]]:
-    """Return the numbers of mlcolvar's network, up to the variables."""
+    """Return scaling and weights of mlcolvar's network from the features to the variables."""
     body = model.nn.nn if kind == "deep-tica" else model.encoder.nn
     linear = [layer for layer in body if isinstance(layer, torch.nn.Linear)]
     arrays = {"shift": model.norm_in.mean, "scale": model.norm_in.range}

@@ -13,13 +13,13 @@ from pydantic import BeforeValidator, Field
 
 from nnpmm.core.geometry import nearest_image
 from nnpmm.core.section import Section
-from nnpmm.sampling.variables.variable import Evaluate, Group, Structure, Variable
+from nnpmm.sampling.variables.variable import Group, Structure, Variable
 
 __all__ = ["Angle", "Distance", "GroupSetting", "Position", "Torsion"]
 
 
 def _indices(value: Any) -> Any:
-    """Take one index, or a list of them, for a group."""
+    """Convert one index, or a list of them, to a group."""
     if isinstance(value, int) and not isinstance(value, bool):
         return (value,)
     return tuple(value) if isinstance(value, list) else value
@@ -34,7 +34,7 @@ _ALL = Field(description=f"the groups of atoms in order, each {_GROUPS}")
 
 
 class Distance(Section):
-    """Distance of two groups, nm."""
+    """Distance between two groups, nm."""
 
     type: Literal["distance"] = "distance"
     atoms: tuple[GroupSetting, GroupSetting] = _ALL
@@ -45,7 +45,7 @@ class Distance(Section):
 
 
 class Angle(Section):
-    """Angle of three groups at the second one, rad."""
+    """Angle at the second of three groups, rad."""
 
     type: Literal["angle"] = "angle"
     atoms: tuple[GroupSetting, GroupSetting, GroupSetting] = _ALL
@@ -108,7 +108,19 @@ def _centroids(
     bounds: tuple[float, float] | None = None,
     period: float | None = None,
 ) -> Variable:
-    """Return a function of centres of mass as OpenMM and as numpy have it."""
+    """Return a variable from two versions of a function of centres of mass.
+
+    Args:
+        name: name of the variable.
+        structure: the structure of the groups.
+        groups: the groups g1, g2, ...
+        expression: the function for OpenMM, of g1, g2, ...
+        function: the same function for numpy; its argument is a function that returns the vector
+            from group i to group j.
+        unit: as in `Variable`, like bounds and period.
+        bounds: limits of the values, or None.
+        period: period of the values, or None.
+    """
     centres = [structure.centre(group, f"{name}, group {n + 1}") for n, group in enumerate(groups)]
 
     def create_force() -> openmm.Force:
@@ -128,12 +140,11 @@ def _centroids(
 
         return float(function(vector))
 
-    checked: Evaluate = evaluate
     label = ", ".join(
         structure.label(int(atoms[0])) if len(atoms) == 1 else f"{len(atoms)} atoms"
         for atoms, _ in centres
     )
-    return Variable(name, unit, period, bounds, create_force, checked, label)
+    return Variable(name, unit, period, bounds, create_force, evaluate, label)
 
 
 def _distance(vector: Any) -> float:
@@ -146,7 +157,7 @@ def _angle(vector: Any) -> float:
 
 
 def _torsion(vector: Any) -> float:
-    """By IUPAC's sign; the formula of Blondel and Karplus, J. Comput. Chem. 1996, 17, 1132."""
+    """With the sign of IUPAC; formula of Blondel and Karplus, J. Comput. Chem. 1996, 17, 1132."""
     a, b, c = vector(0, 1), vector(1, 2), vector(2, 3)
     first, second = np.cross(a, b), np.cross(b, c)
     return float(np.arctan2(np.linalg.norm(b) * (a @ second), first @ second))

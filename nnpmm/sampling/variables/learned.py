@@ -1,4 +1,4 @@
-"""A learned variable by its file."""
+"""A variable from the file of a trained network."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ class LearnedVariable(Section):
     )
     component: int = Field(1, ge=1, description="number of the variable in that file, from 1")
     sha256: str | None = Field(
-        None, description="of the .json file; null: of what is there, which a run then keeps to"
+        None,
+        description="checksum of the .json file; null: that of the present file, which a run keeps",
     )
 
     @model_validator(mode="after")
-    def _keep_to_the_file(self) -> Self:
+    def _add_checksum(self) -> Self:
         """Add the checksum of the file, so that a run cannot continue with another network."""
         if self.sha256 is None and self.file.is_file():
             object.__setattr__(self, "sha256", sha256_of(self.file.read_bytes()))

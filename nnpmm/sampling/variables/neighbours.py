@@ -18,14 +18,14 @@ from nnpmm.sampling.variables.variable import Structure, Variable, VariableError
 
 __all__ = ["Coordination"]
 
-_MOST_PAIRS = 200_000
+_MAX_PAIRS = 200_000  # each is a bond of a CustomBondForce
 
 
 class Coordination(Section):
     r"""Coordination number of two groups: the sum of 1 / (1 + (r/r0)^6) over their pairs.
 
-    That is (1 - x^6) / (1 - x^12) with x = r/r0, the usual rational switching function without its
-    gap at r0 (Iannuzzi, Laio and Parrinello, Phys. Rev. Lett. 2003, 90, 238302).
+    This equals the usual rational switching function (1 - x^6) / (1 - x^12) with x = r/r0, but is
+    defined at r0 too (Iannuzzi, Laio and Parrinello, Phys. Rev. Lett. 2003, 90, 238302).
     """
 
     type: Literal["coordination"] = "coordination"
@@ -43,10 +43,9 @@ class Coordination(Section):
                 f"{name}: found {structure.label(min(shared))} in both groups; remove it from one"
             )
         pairs = np.array(list(itertools.product(*(group.tolist() for group in groups))))
-        if len(pairs) > _MOST_PAIRS:
+        if len(pairs) > _MAX_PAIRS:
             raise VariableError(
-                f"{name}: found {len(pairs)} pairs, allowed: up to {_MOST_PAIRS}; select fewer "
-                "atoms"
+                f"{name}: found {len(pairs)} pairs, allowed: up to {_MAX_PAIRS}; select fewer atoms"
             )
         inverse = 1 / self.distance
 

@@ -1,7 +1,7 @@
 r"""Puckering of rings of five and six atoms: the coordinates of Cremer and Pople.
 
-J. Am. Chem. Soc. 1975, 97, 1354. With z_j the heights of the atoms above the mean plane, whose
-normal is that of R' = sum_j R_j sin(2 pi j/N) and R'' = sum_j R_j cos(2 pi j/N),
+D. Cremer and J. A. Pople, J. Am. Chem. Soc. 1975, 97, 1354. The mean plane contains R' = sum_j R_j
+sin(2 pi j/N) and R'' = sum_j R_j cos(2 pi j/N). With the heights z_j of the atoms above it,
 
     q_2 cos(phi) =  (2/N)^(1/2) sum_j z_j cos(4 pi j/N)
     q_2 sin(phi) = -(2/N)^(1/2) sum_j z_j sin(4 pi j/N)
@@ -27,9 +27,9 @@ from nnpmm.sampling.variables.variable import Structure, Variable, VariableError
 __all__ = ["Puckering"]
 
 _SIZES = (5, 6)
-# nm^2, under the root of q_2: theta is smooth at the poles, and off by less than 0.1 degrees at
-# amplitudes of 0.05 nm.
-_SMALL = 1e-10
+# nm^2, added under the square root of q_2. It makes theta differentiable at the poles and changes
+# theta by less than 0.1 degrees at amplitudes of 0.05 nm.
+_SOFTENING = 1e-10
 
 
 class Puckering(Section):
@@ -60,12 +60,13 @@ class Puckering(Section):
         def evaluate(positions: NDArray[np.float64], box: NDArray[np.float64] | None) -> float:
             return _coordinates(positions[atoms])[self.coordinate]
 
-        bounds, period, unit = _NATURE[self.coordinate]
+        bounds, period, unit = _RANGES[self.coordinate]
         label = f"{self.coordinate} of the ring at {structure.label(int(atoms[0]))}"
         return Variable(name, unit, period, bounds, create_force, evaluate, label)
 
 
-_NATURE: dict[str, tuple[tuple[float, float], float | None, str]] = {
+#: Bounds, period and unit of each coordinate.
+_RANGES: dict[str, tuple[tuple[float, float], float | None, str]] = {
     "theta": ((0.0, math.pi), None, "rad"),
     "phi": ((-math.pi, math.pi), 2 * math.pi, "rad"),
     "amplitude": ((0.0, math.inf), None, "nm"),
@@ -83,9 +84,9 @@ def _require_ring(atoms: NDArray[np.int64], structure: Structure, name: str) -> 
 
 
 def _create_force(coordinate: str, atoms: list[int]) -> openmm.Force:
-    """Return the coordinate as a function of sums over the atoms, factor times coordinate.
+    """Return a force that calculates the coordinate from weighted sums of atomic coordinates.
 
-    One expression of all 18 coordinates would take OpenMM seconds to differentiate.
+    OpenMM would need seconds to differentiate one expression of all 18 coordinates.
     """
     size = len(atoms)
     turn, scale, steps = 2 * math.pi / size, math.sqrt(2 / size), range(size)
@@ -106,20 +107,21 @@ def _create_force(coordinate: str, atoms: list[int]) -> openmm.Force:
         third = "c"
         sums["c"] = [(-1) ** j / math.sqrt(6) for j in steps]
         lines.append("c = (cx*nx + cy*ny + cz*nz)/n")
-    head = {
-        "theta": f"atan2(sqrt(a^2 + b^2 + {_SMALL!r}), {third})",
+    result = {
+        "theta": f"atan2(sqrt(a^2 + b^2 + {_SOFTENING!r}), {third})",
         "phi": "atan2(b, a)",
-        "amplitude": f"sqrt(a^2 + b^2 + {third}^2 + {_SMALL!r})",
+        "amplitude": f"sqrt(a^2 + b^2 + {third}^2 + {_SOFTENING!r})",
     }[coordinate]
-    force = openmm.CustomCVForce("; ".join([head, *reversed(lines)]))
+    force = openmm.CustomCVForce("; ".join([result, *reversed(lines)]))
     for symbol, factors in sums.items():
         for axis in "xyz":
             if f"{symbol}{axis}" in force.getEnergyFunction():
-                force.addCollectiveVariable(f"{symbol}{axis}", _sum(axis, atoms, factors))
+                force.addCollectiveVariable(f"{symbol}{axis}", _weighted_sum(axis, atoms, factors))
     return force
 
 
-def _sum(axis: str, atoms: list[int], factors: list[float]) -> openmm.Force:
+def _weighted_sum(axis: str, atoms: list[int], factors: list[float]) -> openmm.Force:
+    """Return a force whose energy is sum_j factor_j x_j for one axis x, y or z."""
     force = openmm.CustomExternalForce(f"factor*{axis}")
     force.addPerParticleParameter("factor")
     for atom, factor in zip(atoms, factors, strict=True):
@@ -128,7 +130,7 @@ def _sum(axis: str, atoms: list[int], factors: list[float]) -> openmm.Force:
 
 
 def _coordinates(ring: NDArray[np.float64]) -> dict[str, float]:
-    """Return theta, phi and Q of the positions (N, 3) of a ring, by the definition."""
+    """Return theta, phi and Q of the positions (N, 3) of a ring, as defined above."""
     size = len(ring)
     steps = np.arange(size)
     centred = ring - ring.mean(axis=0)

@@ -19,11 +19,11 @@ from nnpmm.sampling.variables.variable import Structure, Variable, VariableError
 
 __all__ = ["Rmsd"]
 
-_LEAST = 3
+_MIN_ATOMS = 3  # the best rotation of two atoms is not unique
 
 
 class Rmsd(Section):
-    """RMSD of some atoms from a reference structure, nm; all atoms have equal weights."""
+    """RMSD of selected atoms from a reference structure, nm; all atoms have equal weights."""
 
     type: Literal["rmsd"] = "rmsd"
     atoms: GroupSetting = Field(
@@ -37,12 +37,14 @@ class Rmsd(Section):
     def bind(self, name: str, structure: Structure) -> Variable:
         """Return the variable of a structure; see `bind_variables` for the errors."""
         atoms = structure.atoms(self.atoms, name)
-        if len(atoms) < _LEAST:
-            raise VariableError(f"{name}: found {len(atoms)} atoms, an RMSD needs {_LEAST} or more")
+        if len(atoms) < _MIN_ATOMS:
+            raise VariableError(
+                f"{name}: found {len(atoms)} atoms, an RMSD needs {_MIN_ATOMS} or more"
+            )
         structure.require_one_molecule(atoms, name)
         reference = structure.positions
         if self.reference is not None:
-            reference = _read(self.reference, len(structure.masses), name)
+            reference = _read_reference(self.reference, len(structure.masses), name)
         target = reference[atoms]
 
         def create_force() -> openmm.Force:
@@ -55,7 +57,7 @@ class Rmsd(Section):
         return Variable(name, "nm", None, (0.0, np.inf), create_force, evaluate, label)
 
 
-def _read(path: Path, n_atoms: int, name: str) -> NDArray[np.float64]:
+def _read_reference(path: Path, n_atoms: int, name: str) -> NDArray[np.float64]:
     import mdtraj
 
     try:

@@ -1,4 +1,4 @@
-"""Variables in settings: by their type, and bound to a structure together."""
+"""Settings of variables of every type, and the variables of a structure from them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from nnpmm.sampling.variables.variable import Structure, Variable
 
 __all__ = ["RESERVED", "VariableSettings", "bind_variables", "check_names"]
 
-#: The settings of a variable; ``type`` says which.
+#: The settings of a variable; ``type`` selects the class.
 VariableSettings = Annotated[
     Torsion | Distance | Angle | Coordination | Rmsd | Puckering | Position | LearnedVariable,
     Field(discriminator="type"),
 ]
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-#: Other columns of a record of variables, which no variable may have as its name.
+#: Columns of a record that are no variables, so that no variable may have such a name.
 RESERVED = ("step", "bias_kj_mol", "height_kj_mol")
 
 
@@ -32,7 +32,7 @@ def check_names(variables: Mapping[str, VariableSettings]) -> None:
     """Refuse names that cannot be the name of a column in a CSV file.
 
     Raises:
-        ConfigError: there is one.
+        ConfigError: a name is not allowed.
     """
     for name in variables:
         if not _NAME.fullmatch(name) or name in RESERVED:
@@ -45,11 +45,11 @@ def check_names(variables: Mapping[str, VariableSettings]) -> None:
 def bind_variables(
     variables: Mapping[str, VariableSettings], structure: Structure
 ) -> dict[str, Variable]:
-    """Return variables of a structure by their names.
+    """Return the variables of a structure by name.
 
     Args:
-        variables: their settings by name.
-        structure: whose atoms they are of.
+        variables: settings by name.
+        structure: the structure whose atoms the settings select.
 
     Raises:
         VariableError: atoms do not exist or do not fit the variable.
@@ -57,4 +57,4 @@ def bind_variables(
         InputFileError: a reference structure cannot be read, or has other atoms.
     """
     check_names(variables)
-    return {name: each.bind(name, structure) for name, each in variables.items()}
+    return {name: settings.bind(name, structure) for name, settings in variables.items()}

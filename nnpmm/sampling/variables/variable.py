@@ -1,7 +1,7 @@
 """Collective variables: an OpenMM force for biases, and a function of positions.
 
-OpenMM differentiates the force for the bias. The function is the slow, readable version
-of the same, for trajectories and for tests of the force.
+OpenMM differentiates the force of a bias. The function is its slow, readable reference, for
+trajectories and for tests of the force.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Structure:
     """The structure from which the atoms of variables are selected.
 
     Attributes:
-        topology: of all atoms.
+        topology: topology of all atoms.
         positions: (n_atoms, 3) nm, molecules whole.
         masses: (n_atoms,) amu.
         box: (3, 3) rows in nm, or None without periodic boundaries.
@@ -57,12 +57,12 @@ class Structure:
         system: openmm.System | None = None,
         box: Any = None,
     ) -> Structure:
-        """Return a structure; masses are the System's, or those of the elements.
+        """Return a structure with the masses of a System, or else those of the elements.
 
         Args:
-            topology: of all atoms.
+            topology: topology of all atoms.
             positions: (n_atoms, 3) nm or Quantity.
-            system: with the particles of the topology.
+            system: a System with the particles of the topology, or None.
             box: (3, 3) rows in nm or Quantity, or None.
         """
         if system is not None:
@@ -73,9 +73,9 @@ class Structure:
         else:
             elements = [atom.element for atom in topology.atoms()]
             masses = [0.0 if e is None else e.mass.value_in_unit(unit.dalton) for e in elements]
-        rows = None if box is None else np.asarray(in_md_units(box, unit.nanometer))
-        where = np.asarray(in_md_units(positions, unit.nanometer))
-        return cls(topology, where, np.array(masses), rows)
+        box_nm = None if box is None else np.asarray(in_md_units(box, unit.nanometer))
+        positions_nm = np.asarray(in_md_units(positions, unit.nanometer))
+        return cls(topology, positions_nm, np.array(masses), box_nm)
 
     @property
     def elements(self) -> list[str]:
@@ -88,7 +88,7 @@ class Structure:
 
         Args:
             group: a selection, or indices.
-            what: the group is, for messages.
+            what: name of the group in error messages.
 
         Raises:
             SelectionError: the selection cannot be read or matches nothing.
@@ -112,6 +112,10 @@ class Structure:
     def centre(self, group: Group, what: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return the atoms of a group and their weights (n,) in its centre of mass.
 
+        Args:
+            group: a selection, or indices.
+            what: name of the group in error messages.
+
         Raises:
             SelectionError: see `atoms`.
             VariableError: see `atoms`; atoms without mass, or of several molecules in a periodic
@@ -130,7 +134,7 @@ class Structure:
         """Refuse atoms of several molecules in a periodic box.
 
         Raises:
-            VariableError: they are.
+            VariableError: the atoms belong to several molecules.
         """
         if self.box is None:
             return
@@ -145,7 +149,7 @@ class Structure:
             )
 
     def label(self, index: int) -> str:
-        """Return the label of an atom in messages and pictures."""
+        """Return the label of an atom for messages and pictures."""
         return atom_label(list(self.topology.atoms())[index])
 
 
@@ -154,13 +158,14 @@ class Variable:
     """A collective variable of a System.
 
     Attributes:
-        name: as in the settings.
+        name: name in the settings.
         unit: ``"rad"``, ``"nm"`` or empty.
-        period: after which values repeat, or None.
-        bounds: between which all values lie; None if there are none.
-        create_force: returns a new OpenMM force whose energy is the variable.
-        evaluate: returns its value from positions (n_atoms, 3) nm and box rows (3, 3) nm or None.
-        label: a description in words.
+        period: period of the values, or None.
+        bounds: least and largest possible value, or None without limits.
+        create_force: function that returns a new OpenMM force whose energy is the variable.
+        evaluate: function that returns the value at positions (n_atoms, 3) nm and box rows (3, 3)
+            nm or None.
+        label: description in words.
     """
 
     name: str
@@ -181,10 +186,11 @@ class Variable:
             boxes: (n_frames, 3, 3) rows in nm, or None.
         """
         rows: Sequence[Any] = [None] * len(positions) if boxes is None else list(boxes)
-        return np.array([self.evaluate(frame, row) for frame, row in zip(positions, rows)])  # noqa: B905
+        frames = zip(positions, rows, strict=True)
+        return np.array([self.evaluate(frame, box) for frame, box in frames])
 
     def parse(self, value: Any, what: str) -> float:
-        """Return a setting in the unit of the variable.
+        """Return a setting as a number in the unit of the variable.
 
         Raises:
             ConfigError: another unit, or an angle without one.
