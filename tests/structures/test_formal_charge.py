@@ -96,7 +96,7 @@ def described(molecule):
 
 
 def in_random_orders(symbols, bonds, positions, count=4):
-    """What is perceived, with and without bond lengths, for some orders of the atoms."""
+    """Perceived charges with and without bond lengths, for some orders of the atoms."""
     with_lengths, without = set(), set()
     for seed in range(count):
         order = np.random.default_rng(seed).permutation(len(symbols))
@@ -123,8 +123,8 @@ def test_the_charge_is_that_of_the_smiles_in_every_order(smiles, charge):
 
 
 @pytest.mark.parametrize("name", AMBIGUOUS)
-def test_charges_that_bonds_and_bond_lengths_tell_apart_are_not_guessed(name):
-    """As many electrons fit a neutral structure, whose bond lengths would be others."""
+def test_ambiguous_charges_are_not_guessed(name):
+    """A neutral structure with other bond lengths has the same number of electrons."""
     smiles, possible = AMBIGUOUS[name]
     (with_lengths,), _ = in_random_orders(*geometry(smiles))
     assert with_lengths.charge is None
@@ -138,7 +138,7 @@ def test_short_bonds_do_not_turn_an_anion_into_a_cation(scale):
     assert perceive_charge(symbols, bonds, scale * positions).charge == -1
 
 
-def test_opposite_charges_that_bond_lengths_hardly_tell_apart_are_not_guessed():
+def test_opposite_charges_with_similar_bond_lengths_are_not_guessed():
     """A linear O-N-O between nitronium, with bonds of 0.115 nm, and nitrite, with 0.124 nm."""
     bonds = np.array([[0, 1], [0, 2]])
     positions = np.array([[0, 0, 0], [0.121, 0, 0], [-0.121, 0, 0]])
@@ -148,16 +148,16 @@ def test_opposite_charges_that_bond_lengths_hardly_tell_apart_are_not_guessed():
 
 
 @pytest.mark.parametrize("smiles", ["[CH3]", "[CH3+]", "[CH3-]"])
-def test_radicals_and_charges_on_carbon_have_no_answer(smiles):
+def test_radicals_and_charges_on_carbon_are_not_determined(smiles):
     assert perceive_charge(*geometry(smiles)).charge is None
 
 
-def test_an_alkoxy_radical_is_taken_for_the_anion_of_its_bonds():
-    """Bonds cannot tell a radical from an ion; a neutral model refuses both."""
+def test_an_alkoxy_radical_is_read_as_the_anion_with_its_bonds():
+    """Bonds cannot distinguish a radical from an ion; a neutral model refuses both."""
     assert perceive_charge(*geometry("C[O]")).charge == -1
 
 
-def test_elements_without_valence_states_have_no_answer():
+def test_charges_of_unknown_elements_are_not_determined():
     assert perceive_charge(["Sn"], np.zeros((0, 2), dtype=np.int64)).charge is None
 
 

@@ -56,7 +56,7 @@ def test_packed_molecules_are_rigid_and_apart():
     np.testing.assert_array_equal(again, placed)
 
 
-def test_orientations_are_all_directions_alike():
+def test_orientations_are_uniform():
     rod = np.array([[-0.05, 0, 0], [0.05, 0, 0]])
     placed = pack(rod, 800, 4.0, distance=0.05, seed=3)
     axes = (placed[:, 1] - placed[:, 0]) / 0.1
@@ -126,7 +126,7 @@ def test_a_molecule_in_its_own_liquid():
     assert box.system.getNumParticles() == 15 * box.topology.getNumResidues()
 
 
-def test_what_cannot_be_a_solvent():
+def test_invalid_solvents():
     charged, toluene = molecule("C[NH3+]"), molecule("Cc1ccccc1")
     with pytest.raises(ConfigError, match=r"molecule of charge \+1, allowed: neutral"):
         create_liquid(*charged, 100)

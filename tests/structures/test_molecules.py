@@ -144,7 +144,7 @@ def _in_the_plane(molecule, tag):
 @pytest.mark.parametrize(
     "smiles", ["c1ccccc1", "C=C", "C#C", "O", "Clc1ccc(Br)cc1", "O=C=O", "C=O", "c1ccc2ccccc2c1"]
 )
-def test_planar_molecules_need_no_tag(tmp_path, smiles, tag):
+def test_planar_molecules_need_no_3d_tag(tmp_path, smiles, tag):
     molecule = molecule_from_smiles(smiles)
     read = molecule_from_file(_sdf(tmp_path, _in_the_plane(molecule, tag)))
     assert Chem.MolToSmiles(read) == Chem.MolToSmiles(molecule)
@@ -328,7 +328,7 @@ def test_bad_mol2_files_are_named(tmp_path):
 
 
 def test_a_metal_in_a_mol2_file(tmp_path):
-    """Tetramethyltin, its atoms named and typed in the ways that are seen."""
+    """Tetramethyltin with names and types as in real files."""
     molecule = molecule_from_smiles("C[Sn](C)(C)C")
     charges = np.linspace(-0.1, 0.1, molecule.GetNumAtoms())
     for name, atom_type in (("Sn2", "Sn"), ("SN1", "Sn"), ("M1", "Sn"), ("Sn2", "zz")):
@@ -372,7 +372,7 @@ def test_deuterium_in_a_mol2_file_and_in_smiles(tmp_path):
         assert sorted(atom.element.symbol for atom in topology.atoms()) == list("CHHHHO")
 
 
-def test_elements_from_names_are_said(tmp_path, caplog):
+def test_elements_from_names_are_logged(tmp_path, caplog):
     molecule, charges = _kekule("CCO")
     path = _write_mol2(tmp_path / "x.mol2", molecule, charges, lambda b: 1, lambda a: "zz")
     molecule_from_file(path)

@@ -90,7 +90,7 @@ def test_template_of_a_mol2_file_with_its_own_atom_names():
     assert next(topology.residues()).name == "M4S"
 
 
-def test_names_that_a_pdb_file_would_cut_to_the_same_are_replaced(tmp_path):
+def test_names_with_equal_first_four_characters_are_replaced(tmp_path):
     molecule = molecule_from_smiles("CO")
     for names, kept in ((["C1234", "O1234"], True), (["HAA11", "HAA12"], False)):
         for atom in molecule.GetAtoms():

@@ -101,7 +101,7 @@ def test_lennard_jones_equals_gaff_in_freesolv(freesolv):
 
 @pytest.mark.data
 def test_charges_stay_near_am1_bcc_in_freesolv(freesolv):
-    """Another charge model, which explains most of the variance of AM1-BCC charges.
+    """The charge model differs from AM1-BCC but explains most of its variance.
 
     Charges of zero leave all of it, those of other atoms twice as much.
     """
@@ -149,7 +149,7 @@ def test_hydrogen_types_equal_gaff_in_mol2_files(file):
         ("CF", 1, "f"),
     ],
 )
-def test_types_that_freesolv_lacks(smiles, atom, name):
+def test_types_that_are_not_in_freesolv(smiles, atom, name):
     molecule = molecule_from_smiles(smiles)
     index = atom % molecule.GetNumAtoms()
     if smiles == "C[NH3+]":
@@ -215,7 +215,7 @@ def _angle(x, i, j, k):
 
 @pytest.mark.parametrize("smiles", [*VARIETY, "C1=CC1", "C1CCC1"])
 def test_bond_and_angle_parameters_are_those_of_mmff94(smiles):
-    """With Halgren's anharmonic factors put back, rdkit's energies come out exactly."""
+    """With Halgren's anharmonic factors, the parameters give rdkit's energies exactly."""
     molecule = molecule_from_smiles(smiles)
     parameters = _fallback(molecule)
     relaxed = molecule.GetConformer().GetPositions()
@@ -237,7 +237,7 @@ def test_bond_and_angle_parameters_are_those_of_mmff94(smiles):
 
 
 @pytest.mark.parametrize("smiles", [*VARIETY, "C1=CC1"])
-def test_bonds_and_angles_reach_openmm_as_they_are(smiles):
+def test_bonds_and_angles_of_the_openmm_system_are_unchanged(smiles):
     molecule = molecule_from_smiles(smiles)
     parameters = _fallback(molecule)
     x = molecule.GetConformer().GetPositions()
@@ -266,7 +266,7 @@ def _error_of_squared_sines(parameters, x):
     ["c1ccccc1", "C=C", "NC=O", "CC(=O)Nc1ccc(O)cc1", "CC#CC(=O)[O-]", "C[N+](=O)[O-]"],
 )
 def test_impropers_equal_mmff94_out_of_plane_to_second_order(smiles):
-    """They do at the reference angles; elsewhere squared sines, two in a product, differ."""
+    """They agree at the reference angles; elsewhere the products of squared sines differ."""
     molecule = molecule_from_smiles(smiles)
     parameters = dataclasses.replace(_fallback(molecule), torsions=())
     system = create_ligand_system(molecule, parameters)
@@ -306,7 +306,7 @@ def test_atom_order_does_not_matter(smiles):
         assert found[1][name] == pytest.approx(energy, rel=0, abs=tolerance), name
 
 
-def test_fallback_says_what_it_is(caplog):
+def test_the_fallback_is_named_in_the_log_and_the_provider(caplog):
     parameters = _fallback(molecule_from_smiles("CCO"))
     assert parameters.provider.startswith("fallback: MMFF94 bond-charge-increment charges")
     assert [record.levelname for record in caplog.records] == ["WARNING"]
@@ -338,7 +338,7 @@ def test_openff_absent_gives_the_install_line():
         parameterize(molecule_from_smiles("CCO"), provider="openff")
 
 
-def test_terms_survive_the_way_through_a_system():
+def test_terms_from_a_system_equal_the_parameters():
     molecule = molecule_from_smiles("CC(=O)Nc1ccc(O)cc1")
     parameters = _fallback(molecule)
     terms = terms_from_system(create_ligand_system(molecule, parameters), molecule)
@@ -350,7 +350,7 @@ def test_terms_survive_the_way_through_a_system():
 
 
 class _FakeToolkit:
-    """What our openff module calls of the toolkit, answering with the fallback's System."""
+    """The part of the toolkit that nnpmm calls; it returns the fallback's System."""
 
     def __init__(self, file):
         self.file = file
@@ -372,7 +372,7 @@ class _FakeToolkit:
         return [{"vdW": {(i,): types.SimpleNamespace(id=f"n{i}") for i in range(count)}}]
 
 
-def test_impropers_that_a_file_has_backwards_get_their_centre_third():
+def test_reversed_impropers_get_their_centre_third():
     molecule = molecule_from_smiles("CC(=O)NC", seed=1)
     parameters = parameterize(molecule, provider="fallback")
     backwards = tuple((*term[3::-1], *term[4:]) for term in parameters.impropers)

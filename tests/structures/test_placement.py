@@ -1,4 +1,4 @@
-"""Proteins, crystal waters and poses that a box cannot be built from, and those that it can."""
+"""Proteins, crystal waters and poses from which a box can or cannot be built."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_crystal_waters_get_the_sites_of_the_water_model(parameters, model):
 
 @pytest.mark.parametrize("model", ["tip3p", "opc"])
 def test_waters_that_have_another_number_of_sites_are_adapted(parameters, model):
-    """Crystal waters from a preparation with four sites go into three-site water, and back."""
+    """Crystal waters with four sites are converted to three-site water, and back."""
     modeller = with_waters(peptide())
     modeller.addExtraParticles(app.ForceField("amber14-all.xml", "amber14/tip4pew.xml"))
     box = build(modeller, above(modeller), parameters, water_model=model)
@@ -187,7 +187,7 @@ def test_a_ligand_inside_the_protein_file_is_refused(parameters):
         build(modeller, place, parameters)
 
 
-def test_overlap_is_said_before_the_size_of_the_box(parameters):
+def test_overlap_is_reported_before_the_size_of_the_box(parameters):
     modeller = peptide()
     carbon = next(a for a in modeller.topology.atoms() if a.name == "C7")
     place = nm(modeller)[carbon.index]
@@ -295,13 +295,13 @@ NAMES = ("HOH", "NA", "CL", "ALA", "HIS", "ZN", "K", "WAT", "SOL", "TIP3", "DA",
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_names_that_are_taken_are_refused(parameters, name):
+def test_residue_names_in_use_are_refused(parameters, name):
     molecule = molecule_from_smiles("CO", seed=1)
     with pytest.raises(ConfigError, match=f"found residue_name '{name}', which stands for"):
         solvate(molecule, parameters, residue_name=name)
 
 
-def test_other_names_are_free(parameters):
+def test_other_residue_names_are_allowed(parameters):
     molecule = molecule_from_smiles("CO", seed=1)
     for name in ("LIG", "UNL", "4YT", "na1"):
         box = solvate(molecule, parameters, residue_name=name, padding=0.7, nonbonded_cutoff=0.7)
@@ -311,7 +311,7 @@ def test_other_names_are_free(parameters):
 @pytest.mark.parametrize(
     ("molar", "speaks"), [(0.0, False), (0.02, True), (0.15, True), (0.25, False)]
 )
-def test_a_box_too_small_for_its_ionic_strength_is_said(parameters, caplog, molar, speaks):
+def test_a_box_too_small_for_its_ionic_strength_is_reported(parameters, caplog, molar, speaks):
     molecule = molecule_from_smiles("CO", seed=1)
     settings = {"ionic_strength": molar, "padding": 0.8, "nonbonded_cutoff": 0.8}
     box = solvate(molecule, parameters, **settings)

@@ -21,7 +21,7 @@ from nnpmm.structures.ligands.protonation import unusual_protonation
         ("OP(=O)(O)O", "a neutral phosphoric or phosphonic acid (atoms 0, 3, 4)"),
     ],
 )
-def test_unusual_states_are_named(smiles, found):
+def test_unusual_states_are_reported(smiles, found):
     assert unusual_protonation(molecule_from_smiles(smiles)) == [found]
 
 
@@ -33,7 +33,7 @@ def test_unusual_states_are_named(smiles, found):
         *("C[N+](C)(C)C", "NS(=O)(=O)C", "[n-]1nnnc1C", "Oc1ccccc1", "C[N+](C)(C)[O-]"),
     ],
 )
-def test_usual_states_are_not(smiles):
+def test_usual_states_are_not_reported(smiles):
     assert unusual_protonation(molecule_from_smiles(smiles)) == []
 
 

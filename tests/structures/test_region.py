@@ -1,4 +1,4 @@
-"""What a region is made of: formula, charge, bonds that it cuts, and what a model refuses."""
+"""Formula and charge of a region, bonds that it cuts, and regions that a model refuses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nnpmm.structures.selection import select_atoms
 
 @dataclass(frozen=True)
 class Model:
-    """The little that check_region asks of a potential."""
+    """The attributes of a potential that check_region uses."""
 
     name: str = "ANI-1x"
     elements: tuple[str, ...] | None = ("H", "C", "N", "O")
@@ -179,7 +179,7 @@ def test_bonds_are_rows_of_the_region(tmp_path):
 @pytest.mark.parametrize("connect", [True, False], ids=["CONECT", "no bonds"])
 @pytest.mark.parametrize("smiles", ["CC(=O)Nc1ccc(O)cc1", "CC(=O)[O-]", "C[NH3+]"])
 def test_wrapped_coordinates_change_nothing(tmp_path, smiles, connect):
-    """Every atom brought into the box on its own, so that the molecule is torn apart."""
+    """Each atom is wrapped into the box separately, which splits the molecule."""
     path = write_molecules(tmp_path / "x.pdb", smiles, connect=connect, box=2.5)
     whole = read_structure(path)
     middle = whole.positions.mean(axis=0)
@@ -236,7 +236,7 @@ def test_what_a_neutral_model_refuses(tmp_path, smiles, message):
 
 
 @pytest.mark.parametrize("smiles", ["CC(=O)Nc1ccc(O)cc1", "[NH3+]CC(=O)[O-]", "O"])
-def test_what_a_neutral_model_takes(tmp_path, smiles):
+def test_what_a_neutral_model_accepts(tmp_path, smiles):
     check_region(_describe(write_molecules(tmp_path / "x.pdb", smiles)), Model())
 
 
@@ -262,7 +262,7 @@ def test_hydrogens_without_conect_records_are_bonded_by_distance(tmp_path):
 
 @pytest.mark.parametrize("charge", [None, 0])
 @pytest.mark.parametrize("smiles", ["OCC(O)CO", "c1ccccc1", "CC(=O)Nc1ccc(O)cc1", "O", "C1CCCCC1"])
-def test_missing_hydrogens_are_noticed(tmp_path, smiles, charge):
+def test_missing_hydrogens_are_reported(tmp_path, smiles, charge):
     path = write_molecules(tmp_path / "x.pdb", smiles)
     structure = read_structure(path)
     heavy = [a.index for a in structure.topology.atoms() if a.element.symbol != "H"]
@@ -274,7 +274,7 @@ def test_missing_hydrogens_are_noticed(tmp_path, smiles, charge):
         check_region(summary, Model())
 
 
-def test_one_missing_hydrogen_is_noticed(tmp_path):
+def test_one_missing_hydrogen_is_reported(tmp_path):
     path = write_molecules(tmp_path / "x.pdb", "c1ccccc1")
     structure = read_structure(path)
     partly = app.Modeller(structure.topology, structure.positions * unit.nanometer)
@@ -301,7 +301,7 @@ def test_ions_in_contact_are_not_bonded(tmp_path, symbol, distance):
     assert summary.formal_charge == 0
 
 
-def test_a_coordinated_metal_is_warned_of(tmp_path, caplog):
+def test_a_coordinated_metal_causes_a_warning(tmp_path, caplog):
     summary = _describe(_with_ion(tmp_path, "Zn", 0.21), "resname L00")
     assert summary.cut_bonds == ()
     assert "1 contacts with metal ions leave the region (L001:O1-ION1:ZN)" in caplog.text

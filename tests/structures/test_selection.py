@@ -1,4 +1,4 @@
-"""Selections of atoms, and what is said where they fail."""
+"""Selections of atoms, and messages for invalid ones."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_selections(topology, selection, expected):
     np.testing.assert_array_equal(found, expected)
 
 
-def test_mdtraj_topologies_are_as_good(topology):
+def test_mdtraj_topologies_are_accepted(topology):
     converted = mdtraj.Topology.from_openmm(topology)
     np.testing.assert_array_equal(
         nnpmm.select_atoms(converted, "resname MOL"), nnpmm.select_atoms(topology, "resname MOL")
@@ -174,7 +174,7 @@ def test_comparisons_bind_more_tightly_than_logic(topology):
 
 
 @pytest.mark.parametrize("selection", ["index 99", "resid 7", "chainid 3", "residue 99"])
-def test_numbers_that_are_not_there(topology, selection):
+def test_missing_residue_numbers(topology, selection):
     for text in (selection, f"not {selection}"):
         with pytest.raises(SelectionError, match=r"matches nothing; the topology has 12 atoms"):
             select_atoms(topology, text)
@@ -188,11 +188,11 @@ def test_numbers_that_are_not_there(topology, selection):
         ("residue 99A", ["99A matches nothing", "none"]),
     ],
 )
-def test_insertion_codes_that_are_not_there(complex_, selection, words):
+def test_missing_insertion_codes(complex_, selection, words):
     _refused(complex_, selection, *words)
 
 
-def test_a_number_of_which_only_inserted_residues_are_there():
+def test_a_number_with_inserted_residues_only():
     topology = Topology()
     residue = topology.addResidue("ALA", topology.addChain(), "60", "A")
     topology.addAtom("CA", Element.getBySymbol("C"), residue)
@@ -236,11 +236,11 @@ def _refused(topology, selection, *words):
         "resname == SOL or resname MOL",
     ],
 )
-def test_residue_names_that_are_not_there(topology, selection):
+def test_missing_residue_names(topology, selection):
     _refused(topology, selection, "matches nothing", "SOL and WAT to HOH", "here: HOH, MOL")
 
 
-def test_atom_names_that_are_not_there(topology):
+def test_missing_atom_names(topology):
     _refused(topology, "not name OW", "name OW matches nothing")
     # A list may name atoms that only some molecules have.
     np.testing.assert_array_equal(select_atoms(topology, "name C1 OXT"), [3])
@@ -253,7 +253,7 @@ def test_atom_names_that_are_not_there(topology):
     "selection",
     ["resname MOL AND name C1", "name C1 AND resname MOL", "name C1 resname MOL", "name C1 NOT"],
 )
-def test_operators_in_capitals_and_left_out(topology, selection):
+def test_operators_in_capitals_and_implied_operators(topology, selection):
     _refused(topology, selection, "in lower case", "before the next keyword")
 
 

@@ -171,7 +171,7 @@ def test_bad_settings_are_named(paracetamol, settings, message):
         solvate(*paracetamol, **settings)
 
 
-def test_the_padding_that_the_message_names_is_enough(paracetamol):
+def test_the_padding_in_the_message_is_sufficient(paracetamol):
     with pytest.raises(ConfigError) as caught:
         solvate(*paracetamol, padding=0.1)
     assert "since a new box shrinks" in str(caught.value)

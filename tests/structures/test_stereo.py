@@ -1,4 +1,4 @@
-"""Open stereocentres: real ones are counted, and none where there is but one isomer."""
+"""Counts of unspecified stereocentres, without those that have only one isomer."""
 
 import pytest
 from rdkit import Chem

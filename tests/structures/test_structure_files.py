@@ -1,4 +1,4 @@
-"""GRO files of any precision, and boxes that mean none."""
+"""GRO files of any precision, and placeholders for boxes."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_broken_gro_files(tmp_path, text, words):
         (np.array([[0.1, 0, 0], [-0.05, 0.0866, 0], [0, 0, 0.1]]), 10),
     ],
 )
-def test_boxes_that_cannot_hold_the_atoms(box, n_atoms, caplog):
+def test_boxes_too_small_for_the_atoms(box, n_atoms, caplog):
     with caplog.at_level(logging.WARNING):
         assert usable_box(box, n_atoms, origin="em.pdb") is None
     (record,) = caplog.records
@@ -119,7 +119,7 @@ def test_boxes_that_cannot_hold_the_atoms(box, n_atoms, caplog):
     ("edge", "n_atoms"),
     [(0.357, 8), (0.453, 12), (3.0, 2700), (1000.0, 5)],  # diamond, ice, water, a wide box
 )
-def test_real_cells_stay(edge, n_atoms, caplog):
+def test_real_cells_are_unchanged(edge, n_atoms, caplog):
     np.testing.assert_array_equal(usable_box(np.eye(3) * edge, n_atoms), np.eye(3) * edge)
     assert not caplog.records
 

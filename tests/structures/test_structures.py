@@ -1,4 +1,4 @@
-"""Structure files: one molecule through every format, and files that are broken."""
+"""Structure files: one molecule in every format, and broken files."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_an_unknown_suffix_lists_those_known(tmp_path):
 @pytest.mark.parametrize(
     "content", [b"", b"not a structure\nat all\n", b"\xff\xfe\x00\x80"], ids=["empty", "text", "-"]
 )
-def test_files_that_hold_something_else(tmp_path, suffix, content):
+def test_files_with_other_content(tmp_path, suffix, content):
     path = tmp_path / f"x{suffix}"
     path.write_bytes(content)
     _refused(path)
@@ -313,7 +313,7 @@ def test_ions_of_a_pdb_without_elements(tmp_path):
     assert _symbols(read_structure(path)) == expected.split()
 
 
-def test_elements_that_a_pdb_gives_are_kept(tmp_path, caplog):
+def test_elements_of_a_pdb_file_are_used(tmp_path, caplog):
     path = tmp_path / "x.pdb"
     path.write_text(
         _pdb((" NA1", "LIG", 1, 0, "N"), ("CA  ", "LIG", 1, 2, "CA"), (" X1 ", "LIG", 1, 4, "EP"))
@@ -329,7 +329,7 @@ def test_elements_that_a_pdb_gives_are_kept(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("cell", [1.0, 0.5, 1.9])
-def test_a_cell_that_is_none(tmp_path, cell, caplog):
+def test_a_placeholder_cell_is_no_box(tmp_path, cell, caplog):
     path = tmp_path / "em.pdb"
     path.write_text(_pdb((" C1 ", "LIG", 1, 0, "C"), (" C1 ", "LIG", 2, 9, "C"), cell=cell))
     structure = read_structure(path)
@@ -341,7 +341,7 @@ def test_a_cell_that_is_none(tmp_path, cell, caplog):
 
 
 @pytest.mark.parametrize("value", ["?", ".", "0", "0.000", "1.000", "30.0"])
-def test_a_cif_cell_that_is_none(files, tmp_path, value):
+def test_a_placeholder_cif_cell_is_no_box(files, tmp_path, value):
     lines = files[".cif"].read_text().splitlines(keepends=True)
     angle = value if value in "?." else "90.0"
     cell = [f"_cell.length_{axis}  {value}\n" for axis in "abc"]
@@ -399,7 +399,7 @@ def test_deuterium_is_hydrogen(files, paracetamol, tmp_path, suffix):
     assert _symbols(read_structure(path)) == expected
 
 
-def test_models_that_are_not_used(files, tmp_path, caplog):
+def test_only_the_first_model_is_used(files, tmp_path, caplog):
     one = files[".pdb"].read_text().splitlines()
     atoms = [line for line in one if line.startswith("HETATM")]
     shifted = [f"{line[:30]}{99:8.3f}{line[38:]}" for line in atoms]
@@ -412,7 +412,7 @@ def test_models_that_are_not_used(files, tmp_path, caplog):
     np.testing.assert_allclose(structure.positions, expected, rtol=0, atol=1e-9)
 
 
-def test_alternate_locations_that_are_not_used(tmp_path, caplog):
+def test_only_one_alternate_location_is_used(tmp_path, caplog):
     first = (" C1 ", "LIG", 1, 0, "C"), (" C2 ", "LIG", 1, 1.5, "C")
     lines = _pdb(*first, (" C2 ", "LIG", 1, 1.8, "C")).splitlines()
     lines[1:3] = [
@@ -436,7 +436,7 @@ def test_alternate_locations_that_are_not_used(tmp_path, caplog):
 
 
 @pytest.mark.filterwarnings("ignore:WARNING. duplicate atom")
-def test_atoms_of_the_same_name_are_not_lost(tmp_path):
+def test_atoms_with_equal_names_are_not_lost(tmp_path):
     path = tmp_path / "x.pdb"
     path.write_text(_pdb(*((" C  ", "LIG", 1, 1.5 * k, "C") for k in range(3))))
     _refused(path, "2 atoms have the name of another atom of their residue")
@@ -452,7 +452,7 @@ def test_atoms_of_the_same_name_are_not_lost(tmp_path):
         "     nan   0.000   0.000  1.00",
     ],
 )
-def test_pdb_coordinates_that_do_not_fit(tmp_path, fields):
+def test_pdb_coordinates_too_large_for_their_columns(tmp_path, fields):
     path = tmp_path / "x.pdb"
     good = _pdb((" C1 ", "LIG", 1, 0, "C"), (" C2 ", "LIG", 1, 1.5, "C")).splitlines()
     good[1] = good[1][:30] + fields + "  0.00           C"
@@ -487,7 +487,7 @@ def test_cif_without_elements(files, tmp_path):
 
 @pytest.mark.parametrize("column", ["id", "Cartn_z", "label_alt_id"])
 def test_a_cif_that_lacks_a_column(files, tmp_path, column):
-    """Values then belong to other columns; OpenMM's reader ends with an IndexError and more."""
+    """Values are then in wrong columns; OpenMM's reader raises an IndexError and others."""
     lines = files[".cif"].read_text().splitlines(keepends=True)
     path = tmp_path / "x.cif"
     path.write_text("".join(x for x in lines if x.strip() != f"_atom_site.{column}"))

@@ -1,4 +1,4 @@
-"""Tinker files as MM systems: what a key file says, and what is refused by name."""
+"""MM systems from Tinker files: options of a key file, and refused key words."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EWALD = "ewald\newald-cutoff 7.0\nvdw-cutoff 9.0\n"
 
 @pytest.fixture
 def files(tmp_path):
-    """Settings of the small system, which tests change."""
+    """Settings of the small system, for tests to modify."""
     return {
         "type": "tinker",
         "xyz": coordinates(tmp_path),
@@ -63,7 +63,7 @@ def test_defaults_without_a_key_file(files):
     assert vdw(mm).getUseDispersionCorrection()
 
 
-def test_constants_of_the_first_file_count(files):
+def test_constants_of_an_earlier_file_are_not_lost(files):
     """OpenMM's reader would fall back to its own torsionunit, as the second file has none."""
     mm = load_system(TinkerSystem(**{**files, "vdw_cutoff": 0.9}))
     torsions = force_of(mm, openmm.PeriodicTorsionForce)
@@ -73,7 +73,7 @@ def test_constants_of_the_first_file_count(files):
     np.testing.assert_allclose(sorted(heights), [0.5 * 0.5 * 4.184, 0.5 * 4.184, 1.0 * 4.184])
 
 
-def test_a_key_file_is_honoured(with_key):
+def test_the_options_of_a_key_file_are_used(with_key):
     mm = with_key(
         "ewald\newald-cutoff 6.5\nvdw-cutoff 8.0\nvdw-correction\npolar-eps 0.0001\n"
         "polarization direct\npme-grid 32 36 40\newald-alpha 0.5\nverbose\nintegrator respa\n"
@@ -88,7 +88,7 @@ def test_a_key_file_is_honoured(with_key):
     assert grid == [32, 36, 40]
 
 
-def test_tinkers_own_values_where_the_key_file_says_nothing(with_key):
+def test_tinkers_defaults_for_missing_key_words(with_key):
     """An Ewald coefficient of 0.5446 per angstrom for 7 angstrom is Tinker's own output."""
     mm = with_key("ewald\n")
     assert multipoles(mm).getCutoffDistance()._value == pytest.approx(0.7)
@@ -155,7 +155,7 @@ def test_key_words_that_are_refused(with_key, text, match):
         (EWALD + "bond 1 2 600.0 0.95\n", "both have bond 1 2, with different values"),
     ],
 )
-def test_key_files_that_cannot_be_right(with_key, text, match):
+def test_invalid_key_files(with_key, text, match):
     with pytest.raises(InputFileError, match=match):
         with_key(text)
 
@@ -168,7 +168,7 @@ def test_key_files_that_cannot_be_right(with_key, text, match):
         ({"box": (2.5, 2.5, 2.5)}, "found different boxes in system.xyz and system.box"),
     ],
 )
-def test_settings_and_key_file_that_say_the_same_thing(with_key, setting, match):
+def test_options_in_both_settings_and_key_file(with_key, setting, match):
     with pytest.raises(ConfigError, match=match):
         with_key(EWALD, **setting)
 
@@ -191,7 +191,7 @@ def test_missing_parameters_are_named_with_their_atoms(files, tmp_path, left_out
         load_system(TinkerSystem(**{**files, "parameters": (files["parameters"][0], solute)}))
 
 
-def test_multipoles_that_differ_behind_the_charge(files, tmp_path):
+def test_multipoles_that_differ_only_after_the_charge(files, tmp_path):
     """Dipole and quadrupole are on lines of their own."""
     lines = PEROXIDE.splitlines()
     (first,) = [n for n, line in enumerate(lines) if line.split()[:2] == ["multipole", "11"]]
@@ -229,7 +229,7 @@ def test_no_box(files, tmp_path):
     assert not mm.system.usesPeriodicBoundaryConditions()
 
 
-def test_molecules_that_are_not_in_one_run(files, tmp_path):
+def test_molecules_with_scattered_atoms(files, tmp_path):
     """OpenMM would list the atoms of such a file in another order than the coordinates."""
     lines = files["xyz"].read_text().splitlines()
     swapped = {"4": "5", "5": "4"}
@@ -245,7 +245,7 @@ def test_molecules_that_are_not_in_one_run(files, tmp_path):
         load_system(TinkerSystem(**{**files, "vdw_cutoff": 0.9}))
 
 
-def test_words_of_a_run_in_a_parameter_file(files, tmp_path, caplog):
+def test_key_words_of_a_run_in_a_parameter_file(files, tmp_path, caplog):
     extra = write(tmp_path, "more.prm", "ele-lambda 0.1\nvdw-cutoff 5.0\n")
     settings = {**files, "parameters": (*files["parameters"], extra), "vdw_cutoff": 0.9}
     mm = load_system(TinkerSystem(**settings))
@@ -266,7 +266,7 @@ TINKER = {
 
 @pytest.mark.data
 @pytest.mark.slow
-def test_valence_energies_are_tinkers():
+def test_valence_energies_equal_those_of_tinker():
     folder = shared_data("phenol-amoeba")
     parameters = (folder / "amoebabio18.prm", folder / "amoeba_phenol.prm")
     source = TinkerSystem(

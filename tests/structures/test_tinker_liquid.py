@@ -48,7 +48,7 @@ def water(tmp_path):
 
 
 def test_a_box_of_a_liquid(tmp_path, solute, water):
-    """It is read again with the same types and bonds, whole molecules, and no overlap."""
+    """The written box has the same types and bonds, whole molecules, and no overlap."""
     packed = dissolve_tinker(solute, water, padding=0.6, seed=1)
     box = write(tmp_path, "box.xyz", packed.text)
     mm = load_system(solute.model_copy(update={"xyz": box}))
@@ -68,12 +68,12 @@ def test_a_box_of_a_liquid(tmp_path, solute, water):
     assert density == pytest.approx(0.5 * packed.typical, rel=0.15)
 
 
-def test_the_seed_decides(solute, water):
+def test_the_seed_determines_the_box(solute, water):
     texts = [dissolve_tinker(solute, water, padding=0.6, seed=seed).text for seed in (1, 1, 2)]
     assert texts[0] == texts[1] != texts[2]
 
 
-def test_two_molecules_in_the_file_of_one(tmp_path, solute):
+def test_several_molecules_in_one_file_are_refused(tmp_path, solute):
     two = ONE_WATER.replace("3 water", "6 waters")
     two += "4 O 3.0 0.0 0.0 1 5 6\n5 H 3.95 0.0 0.0 2 4\n6 H 2.72 0.91 0.0 2 4\n"
     with pytest.raises(InputFileError, match=r"two.xyz: found 2 molecules, allowed: one molecule"):
@@ -81,7 +81,7 @@ def test_two_molecules_in_the_file_of_one(tmp_path, solute):
 
 
 def test_a_solvent_without_parameters(tmp_path, solute, water):
-    """Toluene, say, with a parameter file that does not have it: the types are named."""
+    """The message names the types that the parameter file lacks."""
     unknown = write(tmp_path, "unknown.xyz", ONE_WATER.replace("0.0 1 2 3", "0.0 99 2 3"))
     with pytest.raises(InputFileError, match=r"Atom type 99 not found"):
         dissolve_tinker(solute, unknown, padding=0.6)

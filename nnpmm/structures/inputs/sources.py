@@ -1,4 +1,4 @@
-"""Settings of the MM system: the files that it is read from, or what it is built from."""
+"""Settings of the MM system: the files that contain it, or the molecules to build it from."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
     "TinkerSystem",
 ]
 
-#: What a simulation of the system samples.
+#: Thermodynamic ensemble of a simulation.
 Ensemble = Literal["NVT", "NPT"]
 
 
@@ -162,8 +162,8 @@ class TinkerSystem(Section):
         None,
         ge=1.0,
         le=4.1,
-        description="repartitioned mass of hydrogens (amu), water's too, which is flexible; null: "
-        "their own",
+        description="repartitioned mass of hydrogens (amu), also of water, which is flexible; "
+        "null: their own",
         examples=["3 amu"],
     )
 
@@ -206,8 +206,8 @@ class AmoebaSystem(Section):
         None,
         ge=1.0,
         le=4.1,
-        description="repartitioned mass of hydrogens (amu), water's too, which is flexible; null: "
-        "their own",
+        description="repartitioned mass of hydrogens (amu), also of water, which is flexible; "
+        "null: their own",
         examples=["3 amu"],
     )
 
@@ -251,7 +251,7 @@ class BuildSystem(Section):
     )
     residue_name: str = Field(
         "MOL",
-        description="residue name that the ligand gets, one to three letters and digits",
+        description="residue name of the ligand, one to three letters and digits",
     )
     cutoff: Length = Field(0.9, gt=0, description="cutoff of the direct-space interactions, in nm")
     hydrogen_mass: Mass | None = Field(
@@ -264,7 +264,7 @@ class BuildSystem(Section):
 
     @field_validator("residue_name")
     @classmethod
-    def _fits_the_columns(cls, name: str) -> str:
+    def _check_residue_name(cls, name: str) -> str:
         if not re.fullmatch(r"[A-Za-z0-9]{1,3}", name):
             raise ValueError(f"found {name[:60]!r}, allowed: one to three letters and digits")
         return name

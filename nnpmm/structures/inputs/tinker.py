@@ -23,17 +23,18 @@ from nnpmm.structures.mm_system import MMSystem
 __all__ = ["LONG_VDW_CUTOFF", "load_tinker"]
 
 _NM = 0.1  # nm in an angstrom
-# Tinker's own where its key file does not say (kewald.f, cutoffs.f, mpole.f).
+# Tinker's defaults for key words that a key file lacks (kewald.f, cutoffs.f, mpole.f).
 _EWALD_CUTOFF, _VDW_CUTOFF, _TOLERANCE = 0.7, 0.9, 1e-6
-_EWALD_ERROR, _GRID_DENSITY = 1e-8, 1.2  # erfc(alpha r) / r in 1/angstrom; points per angstrom
+_EWALD_ERROR = 1e-8  # erfc(alpha r) / r at the cutoff r, 1/angstrom
+_GRID_DENSITY = 1.2  # points per angstrom
 # Without a key file: the published protocol of solvation with AMOEBA (Jaffrelot Inizan, 2023).
 LONG_VDW_CUTOFF = 1.2  #: nm
 _LOOSE_TOLERANCE = 1e-5
 _POLARIZATION = {"mutual": "mutual", "direct": "direct", "opt3": "extrapolated"}
 
 
-class _Run(NamedTuple):
-    """What a System is made with; lengths in nm."""
+class _Options(NamedTuple):
+    """Options of a System; lengths in nm, the tolerance of induced dipoles in Debye."""
 
     box: NDArray[np.float64] | None
     cutoff: float
@@ -45,16 +46,16 @@ class _Run(NamedTuple):
 
 
 def load_tinker(source: TinkerSystem) -> MMSystem:
-    """Read Tinker coordinates with parameters and, where there is one, the key file of a run.
+    """Read Tinker coordinates with parameters and, if given, the key file of a run.
 
-    The key file's cutoffs, box, accuracy of induced dipoles, Ewald parameters and long-range
-    correction are taken over. Without one, settings and the defaults of `TinkerSystem` count.
+    Cutoffs, box, accuracy of induced dipoles, Ewald parameters and long-range correction are those
+    of the key file. Without one, settings and the defaults of `TinkerSystem` are used.
 
     Raises:
         InputFileError: a file cannot be read, parameters are missing (classes and atoms are named)
             or given twice.
-        ConfigError: a key word that would change the energy and is not supported, one that the
-            settings give too, or no box.
+        ConfigError: an unsupported key word that would change the energy, one that is also in the
+            settings, or no box.
     """
     xyz = check_file(source.xyz, (".xyz", ".arc", ".txyz"), "Tinker coordinates")
     for path in source.parameters:
@@ -66,20 +67,20 @@ def load_tinker(source: TinkerSystem) -> MMSystem:
         key = read_keywords(source.key, is_key=True)
         files.append(key)
     check_unique(files)
-    tinker = _read(xyz, files)
+    tinker = _read_tinker(xyz, files)
     check_complete(tinker, files)
     _check_order(tinker)
-    run = _plan(source, tinker, files, key)
-    system = _create_system(source, tinker, run)
+    options = _choose_options(source, tinker, files, key)
+    system = _create_system(source, tinker, options)
     positions = np.array(tinker.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
     region = None if key is None else _network_atoms(key, len(positions))
-    return MMSystem(tinker.topology, positions, run.box, system, ligand_atoms=region)
+    return MMSystem(tinker.topology, positions, options.box, system, ligand_atoms=region)
 
 
-def _read(xyz: str, files: list[KeywordFile]) -> Any:
-    """Return OpenMM's reader with all parameters, as of one file.
+def _read_tinker(xyz: str, files: list[KeywordFile]) -> Any:
+    """Return OpenMM's reader with the parameters of all files merged into one.
 
-    Of several it would take the force field's constants from the last one, or else its defaults.
+    With several files, OpenMM uses the constants of the last one, and defaults where it has none.
     """
     lines = [line for file in files for line in file.lines]
     with tempfile.TemporaryDirectory() as folder:
@@ -92,7 +93,10 @@ def _read(xyz: str, files: list[KeywordFile]) -> Any:
 
 
 def _check_order(tinker: Any) -> None:
-    """OpenMM's topology lists molecule after molecule; the positions follow the file."""
+    """Check that a molecule's atoms are contiguous.
+
+    OpenMM's topology lists one molecule after the other, but its positions follow the file.
+    """
     for index, atom in enumerate(tinker.topology.atoms()):
         if int(atom.id) != index:
             raise InputFileError(
@@ -101,10 +105,10 @@ def _check_order(tinker: Any) -> None:
             )
 
 
-def _plan(
+def _choose_options(
     source: TinkerSystem, tinker: Any, files: list[KeywordFile], key: KeywordFile | None
-) -> _Run:
-    """Return what the key file, the settings and the defaults say together."""
+) -> _Options:
+    """Return the options of a System from the key file, the settings and the defaults."""
     box = _box(source, tinker, key)
     if source.nonbonded_method == "NoCutoff":
         box = None
@@ -114,17 +118,17 @@ def _plan(
             "system.box has a periodic box: give one, or set NoCutoff"
         )
     if key is None:
-        long = source.vdw_cutoff or LONG_VDW_CUTOFF
+        vdw_cutoff = source.vdw_cutoff or LONG_VDW_CUTOFF
         tolerance = source.polarization_tolerance or _LOOSE_TOLERANCE
         cutoff, polarization = source.cutoff or _EWALD_CUTOFF, _polarization(source, files, None)
-        return _Run(box, cutoff, long, tolerance, polarization, True, None)
+        return _Options(box, cutoff, vdw_cutoff, tolerance, polarization, True, None)
     if box is not None and "ewald" not in key.run:
         raise ConfigError(
             f"{key.path.name}: has no key word ewald, which OpenMM's AMOEBA needs in a periodic "
             "box; add it, or set system.nonbonded_method to NoCutoff"
         )
     cutoff = _length(key, "ewald-cutoff", source.cutoff, "cutoff", _EWALD_CUTOFF)
-    return _Run(
+    return _Options(
         box=box,
         cutoff=cutoff,
         vdw_cutoff=_length(key, "vdw-cutoff", source.vdw_cutoff, "vdw_cutoff", _VDW_CUTOFF),
@@ -144,7 +148,7 @@ def _plan(
 def _box(source: TinkerSystem, tinker: Any, key: KeywordFile | None) -> NDArray[np.float64] | None:
     """Return the box of settings, key file or xyz file, which must not contradict each other.
 
-    Edges that a key file leaves out are those of Tinker's subroutine unitcell.
+    Missing edges of a key file are completed as in Tinker's subroutine unitcell.
     """
     vectors = tinker.topology.getPeriodicBoxVectors()
     found = {}
@@ -170,7 +174,7 @@ def _edges(key: KeywordFile) -> dict[str, float]:
 
 
 def _polarization(source: TinkerSystem, files: list[KeywordFile], key: KeywordFile | None) -> str:
-    """Return OpenMM's name of how dipoles are induced; a setting overrides the force field's."""
+    """Return OpenMM's name of the polarization; a setting overrides that of the force field."""
     lines = [(file, line) for file in files for line in file.run.get("polarization", ())]
     found = "mutual"
     if lines:
@@ -213,7 +217,7 @@ def _ewald(
 
 
 def _grid_points(edge: float) -> int:
-    """Return the next even number of points with prime factors 2, 3 and 5 alone."""
+    """Return the smallest even number of sufficient points with the prime factors 2, 3 and 5."""
     points = math.ceil(_GRID_DENSITY * edge / _NM - 1e-8)
     while True:
         rest = points
@@ -240,6 +244,7 @@ def _setting(
     default: float,
     scale: float = 1.0,
 ) -> float:
+    """Return a number of the key file, times a scale, or else that of the settings."""
     if word not in key.run:
         return default if given is None else given
     if given is not None:
@@ -264,35 +269,35 @@ def _unreadable(key: KeywordFile, line: Line) -> str:
     return f"{key.path.name}, line {line.number}: cannot read {text!r}, expected positive numbers"
 
 
-def _create_system(source: TinkerSystem, tinker: Any, run: _Run) -> openmm.System:
+def _create_system(source: TinkerSystem, tinker: Any, options: _Options) -> openmm.System:
     method = app.NoCutoff
-    if run.box is not None:
+    if options.box is not None:
         method = app.PME
-        tinker.topology.setPeriodicBoxVectors(run.box * unit.nanometer)
+        tinker.topology.setPeriodicBoxVectors(options.box * unit.nanometer)
     hydrogen_mass = None if source.hydrogen_mass is None else source.hydrogen_mass * unit.dalton
     system = read_file(
         source.xyz,
         "Tinker files",
         lambda: tinker.createSystem(
             nonbondedMethod=method,
-            nonbondedCutoff=run.cutoff * unit.nanometer,
-            vdwCutoff=run.vdw_cutoff * unit.nanometer,
-            polarization=run.polarization,
-            mutualInducedTargetEpsilon=run.tolerance,
+            nonbondedCutoff=options.cutoff * unit.nanometer,
+            vdwCutoff=options.vdw_cutoff * unit.nanometer,
+            polarization=options.polarization,
+            mutualInducedTargetEpsilon=options.tolerance,
             hydrogenMass=hydrogen_mass,
         ),
     )
     for force in system.getForces():
         if isinstance(force, openmm.AmoebaVdwForce):
-            force.setUseDispersionCorrection(run.dispersion_correction)
-        if isinstance(force, openmm.AmoebaMultipoleForce) and run.pme is not None:
-            alpha, grid = run.pme
+            force.setUseDispersionCorrection(options.dispersion_correction)
+        if isinstance(force, openmm.AmoebaMultipoleForce) and options.pme is not None:
+            alpha, grid = options.pme
             force.setPMEParameters(alpha, *grid)
     return system
 
 
 def _network_atoms(key: KeywordFile, n_atoms: int) -> NDArray[np.int64] | None:
-    """Return the atoms of group 1 where the key file gives them to a network, as in Deep-HP."""
+    """Return the atoms of group 1 if the key file describes them by a network, as in Deep-HP."""
     lines = key.run.get("mlpot", [])
     modes = {(line.fields[0].lower() if line.fields else "") for line in lines}
     if not modes or modes == {"none"}:

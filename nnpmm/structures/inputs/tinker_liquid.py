@@ -1,4 +1,4 @@
-"""Boxes of a liquid around a solute as Tinker coordinates, from one molecule of each."""
+"""Create a box of a liquid around a solute as Tinker coordinates, from one molecule of each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nnpmm.structures.packing import check_liquid_width, pack_loosely
 __all__ = ["TinkerLiquid", "dissolve_tinker"]
 
 _ANGSTROM_PER_NM = 10.0
-_NEUTRAL = 0.01  # e: multipoles have five decimals
+_MAX_CHARGE = 0.01  # e, of a neutral molecule: multipoles are rounded to five decimals
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class TinkerLiquid:
     Attributes:
         text: the Tinker coordinates, the solute first, with the box.
         n_solute: number of the solute's atoms.
-        typical: density of such a liquid, g/ml, as `nnpmm.structures.typical_density` estimates it.
+        typical: density of the liquid, g/ml, estimated by `nnpmm.structures.typical_density`.
     """
 
     text: str
@@ -44,37 +44,39 @@ class TinkerLiquid:
 def dissolve_tinker(
     solute: TinkerSystem, solvent: Path, *, padding: float, seed: int = 0
 ) -> TinkerLiquid:
-    """Put a molecule into a loose cubic box of a liquid that Tinker parameters describe.
+    """Put a molecule into a loosely packed cubic box of a liquid with Tinker parameters.
 
     Args:
         solute: the molecule alone, with the parameters of both.
         solvent: Tinker coordinates of one molecule of the liquid.
         padding: distance between the solute's enclosing sphere and the faces of the box, nm, once
             the box has the typical density of such a liquid.
-        seed: of positions and orientations.
+        seed: seed of positions and orientations.
 
     Raises:
         InputFileError: a file cannot be read, has more than one molecule, or parameters are
             missing (classes and atoms are named).
-        ConfigError: a charged solvent, or a box that will be narrower than twice the cutoff.
+        ConfigError: the solvent is charged, or the box will be narrower than twice the cutoff.
     """
-    first, second = (_molecule(solute, path) for path in (solute.xyz, solvent))
-    charge = _charge(second)
-    if abs(charge) > _NEUTRAL:
+    solute_mm, solvent_mm = (_molecule(solute, path) for path in (solute.xyz, solvent))
+    charge = _charge(solvent_mm)
+    if abs(charge) > _MAX_CHARGE:
         raise ConfigError(
             f"{solvent.name}: found a solvent molecule of charge {charge:+.2f}, allowed: neutral "
             "molecules"
         )
-    own = first.positions - 0.5 * (first.positions.min(axis=0) + first.positions.max(axis=0))
-    width = 2 * (float(np.linalg.norm(own, axis=1).max()) + padding)
+    positions = solute_mm.positions
+    centred = positions - 0.5 * (positions.min(axis=0) + positions.max(axis=0))
+    width = 2 * (float(np.linalg.norm(centred, axis=1).max()) + padding)
     check_liquid_width(width, solute.vdw_cutoff or LONG_VDW_CUTOFF, "a larger padding")
-    typical = typical_density(_as_rdkit(second))
-    count = max(1, round((width**3 - _volume(first)) / _volume(second)))
-    places, width = pack_loosely(second.positions, count, width, solute=own, seed=seed)
-    rows = [_rows(path) for path in (solute.xyz, solvent)]
-    molecules = [(rows[0], own + 0.5 * width), *((rows[1], place) for place in places)]
+    typical = typical_density(_as_rdkit(solvent_mm))
+    count = max(1, round((width**3 - _volume(solute_mm)) / _volume(solvent_mm)))
+    packed, width = pack_loosely(solvent_mm.positions, count, width, solute=centred, seed=seed)
+    solute_atoms, solvent_atoms = _read_atoms(solute.xyz), _read_atoms(solvent)
+    molecules = [(solute_atoms, centred + 0.5 * width)]
+    molecules += [(solvent_atoms, molecule) for molecule in packed]
     title = f"{solute.xyz.stem} in {count} molecules of {solvent.stem}"
-    return TinkerLiquid(_text(title, molecules, width), len(own), typical)
+    return TinkerLiquid(_text(title, molecules, width), len(centred), typical)
 
 
 def _molecule(source: TinkerSystem, path: Path) -> MMSystem:
@@ -102,13 +104,13 @@ def _charge(mm: MMSystem) -> float:
 
 
 def _as_rdkit(mm: MMSystem) -> Chem.Mol:
-    """Return elements and positions of a molecule; its bond orders are not known."""
+    """Return the elements and positions of a molecule, without bonds."""
     molecule = Chem.RWMol()
     for atom in mm.topology.atoms():
         molecule.AddAtom(Chem.Atom(atom.element.atomic_number))
     conformer = Chem.Conformer(len(mm.positions))
-    for index, place in enumerate((_ANGSTROM_PER_NM * mm.positions).tolist()):
-        conformer.SetAtomPosition(index, place)
+    for index, position in enumerate((_ANGSTROM_PER_NM * mm.positions).tolist()):
+        conformer.SetAtomPosition(index, position)
     molecule.AddConformer(conformer)
     return molecule.GetMol()
 
@@ -121,7 +123,7 @@ def _volume(mm: MMSystem) -> float:
 
 
 @dataclass(frozen=True)
-class _Row:
+class _TinkerAtom:
     """An atom of a Tinker file: symbol, type, and bonded atoms counted from 0."""
 
     symbol: str
@@ -129,29 +131,30 @@ class _Row:
     bonded: tuple[int, ...]
 
 
-def _rows(path: Path) -> list[_Row]:
+def _read_atoms(path: Path) -> list[_TinkerAtom]:
     """Return the atoms of Tinker coordinates that OpenMM has read without complaint."""
     lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     count = int(lines[0][0])
     return [
-        _Row(fields[1], fields[5], tuple(int(number) - 1 for number in fields[6:]))
+        _TinkerAtom(fields[1], fields[5], tuple(int(number) - 1 for number in fields[6:]))
         for fields in lines[-count:]
     ]
 
 
-def _text(title: str, molecules: list[tuple[list[_Row], NDArray[np.float64]]], width: float) -> str:
+def _text(
+    title: str, molecules: list[tuple[list[_TinkerAtom], NDArray[np.float64]]], width: float
+) -> str:
     """Return Tinker coordinates of molecules with their positions (n, 3), nm, in a cube."""
     edge = _ANGSTROM_PER_NM * width
-    lines, done = [], 0
-    for rows, positions in molecules:
-        for index, (row, place) in enumerate(zip(rows, positions, strict=True)):
-            x, y, z = (_ANGSTROM_PER_NM * place).tolist()
-            bonded = "".join(f"{done + other + 1:7d}" for other in row.bonded)
+    lines, first = [], 1
+    for atoms, positions in molecules:
+        for number, (atom, position) in enumerate(zip(atoms, positions, strict=True), first):
+            x, y, z = (_ANGSTROM_PER_NM * position).tolist()
+            bonded = "".join(f"{first + other:7d}" for other in atom.bonded)
             lines.append(
-                f"{done + index + 1:7d}  {row.symbol:<3} {x:12.6f}{y:12.6f}{z:12.6f} "
-                f"{row.kind:>6}{bonded}"
+                f"{number:7d}  {atom.symbol:<3} {x:12.6f}{y:12.6f}{z:12.6f} {atom.kind:>6}{bonded}"
             )
-        done += len(rows)
-    header = f"{done:7d}  {title}"
+        first += len(atoms)
+    header = f"{len(lines):7d}  {title}"
     box = "".join(f"{value:12.6f}" for value in (edge, edge, edge, 90.0, 90.0, 90.0))
     return "\n".join([header, box, *lines]) + "\n"

@@ -11,14 +11,14 @@ from nnpmm.structures.inputs.tinker_keywords import PARAMETERS, KeywordFile
 
 __all__ = ["check_complete", "check_unique"]
 
-_MOST = 4  # named in a message
+_MAX_NAMED = 4  # missing parameters in a message
 
 
 def check_unique(files: Sequence[KeywordFile]) -> None:
-    """Check that two files do not give one parameter different values.
+    """Check that no two files have different values of one parameter.
 
     Raises:
-        InputFileError: they do.
+        InputFileError: two files have.
     """
     known: dict[tuple[str, ...], tuple[tuple[str, ...], KeywordFile]] = {}
     for file in files:
@@ -42,16 +42,16 @@ def check_unique(files: Sequence[KeywordFile]) -> None:
 def check_complete(tinker: Any, files: Sequence[KeywordFile]) -> None:
     """Check that each atom, bond, angle and torsion has parameters.
 
-    Stretch-bend, out-of-plane, Urey-Bradley and coupled terms are there where a force field wants
-    them, and not elsewhere.
+    Other terms (stretch-bend, out-of-plane, Urey-Bradley, coupled torsions) are optional: a force
+    field has them only where it uses them.
 
     Args:
         tinker: an `openmm.app.TinkerFiles`.
-        files: that it was read from.
+        files: the files from which it was read.
 
     Raises:
-        InputFileError: some are missing, and classes and atoms are named; or a pair of the system
-            has a Thole factor of its own, which OpenMM lacks.
+        InputFileError: parameters are missing (the message names classes and atoms), or a pair of
+            types has its own Thole factor, which OpenMM does not support.
     """
     atoms, forces = tinker.atoms, tinker._forces
     for word, kind in (("vdw", "atomClass"), ("multipole", "atomType"), ("polarize", "atomType")):
@@ -59,11 +59,11 @@ def check_complete(tinker: Any, files: Sequence[KeywordFile]) -> None:
         _refuse(word, kind, [(i,) for i, a in enumerate(atoms) if getattr(a, kind) not in known],
                 atoms)  # fmt: skip
     neighbours = [list(atom.bonds) for atom in atoms]
-    bonds = [(i, j) for i, found in enumerate(neighbours) for j in found if i < j]
+    bonds = [(i, j) for i, bonded in enumerate(neighbours) for j in bonded if i < j]
     angles = [
         (i, centre, k)
-        for centre, found in enumerate(neighbours)
-        for i, k in itertools.combinations(found, 2)
+        for centre, bonded in enumerate(neighbours)
+        for i, k in itertools.combinations(bonded, 2)
     ]
     torsions = [
         (i, j, k, m)
@@ -77,29 +77,30 @@ def check_complete(tinker: Any, files: Sequence[KeywordFile]) -> None:
         (("angle", "anglep"), 3, angles),
         (("torsion",), 4, torsions),
     ):
-        terms_known = {tuple(line[:count]) for word in words for line in forces.get(word, ())}
+        known_terms = {tuple(line[:count]) for word in words for line in forces.get(word, ())}
         classes = [tuple(atoms[i].atomClass for i in term) for term in terms]
         missing = [
             term
-            for term, found in zip(terms, classes, strict=True)
-            if found not in terms_known and found[::-1] not in terms_known
+            for term, key in zip(terms, classes, strict=True)
+            if key not in known_terms and key[::-1] not in known_terms
         ]
         _refuse(words[0], "atomClass", missing, atoms)
     _refuse_pair_damping(atoms, files)
 
 
 def _refuse(word: str, kind: str, missing: Iterable[tuple[int, ...]], atoms: Any) -> None:
-    found: dict[tuple[str, ...], tuple[int, ...]] = {}
+    """Refuse missing parameters; the message names one example of each set of classes."""
+    examples: dict[tuple[str, ...], tuple[int, ...]] = {}
     for term in missing:
         classes = tuple(getattr(atoms[i], kind) for i in term)
-        found.setdefault(min(classes, classes[::-1]), term)
-    if found:
+        examples.setdefault(min(classes, classes[::-1]), term)
+    if examples:
         named = "; ".join(
             f"{'-'.join(classes)} (atom{'s' * (len(term) > 1)} "
             f"{'-'.join(f'{atoms[i].nameShort}{i + 1}' for i in term)})"
-            for classes, term in itertools.islice(found.items(), _MOST)
+            for classes, term in itertools.islice(examples.items(), _MAX_NAMED)
         )
-        more = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
+        more = f" and {len(examples) - _MAX_NAMED} more" if len(examples) > _MAX_NAMED else ""
         what = "classes" if kind == "atomClass" else "types"
         raise InputFileError(
             f"the Tinker parameters have no '{word}' for the {what} {named}{more}: give the file "

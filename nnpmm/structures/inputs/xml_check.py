@@ -1,6 +1,7 @@
-"""A check of an OpenMM XML file before OpenMM reads it.
+"""Check an OpenMM XML file before OpenMM reads it.
 
-OpenMM's parser follows nested elements to any depth and reads text that is not a number as 0.
+OpenMM's parser recurses into nested elements without limit, and reads text that is not a number
+as 0.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from nnpmm.core.errors import InputFileError
 
 __all__ = ["check_xml"]
 
-# A System is 7 deep; a CustomCVForce adds four levels for each force that it contains.
-_DEEPEST = 50
+# A System has 7 levels; a CustomCVForce adds four levels for each force that it contains.
+_MAX_DEPTH = 50
 #: Attributes that OpenMM's serialisation writes as text; it writes all others as numbers.
 TEXTUAL = frozenset(
     "name type types energy expression parameter openmmVersion computationVariable "
     "computationExpression kineticEnergyExpression EpsilonCombiningRule SigmaCombiningRule".split()
 )
-
+#: Attributes whose values have bounds besides being finite.
 _BOUNDED = frozenset(("mass", "cutoff", "d", "ewaldTolerance"))
 
 
@@ -29,10 +30,10 @@ def check_xml(data: bytes, path: Path) -> None:
 
     Args:
         data: content of the file.
-        path: its name, for the messages.
+        path: path of the file for error messages.
 
     Raises:
-        InputFileError: the message names the line.
+        InputFileError: the file fails the check; the message names the line.
     """
     parser = expat.ParserCreate()
     depth = 0
@@ -41,8 +42,8 @@ def check_xml(data: bytes, path: Path) -> None:
         nonlocal depth
         depth += 1
         problem = None
-        if depth > _DEEPEST:
-            problem = f"elements are nested more than {_DEEPEST} deep"
+        if depth > _MAX_DEPTH:
+            problem = f"elements are nested more than {_MAX_DEPTH} deep"
         for name, text in attributes.items():
             if name not in TEXTUAL and (name in _BOUNDED or not _is_finite(text)):
                 problem = problem or _problem(element, name, text)
