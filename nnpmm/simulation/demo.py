@@ -14,7 +14,7 @@ PARACETAMOL = "CC(=O)Nc1ccc(O)cc1"
 
 
 def choose_demo_model() -> tuple[str, str]:
-    """Return the name of the best model whose weights can be had, and why it was chosen."""
+    """Return the name of the best model whose weights are available, and the reason."""
     try:
         source = load_model("ANI-2x").provenance["weights"]
     except WeightsError as error:
@@ -38,7 +38,7 @@ def demo_config(directory: Path, model: str, smiles: str = PARACETAMOL) -> RunCo
                 "type": "NPT",
                 "temperature": "300 K",
                 "friction": "5 1/ps",
-                "barostat_interval": 10,  # the box shrinks by 5 %, soon
+                "barostat_interval": 10,  # so that the box soon reaches its density, 5 % smaller
             },
             "timestep": "1 fs",
             "stages": {

@@ -27,7 +27,7 @@ from nnpmm.structures import MMSystem
 __all__ = ["difference_of", "reweight_trajectories"]
 
 _LOGGER = logging.getLogger(__name__)
-_MOST = 8  # frames named in a warning
+_MAX_LISTED = 8  # frames named in a warning
 
 
 def reweight_trajectories(
@@ -44,19 +44,19 @@ def reweight_trajectories(
     read one after the other as one series.
 
     Args:
-        config: of ``nnpmm run``; system, region, coupling and temperature are used.
-        trajectories: of the force field, in formats that mdtraj reads.
-        network_trajectories: of NNP/MM.
+        config: settings of ``nnpmm run``; system, region, coupling and temperature are used.
+        trajectories: trajectories of the force field, in formats that mdtraj reads.
+        network_trajectories: trajectories of NNP/MM.
         leave_out_changed_bonds: leave out frames in which bonds of the region have broken or
             formed, as after a proton transfer; a warning names them. The result is then that of the
             topology's bonds. By default such frames are an error.
-        progress: called with file, frames read and frames in the file.
+        progress: called with the file, the frames read, and the frames in the file.
 
     Raises:
         ConfigError: no trajectory, or frames without a box for a periodic system.
         InputFileError: a trajectory cannot be read, or has different atoms.
-        SimulationError: the two ensembles overlap too little for an answer, or bonds of the region
-            have changed, and the frames are named.
+        SimulationError: the two ensembles overlap too little, or bonds of the region have changed;
+            the message names the frames.
         NnpmmError: the system, the selection or the network cannot be used.
     """
     if not trajectories:
@@ -98,7 +98,7 @@ def reweight_trajectories(
 
 
 def _embedding(config: RunConfig) -> Literal["mechanical", "subtractive"]:
-    """Return how the network is embedded, where this leaves the surroundings' part the same."""
+    """Return the type of the coupling, which must not change the energy of the surroundings."""
     kind = config.coupling.type
     if kind == "electrostatic":
         raise ConfigError(
@@ -109,11 +109,11 @@ def _embedding(config: RunConfig) -> Literal["mechanical", "subtractive"]:
 
 
 def _without_marked_frames(differences: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
-    """Leave out the frames that are marked with nan, with a warning."""
+    """Leave out the frames whose difference is nan, with a warning."""
     changed = np.flatnonzero(np.isnan(differences))
     if len(changed):
-        named = ", ".join(map(str, changed[:_MOST]))
-        more = f" and {len(changed) - _MOST} more" if len(changed) > _MOST else ""
+        named = ", ".join(map(str, changed[:_MAX_LISTED]))
+        more = f" and {len(changed) - _MAX_LISTED} more" if len(changed) > _MAX_LISTED else ""
         _LOGGER.warning(
             "%s: %d of %d frames are left out (%s%s), in which the region's bonds are not those of "
             "the topology; the free energy is that of the bonds of the topology",

@@ -19,9 +19,10 @@ from nnpmm.simulation.stages.stages import create_context, create_stage_context,
 
 __all__ = ["Forecast", "StageForecast", "dry_run"]
 
-_LEAST_SECONDS = 1.0  # of the measurement that counts
-# Steps so much shorter move nothing and cost the same; the starting structure need not be relaxed.
-_SHORTER = 1e-4
+_MIN_SECONDS = 1.0  # of the measurement
+# Steps so much shorter cost the same but hardly move atoms, so that the measurement is stable for
+# starting structures that are not minimised.
+_STEP_FACTOR = 1e-4
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,10 @@ class Forecast:
     """The estimated cost of a run.
 
     Attributes:
-        potential_energy: of the starting structure, with the constraints of the first stage unless
-            it is minimised, kJ/mol, without self energies.
-        seconds_per_step: measured here, without output and neighbour lists.
-        ns_per_day: simulated time per day at that rate.
+        potential_energy: energy of the starting structure, kJ/mol, without self energies; the
+            constraints are those of the first stage, unless that is a minimisation.
+        seconds_per_step: measured on this machine, without output and updates of neighbour lists.
+        ns_per_day: simulated time per day at this rate.
         stages: the stages of dynamics; the minimisation is not measured.
         holds_run: the output folder contains a run.
     """
@@ -57,7 +58,7 @@ def dry_run(config: RunConfig | str | Path) -> Forecast:
     """Prepare a run as `nnpmm.simulation.run` does, time some steps, and write nothing.
 
     Args:
-        config: settings, or the YAML file that contains them.
+        config: settings, or the path of a YAML file.
 
     Raises:
         NnpmmError: wrong settings or input, or a starting structure without a finite energy.
@@ -90,17 +91,17 @@ def dry_run(config: RunConfig | str | Path) -> Forecast:
 def _with_tiny_steps(settings: RunConfig) -> RunConfig:
     """Return the settings with all time steps shortened."""
     levels = {
-        name: value * _SHORTER
+        name: value * _STEP_FACTOR
         for name in ("inner", "middle", "outer")
         if (value := getattr(settings.integrator, name)) is not None
     }
     integrator = settings.integrator.model_copy(update=levels)
-    timestep = settings.timestep * _SHORTER
+    timestep = settings.timestep * _STEP_FACTOR
     return settings.model_copy(update={"timestep": timestep, "integrator": integrator})
 
 
 def _seconds_per_step(context: openmm.Context) -> float:
-    """Return the seconds that a step takes, from twice as many steps until they take a second."""
+    """Return the seconds per step; the number of steps is doubled until they take a second."""
     integrator = context.getIntegrator()
     n_steps = 4
     try:
@@ -111,7 +112,7 @@ def _seconds_per_step(context: openmm.Context) -> float:
             integrator.step(n_steps)
             context.getState(energy=True)  # waits for the device
             elapsed = time.perf_counter() - started
-            if elapsed >= _LEAST_SECONDS:
+            if elapsed >= _MIN_SECONDS:
                 return elapsed / n_steps
             n_steps *= 2
     except openmm.OpenMMException as error:

@@ -114,7 +114,7 @@ def test_each_kind_of_input(files, call, tmp_path, kind):
 
 
 def test_smiles_as_an_option(call, tmp_path, monkeypatch):
-    """The option always means SMILES, even where a file has that name."""
+    """The option always is SMILES, even if a file has that name."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "CO").touch()
     assert call(main, "init", "--smiles", "CO", "-o", "option.yaml").status == 0
@@ -128,7 +128,7 @@ def test_smiles_as_an_option(call, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_molecule_by_its_smiles_and_a_dry_run(call, tmp_path, monkeypatch):
-    """From nothing to the expected speed with two commands."""
+    """Two commands create settings and estimate the speed."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NNPMM_MODEL_DIR", raising=False)
     result = call(main, "init", "CO", "--model", "ANI-1x")
@@ -156,7 +156,7 @@ def test_paths_are_relative_to_the_settings(files, call, tmp_path):
     ("mass", "constrained", "fs"),
     [(1.0, False, 1), (1.0, True, 2), (3.0, False, 2), (3.0, True, 4)],
 )
-def test_a_finished_system_decides_its_time_step(call, tmp_path, mass, constrained, fs):
+def test_the_time_step_follows_from_a_finished_system(call, tmp_path, mass, constrained, fs):
     folder = write_system(tmp_path / "files")
     system = openmm.XmlSerializer.deserialize((folder / "system.xml").read_text())
     (bonds,) = [f for f in system.getForces() if isinstance(f, openmm.HarmonicBondForce)]
@@ -213,7 +213,7 @@ COPIES = [("LIG", "CO"), ("LIG", "CO"), ("HOH", "O")]
         ([("HOH", "O")] * 3, ("--ligand", "LIG"), ("found no residue LIG", "--selection")),
     ],
 )
-def test_which_ligand(call, tmp_path, molecules, more, words):
+def test_choices_of_the_ligand(call, tmp_path, molecules, more, words):
     folder = write_system(tmp_path / "files", molecules)
     result = init(call, folder, KINDS["amber"], *more)
     result.assert_one_line_error(*words)
@@ -227,14 +227,14 @@ def test_which_ligand(call, tmp_path, molecules, more, words):
         (COPIES, ("--selection", "resname LIG and resid 1"), "resname LIG and resid 1"),
     ],
 )
-def test_the_ligand_that_is_asked_for(call, tmp_path, molecules, more, selection):
+def test_the_requested_ligand_is_the_region(call, tmp_path, molecules, more, selection):
     folder = write_system(tmp_path / "files", molecules)
     result = init(call, folder, KINDS["amber"], *more)
     assert result.status == 0, result.err
     assert load_config(tmp_path / "md.yaml").region.selection == selection
 
 
-def test_nothing_is_overwritten_unasked(call, tmp_path):
+def test_an_existing_file_is_not_overwritten(call, tmp_path):
     path = tmp_path / "md.yaml"
     path.write_text("mine")
     call(main, "init", "CO", "-o", path).assert_one_line_error("exists already", "--overwrite")
@@ -262,15 +262,15 @@ def test_nothing_is_overwritten_unasked(call, tmp_path):
         (["complex.psf", "complex.pdb", "all.prm"], ("--box", "a,3,3"), ("found box", "three")),
     ],
 )
-def test_what_is_no_system(files, call, tmp_path, names, more, words):
+def test_files_that_are_not_a_system(files, call, tmp_path, names, more, words):
     output = tmp_path / "md.yaml"
     result = call(main, "init", *(files / name for name in names), "-o", output, *more)
     result.assert_one_line_error(*words)
     assert not output.exists()
 
 
-def test_a_protein_that_a_run_would_refuse(files, call, tmp_path):
-    """Digits of z that run on into the occupancy."""
+def test_a_protein_file_that_cannot_be_read(files, call, tmp_path):
+    """The digits of z extend into the columns of the occupancy."""
     path, output = tmp_path / "protein.pdb", tmp_path / "md.yaml"
     atoms = (files / "protein.pdb").read_text().splitlines()
     atoms[1] = atoms[1][:46] + "10000.123  1.00" + atoms[1][60:]
@@ -281,17 +281,17 @@ def test_a_protein_that_a_run_would_refuse(files, call, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["C1CC", "ligand", "resname LIG", "ligand.mol3"])
-def test_what_is_neither_a_file_nor_smiles(call, tmp_path, text):
+def test_arguments_that_are_neither_a_file_nor_smiles(call, tmp_path, text):
     result = call(main, "init", text, "-o", tmp_path / "md.yaml")
     result.assert_one_line_error(repr(text), "no file of that name")
 
 
-def test_an_output_folder_that_is_not_there(call, tmp_path):
+def test_a_missing_output_folder(call, tmp_path):
     result = call(main, "init", "CO", "-o", tmp_path / "none" / "md.yaml")
     result.assert_one_line_error("cannot write there", "another output")
 
 
-def test_the_model_is_one_that_there_is(call, tmp_path):
+def test_unknown_models_are_refused(call, tmp_path):
     path = tmp_path / "md.yaml"
     result = call(main, "init", "CO", "-o", path, "--model", "ani2")
     result.assert_one_line_error("'ani2'", "ANI-2x")

@@ -55,7 +55,7 @@ def test_a_surface_with_its_files(biased, tmp_path, capsys):
     assert min(heights) == 0
 
 
-def test_surfaces_along_what_was_recorded(biased, replicas, capsys, tmp_path):
+def test_surfaces_along_recorded_variables(biased, replicas, capsys, tmp_path):
     for folder in (biased, replicas):
         command = ("sample", "fes", folder, "--along", "bend", "--bins", 10, "--json")
         assert nnpmm(*command, "-o", tmp_path) == 0
@@ -98,7 +98,7 @@ def test_weights_of_frames_are_those_of_the_record(biased, tmp_path, capsys):
         (("{empty}",), "cannot be read"),
     ],
 )
-def test_what_gives_no_surface_is_one_line(arguments, words, biased, replicas, tmp_path, capsys):
+def test_runs_without_a_surface_give_one_line(arguments, words, biased, replicas, tmp_path, capsys):
     places = {"biased": biased, "replicas": replicas, "empty": tmp_path}
     assert nnpmm("sample", "fes", *(a.format(**places) for a in arguments)) == 2
     error = capsys.readouterr().err

@@ -50,7 +50,7 @@ def test_help_of_every_command(command, option):
     assert "Usage:" in out and imported == []
 
 
-def test_nnpmm_alone_shows_its_help():
+def test_nnpmm_without_arguments_shows_its_help():
     out, imported = start(NNPMM, "nnpmm")
     assert "prepare" in out and "init" in out and imported == []
 

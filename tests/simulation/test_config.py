@@ -94,7 +94,7 @@ def test_a_wrong_setting_gives_one_line_that_names_it(changes, message):
     assert "\n" not in str(raised.value)
 
 
-def test_numbers_units_and_quantities_mean_the_same():
+def test_numbers_strings_with_units_and_quantities_are_equivalent():
     texts = [0.002, "2 fs", "0.002 ps", 2 * unit.femtosecond]
     found = {parse_config(changed(timestep=text)).timestep for text in texts}
     assert found == {0.002}
@@ -118,14 +118,14 @@ def test_a_model_file_is_relative_to_the_settings_file(tmp_path, name):
     assert parse_config(dumped, base=tmp_path / "deep") == config
 
 
-def test_the_name_of_a_model_is_no_path(tmp_path):
+def test_the_name_of_a_model_is_not_read_as_a_path(tmp_path):
     config = parse_config(changed(region__model="mace-off23-small"), base=tmp_path)
     assert config.region.model == "mace-off23-small"
     dumped = config.model_dump(mode="json", context={"base": tmp_path / "deep"})
     assert dumped["region"]["model"] == "mace-off23-small"
 
 
-def test_settings_come_back_unchanged_from_their_own_dump(tmp_path):
+def test_settings_are_unchanged_by_a_round_trip(tmp_path):
     config = parse_config(changed(ensemble__pressure="1.01325 bar", timestep="1.5 fs",
                                   output__log_interval="3 fs", output__trajectory_interval="3 fs",
                                   output__checkpoint_interval="3 fs",

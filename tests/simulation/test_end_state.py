@@ -1,4 +1,4 @@
-"""From the force field's free energy to the network's, from trajectories: library and command."""
+"""Reweighting of trajectories from the force field to the network: library and command."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def write_inputs(folder, name, system, topology):
 
 
 @pytest.mark.parametrize("network", [(), ("nnp.dcd",)], ids=["one ensemble", "both"])
-def test_a_difference_that_is_known(bond, network):
+def test_a_known_difference(bond, network):
     config = load_config(bond / "bond.yaml")
     seen = []
     found = reweight_trajectories(
@@ -79,7 +79,7 @@ def test_a_difference_that_is_known(bond, network):
     assert seen[-1] == (network[-1] if network else "mm.dcd", 2000, 2000)
 
 
-def test_an_environment_against_itself(bond):
+def test_an_environment_minus_itself_is_zero(bond):
     found = reweight_trajectories(load_config(bond / "bond.yaml"), [bond / "mm.dcd"])
     difference = difference_of(found, found)
     assert difference.value == 0
@@ -87,7 +87,7 @@ def test_an_environment_against_itself(bond):
 
 
 def test_the_command(call, bond):
-    """The number of the library, and that a reference is subtracted."""
+    """The command prints the library's number and subtracts a reference."""
     config = bond / "bond.yaml"
     expected = reweight_trajectories(load_config(config), [bond / "mm.dcd"])
     both = reweight_trajectories(load_config(config), [bond / "mm.dcd"], [bond / "nnp.dcd"])
@@ -102,8 +102,8 @@ def test_the_command(call, bond):
     assert data["difference"]["kJ/mol"] == pytest.approx(value, abs=1e-9)
 
 
-def test_frames_without_the_bond(call, bond, caplog):
-    """They are an error that names them, or left out with a warning that does."""
+def test_frames_with_a_broken_bond(call, bond, caplog):
+    """They cause an error, or are left out with a warning; both messages name them."""
     frames = mdtraj.load(str(bond / "mm.dcd"), top=str(bond / "bond.pdb"))
     frames.xyz[[3, 70]] *= 3
     frames.save_dcd(str(bond / "broken.dcd"))

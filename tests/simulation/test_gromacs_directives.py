@@ -29,7 +29,7 @@ def test_position_restraints_are_named_with_the_remedy(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("defines", [{"POSRES": ""}, {}])
-def test_only_sections_in_force_count(tmp_path, caplog, defines):
+def test_only_active_sections_are_read(tmp_path, caplog, defines):
     load(tmp_path, f"#ifdef POSRES\n{POSITION}#endif\n", defines=defines)
     assert len(caplog.messages) == len(defines)
 
@@ -43,7 +43,7 @@ def test_included_files_and_unused_molecules(tmp_path, caplog):
     assert "[ position_restraints ] (lines: 2)" in caplog.text
 
 
-def test_an_empty_section_is_no_matter(tmp_path, caplog):
+def test_an_empty_section_is_ignored(tmp_path, caplog):
     load(tmp_path, "[ position_restraints ]\n; none\n[ pairs_nb ]\n")
     assert caplog.messages == []
 

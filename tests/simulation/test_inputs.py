@@ -155,8 +155,8 @@ def test_gromacs_with_include_directories_and_defines(tmp_path, monkeypatch):
         load({**files, "include_directories": [str(tmp_path / "none")]})
 
 
-def test_include_directories_with_links_that_go_round(tmp_path):
-    """Two folders that link to each other; a folder that is linked twice is there twice."""
+def test_include_directories_with_circular_links(tmp_path):
+    """Two folders link to each other; a folder that is linked twice is found twice."""
     first, second = tmp_path / "a.ff", tmp_path / "b.ff"
     for folder in (first, second):
         folder.mkdir()
@@ -220,7 +220,7 @@ def test_openmm_xml_and_wrapped_coordinates(tmp_path):
     assert energy(loaded) == pytest.approx(energy(mm), abs=2.0)  # PDB rounds to 1e-4 nm
 
 
-def test_openmm_xml_that_carries_code_is_refused_unread(tmp_path):
+def test_openmm_xml_with_code_is_refused_unread(tmp_path):
     write_water(tmp_path)
     hybrid = prepared_water(periodic=True, per_edge=3).hybrid.system
     files = {

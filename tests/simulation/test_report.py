@@ -40,7 +40,7 @@ def write_log(path, n_rows, spread, lengths=(("production", 0.1),)):
 
 
 @pytest.mark.parametrize(("n_rows", "spread"), [(20, 1.5), (20, None), (1, 1.0), (0, None)])
-def test_the_report_is_drawn_whatever_the_log_holds(tmp_path, n_rows, spread):
+def test_the_report_is_drawn_for_any_log(tmp_path, n_rows, spread):
     write_log(tmp_path / "log.csv", n_rows, spread)
     path = write_report(
         tmp_path / "report.png", tmp_path / "log.csv", METHANOL, ELEMENTS, [(0, 1), (1, 2)]
@@ -93,7 +93,7 @@ def lines_of(statuses, monkeypatch, seconds_apart):
     return stream.getvalue().splitlines()
 
 
-def test_lines_say_what_each_number_is(monkeypatch):
+def test_lines_name_each_number(monkeypatch):
     first, last = lines_of([running(0), running(10)], monkeypatch, 1)
     assert "0 / 10 ps" in first and "10 / 10 ps" in last
     assert last.split("ps ", 1)[1].strip() == (
@@ -114,7 +114,7 @@ def test_a_quick_stage_has_two_lines(monkeypatch):
     assert len(lines_of([running(i) for i in range(11)], monkeypatch, 0.1)) == 2
 
 
-def test_a_resumed_stage_counts_its_tenths_from_where_it_is(monkeypatch):
+def test_a_resumed_stage_reports_tenths_from_its_position(monkeypatch):
     statuses = [running(5.5 + 0.01 * i) for i in range(451)]
     assert len(lines_of(statuses, monkeypatch, 60)) == 1 + 5 + 4
 

@@ -39,7 +39,7 @@ def require_equal_biased_runs(folder, reference):
     assert (folder / "bias.csv").read_bytes() == (reference / "bias.csv").read_bytes()
 
 
-def test_the_record_has_every_gaussian(metadynamics):
+def test_the_record_contains_every_gaussian(metadynamics):
     found = read_bias_log(metadynamics / "bias.csv")
     assert found.names == ("apart", "bend")
     np.testing.assert_array_equal(found.steps, np.arange(3, 101, 3))
@@ -48,7 +48,7 @@ def test_the_record_has_every_gaussian(metadynamics):
 
 
 def test_a_crash_at_any_step_of_a_checkpoint_keeps_the_bias(tmp_path, monkeypatch, metadynamics):
-    """As if it had never stopped: frames, log and every Gaussian, bit by bit."""
+    """Frames, log and all Gaussians equal those of an uninterrupted run, bit by bit."""
     for count in (*range(81, 90, 2), 150):
         folder = tmp_path / str(count)
         with monkeypatch.context() as patch:
@@ -76,7 +76,7 @@ def wait_for(path, process, least=1):
     raise TimeoutError(f"{path} did not grow")
 
 
-def test_killed_metadynamics_goes_on(tmp_path):
+def test_killed_metadynamics_resumes(tmp_path):
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     process = start(killed, "metadynamics", "1 ps")
     wait_for(killed / "bias.csv", process, 2000)
@@ -89,8 +89,8 @@ def test_killed_metadynamics_goes_on(tmp_path):
     require_equal_biased_runs(killed, whole)
 
 
-def test_a_killed_exchange_goes_on(tmp_path):
-    """No iteration is lost or counted twice, and records stay those of the configurations."""
+def test_a_killed_exchange_resumes(tmp_path):
+    """No iteration is lost or doubled, and records match the configurations."""
     process = start(tmp_path, "umbrella", "2 ps")
     energies = tmp_path / "exchange/energies.bin"
     wait_for(energies, process, 5000)
@@ -130,7 +130,7 @@ def test_a_signal_ends_a_biased_run_with_a_checkpoint(tmp_path, kind):
     process.wait()
 
 
-def test_an_equilibration_that_a_signal_ends_begins_again(tmp_path, monkeypatch):
+def test_an_interrupted_equilibration_starts_again(tmp_path, monkeypatch):
     """Replicas that were not equilibrated are never sampled."""
     equilibrated, stops = [], [2]
     simulate = ReplicaExchange.simulateReplica
@@ -198,7 +198,7 @@ def test_a_run_that_leaves_its_range_stops(tmp_path):
         ("temperatures", {"highest": "300 K"}, "more than ensemble.temperature"),
     ],
 )  # fmt: skip
-def test_settings_that_make_no_sense_are_one_line(tmp_path, kind, changes, words):
+def test_contradictory_settings_give_one_line(tmp_path, kind, changes, words):
     with pytest.raises((NnpmmError, ValueError), match=words):
         check_prepared(prepared_water(), sampled(tmp_path, kind, **changes))
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Settings files that are hostile, huge or damaged are one short line."""
+"""Hostile, huge or damaged settings files give one short line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BUILD = {"system": {"type": "build", "smiles": "CO"}, "region": {"model": "ANI-2
 
 
 def refused(tmp_path, text, error=ConfigError):
-    """Return the message that a settings file gets."""
+    """Return the error message for a settings file."""
     path = tmp_path / "md.yaml"
     path.write_text(text)
     with pytest.raises(error) as raised:
@@ -77,7 +77,7 @@ def test_files_that_are_too_large(tmp_path):
         "ensemble: {temperature: 5 " + "x" * 100_000 + "}",
     ],
 )
-def test_values_that_python_or_a_message_cannot_hold(tmp_path, line):
+def test_values_too_large_for_python_or_a_message(tmp_path, line):
     refused(tmp_path, HEAD + line + "\n")
 
 
@@ -88,7 +88,7 @@ def test_an_alias_still_works(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", "\n", "LIG\n", "L G", "LIGA", "Ä", "L-1"])
-def test_residue_names_that_files_cannot_hold(name):
+def test_residue_names_that_do_not_fit_a_file(name):
     with pytest.raises(ConfigError, match=r"system\.residue_name: found .*, allowed: one to three"):
         parse_config({**BUILD, "system": {**BUILD["system"], "residue_name": name}})
 
@@ -105,7 +105,7 @@ def test_residue_names_that_files_cannot_hold(name):
         ("", "found an empty text"),
     ],
 )
-def test_paths_that_no_file_system_takes(directory, message):
+def test_invalid_paths(directory, message):
     settings = [{"output": {"directory": directory}}, {"system": {"type": "build"}}]
     settings[1]["system"]["ligand"] = directory
     for change in settings:
@@ -138,7 +138,7 @@ def test_productions_of_more_than_2_to_the_31_steps():
     assert parse_config({**BUILD, "stages": stages}).stages.production.length == 1e7
 
 
-def test_no_message_of_a_bad_setting_is_longer_than_the_setting_helps():
+def test_messages_show_only_the_beginning_of_long_settings():
     with pytest.raises(NnpmmError) as raised:
         parse_config({**BUILD, "region": {"model": "ANI-2x", "members": ["x" * 10_000]}})
     assert len(str(raised.value)) < 300

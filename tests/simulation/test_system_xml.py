@@ -69,7 +69,7 @@ def test_files_that_are_no_xml(tmp_path, files, content):
 
 
 def test_every_force_class_passes(tmp_path):
-    """What OpenMM writes as text is known: no attribute of any force is refused."""
+    """The list of text attributes is complete: no attribute of any force is refused."""
     system = openmm.System()
     for _ in range(12):
         system.addParticle(1.0)

@@ -1,4 +1,4 @@
-"""The template reads from what is used to what could be used instead."""
+"""The template lists active settings first, then alternatives."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nnpmm import simulation
 from nnpmm.simulation import RunConfig
 
 
-def test_the_settings_in_use_come_before_the_other_kinds_of_systems():
+def test_active_settings_come_before_other_kinds_of_systems():
     lines = simulation.template().splitlines()
     active = [i for i, line in enumerate(lines) if line and not line.lstrip().startswith("#")]
     others = [i for i, line in enumerate(lines) if line == "# system:"]
@@ -16,7 +16,7 @@ def test_the_settings_in_use_come_before_the_other_kinds_of_systems():
     assert lines.index("region:") < 40
 
 
-def test_every_kind_of_system_is_valid_with_the_comment_taken_away():
+def test_every_kind_of_system_is_valid_when_uncommented():
     text = simulation.template()
     first, *others = text.split("# or, in place of the system above:\n")
     kinds = [yaml.safe_load(first)["system"]["type"]]

@@ -1,1 +1,1 @@
-"""The contents of a settings file, and how it is read."""
+"""Settings of a run: the content of a settings file, and its reader."""

@@ -85,7 +85,7 @@ class WarmupConfig(Section):
         "length",
     )
     start_temperature: Temperature = Field(
-        10.0, gt=0, description="temperature that the heating starts from, in K"
+        10.0, gt=0, description="temperature at which the heating starts, in K"
     )
     friction: Friction = Field(
         10.0,
@@ -105,7 +105,7 @@ class WarmupConfig(Section):
 
 
 class StageConfig(Section):
-    """A stretch of dynamics."""
+    """A stage of dynamics."""
 
     length: Time = Field(gt=0, description="length, in ps", examples=["100 ps"])
 
@@ -158,7 +158,10 @@ class OutputConfig(Section):
     checkpoint_interval: Time = Field(10.0, gt=0, description="time between checkpoints, in ps")
 
 
-_MOST_FRAMES = 2**31 - 1  # what the header of a DCD file can count
+_MAX_FRAMES = 2**31 - 1  # the header of a DCD file contains the number as a 32-bit integer
+
+
+_ROUNDING = 1e-9  # ps, of time steps that are converted from their units
 
 
 class ProtocolConfig(Section):
@@ -204,16 +207,16 @@ class ProtocolConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _take_outer_timestep(cls, data: Any) -> Any:
-        """Let the outer step of respa be the time step that everything else is counted in."""
+    def _default_timestep(cls, data: Any) -> Any:
+        """Use the outer step of respa as the time step if no time step is given."""
         integrator = data.get("integrator") if isinstance(data, dict) else None
         outer = integrator.get("outer") if isinstance(integrator, dict) else None
         return data if outer is None or "timestep" in data else {**data, "timestep": outer}
 
     @model_validator(mode="after")
-    def _one_outer_timestep(self) -> Self:
+    def _check_timestep(self) -> Self:
         outer = self.integrator.outer
-        if outer is not None and abs(self.timestep - outer) > 1e-9:
+        if outer is not None and abs(self.timestep - outer) > _ROUNDING:
             raise ValueError(
                 f"found a timestep of {self.timestep * 1000:g} fs and integrator.outer of "
                 f"{outer * 1000:g} fs; leave out timestep"
@@ -221,7 +224,7 @@ class ProtocolConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _whole_steps(self) -> Self:
+    def _check_whole_steps(self) -> Self:
         for name, time in self.times():
             try:
                 count_steps(time, self.timestep)
@@ -230,19 +233,19 @@ class ProtocolConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _countable_frames(self) -> Self:
+    def _check_frame_count(self) -> Self:
         production, interval = self.stages.production, self.output.trajectory_interval
-        if production is not None and production.length / interval > _MOST_FRAMES:
+        if production is not None and production.length / interval > _MAX_FRAMES:
             raise ValueError(
                 f"output.trajectory_interval: found {interval:g} ps, which makes "
                 f"{production.length / interval:.3g} frames in a production of "
-                f"{production.length:g} ps; allowed: at most {_MOST_FRAMES} frames"
+                f"{production.length:g} ps; allowed: at most {_MAX_FRAMES} frames"
             )
         return self
 
     @model_validator(mode="after")
     def _choose_ensemble(self) -> Self:
-        """Put in the ensemble that null stands for, so that saved settings name it."""
+        """Replace null by the ensemble that it stands for, so that saved settings name it."""
         if self.ensemble.type is None:
             built = isinstance(getattr(self, "system", None), BuildSystem)
             chosen = self.ensemble.model_copy(update={"type": "NPT" if built else "NVT"})
@@ -250,13 +253,13 @@ class ProtocolConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _sampled_as_can_be(self) -> Self:
+    def _check_sampling(self) -> Self:
         if self.sampling is not None:
             self.sampling.check(self)
         return self
 
     @model_validator(mode="after")
-    def _something_to_do(self) -> Self:
+    def _check_stages(self) -> Self:
         if all(getattr(self.stages, name) is None for name in type(self.stages).model_fields):
             raise ValueError("stages: every stage is null, so there is nothing to run")
         return self
@@ -275,8 +278,8 @@ class RunConfig(ProtocolConfig):
 
     @model_validator(mode="before")
     @classmethod
-    def _lift_region(cls, data: Any) -> Any:
-        """Take ``nnpfile: model.json`` at the top level, as published, for the region's."""
+    def _move_region_keys(cls, data: Any) -> Any:
+        """Move keys of the region at the top level, such as ``nnpfile``, into ``region``."""
         if not isinstance(data, dict) or "region" in data:
             return data
         region = {key: data[key] for key in RegionConfig.model_fields if key in data}
@@ -284,7 +287,7 @@ class RunConfig(ProtocolConfig):
         return {**rest, "region": region} if region else data
 
     @model_validator(mode="after")
-    def _selection_given(self) -> Self:
+    def _check_selection(self) -> Self:
         region = self.region
         unselected = region.nnpfile is None and region.selection is None
         defined = isinstance(self.system, TinkerSystem) and self.system.key is not None
@@ -293,7 +296,7 @@ class RunConfig(ProtocolConfig):
         return self
 
     @model_validator(mode="after")
-    def _known_chemistry(self) -> Self:
+    def _check_ligand_sdf(self) -> Self:
         if self.output.ligand_sdf and not isinstance(self.system, BuildSystem):
             raise ValueError(
                 f"output.ligand_sdf: found true with a system of type {self.system.type}, whose "
@@ -307,20 +310,20 @@ def parse_config(data: Any, *, source: str = "settings", base: str | Path = ".")
 
     Args:
         data: mapping as read from YAML.
-        source: name that error messages begin with.
-        base: folder that relative paths are relative to.
+        source: name at the beginning of error messages.
+        base: folder where relative paths start.
 
     Raises:
         ConfigError: one line that names the offending key, what was found and what is allowed.
     """
-    # Without this the default folder would be taken relative to the working directory.
+    # Without this, the default output folder would be relative to the working directory.
     if isinstance(data, dict):
         data = {**data, "output": {} if "output" not in data else data["output"]}
     return parse_settings(RunConfig, data, source=source, base=base)
 
 
 def load_config(path: str | Path) -> RunConfig:
-    """Read the settings of a run from a YAML file; its relative paths start at its folder.
+    """Read the settings of a run from a YAML file; relative paths in it start at its folder.
 
     Raises:
         InputFileError: the file cannot be read.

@@ -13,11 +13,11 @@ __all__ = ["IntegratorConfig", "WatchdogConfig"]
 
 
 class WatchdogConfig(Section):
-    """Looks at the gap between the network and the inner potential, and at the region's bonds."""
+    """Checks of the gap between network and inner potential, and of the region's bonds."""
 
     interval: Time = Field(0.5, gt=0, description="time between checks, in ps")
     stop: bool = Field(
-        False, description="end the run where several time steps are not valid; otherwise warn"
+        False, description="end the run if several time steps are not valid; otherwise warn"
     )
 
 
@@ -64,7 +64,7 @@ class IntegratorConfig(Section):
     )
 
     @model_validator(mode="after")
-    def _complete(self) -> Self:
+    def _check_steps(self) -> Self:
         several = ("inner", "middle", "outer", "short_range")
         if self.type == "langevin":
             given = [name for name in several if getattr(self, name) is not None]

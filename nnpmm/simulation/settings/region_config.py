@@ -15,7 +15,7 @@ __all__ = ["LinkAtomsConfig", "RegionConfig"]
 
 
 class LinkAtomsConfig(Section):
-    """Where link atoms cap the region, and how; see `nnpmm.coupling.LinkAtoms`."""
+    """Link atoms that cap the region where it is cut; see `nnpmm.coupling.LinkAtoms`."""
 
     bonds: tuple[str, ...] = Field(
         ("C-C",), description="single bonds that may be cut: pairs of elements, any single, amide"
@@ -78,7 +78,7 @@ class RegionConfig(Section):
         description="networks of the ensemble to use (a number or a list); null: all",
         examples=["[0]"],
     )
-    backend: str = Field("auto", description="implementation; auto: the fastest there is")
+    backend: str = Field("auto", description="implementation; auto: the fastest available")
     device: str = Field("auto", description="where the network runs: auto, cpu, cuda, cuda:1 ...")
     precision: Literal["single", "double"] = Field(
         "single", description="arithmetic of the network"
@@ -119,14 +119,15 @@ class RegionConfig(Section):
 
     @field_validator("link_atoms", mode="before")
     @classmethod
-    def _kinds_alone(cls, value: Any) -> Any:
+    def _expand_shorthand(cls, value: Any) -> Any:
+        """Accept true, false, or kinds of bonds in place of a section."""
         if isinstance(value, bool):
             return {} if value else None
         return {"bonds": value} if isinstance(value, (str, list, tuple)) else value
 
     @field_validator("mass_factor", mode="before")
     @classmethod
-    def _auto_or_a_factor(cls, value: Any) -> Any:
+    def _check_mass_factor(cls, value: Any) -> Any:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if value == "auto" or (number and 1 <= value <= 10):
             return value

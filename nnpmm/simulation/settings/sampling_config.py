@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-def _named(variables: dict[str, Any]) -> dict[str, Any]:
+def _check_names(variables: dict[str, Any]) -> dict[str, Any]:
     try:
         check_names(variables)
     except ConfigError as error:
@@ -33,13 +33,13 @@ def _named(variables: dict[str, Any]) -> dict[str, Any]:
     return variables
 
 
-Variables = Annotated[dict[str, VariableSettings], AfterValidator(_named)]
+Variables = Annotated[dict[str, VariableSettings], AfterValidator(_check_names)]
 #: A number with a unit, which depends on the variable.
 Number = str | float
 
 
 class _Sampling(Section):
-    """What all kinds of sampling share."""
+    """Settings that all kinds of sampling share."""
 
     variables: Variables = Field({}, description="collective variables by name, all recorded")
     interval: Time
@@ -52,17 +52,17 @@ class _Sampling(Section):
         """Check these settings against the others of a run.
 
         Args:
-            settings: ``ProtocolConfig`` that they are part of.
+            settings: the ``ProtocolConfig`` that contains them.
 
         Raises:
-            ValueError: they contradict each other.
+            ValueError: two settings contradict each other.
         """
         if settings.integrator.type == "respa":
             raise ValueError("sampling: found integrator.type respa, allowed: langevin")
         if settings.ensemble.friction == 0:
             raise ValueError("ensemble.friction: found 0, sampling needs a heat bath: above 0 1/ps")
 
-    def _require_known(self, setting: str, names: Any) -> None:
+    def _require_variables(self, setting: str, names: Any) -> None:
         unknown = sorted(set(names) - set(self.variables))
         if unknown:
             raise ValueError(
@@ -91,8 +91,8 @@ class MetadynamicsConfig(_Sampling):
     )
 
     @model_validator(mode="after")
-    def _known(self) -> Self:
-        self._require_known("widths", self.widths)
+    def _check_variables(self) -> Self:
+        self._require_variables("widths", self.widths)
         unbiased = sorted(set(self.ranges) - set(self.widths))
         if unbiased:
             raise ValueError(f"ranges: found {unbiased[0]!r}, which is not in widths")
@@ -115,10 +115,9 @@ class WindowsConfig(Section):
     )
 
     @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if (self.centers is None) == (self.range is None) or (self.range is None) != (
-            self.count is None
-        ):
+    def _check_centers(self) -> Self:
+        both_or_neither = (self.centers is None) == (self.range is None)
+        if both_or_neither or (self.range is None) != (self.count is None):
             raise ValueError("give either 'centers', or 'range' and 'count'")
         return self
 
@@ -148,18 +147,18 @@ class ExchangeConfig(_Sampling):
         """Check these settings against the others of a run.
 
         Args:
-            settings: ``ProtocolConfig`` that they are part of.
+            settings: the ``ProtocolConfig`` that contains them.
 
         Raises:
-            ValueError: they contradict each other.
+            ValueError: two settings contradict each other.
         """
         super().check(settings)
-        production, whole = settings.stages.production, {}
+        production, times = settings.stages.production, {}
         if self.trajectory != "none":
-            whole["output.trajectory_interval"] = settings.output.trajectory_interval
+            times["output.trajectory_interval"] = settings.output.trajectory_interval
         if production is not None:
-            whole["stages.production.length"] = production.length
-        for name, time in whole.items():
+            times["stages.production.length"] = production.length
+        for name, time in times.items():
             if abs(time / self.interval - round(time / self.interval)) > 1e-6 or time <= 0:
                 raise ValueError(
                     f"{name}: found {time:g} ps, allowed: multiples of sampling.interval, "
@@ -177,8 +176,8 @@ class UmbrellaConfig(ExchangeConfig):
     exchange: bool = Field(True, description="whether windows exchange their replicas")
 
     @model_validator(mode="after")
-    def _known(self) -> Self:
-        self._require_known("windows", self.windows)
+    def _check_variables(self) -> Self:
+        self._require_variables("windows", self.windows)
         return self
 
 
@@ -196,10 +195,10 @@ class LadderConfig(ExchangeConfig):
         """Check these settings against the others of a run.
 
         Args:
-            settings: ``ProtocolConfig`` that they are part of.
+            settings: the ``ProtocolConfig`` that contains them.
 
         Raises:
-            ValueError: they contradict each other.
+            ValueError: two settings contradict each other.
         """
         super().check(settings)
         lowest = settings.ensemble.temperature
@@ -219,10 +218,10 @@ class TemperaturesConfig(LadderConfig):
         """Check these settings against the others of a run.
 
         Args:
-            settings: ``ProtocolConfig`` that they are part of.
+            settings: the ``ProtocolConfig`` that contains them.
 
         Raises:
-            ValueError: they contradict each other.
+            ValueError: two settings contradict each other.
         """
         super().check(settings)
         if settings.ensemble.type == "NPT":

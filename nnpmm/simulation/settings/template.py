@@ -1,4 +1,4 @@
-"""The commented settings file of ``nnpmm run --template``, made from the fields' descriptions."""
+"""The commented settings file of ``nnpmm run --template``, from the descriptions of the fields."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HEADER = """\
 # region; nnpmm init writes a short file for the files at hand. Run it: nnpmm run md.yaml
 # Quantities are written with a unit ("2 fs", "310 K") or as plain numbers in the unit named.
 # Relative paths start at the folder of this file. Keys behind a # are optional."""
-# Values that make the template a valid file as it stands, or that read better than the default.
+# Examples in place of defaults, which make the template a valid file or are easier to read.
 _SHOWN = {
     "region.selection": '"resname LIG"',
     "region.model": "ANI-2x",
@@ -32,7 +32,7 @@ _SHOWN = {
 def template() -> str:
     """Return a commented YAML file with every setting, its default and its meaning."""
     values: dict[str, Any] = ProtocolConfig().model_dump(mode="json")
-    values["ensemble"]["type"] = None  # which depends on the system
+    values["ensemble"]["type"] = None  # null; the default depends on the system
     values["region"] = RegionConfig(nnpfile="model.json").model_dump(mode="json")
     values["region"]["nnpfile"] = None
     values["coupling"] = CouplingConfig().model_dump(mode="json")
@@ -44,7 +44,7 @@ def template() -> str:
             "\n".join(entry_lines(RunConfig, name, values[name], path=name, shown=_SHOWN))
         )
     for block in others:
-        blocks.append("\n".join(["# or, in place of the system above:", *_out_commented(block)]))
+        blocks.append("\n".join(["# or, in place of the system above:", *_commented_out(block)]))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -71,10 +71,10 @@ def _systems() -> list[list[str]]:
     return blocks
 
 
-def _out_commented(lines: list[str]) -> list[str]:
+def _commented_out(lines: list[str]) -> list[str]:
     return [f"# {line}" for line in lines]
 
 
 def _rank(model: type[BaseModel], name: str) -> int:
-    """Sort ``type`` first, then what must be given, then what has a default."""
+    """Return a sort key: ``type`` first, then required fields, then those with a default."""
     return 0 if name == "type" else 1 if model.model_fields[name].is_required() else 2

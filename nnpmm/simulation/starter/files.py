@@ -1,4 +1,4 @@
-"""From a list of files to the ``system`` section of the settings."""
+"""Recognize the system in a list of files, and create the ``system`` section of the settings."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def recognize(
     box: str | None = None,
     include: Sequence[Path] = (),
 ) -> dict[str, Any]:
-    """Return the ``system`` section for some files, with the type that they belong to.
+    """Return the ``system`` section for some files.
 
     Args:
         files: paths in any order, or one SMILES.
-        smiles: of a ligand in water, in place of files.
+        smiles: SMILES of a ligand in water, in place of files.
         box: edges of the box in nm, separated by commas, for CHARMM files.
         include: folders of ``#include`` files, for a GROMACS topology.
 
@@ -87,7 +87,7 @@ def _edges(text: str) -> list[str]:
 
 
 def _from_files(paths: list[Path]) -> dict[str, Any]:
-    """Return the section of the one kind of system that the files are."""
+    """Return the section for the kind of system that the suffixes belong to."""
     suffixes = [path.suffix.lower() for path in paths]
     if ".psf" in suffixes:
         return _charmm(paths)
@@ -139,7 +139,7 @@ def _is_amber(path: Path) -> bool:
 
 
 def _pick(paths: list[Path], parts: dict[str, Callable[[Path], bool]]) -> dict[str, Path]:
-    """Return the one file for each part; every file must be a part."""
+    """Return the one file for each part; every file must belong to a part."""
     chosen = {}
     for name, belongs in parts.items():
         found = [path for path in paths if belongs(path)]

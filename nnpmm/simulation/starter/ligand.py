@@ -1,4 +1,4 @@
-"""Which residue of a system is the ligand."""
+"""Find the ligand among the residues of a system."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from nnpmm.structures.selection import select_atoms
 
 __all__ = ["Region", "find_region"]
 
-_MOST_LISTED = 8
+_MAX_LISTED = 8
 
 
 @dataclass(frozen=True)
 class Region:
-    """The region's selection in mdtraj's language, and why it was chosen."""
+    """The region's selection in mdtraj's language, and the reason for it."""
 
     selection: str
     reason: str
@@ -33,7 +33,7 @@ def find_region(
     water nor an ion.
 
     Args:
-        topology: of the system.
+        topology: topology of the system.
         ligand: residue name.
         selection: the region in mdtraj's language, in place of ``ligand``.
 
@@ -52,13 +52,13 @@ def find_region(
     )
     if not residues:
         found = f"found no residue {ligand}" if ligand else "found no ligand in the system"
-        raise SelectionError(f"{found}; {_offer(candidate_ligands(topology))}")
+        raise SelectionError(f"{found}; {_list_candidates(candidate_ligands(topology))}")
     if len({residue.name for residue in residues}) > 1:
-        raise SelectionError(f"found several possible ligands; {_offer(residues)}")
+        raise SelectionError(f"found several possible ligands; {_list_candidates(residues)}")
     name = residues[0].name
     if len(residues) > 1:
         numbers = [str(residue.id) for residue in residues]
-        listed = ", ".join(numbers[:_MOST_LISTED]) + ", ..." * (len(numbers) > _MOST_LISTED)
+        listed = ", ".join(numbers[:_MAX_LISTED]) + ", ..." * (len(numbers) > _MAX_LISTED)
         raise SelectionError(
             f"found {len(residues)} residues {name} (numbers {listed}), expected one; name it with "
             f'selection=..., for example "{_quoted(name)} and resid {residues[0].index}" for the '
@@ -74,8 +74,8 @@ def _quoted(name: str) -> str:
     return f"resname {name}" if plain else f"resname '{name}'"
 
 
-def _offer(residues: list[Residue]) -> str:
-    """Return what can be chosen, with the option that chooses it."""
+def _list_candidates(residues: list[Residue]) -> str:
+    """Return the candidates for the region, with the option that selects one."""
     counts: dict[str, list[int]] = {}
     for residue in residues:
         counts.setdefault(residue.name, []).append(len(residue))
@@ -86,7 +86,7 @@ def _offer(residues: list[Residue]) -> str:
         )
     listed = [
         f"{name} ({atoms[0]} atoms{f', {len(atoms)} copies' if len(atoms) > 1 else ''})"
-        for name, atoms in list(counts.items())[:_MOST_LISTED]
+        for name, atoms in list(counts.items())[:_MAX_LISTED]
     ]
-    more = ", ..." if len(counts) > _MOST_LISTED else ""
+    more = ", ..." if len(counts) > _MAX_LISTED else ""
     return f"choose with ligand=...: {', '.join(listed)}{more}"

@@ -1,4 +1,4 @@
-"""A short settings file, written and checked."""
+"""Write a short settings file for given input files, and check it."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ def write_settings(
 
     Args:
         files: the system's files in any order, or one SMILES.
-        smiles: of a ligand in water, in place of files.
+        smiles: SMILES of a ligand in water, in place of files.
         output: YAML file to write; paths in it are relative to its folder.
-        ligand: residue name of the region; found if it is the only one possible.
+        ligand: residue name of the region; not needed if only one residue may be a ligand.
         selection: the region in mdtraj's language, in place of ``ligand``.
         model: name of the network.
         box: edges of a CHARMM system's box in nm, separated by commas.
@@ -93,16 +93,16 @@ def write_settings(
                 "found ligand=... or selection=... with a system that is built: its region is the "
                 "ligand, leave them out"
             )
-        text, said = _built(section, model, output, may_be_file=smiles is None)
+        text, decisions = _settings_to_build(section, model, output, may_be_file=smiles is None)
     else:
-        text, said = _read(section, model, output, ligand, selection)
+        text, decisions = _settings_from_files(section, model, output, ligand, selection)
     parse_config(yaml.safe_load(text), source=output.name, base=output.absolute().parent)
     _write(output, text)
-    return [*said, f"written: {output}"]
+    return [*decisions, f"written: {output}"]
 
 
 def _known_model(name: str, folder: Path) -> str:
-    """Return the published spelling of a name, or the path of a model's file from a folder.
+    """Return the published spelling of a model's name, or the path of its file from a folder.
 
     Raises:
         InputFileError: no such file.
@@ -129,12 +129,12 @@ def _write(output: Path, text: str) -> None:
         ) from error
 
 
-def _built(
+def _settings_to_build(
     section: dict[str, Any], model: str, output: Path, *, may_be_file: bool
 ) -> tuple[str, list[str]]:
-    """Return the settings of a ligand that is built into water, and what to say.
+    """Return the settings for a ligand to be solvated, and the decisions.
 
-    With ``may_be_file``, what is no SMILES may be the name of a file that is not there.
+    ``may_be_file``: the SMILES was given as a file, so an invalid one may be a missing file.
     """
     from nnpmm import structures
 
@@ -154,37 +154,37 @@ def _built(
         section |= {"padding": "1.0 nm", "ionic_strength": "0.15 M", "box_shape": "dodecahedron"}
         title = f"{section['ligand'].name} and {section['protein'].name} in water"
     region = {"model": model, "constraints": "keep"}
-    said = [f"region: the ligand, {molecule.GetNumAtoms()} atoms"]
-    return _text(title, section, region, "NPT", 4, output), said
+    decisions = [f"region: the ligand, {molecule.GetNumAtoms()} atoms"]
+    return _text(title, section, region, "NPT", 4, output), decisions
 
 
-def _read(
+def _settings_from_files(
     section: dict[str, Any], model: str, output: Path, ligand: str | None, selection: str | None
 ) -> tuple[str, list[str]]:
-    """Return the settings of a system that is read from files, and what to say."""
+    """Return the settings for a system that is read from files, and the decisions."""
     if section["type"] != "openmm":
         section = {**section, "hydrogen_mass": _HYDROGEN_MASS}
     mm, section = _load(section)
     found = find_region(mm.topology, ligand=ligand, selection=selection)
     region = {"selection": found.selection, "model": model, "constraints": "keep"}
-    said = [f"region: {found.selection} ({found.reason})"]
+    decisions = [f"region: {found.selection} ({found.reason})"]
     ensemble = "NVT" if mm.box_vectors is None else "NPT"
     if ensemble == "NVT":
-        said.append("the files contain no periodic box and no water: vacuum, NVT")
+        decisions.append("the files contain no periodic box and no water: vacuum, NVT")
     timestep = 4
     if section["type"] == "openmm":
         timestep = _longest_step(mm)
         if timestep < 4:
-            said.append(
+            decisions.append(
                 f"time step {timestep} fs: the System's hydrogens are not both constrained and of "
                 "3 amu; make it with constraints=HBonds and hydrogenMass=3*amu for 4 fs"
             )
     title = next(value.name for key, value in section.items() if key != "type")
-    return _text(title, section, region, ensemble, timestep, output), said
+    return _text(title, section, region, ensemble, timestep, output), decisions
 
 
 def _load(section: dict[str, Any]) -> tuple[MMSystem, dict[str, Any]]:
-    """Read the system; without a box and without water as a molecule in vacuum."""
+    """Read the system, and return its section, which selects vacuum if there is no box or water."""
 
     def read(candidate: dict[str, Any]) -> MMSystem:
         region = {"selection": "all", "model": "ANI-2x"}
